@@ -1,0 +1,409 @@
+//! Reading a tar archive by its members' names.
+//!
+//! The archive comes from elsewhere and is not believed: every size is held against
+//! the file's, nothing is unpacked, and no name may lead out of the archive.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use tar::{EntryType, Header, PaxExtensions};
+
+use super::compression::{Compression, MAGIC};
+use super::error::{Error, Fault};
+
+const BLOCK: u64 = 512;
+/// The longest name or extended header that is read, in bytes.
+const MAX_EXTENSION: u64 = 1 << 20;
+/// How many members an archive may have. An image has a few for each layer.
+const MAX_MEMBERS: usize = 100_000;
+/// What a compressed archive may unpack to, in bytes: far more than any image, and
+/// less than what fills every disk.
+const MAX_UNPACKED: u64 = 256 << 30;
+/// How many links may lead from one member to the next.
+const MAX_LINKS: usize = 16;
+
+/// An archive whose members are known by name.
+#[derive(Debug)]
+pub(super) struct Archive {
+    file: File,
+    members: BTreeMap<String, Member>,
+}
+
+/// A member of an archive.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    pub(super) kind: MemberKind,
+    pub(super) offset: u64,
+    pub(super) size: u64,
+    pub(super) mode: u32,
+    pub(super) uid: i64,
+    pub(super) gid: i64,
+    pub(super) mtime: i64,
+    pub(super) uname: Vec<u8>,
+    pub(super) gname: Vec<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum MemberKind {
+    File,
+    /// A symbolic or a hard link to another member, by its name in the archive.
+    Link(String),
+    Other,
+}
+
+impl Archive {
+    /// Lists the members of an archive, plain or compressed.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.is_dir() {
+            return Err(Error::fault(path, Fault::Directory));
+        }
+        let file = seekable(file, metadata.is_file()).map_err(|error| match error {
+            Unpacking::Io(source) => Error::Io { path: path.to_owned(), source },
+            Unpacking::Fault(fault) => Error::fault(path, fault),
+        })?;
+        let size = file.metadata().map_err(io)?.len();
+        let members =
+            Scan { file: &file, size, members: BTreeMap::new() }.run().map_err(|error| match error {
+                Unpacking::Io(source) => Error::Io { path: path.to_owned(), source },
+                Unpacking::Fault(fault) => Error::fault(path, fault),
+            })?;
+        Ok(Self { file, members })
+    }
+
+    /// A member by its name, which may be written with `./` in front; links are followed.
+    pub(super) fn member(&self, name: &str) -> Result<&Member, Fault> {
+        let mut current = plain_name(name.as_bytes())?;
+        for _ in 0..MAX_LINKS {
+            let member = self.members.get(&current).ok_or_else(|| Fault::NoMember(name.to_owned()))?;
+            match &member.kind {
+                MemberKind::File => return Ok(member),
+                MemberKind::Link(target) => current.clone_from(target),
+                MemberKind::Other => return Err(Fault::NotAFile(name.to_owned())),
+            }
+        }
+        Err(Fault::LinkLoop(name.to_owned()))
+    }
+
+    /// Whether there is a member of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
+    /// A member's whole content, which may be at most `limit` bytes.
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Unpacking> {
+        let member = self.member(name)?;
+        if member.size > limit {
+            return Err(Fault::TooLarge { what: format!("`{name}`"), size: member.size, limit }.into());
+        }
+        let mut content = Vec::new();
+        self.content(member).read_to_end(&mut content)?;
+        Ok(content)
+    }
+
+    /// A reader of a member's content.
+    pub(super) fn content(&self, member: &Member) -> Content<'_> {
+        Content { file: &self.file, offset: member.offset, rest: member.size }
+    }
+}
+
+/// The content of a member.
+#[derive(Debug)]
+pub(super) struct Content<'a> {
+    file: &'a File,
+    offset: u64,
+    rest: u64,
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = usize::try_from(self.rest).map_or(buffer.len(), |rest| rest.min(buffer.len()));
+        let count = self.file.read_at(&mut buffer[..length], self.offset)?;
+        if count == 0 && length > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.offset += count as u64;
+        self.rest -= count as u64;
+        Ok(count)
+    }
+}
+
+/// A failure inside an archive whose path the caller knows.
+#[derive(Debug)]
+pub(super) enum Unpacking {
+    Io(io::Error),
+    Fault(Fault),
+}
+
+impl From<io::Error> for Unpacking {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<Fault> for Unpacking {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A plain archive that can be read anywhere: the file itself, or what it unpacks to
+/// in a temporary file that has no name and goes with the process.
+fn seekable(mut file: File, regular: bool) -> Result<File, Unpacking> {
+    let mut start = Vec::new();
+    file.by_ref().take(MAGIC as u64).read_to_end(&mut start)?;
+    let compression = Compression::detect(&start);
+    if regular && compression == Compression::None {
+        return Ok(file);
+    }
+    let whole = io::Cursor::new(start).chain(file);
+    let unpack = |error: io::Error| -> Unpacking {
+        match compression {
+            Compression::None => error.into(),
+            _ => Fault::Compression {
+                what: "the archive".to_owned(),
+                compression,
+                why: error.to_string(),
+            }
+            .into(),
+        }
+    };
+    let mut plain = compression.decoder(whole).map_err(unpack)?.take(MAX_UNPACKED + 1);
+    let mut spool = tempfile::tempfile()?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut total = 0;
+    loop {
+        let count = match plain.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unpack(error)),
+        };
+        io::Write::write_all(&mut spool, &buffer[..count])?;
+        total += count as u64;
+    }
+    if total > MAX_UNPACKED {
+        let what = "the unpacked archive".to_owned();
+        return Err(Fault::TooLarge { what, size: total, limit: MAX_UNPACKED }.into());
+    }
+    spool.rewind()?;
+    Ok(spool)
+}
+
+/// A pass over an archive's headers.
+struct Scan<'a> {
+    file: &'a File,
+    size: u64,
+    members: BTreeMap<String, Member>,
+}
+
+/// What extended headers say about the member after them.
+#[derive(Default)]
+struct Extended {
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    size: Option<u64>,
+}
+
+impl Scan<'_> {
+    fn run(mut self) -> Result<BTreeMap<String, Member>, Unpacking> {
+        let mut position = 0;
+        let mut extended = Extended::default();
+        let mut count = 0;
+        while let Some(header) = self.header(position)? {
+            let header = Header::from_byte_slice(&header);
+            count += 1;
+            if count > MAX_MEMBERS {
+                return Err(Fault::TooManyMembers(MAX_MEMBERS).into());
+            }
+            let declared = header.entry_size().map_err(|_| Fault::BadHeader(position))?;
+            let is_extension = is_extension(header.entry_type());
+            let size = if is_extension { declared } else { extended.size.take().unwrap_or(declared) };
+            let size = if has_content(header.entry_type()) { size } else { 0 };
+            let offset = position + BLOCK;
+            let end = offset.checked_add(size).filter(|&end| end <= self.size);
+            let Some(end) = end else {
+                return Err(Fault::Truncated { position, size, length: self.size }.into());
+            };
+            if is_extension {
+                self.extend(&mut extended, header.entry_type(), offset, size)?;
+            } else {
+                self.add(header, std::mem::take(&mut extended), offset, size)?;
+            }
+            position = end.next_multiple_of(BLOCK);
+        }
+        Ok(self.members)
+    }
+
+    /// The header block at a position; none at the end of the archive.
+    fn header(&self, position: u64) -> Result<Option<[u8; 512]>, Unpacking> {
+        let mut block = [0; 512];
+        if position >= self.size {
+            return Ok(None);
+        }
+        if self.size - position < BLOCK {
+            return Err(Fault::Truncated { position, size: BLOCK, length: self.size }.into());
+        }
+        self.file.read_exact_at(&mut block, position)?;
+        if block == [0; 512] {
+            return Ok(None);
+        }
+        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+        let own: u32 = block[148..156].iter().map(|&byte| u32::from(byte)).sum();
+        let expected = sum - own + 8 * u32::from(b' ');
+        match Header::from_byte_slice(&block).cksum() {
+            Ok(checksum) if checksum == expected => Ok(Some(block)),
+            _ => Err(Fault::BadHeader(position).into()),
+        }
+    }
+
+    /// Takes over what an extended header says of the member after it.
+    fn extend(
+        &self,
+        extended: &mut Extended,
+        kind: EntryType,
+        offset: u64,
+        size: u64,
+    ) -> Result<(), Unpacking> {
+        if size > MAX_EXTENSION {
+            let what = "an extended header".to_owned();
+            return Err(Fault::TooLarge { what, size, limit: MAX_EXTENSION }.into());
+        }
+        let mut content = vec![0; size as usize];
+        self.file.read_exact_at(&mut content, offset)?;
+        let until_nul = |content: Vec<u8>| content.split(|&byte| byte == 0).next().map(<[u8]>::to_vec);
+        match kind {
+            EntryType::GNULongName => extended.name = until_nul(content),
+            EntryType::GNULongLink => extended.link = until_nul(content),
+            EntryType::XHeader => {
+                for record in PaxExtensions::new(&content) {
+                    let record = record.map_err(|_| Fault::BadHeader(offset))?;
+                    let value = record.value_bytes();
+                    match record.key_bytes() {
+                        b"path" => extended.name = Some(value.to_vec()),
+                        b"linkpath" => extended.link = Some(value.to_vec()),
+                        b"size" => {
+                            let size =
+                                std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                            extended.size = Some(size.ok_or(Fault::BadHeader(offset))?);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        header: &Header,
+        extended: Extended,
+        offset: u64,
+        size: u64,
+    ) -> Result<(), Unpacking> {
+        let name = extended.name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let name = plain_name(&name)?;
+        let link =
+            || extended.link.or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
+        let kind = match header.entry_type() {
+            EntryType::Regular | EntryType::Continuous => MemberKind::File,
+            EntryType::Link => MemberKind::Link(plain_name(&link())?),
+            EntryType::Symlink => MemberKind::Link(linked_name(&name, &link())?),
+            _ => MemberKind::Other,
+        };
+        let number =
+            |value: io::Result<u64>| value.ok().and_then(|value| i64::try_from(value).ok()).unwrap_or(0);
+        let member = Member {
+            kind,
+            offset,
+            size,
+            mode: header.mode().unwrap_or(0o644) & 0o7777,
+            uid: number(header.uid()),
+            gid: number(header.gid()),
+            mtime: number(header.mtime()),
+            uname: header.username_bytes().unwrap_or_default().to_vec(),
+            gname: header.groupname_bytes().unwrap_or_default().to_vec(),
+        };
+        // The last of several members of one name is the one that counts.
+        self.members.insert(name, member);
+        Ok(())
+    }
+}
+
+/// Whether a header speaks of the member after it.
+fn is_extension(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader
+    )
+}
+
+/// Whether the size in a header counts bytes that follow it.
+fn has_content(kind: EntryType) -> bool {
+    !matches!(
+        kind,
+        EntryType::Link
+            | EntryType::Symlink
+            | EntryType::Directory
+            | EntryType::Char
+            | EntryType::Block
+            | EntryType::Fifo
+    )
+}
+
+/// A member's name without `./` and slashes at its end.
+fn plain_name(name: &[u8]) -> Result<String, Fault> {
+    let text = String::from_utf8_lossy(name);
+    if text.starts_with('/') || text.split('/').any(|component| component == "..") {
+        return Err(Fault::Escapes(text.into_owned()));
+    }
+    let components: Vec<&str> = text.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
+    Ok(components.join("/"))
+}
+
+/// The member that a symbolic link leads to: its target is relative to its directory.
+fn linked_name(name: &str, target: &[u8]) -> Result<String, Fault> {
+    let text = String::from_utf8_lossy(target);
+    let escapes = || Fault::Escapes(format!("{name} -> {text}"));
+    if text.starts_with('/') {
+        return Err(escapes());
+    }
+    let mut components: Vec<&str> = name.split('/').collect();
+    components.pop();
+    for component in text.split('/') {
+        match component {
+            "" | "." => {}
+            ".." => {
+                components.pop().ok_or_else(escapes)?;
+            }
+            _ => components.push(component),
+        }
+    }
+    Ok(components.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_lead_out_of_the_archive() {
+        let plain = |name: &[u8]| plain_name(name).ok();
+        assert_eq!(plain(b"./a//b/").as_deref(), Some("a/b"));
+        assert_eq!(plain(b"./").as_deref(), Some(""));
+        assert_eq!(plain(b"/etc/passwd"), None);
+        assert_eq!(plain(b"a/../../b"), None);
+        let linked = |name, target: &[u8]| linked_name(name, target).ok();
+        assert_eq!(linked("a/layer.tar", b"../b/layer.tar").as_deref(), Some("b/layer.tar"));
+        assert_eq!(linked("a/layer.tar", b"x").as_deref(), Some("a/x"));
+        assert_eq!(linked("a/layer.tar", b"../../b"), None);
+        assert_eq!(linked("layer.tar", b"/b"), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! Exit codes, and what is said on the way out.
+
+use std::io;
+use std::process::ExitCode;
+
+use terrine::{planner, stream};
+
+use super::printer::Printer;
+
+/// The part of `--help` about exit codes.
+pub(super) const HELP: &str = "\
+Exit status:
+  0    done
+  1    the input is wrong, or something failed
+  2    the arguments are wrong
+  130  interrupted";
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Done,
+    Failed,
+    Usage,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(match status {
+            Status::Done => 0,
+            Status::Failed => 1,
+            Status::Usage => 2,
+        })
+    }
+}
+
+/// Arguments that are well-formed and still can not be meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Usage {
+    pub(super) message: String,
+    pub(super) hint: &'static str,
+}
+
+/// Says what went wrong, if anything did.
+pub(super) fn report(outcome: anyhow::Result<()>, printer: &Printer) -> Status {
+    let Err(error) = outcome else { return Status::Done };
+    // Whoever reads the output has seen enough, and does not want to read about it.
+    if error.chain().any(is_broken_pipe) {
+        return Status::Failed;
+    }
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    printer.error(&chain, hint(&error));
+    if error.is::<Usage>() { Status::Usage } else { Status::Failed }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn hint(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(|error| {
+        let usage = error.downcast_ref::<Usage>().map(|error| error.hint);
+        let stream = || error.downcast_ref::<stream::Error>()?.hint();
+        let planner = || error.downcast_ref::<planner::Error>()?.hint();
+        usage.or_else(stream).or_else(planner)
+    })
+}

@@ -1,0 +1,59 @@
+//! Signals: an interrupted run leaves no temporary file behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{fs, io, process, thread};
+
+use anyhow::Context;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// The temporary file of this run, while there is one.
+static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// From now on signals that end the process clean up first.
+///
+/// The work is done on a thread of its own and not by a flag, because the run may be
+/// waiting for whoever reads its output.
+pub(super) fn install() -> anyhow::Result<()> {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM, SIGHUP]).context("installing the signal handler")?;
+    thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            stop(signal);
+        }
+    });
+    Ok(())
+}
+
+/// Ends the process as the signal would have, but for the temporary file.
+#[expect(clippy::exit, reason = "a signal ends the process from the thread that receives it")]
+fn stop(signal: i32) -> ! {
+    // Held to the end, so that nothing is made or renamed after this.
+    let mut temporary = lock();
+    if let Some(path) = temporary.take() {
+        // There is nobody left to tell.
+        let _ = fs::remove_file(path);
+    }
+    process::exit(128 + signal)
+}
+
+/// Calls `make`, which makes a temporary file, and removes that at a signal.
+pub(super) fn guard<T: AsRef<Path>>(make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let mut temporary = lock();
+    let made = make()?;
+    *temporary = Some(made.as_ref().to_owned());
+    Ok(made)
+}
+
+/// Calls `keep`, which makes the temporary file a lasting one or removes it.
+pub(super) fn release<T>(keep: impl FnOnce() -> T) -> T {
+    let mut temporary = lock();
+    let kept = keep();
+    *temporary = None;
+    kept
+}
+
+fn lock() -> MutexGuard<'static, Option<PathBuf>> {
+    TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
+}

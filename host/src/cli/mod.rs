@@ -1,0 +1,67 @@
+//! The command line: the only part that knows the terminal, the environment and exit
+//! codes.
+
+mod environment;
+mod exit;
+mod interrupt;
+mod output;
+mod planner;
+mod printer;
+mod progress;
+mod stream;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::Status;
+use printer::Printer;
+
+/// Makes layered, reproducible container images out of package closures
+#[derive(Debug, Parser)]
+#[command(name = "terrine", version, max_term_width = 100, after_help = exit::HELP)]
+struct Cli {
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Stream(stream::Args),
+    #[command(subcommand)]
+    Planner(planner::Command),
+}
+
+/// Runs the command that the arguments ask for.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to stdout and is a success; everything else is a usage error.
+            let status = if error.use_stderr() { Status::Usage } else { Status::Done };
+            // Whoever asked may not be listening.
+            let _ = error.print();
+            return status.into();
+        }
+    };
+    let printer = Printer::new(cli.quiet);
+    let outcome = interrupt::install().and_then(|()| match cli.command {
+        Command::Stream(args) => stream::run(&args, &printer),
+        Command::Planner(command) => planner::run(&command, &printer),
+    });
+    exit::report(outcome, &printer).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

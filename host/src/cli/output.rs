@@ -1,0 +1,106 @@
+//! Where binary output goes: a file that appears when it is complete, or stdout.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+use super::exit::Usage;
+use super::interrupt;
+
+/// The most that a pipe holds without asking for privileges. Larger pipes mean fewer
+/// switches between us and whoever reads.
+const PIPE_SIZE: usize = 1 << 20;
+
+/// Where output goes.
+pub(super) enum Output {
+    /// Standard output, or something that is not a regular file.
+    Stream(File),
+    /// A file that gets its name at the end.
+    File { temporary: NamedTempFile, path: PathBuf },
+}
+
+impl Output {
+    /// Opens an output: `path`, or stdout where there is none or it is `-`.
+    ///
+    /// A terminal is refused: it would show what it can not.
+    pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+        match path.filter(|path| *path != Path::new("-")) {
+            Some(path) => Self::file(path).with_context(|| format!("writing `{}`", path.display())),
+            None => Self::stdout(),
+        }
+    }
+
+    fn stdout() -> anyhow::Result<Self> {
+        let stdout = io::stdout();
+        if stdout.is_terminal() {
+            return Err(Usage {
+                message: "refusing to write binary data to a terminal".to_owned(),
+                hint: "pipe it to another program, or name a file with `-o`",
+            }
+            .into());
+        }
+        // Not through the standard library's handle, which looks for line ends.
+        let file: File = stdout.as_fd().try_clone_to_owned().context("writing to stdout")?.into();
+        // Only a pipe has such a size, and only some systems let it be set.
+        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE_SIZE);
+        Ok(Self::Stream(file))
+    }
+
+    fn file(path: &Path) -> io::Result<Self> {
+        let path = match fs::metadata(path) {
+            // A device or a fifo is written to, not replaced.
+            Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {
+                return OpenOptions::new().write(true).open(path).map(Self::Stream);
+            }
+            Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            // What a link leads to is replaced, not the link.
+            Ok(_) => path.canonicalize()?,
+            Err(_) => path.to_owned(),
+        };
+        let directory = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let mut prefix = std::ffi::OsString::from(".");
+        prefix.push(path.file_name().unwrap_or_default());
+        let temporary = interrupt::guard(|| {
+            tempfile::Builder::new()
+                .prefix(&prefix)
+                .suffix(".partial")
+                // What a new file gets, less what the user's mask takes away.
+                .permissions(Permissions::from_mode(0o666))
+                .tempfile_in(directory)
+        })?;
+        Ok(Self::File { temporary, path })
+    }
+
+    /// Gives the output its name, if it is a file. Not called after a failure: a
+    /// temporary file then goes when the output is dropped.
+    pub(super) fn commit(self) -> anyhow::Result<()> {
+        let Self::File { temporary, path } = self else { return Ok(()) };
+        let persist = || {
+            // Also reports what closing the file would have told.
+            temporary.as_file().sync_all()?;
+            interrupt::release(|| temporary.persist(&path)).map(drop).map_err(|error| error.error)
+        };
+        persist().with_context(|| format!("writing `{}`", path.display()))
+    }
+}
+
+impl Write for &Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Output::Stream(file) => (&*file).write(bytes),
+            Output::File { temporary, .. } => temporary.as_file().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

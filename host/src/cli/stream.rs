@@ -1,0 +1,70 @@
+//! `terrine stream`: what Nixpkgs' `stream_layered_image.py` does.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use terrine::planner::{Limits, Runtime};
+use terrine::spec::{Conf, Time};
+use terrine::stream::{Job, Options};
+
+use super::environment;
+use super::output::Output;
+use super::printer::Printer;
+use super::progress::Progress;
+
+/// Write the image that a dockerTools conf.json describes, as a docker-archive
+///
+/// Takes the place of Nixpkgs' stream_layered_image.py: the same conf.json gives the same
+/// image id. The archive goes to stdout, for `docker load`, `podman load` and others.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The conf.json that streamLayeredImage made
+    conf: PathBuf,
+
+    /// Load the image under this name instead of the one in conf.json
+    ///
+    /// Without a tag, one is generated from the image's description.
+    #[arg(short = 't', long, alias = "repo_tag", value_name = "NAME:TAG")]
+    repo_tag: Option<String>,
+
+    /// Write to this file instead of stdout
+    ///
+    /// The file appears when it is complete, and not if anything fails.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Look for store paths below this directory
+    ///
+    /// For Nix's chroot stores: /nix/store/x is then DIR/nix/store/x.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    store_root: PathBuf,
+}
+
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    let conf = Conf::read(&args.conf)?;
+    let options = Options {
+        store_root: args.store_root.clone(),
+        // Given but empty is not given, as in the original.
+        repo_tag: args.repo_tag.clone().filter(|name| !name.is_empty()),
+        now: Time::now(),
+    };
+    let cache = environment::planner_cache();
+    let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
+    let planner = runtime.embedded()?;
+    let job = Job::prepare(&conf, &options, &planner).with_context(|| cannot(args))?;
+    for remark in job.remarks() {
+        printer.warning(&remark);
+    }
+    let output = Output::open(args.output.as_deref())?;
+    let progress = Progress::new(printer, job.layer_count());
+    let outcome = job.run(&output, &progress).with_context(|| cannot(args))?;
+    output.commit()?;
+    progress.finish();
+    let generated = if job.tag_is_generated() { " (tag generated)" } else { "" };
+    printer.status(&format!("{} {}{generated}, {}", outcome.id, job.reference(), progress.summary()));
+    Ok(())
+}
+
+fn cannot(args: &Args) -> String {
+    format!("can not stream `{}`", args.conf.display())
+}

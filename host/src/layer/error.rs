@@ -1,0 +1,100 @@
+//! What can go wrong while a layer is made.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A file tree that can not be made a layer. Each names the path where it lies.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A store path that is not there.
+    #[error("`{}` does not exist", path.display())]
+    Missing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("{action} `{}`", path.display())]
+    Io {
+        /// What was tried: `reading`, `listing`, ...
+        action: &'static str,
+        /// What it was tried on.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that an image does not hold: a socket, a fifo, a device.
+    #[error("`{}` is a {kind}, which a layer can not hold", path.display())]
+    Special {
+        /// Where it is.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A path that no system could unpack.
+    #[error("`{}...` has {length} bytes, and a path may have {limit}", path.display())]
+    TooLong {
+        /// The start of the path, as it would be in the image.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: usize,
+        /// The longest allowed.
+        limit: usize,
+    },
+    /// A tree of more entries, or larger, than can be counted.
+    #[error("`{}` is too large for a layer", path.display())]
+    TooLarge {
+        /// The store path.
+        path: PathBuf,
+    },
+    /// A file that is not what it was when the tree was walked.
+    #[error("`{}` {change} while the image was made", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// What happened to it.
+        change: Change,
+    },
+    /// Whoever takes the archive does not want any more of it.
+    #[error("the output was closed")]
+    Closed,
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { .. } => Some(
+                "build or fetch the path first; for a store below another directory, give `--store-root`",
+            ),
+            Self::Special { .. } => Some("containers get their devices and sockets when they run"),
+            Self::Changed { .. } => Some("run again when nothing writes to the path any more"),
+            _ => None,
+        }
+    }
+}
+
+/// What happened to a file between the two looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has fewer bytes than it had.
+    Shrank,
+    /// It has more bytes than it had.
+    Grew,
+    /// It is not there any more.
+    Vanished,
+    /// It is not a regular file any more.
+    Replaced,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Shrank => "shrank",
+            Self::Grew => "grew",
+            Self::Vanished => "vanished",
+            Self::Replaced => "was replaced",
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! What is known of a layer's archive before any of its files is read.
+
+use std::convert::Infallible;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{END_OF_ARCHIVE, Entry, Error, Header, Kind, Ownership, RECORD, Tree, padding};
+use crate::image::Digest;
+
+/// What is known of a layer before its content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measure {
+    /// The archive's exact size in bytes.
+    pub size: u64,
+    /// A digest of all headers: of everything but the files' contents.
+    pub outline: Digest,
+}
+
+impl Entry<'_> {
+    /// The header that the entry has in a layer.
+    pub(super) fn header<'a>(&'a self, ownership: &'a Ownership) -> Header<'a> {
+        Header {
+            name: self.path,
+            kind: self.kind,
+            mode: self.mode,
+            uid: ownership.uid,
+            gid: ownership.gid,
+            size: self.size,
+            mtime: ownership.mtime,
+            link: self.link,
+            uname: ownership.uname.as_bytes(),
+            gname: ownership.gname.as_bytes(),
+        }
+    }
+}
+
+/// Tells a layer's size and outline from its entries.
+///
+/// # Errors
+///
+/// A layer whose size can not be counted.
+pub fn measure(tree: &Tree, ownership: &Ownership) -> Result<Measure, Error> {
+    let mut outline = Sha256::new();
+    let mut size = Some(0_u64);
+    let mut block = Vec::new();
+    let Ok(()) = tree.for_each::<Infallible>(|entry| {
+        block.clear();
+        entry.header(ownership).encode(&mut block);
+        outline.update(&block);
+        let content = if entry.kind == Kind::File { entry.size } else { 0 };
+        size = size
+            .and_then(|size| size.checked_add(block.len() as u64))
+            .and_then(|size| size.checked_add(content))
+            .and_then(|size| size.checked_add(padding(content)));
+        Ok(())
+    });
+    let size = size
+        .and_then(|size| size.checked_add(END_OF_ARCHIVE))
+        .and_then(|size| size.checked_next_multiple_of(RECORD))
+        // Tar counts sizes as signed numbers.
+        .filter(|&size| i64::try_from(size).is_ok());
+    match size {
+        Some(size) => Ok(Measure { size, outline: outline.into() }),
+        None => Err(Error::TooLarge { path: first_path(tree) }),
+    }
+}
+
+fn first_path(tree: &Tree) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    let mut last = Vec::new();
+    let Ok(()) = tree.for_each::<Infallible>(|entry| {
+        if entry.size > u64::MAX / 4 || last.is_empty() {
+            last = entry.path.to_vec();
+        }
+        Ok(())
+    });
+    std::ffi::OsStr::from_bytes(&last).into()
+}

@@ -1,0 +1,37 @@
+//! File trees to deterministic archives.
+//!
+//! A layer is made in two looks at its files: [`Tree::walk`] lists them without
+//! opening any, which tells the archive's exact size, and [`write`] reads each once.
+
+mod error;
+mod header;
+mod measure;
+mod order;
+mod read;
+mod store;
+mod tree;
+mod write;
+
+pub use error::{Change, Error};
+pub use header::{Header, Kind};
+pub use measure::{Measure, measure};
+pub use read::read_exact;
+pub use store::{Store, StorePath, StorePathError};
+pub use tree::{Entry, Tree};
+pub use write::{END_OF_ARCHIVE, RECORD, padding, write};
+
+/// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,
+/// `uname`, `gname` and `mtime` say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ownership {
+    /// Numeric owner.
+    pub uid: i64,
+    /// Numeric group.
+    pub gid: i64,
+    /// Name of the owner.
+    pub uname: String,
+    /// Name of the group.
+    pub gname: String,
+    /// Time of last modification, in seconds since 1970.
+    pub mtime: i64,
+}

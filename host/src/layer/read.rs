@@ -1,0 +1,57 @@
+//! Reading a file of a size that is already promised.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use rustix::io::{Errno, read, retry_on_intr};
+
+use super::{Change, Error};
+use crate::pipe::Feeder;
+
+/// Feeds exactly `size` bytes of a file. `path` is asked for what errors call it.
+///
+/// # Errors
+///
+/// A file that has fewer bytes or more, and one that can not be read.
+pub fn read_exact(
+    feeder: &mut Feeder<'_>,
+    file: impl AsFd,
+    path: impl Fn() -> PathBuf,
+    size: u64,
+) -> Result<(), Error> {
+    let io = |errno: Errno| Error::Io { action: "reading", path: path(), source: errno.into() };
+    let changed = |change| Err(Error::Changed { path: path(), change });
+    let mut rest = size;
+    let mut ended = false;
+    while rest > 0 {
+        let spare = feeder.spare()?;
+        // One byte more than is expected, where there is room: if it is not there
+        // the end of the file has been seen as well.
+        let wanted =
+            usize::try_from(rest).map_or(spare.len(), |rest| spare.len().min(rest.saturating_add(1)));
+        let count = retry_on_intr(|| read(&file, &mut spare[..wanted])).map_err(io)?;
+        match count {
+            0 => return changed(Change::Shrank),
+            _ if count as u64 > rest => return changed(Change::Grew),
+            _ => feeder.advance(count),
+        }
+        rest -= count as u64;
+        ended = count < wanted;
+    }
+    if !ended && retry_on_intr(|| read(&file, &mut [0; 1])).map_err(io)? > 0 {
+        return changed(Change::Grew);
+    }
+    Ok(())
+}
+
+/// What an error on opening a file that was there a moment ago means.
+pub(super) fn opening(path: &Path, errno: Errno) -> Error {
+    let path = path.to_owned();
+    match errno {
+        Errno::NOENT => Error::Changed { path, change: Change::Vanished },
+        // A symbolic link, a directory on the way that is none any more, a socket.
+        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Error::Changed { path, change: Change::Replaced },
+        _ => Error::Io { action: "opening", path, source: io::Error::from(errno) },
+    }
+}

@@ -1,0 +1,282 @@
+//! The first look: what is there, in order, without opening a file.
+
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::order::compare;
+use super::{Error, Kind, Store, StorePath};
+
+/// The longest path that Linux takes (`PATH_MAX`, without the NUL that ends it). A
+/// longer one could be archived, but no container tool could unpack it.
+const MAX_PATH: usize = 4095;
+
+/// The permissions of the store's own directories in a layer (spec section 2.2).
+const ANCESTOR_MODE: u16 = 0o755;
+
+/// The entries of a layer in archive order: the store's ancestors, then each path
+/// with everything below it.
+///
+/// An entry takes its name's length and 32 bytes, whatever the depth.
+#[derive(Debug, Default)]
+pub struct Tree {
+    nodes: Vec<Node>,
+    /// Names, each followed by its target where it is a symbolic link.
+    text: Vec<u8>,
+}
+
+/// An entry without its directory, which the nodes before it tell.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    /// Size of a file, length of a symbolic link's target, else 0.
+    size: u64,
+    start: u32,
+    length: u16,
+    depth: u16,
+    mode: u16,
+    kind: Kind,
+}
+
+/// One entry of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its absolute path in the image.
+    pub path: &'a [u8],
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, 0 to 07777.
+    pub mode: u32,
+    /// Size of a file in bytes, else 0.
+    pub size: u64,
+    /// Target of a symbolic link, else empty.
+    pub link: &'a [u8],
+}
+
+impl Tree {
+    /// Lists the store's ancestors and the given paths with all that is below them.
+    ///
+    /// # Errors
+    ///
+    /// A path that is missing or can not be listed, and one that a layer can not hold.
+    pub fn walk(store: &Store, paths: &[StorePath]) -> Result<Self, Error> {
+        let mut tree = Self::default();
+        for ancestor in store.ancestors() {
+            let directory = Node::new(Kind::Directory, ANCESTOR_MODE, 0, 0);
+            tree.push(directory, ancestor.as_bytes(), b"", || store.locate(Path::new(ancestor)))?;
+        }
+        for path in paths {
+            Walk { store, path: path.as_str().as_bytes().to_vec(), tree: &mut tree }.run()?;
+        }
+        Ok(tree)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Calls `visit` with each entry in order, up to the first error.
+    ///
+    /// # Errors
+    ///
+    /// What `visit` returns.
+    pub fn for_each<E>(&self, mut visit: impl FnMut(Entry<'_>) -> Result<(), E>) -> Result<(), E> {
+        let mut path = Vec::new();
+        // The length of the path at each depth.
+        let mut lengths: Vec<usize> = Vec::new();
+        for node in &self.nodes {
+            let depth = usize::from(node.depth);
+            lengths.truncate(depth);
+            path.truncate(lengths.last().copied().unwrap_or(0));
+            if depth > 0 {
+                path.push(b'/');
+            }
+            let start = node.start as usize;
+            let end = start + usize::from(node.length);
+            path.extend_from_slice(&self.text[start..end]);
+            lengths.push(path.len());
+            let (size, link) = match node.kind {
+                Kind::Symlink => (0, &self.text[end..end + node.size as usize]),
+                _ => (node.size, &[][..]),
+            };
+            visit(Entry { path: &path, kind: node.kind, mode: node.mode.into(), size, link })?;
+        }
+        Ok(())
+    }
+
+    /// Adds an entry; `place` is asked for its path if that fails.
+    fn push(
+        &mut self,
+        node: Node,
+        name: &[u8],
+        link: &[u8],
+        place: impl FnOnce() -> PathBuf,
+    ) -> Result<(), Error> {
+        let start = u32::try_from(self.text.len());
+        let (Ok(start), Ok(length)) = (start, u16::try_from(name.len())) else {
+            return Err(Error::TooLarge { path: place() });
+        };
+        self.text.extend_from_slice(name);
+        self.text.extend_from_slice(link);
+        self.nodes.push(Node { start, length, ..node });
+        Ok(())
+    }
+}
+
+impl Node {
+    fn new(kind: Kind, mode: u16, size: u64, depth: u16) -> Self {
+        Self { size, start: 0, length: 0, depth, mode, kind }
+    }
+}
+
+/// A walk through one store path.
+struct Walk<'a> {
+    store: &'a Store,
+    /// Where the walk is: an absolute path in the image.
+    path: Vec<u8>,
+    tree: &'a mut Tree,
+}
+
+/// A directory's entry, as it was found.
+struct Child {
+    name: Box<[u8]>,
+    kind: Kind,
+    mode: u16,
+    size: u64,
+    link: Box<[u8]>,
+}
+
+impl Walk<'_> {
+    /// Walks in order, each directory before its content. Not recursive: a path can
+    /// be some two thousand directories deep.
+    fn run(mut self) -> Result<(), Error> {
+        let root = self.store.handle();
+        let relative = self.path[1..].to_vec();
+        let child = self.look(root, &relative).map_err(|error| match error {
+            Error::Io { source, path, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Error::Missing { path }
+            }
+            other => other,
+        })?;
+        let name = self.path.clone();
+        let mut open: Vec<std::vec::IntoIter<Child>> = Vec::new();
+        self.add(&Child { name: name.into(), ..child }, 0, &mut open)?;
+        while let Some(children) = open.last_mut() {
+            let Some(child) = children.next() else {
+                open.pop();
+                let parent = self.path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+                self.path.truncate(parent);
+                continue;
+            };
+            let length = self.path.len();
+            self.path.push(b'/');
+            self.path.extend_from_slice(&child.name);
+            let depth = open.len();
+            self.add(&child, depth, &mut open)?;
+            if open.len() == depth {
+                self.path.truncate(length);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the entry at the current path, and opens it if it is a directory.
+    fn add(
+        &mut self,
+        child: &Child,
+        depth: usize,
+        open: &mut Vec<std::vec::IntoIter<Child>>,
+    ) -> Result<(), Error> {
+        if self.path.len() > MAX_PATH {
+            let start = PathBuf::from(OsStr::from_bytes(&self.path[..100]));
+            return Err(Error::TooLong { path: start, length: self.path.len(), limit: MAX_PATH });
+        }
+        // A path of at most MAX_PATH bytes is not deeper than a u16 counts.
+        let node = Node::new(child.kind, child.mode, child.size, depth as u16);
+        let (store, path) = (self.store, &self.path);
+        self.tree.push(node, &child.name, &child.link, || place(store, path))?;
+        if child.kind == Kind::Directory {
+            open.push(self.list()?.into_iter());
+        }
+        Ok(())
+    }
+
+    /// The entries of the directory at the current path, in order.
+    fn list(&self) -> Result<Vec<Child>, Error> {
+        let failed = |errno| self.failed("listing", b"", errno);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle =
+            openat(self.store.handle(), &self.path[1..], flags, Mode::empty()).map_err(failed)?;
+        let mut children = Vec::new();
+        for entry in Dir::read_from(&handle).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                children.push(self.look(std::os::fd::AsFd::as_fd(&handle), name)?);
+            }
+        }
+        children.sort_unstable_by(|a, b| compare(&a.name, &b.name));
+        Ok(children)
+    }
+
+    /// Looks at one entry of an open directory.
+    fn look(&self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<Child, Error> {
+        let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| self.failed("looking at", name, errno))?;
+        let mut link: Box<[u8]> = Box::default();
+        let (kind, size) = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => (Kind::File, u64::try_from(stat.st_size).unwrap_or(0)),
+            FileType::Directory => (Kind::Directory, 0),
+            FileType::Symlink => {
+                let target = readlinkat(directory, name, Vec::new())
+                    .map_err(|errno| self.failed("reading the link", name, errno))?;
+                link = target.into_bytes().into();
+                (Kind::Symlink, link.len() as u64)
+            }
+            other => return Err(Error::Special { path: self.place(name), kind: describe(other) }),
+        };
+        Ok(Child { name: name.into(), kind, mode: permissions(&stat), size, link })
+    }
+
+    fn failed(&self, action: &'static str, name: &[u8], errno: Errno) -> Error {
+        Error::Io { action, path: self.place(name), source: errno.into() }
+    }
+
+    /// Where an entry of the current directory is on this machine. The walk's own
+    /// start is given relative to the root.
+    fn place(&self, name: &[u8]) -> PathBuf {
+        let mut path = self.path.clone();
+        if !name.is_empty() && name != &path[1..] {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        place(self.store, &path)
+    }
+}
+
+fn place(store: &Store, path: &[u8]) -> PathBuf {
+    store.locate(Path::new(OsStr::from_bytes(path)))
+}
+
+fn permissions(stat: &Stat) -> u16 {
+    (stat.st_mode & 0o7777) as u16
+}
+
+fn describe(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Fifo => "fifo",
+        FileType::Socket => "socket",
+        FileType::CharacterDevice => "character device",
+        FileType::BlockDevice => "block device",
+        _ => "file of an unknown kind",
+    }
+}

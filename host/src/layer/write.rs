@@ -1,0 +1,62 @@
+//! The second look: headers and contents, once, in order.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::read::{opening, read_exact};
+use super::{Entry, Error, Kind, Ownership, Store, Tree};
+use crate::pipe::Feeder;
+
+/// Archives are made of blocks of this size.
+const BLOCK: u64 = 512;
+/// Two empty blocks end an archive.
+pub const END_OF_ARCHIVE: u64 = 2 * BLOCK;
+/// Archives are filled up to a multiple of this size.
+pub const RECORD: u64 = 20 * BLOCK;
+
+/// How many zero bytes follow a content of so many bytes.
+pub fn padding(size: u64) -> u64 {
+    (BLOCK - size % BLOCK) % BLOCK
+}
+
+/// Feeds the archive of a layer: as many bytes as [`super::measure`] said, or an error.
+///
+/// # Errors
+///
+/// A file that can not be read or is not what it was, and an output that is closed.
+pub fn write(
+    feeder: &mut Feeder<'_>,
+    store: &Store,
+    tree: &Tree,
+    ownership: &Ownership,
+) -> Result<(), Error> {
+    let mut written = 0;
+    let mut block = Vec::new();
+    tree.for_each(|entry| {
+        block.clear();
+        entry.header(ownership).encode(&mut block);
+        feeder.put(&block)?;
+        written += block.len() as u64;
+        if entry.kind == Kind::File {
+            content(feeder, store, &entry)?;
+            feeder.zeros(padding(entry.size))?;
+            written += entry.size + padding(entry.size);
+        }
+        Ok::<_, Error>(())
+    })?;
+    let size = (written + END_OF_ARCHIVE).next_multiple_of(RECORD);
+    feeder.zeros(size - written)?;
+    Ok(())
+}
+
+fn content(feeder: &mut Feeder<'_>, store: &Store, entry: &Entry<'_>) -> Result<(), Error> {
+    // Never through a link, and never waiting for a fifo's other end.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let place = || store.locate(Path::new(OsStr::from_bytes(entry.path)));
+    let file = openat(store.handle(), &entry.path[1..], flags, Mode::empty())
+        .map_err(|errno| opening(&place(), errno))?;
+    read_exact(feeder, file, place, entry.size)
+}

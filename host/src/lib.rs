@@ -1,0 +1,27 @@
+//! terrine builds layered container images out of package closures: reproducibly, in
+//! one streaming pass, without a daemon, without root and without a virtual machine.
+//!
+//! What goes into which layer, and what the image's configuration says, is decided by
+//! a sandboxed WebAssembly component ([`planner`]); this crate reads files, writes
+//! archives, hashes and ships:
+//!
+//! | stage | module |
+//! |---|---|
+//! | what the user asks for | [`spec`] |
+//! | the image that it is built on | [`base`] |
+//! | what is decided about it | [`planner`] |
+//! | file trees to archives | [`layer`] |
+//! | read, hash and write at once | [`pipe`] |
+//! | the archive that comes out | [`ship`] |
+//! | all of it in order | [`stream`] |
+//!
+//! The nouns that they share are in [`image`].
+
+pub mod base;
+pub mod image;
+pub mod layer;
+pub mod pipe;
+pub mod planner;
+pub mod ship;
+pub mod spec;
+pub mod stream;

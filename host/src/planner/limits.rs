@@ -1,0 +1,126 @@
+//! What a call into a component may use, and how it is told that it used too much.
+
+use wasmtime::ResourceLimiter;
+
+/// What one call into a component may use. The defaults are far above what the
+/// built-in planner needs for a closure of 100,000 paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Linear memory, in bytes, over all of the component's memories.
+    pub memory: usize,
+    /// Table elements, over all of the component's tables.
+    pub table_elements: usize,
+    /// Fuel: about one unit for an instruction. Unlike time, it makes the same
+    /// component with the same request fail or succeed on every machine alike.
+    pub fuel: u64,
+    /// The stack of the compiled code, in bytes. Must fit into the calling thread's.
+    pub stack: usize,
+    /// What a result may hold, in bytes, when it is lifted out of the component.
+    pub lifted: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 512 << 20,
+            table_elements: 100_000,
+            fuel: 100_000_000_000,
+            stack: 1 << 20,
+            lifted: 64 << 20,
+        }
+    }
+}
+
+/// A limit that was hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    Memory { asked: usize },
+    Table { asked: usize },
+}
+
+/// Counts what a store uses and remembers what it denied, so that the host can say
+/// which limit it was.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    limits: Limits,
+    memory: usize,
+    table_elements: usize,
+    pub(super) denied: Option<Denied>,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, memory: 0, table_elements: 0, denied: None }
+    }
+
+    fn deny(&mut self, denied: Denied) -> wasmtime::Result<bool> {
+        self.denied = Some(denied);
+        // An error traps at once; `false` would leave it to the component.
+        Err(wasmtime::Error::msg("denied by the host's limits"))
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let asked = self.memory.saturating_add(desired.saturating_sub(current));
+        if asked > self.limits.memory {
+            return self.deny(Denied::Memory { asked });
+        }
+        self.memory = asked;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let asked = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if asked > self.limits.table_elements {
+            return self.deny(Denied::Table { asked });
+        }
+        self.table_elements = asked;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn tables(&self) -> usize {
+        64
+    }
+
+    fn memories(&self) -> usize {
+        64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memories_are_counted_together() {
+        let mut limiter = Limiter::new(Limits { memory: 100, ..Limits::default() });
+        assert!(limiter.memory_growing(0, 60, None).unwrap());
+        assert!(limiter.memory_growing(0, 40, None).unwrap());
+        assert!(limiter.memory_growing(60, 61, None).is_err());
+        assert_eq!(limiter.denied, Some(Denied::Memory { asked: 101 }));
+    }
+
+    #[test]
+    fn tables_are_counted_together() {
+        let mut limiter = Limiter::new(Limits { table_elements: 10, ..Limits::default() });
+        assert!(limiter.table_growing(0, 10, None).unwrap());
+        assert!(limiter.table_growing(0, 1, None).is_err());
+        assert_eq!(limiter.denied, Some(Denied::Table { asked: 11 }));
+    }
+}

@@ -1,0 +1,182 @@
+//! Nothing that a component returns is trusted: a plan is used only if it places
+//! every path exactly once and keeps to the budget.
+
+use super::layering::{Planned, Request};
+
+/// Whether layers without a path are allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmptyLayers {
+    /// No: they cost a client a request and bring it nothing.
+    Refused,
+    /// Yes, because the caller's own grouping has them.
+    AsGiven,
+}
+
+/// A rule that a plan breaks, with an example.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// More layers than the request allows.
+    #[error("it has {layers} layers, and {limit} are allowed")]
+    TooManyLayers {
+        /// How many the plan has.
+        layers: usize,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// A layer without a path.
+    #[error("its layer {layer} is empty")]
+    EmptyLayer {
+        /// The layer, counted from 1.
+        layer: usize,
+    },
+    /// An index that stands for no path.
+    #[error("its layer {layer} holds the index {index}, and there are {paths} paths")]
+    OutOfRange {
+        /// The layer, counted from 1.
+        layer: usize,
+        /// The index.
+        index: u32,
+        /// How many paths there are.
+        paths: usize,
+    },
+    /// A path that is placed twice.
+    #[error("it holds `{path}` twice, in layers {first} and {second}")]
+    Twice {
+        /// The path.
+        path: String,
+        /// The layer that holds it first, counted from 1.
+        first: usize,
+        /// The layer that holds it again.
+        second: usize,
+    },
+    /// A path that is placed and should not be.
+    #[error("its layer {layer} holds `{path}`, which was to be left out")]
+    Excluded {
+        /// The path.
+        path: String,
+        /// The layer, counted from 1.
+        layer: usize,
+    },
+    /// Paths that are in no layer.
+    #[error("it leaves out {} of {paths} paths, `{path}` among them", missing)]
+    Missing {
+        /// How many are left out.
+        missing: usize,
+        /// How many there are to place.
+        paths: usize,
+        /// One of them.
+        path: String,
+    },
+}
+
+/// Checks a plan against its request.
+///
+/// # Errors
+///
+/// The first rule that the plan breaks.
+pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Result<(), Violation> {
+    let limit = request.max_layers;
+    if planned.layers.len() > limit as usize {
+        return Err(Violation::TooManyLayers { layers: planned.layers.len(), limit });
+    }
+    let mut excluded = vec![false; request.paths.len()];
+    for &index in &request.excluded {
+        excluded[index as usize] = true;
+    }
+    // The layer that holds each path, counted from 1; 0 for none.
+    let mut holder = vec![0; request.paths.len()];
+    for (layer, paths) in (1..).zip(planned.layers.iter().map(|layer| &layer.paths)) {
+        if paths.is_empty() && empty == EmptyLayers::Refused {
+            return Err(Violation::EmptyLayer { layer });
+        }
+        for &index in paths {
+            let i = index as usize;
+            let path = || request.paths[i].path.clone();
+            match holder.get(i) {
+                None => return Err(Violation::OutOfRange { layer, index, paths: holder.len() }),
+                Some(_) if excluded[i] => return Err(Violation::Excluded { path: path(), layer }),
+                Some(0) => holder[i] = layer,
+                Some(&first) => return Err(Violation::Twice { path: path(), first, second: layer }),
+            }
+        }
+    }
+    let mut missing = (0..holder.len()).filter(|&i| holder[i] == 0 && !excluded[i]);
+    match missing.next() {
+        None => Ok(()),
+        Some(i) => Err(Violation::Missing {
+            missing: 1 + missing.count(),
+            paths: excluded.iter().filter(|&&excluded| !excluded).count(),
+            path: request.paths[i].path.clone(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layering::{Layer, StorePath};
+    use super::*;
+
+    fn check(
+        layers: &[&[u32]],
+        excluded: &[u32],
+        max_layers: u32,
+        empty: EmptyLayers,
+    ) -> Result<(), String> {
+        let path = |name: &str| StorePath {
+            path: format!("/nix/store/{name}"),
+            name: name.to_owned(),
+            size: 1,
+            references: vec![],
+        };
+        let request = Request {
+            policy: String::new(),
+            options: "{}".to_owned(),
+            store_dir: "/nix/store".to_owned(),
+            paths: ["a", "b", "c"].map(path).to_vec(),
+            roots: vec![],
+            excluded: excluded.to_vec(),
+            max_layers,
+            history: None,
+        };
+        let layer = |paths: &&[u32]| Layer { paths: paths.to_vec(), reason: String::new() };
+        let planned = Planned { layers: layers.iter().map(layer).collect(), remarks: vec![] };
+        validate(&request, &planned, empty).map_err(|violation| violation.to_string())
+    }
+
+    /// Layers, excluded paths, budget, whether empty layers are allowed; what is said.
+    type Case<'a> = (&'a [&'a [u32]], &'a [u32], u32, EmptyLayers, Result<(), &'a str>);
+
+    #[test]
+    fn every_rule_is_checked_and_named() {
+        use EmptyLayers::{AsGiven, Refused};
+        let table: &[Case<'_>] = &[
+            (&[&[0], &[2, 1]], &[], 2, Refused, Ok(())),
+            (&[&[0, 2]], &[1], 1, Refused, Ok(())),
+            (&[&[0], &[1], &[2]], &[], 2, Refused, Err("it has 3 layers, and 2 are allowed")),
+            (&[&[0, 1, 2], &[]], &[], 2, Refused, Err("its layer 2 is empty")),
+            (&[&[0, 1, 2], &[]], &[], 2, AsGiven, Ok(())),
+            (&[&[0, 3]], &[], 2, Refused, Err("its layer 1 holds the index 3, and there are 3 paths")),
+            (&[&[0, 1], &[1]], &[], 2, Refused, Err("it holds `/nix/store/b` twice, in layers 1 and 2")),
+            (&[&[0, 0]], &[], 2, Refused, Err("it holds `/nix/store/a` twice, in layers 1 and 1")),
+            (
+                &[&[0, 1]],
+                &[1],
+                2,
+                Refused,
+                Err("its layer 1 holds `/nix/store/b`, which was to be left out"),
+            ),
+            (&[&[0]], &[], 2, Refused, Err("it leaves out 2 of 3 paths, `/nix/store/b` among them")),
+            (&[], &[0], 2, Refused, Err("it leaves out 2 of 2 paths, `/nix/store/b` among them")),
+            (&[], &[0, 1, 2], 2, Refused, Ok(())),
+        ];
+        for (layers, excluded, max, empty, expected) in table {
+            let outcome = check(layers, excluded, *max, *empty);
+            assert_eq!(
+                outcome.as_ref().map_err(String::as_str),
+                expected.as_ref().map_err(|e| *e),
+                "{layers:?}"
+            );
+        }
+    }
+}

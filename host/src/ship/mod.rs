@@ -1,0 +1,3 @@
+//! Writing an image.
+
+pub mod docker_archive;

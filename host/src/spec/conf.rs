@@ -1,0 +1,263 @@
+//! `conf.json`, by which Nixpkgs' `streamLayeredImage` says what to stream (spec
+//! section 2.1).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, Visitor};
+use serde_json::value::RawValue;
+
+use super::Time;
+
+/// The largest file that is read, in bytes. 100,000 store paths make some 10 MB.
+const MAX_SIZE: u64 = 64 << 20;
+
+/// What to stream. Keys that are not listed here are ignored, as the original does;
+/// these are all needed, but for `variant`, which only newer versions write.
+#[derive(Debug, Deserialize)]
+#[non_exhaustive]
+pub struct Conf {
+    /// Architecture in Go's terms, or a name that the planner knows.
+    pub architecture: String,
+    /// Variant of the architecture; empty for none.
+    #[serde(default)]
+    pub variant: Option<String>,
+    /// The image's `config`, as the JSON text that it is.
+    pub config: Box<RawValue>,
+    /// Where store paths lie in the image.
+    pub store_dir: String,
+    /// The image that this one is built on.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub from_image: Option<PathBuf>,
+    /// The store paths of each layer, bottom to top.
+    pub store_layers: Vec<Vec<String>>,
+    /// A directory with `layer.tar` and its `checksum`.
+    pub customisation_layer: String,
+    /// The name that the image is loaded under.
+    pub repo_tag: String,
+    /// When the image says that it was created.
+    pub created: When,
+    /// The time of every file in a store layer.
+    pub mtime: When,
+    /// Owner of every file in a store layer.
+    #[serde(deserialize_with = "integer")]
+    pub uid: i64,
+    /// Group of every file in a store layer.
+    #[serde(deserialize_with = "integer")]
+    pub gid: i64,
+    /// Name of that owner.
+    pub uname: String,
+    /// Name of that group.
+    pub gname: String,
+}
+
+/// A time that may be that of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// The time of the run.
+    Now,
+    /// This time.
+    At(Time),
+}
+
+impl When {
+    /// The time, where `now` is the present.
+    pub fn or_now(self, now: Time) -> Time {
+        match self {
+            Self::Now => now,
+            Self::At(time) => time,
+        }
+    }
+}
+
+/// A `conf.json` that can not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfError {
+    /// The system refused.
+    #[error("reading `{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any that is meant.
+    #[error("`{}` has more than {} MiB, the most that is read", path.display(), MAX_SIZE >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Not JSON, or not what is needed.
+    #[error("`{}` is not a usable conf.json: {}{why}", path.display(), place(field))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The field that is to blame, as `store_layers[3][0]`; empty for the whole.
+        field: String,
+        /// What is wrong, and where in the text.
+        why: String,
+    },
+}
+
+fn place(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("`{field}`: ") }
+}
+
+impl Conf {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// A file that can not be read, is too large, or is not what it should be.
+    pub fn read(path: &Path) -> Result<Self, ConfError> {
+        let io = |source| ConfError::Io { path: path.to_owned(), source };
+        let mut text = Vec::new();
+        File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut text)).map_err(io)?;
+        if text.len() as u64 > MAX_SIZE {
+            return Err(ConfError::TooLarge { path: path.to_owned() });
+        }
+        Self::parse(&text).map_err(|(field, why)| ConfError::Invalid {
+            path: path.to_owned(),
+            field,
+            why,
+        })
+    }
+
+    /// Reads text. An error is the field that is to blame and what is wrong with it.
+    fn parse(text: &[u8]) -> Result<Self, (String, String)> {
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let conf = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let field = error.path().to_string();
+            (if field == "." { String::new() } else { field }, error.into_inner().to_string())
+        })?;
+        deserializer.end().map_err(|error| (String::new(), error.to_string()))?;
+        Ok(conf)
+    }
+}
+
+impl<'de> Deserialize<'de> for When {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "now" {
+            return Ok(Self::Now);
+        }
+        Time::parse(&text).map(Self::At).map_err(D::Error::custom)
+    }
+}
+
+/// An integer, or a string that is one: dockerTools writes strings.
+fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    struct Integer;
+
+    impl Visitor<'_> for Integer {
+        type Value = i64;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an integer, or a string that is one")
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<i64, E> {
+            Ok(value)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<i64, E> {
+            i64::try_from(value).map_err(|_| E::custom(format!("{value} is too large")))
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<i64, E> {
+            text.trim().parse().map_err(|_| E::custom(format!("`{text}` is not an integer")))
+        }
+    }
+
+    deserializer.deserialize_any(Integer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONF: &str = r#"{
+        "architecture": "amd64", "config": {"Cmd": [1.50, "x"]}, "os": "linux",
+        "store_dir": "/nix/store", "from_image": null, "store_layers": [["/nix/store/a"], []],
+        "customisation_layer": "/nix/store/c", "repo_tag": "x:y",
+        "created": "now", "mtime": "1970-01-01T00:00:01+00:00",
+        "uid": "0", "gid": "1000", "uname": "root", "gname": "users", "later": {"a": 1}
+    }"#;
+
+    fn changed(from: &str, to: &str) -> Result<Conf, (String, String)> {
+        assert!(CONF.contains(from), "{from}");
+        Conf::parse(CONF.replacen(from, to, 1).as_bytes())
+    }
+
+    #[test]
+    fn everything_is_read_and_the_config_stays_text() {
+        let conf = Conf::parse(CONF.as_bytes()).unwrap();
+        assert_eq!(conf.config.get(), r#"{"Cmd": [1.50, "x"]}"#);
+        assert_eq!((conf.uid, conf.gid), (0, 1000));
+        assert_eq!(conf.created, When::Now);
+        assert_eq!(conf.store_layers, [vec!["/nix/store/a".to_owned()], vec![]]);
+        assert_eq!((conf.from_image, conf.variant), (None, None));
+    }
+
+    #[test]
+    fn integers_may_be_strings() {
+        for (uid, expected) in [("\"7\"", 7), ("7", 7), ("\" -7 \"", -7), ("\"+7\"", 7)] {
+            let conf = changed("\"uid\": \"0\"", &format!("\"uid\": {uid}")).unwrap();
+            assert_eq!(conf.uid, expected);
+        }
+    }
+
+    #[test]
+    fn a_null_config_and_an_empty_variant_are_read() {
+        let conf = changed(r#"{"Cmd": [1.50, "x"]}"#, r#"null, "variant": """#).unwrap();
+        assert_eq!((conf.config.get(), conf.variant.as_deref()), ("null", Some("")));
+    }
+
+    #[test]
+    fn what_is_missing_or_of_the_wrong_type_is_named() {
+        let error = |from, to| {
+            let (field, why) = changed(from, to).unwrap_err();
+            (field, why.split(" at line").next().unwrap_or_default().to_owned())
+        };
+        let table = [
+            ("\"mtime\"", "\"mtyme\"", "", "missing field `mtime`"),
+            ("\"from_image\"", "\"from\"", "", "missing field `from_image`"),
+            ("\"config\"", "\"konfig\"", "", "missing field `config`"),
+            ("\"amd64\"", "null", "architecture", "invalid type: null, expected a string"),
+            (
+                "[\"/nix/store/a\"], []",
+                "[\"/nix/store/a\"], [3]",
+                "store_layers[1][0]",
+                "invalid type: integer `3`, expected a string",
+            ),
+            ("\"0\"", "\"root\"", "uid", "`root` is not an integer"),
+            (
+                "\"0\"",
+                "99999999999999999999",
+                "uid",
+                "invalid type: floating point `1e20`, expected an integer, or a string that is one",
+            ),
+            ("\"1000\"", "18446744073709551615", "gid", "18446744073709551615 is too large"),
+            ("\"now\"", "\"soon\"", "created", "`soon` is not a time:"),
+        ];
+        for (from, to, field, why) in table {
+            let (actual_field, actual) = error(from, to);
+            assert_eq!(actual_field, field, "{to}: {actual}");
+            assert!(actual.starts_with(why), "{to}: {actual}");
+        }
+    }
+
+    #[test]
+    fn broken_text_is_refused() {
+        for text in ["", "[]", "null", "{", &CONF[..100], &format!("{CONF} x"), &"[".repeat(10_000)] {
+            assert!(Conf::parse(text.as_bytes()).is_err(), "{text:.20}");
+        }
+        let deep = format!("{{\"config\": {}1{}", "[".repeat(10_000), "]".repeat(10_000));
+        let (field, why) = Conf::parse(deep.as_bytes()).unwrap_err();
+        assert!(why.contains("recursion limit"), "{field} {why}");
+    }
+}

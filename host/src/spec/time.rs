@@ -1,0 +1,122 @@
+//! Points in time, as `conf.json` gives them and image configurations write them.
+
+use jiff::civil::Time as ClockTime;
+use jiff::fmt::temporal::Pieces;
+use jiff::{Timestamp, tz::Offset};
+
+/// A point in time with the offset it was written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time {
+    civil: jiff::civil::DateTime,
+    offset: Option<Offset>,
+}
+
+/// Text that is no time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a time: {why}")]
+pub struct ParseTimeError {
+    text: String,
+    why: String,
+}
+
+impl Time {
+    /// Reads ISO 8601, as Python's `datetime.fromisoformat` does: a date, or a date and
+    /// a time with or without an offset. What has no offset is taken as UTC.
+    ///
+    /// # Errors
+    ///
+    /// Anything else, `now` included, which the caller has to know.
+    pub fn parse(text: &str) -> Result<Self, ParseTimeError> {
+        let error = |why: String| ParseTimeError { text: text.to_owned(), why };
+        let pieces = Pieces::parse(text).map_err(|e| error(e.to_string()))?;
+        if pieces.time_zone_annotation().is_some() {
+            return Err(error("a time zone in brackets is not allowed".to_owned()));
+        }
+        let clock = pieces.time().unwrap_or(ClockTime::midnight());
+        let time = Self { civil: pieces.date().to_datetime(clock), offset: pieces.to_numeric_offset() };
+        time.timestamp().map_err(|e| error(e.to_string()))?;
+        Ok(time)
+    }
+
+    /// The present, with microseconds.
+    pub fn now() -> Self {
+        let offset = Offset::UTC;
+        Self { civil: offset.to_datetime(Timestamp::now()), offset: Some(offset) }
+    }
+
+    /// Whole seconds since 1970, what is left cut off toward zero.
+    pub fn seconds(&self) -> i64 {
+        self.timestamp().map_or(0, Timestamp::as_second)
+    }
+
+    fn timestamp(&self) -> Result<Timestamp, jiff::Error> {
+        self.offset.unwrap_or(Offset::UTC).to_timestamp(self.civil)
+    }
+}
+
+/// As Python's `datetime.isoformat`: microseconds only where there are any, the offset
+/// only where there is one, with seconds only where it has some.
+impl std::fmt::Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { civil, offset } = self;
+        let (year, month, day) = (civil.year(), civil.month(), civil.day());
+        let (hour, minute, second) = (civil.hour(), civil.minute(), civil.second());
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        let microseconds = civil.subsec_nanosecond() / 1000;
+        if microseconds != 0 {
+            write!(f, ".{microseconds:06}")?;
+        }
+        let Some(offset) = offset else { return Ok(()) };
+        let seconds = offset.seconds();
+        let sign = if seconds < 0 { '-' } else { '+' };
+        let seconds = seconds.abs();
+        write!(f, "{sign}{:02}:{:02}", seconds / 3600, seconds / 60 % 60)?;
+        if seconds % 60 != 0 {
+            write!(f, ":{:02}", seconds % 60)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_and_written_as_python_does() {
+        // From `datetime.fromisoformat(text)` of CPython 3.11: `isoformat()` and
+        // `int(timestamp())`, the latter in UTC where there is no offset.
+        let table = [
+            ("1970-01-01T00:00:01+00:00", "1970-01-01T00:00:01+00:00", 1),
+            ("1970-01-01T00:00:01Z", "1970-01-01T00:00:01+00:00", 1),
+            ("2024-02-29T23:59:59+05:30", "2024-02-29T23:59:59+05:30", 1_709_231_399),
+            ("2024-02-29 23:59:59-08:00", "2024-02-29T23:59:59-08:00", 1_709_279_999),
+            ("2024-01-01T00:00:00.5+00:00", "2024-01-01T00:00:00.500000+00:00", 1_704_067_200),
+            ("2024-01-01T00:00:00.123456789Z", "2024-01-01T00:00:00.123456+00:00", 1_704_067_200),
+            ("2024-01-01T00:00:00", "2024-01-01T00:00:00", 1_704_067_200),
+            ("2024-01-01", "2024-01-01T00:00:00", 1_704_067_200),
+            ("1969-12-31T23:59:59.5+00:00", "1969-12-31T23:59:59.500000+00:00", 0),
+            ("1969-12-31T23:59:58+00:00", "1969-12-31T23:59:58+00:00", -2),
+            ("0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+00:00", -62_135_596_800),
+        ];
+        for (text, iso, seconds) in table {
+            let time = Time::parse(text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!((time.to_string().as_str(), time.seconds()), (iso, seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in
+            ["", "now", "yesterday", "2024-13-01", "2024-02-30T00:00:00Z", "2024-01-01T25:00:00Z", "@1"]
+        {
+            assert!(Time::parse(text).is_err(), "{text}");
+        }
+        assert!(Time::parse("2024-01-01T00:00:00+00:00[Europe/Berlin]").is_err());
+    }
+
+    #[test]
+    fn now_has_an_offset() {
+        assert!(Time::now().to_string().ends_with("+00:00"));
+    }
+}

@@ -1,0 +1,150 @@
+//! What the planner is asked, and what it is told.
+
+use std::collections::BTreeSet;
+
+use rustix::fs::{AtFlags, CWD, statat};
+
+use super::{Error, Options, StoreLayer};
+use crate::base::Base;
+use crate::image::Digest;
+use crate::layer::{self, Store};
+use crate::planner::{self, EmptyLayers, Planner, image, layering};
+use crate::spec::Conf;
+
+/// Characters of the hash in a store path's name.
+const HASH: usize = 32;
+
+/// Settles name, tag, platform and configuration.
+pub(super) fn resolve(
+    conf: &Conf,
+    options: &Options,
+    base: Option<&Base>,
+    customisation: Digest,
+    planner: &Planner<'_>,
+) -> Result<image::Resolved, Error> {
+    let request = image::ResolveRequest {
+        reference: options.repo_tag.as_ref().unwrap_or(&conf.repo_tag).clone(),
+        tag: None,
+        platform: conf.architecture.clone(),
+        variant: conf.variant.clone(),
+        config: conf.config.get().to_owned(),
+        base: base.map(|base| image::BaseImage {
+            configuration: base.configuration().to_owned(),
+            layers: u32::try_from(base.layers().len()).unwrap_or(u32::MAX),
+        }),
+        inherit: image::Inheritance::Environment,
+        max_layers: None,
+        identity: identity(conf, customisation),
+    };
+    planner.resolve(&request).map_err(|error| in_terms_of_conf(error, options.repo_tag.is_some()))
+}
+
+/// Everything in the image that the rest of the request does not tell.
+fn identity(conf: &Conf, customisation: Digest) -> Vec<String> {
+    let mut identity = vec![
+        format!("{:?}", conf.created),
+        format!("{:?}", conf.mtime),
+        format!("{} {} {:?} {:?}", conf.uid, conf.gid, conf.uname, conf.gname),
+        customisation.to_string(),
+    ];
+    for (number, layer) in conf.store_layers.iter().enumerate() {
+        identity.extend(layer.iter().map(|path| format!("{number} {path}")));
+    }
+    identity
+}
+
+/// The grouping of `conf.json`, as the planner's `explicit` policy sees it.
+pub(super) fn layers(
+    conf: &Conf,
+    store: &Store,
+    planner: &Planner<'_>,
+) -> Result<Vec<StoreLayer>, Error> {
+    // The contract wants each path once; one that is there twice is the policy's to find.
+    let paths: BTreeSet<&String> = conf.store_layers.iter().flatten().collect();
+    let paths: Vec<&String> = paths.into_iter().collect();
+    let count = u32::try_from(paths.len()).unwrap_or(u32::MAX);
+    let request = layering::Request {
+        policy: "explicit".to_owned(),
+        options: serde_json::json!({ "layers": conf.store_layers }).to_string(),
+        store_dir: store.dir().to_owned(),
+        paths: paths.iter().map(|path| store_path(path)).collect(),
+        roots: (0..count).collect(),
+        excluded: vec![],
+        max_layers: u32::try_from(conf.store_layers.len().max(1)).unwrap_or(u32::MAX),
+        history: None,
+    };
+    let planned =
+        planner.plan(&request, EmptyLayers::AsGiven).map_err(|error| in_terms_of_conf(error, false))?;
+    let layer = |layer: layering::Layer| {
+        let named: Vec<String> = layer.paths.iter().map(|&i| paths[i as usize].clone()).collect();
+        let paths = named.iter().map(|path| store.path(path)).collect::<Result<_, _>>()?;
+        Ok(StoreLayer { named, paths })
+    };
+    planned.layers.into_iter().map(layer).collect()
+}
+
+/// A path of which nothing is known but where it is.
+fn store_path(path: &str) -> layering::StorePath {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    let name = match last.split_once('-') {
+        Some((hash, name)) if hash.len() == HASH && hash.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            name
+        }
+        _ => last,
+    };
+    layering::StorePath { path: path.to_owned(), name: name.to_owned(), size: 0, references: vec![] }
+}
+
+/// Checks that every path is there, and that none is part of another: better before
+/// the first byte than after the last but one.
+pub(super) fn check_paths(layers: &[StoreLayer], store: &Store) -> Result<(), Error> {
+    let mut paths: Vec<_> = layers.iter().flat_map(|layer| &layer.paths).collect();
+    // Component by component, so that what lies within a path follows it.
+    paths.sort_by(|a, b| a.as_str().split('/').cmp(b.as_str().split('/')));
+    for pair in paths.windows(2) {
+        if pair[1].is_within(pair[0]) {
+            let [outer, inner] = [pair[0], pair[1]].map(|path| path.as_str().to_owned());
+            return Err(Error::Overlap { inner, outer });
+        }
+    }
+    for path in paths {
+        let path = store.locate(path.as_str().as_ref());
+        statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| {
+            let path = path.clone();
+            match errno {
+                rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => layer::Error::Missing { path },
+                _ => layer::Error::Io { action: "looking at", path, source: errno.into() },
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Names the field of `conf.json` that a refusal is about, not that of the contract.
+fn in_terms_of_conf(error: planner::Error, repo_tag_is_given: bool) -> Error {
+    let planner::Error::Refused { component, message, field, hint } = error else { return error.into() };
+    let field = field.map(|field| match field.as_str() {
+        "reference" if repo_tag_is_given => "--repo-tag".to_owned(),
+        "reference" => "repo_tag".to_owned(),
+        "platform" => "architecture".to_owned(),
+        _ => match field.strip_prefix("options.layers") {
+            Some(place) => format!("store_layers{place}"),
+            None => field,
+        },
+    });
+    let message = message.replace("`options.layers", "`store_layers");
+    planner::Error::Refused { component, message, field, hint }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_what_follows_the_hash() {
+        let name = |path| store_path(path).name;
+        assert_eq!(name("/nix/store/6xg259477c90a229xwmb53pdfkn6ig3g-hello-2.12.1"), "hello-2.12.1");
+        assert_eq!(name("/nix/store/hello-2.12.1"), "hello-2.12.1");
+        assert_eq!(name("/srv/site"), "site");
+    }
+}

@@ -1,0 +1,306 @@
+//! Writing the archive, in one pass.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use super::{Error, Job, StoreLayer};
+use crate::base::{Base, BaseLayer};
+use crate::image::Digest;
+use crate::layer::{self, Measure, Tree, measure};
+use crate::pipe::{self, Feeder, Observer};
+use crate::planner::image::{LayerRole, RenderRequest, RenderedLayer};
+use crate::ship::docker_archive;
+
+/// What a layer is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// A layer of the base image, by its member's name.
+    Base(&'a str),
+    /// So many store paths.
+    Store(usize),
+    /// Everything else.
+    Customisation,
+}
+
+/// What is told of an image that is being written.
+pub trait Reporter: Sync {
+    /// A layer begins: its number, counted from 1, and its size in bytes.
+    fn layer(&self, number: usize, source: Source<'_>, size: u64);
+    /// So many more bytes have been written.
+    fn written(&self, bytes: u64);
+}
+
+/// An image that has been written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The image id: the digest of its configuration.
+    pub id: Digest,
+    /// The digests of its uncompressed layers, bottom to top.
+    pub diff_ids: Vec<Digest>,
+}
+
+impl Job<'_> {
+    /// Writes the image as a docker-archive.
+    ///
+    /// # Errors
+    ///
+    /// Anything that can not be read, is not what it was, or is not what its digest
+    /// says, and an output that does not take it. The archive is no image then.
+    pub fn run(&self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
+        pipe::run(out, &Forward(reporter), |feeder| {
+            let mut archive =
+                Archive { job: self, feeder, reporter, members: vec![], stretches: vec![] };
+            archive.base_layers()?;
+            archive.store_layers()?;
+            archive.customisation()?;
+            archive.finish()
+        })
+    }
+}
+
+/// Tells the reporter what the pipe tells.
+struct Forward<'a>(&'a dyn Reporter);
+
+impl Observer for Forward<'_> {
+    fn written(&self, bytes: u64) {
+        self.0.written(bytes);
+    }
+
+    fn hashed(&self, _: usize, _: Digest, _: u64) {}
+}
+
+/// A layer as the manifest and the history list it.
+struct Listed {
+    member: String,
+    role: LayerRole,
+    paths: Vec<String>,
+    /// Known beforehand, or the stretch of hashed bytes that tells it.
+    diff_id: DiffId,
+}
+
+enum DiffId {
+    Known(Digest),
+    OfStretch(usize),
+}
+
+/// What a stretch of hashed bytes must turn out to be.
+enum Expected<'a> {
+    Anything,
+    Base(&'a str, Digest),
+    Customisation,
+}
+
+/// The archive as far as it is written.
+struct Archive<'a, 'f> {
+    job: &'a Job<'a>,
+    feeder: &'a mut Feeder<'f>,
+    reporter: &'a dyn Reporter,
+    members: Vec<Listed>,
+    stretches: Vec<Expected<'a>>,
+}
+
+impl<'a> Archive<'a, '_> {
+    fn base_layers(&mut self) -> Result<(), Error> {
+        let job = self.job;
+        let Some(base) = &job.base else { return Ok(()) };
+        // A layer that is listed twice is written once.
+        let mut written: BTreeMap<&str, Digest> = BTreeMap::new();
+        for layer in base.layers() {
+            match written.get(layer.name.as_str()) {
+                Some(&diff_id) => base.check(&layer.name, layer.diff_id, diff_id)?,
+                None => self.base_layer(base, layer)?,
+            }
+            written.insert(&layer.name, layer.diff_id);
+            self.members.push(Listed {
+                member: layer.name.clone(),
+                role: LayerRole::Base,
+                paths: vec![layer.name.clone()],
+                diff_id: DiffId::Known(layer.diff_id),
+            });
+        }
+        Ok(())
+    }
+
+    fn base_layer(&mut self, base: &'a Base, layer: &'a BaseLayer) -> Result<(), Error> {
+        let transfer = base.transfer(layer)?;
+        self.report(Source::Base(&layer.name), transfer.size);
+        let header = layer.header(transfer.size);
+        self.stretches.push(Expected::Base(&layer.name, transfer.digest));
+        docker_archive::layer(self.feeder, &header, |feeder| {
+            let content = base.content(layer, transfer)?;
+            let failed = |source| crate::base::Error::Io { path: base.path().to_owned(), source };
+            copy(feeder, content, transfer.size, failed)
+        })
+    }
+
+    /// Each layer is walked while the one before it is read.
+    fn store_layers(&mut self) -> Result<(), Error> {
+        let job = self.job;
+        thread::scope(|scope| {
+            let (sender, walked) = sync_channel(1);
+            scope.spawn(move || walk(job, &sender));
+            for (layer, walked) in job.layers.iter().zip(walked) {
+                let (tree, measure) = walked?;
+                self.store_layer(layer, &tree, measure)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn store_layer(&mut self, layer: &StoreLayer, tree: &Tree, measure: Measure) -> Result<(), Error> {
+        let job = self.job;
+        self.report(Source::Store(layer.paths.len()), measure.size);
+        let member = self.member_name(measure.outline);
+        let header = docker_archive::header(&member, measure.size, job.ownership.mtime);
+        let stretch = self.stretches.len();
+        self.stretches.push(Expected::Anything);
+        docker_archive::layer(self.feeder, &header, |feeder| {
+            layer::write(feeder, &job.store, tree, &job.ownership)
+        })?;
+        self.members.push(Listed {
+            member,
+            role: LayerRole::Store,
+            paths: layer.named.clone(),
+            diff_id: DiffId::OfStretch(stretch),
+        });
+        Ok(())
+    }
+
+    fn customisation(&mut self) -> Result<(), Error> {
+        let layer = &self.job.customisation;
+        self.report(Source::Customisation, layer.size);
+        let member = self.unused(format!("{}/layer.tar", layer.digest.hex()));
+        let header = docker_archive::header(&member, layer.size, self.job.ownership.mtime);
+        self.stretches.push(Expected::Customisation);
+        docker_archive::layer(self.feeder, &header, |feeder| {
+            layer::read_exact(feeder, &layer.file, || layer.path.clone(), layer.size)
+        })?;
+        self.members.push(Listed {
+            member,
+            role: LayerRole::Customisation,
+            paths: vec![layer.named.clone()],
+            diff_id: DiffId::Known(layer.digest),
+        });
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Outcome, Error> {
+        let job = self.job;
+        let digests = self.feeder.digests()?;
+        self.verify(&digests)?;
+        let (mut members, mut layers, mut diff_ids) = (vec![], vec![], vec![]);
+        for listed in self.members {
+            let diff_id = match listed.diff_id {
+                DiffId::Known(digest) => digest,
+                DiffId::OfStretch(stretch) => digests[stretch],
+            };
+            members.push(listed.member);
+            diff_ids.push(diff_id);
+            layers.push(RenderedLayer {
+                role: listed.role,
+                diff_id: diff_id.to_string(),
+                paths: listed.paths,
+            });
+        }
+        let configuration = job.planner.render(&RenderRequest {
+            created: job.created.to_string(),
+            os: job.resolved.os.clone(),
+            architecture: job.resolved.architecture.clone(),
+            variant: job.resolved.variant.clone(),
+            config: job.resolved.config.clone(),
+            layers,
+        })?;
+        let mtime = job.ownership.mtime;
+        let id = docker_archive::finish(
+            self.feeder,
+            configuration.as_bytes(),
+            job.reference(),
+            members,
+            mtime,
+        )?;
+        Ok(Outcome { id, diff_ids })
+    }
+
+    /// Holds what was written against what it had to be.
+    fn verify(&self, digests: &[Digest]) -> Result<(), Error> {
+        for (expected, &actual) in self.stretches.iter().zip(digests) {
+            match *expected {
+                Expected::Anything => {}
+                Expected::Base(member, digest) => {
+                    if let Some(base) = &self.job.base {
+                        base.check(member, digest, actual)?;
+                    }
+                }
+                Expected::Customisation => {
+                    let layer = &self.job.customisation;
+                    if layer.digest != actual {
+                        let path = layer.path.clone();
+                        return Err(Error::Mismatch { path, expected: layer.digest, actual });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, source: Source<'_>, size: u64) {
+        self.reporter.layer(self.members.len() + 1, source, size);
+    }
+
+    /// A name for a layer whose digest is not known yet: it covers everything but the
+    /// contents of files, and where the layer is used, so that archives can be merged.
+    /// Shorter than a digest, lest it be taken for one.
+    fn member_name(&self, outline: Digest) -> String {
+        let base = self.job.base.as_ref().map(|base| Digest::of(base.configuration().as_bytes()));
+        let place = (self.job.reference(), base, self.members.len(), outline);
+        let name = Digest::of(format!("{place:?}").as_bytes()).hex();
+        self.unused(format!("{}/layer.tar", &name[..32]))
+    }
+
+    /// The name itself, unless the base has a layer of that name.
+    fn unused(&self, mut name: String) -> String {
+        while self.members.iter().any(|listed| listed.member == name) {
+            name = format!("layers/{name}");
+        }
+        name
+    }
+}
+
+/// The walking thread: one layer ahead, and not further, or memory would grow with the
+/// image.
+fn walk(job: &Job<'_>, sender: &SyncSender<Result<(Tree, Measure), layer::Error>>) {
+    for layer in &job.layers {
+        let walked = Tree::walk(&job.store, &layer.paths)
+            .and_then(|tree| measure(&tree, &job.ownership).map(|measure| (tree, measure)));
+        let failed = walked.is_err();
+        if sender.send(walked).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Feeds exactly `size` bytes of a reader.
+fn copy<E: Into<Error>>(
+    feeder: &mut Feeder<'_>,
+    mut content: impl Read,
+    size: u64,
+    failed: impl Fn(io::Error) -> E,
+) -> Result<(), Error> {
+    let mut rest = size;
+    while rest > 0 {
+        let spare = feeder.spare()?;
+        let length = usize::try_from(rest).map_or(spare.len(), |rest| spare.len().min(rest));
+        match content.read(&mut spare[..length]) {
+            Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into()).into()),
+            Ok(count) => {
+                feeder.advance(count);
+                rest -= count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error).into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! What the end-to-end tests share: the binary under test, stores to try it on, the
+//! oracles, and the archives that come out.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can not be set up has failed")]
+
+pub mod archive;
+pub mod conf;
+pub mod peer;
+pub mod run;
+pub mod store;
+
+use std::path::{Path, PathBuf};
+
+pub use archive::Archive;
+pub use conf::ConfFile;
+pub use run::{Run, binary, terrine};
+pub use store::TestStore;
+
+/// The root of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// A folder for one test, gone with the value.
+pub fn temporary() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("terrine-test-").tempdir().unwrap()
+}
+
+/// A file of this crate.
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}

@@ -1,0 +1,27 @@
+//! Programs that the tests hold terrine against.
+
+use std::path::PathBuf;
+
+/// Where a program is, or nothing, said aloud, where it is not installed. With
+/// `TERRINE_REQUIRE_PEERS=1` a missing program is a failure.
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Daemons are often outside an ordinary user's path.
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
+    if found.is_none() {
+        missing(&format!("`{name}` is not installed"));
+    }
+    found
+}
+
+/// Says that a check is skipped, or fails where none may be.
+pub fn missing(why: &str) {
+    assert!(std::env::var_os("TERRINE_REQUIRE_PEERS").is_none_or(|value| value != "1"), "{why}");
+    skipped(why);
+}
+
+#[allow(clippy::print_stderr, reason = "a skipped check is said aloud")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}
