@@ -1,7 +1,7 @@
 //! Files as Nixpkgs' `streamLayeredImage` writes them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -48,6 +48,11 @@ impl<'s> ConfFile<'s> {
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.json[key] = value.into();
         self
+    }
+
+    /// The folder that stands for `/`.
+    pub fn root(&self) -> &Path {
+        self.store.root()
     }
 
     /// Writes the file.

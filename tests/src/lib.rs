@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can not be set up has failed")]
 
 pub mod archive;
+pub mod base;
 pub mod conf;
+pub mod oracle;
 pub mod peer;
 pub mod run;
 pub mod store;
