@@ -128,8 +128,10 @@ proptest! {
         oracle::agree(&ConfFile::new(&store, &[]).with("config", json!({ "Cmd": values })));
     }
 
+    // Not of all of Unicode: what is printable grows with each of its versions, and
+    // Python has another than the compiler.
     #[test]
-    fn generated_names_are_represented_as_the_oracle_does(name in "a[ -.0-~\u{a0}-\u{2fff}\u{1f300}-\u{1f5ff}]{1,40}") {
+    fn generated_names_are_represented_as_the_oracle_does(name in "a[ -.0-~\u{a0}-\u{52f}\u{1e00}-\u{1eff}\u{2000}-\u{206f}\u{3040}-\u{309f}\u{1f300}-\u{1f5ff}]{1,40}") {
         let store = TestStore::default();
         store.file(&name, b"x");
         oracle::agree(&ConfFile::new(&store, &[&[&name]]));

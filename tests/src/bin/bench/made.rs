@@ -1,0 +1,197 @@
+//! The stores that the benchmark makes for itself, once: they lie below
+//! `target/bench-store`, and are the same on every machine.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use terrine_tests::workspace;
+
+use super::random::Random;
+use super::store::Store;
+use super::{Result, table};
+
+/// To be counted up when other stores are to be made.
+const VERSION: &str = "1\n";
+
+/// How many store paths the closure has.
+const PATHS: usize = 400;
+
+/// How many files of the closure have a size of so many bits, from 0 on: as in a real
+/// closure, but for fewer of the biggest. 59,000 files; 2.5 GB.
+const FILES: [usize; 28] = [
+    231, 21, 12, 30, 64, 123, 246, 474, 2508, 5351, 8769, 9517, 9418, 7417, 5821, 3960, 2251, 1235, 669,
+    369, 248, 113, 89, 30, 15, 13, 5, 1,
+];
+
+/// One directory is made for so many files.
+const FILES_PER_DIRECTORY: usize = 6;
+
+/// One link is made for so many files.
+const FILES_PER_LINK: usize = 34;
+
+/// How many files the wide path has in its one directory.
+const WIDTH: usize = 100_000;
+
+/// How many directories the deep path has in each other.
+const DEPTH: usize = 200;
+
+/// What directories are called, with a number.
+const DIRECTORIES: [&str; 8] =
+    ["lib", "share", "include", "doc", "site-packages", "locale", "src", "man"];
+
+/// What files are called, with a number.
+const NAMES: [&str; 8] =
+    ["index.html", "module.py", "libgeneric.so", "header.h", "README", "messages.mo", "x", "data.json"];
+
+/// What the hashes in the names of store paths are written with.
+const DIGITS: [char; 32] = [
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'f', 'g', 'h', 'i', 'j', 'k',
+    'l', 'm', 'n', 'p', 'q', 'r', 's', 'v', 'w', 'x', 'y', 'z',
+];
+
+/// The closure of something big, in everything but what its files say.
+pub(super) fn closure() -> Result<Store> {
+    made("closure", "", |store| {
+        let mut random = Random::new(1);
+        let mut sizes = sizes(&mut random);
+        for rank in (1..=PATHS).rev() {
+            let rest = sizes.split_off(sizes.len() - share(rank, sizes.len()));
+            Tree::new(store, &mut random)?.fill(&rest)?;
+        }
+        Ok(())
+    })
+}
+
+/// A store path with very many files in one directory.
+pub(super) fn wide() -> Result<Store> {
+    made("a wide path", "wide", |store| {
+        let mut random = Random::new(2);
+        let path = store.join(name(&mut random));
+        fs::create_dir(&path)?;
+        for number in 0..WIDTH {
+            fs::write(path.join(format!("file-{number}")), number.to_string())?;
+        }
+        Ok(())
+    })
+}
+
+/// A store path with very many directories in each other, and a file in each.
+pub(super) fn deep() -> Result<Store> {
+    made("a deep path", "deep", |store| {
+        let mut path = store.join(name(&mut Random::new(3)));
+        for number in 0..DEPTH {
+            path.push(format!("directory-{number}"));
+            fs::create_dir_all(&path)?;
+            fs::write(path.join("file"), number.to_string())?;
+        }
+        Ok(())
+    })
+}
+
+/// A store below a root of its own: the one that is there, if it is complete, else a
+/// new one.
+fn made(title: &str, folder: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Store> {
+    let root = workspace().join("target/bench-store").join(folder);
+    let (nix, marker) = (root.join("nix"), root.join("complete"));
+    if fs::read_to_string(&marker).is_ok_and(|version| version == VERSION) {
+        return Store::open(title, root, "/nix/store");
+    }
+    table::note(&format!("making {title} in {}", root.display()));
+    if nix.exists() {
+        fs::remove_dir_all(&nix)?;
+    }
+    let store = nix.join("store");
+    fs::create_dir_all(&store)?;
+    make(&store)?;
+    // So that nothing of it is still being written while times are taken.
+    Command::new("sync").status()?;
+    fs::write(marker, VERSION)?;
+    Store::open(title, root, "/nix/store")
+}
+
+/// The sizes of all files, in no order.
+fn sizes(random: &mut Random) -> Vec<usize> {
+    let mut sizes = vec![];
+    for (bits, &count) in FILES.iter().enumerate() {
+        let least = (1 << bits) / 2;
+        sizes.extend((0..count).map(|_| least + random.below(least.max(1))));
+    }
+    random.shuffle(&mut sizes);
+    sizes
+}
+
+/// How many of the files that are left a path gets, if those of lower rank have theirs:
+/// the second gets half as many as the first, the third a third.
+fn share(rank: usize, left: usize) -> usize {
+    let weights: f64 = (1..=rank).map(|rank| 1.0 / rank as f64).sum();
+    (left as f64 / (rank as f64 * weights)).round() as usize
+}
+
+/// The name of a store path.
+fn name(random: &mut Random) -> String {
+    let hash: String = (0..32).map(|_| *random.pick(&DIGITS)).collect();
+    format!("{hash}-pkg-1.0")
+}
+
+/// A store path that is being made.
+struct Tree<'r> {
+    random: &'r mut Random,
+    directories: Vec<PathBuf>,
+}
+
+impl<'r> Tree<'r> {
+    /// One with nothing in it.
+    fn new(store: &Path, random: &'r mut Random) -> Result<Self> {
+        let path = store.join(name(random));
+        fs::create_dir(&path)?;
+        Ok(Self { random, directories: vec![path] })
+    }
+
+    /// Files of these sizes, with directories around and links between them.
+    fn fill(&mut self, sizes: &[usize]) -> Result<()> {
+        for (number, &size) in sizes.iter().enumerate() {
+            if self.random.below(FILES_PER_DIRECTORY) == 0 {
+                self.directory(number)?;
+            }
+            let file = format!("{number}-{}", self.random.pick(&NAMES));
+            let directory = self.somewhere();
+            write(&directory.join(&file), size, self.random)?;
+            if self.random.below(FILES_PER_LINK) == 0 {
+                symlink(&file, directory.join(format!("{file}.1")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One of the directories, rather a late one: so they are nested, but not too deep.
+    fn somewhere(&mut self) -> PathBuf {
+        let newest = &self.directories[self.directories.len().saturating_sub(40)..];
+        self.random.pick(newest).clone()
+    }
+
+    /// One more directory in one of the others.
+    fn directory(&mut self, number: usize) -> Result<()> {
+        let parent = self.random.pick(&self.directories);
+        let path = parent.join(format!("{}-{number}", self.random.pick(&DIRECTORIES)));
+        fs::create_dir(&path)?;
+        self.directories.push(path);
+        Ok(())
+    }
+}
+
+/// Writes a file that can not be compressed, with Nix's permissions.
+fn write(path: &Path, size: usize, random: &mut Random) -> Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o444).open(path)?;
+    let mut buffer = vec![0; size.min(1 << 20)];
+    let mut left = size;
+    while left > 0 {
+        let part = left.min(buffer.len());
+        random.fill(&mut buffer[..part]);
+        file.write_all(&buffer[..part])?;
+        left -= part;
+    }
+    Ok(())
+}

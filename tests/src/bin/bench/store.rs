@@ -1,0 +1,89 @@
+//! Directories of store paths, as they are found.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Result;
+
+/// Some store paths below one directory.
+#[derive(Debug)]
+pub(super) struct Store {
+    /// What it is called in the table.
+    title: String,
+    /// The directory that stands for `/`.
+    pub(super) root: PathBuf,
+    /// The directory that the store paths lie in, as the image has it.
+    pub(super) dir: String,
+    /// The store paths, the biggest first.
+    pub(super) paths: Vec<StorePath>,
+}
+
+/// One store path.
+#[derive(Debug, Default)]
+pub(super) struct StorePath {
+    /// Its name in the store.
+    pub(super) name: String,
+    /// How many directories, files and links it is made of.
+    entries: u64,
+    /// How many bytes its files have.
+    bytes: u64,
+}
+
+impl Store {
+    /// A directory of store paths that was made elsewhere.
+    pub(super) fn at(dir: &Path) -> Result<Self> {
+        let absolute = fs::canonicalize(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let dir = absolute.to_str().ok_or("the store's path is not UTF-8")?;
+        Self::open(dir, "/".into(), dir)
+    }
+
+    /// The store that is `dir` below another root.
+    pub(super) fn open(title: &str, root: PathBuf, dir: &str) -> Result<Self> {
+        let mut store = Self { title: title.to_owned(), root, dir: dir.to_owned(), paths: vec![] };
+        for entry in fs::read_dir(store.host())? {
+            let entry = entry?;
+            let name = entry.file_name().into_string().map_err(|_| "a store path is not UTF-8")?;
+            // What is hidden is Nix's own: `.links`.
+            if !name.starts_with('.') {
+                let mut path = StorePath { name, ..StorePath::default() };
+                path.add(&entry.path())?;
+                store.paths.push(path);
+            }
+        }
+        store.paths.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+        match store.paths.is_empty() {
+            true => Err(format!("`{}` holds no store paths", store.host().display()).into()),
+            false => Ok(store),
+        }
+    }
+
+    /// Where the store paths are on this machine.
+    pub(super) fn host(&self) -> PathBuf {
+        self.root.join(self.dir.trim_start_matches('/'))
+    }
+
+    /// What it is called, and how much there is of it.
+    pub(super) fn summary(&self) -> String {
+        let entries: u64 = self.paths.iter().map(|path| path.entries).sum();
+        let bytes: u64 = self.paths.iter().map(|path| path.bytes).sum();
+        let gigabytes = bytes as f64 / 1e9;
+        let paths = self.paths.len();
+        format!("{}: {paths} paths, {entries} entries, {gigabytes:.2} GB", self.title)
+    }
+}
+
+impl StorePath {
+    /// Counts a file, a link, or a directory with everything below it.
+    fn add(&mut self, path: &Path) -> Result<()> {
+        let metadata = fs::symlink_metadata(path)?;
+        self.entries += 1;
+        if metadata.is_dir() {
+            for entry in fs::read_dir(path)? {
+                self.add(&entry?.path())?;
+            }
+        } else if metadata.is_file() {
+            self.bytes += metadata.len();
+        }
+        Ok(())
+    }
+}
