@@ -129,10 +129,15 @@ impl Conf {
 
     /// Reads text. An error is the field that is to blame and what is wrong with it.
     fn parse(text: &[u8]) -> Result<Self, (String, String)> {
+        // The parser would take an array for the fields in their order.
+        if text.trim_ascii_start().first() == Some(&b'[') {
+            return Err((String::new(), "it is an array, and must be an object".to_owned()));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let conf = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let field = error.path().to_string();
-            (if field == "." { String::new() } else { field }, error.into_inner().to_string())
+            let known = field != "." && field != "?";
+            (if known { field } else { String::new() }, error.into_inner().to_string())
         })?;
         deserializer.end().map_err(|error| (String::new(), error.to_string()))?;
         Ok(conf)

@@ -1,10 +1,10 @@
 //! Images of stores, and the commands that stream them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use terrine_tests::{ConfFile, TestStore, fixture, peer, terrine};
 
 use super::Result;
@@ -81,21 +81,32 @@ impl Image {
     /// `terrine stream`.
     pub(super) fn terrine(&self) -> Command {
         let mut command = terrine();
-        self.ask(command.args(["-q", "stream"]));
+        command.args(["-q", "stream", "--store-root"]).arg(&self.root).arg(&self.conf);
         command
     }
 
     /// The way the original does it, if it is there to be held against.
-    pub(super) fn original(&self) -> Option<Command> {
-        let script = Some(fixture("oracle/stream.py")).filter(|script| script.is_file())?;
-        let mut command = Command::new(peer::find("python3")?);
-        self.ask(command.arg(script));
-        Some(command)
+    pub(super) fn original(&self) -> Result<Option<Command>> {
+        let script = fixture("oracle/stream.py");
+        if !script.is_file() {
+            return Ok(None);
+        }
+        let Some(python) = peer::find("python3") else { return Ok(None) };
+        let mut command = Command::new(python);
+        command.arg(script).arg("--store-root").arg(&self.root).arg(self.conf_below_root()?);
+        Ok(Some(command))
     }
 
-    /// Adds the arguments that say what to stream.
-    fn ask(&self, command: &mut Command) {
-        command.arg("--store-root").arg::<&Path>(&self.root).arg(&self.conf);
+    /// The same `conf.json` for one who looks for everything below the store's root, and
+    /// not only for store paths: up from there, and down to the customisation layer.
+    fn conf_below_root(&self) -> Result<PathBuf> {
+        let mut conf: Value = serde_json::from_slice(&fs::read(&self.conf)?)?;
+        let customisation = conf["customisation_layer"].as_str().ok_or("no customisation layer")?;
+        let up = "/..".repeat(self.root.components().count() - 1);
+        conf["customisation_layer"] = format!("{up}{customisation}").into();
+        let path = self.scratch.root().join("below-root.json");
+        fs::write(&path, conf.to_string())?;
+        Ok(path)
     }
 }
 

@@ -67,6 +67,8 @@ fn run(args: &Args) -> Result<()> {
         Some(dir) => Store::at(dir)?,
         None => made::closure()?,
     };
+    // Should cargo have something to say, let it not be in the midst of the table.
+    terrine_tests::binary();
     let extremes = [made::wide()?, made::deep()?];
     table::heading();
     against_tar(&store, args.rounds)?;
@@ -95,7 +97,7 @@ fn against_tar(store: &Store, rounds: usize) -> Result<()> {
         .budget(&Budget::new(format!("{TIMES_TAR} x tar"), times <= TIMES_TAR))
         .print();
     memory(&terrine);
-    match image.original() {
+    match image.original()? {
         Some(mut original) => against_original(&mut original, &terrine),
         None => Ok(()),
     }

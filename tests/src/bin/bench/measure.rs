@@ -13,7 +13,7 @@ use super::Result;
 const POLL: Duration = Duration::from_millis(5);
 
 /// What one run took.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
     /// From before its start to the end of whoever reads what it writes.
     pub(super) time: Duration,

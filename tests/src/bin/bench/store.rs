@@ -10,7 +10,7 @@ use super::Result;
 pub(super) struct Store {
     /// What it is called in the table.
     title: String,
-    /// The directory that stands for `/`.
+    /// The directory that stands for `/`, without links on the way to it.
     pub(super) root: PathBuf,
     /// The directory that the store paths lie in, as the image has it.
     pub(super) dir: String,
@@ -39,6 +39,7 @@ impl Store {
 
     /// The store that is `dir` below another root.
     pub(super) fn open(title: &str, root: PathBuf, dir: &str) -> Result<Self> {
+        let root = fs::canonicalize(root)?;
         let mut store = Self { title: title.to_owned(), root, dir: dir.to_owned(), paths: vec![] };
         for entry in fs::read_dir(store.host())? {
             let entry = entry?;

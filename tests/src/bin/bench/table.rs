@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 /// What a row tells.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
     /// The best time and the median.
     Times(Duration, Duration),
