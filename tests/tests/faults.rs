@@ -164,12 +164,21 @@ fn a_configuration_that_is_broken_is_refused() {
         (&[b'['; 100_000], "is not a usable conf.json: it is an array, and must be an object"),
         (
             &[&whole[..whole.len() - 1], b", \"deep\": ", &[b'['; 100_000]].concat(),
-            "recursion limit exceeded",
+            "`deep`: EOF while parsing a list",
         ),
         (&[&whole[..], b"{}"].concat(), "trailing characters"),
         (b"{}", "missing field `architecture`"),
     ] {
         fs::write(&path, text).unwrap();
+        refused(&stream(), why);
+    }
+    // JSON as deep as this is not read further than the planner.
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    for (depth, why) in
+        [(100_000, "`config`: not JSON: recursion limit exceeded"), (100, "`config`: must be an object")]
+    {
+        let whole = String::from_utf8_lossy(&whole).replace(r#"{"Cmd":["/bin/hello"]}"#, &nested(depth));
+        fs::write(&path, whole).unwrap();
         refused(&stream(), why);
     }
     // A gigabyte that is not even there.
