@@ -156,7 +156,9 @@ fn a_configuration_that_is_broken_is_refused() {
     let conf = ConfFile::new(&store, &[]);
     let path = conf.write();
     let whole = fs::read(&path).unwrap();
-    let stream = || Run::of(terrine_tests::terrine().arg("stream").arg(&path));
+    let stream = || {
+        Run::of(terrine_tests::terrine().arg("stream").arg("--store-root").arg(store.root()).arg(&path))
+    };
     for (text, why) in [
         (&whole[..whole.len() / 2], "is not a usable conf.json: EOF while parsing"),
         (b"", "is not a usable conf.json: EOF while parsing a value"),

@@ -107,7 +107,7 @@ fn against_tar(store: &Store, rounds: usize) -> Result<()> {
 fn against_original(original: &mut Command, terrine: &Samples) -> Result<()> {
     let time = measure::pipeline(original)?.time;
     let times = time.as_secs_f64() / terrine.median().as_secs_f64();
-    Row::new("the original, once", Value::Times(time, time)).print();
+    Row::new("the original's way, once", Value::Times(time, time)).print();
     Row::new("  terrine is faster by", Value::Factor(times)).print();
     Ok(())
 }

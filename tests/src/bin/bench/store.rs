@@ -1,6 +1,8 @@
 //! Directories of store paths, as they are found.
 
+use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Result;
@@ -27,6 +29,9 @@ pub(super) struct StorePath {
     entries: u64,
     /// How many bytes its files have.
     bytes: u64,
+    /// How many of these are in files that were counted before under other names: `tar`
+    /// writes a link instead, and terrine, as images want it, the file.
+    again: u64,
 }
 
 impl Store {
@@ -41,13 +46,14 @@ impl Store {
     pub(super) fn open(title: &str, root: PathBuf, dir: &str) -> Result<Self> {
         let root = fs::canonicalize(root)?;
         let mut store = Self { title: title.to_owned(), root, dir: dir.to_owned(), paths: vec![] };
+        let mut seen = HashSet::new();
         for entry in fs::read_dir(store.host())? {
             let entry = entry?;
             let name = entry.file_name().into_string().map_err(|_| "a store path is not UTF-8")?;
             // What is hidden is Nix's own: `.links`.
             if !name.starts_with('.') {
                 let mut path = StorePath { name, ..StorePath::default() };
-                path.add(&entry.path())?;
+                path.add(&entry.path(), &mut seen)?;
                 store.paths.push(path);
             }
         }
@@ -66,24 +72,34 @@ impl Store {
     /// What it is called, and how much there is of it.
     pub(super) fn summary(&self) -> String {
         let entries: u64 = self.paths.iter().map(|path| path.entries).sum();
-        let bytes: u64 = self.paths.iter().map(|path| path.bytes).sum();
-        let gigabytes = bytes as f64 / 1e9;
-        let paths = self.paths.len();
-        format!("{}: {paths} paths, {entries} entries, {gigabytes:.2} GB", self.title)
+        let gigabytes = |bytes: fn(&StorePath) -> u64| {
+            format!("{:.2} GB", self.paths.iter().map(bytes).sum::<u64>() as f64 / 1e9)
+        };
+        let (title, paths, bytes) = (&self.title, self.paths.len(), gigabytes(|path| path.bytes));
+        match self.paths.iter().any(|path| path.again > 0) {
+            false => format!("{title}: {paths} paths, {entries} entries, {bytes}"),
+            true => {
+                let again = gigabytes(|path| path.again);
+                format!("{title}: {paths} paths, {entries} entries, {bytes} (hard links: {again})")
+            }
+        }
     }
 }
 
 impl StorePath {
     /// Counts a file, a link, or a directory with everything below it.
-    fn add(&mut self, path: &Path) -> Result<()> {
+    fn add(&mut self, path: &Path, seen: &mut HashSet<(u64, u64)>) -> Result<()> {
         let metadata = fs::symlink_metadata(path)?;
         self.entries += 1;
         if metadata.is_dir() {
             for entry in fs::read_dir(path)? {
-                self.add(&entry?.path())?;
+                self.add(&entry?.path(), seen)?;
             }
         } else if metadata.is_file() {
             self.bytes += metadata.len();
+            if metadata.nlink() > 1 && !seen.insert((metadata.dev(), metadata.ino())) {
+                self.again += metadata.len();
+            }
         }
         Ok(())
     }

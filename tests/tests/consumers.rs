@@ -1,0 +1,266 @@
+//! Real consumers take what is written, agree on its id and its layers, and run it.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::UNIX_EPOCH;
+
+use rustix::process::geteuid;
+use serde_json::{Value, json};
+use terrine_tests::{Archive, ConfFile, Run, TestStore, conf, fixture, peer, terrine};
+
+/// What the example prints.
+const GREETING: &str = "Hello from a layer of its own.\n";
+/// The name of the example.
+const REFERENCE: &str = "hello:1.0";
+
+/// A store that holds the example, with permissions that do not depend on the checkout,
+/// and beside it everything that a root file system can show.
+fn store() -> (TestStore, Value) {
+    let store = TestStore::default();
+    let conf = fs::read(fixture("hello/conf.json")).unwrap();
+    let mut conf: Value = serde_json::from_slice(&conf).unwrap();
+    let example = fixture("hello/nix/store");
+    for path in [
+        "1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-greeting-1.0/share/greeting.txt",
+        "7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-hello-1.0/bin/hello",
+    ] {
+        let mode = if path.ends_with("hello") { 0o555 } else { 0o444 };
+        store.file_with_mode(path, &fs::read(example.join(path)).unwrap(), mode);
+    }
+    let customisation = "0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-hello-customisation-layer";
+    conf::customise(
+        &store,
+        customisation,
+        &fs::read(example.join(customisation).join("layer.tar")).unwrap(),
+    );
+    store.file_with_mode("x/setuid", b"s", 0o4755).file("x/plain", b"plain").directory("x/empty");
+    store
+        .link("x/link", "plain")
+        .link("x/absolute", "/nix/store/x")
+        .file(&format!("x/{}/é", "long".repeat(40)), b"x");
+    fs::hard_link(store.host("x/plain"), store.host("x/hard")).unwrap();
+    conf["store_layers"].as_array_mut().unwrap().push(json!(["/nix/store/x"]));
+    conf["uid"] = json!("1234");
+    conf["gid"] = json!("4321");
+    (store, conf)
+}
+
+/// The image, and the file that it is in.
+fn image(store: &TestStore, json: Value) -> (Archive, std::path::PathBuf) {
+    let mut conf = ConfFile::new(store, &[]);
+    conf.json = json;
+    let archive = conf.archive();
+    let file = store.root().join("image.tar");
+    fs::write(&file, &archive.bytes).unwrap();
+    (archive, file)
+}
+
+fn diff_ids(archive: &Archive) -> Vec<String> {
+    let config = archive.config();
+    let ids = config["rootfs"]["diff_ids"].as_array().unwrap();
+    ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+}
+
+/// Whether daemons and containers can be had here; said aloud where not.
+fn can_isolate() -> bool {
+    if !geteuid().is_root() {
+        peer::missing("containers are run as root here");
+        return false;
+    }
+    let work = terrine_tests::temporary();
+    let run = Run::of(Command::new(fixture("consumers/isolated")).arg(work.path()).arg("true"));
+    if run.code != Some(0) {
+        peer::missing(&format!("no name spaces of our own can be had here: {}", run.stderr));
+    }
+    run.code == Some(0)
+}
+
+/// Lets a consumer load and run the image, and checks what it says. Returns the folder
+/// that it worked in.
+fn consume(script: &str, tools: &[&str]) -> Option<(tempfile::TempDir, Archive)> {
+    if !tools.iter().all(|tool| peer::find(tool).is_some()) || !can_isolate() {
+        return None;
+    }
+    let (store, conf) = store();
+    let (archive, file) = image(&store, conf);
+    // Sockets have short paths.
+    let work = terrine_tests::temporary();
+    let mut command = Command::new(fixture("consumers/isolated"));
+    command.arg(work.path()).arg(fixture("consumers").join(script)).arg(&file).arg(REFERENCE);
+    Run::of(&mut command).ok();
+    let read = |name: &str| fs::read_to_string(work.path().join(name)).unwrap();
+    assert_eq!(read("id").trim().trim_start_matches("sha256:"), archive.id, "{script}");
+    assert_eq!(read("layers").split_whitespace().collect::<Vec<_>>(), diff_ids(&archive), "{script}");
+    assert_eq!(read("output"), GREETING, "{script}");
+    Some((work, archive))
+}
+
+/// Checks the root file system that a consumer exports.
+fn check_root(work: &Path) {
+    let mut archive = tar::Archive::new(fs::File::open(work.join("rootfs.tar")).unwrap());
+    let mut seen = 0;
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = format!("/{}", entry.path().unwrap().to_str().unwrap().trim_end_matches('/'));
+        let header = entry.header().clone();
+        let mut content = vec![];
+        entry.read_to_end(&mut content).unwrap();
+        let of_store = path.starts_with("/nix");
+        let expected = match path.as_str() {
+            "/nix" | "/nix/store" | "/nix/store/x/empty" => (0o755, &b""[..], tar::EntryType::Directory),
+            "/nix/store/x/setuid" => (0o4755, &b"s"[..], tar::EntryType::Regular),
+            "/nix/store/x/plain" => (0o444, &b"plain"[..], tar::EntryType::Regular),
+            "/nix/store/x/link" | "/nix/store/x/absolute" | "/bin/hello" => {
+                (0o777, &b""[..], tar::EntryType::Symlink)
+            }
+            _ => continue,
+        };
+        seen += 1;
+        assert_eq!(
+            (header.mode().unwrap() & 0o7777, content.as_slice(), header.entry_type()),
+            expected,
+            "{path}"
+        );
+        let owner = if of_store { (1234, 4321, 1) } else { (0, 0, 315_532_800) };
+        assert_eq!(
+            (header.uid().unwrap(), header.gid().unwrap(), header.mtime().unwrap()),
+            owner,
+            "{path}"
+        );
+    }
+    assert_eq!(seen, 8);
+}
+
+#[test]
+fn docker_loads_and_runs_it() {
+    let tools = ["dockerd", "docker", "containerd", "runc"];
+    let Some((work, archive)) = consume("docker", &tools) else { return };
+    check_root(work.path());
+    assert!(
+        fs::read_to_string(work.path().join("load"))
+            .unwrap()
+            .contains(&format!("Loaded image: {REFERENCE}"))
+    );
+    what_docker_saves_is_a_base(&work.path().join("saved.tar"), &archive);
+}
+
+fn what_docker_saves_is_a_base(saved: &Path, archive: &Archive) {
+    let (store, mut json) = store();
+    json["from_image"] = json!(saved);
+    json["store_layers"] = json!([]);
+    let (derived, _) = image(&store, json);
+    let base = diff_ids(archive);
+    assert_eq!(diff_ids(&derived)[..base.len()], base);
+}
+
+#[test]
+fn podman_loads_and_runs_it() {
+    let Some((work, _)) = consume("podman", &["podman", "runc"]) else { return };
+    check_root(work.path());
+}
+
+#[test]
+fn containerd_imports_and_runs_it() {
+    consume("containerd", &["containerd", "ctr", "runc"]);
+}
+
+/// Skopeo with nothing of the user's.
+fn skopeo(store: &TestStore, arguments: &[&str]) -> Option<Run> {
+    let program = peer::find("skopeo")?;
+    let mut command = Command::new(program);
+    command
+        .env("TMPDIR", store.root())
+        .env("HOME", store.root())
+        .arg("--insecure-policy")
+        .args(arguments);
+    Some(Run::of(&mut command).ok())
+}
+
+#[test]
+fn skopeo_inspects_and_copies_it() {
+    let (store, conf) = store();
+    let (archive, file) = image(&store, conf);
+    let source = format!("docker-archive:{}", file.display());
+    let Some(run) = skopeo(&store, &["inspect", "--config", "--raw", &source]) else { return };
+    assert_eq!(String::from_utf8(run.stdout).unwrap().trim_end(), archive.configuration);
+    let run = skopeo(&store, &["inspect", "--raw", &source]).unwrap();
+    let manifest: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(manifest["config"]["digest"], format!("sha256:{}", archive.id));
+
+    let layout = store.root().join("layout");
+    skopeo(&store, &["copy", "--quiet", &source, &format!("oci:{}:copy", layout.display())]);
+    let blob = |digest: &Value| {
+        let hex = digest.as_str().unwrap().trim_start_matches("sha256:").to_owned();
+        fs::read(layout.join("blobs/sha256").join(hex)).unwrap()
+    };
+    let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let manifest: Value = serde_json::from_slice(&blob(&index["manifests"][0]["digest"])).unwrap();
+    let config: Value = serde_json::from_slice(&blob(&manifest["config"]["digest"])).unwrap();
+    assert_eq!(config["rootfs"]["diff_ids"], json!(diff_ids(&archive)));
+    assert_eq!(manifest["layers"].as_array().unwrap().len(), archive.layers().len());
+
+    umoci_unpacks(&store, &layout);
+}
+
+/// Unpacks the layout that skopeo wrote, and looks at the files.
+fn umoci_unpacks(store: &TestStore, layout: &Path) {
+    let Some(program) = peer::find("umoci") else { return };
+    if !geteuid().is_root() {
+        return peer::missing("umoci sets owners as root only");
+    }
+    let bundle = store.root().join("bundle");
+    let mut command = Command::new(program);
+    command
+        .env("HOME", store.root())
+        .arg("unpack")
+        .arg("--image")
+        .arg(format!("{}:copy", layout.display()));
+    Run::of(command.arg(&bundle)).ok();
+    let root = bundle.join("rootfs");
+    for (path, mode, owner) in [
+        ("nix", 0o40755, (1234, 4321)),
+        ("nix/store", 0o40755, (1234, 4321)),
+        ("nix/store/x/setuid", 0o104_755, (1234, 4321)),
+        ("nix/store/x/plain", 0o100_444, (1234, 4321)),
+        ("nix/store/x/hard", 0o100_444, (1234, 4321)),
+        ("nix/store/x/link", 0o120_777, (1234, 4321)),
+        ("bin", 0o40755, (0, 0)),
+    ] {
+        let metadata = fs::symlink_metadata(root.join(path)).unwrap();
+        assert_eq!((metadata.mode(), (metadata.uid(), metadata.gid())), (mode, owner), "{path}");
+        let time = metadata.modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(time, if path == "bin" { 315_532_800 } else { 1 }, "{path}");
+    }
+    // Hard links are files of their own.
+    assert_eq!(fs::metadata(root.join("nix/store/x/hard")).unwrap().nlink(), 1);
+    assert_eq!(fs::read_link(root.join("nix/store/x/absolute")).unwrap(), Path::new("/nix/store/x"));
+    assert_eq!(fs::read(root.join(format!("nix/store/x/{}/é", "long".repeat(40)))).unwrap(), b"x");
+}
+
+#[test]
+fn an_image_that_was_interrupted_is_refused_by_those_who_load() {
+    let (store, json) = store();
+    let (archive, file) = image(&store, json);
+    fs::write(&file, &archive.bytes[..archive.bytes.len() - 10240]).unwrap();
+    let Some(program) = peer::find("skopeo") else { return };
+    let source = format!("docker-archive:{}", file.display());
+    let run = Run::of(Command::new(program).env("TMPDIR", store.root()).args(["inspect", &source]));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+}
+
+#[test]
+fn the_command_of_the_readme_runs() {
+    // As it stands there, but for cargo and the consumer.
+    let run = Run::of(terrine().current_dir(terrine_tests::workspace()).args([
+        "stream",
+        "--store-root",
+        "tests/hello",
+        "tests/hello/conf.json",
+    ]));
+    let archive = Archive::read(run.ok().stdout);
+    assert_eq!(archive.manifest["RepoTags"], json!([REFERENCE]));
+    assert_eq!(archive.layers().len(), 3);
+}
