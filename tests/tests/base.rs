@@ -100,7 +100,7 @@ fn compressed_archives_are_told_by_their_bytes() {
 }
 
 #[test]
-fn compressed_layers_keep_their_bytes_and_are_verified() {
+fn compressed_layers_are_verified_and_go_in_a_form_that_all_take() {
     let store = store();
     let plain = two_layers();
     for tool in ["gzip", "bzip2", "xz", "zstd"] {
@@ -114,8 +114,8 @@ fn compressed_layers_keep_their_bytes_and_are_verified() {
             content.clone_from(layer);
         }
         let archive = on(&store, &image.archive());
-        // `docker load` did not know zstd for long, so that is unpacked.
-        let expected = if tool == "zstd" { &plain } else { &compressed.clone().try_into().unwrap() };
+        // Not every consumer takes the others, so these are unpacked.
+        let expected = if tool == "gzip" { &compressed.clone().try_into().unwrap() } else { &plain };
         assert_eq!(archive.layers()[..2], [&expected[0][..], &expected[1]], "{tool}");
 
         image.members[1].1 = filter(tool, &[], b"something else");

@@ -9,6 +9,8 @@ use std::time::UNIX_EPOCH;
 
 use rustix::process::geteuid;
 use serde_json::{Value, json};
+use terrine_tests::archive::filter;
+use terrine_tests::base::{self, BaseImage};
 use terrine_tests::{Archive, ConfFile, Run, TestStore, conf, fixture, peer, terrine};
 
 /// What the example prints.
@@ -45,7 +47,37 @@ fn store() -> (TestStore, Value) {
     conf["store_layers"].as_array_mut().unwrap().push(json!(["/nix/store/x"]));
     conf["uid"] = json!("1234");
     conf["gid"] = json!("4321");
+    conf["from_image"] = json!(base_image(&store));
     (store, conf)
+}
+
+/// A base image with everything that is hard on consumers: layers of all compressions,
+/// and one that is there twice.
+fn base_image(store: &TestStore) -> std::path::PathBuf {
+    let layers: Vec<Vec<u8>> = ["plain", "gzip", "bzip2", "xz", "zstd"]
+        .into_iter()
+        .filter(|tool| *tool == "plain" || peer::find(tool).is_some())
+        .map(|tool| base::layer(&format!("base/{tool}"), tool.as_bytes()))
+        .collect();
+    let mut all: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+    all.push(&layers[0]);
+    let mut image = BaseImage::old(&all, &["BASE=1"]);
+    let first = image.members[0].0.clone();
+    for (name, content) in &mut image.members[1..] {
+        let tool = ["gzip", "bzip2", "xz", "zstd"].into_iter().find(|tool| {
+            content.windows(5 + tool.len()).any(|window| window == format!("base/{tool}").as_bytes())
+        });
+        match tool {
+            Some(tool) => *content = filter(tool, &[], content),
+            None => {
+                *name = "again/layer.tar".to_owned();
+                *content = format!("-> ../{first}").into_bytes();
+            }
+        }
+    }
+    let last = layers.len();
+    image.manifest[0]["Layers"][last] = json!("again/layer.tar");
+    image.write(store)
 }
 
 /// The image, and the file that it is in.
@@ -234,6 +266,7 @@ fn umoci_unpacks(store: &TestStore, layout: &Path) {
         let time = metadata.modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs();
         assert_eq!(time, if path == "bin" { 315_532_800 } else { 1 }, "{path}");
     }
+    assert_eq!(fs::read(root.join("base/gzip")).unwrap(), b"gzip");
     // Hard links are files of their own.
     assert_eq!(fs::metadata(root.join("nix/store/x/hard")).unwrap().nlink(), 1);
     assert_eq!(fs::read_link(root.join("nix/store/x/absolute")).unwrap(), Path::new("/nix/store/x"));

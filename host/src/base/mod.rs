@@ -98,9 +98,9 @@ impl Base {
     /// Decides how a layer goes into another archive.
     ///
     /// A plain layer goes as it is, and its digest tells afterwards whether it was the
-    /// right one. A compressed one is unpacked once to see that, and then goes as it is,
-    /// as it does in the original; but for zstd, which `docker load` has only learnt
-    /// of late.
+    /// right one. A compressed one is unpacked once to see that. Then one by gzip goes as
+    /// it is, as it does in the original; the others go unpacked, because containerd
+    /// imports no archive with bzip2 or xz in it, and older Dockers none with zstd.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl Base {
         let unpacked =
             unpack(&mut raw, layer.compression).map_err(|error| self.unpacking(layer, &error))?;
         self.check(&layer.name, layer.diff_id, unpacked.digest)?;
-        if layer.compression == Compression::Zstd {
+        if layer.compression != Compression::Gzip {
             return Ok(unpacked);
         }
         // Whatever follows the compressed data belongs to the member, too.

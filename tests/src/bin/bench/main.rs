@@ -63,6 +63,9 @@ fn main() -> ExitCode {
 
 /// Measures everything, and prints each row as soon as there is something to print.
 fn run(args: &Args) -> Result<()> {
+    if cfg!(debug_assertions) {
+        table::note("this is not a release build, and what is measured is not one either");
+    }
     let store = match &args.store {
         Some(dir) => Store::at(dir)?,
         None => made::closure()?,

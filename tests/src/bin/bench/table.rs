@@ -76,7 +76,7 @@ pub(super) fn section(what: &str) {
     println!("\n{what}");
 }
 
-/// Says that something takes a while.
+/// Says what has to be known before the table.
 pub(super) fn note(what: &str) {
     println!("{what}");
 }
