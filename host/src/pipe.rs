@@ -13,11 +13,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::Digest;
 
-/// The size of a buffer: large enough that handing it over costs nothing, small
-/// enough that it is still in the processor's cache when the next thread takes it.
-const BUFFER: usize = 256 << 10;
+/// The size of a buffer, in bytes: large enough that handing it over costs nothing.
+const BUFFER: usize = 1 << 20;
 /// How many there are.
-const BUFFERS: usize = 16;
+const BUFFERS: usize = 8;
 
 /// The output does not take any more: it failed, and [`run`] says how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
