@@ -285,12 +285,6 @@ impl Feeder<'_> {
     }
 }
 
-impl From<Closed> for crate::layer::Error {
-    fn from(_: Closed) -> Self {
-        Self::Closed
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;

@@ -1,5 +1,7 @@
 //! Images on top of others: every layout and compression that is about.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
 use serde_json::{Value, json};
 use terrine_tests::archive::{digest, filter};
 use terrine_tests::base::{self, BaseImage, layer};

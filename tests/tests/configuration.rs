@@ -1,5 +1,7 @@
 //! The image configuration, byte for byte as Python's `json` writes it, and pinned ids.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use terrine_tests::{ConfFile, TestStore, oracle};

@@ -1,6 +1,8 @@
 //! Runs that go wrong: a clear error, exit code 1, and nothing that could pass for an
 //! image.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
 use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
@@ -49,7 +51,7 @@ fn what_a_layer_can_not_hold_is_named() {
         fs::remove_file(store.host("a/x")).unwrap();
         match make(kind, rustix::fs::makedev(1, 3)) {
             Ok(()) => {
-                refused(&conf.run(), &format!("{} {name}, which a layer can not hold", there("x")))
+                refused(&conf.run(), &format!("{} {name}, which a layer can not hold", there("x")));
             }
             Err(error) => {
                 peer::missing(&format!("devices can not be made here: {error}"));
@@ -80,7 +82,7 @@ fn what_can_not_be_read_is_named() {
         }
         Run::of(&mut command)
     };
-    fs::set_permissions(&secret, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, Permissions::from_mode(0o0)).unwrap();
     refused(&run(), &format!("opening `{}`\n  caused by: Permission denied", secret.display()));
     fs::set_permissions(store.host("a/dir"), Permissions::from_mode(0o311)).unwrap();
     refused(

@@ -1,5 +1,7 @@
 //! The component boundary: what a component may not do, and how that is told.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
 use std::time::{Duration, Instant};
 
 use terrine::planner::layering::{Request, StorePath};

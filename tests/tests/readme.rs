@@ -1,5 +1,7 @@
 //! The commands that README.md shows are run as they stand there.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
 use std::fs;
 use terrine_tests::{Archive, Run, temporary, terrine, workspace};
 

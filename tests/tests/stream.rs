@@ -1,5 +1,7 @@
 //! `terrine stream` as its users see it: arguments, messages, exit codes, files.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
 use std::fs;
 use std::process::Command;
 
@@ -82,6 +84,8 @@ fn a_tag_is_generated_where_there_is_none_and_reported() {
     let (_, generated) = tag.split_once(':').unwrap();
     assert_eq!(generated.len(), 32);
     assert!(generated.chars().all(|c| "0123456789abcdfghijklmnpqrsvwxyz".contains(c)), "{generated}");
+    let quiet = Run::of(conf.command().arg("-q")).ok();
+    assert!(quiet.stderr.contains(&format!(" {tag} (tag generated)")), "{}", quiet.stderr);
     // Stable, and another for another image.
     assert_eq!(Archive::read(conf.run().ok().stdout).manifest["RepoTags"][0], tag);
     let other = conf.with("uid", "1").run().ok();

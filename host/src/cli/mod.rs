@@ -21,7 +21,7 @@ use printer::Printer;
 #[derive(Debug, Parser)]
 #[command(name = "terrine", version, max_term_width = 100, after_help = exit::HELP)]
 struct Cli {
-    /// Say nothing but warnings and errors
+    /// Say nothing but warnings, errors, and a tag that was generated
     #[arg(short, long, global = true)]
     quiet: bool,
 

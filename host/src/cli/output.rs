@@ -12,10 +12,6 @@ use tempfile::NamedTempFile;
 use super::exit::Usage;
 use super::interrupt;
 
-/// The most that a pipe holds without asking for privileges. Larger pipes mean fewer
-/// switches between us and whoever reads.
-const PIPE_SIZE: usize = 1 << 20;
-
 /// Where output goes.
 pub(super) enum Output {
     /// Standard output, or something that is not a regular file.
@@ -46,8 +42,7 @@ impl Output {
         }
         // Not through the standard library's handle, which looks for line ends.
         let file: File = stdout.as_fd().try_clone_to_owned().context("writing to stdout")?.into();
-        // Only a pipe has such a size, and only some systems let it be set.
-        let _ = rustix::pipe::fcntl_setpipe_size(&file, PIPE_SIZE);
+        enlarge_pipe(&file);
         Ok(Self::Stream(file))
     }
 
@@ -91,6 +86,19 @@ impl Output {
         persist().with_context(|| format!("writing `{}`", path.display()))
     }
 }
+
+/// Makes a pipe as large as it may be without privileges: fewer switches between us
+/// and whoever reads.
+#[cfg(target_os = "linux")]
+fn enlarge_pipe(file: &File) {
+    const SIZE: usize = 1 << 20;
+    // Only a pipe has such a size, and the user's share of them may be used up.
+    let _ = rustix::pipe::fcntl_setpipe_size(file, SIZE);
+}
+
+/// Elsewhere pipes are as large as they are.
+#[cfg(not(target_os = "linux"))]
+fn enlarge_pipe(_: &File) {}
 
 impl Write for &Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

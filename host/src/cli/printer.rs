@@ -25,11 +25,16 @@ impl Printer {
         self.quiet
     }
 
-    /// Something that is going on.
+    /// Something that is going on, for those who do not want quiet.
     pub(super) fn status(&self, text: &str) {
         if !self.quiet {
             print(&format!("{text}\n"));
         }
+    }
+
+    /// Something that was asked for, if only by leaving it open.
+    pub(super) fn result(&self, text: &str) {
+        print(&format!("{text}\n"));
     }
 
     /// Something that may not be meant.

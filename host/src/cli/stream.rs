@@ -60,8 +60,12 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let outcome = job.run(&output, &progress).with_context(|| cannot(args))?;
     output.commit()?;
     progress.finish();
-    let generated = if job.tag_is_generated() { " (tag generated)" } else { "" };
-    printer.status(&format!("{} {}{generated}, {}", outcome.id, job.reference(), progress.summary()));
+    let (id, name, summary) = (outcome.id, job.reference(), progress.summary());
+    match job.tag_is_generated() {
+        // Nobody could know it otherwise, so it is said to those who want quiet as well.
+        true => printer.result(&format!("{id} {name} (tag generated), {summary}")),
+        false => printer.status(&format!("{id} {name}, {summary}")),
+    }
     Ok(())
 }
 

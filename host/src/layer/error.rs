@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::pipe::Closed;
+
 /// A file tree that can not be made a layer. Each names the path where it lies.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +74,12 @@ impl Error {
             Self::Changed { .. } => Some("run again when nothing writes to the path any more"),
             _ => None,
         }
+    }
+}
+
+impl From<Closed> for Error {
+    fn from(_: Closed) -> Self {
+        Self::Closed
     }
 }
 

@@ -1,13 +1,13 @@
 //! What the planner is asked, and what it is told.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rustix::fs::{AtFlags, CWD, statat};
 
 use super::{Error, Options, StoreLayer};
 use crate::base::Base;
 use crate::image::Digest;
-use crate::layer::{self, Store};
+use crate::layer::{self, Store, StorePath};
 use crate::planner::{self, EmptyLayers, Planner, image, layering};
 use crate::spec::Conf;
 
@@ -59,28 +59,39 @@ pub(super) fn layers(
     store: &Store,
     planner: &Planner<'_>,
 ) -> Result<Vec<StoreLayer>, Error> {
-    // The contract wants each path once; one that is there twice is the policy's to find.
-    let paths: BTreeSet<&String> = conf.store_layers.iter().flatten().collect();
-    let paths: Vec<&String> = paths.into_iter().collect();
-    let count = u32::try_from(paths.len()).unwrap_or(u32::MAX);
+    // The contract wants each path once and in its plainest form, the history wants it
+    // as it was written. One that is there twice is the policy's to find.
+    let mut named: BTreeMap<StorePath, &String> = BTreeMap::new();
+    let mut groups: Vec<Vec<String>> = vec![];
+    for layer in &conf.store_layers {
+        let mut group = vec![];
+        for text in layer {
+            let path = store.path(text)?;
+            group.push(path.as_str().to_owned());
+            named.entry(path).or_insert(text);
+        }
+        groups.push(group);
+    }
+    let named: Vec<(StorePath, &String)> = named.into_iter().collect();
+    let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
     let request = layering::Request {
         policy: "explicit".to_owned(),
-        options: serde_json::json!({ "layers": conf.store_layers }).to_string(),
+        options: serde_json::json!({ "layers": groups }).to_string(),
         store_dir: store.dir().to_owned(),
-        paths: paths.iter().map(|path| store_path(path)).collect(),
+        paths: named.iter().map(|(path, _)| store_path(path.as_str())).collect(),
         roots: (0..count).collect(),
         excluded: vec![],
-        max_layers: u32::try_from(conf.store_layers.len().max(1)).unwrap_or(u32::MAX),
+        max_layers: u32::try_from(groups.len().max(1)).unwrap_or(u32::MAX),
         history: None,
     };
     let planned =
         planner.plan(&request, EmptyLayers::AsGiven).map_err(|error| in_terms_of_conf(error, false))?;
     let layer = |layer: layering::Layer| {
-        let named: Vec<String> = layer.paths.iter().map(|&i| paths[i as usize].clone()).collect();
-        let paths = named.iter().map(|path| store.path(path)).collect::<Result<_, _>>()?;
-        Ok(StoreLayer { named, paths })
+        let members = layer.paths.iter().map(|&index| &named[index as usize]);
+        let (paths, named) = members.map(|(path, text)| (path.clone(), (*text).clone())).unzip();
+        StoreLayer { named, paths }
     };
-    planned.layers.into_iter().map(layer).collect()
+    Ok(planned.layers.into_iter().map(layer).collect())
 }
 
 /// A path of which nothing is known but where it is.
