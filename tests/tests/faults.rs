@@ -162,7 +162,7 @@ fn a_configuration_that_is_broken_is_refused() {
         Run::of(terrine_tests::terrine().arg("stream").arg("--store-root").arg(store.root()).arg(&path))
     };
     for (text, why) in [
-        (&whole[..whole.len() / 2], "is not a usable conf.json: EOF while parsing"),
+        (&whole[..whole.len() / 2], "EOF while parsing a string"),
         (b"", "is not a usable conf.json: EOF while parsing a value"),
         (b"\xff\xfe", "is not a usable conf.json: expected value"),
         (&[b'['; 100_000], "is not a usable conf.json: it is an array, and must be an object"),

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Visitor};
+use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use super::Time;
@@ -156,29 +156,9 @@ impl<'de> Deserialize<'de> for When {
 
 /// An integer, or a string that is one: dockerTools writes strings.
 fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    struct Integer;
-
-    impl Visitor<'_> for Integer {
-        type Value = i64;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an integer, or a string that is one")
-        }
-
-        fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<i64, E> {
-            Ok(value)
-        }
-
-        fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<i64, E> {
-            i64::try_from(value).map_err(|_| E::custom(format!("{value} is too large")))
-        }
-
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<i64, E> {
-            text.trim().parse().map_err(|_| E::custom(format!("`{text}` is not an integer")))
-        }
-    }
-
-    deserializer.deserialize_any(Integer)
+    let json = Box::<RawValue>::deserialize(deserializer)?;
+    let text = serde_json::from_str::<String>(json.get()).unwrap_or_else(|_| json.get().to_owned());
+    text.trim().parse().map_err(|_| D::Error::custom(format!("`{text}` is not an integer")))
 }
 
 #[cfg(test)]
@@ -240,13 +220,10 @@ mod tests {
                 "invalid type: integer `3`, expected a string",
             ),
             ("\"0\"", "\"root\"", "uid", "`root` is not an integer"),
-            (
-                "\"0\"",
-                "99999999999999999999",
-                "uid",
-                "invalid type: floating point `1e+20`, expected an integer, or a string that is one",
-            ),
-            ("\"1000\"", "18446744073709551615", "gid", "18446744073709551615 is too large"),
+            ("\"0\"", "99999999999999999999", "uid", "`99999999999999999999` is not an integer"),
+            ("\"0\"", "1.5", "uid", "`1.5` is not an integer"),
+            ("\"0\"", "[]", "uid", "`[]` is not an integer"),
+            ("\"1000\"", "18446744073709551615", "gid", "`18446744073709551615` is not an integer"),
             ("\"now\"", "\"soon\"", "created", "`soon` is not a time:"),
         ];
         for (from, to, field, why) in table {
