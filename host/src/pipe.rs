@@ -27,9 +27,6 @@ pub struct Closed;
 pub trait Observer: Sync {
     /// So many more bytes have been written. Called from the writing thread.
     fn written(&self, bytes: u64);
-    /// The `index`th stretch of hashed bytes, counted from 0, has this digest and
-    /// size. Called from the hashing thread.
-    fn hashed(&self, index: usize, digest: Digest, size: u64);
 }
 
 struct Buffer {
@@ -50,7 +47,7 @@ enum ToHash {
 ///
 /// # Errors
 ///
-/// What `produce` returns, unless `out` failed first.
+/// What `produce` returns, unless that only passes on that `out` failed.
 pub fn run<T, E: From<io::Error>>(
     mut out: impl Write + Send,
     observer: &dyn Observer,
@@ -61,24 +58,38 @@ pub fn run<T, E: From<io::Error>>(
     let (to_hash, hashed) = channel();
     let (to_pool, pool) = channel();
     let recycle = Recycler(to_pool);
-    let (outcome, output) = thread::scope(|scope| {
+    let (outcome, own, output) = thread::scope(|scope| {
         let other = recycle.clone();
-        scope.spawn(move || hash(hashed, &recycle, observer));
+        scope.spawn(move || hash(hashed, &recycle));
         let (out, failed) = (&mut out, &failed);
         let writer = scope.spawn(move || write(written, out, &other, observer, failed));
-        let mut feeder =
-            Feeder { buffer: None, made: 0, hashing: false, total: 0, to_write, to_hash, pool, failed };
+        let mut feeder = Feeder {
+            buffer: None,
+            made: 0,
+            hashing: false,
+            told: false,
+            total: 0,
+            to_write,
+            to_hash,
+            pool,
+            failed,
+        };
         let outcome = produce(&mut feeder);
-        // What was fed before an error is of no use to anyone, but the end of a
-        // success is.
+        // Whether this is the producer's own failure, and not the output's.
+        let own = outcome.is_err() && !feeder.told;
+        if own {
+            // Nothing that is still to be written is of use to anyone.
+            failed.store(true, Ordering::Relaxed);
+        }
         if outcome.is_ok() {
             // If this fails, so did the output.
             let _ = feeder.flush();
         }
         drop(feeder);
-        (outcome, writer.join())
+        (outcome, own, writer.join())
     });
     match output {
+        Ok(_) if own => outcome,
         Ok(Ok(())) => outcome,
         Ok(Err(error)) => Err(error.into()),
         Err(panic) => std::panic::resume_unwind(panic),
@@ -96,7 +107,7 @@ fn write(
 ) -> io::Result<()> {
     let mut outcome = Ok(());
     for buffer in buffers {
-        if outcome.is_ok() {
+        if outcome.is_ok() && !failed.load(Ordering::Relaxed) {
             outcome = out.write_all(&buffer.data[..buffer.length]);
             match outcome {
                 Ok(()) => observer.written(buffer.length as u64),
@@ -109,21 +120,17 @@ fn write(
 }
 
 /// The hashing thread.
-fn hash(messages: Receiver<ToHash>, recycle: &Recycler, observer: &dyn Observer) {
+fn hash(messages: Receiver<ToHash>, recycle: &Recycler) {
     let mut digests = Vec::new();
     let mut current = Sha256::new();
-    let mut size = 0;
     for message in messages {
         match message {
             ToHash::Bytes(buffer) => {
                 current.update(&buffer.data[..buffer.length]);
-                size += buffer.length as u64;
                 recycle.give_back(buffer);
             }
             ToHash::End => {
-                let digest = Digest::from(std::mem::take(&mut current));
-                observer.hashed(digests.len(), digest, std::mem::take(&mut size));
-                digests.push(digest);
+                digests.push(Digest::from(std::mem::take(&mut current)));
             }
             ToHash::Report(reply) => {
                 // Whoever asked may have given up.
@@ -151,6 +158,8 @@ pub struct Feeder<'a> {
     buffer: Option<Buffer>,
     made: usize,
     hashing: bool,
+    /// Whether the producer was told that the output failed.
+    told: bool,
     total: u64,
     to_write: Sender<Arc<Buffer>>,
     to_hash: Sender<ToHash>,
@@ -268,6 +277,7 @@ impl Feeder<'_> {
             Err(_) => self.pool.recv().map_err(|_| Closed)?,
         };
         if self.failed.load(Ordering::Relaxed) {
+            self.told = true;
             return Err(Closed);
         }
         buffer.length = 0;
@@ -294,16 +304,11 @@ mod tests {
     #[derive(Default)]
     struct Seen {
         written: Mutex<u64>,
-        hashed: Mutex<Vec<(usize, Digest, u64)>>,
     }
 
     impl Observer for Seen {
         fn written(&self, bytes: u64) {
             *self.written.lock().unwrap() += bytes;
-        }
-
-        fn hashed(&self, index: usize, digest: Digest, size: u64) {
-            self.hashed.lock().unwrap().push((index, digest, size));
         }
     }
 
@@ -326,9 +331,6 @@ mod tests {
         assert_eq!(digests, [Digest::of(&payload), Digest::of(b"")]);
         assert_eq!(out, [b"head", &payload[..], &[0; 3]].concat());
         assert_eq!(*seen.written.lock().unwrap(), out.len() as u64);
-        let sizes: Vec<_> =
-            seen.hashed.lock().unwrap().iter().map(|&(index, _, size)| (index, size)).collect();
-        assert_eq!(sizes, [(0, payload.len() as u64), (1, 0)]);
     }
 
     /// An output that takes so many bytes and then fails.
@@ -372,5 +374,30 @@ mod tests {
         });
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_producers_error_is_not_lost_to_one_of_the_output_that_comes_later() {
+        /// Fails, but only after the producer did.
+        struct Late(Receiver<()>);
+
+        impl Write for Late {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                let _ = self.0.recv();
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let (gone, reader) = channel::<()>();
+        let outcome = run::<(), io::Error>(Late(reader), &Seen::default(), move |feeder| {
+            feeder.zeros(2 * BUFFER as u64).map_err(io::Error::other)?;
+            drop(gone);
+            Err(io::ErrorKind::InvalidData.into())
+        });
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -128,6 +128,7 @@ def base_image(tar, path):
 
 
 def environment(base, own):
+    # Also where there is no base, as terrine does and the original does not.
     merged = {}
     for entry in (base or []) + (own or []):
         merged[entry.split("=", 1)[0]] = entry

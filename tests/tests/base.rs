@@ -86,6 +86,11 @@ fn compressed_archives_are_told_by_their_bytes() {
         let compressed = filter(tool, arguments, &plain);
         assert!(compressed.len() < plain.len());
         assert_eq!(on(&store, &compressed).bytes, expected.bytes, "{tool}");
+        // Zeros fill up the last block on some media.
+        if matches!(tool, "gzip" | "xz") {
+            let padded = [&compressed[..], &vec![0; (1 << 20) - compressed.len()]].concat();
+            assert_eq!(on(&store, &padded).bytes, expected.bytes, "{tool}, padded");
+        }
         // Several streams one after another are what parallel compressors write.
         let (head, tail) = plain.split_at(4000);
         let twice = [filter(tool, arguments, head), filter(tool, arguments, tail)].concat();
@@ -197,6 +202,80 @@ fn a_base_comes_through_a_pipe_as_well() {
     assert_eq!(Archive::read(run.ok().stdout).bytes, expected.bytes);
 }
 
+#[test]
+fn a_base_without_layers_is_a_base() {
+    let store = store();
+    for (layers, diff_ids) in [(json!([]), json!([])), (Value::Null, Value::Null)] {
+        let mut image = BaseImage::old(&[], &["A=base"]);
+        image.configuration["rootfs"]["diff_ids"] = diff_ids;
+        image = renamed(image);
+        image.manifest[0]["Layers"] = layers;
+        let archive = on(&store, &image.archive());
+        assert_eq!(archive.layers().len(), 2);
+        assert_eq!(archive.config()["config"]["Env"], json!(["A=base", "B=own", "C=own"]));
+    }
+}
+
+#[test]
+fn a_layer_that_poses_as_something_else_is_refused() {
+    let store = store();
+    for name in [
+        "manifest.json",
+        "./manifest.json",
+        "a/./../manifest.json",
+        "repositories",
+        "./repositories",
+        "index.json",
+        "evil.json",
+        "manifest.json\0x",
+        "x".repeat(2000).as_str(),
+    ] {
+        let mut image = BaseImage::old(&[&two_layers()[0]], &[]);
+        image.manifest[0]["Layers"][0] = json!(name);
+        // By an extended header, which can hold any name.
+        let mut plain = image.clone();
+        plain.members.clear();
+        let record = |length: usize| format!("{length} path={name}\n");
+        let length = (0..).find(|&length| record(length).len() == length).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::XHeader);
+        header.set_size(length as u64);
+        header.set_cksum();
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.append(&header, record(length).as_bytes()).unwrap();
+        let mut start = builder.into_inner().unwrap();
+        start.truncate(start.len() - 1024);
+        start.extend(layer("placeholder", &two_layers()[0]));
+        start.truncate(start.len() - 1024);
+        let run = conf_on(&store, &[start, plain.archive()].concat()).run();
+        assert_eq!(run.code, Some(1), "{name:?}: {}", run.stderr);
+        let refused = ["as a layer", "control characters", "leads out of the archive"];
+        assert!(refused.iter().any(|why| run.stderr.contains(why)), "{name:?}: {}", run.stderr);
+        assert!(run.stdout.is_empty(), "{name:?}");
+    }
+}
+
+#[test]
+fn what_is_no_archive_is_not_unpacked() {
+    let store = store();
+    let endless = conf_on(&store, b"").with("from_image", "/dev/zero").run();
+    assert_eq!(endless.code, Some(1));
+    assert!(endless.stderr.contains("no valid header at 0"), "{}", endless.stderr);
+    let zeros = filter("gzip", &[], &vec![0; 10 << 20]);
+    let run = conf_on(&store, &zeros).run();
+    assert!(run.stderr.contains("no valid header at 0"), "{}", run.stderr);
+    let mut sparse = layer("x", b"");
+    sparse[156] = b'S';
+    let sum: u32 = sparse[..512]
+        .iter()
+        .enumerate()
+        .map(|(i, &b)| u32::from(if (148..156).contains(&i) { b' ' } else { b }))
+        .sum();
+    sparse[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let run = conf_on(&store, &sparse).run();
+    assert!(run.stderr.contains("its member `x` is stored as a sparse file"), "{}", run.stderr);
+}
+
 /// How a base image is broken.
 type Break = fn(&mut BaseImage);
 
@@ -257,7 +336,6 @@ fn a_broken_base_is_named_and_no_image_comes_out() {
         let run = conf_on(&store, &image.archive()).run();
         assert_eq!(run.code, Some(1), "{number}: {}", run.stderr);
         assert!(run.stderr.contains(expected), "{number}: {}\n{expected}", run.stderr);
-        assert!(run.stderr.contains("base"), "{number}: {}", run.stderr);
         assert!(!String::from_utf8_lossy(&run.stdout).contains("manifest.json"), "{number}");
     }
 }

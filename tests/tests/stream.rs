@@ -88,8 +88,25 @@ fn a_tag_is_generated_where_there_is_none_and_reported() {
     assert!(quiet.stderr.contains(&format!(" {tag} (tag generated)")), "{}", quiet.stderr);
     // Stable, and another for another image.
     assert_eq!(Archive::read(conf.run().ok().stdout).manifest["RepoTags"][0], tag);
-    let other = conf.with("uid", "1").run().ok();
-    assert_ne!(Archive::read(other.stdout).manifest["RepoTags"][0], tag);
+    let a = store.path("a");
+    for (key, value) in [
+        ("uid", json!("1")),
+        ("gid", json!("1")),
+        ("uname", json!("0")),
+        ("gname", json!("0")),
+        ("store_dir", json!("/nix")),
+        ("store_layers", json!([[a], []])),
+        ("store_layers", json!([[], [a]])),
+        ("store_layers", json!([])),
+        ("created", json!("1970-01-01T00:00:02+00:00")),
+        ("mtime", json!("1970-01-01T00:00:02+00:00")),
+        ("config", json!({})),
+        ("architecture", json!("arm64")),
+    ] {
+        let changed =
+            ConfFile::new(&store, &[&["a"]]).with("repo_tag", "test").with(key, value).run().ok();
+        assert_ne!(Archive::read(changed.stdout).manifest["RepoTags"][0], tag, "{key}");
+    }
 }
 
 #[test]
@@ -123,6 +140,17 @@ fn an_output_file_appears_when_it_is_complete() {
     Run::of(conf.command().arg("-o").arg(&link)).ok();
     assert!(link.is_symlink());
     assert_eq!(fs::read(&file).unwrap(), expected.bytes);
+    // A link to what is not there yet stays one as well.
+    let dangling = out.path().join("dangling.tar");
+    std::os::unix::fs::symlink("later.tar", &dangling).unwrap();
+    Run::of(conf.command().arg("-o").arg(&dangling)).ok();
+    assert!(dangling.is_symlink());
+    fs::remove_file(&dangling).unwrap();
+    fs::rename(out.path().join("later.tar"), &file).unwrap();
+    // A name as long as a name can be.
+    let long = out.path().join("x".repeat(255));
+    Run::of(conf.command().arg("-o").arg(&long)).ok();
+    fs::remove_file(long).unwrap();
     // Permissions are those of any new file.
     let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
     assert_eq!(mode & 0o600, 0o600);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tar::{EntryType, Header, PaxExtensions};
 
@@ -15,13 +15,15 @@ use super::compression::{Compression, MAGIC};
 use super::error::{Error, Fault};
 
 const BLOCK: u64 = 512;
-/// The longest name or extended header that is read, in bytes.
+/// The longest extended header that is read, in bytes.
 const MAX_EXTENSION: u64 = 1 << 20;
+/// The longest name of a member, in bytes.
+const MAX_NAME: usize = 1024;
 /// How many members an archive may have. An image has a few for each layer.
-const MAX_MEMBERS: usize = 100_000;
-/// What a compressed archive may unpack to, in bytes: far more than any image, and
-/// less than what fills every disk.
-const MAX_UNPACKED: u64 = 256 << 30;
+const MAX_MEMBERS: usize = 20_000;
+/// What compressed bytes may unpack to: more than any image, and less than what fills
+/// every disk.
+pub(super) const MAX_UNPACKED: u64 = 64 << 30;
 /// How many links may lead from one member to the next.
 const MAX_LINKS: usize = 16;
 
@@ -63,16 +65,10 @@ impl Archive {
         if metadata.is_dir() {
             return Err(Error::fault(path, Fault::Directory));
         }
-        let file = seekable(file, metadata.is_file()).map_err(|error| match error {
-            Unpacking::Io(source) => Error::Io { path: path.to_owned(), source },
-            Unpacking::Fault(fault) => Error::fault(path, fault),
-        })?;
+        let file = seekable(file, metadata.is_file()).map_err(|error| error.of(path))?;
         let size = file.metadata().map_err(io)?.len();
-        let members =
-            Scan { file: &file, size, members: BTreeMap::new() }.run().map_err(|error| match error {
-                Unpacking::Io(source) => Error::Io { path: path.to_owned(), source },
-                Unpacking::Fault(fault) => Error::fault(path, fault),
-            })?;
+        let scan = Scan { file: &file, size, members: BTreeMap::new() };
+        let members = scan.run().map_err(|error| error.of(path))?;
         Ok(Self { file, members })
     }
 
@@ -137,7 +133,25 @@ impl Read for Content<'_> {
 #[derive(Debug)]
 pub(super) enum Unpacking {
     Io(io::Error),
+    /// About the temporary file that an archive is unpacked to.
+    Spool {
+        directory: PathBuf,
+        source: io::Error,
+    },
     Fault(Fault),
+}
+
+impl Unpacking {
+    /// The failure of the archive at a path.
+    pub(super) fn of(self, path: &Path) -> Error {
+        match self {
+            Self::Io(source) => Error::Io { path: path.to_owned(), source },
+            Self::Spool { directory, source } => {
+                Error::Spool { path: path.to_owned(), directory, source }
+            }
+            Self::Fault(fault) => Error::fault(path, fault),
+        }
+    }
 }
 
 impl From<io::Error> for Unpacking {
@@ -174,9 +188,15 @@ fn seekable(mut file: File, regular: bool) -> Result<File, Unpacking> {
         }
     };
     let mut plain = compression.decoder(whole).map_err(unpack)?.take(MAX_UNPACKED + 1);
-    let mut spool = tempfile::tempfile()?;
+    // What does not start as an archive does is not worth a place on the disk.
+    let mut first = Vec::new();
+    plain.by_ref().take(BLOCK).read_to_end(&mut first).map_err(unpack)?;
+    check_header(&first, 0)?;
+    let spooling = |source| Unpacking::Spool { directory: std::env::temp_dir(), source };
+    let mut spool = tempfile::tempfile().map_err(spooling)?;
+    io::Write::write_all(&mut spool, &first).map_err(spooling)?;
     let mut buffer = vec![0; 256 << 10];
-    let mut total = 0;
+    let mut total = first.len() as u64;
     loop {
         let count = match plain.read(&mut buffer) {
             Ok(0) => break,
@@ -184,7 +204,7 @@ fn seekable(mut file: File, regular: bool) -> Result<File, Unpacking> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(unpack(error)),
         };
-        io::Write::write_all(&mut spool, &buffer[..count])?;
+        io::Write::write_all(&mut spool, &buffer[..count]).map_err(spooling)?;
         total += count as u64;
     }
     if total > MAX_UNPACKED {
@@ -230,6 +250,10 @@ impl Scan<'_> {
             let Some(end) = end else {
                 return Err(Fault::Truncated { position, size, length: self.size }.into());
             };
+            if header.entry_type() == EntryType::GNUSparse {
+                let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
+                return Err(Fault::Sparse(name).into());
+            }
             if is_extension {
                 self.extend(&mut extended, header.entry_type(), offset, size)?;
             } else {
@@ -253,13 +277,8 @@ impl Scan<'_> {
         if block == [0; 512] {
             return Ok(None);
         }
-        let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
-        let own: u32 = block[148..156].iter().map(|&byte| u32::from(byte)).sum();
-        let expected = sum - own + 8 * u32::from(b' ');
-        match Header::from_byte_slice(&block).cksum() {
-            Ok(checksum) if checksum == expected => Ok(Some(block)),
-            _ => Err(Fault::BadHeader(position).into()),
-        }
+        check_header(&block, position)?;
+        Ok(Some(block))
     }
 
     /// Takes over what an extended header says of the member after it.
@@ -337,6 +356,18 @@ impl Scan<'_> {
     }
 }
 
+/// Checks a header's checksum, which is taken with spaces in its own place.
+fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
+    let bad = || Fault::BadHeader(position);
+    let block: &[u8; 512] = block.try_into().map_err(|_| bad())?;
+    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
+    let expected = sum(block) - sum(&block[148..156]) + 8 * u32::from(b' ');
+    match Header::from_byte_slice(block).cksum() {
+        Ok(checksum) if checksum == expected => Ok(()),
+        _ => Err(bad()),
+    }
+}
+
 /// Whether a header speaks of the member after it.
 fn is_extension(kind: EntryType) -> bool {
     matches!(
@@ -359,8 +390,12 @@ fn has_content(kind: EntryType) -> bool {
 }
 
 /// A member's name without `./` and slashes at its end.
-fn plain_name(name: &[u8]) -> Result<String, Fault> {
+pub(super) fn plain_name(name: &[u8]) -> Result<String, Fault> {
     let text = String::from_utf8_lossy(name);
+    // A NUL or a line end means one thing to us and another to the next reader.
+    if text.len() > MAX_NAME || text.chars().any(char::is_control) {
+        return Err(Fault::BadName(text.chars().take(100).collect()));
+    }
     if text.starts_with('/') || text.split('/').any(|component| component == "..") {
         return Err(Fault::Escapes(text.into_owned()));
     }
@@ -371,6 +406,9 @@ fn plain_name(name: &[u8]) -> Result<String, Fault> {
 /// The member that a symbolic link leads to: its target is relative to its directory.
 fn linked_name(name: &str, target: &[u8]) -> Result<String, Fault> {
     let text = String::from_utf8_lossy(target);
+    if text.len() > MAX_NAME {
+        return Err(Fault::BadName(text.chars().take(100).collect()));
+    }
     let escapes = || Fault::Escapes(format!("{name} -> {text}"));
     if text.starts_with('/') {
         return Err(escapes());

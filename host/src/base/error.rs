@@ -18,6 +18,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// There is no room to unpack it, or no way.
+    #[error("unpacking the base image `{}` to `{}`", path.display(), directory.display())]
+    Spool {
+        /// The base image.
+        path: PathBuf,
+        /// Where temporary files go.
+        directory: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// It is not what it has to be.
     #[error("the base image `{}` can not be used", path.display())]
     Fault {
@@ -46,6 +57,9 @@ impl Error {
                 }
                 _ => None,
             },
+            Self::Spool { .. } => {
+                Some("make room there, or name another folder by the variable `TMPDIR`")
+            }
             Self::Io { .. } => None,
         }
     }
@@ -80,6 +94,12 @@ pub enum Fault {
     /// A name that leads out of the archive.
     #[error("it holds `{0}`, which leads out of the archive")]
     Escapes(String),
+    /// A name that no image has.
+    #[error("it holds the name {0:?}, which is too long or has control characters")]
+    BadName(String),
+    /// A member in a form that only GNU tar knows.
+    #[error("its member `{0}` is stored as a sparse file")]
+    Sparse(String),
     /// Something is larger than it can sensibly be.
     #[error("{what} has {size} bytes, and {limit} are allowed")]
     TooLarge {

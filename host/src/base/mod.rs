@@ -16,12 +16,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::image::{ArchiveManifest, Digest};
 use crate::layer::{Header, Kind};
-use archive::{Archive, Member, Unpacking};
+use archive::{Archive, MAX_UNPACKED, Member, Unpacking};
 pub use compression::Compression;
 pub use error::{Error, Fault};
 
 /// The largest manifest or configuration that is read, in bytes. Registries take 4 MiB.
 const MAX_JSON: u64 = 16 << 20;
+
+/// Members that mean something to whoever reads an archive.
+const RESERVED: &[&str] = &["", "manifest.json", "repositories", "index.json", "oci-layout"];
 
 /// An image to build on.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ pub struct Base {
 /// A layer of an image to build on.
 #[derive(Debug)]
 pub struct BaseLayer {
-    /// The archive member's name, as the manifest has it.
+    /// The archive member's name, in its plainest form.
     pub name: String,
     /// The digest of the uncompressed layer, as the configuration has it.
     pub diff_id: Digest,
@@ -61,7 +64,9 @@ struct Configuration {
 
 #[derive(Deserialize)]
 struct RootFs {
-    diff_ids: Vec<String>,
+    /// Null or missing where there are none: Go writes empty lists in all these ways.
+    #[serde(default)]
+    diff_ids: Option<Vec<String>>,
 }
 
 impl Base {
@@ -73,10 +78,7 @@ impl Base {
     /// that is not the one that its name promises.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let archive = Archive::open(path)?;
-        let (configuration, layers) = read(&archive).map_err(|error| match error {
-            Unpacking::Io(source) => Error::Io { path: path.to_owned(), source },
-            Unpacking::Fault(fault) => Error::fault(path, fault),
-        })?;
+        let (configuration, layers) = read(&archive).map_err(|error| error.of(path))?;
         Ok(Self { path: path.to_owned(), archive, configuration, layers })
     }
 
@@ -159,6 +161,11 @@ impl Base {
 }
 
 impl BaseLayer {
+    /// The size of the layer in the archive, in bytes, compressed if it is.
+    pub fn stored_size(&self) -> u64 {
+        self.member.size
+    }
+
     /// The header of the layer's member: the one it has in its own archive, but for the size.
     pub fn header(&self, size: u64) -> Header<'_> {
         Header {
@@ -189,7 +196,7 @@ fn read(archive: &Archive) -> Result<(String, Vec<BaseLayer>), Unpacking> {
         check(&manifest.config, expected, Digest::of(&text))?;
     }
     let configuration: Configuration = json(&manifest.config, &text)?;
-    let diff_ids = configuration.rootfs.diff_ids;
+    let diff_ids = configuration.rootfs.diff_ids.unwrap_or_default();
     if manifest.layers.len() != diff_ids.len() {
         return Err(Fault::LayerCount { layers: manifest.layers.len(), diff_ids: diff_ids.len() }.into());
     }
@@ -198,7 +205,9 @@ fn read(archive: &Archive) -> Result<(String, Vec<BaseLayer>), Unpacking> {
         let hex = diff_id.strip_prefix("sha256:").unwrap_or(&diff_id);
         let diff_id = Digest::from_hex(hex).map_err(|error| unreadable(error.to_string()))?;
         let member = archive.member(&name)?.clone();
-        if matches!(name.as_str(), "manifest.json" | "index.json" | "oci-layout") {
+        // As it will be written: what a reader of the next archive makes of it.
+        let name = archive::plain_name(name.as_bytes())?;
+        if RESERVED.contains(&name.as_str()) || name.ends_with(".json") {
             return Err(Fault::NotALayer(name).into());
         }
         let mut start = Vec::new();
@@ -237,7 +246,10 @@ fn check(member: &str, expected: Digest, actual: Digest) -> Result<(), Fault> {
 /// What compressed bytes unpack to.
 fn unpack(raw: impl Read + Send, compression: Compression) -> io::Result<Transfer> {
     let mut plain = Hashing { inner: compression.decoder(raw)?, hash: Sha256::new() };
-    let size = io::copy(&mut plain, &mut io::sink())?;
+    let size = io::copy(&mut plain.by_ref().take(MAX_UNPACKED + 1), &mut io::sink())?;
+    if size > MAX_UNPACKED {
+        return Err(io::Error::other(format!("it has more than {MAX_UNPACKED} bytes")));
+    }
     Ok(Transfer { size, digest: plain.hash.into(), unpack: true })
 }
 

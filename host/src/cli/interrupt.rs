@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io, process, thread};
 
 use anyhow::Context;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// The temporary file of this run, while there is one.
@@ -16,14 +16,25 @@ static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// The work is done on a thread of its own and not by a flag, because the run may be
 /// waiting for whoever reads its output.
 pub(super) fn install() -> anyhow::Result<()> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM, SIGHUP]).context("installing the signal handler")?;
+    let ignored = ignored();
+    let wanted =
+        [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(|signal| !ignored.contains(signal));
+    let mut signals = Signals::new(wanted).context("installing the signal handler")?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             stop(signal);
         }
     });
     Ok(())
+}
+
+/// The signals that whoever started the process wants ignored, as `nohup` does.
+fn ignored() -> Vec<i32> {
+    // There is no such file on other systems than Linux.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    (1..=64).filter(|signal| mask >> (signal - 1) & 1 == 1).collect()
 }
 
 /// Ends the process as the signal would have, but for the temporary file.

@@ -51,7 +51,7 @@ pub(crate) fn main() -> ExitCode {
     let printer = Printer::new(cli.quiet);
     let outcome = interrupt::install().and_then(|()| match cli.command {
         Command::Stream(args) => stream::run(&args, &printer),
-        Command::Planner(command) => planner::run(&command, &printer),
+        Command::Planner(command) => planner::run(&command),
     });
     exit::report(outcome, &printer).into()
 }

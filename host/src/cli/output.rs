@@ -55,17 +55,19 @@ impl Output {
             Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             // What a link leads to is replaced, not the link.
             Ok(_) => path.canonicalize()?,
-            Err(_) => path.to_owned(),
+            // A link to what is not there yet leads to where it is to be.
+            Err(_) => match fs::read_link(path) {
+                Ok(target) => path.parent().unwrap_or(Path::new("")).join(target),
+                Err(_) => path.to_owned(),
+            },
         };
         let directory = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        let mut prefix = std::ffi::OsString::from(".");
-        prefix.push(path.file_name().unwrap_or_default());
         let temporary = interrupt::guard(|| {
             tempfile::Builder::new()
-                .prefix(&prefix)
+                .prefix(".terrine-")
                 .suffix(".partial")
                 // What a new file gets, less what the user's mask takes away.
                 .permissions(Permissions::from_mode(0o666))

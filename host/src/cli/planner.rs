@@ -8,7 +8,6 @@ use clap::Subcommand;
 use terrine::planner::EMBEDDED;
 
 use super::output::Output;
-use super::printer::Printer;
 
 /// Look after planners, the components that decide what goes into which layer
 #[derive(Debug, Subcommand)]
@@ -23,7 +22,7 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: &Command, _: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Export { file } => {
             let output = Output::open(Some(file))?;

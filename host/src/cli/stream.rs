@@ -41,6 +41,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    let output = Output::open(args.output.as_deref())?;
     let conf = Conf::read(&args.conf)?;
     let options = Options {
         store_root: args.store_root.clone(),
@@ -55,13 +56,13 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     for remark in job.remarks() {
         printer.warning(&remark);
     }
-    let output = Output::open(args.output.as_deref())?;
     let progress = Progress::new(printer, job.layer_count());
+    let (name, generated) = (job.reference(), job.tag_is_generated());
     let outcome = job.run(&output, &progress).with_context(|| cannot(args))?;
     output.commit()?;
     progress.finish();
-    let (id, name, summary) = (outcome.id, job.reference(), progress.summary());
-    match job.tag_is_generated() {
+    let (id, summary) = (outcome.id, progress.summary());
+    match generated {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.
         true => printer.result(&format!("{id} {name} (tag generated), {summary}")),
         false => printer.status(&format!("{id} {name}, {summary}")),

@@ -12,6 +12,7 @@ pub struct ArchiveManifest {
     #[serde(deserialize_with = "null_as_empty", default)]
     pub repo_tags: Vec<String>,
     /// The members that are the layers, bottom to top.
+    #[serde(deserialize_with = "null_as_empty", default)]
     pub layers: Vec<String>,
 }
 
@@ -45,7 +46,7 @@ fn escape_non_ascii(json: &str) -> String {
     escaped
 }
 
-/// Docker writes `null` for an image without a name.
+/// Docker writes `null` for an image without a name, or without a layer.
 fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

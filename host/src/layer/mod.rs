@@ -17,7 +17,7 @@ pub use header::{Header, Kind};
 pub use measure::{Measure, measure};
 pub use read::read_exact;
 pub use store::{Store, StorePath, StorePathError};
-pub use tree::{Entry, Tree};
+pub use tree::{Entry, Tree, check_exists};
 pub use write::{END_OF_ARCHIVE, RECORD, padding, write};
 
 /// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,

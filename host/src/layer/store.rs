@@ -1,9 +1,12 @@
 //! Where store paths are, in the image and on this machine.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
 
 /// A directory of store paths: `/nix/store`, `/gnu/store`, or one of these below
 /// another root, as Nix's chroot stores lie.
@@ -11,7 +14,9 @@ use std::path::{Path, PathBuf};
 pub struct Store {
     dir: String,
     root: PathBuf,
-    handle: File,
+    /// The store's directory on this machine; none if there is none, which is as good
+    /// as an empty one.
+    handle: Option<File>,
 }
 
 impl Store {
@@ -23,12 +28,15 @@ impl Store {
     /// can not be opened.
     pub fn open(dir: &str, root: &Path) -> Result<Self, StorePathError> {
         let plain = normalise(dir).ok_or_else(|| StorePathError::NotAbsolute(dir.to_owned()))?;
-        let handle = File::open(root)
-            .and_then(|handle| match handle.metadata()?.is_dir() {
-                true => Ok(handle),
-                false => Err(io::ErrorKind::NotADirectory.into()),
-            })
-            .map_err(|source| StorePathError::Root { root: root.to_owned(), source })?;
+        let failed = |source| StorePathError::Root { root: root.to_owned(), source };
+        if !fs::metadata(root).map_err(failed)?.is_dir() {
+            return Err(failed(io::ErrorKind::NotADirectory.into()));
+        }
+        let handle = match File::open(root.join(plain.trim_start_matches('/'))) {
+            Ok(handle) => Some(handle),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
         Ok(Self { dir: plain, root: root.to_owned(), handle })
     }
 
@@ -61,10 +69,35 @@ impl Store {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// The directory that stands for the image's `/`.
-    pub(super) fn handle(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
+    /// The store's directory on this machine.
+    pub(super) fn handle(&self) -> Result<BorrowedFd<'_>, Errno> {
+        self.handle.as_ref().map(AsFd::as_fd).ok_or(Errno::NOENT)
     }
+
+    /// Opens an absolute path of the image, for reading. The store's directory itself may
+    /// be reached through links; from there on none is followed.
+    pub(super) fn open_at(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let below = &path[self.dir.len() + 1..];
+        match open_beneath(self.handle()?, below, flags) {
+            // Not known to older kernels, and not allowed in some containers.
+            Err(Errno::NOSYS | Errno::PERM) => openat(self.handle()?, below, flags, Mode::empty()),
+            opened => opened,
+        }
+    }
+}
+
+/// Opens a path without following a link anywhere on it.
+#[cfg(target_os = "linux")]
+fn open_beneath(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{ResolveFlags, openat2};
+    openat2(directory, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)
+}
+
+/// Elsewhere only the last component can be kept from being a link.
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
 }
 
 /// An absolute path in a store, in its plainest form.

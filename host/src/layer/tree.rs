@@ -1,11 +1,11 @@
 //! The first look: what is there, in order, without opening a file.
 
 use std::ffi::OsStr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::order::compare;
@@ -159,17 +159,10 @@ impl Walk<'_> {
     /// Walks in order, each directory before its content. Not recursive: a path can
     /// be some two thousand directories deep.
     fn run(mut self) -> Result<(), Error> {
-        let root = self.store.handle();
-        let relative = self.path[1..].to_vec();
-        let child = self.look(root, &relative).map_err(|error| match error {
-            Error::Io { source, path, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Error::Missing { path }
-            }
-            other => other,
-        })?;
+        let first = self.first()?;
         let name = self.path.clone();
         let mut open: Vec<std::vec::IntoIter<Child>> = Vec::new();
-        self.add(&Child { name: name.into(), ..child }, 0, &mut open)?;
+        self.add(&Child { name: name.into(), ..first }, 0, &mut open)?;
         while let Some(children) = open.last_mut() {
             let Some(child) = children.next() else {
                 open.pop();
@@ -187,6 +180,23 @@ impl Walk<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Looks at the path that the walk starts from.
+    fn first(&self) -> Result<Child, Error> {
+        let slash = self.path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        let (parent, name) = (&self.path[..slash], &self.path[slash + 1..]);
+        let failed = |errno| match errno {
+            Errno::NOENT => Error::Missing { path: place(self.store, &self.path) },
+            _ => self.failed("looking at", b"", errno),
+        };
+        let looked = if parent == self.store.dir().as_bytes() {
+            look(self.store.handle().map_err(failed)?, name)
+        } else {
+            let parent = self.store.open_at(parent, OFlags::DIRECTORY).map_err(failed)?;
+            look(parent.as_fd(), name)
+        };
+        looked.map_err(failed)?.map_err(|kind| self.special(b"", kind))
     }
 
     /// Adds the entry at the current path, and opens it if it is a directory.
@@ -213,54 +223,65 @@ impl Walk<'_> {
     /// The entries of the directory at the current path, in order.
     fn list(&self) -> Result<Vec<Child>, Error> {
         let failed = |errno| self.failed("listing", b"", errno);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let handle =
-            openat(self.store.handle(), &self.path[1..], flags, Mode::empty()).map_err(failed)?;
+        let handle = self.store.open_at(&self.path, OFlags::DIRECTORY).map_err(failed)?;
         let mut children = Vec::new();
         for entry in Dir::read_from(&handle).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                children.push(self.look(std::os::fd::AsFd::as_fd(&handle), name)?);
+                let looked = look(handle.as_fd(), name);
+                let looked = looked.map_err(|errno| self.failed("looking at", name, errno))?;
+                children.push(looked.map_err(|kind| self.special(name, kind))?);
             }
         }
         children.sort_unstable_by(|a, b| compare(&a.name, &b.name));
         Ok(children)
     }
 
-    /// Looks at one entry of an open directory.
-    fn look(&self, directory: BorrowedFd<'_>, name: &[u8]) -> Result<Child, Error> {
-        let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|errno| self.failed("looking at", name, errno))?;
-        let mut link: Box<[u8]> = Box::default();
-        let (kind, size) = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => (Kind::File, u64::try_from(stat.st_size).unwrap_or(0)),
-            FileType::Directory => (Kind::Directory, 0),
-            FileType::Symlink => {
-                let target = readlinkat(directory, name, Vec::new())
-                    .map_err(|errno| self.failed("reading the link", name, errno))?;
-                link = target.into_bytes().into();
-                (Kind::Symlink, link.len() as u64)
-            }
-            other => return Err(Error::Special { path: self.place(name), kind: describe(other) }),
-        };
-        Ok(Child { name: name.into(), kind, mode: permissions(&stat), size, link })
-    }
-
     fn failed(&self, action: &'static str, name: &[u8], errno: Errno) -> Error {
         Error::Io { action, path: self.place(name), source: errno.into() }
     }
 
-    /// Where an entry of the current directory is on this machine. The walk's own
-    /// start is given relative to the root.
+    fn special(&self, name: &[u8], kind: &'static str) -> Error {
+        Error::Special { path: self.place(name), kind }
+    }
+
+    /// Where the current path, or an entry of it, is on this machine.
     fn place(&self, name: &[u8]) -> PathBuf {
         let mut path = self.path.clone();
-        if !name.is_empty() && name != &path[1..] {
+        if !name.is_empty() {
             path.push(b'/');
             path.extend_from_slice(name);
         }
         place(self.store, &path)
     }
+}
+
+/// Looks at one entry of an open directory. The inner error says what it is that a layer
+/// can not hold.
+fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Result<Child, &'static str>, Errno> {
+    let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let mut link: Box<[u8]> = Box::default();
+    let (kind, size) = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => (Kind::File, u64::try_from(stat.st_size).unwrap_or(0)),
+        FileType::Directory => (Kind::Directory, 0),
+        FileType::Symlink => {
+            link = readlinkat(directory, name, Vec::new())?.into_bytes().into();
+            (Kind::Symlink, link.len() as u64)
+        }
+        other => return Ok(Err(describe(other))),
+    };
+    Ok(Ok(Child { name: name.into(), kind, mode: permissions(&stat), size, link }))
+}
+
+/// Checks that a path is there and can be in a layer, without looking below it.
+///
+/// # Errors
+///
+/// A path that is missing, and one that a layer can not hold.
+pub fn check_exists(store: &Store, path: &StorePath) -> Result<(), Error> {
+    let path = path.as_str().as_bytes().to_vec();
+    Walk { store, path, tree: &mut Tree::default() }.first().map(drop)
 }
 
 fn place(store: &Store, path: &[u8]) -> PathBuf {

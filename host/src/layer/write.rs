@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::OFlags;
 
 use super::read::{opening, read_exact};
 use super::{Entry, Error, Kind, Ownership, Store, Tree};
@@ -53,10 +53,8 @@ pub fn write(
 }
 
 fn content(feeder: &mut Feeder<'_>, store: &Store, entry: &Entry<'_>) -> Result<(), Error> {
-    // Never through a link, and never waiting for a fifo's other end.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let place = || store.locate(Path::new(OsStr::from_bytes(entry.path)));
-    let file = openat(store.handle(), &entry.path[1..], flags, Mode::empty())
-        .map_err(|errno| opening(&place(), errno))?;
+    // Never waiting for a fifo's other end.
+    let file = store.open_at(entry.path, OFlags::NONBLOCK).map_err(|errno| opening(&place(), errno))?;
     read_exact(feeder, file, place, entry.size)
 }

@@ -76,8 +76,7 @@ pub enum Violation {
 ///
 /// The first rule that the plan breaks.
 pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Result<(), Violation> {
-    let limit = request.max_layers;
-    if planned.layers.len() > limit as usize {
+    if let Some(limit) = request.max_layers.filter(|&limit| planned.layers.len() > limit as usize) {
         return Err(Violation::TooManyLayers { layers: planned.layers.len(), limit });
     }
     let mut excluded = vec![false; request.paths.len()];
@@ -126,6 +125,7 @@ mod tests {
         let path = |name: &str| StorePath {
             path: format!("/nix/store/{name}"),
             name: name.to_owned(),
+            package: name.to_owned(),
             size: 1,
             references: vec![],
         };
@@ -136,10 +136,10 @@ mod tests {
             paths: ["a", "b", "c"].map(path).to_vec(),
             roots: vec![],
             excluded: excluded.to_vec(),
-            max_layers,
+            max_layers: Some(max_layers),
             history: None,
         };
-        let layer = |paths: &&[u32]| Layer { paths: paths.to_vec(), reason: String::new() };
+        let layer = |paths: &&[u32]| Layer { paths: paths.to_vec(), reason: String::new(), cost: None };
         let planned = Planned { layers: layers.iter().map(layer).collect(), remarks: vec![] };
         validate(&request, &planned, empty).map_err(|violation| violation.to_string())
     }

@@ -28,9 +28,19 @@ impl Time {
     /// Anything else, `now` included, which the caller has to know.
     pub fn parse(text: &str) -> Result<Self, ParseTimeError> {
         let error = |why: String| ParseTimeError { text: text.to_owned(), why };
+        // Which the parser would take for the second before it.
+        if text.contains(":60") {
+            return Err(error("a minute has 60 seconds, from 00 to 59".to_owned()));
+        }
         let pieces = Pieces::parse(text).map_err(|e| error(e.to_string()))?;
         if pieces.time_zone_annotation().is_some() {
             return Err(error("a time zone in brackets is not allowed".to_owned()));
+        }
+        if pieces.date().year() < 1 {
+            return Err(error("years are counted from 1 to 9999".to_owned()));
+        }
+        if pieces.to_numeric_offset().is_some_and(|offset| offset.seconds().abs() >= 24 * 3600) {
+            return Err(error("an offset has less than 24 hours".to_owned()));
         }
         let clock = pieces.time().unwrap_or(ClockTime::midnight());
         let time = Self { civil: pieces.date().to_datetime(clock), offset: pieces.to_numeric_offset() };
@@ -107,9 +117,18 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in
-            ["", "now", "yesterday", "2024-13-01", "2024-02-30T00:00:00Z", "2024-01-01T25:00:00Z", "@1"]
-        {
+        for text in [
+            "",
+            "now",
+            "yesterday",
+            "2024-13-01",
+            "2024-02-30T00:00:00Z",
+            "2024-01-01T25:00:00Z",
+            "@1",
+            "2024-01-01T00:00:60Z",
+            "-000001-01-01T00:00:00Z",
+            "2024-01-01T00:00:00+25:00",
+        ] {
             assert!(Time::parse(text).is_err(), "{text}");
         }
         assert!(Time::parse("2024-01-01T00:00:00+00:00[Europe/Berlin]").is_err());

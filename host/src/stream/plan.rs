@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use rustix::fs::{AtFlags, CWD, statat};
-
 use super::{Error, Options, StoreLayer};
 use crate::base::Base;
 use crate::image::Digest;
@@ -33,22 +31,31 @@ pub(super) fn resolve(
             layers: u32::try_from(base.layers().len()).unwrap_or(u32::MAX),
         }),
         inherit: image::Inheritance::Environment,
+        labels: vec![],
         max_layers: None,
+        other_layers: 1,
+        has_store_paths: !conf.store_layers.is_empty(),
         identity: identity(conf, customisation),
     };
     planner.resolve(&request).map_err(|error| in_terms_of_conf(error, options.repo_tag.is_some()))
 }
 
-/// Everything in the image that the rest of the request does not tell.
+/// Everything in the image that the rest of the request does not tell, a line for each
+/// thing and its name before it, so that no two images spell the same.
 fn identity(conf: &Conf, customisation: Digest) -> Vec<String> {
     let mut identity = vec![
-        format!("{:?}", conf.created),
-        format!("{:?}", conf.mtime),
-        format!("{} {} {:?} {:?}", conf.uid, conf.gid, conf.uname, conf.gname),
-        customisation.to_string(),
+        format!("created {}", conf.created),
+        format!("mtime {}", conf.mtime),
+        format!("uid {}", conf.uid),
+        format!("gid {}", conf.gid),
+        format!("uname {}", conf.uname),
+        format!("gname {}", conf.gname),
+        format!("store {}", conf.store_dir),
+        format!("customisation {} {customisation}", conf.customisation_layer),
     ];
-    for (number, layer) in conf.store_layers.iter().enumerate() {
-        identity.extend(layer.iter().map(|path| format!("{number} {path}")));
+    for layer in &conf.store_layers {
+        identity.push("layer".to_owned());
+        identity.extend(layer.iter().map(|path| format!("path {path}")));
     }
     identity
 }
@@ -81,7 +88,7 @@ pub(super) fn layers(
         paths: named.iter().map(|(path, _)| store_path(path.as_str())).collect(),
         roots: (0..count).collect(),
         excluded: vec![],
-        max_layers: u32::try_from(groups.len().max(1)).unwrap_or(u32::MAX),
+        max_layers: None,
         history: None,
     };
     let planned =
@@ -103,7 +110,22 @@ fn store_path(path: &str) -> layering::StorePath {
         }
         _ => last,
     };
-    layering::StorePath { path: path.to_owned(), name: name.to_owned(), size: 0, references: vec![] }
+    layering::StorePath {
+        path: path.to_owned(),
+        name: name.to_owned(),
+        package: package(name).to_owned(),
+        size: 0,
+        references: vec![],
+    }
+}
+
+/// A name without its version, which starts after the first dash that no letter follows:
+/// Nix's own rule.
+fn package(name: &str) -> &str {
+    let version = name
+        .match_indices('-')
+        .find(|(i, _)| name[i + 1..].chars().next().is_some_and(|c| !c.is_alphabetic()));
+    version.map_or(name, |(i, _)| &name[..i])
 }
 
 /// Checks that every path is there, and that none is part of another: better before
@@ -118,17 +140,7 @@ pub(super) fn check_paths(layers: &[StoreLayer], store: &Store) -> Result<(), Er
             return Err(Error::Overlap { inner, outer });
         }
     }
-    for path in paths {
-        let path = store.locate(path.as_str().as_ref());
-        statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| {
-            let path = path.clone();
-            match errno {
-                rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR => layer::Error::Missing { path },
-                _ => layer::Error::Io { action: "looking at", path, source: errno.into() },
-            }
-        })?;
-    }
-    Ok(())
+    paths.into_iter().try_for_each(|path| layer::check_exists(store, path).map_err(Error::from))
 }
 
 /// Names the field of `conf.json` that a refusal is about, not that of the contract.
@@ -157,5 +169,19 @@ mod tests {
         assert_eq!(name("/nix/store/6xg259477c90a229xwmb53pdfkn6ig3g-hello-2.12.1"), "hello-2.12.1");
         assert_eq!(name("/nix/store/hello-2.12.1"), "hello-2.12.1");
         assert_eq!(name("/srv/site"), "site");
+    }
+
+    #[test]
+    fn a_package_is_a_name_without_its_version() {
+        for (name, expected) in [
+            ("hello-2.12.1", "hello"),
+            ("python3.11-numpy-1.26.4", "python3.11-numpy"),
+            ("glibc-2.39-52-bin", "glibc"),
+            ("no-version", "no-version"),
+            ("trailing-", "trailing-"),
+            ("", ""),
+        ] {
+            assert_eq!(package(name), expected, "{name}");
+        }
     }
 }

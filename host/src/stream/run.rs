@@ -48,10 +48,10 @@ impl Job<'_> {
     ///
     /// Anything that can not be read, is not what it was, or is not what its digest
     /// says, and an output that does not take it. The archive is no image then.
-    pub fn run(&self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
+    pub fn run(self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
         pipe::run(out, &Forward(reporter), |feeder| {
             let mut archive =
-                Archive { job: self, feeder, reporter, members: vec![], stretches: vec![] };
+                Archive { job: &self, feeder, reporter, members: vec![], stretches: vec![] };
             archive.base_layers()?;
             archive.store_layers()?;
             archive.customisation()?;
@@ -67,8 +67,6 @@ impl Observer for Forward<'_> {
     fn written(&self, bytes: u64) {
         self.0.written(bytes);
     }
-
-    fn hashed(&self, _: usize, _: Digest, _: u64) {}
 }
 
 /// A layer as the manifest and the history list it.
@@ -124,8 +122,9 @@ impl<'a> Archive<'a, '_> {
     }
 
     fn base_layer(&mut self, base: &'a Base, layer: &'a BaseLayer) -> Result<(), Error> {
+        // Said before a compressed layer is looked through, which takes its time.
+        self.report(Source::Base(&layer.name), layer.stored_size());
         let transfer = base.transfer(layer)?;
-        self.report(Source::Base(&layer.name), transfer.size);
         let header = layer.header(transfer.size);
         self.stretches.push(Expected::Base(&layer.name, transfer.digest));
         docker_archive::layer(self.feeder, &header, |feeder| {
@@ -202,10 +201,13 @@ impl<'a> Archive<'a, '_> {
                 role: listed.role,
                 diff_id: diff_id.to_string(),
                 paths: listed.paths,
+                comment: None,
+                created_by: None,
             });
         }
         let configuration = job.planner.render(&RenderRequest {
             created: job.created.to_string(),
+            author: None,
             os: job.resolved.os.clone(),
             architecture: job.resolved.architecture.clone(),
             variant: job.resolved.variant.clone(),
@@ -253,9 +255,11 @@ impl<'a> Archive<'a, '_> {
     /// contents of files, and where the layer is used, so that archives can be merged.
     /// Shorter than a digest, lest it be taken for one.
     fn member_name(&self, outline: Digest) -> String {
-        let base = self.job.base.as_ref().map(|base| Digest::of(base.configuration().as_bytes()));
-        let place = (self.job.reference(), base, self.members.len(), outline);
-        let name = Digest::of(format!("{place:?}").as_bytes()).hex();
+        let base = self.job.base.as_ref().map_or("", Base::configuration);
+        let number = self.members.len();
+        let place =
+            format!("{} {number} {outline} {}", self.job.reference(), Digest::of(base.as_bytes()));
+        let name = Digest::of(place.as_bytes()).hex();
         self.unused(format!("{}/layer.tar", &name[..32]))
     }
 

@@ -3,42 +3,51 @@
 use serde_json::{Map, Value};
 
 use super::{environment, error};
-use crate::bindings::image::{BaseImage, Error, ErrorKind, Inheritance};
+use crate::bindings::image::{Error, ErrorKind, Inheritance, ResolveRequest};
 
 /// What a Dockerfile's `FROM` takes over as it is, beside the environment.
 const SCALARS: &[&str] = &["User", "WorkingDir", "StopSignal", "Healthcheck", "Shell"];
 /// What it takes over entry by entry.
 const MAPS: &[&str] = &["Labels", "Volumes", "ExposedPorts"];
 
-/// Merges an image's own `config` with its base's and settles its environment.
+/// Merges an image's own `config` with its base's, settles its environment and adds
+/// labels.
 ///
 /// `Env` is added at the end where the image had none of its own, and left out
 /// where both are empty (spec section 2.6).
 ///
 /// # Errors
 ///
-/// Text that is not JSON, values of the wrong type, and a number that JSON can
-/// not hold.
-pub(super) fn resolve(
-    own: &str,
-    base: Option<&BaseImage>,
-    inherit: Inheritance,
-) -> Result<Value, Error> {
-    let own = object_or_null(parse(own, "config")?, "config")?;
-    let base = match base {
+/// Text that is not JSON, and values of the wrong type.
+pub(super) fn resolve(request: &ResolveRequest) -> Result<Value, Error> {
+    let mut config = object_or_null(parse(&request.config, "config")?, "config")?;
+    let base = match &request.base {
         Some(base) => base_config(&base.configuration)?,
         None => Map::new(),
     };
-    let env = environment::merge(env(&base, "base.config")?, env_of(own.as_ref(), "config")?);
-    let mut config = own;
-    if inherit == Inheritance::All {
+    let own_env = config.as_ref().map_or(Ok(vec![]), |config| env(config, "config"))?;
+    let env = environment::merge(env(&base, "base.config")?, own_env);
+    if request.inherit == Inheritance::All {
         take_over(config.get_or_insert_default(), &base)?;
     }
     if !env.is_empty() {
         let env = env.into_iter().map(Value::String).collect();
         config.get_or_insert_default().insert("Env".to_owned(), Value::Array(env));
     }
+    if !request.labels.is_empty() {
+        add_labels(config.get_or_insert_default(), &request.labels)?;
+    }
     Ok(config.map_or(Value::Null, Value::Object))
+}
+
+fn add_labels(config: &mut Map<String, Value>, added: &[(String, String)]) -> Result<(), Error> {
+    let own = config.get("Labels").cloned().unwrap_or(Value::Null);
+    let mut labels = object_or_null(own, "config.Labels")?.unwrap_or_default();
+    for (name, value) in added {
+        labels.entry(name.clone()).or_insert_with(|| Value::String(value.clone()));
+    }
+    config.insert("Labels".to_owned(), Value::Object(labels));
+    Ok(())
 }
 
 /// The `config` of a base image; empty where it has none.
@@ -48,10 +57,6 @@ fn base_config(configuration: &str) -> Result<Map<String, Value>, Error> {
     };
     let config = whole.remove("config").unwrap_or(Value::Null);
     Ok(object_or_null(config, "base.config")?.unwrap_or_default())
-}
-
-fn env_of(config: Option<&Map<String, Value>>, field: &str) -> Result<Vec<String>, Error> {
-    config.map_or(Ok(vec![]), |config| env(config, field))
 }
 
 fn env(config: &Map<String, Value>, field: &str) -> Result<Vec<String>, Error> {
@@ -93,9 +98,33 @@ fn take_over(config: &mut Map<String, Value>, base: &Map<String, Value>) -> Resu
     Ok(())
 }
 
+/// The key by which the JSON library marks a number that it keeps as text. An object
+/// with this key would come out as a number.
+const NUMBER_KEY: &str = "$serde_json::private::Number";
+
 /// Parses JSON text.
 pub(super) fn parse(text: &str, field: &str) -> Result<Value, Error> {
-    serde_json::from_str(text).map_err(|error| invalid(field, format!("not JSON: {error}")))
+    let value = serde_json::from_str(text).map_err(|error| invalid(field, format!("not JSON: {error}")));
+    if strings(text).any(|string| string == NUMBER_KEY) {
+        return Err(invalid(field, format!("holds `{NUMBER_KEY}`, which can not be kept")));
+    }
+    value
+}
+
+/// The strings in JSON text, keys included.
+fn strings(text: &str) -> impl Iterator<Item = String> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let start = rest.find('"')?;
+        let bytes = rest.as_bytes();
+        let mut end = start + 1;
+        while *bytes.get(end)? != b'"' {
+            end += if bytes[end] == b'\\' { 2 } else { 1 };
+        }
+        let string = &rest[start..=end];
+        rest = &rest[end + 1..];
+        Some(serde_json::from_str(string).unwrap_or_default())
+    })
 }
 
 fn object_or_null(value: Value, field: &str) -> Result<Option<Map<String, Value>>, Error> {
@@ -112,11 +141,13 @@ fn invalid(field: impl Into<String>, message: impl Into<String>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::request;
     use super::*;
+    use crate::bindings::image::BaseImage;
 
     fn on(base: &str, own: &str, inherit: Inheritance) -> Result<String, (Option<String>, String)> {
-        let base = BaseImage { configuration: base.to_owned(), layers: 1 };
-        let resolved = resolve(own, Some(&base), inherit);
+        let base = Some(BaseImage { configuration: base.to_owned(), layers: 1 });
+        let resolved = resolve(&ResolveRequest { config: own.to_owned(), base, inherit, ..request() });
         resolved.map(|value| value.to_string()).map_err(|error| (error.field, error.message))
     }
 
@@ -144,7 +175,9 @@ mod tests {
 
     #[test]
     fn without_a_base_the_config_stays_as_it_is_but_for_duplicates() {
-        let alone = |own| resolve(own, None, Inheritance::Environment).unwrap().to_string();
+        let alone = |own: &str| {
+            resolve(&ResolveRequest { config: own.to_owned(), ..request() }).unwrap().to_string()
+        };
         assert_eq!(alone("null"), "null");
         assert_eq!(
             alone(r#"{"Cmd":["x"],"Env":["A=1","B=1","A=2"]}"#),
@@ -172,6 +205,31 @@ mod tests {
         // A new entrypoint drops the command that belonged to the old one.
         let entry: Value = serde_json::from_str(&all(r#"{"Entrypoint":["own"]}"#)).unwrap();
         assert_eq!((&entry["Entrypoint"][0], entry.get("Cmd")), (&Value::from("own"), None));
+    }
+
+    #[test]
+    fn labels_are_added_where_there_are_none_of_that_name() {
+        let labelled = |config: &str| {
+            let labels = vec![("a".to_owned(), "new".to_owned()), ("b".to_owned(), "new".to_owned())];
+            let request = ResolveRequest { config: config.to_owned(), labels, ..request() };
+            resolve(&request).map(|value| value.to_string()).map_err(|error| error.field)
+        };
+        assert_eq!(labelled("null").unwrap(), r#"{"Labels":{"a":"new","b":"new"}}"#);
+        assert_eq!(
+            labelled(r#"{"Labels":{"a":"own"}}"#).unwrap(),
+            r#"{"Labels":{"a":"own","b":"new"}}"#
+        );
+        assert_eq!(labelled(r#"{"Labels":[]}"#), Err(Some("config.Labels".to_owned())));
+    }
+
+    #[test]
+    fn an_object_that_would_become_a_number_is_refused() {
+        for key in [r"$serde_json::private::Number", r"\u0024serde_json::private::N\u0075mber"] {
+            let text = format!(r#"{{"Labels": {{"\\\"": 1, "x": {{"{key}": "12"}}}}}}"#);
+            let error = parse(&text, "config").unwrap_err();
+            assert!(error.message.contains("can not be kept"), "{text}: {}", error.message);
+        }
+        assert!(parse(r#"{"a": "b\\", "c": "\"$serde"}"#, "config").is_ok());
     }
 
     #[test]

@@ -27,3 +27,26 @@ impl Error {
         Error { hint: Some(hint.into()), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::bindings::image::{Inheritance, ResolveRequest};
+
+    /// A request that can be met, for tests to change.
+    pub(super) fn request() -> ResolveRequest {
+        ResolveRequest {
+            reference: "hello".to_owned(),
+            tag: None,
+            platform: "amd64".to_owned(),
+            variant: None,
+            config: "{}".to_owned(),
+            base: None,
+            inherit: Inheritance::Environment,
+            labels: vec![],
+            max_layers: None,
+            other_layers: 1,
+            has_store_paths: true,
+            identity: vec!["/nix/store/a".to_owned()],
+        }
+    }
+}

@@ -104,15 +104,40 @@ fn write_number(number: &Number) -> Result<String, Overflow> {
 /// `repr` of a double: the shortest digits that read back as the same number, with
 /// an exponent below 1e-4 and from 1e16 on.
 fn repr_double(double: f64) -> String {
-    let scientific = format!("{double:e}");
+    let scientific = shortest(double);
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
-        let plain = format!("{double}");
-        return if plain.contains('.') { plain } else { plain + ".0" };
+        return positional(mantissa, exponent);
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+/// The shortest digits that read back as the same number, as `1.5e-7`.
+///
+/// Where two of that length are equally near, Python takes the even one, and the
+/// standard library the greater.
+fn shortest(double: f64) -> String {
+    let shortest = format!("{double:e}");
+    let digits = shortest.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count();
+    let nearest = format!("{double:.*e}", digits - 1);
+    if nearest.parse() == Ok(double) { nearest } else { shortest }
+}
+
+/// A number without an exponent, with at least one digit after the point.
+fn positional(mantissa: &str, exponent: i32) -> String {
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
+    let digits = mantissa.replace('.', "");
+    // Where the point is among the digits; before them if it is negative.
+    let point = exponent + 1;
+    if point <= 0 {
+        let zeros = "0".repeat(point.unsigned_abs() as usize);
+        return format!("{sign}0.{zeros}{digits}");
+    }
+    let point = point as usize;
+    let digits = format!("{digits:0<width$}", width = point + 1);
+    format!("{sign}{}.{}", &digits[..point], &digits[point..])
 }
 
 /// `repr` of a list of strings: `['a', 'b']`.
@@ -195,6 +220,12 @@ mod tests {
             ("1.7976931348623157e308", "1.7976931348623157e+308"),
             ("0.1", "0.1"),
             ("1e-400", "0.0"),
+            ("-1642538840150290.25", "-1642538840150290.2"),
+            ("1642538840150290.75", "1642538840150290.8"),
+            ("9007199254740993.0", "9007199254740992.0"),
+            ("5e-5", "5e-05"),
+            ("123.456", "123.456"),
+            ("-0.001", "-0.001"),
         ];
         for (json, expected) in table {
             assert_eq!(round(json), expected, "{json}");

@@ -78,6 +78,9 @@ fn check_repository(repository: &str) -> Result<(), String> {
     if repository.len() > MAX_NAME {
         return Err(format!("the name has {} bytes, {MAX_NAME} are allowed", repository.len()));
     }
+    if repository.len() == 64 && repository.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("64 hexadecimal digits would be taken for an image id".to_owned());
+    }
     let path = match repository.split_once('/') {
         Some((host, path)) if is_host(host) => {
             check_host(host)?;
@@ -178,6 +181,7 @@ mod tests {
     #[test]
     fn what_the_grammar_forbids_is_named() {
         let long_name = "a/".repeat(128);
+        let id = "0123456789abcdef".repeat(4);
         let long_tag = format!("x:{}", "t".repeat(129));
         let table = [
             ("", "the name is empty"),
@@ -201,6 +205,7 @@ mod tests {
             ("[::1]x/a", "the registry `[::1]x` has a port"),
             ("[zz]:1/a", "the registry `[zz]:1` is not an IPv6"),
             ("a@sha256:00", "a digest says which image"),
+            (&id, "64 hexadecimal digits would"),
             (&long_name, "the name has 256 bytes, 255 are allowed"),
             (&long_tag, "the tag has 129 characters, 128 are allowed"),
         ];

@@ -15,6 +15,9 @@ pub fn render(request: &RenderRequest) -> Result<String, Error> {
     check_layers(&request.layers)?;
     let mut image = Map::new();
     image.insert("created".to_owned(), json!(request.created));
+    if let Some(author) = &request.author {
+        image.insert("author".to_owned(), json!(author));
+    }
     image.insert("architecture".to_owned(), json!(request.architecture));
     if let Some(variant) = &request.variant {
         image.insert("variant".to_owned(), json!(variant));
@@ -35,7 +38,15 @@ fn rootfs(layers: &[RenderedLayer]) -> Value {
 }
 
 fn entry(created: &str, layer: &RenderedLayer) -> Value {
-    json!({"created": created, "comment": format!("store paths: {}", python::repr_list(&layer.paths))})
+    let paths = || format!("store paths: {}", python::repr_list(&layer.paths));
+    let comment = layer.comment.clone().unwrap_or_else(paths);
+    let mut entry = Map::new();
+    entry.insert("created".to_owned(), json!(created));
+    if let Some(created_by) = &layer.created_by {
+        entry.insert("created_by".to_owned(), json!(created_by));
+    }
+    entry.insert("comment".to_owned(), json!(comment));
+    Value::Object(entry)
 }
 
 /// Checks that the layers are in the order of the contract: the base's, those of
@@ -69,12 +80,15 @@ mod tests {
             role,
             diff_id: format!("sha256:{}", digit.to_string().repeat(64)),
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+            comment: None,
+            created_by: None,
         }
     }
 
     fn request(layers: Vec<RenderedLayer>) -> RenderRequest {
         RenderRequest {
             created: "1970-01-01T00:00:01+00:00".to_owned(),
+            author: None,
             os: "linux".to_owned(),
             architecture: "amd64".to_owned(),
             variant: None,
@@ -135,6 +149,19 @@ mod tests {
         assert!(text.contains("\"arm\",\n    \"variant\": \"v7\",\n    \"os\""), "{text}");
         assert!(text.contains("\"config\": null,"), "{text}");
         assert!(text.contains("\"diff_ids\": [],"), "{text}");
+    }
+
+    #[test]
+    fn who_made_it_and_how_is_written_where_it_is_known() {
+        let layer = RenderedLayer {
+            comment: Some("mine".to_owned()),
+            created_by: Some("make".to_owned()),
+            ..layer(LayerRole::Customisation, 'a', &["/x"])
+        };
+        let text =
+            render(&RenderRequest { author: Some("me".to_owned()), ..request(vec![layer]) }).unwrap();
+        assert!(text.contains("\"author\": \"me\",\n    \"architecture\""), "{text}");
+        assert!(text.contains("\"created_by\": \"make\",\n            \"comment\": \"mine\""), "{text}");
     }
 
     #[test]

@@ -12,9 +12,8 @@ use crate::bindings::image::{Error, ErrorKind, ResolveRequest, Resolved};
 pub fn resolve(request: &ResolveRequest) -> Result<Resolved, Error> {
     let reference = reference::parse(&request.reference)?;
     let platform = platform::parse(&request.platform, request.variant.as_deref())?;
-    let base_layers = request.base.as_ref().map_or(0, |base| base.layers);
-    let store_layers = budget::store_layers(request.max_layers, base_layers)?;
-    let config = config::resolve(&request.config, request.base.as_ref(), request.inherit)?;
+    let store_layers = budget::store_layers(request)?;
+    let config = config::resolve(request)?;
     let given = given_tag(request, reference.tag)?;
     let remarks = platform.foreign_os.as_deref().map(foreign_os).into_iter().collect();
     Ok(Resolved {
@@ -54,19 +53,15 @@ fn foreign_os(os: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bindings::image::Inheritance;
 
     fn request(reference: &str, tag: Option<&str>) -> ResolveRequest {
         ResolveRequest {
             reference: reference.to_owned(),
             tag: tag.map(str::to_owned),
             platform: "aarch64-linux".to_owned(),
-            variant: None,
             config: r#"{"Cmd":["/bin/x"],"Env":["A=1.50"]}"#.to_owned(),
-            base: None,
-            inherit: Inheritance::Environment,
             max_layers: Some(10),
-            identity: vec![],
+            ..super::super::tests::request()
         }
     }
 

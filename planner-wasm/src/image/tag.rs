@@ -44,7 +44,14 @@ fn fingerprint(request: &ResolveRequest) -> [u8; 32] {
         Inheritance::Environment => b"environment",
         Inheritance::All => b"all",
     });
+    field(&(request.labels.len() as u64).to_be_bytes());
+    for (name, value) in &request.labels {
+        field(name.as_bytes());
+        field(value.as_bytes());
+    }
     field(&request.max_layers.unwrap_or(0).to_be_bytes());
+    field(&request.other_layers.to_be_bytes());
+    field(&[request.has_store_paths.into()]);
     for identity in &request.identity {
         field(identity.as_bytes());
     }
@@ -67,22 +74,9 @@ fn base32(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::request;
     use super::*;
     use crate::bindings::image::BaseImage;
-
-    fn request() -> ResolveRequest {
-        ResolveRequest {
-            reference: "hello".to_owned(),
-            tag: None,
-            platform: "amd64".to_owned(),
-            variant: None,
-            config: "{}".to_owned(),
-            base: None,
-            inherit: Inheritance::Environment,
-            max_layers: None,
-            identity: vec!["/nix/store/a".to_owned()],
-        }
-    }
 
     #[test]
     fn base32_is_nixs() {
@@ -98,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_tag_is_pinned() {
-        assert_eq!(generate(&request()), "x74zjicmb8znr10c0g9p6hp92p9xwvz6");
+        assert_eq!(generate(&request()), "fxy9z505xpfppxp0mz9rrvk240fr3rlg");
     }
 
     #[test]
@@ -112,7 +106,10 @@ mod tests {
             ResolveRequest { config: "null".to_owned(), ..request() },
             ResolveRequest { base: Some(base), ..request() },
             ResolveRequest { inherit: Inheritance::All, ..request() },
+            ResolveRequest { labels: vec![("a".to_owned(), "b".to_owned())], ..request() },
             ResolveRequest { max_layers: Some(5), ..request() },
+            ResolveRequest { other_layers: 0, ..request() },
+            ResolveRequest { has_store_paths: false, ..request() },
             ResolveRequest { identity: vec![], ..request() },
             ResolveRequest { identity: vec!["/nix/store".to_owned(), "/a".to_owned()], ..request() },
         ];

@@ -28,14 +28,10 @@ pub(super) const POLICY: Policy = Policy {
 
 fn plan(request: &Request) -> Result<Planned, Error> {
     let groups = parse(&request.options)?;
-    if groups.len() > request.max_layers as usize {
+    if let Some(limit) = request.max_layers.filter(|&limit| groups.len() > limit as usize) {
         return Err(Error {
             kind: ErrorKind::OverBudget,
-            message: format!(
-                "the grouping has {} layers, and only {} are allowed",
-                groups.len(),
-                request.max_layers
-            ),
+            message: format!("the grouping has {} layers, and only {limit} are allowed", groups.len()),
             field: Some("options.layers".to_owned()),
             hint: None,
         });
@@ -70,7 +66,7 @@ fn assign(request: &Request, groups: &[Vec<String>]) -> Result<Vec<Layer>, Error
             // An index came in as a u32, so it goes out as one.
             paths.push(i as u32);
         }
-        layers.push(Layer { paths, reason: "as given".to_owned() });
+        layers.push(Layer { paths, reason: "as given".to_owned(), cost: None });
     }
     match placed.iter().position(Option::is_none) {
         Some(i) => Err(invalid(
@@ -192,10 +188,10 @@ mod tests {
     #[test]
     fn the_budget_is_kept() {
         let options = r#"{"layers": [["/nix/store/a"], ["/nix/store/b"], ["/nix/store/c"]]}"#;
-        let tight = Request { max_layers: 2, ..request(PATHS, options) };
+        let tight = Request { max_layers: Some(2), ..request(PATHS, options) };
         let error = plan(&tight).unwrap_err();
         assert_eq!(error.kind, ErrorKind::OverBudget);
         assert_eq!(error.message, "the grouping has 3 layers, and only 2 are allowed");
-        assert!(plan(&Request { max_layers: 3, ..request(PATHS, options) }).is_ok());
+        assert!(plan(&Request { max_layers: None, ..request(PATHS, options) }).is_ok());
     }
 }

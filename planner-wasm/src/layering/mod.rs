@@ -66,7 +66,7 @@ fn find(name: &str) -> Result<&'static Policy, Error> {
 
 /// Checks the rules of the contract that every policy relies on.
 fn check(request: &Request) -> Result<(), Error> {
-    if request.max_layers == 0 {
+    if request.max_layers == Some(0) {
         return Err(invalid_request("max-layers", "a plan needs at least 1 layer".to_owned()));
     }
     let count = request.paths.len();
@@ -104,13 +104,14 @@ mod tests {
                 .map(|path| StorePath {
                     path: (*path).to_owned(),
                     name: path.rsplit('/').next().unwrap_or_default().to_owned(),
+                    package: path.rsplit('/').next().unwrap_or_default().to_owned(),
                     size: 1,
                     references: vec![],
                 })
                 .collect(),
             roots: vec![],
             excluded: vec![],
-            max_layers: 10,
+            max_layers: Some(10),
             history: None,
         }
     }
