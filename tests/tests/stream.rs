@@ -117,6 +117,16 @@ fn unknown_keys_are_ignored_and_the_customisation_is_there() {
 }
 
 #[test]
+fn links_within_a_chroot_store_are_followed_within_it() {
+    let store = store();
+    let conf = ConfFile::new(&store, &[&["a"]]);
+    let target = conf.json["customisation_layer"].as_str().unwrap().to_owned();
+    store.link("link", target);
+    let through = conf.with("customisation_layer", store.path("link"));
+    assert_eq!(through.archive().layers().len(), 2);
+}
+
+#[test]
 fn an_empty_layer_stays_as_the_original_has_it() {
     let store = store();
     let archive = terrine_tests::oracle::agree(&ConfFile::new(&store, &[&[], &["a"]]));

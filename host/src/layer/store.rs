@@ -1,12 +1,16 @@
 //! Where store paths are, in the image and on this machine.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
+
+/// How many links a path may lead through, as Linux has it.
+const MAX_LINKS: usize = 40;
 
 /// A directory of store paths: `/nix/store`, `/gnu/store`, or one of these below
 /// another root, as Nix's chroot stores lie.
@@ -69,6 +73,33 @@ impl Store {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
+    /// Where an absolute path of the image leads on this machine, links resolved as the
+    /// image would: an absolute target starts at the root again. A path that leads nowhere
+    /// is returned as far as it goes.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        let mut resolved = PathBuf::new();
+        let mut rest: Vec<OsString> = reversed(path);
+        let mut links = 0;
+        while let Some(component) = rest.pop() {
+            if component == ".." {
+                resolved.pop();
+                continue;
+            }
+            resolved.push(&component);
+            let Ok(target) = fs::read_link(self.root.join(&resolved)) else { continue };
+            links += 1;
+            if links > MAX_LINKS {
+                break;
+            }
+            resolved.pop();
+            if target.is_absolute() {
+                resolved.clear();
+            }
+            rest.extend(reversed(&target));
+        }
+        self.root.join(resolved)
+    }
+
     /// The store's directory on this machine.
     pub(super) fn handle(&self) -> Result<BorrowedFd<'_>, Errno> {
         self.handle.as_ref().map(AsFd::as_fd).ok_or(Errno::NOENT)
@@ -98,6 +129,18 @@ fn open_beneath(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result
 #[cfg(not(target_os = "linux"))]
 fn open_beneath(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> Result<OwnedFd, Errno> {
     Err(Errno::NOSYS)
+}
+
+/// A path's components, the last one first.
+fn reversed(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    let mut names: Vec<OsString> = names.collect();
+    names.reverse();
+    names
 }
 
 /// An absolute path in a store, in its plainest form.
@@ -191,6 +234,29 @@ mod tests {
             assert!(path(bad).unwrap_err().contains("is not an absolute path"), "{bad}");
         }
         assert!(store("/").path("/x").is_ok());
+    }
+
+    #[test]
+    fn links_are_resolved_within_the_root() {
+        let root = tempfile::tempdir().unwrap();
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(target, root.path().join(name)).unwrap();
+        };
+        fs::create_dir_all(root.path().join("nix/store/a")).unwrap();
+        link("/nix/store/a", "nix/store/absolute");
+        link("a", "nix/store/relative");
+        link("../../../../nix/store/absolute", "nix/store/up");
+        link("loop", "nix/store/loop");
+        let store = Store::open("/nix/store", root.path()).unwrap();
+        let resolve = |name: &str| {
+            let path = store.resolve(Path::new(&format!("/nix/store/{name}/file")));
+            path.strip_prefix(root.path()).unwrap().to_owned()
+        };
+        for name in ["a", "absolute", "relative", "up"] {
+            assert_eq!(resolve(name), Path::new("nix/store/a/file"), "{name}");
+        }
+        assert_eq!(resolve("missing"), Path::new("nix/store/missing/file"));
+        assert!(resolve("loop").starts_with("nix/store"));
     }
 
     #[test]

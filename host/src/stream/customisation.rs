@@ -27,15 +27,14 @@ pub(super) struct Customisation {
 impl Customisation {
     /// Opens the `layer.tar` and reads the `checksum` of a directory.
     pub(super) fn open(named: &str, store: &Store) -> Result<Self, Error> {
-        let directory = locate(store, Path::new(named));
-        let checksum = directory.join("checksum");
+        let checksum = locate(store, &Path::new(named).join("checksum"));
         let mut text = String::new();
         open(&checksum)?
             .take(MAX_CHECKSUM)
             .read_to_string(&mut text)
             .map_err(|source| Error::Customisation { path: checksum.clone(), source })?;
         let digest = Digest::from_hex(text.trim()).map_err(|_| Error::Checksum { path: checksum })?;
-        let path = directory.join("layer.tar");
+        let path = locate(store, &Path::new(named).join("layer.tar"));
         // Looked at before it is opened: opening a fifo would wait for its other end.
         let metadata =
             fs::metadata(&path).map_err(|source| Error::Customisation { path: path.clone(), source })?;

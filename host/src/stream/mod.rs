@@ -110,10 +110,10 @@ impl<'p> Job<'p> {
 const DOCKER_MAX_LAYERS: usize = 125;
 
 /// Where a path of `conf.json` is on this machine: below the store's root if it is in
-/// the store, else where it says.
+/// the store, links within it resolved, else where it says.
 fn locate(store: &Store, path: &Path) -> PathBuf {
     match path.to_str().map(|text| store.path(text)) {
-        Some(Ok(path)) => store.locate(Path::new(path.as_str())),
+        Some(Ok(path)) => store.resolve(Path::new(path.as_str())),
         _ => path.to_owned(),
     }
 }
