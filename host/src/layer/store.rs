@@ -86,6 +86,10 @@ impl Store {
                 continue;
             }
             resolved.push(&component);
+            // How the store itself is reached is this machine's business.
+            if Path::new(self.dir.trim_start_matches('/')).starts_with(&resolved) {
+                continue;
+            }
             let Ok(target) = fs::read_link(self.root.join(&resolved)) else { continue };
             links += 1;
             if links > MAX_LINKS {
