@@ -55,6 +55,8 @@ impl TestStore {
     pub fn file_with_mode(&self, name: &str, content: &[u8], mode: u32) -> &Self {
         let path = self.host(name);
         self.parents(name);
+        // One that is there may be read-only, and only root may write to it then.
+        let _ = fs::remove_file(&path);
         fs::write(&path, content).unwrap();
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         self
