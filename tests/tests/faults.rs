@@ -90,6 +90,10 @@ fn what_can_not_be_read_is_named() {
         &format!("listing `{}`\n  caused by: Permission denied", store.host("a/dir").display()),
     );
     fs::set_permissions(store.host("a/dir"), Permissions::from_mode(0o755)).unwrap();
+    // The store itself need not let everyone list it.
+    fs::set_permissions(&secret, Permissions::from_mode(0o444)).unwrap();
+    fs::set_permissions(store.host(""), Permissions::from_mode(0o711)).unwrap();
+    terrine_tests::Archive::read(run().ok().stdout);
 }
 
 /// A run that has looked at everything and waits in the first file of its first layer.

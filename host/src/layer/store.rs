@@ -1,16 +1,23 @@
 //! Where store paths are, in the image and on this machine.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
+
+/// How a directory is opened for what is below it: a store need not let everyone list it.
+#[cfg(target_os = "linux")]
+const SEARCH: OFlags = OFlags::PATH;
+/// Elsewhere there is no such way.
+#[cfg(not(target_os = "linux"))]
+const SEARCH: OFlags = OFlags::RDONLY;
 
 /// A directory of store paths: `/nix/store`, `/gnu/store`, or one of these below
 /// another root, as Nix's chroot stores lie.
@@ -20,7 +27,7 @@ pub struct Store {
     root: PathBuf,
     /// The store's directory on this machine; none if there is none, which is as good
     /// as an empty one.
-    handle: Option<File>,
+    handle: Option<OwnedFd>,
 }
 
 impl Store {
@@ -36,10 +43,12 @@ impl Store {
         if !fs::metadata(root).map_err(failed)?.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
-        let handle = match File::open(root.join(plain.trim_start_matches('/'))) {
+        let path = root.join(plain.trim_start_matches('/'));
+        let flags = SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = match open(&path, flags, Mode::empty()) {
             Ok(handle) => Some(handle),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(StorePathError::Root { root: path, source: errno.into() }),
         };
         Ok(Self { dir: plain, root: root.to_owned(), handle })
     }
@@ -178,10 +187,10 @@ pub enum StorePathError {
         /// The store's directory.
         dir: String,
     },
-    /// The root of the store can not be opened.
-    #[error("opening the store root `{}`", root.display())]
+    /// The store's directory, or the root that it is below, can not be opened.
+    #[error("opening `{}` to look for store paths", root.display())]
     Root {
-        /// The root.
+        /// That directory.
         root: PathBuf,
         /// What the system says.
         #[source]
