@@ -18,10 +18,13 @@
 //! The nouns that they share are in [`image`].
 
 pub mod base;
+pub mod closure;
 pub mod image;
 pub mod layer;
 pub mod pipe;
 pub mod planner;
+pub mod platform;
+pub mod root;
 pub mod ship;
 pub mod spec;
 pub mod stream;

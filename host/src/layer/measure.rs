@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{END_OF_ARCHIVE, Entry, Error, Header, Kind, Ownership, RECORD, Tree, padding};
+use super::{END_OF_ARCHIVE, Entry, Error, Header, Kind, Ownership, RECORD, Rule, Tree, padding};
 use crate::image::Digest;
 
 /// What is known of a layer before its content is.
@@ -19,7 +19,7 @@ pub struct Measure {
 impl Entry<'_> {
     /// The header that the entry has in a layer.
     pub(super) fn header<'a>(&'a self, ownership: &'a Ownership) -> Header<'a> {
-        Header {
+        let mut header = Header {
             name: self.path,
             kind: self.kind,
             mode: self.mode,
@@ -30,7 +30,28 @@ impl Entry<'_> {
             link: self.link,
             uname: ownership.uname.as_bytes(),
             gname: ownership.gname.as_bytes(),
+        };
+        if let Some(rule) = ownership.permissions.find(self.path) {
+            rule.apply(&mut header);
         }
+        header
+    }
+}
+
+impl Rule {
+    fn apply<'a>(&'a self, header: &mut Header<'a>) {
+        if header.kind != Kind::Symlink {
+            header.mode = self.mode.unwrap_or(header.mode);
+        }
+        // Some tools go by the name where there is one, which is not that of another owner.
+        if let Some(uid) = self.uid {
+            (header.uid, header.uname) = (uid, b"");
+        }
+        if let Some(gid) = self.gid {
+            (header.gid, header.gname) = (gid, b"");
+        }
+        header.uname = self.uname.as_ref().map_or(header.uname, |name| name.as_bytes());
+        header.gname = self.gname.as_ref().map_or(header.gname, |name| name.as_bytes());
     }
 }
 

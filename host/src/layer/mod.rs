@@ -7,6 +7,7 @@ mod error;
 mod header;
 mod measure;
 mod order;
+mod permissions;
 mod read;
 mod store;
 mod tree;
@@ -15,6 +16,7 @@ mod write;
 pub use error::{Change, Error};
 pub use header::{Header, Kind};
 pub use measure::{Measure, measure};
+pub use permissions::{Pattern, PatternError, Permissions, Rule};
 pub use read::read_exact;
 pub use store::{Store, StorePath, StorePathError};
 pub use tree::{Entry, Tree, check_exists};
@@ -22,7 +24,7 @@ pub use write::{END_OF_ARCHIVE, RECORD, padding, write};
 
 /// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,
 /// `uname`, `gname` and `mtime` say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Ownership {
     /// Numeric owner.
     pub uid: i64,
@@ -34,4 +36,6 @@ pub struct Ownership {
     pub gname: String,
     /// Time of last modification, in seconds since 1970.
     pub mtime: i64,
+    /// Exceptions by path.
+    pub permissions: Permissions,
 }

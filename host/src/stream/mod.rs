@@ -15,7 +15,7 @@ pub use error::Error;
 pub use run::{Outcome, Reporter, Source};
 
 use crate::base::Base;
-use crate::layer::{Ownership, Store, StorePath};
+use crate::layer::{Ownership, Permissions, Store, StorePath};
 use crate::planner::{Planner, image};
 use crate::spec::{Conf, Time};
 use customisation::Customisation;
@@ -72,6 +72,7 @@ impl<'p> Job<'p> {
             uname: conf.uname.clone(),
             gname: conf.gname.clone(),
             mtime: conf.mtime.or_now(options.now).seconds(),
+            permissions: Permissions::default(),
         };
         let created = conf.created.or_now(options.now);
         Ok(Self { planner, store, ownership, created, base, resolved, layers, customisation })

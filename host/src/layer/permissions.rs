@@ -1,0 +1,141 @@
+//! Owners and permissions by path, where the user wants others than the files have.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use globset::{GlobBuilder, GlobMatcher};
+use regex::bytes::Regex;
+
+/// Rules for the entries of every layer; the first one that matches an entry's path
+/// applies, and no other.
+#[derive(Debug, Clone, Default)]
+pub struct Permissions {
+    rules: Vec<Rule>,
+}
+
+/// What the entries whose paths match are to have. What is `None` stays as it is.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Which entries it is about.
+    pub pattern: Pattern,
+    /// Permission bits, 0 to 07777. Symbolic links have none, and keep theirs.
+    pub mode: Option<u32>,
+    /// Numeric owner.
+    pub uid: Option<i64>,
+    /// Numeric group.
+    pub gid: Option<i64>,
+    /// Name of the owner, in layers that have names.
+    pub uname: Option<String>,
+    /// Name of the group, in layers that have names.
+    pub gname: Option<String>,
+}
+
+/// A pattern for absolute paths in the image, directories without a slash at the end.
+#[derive(Debug, Clone)]
+pub enum Pattern {
+    /// A shell pattern for the whole path: `*` and `?` stop at slashes, `**` does not.
+    Glob(GlobMatcher),
+    /// A regular expression, found anywhere in the path unless it is anchored.
+    Regex(Regex),
+}
+
+/// Text that is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a {kind}: {why}")]
+pub struct PatternError {
+    text: String,
+    kind: &'static str,
+    why: String,
+}
+
+impl Pattern {
+    /// Reads a shell pattern.
+    ///
+    /// # Errors
+    ///
+    /// Unbalanced brackets and the like, and a pattern that can match no absolute path.
+    pub fn glob(text: &str) -> Result<Self, PatternError> {
+        let error = |why: String| PatternError { text: text.to_owned(), kind: "glob", why };
+        if !text.starts_with(['/', '*']) {
+            return Err(error("paths in the image start with a slash".to_owned()));
+        }
+        let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
+        glob.map(|glob| Self::Glob(glob.compile_matcher())).map_err(|e| error(e.kind().to_string()))
+    }
+
+    /// Reads a regular expression.
+    ///
+    /// # Errors
+    ///
+    /// Text that is none.
+    pub fn regex(text: &str) -> Result<Self, PatternError> {
+        let error = |why| PatternError { text: text.to_owned(), kind: "regular expression", why };
+        Regex::new(text).map(Self::Regex).map_err(|e| {
+            // The last line says what is wrong; those before draw where.
+            let text = e.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            error(last.strip_prefix("error: ").unwrap_or(last).to_owned())
+        })
+    }
+
+    fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Glob(glob) => glob.is_match(Path::new(OsStr::from_bytes(path))),
+            Self::Regex(regex) => regex.is_match(path),
+        }
+    }
+}
+
+impl Permissions {
+    /// Rules in the order in which they are tried.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self { rules }
+    }
+
+    /// The rule for an absolute path in the image, if there is one.
+    pub fn find(&self, path: &[u8]) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.pattern.matches(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(pattern: Pattern, uid: i64) -> Rule {
+        Rule { pattern, mode: None, uid: Some(uid), gid: None, uname: None, gname: None }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_applies() {
+        let permissions = Permissions::new(vec![
+            rule(Pattern::glob("/data/*").unwrap(), 1),
+            rule(Pattern::glob("/data/**").unwrap(), 2),
+            rule(Pattern::regex(r"\.key$").unwrap(), 3),
+            rule(Pattern::glob("**/bin/su").unwrap(), 4),
+        ]);
+        let uid = |path: &str| permissions.find(path.as_bytes()).and_then(|rule| rule.uid);
+        for (path, expected) in [
+            ("/data/a", Some(1)),
+            ("/data/a/b", Some(2)),
+            ("/data", None),
+            ("/etc/x.key", Some(3)),
+            ("/etc/x.keys", None),
+            ("/nix/store/x/bin/su", Some(4)),
+            ("/bin/su", Some(4)),
+        ] {
+            assert_eq!(uid(path), expected, "{path}");
+        }
+        assert_eq!(permissions.find(b"/data/\xff").and_then(|rule| rule.uid), Some(1));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        let glob = |text| Pattern::glob(text).unwrap_err().to_string();
+        assert_eq!(glob("data"), "`data` is not a glob: paths in the image start with a slash");
+        assert!(glob("/[a").starts_with("`/[a` is not a glob: "), "{}", glob("/[a"));
+        let regex = Pattern::regex("(").unwrap_err().to_string();
+        assert_eq!(regex, "`(` is not a regular expression: unclosed group");
+    }
+}

@@ -1,0 +1,1 @@
+//! What machine the programs of an image are made for.

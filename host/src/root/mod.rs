@@ -1,0 +1,1 @@
+//! The layer of everything that is not a store path, made in memory.
