@@ -8,19 +8,23 @@
 //! | stage | module |
 //! |---|---|
 //! | what the user asks for | [`spec`] |
+//! | where store paths come from | [`closure`] |
 //! | the image that it is built on | [`base`] |
+//! | what its programs run on | [`platform`] |
 //! | what is decided about it | [`planner`] |
-//! | file trees to archives | [`layer`] |
+//! | file trees to archives | [`layer`], [`root`] |
 //! | read, hash and write at once | [`pipe`] |
 //! | the archive that comes out | [`ship`] |
-//! | all of it in order | [`stream`] |
+//! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
 //! The nouns that they share are in [`image`].
 
 pub mod base;
+pub mod build;
 pub mod closure;
 pub mod image;
 pub mod layer;
+pub mod pack;
 pub mod pipe;
 pub mod planner;
 pub mod platform;

@@ -181,7 +181,7 @@ fn what_is_not_a_planner_is_told_apart() {
 
 #[test]
 fn a_plan_that_breaks_a_rule_is_refused_by_the_host() {
-    // At 0: success, then the list of layers and that of remarks. At 32: layers, each the
+    // At 0: success, then the lists of layers, of what is left out and of remarks. At 32: layers, each the
     // list of its paths, its reason and no cost. At 160: indices.
     let plan = |layers: u32, paths: u32, indices: &[u32]| {
         let words = |words: &[u32]| {
@@ -193,7 +193,7 @@ fn a_plan_that_breaks_a_rule_is_refused_by_the_host() {
         };
         let data = format!(
             r#"(data (i32.const 4) "{}") (data (i32.const 32) "{}") (data (i32.const 160) "{}")"#,
-            words(&[32, layers, 0, 0]),
+            words(&[32, layers, 0, 0, 0, 0]),
             words(&[160, paths, 0, 0, 0, 0, 0, 0].repeat(3)),
             words(indices)
         );

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -104,7 +104,8 @@ impl Archive {
 
     /// A reader of a member's content.
     pub(super) fn content(&self, member: &Member) -> Content<'_> {
-        Content { file: &self.file, offset: member.offset, rest: member.size }
+        let start = member.offset;
+        Content { file: &self.file, start, offset: start, end: start + member.size }
     }
 }
 
@@ -112,20 +113,35 @@ impl Archive {
 #[derive(Debug)]
 pub(super) struct Content<'a> {
     file: &'a File,
+    start: u64,
     offset: u64,
-    rest: u64,
+    end: u64,
 }
 
 impl Read for Content<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = usize::try_from(self.rest).map_or(buffer.len(), |rest| rest.min(buffer.len()));
+        let rest = self.end.saturating_sub(self.offset);
+        let length = usize::try_from(rest).map_or(buffer.len(), |rest| rest.min(buffer.len()));
         let count = self.file.read_at(&mut buffer[..length], self.offset)?;
         if count == 0 && length > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.offset += count as u64;
-        self.rest -= count as u64;
         Ok(count)
+    }
+}
+
+/// Positions count from the start of the content, and may lie behind its end.
+impl Seek for Content<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(offset) => self.start.checked_add(offset),
+            SeekFrom::Current(by) => self.offset.checked_add_signed(by),
+            SeekFrom::End(by) => self.end.checked_add_signed(by),
+        };
+        let position = position.filter(|&position| position >= self.start);
+        self.offset = position.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.offset - self.start)
     }
 }
 

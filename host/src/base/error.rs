@@ -120,6 +120,14 @@ pub enum Fault {
         /// What the decoder says.
         why: String,
     },
+    /// A layer that is no archive, or a broken one.
+    #[error("its layer `{layer}` can not be listed: {why}")]
+    Listing {
+        /// The layer's member.
+        layer: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A member that something refers to is not there.
     #[error("it has no member `{0}`")]
     NoMember(String),

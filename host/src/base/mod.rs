@@ -7,6 +7,9 @@
 mod archive;
 mod compression;
 mod error;
+mod fingerprint;
+mod listing;
+mod merged;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +22,8 @@ use crate::layer::{Header, Kind};
 use archive::{Archive, MAX_UNPACKED, Member, Unpacking};
 pub use compression::Compression;
 pub use error::{Error, Fault};
+pub use fingerprint::{Fingerprint, fingerprint};
+pub use listing::Listing;
 
 /// The largest manifest or configuration that is read, in bytes. Registries take 4 MiB.
 const MAX_JSON: u64 = 16 << 20;

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use terrine::{planner, stream};
+use terrine::{build, closure, pack, planner, spec};
 
 use super::printer::Printer;
 
@@ -60,8 +60,11 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 fn hint(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|error| {
         let usage = error.downcast_ref::<Usage>().map(|error| error.hint);
-        let stream = || error.downcast_ref::<stream::Error>()?.hint();
+        let pack = || error.downcast_ref::<pack::Error>()?.hint();
+        let build = || error.downcast_ref::<build::Error>()?.hint();
+        let closure = || error.downcast_ref::<closure::Error>()?.hint();
+        let spec = || error.downcast_ref::<spec::SpecError>()?.hint();
         let planner = || error.downcast_ref::<planner::Error>()?.hint();
-        usage.or_else(stream).or_else(planner)
+        usage.or_else(pack).or_else(build).or_else(closure).or_else(spec).or_else(planner)
     })
 }

@@ -1,14 +1,20 @@
 //! The command line: the only part that knows the terminal, the environment and exit
 //! codes.
 
+mod build;
 mod environment;
 mod exit;
+mod image_args;
 mod interrupt;
+mod layers;
 mod output;
+mod plan;
 mod planner;
 mod printer;
 mod progress;
+mod schema;
 mod stream;
+mod table;
 
 use std::process::ExitCode;
 
@@ -31,7 +37,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Build(Box<build::Args>),
+    Plan(Box<plan::Args>),
     Stream(stream::Args),
+    Layers(layers::Args),
+    Schema(schema::Args),
     #[command(subcommand)]
     Planner(planner::Command),
 }
@@ -50,7 +60,11 @@ pub(crate) fn main() -> ExitCode {
     };
     let printer = Printer::new(cli.quiet);
     let outcome = interrupt::install().and_then(|()| match cli.command {
+        Command::Build(args) => build::run(&args, &printer),
+        Command::Plan(args) => plan::run(&args, &printer),
         Command::Stream(args) => stream::run(&args, &printer),
+        Command::Layers(args) => layers::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Planner(command) => planner::run(&command),
     });
     exit::report(outcome, &printer).into()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use terrine::stream::{Reporter, Source};
+use terrine::pack::{Reporter, Source};
 
 use super::printer::Printer;
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::{Conf, Time};
-use terrine::stream::{Job, Options};
+use terrine::stream::{self, Options};
 
 use super::environment;
 use super::output::Output;
@@ -52,13 +52,13 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let cache = environment::planner_cache();
     let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
     let planner = runtime.embedded()?;
-    let job = Job::prepare(&conf, &options, &planner).with_context(|| cannot(args))?;
-    for remark in job.remarks() {
+    let image = stream::prepare(&conf, &options, &planner).with_context(|| cannot(args))?;
+    for remark in image.remarks() {
         printer.warning(&remark);
     }
-    let progress = Progress::new(printer, job.layer_count());
-    let (name, generated) = (job.reference(), job.tag_is_generated());
-    let outcome = job.run(&output, &progress).with_context(|| cannot(args))?;
+    let progress = Progress::new(printer, image.layer_count());
+    let (name, generated) = (image.reference(), image.tag_is_generated());
+    let outcome = image.run(&output, &progress).with_context(|| cannot(args))?;
     output.commit()?;
     progress.finish();
     let (id, summary) = (outcome.id, progress.summary());

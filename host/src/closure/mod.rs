@@ -1,1 +1,132 @@
 //! Where paths come from: graphs of store paths, and what they refer to.
+//!
+//! A [`Graph`] is read from what Nix and Guix write about closures ([`read`], [`parse`]),
+//! or from the database of a store that is in use ([`Database`]). Which paths a
+//! configuration needs is told by the text that [mentions](mentions) them.
+
+mod database;
+mod directory;
+mod error;
+mod graph;
+mod json;
+mod mention;
+mod path;
+mod registration;
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+pub use database::Database;
+pub use directory::size;
+pub use error::{Error, Fault};
+pub use graph::{Entry, Graph, Node};
+pub use mention::{Mentions, Names, mentions};
+
+/// The largest file that is read, in bytes. 100,000 store paths with all of their
+/// references make some 100 MB.
+const MAX_SIZE: u64 = 256 << 20;
+
+/// Reads a graph from what is at `path`, whatever its form:
+///
+/// - the output of `nix path-info --json --recursive`, in each of the forms it has had;
+/// - a graph that Nix exports to a derivation (`exportReferencesGraph`): the array, the
+///   `.attrs.json` around it, or the text that derivations without structured attributes get;
+/// - a folder that Nixpkgs' `closureInfo` made, or the `registration` in it.
+///
+/// The form is told by what is in the file, not by its name. Each path has to be
+/// directly below `store_dir`.
+///
+/// # Errors
+///
+/// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
+pub fn read(path: &Path, store_dir: &str) -> Result<Graph, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let entries = if fs::metadata(path).map_err(io)?.is_dir() {
+        registration::read_folder(path, store_dir)
+    } else {
+        let text = read_file(path)?;
+        entries(&text, store_dir).map_err(|fault| Error::fault(path, fault))
+    };
+    Graph::build(entries?).map_err(|fault| Error::fault(path, fault))
+}
+
+/// Reads a graph from text, in any form that [`read`] takes from a file.
+///
+/// # Errors
+///
+/// What is wrong with the text.
+pub fn parse(text: &[u8], store_dir: &str) -> Result<Graph, Fault> {
+    Graph::build(entries(text, store_dir)?)
+}
+
+fn entries(text: &[u8], store_dir: &str) -> Result<Vec<Entry>, Fault> {
+    let text = std::str::from_utf8(text).map_err(|error| Fault::NotUtf8(error.valid_up_to()))?;
+    match text.trim_ascii_start().bytes().next() {
+        Some(b'[' | b'{') => json::parse(text, store_dir),
+        Some(b'/') => registration::parse(text, store_dir),
+        Some(_) => Err(Fault::UnknownForm),
+        None => Err(Fault::Empty),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let mut text = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut text)).map_err(io)?;
+    if text.len() as u64 > MAX_SIZE {
+        return Err(Error::TooLarge { path: path.to_owned(), limit: MAX_SIZE });
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_told_by_the_content() {
+        for text in [
+            r#" [{"path": "/nix/store/a", "references": []}]"#,
+            "\n{\"/nix/store/a\": {\"references\": []}}",
+            "/nix/store/a\n\n0\n",
+        ] {
+            let graph = parse(text.as_bytes(), "/nix/store").unwrap();
+            assert_eq!(graph.nodes().len(), 1, "{text}");
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("registration.json");
+            fs::write(&file, text).unwrap();
+            assert_eq!(read(&file, "/nix/store").unwrap(), graph, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_known_form_is_refused() {
+        for (text, fault) in [
+            (&b""[..], Fault::Empty),
+            (b" \n", Fault::Empty),
+            (b"SQLite format 3\0", Fault::UnknownForm),
+            (b"nix/store/a", Fault::UnknownForm),
+            (b"\"/nix/store/a\"", Fault::UnknownForm),
+            (b"[\xff]", Fault::NotUtf8(1)),
+        ] {
+            assert_eq!(parse(text, "/nix/store"), Err(fault), "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("missing");
+        let error = read(&file, "/nix/store").unwrap_err();
+        assert_eq!(error.to_string(), format!("reading `{}`", file.display()));
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
+        assert!(matches!(read(&path, "/nix/store"), Err(Error::TooLarge { .. })));
+    }
+}

@@ -1,9 +1,11 @@
 //! Where store paths are, in the image and on this machine.
 
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, open, openat};
@@ -28,6 +30,15 @@ pub struct Store {
     /// The store's directory on this machine; none if there is none, which is as good
     /// as an empty one.
     handle: Option<OwnedFd>,
+    /// Directories that lie elsewhere on this machine, by their paths in the image.
+    grafts: BTreeMap<String, Graft>,
+}
+
+/// A directory that is a store path in the image and lies elsewhere on this machine.
+#[derive(Debug)]
+struct Graft {
+    place: PathBuf,
+    handle: OwnedFd,
 }
 
 impl Store {
@@ -50,12 +61,17 @@ impl Store {
             Err(Errno::NOENT) => None,
             Err(errno) => return Err(StorePathError::Root { root: path, source: errno.into() }),
         };
-        Ok(Self { dir: plain, root: root.to_owned(), handle })
+        Ok(Self { dir: plain, root: root.to_owned(), handle, grafts: BTreeMap::new() })
     }
 
     /// The store's directory in the image, without a trailing slash; empty for `/`.
     pub fn dir(&self) -> &str {
         &self.dir
+    }
+
+    /// The directory that stands for `/` when store paths are looked for.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The store's own ancestors and itself, outermost first: `/nix`, `/nix/store`.
@@ -77,9 +93,66 @@ impl Store {
         }
     }
 
+    /// The store path that a path in the store is, or lies in: its first component.
+    pub fn top(&self, path: &StorePath) -> StorePath {
+        let below = &path.0[self.dir.len() + 1..];
+        let end = below.find('/').unwrap_or(below.len());
+        StorePath(path.0[..self.dir.len() + 1 + end].to_owned())
+    }
+
+    /// The path in the store that a path of this machine is, if it is one.
+    pub fn within(&self, real: &Path) -> Option<StorePath> {
+        let root = fs::canonicalize(&self.root).ok()?;
+        let dir = fs::canonicalize(self.root.join(self.dir.trim_start_matches('/')));
+        let dir = dir.unwrap_or_else(|_| root.join(self.dir.trim_start_matches('/')));
+        let below = real.strip_prefix(dir).ok()?.to_str()?;
+        self.path(&format!("{}/{below}", self.dir)).ok()
+    }
+
+    /// Makes a directory of this machine, wherever it lies, the store path `name`.
+    ///
+    /// # Errors
+    ///
+    /// A `name` that is none, and a directory that can not be opened.
+    pub fn graft(&mut self, name: &str, place: &Path) -> Result<StorePath, StorePathError> {
+        let path = self.path(&format!("{}/{name}", self.dir))?;
+        let failed =
+            |errno: Errno| StorePathError::Directory { path: place.to_owned(), source: errno.into() };
+        let flags = SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = open(place, flags, Mode::empty()).map_err(failed)?;
+        self.grafts.insert(path.0.clone(), Graft { place: place.to_owned(), handle });
+        Ok(path)
+    }
+
+    /// Whether a store path lies elsewhere on this machine. Its name then says nothing
+    /// about its content.
+    pub fn is_grafted(&self, path: &StorePath) -> bool {
+        self.grafts.contains_key(path.as_str())
+    }
+
     /// Where an absolute path of the image is on this machine.
     pub fn locate(&self, path: &Path) -> PathBuf {
-        self.root.join(path.strip_prefix("/").unwrap_or(path))
+        match self.grafted(path.as_os_str().as_bytes()) {
+            Some((graft, b"")) => graft.place.clone(),
+            Some((graft, below)) => graft.place.join(OsStr::from_bytes(below)),
+            None => self.root.join(path.strip_prefix("/").unwrap_or(path)),
+        }
+    }
+
+    /// Whether a path is itself one that lies elsewhere on this machine.
+    pub(super) fn grafted_path(&self, path: &[u8]) -> bool {
+        self.grafted(path).is_some_and(|(_, below)| below.is_empty())
+    }
+
+    /// The graft that a path of the image lies in, and its path below it.
+    fn grafted<'a>(&self, path: &'a [u8]) -> Option<(&Graft, &'a [u8])> {
+        if self.grafts.is_empty() {
+            return None;
+        }
+        let below = path.strip_prefix(self.dir.as_bytes())?.strip_prefix(b"/")?;
+        let end = below.iter().position(|&byte| byte == b'/').unwrap_or(below.len());
+        let name = std::str::from_utf8(&path[..path.len() - below.len() + end]).ok()?;
+        Some((self.grafts.get(name)?, below.get(end + 1..).unwrap_or_default()))
     }
 
     /// Where an absolute path of the image leads on this machine, links resolved as the
@@ -120,12 +193,16 @@ impl Store {
 
     /// Opens an absolute path of the image, for reading. The store's directory itself may
     /// be reached through links; from there on none is followed.
-    pub(super) fn open_at(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    pub(crate) fn open_at(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let below = &path[self.dir.len() + 1..];
-        match open_beneath(self.handle()?, below, flags) {
+        let (directory, below) = match self.grafted(path) {
+            Some((graft, b"")) => (graft.handle.as_fd(), &b"."[..]),
+            Some((graft, below)) => (graft.handle.as_fd(), below),
+            None => (self.handle()?, &path[self.dir.len() + 1..]),
+        };
+        match open_beneath(directory, below, flags) {
             // Not known to older kernels, and not allowed in some containers.
-            Err(Errno::NOSYS | Errno::PERM) => openat(self.handle()?, below, flags, Mode::empty()),
+            Err(Errno::NOSYS | Errno::PERM) => openat(directory, below, flags, Mode::empty()),
             opened => opened,
         }
     }
@@ -186,6 +263,15 @@ pub enum StorePathError {
         path: String,
         /// The store's directory.
         dir: String,
+    },
+    /// A directory that is to be a store path can not be opened.
+    #[error("opening the directory `{}`", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
     },
     /// The store's directory, or the root that it is below, can not be opened.
     #[error("opening `{}` to look for store paths", root.display())]
@@ -270,6 +356,22 @@ mod tests {
         }
         assert_eq!(resolve("missing"), Path::new("nix/store/missing/file"));
         assert!(resolve("loop").starts_with("nix/store"));
+    }
+
+    #[test]
+    fn a_directory_elsewhere_can_be_a_store_path() {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("file"), "x").unwrap();
+        let mut store = store("/nix/store");
+        let site = store.graft("site", place.path()).unwrap();
+        assert_eq!(site.as_str(), "/nix/store/site");
+        assert!(store.is_grafted(&site));
+        assert_eq!(store.locate(Path::new("/nix/store/site/file")), place.path().join("file"));
+        assert_eq!(store.locate(Path::new("/nix/store/site2")), Path::new("/nix/store/site2"));
+        assert!(store.open_at(b"/nix/store/site", OFlags::DIRECTORY).is_ok());
+        assert!(store.open_at(b"/nix/store/site/file", OFlags::empty()).is_ok());
+        assert!(store.graft("..", place.path()).is_err());
+        assert!(store.graft("gone", &place.path().join("gone")).is_err());
     }
 
     #[test]

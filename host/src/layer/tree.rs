@@ -190,7 +190,10 @@ impl Walk<'_> {
             Errno::NOENT => Error::Missing { path: place(self.store, &self.path) },
             _ => self.failed("looking at", b"", errno),
         };
-        let looked = if parent == self.store.dir().as_bytes() {
+        let looked = if self.store.grafted_path(&self.path) {
+            let directory = self.store.open_at(&self.path, OFlags::DIRECTORY).map_err(failed)?;
+            look(directory.as_fd(), b".")
+        } else if parent == self.store.dir().as_bytes() {
             look(self.store.handle().map_err(failed)?, name)
         } else {
             let parent = self.store.open_at(parent, OFlags::DIRECTORY).map_err(failed)?;

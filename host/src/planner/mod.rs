@@ -8,6 +8,7 @@
 mod bindings;
 mod error;
 mod limits;
+mod naming;
 mod validate;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ pub use bindings::{image, layering};
 pub use error::{Cause, Error};
 pub use limits::Limits;
 use limits::{Denied, Limiter};
+pub use naming::{is_hashed, name, store_path};
 pub use validate::{EmptyLayers, Violation, validate};
 
 /// The contract that this host speaks.

@@ -58,6 +58,28 @@ pub enum Violation {
         /// The layer, counted from 1.
         layer: usize,
     },
+    /// An index among those left out that stands for no path.
+    #[error("it leaves out the index {index}, and there are {paths} paths")]
+    LeftOutOfRange {
+        /// The index.
+        index: u32,
+        /// How many paths there are.
+        paths: usize,
+    },
+    /// A path that is both placed and left out.
+    #[error("it leaves out `{path}`, which is in its layer {layer}")]
+    PlacedAndLeftOut {
+        /// The path.
+        path: String,
+        /// The layer, counted from 1.
+        layer: usize,
+    },
+    /// A path that is left out though no option asks for that.
+    #[error("it leaves out `{path}`, and was given no options that could ask for that")]
+    LeftOut {
+        /// The path.
+        path: String,
+    },
     /// Paths that are in no layer.
     #[error("it leaves out {} of {paths} paths, `{path}` among them", missing)]
     Missing {
@@ -100,7 +122,8 @@ pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Res
             }
         }
     }
-    let mut missing = (0..holder.len()).filter(|&i| holder[i] == 0 && !excluded[i]);
+    let left_out = left_out(request, planned, &holder)?;
+    let mut missing = (0..holder.len()).filter(|&i| holder[i] == 0 && !excluded[i] && !left_out[i]);
     match missing.next() {
         None => Ok(()),
         Some(i) => Err(Violation::Missing {
@@ -109,6 +132,24 @@ pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Res
             path: request.paths[i].path.clone(),
         }),
     }
+}
+
+/// Which paths a plan leaves out because the user's options say so.
+fn left_out(request: &Request, planned: &Planned, holder: &[usize]) -> Result<Vec<bool>, Violation> {
+    let mut left_out = vec![false; holder.len()];
+    for &index in &planned.left_out {
+        let i = index as usize;
+        let path = || request.paths[i].path.clone();
+        match holder.get(i) {
+            None => return Err(Violation::LeftOutOfRange { index, paths: holder.len() }),
+            Some(0) if request.options.trim() == "{}" => {
+                return Err(Violation::LeftOut { path: path() });
+            }
+            Some(0) => left_out[i] = true,
+            Some(&layer) => return Err(Violation::PlacedAndLeftOut { path: path(), layer }),
+        }
+    }
+    Ok(left_out)
 }
 
 #[cfg(test)]
@@ -140,8 +181,44 @@ mod tests {
             history: None,
         };
         let layer = |paths: &&[u32]| Layer { paths: paths.to_vec(), reason: String::new(), cost: None };
-        let planned = Planned { layers: layers.iter().map(layer).collect(), remarks: vec![] };
+        let layers = layers.iter().map(layer).collect();
+        let planned = Planned { layers, left_out: vec![], remarks: vec![] };
         validate(&request, &planned, empty).map_err(|violation| violation.to_string())
+    }
+
+    #[test]
+    fn paths_are_left_out_only_if_options_can_ask_for_it() {
+        let check = |options: &str, placed: &[u32], left_out: &[u32]| {
+            let path = |name: &str| StorePath {
+                path: format!("/nix/store/{name}"),
+                name: name.to_owned(),
+                package: name.to_owned(),
+                size: 1,
+                references: vec![],
+            };
+            let request = Request {
+                policy: String::new(),
+                options: options.to_owned(),
+                store_dir: "/nix/store".to_owned(),
+                paths: ["a", "b", "c"].map(path).to_vec(),
+                roots: vec![],
+                excluded: vec![],
+                max_layers: None,
+                history: None,
+            };
+            let layers = vec![Layer { paths: placed.to_vec(), reason: String::new(), cost: None }];
+            let planned = Planned { layers, left_out: left_out.to_vec(), remarks: vec![] };
+            let outcome = validate(&request, &planned, EmptyLayers::Refused);
+            outcome.map_err(|violation| violation.to_string())
+        };
+        let says = |text: &str| Err(text.to_owned());
+        assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[2]), Ok(()));
+        let unasked = "it leaves out `/nix/store/c`, and was given no options that could ask for that";
+        assert_eq!(check("{}", &[0, 1], &[2]), says(unasked));
+        let both = "it leaves out `/nix/store/b`, which is in its layer 1";
+        assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[1, 2]), says(both));
+        let range = "it leaves out the index 3, and there are 3 paths";
+        assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[2, 3]), says(range));
     }
 
     /// Layers, excluded paths, budget, whether empty layers are allowed; what is said.

@@ -1,1 +1,15 @@
 //! What machine the programs of an image are made for.
+//!
+//! A kernel tells what a file is by its first bytes ([`inspect`]); [`scan`] does so for
+//! every executable of some store paths, and [`Findings`] says what that makes of the
+//! image.
+
+mod findings;
+mod machine;
+mod program;
+mod scan;
+
+pub use findings::{Example, Findings, Foreign, Missing};
+pub use machine::{Machine, this_machine};
+pub use program::{HEAD, Program, inspect};
+pub use scan::{head, scan};

@@ -48,6 +48,25 @@ impl Time {
         Ok(time)
     }
 
+    /// Reads seconds since 1970, as decimal digits.
+    ///
+    /// # Errors
+    ///
+    /// Anything else, and seconds outside of the years 1 to 9999.
+    pub fn from_seconds(text: &str) -> Result<Self, ParseTimeError> {
+        let error = |why: &str| ParseTimeError { text: format!("@{text}"), why: why.to_owned() };
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(error("an `@` is followed by whole seconds since 1970"));
+        }
+        let seconds = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let civil = seconds.map(|seconds| Offset::UTC.to_datetime(seconds));
+        match civil.filter(|civil| civil.year() >= 1) {
+            Some(civil) => Ok(Self { civil, offset: Some(Offset::UTC) }),
+            None => Err(error("years are counted from 1 to 9999")),
+        }
+    }
+
     /// The present, with microseconds.
     pub fn now() -> Self {
         let offset = Offset::UTC;
@@ -132,6 +151,17 @@ mod tests {
             assert!(Time::parse(text).is_err(), "{text}");
         }
         assert!(Time::parse("2024-01-01T00:00:00+00:00[Europe/Berlin]").is_err());
+    }
+
+    #[test]
+    fn seconds_are_read_after_an_at_sign() {
+        let iso = |text| Time::from_seconds(text).map(|time| (time.to_string(), time.seconds()));
+        assert_eq!(iso("1").unwrap(), ("1970-01-01T00:00:01+00:00".to_owned(), 1));
+        assert_eq!(iso("315532800").unwrap(), ("1980-01-01T00:00:00+00:00".to_owned(), 315_532_800));
+        assert_eq!(iso("-1").unwrap().1, -1);
+        for text in ["", "-", "1.5", "+1", "1e3", "99999999999999999999", "999999999999"] {
+            assert!(Time::from_seconds(text).is_err(), "{text}");
+        }
     }
 
     #[test]

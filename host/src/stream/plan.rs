@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Options, StoreLayer};
+use super::{Error, Options};
 use crate::base::Base;
 use crate::image::Digest;
 use crate::layer::{self, Store, StorePath};
+use crate::pack::StoreLayer;
 use crate::planner::{self, EmptyLayers, Planner, image, layering};
 use crate::spec::Conf;
-
-/// Characters of the hash in a store path's name.
-const HASH: usize = 32;
 
 /// Settles name, tag, platform and configuration.
 pub(super) fn resolve(
@@ -85,7 +83,7 @@ pub(super) fn layers(
         policy: "explicit".to_owned(),
         options: serde_json::json!({ "layers": groups }).to_string(),
         store_dir: store.dir().to_owned(),
-        paths: named.iter().map(|(path, _)| store_path(path.as_str())).collect(),
+        paths: named.iter().map(|(path, _)| planner::store_path(path.as_str(), 0, vec![])).collect(),
         roots: (0..count).collect(),
         excluded: vec![],
         max_layers: None,
@@ -99,33 +97,6 @@ pub(super) fn layers(
         StoreLayer { named, paths }
     };
     Ok(planned.layers.into_iter().map(layer).collect())
-}
-
-/// A path of which nothing is known but where it is.
-fn store_path(path: &str) -> layering::StorePath {
-    let last = path.rsplit('/').next().unwrap_or(path);
-    let name = match last.split_once('-') {
-        Some((hash, name)) if hash.len() == HASH && hash.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-            name
-        }
-        _ => last,
-    };
-    layering::StorePath {
-        path: path.to_owned(),
-        name: name.to_owned(),
-        package: package(name).to_owned(),
-        size: 0,
-        references: vec![],
-    }
-}
-
-/// A name without its version, which starts after the first dash that no letter follows:
-/// Nix's own rule.
-fn package(name: &str) -> &str {
-    let version = name
-        .match_indices('-')
-        .find(|(i, _)| name[i + 1..].chars().next().is_some_and(|c| !c.is_alphabetic()));
-    version.map_or(name, |(i, _)| &name[..i])
 }
 
 /// Checks that every path is there, and that none is part of another: better before
@@ -157,31 +128,4 @@ fn in_terms_of_conf(error: planner::Error, repo_tag_is_given: bool) -> Error {
     });
     let message = message.replace("`options.layers", "`store_layers");
     planner::Error::Refused { component, message, field, hint }.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_what_follows_the_hash() {
-        let name = |path| store_path(path).name;
-        assert_eq!(name("/nix/store/6xg259477c90a229xwmb53pdfkn6ig3g-hello-2.12.1"), "hello-2.12.1");
-        assert_eq!(name("/nix/store/hello-2.12.1"), "hello-2.12.1");
-        assert_eq!(name("/srv/site"), "site");
-    }
-
-    #[test]
-    fn a_package_is_a_name_without_its_version() {
-        for (name, expected) in [
-            ("hello-2.12.1", "hello"),
-            ("python3.11-numpy-1.26.4", "python3.11-numpy"),
-            ("glibc-2.39-52-bin", "glibc"),
-            ("no-version", "no-version"),
-            ("trailing-", "trailing-"),
-            ("", ""),
-        ] {
-            assert_eq!(package(name), expected, "{name}");
-        }
-    }
 }

@@ -37,7 +37,7 @@ fn plan(request: &Request) -> Result<Planned, Error> {
         });
     }
     let layers = assign(request, &groups)?;
-    Ok(Planned { layers, remarks: vec![] })
+    Ok(Planned { layers, left_out: vec![], remarks: vec![] })
 }
 
 /// Turns the paths of each group into indices: each path of the request that is

@@ -1,6 +1,16 @@
 //! The interface `layering`: which store path goes into which layer.
 
+mod auto;
 mod explicit;
+mod graph;
+mod natural;
+mod pipeline;
+mod popularity;
+mod reason;
+mod single;
+mod spread;
+#[cfg(test)]
+mod testing;
 
 use crate::bindings::layering::{Error, ErrorKind, Info, Planned, PolicyInfo, Request};
 
@@ -14,7 +24,37 @@ struct Policy {
 }
 
 /// Every policy of this component, the default one first.
-const POLICIES: &[Policy] = &[explicit::POLICY];
+const POLICIES: &[Policy] = &[
+    auto::POLICY,
+    popularity::POLICY,
+    pipeline::POLICY,
+    explicit::POLICY,
+    single::PATH_PER_LAYER,
+    single::SINGLE,
+];
+
+/// The schema of a policy that takes no options.
+const NO_OPTIONS: &str = r#"{ "type": "object", "additionalProperties": false }"#;
+
+/// Checks that a policy which takes no options is given none.
+fn no_options(request: &Request, policy: &str) -> Result<(), Error> {
+    let invalid = |field: String, message: String| Error {
+        kind: ErrorKind::InvalidOptions,
+        message,
+        field: Some(field),
+        hint: None,
+    };
+    match serde_json::from_str(&request.options) {
+        Ok(serde_json::Value::Object(options)) => match options.keys().next() {
+            None => Ok(()),
+            Some(key) => {
+                Err(invalid(format!("options.{key}"), format!("is not an option of `{policy}`")))
+            }
+        },
+        Ok(_) => Err(invalid("options".to_owned(), "must be an object".to_owned())),
+        Err(error) => Err(invalid("options".to_owned(), format!("not JSON: {error}"))),
+    }
+}
 
 /// Says what this component is.
 pub fn describe() -> Info {
@@ -79,6 +119,11 @@ fn check(request: &Request) -> Result<(), Error> {
     };
     in_range("roots", &request.roots)?;
     in_range("excluded", &request.excluded)?;
+    for (field, indices) in [("roots", &request.roots), ("excluded", &request.excluded)] {
+        if indices.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(invalid_request(field, "must be ascending, each index once".to_owned()));
+        }
+    }
     for (i, path) in request.paths.iter().enumerate() {
         in_range(&format!("paths[{i}].references"), &path.references)?;
     }
@@ -121,7 +166,12 @@ mod tests {
         let error = plan(&Request { policy: "best".to_owned(), ..request(&[], "{}") }).unwrap_err();
         assert_eq!(error.kind, ErrorKind::UnknownPolicy);
         assert_eq!(error.message, "no policy is called `best`");
-        assert_eq!(error.hint.as_deref(), Some("the policies are `explicit`"));
+        assert_eq!(
+            error.hint.as_deref(),
+            Some(
+                "the policies are `auto`, `popularity`, `pipeline`, `explicit`, `path-per-layer`, `single`"
+            )
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Why an image could not be streamed.
+//! Why an image could not be made.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use crate::image::Digest;
 use crate::layer::StorePathError;
 use crate::{base, layer, pipe, planner};
 
-/// Why an image could not be streamed.
+/// Why an image could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

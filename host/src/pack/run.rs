@@ -5,12 +5,13 @@ use std::io::{self, Read, Write};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use super::{Error, Job, StoreLayer};
+use super::{Customisation, Error, Image, StoreLayer, Top};
 use crate::base::{Base, BaseLayer};
 use crate::image::Digest;
 use crate::layer::{self, Measure, Tree, measure};
 use crate::pipe::{self, Feeder, Observer};
 use crate::planner::image::{LayerRole, RenderRequest, RenderedLayer};
+use crate::root::{self, Root};
 use crate::ship::docker_archive;
 
 /// What a layer is made of.
@@ -37,11 +38,20 @@ pub trait Reporter: Sync {
 pub struct Outcome {
     /// The image id: the digest of its configuration.
     pub id: Digest,
-    /// The digests of its uncompressed layers, bottom to top.
-    pub diff_ids: Vec<Digest>,
+    /// Its layers, bottom to top.
+    pub layers: Vec<Written>,
 }
 
-impl Job<'_> {
+/// A layer that has been written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The digest of the uncompressed layer.
+    pub diff_id: Digest,
+    /// Its size in the archive, in bytes.
+    pub size: u64,
+}
+
+impl Image<'_> {
     /// Writes the image as a docker-archive.
     ///
     /// # Errors
@@ -51,10 +61,10 @@ impl Job<'_> {
     pub fn run(self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
         pipe::run(out, &Forward(reporter), |feeder| {
             let mut archive =
-                Archive { job: &self, feeder, reporter, members: vec![], stretches: vec![] };
+                Archive { image: &self, feeder, reporter, members: vec![], stretches: vec![] };
             archive.base_layers()?;
             archive.store_layers()?;
-            archive.customisation()?;
+            archive.top()?;
             archive.finish()
         })
     }
@@ -72,8 +82,11 @@ impl Observer for Forward<'_> {
 /// A layer as the manifest and the history list it.
 struct Listed {
     member: String,
+    size: u64,
     role: LayerRole,
     paths: Vec<String>,
+    /// For the history; none for the paths.
+    comment: Option<String>,
     /// Known beforehand, or the stretch of hashed bytes that tells it.
     diff_id: DiffId,
 }
@@ -87,12 +100,15 @@ enum DiffId {
 enum Expected<'a> {
     Anything,
     Base(&'a str, Digest),
-    Customisation,
+    Customisation(&'a Customisation),
 }
+
+/// What the history says of a layer that holds no store paths.
+const ROOT_COMMENT: &str = "links and files at the root";
 
 /// The archive as far as it is written.
 struct Archive<'a, 'f> {
-    job: &'a Job<'a>,
+    image: &'a Image<'a>,
     feeder: &'a mut Feeder<'f>,
     reporter: &'a dyn Reporter,
     members: Vec<Listed>,
@@ -101,27 +117,32 @@ struct Archive<'a, 'f> {
 
 impl<'a> Archive<'a, '_> {
     fn base_layers(&mut self) -> Result<(), Error> {
-        let job = self.job;
-        let Some(base) = &job.base else { return Ok(()) };
+        let image = self.image;
+        let Some(base) = &image.base else { return Ok(()) };
         // A layer that is listed twice is written once.
-        let mut written: BTreeMap<&str, Digest> = BTreeMap::new();
+        let mut written: BTreeMap<&str, (Digest, u64)> = BTreeMap::new();
         for layer in base.layers() {
-            match written.get(layer.name.as_str()) {
-                Some(&diff_id) => base.check(&layer.name, layer.diff_id, diff_id)?,
+            let size = match written.get(layer.name.as_str()) {
+                Some(&(diff_id, size)) => {
+                    base.check(&layer.name, layer.diff_id, diff_id)?;
+                    size
+                }
                 None => self.base_layer(base, layer)?,
-            }
-            written.insert(&layer.name, layer.diff_id);
+            };
+            written.insert(&layer.name, (layer.diff_id, size));
             self.members.push(Listed {
                 member: layer.name.clone(),
+                size,
                 role: LayerRole::Base,
                 paths: vec![layer.name.clone()],
+                comment: None,
                 diff_id: DiffId::Known(layer.diff_id),
             });
         }
         Ok(())
     }
 
-    fn base_layer(&mut self, base: &'a Base, layer: &'a BaseLayer) -> Result<(), Error> {
+    fn base_layer(&mut self, base: &'a Base, layer: &'a BaseLayer) -> Result<u64, Error> {
         // Said before a compressed layer is looked through, which takes its time.
         self.report(Source::Base(&layer.name), layer.stored_size());
         let transfer = base.transfer(layer)?;
@@ -131,16 +152,17 @@ impl<'a> Archive<'a, '_> {
             let content = base.content(layer, transfer)?;
             let failed = |source| crate::base::Error::Io { path: base.path().to_owned(), source };
             copy(feeder, content, transfer.size, failed)
-        })
+        })?;
+        Ok(transfer.size)
     }
 
     /// Each layer is walked while the one before it is read.
     fn store_layers(&mut self) -> Result<(), Error> {
-        let job = self.job;
+        let image = self.image;
         thread::scope(|scope| {
             let (sender, walked) = sync_channel(1);
-            scope.spawn(move || walk(job, &sender));
-            for (layer, walked) in job.layers.iter().zip(walked) {
+            scope.spawn(move || walk(image, &sender));
+            for (layer, walked) in image.layers.iter().zip(walked) {
                 let (tree, measure) = walked?;
                 self.store_layer(layer, &tree, measure)?;
             }
@@ -149,80 +171,114 @@ impl<'a> Archive<'a, '_> {
     }
 
     fn store_layer(&mut self, layer: &StoreLayer, tree: &Tree, measure: Measure) -> Result<(), Error> {
-        let job = self.job;
+        let image = self.image;
         self.report(Source::Store(layer.paths.len()), measure.size);
         let member = self.member_name(measure.outline);
-        let header = docker_archive::header(&member, measure.size, job.ownership.mtime);
+        let header = docker_archive::header(&member, measure.size, image.ownership.mtime);
         let stretch = self.stretches.len();
         self.stretches.push(Expected::Anything);
         docker_archive::layer(self.feeder, &header, |feeder| {
-            layer::write(feeder, &job.store, tree, &job.ownership)
+            layer::write(feeder, &image.store, tree, &image.ownership)
         })?;
         self.members.push(Listed {
             member,
+            size: measure.size,
             role: LayerRole::Store,
             paths: layer.named.clone(),
+            comment: None,
             diff_id: DiffId::OfStretch(stretch),
         });
         Ok(())
     }
 
-    fn customisation(&mut self) -> Result<(), Error> {
-        let layer = &self.job.customisation;
+    /// The uppermost layer, which every image has.
+    fn top(&mut self) -> Result<(), Error> {
+        let image = self.image;
+        match &image.top {
+            Top::Archive(layer) => self.customisation(layer),
+            Top::Root(root) => self.root(root),
+        }
+    }
+
+    fn customisation(&mut self, layer: &'a Customisation) -> Result<(), Error> {
         self.report(Source::Customisation, layer.size);
         let member = self.unused(format!("{}/layer.tar", layer.digest.hex()));
-        let header = docker_archive::header(&member, layer.size, self.job.ownership.mtime);
-        self.stretches.push(Expected::Customisation);
+        let header = docker_archive::header(&member, layer.size, self.image.ownership.mtime);
+        self.stretches.push(Expected::Customisation(layer));
         docker_archive::layer(self.feeder, &header, |feeder| {
             layer::read_exact(feeder, &layer.file, || layer.path.clone(), layer.size)
         })?;
         self.members.push(Listed {
             member,
+            size: layer.size,
             role: LayerRole::Customisation,
             paths: vec![layer.named.clone()],
+            comment: None,
             diff_id: DiffId::Known(layer.digest),
         });
         Ok(())
     }
 
+    fn root(&mut self, root: &Root) -> Result<(), Error> {
+        let ownership = &self.image.ownership;
+        let measure = root::measure(root, &ownership.permissions)?;
+        self.report(Source::Customisation, measure.size);
+        let member = self.member_name(measure.outline);
+        let header = docker_archive::header(&member, measure.size, ownership.mtime);
+        let stretch = self.stretches.len();
+        self.stretches.push(Expected::Anything);
+        docker_archive::layer(self.feeder, &header, |feeder| {
+            root::write(feeder, root, &ownership.permissions)
+        })?;
+        self.members.push(Listed {
+            member,
+            size: measure.size,
+            role: LayerRole::Customisation,
+            paths: vec![],
+            comment: Some(ROOT_COMMENT.to_owned()),
+            diff_id: DiffId::OfStretch(stretch),
+        });
+        Ok(())
+    }
+
     fn finish(self) -> Result<Outcome, Error> {
-        let job = self.job;
+        let image = self.image;
         let digests = self.feeder.digests()?;
         self.verify(&digests)?;
-        let (mut members, mut layers, mut diff_ids) = (vec![], vec![], vec![]);
+        let (mut members, mut layers, mut written) = (vec![], vec![], vec![]);
         for listed in self.members {
             let diff_id = match listed.diff_id {
                 DiffId::Known(digest) => digest,
                 DiffId::OfStretch(stretch) => digests[stretch],
             };
             members.push(listed.member);
-            diff_ids.push(diff_id);
+            written.push(Written { diff_id, size: listed.size });
             layers.push(RenderedLayer {
                 role: listed.role,
                 diff_id: diff_id.to_string(),
                 paths: listed.paths,
-                comment: None,
+                comment: listed.comment,
                 created_by: None,
             });
         }
-        let configuration = job.planner.render(&RenderRequest {
-            created: job.created.to_string(),
+        let configuration = image.planner.render(&RenderRequest {
+            created: image.created.clone(),
             author: None,
-            os: job.resolved.os.clone(),
-            architecture: job.resolved.architecture.clone(),
-            variant: job.resolved.variant.clone(),
-            config: job.resolved.config.clone(),
+            os: image.resolved.os.clone(),
+            architecture: image.resolved.architecture.clone(),
+            variant: image.resolved.variant.clone(),
+            config: image.resolved.config.clone(),
             layers,
         })?;
-        let mtime = job.ownership.mtime;
+        let mtime = image.ownership.mtime;
         let id = docker_archive::finish(
             self.feeder,
             configuration.as_bytes(),
-            job.reference(),
+            image.reference(),
             members,
             mtime,
         )?;
-        Ok(Outcome { id, diff_ids })
+        Ok(Outcome { id, layers: written })
     }
 
     /// Holds what was written against what it had to be.
@@ -231,17 +287,15 @@ impl<'a> Archive<'a, '_> {
             match *expected {
                 Expected::Anything => {}
                 Expected::Base(member, digest) => {
-                    if let Some(base) = &self.job.base {
+                    if let Some(base) = &self.image.base {
                         base.check(member, digest, actual)?;
                     }
                 }
-                Expected::Customisation => {
-                    let layer = &self.job.customisation;
-                    if layer.digest != actual {
-                        let path = layer.path.clone();
-                        return Err(Error::Mismatch { path, expected: layer.digest, actual });
-                    }
+                Expected::Customisation(layer) if layer.digest != actual => {
+                    let path = layer.path.clone();
+                    return Err(Error::Mismatch { path, expected: layer.digest, actual });
                 }
+                Expected::Customisation(_) => {}
             }
         }
         Ok(())
@@ -255,10 +309,10 @@ impl<'a> Archive<'a, '_> {
     /// contents of files, and where the layer is used, so that archives can be merged.
     /// Shorter than a digest, lest it be taken for one.
     fn member_name(&self, outline: Digest) -> String {
-        let base = self.job.base.as_ref().map_or("", Base::configuration);
+        let base = self.image.base.as_ref().map_or("", Base::configuration);
         let number = self.members.len();
         let place =
-            format!("{} {number} {outline} {}", self.job.reference(), Digest::of(base.as_bytes()));
+            format!("{} {number} {outline} {}", self.image.reference(), Digest::of(base.as_bytes()));
         let name = Digest::of(place.as_bytes()).hex();
         self.unused(format!("{}/layer.tar", &name[..32]))
     }
@@ -274,10 +328,10 @@ impl<'a> Archive<'a, '_> {
 
 /// The walking thread: one layer ahead, and not further, or memory would grow with the
 /// image.
-fn walk(job: &Job<'_>, sender: &SyncSender<Result<(Tree, Measure), layer::Error>>) {
-    for layer in &job.layers {
-        let walked = Tree::walk(&job.store, &layer.paths)
-            .and_then(|tree| measure(&tree, &job.ownership).map(|measure| (tree, measure)));
+fn walk(image: &Image<'_>, sender: &SyncSender<Result<(Tree, Measure), layer::Error>>) {
+    for layer in &image.layers {
+        let walked = Tree::walk(&image.store, &layer.paths)
+            .and_then(|tree| measure(&tree, &image.ownership).map(|measure| (tree, measure)));
         let failed = walked.is_err();
         if sender.send(walked).is_err() || failed {
             return;

@@ -1,20 +1,19 @@
-//! The customisation layer: an archive that is there already, with its digest.
+//! The customisation layer that is there already: an archive with its digest.
 
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{Error, locate};
+use super::Error;
 use crate::image::Digest;
-use crate::layer::Store;
 
 /// More than a digest and a newline take.
 const MAX_CHECKSUM: u64 = 4096;
 
 /// A layer that was made elsewhere.
 #[derive(Debug)]
-pub(super) struct Customisation {
-    /// The directory that holds it, as `conf.json` writes it.
+pub struct Customisation {
+    /// The directory that holds it, as the history names it.
     pub(super) named: String,
     /// The archive, on this machine.
     pub(super) path: PathBuf,
@@ -25,26 +24,37 @@ pub(super) struct Customisation {
 }
 
 impl Customisation {
-    /// Opens the `layer.tar` and reads the `checksum` of a directory.
-    pub(super) fn open(named: &str, store: &Store) -> Result<Self, Error> {
-        let checksum = locate(store, &Path::new(named).join("checksum"));
+    /// Opens the `layer.tar` and reads the `checksum` of a directory, which the history
+    /// calls `named`.
+    ///
+    /// # Errors
+    ///
+    /// Files that can not be read, and a checksum that is none.
+    pub fn open(named: &str, archive: PathBuf, checksum: PathBuf) -> Result<Self, Error> {
         let mut text = String::new();
         open(&checksum)?
             .take(MAX_CHECKSUM)
             .read_to_string(&mut text)
             .map_err(|source| Error::Customisation { path: checksum.clone(), source })?;
         let digest = Digest::from_hex(text.trim()).map_err(|_| Error::Checksum { path: checksum })?;
-        let path = locate(store, &Path::new(named).join("layer.tar"));
         // Looked at before it is opened: opening a fifo would wait for its other end.
-        let metadata =
-            fs::metadata(&path).map_err(|source| Error::Customisation { path: path.clone(), source })?;
-        if !metadata.is_file() {
-            return Err(Error::NotAFile { path });
+        let failed = |source| Error::Customisation { path: archive.clone(), source };
+        if !fs::metadata(&archive).map_err(failed)?.is_file() {
+            return Err(Error::NotAFile { path: archive });
         }
-        let file = open(&path)?;
-        let size =
-            file.metadata().map_err(|source| Error::Customisation { path: path.clone(), source })?.len();
-        Ok(Self { named: named.to_owned(), path, file, size, digest })
+        let file = open(&archive)?;
+        let size = file.metadata().map_err(failed)?.len();
+        Ok(Self { named: named.to_owned(), path: archive, file, size, digest })
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The digest that its bytes must have.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 }
 

@@ -1,0 +1,215 @@
+//! What the planner is asked, and what it answers.
+
+use super::Error;
+use super::group::{self, Grouping};
+use super::machine::Machine;
+use super::paths::Paths;
+use crate::base::Base;
+use crate::image::Digest;
+use crate::layer::{Ownership, Store};
+use crate::pack::StoreLayer;
+use crate::planner::{self, EmptyLayers, Planner, image, layering};
+use crate::root::{self, Root};
+use crate::spec::{BaseConfig, ImageSpec, Json, Pipeline};
+
+/// How many layers an image may have if it is not said.
+const MAX_LAYERS: u32 = 100;
+
+/// A grouping of store paths.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) policy: String,
+    pub(super) layers: Vec<layering::Layer>,
+    pub(super) remarks: Vec<String>,
+}
+
+impl Plan {
+    /// The layers with the paths themselves.
+    pub(super) fn layers(&self, paths: &Paths) -> Vec<StoreLayer> {
+        let layer = |layer: &layering::Layer| {
+            let members = layer.paths.iter().map(|&index| &paths.paths[index as usize]);
+            let (named, paths) = members.map(|path| (path.as_str().to_owned(), path.clone())).unzip();
+            StoreLayer { named, paths }
+        };
+        self.layers.iter().map(layer).collect()
+    }
+}
+
+/// How many layers the image may have in all.
+pub(super) fn max_layers(spec: &ImageSpec) -> Option<u32> {
+    match (&spec.max_layers, &spec.layering_pipeline) {
+        // A pipeline makes as many as it says (spec section 1.2).
+        (None, Some(_)) => None,
+        (given, _) => Some(given.unwrap_or(MAX_LAYERS)),
+    }
+}
+
+/// Settles name, tag, platform and configuration.
+#[expect(clippy::too_many_arguments, reason = "an image is made of all of these")]
+pub(super) fn resolve(
+    spec: &ImageSpec,
+    base: Option<&Base>,
+    machine: &Machine,
+    paths: &Paths,
+    root: &Root,
+    ownership: &Ownership,
+    store: &Store,
+    planner: &Planner<'_>,
+) -> Result<image::Resolved, Error> {
+    let Some(name) = &spec.name else {
+        return Err(Error::hinted("name", "it is missing", "give the image a name: `name` or `--name`"));
+    };
+    let config = spec.config_json.clone().map(|entries| Json::Object(entries).to_string());
+    let request = image::ResolveRequest {
+        reference: name.clone(),
+        tag: spec.tag.clone(),
+        platform: machine.platform.clone(),
+        variant: spec.variant.clone(),
+        config: config.unwrap_or_else(|| "{}".to_owned()),
+        base: base.map(|base| image::BaseImage {
+            configuration: base.configuration().to_owned(),
+            layers: u32::try_from(base.layers().len()).unwrap_or(u32::MAX),
+        }),
+        inherit: match spec.base_config {
+            BaseConfig::Environment => image::Inheritance::Environment,
+            BaseConfig::All => image::Inheritance::All,
+        },
+        labels: spec.labels.clone().into_iter().collect(),
+        max_layers: max_layers(spec),
+        other_layers: 1,
+        has_store_paths: paths.any(),
+        identity: identity(spec, paths, root, ownership, store)?,
+    };
+    planner.resolve(&request).map_err(in_terms_of_the_spec)
+}
+
+/// Everything in the image that the rest of the request does not tell, a line for each
+/// thing and its name before it, so that no two images spell the same.
+fn identity(
+    spec: &ImageSpec,
+    paths: &Paths,
+    root: &Root,
+    ownership: &Ownership,
+    store: &Store,
+) -> Result<Vec<String>, Error> {
+    let created = spec.created.map(|field| field.0.to_string());
+    let mut identity = vec![
+        format!("created {}", created.unwrap_or_default()),
+        format!("mtime {}", ownership.mtime),
+        format!("uid {}", ownership.uid),
+        format!("gid {}", ownership.gid),
+        format!("uname {}", ownership.uname),
+        format!("gname {}", ownership.gname),
+        format!("permissions {:?}", spec.permissions),
+        format!("store {}", store.dir()),
+        format!("planner {:?} {:?}", spec.planner, spec.layering_pipeline),
+        format!("root {}", root::measure(root, &ownership.permissions)?.outline),
+    ];
+    let texts = root.texts().map(|text| format!("text {}", Digest::of(text)));
+    identity.extend(texts);
+    for (index, path) in paths.paths.iter().enumerate() {
+        let held = if paths.excluded.binary_search(&index).is_ok() { " in the base" } else { "" };
+        identity.push(format!("path {}{held}", path.as_str()));
+        if store.is_grafted(path) {
+            // Its name says nothing about its content; its files' names and sizes do.
+            identity.push(format!("entries {:?}", crate::base::fingerprint(store, path)?));
+        }
+    }
+    Ok(identity)
+}
+
+/// Groups the store paths into layers.
+pub(super) fn layers(
+    spec: &ImageSpec,
+    paths: &Paths,
+    store: &Store,
+    store_layers: Option<u32>,
+    planner: &Planner<'_>,
+) -> Result<Plan, Error> {
+    if !paths.any() {
+        return Ok(Plan::default());
+    }
+    let (policy, options) = policy(spec)?;
+    let request = group::request(&Grouping {
+        graph: &paths.graph,
+        roots: &paths.roots,
+        excluded: &paths.excluded,
+        store_dir: store.dir(),
+        policy: &policy,
+        options: &options,
+        max_layers: store_layers,
+    });
+    let empty = match request.policy == "explicit" {
+        true => EmptyLayers::AsGiven,
+        false => EmptyLayers::Refused,
+    };
+    let policy = match request.policy.is_empty() {
+        true => planner.describe()?.policies.first().map_or(String::new(), |policy| policy.name.clone()),
+        false => request.policy.clone(),
+    };
+    let layering::Planned { mut layers, mut remarks, left_out } =
+        planner.plan(&request, empty).map_err(in_terms_of_the_spec)?;
+    layers.retain(|layer| !layer.paths.is_empty());
+    if let Some(&first) = left_out.first() {
+        remarks.push(format!(
+            "{} of the store paths are in no layer, as the options of `{policy}` ask for: `{}`{}",
+            left_out.len(),
+            paths.paths[first as usize].as_str(),
+            if left_out.len() > 1 { " among them" } else { "" },
+        ));
+    }
+    Ok(Plan { policy, layers, remarks })
+}
+
+/// Which policy, and its options.
+fn policy(spec: &ImageSpec) -> Result<(String, String), Error> {
+    match (&spec.planner, &spec.layering_pipeline) {
+        (Some(planner), None) => {
+            let options = planner.options.as_ref().map_or("{}".to_owned(), ToString::to_string);
+            Ok((planner.policy.clone(), options))
+        }
+        (None, None) => Ok((String::new(), "{}".to_owned())),
+        (None, Some(pipeline)) => Ok(("pipeline".to_owned(), pipeline_options(spec, pipeline)?)),
+        (Some(_), Some(_)) => Err(Error::field(
+            "layeringPipeline",
+            "`planner` is given as well, and both group the layers",
+        )),
+    }
+}
+
+/// The options of the policy `pipeline` for a pipeline, read from its file if need be.
+fn pipeline_options(spec: &ImageSpec, pipeline: &Pipeline) -> Result<String, Error> {
+    let steps = match pipeline {
+        Pipeline::Steps(steps) => Json::Array(steps.clone()),
+        Pipeline::File(file) => {
+            let path = spec.place(file);
+            let field = "layeringPipeline";
+            let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
+                field,
+                path: path.clone(),
+                source,
+            })?;
+            serde_json::from_str(&text).map_err(|error| {
+                Error::field(field, format!("`{}` is not JSON: {error}", path.display()))
+            })?
+        }
+    };
+    Ok(format!("{{\"pipeline\":{steps}}}"))
+}
+
+/// Names the field of the specification that a refusal is about, not that of the contract.
+fn in_terms_of_the_spec(error: planner::Error) -> Error {
+    let planner::Error::Refused { component, message, field, hint } = error else { return error.into() };
+    let field = field.map(|field| match field.as_str() {
+        "reference" => "name".to_owned(),
+        "platform" => "architecture".to_owned(),
+        "max-layers" => "maxLayers".to_owned(),
+        "policy" => "planner.policy".to_owned(),
+        _ => match (field.strip_prefix("options.pipeline"), field.strip_prefix("options")) {
+            (Some(place), _) => format!("layeringPipeline{place}"),
+            (None, Some(place)) => format!("planner.options{place}"),
+            (None, None) => field,
+        },
+    });
+    planner::Error::Refused { component, message, field, hint }.into()
+}

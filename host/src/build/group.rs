@@ -1,0 +1,62 @@
+//! A graph of store paths as the planner is asked about it; and `terrine layers`, which
+//! asks nothing else.
+
+use super::Error;
+use crate::closure::Graph;
+use crate::planner::{self, EmptyLayers, Planner, layering};
+
+/// What is asked of a policy.
+#[derive(Debug, Clone, Copy)]
+pub struct Grouping<'a> {
+    /// The store paths.
+    pub graph: &'a Graph,
+    /// Those that the image was asked to hold, as indices, ascending.
+    pub roots: &'a [usize],
+    /// Those that go into no layer, as indices, ascending.
+    pub excluded: &'a [usize],
+    /// The store's directory.
+    pub store_dir: &'a str,
+    /// The policy's name; empty for the default one.
+    pub policy: &'a str,
+    /// Its options, as JSON text.
+    pub options: &'a str,
+    /// How many layers there may be; none for as many as the policy likes.
+    pub max_layers: Option<u32>,
+}
+
+/// Groups store paths into layers, bottom to top: the list of lists that Nixpkgs'
+/// `make-layers` makes.
+///
+/// # Errors
+///
+/// What the planner refuses.
+pub fn group(grouping: &Grouping<'_>, planner: &Planner<'_>) -> Result<Vec<Vec<String>>, Error> {
+    let nodes = grouping.graph.nodes();
+    if grouping.excluded.len() == nodes.len() {
+        return Ok(vec![]);
+    }
+    let planned = planner.plan(&request(grouping), EmptyLayers::AsGiven)?;
+    let path = |index: u32| nodes[index as usize].path.clone();
+    let layers = planned.layers.into_iter().filter(|layer| !layer.paths.is_empty());
+    Ok(layers.map(|layer| layer.paths.into_iter().map(path).collect()).collect())
+}
+
+/// The request for a plan.
+pub(super) fn request(grouping: &Grouping<'_>) -> layering::Request {
+    // More than a u32 counts can not be lifted into a component anyway.
+    let index = |&index: &usize| u32::try_from(index).unwrap_or(u32::MAX);
+    let nodes = grouping.graph.nodes().iter();
+    let path = |node: &crate::closure::Node| {
+        planner::store_path(&node.path, node.size, node.references.iter().map(index).collect())
+    };
+    layering::Request {
+        policy: grouping.policy.to_owned(),
+        options: grouping.options.to_owned(),
+        store_dir: grouping.store_dir.to_owned(),
+        paths: nodes.map(path).collect(),
+        roots: grouping.roots.iter().map(index).collect(),
+        excluded: grouping.excluded.iter().map(index).collect(),
+        max_layers: grouping.max_layers,
+        history: None,
+    }
+}

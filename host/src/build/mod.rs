@@ -1,0 +1,147 @@
+//! `terrine build` and `terrine plan`: from an image specification to an image that is
+//! ready to be written, and to what is to be said about it.
+//!
+//! [`prepare`] goes through these steps, each a module, and writes nothing:
+//!
+//! | step | module |
+//! |---|---|
+//! | what `contents` and the like name, and where that is | `items` |
+//! | the tree at the image's root | `tree` |
+//! | the closure: which store paths the image needs | `paths` |
+//! | what its programs run on | `machine` |
+//! | name, tag, configuration and layers, by the planner | `decide` |
+//! | what there is to say about all that | `facts`, `explain` |
+
+mod decide;
+mod error;
+mod explain;
+mod facts;
+mod group;
+mod items;
+mod machine;
+mod paths;
+mod tree;
+
+use std::path::PathBuf;
+
+use crate::base::Base;
+use crate::layer::{Ownership, Pattern, Permissions, Rule, Store};
+use crate::pack::{Image, Top};
+use crate::planner::Planner;
+use crate::spec::{ImageSpec, PermissionSpec, Time, When};
+pub use error::Error;
+pub use explain::Explanation;
+pub use facts::{ArchitectureSource, Budget, Facts, LayerFacts, LayerKind, PathFacts, SCHEMA_VERSION};
+pub use group::{Grouping, group};
+
+/// What the specification does not say.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory that stands for `/` when store paths are looked for.
+    pub store_root: PathBuf,
+    /// Whether programs that the image's platform can not run are allowed.
+    pub allow_foreign: bool,
+    /// What `now` means.
+    pub now: Time,
+}
+
+/// An image that is ready to be written, and what there is to say about it.
+#[derive(Debug)]
+pub struct Prepared<'p> {
+    /// The image.
+    pub image: Image<'p>,
+    /// What there is to say about it.
+    pub facts: Facts,
+}
+
+/// The time of files and of the image, unless they are given (spec section 1.2).
+const DEFAULT_TIME: &str = "1970-01-01T00:00:01+00:00";
+
+/// Decides and checks everything that can be decided and checked before a byte is
+/// written. Of files, no more than the first bytes of programs are read.
+///
+/// # Errors
+///
+/// A specification that contradicts itself, and anything that it names and that can not
+/// be had.
+pub fn prepare<'p>(
+    spec: &ImageSpec,
+    options: &Options,
+    planner: &'p Planner<'p>,
+) -> Result<Prepared<'p>, Error> {
+    let ownership = ownership(spec, options)?;
+    let mut store = Store::open(spec.store_dir.as_deref().unwrap_or("/nix/store"), &options.store_root)?;
+    let base = match &spec.from_image {
+        Some(path) => Some(Base::open(&spec.place(path))?),
+        None => None,
+    };
+    let listing = base.as_ref().map(Base::listing).transpose()?;
+    let items = items::find(spec, &mut store)?;
+    let mut root = tree::grow(spec, &store, &items)?;
+    let mut paths = paths::find(spec, &store, &items, &root, listing.as_ref())?;
+    tree::add_found(spec, &store, &paths, &mut root)?;
+    paths.exclude_held(&store, listing.as_ref())?;
+    let view = machine::View { store: &store, root: &root, listing: listing.as_ref(), paths: &paths };
+    let machine = machine::find(spec, &view, base.as_ref())?;
+    let resolved =
+        decide::resolve(spec, base.as_ref(), &machine, &paths, &root, &ownership, &store, planner)?;
+    machine.check(&resolved, options.allow_foreign)?;
+    let plan = decide::layers(spec, &paths, &store, resolved.store_layers, planner)?;
+    let mut remarks = paths.remarks();
+    remarks.extend(machine.remarks(&view));
+    remarks.extend(tree::hidden_links(&root, listing.as_ref()));
+    remarks.extend(plan.remarks.iter().cloned());
+    let created = time(spec.created.map(|field| field.0), options)?.to_string();
+    let image = Image {
+        planner,
+        store,
+        ownership,
+        created,
+        base,
+        resolved,
+        layers: plan.layers(&paths),
+        top: Top::Root(root),
+    };
+    remarks.extend(image.remarks());
+    let facts = facts::gather(spec, &image, &paths, &plan, &machine, remarks);
+    Ok(Prepared { image, facts })
+}
+
+/// A time of the specification, or the one that stands for none.
+fn time(given: Option<When>, options: &Options) -> Result<Time, Error> {
+    match given {
+        Some(when) => Ok(when.or_now(options.now)),
+        None => Time::parse(DEFAULT_TIME).map_err(|error| Error::field("created", error.to_string())),
+    }
+}
+
+/// Who owns the entries of layers.
+fn ownership(spec: &ImageSpec, options: &Options) -> Result<Ownership, Error> {
+    let name = |given: &Option<String>| given.clone().unwrap_or_else(|| "root".to_owned());
+    let rules = spec.permissions.iter().enumerate();
+    let rules = rules.map(|(i, rule)| permission(rule, &format!("permissions[{i}]")));
+    Ok(Ownership {
+        uid: spec.uid.into(),
+        gid: spec.gid.into(),
+        uname: name(&spec.uname),
+        gname: name(&spec.gname),
+        mtime: time(spec.mtime.map(|field| field.0), options)?.seconds(),
+        permissions: Permissions::new(rules.collect::<Result<_, _>>()?),
+    })
+}
+
+fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, Error> {
+    let pattern = match (&spec.path, &spec.regex) {
+        (Some(glob), None) => Pattern::glob(glob).map_err(|e| (format!("{field}.path"), e)),
+        (None, Some(regex)) => Pattern::regex(regex).map_err(|e| (format!("{field}.regex"), e)),
+        _ => return Err(Error::field(field, "it needs one of `path` and `regex`, and not both")),
+    };
+    Ok(Rule {
+        pattern: pattern.map_err(|(field, error)| Error::field(field, error.to_string()))?,
+        mode: spec.mode.map(|mode| mode.0),
+        uid: spec.uid.map(i64::from),
+        gid: spec.gid.map(i64::from),
+        uname: spec.uname.clone(),
+        gname: spec.gname.clone(),
+    })
+}

@@ -1,0 +1,305 @@
+//! What `build` and `plan` have in common: the specification, from a file and from flags.
+
+use std::io;
+use std::path::{Path, PathBuf, absolute};
+
+use anyhow::{Context, bail};
+use terrine::build::Options;
+use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, PlannerSpec, Switch, Time, TimeField, When};
+
+use super::exit::Usage;
+
+/// Where the specification comes from. Flags change what the file says, and do without it.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImageArgs {
+    /// The image specification, a JSON file; `-` for stdin
+    ///
+    /// Not needed where the flags say everything. `terrine schema` describes it.
+    spec: Option<PathBuf>,
+
+    /// The image's name, with `:tag` or without
+    #[arg(long, value_name = "NAME", help_heading = "Image")]
+    name: Option<String>,
+
+    /// The image's tag
+    #[arg(long, help_heading = "Image")]
+    tag: Option<String>,
+
+    /// The image to build on: a docker-archive
+    #[arg(long, value_name = "FILE", help_heading = "Image")]
+    from_image: Option<PathBuf>,
+
+    /// A directory or store path to join at the root, as links; may be repeated
+    #[arg(long, value_name = "PATH", help_heading = "Content")]
+    contents: Vec<PathBuf>,
+
+    /// A directory to copy to the root; may be repeated
+    #[arg(long, value_name = "PATH", help_heading = "Content")]
+    copy_to_root: Vec<PathBuf>,
+
+    /// What store paths refer to; may be repeated
+    ///
+    /// The JSON of `nix path-info --json --recursive` or of exportReferencesGraph, or a
+    /// folder of closureInfo. Without it, the store's own database tells.
+    #[arg(long, value_name = "FILE", help_heading = "Content")]
+    closure: Vec<PathBuf>,
+
+    /// Add users and groups: /etc/passwd, /etc/group, /etc/nsswitch.conf
+    #[arg(long, help_heading = "Content")]
+    fake_nss: bool,
+
+    /// Add Mozilla's certificates
+    #[arg(long, help_heading = "Content")]
+    ca_certificates: bool,
+
+    /// Add /tmp
+    #[arg(long, help_heading = "Content")]
+    tmp: bool,
+
+    /// The command, or one argument of it; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, help_heading = "Configuration")]
+    cmd: Vec<String>,
+
+    /// The entry point, or one argument of it; may be repeated
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, help_heading = "Configuration")]
+    entrypoint: Vec<String>,
+
+    /// An environment variable; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Configuration")]
+    env: Vec<String>,
+
+    /// The user to run as
+    #[arg(long, value_name = "USER[:GROUP]", help_heading = "Configuration")]
+    user: Option<String>,
+
+    /// The directory to start in
+    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
+    workdir: Option<String>,
+
+    /// A port that the program listens on; may be repeated
+    #[arg(long, value_name = "PORT[/PROTOCOL]", help_heading = "Configuration")]
+    expose: Vec<String>,
+
+    /// A directory that is to outlive a container; may be repeated
+    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
+    volume: Vec<String>,
+
+    /// A label; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Configuration")]
+    label: Vec<String>,
+
+    /// The architecture in Go's terms, such as arm64
+    #[arg(long, help_heading = "Image")]
+    architecture: Option<String>,
+
+    /// The system in Nix's terms, such as aarch64-linux
+    #[arg(long, help_heading = "Image")]
+    system: Option<String>,
+
+    /// When the image says that it was created: RFC 3339, @SECONDS or now
+    ///
+    /// SOURCE_DATE_EPOCH is not looked at; give `@$SOURCE_DATE_EPOCH` where it is meant.
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Image")]
+    created: Option<When>,
+
+    /// The time of files in layers of store paths, in the same forms
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Image")]
+    mtime: Option<When>,
+
+    /// How many layers the image may have
+    #[arg(long, value_name = "N", help_heading = "Layers")]
+    max_layers: Option<u32>,
+
+    /// The policy that groups store paths into layers
+    #[arg(long, value_name = "POLICY", help_heading = "Layers", conflicts_with = "pipeline")]
+    policy: Option<String>,
+
+    /// A layering pipeline of dockerTools, in a JSON file
+    #[arg(long, value_name = "FILE", help_heading = "Layers")]
+    pipeline: Option<PathBuf>,
+
+    /// The directory of store paths [default: /nix/store]
+    #[arg(long, value_name = "DIR", help_heading = "Content")]
+    store_dir: Option<String>,
+
+    /// Look for store paths below this directory
+    ///
+    /// For Nix's chroot stores: /nix/store/x is then DIR/nix/store/x.
+    #[arg(long, value_name = "DIR", default_value = "/", help_heading = "Content")]
+    store_root: PathBuf,
+
+    /// Allow programs that the image's platform can not run
+    #[arg(long, help_heading = "Content")]
+    allow_foreign: bool,
+
+    /// The command and its arguments
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "cmd")]
+    command: Vec<String>,
+}
+
+fn time(text: &str) -> Result<When, String> {
+    When::parse(text).map_err(|error| error.to_string())
+}
+
+impl ImageArgs {
+    /// What the arguments say beside the specification.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            store_root: self.store_root.clone(),
+            allow_foreign: self.allow_foreign,
+            now: Time::now(),
+        }
+    }
+
+    /// What errors call the image.
+    pub(super) fn what(&self) -> String {
+        match &self.spec {
+            Some(spec) => format!("`{}`", spec.display()),
+            None => format!("`{}`", self.name.as_deref().unwrap_or("the image")),
+        }
+    }
+
+    /// The specification: what the file says, changed by what the flags say.
+    pub(super) fn spec(&self) -> anyhow::Result<ImageSpec> {
+        let mut spec = match &self.spec {
+            Some(path) if path == Path::new("-") => {
+                ImageSpec::read_from(io::stdin().lock(), Path::new("stdin"), Path::new(""))?
+            }
+            Some(path) => ImageSpec::read(path)?,
+            None if self.name.is_none() => {
+                return Err(Usage {
+                    message: "there is nothing to build".to_owned(),
+                    hint: "name an image specification, or give `--name` and `--contents`",
+                }
+                .into());
+            }
+            None => ImageSpec::default(),
+        };
+        self.image(&mut spec)?;
+        self.content(&mut spec)?;
+        self.configuration(&mut spec)?;
+        self.layers(&mut spec)?;
+        Ok(spec)
+    }
+
+    fn image(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+        replace(&mut spec.name, &self.name);
+        replace(&mut spec.tag, &self.tag);
+        replace(&mut spec.architecture, &self.architecture);
+        replace(&mut spec.system, &self.system);
+        replace(&mut spec.created, &self.created.map(TimeField));
+        replace(&mut spec.mtime, &self.mtime.map(TimeField));
+        if let Some(base) = &self.from_image {
+            spec.from_image = Some(here(base)?);
+        }
+        Ok(())
+    }
+
+    fn content(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+        for (list, more) in [
+            (&mut spec.contents.0, &self.contents),
+            (&mut spec.copy_to_root.0, &self.copy_to_root),
+            (&mut spec.closure.0, &self.closure),
+        ] {
+            list.extend(more.iter().map(|path| here(path)).collect::<Result<Vec<_>, _>>()?);
+        }
+        replace(&mut spec.store_dir, &self.store_dir);
+        if self.fake_nss && spec.fake_nss == Switch::Off {
+            spec.fake_nss = Switch::On;
+        }
+        if self.ca_certificates && spec.ca_certificates == PathSwitch::Off {
+            spec.ca_certificates = PathSwitch::On;
+        }
+        spec.tmp |= self.tmp;
+        Ok(())
+    }
+
+    fn configuration(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+        for label in &self.label {
+            let (name, value) = pair(label, "--label")?;
+            spec.labels.insert(name.to_owned(), value.to_owned());
+        }
+        let config = spec.config_json.get_or_insert_default();
+        let command = if self.command.is_empty() { &self.cmd } else { &self.command };
+        for (key, list) in [("Cmd", command), ("Entrypoint", &self.entrypoint)] {
+            if !list.is_empty() {
+                config.insert(key.to_owned(), Json::strings(list));
+            }
+        }
+        for (key, text) in [("User", &self.user), ("WorkingDir", &self.workdir)] {
+            if let Some(text) = text {
+                config.insert(key.to_owned(), Json::string(text));
+            }
+        }
+        for variable in &self.env {
+            pair(variable, "--env")?;
+            let env = config.entry("Env".to_owned()).or_insert(Json::Array(vec![]));
+            match env {
+                Json::Array(env) => env.push(Json::string(variable)),
+                other => *other = Json::Array(vec![Json::string(variable)]),
+            }
+        }
+        // A port without a protocol is one of TCP.
+        let port = |port: &String| if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
+        let sets =
+            [("ExposedPorts", self.expose.iter().map(port).collect()), ("Volumes", self.volume.clone())];
+        for (key, members) in sets {
+            for member in members {
+                let set = config.entry(key.to_owned()).or_insert(Json::Object(Default::default()));
+                if !matches!(set, Json::Object(_)) {
+                    *set = Json::Object(Default::default());
+                }
+                if let Json::Object(set) = set {
+                    set.insert(member, Json::Object(Default::default()));
+                }
+            }
+        }
+        if config.is_empty() {
+            spec.config_json = None;
+        }
+        Ok(())
+    }
+
+    fn layers(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+        replace(&mut spec.max_layers, &self.max_layers);
+        if let Some(policy) = &self.policy {
+            spec.planner = Some(PlannerSpec { policy: policy.clone(), options: None });
+            spec.layering_pipeline = None;
+        }
+        if let Some(file) = &self.pipeline {
+            spec.layering_pipeline = Some(Pipeline::File(here(file)?));
+            spec.planner = None;
+        }
+        Ok(())
+    }
+}
+
+fn replace<T: Clone>(field: &mut Option<T>, given: &Option<T>) {
+    if given.is_some() {
+        field.clone_from(given);
+    }
+}
+
+/// A path of the command line, which starts in this directory and not in that of the
+/// specification.
+fn here(path: &Path) -> anyhow::Result<String> {
+    if path.as_os_str().is_empty() {
+        bail!("a path is empty");
+    }
+    let path = absolute(path).with_context(|| format!("finding `{}`", path.display()))?;
+    match path.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => bail!("`{}` is not UTF-8", path.display()),
+    }
+}
+
+fn pair<'a>(text: &'a str, flag: &str) -> anyhow::Result<(&'a str, &'a str)> {
+    match text.split_once('=').filter(|(name, _)| !name.is_empty()) {
+        Some(pair) => Ok(pair),
+        None => Err(Usage {
+            message: format!("`{flag} {text}` is not of the form NAME=VALUE"),
+            hint: "write the name, an equals sign and the value",
+        }
+        .into()),
+    }
+}

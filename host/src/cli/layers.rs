@@ -1,0 +1,106 @@
+//! `terrine layers`: the grouping alone, for Nixpkgs' tools.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use terrine::build::{Grouping, group};
+use terrine::closure::{self, Graph};
+use terrine::planner::{Limits, Runtime};
+
+use super::environment;
+
+/// Group the store paths of a graph into layers
+///
+/// Prints the list of lists that Nixpkgs' make-layers makes, bottom to top, so that the
+/// planner can stand in for its Python tools.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The graph: what exportReferencesGraph or `nix path-info --json --recursive` write,
+    /// or a folder of closureInfo; `-` for stdin
+    #[arg(long, value_name = "GRAPH")]
+    graph: PathBuf,
+
+    /// How many layers there may be
+    #[arg(long, value_name = "N", required_unless_present = "pipeline", value_parser = clap::value_parser!(u32).range(1..))]
+    max_layers: Option<u32>,
+
+    /// The policy to group them by [default: auto]
+    #[arg(long, value_name = "POLICY", conflicts_with = "pipeline")]
+    policy: Option<String>,
+
+    /// A layering pipeline of dockerTools, in a JSON file
+    #[arg(long, value_name = "FILE")]
+    pipeline: Option<PathBuf>,
+
+    /// The policy's own options, as a JSON object
+    #[arg(
+        long,
+        value_name = "JSON",
+        conflicts_with = "pipeline",
+        default_value = "{}",
+        hide_default_value = true
+    )]
+    options: String,
+
+    /// A path that takes part in the graph but goes into no layer; may be repeated
+    #[arg(long, value_name = "PATH")]
+    exclude: Vec<String>,
+
+    /// The directory of store paths
+    #[arg(long, value_name = "DIR", default_value = "/nix/store")]
+    store_dir: String,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let graph = read(&args.graph, &args.store_dir)?;
+    let excluded = excluded(args, &graph)?;
+    let (policy, options) = match &args.pipeline {
+        Some(file) => ("pipeline", pipeline(file)?),
+        None => (args.policy.as_deref().unwrap_or_default(), args.options.clone()),
+    };
+    let cache = environment::planner_cache();
+    let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
+    let planner = runtime.embedded()?;
+    let grouping = Grouping {
+        graph: &graph,
+        roots: &graph.roots(),
+        excluded: &excluded,
+        store_dir: &args.store_dir,
+        policy,
+        options: &options,
+        max_layers: args.max_layers,
+    };
+    let layers = group(&grouping, &planner)
+        .with_context(|| format!("can not group the paths of `{}`", args.graph.display()))?;
+    let text = serde_json::to_string(&layers).context("writing JSON")? + "\n";
+    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+}
+
+fn read(path: &Path, store_dir: &str) -> anyhow::Result<Graph> {
+    if path != Path::new("-") {
+        return Ok(closure::read(path, store_dir)?);
+    }
+    let mut text = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut text).context("reading stdin")?;
+    closure::parse(&text, store_dir).context("the graph on stdin can not be used")
+}
+
+/// The paths that go into no layer. Those that the graph does not have are in none anyway.
+fn excluded(args: &Args, graph: &Graph) -> anyhow::Result<Vec<usize>> {
+    let mut excluded: Vec<usize> = args.exclude.iter().filter_map(|path| graph.find(path)).collect();
+    excluded.sort_unstable();
+    excluded.dedup();
+    Ok(excluded)
+}
+
+fn pipeline(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading `{}`", file.display()))?;
+    // Looked at here, so that what is wrong is not told of a place inside other text.
+    let steps: Box<serde_json::value::RawValue> =
+        serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", file.display()))?;
+    if !steps.get().starts_with('[') {
+        bail!("`{}` is not a pipeline: it must be a list of steps", file.display());
+    }
+    Ok(format!("{{\"pipeline\":{steps}}}"))
+}

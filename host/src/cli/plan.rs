@@ -1,0 +1,63 @@
+//! `terrine plan`: what an image would be.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use terrine::build;
+use terrine::planner::{Limits, Runtime};
+
+use super::environment;
+use super::image_args::ImageArgs;
+use super::printer::Printer;
+use super::table;
+
+/// Show what `build` would make, and why
+///
+/// Nothing is written, and no more is read than names, sizes and the first bytes of
+/// programs.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    image: ImageArgs,
+
+    /// Explain one store path: its layer, why it is there, what depends on it
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    explain: Option<String>,
+
+    /// How to show it [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    let spec = args.image.spec()?;
+    let cache = environment::planner_cache();
+    let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
+    let planner = runtime.embedded()?;
+    let cannot = || format!("can not plan {}", args.image.what());
+    let prepared = build::prepare(&spec, &args.image.options(), &planner).with_context(cannot)?;
+    let build::Prepared { image, mut facts } = prepared;
+    for remark in &facts.remarks {
+        printer.warning(remark);
+    }
+    let terminal = std::io::stdout().is_terminal();
+    let format = args.format.unwrap_or(if terminal { Format::Table } else { Format::Json });
+    let text = match (&args.explain, format) {
+        (Some(path), Format::Json) => facts.explain(path)?.to_json(),
+        (Some(path), Format::Table) => table::explanation(&facts.explain(path)?),
+        (None, format) => {
+            facts.measure(&image).with_context(cannot)?;
+            if format == Format::Json { facts.to_json() } else { table::facts(&facts) }
+        }
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+}

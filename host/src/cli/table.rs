@@ -1,0 +1,118 @@
+//! Facts about an image, as people read them.
+
+use std::fmt::Write;
+
+use indicatif::DecimalBytes;
+use terrine::build::{ArchitectureSource, Explanation, Facts, LayerFacts, LayerKind};
+
+/// The longest reason or list in a row, in characters.
+const WIDTH: usize = 72;
+/// How many lines a list of paths takes.
+const LISTED: usize = 10;
+
+/// An image: what it is called, what it is for, its layers.
+pub(super) fn facts(facts: &Facts) -> String {
+    let mut text = String::new();
+    let generated = if facts.tag_generated { " (tag generated)" } else { "" };
+    line(&mut text, "image", &format!("{}:{}{generated}", facts.name, facts.tag));
+    let variant = facts.variant.as_ref().map_or(String::new(), |variant| format!("/{variant}"));
+    let platform = format!("{}/{}{variant}, {}", facts.os, facts.architecture, source(facts));
+    line(&mut text, "platform", &platform);
+    line(&mut text, "created", &facts.created);
+    if let Some(base) = &facts.base {
+        line(&mut text, "base", base);
+    }
+    for (i, variable) in facts.environment.iter().enumerate() {
+        line(&mut text, if i == 0 { "environment" } else { "" }, variable);
+    }
+    line(&mut text, "layers", &budget(facts));
+    line(&mut text, "size", &format!("{} uncompressed", DecimalBytes(facts.size)));
+    text.push('\n');
+    layers(&facts.layers, &mut text);
+    text
+}
+
+fn line(text: &mut String, name: &str, value: &str) {
+    // Writing to a string does not fail.
+    let _ = writeln!(text, "{name:<12}{value}");
+}
+
+fn source(facts: &Facts) -> String {
+    match &facts.architecture_source {
+        ArchitectureSource::Architecture => "as `architecture` says".to_owned(),
+        ArchitectureSource::System => "as `system` says".to_owned(),
+        ArchitectureSource::Program(path) => format!("as `{path}` is made for"),
+        ArchitectureSource::Base => "as the base image is".to_owned(),
+        ArchitectureSource::ThisMachine => "as this machine is, because nothing else tells".to_owned(),
+    }
+}
+
+fn budget(facts: &Facts) -> String {
+    let budget = &facts.budget;
+    let max = budget.max_layers.map_or("no limit".to_owned(), |max| format!("at most {max}"));
+    let policy = facts.policy.as_ref().map_or(String::new(), |policy| format!(" by `{policy}`"));
+    let base = match budget.base_layers {
+        0 => String::new(),
+        count => format!("{count} of the base, "),
+    };
+    format!(
+        "{} ({max}): {base}{} of store paths{policy}, 1 of the root",
+        budget.layers, budget.store_layers
+    )
+}
+
+fn layers(layers: &[LayerFacts], text: &mut String) {
+    let _ = writeln!(text, "{:>5}  {:>10}  {:>5}  {:<12}  why", "layer", "size", "paths", "diff id");
+    for layer in layers {
+        let size = layer.size.map_or("-".to_owned(), |size| DecimalBytes(size).to_string());
+        let paths = match layer.kind {
+            LayerKind::Store => layer.paths.len().to_string(),
+            LayerKind::Base | LayerKind::Root => "-".to_owned(),
+        };
+        let digest = layer.diff_id.as_deref().map_or("-", |id| id.trim_start_matches("sha256:"));
+        let digest = &digest[..digest.len().min(12)];
+        let why = shorten(&layer.reason);
+        let _ = writeln!(text, "{:>5}  {size:>10}  {paths:>5}  {digest:<12}  {why}", layer.number);
+    }
+}
+
+fn shorten(text: &str) -> String {
+    match text.chars().count() > WIDTH {
+        true => text.chars().take(WIDTH - 1).chain(['…']).collect(),
+        false => text.to_owned(),
+    }
+}
+
+/// Why a store path is where it is.
+pub(super) fn explanation(explanation: &Explanation) -> String {
+    let mut text = String::new();
+    line(&mut text, "path", &explanation.path);
+    line(&mut text, "size", &DecimalBytes(explanation.size).to_string());
+    let layer = explanation.layer.map_or("none".to_owned(), |number| number.to_string());
+    line(&mut text, "layer", &format!("{layer}: {}", explanation.reason));
+    match explanation.asked_for {
+        true => line(&mut text, "because", "the image was asked to hold it"),
+        false => list(&mut text, "because", &explanation.chain, explanation.chain.len(), " ->"),
+    }
+    let needed = format!("{} of the image's paths need it, directly:", explanation.dependents);
+    line(&mut text, "needed by", if explanation.dependents == 0 { "nothing" } else { &needed });
+    list(&mut text, "", &explanation.referrers, LISTED, "");
+    let needs = format!("{} of the image's paths, directly:", explanation.dependencies);
+    line(&mut text, "needs", if explanation.dependencies == 0 { "nothing" } else { &needs });
+    list(&mut text, "", &explanation.references, LISTED, "");
+    text
+}
+
+fn list(text: &mut String, name: &str, items: &[String], limit: usize, separator: &str) {
+    for (i, item) in items.iter().take(limit).enumerate() {
+        let last = i + 1 == items.len();
+        line(
+            text,
+            if i == 0 { name } else { "" },
+            &format!("{item}{}", if last { "" } else { separator }),
+        );
+    }
+    if items.len() > limit {
+        line(text, "", &format!("and {} others", items.len() - limit));
+    }
+}

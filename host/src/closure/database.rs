@@ -1,0 +1,472 @@
+//! The database of a store that is in use.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement};
+
+use super::{Entry, Error, Fault, Graph, Names};
+
+/// How long to wait for a process that holds the whole database.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const BY_PATH: &str = "SELECT id FROM ValidPaths WHERE path = ?1";
+const BY_ID: &str = "SELECT path, narSize FROM ValidPaths WHERE id = ?1";
+const REFERENCES: &str = "SELECT reference FROM Refs WHERE referrer = ?1";
+
+/// The database in which Nix and Guix keep what they know of a store's paths, as it was
+/// when it was opened. Nothing is written to it, and neither Nix nor Guix is needed.
+///
+/// Others can write to the store meanwhile. Where the database has no write-ahead log they
+/// wait until this is dropped, and log files can not shrink before: do so when all is read.
+#[derive(Debug)]
+pub struct Database {
+    connection: Connection,
+    file: PathBuf,
+    immutable: bool,
+}
+
+impl Database {
+    /// Opens a database.
+    ///
+    /// SQLite writes to the folder of a database with a write-ahead log, even to read it.
+    /// Where it may not, the file is read as one that nobody changes, without its log and
+    /// without locks. Paths that were added last may then be missing, and if Nix moves the
+    /// log into the file at that moment, reading it may fail.
+    ///
+    /// # Errors
+    ///
+    /// A file that is not there, can not be read, or is not the database of a store.
+    pub fn open(file: &Path) -> Result<Self, Error> {
+        let metadata = fs::metadata(file);
+        let metadata = metadata.map_err(|source| Error::Io { path: file.to_owned(), source })?;
+        if metadata.is_dir() {
+            return Err(Error::NotADatabase { path: file.to_owned(), why: "it is a folder".to_owned() });
+        }
+        let connection = match connect(file, OpenFlags::empty()) {
+            Err(error) if is_kept_from_writing(&error) => immutable(file).map(|c| (c, true)),
+            connected => connected.map(|c| (c, false)),
+        };
+        let (connection, immutable) = connection.map_err(|source| failed(file, source))?;
+        let database = Self { connection, file: file.to_owned(), immutable };
+        database.check_schema()?;
+        Ok(database)
+    }
+
+    /// Where the database of a store usually is that is `store_dir` in the image and below
+    /// `store_root` on this machine.
+    pub fn default_path(store_dir: &str, store_root: &Path) -> PathBuf {
+        let store_dir = store_dir.trim_end_matches('/');
+        if store_dir == "/gnu/store" {
+            return store_root.join("var/guix/db/db.sqlite");
+        }
+        let parent = store_dir.rsplit_once('/').map_or("", |(parent, _)| parent);
+        store_root.join(parent.trim_start_matches('/')).join("var/nix/db/db.sqlite")
+    }
+
+    /// The closure of some store paths.
+    ///
+    /// # Errors
+    ///
+    /// A path that the store does not know, and a database that can not be read.
+    pub fn closure(&self, roots: &[String]) -> Result<Graph, Error> {
+        let failed = |source| failed(&self.file, source);
+        let mut by_path = self.connection.prepare(BY_PATH).map_err(failed)?;
+        let mut ids = Vec::new();
+        for root in roots {
+            let path = root.trim_end_matches('/');
+            let id = by_path.query_row([path], |row| row.get(0)).optional().map_err(failed)?;
+            ids.push(id.ok_or_else(|| Error::NotRegistered {
+                path: root.clone(),
+                database: self.file.clone(),
+                immutable: self.immutable,
+            })?);
+        }
+        let entries = self.reached(ids).map_err(failed)?;
+        let entries = entries.map_err(|fault| Error::fault(&self.file, fault))?;
+        Graph::build(entries).map_err(|fault| Error::fault(&self.file, fault))
+    }
+
+    fn check_schema(&self) -> Result<(), Error> {
+        for (table, query) in [("ValidPaths", BY_ID), ("Refs", REFERENCES)] {
+            match self.connection.prepare(query) {
+                Ok(_) => {}
+                // `no such table`, `no such column`.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+                    let why = format!("it has no table `{table}`, or another");
+                    return Err(Error::NotADatabase { path: self.file.clone(), why });
+                }
+                Err(error) => return Err(failed(&self.file, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that the paths with these numbers reach. The inner error is a fault of
+    /// what the database says.
+    fn reached(&self, mut open: Vec<i64>) -> rusqlite::Result<Result<Vec<Entry>, Fault>> {
+        let mut by_id = self.connection.prepare(BY_ID)?;
+        let mut references = self.connection.prepare(REFERENCES)?;
+        // Sizes and references of the paths by their numbers.
+        let mut found: HashMap<i64, Found> = HashMap::new();
+        while let Some(id) = open.pop() {
+            if found.contains_key(&id) {
+                continue;
+            }
+            let node = Found::query(id, &mut by_id, &mut references)?;
+            open.extend(node.references.iter().filter(|id| !found.contains_key(id)));
+            found.insert(id, node);
+        }
+        Ok(found.values().map(|node| node.entry(&found)).collect())
+    }
+}
+
+/// A path as it is in the database.
+struct Found {
+    /// None if there is no path with this number.
+    path: Option<String>,
+    size: Option<i64>,
+    references: Vec<i64>,
+}
+
+impl Found {
+    fn query(
+        id: i64,
+        by_id: &mut Statement<'_>,
+        references: &mut Statement<'_>,
+    ) -> rusqlite::Result<Self> {
+        let row = by_id.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let (path, size) = row.map_or((None, None), |(path, size)| (Some(path), size));
+        let references = references.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(Self { path, size, references })
+    }
+
+    fn entry(&self, all: &HashMap<i64, Self>) -> Result<Entry, Fault> {
+        let path = self.path.clone().unwrap_or_default();
+        let size = u64::try_from(self.size.unwrap_or(0))
+            .map_err(|_| Fault::Size { path: path.clone(), size: self.size.unwrap_or(0).to_string() })?;
+        let reference = |id: &i64| {
+            let reference = all.get(id).and_then(|node| node.path.clone());
+            reference.ok_or_else(|| Fault::MissingReference {
+                path: path.clone(),
+                reference: format!("number {id}"),
+            })
+        };
+        let references = self.references.iter().map(reference).collect::<Result<_, _>>()?;
+        Ok(Entry { path, size, references })
+    }
+}
+
+impl Names for Database {
+    fn contains(&self, path: &str) -> Result<bool, Error> {
+        let statement = self.connection.prepare(BY_PATH);
+        let found = statement.and_then(|mut statement| statement.exists([path]));
+        found.map_err(|source| failed(&self.file, source))
+    }
+}
+
+/// Opens a file and begins to read, so that all that follows is of one moment.
+fn connect(file: impl AsRef<Path>, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.execute_batch("BEGIN")?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Opens a file as one that nobody changes.
+fn immutable(file: &Path) -> rusqlite::Result<Connection> {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let mut uri = "file://".to_owned();
+    for &byte in file.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => uri.push(byte.into()),
+            // Writing to a string does not fail.
+            _ => drop(write!(uri, "%{byte:02x}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    connect(uri, OpenFlags::SQLITE_OPEN_URI)
+}
+
+/// Whether an error may come from files that SQLite wants to write to beside the database.
+fn is_kept_from_writing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+    )
+}
+
+fn failed(file: &Path, source: rusqlite::Error) -> Error {
+    let path = file.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => {
+            Error::NotADatabase { path, why: "it is not an SQLite database".to_owned() }
+        }
+        _ => Error::Database { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    /// The tables that matter, as Nix 2.8 makes them.
+    const SCHEMA: &str = "
+        CREATE TABLE ValidPaths (
+            id integer primary key autoincrement not null, path text unique not null,
+            hash text not null, registrationTime integer not null, deriver text,
+            narSize integer, ultimate integer, sigs text, ca text);
+        CREATE TABLE Refs (
+            referrer integer not null, reference integer not null,
+            primary key (referrer, reference),
+            foreign key (referrer) references ValidPaths(id) on delete cascade,
+            foreign key (reference) references ValidPaths(id) on delete restrict);
+        CREATE INDEX IndexReferrer on Refs(referrer);
+        CREATE INDEX IndexReference on Refs(reference);";
+
+    /// d refers to b and c, c to itself and a, b to a. The size of b is not known.
+    const PATHS: &str = "
+        INSERT INTO ValidPaths (path, hash, registrationTime, narSize) VALUES
+            ('/nix/store/d', 'sha256:0', 1, 40), ('/nix/store/c', 'sha256:0', 1, 30),
+            ('/nix/store/b', 'sha256:0', 1, NULL), ('/nix/store/a', 'sha256:0', 1, 10),
+            ('/nix/store/e', 'sha256:0', 1, 50);
+        INSERT INTO Refs VALUES (1, 3), (1, 2), (2, 2), (2, 4), (3, 4);";
+
+    struct Fixture {
+        folder: tempfile::TempDir,
+        writer: Connection,
+    }
+
+    impl Fixture {
+        fn new(mode: &str) -> Self {
+            let folder = tempfile::Builder::new().prefix("ö %?#").tempdir().unwrap();
+            let writer = Connection::open(folder.path().join("db.sqlite")).unwrap();
+            writer.pragma_update(None, "journal_mode", mode).unwrap();
+            writer.execute_batch(SCHEMA).unwrap();
+            writer.execute_batch(PATHS).unwrap();
+            Self { folder, writer }
+        }
+
+        fn file(&self) -> PathBuf {
+            self.folder.path().join("db.sqlite")
+        }
+
+        fn open(&self) -> Database {
+            Database::open(&self.file()).unwrap()
+        }
+
+        /// Closes the writer's connection, which empties the log, and puts a folder where
+        /// SQLite has to write to: even root is kept from that.
+        fn keep_from_writing(self) -> tempfile::TempDir {
+            self.writer.close().unwrap();
+            fs::create_dir(self.folder.path().join("db.sqlite-shm")).unwrap();
+            fs::create_dir(self.folder.path().join("db.sqlite-wal")).unwrap();
+            self.folder
+        }
+    }
+
+    fn names(database: &Database, roots: &[&str]) -> Result<Vec<String>, Error> {
+        let roots: Vec<String> = roots.iter().map(|root| format!("/nix/store/{root}")).collect();
+        let graph = database.closure(&roots)?;
+        Ok(graph.nodes().iter().map(|node| node.path["/nix/store/".len()..].to_owned()).collect())
+    }
+
+    #[test]
+    fn the_closure_of_the_roots_is_read() {
+        let database = Fixture::new("wal").open();
+        for (roots, expected) in [
+            (&["d"][..], &["a", "b", "c", "d"][..]),
+            (&["b"], &["a", "b"]),
+            (&["c/"], &["a", "c"]),
+            (&["e", "b", "e"], &["a", "b", "e"]),
+            (&[], &[]),
+        ] {
+            assert_eq!(names(&database, roots).unwrap(), expected, "{roots:?}");
+        }
+        let graph = database.closure(&["/nix/store/d".to_owned()]).unwrap();
+        let nodes = graph.nodes().iter().map(|node| (node.size, &node.references[..]));
+        let expected = [(10, &[][..]), (0, &[0]), (30, &[0, 2]), (40, &[1, 2])];
+        assert_eq!(nodes.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn paths_are_known_by_their_whole_name() {
+        let database = Fixture::new("wal").open();
+        for (path, expected) in [("/nix/store/a", true), ("/nix/store/", false), ("/nix/store/A", false)]
+        {
+            assert_eq!(database.contains(path).unwrap(), expected, "{path}");
+        }
+        let mentions = super::super::mentions("x=/nix/store/a.", "/nix/store", &database).unwrap();
+        assert_eq!(mentions.known, ["/nix/store/a"]);
+    }
+
+    #[test]
+    fn a_root_that_is_not_there_is_named() {
+        let fixture = Fixture::new("wal");
+        let error = names(&fixture.open(), &["a", "x"]).unwrap_err();
+        let message =
+            format!("`/nix/store/x` is not in the store's database `{}`", fixture.file().display());
+        assert_eq!((error.to_string(), error.hint()), (message, Some("build or fetch the path first")));
+    }
+
+    #[test]
+    fn one_moment_is_read_while_another_writes() {
+        for mode in ["wal", "delete"] {
+            let fixture = Fixture::new(mode);
+            fixture
+                .writer
+                .execute_batch("BEGIN IMMEDIATE; DELETE FROM Refs WHERE referrer = 1")
+                .unwrap();
+            let database = fixture.open();
+            assert!(!database.immutable);
+            if mode == "wal" {
+                fixture.writer.execute_batch("COMMIT").unwrap();
+            }
+            assert_eq!(names(&database, &["d"]).unwrap(), ["a", "b", "c", "d"], "{mode}");
+            drop(database);
+            if mode != "wal" {
+                fixture.writer.execute_batch("COMMIT").unwrap();
+            }
+            assert_eq!(names(&fixture.open(), &["d"]).unwrap(), ["d"], "{mode}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_can_not_be_locked_is_read_all_the_same() {
+        let folder = Fixture::new("wal").keep_from_writing();
+        let file = folder.path().join("db.sqlite");
+        let before = fs::read(&file).unwrap();
+        let database = Database::open(&file).unwrap();
+        assert!(database.immutable);
+        assert_eq!(names(&database, &["d"]).unwrap(), ["a", "b", "c", "d"]);
+        let hint = names(&database, &["x"]).unwrap_err().hint().unwrap();
+        assert!(hint.starts_with("the latest changes"), "{hint}");
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+
+    #[test]
+    fn opening_changes_no_byte() {
+        let fixture = Fixture::new("wal");
+        let (folder, writer) = (fixture.folder, fixture.writer);
+        writer.close().unwrap();
+        let before = fs::read(folder.path().join("db.sqlite")).unwrap();
+        names(&Database::open(&folder.path().join("db.sqlite")).unwrap(), &["d"]).unwrap();
+        assert_eq!(fs::read(folder.path().join("db.sqlite")).unwrap(), before);
+    }
+
+    #[test]
+    fn what_is_not_the_database_of_a_store_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let why = |name: &str| match Database::open(&folder.path().join(name)) {
+            Err(Error::NotADatabase { why, .. }) => why,
+            other => panic!("{other:?}"),
+        };
+        fs::write(folder.path().join("text"), "not a database, but long enough for a header".repeat(50))
+            .unwrap();
+        fs::write(folder.path().join("empty"), "").unwrap();
+        let other = Connection::open(folder.path().join("other")).unwrap();
+        other.execute_batch("CREATE TABLE ValidPaths (id integer primary key, path, narSize)").unwrap();
+        assert_eq!(why("text"), "it is not an SQLite database");
+        assert_eq!(why("empty"), "it has no table `ValidPaths`, or another");
+        assert_eq!(why("other"), "it has no table `Refs`, or another");
+        assert_eq!(why(""), "it is a folder");
+        let missing = folder.path().join("missing");
+        assert!(matches!(Database::open(&missing), Err(Error::Io { .. })));
+        assert!(!missing.exists());
+    }
+
+    #[test]
+    fn a_truncated_database_is_an_error_unless_nothing_of_it_is_needed() {
+        let fixture = Fixture::new("delete");
+        let bytes = fs::read(fixture.file()).unwrap();
+        let file = fixture.folder.path().join("truncated");
+        for length in (1..bytes.len()).step_by(500) {
+            fs::write(&file, &bytes[..length]).unwrap();
+            match Database::open(&file).and_then(|database| names(&database, &["d"])) {
+                Ok(paths) => {
+                    assert!(length > bytes.len() / 2, "{length}");
+                    assert_eq!(paths, ["a", "b", "c", "d"], "{length}");
+                }
+                Err(error) => assert!(!matches!(error, Error::Fault { .. }), "{length}: {error:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_database_should_not_say_is_refused() {
+        for (change, message) in [
+            (
+                "UPDATE ValidPaths SET narSize = -1 WHERE id = 4",
+                "`/nix/store/a` has the size -1, which is not a number of bytes",
+            ),
+            (
+                "PRAGMA foreign_keys = OFF; INSERT INTO Refs VALUES (4, 99)",
+                "`/nix/store/a` refers to `number 99`, which is not there",
+            ),
+        ] {
+            let fixture = Fixture::new("wal");
+            fixture.writer.execute_batch(change).unwrap();
+            match names(&fixture.open(), &["d"]) {
+                Err(Error::Fault { fault, .. }) => assert_eq!(fault.to_string(), message),
+                other => panic!("{other:?}"),
+            }
+        }
+        for change in ["UPDATE ValidPaths SET narSize = 'x'", "UPDATE ValidPaths SET narSize = 1.5"] {
+            let fixture = Fixture::new("wal");
+            fixture.writer.execute_batch(change).unwrap();
+            assert!(matches!(names(&fixture.open(), &["d"]), Err(Error::Database { .. })), "{change}");
+        }
+    }
+
+    #[test]
+    fn no_query_reads_a_whole_table() {
+        let fixture = Fixture::new("wal");
+        for query in [BY_PATH, BY_ID, REFERENCES] {
+            let mut statement = fixture.writer.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+            let plan =
+                statement.query_map([rusqlite::types::Null], |row| row.get::<_, String>(3)).unwrap();
+            for step in plan {
+                assert!(step.unwrap().starts_with("SEARCH"), "{query}");
+            }
+        }
+    }
+
+    #[test]
+    fn databases_have_their_usual_places() {
+        for (store_dir, root, expected) in [
+            ("/nix/store", "/", "/nix/var/nix/db/db.sqlite"),
+            ("/nix/store/", "/mnt", "/mnt/nix/var/nix/db/db.sqlite"),
+            ("/gnu/store", "/mnt", "/mnt/var/guix/db/db.sqlite"),
+            ("/opt/x/store", "/", "/opt/x/var/nix/db/db.sqlite"),
+            ("/store", "/mnt", "/mnt/var/nix/db/db.sqlite"),
+            ("/", "/mnt", "/mnt/var/nix/db/db.sqlite"),
+        ] {
+            assert_eq!(
+                Database::default_path(store_dir, Path::new(root)),
+                Path::new(expected),
+                "{store_dir}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_path_of_the_database_may_have_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(std::ffi::OsStr::from_bytes(b"a%2f?mode=rwc#\xff"));
+        let fixture = Fixture::new("delete");
+        fs::copy(fixture.file(), &file).unwrap();
+        for connection in [connect(&file, OpenFlags::empty()), immutable(&file)] {
+            let count =
+                connection.unwrap().query_row("SELECT count(*) FROM ValidPaths", [], |row| row.get(0));
+            assert_eq!(count, Ok(5_i64));
+        }
+    }
+}

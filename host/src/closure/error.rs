@@ -1,0 +1,195 @@
+//! What can be wrong with a closure.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A closure that can not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system refused.
+    #[error("reading `{}`", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any that is meant.
+    #[error("`{}` has more than {} MiB, the most that is read", path.display(), limit >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read, in bytes.
+        limit: u64,
+    },
+    /// What is there is not a closure, or a broken one.
+    #[error("the closure in `{}` can not be used", path.display())]
+    Fault {
+        /// The file, folder or database.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        fault: Fault,
+    },
+    /// The database can not be read.
+    #[error("reading the store's database `{}`", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A file that is not the database of a store.
+    #[error("`{}` is not the database of a store: {why}", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+        /// What it is, or what it lacks.
+        why: String,
+    },
+    /// A store path that the store does not know.
+    #[error("`{path}` is not in the store's database `{}`", database.display())]
+    NotRegistered {
+        /// The store path.
+        path: String,
+        /// The database.
+        database: PathBuf,
+        /// Whether the latest changes could not be seen, see [`super::Database::open`].
+        immutable: bool,
+    },
+}
+
+impl Error {
+    pub(super) fn fault(path: &Path, fault: Fault) -> Self {
+        Self::Fault { path: path.to_owned(), fault }
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Fault { fault, .. } => fault.hint(),
+            Self::Database { source, .. } => match source.sqlite_error_code()? {
+                rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => {
+                    Some("another process holds it; run again when that is done")
+                }
+                _ => None,
+            },
+            Self::NotADatabase { .. } => Some(
+                "Nix keeps it in `/nix/var/nix/db/db.sqlite`, Guix in `/var/guix/db/db.sqlite`, below the store's root",
+            ),
+            Self::NotRegistered { immutable: true, .. } => Some(
+                "the latest changes can only be seen by who may write to the database's folder; build or fetch the path, or run as its owner",
+            ),
+            Self::NotRegistered { .. } => Some("build or fetch the path first"),
+            Self::Io { .. } | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+/// What is wrong with a closure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// There is nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// Text that is none.
+    #[error("it is not UTF-8 from byte {0} on")]
+    NotUtf8(usize),
+    /// Neither JSON nor a registration.
+    #[error("it is neither JSON nor a registration of store paths")]
+    UnknownForm,
+    /// JSON that is none, or not of the types that are expected.
+    #[error("{0}")]
+    Json(String),
+    /// JSON of another kind.
+    #[error("it is an object without a graph: no array of objects with `path` and `references`")]
+    NoGraph,
+    /// A fault in one field of JSON.
+    #[error("`{field}`: {fault}")]
+    Field {
+        /// Which field, as `graph[3].references[0]`.
+        field: String,
+        /// What is wrong there.
+        fault: Box<Fault>,
+    },
+    /// A registration that breaks off or has something else in it.
+    #[error("line {line} has to be {expected}, and {}", found.as_ref().map_or_else(|| "is missing".to_owned(), |text| format!("is `{text}`")))]
+    Line {
+        /// The number of the line, from 1.
+        line: usize,
+        /// What it has to be.
+        expected: &'static str,
+        /// The start of what it is; none if the text ends before.
+        found: Option<String>,
+    },
+    /// A folder that `closureInfo` did not make.
+    #[error("it is a folder without a file `registration`")]
+    NoRegistration,
+    /// The two files of a `closureInfo` folder do not go together.
+    #[error("its `store-paths` names `{0}`, which its `registration` does not")]
+    NotInRegistration(String),
+    /// A path that is not one of the store.
+    #[error("`{path}` is not a path directly below `{store_dir}`")]
+    NotAStorePath {
+        /// The path.
+        path: String,
+        /// The store's directory.
+        store_dir: String,
+    },
+    /// A path that the store was asked about and does not have.
+    #[error("`{0}` is not a valid path: the store does not have it")]
+    Invalid(String),
+    /// A number that no size can be.
+    #[error("`{path}` has the size {size}, which is not a number of bytes")]
+    Size {
+        /// The path.
+        path: String,
+        /// What is given as its size.
+        size: String,
+    },
+    /// A graph that is not closed.
+    #[error("`{path}` refers to `{reference}`, which is not there")]
+    MissingReference {
+        /// The path.
+        path: String,
+        /// What it refers to.
+        reference: String,
+    },
+    /// A path that is there twice, and not the same.
+    #[error("`{path}` is there twice, with different {what}")]
+    Conflict {
+        /// The path.
+        path: String,
+        /// What differs.
+        what: &'static str,
+    },
+}
+
+impl Fault {
+    pub(super) fn at(self, field: impl Into<String>) -> Self {
+        Self::Field { field: field.into(), fault: Box::new(self) }
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Field { fault, .. } => fault.hint(),
+            Self::Empty | Self::UnknownForm | Self::NoGraph => Some(
+                "a closure is what `nix path-info --json --recursive` prints, what `exportReferencesGraph` exports, or a folder of `closureInfo`",
+            ),
+            Self::NoRegistration | Self::NotInRegistration(_) => {
+                Some("a `closureInfo` folder has the files `registration` and `store-paths`")
+            }
+            Self::NotAStorePath { .. } => Some("name the store's directory if it is another"),
+            Self::Invalid(_) => Some("build or fetch the path, then write the graph again"),
+            Self::MissingReference { .. } => {
+                Some("write the whole closure: `nix path-info --json --recursive`")
+            }
+            _ => None,
+        }
+    }
+}

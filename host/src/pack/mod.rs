@@ -1,0 +1,88 @@
+//! An image that is decided on, and the pass that writes it.
+//!
+//! Whoever prepares an [`Image`] has done everything that can fail before a byte is
+//! written; [`Image::run`] then writes the archive in one pass.
+
+mod customisation;
+mod error;
+mod run;
+
+use crate::base::Base;
+use crate::layer::{Ownership, Store, StorePath};
+use crate::planner::{Planner, image};
+use crate::root::Root;
+pub use customisation::Customisation;
+pub use error::Error;
+pub use run::{Outcome, Reporter, Source, Written};
+
+/// An image that is about to be written.
+#[derive(Debug)]
+pub struct Image<'p> {
+    /// Renders the configuration.
+    pub planner: &'p Planner<'p>,
+    /// Where its store paths are.
+    pub store: Store,
+    /// Who owns them there.
+    pub ownership: Ownership,
+    /// When the image says that it was created, as it is to be written.
+    pub created: String,
+    /// What it is built on.
+    pub base: Option<Base>,
+    /// Name, tag, platform and configuration.
+    pub resolved: image::Resolved,
+    /// Its layers of store paths, bottom to top.
+    pub layers: Vec<StoreLayer>,
+    /// Its uppermost layer.
+    pub top: Top,
+}
+
+/// A layer of store paths.
+#[derive(Debug)]
+pub struct StoreLayer {
+    /// The paths as the history writes them.
+    pub named: Vec<String>,
+    /// Where they are.
+    pub paths: Vec<StorePath>,
+}
+
+/// The layer of everything that is no store path.
+#[derive(Debug)]
+pub enum Top {
+    /// An archive that is there already.
+    Archive(Customisation),
+    /// A tree that is yet to be written.
+    Root(Root),
+}
+
+impl Image<'_> {
+    /// The name that the image is loaded under.
+    pub fn reference(&self) -> String {
+        format!("{}:{}", self.resolved.repository, self.resolved.tag)
+    }
+
+    /// Whether the tag in it was generated.
+    pub fn tag_is_generated(&self) -> bool {
+        self.resolved.tag_generated
+    }
+
+    /// How many layers the image has.
+    pub fn layer_count(&self) -> usize {
+        self.base.as_ref().map_or(0, |base| base.layers().len()) + self.layers.len() + 1
+    }
+
+    /// What a person should be told before it is made.
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = self.resolved.remarks.clone();
+        if self.layer_count() > DOCKER_MAX_LAYERS {
+            remarks.push(format!(
+                "the image has {} layers, and Docker takes {DOCKER_MAX_LAYERS}",
+                self.layer_count()
+            ));
+        }
+        remarks
+    }
+}
+
+/// How many layers an image may have for Docker: 127 in its storage drivers, two of
+/// which it needs itself.
+const DOCKER_MAX_LAYERS: usize = 125;

@@ -1,0 +1,157 @@
+//! What is wrong with an image specification, and what was probably meant.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// How alike two names are, from 0 to 1, for one to be offered for the other.
+const ALIKE: f64 = 0.75;
+
+/// An image specification that can not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpecError {
+    /// The system refused.
+    #[error("reading `{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Larger than any that is meant.
+    #[error("`{}` has more than {} MiB, the most that is read", path.display(), limit >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read, in bytes.
+        limit: u64,
+    },
+    /// Not JSON, or not what is needed.
+    #[error("`{}` is not a usable image specification: {}{why}", path.display(), place(field))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The field that is to blame, as `permissions[3].mode`; empty for the whole.
+        field: String,
+        /// What is wrong, and where in the text.
+        why: String,
+        /// What the user can do about it.
+        hint: Option<String>,
+    },
+}
+
+fn place(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("`{field}`: ") }
+}
+
+impl SpecError {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// A fault in text whose file the caller knows.
+#[derive(Debug)]
+pub(super) struct Invalid {
+    field: String,
+    why: String,
+    hint: Option<String>,
+}
+
+impl Invalid {
+    /// A fault of the text as a whole.
+    pub(super) fn whole(why: &str) -> Self {
+        Self { field: String::new(), why: why.to_owned(), hint: None }
+    }
+
+    /// The fault of a file.
+    pub(super) fn of(self, path: &Path) -> SpecError {
+        let Self { field, why, hint } = self;
+        SpecError::Invalid { path: path.to_owned(), field, why, hint }
+    }
+}
+
+/// Reads a value, and says where it is wrong.
+pub(super) fn deserialize<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Invalid> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        explain(&path, &error.into_inner().to_string())
+    })?;
+    deserializer.end().map_err(|error| Invalid::whole(&error.to_string()))?;
+    Ok(value)
+}
+
+/// Puts the parser's words into those of the specification.
+fn explain(path: &str, why: &str) -> Invalid {
+    let field = if matches!(path, "." | "?") { "" } else { path };
+    let Some((name, known, position)) = unknown_field(why) else {
+        return Invalid { field: field.to_owned(), why: why.to_owned(), hint: None };
+    };
+    // The path of an unknown field ends in the field itself.
+    let field = field.strip_suffix(name).map_or(field, |parent| parent.trim_end_matches('.'));
+    if let Some((_, reason, hint)) =
+        UNSUPPORTED.iter().find(|(known, ..)| field.is_empty() && *known == name)
+    {
+        let why = format!("`{name}` is not supported: {reason}");
+        return Invalid { field: field.to_owned(), why, hint: Some((*hint).to_owned()) };
+    }
+    let why = format!("unknown field `{name}`{position}");
+    Invalid { field: field.to_owned(), why, hint: Some(suggestion(name, known)) }
+}
+
+/// The name, the names that are known and the position in a message of the parser about
+/// an unknown field. It has no other form for them.
+fn unknown_field(why: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let rest = why.strip_prefix("unknown field `")?;
+    let (name, rest) = rest.split_once('`')?;
+    let (rest, position) = rest.rfind(" at line ").map_or((rest, ""), |i| rest.split_at(i));
+    let known = rest.split('`').skip(1).step_by(2).collect();
+    Some((name, known, position))
+}
+
+fn suggestion(name: &str, mut known: Vec<&str>) -> String {
+    let lower = name.to_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&lower, &known.to_lowercase());
+    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest.filter(|known| likeness(known) >= ALIKE) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => {
+            known.sort_unstable();
+            format!("the fields are `{}`", known.join("`, `"))
+        }
+    }
+}
+
+const COMMANDS: &str = "say what is to be at the root with `files`, `copyToRoot` and `permissions`";
+const OUTER: &str = "pipe the archive through a compressor";
+const REMOVE: &str = "leave it out";
+
+/// Arguments of dockerTools that have no counterpart here, why, and what there is.
+const UNSUPPORTED: &[(&str, &str, &str)] = &[
+    ("extraCommands", "terrine runs no commands", COMMANDS),
+    ("fakeRootCommands", "terrine runs no commands", COMMANDS),
+    ("runAsRoot", "terrine runs no commands", COMMANDS),
+    ("enableFakechroot", "terrine runs no commands", COMMANDS),
+    ("diskSize", "there is no virtual machine", REMOVE),
+    ("buildVMMemorySize", "there is no virtual machine", REMOVE),
+    ("keepContentsDirlinks", "links to directories always become directories", REMOVE),
+    (
+        "includeNixDB",
+        "terrine writes no Nix database",
+        "load the closure's registration in the container",
+    ),
+    ("fromImageName", "a base image is the first one of its archive", REMOVE),
+    ("fromImageTag", "a base image is the first one of its archive", REMOVE),
+    ("compressor", "the archive is written as it is", OUTER),
+    ("passthru", "it means something to Nix alone", REMOVE),
+    ("meta", "it means something to Nix alone", REMOVE),
+    ("debug", "it means something to dockerTools alone", "see `terrine plan --explain`"),
+];

@@ -1,0 +1,310 @@
+//! The image specification: what `terrine build` makes an image of.
+//!
+//! Fields have the names of dockerTools' arguments where it has them (spec sections 1.1
+//! and 1.2).
+
+mod config;
+mod error;
+mod parts;
+mod values;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Json;
+use super::json::unique_map;
+pub use config::Config;
+pub use error::SpecError;
+pub use parts::{BaseConfig, FakeNss, FileSpec, PermissionSpec, Pipeline, PlannerSpec};
+pub use values::{ModeField, OneOrMany, PathSwitch, Switch, TimeField};
+
+/// The largest file that is read, in bytes.
+const MAX_SIZE: u64 = 16 << 20;
+
+/// An image to build. Relative paths start where this file lies.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(title = "terrine image specification")]
+pub struct ImageSpec {
+    /// The image's name, with registry and path where it has them: `ghcr.io/acme/web`.
+    /// Needed. It may end in `:tag`.
+    pub name: Option<String>,
+    /// The tag. If not given, one is generated from everything that the image is made of,
+    /// as far as names and sizes tell.
+    pub tag: Option<String>,
+    /// The image to build on: a docker-archive, plain or compressed.
+    pub from_image: Option<String>,
+    /// Directories that are joined at the image's root as symbolic links; the first wins
+    /// where two have the same file. Store paths, whose closures become the image's layers,
+    /// or directories of this machine, each of which becomes a store path `<storeDir>/<its
+    /// name>`.
+    pub contents: OneOrMany,
+    /// Directories whose content is copied to the image's root. Links to directories
+    /// become directories; of two files at one place the last wins.
+    pub copy_to_root: OneOrMany,
+    /// How containers run: `Cmd`, `Env`, `User` and so on.
+    pub config: Option<Config>,
+    /// What is taken over from the base image's configuration.
+    pub base_config: BaseConfig,
+    /// Labels to add to those of `config`.
+    #[serde(deserialize_with = "unique_map")]
+    pub labels: BTreeMap<String, String>,
+    /// The architecture in Go's terms, such as `arm64`. If not given: that of `system`, else
+    /// the one that the image's programs are made for, else this machine's.
+    pub architecture: Option<String>,
+    /// The architecture's variant, such as `v7`.
+    pub variant: Option<String>,
+    /// The system in Nix's terms, such as `aarch64-linux`.
+    pub system: Option<String>,
+    /// When the image says that it was created: RFC 3339, `@` and seconds since 1970, or
+    /// `now`. If not given, 1970-01-01T00:00:01Z; `SOURCE_DATE_EPOCH` is not looked at.
+    pub created: Option<TimeField>,
+    /// The time of every file in layers of store paths, in the same forms. If not given,
+    /// 1970-01-01T00:00:01Z; `SOURCE_DATE_EPOCH` is not looked at.
+    pub mtime: Option<TimeField>,
+    /// Owner of every file in layers of store paths; 0 if not given.
+    pub uid: u32,
+    /// Group of every file in layers of store paths; 0 if not given.
+    pub gid: u32,
+    /// Name of that owner; `root` if not given.
+    pub uname: Option<String>,
+    /// Name of that group; `root` if not given.
+    pub gname: Option<String>,
+    /// Owners and permissions by path, in every layer but the base image's. The first
+    /// pattern that matches a path applies.
+    pub permissions: Vec<PermissionSpec>,
+    /// How many layers the image may have, the base image's and the one at the root
+    /// included. 100 if not given, no limit with a `layeringPipeline`.
+    pub max_layers: Option<u32>,
+    /// Whether store paths are in the image; true if not given. Without them it works only
+    /// where the store is mounted.
+    pub include_store_paths: Option<bool>,
+    /// A pipeline in dockerTools' language that groups store paths into layers.
+    pub layering_pipeline: Option<Pipeline>,
+    /// The policy that groups store paths into layers: its name, or an object with `policy`
+    /// and `options`. `auto` if not given.
+    pub planner: Option<PlannerSpec>,
+    /// What store paths refer to: the JSON of `exportReferencesGraph` or of `nix path-info
+    /// --json --recursive`, or a folder made by `closureInfo`. If not given, the database of
+    /// the store on this machine tells. Without store paths in `contents` and `copyToRoot`
+    /// everything in it belongs to the image; with them, what they reach.
+    pub closure: OneOrMany,
+    /// The directory of store paths; `/nix/store` if not given.
+    pub store_dir: Option<String>,
+    /// Adds `/etc/passwd`, `/etc/group` and `/etc/nsswitch.conf` with `root` and `nobody`.
+    pub fake_nss: Switch<FakeNss>,
+    /// Adds `/bin/sh`: a link to this program, or to the shell of this package; true for
+    /// the one shell among the store paths.
+    pub bin_sh: PathSwitch,
+    /// Adds `/usr/bin/env`: a link to this program, or to that of this package; true for the
+    /// one among the store paths.
+    pub usr_bin_env: PathSwitch,
+    /// Adds certificates where programs look for them: those of this bundle in PEM form, or
+    /// of this package; true for Mozilla's, which terrine brings.
+    pub ca_certificates: PathSwitch,
+    /// Adds `/tmp`, where everyone may write.
+    pub tmp: bool,
+    /// Adds what the shadow tools need to make users: `/etc/passwd`, `/etc/shadow`,
+    /// `/etc/group`, `/etc/gshadow`, `/etc/pam.d/other` and `/etc/login.defs`.
+    pub shadow_setup: bool,
+    /// Files, links and directories by their absolute paths in the image.
+    #[serde(deserialize_with = "unique_map")]
+    pub files: BTreeMap<String, FileSpec>,
+    /// What `config` says, with all it says.
+    #[serde(skip)]
+    pub config_json: Option<BTreeMap<String, Json>>,
+    /// Where relative paths start.
+    #[serde(skip)]
+    pub directory: PathBuf,
+}
+
+/// The `config` of a specification alone.
+#[derive(Deserialize)]
+struct ConfigOnly {
+    #[serde(default)]
+    config: Option<Json>,
+}
+
+impl ImageSpec {
+    /// Reads a specification. Its relative paths start at the directory that it lies in.
+    ///
+    /// # Errors
+    ///
+    /// A file that can not be read, is too large, or is not what it should be.
+    pub fn read(path: &Path) -> Result<Self, SpecError> {
+        let file = File::open(path).map_err(|source| SpecError::Io { path: path.to_owned(), source })?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        Self::read_from(file, path, directory)
+    }
+
+    /// Reads a specification from anything that has text. Errors call it `name`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageSpec::read`].
+    pub fn read_from(reader: impl Read, name: &Path, directory: &Path) -> Result<Self, SpecError> {
+        let io = |source: io::Error| SpecError::Io { path: name.to_owned(), source };
+        let mut text = Vec::new();
+        reader.take(MAX_SIZE + 1).read_to_end(&mut text).map_err(io)?;
+        if text.len() as u64 > MAX_SIZE {
+            return Err(SpecError::TooLarge { path: name.to_owned(), limit: MAX_SIZE });
+        }
+        let mut spec = Self::parse(&text).map_err(|invalid| invalid.of(name))?;
+        spec.directory = directory.to_owned();
+        Ok(spec)
+    }
+
+    /// Where a path of the specification is on this machine.
+    pub fn place(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, error::Invalid> {
+        // The parser would take an array for the fields in their order.
+        if text.trim_ascii_start().first() != Some(&b'{') {
+            return Err(error::Invalid::whole("it must be a JSON object"));
+        }
+        let mut spec: Self = error::deserialize(text)?;
+        let config: ConfigOnly = error::deserialize(text)?;
+        spec.config_json = match config.config {
+            Some(Json::Object(entries)) => Some(entries),
+            _ => None,
+        };
+        Ok(spec)
+    }
+}
+
+/// The JSON Schema of image specifications, as JSON text.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(ImageSpec);
+    // Written by the same rules whatever order the JSON library keeps its keys in.
+    let text = schema.to_value().to_string();
+    serde_json::from_str::<Json>(&text).map_or(text, |json| json.pretty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::When;
+
+    fn parse(text: &str) -> Result<ImageSpec, String> {
+        ImageSpec::parse(text.as_bytes()).map_err(|invalid| {
+            let error = invalid.of(Path::new("image.json"));
+            match error.hint() {
+                Some(hint) => format!("{error}; hint: {hint}"),
+                None => error.to_string(),
+            }
+        })
+    }
+
+    #[test]
+    fn every_shape_of_a_field_is_read() {
+        let spec = parse(
+            r#"{
+            "name": "x", "contents": "/nix/store/a", "copyToRoot": ["b", "c"],
+            "config": {"Env": ["A=1"], "Cmd": ["/bin/x"], "Labels": {"n": "1"}, "ExposedPorts": {"80/tcp": {}}},
+            "created": "now", "mtime": "@7", "fakeNss": true, "binSh": "/nix/store/sh",
+            "caCertificates": true, "usrBinEnv": false, "planner": "popularity",
+            "layeringPipeline": [["popularity_contest"]], "permissions": [{"path": "/x", "mode": "0755"}],
+            "files": {"/etc/motd": {"text": "hi", "mode": "600"}}, "baseConfig": "all"
+        }"#,
+        )
+        .unwrap();
+        assert_eq!(spec.contents.0, ["/nix/store/a"]);
+        assert_eq!(spec.copy_to_root.0, ["b", "c"]);
+        assert_eq!(spec.created.map(|time| time.0), Some(When::Now));
+        assert_eq!(spec.fake_nss, Switch::On);
+        assert_eq!(spec.bin_sh, PathSwitch::Path("/nix/store/sh".to_owned()));
+        assert_eq!((spec.ca_certificates, spec.usr_bin_env), (PathSwitch::On, PathSwitch::Off));
+        assert_eq!(spec.planner.unwrap().policy, "popularity");
+        assert_eq!(spec.permissions[0].mode, Some(ModeField(0o755)));
+        assert_eq!(spec.base_config, BaseConfig::All);
+        let config = Json::Object(spec.config_json.unwrap()).to_string();
+        assert_eq!(
+            config,
+            r#"{"Cmd":["/bin/x"],"Env":["A=1"],"ExposedPorts":{"80/tcp":{}},"Labels":{"n":"1"}}"#
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_is_named_with_its_place_and_the_nearest() {
+        let table = [
+            (
+                r#"{"contnts": "x"}"#,
+                "`image.json` is not a usable image specification: unknown field `contnts` at line 1 column 10; hint: did you mean `contents`?",
+            ),
+            (
+                r#"{"config": {"cmd": ["x"]}}"#,
+                "`image.json` is not a usable image specification: `config`: unknown field `cmd` at line 1 column 17; hint: did you mean `Cmd`?",
+            ),
+            (
+                r#"{"files": {"/a": {"owner": 1}}}"#,
+                "`image.json` is not a usable image specification: `files./a`: unknown field `owner` at line 1 column 25; hint: the fields are `directory`, `gid`, `link`, `mode`, `source`, `text`, `uid`",
+            ),
+            (
+                r#"{"extraCommands": "mkdir x"}"#,
+                "`image.json` is not a usable image specification: `extraCommands` is not supported: terrine runs no commands; hint: say what is to be at the root with `files`, `copyToRoot` and `permissions`",
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(parse(text).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_mistyped_field_is_named_with_its_place() {
+        let table = [
+            (r#"{"contents": [1]}"#, "`contents[0]`: invalid type: integer `1`, expected a string"),
+            (
+                r#"{"contents": 1}"#,
+                "`contents`: invalid type: integer `1`, expected a string or a list of strings",
+            ),
+            (
+                r#"{"config": {"Cmd": "x"}}"#,
+                "`config.Cmd`: invalid type: string \"x\", expected a sequence",
+            ),
+            (
+                r#"{"fakeNss": "x"}"#,
+                "`fakeNss`: invalid type: string \"x\", expected true, false or an object",
+            ),
+            (r#"{"binSh": {}}"#, "`binSh`: invalid type: map, expected true, false or a path"),
+            (r#"{"created": "soon"}"#, "`created`: `soon` is not a time"),
+            (
+                r#"{"permissions": [{"mode": 755}]}"#,
+                "`permissions[0].mode`: invalid type: integer `755`, expected octal",
+            ),
+            (
+                r#"{"permissions": [{"mode": "789"}]}"#,
+                "`permissions[0].mode`: invalid value: string \"789\", expected octal",
+            ),
+            (r#"{"uid": -1}"#, "`uid`: invalid value: integer `-1`, expected u32"),
+            (r#"{"labels": {"a": "1", "a": "2"}}"#, "`labels`: `a` is there twice"),
+            (r#"{"name": "a", "name": "b"}"#, "duplicate field `name`"),
+            (r#"{"config": {"X": 1}}"#, "`config`: unknown field `X`"),
+            ("[]", "it must be a JSON object"),
+            ("", "it must be a JSON object"),
+            (r#"{"name": "a"} x"#, "trailing characters"),
+        ];
+        for (text, expected) in table {
+            let error = parse(text).unwrap_err();
+            let start = format!("`image.json` is not a usable image specification: {expected}");
+            assert!(error.starts_with(&start), "{text}\n{error}\n{start}");
+        }
+    }
+
+    #[test]
+    fn the_schema_names_and_explains_every_field() {
+        let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
+        let properties = schema["properties"].as_object().unwrap();
+        for name in ["name", "fromImage", "layeringPipeline", "fakeNss", "files"] {
+            assert!(properties[name]["description"].is_string(), "{name}");
+        }
+        assert!(!properties.contains_key("configJson") && !properties.contains_key("directory"));
+        assert_eq!(schema["additionalProperties"], false);
+    }
+}

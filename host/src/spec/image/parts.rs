@@ -1,0 +1,196 @@
+//! The parts of an image specification that have fields of their own.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::values::ModeField;
+use crate::spec::Json;
+
+/// What an image takes over from the configuration of its base.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BaseConfig {
+    /// `Env` alone, as dockerTools does.
+    #[default]
+    Environment,
+    /// What `FROM` in a Dockerfile takes over: `Env`, `Cmd`, `Entrypoint`, `User`,
+    /// `WorkingDir`, `Labels`, `Volumes`, `ExposedPorts`, `StopSignal`, `Healthcheck` and
+    /// `Shell`.
+    All,
+}
+
+/// Lines to add to the users and groups of `fakeNss`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FakeNss {
+    /// Lines of `/etc/passwd`: `name:x:uid:gid:comment:home:shell`.
+    pub extra_passwd_lines: Vec<String>,
+    /// Lines of `/etc/group`: `name:x:gid:members`.
+    pub extra_group_lines: Vec<String>,
+}
+
+/// A file, a link or a directory at the image's root. One of `text`, `source`, `link` and
+/// `directory` says which.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct FileSpec {
+    /// The file's content.
+    pub text: Option<String>,
+    /// A file of this machine whose content it gets; relative to the specification.
+    pub source: Option<String>,
+    /// The target of a symbolic link.
+    pub link: Option<String>,
+    /// Whether it is a directory.
+    pub directory: bool,
+    /// Permission bits, in octal digits. `0644` for `text`, those of the file for
+    /// `source`, `0755` for a directory.
+    pub mode: Option<ModeField>,
+    /// Numeric owner; 0 if not given.
+    pub uid: u32,
+    /// Numeric group; 0 if not given.
+    pub gid: u32,
+}
+
+/// Permissions and owners of what matches a pattern. One of `path` and `regex` is
+/// needed; what is not given stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PermissionSpec {
+    /// A shell pattern for the whole absolute path in the image: `*` and `?` stop at
+    /// slashes, `**` does not.
+    pub path: Option<String>,
+    /// A regular expression that is looked for in the absolute path in the image.
+    pub regex: Option<String>,
+    /// Permission bits, in octal digits. Symbolic links keep theirs.
+    pub mode: Option<ModeField>,
+    /// Numeric owner.
+    pub uid: Option<u32>,
+    /// Numeric group.
+    pub gid: Option<u32>,
+    /// Name of the owner, in layers of store paths.
+    pub uname: Option<String>,
+    /// Name of the group, in layers of store paths.
+    pub gname: Option<String>,
+}
+
+/// Which policy groups the store paths into layers, and its options.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlannerSpec {
+    /// The policy's name; that of the default one if empty.
+    pub policy: String,
+    /// Its options, as a JSON object.
+    pub options: Option<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PlannerFields {
+    #[serde(default)]
+    policy: String,
+    #[serde(default)]
+    options: Option<Json>,
+}
+
+impl<'de> Deserialize<'de> for PlannerSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = PlannerSpec;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the name of a policy, or an object")
+            }
+
+            fn visit_str<E: Error>(self, policy: &str) -> Result<Self::Value, E> {
+                Ok(PlannerSpec { policy: policy.to_owned(), options: None })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let PlannerFields { policy, options } =
+                    Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(PlannerSpec { policy, options })
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for PlannerSpec {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Planner".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [
+            {"type": "string", "description": "the name of a policy"},
+            {"type": "null"},
+            {
+                "type": "object",
+                "properties": {
+                    "policy": {"type": "string", "description": "the name of a policy"},
+                    "options": {"type": "object", "description": "the policy's own options"},
+                },
+                "additionalProperties": false,
+            },
+        ]})
+    }
+}
+
+/// A layering pipeline of dockerTools: its steps, or a JSON file that has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pipeline {
+    /// The steps.
+    Steps(Vec<Json>),
+    /// The file.
+    File(String),
+}
+
+impl<'de> Deserialize<'de> for Pipeline {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Pipeline;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of steps, or the path of a file")
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<Self::Value, E> {
+                Ok(Pipeline::File(path.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(list)).map(Pipeline::Steps)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for Pipeline {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Pipeline".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"anyOf": [
+            {"type": "string", "description": "the path of a JSON file"},
+            {"type": "array", "items": {
+                "type": "array",
+                "prefixItems": [{"type": "string", "description": "the operation"}],
+            }},
+        ]})
+    }
+}
