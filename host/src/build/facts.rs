@@ -6,6 +6,7 @@ use super::Error;
 use super::decide::{self, Plan};
 use super::machine::Machine;
 use super::paths::Paths;
+use crate::base::Base;
 use crate::closure::Graph;
 use crate::layer::{self, Tree};
 use crate::pack::{Image, Outcome, Top};
@@ -181,7 +182,7 @@ pub(super) fn gather(
 }
 
 fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
-    let base = image.base.iter().flat_map(|base| base.layers()).map(|layer| LayerFacts {
+    let base = image.base.iter().flat_map(Base::layers).map(|layer| LayerFacts {
         number: 0,
         kind: LayerKind::Base,
         diff_id: Some(layer.diff_id.to_string()),

@@ -48,7 +48,7 @@ pub fn scan(store: &Store, paths: &[StorePath]) -> Result<Findings, Error> {
         match outcome {
             Ok(more) => findings.merge(more),
             Err(other) if failed.as_ref().is_none_or(|(index, _)| other.0 < *index) => {
-                failed = Some(other)
+                failed = Some(other);
             }
             Err(_) => {}
         }

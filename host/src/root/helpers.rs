@@ -189,7 +189,7 @@ mod tests {
         {
             match root.resolve(format!("/etc/{place}").as_bytes()) {
                 Resolved::Here(entry) => {
-                    assert_eq!(entry.path, b"/etc/ssl/certs/ca-bundle.crt", "{place}")
+                    assert_eq!(entry.path, b"/etc/ssl/certs/ca-bundle.crt", "{place}");
                 }
                 other => panic!("{place}: {other:?}"),
             }

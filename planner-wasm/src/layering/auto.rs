@@ -86,10 +86,9 @@ impl Owners {
         let is = |reached: &[bool], path: u32| path != owner && reached[path as usize];
         let changed = |set: &Vec<u32>| {
             let mut set: Vec<u32> = set.iter().copied().filter(|&other| !is(&above, other)).collect();
-            if !set.iter().any(|&other| is(&below, other)) {
-                if let Err(place) = set.binary_search(&owner) {
-                    set.insert(place, owner);
-                }
+            let covered = set.iter().any(|&other| is(&below, other));
+            if let (false, Err(place)) = (covered, set.binary_search(&owner)) {
+                set.insert(place, owner);
             }
             set
         };

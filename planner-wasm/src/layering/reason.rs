@@ -46,7 +46,7 @@ pub(super) fn owned(request: &Request, paths: &[u32], owners: &[u32]) -> String 
 pub(super) fn grouped(digits: &str) -> String {
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
