@@ -127,7 +127,8 @@ fn large_numbers_are_as_tar_has_them() {
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     fs::write(folder.path().join("file"), "x").unwrap();
     for id in ["2097151", "2097152", "4294967294"] {
-        let Some(theirs) = tar(folder.path(), &[&format!("--owner={id}"), &format!("--group={id}")]) else {
+        let Some(theirs) = tar(folder.path(), &[&format!("--owner={id}"), &format!("--group={id}")])
+        else {
             return;
         };
         let id = Some(id.parse().unwrap());
@@ -148,7 +149,14 @@ fn a_file_of_more_than_eight_gigabytes_has_the_header_that_tar_gives_it() {
     assert_eq!(measure.size, (512 * 2 + size + 511 + 1024).div_ceil(10240) * 10240);
     let Some(program) = peer::find("tar") else { return };
     let mut command = Command::new(program);
-    command.args(["--create", "--format=gnu", "--sort=name", "--numeric-owner", "--owner=0", "--group=0"]);
+    command.args([
+        "--create",
+        "--format=gnu",
+        "--sort=name",
+        "--numeric-owner",
+        "--owner=0",
+        "--group=0",
+    ]);
     command.args(["--mtime=@315532800", "-C"]).arg(folder.path()).arg(".");
     command.stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -202,7 +210,13 @@ fn thing() -> impl Strategy<Value = Thing> {
 
 /// Trees of some depth: a path is a list of names that clash often.
 fn tree() -> impl Strategy<Value = BTreeMap<Vec<String>, Thing>> {
-    let name = prop_oneof!["[a-c]", "[ab][-. ~][ab]", "é", "[a-z]{60}", r"\.svn|CVS|RCS|x~|\.git|\.hg|SCCS|BitKeeper|CVS\.adm"];
+    let name = prop_oneof![
+        "[a-c]",
+        "[ab][-. ~][ab]",
+        "é",
+        "[a-z]{60}",
+        r"\.svn|CVS|RCS|x~|\.git|\.hg|SCCS|BitKeeper|CVS\.adm"
+    ];
     let path = proptest::collection::vec(name, 1..4);
     proptest::collection::btree_map(path, thing(), 0..12)
 }
@@ -321,7 +335,8 @@ fn clashes_are_errors_that_name_both() {
     fs::write(folder.path().join("etc/passwd"), "x").unwrap();
     let contents = || {
         let mut root = Root::new();
-        root.link("/nix/store/base", folder.path(), Origin::Contents("/nix/store/base".to_owned())).unwrap();
+        root.link("/nix/store/base", folder.path(), Origin::Contents("/nix/store/base".to_owned()))
+            .unwrap();
         root
     };
     let error = root::helpers::fake_nss(&mut contents(), &[], &[]).unwrap_err();

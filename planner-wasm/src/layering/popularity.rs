@@ -6,11 +6,10 @@
 //! of a path is its own `walks` and those of everything above it, added up.
 
 use std::collections::BTreeSet;
-use std::ops::AddAssign;
 
 use super::graph::{Components, Graph, ranks};
 use super::natural::Natural;
-use super::spread::reached;
+use super::spread::{self, Weight};
 use super::{Policy, no_options, reason};
 use crate::bindings::layering::{Error, Layer, Planned, Request};
 
@@ -82,15 +81,17 @@ fn counts(references: &[Vec<u32>]) -> Vec<Natural> {
     walks.iter().for_each(|walks| bound += walks);
     // Most closures have numbers that fit, and these are much faster.
     let totals = match bound < Natural::from(u128::MAX) {
-        true => add_up(&edges, &self::walks::<u128>(&edges)).into_iter().map(Natural::from).collect(),
-        false => add_up(&edges, &walks),
+        true => {
+            spread::above(&edges, &self::walks::<u128>(&edges)).into_iter().map(Natural::from).collect()
+        }
+        false => spread::above(&edges, &walks),
     };
     components.of.iter().map(|&group| totals[group as usize].clone()).collect()
 }
 
 /// The number of ways that lead to each group from those that nothing refers to. They
 /// start at each of these once.
-fn walks<N: Clone + Default + From<u128> + for<'a> AddAssign<&'a N>>(edges: &[Vec<u32>]) -> Vec<N> {
+fn walks<N: Weight + From<u128>>(edges: &[Vec<u32>]) -> Vec<N> {
     let mut walks = vec![N::default(); edges.len()];
     let mut referred = vec![false; edges.len()];
     // What refers to a group has a higher number.
@@ -105,14 +106,6 @@ fn walks<N: Clone + Default + From<u128> + for<'a> AddAssign<&'a N>>(edges: &[Ve
         }
     }
     walks
-}
-
-/// Adds up the walks of each group and of all above it.
-fn add_up<N: Clone + Default + for<'a> AddAssign<&'a N>>(edges: &[Vec<u32>], walks: &[N]) -> Vec<N> {
-    let mut totals = vec![N::default(); edges.len()];
-    let starts: Vec<Vec<u32>> = (0..).take(edges.len()).map(|group| vec![group]).collect();
-    reached(edges, &starts, |start, group| totals[group] += &walks[start]);
-    totals
 }
 
 #[cfg(test)]
