@@ -9,6 +9,7 @@ pub mod conf;
 pub mod oracle;
 pub mod peer;
 pub mod run;
+pub mod spec;
 pub mod store;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use archive::Archive;
 pub use conf::ConfFile;
 pub use run::{Run, binary, terrine};
+pub use spec::SpecFile;
 pub use store::TestStore;
 
 /// The root of the workspace.

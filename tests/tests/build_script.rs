@@ -47,7 +47,7 @@ impl Workspace {
         workspace.write("host/src/lib.rs", code);
         workspace.write(".cargo/config.toml", "");
         // Takes what is not needed out of the lock file.
-        Run::of(workspace.cargo(&["metadata", "--offline", "--format-version", "1"])).ok();
+        Run::of(workspace.cargo(&["update", "--offline", "--workspace"])).ok();
         workspace
     }
 

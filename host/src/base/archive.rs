@@ -5,18 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use tar::{EntryType, Header, PaxExtensions};
+use tar::{EntryType, Header};
 
 use super::compression::{Compression, MAGIC};
 use super::error::{Error, Fault};
+use super::extended::{Extended, is_extension};
 
-const BLOCK: u64 = 512;
+pub(super) const BLOCK: u64 = 512;
 /// The longest extended header that is read, in bytes.
-const MAX_EXTENSION: u64 = 1 << 20;
+pub(super) const MAX_EXTENSION: u64 = 1 << 20;
 /// The longest name of a member, in bytes.
 const MAX_NAME: usize = 1024;
 /// How many members an archive may have. An image has a few for each layer.
@@ -104,8 +105,7 @@ impl Archive {
 
     /// A reader of a member's content.
     pub(super) fn content(&self, member: &Member) -> Content<'_> {
-        let start = member.offset;
-        Content { file: &self.file, start, offset: start, end: start + member.size }
+        Content { file: &self.file, offset: member.offset, rest: member.size }
     }
 }
 
@@ -113,35 +113,30 @@ impl Archive {
 #[derive(Debug)]
 pub(super) struct Content<'a> {
     file: &'a File,
-    start: u64,
     offset: u64,
-    end: u64,
+    rest: u64,
+}
+
+impl Content<'_> {
+    /// Passes over bytes without reading them; how many there were.
+    pub(super) fn skip(&mut self, count: u64) -> u64 {
+        let count = count.min(self.rest);
+        self.offset += count;
+        self.rest -= count;
+        count
+    }
 }
 
 impl Read for Content<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = self.end.saturating_sub(self.offset);
-        let length = usize::try_from(rest).map_or(buffer.len(), |rest| rest.min(buffer.len()));
+        let length = usize::try_from(self.rest).map_or(buffer.len(), |rest| rest.min(buffer.len()));
         let count = self.file.read_at(&mut buffer[..length], self.offset)?;
         if count == 0 && length > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.offset += count as u64;
+        self.rest -= count as u64;
         Ok(count)
-    }
-}
-
-/// Positions count from the start of the content, and may lie behind its end.
-impl Seek for Content<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(offset) => self.start.checked_add(offset),
-            SeekFrom::Current(by) => self.offset.checked_add_signed(by),
-            SeekFrom::End(by) => self.end.checked_add_signed(by),
-        };
-        let position = position.filter(|&position| position >= self.start);
-        self.offset = position.ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(self.offset - self.start)
     }
 }
 
@@ -238,14 +233,6 @@ struct Scan<'a> {
     members: BTreeMap<String, Member>,
 }
 
-/// What extended headers say about the member after them.
-#[derive(Default)]
-struct Extended {
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-}
-
 impl Scan<'_> {
     fn run(mut self) -> Result<BTreeMap<String, Member>, Unpacking> {
         let mut position = 0;
@@ -311,28 +298,7 @@ impl Scan<'_> {
         }
         let mut content = vec![0; size as usize];
         self.file.read_exact_at(&mut content, offset)?;
-        let until_nul = |content: Vec<u8>| content.split(|&byte| byte == 0).next().map(<[u8]>::to_vec);
-        match kind {
-            EntryType::GNULongName => extended.name = until_nul(content),
-            EntryType::GNULongLink => extended.link = until_nul(content),
-            EntryType::XHeader => {
-                for record in PaxExtensions::new(&content) {
-                    let record = record.map_err(|_| Fault::BadHeader(offset))?;
-                    let value = record.value_bytes();
-                    match record.key_bytes() {
-                        b"path" => extended.name = Some(value.to_vec()),
-                        b"linkpath" => extended.link = Some(value.to_vec()),
-                        b"size" => {
-                            let size =
-                                std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-                            extended.size = Some(size.ok_or(Fault::BadHeader(offset))?);
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
+        extended.add(kind, &content).map_err(|_| Fault::BadHeader(offset))?;
         Ok(())
     }
 
@@ -373,7 +339,7 @@ impl Scan<'_> {
 }
 
 /// Checks a header's checksum, which is taken with spaces in its own place.
-fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
+pub(super) fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
     let bad = || Fault::BadHeader(position);
     let block: &[u8; 512] = block.try_into().map_err(|_| bad())?;
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
@@ -384,16 +350,8 @@ fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
     }
 }
 
-/// Whether a header speaks of the member after it.
-fn is_extension(kind: EntryType) -> bool {
-    matches!(
-        kind,
-        EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader
-    )
-}
-
 /// Whether the size in a header counts bytes that follow it.
-fn has_content(kind: EntryType) -> bool {
+pub(super) fn has_content(kind: EntryType) -> bool {
     !matches!(
         kind,
         EntryType::Link

@@ -48,15 +48,7 @@ impl Error {
     /// What the user can do about it, where there is something.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Fault { fault, .. } => match fault {
-                Fault::Directory | Fault::OciArchive => Some(
-                    "a base image is a docker-archive, as `docker save` and `skopeo copy ... docker-archive:` write it",
-                ),
-                Fault::Truncated { .. } | Fault::Compression { .. } | Fault::Digest { .. } => {
-                    Some("fetch or build the base image again")
-                }
-                _ => None,
-            },
+            Self::Fault { fault, .. } => fault.hint(),
             Self::Spool { .. } => {
                 Some("make room there, or name another folder by the variable `TMPDIR`")
             }
@@ -120,13 +112,14 @@ pub enum Fault {
         /// What the decoder says.
         why: String,
     },
-    /// A layer that is no archive, or a broken one.
-    #[error("its layer `{layer}` can not be listed: {why}")]
-    Listing {
+    /// A layer that can not be read.
+    #[error("its layer `{name}` can not be listed")]
+    Layer {
         /// The layer's member.
-        layer: String,
-        /// What is wrong.
-        why: String,
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        fault: Box<Fault>,
     },
     /// A member that something refers to is not there.
     #[error("it has no member `{0}`")]
@@ -169,4 +162,19 @@ pub enum Fault {
         /// What the bytes say.
         actual: String,
     },
+}
+
+impl Fault {
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Directory | Self::OciArchive => Some(
+                "a base image is a docker-archive, as `docker save` and `skopeo copy ... docker-archive:` write it",
+            ),
+            Self::Truncated { .. } | Self::Compression { .. } | Self::Digest { .. } => {
+                Some("fetch or build the base image again")
+            }
+            Self::Layer { fault, .. } => fault.hint(),
+            _ => None,
+        }
+    }
 }

@@ -7,9 +7,11 @@
 mod archive;
 mod compression;
 mod error;
+mod extended;
 mod fingerprint;
 mod listing;
-mod merged;
+mod members;
+mod merge;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

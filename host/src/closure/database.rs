@@ -1,6 +1,6 @@
 //! The database of a store that is in use.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -19,10 +19,11 @@ const BY_ID: &str = "SELECT path, narSize FROM ValidPaths WHERE id = ?1";
 const REFERENCES: &str = "SELECT reference FROM Refs WHERE referrer = ?1";
 
 /// The database in which Nix and Guix keep what they know of a store's paths, as it was
-/// when it was opened. Nothing is written to it, and neither Nix nor Guix is needed.
+/// when it was opened. Neither Nix nor Guix is needed, and what they do is not disturbed.
 ///
-/// Others can write to the store meanwhile. Where the database has no write-ahead log they
-/// wait until this is dropped, and log files can not shrink before: do so when all is read.
+/// The database is not changed, but SQLite may leave its log's two files beside it. Where
+/// it has no write-ahead log, changes wait until this is dropped, and where it has one, the
+/// log does not shrink before: do so when all is read.
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
@@ -48,7 +49,10 @@ impl Database {
             return Err(Error::NotADatabase { path: file.to_owned(), why: "it is a folder".to_owned() });
         }
         let connection = match connect(file, OpenFlags::empty()) {
-            Err(error) if is_kept_from_writing(&error) => immutable(file).map(|c| (c, true)),
+            // What a crash left half done could not be put right by who may not write.
+            Err(error) if is_kept_from_writing(&error) && !has_journal(file) => {
+                immutable(file).map(|c| (c, true))
+            }
             connected => connected.map(|c| (c, false)),
         };
         let (connection, immutable) = connection.map_err(|source| failed(file, source))?;
@@ -112,7 +116,7 @@ impl Database {
         let mut by_id = self.connection.prepare(BY_ID)?;
         let mut references = self.connection.prepare(REFERENCES)?;
         // Sizes and references of the paths by their numbers.
-        let mut found: HashMap<i64, Found> = HashMap::new();
+        let mut found: BTreeMap<i64, Found> = BTreeMap::new();
         while let Some(id) = open.pop() {
             if found.contains_key(&id) {
                 continue;
@@ -145,7 +149,7 @@ impl Found {
         Ok(Self { path, size, references })
     }
 
-    fn entry(&self, all: &HashMap<i64, Self>) -> Result<Entry, Fault> {
+    fn entry(&self, all: &BTreeMap<i64, Self>) -> Result<Entry, Fault> {
         let path = self.path.clone().unwrap_or_default();
         let size = u64::try_from(self.size.unwrap_or(0))
             .map_err(|_| Fault::Size { path: path.clone(), size: self.size.unwrap_or(0).to_string() })?;
@@ -192,6 +196,13 @@ fn immutable(file: &Path) -> rusqlite::Result<Connection> {
     }
     uri.push_str("?immutable=1");
     connect(uri, OpenFlags::SQLITE_OPEN_URI)
+}
+
+/// Whether a change to a database was not finished, one without a write-ahead log.
+fn has_journal(file: &Path) -> bool {
+    let mut journal = file.as_os_str().to_owned();
+    journal.push("-journal");
+    Path::new(&journal).exists()
 }
 
 /// Whether an error may come from files that SQLite wants to write to beside the database.

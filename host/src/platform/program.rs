@@ -15,6 +15,9 @@ const SCRIPT_LINE: usize = 256;
 /// version there, which is 45 and above.
 const MAX_FAT: u32 = 30;
 
+/// What Mach-O calls an object that is yet to be linked (`MH_OBJECT`).
+const OBJECT: u32 = 1;
+
 /// What a file is to a kernel that is asked to run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
@@ -47,9 +50,14 @@ pub fn inspect(head: &[u8]) -> Program {
     program.unwrap_or(Program::Other)
 }
 
-/// The path after `#!`: up to a blank or the line's end, as Linux has it.
+/// The path after `#!`: up to a blank or the line's end, as Linux has it. One that is not
+/// ended where Linux stops reading is not run.
 fn interpreter(line: &[u8]) -> Option<Vec<u8>> {
+    let long = line.len() > SCRIPT_LINE - 2;
     let line = &line[..line.len().min(SCRIPT_LINE - 2)];
+    if long && !line.trim_ascii_start().iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\0')) {
+        return None;
+    }
     let line = line.split(|byte| matches!(byte, b'\n' | b'\0')).next()?;
     let path = line.trim_ascii_start().split(|byte| matches!(byte, b' ' | b'\t')).next()?;
     path.starts_with(b"/").then(|| path.to_vec())
@@ -67,9 +75,12 @@ fn elf_machine<H: FileHeader<Endian = Endianness>>(head: &[u8], wide: bool) -> O
 
 fn mach_o(head: &[u8]) -> Option<Program> {
     let little = matches!(head[0], 0xce | 0xcf);
-    let word = word(head, 4)?;
-    let cpu = if little { u32::from_le_bytes(word) } else { u32::from_be_bytes(word) };
-    Some(Program::MachO(darwin_machine(cpu)))
+    let number = |offset| {
+        let word = word(head, offset)?;
+        Some(if little { u32::from_le_bytes(word) } else { u32::from_be_bytes(word) })
+    };
+    let runs = number(12)? != OBJECT;
+    runs.then_some(Program::MachO(darwin_machine(number(4)?)))
 }
 
 /// A file for several machines. Each has an entry of so many bytes, its number first.
@@ -171,6 +182,7 @@ pub(super) mod tests {
             (&b"#!/bin/sh\nexit"[..], "script /bin/sh"),
             (b"#!  /usr/bin/env python3\n", "script /usr/bin/env"),
             (b"#!/bin/sh", "script /bin/sh"),
+            (&[&b"#!/"[..], &[b'x'; 300]].concat(), "other"),
             // Linux does not take the carriage return away either.
             (b"#!/bin/sh\r\n", "script /bin/sh\r"),
             (b"#!\t/bin/a\tb", "script /bin/a"),

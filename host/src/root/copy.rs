@@ -106,8 +106,11 @@ impl Copy<'_> {
     /// lies elsewhere on this machine has no business in an image.
     fn follow(&self, directory: &Path, target: &[u8]) -> Option<PathBuf> {
         let target = Path::new(OsStr::from_bytes(target));
-        let found = if target.is_absolute() || directory.starts_with(&self.in_store) {
-            let directory = directory.strip_prefix(self.store.locate(Path::new("/"))).ok()?;
+        let found = if target.is_absolute() {
+            self.store.resolve(target)
+        } else if directory.starts_with(&self.in_store) {
+            let root = self.store.locate(Path::new("/"));
+            let directory = directory.strip_prefix(root).ok()?;
             self.store.resolve(&Path::new("/").join(directory).join(target))
         } else {
             fs::canonicalize(directory.join(target)).ok()?
@@ -127,5 +130,123 @@ impl Copy<'_> {
 
     fn put(&mut self, path: Vec<u8>, node: Node) -> Result<(), Error> {
         self.root.place(path, node, Twice::Replace).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::root::Data;
+
+    /// A store below a root of its own, with two packages, and links between them.
+    fn machine() -> (tempfile::TempDir, Store) {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for directory in ["nix/store/p/d", "nix/store/q/e", "nix/store/bad/d", "etc", "home/d"] {
+            fs::create_dir_all(path(directory)).unwrap();
+        }
+        for file in ["nix/store/p/d/f", "nix/store/q/e/g", "etc/secret", "home/d/h"] {
+            fs::write(path(file), file).unwrap();
+        }
+        for (link, target) in [
+            ("nix/store/p/in-item", "d"),
+            ("nix/store/p/in-store", "/nix/store/q/e"),
+            ("nix/store/p/relative", "../q/e"),
+            ("nix/store/p/twice", "in-store"),
+            ("nix/store/p/to-file", "/nix/store/q/e/g"),
+            ("nix/store/p/outside", "/etc"),
+            ("nix/store/p/up-and-outside", "../../../etc"),
+            ("nix/store/p/dangling", "nowhere"),
+            ("nix/store/p/round", "round"),
+            ("nix/store/bad/d/up", ".."),
+            ("home/in-item", "d"),
+            ("home/in-store", "/nix/store/q/e"),
+            ("home/outside", "../etc"),
+        ] {
+            symlink(target, path(link)).unwrap();
+        }
+        let store = Store::open("/nix/store", root.path()).unwrap();
+        (root, store)
+    }
+
+    fn copy(place: &str) -> Result<Root, Error> {
+        let (machine, store) = machine();
+        let mut root = Root::new();
+        let origin = Origin::CopyToRoot(format!("/{place}"));
+        root.copy(&machine.path().join(place), &store, origin).map(|()| root)
+    }
+
+    /// What is at the root: paths, and where a link leads or a file comes from.
+    fn listing(root: &Root) -> Vec<String> {
+        let show = |entry: crate::root::Entry<'_>| {
+            let path = shown(entry.path);
+            match entry.data {
+                Data::Source(_) => path,
+                _ if entry.link.is_empty() => format!("{path}/"),
+                _ => format!("{path} -> {}", shown(entry.link)),
+            }
+        };
+        root.entries().skip(1).map(show).collect()
+    }
+
+    #[test]
+    fn links_to_directories_become_directories_where_these_are_the_users() {
+        let expected = [
+            "/d/",
+            "/d/f",
+            "/dangling -> nowhere",
+            "/in-item/",
+            "/in-item/f",
+            "/in-store/",
+            "/in-store/g",
+            "/outside -> /etc",
+            "/relative/",
+            "/relative/g",
+            "/round -> round",
+            "/to-file -> /nix/store/q/e/g",
+            "/twice/",
+            "/twice/g",
+            "/up-and-outside -> ../../../etc",
+        ];
+        assert_eq!(listing(&copy("nix/store/p").unwrap()), expected);
+        let expected = [
+            "/d/",
+            "/d/h",
+            "/in-item/",
+            "/in-item/h",
+            "/in-store/",
+            "/in-store/g",
+            "/outside -> ../etc",
+        ];
+        assert_eq!(listing(&copy("home").unwrap()), expected);
+    }
+
+    #[test]
+    fn a_link_to_where_it_lies_is_an_error() {
+        let error = copy("nix/store/bad").unwrap_err();
+        assert_eq!(error.to_string(), "`/d/up` in copyToRoot `/nix/store/bad` leads back to `/`");
+    }
+
+    #[test]
+    fn what_is_no_directory_is_an_error_with_a_hint() {
+        let error = copy("nix/store/p/d/f").unwrap_err();
+        assert_eq!(error.to_string(), "copyToRoot `/nix/store/p/d/f` is not a directory");
+        assert_eq!(error.hint(), Some("name a single file in `files`"));
+        assert!(copy("nix/store/missing").unwrap_err().to_string().ends_with("missing` does not exist"));
+    }
+
+    #[test]
+    fn what_a_layer_can_not_hold_is_an_error() {
+        let (machine, store) = machine();
+        let _socket =
+            std::os::unix::net::UnixListener::bind(machine.path().join("home/socket")).unwrap();
+        let origin = Origin::CopyToRoot("/home".into());
+        let error = Root::new().copy(&machine.path().join("home"), &store, origin).unwrap_err();
+        assert!(
+            error.to_string().ends_with("home/socket` is a socket, which a layer can not hold"),
+            "{error}"
+        );
     }
 }

@@ -68,3 +68,70 @@ pub(super) fn read_link(path: &Path) -> Result<Vec<u8>, Error> {
     let target = fs::read_link(path).map_err(|error| failed("reading", path, error))?;
     Ok(target.into_os_string().into_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::Kind;
+    use crate::root::New;
+
+    /// A folder that holds a directory, a file in it, a link and a file.
+    fn package() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("etc")).unwrap();
+        fs::write(folder.path().join("etc/passwd"), "root").unwrap();
+        std::os::unix::fs::symlink("../up", folder.path().join("link")).unwrap();
+        folder
+    }
+
+    fn origin() -> Origin {
+        Origin::Contents("/nix/store/x-base".into())
+    }
+
+    #[test]
+    fn links_lead_to_where_the_package_is_in_the_image() {
+        let (mut root, package) = (Root::new(), package());
+        root.link("/nix/store/x-base/", package.path(), origin()).unwrap();
+        assert_eq!(root.get(b"/etc").unwrap().kind, Kind::Directory);
+        assert_eq!(root.get(b"/etc/passwd").unwrap().link, b"/nix/store/x-base/etc/passwd");
+        assert_eq!(root.get(b"/link").unwrap().link, b"../up");
+    }
+
+    #[test]
+    fn what_a_package_and_another_source_have_is_an_error_unless_it_is_the_same() {
+        let package = package();
+        let with = |path: &str, new: New, link_first: bool| {
+            let mut root = Root::new();
+            let nss = Origin::Helper("fakeNss");
+            let outcome = if link_first {
+                root.link("/p", package.path(), origin()).and_then(|()| root.add(path, new, nss))
+            } else {
+                root.add(path, new, nss).and_then(|()| root.link("/p", package.path(), origin()))
+            };
+            outcome.map_err(|error| error.to_string())
+        };
+        let clash = |first, second| Err(format!("`/etc/passwd` comes from both {first} and {second}"));
+        let (base, nss) = ("contents `/nix/store/x-base`", "`fakeNss`");
+        assert_eq!(with("/etc/passwd", New::file("root"), true), clash(base, nss));
+        assert_eq!(with("/etc/passwd", New::file("root"), false), clash(nss, base));
+        let kinds = "`/etc` is a file in `fakeNss` and a directory in contents `/nix/store/x-base`";
+        assert_eq!(with("/etc", New::file(""), false), Err(kinds.to_owned()));
+        let kinds =
+            "`/link` is a symbolic link in contents `/nix/store/x-base` and a directory in `fakeNss`";
+        assert_eq!(with("/link/x", New::file(""), true), Err(kinds.to_owned()));
+        for link_first in [false, true] {
+            assert_eq!(with("/etc/passwd", New::symlink("/p/etc/passwd"), link_first), Ok(()));
+            assert_eq!(with("/etc/group", New::file(""), link_first), Ok(()));
+            assert_eq!(with("/etc", New::directory().mode(0o700), link_first), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_package_that_is_a_file_is_an_error_with_a_hint() {
+        let package = package();
+        let error = Root::new().link("/p", &package.path().join("etc/passwd"), origin()).unwrap_err();
+        assert_eq!(error.to_string(), "contents `/nix/store/x-base` is not a directory");
+        let hint = "give a package that holds the file in a directory, or name the file in `files`";
+        assert_eq!(error.hint(), Some(hint));
+    }
+}

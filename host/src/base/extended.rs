@@ -1,0 +1,145 @@
+//! What extended headers say: those of PAX, and GNU tar's long names.
+
+use tar::EntryType;
+
+/// What extended headers say about the member after them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Extended {
+    /// The member's name.
+    pub(super) name: Option<Vec<u8>>,
+    /// The target of a link.
+    pub(super) link: Option<Vec<u8>>,
+    /// How many bytes follow the member's header.
+    pub(super) size: Option<u64>,
+    /// Time of last modification, in whole seconds since 1970.
+    pub(super) mtime: Option<i64>,
+    /// The name of a file that is stored sparsely; `name` is then one of the archiver's own.
+    pub(super) sparse_name: Option<Vec<u8>>,
+    /// The size of such a file.
+    pub(super) sparse_size: Option<u64>,
+}
+
+/// Whether a header speaks of the member after it, or of all members.
+pub(super) fn is_extension(kind: EntryType) -> bool {
+    matches!(
+        kind,
+        EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader
+    )
+}
+
+/// An extended header that is none.
+#[derive(Debug)]
+pub(super) struct Malformed;
+
+impl Extended {
+    /// Takes over what an extended header of some kind holds. What it says of all members
+    /// is not taken: no tool writes names there.
+    pub(super) fn add(&mut self, kind: EntryType, content: &[u8]) -> Result<(), Malformed> {
+        let until_nul = || content.split(|&byte| byte == 0).next().map(<[u8]>::to_vec);
+        match kind {
+            EntryType::GNULongName => self.name = until_nul(),
+            EntryType::GNULongLink => self.link = until_nul(),
+            EntryType::XHeader => self.records(content)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads records by their lengths: values can have line ends in them.
+    fn records(&mut self, mut content: &[u8]) -> Result<(), Malformed> {
+        // Some archivers fill up with zeros.
+        while content.first().is_some_and(|&byte| byte != 0) {
+            let (key, value, rest) = record(content).ok_or(Malformed)?;
+            let text = || (!value.is_empty()).then(|| value.to_vec());
+            match key {
+                b"path" => self.name = text(),
+                b"linkpath" => self.link = text(),
+                b"mtime" => self.mtime = seconds(value),
+                b"size" => self.size = number(value)?,
+                b"GNU.sparse.name" => self.sparse_name = text(),
+                b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse_size = number(value)?,
+                _ => {}
+            }
+            content = rest;
+        }
+        Ok(())
+    }
+}
+
+/// The key and the value of the first record, and what follows it. A record is
+/// `LENGTH KEY=VALUE` and a line end, its length that of all this.
+fn record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let blank = content.iter().position(|&byte| byte == b' ')?;
+    let length = usize::try_from(number(&content[..blank]).ok()??).ok()?;
+    let (record, rest) = content.split_at_checked(length)?;
+    let pair = record.get(blank + 1..)?.strip_suffix(b"\n")?;
+    let equals = pair.iter().position(|&byte| byte == b'=')?;
+    Some((&pair[..equals], &pair[equals + 1..], rest))
+}
+
+/// The whole seconds of a time with a fraction, if that is what it is.
+fn seconds(value: &[u8]) -> Option<i64> {
+    let whole = value.split(|&byte| byte == b'.').next()?;
+    std::str::from_utf8(whole).ok()?.parse().ok()
+}
+
+/// A number; none for an empty value, which takes back what was said before.
+fn number(value: &[u8]) -> Result<Option<u64>, Malformed> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    // The standard library would take a sign, too.
+    if !value.iter().all(u8::is_ascii_digit) {
+        return Err(Malformed);
+    }
+    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).map(Some).ok_or(Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &[u8]) -> Option<Extended> {
+        let mut extended = Extended::default();
+        extended.add(EntryType::XHeader, content).ok().map(|()| extended)
+    }
+
+    #[test]
+    fn records_end_where_their_length_says() {
+        let extended = read(b"24 SCHILY.xattr.x=1\n2=3\n12 path=a\nb\n10 size=7\n\0\0\0").unwrap();
+        assert_eq!(extended.name.as_deref(), Some(&b"a\nb"[..]));
+        assert_eq!(extended.size, Some(7));
+        assert_eq!(read(b"16 mtime=-12.75\n").unwrap().mtime, Some(-12));
+        let extended = read(b"15 path=before\n8 path=\n").unwrap();
+        assert_eq!(extended, Extended::default());
+    }
+
+    #[test]
+    fn records_that_are_none_are_refused() {
+        for content in [
+            &b"path=x\n"[..],
+            b"8 path=x\n",
+            b"11 path=x\n",
+            b"10 path=xy",
+            b"9 no key\n",
+            b"2 \n",
+            b"1 ",
+            b"0 ",
+            b"+10 path=x\n",
+            b"99999999999999999999999 path=x\n",
+            b"11 size=-1\n",
+            b"31 size=99999999999999999999999\n",
+        ] {
+            assert_eq!(read(content), None, "{}", String::from_utf8_lossy(content));
+        }
+    }
+
+    #[test]
+    fn long_names_end_at_a_nul() {
+        let mut extended = Extended::default();
+        extended.add(EntryType::GNULongName, b"name\0rest").ok().unwrap();
+        extended.add(EntryType::GNULongLink, b"link").ok().unwrap();
+        assert_eq!(extended.name.as_deref(), Some(&b"name"[..]));
+        assert_eq!(extended.link.as_deref(), Some(&b"link"[..]));
+    }
+}

@@ -1,0 +1,222 @@
+//! Layers on top of each other: what they add, replace and take away.
+//!
+//! A layer is read whole before it is put on those below it, because what it takes away is
+//! always theirs, wherever in its archive it says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use super::error::Fault;
+
+/// How many entries the layers of an image may have together.
+const MAX_ENTRIES: usize = 3_000_000;
+/// How long their names and link targets may be together, in bytes.
+const MAX_TEXT: u64 = 512 << 20;
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EntryKind {
+    File,
+    Directory,
+    Symlink,
+    /// A device, a fifo, or something that can not be told.
+    Other,
+}
+
+/// An entry of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) kind: EntryKind,
+    /// The size of a file in bytes, else 0.
+    pub(super) size: u64,
+    /// The target of a symbolic link, else empty.
+    pub(super) link: Box<[u8]>,
+    /// Time of last modification, in seconds since 1970.
+    pub(super) mtime: i64,
+    /// The layer that it is from, counted from the bottom.
+    pub(super) layer: u32,
+    /// Whether tools do not agree on what is there or below, or a layer put something else in
+    /// the place of what a lower one has.
+    pub(super) doubtful: bool,
+}
+
+/// Entries by their paths, which have no slash at either end. The parents of every entry are
+/// there, as directories.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Entries(BTreeMap<Box<[u8]>, Entry>);
+
+/// A layer, whole.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layer {
+    pub(super) entries: Entries,
+    /// Paths that are taken away from the layers below.
+    removed: BTreeSet<Box<[u8]>>,
+    /// Directories whose content is.
+    emptied: BTreeSet<Box<[u8]>>,
+}
+
+/// How much may still be held in memory.
+#[derive(Debug)]
+pub(super) struct Budget {
+    entries: usize,
+    text: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { entries: MAX_ENTRIES, text: MAX_TEXT }
+    }
+}
+
+impl Budget {
+    /// Takes what an entry needs that has so much text.
+    pub(super) fn take(&mut self, text: usize) -> Result<(), Fault> {
+        self.entries = self.entries.checked_sub(1).ok_or(Fault::TooManyMembers(MAX_ENTRIES))?;
+        self.text = self.text.checked_sub(text as u64).ok_or_else(|| Fault::TooLarge {
+            what: "the text of all names and links".to_owned(),
+            size: MAX_TEXT.saturating_add(text as u64 - self.text),
+            limit: MAX_TEXT,
+        })?;
+        Ok(())
+    }
+}
+
+impl Entry {
+    pub(super) fn new(kind: EntryKind) -> Self {
+        Self { kind, size: 0, link: Box::default(), mtime: 0, layer: 0, doubtful: false }
+    }
+
+    /// Whether two entries say the same of all but their layer.
+    fn says(&self, other: &Self) -> bool {
+        (self.kind, self.size, &self.link, self.mtime)
+            == (other.kind, other.size, &other.link, other.mtime)
+    }
+}
+
+impl Entries {
+    /// The entry at a path.
+    pub(super) fn get(&self, path: &[u8]) -> Option<&Entry> {
+        self.0.get(path)
+    }
+
+    /// Everything below a path, in the order of the bytes. The root has no name.
+    pub(super) fn below(&self, path: &[u8]) -> impl Iterator<Item = (&[u8], &Entry)> {
+        // A slash, and what comes after it: all paths below have the one and not the other.
+        let bounds = (!path.is_empty()).then(|| ([path, b"/"].concat(), [path, b"0"].concat()));
+        let range = match &bounds {
+            None => self.0.range::<[u8], _>(..),
+            Some((start, end)) => {
+                self.0.range::<[u8], _>((Bound::Excluded(&**start), Bound::Excluded(&**end)))
+            }
+        };
+        range.map(|(path, entry)| (&**path, entry))
+    }
+
+    /// Puts a layer on top of what is there.
+    pub(super) fn apply(&mut self, layer: Layer, number: u32) {
+        layer.emptied.iter().for_each(|path| self.remove_below(path));
+        layer.removed.iter().for_each(|path| self.remove(path));
+        for (path, entry) in layer.entries.0 {
+            // Its parents come before it.
+            self.put(path, Entry { layer: number, ..entry });
+        }
+    }
+
+    /// Puts an entry into a directory that is there. What was at its path is replaced, unless
+    /// both are directories: their content becomes one.
+    fn put(&mut self, path: Box<[u8]>, mut entry: Entry) {
+        if let Some(old) = self.0.get(&path) {
+            let both = old.kind == EntryKind::Directory && entry.kind == EntryKind::Directory;
+            let replaces = !both && old.layer != entry.layer && !entry.says(old);
+            entry.doubtful |= old.doubtful || replaces;
+            if old.kind == EntryKind::Directory && !both {
+                self.remove_below(&path);
+            }
+        }
+        self.0.insert(path, entry);
+    }
+
+    fn remove(&mut self, path: &[u8]) {
+        let removed = self.0.remove(path);
+        if removed.is_some_and(|removed| removed.kind == EntryKind::Directory) {
+            self.remove_below(path);
+        }
+    }
+
+    fn remove_below(&mut self, path: &[u8]) {
+        let paths: Vec<Box<[u8]>> = self.below(path).map(|(path, _)| path.into()).collect();
+        for path in paths {
+            self.0.remove(&path);
+        }
+    }
+}
+
+impl Layer {
+    /// Adds an entry, and the directories that it needs.
+    pub(super) fn add(
+        &mut self,
+        path: Box<[u8]>,
+        entry: Entry,
+        budget: &mut Budget,
+    ) -> Result<(), Fault> {
+        budget.take(path.len() + entry.link.len())?;
+        self.ensure_parents(&path, budget)?;
+        self.entries.put(path, entry);
+        Ok(())
+    }
+
+    /// Makes the directories above a path, as far as they are not there. One that has to take
+    /// the place of something else is doubtful: some tools would go through a link.
+    fn ensure_parents(&mut self, mut path: &[u8], budget: &mut Budget) -> Result<(), Fault> {
+        while let Some(parent) = parent(path) {
+            let old = self.entries.get(parent);
+            if old.is_some_and(|old| old.kind == EntryKind::Directory) {
+                break;
+            }
+            budget.take(parent.len())?;
+            let doubtful = old.is_some();
+            let directory = Entry { doubtful, ..Entry::new(EntryKind::Directory) };
+            self.entries.0.insert(parent.into(), directory);
+            path = parent;
+        }
+        Ok(())
+    }
+
+    /// Takes a path away from the layers below.
+    pub(super) fn remove(&mut self, path: Box<[u8]>, budget: &mut Budget) -> Result<(), Fault> {
+        budget.take(path.len())?;
+        self.removed.insert(path);
+        Ok(())
+    }
+
+    /// Takes the content of a directory away from the layers below; empty for the root.
+    pub(super) fn empty(&mut self, path: Box<[u8]>, budget: &mut Budget) -> Result<(), Fault> {
+        budget.take(path.len())?;
+        self.emptied.insert(path);
+        Ok(())
+    }
+
+    /// A copy, which needs as much memory again.
+    pub(super) fn copy(&self, budget: &mut Budget) -> Result<Self, Fault> {
+        for (path, entry) in &self.entries.0 {
+            budget.take(path.len() + entry.link.len())?;
+        }
+        self.removed.iter().chain(&self.emptied).try_for_each(|path| budget.take(path.len()))?;
+        Ok(self.clone())
+    }
+
+    /// To be called when everything is there. Tools do not agree on what a layer means that
+    /// has a path and takes it away as well.
+    pub(super) fn finish(&mut self) {
+        for path in &self.removed {
+            if let Some(entry) = self.entries.0.get_mut(path) {
+                entry.doubtful = true;
+            }
+        }
+    }
+}
+
+/// The path of a directory that something is in; none for what is in the root.
+pub(super) fn parent(path: &[u8]) -> Option<&[u8]> {
+    path.iter().rposition(|&byte| byte == b'/').map(|slash| &path[..slash])
+}
