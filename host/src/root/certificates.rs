@@ -48,6 +48,10 @@ impl Certificates {
 fn check(path: &Path) -> Result<(), Error> {
     let io = |error| failed("reading", path, error);
     let mut start = Vec::new();
+    // A fifo would be waited for.
+    if !std::fs::metadata(path).map_err(io)?.is_file() {
+        return Err(Error::NoCertificate(path.to_owned()));
+    }
     File::open(path).and_then(|file| file.take(LOOK).read_to_end(&mut start)).map_err(io)?;
     match start.windows(BEGIN.len()).any(|window| window == BEGIN.as_bytes()) {
         true => Ok(()),

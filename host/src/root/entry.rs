@@ -58,23 +58,23 @@ pub(super) enum NewContent {
 impl New {
     /// A file with this content, of mode 0644.
     pub fn file(content: impl Into<Vec<u8>>) -> Self {
-        Self::new(NewContent::Inline(content.into()), 0o644)
+        Self::with(NewContent::Inline(content.into()), 0o644)
     }
 
     /// A file with the content that another has on this machine when the archive is
     /// written, of mode 0644.
     pub fn copy_of(source: impl Into<PathBuf>) -> Self {
-        Self::new(NewContent::Source(source.into()), 0o644)
+        Self::with(NewContent::Source(source.into()), 0o644)
     }
 
     /// A symbolic link, whose permissions mean nothing.
     pub fn symlink(target: impl Into<Vec<u8>>) -> Self {
-        Self::new(NewContent::Symlink(target.into()), 0o777)
+        Self::with(NewContent::Symlink(target.into()), 0o777)
     }
 
     /// A directory, of mode 0755.
     pub fn directory() -> Self {
-        Self::new(NewContent::Directory, 0o755)
+        Self::with(NewContent::Directory, 0o755)
     }
 
     /// The same with these permissions, 0 to 07777. Symbolic links keep theirs.
@@ -91,7 +91,7 @@ impl New {
         self
     }
 
-    fn new(content: NewContent, mode: u32) -> Self {
+    fn with(content: NewContent, mode: u32) -> Self {
         Self { content, mode, uid: 0, gid: 0 }
     }
 }

@@ -57,7 +57,9 @@ fn check_line(line: &str, file: File) -> Result<(), Error> {
     if fields[0].is_empty() {
         return error("it has no name");
     }
-    match numbers.iter().all(|&field| fields[field].parse::<u32>().is_ok()) {
+    // Rust would take a sign as well.
+    let is_id = |field: &str| !field.starts_with('+') && field.parse::<u32>().is_ok();
+    match numbers.iter().all(|&field| is_id(fields[field])) {
         true => Ok(()),
         false => error("an id is not a number"),
     }

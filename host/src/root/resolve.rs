@@ -19,7 +19,8 @@ pub enum Resolved<'a> {
 }
 
 impl Root {
-    /// Follows an absolute path and the links on it.
+    /// Follows an absolute path and the links on it. Where it leaves the root, `..` takes
+    /// the last name away, whatever that may be there.
     pub fn resolve(&self, path: &[u8]) -> Resolved<'_> {
         let mut rest = reversed(path);
         let mut at: Vec<u8> = Vec::new();
@@ -32,13 +33,7 @@ impl Root {
             let parent = at.len();
             at.push(b'/');
             at.extend_from_slice(&name);
-            let Some(entry) = self.get(&at) else {
-                for name in rest.iter().rev() {
-                    at.push(b'/');
-                    at.extend_from_slice(name);
-                }
-                return Resolved::Elsewhere(at);
-            };
+            let Some(entry) = self.get(&at) else { continue };
             match entry.kind {
                 Kind::Directory => {}
                 Kind::File if rest.is_empty() => {}
@@ -54,7 +49,7 @@ impl Root {
                 }
             }
         }
-        self.get(&at).map_or(Resolved::Nowhere, Resolved::Here)
+        self.get(&at).map_or(Resolved::Elsewhere(at), Resolved::Here)
     }
 }
 
@@ -78,6 +73,8 @@ mod tests {
             ("/etc/file", New::file("x")),
             ("/etc/link", New::symlink("file")),
             ("/loop", New::symlink("loop")),
+            ("/out", New::symlink("/nix/store/x/../y")),
+            ("/back", New::symlink("/nix/store/../../etc/file")),
         ] {
             root.add(path, new, Origin::Files).unwrap();
         }
@@ -96,6 +93,9 @@ mod tests {
             ("/nix/store/x", "elsewhere /nix/store/x"),
             ("/etc/file/x", "nowhere"),
             ("/loop", "nowhere"),
+            ("/out/z", "elsewhere /nix/store/y/z"),
+            ("/back", "here /etc/file"),
+            ("/missing/../etc", "here /etc"),
         ] {
             assert_eq!(shown(path), expected, "{path}");
         }

@@ -14,7 +14,8 @@ use crate::pipe::Feeder;
 /// `SOURCE_DATE_EPOCH` is where dockerTools runs tar (spec section 1).
 pub const MTIME: i64 = 315_532_800;
 
-/// Tells the archive's size and outline. No file is opened.
+/// Tells the archive's size and outline, which covers what [`Root::add`] was given as bytes
+/// as well. No file is opened.
 ///
 /// # Errors
 ///
@@ -27,6 +28,10 @@ pub fn measure(root: &Root, permissions: &Permissions) -> Result<Measure, Error>
         block.clear();
         gnu::encode(&owned(entry, permissions), &mut block);
         outline.update(&block);
+        // No store path stands for what is only here.
+        if let Data::Inline(bytes) = entry.data {
+            outline.update(bytes);
+        }
         size = size
             .and_then(|size| size.checked_add(block.len() as u64))
             .and_then(|size| size.checked_add(entry.size))
