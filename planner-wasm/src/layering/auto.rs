@@ -141,6 +141,7 @@ impl Interner {
 fn layers(request: &Request, graph: &Graph, ranks: &[u32], mut groups: Vec<Group>) -> Vec<Layer> {
     for group in &mut groups {
         group.paths.sort_unstable_by_key(|&i| ranks[i as usize]);
+        group.owners.sort_unstable_by_key(|&i| ranks[i as usize]);
     }
     let sizes: Vec<u64> = request.paths.iter().map(|path| path.size).collect();
     let starts: Vec<Vec<u32>> = groups.iter().map(|group| group.paths.clone()).collect();

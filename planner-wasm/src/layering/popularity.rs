@@ -26,7 +26,7 @@ fn plan(request: &Request) -> Result<Planned, Error> {
     let excluded: BTreeSet<u32> = request.excluded.iter().copied().collect();
     let graph = Graph::without(request, &excluded);
     let vertices: Vec<u32> = (0..).take(graph.len()).filter(|path| !excluded.contains(path)).collect();
-    let mut ranked = contest(&graph, &ranks(request), &vertices);
+    let mut ranked = contest(&induced(&graph, &vertices), &ranks(request), &vertices);
     let limit = request.max_layers.map_or(ranked.len(), |limit| limit as usize);
     let rest = match ranked.len() > limit {
         true => ranked.split_off(limit - 1),
@@ -49,9 +49,9 @@ fn own(request: &Request, path: u32, popularity: &Natural) -> Layer {
 }
 
 /// The given paths with their popularity among each other, the most popular first; ties
-/// go by rank.
-pub(super) fn contest(graph: &Graph, ranks: &[u32], vertices: &[u32]) -> Vec<(u32, Natural)> {
-    let counts = counts(&induced(graph, vertices));
+/// go by rank. `references` holds what each of them refers to, by places in the list.
+pub(super) fn contest(references: &[Vec<u32>], ranks: &[u32], vertices: &[u32]) -> Vec<(u32, Natural)> {
+    let counts = counts(references);
     let mut ranked: Vec<(u32, Natural)> = vertices.iter().copied().zip(counts).collect();
     ranked.sort_by(|(a, more), (b, than)| {
         than.cmp(more).then_with(|| ranks[*a as usize].cmp(&ranks[*b as usize]))
@@ -116,7 +116,7 @@ mod tests {
     fn popularity(edges: &[(&str, u64, &str)]) -> Vec<(String, String)> {
         let request = request(edges);
         let all: Vec<u32> = (0..).take(request.paths.len()).collect();
-        let ranked = contest(&Graph::new(&request), &ranks(&request), &all);
+        let ranked = contest(&Graph::new(&request).references, &ranks(&request), &all);
         let shown = |(path, count): (u32, Natural)| {
             (request.paths[path as usize].name.clone(), count.to_string())
         };

@@ -9,8 +9,8 @@ mod value;
 
 use std::collections::BTreeSet;
 
-use super::Policy;
 use super::graph::{Graph, ranks};
+use super::{Policy, popularity};
 use crate::bindings::layering::{Error, ErrorKind, Layer, Planned, Request};
 use run::Run;
 use value::Part;
@@ -56,8 +56,10 @@ fn plan(request: &Request) -> Result<Planned, Error> {
     let mut vertices: Vec<u32> = (0..).take(request.paths.len()).collect();
     vertices.retain(|path| !excluded.contains(path));
     vertices.sort_unstable_by_key(|&i| (request.paths[i as usize].size, ranks[i as usize]));
-    let mut run = Run::new(request, Graph::without(request, &excluded), ranks);
-    let outcome = run.steps(&steps, Part { vertices: vertices.clone(), trail: vec![] })?;
+    let references = popularity::induced(&Graph::without(request, &excluded), &vertices);
+    let mut run = Run::new(request, ranks);
+    let start = Part { vertices: vertices.clone(), references, trail: vec![] };
+    let outcome = run.steps(&steps, start)?;
     let parts: Vec<Part> =
         outcome.parts().into_iter().filter(|part| !part.vertices.is_empty()).collect();
     check_budget(request, parts.len())?;

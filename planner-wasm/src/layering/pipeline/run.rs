@@ -15,7 +15,6 @@ const MAX_UNKNOWN: usize = 5;
 /// A pipeline that is being carried out.
 pub(super) struct Run<'a> {
     request: &'a Request,
-    graph: Graph,
     ranks: Vec<u32>,
     index: BTreeMap<&'a str, u32>,
     /// Paths that steps name and that are not in the closure.
@@ -23,9 +22,9 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(request: &'a Request, graph: Graph, ranks: Vec<u32>) -> Self {
+    pub(super) fn new(request: &'a Request, ranks: Vec<u32>) -> Self {
         let index = (0..).zip(&request.paths).map(|(i, path)| (path.path.as_str(), i)).collect();
-        Self { request, graph, ranks, index, unknown: BTreeSet::new() }
+        Self { request, ranks, index, unknown: BTreeSet::new() }
     }
 
     /// Carries out one step after the other.
@@ -71,78 +70,62 @@ impl<'a> Run<'a> {
     fn popularity_contest(&self, part: &Part) -> Value {
         let single = |(vertex, count)| {
             let why = format!("{}, popularity {count}", reason::name(self.request, vertex));
-            Value::Graph(part.cut(vec![vertex], why))
+            Value::Graph(part.single(vertex, why))
         };
-        Value::List(
-            popularity::contest(&self.graph, &self.ranks, &part.vertices)
-                .into_iter()
-                .map(single)
-                .collect(),
-        )
+        let ranked = popularity::contest(&part.references, &self.ranks, &part.vertices);
+        Value::List(ranked.into_iter().map(single).collect())
     }
 
     /// `main`: what only the given paths need, themselves included; `rest`: what only the
-    /// others need; `common`: what both do.
+    /// others need; `common`: what both do. No reference to a given path remains.
     fn split_paths(&mut self, part: &Part, splits: &[Split]) -> Value {
-        let inside = self.marks(&part.vertices);
-        let given = self.split_points(splits, &inside);
+        let all = vec![true; part.vertices.len()];
+        let whole = |key| Value::Dictionary(vec![(key, Value::Graph(part.select(&all, key)))]);
+        let given = self.split_points(part, splits);
         if given.is_empty() {
-            return dictionary(part, [("rest", &inside)]);
+            return whole("rest");
         }
-        let roots = self.roots(part);
+        let roots = roots(part);
         if matches!(roots.as_slice(), [root] if given.contains(root)) {
-            return dictionary(part, [("main", &inside)]);
+            return whole("main");
         }
-        let below = self.reach(&given.iter().copied().collect::<Vec<_>>(), &inside, false);
-        // No way into what is given.
-        let mut around = inside.clone();
-        given.iter().for_each(|&vertex| around[vertex as usize] = false);
+        let below = Graph::reach(&part.references, &given.iter().copied().collect::<Vec<_>>());
+        let part = part.without_ways_to(&given);
         let others: Vec<u32> = roots.into_iter().filter(|root| !given.contains(root)).collect();
-        let beside = self.reach(&others, &around, false);
+        let beside = Graph::reach(&part.references, &others);
         let both = |a: bool, b: bool| -> Vec<bool> {
             below.iter().zip(&beside).map(|(&below, &beside)| below == a && beside == b).collect()
         };
-        let (main, common, rest) = (both(true, false), both(true, true), both(false, true));
-        dictionary(part, [("main", &main), ("common", &common), ("rest", &rest)])
+        let entries =
+            [("main", both(true, false)), ("common", both(true, true)), ("rest", both(false, true))]
+                .map(|(key, marked)| (key, part.select(&marked, key)));
+        let entries = entries.into_iter().filter(|(_, part)| !part.vertices.is_empty());
+        Value::Dictionary(entries.map(|(key, part)| (key, Value::Graph(part))).collect())
     }
 
-    fn split_points(&mut self, splits: &[Split], inside: &[bool]) -> BTreeSet<u32> {
-        let mut points = vec![];
+    /// The places of the paths that a part is split at.
+    fn split_points(&mut self, part: &Part, splits: &[Split]) -> BTreeSet<u32> {
+        let mut points = BTreeSet::new();
         for split in splits {
             match split {
-                Split::At(path) => points.extend(self.find(path)),
+                Split::At(path) => points.extend(self.places(part, std::slice::from_ref(path))),
                 Split::ChildrenOf(paths) => {
-                    let parents: Vec<u32> = paths.iter().filter_map(|path| self.find(path)).collect();
-                    let parents = parents.into_iter().filter(|&parent| inside[parent as usize]);
-                    points.extend(
-                        parents.flat_map(|parent| self.graph.references[parent as usize].clone()),
-                    );
+                    let parents = self.places(part, paths);
+                    points.extend(parents.iter().flat_map(|&parent| &part.references[parent as usize]));
                 }
             }
         }
-        points.into_iter().filter(|&point| inside[point as usize]).collect()
-    }
-
-    /// The paths of a part that no other of its paths refers to. Of a circle that nothing
-    /// else refers to, all paths count as such.
-    fn roots(&self, part: &Part) -> Vec<u32> {
-        let references = popularity::induced(&self.graph, &part.vertices);
-        let components = Components::new(&references);
-        let mut referred = vec![false; components.len()];
-        for groups in components.references(&references) {
-            groups.iter().for_each(|&group| referred[group as usize] = true);
-        }
-        let is_root = |(_, group): &(&u32, &u32)| !referred[**group as usize];
-        part.vertices.iter().zip(&components.of).filter(is_root).map(|(&vertex, _)| vertex).collect()
+        points
     }
 
     /// `main`: the given paths and all that they need, or all that needs them (`inward`);
     /// `rest`: the others. Both are always there.
     fn subcomponent(&mut self, part: &Part, paths: &[String], inward: bool) -> Value {
-        let inside = self.marks(&part.vertices);
-        let given: Vec<u32> = paths.iter().filter_map(|path| self.find(path)).collect();
-        let given: Vec<u32> = given.into_iter().filter(|&vertex| inside[vertex as usize]).collect();
-        let main = self.reach(&given, &inside, inward);
+        let given = self.places(part, paths);
+        let main = match inward {
+            true => Graph::reach(&part.referrers(), &given),
+            false => Graph::reach(&part.references, &given),
+        };
         let rest: Vec<bool> = main.iter().map(|&main| !main).collect();
         Value::Dictionary(vec![
             ("main", Value::Graph(part.select(&main, "main"))),
@@ -166,55 +149,45 @@ impl<'a> Run<'a> {
     }
 
     fn remove_paths(&mut self, part: &Part, paths: &[String]) -> Value {
-        let removed: BTreeSet<u32> = paths.iter().filter_map(|path| self.find(path)).collect();
-        let vertices = part.vertices.iter().copied().filter(|vertex| !removed.contains(vertex));
-        Value::Graph(Part { vertices: vertices.collect(), trail: part.trail.clone() })
+        let mut kept = vec![true; part.vertices.len()];
+        self.places(part, paths).into_iter().for_each(|place| kept[place as usize] = false);
+        Value::Graph(Part { trail: part.trail.clone(), ..part.select(&kept, "") })
     }
 
-    /// A path of the closure. One that is not in it is ignored, as in the original, but
-    /// not in silence.
-    fn find(&mut self, path: &str) -> Option<u32> {
-        let found = self.index.get(path).copied();
-        if found.is_none() {
-            self.unknown.insert(path.to_owned());
-        }
-        found
-    }
-
-    fn marks(&self, vertices: &[u32]) -> Vec<bool> {
-        let mut marks = vec![false; self.graph.len()];
-        vertices.iter().for_each(|&vertex| marks[vertex as usize] = true);
-        marks
-    }
-
-    /// Everything that some vertices reach, or are reached from (`inward`), without leaving
-    /// what is `inside`.
-    fn reach(&self, from: &[u32], inside: &[bool], inward: bool) -> Vec<bool> {
-        let edges = if inward { &self.graph.referrers } else { &self.graph.references };
-        let mut reached = vec![false; inside.len()];
-        let mut open: Vec<u32> = from.to_vec();
-        while let Some(current) = open.pop() {
-            if inside[current as usize] && !std::mem::replace(&mut reached[current as usize], true) {
-                open.extend(&edges[current as usize]);
+    /// The places of paths in a part, ascending. One that is not in the closure is ignored,
+    /// as in the original, but not in silence.
+    fn places(&mut self, part: &Part, paths: &[String]) -> Vec<u32> {
+        let mut named = BTreeSet::new();
+        for path in paths {
+            match self.index.get(path.as_str()) {
+                Some(vertex) => _ = named.insert(*vertex),
+                None => _ = self.unknown.insert(path.clone()),
             }
         }
-        reached
+        let named = (0..).zip(&part.vertices).filter(|(_, vertex)| named.contains(vertex));
+        named.map(|(place, _)| place).collect()
     }
 }
 
-/// A dictionary of the parts that have any paths.
-fn dictionary<const N: usize>(part: &Part, marked: [(&'static str, &Vec<bool>); N]) -> Value {
-    let entries = marked.into_iter().map(|(key, marked)| (key, part.select(marked, key)));
-    let entries = entries.filter(|(_, part)| !part.vertices.is_empty());
-    Value::Dictionary(entries.map(|(key, part)| (key, Value::Graph(part))).collect())
+/// The places of the paths of a part that no other of its paths refers to. Of a circle
+/// that nothing else refers to, all paths count as such.
+fn roots(part: &Part) -> Vec<u32> {
+    let components = Components::new(&part.references);
+    let mut referred = vec![false; components.len()];
+    for groups in components.references(&part.references) {
+        groups.iter().for_each(|&group| referred[group as usize] = true);
+    }
+    let is_root = |(_, group): &(u32, &u32)| !referred[**group as usize];
+    (0..).zip(&components.of).filter(is_root).map(|(place, _)| place).collect()
 }
 
 fn split_every(part: &Part, count: usize) -> Value {
-    let chunks = (1..).zip(part.vertices.chunks(count));
-    let chunk = |(number, chunk): (usize, &[u32])| {
-        Value::Graph(part.cut(chunk.to_vec(), format!("part {number}")))
+    let starts = (0..part.vertices.len()).step_by(count);
+    let chunk = |(number, start): (usize, usize)| {
+        let end = part.vertices.len().min(start.saturating_add(count));
+        Value::Graph(part.cut(start..end, format!("part {number}")))
     };
-    Value::List(chunks.map(chunk).collect())
+    Value::List((1..).zip(starts).map(chunk).collect())
 }
 
 /// Keeps one less than so many items, and puts the rest together.
@@ -224,10 +197,11 @@ fn limit_layers(step: &Step, mut items: Vec<Value>, count: usize) -> Result<Valu
     }
     let rest = items.split_off(count - 1);
     let total = rest.len();
-    let mut vertices = vec![];
+    let trail = vec![format!("the last {total} of the list")];
+    let mut merged = Part { vertices: vec![], references: vec![], trail };
     for item in rest {
         match item {
-            Value::Graph(part) => vertices.extend(part.vertices),
+            Value::Graph(part) => merged.append(part),
             other => {
                 let message =
                     format!("`limit_layers` can put only graphs together, and got {}", other.kind());
@@ -235,8 +209,7 @@ fn limit_layers(step: &Step, mut items: Vec<Value>, count: usize) -> Result<Valu
             }
         }
     }
-    let trail = vec![format!("the last {total} of the list")];
-    items.push(Value::Graph(Part { vertices, trail }));
+    items.push(Value::Graph(merged));
     Ok(Value::List(items))
 }
 

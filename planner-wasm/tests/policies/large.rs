@@ -1,0 +1,70 @@
+//! Closures of a size at which recursion would run out of stack, and wasted work out of
+//! time.
+
+use std::collections::BTreeSet;
+
+use terrine_planner::bindings::layering::Request;
+
+use crate::closures::{store_path, with_paths};
+use crate::outcome::planned;
+
+/// Each path refers to the next one.
+fn chain(count: u32) -> Request {
+    let next = |i: u32| if i + 1 < count { vec![i + 1] } else { vec![] };
+    let path = |i: u32| store_path(&format!("{i:06}"), "link", u64::from(i * 7919 % 1000), next(i));
+    with_paths((0..count).map(path).collect())
+}
+
+/// Each path refers to up to six of those before it, and to itself now and then.
+fn web(count: u32) -> Request {
+    let mut state = 1_u64;
+    let mut below = |limit: u32| {
+        // A linear congruential generator: the same closure each time.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % u64::from(limit)) as u32
+    };
+    let paths = (0..count).map(|i| {
+        let references: BTreeSet<u32> = (0..6).map(|_| below(i + 1)).collect();
+        let size = u64::from(below(1000)).pow(2);
+        store_path(
+            &format!("{i:06}"),
+            &format!("name{}", below(count)),
+            size,
+            references.into_iter().collect(),
+        )
+    });
+    with_paths(paths.collect())
+}
+
+/// How many layers a policy makes, when each path is in one of them.
+fn layers(request: Request, policy: &str, limit: u32) -> usize {
+    let request = Request { max_layers: Some(limit), ..request };
+    let planned = planned(&request, policy, "{}");
+    let placed: BTreeSet<u32> =
+        planned.layers.iter().flat_map(|layer| layer.paths.iter().copied()).collect();
+    assert_eq!(placed.len(), request.paths.len(), "{policy}");
+    planned.layers.len()
+}
+
+#[test]
+fn auto_takes_a_long_chain() {
+    assert_eq!(layers(chain(100_000), "auto", 100), 100);
+}
+
+// What is above each path adds to its popularity, so the time is that of all pairs.
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes when it is not optimised")]
+fn popularity_takes_a_long_chain() {
+    assert_eq!(layers(chain(100_000), "popularity", 100), 100);
+}
+
+#[test]
+fn auto_takes_a_large_web() {
+    // It stops at the first owner that would make for too many layers.
+    assert!((2..=100).contains(&layers(web(10_000), "auto", 100)));
+}
+
+#[test]
+fn popularity_takes_a_large_web() {
+    assert_eq!(layers(web(10_000), "popularity", 100), 100);
+}

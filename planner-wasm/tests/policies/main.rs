@@ -1,0 +1,15 @@
+//! The policies against what the specification says, written down once more and as
+//! plainly as it says it: sets of names, recursion, and no thought for speed.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
+mod auto;
+mod closures;
+mod ends;
+mod large;
+mod outcome;
+mod pipeline;
+mod popularity;
+mod properties;
+mod reference;
+mod sharing;
