@@ -73,6 +73,13 @@ impl Archive {
         serde_json::from_str(&self.configuration).unwrap()
     }
 
+    /// The layers' diff ids as the configuration has them, bottom to top.
+    pub fn diff_ids(&self) -> Vec<String> {
+        let config = self.config();
+        let ids = config["rootfs"]["diff_ids"].as_array().unwrap();
+        ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    }
+
     /// The layers' members, bottom to top.
     pub fn layer_names(&self) -> Vec<String> {
         let names = self.manifest["Layers"].as_array().unwrap();

@@ -6,6 +6,8 @@
 pub mod archive;
 pub mod base;
 pub mod conf;
+pub mod consumer;
+pub mod nix;
 pub mod oracle;
 pub mod peer;
 pub mod run;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 pub use archive::Archive;
 pub use conf::ConfFile;
+pub use nix::NixStore;
 pub use run::{Run, binary, terrine};
 pub use spec::SpecFile;
 pub use store::TestStore;

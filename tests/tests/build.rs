@@ -539,14 +539,14 @@ fn every_form_of_a_closure_makes_the_same_image() {
     let store = store();
     let spec = spec(&store);
     let reference = spec.archive();
-    let info = |name: &str, size: u64, references: &str| {
+    let info = |size: u64, references: &str| {
         let references: Vec<String> =
             references.split_whitespace().map(|name| store.path(name)).collect();
         json!({"narSize": size, "references": references, "narHash": "sha256:x"})
     };
     let object: Value = GRAPH
         .iter()
-        .map(|(n, s, r)| (store.path(n), info(n, *s, r)))
+        .map(|(n, s, r)| (store.path(n), info(*s, r)))
         .collect::<serde_json::Map<_, _>>()
         .into();
     let attrs = json!({"outputs": {"out": "x"}, "closure": serde_json::from_slice::<Value>(&fs::read(store.root().join("graph.json")).unwrap()).unwrap()});

@@ -13,6 +13,7 @@ use rustix::process::geteuid;
 use serde_json::{Value, json};
 use terrine_tests::archive::filter;
 use terrine_tests::base::{self, BaseImage};
+use terrine_tests::consumer::{self, Consumed};
 use terrine_tests::{Archive, ConfFile, Run, TestStore, conf, fixture, peer, terrine};
 
 /// What the example prints.
@@ -92,49 +93,21 @@ fn image(store: &TestStore, json: Value) -> (Archive, std::path::PathBuf) {
     (archive, file)
 }
 
-fn diff_ids(archive: &Archive) -> Vec<String> {
-    let config = archive.config();
-    let ids = config["rootfs"]["diff_ids"].as_array().unwrap();
-    ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
-}
-
-/// Whether daemons and containers can be had here; said aloud where not.
-fn can_isolate() -> bool {
-    if !geteuid().is_root() {
-        peer::missing("containers are run as root here");
-        return false;
-    }
-    let work = terrine_tests::temporary();
-    let run = Run::of(Command::new(fixture("consumers/isolated")).arg(work.path()).arg("true"));
-    if run.code != Some(0) {
-        peer::missing(&format!("no name spaces of our own can be had here: {}", run.stderr));
-    }
-    run.code == Some(0)
-}
-
-/// Lets a consumer load and run the image, and checks what it says. Returns the folder
-/// that it worked in.
-fn consume(script: &str, tools: &[&str]) -> Option<(tempfile::TempDir, Archive)> {
-    if !tools.iter().all(|tool| peer::find(tool).is_some()) || !can_isolate() {
+/// Lets a consumer load and run the image, and checks what it says.
+fn consume(script: &str, tools: &[&str]) -> Option<(Consumed, Archive)> {
+    if !consumer::available(tools) {
         return None;
     }
     let (store, conf) = store();
     let (archive, file) = image(&store, conf);
-    // Sockets have short paths.
-    let work = terrine_tests::temporary();
-    let mut command = Command::new(fixture("consumers/isolated"));
-    command.arg(work.path()).arg(fixture("consumers").join(script)).arg(&file).arg(REFERENCE);
-    Run::of(&mut command).ok();
-    let read = |name: &str| fs::read_to_string(work.path().join(name)).unwrap();
-    assert_eq!(read("id").trim().trim_start_matches("sha256:"), archive.id, "{script}");
-    assert_eq!(read("layers").split_whitespace().collect::<Vec<_>>(), diff_ids(&archive), "{script}");
-    assert_eq!(read("output"), GREETING, "{script}");
-    Some((work, archive))
+    let consumed = Consumed::by(script, &file, REFERENCE);
+    consumed.check(&archive, GREETING);
+    Some((consumed, archive))
 }
 
 /// Checks the root file system that a consumer exports.
-fn check_root(work: &Path) {
-    let mut archive = tar::Archive::new(fs::File::open(work.join("rootfs.tar")).unwrap());
+fn check_root(consumed: &Consumed) {
+    let mut archive = tar::Archive::new(fs::File::open(consumed.file("rootfs.tar")).unwrap());
     let mut seen = 0;
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
@@ -171,14 +144,10 @@ fn check_root(work: &Path) {
 #[test]
 fn docker_loads_and_runs_it() {
     let tools = ["dockerd", "docker", "containerd", "runc"];
-    let Some((work, archive)) = consume("docker", &tools) else { return };
-    check_root(work.path());
-    assert!(
-        fs::read_to_string(work.path().join("load"))
-            .unwrap()
-            .contains(&format!("Loaded image: {REFERENCE}"))
-    );
-    what_docker_saves_is_a_base(&work.path().join("saved.tar"), &archive);
+    let Some((consumed, archive)) = consume("docker", &tools) else { return };
+    check_root(&consumed);
+    assert!(consumed.text("load").contains(&format!("Loaded image: {REFERENCE}")));
+    what_docker_saves_is_a_base(&consumed.file("saved.tar"), &archive);
 }
 
 fn what_docker_saves_is_a_base(saved: &Path, archive: &Archive) {
@@ -186,14 +155,14 @@ fn what_docker_saves_is_a_base(saved: &Path, archive: &Archive) {
     json["from_image"] = json!(saved);
     json["store_layers"] = json!([]);
     let (derived, _) = image(&store, json);
-    let base = diff_ids(archive);
-    assert_eq!(diff_ids(&derived)[..base.len()], base);
+    let base = archive.diff_ids();
+    assert_eq!(derived.diff_ids()[..base.len()], base);
 }
 
 #[test]
 fn podman_loads_and_runs_it() {
-    let Some((work, _)) = consume("podman", &["podman", "runc"]) else { return };
-    check_root(work.path());
+    let Some((consumed, _)) = consume("podman", &["podman", "runc"]) else { return };
+    check_root(&consumed);
 }
 
 #[test]
@@ -233,7 +202,7 @@ fn skopeo_inspects_and_copies_it() {
     let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
     let manifest: Value = serde_json::from_slice(&blob(&index["manifests"][0]["digest"])).unwrap();
     let config: Value = serde_json::from_slice(&blob(&manifest["config"]["digest"])).unwrap();
-    assert_eq!(config["rootfs"]["diff_ids"], json!(diff_ids(&archive)));
+    assert_eq!(config["rootfs"]["diff_ids"], json!(archive.diff_ids()));
     assert_eq!(manifest["layers"].as_array().unwrap().len(), archive.layers().len());
 
     umoci_unpacks(&store, &layout);

@@ -9,6 +9,9 @@ use super::Error;
 use crate::layer::{Store, StorePath};
 use crate::spec::{ImageSpec, PathSwitch};
 
+/// How many links a path may lead through, as Linux has it.
+const MAX_LINKS: usize = 40;
+
 /// Something that a specification names.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
@@ -82,7 +85,8 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
     if named.is_empty() {
         return Err(Error::field(field, "the path is empty"));
     }
-    if let Ok(path) = store.path(named) {
+    let place = spec.place(named);
+    if let Some(path) = store.path(named).ok().or_else(|| linked(store, &place)) {
         let place = store.resolve(Path::new(path.as_str()));
         return Ok(Item {
             named: named.to_owned(),
@@ -91,12 +95,29 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
             place,
         });
     }
-    let place = spec.place(named);
     let real = fs::canonicalize(&place).unwrap_or_else(|_| place.clone());
     let within = store.within(&real);
     let store_path = within.as_ref().map(|path| store.top(path));
     let at = within.map(|path| path.as_str().to_owned());
     Ok(Item { named: named.to_owned(), at, store_path, place })
+}
+
+/// The path in the store that links of this machine lead to by its name in the image. Nix
+/// writes such links for a store below another root too, where they lead nowhere on this
+/// machine, or into another store.
+fn linked(store: &Store, place: &Path) -> Option<StorePath> {
+    let mut place = place.to_owned();
+    for _ in 0..MAX_LINKS {
+        let (link, target) =
+            place.ancestors().find_map(|link| Some((link, fs::read_link(link).ok()?)))?;
+        let below = place.strip_prefix(link).ok()?;
+        let target = link.parent()?.join(target);
+        place = if below.as_os_str().is_empty() { target } else { target.join(below) };
+        if let Some(path) = place.to_str().and_then(|text| store.path(text).ok()) {
+            return Some(path);
+        }
+    }
+    None
 }
 
 /// Makes a directory of this machine a store path by its own name; a number is added to

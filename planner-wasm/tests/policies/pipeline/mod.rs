@@ -24,7 +24,7 @@ fn planned(request: &Request, pipeline: &[Json]) -> Outcome {
 }
 
 /// Steps for a graph of names, with names in the place of paths.
-fn agree(graph: &[(&str, u64, &str)], pipeline: Json, names: &str) {
+fn agree(graph: &[(&str, u64, &str)], pipeline: &Json, names: &str) {
     let request = request(graph);
     let mut text = pipeline.to_string();
     for path in &request.paths {
@@ -38,9 +38,9 @@ fn agree(graph: &[(&str, u64, &str)], pipeline: Json, names: &str) {
 #[test]
 fn the_vectors_of_the_specification() {
     let graph = [("A", 2, "C"), ("B", 4, "C D"), ("C", 6, ""), ("D", 8, "")];
-    agree(&graph, json!([["split_paths", ["B"]]]), "B D|C|A");
+    agree(&graph, &json!([["split_paths", ["B"]]]), "B D|C|A");
     let nested = json!([["split_paths", ["B"]], ["over", "main", ["subcomponent_in", ["B"]]]]);
-    agree(&graph, nested, "B|D|C|A");
+    agree(&graph, &nested, "B|D|C|A");
 }
 
 /// What leads to a path that was split off is cut, and stays so.
@@ -49,16 +49,16 @@ fn what_split_paths_cuts_is_gone_for_the_steps_that_follow() {
     let graph = [("top", 1, "a"), ("a", 2, "b x"), ("b", 3, ""), ("x", 4, "")];
     let contest = json!([["split_paths", ["a", "b"]], ["over", "main", ["popularity_contest"]]]);
     // Nothing leads to b any more, so it is no more popular than a is.
-    agree(&graph, contest, "x|a|b|top");
+    agree(&graph, &contest, "x|a|b|top");
     let below = json!([["split_paths", ["a", "b"]], ["over", "main", ["subcomponent_out", ["a"]]]]);
-    agree(&graph, below, "a x|b|top");
+    agree(&graph, &below, "a x|b|top");
 }
 
 #[test]
 fn graphs_that_are_put_together_stay_apart() {
     let graph = [("a", 1, "b"), ("b", 2, "c"), ("c", 3, "")];
     let apart = json!([["split_every", 1], ["limit_layers", 1], ["map", ["subcomponent_out", ["a"]]]]);
-    agree(&graph, apart, "a|b c");
+    agree(&graph, &apart, "a|b c");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_graph_without_paths_can_be_split_too() {
         ["subcomponent_out", ["nowhere"]],
         ["over", "main", ["pipe", [["split_paths", ["a"]], ["over", "rest", ["split_every", 1]]]]],
     ]);
-    agree(&[("a", 1, "")], nothing, "a");
+    agree(&[("a", 1, "")], &nothing, "a");
 }
 
 proptest! {

@@ -1,0 +1,64 @@
+//! Programs that load an image and run it, each in name spaces of its own
+//! (`tests/consumers`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::process::geteuid;
+
+use super::{Archive, Run, fixture, peer, temporary};
+
+/// What a consumer made of an image.
+#[derive(Debug)]
+pub struct Consumed {
+    // Sockets have short paths, so this is no folder of the test's.
+    work: tempfile::TempDir,
+}
+
+impl Consumed {
+    /// Lets a consumer load and run an image, by its script. It has to be [available].
+    pub fn by(script: &str, image: &Path, reference: &str) -> Self {
+        let work = temporary();
+        let mut command = Command::new(fixture("consumers/isolated"));
+        command.arg(work.path()).arg(fixture("consumers").join(script)).arg(image).arg(reference);
+        Run::of(&mut command).ok();
+        Self { work }
+    }
+
+    /// A file that the consumer left.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.work.path().join(name)
+    }
+
+    /// The text of one.
+    pub fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.file(name)).unwrap()
+    }
+
+    /// Checks the id and the layers that the consumer tells, and what the image printed.
+    pub fn check(&self, archive: &Archive, output: &str) {
+        assert_eq!(self.text("id").trim().trim_start_matches("sha256:"), archive.id);
+        assert_eq!(self.text("layers").split_whitespace().collect::<Vec<_>>(), archive.diff_ids());
+        assert_eq!(self.text("output"), output);
+    }
+}
+
+/// Whether programs are installed that a consumer needs, and daemons and containers can be
+/// had here; said aloud where not.
+pub fn available(tools: &[&str]) -> bool {
+    tools.iter().all(|tool| peer::find(tool).is_some()) && can_isolate()
+}
+
+fn can_isolate() -> bool {
+    if !geteuid().is_root() {
+        peer::missing("containers are run as root here");
+        return false;
+    }
+    let work = temporary();
+    let run = Run::of(Command::new(fixture("consumers/isolated")).arg(work.path()).arg("true"));
+    if run.code != Some(0) {
+        peer::missing(&format!("no name spaces of our own can be had here: {}", run.stderr));
+    }
+    run.code == Some(0)
+}
