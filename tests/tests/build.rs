@@ -387,7 +387,7 @@ fn paths_that_a_pipeline_removes_are_said_to_be() {
     assert_eq!(spec.layers(), "lib app");
     let run = spec.run().ok();
     assert!(
-        run.stderr.contains("warning: 1 of the store paths are in no layer, as the options of `pipeline` ask for: `/nix/store/libc`"),
+        run.stderr.contains("warning: 1 of the store paths is in no layer, as the options of `pipeline` ask for: `/nix/store/libc`"),
         "{}",
         run.stderr
     );

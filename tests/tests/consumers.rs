@@ -264,10 +264,10 @@ fn an_image_that_was_interrupted_is_refused_by_those_who_load() {
 fn the_command_of_the_readme_runs() {
     // As it stands there, but for cargo and the consumer.
     let run = Run::of(terrine().current_dir(terrine_tests::workspace()).args([
-        "stream",
+        "build",
         "--store-root",
         "tests/hello",
-        "tests/hello/conf.json",
+        "tests/hello/image.json",
     ]));
     let archive = Archive::read(run.ok().stdout);
     assert_eq!(archive.manifest["RepoTags"], json!([REFERENCE]));

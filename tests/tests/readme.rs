@@ -32,11 +32,27 @@ fn every_command_is_known_to_a_test() {
     }
 }
 
-#[test]
-fn every_command_of_ours_makes_an_image() {
+/// A folder with the files that the commands name.
+fn folder() -> tempfile::TempDir {
     let example = workspace().join("tests/hello");
     let folder = temporary();
-    fs::copy(example.join("conf.json"), folder.path().join("conf.json")).unwrap();
+    for (from, to) in [
+        ("conf.json", "conf.json"),
+        ("image.json", "image.json"),
+        ("closure.json", "closure.json"),
+        ("closure.json", "graph.json"),
+    ] {
+        fs::copy(example.join(from), folder.path().join(to)).unwrap();
+    }
+    fs::create_dir_all(folder.path().join("site/bin")).unwrap();
+    fs::write(folder.path().join("site/bin/web"), "").unwrap();
+    folder
+}
+
+#[test]
+fn every_command_of_ours_does_what_it_says() {
+    let example = workspace().join("tests/hello");
+    let folder = folder();
     for line in commands() {
         let Some(ours) =
             line.strip_prefix("terrine ").or_else(|| line.strip_prefix("cargo run --release -- "))
@@ -45,7 +61,12 @@ fn every_command_of_ours_makes_an_image() {
         };
         // What it is piped to is tried in the consumers' own test.
         let ours = ours.split(" | ").next().unwrap();
-        let words: Vec<&str> = ours.split(' ').collect();
+        let mut words: Vec<&str> = ours.split(' ').collect();
+        let place = ["--store-root", example.to_str().unwrap()];
+        // Only the first command says where the example's store is.
+        if (words[0] == "stream" || words.contains(&"image.json")) && !words.contains(&"--store-root") {
+            words.splice(1..1, place);
+        }
         let mut command = terrine();
         // The first command names the example from the root of the workspace; the others
         // name files that the reader has.
@@ -57,18 +78,36 @@ fn every_command_of_ours_makes_an_image() {
         command.args(
             words.iter().map(|word| if *word == "/mnt" { example.to_str().unwrap() } else { word }),
         );
-        if words[0] == "stream" && !words.contains(&"--store-root") {
-            command.arg("--store-root").arg(&example);
-        }
         let run = Run::of(&mut command).ok();
-        match words[0] {
-            "stream" if words.contains(&"--output") => {
-                Archive::read(fs::read(folder.path().join(words.last().unwrap())).unwrap());
+        let output = words.iter().position(|word| matches!(*word, "-o" | "--output"));
+        match (words[0], output) {
+            ("stream" | "build", Some(flag)) => {
+                Archive::read(fs::read(folder.path().join(words[flag + 1])).unwrap());
             }
-            "stream" => {
-                Archive::read(run.stdout.clone());
+            ("stream" | "build", None) => drop(Archive::read(run.stdout)),
+            ("plan" | "layers" | "schema", _) => {
+                serde_json::from_slice::<serde_json::Value>(&run.stdout).unwrap();
             }
             _ => assert!(folder.path().join(words.last().unwrap()).is_file()),
         }
+        if let Some(flag) = words.iter().position(|word| *word == "--summary") {
+            assert!(folder.path().join(words[flag + 1]).is_file());
+        }
     }
+}
+
+#[test]
+fn the_specification_that_is_shown_is_one() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```json\n").unwrap();
+    let (json, _) = rest.split_once("```").unwrap();
+    let folder = folder();
+    fs::write(folder.path().join("shown.json"), json).unwrap();
+    let run = Run::of(
+        terrine()
+            .current_dir(folder.path())
+            .args(["build", "shown.json", "--closure", "closure.json", "--store-root"])
+            .arg(workspace().join("tests/hello")),
+    );
+    Archive::read(run.ok().stdout);
 }

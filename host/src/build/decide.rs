@@ -151,11 +151,14 @@ pub(super) fn layers(
         planner.plan(&request, empty).map_err(in_terms_of_the_spec)?;
     layers.retain(|layer| !layer.paths.is_empty());
     if let Some(&first) = left_out.first() {
+        let which = match left_out.len() {
+            1 => "1 of the store paths is".to_owned(),
+            count => format!("{count} of the store paths are"),
+        };
+        let example = paths.paths[first as usize].as_str();
+        let among = if left_out.len() > 1 { " among them" } else { "" };
         remarks.push(format!(
-            "{} of the store paths are in no layer, as the options of `{policy}` ask for: `{}`{}",
-            left_out.len(),
-            paths.paths[first as usize].as_str(),
-            if left_out.len() > 1 { " among them" } else { "" },
+            "{which} in no layer, as the options of `{policy}` ask for: `{example}`{among}"
         ));
     }
     Ok(Plan { policy, layers, remarks })

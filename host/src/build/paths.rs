@@ -60,11 +60,14 @@ impl Paths {
     /// What a person should be told.
     pub(super) fn remarks(&self) -> Vec<String> {
         let mut remarks = vec![];
-        if self.unreached > 0 {
-            remarks.push(format!(
-                "{} of the closure's paths are left out, because nothing in the image refers to them",
-                self.unreached
-            ));
+        match self.unreached {
+            0 => {}
+            1 => remarks.push(
+                "1 of the closure's paths is left out, because nothing in the image refers to it".to_owned(),
+            ),
+            count => remarks.push(format!(
+                "{count} of the closure's paths are left out, because nothing in the image refers to them"
+            )),
         }
         remarks
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use terrine_planner::bindings::layering::Request;
 
-use crate::closures::{Shape, request, requests};
+use crate::closures::{Shape, request, requests, web};
 use crate::outcome::{Outcome, plan};
 use crate::reference::{Closure, auto, excluded};
 
@@ -40,6 +40,14 @@ fn excluded_paths_are_counted_in_the_budget_and_in_sizes() {
     let request = Request { max_layers: Some(3), excluded: vec![1], ..request(&graph) };
     assert_eq!(plan(&request, "auto", "{}"), expected(&request));
     assert_eq!(plan(&request, "auto", "{}").names(), "b|c|z");
+}
+
+#[test]
+fn more_layers_than_a_word_has_bits_are_in_order_too() {
+    for max_layers in [Some(100), Some(149), Some(150), None] {
+        let request = Request { max_layers, ..web(150) };
+        assert_eq!(plan(&request, "auto", "{}"), expected(&request), "limit {max_layers:?}");
+    }
 }
 
 proptest! {

@@ -1,5 +1,7 @@
 //! Closures to plan for: written out, and generated.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
@@ -45,6 +47,27 @@ pub(crate) fn store_path(hash: &str, name: &str, size: u64, references: Vec<u32>
         size,
         references,
     }
+}
+
+/// Each path refers to up to six of those before it, and to itself now and then.
+pub(crate) fn web(count: u32) -> Request {
+    let mut state = 1_u64;
+    let mut below = |limit: u32| {
+        // A linear congruential generator: the same closure each time.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % u64::from(limit)) as u32
+    };
+    let paths = (0..count).map(|i| {
+        let references: BTreeSet<u32> = (0..6).map(|_| below(i + 1)).collect();
+        let size = u64::from(below(1000)).pow(2);
+        store_path(
+            &format!("{i:06}"),
+            &format!("name{}", below(count)),
+            size,
+            references.into_iter().collect(),
+        )
+    });
+    with_paths(paths.collect())
 }
 
 /// What is drawn for one path: its size, its name, whether it refers to itself, and

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use terrine_planner::bindings::layering::Request;
 
-use crate::closures::{store_path, with_paths};
+use crate::closures::{store_path, web, with_paths};
 use crate::outcome::planned;
 
 /// Each path refers to the next one.
@@ -13,27 +13,6 @@ fn chain(count: u32) -> Request {
     let next = |i: u32| if i + 1 < count { vec![i + 1] } else { vec![] };
     let path = |i: u32| store_path(&format!("{i:06}"), "link", u64::from(i * 7919 % 1000), next(i));
     with_paths((0..count).map(path).collect())
-}
-
-/// Each path refers to up to six of those before it, and to itself now and then.
-fn web(count: u32) -> Request {
-    let mut state = 1_u64;
-    let mut below = |limit: u32| {
-        // A linear congruential generator: the same closure each time.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((state >> 33) % u64::from(limit)) as u32
-    };
-    let paths = (0..count).map(|i| {
-        let references: BTreeSet<u32> = (0..6).map(|_| below(i + 1)).collect();
-        let size = u64::from(below(1000)).pow(2);
-        store_path(
-            &format!("{i:06}"),
-            &format!("name{}", below(count)),
-            size,
-            references.into_iter().collect(),
-        )
-    });
-    with_paths(paths.collect())
 }
 
 /// How many layers a policy makes, when each path is in one of them.

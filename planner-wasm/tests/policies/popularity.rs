@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use terrine_planner::bindings::layering::Request;
 
-use crate::closures::{Shape, request, requests};
+use crate::closures::{Shape, request, requests, web};
 use crate::outcome::{Outcome, plan};
 use crate::reference::{Closure, popularity};
 
@@ -41,6 +41,12 @@ fn the_vectors_of_the_specification() {
         assert_eq!(plan(&request, "popularity", "{}").names(), layers);
         assert_eq!(expected(&request).names(), layers, "the reference");
     }
+}
+
+#[test]
+fn more_paths_than_a_word_has_bits_are_counted_too() {
+    let request = web(150);
+    assert_eq!(plan(&request, "popularity", "{}"), expected(&request));
 }
 
 proptest! {

@@ -39,8 +39,13 @@ impl<'a> Run<'a> {
         let mut remarks: Vec<String> = named
             .map(|path| format!("the pipeline names `{path}`, which is not in the closure"))
             .collect();
-        if more > 0 {
-            remarks.push(format!("the pipeline names {more} more paths that are not in the closure"));
+        match more {
+            0 => {}
+            1 => remarks.push("the pipeline names 1 more path that is not in the closure".to_owned()),
+            _ => {
+                let remark = format!("the pipeline names {more} more paths that are not in the closure");
+                remarks.push(remark);
+            }
         }
         remarks
     }

@@ -83,7 +83,7 @@ fn steps(json: &Json, field: &str, depth: usize) -> Result<Vec<Step>, Error> {
 }
 
 fn step(json: &Json, field: String, depth: usize) -> Result<Step, Error> {
-    if depth > MAX_DEPTH {
+    if depth >= MAX_DEPTH {
         return Err(invalid(&field, format!("nested deeper than {MAX_DEPTH} steps")));
     }
     let Some([Json::String(name), arguments @ ..]) = json.as_array().map(Vec::as_slice) else {

@@ -1,5 +1,5 @@
-//! The benchmark of `terrine stream`: how it compares with `tar` over the same files,
-//! on the same machine, in the same minutes.
+//! The benchmark: how `terrine stream` compares with `tar` over the same files,
+//! on the same machine, in the same minutes; and how long large closures take to be planned.
 //!
 //! ```text
 //! cargo run --release -p terrine-tests --bin bench [-- --store DIR] [--rounds N]
@@ -13,6 +13,7 @@ mod args;
 mod image;
 mod made;
 mod measure;
+mod plans;
 mod random;
 mod store;
 mod table;
@@ -76,6 +77,7 @@ fn run(args: &Args) -> Result<()> {
     table::heading();
     against_tar(&store, args.rounds)?;
     start_up()?;
+    plans::plan(args.rounds)?;
     extremes.iter().try_for_each(|extreme| alone(extreme, args.rounds))
 }
 

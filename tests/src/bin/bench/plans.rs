@@ -1,0 +1,68 @@
+//! How long closures of many paths take to be planned.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::random::Random;
+use super::table::{self, Budget, Row, Value};
+use super::{Result, measure};
+
+/// Sizes of closures, and how long they may take to be planned by each policy.
+const CLOSURES: &[(usize, Duration, Duration)] = &[
+    (10_000, Duration::from_secs(3), Duration::from_secs(1)),
+    (100_000, Duration::from_secs(30), Duration::from_secs(30)),
+];
+/// How many layers there may be.
+const LAYERS: &str = "100";
+/// How many references a path has at most.
+const REFERENCES: usize = 6;
+
+/// Plans made-up closures by `auto` and by `popularity`, from the graph's file to the list
+/// of layers.
+pub(super) fn plan(rounds: usize) -> Result<()> {
+    let folder = terrine_tests::temporary();
+    for &(paths, auto, popularity) in CLOSURES {
+        let graph = folder.path().join("graph.json");
+        write(&graph, paths)?;
+        table::section(&format!("a closure of {paths} paths in {LAYERS} layers, {rounds} rounds"));
+        for (policy, budget) in [("auto", auto), ("popularity", popularity)] {
+            let times: Vec<Duration> =
+                (0..rounds).map(|_| run(&graph, policy)).collect::<Result<_>>()?;
+            let median = measure::median(&times);
+            Row::new(policy, Value::Times(measure::best(&times), median))
+                .budget(&Budget::new(format!("{} s", budget.as_secs()), median <= budget))
+                .print();
+        }
+    }
+    Ok(())
+}
+
+fn run(graph: &Path, policy: &str) -> Result<Duration> {
+    let mut command: Command = terrine_tests::terrine();
+    command.args(["layers", "--max-layers", LAYERS, "--policy", policy, "--graph"]).arg(graph);
+    let start = Instant::now();
+    let status = command.stdout(Stdio::null()).status()?;
+    let time = start.elapsed();
+    if status.success() { Ok(time) } else { Err("`terrine layers` failed".into()) }
+}
+
+/// A closure in which a path refers to a few of those before it, mostly to near ones.
+fn write(graph: &Path, paths: usize) -> Result<()> {
+    let _ = fs::remove_file(graph);
+    let mut random = Random::new(1);
+    let mut out = BufWriter::new(File::create(graph)?);
+    let name = |i: usize| format!("/nix/store/{i:032}-{i}-1.0");
+    for i in 0..paths {
+        let reach = i.min(2_000);
+        let references = (0..REFERENCES.min(reach)).map(|_| i - 1 - random.below(reach));
+        let references: Vec<String> = references.map(|other| format!("\"{}\"", name(other))).collect();
+        let (start, size) = (if i == 0 { "[" } else { "," }, 1 + random.below(10_000_000));
+        let (path, references) = (name(i), references.join(","));
+        write!(out, "{start}{{\"path\":\"{path}\",\"narSize\":{size},\"references\":[{references}]}}")?;
+    }
+    writeln!(out, "]")?;
+    Ok(out.flush()?)
+}
