@@ -97,7 +97,7 @@ fn the_built_in_planner_says_what_it_is() {
     let runtime = Runtime::new(Limits::default(), None).unwrap();
     let info = runtime.embedded().unwrap().describe().unwrap();
     assert_eq!(info.name, "terrine");
-    assert_eq!(info.policies[0].name, "explicit");
+    assert_eq!(info.policies[0].name, "auto");
 }
 
 #[test]

@@ -29,6 +29,10 @@ fn help_is_what_it_was() {
     let help = |arguments: &[&str]| Run::of(terrine().args(arguments)).snapshot(&[]);
     insta::assert_snapshot!("help", help(&["--help"]));
     insta::assert_snapshot!("help-stream", help(&["stream", "--help"]));
+    insta::assert_snapshot!("help-build", help(&["build", "--help"]));
+    insta::assert_snapshot!("help-plan", help(&["plan", "--help"]));
+    insta::assert_snapshot!("help-layers", help(&["layers", "--help"]));
+    insta::assert_snapshot!("help-schema", help(&["schema", "--help"]));
     insta::assert_snapshot!("help-planner", help(&["planner", "--help"]));
     insta::assert_snapshot!("help-planner-export", help(&["planner", "export", "--help"]));
 }
