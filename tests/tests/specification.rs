@@ -296,6 +296,51 @@ fn layers_are_printed_as_a_list_of_lists() {
 }
 
 #[test]
+fn arguments_that_do_not_go_together_are_a_usage_error() {
+    for arguments in [
+        &["build"][..],
+        &["plan"],
+        &["build", "--name", "x", "--summary", "-"],
+        &["build", "--name", "x", "--env", "A"],
+        &["build", "--name", "x", "--cmd", "a", "--", "b"],
+        &["build", "--name", "x", "--policy", "auto", "--pipeline", "x"],
+        &["build", "--name", "x", "--created", "soon"],
+        &["plan", "--name", "x", "--format", "yaml"],
+        &["layers", "--graph", "x", "--max-layers", "0"],
+    ] {
+        let run = Run::of(terrine().args(arguments));
+        assert_eq!((run.code, run.stdout.len()), (Some(2), 0), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_failed_build_leaves_no_file() {
+    let store = store();
+    store.link("lib/fifo", "x");
+    fs::remove_file(store.host("lib/fifo")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        store.host("lib/fifo"),
+        rustix::fs::FileType::Fifo,
+        0o644.into(),
+        0,
+    )
+    .unwrap();
+    let (image, summary) = (store.root().join("image.tar"), store.root().join("summary.json"));
+    let mut command = spec(&store).command("build");
+    let run = Run::of(command.arg("-o").arg(&image).arg("--summary").arg(&summary));
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("lib/fifo` is a fifo, which a layer can not hold"), "{}", run.stderr);
+    assert!(!image.exists() && !summary.exists());
+    // Whoever reads a plan may have read enough.
+    fs::remove_file(store.host("lib/fifo")).unwrap();
+    let mut full = spec(&store).command("build");
+    let run = Run::of(full.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap()));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("No space left on device"), "{}", run.stderr);
+}
+
+#[test]
 fn the_schema_is_a_schema() {
     let run = Run::of(terrine().arg("schema")).ok();
     let schema: Value = serde_json::from_slice(&run.stdout).unwrap();

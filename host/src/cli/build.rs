@@ -1,13 +1,14 @@
 //! `terrine build`: an image out of store paths and directories.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use terrine::build;
 use terrine::planner::{Limits, Runtime};
 
 use super::environment;
+use super::exit::Usage;
 use super::image_args::ImageArgs;
 use super::output::Output;
 use super::printer::Printer;
@@ -39,6 +40,7 @@ Examples:
   terrine build --name web --contents ./site -o web.tar -- /bin/web --port 80";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    check_outputs(args)?;
     let output = Output::open(args.output.as_deref())?;
     let summary = args.summary.as_deref().map(|path| Output::open(Some(path))).transpose()?;
     let spec = args.image.spec()?;
@@ -67,6 +69,20 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.
         true => printer.result(&format!("{id} {name} (tag generated), {written}")),
         false => printer.status(&format!("{id} {name}, {written}")),
+    }
+    Ok(())
+}
+
+/// Checks that no two things go to stdout.
+fn check_outputs(args: &Args) -> anyhow::Result<()> {
+    let is_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+    let archive = args.output.is_none() || is_stdout(&args.output);
+    if archive && is_stdout(&args.summary) {
+        return Err(Usage {
+            message: "the archive and the summary can not both go to stdout".to_owned(),
+            hint: "name a file with `-o` or with `--summary`",
+        }
+        .into());
     }
     Ok(())
 }
