@@ -49,15 +49,20 @@ fn run(graph: &Path, policy: &str) -> Result<Duration> {
     if status.success() { Ok(time) } else { Err("`terrine layers` failed".into()) }
 }
 
-/// A closure in which a path refers to a few of those before it, mostly to near ones.
+/// A closure in which a path refers to a few of those before it, to early ones most often: as
+/// wide at its top, and no deeper, than closures are.
 fn write(graph: &Path, paths: usize) -> Result<()> {
     let _ = fs::remove_file(graph);
     let mut random = Random::new(1);
     let mut out = BufWriter::new(File::create(graph)?);
     let name = |i: usize| format!("/nix/store/{i:032}-{i}-1.0");
     for i in 0..paths {
-        let reach = i.min(2_000);
-        let references = (0..REFERENCES.min(reach)).map(|_| i - 1 - random.below(reach));
+        let other = |_| {
+            let reach = 1 + random.below(i);
+            random.below(reach)
+        };
+        let references: Vec<usize> = (0..REFERENCES.min(i)).map(other).collect();
+        let references = references.into_iter();
         let references: Vec<String> = references.map(|other| format!("\"{}\"", name(other))).collect();
         let (start, size) = (if i == 0 { "[" } else { "," }, 1 + random.below(10_000_000));
         let (path, references) = (name(i), references.join(","));
