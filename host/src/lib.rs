@@ -9,7 +9,8 @@
 //! |---|---|
 //! | what the user asks for | [`spec`] |
 //! | where store paths come from | [`closure`] |
-//! | the image that it is built on | [`base`] |
+//! | images that exist, and what is built on | [`source`], [`base`] |
+//! | compression | [`compress`] |
 //! | what its programs run on | [`platform`] |
 //! | what is decided about it | [`planner`] |
 //! | file trees to archives | [`layer`], [`root`] |
@@ -22,6 +23,7 @@
 pub mod base;
 pub mod build;
 pub mod closure;
+pub mod compress;
 pub mod image;
 pub mod layer;
 pub mod pack;
@@ -30,5 +32,6 @@ pub mod planner;
 pub mod platform;
 pub mod root;
 pub mod ship;
+pub mod source;
 pub mod spec;
 pub mod stream;

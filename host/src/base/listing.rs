@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use tar::EntryType;
 
-use super::archive::Unpacking;
-use super::error::{Error, Fault};
 use super::fingerprint::Fingerprint;
-use super::members::{Described, Source, for_each};
 use super::merge::{Budget, Entries, Entry, EntryKind, Layer, parent};
-use super::{Base, BaseLayer, Compression};
+use super::{Base, BaseLayer};
+use crate::compress::Compression;
+use crate::image::Digest;
+use crate::source::members::{Described, Source, for_each};
+use crate::source::tarball::Unpacking;
+use crate::source::{Error, Fault};
 
 /// The longest path that Linux takes, without the NUL that ends it.
 const MAX_PATH: usize = 4095;
@@ -45,18 +47,18 @@ impl Base {
     pub fn listing(&self) -> Result<Listing, Error> {
         let mut budget = Budget::default();
         let mut listing = Listing::default();
-        let mut uses: BTreeMap<u64, usize> = BTreeMap::new();
-        self.layers.iter().for_each(|layer| *uses.entry(layer.member.offset).or_default() += 1);
-        let mut kept: BTreeMap<u64, Layer> = BTreeMap::new();
+        let mut uses: BTreeMap<Digest, usize> = BTreeMap::new();
+        self.layers.iter().for_each(|layer| *uses.entry(layer.diff_id).or_default() += 1);
+        let mut kept: BTreeMap<Digest, Layer> = BTreeMap::new();
         for (number, layer) in (0..).zip(&self.layers) {
-            let offset = layer.member.offset;
-            let read = match kept.get(&offset) {
+            let id = layer.diff_id;
+            let read = match kept.get(&id) {
                 Some(known) => known.copy(&mut budget).map_err(|fault| self.broken(layer, fault))?,
                 None => self.read(layer, &mut budget)?,
             };
-            if uses.get(&offset).is_some_and(|&uses| uses > 1) && !kept.contains_key(&offset) {
+            if uses.get(&id).is_some_and(|&uses| uses > 1) && !kept.contains_key(&id) {
                 let copy = read.copy(&mut budget).map_err(|fault| self.broken(layer, fault))?;
-                kept.insert(offset, copy);
+                kept.insert(id, copy);
             }
             listing.entries.apply(read, number);
         }
@@ -64,20 +66,22 @@ impl Base {
     }
 
     fn read(&self, layer: &BaseLayer, budget: &mut Budget) -> Result<Layer, Error> {
-        let content = self.archive.content(&layer.member);
         let failed = |error| self.unpacking(layer, &error);
-        let source = match layer.compression {
-            Compression::None => Source::Plain(content),
-            compression => Source::Unpacked(compression.decoder(content).map_err(failed)?),
+        let compression = layer.compression();
+        let source = match (compression, layer.layer.content()?) {
+            (Compression::None, Some(content)) => Source::Plain(content),
+            (compression, _) => {
+                Source::Unpacked(compression.decoder(layer.layer.open()?).map_err(failed)?)
+            }
         };
         let mut read = Layer::default();
         match for_each(source, |member| add(&mut read, member, budget)) {
             Ok(()) => {}
             Err(Unpacking::Fault(fault)) => return Err(self.broken(layer, fault)),
-            Err(Unpacking::Io(error)) if layer.compression != Compression::None => {
+            Err(Unpacking::Io(error)) if compression != Compression::None => {
                 return Err(failed(error));
             }
-            Err(error) => return Err(error.of(&self.path)),
+            Err(error) => return Err(error.of(&self.name)),
         }
         read.finish();
         Ok(read)
@@ -85,7 +89,7 @@ impl Base {
 
     fn broken(&self, layer: &BaseLayer, fault: Fault) -> Error {
         let name = layer.name.clone();
-        Error::fault(&self.path, Fault::Layer { name, fault: Box::new(fault) })
+        Error::fault(&self.name, Fault::Layer { name, fault: Box::new(fault) })
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::error::Fault;
+use crate::source::Fault;
 
 /// How many entries the layers of an image may have together.
 const MAX_ENTRIES: usize = 3_000_000;

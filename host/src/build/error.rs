@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::layer::StorePathError;
-use crate::{base, closure, layer, planner, root};
+use crate::{closure, layer, planner, root, source};
 
 /// Why an image could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum Error {
     Store(#[from] StorePathError),
     /// The base image.
     #[error(transparent)]
-    Base(#[from] base::Error),
+    Base(#[from] source::Error),
     /// What store paths refer to.
     #[error(transparent)]
     Closure(#[from] closure::Error),

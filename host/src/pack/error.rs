@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::image::Digest;
 use crate::layer::StorePathError;
-use crate::{base, layer, pipe, planner};
+use crate::{layer, pipe, planner, source};
 
 /// Why an image could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// The base image.
     #[error(transparent)]
-    Base(#[from] base::Error),
+    Base(#[from] source::Error),
     /// The planner, or what it refuses.
     #[error(transparent)]
     Planner(#[from] planner::Error),

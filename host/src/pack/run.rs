@@ -150,7 +150,7 @@ impl<'a> Archive<'a, '_> {
         self.stretches.push(Expected::Base(&layer.name, transfer.digest));
         docker_archive::layer(self.feeder, &header, |feeder| {
             let content = base.content(layer, transfer)?;
-            let failed = |source| crate::base::Error::Io { path: base.path().to_owned(), source };
+            let failed = |error| crate::source::Error::reading(base.name(), error);
             copy(feeder, content, transfer.size, failed)
         })?;
         Ok(transfer.size)

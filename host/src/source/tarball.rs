@@ -11,46 +11,46 @@ use std::path::{Path, PathBuf};
 
 use tar::{EntryType, Header};
 
-use super::compression::{Compression, MAGIC};
-use super::error::{Error, Fault};
 use super::extended::{Extended, is_extension};
+use super::{Error, Fault};
+use crate::compress::{Compression, MAGIC};
 
-pub(super) const BLOCK: u64 = 512;
+pub(crate) const BLOCK: u64 = 512;
 /// The longest extended header that is read, in bytes.
-pub(super) const MAX_EXTENSION: u64 = 1 << 20;
+pub(crate) const MAX_EXTENSION: u64 = 1 << 20;
 /// The longest name of a member, in bytes.
 const MAX_NAME: usize = 1024;
 /// How many members an archive may have. An image has a few for each layer.
 const MAX_MEMBERS: usize = 20_000;
 /// What compressed bytes may unpack to: more than any image, and less than what fills
 /// every disk.
-pub(super) const MAX_UNPACKED: u64 = 64 << 30;
+pub(crate) const MAX_UNPACKED: u64 = 64 << 30;
 /// How many links may lead from one member to the next.
 const MAX_LINKS: usize = 16;
 
 /// An archive whose members are known by name.
 #[derive(Debug)]
-pub(super) struct Archive {
+pub(crate) struct Archive {
     file: File,
     members: BTreeMap<String, Member>,
 }
 
 /// A member of an archive.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
-    pub(super) kind: MemberKind,
-    pub(super) offset: u64,
-    pub(super) size: u64,
-    pub(super) mode: u32,
-    pub(super) uid: i64,
-    pub(super) gid: i64,
-    pub(super) mtime: i64,
-    pub(super) uname: Vec<u8>,
-    pub(super) gname: Vec<u8>,
+pub(crate) struct Member {
+    pub(crate) kind: MemberKind,
+    pub(crate) offset: u64,
+    pub(crate) size: u64,
+    pub(crate) mode: u32,
+    pub(crate) uid: i64,
+    pub(crate) gid: i64,
+    pub(crate) mtime: i64,
+    pub(crate) uname: Vec<u8>,
+    pub(crate) gname: Vec<u8>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum MemberKind {
+pub(crate) enum MemberKind {
     File,
     /// A symbolic or a hard link to another member, by its name in the archive.
     Link(String),
@@ -59,22 +59,24 @@ pub(super) enum MemberKind {
 
 impl Archive {
     /// Lists the members of an archive, plain or compressed.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
+    pub(crate) fn open(path: &Path) -> Result<Self, Unpacking> {
+        Self::scan(File::open(path)?)
+    }
+
+    /// The same of a file that is open. What can not be read anywhere is unpacked first.
+    pub(crate) fn scan(file: File) -> Result<Self, Unpacking> {
+        let metadata = file.metadata()?;
         if metadata.is_dir() {
-            return Err(Error::fault(path, Fault::Directory));
+            return Err(Fault::Directory.into());
         }
-        let file = seekable(file, metadata.is_file()).map_err(|error| error.of(path))?;
-        let size = file.metadata().map_err(io)?.len();
-        let scan = Scan { file: &file, size, members: BTreeMap::new() };
-        let members = scan.run().map_err(|error| error.of(path))?;
+        let file = seekable(file, metadata.is_file())?;
+        let size = file.metadata()?.len();
+        let members = Scan { file: &file, size, members: BTreeMap::new() }.run()?;
         Ok(Self { file, members })
     }
 
     /// A member by its name, which may be written with `./` in front; links are followed.
-    pub(super) fn member(&self, name: &str) -> Result<&Member, Fault> {
+    pub(crate) fn member(&self, name: &str) -> Result<&Member, Fault> {
         let mut current = plain_name(name.as_bytes())?;
         for _ in 0..MAX_LINKS {
             let member = self.members.get(&current).ok_or_else(|| Fault::NoMember(name.to_owned()))?;
@@ -87,13 +89,18 @@ impl Archive {
         Err(Fault::LinkLoop(name.to_owned()))
     }
 
+    /// Whether there are no members.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Whether there is a member of this name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.members.contains_key(name)
     }
 
     /// A member's whole content, which may be at most `limit` bytes.
-    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Unpacking> {
+    pub(crate) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Unpacking> {
         let member = self.member(name)?;
         if member.size > limit {
             return Err(Fault::TooLarge { what: format!("`{name}`"), size: member.size, limit }.into());
@@ -104,22 +111,27 @@ impl Archive {
     }
 
     /// A reader of a member's content.
-    pub(super) fn content(&self, member: &Member) -> Content<'_> {
+    pub(crate) fn content(&self, member: &Member) -> Content<'_> {
         Content { file: &self.file, offset: member.offset, rest: member.size }
     }
 }
 
-/// The content of a member.
+/// Part of a file, read independently of others who read it.
 #[derive(Debug)]
-pub(super) struct Content<'a> {
+pub struct Content<'a> {
     file: &'a File,
     offset: u64,
     rest: u64,
 }
 
-impl Content<'_> {
+impl<'a> Content<'a> {
+    /// So many bytes from an offset on.
+    pub fn new(file: &'a File, offset: u64, size: u64) -> Self {
+        Self { file, offset, rest: size }
+    }
+
     /// Passes over bytes without reading them; how many there were.
-    pub(super) fn skip(&mut self, count: u64) -> u64 {
+    pub fn skip(&mut self, count: u64) -> u64 {
         let count = count.min(self.rest);
         self.offset += count;
         self.rest -= count;
@@ -142,7 +154,7 @@ impl Read for Content<'_> {
 
 /// A failure inside an archive whose path the caller knows.
 #[derive(Debug)]
-pub(super) enum Unpacking {
+pub(crate) enum Unpacking {
     Io(io::Error),
     /// About the temporary file that an archive is unpacked to.
     Spool {
@@ -153,14 +165,13 @@ pub(super) enum Unpacking {
 }
 
 impl Unpacking {
-    /// The failure of the archive at a path.
-    pub(super) fn of(self, path: &Path) -> Error {
+    /// The failure of the image of that name.
+    pub(crate) fn of(self, image: &str) -> Error {
+        let image = image.to_owned();
         match self {
-            Self::Io(source) => Error::Io { path: path.to_owned(), source },
-            Self::Spool { directory, source } => {
-                Error::Spool { path: path.to_owned(), directory, source }
-            }
-            Self::Fault(fault) => Error::fault(path, fault),
+            Self::Io(source) => Error::Io { image, source },
+            Self::Spool { directory, source } => Error::Spool { image, directory, source },
+            Self::Fault(fault) => Error::Fault { image, fault },
         }
     }
 }
@@ -339,7 +350,7 @@ impl Scan<'_> {
 }
 
 /// Checks a header's checksum, which is taken with spaces in its own place.
-pub(super) fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
+pub(crate) fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
     let bad = || Fault::BadHeader(position);
     let block: &[u8; 512] = block.try_into().map_err(|_| bad())?;
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
@@ -351,7 +362,7 @@ pub(super) fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
 }
 
 /// Whether the size in a header counts bytes that follow it.
-pub(super) fn has_content(kind: EntryType) -> bool {
+pub(crate) fn has_content(kind: EntryType) -> bool {
     !matches!(
         kind,
         EntryType::Link
@@ -364,7 +375,7 @@ pub(super) fn has_content(kind: EntryType) -> bool {
 }
 
 /// A member's name without `./` and slashes at its end.
-pub(super) fn plain_name(name: &[u8]) -> Result<String, Fault> {
+pub(crate) fn plain_name(name: &[u8]) -> Result<String, Fault> {
     let text = String::from_utf8_lossy(name);
     // A NUL or a line end means one thing to us and another to the next reader.
     if text.len() > MAX_NAME || text.chars().any(char::is_control) {

@@ -4,11 +4,11 @@ use std::io::{self, Read};
 
 use tar::{EntryType, Header};
 
-use super::archive::{
+use super::Fault;
+use super::extended::{Extended, is_extension};
+use super::tarball::{
     BLOCK, Content, MAX_EXTENSION, MAX_UNPACKED, Unpacking, check_header, has_content,
 };
-use super::error::Fault;
-use super::extended::{Extended, is_extension};
 
 /// How much is read at once of what has to be unpacked to be passed over, in bytes.
 const SKIPPED: usize = 64 << 10;
@@ -16,7 +16,7 @@ const SKIPPED: usize = 64 << 10;
 const MORE_MAP: usize = 504;
 
 /// The bytes of a layer.
-pub(super) enum Source<'a> {
+pub(crate) enum Source<'a> {
     /// Plain ones, which need not be read to be passed over.
     Plain(Content<'a>),
     /// Those that a decoder makes.
@@ -25,17 +25,17 @@ pub(super) enum Source<'a> {
 
 /// What the headers of a member say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Described {
+pub(crate) struct Described {
     /// Its name, as written.
-    pub(super) name: Vec<u8>,
+    pub(crate) name: Vec<u8>,
     /// What it is.
-    pub(super) kind: EntryType,
+    pub(crate) kind: EntryType,
     /// The size of a file in bytes, holes included.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// The target of a link, as written.
-    pub(super) link: Vec<u8>,
+    pub(crate) link: Vec<u8>,
     /// Time of last modification, in whole seconds since 1970.
-    pub(super) mtime: i64,
+    pub(crate) mtime: i64,
 }
 
 /// Calls `visit` with what is said of each member, in order, up to the first error.
@@ -43,7 +43,7 @@ pub(super) struct Described {
 /// # Errors
 ///
 /// An archive that is broken or truncated, and what `visit` returns.
-pub(super) fn for_each(
+pub(crate) fn for_each(
     source: Source<'_>,
     mut visit: impl FnMut(Described) -> Result<(), Fault>,
 ) -> Result<(), Unpacking> {

@@ -4,23 +4,23 @@ use tar::EntryType;
 
 /// What extended headers say about the member after them.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Extended {
+pub(crate) struct Extended {
     /// The member's name.
-    pub(super) name: Option<Vec<u8>>,
+    pub(crate) name: Option<Vec<u8>>,
     /// The target of a link.
-    pub(super) link: Option<Vec<u8>>,
+    pub(crate) link: Option<Vec<u8>>,
     /// How many bytes follow the member's header.
-    pub(super) size: Option<u64>,
+    pub(crate) size: Option<u64>,
     /// Time of last modification, in whole seconds since 1970.
-    pub(super) mtime: Option<i64>,
+    pub(crate) mtime: Option<i64>,
     /// The name of a file that is stored sparsely; `name` is then one of the archiver's own.
-    pub(super) sparse_name: Option<Vec<u8>>,
+    pub(crate) sparse_name: Option<Vec<u8>>,
     /// The size of such a file.
-    pub(super) sparse_size: Option<u64>,
+    pub(crate) sparse_size: Option<u64>,
 }
 
 /// Whether a header speaks of the member after it, or of all members.
-pub(super) fn is_extension(kind: EntryType) -> bool {
+pub(crate) fn is_extension(kind: EntryType) -> bool {
     matches!(
         kind,
         EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader
@@ -29,12 +29,12 @@ pub(super) fn is_extension(kind: EntryType) -> bool {
 
 /// An extended header that is none.
 #[derive(Debug)]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 impl Extended {
     /// Takes over what an extended header of some kind holds. What it says of all members
     /// is not taken: no tool writes names there.
-    pub(super) fn add(&mut self, kind: EntryType, content: &[u8]) -> Result<(), Malformed> {
+    pub(crate) fn add(&mut self, kind: EntryType, content: &[u8]) -> Result<(), Malformed> {
         let until_nul = || content.split(|&byte| byte == 0).next().map(<[u8]>::to_vec);
         match kind {
             EntryType::GNULongName => self.name = until_nul(),

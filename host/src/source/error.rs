@@ -1,28 +1,29 @@
-//! What can be wrong with a base image.
+//! What can be wrong with an image.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::Compression;
+use crate::compress::Compression;
+use crate::image::{DocumentError, Platform};
 
-/// A base image that can not be used.
+/// An image that can not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The system refused.
-    #[error("reading the base image `{}`", path.display())]
+    #[error("reading the image `{image}`")]
     Io {
-        /// The base image.
-        path: PathBuf,
+        /// The image.
+        image: String,
         /// What the system says.
         #[source]
         source: io::Error,
     },
     /// There is no room to unpack it, or no way.
-    #[error("unpacking the base image `{}` to `{}`", path.display(), directory.display())]
+    #[error("unpacking the image `{image}` to `{}`", directory.display())]
     Spool {
-        /// The base image.
-        path: PathBuf,
+        /// The image.
+        image: String,
         /// Where temporary files go.
         directory: PathBuf,
         /// What the system says.
@@ -30,10 +31,10 @@ pub enum Error {
         source: io::Error,
     },
     /// It is not what it has to be.
-    #[error("the base image `{}` can not be used", path.display())]
+    #[error("the image `{image}` can not be used")]
     Fault {
-        /// The base image.
-        path: PathBuf,
+        /// The image.
+        image: String,
         /// What is wrong with it.
         #[source]
         fault: Fault,
@@ -41,12 +42,21 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn fault(path: &Path, fault: Fault) -> Self {
-        Self::Fault { path: path.to_owned(), fault }
+    /// A failure to read an image's bytes: a [`Fault`] where they are not what they have to be.
+    pub(crate) fn reading(image: &str, error: io::Error) -> Self {
+        let image = image.to_owned();
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+            Some(fault) => Self::Fault { image, fault: fault.clone() },
+            None => Self::Io { image, source: error },
+        }
+    }
+
+    pub(crate) fn fault(image: &str, fault: Fault) -> Self {
+        Self::Fault { image: image.to_owned(), fault }
     }
 
     /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Fault { fault, .. } => fault.hint(),
             Self::Spool { .. } => {
@@ -57,16 +67,65 @@ impl Error {
     }
 }
 
-/// What is wrong with a base image.
+/// What is wrong with an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// A directory, where an archive is needed.
     #[error("it is a directory")]
     Directory,
-    /// An OCI archive, which has no `manifest.json`.
-    #[error("it is an OCI archive, without the `manifest.json` of a docker-archive")]
-    OciArchive,
+    /// A file that is no image of any kind.
+    #[error(
+        "it is neither a docker-archive nor an OCI archive: it has no `manifest.json` and no `index.json`"
+    )]
+    NoKind,
+    /// A directory that is no OCI layout.
+    #[error("it is not an OCI layout: it has no `{0}`")]
+    NoLayout(&'static str),
+    /// A manifest or an index that can not be used.
+    #[error("its document `{name}` can not be used")]
+    Document {
+        /// Its digest, or its member.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        fault: DocumentError,
+    },
+    /// An index that leads to itself, or too deep.
+    #[error("its index `{0}` is nested too deep")]
+    Nested(String),
+    /// No image for the platform that is asked for.
+    #[error("it has no image for {wanted}, but for {}", list(available))]
+    NoPlatform {
+        /// What was asked for.
+        wanted: Platform,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// Several images, and none was asked for.
+    #[error("it holds {} images: {}", available.len(), list(available))]
+    Several {
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// The image that was asked for is not there.
+    #[error("it has no image `{wanted}`, but {}", list(available))]
+    NoSuchImage {
+        /// What was asked for.
+        wanted: String,
+        /// What there is.
+        available: Vec<String>,
+    },
+    /// A size that is not what a descriptor says.
+    #[error("its `{member}` has {actual} bytes, not {expected}")]
+    Size {
+        /// The member.
+        member: String,
+        /// What the descriptor says.
+        expected: u64,
+        /// How many there are, or more than that.
+        actual: u64,
+    },
     /// It ends too early.
     #[error("it is truncated: {size} bytes are needed at {position}, and it has {length} in all")]
     Truncated {
@@ -167,14 +226,30 @@ pub enum Fault {
 impl Fault {
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Directory | Self::OciArchive => Some(
-                "a base image is a docker-archive, as `docker save` and `skopeo copy ... docker-archive:` write it",
+            Self::Directory | Self::NoKind | Self::NoLayout(_) => Some(
+                "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`",
             ),
-            Self::Truncated { .. } | Self::Compression { .. } | Self::Digest { .. } => {
-                Some("fetch or build the base image again")
+            Self::Truncated { .. }
+            | Self::Compression { .. }
+            | Self::Digest { .. }
+            | Self::Size { .. } => Some("fetch or build the image again"),
+            Self::NoPlatform { .. } => Some("name one of these by `--platform`"),
+            Self::Several { .. } => {
+                Some("name one of these after the path, or a platform by `--platform`")
             }
             Self::Layer { fault, .. } => fault.hint(),
             _ => None,
         }
+    }
+}
+
+/// Names for an error, the first of many.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 => "none at all".to_owned(),
+        count if count > SHOWN => format!("{} and {} more", shown.join(", "), count - SHOWN),
+        _ => shown.join(", "),
     }
 }

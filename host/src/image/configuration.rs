@@ -1,0 +1,157 @@
+//! Image configurations: what an image runs, and the digests of its plain layers.
+
+use serde::Deserialize;
+
+use super::descriptor::null_as_default;
+use super::{Digest, Platform};
+
+/// The largest configuration that is read, in bytes.
+pub const MAX_CONFIGURATION: u64 = 16 << 20;
+
+/// An image configuration as it is stored, and what of it layers depend on (OCI image
+/// specification, "Image Configuration").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    text: String,
+    digest: Digest,
+    view: View,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct View {
+    #[serde(default, deserialize_with = "null_as_default")]
+    architecture: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    os: String,
+    #[serde(rename = "os.version", default)]
+    os_version: Option<String>,
+    #[serde(default)]
+    variant: Option<String>,
+    #[serde(default)]
+    created: Option<String>,
+    rootfs: RootFs,
+    #[serde(default, deserialize_with = "null_as_default")]
+    history: Vec<HistoryEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct RootFs {
+    /// Null or missing where there are none: Go writes empty lists in all these ways.
+    #[serde(default, deserialize_with = "null_as_default")]
+    diff_ids: Vec<Digest>,
+}
+
+/// How a layer came about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct HistoryEntry {
+    /// When.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub created: String,
+    /// By what command.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub created_by: String,
+    /// What else is to be said.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub comment: String,
+    /// Whether there is no layer for it.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub empty_layer: bool,
+}
+
+/// A configuration that can not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigurationError(String);
+
+impl Configuration {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    ///
+    /// Text that is not JSON, or has no list of diff ids, or one of something else.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, ConfigurationError> {
+        let digest = Digest::of(&bytes);
+        let wrong = |error: &dyn std::fmt::Display| ConfigurationError(error.to_string());
+        let view: View = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
+        let text = String::from_utf8(bytes).map_err(|error| wrong(&error))?;
+        Ok(Self { text, digest, view })
+    }
+
+    /// The text that its digest covers.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its digest: the image id.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The digests of the uncompressed layers, bottom to top.
+    pub fn diff_ids(&self) -> &[Digest] {
+        &self.view.rootfs.diff_ids
+    }
+
+    /// What the image runs on; empty where that is not said.
+    pub fn platform(&self) -> Platform {
+        let View { architecture, os, os_version, variant, .. } = &self.view;
+        Platform {
+            os_version: os_version.clone(),
+            ..Platform::new(os, architecture, variant.as_deref())
+        }
+    }
+
+    /// When the image says that it was created.
+    pub fn created(&self) -> Option<&str> {
+        self.view.created.as_deref()
+    }
+
+    /// How its layers came about, bottom to top.
+    pub fn history(&self) -> &[HistoryEntry] {
+        &self.view.history
+    }
+
+    /// The history of the layers alone, if there is one for each.
+    pub fn layer_history(&self) -> Option<Vec<&HistoryEntry>> {
+        let entries: Vec<_> = self.view.history.iter().filter(|entry| !entry.empty_layer).collect();
+        (entries.len() == self.view.rootfs.diff_ids.len()).then_some(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Configuration, ConfigurationError> {
+        Configuration::parse(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn what_go_leaves_out_is_empty() {
+        for rootfs in [r#"{}"#, r#"{"diff_ids":null}"#, r#"{"diff_ids":[]}"#] {
+            let configuration = parse(&format!(r#"{{"rootfs":{rootfs},"history":null,"os":null}}"#));
+            assert_eq!(configuration.unwrap().diff_ids().len(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_refused() {
+        for text in
+            ["", "[]", "{}", r#"{"rootfs":{"diff_ids":["x"]}}"#, r#"{"rootfs":{"diff_ids":[1]}}"#]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn empty_layers_are_not_layers() {
+        let digest = Digest::of(b"");
+        let text = format!(
+            r#"{{"rootfs":{{"diff_ids":["{digest}"]}},"history":[{{"empty_layer":true}},{{"comment":"x"}}]}}"#
+        );
+        let configuration = parse(&text).unwrap();
+        let history = configuration.layer_history().unwrap();
+        assert_eq!((history.len(), history[0].comment.as_str()), (1, "x"));
+        assert_eq!(configuration.diff_ids(), [digest]);
+    }
+}

@@ -1,0 +1,259 @@
+//! Manifests and indexes: the documents that make blobs an image.
+//!
+//! They are kept as the bytes that their digest covers; what is parsed is a view of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::descriptor::null_as_default;
+use super::{Annotations, Descriptor, Digest, MediaType};
+
+/// The largest manifest or index that is read, in bytes: what registries take
+/// (OCI distribution specification, "Pushing Manifests").
+pub const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// An image manifest (OCI image specification, "Image Manifest").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What it is itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+    /// The image configuration.
+    pub config: Descriptor,
+    /// The layers, bottom to top.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub layers: Vec<Descriptor>,
+    /// What is said of it.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Annotations::is_empty"
+    )]
+    pub annotations: Annotations,
+}
+
+/// A list of manifests (OCI image specification, "Image Index").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Index {
+    /// Always 2.
+    pub schema_version: u32,
+    /// What it is itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<MediaType>,
+    /// The manifests, and possibly other indexes.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub manifests: Vec<Descriptor>,
+    /// What is said of it.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Annotations::is_empty"
+    )]
+    pub annotations: Annotations,
+}
+
+/// A manifest or an index as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub media_type: MediaType,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a document says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// One image.
+    Manifest(Manifest),
+    /// Several.
+    Index(Index),
+}
+
+/// A document that can not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// It is larger than registries take.
+    #[error("it has {0} bytes, and {MAX_DOCUMENT} are allowed")]
+    TooLarge(u64),
+    /// It is not what it should be.
+    #[error("it is neither an image manifest nor an index: {0}")]
+    Json(String),
+    /// Manifest and index at once, which readers understand in different ways
+    /// (CVE-2021-41190).
+    #[error("it is an image manifest and an index at once")]
+    Ambiguous,
+    /// What it says of itself is not what others say of it.
+    #[error("it says that it is `{own}`, and what refers to it says `{given}`")]
+    MediaType {
+        /// Its own word.
+        own: MediaType,
+        /// That of others.
+        given: MediaType,
+    },
+    /// A kind that is not supported.
+    #[error("it is `{0}`, which is not supported")]
+    Unsupported(String),
+}
+
+/// What tells manifests and indexes apart, whatever they say of themselves.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Outline {
+    schema_version: Option<u32>,
+    media_type: Option<MediaType>,
+    config: Option<serde::de::IgnoredAny>,
+    layers: Option<serde::de::IgnoredAny>,
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+impl Document {
+    /// Reads a document; `given` is the type that whoever refers to it says it has.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is no manifest and no index, is both, or is not what others say it is.
+    pub fn parse(bytes: Vec<u8>, given: Option<&MediaType>) -> Result<Self, DocumentError> {
+        if bytes.len() as u64 > MAX_DOCUMENT {
+            return Err(DocumentError::TooLarge(bytes.len() as u64));
+        }
+        let json = |error: serde_json::Error| DocumentError::Json(error.to_string());
+        let outline: Outline = serde_json::from_slice(&bytes).map_err(json)?;
+        if outline.schema_version == Some(1) {
+            return Err(DocumentError::Unsupported("a manifest of Docker's schema 1".to_owned()));
+        }
+        let is_index = match (outline.manifests.is_some(), outline.config.is_some()) {
+            (true, true) => return Err(DocumentError::Ambiguous),
+            (true, false) if outline.layers.is_some() => return Err(DocumentError::Ambiguous),
+            (is_index, _) => is_index,
+        };
+        let given = given.filter(|given| given.is_index() || given.is_manifest());
+        let media_type = match (outline.media_type, given) {
+            (Some(own), Some(given)) if own != *given => {
+                return Err(DocumentError::MediaType { own, given: given.clone() });
+            }
+            (Some(own), _) => own,
+            (None, Some(given)) => given.clone(),
+            (None, None) if is_index => MediaType::OciIndex,
+            (None, None) => MediaType::OciManifest,
+        };
+        if !media_type.is_index() && !media_type.is_manifest() {
+            return Err(DocumentError::Unsupported(media_type.to_string()));
+        }
+        if media_type.is_index() != is_index {
+            let own = if is_index { MediaType::OciIndex } else { MediaType::OciManifest };
+            return Err(DocumentError::MediaType { own, given: media_type });
+        }
+        let content = match is_index {
+            true => Content::Index(serde_json::from_slice(&bytes).map_err(json)?),
+            false => Content::Manifest(serde_json::from_slice(&bytes).map_err(json)?),
+        };
+        Ok(Self { bytes, media_type, content })
+    }
+
+    /// The digest of its bytes.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes)
+    }
+
+    /// What others refer to it by.
+    pub fn descriptor(&self) -> Descriptor {
+        Descriptor::of(self.media_type.clone(), &self.bytes)
+    }
+}
+
+impl Manifest {
+    /// An OCI manifest.
+    pub fn new(config: Descriptor, layers: Vec<Descriptor>, annotations: Annotations) -> Self {
+        Self { schema_version: 2, media_type: Some(MediaType::OciManifest), config, layers, annotations }
+    }
+
+    /// The document, as terrine writes it.
+    pub fn to_document(&self) -> Document {
+        let media_type = self.media_type.clone().unwrap_or(MediaType::OciManifest);
+        Document { bytes: to_json(self), media_type, content: Content::Manifest(self.clone()) }
+    }
+}
+
+impl Index {
+    /// An OCI index.
+    pub fn new(manifests: Vec<Descriptor>, annotations: Annotations) -> Self {
+        Self { schema_version: 2, media_type: Some(MediaType::OciIndex), manifests, annotations }
+    }
+
+    /// The document, as terrine writes it.
+    pub fn to_document(&self) -> Document {
+        let media_type = self.media_type.clone().unwrap_or(MediaType::OciIndex);
+        Document { bytes: to_json(self), media_type, content: Content::Index(self.clone()) }
+    }
+}
+
+/// JSON without spaces, fields in the order of the specification and maps in that of their
+/// keys.
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    // Strings, numbers, and maps whose keys are strings do not fail to serialize.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = r#"{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0}"#;
+
+    fn parse(text: &str, given: Option<MediaType>) -> Result<MediaType, DocumentError> {
+        Document::parse(text.as_bytes().to_vec(), given.as_ref()).map(|document| document.media_type)
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let config = Descriptor::of(MediaType::OciConfig, b"{}");
+        let document = Manifest::new(config, vec![], Annotations::new()).to_document();
+        assert_eq!(Document::parse(document.bytes.clone(), Some(&MediaType::OciManifest)), Ok(document));
+        let document = Index::new(vec![], Annotations::new()).to_document();
+        assert_eq!(Document::parse(document.bytes.clone(), None), Ok(document));
+    }
+
+    #[test]
+    fn null_is_empty_and_a_missing_type_is_the_given_one() {
+        let manifest = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":null}}"#);
+        assert_eq!(parse(&manifest, None), Ok(MediaType::OciManifest));
+        assert_eq!(parse(&manifest, Some(MediaType::DockerManifest)), Ok(MediaType::DockerManifest));
+    }
+
+    #[test]
+    fn what_can_be_read_in_two_ways_is_refused() {
+        let both = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":[],"manifests":[]}}"#);
+        assert_eq!(parse(&both, None), Err(DocumentError::Ambiguous));
+        assert_eq!(
+            parse(r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, None),
+            Err(DocumentError::Ambiguous)
+        );
+        let manifest = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":[]}}"#);
+        assert!(matches!(
+            parse(&manifest, Some(MediaType::OciIndex)),
+            Err(DocumentError::MediaType { .. })
+        ));
+        let named =
+            manifest.replacen('{', r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","#, 1);
+        assert!(matches!(
+            parse(&named, Some(MediaType::DockerManifest)),
+            Err(DocumentError::MediaType { .. })
+        ));
+    }
+
+    #[test]
+    fn other_documents_are_refused() {
+        for text in ["", "[]", "{}", r#"{"schemaVersion":1}"#, r#"{"mediaType":"text/html"}"#] {
+            assert!(parse(text, None).is_err(), "{text}");
+        }
+        let large = vec![b' '; MAX_DOCUMENT as usize + 1];
+        assert!(matches!(Document::parse(large, None), Err(DocumentError::TooLarge(_))));
+    }
+}

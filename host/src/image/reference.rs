@@ -1,0 +1,362 @@
+//! Where an image is, in the transport notation of skopeo, podman and buildah
+//! (containers-transports(5)).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::Digest;
+
+/// The registry that names without one are of.
+const DEFAULT_REGISTRY: &str = "docker.io";
+/// The tag of names without one.
+const DEFAULT_TAG: &str = "latest";
+/// The longest repository name that registries take, in bytes.
+const MAX_REPOSITORY: usize = 255;
+/// The longest tag, in bytes.
+const MAX_TAG: usize = 128;
+
+/// Where an image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reference {
+    /// `docker://NAME[:TAG][@DIGEST]`: in a registry.
+    Registry(Repository),
+    /// `docker-archive:PATH[:NAME:TAG|:@NUMBER]`: in an archive that `docker load` takes.
+    DockerArchive {
+        /// The archive.
+        path: PathBuf,
+        /// Which of its images.
+        image: Selector,
+    },
+    /// `oci:PATH[:TAG|@DIGEST]`: in a directory that is an OCI layout.
+    OciLayout {
+        /// The directory.
+        path: PathBuf,
+        /// Which of its images.
+        image: Selector,
+    },
+    /// `oci-archive:PATH[:TAG|@DIGEST]`: in an archive of an OCI layout.
+    OciArchive {
+        /// The archive.
+        path: PathBuf,
+        /// Which of its images.
+        image: Selector,
+    },
+    /// `docker-daemon:NAME:TAG` or `docker-daemon:ID`: in Docker's own storage.
+    DockerDaemon(String),
+    /// `containers-storage:NAME:TAG`: in podman's own storage.
+    ContainersStorage(String),
+    /// A file or a directory, whatever it is.
+    Path(PathBuf),
+    /// `-`: a docker-archive on stdout, or any archive on stdin.
+    Stdio,
+}
+
+/// Which image of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// The only one.
+    Only,
+    /// The one of this name: a tag in OCI layouts, `NAME:TAG` in docker-archives.
+    Name(String),
+    /// The one of this number, counted from 0.
+    Number(usize),
+    /// The one with this digest.
+    Digest(Digest),
+}
+
+/// An image in a registry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Repository {
+    /// The registry's name, with its port where it has one.
+    pub registry: String,
+    /// The repository's name within the registry.
+    pub name: String,
+    /// The tag.
+    pub tag: Option<String>,
+    /// The digest of the manifest.
+    pub digest: Option<Digest>,
+}
+
+/// Text that does not say where an image is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not an image reference: {why}")]
+pub struct ParseReferenceError {
+    text: String,
+    why: String,
+}
+
+impl ParseReferenceError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> &'static str {
+        "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME:TAG or containers-storage:NAME:TAG"
+    }
+}
+
+impl FromStr for Reference {
+    type Err = ParseReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = |why: &str| ParseReferenceError { text: text.to_owned(), why: why.to_owned() };
+        let named = |rest: &str, what: &str| match rest {
+            "" => Err(error(&format!("it names no {what}"))),
+            rest => Ok(rest.to_owned()),
+        };
+        if text == "-" {
+            return Ok(Self::Stdio);
+        }
+        let Some((transport, rest)) = text.split_once(':') else { return path(text, error) };
+        match transport {
+            "docker" => match rest.strip_prefix("//") {
+                Some(rest) => rest.parse().map(Self::Registry).map_err(|why: String| error(&why)),
+                None => Err(error("`docker:` is followed by `//`")),
+            },
+            "docker-archive" => {
+                let (path, image) = archive(rest).map_err(|why| error(&why))?;
+                Ok(Self::DockerArchive { path: named(&path, "file")?.into(), image })
+            }
+            "oci" => {
+                let (path, image) = layout(rest).map_err(|why| error(&why))?;
+                Ok(Self::OciLayout { path: named(&path, "directory")?.into(), image })
+            }
+            "oci-archive" => {
+                let (path, image) = layout(rest).map_err(|why| error(&why))?;
+                Ok(Self::OciArchive { path: named(&path, "file")?.into(), image })
+            }
+            "docker-daemon" => Ok(Self::DockerDaemon(named(rest, "image")?)),
+            "containers-storage" => Ok(Self::ContainersStorage(named(rest, "image")?)),
+            // Transports of others, and URLs.
+            "dir" | "ostree" | "sif" | "tarball" | "http" | "https" | "docker-tar" => {
+                Err(error(&format!("the transport `{transport}` is not supported")))
+            }
+            _ => path(text, error),
+        }
+    }
+}
+
+fn path(
+    text: &str,
+    error: impl Fn(&str) -> ParseReferenceError,
+) -> Result<Reference, ParseReferenceError> {
+    match text {
+        "" => Err(error("it is empty")),
+        text => Ok(Reference::Path(text.into())),
+    }
+}
+
+/// `PATH`, `PATH:NAME:TAG` or `PATH:@NUMBER`. A path has no colon in it.
+fn archive(text: &str) -> Result<(String, Selector), String> {
+    let Some((path, image)) = text.split_once(':') else {
+        return Ok((text.to_owned(), Selector::Only));
+    };
+    let image = match image.strip_prefix('@') {
+        Some(number) => Selector::Number(
+            number.parse().map_err(|_| format!("`{number}` is not the number of an image"))?,
+        ),
+        None if image.is_empty() => return Err("nothing follows its last colon".to_owned()),
+        None => Selector::Name(image.to_owned()),
+    };
+    Ok((path.to_owned(), image))
+}
+
+/// `PATH`, `PATH:TAG`, `PATH:@NUMBER` or `PATH@DIGEST`. A path has no colon in it.
+fn layout(text: &str) -> Result<(String, Selector), String> {
+    if let Some((path, digest)) = text.split_once("@sha256:") {
+        let digest = Digest::from_hex(digest).map_err(|error| error.to_string())?;
+        return Ok((path.trim_end_matches(':').to_owned(), Selector::Digest(digest)));
+    }
+    archive(text)
+}
+
+impl FromStr for Repository {
+    type Err = String;
+
+    /// Reads `[REGISTRY/]NAME[:TAG][@DIGEST]`. As everywhere, a name without a registry is one
+    /// of Docker Hub, and one without a tag and a digest has the tag `latest`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (rest, digest) = match text.split_once('@') {
+            None => (text, None),
+            Some((rest, digest)) => {
+                let digest = digest.parse::<Digest>().map_err(|error| error.to_string())?;
+                (rest, Some(digest))
+            }
+        };
+        // A colon before a slash is that of a port.
+        let (name, tag) = match rest.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+            _ => (rest, None),
+        };
+        let (registry, name) = match name.split_once('/') {
+            Some((first, rest)) if is_registry(first) => (first.to_owned(), rest.to_owned()),
+            _ => (DEFAULT_REGISTRY.to_owned(), name.to_owned()),
+        };
+        let (registry, name) = match registry.as_str() {
+            "index.docker.io" | DEFAULT_REGISTRY if !name.contains('/') => {
+                (DEFAULT_REGISTRY.to_owned(), format!("library/{name}"))
+            }
+            "index.docker.io" => (DEFAULT_REGISTRY.to_owned(), name),
+            _ => (registry, name),
+        };
+        check_name(&name)?;
+        let tag = match (tag, digest) {
+            (Some(tag), _) => Some(check_tag(tag)?),
+            (None, None) => Some(DEFAULT_TAG.to_owned()),
+            (None, Some(_)) => None,
+        };
+        Ok(Self { registry, name, tag, digest })
+    }
+}
+
+/// Whether the first component of a name is a registry, and not part of the name.
+fn is_registry(component: &str) -> bool {
+    component.contains(['.', ':']) || component == "localhost"
+}
+
+/// Components of lower-case letters and digits, with single separators between them (OCI
+/// distribution specification, "Pulling manifests").
+fn check_name(name: &str) -> Result<(), String> {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let component = |text: &str| {
+        text.starts_with(alphanumeric)
+            && text.ends_with(alphanumeric)
+            && text.chars().all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
+    };
+    if name.chars().any(|c| c.is_ascii_uppercase()) {
+        return Err(format!("the repository `{name}` has upper-case letters"));
+    }
+    if !name.split('/').all(component) || name.len() > MAX_REPOSITORY {
+        return Err(format!("`{name}` is not the name of a repository"));
+    }
+    Ok(())
+}
+
+fn check_tag(tag: &str) -> Result<String, String> {
+    let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let other = |c: char| first(c) || matches!(c, '.' | '-');
+    match tag.starts_with(first) && tag.chars().all(other) && tag.len() <= MAX_TAG {
+        true => Ok(tag.to_owned()),
+        false => Err(format!("`{tag}` is not a tag")),
+    }
+}
+
+impl Repository {
+    /// The same repository's image with a digest.
+    pub fn at(&self, digest: Digest) -> Self {
+        Self { tag: None, digest: Some(digest), ..self.clone() }
+    }
+
+    /// What follows `manifests/` in a URL: the digest where there is one, else the tag.
+    pub fn identifier(&self) -> String {
+        match (&self.digest, &self.tag) {
+            (Some(digest), _) => digest.to_string(),
+            (None, Some(tag)) => tag.clone(),
+            (None, None) => DEFAULT_TAG.to_owned(),
+        }
+    }
+
+    /// The name with its registry, as `docker pull` takes it, without tag and digest.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.registry, self.name)
+    }
+}
+
+impl fmt::Display for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.full_name())?;
+        if let Some(tag) = &self.tag {
+            write!(f, ":{tag}")?;
+        }
+        self.digest.map_or(Ok(()), |digest| write!(f, "@{digest}"))
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Only => Ok(()),
+            Self::Name(name) => write!(f, ":{name}"),
+            Self::Number(number) => write!(f, ":@{number}"),
+            Self::Digest(digest) => write!(f, "@{digest}"),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(repository) => write!(f, "docker://{repository}"),
+            Self::DockerArchive { path, image } => {
+                write!(f, "docker-archive:{}{image}", path.display())
+            }
+            Self::OciLayout { path, image } => write!(f, "oci:{}{image}", path.display()),
+            Self::OciArchive { path, image } => write!(f, "oci-archive:{}{image}", path.display()),
+            Self::DockerDaemon(name) => write!(f, "docker-daemon:{name}"),
+            Self::ContainersStorage(name) => write!(f, "containers-storage:{name}"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Stdio => f.write_str("-"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn parse(text: &str) -> Result<String, String> {
+        text.parse::<Reference>()
+            .map(|reference| reference.to_string())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn references_are_read_and_written() {
+        let pinned = format!("docker://localhost:5000/a/b:1@{DIGEST}");
+        let layout = format!("oci:dir@{DIGEST}");
+        for (text, expected) in [
+            ("docker://debian", "docker://docker.io/library/debian:latest"),
+            ("docker://index.docker.io/debian:12", "docker://docker.io/library/debian:12"),
+            ("docker://acme/web:1.2", "docker://docker.io/acme/web:1.2"),
+            ("docker://localhost/web", "docker://localhost/web:latest"),
+            ("docker://127.0.0.1:5000/web:a", "docker://127.0.0.1:5000/web:a"),
+            (&pinned, &pinned),
+            ("docker-archive:a.tar", "docker-archive:a.tar"),
+            ("docker-archive:a.tar:web:1", "docker-archive:a.tar:web:1"),
+            ("docker-archive:a.tar:@3", "docker-archive:a.tar:@3"),
+            ("oci:./layout:web", "oci:./layout:web"),
+            (&layout, &layout),
+            ("oci-archive:/x/y.tar", "oci-archive:/x/y.tar"),
+            ("docker-daemon:web:1", "docker-daemon:web:1"),
+            ("containers-storage:localhost/web:1", "containers-storage:localhost/web:1"),
+            ("./some/file.tar", "./some/file.tar"),
+            ("-", "-"),
+        ] {
+            assert_eq!(parse(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        for text in [
+            "",
+            "docker:debian",
+            "docker://",
+            "docker://a/B:1",
+            "docker://a//b",
+            "docker://web:-x",
+            "docker://web@sha256:12",
+            "docker://web@sha512:12",
+            "docker-archive:",
+            "docker-archive:a.tar:",
+            "docker-archive:a.tar:@x",
+            "oci:",
+            "oci:dir@sha256:12",
+            "docker-daemon:",
+            "dir:/x",
+            "https://ghcr.io/acme/web",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

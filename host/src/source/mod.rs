@@ -1,0 +1,113 @@
+//! Images that exist, wherever they are.
+//!
+//! An [`Image`] is an immutable view: its configuration is read and held against its digest,
+//! its layers are read when somebody wants them. Whatever comes from outside is hostile until
+//! it is verified: sizes are bounded, digests are held against bytes, nothing is unpacked.
+
+mod docker_archive;
+mod error;
+mod extended;
+pub(crate) mod members;
+mod spool;
+pub(crate) mod tarball;
+mod verified;
+
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::compress::Compression;
+use crate::image::{Configuration, Descriptor, Digest, Document, Repository};
+pub use docker_archive::DockerArchive;
+pub use error::{Error, Fault};
+pub use spool::Spooled;
+pub use tarball::Content;
+pub use verified::Verified;
+
+/// An image that exists.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// What errors call it.
+    pub name: String,
+    /// Its manifest, where its medium has one: a docker-archive has not.
+    pub manifest: Option<Document>,
+    /// Its configuration.
+    pub configuration: Configuration,
+    /// Its layers, bottom to top: one for each diff id of the configuration.
+    pub layers: Vec<Arc<dyn Layer>>,
+}
+
+/// A layer of an image that exists.
+pub trait Layer: fmt::Debug + Send + Sync {
+    /// What it is called in its image: its member of a docker-archive, its digest elsewhere.
+    fn name(&self) -> String;
+
+    /// The digest of the plain layer, as the configuration has it.
+    fn diff_id(&self) -> Digest;
+
+    /// The blob as it is stored: media type, digest and size. A docker-archive tells no digest
+    /// of a compressed layer, so there it is read for that.
+    ///
+    /// # Errors
+    ///
+    /// A layer that has to be read and can not be.
+    fn descriptor(&self) -> Result<Descriptor, Error>;
+
+    /// How many bytes are stored.
+    fn stored_size(&self) -> u64;
+
+    /// How they are compressed: by their first bytes where these are at hand, else by the
+    /// media type.
+    fn compression(&self) -> Compression;
+
+    /// The bytes as they are stored, as many as [`Layer::stored_size`] says or an error. They
+    /// are not verified, see [`Verified`].
+    ///
+    /// # Errors
+    ///
+    /// A layer that can not be had.
+    fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error>;
+
+    /// The same where it can be read at any place, so that what is not wanted need not be
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// A layer that can not be had.
+    fn content(&self) -> Result<Option<Content<'_>>, Error> {
+        Ok(None)
+    }
+
+    /// The repository of a registry that has it.
+    fn repository(&self) -> Option<&Repository> {
+        None
+    }
+
+    /// What its member's header says in an archive.
+    fn attributes(&self) -> Attributes {
+        Attributes::default()
+    }
+}
+
+/// What a member's header says beside name and size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: i64,
+    /// Numeric group.
+    pub gid: i64,
+    /// Time of last modification, in seconds since 1970.
+    pub mtime: i64,
+    /// Name of the owner.
+    pub uname: Vec<u8>,
+    /// Name of the group.
+    pub gname: Vec<u8>,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self { mode: 0o644, uid: 0, gid: 0, mtime: 0, uname: vec![], gname: vec![] }
+    }
+}
