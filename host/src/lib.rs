@@ -10,6 +10,7 @@
 //! | what the user asks for | [`spec`] |
 //! | where store paths come from | [`closure`] |
 //! | images that exist, and what is built on | [`source`], [`base`] |
+//! | directories of images | [`layout`] |
 //! | compression | [`compress`] |
 //! | what its programs run on | [`platform`] |
 //! | what is decided about it | [`planner`] |
@@ -26,6 +27,7 @@ pub mod closure;
 pub mod compress;
 pub mod image;
 pub mod layer;
+pub mod layout;
 pub mod pack;
 pub mod pipe;
 pub mod planner;

@@ -207,8 +207,8 @@ mod tests {
 
     const CONFIG: &str = r#"{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0}"#;
 
-    fn parse(text: &str, given: Option<MediaType>) -> Result<MediaType, DocumentError> {
-        Document::parse(text.as_bytes().to_vec(), given.as_ref()).map(|document| document.media_type)
+    fn parse(text: &str, given: Option<&MediaType>) -> Result<MediaType, DocumentError> {
+        Document::parse(text.as_bytes().to_vec(), given).map(|document| document.media_type)
     }
 
     #[test]
@@ -224,7 +224,7 @@ mod tests {
     fn null_is_empty_and_a_missing_type_is_the_given_one() {
         let manifest = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":null}}"#);
         assert_eq!(parse(&manifest, None), Ok(MediaType::OciManifest));
-        assert_eq!(parse(&manifest, Some(MediaType::DockerManifest)), Ok(MediaType::DockerManifest));
+        assert_eq!(parse(&manifest, Some(&MediaType::DockerManifest)), Ok(MediaType::DockerManifest));
     }
 
     #[test]
@@ -237,13 +237,13 @@ mod tests {
         );
         let manifest = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":[]}}"#);
         assert!(matches!(
-            parse(&manifest, Some(MediaType::OciIndex)),
+            parse(&manifest, Some(&MediaType::OciIndex)),
             Err(DocumentError::MediaType { .. })
         ));
         let named =
             manifest.replacen('{', r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","#, 1);
         assert!(matches!(
-            parse(&named, Some(MediaType::DockerManifest)),
+            parse(&named, Some(&MediaType::DockerManifest)),
             Err(DocumentError::MediaType { .. })
         ));
     }

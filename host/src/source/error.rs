@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::compress::Compression;
-use crate::image::{DocumentError, Platform};
+use crate::image::DocumentError;
 
 /// An image that can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,15 @@ pub enum Fault {
     /// A directory that is no OCI layout.
     #[error("it is not an OCI layout: it has no `{0}`")]
     NoLayout(&'static str),
+    /// A file that is no OCI layout.
+    #[error("it is not an OCI layout: it is not a directory")]
+    NotADirectory,
+    /// An OCI layout of another version.
+    #[error("it is an OCI layout of version `{0}`, not 1.0.0")]
+    LayoutVersion(String),
+    /// An image that is in no file, where only files are opened.
+    #[error("it is neither a file nor a directory")]
+    NotAFileReference,
     /// A manifest or an index that can not be used.
     #[error("its document `{name}` can not be used")]
     Document {
@@ -94,11 +103,47 @@ pub enum Fault {
     /// An index that leads to itself, or too deep.
     #[error("its index `{0}` is nested too deep")]
     Nested(String),
+    /// More of something than any image has.
+    #[error("it lists {count} {what}, and {limit} are allowed")]
+    TooMany {
+        /// What it is.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// An index without an image.
+    #[error("its index lists no image")]
+    EmptyIndex,
+    /// A manifest of something else than an image.
+    #[error("it is no image, but something else that is kept like one: its configuration is `{0}`")]
+    Artifact(String),
+    /// A layer of a kind that can not be read.
+    #[error("its layer `{name}` is `{media_type}`: {why}")]
+    LayerType {
+        /// The layer's digest.
+        name: String,
+        /// Its media type.
+        media_type: String,
+        /// What is wrong with that.
+        why: &'static str,
+    },
+    /// A layer whose bytes are not what its media type says.
+    #[error("its layer `{name}` is called `{media_type}`, and its bytes are {found}")]
+    MediaType {
+        /// The layer's digest.
+        name: String,
+        /// Its media type.
+        media_type: String,
+        /// How its bytes are compressed.
+        found: Compression,
+    },
     /// No image for the platform that is asked for.
     #[error("it has no image for {wanted}, but for {}", list(available))]
     NoPlatform {
         /// What was asked for.
-        wanted: Platform,
+        wanted: String,
         /// What there is.
         available: Vec<String>,
     },
@@ -226,7 +271,7 @@ pub enum Fault {
 impl Fault {
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Directory | Self::NoKind | Self::NoLayout(_) => Some(
+            Self::Directory | Self::NotADirectory | Self::NoKind | Self::NoLayout(_) => Some(
                 "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`",
             ),
             Self::Truncated { .. }

@@ -112,22 +112,33 @@ impl Archive {
 
     /// A reader of a member's content.
     pub(crate) fn content(&self, member: &Member) -> Content<'_> {
-        Content { file: &self.file, offset: member.offset, rest: member.size }
+        Content::new(&self.file, member.offset, member.size)
     }
 }
 
 /// Part of a file, read independently of others who read it.
 #[derive(Debug)]
 pub struct Content<'a> {
-    file: &'a File,
+    file: Handle<'a>,
     offset: u64,
     rest: u64,
+}
+
+#[derive(Debug)]
+enum Handle<'a> {
+    Shared(&'a File),
+    Own(File),
 }
 
 impl<'a> Content<'a> {
     /// So many bytes from an offset on.
     pub fn new(file: &'a File, offset: u64, size: u64) -> Self {
-        Self { file, offset, rest: size }
+        Self { file: Handle::Shared(file), offset, rest: size }
+    }
+
+    /// The first bytes of a file that nobody else has to keep open.
+    pub fn of(file: File, size: u64) -> Self {
+        Self { file: Handle::Own(file), offset: 0, rest: size }
     }
 
     /// Passes over bytes without reading them; how many there were.
@@ -142,7 +153,11 @@ impl<'a> Content<'a> {
 impl Read for Content<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = usize::try_from(self.rest).map_or(buffer.len(), |rest| rest.min(buffer.len()));
-        let count = self.file.read_at(&mut buffer[..length], self.offset)?;
+        let file = match &self.file {
+            Handle::Shared(file) => file,
+            Handle::Own(file) => file,
+        };
+        let count = file.read_at(&mut buffer[..length], self.offset)?;
         if count == 0 && length > 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -1,0 +1,119 @@
+//! What can go wrong with a layout.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::image::Digest;
+
+/// A layout that can not be used, or not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system refused.
+    #[error("{action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A directory that is no layout.
+    #[error("`{}` is not an OCI layout: it has no `{member}`", path.display())]
+    Missing {
+        /// The directory.
+        path: PathBuf,
+        /// The file that makes a directory a layout, and is not there.
+        member: &'static str,
+    },
+    /// A layout of another version than the only one that there is.
+    #[error("`{}` is an OCI layout of version `{version}`, not 1.0.0", path.display())]
+    Version {
+        /// The directory.
+        path: PathBuf,
+        /// Its version.
+        version: String,
+    },
+    /// A place where something else is.
+    #[error("`{}` is not empty, and not an OCI layout", path.display())]
+    Occupied {
+        /// The place.
+        path: PathBuf,
+    },
+    /// JSON that is none, or not what is expected.
+    #[error("`{}` can not be read: {why}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file that is larger than it can sensibly be.
+    #[error("`{}` has {size} bytes, and {limit} are allowed", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// The largest allowed.
+        limit: u64,
+    },
+    /// A blob that is not there.
+    #[error("the OCI layout `{}` has no blob {digest}", path.display())]
+    NoBlob {
+        /// The layout.
+        path: PathBuf,
+        /// The blob.
+        digest: Digest,
+    },
+    /// A link, a directory, a device or a fifo where a file has to be.
+    #[error("`{}` is not a regular file", path.display())]
+    NotAFile {
+        /// What it is about.
+        path: PathBuf,
+    },
+    /// A blob whose size is not what its descriptor says.
+    #[error("the blob {digest} of the OCI layout `{}` has {actual} bytes, not {expected}", path.display())]
+    Size {
+        /// The layout.
+        path: PathBuf,
+        /// The blob.
+        digest: Digest,
+        /// What the descriptor says.
+        expected: u64,
+        /// How many there are.
+        actual: u64,
+    },
+    /// A name that other tools do not take.
+    #[error("`{0}` can not be the name of an image in an OCI layout")]
+    Name(String),
+}
+
+impl Error {
+    /// A refusal of the system.
+    pub(super) fn io(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Io { action, path: path.to_owned(), source: source.into() }
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { .. } => Some("an OCI layout is made by `terrine copy` and `terrine build`"),
+            Self::Occupied { .. } => Some("name an empty directory, or one that is not there yet"),
+            Self::Version { .. } => Some("write it again with a tool that makes version 1.0.0"),
+            Self::Size { .. } | Self::NoBlob { .. } => Some("write the image to the layout again"),
+            Self::Name(_) => Some(
+                "names have letters and digits, with single ones of `-._:@+/` between them: `web`, `1.2`",
+            ),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("make room there; what the layout held is still valid")
+            }
+            Self::Io { action: super::LOCKING, .. } => {
+                Some("the file system there knows no locks: write the layout to another one")
+            }
+            _ => None,
+        }
+    }
+}

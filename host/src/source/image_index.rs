@@ -1,0 +1,289 @@
+//! Several images under one name, usually one for each platform.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::oci::{self, Blobs, document_fault};
+use super::{Error, Fault, Image};
+use crate::image::{Content, Descriptor, Digest, Document, DocumentError, Platform};
+
+/// How deep indexes may be nested below the first.
+const MAX_DEPTH: usize = 3;
+/// How many manifests an index may list, those of nested ones included.
+const MAX_MANIFESTS: usize = 1000;
+
+/// What a reference leads to.
+#[derive(Debug, Clone)]
+// There are never many of them.
+#[expect(clippy::large_enum_variant)]
+pub enum Opened {
+    /// One image.
+    Image(Image),
+    /// Several.
+    Index(ImageIndex),
+}
+
+/// An index, and where what it lists is. Nothing of that is read before it is wanted.
+#[derive(Debug, Clone)]
+pub struct ImageIndex {
+    /// What errors call it.
+    pub name: String,
+    /// The index itself.
+    pub document: Document,
+    blobs: Arc<dyn Blobs>,
+    /// The digests of the indexes that lead here, and its own.
+    trail: Vec<Digest>,
+}
+
+/// An image of an index, by its platform.
+struct Candidate {
+    platform: Platform,
+    descriptor: Descriptor,
+}
+
+/// What [`ImageIndex::walk`] shows an index and one of its children to.
+type Visit<'a> = dyn FnMut(&ImageIndex, &Descriptor) -> Result<ControlFlow<()>, Error> + 'a;
+
+/// Opens what a descriptor describes; `name` is what errors call it.
+///
+/// # Errors
+///
+/// A manifest, an index or an image that can not be used.
+pub fn open_descriptor(
+    blobs: &Arc<dyn Blobs>,
+    name: &str,
+    descriptor: &Descriptor,
+) -> Result<Opened, Error> {
+    let document = oci::document(blobs.as_ref(), name, descriptor)?;
+    open_document(blobs, name, document)
+}
+
+/// The same of a document that is there already.
+///
+/// # Errors
+///
+/// As [`open_descriptor`].
+pub fn open_document(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<Opened, Error> {
+    match &document.content {
+        Content::Manifest(_) => oci::image(blobs, name, document).map(Opened::Image),
+        Content::Index(_) => ImageIndex::new(blobs, name, document).map(Opened::Index),
+    }
+}
+
+impl ImageIndex {
+    /// The index that a document is; `name` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// A document that is no index, and one that lists too many manifests.
+    pub fn new(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<Self, Error> {
+        Self::below(blobs, name, document, &[])
+    }
+
+    fn below(
+        blobs: &Arc<dyn Blobs>,
+        name: &str,
+        document: Document,
+        trail: &[Digest],
+    ) -> Result<Self, Error> {
+        let digest = document.digest();
+        let Content::Index(index) = &document.content else {
+            let unsupported = DocumentError::Unsupported(document.media_type.to_string());
+            return Err(document_fault(name, &digest.to_string(), unsupported));
+        };
+        let count = index.manifests.len();
+        if count > MAX_MANIFESTS {
+            return Err(Error::fault(name, too_many(count)));
+        }
+        let trail = trail.iter().copied().chain([digest]).collect();
+        Ok(Self { name: name.to_owned(), document, blobs: Arc::clone(blobs), trail })
+    }
+
+    /// What it lists, in order: images, other indexes, and what is said of them.
+    pub fn children(&self) -> &[Descriptor] {
+        match &self.document.content {
+            Content::Index(index) => &index.manifests,
+            Content::Manifest(_) => &[],
+        }
+    }
+
+    /// Opens one of those that it lists.
+    ///
+    /// # Errors
+    ///
+    /// What can not be used, an index that lists itself, and one that is nested more than three
+    /// deep.
+    pub fn open(&self, child: &Descriptor) -> Result<Opened, Error> {
+        if self.trail.contains(&child.digest)
+            || child.media_type.is_index() && self.trail.len() > MAX_DEPTH
+        {
+            return Err(Error::fault(&self.name, Fault::Nested(child.digest.to_string())));
+        }
+        let document = oci::document(self.blobs.as_ref(), &self.name, child)?;
+        match &document.content {
+            Content::Manifest(_) => oci::image(&self.blobs, &self.name, document).map(Opened::Image),
+            Content::Index(_) => {
+                Self::below(&self.blobs, &self.name, document, &self.trail).map(Opened::Index)
+            }
+        }
+    }
+
+    /// The platforms that it has images for, those of nested indexes included.
+    ///
+    /// # Errors
+    ///
+    /// A nested index that can not be used, or an image whose platform only it itself tells.
+    pub fn platforms(&self) -> Result<Vec<Platform>, Error> {
+        Ok(self.candidates()?.into_iter().map(|candidate| candidate.platform).collect())
+    }
+
+    /// The image for a platform: the first that says just that, else the first that will do.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::NoPlatform`] with what there is, and whatever can not be used.
+    pub fn image(&self, wanted: &Platform) -> Result<Image, Error> {
+        let candidates = self.candidates()?;
+        let satisfying = || candidates.iter().filter(|one| one.platform.satisfies(wanted));
+        let exact = satisfying().find(|one| one.platform.variant == wanted.variant);
+        match exact.or_else(|| satisfying().next()) {
+            Some(candidate) => self.manifest(&candidate.descriptor),
+            None => {
+                let (wanted, available) = (wanted.to_string(), named(&candidates));
+                Err(Error::fault(&self.name, Fault::NoPlatform { wanted, available }))
+            }
+        }
+    }
+
+    /// Its image, if it has just one.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Several`] with their platforms, and whatever can not be used.
+    pub fn only(&self) -> Result<Image, Error> {
+        let candidates = self.candidates()?;
+        let fault = match candidates.as_slice() {
+            [] => Fault::EmptyIndex,
+            [first, rest @ ..]
+                if rest.iter().all(|one| one.descriptor.digest == first.descriptor.digest) =>
+            {
+                return self.manifest(&first.descriptor);
+            }
+            _ => Fault::Several { available: named(&candidates) },
+        };
+        Err(Error::fault(&self.name, fault))
+    }
+
+    /// What it or a nested index lists under a digest.
+    pub(super) fn find(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
+        let mut found = None;
+        let _ = self.walk(&mut 0, &mut |index, child| {
+            if child.digest != *digest {
+                return Ok(ControlFlow::Continue(()));
+            }
+            found = Some(index.open(child)?);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(found)
+    }
+
+    /// The image of a manifest that it or a nested index lists.
+    fn manifest(&self, descriptor: &Descriptor) -> Result<Image, Error> {
+        let document = oci::document(self.blobs.as_ref(), &self.name, descriptor)?;
+        oci::image(&self.blobs, &self.name, document)
+    }
+
+    fn candidates(&self) -> Result<Vec<Candidate>, Error> {
+        let mut candidates = Vec::new();
+        let _ = self.walk(&mut 0, &mut |index, child| {
+            if child.media_type.is_manifest()
+                && let Some(platform) = index.platform(child)?
+            {
+                candidates.push(Candidate { platform, descriptor: child.clone() });
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(candidates)
+    }
+
+    /// The platform of a manifest; none if it is no image.
+    fn platform(&self, child: &Descriptor) -> Result<Option<Platform>, Error> {
+        if let Some(platform) = &child.platform {
+            return Ok(Some(platform.clone()));
+        }
+        match self.open(child) {
+            Ok(Opened::Image(image)) => Ok(Some(image.configuration.platform())),
+            Ok(Opened::Index(_)) | Err(Error::Fault { fault: Fault::Artifact(_), .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Shows `visit` everything that it and nested indexes list, until that has seen enough.
+    /// What only attests something of an image is left out.
+    fn walk(&self, count: &mut usize, visit: &mut Visit<'_>) -> Result<ControlFlow<()>, Error> {
+        *count += self.children().len();
+        if *count > MAX_MANIFESTS {
+            return Err(Error::fault(&self.name, too_many(*count)));
+        }
+        for child in self.children().iter().filter(|child| !is_attestation(child)) {
+            if visit(self, child)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if child.media_type.is_index()
+                && let Opened::Index(index) = self.open(child)?
+                && index.walk(count, visit)?.is_break()
+            {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// The image that is meant: of an index that of the platform, which only an index with several
+/// needs. An image that says that it is for another platform is not taken.
+///
+/// # Errors
+///
+/// [`Fault::NoPlatform`] and [`Fault::Several`] with what there is, and whatever can not be
+/// used.
+pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error> {
+    let image = match (opened, platform) {
+        (Opened::Image(image), _) => image,
+        (Opened::Index(index), None) => return index.only(),
+        (Opened::Index(index), Some(wanted)) => return index.image(wanted),
+    };
+    let own = image.configuration.platform();
+    let silent = own.os.is_empty() || own.architecture.is_empty();
+    match platform {
+        Some(wanted) if !silent && !own.satisfies(wanted) => {
+            let (wanted, available) = (wanted.to_string(), vec![own.to_string()]);
+            Err(Error::fault(&image.name, Fault::NoPlatform { wanted, available }))
+        }
+        _ => Ok(image),
+    }
+}
+
+/// Whether a manifest says something of an image and is none itself: buildkit lists such as
+/// of an unknown platform.
+pub(super) fn is_attestation(descriptor: &Descriptor) -> bool {
+    const KIND: &str = "vnd.docker.reference.type";
+    let unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
+    descriptor.platform.as_ref().is_some_and(unknown)
+        || descriptor.annotations.get(KIND).is_some_and(|kind| kind == "attestation-manifest")
+}
+
+fn too_many(count: usize) -> Fault {
+    Fault::TooMany { what: "manifests", count, limit: MAX_MANIFESTS }
+}
+
+fn named(candidates: &[Candidate]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for candidate in candidates {
+        let name = candidate.platform.to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

@@ -1,0 +1,212 @@
+//! Images as OCI has them: documents and blobs, wherever these are.
+
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+
+use super::{Content, Error, Fault, Image, Layer, Verified};
+use crate::compress::{Compression, MAGIC};
+use crate::image::{
+    Configuration, Content as Says, Descriptor, Digest, Document, DocumentError, MAX_CONFIGURATION,
+    MAX_DOCUMENT, Manifest, MediaType, Repository,
+};
+
+/// How many layers an image may have. Docker takes 127, the kernel 500.
+const MAX_LAYERS: usize = 1000;
+
+/// Where the blobs of images are: a layout, an archive of one, a repository of a registry.
+pub trait Blobs: fmt::Debug + Send + Sync {
+    /// The bytes of a blob: as many as its descriptor says, or an error. They are not verified.
+    ///
+    /// # Errors
+    ///
+    /// A blob that can not be had, or has another size.
+    fn blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error>;
+
+    /// The bytes of a manifest or an index, where these are not blobs like others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Blobs::blob`].
+    fn document(&self, document: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
+        self.blob(document)
+    }
+
+    /// The bytes of a blob where they can be read at any place.
+    ///
+    /// # Errors
+    ///
+    /// As [`Blobs::blob`].
+    fn content(&self, _blob: &Descriptor) -> Result<Option<Content<'_>>, Error> {
+        Ok(None)
+    }
+
+    /// The repository of a registry that has them.
+    fn repository(&self) -> Option<&Repository> {
+        None
+    }
+}
+
+/// Reads a manifest or an index and holds it against its descriptor; `name` is what errors call
+/// the image.
+///
+/// # Errors
+///
+/// A document that can not be had, is not the one that is described, or can not be used.
+pub fn document(blobs: &dyn Blobs, name: &str, descriptor: &Descriptor) -> Result<Document, Error> {
+    let wrong = |fault| document_fault(name, &descriptor.digest.to_string(), fault);
+    let media_type = &descriptor.media_type;
+    if !media_type.is_index() && !media_type.is_manifest() {
+        return Err(wrong(DocumentError::Unsupported(media_type.to_string())));
+    }
+    if descriptor.size > MAX_DOCUMENT {
+        return Err(wrong(DocumentError::TooLarge(descriptor.size)));
+    }
+    let bytes = verified(blobs.document(descriptor)?, name, descriptor)?;
+    Document::parse(bytes, Some(media_type)).map_err(wrong)
+}
+
+pub(super) fn document_fault(image: &str, name: &str, fault: DocumentError) -> Error {
+    Error::fault(image, Fault::Document { name: name.to_owned(), fault })
+}
+
+/// The image of a manifest; `name` is what errors call it. Its configuration is read, and of
+/// its layers what tells their compression.
+///
+/// # Errors
+///
+/// A manifest that is none of an image, a configuration that is not the one that is described,
+/// layers of a kind that can not be read, and such that do not go with the configuration.
+pub fn image(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<Image, Error> {
+    let fault = |fault| Error::fault(name, fault);
+    let Says::Manifest(manifest) = &document.content else {
+        let unsupported = DocumentError::Unsupported(document.media_type.to_string());
+        return Err(document_fault(name, &document.digest().to_string(), unsupported));
+    };
+    let configuration = configuration(blobs.as_ref(), name, manifest)?;
+    let (layers, diff_ids) = (&manifest.layers, configuration.diff_ids());
+    if layers.len() > MAX_LAYERS {
+        let (what, count, limit) = ("layers", layers.len(), MAX_LAYERS);
+        return Err(fault(Fault::TooMany { what, count, limit }));
+    }
+    if layers.len() != diff_ids.len() {
+        let (layers, diff_ids) = (layers.len(), diff_ids.len());
+        return Err(fault(Fault::LayerCount { layers, diff_ids }));
+    }
+    let layers = layers.iter().zip(diff_ids).map(|(descriptor, &diff_id)| {
+        let layer: Arc<dyn Layer> = Arc::new(layer(blobs, name, descriptor, diff_id)?);
+        Ok(layer)
+    });
+    let layers = layers.collect::<Result<_, Error>>()?;
+    Ok(Image { name: name.to_owned(), manifest: Some(document), configuration, layers })
+}
+
+fn configuration(blobs: &dyn Blobs, name: &str, manifest: &Manifest) -> Result<Configuration, Error> {
+    let fault = |fault| Error::fault(name, fault);
+    let descriptor = &manifest.config;
+    if !descriptor.media_type.is_config() {
+        return Err(fault(Fault::Artifact(descriptor.media_type.to_string())));
+    }
+    let (size, limit) = (descriptor.size, MAX_CONFIGURATION);
+    if size > limit {
+        return Err(fault(Fault::TooLarge { what: "its configuration".to_owned(), size, limit }));
+    }
+    let text = verified(blobs.blob(descriptor)?, name, descriptor)?;
+    Configuration::parse(text).map_err(|error| {
+        fault(Fault::Json { member: descriptor.digest.to_string(), why: error.to_string() })
+    })
+}
+
+/// All bytes of a small blob, if they are the ones that are described.
+fn verified(
+    content: Box<dyn Read + Send + '_>,
+    image: &str,
+    descriptor: &Descriptor,
+) -> Result<Vec<u8>, Error> {
+    let Descriptor { digest, size, .. } = descriptor;
+    let mut bytes = Vec::new();
+    let mut content = Verified::new(content, digest.to_string(), *size, *digest);
+    content.read_to_end(&mut bytes).map_err(|error| Error::reading(image, error))?;
+    Ok(bytes)
+}
+
+fn layer(
+    blobs: &Arc<dyn Blobs>,
+    image: &str,
+    descriptor: &Descriptor,
+    diff_id: Digest,
+) -> Result<OciLayer, Error> {
+    let name = descriptor.digest.to_string();
+    let media_type = &descriptor.media_type;
+    let Some(said) = media_type.compression() else {
+        return Err(Error::fault(image, unusable_layer(name, media_type)));
+    };
+    if let Some(content) = blobs.content(descriptor)? {
+        let mut start = Vec::new();
+        let outcome = content.take(MAGIC as u64).read_to_end(&mut start);
+        outcome.map_err(|error| Error::reading(image, error))?;
+        let found = Compression::detect(&start);
+        if found != said {
+            let media_type = media_type.to_string();
+            return Err(Error::fault(image, Fault::MediaType { name, media_type, found }));
+        }
+    }
+    let blobs = Arc::clone(blobs);
+    Ok(OciLayer { blobs, descriptor: descriptor.clone(), diff_id, compression: said })
+}
+
+/// Why a layer of a type that is not known can not be read.
+fn unusable_layer(name: String, media_type: &MediaType) -> Fault {
+    let media_type = media_type.to_string();
+    let why = match media_type.as_str() {
+        text if text.ends_with("+encrypted") => "it is encrypted",
+        text if text.contains(".nondistributable.") || text.contains(".foreign.") => {
+            "it is not distributed with the image"
+        }
+        _ => "that is no layer of an image",
+    };
+    Fault::LayerType { name, media_type, why }
+}
+
+/// A layer by its descriptor.
+#[derive(Debug)]
+struct OciLayer {
+    blobs: Arc<dyn Blobs>,
+    descriptor: Descriptor,
+    diff_id: Digest,
+    compression: Compression,
+}
+
+impl Layer for OciLayer {
+    fn name(&self) -> String {
+        self.descriptor.digest.to_string()
+    }
+
+    fn diff_id(&self) -> Digest {
+        self.diff_id
+    }
+
+    fn descriptor(&self) -> Result<Descriptor, Error> {
+        Ok(self.descriptor.clone())
+    }
+
+    fn stored_size(&self) -> u64 {
+        self.descriptor.size
+    }
+
+    fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error> {
+        self.blobs.blob(&self.descriptor)
+    }
+
+    fn content(&self) -> Result<Option<Content<'_>>, Error> {
+        self.blobs.content(&self.descriptor)
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        self.blobs.repository()
+    }
+}

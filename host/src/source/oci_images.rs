@@ -1,0 +1,147 @@
+//! What an `index.json` lists: the images of a layout or of an archive of one, by their names.
+
+use std::sync::Arc;
+
+use super::docker_archive::normal;
+use super::image_index::{ImageIndex, Opened, is_attestation, open_descriptor};
+use super::oci::{Blobs, document_fault};
+use super::{Error, Fault};
+use crate::image::{Descriptor, Digest, Document, DocumentError, Selector};
+use crate::layout::{INDEX, REF_NAME};
+
+/// The full name that containerd, and what is made on it, gives an image.
+const IMAGE_NAME: &str = "io.containerd.image.name";
+
+/// Images that an `index.json` lists, and the blobs beside it.
+#[derive(Debug)]
+pub struct OciImages {
+    blobs: Arc<dyn Blobs>,
+    /// The `index.json` as an index.
+    index: ImageIndex,
+}
+
+impl OciImages {
+    /// What a text lists; `name` is what errors call all of it.
+    pub(super) fn new(name: &str, blobs: Arc<dyn Blobs>, text: Vec<u8>) -> Result<Self, Error> {
+        let wrong = |fault: DocumentError| document_fault(name, INDEX, fault);
+        let document = Document::parse(text, None).map_err(wrong)?;
+        let index = ImageIndex::new(&blobs, name, document)?;
+        Ok(Self { blobs, index })
+    }
+
+    /// What it lists, in order.
+    pub fn entries(&self) -> &[Descriptor] {
+        self.index.children()
+    }
+
+    /// The names of what it lists, and the numbers of what has none.
+    pub fn names(&self) -> Vec<String> {
+        let name = |(number, entry): (usize, &Descriptor)| {
+            let name = entry.annotations.get(IMAGE_NAME).or_else(|| entry.annotations.get(REF_NAME));
+            name.cloned().unwrap_or_else(|| format!("@{number}"))
+        };
+        self.entries().iter().enumerate().map(name).collect()
+    }
+
+    /// Opens one of those that it lists. With [`Selector::Only`] there must be just one, or
+    /// nothing but the platforms of one: some tools write their index as `index.json`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::NoSuchImage`] and [`Fault::Several`] with what there is, and whatever can not
+    /// be used.
+    pub fn open(&self, selector: &Selector) -> Result<Opened, Error> {
+        let missing = |wanted: String| {
+            Error::fault(&self.index.name, Fault::NoSuchImage { wanted, available: self.names() })
+        };
+        match selector {
+            Selector::Only => self.only(),
+            Selector::Number(number) => {
+                let entry = self.entries().get(*number);
+                self.entry(entry.ok_or_else(|| missing(format!("@{number}")))?)
+            }
+            Selector::Name(name) => match self.named(name).as_slice() {
+                [] => Err(missing(name.clone())),
+                [entry] => self.entry(entry),
+                several => Err(self.several(several)),
+            },
+            Selector::Digest(digest) => {
+                let entry = self.entries().iter().find(|entry| entry.digest == *digest);
+                match entry {
+                    Some(entry) => self.entry(entry),
+                    None => self.index.find(digest)?.ok_or_else(|| missing(digest.to_string())),
+                }
+            }
+        }
+    }
+
+    fn entry(&self, entry: &Descriptor) -> Result<Opened, Error> {
+        open_descriptor(&self.blobs, &self.index.name, entry)
+    }
+
+    fn only(&self) -> Result<Opened, Error> {
+        let entries = distinct(self.entries().iter().filter(|entry| !is_attestation(entry)));
+        match entries.as_slice() {
+            [] => return Err(Error::fault(&self.index.name, Fault::EmptyIndex)),
+            [entry] => return self.entry(entry),
+            _ => {}
+        }
+        let nested = self.nested(&entries)?;
+        let is_part = |entry: &&Descriptor| !is_named(entry) && nested.contains(&entry.digest);
+        let whole: Vec<_> = entries.iter().copied().filter(|entry| !is_part(entry)).collect();
+        match whole.as_slice() {
+            [entry] => self.entry(entry),
+            several if several.iter().all(|entry| !is_named(entry) && entry.platform.is_some()) => {
+                Ok(Opened::Index(self.index.clone()))
+            }
+            several => Err(self.several(several)),
+        }
+    }
+
+    /// What the indexes among some entries list: skopeo lists the images of an index, too.
+    fn nested(&self, entries: &[&Descriptor]) -> Result<Vec<Digest>, Error> {
+        let mut digests = Vec::new();
+        for entry in entries.iter().filter(|entry| entry.media_type.is_index()) {
+            if let Opened::Index(index) = self.entry(entry)? {
+                digests.extend(index.children().iter().map(|child| child.digest));
+            }
+        }
+        Ok(digests)
+    }
+
+    /// The entries of a name. What is written just so comes before what means the same.
+    fn named(&self, name: &str) -> Vec<&Descriptor> {
+        let has = |key: &str, is: &dyn Fn(&str) -> bool| {
+            let has = |entry: &&Descriptor| entry.annotations.get(key).is_some_and(|text| is(text));
+            distinct(self.entries().iter().filter(has))
+        };
+        let same = |text: &str| text == name;
+        let alike = |text: &str| normal(text) == normal(name);
+        [has(REF_NAME, &same), has(IMAGE_NAME, &same), has(IMAGE_NAME, &alike), has(REF_NAME, &alike)]
+            .into_iter()
+            .find(|entries| !entries.is_empty())
+            .unwrap_or_default()
+    }
+
+    fn several(&self, entries: &[&Descriptor]) -> Error {
+        let listed = self.entries().iter().zip(self.names());
+        let among = |entry: &Descriptor| entries.iter().any(|other| other.digest == entry.digest);
+        let available = listed.filter(|(entry, _)| among(entry)).map(|(_, name)| name).collect();
+        Error::fault(&self.index.name, Fault::Several { available })
+    }
+}
+
+fn is_named(entry: &Descriptor) -> bool {
+    [REF_NAME, IMAGE_NAME].iter().any(|key| entry.annotations.contains_key(*key))
+}
+
+/// The first entry of each digest: an image may have several names.
+fn distinct<'a>(entries: impl Iterator<Item = &'a Descriptor>) -> Vec<&'a Descriptor> {
+    let mut distinct: Vec<&Descriptor> = Vec::new();
+    for entry in entries {
+        if distinct.iter().all(|other| other.digest != entry.digest) {
+            distinct.push(entry);
+        }
+    }
+    distinct
+}

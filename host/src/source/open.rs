@@ -1,0 +1,89 @@
+//! Opening what a reference leads to.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::docker_archive::DockerArchive;
+use super::image_index::Opened;
+use super::oci_archive;
+use super::oci_layout::open_layout;
+use super::tarball::Archive;
+use super::{Error, Fault};
+use crate::image::{Reference, Selector};
+
+/// Who opens images that are in no file: in registries, and in the storage of other tools.
+pub trait Elsewhere {
+    /// Opens the image of a reference that is neither a path nor a file.
+    ///
+    /// # Errors
+    ///
+    /// An image that can not be had.
+    fn open(&self, reference: &Reference) -> Result<Opened, Error>;
+}
+
+/// Nobody: files and directories are all that can be opened.
+#[derive(Debug, Clone, Copy)]
+pub struct FilesOnly;
+
+impl Elsewhere for FilesOnly {
+    fn open(&self, reference: &Reference) -> Result<Opened, Error> {
+        Err(Error::fault(&reference.to_string(), Fault::NotAFileReference))
+    }
+}
+
+/// Opens what a reference leads to. A path is looked at for what is there: a directory is an
+/// OCI layout, an archive with a `manifest.json` is a docker-archive, and any other one of a
+/// layout.
+///
+/// # Errors
+///
+/// What is not there, or can not be used.
+pub fn open(reference: &Reference, elsewhere: &dyn Elsewhere) -> Result<Opened, Error> {
+    let name = reference.to_string();
+    match reference {
+        Reference::DockerArchive { path, image } => {
+            DockerArchive::open(&name, path)?.image(image).map(Opened::Image)
+        }
+        Reference::OciLayout { path, image } => open_layout(&name, path)?.open(image),
+        Reference::OciArchive { path, image } => oci_archive::open_archive(&name, path)?.open(image),
+        Reference::Path(path) => open_path(&name, path),
+        Reference::Stdio => {
+            let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+            let stdin = stdin.map_err(|source| Error::Io { image: name.clone(), source })?;
+            open_file(&name, stdin.into())
+        }
+        Reference::Registry(_) | Reference::DockerDaemon(_) | Reference::ContainersStorage(_) => {
+            elsewhere.open(reference)
+        }
+    }
+}
+
+/// Opens the only image of a file or a directory, whatever it is; `name` is what errors call
+/// it.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_path(name: &str, path: &Path) -> Result<Opened, Error> {
+    let failed = |source| Error::Io { image: name.to_owned(), source };
+    if fs::metadata(path).map_err(failed)?.is_dir() {
+        return open_layout(name, path)?.open(&Selector::Only);
+    }
+    open_file(name, File::open(path).map_err(failed)?)
+}
+
+/// Opens the only image of an archive that is read from a file or a pipe; `name` is what
+/// errors call it. What can not be read at any place comes to a temporary file first.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_file(name: &str, file: File) -> Result<Opened, Error> {
+    let archive = Archive::scan(file).map_err(|error| error.of(name))?;
+    // Docker's archives have been both since version 25.
+    if archive.has("index.json") && !archive.has("manifest.json") {
+        return oci_archive::images(name, archive)?.open(&Selector::Only);
+    }
+    DockerArchive::new(name, archive)?.image(&Selector::Only).map(Opened::Image)
+}
