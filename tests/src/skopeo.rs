@@ -6,7 +6,8 @@ use std::process::Command;
 use super::{Run, peer};
 
 /// A command of a program that keeps to a folder; nothing, said aloud, where it is not
-/// installed.
+/// installed. Run by root, skopeo still notes in `/var/lib/containers/cache` where it has
+/// seen blobs.
 pub fn command(program: &str, folder: &Path) -> Option<Command> {
     let mut command = Command::new(peer::find(program)?);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());

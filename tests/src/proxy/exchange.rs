@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 
 use super::super::http::{Body, Framing, Head, write_piece};
+use super::answer::{self, Answer};
 use super::fault::Fault;
 use super::record::Request;
 use super::tokens::{self, Reply};
@@ -22,24 +23,6 @@ type Client<'s> = BufReader<&'s TcpStream>;
 const PIECE: usize = 1 << 16;
 /// How often a slow answer goes on.
 const TICK: Duration = Duration::from_millis(20);
-/// How long the lines of huge heads are.
-const LINE: usize = 4000;
-
-/// What is to be sent to the client.
-struct Answer {
-    head: Head,
-    framing: Framing,
-    body: Box<dyn Read>,
-}
-
-impl Answer {
-    /// One that is known in full.
-    fn whole(head: Head, kind: &str, body: String) -> Self {
-        let length = body.len() as u64;
-        let head = head.with("Content-Type", kind).with("Content-Length", length);
-        Self { head, framing: Framing::Length(length), body: Box::new(io::Cursor::new(body)) }
-    }
-}
 
 /// A request that is being answered.
 struct Exchange<'p> {
@@ -102,8 +85,8 @@ impl Exchange<'_> {
             }
             Some(Fault::Redirect) => Some(self.redirect(&self.shared.elsewhere)),
             Some(Fault::RedirectLoop) => Some(self.redirect(&self.shared.host)),
-            Some(Fault::HugeHeaders(size)) => Some(huge(*size)),
-            Some(Fault::EndlessBody) => Some(endless()),
+            Some(Fault::HugeHeaders(size)) => Some(Answer::huge(*size)),
+            Some(Fault::EndlessBody) => Some(Answer::endless()),
             _ => None,
         };
         if let Some(other) = other {
@@ -202,7 +185,7 @@ impl Exchange<'_> {
 
     /// Sends an answer, with what is to go wrong with it; whether the connection can go on.
     fn send(&self, mut answer: Answer, fault: Option<&Fault>) -> io::Result<bool> {
-        alter_head(&mut answer, fault);
+        answer.alter_head(fault);
         if self.request.method == "HEAD" {
             (answer.framing, answer.body) = (Framing::Length(0), Box::new(io::empty()));
         }
@@ -218,7 +201,7 @@ impl Exchange<'_> {
         carry(&mut body, size, |piece| {
             let length = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             let piece = &mut piece[..length];
-            alter(piece, at, framing, fault);
+            answer::alter(piece, at, framing, fault);
             if matches!(fault, Some(Fault::Slow(_))) {
                 thread::sleep(TICK);
             }
@@ -285,56 +268,4 @@ fn carry(
             _ => {}
         }
     }
-}
-
-/// What goes wrong with a head.
-fn alter_head(answer: &mut Answer, fault: Option<&Fault>) {
-    let head = &mut answer.head;
-    match fault {
-        Some(Fault::WrongDigest) => {
-            head.set("Docker-Content-Digest", format!("sha256:{}", "0".repeat(64)));
-        }
-        Some(Fault::WrongLocation) => {
-            if let Some((before, _)) = head.get("location").and_then(|place| place.rsplit_once('/')) {
-                head.set("Location", format!("{before}/00000000-0000-0000-0000-000000000000"));
-            }
-        }
-        Some(Fault::WrongContentType(kind)) => head.set("Content-Type", kind),
-        Some(Fault::Shorten(most)) => {
-            if let Framing::Length(length) = &mut answer.framing {
-                *length = (*length).min(*most);
-                head.set("Content-Length", *length);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// What goes wrong with a piece of a body.
-fn alter(piece: &mut [u8], at: u64, framing: Framing, fault: Option<&Fault>) {
-    let Some(Fault::Alter(place)) = fault else { return };
-    let place = match framing {
-        Framing::Length(length) => (*place).min(length.saturating_sub(1)),
-        _ => *place,
-    };
-    let place = place.checked_sub(at).and_then(|place| usize::try_from(place).ok());
-    if let Some(byte) = place.and_then(|place| piece.get_mut(place)) {
-        *byte ^= 1;
-    }
-}
-
-/// An answer with fields that nobody wants to keep.
-fn huge(size: usize) -> Answer {
-    let mut head = Head::answer(200);
-    for number in 0..size.div_ceil(LINE) {
-        head.set(&format!("X-Filler-{number}"), "x".repeat(LINE));
-    }
-    Answer::whole(head, "text/plain", String::new())
-}
-
-/// An answer without end: spaces are in order before any JSON.
-fn endless() -> Answer {
-    let head = Head::answer(200).with("Transfer-Encoding", "chunked");
-    let head = head.with("Content-Type", "application/json");
-    Answer { head, framing: Framing::Chunked, body: Box::new(io::repeat(b' ')) }
 }

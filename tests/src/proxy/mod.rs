@@ -12,6 +12,7 @@
 //! With [`Proxy::with_tokens`] it is the guard at the registry's door too: it wants bearer
 //! tokens, and hands them out at `/token`.
 
+mod answer;
 mod exchange;
 mod fault;
 mod record;
