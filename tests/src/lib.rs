@@ -7,10 +7,14 @@ pub mod archive;
 pub mod base;
 pub mod conf;
 pub mod consumer;
+pub mod http;
 pub mod nix;
 pub mod oracle;
 pub mod peer;
+pub mod proxy;
+pub mod registry;
 pub mod run;
+pub mod skopeo;
 pub mod spec;
 pub mod store;
 

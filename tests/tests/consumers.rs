@@ -6,7 +6,6 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::UNIX_EPOCH;
 
 use rustix::process::geteuid;
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 use terrine_tests::archive::filter;
 use terrine_tests::base::{self, BaseImage};
 use terrine_tests::consumer::{self, Consumed};
+use terrine_tests::skopeo::{skopeo, try_skopeo, umoci};
 use terrine_tests::{Archive, ConfFile, Run, TestStore, conf, fixture, peer, terrine};
 
 /// What the example prints.
@@ -170,31 +170,19 @@ fn containerd_imports_and_runs_it() {
     consume("containerd", &["containerd", "ctr", "runc"]);
 }
 
-/// Skopeo with nothing of the user's.
-fn skopeo(store: &TestStore, arguments: &[&str]) -> Option<Run> {
-    let program = peer::find("skopeo")?;
-    let mut command = Command::new(program);
-    command
-        .env("TMPDIR", store.root())
-        .env("HOME", store.root())
-        .arg("--insecure-policy")
-        .args(arguments);
-    Some(Run::of(&mut command).ok())
-}
-
 #[test]
 fn skopeo_inspects_and_copies_it() {
     let (store, conf) = store();
     let (archive, file) = image(&store, conf);
     let source = format!("docker-archive:{}", file.display());
-    let Some(run) = skopeo(&store, &["inspect", "--config", "--raw", &source]) else { return };
+    let Some(run) = skopeo(store.root(), &["inspect", "--config", "--raw", &source]) else { return };
     assert_eq!(String::from_utf8(run.stdout).unwrap().trim_end(), archive.configuration);
-    let run = skopeo(&store, &["inspect", "--raw", &source]).unwrap();
+    let run = skopeo(store.root(), &["inspect", "--raw", &source]).unwrap();
     let manifest: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(manifest["config"]["digest"], format!("sha256:{}", archive.id));
 
     let layout = store.root().join("layout");
-    skopeo(&store, &["copy", "--quiet", &source, &format!("oci:{}:copy", layout.display())]);
+    skopeo(store.root(), &["copy", "--quiet", &source, &format!("oci:{}:copy", layout.display())]);
     let blob = |digest: &Value| {
         let hex = digest.as_str().unwrap().trim_start_matches("sha256:").to_owned();
         fs::read(layout.join("blobs/sha256").join(hex)).unwrap()
@@ -210,18 +198,13 @@ fn skopeo_inspects_and_copies_it() {
 
 /// Unpacks the layout that skopeo wrote, and looks at the files.
 fn umoci_unpacks(store: &TestStore, layout: &Path) {
-    let Some(program) = peer::find("umoci") else { return };
     if !geteuid().is_root() {
         return peer::missing("umoci sets owners as root only");
     }
-    let bundle = store.root().join("bundle");
-    let mut command = Command::new(program);
-    command
-        .env("HOME", store.root())
-        .arg("unpack")
-        .arg("--image")
-        .arg(format!("{}:copy", layout.display()));
-    Run::of(command.arg(&bundle)).ok();
+    let (bundle, image) = (store.root().join("bundle"), format!("{}:copy", layout.display()));
+    if umoci(store.root(), &["unpack", "--image", &image, bundle.to_str().unwrap()]).is_none() {
+        return;
+    }
     let root = bundle.join("rootfs");
     for (path, mode, owner) in [
         ("nix", 0o40755, (1234, 4321)),
@@ -249,15 +232,12 @@ fn an_image_that_was_interrupted_is_refused_by_those_who_load() {
     let (store, json) = store();
     let (archive, file) = image(&store, json);
     fs::write(&file, &archive.bytes[..archive.bytes.len() - 10240]).unwrap();
-    let Some(program) = peer::find("skopeo") else { return };
     let source = format!("docker-archive:{}", file.display());
-    let inspect = || {
-        let mut command = Command::new(&program);
-        Run::of(command.env("TMPDIR", store.root()).args(["--insecure-policy", "inspect", &source]))
-    };
-    assert_eq!(inspect().code, Some(1));
+    let inspect = || try_skopeo(store.root(), &["inspect", &source]);
+    let Some(run) = inspect() else { return };
+    assert_eq!(run.code, Some(1));
     fs::write(&file, &archive.bytes).unwrap();
-    inspect().ok();
+    inspect().unwrap().ok();
 }
 
 #[test]

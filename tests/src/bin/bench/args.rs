@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// How it is called.
-pub(super) const USAGE: &str = "usage: bench [--store DIR] [--rounds N]";
+pub(super) const USAGE: &str = "usage: bench [--store DIR] [--rounds N] [--only stream|plan|ship]";
 
 /// What is measured, and how often.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,21 +13,50 @@ pub(super) struct Args {
     pub(super) store: Option<PathBuf>,
     /// How often each thing is measured, after one time that does not count.
     pub(super) rounds: usize,
+    /// The one part that is measured; all, if none is named.
+    pub(super) only: Option<Part>,
+}
+
+/// A part of the benchmark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Streams of archives.
+    Stream,
+    /// Plans of large closures.
+    Plan,
+    /// Layouts and registries.
+    Ship,
 }
 
 impl Args {
     /// Reads the arguments, without the program's own name.
     pub(super) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let mut args = Self { store: None, rounds: 5 };
+        let mut args = Self { store: None, rounds: 5, only: None };
         while let Some(name) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{} needs a value", name.display()));
             match name.to_str() {
                 Some("--store") => args.store = Some(value()?.into()),
                 Some("--rounds") => args.rounds = rounds(&value()?)?,
+                Some("--only") => args.only = Some(part(&value()?)?),
                 _ => return Err(format!("`{}` is not an option", name.display())),
             }
         }
         Ok(args)
+    }
+
+    /// Whether a part is to be measured.
+    pub(super) fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
+}
+
+/// A part, by its name.
+fn part(text: &OsString) -> Result<Part, String> {
+    match text.to_str() {
+        Some("stream") => Ok(Part::Stream),
+        Some("plan") => Ok(Part::Plan),
+        Some("ship") => Ok(Part::Ship),
+        _ => Err(format!("`{}` is not a part of the benchmark", text.display())),
     }
 }
 

@@ -33,8 +33,24 @@ pub(super) struct Image {
 impl Image {
     /// All of a store.
     pub(super) fn of(store: &Store) -> Result<Self> {
+        Self::with_layers(store, layers(store))
+    }
+
+    /// The same without one layer: that of the path whose files are closest to this size,
+    /// of those that have a layer of their own. What is new in the whole image then is this
+    /// layer.
+    pub(super) fn before(store: &Store, size: u64) -> Result<Self> {
+        let lone = &store.paths[..store.paths.len().min(STORE_LAYERS - 1)];
+        let path = lone.iter().min_by_key(|path| path.bytes.abs_diff(size));
+        let name = path.map(|path| vec![path.name.clone()]);
+        Self::with_layers(
+            store,
+            layers(store).into_iter().filter(|layer| Some(layer) != name.as_ref()).collect(),
+        )
+    }
+
+    fn with_layers(store: &Store, layers: Vec<Vec<String>>) -> Result<Self> {
         let scratch = TestStore::default();
-        let layers = layers(store);
         let path = |name: &String| format!("{}/{name}", store.dir);
         let store_layers: Vec<Vec<String>> =
             layers.iter().map(|layer| layer.iter().map(path).collect()).collect();
@@ -50,7 +66,34 @@ impl Image {
         let conf = file.write();
         let image = Self { conf, root: store.root.clone(), host: store.host(), layers, scratch };
         fs::write(image.list(), image.layers.concat().join("\n"))?;
+        image.specify(store)?;
         Ok(image)
+    }
+
+    /// Writes the specification of an image of the same store paths for `terrine build`: the
+    /// last refers to all of them.
+    fn specify(&self, store: &Store) -> Result<()> {
+        let path = |name: &String| format!("{}/{name}", store.dir);
+        let names = self.layers.concat();
+        let Some(top) = names.last() else { return Ok(()) };
+        let member = |name: &String| {
+            let size = store.paths.iter().find(|path| path.name == *name).map_or(0, |path| path.bytes);
+            let references: Vec<String> = names.iter().filter(|_| name == top).map(path).collect();
+            json!({"path": path(name), "narSize": size, "references": references})
+        };
+        let graph: Vec<Value> = names.iter().map(member).collect();
+        let folder = self.scratch.root();
+        fs::write(folder.join("graph.json"), json!(graph).to_string())?;
+        let spec = json!({
+            "name": "big:1", "architecture": "amd64", "storeDir": store.dir, "closure": "graph.json",
+            "contents": [path(top)], "maxLayers": STORE_LAYERS + 1,
+        });
+        Ok(fs::write(self.specification(), spec.to_string())?)
+    }
+
+    /// The file that specifies it for `terrine build`.
+    fn specification(&self) -> PathBuf {
+        self.scratch.root().join("image.json")
     }
 
     /// Nothing but a customisation layer.
@@ -82,6 +125,21 @@ impl Image {
     pub(super) fn terrine(&self) -> Command {
         let mut command = terrine();
         command.args(["-q", "stream", "--store-root"]).arg(&self.root).arg(&self.conf);
+        command
+    }
+
+    /// `terrine stream` to somewhere.
+    pub(super) fn ship(&self, to: &str, compression: &str) -> Command {
+        let mut command = self.terrine();
+        command.args(["--to", to, "--compression", compression]);
+        command
+    }
+
+    /// `terrine build` to somewhere.
+    pub(super) fn build(&self, to: &str, compression: &str) -> Command {
+        let mut command = terrine();
+        command.args(["-q", "build", "--allow-foreign", "--store-root"]).arg(&self.root);
+        command.arg(self.specification()).args(["--to", to, "--compression", compression]);
         command
     }
 

@@ -11,10 +11,10 @@ use terrine_tests::workspace;
 
 use super::random::Random;
 use super::store::Store;
-use super::{Result, table};
+use super::{Result, content, table};
 
 /// To be counted up when other stores are to be made.
-const VERSION: &str = "2\n";
+const VERSION: &str = "3\n";
 
 /// How many store paths the closure has.
 const PATHS: usize = 400;
@@ -183,14 +183,14 @@ impl<'r> Tree<'r> {
     }
 }
 
-/// Writes a file that can not be compressed, with Nix's permissions.
+/// Writes a file of something, with Nix's permissions.
 fn write(path: &Path, size: usize, random: &mut Random) -> Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o444).open(path)?;
     let mut buffer = vec![0; size.min(1 << 20)];
     let mut left = size;
     while left > 0 {
         let part = left.min(buffer.len());
-        random.fill(&mut buffer[..part]);
+        content::fill(&mut buffer[..part], random);
         file.write_all(&buffer[..part])?;
         left -= part;
     }

@@ -35,6 +35,11 @@ impl Samples {
         self.peak = self.peak.max(sample.peak);
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
     /// The shortest time.
     pub(super) fn best(&self) -> Duration {
         best(&self.times)
@@ -87,6 +92,23 @@ pub(super) fn pipeline(command: &mut Command) -> Result<Sample> {
     let [producer, consumer] = ends;
     succeeded(command, producer?)?;
     succeeded(&cat, consumer?)?;
+    Ok(Sample { time, peak })
+}
+
+/// Runs a command that writes its output elsewhere.
+pub(super) fn alone(command: &mut Command) -> Result<Sample> {
+    let over = AtomicBool::new(false);
+    let start = Instant::now();
+    let mut child = spawn(command.stdout(Stdio::null()))?;
+    let id = child.id();
+    let (end, time, peak) = thread::scope(|scope| {
+        let watch = scope.spawn(|| watch(id, &over));
+        let end = child.wait();
+        let time = start.elapsed();
+        over.store(true, Ordering::Relaxed);
+        (end, time, watch.join().unwrap_or_default())
+    });
+    succeeded(command, end?)?;
     Ok(Sample { time, peak })
 }
 

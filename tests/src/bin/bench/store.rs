@@ -28,7 +28,7 @@ pub(super) struct StorePath {
     /// How many directories, files and links it is made of.
     entries: u64,
     /// How many bytes its files have.
-    bytes: u64,
+    pub(super) bytes: u64,
     /// How many of these are in files that were counted before under other names: `tar`
     /// writes a link instead, and terrine, as images want it, the file.
     again: u64,

@@ -44,6 +44,13 @@ impl Row {
         Self([what.to_owned(), best, value, String::new(), String::new(), String::new()])
     }
 
+    /// A row for what could not be measured.
+    pub(super) fn failed(what: &str) -> Self {
+        let mut row = Self::default();
+        row.0[..3].clone_from_slice(&[what.to_owned(), String::new(), "failed".to_owned()]);
+        row
+    }
+
     /// The same with a ratio of medians.
     pub(super) fn ratio(mut self, ratio: f64) -> Self {
         self.0[3] = format!("{ratio:.2}");
