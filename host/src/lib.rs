@@ -11,6 +11,7 @@
 //! | where store paths come from | [`closure`] |
 //! | images that exist, and what is built on | [`source`], [`base`] |
 //! | compression | [`compress`] |
+//! | images in registries | [`registry`] |
 //! | what its programs run on | [`platform`] |
 //! | what is decided about it | [`planner`] |
 //! | file trees to archives | [`layer`], [`root`] |
@@ -30,6 +31,7 @@ pub mod pack;
 pub mod pipe;
 pub mod planner;
 pub mod platform;
+pub mod registry;
 pub mod root;
 pub mod ship;
 pub mod source;
