@@ -1,9 +1,10 @@
 //! Answers: their bodies, with bounds, and what registries say of errors.
 
-use std::io::Read;
-use std::time::Duration;
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use ureq::Timeout;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
 
 use super::error::{Again, Cause, Failure};
@@ -85,22 +86,20 @@ impl Answer {
 
     /// The whole body, which may have that many bytes.
     pub(super) fn bytes(mut self, limit: u64) -> Result<Vec<u8>, Failure> {
-        let mut bytes = vec![];
-        let read = self.body.as_reader().take(limit.saturating_add(1)).read_to_end(&mut bytes);
-        match read {
-            Ok(_) if bytes.len() as u64 > limit => {
-                Err(self.broken(format!("it has more than {limit} bytes")).into())
-            }
-            Ok(_) => Ok(bytes),
-            Err(error) => Err(transport::failure(&self.uri, error.into(), &self.timeouts)),
+        let (bytes, end) = self.read(limit.saturating_add(1));
+        if let Err(error) = end {
+            return Err(transport::failure(&self.uri, error, &self.timeouts));
+        }
+        match bytes.len() as u64 > limit {
+            true => Err(self.broken(format!("it has more than {limit} bytes")).into()),
+            false => Ok(bytes),
         }
     }
 
     /// Reads what is left, so that the connection can be used again, unless it is much.
     pub(super) fn discard(mut self) {
-        let mut rest = self.body.as_reader().take(MAX_MESSAGE);
         // Whatever happens, it is not wanted.
-        let _ = std::io::copy(&mut rest, &mut std::io::sink());
+        let _ = self.read(MAX_MESSAGE);
     }
 
     /// The registry's own words about an error.
@@ -108,10 +107,27 @@ impl Answer {
         let is_text = self
             .header(header::CONTENT_TYPE)
             .is_none_or(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/plain"));
-        let mut bytes = vec![];
         // A message that breaks off is better than none.
-        let _ = self.body.as_reader().take(MAX_MESSAGE).read_to_end(&mut bytes);
-        message(&bytes, is_text)
+        message(&self.read(MAX_MESSAGE).0, is_text)
+    }
+
+    /// At most that many bytes, in bounded time, and whether they ended well.
+    fn read(&mut self, limit: u64) -> (Vec<u8>, Result<(), ureq::Error>) {
+        let mut bytes = vec![];
+        let mut chunk = vec![0; 16 << 10];
+        let mut body = self.body.as_reader().take(limit);
+        let start = Instant::now();
+        loop {
+            match body.read(&mut chunk) {
+                Ok(0) => return (bytes, Ok(())),
+                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return (bytes, Err(error.into())),
+            }
+            if start.elapsed() > self.timeouts.in_all() {
+                return (bytes, Err(ureq::Error::Timeout(Timeout::RecvBody)));
+            }
+        }
     }
 
     /// The failure that a status other than those wanted is.

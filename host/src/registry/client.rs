@@ -80,6 +80,8 @@ struct Registry {
     /// Where its API is, with the port.
     host: String,
     scheme: OnceLock<Scheme>,
+    /// Held while the scheme is found out, so that threads do not all do it.
+    finding: Mutex<()>,
     authorization: Authorization,
 }
 
@@ -179,6 +181,7 @@ impl Client {
             Arc::new(Registry {
                 host: if name == HUB.0 { HUB.1 } else { name }.to_owned(),
                 scheme: OnceLock::new(),
+                finding: Mutex::default(),
                 authorization: Authorization::new(name.to_owned()),
             })
         });
@@ -187,6 +190,10 @@ impl Client {
 
     /// How a registry is spoken to. One on this machine is asked, without credentials.
     fn scheme(&self, registry: &Registry) -> Result<Scheme, Failure> {
+        if let Some(scheme) = registry.scheme.get() {
+            return Ok(scheme.clone());
+        }
+        let _finding = registry.finding.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(scheme) = registry.scheme.get() {
             return Ok(scheme.clone());
         }

@@ -29,6 +29,10 @@ enum End {
     Silent(usize),
     /// No answer at all.
     Refuse,
+    /// An answer before the body of the request is read, and the end of the connection.
+    Early,
+    /// The body, a byte at a time with that many milliseconds between them, and more of it.
+    Drip(u64),
 }
 
 /// Expects a request and answers 200 without a body.
@@ -70,6 +74,14 @@ impl Step {
         Self { end: End::Refuse, ..self }
     }
 
+    pub(super) fn early(self) -> Self {
+        Self { end: End::Early, ..self }
+    }
+
+    pub(super) fn drip(self, wait: u64) -> Self {
+        Self { end: End::Drip(wait), ..self }
+    }
+
     /// Writes the answer.
     fn answer(&self, stream: &mut TcpStream, is_head: bool) -> std::io::Result<()> {
         let mut head = format!("HTTP/1.1 {} Some Reason\r\n", self.status);
@@ -86,10 +98,17 @@ impl Step {
         stream.write_all(format!("{head}\r\n").as_bytes())?;
         let sent = match self.end {
             End::Cut(count) | End::Silent(count) => count,
+            End::Drip(_) => 0,
             _ if is_head => 0,
             _ => self.body.len(),
         };
         stream.write_all(&self.body[..sent])?;
+        if let End::Drip(wait) = self.end {
+            for byte in self.body.iter().cycle() {
+                std::thread::sleep(Duration::from_millis(wait));
+                stream.write_all(&[*byte])?;
+            }
+        }
         if let End::Silent(_) = self.end {
             // The client closes the connection when it has waited enough.
             let _ = stream.read(&mut [0; 1]);
@@ -206,7 +225,7 @@ fn read(stream: &mut BufReader<TcpStream>, step: &Step, connection: usize) -> Se
         };
     }
     let mut body = vec![];
-    if step.end != End::Refuse {
+    if !matches!(step.end, End::Refuse | End::Early) {
         if headers.contains_key("expect") {
             stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
         }

@@ -176,6 +176,17 @@ fn silence_is_an_error() {
 }
 
 #[test]
+fn a_byte_now_and_then_is_not_enough() {
+    let server = Server::bind();
+    let of = image(&server);
+    let running = server.run(vec![index(GET).header("content-length", "4000000").drip(10)]);
+    let options = Options { retries: 0, stall_timeout: Duration::from_millis(200), ..options() };
+    let error = Client::new(options).document(&of).unwrap_err();
+    assert!(chain(&error).ends_with(": its answer takes too long"), "{}", chain(&error));
+    running.seen();
+}
+
+#[test]
 fn registries_on_this_machine_are_spoken_to_as_they_answer() {
     let server = Server::bind();
     let of = image(&server);
@@ -522,6 +533,45 @@ fn blobs_are_uploaded_from_the_start_until_they_are_there() {
     assert_eq!(seen.last().unwrap().header("content-length"), Some("300000"));
     let expects: Vec<_> = seen.iter().map(|seen| seen.headers.contains_key("expect")).collect();
     assert_eq!(expects, [false, false, false, false, true, false, true]);
+}
+
+#[test]
+fn the_reason_of_a_registry_that_does_not_read_all_is_heard() {
+    let content = bytes(30_000_000);
+    let put = format!("PUT /u?digest=sha256%3A{}", Digest::of(&content).hex());
+    let server = Server::bind();
+    let to = image(&server);
+    let running = server.run(vec![
+        started("/u"),
+        step(&*put).refuse(),
+        started("/u"),
+        step(&*put).status(413).early().body("too much"),
+    ]);
+    let error = upload(&Client::new(options()), &to, &content).0.unwrap_err();
+    assert!(chain(&error).ends_with("answers 413 Payload Too Large: too much"), "{}", chain(&error));
+    running.seen();
+}
+
+#[test]
+fn tokens_that_end_during_an_upload_are_renewed() {
+    let content = bytes(300_000);
+    let put = format!("PUT /u?digest=sha256%3A{}", Digest::of(&content).hex());
+    let (registry, tokens) = (Server::bind(), Server::bind());
+    let to = image(&registry);
+    let challenge = bearer(&tokens);
+    let token = "GET /token?a=b&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull%2Cpush";
+    let tokens = tokens.run(vec![
+        step(token).body(r#"{"token":"one","expires_in":300}"#),
+        step(token).body(r#"{"token":"two","expires_in":300}"#),
+    ]);
+    let refused = |path: &str| step(path).status(401).header("www-authenticate", &*challenge);
+    let registry =
+        registry.run(vec![refused(START), started("/u"), refused(&put), step(&*put).status(201)]);
+    upload(&Client::new(options()), &to, &content).0.unwrap();
+    let seen = registry.seen();
+    assert!(seen[2].body == content && seen[3].body == content);
+    assert_eq!(seen[3].header("authorization"), Some("Bearer two"));
+    tokens.seen();
 }
 
 #[test]

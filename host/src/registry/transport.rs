@@ -18,9 +18,9 @@ const MAX_IDLE: usize = 16;
 /// How much longer than anything else the answer to an upload may take: registries hash and
 /// move what they got before they answer.
 const COMMIT: u32 = 5;
-/// How many times the limit of silence the head of an answer may take in all, so that a byte
+/// How many times the limit of silence an answer may take in all, blobs excepted, so that a byte
 /// now and then is not enough.
-const HEAD: u32 = 10;
+const ANSWER: u32 = 10;
 
 /// How long is waited.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,13 @@ pub(super) struct Timeouts {
     pub(super) connect: Duration,
     /// For the next byte.
     pub(super) stall: Duration,
+}
+
+impl Timeouts {
+    /// For the head of an answer in all, and for the body of one that is short.
+    pub(super) fn in_all(&self) -> Duration {
+        self.stall.saturating_mul(ANSWER)
+    }
 }
 
 /// What is sent.
@@ -98,7 +105,7 @@ impl Transport {
                 .timeout_connect(Some(timeouts.connect))
                 .timeout_per_read(Some(timeouts.stall))
                 .timeout_per_write(Some(timeouts.stall))
-                .timeout_recv_response(Some(timeouts.stall.saturating_mul(HEAD)))
+                .timeout_recv_response(Some(timeouts.in_all()))
         };
         let (remote, local) = (config().build().new_agent(), config().proxy(None).build().new_agent());
         Self { remote, local, timeouts }
@@ -269,7 +276,10 @@ pub(super) fn failure(uri: &Uri, error: ureq::Error, timeouts: &Timeouts) -> Fai
         ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
             Failure::passing(connection(format!("nothing for {} s", timeouts.connect.as_secs_f32())))
         }
-        ureq::Error::Timeout(_) => Failure::passing(Cause::Silent { host, limit: timeouts.stall }),
+        ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
+            Failure::passing(Cause::Silent { host, limit: timeouts.stall })
+        }
+        ureq::Error::Timeout(_) => Failure::passing(connection("its answer takes too long".to_owned())),
         ureq::Error::HostNotFound => connection("there is no such host".to_owned()).into(),
         ureq::Error::Rustls(error) => tls(host, &error),
         ureq::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
@@ -293,8 +303,20 @@ fn tls(host: String, error: &rustls::Error) -> Failure {
             Cause::NoTls(host).into()
         }
         rustls::Error::InvalidCertificate(error) => {
-            Cause::Certificate { host, why: format!("{error}") }.into()
+            Cause::Certificate { host, why: certificate(error) }.into()
         }
         error => Failure::passing(Cause::Connection { host, why: error.to_string() }),
+    }
+}
+
+/// What is wrong with a certificate.
+fn certificate(error: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as E;
+    match error {
+        E::UnknownIssuer => "it is signed by an authority that is not known".to_owned(),
+        E::Expired | E::ExpiredContext { .. } => "it has expired".to_owned(),
+        E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
+        E::NotValidForName | E::NotValidForNameContext { .. } => "it is for another name".to_owned(),
+        other => super::answer::clean(&other.to_string(), 200),
     }
 }
