@@ -12,6 +12,7 @@
 //! | images that exist, and what is built on | [`source`], [`base`] |
 //! | directories of images | [`layout`] |
 //! | compression | [`compress`] |
+//! | images in registries | [`registry`] |
 //! | what its programs run on | [`platform`] |
 //! | what is decided about it | [`planner`] |
 //! | file trees to archives | [`layer`], [`root`] |
@@ -32,6 +33,7 @@ pub mod pack;
 pub mod pipe;
 pub mod planner;
 pub mod platform;
+pub mod registry;
 pub mod root;
 pub mod ship;
 pub mod source;

@@ -1,0 +1,137 @@
+//! What a registry asks for by `WWW-Authenticate`.
+
+use ureq::http::{HeaderMap, Uri, header};
+
+use super::error::Cause;
+use super::location;
+
+/// How to authenticate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// By user and password with each request (RFC 7617).
+    Basic,
+    /// By a token of somebody else (the registry's token authentication specification).
+    Bearer {
+        /// Who gives tokens.
+        realm: Uri,
+        /// For whom they are.
+        service: Option<String>,
+        /// What they must be good for, in the registry's words.
+        scope: Option<String>,
+    },
+}
+
+impl Challenge {
+    /// The best of what the answer of `asked` offers; none if it offers nothing at all.
+    ///
+    /// # Errors
+    ///
+    /// Headers that can not be read, schemes that are not supported, and tokens that are to be
+    /// fetched in the open for a registry that is not.
+    pub(super) fn of(asked: &Uri, headers: &HeaderMap) -> Result<Option<Self>, Cause> {
+        let host = location::host(asked);
+        let broken = |why: &str| Cause::Answer { host: host.clone(), why: why.to_owned() };
+        let mut basic = false;
+        let mut others = vec![];
+        for value in headers.get_all(header::WWW_AUTHENTICATE) {
+            let unreadable = || broken("its `WWW-Authenticate` can not be read");
+            let value = value.to_str().map_err(|_| unreadable())?;
+            for challenge in http_auth::parse_challenges(value).map_err(|_| unreadable())? {
+                if challenge.scheme.eq_ignore_ascii_case("bearer") {
+                    return bearer(asked, &challenge).map(Some);
+                }
+                basic |= challenge.scheme.eq_ignore_ascii_case("basic");
+                others.push(format!("`{}`", super::answer::clean(challenge.scheme, 32)));
+            }
+        }
+        match (basic, others.is_empty()) {
+            (true, _) => Ok(Some(Self::Basic)),
+            (false, true) => Ok(None),
+            (false, false) => Err(Cause::Challenge { host, wanted: others.join(" or ") }),
+        }
+    }
+}
+
+fn bearer(asked: &Uri, challenge: &http_auth::ChallengeRef<'_>) -> Result<Challenge, Cause> {
+    let host = location::host(asked);
+    let parameter = |name: &str| {
+        let is_it = |(key, _): &&(&str, _)| key.eq_ignore_ascii_case(name);
+        challenge.params.iter().find(is_it).map(|(_, value)| value.to_unescaped())
+    };
+    let broken = |why: &str| Cause::Answer { host: host.clone(), why: why.to_owned() };
+    let realm = parameter("realm").ok_or_else(|| broken("its `WWW-Authenticate` names no realm"))?;
+    // Absolute by the specification; relative ones have been seen.
+    let realm = location::resolve(asked, &realm)
+        .ok_or_else(|| broken("the realm of its `WWW-Authenticate` is not a URL"))?;
+    if location::is_https(asked) && !location::is_https(&realm) {
+        return Err(Cause::Downgrade { host, to: location::host(&realm) });
+    }
+    Ok(Challenge::Bearer { realm, service: parameter("service"), scope: parameter("scope") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(asked: &str, values: &[&str]) -> Result<Option<Challenge>, String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::WWW_AUTHENTICATE, value.parse().unwrap());
+        }
+        Challenge::of(&asked.parse().unwrap(), &headers).map_err(|error| error.to_string())
+    }
+
+    fn bearer(
+        realm: &str,
+        service: Option<&str>,
+        scope: Option<&str>,
+    ) -> Result<Option<Challenge>, String> {
+        Ok(Some(Challenge::Bearer {
+            realm: realm.parse().unwrap(),
+            service: service.map(str::to_owned),
+            scope: scope.map(str::to_owned),
+        }))
+    }
+
+    #[test]
+    fn challenges_are_read() {
+        let a = "https://a/v2/";
+        assert_eq!(
+            of(
+                a,
+                &[
+                    r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:x/y:pull,push""#
+                ]
+            ),
+            bearer(
+                "https://auth.docker.io/token",
+                Some("registry.docker.io"),
+                Some("repository:x/y:pull,push")
+            )
+        );
+        // Several, in one header and in several; what comes first does not matter.
+        let token = bearer("https://b/t?x=1", Some("a \"b\""), None);
+        let value = r#"bearer SERVICE="a \"b\"", Realm="https://b/t?x=1""#;
+        assert_eq!(of(a, &[&format!("Basic realm=\"x, y\", {value}")]), token);
+        assert_eq!(of(a, &["Negotiate", "BASIC realm=x", value]), token);
+        assert_eq!(of(a, &["basic realm=\"Registry Realm\""]), Ok(Some(Challenge::Basic)));
+        assert_eq!(of(a, &["Bearer realm=\"/token\""]), bearer("https://a/token", None, None));
+        assert_eq!(of("http://a/", &["Bearer realm=\"http://b/\""]), bearer("http://b/", None, None));
+        assert_eq!(of(a, &[]), Ok(None));
+    }
+
+    #[test]
+    fn what_can_not_be_answered_is_said() {
+        let a = "https://a:5000/v2/";
+        for (value, expected) in [
+            ("Negotiate", "`a:5000` wants authentication by `Negotiate`, and by"),
+            ("Bearer realm=\"http://a/token\"", "leads from an encrypted connection to `a`"),
+            ("Bearer service=\"x\"", "names no realm"),
+            ("Bearer realm=\"ftp://x\"", "is not a URL"),
+            ("Bearer realm=\"unfinished", "can not be read"),
+        ] {
+            let error = of(a, &[value]).unwrap_err();
+            assert!(error.contains(expected), "{value}: {error}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! URLs: where a `Location` leads, and whether that is still the same host.
+
+use ureq::http::Uri;
+use ureq::http::uri::Scheme;
+
+/// What `text` means in an answer of `base` (RFC 3986 section 5.2): absolute, or relative to
+/// the host or to the path. A fragment is dropped.
+pub(super) fn resolve(base: &Uri, text: &str) -> Option<Uri> {
+    let text = text.split('#').next().unwrap_or_default().trim();
+    let scheme = base.scheme_str()?;
+    let authority = base.authority()?;
+    let path = base.path();
+    let absolute = if text.contains("://") && !text.starts_with(['/', '?']) {
+        text.to_owned()
+    } else if text.starts_with("//") {
+        format!("{scheme}:{text}")
+    } else if text.starts_with('/') {
+        format!("{scheme}://{authority}{text}")
+    } else if text.starts_with('?') {
+        format!("{scheme}://{authority}{path}{text}")
+    } else if text.is_empty() {
+        return None;
+    } else {
+        let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+        format!("{scheme}://{authority}{directory}/{text}")
+    };
+    let uri: Uri = absolute.parse().ok()?;
+    let authority = uri.authority()?;
+    let known = is_https(&uri) || uri.scheme() == Some(&Scheme::HTTP);
+    // A user and a password in a URL would go into error messages.
+    (known && !authority.as_str().contains('@') && !authority.host().is_empty()).then_some(uri)
+}
+
+/// Adds a parameter to the query.
+pub(super) fn with_parameter(uri: &Uri, name: &str, value: &str) -> Option<Uri> {
+    let text = uri.to_string();
+    let separator = if uri.query().is_some() { '&' } else { '?' };
+    // `a?` has an empty query already.
+    let text = text.strip_suffix('?').unwrap_or(&text);
+    let separator = if uri.query() == Some("") { '?' } else { separator };
+    format!("{text}{separator}{name}={}", encode(value)).parse().ok()
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters.
+pub(super) fn encode(value: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    value.bytes().map(byte).collect()
+}
+
+/// Whether scheme, host and port are the same, so that credentials may go there.
+pub(super) fn is_same_origin(one: &Uri, other: &Uri) -> bool {
+    one.scheme() == other.scheme()
+        && port(one) == port(other)
+        && one
+            .host()
+            .is_some_and(|host| other.host().is_some_and(|other| host.eq_ignore_ascii_case(other)))
+}
+
+fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if is_https(uri) { 443 } else { 80 })
+}
+
+/// Whether it is encrypted.
+pub(super) fn is_https(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTPS)
+}
+
+/// Whether a host, possibly with a port, is this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
+pub(super) fn is_loopback(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What errors call a URL's host.
+pub(super) fn host(uri: &Uri) -> String {
+    uri.authority().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn locations_are_resolved() {
+        let base = uri("https://ghcr.io:8443/v2/a/blobs/uploads/?x=1");
+        for (text, expected) in [
+            ("https://other/x?y#z", "https://other/x?y"),
+            ("http://other/", "http://other/"),
+            ("//other:1/x", "https://other:1/x"),
+            ("/v2/u/1?state=a%2Fb", "https://ghcr.io:8443/v2/u/1?state=a%2Fb"),
+            ("1234", "https://ghcr.io:8443/v2/a/blobs/uploads/1234"),
+            ("?n=2", "https://ghcr.io:8443/v2/a/blobs/uploads/?n=2"),
+            (" /x ", "https://ghcr.io:8443/x"),
+            ("/x?to=http://y", "https://ghcr.io:8443/x?to=http://y"),
+        ] {
+            assert_eq!(resolve(&base, text), Some(uri(expected)), "{text}");
+        }
+        for text in ["", "#x", "ftp://a/b", "https://user:secret@a/", "https:///x", "/a b", "file:///x"]
+        {
+            assert_eq!(resolve(&base, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_added() {
+        for (text, expected) in [
+            ("http://a/b", "http://a/b?digest=sha256%3A0"),
+            ("http://a/b?", "http://a/b?digest=sha256%3A0"),
+            ("http://a/b?c=d%3D", "http://a/b?c=d%3D&digest=sha256%3A0"),
+        ] {
+            assert_eq!(with_parameter(&uri(text), "digest", "sha256:0"), Some(uri(expected)));
+        }
+        assert_eq!(encode("a b/ü"), "a%20b%2F%C3%BC");
+    }
+
+    #[test]
+    fn origins_and_loopback() {
+        let base = uri("https://ghcr.io/x");
+        assert!(is_same_origin(&base, &uri("https://GHCR.io:443/y")));
+        for other in ["http://ghcr.io/x", "https://ghcr.io:444/x", "https://ghcr.io.example/x"] {
+            assert!(!is_same_origin(&base, &uri(other)), "{other}");
+        }
+        for (host, expected) in [
+            ("localhost", true),
+            ("LOCALHOST:5000", true),
+            ("127.1.2.3:5000", true),
+            ("[::1]:5000", true),
+            ("[::2]", false),
+            ("localhost.example", false),
+            ("127.0.0.1.example", false),
+            ("128.0.0.1", false),
+        ] {
+            assert_eq!(is_loopback(host), expected, "{host}");
+        }
+    }
+}

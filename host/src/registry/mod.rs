@@ -1,0 +1,42 @@
+//! The client of registries: OCI distribution specification 1.1, and what registries of
+//! Docker's time do besides. The only module that speaks HTTP.
+//!
+//! HTTP is `ureq`: blocking, a pool of connections, rustls with the system's certificates. The
+//! five endpoints are ours, because the crate oci-client 0.18 reads manifests and the bodies of
+//! errors without a bound, swallows failures to authenticate, asks for tokens of one repository
+//! only (so that mounts are refused), hides status and `Retry-After`, and brings an
+//! asynchronous runtime.
+//!
+//! The environment matters in two places that belong to these libraries: the variables
+//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (never for loopback addresses), and
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` for certificates.
+//!
+//! | what | module |
+//! |---|---|
+//! | endpoints | `documents`, `blob`, `upload` |
+//! | once more, and when | `retry` |
+//! | who may | `authorization`, `challenge`, `credentials`, `helper` |
+//! | one request and its answer | `transport`, `answer`, `location` |
+
+mod answer;
+mod authorization;
+mod blob;
+mod challenge;
+mod client;
+mod credentials;
+mod documents;
+mod error;
+mod helper;
+mod location;
+mod retry;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod upload;
+
+pub use blob::BlobReader;
+pub use client::{Client, Options};
+pub use credentials::{Credentials, CredentialsError};
+pub use error::{Cause, Error};

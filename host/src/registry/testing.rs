@@ -1,0 +1,237 @@
+//! A server that does what a script says.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// One request that is expected, and what is answered.
+pub(super) struct Step {
+    /// Method and path, or `TLS` for the greeting of that.
+    expected: String,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+    end: End,
+}
+
+/// What happens after the head of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The body, and the end of the connection.
+    Close,
+    /// The body; the next request comes on the same connection.
+    Keep,
+    /// So many bytes of the body, and the end of the connection.
+    Cut(usize),
+    /// So many bytes of the body, and nothing until the client gives up.
+    Silent(usize),
+    /// No answer at all.
+    Refuse,
+    /// An answer before the body of the request is read, and the end of the connection.
+    Early,
+    /// The body, a byte at a time with that many milliseconds between them, and more of it.
+    Drip(u64),
+}
+
+/// Expects a request and answers 200 without a body.
+pub(super) fn step(expected: impl Into<String>) -> Step {
+    Step { expected: expected.into(), status: 200, headers: vec![], body: vec![], end: End::Close }
+}
+
+impl Step {
+    pub(super) fn expecting(self, expected: &str) -> Self {
+        Self { expected: expected.to_owned(), ..self }
+    }
+
+    pub(super) fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(super) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(super) fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
+    pub(super) fn keep(self) -> Self {
+        Self { end: End::Keep, ..self }
+    }
+
+    pub(super) fn cut(self, after: usize) -> Self {
+        Self { end: End::Cut(after), ..self }
+    }
+
+    pub(super) fn silent(self, after: usize) -> Self {
+        Self { end: End::Silent(after), ..self }
+    }
+
+    pub(super) fn refuse(self) -> Self {
+        Self { end: End::Refuse, ..self }
+    }
+
+    pub(super) fn early(self) -> Self {
+        Self { end: End::Early, ..self }
+    }
+
+    pub(super) fn drip(self, wait: u64) -> Self {
+        Self { end: End::Drip(wait), ..self }
+    }
+
+    /// Writes the answer.
+    fn answer(&self, stream: &mut TcpStream, is_head: bool) -> std::io::Result<()> {
+        let mut head = format!("HTTP/1.1 {} Some Reason\r\n", self.status);
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        let given = |name: &str| self.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
+        if !given("content-length") && !given("transfer-encoding") {
+            head += &format!("content-length: {}\r\n", self.body.len());
+        }
+        if self.end != End::Keep {
+            head += "connection: close\r\n";
+        }
+        stream.write_all(format!("{head}\r\n").as_bytes())?;
+        let sent = match self.end {
+            End::Cut(count) | End::Silent(count) => count,
+            End::Drip(_) => 0,
+            _ if is_head => 0,
+            _ => self.body.len(),
+        };
+        stream.write_all(&self.body[..sent])?;
+        if let End::Drip(wait) = self.end {
+            for byte in self.body.iter().cycle() {
+                std::thread::sleep(Duration::from_millis(wait));
+                stream.write_all(&[*byte])?;
+            }
+        }
+        if let End::Silent(_) = self.end {
+            // The client closes the connection when it has waited enough.
+            let _ = stream.read(&mut [0; 1]);
+        }
+        Ok(())
+    }
+}
+
+/// A request that came.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) line: String,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Vec<u8>,
+    /// Which connection it came by, counted from 1.
+    pub(super) connection: usize,
+}
+
+impl Seen {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+/// A free port.
+pub(super) struct Server {
+    listener: TcpListener,
+    pub(super) address: SocketAddr,
+}
+
+/// A server at work.
+pub(super) struct Running {
+    thread: JoinHandle<Vec<Seen>>,
+}
+
+impl Server {
+    pub(super) fn bind() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { listener, address }
+    }
+
+    /// Serves the script in another thread, and nothing after it.
+    pub(super) fn run(self, steps: Vec<Step>) -> Running {
+        Running { thread: std::thread::spawn(move || serve(&self.listener, steps)) }
+    }
+}
+
+impl Running {
+    /// The requests that came: all of the script's.
+    pub(super) fn seen(self) -> Vec<Seen> {
+        self.thread.join().unwrap()
+    }
+}
+
+fn serve(listener: &TcpListener, steps: Vec<Step>) -> Vec<Seen> {
+    let mut seen = vec![];
+    let mut open = None;
+    let mut connection = 0;
+    for step in steps {
+        let mut stream = open.take().unwrap_or_else(|| {
+            connection += 1;
+            let (stream, _) = accept(listener, &step.expected);
+            BufReader::new(stream)
+        });
+        if step.expected == "TLS" {
+            let mut start = [0];
+            stream.read_exact(&mut start).unwrap();
+            assert_eq!(start, [0x16]);
+            let _ = stream.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            continue;
+        }
+        let request = read(&mut stream, &step, connection);
+        assert_eq!(request.line, step.expected, "after {} requests", seen.len());
+        let is_head = request.line.starts_with("HEAD");
+        seen.push(request);
+        if step.end == End::Refuse {
+            continue;
+        }
+        // The client may be gone already, and that may be right.
+        let _ = step.answer(stream.get_mut(), is_head);
+        if step.end == End::Keep {
+            open = Some(stream);
+        }
+    }
+    seen
+}
+
+/// Waits for a connection, but not for ever.
+fn accept(listener: &TcpListener, expected: &str) -> (TcpStream, SocketAddr) {
+    listener.set_nonblocking(true).unwrap();
+    for _ in 0..10_000 {
+        if let Ok(accepted) = listener.accept() {
+            accepted.0.set_nonblocking(false).unwrap();
+            accepted.0.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            return accepted;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("nobody asks for {expected}");
+}
+
+fn read(stream: &mut BufReader<TcpStream>, step: &Step, connection: usize) -> Seen {
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    let line = line.trim().trim_end_matches(" HTTP/1.1").to_owned();
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut header = String::new();
+        stream.read_line(&mut header).unwrap();
+        match header.trim().split_once(':') {
+            Some((name, value)) => headers.insert(name.to_ascii_lowercase(), value.trim().to_owned()),
+            None => break,
+        };
+    }
+    let mut body = vec![];
+    if !matches!(step.end, End::Refuse | End::Early) {
+        if headers.contains_key("expect") {
+            stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+        }
+        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        // One that is broken off is seen as far as it came.
+        stream.take(length).read_to_end(&mut body).unwrap();
+    }
+    Seen { line, headers, body, connection }
+}
