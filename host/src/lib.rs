@@ -18,12 +18,14 @@
 //! | file trees to archives | [`layer`], [`root`] |
 //! | read, hash and write at once | [`pipe`] |
 //! | the archive that comes out | [`ship`] |
+//! | what is known of layers already | [`cache`] |
 //! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
 //! The nouns that they share are in [`image`].
 
 pub mod base;
 pub mod build;
+pub mod cache;
 pub mod closure;
 pub mod compress;
 pub mod image;

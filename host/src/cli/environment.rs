@@ -3,11 +3,23 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where compiled planners are kept: `$XDG_CACHE_HOME/terrine/planner`, or that below
+/// Where terrine keeps what it can do without: `$XDG_CACHE_HOME/terrine`, or that below
 /// `~/.cache`. None where neither is known.
-pub(super) fn planner_cache() -> Option<PathBuf> {
+pub(super) fn cache() -> Option<PathBuf> {
     let directory = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = directory("XDG_CACHE_HOME").or_else(|| Some(directory("HOME")?.join(".cache")))?;
-    Some(cache.join("terrine").join("planner"))
+    Some(cache.join("terrine"))
+}
+
+/// Where compiled planners are kept.
+pub(super) fn planner_cache() -> Option<PathBuf> {
+    Some(cache()?.join("planner"))
+}
+
+/// The current day, counted from 1970.
+pub(super) fn today() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |time| time.as_secs() / (24 * 60 * 60))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use terrine::{build, closure, pack, planner, spec};
+use terrine::{build, cache, closure, pack, planner, spec};
 
 use super::printer::Printer;
 
@@ -65,6 +65,8 @@ fn hint(error: &anyhow::Error) -> Option<&str> {
         let closure = || error.downcast_ref::<closure::Error>()?.hint();
         let spec = || error.downcast_ref::<spec::SpecError>()?.hint();
         let planner = || error.downcast_ref::<planner::Error>()?.hint();
-        usage.or_else(pack).or_else(build).or_else(closure).or_else(spec).or_else(planner)
+        let cache = || error.downcast_ref::<cache::Error>()?.hint();
+        let input = usage.or_else(pack).or_else(build).or_else(closure).or_else(spec);
+        input.or_else(planner).or_else(cache)
     })
 }

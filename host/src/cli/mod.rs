@@ -2,6 +2,7 @@
 //! codes.
 
 mod build;
+mod cache;
 mod environment;
 mod exit;
 mod image_args;
@@ -44,6 +45,8 @@ enum Command {
     Schema(schema::Args),
     #[command(subcommand)]
     Planner(planner::Command),
+    #[command(subcommand)]
+    Cache(cache::Command),
 }
 
 /// Runs the command that the arguments ask for.
@@ -66,6 +69,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Layers(args) => layers::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Planner(command) => planner::run(&command),
+        Command::Cache(command) => cache::run(&command, &printer),
     });
     exit::report(outcome, &printer).into()
 }

@@ -1,0 +1,100 @@
+//! What can be wrong with the cache. It never fails a build.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+/// A cache that can not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The folder can not be made, or what is in it can not be looked at.
+    #[error("using the layer cache in `{}`", path.display())]
+    Io {
+        /// The folder or the file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// There is something else in its place.
+    #[error("the layer cache `{}` is not a file", path.display())]
+    NotAFile {
+        /// What should be the database.
+        path: PathBuf,
+    },
+    /// The database refuses. What SQLite says is not a cause of its own, because it would say
+    /// it twice.
+    #[error("using the layer cache `{}`: {reason}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: rusqlite::Error,
+    },
+    /// It is damaged, or of another version.
+    #[error("the layer cache `{}` is damaged or of another version", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    pub(super) fn database(path: &Path) -> impl Fn(rusqlite::Error) -> Self + '_ {
+        |reason| match is_damage(&reason) {
+            true => Self::Damaged { path: path.to_owned() },
+            false => Self::Database { path: path.to_owned(), reason },
+        }
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Database { reason, .. } if is_held(reason) => {
+                Some("another process holds it; run again when that is done")
+            }
+            Self::Database { reason, .. } => match reason.sqlite_error_code()? {
+                ErrorCode::DiskFull => {
+                    Some("make room there, or name another place in `XDG_CACHE_HOME`")
+                }
+                ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
+                    Some(ELSEWHERE)
+                }
+                _ => None,
+            },
+            Self::NotAFile { .. } => {
+                Some("remove what is there, or name another place in `XDG_CACHE_HOME`")
+            }
+            Self::Damaged { .. } => Some("`terrine cache clear` begins it anew; nothing depends on it"),
+            Self::Io { .. } => Some(ELSEWHERE),
+        }
+    }
+
+    /// The whole chain in one line.
+    pub(super) fn line(&self) -> String {
+        let source = std::error::Error::source(self);
+        source.map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
+    }
+}
+
+const ELSEWHERE: &str =
+    "`XDG_CACHE_HOME` names another place for it; everything works without, but slower";
+
+/// Whether the file is not the database that it should be.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        // `Unknown` is the code of missing tables and columns.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+    )
+}
+
+/// Whether another process holds the database.
+pub(super) fn is_held(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed)
+    )
+}

@@ -1,0 +1,348 @@
+//! The database file: the only part that knows SQL.
+//!
+//! A rollback journal and not a write-ahead log: that one needs memory shared by all who use the
+//! file, which there is not between machines with one home directory, and it writes to the
+//! folder even to read. A process that is killed leaves a journal, which the next one plays
+//! back.
+//!
+//! The disk is not waited for: a sync beside a build that writes gigabytes takes seconds, in
+//! which nobody could look anything up. So a machine that loses its power may leave a damaged
+//! database. That is recognised as any other damage is, by the checksums of the rows and by
+//! SQLite, and costs the entries.
+//!
+//! The file is never removed or replaced while it may be in use: a process that still has it
+//! open would leave its journal beside the new one, to be played back into that. A damaged one
+//! is emptied in place, under SQLite's own locks.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+
+use super::Error;
+use super::error::is_damage;
+use super::row::{Id, Kind};
+use crate::image::Digest;
+
+/// The file's name in its folder.
+pub(super) const NAME: &str = "layers.sqlite";
+/// How long to wait for another process that holds the database.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// The version of the table and of what is in it.
+const VERSION: i64 = 1;
+const SCHEMA: &str = "CREATE TABLE entries (kind INTEGER NOT NULL, key BLOB NOT NULL, \
+    value BLOB NOT NULL, used INTEGER NOT NULL, seal BLOB NOT NULL, \
+    PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID";
+const SETTINGS: &str = "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;";
+const DO_NOT_WAIT: &str = "PRAGMA synchronous = OFF;";
+const STATE: &str = "SELECT user_version, (SELECT count(*) FROM sqlite_schema), \
+    (SELECT sql FROM sqlite_schema) FROM pragma_user_version";
+const SELECT: &str = "SELECT value, used, seal FROM entries WHERE kind = ?1 AND key = ?2";
+const PUT: &str =
+    "INSERT OR REPLACE INTO entries (kind, key, value, used, seal) VALUES (?1, ?2, ?3, ?4, ?5)";
+const TOUCH: &str = "UPDATE entries SET used = ?3 WHERE kind = ?1 AND key = ?2";
+const REMOVE: &str = "DELETE FROM entries WHERE kind = ?1 AND key = ?2";
+const EVICT: &str = "DELETE FROM entries WHERE (kind, key) IN \
+    (SELECT kind, key FROM entries ORDER BY used, kind, key LIMIT ?1)";
+/// Fewer bytes than any row takes: its key and its seal.
+const LEAST_ROW: u64 = 64;
+/// How often to remove the least recently used, before everything goes.
+const ROUNDS: usize = 6;
+
+/// What there is under a row's name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Nothing,
+    /// A row that is not what was once written there.
+    Wrong,
+    /// The value, and when it was last used.
+    Value(Vec<u8>, u64),
+}
+
+/// A change to a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    /// There is this value now.
+    Put(Vec<u8>),
+    /// It was used.
+    Touch,
+    /// It goes.
+    Remove,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// A cache of this version.
+    Ours,
+    /// Nothing yet.
+    Empty,
+    /// A database, but another one.
+    Foreign,
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct File {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl File {
+    /// Opens the database of a folder and makes it if need be. Tells also whether what was
+    /// there was damaged and is gone.
+    pub(super) fn create(folder: &Path) -> Result<(Self, bool), Error> {
+        let file = Self::connect(folder, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let damaged = file.make_ours().map_err(Error::database(&file.path))?;
+        Ok((file, damaged))
+    }
+
+    /// Opens the database of a folder, whatever is in it. None if there is none.
+    pub(super) fn existing(folder: &Path) -> Result<Option<Self>, Error> {
+        match fs::metadata(folder.join(NAME)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            _ => Self::connect(folder, OpenFlags::empty()).map(Some),
+        }
+    }
+
+    fn connect(folder: &Path, flags: OpenFlags) -> Result<Self, Error> {
+        let path = folder.join(NAME);
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => return Err(Error::NotAFile { path }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::Io { path, source });
+            }
+            _ => {}
+        }
+        let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connect = || {
+            let connection = Connection::open_with_flags(&path, flags)?;
+            connection.busy_timeout(PATIENCE)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+            connection.execute_batch(SETTINGS)?;
+            // It reads the file, which may be damaged, and matters only for writing.
+            let _ = connection.execute_batch(DO_NOT_WAIT);
+            Ok(connection)
+        };
+        let connection = connect().map_err(Error::database(&path))?;
+        Ok(Self { connection, path })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it is.
+    pub(super) fn state(&self) -> rusqlite::Result<State> {
+        self.connection.query_row(STATE, [], |row| {
+            let (version, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let sql: Option<String> = row.get(2)?;
+            Ok(match (version, count, sql.as_deref()) {
+                (VERSION, 1, Some(SCHEMA)) => State::Ours,
+                (0, 0, None) => State::Empty,
+                _ => State::Foreign,
+            })
+        })
+    }
+
+    /// Begins anew what is damaged or of another version, and makes the table. Tells whether
+    /// it was damaged.
+    fn make_ours(&self) -> rusqlite::Result<bool> {
+        // A log that somebody else switched on is none of ours; where it can not be switched
+        // off, it works with it.
+        let _ = self.connection.execute_batch("PRAGMA journal_mode = TRUNCATE;");
+        let damaged = match self.state() {
+            // A header can say that the file is of a later SQLite, which then only reads it. If the
+            // file itself can not be written, that is as well, and it stays as it is.
+            Ok(State::Ours) if self.connection.is_readonly("main")? => return Ok(self.reset().is_ok()),
+            Ok(State::Ours) => return Ok(false),
+            Ok(State::Empty) => false,
+            Ok(State::Foreign) => {
+                self.reset()?;
+                return Ok(false);
+            }
+            Err(error) if is_damage(&error) => {
+                self.reset()?;
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
+        };
+        self.make_table()?;
+        Ok(damaged)
+    }
+
+    /// Empties the database, whatever is in it.
+    pub(super) fn reset(&self) -> rusqlite::Result<()> {
+        self.connection.flush_prepared_statement_cache();
+        // SQLite wants to have tried to read it.
+        let _ = self.state();
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, true)?;
+        let emptied = self.connection.execute_batch("VACUUM");
+        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, false)?;
+        emptied?;
+        let _ = self.connection.execute_batch(DO_NOT_WAIT);
+        self.make_table()
+    }
+
+    fn make_table(&self) -> rusqlite::Result<()> {
+        self.transaction(|| match self.state()? {
+            // Somebody else was faster.
+            State::Ours => Ok(()),
+            _ => {
+                self.connection.execute_batch(SCHEMA)?;
+                self.connection.pragma_update(None, "user_version", VERSION)
+            }
+        })
+    }
+
+    /// What there is of each name, all of one moment.
+    pub(super) fn get(&self, ids: &[Id]) -> rusqlite::Result<Vec<Found>> {
+        // One alone is of one moment anyway.
+        if let [id] = ids {
+            return Ok(vec![self.get_one(*id)?]);
+        }
+        self.connection.execute_batch("BEGIN")?;
+        let found = ids.iter().map(|id| self.get_one(*id)).collect();
+        self.connection.execute_batch("COMMIT")?;
+        found
+    }
+
+    fn get_one(&self, id: Id) -> rusqlite::Result<Found> {
+        let mut statement = self.connection.prepare_cached(SELECT)?;
+        let read = |row: &Row<'_>| {
+            // A value of another type is an error of its own, and no reason to stop.
+            let read = || -> rusqlite::Result<(Vec<u8>, i64, [u8; 32])> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            };
+            Ok(read().ok())
+        };
+        let row = statement.query_row(params![id.kind.number(), id.key.as_bytes()], read).optional()?;
+        Ok(match row {
+            None => Found::Nothing,
+            Some(Some((value, used, seal))) if id.seal(&value) == Digest::from(seal) => {
+                Found::Value(value, u64::try_from(used).unwrap_or(0))
+            }
+            Some(_) => Found::Wrong,
+        })
+    }
+
+    /// Makes changes, all of them or none, and removes the least recently used entries where
+    /// there are too many.
+    pub(super) fn change<'c>(
+        &self,
+        changes: impl Iterator<Item = (&'c Id, &'c Change)>,
+        now: u64,
+        max_rows: u64,
+        max_bytes: u64,
+    ) -> rusqlite::Result<()> {
+        let used = i64::try_from(now).unwrap_or(i64::MAX);
+        self.transaction(|| {
+            for (id, change) in changes {
+                let (kind, key) = (id.kind.number(), id.key.as_bytes());
+                match change {
+                    Change::Put(value) => {
+                        let seal = id.seal(value);
+                        let values = params![kind, key, value, used, seal.as_bytes()];
+                        self.connection.prepare_cached(PUT)?.execute(values)?
+                    }
+                    Change::Touch => {
+                        self.connection.prepare_cached(TOUCH)?.execute(params![kind, key, used])?
+                    }
+                    Change::Remove => {
+                        self.connection.prepare_cached(REMOVE)?.execute(params![kind, key])?
+                    }
+                };
+            }
+            self.evict(max_rows, max_bytes)
+        })
+    }
+
+    /// Removes the least recently used entries, a quarter more than need be, so that it is
+    /// not done at every change.
+    fn evict(&self, max_rows: u64, max_bytes: u64) -> rusqlite::Result<()> {
+        for _ in 0..ROUNDS {
+            let bytes = self.used_bytes()?;
+            // Counting looks at everything, so it is done only where there may be too many.
+            if bytes <= max_bytes && bytes / LEAST_ROW <= max_rows {
+                return Ok(());
+            }
+            let rows = self.count(None)?;
+            if bytes <= max_bytes && rows <= max_rows {
+                return Ok(());
+            }
+            let room = match bytes > max_bytes {
+                true => u64::try_from(u128::from(rows) * u128::from(max_bytes) / u128::from(bytes)),
+                false => Ok(rows),
+            };
+            let keep = room.unwrap_or(rows).min(max_rows) / 4 * 3;
+            self.connection.execute(EVICT, [i64::try_from(rows - keep).unwrap_or(i64::MAX)])?;
+        }
+        self.connection.execute("DELETE FROM entries", []).map(drop)
+    }
+
+    /// The bytes of all pages that hold something.
+    fn used_bytes(&self) -> rusqlite::Result<u64> {
+        let number = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let pages = number("page_count")? - number("freelist_count")?;
+        Ok(u64::try_from(pages * number("page_size")?).unwrap_or(0))
+    }
+
+    /// How many rows there are, of one kind or in all.
+    pub(super) fn count(&self, kind: Option<Kind>) -> rusqlite::Result<u64> {
+        let count: i64 = match kind {
+            Some(kind) => {
+                let sql = "SELECT count(*) FROM entries WHERE kind = ?1";
+                self.connection.query_row(sql, [kind.number()], |row| row.get(0))
+            }
+            None => self.connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)),
+        }?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The first and the last time that any row was used.
+    pub(super) fn uses(&self) -> rusqlite::Result<Option<(u64, u64)>> {
+        let sql = "SELECT min(used), max(used) FROM entries";
+        let uses: (Option<i64>, Option<i64>) =
+            self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let day = |used: i64| u64::try_from(used).unwrap_or(0);
+        Ok(uses.0.zip(uses.1).map(|(oldest, newest)| (day(oldest), day(newest))))
+    }
+
+    /// Removes all rows and gives the room back. Tells how many there were.
+    pub(super) fn clear(&self) -> rusqlite::Result<u64> {
+        let mut count = 0;
+        self.transaction(|| {
+            count = self.count(None)?;
+            self.connection.execute("DELETE FROM entries", []).map(drop)
+        })?;
+        // Others may be reading; then the room is used again, and given back another time.
+        let _ = self.connection.execute_batch("VACUUM");
+        Ok(count)
+    }
+
+    /// How long to wait for another process from now on.
+    pub(super) fn wait_for(&self, patience: Duration) {
+        // It fails only for a time that no number holds.
+        let _ = self.connection.busy_timeout(patience);
+    }
+
+    fn transaction(&self, work: impl FnOnce() -> rusqlite::Result<()>) -> rusqlite::Result<()> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let done = work().and_then(|()| self.connection.execute_batch("COMMIT"));
+        if done.is_err() {
+            // Some errors have rolled it back already.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}

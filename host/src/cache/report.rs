@@ -1,0 +1,137 @@
+//! What is in a cache, and emptying it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Error;
+use super::error::is_damage;
+use super::file::{File, NAME, State};
+use super::row::Kind;
+
+/// The version of the JSON that [`Info`] is written as. It grows when a field goes or changes
+/// its meaning, not when one is added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What is in a cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The database.
+    pub path: PathBuf,
+    /// How many bytes it takes on disk.
+    pub bytes: u64,
+    /// How many layers are known by what they are made of.
+    pub plain: u64,
+    /// How many compressed layers are known.
+    pub blobs: u64,
+    /// Of how many blobs it is known which repositories have them.
+    pub locations: u64,
+    /// How many small facts are known.
+    pub facts: u64,
+    /// The first day, counted from 1970, on which any entry was used last.
+    pub oldest_use: Option<u64>,
+    /// The last such day.
+    pub newest_use: Option<u64>,
+}
+
+impl Info {
+    pub(super) fn empty(path: &Path) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            path: path.to_owned(),
+            bytes: 0,
+            plain: 0,
+            blobs: 0,
+            locations: 0,
+            facts: 0,
+            oldest_use: None,
+            newest_use: None,
+        }
+    }
+
+    /// How many entries there are in all.
+    pub fn entries(&self) -> u64 {
+        self.plain + self.blobs + self.locations + self.facts
+    }
+
+    /// The JSON of it, on lines of its own.
+    pub fn to_json(&self) -> String {
+        // A path that is not text can not be written as JSON; it is named as far as it is text.
+        let path = PathBuf::from(self.path.to_string_lossy().into_owned());
+        let info = Self { path, ..self.clone() };
+        serde_json::to_string_pretty(&info).map_or_else(|_| String::new(), |text| text + "\n")
+    }
+}
+
+/// What was freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cleared {
+    /// How many entries are gone. Those of a database that was damaged are not counted.
+    pub entries: u64,
+    /// How many bytes of the disk are free again.
+    pub bytes: u64,
+}
+
+/// What is in the cache of a folder. Nothing is made where there is none.
+///
+/// # Errors
+///
+/// A database that can not be read, or is damaged.
+pub fn info(directory: &Path) -> Result<Info, Error> {
+    match File::existing(directory)? {
+        Some(file) => of(&file),
+        None => Ok(Info::empty(&directory.join(NAME))),
+    }
+}
+
+/// Empties the cache of a folder. Processes that use it at the time carry on, and find
+/// nothing any more.
+///
+/// # Errors
+///
+/// A database that can not be written, or that another process holds for seconds.
+pub fn clear(directory: &Path) -> Result<Cleared, Error> {
+    let Some(file) = File::existing(directory)? else { return Ok(Cleared::default()) };
+    let before = size(file.path());
+    let cleared = file.state().and_then(|state| match state {
+        State::Ours => file.clear(),
+        State::Empty | State::Foreign => file.reset().map(|()| 0),
+    });
+    let cleared = match cleared {
+        Err(error) if is_damage(&error) => file.reset().map(|()| 0),
+        cleared => cleared,
+    };
+    let entries = cleared.map_err(Error::database(file.path()))?;
+    Ok(Cleared { entries, bytes: before.saturating_sub(size(file.path())) })
+}
+
+pub(super) fn of(file: &File) -> Result<Info, Error> {
+    let failed = Error::database(file.path());
+    let mut info = Info { bytes: size(file.path()), ..Info::empty(file.path()) };
+    match file.state().map_err(&failed)? {
+        State::Ours => {}
+        State::Empty => return Ok(info),
+        State::Foreign => return Err(Error::Damaged { path: file.path().to_owned() }),
+    }
+    for kind in Kind::ALL {
+        let count = match kind {
+            Kind::Plain => &mut info.plain,
+            Kind::Blob => &mut info.blobs,
+            Kind::Location => &mut info.locations,
+            Kind::Fact => &mut info.facts,
+        };
+        *count = file.count(Some(kind)).map_err(&failed)?;
+    }
+    let uses = file.uses().map_err(&failed)?;
+    (info.oldest_use, info.newest_use) = uses.unzip();
+    Ok(info)
+}
+
+/// The size of a file, and not of its journal, which is as good as nothing but for a moment.
+fn size(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
+}

@@ -1,0 +1,139 @@
+//! `terrine cache` as its users see it, and the cache on disks that are full or may not be
+//! written.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use terrine::cache::{Cache, LayerKey, Options, Plain, Stored};
+use terrine::image::Digest;
+use terrine_tests::{Run, peer, temporary, terrine};
+
+fn today() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400
+}
+
+/// Where the cache is below `$XDG_CACHE_HOME`.
+fn folder(home: &Path) -> PathBuf {
+    home.join("terrine")
+}
+
+fn key(n: u64) -> LayerKey {
+    LayerKey::builder("test").number("n", n).finish()
+}
+
+fn fill(cache: &Cache, numbers: std::ops::Range<u64>) {
+    for n in numbers {
+        let digest = Digest::of(&n.to_le_bytes());
+        cache.remember_plain(&key(n), &Plain { diff_id: digest, size: n });
+        cache.remember_blob(digest, "zstd 1.5, level 3", &Stored { digest, size: n });
+        cache.remember_location("ghcr.io", "acme/web", digest);
+        cache.remember_facts("test", &[(digest, "a".to_owned()), (key(n).digest(), "b".to_owned())]);
+    }
+}
+
+fn on(home: &Path, day: u64) -> Cache {
+    Cache::open(&folder(home), Options::on(day)).unwrap()
+}
+
+/// What `terrine cache` says.
+fn said(home: &Path, arguments: &[&str]) -> String {
+    let run = Run::of(terrine().env("XDG_CACHE_HOME", home).arg("cache").args(arguments));
+    run.snapshot(&[(home, "[HOME]")])
+}
+
+#[test]
+fn what_the_cache_holds_is_shown() {
+    let home = temporary();
+    let empty = ["json", "table"].map(|format| said(home.path(), &["info", "--format", format]));
+    insta::assert_snapshot!("empty", empty.join("\n"));
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    fill(&on(home.path(), today() - 12), 0..100);
+    insta::assert_snapshot!("used-at-once", said(home.path(), &["info", "--format", "table"]));
+    fill(&on(home.path(), today()), 100..300);
+    insta::assert_snapshot!("table", said(home.path(), &["info", "--format", "table"]));
+    // JSON where it is not a terminal.
+    let json = said(home.path(), &["info"]);
+    let json = json.replace(&today().to_string(), "[TODAY]");
+    insta::assert_snapshot!("json", json.replace(&(today() - 12).to_string(), "[THEN]"));
+}
+
+#[test]
+fn clearing_says_what_it_freed() {
+    let home = temporary();
+    let nothing = said(home.path(), &["clear"]);
+    fill(&on(home.path(), today()), 0..300);
+    let used = on(home.path(), today());
+    assert!(used.plain(&key(1)).is_some());
+    let all = said(home.path(), &["clear"]);
+    assert!(used.plain(&key(1)).is_none());
+    fill(&used, 0..300);
+    used.flush();
+    assert_eq!(used.complaint(), None);
+    let quiet = said(home.path(), &["-q", "clear"]);
+    insta::assert_snapshot!("clear", [nothing, all, quiet].join("\n"));
+}
+
+#[test]
+fn what_is_wrong_with_it_is_said() {
+    let home = temporary();
+    let file = folder(home.path()).join("layers.sqlite");
+    fs::create_dir_all(&file).unwrap();
+    let mut texts = ["info", "clear"].map(|command| said(home.path(), &[command])).to_vec();
+    fs::remove_dir(&file).unwrap();
+    fs::write(&file, "something else, and long enough to be looked at".repeat(100)).unwrap();
+    texts.extend(["info", "clear", "info"].map(|command| said(home.path(), &[command])));
+    let nowhere =
+        terrine().env_remove("XDG_CACHE_HOME").env_remove("HOME").args(["cache", "info"]).output();
+    texts.push(Run::from(nowhere.unwrap()).snapshot(&[]));
+    insta::assert_snapshot!("wrong", texts.join("\n"));
+}
+
+#[test]
+fn help_is_what_it_was() {
+    let help = [&["cache"][..], &["cache", "info"], &["cache", "clear"]]
+        .map(|arguments| Run::of(terrine().args(arguments).arg("--help")).snapshot(&[]));
+    insta::assert_snapshot!("help", help.join("\n"));
+}
+
+/// Mounts a small file system, or tells why not.
+fn mount(options: &str, place: &Path) -> bool {
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(place).status();
+    mounted.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_full_or_read_only_disk_is_complained_of_and_loses_nothing() {
+    let home = temporary();
+    if !mount("size=128k", home.path()) {
+        return peer::missing("a small file system can not be mounted here");
+    }
+    let cache = on(home.path(), today());
+    fill(&cache, 0..20);
+    cache.flush();
+    assert_eq!(cache.complaint(), None);
+    fill(&cache, 20..1000);
+    let full = cache.complaint().unwrap_or_default().to_owned();
+    drop(cache);
+    let cache = on(home.path(), today());
+    let kept = (0..20).filter(|n| cache.plain(&key(*n)).is_some()).count();
+    drop(cache);
+    let remounted = mount("remount,ro,size=128k", home.path());
+    let cache = on(home.path(), today() + 1);
+    let read = (0..20).filter(|n| cache.plain(&key(*n)).is_some()).count();
+    cache.flush();
+    let silent = cache.complaint().is_none();
+    fill(&cache, 20..100);
+    let read_only = cache.complaint().unwrap_or_default().to_owned();
+    drop(cache);
+    let cleared = said(home.path(), &["clear"]);
+    assert!(Command::new("umount").arg(home.path()).status().unwrap().success());
+    assert!(full.contains("layers.sqlite`: ") && full.contains("full"), "{full}");
+    assert_eq!((kept, remounted, read, silent), (20, true, 20, true));
+    assert!(read_only.contains("layers.sqlite`: ") && read_only.contains("readonly"), "{read_only}");
+    insta::assert_snapshot!("read-only", cleared);
+}
