@@ -354,3 +354,6 @@ fn place(directory: &Path, name: &str, text: &[u8]) -> Result<(), Error> {
     };
     write().map_err(|source| Error::io(WRITING, &path, source))
 }
+
+#[cfg(test)]
+mod tests;

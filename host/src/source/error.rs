@@ -282,6 +282,7 @@ impl Fault {
             Self::Several { .. } => {
                 Some("name one of these after the path, or a platform by `--platform`")
             }
+            Self::NoSuchImage { .. } => Some("name one of these after the path"),
             Self::Layer { fault, .. } => fault.hint(),
             _ => None,
         }

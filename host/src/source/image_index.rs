@@ -107,6 +107,11 @@ impl ImageIndex {
         }
     }
 
+    /// Where what it lists is, to be copied as it is.
+    pub fn blobs(&self) -> &Arc<dyn Blobs> {
+        &self.blobs
+    }
+
     /// Opens one of those that it lists.
     ///
     /// # Errors
@@ -266,7 +271,7 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
 
 /// Whether a manifest says something of an image and is none itself: buildkit lists such as
 /// of an unknown platform.
-pub(super) fn is_attestation(descriptor: &Descriptor) -> bool {
+pub fn is_attestation(descriptor: &Descriptor) -> bool {
     const KIND: &str = "vnd.docker.reference.type";
     let unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
     descriptor.platform.as_ref().is_some_and(unknown)

@@ -13,6 +13,8 @@ mod oci;
 mod oci_archive;
 mod oci_images;
 mod oci_layout;
+#[cfg(test)]
+mod oci_tests;
 mod open;
 mod spool;
 pub(crate) mod tarball;
@@ -26,7 +28,7 @@ use crate::compress::Compression;
 use crate::image::{Configuration, Descriptor, Digest, Document, Repository};
 pub use docker_archive::DockerArchive;
 pub use error::{Error, Fault};
-pub use image_index::{ImageIndex, Opened, open_descriptor, open_document, pick};
+pub use image_index::{ImageIndex, Opened, is_attestation, open_descriptor, open_document, pick};
 pub use oci::{Blobs, document, image};
 pub use oci_archive::open_archive;
 pub use oci_images::OciImages;
