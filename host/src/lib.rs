@@ -24,6 +24,7 @@ pub mod base;
 pub mod build;
 pub mod closure;
 pub mod compress;
+pub mod flatten;
 pub mod image;
 pub mod layer;
 pub mod pack;

@@ -192,6 +192,28 @@ pub enum Fault {
     /// Links that lead to each other.
     #[error("its member `{0}` is a link that leads nowhere")]
     LinkLoop(String),
+    /// Something below what is no directory.
+    #[error("it puts `{0}` below something that is not a directory")]
+    NotADirectory(String),
+    /// A hard link without a file.
+    #[error("its hard link `{link}` leads to `{target}`, which is no file of it")]
+    NoTarget {
+        /// The link.
+        link: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// A member that is no file, directory, link, device or fifo.
+    #[error("its member `{name}` is of the unknown kind {kind:?}")]
+    UnknownKind {
+        /// The member.
+        name: String,
+        /// The letter in its header.
+        kind: char,
+    },
+    /// Names that lead through more than any image has.
+    #[error("its names lead through more than {0} directories and links")]
+    TooManyLinks(u64),
     /// JSON that is none, or not what is expected.
     #[error("its `{member}` can not be read: {why}")]
     Json {

@@ -4,12 +4,16 @@
 //! its layers are read when somebody wants them. Whatever comes from outside is hostile until
 //! it is verified: sizes are bounded, digests are held against bytes, nothing is unpacked.
 
+pub(crate) mod changes;
 mod docker_archive;
 mod error;
 mod extended;
 pub(crate) mod members;
+mod sparse;
 mod spool;
 pub(crate) mod tarball;
+#[cfg(test)]
+pub(crate) mod testing;
 mod verified;
 
 use std::fmt;
@@ -19,6 +23,7 @@ use std::sync::Arc;
 use crate::compress::Compression;
 use crate::image::{Configuration, Descriptor, Digest, Document, Repository};
 pub use docker_archive::DockerArchive;
+pub(crate) use docker_archive::check;
 pub use error::{Error, Fault};
 pub use spool::Spooled;
 pub use tarball::Content;
