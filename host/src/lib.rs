@@ -36,3 +36,4 @@ pub mod ship;
 pub mod source;
 pub mod spec;
 pub mod stream;
+pub mod verify;
