@@ -22,7 +22,7 @@ use crate::image::Digest;
 use crate::source::members::{self, Body, Described, Source};
 use crate::source::tarball::{MAX_UNPACKED, Unpacking};
 use crate::source::{self, Fault, Image, Layer, Spooled};
-use tree::{Leaf, ROOT, Tree};
+use tree::{Leaf, NamedDirectory, ROOT, Tree};
 use write::Writer;
 
 /// How much is written at once, in bytes.
@@ -137,7 +137,7 @@ fn unreadable(image: &str, layer: &dyn Layer, error: Unpacking) -> source::Error
 }
 
 fn undecoded(image: &str, layer: &dyn Layer, error: io::Error) -> source::Error {
-    let is_fault = error.get_ref().is_some_and(|inner| inner.is::<Fault>());
+    let is_fault = error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()).is_some();
     match layer.compression() {
         compression if compression != Compression::None && !is_fault => {
             let (what, why) = (format!("its layer `{}`", layer.name()), error.to_string());
@@ -261,7 +261,7 @@ impl<W: Write> Flattening<'_, W> {
         self.writer.header(path, EntryType::Directory, b"", described)
     }
 
-    fn finish(mut self, directories: &[(tree::Id, Box<[u8]>)]) -> io::Result<Flattened> {
+    fn finish(mut self, directories: &[NamedDirectory]) -> io::Result<Flattened> {
         for (id, path) in directories.iter().filter(|(id, _)| *id != ROOT) {
             self.directory(*id, path)?;
         }

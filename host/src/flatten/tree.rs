@@ -21,6 +21,8 @@ const MAX_STEPS: u64 = 200_000_000;
 
 /// The number of a node.
 pub(super) type Id = u32;
+/// A path without links, as its names.
+type Names = Vec<Box<[u8]>>;
 /// The directory that everything is in.
 pub(super) const ROOT: Id = 0;
 
@@ -74,6 +76,9 @@ pub(super) struct Leaf {
     pub(super) inode: u32,
 }
 
+/// A directory and its path.
+pub(super) type NamedDirectory = (Id, Box<[u8]>);
+
 impl Default for Tree {
     fn default() -> Self {
         let root = Node { layer: 0, what: What::Directory(Directory::default()) };
@@ -97,7 +102,10 @@ impl Tree {
                 let Some(id) = self.child(directory, &name) else { return Ok(()) };
                 match self.nodes[id as usize].layer == layer {
                     true => self.prune(id, layer),
-                    false => self.take(directory, &name),
+                    false => {
+                        self.take(directory, &name);
+                        Ok(())
+                    }
                 }
             }
             Change::Empty(path) => {
@@ -153,7 +161,8 @@ impl Tree {
             }
             _ => What::Leaf(inode),
         };
-        self.set(directory, name, Node { layer, what })
+        self.set(directory, name, Node { layer, what });
+        Ok(())
     }
 
     fn set_root(&mut self, layer: u32, member: u32, described: Described) -> Result<(), Fault> {
@@ -205,24 +214,22 @@ impl Tree {
     }
 
     /// Puts a node into a directory, in place of one that may be there.
-    fn set(&mut self, directory: Id, name: Vec<u8>, node: Node) -> Result<(), Fault> {
+    fn set(&mut self, directory: Id, name: Vec<u8>, node: Node) {
         if let Some(id) = self.child(directory, &name) {
             self.nodes[id as usize] = node;
-            return Ok(());
+            return;
         }
         let id = self.nodes.len() as Id;
         self.nodes.push(node);
         if let What::Directory(directory) = &mut self.nodes[directory as usize].what {
             directory.children.insert(name.into(), id);
         }
-        Ok(())
     }
 
-    fn take(&mut self, directory: Id, name: &[u8]) -> Result<(), Fault> {
+    fn take(&mut self, directory: Id, name: &[u8]) {
         if let What::Directory(directory) = &mut self.nodes[directory as usize].what {
             directory.children.remove(name);
         }
-        Ok(())
     }
 
     /// Takes away what lower layers have in a directory.
@@ -253,7 +260,7 @@ impl Tree {
     }
 
     /// As [`Tree::resolve`], counted.
-    fn resolved(&mut self, path: &[u8]) -> Result<Vec<Box<[u8]>>, Fault> {
+    fn resolved(&mut self, path: &[u8]) -> Result<Names, Fault> {
         let (resolved, steps) = self.resolve(path)?;
         self.steps += steps;
         self.check_steps()?;
@@ -262,8 +269,8 @@ impl Tree {
 
     /// Where a path leads when all links are followed, within the image. From something that
     /// is not there on, nothing is followed.
-    fn resolve(&self, path: &[u8]) -> Result<(Vec<Box<[u8]>>, u64), Fault> {
-        let mut names: Vec<Box<[u8]>> = Vec::new();
+    fn resolve(&self, path: &[u8]) -> Result<(Names, u64), Fault> {
+        let mut names = Names::new();
         let mut nodes: Vec<Option<Id>> = vec![Some(ROOT)];
         let mut rest: Vec<&[u8]> = components(path).rev().collect();
         let (mut links, mut steps) = (0, 0);
@@ -321,7 +328,7 @@ impl Tree {
             if node.is_none() {
                 self.budget.take(length)?;
                 let what = What::Directory(Directory::default());
-                self.set(id, name.to_vec(), Node { layer, what })?;
+                self.set(id, name.to_vec(), Node { layer, what });
             }
             id = self.child(id, name).unwrap_or(ROOT);
             let node = &mut self.nodes[id as usize];
@@ -362,7 +369,7 @@ impl Tree {
 
     /// All paths with something at them that is no directory, and all directories, each in
     /// the order of names, directories before what is in them.
-    pub(super) fn list(&self) -> (Vec<Leaf>, Vec<(Id, Box<[u8]>)>) {
+    pub(super) fn list(&self) -> (Vec<Leaf>, Vec<NamedDirectory>) {
         let (mut leaves, mut directories) = (vec![], vec![]);
         let mut open: Vec<(Id, Box<[u8]>)> = vec![(ROOT, Box::default())];
         while let Some((id, path)) = open.pop() {

@@ -28,7 +28,7 @@ pub(super) fn check(
         Ok(stored) => read(stored, reporter),
         Err(error) => {
             checks.add(&name);
-            checks.failed(&name, "a layer that can be read", chain(&error));
+            checks.failed(&name, &"a layer that can be read", &chain(&error));
             return (checks, 0);
         }
     };
@@ -59,24 +59,24 @@ fn stored(
     found: &Found,
     checks: &mut Checks,
 ) {
-    checks.same(&format!("{name}: size"), layer.stored_size(), found.size);
+    checks.same(&format!("{name}: size"), &layer.stored_size(), &found.size);
     let Some(descriptor) = descriptor else {
         if let Some(digest) = promised(&layer.name()) {
-            checks.same(&format!("{name}: digest"), digest, found.digest);
+            checks.same(&format!("{name}: digest"), &digest, &found.digest);
         }
         return;
     };
-    checks.same(&format!("{name}: digest"), descriptor.digest, found.digest);
+    checks.same(&format!("{name}: digest"), &descriptor.digest, &found.digest);
     if descriptor.size != layer.stored_size() {
-        checks.failed(&format!("{name}: size"), descriptor.size, layer.stored_size());
+        checks.failed(&format!("{name}: size"), &descriptor.size, &layer.stored_size());
     }
     let what = format!("{name}: media type");
     checks.add(&what);
     let media_type = &descriptor.media_type;
     match media_type.compression() {
-        None => checks.failed(&what, "the type of a layer", media_type),
+        None => checks.failed(&what, &"the type of a layer", media_type),
         Some(compression) if compression != found.compression => {
-            checks.failed(&what, format!("one for {} bytes", found.compression), media_type);
+            checks.failed(&what, &format!("one for {} bytes", found.compression), media_type);
         }
         Some(_) => {}
     }
@@ -86,7 +86,7 @@ fn stored(
 fn contained(name: &str, layer: &dyn Layer, found: &Found, checks: &mut Checks) {
     let what = format!("{name}: diff id");
     match found.diff_id {
-        Some(diff_id) => checks.same(&what, layer.diff_id(), diff_id),
+        Some(diff_id) => checks.same(&what, &layer.diff_id(), &diff_id),
         None => checks.add(&what),
     }
     checks.add(&format!("{name}: content"));

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::image::{Content, Descriptor, Digest, Document, Manifest, MediaType};
 use crate::source::Image;
 
-/// The version of the JSON that a [`Report`] is written as.
+/// The version of the JSON that [`to_json`] writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What is told while an image is verified.
@@ -34,8 +34,6 @@ impl Reporter for () {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// [`SCHEMA_VERSION`].
-    pub schema_version: u32,
     /// What the image is called.
     pub name: String,
     /// The digest of its configuration.
@@ -75,11 +73,19 @@ impl Report {
     pub fn is_valid(&self) -> bool {
         self.mismatches.is_empty()
     }
+}
 
-    /// The report as JSON text, indented, with a newline at the end.
-    pub fn to_json(&self) -> String {
-        crate::image::to_json_text(self)
+/// Reports as JSON text, indented, with a newline at the end; `valid` is whether there is
+/// nothing wrong with any image, those among them of which there is no report.
+pub fn to_json(reports: &[Report], valid: bool) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct All<'a> {
+        schema_version: u32,
+        valid: bool,
+        images: &'a [Report],
     }
+    crate::image::to_json_text(&All { schema_version: SCHEMA_VERSION, valid, images: reports })
 }
 
 /// What is to be looked at, and how.
@@ -130,7 +136,6 @@ impl<'a> Verification<'a> {
             bytes_read += bytes;
         }
         Report {
-            schema_version: SCHEMA_VERSION,
             name: image.name.clone(),
             image_id: image.configuration.digest(),
             manifest: image.manifest.as_ref().map(Document::digest),
@@ -145,18 +150,18 @@ impl<'a> Verification<'a> {
     fn manifest(&self, checks: &mut Checks) {
         let Some(document) = &self.image.manifest else { return };
         if !document.media_type.is_manifest() {
-            checks.failed("manifest", "an image manifest", document.media_type.as_str());
+            checks.failed("manifest", &"an image manifest", &document.media_type);
         }
         let Some(referrer) = self.referrer else { return };
         let actual = document.descriptor();
-        checks.same("manifest: digest", referrer.digest, actual.digest);
-        checks.same("manifest: size", referrer.size, actual.size);
+        checks.same("manifest: digest", &referrer.digest, &actual.digest);
+        checks.same("manifest: size", &referrer.size, &actual.size);
         checks.same("manifest: media type", &referrer.media_type, &actual.media_type);
         if let Some(wanted) = &referrer.platform {
             let actual = self.image.configuration.platform();
             checks.add("configuration: platform");
             if !actual.satisfies(wanted) {
-                checks.failed("configuration: platform", wanted, actual);
+                checks.failed("configuration: platform", wanted, &actual);
             }
         }
     }
@@ -189,12 +194,12 @@ impl<'a> Verification<'a> {
 /// The configuration against the manifest.
 fn configuration(image: &Image, manifest: &Manifest, checks: &mut Checks) {
     let text = image.configuration.text();
-    checks.same("configuration: digest", manifest.config.digest, image.configuration.digest());
-    checks.same("configuration: size", manifest.config.size, text.len() as u64);
+    checks.same("configuration: digest", &manifest.config.digest, &image.configuration.digest());
+    checks.same("configuration: size", &manifest.config.size, &(text.len() as u64));
     checks.add("configuration: media type");
     if !manifest.config.media_type.is_config() {
         let expected = MediaType::OciConfig;
-        checks.failed("configuration: media type", expected, &manifest.config.media_type);
+        checks.failed("configuration: media type", &expected, &manifest.config.media_type);
     }
 }
 
@@ -202,20 +207,20 @@ fn configuration(image: &Image, manifest: &Manifest, checks: &mut Checks) {
 fn counts(image: &Image, manifest: Option<&Manifest>, checks: &mut Checks) {
     let diff_ids = image.configuration.diff_ids().len();
     let layers = manifest.map_or(image.layers.len(), |manifest| manifest.layers.len());
-    checks.same("number of layers, as there are diff ids", diff_ids, layers);
+    checks.same("number of layers, as there are diff ids", &diff_ids, &layers);
     if manifest.is_some() {
-        checks.same("number of layers, as the manifest has them", layers, image.layers.len());
+        checks.same("number of layers, as the manifest has them", &layers, &image.layers.len());
     }
     let history = image.configuration.history();
     // An image need not tell where it comes from.
     if !history.is_empty() {
         let entries = history.iter().filter(|entry| !entry.empty_layer).count();
-        checks.same("number of entries of the history that have a layer", diff_ids, entries);
+        checks.same("number of entries of the history that have a layer", &diff_ids, &entries);
     }
     let own: Vec<Digest> = image.layers.iter().map(|layer| layer.diff_id()).collect();
     checks.add("diff ids, in order");
     if own != image.configuration.diff_ids() {
-        checks.failed("diff ids, in order", "those of the configuration", "others");
+        checks.failed("diff ids, in order", &"those of the configuration", &"others");
     }
 }
 
@@ -231,13 +236,13 @@ impl Checks {
         self.checked.push(what.to_owned());
     }
 
-    fn failed(&mut self, what: &str, expected: impl ToString, actual: impl ToString) {
+    fn failed(&mut self, what: &str, expected: &impl ToString, actual: &impl ToString) {
         let (expected, actual) = (expected.to_string(), actual.to_string());
         self.mismatches.push(Mismatch { what: what.to_owned(), expected, actual });
     }
 
     /// Looks whether two sides are the same.
-    fn same<T: PartialEq + ToString>(&mut self, what: &str, expected: T, actual: T) {
+    fn same<T: PartialEq + ToString>(&mut self, what: &str, expected: &T, actual: &T) {
         self.add(what);
         if expected != actual {
             self.failed(what, expected, actual);

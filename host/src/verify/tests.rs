@@ -166,8 +166,8 @@ fn documents_are_held_against_each_other() {
         report.mismatches[3].to_string(),
         "configuration: platform: expected linux/arm64, found linux/amd64"
     );
-    let json: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
-    assert_eq!(json["mismatches"][0]["expected"], Digest::of(b"").to_string());
+    let json: serde_json::Value = serde_json::from_str(&to_json(&[report], false)).unwrap();
+    assert_eq!(json["images"][0]["mismatches"][0]["expected"], Digest::of(b"").to_string());
     image.manifest = None;
     assert_eq!(verify(&image, &()).mismatches.len(), 1);
     let manifest = Manifest::new(manifest.config, vec![], Annotations::new());
