@@ -5,24 +5,17 @@ use std::collections::BTreeMap;
 use tar::EntryType;
 
 use super::fingerprint::Fingerprint;
-use super::merge::{Budget, Entries, Entry, EntryKind, Layer, parent};
+use super::merge::{Entries, Entry, EntryKind, Layer};
 use super::{Base, BaseLayer};
 use crate::compress::Compression;
 use crate::image::Digest;
+use crate::source::changes::{Budget, Change, MAX_PATH, bad_name, clean, components, parent};
 use crate::source::members::{Described, Source, for_each};
 use crate::source::tarball::Unpacking;
 use crate::source::{Error, Fault};
 
-/// The longest path that Linux takes, without the NUL that ends it.
-const MAX_PATH: usize = 4095;
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
-/// What a name starts with that takes another away from the layers below.
-const WHITEOUT: &[u8] = b".wh.";
-/// What a name starts with that is about the file system of whoever made the layer.
-const META: &[u8] = b".wh..wh.";
-/// The name that takes away what the layers below have in its directory.
-const OPAQUE: &[u8] = b".wh..wh..opq";
 /// The digits of Nix's base 32.
 const DIGITS: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz";
 /// How many of them are in the name of a store path, before a `-`.
@@ -158,25 +151,16 @@ impl Listing {
 
 /// Adds a member of a layer's archive.
 fn add(layer: &mut Layer, member: Described, budget: &mut Budget) -> Result<(), Fault> {
-    let path = clean(&member.name)?;
-    let directory = parent(&path);
-    let name = &path[directory.map_or(0, |directory| directory.len() + 1)..];
-    if name == OPAQUE {
-        return layer.empty(directory.unwrap_or_default().into(), budget);
-    }
-    if path.is_empty() || name.starts_with(META) {
-        return Ok(());
-    }
-    if let Some(removed) = name.strip_prefix(WHITEOUT) {
-        // What tools make of these is the directory, or the one above it.
-        if matches!(removed, b"" | b"." | b"..") {
-            return Err(bad_name(&member.name));
+    match Change::of(&member.name)? {
+        Change::Empty(path) => layer.empty(path.into(), budget),
+        Change::Remove(path) => layer.remove(path.into(), budget),
+        // What a layer says of the root itself is of no interest here.
+        Change::Put(path) if !path.is_empty() => {
+            let entry = entry(&layer.entries, member)?;
+            layer.add(path.into(), entry, budget)
         }
-        let removed = directory.map_or(removed.to_vec(), |dir| [dir, b"/", removed].concat());
-        return layer.remove(removed.into(), budget);
+        Change::Put(_) | Change::Nothing => Ok(()),
     }
-    let entry = entry(&layer.entries, member)?;
-    layer.add(path.into(), entry, budget)
 }
 
 fn entry(entries: &Entries, member: Described) -> Result<Entry, Fault> {
@@ -198,26 +182,6 @@ fn entry(entries: &Entries, member: Described) -> Result<Entry, Fault> {
         return Err(bad_name(&link));
     }
     Ok(Entry { size, link: link.into(), mtime: member.mtime, ..Entry::new(kind) })
-}
-
-/// A name without slashes at its ends, repeated ones and `.`; empty for the root.
-fn clean(name: &[u8]) -> Result<Vec<u8>, Fault> {
-    if name.len() > MAX_PATH || name.contains(&0) {
-        return Err(bad_name(name));
-    }
-    let components: Vec<&[u8]> = components(name).collect();
-    if components.contains(&&b".."[..]) {
-        return Err(Fault::Escapes(String::from_utf8_lossy(name).into_owned()));
-    }
-    Ok(components.join(&b'/'))
-}
-
-fn bad_name(name: &[u8]) -> Fault {
-    Fault::BadName(String::from_utf8_lossy(name).chars().take(100).collect())
-}
-
-fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."))
 }
 
 /// A path of the image as layers have it.

@@ -7,11 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::source::Fault;
-
-/// How many entries the layers of an image may have together.
-const MAX_ENTRIES: usize = 3_000_000;
-/// How long their names and link targets may be together, in bytes.
-const MAX_TEXT: u64 = 512 << 20;
+use crate::source::changes::{Budget, parent};
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,32 +49,6 @@ pub(super) struct Layer {
     removed: BTreeSet<Box<[u8]>>,
     /// Directories whose content is.
     emptied: BTreeSet<Box<[u8]>>,
-}
-
-/// How much may still be held in memory.
-#[derive(Debug)]
-pub(super) struct Budget {
-    entries: usize,
-    text: u64,
-}
-
-impl Default for Budget {
-    fn default() -> Self {
-        Self { entries: MAX_ENTRIES, text: MAX_TEXT }
-    }
-}
-
-impl Budget {
-    /// Takes what an entry needs that has so much text.
-    pub(super) fn take(&mut self, text: usize) -> Result<(), Fault> {
-        self.entries = self.entries.checked_sub(1).ok_or(Fault::TooManyMembers(MAX_ENTRIES))?;
-        self.text = self.text.checked_sub(text as u64).ok_or_else(|| Fault::TooLarge {
-            what: "the text of all names and links".to_owned(),
-            size: MAX_TEXT.saturating_add(text as u64 - self.text),
-            limit: MAX_TEXT,
-        })?;
-        Ok(())
-    }
 }
 
 impl Entry {
@@ -214,9 +184,4 @@ impl Layer {
             }
         }
     }
-}
-
-/// The path of a directory that something is in; none for what is in the root.
-pub(super) fn parent(path: &[u8]) -> Option<&[u8]> {
-    path.iter().rposition(|&byte| byte == b'/').map(|slash| &path[..slash])
 }

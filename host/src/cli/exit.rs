@@ -3,7 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use terrine::{build, cache, closure, pack, planner, spec};
+use terrine::image::ParseReferenceError;
+use terrine::{build, cache, closure, flatten, pack, planner, source, spec};
 
 use super::printer::Printer;
 
@@ -41,6 +42,11 @@ pub(super) struct Usage {
     pub(super) hint: &'static str,
 }
 
+/// A failure that has been told already.
+#[derive(Debug, thiserror::Error)]
+#[error("something is wrong, as was told")]
+pub(super) struct Told;
+
 /// Says what went wrong, if anything did.
 pub(super) fn report(outcome: anyhow::Result<()>, printer: &Printer) -> Status {
     let Err(error) = outcome else { return Status::Done };
@@ -48,9 +54,17 @@ pub(super) fn report(outcome: anyhow::Result<()>, printer: &Printer) -> Status {
     if error.chain().any(is_broken_pipe) {
         return Status::Failed;
     }
-    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    printer.error(&chain, hint(&error));
+    if error.is::<Told>() {
+        return Status::Failed;
+    }
+    complain(&error, printer);
     if error.is::<Usage>() { Status::Usage } else { Status::Failed }
+}
+
+/// Says what an error is, what caused it, and what to do about it.
+pub(super) fn complain(error: &anyhow::Error, printer: &Printer) {
+    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+    printer.error(&chain, hint(error));
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -66,7 +80,10 @@ fn hint(error: &anyhow::Error) -> Option<&str> {
         let spec = || error.downcast_ref::<spec::SpecError>()?.hint();
         let planner = || error.downcast_ref::<planner::Error>()?.hint();
         let cache = || error.downcast_ref::<cache::Error>()?.hint();
-        let input = usage.or_else(pack).or_else(build).or_else(closure).or_else(spec);
-        input.or_else(planner).or_else(cache)
+        let source = || error.downcast_ref::<source::Error>()?.hint();
+        let flatten = || error.downcast_ref::<flatten::Error>()?.hint();
+        let reference = || error.downcast_ref::<ParseReferenceError>().map(ParseReferenceError::hint);
+        let image = || source().or_else(flatten).or_else(reference);
+        usage.or_else(image).or_else(pack).or_else(build).or_else(closure).or_else(spec).or_else(planner).or_else(cache)
     })
 }

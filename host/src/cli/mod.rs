@@ -3,9 +3,15 @@
 
 mod build;
 mod cache;
+mod diff;
 mod environment;
 mod exit;
+mod export;
+mod format;
 mod image_args;
+mod image_tables;
+mod images;
+mod inspect;
 mod interrupt;
 mod layers;
 mod output;
@@ -16,6 +22,7 @@ mod progress;
 mod schema;
 mod stream;
 mod table;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -42,6 +49,10 @@ enum Command {
     Plan(Box<plan::Args>),
     Stream(stream::Args),
     Layers(layers::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+    Diff(diff::Args),
+    Export(export::Args),
     Schema(schema::Args),
     #[command(subcommand)]
     Planner(planner::Command),
@@ -67,6 +78,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args, &printer),
         Command::Stream(args) => stream::run(&args, &printer),
         Command::Layers(args) => layers::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args, &printer),
+        Command::Diff(args) => diff::run(&args),
+        Command::Export(args) => export::run(&args, &printer),
         Command::Schema(args) => schema::run(&args),
         Command::Planner(command) => planner::run(&command),
         Command::Cache(command) => cache::run(&command, &printer),

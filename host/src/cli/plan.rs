@@ -1,13 +1,13 @@
 //! `terrine plan`: what an image would be.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use anyhow::Context;
-use clap::ValueEnum;
 use terrine::build;
 use terrine::planner::{Limits, Runtime};
 
 use super::environment;
+use super::format::Format;
 use super::image_args::ImageArgs;
 use super::printer::Printer;
 use super::table;
@@ -30,14 +30,6 @@ pub(super) struct Args {
     format: Option<Format>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// For programs
-    Json,
-}
-
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let spec = args.image.spec()?;
     let cache = environment::planner_cache();
@@ -49,8 +41,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     for remark in &facts.remarks {
         printer.warning(remark);
     }
-    let terminal = std::io::stdout().is_terminal();
-    let format = args.format.unwrap_or(if terminal { Format::Table } else { Format::Json });
+    let format = Format::of(args.format);
     let text = match (&args.explain, format) {
         (Some(path), Format::Json) => facts.explain(path)?.to_json(),
         (Some(path), Format::Table) => table::explanation(&facts.explain(path)?),

@@ -32,7 +32,7 @@ pub(super) fn facts(facts: &Facts) -> String {
     text
 }
 
-fn line(text: &mut String, name: &str, value: &str) {
+pub(super) fn line(text: &mut String, name: &str, value: &str) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{name:<12}{value}");
 }
@@ -76,7 +76,7 @@ fn layers(layers: &[LayerFacts], text: &mut String) {
     }
 }
 
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     match text.chars().count() > WIDTH {
         true => text.chars().take(WIDTH - 1).chain(['…']).collect(),
         false => text.to_owned(),

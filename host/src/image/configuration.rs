@@ -63,6 +63,12 @@ pub struct HistoryEntry {
 #[error("{0}")]
 pub struct ConfigurationError(String);
 
+impl ConfigurationError {
+    pub(super) fn new(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
 impl Configuration {
     /// Reads a configuration.
     ///

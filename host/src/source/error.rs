@@ -84,7 +84,7 @@ pub enum Fault {
     NoLayout(&'static str),
     /// A file that is no OCI layout.
     #[error("it is not an OCI layout: it is not a directory")]
-    NotADirectory,
+    LayoutIsAFile,
     /// An OCI layout of another version.
     #[error("it is an OCI layout of version `{0}`, not 1.0.0")]
     LayoutVersion(String),
@@ -237,6 +237,28 @@ pub enum Fault {
     /// Links that lead to each other.
     #[error("its member `{0}` is a link that leads nowhere")]
     LinkLoop(String),
+    /// Something below what is no directory.
+    #[error("it puts `{0}` below something that is not a directory")]
+    NotADirectory(String),
+    /// A hard link without a file.
+    #[error("its hard link `{link}` leads to `{target}`, which is no file of it")]
+    NoTarget {
+        /// The link.
+        link: String,
+        /// Where it leads.
+        target: String,
+    },
+    /// A member that is no file, directory, link, device or fifo.
+    #[error("its member `{name}` is of the unknown kind {kind:?}")]
+    UnknownKind {
+        /// The member.
+        name: String,
+        /// The letter in its header.
+        kind: char,
+    },
+    /// Names that lead through more than any image has.
+    #[error("its names lead through more than {0} directories and links")]
+    TooManyLinks(u64),
     /// JSON that is none, or not what is expected.
     #[error("its `{member}` can not be read: {why}")]
     Json {
@@ -271,7 +293,7 @@ pub enum Fault {
 impl Fault {
     fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Directory | Self::NotADirectory | Self::NoKind | Self::NoLayout(_) => Some(
+            Self::Directory | Self::LayoutIsAFile | Self::NoKind | Self::NoLayout(_) => Some(
                 "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`",
             ),
             Self::Truncated { .. }

@@ -13,11 +13,37 @@ pub(crate) struct Extended {
     pub(crate) size: Option<u64>,
     /// Time of last modification, in whole seconds since 1970.
     pub(crate) mtime: Option<i64>,
+    /// The fraction of it, in nanoseconds.
+    pub(crate) nanos: u32,
+    /// Numeric owner.
+    pub(crate) uid: Option<u64>,
+    /// Numeric group.
+    pub(crate) gid: Option<u64>,
+    /// Extended attributes: names without the archiver's prefix, and values.
+    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// The name of a file that is stored sparsely; `name` is then one of the archiver's own.
     pub(crate) sparse_name: Option<Vec<u8>>,
     /// The size of such a file.
     pub(crate) sparse_size: Option<u64>,
+    /// Where its content has the map of what is stored.
+    pub(crate) sparse_map: SparseMap,
 }
+
+/// Where the map of a sparse file is, which PAX headers have in three versions (GNU tar's
+/// manual, "Storing Sparse Files").
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum SparseMap {
+    /// Nowhere: the file is stored whole, or its own header has the map.
+    #[default]
+    None,
+    /// In the headers: offsets and lengths, one after the other.
+    Given(Vec<u64>),
+    /// At the start of the content.
+    Content,
+}
+
+/// Before the names of extended attributes.
+const XATTR: &[u8] = b"SCHILY.xattr.";
 
 /// Whether a header speaks of the member after it, or of all members.
 pub(crate) fn is_extension(kind: EntryType) -> bool {
@@ -47,6 +73,8 @@ impl Extended {
 
     /// Reads records by their lengths: values can have line ends in them.
     fn records(&mut self, mut content: &[u8]) -> Result<(), Malformed> {
+        // Of several headers the last one counts, or what they say together had no limit.
+        (self.xattrs, self.sparse_map) = (vec![], SparseMap::None);
         // Some archivers fill up with zeros.
         while content.first().is_some_and(|&byte| byte != 0) {
             let (key, value, rest) = record(content).ok_or(Malformed)?;
@@ -54,14 +82,40 @@ impl Extended {
             match key {
                 b"path" => self.name = text(),
                 b"linkpath" => self.link = text(),
-                b"mtime" => self.mtime = seconds(value),
+                b"mtime" => (self.mtime, self.nanos) = (seconds(value), nanos(value)),
+                b"uid" => self.uid = number(value)?,
+                b"gid" => self.gid = number(value)?,
                 b"size" => self.size = number(value)?,
                 b"GNU.sparse.name" => self.sparse_name = text(),
                 b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse_size = number(value)?,
-                _ => {}
+                b"GNU.sparse.major" if value == b"1" => self.sparse_map = SparseMap::Content,
+                b"GNU.sparse.map" => {
+                    let numbers = value.split(|&byte| byte == b',').filter(|text| !text.is_empty());
+                    self.map(numbers)?;
+                }
+                b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => self.map([value])?,
+                _ => {
+                    if let Some(name) = key.strip_prefix(XATTR) {
+                        self.xattrs.push((name.to_vec(), value.to_vec()));
+                    }
+                }
             }
             content = rest;
         }
+        Ok(())
+    }
+
+    /// Adds numbers to the map of a sparse file.
+    fn map<'a>(&mut self, numbers: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Malformed> {
+        let mut map = match std::mem::take(&mut self.sparse_map) {
+            SparseMap::Given(map) => map,
+            SparseMap::None => vec![],
+            SparseMap::Content => return Err(Malformed),
+        };
+        for text in numbers {
+            map.push(number(text)?.ok_or(Malformed)?);
+        }
+        self.sparse_map = SparseMap::Given(map);
         Ok(())
     }
 }
@@ -81,6 +135,13 @@ fn record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 fn seconds(value: &[u8]) -> Option<i64> {
     let whole = value.split(|&byte| byte == b'.').next()?;
     std::str::from_utf8(whole).ok()?.parse().ok()
+}
+
+/// The fraction of a time, cut off after nanoseconds.
+fn nanos(value: &[u8]) -> u32 {
+    let fraction = value.iter().position(|&byte| byte == b'.').map_or(&b""[..], |dot| &value[dot + 1..]);
+    let digit = |place: usize| fraction.get(place).filter(|byte| byte.is_ascii_digit());
+    (0..9).map_while(digit).zip(0..).map(|(byte, i)| u32::from(byte - b'0') * 10_u32.pow(8 - i)).sum()
 }
 
 /// A number; none for an empty value, which takes back what was said before.
@@ -110,6 +171,10 @@ mod tests {
         assert_eq!(extended.name.as_deref(), Some(&b"a\nb"[..]));
         assert_eq!(extended.size, Some(7));
         assert_eq!(read(b"16 mtime=-12.75\n").unwrap().mtime, Some(-12));
+        let extended = read(b"22 mtime=1.2500000198\n10 uid=77\n").unwrap();
+        assert_eq!((extended.mtime, extended.nanos, extended.uid), (Some(1), 250_000_019, Some(77)));
+        let extended = read(b"24 SCHILY.xattr.x=1\n2=3\n").unwrap();
+        assert_eq!(extended.xattrs, [(b"x".to_vec(), b"1\n2=3".to_vec())]);
         let extended = read(b"15 path=before\n8 path=\n").unwrap();
         assert_eq!(extended, Extended::default());
     }

@@ -4,6 +4,7 @@
 //! its layers are read when somebody wants them. Whatever comes from outside is hostile until
 //! it is verified: sizes are bounded, digests are held against bytes, nothing is unpacked.
 
+pub(crate) mod changes;
 mod docker_archive;
 mod error;
 mod extended;
@@ -16,8 +17,11 @@ mod oci_layout;
 #[cfg(test)]
 mod oci_tests;
 mod open;
+mod sparse;
 mod spool;
 pub(crate) mod tarball;
+#[cfg(test)]
+pub(crate) mod testing;
 mod verified;
 
 use std::fmt;
@@ -27,6 +31,7 @@ use std::sync::Arc;
 use crate::compress::Compression;
 use crate::image::{Configuration, Descriptor, Digest, Document, Repository};
 pub use docker_archive::DockerArchive;
+pub(crate) use docker_archive::check;
 pub use error::{Error, Fault};
 pub use image_index::{ImageIndex, Opened, is_attestation, open_descriptor, open_document, pick};
 pub use oci::{Blobs, document, image};

@@ -55,7 +55,7 @@ fn convert(image: &str, error: layout::Error) -> Error {
     let fault = match error {
         layout::Error::Io { source, .. } => {
             return match source.kind() {
-                std::io::ErrorKind::NotADirectory => Error::fault(image, Fault::NotADirectory),
+                std::io::ErrorKind::NotADirectory => Error::fault(image, Fault::LayoutIsAFile),
                 _ => Error::Io { image: image.to_owned(), source },
             };
         }

@@ -1,0 +1,47 @@
+//! `terrine diff`: what makes an image another.
+
+use std::io::Write;
+
+use anyhow::Context;
+
+use super::format::Format;
+use super::{image_tables, images};
+
+/// Show what a client that has one image pulls for another, and why
+///
+/// Layers are compared by their digests, and none is read. Where both images name their
+/// store paths, those are told that are new, changed or in another layer.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The image that is there
+    old: String,
+
+    /// The image that is wanted
+    new: String,
+
+    /// The platform, where there are several, such as linux/arm64
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+
+    /// How to show it [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    format: Option<Format>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine diff web-1.1.tar web-1.2.tar
+  terrine diff web-1.1.tar web-1.2.tar | jq .pullBytes";
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let platform = args.platform.as_deref();
+    let old = images::open(&args.old, platform)?;
+    let new = images::open(&args.new, platform)?;
+    let diff = terrine::diff::diff(&old, &new)?;
+    let text = match Format::of(args.format) {
+        Format::Json => diff.to_json(),
+        Format::Table => image_tables::diff(&diff),
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+}

@@ -1,0 +1,49 @@
+//! `terrine export`: the files of an image, as dockerTools' exportImage has them.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use indicatif::DecimalBytes;
+use terrine::flatten;
+
+use super::images;
+use super::output::Output;
+use super::printer::Printer;
+
+/// Write the files of an image as one tar archive
+///
+/// The layers are put on top of each other as a container sees them. Nothing is unpacked
+/// here, so owners, devices and extended attributes need no privileges. The archive is not
+/// sorted: files come as the layers have them, each after the directories it is in.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The image: a file, or a reference such as docker-archive:web.tar; `-` for stdin
+    image: String,
+
+    /// The platform, where there are several, such as linux/arm64
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+
+    /// Write to this file instead of stdout
+    ///
+    /// The file appears when it is complete, and not if anything fails.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine export web.tar | tar -tv
+  terrine export web.tar -o root.tar";
+
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    let output = Output::open(args.output.as_deref())?;
+    let image = images::open(&args.image, args.platform.as_deref())?;
+    let flattened =
+        flatten::flatten(&image, &output).with_context(|| format!("can not export `{}`", args.image))?;
+    output.commit()?;
+    let (members, bytes) = (flattened.members, DecimalBytes(flattened.bytes));
+    printer.status(&format!("{members} members, {bytes} in files"));
+    Ok(())
+}

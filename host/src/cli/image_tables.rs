@@ -1,0 +1,191 @@
+//! Images that exist, as people read of them. What images say comes from elsewhere, and is
+//! not let to the terminal as it is.
+
+use std::fmt::Write;
+
+use indicatif::DecimalBytes;
+use terrine::diff::{Diff, Gone, MovedPath, Paths, Status};
+use terrine::image::Digest;
+use terrine::inspect::{Inspection, LayerFacts};
+
+use super::table::{line, shorten};
+
+/// How many lines a list of paths takes.
+const LISTED: usize = 20;
+
+/// What an image is.
+pub(super) fn inspection(facts: &Inspection) -> String {
+    let mut text = String::new();
+    let mut add = |name: &str, value: &str| line(&mut text, name, &plain(value));
+    add("image", &facts.name);
+    add("id", &facts.image_id.to_string());
+    if let Some(manifest) = &facts.manifest {
+        add("manifest", &format!("{} {}", manifest.digest, manifest.media_type));
+    }
+    add("platform", &facts.platform);
+    add("created", facts.created.as_deref().unwrap_or("not said"));
+    for (name, value) in configuration(facts) {
+        add(&name, &value);
+    }
+    let size = DecimalBytes(facts.size);
+    add("layers", &format!("{}, {size} as they are stored", facts.layers.len()));
+    text.push('\n');
+    let header = ("layer", "size", "stored", "digest", "diff id", "paths");
+    let (layer, size, stored, digest, diff_id, paths) = header;
+    let _ = writeln!(
+        text,
+        "{layer:>5}  {size:>10}  {stored:<6}  {digest:<12}  {diff_id:<12}  {paths:>5}  what"
+    );
+    for layer in &facts.layers {
+        row(layer, &mut text);
+    }
+    text
+}
+
+/// What containers run, by names, each only once.
+fn configuration(facts: &Inspection) -> Vec<(String, String)> {
+    let config = &facts.config;
+    let list = |list: &Option<Vec<String>>| list.iter().map(|list| format!("{list:?}")).collect();
+    let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty()).into_iter().collect();
+    let names = |names: &terrine::image::Names| names.keys().cloned().collect();
+    let pairs = |pairs: &terrine::image::Annotations| -> Vec<String> {
+        pairs.iter().map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    let all: [(&str, Vec<String>); 10] = [
+        ("entrypoint", list(&config.entrypoint)),
+        ("command", list(&config.cmd)),
+        ("user", text(&config.user)),
+        ("directory", text(&config.working_dir)),
+        ("stop signal", text(&config.stop_signal)),
+        ("environment", config.env.clone()),
+        ("ports", names(&config.exposed_ports)),
+        ("volumes", names(&config.volumes)),
+        ("labels", pairs(&config.labels)),
+        ("annotations", pairs(&facts.annotations)),
+    ];
+    let named = |(name, values): (&str, Vec<String>)| {
+        let name = |i: usize| if i == 0 { name.to_owned() } else { String::new() };
+        let lines = values.into_iter().enumerate().map(|(i, value)| (name(i), value));
+        lines.collect::<Vec<_>>()
+    };
+    all.into_iter().flat_map(named).collect()
+}
+
+fn row(layer: &LayerFacts, text: &mut String) {
+    let size = DecimalBytes(layer.size).to_string();
+    let digest = layer.digest.map_or("not known".to_owned(), short);
+    let paths = layer.store_paths.as_ref().map_or("-".to_owned(), |paths| paths.len().to_string());
+    let first = layer.store_paths.iter().flatten().next();
+    let what = first.or(layer.comment.as_ref()).or(layer.created_by.as_ref());
+    let what = plain(&shorten(what.map_or("", |what| what)));
+    let (number, compression, diff_id) = (layer.number, &layer.compression, short(layer.diff_id));
+    let row = format!(
+        "{number:>5}  {size:>10}  {compression:<6}  {digest:<12}  {diff_id}  {paths:>5}  {what}"
+    );
+    let _ = writeln!(text, "{}", row.trim_end());
+}
+
+/// What makes an image another.
+pub(super) fn diff(diff: &Diff) -> String {
+    let mut text = String::new();
+    for (name, side) in [("old", &diff.old), ("new", &diff.new)] {
+        let what = format!("{} {}, {}", side.name, side.image_id, layers(side.layers, side.size));
+        line(&mut text, name, &plain(&what));
+    }
+    let pull = match (diff.pull_layers, diff.is_same()) {
+        (0, true) => "nothing: it is the same image".to_owned(),
+        (0, false) => "no layer".to_owned(),
+        (count, _) => layers(count, diff.pull_bytes),
+    };
+    line(&mut text, "to pull", &pull);
+    text.push('\n');
+    let count = |wanted| diff.layers.iter().filter(|layer| layer.status == wanted).count();
+    let shared = count(Status::Shared);
+    let _ = writeln!(text, "{shared} of {} layers are shared", diff.layers.len());
+    for layer in diff.layers.iter().filter(|layer| layer.status != Status::Shared) {
+        let (number, size, id) = (layer.number, DecimalBytes(layer.size), short(layer.diff_id));
+        let why = match (layer.status, layer.old_number) {
+            (Status::Recompressed, Some(old)) => {
+                format!("  the content of old layer {old}, compressed otherwise")
+            }
+            _ => String::new(),
+        };
+        let _ = writeln!(text, "  + {number:>4}  {:>10}  {id}{why}", size.to_string());
+    }
+    for Gone { number, diff_id, size } in &diff.gone {
+        let size = DecimalBytes(*size).to_string();
+        let _ = writeln!(text, "  - {number:>4}  {size:>10}  {}", short(*diff_id));
+    }
+    if let Some(paths) = &diff.paths {
+        causes(paths, &mut text);
+    }
+    if !diff.config.is_empty() {
+        text.push_str("\nconfiguration\n");
+    }
+    for difference in &diff.config {
+        for (sign, value) in [('-', &difference.old), ('+', &difference.new)] {
+            if let Some(value) = value {
+                let _ = writeln!(text, "  {sign} {}", plain(&format!("{}: {value}", difference.what)));
+            }
+        }
+    }
+    text
+}
+
+/// The store paths that caused a pull.
+fn causes(paths: &Paths, text: &mut String) {
+    let changed = paths.changed.iter().map(|path| format!("~ {} -> {}", path.old, path.new));
+    let moved = |list: &[MovedPath]| -> Vec<String> {
+        let line = |moved: &MovedPath| {
+            let MovedPath { path, old_layer, layer } = moved;
+            format!("= {path} (layer {old_layer} -> {layer})")
+        };
+        list.iter().map(line).collect()
+    };
+    let signed =
+        |sign: &str, list: &[String]| list.iter().map(|path| format!("{sign} {path}")).collect();
+    section("store paths that changed", changed.collect(), text);
+    section("store paths that are new", signed("+", &paths.added), text);
+    section("store paths that are gone", signed("-", &paths.removed), text);
+    section("unchanged, but in another layer", moved(&paths.moved), text);
+    section("unchanged, but in a layer that changed", moved(&paths.carried), text);
+}
+
+fn section(title: &str, lines: Vec<String>, text: &mut String) {
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{title}: {}", lines.len());
+    for line in lines.iter().take(LISTED) {
+        let _ = writeln!(text, "  {}", plain(line));
+    }
+    if lines.len() > LISTED {
+        let _ = writeln!(text, "  and {} others", lines.len() - LISTED);
+    }
+}
+
+fn layers(count: usize, size: u64) -> String {
+    format!("{count} layer{}, {}", if count == 1 { "" } else { "s" }, DecimalBytes(size))
+}
+
+/// The first digits of a digest.
+fn short(digest: Digest) -> String {
+    digest.hex().chars().take(12).collect()
+}
+
+/// Text without what would move the cursor or change colours.
+fn plain(text: &str) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_terminal_is_told_nothing_by_an_image() {
+        assert_eq!(super::plain("a\u{1b}[31m\nü"), "a\\u{1b}[31m\\nü");
+    }
+}

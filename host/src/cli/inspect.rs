@@ -1,0 +1,41 @@
+//! `terrine inspect`: what an image is.
+
+use std::io::Write;
+
+use anyhow::Context;
+
+use super::format::Format;
+use super::{image_tables, images};
+
+/// Show what an image is: its layers, what it runs, the store paths in it
+///
+/// No layer is read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The image: a file, or a reference such as docker-archive:web.tar; `-` for stdin
+    image: String,
+
+    /// The platform, where there are several, such as linux/arm64
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+
+    /// How to show it [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    format: Option<Format>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine inspect web.tar
+  terrine inspect web.tar | jq '.layers[].storePaths'";
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let image = images::open(&args.image, args.platform.as_deref())?;
+    let facts = terrine::inspect::inspect(&image)?;
+    let text = match Format::of(args.format) {
+        Format::Json => facts.to_json(),
+        Format::Table => image_tables::inspection(&facts),
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+}

@@ -1,0 +1,119 @@
+//! `terrine verify`: whether images are what they say.
+
+use std::io::{IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::thread::available_parallelism;
+
+use anyhow::Context;
+use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use terrine::source::Image;
+use terrine::verify::{self, Report, Reporter, Verification};
+
+use super::exit::{Told, complain};
+use super::format::Format;
+use super::images;
+use super::printer::Printer;
+
+/// How many layers are read at once at most: disks and registries have their limits, too.
+const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// How often the bar is drawn at most.
+const DRAWS_PER_SECOND: u8 = 10;
+
+/// Compute again everything that images say of themselves
+///
+/// Digests, sizes and media types of manifest, configuration and layers, the digests of what
+/// the layers unpack to, and whether these are readable archives. Everything that is wrong is
+/// told, and any of it is a failure.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// An image: a file, or a reference such as docker-archive:web.tar; `-` for stdin
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+
+    /// The platform, where there are several, such as linux/arm64
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+
+    /// With `json`, also write what was found to stdout
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    format: Option<Format>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine verify web.tar
+  terrine verify --format json web.tar | jq '.images[].mismatches'";
+
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    let mut reports = Vec::new();
+    let mut valid = true;
+    for reference in &args.images {
+        match images::open(reference, args.platform.as_deref()) {
+            Ok(image) => {
+                let report = look(&image, printer);
+                tell(&report, printer);
+                valid &= report.is_valid();
+                reports.push(report);
+            }
+            Err(error) => {
+                complain(&error, printer);
+                valid = false;
+            }
+        }
+    }
+    if args.format == Some(Format::Json) {
+        let text = verify::to_json(&reports, valid);
+        std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")?;
+    }
+    if valid { Ok(()) } else { Err(Told.into()) }
+}
+
+fn look(image: &Image, printer: &Printer) -> Report {
+    let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN).min(MAX_THREADS);
+    let bar = Bar::new(image, printer);
+    let report = Verification::new(image).threads(threads).run(&bar);
+    bar.0.finish_and_clear();
+    report
+}
+
+fn tell(report: &Report, printer: &Printer) {
+    for mismatch in &report.mismatches {
+        printer.error(&[format!("{}: {mismatch}", report.name)], None);
+    }
+    if report.is_valid() {
+        let (name, id, layers) = (&report.name, report.image_id, report.layers);
+        let read = DecimalBytes(report.bytes_read);
+        let (layers, checks) = (counted(layers, "layer"), counted(report.checked.len(), "check"));
+        printer.status(&format!("{name}: {id} is valid: {layers}, {checks}, {read} read"));
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// How much has been read: a bar on a terminal, nothing elsewhere.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new(image: &Image, printer: &Printer) -> Self {
+        if printer.is_quiet() || !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let total = image.layers.iter().map(|layer| layer.stored_size()).sum();
+        let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        let template = "{bar:30} {decimal_bytes} of {decimal_total_bytes} at {decimal_bytes_per_sec}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+}
+
+impl Reporter for Bar {
+    fn read(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+}

@@ -1,0 +1,184 @@
+//! What a client that has one image pulls for another, and why.
+
+mod config;
+mod paths;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::image::Digest;
+use crate::inspect::{Inspection, LayerFacts, inspect};
+use crate::source::{Error, Image};
+pub use config::Difference;
+pub use paths::{ChangedPath, MovedPath, Paths};
+
+/// The version of the JSON that a [`Diff`] is written as.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What makes an image another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Diff {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The image that is there.
+    pub old: Side,
+    /// The one that is wanted.
+    pub new: Side,
+    /// How many bytes of layers a client with the old image pulls for the new one.
+    pub pull_bytes: u64,
+    /// How many layers that are.
+    pub pull_layers: usize,
+    /// The layers of the new image, bottom to top.
+    pub layers: Vec<Layer>,
+    /// Those of the old image that the new one has not, bottom to top.
+    pub gone: Vec<Gone>,
+    /// The store paths that caused it; none where an image does not name its own.
+    pub paths: Option<Paths>,
+    /// What the configurations say differently.
+    pub config: Vec<Difference>,
+}
+
+/// One of the two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Side {
+    /// What it is called.
+    pub name: String,
+    /// The digest of its configuration.
+    pub image_id: Digest,
+    /// How many layers it has.
+    pub layers: usize,
+    /// How many bytes they have as they are stored.
+    pub size: u64,
+}
+
+/// Whether a client has a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// It has the same bytes, as far as can be told without reading them.
+    Shared,
+    /// It has the same content, but stored as other bytes: they are pulled again.
+    Recompressed,
+    /// It has nothing of it.
+    New,
+}
+
+/// A layer of the new image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer {
+    /// Its number, from 1 at the bottom.
+    pub number: usize,
+    /// Whether a client has it.
+    pub status: Status,
+    /// The number of the old image's layer with the same content.
+    pub old_number: Option<usize>,
+    /// The digest of what is stored, where it is known.
+    pub digest: Option<Digest>,
+    /// The digest of the plain layer.
+    pub diff_id: Digest,
+    /// How many bytes are stored.
+    pub size: u64,
+}
+
+/// A layer that only the old image has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gone {
+    /// Its number, from 1 at the bottom.
+    pub number: usize,
+    /// The digest of the plain layer.
+    pub diff_id: Digest,
+    /// How many bytes are stored.
+    pub size: u64,
+}
+
+/// Compares two images. No layer is read.
+///
+/// # Errors
+///
+/// As [`inspect`].
+pub fn diff(old: &Image, new: &Image) -> Result<Diff, Error> {
+    Ok(compare(&inspect(old)?, &inspect(new)?))
+}
+
+/// Compares what is said of two images.
+pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
+    let layers: Vec<Layer> = new.layers.iter().map(|layer| look(layer, &old.layers)).collect();
+    let contents: BTreeSet<Digest> = new.layers.iter().map(|layer| layer.diff_id).collect();
+    let gone = old.layers.iter().filter(|layer| !contents.contains(&layer.diff_id));
+    let (pull_layers, pull_bytes) = pulled(&layers);
+    Diff {
+        schema_version: SCHEMA_VERSION,
+        old: side(old),
+        new: side(new),
+        pull_bytes,
+        pull_layers,
+        gone: gone
+            .map(|&LayerFacts { number, diff_id, size, .. }| Gone { number, diff_id, size })
+            .collect(),
+        paths: paths::compare(old, new, &layers),
+        config: config::compare(old, new),
+        layers,
+    }
+}
+
+impl Diff {
+    /// Whether nothing differs but the names.
+    pub fn is_same(&self) -> bool {
+        self.old.image_id == self.new.image_id && self.pull_layers == 0
+    }
+
+    /// The difference as JSON text, indented, with a newline at the end.
+    pub fn to_json(&self) -> String {
+        crate::image::to_json_text(self)
+    }
+}
+
+fn side(image: &Inspection) -> Side {
+    let Inspection { name, image_id, layers, size, .. } = image;
+    Side { name: name.clone(), image_id: *image_id, layers: layers.len(), size: *size }
+}
+
+/// Looks for a layer among those of the old image.
+fn look(layer: &LayerFacts, old: &[LayerFacts]) -> Layer {
+    let same = |other: &&LayerFacts| match (layer.digest, other.digest) {
+        (Some(own), Some(other)) => own == other,
+        // In an archive nobody knows the digest of a compressed layer. The same content in as
+        // many bytes is taken for the same.
+        _ => {
+            (layer.diff_id, layer.size, &layer.compression)
+                == (other.diff_id, other.size, &other.compression)
+        }
+    };
+    let content = old.iter().find(|other| other.diff_id == layer.diff_id);
+    let found = old.iter().find(same);
+    let status = match (found, content) {
+        (Some(_), _) => Status::Shared,
+        (None, Some(_)) => Status::Recompressed,
+        (None, None) => Status::New,
+    };
+    Layer {
+        number: layer.number,
+        status,
+        old_number: found.or(content).map(|other| other.number),
+        digest: layer.digest,
+        diff_id: layer.diff_id,
+        size: layer.size,
+    }
+}
+
+/// How many layers are pulled and how many bytes they have. One that is there twice is pulled
+/// once.
+fn pulled(layers: &[Layer]) -> (usize, u64) {
+    let mut seen = BTreeSet::new();
+    let pulled = layers.iter().filter(|layer| layer.status != Status::Shared);
+    let first = pulled.filter(|layer| seen.insert((layer.digest, layer.diff_id)));
+    first.fold((0, 0), |(count, bytes), layer| (count + 1, bytes + layer.size))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use serde_json::json;
+
+use super::*;
+use crate::compress::Compression;
+use crate::source::testing::{MemoryLayer, archive, image};
+
+const A: &str = "/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const B: &str = "/nix/store/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+/// An image whose layers hold these store paths, as dockerTools would have it.
+fn of(layers: &[&[String]], compression: Compression) -> Image {
+    let blobs = layers.iter().map(|paths| {
+        let entries: Vec<&str> = paths.iter().map(|path| &path[1..]).collect();
+        MemoryLayer::new(&archive(&entries), compression)
+    });
+    image(blobs.collect(), |text| {
+        let comment = |paths: &&[String]| json!({"comment": format!("store paths: {}", repr(paths))});
+        text["history"] = layers.iter().map(comment).collect();
+    })
+}
+
+fn repr(paths: &[String]) -> String {
+    format!("{paths:?}").replace('"', "'")
+}
+
+#[test]
+fn the_same_image_is_the_same() {
+    let one = of(&[&[format!("{A}-a")]], Compression::Gzip);
+    let same = diff(&one, &one).unwrap();
+    assert!(same.is_same());
+    assert_eq!((same.pull_bytes, same.gone.len(), same.config.len()), (0, 0, 0));
+    assert_eq!(same.paths, Some(Paths::default()));
+    // With the layers compressed in another way, the image has the same id.
+    let other = of(&[&[format!("{A}-a")]], Compression::Zstd);
+    let recompressed = diff(&one, &other).unwrap();
+    assert_eq!(recompressed.old.image_id, recompressed.new.image_id);
+    assert!(!recompressed.is_same());
+    assert_eq!(recompressed.layers[0].status, Status::Recompressed);
+    assert_eq!(recompressed.pull_bytes, other.layers[0].stored_size());
+    assert_eq!(recompressed.gone, []);
+}
+
+#[test]
+fn without_digests_sizes_tell() {
+    let mut one = of(&[&[format!("{A}-a")]], Compression::Gzip);
+    let mut other = of(&[&[format!("{A}-a")]], Compression::Zstd);
+    (one.manifest, other.manifest) = (None, None);
+    assert_eq!(diff(&one, &one.clone()).unwrap().layers[0].status, Status::Shared);
+    assert_eq!(diff(&one, &other).unwrap().layers[0].status, Status::Recompressed);
+}
+
+#[test]
+fn paths_that_cause_a_pull_are_named() {
+    let path = |hash: &str, name: &str| format!("{hash}-{name}");
+    let old = of(
+        &[
+            &[path(A, "libc-2.1"), path(A, "gone")],
+            &[path(A, "web-1"), path(A, "conf"), path(A, "data")],
+            &[path(A, "same")],
+        ],
+        Compression::Gzip,
+    );
+    let new = of(
+        &[
+            &[path(B, "libc-2.2"), path(A, "data")],
+            &[path(B, "web-1"), path(A, "conf"), path(A, "new")],
+            &[path(A, "same")],
+        ],
+        Compression::Gzip,
+    );
+    let diff = diff(&old, &new).unwrap();
+    let statuses: Vec<Status> = diff.layers.iter().map(|layer| layer.status).collect();
+    assert_eq!(statuses, [Status::New, Status::New, Status::Shared]);
+    assert_eq!(diff.pull_layers, 2);
+    assert_eq!(diff.pull_bytes, new.layers[0].stored_size() + new.layers[1].stored_size());
+    assert_eq!(diff.gone.iter().map(|gone| gone.number).collect::<Vec<_>>(), [1, 2]);
+    let changed = |name: &str, old: &str, new: &str, layer| ChangedPath {
+        name: name.to_owned(),
+        old: path(A, old),
+        new: path(B, new),
+        layer,
+    };
+    assert_eq!(
+        diff.paths.unwrap(),
+        Paths {
+            added: vec![path(A, "new")],
+            removed: vec![path(A, "gone")],
+            changed: vec![
+                changed("libc", "libc-2.1", "libc-2.2", 1),
+                changed("web-1", "web-1", "web-1", 2)
+            ],
+            moved: vec![MovedPath { path: path(A, "data"), old_layer: 2, layer: 1 }],
+            carried: vec![MovedPath { path: path(A, "conf"), old_layer: 2, layer: 2 }],
+        }
+    );
+}
+
+#[test]
+fn a_layer_that_is_there_twice_is_pulled_once() {
+    let paths = &[format!("{A}-a")][..];
+    let diff = diff(&of(&[], Compression::Gzip), &of(&[paths, paths], Compression::Gzip)).unwrap();
+    assert_eq!((diff.pull_layers, diff.pull_bytes), (1, diff.layers[0].size));
+    assert_eq!(diff.paths, None);
+}
+
+#[test]
+fn configurations_are_compared_by_name() {
+    let with = |config: serde_json::Value| image(vec![], |text| text["config"] = config);
+    let old = with(json!({"Env": ["A=1", "B=2"], "User": "root", "Labels": {"l": "m"}}));
+    let new = with(json!({
+        "Env": ["A=0", "A=1", "B=3", "C=4"], "Cmd": ["/a", "b"], "ExposedPorts": {"80/tcp": {}}, "Labels": {"l": "m"},
+    }));
+    let differences: Vec<String> = diff(&old, &new)
+        .unwrap()
+        .config
+        .iter()
+        .map(|Difference { what, old, new }| format!("{what}: {old:?} {new:?}"))
+        .collect();
+    assert_eq!(
+        differences,
+        [
+            r#"Cmd: None Some("[\"/a\", \"b\"]")"#,
+            r#"Env B: Some("2") Some("3")"#,
+            r#"Env C: None Some("4")"#,
+            r#"ExposedPorts 80/tcp: None Some("yes")"#,
+            r#"User: Some("root") None"#,
+        ]
+    );
+}

@@ -1,0 +1,227 @@
+//! What there is to say about an image that exists, without reading its layers.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::compress::Compression;
+use crate::image::{Annotations, Content, Descriptor, Digest, Manifest, MediaType, RunConfig};
+use crate::image::{HistoryEntry, annotation, history};
+use crate::source::{Error, Fault, Image, Layer};
+
+/// The version of the JSON that an [`Inspection`] is written as. It grows when a field goes or
+/// changes its meaning, not when one is added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What there is to say about an image.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// What the image is called.
+    pub name: String,
+    /// The digest of its configuration.
+    pub image_id: Digest,
+    /// Its manifest; none in a docker-archive.
+    pub manifest: Option<ManifestFacts>,
+    /// What it runs on, `linux/amd64`.
+    pub platform: String,
+    /// When it says that it was created.
+    pub created: Option<String>,
+    /// What its containers run, labels among it.
+    pub config: RunConfig,
+    /// What its manifest says of it.
+    pub annotations: Annotations,
+    /// How many bytes its layers have as they are stored; those that are the same, once each.
+    pub size: u64,
+    /// Its layers, bottom to top.
+    pub layers: Vec<LayerFacts>,
+}
+
+/// A manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestFacts {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it is.
+    pub media_type: MediaType,
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+/// A layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerFacts {
+    /// Its number, from 1 at the bottom.
+    pub number: usize,
+    /// The digest of what is stored; none where nobody knows it who has not read it.
+    pub digest: Option<Digest>,
+    /// What it is, as the manifest has it.
+    pub media_type: Option<MediaType>,
+    /// The digest of the plain layer.
+    pub diff_id: Digest,
+    /// How many bytes are stored.
+    pub size: u64,
+    /// How they are compressed: `plain`, `gzip`, `zstd`.
+    pub compression: String,
+    /// The command that the history says it was made by.
+    pub created_by: Option<String>,
+    /// What else the history says.
+    pub comment: Option<String>,
+    /// The store paths in it, where its annotation or its history names them.
+    pub store_paths: Option<Vec<String>>,
+    /// What the manifest says of it, but for store paths.
+    pub annotations: Annotations,
+}
+
+/// Looks at an image. No layer is read.
+///
+/// # Errors
+///
+/// A configuration with something unusable in the place of what containers run.
+pub fn inspect(image: &Image) -> Result<Inspection, Error> {
+    let configuration = &image.configuration;
+    let config = configuration.run_config().map_err(|error| {
+        let (member, why) = ("config".to_owned(), error.to_string());
+        Error::fault(&image.name, Fault::Json { member, why })
+    })?;
+    let manifest = image.manifest.as_ref().and_then(|document| match &document.content {
+        Content::Manifest(manifest) => Some(manifest),
+        Content::Index(_) => None,
+    });
+    let layers = layers(image, manifest);
+    Ok(Inspection {
+        schema_version: SCHEMA_VERSION,
+        name: image.name.clone(),
+        image_id: configuration.digest(),
+        manifest: image.manifest.as_ref().map(|document| ManifestFacts {
+            digest: document.digest(),
+            media_type: document.media_type.clone(),
+            size: document.bytes.len() as u64,
+        }),
+        platform: configuration.platform().to_string(),
+        created: configuration.created().map(ToOwned::to_owned),
+        config,
+        annotations: manifest.map(|manifest| manifest.annotations.clone()).unwrap_or_default(),
+        size: total(&layers),
+        layers,
+    })
+}
+
+impl Inspection {
+    /// The facts as JSON text, indented, with a newline at the end.
+    pub fn to_json(&self) -> String {
+        crate::image::to_json_text(self)
+    }
+}
+
+fn layers(image: &Image, manifest: Option<&Manifest>) -> Vec<LayerFacts> {
+    let history = image.configuration.layer_history().unwrap_or_default();
+    let layer = |(i, layer): (usize, &Arc<dyn Layer>)| {
+        let descriptor = manifest.and_then(|manifest| manifest.layers.get(i));
+        facts(i + 1, &**layer, descriptor, history.get(i).copied())
+    };
+    image.layers.iter().enumerate().map(layer).collect()
+}
+
+fn facts(
+    number: usize,
+    layer: &dyn Layer,
+    descriptor: Option<&Descriptor>,
+    entry: Option<&HistoryEntry>,
+) -> LayerFacts {
+    // What is stored plain is what the diff id is of.
+    let plain = (layer.compression() == Compression::None).then(|| layer.diff_id());
+    let said = |text: &dyn Fn(&HistoryEntry) -> String| entry.map(text).filter(|text| !text.is_empty());
+    let comment = said(&|entry| entry.comment.clone());
+    let mut annotations =
+        descriptor.map(|descriptor| descriptor.annotations.clone()).unwrap_or_default();
+    let annotated = annotation::store_paths(&annotations);
+    if annotated.is_some() {
+        annotations.remove(annotation::STORE_PATHS);
+    }
+    LayerFacts {
+        number,
+        digest: descriptor.map(|descriptor| descriptor.digest).or(plain),
+        media_type: descriptor.map(|descriptor| descriptor.media_type.clone()),
+        diff_id: layer.diff_id(),
+        size: layer.stored_size(),
+        compression: layer.compression().to_string(),
+        created_by: said(&|entry| entry.created_by.clone()),
+        store_paths: annotated.or_else(|| history::store_paths(comment.as_deref()?)),
+        comment,
+        annotations,
+    }
+}
+
+/// The bytes of layers, those that are there twice once.
+fn total(layers: &[LayerFacts]) -> u64 {
+    let mut seen = std::collections::BTreeSet::new();
+    let first = |layer: &&LayerFacts| seen.insert((layer.digest, layer.diff_id));
+    layers.iter().filter(first).map(|layer| layer.size).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::source::testing::{MemoryLayer, archive, image};
+
+    fn sample() -> Image {
+        let mut annotated = MemoryLayer::new(&archive(&["b=1"]), Compression::Zstd);
+        let paths = annotation::store_paths_value(&["/nix/store/b"]);
+        let both = [(annotation::STORE_PATHS, paths.as_str()), ("x", "y")];
+        annotated.descriptor.annotations =
+            both.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let plain = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
+        image(vec![plain.clone(), annotated, plain], |text| {
+            text["config"] = json!({"Cmd": ["/a"], "Labels": {"l": "m"}});
+            text["created"] = json!("1970-01-01T00:00:01Z");
+            text["history"] = json!([
+                {"comment": "store paths: ['/nix/store/a']"},
+                {"empty_layer": true, "created_by": "ENV A=b"},
+                {"comment": "store paths: ['/nix/store/other']", "created_by": "terrine"},
+                {"comment": "else"},
+            ]);
+        })
+    }
+
+    #[test]
+    fn an_image_says_what_it_is() {
+        let image = sample();
+        let facts: Value = serde_json::from_str(&inspect(&image).unwrap().to_json()).unwrap();
+        assert_eq!(facts["schemaVersion"], 1);
+        assert_eq!(facts["imageId"], image.configuration.digest().to_string());
+        assert_eq!(facts["platform"], "linux/amd64");
+        assert_eq!(facts["config"], json!({"Cmd": ["/a"], "Labels": {"l": "m"}}));
+        let layers = facts["layers"].as_array().unwrap();
+        let field = |name: &str| layers.iter().map(|layer| layer[name].clone()).collect::<Value>();
+        assert_eq!(field("number"), json!([1, 2, 3]));
+        assert_eq!(field("compression"), json!(["plain", "zstd", "plain"]));
+        assert_eq!(field("createdBy"), json!([null, "terrine", null]));
+        assert_eq!(field("storePaths"), json!([["/nix/store/a"], ["/nix/store/b"], null]));
+        assert_eq!(field("annotations"), json!([{}, {"x": "y"}, {}]));
+        let sizes: Vec<u64> = image.layers.iter().map(|layer| layer.stored_size()).collect();
+        assert_eq!(facts["size"], sizes[0] + sizes[1]);
+    }
+
+    #[test]
+    fn without_a_manifest_only_plain_layers_have_digests() {
+        let mut image = sample();
+        image.manifest = None;
+        let facts = inspect(&image).unwrap();
+        let digests: Vec<bool> = facts.layers.iter().map(|layer| layer.digest.is_some()).collect();
+        assert_eq!(digests, [true, false, true]);
+        assert!(facts.manifest.is_none());
+    }
+
+    #[test]
+    fn a_configuration_that_makes_no_sense_is_an_error() {
+        let error = inspect(&image(vec![], |text| text["config"] = json!({"Cmd": "x"})));
+        assert!(matches!(error, Err(Error::Fault { fault: Fault::Json { .. }, .. })));
+    }
+}

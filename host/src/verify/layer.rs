@@ -1,0 +1,252 @@
+//! One layer, read once.
+
+use std::io::{self, Cursor, Read};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Checks, Reporter};
+use crate::compress::{Compression, MAGIC};
+use crate::image::{Descriptor, Digest};
+use crate::source::changes::Change;
+use crate::source::members::{self, Source};
+use crate::source::tarball::{MAX_UNPACKED, Unpacking};
+use crate::source::{Fault, Layer};
+
+/// How many bytes are read at once of what is only hashed.
+const BUFFER: usize = 256 << 10;
+
+/// Looks at a layer; `descriptor` is what the manifest says of it. How many bytes were read.
+pub(super) fn check(
+    number: usize,
+    layer: &dyn Layer,
+    descriptor: Option<&Descriptor>,
+    reporter: &dyn Reporter,
+) -> (Checks, u64) {
+    let name = format!("layer {number} (`{}`)", layer.name());
+    let mut checks = Checks::default();
+    let read = match layer.open() {
+        Ok(stored) => read(stored, reporter),
+        Err(error) => {
+            checks.add(&name);
+            checks.failed(&name, &"a layer that can be read", &chain(&error));
+            return (checks, 0);
+        }
+    };
+    stored(&name, layer, descriptor, &read, &mut checks);
+    contained(&name, layer, &read, &mut checks);
+    (checks, read.size)
+}
+
+/// What a layer turned out to be.
+struct Found {
+    /// What it is compressed by.
+    compression: Compression,
+    /// How many bytes are stored.
+    size: u64,
+    /// Their digest.
+    digest: Digest,
+    /// The digest of what they unpack to; none where they do not.
+    diff_id: Option<Digest>,
+    /// What is wrong with reading, unpacking and listing it.
+    faults: Vec<(&'static str, String)>,
+}
+
+/// The blob.
+fn stored(
+    name: &str,
+    layer: &dyn Layer,
+    descriptor: Option<&Descriptor>,
+    found: &Found,
+    checks: &mut Checks,
+) {
+    checks.same(&format!("{name}: size"), &layer.stored_size(), &found.size);
+    let Some(descriptor) = descriptor else {
+        if let Some(digest) = promised(&layer.name()) {
+            checks.same(&format!("{name}: digest"), &digest, &found.digest);
+        }
+        return;
+    };
+    checks.same(&format!("{name}: digest"), &descriptor.digest, &found.digest);
+    if descriptor.size != layer.stored_size() {
+        checks.failed(&format!("{name}: size"), &descriptor.size, &layer.stored_size());
+    }
+    let what = format!("{name}: media type");
+    checks.add(&what);
+    let media_type = &descriptor.media_type;
+    match media_type.compression() {
+        None => checks.failed(&what, &"the type of a layer", media_type),
+        Some(compression) if compression != found.compression => {
+            checks.failed(&what, &format!("one for {} bytes", found.compression), media_type);
+        }
+        Some(_) => {}
+    }
+}
+
+/// What is in it.
+fn contained(name: &str, layer: &dyn Layer, found: &Found, checks: &mut Checks) {
+    let what = format!("{name}: diff id");
+    match found.diff_id {
+        Some(diff_id) => checks.same(&what, &layer.diff_id(), &diff_id),
+        None => checks.add(&what),
+    }
+    checks.add(&format!("{name}: content"));
+    for (expected, actual) in &found.faults {
+        checks.failed(&format!("{name}: content"), expected, actual);
+    }
+}
+
+/// The digest in a name of newer docker-archives, where they are as in OCI layouts.
+fn promised(name: &str) -> Option<Digest> {
+    Digest::from_hex(name.strip_prefix("blobs/sha256/")?).ok()
+}
+
+/// Reads a layer to its end, or as far as it goes.
+fn read(stored: impl Read + Send, reporter: &dyn Reporter) -> Found {
+    let mut raw = Hashing { inner: stored, hash: Sha256::new(), size: 0, reporter };
+    let mut faults = vec![];
+    let mut start = Vec::new();
+    if let Err(error) = raw.by_ref().take(MAGIC as u64).read_to_end(&mut start) {
+        faults.push(("bytes that can be read", io_chain(&error)));
+    }
+    let compression = Compression::detect(&start);
+    let whole = Cursor::new(start).chain(&mut raw);
+    let unpacked = match faults.is_empty() {
+        true => unpack(whole, compression, &mut faults),
+        false => None,
+    };
+    // Whatever follows the compressed bytes belongs to the blob, too.
+    if let Err(error) = drain(&mut raw, u64::MAX)
+        && faults.is_empty()
+    {
+        faults.push(("bytes that can be read", io_chain(&error)));
+    }
+    let (size, digest) = (raw.size, Digest::from(raw.hash));
+    let diff_id = match (compression, unpacked) {
+        // They are the same bytes, which need not be hashed again.
+        (Compression::None, Some(_)) => Some(digest),
+        (_, unpacked) => unpacked.flatten(),
+    };
+    Found { compression, size, digest, diff_id, faults }
+}
+
+/// Unpacks a layer and lists its members. None where it can not be read to its end; within,
+/// none where it is plain.
+fn unpack(
+    whole: impl Read + Send,
+    compression: Compression,
+    faults: &mut Vec<(&'static str, String)>,
+) -> Option<Option<Digest>> {
+    let decoder = match compression.decoder(whole) {
+        Ok(decoder) => decoder,
+        Err(error) => {
+            faults.push(("bytes that can be unpacked", io_chain(&error)));
+            return None;
+        }
+    };
+    let hash = (compression != Compression::None).then(Sha256::new);
+    let mut plain = Plain { inner: decoder, hash, error: None };
+    let listed = members::for_each(Source::Unpacked(Box::new(&mut plain)), |member| {
+        Change::of(&member.name).map(drop)
+    });
+    // What comes after the end of the archive, or after what is none, is part of the layer.
+    let ended = plain.error.is_some() || drain(&mut plain, MAX_UNPACKED).unwrap_or(true);
+    let expected = match compression {
+        Compression::None => "bytes that can be read",
+        _ => "bytes that can be unpacked",
+    };
+    match (listed, plain.error) {
+        (_, Some(error)) => {
+            faults.push((expected, error));
+            return None;
+        }
+        (Err(error), None) => faults.push(("a readable archive", unpacking(error))),
+        (Ok(()), None) => {}
+    }
+    if !ended {
+        faults.push(("bytes that unpack to less", format!("more than {MAX_UNPACKED} bytes")));
+        return None;
+    }
+    Some(plain.hash.map(Digest::from))
+}
+
+/// Reads to the end; whether that came within a limit.
+fn drain(reader: &mut impl Read, limit: u64) -> io::Result<bool> {
+    let mut buffer = vec![0; BUFFER];
+    let mut total = 0_u64;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(count) => total += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if total > limit {
+            return Ok(false);
+        }
+    }
+}
+
+/// Stored bytes.
+struct Hashing<'a, R> {
+    inner: R,
+    hash: Sha256,
+    size: u64,
+    reporter: &'a dyn Reporter,
+}
+
+impl<R: Read> Read for Hashing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        self.size += count as u64;
+        self.reporter.read(count as u64);
+        Ok(count)
+    }
+}
+
+/// Unpacked bytes, hashed if they are others than those that are stored.
+struct Plain<R> {
+    inner: R,
+    hash: Option<Sha256>,
+    /// Why they can not be read on. Some decoders say it once.
+    error: Option<String>,
+}
+
+impl<R: Read> Read for Plain<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = match self.inner.read(buffer) {
+            Ok(count) => count,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    self.error.get_or_insert_with(|| io_chain(&error));
+                }
+                return Err(error);
+            }
+        };
+        if let Some(hash) = &mut self.hash {
+            hash.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}
+
+fn unpacking(error: Unpacking) -> String {
+    match error {
+        Unpacking::Fault(fault) => chain(&fault),
+        Unpacking::Io(error) => io_chain(&error),
+        Unpacking::Spool { source, .. } => io_chain(&source),
+    }
+}
+
+fn io_chain(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+        Some(fault) => chain(fault),
+        None => error.to_string(),
+    }
+}
+
+/// An error and what caused it, as one text.
+fn chain(error: &dyn std::error::Error) -> String {
+    let errors = std::iter::successors(Some(error), |error| error.source());
+    errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,259 @@
+//! Whether an image is what it says: everything that is said of it is computed again.
+//!
+//! go-containerregistry's `validate` is the model: all that is wrong is told, with both sides,
+//! not only what comes first. Each blob is read once: what is stored and what it unpacks to
+//! are hashed together, and the members of the layer listed on the way.
+
+mod layer;
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use serde::Serialize;
+
+use crate::image::{Content, Descriptor, Digest, Document, Manifest, MediaType};
+use crate::source::Image;
+
+/// The version of the JSON that [`to_json`] writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What is told while an image is verified.
+pub trait Reporter: Sync {
+    /// So many more bytes have been read. Called from several threads.
+    fn read(&self, bytes: u64);
+}
+
+/// Nobody wants to know.
+impl Reporter for () {
+    fn read(&self, _: u64) {}
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// What the image is called.
+    pub name: String,
+    /// The digest of its configuration.
+    pub image_id: Digest,
+    /// The digest of its manifest, where it has one.
+    pub manifest: Option<Digest>,
+    /// How many layers it has.
+    pub layers: usize,
+    /// What was computed again, in order.
+    pub checked: Vec<String>,
+    /// What is wrong, in order.
+    pub mismatches: Vec<Mismatch>,
+    /// How many bytes were read, as they are stored.
+    pub bytes_read: u64,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mismatch {
+    /// What it is.
+    pub what: String,
+    /// How it should be.
+    pub expected: String,
+    /// How it is.
+    pub actual: String,
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: expected {}, found {}", self.what, self.expected, self.actual)
+    }
+}
+
+impl Report {
+    /// Whether everything is as it should be.
+    pub fn is_valid(&self) -> bool {
+        self.mismatches.is_empty()
+    }
+}
+
+/// Reports as JSON text, indented, with a newline at the end; `valid` is whether there is
+/// nothing wrong with any image, those among them of which there is no report.
+pub fn to_json(reports: &[Report], valid: bool) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct All<'a> {
+        schema_version: u32,
+        valid: bool,
+        images: &'a [Report],
+    }
+    crate::image::to_json_text(&All { schema_version: SCHEMA_VERSION, valid, images: reports })
+}
+
+/// What is to be looked at, and how.
+#[derive(Debug, Clone)]
+pub struct Verification<'a> {
+    image: &'a Image,
+    referrer: Option<&'a Descriptor>,
+    threads: NonZeroUsize,
+}
+
+/// Verifies an image, two layers at a time. A layer that can not be read is a mismatch.
+pub fn verify(image: &Image, reporter: &dyn Reporter) -> Report {
+    Verification::new(image).run(reporter)
+}
+
+impl<'a> Verification<'a> {
+    /// An image, two layers at a time.
+    pub fn new(image: &'a Image) -> Self {
+        Self { image, referrer: None, threads: NonZeroUsize::MIN.saturating_add(1) }
+    }
+
+    /// So many layers at a time.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// What refers to the image's manifest: the entry of an index, or what a registry said.
+    pub fn referrer(self, referrer: &'a Descriptor) -> Self {
+        Self { referrer: Some(referrer), ..self }
+    }
+
+    /// Reads everything.
+    pub fn run(&self, reporter: &dyn Reporter) -> Report {
+        let image = self.image;
+        let mut checks = Checks::default();
+        let manifest = image.manifest.as_ref().and_then(|document| match &document.content {
+            Content::Manifest(manifest) => Some(manifest),
+            Content::Index(_) => None,
+        });
+        self.manifest(&mut checks);
+        if let Some(manifest) = manifest {
+            configuration(image, manifest, &mut checks);
+        }
+        counts(image, manifest, &mut checks);
+        let mut bytes_read = 0;
+        for (layer, bytes) in self.layers(manifest, reporter) {
+            checks.append(layer);
+            bytes_read += bytes;
+        }
+        Report {
+            name: image.name.clone(),
+            image_id: image.configuration.digest(),
+            manifest: image.manifest.as_ref().map(Document::digest),
+            layers: image.layers.len(),
+            checked: checks.checked,
+            mismatches: checks.mismatches,
+            bytes_read,
+        }
+    }
+
+    /// The manifest against what refers to it.
+    fn manifest(&self, checks: &mut Checks) {
+        let Some(document) = &self.image.manifest else { return };
+        if !document.media_type.is_manifest() {
+            checks.failed("manifest", &"an image manifest", &document.media_type);
+        }
+        let Some(referrer) = self.referrer else { return };
+        let actual = document.descriptor();
+        checks.same("manifest: digest", &referrer.digest, &actual.digest);
+        checks.same("manifest: size", &referrer.size, &actual.size);
+        checks.same("manifest: media type", &referrer.media_type, &actual.media_type);
+        if let Some(wanted) = &referrer.platform {
+            let actual = self.image.configuration.platform();
+            checks.add("configuration: platform");
+            if !actual.satisfies(wanted) {
+                checks.failed("configuration: platform", wanted, &actual);
+            }
+        }
+    }
+
+    /// The layers, on several threads.
+    fn layers(&self, manifest: Option<&Manifest>, reporter: &dyn Reporter) -> Vec<(Checks, u64)> {
+        let layers = &self.image.layers;
+        let next = AtomicUsize::new(0);
+        let done: Mutex<Vec<(usize, Checks, u64)>> = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..self.threads.get().min(layers.len()) {
+                scope.spawn(|| {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(layer) = layers.get(number) else { return };
+                        let descriptor = manifest.and_then(|manifest| manifest.layers.get(number));
+                        let (checks, bytes) = layer::check(number + 1, &**layer, descriptor, reporter);
+                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                        done.push((number, checks, bytes));
+                    }
+                });
+            }
+        });
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(number, ..)| *number);
+        done.into_iter().map(|(_, checks, bytes)| (checks, bytes)).collect()
+    }
+}
+
+/// The configuration against the manifest.
+fn configuration(image: &Image, manifest: &Manifest, checks: &mut Checks) {
+    let text = image.configuration.text();
+    checks.same("configuration: digest", &manifest.config.digest, &image.configuration.digest());
+    checks.same("configuration: size", &manifest.config.size, &(text.len() as u64));
+    checks.add("configuration: media type");
+    if !manifest.config.media_type.is_config() {
+        let expected = MediaType::OciConfig;
+        checks.failed("configuration: media type", &expected, &manifest.config.media_type);
+    }
+}
+
+/// How many of everything there are.
+fn counts(image: &Image, manifest: Option<&Manifest>, checks: &mut Checks) {
+    let diff_ids = image.configuration.diff_ids().len();
+    let layers = manifest.map_or(image.layers.len(), |manifest| manifest.layers.len());
+    checks.same("number of layers, as there are diff ids", &diff_ids, &layers);
+    if manifest.is_some() {
+        checks.same("number of layers, as the manifest has them", &layers, &image.layers.len());
+    }
+    let history = image.configuration.history();
+    // An image need not tell where it comes from.
+    if !history.is_empty() {
+        let entries = history.iter().filter(|entry| !entry.empty_layer).count();
+        checks.same("number of entries of the history that have a layer", &diff_ids, &entries);
+    }
+    let own: Vec<Digest> = image.layers.iter().map(|layer| layer.diff_id()).collect();
+    checks.add("diff ids, in order");
+    if own != image.configuration.diff_ids() {
+        checks.failed("diff ids, in order", &"those of the configuration", &"others");
+    }
+}
+
+/// What has been looked at, and what was found.
+#[derive(Debug, Default)]
+struct Checks {
+    checked: Vec<String>,
+    mismatches: Vec<Mismatch>,
+}
+
+impl Checks {
+    fn add(&mut self, what: &str) {
+        self.checked.push(what.to_owned());
+    }
+
+    fn failed(&mut self, what: &str, expected: &impl ToString, actual: &impl ToString) {
+        let (expected, actual) = (expected.to_string(), actual.to_string());
+        self.mismatches.push(Mismatch { what: what.to_owned(), expected, actual });
+    }
+
+    /// Looks whether two sides are the same.
+    fn same<T: PartialEq + ToString>(&mut self, what: &str, expected: &T, actual: &T) {
+        self.add(what);
+        if expected != actual {
+            self.failed(what, expected, actual);
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        self.checked.extend(other.checked);
+        self.mismatches.extend(other.mismatches);
+    }
+}
+
+#[cfg(test)]
+mod tests;
