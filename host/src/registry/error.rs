@@ -42,7 +42,7 @@ pub enum Cause {
     #[error("`{0}` can not be part of a URL")]
     Name(String),
     /// No connection, or one that broke.
-    #[error("no connection to `{host}`: {why}")]
+    #[error("the connection to `{host}` failed: {why}")]
     Connection {
         /// The host, with its port.
         host: String,

@@ -471,7 +471,7 @@ fn broken_downloads_are_continued() {
             part(path, content, 2).cut(1),
         ]
     });
-    assert!(read.unwrap_err().contains(": no connection to `127.0.0.1:"));
+    assert!(read.unwrap_err().contains(": the connection to `127.0.0.1:"));
     assert_eq!(ranges.len(), 3);
 }
 
