@@ -1,6 +1,20 @@
 //! Compression of layers and archives: told by its first bytes, undone, and done.
+//!
+//! What is compressed is cut into blocks of one size, and every block becomes a gzip
+//! member or a zstd frame of its own. So the blocks go through as many threads as there
+//! are, and the bytes that come out depend on the input and the [`Setting`] alone.
 
+mod codec;
 mod decode;
+mod encoder;
+mod pool;
+mod setting;
+#[cfg(test)]
+mod tests;
+
+pub use encoder::Encoder;
+pub use pool::Pool;
+pub use setting::{ParseSettingError, Setting};
 
 /// How many bytes [`Compression::detect`] wants to see.
 pub const MAGIC: usize = 6;
