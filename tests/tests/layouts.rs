@@ -138,8 +138,8 @@ fn others_take_what_is_written_and_write_beside_it() {
 
     tool(&store, "skopeo", &["copy", "--quiet", "oci:layout:web", "oci:layout:skopeo"]);
     if tool(&store, "umoci", &["tag", "--image", "layout:web", "umoci"]).is_some() {
-        tool(&store, "umoci", &["unpack", "--rootless", "--image", "layout:web", "bundle"]);
-        assert_eq!(fs::read(store.root().join("bundle/rootfs/etc/two")).unwrap(), b"two");
+        tool(&store, "umoci", &["raw", "unpack", "--rootless", "--image", "layout:web", "files"]);
+        assert_eq!(fs::read(store.root().join("files/etc/two")).unwrap(), b"two");
         tool(&store, "umoci", &["gc", "--layout", "layout"]);
     }
     write(&image, &path, "last");
