@@ -320,8 +320,9 @@ fn writes_as_another_process() {
     };
     let (number, count) = writer.split_once(' ').unwrap();
     for step in 0..count.parse().unwrap() {
-        // Making it is part of the race.
+        // Making it is part of the race, and so is sweeping it.
         let layout = Layout::create(Path::new(&path)).unwrap();
+        layout.sweep().unwrap();
         let blob = layout.put(content(number, step).as_bytes(), MediaType::OciManifest).unwrap();
         layout.tag(blob, Some(&format!("w{number}.{step}"))).unwrap();
         writeln!(io::stdout(), "\nstep {step}").unwrap();
