@@ -1,6 +1,6 @@
 //! What the layers of a base image hold, by the headers of their archives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tar::EntryType;
 
@@ -25,6 +25,15 @@ const HASH: usize = 32;
 #[derive(Debug, Default)]
 pub struct Listing {
     entries: Entries,
+    /// What the image says that it holds, where nobody looked.
+    claimed: Option<Claimed>,
+}
+
+/// Store paths that an image says that it holds.
+#[derive(Debug)]
+struct Claimed {
+    paths: BTreeSet<String>,
+    store_dir: String,
 }
 
 impl Base {
@@ -87,6 +96,18 @@ impl Base {
 }
 
 impl Listing {
+    /// An image that nobody looked into, which says that it holds these paths of a store.
+    pub(super) fn claimed(paths: BTreeSet<String>, store_dir: &str) -> Self {
+        let claimed = Some(Claimed { paths, store_dir: store_dir.to_owned() });
+        Self { claimed, ..Self::default() }
+    }
+
+    /// Whether the image says that it holds a store path. What it holds is only known by that
+    /// where nobody looked.
+    pub fn claims(&self, path: &str) -> bool {
+        self.claimed.as_ref().is_some_and(|claimed| claimed.paths.contains(path))
+    }
+
     /// The target of the symbolic link at a path, if there is one. No link is followed on the
     /// way to it.
     pub fn link_at(&self, path: &[u8]) -> Option<&[u8]> {
@@ -95,8 +116,12 @@ impl Listing {
     }
 
     /// Whether there is something at a path, links followed as they lead in the image: through
-    /// at most 40.
+    /// at most 40. Where nobody looked, there is everything but the store paths that the image
+    /// does not speak of.
     pub fn exists(&self, path: &[u8]) -> bool {
+        if let Some(claimed) = &self.claimed {
+            return claimed.exists(path);
+        }
         let mut resolved: Vec<u8> = Vec::new();
         let mut rest: Vec<&[u8]> = components(path).rev().collect();
         let mut links = 0;
@@ -146,6 +171,16 @@ impl Listing {
             found.add(relative, entry.kind, entry.size, &entry.link);
         }
         found == *fingerprint
+    }
+}
+
+impl Claimed {
+    fn exists(&self, path: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(path);
+        let below = text.strip_prefix(&self.store_dir).and_then(|rest| rest.strip_prefix('/'));
+        let Some(below) = below else { return true };
+        let name = below.split('/').next().unwrap_or_default();
+        self.paths.contains(&format!("{}/{name}", self.store_dir))
     }
 }
 

@@ -3,6 +3,7 @@
 //! It is hostile until verified: the configuration and every layer are held against their
 //! digests.
 
+mod claims;
 mod fingerprint;
 mod listing;
 mod merge;
@@ -17,7 +18,7 @@ use crate::compress::Compression;
 use crate::image::{Configuration, Descriptor, Digest};
 use crate::layer::{Header, Kind};
 use crate::source::tarball::MAX_UNPACKED;
-use crate::source::{Attributes, DockerArchive, Error, Fault, Image, Layer};
+use crate::source::{self, Attributes, Error, Fault, Image, Layer, Spooled};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use listing::Listing;
 
@@ -27,6 +28,10 @@ pub struct Base {
     name: String,
     configuration: Configuration,
     layers: Vec<BaseLayer>,
+    /// The digest of its manifest, where it has one.
+    manifest: Option<Digest>,
+    /// Its name in a registry.
+    reference: Option<String>,
 }
 
 /// A layer of an image to build on.
@@ -52,15 +57,16 @@ pub struct Transfer {
 }
 
 impl Base {
-    /// Opens a docker-archive: the first image that its `manifest.json` lists.
+    /// Opens a file: of a docker-archive the first image that its `manifest.json` lists, else
+    /// the only one of an OCI archive or layout.
     ///
     /// # Errors
     ///
     /// An archive that is truncated, broken or lacks something, and a configuration
     /// that is not the one that its name promises.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let image = DockerArchive::open(&path.display().to_string(), path)?.first()?;
-        Ok(Self::new(image))
+        let opened = source::open_first(&path.display().to_string(), path)?;
+        Ok(Self::new(source::pick(opened, None)?))
     }
 
     /// Builds on an image.
@@ -73,9 +79,26 @@ impl Base {
             },
             diff_id: layer.diff_id(),
             attributes: layer.attributes(),
-            layer,
+            layer: match layer.repository() {
+                // It may be read more than once.
+                Some(_) => Arc::new(Spooled::new(layer, image.name.clone())),
+                None => layer,
+            },
         });
-        Self { name: image.name, configuration: image.configuration, layers: layers.collect() }
+        let layers: Vec<BaseLayer> = layers.collect();
+        let repository = layers.first().and_then(|layer| layer.layer.repository());
+        Self {
+            reference: repository.map(ToString::to_string),
+            manifest: image.manifest.map(|manifest| manifest.digest()),
+            name: image.name,
+            configuration: image.configuration,
+            layers,
+        }
+    }
+
+    /// The digest of its manifest, and its name in a registry, where it has them.
+    pub fn published(&self) -> Option<(Option<&str>, Digest)> {
+        Some((self.reference.as_deref(), self.manifest?))
     }
 
     /// The image configuration, as the text that its digest covers.
@@ -86,6 +109,20 @@ impl Base {
     /// The layers, bottom to top.
     pub fn layers(&self) -> &[BaseLayer] {
         &self.layers
+    }
+
+    /// What the image holds, as far as that is known without downloading it: of an image in a
+    /// registry, what its history says; of any other one, what is in its layers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Base::listing`].
+    pub fn holdings(&self, store_dir: &str) -> Result<Listing, Error> {
+        let remote = self.layers.iter().any(|layer| layer.layer.repository().is_some());
+        match remote {
+            true => Ok(Listing::claimed(claims::of(&self.configuration, store_dir), store_dir)),
+            false => self.listing(),
+        }
     }
 
     /// What errors call the image.

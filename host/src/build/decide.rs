@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) policy: String,
     pub(super) layers: Vec<layering::Layer>,
     pub(super) remarks: Vec<String>,
+    /// The digest of what the planner was asked.
+    pub(super) request: Option<Digest>,
 }
 
 impl Plan {
@@ -161,7 +163,7 @@ pub(super) fn layers(
             "{which} in no layer, as the options of `{policy}` ask for: `{example}`{among}"
         ));
     }
-    Ok(Plan { policy, layers, remarks })
+    Ok(Plan { policy, layers, remarks, request: Some(planner::request_digest(&request)) })
 }
 
 /// Which policy, and its options.

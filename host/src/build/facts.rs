@@ -8,6 +8,7 @@ use super::machine::Machine;
 use super::paths::Paths;
 use crate::base::Base;
 use crate::closure::Graph;
+use crate::image::{Annotations, Descriptor};
 use crate::layer::{self, Tree};
 use crate::pack::{Image, Outcome, Top};
 use crate::root;
@@ -31,6 +32,10 @@ pub struct Facts {
     pub tag_generated: bool,
     /// The image id; none before the image is written.
     pub image_id: Option<String>,
+    /// The manifest at the destination; none before the image is written, and in a
+    /// docker-archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Descriptor>,
     /// When the image says that it was created.
     pub created: String,
     /// The operating system in Go's terms.
@@ -111,6 +116,12 @@ pub struct LayerFacts {
     /// The layer's size in bytes; compressed, if it is a base layer that is. None if the
     /// layer was not measured.
     pub size: Option<u64>,
+    /// The blob at the destination, where there are blobs: not in a docker-archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blob: Option<Descriptor>,
+    /// Whether the blob was there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was_there: Option<bool>,
     /// Why it is as it is.
     pub reason: String,
     /// The store paths in it.
@@ -157,6 +168,7 @@ pub(super) fn gather(
         tag: resolved.tag.clone(),
         tag_generated: resolved.tag_generated,
         image_id: None,
+        manifest: None,
         created: image.created.clone(),
         os: resolved.os.clone(),
         architecture: resolved.architecture.clone(),
@@ -187,6 +199,8 @@ fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
         kind: LayerKind::Base,
         diff_id: Some(layer.diff_id.to_string()),
         size: Some(layer.stored_size()),
+        blob: None,
+        was_there: None,
         reason: "from the base image".to_owned(),
         paths: vec![],
     });
@@ -199,6 +213,8 @@ fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
         kind: LayerKind::Store,
         diff_id: None,
         size: None,
+        blob: None,
+        was_there: None,
         reason: layer.reason.clone(),
         paths: layer.paths.iter().map(path).collect(),
     });
@@ -207,6 +223,8 @@ fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
         kind: LayerKind::Root,
         diff_id: None,
         size: None,
+        blob: None,
+        was_there: None,
         reason: "links and files at the root".to_owned(),
         paths: vec![],
     };
@@ -259,6 +277,14 @@ impl Facts {
         for (layer, written) in self.layers.iter_mut().zip(&outcome.layers) {
             layer.diff_id = Some(written.diff_id.to_string());
             layer.size = Some(written.size);
+        }
+        if let Some(published) = &outcome.published {
+            self.manifest = Some(published.manifest.clone());
+            for (layer, shipped) in self.layers.iter_mut().zip(&published.layers) {
+                layer.blob =
+                    Some(Descriptor { annotations: Annotations::new(), ..shipped.descriptor.clone() });
+                layer.was_there = Some(shipped.was_there);
+            }
         }
         self.add_up();
     }

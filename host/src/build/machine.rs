@@ -4,6 +4,7 @@ use super::Error;
 use super::facts::ArchitectureSource;
 use super::paths::{self, Paths};
 use crate::base::{Base, Listing};
+use crate::cache::Cache;
 use crate::layer::Store;
 use crate::planner::image;
 use crate::platform::{self, Findings};
@@ -34,9 +35,14 @@ pub(super) struct Machine {
 }
 
 /// Looks at the image's programs, and decides what it is for.
-pub(super) fn find(spec: &ImageSpec, view: &View<'_>, base: Option<&Base>) -> Result<Machine, Error> {
+pub(super) fn find(
+    spec: &ImageSpec,
+    view: &View<'_>,
+    base: Option<&Base>,
+    cache: &Cache,
+) -> Result<Machine, Error> {
     let own: Vec<_> = view.paths.own().cloned().collect();
-    let mut findings = platform::scan(view.store, &own)?;
+    let mut findings = platform::scan(view.store, &own, cache)?;
     for entry in view.root.entries().filter(|entry| entry.mode & 0o111 != 0) {
         let Data::Source(place) = entry.data else { continue };
         let failed = |source| Error::Io { field: "copyToRoot", path: place.to_owned(), source };

@@ -6,12 +6,14 @@
 //! | step | module |
 //! |---|---|
 //! | what `contents` and the like name, and where that is | `items` |
+//! | the image that it is built on | `base` |
 //! | the tree at the image's root | `tree` |
 //! | the closure: which store paths the image needs | `paths` |
 //! | what its programs run on | `machine` |
 //! | name, tag, configuration and layers, by the planner | `decide` |
 //! | what there is to say about all that | `facts`, `explain` |
 
+mod base;
 mod decide;
 mod error;
 mod explain;
@@ -24,10 +26,11 @@ mod tree;
 
 use std::path::PathBuf;
 
-use crate::base::Base;
+use crate::cache::Cache;
 use crate::layer::{Ownership, Pattern, Permissions, Rule, Store};
-use crate::pack::{Image, Top};
+use crate::pack::{self, Image, Top};
 use crate::planner::Planner;
+use crate::source::Elsewhere;
 use crate::spec::{ImageSpec, PermissionSpec, Time, When};
 pub use error::Error;
 pub use explain::Explanation;
@@ -35,14 +38,18 @@ pub use facts::{ArchitectureSource, Budget, Facts, LayerFacts, LayerKind, PathFa
 pub use group::{Grouping, group};
 
 /// What the specification does not say.
-#[derive(Debug, Clone)]
-pub struct Options {
+#[derive(Clone)]
+pub struct Options<'a> {
     /// The directory that stands for `/` when store paths are looked for.
     pub store_root: PathBuf,
     /// Whether programs that the image's platform can not run are allowed.
     pub allow_foreign: bool,
     /// What `now` means.
     pub now: Time,
+    /// Who opens a base image that is in no file.
+    pub images: &'a dyn Elsewhere,
+    /// What is known of the programs in store paths.
+    pub cache: &'a Cache,
 }
 
 /// An image that is ready to be written, and what there is to say about it.
@@ -66,23 +73,20 @@ const DEFAULT_TIME: &str = "1970-01-01T00:00:01+00:00";
 /// be had.
 pub fn prepare<'p>(
     spec: &ImageSpec,
-    options: &Options,
+    options: &Options<'_>,
     planner: &'p Planner<'p>,
 ) -> Result<Prepared<'p>, Error> {
     let ownership = ownership(spec, options)?;
     let mut store = Store::open(spec.store_dir.as_deref().unwrap_or("/nix/store"), &options.store_root)?;
-    let base = match &spec.from_image {
-        Some(path) => Some(Base::open(&spec.place(path))?),
-        None => None,
-    };
-    let listing = base.as_ref().map(Base::listing).transpose()?;
     let items = items::find(spec, &mut store)?;
+    let base = base::open(spec, options, &store, &items, planner)?;
+    let listing = base.as_ref().map(|base| base.holdings(store.dir())).transpose()?;
     let mut root = tree::grow(spec, &store, &items)?;
     let mut paths = paths::find(spec, &store, &items, &root, listing.as_ref())?;
     tree::add_found(spec, &store, &paths, &mut root)?;
     paths.exclude_held(&store, listing.as_ref())?;
     let view = machine::View { store: &store, root: &root, listing: listing.as_ref(), paths: &paths };
-    let machine = machine::find(spec, &view, base.as_ref())?;
+    let machine = machine::find(spec, &view, base.as_ref(), options.cache)?;
     let resolved =
         decide::resolve(spec, base.as_ref(), &machine, &paths, &root, &ownership, &store, planner)?;
     machine.check(&resolved, options.allow_foreign)?;
@@ -92,6 +96,7 @@ pub fn prepare<'p>(
     remarks.extend(tree::hidden_links(&root, listing.as_ref()));
     remarks.extend(plan.remarks.iter().cloned());
     let created = time(spec.created.map(|field| field.0), options)?.to_string();
+    let provenance = pack::provenance(planner, &plan.policy, plan.request, base.as_ref());
     let image = Image {
         planner,
         store,
@@ -101,6 +106,7 @@ pub fn prepare<'p>(
         resolved,
         layers: plan.layers(&paths),
         top: Top::Root(root),
+        provenance,
     };
     remarks.extend(image.remarks());
     let facts = facts::gather(spec, &image, &paths, &plan, &machine, remarks);
@@ -108,7 +114,7 @@ pub fn prepare<'p>(
 }
 
 /// A time of the specification, or the one that stands for none.
-fn time(given: Option<When>, options: &Options) -> Result<Time, Error> {
+fn time(given: Option<When>, options: &Options<'_>) -> Result<Time, Error> {
     match given {
         Some(when) => Ok(when.or_now(options.now)),
         None => Time::parse(DEFAULT_TIME).map_err(|error| Error::field("created", error.to_string())),
@@ -116,7 +122,7 @@ fn time(given: Option<When>, options: &Options) -> Result<Time, Error> {
 }
 
 /// Who owns the entries of layers.
-fn ownership(spec: &ImageSpec, options: &Options) -> Result<Ownership, Error> {
+fn ownership(spec: &ImageSpec, options: &Options<'_>) -> Result<Ownership, Error> {
     let name = |given: &Option<String>| given.clone().unwrap_or_else(|| "root".to_owned());
     let rules = spec.permissions.iter().enumerate();
     let rules = rules.map(|(i, rule)| permission(rule, &format!("permissions[{i}]")));

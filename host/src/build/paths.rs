@@ -47,7 +47,9 @@ impl Paths {
         for (index, path) in self.paths.iter().enumerate() {
             // A name that carries no hash says nothing about the content.
             let immutable = planner::is_hashed(path.as_str()) && !store.is_grafted(path);
-            if immutable && base.exists(path.as_str().as_bytes()) {
+            if immutable && base.claims(path.as_str()) {
+                self.excluded.push(index);
+            } else if immutable && base.exists(path.as_str().as_bytes()) {
                 let fingerprint = crate::base::fingerprint(store, path)?;
                 if base.holds(path.as_str(), &fingerprint) {
                     self.excluded.push(index);

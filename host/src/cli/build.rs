@@ -6,28 +6,29 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use terrine::build;
 use terrine::planner::{Limits, Runtime};
+use terrine::ship::Destination;
 
 use super::environment;
 use super::exit::Usage;
 use super::image_args::ImageArgs;
+use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
+use super::ship_args::{ShipArgs, open_target};
 
 /// Build an image out of store paths and directories
 ///
-/// The archive goes to stdout, for `docker load`, `podman load` and others.
+/// Without `--to` and `--output` a docker-archive goes to stdout, for `docker load`,
+/// `podman load` and others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     image: ImageArgs,
 
-    /// Write to this file instead of stdout
-    ///
-    /// The file appears when it is complete, and not if anything fails.
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    ship: ShipArgs,
 
     /// Write what the image turned out to be to this file, as JSON; `-` for stdout
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -37,31 +38,39 @@ pub(super) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   terrine build image.json | docker load
+  terrine build image.json --to docker://ghcr.io/acme/web:1.2
+  terrine build image.json --to oci:./layout:web --compression zstd
   terrine build --name web --contents ./site -o web.tar -- /bin/web --port 80";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     check_outputs(args)?;
-    let output = Output::open(args.output.as_deref())?;
+    args.ship.check()?;
     let summary = args.summary.as_deref().map(|path| Output::open(Some(path))).transpose()?;
+    // A terminal is refused before anything is done.
+    let early = args.ship.is_stdout().then(|| Output::open(None)).transpose()?;
+    drop(early);
     let spec = args.image.spec()?;
-    let cache = environment::planner_cache();
-    let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
+    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
     let planner = runtime.embedded()?;
+    let images = Images::new(&args.ship.registry);
+    let cache = args.ship.how.cache(printer);
     let cannot = || format!("can not build {}", args.image.what());
-    let prepared = build::prepare(&spec, &args.image.options(), &planner).with_context(cannot)?;
+    let options = args.image.options(images.everywhere(), &cache);
+    let prepared = build::prepare(&spec, &options, &planner).with_context(cannot)?;
     let build::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {
         printer.warning(remark);
     }
+    let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
     let progress = Progress::new(printer, image.layer_count());
-    let name = image.reference();
-    let outcome = image.run(&output, &progress).with_context(cannot)?;
+    let name = target.blobs().map_or_else(|| image.reference(), Destination::name);
+    let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(cannot)?;
     facts.complete(&outcome);
+    target.commit()?;
     if let Some(summary) = &summary {
         let mut file = summary;
         file.write_all(facts.to_json().as_bytes()).context("writing the summary")?;
     }
-    output.commit()?;
     summary.map_or(Ok(()), Output::commit)?;
     progress.finish();
     let (id, written) = (outcome.id, progress.summary());
@@ -75,9 +84,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 
 /// Checks that no two things go to stdout.
 fn check_outputs(args: &Args) -> anyhow::Result<()> {
-    let is_stdout = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
-    let archive = args.output.is_none() || is_stdout(&args.output);
-    if archive && is_stdout(&args.summary) {
+    if args.ship.is_stdout() && args.summary.as_deref() == Some(Path::new("-")) {
         return Err(Usage {
             message: "the archive and the summary can not both go to stdout".to_owned(),
             hint: "name a file with `-o` or with `--summary`",

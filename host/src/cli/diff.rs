@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::format::Format;
+use super::images::ImagesArgs;
 use super::{image_tables, images};
 
 /// Show what a client that has one image pulls for another, and why
@@ -20,9 +21,8 @@ pub(super) struct Args {
     /// The image that is wanted
     new: String,
 
-    /// The platform, where there are several, such as linux/arm64
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
+    #[command(flatten)]
+    which: ImagesArgs,
 
     /// How to show it [default: table on a terminal, json elsewhere]
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
@@ -35,9 +35,8 @@ Examples:
   terrine diff web-1.1.tar web-1.2.tar | jq .pullBytes";
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let platform = args.platform.as_deref();
-    let old = images::open(&args.old, platform)?;
-    let new = images::open(&args.new, platform)?;
+    let old = images::open(&args.old, &args.which)?;
+    let new = images::open(&args.new, &args.which)?;
     let diff = terrine::diff::diff(&old, &new)?;
     let text = match Format::of(args.format) {
         Format::Json => diff.to_json(),

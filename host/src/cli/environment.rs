@@ -2,6 +2,7 @@
 //! that it says changes a byte of an image.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +17,11 @@ pub(super) fn cache() -> Option<PathBuf> {
 /// Where compiled planners are kept.
 pub(super) fn planner_cache() -> Option<PathBuf> {
     Some(cache()?.join("planner"))
+}
+
+/// A variable that is set and not empty.
+pub(super) fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// The current day, counted from 1970.

@@ -4,7 +4,10 @@ use std::io;
 use std::process::ExitCode;
 
 use terrine::image::ParseReferenceError;
-use terrine::{build, cache, closure, flatten, pack, planner, source, spec};
+use terrine::{
+    build, cache, closure, daemon, flatten, layout, pack, planner, registry, ship, source, spec,
+    transfer,
+};
 
 use super::printer::Printer;
 
@@ -73,17 +76,34 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 
 fn hint(error: &anyhow::Error) -> Option<&str> {
     error.chain().find_map(|error| {
-        let usage = error.downcast_ref::<Usage>().map(|error| error.hint);
-        let pack = || error.downcast_ref::<pack::Error>()?.hint();
-        let build = || error.downcast_ref::<build::Error>()?.hint();
-        let closure = || error.downcast_ref::<closure::Error>()?.hint();
-        let spec = || error.downcast_ref::<spec::SpecError>()?.hint();
-        let planner = || error.downcast_ref::<planner::Error>()?.hint();
-        let cache = || error.downcast_ref::<cache::Error>()?.hint();
-        let source = || error.downcast_ref::<source::Error>()?.hint();
-        let flatten = || error.downcast_ref::<flatten::Error>()?.hint();
-        let reference = || error.downcast_ref::<ParseReferenceError>().map(ParseReferenceError::hint);
-        let image = || source().or_else(flatten).or_else(reference);
-        usage.or_else(image).or_else(pack).or_else(build).or_else(closure).or_else(spec).or_else(planner).or_else(cache)
+        macro_rules! hint_of {
+            ($($error:ty),*) => {
+                $(if let Some(error) = error.downcast_ref::<$error>() {
+                    return error.hint();
+                })*
+            };
+        }
+        if let Some(error) = error.downcast_ref::<Usage>() {
+            return Some(error.hint);
+        }
+        if let Some(error) = error.downcast_ref::<ParseReferenceError>() {
+            return Some(error.hint());
+        }
+        hint_of!(
+            pack::Error,
+            build::Error,
+            closure::Error,
+            spec::SpecError,
+            planner::Error,
+            source::Error,
+            transfer::Error,
+            ship::Error,
+            layout::Error,
+            registry::Error,
+            daemon::Error,
+            cache::Error,
+            flatten::Error
+        );
+        None
     })
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use indicatif::DecimalBytes;
 use terrine::flatten;
 
-use super::images;
+use super::images::{self, ImagesArgs};
 use super::output::Output;
 use super::printer::Printer;
 
@@ -21,9 +21,8 @@ pub(super) struct Args {
     /// The image: a file, or a reference such as docker-archive:web.tar; `-` for stdin
     image: String,
 
-    /// The platform, where there are several, such as linux/arm64
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
+    #[command(flatten)]
+    which: ImagesArgs,
 
     /// Write to this file instead of stdout
     ///
@@ -39,7 +38,7 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let output = Output::open(args.output.as_deref())?;
-    let image = images::open(&args.image, args.platform.as_deref())?;
+    let image = images::open(&args.image, &args.which)?;
     let flattened =
         flatten::flatten(&image, &output).with_context(|| format!("can not export `{}`", args.image))?;
     output.commit()?;

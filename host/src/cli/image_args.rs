@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, bail};
 use terrine::build::Options;
+use terrine::cache::Cache;
+use terrine::image::Reference;
+use terrine::source::Elsewhere;
 use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, PlannerSpec, Switch, Time, TimeField, When};
 
 use super::exit::Usage;
+use super::ship_args::reference;
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
 #[derive(Debug, clap::Args)]
@@ -25,9 +29,10 @@ pub(super) struct ImageArgs {
     #[arg(long, help_heading = "Image")]
     tag: Option<String>,
 
-    /// The image to build on: a docker-archive
-    #[arg(long, value_name = "FILE", help_heading = "Image")]
-    from_image: Option<PathBuf>,
+    /// The image to build on: a file or an OCI layout, or an image in a registry or anywhere
+    /// else, as docker://debian:12
+    #[arg(long, value_name = "IMAGE", value_parser = reference, help_heading = "Image")]
+    from_image: Option<Reference>,
 
     /// A directory or store path to join at the root, as links; may be repeated
     #[arg(long, value_name = "PATH", help_heading = "Content")]
@@ -143,11 +148,13 @@ fn time(text: &str) -> Result<When, String> {
 
 impl ImageArgs {
     /// What the arguments say beside the specification.
-    pub(super) fn options(&self) -> Options {
+    pub(super) fn options<'a>(&self, images: &'a dyn Elsewhere, cache: &'a Cache) -> Options<'a> {
         Options {
             store_root: self.store_root.clone(),
             allow_foreign: self.allow_foreign,
             now: Time::now(),
+            images,
+            cache,
         }
     }
 
@@ -189,8 +196,10 @@ impl ImageArgs {
         replace(&mut spec.system, &self.system);
         replace(&mut spec.created, &self.created.map(TimeField));
         replace(&mut spec.mtime, &self.mtime.map(TimeField));
-        if let Some(base) = &self.from_image {
-            spec.from_image = Some(here(base)?);
+        match &self.from_image {
+            Some(Reference::Path(path)) => spec.from_image = Some(here(path)?),
+            Some(reference) => spec.from_image = Some(from_here(reference)?.to_string()),
+            None => {}
         }
         Ok(())
     }
@@ -291,6 +300,18 @@ fn here(path: &Path) -> anyhow::Result<String> {
         Some(text) => Ok(text.to_owned()),
         None => bail!("`{}` is not UTF-8", path.display()),
     }
+}
+
+/// A reference of the command line, whose path starts in this directory.
+fn from_here(reference: &Reference) -> anyhow::Result<Reference> {
+    let mut reference = reference.clone();
+    if let Reference::DockerArchive { path, .. }
+    | Reference::OciLayout { path, .. }
+    | Reference::OciArchive { path, .. } = &mut reference
+    {
+        *path = here(path)?.into();
+    }
+    Ok(reference)
 }
 
 fn pair<'a>(text: &'a str, flag: &str) -> anyhow::Result<(&'a str, &'a str)> {

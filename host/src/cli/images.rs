@@ -1,32 +1,87 @@
-//! Images that exist, by their references.
+//! Images that exist, as the arguments name them.
 
-use std::fs::File;
-use std::os::fd::AsFd;
+use std::sync::Arc;
 
-use anyhow::{Context, bail};
-use terrine::image::{Platform, Reference, Selector};
-use terrine::source::{DockerArchive, Error, Fault, Image};
+use terrine::image::{Platform, Reference};
+use terrine::registry::Client;
+use terrine::source::{self, Everywhere, Image, Opened};
 
-/// Opens an image; `platform` is which one is wanted where there are several.
-pub(super) fn open(reference: &str, platform: Option<&str>) -> anyhow::Result<Image> {
-    let platform = platform.map(str::parse::<Platform>).transpose()?;
-    let image = match reference.parse()? {
-        Reference::DockerArchive { path, image } => {
-            DockerArchive::open(reference, &path)?.image(&image)?
-        }
-        Reference::Path(path) => DockerArchive::open(reference, &path)?.image(&Selector::Only)?,
-        Reference::Stdio => {
-            let stdin = std::io::stdin().as_fd().try_clone_to_owned().context("reading stdin")?;
-            DockerArchive::read("stdin", File::from(stdin))?.image(&Selector::Only)?
-        }
-        other => bail!("`{other}` can not be read: only docker-archives can"),
-    };
-    let own = image.configuration.platform();
-    match platform {
-        Some(wanted) if !own.satisfies(&wanted) => {
-            let fault = Fault::NoPlatform { wanted: wanted.to_string(), available: vec![own.to_string()] };
-            Err(Error::Fault { image: image.name, fault }.into())
-        }
-        _ => Ok(image),
+use super::registry_args::RegistryArgs;
+
+/// Opens images, wherever they are.
+pub(super) struct Images {
+    client: Arc<Client>,
+    everywhere: Everywhere,
+}
+
+/// Which image of several, and how registries are spoken to.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImagesArgs {
+    /// The platform of the image where there are several, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH", help_heading = "Images")]
+    pub(super) platform: Option<Platform>,
+
+    #[command(flatten)]
+    pub(super) registry: RegistryArgs,
+}
+
+impl Images {
+    pub(super) fn new(args: &RegistryArgs) -> Self {
+        let client = Arc::new(args.client());
+        Self { everywhere: Everywhere::new(Arc::clone(&client)), client }
     }
+
+    /// What speaks to registries.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What opens images that are in no file.
+    pub(super) fn everywhere(&self) -> &Everywhere {
+        &self.everywhere
+    }
+
+    /// Opens what a reference leads to: an image, or several.
+    pub(super) fn open(&self, reference: &Reference) -> anyhow::Result<Opened> {
+        Ok(source::open(reference, &self.everywhere)?)
+    }
+
+    /// Opens all images that a reference leads to: those of an index, unless a platform is asked
+    /// for.
+    pub(super) fn all(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+    ) -> anyhow::Result<Vec<Image>> {
+        match (self.open(reference)?, platform) {
+            (Opened::Image(image), None) => Ok(vec![image]),
+            (Opened::Index(index), None) => {
+                let platforms = index.platforms()?;
+                platforms.iter().map(|platform| Ok(index.image(platform)?)).collect()
+            }
+            (opened, platform) => Ok(vec![source::pick(opened, platform)?]),
+        }
+    }
+
+    /// Opens the one image that a reference leads to, of a platform where that is asked for.
+    pub(super) fn image(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+    ) -> anyhow::Result<Image> {
+        Ok(source::pick(self.open(reference)?, platform)?)
+    }
+}
+
+/// Opens the one image that a text leads to.
+pub(super) fn open(text: &str, args: &ImagesArgs) -> anyhow::Result<Image> {
+    let reference = text.parse::<Reference>()?;
+    Images::new(&args.registry).image(&reference, args.platform.as_ref())
+}
+
+/// Opens all images that a text leads to: several if it is an index and no platform is asked
+/// for.
+pub(super) fn open_all(text: &str, args: &ImagesArgs) -> anyhow::Result<Vec<Image>> {
+    let reference = text.parse::<Reference>()?;
+    Images::new(&args.registry).all(&reference, args.platform.as_ref())
 }

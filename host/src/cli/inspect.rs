@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::Context;
 
 use super::format::Format;
+use super::images::ImagesArgs;
 use super::{image_tables, images};
 
 /// Show what an image is: its layers, what it runs, the store paths in it
@@ -16,9 +17,8 @@ pub(super) struct Args {
     /// The image: a file, or a reference such as docker-archive:web.tar; `-` for stdin
     image: String,
 
-    /// The platform, where there are several, such as linux/arm64
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
+    #[command(flatten)]
+    which: ImagesArgs,
 
     /// How to show it [default: table on a terminal, json elsewhere]
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
@@ -31,7 +31,7 @@ Examples:
   terrine inspect web.tar | jq '.layers[].storePaths'";
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let image = images::open(&args.image, args.platform.as_deref())?;
+    let image = images::open(&args.image, &args.which)?;
     let facts = terrine::inspect::inspect(&image)?;
     let text = match Format::of(args.format) {
         Format::Json => facts.to_json(),

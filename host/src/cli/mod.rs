@@ -3,6 +3,7 @@
 
 mod build;
 mod cache;
+mod copy;
 mod diff;
 mod environment;
 mod exit;
@@ -11,17 +12,22 @@ mod format;
 mod image_args;
 mod image_tables;
 mod images;
+mod index;
 mod inspect;
 mod interrupt;
 mod layers;
+mod merge;
 mod output;
 mod plan;
 mod planner;
 mod printer;
 mod progress;
+mod registry_args;
 mod schema;
+mod ship_args;
 mod stream;
 mod table;
+mod target;
 mod verify;
 
 use std::process::ExitCode;
@@ -47,7 +53,10 @@ struct Cli {
 enum Command {
     Build(Box<build::Args>),
     Plan(Box<plan::Args>),
-    Stream(stream::Args),
+    Stream(Box<stream::Args>),
+    Copy(Box<copy::Args>),
+    Index(Box<index::Args>),
+    Merge(merge::Args),
     Layers(layers::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
@@ -77,6 +86,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Build(args) => build::run(&args, &printer),
         Command::Plan(args) => plan::run(&args, &printer),
         Command::Stream(args) => stream::run(&args, &printer),
+        Command::Copy(args) => copy::run(&args, &printer),
+        Command::Index(args) => index::run(&args, &printer),
+        Command::Merge(args) => merge::run(&args, &printer),
         Command::Layers(args) => layers::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args, &printer),

@@ -9,7 +9,10 @@ use terrine::planner::{Limits, Runtime};
 use super::environment;
 use super::format::Format;
 use super::image_args::ImageArgs;
+use super::images::Images;
 use super::printer::Printer;
+use super::registry_args::RegistryArgs;
+use super::ship_args::open_cache;
 use super::table;
 
 /// Show what `build` would make, and why
@@ -20,6 +23,9 @@ use super::table;
 pub(super) struct Args {
     #[command(flatten)]
     image: ImageArgs,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
 
     /// Explain one store path: its layer, why it is there, what depends on it
     #[arg(long, value_name = "PATH", help_heading = "Output")]
@@ -35,8 +41,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let cache = environment::planner_cache();
     let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
     let planner = runtime.embedded()?;
+    let images = Images::new(&args.registry);
+    let memory = open_cache(printer);
+    let options = args.image.options(images.everywhere(), &memory);
     let cannot = || format!("can not plan {}", args.image.what());
-    let prepared = build::prepare(&spec, &args.image.options(), &planner).with_context(cannot)?;
+    let prepared = build::prepare(&spec, &options, &planner).with_context(cannot)?;
     let build::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {
         printer.warning(remark);

@@ -1,38 +1,66 @@
-//! How far an image is: a bar on a terminal, a line for each layer elsewhere.
+//! How far an image is: a bar on a terminal; elsewhere a line for each layer that is made, and
+//! one every few seconds while nothing else is said.
 
 use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use terrine::pack::{Reporter, Source};
+use terrine::pipe::Observer;
+use terrine::ship::{Reporter, Source};
 
 use super::printer::Printer;
 
 /// How often the bar is drawn at most.
 const DRAWS_PER_SECOND: u8 = 10;
+/// How long nothing is said where there is no bar.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Shows how far an image is.
 pub(super) struct Progress<'a> {
     printer: &'a Printer,
     layers: usize,
     bar: Option<ProgressBar>,
-    written: AtomicU64,
+    count: Arc<Count>,
+    pulse: Mutex<Option<Pulse>>,
+}
+
+/// What has been done so far.
+#[derive(Debug)]
+struct Count {
     start: Instant,
+    written: AtomicU64,
+    sent: AtomicU64,
+    finished: AtomicUsize,
+    there: AtomicUsize,
+    /// Whether anything was said since the last look.
+    said: AtomicBool,
+}
+
+/// The thread that speaks when nothing else does.
+struct Pulse {
+    /// Closed when it is over.
+    end: Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 impl<'a> Progress<'a> {
     pub(super) fn new(printer: &'a Printer, layers: usize) -> Self {
-        let wanted = !printer.is_quiet() && std::io::stderr().is_terminal();
-        let bar = wanted.then(|| {
-            let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
-            let bar = ProgressBar::with_draw_target(Some(layers as u64), target);
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} layer {pos} of {len}, {msg}") {
-                bar.set_style(style);
-            }
-            bar
+        let count = Arc::new(Count {
+            start: Instant::now(),
+            written: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            finished: AtomicUsize::new(0),
+            there: AtomicUsize::new(0),
+            said: AtomicBool::new(false),
         });
-        Self { printer, layers, bar, written: AtomicU64::new(0), start: Instant::now() }
+        let terminal = std::io::stderr().is_terminal();
+        let bar = (!printer.is_quiet() && terminal).then(|| bar(layers));
+        let pulse = (!printer.is_quiet() && !terminal).then(|| pulse(&count));
+        Self { printer, layers, bar, count, pulse: Mutex::new(pulse) }
     }
 
     /// Takes the bar away.
@@ -40,15 +68,66 @@ impl<'a> Progress<'a> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Pulse { end, thread }) = pulse {
+            drop(end);
+            // It can not fail, and has nothing more to say.
+            let _ = thread.join();
+        }
     }
 
-    /// How much has been written, and how fast.
+    /// How much has been done, and how fast.
     pub(super) fn summary(&self) -> String {
+        self.count.summary()
+    }
+}
+
+impl Count {
+    fn summary(&self) -> String {
         let written = self.written.load(Ordering::Relaxed);
         let seconds = self.start.elapsed().max(Duration::from_millis(1)).as_secs_f64();
         let speed = DecimalBytes((written as f64 / seconds) as u64);
-        format!("{} at {speed}/s", DecimalBytes(written))
+        let mut text = format!("{} at {speed}/s", DecimalBytes(written));
+        let there = self.there.load(Ordering::Relaxed);
+        if there > 0 {
+            let finished = self.finished.load(Ordering::Relaxed);
+            text.push_str(&format!(", {there} of {finished} layers were there"));
+        }
+        let sent = self.sent.load(Ordering::Relaxed);
+        if sent > 0 {
+            text.push_str(&format!(", {} sent", DecimalBytes(sent)));
+        }
+        text
     }
+}
+
+fn bar(layers: usize) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
+    let bar = ProgressBar::with_draw_target(Some(layers as u64), target);
+    let template = match layers {
+        // Several images at once: how many layers that are is not known.
+        0 => "{spinner} {pos} layers, {msg}",
+        _ => "{bar:30} layer {pos} of {len}, {msg}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Says how far things are whenever nothing else was said for a while.
+fn pulse(count: &Arc<Count>) -> Pulse {
+    let (end, ended) = channel::<()>();
+    let count = Arc::clone(count);
+    let thread = thread::spawn(move || {
+        // Nobody sends anything: the other end closes when it is over.
+        while ended.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+            if !count.said.swap(false, Ordering::Relaxed) {
+                Printer::new(false).status(&format!("so far {}", count.summary()));
+            }
+        }
+    });
+    Pulse { end, thread }
 }
 
 impl Drop for Progress<'_> {
@@ -57,26 +136,48 @@ impl Drop for Progress<'_> {
     }
 }
 
+impl Observer for Progress<'_> {
+    fn written(&self, bytes: u64) {
+        self.count.written.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.set_message(self.summary());
+        }
+    }
+}
+
 impl Reporter for Progress<'_> {
     fn layer(&self, number: usize, source: Source<'_>, size: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_position(number as u64);
+            bar.set_position(bar.position().max(number as u64));
             return;
         }
         let what = match source {
             Source::Base(member) => format!("`{member}` of the base image"),
+            Source::Existing(name) => format!("`{name}`"),
             Source::Store(1) => "1 store path".to_owned(),
             Source::Store(paths) => format!("{paths} store paths"),
             Source::Customisation => "customisation".to_owned(),
         };
-        let size = DecimalBytes(size);
-        self.printer.status(&format!("layer {number} of {}: {what}, {size}", self.layers));
+        let size = if size > 0 { format!(", {}", DecimalBytes(size)) } else { String::new() };
+        let of = if self.layers > 0 { format!(" of {}", self.layers) } else { String::new() };
+        self.printer.status(&format!("layer {number}{of}: {what}{size}"));
+        self.count.said.store(true, Ordering::Relaxed);
     }
 
-    fn written(&self, bytes: u64) {
-        self.written.fetch_add(bytes, Ordering::Relaxed);
+    fn sent(&self, bytes: u64) {
+        self.count.sent.fetch_add(bytes, Ordering::Relaxed);
         if let Some(bar) = &self.bar {
             bar.set_message(self.summary());
+        }
+    }
+
+    fn finished(&self, number: usize, was_there: bool) {
+        self.count.finished.fetch_add(1, Ordering::Relaxed);
+        if was_there {
+            self.count.there.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(bar.position().max(number as u64));
         }
     }
 }

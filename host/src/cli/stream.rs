@@ -4,18 +4,22 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use terrine::planner::{Limits, Runtime};
+use terrine::ship::Destination;
 use terrine::spec::{Conf, Time};
 use terrine::stream::{self, Options};
 
 use super::environment;
+use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
+use super::ship_args::{ShipArgs, open_target};
 
-/// Write the image that a dockerTools conf.json describes, as a docker-archive
+/// Write the image that a dockerTools conf.json describes
 ///
 /// Takes the place of Nixpkgs' stream_layered_image.py: the same conf.json gives the same
-/// image id. The archive goes to stdout, for `docker load`, `podman load` and others.
+/// image id. Without `--to` and `--output` a docker-archive goes to stdout, for
+/// `docker load`, `podman load` and others.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The conf.json that streamLayeredImage made
@@ -27,11 +31,8 @@ pub(super) struct Args {
     #[arg(short = 't', long, alias = "repo_tag", value_name = "NAME:TAG")]
     repo_tag: Option<String>,
 
-    /// Write to this file instead of stdout
-    ///
-    /// The file appears when it is complete, and not if anything fails.
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    ship: ShipArgs,
 
     /// Look for store paths below this directory
     ///
@@ -41,25 +42,31 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
-    let output = Output::open(args.output.as_deref())?;
+    args.ship.check()?;
+    // A terminal is refused before anything is done.
+    let early = args.ship.is_stdout().then(|| Output::open(None)).transpose()?;
+    drop(early);
     let conf = Conf::read(&args.conf)?;
+    let images = Images::new(&args.ship.registry);
+    let cache = args.ship.how.cache(printer);
     let options = Options {
         store_root: args.store_root.clone(),
         // Given but empty is not given, as in the original.
         repo_tag: args.repo_tag.clone().filter(|name| !name.is_empty()),
         now: Time::now(),
     };
-    let cache = environment::planner_cache();
-    let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
+    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
     let planner = runtime.embedded()?;
     let image = stream::prepare(&conf, &options, &planner).with_context(|| cannot(args))?;
     for remark in image.remarks() {
         printer.warning(&remark);
     }
+    let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
     let progress = Progress::new(printer, image.layer_count());
-    let (name, generated) = (image.reference(), image.tag_is_generated());
-    let outcome = image.run(&output, &progress).with_context(|| cannot(args))?;
-    output.commit()?;
+    let generated = image.tag_is_generated();
+    let name = target.blobs().map_or_else(|| image.reference(), Destination::name);
+    let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(|| cannot(args))?;
+    target.commit()?;
     progress.finish();
     let (id, summary) = (outcome.id, progress.summary());
     match generated {

@@ -11,7 +11,7 @@ use terrine::verify::{self, Report, Reporter, Verification};
 
 use super::exit::{Told, complain};
 use super::format::Format;
-use super::images;
+use super::images::{self, ImagesArgs};
 use super::printer::Printer;
 
 /// How many layers are read at once at most: disks and registries have their limits, too.
@@ -31,9 +31,8 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
 
-    /// The platform, where there are several, such as linux/arm64
-    #[arg(long, value_name = "PLATFORM")]
-    platform: Option<String>,
+    #[command(flatten)]
+    which: ImagesArgs,
 
     /// With `json`, also write what was found to stdout
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
@@ -49,12 +48,14 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let mut reports = Vec::new();
     let mut valid = true;
     for reference in &args.images {
-        match images::open(reference, args.platform.as_deref()) {
-            Ok(image) => {
-                let report = look(&image, printer);
-                tell(&report, printer);
-                valid &= report.is_valid();
-                reports.push(report);
+        match images::open_all(reference, &args.which) {
+            Ok(images) => {
+                for image in &images {
+                    let report = look(image, printer);
+                    tell(&report, printer);
+                    valid &= report.is_valid();
+                    reports.push(report);
+                }
             }
             Err(error) => {
                 complain(&error, printer);

@@ -1,9 +1,28 @@
-//! Annotations that terrine itself writes and reads.
+//! Annotations: their names, and what terrine itself writes.
 
 use super::Annotations;
 
-/// On a layer: the store paths in it, a JSON list of strings.
+/// The tag of an image in an OCI layout (OCI image specification, "Annotations").
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// When the image was created (OCI image specification).
+pub const CREATED: &str = "org.opencontainers.image.created";
+/// The name of the base image (OCI image specification).
+pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
+/// The digest of the base image's manifest (OCI image specification).
+pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+/// The image's full name in an OCI layout, as containerd writes and reads it.
+pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
+
+/// On a layer: the store paths in it, as a JSON list of strings in the order of its archive.
 pub const STORE_PATHS: &str = "dev.terrine.store-paths";
+/// On a manifest: how terrine's own layers are compressed, by which library and version.
+pub const COMPRESSION: &str = "dev.terrine.compression";
+/// On a manifest: the policy that grouped the store paths.
+pub const POLICY: &str = "dev.terrine.plan.policy";
+/// On a manifest: the digest of the planner component.
+pub const COMPONENT: &str = "dev.terrine.plan.component";
+/// On a manifest: the digest of what the planner was asked.
+pub const REQUEST: &str = "dev.terrine.plan.request";
 
 /// The value of [`STORE_PATHS`] for some paths.
 pub fn store_paths_value<S: AsRef<str>>(paths: &[S]) -> String {

@@ -20,11 +20,16 @@ impl ArchiveManifest {
     /// The text of a `manifest.json` with this one image, formatted as dockerTools
     /// does: four spaces a level, everything but printable ASCII escaped.
     pub fn to_json(&self) -> Vec<u8> {
+        Self::list_to_json(std::slice::from_ref(self))
+    }
+
+    /// The same for several images.
+    pub fn list_to_json(images: &[Self]) -> Vec<u8> {
         let mut text = Vec::new();
         let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
         let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
         // Strings and lists of strings do not fail to serialize into memory.
-        let written = [self].serialize(&mut serializer);
+        let written = images.serialize(&mut serializer);
         debug_assert!(written.is_ok());
         escape_non_ascii(&String::from_utf8_lossy(&text)).into_bytes()
     }

@@ -2,6 +2,9 @@
 
 use std::str::Chars;
 
+/// The comment of the layer that terrine puts on top: of what is no store path.
+pub const ROOT_COMMENT: &str = "links and files at the root";
+
 /// What comes before the list.
 const PREFIX: &str = "store paths: ";
 

@@ -17,6 +17,7 @@ pub use configuration::{Configuration, ConfigurationError, HistoryEntry, MAX_CON
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Digest, ParseDigestError};
 pub use document::{Content, Document, DocumentError, Index, MAX_DOCUMENT, Manifest};
+pub use history::{ROOT_COMMENT, store_paths};
 pub use media_type::MediaType;
 pub use platform::{ParsePlatformError, Platform};
 pub use reference::{ParseReferenceError, Reference, Repository, Selector};

@@ -5,6 +5,7 @@
 
 mod error;
 mod header;
+mod identity;
 mod measure;
 mod order;
 mod permissions;
@@ -15,6 +16,7 @@ mod write;
 
 pub use error::{Change, Error};
 pub use header::{Header, Kind};
+pub use identity::{identity, identity_of_all};
 pub use measure::{Measure, measure};
 pub use permissions::{Pattern, PatternError, Permissions, Rule};
 pub use read::read_exact;

@@ -93,6 +93,18 @@ impl Permissions {
         Self { rules }
     }
 
+    /// All that the rules say, as text that no other rules spell.
+    pub fn describe(&self) -> String {
+        let rule = |rule: &Rule| {
+            let pattern = match &rule.pattern {
+                Pattern::Glob(glob) => ("glob", glob.glob().glob()),
+                Pattern::Regex(regex) => ("regex", regex.as_str()),
+            };
+            format!("{:?}", (pattern, rule.mode, rule.uid, rule.gid, &rule.uname, &rule.gname))
+        };
+        self.rules.iter().map(rule).collect::<Vec<_>>().join("\n")
+    }
+
     /// The rule for an absolute path in the image, if there is one.
     pub fn find(&self, path: &[u8]) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.pattern.matches(path))

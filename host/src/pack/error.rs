@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::image::Digest;
 use crate::layer::StorePathError;
-use crate::{layer, pipe, planner, source};
+use crate::{daemon, layer, pipe, planner, ship, source};
 
 /// Why an image could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +62,9 @@ pub enum Error {
         /// What the bytes say.
         actual: Digest,
     },
+    /// Where the image is to be.
+    #[error(transparent)]
+    Ship(#[from] ship::Error),
     /// The archive could not be written.
     #[error("writing the archive")]
     Output(#[source] io::Error),
@@ -74,12 +77,26 @@ impl Error {
             Self::Base(error) => error.hint(),
             Self::Planner(error) => error.hint(),
             Self::Layer(error) => error.hint(),
+            Self::Ship(error) => error.hint(),
             Self::Mismatch { .. } => Some("build the customisation layer again"),
             Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
                 Some("make room where the archive is written to")
             }
             _ => None,
         }
+    }
+}
+
+impl Error {
+    /// Whether it only says that whoever reads the output does not want it.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<daemon::Error> for Error {
+    fn from(error: daemon::Error) -> Self {
+        Self::Ship(error.into())
     }
 }
 

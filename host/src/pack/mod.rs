@@ -1,19 +1,28 @@
 //! An image that is decided on, and the pass that writes it.
 //!
 //! Whoever prepares an [`Image`] has done everything that can fail before a byte is
-//! written; [`Image::run`] then writes the archive in one pass.
+//! written; [`Image::run`] then writes the archive in one pass, or [`Image::ship`] what a
+//! layout or a registry does not have.
 
 mod customisation;
 mod error;
+mod outcome;
+mod provenance;
+mod recipe;
 mod run;
+mod ship;
 
 use crate::base::Base;
+use crate::image::Annotations;
 use crate::layer::{Ownership, Store, StorePath};
 use crate::planner::{Planner, image};
 use crate::root::Root;
+pub use crate::ship::{Reporter, Source};
 pub use customisation::Customisation;
 pub use error::Error;
-pub use run::{Outcome, Reporter, Source, Written};
+pub use outcome::{Outcome, Published, Written};
+pub use provenance::provenance;
+pub use ship::Shipping;
 
 /// An image that is about to be written.
 #[derive(Debug)]
@@ -34,6 +43,8 @@ pub struct Image<'p> {
     pub layers: Vec<StoreLayer>,
     /// Its uppermost layer.
     pub top: Top,
+    /// What its manifest says of how it was made.
+    pub provenance: Annotations,
 }
 
 /// A layer of store paths.

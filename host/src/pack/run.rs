@@ -5,51 +5,14 @@ use std::io::{self, Read, Write};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use super::{Customisation, Error, Image, StoreLayer, Top};
+use super::{Customisation, Error, Image, Outcome, StoreLayer, Top, Written};
 use crate::base::{Base, BaseLayer};
-use crate::image::Digest;
+use crate::image::{Digest, ROOT_COMMENT};
 use crate::layer::{self, Measure, Tree, measure};
-use crate::pipe::{self, Feeder, Observer};
+use crate::pipe::{self, Feeder};
 use crate::planner::image::{LayerRole, RenderRequest, RenderedLayer};
 use crate::root::{self, Root};
-use crate::ship::docker_archive;
-
-/// What a layer is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source<'a> {
-    /// A layer of the base image, by its member's name.
-    Base(&'a str),
-    /// So many store paths.
-    Store(usize),
-    /// Everything else.
-    Customisation,
-}
-
-/// What is told of an image that is being written.
-pub trait Reporter: Sync {
-    /// A layer begins: its number, counted from 1, and its size in bytes.
-    fn layer(&self, number: usize, source: Source<'_>, size: u64);
-    /// So many more bytes have been written.
-    fn written(&self, bytes: u64);
-}
-
-/// An image that has been written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// The image id: the digest of its configuration.
-    pub id: Digest,
-    /// Its layers, bottom to top.
-    pub layers: Vec<Written>,
-}
-
-/// A layer that has been written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// The digest of the uncompressed layer.
-    pub diff_id: Digest,
-    /// Its size in the archive, in bytes.
-    pub size: u64,
-}
+use crate::ship::{Reporter, Source, docker_archive};
 
 impl Image<'_> {
     /// Writes the image as a docker-archive.
@@ -59,7 +22,7 @@ impl Image<'_> {
     /// Anything that can not be read, is not what it was, or is not what its digest
     /// says, and an output that does not take it. The archive is no image then.
     pub fn run(self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
-        pipe::run(out, &Forward(reporter), |feeder| {
+        pipe::run(out, reporter, |feeder| {
             let mut archive =
                 Archive { image: &self, feeder, reporter, members: vec![], stretches: vec![] };
             archive.base_layers()?;
@@ -67,15 +30,6 @@ impl Image<'_> {
             archive.top()?;
             archive.finish()
         })
-    }
-}
-
-/// Tells the reporter what the pipe tells.
-struct Forward<'a>(&'a dyn Reporter);
-
-impl Observer for Forward<'_> {
-    fn written(&self, bytes: u64) {
-        self.0.written(bytes);
     }
 }
 
@@ -102,9 +56,6 @@ enum Expected<'a> {
     Base(&'a str, Digest),
     Customisation(&'a Customisation),
 }
-
-/// What the history says of a layer that holds no store paths.
-const ROOT_COMMENT: &str = "links and files at the root";
 
 /// The archive as far as it is written.
 struct Archive<'a, 'f> {
@@ -278,7 +229,7 @@ impl<'a> Archive<'a, '_> {
             members,
             mtime,
         )?;
-        Ok(Outcome { id, layers: written })
+        Ok(Outcome { id, layers: written, published: None })
     }
 
     /// Holds what was written against what it had to be.

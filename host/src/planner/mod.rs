@@ -9,6 +9,7 @@ mod bindings;
 mod error;
 mod limits;
 mod naming;
+mod record;
 mod validate;
 
 use std::path::Path;
@@ -16,11 +17,13 @@ use std::path::Path;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store, Trap};
 
+use crate::image::Digest;
 pub use bindings::{image, layering};
 pub use error::{Cause, Error};
 pub use limits::Limits;
 use limits::{Denied, Limiter};
 pub use naming::{is_hashed, name, store_path};
+pub use record::request_digest;
 pub use validate::{EmptyLayers, Violation, validate};
 
 /// The contract that this host speaks.
@@ -85,7 +88,7 @@ impl Runtime {
         let instance = Linker::new(&self.engine).instantiate_pre(&compiled).map_err(|error| {
             Error::Contract { component: component(), contract: CONTRACT, source: error.into() }
         })?;
-        Ok(Planner { runtime: self, name: component(), instance })
+        Ok(Planner { runtime: self, name: component(), digest: Digest::of(bytes), instance })
     }
 }
 
@@ -101,6 +104,7 @@ fn open_cache(folder: &Path) -> Option<Cache> {
 pub struct Planner<'r> {
     runtime: &'r Runtime,
     name: String,
+    digest: Digest,
     instance: InstancePre<Limiter>,
 }
 
@@ -122,6 +126,11 @@ macro_rules! call {
 }
 
 impl Planner<'_> {
+    /// The digest of the component.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// Says what the component is.
     ///
     /// # Errors

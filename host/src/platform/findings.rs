@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Machine, Program};
 
 /// One of several files, and how many there are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
     /// The first one, in the order of paths.
     pub path: Vec<u8>,
@@ -14,11 +16,37 @@ pub struct Example {
 }
 
 /// What the executables of an image are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Findings {
+    // Keys of JSON objects are strings, and these are not.
+    #[serde(with = "pairs")]
     elf: BTreeMap<Machine, Example>,
     mach_o: BTreeMap<String, Example>,
+    #[serde(with = "pairs")]
     scripts: BTreeMap<Vec<u8>, Example>,
+}
+
+/// Maps as lists of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
 }
 
 /// Programs that a platform does not run.
@@ -67,6 +95,17 @@ impl Findings {
             // Programs of Windows are run by others than the kernel, if at all.
             Program::Pe | Program::Other => {}
         }
+    }
+
+    /// The findings as text that [`Findings::from_text`] reads.
+    pub fn to_text(&self) -> String {
+        // Lists, numbers, and maps whose keys are strings do not fail to serialize.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads what [`Findings::to_text`] wrote; none if it is something else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
     }
 
     /// Adds what was found elsewhere.

@@ -1,9 +1,10 @@
 //! Machines, and which programs they run.
 
 use object::elf;
+use serde::{Deserialize, Serialize};
 
 /// A machine that programs are made for, with its byte order and word size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Machine {
     /// The number that ELF has for it (`e_machine`).
     number: u16,

@@ -3,68 +3,81 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::fs::OFlags;
 use rustix::io::{read, retry_on_intr};
 
 use super::{Findings, HEAD};
-use crate::layer::{Entry, Error, Kind, Store, StorePath, Tree};
+use crate::cache::Cache;
+use crate::image::Digest;
+use crate::layer::{self, Entry, Error, Kind, Store, StorePath, Tree};
+use crate::{planner, ship};
 
 /// How many look at once. More would wait for the same disk.
 const THREADS: usize = 4;
 /// The permissions of which one makes a file an executable.
 const EXECUTE: u32 = 0o111;
 
-/// Looks at the executables of store paths: the regular files that anyone may run.
+/// What cached findings are called; the number grows when they come to say other things.
+const FACT: &str = "platform 1";
+
+/// Looks at the executables of store paths: the regular files that anyone may run. What is
+/// known of a path whose name carries a hash is not looked for again.
 ///
 /// # Errors
 ///
 /// A path that can not be listed, and an executable that can not be read: the one of the
 /// first path that has any.
-pub fn scan(store: &Store, paths: &[StorePath]) -> Result<Findings, Error> {
-    let next = AtomicUsize::new(0);
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS).min(paths.len());
-    let work = || {
-        let mut findings = Findings::default();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(path) = paths.get(index) else { return Ok(findings) };
-            scan_path(store, path, &mut findings).map_err(|error| (index, error))?;
-        }
-    };
-    let outcomes: Vec<Result<Findings, (usize, Error)>> = thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let join = |handle: thread::ScopedJoinHandle<'_, _>| {
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        handles.into_iter().map(join).collect()
-    });
-    let (mut findings, mut failed) = (Findings::default(), None::<(usize, Error)>);
-    for outcome in outcomes {
-        match outcome {
-            Ok(more) => findings.merge(more),
-            Err(other) if failed.as_ref().is_none_or(|(index, _)| other.0 < *index) => {
-                failed = Some(other);
-            }
-            Err(_) => {}
-        }
+pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Findings, Error> {
+    let keys = paths.iter().map(|path| key(store, path)).collect::<Result<Vec<_>, _>>()?;
+    let known = known(&keys, cache);
+    let unknown: Vec<usize> = (0..paths.len()).filter(|&index| known[index].is_none()).collect();
+    let jobs = thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    let jobs = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
+    let found = ship::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
+    let facts = unknown.iter().zip(&found);
+    let facts = facts.filter_map(|(&index, found)| Some((keys[index]?, found.to_text())));
+    let facts: Vec<(Digest, String)> = facts.collect();
+    if !facts.is_empty() {
+        cache.remember_facts(FACT, &facts);
     }
-    failed.map_or(Ok(findings), |(_, error)| Err(error))
+    let mut findings = Findings::default();
+    known.into_iter().flatten().chain(found).for_each(|found| findings.merge(found));
+    Ok(findings)
 }
 
-fn scan_path(store: &Store, path: &StorePath, findings: &mut Findings) -> Result<(), Error> {
+/// What stands for a path in the cache; none if its name says nothing about its content.
+fn key(store: &Store, path: &StorePath) -> Result<Option<Digest>, Error> {
+    if !planner::is_hashed(path.as_str()) || store.is_grafted(path) {
+        return Ok(None);
+    }
+    let identity = layer::identity(store, path)?;
+    Ok(Some(Digest::of(format!("{}\n{identity}", path.as_str()).as_bytes())))
+}
+
+/// What the cache knows of each path.
+fn known(keys: &[Option<Digest>], cache: &Cache) -> Vec<Option<Findings>> {
+    let asked: Vec<Digest> = keys.iter().flatten().copied().collect();
+    let mut answers = cache.facts(FACT, &asked).into_iter();
+    let mut answer = || Findings::from_text(&answers.next()??);
+    keys.iter().map(|key| key.and_then(|_| answer())).collect()
+}
+
+fn scan_path(store: &Store, path: &StorePath) -> Result<Findings, Error> {
+    let mut findings = Findings::default();
     let mut buffer = [0; HEAD];
     Tree::walk(store, std::slice::from_ref(path))?.for_each(|entry| {
         if entry.kind == Kind::File && entry.mode & EXECUTE != 0 && entry.size > 0 {
             let length = read_head(store, &entry, &mut buffer)?;
             findings.add(entry.path, &buffer[..length]);
         }
-        Ok(())
-    })
+        Ok::<_, Error>(())
+    })?;
+    Ok(findings)
 }
 
 fn read_head(store: &Store, entry: &Entry<'_>, buffer: &mut [u8]) -> Result<usize, Error> {

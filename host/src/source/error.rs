@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Layer;
 use crate::compress::Compression;
 use crate::image::DocumentError;
+use crate::{daemon, registry};
 
 /// An image that can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// It is in a registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// It is in a storage that is another program's.
+    #[error(transparent)]
+    Daemon(#[from] daemon::Error),
     /// It is not what it has to be.
     #[error("the image `{image}` can not be used")]
     Fault {
@@ -42,13 +50,29 @@ pub enum Error {
 }
 
 impl Error {
-    /// A failure to read an image's bytes: a [`Fault`] where they are not what they have to be.
+    /// A failure to read an image's bytes: a [`Fault`] where they are not what they have to be,
+    /// and what a registry says where they come from one.
     pub(crate) fn reading(image: &str, error: io::Error) -> Self {
         let image = image.to_owned();
-        match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
-            Some(fault) => Self::Fault { image, fault: fault.clone() },
-            None => Self::Io { image, source: error },
+        match error.downcast::<Fault>() {
+            Ok(fault) => Self::Fault { image, fault },
+            Err(error) => match error.downcast::<registry::Error>() {
+                Ok(error) => Self::Registry(error),
+                Err(source) => Self::Io { image, source },
+            },
         }
+    }
+
+    /// A failure to unpack a layer: of the decoder, or of what it reads.
+    pub(crate) fn unpacking(image: &str, layer: &dyn Layer, error: io::Error) -> Self {
+        let compression = layer.compression();
+        let inner = error.get_ref();
+        let read = inner.is_some_and(|inner| inner.is::<Fault>() || inner.is::<registry::Error>());
+        if read || compression == Compression::None {
+            return Self::reading(image, error);
+        }
+        let (what, why) = (format!("its layer `{}`", layer.name()), error.to_string());
+        Self::fault(image, Fault::Compression { what, compression, why })
     }
 
     pub(crate) fn fault(image: &str, fault: Fault) -> Self {
@@ -62,6 +86,8 @@ impl Error {
             Self::Spool { .. } => {
                 Some("make room there, or name another folder by the variable `TMPDIR`")
             }
+            Self::Registry(error) => error.hint(),
+            Self::Daemon(error) => error.hint(),
             Self::Io { .. } => None,
         }
     }

@@ -73,6 +73,24 @@ pub fn open_path(name: &str, path: &Path) -> Result<Opened, Error> {
     open_file(name, File::open(path).map_err(failed)?)
 }
 
+/// Opens the image of a file or a directory that others are built on: of several in a
+/// docker-archive the first, as dockerTools does; `name` is what errors call it.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_first(name: &str, path: &Path) -> Result<Opened, Error> {
+    let failed = |source| Error::Io { image: name.to_owned(), source };
+    if fs::metadata(path).map_err(failed)?.is_dir() {
+        return open_layout(name, path)?.open(&Selector::Only);
+    }
+    let archive = Archive::open(path).map_err(|error| error.of(name))?;
+    if archive.has("index.json") && !archive.has("manifest.json") {
+        return oci_archive::images(name, archive)?.open(&Selector::Only);
+    }
+    DockerArchive::new(name, archive)?.first().map(Opened::Image)
+}
+
 /// Opens the only image of an archive that is read from a file or a pipe; `name` is what
 /// errors call it. What can not be read at any place comes to a temporary file first.
 ///

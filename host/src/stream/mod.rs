@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::Base;
 use crate::layer::{Ownership, Permissions, Store};
-use crate::pack::{Customisation, Error, Image, Top};
+use crate::pack::{self, Customisation, Error, Image, Top};
 use crate::planner::Planner;
 use crate::spec::{Conf, Time};
 
@@ -35,7 +35,7 @@ pub fn prepare<'p>(
     let base = conf.from_image.as_deref().map(|path| Base::open(&locate(&store, path))).transpose()?;
     let customisation = customisation(&conf.customisation_layer, &store)?;
     let resolved = plan::resolve(conf, options, base.as_ref(), customisation.digest(), planner)?;
-    let layers = plan::layers(conf, &store, planner)?;
+    let (layers, request) = plan::layers(conf, &store, planner)?;
     plan::check_paths(&layers, &store)?;
     let ownership = Ownership {
         uid: conf.uid,
@@ -47,7 +47,9 @@ pub fn prepare<'p>(
     };
     let created = conf.created.or_now(options.now).to_string();
     let top = Top::Archive(customisation);
-    Ok(Image { planner, store, ownership, created, base, resolved, layers, top })
+    let request = (!layers.is_empty()).then_some(request);
+    let provenance = pack::provenance(planner, "explicit", request, base.as_ref());
+    Ok(Image { planner, store, ownership, created, base, resolved, layers, top, provenance })
 }
 
 /// The `layer.tar` and its `checksum` in a directory.

@@ -58,12 +58,13 @@ fn identity(conf: &Conf, customisation: Digest) -> Vec<String> {
     identity
 }
 
-/// The grouping of `conf.json`, as the planner's `explicit` policy sees it.
+/// The grouping of `conf.json`, as the planner's `explicit` policy sees it, and the digest of
+/// what the planner was asked.
 pub(super) fn layers(
     conf: &Conf,
     store: &Store,
     planner: &Planner<'_>,
-) -> Result<Vec<StoreLayer>, Error> {
+) -> Result<(Vec<StoreLayer>, Digest), Error> {
     // The contract wants each path once and in its plainest form, the history wants it
     // as it was written. One that is there twice is the policy's to find.
     let mut named: BTreeMap<StorePath, &String> = BTreeMap::new();
@@ -96,7 +97,7 @@ pub(super) fn layers(
         let (paths, named) = members.map(|(path, text)| (path.clone(), (*text).clone())).unzip();
         StoreLayer { named, paths }
     };
-    Ok(planned.layers.into_iter().map(layer).collect())
+    Ok((planned.layers.into_iter().map(layer).collect(), planner::request_digest(&request)))
 }
 
 /// Checks that every path is there, and that none is part of another: better before

@@ -37,7 +37,10 @@ pub struct ImageSpec {
     /// The tag. If not given, one is generated from everything that the image is made of,
     /// as far as names and sizes tell.
     pub tag: Option<String>,
-    /// The image to build on: a docker-archive, plain or compressed.
+    /// The image to build on: a docker-archive or an OCI archive, plain or compressed, or an OCI
+    /// layout, by its path; or any image in the notation of the container tools, as
+    /// `docker://debian:12` or `oci:layout:base`. Of one for several platforms the image's own
+    /// is taken.
     pub from_image: Option<String>,
     /// Directories that are joined at the image's root as symbolic links; the first wins
     /// where two have the same file. Store paths, whose closures become the image's layers,
@@ -161,6 +164,11 @@ impl ImageSpec {
 
     /// Where a path of the specification is on this machine.
     pub fn place(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    /// The same of a path that is one already.
+    pub fn directory_join(&self, path: &Path) -> PathBuf {
         self.directory.join(path)
     }
 

@@ -1,0 +1,77 @@
+//! `terrine merge`: several images in one docker-archive.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use terrine::image::{Reference, Selector};
+use terrine::source::DockerArchive;
+use terrine::transfer::{self, Named};
+
+use super::copy::image_names;
+use super::images::{Images, ImagesArgs};
+use super::output::Output;
+use super::printer::Printer;
+use super::progress::Progress;
+use super::ship_args::reference;
+
+/// Put several images into one docker-archive, as dockerTools.mergeImages does
+///
+/// Layers that they share are written once. `docker load` and `podman load` then load all of
+/// them. Of a docker-archive all images are taken, with the names that they have there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The images
+    #[arg(value_name = "IMAGE", required = true, value_parser = reference)]
+    from: Vec<Reference>,
+
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    images: ImagesArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine merge web.tar oci:layout:db docker://ghcr.io/acme/cron:1 | docker load";
+
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    let output = Output::open(args.output.as_deref())?;
+    let images = Images::new(&args.images.registry);
+    let mut all = vec![];
+    for from in &args.from {
+        all.extend(named(&images, from, args).with_context(|| format!("can not merge `{from}`"))?);
+    }
+    let progress = Progress::new(printer, all.iter().map(|named| named.image.layers.len()).sum());
+    transfer::write_archive(all, &output, &progress).context("can not merge the images")?;
+    progress.finish();
+    let summary = progress.summary();
+    drop(progress);
+    output.commit()?;
+    printer.status(&format!("{} images, {summary}", args.from.len()));
+    Ok(())
+}
+
+/// The images that a reference leads to, with their names.
+fn named(images: &Images, from: &Reference, args: &Args) -> anyhow::Result<Vec<Named>> {
+    let path = match from {
+        Reference::DockerArchive { path, image: Selector::Only } | Reference::Path(path) => Some(path),
+        _ => None,
+    };
+    let archive = path.filter(|path| path.is_file());
+    if let Some(archive) = archive.map(|path| DockerArchive::open(&from.to_string(), path))
+        // What is no docker-archive is opened as what it is.
+        && let Ok(archive) = archive
+    {
+        let each = archive.manifests().iter().enumerate();
+        let each = each.map(|(number, manifest)| {
+            let image = archive.image(&Selector::Number(number))?;
+            Ok(Named { image, names: manifest.repo_tags.clone() })
+        });
+        return each.collect();
+    }
+    let image = images.image(from, args.images.platform.as_ref())?;
+    Ok(vec![Named { image, names: image_names(from) }])
+}

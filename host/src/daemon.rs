@@ -1,0 +1,172 @@
+//! Programs that load images into a storage of their own, and save them from there: Docker's
+//! and podman's, through their own commands.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+
+/// Why a program did not load or save an image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// It is not there.
+    #[error("`{program}` can not be run")]
+    NoProgram {
+        /// Its name.
+        program: &'static str,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// It failed.
+    #[error("`{program}` failed: {message}")]
+    Failed {
+        /// The program and its command.
+        program: String,
+        /// What it said, or how it ended.
+        message: String,
+    },
+    /// What it saves could not be put anywhere.
+    #[error("saving an image to `{}`", directory.display())]
+    Spool {
+        /// Where temporary files go.
+        directory: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoProgram { .. } => Some("install it, or use an archive instead"),
+            Self::Spool { .. } => {
+                Some("make room there, or name another folder by the variable `TMPDIR`")
+            }
+            Self::Failed { .. } => None,
+        }
+    }
+}
+
+/// How much of what a program says is kept, in bytes.
+const SAID: u64 = 16 << 10;
+
+/// A program with a storage of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loader {
+    /// `docker load` and `docker save`.
+    Docker,
+    /// `podman load` and `podman save`.
+    Podman,
+}
+
+impl Loader {
+    /// The program's name.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        }
+    }
+
+    /// Lets the program save an image as a docker-archive to a temporary file without a name.
+    ///
+    /// # Errors
+    ///
+    /// A program that is not there, or fails.
+    pub fn save(self, image: &str) -> Result<File, Error> {
+        let spooling = |source| Error::Spool { directory: std::env::temp_dir(), source };
+        let file = tempfile::tempfile().map_err(spooling)?;
+        let stdout = file.try_clone().map_err(spooling)?;
+        let mut command = Command::new(self.program());
+        command.arg("save");
+        if self == Self::Podman {
+            command.args(["--format", "docker-archive"]);
+        }
+        // So that a name that starts with a hyphen is not an option.
+        command.arg("--").arg(image);
+        let mut child = self.spawn(command.stdin(Stdio::null()).stdout(stdout))?;
+        let said = said(&mut child);
+        self.finish("save", child, said)?;
+        io::Seek::rewind(&mut &file).map_err(spooling)?;
+        Ok(file)
+    }
+
+    fn spawn(self, command: &mut Command) -> Result<Child, Error> {
+        let program = self.program();
+        command.stderr(Stdio::piped()).spawn().map_err(|source| Error::NoProgram { program, source })
+    }
+
+    fn finish(
+        self,
+        what: &str,
+        mut child: Child,
+        said: thread::JoinHandle<String>,
+    ) -> Result<(), Error> {
+        let status = child.wait();
+        let said = said.join().unwrap_or_default();
+        let message = match status {
+            Ok(status) if status.success() => return Ok(()),
+            Ok(status) if said.is_empty() => status.to_string(),
+            Err(error) if said.is_empty() => error.to_string(),
+            _ => said,
+        };
+        Err(Error::Failed { program: format!("{} {what}", self.program()), message })
+    }
+}
+
+/// Runs `produce` with the standard input of a program that loads a docker-archive from it.
+///
+/// # Errors
+///
+/// A program that is not there or fails, else what `produce` returns. If both fail it is the
+/// program's failure that counts when `produce` only met a closed pipe.
+pub fn load<T, E: From<Error>>(
+    loader: Loader,
+    produce: impl FnOnce(&mut ChildStdin) -> Result<T, E>,
+    is_closed: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let mut command = Command::new(loader.program());
+    command.arg("load").stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = loader.spawn(&mut command)?;
+    let said = said(&mut child);
+    let Some(mut stdin) = child.stdin.take() else {
+        loader.finish("load", child, said)?;
+        let (program, message) = (loader.program().to_owned(), "it takes no input".to_owned());
+        return Err(Error::Failed { program, message }.into());
+    };
+    let produced = produce(&mut stdin);
+    drop(stdin);
+    match produced {
+        Err(error) if !is_closed(&error) => {
+            // The archive ends before its manifest, and whatever the program makes of that is
+            // no image.
+            let _ = child.kill();
+            let _ = loader.finish("load", child, said);
+            Err(error)
+        }
+        produced => {
+            loader.finish("load", child, said)?;
+            produced
+        }
+    }
+}
+
+/// Reads what a program says, so that it does not wait for a reader.
+fn said(child: &mut Child) -> thread::JoinHandle<String> {
+    let stderr = child.stderr.take();
+    thread::spawn(move || {
+        let Some(mut stderr) = stderr else { return String::new() };
+        let mut start = vec![];
+        // What can not be read is not said.
+        let _ = stderr.by_ref().take(SAID).read_to_end(&mut start);
+        let _ = io::copy(&mut stderr, &mut io::sink());
+        let text = String::from_utf8_lossy(&start);
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        text.trim().chars().map(plain).collect()
+    })
+}

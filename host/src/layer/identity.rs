@@ -1,0 +1,100 @@
+//! What tells whether a store path is still the one that it was, without reading it.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, OFlags, Stat, fstat, statat};
+use rustix::io::Errno;
+
+use super::{Error, Store, StorePath, Tree};
+
+/// What the file system knows a store path by: device, inode, kind, size and time of last
+/// change of its top.
+///
+/// The content of a path whose name carries a hash never changes, but the path can be
+/// deleted and made again, and a build that is not reproducible makes something else then. That
+/// is another inode, or another time of change, which no program can set.
+///
+/// # Errors
+///
+/// A path that is missing.
+pub fn identity(store: &Store, path: &StorePath) -> Result<String, Error> {
+    let text = path.as_str().as_bytes();
+    let slash = text.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    let looked = match store.is_grafted(path) {
+        true => store.open_at(text, OFlags::DIRECTORY | OFlags::PATH).and_then(fstat),
+        false if &text[..slash] == store.dir().as_bytes() => store
+            .handle()
+            .and_then(|handle| statat(handle, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW)),
+        false => store
+            .open_at(&text[..slash], OFlags::DIRECTORY)
+            .and_then(|parent| statat(parent, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW)),
+    };
+    looked.map(|stat| describe(&stat)).map_err(|errno| failed(store, text, errno))
+}
+
+/// The same for everything in a path: for directories whose names say nothing about what is in
+/// them.
+///
+/// # Errors
+///
+/// A path that is missing or can not be listed, and one that a layer can not hold.
+pub fn identity_of_all(store: &Store, path: &StorePath) -> Result<String, Error> {
+    let tree = Tree::walk(store, std::slice::from_ref(path))?;
+    let mut ancestors = store.ancestors().count();
+    let mut text = String::new();
+    tree.for_each(|entry| {
+        if ancestors > 0 {
+            ancestors -= 1;
+            return Ok(());
+        }
+        let stat = store.open_at(entry.path, OFlags::PATH).and_then(fstat);
+        let stat = stat.map_err(|errno| failed(store, entry.path, errno))?;
+        text.push_str(&describe(&stat));
+        text.push('\n');
+        Ok::<_, Error>(())
+    })?;
+    Ok(text)
+}
+
+fn describe(stat: &Stat) -> String {
+    format!(
+        "{} {} {:o} {} {}.{}",
+        stat.st_dev, stat.st_ino, stat.st_mode, stat.st_size, stat.st_ctime, stat.st_ctime_nsec
+    )
+}
+
+fn failed(store: &Store, path: &[u8], errno: Errno) -> Error {
+    let path = store.locate(Path::new(OsStr::from_bytes(path)));
+    match errno {
+        Errno::NOENT => Error::Missing { path },
+        _ => Error::Io { action: "looking at", path, source: errno.into() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_made_again_is_another() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("nix/store/a");
+        fs::create_dir_all(place.join("x")).unwrap();
+        let store = Store::open("/nix/store", root.path()).unwrap();
+        let path = store.path("/nix/store/a").unwrap();
+        let (top, all) = (identity(&store, &path).unwrap(), identity_of_all(&store, &path).unwrap());
+        assert_eq!(identity(&store, &path).unwrap(), top);
+        fs::write(place.join("x/y"), "new").unwrap();
+        assert_eq!(identity(&store, &path).unwrap(), top, "only its top is looked at");
+        assert_ne!(identity_of_all(&store, &path).unwrap(), all);
+        fs::rename(&place, root.path().join("old")).unwrap();
+        fs::create_dir(&place).unwrap();
+        assert_ne!(identity(&store, &path).unwrap(), top);
+        fs::remove_dir(&place).unwrap();
+        assert!(matches!(identity(&store, &path), Err(Error::Missing { .. })));
+    }
+}

@@ -1,0 +1,270 @@
+//! Making an image's layers as blobs, several at once, and only those that are not there.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use super::recipe::Recipe;
+use super::{Error, Image, Outcome, Published, Reporter, Source, Written};
+use crate::base::{Base, BaseLayer};
+use crate::cache::{self, Cache, LayerKey, Stored};
+use crate::compress::{Compression, Pool, Setting};
+use crate::image::{Annotations, Descriptor, Digest, Manifest, MediaType, Platform, annotation};
+use crate::layer::StorePath;
+use crate::planner::image::{LayerRole, RenderRequest, RenderedLayer};
+use crate::ship::{self, Carrier, CarryError, Destination, Plain, Recompress, Shipped};
+
+/// How long the annotations of layers may be together, in bytes: a manifest may have 4 MiB in
+/// all.
+const MAX_ANNOTATIONS: usize = 2 << 20;
+
+/// Where an image goes, and how.
+#[derive(Clone, Copy)]
+pub struct Shipping<'a> {
+    /// Where.
+    pub destination: &'a dyn Destination,
+    /// How its layers are compressed. Those of its base stay as they are, unless they are
+    /// plain.
+    pub setting: &'a Setting,
+    /// Who compresses.
+    pub pool: &'a Pool,
+    /// How many layers are under way at once.
+    pub jobs: NonZeroUsize,
+    /// What is known of earlier runs.
+    pub cache: &'a Cache,
+    /// Whether directories whose names say nothing about their content are in the cache.
+    pub cache_directories: bool,
+    /// What else is said of the image.
+    pub annotations: &'a Annotations,
+}
+
+impl Image<'_> {
+    /// Makes the layers that are not at the destination, then the configuration and the
+    /// manifest. Nothing has the image's name before all is there.
+    ///
+    /// # Errors
+    ///
+    /// Anything that can not be read, is not what it was, or is not what its digest says, and a
+    /// destination that does not take it.
+    pub fn ship(&self, shipping: &Shipping<'_>, reporter: &dyn Reporter) -> Result<Outcome, Error> {
+        let carrier = Carrier {
+            destination: shipping.destination,
+            setting: shipping.setting,
+            pool: shipping.pool,
+            cache: shipping.cache,
+            recompress: Recompress::Plain,
+        };
+        Run { image: self, shipping, carrier, reporter }.run()
+    }
+}
+
+/// One image on its way.
+struct Run<'a> {
+    image: &'a Image<'a>,
+    shipping: &'a Shipping<'a>,
+    carrier: Carrier<'a>,
+    reporter: &'a dyn Reporter,
+}
+
+/// A layer to be brought or made.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    Base(&'a BaseLayer),
+    Own(Recipe<'a>),
+}
+
+impl<'a> Run<'a> {
+    fn run(&self) -> Result<Outcome, Error> {
+        let image = self.image;
+        let base = image.base.iter().flat_map(Base::layers);
+        let parts: Vec<Part<'_>> =
+            base.map(Part::Base).chain(image.recipes().into_iter().map(Part::Own)).collect();
+        // A layer that is listed twice is brought once.
+        let mut first: BTreeMap<Digest, usize> = BTreeMap::new();
+        let mut wanted = vec![];
+        for (index, part) in parts.iter().enumerate() {
+            match part {
+                Part::Base(layer) if first.contains_key(&layer.diff_id) => {}
+                Part::Base(layer) => {
+                    first.insert(layer.diff_id, index);
+                    wanted.push(index);
+                }
+                Part::Own(_) => wanted.push(index),
+            }
+        }
+        let done = ship::each(&wanted, self.shipping.jobs, |_, &index| self.part(index, parts[index]))?;
+        let mut shipped: BTreeMap<usize, Shipped> = wanted.into_iter().zip(done).collect();
+        for (index, part) in parts.iter().enumerate() {
+            let Part::Base(layer) = part else { continue };
+            if let Some(same) = first.get(&layer.diff_id).and_then(|first| shipped.get(first)) {
+                shipped.insert(index, same.clone());
+            }
+        }
+        self.publish(&parts, shipped.into_values().collect())
+    }
+
+    fn part(&self, index: usize, part: Part<'a>) -> Result<Shipped, Error> {
+        let number = index + 1;
+        let shipped = match part {
+            Part::Base(layer) => self.base_layer(number, layer)?,
+            Part::Own(recipe) => self.own_layer(number, recipe)?,
+        };
+        self.reporter.finished(number, shipped.was_there);
+        Ok(shipped)
+    }
+
+    fn base_layer(&self, number: usize, layer: &BaseLayer) -> Result<Shipped, Error> {
+        self.reporter.layer(number, Source::Base(&layer.name), layer.stored_size());
+        let name = self.image.base.as_ref().map_or("", |base| base.name());
+        let sent = |bytes| self.reporter.sent(bytes);
+        let carried = self.carrier.bring(name, layer.layer(), self.reporter, &sent);
+        carried.map_err(|error| match error {
+            CarryError::Source(error) => Error::Base(error),
+            CarryError::Destination(error) => Error::Ship(error),
+            CarryError::Closed(closed) => closed.into(),
+        })
+    }
+
+    fn own_layer(&self, number: usize, recipe: Recipe<'_>) -> Result<Shipped, Error> {
+        let key = self.image.key(recipe, self.shipping.cache_directories)?;
+        let known = self.known(key.as_ref(), recipe);
+        if let Some((plain, descriptor)) = known.clone()
+            && self.carrier.is_there(&descriptor, &[])?
+        {
+            let (diff_id, size) = (plain.diff_id, Some(plain.size));
+            return Ok(Shipped { descriptor, diff_id, size, was_there: true });
+        }
+        self.reporter.layer(number, recipe.source(), known.as_ref().map_or(0, |(plain, _)| plain.size));
+        let blob = ship::make::<Error>(
+            self.shipping.destination,
+            self.shipping.setting,
+            self.shipping.pool,
+            self.reporter,
+            |feeder| self.image.feed(recipe, feeder),
+        )?;
+        let plain = blob.plain;
+        if let (Some((expected, _)), Recipe::Archive(layer)) = (recipe.promised(), recipe)
+            && expected != plain.diff_id
+        {
+            let path = layer.path.clone();
+            return Err(Error::Mismatch { path, expected, actual: plain.diff_id });
+        }
+        let descriptor = blob.descriptor;
+        // What the cache said goes for nothing if the bytes say otherwise.
+        if let (Some(key), Some((said, _))) = (&key, &known)
+            && *said != plain
+        {
+            self.shipping.cache.forget_plain(key);
+        }
+        let was_there = self.carrier.is_there(&descriptor, &[])?;
+        if !was_there {
+            self.carrier.keep(blob.staged, &descriptor, &|bytes| self.reporter.sent(bytes))?;
+        }
+        self.remember(key.as_ref(), plain, &descriptor);
+        Ok(Shipped { descriptor, diff_id: plain.diff_id, size: Some(plain.size), was_there })
+    }
+
+    /// What an earlier run knows of a layer: what it is, and what it is compressed to.
+    fn known(&self, key: Option<&LayerKey>, recipe: Recipe<'_>) -> Option<(Plain, Descriptor)> {
+        let plain = match (recipe.promised(), key) {
+            (Some((diff_id, size)), _) => Plain { diff_id, size },
+            (None, Some(key)) => {
+                let cache::Plain { diff_id, size } = self.shipping.cache.plain(key)?;
+                Plain { diff_id, size }
+            }
+            (None, None) => return None,
+        };
+        let setting = self.shipping.setting;
+        if setting.compression() == Compression::None {
+            return Some((plain, Descriptor::new(MediaType::OciLayer, plain.diff_id, plain.size)));
+        }
+        let Stored { digest, size } = self.shipping.cache.blob(plain.diff_id, &setting.describe())?;
+        Some((plain, Descriptor::new(MediaType::layer(setting.compression())?, digest, size)))
+    }
+
+    fn remember(&self, key: Option<&LayerKey>, plain: Plain, blob: &Descriptor) {
+        let cache = self.shipping.cache;
+        let Plain { diff_id, size } = plain;
+        if let Some(key) = key {
+            cache.remember_plain(key, &cache::Plain { diff_id, size });
+        }
+        // Also for layers whose inputs are not known by a key: an archive's digest is known.
+        if self.shipping.setting.compression() != Compression::None {
+            let stored = Stored { digest: blob.digest, size: blob.size };
+            cache.remember_blob(diff_id, &self.shipping.setting.describe(), &stored);
+        }
+    }
+
+    fn publish(&self, parts: &[Part<'_>], shipped: Vec<Shipped>) -> Result<Outcome, Error> {
+        let image = self.image;
+        let destination = self.shipping.destination;
+        let rendered = parts.iter().zip(&shipped).map(|(part, shipped)| rendered(*part, shipped));
+        let configuration = image.planner.render(&RenderRequest {
+            created: image.created.clone(),
+            author: None,
+            os: image.resolved.os.clone(),
+            architecture: image.resolved.architecture.clone(),
+            variant: image.resolved.variant.clone(),
+            config: image.resolved.config.clone(),
+            layers: rendered.collect(),
+        })?;
+        let config = Descriptor::of(MediaType::OciConfig, configuration.as_bytes());
+        if !destination.holds(&config, &[])? {
+            let staged = ship::from_bytes(destination, configuration.as_bytes())?;
+            destination.keep(staged, &config, &|bytes| self.reporter.sent(bytes))?;
+        }
+        let id = config.digest;
+        let layers = annotated(parts, &shipped);
+        let document = Manifest::new(config, layers, self.annotations()).to_document();
+        let resolved = &image.resolved;
+        let platform = Platform::new(&resolved.os, &resolved.architecture, resolved.variant.as_deref());
+        destination.publish(&document, Some(&platform))?;
+        let written = |shipped: &Shipped| Written {
+            diff_id: shipped.diff_id,
+            size: shipped.size.unwrap_or(shipped.descriptor.size),
+        };
+        Ok(Outcome {
+            id,
+            layers: shipped.iter().map(written).collect(),
+            published: Some(Published { manifest: document.descriptor(), layers: shipped }),
+        })
+    }
+
+    /// What the manifest says of the image.
+    fn annotations(&self) -> Annotations {
+        let image = self.image;
+        let mut annotations = image.provenance.clone();
+        annotations.insert(annotation::CREATED.to_owned(), image.created.clone());
+        annotations.insert(annotation::COMPRESSION.to_owned(), self.shipping.setting.describe());
+        annotations.extend(self.shipping.annotations.clone());
+        // An empty value takes away what would be said.
+        annotations.retain(|_, value| !value.is_empty());
+        annotations
+    }
+}
+
+fn rendered(part: Part<'_>, shipped: &Shipped) -> RenderedLayer {
+    let (role, (paths, comment)) = match part {
+        Part::Base(layer) => (LayerRole::Base, (vec![layer.name.clone()], None)),
+        Part::Own(recipe) => (recipe.role(), recipe.history()),
+    };
+    RenderedLayer { role, diff_id: shipped.diff_id.to_string(), paths, comment, created_by: None }
+}
+
+/// The layers' descriptors, with the store paths that are in each, as far as a manifest has room
+/// for that.
+fn annotated(parts: &[Part<'_>], shipped: &[Shipped]) -> Vec<Descriptor> {
+    let mut room = MAX_ANNOTATIONS;
+    let describe = |(part, shipped): (&Part<'_>, &Shipped)| {
+        let mut descriptor = shipped.descriptor.clone();
+        if let Part::Own(Recipe::Store(layer)) = part {
+            let paths: Vec<&str> = layer.paths.iter().map(StorePath::as_str).collect();
+            let text = serde_json::to_string(&paths).unwrap_or_default();
+            if let Some(rest) = room.checked_sub(text.len()) {
+                room = rest;
+                descriptor.annotations.insert(annotation::STORE_PATHS.to_owned(), text);
+            }
+        }
+        descriptor
+    };
+    parts.iter().zip(shipped).map(describe).collect()
+}

@@ -1,0 +1,27 @@
+//! What is told of an image on its way.
+
+use crate::pipe::Observer;
+
+/// What a layer is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// A layer of the base image, by its member's name.
+    Base(&'a str),
+    /// A layer of an image that is copied, by its name there.
+    Existing(&'a str),
+    /// So many store paths.
+    Store(usize),
+    /// Everything else.
+    Customisation,
+}
+
+/// What is told of an image that is being written.
+pub trait Reporter: Observer {
+    /// A layer begins: its number, counted from 1, and its size in bytes; 0 where that is not
+    /// known yet.
+    fn layer(&self, number: usize, source: Source<'_>, size: u64);
+    /// So many more bytes have gone to a registry.
+    fn sent(&self, _bytes: u64) {}
+    /// A layer is where it should be, and was so before, if `was_there`.
+    fn finished(&self, _number: usize, _was_there: bool) {}
+}

@@ -1,0 +1,14 @@
+//! Images that exist, brought somewhere else.
+//!
+//! A manifest stays what it is, byte for byte, where the destination can have it and no layer
+//! is compressed anew; else it is made anew around the same configuration, so that the image
+//! id and the diff ids are always the same.
+
+mod archive;
+mod error;
+mod image;
+mod index;
+
+pub use archive::{Named, write_archive};
+pub use error::Error;
+pub use image::Copying;
