@@ -142,16 +142,17 @@ fn causes(paths: &Paths, text: &mut String) {
         };
         list.iter().map(line).collect()
     };
-    let signed =
-        |sign: &str, list: &[String]| list.iter().map(|path| format!("{sign} {path}")).collect();
-    section("store paths that changed", changed.collect(), text);
-    section("store paths that are new", signed("+", &paths.added), text);
-    section("store paths that are gone", signed("-", &paths.removed), text);
-    section("unchanged, but in another layer", moved(&paths.moved), text);
-    section("unchanged, but in a layer that changed", moved(&paths.carried), text);
+    let signed = |sign: &str, list: &[String]| -> Vec<String> {
+        list.iter().map(|path| format!("{sign} {path}")).collect()
+    };
+    section("store paths that changed", &changed.collect::<Vec<_>>(), text);
+    section("store paths that are new", &signed("+", &paths.added), text);
+    section("store paths that are gone", &signed("-", &paths.removed), text);
+    section("unchanged, but in another layer", &moved(&paths.moved), text);
+    section("unchanged, but in a layer that changed", &moved(&paths.carried), text);
 }
 
-fn section(title: &str, lines: Vec<String>, text: &mut String) {
+fn section(title: &str, lines: &[String], text: &mut String) {
     if lines.is_empty() {
         return;
     }
