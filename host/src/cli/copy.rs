@@ -17,7 +17,7 @@ use super::target::Target;
 ///
 /// The image id and the layers' diff ids stay what they are. Layers and manifests stay as they
 /// are, too, unless `--compression` asks for something else or the destination has no form
-/// for them. Of an image for several platforms all are copied, unless `--platform` names one.
+/// for them; layers without compression are compressed on the way to a registry. Of an image for several platforms all are copied, unless `--platform` names one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -64,6 +64,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     };
     let tag = default_tag(&args.from);
     let target = Target::open(&args.to, images.client(), tag.as_deref()).with_context(cannot)?;
+    target.check(&args.how, &args.to)?;
     if target.blobs().is_some() {
         return blobs(args, &opened, target, printer).with_context(cannot);
     }
@@ -103,22 +104,30 @@ fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) ->
         Opened::Image(image) => copying.image(image)?,
         Opened::Index(index) => copying.whole_index(index)?,
     };
-    progress.finish();
-    done(&document, &args.to, &progress, printer);
-    drop(progress);
-    target.commit()
+    finish(&document, &args.to, target, progress, printer)
 }
 
-/// Says what is where now.
-pub(super) fn done(document: &Document, to: &Reference, progress: &Progress<'_>, printer: &Printer) {
-    printer.status(&format!("{} {to}, {}", document.digest(), progress.summary()));
+/// Ends a copy, and says what is where now.
+pub(super) fn finish(
+    document: &Document,
+    to: &Reference,
+    target: Target<'_>,
+    progress: Progress<'_>,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    progress.finish();
+    let summary = progress.summary();
+    drop(progress);
+    target.commit()?;
+    printer.status(&format!("{} {to}, {summary}", document.digest()));
+    Ok(())
 }
 
 /// Copies to a docker-archive, or to a storage that takes one.
 fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> anyhow::Result<()> {
     let progress = Progress::new(printer, image.layers.len());
     let id = image.configuration.digest();
-    let own = image_names(&args.from);
+    let own = image_names(&args.from, &image);
     match &target {
         Target::DockerArchive { output, name } => {
             let names = name.clone().map_or(own, |name| vec![name]);
@@ -133,25 +142,23 @@ fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> 
         Target::Blobs(_) | Target::OciArchive { .. } => anyhow::bail!("this is a place for blobs"),
     }
     progress.finish();
-    printer.status(&format!("{id} {}, {}", args.to, progress.summary()));
+    let summary = progress.summary();
     drop(progress);
-    target.commit()
+    target.commit()?;
+    printer.status(&format!("{id} {}, {summary}", args.to));
+    Ok(())
 }
 
-/// The names that an image has where it is, for an archive.
-pub(super) fn image_names(from: &Reference) -> Vec<String> {
+/// The names that an image has where it is, for an archive: the one that it was asked for by, or
+/// all.
+pub(super) fn image_names(from: &Reference, image: &Image) -> Vec<String> {
     match from {
         Reference::Registry(repository) => {
             let tag = repository.tag.as_ref();
             tag.map(|tag| format!("{}:{tag}", repository.full_name())).into_iter().collect()
         }
         Reference::DockerArchive { image: Selector::Name(name), .. } => vec![name.clone()],
-        Reference::DockerDaemon(name) | Reference::ContainersStorage(name)
-            if name.contains(':') && !name.starts_with("sha256:") =>
-        {
-            vec![name.clone()]
-        }
-        _ => vec![],
+        _ => image.tags.clone(),
     }
 }
 

@@ -75,8 +75,5 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         reporter: &progress,
     };
     let document = copying.index(&listed).with_context(cannot)?;
-    progress.finish();
-    copy::done(&document, &args.to, &progress, printer);
-    drop(progress);
-    target.commit()
+    copy::finish(&document, &args.to, target, progress, printer)
 }

@@ -45,12 +45,13 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         all.extend(named(&images, from, args).with_context(|| format!("can not merge `{from}`"))?);
     }
     let progress = Progress::new(printer, all.iter().map(|named| named.image.layers.len()).sum());
+    let count = all.len();
     transfer::write_archive(all, &output, &progress).context("can not merge the images")?;
     progress.finish();
     let summary = progress.summary();
     drop(progress);
     output.commit()?;
-    printer.status(&format!("{} images, {summary}", args.from.len()));
+    printer.status(&format!("{count} images, {summary}"));
     Ok(())
 }
 
@@ -73,5 +74,6 @@ fn named(images: &Images, from: &Reference, args: &Args) -> anyhow::Result<Vec<N
         return each.collect();
     }
     let image = images.image(from, args.images.platform.as_ref())?;
-    Ok(vec![Named { image, names: image_names(from) }])
+    let names = image_names(from, &image);
+    Ok(vec![Named { image, names }])
 }

@@ -102,6 +102,25 @@ impl HowArgs {
         self.annotation.iter().map(pair).collect()
     }
 
+    /// Checks that nothing is asked for that docker-archives have no place for.
+    pub(super) fn check_docker(&self, target: &Reference) -> anyhow::Result<()> {
+        if let Some(setting) = self.compression.as_ref().filter(|setting| **setting != Setting::NONE) {
+            return Err(Usage {
+                message: format!("a docker-archive can not be compressed by `{setting}`"),
+                hint: "leave out `--compression`, or write to an `oci-archive:` or a registry",
+            }
+            .into());
+        }
+        if !self.annotation.is_empty() {
+            return Err(Usage {
+                message: format!("`{target}` has no place for annotations"),
+                hint: "leave out `--annotation`, or write to an `oci-archive:` or a registry",
+            }
+            .into());
+        }
+        Ok(())
+    }
+
     /// How many layers are under way at once.
     pub(super) fn jobs(&self) -> NonZeroUsize {
         let least = NonZeroUsize::new(MIN_JOBS).unwrap_or(NonZeroUsize::MIN);
@@ -162,19 +181,12 @@ impl ShipArgs {
 
     /// Checks what can not be meant.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        let archive = matches!(
-            self.target(),
-            Reference::Stdio | Reference::DockerArchive { .. } | Reference::Path(_)
-        );
-        let asked = self.how.compression.as_ref().filter(|setting| **setting != Setting::NONE);
-        if let Some(setting) = asked.filter(|_| archive) {
-            return Err(Usage {
-                message: format!("a docker-archive can not be compressed by `{setting}`"),
-                hint: "leave out `--compression`, or write to an `oci-archive:` or a registry",
+        match self.target() {
+            Reference::OciLayout { .. } | Reference::OciArchive { .. } | Reference::Registry(_) => {
+                Ok(())
             }
-            .into());
+            target => self.how.check_docker(&target),
         }
-        Ok(())
     }
 
     /// Brings the image where it is to be.

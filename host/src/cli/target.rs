@@ -4,13 +4,14 @@ use std::path::Path;
 
 use anyhow::Context;
 use terrine::daemon::Loader;
-use terrine::image::{Reference, Selector};
+use terrine::image::{Digest, Reference, Repository, Selector};
 use terrine::layout::Layout;
 use terrine::registry::Client;
 use terrine::ship::{Destination, LayoutDestination, OciArchive, RegistryDestination};
 
 use super::exit::Usage;
 use super::output::Output;
+use super::ship_args::HowArgs;
 
 /// Where an image is to be.
 pub(super) enum Target<'c> {
@@ -56,7 +57,7 @@ impl<'c> Target<'c> {
             Reference::DockerArchive { path, image } => {
                 let name = match image {
                     Selector::Only => None,
-                    Selector::Name(name) => Some(with_tag(name)),
+                    Selector::Name(name) => Some(image_name(reference, name)?),
                     _ => {
                         return Err(usage(
                             reference,
@@ -77,10 +78,10 @@ impl<'c> Target<'c> {
                 Ok(Self::DockerArchive { output: Output::open(Some(Path::new("-")))?, name: None })
             }
             Reference::DockerDaemon(name) => {
-                Ok(Self::Loader { loader: Loader::Docker, name: with_tag(name) })
+                Ok(Self::Loader { loader: Loader::Docker, name: image_name(reference, name)? })
             }
             Reference::ContainersStorage(name) => {
-                Ok(Self::Loader { loader: Loader::Podman, name: with_tag(name) })
+                Ok(Self::Loader { loader: Loader::Podman, name: image_name(reference, name)? })
             }
         }
     }
@@ -97,6 +98,14 @@ impl<'c> Target<'c> {
     /// Whether manifests of Docker have no place there.
     pub(super) fn only_oci(&self) -> bool {
         self.blobs().is_some_and(|destination| destination.repository().is_none())
+    }
+
+    /// Checks that nothing is asked for that the target has no form for.
+    pub(super) fn check(&self, how: &HowArgs, reference: &Reference) -> anyhow::Result<()> {
+        match self.blobs().is_some() {
+            true => Ok(()),
+            false => how.check_docker(reference),
+        }
     }
 
     /// Writes what was gathered, and gives it its name.
@@ -132,11 +141,19 @@ fn tag(reference: &Reference, image: &Selector, tag: Option<&str>) -> anyhow::Re
     }
 }
 
-/// A name for Docker's storage, which takes none without a tag.
-fn with_tag(name: &str) -> String {
-    match name.rsplit_once(':') {
+/// A name that Docker and podman load an image by: they take none without a tag.
+fn image_name(reference: &Reference, name: &str) -> anyhow::Result<String> {
+    let named = match name.rsplit_once(':') {
         Some((_, tag)) if !tag.contains('/') => name.to_owned(),
         _ => format!("{name}:latest"),
+    };
+    match named.parse::<Repository>() {
+        Err(why) => Err(usage(reference, &why)),
+        // Also `sha256:ID`, which looks like a name and a tag.
+        Ok(_) if name.contains('@') || name.parse::<Digest>().is_ok() => {
+            Err(usage(reference, "a digest is what comes out, and can not be asked for"))
+        }
+        Ok(_) => Ok(named),
     }
 }
 
@@ -144,7 +161,7 @@ fn usage(reference: &Reference, why: &str) -> anyhow::Error {
     let message = format!("an image can not be written to `{reference}`: {why}");
     Usage {
         message,
-        hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE or docker-archive:FILE",
+        hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE, docker-archive:FILE or docker-daemon:NAME:TAG",
     }
     .into()
 }

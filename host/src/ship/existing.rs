@@ -21,7 +21,7 @@ const BUFFER: usize = 256 << 10;
 pub enum Recompress {
     /// None but those by bzip2 and xz, for which OCI images have no media type.
     Never,
-    /// Those that are not compressed as well.
+    /// Those that are not compressed as well, but for those of a registry.
     Plain,
     /// All that are not compressed as is asked for.
     All,
@@ -84,19 +84,22 @@ impl Carrier<'_> {
         observer: &dyn Observer,
         sent: &dyn Fn(u64),
     ) -> Result<Shipped, CarryError> {
-        match self.stays(layer.compression()) {
+        match self.stays(layer.as_ref()) {
             true => self.copy(image, layer, observer, sent),
             false => self.transcode(image, layer, observer, sent),
         }
     }
 
     /// Whether a layer keeps its compression.
-    fn stays(&self, compression: Compression) -> bool {
+    fn stays(&self, layer: &dyn Layer) -> bool {
         let wanted = self.setting.compression();
-        match (self.recompress, compression) {
+        match (self.recompress, layer.compression()) {
             (_, Compression::Bzip2 | Compression::Xz) => false,
             (Recompress::Never, _) => true,
-            (Recompress::Plain, Compression::None) => wanted == Compression::None,
+            // What one registry has as it is goes to another as it is: that is a mirror.
+            (Recompress::Plain, Compression::None) => {
+                wanted == Compression::None || layer.repository().is_some()
+            }
             (Recompress::Plain, _) => true,
             (Recompress::All, compression) => compression == wanted,
         }

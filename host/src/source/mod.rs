@@ -50,6 +50,8 @@ pub use verified::Verified;
 pub struct Image {
     /// What errors call it.
     pub name: String,
+    /// The names with tags that its medium has for it: a docker-archive's.
+    pub tags: Vec<String>,
     /// Its manifest, where its medium has one: a docker-archive has not.
     pub manifest: Option<Document>,
     /// Its configuration.

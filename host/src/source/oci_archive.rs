@@ -19,6 +19,11 @@ use crate::layout::{INDEX, MARKER, MAX_MARKER, MarkerFault, blob_name, check_mar
 /// An archive that is truncated, broken, or none of an OCI layout.
 pub fn open_archive(name: &str, path: &Path) -> Result<OciImages, Error> {
     let file = File::open(path).map_err(|source| Error::Io { image: name.to_owned(), source })?;
+    read_archive(name, file)
+}
+
+/// The same of what is read from a file or a pipe.
+pub(super) fn read_archive(name: &str, file: File) -> Result<OciImages, Error> {
     images(name, Archive::scan(file).map_err(|error| error.of(name))?)
 }
 

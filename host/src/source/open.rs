@@ -43,20 +43,36 @@ pub fn open(reference: &Reference, elsewhere: &dyn Elsewhere) -> Result<Opened, 
     let name = reference.to_string();
     match reference {
         Reference::DockerArchive { path, image } => {
-            DockerArchive::open(&name, path)?.image(image).map(Opened::Image)
+            let archive = match is_stdin(path) {
+                true => DockerArchive::read(&name, stdin(&name)?)?,
+                false => DockerArchive::open(&name, path)?,
+            };
+            archive.image(image).map(Opened::Image)
         }
         Reference::OciLayout { path, image } => open_layout(&name, path)?.open(image),
-        Reference::OciArchive { path, image } => oci_archive::open_archive(&name, path)?.open(image),
-        Reference::Path(path) => open_path(&name, path),
-        Reference::Stdio => {
-            let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-            let stdin = stdin.map_err(|source| Error::Io { image: name.clone(), source })?;
-            open_file(&name, stdin.into())
+        Reference::OciArchive { path, image } => {
+            let images = match is_stdin(path) {
+                true => oci_archive::read_archive(&name, stdin(&name)?)?,
+                false => oci_archive::open_archive(&name, path)?,
+            };
+            images.open(image)
         }
+        Reference::Path(path) => open_path(&name, path),
+        Reference::Stdio => open_file(&name, stdin(&name)?),
         Reference::Registry(_) | Reference::DockerDaemon(_) | Reference::ContainersStorage(_) => {
             elsewhere.open(reference)
         }
     }
+}
+
+/// Whether a path stands for stdin, as it stands for stdout where something is written.
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn stdin(name: &str) -> Result<File, Error> {
+    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+    stdin.map(File::from).map_err(|source| Error::Io { image: name.to_owned(), source })
 }
 
 /// Opens the only image of a file or a directory, whatever it is; `name` is what errors call

@@ -5,10 +5,7 @@ use std::io;
 use super::{Copying, Error};
 use crate::image::{Annotations, Content, Descriptor, Document, Index, MediaType, Platform, Repository};
 use crate::ship;
-use crate::source::{self, Blobs, Image, ImageIndex, Opened, Verified};
-
-/// What an index says of the platform of what is no image: buildkit's attestations.
-const UNKNOWN: &str = "unknown";
+use crate::source::{self, Blobs, Fault, Image, ImageIndex, Opened, Verified};
 
 impl Copying<'_> {
     /// Brings images, one for each platform, and gives their index the destination's name.
@@ -46,19 +43,17 @@ impl Copying<'_> {
         let each = Copying { annotations: &plain, ..*self };
         let mut entries = vec![];
         for child in index.children() {
-            let document = match is_image(child) {
-                true => each.bring_child(index, child)?,
-                false => each.opaque(index, child)?,
-            };
+            let (document, is_image) = each.bring_child(index, child)?;
             self.carrier.destination.put_document(&document)?;
-            entries.push(Descriptor {
+            let entry = Descriptor {
                 platform: child.platform.clone(),
                 annotations: child.annotations.clone(),
                 ..document.descriptor()
-            });
+            };
+            entries.push((entry, is_image));
         }
         let own = &index.document;
-        let same = entries.iter().map(|entry| entry.digest);
+        let same = entries.iter().map(|(entry, _)| entry.digest);
         let same = same.eq(index.children().iter().map(|child| child.digest));
         let allowed = !self.only_oci || own.media_type == MediaType::OciIndex;
         if same && allowed && self.annotations.is_empty() {
@@ -66,8 +61,9 @@ impl Copying<'_> {
         }
         if !same {
             // They speak of images that are not here.
-            entries.retain(is_image);
+            entries.retain(|(_, is_image)| *is_image);
         }
+        let entries = entries.into_iter().map(|(entry, _)| entry).collect();
         let mut annotations = match &own.content {
             Content::Index(index) => index.annotations.clone(),
             Content::Manifest(_) => Annotations::new(),
@@ -77,10 +73,19 @@ impl Copying<'_> {
         Ok(Index::new(entries, annotations).to_document())
     }
 
-    fn bring_child(&self, index: &ImageIndex, child: &Descriptor) -> Result<Document, Error> {
-        match index.open(child)? {
-            Opened::Image(image) => self.bring(&image),
-            Opened::Index(nested) => self.bring_index(&nested),
+    /// Brings one of those that an index lists, and tells whether it is an image, or an index.
+    fn bring_child(&self, index: &ImageIndex, child: &Descriptor) -> Result<(Document, bool), Error> {
+        if source::is_attestation(child) {
+            return Ok((self.opaque(index, child)?, false));
+        }
+        match index.open(child) {
+            Ok(Opened::Image(image)) => Ok((self.bring(&image)?, true)),
+            Ok(Opened::Index(nested)) => Ok((self.bring_index(&nested)?, true)),
+            // Signatures, and lists of what is in an image.
+            Err(source::Error::Fault { fault: Fault::Artifact(_), .. }) => {
+                Ok((self.opaque(index, child)?, false))
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -143,10 +148,6 @@ fn by_platform(images: &[Image]) -> Result<Vec<(Platform, &Image)>, Error> {
         true => Err(Error::NoImages),
         false => Ok(named),
     }
-}
-
-fn is_image(child: &Descriptor) -> bool {
-    child.platform.as_ref().is_none_or(|platform| platform.os != UNKNOWN)
 }
 
 /// A writer that keeps its failure, so that it is not taken for one of the reader.
