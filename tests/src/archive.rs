@@ -24,9 +24,17 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Reads an archive and verifies it: every digest, the order of its members, and
-    /// that nothing is missing or left over.
+    /// Reads an archive of one image and verifies it: every digest, the order of its
+    /// members, and that nothing is missing or left over.
     pub fn read(bytes: Vec<u8>) -> Self {
+        let mut images = Self::read_all(bytes);
+        assert_eq!(images.len(), 1);
+        images.remove(0)
+    }
+
+    /// The same of an archive of several images, in the order of its manifest.
+    pub fn read_all(bytes: impl Into<Vec<u8>>) -> Vec<Self> {
+        let bytes: Vec<u8> = bytes.into();
         assert_eq!(bytes.len() % 10240, 0, "an archive is made of whole records");
         assert_eq!(bytes[bytes.len() - 1024..], [0; 1024], "an archive ends in two empty blocks");
         let (mut names, mut members) = (vec![], BTreeMap::new());
@@ -40,15 +48,25 @@ impl Archive {
         }
         assert_eq!(names.last().map(String::as_str), Some("manifest.json"), "the manifest comes last");
         let manifests: Value = serde_json::from_slice(&members["manifest.json"]).unwrap();
-        assert_eq!(manifests.as_array().unwrap().len(), 1);
-        let manifest = manifests[0].clone();
-        let config = manifest["Config"].as_str().unwrap();
-        let configuration = String::from_utf8(members[config].clone()).unwrap();
-        let id = digest(configuration.as_bytes());
-        assert_eq!(config, format!("{id}.json"));
-        let archive = Self { bytes, names, members, manifest, configuration, id };
-        archive.verify_layers();
-        archive
+        let image = |manifest: &Value| {
+            let config = manifest["Config"].as_str().unwrap();
+            let configuration = String::from_utf8(members[config].clone()).unwrap();
+            let id = digest(configuration.as_bytes());
+            assert_eq!(config, format!("{id}.json"));
+            let (names, members, manifest) = (names.clone(), members.clone(), manifest.clone());
+            Self { bytes: bytes.clone(), names, members, manifest, configuration, id }
+        };
+        let images: Vec<Self> = manifests.as_array().unwrap().iter().map(image).collect();
+        let mut listed = vec!["manifest.json".to_owned()];
+        for image in &images {
+            image.verify_layers();
+            listed.extend(image.layer_names());
+            listed.push(format!("{}.json", image.id));
+        }
+        listed.sort();
+        listed.dedup();
+        assert_eq!(members.keys().cloned().collect::<Vec<_>>(), listed, "nothing is left over");
+        images
     }
 
     fn verify_layers(&self) {
@@ -56,16 +74,14 @@ impl Archive {
         let diff_ids = configuration["rootfs"]["diff_ids"].as_array().unwrap();
         let names = self.layer_names();
         assert_eq!(names.len(), diff_ids.len());
-        assert_eq!(configuration["history"].as_array().unwrap().len(), names.len());
+        if let Some(history) = configuration["history"].as_array() {
+            let layers = history.iter().filter(|entry| entry["empty_layer"] != true);
+            assert_eq!(layers.count(), names.len());
+        }
         for (name, diff_id) in names.iter().zip(diff_ids) {
             let plain = unpack(&self.members[name]);
             assert_eq!(diff_id.as_str().unwrap(), format!("sha256:{}", digest(&plain)), "{name}");
         }
-        let mut listed: Vec<String> = names;
-        listed.extend([format!("{}.json", self.id), "manifest.json".to_owned()]);
-        listed.sort();
-        listed.dedup();
-        assert_eq!(self.members.keys().cloned().collect::<Vec<_>>(), listed, "nothing is left over");
     }
 
     /// The image configuration.
@@ -105,11 +121,12 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 /// A layer without its compression, by the tool of that name: not by our own libraries.
-fn unpack(layer: &[u8]) -> Vec<u8> {
+pub fn unpack(layer: &[u8]) -> Vec<u8> {
     let tool = match layer {
         [0x1f, 0x8b, ..] => "gzip",
         [b'B', b'Z', b'h', ..] => "bzip2",
         [0xfd, b'7', b'z', ..] => "xz",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd",
         _ => return layer.to_vec(),
     };
     filter(tool, &["-dc"], layer)

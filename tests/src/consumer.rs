@@ -1,6 +1,7 @@
 //! Programs that load an image and run it, each in name spaces of its own
 //! (`tests/consumers`).
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,9 +20,14 @@ pub struct Consumed {
 impl Consumed {
     /// Lets a consumer load and run an image, by its script. It has to be [available].
     pub fn by(script: &str, image: &Path, reference: &str) -> Self {
+        Self::with(script, &[image.as_os_str(), reference.as_ref()])
+    }
+
+    /// Runs a consumer's script with arguments of its own. It has to be [available].
+    pub fn with(script: &str, arguments: &[&OsStr]) -> Self {
         let work = temporary();
         let mut command = Command::new(fixture("consumers/isolated"));
-        command.arg(work.path()).arg(fixture("consumers").join(script)).arg(image).arg(reference);
+        command.arg(work.path()).arg(fixture("consumers").join(script)).args(arguments);
         Run::of(&mut command).ok();
         Self { work }
     }
@@ -38,9 +44,16 @@ impl Consumed {
 
     /// Checks the id and the layers that the consumer tells, and what the image printed.
     pub fn check(&self, archive: &Archive, output: &str) {
-        assert_eq!(self.text("id").trim().trim_start_matches("sha256:"), archive.id);
-        assert_eq!(self.text("layers").split_whitespace().collect::<Vec<_>>(), archive.diff_ids());
-        assert_eq!(self.text("output"), output);
+        self.check_in(".", archive, output);
+    }
+
+    /// The same of what it tells in a folder.
+    pub fn check_in(&self, folder: &str, archive: &Archive, output: &str) {
+        let text = |name: &str| self.text(&format!("{folder}/{name}"));
+        assert_eq!(text("id").trim().trim_start_matches("sha256:"), archive.id, "{folder}");
+        let layers = text("layers");
+        assert_eq!(layers.split_whitespace().collect::<Vec<_>>(), archive.diff_ids(), "{folder}");
+        assert_eq!(text("output"), output, "{folder}");
     }
 }
 

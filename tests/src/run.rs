@@ -20,6 +20,14 @@ pub fn binary() -> &'static Path {
             "--bins",
         ]);
         cargo.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+        // What cargo says of this package to its tests is no reason to build others again.
+        let of_tests =
+            |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| of_tests(name)) {
+            cargo.env_remove(name);
+        }
+        cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
+        cargo.env_remove("CARGO_MANIFEST_LINKS");
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
@@ -40,6 +48,13 @@ pub fn terrine() -> Command {
     let mut command = Command::new(binary());
     command.env("XDG_CACHE_HOME", cache()).env_remove("RUST_BACKTRACE").stdin(Stdio::null());
     command
+}
+
+/// Passes an image through `terrine verify`, which has to find nothing.
+pub fn verify(reference: &str) {
+    let run = Run::of(terrine().args(["verify", reference]));
+    assert_eq!(run.code, Some(0), "{reference}: {}", run.stderr);
+    assert!(run.stderr.contains(" is valid: "), "{reference}: {}", run.stderr);
 }
 
 /// One cache for all tests, so that the planner is compiled once.
