@@ -21,7 +21,7 @@ pub use crate::ship::{Reporter, Source};
 pub use customisation::Customisation;
 pub use error::Error;
 pub use outcome::{Outcome, Published, Written};
-pub use provenance::provenance;
+pub use provenance::{labels, provenance};
 pub use ship::Shipping;
 
 /// An image that is about to be written.

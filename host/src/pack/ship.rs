@@ -246,7 +246,8 @@ impl<'a> Run<'a> {
     fn annotations(&self) -> Annotations {
         let image = self.image;
         let mut annotations = image.provenance.clone();
-        annotations.insert(annotation::CREATED.to_owned(), image.created.clone());
+        let created = annotations.entry(annotation::CREATED.to_owned());
+        created.or_insert_with(|| image.created.clone());
         annotations.insert(annotation::COMPRESSION.to_owned(), self.shipping.setting.describe());
         annotations.extend(self.shipping.annotations.clone());
         // An empty value takes away what would be said.
