@@ -28,10 +28,13 @@ pub(super) struct Plan {
 impl Plan {
     /// The layers with the paths themselves.
     pub(super) fn layers(&self, paths: &Paths) -> Vec<StoreLayer> {
+        let graph = &paths.graph;
         let layer = |layer: &layering::Layer| {
             let members = layer.paths.iter().map(|&index| &paths.paths[index as usize]);
             let (named, paths) = members.map(|path| (path.as_str().to_owned(), path.clone())).unzip();
-            StoreLayer { named, paths }
+            let size = |&index: &u32| graph.nodes()[index as usize].size;
+            let weight = layer.paths.iter().map(size).fold(0, u64::saturating_add);
+            StoreLayer { named, paths, weight }
         };
         self.layers.iter().map(layer).collect()
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::layer::StorePathError;
-use crate::{closure, layer, planner, root, source};
+use crate::{closure, layer, pack, planner, root, source};
 
 /// Why an image could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,9 @@ pub enum Error {
     /// The planner, or what it refuses.
     #[error(transparent)]
     Planner(#[from] planner::Error),
+    /// A layer of the image that is to be.
+    #[error(transparent)]
+    Pack(Box<pack::Error>),
     /// A program that the image's platform can not run, or a base of another platform.
     #[error("{message}")]
     Foreign {
@@ -85,6 +88,7 @@ impl Error {
             Self::Root(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::Planner(error) => error.hint(),
+            Self::Pack(error) => error.hint(),
             Self::Foreign { .. } => Some(
                 "build the image for that platform with `architecture`, or give `--allow-foreign` if it is never run",
             ),

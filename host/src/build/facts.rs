@@ -7,6 +7,7 @@ use super::decide::{self, Plan};
 use super::machine::Machine;
 use super::paths::Paths;
 use crate::base::Base;
+use crate::cache::Cache;
 use crate::closure::Graph;
 use crate::image::{Annotations, Descriptor};
 use crate::layer::{self, Tree};
@@ -235,6 +236,18 @@ fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
     layers
 }
 
+/// The size of one of an image's own layers, counted from the bottom.
+fn measured(image: &Image<'_>, index: usize) -> Result<u64, Error> {
+    if let Some(layer) = image.layers.get(index) {
+        let tree = Tree::walk(&image.store, &layer.paths)?;
+        return Ok(layer::measure(&tree, &image.ownership)?.size);
+    }
+    Ok(match &image.top {
+        Top::Root(root) => root::measure(root, &image.ownership.permissions)?.size,
+        Top::Archive(archive) => archive.size(),
+    })
+}
+
 /// The environment in a configuration.
 fn environment(config: &str) -> Vec<String> {
     #[derive(serde::Deserialize)]
@@ -248,24 +261,20 @@ fn environment(config: &str) -> Vec<String> {
 
 impl Facts {
     /// Measures the layers, whose sizes are not known otherwise before they are written. No
-    /// file is opened.
+    /// file is opened. Of those that earlier runs made, their digests are known as well.
     ///
     /// # Errors
     ///
     /// A store path that can not be listed.
-    pub fn measure(&mut self, image: &Image<'_>) -> Result<(), Error> {
-        let stores = image.layers.iter().map(|layer| {
-            let tree = Tree::walk(&image.store, &layer.paths)?;
-            Ok(layer::measure(&tree, &image.ownership)?.size)
-        });
-        let top = match &image.top {
-            Top::Root(root) => root::measure(root, &image.ownership.permissions)?.size,
-            Top::Archive(archive) => archive.size(),
-        };
-        let sizes: Vec<u64> = stores.chain([Ok(top)]).collect::<Result<_, Error>>()?;
+    pub fn measure(&mut self, image: &Image<'_>, cache: &Cache) -> Result<(), Error> {
+        let known = image.known(cache).map_err(|error| Error::Pack(Box::new(error)))?;
         let own = self.layers.iter_mut().filter(|layer| layer.kind != LayerKind::Base);
-        for (layer, size) in own.zip(sizes) {
-            layer.size = Some(size);
+        for (index, (layer, known)) in own.zip(known).enumerate() {
+            layer.diff_id = known.map(|plain| plain.diff_id.to_string());
+            layer.size = Some(match known {
+                Some(plain) => plain.size,
+                None => measured(image, index)?,
+            });
         }
         self.add_up();
         Ok(())

@@ -27,6 +27,7 @@ mod tree;
 use std::path::PathBuf;
 
 use crate::cache::Cache;
+use crate::image::annotation;
 use crate::layer::{Ownership, Pattern, Permissions, Rule, Store};
 use crate::pack::{self, Image, Top};
 use crate::planner::Planner;
@@ -96,7 +97,12 @@ pub fn prepare<'p>(
     remarks.extend(tree::hidden_links(&root, listing.as_ref()));
     remarks.extend(plan.remarks.iter().cloned());
     let created = time(spec.created.map(|field| field.0), options)?.to_string();
-    let provenance = pack::provenance(planner, &plan.policy, plan.request, base.as_ref());
+    let mut provenance = pack::provenance(planner, &plan.policy, plan.request, base.as_ref());
+    if !resolved.tag_generated {
+        provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
+    }
+    provenance.extend(pack::labels(&resolved.config));
+    provenance.extend(spec.annotations.clone());
     let image = Image {
         planner,
         store,

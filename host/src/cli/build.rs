@@ -15,7 +15,7 @@ use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{ShipArgs, open_target};
+use super::ship_args::{ShipArgs, close_cache, open_target};
 
 /// Build an image out of store paths and directories
 ///
@@ -65,6 +65,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let progress = Progress::new(printer, image.layer_count());
     let name = target.blobs().map_or_else(|| image.reference(), Destination::name);
     let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(cannot)?;
+    close_cache(&cache, printer);
     facts.complete(&outcome);
     target.commit()?;
     if let Some(summary) = &summary {

@@ -10,7 +10,7 @@ use terrine::transfer::{self, Copying, Named};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{HowArgs, reference};
+use super::ship_args::{HowArgs, close_cache, reference};
 use super::target::Target;
 
 /// Copy an image: pull, push, convert
@@ -104,6 +104,7 @@ fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) ->
         Opened::Image(image) => copying.image(image)?,
         Opened::Index(index) => copying.whole_index(index)?,
     };
+    close_cache(&cache, printer);
     finish(&document, &args.to, target, progress, printer)
 }
 

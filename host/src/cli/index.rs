@@ -10,7 +10,7 @@ use super::exit::Usage;
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{HowArgs, reference};
+use super::ship_args::{HowArgs, close_cache, reference};
 use super::target::Target;
 
 /// Put images of several platforms under one name
@@ -75,5 +75,6 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         reporter: &progress,
     };
     let document = copying.index(&listed).with_context(cannot)?;
+    close_cache(&cache, printer);
     copy::finish(&document, &args.to, target, progress, printer)
 }

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         (Some(path), Format::Json) => facts.explain(path)?.to_json(),
         (Some(path), Format::Table) => table::explanation(&facts.explain(path)?),
         (None, format) => {
-            facts.measure(&image).with_context(cannot)?;
+            facts.measure(&image, &memory).with_context(cannot)?;
             if format == Format::Json { facts.to_json() } else { table::facts(&facts) }
         }
     };

@@ -151,6 +151,14 @@ fn processors() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
+/// Keeps what the cache has learnt, and tells of it if that could not be done.
+pub(super) fn close_cache(cache: &Cache, printer: &Printer) {
+    cache.flush();
+    if let Some(complaint) = cache.complaint() {
+        printer.warning(&format!("the cache of layers: {complaint}"));
+    }
+}
+
 /// An error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

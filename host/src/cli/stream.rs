@@ -13,7 +13,7 @@ use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{ShipArgs, open_target};
+use super::ship_args::{ShipArgs, close_cache, open_target};
 
 /// Write the image that a dockerTools conf.json describes
 ///
@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let generated = image.tag_is_generated();
     let name = target.blobs().map_or_else(|| image.reference(), Destination::name);
     let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(|| cannot(args))?;
+    close_cache(&cache, printer);
     target.commit()?;
     progress.finish();
     let (id, summary) = (outcome.id, progress.summary());

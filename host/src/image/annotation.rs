@@ -6,6 +6,10 @@ use super::Annotations;
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// When the image was created (OCI image specification).
 pub const CREATED: &str = "org.opencontainers.image.created";
+/// The version of what is in the image: its tag (OCI image specification).
+pub const VERSION: &str = "org.opencontainers.image.version";
+/// What the names of the OCI image specification's own annotations start with.
+pub const STANDARD: &str = "org.opencontainers.image.";
 /// The name of the base image (OCI image specification).
 pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
 /// The digest of the base image's manifest (OCI image specification).

@@ -21,7 +21,7 @@ pub use crate::ship::{Reporter, Source};
 pub use customisation::Customisation;
 pub use error::Error;
 pub use outcome::{Outcome, Published, Written};
-pub use provenance::provenance;
+pub use provenance::{labels, provenance};
 pub use ship::Shipping;
 
 /// An image that is about to be written.
@@ -54,6 +54,9 @@ pub struct StoreLayer {
     pub named: Vec<String>,
     /// Where they are.
     pub paths: Vec<StorePath>,
+    /// How many bytes they have, about; 0 where nobody knows. The large ones are begun first,
+    /// so that none is left alone at the end.
+    pub weight: u64,
 }
 
 /// The layer of everything that is no store path.

@@ -27,3 +27,33 @@ pub fn provenance(
     }
     annotations
 }
+
+/// The standard annotations that an image has as labels of its configuration: its source, its
+/// revision, its licences, or whatever else was given.
+pub fn labels(config: &str) -> Annotations {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        #[serde(rename = "Labels", default)]
+        labels: Option<Annotations>,
+    }
+    let config: Option<Config> = serde_json::from_str(config).unwrap_or_default();
+    let labels = config.and_then(|config| config.labels).unwrap_or_default();
+    labels.into_iter().filter(|(name, _)| name.starts_with(annotation::STANDARD)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standard_labels_are_annotations() {
+        let config = r#"{"Labels":{"org.opencontainers.image.source":"x","mine":"y"}}"#;
+        assert_eq!(
+            labels(config).into_iter().collect::<Vec<_>>(),
+            [("org.opencontainers.image.source".to_owned(), "x".to_owned())]
+        );
+        for config in ["null", "{}", r#"{"Labels":null}"#, r#"{"Labels":{"a":1}}"#] {
+            assert!(labels(config).is_empty(), "{config}");
+        }
+    }
+}

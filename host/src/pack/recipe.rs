@@ -1,12 +1,13 @@
 //! How an image's own layers are made, wherever they go.
 
 use super::{Customisation, Error, Image, Source, StoreLayer, Top};
-use crate::cache::LayerKey;
+use crate::cache::{Cache, LayerKey};
 use crate::image::{Digest, ROOT_COMMENT};
 use crate::layer::{self, Tree};
 use crate::pipe::Feeder;
 use crate::planner::{self, image::LayerRole};
 use crate::root::{self, Root};
+use crate::ship::Plain;
 
 /// What a layer's bytes depend on beside its inputs: grows when the same inputs come to make
 /// other bytes.
@@ -31,6 +32,21 @@ impl<'p> Image<'p> {
             Top::Root(root) => Recipe::Root(root),
         };
         self.layers.iter().map(Recipe::Store).chain([top]).collect()
+    }
+
+    /// What earlier runs know of the image's own layers, bottom to top: none of those whose
+    /// inputs do not tell their content.
+    ///
+    /// # Errors
+    ///
+    /// A store path that is missing.
+    pub fn known(&self, cache: &Cache) -> Result<Vec<Option<Plain>>, Error> {
+        let known = |recipe: Recipe<'_>| {
+            let Some(key) = self.key(recipe, false)? else { return Ok(None) };
+            let plain = cache.plain(&key);
+            Ok(plain.map(|plain| Plain { diff_id: plain.diff_id, size: plain.size }))
+        };
+        self.recipes().into_iter().map(known).collect()
     }
 
     /// Feeds the archive of a layer.

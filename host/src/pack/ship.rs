@@ -72,6 +72,17 @@ enum Part<'a> {
     Own(Recipe<'a>),
 }
 
+impl Part<'_> {
+    fn weight(self) -> u64 {
+        match self {
+            Self::Base(layer) => layer.stored_size(),
+            Self::Own(Recipe::Store(layer)) => layer.weight,
+            Self::Own(Recipe::Archive(layer)) => layer.size(),
+            Self::Own(Recipe::Root(_)) => 0,
+        }
+    }
+}
+
 impl<'a> Run<'a> {
     fn run(&self) -> Result<Outcome, Error> {
         let image = self.image;
@@ -91,6 +102,8 @@ impl<'a> Run<'a> {
                 Part::Own(_) => wanted.push(index),
             }
         }
+        // The largest first; of those whose size nobody knows the upper ones, which tend to be.
+        wanted.sort_by_key(|&index| std::cmp::Reverse((parts[index].weight(), index)));
         let done = ship::each(&wanted, self.shipping.jobs, |_, &index| self.part(index, parts[index]))?;
         let mut shipped: BTreeMap<usize, Shipped> = wanted.into_iter().zip(done).collect();
         for (index, part) in parts.iter().enumerate() {
@@ -233,7 +246,8 @@ impl<'a> Run<'a> {
     fn annotations(&self) -> Annotations {
         let image = self.image;
         let mut annotations = image.provenance.clone();
-        annotations.insert(annotation::CREATED.to_owned(), image.created.clone());
+        let created = annotations.entry(annotation::CREATED.to_owned());
+        created.or_insert_with(|| image.created.clone());
         annotations.insert(annotation::COMPRESSION.to_owned(), self.shipping.setting.describe());
         annotations.extend(self.shipping.annotations.clone());
         // An empty value takes away what would be said.

@@ -5,6 +5,7 @@ mod plan;
 use std::path::{Path, PathBuf};
 
 use crate::base::Base;
+use crate::image::annotation;
 use crate::layer::{Ownership, Permissions, Store};
 use crate::pack::{self, Customisation, Error, Image, Top};
 use crate::planner::Planner;
@@ -48,7 +49,11 @@ pub fn prepare<'p>(
     let created = conf.created.or_now(options.now).to_string();
     let top = Top::Archive(customisation);
     let request = (!layers.is_empty()).then_some(request);
-    let provenance = pack::provenance(planner, "explicit", request, base.as_ref());
+    let mut provenance = pack::provenance(planner, "explicit", request, base.as_ref());
+    if !resolved.tag_generated {
+        provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
+    }
+    provenance.extend(pack::labels(&resolved.config));
     Ok(Image { planner, store, ownership, created, base, resolved, layers, top, provenance })
 }
 

@@ -95,7 +95,7 @@ pub(super) fn layers(
     let layer = |layer: layering::Layer| {
         let members = layer.paths.iter().map(|&index| &named[index as usize]);
         let (paths, named) = members.map(|(path, text)| (path.clone(), (*text).clone())).unzip();
-        StoreLayer { named, paths }
+        StoreLayer { named, paths, weight: 0 }
     };
     Ok((planned.layers.into_iter().map(layer).collect(), planner::request_digest(&request)))
 }

@@ -57,6 +57,10 @@ pub struct ImageSpec {
     /// Labels to add to those of `config`.
     #[serde(deserialize_with = "unique_map")]
     pub labels: BTreeMap<String, String>,
+    /// Annotations of the image's manifest, where it has one: not in a docker-archive. An empty
+    /// value takes away one that terrine would write by itself.
+    #[serde(deserialize_with = "unique_map")]
+    pub annotations: BTreeMap<String, String>,
     /// The architecture in Go's terms, such as `arm64`. If not given: that of `system`, else
     /// the one that the image's programs are made for, else this machine's.
     pub architecture: Option<String>,
