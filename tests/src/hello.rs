@@ -49,6 +49,21 @@ pub fn on_base(store: &TestStore) -> ConfFile<'_> {
     conf(store).with("from_image", json!(base(store)))
 }
 
+/// The same with a layer that takes several blocks to compress, by gzip and by zstd.
+pub fn large(store: &TestStore) -> ConfFile<'_> {
+    let mut state = 1_u32;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // Five bits of each byte are random.
+        (state >> 24) as u8 & 0x1f
+    };
+    let content: Vec<u8> = (0..5 << 20).map(|_| noise()).collect();
+    store.file("large/file", &content);
+    let mut conf = on_base(store);
+    conf.json["store_layers"].as_array_mut().unwrap().push(json!([store.path("large")]));
+    conf
+}
+
 /// A docker-archive with a plain layer, one by gzip and one by zstd.
 pub fn base(store: &TestStore) -> PathBuf {
     let layers =

@@ -13,9 +13,7 @@ use terrine_tests::archive::digest;
 use terrine_tests::hello;
 use terrine_tests::registry::Registry;
 use terrine_tests::skopeo::{skopeo, umoci};
-use terrine_tests::{
-    Archive, ConfFile, OciImage, OciLayout, Run, TestStore, binary, temporary, terrine, verify,
-};
+use terrine_tests::{Archive, ConfFile, OciImage, OciLayout, Run, binary, temporary, terrine, verify};
 
 /// The name that every image of a docker-archive has here.
 const NAME: &str = "hello:1.0";
@@ -172,20 +170,6 @@ fn the_compression_that_is_asked_for_is_the_one_that_comes() {
     }
 }
 
-/// A store with the example and something that takes several blocks to compress.
-fn large() -> TestStore {
-    let store = hello::store();
-    let mut state = 1_u32;
-    let mut noise = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        // Five bits of each byte are random.
-        (state >> 24) as u8 & 0x1f
-    };
-    let content: Vec<u8> = (0..3 << 20).map(|_| noise()).collect();
-    store.file("large/file", &content);
-    store
-}
-
 /// A cache folder without anything but the compiled planner.
 fn cold() -> tempfile::TempDir {
     let folder = temporary();
@@ -197,10 +181,8 @@ fn cold() -> tempfile::TempDir {
 
 #[test]
 fn the_same_build_has_the_same_bytes() {
-    let store = large();
-    let mut conf = hello::on_base(&store);
-    conf.json["store_layers"].as_array_mut().unwrap().push(json!(["/nix/store/large"]));
-    conf.write();
+    let store = hello::store();
+    let conf = hello::large(&store);
     let cache = cold();
     for setting in SETTINGS {
         let make = |options: &[&str]| {
@@ -253,9 +235,9 @@ fn digests_are_pinned() {
 
 /// What [`digests_are_pinned`] holds the example against.
 const PINNED: &str = "\
-none sha256:904997a59643bdd7b73ff609c62eb056ee09b9be42defdb1983480392a7af40f \"none\"
-gzip sha256:0a5b3a6d7d06a1a4a2c5f1aa5c84f65b43e7bb99a161728186ad48f86a01ef7d \"gzip level 4 by libdeflate 1.26.1 in blocks of 1 MiB\"
-zstd sha256:2b481382cf9caf518e7c39802e33675bc2d644a3f2f0cb34e7d6b868f67e05ca \"zstd level 1 by zstd 1.5.7 in blocks of 4 MiB\"";
+none sha256:87d24ad07008ed3ad6eb248976bd4bee4865c5026158f889a8d024b0b87c27f1 \"none\"
+gzip sha256:56b1877aac1b71a5de44d0f0b7fd46e339003318afc24978a7a61a66f42028c9 \"gzip level 4 by libdeflate 1.26.1 in blocks of 1 MiB\"
+zstd sha256:7db67b448a5f032b6420df7cbd127e39e39036e239a89917c232912eb5f3f87f \"zstd level 2 by zstd 1.5.7 in blocks of 4 MiB\"";
 
 /// A configuration of an image with these layers.
 fn configuration(architecture: &str, layers: &[&[u8]]) -> Vec<u8> {
@@ -586,6 +568,14 @@ fn several_images_are_merged() {
     let again = shelf.path("again.tar").display().to_string();
     run(&["merge", &merged, "-o", &again]);
     assert_eq!(fs::read(&merged).unwrap(), fs::read(&again).unwrap());
+    // Whoever loads two images of one name has one of them.
+    let same = hello::on_base(&store);
+    Run::of(same.command().arg("-o").arg(shelf.path("same.tar"))).ok();
+    let out = shelf.path("out.tar");
+    let refused =
+        Run::of(terrine().arg("merge").arg(&archive).arg(shelf.path("same.tar")).arg("-o").arg(&out));
+    assert_eq!((refused.code, out.exists()), (Some(1), false));
+    assert!(refused.stderr.contains(&format!("both are named `{NAME}`")), "{}", refused.stderr);
     // Of several, one has to be chosen.
     let ambiguous = Run::of(terrine().args(["copy", &merged]).arg(shelf.path("x.tar")));
     assert_eq!(ambiguous.code, Some(1));

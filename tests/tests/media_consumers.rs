@@ -36,7 +36,7 @@ impl Images {
     fn make() -> Option<Self> {
         let registry = Registry::start()?;
         let store = hello::store();
-        let conf = hello::on_base(&store);
+        let conf = hello::large(&store);
         let archive = conf.archive();
         let path = |name: &str| store.root().join(name);
         fs::write(path("hello.tar"), &archive.bytes).unwrap();
@@ -58,11 +58,11 @@ impl Images {
         let image = |tag| OciLayout::read(Path::new(&layout)).image(Some(tag));
         assert_eq!(
             SETTINGS.map(|tag| image(tag).compressions()),
-            ["------", "gggggg", "zzzzzz", "ggzggg"]
+            ["-------", "ggggggg", "zzzzzzz", "ggzgggg"]
         );
         let plain = hello::conf(&store).with("repo_tag", "second:1");
         Run::of(plain.command().arg("--output").arg(path("second.tar"))).ok();
-        let first = hello::on_base(&store).with("repo_tag", "first:1");
+        let first = hello::large(&store).with("repo_tag", "first:1");
         Run::of(first.command().arg("--output").arg(path("first.tar"))).ok();
         let mut merge = terrine();
         merge.current_dir(store.root()).args(["merge", "first.tar", "second.tar", "-o", "merged.tar"]);
@@ -70,7 +70,7 @@ impl Images {
         let mut images = Archive::read_all(fs::read(path("merged.tar")).unwrap());
         let other = images.pop().unwrap();
         assert_eq!(images.pop().unwrap().id, archive.id);
-        hello::on_base(&store).write();
+        hello::large(&store).write();
         Some(Self { store, registry, archive, other })
     }
 
@@ -192,6 +192,7 @@ fn umoci_unpacks_layouts() {
         else {
             return;
         };
+        assert_eq!(fs::metadata(bundle.join("rootfs/nix/store/large/file")).unwrap().len(), 5 << 20);
         for layer in ["plain", "gzip", "zstd"] {
             assert_eq!(fs::read(bundle.join("rootfs/base").join(layer)).unwrap(), [b'x'; 5000]);
         }

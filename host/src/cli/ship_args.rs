@@ -52,7 +52,7 @@ pub(super) struct HowArgs {
     /// How layers are compressed: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for
     /// registries, none elsewhere]
     ///
-    /// A docker-archive is never compressed.
+    /// A docker-archive is never compressed. Docker pulls zstd since version 23.
     #[arg(long, value_name = "HOW", help_heading = "Output")]
     pub(super) compression: Option<Setting>,
 

@@ -28,13 +28,14 @@ pub struct Named {
 ///
 /// # Errors
 ///
-/// A layer that can not be read or is not what it should be, and an output that does not take
-/// it. The archive is no image then.
+/// Two images of one name, a layer that can not be read or is not what it should be, and an
+/// output that does not take it. The archive is no image then.
 pub fn write_archive(
     images: Vec<Named>,
     out: impl Write + Send,
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
+    check_names(&images)?;
     let images: Vec<(Base, Vec<String>)> =
         images.into_iter().map(|named| (Base::new(named.image), named.names)).collect();
     pipe::run(out, reporter, |feeder| {
@@ -49,6 +50,21 @@ pub fn write_archive(
         archive.verify()?;
         archive.finish(&images, &merge(manifests))
     })
+}
+
+/// Checks that no name is that of two images: whoever loads them would lose one.
+fn check_names(images: &[Named]) -> Result<(), Error> {
+    let mut owners: BTreeMap<&str, &Image> = BTreeMap::new();
+    for Named { image, names } in images {
+        for name in names {
+            let first = *owners.entry(name).or_insert(image);
+            if first.configuration.digest() != image.configuration.digest() {
+                let [first, second] = [first, image].map(|image| image.name.clone());
+                return Err(Error::SameName { first, second, name: name.clone() });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One entry for each image, with all names that it has.

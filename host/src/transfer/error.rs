@@ -31,6 +31,16 @@ pub enum Error {
         /// What both are for.
         platform: String,
     },
+    /// Two images of an archive with one name.
+    #[error("`{first}` and `{second}` are different images, and both are named `{name}`")]
+    SameName {
+        /// One image.
+        first: String,
+        /// The other.
+        second: String,
+        /// Their name.
+        name: String,
+    },
     /// An image that does not say what it runs on.
     #[error("`{image}` does not say what platform it is for")]
     NoPlatform {
@@ -46,6 +56,7 @@ impl Error {
             Self::Source(error) => error.hint(),
             Self::Destination(error) => error.hint(),
             Self::SamePlatform { .. } => Some("give one image for each platform"),
+            Self::SameName { .. } => Some("copy one of them to an archive by another name first"),
             _ => None,
         }
     }
