@@ -333,6 +333,19 @@ fn unusual_images_stay_what_they_are_between_all_media() {
 }
 
 #[test]
+fn a_layer_that_is_listed_again_is_brought_once() {
+    let folder = temporary();
+    let written = Written::new(folder.path().join("written"));
+    let (one, two) = (layer("one"), layer("two"));
+    written.list(written.image("amd64", &[&one, &two, &one, &one]), TAG);
+    let [from, to] =
+        ["written", "copy"].map(|name| format!("oci:{}", folder.path().join(name).display()));
+    let said = run(&["copy", &from, &to]).stderr;
+    assert_eq!(said.lines().filter(|line| line.starts_with("layer ")).count(), 2, "{said}");
+    verify(&to);
+}
+
+#[test]
 fn indexes_are_copied_whole() {
     let Some(shelf) = Shelf::new() else { return };
     let written = Written::new(shelf.path("written"));

@@ -1,11 +1,13 @@
 //! One image, brought to a destination for blobs.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use super::Error;
 use crate::image::{Annotations, Content, Descriptor, Document, Manifest, MediaType};
 use crate::ship::{self, Carrier, Reporter, Shipped, Source};
-use crate::source::Image;
+use crate::source::{Image, Layer};
 
 /// How images are brought to a destination.
 #[derive(Clone, Copy)]
@@ -38,12 +40,25 @@ impl Copying<'_> {
     /// Brings all that an image is made of, but not its manifest, which is returned.
     pub(super) fn bring(&self, image: &Image) -> Result<Document, Error> {
         let sent = |bytes| self.reporter.sent(bytes);
-        let shipped = ship::each(&image.layers, self.jobs, |index, layer| {
-            self.reporter.layer(index + 1, Source::Existing(&layer.name()), layer.stored_size());
+        // A layer that is listed twice is brought once, unless two things are said of it.
+        let same =
+            |layer: &Arc<dyn Layer>| (layer.name(), layer.diff_id(), layer.compression().to_string());
+        let mut first = BTreeMap::new();
+        for (index, layer) in image.layers.iter().enumerate() {
+            first.entry(same(layer)).or_insert(index);
+        }
+        let mut wanted: Vec<usize> = first.values().copied().collect();
+        wanted.sort_unstable();
+        let brought = ship::each(&wanted, self.jobs, |_, &index| {
+            let (number, layer) = (index + 1, &image.layers[index]);
+            self.reporter.layer(number, Source::Existing(&layer.name()), layer.stored_size());
             let shipped = self.carrier.bring(&image.name, layer, self.reporter, &sent)?;
-            self.reporter.finished(index + 1, shipped.was_there);
+            self.reporter.finished(number, shipped.was_there);
             Ok::<_, Error>(shipped)
         })?;
+        let brought: BTreeMap<usize, Shipped> = wanted.into_iter().zip(brought).collect();
+        let shipped = image.layers.iter().filter_map(|layer| brought.get(first.get(&same(layer))?));
+        let shipped: Vec<Shipped> = shipped.cloned().collect();
         let text = image.configuration.text().as_bytes();
         let document = self.document(image, &shipped);
         let config = match &document.content {
