@@ -1,5 +1,7 @@
 //! Compressed streams, as other programs read them.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
 use std::fs;
 use std::io::Write;
 use std::num::NonZeroUsize;

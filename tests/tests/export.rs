@@ -107,7 +107,7 @@ fn listing(root: &Path) -> BTreeMap<Vec<u8>, String> {
                     kind if kind.is_symlink() => format!("-> {}", path.read_link().unwrap().display()),
                     kind if kind.is_fifo() => "fifo".to_owned(),
                     kind if kind.is_char_device() => format!("device {}", metadata.rdev()),
-                    _ => format!("{:?}", xattrs(&path, fs::read(&path).unwrap())),
+                    _ => format!("{:?}", xattrs(&path, &fs::read(&path).unwrap())),
                 };
                 format!("{what} {}.{}", metadata.mtime(), metadata.mtime_nsec())
             };
@@ -126,11 +126,11 @@ fn listing(root: &Path) -> BTreeMap<Vec<u8>, String> {
 }
 
 /// A file's content and one of its extended attributes.
-fn xattrs(path: &Path, content: Vec<u8>) -> (String, Option<Vec<u8>>) {
+fn xattrs(path: &Path, content: &[u8]) -> (String, Option<Vec<u8>>) {
     let mut value = [0; 100];
     let length = rustix::fs::lgetxattr(path, "user.test", &mut value[..]).ok();
     let value = length.map(|length| value[..length].to_vec());
-    (String::from_utf8_lossy(&content).into_owned(), value)
+    (String::from_utf8_lossy(content).into_owned(), value)
 }
 
 fn image(layers: &[Vec<u8>], folder: &Path) -> PathBuf {

@@ -3,14 +3,14 @@
 use anyhow::Context;
 use terrine::daemon;
 use terrine::image::{Document, Reference, Selector};
-use terrine::ship::{Carrier, Recompress};
+use terrine::ship::Carrier;
 use terrine::source::{Image, Opened};
 use terrine::transfer::{self, Copying, Named};
 
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{HowArgs, reference};
+use super::ship_args::{CarryArgs, reference};
 use super::target::Target;
 
 /// Copy an image: pull, push, convert
@@ -21,23 +21,23 @@ use super::target::Target;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image
+    /// The image: see below for how to write it
     #[arg(value_parser = reference)]
     from: Reference,
 
-    /// Where it is to be
+    /// Where it is to be, in the same notation
     #[arg(value_parser = reference)]
     to: Reference,
 
     #[command(flatten)]
-    how: HowArgs,
+    how: CarryArgs,
 
     #[command(flatten)]
     images: ImagesArgs,
 }
 
 const EXAMPLES: &str = "\
-Images:
+How images are written:
   docker://NAME[:TAG][@DIGEST]           in a registry
   oci:DIRECTORY[:TAG|@DIGEST]            in an OCI layout
   oci-archive:FILE[:TAG|@DIGEST]         in an archive of an OCI layout
@@ -45,7 +45,7 @@ Images:
   docker-daemon:NAME:TAG                 in Docker's storage
   containers-storage:NAME:TAG            in podman's storage
   FILE or DIRECTORY                      whatever it is
-  -                                      a docker-archive on stdin or stdout
+  -                                      an archive on stdin, a docker-archive on stdout
 
 Examples:
   terrine copy docker-archive:old.tar docker://localhost:5000/old
@@ -54,6 +54,7 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let cannot = || format!("can not copy `{}` to `{}`", args.from, args.to);
+    args.how.check(&args.to)?;
     let images = Images::new(&args.images.registry);
     let opened = images.open(&args.from).with_context(cannot)?;
     let opened = match (opened, &args.images.platform) {
@@ -74,8 +75,8 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 /// Copies to a place for blobs.
 fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) -> anyhow::Result<()> {
     let Some(destination) = target.blobs() else { anyhow::bail!("this is no place for blobs") };
-    let (setting, pool) = (args.how.setting(destination), args.how.pool());
-    let cache = args.how.cache(printer);
+    let (setting, pool) = (args.how.setting(destination), args.how.how.pool());
+    let cache = args.how.how.cache(printer);
     let layers = match opened {
         Opened::Image(image) => image.layers.len(),
         Opened::Index(_) => 0,
@@ -87,16 +88,11 @@ fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) ->
             setting: &setting,
             pool: &pool,
             cache: &cache,
-            recompress: match (&args.how.compression, destination.repository()) {
-                (Some(_), _) => Recompress::All,
-                // A registry is not the place for plain layers.
-                (None, Some(_)) => Recompress::Plain,
-                (None, None) => Recompress::Never,
-            },
+            recompress: args.how.recompress(destination),
         },
-        jobs: args.how.jobs(),
+        jobs: args.how.how.jobs(),
         only_oci: target.only_oci(),
-        annotations: &args.how.annotations()?,
+        annotations: &args.how.how.annotations()?,
         reporter: &progress,
     };
     let document = match opened {
@@ -118,7 +114,7 @@ pub(super) fn done(document: &Document, to: &Reference, progress: &Progress<'_>,
 fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> anyhow::Result<()> {
     let progress = Progress::new(printer, image.layers.len());
     let id = image.configuration.digest();
-    let own = image_names(&args.from);
+    let own = image_names(&args.from, &image);
     match &target {
         Target::DockerArchive { output, name } => {
             let names = name.clone().map_or(own, |name| vec![name]);
@@ -139,7 +135,7 @@ fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> 
 }
 
 /// The names that an image has where it is, for an archive.
-pub(super) fn image_names(from: &Reference) -> Vec<String> {
+pub(super) fn image_names(from: &Reference, image: &Image) -> Vec<String> {
     match from {
         Reference::Registry(repository) => {
             let tag = repository.tag.as_ref();
@@ -151,7 +147,7 @@ pub(super) fn image_names(from: &Reference) -> Vec<String> {
         {
             vec![name.clone()]
         }
-        _ => vec![],
+        _ => image.names.clone(),
     }
 }
 

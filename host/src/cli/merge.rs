@@ -14,9 +14,9 @@ use super::printer::Printer;
 use super::progress::Progress;
 use super::ship_args::reference;
 
-/// Put several images into one docker-archive, as dockerTools.mergeImages does
+/// Put several images into one docker-archive
 ///
-/// Layers that they share are written once. `docker load` and `podman load` then load all of
+/// As dockerTools.mergeImages does. Layers that they share are written once. `docker load` and `podman load` then load all of
 /// them. Of a docker-archive all images are taken, with the names that they have there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -45,12 +45,13 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         all.extend(named(&images, from, args).with_context(|| format!("can not merge `{from}`"))?);
     }
     let progress = Progress::new(printer, all.iter().map(|named| named.image.layers.len()).sum());
+    let count = all.len();
     transfer::write_archive(all, &output, &progress).context("can not merge the images")?;
     progress.finish();
     let summary = progress.summary();
     drop(progress);
     output.commit()?;
-    printer.status(&format!("{} images, {summary}", args.from.len()));
+    printer.status(&format!("{count} images, {summary}"));
     Ok(())
 }
 
@@ -73,5 +74,6 @@ fn named(images: &Images, from: &Reference, args: &Args) -> anyhow::Result<Vec<N
         return each.collect();
     }
     let image = images.image(from, args.images.platform.as_ref())?;
-    Ok(vec![Named { image, names: image_names(from) }])
+    let names = image_names(from, &image);
+    Ok(vec![Named { image, names }])
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use terrine::daemon::Loader;
-use terrine::image::{Reference, Selector};
+use terrine::image::{Reference, Repository, Selector};
 use terrine::layout::Layout;
 use terrine::registry::Client;
 use terrine::ship::{Destination, LayoutDestination, OciArchive, RegistryDestination};
@@ -34,42 +34,34 @@ impl<'c> Target<'c> {
         match reference {
             Reference::Registry(repository) => {
                 if repository.digest.is_some() {
-                    return Err(usage(
-                        reference,
-                        "a digest is what comes out, and can not be asked for",
-                    ));
+                    return Err(usage("a digest is what comes out, and can not be asked for"));
                 }
                 Ok(Self::Blobs(Box::new(RegistryDestination::new(client, repository.clone()))))
             }
             Reference::OciLayout { path, image } => {
-                let tag = self::tag(reference, image, tag)?;
+                let tag = self::tag(image, tag)?;
                 let layout = Layout::create(path)?;
                 // What dead runs left is in nobody's way.
                 let _ = layout.sweep();
                 Ok(Self::Blobs(Box::new(LayoutDestination::new(layout, tag))))
             }
             Reference::OciArchive { path, image } => {
-                let tag = self::tag(reference, image, tag)?;
+                let tag = self::tag(image, tag)?;
                 let output = Output::open(Some(path))?;
                 Ok(Self::OciArchive { archive: OciArchive::new(reference.to_string(), tag), output })
             }
             Reference::DockerArchive { path, image } => {
                 let name = match image {
                     Selector::Only => None,
-                    Selector::Name(name) => Some(with_tag(name)),
-                    _ => {
-                        return Err(usage(
-                            reference,
-                            "an image is written by its name, not by its number",
-                        ));
-                    }
+                    Selector::Name(name) => Some(with_tag(name)?),
+                    _ => return Err(usage("an image is written by its name, not by its number")),
                 };
                 Ok(Self::DockerArchive { output: Output::open(Some(path))?, name })
             }
             Reference::Path(path) => {
                 // A directory is one of something, and what is not there may be anything.
                 if path.is_dir() {
-                    return Err(usage(reference, "it is a directory"));
+                    return Err(usage(&format!("`{}` is a directory", path.display())));
                 }
                 Ok(Self::DockerArchive { output: Output::open(Some(path))?, name: None })
             }
@@ -77,10 +69,10 @@ impl<'c> Target<'c> {
                 Ok(Self::DockerArchive { output: Output::open(Some(Path::new("-")))?, name: None })
             }
             Reference::DockerDaemon(name) => {
-                Ok(Self::Loader { loader: Loader::Docker, name: with_tag(name) })
+                Ok(Self::Loader { loader: Loader::Docker, name: with_tag(name)? })
             }
             Reference::ContainersStorage(name) => {
-                Ok(Self::Loader { loader: Loader::Podman, name: with_tag(name) })
+                Ok(Self::Loader { loader: Loader::Podman, name: with_tag(name)? })
             }
         }
     }
@@ -91,6 +83,15 @@ impl<'c> Target<'c> {
             Self::Blobs(destination) => Some(&**destination),
             Self::OciArchive { archive, .. } => Some(archive),
             Self::DockerArchive { .. } | Self::Loader { .. } => None,
+        }
+    }
+
+    /// What the image is called there, where that is not its own name.
+    pub(super) fn name(&self) -> Option<String> {
+        match self {
+            Self::Blobs(_) | Self::OciArchive { .. } => self.blobs().map(Destination::name),
+            Self::DockerArchive { name, .. } => name.clone(),
+            Self::Loader { name, .. } => Some(name.clone()),
         }
     }
 
@@ -112,6 +113,18 @@ impl<'c> Target<'c> {
     }
 }
 
+/// Whether a reference leads to a docker-archive, or to a program that takes one.
+pub(super) fn is_docker_archive(reference: &Reference) -> bool {
+    match reference {
+        Reference::Stdio
+        | Reference::Path(_)
+        | Reference::DockerArchive { .. }
+        | Reference::DockerDaemon(_)
+        | Reference::ContainersStorage(_) => true,
+        Reference::Registry(_) | Reference::OciLayout { .. } | Reference::OciArchive { .. } => false,
+    }
+}
+
 /// Whether a reference leads to stdout.
 pub(super) fn is_stdout(reference: &Reference) -> bool {
     let dash = Path::new("-");
@@ -122,29 +135,35 @@ pub(super) fn is_stdout(reference: &Reference) -> bool {
     }
 }
 
-fn tag(reference: &Reference, image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
+fn tag(image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
     match image {
         Selector::Only => Ok(tag.map(ToOwned::to_owned)),
-        Selector::Name(name) => Ok(Some(name.clone())),
+        Selector::Name(name) => {
+            terrine::layout::check_name(name)?;
+            Ok(Some(name.clone()))
+        }
         Selector::Number(_) | Selector::Digest(_) => {
-            Err(usage(reference, "an image is written by its tag, not by its number or digest"))
+            Err(usage("an image is written by its tag, not by its number or digest"))
         }
     }
 }
 
 /// A name for Docker's storage, which takes none without a tag.
-fn with_tag(name: &str) -> String {
-    match name.rsplit_once(':') {
+fn with_tag(name: &str) -> anyhow::Result<String> {
+    let parsed = name.parse::<Repository>().map_err(|why| usage(&why))?;
+    if parsed.digest.is_some() {
+        return Err(usage("a digest is what comes out, and can not be asked for"));
+    }
+    Ok(match name.rsplit_once(':') {
         Some((_, tag)) if !tag.contains('/') => name.to_owned(),
         _ => format!("{name}:latest"),
-    }
+    })
 }
 
-fn usage(reference: &Reference, why: &str) -> anyhow::Error {
-    let message = format!("an image can not be written to `{reference}`: {why}");
+fn usage(why: &str) -> anyhow::Error {
     Usage {
-        message,
-        hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE or docker-archive:FILE",
+        message: why.to_owned(),
+        hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE:TAG, docker-archive:FILE:NAME:TAG, docker-daemon:NAME:TAG or containers-storage:NAME:TAG",
     }
     .into()
 }

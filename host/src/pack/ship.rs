@@ -113,10 +113,9 @@ impl<'a> Run<'a> {
     }
 
     fn base_layer(&self, number: usize, layer: &BaseLayer) -> Result<Shipped, Error> {
-        self.reporter.layer(number, Source::Base(&layer.name), layer.stored_size());
         let name = self.image.base.as_ref().map_or("", |base| base.name());
-        let sent = |bytes| self.reporter.sent(bytes);
-        let carried = self.carrier.bring(name, layer.layer(), self.reporter, &sent);
+        let part = ship::Part { image: name, number, source: Source::Base(&layer.name) };
+        let carried = self.carrier.bring(part, layer.layer(), self.reporter);
         carried.map_err(|error| match error {
             CarryError::Source(error) => Error::Base(error),
             CarryError::Destination(error) => Error::Ship(error),
@@ -133,13 +132,13 @@ impl<'a> Run<'a> {
             let (diff_id, size) = (plain.diff_id, Some(plain.size));
             return Ok(Shipped { descriptor, diff_id, size, was_there: true });
         }
-        self.reporter.layer(number, recipe.source(), known.as_ref().map_or(0, |(plain, _)| plain.size));
+        let begin = |size| self.reporter.layer(number, recipe.source(), size);
         let blob = ship::make::<Error>(
             self.shipping.destination,
             self.shipping.setting,
             self.shipping.pool,
             self.reporter,
-            |feeder| self.image.feed(recipe, feeder),
+            |feeder| self.image.feed(recipe, feeder, &begin),
         )?;
         let plain = blob.plain;
         if let (Some((expected, _)), Recipe::Archive(layer)) = (recipe.promised(), recipe)

@@ -50,6 +50,8 @@ pub use verified::Verified;
 pub struct Image {
     /// What errors call it.
     pub name: String,
+    /// The names that it is loaded under, with their tags, where it is in a docker-archive.
+    pub names: Vec<String>,
     /// Its manifest, where its medium has one: a docker-archive has not.
     pub manifest: Option<Document>,
     /// Its configuration.

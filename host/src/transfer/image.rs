@@ -39,9 +39,10 @@ impl Copying<'_> {
     pub(super) fn bring(&self, image: &Image) -> Result<Document, Error> {
         let sent = |bytes| self.reporter.sent(bytes);
         let shipped = ship::each(&image.layers, self.jobs, |index, layer| {
-            self.reporter.layer(index + 1, Source::Existing(&layer.name()), layer.stored_size());
-            let shipped = self.carrier.bring(&image.name, layer, self.reporter, &sent)?;
-            self.reporter.finished(index + 1, shipped.was_there);
+            let (number, name) = (index + 1, layer.name());
+            let part = ship::Part { image: &image.name, number, source: Source::Existing(&name) };
+            let shipped = self.carrier.bring(part, layer, self.reporter)?;
+            self.reporter.finished(number, shipped.was_there);
             Ok::<_, Error>(shipped)
         })?;
         let text = image.configuration.text().as_bytes();
