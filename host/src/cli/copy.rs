@@ -3,9 +3,8 @@
 use anyhow::Context;
 use terrine::daemon;
 use terrine::image::{Document, Reference, Selector};
-use terrine::ship::Carrier;
 use terrine::source::{Image, Opened};
-use terrine::transfer::{self, Copying, Named};
+use terrine::transfer::{self, Named};
 
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
@@ -75,26 +74,13 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 /// Copies to a place for blobs.
 fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) -> anyhow::Result<()> {
     let Some(destination) = target.blobs() else { anyhow::bail!("this is no place for blobs") };
-    let (setting, pool) = (args.how.setting(destination), args.how.how.pool());
-    let cache = args.how.how.cache(printer);
+    let means = args.how.means(destination, printer)?;
     let layers = match opened {
         Opened::Image(image) => image.layers.len(),
         Opened::Index(_) => 0,
     };
     let progress = Progress::new(printer, layers);
-    let copying = Copying {
-        carrier: Carrier {
-            destination,
-            setting: &setting,
-            pool: &pool,
-            cache: &cache,
-            recompress: args.how.recompress(destination),
-        },
-        jobs: args.how.how.jobs(),
-        only_oci: target.only_oci(),
-        annotations: &args.how.how.annotations()?,
-        reporter: &progress,
-    };
+    let copying = means.copying(destination, &progress);
     let document = match opened {
         Opened::Image(image) => copying.image(image)?,
         Opened::Index(index) => copying.whole_index(index)?,

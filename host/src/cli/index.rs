@@ -2,8 +2,6 @@
 
 use anyhow::Context;
 use terrine::image::Reference;
-use terrine::ship::Carrier;
-use terrine::transfer::Copying;
 
 use super::copy;
 use super::exit::Usage;
@@ -57,22 +55,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     }
     let target = Target::open(&args.to, images.client(), None).with_context(cannot)?;
     let Some(destination) = target.blobs() else { anyhow::bail!("this is no place for blobs") };
-    let (setting, pool) = (args.how.setting(destination), args.how.how.pool());
-    let cache = args.how.how.cache(printer);
+    let means = args.how.means(destination, printer)?;
     let progress = Progress::new(printer, listed.iter().map(|image| image.layers.len()).sum());
-    let copying = Copying {
-        carrier: Carrier {
-            destination,
-            setting: &setting,
-            pool: &pool,
-            cache: &cache,
-            recompress: args.how.recompress(destination),
-        },
-        jobs: args.how.how.jobs(),
-        only_oci: target.only_oci(),
-        annotations: &args.how.how.annotations()?,
-        reporter: &progress,
-    };
+    let copying = means.copying(destination, &progress);
     let document = copying.index(&listed).with_context(cannot)?;
     progress.finish();
     copy::done(&document, &args.to, &progress, printer);

@@ -10,7 +10,8 @@ use terrine::compress::{Pool, Setting};
 use terrine::daemon;
 use terrine::image::{Annotations, Reference};
 use terrine::pack::{Image, Outcome, Shipping};
-use terrine::ship::{Destination, Recompress};
+use terrine::ship::{Carrier, Destination, Recompress, Reporter};
+use terrine::transfer::Copying;
 
 use super::environment;
 use super::exit::Usage;
@@ -122,19 +123,56 @@ impl CarryArgs {
         check(to, self.compression.as_ref(), &self.how)
     }
 
-    /// How what is compressed here is compressed on the way to a destination.
-    pub(super) fn setting(&self, destination: &dyn Destination) -> Setting {
-        setting(self.compression, destination)
+    /// What it takes to bring images to a destination.
+    pub(super) fn means(
+        &self,
+        destination: &dyn Destination,
+        printer: &Printer,
+    ) -> anyhow::Result<Means> {
+        Ok(Means {
+            setting: setting(self.compression, destination),
+            recompress: self.recompress(destination),
+            pool: self.how.pool(),
+            jobs: self.how.jobs(),
+            cache: self.how.cache(printer),
+            annotations: self.how.annotations()?,
+        })
     }
 
-    /// Which layers that is.
-    pub(super) fn recompress(&self, destination: &dyn Destination) -> Recompress {
+    /// Which layers are compressed anew.
+    fn recompress(&self, destination: &dyn Destination) -> Recompress {
         match (&self.compression, destination.repository()) {
             (Some(_), _) => Recompress::All,
             // A registry is not the place for plain layers.
             (None, Some(_)) => Recompress::Plain,
             (None, None) => Recompress::Never,
         }
+    }
+}
+
+/// What it takes to bring images that exist to a destination.
+pub(super) struct Means {
+    setting: Setting,
+    recompress: Recompress,
+    pool: Pool,
+    jobs: NonZeroUsize,
+    cache: Cache,
+    annotations: Annotations,
+}
+
+impl Means {
+    /// What brings them.
+    pub(super) fn copying<'a>(
+        &'a self,
+        destination: &'a dyn Destination,
+        reporter: &'a dyn Reporter,
+    ) -> Copying<'a> {
+        let Self { setting, recompress, pool, jobs, cache, annotations } = self;
+        let (recompress, jobs) = (*recompress, *jobs);
+        // Manifests of Docker have their place in registries only.
+        let only_oci = destination.repository().is_none();
+        let carrier = Carrier { destination, setting, pool, cache, recompress };
+        Copying { carrier, jobs, only_oci, annotations, reporter }
     }
 }
 

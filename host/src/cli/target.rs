@@ -95,11 +95,6 @@ impl<'c> Target<'c> {
         }
     }
 
-    /// Whether manifests of Docker have no place there.
-    pub(super) fn only_oci(&self) -> bool {
-        self.blobs().is_some_and(|destination| destination.repository().is_none())
-    }
-
     /// Writes what was gathered, and gives it its name.
     pub(super) fn commit(self) -> anyhow::Result<()> {
         match self {

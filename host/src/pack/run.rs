@@ -10,7 +10,7 @@ use crate::base::{Base, BaseLayer};
 use crate::image::{Digest, ROOT_COMMENT};
 use crate::layer::{self, Measure, Tree, measure};
 use crate::pipe::{self, Feeder};
-use crate::planner::image::{LayerRole, RenderRequest, RenderedLayer};
+use crate::planner::image::{LayerRole, RenderedLayer};
 use crate::root::{self, Root};
 use crate::ship::{Reporter, Source, docker_archive};
 use crate::source;
@@ -212,15 +212,7 @@ impl<'a> Archive<'a, '_> {
                 created_by: None,
             });
         }
-        let configuration = image.planner.render(&RenderRequest {
-            created: image.created.clone(),
-            author: None,
-            os: image.resolved.os.clone(),
-            architecture: image.resolved.architecture.clone(),
-            variant: image.resolved.variant.clone(),
-            config: image.resolved.config.clone(),
-            layers,
-        })?;
+        let configuration = image.render(layers)?;
         let mtime = image.ownership.mtime;
         let id = docker_archive::finish(
             self.feeder,

@@ -10,7 +10,7 @@ use crate::cache::{self, Cache, LayerKey, Stored};
 use crate::compress::{Compression, Pool, Setting};
 use crate::image::{Annotations, Descriptor, Digest, Manifest, MediaType, Platform, annotation};
 use crate::layer::StorePath;
-use crate::planner::image::{LayerRole, RenderRequest, RenderedLayer};
+use crate::planner::image::{LayerRole, RenderedLayer};
 use crate::ship::{self, Carrier, CarryError, Destination, Plain, Recompress, Shipped};
 
 /// How long the annotations of layers may be together, in bytes: a manifest may have 4 MiB in
@@ -197,15 +197,7 @@ impl<'a> Run<'a> {
         let image = self.image;
         let destination = self.shipping.destination;
         let rendered = parts.iter().zip(&shipped).map(|(part, shipped)| rendered(*part, shipped));
-        let configuration = image.planner.render(&RenderRequest {
-            created: image.created.clone(),
-            author: None,
-            os: image.resolved.os.clone(),
-            architecture: image.resolved.architecture.clone(),
-            variant: image.resolved.variant.clone(),
-            config: image.resolved.config.clone(),
-            layers: rendered.collect(),
-        })?;
+        let configuration = image.render(rendered.collect())?;
         let config = Descriptor::of(MediaType::OciConfig, configuration.as_bytes());
         if !destination.holds(&config, &[])? {
             let staged = ship::from_bytes(destination, configuration.as_bytes())?;
