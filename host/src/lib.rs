@@ -17,11 +17,63 @@
 //! | what is decided about it | [`planner`] |
 //! | file trees to archives | [`layer`], [`root`] |
 //! | read, hash and write at once | [`pipe`] |
-//! | the archive that comes out | [`ship`] |
+//! | where images go | [`ship`], [`daemon`] |
+//! | images that exist, brought elsewhere | [`transfer`] |
+//! | what they are, and whether they are that | [`inspect`], [`verify`], [`diff`], [`flatten`] |
 //! | what is known of layers already | [`cache`] |
 //! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
 //! The nouns that they share are in [`image`].
+//!
+//! An image is opened wherever a [reference](image::Reference) leads, and brought to a
+//! [destination](ship::Destination):
+//!
+//! ```no_run
+//! use std::num::NonZeroUsize;
+//! use std::path::Path;
+//!
+//! use terrine::cache::Cache;
+//! use terrine::compress::{Pool, Setting};
+//! use terrine::image::{Annotations, Reference};
+//! use terrine::layout::Layout;
+//! use terrine::pipe::Observer;
+//! use terrine::ship::{Carrier, LayoutDestination, Recompress, Reporter, Source};
+//! use terrine::source::{self, FilesOnly};
+//! use terrine::transfer::Copying;
+//!
+//! struct Quiet;
+//!
+//! impl Observer for Quiet {
+//!     fn written(&self, _bytes: u64) {}
+//! }
+//!
+//! impl Reporter for Quiet {
+//!     fn layer(&self, _number: usize, _source: Source<'_>, _size: u64) {}
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let from: Reference = "docker-archive:web.tar".parse()?;
+//! let image = source::pick(source::open(&from, &FilesOnly)?, None)?;
+//! let layout = Layout::create(Path::new("layout"))?;
+//! let jobs = NonZeroUsize::new(4).ok_or("no jobs")?;
+//! let copying = Copying {
+//!     carrier: Carrier {
+//!         destination: &LayoutDestination::new(layout, Some("web".to_owned())),
+//!         setting: &Setting::GZIP,
+//!         pool: &Pool::new(jobs),
+//!         cache: &Cache::none(),
+//!         recompress: Recompress::All,
+//!     },
+//!     jobs,
+//!     only_oci: true,
+//!     annotations: &Annotations::new(),
+//!     reporter: &Quiet,
+//! };
+//! let manifest = copying.image(&image)?;
+//! assert_eq!(manifest.digest(), copying.image(&image)?.digest());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod base;
 pub mod build;

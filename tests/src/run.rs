@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use super::peer;
+
 /// The `terrine` binary of the profile that the tests are built with.
 ///
 /// Cargo hands a binary's path only to the tests of its own package, so it is built
@@ -79,6 +81,25 @@ impl Run {
         command.output().unwrap().into()
     }
 
+    /// Runs a command on a terminal of its own; what it says is on stdout then. Nothing, said
+    /// aloud, where that can not be.
+    pub fn on_a_terminal(command: &Command) -> Option<Self> {
+        let script = peer::find("script")?;
+        let mut words = vec![command.get_program()];
+        words.extend(command.get_args());
+        let words = words.iter().map(|word| format!("'{}'", word.to_str().unwrap()));
+        let line = words.collect::<Vec<String>>().join(" ");
+        let mut outer = Command::new(script);
+        outer.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm");
+        for (name, value) in command.get_envs() {
+            outer.env(name, value.unwrap_or_default());
+        }
+        if let Some(directory) = command.get_current_dir() {
+            outer.current_dir(directory);
+        }
+        Some(Self::of(outer.stdin(Stdio::null())))
+    }
+
     /// The same, checked to have succeeded.
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
@@ -95,6 +116,20 @@ impl Run {
             text = text.replace(path.to_str().unwrap(), name);
         }
         text
+    }
+}
+
+impl Run {
+    /// [`Run::snapshot`] without how fast things went.
+    pub fn without_speed(&self, names: &[(&Path, &str)]) -> String {
+        let line = |line: &str| match line.split_once(" at ") {
+            Some((before, rest)) if rest.contains("/s") => {
+                let after = rest.split_once("/s").map_or("", |(_, after)| after);
+                format!("{before} at [SPEED]{after}\n")
+            }
+            _ => format!("{line}\n"),
+        };
+        self.snapshot(names).lines().map(line).collect()
     }
 }
 

@@ -319,7 +319,7 @@ fn a_broken_base_is_named_and_no_image_comes_out() {
                 image.configuration["rootfs"]["diff_ids"][0] = json!("sha256:123");
                 *image = renamed(image.clone());
             },
-            "`123` is not a sha256 digest",
+            "`sha256:123` is not a sha256 digest",
         ),
         (
             |image| {
@@ -366,7 +366,11 @@ fn a_base_without_its_configuration_or_manifest_says_so() {
         assert_eq!(run.code, Some(1), "{}", run.stderr);
     }
     let directory = conf_on(&store, b"").with("from_image", store.root().to_str().unwrap()).run();
-    assert!(directory.stderr.contains("it is a directory"), "{}", directory.stderr);
+    assert!(
+        directory.stderr.contains("it is not an OCI layout: it has no `oci-layout`"),
+        "{}",
+        directory.stderr
+    );
     let missing = conf_on(&store, b"").with("from_image", "/nowhere/base.tar").run();
     assert!(missing.stderr.contains("`/nowhere/base.tar`"), "{}", missing.stderr);
 }
@@ -380,7 +384,7 @@ fn a_base_that_is_cut_off_anywhere_is_no_image() {
     for length in [1, 511, 512, 700, 1024, 3000, manifest, manifest + 512, manifest + 600] {
         let run = conf_on(&store, &image[..length]).run();
         assert_eq!(run.code, Some(1), "{length}: {}", run.stderr);
-        assert!(run.stderr.contains("base image"), "{length}: {}", run.stderr);
+        assert!(run.stderr.contains("base.tar` can not be used"), "{length}: {}", run.stderr);
     }
 }
 

@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
 
 use std::fs;
-use std::process::Command;
 
 use serde_json::{Value, json};
-use terrine_tests::{Archive, ConfFile, Run, TestStore, peer, terrine};
+use terrine_tests::{Archive, ConfFile, Run, TestStore, terrine};
 
 fn store() -> TestStore {
     let store = TestStore::default();
@@ -16,12 +15,7 @@ fn store() -> TestStore {
 
 /// What a run said, in a form that is the same everywhere.
 fn said(store: &TestStore, run: &Run) -> String {
-    let text = run.snapshot(&[(store.root(), "[ROOT]")]);
-    let line = |line: &str| match line.split_once(" at ") {
-        Some((before, speed)) if speed.ends_with("/s") => format!("{before} at [SPEED]\n"),
-        _ => format!("{line}\n"),
-    };
-    text.lines().map(line).collect()
+    run.without_speed(&[(store.root(), "[ROOT]")])
 }
 
 #[test]
@@ -197,24 +191,10 @@ fn an_output_that_can_not_be_made_is_named() {
     }
 }
 
-/// Runs a command on a terminal of its own.
-fn on_a_terminal(command: &Command) -> Option<Run> {
-    let script = peer::find("script")?;
-    let mut words = vec![command.get_program()];
-    words.extend(command.get_args());
-    let line: Vec<String> = words.iter().map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-    let mut outer = Command::new(script);
-    outer.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]).env("TERM", "xterm");
-    for (name, value) in command.get_envs() {
-        outer.env(name, value.unwrap_or_default());
-    }
-    Some(Run::of(outer.stdin(std::process::Stdio::null())))
-}
-
 #[test]
 fn an_archive_is_not_written_to_a_terminal() {
     let store = store();
-    let Some(run) = on_a_terminal(&ConfFile::new(&store, &[&["a"]]).command()) else { return };
+    let Some(run) = Run::on_a_terminal(&ConfFile::new(&store, &[&["a"]]).command()) else { return };
     let said = String::from_utf8_lossy(&run.stdout);
     assert_eq!(run.code, Some(2), "{said}");
     assert!(said.contains("refusing to write binary data to a terminal"), "{said}");
@@ -227,7 +207,7 @@ fn a_terminal_shows_a_bar() {
     let out = store.root().join("out.tar");
     let mut command = ConfFile::new(&store, &[&["a"]]).command();
     command.arg("-o").arg(&out);
-    let Some(run) = on_a_terminal(&command) else { return };
+    let Some(run) = Run::on_a_terminal(&command) else { return };
     let said = String::from_utf8_lossy(&run.stdout);
     assert_eq!(run.code, Some(0), "{said}");
     assert!(!said.contains("layer 1 of 2: 1 store path"), "{said}");

@@ -18,7 +18,7 @@ use crate::compress::Compression;
 use crate::image::{Configuration, Descriptor, Digest};
 use crate::layer::{Header, Kind};
 use crate::source::tarball::MAX_UNPACKED;
-use crate::source::{self, Attributes, Error, Fault, Image, Layer, Spooled};
+use crate::source::{self, Attributes, Error, Fault, Hashing, Image, Layer, Spooled};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use listing::Listing;
 
@@ -244,18 +244,4 @@ fn unpack(raw: impl Read + Send, compression: Compression) -> io::Result<Transfe
         return Err(io::Error::other(format!("it has more than {MAX_UNPACKED} bytes")));
     }
     Ok(Transfer { size, digest: plain.hash.into(), unpack: true })
-}
-
-/// A reader that hashes what goes through.
-struct Hashing<R> {
-    inner: R,
-    hash: Sha256,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..count]);
-        Ok(count)
-    }
 }

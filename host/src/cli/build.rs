@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use terrine::build;
 use terrine::planner::{Limits, Runtime};
-use terrine::ship::Destination;
 
 use super::environment;
 use super::exit::Usage;
@@ -63,7 +62,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     }
     let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
     let progress = Progress::new(printer, image.layer_count());
-    let name = target.blobs().map_or_else(|| image.reference(), Destination::name);
+    let name = target.name().unwrap_or_else(|| image.reference());
     let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(cannot)?;
     close_cache(&cache, printer);
     facts.complete(&outcome);

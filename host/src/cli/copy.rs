@@ -3,14 +3,13 @@
 use anyhow::Context;
 use terrine::daemon;
 use terrine::image::{Document, Reference, Selector};
-use terrine::ship::{Carrier, Recompress};
 use terrine::source::{Image, Opened};
-use terrine::transfer::{self, Copying, Named};
+use terrine::transfer::{self, Named};
 
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{HowArgs, close_cache, reference};
+use super::ship_args::{CarryArgs, reference};
 use super::target::Target;
 
 /// Copy an image: pull, push, convert
@@ -21,23 +20,23 @@ use super::target::Target;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image
+    /// The image: see below for how to write it
     #[arg(value_parser = reference)]
     from: Reference,
 
-    /// Where it is to be
+    /// Where it is to be, in the same notation
     #[arg(value_parser = reference)]
     to: Reference,
 
     #[command(flatten)]
-    how: HowArgs,
+    how: CarryArgs,
 
     #[command(flatten)]
     images: ImagesArgs,
 }
 
 const EXAMPLES: &str = "\
-Images:
+How images are written:
   docker://NAME[:TAG][@DIGEST]           in a registry
   oci:DIRECTORY[:TAG|@DIGEST]            in an OCI layout
   oci-archive:FILE[:TAG|@DIGEST]         in an archive of an OCI layout
@@ -45,7 +44,7 @@ Images:
   docker-daemon:NAME:TAG                 in Docker's storage
   containers-storage:NAME:TAG            in podman's storage
   FILE or DIRECTORY                      whatever it is
-  -                                      a docker-archive on stdin or stdout
+  -                                      an archive on stdin, a docker-archive on stdout
 
 Examples:
   terrine copy docker-archive:old.tar docker://localhost:5000/old
@@ -54,6 +53,7 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let cannot = || format!("can not copy `{}` to `{}`", args.from, args.to);
+    args.how.check(&args.to)?;
     let images = Images::new(&args.images.registry);
     let opened = images.open(&args.from).with_context(cannot)?;
     let opened = match (opened, &args.images.platform) {
@@ -64,7 +64,6 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     };
     let tag = default_tag(&args.from);
     let target = Target::open(&args.to, images.client(), tag.as_deref()).with_context(cannot)?;
-    target.check(&args.how, &args.to)?;
     if target.blobs().is_some() {
         return blobs(args, &opened, target, printer).with_context(cannot);
     }
@@ -75,36 +74,18 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 /// Copies to a place for blobs.
 fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) -> anyhow::Result<()> {
     let Some(destination) = target.blobs() else { anyhow::bail!("this is no place for blobs") };
-    let (setting, pool) = (args.how.setting(destination), args.how.pool());
-    let cache = args.how.cache(printer);
+    let means = args.how.means(destination, printer)?;
     let layers = match opened {
         Opened::Image(image) => image.layers.len(),
         Opened::Index(_) => 0,
     };
     let progress = Progress::new(printer, layers);
-    let copying = Copying {
-        carrier: Carrier {
-            destination,
-            setting: &setting,
-            pool: &pool,
-            cache: &cache,
-            recompress: match (&args.how.compression, destination.repository()) {
-                (Some(_), _) => Recompress::All,
-                // A registry is not the place for plain layers.
-                (None, Some(_)) => Recompress::Plain,
-                (None, None) => Recompress::Never,
-            },
-        },
-        jobs: args.how.jobs(),
-        only_oci: target.only_oci(),
-        annotations: &args.how.annotations()?,
-        reporter: &progress,
-    };
+    let copying = means.copying(destination, &progress);
     let document = match opened {
         Opened::Image(image) => copying.image(image)?,
         Opened::Index(index) => copying.whole_index(index)?,
     };
-    close_cache(&cache, printer);
+    means.close(printer);
     finish(&document, &args.to, target, progress, printer)
 }
 
@@ -159,7 +140,7 @@ pub(super) fn image_names(from: &Reference, image: &Image) -> Vec<String> {
             tag.map(|tag| format!("{}:{tag}", repository.full_name())).into_iter().collect()
         }
         Reference::DockerArchive { image: Selector::Name(name), .. } => vec![name.clone()],
-        _ => image.tags.clone(),
+        _ => image.names.clone(),
     }
 }
 

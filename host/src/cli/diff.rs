@@ -32,6 +32,7 @@ pub(super) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   terrine diff web-1.1.tar web-1.2.tar
+  terrine diff docker://ghcr.io/acme/web:1.1 oci:layout:web
   terrine diff web-1.1.tar web-1.2.tar | jq .pullBytes";
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {

@@ -18,7 +18,7 @@ use super::printer::Printer;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image: a file, or a reference such as docker-archive:web.tar; `-` for stdin
+    /// The image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
     image: String,
 
     #[command(flatten)]
@@ -34,6 +34,7 @@ pub(super) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   terrine export web.tar | tar -tv
+  terrine export docker://debian:12 --platform linux/arm64 -o debian.tar
   terrine export web.tar -o root.tar";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {

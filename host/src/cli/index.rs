@@ -2,16 +2,14 @@
 
 use anyhow::Context;
 use terrine::image::Reference;
-use terrine::ship::{Carrier, Recompress};
-use terrine::transfer::Copying;
 
 use super::copy;
 use super::exit::Usage;
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{HowArgs, close_cache, reference};
-use super::target::Target;
+use super::ship_args::{CarryArgs, reference};
+use super::target::{Target, is_docker_archive};
 
 /// Put images of several platforms under one name
 ///
@@ -29,7 +27,7 @@ pub(super) struct Args {
     from: Vec<Reference>,
 
     #[command(flatten)]
-    how: HowArgs,
+    how: CarryArgs,
 
     #[command(flatten)]
     images: ImagesArgs,
@@ -37,44 +35,30 @@ pub(super) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  terrine index --to docker://ghcr.io/acme/web:1.2 oci:./amd64:web oci:./arm64:web";
+  terrine index --to docker://ghcr.io/acme/web:1.2 oci:./amd64:web oci:./arm64:web
+  terrine index --to oci:./layout:web web-amd64.tar web-arm64.tar";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let cannot = || format!("can not make the index `{}`", args.to);
+    if is_docker_archive(&args.to) {
+        return Err(Usage {
+            message: format!("`{}` has no place for an index", args.to),
+            hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG or oci-archive:FILE:TAG",
+        }
+        .into());
+    }
+    args.how.check(&args.to)?;
     let images = Images::new(&args.images.registry);
     let mut listed = vec![];
     for from in &args.from {
         listed.extend(images.all(from, args.images.platform.as_ref()).with_context(cannot)?);
     }
     let target = Target::open(&args.to, images.client(), None).with_context(cannot)?;
-    let Some(destination) = target.blobs() else {
-        return Err(Usage {
-            message: format!("`{}` has no place for an index", args.to),
-            hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG or oci-archive:FILE",
-        }
-        .into());
-    };
-    let (setting, pool) = (args.how.setting(destination), args.how.pool());
-    let cache = args.how.cache(printer);
+    let Some(destination) = target.blobs() else { anyhow::bail!("this is no place for blobs") };
+    let means = args.how.means(destination, printer)?;
     let progress = Progress::new(printer, listed.iter().map(|image| image.layers.len()).sum());
-    let copying = Copying {
-        carrier: Carrier {
-            destination,
-            setting: &setting,
-            pool: &pool,
-            cache: &cache,
-            recompress: match (&args.how.compression, destination.repository()) {
-                (Some(_), _) => Recompress::All,
-                (None, Some(_)) => Recompress::Plain,
-                (None, None) => Recompress::Never,
-            },
-        },
-        jobs: args.how.jobs(),
-        only_oci: target.only_oci(),
-        annotations: &args.how.annotations()?,
-        reporter: &progress,
-    };
+    let copying = means.copying(destination, &progress);
     let document = copying.index(&listed).with_context(cannot)?;
-    close_cache(&cache, printer);
+    means.close(printer);
     copy::finish(&document, &args.to, target, progress, printer)
 }

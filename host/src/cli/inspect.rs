@@ -14,7 +14,7 @@ use super::{image_tables, images};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image: a file, or a reference such as docker-archive:web.tar; `-` for stdin
+    /// The image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
     image: String,
 
     #[command(flatten)]
@@ -28,6 +28,7 @@ pub(super) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   terrine inspect web.tar
+  terrine inspect docker://debian:12 --platform linux/arm64
   terrine inspect web.tar | jq '.layers[].storePaths'";
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {

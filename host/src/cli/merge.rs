@@ -14,9 +14,9 @@ use super::printer::Printer;
 use super::progress::Progress;
 use super::ship_args::reference;
 
-/// Put several images into one docker-archive, as dockerTools.mergeImages does
+/// Put several images into one docker-archive
 ///
-/// Layers that they share are written once. `docker load` and `podman load` then load all of
+/// As dockerTools.mergeImages does. Layers that they share are written once. `docker load` and `podman load` then load all of
 /// them. Of a docker-archive all images are taken, with the names that they have there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

@@ -72,7 +72,8 @@ impl Output {
                 // What a new file gets, less what the user's mask takes away.
                 .permissions(Permissions::from_mode(0o666))
                 .tempfile_in(directory)
-        })?;
+        })
+        .map_err(without_path)?;
         Ok(Self::File { temporary, path })
     }
 
@@ -86,6 +87,15 @@ impl Output {
             interrupt::release(|| temporary.persist(&path)).map(drop).map_err(|error| error.error)
         };
         persist().with_context(|| format!("writing `{}`", path.display()))
+    }
+}
+
+/// What the system says without the name of a temporary file, which is nobody's concern.
+fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((plain, _)) => io::Error::new(error.kind(), plain.to_owned()),
+        None => error,
     }
 }
 

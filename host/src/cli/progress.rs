@@ -49,17 +49,11 @@ struct Pulse {
 
 impl<'a> Progress<'a> {
     pub(super) fn new(printer: &'a Printer, layers: usize) -> Self {
-        let count = Arc::new(Count {
-            start: Instant::now(),
-            written: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-            finished: AtomicUsize::new(0),
-            there: AtomicUsize::new(0),
-            said: AtomicBool::new(false),
-        });
+        let count = Arc::new(Count::new());
         let terminal = std::io::stderr().is_terminal();
         let bar = (!printer.is_quiet() && terminal).then(|| bar(layers));
-        let pulse = (!printer.is_quiet() && !terminal).then(|| pulse(&count));
+        let pulse = (!printer.is_quiet() && !terminal)
+            .then(|| pulse(&count, SILENCE, |text| Printer::new(false).status(text)));
         Self { printer, layers, bar, count, pulse: Mutex::new(pulse) }
     }
 
@@ -83,21 +77,37 @@ impl<'a> Progress<'a> {
 }
 
 impl Count {
+    fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            written: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            finished: AtomicUsize::new(0),
+            there: AtomicUsize::new(0),
+            said: AtomicBool::new(false),
+        }
+    }
+
     fn summary(&self) -> String {
         let written = self.written.load(Ordering::Relaxed);
         let seconds = self.start.elapsed().max(Duration::from_millis(1)).as_secs_f64();
         let speed = DecimalBytes((written as f64 / seconds) as u64);
-        let mut text = format!("{} at {speed}/s", DecimalBytes(written));
         let there = self.there.load(Ordering::Relaxed);
-        if there > 0 {
-            let finished = self.finished.load(Ordering::Relaxed);
-            text.push_str(&format!(", {there} of {finished} layers were there"));
-        }
+        let finished = self.finished.load(Ordering::Relaxed);
         let sent = self.sent.load(Ordering::Relaxed);
-        if sent > 0 {
-            text.push_str(&format!(", {} sent", DecimalBytes(sent)));
+        let mut parts = vec![];
+        if written > 0 || there == 0 {
+            parts.push(format!("{} at {speed}/s", DecimalBytes(written)));
         }
-        text
+        match there {
+            0 => {}
+            all if all == finished => parts.push("all layers were there".to_owned()),
+            some => parts.push(format!("{some} of {finished} layers were there")),
+        }
+        if sent > 0 {
+            parts.push(format!("{} sent", DecimalBytes(sent)));
+        }
+        parts.join(", ")
     }
 }
 
@@ -106,8 +116,8 @@ fn bar(layers: usize) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(layers as u64), target);
     let template = match layers {
         // Several images at once: how many layers that are is not known.
-        0 => "{spinner} {pos} layers, {msg}",
-        _ => "{bar:30} layer {pos} of {len}, {msg}",
+        0 => "{spinner} {pos} layers done, {msg}",
+        _ => "{bar:30} {pos} of {len} layers done, {msg}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
@@ -116,14 +126,14 @@ fn bar(layers: usize) -> ProgressBar {
 }
 
 /// Says how far things are whenever nothing else was said for a while.
-fn pulse(count: &Arc<Count>) -> Pulse {
+fn pulse(count: &Arc<Count>, silence: Duration, say: impl Fn(&str) + Send + 'static) -> Pulse {
     let (end, ended) = channel::<()>();
     let count = Arc::clone(count);
     let thread = thread::spawn(move || {
         // Nobody sends anything: the other end closes when it is over.
-        while ended.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+        while ended.recv_timeout(silence) == Err(RecvTimeoutError::Timeout) {
             if !count.said.swap(false, Ordering::Relaxed) {
-                Printer::new(false).status(&format!("so far {}", count.summary()));
+                say(&format!("so far {}", count.summary()));
             }
         }
     });
@@ -148,7 +158,7 @@ impl Observer for Progress<'_> {
 impl Reporter for Progress<'_> {
     fn layer(&self, number: usize, source: Source<'_>, size: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_position(bar.position().max(number as u64));
+            bar.set_message(self.summary());
             return;
         }
         let what = match source {
@@ -171,13 +181,58 @@ impl Reporter for Progress<'_> {
         }
     }
 
-    fn finished(&self, number: usize, was_there: bool) {
-        self.count.finished.fetch_add(1, Ordering::Relaxed);
+    fn finished(&self, _: usize, was_there: bool) {
+        let finished = 1 + self.count.finished.fetch_add(1, Ordering::Relaxed);
         if was_there {
             self.count.there.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(bar) = &self.bar {
-            bar.set_position(bar.position().max(number as u64));
+            // Layers come to their ends in any order.
+            bar.set_position(bar.position().max(finished as u64));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(written: u64, sent: u64, finished: usize, there: usize) -> String {
+        let count = Count::new();
+        count.written.store(written, Ordering::Relaxed);
+        count.sent.store(sent, Ordering::Relaxed);
+        count.finished.store(finished, Ordering::Relaxed);
+        count.there.store(there, Ordering::Relaxed);
+        let text = count.summary();
+        match (text.find(" at "), text.find("/s")) {
+            (Some(start), Some(end)) => format!("{}{}", &text[..start], &text[end + 2..]),
+            _ => text,
+        }
+    }
+
+    #[test]
+    fn a_summary_says_what_there_is_to_say() {
+        assert_eq!(count(0, 0, 0, 0), "0 B");
+        assert_eq!(count(1000, 0, 3, 0), "1.00 kB");
+        assert_eq!(count(1000, 500, 3, 1), "1.00 kB, 1 of 3 layers were there, 500 B sent");
+        assert_eq!(count(0, 0, 3, 3), "all layers were there");
+        assert_eq!(count(1000, 0, 3, 3), "1.00 kB, all layers were there");
+    }
+
+    #[test]
+    fn silence_is_broken_and_nothing_else() {
+        let count = Arc::new(Count::new());
+        // What was said before the first look is not silence.
+        count.said.store(true, Ordering::Relaxed);
+        let (sender, said) = channel();
+        let say = move |text: &str| {
+            let _ = sender.send(text.to_owned());
+        };
+        let Pulse { end, thread } = pulse(&count, Duration::from_millis(1), say);
+        let text = said.recv_timeout(Duration::from_secs(60)).unwrap_or_default();
+        assert!(text.starts_with("so far 0 B at "), "{text}");
+        assert!(!count.said.load(Ordering::Relaxed));
+        drop(end);
+        thread.join().unwrap();
     }
 }

@@ -10,14 +10,15 @@ use terrine::compress::{Pool, Setting};
 use terrine::daemon;
 use terrine::image::{Annotations, Reference};
 use terrine::pack::{Image, Outcome, Shipping};
-use terrine::ship::Destination;
+use terrine::ship::{Carrier, Destination, Recompress, Reporter};
+use terrine::transfer::Copying;
 
 use super::environment;
 use super::exit::Usage;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::registry_args::RegistryArgs;
-use super::target::{Target, is_stdout};
+use super::target::{Target, is_docker_archive, is_stdout};
 
 /// How many layers are under way at once, at least: some wait while others compute.
 const MIN_JOBS: usize = 4;
@@ -39,6 +40,19 @@ pub(super) struct ShipArgs {
     #[arg(long, value_name = "IMAGE", value_parser = reference, help_heading = "Output", conflicts_with = "output")]
     to: Option<Reference>,
 
+    /// How layers are compressed: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for
+    /// registries, none elsewhere]
+    ///
+    /// Layers of a base image that are compressed stay as they are. Docker-archives, and what
+    /// goes to the storage of docker or podman, have no compression. Docker pulls zstd since
+    /// version 23.
+    #[arg(long, value_name = "HOW", help_heading = "Output")]
+    compression: Option<Setting>,
+
+    /// Cache layers of directories as well, by what the file system says of the files in them
+    #[arg(long, help_heading = "Output", conflicts_with = "no_cache")]
+    cache_directories: bool,
+
     #[command(flatten)]
     pub(super) how: HowArgs,
 
@@ -46,17 +60,22 @@ pub(super) struct ShipArgs {
     pub(super) registry: RegistryArgs,
 }
 
+/// How images that exist are brought elsewhere.
+#[derive(Debug, clap::Args)]
+pub(super) struct CarryArgs {
+    /// Compress layers anew: none, gzip[:LEVEL] or zstd[:LEVEL] [default: as they are, but plain
+    /// ones by gzip for registries]
+    #[arg(long, value_name = "HOW", help_heading = "Output")]
+    compression: Option<Setting>,
+
+    #[command(flatten)]
+    pub(super) how: HowArgs,
+}
+
 /// How layers are made.
 #[derive(Debug, clap::Args)]
 pub(super) struct HowArgs {
-    /// How layers are compressed: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for
-    /// registries, none elsewhere]
-    ///
-    /// A docker-archive is never compressed. Docker pulls zstd since version 23.
-    #[arg(long, value_name = "HOW", help_heading = "Output")]
-    pub(super) compression: Option<Setting>,
-
-    /// An annotation of the image's manifest; may be repeated, an empty value removes one
+    /// An annotation of the manifest; may be repeated, an empty value removes one
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Output")]
     annotation: Vec<String>,
 
@@ -69,10 +88,6 @@ pub(super) struct HowArgs {
     /// The cache only saves time: no byte of an image depends on it. See `terrine cache`.
     #[arg(long, help_heading = "Output")]
     no_cache: bool,
-
-    /// Cache layers of directories as well, by what the file system says of the files in them
-    #[arg(long, help_heading = "Output", conflicts_with = "no_cache")]
-    cache_directories: bool,
 }
 
 /// A reference, with its hint.
@@ -80,15 +95,94 @@ pub(super) fn reference(text: &str) -> Result<Reference, String> {
     text.parse::<Reference>().map_err(|error| format!("{error}\n  {}", error.hint()))
 }
 
-impl HowArgs {
-    /// How what is compressed here is compressed on the way to a destination.
-    pub(super) fn setting(&self, destination: &dyn Destination) -> Setting {
-        self.compression.unwrap_or_else(|| match destination.repository() {
-            Some(_) => Setting::GZIP,
-            None => Setting::NONE,
+/// How what is compressed here is compressed on the way to a destination.
+fn setting(asked: Option<Setting>, destination: &dyn Destination) -> Setting {
+    asked.unwrap_or_else(|| match destination.repository() {
+        Some(_) => Setting::GZIP,
+        None => Setting::NONE,
+    })
+}
+
+/// Checks that nothing is asked of a docker-archive that it has no place for.
+fn check(to: &Reference, compression: Option<&Setting>, how: &HowArgs) -> anyhow::Result<()> {
+    how.annotations()?;
+    if !is_docker_archive(to) {
+        return Ok(());
+    }
+    let message = match compression.filter(|setting| **setting != Setting::NONE) {
+        Some(setting) => format!("`{to}` takes no layers that are compressed by `{setting}`"),
+        None if !how.annotation.is_empty() => format!("`{to}` has no place for annotations"),
+        None => return Ok(()),
+    };
+    let hint = "leave it out: docker-archives and the storage of docker and podman have neither compression nor annotations; registries, `oci:` and `oci-archive:` have both";
+    Err(Usage { message, hint }.into())
+}
+
+impl CarryArgs {
+    /// Checks what can not be meant.
+    pub(super) fn check(&self, to: &Reference) -> anyhow::Result<()> {
+        check(to, self.compression.as_ref(), &self.how)
+    }
+
+    /// What it takes to bring images to a destination.
+    pub(super) fn means(
+        &self,
+        destination: &dyn Destination,
+        printer: &Printer,
+    ) -> anyhow::Result<Means> {
+        Ok(Means {
+            setting: setting(self.compression, destination),
+            recompress: self.recompress(destination),
+            pool: self.how.pool(),
+            jobs: self.how.jobs(),
+            cache: self.how.cache(printer),
+            annotations: self.how.annotations()?,
         })
     }
 
+    /// Which layers are compressed anew.
+    fn recompress(&self, destination: &dyn Destination) -> Recompress {
+        match (&self.compression, destination.repository()) {
+            (Some(_), _) => Recompress::All,
+            // A registry is not the place for plain layers.
+            (None, Some(_)) => Recompress::Plain,
+            (None, None) => Recompress::Never,
+        }
+    }
+}
+
+/// What it takes to bring images that exist to a destination.
+pub(super) struct Means {
+    setting: Setting,
+    recompress: Recompress,
+    pool: Pool,
+    jobs: NonZeroUsize,
+    cache: Cache,
+    annotations: Annotations,
+}
+
+impl Means {
+    /// What brings them.
+    pub(super) fn copying<'a>(
+        &'a self,
+        destination: &'a dyn Destination,
+        reporter: &'a dyn Reporter,
+    ) -> Copying<'a> {
+        let Self { setting, recompress, pool, jobs, cache, annotations } = self;
+        let (recompress, jobs) = (*recompress, *jobs);
+        // Manifests of Docker have their place in registries only.
+        let only_oci = destination.repository().is_none();
+        let carrier = Carrier { destination, setting, pool, cache, recompress };
+        Copying { carrier, jobs, only_oci, annotations, reporter }
+    }
+
+    /// Keeps what was learnt on the way.
+    pub(super) fn close(&self, printer: &Printer) {
+        close_cache(&self.cache, printer);
+    }
+}
+
+impl HowArgs {
     /// The annotations that were asked for.
     pub(super) fn annotations(&self) -> anyhow::Result<Annotations> {
         let pair = |text: &String| match text.split_once('=').filter(|(name, _)| !name.is_empty()) {
@@ -100,25 +194,6 @@ impl HowArgs {
             .into()),
         };
         self.annotation.iter().map(pair).collect()
-    }
-
-    /// Checks that nothing is asked for that docker-archives have no place for.
-    pub(super) fn check_docker(&self, target: &Reference) -> anyhow::Result<()> {
-        if let Some(setting) = self.compression.as_ref().filter(|setting| **setting != Setting::NONE) {
-            return Err(Usage {
-                message: format!("a docker-archive can not be compressed by `{setting}`"),
-                hint: "leave out `--compression`, or write to an `oci-archive:` or a registry",
-            }
-            .into());
-        }
-        if !self.annotation.is_empty() {
-            return Err(Usage {
-                message: format!("`{target}` has no place for annotations"),
-                hint: "leave out `--annotation`, or write to an `oci-archive:` or a registry",
-            }
-            .into());
-        }
-        Ok(())
     }
 
     /// How many layers are under way at once.
@@ -189,12 +264,7 @@ impl ShipArgs {
 
     /// Checks what can not be meant.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        match self.target() {
-            Reference::OciLayout { .. } | Reference::OciArchive { .. } | Reference::Registry(_) => {
-                Ok(())
-            }
-            target => self.how.check_docker(&target),
-        }
+        check(&self.target(), self.compression.as_ref(), &self.how)
     }
 
     /// Brings the image where it is to be.
@@ -206,14 +276,14 @@ impl ShipArgs {
         progress: &Progress<'_>,
     ) -> anyhow::Result<Outcome> {
         if let Some(destination) = target.blobs() {
-            let (setting, pool) = (self.how.setting(destination), self.how.pool());
+            let (setting, pool) = (setting(self.compression, destination), self.how.pool());
             let shipping = Shipping {
                 destination,
                 setting: &setting,
                 pool: &pool,
                 jobs: self.how.jobs(),
                 cache,
-                cache_directories: self.how.cache_directories,
+                cache_directories: self.cache_directories,
                 annotations: &self.how.annotations()?,
             };
             return Ok(image.ship(&shipping, progress)?);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use terrine::cache::Cache;
 use terrine::planner::{Limits, Runtime};
-use terrine::ship::Destination;
 use terrine::spec::{Conf, Time};
 use terrine::stream::{self, Options};
 
@@ -21,6 +21,7 @@ use super::ship_args::{ShipArgs, close_cache, open_target};
 /// image id. Without `--to` and `--output` a docker-archive goes to stdout, for
 /// `docker load`, `podman load` and others.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The conf.json that streamLayeredImage made
     conf: PathBuf,
@@ -41,6 +42,12 @@ pub(super) struct Args {
     store_root: PathBuf,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  terrine stream conf.json | docker load
+  terrine stream conf.json --to oci-archive:web.tar
+  terrine stream conf.json --to docker://ghcr.io/acme/web:1.2";
+
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     args.ship.check()?;
     // A terminal is refused before anything is done.
@@ -48,7 +55,6 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     drop(early);
     let conf = Conf::read(&args.conf)?;
     let images = Images::new(&args.ship.registry);
-    let cache = args.ship.how.cache(printer);
     let options = Options {
         store_root: args.store_root.clone(),
         // Given but empty is not given, as in the original.
@@ -62,9 +68,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         printer.warning(&remark);
     }
     let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
+    // An archive is made without it.
+    let cache = target.blobs().map_or_else(Cache::none, |_| args.ship.how.cache(printer));
     let progress = Progress::new(printer, image.layer_count());
     let generated = image.tag_is_generated();
-    let name = target.blobs().map_or_else(|| image.reference(), Destination::name);
+    let name = target.name().unwrap_or_else(|| image.reference());
     let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(|| cannot(args))?;
     close_cache(&cache, printer);
     target.commit()?;

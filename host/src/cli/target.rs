@@ -11,7 +11,6 @@ use terrine::ship::{Destination, LayoutDestination, OciArchive, RegistryDestinat
 
 use super::exit::Usage;
 use super::output::Output;
-use super::ship_args::HowArgs;
 
 /// Where an image is to be.
 pub(super) enum Target<'c> {
@@ -35,42 +34,34 @@ impl<'c> Target<'c> {
         match reference {
             Reference::Registry(repository) => {
                 if repository.digest.is_some() {
-                    return Err(usage(
-                        reference,
-                        "a digest is what comes out, and can not be asked for",
-                    ));
+                    return Err(usage("a digest is what comes out, and can not be asked for"));
                 }
                 Ok(Self::Blobs(Box::new(RegistryDestination::new(client, repository.clone()))))
             }
             Reference::OciLayout { path, image } => {
-                let tag = self::tag(reference, image, tag)?;
+                let tag = self::tag(image, tag)?;
                 let layout = Layout::create(path)?;
                 // What dead runs left is in nobody's way.
                 let _ = layout.sweep();
                 Ok(Self::Blobs(Box::new(LayoutDestination::new(layout, tag))))
             }
             Reference::OciArchive { path, image } => {
-                let tag = self::tag(reference, image, tag)?;
+                let tag = self::tag(image, tag)?;
                 let output = Output::open(Some(path))?;
                 Ok(Self::OciArchive { archive: OciArchive::new(reference.to_string(), tag), output })
             }
             Reference::DockerArchive { path, image } => {
                 let name = match image {
                     Selector::Only => None,
-                    Selector::Name(name) => Some(image_name(reference, name)?),
-                    _ => {
-                        return Err(usage(
-                            reference,
-                            "an image is written by its name, not by its number",
-                        ));
-                    }
+                    Selector::Name(name) => Some(image_name(name)?),
+                    _ => return Err(usage("an image is written by its name, not by its number")),
                 };
                 Ok(Self::DockerArchive { output: Output::open(Some(path))?, name })
             }
             Reference::Path(path) => {
                 // A directory is one of something, and what is not there may be anything.
                 if path.is_dir() {
-                    return Err(usage(reference, "it is a directory"));
+                    return Err(usage(&format!("`{}` is a directory", path.display())));
                 }
                 Ok(Self::DockerArchive { output: Output::open(Some(path))?, name: None })
             }
@@ -78,10 +69,10 @@ impl<'c> Target<'c> {
                 Ok(Self::DockerArchive { output: Output::open(Some(Path::new("-")))?, name: None })
             }
             Reference::DockerDaemon(name) => {
-                Ok(Self::Loader { loader: Loader::Docker, name: image_name(reference, name)? })
+                Ok(Self::Loader { loader: Loader::Docker, name: image_name(name)? })
             }
             Reference::ContainersStorage(name) => {
-                Ok(Self::Loader { loader: Loader::Podman, name: image_name(reference, name)? })
+                Ok(Self::Loader { loader: Loader::Podman, name: image_name(name)? })
             }
         }
     }
@@ -95,16 +86,12 @@ impl<'c> Target<'c> {
         }
     }
 
-    /// Whether manifests of Docker have no place there.
-    pub(super) fn only_oci(&self) -> bool {
-        self.blobs().is_some_and(|destination| destination.repository().is_none())
-    }
-
-    /// Checks that nothing is asked for that the target has no form for.
-    pub(super) fn check(&self, how: &HowArgs, reference: &Reference) -> anyhow::Result<()> {
-        match self.blobs().is_some() {
-            true => Ok(()),
-            false => how.check_docker(reference),
+    /// What the image is called there, where that is not its own name.
+    pub(super) fn name(&self) -> Option<String> {
+        match self {
+            Self::Blobs(_) | Self::OciArchive { .. } => self.blobs().map(Destination::name),
+            Self::DockerArchive { name, .. } => name.clone(),
+            Self::Loader { name, .. } => Some(name.clone()),
         }
     }
 
@@ -121,6 +108,18 @@ impl<'c> Target<'c> {
     }
 }
 
+/// Whether a reference leads to a docker-archive, or to a program that takes one.
+pub(super) fn is_docker_archive(reference: &Reference) -> bool {
+    match reference {
+        Reference::Stdio
+        | Reference::Path(_)
+        | Reference::DockerArchive { .. }
+        | Reference::DockerDaemon(_)
+        | Reference::ContainersStorage(_) => true,
+        Reference::Registry(_) | Reference::OciLayout { .. } | Reference::OciArchive { .. } => false,
+    }
+}
+
 /// Whether a reference leads to stdout.
 pub(super) fn is_stdout(reference: &Reference) -> bool {
     let dash = Path::new("-");
@@ -131,37 +130,39 @@ pub(super) fn is_stdout(reference: &Reference) -> bool {
     }
 }
 
-fn tag(reference: &Reference, image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
+fn tag(image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
     match image {
         Selector::Only => Ok(tag.map(ToOwned::to_owned)),
-        Selector::Name(name) => Ok(Some(name.clone())),
+        Selector::Name(name) => {
+            terrine::layout::check_name(name)?;
+            Ok(Some(name.clone()))
+        }
         Selector::Number(_) | Selector::Digest(_) => {
-            Err(usage(reference, "an image is written by its tag, not by its number or digest"))
+            Err(usage("an image is written by its tag, not by its number or digest"))
         }
     }
 }
 
 /// A name that Docker and podman load an image by: they take none without a tag.
-fn image_name(reference: &Reference, name: &str) -> anyhow::Result<String> {
+fn image_name(name: &str) -> anyhow::Result<String> {
     let named = match name.rsplit_once(':') {
         Some((_, tag)) if !tag.contains('/') => name.to_owned(),
         _ => format!("{name}:latest"),
     };
     match named.parse::<Repository>() {
-        Err(why) => Err(usage(reference, &why)),
+        Err(why) => Err(usage(&why)),
         // Also `sha256:ID`, which looks like a name and a tag.
         Ok(_) if name.contains('@') || name.parse::<Digest>().is_ok() => {
-            Err(usage(reference, "a digest is what comes out, and can not be asked for"))
+            Err(usage("a digest is what comes out, and can not be asked for"))
         }
         Ok(_) => Ok(named),
     }
 }
 
-fn usage(reference: &Reference, why: &str) -> anyhow::Error {
-    let message = format!("an image can not be written to `{reference}`: {why}");
+fn usage(why: &str) -> anyhow::Error {
     Usage {
-        message,
-        hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE, docker-archive:FILE or docker-daemon:NAME:TAG",
+        message: why.to_owned(),
+        hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE:TAG, docker-archive:FILE:NAME:TAG, docker-daemon:NAME:TAG or containers-storage:NAME:TAG",
     }
     .into()
 }

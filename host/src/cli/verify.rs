@@ -27,7 +27,7 @@ const DRAWS_PER_SECOND: u8 = 10;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// An image: a file, or a reference such as docker-archive:web.tar; `-` for stdin
+    /// An image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
 
@@ -42,6 +42,7 @@ pub(super) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   terrine verify web.tar
+  terrine verify oci:layout:web docker://ghcr.io/acme/web:1.2
   terrine verify --format json web.tar | jq '.images[].mismatches'";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {

@@ -32,7 +32,7 @@ pub struct Setting {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSettingError {
     /// A compression that does not exist, or is only read.
-    #[error("`{0}` is no compression that layers are written with")]
+    #[error("`{0}` is no compression that layers are written with: these are none, gzip and zstd")]
     Compression(String),
     /// A level where there are none.
     #[error("`none` has no levels: `{0}`")]
@@ -169,9 +169,12 @@ mod tests {
     #[test]
     fn wrong_settings_are_refused_with_what_there_is() {
         for (text, error) in [
-            ("", "`` is no compression that layers are written with"),
-            ("xz", "`xz` is no compression that layers are written with"),
-            ("GZIP", "`GZIP` is no compression that layers are written with"),
+            ("", "`` is no compression that layers are written with: these are none, gzip and zstd"),
+            ("xz", "`xz` is no compression that layers are written with: these are none, gzip and zstd"),
+            (
+                "GZIP",
+                "`GZIP` is no compression that layers are written with: these are none, gzip and zstd",
+            ),
             ("none:1", "`none` has no levels: `none:1`"),
             ("gzip:", "`` is no level of gzip: these are 1 to 12"),
             ("gzip:0", "`0` is no level of gzip: these are 1 to 12"),

@@ -21,7 +21,7 @@ use crate::compress::Compression;
 use crate::image::Digest;
 use crate::source::members::{self, Body, Described, Source};
 use crate::source::tarball::{MAX_UNPACKED, Unpacking};
-use crate::source::{self, Fault, Image, Layer, Spooled};
+use crate::source::{self, Fault, Hashing, Image, Layer, Spooled};
 use tree::{Leaf, NamedDirectory, ROOT, Tree};
 use write::Writer;
 
@@ -267,20 +267,6 @@ impl<W: Write> Flattening<'_, W> {
         }
         self.writer.finish()?;
         Ok(self.flattened)
-    }
-}
-
-/// A reader that hashes what goes through.
-struct Hashing<R> {
-    inner: R,
-    hash: Sha256,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        self.hash.update(&buffer[..count]);
-        Ok(count)
     }
 }
 

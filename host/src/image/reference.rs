@@ -163,7 +163,11 @@ fn archive(text: &str) -> Result<(String, Selector), String> {
 fn layout(text: &str) -> Result<(String, Selector), String> {
     if let Some((path, digest)) = text.split_once("@sha256:") {
         let digest = Digest::from_hex(digest).map_err(|error| error.to_string())?;
-        return Ok((path.trim_end_matches(':').to_owned(), Selector::Digest(digest)));
+        let path = path.trim_end_matches(':');
+        if path.contains(':') {
+            return Err("it has a tag and a digest, and one of them is enough".to_owned());
+        }
+        return Ok((path.to_owned(), Selector::Digest(digest)));
     }
     archive(text)
 }
@@ -186,12 +190,16 @@ impl FromStr for Repository {
             Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
             _ => (rest, None),
         };
+        if name.is_empty() {
+            return Err("it names no repository".to_owned());
+        }
         let (registry, name) = match name.split_once('/') {
             Some((first, rest)) if is_registry(first) => (first.to_owned(), rest.to_owned()),
             _ => (DEFAULT_REGISTRY.to_owned(), name.to_owned()),
         };
         let (registry, name) = match registry.as_str() {
             "index.docker.io" | DEFAULT_REGISTRY if !name.contains('/') => {
+                check_name(&name)?;
                 (DEFAULT_REGISTRY.to_owned(), format!("library/{name}"))
             }
             "index.docker.io" => (DEFAULT_REGISTRY.to_owned(), name),

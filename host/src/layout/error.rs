@@ -37,7 +37,7 @@ pub enum Error {
         version: String,
     },
     /// A place where something else is.
-    #[error("`{}` is not empty, and not an OCI layout", path.display())]
+    #[error("`{}` is neither empty nor an OCI layout", path.display())]
     Occupied {
         /// The place.
         path: PathBuf,

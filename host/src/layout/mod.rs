@@ -33,6 +33,7 @@ use crate::image::{Annotations, Descriptor, Digest, Index, MAX_DOCUMENT, MediaTy
 pub use error::Error;
 pub use staged::Staged;
 pub(crate) use tag::REF_NAME;
+pub use tag::check_name;
 
 /// The file that says that a directory is a layout.
 pub(crate) const MARKER: &str = "oci-layout";
@@ -86,7 +87,10 @@ impl Layout {
     /// As [`Layout::open`], a place where something else is, and one that can not be written
     /// to.
     pub fn create(path: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(path).map_err(|source| Error::io(WRITING, path, source))?;
+        fs::create_dir_all(path).map_err(|source| match path.metadata() {
+            Ok(metadata) if !metadata.is_dir() => Error::Occupied { path: path.to_owned() },
+            _ => Error::io(WRITING, path, source),
+        })?;
         match Self::open(path) {
             Err(Error::Missing { member: MARKER, .. }) => {}
             other => return other,

@@ -34,9 +34,7 @@ impl Layout {
     /// A name that other tools do not take, a manifest that is not there, an index that can
     /// not be read or written, and a file system without locks.
     pub fn tag(&self, mut descriptor: Descriptor, name: Option<&str>) -> Result<(), Error> {
-        if let Some(name) = name.filter(|name| !is_ref_name(name)) {
-            return Err(Error::Name(name.to_owned()));
-        }
+        name.map_or(Ok(()), check_name)?;
         self.blob(&descriptor)?;
         descriptor.annotations.remove(REF_NAME);
         if let Some(name) = name {
@@ -167,6 +165,15 @@ impl Serialize for Fields {
         }
         map.end()
     }
+}
+
+/// Checks that an image can have a name in a layout.
+///
+/// # Errors
+///
+/// A name that other tools do not take.
+pub fn check_name(name: &str) -> Result<(), Error> {
+    if is_ref_name(name) { Ok(()) } else { Err(Error::Name(name.to_owned())) }
 }
 
 /// Whether a text may be a [`REF_NAME`], by the specification's grammar, which skopeo and

@@ -74,6 +74,8 @@ fn nothing_else_is_written_over() {
         assert!(error.hint().is_some());
         assert!(!directory.path().join(MARKER).exists());
         let error = Layout::create(&path).unwrap_err();
+        assert!(matches!(error, Error::Occupied { .. }), "{error}");
+        let error = Layout::create(&path.join("below")).unwrap_err();
         assert!(matches!(error, Error::Io { .. }), "{error}");
     }
 }

@@ -15,6 +15,7 @@ mod ship;
 use crate::base::Base;
 use crate::image::Annotations;
 use crate::layer::{Ownership, Store, StorePath};
+use crate::planner::image::{RenderRequest, RenderedLayer};
 use crate::planner::{Planner, image};
 use crate::root::Root;
 pub use crate::ship::{Reporter, Source};
@@ -77,6 +78,20 @@ impl Image<'_> {
     /// Whether the tag in it was generated.
     pub fn tag_is_generated(&self) -> bool {
         self.resolved.tag_generated
+    }
+
+    /// Its configuration, when the digests of its layers are known.
+    fn render(&self, layers: Vec<RenderedLayer>) -> Result<String, Error> {
+        let resolved = &self.resolved;
+        Ok(self.planner.render(&RenderRequest {
+            created: self.created.clone(),
+            author: None,
+            os: resolved.os.clone(),
+            architecture: resolved.architecture.clone(),
+            variant: resolved.variant.clone(),
+            config: resolved.config.clone(),
+            layers,
+        })?)
     }
 
     /// How many layers the image has.

@@ -49,20 +49,26 @@ impl<'p> Image<'p> {
         self.recipes().into_iter().map(known).collect()
     }
 
-    /// Feeds the archive of a layer.
-    pub(super) fn feed(&self, recipe: Recipe<'_>, feeder: &mut Feeder<'_>) -> Result<(), Error> {
+    /// Feeds the archive of a layer; `begin` is told its size first.
+    pub(super) fn feed(
+        &self,
+        recipe: Recipe<'_>,
+        feeder: &mut Feeder<'_>,
+        begin: &dyn Fn(u64),
+    ) -> Result<(), Error> {
         match recipe {
             Recipe::Store(layer) => {
                 let tree = Tree::walk(&self.store, &layer.paths)?;
                 // Also finds what an archive can not count.
-                layer::measure(&tree, &self.ownership)?;
+                begin(layer::measure(&tree, &self.ownership)?.size);
                 layer::write(feeder, &self.store, &tree, &self.ownership)?;
             }
             Recipe::Root(root) => {
-                root::measure(root, &self.ownership.permissions)?;
+                begin(root::measure(root, &self.ownership.permissions)?.size);
                 root::write(feeder, root, &self.ownership.permissions)?;
             }
             Recipe::Archive(archive) => {
+                begin(archive.size);
                 layer::read_exact(feeder, &archive.file, || archive.path.clone(), archive.size)?;
             }
         }

@@ -1,7 +1,7 @@
 //! Writing the archive, in one pass.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
@@ -10,9 +10,10 @@ use crate::base::{Base, BaseLayer};
 use crate::image::{Digest, ROOT_COMMENT};
 use crate::layer::{self, Measure, Tree, measure};
 use crate::pipe::{self, Feeder};
-use crate::planner::image::{LayerRole, RenderRequest, RenderedLayer};
+use crate::planner::image::{LayerRole, RenderedLayer};
 use crate::root::{self, Root};
 use crate::ship::{Reporter, Source, docker_archive};
+use crate::source;
 
 impl Image<'_> {
     /// Writes the image as a docker-archive.
@@ -81,7 +82,7 @@ impl<'a> Archive<'a, '_> {
                 None => self.base_layer(base, layer)?,
             };
             written.insert(&layer.name, (layer.diff_id, size));
-            self.members.push(Listed {
+            self.list(Listed {
                 member: layer.name.clone(),
                 size,
                 role: LayerRole::Base,
@@ -100,9 +101,8 @@ impl<'a> Archive<'a, '_> {
         let header = layer.header(transfer.size);
         self.stretches.push(Expected::Base(&layer.name, transfer.digest));
         docker_archive::layer(self.feeder, &header, |feeder| {
-            let content = base.content(layer, transfer)?;
-            let failed = |error| crate::source::Error::reading(base.name(), error);
-            copy(feeder, content, transfer.size, failed)
+            let failed = |error| Error::from(source::Error::reading(base.name(), error));
+            docker_archive::copy(feeder, base.content(layer, transfer)?, transfer.size, failed)
         })?;
         Ok(transfer.size)
     }
@@ -131,7 +131,7 @@ impl<'a> Archive<'a, '_> {
         docker_archive::layer(self.feeder, &header, |feeder| {
             layer::write(feeder, &image.store, tree, &image.ownership)
         })?;
-        self.members.push(Listed {
+        self.list(Listed {
             member,
             size: measure.size,
             role: LayerRole::Store,
@@ -159,7 +159,7 @@ impl<'a> Archive<'a, '_> {
         docker_archive::layer(self.feeder, &header, |feeder| {
             layer::read_exact(feeder, &layer.file, || layer.path.clone(), layer.size)
         })?;
-        self.members.push(Listed {
+        self.list(Listed {
             member,
             size: layer.size,
             role: LayerRole::Customisation,
@@ -181,7 +181,7 @@ impl<'a> Archive<'a, '_> {
         docker_archive::layer(self.feeder, &header, |feeder| {
             root::write(feeder, root, &ownership.permissions)
         })?;
-        self.members.push(Listed {
+        self.list(Listed {
             member,
             size: measure.size,
             role: LayerRole::Customisation,
@@ -212,15 +212,7 @@ impl<'a> Archive<'a, '_> {
                 created_by: None,
             });
         }
-        let configuration = image.planner.render(&RenderRequest {
-            created: image.created.clone(),
-            author: None,
-            os: image.resolved.os.clone(),
-            architecture: image.resolved.architecture.clone(),
-            variant: image.resolved.variant.clone(),
-            config: image.resolved.config.clone(),
-            layers,
-        })?;
+        let configuration = image.render(layers)?;
         let mtime = image.ownership.mtime;
         let id = docker_archive::finish(
             self.feeder,
@@ -250,6 +242,11 @@ impl<'a> Archive<'a, '_> {
             }
         }
         Ok(())
+    }
+
+    fn list(&mut self, listed: Listed) {
+        self.members.push(listed);
+        self.reporter.finished(self.members.len(), false);
     }
 
     fn report(&self, source: Source<'_>, size: u64) {
@@ -288,28 +285,4 @@ fn walk(image: &Image<'_>, sender: &SyncSender<Result<(Tree, Measure), layer::Er
             return;
         }
     }
-}
-
-/// Feeds exactly `size` bytes of a reader.
-fn copy<E: Into<Error>>(
-    feeder: &mut Feeder<'_>,
-    mut content: impl Read,
-    size: u64,
-    failed: impl Fn(io::Error) -> E,
-) -> Result<(), Error> {
-    let mut rest = size;
-    while rest > 0 {
-        let spare = feeder.spare()?;
-        let length = usize::try_from(rest).map_or(spare.len(), |rest| spare.len().min(rest));
-        match content.read(&mut spare[..length]) {
-            Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into()).into()),
-            Ok(count) => {
-                feeder.advance(count);
-                rest -= count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error).into()),
-        }
-    }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use crate::cache::{self, Cache, LayerKey, Stored};
 use crate::compress::{Compression, Pool, Setting};
 use crate::image::{Annotations, Descriptor, Digest, Manifest, MediaType, Platform, annotation};
 use crate::layer::StorePath;
-use crate::planner::image::{LayerRole, RenderRequest, RenderedLayer};
+use crate::planner::image::{LayerRole, RenderedLayer};
 use crate::ship::{self, Carrier, CarryError, Destination, Plain, Recompress, Shipped};
 
 /// How long the annotations of layers may be together, in bytes: a manifest may have 4 MiB in
@@ -126,10 +126,9 @@ impl<'a> Run<'a> {
     }
 
     fn base_layer(&self, number: usize, layer: &BaseLayer) -> Result<Shipped, Error> {
-        self.reporter.layer(number, Source::Base(&layer.name), layer.stored_size());
         let name = self.image.base.as_ref().map_or("", |base| base.name());
-        let sent = |bytes| self.reporter.sent(bytes);
-        let carried = self.carrier.bring(name, layer.layer(), self.reporter, &sent);
+        let part = ship::Part { image: name, number, source: Source::Base(&layer.name) };
+        let carried = self.carrier.bring(part, layer.layer(), self.reporter);
         carried.map_err(|error| match error {
             CarryError::Source(error) => Error::Base(error),
             CarryError::Destination(error) => Error::Ship(error),
@@ -146,13 +145,13 @@ impl<'a> Run<'a> {
             let (diff_id, size) = (plain.diff_id, Some(plain.size));
             return Ok(Shipped { descriptor, diff_id, size, was_there: true });
         }
-        self.reporter.layer(number, recipe.source(), known.as_ref().map_or(0, |(plain, _)| plain.size));
+        let begin = |size| self.reporter.layer(number, recipe.source(), size);
         let blob = ship::make::<Error>(
             self.shipping.destination,
             self.shipping.setting,
             self.shipping.pool,
             self.reporter,
-            |feeder| self.image.feed(recipe, feeder),
+            |feeder| self.image.feed(recipe, feeder, &begin),
         )?;
         let plain = blob.plain;
         if let (Some((expected, _)), Recipe::Archive(layer)) = (recipe.promised(), recipe)
@@ -211,15 +210,7 @@ impl<'a> Run<'a> {
         let image = self.image;
         let destination = self.shipping.destination;
         let rendered = parts.iter().zip(&shipped).map(|(part, shipped)| rendered(*part, shipped));
-        let configuration = image.planner.render(&RenderRequest {
-            created: image.created.clone(),
-            author: None,
-            os: image.resolved.os.clone(),
-            architecture: image.resolved.architecture.clone(),
-            variant: image.resolved.variant.clone(),
-            config: image.resolved.config.clone(),
-            layers: rendered.collect(),
-        })?;
+        let configuration = image.render(rendered.collect())?;
         let config = Descriptor::of(MediaType::OciConfig, configuration.as_bytes());
         if !destination.holds(&config, &[])? {
             let staged = ship::from_bytes(destination, configuration.as_bytes())?;

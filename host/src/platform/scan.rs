@@ -100,3 +100,52 @@ pub fn head(path: &Path) -> io::Result<Vec<u8>> {
     File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
     Ok(head)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::program::tests::elf_head;
+    use super::*;
+    use crate::cache::Options;
+
+    const HASHED: &str = "/nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-hello-1.0";
+    const PLAIN: &str = "/nix/store/hello";
+
+    #[test]
+    fn what_is_cached_is_what_was_found_and_only_of_paths_with_a_hash() {
+        let root = tempfile::tempdir().unwrap();
+        let program = |path: &str, machine: u16| {
+            let file = root.path().join(&path[1..]).join("bin/hello");
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, elf_head(machine, true, true, 3)).unwrap();
+            fs::set_permissions(file, Permissions::from_mode(0o755)).unwrap();
+        };
+        program(HASHED, 62);
+        program(PLAIN, 62);
+        let store = Store::open("/nix/store", root.path()).unwrap();
+        let cache = Cache::open(&root.path().join("cache"), Options::on(1)).unwrap();
+        let scan = |path: &str, cache: &Cache| {
+            scan(&store, &[store.path(path).unwrap()], cache).unwrap().to_text()
+        };
+        let found = scan(HASHED, &Cache::none());
+        assert!(!found.is_empty());
+        assert_eq!(scan(HASHED, &cache), found);
+        assert_eq!(scan(HASHED, &cache), found);
+        let plain = scan(PLAIN, &cache);
+        // Nobody may do this to a path with a hash, so nobody looks.
+        program(HASHED, 183);
+        program(PLAIN, 183);
+        assert_eq!(scan(HASHED, &cache), found);
+        assert_ne!(scan(HASHED, &Cache::none()), found);
+        assert_ne!(scan(PLAIN, &cache), plain);
+        // Several at once come to the same, known or not.
+        let both = |cache: &Cache| {
+            let paths = [HASHED, PLAIN].map(|path| store.path(path).unwrap());
+            super::scan(&store, &paths, cache).unwrap().to_text()
+        };
+        program(HASHED, 62);
+        assert_eq!(both(&cache), both(&Cache::none()));
+    }
+}

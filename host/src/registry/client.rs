@@ -216,10 +216,21 @@ impl Client {
             Ok(()) => Ok(Scheme::HTTPS),
             // Some servers close the connection when they are greeted in TLS.
             Err(Failure { cause: Cause::NoTls(_) | Cause::Connection { .. }, .. }) => {
-                ping(&Scheme::HTTP).map(|()| Scheme::HTTP)
+                ping(&Scheme::HTTP).map(|()| Scheme::HTTP).map_err(at_once)
             }
             Err(failure) => Err(failure),
         }
+    }
+}
+
+/// A failure of the first contact. Where nobody listens on this machine nothing is gained by
+/// waiting: a name or a port is wrong.
+fn at_once(failure: Failure) -> Failure {
+    match failure.cause {
+        Cause::Connection { ref why, .. } if why.starts_with("Connection refused") => {
+            failure.cause.into()
+        }
+        _ => failure,
     }
 }
 

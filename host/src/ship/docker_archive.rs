@@ -4,6 +4,8 @@
 //! `manifest.json`. The manifest comes last, so that an archive that was cut off can
 //! not be mistaken for an image.
 
+use std::io::{self, Read};
+
 use crate::image::{ArchiveManifest, Digest};
 use crate::layer::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 use crate::pipe::{Closed, Feeder};
@@ -65,12 +67,54 @@ pub fn finish(
     file(feeder, &config, configuration, mtime)?;
     let manifest = ArchiveManifest { config, repo_tags: vec![repo_tag], layers };
     file(feeder, "manifest.json", &manifest.to_json(), mtime)?;
-    feeder.zeros(END_OF_ARCHIVE)?;
-    feeder.zeros(feeder.total().next_multiple_of(RECORD) - feeder.total())?;
+    end(feeder)?;
     Ok(id)
 }
 
-fn file(feeder: &mut Feeder<'_>, name: &str, content: &[u8], mtime: i64) -> Result<(), Closed> {
+/// Writes the end of the archive.
+///
+/// # Errors
+///
+/// An output that is closed.
+pub fn end(feeder: &mut Feeder<'_>) -> Result<(), Closed> {
+    feeder.zeros(END_OF_ARCHIVE)?;
+    feeder.zeros(feeder.total().next_multiple_of(RECORD) - feeder.total())
+}
+
+/// Feeds exactly `size` bytes of a reader; `failed` makes an error of the reader's.
+///
+/// # Errors
+///
+/// A reader that fails or has fewer bytes, and an output that is closed.
+pub fn copy<E: From<Closed>>(
+    feeder: &mut Feeder<'_>,
+    mut content: impl Read,
+    size: u64,
+    failed: impl Fn(io::Error) -> E,
+) -> Result<(), E> {
+    let mut rest = size;
+    while rest > 0 {
+        let spare = feeder.spare()?;
+        let length = usize::try_from(rest).map_or(spare.len(), |rest| spare.len().min(rest));
+        match content.read(&mut spare[..length]) {
+            Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into())),
+            Ok(count) => {
+                feeder.advance(count);
+                rest -= count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Writes a member that is in memory.
+///
+/// # Errors
+///
+/// An output that is closed.
+pub fn file(feeder: &mut Feeder<'_>, name: &str, content: &[u8], mtime: i64) -> Result<(), Closed> {
     let mut block = Vec::new();
     header(name, content.len() as u64, mtime).encode(&mut block);
     feeder.put(&block)?;

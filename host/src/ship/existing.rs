@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Destination, Error, Plain, Staged, blob};
+use super::report::Source as ReportedSource;
+use super::{Destination, Error, Plain, Reporter, Staged, blob};
 use crate::cache::{Cache, Stored};
 use crate::compress::{Compression, Pool, Setting};
 use crate::image::{Descriptor, Digest, MediaType, Repository};
@@ -42,6 +43,17 @@ pub struct Carrier<'a> {
     pub recompress: Recompress,
 }
 
+/// What people are told of a layer that exists.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// What errors call its image.
+    pub image: &'a str,
+    /// Its number, counted from 1.
+    pub number: usize,
+    /// What it is.
+    pub source: ReportedSource<'a>,
+}
+
 /// A layer that is where it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shipped {
@@ -70,8 +82,8 @@ pub enum CarryError {
 }
 
 impl Carrier<'_> {
-    /// Brings a layer of the image that errors call `image`. What is read of it is held against
-    /// its digest and its diff id.
+    /// Brings a layer. What is read of it is held against its digest and its diff id, and the
+    /// reporter is told only of one that is read.
     ///
     /// # Errors
     ///
@@ -79,14 +91,13 @@ impl Carrier<'_> {
     /// not take it.
     pub fn bring(
         &self,
-        image: &str,
+        part: Part<'_>,
         layer: &Arc<dyn Layer>,
-        observer: &dyn Observer,
-        sent: &dyn Fn(u64),
+        reporter: &dyn Reporter,
     ) -> Result<Shipped, CarryError> {
         match self.stays(layer.as_ref()) {
-            true => self.copy(image, layer, observer, sent),
-            false => self.transcode(image, layer, observer, sent),
+            true => self.copy(part, layer, reporter),
+            false => self.transcode(part, layer, reporter),
         }
     }
 
@@ -107,10 +118,9 @@ impl Carrier<'_> {
 
     fn copy(
         &self,
-        image: &str,
+        part: Part<'_>,
         layer: &Arc<dyn Layer>,
-        observer: &dyn Observer,
-        sent: &dyn Fn(u64),
+        reporter: &dyn Reporter,
     ) -> Result<Shipped, CarryError> {
         let given = layer.descriptor()?;
         let media_type = MediaType::layer(layer.compression()).unwrap_or(given.media_type.clone());
@@ -123,17 +133,17 @@ impl Carrier<'_> {
         if self.is_there(&descriptor, &origins)? {
             return Ok(Shipped { descriptor, diff_id, size: None, was_there: true });
         }
-        let (staged, size) = self.fetch(image, layer, &descriptor, observer)?;
-        self.keep(staged, &descriptor, sent)?;
+        reporter.layer(part.number, part.source, layer.stored_size());
+        let (staged, size) = self.fetch(part.image, layer, &descriptor, reporter)?;
+        self.keep(staged, &descriptor, &|bytes| reporter.sent(bytes))?;
         Ok(Shipped { descriptor, diff_id, size: Some(size), was_there: false })
     }
 
     fn transcode(
         &self,
-        image: &str,
+        part: Part<'_>,
         layer: &Arc<dyn Layer>,
-        observer: &dyn Observer,
-        sent: &dyn Fn(u64),
+        reporter: &dyn Reporter,
     ) -> Result<Shipped, CarryError> {
         let diff_id = layer.diff_id();
         let setting = self.setting.describe();
@@ -144,12 +154,13 @@ impl Carrier<'_> {
                 return Ok(Shipped { descriptor, diff_id, size: None, was_there: true });
             }
         }
+        reporter.layer(part.number, part.source, layer.stored_size());
         let made =
-            blob::make::<CarryError>(self.destination, self.setting, self.pool, observer, |feeder| {
-                blob::unpacked(feeder, image, layer)
+            blob::make::<CarryError>(self.destination, self.setting, self.pool, reporter, |feeder| {
+                blob::unpacked(feeder, part.image, layer)
             })?;
-        check(image, &layer.name(), diff_id, made.plain.diff_id)?;
-        self.keep(made.staged, &made.descriptor, sent)?;
+        check(part.image, &layer.name(), diff_id, made.plain.diff_id)?;
+        self.keep(made.staged, &made.descriptor, &|bytes| reporter.sent(bytes))?;
         let Descriptor { digest, size, .. } = made.descriptor;
         self.cache.remember_blob(diff_id, &setting, &Stored { digest, size });
         Ok(Shipped {

@@ -28,14 +28,7 @@ impl Destination for LayoutDestination {
     }
 
     fn keep(&self, staged: Staged, blob: &Descriptor, _: &dyn Fn(u64)) -> Result<(), Error> {
-        match staged {
-            Staged::Layout(staged) => Ok(self.layout.keep(staged, blob)?),
-            Staged::File(_) => Err(Error::Unsupported {
-                what: "a blob that was staged elsewhere".to_owned(),
-                place: self.name(),
-                hint: "this is a bug in terrine",
-            }),
-        }
+        Ok(self.layout.keep(staged.into_layout(self.name())?, blob)?)
     }
 
     fn put_document(&self, document: &Document) -> Result<(), Error> {

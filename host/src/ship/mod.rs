@@ -14,13 +14,15 @@ mod parallel;
 mod registry;
 mod report;
 mod staged;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use crate::image::{Descriptor, Document, Platform, Repository};
 pub use blob::{Blob, Plain, from_bytes, make, unpacked};
 pub use error::Error;
-pub use existing::{Carrier, CarryError, Recompress, Shipped};
+pub use existing::{Carrier, CarryError, Part, Recompress, Shipped};
 pub use layout::LayoutDestination;
 pub use oci_archive::OciArchive;
 pub use parallel::each;

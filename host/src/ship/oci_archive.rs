@@ -63,23 +63,13 @@ impl Destination for OciArchive {
     }
 
     fn stage(&self) -> Result<Staged, Error> {
-        let place = std::env::temp_dir().display().to_string();
-        let file = tempfile::tempfile().map_err(|source| Error::Staging { place, source })?;
-        Ok(Staged::File(file))
+        Staged::temporary()
     }
 
     fn keep(&self, staged: Staged, blob: &Descriptor, _: &dyn Fn(u64)) -> Result<(), Error> {
-        match staged {
-            Staged::File(file) => {
-                self.held().blobs.insert(blob.digest, (file, blob.size));
-                Ok(())
-            }
-            Staged::Layout(_) => Err(Error::Unsupported {
-                what: "a blob that was staged elsewhere".to_owned(),
-                place: self.name(),
-                hint: "this is a bug in terrine",
-            }),
-        }
+        let file = staged.into_file(self.name())?;
+        self.held().blobs.insert(blob.digest, (file, blob.size));
+        Ok(())
     }
 
     fn put_document(&self, document: &Document) -> Result<(), Error> {

@@ -40,19 +40,11 @@ impl Destination for RegistryDestination<'_> {
     }
 
     fn stage(&self) -> Result<Staged, Error> {
-        let place = std::env::temp_dir().display().to_string();
-        let file = tempfile::tempfile().map_err(|source| Error::Staging { place, source })?;
-        Ok(Staged::File(file))
+        Staged::temporary()
     }
 
     fn keep(&self, staged: Staged, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Error> {
-        let Staged::File(file) = staged else {
-            return Err(Error::Unsupported {
-                what: "a blob that was staged elsewhere".to_owned(),
-                place: self.name(),
-                hint: "this is a bug in terrine",
-            });
-        };
+        let file = staged.into_file(self.name())?;
         let open = || -> io::Result<Box<dyn Read + Send>> {
             Ok(Box::new(Content::of(file.try_clone()?, blob.size)))
         };

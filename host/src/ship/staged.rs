@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
+use super::Error;
 use crate::layout;
 
 /// Bytes of a blob on their way: written once, then kept under their digest or dropped, which
@@ -13,6 +14,35 @@ pub enum Staged {
     Layout(layout::Staged),
     /// In a temporary file without a name.
     File(File),
+}
+
+impl Staged {
+    /// A temporary file without a name.
+    pub(super) fn temporary() -> Result<Self, Error> {
+        let place = std::env::temp_dir().display().to_string();
+        tempfile::tempfile().map(Self::File).map_err(|source| Error::Staging { place, source })
+    }
+
+    /// The temporary file that it is; `place` is where it should go.
+    pub(super) fn into_file(self, place: String) -> Result<File, Error> {
+        match self {
+            Self::File(file) => Ok(file),
+            Self::Layout(_) => Err(elsewhere(place)),
+        }
+    }
+
+    /// The file of a layout that it is; `place` is where it should go.
+    pub(super) fn into_layout(self, place: String) -> Result<layout::Staged, Error> {
+        match self {
+            Self::Layout(staged) => Ok(staged),
+            Self::File(_) => Err(elsewhere(place)),
+        }
+    }
+}
+
+fn elsewhere(place: String) -> Error {
+    let what = "a blob that was staged elsewhere".to_owned();
+    Error::Unsupported { what, place, hint: "this is a bug in terrine" }
 }
 
 impl Write for Staged {

@@ -130,8 +130,13 @@ impl DockerArchive {
         let layers = manifest.layers.iter().zip(diff_ids);
         let layers = layers.map(|(name, &diff_id)| self.layer(name, diff_id));
         let layers = layers.collect::<Result<_, Unpacking>>()?;
-        let (name, tags) = (self.name.clone(), manifest.repo_tags.clone());
-        Ok(Image { name, tags, manifest: None, configuration, layers })
+        Ok(Image {
+            name: self.name.clone(),
+            names: manifest.repo_tags.clone(),
+            manifest: None,
+            configuration,
+            layers,
+        })
     }
 
     fn layer(&self, name: &str, diff_id: Digest) -> Result<Arc<dyn Layer>, Unpacking> {

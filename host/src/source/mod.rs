@@ -9,6 +9,7 @@ mod docker_archive;
 mod error;
 mod everywhere;
 mod extended;
+mod hashing;
 mod image_index;
 pub(crate) mod members;
 mod oci;
@@ -35,6 +36,7 @@ pub use docker_archive::DockerArchive;
 pub(crate) use docker_archive::check;
 pub use error::{Error, Fault};
 pub use everywhere::Everywhere;
+pub(crate) use hashing::Hashing;
 pub use image_index::{ImageIndex, Opened, is_attestation, open_descriptor, open_document, pick};
 pub use oci::{Blobs, document, image};
 pub use oci_archive::open_archive;
@@ -51,7 +53,7 @@ pub struct Image {
     /// What errors call it.
     pub name: String,
     /// The names with tags that its medium has for it: a docker-archive's.
-    pub tags: Vec<String>,
+    pub names: Vec<String>,
     /// Its manifest, where its medium has one: a docker-archive has not.
     pub manifest: Option<Document>,
     /// Its configuration.

@@ -98,8 +98,7 @@ pub fn image(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<I
         Ok(layer)
     });
     let layers = layers.collect::<Result<_, Error>>()?;
-    let name = name.to_owned();
-    Ok(Image { name, tags: vec![], manifest: Some(document), configuration, layers })
+    Ok(Image { name: name.to_owned(), names: vec![], manifest: Some(document), configuration, layers })
 }
 
 fn configuration(blobs: &dyn Blobs, name: &str, manifest: &Manifest) -> Result<Configuration, Error> {

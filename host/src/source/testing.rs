@@ -80,7 +80,7 @@ pub(crate) fn image(layers: Vec<MemoryLayer>, change: impl FnOnce(&mut Value)) -
     let descriptors = layers.iter().map(|layer| layer.descriptor.clone()).collect();
     let manifest = Manifest::new(config, descriptors, Annotations::new()).to_document();
     let layers = layers.into_iter().map(|layer| Arc::new(layer) as Arc<dyn Layer>).collect();
-    Image { name: "test".to_owned(), tags: vec![], manifest: Some(manifest), configuration, layers }
+    Image { name: "test".to_owned(), names: vec![], manifest: Some(manifest), configuration, layers }
 }
 
 /// An archive of entries: `name/` is a directory, `name -> target` a link, `name => target` a

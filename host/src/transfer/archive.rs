@@ -1,15 +1,14 @@
 //! Images that exist, as a docker-archive: one, or several that share layers.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::Write;
 
 use super::Error;
-use crate::base::{Base, BaseLayer, Transfer};
+use crate::base::{Base, BaseLayer};
 use crate::image::{ArchiveManifest, Digest};
-use crate::layer::{END_OF_ARCHIVE, RECORD, padding};
 use crate::pipe::{self, Feeder};
 use crate::ship::{Reporter, Source, docker_archive};
-use crate::source::Image;
+use crate::source::{self, Image};
 
 /// The time of every member: dockerTools' own.
 const MTIME: i64 = 1;
@@ -103,7 +102,10 @@ impl<'a> Archive<'a, '_> {
         let member = format!("{}.tar", layer.diff_id.hex());
         let header = docker_archive::header(&member, transfer.size, MTIME);
         self.expected.push((base, layer.name.clone(), transfer.digest));
-        docker_archive::layer(self.feeder, &header, |feeder| content(feeder, base, layer, transfer))?;
+        docker_archive::layer(self.feeder, &header, |feeder| {
+            let failed = |error| Error::from(source::Error::reading(base.name(), error));
+            docker_archive::copy(feeder, base.content(layer, transfer)?, transfer.size, failed)
+        })?;
         self.written.insert(layer.diff_id, member.clone());
         self.reporter.finished(self.written.len(), false);
         Ok(member)
@@ -128,44 +130,11 @@ impl<'a> Archive<'a, '_> {
                 .iter()
                 .map(|(base, _)| base.configuration())
                 .find(|text| manifest.config.starts_with(&Digest::of(text.as_bytes()).hex()));
-            self.file(&manifest.config, configuration.unwrap_or_default().as_bytes())?;
+            let configuration = configuration.unwrap_or_default().as_bytes();
+            docker_archive::file(self.feeder, &manifest.config, configuration, MTIME)?;
         }
-        self.file("manifest.json", &ArchiveManifest::list_to_json(manifests))?;
-        self.feeder.zeros(END_OF_ARCHIVE)?;
-        let total = self.feeder.total();
-        Ok(self.feeder.zeros(total.next_multiple_of(RECORD) - total)?)
+        let list = ArchiveManifest::list_to_json(manifests);
+        docker_archive::file(self.feeder, "manifest.json", &list, MTIME)?;
+        Ok(docker_archive::end(self.feeder)?)
     }
-
-    fn file(&mut self, name: &str, content: &[u8]) -> Result<(), Error> {
-        let mut block = Vec::new();
-        docker_archive::header(name, content.len() as u64, MTIME).encode(&mut block);
-        self.feeder.put(&block)?;
-        self.feeder.put(content)?;
-        Ok(self.feeder.zeros(padding(content.len() as u64))?)
-    }
-}
-
-fn content(
-    feeder: &mut Feeder<'_>,
-    base: &Base,
-    layer: &BaseLayer,
-    transfer: Transfer,
-) -> Result<(), Error> {
-    let mut content = base.content(layer, transfer)?;
-    let failed = |error| crate::source::Error::reading(base.name(), error);
-    let mut rest = transfer.size;
-    while rest > 0 {
-        let spare = feeder.spare()?;
-        let length = usize::try_from(rest).map_or(spare.len(), |rest| spare.len().min(rest));
-        match content.read(&mut spare[..length]) {
-            Ok(0) => return Err(failed(io::ErrorKind::UnexpectedEof.into()).into()),
-            Ok(count) => {
-                feeder.advance(count);
-                rest -= count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error).into()),
-        }
-    }
-    Ok(())
 }

@@ -51,8 +51,9 @@ impl Copying<'_> {
         wanted.sort_unstable();
         let brought = ship::each(&wanted, self.jobs, |_, &index| {
             let (number, layer) = (index + 1, &image.layers[index]);
-            self.reporter.layer(number, Source::Existing(&layer.name()), layer.stored_size());
-            let shipped = self.carrier.bring(&image.name, layer, self.reporter, &sent)?;
+            let name = layer.name();
+            let part = ship::Part { image: &image.name, number, source: Source::Existing(&name) };
+            let shipped = self.carrier.bring(part, layer, self.reporter)?;
             self.reporter.finished(number, shipped.was_there);
             Ok::<_, Error>(shipped)
         })?;

@@ -8,6 +8,8 @@ mod archive;
 mod error;
 mod image;
 mod index;
+#[cfg(test)]
+mod tests;
 
 pub use archive::{Named, write_archive};
 pub use error::Error;
