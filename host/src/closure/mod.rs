@@ -2,7 +2,7 @@
 //!
 //! A [`Graph`] is read from what Nix and Guix write about closures ([`read`], [`parse`]),
 //! or from the database of a store that is in use ([`Database`]). Which paths a
-//! configuration needs is told by the text that [mentions](mentions) them.
+//! configuration needs is told by the text that [mentions] them.
 
 mod database;
 mod directory;

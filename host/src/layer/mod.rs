@@ -1,7 +1,7 @@
 //! File trees to deterministic archives.
 //!
 //! A layer is made in two looks at its files: [`Tree::walk`] lists them without
-//! opening any, which tells the archive's exact size, and [`write`] reads each once.
+//! opening any, which tells the archive's exact size, and [`write()`] reads each once.
 
 mod error;
 mod header;
