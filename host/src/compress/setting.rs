@@ -156,7 +156,7 @@ mod tests {
             ("gzip", "gzip:4"),
             ("gzip:1", "gzip:1"),
             ("gzip:12", "gzip:12"),
-            ("zstd", "zstd:1"),
+            ("zstd", "zstd:2"),
             ("zstd:22", "zstd:22"),
         ] {
             let setting: Setting = text.parse().unwrap();
