@@ -15,7 +15,7 @@ use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{ShipArgs, open_target};
+use super::ship_args::{ShipArgs, open_target, tell};
 
 /// Build an image out of store paths and directories
 ///
@@ -73,6 +73,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     }
     summary.map_or(Ok(()), Output::commit)?;
     progress.finish();
+    tell(&cache, printer);
     let (id, written) = (outcome.id, progress.summary());
     match facts.tag_generated {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.

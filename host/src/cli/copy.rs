@@ -10,7 +10,7 @@ use terrine::transfer::{self, Copying, Named};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{HowArgs, reference};
+use super::ship_args::{HowArgs, reference, tell};
 use super::target::Target;
 
 /// Copy an image: pull, push, convert
@@ -103,10 +103,11 @@ fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) ->
         Opened::Image(image) => copying.image(image)?,
         Opened::Index(index) => copying.whole_index(index)?,
     };
+    target.commit()?;
     progress.finish();
+    tell(&cache, printer);
     done(&document, &args.to, &progress, printer);
-    drop(progress);
-    target.commit()
+    Ok(())
 }
 
 /// Says what is where now.
@@ -132,10 +133,10 @@ fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> 
         }
         Target::Blobs(_) | Target::OciArchive { .. } => anyhow::bail!("this is a place for blobs"),
     }
+    target.commit()?;
     progress.finish();
     printer.status(&format!("{id} {}, {}", args.to, progress.summary()));
-    drop(progress);
-    target.commit()
+    Ok(())
 }
 
 /// The names that an image has where it is, for an archive.

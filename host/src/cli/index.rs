@@ -10,7 +10,7 @@ use super::exit::Usage;
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{HowArgs, reference};
+use super::ship_args::{HowArgs, reference, tell};
 use super::target::Target;
 
 /// Put images of several platforms under one name
@@ -75,8 +75,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         reporter: &progress,
     };
     let document = copying.index(&listed).with_context(cannot)?;
+    target.commit()?;
     progress.finish();
+    tell(&cache, printer);
     copy::done(&document, &args.to, &progress, printer);
-    drop(progress);
-    target.commit()
+    Ok(())
 }

@@ -128,6 +128,14 @@ pub(super) fn open_cache(printer: &Printer) -> Cache {
     })
 }
 
+/// Tells what went wrong with the cache, if anything did.
+pub(super) fn tell(cache: &Cache, printer: &Printer) {
+    cache.flush();
+    if let Some(complaint) = cache.complaint() {
+        printer.warning(complaint);
+    }
+}
+
 fn processors() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }

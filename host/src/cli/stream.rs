@@ -13,7 +13,7 @@ use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{ShipArgs, open_target};
+use super::ship_args::{ShipArgs, open_target, tell};
 
 /// Write the image that a dockerTools conf.json describes
 ///
@@ -68,6 +68,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(|| cannot(args))?;
     target.commit()?;
     progress.finish();
+    tell(&cache, printer);
     let (id, summary) = (outcome.id, progress.summary());
     match generated {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.

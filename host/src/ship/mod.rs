@@ -8,6 +8,7 @@ mod blob;
 pub mod docker_archive;
 mod error;
 mod existing;
+pub mod known;
 mod layout;
 mod oci_archive;
 mod parallel;
