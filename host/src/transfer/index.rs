@@ -36,18 +36,19 @@ impl Copying<'_> {
     ///
     /// As [`Copying::image`].
     pub fn whole_index(&self, index: &ImageIndex) -> Result<Document, Error> {
-        let document = self.bring_index(index)?;
+        let document = self.bring_index(index, &mut 0)?;
         self.carrier.destination.publish(&document, None)?;
         Ok(document)
     }
 
-    fn bring_index(&self, index: &ImageIndex) -> Result<Document, Error> {
+    fn bring_index(&self, index: &ImageIndex, count: &mut usize) -> Result<Document, Error> {
+        index.count(count)?;
         let plain = Annotations::new();
         let each = Copying { annotations: &plain, ..*self };
         let mut entries = vec![];
         for child in index.children() {
             let document = match is_image(child) {
-                true => each.bring_child(index, child)?,
+                true => each.bring_child(index, child, count)?,
                 false => each.opaque(index, child)?,
             };
             self.carrier.destination.put_document(&document)?;
@@ -77,10 +78,15 @@ impl Copying<'_> {
         Ok(Index::new(entries, annotations).to_document())
     }
 
-    fn bring_child(&self, index: &ImageIndex, child: &Descriptor) -> Result<Document, Error> {
+    fn bring_child(
+        &self,
+        index: &ImageIndex,
+        child: &Descriptor,
+        count: &mut usize,
+    ) -> Result<Document, Error> {
         match index.open(child)? {
             Opened::Image(image) => self.bring(&image),
-            Opened::Index(nested) => self.bring_index(&nested),
+            Opened::Index(nested) => self.bring_index(&nested, count),
         }
     }
 
