@@ -1,5 +1,6 @@
 //! A repository of a registry, as a place for images.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 
 use super::{Destination, Error, Staged};
@@ -56,7 +57,10 @@ impl Destination for RegistryDestination<'_> {
         let open = || -> io::Result<Box<dyn Read + Send>> {
             Ok(Box::new(Content::of(file.try_clone()?, blob.size)))
         };
-        Ok(self.client.upload(&self.repository, blob, &open, sent)?)
+        // It tells how many there are so far, which is fewer when it starts anew.
+        let before = Cell::new(0);
+        let progress = |so_far: u64| sent(so_far.saturating_sub(before.replace(so_far)));
+        Ok(self.client.upload(&self.repository, blob, &open, &progress)?)
     }
 
     fn put_document(&self, document: &Document) -> Result<(), Error> {
