@@ -16,6 +16,7 @@ pub mod peer;
 pub mod proxy;
 pub mod registry;
 pub mod run;
+pub mod shipment;
 pub mod skopeo;
 pub mod spec;
 pub mod store;
@@ -27,6 +28,7 @@ pub use conf::ConfFile;
 pub use nix::NixStore;
 pub use oci::{OciImage, OciLayout};
 pub use run::{Run, binary, terrine, verify};
+pub use shipment::Shipment;
 pub use spec::SpecFile;
 pub use store::TestStore;
 

@@ -60,7 +60,7 @@ pub fn verify(reference: &str) {
 }
 
 /// One cache for all tests, so that the planner is compiled once.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     binary().parent().unwrap().join("test-cache")
 }
 

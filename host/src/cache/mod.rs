@@ -222,6 +222,15 @@ impl Cache {
         self.put(facts.iter().map(|(key, fact)| (Id::fact(kind, *key), fact)));
     }
 
+    /// Notes that entries were found that can not all be right.
+    pub(crate) fn contradicts_itself(&self) {
+        let path = self.lock().file.as_ref().map(|file| file.path().display().to_string());
+        let path = path.unwrap_or_default();
+        self.complain(format!(
+            "the layer cache `{path}` has entries that contradict each other; they are ignored"
+        ));
+    }
+
     /// Writes what is not written yet.
     pub fn flush(&self) {
         self.write(&mut self.lock());

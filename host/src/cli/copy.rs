@@ -123,10 +123,10 @@ fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> 
         }
         Target::Blobs(_) | Target::OciArchive { .. } => anyhow::bail!("this is a place for blobs"),
     }
+    target.commit()?;
     progress.finish();
     let summary = progress.summary();
     drop(progress);
-    target.commit()?;
     printer.status(&format!("{id} {}, {summary}", args.to));
     Ok(())
 }

@@ -7,9 +7,13 @@ use std::{fs, io, process, thread};
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
+use terrine::layout::Pending;
 
 /// The temporary file of this run, while there is one.
 static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// What is being written to a layout, while there is one.
+static LAYOUT: Mutex<Option<Pending>> = Mutex::new(None);
 
 /// From now on signals that end the process clean up first.
 ///
@@ -46,6 +50,8 @@ fn stop(signal: i32) -> ! {
         // There is nobody left to tell.
         let _ = fs::remove_file(path);
     }
+    let pending = LAYOUT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let _abandoned = pending.as_ref().map(Pending::abandon);
     process::exit(128 + signal)
 }
 
@@ -55,6 +61,11 @@ pub(super) fn guard<T: AsRef<Path>>(make: impl FnOnce() -> io::Result<T>) -> io:
     let made = make()?;
     *temporary = Some(made.as_ref().to_owned());
     Ok(made)
+}
+
+/// Removes what is being written to a layout at a signal.
+pub(super) fn watch(pending: Pending) {
+    *LAYOUT.lock().unwrap_or_else(PoisonError::into_inner) = Some(pending);
 }
 
 /// Calls `keep`, which makes the temporary file a lasting one or removes it.

@@ -1,5 +1,7 @@
 //! How registries are spoken to.
 
+use std::time::Duration;
+
 use terrine::registry::{Client, Credentials, Options};
 
 use super::environment;
@@ -12,6 +14,22 @@ pub(super) struct RegistryArgs {
     /// On this machine (localhost) that is done anyway where a registry speaks nothing else.
     #[arg(long, help_heading = "Registries")]
     plain_http: bool,
+
+    /// How long a registry may be silent, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds(), help_heading = "Registries")]
+    timeout: u64,
+
+    /// How often what a registry fails to do is tried again
+    ///
+    /// The wait before that doubles each time, and is what the registry asks for if that is
+    /// longer.
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Registries")]
+    retries: u32,
+}
+
+/// A time that is none is not long enough for anything.
+fn seconds() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(1..=24 * 60 * 60)
 }
 
 impl RegistryArgs {
@@ -20,6 +38,8 @@ impl RegistryArgs {
         let files = Credentials::default_files(environment::variable);
         Client::new(Options {
             plain_http: self.plain_http,
+            stall_timeout: Duration::from_secs(self.timeout),
+            retries: self.retries,
             credentials: Credentials::new(files),
             ..Options::default()
         })

@@ -10,6 +10,7 @@ use terrine::registry::Client;
 use terrine::ship::{Destination, LayoutDestination, OciArchive, RegistryDestination};
 
 use super::exit::Usage;
+use super::interrupt;
 use super::output::Output;
 
 /// Where an image is to be.
@@ -41,6 +42,7 @@ impl<'c> Target<'c> {
             Reference::OciLayout { path, image } => {
                 let tag = self::tag(image, tag)?;
                 let layout = Layout::create(path)?;
+                interrupt::watch(layout.pending());
                 // What dead runs left is in nobody's way.
                 let _ = layout.sweep();
                 Ok(Self::Blobs(Box::new(LayoutDestination::new(layout, tag))))

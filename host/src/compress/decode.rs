@@ -1,6 +1,8 @@
 //! What compressed bytes stand for.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::GzDecoder;
 
@@ -12,8 +14,15 @@ const XZ_MEMORY: u32 = 256 << 10;
 /// The largest window of zstd, as a power of two: what its own tools take unasked.
 const ZSTD_WINDOW_LOG: u32 = 27;
 
+/// How much anything may unpack to, in bytes, however small it is.
+const UNSUSPECTED: u64 = 4 << 30;
+/// How many times as much as was read of it may come on top of that. What gets smaller than this
+/// by compression is hardly more than zeros; gzip reaches 1032, and zstd and bzip2 have no limit.
+const RATIO: u64 = 200;
+
 impl Compression {
-    /// What the compressed bytes stand for: all streams, where there are several.
+    /// What the compressed bytes stand for: all streams, where there are several. What unpacks to
+    /// out of all proportion is not read to its end: a bomb of some kilobytes takes minutes.
     ///
     /// # Errors
     ///
@@ -22,6 +31,16 @@ impl Compression {
         self,
         compressed: impl Read + Send + 'a,
     ) -> io::Result<Box<dyn Read + Send + 'a>> {
+        if self == Self::None {
+            return Ok(Box::new(compressed));
+        }
+        let taken = Arc::new(AtomicU64::new(0));
+        let compressed = Counted { inner: compressed, count: Arc::clone(&taken) };
+        let inner = self.unbounded(compressed)?;
+        Ok(Box::new(Proportionate { inner, taken, given: 0 }))
+    }
+
+    fn unbounded<'a>(self, compressed: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::None => Box::new(compressed),
             Self::Gzip => Box::new(GzipMembers::new(compressed)),
@@ -37,6 +56,45 @@ impl Compression {
             }
         })
     }
+}
+
+/// Compressed bytes, counted.
+struct Counted<R> {
+    inner: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// Unpacked bytes, as long as they are in proportion to those that they come from.
+struct Proportionate<'a> {
+    inner: Box<dyn Read + Send + 'a>,
+    taken: Arc<AtomicU64>,
+    given: u64,
+}
+
+impl Read for Proportionate<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.given += count as u64;
+        let taken = self.taken.load(Ordering::Relaxed);
+        if is_bomb(taken, self.given) {
+            let why = format!("its first {taken} bytes unpack to more than {UNSUSPECTED} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        Ok(count)
+    }
+}
+
+/// Whether `given` bytes are too many to come from `taken` ones.
+fn is_bomb(taken: u64, given: u64) -> bool {
+    given > taken.saturating_mul(RATIO).saturating_add(UNSUSPECTED)
 }
 
 /// All members of a gzip stream, and the zeros that may fill up its last block: GNU's and
@@ -81,6 +139,26 @@ fn skip_zeros(rest: &mut impl BufRead) -> io::Result<bool> {
         rest.consume(zeros);
         if other {
             return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_large_and_next_to_nothing_is_a_bomb() {
+        for (taken, given, expected) in [
+            (0, UNSUSPECTED, false),
+            (0, UNSUSPECTED + 1, true),
+            // The densest that gzip can do, of zeros.
+            (4 << 20, 4 << 30, false),
+            (64 << 20, 64 << 30, true),
+            (400 << 20, 64 << 30, false),
+            (u64::MAX, u64::MAX, false),
+        ] {
+            assert_eq!(is_bomb(taken, given), expected, "{taken} {given}");
         }
     }
 }

@@ -31,7 +31,7 @@ use serde::Deserialize;
 
 use crate::image::{Annotations, Descriptor, Digest, Index, MAX_DOCUMENT, MediaType};
 pub use error::Error;
-pub use staged::Staged;
+pub use staged::{Abandoned, Pending, Staged};
 pub(crate) use tag::REF_NAME;
 pub use tag::check_name;
 
@@ -57,6 +57,7 @@ const LOCKING: &str = "locking";
 pub struct Layout {
     path: PathBuf,
     directory: OwnedFd,
+    pending: Pending,
 }
 
 impl Layout {
@@ -69,7 +70,7 @@ impl Layout {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty());
         let directory = directory.map_err(|errno| Error::io(READING, path, errno))?;
-        let layout = Self { path: path.to_owned(), directory };
+        let layout = Self { path: path.to_owned(), directory, pending: Pending::default() };
         let missing = |member| Error::Missing { path: path.to_owned(), member };
         let marker = layout.read(MARKER, MAX_MARKER)?.ok_or_else(|| missing(MARKER))?;
         check_marker(&marker).map_err(|fault| match fault {
@@ -176,7 +177,12 @@ impl Layout {
     ///
     /// A directory that can not be written to.
     pub fn stage(&self) -> Result<Staged, Error> {
-        Staged::new(&self.path).map_err(|source| Error::io(WRITING, &self.path, source))
+        Staged::new(&self.path, &self.pending).map_err(|source| Error::io(WRITING, &self.path, source))
+    }
+
+    /// The temporary files that are not named yet, to be removed when a signal ends the process.
+    pub fn pending(&self) -> Pending {
+        self.pending.clone()
     }
 
     /// Makes a temporary file the blob that it holds. A blob that is there with the right size
@@ -195,7 +201,7 @@ impl Layout {
         let (digest, expected) = (blob.digest, blob.size);
         let path = blob_directory(&self.path).join(digest.hex());
         let writing = |source: io::Error| Error::io(WRITING, &path, source);
-        let actual = staged.file().metadata().map_err(writing)?.len();
+        let actual = staged.file().and_then(File::metadata).map_err(writing)?.len();
         if actual != expected {
             return Err(Error::Size { path: self.path.clone(), digest, expected, actual });
         }
@@ -351,9 +357,9 @@ fn is_unused_blobs(path: &Path) -> io::Result<bool> {
 fn place(directory: &Path, name: &str, text: &[u8]) -> Result<(), Error> {
     let path = directory.join(name);
     let write = || {
-        let mut staged = Staged::new(directory)?;
+        let mut staged = Staged::new(directory, &Pending::default())?;
         staged.write_all(text)?;
-        staged.file().sync_all()?;
+        staged.file()?.sync_all()?;
         staged.publish_new(&path)
     };
     write().map_err(|source| Error::io(WRITING, &path, source))

@@ -3,10 +3,12 @@
 //! Whoever writes one holds a lock on it, which the kernel releases when the process is gone,
 //! however it goes. So one that can be locked has no owner.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::{Errno, retry_on_intr};
@@ -17,31 +19,66 @@ const SUFFIX: &str = ".part";
 /// How often a file is made again that somebody sweeps away before it is locked.
 const ATTEMPTS: usize = 100;
 
+/// The temporary files of one layout in this process that have no other name yet: what is to be
+/// removed when a signal ends it. Clones are of the same layout.
+#[derive(Debug, Clone, Default)]
+pub struct Pending(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+/// Temporary files that were removed. As long as this is held, none is made or gets its name.
+#[derive(Debug)]
+#[must_use = "others go on when it is dropped"]
+pub struct Abandoned<'p>(
+    #[expect(dead_code, reason = "held, not used")] MutexGuard<'p, BTreeSet<PathBuf>>,
+);
+
+impl Pending {
+    /// Removes all. Whoever writes them waits as long as what this returns is held.
+    pub fn abandon(&self) -> Abandoned<'_> {
+        let mut paths = self.lock();
+        for path in std::mem::take(&mut *paths) {
+            // There is nobody left to tell.
+            let _ = fs::remove_file(path);
+        }
+        Abandoned(paths)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A temporary file of a layout. Dropped, it is gone.
 #[derive(Debug)]
 pub struct Staged {
-    temporary: NamedTempFile,
+    /// None when it has got its name.
+    temporary: Option<NamedTempFile>,
+    pending: Pending,
 }
 
 impl Staged {
-    pub(super) fn new(directory: &Path) -> io::Result<Self> {
+    pub(super) fn new(directory: &Path, pending: &Pending) -> io::Result<Self> {
         for _ in 0..ATTEMPTS {
+            let mut paths = pending.lock();
             let temporary = tempfile::Builder::new()
                 .prefix(PREFIX)
                 .suffix(SUFFIX)
                 // What a new file gets, less what the user's mask takes away.
                 .permissions(Permissions::from_mode(0o644))
                 .tempfile_in(directory)?;
-            if claim(temporary.as_file())? {
-                return Ok(Self { temporary });
+            paths.insert(temporary.path().to_owned());
+            drop(paths);
+            let staged = Self { temporary: Some(temporary), pending: pending.clone() };
+            if claim(staged.file()?)? {
+                return Ok(staged);
             }
         }
         Err(io::ErrorKind::WouldBlock.into())
     }
 
     /// The file itself.
-    pub fn file(&self) -> &File {
-        self.temporary.as_file()
+    pub(super) fn file(&self) -> io::Result<&File> {
+        // Only what is being dropped has none.
+        self.temporary.as_ref().map(NamedTempFile::as_file).ok_or(io::ErrorKind::NotFound.into())
     }
 
     /// Gives it its name, in place of what has it.
@@ -60,22 +97,36 @@ impl Staged {
     /// Closes it and renames it. The lock is the file's and not the descriptor's, so that a
     /// second one keeps it in between.
     fn named(
-        self,
+        mut self,
         rename: impl FnOnce(tempfile::TempPath) -> Result<(), tempfile::PathPersistError>,
     ) -> io::Result<()> {
-        let lock = self.file().try_clone()?;
-        let (file, temporary) = self.temporary.into_parts();
+        let lock = self.file()?.try_clone()?;
+        let temporary = self.temporary.take().ok_or(io::ErrorKind::NotFound)?;
+        let mut paths = self.pending.lock();
+        paths.remove(temporary.path());
+        let (file, temporary) = temporary.into_parts();
         // What could not be written may only be told here.
         nix::unistd::close(file)?;
+        // A failure removes it, before anything else can happen.
         rename(temporary).map_err(|error| error.error)?;
-        drop(lock);
+        drop((paths, lock));
         Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(temporary) = self.temporary.take() {
+            let mut paths = self.pending.lock();
+            paths.remove(temporary.path());
+            drop(temporary);
+        }
     }
 }
 
 impl Write for Staged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temporary.as_file().write(bytes)
+        self.file()?.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -60,7 +60,7 @@ impl Layout {
         let mut staged = self.stage()?;
         let write = || {
             staged.write_all(text)?;
-            staged.file().sync_all()?;
+            staged.file()?.sync_all()?;
             staged.publish(&path)
         };
         write().map_err(|source| Error::io(WRITING, &path, source))?;

@@ -3,7 +3,7 @@
 use super::{Customisation, Error, Image, Source, StoreLayer, Top};
 use crate::cache::{Cache, LayerKey};
 use crate::image::{Digest, ROOT_COMMENT};
-use crate::layer::{self, Tree};
+use crate::layer::{self, StorePath, Tree};
 use crate::pipe::Feeder;
 use crate::planner::{self, image::LayerRole};
 use crate::root::{self, Root};
@@ -127,6 +127,15 @@ impl<'a> Recipe<'a> {
             Self::Archive(layer) => (vec![layer.named.clone()], None),
             Self::Root(_) => (vec![], Some(ROOT_COMMENT.to_owned())),
         }
+    }
+
+    /// The store paths that it holds.
+    pub(super) fn paths(self) -> impl Iterator<Item = &'a str> {
+        let paths = match self {
+            Self::Store(layer) => layer.paths.as_slice(),
+            Self::Root(_) | Self::Archive(_) => &[],
+        };
+        paths.iter().map(StorePath::as_str)
     }
 
     /// The digest that the layer must have, and its size, where they are known beforehand.

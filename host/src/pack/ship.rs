@@ -11,7 +11,7 @@ use crate::compress::{Compression, Pool, Setting};
 use crate::image::{Annotations, Descriptor, Digest, Manifest, MediaType, Platform, annotation};
 use crate::layer::StorePath;
 use crate::planner::image::{LayerRole, RenderedLayer};
-use crate::ship::{self, Carrier, CarryError, Destination, Plain, Recompress, Shipped};
+use crate::ship::{self, Carrier, CarryError, Destination, Plain, Recompress, Shipped, known};
 
 /// How long the annotations of layers may be together, in bytes: a manifest may have 4 MiB in
 /// all.
@@ -146,6 +146,9 @@ impl<'a> Run<'a> {
             return Ok(Shipped { descriptor, diff_id, size, was_there: true });
         }
         let begin = |size| self.reporter.layer(number, recipe.source(), size);
+        if known.is_none() && matches!(recipe, Recipe::Store(_)) {
+            self.shipping.destination.ready()?;
+        }
         let blob = ship::make::<Error>(
             self.shipping.destination,
             self.shipping.setting,
@@ -171,7 +174,7 @@ impl<'a> Run<'a> {
         if !was_there {
             self.carrier.keep(blob.staged, &descriptor, &|bytes| self.reporter.sent(bytes))?;
         }
-        self.remember(key.as_ref(), plain, &descriptor);
+        self.remember(key.as_ref(), recipe, plain, &descriptor);
         Ok(Shipped { descriptor, diff_id: plain.diff_id, size: Some(plain.size), was_there })
     }
 
@@ -180,7 +183,8 @@ impl<'a> Run<'a> {
         let plain = match (recipe.promised(), key) {
             (Some((diff_id, size)), _) => Plain { diff_id, size },
             (None, Some(key)) => {
-                let cache::Plain { diff_id, size } = self.shipping.cache.plain(key)?;
+                let cache::Plain { diff_id, size } =
+                    known::plain(self.shipping.cache, key, recipe.paths())?;
                 Plain { diff_id, size }
             }
             (None, None) => return None,
@@ -189,20 +193,21 @@ impl<'a> Run<'a> {
         if setting.compression() == Compression::None {
             return Some((plain, Descriptor::new(MediaType::OciLayer, plain.diff_id, plain.size)));
         }
-        let Stored { digest, size } = self.shipping.cache.blob(plain.diff_id, &setting.describe())?;
+        let Stored { digest, size } =
+            known::blob(self.shipping.cache, plain.diff_id, &setting.describe())?;
         Some((plain, Descriptor::new(MediaType::layer(setting.compression())?, digest, size)))
     }
 
-    fn remember(&self, key: Option<&LayerKey>, plain: Plain, blob: &Descriptor) {
+    fn remember(&self, key: Option<&LayerKey>, recipe: Recipe<'_>, plain: Plain, blob: &Descriptor) {
         let cache = self.shipping.cache;
         let Plain { diff_id, size } = plain;
         if let Some(key) = key {
-            cache.remember_plain(key, &cache::Plain { diff_id, size });
+            known::remember_plain(cache, key, recipe.paths(), &cache::Plain { diff_id, size });
         }
         // Also for layers whose inputs are not known by a key: an archive's digest is known.
         if self.shipping.setting.compression() != Compression::None {
             let stored = Stored { digest: blob.digest, size: blob.size };
-            cache.remember_blob(diff_id, &self.shipping.setting.describe(), &stored);
+            known::remember_blob(cache, diff_id, &self.shipping.setting.describe(), &stored);
         }
     }
 

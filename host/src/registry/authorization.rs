@@ -76,6 +76,13 @@ pub(super) struct Authorization {
     state: Mutex<State>,
 }
 
+/// What is to be used in the place of what was refused.
+pub(super) struct Renewed {
+    pub(super) value: HeaderValue,
+    /// It was there before: another thread's, that may have ended as well.
+    pub(super) is_old: bool,
+}
+
 /// What is needed to authenticate.
 #[derive(Clone, Copy)]
 pub(super) struct Means<'a> {
@@ -109,12 +116,16 @@ impl Authorization {
         challenge: Challenge,
         scopes: &[Scope],
         used: Option<&HeaderValue>,
-    ) -> Result<Option<HeaderValue>, Failure> {
+    ) -> Result<Option<Renewed>, Failure> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.tokens.retain(|token| Some(&token.value) != used);
+        let before = state.tokens.len();
         let value = self.answer(means, &mut state, &challenge, scopes)?;
+        // Some may have ended by now, and then one more has come.
+        let is_old = matches!(challenge, Challenge::Bearer { .. }) && state.tokens.len() <= before;
         state.challenge = Some(challenge);
-        Ok(value.filter(|value| Some(value) != used))
+        let value = value.filter(|value| Some(value) != used);
+        Ok(value.map(|value| Renewed { value, is_old }))
     }
 
     /// The file with the login that is used for a repository.

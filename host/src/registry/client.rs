@@ -20,6 +20,9 @@ use crate::image::Repository;
 /// Where the registry of names without one is.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
+/// How many tokens are tried for one request that is refused, as long as they are others'.
+const MAX_RENEWALS: usize = 4;
+
 /// How registries are spoken to.
 #[derive(Debug)]
 pub struct Options {
@@ -165,14 +168,22 @@ impl Client {
             let says = answer.message();
             Failure::from(Cause::Unauthorized { host: to.registry.clone(), login, says })
         };
-        let Some(challenge) = Challenge::of(&answer.uri, &answer.headers)? else {
-            return Err(unauthorized(answer));
-        };
-        let renewed = registry.authorization.renew(means, challenge, scopes, used.as_ref())?;
-        let Some(renewed) = renewed else { return Err(unauthorized(answer)) };
-        answer.discard();
-        let answer = means.transport.send(request, Some(&renewed))?;
-        if refuses(&answer) { Err(unauthorized(answer)) } else { Ok(answer) }
+        let (mut answer, mut used) = (answer, used);
+        for _ in 0..MAX_RENEWALS {
+            let Some(challenge) = Challenge::of(&answer.uri, &answer.headers)? else { break };
+            let renewed = registry.authorization.renew(means, challenge, scopes, used.as_ref())?;
+            let Some(renewed) = renewed else { break };
+            answer.discard();
+            answer = means.transport.send(request, Some(&renewed.value))?;
+            if !refuses(&answer) {
+                return Ok(answer);
+            }
+            if !renewed.is_old {
+                break;
+            }
+            used = Some(renewed.value);
+        }
+        Err(unauthorized(answer))
     }
 
     fn registry(&self, name: &str) -> Arc<Registry> {

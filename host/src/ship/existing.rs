@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::report::Source as ReportedSource;
-use super::{Destination, Error, Plain, Reporter, Staged, blob};
+use super::{Destination, Error, Plain, Reporter, Staged, blob, known};
 use crate::cache::{Cache, Stored};
 use crate::compress::{Compression, Pool, Setting};
 use crate::image::{Descriptor, Digest, MediaType, Repository};
@@ -147,7 +147,7 @@ impl Carrier<'_> {
     ) -> Result<Shipped, CarryError> {
         let diff_id = layer.diff_id();
         let setting = self.setting.describe();
-        if let Some(Stored { digest, size }) = self.cache.blob(diff_id, &setting) {
+        if let Some(Stored { digest, size }) = known::blob(self.cache, diff_id, &setting) {
             let media_type = MediaType::layer(self.setting.compression()).unwrap_or(MediaType::OciLayer);
             let descriptor = Descriptor::new(media_type, digest, size);
             if self.is_there(&descriptor, &[])? {
@@ -162,7 +162,7 @@ impl Carrier<'_> {
         check(part.image, &layer.name(), diff_id, made.plain.diff_id)?;
         self.keep(made.staged, &made.descriptor, &|bytes| reporter.sent(bytes))?;
         let Descriptor { digest, size, .. } = made.descriptor;
-        self.cache.remember_blob(diff_id, &setting, &Stored { digest, size });
+        known::remember_blob(self.cache, diff_id, &setting, &Stored { digest, size });
         Ok(Shipped {
             descriptor: made.descriptor,
             diff_id,
@@ -180,18 +180,23 @@ impl Carrier<'_> {
         let Some(own) = self.destination.repository() else {
             return self.destination.holds(blob, origins);
         };
-        let known = self.cache.locations(&own.registry, blob.digest).into_iter();
-        let known = known.map(|name| Repository {
-            name,
+        let known = self.cache.locations(&own.registry, blob.digest);
+        let repository = |name: &String| Repository {
+            name: name.clone(),
             tag: None,
             digest: None,
             registry: own.registry.clone(),
-        });
+        };
         let mut all = origins.to_vec();
-        all.extend(known);
+        all.extend(known.iter().map(repository));
         let there = self.destination.holds(blob, &all)?;
         if there {
             self.cache.remember_location(&own.registry, &own.name, blob.digest);
+        } else {
+            // Each was asked, and none has it any more or gives it away.
+            for name in &known {
+                self.cache.forget_location(&own.registry, name, blob.digest);
+            }
         }
         Ok(there)
     }
@@ -221,6 +226,13 @@ impl Carrier<'_> {
         let mut staged = self.destination.stage()?;
         let mut failed = None;
         let raw = Verified::new(layer.open()?, layer.name(), blob.size, blob.digest);
+        // One that was fetched by now says by its bytes what it is.
+        let found = layer.compression();
+        if blob.media_type.compression().is_some_and(|said| said != found) {
+            let (name, media_type) = (layer.name(), blob.media_type.to_string());
+            let fault = Fault::MediaType { name, media_type, found };
+            return Err(source::Error::fault(image, fault).into());
+        }
         let mut tee = Tee { inner: raw, out: &mut staged, failed: &mut failed, observer };
         let outcome = self.unpack(image, layer, &mut tee);
         if let Some(source) = failed {

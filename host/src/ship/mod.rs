@@ -8,6 +8,7 @@ mod blob;
 pub mod docker_archive;
 mod error;
 mod existing;
+pub mod known;
 mod layout;
 mod oci_archive;
 mod parallel;
@@ -41,6 +42,16 @@ pub trait Destination: fmt::Debug + Sync {
     ///
     /// A place that can not be asked.
     fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, Error>;
+
+    /// Asks the place whether it is there and lets us in: before something is made that takes
+    /// its time, and once.
+    ///
+    /// # Errors
+    ///
+    /// A place that can not be asked.
+    fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// A place for the bytes of a blob whose digest is not known yet.
     ///

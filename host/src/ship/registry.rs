@@ -1,9 +1,11 @@
 //! A repository of a registry, as a place for images.
 
+use std::cell::Cell;
 use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
 
 use super::{Destination, Error, Staged};
-use crate::image::{Descriptor, Document, Platform, Repository};
+use crate::image::{Descriptor, Digest, Document, Platform, Repository};
 use crate::registry::Client;
 use crate::source::Content;
 
@@ -12,6 +14,8 @@ use crate::source::Content;
 pub struct RegistryDestination<'c> {
     client: &'c Client,
     repository: Repository,
+    /// Whether the registry has answered.
+    ready: Mutex<bool>,
 }
 
 impl<'c> RegistryDestination<'c> {
@@ -19,7 +23,7 @@ impl<'c> RegistryDestination<'c> {
     pub fn new(client: &'c Client, repository: Repository) -> Self {
         // One token for all that is to come.
         client.will_push(&repository);
-        Self { client, repository }
+        Self { client, repository, ready: Mutex::new(false) }
     }
 }
 
@@ -39,6 +43,16 @@ impl Destination for RegistryDestination<'_> {
         Ok(false)
     }
 
+    fn ready(&self) -> Result<(), Error> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*ready {
+            // Whether there is anything is all one: an answer is what counts.
+            self.client.blob_size(&self.repository, Digest::of(b""))?;
+            *ready = true;
+        }
+        Ok(())
+    }
+
     fn stage(&self) -> Result<Staged, Error> {
         Staged::temporary()
     }
@@ -48,7 +62,10 @@ impl Destination for RegistryDestination<'_> {
         let open = || -> io::Result<Box<dyn Read + Send>> {
             Ok(Box::new(Content::of(file.try_clone()?, blob.size)))
         };
-        Ok(self.client.upload(&self.repository, blob, &open, sent)?)
+        // It tells how many there are so far, which is fewer when it starts anew.
+        let before = Cell::new(0);
+        let progress = |so_far: u64| sent(so_far.saturating_sub(before.replace(so_far)));
+        Ok(self.client.upload(&self.repository, blob, &open, &progress)?)
     }
 
     fn put_document(&self, document: &Document) -> Result<(), Error> {

@@ -223,13 +223,24 @@ impl ImageIndex {
         }
     }
 
+    /// Adds how many it lists to those of the indexes that lead here.
+    ///
+    /// # Errors
+    ///
+    /// More than any image has: what is listed once may be listed a thousand times by what is
+    /// listed a thousand times.
+    pub fn count(&self, count: &mut usize) -> Result<(), Error> {
+        *count += self.children().len();
+        match *count > MAX_MANIFESTS {
+            true => Err(Error::fault(&self.name, too_many(*count))),
+            false => Ok(()),
+        }
+    }
+
     /// Shows `visit` everything that it and nested indexes list, until that has seen enough.
     /// What only attests something of an image is left out.
     fn walk(&self, count: &mut usize, visit: &mut Visit<'_>) -> Result<ControlFlow<()>, Error> {
-        *count += self.children().len();
-        if *count > MAX_MANIFESTS {
-            return Err(Error::fault(&self.name, too_many(*count)));
-        }
+        self.count(count)?;
         for child in self.children().iter().filter(|child| !is_attestation(child)) {
             if visit(self, child)?.is_break() {
                 return Ok(ControlFlow::Break(()));

@@ -33,17 +33,18 @@ impl Copying<'_> {
     ///
     /// As [`Copying::image`].
     pub fn whole_index(&self, index: &ImageIndex) -> Result<Document, Error> {
-        let document = self.bring_index(index)?;
+        let document = self.bring_index(index, &mut 0)?;
         self.carrier.destination.publish(&document, None)?;
         Ok(document)
     }
 
-    fn bring_index(&self, index: &ImageIndex) -> Result<Document, Error> {
+    fn bring_index(&self, index: &ImageIndex, count: &mut usize) -> Result<Document, Error> {
+        index.count(count)?;
         let plain = Annotations::new();
         let each = Copying { annotations: &plain, ..*self };
         let mut entries = vec![];
         for child in index.children() {
-            let (document, is_image) = each.bring_child(index, child)?;
+            let (document, is_image) = each.bring_child(index, child, count)?;
             self.carrier.destination.put_document(&document)?;
             let entry = Descriptor {
                 platform: child.platform.clone(),
@@ -74,13 +75,18 @@ impl Copying<'_> {
     }
 
     /// Brings one of those that an index lists, and tells whether it is an image, or an index.
-    fn bring_child(&self, index: &ImageIndex, child: &Descriptor) -> Result<(Document, bool), Error> {
+    fn bring_child(
+        &self,
+        index: &ImageIndex,
+        child: &Descriptor,
+        count: &mut usize,
+    ) -> Result<(Document, bool), Error> {
         if source::is_attestation(child) {
             return Ok((self.opaque(index, child)?, false));
         }
         match index.open(child) {
             Ok(Opened::Image(image)) => Ok((self.bring(&image)?, true)),
-            Ok(Opened::Index(nested)) => Ok((self.bring_index(&nested)?, true)),
+            Ok(Opened::Index(nested)) => Ok((self.bring_index(&nested, count)?, true)),
             // Signatures, and lists of what is in an image.
             Err(source::Error::Fault { fault: Fault::Artifact(_), .. }) => {
                 Ok((self.opaque(index, child)?, false))
