@@ -14,6 +14,7 @@ pub mod peer;
 pub mod proxy;
 pub mod registry;
 pub mod run;
+pub mod shipment;
 pub mod skopeo;
 pub mod spec;
 pub mod store;
@@ -24,6 +25,7 @@ pub use archive::Archive;
 pub use conf::ConfFile;
 pub use nix::NixStore;
 pub use run::{Run, binary, terrine};
+pub use shipment::Shipment;
 pub use spec::SpecFile;
 pub use store::TestStore;
 

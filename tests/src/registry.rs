@@ -148,6 +148,12 @@ impl Registry {
         tags
     }
 
+    /// The same where the repository may never have had any.
+    pub fn tags_if_any(&self, repository: &str) -> Vec<String> {
+        let known = self.ask("GET", &format!("/v2/{repository}/tags/list")).status() == 200;
+        if known { self.tags(repository) } else { vec![] }
+    }
+
     /// What a tag or digest stands for, if there is such a thing.
     pub fn manifest(&self, repository: &str, reference: &str) -> Option<Stored> {
         let answer = self.ask("GET", &format!("/v2/{repository}/manifests/{reference}"));

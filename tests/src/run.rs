@@ -43,7 +43,7 @@ pub fn terrine() -> Command {
 }
 
 /// One cache for all tests, so that the planner is compiled once.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     binary().parent().unwrap().join("test-cache")
 }
 
