@@ -76,7 +76,7 @@ impl Layout {
     /// An image of one layer, listed.
     fn only(&self, kind: &str, layer: &[u8], plain: &[u8]) -> Value {
         let layer = self.put(kind, layer);
-        let image = self.image(&[layer.clone()], &[format!("sha256:{}", digest(plain))]);
+        let image = self.image(std::slice::from_ref(&layer), &[format!("sha256:{}", digest(plain))]);
         self.index(&json!([image]));
         layer
     }

@@ -246,8 +246,7 @@ fn a_base_image_of_the_same_registry_is_mounted_and_not_downloaded() {
     let shipment = Shipment::small();
     let host = proxy.host();
     let spec = |reference: String| {
-        let command = shipment.at_home(shipment.spec().with("fromImage", reference).command("build"));
-        command
+        shipment.at_home(shipment.spec().with("fromImage", reference).command("build"))
     };
     let mut command = spec(format!("docker://{host}/base/os:12"));
     let run = Run::of(command.args(["--to", &format!("docker://{host}/acme/web:1")])).ok();
@@ -266,7 +265,7 @@ fn a_base_image_of_the_same_registry_is_mounted_and_not_downloaded() {
     let mut command = spec(format!("docker://{host}/base/os:12@{digest}"));
     Run::of(command.args(["--to", &format!("docker://{host}/acme/web:2")])).ok();
     assert_eq!(proxy.count(gets), 1, "{}", proxy.story());
-    assert_eq!(proxy.count(|request| request.of_upload()), 0, "{}", proxy.story());
+    assert_eq!(proxy.count(Request::of_upload), 0, "{}", proxy.story());
     assert_eq!(registry.tags("acme/web"), ["1", "2"]);
     // Pinned to what is not there.
     let wrong = format!("sha256:{}", "0".repeat(64));
@@ -324,7 +323,7 @@ fn an_index_is_made_of_images_that_are_there() {
     let [amd64, arm64] = ["amd64", "arm64"].map(|name| format!("docker://{host}/acme/web:{name}"));
     let to = format!("docker://{host}/acme/web:1");
     shipment.terrine(&["index", "--to", &to, &arm64, &amd64]).ok();
-    assert_eq!(proxy.count(|request| request.of_upload()), 0, "{}", proxy.story());
+    assert_eq!(proxy.count(Request::of_upload), 0, "{}", proxy.story());
     let index = manifest(&registry, "acme/web", "1");
     assert_eq!(index["mediaType"], INDEX);
     let listed = |n: usize| {
@@ -382,7 +381,7 @@ fn credentials(shipment: &Shipment, file: &str, content: &Value) {
     fs::write(path, content.to_string()).unwrap();
 }
 
-fn auth(host: &str, entry: Value) -> Value {
+fn auth(host: &str, entry: &Value) -> Value {
     json!({"auths": {host: entry}})
 }
 
@@ -406,7 +405,7 @@ fn who_may_push_is_told_by_the_files_of_docker_and_podman() {
     ] {
         let shipment = Shipment::new(&[("a", 1000)]);
         if let Some(file) = file {
-            credentials(&shipment, file, &auth(host, entry));
+            credentials(&shipment, file, &auth(host, &entry));
         }
         let run = shipment.build(&to, &["-q"]);
         assert_eq!(run.code, Some(i32::from(!works)), "{}", run.stderr);
@@ -471,7 +470,7 @@ fn tokens_are_fetched_renewed_and_told_about() {
     let shipment = Shipment::small();
     let with = |tokens: Tokens, entry: &Value, repository: &str| {
         let proxy = Proxy::with_tokens(&registry, tokens);
-        credentials(&shipment, ".docker/config.json", &auth(proxy.host(), entry.clone()));
+        credentials(&shipment, ".docker/config.json", &auth(proxy.host(), entry));
         let to = format!("docker://{}/{repository}:1", proxy.host());
         let run = shipment.build(&to, &["-q", "--no-cache", "--jobs", "1"]);
         let valid = run.code == Some(0) && shipment.is_valid(&to);
@@ -523,7 +522,7 @@ fn tokens_are_fetched_renewed_and_told_about() {
     insta::assert_snapshot!("tokens", texts.join("\n"));
     // A mount asks for both repositories by one token.
     let proxy = Proxy::with_tokens(&registry, Tokens::default());
-    credentials(&shipment, ".docker/config.json", &auth(proxy.host(), json!({"auth": LOGIN})));
+    credentials(&shipment, ".docker/config.json", &auth(proxy.host(), &json!({"auth": LOGIN})));
     for repository in ["t/eight", "t/nine"] {
         shipment.build(&format!("docker://{}/{repository}:1", proxy.host()), &[]).ok();
     }
