@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use terrine::image::{Platform, Reference};
+use terrine::image::{Descriptor, Platform, Reference};
 use terrine::registry::Client;
 use terrine::source::{self, Everywhere, Image, Opened};
 
@@ -46,20 +46,20 @@ impl Images {
         Ok(source::open(reference, &self.everywhere)?)
     }
 
-    /// Opens all images that a reference leads to: those of an index, unless a platform is asked
-    /// for.
+    /// Opens all images that a reference leads to: those of an index with what that says of
+    /// them, unless a platform is asked for.
     pub(super) fn all(
         &self,
         reference: &Reference,
         platform: Option<&Platform>,
-    ) -> anyhow::Result<Vec<Image>> {
+    ) -> anyhow::Result<Vec<(Option<Descriptor>, Image)>> {
         match (self.open(reference)?, platform) {
-            (Opened::Image(image), None) => Ok(vec![image]),
+            (Opened::Image(image), None) => Ok(vec![(None, image)]),
             (Opened::Index(index), None) => {
-                let platforms = index.platforms()?;
-                platforms.iter().map(|platform| Ok(index.image(platform)?)).collect()
+                let images = index.images()?.into_iter();
+                Ok(images.map(|(descriptor, image)| (Some(descriptor), image)).collect())
             }
-            (opened, platform) => Ok(vec![source::pick(opened, platform)?]),
+            (opened, platform) => Ok(vec![(None, source::pick(opened, platform)?)]),
         }
     }
 
@@ -81,7 +81,10 @@ pub(super) fn open(text: &str, args: &ImagesArgs) -> anyhow::Result<Image> {
 
 /// Opens all images that a text leads to: several if it is an index and no platform is asked
 /// for.
-pub(super) fn open_all(text: &str, args: &ImagesArgs) -> anyhow::Result<Vec<Image>> {
+pub(super) fn open_all(
+    text: &str,
+    args: &ImagesArgs,
+) -> anyhow::Result<Vec<(Option<Descriptor>, Image)>> {
     let reference = text.parse::<Reference>()?;
     Images::new(&args.registry).all(&reference, args.platform.as_ref())
 }

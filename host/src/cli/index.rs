@@ -51,7 +51,8 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let images = Images::new(&args.images.registry);
     let mut listed = vec![];
     for from in &args.from {
-        listed.extend(images.all(from, args.images.platform.as_ref()).with_context(cannot)?);
+        let all = images.all(from, args.images.platform.as_ref()).with_context(cannot)?;
+        listed.extend(all.into_iter().map(|(_, image)| image));
     }
     let target = Target::open(&args.to, images.client(), None).with_context(cannot)?;
     let Some(destination) = target.blobs() else { anyhow::bail!("this is no place for blobs") };

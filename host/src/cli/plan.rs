@@ -17,7 +17,7 @@ use super::table;
 
 /// Show what `build` would make, and why
 ///
-/// Nothing is written, and no more is read than names, sizes and the first bytes of
+/// No image is written, and no more is read than names, sizes and the first bytes of
 /// programs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

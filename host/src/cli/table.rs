@@ -26,7 +26,11 @@ pub(super) fn facts(facts: &Facts) -> String {
         line(&mut text, if i == 0 { "environment" } else { "" }, variable);
     }
     line(&mut text, "layers", &budget(facts));
-    line(&mut text, "size", &format!("{} uncompressed", DecimalBytes(facts.size)));
+    let how = match facts.budget.base_layers {
+        0 => "uncompressed",
+        _ => "uncompressed, the base's layers as they are stored",
+    };
+    line(&mut text, "size", &format!("{} {how}", DecimalBytes(facts.size)));
     text.push('\n');
     layers(&facts.layers, &mut text);
     text

@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 
 use anyhow::Context;
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use terrine::image::Descriptor;
 use terrine::source::Image;
 use terrine::verify::{self, Report, Reporter, Verification};
 
@@ -51,8 +52,8 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     for reference in &args.images {
         match images::open_all(reference, &args.which) {
             Ok(images) => {
-                for image in &images {
-                    let report = look(image, printer);
+                for (referrer, image) in &images {
+                    let report = look(image, referrer.as_ref(), printer);
                     tell(&report, printer);
                     valid &= report.is_valid();
                     reports.push(report);
@@ -71,10 +72,17 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     if valid { Ok(()) } else { Err(Told.into()) }
 }
 
-fn look(image: &Image, printer: &Printer) -> Report {
+fn look(image: &Image, referrer: Option<&Descriptor>, printer: &Printer) -> Report {
     let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN).min(MAX_THREADS);
     let bar = Bar::new(image, printer);
-    let report = Verification::new(image).threads(threads).run(&bar);
+    let report = {
+        let verification = Verification::new(image).threads(threads);
+        match referrer {
+            Some(referrer) => verification.referrer(referrer),
+            None => verification,
+        }
+        .run(&bar)
+    };
     bar.0.finish_and_clear();
     report
 }

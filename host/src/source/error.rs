@@ -326,7 +326,9 @@ impl Fault {
             | Self::Compression { .. }
             | Self::Digest { .. }
             | Self::Size { .. } => Some("fetch or build the image again"),
-            Self::NoPlatform { .. } => Some("name one of these by `--platform`"),
+            Self::NoPlatform { .. } => Some(
+                "ask for one of these: by `--platform`, or where an image is built by `--architecture`",
+            ),
             Self::Several { .. } => {
                 Some("name one of these after the path, or a platform by `--platform`")
             }

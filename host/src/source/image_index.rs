@@ -179,6 +179,21 @@ impl ImageIndex {
         Err(Error::fault(&self.name, fault))
     }
 
+    /// All its images, those of nested indexes included, each with what is said of it. Errors
+    /// call them by their platforms.
+    ///
+    /// # Errors
+    ///
+    /// Whatever can not be used.
+    pub fn images(&self) -> Result<Vec<(Descriptor, Image)>, Error> {
+        let image = |Candidate { platform, descriptor }: Candidate| {
+            let image = self.manifest(&descriptor)?;
+            let name = format!("{} ({platform})", self.name);
+            Ok((descriptor, Image { name, ..image }))
+        };
+        self.candidates()?.into_iter().map(image).collect()
+    }
+
     /// What it or a nested index lists under a digest.
     pub(super) fn find(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
         let mut found = None;

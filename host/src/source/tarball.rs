@@ -299,6 +299,9 @@ impl Scan<'_> {
         if position >= self.size {
             return Ok(None);
         }
+        if self.size < BLOCK {
+            return Err(Fault::NoKind.into());
+        }
         if self.size - position < BLOCK {
             return Err(Fault::Truncated { position, size: BLOCK, length: self.size }.into());
         }
