@@ -18,6 +18,11 @@ impl Record {
         self.0.update(number.to_le_bytes());
     }
 
+    fn path(&mut self, texts: [&String; 3], size: u64) {
+        texts.into_iter().for_each(|text| self.bytes(text.as_bytes()));
+        self.number(size);
+    }
+
     fn numbers(&mut self, numbers: &[u32]) {
         self.number(numbers.len() as u64);
         numbers.iter().for_each(|&number| self.number(number.into()));
@@ -34,10 +39,7 @@ pub fn request_digest(request: &Request) -> Digest {
     record.bytes(request.store_dir.as_bytes());
     record.number(request.paths.len() as u64);
     for path in &request.paths {
-        record.bytes(path.path.as_bytes());
-        record.bytes(path.name.as_bytes());
-        record.bytes(path.package.as_bytes());
-        record.number(path.size);
+        record.path([&path.path, &path.name, &path.package], path.size);
         record.numbers(&path.references);
     }
     record.numbers(&request.roots);
@@ -59,10 +61,7 @@ pub fn request_digest(request: &Request) -> Digest {
                 record.number(layer.transfer_size);
                 record.number(layer.paths.len() as u64);
                 for path in &layer.paths {
-                    record.bytes(path.path.as_bytes());
-                    record.bytes(path.name.as_bytes());
-                    record.bytes(path.package.as_bytes());
-                    record.number(path.size);
+                    record.path([&path.path, &path.name, &path.package], path.size);
                 }
             }
         }
