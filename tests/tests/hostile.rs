@@ -370,7 +370,13 @@ fn bombs_are_not_unpacked_to_their_end() {
     refused("a bomb by gzip", &oci(&layout), &["unpack to more than 4294967296 bytes"]);
     // An archive that is one as a whole comes to no more of the disk than that.
     let path = layout.store.root().join("bomb.tar.zst");
-    fs::write(&path, zstd).unwrap();
+    let mut header = tar::Header::new_gnu();
+    header.set_path("layer.tar").unwrap();
+    header.set_size(70 << 30);
+    header.set_cksum();
+    // Without one the first block would be enough to refuse it.
+    let start = zstd::encode_all(&header.as_bytes()[..], 1).unwrap();
+    fs::write(&path, [start, zstd].concat()).unwrap();
     refused(
         "a bomb of an archive",
         &path.display().to_string(),

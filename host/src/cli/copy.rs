@@ -16,7 +16,8 @@ use super::target::Target;
 ///
 /// The image id and the layers' diff ids stay what they are. Layers and manifests stay as they
 /// are, too, unless `--compression` asks for something else or the destination has no form
-/// for them; layers without compression are compressed on the way to a registry. Of an image for several platforms all are copied, unless `--platform` names one.
+/// for them; layers without compression are compressed on the way to a registry, unless they come
+/// from one. Of an image for several platforms all are copied, unless `--platform` names one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -23,6 +23,27 @@ impl Client {
     ///
     /// A registry that does not answer this.
     pub fn blob_size(&self, repository: &Repository, digest: Digest) -> Result<Option<u64>, Error> {
+        let operation = || format!("asking for {digest} in `{}`", repository.full_name());
+        self.head_blob(repository, digest, operation)
+    }
+
+    /// Whether a registry answers, and lets us ask.
+    ///
+    /// # Errors
+    ///
+    /// A registry that does not.
+    pub fn reach(&self, repository: &Repository) -> Result<(), Error> {
+        // Whether there is anything is all one: an answer is what counts.
+        let operation = || format!("reaching `{}`", repository.full_name());
+        self.head_blob(repository, Digest::of(b""), operation).map(drop)
+    }
+
+    fn head_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        operation: impl Fn() -> String,
+    ) -> Result<Option<u64>, Error> {
         let ask = || {
             let uri = self.url(repository, &format!("blobs/{digest}"))?;
             let request = Request::new(Method::HEAD, uri);
@@ -33,7 +54,6 @@ impl Client {
                 _ => Err(answer.failure()),
             }
         };
-        let operation = || format!("asking for {digest} in `{}`", repository.full_name());
         self.run(repository, operation, |_| ask())
     }
 

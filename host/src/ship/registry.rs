@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Destination, Error, Staged};
-use crate::image::{Descriptor, Digest, Document, Platform, Repository};
+use crate::image::{Descriptor, Document, Platform, Repository};
 use crate::registry::Client;
 use crate::source::Content;
 
@@ -48,8 +48,7 @@ impl Destination for RegistryDestination<'_> {
     fn ready(&self) -> Result<(), Error> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if !*ready {
-            // Whether there is anything is all one: an answer is what counts.
-            self.client.blob_size(&self.repository, Digest::of(b""))?;
+            self.client.reach(&self.repository)?;
             *ready = true;
         }
         Ok(())
