@@ -689,7 +689,7 @@ fn what_has_no_place_is_refused() {
         ("-", &["--annotation", "a=b"], 2, "no place for annotations"),
         ("oci:out:a b", &[], 1, "can not be the name of an image"),
         ("oci:out:@1", &[], 2, "not by its number"),
-        ("oci:image.tar:x", &[], 1, "writing `image.tar`"),
+        ("oci:image.tar:x", &[], 1, "`image.tar` is neither empty nor an OCI layout"),
         ("oci-archive:nix:x", &[], 1, "is a directory"),
         ("nix", &[], 2, "it is a directory"),
         ("out.tar", &["--platform", "linux/arm64"], 1, "but for `linux/amd64`"),

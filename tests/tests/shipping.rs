@@ -402,9 +402,11 @@ fn a_reader_that_does_not_want_more_ends_a_run_quietly() {
         "inspect web.tar",
         "diff web.tar web.tar",
     ] {
-        let mut child =
-            place.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
+        // Nobody has read from it when the run begins.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = place.command(line);
+        let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
         let run = Run::from(child.wait_with_output().unwrap());
         assert_eq!(run.stderr, "", "{line}");
         assert_eq!(run.code, Some(1), "{line}");
@@ -495,4 +497,114 @@ fn a_base_in_a_layout_is_planned_and_built_on() {
     insta::assert_snapshot!("plan", place.said(&[table]));
     place.run("BUILD --from-image oci:layout:base --to oci:out:web").ok();
     place.run("verify oci:out:web").ok();
+}
+
+/// The digests of the layers of an image.
+fn blobs(place: &Place, image: &str) -> Vec<String> {
+    let run = place.run(&format!("inspect {image}")).ok();
+    let facts: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let layers = facts["layers"].as_array().unwrap();
+    layers.iter().map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_damaged_blob_is_mended_by_whoever_makes_it_again() {
+    let place = Place::new();
+    place.run("BUILD --to oci:layout:1").ok();
+    let blob = &blobs(&place, "oci:layout:1")[0];
+    let path = place.root().join("layout/blobs/sha256").join(blob.trim_start_matches("sha256:"));
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 2000;
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(place.run("verify oci:layout:1").code, Some(1));
+    place.run("BUILD --to oci:layout:2").ok();
+    place.run("verify oci:layout:1 oci:layout:2").ok();
+}
+
+#[test]
+fn what_is_in_a_registry_is_not_sent_again_by_who_has_no_cache() {
+    let Some(registry) = Registry::start() else { return };
+    let place = Place::new();
+    let host = registry.host();
+    let line = format!("copy --no-cache web.tar docker://{host}/acme/web:1");
+    assert!(place.run(&line).ok().stderr.contains(" sent"));
+    let again = place.run(&line).ok().stderr;
+    assert!(!again.contains(" sent"), "{again}");
+    // The image's own tag counts where the target names none.
+    place.run(&format!("BUILD --to docker://{host}/acme/own")).ok();
+    assert_eq!(registry.tags("acme/own"), ["1.2"]);
+    place.run(&format!("copy web.tar docker://{host}/acme/none")).ok();
+    assert_eq!(registry.tags("acme/none"), ["latest"]);
+}
+
+#[test]
+fn quiet_is_silent_where_the_tag_is_given() {
+    let place = Place::new();
+    fs::create_dir(place.root().join("site")).unwrap();
+    let build = "-q build --name web --contents site --architecture amd64";
+    let run = place.run(&format!("{build} --to oci:layout:given")).ok();
+    assert_eq!((run.stdout.len(), run.stderr.as_str()), (0, ""));
+    let run = place.run(&format!("{build} --to oci:layout")).ok();
+    assert!(run.stderr.ends_with(" (tag generated)\n") || run.stderr.contains("(tag generated), "));
+}
+
+#[test]
+fn a_level_that_is_asked_for_is_what_comes() {
+    let place = Place::new();
+    place.run("copy web.tar oci:layout:1 --compression gzip:1").ok();
+    let first = blobs(&place, "oci:layout:1");
+    place.run("copy oci:layout:1 oci:layout:same --compression gzip").ok();
+    assert_eq!(blobs(&place, "oci:layout:same"), first);
+    place.run("copy oci:layout:1 oci:layout:9 --compression gzip:9").ok();
+    assert_ne!(blobs(&place, "oci:layout:9"), first);
+}
+
+#[test]
+fn two_spellings_of_a_name_are_one_and_a_platform_is_held_against_archives() {
+    let place = Place::new();
+    place.run("BUILD --name web --tag 1 -o a.tar").ok();
+    place.run("BUILD --name docker.io/library/web --tag 1 --label a=b -o b.tar").ok();
+    let run = place.run("merge a.tar b.tar -o all.tar");
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("web:1"), "{}", run.stderr);
+    assert!(!place.root().join("all.tar").exists());
+    let run = place.run("merge --platform linux/s390x a.tar -o all.tar");
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("no image for linux/s390x"), "{}", run.stderr);
+}
+
+#[test]
+fn what_a_manifest_says_of_others_is_kept_when_it_is_made_anew() {
+    let place = Place::new();
+    place.run("copy web.tar oci:layout:1").ok();
+    let index = place.root().join("layout/index.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+    let blob = |digest: &Value| {
+        let hex = digest.as_str().unwrap().trim_start_matches("sha256:").to_owned();
+        place.root().join("layout/blobs/sha256").join(hex)
+    };
+    let entry = &mut json["manifests"][0];
+    let mut manifest: Value =
+        serde_json::from_slice(&fs::read(blob(&entry["digest"])).unwrap()).unwrap();
+    manifest["artifactType"] = json!("application/x");
+    manifest["subject"] = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": entry["digest"], "size": entry["size"],
+    });
+    let subject = manifest["subject"].clone();
+    let bytes = manifest.to_string().into_bytes();
+    entry["digest"] = json!(format!("sha256:{}", terrine_tests::archive::digest(&bytes)));
+    entry["size"] = json!(bytes.len());
+    fs::write(blob(&entry["digest"]), bytes).unwrap();
+    fs::write(&index, json.to_string()).unwrap();
+    place.run("copy oci:layout:1 oci:layout:2 --annotation a=b").ok();
+    let json: Value = serde_json::from_slice(&fs::read(&index).unwrap()).unwrap();
+    let entries = json["manifests"].as_array().unwrap();
+    let copied =
+        entries.iter().find(|entry| entry["annotations"]["org.opencontainers.image.ref.name"] == "2");
+    let copied: Value =
+        serde_json::from_slice(&fs::read(blob(&copied.unwrap()["digest"])).unwrap()).unwrap();
+    assert_eq!((&copied["artifactType"], &copied["subject"]), (&json!("application/x"), &subject));
+    assert_eq!(copied["annotations"]["a"], "b");
 }

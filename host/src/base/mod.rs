@@ -88,7 +88,9 @@ impl Base {
         let layers: Vec<BaseLayer> = layers.collect();
         let repository = layers.first().and_then(|layer| layer.layer.repository());
         Self {
-            reference: repository.map(ToString::to_string),
+            // As it was asked for: the layers know it by its digest.
+            reference: repository
+                .map(|_| image.name.strip_prefix("docker://").unwrap_or(&image.name).to_owned()),
             manifest: image.manifest.map(|manifest| manifest.digest()),
             name: image.name,
             configuration: image.configuration,

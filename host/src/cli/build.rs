@@ -15,6 +15,7 @@ use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::ship_args::{ShipArgs, close_cache, open_target};
+use super::target::names_tag;
 
 /// Build an image out of store paths and directories
 ///
@@ -74,7 +75,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     summary.map_or(Ok(()), Output::commit)?;
     progress.finish();
     let (id, written) = (outcome.id, progress.summary());
-    match facts.tag_generated {
+    match facts.tag_generated && !names_tag(&args.ship.target()) {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.
         true => printer.result(&format!("{id} {name} (tag generated), {written}")),
         false => printer.status(&format!("{id} {name}, {written}")),

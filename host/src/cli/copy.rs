@@ -137,7 +137,7 @@ fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> 
 pub(super) fn image_names(from: &Reference, image: &Image) -> Vec<String> {
     match from {
         Reference::Registry(repository) => {
-            let tag = repository.tag.as_ref();
+            let tag = repository.or_latest().tag;
             tag.map(|tag| format!("{}:{tag}", repository.full_name())).into_iter().collect()
         }
         Reference::DockerArchive { image: Selector::Name(name), .. } => vec![name.clone()],
@@ -148,7 +148,7 @@ pub(super) fn image_names(from: &Reference, image: &Image) -> Vec<String> {
 /// The tag that an image has where it is, for a layout.
 fn default_tag(from: &Reference) -> Option<String> {
     match from {
-        Reference::Registry(repository) => repository.tag.clone(),
+        Reference::Registry(repository) => repository.or_latest().tag,
         Reference::OciLayout { image: Selector::Name(name), .. }
         | Reference::OciArchive { image: Selector::Name(name), .. } => Some(name.clone()),
         Reference::DockerArchive { image: Selector::Name(name), .. }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use terrine::image::{Reference, Selector};
-use terrine::source::DockerArchive;
+use terrine::source::{self, DockerArchive, Opened};
 use terrine::transfer::{self, Named};
 
 use super::copy::image_names;
@@ -68,7 +68,8 @@ fn named(images: &Images, from: &Reference, args: &Args) -> anyhow::Result<Vec<N
     {
         let each = archive.manifests().iter().enumerate();
         let each = each.map(|(number, manifest)| {
-            let image = archive.image(&Selector::Number(number))?;
+            let image = Opened::Image(archive.image(&Selector::Number(number))?);
+            let image = source::pick(image, args.images.platform.as_ref())?;
             Ok(Named { image, names: manifest.repo_tags.clone() })
         });
         return each.collect();

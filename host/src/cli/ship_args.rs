@@ -2,11 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::thread;
 
 use anyhow::Context;
 use terrine::cache::Cache;
-use terrine::compress::{Pool, Setting};
+use terrine::compress::{ParseSettingError, Pool, Setting};
 use terrine::daemon;
 use terrine::image::{Annotations, Reference};
 use terrine::pack::{Image, Outcome, Shipping};
@@ -43,9 +44,9 @@ pub(super) struct ShipArgs {
     /// How layers are compressed: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for
     /// registries, none elsewhere]
     ///
-    /// Layers of a base image that are compressed stay as they are. Docker-archives, and what
-    /// goes to the storage of docker or podman, have no compression. Docker pulls zstd since
-    /// version 23.
+    /// Layers of a base image that are compressed stay as they are. Nothing is compressed in
+    /// docker-archives, and on the way to the storage of docker or podman. Docker pulls zstd
+    /// since version 23.
     #[arg(long, value_name = "HOW", help_heading = "Output")]
     compression: Option<Setting>,
 
@@ -64,12 +65,30 @@ pub(super) struct ShipArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct CarryArgs {
     /// Compress layers anew: none, gzip[:LEVEL] or zstd[:LEVEL] [default: as they are, but plain
-    /// ones by gzip for registries]
+    /// ones by gzip for registries, unless they come from one]
+    ///
+    /// Without a level, layers that are compressed in that way stay as they are.
     #[arg(long, value_name = "HOW", help_heading = "Output")]
-    compression: Option<Setting>,
+    compression: Option<Anew>,
 
     #[command(flatten)]
     pub(super) how: HowArgs,
+}
+
+/// How layers that exist are to be compressed.
+#[derive(Debug, Clone, Copy)]
+struct Anew {
+    setting: Setting,
+    /// Whether a level was asked for: nothing tells that of a layer.
+    level: bool,
+}
+
+impl FromStr for Anew {
+    type Err = ParseSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self { setting: text.parse()?, level: text.contains(':') })
+    }
 }
 
 /// How layers are made.
@@ -121,7 +140,7 @@ fn check(to: &Reference, compression: Option<&Setting>, how: &HowArgs) -> anyhow
 impl CarryArgs {
     /// Checks what can not be meant.
     pub(super) fn check(&self, to: &Reference) -> anyhow::Result<()> {
-        check(to, self.compression.as_ref(), &self.how)
+        check(to, self.compression.as_ref().map(|anew| &anew.setting), &self.how)
     }
 
     /// What it takes to bring images to a destination.
@@ -131,7 +150,7 @@ impl CarryArgs {
         printer: &Printer,
     ) -> anyhow::Result<Means> {
         Ok(Means {
-            setting: setting(self.compression, destination),
+            setting: setting(self.compression.map(|anew| anew.setting), destination),
             recompress: self.recompress(destination),
             pool: self.how.pool(),
             jobs: self.how.jobs(),
@@ -143,6 +162,7 @@ impl CarryArgs {
     /// Which layers are compressed anew.
     fn recompress(&self, destination: &dyn Destination) -> Recompress {
         match (&self.compression, destination.repository()) {
+            (Some(Anew { level: true, .. }), _) => Recompress::Always,
             (Some(_), _) => Recompress::All,
             // A registry is not the place for plain layers.
             (None, Some(_)) => Recompress::Plain,

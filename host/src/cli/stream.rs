@@ -14,6 +14,7 @@ use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::ship_args::{ShipArgs, close_cache, open_target};
+use super::target::names_tag;
 
 /// Write the image that a dockerTools conf.json describes
 ///
@@ -78,7 +79,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     target.commit()?;
     progress.finish();
     let (id, summary) = (outcome.id, progress.summary());
-    match generated {
+    match generated && !names_tag(&args.ship.target()) {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.
         true => printer.result(&format!("{id} {name} (tag generated), {summary}")),
         false => printer.status(&format!("{id} {name}, {summary}")),

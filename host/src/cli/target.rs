@@ -37,7 +37,9 @@ impl<'c> Target<'c> {
                 if repository.digest.is_some() {
                     return Err(usage("a digest is what comes out, and can not be asked for"));
                 }
-                Ok(Self::Blobs(Box::new(RegistryDestination::new(client, repository.clone()))))
+                let tag = repository.tag.clone().or(tag.map(ToOwned::to_owned));
+                let repository = Repository { tag, ..repository.clone() }.or_latest();
+                Ok(Self::Blobs(Box::new(RegistryDestination::new(client, repository))))
             }
             Reference::OciLayout { path, image } => {
                 let tag = self::tag(image, tag)?;
@@ -55,7 +57,7 @@ impl<'c> Target<'c> {
             Reference::DockerArchive { path, image } => {
                 let name = match image {
                     Selector::Only => None,
-                    Selector::Name(name) => Some(image_name(name)?),
+                    Selector::Name(name) => Some(image_name(name, tag)?),
                     _ => return Err(usage("an image is written by its name, not by its number")),
                 };
                 Ok(Self::DockerArchive { output: Output::open(Some(path))?, name })
@@ -71,10 +73,10 @@ impl<'c> Target<'c> {
                 Ok(Self::DockerArchive { output: Output::open(Some(Path::new("-")))?, name: None })
             }
             Reference::DockerDaemon(name) => {
-                Ok(Self::Loader { loader: Loader::Docker, name: image_name(name)? })
+                Ok(Self::Loader { loader: Loader::Docker, name: image_name(name, tag)? })
             }
             Reference::ContainersStorage(name) => {
-                Ok(Self::Loader { loader: Loader::Podman, name: image_name(name)? })
+                Ok(Self::Loader { loader: Loader::Podman, name: image_name(name, tag)? })
             }
         }
     }
@@ -122,6 +124,20 @@ pub(super) fn is_docker_archive(reference: &Reference) -> bool {
     }
 }
 
+/// Whether a reference says by what tag the image is to be known.
+pub(super) fn names_tag(reference: &Reference) -> bool {
+    match reference {
+        Reference::Registry(repository) => repository.tag.is_some(),
+        Reference::DockerArchive { image, .. }
+        | Reference::OciLayout { image, .. }
+        | Reference::OciArchive { image, .. } => *image != Selector::Only,
+        Reference::DockerDaemon(name) | Reference::ContainersStorage(name) => {
+            name.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/'))
+        }
+        Reference::Path(_) | Reference::Stdio => false,
+    }
+}
+
 /// Whether a reference leads to stdout.
 pub(super) fn is_stdout(reference: &Reference) -> bool {
     let dash = Path::new("-");
@@ -134,7 +150,14 @@ pub(super) fn is_stdout(reference: &Reference) -> bool {
 
 fn tag(image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
     match image {
-        Selector::Only => Ok(tag.map(ToOwned::to_owned)),
+        Selector::Only => {
+            let hint = "name the tag that it is to have there: `oci:DIRECTORY:TAG`";
+            let fits = |tag: &str| terrine::layout::check_name(tag).map(|()| tag.to_owned());
+            tag.map(fits).transpose().map_err(|error| {
+                let message = error.to_string();
+                Usage { message, hint }.into()
+            })
+        }
         Selector::Name(name) => {
             terrine::layout::check_name(name)?;
             Ok(Some(name.clone()))
@@ -145,11 +168,12 @@ fn tag(image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// A name that Docker and podman load an image by: they take none without a tag.
-fn image_name(name: &str) -> anyhow::Result<String> {
+/// A name that Docker and podman load an image by: they take none without a tag, which is
+/// that of the image, if it has one.
+fn image_name(name: &str, tag: Option<&str>) -> anyhow::Result<String> {
     let named = match name.rsplit_once(':') {
         Some((_, tag)) if !tag.contains('/') => name.to_owned(),
-        _ => format!("{name}:latest"),
+        _ => format!("{name}:{}", tag.unwrap_or("latest")),
     };
     match named.parse::<Repository>() {
         Err(why) => Err(usage(&why)),

@@ -20,11 +20,17 @@ pub struct Manifest {
     /// What it is itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
+    /// What it is, where it is more than an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// The image configuration.
     pub config: Descriptor,
     /// The layers, bottom to top.
     #[serde(default, deserialize_with = "null_as_default")]
     pub layers: Vec<Descriptor>,
+    /// The manifest that it says something of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Box<Descriptor>>,
     /// What is said of it.
     #[serde(
         default,
@@ -68,6 +74,7 @@ pub struct Document {
 
 /// What a document says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are never many of them")]
 pub enum Content {
     /// One image.
     Manifest(Manifest),
@@ -171,7 +178,15 @@ impl Document {
 impl Manifest {
     /// An OCI manifest.
     pub fn new(config: Descriptor, layers: Vec<Descriptor>, annotations: Annotations) -> Self {
-        Self { schema_version: 2, media_type: Some(MediaType::OciManifest), config, layers, annotations }
+        Self {
+            schema_version: 2,
+            media_type: Some(MediaType::OciManifest),
+            artifact_type: None,
+            config,
+            layers,
+            subject: None,
+            annotations,
+        }
     }
 
     /// The document, as terrine writes it.

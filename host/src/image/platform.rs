@@ -15,6 +15,9 @@ pub struct Platform {
     /// The version of the operating system, where that matters: on Windows.
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
+    /// What the operating system must have: on Windows.
+    #[serde(rename = "os.features", default, skip_serializing_if = "Option::is_none")]
+    pub os_features: Option<Box<[String]>>,
     /// The variant of the architecture: `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
@@ -24,7 +27,13 @@ impl Platform {
     /// A platform without a version.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let variant = variant.filter(|variant| !variant.is_empty()).map(ToOwned::to_owned);
-        Self { architecture: architecture.to_owned(), os: os.to_owned(), os_version: None, variant }
+        Self {
+            architecture: architecture.to_owned(),
+            os: os.to_owned(),
+            os_version: None,
+            os_features: None,
+            variant,
+        }
     }
 
     /// Whether an image for `self` is what is asked for by `wanted`: system and architecture

@@ -72,7 +72,7 @@ pub struct Repository {
     pub registry: String,
     /// The repository's name within the registry.
     pub name: String,
-    /// The tag.
+    /// The tag, where it is given.
     pub tag: Option<String>,
     /// The digest of the manifest.
     pub digest: Option<Digest>,
@@ -176,7 +176,7 @@ impl FromStr for Repository {
     type Err = String;
 
     /// Reads `[REGISTRY/]NAME[:TAG][@DIGEST]`. As everywhere, a name without a registry is one
-    /// of Docker Hub, and one without a tag and a digest has the tag `latest`.
+    /// of Docker Hub. One without a tag and a digest means the tag `latest` where it is read.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (rest, digest) = match text.split_once('@') {
             None => (text, None),
@@ -206,11 +206,7 @@ impl FromStr for Repository {
             _ => (registry, name),
         };
         check_name(&name)?;
-        let tag = match (tag, digest) {
-            (Some(tag), _) => Some(check_tag(tag)?),
-            (None, None) => Some(DEFAULT_TAG.to_owned()),
-            (None, Some(_)) => None,
-        };
+        let tag = tag.map(check_tag).transpose()?;
         Ok(Self { registry, name, tag, digest })
     }
 }
@@ -253,7 +249,16 @@ impl Repository {
         Self { tag: None, digest: Some(digest), ..self.clone() }
     }
 
-    /// What follows `manifests/` in a URL: the digest where there is one, else the tag.
+    /// The same with the tag that counts where none is given: `latest`, unless a digest says more.
+    pub fn or_latest(&self) -> Self {
+        match (&self.tag, &self.digest) {
+            (None, None) => Self { tag: Some(DEFAULT_TAG.to_owned()), ..self.clone() },
+            _ => self.clone(),
+        }
+    }
+
+    /// What follows `manifests/` in a URL: the digest where there is one, else the tag, which is
+    /// `latest` where none is given.
     pub fn identifier(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),
@@ -323,10 +328,10 @@ mod tests {
         let pinned = format!("docker://localhost:5000/a/b:1@{DIGEST}");
         let layout = format!("oci:dir@{DIGEST}");
         for (text, expected) in [
-            ("docker://debian", "docker://docker.io/library/debian:latest"),
+            ("docker://debian", "docker://docker.io/library/debian"),
             ("docker://index.docker.io/debian:12", "docker://docker.io/library/debian:12"),
             ("docker://acme/web:1.2", "docker://docker.io/acme/web:1.2"),
-            ("docker://localhost/web", "docker://localhost/web:latest"),
+            ("docker://localhost/web", "docker://localhost/web"),
             ("docker://127.0.0.1:5000/web:a", "docker://127.0.0.1:5000/web:a"),
             (&pinned, &pinned),
             ("docker-archive:a.tar", "docker-archive:a.tar"),

@@ -185,8 +185,8 @@ impl Layout {
         self.pending.clone()
     }
 
-    /// Makes a temporary file the blob that it holds. A blob that is there with the right size
-    /// stays, and the temporary file goes.
+    /// Makes a temporary file the blob that it holds. It takes the place of one that is there,
+    /// which may be damaged: nobody has read it.
     ///
     /// That the digest is that of the bytes is the caller's word.
     ///
@@ -195,9 +195,6 @@ impl Layout {
     /// A size that is not the descriptor's, and what the system says when the file is closed
     /// or renamed.
     pub fn keep(&self, staged: Staged, blob: &Descriptor) -> Result<(), Error> {
-        if self.holds(blob) {
-            return Ok(());
-        }
         let (digest, expected) = (blob.digest, blob.size);
         let path = blob_directory(&self.path).join(digest.hex());
         let writing = |source: io::Error| Error::io(WRITING, &path, source);
@@ -209,6 +206,13 @@ impl Layout {
         staged.publish(&path).map_err(writing)
     }
 
+    fn has_bytes(&self, blob: &Descriptor, bytes: &[u8]) -> bool {
+        let mut there = Vec::new();
+        let read = self.holds(blob)
+            && self.blob(blob).is_ok_and(|file| file.take(blob.size).read_to_end(&mut there).is_ok());
+        read && there == bytes
+    }
+
     /// Writes a blob whose bytes are at hand.
     ///
     /// # Errors
@@ -216,7 +220,7 @@ impl Layout {
     /// What the system says.
     pub fn put(&self, bytes: &[u8], media_type: MediaType) -> Result<Descriptor, Error> {
         let blob = Descriptor::of(media_type, bytes);
-        if !self.holds(&blob) {
+        if !self.has_bytes(&blob, bytes) {
             let mut staged = self.stage()?;
             let written = staged.write_all(bytes);
             written.map_err(|source| Error::io(WRITING, &self.path, source))?;

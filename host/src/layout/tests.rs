@@ -137,10 +137,17 @@ fn blobs_have_the_size_that_they_should() {
     assert_eq!(fs::read(&path).unwrap(), b"abc");
     let before = file_number(&path);
     layout.put(b"abc", BYTES).unwrap();
+    assert_eq!(file_number(&path), before);
+
+    // One that is damaged has the right size, and is replaced by whoever has the bytes.
+    fs::write(&path, "abX").unwrap();
+    layout.put(b"abc", BYTES).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"abc");
+    fs::write(&path, "abX").unwrap();
     let mut again = layout.stage().unwrap();
     again.write_all(b"abc").unwrap();
     layout.keep(again, &blob).unwrap();
-    assert_eq!(file_number(&path), before);
+    assert_eq!(fs::read(&path).unwrap(), b"abc");
 
     // What is staged must be whole.
     fs::remove_file(&path).unwrap();

@@ -19,8 +19,8 @@ pub struct Outcome {
 pub struct Written {
     /// The digest of the uncompressed layer.
     pub diff_id: Digest,
-    /// Its size without compression, in bytes, or in the form that it has in its archive or
-    /// registry if it is a base layer that stayed as it was.
+    /// Its size without compression, in bytes; of a base layer the size that it has in the
+    /// archive, the layout or the registry.
     pub size: u64,
 }
 

@@ -170,10 +170,8 @@ impl<'a> Run<'a> {
         {
             self.shipping.cache.forget_plain(key);
         }
-        let was_there = self.carrier.is_there(&descriptor, &[])?;
-        if !was_there {
-            self.carrier.keep(blob.staged, &descriptor, &|bytes| self.reporter.sent(bytes))?;
-        }
+        let sent = |bytes| self.reporter.sent(bytes);
+        let was_there = self.carrier.settle(blob.staged, &descriptor, &sent)?;
         self.remember(key.as_ref(), recipe, plain, &descriptor);
         Ok(Shipped { descriptor, diff_id: plain.diff_id, size: Some(plain.size), was_there })
     }
@@ -217,23 +215,25 @@ impl<'a> Run<'a> {
         let rendered = parts.iter().zip(&shipped).map(|(part, shipped)| rendered(*part, shipped));
         let configuration = image.render(rendered.collect())?;
         let config = Descriptor::of(MediaType::OciConfig, configuration.as_bytes());
-        if !destination.holds(&config, &[])? {
-            let staged = ship::from_bytes(destination, configuration.as_bytes())?;
-            destination.keep(staged, &config, &|bytes| self.reporter.sent(bytes))?;
-        }
+        let staged = ship::from_bytes(destination, configuration.as_bytes())?;
+        self.carrier.settle(staged, &config, &|bytes| self.reporter.sent(bytes))?;
         let id = config.digest;
         let layers = annotated(parts, &shipped);
         let document = Manifest::new(config, layers, self.annotations()).to_document();
         let resolved = &image.resolved;
         let platform = Platform::new(&resolved.os, &resolved.architecture, resolved.variant.as_deref());
         destination.publish(&document, Some(&platform))?;
-        let written = |shipped: &Shipped| Written {
+        let written = |(part, shipped): (&Part<'_>, &Shipped)| Written {
             diff_id: shipped.diff_id,
-            size: shipped.size.unwrap_or(shipped.descriptor.size),
+            size: match part {
+                // Nobody looks into one that is there already.
+                Part::Base(_) => shipped.descriptor.size,
+                Part::Own(_) => shipped.size.unwrap_or(shipped.descriptor.size),
+            },
         };
         Ok(Outcome {
             id,
-            layers: shipped.iter().map(written).collect(),
+            layers: parts.iter().zip(&shipped).map(written).collect(),
             published: Some(Published { manifest: document.descriptor(), layers: shipped }),
         })
     }

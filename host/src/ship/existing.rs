@@ -24,8 +24,11 @@ pub enum Recompress {
     Never,
     /// Those that are not compressed as well, but for those of a registry.
     Plain,
-    /// All that are not compressed as is asked for.
+    /// All that are not compressed in the way that is asked for, at whatever level.
     All,
+    /// All, because nothing tells at what level they are compressed. None of those that are not
+    /// compressed, if that is asked for.
+    Always,
 }
 
 /// What brings layers to a destination.
@@ -113,6 +116,9 @@ impl Carrier<'_> {
             }
             (Recompress::Plain, _) => true,
             (Recompress::All, compression) => compression == wanted,
+            (Recompress::Always, compression) => {
+                compression == Compression::None && wanted == Compression::None
+            }
         }
     }
 
@@ -160,15 +166,10 @@ impl Carrier<'_> {
                 blob::unpacked(feeder, part.image, layer)
             })?;
         check(part.image, &layer.name(), diff_id, made.plain.diff_id)?;
-        self.keep(made.staged, &made.descriptor, &|bytes| reporter.sent(bytes))?;
+        let was_there = self.settle(made.staged, &made.descriptor, &|bytes| reporter.sent(bytes))?;
         let Descriptor { digest, size, .. } = made.descriptor;
         known::remember_blob(self.cache, diff_id, &setting, &Stored { digest, size });
-        Ok(Shipped {
-            descriptor: made.descriptor,
-            diff_id,
-            size: Some(made.plain.size),
-            was_there: false,
-        })
+        Ok(Shipped { descriptor: made.descriptor, diff_id, size: Some(made.plain.size), was_there })
     }
 
     /// Whether a blob is at the destination, or can be brought there from another repository.
@@ -197,6 +198,20 @@ impl Carrier<'_> {
             for name in &known {
                 self.cache.forget_location(&own.registry, name, blob.digest);
             }
+        }
+        Ok(there)
+    }
+
+    /// Keeps what was staged where it is not there by now, and tells whether it was. What a
+    /// layout has is replaced all the same: it is no more work, and mends what is damaged.
+    ///
+    /// # Errors
+    ///
+    /// A destination that can not be asked, or does not take it.
+    pub fn settle(&self, staged: Staged, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<bool, Error> {
+        let there = self.is_there(blob, &[])?;
+        if !there || self.destination.repository().is_none() {
+            self.keep(staged, blob, sent)?;
         }
         Ok(there)
     }

@@ -259,7 +259,7 @@ pub(crate) fn check(member: &str, expected: Digest, actual: Digest) -> Result<()
 }
 
 /// A name as docker understands it: without what it adds by itself.
-pub(super) fn normal(name: &str) -> &str {
+pub(crate) fn normal(name: &str) -> &str {
     let name = name.strip_prefix("docker.io/").unwrap_or(name);
     let name = name.strip_prefix("library/").unwrap_or(name);
     name.strip_suffix(":latest").unwrap_or(name)

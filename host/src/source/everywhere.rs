@@ -22,7 +22,8 @@ impl Everywhere {
         Self { client }
     }
 
-    fn registry(&self, name: &str, repository: &Repository) -> Result<Opened, Error> {
+    fn registry(&self, repository: &Repository) -> Result<Opened, Error> {
+        let name = &Reference::Registry(repository.clone()).to_string();
         let document = self.client.document(repository)?;
         let repository = repository.at(document.digest());
         let blobs: Arc<dyn Blobs> =
@@ -39,7 +40,7 @@ impl Elsewhere for Everywhere {
             archive.image(&Selector::Only).map(Opened::Image)
         };
         match reference {
-            Reference::Registry(repository) => self.registry(&name, repository),
+            Reference::Registry(repository) => self.registry(&repository.or_latest()),
             Reference::DockerDaemon(image) => saved(Loader::Docker, image),
             Reference::ContainersStorage(image) => saved(Loader::Podman, image),
             _ => super::open(reference, self),

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use crate::compress::Compression;
 use crate::image::{Configuration, Descriptor, Digest, Document, Repository};
 pub use docker_archive::DockerArchive;
-pub(crate) use docker_archive::check;
+pub(crate) use docker_archive::{check, normal};
 pub use error::{Error, Fault};
 pub use everywhere::Everywhere;
 pub(crate) use hashing::Hashing;

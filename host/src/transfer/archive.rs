@@ -56,7 +56,7 @@ fn check_names(images: &[Named]) -> Result<(), Error> {
     let mut owners: BTreeMap<&str, &Image> = BTreeMap::new();
     for Named { image, names } in images {
         for name in names {
-            let first = *owners.entry(name).or_insert(image);
+            let first = *owners.entry(source::normal(name)).or_insert(image);
             if first.configuration.digest() != image.configuration.digest() {
                 let [first, second] = [first, image].map(|image| image.name.clone());
                 return Err(Error::SameName { first, second, name: name.clone() });

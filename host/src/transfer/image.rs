@@ -66,10 +66,8 @@ impl Copying<'_> {
             Content::Manifest(manifest) => manifest.config.clone(),
             Content::Index(_) => Descriptor::of(MediaType::OciConfig, text),
         };
-        if !self.carrier.is_there(&config, &[])? {
-            let staged = ship::from_bytes(self.carrier.destination, text)?;
-            self.carrier.keep(staged, &config, &sent)?;
-        }
+        let staged = ship::from_bytes(self.carrier.destination, text)?;
+        self.carrier.settle(staged, &config, &sent)?;
         Ok(document)
     }
 
@@ -100,6 +98,11 @@ impl Copying<'_> {
         let mut annotations = own.map_or(Annotations::new(), |(_, own)| own.annotations.clone());
         annotations.extend(self.annotations.clone());
         annotations.retain(|_, value| !value.is_empty());
-        Manifest::new(config, layers.collect(), annotations).to_document()
+        let mut manifest = Manifest::new(config, layers.collect(), annotations);
+        if let Some((_, own)) = own {
+            manifest.artifact_type.clone_from(&own.artifact_type);
+            manifest.subject.clone_from(&own.subject);
+        }
+        manifest.to_document()
     }
 }

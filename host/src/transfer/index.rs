@@ -8,18 +8,21 @@ use crate::ship;
 use crate::source::{self, Blobs, Fault, Image, ImageIndex, Opened, Verified};
 
 impl Copying<'_> {
-    /// Brings images, one for each platform, and gives their index the destination's name.
+    /// Brings images, one for each platform, and gives their index the destination's name. What
+    /// the index that they are from says of an image counts more than its configuration.
     /// Returns the index: its images in the order of their platforms' names.
     ///
     /// # Errors
     ///
     /// As [`Copying::image`]; and images of one platform, or of none.
-    pub fn index(&self, images: &[Image]) -> Result<Document, Error> {
+    pub fn index(&self, images: &[(Option<Descriptor>, Image)]) -> Result<Document, Error> {
         let named = by_platform(images)?;
         // What is said of an index is not said of its images.
         let plain = Annotations::new();
         let each = Copying { annotations: &plain, ..*self };
-        let entries = named.into_iter().map(|(platform, image)| each.entry(image, platform));
+        let entries = named.into_iter();
+        let entries =
+            entries.map(|(platform, annotations, image)| each.entry(image, platform, annotations));
         let entries = entries.collect::<Result<Vec<_>, _>>()?;
         let index = Index::new(entries, self.annotations.clone()).to_document();
         self.carrier.destination.publish(&index, None)?;
@@ -126,27 +129,36 @@ impl Copying<'_> {
         Ok(())
     }
 
-    fn entry(&self, image: &Image, platform: Platform) -> Result<Descriptor, Error> {
+    fn entry(
+        &self,
+        image: &Image,
+        platform: Platform,
+        annotations: Annotations,
+    ) -> Result<Descriptor, Error> {
         let document = self.bring(image)?;
         self.carrier.destination.put_document(&document)?;
-        Ok(Descriptor { platform: Some(platform), ..document.descriptor() })
+        Ok(Descriptor { platform: Some(platform), annotations, ..document.descriptor() })
     }
 }
 
 /// Images in the order of their platforms' names, one for each.
-fn by_platform(images: &[Image]) -> Result<Vec<(Platform, &Image)>, Error> {
+fn by_platform(
+    images: &[(Option<Descriptor>, Image)],
+) -> Result<Vec<(Platform, Annotations, &Image)>, Error> {
     let mut named = vec![];
-    for image in images {
-        let platform = image.configuration.platform();
+    for (descriptor, image) in images {
+        let said = descriptor.as_ref().and_then(|descriptor| descriptor.platform.clone());
+        let platform = said.unwrap_or_else(|| image.configuration.platform());
+        let annotations = descriptor.as_ref().map(|descriptor| descriptor.annotations.clone());
         if platform.os.is_empty() || platform.architecture.is_empty() {
             return Err(Error::NoPlatform { image: image.name.clone() });
         }
-        named.push((platform, image));
+        named.push((platform, annotations.unwrap_or_default(), image));
     }
-    named.sort_by_key(|(platform, _)| platform.to_string());
+    named.sort_by_key(|(platform, ..)| platform.to_string());
     for pair in named.windows(2) {
         if pair[0].0 == pair[1].0 {
-            let [first, second] = [pair[0].1, pair[1].1].map(|image| image.name.clone());
+            let [first, second] = [pair[0].2, pair[1].2].map(|image| image.name.clone());
             return Err(Error::SamePlatform { first, second, platform: pair[0].0.to_string() });
         }
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Copying, Error, Named, write_archive};
 use crate::cache::Cache;
 use crate::compress::{Compression, Pool, Setting};
-use crate::image::{Annotations, Content, Document, Reference};
+use crate::image::{Annotations, Content, Descriptor, Document, Platform, Reference};
 use crate::layout::Layout;
 use crate::pipe::Observer;
 use crate::ship::{Carrier, LayoutDestination, Recompress, Reporter, Source};
@@ -105,8 +105,11 @@ fn an_index_has_one_image_for_each_platform_in_their_order() {
     let path = folder.path().join("layout");
     let images = ["riscv64", "amd64"].map(|architecture| sample(architecture, Compression::Gzip));
     let none = annotations(&[]);
+    let said = |images: &[(Option<Descriptor>, Image)]| {
+        copying(&path, &Setting::NONE, &none, |copying| copying.index(images))
+    };
     let index =
-        |images: &[Image]| copying(&path, &Setting::NONE, &none, |copying| copying.index(images));
+        |images: &[Image]| said(&images.iter().map(|image| (None, image.clone())).collect::<Vec<_>>());
     let made = index(&images).unwrap();
     let Opened::Index(opened) = read(&path) else { panic!("no index") };
     let platforms: Vec<String> = opened.platforms().unwrap().iter().map(ToString::to_string).collect();
@@ -124,6 +127,22 @@ fn an_index_has_one_image_for_each_platform_in_their_order() {
     let platforms: Vec<String> =
         zstd.manifests.iter().map(|entry| entry.platform.as_ref().unwrap().to_string()).collect();
     assert_eq!(platforms, ["linux/amd64", "linux/riscv64"]);
+
+    // What an index says of an image counts more than what that says of itself.
+    let arm = ["v6", "v7"].map(|variant| {
+        let image = sample("arm", Compression::Gzip);
+        let mut descriptor = image.manifest.as_ref().unwrap().descriptor();
+        descriptor.platform = Some(Platform::new("linux", "arm", Some(variant)));
+        descriptor.annotations = annotations(&[("of", variant)]);
+        (Some(descriptor), image)
+    });
+    let Content::Index(arm) = said(&arm).unwrap().content else { panic!("no index") };
+    let said_of: Vec<String> = arm
+        .manifests
+        .iter()
+        .map(|entry| format!("{} {}", entry.platform.as_ref().unwrap(), entry.annotations["of"]))
+        .collect();
+    assert_eq!(said_of, ["linux/arm/v6 v6", "linux/arm/v7 v7"]);
 
     assert!(matches!(index(&[]), Err(Error::NoImages)));
     let twice = [images[0].clone(), images[0].clone()];
