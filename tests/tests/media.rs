@@ -691,7 +691,7 @@ fn what_has_no_place_is_refused() {
         ("oci:out:@1", &[], 2, "not by its number"),
         ("oci:image.tar:x", &[], 1, "`image.tar` is neither empty nor an OCI layout"),
         ("oci-archive:nix:x", &[], 1, "is a directory"),
-        ("nix", &[], 2, "it is a directory"),
+        ("nix", &[], 2, "`nix` is a directory"),
         ("out.tar", &["--platform", "linux/arm64"], 1, "but for `linux/amd64`"),
     ] {
         let mut command = terrine();
