@@ -49,6 +49,12 @@ impl<'p> Image<'p> {
         self.recipes().into_iter().map(known).collect()
     }
 
+    /// How many bytes the archive of a layer of store paths has.
+    pub(super) fn measured(&self, layer: &StoreLayer) -> Result<u64, Error> {
+        let tree = Tree::walk(&self.store, &layer.paths)?;
+        Ok(layer::measure(&tree, &self.ownership)?.size)
+    }
+
     /// Feeds the archive of a layer; `begin` is told its size first.
     pub(super) fn feed(
         &self,

@@ -72,17 +72,6 @@ enum Part<'a> {
     Own(Recipe<'a>),
 }
 
-impl Part<'_> {
-    fn weight(self) -> u64 {
-        match self {
-            Self::Base(layer) => layer.stored_size(),
-            Self::Own(Recipe::Store(layer)) => layer.weight,
-            Self::Own(Recipe::Archive(layer)) => layer.size(),
-            Self::Own(Recipe::Root(_)) => 0,
-        }
-    }
-}
-
 impl<'a> Run<'a> {
     fn run(&self) -> Result<Outcome, Error> {
         let image = self.image;
@@ -102,8 +91,9 @@ impl<'a> Run<'a> {
                 Part::Own(_) => wanted.push(index),
             }
         }
-        // The largest first; of those whose size nobody knows the upper ones, which tend to be.
-        wanted.sort_by_key(|&index| std::cmp::Reverse((parts[index].weight(), index)));
+        let weights = ship::each(&parts, self.shipping.jobs, |_, part| self.weight(*part))?;
+        // The largest first.
+        wanted.sort_by_key(|&index| std::cmp::Reverse((weights[index], index)));
         let done = ship::each(&wanted, self.shipping.jobs, |_, &index| self.part(index, parts[index]))?;
         let mut shipped: BTreeMap<usize, Shipped> = wanted.into_iter().zip(done).collect();
         for (index, part) in parts.iter().enumerate() {
@@ -113,6 +103,27 @@ impl<'a> Run<'a> {
             }
         }
         self.publish(&parts, shipped.into_values().collect())
+    }
+
+    /// How many bytes a layer has, about. Where nobody knows, its files are looked at: that takes
+    /// less than what is lost when a large one is left to the end.
+    fn weight(&self, part: Part<'_>) -> Result<u64, Error> {
+        let recipe = match part {
+            Part::Base(layer) => return Ok(layer.stored_size()),
+            Part::Own(recipe) => recipe,
+        };
+        Ok(match recipe {
+            Recipe::Store(layer) if layer.weight > 0 => layer.weight,
+            Recipe::Store(layer) => {
+                let key = self.image.key(recipe, self.shipping.cache_directories)?;
+                match self.known(key.as_ref(), recipe) {
+                    Some((plain, _)) => plain.size,
+                    None => self.image.measured(layer)?,
+                }
+            }
+            Recipe::Archive(layer) => layer.size(),
+            Recipe::Root(_) => 0,
+        })
     }
 
     fn part(&self, index: usize, part: Part<'a>) -> Result<Shipped, Error> {
