@@ -310,6 +310,15 @@ fn docker_loads_and_saves_by_its_own_commands() {
     for (script, line) in [
         ("echo no room >&2; exit 3", "copy web.tar docker-daemon:web:1"),
         ("cat > /dev/null; echo no room >&2; exit 3", "BUILD --to docker-daemon:web:1"),
+        // Some say it where their results go, after much else.
+        (
+            "cat > /dev/null; seq 9999; printf %16379s; echo full; exit 3",
+            "copy web.tar docker-daemon:web:1",
+        ),
+        ("echo loading; echo no room >&2; exit 3", "copy web.tar docker-daemon:web:1"),
+        // One that does not want to know more has not loaded the image.
+        ("exec <&-; exit 0", "copy web.tar docker-daemon:web:1"),
+        ("exec <&-; exit 0", "BUILD --to docker-daemon:web:1"),
         ("exit 3", "copy docker-daemon:web:1 oci:new"),
         ("echo half", "copy docker-daemon:web:1 oci:new"),
         ("kill -9 $$", "copy docker-daemon:web:1 oci:new"),
