@@ -340,6 +340,34 @@ fn docker_loads_and_saves_by_its_own_commands() {
     assert!(failed.stderr.contains("has the digest"), "{}", failed.stderr);
 }
 
+/// Runs a command line with fewer open files than the image has layers.
+fn with_few_files(place: &Place, line: &str) {
+    let command = place.command(line);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", r#"ulimit -n 256 && exec "$@""#, "sh"]).arg(command.get_program());
+    limited.args(command.get_args()).current_dir(place.root());
+    Run::of(&mut limited).ok();
+}
+
+#[test]
+fn an_image_may_have_more_layers_than_there_may_be_open_files() {
+    let place = Place::new();
+    let layers: Vec<Vec<u8>> =
+        (0..300).map(|number| layer(&format!("etc/{number}"), &[b'x'; 100])).collect();
+    let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+    fs::write(place.root().join("many.tar"), BaseImage::old(&layers, &[]).archive()).unwrap();
+    with_few_files(&place, "copy many.tar oci-archive:archive.tar --no-cache");
+    place.run("verify archive.tar").ok();
+    let Some(registry) = Registry::start() else { return };
+    let many = format!("docker://{}/many:1", registry.host());
+    place.run(&format!("copy many.tar {many}")).ok();
+    with_few_files(&place, &format!("copy {many} docker-archive:copy.tar"));
+    place.run("verify copy.tar").ok();
+    with_few_files(&place, &format!("merge {many} web.tar -o both.tar"));
+    assert_eq!(place.names("both.tar").as_array().map(Vec::len), Some(2));
+    with_few_files(&place, &format!("export {many} -o files.tar"));
+}
+
 #[test]
 fn progress_is_a_line_for_each_layer_that_is_made() {
     let place = Place::new();
