@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
 
 /// Why a program did not load or save an image.
@@ -90,7 +90,7 @@ impl Loader {
         // So that a name that starts with a hyphen is not an option.
         command.arg("--").arg(image);
         let mut child = self.spawn(command.stdin(Stdio::null()).stdout(stdout))?;
-        let said = said(&mut child);
+        let said = Said::by(&mut child);
         self.finish("save", child, said)?;
         io::Seek::rewind(&mut &file).map_err(spooling)?;
         Ok(file)
@@ -101,21 +101,22 @@ impl Loader {
         command.stderr(Stdio::piped()).spawn().map_err(|source| Error::NoProgram { program, source })
     }
 
-    fn finish(
-        self,
-        what: &str,
-        mut child: Child,
-        said: thread::JoinHandle<String>,
-    ) -> Result<(), Error> {
+    fn finish(self, what: &str, mut child: Child, said: Said) -> Result<(), Error> {
         let status = child.wait();
-        let said = said.join().unwrap_or_default();
+        if status.as_ref().is_ok_and(ExitStatus::success) {
+            return Ok(());
+        }
+        let said = said.text();
         let message = match status {
-            Ok(status) if status.success() => return Ok(()),
             Ok(status) if said.is_empty() => status.to_string(),
             Err(error) if said.is_empty() => error.to_string(),
             _ => said,
         };
-        Err(Error::Failed { program: format!("{} {what}", self.program()), message })
+        Err(self.failed(what, message))
+    }
+
+    fn failed(self, what: &str, message: String) -> Error {
+        Error::Failed { program: format!("{} {what}", self.program()), message }
     }
 }
 
@@ -123,21 +124,20 @@ impl Loader {
 ///
 /// # Errors
 ///
-/// A program that is not there or fails, else what `produce` returns. If both fail it is the
-/// program's failure that counts when `produce` only met a closed pipe.
+/// A program that is not there, fails or ends too early, else what `produce` returns. If both
+/// fail it is the program's failure that counts when `produce` only met a closed pipe.
 pub fn load<T, E: From<Error>>(
     loader: Loader,
     produce: impl FnOnce(&mut ChildStdin) -> Result<T, E>,
     is_closed: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let mut command = Command::new(loader.program());
-    command.arg("load").stdin(Stdio::piped()).stdout(Stdio::null());
+    command.arg("load").stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = loader.spawn(&mut command)?;
-    let said = said(&mut child);
+    let said = Said::by(&mut child);
     let Some(mut stdin) = child.stdin.take() else {
         loader.finish("load", child, said)?;
-        let (program, message) = (loader.program().to_owned(), "it takes no input".to_owned());
-        return Err(Error::Failed { program, message }.into());
+        return Err(loader.failed("load", "it takes no input".to_owned()).into());
     };
     let produced = produce(&mut stdin);
     drop(stdin);
@@ -151,22 +151,53 @@ pub fn load<T, E: From<Error>>(
         }
         produced => {
             loader.finish("load", child, said)?;
-            produced
+            // It has no reason to call that a success, and to the user it is none.
+            produced.map_err(|_closed| {
+                loader.failed("load", "it ended before it had read the image".to_owned()).into()
+            })
         }
     }
 }
 
-/// Reads what a program says, so that it does not wait for a reader.
-fn said(child: &mut Child) -> thread::JoinHandle<String> {
-    let stderr = child.stderr.take();
-    thread::spawn(move || {
-        let Some(mut stderr) = stderr else { return String::new() };
-        let mut start = vec![];
-        // What can not be read is not said.
-        let _ = stderr.by_ref().take(SAID).read_to_end(&mut start);
-        let _ = io::copy(&mut stderr, &mut io::sink());
-        let text = String::from_utf8_lossy(&start);
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
-        text.trim().chars().map(plain).collect()
-    })
+/// What a program says. It is read as it comes, so that the program does not wait for a reader.
+struct Said {
+    stdout: Option<thread::JoinHandle<Vec<u8>>>,
+    stderr: Option<thread::JoinHandle<Vec<u8>>>,
+}
+
+impl Said {
+    fn by(child: &mut Child) -> Self {
+        Self {
+            stdout: child.stdout.take().map(|stdout| thread::spawn(|| end(stdout))),
+            stderr: child.stderr.take().map(|stderr| thread::spawn(|| start(stderr))),
+        }
+    }
+
+    /// What it said of its failure: that goes to stderr, as a rule.
+    fn text(self) -> String {
+        let [stderr, stdout] = [self.stderr, self.stdout].map(|reader| {
+            let bytes = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+            let plain = |c: char| if c.is_control() { ' ' } else { c };
+            String::from_utf8_lossy(&bytes).trim().chars().map(plain).collect::<String>()
+        });
+        if stderr.is_empty() { stdout } else { stderr }
+    }
+}
+
+/// The first bytes of what is read to its end. What can not be read is not said.
+fn start(mut reader: impl Read) -> Vec<u8> {
+    let mut start = vec![];
+    let _ = reader.by_ref().take(SAID).read_to_end(&mut start);
+    let _ = io::copy(&mut reader, &mut io::sink());
+    start
+}
+
+/// The last bytes of what is read to its end: before them come words on how far it is.
+fn end(mut reader: impl Read) -> Vec<u8> {
+    let mut end = vec![];
+    // At least one byte each time, until there is none.
+    while let Ok(1..) = reader.by_ref().take(SAID).read_to_end(&mut end) {
+        end.drain(..end.len().saturating_sub(SAID as usize));
+    }
+    end
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde_json::json;
-use terrine_tests::{ConfFile, Run, TestStore, conf, peer};
+use terrine_tests::{ConfFile, Run, SpecFile, TestStore, conf, peer};
 
 /// More than pipe and buffers hold, so that a run waits until someone reads.
 const MUCH: usize = 16 << 20;
@@ -309,6 +309,29 @@ fn a_signal_ends_the_run_and_leaves_only_the_old_file() {
         if code.is_some() {
             assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "{signal:?}");
         }
+    }
+}
+
+#[test]
+fn a_signal_removes_the_summary_as_well_as_the_image() {
+    for (option, image) in [("-o", "image.tar"), ("--to", "oci-archive:image.tar")] {
+        let store = TestStore::default();
+        store.directory("a");
+        File::create(store.host("a/huge")).unwrap().set_len(64 << 30).unwrap();
+        let spec = SpecFile::new(&store, &["a"]).graph(&[("a", 64 << 30, "")]).write();
+        let out = terrine_tests::temporary();
+        let mut command = terrine_tests::terrine();
+        command.current_dir(out.path()).arg("build").arg(spec).arg("--store-root").arg(store.root());
+        command.args(["--no-cache", "--jobs", "1", "--summary", "summary.json", option, image]);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let names = || -> Vec<_> {
+            fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+        };
+        until(|| names().len() == 2);
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let run: Run = child.wait_with_output().unwrap().into();
+        assert_eq!(run.code, Some(130), "{option} {image}: {}", run.stderr);
+        assert!(names().is_empty(), "{option} {image}: {:?}", names());
     }
 }
 

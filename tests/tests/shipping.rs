@@ -311,6 +311,15 @@ fn docker_loads_and_saves_by_its_own_commands() {
     for (script, line) in [
         ("echo no room >&2; exit 3", "copy web.tar docker-daemon:web:1"),
         ("cat > /dev/null; echo no room >&2; exit 3", "BUILD --to docker-daemon:web:1"),
+        // Some say it where their results go, after much else.
+        (
+            "cat > /dev/null; seq 9999; printf %16379s; echo full; exit 3",
+            "copy web.tar docker-daemon:web:1",
+        ),
+        ("echo loading; echo no room >&2; exit 3", "copy web.tar docker-daemon:web:1"),
+        // One that does not want to know more has not loaded the image.
+        ("exec <&-; exit 0", "copy web.tar docker-daemon:web:1"),
+        ("exec <&-; exit 0", "BUILD --to docker-daemon:web:1"),
         ("exit 3", "copy docker-daemon:web:1 oci:new"),
         ("echo half", "copy docker-daemon:web:1 oci:new"),
         ("kill -9 $$", "copy docker-daemon:web:1 oci:new"),
@@ -330,6 +339,34 @@ fn docker_loads_and_saves_by_its_own_commands() {
     let failed = run("-q copy broken.tar docker-daemon:web:1");
     assert_eq!(failed.code, Some(1));
     assert!(failed.stderr.contains("has the digest"), "{}", failed.stderr);
+}
+
+/// Runs a command line with fewer open files than the image has layers.
+fn with_few_files(place: &Place, line: &str) {
+    let command = place.command(line);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", r#"ulimit -n 256 && exec "$@""#, "sh"]).arg(command.get_program());
+    limited.args(command.get_args()).current_dir(place.root());
+    Run::of(&mut limited).ok();
+}
+
+#[test]
+fn an_image_may_have_more_layers_than_there_may_be_open_files() {
+    let place = Place::new();
+    let layers: Vec<Vec<u8>> =
+        (0..300).map(|number| layer(&format!("etc/{number}"), &[b'x'; 100])).collect();
+    let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
+    fs::write(place.root().join("many.tar"), BaseImage::old(&layers, &[]).archive()).unwrap();
+    with_few_files(&place, "copy many.tar oci-archive:archive.tar --no-cache");
+    place.run("verify archive.tar").ok();
+    let Some(registry) = Registry::start() else { return };
+    let many = format!("docker://{}/many:1", registry.host());
+    place.run(&format!("copy many.tar {many}")).ok();
+    with_few_files(&place, &format!("copy {many} docker-archive:copy.tar"));
+    place.run("verify copy.tar").ok();
+    with_few_files(&place, &format!("merge {many} web.tar -o both.tar"));
+    assert_eq!(place.names("both.tar").as_array().map(Vec::len), Some(2));
+    with_few_files(&place, &format!("export {many} -o files.tar"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::compress::Compression;
 use crate::image::{Configuration, Descriptor, Digest};
 use crate::layer::{Header, Kind};
 use crate::source::tarball::MAX_UNPACKED;
-use crate::source::{self, Attributes, Error, Fault, Hashing, Image, Layer, Spooled};
+use crate::source::{self, Attributes, Error, Fault, Hashing, Image, Layer, Spool, Spooled};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use listing::Listing;
 
@@ -72,6 +72,7 @@ impl Base {
     /// Builds on an image.
     pub fn new(image: Image) -> Self {
         let in_archive = image.manifest.is_none();
+        let spool = Arc::new(Spool::default());
         let layers = image.layers.into_iter().map(|layer| BaseLayer {
             name: match in_archive {
                 true => layer.name(),
@@ -81,7 +82,7 @@ impl Base {
             attributes: layer.attributes(),
             layer: match layer.repository() {
                 // It may be read more than once.
-                Some(_) => Arc::new(Spooled::new(layer, image.name.clone())),
+                Some(_) => Arc::new(Spooled::new(layer, image.name.clone(), Arc::clone(&spool))),
                 None => layer,
             },
         });

@@ -1,5 +1,6 @@
 //! Signals: an interrupted run leaves no temporary file behind.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io, process, thread};
@@ -9,8 +10,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use terrine::layout::Pending;
 
-/// The temporary file of this run, while there is one.
-static TEMPORARY: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// The temporary files of this run, while there are any: its output and its summary, each.
+static TEMPORARY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// What is being written to a layout, while there is one.
 static LAYOUT: Mutex<Option<Pending>> = Mutex::new(None);
@@ -41,12 +42,12 @@ fn ignored() -> Vec<i32> {
     (1..=64).filter(|signal| mask >> (signal - 1) & 1 == 1).collect()
 }
 
-/// Ends the process as the signal would have, but for the temporary file.
+/// Ends the process as the signal would have, but for the temporary files.
 #[expect(clippy::exit, reason = "a signal ends the process from the thread that receives it")]
 fn stop(signal: i32) -> ! {
     // Held to the end, so that nothing is made or renamed after this.
     let mut temporary = lock();
-    if let Some(path) = temporary.take() {
+    while let Some(path) = temporary.pop_first() {
         // There is nobody left to tell.
         let _ = fs::remove_file(path);
     }
@@ -59,7 +60,7 @@ fn stop(signal: i32) -> ! {
 pub(super) fn guard<T: AsRef<Path>>(make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let mut temporary = lock();
     let made = make()?;
-    *temporary = Some(made.as_ref().to_owned());
+    temporary.insert(made.as_ref().to_owned());
     Ok(made)
 }
 
@@ -68,14 +69,14 @@ pub(super) fn watch(pending: Pending) {
     *LAYOUT.lock().unwrap_or_else(PoisonError::into_inner) = Some(pending);
 }
 
-/// Calls `keep`, which makes the temporary file a lasting one or removes it.
-pub(super) fn release<T>(keep: impl FnOnce() -> T) -> T {
+/// Calls `keep`, which makes the temporary file at `path` a lasting one or removes it.
+pub(super) fn release<T>(path: &Path, keep: impl FnOnce() -> T) -> T {
     let mut temporary = lock();
     let kept = keep();
-    *temporary = None;
+    temporary.remove(path);
     kept
 }
 
-fn lock() -> MutexGuard<'static, Option<PathBuf>> {
+fn lock() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
 }

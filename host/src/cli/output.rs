@@ -84,7 +84,10 @@ impl Output {
         let persist = || {
             // Also reports what closing the file would have told.
             temporary.as_file().sync_all()?;
-            interrupt::release(|| temporary.persist(&path)).map(drop).map_err(|error| error.error)
+            let unnamed = temporary.path().to_owned();
+            interrupt::release(&unnamed, || temporary.persist(&path))
+                .map(drop)
+                .map_err(|error| error.error)
         };
         persist().with_context(|| format!("writing `{}`", path.display()))
     }

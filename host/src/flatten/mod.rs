@@ -21,7 +21,7 @@ use crate::compress::Compression;
 use crate::image::Digest;
 use crate::source::members::{self, Body, Described, Source};
 use crate::source::tarball::{MAX_UNPACKED, Unpacking};
-use crate::source::{self, Fault, Hashing, Image, Layer, Spooled};
+use crate::source::{self, Fault, Hashing, Image, Layer, Spool, Spooled};
 use tree::{Leaf, NamedDirectory, ROOT, Tree};
 use write::Writer;
 
@@ -95,9 +95,13 @@ pub fn flatten(image: &Image, out: impl Write) -> Result<Flattened, Error> {
 
 /// The layers, each of which is read twice: one in a registry is kept meanwhile.
 fn at_hand(image: &Image) -> Result<Vec<Arc<dyn Layer>>, source::Error> {
+    let spool = Arc::new(Spool::default());
     let keep = |layer: &Arc<dyn Layer>| -> Result<Arc<dyn Layer>, source::Error> {
         match layer.repository().is_some() && layer.content()?.is_none() {
-            true => Ok(Arc::new(Spooled::new(Arc::clone(layer), image.name.clone()))),
+            true => {
+                let (layer, name) = (Arc::clone(layer), image.name.clone());
+                Ok(Arc::new(Spooled::new(layer, name, Arc::clone(&spool))))
+            }
             false => Ok(Arc::clone(layer)),
         }
     };

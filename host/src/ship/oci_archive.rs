@@ -1,18 +1,17 @@
 //! An archive of an OCI layout, as a place for images.
 //!
-//! A member's name is its digest and comes before its bytes, so blobs wait in temporary files
-//! without names until all are there. `index.json` comes last: an archive that was cut off is
+//! A member's name is its digest and comes before its bytes, so blobs wait in a temporary file
+//! without a name until all are there. `index.json` comes last: an archive that was cut off is
 //! no image.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Destination, Error, Staged, docker_archive};
 use crate::image::{Annotations, Descriptor, Digest, Document, Index, Platform, Repository};
 use crate::layer::{END_OF_ARCHIVE, RECORD, padding};
-use crate::source::Content;
+use crate::source::Spool;
 
 /// What `oci-layout` says (OCI image specification, "Image Layout").
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -24,13 +23,14 @@ const MTIME: i64 = 1;
 pub struct OciArchive {
     name: String,
     tag: Option<String>,
+    spool: Spool,
     held: Mutex<Held>,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    /// By digest, with the size of each.
-    blobs: BTreeMap<Digest, (File, u64)>,
+    /// By digest, with the offset in the spool and the size of each.
+    blobs: BTreeMap<Digest, (u64, u64)>,
     documents: BTreeMap<Digest, Vec<u8>>,
     index: Vec<Descriptor>,
 }
@@ -38,7 +38,7 @@ struct Held {
 impl OciArchive {
     /// An archive that people know as `name`, where the image gets this tag, or none.
     pub fn new(name: String, tag: Option<String>) -> Self {
-        Self { name, tag, held: Mutex::default() }
+        Self { name, tag, spool: Spool::default(), held: Mutex::default() }
     }
 
     /// Writes the archive: blobs in the order of their digests, documents, and the index.
@@ -49,7 +49,7 @@ impl OciArchive {
     pub fn write(self, out: &mut impl Write) -> Result<(), Error> {
         let held = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut archive = Writer { out, written: 0 };
-        archive.all(&held).map_err(Error::Output)
+        archive.all(&held, &self.spool).map_err(Error::Output)
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -68,7 +68,11 @@ impl Destination for OciArchive {
 
     fn keep(&self, staged: Staged, blob: &Descriptor, _: &dyn Fn(u64)) -> Result<(), Error> {
         let file = staged.into_file(self.name())?;
-        self.held().blobs.insert(blob.digest, (file, blob.size));
+        let offset = self.spool.append(&file, blob.size).map_err(|source| Error::Staging {
+            place: std::env::temp_dir().display().to_string(),
+            source,
+        })?;
+        self.held().blobs.insert(blob.digest, (offset, blob.size));
         Ok(())
     }
 
@@ -99,10 +103,10 @@ struct Writer<'a, W> {
 }
 
 impl<W: Write> Writer<'_, W> {
-    fn all(&mut self, held: &Held) -> io::Result<()> {
+    fn all(&mut self, held: &Held, spool: &Spool) -> io::Result<()> {
         self.member("oci-layout", LAYOUT.len() as u64, LAYOUT)?;
-        for (digest, (file, size)) in &held.blobs {
-            self.member(&blob_name(digest), *size, Content::new(file, 0, *size))?;
+        for (digest, &(offset, size)) in &held.blobs {
+            self.member(&blob_name(digest), size, spool.content(offset, size)?)?;
         }
         for (digest, bytes) in &held.documents {
             self.member(&blob_name(digest), bytes.len() as u64, &bytes[..])?;

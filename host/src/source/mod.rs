@@ -43,7 +43,7 @@ pub use oci_archive::open_archive;
 pub use oci_images::OciImages;
 pub use oci_layout::open_layout;
 pub use open::{Elsewhere, FilesOnly, open, open_file, open_first, open_path};
-pub use spool::Spooled;
+pub use spool::{Spool, Spooled};
 pub use tarball::Content;
 pub use verified::Verified;
 

@@ -1,13 +1,67 @@
 //! A layer that is fetched once, however often it is read.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::{Attributes, Content, Error, Layer, Verified};
 use crate::compress::{Compression, MAGIC};
 use crate::image::{Descriptor, Digest, Repository};
+
+/// A temporary file without a name that the layers of an image share: with a file for each, an
+/// image of many layers would need more than a process may have open.
+#[derive(Debug, Default)]
+pub struct Spool {
+    file: OnceLock<File>,
+    /// Where nothing has been put yet.
+    end: Mutex<u64>,
+}
+
+impl Spool {
+    /// Finds room for so many bytes: the offset of a place that is nobody else's.
+    pub(crate) fn reserve(&self, size: u64) -> io::Result<(&File, u64)> {
+        let mut end = self.lock();
+        let file = self.file(&end)?;
+        let offset = *end;
+        *end = offset.checked_add(size).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok((file, offset))
+    }
+
+    /// Adds all of a file, which must have so many bytes; its offset.
+    pub(crate) fn append(&self, mut from: &File, size: u64) -> io::Result<u64> {
+        let mut end = self.lock();
+        let mut file = self.file(&end)?;
+        from.rewind()?;
+        file.seek(SeekFrom::Start(*end))?;
+        if io::copy(&mut from, &mut file)? != size {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let offset = *end;
+        *end += size;
+        Ok(offset)
+    }
+
+    /// Bytes that were put at an offset.
+    pub(crate) fn content(&self, offset: u64, size: u64) -> io::Result<Content<'_>> {
+        Ok(Content::new(self.file(&self.lock())?, offset, size))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file, which is made when it is first wanted: under the lock, so only once.
+    fn file(&self, _end: &MutexGuard<'_, u64>) -> io::Result<&File> {
+        match self.file.get() {
+            Some(file) => Ok(file),
+            None => {
+                let file = tempfile::tempfile()?;
+                Ok(self.file.get_or_init(|| file))
+            }
+        }
+    }
+}
 
 /// A layer whose bytes come to a temporary file without a name when they are first wanted, and
 /// are verified on the way.
@@ -16,45 +70,55 @@ pub struct Spooled {
     inner: Arc<dyn Layer>,
     /// What errors call the image.
     image: String,
-    file: OnceLock<File>,
-    /// Held while the file is made.
-    making: Mutex<()>,
+    spool: Arc<Spool>,
+    /// Where they are in there, once they are.
+    place: OnceLock<u64>,
+    /// Held while they come.
+    fetching: Mutex<()>,
 }
 
 impl Spooled {
-    /// A layer of the image that errors call `image`.
-    pub fn new(inner: Arc<dyn Layer>, image: String) -> Self {
-        Self { inner, image, file: OnceLock::new(), making: Mutex::new(()) }
+    /// A layer of the image that errors call `image`; `spool` may be shared.
+    pub fn new(inner: Arc<dyn Layer>, image: String, spool: Arc<Spool>) -> Self {
+        Self { inner, image, spool, place: OnceLock::new(), fetching: Mutex::new(()) }
     }
 
-    fn file(&self) -> Result<&File, Error> {
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.file.get() {
-            Some(file) => Ok(file),
+    fn fetched(&self) -> Result<Content<'_>, Error> {
+        let _fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = match self.place.get() {
+            Some(place) => *place,
             None => {
-                let file = self.fetch()?;
-                Ok(self.file.get_or_init(|| file))
+                let place = self.fetch()?;
+                *self.place.get_or_init(|| place)
             }
-        }
+        };
+        self.spool.content(place, self.stored_size()).map_err(|source| self.spooling(source))
     }
 
-    fn fetch(&self) -> Result<File, Error> {
+    fn fetch(&self) -> Result<u64, Error> {
         let descriptor = self.inner.descriptor()?;
-        let directory = std::env::temp_dir();
-        let spooling =
-            |source| Error::Spool { image: self.image.clone(), directory: directory.clone(), source };
-        let mut file = tempfile::tempfile().map_err(spooling)?;
         let mut content =
             Verified::new(self.inner.open()?, self.name(), descriptor.size, descriptor.digest);
+        let spooling = |source| self.spooling(source);
+        // There are no more, as they are verified.
+        let (file, place) = self.spool.reserve(descriptor.size).map_err(spooling)?;
+        let mut end = place;
         let mut buffer = vec![0; 256 << 10];
         loop {
             match content.read(&mut buffer) {
-                Ok(0) => return Ok(file),
-                Ok(count) => file.write_all(&buffer[..count]).map_err(spooling)?,
+                Ok(0) => return Ok(place),
+                Ok(count) => {
+                    file.write_all_at(&buffer[..count], end).map_err(spooling)?;
+                    end += count as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::reading(&self.image, error)),
             }
         }
+    }
+
+    fn spooling(&self, source: io::Error) -> Error {
+        Error::Spool { image: self.image.clone(), directory: std::env::temp_dir(), source }
     }
 }
 
@@ -76,20 +140,21 @@ impl Layer for Spooled {
     }
 
     fn compression(&self) -> Compression {
-        let Some(file) = self.file.get() else { return self.inner.compression() };
-        let mut start = [0; MAGIC];
-        match file.read_at(&mut start, 0) {
-            Ok(count) => Compression::detect(&start[..count]),
+        let Some(&place) = self.place.get() else { return self.inner.compression() };
+        let mut start = vec![];
+        let content = self.spool.content(place, self.stored_size());
+        match content.and_then(|content| content.take(MAGIC as u64).read_to_end(&mut start)) {
+            Ok(_) => Compression::detect(&start),
             Err(_) => self.inner.compression(),
         }
     }
 
     fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error> {
-        Ok(Box::new(Content::new(self.file()?, 0, self.stored_size())))
+        Ok(Box::new(self.fetched()?))
     }
 
     fn content(&self) -> Result<Option<Content<'_>>, Error> {
-        Ok(Some(Content::new(self.file()?, 0, self.stored_size())))
+        self.fetched().map(Some)
     }
 
     fn repository(&self) -> Option<&Repository> {
