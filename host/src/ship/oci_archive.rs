@@ -67,6 +67,9 @@ impl Destination for OciArchive {
     }
 
     fn keep(&self, staged: Staged, blob: &Descriptor, _: &dyn Fn(u64)) -> Result<(), Error> {
+        if self.held().blobs.contains_key(&blob.digest) {
+            return Ok(());
+        }
         let file = staged.into_file(self.name())?;
         let offset = self.spool.append(&file, blob.size).map_err(|source| Error::Staging {
             place: std::env::temp_dir().display().to_string(),
