@@ -11,9 +11,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use terrine_tests::archive::digest;
+use terrine_tests::archive::{digest, filter};
 use terrine_tests::registry::Registry;
-use terrine_tests::{Run, Shipment, TestStore, base};
+use terrine_tests::{Run, Shipment, TestStore, base, peer};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -154,6 +154,28 @@ fn refused(what: &str, image: &str, says: &[&str]) {
     assert!(!index.contains("sha256:"), "{what}: {index}");
     assert!(!Path::new(&format!("{out}.tar")).exists() && !Path::new(&tar).exists(), "{what}");
     assert!(shipment.leftovers().is_empty(), "{what}");
+}
+
+#[test]
+fn many_layers_with_large_windows_take_no_more_memory_than_a_few() {
+    if peer::find("zstd").is_none() {
+        return;
+    }
+    let layout = Layout::new();
+    let (mut layers, mut diff_ids) = (vec![], vec![]);
+    for number in 0..5 {
+        let plain = base::layer(&format!("etc/{number}"), &vec![0; 64 << 20]);
+        layers.push(layout.put(ZSTD, &filter("zstd", &["--long=26", "-1"], &plain)));
+        diff_ids.push(format!("sha256:{}", digest(&plain)));
+    }
+    layout.index(&json!([layout.image(&layers, &diff_ids)]));
+    let out = terrine_tests::temporary();
+    let to = format!("oci:{}:x", out.path().join("x").display());
+    let mut command = terrine_tests::terrine();
+    let Measured { run, memory, .. } =
+        measured(command.args(["-q", "copy", "--no-cache", "--jobs", "5", &oci(&layout), &to]));
+    run.ok();
+    assert!(memory < 200 << 10, "{memory} KiB");
 }
 
 fn oci(layout: &Layout) -> String {

@@ -7,12 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::bufread::GzDecoder;
 
 use super::Compression;
-
-/// Memory that decompressing may take for its window, in KiB. The largest preset of
-/// xz needs 64 MiB.
-const XZ_MEMORY: u32 = 256 << 10;
-/// The largest window of zstd, as a power of two: what its own tools take unasked.
-const ZSTD_WINDOW_LOG: u32 = 27;
+use super::window::{Xz, Zstd};
 
 /// How much anything may unpack to, in bytes, however small it is.
 const UNSUSPECTED: u64 = 4 << 30;
@@ -23,6 +18,10 @@ const RATIO: u64 = 200;
 impl Compression {
     /// What the compressed bytes stand for: all streams, where there are several. What unpacks to
     /// out of all proportion is not read to its end: a bomb of some kilobytes takes minutes.
+    ///
+    /// One that needs a large window has its share of the memory for all such windows from when
+    /// it is read until it is dropped, and others wait for that meanwhile. So it should be read
+    /// at once, without waiting for what another thread reads from a decoder.
     ///
     /// # Errors
     ///
@@ -45,15 +44,8 @@ impl Compression {
             Self::None => Box::new(compressed),
             Self::Gzip => Box::new(GzipMembers::new(compressed)),
             Self::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(compressed)),
-            Self::Xz => {
-                let buffered = BufReader::with_capacity(64 << 10, compressed);
-                Box::new(lzma_rust2::XzReader::new_mem_limit(buffered, true, XZ_MEMORY))
-            }
-            Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::new(compressed)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-                Box::new(decoder)
-            }
+            Self::Xz => Box::new(Xz::new(compressed)),
+            Self::Zstd => Box::new(Zstd::new(compressed)?),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! member or a zstd frame of its own. So the blocks go through as many threads as there
 //! are, and the bytes that come out depend on the input and the [`Setting`] alone.
 
+mod budget;
 mod codec;
 mod decode;
 mod encoder;
@@ -11,6 +12,7 @@ mod pool;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use encoder::Encoder;
 pub use pool::Pool;
