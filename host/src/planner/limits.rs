@@ -32,6 +32,18 @@ impl Default for Limits {
     }
 }
 
+/// What one call into a component used up. The same component with the same request uses
+/// the same on every machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Fuel, in the units of [`Limits::fuel`], instantiation included.
+    pub fuel: u64,
+    /// Linear memory at the end of the call, in bytes, over all memories. It never shrinks,
+    /// so this is the peak.
+    pub memory: usize,
+}
+
 /// A limit that was hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Denied {
@@ -52,6 +64,11 @@ pub(super) struct Limiter {
 impl Limiter {
     pub(super) fn new(limits: Limits) -> Self {
         Self { limits, memory: 0, table_elements: 0, denied: None }
+    }
+
+    /// The linear memory in use, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.memory
     }
 
     fn deny(&mut self, denied: Denied) -> wasmtime::Result<bool> {

@@ -20,8 +20,8 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, Store, Trap};
 use crate::image::Digest;
 pub use bindings::{image, layering};
 pub use error::{Cause, Error};
-pub use limits::Limits;
 use limits::{Denied, Limiter};
+pub use limits::{Limits, Usage};
 pub use naming::{is_hashed, name, store_path};
 pub use record::request_digest;
 pub use validate::{EmptyLayers, Violation, validate};
@@ -137,7 +137,7 @@ impl Planner<'_> {
     ///
     /// A component without the interface, and one that fails.
     pub fn describe(&self) -> Result<layering::Info, Error> {
-        call!(self, layering, "describe", call_describe())
+        call!(self, layering, "describe", call_describe()).map(|(info, _)| info)
     }
 
     /// Groups a closure into layers. The plan is checked.
@@ -151,11 +151,24 @@ impl Planner<'_> {
         request: &layering::Request,
         empty: EmptyLayers,
     ) -> Result<layering::Planned, Error> {
-        let planned = call!(self, layering, "plan", call_plan(request))?
-            .map_err(|error| self.refused(error.message, error.field, error.hint))?;
+        self.plan_measured(request, empty).map(|(planned, _)| planned)
+    }
+
+    /// As [`Planner::plan`], and says what the call used up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Planner::plan`].
+    pub fn plan_measured(
+        &self,
+        request: &layering::Request,
+        empty: EmptyLayers,
+    ) -> Result<(layering::Planned, Usage), Error> {
+        let (outcome, usage) = call!(self, layering, "plan", call_plan(request))?;
+        let planned = outcome.map_err(|error| self.refused(error.message, error.field, error.hint))?;
         validate(request, &planned, empty)
             .map_err(|source| Error::InvalidPlan { component: self.name.clone(), source })?;
-        Ok(planned)
+        Ok((planned, usage))
     }
 
     /// Decides what can be decided about an image before any byte is read.
@@ -164,8 +177,8 @@ impl Planner<'_> {
     ///
     /// A component without the interface, and one that fails or refuses.
     pub fn resolve(&self, request: &image::ResolveRequest) -> Result<image::Resolved, Error> {
-        call!(self, image, "resolve", call_resolve(request))?
-            .map_err(|error| self.refused(error.message, error.field, error.hint))
+        let (outcome, _) = call!(self, image, "resolve", call_resolve(request))?;
+        outcome.map_err(|error| self.refused(error.message, error.field, error.hint))
     }
 
     /// Renders the image configuration.
@@ -174,16 +187,16 @@ impl Planner<'_> {
     ///
     /// A component without the interface, and one that fails or refuses.
     pub fn render(&self, request: &image::RenderRequest) -> Result<String, Error> {
-        call!(self, image, "render", call_render(request))?
-            .map_err(|error| self.refused(error.message, error.field, error.hint))
+        let (outcome, _) = call!(self, image, "render", call_render(request))?;
+        outcome.map_err(|error| self.refused(error.message, error.field, error.hint))
     }
 
     fn refused(&self, message: String, field: Option<String>, hint: Option<String>) -> Error {
         Error::Refused { component: self.name.clone(), message, field, hint }
     }
 
-    /// Runs `call` on a fresh instance. The outer result of `call` is about the
-    /// contract, the inner one about the run.
+    /// Runs `call` on a fresh instance, and says what that used up. The outer result of
+    /// `call` is about the contract, the inner one about the run.
     fn call<T>(
         &self,
         function: &'static str,
@@ -192,7 +205,7 @@ impl Planner<'_> {
             &wasmtime::component::Instance,
             &InstancePre<Limiter>,
         ) -> wasmtime::Result<wasmtime::Result<T>>,
-    ) -> Result<T, Error> {
+    ) -> Result<(T, Usage), Error> {
         let limits = self.runtime.limits;
         let mut store = Store::new(&self.runtime.engine, Limiter::new(limits));
         store.limiter(|limiter| limiter);
@@ -205,7 +218,10 @@ impl Planner<'_> {
             contract: CONTRACT,
             source: error.into(),
         })?;
-        outcome.map_err(|error| failed(&store, error))
+        let value = outcome.map_err(|error| failed(&store, error))?;
+        let left = store.get_fuel().map_err(|error| Error::Engine(error.into()))?;
+        let usage = Usage { fuel: limits.fuel.saturating_sub(left), memory: store.data().memory() };
+        Ok((value, usage))
     }
 
     /// Tells the limits apart from each other and from the component's own failures.
