@@ -8,6 +8,7 @@
 
 mod asked;
 mod bindings;
+pub mod check;
 mod component;
 mod contract;
 mod describe;
