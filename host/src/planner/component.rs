@@ -105,7 +105,9 @@ impl Planner<'_> {
         })?;
         validate(request, &planned, empty)
             .map_err(|source| Error::InvalidPlan { component: self.name.clone(), source })?;
-        planned.remarks.iter_mut().for_each(|remark| *remark = self.plain(remark));
+        if !self.embedded {
+            words::few(&mut planned.remarks);
+        }
         planned.layers.iter_mut().for_each(|layer| layer.reason = self.plain(&layer.reason));
         Ok((planned, usage))
     }

@@ -73,6 +73,14 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// The component instantiates what it holds so often that it can not be compiled.
+    #[error("planner `{component}` unfolds to more than {limit} parts, the most that is compiled")]
+    Extent {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// How many instances, functions between them and types it may have.
+        limit: u64,
+    },
     /// The component wants something from the host that it is not given.
     #[error("planner `{component}` imports {}; {}", listed(imports), rule(*sealed))]
     Imports {
@@ -290,6 +298,9 @@ impl Error {
                 "use a newer terrine, or build the component for `terrine:planner/policy@0.1.0`"
             }
             Self::Version { .. } => "build the component anew for `terrine:planner/policy@0.1.0`",
+            Self::Extent { .. } => {
+                "a component within a component is written out as often as it is instantiated: do that less"
+            }
             Self::Description { .. } => {
                 "mend its `describe`; the rules are in `wit/` of terrine's sources"
             }

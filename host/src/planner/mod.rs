@@ -13,6 +13,7 @@ mod component;
 mod contract;
 mod describe;
 mod error;
+mod extent;
 mod file;
 mod limits;
 mod naming;

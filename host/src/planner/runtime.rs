@@ -7,7 +7,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 use super::component::Planner;
 use super::state::State;
-use super::{ComponentFile, EMBEDDED, Error, Limits, contract, sealed};
+use super::{ComponentFile, EMBEDDED, Error, Limits, contract, extent, sealed};
 use crate::image::Digest;
 
 /// The name of the built-in planner in errors.
@@ -83,6 +83,7 @@ impl Runtime {
     /// that does not export the policies of this version of the contract.
     pub fn load(&self, name: &str, bytes: &[u8], imports: Imports) -> Result<Planner<'_>, Error> {
         contract::check_kind(name, bytes)?;
+        extent::check(name, bytes)?;
         let component = || name.to_owned();
         let compiled = Component::from_binary(&self.engine, bytes)
             .map_err(|error| Error::NotAComponent { component: component(), source: error.into() })?;

@@ -66,6 +66,12 @@ pub enum Violation {
         /// How many paths there are.
         paths: usize,
     },
+    /// Indices among those left out that are not in order, or there twice.
+    #[error("its list of what it leaves out is not in ascending order at the index {index}")]
+    LeftOutOfOrder {
+        /// The index.
+        index: u32,
+    },
     /// A path that is both placed and left out.
     #[error("it leaves out `{path}`, which is in its layer {layer}")]
     PlacedAndLeftOut {
@@ -136,6 +142,9 @@ pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Res
 
 /// Which paths a plan leaves out because the user's options say so.
 fn left_out(request: &Request, planned: &Planned, holder: &[usize]) -> Result<Vec<bool>, Violation> {
+    if let Some(pair) = planned.left_out.windows(2).find(|pair| pair[0] >= pair[1]) {
+        return Err(Violation::LeftOutOfOrder { index: pair[1] });
+    }
     let mut left_out = vec![false; holder.len()];
     for &index in &planned.left_out {
         let i = index as usize;
@@ -217,6 +226,9 @@ mod tests {
         assert_eq!(check("{}", &[0, 1], &[2]), says(unasked));
         let both = "it leaves out `/nix/store/b`, which is in its layer 1";
         assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[1, 2]), says(both));
+        let order = "its list of what it leaves out is not in ascending order at the index 1";
+        assert_eq!(check(r#"{"x": 1}"#, &[0], &[2, 1]), says(order));
+        assert_eq!(check(r#"{"x": 1}"#, &[0], &[1, 1, 2]), says(order));
         let range = "it leaves out the index 3, and there are 3 paths";
         assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[2, 3]), says(range));
     }

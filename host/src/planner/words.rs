@@ -3,13 +3,26 @@
 /// The longest text that is shown, in characters. The contract asks for short phrases.
 const MAX_CHARS: usize = 2000;
 
+/// How many remarks are shown.
+const MAX_REMARKS: usize = 20;
+
 /// Text in one line, without what could move a terminal's cursor or hide what is written, and
 /// not longer than anyone reads.
 pub(super) fn plain(text: &str) -> String {
     shown(text, is_harmless)
 }
 
-/// The same in several lines.
+/// Remarks fit to be shown, and no more of them than anyone reads.
+pub(super) fn few(remarks: &mut Vec<String>) {
+    let more = remarks.len().saturating_sub(MAX_REMARKS);
+    remarks.truncate(MAX_REMARKS);
+    remarks.iter_mut().for_each(|remark| *remark = plain(remark));
+    if more > 0 {
+        remarks.push(format!("the planner has {more} more to say"));
+    }
+}
+
+/// Text as [`plain`], in several lines.
 pub(super) fn lines(text: &str) -> String {
     shown(text, |c| c == '\n' || is_harmless(c))
 }
@@ -52,6 +65,10 @@ mod tests {
         assert_eq!(plain("\u{1b}[2Jgone\r\n"), "\\u{1b}[2Jgone\\r\\n");
         assert_eq!(plain("a\u{202e}b"), "a\\u{202e}b");
         assert_eq!(lines("a\nb\tc"), "a\nb\\tc");
+        let mut remarks = vec!["x\n".to_owned(); 25];
+        few(&mut remarks);
+        assert_eq!((remarks.len(), remarks[19].as_str()), (21, "x\\n"));
+        assert_eq!(remarks[20], "the planner has 5 more to say");
         for long in ["x", "\0"] {
             assert_eq!(plain(&long.repeat(5000)).chars().count(), MAX_CHARS + 1);
         }

@@ -1,7 +1,9 @@
 //! Components that use up more than they may, and how each limit is told.
 
-use super::component::{data, describing, good, planning, words};
-use super::{chain, describe, plan, refused, request};
+use terrine::planner::{Imports, Runtime};
+
+use super::component::{LAYERING, data, describing, good, planning, words};
+use super::{chain, describe, plan, refused, request, tight};
 
 #[test]
 fn endless_loops_use_up_the_fuel() {
@@ -196,6 +198,67 @@ fn traps_are_told_with_where_they_were() {
     named.rest += r#"(func $evil (@name "\1b[2Jevil") (unreachable))"#;
     let said = chain(&describe(&named.build()));
     assert!(said.contains("evil") && !said.contains('\u{1b}'), "{said}");
+}
+
+/// What is said of a component with these parts, beside those of a policy.
+fn unfolded(parts: &str) -> String {
+    let text = format!("(component {parts} (instance $i) (export \"{LAYERING}\" (instance $i)))");
+    let component = wat::parse_str(text).unwrap();
+    assert!(component.len() < 5000, "{}", component.len());
+    let runtime = Runtime::new(tight(), None).unwrap();
+    match runtime.load("hostile.wasm", &component, Imports::Nothing) {
+        Ok(_) => "loaded".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn components_that_unfold_without_end_are_not_compiled() {
+    let said = "planner `hostile.wasm` unfolds to more than 1000000 parts, the most that is compiled";
+    let twice = "(instance (instantiate $c)) (instance (instantiate $c))";
+    // Each within the next.
+    let within = |levels: usize, body: &str| {
+        let inner = "(core module $m) (core instance (instantiate $m))".to_owned();
+        (0..levels).fold(inner, |inner, _| format!("(component $c {inner}) {body}"))
+    };
+    assert_eq!(unfolded(&within(40, twice)), said);
+    assert_eq!(unfolded(&within(5, twice)), "loaded");
+    assert_eq!(unfolded(&within(40, "(instance (instantiate $c))")), "loaded");
+    // One beside the other, by aliases to what is outside.
+    let beside = |levels: usize| {
+        let first = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
+        let next = |level: usize| {
+            let alias = format!("(alias outer 1 {} (component $c))", level - 1);
+            format!("(component $c{level} {alias} {twice})")
+        };
+        let last = format!("(instance (instantiate {levels}))");
+        (1..=levels).map(next).fold(first, |all, next| all + &next) + &last
+    };
+    assert_eq!(unfolded(&beside(40)), said);
+    assert_eq!(unfolded(&beside(5)), "loaded");
+    // By another name.
+    let named = |levels: usize| {
+        let first = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
+        let next = |level: usize| {
+            let alias = format!("(alias outer 1 $n{} (component $c))", level - 1);
+            format!(
+                "(component $c{level} {alias} {twice}) (export $n{level} \"n{level}\" (component $c{level}))"
+            )
+        };
+        let first = first + "(export $n0 \"n0\" (component $c0))";
+        let last = format!("(instance (instantiate $n{levels}))");
+        (1..=levels).map(next).fold(first, |all, next| all + &next) + &last
+    };
+    assert_eq!(unfolded(&named(40)), said);
+    // One that is handed over: nobody can say how large it is.
+    let handed =
+        "(component $a) (component $b (import \"x\" (component $x)) (instance (instantiate $x)))
+        (instance (instantiate $b (with \"x\" (component $a))))";
+    assert_eq!(unfolded(handed), said);
+    let exported = "(component $a (component $inner) (export \"x\" (component $inner)))
+        (instance $one (instantiate $a)) (alias export $one \"x\" (component $x))
+        (instance (instantiate $x))";
+    assert_eq!(unfolded(exported), said);
 }
 
 #[test]

@@ -50,6 +50,10 @@ fn a_plan_that_breaks_a_rule_is_refused() {
         "it leaves out the index 9, and there are 3 paths"
     );
     assert_eq!(
+        left(&[0, 0], r#"{"spread": 1}"#).unwrap_err(),
+        "its list of what it leaves out is not in ascending order at the index 0"
+    );
+    assert_eq!(
         left(&[0, 1], r#"{"spread": 1}"#).unwrap_err(),
         "it leaves out `/nix/store/1`, which is in its layer 1"
     );
