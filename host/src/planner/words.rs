@@ -9,7 +9,7 @@ const MAX_REMARKS: usize = 20;
 /// Text in one line, without what could move a terminal's cursor or hide what is written, and
 /// not longer than anyone reads.
 pub(super) fn plain(text: &str) -> String {
-    shown(text, is_harmless)
+    shown(text, MAX_CHARS, is_harmless)
 }
 
 /// Remarks fit to be shown, and no more of them than anyone reads.
@@ -24,12 +24,17 @@ pub(super) fn few(remarks: &mut Vec<String>) {
 
 /// Text as [`plain`], in several lines.
 pub(super) fn lines(text: &str) -> String {
-    shown(text, |c| c == '\n' || is_harmless(c))
+    shown(text, MAX_CHARS, |c| c == '\n' || is_harmless(c))
 }
 
-fn shown(text: &str, keep: impl Fn(char) -> bool) -> String {
+/// The same of text that is known to be short, to its end.
+pub(super) fn all_lines(text: &str) -> String {
+    shown(text, usize::MAX, |c| c == '\n' || is_harmless(c))
+}
+
+fn shown(text: &str, most: usize, keep: impl Fn(char) -> bool) -> String {
     let mut shown = String::new();
-    let mut left = MAX_CHARS;
+    let mut left = most;
     for c in text.chars() {
         // Visible, so that nobody wonders what was there.
         let escaped = (!keep(c)).then(|| c.escape_default());

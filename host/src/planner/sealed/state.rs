@@ -33,7 +33,8 @@ impl Sealed {
 
     /// The end of what was written to standard error, fit to be shown.
     pub(in crate::planner) fn wrote(&self) -> String {
-        words::lines(String::from_utf8_lossy(&self.stderr).trim())
+        let start = if self.stderr.len() == KEPT { "…" } else { "" };
+        start.to_owned() + &words::all_lines(String::from_utf8_lossy(&self.stderr).trim())
     }
 }
 
@@ -62,6 +63,8 @@ mod tests {
         sealed.write(&[b'x'; 10_000]);
         sealed.write(b"\n\x1b[2Jend\xff\n");
         let wrote = sealed.wrote();
-        assert!(!wrote.contains('\u{1b}') && wrote.len() < 2 * KEPT, "{wrote}");
+        assert!(wrote.starts_with("…xxx") && wrote.len() < 2 * KEPT, "{wrote}");
+        // The end above all: that is where a runtime says what went wrong.
+        assert!(wrote.ends_with("xxx\n\\u{1b}[2Jend\u{fffd}"), "{wrote}");
     }
 }
