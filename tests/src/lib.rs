@@ -13,6 +13,7 @@ pub mod nix;
 pub mod oci;
 pub mod oracle;
 pub mod peer;
+pub mod policy;
 pub mod proxy;
 pub mod registry;
 pub mod run;

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use terrine::planner::EMBEDDED;
 
+use super::author;
 use super::output::Output;
 
 /// Look after planners, the components that decide what goes into which layer
@@ -20,6 +21,8 @@ pub(super) enum Command {
         /// The file, or `-` for stdout
         file: PathBuf,
     },
+    Wit(author::WitArgs),
+    Componentize(author::ComponentizeArgs),
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
@@ -29,5 +32,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
             (&output).write_all(EMBEDDED).with_context(|| format!("writing `{}`", file.display()))?;
             output.commit()
         }
+        Command::Wit(args) => author::wit(args),
+        Command::Componentize(args) => author::componentize(args),
     }
 }

@@ -146,12 +146,16 @@ impl From<wasmtime::Error> for Cause {
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The root cause is the one that speaks of the component.
-        let chain: Vec<String> = self.0.chain().map(ToString::to_string).collect();
-        f.write_str(&chain.join(": "))
+        f.write_str(&chain(self.0.chain()))
     }
 }
 
 impl std::error::Error for Cause {}
+
+/// A chain of causes as one line.
+pub(super) fn chain<E: ToString>(causes: impl Iterator<Item = E>) -> String {
+    causes.map(|cause| cause.to_string()).collect::<Vec<_>>().join(": ")
+}
 
 fn place(field: Option<&str>) -> String {
     field.map_or_else(String::new, |field| format!("`{field}`: "))

@@ -5,6 +5,7 @@
 //! its own, so no call can see another, and a plan is checked before it is used
 //! ([`validate`]).
 
+mod author;
 mod bindings;
 mod error;
 mod limits;
@@ -18,6 +19,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store, Trap};
 
 use crate::image::Digest;
+pub use author::{ComponentizeError, WIT, componentize};
 pub use bindings::{image, layering};
 pub use error::{Cause, Error};
 use limits::{Denied, Limiter};

@@ -1,0 +1,84 @@
+//! The example policies, built by the commands that their guide gives.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Run, archive, binary, peer, terrine, workspace};
+
+/// The policy `steady`, in Rust.
+pub fn steady() -> PathBuf {
+    let copy = copy("steady");
+    cargo(copy.path(), &["build", "--release", "--target", "wasm32-unknown-unknown", "--locked"]);
+    let module = copy.path().join("target/wasm32-unknown-unknown/release/steady.wasm");
+    let component = folder().join("steady.wasm");
+    Run::of(terrine().args(["planner", "componentize"]).arg(module).arg("-o").arg(&component)).ok();
+    component
+}
+
+/// The policy `app-on-top`, in Python; nothing, said aloud, where its compiler is not installed.
+pub fn app_on_top() -> Option<PathBuf> {
+    let tool = peer::installed("python/bin/componentize-py")?;
+    let copy = copy("app-on-top");
+    // No two builds are the same, and each would have to be compiled, so that one is kept for
+    // as long as it is made of the same.
+    let sources = ["app_on_top.py", "requirements.txt", "wit/layering.wit"];
+    let sources = sources.map(|name| fs::read(copy.path().join(name)).unwrap()).concat();
+    let key = archive::digest(&sources);
+    let component = folder().join(format!("app-on-top-{}.wasm", &key[..16]));
+    if !component.exists() {
+        let built = copy.path().join("app_on_top.wasm");
+        let mut command = Command::new(tool);
+        command.current_dir(copy.path()).args("-d wit -w policy componentize app_on_top".split(' '));
+        Run::of(command.args("--stub-wasi -o app_on_top.wasm".split(' '))).ok();
+        let unnamed = component.with_extension(std::process::id().to_string());
+        fs::copy(built, &unnamed).unwrap();
+        fs::rename(unnamed, &component).unwrap();
+    }
+    Some(component)
+}
+
+/// Runs cargo for a crate outside the workspace, without the network. Its dependencies are those
+/// of the workspace, and are there already.
+pub fn cargo(folder: &Path, args: &[&str]) -> Run {
+    let mut command = Command::new("cargo");
+    outside(&mut command);
+    Run::of(command.current_dir(folder).args(args)).ok()
+}
+
+/// Makes what is run independent of the cargo that runs the tests.
+pub fn outside(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let of_cargo = text.starts_with("CARGO") && text != "CARGO_HOME";
+        if of_cargo || text.starts_with("RUSTC") || text == "RUSTFLAGS" {
+            command.env_remove(&name);
+        }
+    }
+    command.env("CARGO_NET_OFFLINE", "true");
+}
+
+/// A copy of an example in a folder elsewhere, links followed, as `cp -rL` makes it. What cargo
+/// builds there is kept.
+fn copy(name: &str) -> tempfile::TempDir {
+    let copy = super::temporary();
+    let from = workspace().join("tests/policies").join(name);
+    Run::of(Command::new("cp").arg("-rLT").arg(from).arg(copy.path())).ok();
+    keep_target(copy.path(), name);
+    copy
+}
+
+/// Puts the folder that cargo builds into where it outlives the test.
+pub fn keep_target(folder: &Path, name: &str) {
+    let target = self::folder().join(name);
+    fs::create_dir_all(&target).unwrap();
+    symlink(target, folder.join("target")).unwrap();
+}
+
+/// Where what is built for tests is kept.
+fn folder() -> PathBuf {
+    let folder = binary().parent().unwrap().join("test-policies");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
