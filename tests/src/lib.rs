@@ -28,7 +28,7 @@ pub use archive::Archive;
 pub use conf::ConfFile;
 pub use nix::NixStore;
 pub use oci::{OciImage, OciLayout};
-pub use run::{Run, binary, terrine, verify};
+pub use run::{Run, binary, example, terrine, verify};
 pub use shipment::Shipment;
 pub use spec::SpecFile;
 pub use store::TestStore;
