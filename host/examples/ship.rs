@@ -16,7 +16,7 @@ use terrine::cache::Cache;
 use terrine::compress::{Pool, Setting};
 use terrine::layout::Layout;
 use terrine::pack::{Image, Outcome, Shipping};
-use terrine::planner::{Limits, Runtime};
+use terrine::planner::{Limits, Planners, Runtime};
 use terrine::ship::LayoutDestination;
 use terrine::source::FilesOnly;
 use terrine::spec::ImageSpec;
@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cache = Cache::none();
     let options = build::Options::new(&FilesOnly, &cache);
     // All that can be decided is decided here, and nothing has been written yet.
-    let build::Prepared { image, mut facts } = build::prepare(&spec, &options, &planner)?;
+    let build::Prepared { image, mut facts } = build::prepare(&spec, &options, Planners::one(&planner))?;
     show(&facts);
     let outcome = ship(&image, Path::new(layout), &cache)?;
     facts.complete(&outcome);

@@ -36,7 +36,7 @@
 //! use terrine::compress::{Pool, Setting};
 //! use terrine::layout::Layout;
 //! use terrine::pack::Shipping;
-//! use terrine::planner::{Limits, Runtime};
+//! use terrine::planner::{Limits, Planners, Runtime};
 //! use terrine::ship::LayoutDestination;
 //! use terrine::source::FilesOnly;
 //! use terrine::spec::ImageSpec;
@@ -54,7 +54,7 @@
 //! let planner = runtime.embedded()?;
 //! let cache = Cache::none();
 //! let options = build::Options::new(&FilesOnly, &cache);
-//! let prepared = build::prepare(&spec, &options, &planner)?;
+//! let prepared = build::prepare(&spec, &options, Planners::one(&planner))?;
 //! assert_eq!(prepared.facts.layers.len(), 2);
 //!
 //! // Packed and shipped: read, hashed, compressed and put into a layout.

@@ -12,6 +12,7 @@ pub mod http;
 pub mod nix;
 pub mod oci;
 pub mod oracle;
+pub mod page;
 pub mod peer;
 pub mod policy;
 pub mod proxy;

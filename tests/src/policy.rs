@@ -10,12 +10,17 @@ use super::{Run, archive, binary, peer, terrine, workspace};
 /// The policy `steady`, in Rust.
 pub fn steady() -> PathBuf {
     let copy = copy("steady");
+    keep_target(copy.path());
     cargo(copy.path(), &["build", "--release", "--target", "wasm32-unknown-unknown", "--locked"]);
     let module = copy.path().join("target/wasm32-unknown-unknown/release/steady.wasm");
     let component = folder().join("steady.wasm");
     Run::of(terrine().args(["planner", "componentize"]).arg(module).arg("-o").arg(&component)).ok();
     component
 }
+
+/// How the policy in Python is built, in a folder with the contract.
+pub const COMPONENTIZE_PY: &str =
+    "componentize-py -d wit -w policy componentize app_on_top -o app_on_top.wasm --stub-wasi";
 
 /// The policy `app-on-top`, in Python; nothing, said aloud, where its compiler is not installed.
 pub fn app_on_top() -> Option<PathBuf> {
@@ -30,8 +35,7 @@ pub fn app_on_top() -> Option<PathBuf> {
     if !component.exists() {
         let built = copy.path().join("app_on_top.wasm");
         let mut command = Command::new(tool);
-        command.current_dir(copy.path()).args("-d wit -w policy componentize app_on_top".split(' '));
-        Run::of(command.args("--stub-wasi -o app_on_top.wasm".split(' '))).ok();
+        Run::of(command.current_dir(copy.path()).args(COMPONENTIZE_PY.split(' ').skip(1))).ok();
         let unnamed = component.with_extension(std::process::id().to_string());
         fs::copy(built, &unnamed).unwrap();
         fs::rename(unnamed, &component).unwrap();
@@ -59,19 +63,17 @@ pub fn outside(command: &mut Command) {
     command.env("CARGO_NET_OFFLINE", "true");
 }
 
-/// A copy of an example in a folder elsewhere, links followed, as `cp -rL` makes it. What cargo
-/// builds there is kept.
+/// A copy of an example in a folder elsewhere, links followed, as `cp -rL` makes it.
 fn copy(name: &str) -> tempfile::TempDir {
     let copy = super::temporary();
     let from = workspace().join("tests/policies").join(name);
     Run::of(Command::new("cp").arg("-rLT").arg(from).arg(copy.path())).ok();
-    keep_target(copy.path(), name);
     copy
 }
 
 /// Puts the folder that cargo builds into where it outlives the test.
-pub fn keep_target(folder: &Path, name: &str) {
-    let target = self::folder().join(name);
+pub fn keep_target(folder: &Path) {
+    let target = self::folder().join("target");
     fs::create_dir_all(&target).unwrap();
     symlink(target, folder.join("target")).unwrap();
 }

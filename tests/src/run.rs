@@ -23,7 +23,10 @@ pub fn example(name: &str) -> PathBuf {
 /// What cargo makes of a target of the library's package.
 fn built(target: &[&str], executable: &str) -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(super::workspace()).args(["build", "--locked", "--package", "terrine"]).args(target);
+    cargo
+        .current_dir(super::workspace())
+        .args(["build", "--locked", "--package", "terrine"])
+        .args(target);
     cargo.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
     // What cargo says of this package to its tests is no reason to build others again.
     let of_tests = |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));

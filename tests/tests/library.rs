@@ -17,9 +17,8 @@ fn a_program_plans_packs_and_ships_an_image() {
     let json = r#"{ "name": "web", "tag": "1.0", "contents": ["./site", "./tools"] }"#;
     fs::write(folder.path().join("image.json"), json).unwrap();
     let program = example("ship");
-    let run = |spec: &str| {
-        Run::of(Command::new(&program).current_dir(folder.path()).args([spec, "layout"]))
-    };
+    let run =
+        |spec: &str| Run::of(Command::new(&program).current_dir(folder.path()).args([spec, "layout"]));
     let first = run("image.json").ok();
     insta::assert_snapshot!("first", first.snapshot(&[]));
     insta::assert_snapshot!("again", run("image.json").ok().snapshot(&[]));

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use terrine::planner::layering::{Layer, Planned, Request};
-use terrine::planner::{EmptyLayers, Error, Limits, Planner, Runtime, WIT, store_path};
+use terrine::planner::{EmptyLayers, Error, Imports, Limits, Planner, Runtime, WIT, store_path};
 use terrine_tests::{Run, policy, temporary, terrine, workspace};
 
 /// A request about so many paths, each of which refers to the one before; the last is the root.
@@ -92,7 +92,7 @@ fn keeps_the_contract(planner: &Planner<'_>, name: &str) {
 fn the_example_in_rust_keeps_a_package_where_it_is() {
     let component = fs::read(policy::steady()).unwrap();
     let runtime = runtime();
-    let planner = runtime.load("steady.wasm", &component).unwrap();
+    let planner = runtime.load("steady.wasm", &component, Imports::Nothing).unwrap();
     keeps_the_contract(&planner, "steady");
     let place = |request: &Request| -> BTreeMap<String, String> {
         let planned = plan(&planner, request).unwrap();
@@ -119,7 +119,7 @@ fn the_example_in_python_puts_the_application_on_top() {
     let Some(component) = policy::app_on_top() else { return };
     let component = fs::read(component).unwrap();
     let runtime = runtime();
-    let planner = runtime.load("app_on_top.wasm", &component).unwrap();
+    let planner = runtime.load("app_on_top.wasm", &component, Imports::Nothing).unwrap();
     keeps_the_contract(&planner, "app-on-top");
     let on = |request: &Request| groups(plan(&planner, request).unwrap());
     let also = r#"{"also": ["package0"]}"#;
@@ -130,6 +130,59 @@ fn the_example_in_python_puts_the_application_on_top() {
     assert_eq!(on(&limited(1)), [vec![1, 2, 0, 3]]);
     let error = plan(&planner, &request(1, r#"{"also": [1]}"#)).unwrap_err();
     assert_eq!(error, "options.also: must be a list of packages");
+}
+
+/// What the examples make of a closure on the command line.
+fn on_the_command_line(component: &Path, name: &str, runs: &[&str]) -> String {
+    let folder = temporary();
+    fs::copy(component, folder.path().join(name)).unwrap();
+    let node = |i: u32| {
+        let path = |i: u32| format!("/nix/store/{i:032}-package{i}-1.{i}");
+        let references: Vec<String> = (0..i).map(path).collect();
+        serde_json::json!({ "path": path(i), "narSize": 1000, "references": references })
+    };
+    let graph: Vec<_> = (0..6).map(node).collect();
+    fs::write(folder.path().join("graph.json"), serde_json::json!(graph).to_string()).unwrap();
+    let one = |arguments: &&str| {
+        let line = format!("layers --graph graph.json --max-layers 10 --planner ./{name} {arguments}");
+        let words = line.trim_end().split(' ');
+        let run = Run::of(terrine().current_dir(folder.path()).args(words.clone()));
+        let text = run.snapshot(&[(folder.path(), "[FOLDER]")]);
+        format!("$ terrine {}\n{text}\n", words.collect::<Vec<_>>().join(" "))
+    };
+    runs.iter().map(one).collect()
+}
+
+#[test]
+fn the_example_in_rust_on_the_command_line() {
+    let told = on_the_command_line(
+        &policy::steady(),
+        "steady.wasm",
+        &["", "--option layers=2", "--option layers=0", "--option layer=2", "--policy auto"],
+    );
+    insta::assert_snapshot!("steady", told);
+}
+
+#[test]
+fn the_example_in_python_on_the_command_line() {
+    let Some(component) = policy::app_on_top() else { return };
+    let runs = ["", r#"--option also=["package0"]"#, "--option also=package0", "--option x=1"];
+    insta::assert_snapshot!("app-on-top", on_the_command_line(&component, "app_on_top.wasm", &runs));
+}
+
+#[test]
+fn the_example_in_rust_needs_nothing_that_the_workspace_has_not() {
+    let packages = |lock: &Path| -> Vec<String> {
+        let text = fs::read_to_string(lock).unwrap();
+        let packages = text.split("[[package]]").skip(1);
+        let of = |package: &str| package.lines().skip(1).take(2).collect::<Vec<_>>().join(" ");
+        packages.map(of).collect()
+    };
+    let ours = packages(&workspace().join("Cargo.lock"));
+    let example = packages(&workspace().join("tests/policies/steady/Cargo.lock"));
+    let others: Vec<_> = example.iter().filter(|package| !ours.contains(package)).collect();
+    // Or it could not be built without the network.
+    assert_eq!(others, [r#"name = "steady" version = "1.0.0""#]);
 }
 
 #[test]

@@ -35,10 +35,35 @@ pub fn group(grouping: &Grouping<'_>, planner: &Planner<'_>) -> Result<Vec<Vec<S
     if grouping.excluded.len() == nodes.len() {
         return Ok(vec![]);
     }
-    let planned = planner.plan(&request(grouping), EmptyLayers::AsGiven)?;
+    let request = request(grouping);
+    let (_, policy) = chosen(planner, &request)?;
+    let planned = planner.plan(&request, empty_layers(planner, &policy))?;
     let path = |index: u32| nodes[index as usize].path.clone();
     let layers = planned.layers.into_iter().filter(|layer| !layer.paths.is_empty());
     Ok(layers.map(|layer| layer.paths.into_iter().map(path).collect()).collect())
+}
+
+/// What the planner is, and the policy that a request is for. Of a component that is not built
+/// in, it is checked that it has the policy, and the options by their names.
+pub(super) fn chosen(
+    planner: &Planner<'_>,
+    request: &layering::Request,
+) -> Result<(layering::Info, String), planner::Error> {
+    let info = planner.describe()?;
+    // The built-in one looks for itself, and knows more to say.
+    let policy = match planner.is_embedded() {
+        true if !request.policy.is_empty() => request.policy.clone(),
+        _ => planner.check_request(&info, &request.policy, &request.options)?.name.clone(),
+    };
+    Ok((info, policy))
+}
+
+/// Whether a policy may make empty layers: the caller's own grouping has those that it has.
+pub(super) fn empty_layers(planner: &Planner<'_>, policy: &str) -> EmptyLayers {
+    match planner.is_embedded() && policy == "explicit" {
+        true => EmptyLayers::AsGiven,
+        false => EmptyLayers::Refused,
+    }
 }
 
 /// The request for a plan.

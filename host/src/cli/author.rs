@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use terrine::planner::{self, Limits, Runtime, WIT};
+use terrine::planner::{self, Imports, Limits, Runtime, WIT};
 
 use super::output::Output;
 
@@ -49,7 +49,7 @@ pub(super) fn componentize(args: &ComponentizeArgs) -> anyhow::Result<()> {
     let module = fs::read(&args.module).with_context(|| format!("reading `{name}`"))?;
     let component = planner::componentize(&name, &module)?;
     let runtime = Runtime::new(Limits::default(), None)?;
-    runtime.load(&name, &component)?.describe()?;
+    runtime.load(&name, &component, Imports::Nothing)?.describe()?;
     write(&args.output, &component)
 }
 

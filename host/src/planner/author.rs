@@ -3,7 +3,7 @@
 
 use wit_component::{ComponentEncoder, metadata};
 
-use super::error::{Cause, chain};
+use super::Cause;
 
 /// The files of the contract [`super::CONTRACT`]: name and text of each, sorted by name.
 pub const WIT: [(&str, &str); 3] = [
@@ -84,9 +84,10 @@ pub fn componentize(name: &str, module: &[u8]) -> Result<Vec<u8>, ComponentizeEr
     if module.starts_with(&COMPONENT) {
         return Err(ComponentizeError::Component { module: module_name() });
     }
-    let unfit = |error: anyhow::Error| ComponentizeError::Unfit {
-        module: module_name(),
-        source: wasmtime::Error::msg(chain(error.chain())).into(),
+    let unfit = |error: anyhow::Error| {
+        let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
+        let source = wasmtime::Error::msg(chain.join(": ")).into();
+        ComponentizeError::Unfit { module: module_name(), source }
     };
     if metadata::decode(module).map_err(unfit)?.0.is_none() {
         return Err(ComponentizeError::NoContract { module: module_name() });

@@ -10,9 +10,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use terrine::planner::{Limits, Runtime};
+use terrine_tests::page::{Step, steps};
 use terrine_tests::{Run, peer, temporary, terrine, workspace};
+
+/// How the component is made a module of JavaScript.
+const TRANSPILE: &str = "npx jco transpile planner.wasm --instantiation async --quiet -o planner";
 
 /// The built-in planner, as a user gets it.
 fn export(folder: &Path) {
@@ -65,10 +69,43 @@ fn the_planner_answers_the_same_in_javascript() {
     };
     let folder = temporary();
     export(folder.path());
-    let transpile = "transpile planner.wasm --instantiation async --quiet -o planner";
-    Run::of(Command::new(jco).current_dir(folder.path()).args(transpile.split(' '))).ok();
+    Run::of(Command::new(jco).current_dir(folder.path()).args(TRANSPILE.split(' ').skip(2))).ok();
     // What jco writes are modules, which Node is to know.
     fs::write(folder.path().join("package.json"), r#"{ "type": "module" }"#).unwrap();
     let program = workspace().join("tests/hosts/javascript/ask.mjs");
     same_answers(folder.path(), Command::new(node).arg(program).arg("planner/planner.js"));
+}
+
+#[test]
+fn the_page_shows_what_is_tested() {
+    let read = |file: &str| fs::read_to_string(workspace().join("tests/hosts").join(file)).unwrap();
+    let package: Value = serde_json::from_str(&read("javascript/package.json")).unwrap();
+    let jco = package["dependencies"]["@bytecodealliance/jco"].as_str().unwrap();
+    let commands = [
+        "terrine planner export planner.wasm".to_owned(),
+        format!("pip install {}", read("python/requirements.txt").trim_end()),
+        "python ask.py planner.wasm < questions".to_owned(),
+        format!("npm install @bytecodealliance/jco@{jco}"),
+        TRANSPILE.to_owned(),
+        "node ask.mjs planner/planner.js < questions".to_owned(),
+    ];
+    let (mut shown, mut programs, mut lines) = (vec![], 0, vec![]);
+    for step in steps("wit/HOSTS.md") {
+        match step {
+            Step::Command(command) => shown.push(command),
+            Step::Block { file: Some(file), text } => {
+                let folder = if file == "ask.py" { "python" } else { "javascript" };
+                assert_eq!(text, read(&format!("{folder}/{file}")));
+                programs += 1;
+            }
+            Step::Block { file: None, text } => {
+                lines.push(serde_json::from_str::<Value>(&text).unwrap());
+            }
+        }
+    }
+    assert_eq!(shown, commands);
+    assert_eq!(programs, 2);
+    let runtime = Runtime::new(Limits::default(), None).unwrap();
+    assert_eq!(contract::ask(&runtime.embedded().unwrap(), &lines[0]), lines[1]);
+    assert_eq!(lines[1]["ok"]["remarks"], json!([]));
 }
