@@ -4,18 +4,32 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use super::{Run, archive, binary, peer, terrine, workspace};
 
 /// The policy `steady`, in Rust.
 pub fn steady() -> PathBuf {
-    let copy = copy("steady");
-    keep_target(copy.path());
-    cargo(copy.path(), &["build", "--release", "--target", "wasm32-unknown-unknown", "--locked"]);
-    let module = copy.path().join("target/wasm32-unknown-unknown/release/steady.wasm");
     let component = folder().join("steady.wasm");
-    Run::of(terrine().args(["planner", "componentize"]).arg(module).arg("-o").arg(&component)).ok();
+    let mut command = terrine();
+    command.args(["planner", "componentize"]).arg(steady_module()).arg("-o").arg(&component);
+    Run::of(&mut command).ok();
     component
+}
+
+/// The module that the compiler makes of it.
+pub fn steady_module() -> &'static Path {
+    // Once in each test program: two builds in one folder would be in each other's way.
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let copy = copy("steady");
+        keep_target(copy.path());
+        cargo(copy.path(), &["build", "--release", "--target", "wasm32-unknown-unknown", "--locked"]);
+        let module = folder().join("steady.module.wasm");
+        fs::copy(copy.path().join("target/wasm32-unknown-unknown/release/steady.wasm"), &module)
+            .unwrap();
+        module
+    })
 }
 
 /// How the policy in Python is built, in a folder with the contract.
@@ -24,6 +38,11 @@ pub const COMPONENTIZE_PY: &str =
 
 /// The policy `app-on-top`, in Python; nothing, said aloud, where its compiler is not installed.
 pub fn app_on_top() -> Option<PathBuf> {
+    static COMPONENT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    COMPONENT.get_or_init(componentize_py).clone()
+}
+
+fn componentize_py() -> Option<PathBuf> {
     let tool = peer::installed("python/bin/componentize-py")?;
     let copy = copy("app-on-top");
     // No two builds are the same, and each would have to be compiled, so that one is kept for

@@ -202,6 +202,17 @@ fn the_contract_that_is_written_is_the_one_in_use() {
 }
 
 #[test]
+fn a_module_makes_the_same_component_every_time() {
+    let module = policy::steady_module();
+    let component = fs::read(policy::steady()).unwrap();
+    let mut command = terrine();
+    command.args(["planner", "componentize"]).arg(module).args(["-o", "-"]);
+    assert_eq!(Run::of(&mut command).ok().stdout, component);
+    let module = fs::read(module).unwrap();
+    assert_eq!(terrine::planner::componentize("steady", &module).unwrap(), component);
+}
+
+#[test]
 fn help() {
     for command in ["wit", "componentize"] {
         let run = Run::of(terrine().args(["planner", command, "--help"]));
