@@ -67,7 +67,7 @@ pub(super) fn empty_layers(planner: &Planner<'_>, policy: &str) -> EmptyLayers {
 }
 
 /// The request for a plan.
-pub(super) fn request(grouping: &Grouping<'_>) -> layering::Request {
+pub fn request(grouping: &Grouping<'_>) -> layering::Request {
     // More than a u32 counts can not be lifted into a component anyway.
     let index = |&index: &usize| u32::try_from(index).unwrap_or(u32::MAX);
     let nodes = grouping.graph.nodes().iter();

@@ -40,7 +40,7 @@ pub use explain::Explanation;
 pub use facts::{
     ArchitectureSource, Budget, Facts, LayerFacts, LayerKind, PathFacts, PlannerFacts, SCHEMA_VERSION,
 };
-pub use group::{Grouping, group};
+pub use group::{Grouping, group, request};
 
 /// What the specification does not say.
 #[derive(Clone)]

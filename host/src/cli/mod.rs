@@ -1,7 +1,6 @@
 //! The command line: the only part that knows the terminal, the environment and exit
 //! codes.
 
-mod author;
 mod build;
 mod cache;
 mod copy;

@@ -207,7 +207,7 @@ impl Planner<'_> {
                 Error::Lifted { component, function, limit: limits.lifted }
             }
             _ => {
-                let source = Cause::with_words(error, state.sealed.wrote());
+                let source = Cause::of_a_run(error, state.sealed.wrote());
                 Error::Trap { component, function, source }
             }
         }

@@ -87,7 +87,7 @@ pub enum Error {
     },
     /// The component exports no policies, of whatever version.
     #[error(
-        "planner `{component}` does not export `terrine:planner/layering@0.1.0`, but {}",
+        "planner `{component}` does not export `terrine:planner/layering@0.1.0`; it exports {}",
         listed(exports)
     )]
     World {
@@ -270,7 +270,7 @@ impl Error {
             | Self::World { .. }
             | Self::Contract { .. }
             | Self::NotAnInterface { .. } => {
-                "build a component for the world `terrine:planner/policy@0.1.0`; wit/ has it"
+                "build a component for the world `terrine:planner/policy@0.1.0`, which is in `wit/` of terrine's sources"
             }
             Self::NotAComponent { .. } => {
                 "build it anew; `wasm-tools validate` says more of what is wrong with it"
@@ -290,7 +290,7 @@ impl Error {
             }
             Self::Version { .. } => "build the component anew for `terrine:planner/policy@0.1.0`",
             Self::Description { .. } => {
-                "`describe` of the component is to be mended; wit/ has the rules"
+                "mend its `describe`; the rules are in `wit/` of terrine's sources"
             }
             Self::Fuel { .. } | Self::Memory { .. } | Self::Stack { .. } | Self::Table { .. } => {
                 "`terrine planner check` shows what it uses on graphs of many kinds"
@@ -306,34 +306,41 @@ impl Error {
 #[derive(Debug)]
 pub struct Cause {
     error: wasmtime::Error,
+    /// Whether the component was running.
+    ran: bool,
     /// The end of what it wrote to a sealed stderr.
     wrote: String,
 }
 
 impl Cause {
-    /// What the engine says of a component that wrote something.
-    pub(super) fn with_words(error: wasmtime::Error, wrote: String) -> Self {
-        Self { error, wrote }
+    /// What the engine says of a component that ran, and what that wrote.
+    pub(super) fn of_a_run(error: wasmtime::Error, wrote: String) -> Self {
+        Self { error, ran: true, wrote }
     }
 }
 
 impl From<wasmtime::Error> for Cause {
     fn from(error: wasmtime::Error) -> Self {
-        Self { error, wrote: String::new() }
+        Self { error, ran: false, wrote: String::new() }
     }
 }
 
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if !self.wrote.is_empty() {
-            f.write_str("it wrote:\n")?;
-            self.wrote.lines().try_for_each(|line| writeln!(f, "    {line}"))?;
-            f.write_str("  and then: ")?;
-        }
-        // The root cause is the one that speaks of the component.
-        let chain: Vec<String> = self.error.chain().map(ToString::to_string).collect();
         // It speaks of functions by the names that the component gives them.
-        f.write_str(&words::lines(&chain.join(": ")))
+        let mut chain: Vec<String> =
+            self.error.chain().map(|cause| words::lines(&cause.to_string())).collect();
+        // Why it ended comes before where it was, which may be long.
+        if self.ran {
+            chain.reverse();
+        }
+        if self.wrote.is_empty() {
+            return f.write_str(&chain.join(": "));
+        }
+        let (first, rest) = chain.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        writeln!(f, "{first}; before that it wrote:")?;
+        self.wrote.lines().try_for_each(|line| writeln!(f, "    {line}"))?;
+        write!(f, "  {}", rest.join(": "))
     }
 }
 

@@ -9,6 +9,7 @@
 mod asked;
 mod author;
 mod bindings;
+pub mod check;
 mod component;
 mod contract;
 mod describe;

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
 
 mod built_in;
+mod check;
+mod cli;
 mod component;
 mod limits;
 mod loading;
 mod plans;
 mod pure;
+mod sealed;
 
 use terrine::planner::layering::{Planned, Request, StorePath};
 use terrine::planner::{EmptyLayers, Error, Imports, Limits, Runtime};

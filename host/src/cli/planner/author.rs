@@ -5,16 +5,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use terrine::planner::{self, Imports, Limits, Runtime, WIT};
+use terrine::planner::{self, Imports, Limits, WIT};
 
-use super::output::Output;
+use super::runtime;
+use crate::cli::output::Output;
 
 /// Write the contract to a directory
 ///
 /// These are the WIT files of the package `terrine:planner@0.1.0`, which a policy is written
 /// against.
 #[derive(Debug, clap::Args)]
-pub(super) struct WitArgs {
+pub(in crate::cli) struct WitArgs {
     /// The directory, which is made if need be
     directory: PathBuf,
 }
@@ -24,7 +25,7 @@ pub(super) struct WitArgs {
 /// Compilers write modules, for `wasm32-unknown-unknown` for instance; a planner is a component.
 /// What is written imports nothing and says which policies it has.
 #[derive(Debug, clap::Args)]
-pub(super) struct ComponentizeArgs {
+pub(in crate::cli) struct ComponentizeArgs {
     /// The module, whose bindings were generated from the contract
     module: PathBuf,
 
@@ -48,7 +49,7 @@ pub(super) fn componentize(args: &ComponentizeArgs) -> anyhow::Result<()> {
     let name = args.module.display().to_string();
     let module = fs::read(&args.module).with_context(|| format!("reading `{name}`"))?;
     let component = planner::componentize(&name, &module)?;
-    let runtime = Runtime::new(Limits::default(), None)?;
+    let runtime = runtime(Limits::default())?;
     runtime.load(&name, &component, Imports::Nothing)?.describe()?;
     write(&args.output, &component)
 }
