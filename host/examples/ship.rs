@@ -31,11 +31,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     // starts faster.
     let runtime = Runtime::new(Limits::default(), None)?;
     let planner = runtime.embedded()?;
+    // The one that the specification names for the layers, if it names one.
+    let component = build::component(&spec, &runtime)?;
+    let planners = Planners::one(&planner).with_layering(component.as_ref());
     // With `Cache::open` layers that are known are not made a second time.
     let cache = Cache::none();
     let options = build::Options::new(&FilesOnly, &cache);
     // All that can be decided is decided here, and nothing has been written yet.
-    let build::Prepared { image, mut facts } = build::prepare(&spec, &options, Planners::one(&planner))?;
+    let build::Prepared { image, mut facts } = build::prepare(&spec, &options, planners)?;
     show(&facts);
     let outcome = ship(&image, Path::new(layout), &cache)?;
     facts.complete(&outcome);
@@ -57,7 +60,7 @@ fn show(facts: &Facts) {
         println!("note: {remark}");
     }
     for layer in &facts.layers {
-        println!("layer {}: {} store paths, {}", layer.number, layer.paths.len(), layer.reason);
+        println!("layer {}: {}", layer.number, layer.reason);
     }
 }
 

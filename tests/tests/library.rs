@@ -5,7 +5,7 @@
 use std::fs;
 use std::process::Command;
 
-use terrine_tests::{Run, example, temporary, terrine, verify};
+use terrine_tests::{Run, example, policy, temporary, terrine, verify};
 
 #[test]
 fn a_program_plans_packs_and_ships_an_image() {
@@ -31,6 +31,12 @@ fn a_program_plans_packs_and_ships_an_image() {
     let id = String::from_utf8(first.stdout).unwrap();
     let (_, id) = id.trim_end().rsplit_once(' ').unwrap();
     assert!(command.stderr.contains(id), "{}", command.stderr);
+    // A policy of someone else's decides on the layers, where one is named.
+    fs::copy(policy::steady(), folder.path().join("steady.wasm")).unwrap();
+    let json = json.replace(" }", r#", "planner": { "component": "steady.wasm" } }"#);
+    fs::write(folder.path().join("steady.json"), json).unwrap();
+    let steady = String::from_utf8(run("steady.json").ok().stdout).unwrap();
+    assert!(steady.starts_with("layer 1: packages by name\n"), "{steady}");
     let wrong = run("missing.json");
     assert_eq!((wrong.code, wrong.stdout.len()), (Some(1), 0), "{}", wrong.stderr);
 }
