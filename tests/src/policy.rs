@@ -71,7 +71,7 @@ pub fn cargo(folder: &Path, args: &[&str]) -> Run {
 }
 
 /// Makes what is run independent of the cargo that runs the tests.
-pub fn outside(command: &mut Command) {
+fn outside(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let of_cargo = text.starts_with("CARGO") && text != "CARGO_HOME";
