@@ -98,6 +98,8 @@ pub struct PlannerFacts {
     pub name: String,
     /// Its digest.
     pub digest: String,
+    /// Whether it is the built-in one.
+    pub built_in: bool,
 }
 
 /// How many layers there may be and are.
@@ -193,6 +195,7 @@ pub(super) fn gather(
         planner: plan.origin.as_ref().map(|origin| PlannerFacts {
             name: origin.planner.clone(),
             digest: origin.component.to_string(),
+            built_in: origin.built_in,
         }),
         budget: Budget {
             max_layers: decide::max_layers(spec),

@@ -50,10 +50,12 @@ pub(super) fn chosen(
     request: &layering::Request,
 ) -> Result<(layering::Info, String), planner::Error> {
     let info = planner.describe()?;
-    // The built-in one looks for itself, and knows more to say.
-    let policy = match planner.is_embedded() {
-        true if !request.policy.is_empty() => request.policy.clone(),
-        _ => planner.check_request(&info, &request.policy, &request.options)?.name.clone(),
+    let first = info.policies.first().map(|policy| policy.name.clone());
+    let policy = match (planner.is_embedded(), request.policy.as_str()) {
+        // The built-in one looks for itself, and knows more to say.
+        (true, "") => first.unwrap_or_default(),
+        (true, policy) => policy.to_owned(),
+        (false, policy) => planner.check_request(&info, policy, &request.options)?.name.clone(),
     };
     Ok((info, policy))
 }

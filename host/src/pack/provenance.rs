@@ -11,6 +11,8 @@ pub struct PlanOrigin {
     pub planner: String,
     /// The component's digest.
     pub component: Digest,
+    /// Whether it is the built-in one. Not said in a manifest, where its digest tells.
+    pub built_in: bool,
     /// The policy's name.
     pub policy: String,
     /// The digest of what it was asked.
@@ -23,6 +25,7 @@ impl PlanOrigin {
         Self {
             planner: format!("{} {}", info.name, info.version),
             component: planner.digest(),
+            built_in: planner.is_embedded(),
             policy: policy.to_owned(),
             request,
         }

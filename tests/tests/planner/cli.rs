@@ -42,7 +42,10 @@ fn a_component_groups_the_paths_by_flags_and_by_the_specification() {
     let plan = |spec: SpecFile<'_>, arguments: &[&str]| facts(run(&spec, "plan", arguments));
     let by_flag = plan(spec(&store), &["--planner", "good.wasm"]);
     assert_eq!(by_flag["policy"], "one-layer");
-    assert_eq!(by_flag["planner"], json!({"name": "good 1.2.3", "digest": digest}));
+    assert_eq!(by_flag["planner"], json!({"name": "good 1.2.3", "digest": digest, "builtIn": false}));
+    let table = run(&spec(&store), "plan", &["--planner", "good.wasm", "--format", "table"]).ok();
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("1 of store paths by `one-layer` of `good 1.2.3`"), "{table}");
     assert_eq!(by_flag["budget"]["storeLayers"], 1);
     let pinned = format!("./good.wasm@{digest}");
     let arguments = ["--planner", &pinned, "--policy", "one-layer", "--option", "spread=3"];
