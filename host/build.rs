@@ -54,8 +54,14 @@ fn given(file: &Path) -> Result<Vec<u8>> {
 fn built(out: &Path) -> Result<Vec<u8>> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let root = root.parent().ok_or("the package has no parent directory")?;
-    for input in ["planner-wasm/src", "planner-wasm/Cargo.toml", "wit", "Cargo.toml", "Cargo.lock"] {
-        println!("cargo::rerun-if-changed={}", root.join(input).display());
+    let sources = ["planner-wasm/src", "planner-wasm/Cargo.toml", "Cargo.toml", "Cargo.lock"];
+    let mut inputs: Vec<PathBuf> = sources.iter().map(|input| root.join(input)).collect();
+    // The versions of the contract, and not the pages beside them.
+    for entry in fs::read_dir(root.join("wit"))? {
+        inputs.extend(Some(entry?.path()).filter(|path| path.is_dir()));
+    }
+    for input in inputs {
+        println!("cargo::rerun-if-changed={}", input.display());
     }
     ensure_target()?;
     // One directory for every profile of the host: the component is the same for

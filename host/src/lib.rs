@@ -25,7 +25,53 @@
 //!
 //! The nouns that they share are in [`image`].
 //!
-//! An image is opened wherever a [reference](image::Reference) leads, and brought to a
+//! An image is planned from a [specification](spec::ImageSpec) ([`build::prepare`]), and packed and
+//! shipped in one step ([`pack::Image::ship`]), or written as a stream ([`pack::Image::run`]):
+//!
+//! ```
+//! use std::num::NonZeroUsize;
+//! use std::path::Path;
+//!
+//! use terrine::cache::Cache;
+//! use terrine::compress::{Pool, Setting};
+//! use terrine::layout::Layout;
+//! use terrine::pack::Shipping;
+//! use terrine::planner::{Limits, Planners, Runtime};
+//! use terrine::ship::LayoutDestination;
+//! use terrine::source::FilesOnly;
+//! use terrine::spec::ImageSpec;
+//! use terrine::build;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let folder = tempfile::tempdir()?;
+//! std::fs::create_dir(folder.path().join("site"))?;
+//! std::fs::write(folder.path().join("site/index.html"), "hello")?;
+//! let json = r#"{ "name": "web", "tag": "1.0", "contents": "./site" }"#;
+//! let spec = ImageSpec::read_from(json.as_bytes(), Path::new("web.json"), folder.path())?;
+//!
+//! // Planned: what is in which layer, and why.
+//! let runtime = Runtime::new(Limits::default(), None)?;
+//! let planner = runtime.embedded()?;
+//! let cache = Cache::none();
+//! let options = build::Options::new(&FilesOnly, &cache);
+//! let prepared = build::prepare(&spec, &options, Planners::one(&planner))?;
+//! assert_eq!(prepared.facts.layers.len(), 2);
+//!
+//! // Packed and shipped: read, hashed, compressed and put into a layout.
+//! let layout = Layout::create(&folder.path().join("layout"))?;
+//! let destination = LayoutDestination::new(layout, Some("web".to_owned()));
+//! let pool = Pool::new(NonZeroUsize::MIN);
+//! let shipping = Shipping::new(&destination, &Setting::GZIP, &pool, &cache);
+//! let outcome = prepared.image.ship(&shipping, &())?;
+//! assert_eq!(outcome.layers.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/ship.rs` is a program that does this and tells about it. A closure is grouped without an
+//! image by [`planner::Planner::plan`], and by other components than the one built in.
+//!
+//! An image that exists is opened wherever a [reference](image::Reference) leads, and brought to a
 //! [destination](ship::Destination):
 //!
 //! ```no_run
@@ -36,20 +82,9 @@
 //! use terrine::compress::{Pool, Setting};
 //! use terrine::image::{Annotations, Reference};
 //! use terrine::layout::Layout;
-//! use terrine::pipe::Observer;
-//! use terrine::ship::{Carrier, LayoutDestination, Recompress, Reporter, Source};
+//! use terrine::ship::{Carrier, LayoutDestination, Recompress};
 //! use terrine::source::{self, FilesOnly};
 //! use terrine::transfer::Copying;
-//!
-//! struct Quiet;
-//!
-//! impl Observer for Quiet {
-//!     fn written(&self, _bytes: u64) {}
-//! }
-//!
-//! impl Reporter for Quiet {
-//!     fn layer(&self, _number: usize, _source: Source<'_>, _size: u64) {}
-//! }
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let from: Reference = "docker-archive:web.tar".parse()?;
@@ -67,7 +102,7 @@
 //!     jobs,
 //!     only_oci: true,
 //!     annotations: &Annotations::new(),
-//!     reporter: &Quiet,
+//!     reporter: &(),
 //! };
 //! let manifest = copying.image(&image)?;
 //! assert_eq!(manifest.digest(), copying.image(&image)?.digest());

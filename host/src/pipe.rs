@@ -29,6 +29,11 @@ pub trait Observer: Sync {
     fn written(&self, bytes: u64);
 }
 
+/// Nobody wants to know.
+impl Observer for () {
+    fn written(&self, _: u64) {}
+}
+
 struct Buffer {
     data: Box<[u8]>,
     length: usize,

@@ -15,6 +15,17 @@ pub fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// Where a program is that `.ci/run` installs below `target/peers`, or nothing, said aloud, where
+/// it has not.
+pub fn installed(path: &str) -> Option<PathBuf> {
+    let file = crate::workspace().join("target/peers").join(path);
+    if file.exists() {
+        return Some(file);
+    }
+    missing(&format!("`{}` is not there; `.ci/run` installs it", file.display()));
+    None
+}
+
 /// Says that a check is skipped, or fails where none may be.
 pub fn missing(why: &str) {
     assert!(std::env::var_os("TERRINE_REQUIRE_PEERS").is_none_or(|value| value != "1"), "{why}");

@@ -12,37 +12,41 @@ use super::peer;
 /// here, which takes no time when it is there already.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(super::workspace()).args([
-            "build",
-            "--locked",
-            "--package",
-            "terrine",
-            "--bins",
-        ]);
-        cargo.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
-        // What cargo says of this package to its tests is no reason to build others again.
-        let of_tests =
-            |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| of_tests(name)) {
-            cargo.env_remove(name);
-        }
-        cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
-        cargo.env_remove("CARGO_MANIFEST_LINKS");
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        let output = cargo.output().unwrap();
-        assert!(output.status.success(), "building the binary under test failed");
-        let messages = String::from_utf8(output.stdout).unwrap();
-        let executable = messages.lines().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            let name = message["target"]["name"].as_str()?;
-            message["executable"].as_str().filter(|_| name == "terrine").map(PathBuf::from)
-        });
-        executable.expect("cargo names the binary that it built")
-    })
+    BINARY.get_or_init(|| built(&["--bins"], "terrine"))
+}
+
+/// An example of the library, of the same profile.
+pub fn example(name: &str) -> PathBuf {
+    built(&["--example", name], name)
+}
+
+/// What cargo makes of a target of the library's package.
+fn built(target: &[&str], executable: &str) -> PathBuf {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(super::workspace())
+        .args(["build", "--locked", "--package", "terrine"])
+        .args(target);
+    cargo.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+    // What cargo says of this package to its tests is no reason to build others again.
+    let of_tests = |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| of_tests(name)) {
+        cargo.env_remove(name);
+    }
+    cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
+    cargo.env_remove("CARGO_MANIFEST_LINKS");
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let output = cargo.output().unwrap();
+    assert!(output.status.success(), "building `{executable}` failed");
+    let messages = String::from_utf8(output.stdout).unwrap();
+    let path = messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let name = message["target"]["name"].as_str()?;
+        message["executable"].as_str().filter(|_| name == executable).map(PathBuf::from)
+    });
+    path.expect("cargo names what it built")
 }
 
 /// A command that runs the binary under test, undisturbed by the user's environment.

@@ -57,6 +57,15 @@ pub struct Options<'a> {
     pub cache: &'a Cache,
 }
 
+impl<'a> Options<'a> {
+    /// Store paths where they say that they are, no programs of other platforms, and the clock of
+    /// this machine for a specification that asks for `now`.
+    pub fn new(images: &'a dyn Elsewhere, cache: &'a Cache) -> Self {
+        let store_root = PathBuf::from("/");
+        Self { store_root, allow_foreign: false, now: Time::now(), images, cache }
+    }
+}
+
 /// An image that is ready to be written, and what there is to say about it.
 #[derive(Debug)]
 pub struct Prepared<'p> {

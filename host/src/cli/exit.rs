@@ -95,6 +95,7 @@ fn hint(error: &anyhow::Error) -> Option<&str> {
             closure::Error,
             spec::SpecError,
             planner::Error,
+            planner::ComponentizeError,
             source::Error,
             transfer::Error,
             ship::Error,

@@ -37,6 +37,21 @@ pub struct Shipping<'a> {
     pub annotations: &'a Annotations,
 }
 
+impl<'a> Shipping<'a> {
+    /// As many layers at once as the pool has threads, nothing else said of the image, and
+    /// directories whose names say nothing read anew.
+    pub fn new(
+        destination: &'a dyn Destination,
+        setting: &'a Setting,
+        pool: &'a Pool,
+        cache: &'a Cache,
+    ) -> Self {
+        static NOTHING: Annotations = Annotations::new();
+        let jobs = pool.threads();
+        Self { destination, setting, pool, jobs, cache, cache_directories: false, annotations: &NOTHING }
+    }
+}
+
 impl Image<'_> {
     /// Makes the layers that are not at the destination, then the configuration and the
     /// manifest. Nothing has the image's name before all is there.

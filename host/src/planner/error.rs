@@ -272,8 +272,7 @@ impl Error {
             Self::Pin { .. } => "look at what has changed, and pin the new digest if that is meant",
             Self::Text { .. } => "make it binary: `wasm-tools parse policy.wat -o policy.wasm`",
             Self::Module { .. } => {
-                "build a component for the world `terrine:planner/policy@0.1.0`, or make one of a module \
-                 that is built for it: `wasm-tools component new`"
+                "make a component of it: `terrine planner componentize module.wasm -o component.wasm`"
             }
             Self::NotWasm { .. }
             | Self::World { .. }

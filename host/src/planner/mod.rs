@@ -7,6 +7,7 @@
 //! ([`validate`]). What it says is made fit to be shown.
 
 mod asked;
+mod author;
 mod bindings;
 pub mod check;
 mod component;
@@ -25,6 +26,7 @@ mod state;
 mod validate;
 mod words;
 
+pub use author::{ComponentizeError, WIT, componentize};
 pub use bindings::{image, layering};
 pub use component::Planner;
 pub use contract::CONTRACT;

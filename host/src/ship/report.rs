@@ -25,3 +25,8 @@ pub trait Reporter: Observer {
     /// A layer is where it should be, and was so before, if `was_there`.
     fn finished(&self, _number: usize, _was_there: bool) {}
 }
+
+/// Nobody wants to know.
+impl Reporter for () {
+    fn layer(&self, _: usize, _: Source<'_>, _: u64) {}
+}

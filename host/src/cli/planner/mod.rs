@@ -1,5 +1,6 @@
 //! `terrine planner`: the components that decide.
 
+mod author;
 mod check;
 mod check_tables;
 mod describe;
@@ -30,6 +31,8 @@ pub(super) enum Command {
         /// The file, or `-` for stdout
         file: PathBuf,
     },
+    Wit(author::WitArgs),
+    Componentize(author::ComponentizeArgs),
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
@@ -42,6 +45,8 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
             (&output).write_all(EMBEDDED).with_context(|| format!("writing `{}`", file.display()))?;
             output.commit()
         }
+        Command::Wit(args) => author::wit(args),
+        Command::Componentize(args) => author::componentize(args),
     }
 }
 

@@ -1,0 +1,61 @@
+//! `terrine planner wit` and `componentize`: what it takes to write a policy.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use terrine::planner::{self, Imports, Limits, WIT};
+
+use super::runtime;
+use crate::cli::output::Output;
+
+/// Write the contract to a directory
+///
+/// These are the WIT files of the package `terrine:planner@0.1.0`, which a policy is written
+/// against.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct WitArgs {
+    /// The directory, which is made if need be
+    directory: PathBuf,
+}
+
+/// Make a component of a WebAssembly module
+///
+/// Compilers write modules, for `wasm32-unknown-unknown` for instance; a planner is a component.
+/// What is written imports nothing and says which policies it has.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ComponentizeArgs {
+    /// The module, whose bindings were generated from the contract
+    module: PathBuf,
+
+    /// The file to write, or `-` for stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Writes the contract.
+pub(super) fn wit(args: &WitArgs) -> anyhow::Result<()> {
+    let directory = &args.directory;
+    fs::create_dir_all(directory).with_context(|| format!("making `{}`", directory.display()))?;
+    for (name, text) in WIT {
+        write(&directory.join(name), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Makes a component of a module, and sees whether it can be used.
+pub(super) fn componentize(args: &ComponentizeArgs) -> anyhow::Result<()> {
+    let name = args.module.display().to_string();
+    let module = fs::read(&args.module).with_context(|| format!("reading `{name}`"))?;
+    let component = planner::componentize(&name, &module)?;
+    let runtime = runtime(Limits::default())?;
+    runtime.load(&name, &component, Imports::Nothing)?.describe()?;
+    write(&args.output, &component)
+}
+
+fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let output = Output::open(Some(file))?;
+    (&output).write_all(bytes).with_context(|| format!("writing `{}`", file.display()))?;
+    output.commit()
+}
