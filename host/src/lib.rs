@@ -21,6 +21,7 @@
 //! | images that exist, brought elsewhere | [`transfer`] |
 //! | what they are, and whether they are that | [`inspect`], [`verify`], [`diff`], [`flatten`] |
 //! | what is known of layers already | [`cache`] |
+//! | closures as they were, update by update | [`updates`] |
 //! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
 //! The nouns that they share are in [`image`].
@@ -98,4 +99,5 @@ pub mod source;
 pub mod spec;
 pub mod stream;
 pub mod transfer;
+pub mod updates;
 pub mod verify;
