@@ -22,6 +22,8 @@
 //! | what they are, and whether they are that | [`inspect`], [`verify`], [`diff`], [`flatten`] |
 //! | what is known of layers already | [`cache`] |
 //! | closures as they were, update by update | [`updates`] |
+//! | what planners are told of the past | [`history`] |
+//! | what clients would have pulled | [`replay`] |
 //! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
 //! The nouns that they share are in [`image`].
@@ -84,6 +86,7 @@ pub mod compress;
 pub mod daemon;
 pub mod diff;
 pub mod flatten;
+pub mod history;
 pub mod image;
 pub mod inspect;
 pub mod layer;
@@ -93,6 +96,7 @@ pub mod pipe;
 pub mod planner;
 pub mod platform;
 pub mod registry;
+pub mod replay;
 pub mod root;
 pub mod ship;
 pub mod source;

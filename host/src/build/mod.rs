@@ -10,6 +10,7 @@
 //! | the tree at the image's root | `tree` |
 //! | the closure: which store paths the image needs | `paths` |
 //! | what its programs run on | `machine` |
+//! | what clients hold and how often what changed, as far as the user says | `past` |
 //! | name, tag, configuration and layers, by the planner | `decide` |
 //! | what there is to say about all that | `facts`, `explain` |
 
@@ -21,6 +22,7 @@ mod facts;
 mod group;
 mod items;
 mod machine;
+mod past;
 mod paths;
 mod tree;
 
@@ -45,6 +47,8 @@ pub struct Options<'a> {
     pub store_root: PathBuf,
     /// Whether programs that the image's platform can not run are allowed.
     pub allow_foreign: bool,
+    /// Whether an image of `previous` that is not there is passed over.
+    pub allow_missing_previous: bool,
     /// What `now` means.
     pub now: Time,
     /// Who opens a base image that is in no file.
@@ -88,11 +92,22 @@ pub fn prepare<'p>(
     paths.exclude_held(&store, listing.as_ref())?;
     let view = machine::View { store: &store, root: &root, listing: listing.as_ref(), paths: &paths };
     let machine = machine::find(spec, &view, base.as_ref(), options.cache)?;
-    let resolved =
-        decide::resolve(spec, base.as_ref(), &machine, &paths, &root, &ownership, &store, planner)?;
+    let past = past::find(spec, options, &store, &machine, planner)?;
+    let resolved = decide::resolve(
+        spec,
+        base.as_ref(),
+        &machine,
+        &paths,
+        &past,
+        &root,
+        &ownership,
+        &store,
+        planner,
+    )?;
     machine.check(&resolved, options.allow_foreign)?;
-    let plan = decide::layers(spec, &paths, &store, resolved.store_layers, planner)?;
+    let plan = decide::layers(spec, &paths, &past.past, &store, resolved.store_layers, planner)?;
     let mut remarks = paths.remarks();
+    remarks.extend(past.remarks);
     remarks.extend(machine.remarks(&view));
     remarks.extend(tree::hidden_links(&root, listing.as_ref()));
     remarks.extend(plan.remarks.iter().cloned());

@@ -6,9 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use terrine::build::{Grouping, group};
 use terrine::closure::{self, Graph};
+use terrine::history::{self, Past, Previous};
 use terrine::planner::{Limits, Runtime};
 
 use super::environment;
+use super::images::Images;
+use super::past_args::PastArgs;
+use super::printer::Printer;
+use super::registry_args::RegistryArgs;
 
 /// Group the store paths of a graph into layers
 ///
@@ -50,9 +55,15 @@ pub(super) struct Args {
     /// The directory of store paths
     #[arg(long, value_name = "DIR", default_value = "/nix/store")]
     store_dir: String,
+
+    #[command(flatten)]
+    past: PastArgs,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let graph = read(&args.graph, &args.store_dir)?;
     let excluded = excluded(args, &graph)?;
     let (policy, options) = match &args.pipeline {
@@ -62,6 +73,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let cache = environment::planner_cache();
     let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
     let planner = runtime.embedded()?;
+    let past = past(args, printer)?;
+    if let Some(remark) = past.remark(&planner, policy)? {
+        printer.warning(&remark);
+    }
     let grouping = Grouping {
         graph: &graph,
         roots: &graph.roots(),
@@ -70,6 +85,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         policy,
         options: &options,
         max_layers: args.max_layers,
+        past: &past,
     };
     let layers = group(&grouping, &planner)
         .with_context(|| format!("can not group the paths of `{}`", args.graph.display()))?;
@@ -92,6 +108,25 @@ fn excluded(args: &Args, graph: &Graph) -> anyhow::Result<Vec<usize>> {
     excluded.sort_unstable();
     excluded.dedup();
     Ok(excluded)
+}
+
+/// What the arguments say of the past.
+fn past(args: &Args, printer: &Printer) -> anyhow::Result<Past> {
+    let mut past = Past::default();
+    if let Some(file) = &args.past.history {
+        past.read_updates(file, &args.store_dir)?;
+    }
+    let images = Images::new(&args.registry);
+    for reference in &args.past.previous {
+        match history::open(reference, images.everywhere(), None)? {
+            Previous::Held(image) => past.held.push(image),
+            Previous::Missing(_) if args.past.allow_missing_previous => {
+                printer.warning(&format!("there is no previous image `{reference}`"));
+            }
+            Previous::Missing(error) => return Err(error.into()),
+        }
+    }
+    Ok(past)
 }
 
 fn pipeline(file: &Path) -> anyhow::Result<String> {

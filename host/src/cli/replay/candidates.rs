@@ -1,0 +1,134 @@
+//! Which policies are replayed, of which components.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use terrine::planner::layering::Info;
+use terrine::planner::{Limits, Planner, Runtime};
+use terrine::replay::{Candidate, Settings};
+
+use super::super::environment;
+
+/// Which policies are replayed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Candidates {
+    /// A policy; may be repeated
+    ///
+    /// Of all the components that are there, those take part that have it.
+    #[arg(long, value_name = "POLICY", help_heading = "Policies")]
+    policy: Vec<String>,
+
+    /// A component with policies of its own, beside the built-in one; may be repeated
+    ///
+    /// Unless `--policy` names some of its policies, its default one takes part.
+    #[arg(long, value_name = "FILE", help_heading = "Policies")]
+    planner: Vec<PathBuf>,
+}
+
+/// Components that are not compiled yet.
+pub(super) struct Components {
+    runtime: Runtime,
+    files: Vec<(String, Vec<u8>)>,
+}
+
+/// A component and what it says of itself.
+pub(super) struct Component<'r> {
+    planner: Planner<'r>,
+    info: Info,
+    built_in: bool,
+}
+
+impl Components {
+    /// Reads the components that the arguments name.
+    pub(super) fn load(args: &Candidates) -> anyhow::Result<Self> {
+        let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+        let read = |path: &PathBuf| -> anyhow::Result<_> {
+            let name = Path::display(path).to_string();
+            let bytes = std::fs::read(path).with_context(|| format!("reading `{name}`"))?;
+            Ok((name, bytes))
+        };
+        Ok(Self { runtime, files: args.planner.iter().map(read).collect::<Result<_, _>>()? })
+    }
+
+    /// Compiles them, the built-in one first.
+    pub(super) fn compile(&self) -> anyhow::Result<Vec<Component<'_>>> {
+        let mut components = vec![];
+        let embedded = self.runtime.embedded()?;
+        components.push(Component { info: embedded.describe()?, planner: embedded, built_in: true });
+        for (name, bytes) in &self.files {
+            let planner = self.runtime.load(name, bytes)?;
+            components.push(Component { info: planner.describe()?, planner, built_in: false });
+        }
+        Ok(components)
+    }
+}
+
+impl Candidates {
+    /// The policies to replay: those that are named, in the order of the arguments, and the
+    /// default ones of components none of whose policies is named.
+    pub(super) fn find<'r>(
+        &self,
+        components: &'r [Component<'r>],
+    ) -> anyhow::Result<Vec<Candidate<'r>>> {
+        let mut found: Vec<Candidate<'r>> = vec![];
+        let mut named = vec![false; components.len()];
+        let mut policies: Vec<&String> = vec![];
+        for policy in &self.policy {
+            if !policies.contains(&policy) {
+                policies.push(policy);
+            }
+        }
+        for policy in policies {
+            let before = found.len();
+            for (component, named) in components.iter().zip(&mut named) {
+                let found_here = component.candidate(policy);
+                *named |= found_here.is_some();
+                found.extend(found_here);
+            }
+            if found.len() == before {
+                bail!("there is no policy `{policy}`, but {}", list(components));
+            }
+        }
+        for (component, named) in components.iter().zip(named) {
+            // The built-in one is there to be asked, not to be in the way.
+            let wanted = !component.built_in || (self.policy.is_empty() && self.planner.is_empty());
+            if wanted && !named {
+                found.extend(
+                    component.info.policies.first().and_then(|info| component.candidate(&info.name)),
+                );
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Component<'_> {
+    fn candidate(&self, policy: &str) -> Option<Candidate<'_>> {
+        let info = self.info.policies.iter().find(|info| info.name == policy)?;
+        Some(Candidate {
+            planner: &self.planner,
+            component: self.info.name.clone(),
+            policy: info.name.clone(),
+            options: "{}".to_owned(),
+            uses_history: info.uses_history,
+        })
+    }
+}
+
+fn list(components: &[Component<'_>]) -> String {
+    let policies = components.iter().flat_map(|component| &component.info.policies);
+    policies.map(|info| format!("`{}`", info.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// What a person should be told of policies that do not look at what they are told.
+pub(super) fn remarks(candidates: &[Candidate<'_>], settings: &Settings<'_>) -> Vec<String> {
+    let told = settings.with_history || settings.with_previous;
+    let deaf = candidates.iter().filter(|candidate| told && !candidate.uses_history);
+    deaf.map(|candidate| {
+        format!(
+            "the policy `{}` does not look at the past: what it is told of it is ignored",
+            candidate.policy
+        )
+    })
+    .collect()
+}

@@ -1,0 +1,7 @@
+//! The page.
+use super::{Fleet, Report};
+
+/// Page.
+pub fn page(_: &Fleet, _: &Report) -> String {
+    String::new()
+}
