@@ -29,6 +29,7 @@ mod tree;
 use std::path::PathBuf;
 
 use crate::cache::Cache;
+use crate::closure::Graph;
 use crate::image::annotation;
 use crate::layer::{Ownership, Pattern, Permissions, Rule, Store};
 use crate::pack::{self, Image, Top};
@@ -132,6 +133,25 @@ pub fn prepare<'p>(
     remarks.extend(image.remarks());
     let facts = facts::gather(spec, &image, &paths, &plan, &machine, remarks);
     Ok(Prepared { image, facts })
+}
+
+/// The closure of an image: the store paths that would go into its layers, and what they refer
+/// to. Nothing is decided, and no program is looked at.
+///
+/// # Errors
+///
+/// As [`prepare`], as far as it comes to that.
+pub fn closure(spec: &ImageSpec, options: &Options<'_>, planner: &Planner<'_>) -> Result<Graph, Error> {
+    let mut store = Store::open(spec.store_dir.as_deref().unwrap_or("/nix/store"), &options.store_root)?;
+    let items = items::find(spec, &mut store)?;
+    let base = base::open(spec, options, &store, &items, planner)?;
+    let listing = base.as_ref().map(|base| base.holdings(store.dir())).transpose()?;
+    let root = tree::grow(spec, &store, &items)?;
+    let mut paths = paths::find(spec, &store, &items, &root, listing.as_ref())?;
+    paths.exclude_held(&store, listing.as_ref())?;
+    let own: Vec<usize> =
+        (0..paths.paths.len()).filter(|index| paths.excluded.binary_search(index).is_err()).collect();
+    Ok(paths.graph.restrict(&own))
 }
 
 /// A time of the specification, or the one that stands for none.

@@ -105,7 +105,8 @@ fn hint(error: &anyhow::Error) -> Option<&str> {
             flatten::Error,
             history::Error,
             replay::Error,
-            updates::Error
+            updates::Error,
+            updates::Fault
         );
         None
     })

@@ -4,6 +4,7 @@
 //! All of it is given by the user, by name; it is part of the request for a plan and of the
 //! request's digest.
 
+mod closures;
 mod count;
 mod error;
 mod held;
@@ -18,6 +19,7 @@ use crate::image::Digest;
 use crate::planner::layering::{HeldImage, History, StorePath};
 use crate::planner::{self, Planner};
 use crate::updates::{self, Updates};
+pub use closures::{Closures, complete, entries};
 pub use count::Counter;
 pub use error::Error;
 pub(crate) use held::held;

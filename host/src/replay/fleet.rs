@@ -118,8 +118,9 @@ impl Image {
         let mut referred = vec![false; members.len()];
         let paths = (0..).zip(&members).map(|(own, &index): (u32, _)| {
             let path = &self.updates.paths()[index];
-            let references: Vec<u32> =
+            let mut references: Vec<u32> =
                 path.references.iter().filter_map(|&other| place(other)).collect();
+            references.sort_unstable();
             references
                 .iter()
                 .filter(|&&other| other != own)

@@ -86,7 +86,8 @@ impl<'a> Plans<'a> {
         Ok(Step { layers: layers.collect(), used: Some((usage, seconds)) })
     }
 
-    fn request(&self, step: usize) -> Request {
+    /// What the planner is asked for a step.
+    pub(super) fn request(&self, step: usize) -> Request {
         let (paths, roots) = self.image.request_paths(step);
         let told = self.settings.with_history || self.settings.with_previous;
         Request {

@@ -272,6 +272,11 @@ impl Planning {
     pub fn mean_fuel(&self) -> Option<u64> {
         self.fuel.checked_div(self.plans as u64)
     }
+
+    /// The seconds that one plan took on average; none where nobody measured.
+    pub fn mean_seconds(&self) -> Option<f64> {
+        self.seconds.filter(|_| self.plans > 0).map(|seconds| seconds / self.plans as f64)
+    }
 }
 
 impl Total {

@@ -1,6 +1,7 @@
 //! `terrine replay`: what clients would have pulled.
 
 mod candidates;
+mod input;
 mod progress;
 mod record;
 mod table;

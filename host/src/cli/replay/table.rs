@@ -57,7 +57,7 @@ fn table(report: &Report) -> Table {
     let columns = Columns {
         component: components.len() > 1,
         shared: report.images.len() > 1,
-        time: report.runs.iter().any(|run| run.total.planning.seconds.is_some()),
+        time: report.runs.iter().any(|run| run.total.planning.mean_seconds().is_some()),
     };
     let mut table = vec![columns.heads()];
     table.extend(report.runs.iter().map(|run| columns.row(run)));
@@ -103,9 +103,9 @@ impl Columns {
         let fuel = total.planning.mean_fuel();
         row.push((fuel.map_or("-".to_owned(), |fuel| count(fuel as f64)), false));
         if self.time {
-            let plans = total.planning.plans as f64;
-            let time = total.planning.seconds.map(|seconds| 1000.0 * seconds / plans);
-            row.push((time.map_or("-".to_owned(), |time| format!("{time:.1} ms")), false));
+            let seconds = total.planning.mean_seconds();
+            let time = seconds.map_or("-".to_owned(), |seconds| format!("{:.1} ms", 1000.0 * seconds));
+            row.push((time, false));
         }
         row.push((worst(run), true));
         row
