@@ -32,8 +32,9 @@ impl Closures {
     /// The store paths in an image, each with the sum of its files' sizes. What they refer to is
     /// not known.
     ///
-    /// If the image names the store paths in its layers, these are its closure, and only the
-    /// layers that have some are read; else all that is directly in `store_dir`.
+    /// If the image names the store paths in its layers, these are its closure as far as they are
+    /// there, and only the layers that have some are read; else all that is directly in
+    /// `store_dir`.
     ///
     /// # Errors
     ///
@@ -53,9 +54,10 @@ impl Closures {
             }
             match named(number) {
                 Some(paths) => {
-                    let size = |path: &String| content.sizes.get(path).copied().unwrap_or(0);
-                    let below = paths.iter().filter(|path| is_below(path, store_dir));
-                    sizes.extend(below.map(|path| (path.clone(), size(path))));
+                    // The history of a customisation layer of dockerTools names the store path
+                    // that it was copied from, of which it has nothing.
+                    let size = |path: &String| Some((path.clone(), *content.sizes.get(path)?));
+                    sizes.extend(paths.iter().filter_map(size));
                 }
                 None => {
                     for (path, size) in &content.sizes {
@@ -86,11 +88,6 @@ impl Closures {
 
 fn named_in(image: &Inspection, layer: usize) -> Option<&Vec<String>> {
     image.layers.get(layer)?.store_paths.as_ref().filter(|paths| !paths.is_empty())
-}
-
-fn is_below(path: &str, store_dir: &str) -> bool {
-    let name = path.strip_prefix(store_dir).and_then(|rest| rest.strip_prefix('/'));
-    name.is_some_and(|name| !name.is_empty() && !name.contains('/'))
 }
 
 fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, source::Error> {
@@ -198,8 +195,14 @@ mod tests {
 
     #[test]
     fn named_paths_are_the_closure_and_other_layers_are_not_read() {
-        let mut named = layer(&["nix/store/a/x=12", "nix/store/other/x=1"], Compression::Zstd);
-        let paths = annotation::store_paths_value(&["/nix/store/a", "/nix/store/empty", "/gnu/store/x"]);
+        let members = ["nix/store/a/x=12", "nix/store/empty/", "nix/store/other/x=1"];
+        let mut named = layer(&members, Compression::Zstd);
+        let paths = annotation::store_paths_value(&[
+            "/nix/store/a",
+            "/nix/store/empty",
+            "/nix/store/not-there",
+            "/gnu/store/x",
+        ]);
         named.descriptor.annotations = [(annotation::STORE_PATHS.to_owned(), paths)].into();
         let image = image(vec![named, layer(&["nix/store/b=1"], Compression::None)], |_| {});
         let expected = [("/nix/store/a", 2), ("/nix/store/empty", 0)];

@@ -191,6 +191,11 @@ pub struct Worst {
 }
 
 impl Report {
+    /// Whether the runs are of more than one component.
+    pub fn has_several_components(&self) -> bool {
+        self.runs.iter().any(|run| run.component != self.runs[0].component)
+    }
+
     /// The report as JSON text, indented, with a newline at the end.
     pub fn to_json(&self) -> String {
         crate::image::to_json_text(self)
@@ -230,6 +235,14 @@ pub(super) fn report(fleet: &Fleet, settings: &Settings<'_>, runs: Vec<Run>) -> 
 }
 
 impl Run {
+    /// What people call the policy: its name, with its options where it has some, and after the
+    /// component's where there are several.
+    pub fn name(&self, several_components: bool) -> String {
+        let component = if several_components { format!("{}/", self.planner) } else { String::new() };
+        let options = if self.options == "{}" { String::new() } else { format!(" {}", self.options) };
+        format!("{component}{}{options}", self.policy)
+    }
+
     /// `steps` are all steps, that of the first pull included.
     pub(super) fn new(
         task: &Task<'_>,

@@ -6,23 +6,43 @@ use anyhow::{Context, bail};
 use terrine::planner::layering::Info;
 use terrine::planner::{Limits, Planner, Runtime};
 use terrine::replay::{Candidate, Settings};
+use terrine::spec::Json;
 
 use super::super::environment;
 
 /// Which policies are replayed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Candidates {
-    /// A policy; may be repeated
+    /// A policy, with `=` and a JSON object for its options; may be repeated
     ///
     /// Of all the components that are there, those take part that have it.
-    #[arg(long, value_name = "POLICY", help_heading = "Policies")]
-    policy: Vec<String>,
+    #[arg(long, value_name = "POLICY[=OPTIONS]", value_parser = asked, help_heading = "Policies")]
+    policy: Vec<Asked>,
 
     /// A component with policies of its own, beside the built-in one; may be repeated
     ///
     /// Unless `--policy` names some of its policies, its default one takes part.
     #[arg(long, value_name = "FILE", help_heading = "Policies")]
     planner: Vec<PathBuf>,
+}
+
+/// A policy that is asked for, and its options as JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
+    policy: String,
+    options: String,
+}
+
+/// Reads `POLICY[=OPTIONS]`.
+fn asked(text: &str) -> Result<Asked, String> {
+    let (policy, options) = text.split_once('=').unwrap_or((text, "{}"));
+    match serde_json::from_str(options) {
+        Ok(options @ Json::Object(_)) => {
+            Ok(Asked { policy: policy.to_owned(), options: options.to_string() })
+        }
+        Ok(_) => Err("the options must be a JSON object".to_owned()),
+        Err(error) => Err(format!("the options are not JSON: {error}")),
+    }
 }
 
 /// Components that are not compiled yet.
@@ -72,7 +92,7 @@ impl Candidates {
     ) -> anyhow::Result<Vec<Candidate<'r>>> {
         let mut found: Vec<Candidate<'r>> = vec![];
         let mut named = vec![false; components.len()];
-        let mut policies: Vec<&String> = vec![];
+        let mut policies: Vec<&Asked> = vec![];
         for policy in &self.policy {
             if !policies.contains(&policy) {
                 policies.push(policy);
@@ -81,12 +101,12 @@ impl Candidates {
         for policy in policies {
             let before = found.len();
             for (component, named) in components.iter().zip(&mut named) {
-                let found_here = component.candidate(policy);
+                let found_here = component.candidate(&policy.policy, &policy.options);
                 *named |= found_here.is_some();
                 found.extend(found_here);
             }
             if found.len() == before {
-                bail!("there is no policy `{policy}`, but {}", list(components));
+                bail!("there is no policy `{}`, but {}", policy.policy, list(components));
             }
         }
         for (component, named) in components.iter().zip(named) {
@@ -94,7 +114,11 @@ impl Candidates {
             let wanted = !component.built_in || (self.policy.is_empty() && self.planner.is_empty());
             if wanted && !named {
                 found.extend(
-                    component.info.policies.first().and_then(|info| component.candidate(&info.name)),
+                    component
+                        .info
+                        .policies
+                        .first()
+                        .and_then(|info| component.candidate(&info.name, "{}")),
                 );
             }
         }
@@ -103,13 +127,13 @@ impl Candidates {
 }
 
 impl Component<'_> {
-    fn candidate(&self, policy: &str) -> Option<Candidate<'_>> {
+    fn candidate(&self, policy: &str, options: &str) -> Option<Candidate<'_>> {
         let info = self.info.policies.iter().find(|info| info.name == policy)?;
         Some(Candidate {
             planner: &self.planner,
             component: self.info.name.clone(),
             policy: info.name.clone(),
-            options: "{}".to_owned(),
+            options: options.to_owned(),
             uses_history: info.uses_history,
         })
     }

@@ -102,11 +102,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         let number = 1 + updates.as_ref().map_or(0, |updates: &Updates| updates.steps().len());
         let label = step.label.unwrap_or_else(|| number.to_string());
         let size = step.closure.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.size));
-        printer.status(&format!(
-            "step {number} ({label}): {} store paths, {}",
-            step.closure.len(),
-            DecimalBytes(size)
-        ));
+        let count = step.closure.len();
+        let paths = if count == 1 { "1 store path".to_owned() } else { format!("{count} store paths") };
+        printer.status(&format!("step {number} ({label}): {paths}, {}", DecimalBytes(size)));
         let name = args.name.as_deref().or(step.name.as_deref()).unwrap_or("");
         match &mut updates {
             Some(updates) => updates.add(&label, &step.closure).with_context(cannot)?,

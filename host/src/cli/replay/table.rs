@@ -1,6 +1,5 @@
 //! A replay, as people read it.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use indicatif::DecimalBytes;
@@ -43,7 +42,7 @@ fn client(report: &Report) -> String {
     let settings = &report.settings;
     let every = match settings.pull_every {
         1 => "pulls every step".to_owned(),
-        every => format!("pulls each {every} steps"),
+        every => format!("pulls every {every} steps"),
     };
     let keeps = if settings.keep_all { "all that it pulled" } else { "what it pulled last" };
     format!("{every}, keeps {keeps}")
@@ -53,9 +52,8 @@ fn client(report: &Report) -> String {
 type Table = Vec<Vec<(String, bool)>>;
 
 fn table(report: &Report) -> Table {
-    let components: BTreeSet<&str> = report.runs.iter().map(|run| run.component.as_str()).collect();
     let columns = Columns {
-        component: components.len() > 1,
+        component: report.has_several_components(),
         shared: report.images.len() > 1,
         time: report.runs.iter().any(|run| run.total.planning.mean_seconds().is_some()),
     };
@@ -89,13 +87,14 @@ impl Columns {
     fn row(&self, run: &Run) -> Vec<(String, bool)> {
         let bytes = |bytes: u64| (DecimalBytes(bytes).to_string(), false);
         let total = &run.total;
-        let policy = match self.component {
-            true => format!("{}/{}", run.planner, run.policy),
-            false => run.policy.clone(),
-        };
         let max = run.max_layers.map_or("any".to_owned(), |max| max.to_string());
         let ratio = total.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
-        let mut row = vec![(policy, true), (max, false), bytes(total.pulled), bytes(total.lower_bound)];
+        let mut row = vec![
+            (run.name(self.component), true),
+            (max, false),
+            bytes(total.pulled),
+            bytes(total.lower_bound),
+        ];
         row.extend([(ratio, false), (total.requests.to_string(), false), bytes(run.first.pulled)]);
         if self.shared {
             row.push(bytes(total.shared.bytes));

@@ -50,7 +50,7 @@ pub(super) fn data(fleet: &Fleet, report: &Report) -> String {
         let path = &fleet.paths()[id as usize];
         (path.path.as_str(), path.size)
     };
-    let several = super::tables::several_components(report);
+    let several = report.has_several_components();
     let data = Data {
         images: report.images.iter().map(|image| image.name.as_str()).collect(),
         steps: report
@@ -78,7 +78,7 @@ fn run(run: &Run, several: bool, places: &BTreeMap<u32, usize>) -> RunData {
         image.collect()
     });
     RunData {
-        name: super::tables::name(run, several),
+        name: run.name(several),
         max_layers: run.max_layers,
         ratio: run.total.ratio,
         pulled: steps().map(|step| step.pulled).collect(),

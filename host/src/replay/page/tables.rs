@@ -1,6 +1,6 @@
 //! The tables of the page, which say what its plots show.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::{Report, Run, StepFacts};
 use super::escape;
@@ -14,7 +14,7 @@ pub(super) fn subtitle(report: &Report) -> String {
         format!("steps {} to {} ({first} to {last})", settings.from_step, settings.last_step),
         match settings.pull_every {
             1 => "a client that pulls every step".to_owned(),
-            every => format!("a client that pulls each {every} steps"),
+            every => format!("a client that pulls every {every} steps"),
         },
     ];
     if settings.keep_all {
@@ -27,16 +27,6 @@ pub(super) fn subtitle(report: &Report) -> String {
         parts.push("plans know the layers before".to_owned());
     }
     parts.join(", ")
-}
-
-/// Whether the runs are of more than one component.
-pub(super) fn several_components(report: &Report) -> bool {
-    report.runs.iter().map(|run| &run.component).collect::<BTreeSet<_>>().len() > 1
-}
-
-/// What a run's policy is called.
-pub(super) fn name(run: &Run, several: bool) -> String {
-    if several { format!("{}/{}", run.planner, run.policy) } else { run.policy.clone() }
 }
 
 /// A number of bytes as people read it, in decimal units.
@@ -73,7 +63,7 @@ fn number(text: &str) -> String {
 
 /// A row for each run; the best of each budget is marked.
 pub(super) fn summary(report: &Report) -> String {
-    let several = several_components(report);
+    let several = report.has_several_components();
     let shared = report.images.len() > 1;
     let mut best: BTreeMap<Option<u32>, u64> = BTreeMap::new();
     for run in &report.runs {
@@ -116,7 +106,7 @@ pub(super) fn summary(report: &Report) -> String {
             number(&fuel),
             if timed { number(&time(run)) } else { String::new() },
         ];
-        let name = escape(&name(run, several));
+        let name = escape(&run.name(several));
         text.push_str(&format!(
             "<tr><th scope=\"row\">{name}</th>{}<td>{worst}</td></tr>\n",
             cells.concat()
@@ -127,8 +117,8 @@ pub(super) fn summary(report: &Report) -> String {
 
 /// A table of the steps for each run.
 pub(super) fn steps(report: &Report) -> String {
-    let several = several_components(report);
-    report.runs.iter().map(|run| run_steps(run, &name(run, several))).collect()
+    let several = report.has_several_components();
+    report.runs.iter().map(|run| run_steps(run, &run.name(several))).collect()
 }
 
 fn run_steps(run: &Run, name: &str) -> String {
