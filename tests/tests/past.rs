@@ -6,6 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use terrine_tests::registry::Registry;
 use terrine_tests::{Run, SpecFile, TestStore, terrine};
 
 /// A program `app`, which needs `lib`.
@@ -123,6 +124,59 @@ fn what_is_wrong_is_told() {
     }
     let run = plan(&["--previous", &file("missing.tar"), "--allow-missing-previous"]);
     insta::assert_snapshot!("allowed", run.ok().stderr.replace(root.to_str().unwrap(), "[ROOT]"));
+}
+
+#[test]
+fn an_image_that_is_not_in_a_registry_may_be_missing() {
+    let store = store();
+    let spec = spec(&store);
+    let layout = format!("oci:{}", store.root().join("layout").display());
+    Run::of(spec.command("build").args(["--to", &format!("{layout}:web"), "--quiet"])).ok();
+    let mut missing = vec![format!("{layout}:other")];
+    let registry = Registry::start();
+    if let Some(registry) = &registry {
+        let there = format!("docker://{}/web:1", registry.host());
+        missing.extend([
+            format!("docker://{}/web:2", registry.host()),
+            format!("docker://{}/nothing:1", registry.host()),
+        ]);
+        Run::of(spec.command("build").args(["--to", &there, "--quiet"])).ok();
+        let plan = Run::of(spec.command("plan").args(["--previous", &there])).ok();
+        assert!(!plan.stderr.contains("there is no previous image"), "{}", plan.stderr);
+    }
+    for reference in missing {
+        let run = Run::of(spec.command("plan").args(["--previous", &reference]));
+        assert_eq!(run.code, Some(1), "{reference}");
+        assert!(run.stderr.contains("hint: for the first image of all give"), "{}", run.stderr);
+        let arguments = ["--previous", &reference, "--allow-missing-previous"];
+        let run = Run::of(spec.command("plan").args(arguments)).ok();
+        let said = format!("warning: there is no previous image `{reference}`");
+        assert!(run.stderr.starts_with(&said), "{}", run.stderr);
+    }
+    // A registry that does not answer is another matter.
+    let arguments =
+        ["--previous", "docker://127.0.0.1:1/web:1", "--allow-missing-previous", "--retries", "0"];
+    let run = Run::of(spec.command("plan").args(arguments));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+}
+
+#[test]
+fn an_index_tells_the_image_of_the_platform() {
+    let store = store();
+    let layout = |tag: &str| format!("oci:{}:{tag}", store.root().join("layout").display());
+    for architecture in ["amd64", "arm64"] {
+        let spec = spec(&store).with("architecture", architecture);
+        Run::of(spec.command("build").args(["--to", &layout(architecture), "--quiet"])).ok();
+    }
+    let mut index = terrine();
+    index.args(["index", "--quiet", "--to", &layout("both"), &layout("amd64"), &layout("arm64")]);
+    Run::of(&mut index).ok();
+    let spec = spec(&store);
+    let of = |tag: &str| request(&spec, &["--previous", &layout(tag)]);
+    assert_eq!(of("both"), of("amd64"));
+    let other = self::spec(&store).with("architecture", "s390x");
+    let run = Run::of(other.command("plan").args(["--previous", &layout("both")]));
+    assert!(run.stderr.contains("it has no image for linux/s390x"), "{}", run.stderr);
 }
 
 #[test]

@@ -201,9 +201,8 @@ impl ImageArgs {
         replace(&mut spec.system, &self.system);
         replace(&mut spec.created, &self.created.map(TimeField));
         replace(&mut spec.mtime, &self.mtime.map(TimeField));
-        match &self.from_image {
-            Some(reference) => spec.from_image = Some(text_from_here(reference)?),
-            None => {}
+        if let Some(reference) = &self.from_image {
+            spec.from_image = Some(text_from_here(reference)?);
         }
         Ok(())
     }

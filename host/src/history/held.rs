@@ -6,6 +6,9 @@ use crate::inspect::Inspection;
 use crate::planner::layering::{HeldImage, HeldLayer, HeldPath};
 use crate::planner::store_path;
 
+/// The version of plans and summaries that is read: the one that `build` writes.
+const PLAN_VERSION: u32 = 1;
+
 /// The layers of store paths of an image that exists, as its annotations or its history name
 /// them; none where they name none. The sizes of the paths are not known, those of the layers
 /// are as they are stored.
@@ -56,7 +59,7 @@ pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let plan: Result<Plan, _> = serde_path_to_error::deserialize(&mut deserializer);
     let plan = plan.map_err(|error| error.to_string())?;
-    if plan.schema_version != crate::build::SCHEMA_VERSION {
+    if plan.schema_version != PLAN_VERSION {
         return Err(format!("its `schemaVersion` is {}", plan.schema_version));
     }
     let layers = plan.layers.into_iter().filter(|layer| !layer.paths.is_empty());
@@ -72,4 +75,12 @@ pub(crate) fn held(path: &str, size: u64) -> HeldPath {
     let crate::planner::layering::StorePath { path, name, package, size, .. } =
         store_path(path, size, vec![]);
     HeldPath { path, name, package, size }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        assert_eq!(super::PLAN_VERSION, crate::build::SCHEMA_VERSION);
+    }
 }

@@ -1,5 +1,5 @@
 //! What is known of the past of an image, as the contract carries it: how often packages
-//! changed ([`Counter`]), and which layers clients hold ([`held`]).
+//! changed ([`Counter`]), and which layers clients hold ([`open`]).
 //!
 //! All of it is given by the user, by name; it is part of the request for a plan and of the
 //! request's digest.

@@ -93,7 +93,7 @@
     const runs = shown();
     const width = Math.max(320, chart.clientWidth || 1000);
     const height = 360;
-    const box = { left: 64, right: width - (width > 640 ? 150 : 20), top: 14, bottom: height - 34 };
+    const box = { left: 64, right: width - (width > 640 && state.mode === 'sum' ? 150 : 20), top: 14, bottom: height - 34 };
     chart.setAttribute('viewBox', '0 0 ' + width + ' ' + height);
     chart.setAttribute('height', height);
     const lines = runs.map((run) => ({ run, values: values(run.pulled) }));

@@ -90,7 +90,7 @@ pub(super) fn summary(report: &Report) -> String {
             true => format!("{ratio} <span class=\"best\">least</span>"),
             false => ratio,
         };
-        let fuel = total.planning.mean_fuel().map_or("–".to_owned(), |fuel| grouped(fuel));
+        let fuel = total.planning.mean_fuel().map_or("–".to_owned(), grouped);
         let worst = total.worst.as_ref().map_or("–".to_owned(), |worst| {
             let (pulled, bound) = (bytes(worst.pulled), bytes(worst.lower_bound));
             format!("{} ({}): {pulled} for {bound}", worst.number, escape(&worst.label))
