@@ -4,7 +4,6 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use terrine_tests::updates::{hashed, sequence, write};
@@ -174,14 +173,10 @@ fn output_that_can_not_be_written_is_a_failure() {
     let folder = temporary();
     let file = write(folder.path(), "web.json", &sequence());
     let full = || File::options().write(true).open("/dev/full").unwrap();
-    let run = Run::of(
-        Command::new("sh")
-            .arg("-c")
-            .arg("\"$0\" replay \"$1\" --format json >/dev/full")
-            .args([terrine().get_program(), file.as_os_str()]),
-    );
-    assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("No space left"), "{}", run.stderr);
+    let output = terrine().arg("replay").arg(&file).stdout(full()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("No space left"), "{stderr}");
     let output =
         terrine().args(["replay", "--html", "/dev/full"]).arg(&file).stdout(full()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -134,7 +134,12 @@ fn a_page_works_in_a_browser_that_is_offline() {
     fs::write(&file, page).unwrap();
     let mut command = Command::new(chromium);
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
-    command.args(["--disable-background-networking", "--disable-component-update", "--disable-sync"]);
+    command.args([
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+    ]);
     command.args([
         "--host-resolver-rules=MAP * ~NOTFOUND",
         "--enable-logging=stderr",

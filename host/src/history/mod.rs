@@ -43,6 +43,7 @@ impl Past {
     /// A file that can not be used, or is about another store than `store_dir`.
     pub fn read_updates(&mut self, file: &Path, store_dir: &str) -> Result<(), Error> {
         let updates = updates::read(file)?;
+        let store_dir = store_dir.trim_end_matches('/');
         if updates.store_dir() != store_dir {
             return Err(Error::StoreDir {
                 path: file.to_owned(),

@@ -14,13 +14,13 @@ pub(super) struct Plans<'a> {
     settings: &'a Settings<'a>,
     /// The closures before the step to plan.
     past: Counter,
-    /// The layers of the step before: the fleet's paths, each ascending.
+    /// The layers of the step before: the fleet's paths, as they are written to the archive.
     before: Option<Vec<Vec<u32>>>,
 }
 
 /// What a step's plan is.
 pub(super) struct Step {
-    /// The layers, bottom to top: the fleet's paths, each ascending.
+    /// The layers, bottom to top: the fleet's paths, as they are written to the archive.
     pub(super) layers: Vec<Vec<u32>>,
     /// What making it used up, and how many seconds it took if there is a clock; none if the
     /// closure is that of the step before, so that nothing was planned.
@@ -78,11 +78,9 @@ impl<'a> Plans<'a> {
         let time = start.zip(self.settings.clock);
         let seconds = time.map(|(start, clock)| clock().saturating_sub(start).as_secs_f64());
         let closure = self.image.closure(step);
-        let layers = planned.layers.iter().filter(|layer| !layer.paths.is_empty()).map(|layer| {
-            let mut paths: Vec<u32> = layer.paths.iter().map(|&place| closure[place as usize]).collect();
-            paths.sort_unstable();
-            paths
-        });
+        let layers = planned.layers.iter().filter(|layer| !layer.paths.is_empty());
+        let layers =
+            layers.map(|layer| layer.paths.iter().map(|&place| closure[place as usize]).collect());
         Ok(Step { layers: layers.collect(), used: Some((usage, seconds)) })
     }
 

@@ -18,13 +18,16 @@ pub(super) struct Layers {
 }
 
 impl Layers {
+    /// The number of the layer with these paths, in any order.
     fn number(&mut self, paths: &[u32]) -> u32 {
-        if let Some(&number) = self.numbers.get(paths) {
+        let mut paths = paths.to_vec();
+        paths.sort_unstable();
+        if let Some(&number) = self.numbers.get(&paths) {
             return number;
         }
         let number = u32::try_from(self.contents.len()).unwrap_or(u32::MAX);
-        self.numbers.insert(paths.to_vec(), number);
-        self.contents.push(paths.to_vec());
+        self.contents.push(paths.clone());
+        self.numbers.insert(paths, number);
         number
     }
 }

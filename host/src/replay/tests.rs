@@ -1,6 +1,7 @@
 //! Small sequences whose numbers can be counted by hand, replayed with the built-in planner.
 
 use std::num::NonZeroUsize;
+use std::sync::OnceLock;
 
 use super::*;
 use crate::planner::{Limits, Runtime};
@@ -45,11 +46,19 @@ fn fleet(steps: &[&str]) -> Fleet {
     Fleet::new(vec![sequence("web", steps)])
 }
 
+/// The built-in planner, compiled once for all tests.
+fn planner() -> &'static Planner<'static> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    static PLANNER: OnceLock<Planner<'static>> = OnceLock::new();
+    PLANNER.get_or_init(|| {
+        RUNTIME.get_or_init(|| Runtime::new(Limits::default(), None).unwrap()).embedded().unwrap()
+    })
+}
+
 /// Replays with one policy.
 fn run_with(fleet: &Fleet, policy: &str, max_layers: Option<u32>, settings: &Settings<'_>) -> Run {
-    let runtime = Runtime::new(Limits::default(), None).unwrap();
-    let planner = runtime.embedded().unwrap();
-    let candidate = candidate(&planner, policy);
+    let planner = planner();
+    let candidate = candidate(planner, policy);
     let tasks = [Task { candidate, max_layers }];
     let report = replay(fleet, &tasks, settings, NonZeroUsize::MIN, &Quiet).unwrap();
     report.runs.into_iter().next().unwrap()
@@ -155,9 +164,8 @@ fn layers_are_followed_from_step_to_step() {
 #[test]
 fn what_plans_are_told_of_the_past_is_what_was_asked_for() {
     let fleet = fleet(&["libc=100 a-1=10", "libc=100 a-2=10", "libc=100 a-3=10"]);
-    let runtime = Runtime::new(Limits::default(), None).unwrap();
-    let planner = runtime.embedded().unwrap();
-    let task = Task { candidate: candidate(&planner, "path-per-layer"), max_layers: None };
+    let planner = planner();
+    let task = Task { candidate: candidate(planner, "path-per-layer"), max_layers: None };
     let told = |settings: &Settings<'_>| {
         let mut plans = plans::Plans::new(&fleet, &fleet.images()[0], &task, settings);
         let mut told = vec![];
@@ -188,6 +196,23 @@ fn what_plans_are_told_of_the_past_is_what_was_asked_for() {
 }
 
 #[test]
+fn held_layers_have_the_order_of_their_archives() {
+    // By name `a` comes first, by path `b`.
+    let hashed = |hash: &str, name: &str| format!("{}-{name}", hash.repeat(32));
+    let (a, b) = (hashed("y", "a"), hashed("x", "b"));
+    let step = format!("{a} {b}");
+    let fleet = fleet(&[&step, &format!("{step} c")]);
+    let planner = planner();
+    let task = Task { candidate: candidate(planner, "single"), max_layers: None };
+    let settings = Settings { with_previous: true, ..Settings::new(&fleet) };
+    let mut plans = plans::Plans::new(&fleet, &fleet.images()[0], &task, &settings);
+    plans.next(1).unwrap();
+    let held = &plans.request(2).history.unwrap().held[0].layers[0];
+    let names: Vec<&str> = held.paths.iter().map(|path| path.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
 fn references_make_roots_as_in_a_request() {
     let text = r#"{"name": "", "paths": [
         {"path": "/nix/store/z", "narSize": 1, "references": [1, 0, 2]}, {"path": "/nix/store/b", "references": []},
@@ -215,11 +240,10 @@ fn a_clock_is_read_if_there_is_one() {
 #[test]
 fn what_can_not_be_replayed_is_told() {
     let fleet = fleet(&["a", "b"]);
-    let runtime = Runtime::new(Limits::default(), None).unwrap();
-    let planner = runtime.embedded().unwrap();
+    let planner = planner();
     let said = |policy: &str, settings: Settings<'_>| {
         let tasks = ["single", policy]
-            .map(|policy| Task { candidate: candidate(&planner, policy), max_layers: Some(1) });
+            .map(|policy| Task { candidate: candidate(planner, policy), max_layers: Some(1) });
         let error = replay(&fleet, &tasks, &settings, NonZeroUsize::MIN, &Quiet).unwrap_err();
         let source = std::error::Error::source(&error).map(ToString::to_string);
         (error.to_string(), source.unwrap_or_default())
@@ -243,11 +267,10 @@ fn what_can_not_be_replayed_is_told() {
 fn the_number_of_threads_changes_nothing() {
     let steps = ["a-1=1 b-1=2 c-1=3 d-1=4", "a-2=1 b-1=2 c-1=3 d-1=4", "a-2=1 b-2=2 c-1=3 d-2=4"];
     let fleet = Fleet::new(vec![sequence("web", &steps), sequence("data", &steps[1..])]);
-    let runtime = Runtime::new(Limits::default(), None).unwrap();
-    let planner = runtime.embedded().unwrap();
+    let planner = planner();
     let policies = ["auto", "popularity", "path-per-layer", "single"];
     let tasks = policies.iter().flat_map(|policy| {
-        [2, 3].map(|max| Task { candidate: candidate(&planner, policy), max_layers: Some(max) })
+        [2, 3].map(|max| Task { candidate: candidate(planner, policy), max_layers: Some(max) })
     });
     let tasks: Vec<Task<'_>> = tasks.collect();
     let text = |threads| {
@@ -265,9 +288,8 @@ fn nothing_in_a_page_can_leave_its_place() {
     updates = updates.replace("\"web\"", &serde_json::to_string(evil).unwrap());
     updates = updates.replace("a-2", "<img>&amp;-1").replace("\"2\"", "\"<b>\\u2028\"");
     let fleet = Fleet::new(vec![Updates::parse(updates.as_bytes()).unwrap()]);
-    let runtime = Runtime::new(Limits::default(), None).unwrap();
-    let planner = runtime.embedded().unwrap();
-    let tasks = [Task { candidate: candidate(&planner, "single"), max_layers: None }];
+    let planner = planner();
+    let tasks = [Task { candidate: candidate(planner, "single"), max_layers: None }];
     let report = replay(&fleet, &tasks, &Settings::new(&fleet), NonZeroUsize::MIN, &Quiet).unwrap();
     let page = page(&fleet, &report);
     assert_eq!(page.matches("</script>").count(), 2);

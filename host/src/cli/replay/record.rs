@@ -159,7 +159,8 @@ impl<'a> Reader<'a> {
 
     fn image(&mut self, reference: &Reference) -> anyhow::Result<Recorded> {
         let image = self.images.image(reference, self.args.which.platform.as_ref())?;
-        let closure = self.closures.of(&image, &self.args.store_dir)?;
+        let store_dir = self.args.store_dir.trim_end_matches('/');
+        let closure = self.closures.of(&image, store_dir)?;
         if closure.is_empty() {
             bail!("it has no store paths in `{}`", self.args.store_dir);
         }
