@@ -220,7 +220,9 @@ fn digests_are_pinned() {
     let digests = SETTINGS.map(|setting| {
         let to = format!("oci:{}:{setting}", layout.display());
         // The digest of the planner depends on where it is built.
+        // So does its name with each version.
         let options = ["--compression", setting, "--annotation", "dev.terrine.plan.component="];
+        let options = [&options[..], &["--annotation", "dev.terrine.plan.planner="]].concat();
         stream(&hello::conf(&store), &to, &options);
         verify(&to);
         let image = OciLayout::read(&layout).image(Some(setting));

@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
 
+#[allow(dead_code, reason = "the tests of planners use the rest")]
+#[path = "planner/component.rs"]
+mod component;
+
 use std::fs;
+
 use terrine_tests::base::{BaseImage, layer};
 use terrine_tests::registry::Registry;
 use terrine_tests::{Archive, Run, temporary, terrine, workspace};
@@ -48,6 +53,7 @@ fn folder() -> tempfile::TempDir {
     }
     fs::create_dir_all(folder.path().join("site/bin")).unwrap();
     fs::write(folder.path().join("site/bin/web"), "").unwrap();
+    fs::write(folder.path().join("my-policy.wasm"), component::good().build()).unwrap();
     let old = BaseImage::old(&[&layer("etc/old", b"old")], &[]);
     fs::write(folder.path().join("old.tar"), old.archive()).unwrap();
     for architecture in ["amd64", "arm64"] {
@@ -110,7 +116,10 @@ fn every_command_of_ours_does_what_it_says() {
             ("copy" | "index" | "verify", _) | ("replay", Some(_)) => assert_eq!(run.stdout, b""),
             ("merge", _) => assert!(!run.stdout.is_empty()),
             ("stream" | "build", None) => drop(Archive::read(run.stdout)),
-            ("plan" | "layers" | "schema" | "inspect" | "diff" | "cache" | "replay", _) => {
+            ("planner", _) if words[1] == "export" => {
+                assert!(folder.path().join(words[2]).is_file());
+            }
+            ("plan" | "planner" | "layers" | "schema" | "inspect" | "diff" | "cache" | "replay", _) => {
                 serde_json::from_slice::<serde_json::Value>(&run.stdout).unwrap();
             }
             _ => assert!(folder.path().join(words.last().unwrap()).is_file()),

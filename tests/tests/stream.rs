@@ -28,7 +28,10 @@ fn help_is_what_it_was() {
     insta::assert_snapshot!("help-layers", help(&["layers", "--help"]));
     insta::assert_snapshot!("help-schema", help(&["schema", "--help"]));
     insta::assert_snapshot!("help-planner", help(&["planner", "--help"]));
-    insta::assert_snapshot!("help-planner-export", help(&["planner", "export", "--help"]));
+    for command in ["list", "describe", "check", "export"] {
+        let name = format!("help-planner-{command}");
+        insta::assert_snapshot!(name, help(&["planner", command, "--help"]));
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@ use crate::base::Base;
 use crate::history::Past;
 use crate::image::Digest;
 use crate::layer::{Ownership, Store};
-use crate::pack::StoreLayer;
-use crate::planner::{self, EmptyLayers, Planner, image, layering};
+use crate::pack::{PlanOrigin, StoreLayer};
+use crate::planner::{self, Planner, Planners, image, layering};
 use crate::root::{self, Root};
 use crate::spec::{BaseConfig, ImageSpec, Json, Pipeline};
 
@@ -20,11 +20,10 @@ const MAX_LAYERS: u32 = 100;
 /// A grouping of store paths.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    pub(super) policy: String,
     pub(super) layers: Vec<layering::Layer>,
     pub(super) remarks: Vec<String>,
-    /// The digest of what the planner was asked.
-    pub(super) request: Option<Digest>,
+    /// Who made it; none where there was nothing to group.
+    pub(super) origin: Option<PlanOrigin>,
 }
 
 impl Plan {
@@ -62,7 +61,7 @@ pub(super) fn resolve(
     root: &Root,
     ownership: &Ownership,
     store: &Store,
-    planner: &Planner<'_>,
+    planners: Planners<'_>,
 ) -> Result<image::Resolved, Error> {
     let Some(name) = &spec.name else {
         return Err(Error::hinted("name", "it is missing", "give the image a name: `name` or `--name`"));
@@ -86,9 +85,9 @@ pub(super) fn resolve(
         max_layers: max_layers(spec),
         other_layers: 1,
         has_store_paths: paths.any(),
-        identity: identity(spec, paths, past, root, ownership, store)?,
+        identity: identity(spec, paths, past, root, ownership, store, planners.layering)?,
     };
-    planner.resolve(&request).map_err(in_terms_of_the_spec)
+    planners.image.resolve(&request).map_err(|error| in_terms_of_the_spec(spec, error))
 }
 
 /// Everything in the image that the rest of the request does not tell, a line for each
@@ -100,6 +99,7 @@ fn identity(
     root: &Root,
     ownership: &Ownership,
     store: &Store,
+    layering: &Planner<'_>,
 ) -> Result<Vec<String>, Error> {
     let created = spec.created.map(|field| field.0.to_string());
     let mut identity = vec![
@@ -111,7 +111,7 @@ fn identity(
         format!("gname {}", ownership.gname),
         format!("permissions {:?}", spec.permissions),
         format!("store {}", store.dir()),
-        format!("planner {:?} {:?}", spec.planner, spec.layering_pipeline),
+        format!("planner {:?} {:?}", planner_identity(spec, layering), spec.layering_pipeline),
         format!("root {}", root::measure(root, &ownership.permissions)?.outline),
     ];
     let texts = root.texts().map(|text| format!("text {}", Digest::of(text)));
@@ -126,6 +126,14 @@ fn identity(
         }
     }
     Ok(identity)
+}
+
+/// What the specification says about layers, without where a component lies: its digest tells
+/// which it is. The built-in one may change with each release and leave images as they are.
+fn planner_identity(spec: &ImageSpec, layering: &Planner<'_>) -> (String, String, Option<Digest>) {
+    let planner = spec.planner.clone().unwrap_or_default();
+    let options = planner.options.map_or_else(String::new, |options| options.to_string());
+    (planner.policy, options, (!layering.is_embedded()).then(|| layering.digest()))
 }
 
 /// Groups the store paths into layers.
@@ -151,16 +159,10 @@ pub(super) fn layers(
         max_layers: store_layers,
         past,
     });
-    let empty = match request.policy == "explicit" {
-        true => EmptyLayers::AsGiven,
-        false => EmptyLayers::Refused,
-    };
-    let policy = match request.policy.is_empty() {
-        true => planner.describe()?.policies.first().map_or(String::new(), |policy| policy.name.clone()),
-        false => request.policy.clone(),
-    };
+    let in_terms_of_the_spec = |error| in_terms_of_the_spec(spec, error);
+    let (info, policy) = group::chosen(planner, &request).map_err(in_terms_of_the_spec)?;
     let layering::Planned { mut layers, mut remarks, left_out } =
-        planner.plan(&request, empty).map_err(in_terms_of_the_spec)?;
+        planner.plan(&request, group::empty_layers(planner, &policy)).map_err(in_terms_of_the_spec)?;
     layers.retain(|layer| !layer.paths.is_empty());
     remarks.extend(past.remark(planner, &policy)?);
     if let Some(&first) = left_out.first() {
@@ -174,7 +176,8 @@ pub(super) fn layers(
             "{which} in no layer, as the options of `{policy}` ask for: `{example}`{among}"
         ));
     }
-    Ok(Plan { policy, layers, remarks, request: Some(planner::request_digest(&request)) })
+    let origin = PlanOrigin::new(planner, &info, &policy, planner::request_digest(&request));
+    Ok(Plan { layers, remarks, origin: Some(origin) })
 }
 
 /// Which policy, and its options.
@@ -214,18 +217,26 @@ fn pipeline_options(spec: &ImageSpec, pipeline: &Pipeline) -> Result<String, Err
 }
 
 /// Names the field of the specification that a refusal is about, not that of the contract.
-pub(super) fn in_terms_of_the_spec(error: planner::Error) -> Error {
-    let planner::Error::Refused { component, message, field, hint } = error else { return error.into() };
-    let field = field.map(|field| match field.as_str() {
+pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> Error {
+    let name = |field: String| match field.as_str() {
         "reference" => "name".to_owned(),
         "platform" => "architecture".to_owned(),
         "max-layers" => "maxLayers".to_owned(),
         "policy" => "planner.policy".to_owned(),
         _ => match (field.strip_prefix("options.pipeline"), field.strip_prefix("options")) {
-            (Some(place), _) => format!("layeringPipeline{place}"),
-            (None, Some(place)) => format!("planner.options{place}"),
-            (None, None) => field,
+            (Some(place), _) if spec.layering_pipeline.is_some() => format!("layeringPipeline{place}"),
+            (_, Some(place)) => format!("planner.options{place}"),
+            (_, None) => field,
         },
-    });
-    planner::Error::Refused { component, message, field, hint }.into()
+    };
+    match error {
+        planner::Error::Refused { component, embedded, kind, message, field, hint } => {
+            planner::Error::Refused { component, embedded, kind, message, field: field.map(name), hint }
+        }
+        planner::Error::Option { field, why, hint } => {
+            planner::Error::Option { field: name(field), why, hint }
+        }
+        other => other,
+    }
+    .into()
 }

@@ -53,6 +53,8 @@ pub struct Facts {
     pub base: Option<String>,
     /// The policy that grouped the store paths; none where there are none.
     pub policy: Option<String>,
+    /// The component that the policy is one of; none where there is no policy.
+    pub planner: Option<PlannerFacts>,
     /// How many layers there may be and are.
     pub budget: Budget,
     /// The sum of the layers' sizes in bytes.
@@ -86,6 +88,18 @@ pub enum ArchitectureSource {
     Base,
     /// Nothing but the machine that this runs on.
     ThisMachine,
+}
+
+/// The component that grouped the store paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannerFacts {
+    /// Its name and version, as it says itself.
+    pub name: String,
+    /// Its digest.
+    pub digest: String,
+    /// Whether it is the built-in one.
+    pub built_in: bool,
 }
 
 /// How many layers there may be and are.
@@ -177,7 +191,12 @@ pub(super) fn gather(
         architecture_source: machine.source.clone(),
         environment: environment(&resolved.config),
         base: spec.from_image.clone(),
-        policy: (!plan.policy.is_empty()).then(|| plan.policy.clone()),
+        policy: plan.origin.as_ref().map(|origin| origin.policy.clone()),
+        planner: plan.origin.as_ref().map(|origin| PlannerFacts {
+            name: origin.planner.clone(),
+            digest: origin.component.to_string(),
+            built_in: origin.built_in,
+        }),
         budget: Budget {
             max_layers: decide::max_layers(spec),
             layers: layers.len(),

@@ -38,14 +38,41 @@ pub fn group(grouping: &Grouping<'_>, planner: &Planner<'_>) -> Result<Vec<Vec<S
     if grouping.excluded.len() == nodes.len() {
         return Ok(vec![]);
     }
-    let planned = planner.plan(&request(grouping), EmptyLayers::AsGiven)?;
+    let request = request(grouping);
+    let (_, policy) = chosen(planner, &request)?;
+    let planned = planner.plan(&request, empty_layers(planner, &policy))?;
     let path = |index: u32| nodes[index as usize].path.clone();
     let layers = planned.layers.into_iter().filter(|layer| !layer.paths.is_empty());
     Ok(layers.map(|layer| layer.paths.into_iter().map(path).collect()).collect())
 }
 
+/// What the planner is, and the policy that a request is for. Of a component that is not built
+/// in, it is checked that it has the policy, and the options by their names.
+pub(super) fn chosen(
+    planner: &Planner<'_>,
+    request: &layering::Request,
+) -> Result<(layering::Info, String), planner::Error> {
+    let info = planner.describe()?;
+    let first = info.policies.first().map(|policy| policy.name.clone());
+    let policy = match (planner.is_embedded(), request.policy.as_str()) {
+        // The built-in one looks for itself, and knows more to say.
+        (true, "") => first.unwrap_or_default(),
+        (true, policy) => policy.to_owned(),
+        (false, policy) => planner.check_request(&info, policy, &request.options)?.name.clone(),
+    };
+    Ok((info, policy))
+}
+
+/// Whether a policy may make empty layers: the caller's own grouping has those that it has.
+pub(super) fn empty_layers(planner: &Planner<'_>, policy: &str) -> EmptyLayers {
+    match planner.is_embedded() && policy == "explicit" {
+        true => EmptyLayers::AsGiven,
+        false => EmptyLayers::Refused,
+    }
+}
+
 /// The request for a plan.
-pub(super) fn request(grouping: &Grouping<'_>) -> layering::Request {
+pub fn request(grouping: &Grouping<'_>) -> layering::Request {
     // More than a u32 counts can not be lifted into a component anyway.
     let index = |&index: &usize| u32::try_from(index).unwrap_or(u32::MAX);
     let nodes = grouping.graph.nodes().iter();

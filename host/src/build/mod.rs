@@ -15,6 +15,7 @@
 //! | what there is to say about all that | `facts`, `explain` |
 
 mod base;
+mod component;
 mod decide;
 mod error;
 mod explain;
@@ -33,13 +34,16 @@ use crate::closure::Graph;
 use crate::image::annotation;
 use crate::layer::{Ownership, Pattern, Permissions, Rule, Store};
 use crate::pack::{self, Image, Top};
-use crate::planner::Planner;
+use crate::planner::{Planner, Planners};
 use crate::source::Elsewhere;
 use crate::spec::{ImageSpec, PermissionSpec, Time, When};
+pub use component::component;
 pub use error::Error;
 pub use explain::Explanation;
-pub use facts::{ArchitectureSource, Budget, Facts, LayerFacts, LayerKind, PathFacts, SCHEMA_VERSION};
-pub use group::{Grouping, group};
+pub use facts::{
+    ArchitectureSource, Budget, Facts, LayerFacts, LayerKind, PathFacts, PlannerFacts, SCHEMA_VERSION,
+};
+pub use group::{Grouping, group, request};
 
 /// What the specification does not say.
 #[derive(Clone)]
@@ -80,8 +84,9 @@ const DEFAULT_TIME: &str = "1970-01-01T00:00:01+00:00";
 pub fn prepare<'p>(
     spec: &ImageSpec,
     options: &Options<'_>,
-    planner: &'p Planner<'p>,
+    planners: Planners<'p>,
 ) -> Result<Prepared<'p>, Error> {
+    let Planners { image: planner, layering } = planners;
     let ownership = ownership(spec, options)?;
     let mut store = Store::open(spec.store_dir.as_deref().unwrap_or("/nix/store"), &options.store_root)?;
     let items = items::find(spec, &mut store)?;
@@ -103,17 +108,17 @@ pub fn prepare<'p>(
         &root,
         &ownership,
         &store,
-        planner,
+        planners,
     )?;
     machine.check(&resolved, options.allow_foreign)?;
-    let plan = decide::layers(spec, &paths, &past.past, &store, resolved.store_layers, planner)?;
+    let plan = decide::layers(spec, &paths, &past.past, &store, resolved.store_layers, layering)?;
     let mut remarks = paths.remarks();
     remarks.extend(past.remarks);
     remarks.extend(machine.remarks(&view));
     remarks.extend(tree::hidden_links(&root, listing.as_ref()));
     remarks.extend(plan.remarks.iter().cloned());
     let created = time(spec.created.map(|field| field.0), options)?.to_string();
-    let mut provenance = pack::provenance(planner, &plan.policy, plan.request, base.as_ref());
+    let mut provenance = pack::provenance(plan.origin.as_ref(), base.as_ref());
     if !resolved.tag_generated {
         provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
     }

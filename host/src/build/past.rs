@@ -33,7 +33,7 @@ pub(super) fn find(
         return Ok(found);
     }
     let platform = base::platform(&machine.platform, spec.variant.clone(), planner);
-    let platform = platform.map_err(in_terms_of_the_spec)?;
+    let platform = platform.map_err(|error| in_terms_of_the_spec(spec, error))?;
     for text in &spec.previous.0 {
         let reference = base::reference(spec, "previous", text)?;
         let opened = history::open(&reference, options.images, Some(&platform));

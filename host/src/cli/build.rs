@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use terrine::build;
-use terrine::planner::{Limits, Runtime};
+use terrine::planner::{Limits, Planners, Runtime};
 
 use super::environment;
 use super::exit::Usage;
@@ -51,12 +51,14 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     drop(early);
     let spec = args.image.spec()?;
     let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let cannot = || format!("can not build {}", args.image.what());
     let planner = runtime.embedded()?;
+    let component = build::component(&spec, &runtime).with_context(cannot)?;
+    let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.ship.registry);
     let cache = args.ship.how.cache(printer);
-    let cannot = || format!("can not build {}", args.image.what());
     let options = args.image.options(images.everywhere(), &cache);
-    let prepared = build::prepare(&spec, &options, &planner).with_context(cannot)?;
+    let prepared = build::prepare(&spec, &options, planners).with_context(cannot)?;
     let build::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {
         printer.warning(remark);

@@ -8,10 +8,11 @@ use terrine::build::Options;
 use terrine::cache::Cache;
 use terrine::image::Reference;
 use terrine::source::Elsewhere;
-use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, PlannerSpec, Switch, Time, TimeField, When};
+use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
 
 use super::exit::Usage;
 use super::past_args::PastArgs;
+use super::planner_args::PlannerArgs;
 use super::ship_args::reference;
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
@@ -116,9 +117,8 @@ pub(super) struct ImageArgs {
     #[arg(long, value_name = "N", help_heading = "Layers")]
     max_layers: Option<u32>,
 
-    /// The policy that groups store paths into layers
-    #[arg(long, value_name = "POLICY", help_heading = "Layers", conflicts_with = "pipeline")]
-    policy: Option<String>,
+    #[command(flatten)]
+    planner: PlannerArgs,
 
     /// A layering pipeline of dockerTools, in a JSON file
     #[arg(long, value_name = "FILE", help_heading = "Layers")]
@@ -281,10 +281,7 @@ impl ImageArgs {
             let previous = self.past.previous.iter().map(text_from_here);
             spec.previous.0 = previous.collect::<Result<_, _>>()?;
         }
-        if let Some(policy) = &self.policy {
-            spec.planner = Some(PlannerSpec { policy: policy.clone(), options: None });
-            spec.layering_pipeline = None;
-        }
+        self.planner.apply(spec)?;
         if let Some(file) = &self.pipeline {
             spec.layering_pipeline = Some(Pipeline::File(here(file)?));
             spec.planner = None;
@@ -301,7 +298,7 @@ fn replace<T: Clone>(field: &mut Option<T>, given: &Option<T>) {
 
 /// A path of the command line, which starts in this directory and not in that of the
 /// specification.
-fn here(path: &Path) -> anyhow::Result<String> {
+pub(super) fn here(path: &Path) -> anyhow::Result<String> {
     if path.as_os_str().is_empty() {
         bail!("a path is empty");
     }
@@ -332,7 +329,8 @@ fn from_here(reference: &Reference) -> anyhow::Result<Reference> {
     Ok(reference)
 }
 
-fn pair<'a>(text: &'a str, flag: &str) -> anyhow::Result<(&'a str, &'a str)> {
+/// A name and its value.
+pub(super) fn pair<'a>(text: &'a str, flag: &str) -> anyhow::Result<(&'a str, &'a str)> {
     match text.split_once('=').filter(|(name, _)| !name.is_empty()) {
         Some(pair) => Ok(pair),
         None => Err(Usage {

@@ -175,7 +175,7 @@ fn short(digest: Digest) -> String {
 }
 
 /// Text without what would move the cursor or change colours.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let escape = |c: char| match c.is_control() {
         true => c.escape_default().to_string(),
         false => c.to_string(),

@@ -12,6 +12,7 @@ use terrine::planner::{Limits, Runtime};
 use super::environment;
 use super::images::Images;
 use super::past_args::PastArgs;
+use super::planner_args::{self, PlannerArgs};
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
 
@@ -27,21 +28,27 @@ pub(super) struct Args {
     graph: PathBuf,
 
     /// How many layers there may be
-    #[arg(long, value_name = "N", required_unless_present = "pipeline", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Layers",
+        required_unless_present = "pipeline",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     max_layers: Option<u32>,
 
-    /// The policy to group them by [default: auto]
-    #[arg(long, value_name = "POLICY", conflicts_with = "pipeline")]
-    policy: Option<String>,
+    #[command(flatten)]
+    planner: PlannerArgs,
 
     /// A layering pipeline of dockerTools, in a JSON file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Layers")]
     pipeline: Option<PathBuf>,
 
     /// The policy's own options, as a JSON object
     #[arg(
         long,
         value_name = "JSON",
+        help_heading = "Layers",
         conflicts_with = "pipeline",
         default_value = "{}",
         hide_default_value = true
@@ -68,11 +75,15 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let excluded = excluded(args, &graph)?;
     let (policy, options) = match &args.pipeline {
         Some(file) => ("pipeline", pipeline(file)?),
-        None => (args.policy.as_deref().unwrap_or_default(), args.options.clone()),
+        None => (args.planner.policy.as_deref().unwrap_or_default(), options(args)?),
     };
     let cache = environment::planner_cache();
     let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
-    let planner = runtime.embedded()?;
+    let planner = match &args.planner.planner {
+        Some(file) => runtime.load_file(file, planner_args::imports(args.planner.sealed_wasi))?,
+        None if args.planner.sealed_wasi => return Err(planner_args::not_for_the_built_in()),
+        None => runtime.embedded()?,
+    };
     let past = past(args, printer)?;
     if let Some(remark) = past.remark(&planner, policy)? {
         printer.warning(&remark);
@@ -127,6 +138,15 @@ fn past(args: &Args, printer: &Printer) -> anyhow::Result<Past> {
         }
     }
     Ok(past)
+}
+
+/// The options: all of them at once, and single ones over them.
+fn options(args: &Args) -> anyhow::Result<String> {
+    if args.planner.option.is_empty() {
+        return Ok(args.options.clone());
+    }
+    let options = serde_json::from_str(&args.options).context("the value of `--options` is not JSON")?;
+    Ok(planner_args::merge(options, &args.planner.option)?.to_string())
 }
 
 fn pipeline(file: &Path) -> anyhow::Result<String> {

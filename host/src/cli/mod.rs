@@ -21,6 +21,7 @@ mod output;
 mod past_args;
 mod plan;
 mod planner;
+mod planner_args;
 mod printer;
 mod progress;
 mod registry_args;

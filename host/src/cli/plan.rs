@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use terrine::build;
-use terrine::planner::{Limits, Runtime};
+use terrine::planner::{Limits, Planners, Runtime};
 
 use super::environment;
 use super::format::Format;
@@ -40,12 +40,14 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let spec = args.image.spec()?;
     let cache = environment::planner_cache();
     let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
+    let cannot = || format!("can not plan {}", args.image.what());
     let planner = runtime.embedded()?;
+    let component = build::component(&spec, &runtime).with_context(cannot)?;
+    let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.registry);
     let memory = open_cache(printer);
     let options = args.image.options(images.everywhere(), &memory);
-    let cannot = || format!("can not plan {}", args.image.what());
-    let prepared = build::prepare(&spec, &options, &planner).with_context(cannot)?;
+    let prepared = build::prepare(&spec, &options, planners).with_context(cannot)?;
     let build::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {
         printer.warning(remark);

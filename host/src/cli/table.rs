@@ -54,7 +54,9 @@ fn source(facts: &Facts) -> String {
 fn budget(facts: &Facts) -> String {
     let budget = &facts.budget;
     let max = budget.max_layers.map_or("no limit".to_owned(), |max| format!("at most {max}"));
-    let policy = facts.policy.as_ref().map_or(String::new(), |policy| format!(" by `{policy}`"));
+    let foreign = facts.planner.as_ref().filter(|planner| !planner.built_in);
+    let of = foreign.map_or(String::new(), |planner| format!(" of `{}`", planner.name));
+    let policy = facts.policy.as_ref().map_or(String::new(), |policy| format!(" by `{policy}`{of}"));
     let base = match budget.base_layers {
         0 => String::new(),
         count => format!("{count} of the base, "),

@@ -23,6 +23,8 @@ pub const STORE_PATHS: &str = "dev.terrine.store-paths";
 pub const COMPRESSION: &str = "dev.terrine.compression";
 /// On a manifest: the policy that grouped the store paths.
 pub const POLICY: &str = "dev.terrine.plan.policy";
+/// On a manifest: the name and version of the planner component, as it says itself.
+pub const PLANNER: &str = "dev.terrine.plan.planner";
 /// On a manifest: the digest of the planner component.
 pub const COMPONENT: &str = "dev.terrine.plan.component";
 /// On a manifest: the digest of what the planner was asked.

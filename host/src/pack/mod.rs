@@ -22,7 +22,7 @@ pub use crate::ship::{Reporter, Source};
 pub use customisation::Customisation;
 pub use error::Error;
 pub use outcome::{Outcome, Published, Written};
-pub use provenance::{labels, provenance};
+pub use provenance::{PlanOrigin, labels, provenance};
 pub use ship::Shipping;
 
 /// An image that is about to be written.

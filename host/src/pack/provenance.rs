@@ -2,22 +2,46 @@
 
 use crate::base::Base;
 use crate::image::{Annotations, Digest, annotation};
-use crate::planner::Planner;
+use crate::planner::{Planner, layering};
 
-/// What an image says of how it was made: the policy that grouped its store paths, the digests
-/// of the component and of what that was asked, so that anyone can make the same plan again;
-/// and what it is built on. None of it is part of the image id.
-pub fn provenance(
-    planner: &Planner<'_>,
-    policy: &str,
-    request: Option<Digest>,
-    base: Option<&Base>,
-) -> Annotations {
+/// Who grouped the store paths of an image, and what they were asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanOrigin {
+    /// The component's name and version, as it says itself.
+    pub planner: String,
+    /// The component's digest.
+    pub component: Digest,
+    /// Whether it is the built-in one. Not said in a manifest, where its digest tells.
+    pub built_in: bool,
+    /// The policy's name.
+    pub policy: String,
+    /// The digest of what it was asked.
+    pub request: Digest,
+}
+
+impl PlanOrigin {
+    /// The origin of a plan of `planner`, which says of itself `info`.
+    pub fn new(planner: &Planner<'_>, info: &layering::Info, policy: &str, request: Digest) -> Self {
+        Self {
+            planner: format!("{} {}", info.name, info.version),
+            component: planner.digest(),
+            built_in: planner.is_embedded(),
+            policy: policy.to_owned(),
+            request,
+        }
+    }
+}
+
+/// What an image says of how it was made: the policy that grouped its store paths, the name and
+/// digest of the component and the digest of what that was asked, so that anyone can make the
+/// same plan again; and what it is built on. None of it is part of the image id.
+pub fn provenance(origin: Option<&PlanOrigin>, base: Option<&Base>) -> Annotations {
     let mut annotations = Annotations::new();
-    if let Some(request) = request {
-        annotations.insert(annotation::POLICY.to_owned(), policy.to_owned());
-        annotations.insert(annotation::COMPONENT.to_owned(), planner.digest().to_string());
-        annotations.insert(annotation::REQUEST.to_owned(), request.to_string());
+    if let Some(origin) = origin {
+        annotations.insert(annotation::POLICY.to_owned(), origin.policy.clone());
+        annotations.insert(annotation::PLANNER.to_owned(), origin.planner.clone());
+        annotations.insert(annotation::COMPONENT.to_owned(), origin.component.to_string());
+        annotations.insert(annotation::REQUEST.to_owned(), origin.request.to_string());
     }
     if let Some((name, digest)) = base.and_then(Base::published) {
         if let Some(name) = name {

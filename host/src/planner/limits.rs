@@ -11,7 +11,12 @@ pub struct Limits {
     pub memory: usize,
     /// Table elements, over all of the component's tables.
     pub table_elements: usize,
-    /// Fuel: about one unit for an instruction. Unlike time, it makes the same
+    /// Instances of core modules, and as many memories and tables, over all that it is made of.
+    pub instances: usize,
+    /// Handles to resources, its own and those of a sealed WASI, at one time.
+    pub handles: usize,
+    /// Fuel: about one unit for an instruction, and for each byte that one instruction or a
+    /// function of a sealed WASI handles. Unlike time, it makes the same
     /// component with the same request fail or succeed on every machine alike.
     pub fuel: u64,
     /// The stack of the compiled code, in bytes. Must fit into the calling thread's.
@@ -25,6 +30,8 @@ impl Default for Limits {
         Self {
             memory: 512 << 20,
             table_elements: 100_000,
+            instances: 64,
+            handles: 10_000,
             fuel: 100_000_000_000,
             stack: 1 << 20,
             lifted: 64 << 20,
@@ -108,15 +115,15 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        64
+        self.limits.instances
     }
 
     fn tables(&self) -> usize {
-        64
+        self.limits.instances
     }
 
     fn memories(&self) -> usize {
-        64
+        self.limits.instances
     }
 }
 

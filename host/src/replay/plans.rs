@@ -63,12 +63,13 @@ impl<'a> Plans<'a> {
     fn plan(&self, step: usize) -> Result<Step, Error> {
         let request = self.request(step);
         // The caller's own grouping may have empty layers.
-        let empty = match request.policy == "explicit" {
+        let planner = self.task.candidate.planner;
+        let empty = match planner.is_embedded() && request.policy == "explicit" {
             true => EmptyLayers::AsGiven,
             false => EmptyLayers::Refused,
         };
         let start = self.settings.clock.map(|clock: &Clock| clock());
-        let planned = self.task.candidate.planner.plan_measured(&request, empty);
+        let planned = planner.plan_measured(&request, empty);
         let (planned, usage) = planned.map_err(|source| Error::Plan {
             step,
             image: self.image.name.clone(),

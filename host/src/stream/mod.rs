@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::base::Base;
 use crate::image::annotation;
 use crate::layer::{Ownership, Permissions, Store};
-use crate::pack::{self, Customisation, Error, Image, Top};
+use crate::pack::{self, Customisation, Error, Image, PlanOrigin, Top};
 use crate::planner::Planner;
 use crate::spec::{Conf, Time};
 
@@ -48,8 +48,11 @@ pub fn prepare<'p>(
     };
     let created = conf.created.or_now(options.now).to_string();
     let top = Top::Archive(customisation);
-    let request = (!layers.is_empty()).then_some(request);
-    let mut provenance = pack::provenance(planner, "explicit", request, base.as_ref());
+    let origin = match layers.is_empty() {
+        true => None,
+        false => Some(PlanOrigin::new(planner, &planner.describe()?, "explicit", request)),
+    };
+    let mut provenance = pack::provenance(origin.as_ref(), base.as_ref());
     if !resolved.tag_generated {
         provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
     }

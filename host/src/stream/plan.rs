@@ -117,7 +117,9 @@ pub(super) fn check_paths(layers: &[StoreLayer], store: &Store) -> Result<(), Er
 
 /// Names the field of `conf.json` that a refusal is about, not that of the contract.
 fn in_terms_of_conf(error: planner::Error, repo_tag_is_given: bool) -> Error {
-    let planner::Error::Refused { component, message, field, hint } = error else { return error.into() };
+    let planner::Error::Refused { component, embedded, kind, message, field, hint } = error else {
+        return error.into();
+    };
     let field = field.map(|field| match field.as_str() {
         "reference" if repo_tag_is_given => "--repo-tag".to_owned(),
         "reference" => "repo_tag".to_owned(),
@@ -128,5 +130,5 @@ fn in_terms_of_conf(error: planner::Error, repo_tag_is_given: bool) -> Error {
         },
     });
     let message = message.replace("`options.layers", "`store_layers");
-    planner::Error::Refused { component, message, field, hint }.into()
+    planner::Error::Refused { component, embedded, kind, message, field, hint }.into()
 }

@@ -1,14 +1,12 @@
 //! Which policies are replayed, of which components.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use terrine::planner::layering::Info;
-use terrine::planner::{Limits, Planner, Runtime};
+use terrine::planner::{ComponentFile, Planner, Runtime};
 use terrine::replay::{Candidate, Settings};
 use terrine::spec::Json;
 
-use super::super::environment;
+use super::super::planner_args;
 
 /// Which policies are replayed.
 #[derive(Debug, clap::Args)]
@@ -21,9 +19,19 @@ pub(super) struct Candidates {
 
     /// A component with policies of its own, beside the built-in one; may be repeated
     ///
-    /// Unless `--policy` names some of its policies, its default one takes part.
-    #[arg(long, value_name = "FILE", help_heading = "Policies")]
-    planner: Vec<PathBuf>,
+    /// `@sha256:` and the digest of the file behind its name is a pin. Unless `--policy` names
+    /// some of its policies, its default one takes part.
+    #[arg(
+        long,
+        value_name = "FILE[@sha256:HEX]",
+        value_parser = planner_args::component,
+        help_heading = "Policies"
+    )]
+    planner: Vec<ComponentFile>,
+
+    /// Give these components a WASI in which nothing can be read or reached
+    #[arg(long, requires = "planner", help_heading = "Policies")]
+    sealed_wasi: bool,
 }
 
 /// A policy that is asked for, and its options as JSON text.
@@ -45,45 +53,24 @@ fn asked(text: &str) -> Result<Asked, String> {
     }
 }
 
-/// Components that are not compiled yet.
-pub(super) struct Components {
-    runtime: Runtime,
-    files: Vec<(String, Vec<u8>)>,
-}
-
 /// A component and what it says of itself.
 pub(super) struct Component<'r> {
     planner: Planner<'r>,
     info: Info,
-    built_in: bool,
-}
-
-impl Components {
-    /// Reads the components that the arguments name.
-    pub(super) fn load(args: &Candidates) -> anyhow::Result<Self> {
-        let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
-        let read = |path: &PathBuf| -> anyhow::Result<_> {
-            let name = Path::display(path).to_string();
-            let bytes = std::fs::read(path).with_context(|| format!("reading `{name}`"))?;
-            Ok((name, bytes))
-        };
-        Ok(Self { runtime, files: args.planner.iter().map(read).collect::<Result<_, _>>()? })
-    }
-
-    /// Compiles them, the built-in one first.
-    pub(super) fn compile(&self) -> anyhow::Result<Vec<Component<'_>>> {
-        let mut components = vec![];
-        let embedded = self.runtime.embedded()?;
-        components.push(Component { info: embedded.describe()?, planner: embedded, built_in: true });
-        for (name, bytes) in &self.files {
-            let planner = self.runtime.load(name, bytes)?;
-            components.push(Component { info: planner.describe()?, planner, built_in: false });
-        }
-        Ok(components)
-    }
 }
 
 impl Candidates {
+    /// Compiles the components that may take part, the built-in one first.
+    pub(super) fn compile<'r>(&self, runtime: &'r Runtime) -> anyhow::Result<Vec<Component<'r>>> {
+        let mut planners = vec![runtime.embedded()?];
+        let imports = planner_args::imports(self.sealed_wasi);
+        for file in &self.planner {
+            planners.push(runtime.load_file(file, imports)?);
+        }
+        let component = |planner: Planner<'r>| Ok(Component { info: planner.describe()?, planner });
+        planners.into_iter().map(component).collect()
+    }
+
     /// The policies to replay: those that are named, in the order of the arguments, and the
     /// default ones of components none of whose policies is named.
     pub(super) fn find<'r>(
@@ -111,7 +98,8 @@ impl Candidates {
         }
         for (component, named) in components.iter().zip(named) {
             // The built-in one is there to be asked, not to be in the way.
-            let wanted = !component.built_in || (self.policy.is_empty() && self.planner.is_empty());
+            let wanted =
+                !component.planner.is_embedded() || (self.policy.is_empty() && self.planner.is_empty());
             if wanted && !named {
                 found.extend(
                     component

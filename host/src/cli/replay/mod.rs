@@ -13,11 +13,13 @@ use std::time::Instant;
 
 use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
+use terrine::planner::{Limits, Runtime};
 use terrine::replay::{self, Candidate, Fleet, Keep, Settings, Task};
 use terrine::updates;
 
-use self::candidates::{Candidates, Components};
+use self::candidates::Candidates;
 use self::progress::Plans;
+use super::environment;
 use super::exit::Usage;
 use super::format::Format;
 use super::output::Output;
@@ -159,9 +161,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     }
     let page = args.html.as_deref().map(|file| Output::open(Some(file))).transpose()?;
     let fleet = fleet(args, printer)?;
-    let components = Components::load(&args.candidates)?;
-    let planners = components.compile()?;
-    let candidates = args.candidates.find(&planners)?;
+    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let components = args.candidates.compile(&runtime)?;
+    let candidates = args.candidates.find(&components)?;
     let tasks = tasks(&candidates, &budgets(args));
     let start = Instant::now();
     let clock = move || start.elapsed();

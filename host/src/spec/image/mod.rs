@@ -93,8 +93,9 @@ pub struct ImageSpec {
     pub include_store_paths: Option<bool>,
     /// A pipeline in dockerTools' language that groups store paths into layers.
     pub layering_pipeline: Option<Pipeline>,
-    /// The policy that groups store paths into layers: its name, or an object with `policy`
-    /// and `options`. `auto` if not given.
+    /// The policy that groups store paths into layers: its name, or an object with `policy` and
+    /// `options`; and with `component` the file of a planner that is not the built-in one, its
+    /// `digest` to pin it, and `sealedWasi` if it can not do without WASI. `auto` if not given.
     pub planner: Option<PlannerSpec>,
     /// Earlier closures of the image: a file that `terrine replay record` wrote. A policy that
     /// looks at the past learns from them how often packages change. The newest of them may be

@@ -8,6 +8,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::values::ModeField;
+use crate::image::Digest;
 use crate::spec::Json;
 
 /// What an image takes over from the configuration of its base.
@@ -77,9 +78,15 @@ pub struct PermissionSpec {
     pub gname: Option<String>,
 }
 
-/// Which policy groups the store paths into layers, and its options.
+/// Which policy groups the store paths into layers, of which component, and its options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlannerSpec {
+    /// The component's file, relative to the specification; the built-in one if none.
+    pub component: Option<String>,
+    /// The digest that the file has to have. Not without a component.
+    pub digest: Option<Digest>,
+    /// Whether the component is given a sealed WASI. Not without a component.
+    pub sealed_wasi: bool,
     /// The policy's name; that of the default one if empty.
     pub policy: String,
     /// Its options, as a JSON object.
@@ -89,6 +96,12 @@ pub struct PlannerSpec {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PlannerFields {
+    #[serde(default)]
+    component: Option<String>,
+    #[serde(default)]
+    digest: Option<Digest>,
+    #[serde(default)]
+    sealed_wasi: bool,
     #[serde(default)]
     policy: String,
     #[serde(default)]
@@ -106,13 +119,21 @@ impl<'de> Deserialize<'de> for PlannerSpec {
             }
 
             fn visit_str<E: Error>(self, policy: &str) -> Result<Self::Value, E> {
-                Ok(PlannerSpec { policy: policy.to_owned(), options: None })
+                Ok(PlannerSpec { policy: policy.to_owned(), ..PlannerSpec::default() })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let PlannerFields { policy, options } =
+                let PlannerFields { component, digest, sealed_wasi, policy, options } =
                     Deserialize::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(PlannerSpec { policy, options })
+                match (&component, digest, sealed_wasi) {
+                    (None, Some(_), _) => {
+                        Err(A::Error::custom("`digest` is that of a `component`, and there is none"))
+                    }
+                    (None, _, true) => {
+                        Err(A::Error::custom("`sealedWasi` is for a `component`, and there is none"))
+                    }
+                    _ => Ok(PlannerSpec { component, digest, sealed_wasi, policy, options }),
+                }
             }
         }
         deserializer.deserialize_any(Either)
@@ -135,7 +156,25 @@ impl JsonSchema for PlannerSpec {
             {
                 "type": "object",
                 "properties": {
-                    "policy": {"type": "string", "description": "the name of a policy"},
+                    "component": {
+                        "type": "string",
+                        "description": "the file of a component of the world terrine:planner/policy@0.1.0, \
+                                        relative to the specification; the built-in one if not given",
+                    },
+                    "digest": {
+                        "type": "string",
+                        "pattern": "^sha256:[0-9a-f]{64}$",
+                        "description": "the digest that the component's file has to have",
+                    },
+                    "sealedWasi": {
+                        "type": "boolean",
+                        "description": "whether the component is given a WASI in which nothing can be \
+                                        read or reached; false if not given",
+                    },
+                    "policy": {
+                        "type": "string",
+                        "description": "the name of a policy; the component's first if not given",
+                    },
                     "options": {"type": "object", "description": "the policy's own options"},
                 },
                 "additionalProperties": false,

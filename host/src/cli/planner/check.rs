@@ -1,0 +1,144 @@
+//! `terrine planner check`: what a component does with graphs of many kinds.
+
+use std::path::PathBuf;
+
+use terrine::build::{Grouping, request};
+use terrine::closure;
+use terrine::history::Past;
+use terrine::planner::check::{Case, Outcome, Trial, budgets, corpus, trial};
+use terrine::planner::layering::Info;
+use terrine::planner::{Limits, Planner};
+use terrine::spec::Json;
+
+use super::check_tables::{Checked, PolicyTrials, to_json, to_table};
+use super::format::Format;
+use super::{ComponentArgs, print, runtime};
+use crate::cli::exit::Usage;
+use crate::cli::planner_args::merge;
+
+/// Try a planner on graphs of many kinds
+///
+/// Each graph is planned four times: twice as it is, with its paths in another order, and with
+/// other hashes in their names. Plans have to keep to the contract. Fuel and memory are the same
+/// on every machine. A policy may refuse a budget or its options; anything else that is not a
+/// plan is a failure, and makes the exit code 1.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    component: ComponentArgs,
+
+    /// Try this policy only [default: all of the planner's]
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<String>,
+
+    /// An option of the policy; may be repeated, the last one of a name counts
+    ///
+    /// A value that is JSON is that, and anything else a string.
+    #[arg(long, value_name = "NAME=VALUE")]
+    option: Vec<String>,
+
+    /// Try it on this graph instead of the built-in ones, with several budgets
+    ///
+    /// What exportReferencesGraph or `nix path-info --json --recursive` write, or a folder of
+    /// closureInfo.
+    #[arg(long, value_name = "FILE")]
+    closure: Option<PathBuf>,
+
+    /// The directory of store paths in that graph
+    #[arg(long, value_name = "DIR", default_value = "/nix/store", requires = "closure")]
+    store_dir: String,
+
+    /// How much fuel a call may use
+    #[arg(long, value_name = "UNITS", default_value_t = Limits::default().fuel, value_parser = clap::value_parser!(u64).range(1..))]
+    fuel: u64,
+
+    /// Show how long each call took, too
+    #[arg(long)]
+    time: bool,
+
+    /// How to show it [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine planner check my-policy.wasm
+  terrine planner check my-policy.wasm --policy spread --option by=3
+  terrine planner check my-policy.wasm --closure graph.json --time";
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let mut limits = Limits::default();
+    limits.fuel = args.fuel;
+    let runtime = runtime(limits)?;
+    let planner = args.component.load(&runtime)?;
+    let info = planner.describe()?;
+    let options = merge(Json::Object(Default::default()), &args.option)?.to_string();
+    let policies = policies(args, &planner, &info, &options)?;
+    let cases = cases(args)?;
+    let trials = |policy: String| {
+        let tried = cases.iter().map(|case| trial(&planner, &policy, &options, case)).collect();
+        PolicyTrials { policy, trials: tried }
+    };
+    let policies = policies.into_iter().map(trials).collect();
+    let checked = Checked {
+        planner: &planner,
+        info: &info,
+        file: args.component.path(),
+        cases: &cases,
+        policies,
+        time: args.time,
+    };
+    print(&match Format::of(args.format) {
+        Format::Table => to_table(&checked),
+        Format::Json => to_json(&checked)?,
+    })?;
+    let all: Vec<&Trial> = checked.policies.iter().flat_map(|policy| &policy.trials).collect();
+    match all.iter().filter(|trial| matches!(trial.outcome, Outcome::Failed(_))).count() {
+        0 => Ok(()),
+        failed => {
+            anyhow::bail!("planner `{}` failed in {failed} of {} cases", planner.name(), all.len())
+        }
+    }
+}
+
+/// The policies to try, whose names and options the planner has.
+fn policies(
+    args: &Args,
+    planner: &Planner<'_>,
+    info: &Info,
+    options: &str,
+) -> anyhow::Result<Vec<String>> {
+    if let Some(policy) = &args.policy {
+        return Ok(vec![planner.check_request(info, policy, options)?.name.clone()]);
+    }
+    if args.option.is_empty() {
+        return Ok(info.policies.iter().map(|policy| policy.name.clone()).collect());
+    }
+    if info.policies.len() > 1 {
+        return Err(Usage {
+            message: "options are those of one policy, and the planner has several".to_owned(),
+            hint: "say which one by `--policy`",
+        }
+        .into());
+    }
+    Ok(vec![planner.check_request(info, "", options)?.name.clone()])
+}
+
+fn cases(args: &Args) -> anyhow::Result<Vec<Case>> {
+    let Some(file) = &args.closure else { return Ok(corpus()) };
+    let graph = closure::read(file, &args.store_dir)?;
+    let past = Past::default();
+    let grouping = Grouping {
+        past: &past,
+        graph: &graph,
+        roots: &graph.roots(),
+        excluded: &[],
+        store_dir: &args.store_dir,
+        policy: "",
+        options: "{}",
+        max_layers: None,
+    };
+    Ok(budgets(&file.display().to_string(), &request(&grouping)))
+}

@@ -1,0 +1,127 @@
+//! `terrine planner describe`: what a component is.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use terrine::planner::layering::{Info, PolicyInfo};
+use terrine::planner::{CONTRACT, Limits, Planner};
+use terrine::spec::Json;
+
+use super::format::Format;
+use super::{ComponentArgs, SCHEMA_VERSION, json, print, runtime};
+use crate::cli::image_tables::plain;
+use crate::cli::table::line;
+
+/// Show what a planner is: its digest, what it imports, its policies and their options
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    component: ComponentArgs,
+
+    /// How to show it [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine planner describe
+  terrine planner describe my-policy.wasm
+  terrine planner describe my-policy.wasm --format json | jq -r .digest";
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Description<'a> {
+    schema_version: u32,
+    name: &'a str,
+    version: &'a str,
+    /// None for the built-in planner.
+    file: Option<String>,
+    digest: String,
+    contract: &'a str,
+    imports: &'a [String],
+    policies: Vec<Policy<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Policy<'a> {
+    name: &'a str,
+    summary: &'a str,
+    uses_history: bool,
+    options_schema: Box<RawValue>,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let runtime = runtime(Limits::default())?;
+    let planner = args.component.load(&runtime)?;
+    let info = planner.describe()?;
+    let text = match Format::of(args.format) {
+        Format::Table => table(&info, &planner, args.component.path().as_deref()),
+        Format::Json => json(&Description {
+            schema_version: SCHEMA_VERSION,
+            name: &info.name,
+            version: &info.version,
+            file: args.component.path(),
+            digest: planner.digest().to_string(),
+            contract: CONTRACT,
+            imports: planner.imports(),
+            policies: info.policies.iter().map(policy).collect::<Result<_, _>>()?,
+        })?,
+    };
+    print(&text)
+}
+
+fn policy(info: &PolicyInfo) -> anyhow::Result<Policy<'_>> {
+    let PolicyInfo { name, summary, uses_history, .. } = info;
+    let options_schema = RawValue::from_string(escaped(&schema(info).to_string()))?;
+    Ok(Policy { name, summary, uses_history: *uses_history, options_schema })
+}
+
+/// JSON text without what could move a terminal's cursor. What JSON itself has escaped are the
+/// first 32 characters; these stand only in strings.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c.is_control() {
+            true => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => text.push(c),
+        }
+    }
+    text
+}
+
+/// The schema in its canonical form; as a string, where it is one that has none: with a key
+/// twice, or nested too deep.
+fn schema(info: &PolicyInfo) -> Json {
+    serde_json::from_str(&info.options_schema).unwrap_or_else(|_| Json::string(&info.options_schema))
+}
+
+fn table(info: &Info, planner: &Planner<'_>, file: Option<&str>) -> String {
+    let mut text = String::new();
+    let mut add = |name: &str, value: &str| line(&mut text, name, value);
+    add("planner", &format!("{} {}", info.name, info.version));
+    add("file", file.unwrap_or("built in"));
+    add("digest", &planner.digest().to_string());
+    add("contract", CONTRACT);
+    match planner.imports() {
+        [] => add("imports", "nothing"),
+        imports => {
+            for (index, import) in imports.iter().enumerate() {
+                add(if index == 0 { "imports" } else { "" }, import);
+            }
+        }
+    }
+    for (index, policy) in info.policies.iter().enumerate() {
+        let default = if index == 0 { " (the default)" } else { "" };
+        text.push('\n');
+        let mut add = |name: &str, value: &str| line(&mut text, name, value);
+        add("policy", &format!("{}{default}", policy.name));
+        add("summary", &policy.summary);
+        add("history", if policy.uses_history { "looked at" } else { "not looked at" });
+        for (index, row) in schema(policy).pretty().lines().enumerate() {
+            add(if index == 0 { "options" } else { "" }, &plain(row));
+        }
+    }
+    text
+}

@@ -1,0 +1,90 @@
+//! `terrine planner`: the components that decide.
+
+mod check;
+mod check_tables;
+mod describe;
+mod list;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use terrine::planner::{ComponentFile, EMBEDDED, Limits, Planner, Runtime};
+
+use super::output::Output;
+use super::planner_args::{component, imports, not_for_the_built_in};
+use super::{environment, format};
+
+/// Look after planners, the components that decide what goes into which layer
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    List(list::Args),
+    Describe(describe::Args),
+    Check(check::Args),
+    /// Write the built-in planner to a file
+    ///
+    /// It is a WebAssembly component of the world `terrine:planner/planner@0.1.0` without
+    /// imports, which any host of the component model can run.
+    Export {
+        /// The file, or `-` for stdout
+        file: PathBuf,
+    },
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::List(args) => list::run(args),
+        Command::Describe(args) => describe::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Export { file } => {
+            let output = Output::open(Some(file))?;
+            (&output).write_all(EMBEDDED).with_context(|| format!("writing `{}`", file.display()))?;
+            output.commit()
+        }
+    }
+}
+
+/// Which component is meant.
+#[derive(Debug, clap::Args)]
+struct ComponentArgs {
+    /// The component's file; the built-in planner if not given
+    #[arg(value_name = "FILE[@sha256:HEX]", value_parser = component)]
+    file: Option<ComponentFile>,
+
+    /// Give it a WASI in which nothing can be read or reached
+    #[arg(long)]
+    sealed_wasi: bool,
+}
+
+impl ComponentArgs {
+    fn load<'r>(&self, runtime: &'r Runtime) -> anyhow::Result<Planner<'r>> {
+        match &self.file {
+            Some(file) => Ok(runtime.load_file(file, imports(self.sealed_wasi))?),
+            None if self.sealed_wasi => Err(not_for_the_built_in()),
+            None => Ok(runtime.embedded()?),
+        }
+    }
+
+    /// The file's name, where it has one.
+    fn path(&self) -> Option<String> {
+        self.file.as_ref().map(|file| file.path.display().to_string())
+    }
+}
+
+fn runtime(limits: Limits) -> anyhow::Result<Runtime> {
+    Ok(Runtime::new(limits, environment::planner_cache().as_deref())?)
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+}
+
+/// JSON text, indented, with a newline at the end.
+fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value).context("writing JSON")? + "\n")
+}
+
+/// The version of the JSON that these commands write. It grows when a field goes or changes
+/// its meaning, not when one is added.
+const SCHEMA_VERSION: u32 = 1;

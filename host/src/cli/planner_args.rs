@@ -1,0 +1,118 @@
+//! Which planner groups store paths into layers, and how.
+
+use anyhow::bail;
+use terrine::planner::{ComponentFile, Imports};
+use terrine::spec::{ImageSpec, Json, PlannerSpec};
+
+use super::exit::Usage;
+use super::image_args::{here, pair};
+
+/// Which planner groups store paths into layers, and how.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlannerArgs {
+    /// A component that groups store paths into layers, instead of the built-in one
+    ///
+    /// It runs in a sandbox and can reach nothing. `@sha256:` and the digest of the file behind
+    /// its name is a pin: another file is refused. Policy and options are then those of the
+    /// flags, not those of the specification.
+    #[arg(long, value_name = "FILE[@sha256:HEX]", value_parser = component, help_heading = "Layers", conflicts_with = "pipeline")]
+    pub(super) planner: Option<ComponentFile>,
+
+    /// The policy that groups store paths into layers [default: the planner's first, `auto`]
+    #[arg(long, value_name = "POLICY", help_heading = "Layers", conflicts_with = "pipeline")]
+    pub(super) policy: Option<String>,
+
+    /// An option of the policy; may be repeated, the last one of a name counts
+    ///
+    /// A value that is JSON is that, and anything else a string.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Layers", conflicts_with = "pipeline")]
+    pub(super) option: Vec<String>,
+
+    /// Give the component a WASI in which nothing can be read or reached
+    ///
+    /// For components whose language can not do without: no files, no network, no environment,
+    /// clocks that stand still, the same random numbers in every call. The end of what it writes
+    /// to stderr is shown if it fails.
+    #[arg(long, help_heading = "Layers", conflicts_with = "pipeline")]
+    pub(super) sealed_wasi: bool,
+}
+
+/// Reads `FILE[@sha256:HEX]`.
+pub(super) fn component(text: &str) -> Result<ComponentFile, String> {
+    ComponentFile::parse(text).map_err(|error| error.to_string())
+}
+
+/// What a component is given, by the flag `--sealed-wasi`.
+pub(super) fn imports(sealed_wasi: bool) -> Imports {
+    if sealed_wasi { Imports::SealedWasi } else { Imports::Nothing }
+}
+
+impl PlannerArgs {
+    /// Changes what a specification says by what the flags say.
+    pub(super) fn apply(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+        if let Some(ComponentFile { path, digest }) = &self.planner {
+            let component = Some(here(path)?);
+            spec.planner = Some(PlannerSpec { component, digest: *digest, ..PlannerSpec::default() });
+            spec.layering_pipeline = None;
+        }
+        if let Some(policy) = &self.policy {
+            let before = spec.planner.take().unwrap_or_default();
+            spec.planner = Some(PlannerSpec { policy: policy.clone(), options: None, ..before });
+            spec.layering_pipeline = None;
+        }
+        if self.sealed_wasi {
+            let named = spec.planner.as_mut().filter(|planner| planner.component.is_some());
+            named.ok_or_else(not_for_the_built_in)?.sealed_wasi = true;
+        }
+        if !self.option.is_empty() {
+            let planner = spec.planner.get_or_insert_default();
+            let options = planner.options.take().unwrap_or(Json::Object(Default::default()));
+            planner.options = Some(merge(options, &self.option)?);
+        }
+        Ok(())
+    }
+}
+
+/// The built-in planner imports nothing, so there is nothing to give it.
+pub(super) fn not_for_the_built_in() -> anyhow::Error {
+    Usage {
+        message: "`--sealed-wasi` is for components that you name".to_owned(),
+        hint: "name one with `--planner`, or leave the flag out",
+    }
+    .into()
+}
+
+/// Options with those of flags put over them.
+pub(super) fn merge(options: Json, flags: &[String]) -> anyhow::Result<Json> {
+    let Json::Object(mut options) = options else {
+        bail!("the policy's options are not a JSON object, so none can be added");
+    };
+    for flag in flags {
+        let (name, value) = pair(flag, "--option")?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Json::string(value));
+        options.insert(name.to_owned(), value);
+    }
+    Ok(Json::Object(options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_json_where_they_can_be() {
+        let merged = |flags: &[&str]| {
+            let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+            let options = serde_json::from_str(r#"{"a": 1, "b": [2]}"#).unwrap();
+            merge(options, &flags).map(|options| options.to_string()).map_err(|error| error.to_string())
+        };
+        assert_eq!(merged(&["a=3", "c=x", "d=01"]).unwrap(), r#"{"a":3,"b":[2],"c":"x","d":"01"}"#);
+        assert_eq!(
+            merged(&["a=x=y", "b=", "c=\"7\"", "d={\"e\":null}"]).unwrap(),
+            r#"{"a":"x=y","b":"","c":"7","d":{"e":null}}"#
+        );
+        assert_eq!(merged(&["a=1", "a=true"]).unwrap(), r#"{"a":true,"b":[2]}"#);
+        assert!(merged(&["a"]).unwrap_err().contains("NAME=VALUE"));
+        assert!(merge(Json::Array(vec![]), &[]).is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! Trying a planner: what it does with graphs of many kinds, and whether its plans depend on
+//! what they had better not depend on.
+
+mod change;
+mod corpus;
+mod draw;
+mod past;
+
+use std::time::{Duration, Instant};
+
+pub use corpus::{Case, budgets, corpus};
+
+use super::layering::{ErrorKind, Planned, Request};
+use super::{EmptyLayers, Error, Planner, Usage};
+
+/// What a policy did with a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// What the call used up; none where it failed.
+    pub usage: Option<Usage>,
+    /// How long the call took, which is another time each time.
+    pub elapsed: Duration,
+    /// Whether the plan is another when the request lists the paths in another order. Whoever
+    /// makes requests may list them in any.
+    pub depends_on_order: bool,
+    /// Whether the plan is another when the hashes in the paths are. They change with every
+    /// rebuild, and with them the layers that clients have to pull.
+    pub depends_on_hashes: bool,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// A plan that keeps to the rules.
+    Planned {
+        /// How many layers it has.
+        layers: usize,
+        /// How many paths it leaves out, as the options ask for.
+        left_out: usize,
+    },
+    /// The policy says that it can not keep to the budget or needs other options, as it may.
+    Refused(String),
+    /// Anything else.
+    Failed(String),
+}
+
+/// Asks a policy about a case: twice, with the paths in another order, and with other hashes.
+pub fn trial(planner: &Planner<'_>, policy: &str, options: &str, case: &Case) -> Trial {
+    let request = asked(policy, options, &case.request);
+    let ask = |request: &Request| planner.plan_measured(request, empty_layers(planner, policy));
+    let start = Instant::now();
+    let first = ask(&request);
+    let elapsed = start.elapsed();
+    let (planned, usage) = match first {
+        Ok(planned) => planned,
+        Err(error) => return Trial { elapsed, ..Trial::ended(unplanned(&error)) },
+    };
+    let outcome = Outcome::Planned { layers: planned.layers.len(), left_out: planned.left_out.len() };
+    let mut trial = Trial { usage: Some(usage), elapsed, ..Trial::ended(outcome) };
+    match ask(&request) {
+        Ok(again) if again == (planned.clone(), usage) => {}
+        Ok(_) => trial.outcome = Outcome::Failed("the same request got another plan".to_owned()),
+        Err(error) => trial.outcome = failed_again("when asked again", &error),
+    }
+    let (shuffled, places) = change::shuffled(&request);
+    match ask(&shuffled) {
+        Ok((other, _)) => trial.depends_on_order = change::named(&other, &places) != places_of(&planned),
+        Err(error) => trial.outcome = failed_again("with its paths in another order", &error),
+    }
+    match ask(&change::rehashed(&request)) {
+        Ok((other, _)) => trial.depends_on_hashes = places_of(&other) != places_of(&planned),
+        Err(error) => trial.outcome = failed_again("with other hashes", &error),
+    }
+    trial
+}
+
+impl Trial {
+    fn ended(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            usage: None,
+            elapsed: Duration::ZERO,
+            depends_on_order: false,
+            depends_on_hashes: false,
+        }
+    }
+}
+
+fn asked(policy: &str, options: &str, request: &Request) -> Request {
+    Request { policy: policy.to_owned(), options: options.to_owned(), ..request.clone() }
+}
+
+/// As for images: only the built-in policy that takes the caller's own grouping may have empty
+/// layers.
+fn empty_layers(planner: &Planner<'_>, policy: &str) -> EmptyLayers {
+    match planner.is_embedded() && policy == "explicit" {
+        true => EmptyLayers::AsGiven,
+        false => EmptyLayers::Refused,
+    }
+}
+
+/// The layers of a plan, as indices.
+fn places_of(planned: &Planned) -> Vec<Vec<u32>> {
+    planned.layers.iter().map(|layer| layer.paths.clone()).collect()
+}
+
+fn unplanned(error: &Error) -> Outcome {
+    match error {
+        Error::Refused { kind, message, field, .. } => {
+            let field = field.as_ref().map_or(String::new(), |field| format!("`{field}`: "));
+            match kind {
+                Some(ErrorKind::OverBudget | ErrorKind::InvalidOptions) => {
+                    Outcome::Refused(format!("{field}{message}"))
+                }
+                kind => Outcome::Failed(format!("{field}{message}{}", kind.map_or("", kind_name))),
+            }
+        }
+        _ => Outcome::Failed(chain(error)),
+    }
+}
+
+fn failed_again(when: &str, error: &Error) -> Outcome {
+    Outcome::Failed(format!("{when}: {}", chain(error)))
+}
+
+fn kind_name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::UnknownPolicy => " (unknown-policy)",
+        ErrorKind::InvalidOptions => " (invalid-options)",
+        ErrorKind::InvalidRequest => " (invalid-request)",
+        ErrorKind::OverBudget => " (over-budget)",
+        ErrorKind::Failed => " (failed)",
+    }
+}
+
+fn chain(error: &Error) -> String {
+    let error: &dyn std::error::Error = error;
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
