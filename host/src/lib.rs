@@ -21,6 +21,9 @@
 //! | images that exist, brought elsewhere | [`transfer`] |
 //! | what they are, and whether they are that | [`inspect`], [`verify`], [`diff`], [`flatten`] |
 //! | what is known of layers already | [`cache`] |
+//! | closures as they were, update by update | [`updates`] |
+//! | what planners are told of the past | [`history`] |
+//! | what clients would have pulled | [`replay`] |
 //! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
 //! The nouns that they share are in [`image`].
@@ -118,6 +121,7 @@ pub mod compress;
 pub mod daemon;
 pub mod diff;
 pub mod flatten;
+pub mod history;
 pub mod image;
 pub mod inspect;
 pub mod layer;
@@ -127,10 +131,12 @@ pub mod pipe;
 pub mod planner;
 pub mod platform;
 pub mod registry;
+pub mod replay;
 pub mod root;
 pub mod ship;
 pub mod source;
 pub mod spec;
 pub mod stream;
 pub mod transfer;
+pub mod updates;
 pub mod verify;

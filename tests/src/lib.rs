@@ -22,6 +22,7 @@ pub mod shipment;
 pub mod skopeo;
 pub mod spec;
 pub mod store;
+pub mod updates;
 
 use std::path::{Path, PathBuf};
 

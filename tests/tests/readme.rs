@@ -62,6 +62,9 @@ fn folder() -> tempfile::TempDir {
         command.current_dir(folder.path()).args(["build", "--name", "web", "--contents", "site"]);
         Run::of(command.args(["--architecture", architecture, "--to", &to])).ok();
     }
+    let mut record = terrine();
+    record.current_dir(folder.path()).args(["replay", "record", "image.json", "-o", "updates.json"]);
+    Run::of(record.arg("--store-root").arg(&example)).ok();
     folder
 }
 
@@ -110,18 +113,18 @@ fn every_command_of_ours_does_what_it_says() {
                 Archive::read(fs::read(folder.path().join(words[flag + 1])).unwrap());
             }
             ("stream" | "build", None) if words.contains(&"--to") => assert_eq!(run.stdout, b""),
-            ("copy" | "index" | "verify", _) => assert_eq!(run.stdout, b""),
+            ("copy" | "index" | "verify", _) | ("replay", Some(_)) => assert_eq!(run.stdout, b""),
             ("merge", _) => assert!(!run.stdout.is_empty()),
             ("stream" | "build", None) => drop(Archive::read(run.stdout)),
             ("planner", _) if words[1] == "export" => {
                 assert!(folder.path().join(words[2]).is_file());
             }
-            ("plan" | "planner" | "layers" | "schema" | "inspect" | "diff" | "cache", _) => {
+            ("plan" | "planner" | "layers" | "schema" | "inspect" | "diff" | "cache" | "replay", _) => {
                 serde_json::from_slice::<serde_json::Value>(&run.stdout).unwrap();
             }
             _ => assert!(folder.path().join(words.last().unwrap()).is_file()),
         }
-        if let Some(flag) = words.iter().position(|word| *word == "--summary") {
+        if let Some(flag) = words.iter().position(|word| matches!(*word, "--summary" | "--html")) {
             assert!(folder.path().join(words[flag + 1]).is_file());
         }
     }

@@ -5,7 +5,7 @@ use super::{Error, Options};
 use crate::base::Base;
 use crate::image::{Platform, Reference};
 use crate::layer::{Store, StorePath};
-use crate::planner::{Planner, image};
+use crate::planner::{self, Planner, image};
 use crate::platform;
 use crate::source::{self, Opened};
 use crate::spec::ImageSpec;
@@ -19,7 +19,7 @@ pub(super) fn open(
     planner: &Planner<'_>,
 ) -> Result<Option<Base>, Error> {
     let Some(text) = &spec.from_image else { return Ok(None) };
-    let reference = reference(spec, text)?;
+    let reference = reference(spec, "fromImage", text)?;
     let opened = match &reference {
         Reference::Path(path) => source::open_first(&path.display().to_string(), path)?,
         reference => source::open(reference, options.images)?,
@@ -34,18 +34,18 @@ pub(super) fn open(
     Ok(Some(Base::new(image)))
 }
 
-/// What `fromImage` says: paths start where the specification lies.
-fn reference(spec: &ImageSpec, text: &str) -> Result<Reference, Error> {
+/// The image that a field names: paths start where the specification lies.
+pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Reference, Error> {
     let reference = text.parse::<Reference>();
     let mut reference =
-        reference.map_err(|error| Error::hinted("fromImage", error.to_string(), error.hint()))?;
+        reference.map_err(|error| Error::hinted(field, error.to_string(), error.hint()))?;
     match &mut reference {
         Reference::Path(path)
         | Reference::DockerArchive { path, .. }
         | Reference::OciLayout { path, .. }
         | Reference::OciArchive { path, .. } => *path = spec.directory_join(path),
         Reference::Stdio => {
-            return Err(Error::field("fromImage", "a base image can not come from stdin"));
+            return Err(Error::field(field, "this image can not come from stdin"));
         }
         _ => {}
     }
@@ -73,11 +73,20 @@ fn wanted(
             }
         }
     };
+    Ok(Some(platform(&text, spec.variant.clone(), planner)?))
+}
+
+/// A platform in Nix's terms or in Go's, in Go's.
+pub(super) fn platform(
+    text: &str,
+    variant: Option<String>,
+    planner: &Planner<'_>,
+) -> Result<Platform, planner::Error> {
     let resolved = planner.resolve(&image::ResolveRequest {
         reference: "base".to_owned(),
         tag: Some("base".to_owned()),
-        platform: text,
-        variant: spec.variant.clone(),
+        platform: text.to_owned(),
+        variant,
         config: "null".to_owned(),
         base: None,
         inherit: image::Inheritance::Environment,
@@ -87,5 +96,5 @@ fn wanted(
         has_store_paths: false,
         identity: vec![],
     })?;
-    Ok(Some(Platform::new(&resolved.os, &resolved.architecture, resolved.variant.as_deref())))
+    Ok(Platform::new(&resolved.os, &resolved.architecture, resolved.variant.as_deref()))
 }

@@ -3,8 +3,10 @@
 use super::Error;
 use super::group::{self, Grouping};
 use super::machine::Machine;
+use super::past::Found;
 use super::paths::Paths;
 use crate::base::Base;
+use crate::history::Past;
 use crate::image::Digest;
 use crate::layer::{Ownership, Store};
 use crate::pack::{PlanOrigin, StoreLayer};
@@ -55,6 +57,7 @@ pub(super) fn resolve(
     base: Option<&Base>,
     machine: &Machine,
     paths: &Paths,
+    past: &Found,
     root: &Root,
     ownership: &Ownership,
     store: &Store,
@@ -82,7 +85,7 @@ pub(super) fn resolve(
         max_layers: max_layers(spec),
         other_layers: 1,
         has_store_paths: paths.any(),
-        identity: identity(spec, paths, root, ownership, store, planners.layering)?,
+        identity: identity(spec, paths, past, root, ownership, store, planners.layering)?,
     };
     planners.image.resolve(&request).map_err(|error| in_terms_of_the_spec(spec, error))
 }
@@ -92,6 +95,7 @@ pub(super) fn resolve(
 fn identity(
     spec: &ImageSpec,
     paths: &Paths,
+    past: &Found,
     root: &Root,
     ownership: &Ownership,
     store: &Store,
@@ -112,6 +116,7 @@ fn identity(
     ];
     let texts = root.texts().map(|text| format!("text {}", Digest::of(text)));
     identity.extend(texts);
+    identity.extend(past.past.digest().map(|digest| format!("past {digest}")));
     for (index, path) in paths.paths.iter().enumerate() {
         let held = if paths.excluded.binary_search(&index).is_ok() { " in the base" } else { "" };
         identity.push(format!("path {}{held}", path.as_str()));
@@ -135,6 +140,7 @@ fn planner_identity(spec: &ImageSpec, layering: &Planner<'_>) -> (String, String
 pub(super) fn layers(
     spec: &ImageSpec,
     paths: &Paths,
+    past: &Past,
     store: &Store,
     store_layers: Option<u32>,
     planner: &Planner<'_>,
@@ -151,12 +157,14 @@ pub(super) fn layers(
         policy: &policy,
         options: &options,
         max_layers: store_layers,
+        past,
     });
     let in_terms_of_the_spec = |error| in_terms_of_the_spec(spec, error);
     let (info, policy) = group::chosen(planner, &request).map_err(in_terms_of_the_spec)?;
     let layering::Planned { mut layers, mut remarks, left_out } =
         planner.plan(&request, group::empty_layers(planner, &policy)).map_err(in_terms_of_the_spec)?;
     layers.retain(|layer| !layer.paths.is_empty());
+    remarks.extend(past.remark(planner, &policy)?);
     if let Some(&first) = left_out.first() {
         let which = match left_out.len() {
             1 => "1 of the store paths is".to_owned(),
@@ -209,7 +217,7 @@ fn pipeline_options(spec: &ImageSpec, pipeline: &Pipeline) -> Result<String, Err
 }
 
 /// Names the field of the specification that a refusal is about, not that of the contract.
-fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> Error {
+pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> Error {
     let name = |field: String| match field.as_str() {
         "reference" => "name".to_owned(),
         "platform" => "architecture".to_owned(),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::layer::StorePathError;
-use crate::{closure, layer, pack, planner, root, source};
+use crate::{closure, history, layer, pack, planner, root, source};
 
 /// Why an image could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,15 @@ pub enum Error {
     /// What store paths refer to, as several sources tell it.
     #[error("the closures do not go together")]
     Closures(#[source] closure::Fault),
+    /// The image's past: `history` and `previous`.
+    #[error("`{field}` can not be used")]
+    Past {
+        /// The field that names it.
+        field: &'static str,
+        /// Why.
+        #[source]
+        source: Box<history::Error>,
+    },
     /// The tree at the image's root.
     #[error(transparent)]
     Root(#[from] root::Error),
@@ -69,6 +78,11 @@ impl Error {
         Self::Field { field: field.into(), why: why.into(), hint: None }
     }
 
+    /// A fault of the field that names a part of the past.
+    pub(super) fn past(field: &'static str, source: history::Error) -> Self {
+        Self::Past { field, source: Box::new(source) }
+    }
+
     /// A fault of a field with a remedy.
     pub(super) fn hinted(
         field: impl Into<String>,
@@ -85,6 +99,7 @@ impl Error {
             Self::Base(error) => error.hint(),
             Self::Closure(error) => error.hint(),
             Self::Closures(fault) => fault.hint(),
+            Self::Past { source, .. } => source.hint(),
             Self::Root(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::Planner(error) => error.hint(),

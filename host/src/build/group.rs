@@ -3,6 +3,7 @@
 
 use super::Error;
 use crate::closure::Graph;
+use crate::history::Past;
 use crate::planner::{self, EmptyLayers, Planner, layering};
 
 /// What is asked of a policy.
@@ -22,6 +23,8 @@ pub struct Grouping<'a> {
     pub options: &'a str,
     /// How many layers there may be; none for as many as the policy likes.
     pub max_layers: Option<u32>,
+    /// What is known of the past.
+    pub past: &'a Past,
 }
 
 /// Groups store paths into layers, bottom to top: the list of lists that Nixpkgs'
@@ -76,14 +79,15 @@ pub fn request(grouping: &Grouping<'_>) -> layering::Request {
     let path = |node: &crate::closure::Node| {
         planner::store_path(&node.path, node.size, node.references.iter().map(index).collect())
     };
+    let paths: Vec<layering::StorePath> = nodes.map(path).collect();
     layering::Request {
+        history: grouping.past.history(&paths),
         policy: grouping.policy.to_owned(),
         options: grouping.options.to_owned(),
         store_dir: grouping.store_dir.to_owned(),
-        paths: nodes.map(path).collect(),
+        paths,
         roots: grouping.roots.iter().map(index).collect(),
         excluded: grouping.excluded.iter().map(index).collect(),
         max_layers: grouping.max_layers,
-        history: None,
     }
 }

@@ -10,6 +10,7 @@
 //! | the tree at the image's root | `tree` |
 //! | the closure: which store paths the image needs | `paths` |
 //! | what its programs run on | `machine` |
+//! | what clients hold and how often what changed, as far as the user says | `past` |
 //! | name, tag, configuration and layers, by the planner | `decide` |
 //! | what there is to say about all that | `facts`, `explain` |
 
@@ -22,16 +23,18 @@ mod facts;
 mod group;
 mod items;
 mod machine;
+mod past;
 mod paths;
 mod tree;
 
 use std::path::PathBuf;
 
 use crate::cache::Cache;
+use crate::closure::Graph;
 use crate::image::annotation;
 use crate::layer::{Ownership, Pattern, Permissions, Rule, Store};
 use crate::pack::{self, Image, Top};
-use crate::planner::Planners;
+use crate::planner::{Planner, Planners};
 use crate::source::Elsewhere;
 use crate::spec::{ImageSpec, PermissionSpec, Time, When};
 pub use component::component;
@@ -49,6 +52,8 @@ pub struct Options<'a> {
     pub store_root: PathBuf,
     /// Whether programs that the image's platform can not run are allowed.
     pub allow_foreign: bool,
+    /// Whether an image of `previous` that is not there is passed over.
+    pub allow_missing_previous: bool,
     /// What `now` means.
     pub now: Time,
     /// Who opens a base image that is in no file.
@@ -62,7 +67,14 @@ impl<'a> Options<'a> {
     /// this machine for a specification that asks for `now`.
     pub fn new(images: &'a dyn Elsewhere, cache: &'a Cache) -> Self {
         let store_root = PathBuf::from("/");
-        Self { store_root, allow_foreign: false, now: Time::now(), images, cache }
+        Self {
+            store_root,
+            allow_foreign: false,
+            allow_missing_previous: false,
+            now: Time::now(),
+            images,
+            cache,
+        }
     }
 }
 
@@ -102,11 +114,22 @@ pub fn prepare<'p>(
     paths.exclude_held(&store, listing.as_ref())?;
     let view = machine::View { store: &store, root: &root, listing: listing.as_ref(), paths: &paths };
     let machine = machine::find(spec, &view, base.as_ref(), options.cache)?;
-    let resolved =
-        decide::resolve(spec, base.as_ref(), &machine, &paths, &root, &ownership, &store, planners)?;
+    let past = past::find(spec, options, &store, &machine, planner)?;
+    let resolved = decide::resolve(
+        spec,
+        base.as_ref(),
+        &machine,
+        &paths,
+        &past,
+        &root,
+        &ownership,
+        &store,
+        planners,
+    )?;
     machine.check(&resolved, options.allow_foreign)?;
-    let plan = decide::layers(spec, &paths, &store, resolved.store_layers, layering)?;
+    let plan = decide::layers(spec, &paths, &past.past, &store, resolved.store_layers, layering)?;
     let mut remarks = paths.remarks();
+    remarks.extend(past.remarks);
     remarks.extend(machine.remarks(&view));
     remarks.extend(tree::hidden_links(&root, listing.as_ref()));
     remarks.extend(plan.remarks.iter().cloned());
@@ -131,6 +154,25 @@ pub fn prepare<'p>(
     remarks.extend(image.remarks());
     let facts = facts::gather(spec, &image, &paths, &plan, &machine, remarks);
     Ok(Prepared { image, facts })
+}
+
+/// The closure of an image: the store paths that would go into its layers, and what they refer
+/// to. Nothing is decided, and no program is looked at.
+///
+/// # Errors
+///
+/// As [`prepare`], as far as it comes to that.
+pub fn closure(spec: &ImageSpec, options: &Options<'_>, planner: &Planner<'_>) -> Result<Graph, Error> {
+    let mut store = Store::open(spec.store_dir.as_deref().unwrap_or("/nix/store"), &options.store_root)?;
+    let items = items::find(spec, &mut store)?;
+    let base = base::open(spec, options, &store, &items, planner)?;
+    let listing = base.as_ref().map(|base| base.holdings(store.dir())).transpose()?;
+    let root = tree::grow(spec, &store, &items)?;
+    let mut paths = paths::find(spec, &store, &items, &root, listing.as_ref())?;
+    paths.exclude_held(&store, listing.as_ref())?;
+    let own: Vec<usize> =
+        (0..paths.paths.len()).filter(|index| paths.excluded.binary_search(index).is_err()).collect();
+    Ok(paths.graph.restrict(&own))
 }
 
 /// A time of the specification, or the one that stands for none.

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use terrine::image::ParseReferenceError;
 use terrine::{
-    build, cache, closure, daemon, flatten, layout, pack, planner, registry, ship, source, spec,
-    transfer,
+    build, cache, closure, daemon, flatten, history, layout, pack, planner, registry, replay, ship,
+    source, spec, transfer, updates,
 };
 
 use super::printer::Printer;
@@ -103,7 +103,11 @@ fn hint(error: &anyhow::Error) -> Option<&str> {
             registry::Error,
             daemon::Error,
             cache::Error,
-            flatten::Error
+            flatten::Error,
+            history::Error,
+            replay::Error,
+            updates::Error,
+            updates::Fault
         );
         None
     })

@@ -11,6 +11,7 @@ use terrine::source::Elsewhere;
 use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
 
 use super::exit::Usage;
+use super::past_args::PastArgs;
 use super::planner_args::PlannerArgs;
 use super::ship_args::reference;
 
@@ -123,6 +124,9 @@ pub(super) struct ImageArgs {
     #[arg(long, value_name = "FILE", help_heading = "Layers")]
     pipeline: Option<PathBuf>,
 
+    #[command(flatten)]
+    past: PastArgs,
+
     /// The directory of store paths [default: /nix/store]
     #[arg(long, value_name = "DIR", help_heading = "Content")]
     store_dir: Option<String>,
@@ -152,6 +156,7 @@ impl ImageArgs {
         Options {
             store_root: self.store_root.clone(),
             allow_foreign: self.allow_foreign,
+            allow_missing_previous: self.past.allow_missing_previous,
             now: Time::now(),
             images,
             cache,
@@ -196,10 +201,8 @@ impl ImageArgs {
         replace(&mut spec.system, &self.system);
         replace(&mut spec.created, &self.created.map(TimeField));
         replace(&mut spec.mtime, &self.mtime.map(TimeField));
-        match &self.from_image {
-            Some(Reference::Path(path)) => spec.from_image = Some(here(path)?),
-            Some(reference) => spec.from_image = Some(from_here(reference)?.to_string()),
-            None => {}
+        if let Some(reference) = &self.from_image {
+            spec.from_image = Some(text_from_here(reference)?);
         }
         Ok(())
     }
@@ -271,6 +274,13 @@ impl ImageArgs {
 
     fn layers(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
         replace(&mut spec.max_layers, &self.max_layers);
+        if let Some(file) = &self.past.history {
+            spec.history = Some(here(file)?);
+        }
+        if !self.past.previous.is_empty() {
+            let previous = self.past.previous.iter().map(text_from_here);
+            spec.previous.0 = previous.collect::<Result<_, _>>()?;
+        }
         self.planner.apply(spec)?;
         if let Some(file) = &self.pipeline {
             spec.layering_pipeline = Some(Pipeline::File(here(file)?));
@@ -296,6 +306,14 @@ pub(super) fn here(path: &Path) -> anyhow::Result<String> {
     match path.to_str() {
         Some(text) => Ok(text.to_owned()),
         None => bail!("`{}` is not UTF-8", path.display()),
+    }
+}
+
+/// The same as text.
+fn text_from_here(reference: &Reference) -> anyhow::Result<String> {
+    match reference {
+        Reference::Path(path) => here(path),
+        reference => Ok(from_here(reference)?.to_string()),
     }
 }
 

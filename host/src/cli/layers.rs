@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use terrine::build::{Grouping, group};
 use terrine::closure::{self, Graph};
+use terrine::history::{self, Past, Previous};
 use terrine::planner::{Limits, Runtime};
 
 use super::environment;
+use super::images::Images;
+use super::past_args::PastArgs;
 use super::planner_args::{self, PlannerArgs};
+use super::printer::Printer;
+use super::registry_args::RegistryArgs;
 
 /// Group the store paths of a graph into layers
 ///
@@ -57,9 +62,15 @@ pub(super) struct Args {
     /// The directory of store paths
     #[arg(long, value_name = "DIR", default_value = "/nix/store")]
     store_dir: String,
+
+    #[command(flatten)]
+    past: PastArgs,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let graph = read(&args.graph, &args.store_dir)?;
     let excluded = excluded(args, &graph)?;
     let (policy, options) = match &args.pipeline {
@@ -73,6 +84,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         None if args.planner.sealed_wasi => return Err(planner_args::not_for_the_built_in()),
         None => runtime.embedded()?,
     };
+    let past = past(args, printer)?;
+    if let Some(remark) = past.remark(&planner, policy)? {
+        printer.warning(&remark);
+    }
     let grouping = Grouping {
         graph: &graph,
         roots: &graph.roots(),
@@ -81,6 +96,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         policy,
         options: &options,
         max_layers: args.max_layers,
+        past: &past,
     };
     let layers = group(&grouping, &planner)
         .with_context(|| format!("can not group the paths of `{}`", args.graph.display()))?;
@@ -103,6 +119,25 @@ fn excluded(args: &Args, graph: &Graph) -> anyhow::Result<Vec<usize>> {
     excluded.sort_unstable();
     excluded.dedup();
     Ok(excluded)
+}
+
+/// What the arguments say of the past.
+fn past(args: &Args, printer: &Printer) -> anyhow::Result<Past> {
+    let mut past = Past::default();
+    if let Some(file) = &args.past.history {
+        past.read_updates(file, &args.store_dir)?;
+    }
+    let images = Images::new(&args.registry);
+    for reference in &args.past.previous {
+        match history::open(reference, images.everywhere(), None)? {
+            Previous::Held(image) => past.held.push(image),
+            Previous::Missing(_) if args.past.allow_missing_previous => {
+                printer.warning(&format!("there is no previous image `{reference}`"));
+            }
+            Previous::Missing(error) => return Err(error.into()),
+        }
+    }
+    Ok(past)
 }
 
 /// The options: all of them at once, and single ones over them.

@@ -18,12 +18,14 @@ mod interrupt;
 mod layers;
 mod merge;
 mod output;
+mod past_args;
 mod plan;
 mod planner;
 mod planner_args;
 mod printer;
 mod progress;
 mod registry_args;
+mod replay;
 mod schema;
 mod ship_args;
 mod stream;
@@ -59,6 +61,7 @@ enum Command {
     Index(Box<index::Args>),
     Merge(merge::Args),
     Layers(layers::Args),
+    Replay(Box<replay::Args>),
     Inspect(inspect::Args),
     Verify(verify::Args),
     Diff(diff::Args),
@@ -90,7 +93,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Copy(args) => copy::run(&args, &printer),
         Command::Index(args) => index::run(&args, &printer),
         Command::Merge(args) => merge::run(&args, &printer),
-        Command::Layers(args) => layers::run(&args),
+        Command::Layers(args) => layers::run(&args, &printer),
+        Command::Replay(args) => replay::run(&args, &printer),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args, &printer),
         Command::Diff(args) => diff::run(&args),

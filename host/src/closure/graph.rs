@@ -129,7 +129,8 @@ impl Graph {
         Self::build(entries)
     }
 
-    fn into_entries(self) -> Vec<Entry> {
+    /// The graph's paths with the paths that they refer to, in the graph's order.
+    pub fn into_entries(self) -> Vec<Entry> {
         let paths = |indices: &[usize]| indices.iter().map(|&i| self.nodes[i].path.clone()).collect();
         let entry = |node: &Node| Entry {
             path: node.path.clone(),

@@ -72,6 +72,7 @@ pub fn request_digest(request: &Request) -> Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::planner::layering::{HeldImage, HeldLayer, HeldPath, History, Observation};
     use crate::planner::store_path;
 
     fn request() -> Request {
@@ -85,6 +86,50 @@ mod tests {
             max_layers: Some(3),
             history: None,
         }
+    }
+
+    /// A past in which every number and text is another.
+    fn history() -> History {
+        let observation = Observation { closures: 5, changes: vec![1, 2], version_changes: vec![2] };
+        let path = HeldPath {
+            path: "/nix/store/b-1".to_owned(),
+            name: "b-1".to_owned(),
+            package: "b".to_owned(),
+            size: 7,
+        };
+        let layer = HeldLayer { paths: vec![path], transfer_size: 9 };
+        let held = vec![HeldImage { layers: vec![layer] }];
+        History { steps: 6, observations: vec![observation], held }
+    }
+
+    #[test]
+    fn everything_of_the_past_counts() {
+        let changes: [fn(&mut History); 12] = [
+            |history| history.steps = 7,
+            |history| history.observations.clear(),
+            |history| history.observations[0].closures = 4,
+            |history| history.observations[0].changes = vec![1],
+            |history| history.observations[0].version_changes = vec![],
+            |history| history.held.clear(),
+            |history| history.held.push(HeldImage { layers: vec![] }),
+            |history| history.held[0].layers.clear(),
+            |history| history.held[0].layers[0].transfer_size = 0,
+            |history| history.held[0].layers[0].paths[0].size = 0,
+            |history| history.held[0].layers[0].paths[0].path = "/nix/store/c-1".to_owned(),
+            |history| history.held[0].layers[0].paths.clear(),
+        ];
+        let digest = |history| request_digest(&Request { history, ..request() });
+        let empty = History { steps: 0, observations: vec![], held: vec![] };
+        let mut seen = vec![digest(None), digest(Some(empty)), digest(Some(history()))];
+        for change in changes {
+            let mut changed = history();
+            change(&mut changed);
+            seen.push(digest(Some(changed)));
+        }
+        let count = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), count);
     }
 
     #[test]

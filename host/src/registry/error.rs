@@ -28,6 +28,11 @@ impl Error {
         &self.cause
     }
 
+    /// Whether the registry says that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        self.cause.is_not_found()
+    }
+
     /// What the user can do about it, where there is something.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()

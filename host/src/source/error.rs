@@ -79,6 +79,17 @@ impl Error {
         Self::Fault { image: image.to_owned(), fault }
     }
 
+    /// Whether there is nothing at the place of the image: no such file, tag or repository, as
+    /// far as its medium tells that from other failures.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Registry(error) => error.is_not_found(),
+            Self::Fault { fault: Fault::NoSuchImage { .. }, .. } => true,
+            Self::Spool { .. } | Self::Daemon(_) | Self::Fault { .. } => false,
+        }
+    }
+
     /// What the user can do about it, where there is something.
     pub fn hint(&self) -> Option<&str> {
         match self {

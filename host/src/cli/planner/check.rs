@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use terrine::build::{Grouping, request};
 use terrine::closure;
+use terrine::history::Past;
 use terrine::planner::check::{Case, Outcome, Trial, budgets, corpus, trial};
 use terrine::planner::layering::Info;
 use terrine::planner::{Limits, Planner};
@@ -128,7 +129,9 @@ fn policies(
 fn cases(args: &Args) -> anyhow::Result<Vec<Case>> {
     let Some(file) = &args.closure else { return Ok(corpus()) };
     let graph = closure::read(file, &args.store_dir)?;
+    let past = Past::default();
     let grouping = Grouping {
+        past: &past,
         graph: &graph,
         roots: &graph.roots(),
         excluded: &[],

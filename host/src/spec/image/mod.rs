@@ -97,6 +97,16 @@ pub struct ImageSpec {
     /// `options`; and with `component` the file of a planner that is not the built-in one, its
     /// `digest` to pin it, and `sealedWasi` if it can not do without WASI. `auto` if not given.
     pub planner: Option<PlannerSpec>,
+    /// Earlier closures of the image: a file that `terrine replay record` wrote. A policy that
+    /// looks at the past learns from them how often packages change. The newest of them may be
+    /// the image's own.
+    pub history: Option<String>,
+    /// Images that clients hold, the newest first, so that a policy that looks at the past keeps
+    /// layers where that is cheaper than a better grouping: images by path or in the notation of
+    /// the container tools, as `docker://host/web:1.1`, or what `terrine plan` or `terrine build
+    /// --summary` wrote of them. An image has to name the store paths in its layers, as those of
+    /// terrine and dockerTools do.
+    pub previous: OneOrMany,
     /// What store paths refer to: the JSON of `exportReferencesGraph` or of `nix path-info
     /// --json --recursive`, or a folder made by `closureInfo`. If not given, the database of
     /// the store on this machine tells. Without store paths in `contents` and `copyToRoot`

@@ -1,0 +1,146 @@
+//! Which policies are replayed, of which components.
+
+use anyhow::bail;
+use terrine::planner::layering::Info;
+use terrine::planner::{ComponentFile, Planner, Runtime};
+use terrine::replay::{Candidate, Settings};
+use terrine::spec::Json;
+
+use super::super::planner_args;
+
+/// Which policies are replayed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Candidates {
+    /// A policy, with `=` and a JSON object for its options; may be repeated
+    ///
+    /// Of all the components that are there, those take part that have it.
+    #[arg(long, value_name = "POLICY[=OPTIONS]", value_parser = asked, help_heading = "Policies")]
+    policy: Vec<Asked>,
+
+    /// A component with policies of its own, beside the built-in one; may be repeated
+    ///
+    /// `@sha256:` and the digest of the file behind its name is a pin. Unless `--policy` names
+    /// some of its policies, its default one takes part.
+    #[arg(
+        long,
+        value_name = "FILE[@sha256:HEX]",
+        value_parser = planner_args::component,
+        help_heading = "Policies"
+    )]
+    planner: Vec<ComponentFile>,
+
+    /// Give these components a WASI in which nothing can be read or reached
+    #[arg(long, requires = "planner", help_heading = "Policies")]
+    sealed_wasi: bool,
+}
+
+/// A policy that is asked for, and its options as JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Asked {
+    policy: String,
+    options: String,
+}
+
+/// Reads `POLICY[=OPTIONS]`.
+fn asked(text: &str) -> Result<Asked, String> {
+    let (policy, options) = text.split_once('=').unwrap_or((text, "{}"));
+    match serde_json::from_str(options) {
+        Ok(options @ Json::Object(_)) => {
+            Ok(Asked { policy: policy.to_owned(), options: options.to_string() })
+        }
+        Ok(_) => Err("the options must be a JSON object".to_owned()),
+        Err(error) => Err(format!("the options are not JSON: {error}")),
+    }
+}
+
+/// A component and what it says of itself.
+pub(super) struct Component<'r> {
+    planner: Planner<'r>,
+    info: Info,
+}
+
+impl Candidates {
+    /// Compiles the components that may take part, the built-in one first.
+    pub(super) fn compile<'r>(&self, runtime: &'r Runtime) -> anyhow::Result<Vec<Component<'r>>> {
+        let mut planners = vec![runtime.embedded()?];
+        let imports = planner_args::imports(self.sealed_wasi);
+        for file in &self.planner {
+            planners.push(runtime.load_file(file, imports)?);
+        }
+        let component = |planner: Planner<'r>| Ok(Component { info: planner.describe()?, planner });
+        planners.into_iter().map(component).collect()
+    }
+
+    /// The policies to replay: those that are named, in the order of the arguments, and the
+    /// default ones of components none of whose policies is named.
+    pub(super) fn find<'r>(
+        &self,
+        components: &'r [Component<'r>],
+    ) -> anyhow::Result<Vec<Candidate<'r>>> {
+        let mut found: Vec<Candidate<'r>> = vec![];
+        let mut named = vec![false; components.len()];
+        let mut policies: Vec<&Asked> = vec![];
+        for policy in &self.policy {
+            if !policies.contains(&policy) {
+                policies.push(policy);
+            }
+        }
+        for policy in policies {
+            let before = found.len();
+            for (component, named) in components.iter().zip(&mut named) {
+                let found_here = component.candidate(&policy.policy, &policy.options);
+                *named |= found_here.is_some();
+                found.extend(found_here);
+            }
+            if found.len() == before {
+                bail!("there is no policy `{}`, but {}", policy.policy, list(components));
+            }
+        }
+        for (component, named) in components.iter().zip(named) {
+            // The built-in one is there to be asked, not to be in the way.
+            let wanted =
+                !component.planner.is_embedded() || (self.policy.is_empty() && self.planner.is_empty());
+            if wanted && !named {
+                found.extend(
+                    component
+                        .info
+                        .policies
+                        .first()
+                        .and_then(|info| component.candidate(&info.name, "{}")),
+                );
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Component<'_> {
+    fn candidate(&self, policy: &str, options: &str) -> Option<Candidate<'_>> {
+        let info = self.info.policies.iter().find(|info| info.name == policy)?;
+        Some(Candidate {
+            planner: &self.planner,
+            component: self.info.name.clone(),
+            policy: info.name.clone(),
+            options: options.to_owned(),
+            uses_history: info.uses_history,
+        })
+    }
+}
+
+fn list(components: &[Component<'_>]) -> String {
+    let policies = components.iter().flat_map(|component| &component.info.policies);
+    policies.map(|info| format!("`{}`", info.name)).collect::<Vec<_>>().join(", ")
+}
+
+/// What a person should be told of policies that do not look at what they are told.
+pub(super) fn remarks(candidates: &[Candidate<'_>], settings: &Settings<'_>) -> Vec<String> {
+    let told = settings.with_history || settings.with_previous;
+    let deaf = candidates.iter().filter(|candidate| told && !candidate.uses_history);
+    deaf.map(|candidate| {
+        format!(
+            "the policy `{}` does not look at the past: what it is told of it is ignored",
+            candidate.policy
+        )
+    })
+    .collect()
+}

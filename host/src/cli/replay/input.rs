@@ -1,0 +1,126 @@
+//! What one argument of `terrine replay record` stands for.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::de::IgnoredAny;
+use terrine::image::Reference;
+
+/// The largest file that is looked at whole, in bytes.
+const MAX_SIZE: u64 = 256 << 20;
+
+/// What an argument stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Input {
+    /// An image that exists.
+    Image(Reference),
+    /// An image specification.
+    Spec(PathBuf),
+    /// What `terrine plan` or `terrine build --summary` wrote.
+    Plan(Vec<u8>),
+    /// What store paths refer to.
+    Closure(PathBuf),
+}
+
+impl Input {
+    /// Finds out by what is there. Whatever is not a path is an image.
+    pub(super) fn of(reference: &Reference) -> anyhow::Result<Self> {
+        let Reference::Path(path) = reference else { return Ok(Self::Image(reference.clone())) };
+        let reading = || format!("reading `{}`", path.display());
+        if fs::metadata(path).with_context(reading)?.is_dir() {
+            return Ok(match path.join("registration").exists() {
+                true => Self::Closure(path.clone()),
+                false => Self::Image(reference.clone()),
+            });
+        }
+        let mut start = [0; 512];
+        let mut file = File::open(path).with_context(reading)?;
+        let count = file.read(&mut start).with_context(reading)?;
+        // An archive has bytes that are no text within its first header.
+        let text = std::str::from_utf8(&start[..count]).unwrap_or("\0");
+        match text.trim_ascii_start().bytes().next() {
+            _ if text.contains('\0') => Ok(Self::Image(reference.clone())),
+            Some(b'{') => Self::object(path, start[..count].to_vec(), file).with_context(reading),
+            Some(b'[' | b'/') => Ok(Self::Closure(path.clone())),
+            _ => Ok(Self::Image(reference.clone())),
+        }
+    }
+
+    /// Finds out by the keys of a JSON object.
+    fn object(path: &Path, mut text: Vec<u8>, rest: File) -> anyhow::Result<Self> {
+        rest.take(MAX_SIZE).read_to_end(&mut text)?;
+        if text.len() as u64 > MAX_SIZE {
+            bail!("it has more than {} MiB", MAX_SIZE >> 20);
+        }
+        let keys: BTreeMap<String, IgnoredAny> =
+            serde_json::from_slice(&text).context("it is not JSON")?;
+        let has = |key: &str| keys.contains_key(key);
+        if has("schemaVersion") && has("layers") {
+            return Ok(Self::Plan(text));
+        }
+        if has("steps") && has("paths") {
+            bail!("it is a sequence already: `--append` adds to the one that `-o` names");
+        }
+        let closure =
+            has("exportReferencesGraph") || has("info") || keys.keys().any(|key| key.starts_with('/'));
+        let spec = ["name", "contents", "copyToRoot", "config", "closure", "fromImage"]
+            .iter()
+            .any(|key| has(key));
+        match spec && !closure {
+            true => Ok(Self::Spec(path.to_owned())),
+            false => Ok(Self::Closure(path.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
+    use super::*;
+
+    #[test]
+    fn what_it_is_is_told_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("input");
+        let reference = Reference::Path(path.clone());
+        let image = || Input::Image(reference.clone());
+        let spec = || Input::Spec(path.clone());
+        let closure = || Input::Closure(path.clone());
+        let plan = r#"{"schemaVersion": 1, "layers": []}"#;
+        for (text, expected) in [
+            ("", image()),
+            ("\x1f\u{8b}", image()),
+            ("/etc/passwd\0\0", image()),
+            (" {\"name\": \"web\"}", spec()),
+            (r#"{"contents": []}"#, spec()),
+            (r#"{"name": "drv", "exportReferencesGraph": {}}"#, closure()),
+            (r#"{"/nix/store/a": {}}"#, closure()),
+            (r#"{"info": {}, "storeDir": ""}"#, closure()),
+            ("[]", closure()),
+            ("/nix/store/a\n\n0\n", closure()),
+            (plan, Input::Plan(plan.as_bytes().to_vec())),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(Input::of(&reference).unwrap(), expected, "{text}");
+        }
+        for (text, expected) in
+            [("{", "it is not JSON"), (r#"{"steps": [], "paths": []}"#, "`--append`")]
+        {
+            fs::write(&path, text).unwrap();
+            let error = Input::of(&reference).unwrap_err();
+            assert!(format!("{error:#}").contains(expected), "{error:#}");
+        }
+        let registry: Reference = "docker://localhost/web".parse().unwrap();
+        assert_eq!(Input::of(&registry).unwrap(), Input::Image(registry));
+        fs::remove_file(&path).unwrap();
+        assert!(Input::of(&reference).is_err());
+        fs::create_dir(&path).unwrap();
+        assert_eq!(Input::of(&reference).unwrap(), image());
+        fs::write(path.join("registration"), "").unwrap();
+        assert_eq!(Input::of(&reference).unwrap(), closure());
+    }
+}

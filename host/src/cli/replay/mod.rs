@@ -1,0 +1,246 @@
+//! `terrine replay`: what clients would have pulled.
+
+mod candidates;
+mod input;
+mod progress;
+mod record;
+mod table;
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::{Subcommand, ValueEnum};
+use terrine::planner::{Limits, Runtime};
+use terrine::replay::{self, Candidate, Fleet, Keep, Settings, Task};
+use terrine::updates;
+
+use self::candidates::Candidates;
+use self::progress::Plans;
+use super::environment;
+use super::exit::Usage;
+use super::format::Format;
+use super::output::Output;
+use super::printer::Printer;
+
+/// Show what clients would have pulled for the updates of an image, by policy and budget
+///
+/// Each policy plans every step of a recorded sequence, and a client follows that pulls the
+/// layers that it does not hold. Sizes are uncompressed. The lower bound is what it would pull if
+/// it could pull store paths one by one. The first pull is in no sum.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    subcommand_help_heading = "Commands"
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// The sequence, in a file that `terrine replay record` wrote; several for a fleet, whose
+    /// clients pull all of the images
+    #[arg(required = true)]
+    updates: Vec<PathBuf>,
+
+    #[command(flatten)]
+    candidates: Candidates,
+
+    /// How many layers of store paths an image may have, or `none` for no limit; may be repeated
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "100",
+        value_parser = budget,
+        help_heading = "Policies"
+    )]
+    max_layers: Vec<Budget>,
+
+    /// The steps to replay, from 1; what is before and after them is as if it had not been
+    #[arg(long, value_name = "A..B", value_parser = steps, help_heading = "Steps")]
+    steps: Option<Steps>,
+
+    /// The step of the client's first pull; the steps before it are the past
+    #[arg(long, value_name = "N", help_heading = "Steps")]
+    from_step: Option<usize>,
+
+    /// Tell each plan how often packages changed in the steps before it
+    #[arg(long, help_heading = "Steps")]
+    with_history: bool,
+
+    /// Tell each plan which layers the one before it made
+    #[arg(long, help_heading = "Steps")]
+    with_previous: bool,
+
+    /// Each how many steps the client pulls
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Client")]
+    pull_every: NonZeroUsize,
+
+    /// What the client keeps
+    #[arg(long, value_name = "LAYERS", default_value = "last", help_heading = "Client")]
+    keep: KeepArg,
+
+    /// How to show it [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    format: Option<Format>,
+
+    /// Write a page with plots to this file; it needs nothing else and opens offline
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    html: Option<PathBuf>,
+
+    /// Measure the time that plans take, which is another in each run
+    #[arg(long, help_heading = "Output")]
+    time: bool,
+
+    /// How many policies and budgets are replayed at once [default: as many as there are
+    /// processors]
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    jobs: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Record(Box<record::Args>),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine replay updates.json --max-layers 20,40,60 --policy auto --policy popularity
+  terrine replay updates.json --max-layers 40 --html updates.html
+  terrine replay web.json data.json --format json | jq '.runs[].total'
+  terrine replay record docker://host/web:1.0 docker://host/web:1.1 -o updates.json";
+
+/// What a client keeps.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum KeepArg {
+    /// The layers of the images that it pulled last
+    Last,
+    /// All layers that it ever pulled
+    All,
+}
+
+/// How many layers there may be; none for no limit.
+type Budget = Option<u32>;
+
+/// The first and the last step, where they are given.
+type Steps = (Option<usize>, Option<usize>);
+
+fn budget(text: &str) -> Result<Budget, String> {
+    match text {
+        "none" => Ok(None),
+        _ => match text.parse() {
+            Ok(0) | Err(_) => Err("it must be a number above 0, or `none`".to_owned()),
+            Ok(max) => Ok(Some(max)),
+        },
+    }
+}
+
+fn steps(text: &str) -> Result<Steps, String> {
+    let end = |text: &str| match text {
+        "" => Ok(None),
+        _ => text.parse().map(Some).map_err(|_| "it must be two numbers, as 1..30, 53.. or ..30"),
+    };
+    let (first, last) = text.split_once("..").ok_or("it must be two numbers, as 1..30, 53.. or ..30")?;
+    Ok((end(first)?, end(last.strip_prefix('=').unwrap_or(last))?))
+}
+
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    if let Some(Command::Record(args)) = &args.command {
+        return record::run(args, printer);
+    }
+    if args.html.as_deref() == Some(Path::new("-")) {
+        return Err(Usage {
+            message: "the page and the report can not both go to stdout".to_owned(),
+            hint: "name a file with `--html`",
+        }
+        .into());
+    }
+    let page = args.html.as_deref().map(|file| Output::open(Some(file))).transpose()?;
+    let fleet = fleet(args, printer)?;
+    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let components = args.candidates.compile(&runtime)?;
+    let candidates = args.candidates.find(&components)?;
+    let tasks = tasks(&candidates, &budgets(args));
+    let start = Instant::now();
+    let clock = move || start.elapsed();
+    let mut settings = settings(args, &fleet);
+    settings.clock = if args.time { Some(&clock) } else { None };
+    candidates::remarks(&candidates, &settings).iter().for_each(|remark| printer.warning(remark));
+    let progress = Plans::new(printer, tasks.len() * settings.planned());
+    let report = replay::replay(&fleet, &tasks, &settings, jobs(args), &progress)?;
+    progress.finish();
+    if let Some(page) = &page {
+        let mut file = page;
+        let cannot = || format!("writing `{}`", args.html.as_deref().unwrap_or(Path::new("")).display());
+        file.write_all(replay::page(&fleet, &report).as_bytes()).with_context(cannot)?;
+    }
+    page.map_or(Ok(()), Output::commit)?;
+    let text = match Format::of(args.format) {
+        Format::Json => report.to_json(),
+        Format::Table => table::report(&report),
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+}
+
+fn fleet(args: &Args, printer: &Printer) -> anyhow::Result<Fleet> {
+    let mut sequences = vec![];
+    for file in &args.updates {
+        let sequence = updates::read(file)?;
+        let lost = sequence.lost_references();
+        if lost > 0 {
+            printer.warning(&format!(
+                "`{}`: {lost} references lead to paths that are not in the step's closure, and are left out",
+                file.display()
+            ));
+        }
+        sequences.push(sequence);
+    }
+    Ok(Fleet::new(sequences))
+}
+
+/// Each policy with each budget.
+fn tasks<'p>(candidates: &[Candidate<'p>], budgets: &[Budget]) -> Vec<Task<'p>> {
+    let mut tasks = vec![];
+    for candidate in candidates {
+        tasks
+            .extend(budgets.iter().map(|&max_layers| Task { candidate: candidate.clone(), max_layers }));
+    }
+    tasks
+}
+
+/// The budgets, each once, in the order of the arguments.
+fn budgets(args: &Args) -> Vec<Budget> {
+    let mut budgets: Vec<Budget> = vec![];
+    for &budget in &args.max_layers {
+        if !budgets.contains(&budget) {
+            budgets.push(budget);
+        }
+    }
+    budgets
+}
+
+fn settings<'c>(args: &Args, fleet: &Fleet) -> Settings<'c> {
+    let (first, last) = args.steps.unwrap_or_default();
+    let first = first.unwrap_or(1);
+    Settings {
+        steps: first..=last.unwrap_or(fleet.steps()),
+        from: args.from_step.unwrap_or(first),
+        pull_every: args.pull_every,
+        keep: match args.keep {
+            KeepArg::Last => Keep::Last,
+            KeepArg::All => Keep::All,
+        },
+        with_history: args.with_history,
+        with_previous: args.with_previous,
+        clock: None,
+    }
+}
+
+fn jobs(args: &Args) -> NonZeroUsize {
+    let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    args.jobs.unwrap_or_else(processors)
+}

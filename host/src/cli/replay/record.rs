@@ -1,0 +1,259 @@
+//! `terrine replay record`: a sequence of closures, from images or specifications.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use indicatif::DecimalBytes;
+use serde::Deserialize;
+use terrine::build;
+use terrine::cache::Cache;
+use terrine::closure::{self, Entry, Graph};
+use terrine::history::{self, Closures};
+use terrine::image::{Reference, Selector, annotation};
+use terrine::inspect::inspect;
+use terrine::planner::{Limits, Runtime};
+use terrine::source::Image;
+use terrine::spec::{ImageSpec, Time};
+use terrine::updates::{self, Updates};
+
+use super::super::environment;
+use super::super::exit::Usage;
+use super::super::images::{Images, ImagesArgs};
+use super::super::output::Output;
+use super::super::printer::Printer;
+use super::super::ship_args::reference;
+use super::input::Input;
+
+/// Record the closures of images or specifications as a sequence, for `terrine replay`
+///
+/// Each argument is a step, the oldest first: an image that exists, an image specification, what
+/// `terrine plan` or `terrine build --summary` wrote, or a closure as `nix path-info --json
+/// --recursive` prints it. Of an image, sizes are those of the files in its layers, and what paths
+/// refer to is not known unless a `--closure` tells. A step is called by the image's tag, or by
+/// when it was created.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Images, specifications, plans or closures, the oldest first
+    #[arg(required = true, value_name = "IMAGE|SPEC|PLAN|CLOSURE", value_parser = reference)]
+    steps: Vec<Reference>,
+
+    /// The file to write [default: stdout]
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+
+    /// Add the steps to those that the file has, if it is there
+    #[arg(long, requires = "output", help_heading = "Output")]
+    append: bool,
+
+    /// What the sequence is called [default: the first image's name]
+    #[arg(long, help_heading = "Output")]
+    name: Option<String>,
+
+    /// What store paths of images refer to; may be repeated
+    #[arg(long, value_name = "FILE", help_heading = "Content")]
+    closure: Vec<PathBuf>,
+
+    /// The directory of store paths in images and closures
+    #[arg(long, value_name = "DIR", default_value = "/nix/store", help_heading = "Content")]
+    store_dir: String,
+
+    /// Look for the store paths of specifications below this directory
+    #[arg(long, value_name = "DIR", default_value = "/", help_heading = "Content")]
+    store_root: PathBuf,
+
+    #[command(flatten)]
+    which: ImagesArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine replay record docker://host/web:1.0 docker://host/web:1.1 -o updates.json
+  terrine replay record image.json -o updates.json --append";
+
+/// A step that is to be recorded.
+struct Recorded {
+    /// What the image is called.
+    name: Option<String>,
+    label: Option<String>,
+    closure: Vec<Entry>,
+}
+
+pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+    let file = args.output.as_deref().filter(|path| *path != Path::new("-"));
+    if args.append && file.is_none() {
+        return Err(Usage {
+            message: "there is nothing to append to on stdout".to_owned(),
+            hint: "name a file with `-o`",
+        }
+        .into());
+    }
+    // What can not be written is told before anything is read.
+    let output = file.map(|path| Output::open(Some(path))).transpose()?;
+    let mut updates = match file {
+        Some(path) if args.append && path.exists() => Some(updates::read(path)?),
+        _ => None,
+    };
+    let mut reader = Reader::new(args)?;
+    for reference in &args.steps {
+        let cannot = || format!("can not record `{reference}`");
+        let step = reader.read(reference).with_context(cannot)?;
+        let number = 1 + updates.as_ref().map_or(0, |updates: &Updates| updates.steps().len());
+        let label = step.label.unwrap_or_else(|| number.to_string());
+        let size = step.closure.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.size));
+        let count = step.closure.len();
+        let paths = if count == 1 { "1 store path".to_owned() } else { format!("{count} store paths") };
+        printer.status(&format!("step {number} ({label}): {paths}, {}", DecimalBytes(size)));
+        let name = args.name.as_deref().or(step.name.as_deref()).unwrap_or("");
+        match &mut updates {
+            Some(updates) => updates.add(&label, &step.closure).with_context(cannot)?,
+            None => updates = Some(Updates::new(name, &label, &step.closure).with_context(cannot)?),
+        }
+    }
+    let text = updates.map_or(String::new(), |updates| updates.to_json());
+    match output {
+        Some(output) => {
+            (&output).write_all(text.as_bytes()).context("writing the sequence")?;
+            output.commit()
+        }
+        None => std::io::stdout().write_all(text.as_bytes()).context("writing to stdout"),
+    }
+}
+
+/// Reads steps.
+struct Reader<'a> {
+    args: &'a Args,
+    images: Images,
+    runtime: Runtime,
+    closures: Closures,
+    graph: Graph,
+}
+
+impl<'a> Reader<'a> {
+    fn new(args: &'a Args) -> anyhow::Result<Self> {
+        let mut graph = Graph::default();
+        for file in &args.closure {
+            let other = closure::read(file, &args.store_dir)?;
+            graph = graph.merge(other).context("the closures do not go together")?;
+        }
+        let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+        let images = Images::new(&args.which.registry);
+        Ok(Self { args, images, runtime, closures: Closures::default(), graph })
+    }
+
+    fn read(&mut self, reference: &Reference) -> anyhow::Result<Recorded> {
+        let mut recorded = match Input::of(reference)? {
+            Input::Image(reference) => self.image(&reference)?,
+            Input::Spec(path) => return self.spec(&path),
+            Input::Plan(text) => plan(&text)?,
+            Input::Closure(path) => {
+                let graph = closure::read(&path, &self.args.store_dir)?;
+                let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                return Ok(Recorded { name: None, label: stem, closure: graph.into_entries() });
+            }
+        };
+        history::complete(&mut recorded.closure, &self.graph);
+        Ok(recorded)
+    }
+
+    fn image(&mut self, reference: &Reference) -> anyhow::Result<Recorded> {
+        let image = self.images.image(reference, self.args.which.platform.as_ref())?;
+        let store_dir = self.args.store_dir.trim_end_matches('/');
+        let closure = self.closures.of(&image, store_dir)?;
+        if closure.is_empty() {
+            bail!("it has no store paths in `{}`", self.args.store_dir);
+        }
+        let (name, tag) = called(reference, &image);
+        let created = || image.configuration.created().map(ToOwned::to_owned);
+        let version =
+            || -> Option<String> { inspect(&image).ok()?.annotations.get(annotation::VERSION).cloned() };
+        Ok(Recorded { name, label: tag.or_else(version).or_else(created), closure })
+    }
+
+    fn spec(&self, path: &Path) -> anyhow::Result<Recorded> {
+        let spec = ImageSpec::read(path)?;
+        let planner = self.runtime.embedded()?;
+        let options = build::Options {
+            store_root: self.args.store_root.clone(),
+            allow_foreign: true,
+            allow_missing_previous: true,
+            now: Time::now(),
+            images: self.images.everywhere(),
+            cache: &Cache::none(),
+        };
+        let closure = build::closure(&spec, &options, &planner)?.into_entries();
+        let (name, tag) = spec.name.as_deref().map_or((None, None), |name| {
+            let (name, tag) = split(name);
+            (Some(name), tag)
+        });
+        let label =
+            spec.tag.clone().or(tag).or_else(|| spec.created.map(|created| created.0.to_string()));
+        Ok(Recorded { name, label, closure })
+    }
+}
+
+/// The name and the tag of an image, as far as they are known.
+fn called(reference: &Reference, image: &Image) -> (Option<String>, Option<String>) {
+    match reference {
+        Reference::Registry(repository) => {
+            let (name, tag) = split(&repository.to_string());
+            (Some(name), tag)
+        }
+        Reference::OciLayout { path, image: selector }
+        | Reference::OciArchive { path, image: selector } => {
+            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+            match selector {
+                Selector::Name(tag) => (stem, Some(tag.clone())),
+                _ => (stem, None),
+            }
+        }
+        _ => image.names.first().map_or((None, None), |name| {
+            let (name, tag) = split(name);
+            (Some(name), tag)
+        }),
+    }
+}
+
+/// The last part of an image's name, and its tag.
+fn split(text: &str) -> (String, Option<String>) {
+    let text = text.split('@').next().unwrap_or(text);
+    let last = text.rsplit('/').next().unwrap_or(text);
+    match last.split_once(':') {
+        Some((name, tag)) => (name.to_owned(), Some(tag.to_owned())),
+        None => (last.to_owned(), None),
+    }
+}
+
+/// What `terrine plan` or `terrine build --summary` wrote.
+fn plan(text: &[u8]) -> anyhow::Result<Recorded> {
+    #[derive(Deserialize)]
+    struct Called {
+        name: Option<String>,
+        tag: Option<String>,
+    }
+    let held = history::of_plan(text).map_err(|why| anyhow::anyhow!("it is no plan: {why}"))?;
+    let called: Called = serde_json::from_slice(text).context("it is no plan")?;
+    let closure = history::entries(&held);
+    if closure.is_empty() {
+        bail!("it has no store paths");
+    }
+    Ok(Recorded { name: called.name.map(|name| split(&name).0), label: called.tag, closure })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_split() {
+        for (text, name, tag) in [
+            ("web", "web", None),
+            ("host:5000/acme/web:1.2", "web", Some("1.2")),
+            ("host/web@sha256:00", "web", None),
+            ("host/web:1@sha256:00", "web", Some("1")),
+        ] {
+            assert_eq!(split(text), (name.to_owned(), tag.map(str::to_owned)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The closures of images that exist, for a recorded sequence.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::closure::{Entry, Graph};
+use crate::compress::Compression;
+use crate::image::Digest;
+use crate::inspect::{Inspection, inspect};
+use crate::planner::layering::HeldImage;
+use crate::source::changes::Change;
+use crate::source::members::{Source, for_each};
+use crate::source::tarball::Unpacking;
+use crate::source::{self, Fault, Image, Layer};
+
+/// Finds the closures of images. A layer that several of them have is read once.
+#[derive(Debug, Default)]
+pub struct Closures {
+    /// What is known of layers, by their diff ids.
+    layers: HashMap<Digest, Content>,
+}
+
+/// What a layer does to the store.
+#[derive(Debug, Clone, Default)]
+struct Content {
+    /// The paths that it has something of, and how many bytes of files.
+    sizes: BTreeMap<String, u64>,
+    /// The paths that it takes away from the layers below.
+    removed: Vec<String>,
+}
+
+impl Closures {
+    /// The store paths in an image, each with the sum of its files' sizes. What they refer to is
+    /// not known.
+    ///
+    /// If the image names the store paths in its layers, these are its closure as far as they are
+    /// there, and only the layers that have some are read; else all that is directly in
+    /// `store_dir`.
+    ///
+    /// # Errors
+    ///
+    /// A layer that can not be read. Digests are not looked at.
+    pub fn of(&mut self, image: &Image, store_dir: &str) -> Result<Vec<Entry>, source::Error> {
+        let inspection = inspect(image)?;
+        let named = |number: usize| named_in(&inspection, number);
+        let any = (0..image.layers.len()).any(|number| named(number).is_some());
+        let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+        for (number, layer) in image.layers.iter().enumerate() {
+            if any && named(number).is_none() {
+                continue;
+            }
+            let content = self.content(&image.name, &**layer, store_dir)?;
+            for path in &content.removed {
+                sizes.remove(path);
+            }
+            match named(number) {
+                Some(paths) => {
+                    // The history of a customisation layer of dockerTools names the store path
+                    // that it was copied from, of which it has nothing.
+                    let size = |path: &String| Some((path.clone(), *content.sizes.get(path)?));
+                    sizes.extend(paths.iter().filter_map(size));
+                }
+                None => {
+                    for (path, size) in &content.sizes {
+                        let sum = sizes.entry(path.clone()).or_default();
+                        *sum = sum.saturating_add(*size);
+                    }
+                }
+            }
+        }
+        let entry = |(path, size)| Entry { path, size, references: vec![] };
+        Ok(sizes.into_iter().map(entry).collect())
+    }
+
+    fn content(
+        &mut self,
+        image: &str,
+        layer: &dyn Layer,
+        store_dir: &str,
+    ) -> Result<Content, source::Error> {
+        if let Some(content) = self.layers.get(&layer.diff_id()) {
+            return Ok(content.clone());
+        }
+        let content = read(image, layer, store_dir)?;
+        self.layers.insert(layer.diff_id(), content.clone());
+        Ok(content)
+    }
+}
+
+fn named_in(image: &Inspection, layer: usize) -> Option<&Vec<String>> {
+    image.layers.get(layer)?.store_paths.as_ref().filter(|paths| !paths.is_empty())
+}
+
+fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, source::Error> {
+    let source = match (layer.compression(), layer.content()?) {
+        (Compression::None, Some(content)) => Source::Plain(content),
+        (compression, _) => {
+            let decoder = compression.decoder(layer.open()?);
+            let decoder = decoder.map_err(|error| source::Error::unpacking(image, layer, error));
+            Source::Unpacked(decoder?)
+        }
+    };
+    let mut content = Content::default();
+    let outcome = for_each(source, |member| {
+        match Change::of(&member.name)? {
+            Change::Put(path) => {
+                if let Some((path, _)) = store_path(&path, store_dir) {
+                    let size = content.sizes.entry(path).or_default();
+                    *size = size.saturating_add(if member.kind.is_file() { member.size } else { 0 });
+                }
+            }
+            Change::Remove(path) => {
+                if let Some((path, true)) = store_path(&path, store_dir) {
+                    content.removed.push(path);
+                }
+            }
+            Change::Empty(_) | Change::Nothing => {}
+        }
+        Ok(())
+    });
+    outcome.map_err(|error| match error {
+        Unpacking::Fault(fault) => {
+            source::Error::fault(image, Fault::Layer { name: layer.name(), fault: Box::new(fault) })
+        }
+        Unpacking::Io(error) => source::Error::unpacking(image, layer, error),
+        error @ Unpacking::Spool { .. } => error.of(image),
+    })?;
+    Ok(content)
+}
+
+/// The store path that a path of an image, without its first slash, is in; and whether it is the
+/// store path itself.
+fn store_path(path: &[u8], store_dir: &str) -> Option<(String, bool)> {
+    let text = std::str::from_utf8(path).ok()?;
+    let rest = text.strip_prefix(store_dir.strip_prefix('/')?)?.strip_prefix('/')?;
+    let (name, whole) = rest.split_once('/').map_or((rest, true), |(name, _)| (name, false));
+    // What a store keeps for itself is hidden.
+    let is_path = !name.is_empty() && !name.starts_with('.');
+    is_path.then(|| (format!("{store_dir}/{name}"), whole))
+}
+
+/// The store paths of a plan, each once, with their sizes as far as it has them.
+pub fn entries(plan: &HeldImage) -> Vec<Entry> {
+    let paths = plan.layers.iter().flat_map(|layer| &layer.paths);
+    let sizes: BTreeMap<&String, u64> = paths.map(|path| (&path.path, path.size)).collect();
+    let entry = |(path, size): (&String, u64)| Entry { path: path.clone(), size, references: vec![] };
+    sizes.into_iter().map(entry).collect()
+}
+
+/// Adds what a graph knows of some paths: what they refer to, and their sizes.
+pub fn complete(entries: &mut [Entry], graph: &Graph) {
+    for entry in entries {
+        let Some(index) = graph.find(&entry.path) else { continue };
+        let node = &graph.nodes()[index];
+        let references = node.references.iter().map(|&index| graph.nodes()[index].path.clone());
+        entry.references = references.collect();
+        if node.size > 0 {
+            entry.size = node.size;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::image::annotation;
+    use crate::source::testing::{MemoryLayer, archive, image};
+
+    fn layer(members: &[&str], compression: Compression) -> MemoryLayer {
+        MemoryLayer::new(&archive(members), compression)
+    }
+
+    fn closure(image: &Image) -> Vec<(String, u64)> {
+        let entries = Closures::default().of(image, "/nix/store").unwrap();
+        entries.into_iter().map(|entry| (entry.path, entry.size)).collect()
+    }
+
+    #[test]
+    fn paths_are_found_in_layers_that_name_none() {
+        let image = image(
+            vec![
+                layer(
+                    &["nix/store/a/x=12", "nix/store/a/y=3", "nix/store/.links/z=1", "etc/x=1"],
+                    Compression::Gzip,
+                ),
+                layer(&["./nix/store/b=12345", "nix/store/c/x=1", "nix/var/d=1"], Compression::None),
+                layer(&["nix/store/.wh.c=", "nix/store/a/.wh.x="], Compression::None),
+            ],
+            |_| {},
+        );
+        let expected = [("/nix/store/a", 3), ("/nix/store/b", 5)];
+        assert_eq!(closure(&image), expected.map(|(path, size)| (path.to_owned(), size)));
+    }
+
+    #[test]
+    fn named_paths_are_the_closure_and_other_layers_are_not_read() {
+        let members = ["nix/store/a/x=12", "nix/store/empty/", "nix/store/other/x=1"];
+        let mut named = layer(&members, Compression::Zstd);
+        let paths = annotation::store_paths_value(&[
+            "/nix/store/a",
+            "/nix/store/empty",
+            "/nix/store/not-there",
+            "/gnu/store/x",
+        ]);
+        named.descriptor.annotations = [(annotation::STORE_PATHS.to_owned(), paths)].into();
+        let image = image(vec![named, layer(&["nix/store/b=1"], Compression::None)], |_| {});
+        let expected = [("/nix/store/a", 2), ("/nix/store/empty", 0)];
+        assert_eq!(closure(&image), expected.map(|(path, size)| (path.to_owned(), size)));
+    }
+
+    #[test]
+    fn a_layer_is_read_once() {
+        let image = image(vec![layer(&["nix/store/a=1"], Compression::None)], |_| {});
+        let mut closures = Closures::default();
+        let first = closures.of(&image, "/nix/store").unwrap();
+        assert_eq!(closures.layers.len(), 1);
+        let id = image.layers[0].diff_id();
+        closures.layers.get_mut(&id).unwrap().sizes.insert("/nix/store/known".to_owned(), 7);
+        assert_eq!(closures.of(&image, "/nix/store").unwrap().len(), first.len() + 1);
+        assert!(Arc::strong_count(&image.layers[0]) == 1);
+    }
+
+    #[test]
+    fn a_graph_tells_what_images_do_not() {
+        let entry = |path: &str, size, references: &[&str]| Entry {
+            path: path.to_owned(),
+            size,
+            references: references.iter().map(ToString::to_string).collect(),
+        };
+        let graph = Graph::build(vec![entry("/s/a", 9, &["/s/b"]), entry("/s/b", 0, &[])]).unwrap();
+        let mut entries = vec![entry("/s/a", 1, &[]), entry("/s/b", 2, &[]), entry("/s/c", 3, &[])];
+        complete(&mut entries, &graph);
+        assert_eq!(entries, [entry("/s/a", 9, &["/s/b"]), entry("/s/b", 2, &[]), entry("/s/c", 3, &[])]);
+    }
+}

@@ -1,0 +1,68 @@
+//! Why the past can not be had.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::{source, updates};
+
+/// Why the past of an image can not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file of earlier closures.
+    #[error(transparent)]
+    Updates(#[from] updates::Error),
+    /// Earlier closures of another store.
+    #[error("the closures of `{}` are in `{theirs}`, and those of the image in `{ours}`", path.display())]
+    StoreDir {
+        /// The file.
+        path: PathBuf,
+        /// The directory of its paths.
+        theirs: String,
+        /// The directory of the image's.
+        ours: String,
+    },
+    /// The previous image.
+    #[error(transparent)]
+    Image(#[from] source::Error),
+    /// An image that says nothing of store paths.
+    #[error("the image `{0}` does not say which store paths are in its layers")]
+    NoRecord(String),
+    /// A previous plan that can not be read.
+    #[error("reading `{}`", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// JSON that is no plan.
+    #[error("`{}` is neither an image nor a plan: {why}", path.display())]
+    NotAPlan {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Updates(error) => error.hint(),
+            Self::Image(error) if error.is_missing() => {
+                Some("for the first image of all give `--allow-missing-previous`")
+            }
+            Self::Image(error) => error.hint(),
+            Self::NoRecord(_) => Some(
+                "images that terrine or dockerTools made say so; of others, give the plan that `build --summary` wrote",
+            ),
+            Self::NotAPlan { .. } => {
+                Some("give what `terrine plan --format json` or `terrine build --summary` wrote")
+            }
+            Self::StoreDir { .. } | Self::Io { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The layers that clients hold: those of an image that exists, or of a plan.
+
+use serde::Deserialize;
+
+use crate::inspect::Inspection;
+use crate::planner::layering::{HeldImage, HeldLayer, HeldPath};
+use crate::planner::store_path;
+
+/// The version of plans and summaries that is read: the one that `build` writes.
+const PLAN_VERSION: u32 = 1;
+
+/// The layers of store paths of an image that exists, as its annotations or its history name
+/// them; none where they name none. The sizes of the paths are not known, those of the layers
+/// are as they are stored.
+pub fn of_image(image: &Inspection) -> Option<HeldImage> {
+    let layers = image.layers.iter().filter_map(|layer| {
+        let paths = layer.store_paths.as_ref().filter(|paths| !paths.is_empty())?;
+        let paths = paths.iter().map(|path| held(path, 0)).collect();
+        Some(HeldLayer { paths, transfer_size: layer.size })
+    });
+    let layers: Vec<HeldLayer> = layers.collect();
+    (!layers.is_empty()).then_some(HeldImage { layers })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Plan {
+    schema_version: u32,
+    layers: Vec<Layer>,
+}
+
+#[derive(Deserialize)]
+struct Layer {
+    #[serde(default)]
+    paths: Vec<PathSize>,
+    #[serde(default)]
+    blob: Option<Blob>,
+}
+
+#[derive(Deserialize)]
+struct PathSize {
+    path: String,
+    #[serde(default)]
+    size: u64,
+}
+
+#[derive(Deserialize)]
+struct Blob {
+    size: u64,
+}
+
+/// The layers of store paths in what `terrine plan` prints as JSON and `terrine build` writes
+/// as a summary. A layer's size is known where it was shipped.
+///
+/// # Errors
+///
+/// Text that is not of that form, or of a later version.
+pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let plan: Result<Plan, _> = serde_path_to_error::deserialize(&mut deserializer);
+    let plan = plan.map_err(|error| error.to_string())?;
+    if plan.schema_version != PLAN_VERSION {
+        return Err(format!("its `schemaVersion` is {}", plan.schema_version));
+    }
+    let layers = plan.layers.into_iter().filter(|layer| !layer.paths.is_empty());
+    let layers = layers.map(|layer| HeldLayer {
+        paths: layer.paths.iter().map(|path| held(&path.path, path.size)).collect(),
+        transfer_size: layer.blob.map_or(0, |blob| blob.size),
+    });
+    Ok(HeldImage { layers: layers.collect() })
+}
+
+/// A path that clients hold.
+pub(crate) fn held(path: &str, size: u64) -> HeldPath {
+    let crate::planner::layering::StorePath { path, name, package, size, .. } =
+        store_path(path, size, vec![]);
+    HeldPath { path, name, package, size }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        assert_eq!(super::PLAN_VERSION, crate::build::SCHEMA_VERSION);
+    }
+}

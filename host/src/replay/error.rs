@@ -1,0 +1,52 @@
+//! Why updates can not be replayed.
+
+use crate::planner;
+
+/// Why updates can not be replayed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Steps that there are not.
+    #[error("there are no steps {first} to {last}: there are {steps}, and they count from 1")]
+    Steps {
+        /// The first that is asked for.
+        first: usize,
+        /// The last.
+        last: usize,
+        /// How many there are.
+        steps: usize,
+    },
+    /// A first pull at a step that is not replayed.
+    #[error("the first pull can not be at step {from}: the steps are {first} to {last}")]
+    From {
+        /// The step.
+        from: usize,
+        /// The first that is replayed.
+        first: usize,
+        /// The last.
+        last: usize,
+    },
+    /// A plan that can not be made.
+    #[error("planning step {step} of `{image}` by {task}")]
+    Plan {
+        /// The step, from 1.
+        step: usize,
+        /// The image's name.
+        image: String,
+        /// The policy and its budget.
+        task: String,
+        /// Why.
+        #[source]
+        source: Box<planner::Error>,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Plan { source, .. } => source.hint(),
+            Self::Steps { .. } | Self::From { .. } => None,
+        }
+    }
+}

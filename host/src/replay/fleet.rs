@@ -1,0 +1,134 @@
+//! Several sequences side by side, with their paths in one table.
+
+use std::collections::BTreeMap;
+
+use crate::planner::{layering, store_path};
+use crate::updates::Updates;
+
+/// Sequences that go side by side, one for each image: the first steps of all are the first
+/// step of the fleet, and so on. An image whose sequence ends early stays as it was.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    images: Vec<Image>,
+    paths: Vec<FleetPath>,
+}
+
+/// A store path of any of the images.
+#[derive(Debug, Clone)]
+pub(super) struct FleetPath {
+    pub(super) path: String,
+    /// Its package, as the contract has it.
+    pub(super) package: String,
+    /// In bytes; the largest where sequences do not agree.
+    pub(super) size: u64,
+}
+
+/// An image.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    pub(super) name: String,
+    pub(super) updates: Updates,
+    /// The fleet's path for each of the sequence's.
+    ids: Vec<u32>,
+    /// For each step the fleet's paths, ascending, which is in the order of their texts.
+    steps: Vec<Vec<u32>>,
+}
+
+impl Fleet {
+    /// A fleet of these images. A sequence without a name is called by its number.
+    pub fn new(sequences: Vec<Updates>) -> Self {
+        let mut table: BTreeMap<&str, (u32, u64)> = BTreeMap::new();
+        for path in sequences.iter().flat_map(Updates::paths) {
+            let (_, size) = table.entry(&path.path).or_default();
+            *size = path.size.max(*size);
+        }
+        (0..).zip(table.values_mut()).for_each(|(id, (place, _))| *place = id);
+        let ids = |updates: &Updates| -> Vec<u32> {
+            updates.paths().iter().map(|path| table[path.path.as_str()].0).collect()
+        };
+        let ids: Vec<Vec<u32>> = sequences.iter().map(ids).collect();
+        let paths = table.iter().map(|(path, &(_, size))| {
+            let layering::StorePath { path, package, .. } = store_path(path, 0, vec![]);
+            FleetPath { path, package, size }
+        });
+        let paths = paths.collect();
+        let images = (1..)
+            .zip(sequences)
+            .zip(ids)
+            .map(|((number, updates), ids)| Image::new(number, updates, ids));
+        Self { images: images.collect(), paths }
+    }
+
+    /// How many steps there are: those of the longest sequence.
+    pub fn steps(&self) -> usize {
+        self.images.iter().map(|image| image.steps.len()).max().unwrap_or(0)
+    }
+
+    pub(super) fn images(&self) -> &[Image] {
+        &self.images
+    }
+
+    pub(super) fn paths(&self) -> &[FleetPath] {
+        &self.paths
+    }
+
+    /// The sum of some paths' sizes, in bytes.
+    pub(super) fn size(&self, paths: &[u32]) -> u64 {
+        paths.iter().fold(0, |sum: u64, &path| sum.saturating_add(self.paths[path as usize].size))
+    }
+
+    /// What people call a step, from 1: the label of the longest sequence, the first of several.
+    pub(super) fn label(&self, step: usize) -> &str {
+        let has = |image: &&Image| image.steps.len() >= step;
+        let image = self.images.iter().find(has);
+        image.map_or("", |image| &image.updates.steps()[step - 1].label)
+    }
+}
+
+impl Image {
+    fn new(number: usize, updates: Updates, ids: Vec<u32>) -> Self {
+        let closure = |step: &crate::updates::Step| {
+            let mut paths: Vec<u32> = step.paths.iter().map(|&index| ids[index]).collect();
+            paths.sort_unstable();
+            paths
+        };
+        let name = match updates.name() {
+            "" => number.to_string(),
+            name => name.to_owned(),
+        };
+        Self { steps: updates.steps().iter().map(closure).collect(), name, ids, updates }
+    }
+
+    /// The closure at a step, from 1: the fleet's paths, ascending.
+    pub(super) fn closure(&self, step: usize) -> &[u32] {
+        &self.steps[step.min(self.steps.len()) - 1]
+    }
+
+    /// The closure at a step as a request has it, in the order of [`Image::closure`], and the
+    /// paths that nothing refers to.
+    pub(super) fn request_paths(&self, step: usize) -> (Vec<layering::StorePath>, Vec<u32>) {
+        let step = step.min(self.steps.len());
+        let closure = &self.steps[step - 1];
+        let place = |path: usize| {
+            // More than a u32 counts are not in a file.
+            closure.binary_search(&self.ids[path]).ok().and_then(|place| u32::try_from(place).ok())
+        };
+        let mut members: Vec<usize> = self.updates.steps()[step - 1].paths.clone();
+        members.sort_unstable_by_key(|&index| self.ids[index]);
+        let mut referred = vec![false; members.len()];
+        let paths = (0..).zip(&members).map(|(own, &index): (u32, _)| {
+            let path = &self.updates.paths()[index];
+            let mut references: Vec<u32> =
+                path.references.iter().filter_map(|&other| place(other)).collect();
+            references.sort_unstable();
+            references
+                .iter()
+                .filter(|&&other| other != own)
+                .for_each(|&other| referred[other as usize] = true);
+            store_path(&path.path, path.size, references)
+        });
+        let paths = paths.collect();
+        let roots = (0..).zip(&referred).filter(|(_, referred)| !**referred).map(|(place, _)| place);
+        (paths, roots.collect())
+    }
+}

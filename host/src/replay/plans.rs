@@ -1,0 +1,118 @@
+//! The plans of one image, step by step.
+
+use super::fleet::{Fleet, Image};
+use super::{Clock, Error, Settings, Task};
+use crate::history::{Counter, held};
+use crate::planner::layering::{HeldImage, HeldLayer, Request};
+use crate::planner::{EmptyLayers, Usage};
+
+/// Plans an image, step by step.
+pub(super) struct Plans<'a> {
+    fleet: &'a Fleet,
+    image: &'a Image,
+    task: &'a Task<'a>,
+    settings: &'a Settings<'a>,
+    /// The closures before the step to plan.
+    past: Counter,
+    /// The layers of the step before: the fleet's paths, as they are written to the archive.
+    before: Option<Vec<Vec<u32>>>,
+}
+
+/// What a step's plan is.
+pub(super) struct Step {
+    /// The layers, bottom to top: the fleet's paths, as they are written to the archive.
+    pub(super) layers: Vec<Vec<u32>>,
+    /// What making it used up, and how many seconds it took if there is a clock; none if the
+    /// closure is that of the step before, so that nothing was planned.
+    pub(super) used: Option<(Usage, Option<f64>)>,
+}
+
+impl<'a> Plans<'a> {
+    /// Begins before the first step to plan, knowing those before it.
+    pub(super) fn new(
+        fleet: &'a Fleet,
+        image: &'a Image,
+        task: &'a Task<'a>,
+        settings: &'a Settings<'a>,
+    ) -> Self {
+        let mut plans = Self { fleet, image, task, settings, past: Counter::default(), before: None };
+        (*settings.steps.start()..settings.from).for_each(|step| plans.remember(step));
+        plans
+    }
+
+    /// Plans the next step.
+    pub(super) fn next(&mut self, step: usize) -> Result<Step, Error> {
+        let closure = self.image.closure(step);
+        let same = step > 1 && self.image.closure(step - 1) == closure;
+        let planned = match &self.before {
+            Some(layers) if same => Step { layers: layers.clone(), used: None },
+            _ => self.plan(step)?,
+        };
+        self.before = Some(planned.layers.clone());
+        self.remember(step);
+        Ok(planned)
+    }
+
+    fn remember(&mut self, step: usize) {
+        if self.settings.with_history && step <= self.image.updates.steps().len() {
+            let paths = self.image.closure(step).iter();
+            self.past.add(paths.map(|&path| self.fleet.paths()[path as usize].path.as_str()));
+        }
+    }
+
+    fn plan(&self, step: usize) -> Result<Step, Error> {
+        let request = self.request(step);
+        // The caller's own grouping may have empty layers.
+        let planner = self.task.candidate.planner;
+        let empty = match planner.is_embedded() && request.policy == "explicit" {
+            true => EmptyLayers::AsGiven,
+            false => EmptyLayers::Refused,
+        };
+        let start = self.settings.clock.map(|clock: &Clock| clock());
+        let planned = planner.plan_measured(&request, empty);
+        let (planned, usage) = planned.map_err(|source| Error::Plan {
+            step,
+            image: self.image.name.clone(),
+            task: self.task.to_string(),
+            source: Box::new(source),
+        })?;
+        let time = start.zip(self.settings.clock);
+        let seconds = time.map(|(start, clock)| clock().saturating_sub(start).as_secs_f64());
+        let closure = self.image.closure(step);
+        let layers = planned.layers.iter().filter(|layer| !layer.paths.is_empty());
+        let layers =
+            layers.map(|layer| layer.paths.iter().map(|&place| closure[place as usize]).collect());
+        Ok(Step { layers: layers.collect(), used: Some((usage, seconds)) })
+    }
+
+    /// What the planner is asked for a step.
+    pub(super) fn request(&self, step: usize) -> Request {
+        let (paths, roots) = self.image.request_paths(step);
+        let told = self.settings.with_history || self.settings.with_previous;
+        Request {
+            history: told.then(|| self.past.history(&paths, self.held())),
+            policy: self.task.candidate.policy.clone(),
+            options: self.task.candidate.options.clone(),
+            store_dir: self.image.updates.store_dir().to_owned(),
+            paths,
+            roots,
+            excluded: vec![],
+            max_layers: self.task.max_layers,
+        }
+    }
+
+    /// The layers of the step before, as clients hold them.
+    fn held(&self) -> Vec<HeldImage> {
+        let path = |&id: &u32| {
+            let path = &self.fleet.paths()[id as usize];
+            held(&path.path, path.size)
+        };
+        let layer =
+            |paths: &Vec<u32>| HeldLayer { paths: paths.iter().map(path).collect(), transfer_size: 0 };
+        let before = self.before.as_ref().filter(|_| self.settings.with_previous);
+        before
+            .map(|layers| HeldImage { layers: layers.iter().map(layer).collect() })
+            .into_iter()
+            .collect()
+    }
+}

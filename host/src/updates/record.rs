@@ -1,0 +1,69 @@
+//! Making sequences, closure by closure.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::read::{below, split};
+use super::{Fault, Path, Step, Updates};
+use crate::closure::Entry;
+
+impl Updates {
+    /// A sequence of one closure.
+    ///
+    /// # Errors
+    ///
+    /// As [`Updates::add`].
+    pub fn new(name: &str, label: &str, closure: &[Entry]) -> Result<Self, Fault> {
+        let first = closure.first();
+        let first = first.ok_or_else(|| Fault::EmptyStep { number: 1, label: label.to_owned() })?;
+        let store_dir = split(&first.path)?.to_owned();
+        let mut updates = Self { name: name.to_owned(), store_dir, paths: vec![], steps: vec![] };
+        updates.add(label, closure)?;
+        Ok(updates)
+    }
+
+    /// Adds a closure as the newest step. New paths follow the known ones in the order of their
+    /// names. A size that is known already stays, and references add up, because images tell
+    /// neither as exactly as a store does; a reference to a path that is not known is left out.
+    ///
+    /// # Errors
+    ///
+    /// A closure without a path, with one twice, or with one of another store.
+    pub fn add(&mut self, label: &str, closure: &[Entry]) -> Result<(), Fault> {
+        let number = self.steps.len() + 1;
+        if closure.is_empty() {
+            return Err(Fault::EmptyStep { number, label: label.to_owned() });
+        }
+        let sorted: BTreeSet<&str> = closure.iter().map(|entry| entry.path.as_str()).collect();
+        let mut seen = BTreeSet::new();
+        for entry in closure {
+            below(&entry.path, &self.store_dir)?;
+            if !seen.insert(entry.path.as_str()) {
+                let (label, path) = (label.to_owned(), entry.path.clone());
+                return Err(Fault::TwiceInStep { number, label, path });
+            }
+        }
+        let known = self.paths.iter().enumerate();
+        let mut indices: HashMap<String, usize> =
+            known.map(|(i, path)| (path.path.clone(), i)).collect();
+        for path in sorted {
+            if !indices.contains_key(path) {
+                indices.insert(path.to_owned(), self.paths.len());
+                self.paths.push(Path { path: path.to_owned(), size: 0, references: vec![] });
+            }
+        }
+        for entry in closure {
+            let path = &mut self.paths[indices[&entry.path]];
+            if path.size == 0 {
+                path.size = entry.size;
+            }
+            let found = entry.references.iter().filter_map(|path| indices.get(path).copied());
+            path.references.extend(found);
+            path.references.sort_unstable();
+            path.references.dedup();
+        }
+        let mut paths: Vec<usize> = closure.iter().map(|entry| indices[&entry.path]).collect();
+        paths.sort_unstable();
+        self.steps.push(Step { label: label.to_owned(), paths });
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! The page that `terrine replay --html` writes: as text, and in a browser that is offline.
+
+#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use terrine_tests::updates::{hashed, sequence, write};
+use terrine_tests::{Run, peer, temporary, terrine};
+
+/// A page about two images and two budgets, with names that would break out if they could.
+fn page(folder: &Path) -> String {
+    let mut evil = sequence();
+    evil["name"] = json!("</script><script>document.title='broken'</script>");
+    evil["steps"][1]["date"] = json!("<b>\"1&amp;\"</b>\u{2028}");
+    evil["paths"][3]["path"] = json!(format!("{}'\"<img src=x>", hashed("d", "web-1.1")));
+    let (first, second) = (write(folder, "web.json", &sequence()), write(folder, "evil.json", &evil));
+    let html = folder.join("page.html");
+    let arguments = ["--policy", "auto", "--policy", "single", "--max-layers", "2,none", "--html"];
+    let mut command = terrine();
+    command.arg("replay").args([&first, &second]).args(arguments).arg(&html);
+    Run::of(&mut command).ok();
+    let page = fs::read_to_string(&html).unwrap();
+    Run::of(&mut command).ok();
+    assert_eq!(page, fs::read_to_string(&html).unwrap(), "the same report makes the same page");
+    page
+}
+
+/// The elements of a page that are open at its end, or close what is not open.
+fn unbalanced(page: &str) -> Vec<String> {
+    const VOID: [&str; 4] = ["meta", "link", "input", "br"];
+    let (mut open, mut wrong): (Vec<String>, Vec<String>) = (vec![], vec![]);
+    let mut rest = page;
+    while let Some(start) = rest.find('<') {
+        rest = &rest[start + 1..];
+        let end = rest.find('>').unwrap_or(rest.len());
+        let tag = &rest[..end];
+        let name: String =
+            tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+        if tag.starts_with('/') {
+            if open.pop().as_deref() != Some(&name) {
+                wrong.push(name);
+            }
+        } else if !tag.starts_with('!') && !VOID.contains(&name.as_str()) {
+            open.push(name.clone());
+            // What is in a script or a style is no markup.
+            if matches!(name.as_str(), "script" | "style") {
+                rest = &rest[rest.find(&format!("</{name}>")).unwrap()..];
+                continue;
+            }
+        }
+        rest = &rest[end..];
+    }
+    wrong.extend(open);
+    wrong
+}
+
+#[test]
+fn a_page_is_whole_and_asks_for_nothing_else() {
+    let folder = temporary();
+    let page = page(folder.path());
+    assert!(page.starts_with("<!DOCTYPE html>"));
+    assert_eq!(unbalanced(&page), Vec::<String>::new());
+    for reference in [
+        "http:",
+        "https:",
+        "//cdn",
+        "url(",
+        "@import",
+        "src=\"",
+        "<link rel=\"stylesheet",
+        "{{",
+        "fetch(",
+        "import(",
+    ] {
+        assert!(!page.contains(reference), "{reference}");
+    }
+    assert!(page.contains("default-src 'none'"));
+    assert!(!page.contains("<b>") && !page.contains("<img"));
+    let (_, data) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
+    assert_eq!(data["runs"].as_array().unwrap().len(), 4);
+    assert_eq!(data["images"].as_array().unwrap().len(), 2);
+    let steps = data["steps"].as_array().unwrap().len();
+    for run in data["runs"].as_array().unwrap() {
+        for list in ["pulled", "bound", "requests", "states"] {
+            assert_eq!(run[list].as_array().unwrap().len(), steps, "{list}");
+        }
+    }
+    // Without scripts there are tables: one of all runs and one of the steps of each.
+    assert_eq!(page.matches("<details><summary>").count(), 4);
+    assert_eq!(page.matches("(first pull)</td>").count(), 4);
+}
+
+/// Tries everything that can be clicked, chosen and pointed at, and keeps the errors.
+const TRY: &str = r#"<script>
+const seen = [];
+addEventListener('error', (event) => seen.push(event.message));
+const all = (selector) => Array.from(document.querySelectorAll(selector));
+for (const id of ['budgets', 'modes']) for (const button of all('#' + id + ' button')) button.click();
+for (const id of ['policy', 'image']) {
+  const select = document.getElementById(id);
+  for (const option of all('#' + id + ' option')) { select.value = option.value; select.dispatchEvent(new Event('change')); }
+}
+const step = document.getElementById('step');
+for (let i = 0; i <= Number(step.max); i++) { step.value = i; step.dispatchEvent(new Event('input')); }
+document.getElementById('layer-details').open = true;
+document.getElementById('earlier').click();
+const chart = document.getElementById('chart');
+chart.dispatchEvent(new PointerEvent('pointermove', { clientX: 300, clientY: 300 }));
+for (const key of ['ArrowLeft', 'ArrowRight', 'Enter']) chart.dispatchEvent(new KeyboardEvent('keydown', { key }));
+for (const tile of all('#map g')) tile.dispatchEvent(new PointerEvent('pointermove', { clientX: 9, clientY: 9 }));
+const tip = document.getElementById('tip').textContent;
+all('#map g')[0].dispatchEvent(new MouseEvent('click'));
+setTimeout(() => {
+  const result = {
+    errors: seen, title: document.title, tip, images: all('img, b:not([class]):not([style])').length,
+    lines: all('#chart .series').length, tiles: all('#map g').length,
+    rows: all('#layer-rows tr').length, detail: all('#detail-rows tr').length,
+    requests: performance.getEntriesByType('resource').length,
+  };
+  document.body.setAttribute('data-result', JSON.stringify(result));
+}, 0);
+</script></body>"#;
+
+#[test]
+fn a_page_works_in_a_browser_that_is_offline() {
+    let Some(chromium) = peer::find("chromium") else { return };
+    let folder = temporary();
+    let page = page(folder.path()).replace("</body>", TRY);
+    let file = folder.path().join("tried.html");
+    fs::write(&file, page).unwrap();
+    let mut command = Command::new(chromium);
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+    command.args([
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+    ]);
+    command.args([
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--enable-logging=stderr",
+        "--virtual-time-budget=5000",
+    ]);
+    command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
+    let run = Run::of(command.arg("--dump-dom").arg(format!("file://{}", file.display()))).ok();
+    // Whatever a page says on its console, refused requests among it, is logged so.
+    let console: Vec<&str> = run.stderr.lines().filter(|line| line.contains("CONSOLE")).collect();
+    assert_eq!(console, Vec::<&str>::new());
+    let dom = String::from_utf8(run.stdout).unwrap();
+    assert!(dom.contains("data-ready=\"yes\""), "{}", run.stderr);
+    let (_, rest) = dom.split_once("data-result=\"").expect("the page was tried");
+    let result = rest
+        .split_once('"')
+        .unwrap()
+        .0
+        .replace("&quot;", "\"")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&");
+    let result: Value = serde_json::from_str(&result).unwrap();
+    assert_eq!(
+        (&result["errors"], &result["requests"], &result["images"]),
+        (&json!([]), &json!(0), &json!(0))
+    );
+    assert!(result["title"].as_str().unwrap().contains("</script>"), "{result}");
+    assert!(result["tip"].as_str().unwrap().starts_with("layer "), "{result}");
+    // Two policies at the last budget; the second is `single`, with one layer of three paths.
+    assert_eq!((&result["lines"], &result["tiles"]), (&json!(2), &json!(1)));
+    assert_eq!((&result["rows"], &result["detail"]), (&json!(1), &json!(3)));
+}
