@@ -89,6 +89,10 @@ impl Candidates {
             let before = found.len();
             for (component, named) in components.iter().zip(&mut named) {
                 let found_here = component.candidate(&policy.policy, &policy.options);
+                // The built-in one looks for itself, and knows more to say.
+                if found_here.is_some() && !component.planner.is_embedded() {
+                    component.planner.check_request(&component.info, &policy.policy, &policy.options)?;
+                }
                 *named |= found_here.is_some();
                 found.extend(found_here);
             }

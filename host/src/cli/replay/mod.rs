@@ -170,7 +170,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let mut settings = settings(args, &fleet);
     settings.clock = if args.time { Some(&clock) } else { None };
     candidates::remarks(&candidates, &settings).iter().for_each(|remark| printer.warning(remark));
-    let progress = Plans::new(printer, tasks.len() * settings.planned());
+    let progress = Plans::new(printer, tasks.len().saturating_mul(settings.planned()));
     let report = replay::replay(&fleet, &tasks, &settings, jobs(args), &progress)?;
     progress.finish();
     if let Some(page) = &page {
