@@ -286,6 +286,9 @@ fn a_step_is_added_to_a_sequence_that_is_there() {
     let labels = report["steps"].as_array().unwrap().iter().map(|step| step["label"].as_str().unwrap());
     assert_eq!(labels.collect::<Vec<_>>(), ["1.0", "1.1"]);
     assert_eq!(report["images"][0]["name"], "web");
+    versions.record(&[&versions.file("image.json"), "-o", &updates, "--append", "--name", "site"]).ok();
+    let renamed = json_of(Run::of(terrine().args(["replay", &updates])));
+    assert_eq!(renamed["images"][0], json!({"name": "site", "steps": 3, "lostReferences": 0}));
     assert_eq!(report["runs"][0]["total"]["lowerBound"], 900);
     // Without `--append` it begins anew.
     versions.record(&[&versions.file("image.json"), "-o", &updates]).ok();
