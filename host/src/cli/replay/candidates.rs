@@ -11,7 +11,8 @@ use super::super::planner_args;
 /// Which policies are replayed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Candidates {
-    /// A policy, with `=` and a JSON object for its options; may be repeated
+    /// A policy, with `=` and a JSON object for its options; may be repeated [default: the
+    /// planner's first, `auto`]
     ///
     /// Of all the components that are there, those take part that have it.
     #[arg(long, value_name = "POLICY[=OPTIONS]", value_parser = asked, help_heading = "Policies")]

@@ -49,7 +49,8 @@ pub(super) struct Args {
     #[command(flatten)]
     candidates: Candidates,
 
-    /// How many layers of store paths an image may have, or `none` for no limit; may be repeated
+    /// How many layers of store paths an image may have, or `none` for no limit; several with
+    /// commas between them
     #[arg(
         long,
         value_name = "N",
