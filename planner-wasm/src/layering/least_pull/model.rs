@@ -8,6 +8,8 @@ use super::units::rounded;
 /// What a member of a layer counts for beside what it needs, in packages: it may leave the
 /// closure, or another may join it.
 const MEMBER: f64 = 0.06;
+/// How many of all packages are expected to change at most: of a few, not as many as of many.
+const MOST: f64 = 1.0 / 8.0;
 /// How often a package has to be expected to change before what was seen of it counts as
 /// much as what is expected of all.
 const DOUBT: f64 = 0.75;
@@ -42,12 +44,13 @@ impl<'a> Model<'a> {
     pub(super) fn new(options: &Options, past: &'a Past<'a>, units: usize) -> Self {
         // Rounded, so that a path more or less does not move every probability.
         let count = rounded(units as u128);
+        let share = (options.changes / count).min(MOST);
         Self {
             shape: Shape { needs: units.div_ceil(64), updates: past.words() },
-            share: options.changes / count,
+            share,
             weights: past.weights(),
             total: past.total(),
-            prior: DOUBT * count / options.changes,
+            prior: DOUBT / share,
         }
     }
 
