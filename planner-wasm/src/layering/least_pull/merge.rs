@@ -2,16 +2,18 @@
 
 use super::group::Group;
 use super::model::Model;
+use super::past::leap;
 use super::units::Units;
 
-/// How many units are merged for each layer that there may be. Whatever is beyond these is
+/// How many units are merged for each layer that there may be, or a few less. Whatever is beyond these is
 /// too small to found a layer, and joins one: so it can come and go without disturbing the
 /// others. More make better plans of one closure, and worse ones of a series.
-const FOUNDERS: f64 = 2.3;
+const FOUNDERS: f64 = 2.9;
 
 /// Groups all units into so many layers.
 pub(super) fn merge(units: &Units, model: &Model<'_>, limit: usize) -> Vec<Group> {
-    let founders = ((FOUNDERS * limit as f64) as usize).max(limit).min(units.rows.len());
+    // In leaps, so that one layer more does not bring other founders with it.
+    let founders = ((FOUNDERS * leap(limit) as f64) as usize).max(limit).min(units.rows.len());
     let mut first: Vec<usize> = (0..founders).collect();
     // Ties between pairs go by the names of the pairs.
     first.sort_unstable_by_key(|&unit| units.ranks[unit]);

@@ -61,22 +61,21 @@ impl<'a> Model<'a> {
 
     /// How likely it is that a row of so many members is pulled again.
     pub(super) fn probability(&self, row: &Row, members: usize) -> f64 {
-        self.of_words(row.words().iter().copied(), members)
+        self.joint(row, row, members)
     }
 
     /// The same of two rows together.
     pub(super) fn joint(&self, a: &Row, b: &Row, members: usize) -> f64 {
-        self.of_words(a.words().iter().zip(b.words()).map(|(a, b)| a | b), members)
-    }
-
-    fn of_words(&self, mut words: impl Iterator<Item = u64>, members: usize) -> f64 {
-        let needs: u32 = words.by_ref().take(self.shape.needs).map(u64::count_ones).sum();
+        let (a, b) = (a.words().split_at(self.shape.needs), b.words().split_at(self.shape.needs));
+        // Nearly all of a plan's time is spent in this line.
+        let needs: u32 = a.0.iter().zip(b.0).map(|(a, b)| (a | b).count_ones()).sum();
         let share = self.share * (f64::from(needs) + MEMBER * members as f64);
         let spared = 1.0 + share / 2.0;
         let expected = 1.0 - 1.0 / (spared * spared);
         if self.total == 0.0 {
             return expected;
         }
+        let words = a.1.iter().zip(b.1).map(|(a, b)| a | b);
         let seen: f64 =
             words.zip(self.weights).map(|(word, weight)| f64::from(word.count_ones()) * weight).sum();
         (seen + self.prior * expected) / (self.total + self.prior)

@@ -86,7 +86,7 @@ impl<'a> Past<'a> {
 }
 
 /// The largest of 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on that is not above a number.
-fn leap(number: usize) -> usize {
+pub(super) fn leap(number: usize) -> usize {
     let power = 1 << number.max(1).ilog2();
     if number >= power + power / 2 { power + power / 2 } else { power }
 }
