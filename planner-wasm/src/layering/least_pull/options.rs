@@ -14,11 +14,11 @@ pub(super) const SCHEMA: &str = r#"{
       "description": "how many packages change of themselves from one image to the next, where nothing is known of the past"
     },
     "horizon": {
-      "type": "number", "exclusiveMinimum": 0, "maximum": 1000000, "default": 10,
+      "type": "number", "exclusiveMinimum": 0, "maximum": 1000000, "default": 20,
       "description": "how many updates a better grouping has to pay off in before a layer that clients hold is given up"
     },
     "memory": {
-      "type": "number", "exclusiveMinimum": 0, "maximum": 1000000, "default": 40,
+      "type": "number", "exclusiveMinimum": 0, "maximum": 1000000, "default": 20,
       "description": "after how many updates what happened counts half as much"
     }
   }
@@ -37,7 +37,7 @@ pub(super) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { changes: 8.0, horizon: 10.0, memory: 40.0 }
+        Self { changes: 8.0, horizon: 20.0, memory: 20.0 }
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
     fn what_is_not_given_has_a_default() {
         assert_eq!(options("{}"), Ok(Options::default()));
         let given = options(r#"{"changes": 3, "memory": 0.5}"#).unwrap();
-        assert_eq!(given, Options { changes: 3.0, horizon: 10.0, memory: 0.5 });
+        assert_eq!(given, Options { changes: 3.0, horizon: 20.0, memory: 0.5 });
     }
 
     #[test]
