@@ -86,7 +86,12 @@ fn suggestion(name: &str, known: &[&String]) -> String {
     match nearest.filter(|known| likeness(known) >= ALIKE) {
         Some(nearest) => format!("did you mean `{}`?", words::plain(nearest)),
         None if known.is_empty() => "it has no options".to_owned(),
-        None => has("its options are", known.iter().map(ToString::to_string).collect()),
+        None => {
+            // How a map of JSON is ordered depends on how this is built.
+            let mut known: Vec<String> = known.iter().map(ToString::to_string).collect();
+            known.sort_unstable();
+            has("its options are", known)
+        }
     }
 }
 

@@ -81,6 +81,32 @@ pub enum Error {
         /// How many instances, functions between them and types it may have.
         limit: u64,
     },
+    /// The component has others, or types, in each other deeper than can be read.
+    #[error("planner `{component}` has {what} more than {limit} deep in each other")]
+    Depth {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What is in each other.
+        what: &'static str,
+        /// How deep it may be.
+        limit: usize,
+    },
+    /// The component has code that is made to take long.
+    #[error("planner `{component}` has {what} that would take too long to compile")]
+    Work {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What would.
+        what: &'static str,
+    },
+    /// The component is made of others that pass each other what lies in memory.
+    #[error(
+        "planner `{component}` is made of components that pass each other texts or lists, which takes no fuel"
+    )]
+    Passing {
+        /// The component's name, as the user knows it.
+        component: String,
+    },
     /// The component wants something from the host that it is not given.
     #[error("planner `{component}` imports {}; {}", listed(imports), rule(*sealed))]
     Imports {
@@ -299,6 +325,11 @@ impl Error {
             Self::Version { .. } => "build the component anew for `terrine:planner/policy@0.1.0`",
             Self::Extent { .. } => {
                 "a component within a component is written out as often as it is instantiated: do that less"
+            }
+            Self::Depth { .. } => "no compiler makes such components: look at where it comes from",
+            Self::Passing { .. } => "link its modules to one before a component is made of it",
+            Self::Work { .. } => {
+                "the time grows with the square of the branches in a function: have smaller ones"
             }
             Self::Description { .. } => {
                 "mend its `describe`; the rules are in `wit/` of terrine's sources"

@@ -5,6 +5,7 @@
 mod built_in;
 mod check;
 mod cli;
+mod compiling;
 mod component;
 mod limits;
 mod loading;
