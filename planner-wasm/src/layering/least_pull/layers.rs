@@ -43,7 +43,7 @@ pub(super) fn layers(
     groups.into_iter().map(layer).collect()
 }
 
-/// Why paths are together: the largest of them, and how likely they change.
+/// Why paths are together: how likely they change, and the largest of them.
 fn why(request: &Request, paths: &[u32], probability: f64, kept: bool) -> String {
     let mut largest = paths.to_vec();
     largest.sort_by_key(|&path| std::cmp::Reverse(request.paths[path as usize].size));
@@ -54,5 +54,6 @@ fn why(request: &Request, paths: &[u32], probability: f64, kept: bool) -> String
         false => format!("{percent}"),
     };
     let held = if kept { ", as clients hold it" } else { "" };
-    format!("{names}, {percent} % likely to change{held}")
+    // The names last: they are what may be cut off where there is little room.
+    format!("{percent} % likely to change{held}: {names}")
 }
