@@ -64,6 +64,9 @@ enum Place {
 impl Search<'_> {
     /// Looks at all units once. Says whether any was moved.
     fn round(&mut self) -> bool {
+        // No unit is worth moving twice in a round; and where sizes are so different that
+        // rounding makes both of two places look better, this is the end of it.
+        let mut moves = self.units.len();
         let mut moved = false;
         let mut from = 0;
         while from < self.groups.len() {
@@ -71,11 +74,12 @@ impl Search<'_> {
             while self.groups[from].units.len() > 1 && position < self.groups[from].units.len() {
                 match self.better_place(from, position) {
                     // Whatever was merged, the group that the unit left keeps its number.
-                    Some(place) => {
+                    Some(place) if moves > 0 => {
                         self.move_unit(from, position, place);
                         moved = true;
+                        moves -= 1;
                     }
-                    None => position += 1,
+                    _ => position += 1,
                 }
             }
             from += 1;
