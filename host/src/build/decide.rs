@@ -133,7 +133,20 @@ fn identity(
 fn planner_identity(spec: &ImageSpec, layering: &Planner<'_>) -> (String, String, Option<Digest>) {
     let planner = spec.planner.clone().unwrap_or_default();
     let options = planner.options.map_or_else(String::new, |options| options.to_string());
-    (planner.policy, options, (!layering.is_embedded()).then(|| layering.digest()))
+    let policy = or_default(&planner.policy, layering);
+    (policy, options, (!layering.is_embedded()).then(|| layering.digest()))
+}
+
+/// The policy of an image whose specification names none, where the built-in planner plans.
+/// That of dockerTools stays the default of what stands in for dockerTools.
+const DEFAULT_POLICY: &str = "least-pull";
+
+/// A policy that is named, or the default one. That of another planner is its first.
+fn or_default(named: &str, planner: &Planner<'_>) -> String {
+    match named.is_empty() && planner.is_embedded() {
+        true => DEFAULT_POLICY.to_owned(),
+        false => named.to_owned(),
+    }
 }
 
 /// Groups the store paths into layers.
@@ -148,7 +161,7 @@ pub(super) fn layers(
     if !paths.any() {
         return Ok(Plan::default());
     }
-    let (policy, options) = policy(spec)?;
+    let (policy, options) = policy(spec, planner)?;
     let request = group::request(&Grouping {
         graph: &paths.graph,
         roots: &paths.roots,
@@ -181,13 +194,13 @@ pub(super) fn layers(
 }
 
 /// Which policy, and its options.
-fn policy(spec: &ImageSpec) -> Result<(String, String), Error> {
+fn policy(spec: &ImageSpec, planner: &Planner<'_>) -> Result<(String, String), Error> {
     match (&spec.planner, &spec.layering_pipeline) {
-        (Some(planner), None) => {
-            let options = planner.options.as_ref().map_or("{}".to_owned(), ToString::to_string);
-            Ok((planner.policy.clone(), options))
+        (Some(asked), None) => {
+            let options = asked.options.as_ref().map_or("{}".to_owned(), ToString::to_string);
+            Ok((or_default(&asked.policy, planner), options))
         }
-        (None, None) => Ok((String::new(), "{}".to_owned())),
+        (None, None) => Ok((or_default("", planner), "{}".to_owned())),
         (None, Some(pipeline)) => Ok(("pipeline".to_owned(), pipeline_options(spec, pipeline)?)),
         (Some(_), Some(_)) => Err(Error::field(
             "layeringPipeline",

@@ -18,7 +18,10 @@ pub(super) struct PlannerArgs {
     #[arg(long, value_name = "FILE[@sha256:HEX]", value_parser = component, help_heading = "Layers", conflicts_with = "pipeline")]
     pub(super) planner: Option<ComponentFile>,
 
-    /// The policy that groups store paths into layers [default: the planner's first, `auto`]
+    /// The policy that groups store paths into layers
+    ///
+    /// If none is named, images have those of `least-pull`, and `terrine layers`, which stands in
+    /// for a part of dockerTools, makes those of `auto`. Of another planner it is the first.
     #[arg(long, value_name = "POLICY", help_heading = "Layers", conflicts_with = "pipeline")]
     pub(super) policy: Option<String>,
 

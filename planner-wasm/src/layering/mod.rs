@@ -3,6 +3,7 @@
 mod auto;
 mod explicit;
 mod graph;
+mod least_pull;
 mod natural;
 mod pipeline;
 mod popularity;
@@ -26,6 +27,7 @@ struct Policy {
 /// Every policy of this component, the default one first.
 const POLICIES: &[Policy] = &[
     auto::POLICY,
+    least_pull::POLICY,
     popularity::POLICY,
     pipeline::POLICY,
     explicit::POLICY,
@@ -169,7 +171,8 @@ mod tests {
         assert_eq!(
             error.hint.as_deref(),
             Some(
-                "the policies are `auto`, `popularity`, `pipeline`, `explicit`, `path-per-layer`, `single`"
+                "the policies are `auto`, `least-pull`, `popularity`, `pipeline`, `explicit`, \
+                 `path-per-layer`, `single`"
             )
         );
     }

@@ -7,6 +7,7 @@ mod auto;
 mod closures;
 mod ends;
 mod large;
+mod least_pull;
 mod outcome;
 mod pipeline;
 mod popularity;

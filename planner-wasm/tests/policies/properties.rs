@@ -18,7 +18,7 @@ fn asked(request: &Request) -> Vec<Asked> {
     let limit = request.max_layers.unwrap_or(4);
     let path = |i: usize| request.paths.get(i).map_or("/nix/store/nowhere", |path| path.path.as_str());
     let (one, other) = (path(0), path(1));
-    let mut asked: Vec<Asked> = ["", "auto", "popularity", "path-per-layer", "single"]
+    let mut asked: Vec<Asked> = ["", "auto", "least-pull", "popularity", "path-per-layer", "single"]
         .into_iter()
         .map(|policy| (policy, json!({})))
         .collect();

@@ -93,7 +93,7 @@ impl Columns {
         let bytes = |bytes: u64| (DecimalBytes(bytes).to_string(), false);
         let total = &run.total;
         let max = run.max_layers.map_or("any".to_owned(), |max| max.to_string());
-        let ratio = total.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        let ratio = total.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
         let mut row = vec![
             (run.name(self.component), true),
             (max, false),

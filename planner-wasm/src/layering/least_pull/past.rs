@@ -1,0 +1,139 @@
+//! What earlier updates say: which of them changed each path, and what that is worth now.
+
+use super::row::{BLOCK, Row, Shape};
+use crate::bindings::layering::{History, Request};
+
+/// How many of the latest updates are looked at. Older ones would count for little.
+const LATEST: usize = 512;
+
+/// The earlier updates that count. Those of a plan without history are none.
+#[derive(Debug)]
+pub(super) struct Past<'a> {
+    history: Option<&'a History>,
+    /// The first update that counts, as the number of its closure, and the end of them.
+    first: usize,
+    end: usize,
+    /// The weight of the updates in each word of a row; the newest ones' is 1.
+    weights: Vec<f64>,
+    /// What all updates that count weigh together.
+    total: f64,
+}
+
+impl<'a> Past<'a> {
+    /// The past of a request. What happened `memory` updates ago counts half.
+    ///
+    /// Every update that is learnt from may move paths to other layers, and what moves is
+    /// pulled again. Where the request says what clients hold, that is weighed. Where it does
+    /// not, as many updates count as in [`leap`], so that there is something to learn once in a
+    /// while and not each time.
+    pub(super) fn of(request: &'a Request, memory: f64) -> Self {
+        // From one closure there is no update to learn from.
+        let Some(history) = request.history.as_ref().filter(|history| history.steps > 1) else {
+            return Self::new(None, 0, memory);
+        };
+        let updates = match history.held.is_empty() {
+            true => leap(history.steps as usize),
+            false => history.steps as usize,
+        };
+        Self::new(Some(history), updates, memory)
+    }
+
+    pub(super) fn new(history: Option<&'a History>, updates: usize, memory: f64) -> Self {
+        // Words start at multiples, so that another update does not move all the others.
+        let first = updates.saturating_sub(LATEST).next_multiple_of(BLOCK);
+        let words = (updates - first.min(updates)).div_ceil(BLOCK);
+        let age = |word: usize| ((words - 1 - word) * BLOCK) as f64;
+        let weights: Vec<f64> = (0..words).map(|word| memory / (memory + age(word))).collect();
+        let inside = |word: usize| (updates - first - word * BLOCK).min(BLOCK) as f64;
+        // The first closure of all is an update of nothing.
+        let none = if first == 0 { weights.first().copied().unwrap_or(0.0) } else { 0.0 };
+        let total = (0..words).map(|word| weights[word] * inside(word)).sum::<f64>() - none;
+        Self { history, first, end: updates, weights, total }
+    }
+
+    /// How many words the updates take in a row.
+    pub(super) fn words(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// The weight of each word's updates.
+    pub(super) fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    /// What all updates weigh together.
+    pub(super) fn total(&self) -> f64 {
+        self.total
+    }
+
+    /// Whether any of some paths was there before. Without history nothing is known of any.
+    pub(super) fn knows(&self, paths: &[u32]) -> bool {
+        let observations = self.history.map_or(&[][..], |history| &history.observations);
+        paths.iter().filter_map(|&path| observations.get(path as usize)).any(|o| o.closures > 0)
+    }
+
+    /// Adds the updates that changed any of some paths to a row.
+    pub(super) fn mark(&self, paths: &[u32], shape: Shape, row: &mut Row) {
+        let Some(history) = self.history else { return };
+        for observation in paths.iter().filter_map(|&path| history.observations.get(path as usize)) {
+            let changes = observation.changes.iter().map(|&change| change as usize);
+            let known = changes.filter(|&change| change < self.end);
+            known.filter_map(|change| change.checked_sub(self.first)).for_each(|update| {
+                row.add_update(shape, update);
+            });
+        }
+    }
+}
+
+/// The largest of 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on that is not above a number.
+pub(super) fn leap(number: usize) -> usize {
+    let power = 1 << number.max(1).ilog2();
+    if number >= power + power / 2 { power + power / 2 } else { power }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::request;
+    use super::*;
+    use crate::bindings::layering::{HeldImage, Observation};
+
+    fn history(steps: u32, changes: &[u32]) -> History {
+        let observation =
+            Observation { closures: steps, changes: changes.to_vec(), version_changes: vec![] };
+        History { steps, observations: vec![observation], held: vec![] }
+    }
+
+    #[test]
+    fn what_is_long_ago_counts_less() {
+        let history = history(40, &[]);
+        let past = Past::new(Some(&history), history.steps as usize, 16.0);
+        assert_eq!(past.weights(), [1.0 / 3.0, 0.5, 1.0]);
+        assert!((past.total() - (15.0 / 3.0 + 8.0 + 8.0)).abs() < 1e-9);
+        assert_eq!(Past::new(None, 0, 16.0).words(), 0);
+    }
+
+    #[test]
+    fn where_nothing_is_held_the_past_is_learnt_from_in_leaps() {
+        let request = |steps, held| {
+            let history = History { held, ..history(steps, &[]) };
+            Request { history: Some(history), ..request(&[]) }
+        };
+        let held = vec![HeldImage { layers: vec![] }];
+        for (steps, leap) in [(2, 2), (3, 3), (5, 4), (31, 24), (33, 32), (63, 48), (64, 64)] {
+            assert_eq!(Past::of(&request(steps, vec![]), 1.0).end, leap);
+            assert_eq!(Past::of(&request(steps, held.clone()), 1.0).end, steps as usize);
+        }
+        assert_eq!(Past::of(&request(1, held), 1.0).words(), 0);
+    }
+
+    #[test]
+    fn only_the_latest_updates_have_bits() {
+        let history = history(2000, &[3, 1490, 1504, 1999, 2000]);
+        let past = Past::new(Some(&history), history.steps as usize, 16.0);
+        assert_eq!((past.first, past.words()), (1488, 32));
+        let shape = Shape { needs: 0, updates: past.words() };
+        let mut row = shape.empty();
+        past.mark(&[0, 7], shape, &mut row);
+        assert_eq!((row.words()[0], row.words()[1], row.words()[31]), (4, 1, 1 << 15));
+    }
+}
