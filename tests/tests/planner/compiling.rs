@@ -80,6 +80,22 @@ fn code_that_is_large_in_all_is_not_compiled() {
 }
 
 #[test]
+fn functions_between_types_count_for_many_parts() {
+    // Each looks at the whole of its type, as often as the component is instantiated.
+    let lifts = |count: usize| {
+        let lift = "(func (canon lift (core func $i \"f\")))".repeat(count);
+        let inner =
+            format!("(core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) {lift}");
+        let twice = "(instance (instantiate $c)) (instance (instantiate $c))";
+        said(&(0..4).fold(inner, |inner, _| format!("(component $c {inner}) {twice}")))
+    };
+    let too_many =
+        "planner `hostile.wasm` unfolds to more than 1000000 parts, the most that is compiled";
+    assert_eq!(lifts(1000), too_many);
+    assert_eq!(lifts(50), "loaded");
+}
+
+#[test]
 fn components_and_types_are_not_read_without_end() {
     let header = b"\0asm\x0d\0\x01\0";
     let within = |levels: usize| {

@@ -14,6 +14,10 @@ use wasmparser::{
 /// them, types. Components with an interpreter in them have some thousands.
 pub(super) const MAX_PARTS: u64 = 1_000_000;
 
+/// How many parts a function counts for that leads from a component's types to a module's or
+/// back: all that its type is made of is looked at, which may be a million values.
+const CANONICAL: u64 = 100;
+
 /// What is said of a component whose parts are not known where it is instantiated, because it
 /// is an import or an export of an instance. No tool makes components that need this.
 const UNKNOWN: u64 = MAX_PARTS + 1;
@@ -133,7 +137,9 @@ fn section(payload: Payload<'_>, open: &mut [Frame]) -> Result<()> {
                 }
             }
         }
-        Payload::ComponentCanonicalSection(functions) => frame.add(functions.count().into()),
+        Payload::ComponentCanonicalSection(functions) => {
+            frame.add(CANONICAL * u64::from(functions.count()));
+        }
         Payload::ComponentTypeSection(types) => frame.add(types.count().into()),
         Payload::CoreTypeSection(types) => frame.add(types.count().into()),
         _ => {}
