@@ -245,6 +245,8 @@ fn what_is_no_module_of_a_policy_is_told_apart() {
     let mut told: String =
         names.iter().map(|name| componentize(&format!("{name}.wasm"), "out.wasm")).collect();
     told += &componentize("directory", "out.wasm");
+    // Not read to its end.
+    told += &componentize("/dev/zero", "out.wasm");
     insta::assert_snapshot!("componentize", told);
     let wit = Run::of(terrine().current_dir(folder.path()).args(["planner", "wit", "text.wasm"]));
     insta::assert_snapshot!("wit-into-a-file", wit.snapshot(&[]));

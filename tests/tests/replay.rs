@@ -102,6 +102,7 @@ fn what_is_wrong_is_told() {
         ("no-options", &file, vec!["--policy", "auto=[]"]),
         ("no-json", &file, vec!["--policy", "auto={"]),
         ("no-steps", &file, vec!["--steps", "3..9"]),
+        ("no-end", &file, vec!["--steps", "1..18446744073709551615"]),
         ("no-first", &file, vec!["--steps", "2..3", "--from-step", "1"]),
         ("no-range", &file, vec!["--steps", "3"]),
         ("no-budget", &file, vec!["--max-layers", "0"]),
@@ -135,6 +136,8 @@ fn a_component_takes_part_under_its_name() {
     };
     // The default policy of the one that is given, unless one of its policies is named.
     assert_eq!(policies(&["--planner", planner]), ["auto"]);
+    let said = replay(&file, &["--policy", "single={\"nonsense\": 1}", "--planner", planner]);
+    assert!(said.stderr.contains("`options.nonsense`: policy `single`"), "{}", said.stderr);
     assert_eq!(policies(&["--policy", "single", "--planner", planner]), ["single", "single"]);
     let report = replay(&file, &["--policy", "single", "--planner", planner, "--format", "table"]).ok();
     let text = String::from_utf8(report.stdout).unwrap();
@@ -283,6 +286,9 @@ fn a_step_is_added_to_a_sequence_that_is_there() {
     let labels = report["steps"].as_array().unwrap().iter().map(|step| step["label"].as_str().unwrap());
     assert_eq!(labels.collect::<Vec<_>>(), ["1.0", "1.1"]);
     assert_eq!(report["images"][0]["name"], "web");
+    versions.record(&[&versions.file("image.json"), "-o", &updates, "--append", "--name", "site"]).ok();
+    let renamed = json_of(Run::of(terrine().args(["replay", &updates])));
+    assert_eq!(renamed["images"][0], json!({"name": "site", "steps": 3, "lostReferences": 0}));
     assert_eq!(report["runs"][0]["total"]["lowerBound"], 900);
     // Without `--append` it begins anew.
     versions.record(&[&versions.file("image.json"), "-o", &updates]).ok();

@@ -175,7 +175,7 @@ pub(super) fn layers(
     let in_terms_of_the_spec = |error| in_terms_of_the_spec(spec, error);
     let (info, policy) = group::chosen(planner, &request).map_err(in_terms_of_the_spec)?;
     let layering::Planned { mut layers, mut remarks, left_out } =
-        planner.plan(&request, group::empty_layers(planner, &policy)).map_err(in_terms_of_the_spec)?;
+        planner.plan(&request, planner.empty_layers(&policy)).map_err(in_terms_of_the_spec)?;
     layers.retain(|layer| !layer.paths.is_empty());
     remarks.extend(past.remark(planner, &policy)?);
     if let Some(&first) = left_out.first() {

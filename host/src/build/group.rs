@@ -4,7 +4,7 @@
 use super::Error;
 use crate::closure::Graph;
 use crate::history::Past;
-use crate::planner::{self, EmptyLayers, Planner, layering};
+use crate::planner::{self, Planner, layering};
 
 /// What is asked of a policy.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ pub fn group(grouping: &Grouping<'_>, planner: &Planner<'_>) -> Result<Vec<Vec<S
     }
     let request = request(grouping);
     let (_, policy) = chosen(planner, &request)?;
-    let planned = planner.plan(&request, empty_layers(planner, &policy))?;
+    let planned = planner.plan(&request, planner.empty_layers(&policy))?;
     let path = |index: u32| nodes[index as usize].path.clone();
     let layers = planned.layers.into_iter().filter(|layer| !layer.paths.is_empty());
     Ok(layers.map(|layer| layer.paths.into_iter().map(path).collect()).collect())
@@ -61,14 +61,6 @@ pub(super) fn chosen(
         (false, policy) => planner.check_request(&info, policy, &request.options)?.name.clone(),
     };
     Ok((info, policy))
-}
-
-/// Whether a policy may make empty layers: the caller's own grouping has those that it has.
-pub(super) fn empty_layers(planner: &Planner<'_>, policy: &str) -> EmptyLayers {
-    match planner.is_embedded() && policy == "explicit" {
-        true => EmptyLayers::AsGiven,
-        false => EmptyLayers::Refused,
-    }
 }
 
 /// The request for a plan.

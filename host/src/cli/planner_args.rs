@@ -80,7 +80,7 @@ impl PlannerArgs {
 pub(super) fn not_for_the_built_in() -> anyhow::Error {
     Usage {
         message: "`--sealed-wasi` is for components that you name".to_owned(),
-        hint: "name one with `--planner`, or leave the flag out",
+        hint: "name the file of one, or leave the flag out",
     }
     .into()
 }

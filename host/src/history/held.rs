@@ -59,6 +59,7 @@ pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let plan: Result<Plan, _> = serde_path_to_error::deserialize(&mut deserializer);
     let plan = plan.map_err(|error| error.to_string())?;
+    deserializer.end().map_err(|error| error.to_string())?;
     if plan.schema_version != PLAN_VERSION {
         return Err(format!("its `schemaVersion` is {}", plan.schema_version));
     }

@@ -59,6 +59,15 @@ impl Planner<'_> {
         self.embedded
     }
 
+    /// Whether one of its policies may make empty layers: the built-in `explicit` has those of
+    /// the caller's own grouping.
+    pub fn empty_layers(&self, policy: &str) -> EmptyLayers {
+        match self.embedded && policy == "explicit" {
+            true => EmptyLayers::AsGiven,
+            false => EmptyLayers::Refused,
+        }
+    }
+
     /// Says what the component is. The description is checked.
     ///
     /// # Errors

@@ -140,7 +140,7 @@ impl Settings<'_> {
 
     /// How many steps are planned.
     pub fn planned(&self) -> usize {
-        (self.steps.end() + 1).saturating_sub(self.from)
+        self.steps.end().saturating_add(1).saturating_sub(self.from)
     }
 
     fn check(&self, fleet: &Fleet) -> Result<(), Error> {

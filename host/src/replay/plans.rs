@@ -3,8 +3,8 @@
 use super::fleet::{Fleet, Image};
 use super::{Clock, Error, Settings, Task};
 use crate::history::{Counter, held};
+use crate::planner::Usage;
 use crate::planner::layering::{HeldImage, HeldLayer, Request};
-use crate::planner::{EmptyLayers, Usage};
 
 /// Plans an image, step by step.
 pub(super) struct Plans<'a> {
@@ -62,14 +62,9 @@ impl<'a> Plans<'a> {
 
     fn plan(&self, step: usize) -> Result<Step, Error> {
         let request = self.request(step);
-        // The caller's own grouping may have empty layers.
         let planner = self.task.candidate.planner;
-        let empty = match planner.is_embedded() && request.policy == "explicit" {
-            true => EmptyLayers::AsGiven,
-            false => EmptyLayers::Refused,
-        };
         let start = self.settings.clock.map(|clock: &Clock| clock());
-        let planned = planner.plan_measured(&request, empty);
+        let planned = planner.plan_measured(&request, planner.empty_layers(&request.policy));
         let (planned, usage) = planned.map_err(|source| Error::Plan {
             step,
             image: self.image.name.clone(),

@@ -72,8 +72,14 @@ pub enum Fault {
         /// Its label.
         label: String,
     },
+    /// A name or a label that can not be shown in a line.
+    #[error("`{field}` has control characters, and it is shown to people")]
+    Control {
+        /// Where they are.
+        field: String,
+    },
     /// A path that no store has.
-    #[error("`{0}` is not a store path: it must be absolute, and its name of one piece")]
+    #[error("`{}` is not a store path: it must be absolute, and its name of one piece", .0.escape_debug())]
     NotAStorePath(String),
     /// A path that is in another directory than the first.
     #[error("`{path}` is not directly below `{store_dir}`, where the other paths are")]

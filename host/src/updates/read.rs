@@ -83,6 +83,7 @@ impl Record {
             return Err(Fault::NoSteps);
         }
         let store_dir = split(&first.path)?.to_owned();
+        one_line(&self.name, || "name".to_owned())?;
         let count = self.paths.len();
         let mut seen = HashSet::new();
         for (index, path) in self.paths.iter().enumerate() {
@@ -117,6 +118,7 @@ impl StepRecord {
     fn check(self, index: usize, known: &[Path]) -> Result<Step, Fault> {
         let number = index + 1;
         let label = self.date.unwrap_or_else(|| number.to_string());
+        one_line(&label, || format!("steps[{index}].date"))?;
         let mut paths = indices(&self.paths, known.len(), |i| format!("steps[{index}].paths[{i}]"))?;
         paths.sort_unstable();
         if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -138,11 +140,19 @@ fn indices(list: &[u64], paths: usize, field: impl Fn(usize) -> String) -> Resul
     list.iter().enumerate().map(check).collect()
 }
 
+/// Checks what people are shown: nothing in it may move a terminal's cursor.
+pub(super) fn one_line(text: &str, field: impl Fn() -> String) -> Result<(), Fault> {
+    match text.contains(char::is_control) {
+        true => Err(Fault::Control { field: field() }),
+        false => Ok(()),
+    }
+}
+
 /// The directory of a store path.
 pub(super) fn split(path: &str) -> Result<&str, Fault> {
     let valid = |(dir, name): &(&str, &str)| {
-        let is_name = !matches!(*name, "" | "." | "..") && !name.contains(char::is_control);
-        is_name && dir.starts_with('/') && !dir.ends_with('/')
+        let is_name = !matches!(*name, "" | "." | "..");
+        is_name && dir.starts_with('/') && !dir.ends_with('/') && !path.contains(char::is_control)
     };
     let parts = path.rsplit_once('/').filter(valid);
     parts.map(|(dir, _)| dir).ok_or_else(|| Fault::NotAStorePath(path.to_owned()))

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::read::{below, split};
+use super::read::{below, one_line, split};
 use super::{Fault, Path, Step, Updates};
 use crate::closure::Entry;
 
@@ -14,11 +14,24 @@ impl Updates {
     /// As [`Updates::add`].
     pub fn new(name: &str, label: &str, closure: &[Entry]) -> Result<Self, Fault> {
         let first = closure.first();
+        one_line(label, || "steps[0].date".to_owned())?;
         let first = first.ok_or_else(|| Fault::EmptyStep { number: 1, label: label.to_owned() })?;
         let store_dir = split(&first.path)?.to_owned();
+        one_line(name, || "name".to_owned())?;
         let mut updates = Self { name: name.to_owned(), store_dir, paths: vec![], steps: vec![] };
         updates.add(label, closure)?;
         Ok(updates)
+    }
+
+    /// Calls the sequence something else.
+    ///
+    /// # Errors
+    ///
+    /// A name with control characters.
+    pub fn rename(&mut self, name: &str) -> Result<(), Fault> {
+        one_line(name, || "name".to_owned())?;
+        name.clone_into(&mut self.name);
+        Ok(())
     }
 
     /// Adds a closure as the newest step. New paths follow the known ones in the order of their
@@ -27,9 +40,11 @@ impl Updates {
     ///
     /// # Errors
     ///
-    /// A closure without a path, with one twice, or with one of another store.
+    /// A closure without a path, with one twice, or with one of another store; a label with
+    /// control characters.
     pub fn add(&mut self, label: &str, closure: &[Entry]) -> Result<(), Fault> {
         let number = self.steps.len() + 1;
+        one_line(label, || format!("steps[{}].date", number - 1))?;
         if closure.is_empty() {
             return Err(Fault::EmptyStep { number, label: label.to_owned() });
         }

@@ -63,6 +63,18 @@ fn what_is_wrong_is_named_with_its_place() {
             with(r#"{"path": "/nix/store/b", "narSize": 9223372036854775808}"#, step),
             "`paths[0].narSize`: 9223372036854775808 is not a number of bytes",
         ),
+        (
+            with(r#"{"path": "/nix/\u001b[2J/b"}"#, step),
+            "`/nix/\\u{1b}[2J/b` is not a store path: it must be absolute, and its name of one piece",
+        ),
+        (
+            with(B, r#"{"date": "\u001b[2J", "paths": [0]}"#),
+            "`steps[0].date` has control characters, and it is shown to people",
+        ),
+        (
+            parse(r#"{"name": "a\nb", "paths": [{"path": "/s/a"}], "steps": [{"paths": [0]}]}"#),
+            "`name` has control characters, and it is shown to people",
+        ),
         (parse("[]"), "it must be a JSON object"),
         (parse(""), "it must be a JSON object"),
     ] {
@@ -110,11 +122,15 @@ fn what_is_no_closure_is_not_recorded() {
         updates.add("2", &[]).unwrap_err(),
         updates.add("2", &[entry("b", 1, ""), entry("b", 1, "")]).unwrap_err(),
         updates.add("2", &[Entry { path: "/other/a".to_owned(), ..entry("a", 1, "") }]).unwrap_err(),
+        updates.add("\u{7}", &[entry("b", 1, "")]).unwrap_err(),
+        updates.rename("\n").unwrap_err(),
     ];
     let said = faults.map(|fault| fault.to_string());
     assert_eq!(said[0], "step 2 (`2`) has no paths");
     assert_eq!(said[1], "step 2 (`2`) lists `/nix/store/b` twice");
     assert!(said[2].starts_with("`/other/a` is not directly below `/nix/store`"));
+    assert_eq!(said[3], "`steps[1].date` has control characters, and it is shown to people");
+    assert_eq!(said[4], "`name` has control characters, and it is shown to people");
     assert_eq!(updates, before);
     assert!(Updates::new("x", "1", &[]).is_err());
 }

@@ -11,7 +11,8 @@ use super::super::planner_args;
 /// Which policies are replayed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Candidates {
-    /// A policy, with `=` and a JSON object for its options; may be repeated
+    /// A policy, with `=` and a JSON object for its options; may be repeated [default: the
+    /// planner's first, `auto`]
     ///
     /// Of all the components that are there, those take part that have it.
     #[arg(long, value_name = "POLICY[=OPTIONS]", value_parser = asked, help_heading = "Policies")]
@@ -89,6 +90,10 @@ impl Candidates {
             let before = found.len();
             for (component, named) in components.iter().zip(&mut named) {
                 let found_here = component.candidate(&policy.policy, &policy.options);
+                // The built-in one looks for itself, and knows more to say.
+                if found_here.is_some() && !component.planner.is_embedded() {
+                    component.planner.check_request(&component.info, &policy.policy, &policy.options)?;
+                }
                 *named |= found_here.is_some();
                 found.extend(found_here);
             }

@@ -49,7 +49,8 @@ pub(super) struct Args {
     #[command(flatten)]
     candidates: Candidates,
 
-    /// How many layers of store paths an image may have, or `none` for no limit; may be repeated
+    /// How many layers of store paths an image may have, or `none` for no limit; several with
+    /// commas between them
     #[arg(
         long,
         value_name = "N",
@@ -170,7 +171,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let mut settings = settings(args, &fleet);
     settings.clock = if args.time { Some(&clock) } else { None };
     candidates::remarks(&candidates, &settings).iter().for_each(|remark| printer.warning(remark));
-    let progress = Plans::new(printer, tasks.len() * settings.planned());
+    let progress = Plans::new(printer, tasks.len().saturating_mul(settings.planned()));
     let report = replay::replay(&fleet, &tasks, &settings, jobs(args), &progress)?;
     progress.finish();
     if let Some(page) = &page {

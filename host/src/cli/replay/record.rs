@@ -95,6 +95,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         Some(path) if args.append && path.exists() => Some(updates::read(path)?),
         _ => None,
     };
+    if let (Some(updates), Some(name)) = (&mut updates, &args.name) {
+        updates.rename(name)?;
+    }
     let mut reader = Reader::new(args)?;
     for reference in &args.steps {
         let cannot = || format!("can not record `{reference}`");

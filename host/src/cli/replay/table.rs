@@ -14,7 +14,12 @@ pub(super) fn report(report: &Report) -> String {
         line(
             &mut text,
             if i == 0 { "images" } else { "" },
-            &format!("{}, {} steps", image.name, image.steps),
+            &format!(
+                "{}, {} {}",
+                image.name,
+                image.steps,
+                if image.steps == 1 { "step" } else { "steps" }
+            ),
         );
     }
     line(&mut text, "steps", &steps(report));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub use corpus::{Case, budgets, corpus};
 
 use super::layering::{ErrorKind, Planned, Request};
-use super::{EmptyLayers, Error, Planner, Usage};
+use super::{Error, Planner, Usage};
 
 /// What a policy did with a case.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,7 @@ pub enum Outcome {
 /// Asks a policy about a case: twice, with the paths in another order, and with other hashes.
 pub fn trial(planner: &Planner<'_>, policy: &str, options: &str, case: &Case) -> Trial {
     let request = asked(policy, options, &case.request);
-    let ask = |request: &Request| planner.plan_measured(request, empty_layers(planner, policy));
+    let ask = |request: &Request| planner.plan_measured(request, planner.empty_layers(policy));
     let start = Instant::now();
     let first = ask(&request);
     let elapsed = start.elapsed();
@@ -90,15 +90,6 @@ impl Trial {
 
 fn asked(policy: &str, options: &str, request: &Request) -> Request {
     Request { policy: policy.to_owned(), options: options.to_owned(), ..request.clone() }
-}
-
-/// As for images: only the built-in policy that takes the caller's own grouping may have empty
-/// layers.
-fn empty_layers(planner: &Planner<'_>, policy: &str) -> EmptyLayers {
-    match planner.is_embedded() && policy == "explicit" {
-        true => EmptyLayers::AsGiven,
-        false => EmptyLayers::Refused,
-    }
 }
 
 /// The layers of a plan, as indices.

@@ -42,6 +42,8 @@
   const colour = (run) => 'var(--s' + names.indexOf(run.name) % SERIES + ')';
   const shown = () => data.runs.filter((run) => run.maxLayers === budgets[state.budget]);
 
+  // Of lists that are too long to be arguments.
+  const largest = (list) => list.reduce((most, value) => Math.max(most, value), 0);
   // The client's first pull is in no sum.
   function values(list) {
     let sum = 0;
@@ -99,7 +101,7 @@
     const lines = runs.map((run) => ({ run, values: values(run.pulled) }));
     // Runs may differ in their bounds if options leave paths out: the first stands for all.
     const bound = values(runs[0].bound);
-    const scale = ticks(Math.max(1, ...bound, ...lines.map((line) => Math.max(...line.values))));
+    const scale = ticks(Math.max(1, largest(bound), largest(lines.map((line) => largest(line.values)))));
     const top = scale[scale.length - 1];
     const count = data.steps.length;
     const x = (step) => box.left + (count === 1 ? 0 : step / (count - 1)) * (box.right - box.left);

@@ -61,14 +61,15 @@ fn number(text: &str) -> String {
     format!("<td class=\"n\">{text}</td>")
 }
 
-/// A row for each run; the best of each budget is marked.
+/// A row for each run; the best of each budget is marked, where there are several.
 pub(super) fn summary(report: &Report) -> String {
     let several = report.has_several_components();
     let shared = report.images.len() > 1;
-    let mut best: BTreeMap<Option<u32>, u64> = BTreeMap::new();
+    let mut best: BTreeMap<Option<u32>, (u64, usize)> = BTreeMap::new();
     for run in &report.runs {
-        let pulled = best.entry(run.max_layers).or_insert(u64::MAX);
+        let (pulled, runs) = best.entry(run.max_layers).or_insert((u64::MAX, 0));
         *pulled = run.total.pulled.min(*pulled);
+        *runs += 1;
     }
     let shared_head = if shared { "<th scope=\"col\" class=\"n\">shared by images</th>" } else { "" };
     let timed = report.runs.iter().any(|run| run.total.planning.mean_seconds().is_some());
@@ -84,10 +85,12 @@ pub(super) fn summary(report: &Report) -> String {
     );
     for run in &report.runs {
         let total = &run.total;
-        let is_best = best.get(&run.max_layers) == Some(&total.pulled) && report.runs.len() > 1;
+        let is_best =
+            best.get(&run.max_layers).is_some_and(|&(pulled, runs)| pulled == total.pulled && runs > 1);
         let ratio = total.ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
         let ratio = match is_best {
-            true => format!("{ratio} <span class=\"best\">least</span>"),
+            // Before the number, so that numbers stand below each other.
+            true => format!("<span class=\"best\">least</span> {ratio}"),
             false => ratio,
         };
         let fuel = total.planning.mean_fuel().map_or("–".to_owned(), grouped);
@@ -108,7 +111,7 @@ pub(super) fn summary(report: &Report) -> String {
         ];
         let name = escape(&run.name(several));
         text.push_str(&format!(
-            "<tr><th scope=\"row\">{name}</th>{}<td>{worst}</td></tr>\n",
+            "<tr><th scope=\"row\">{name}</th>{}<td class=\"worst\">{worst}</td></tr>\n",
             cells.concat()
         ));
     }
@@ -123,6 +126,7 @@ pub(super) fn steps(report: &Report) -> String {
 
 fn run_steps(run: &Run, name: &str) -> String {
     let title = match run.max_layers {
+        Some(1) => format!("{}, 1 layer", escape(name)),
         Some(max) => format!("{}, {max} layers", escape(name)),
         None => format!("{}, any number of layers", escape(name)),
     };
