@@ -206,3 +206,50 @@ fn layers_takes_the_past_as_well() {
     insta::assert_snapshot!("layers-missing", said(&wrong, &store));
     layers(&["--previous", "missing.tar", "--allow-missing-previous"]).ok();
 }
+
+/// The digests of an image's layers of store paths, in their order.
+fn store_layers(image: &str) -> Vec<String> {
+    let inspection = Run::of(terrine().args(["inspect", image, "--format", "json"])).ok();
+    let inspection: Value = serde_json::from_slice(&inspection.stdout).unwrap();
+    let layers = inspection["layers"].as_array().unwrap().iter();
+    let layers =
+        layers.filter(|layer| layer["storePaths"].as_array().is_some_and(|paths| !paths.is_empty()));
+    layers.map(|layer| layer["diffId"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn layers_that_clients_hold_are_kept() {
+    let store = TestStore::default();
+    for (name, byte) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)] {
+        store.file(&format!("{name}/data"), &[byte; 5000]);
+    }
+    let image = |names: &[&str], tag: &str, more: &[&str]| {
+        let graph: Vec<_> = names.iter().map(|name| (*name, 5000, "")).collect();
+        let spec = SpecFile::new(&store, names).graph(&graph);
+        let to = format!("oci:{}:{tag}", store.root().join("layout").display());
+        let run = Run::of(
+            spec.command("build").args(["--quiet", "--max-layers", "3", "--to", &to]).args(more),
+        )
+        .ok();
+        assert_eq!(run.stderr, "");
+        store_layers(&to)
+    };
+    let layout = format!("oci:{}", store.root().join("layout").display());
+    let (four, five) = (&["a", "b", "c", "d"], &["a", "b", "c", "d", "e"]);
+    // Two layers, of other paths than the policy would put together.
+    let grouping = [["d", "a"], ["c", "b"]].map(|paths| paths.map(|name| store.path(name)));
+    let options = format!("layers={}", json!(grouping));
+    let held = image(four, "held", &["--policy", "explicit", "--option", &options]);
+    assert_eq!(held.len(), 2);
+    let anew = image(four, "anew", &[]);
+    assert!(anew.iter().all(|layer| !held.contains(layer)), "{anew:?}");
+    let previous = format!("{layout}:held");
+    let mut kept = image(four, "kept", &["--previous", &previous]);
+    kept.sort();
+    let mut all = held.clone();
+    all.sort();
+    assert_eq!(kept, all);
+    // What is new goes into one of them; the other one is still the same, byte for byte.
+    let more = image(five, "more", &["--previous", &previous]);
+    assert_eq!(more.iter().filter(|layer| held.contains(layer)).count(), 1, "{more:?}");
+}

@@ -11,9 +11,11 @@ const ROUNDS: usize = 10;
 /// How much of a gain has to be left of it where nothing is known of what clients hold. Small
 /// gains are not worth that plans of closures that are nearly the same differ.
 pub(super) const MARGIN: f64 = 0.1;
-/// How many words of rows are looked at in a round; units beyond that are small and stay
-/// where they are.
-const WORK: usize = 50_000_000;
+/// How many words of rows are looked at, about. Where units are so many that this is not
+/// enough, small ones stay where they are.
+const WORK: usize = 200_000_000;
+/// How many rounds there should be enough of it for.
+const ENOUGH: usize = 4;
 
 /// Improves a grouping into at most `limit` layers. A move has to save more than `margin` of
 /// what it gains.
@@ -23,13 +25,18 @@ pub(super) fn improve(
     model: &Model<'_>,
     (limit, margin): (usize, f64),
 ) -> Vec<Group> {
-    let words = (units.shape.needs + units.shape.updates).max(1);
-    let movable = (WORK / (words * groups.len().max(1))).min(units.rows.len());
+    let count = groups.len().max(1);
+    // For one unit against all groups, and for all groups against each other.
+    let (one, all) = (units.shape.words() * count, units.shape.words() * count * count / 2);
+    let movable = (WORK / ENOUGH / one).min(units.rows.len());
+    let rounds = ROUNDS.min(WORK / (one * movable.max(1)));
+    let rooms = WORK / all.max(1);
     let covers = groups.iter().map(|group| group.cover(units)).collect();
     let left = units.shape.empty();
     let cheapest = None;
-    let mut search = Search { groups, covers, units, model, limit, margin, movable, left, cheapest };
-    for _ in 0..ROUNDS {
+    let mut search =
+        Search { groups, covers, units, model, limit, margin, movable, rooms, left, cheapest };
+    for _ in 0..rounds {
         if !search.round() {
             break;
         }
@@ -47,6 +54,8 @@ struct Search<'a> {
     margin: f64,
     /// Units from this number on stay where they are.
     movable: usize,
+    /// How many times more room may be looked for.
+    rooms: usize,
     /// The row of what is left of a group without a unit.
     left: Row,
     /// The pairs of groups that cost least to merge, as long as none of them changes.
@@ -125,6 +134,12 @@ impl Search<'_> {
     fn room(&mut self, from: usize) -> (f64, Option<(usize, usize)>) {
         if self.groups.len() < self.limit {
             return (0.0, None);
+        }
+        if self.cheapest.is_none() {
+            if self.rooms == 0 {
+                return (f64::INFINITY, None);
+            }
+            self.rooms -= 1;
         }
         let (groups, model) = (&self.groups, self.model);
         let cheapest = self.cheapest.get_or_insert_with(|| cheapest_pairs(groups, model));

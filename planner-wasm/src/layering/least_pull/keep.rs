@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::group::Group;
-use super::merge::{join, join_likeliest, merge_groups};
+use super::merge::{join, join_likeliest, merge_groups, placed};
 use super::model::Model;
 use super::units::Units;
 use crate::bindings::layering::{HeldImage, Request};
@@ -82,8 +82,9 @@ impl<'a> Held<'a> {
             members.into_iter().map(|members| Group::with(members, units, model)).collect();
         self.mark(&mut groups, request, units, horizon);
         let mut groups = merge_groups(groups, model, limit);
+        let placed = placed(units, limit);
         let (small, fresh): (Vec<usize>, Vec<usize>) =
-            fresh.into_iter().partition(|&unit| unit >= units.rows.len());
+            fresh.into_iter().partition(|&unit| unit >= placed);
         for unit in fresh {
             let group = Group::of(unit, units, model);
             match groups.len() < limit {

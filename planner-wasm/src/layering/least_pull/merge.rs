@@ -10,19 +10,30 @@ use super::units::Units;
 /// others. More make better plans of one closure, and worse ones of a series.
 const FOUNDERS: f64 = 2.9;
 
+/// How many words of rows are looked at for merging, and for what joins. Where that is not
+/// enough, there are fewer founders, and small units go where most is pulled anyway.
+const WORK: usize = 400_000_000;
+
+/// How many units are worth finding a place for in so many layers, the largest ones.
+pub(super) fn placed(units: &Units, limit: usize) -> usize {
+    (WORK / (units.shape.words() * limit)).max(limit).min(units.rows.len())
+}
+
 /// Groups all units into so many layers.
 pub(super) fn merge(units: &Units, model: &Model<'_>, limit: usize) -> Vec<Group> {
     // In leaps, so that one layer more does not bring other founders with it.
-    let founders = ((FOUNDERS * leap(limit) as f64) as usize).max(limit).min(units.rows.len());
+    let wanted = (FOUNDERS * leap(limit) as f64) as usize;
+    let founders = wanted.min((WORK / units.shape.words()).isqrt()).max(limit).min(units.rows.len());
     let mut first: Vec<usize> = (0..founders).collect();
     // Ties between pairs go by the names of the pairs.
     first.sort_unstable_by_key(|&unit| units.ranks[unit]);
     let groups = first.into_iter().map(|unit| Group::of(unit, units, model)).collect();
     let mut groups = merge_groups(groups, model, limit);
-    for unit in founders..units.rows.len() {
+    let placed = placed(units, limit).max(founders);
+    for unit in founders..placed {
         join(&mut groups, Group::of(unit, units, model), model);
     }
-    join_likeliest(&mut groups, (units.rows.len()..units.len()).collect(), units);
+    join_likeliest(&mut groups, (placed..units.len()).collect(), units);
     groups
 }
 
@@ -42,7 +53,7 @@ pub(super) fn join(groups: &mut [Group], group: Group, model: &Model<'_>) {
     }
 }
 
-/// Adds units without rows, which are too small to matter, to what is likeliest to be pulled.
+/// Adds units that are too small to matter to what is likeliest to be pulled.
 pub(super) fn join_likeliest(groups: &mut [Group], rest: Vec<usize>, units: &Units) {
     let likeliest = least(groups.iter().map(|group| -group.probability));
     if let (Some((likeliest, _)), false) = (likeliest, rest.is_empty()) {

@@ -17,6 +17,11 @@ pub(super) struct Shape {
 pub(super) const BLOCK: usize = 16;
 
 impl Shape {
+    /// How many words a row has; at least 1.
+    pub(super) fn words(self) -> usize {
+        (self.needs + self.updates).max(1)
+    }
+
     /// An empty row.
     pub(super) fn empty(self) -> Row {
         Row(vec![0; self.needs + self.updates])
