@@ -86,7 +86,7 @@ fn a_push_is_what_skopeo_reads_and_the_archive_of_the_same_build() {
     // What is said of it.
     let annotations = &manifest["annotations"];
     assert_eq!(annotations["org.example.note"], "hello");
-    assert_eq!(annotations["dev.terrine.plan.policy"], "auto");
+    assert_eq!(annotations["dev.terrine.plan.policy"], "least-pull");
     for name in ["dev.terrine.plan.component", "dev.terrine.plan.request", "dev.terrine.compression"] {
         assert!(annotations[name].is_string(), "{name}: {annotations}");
     }
