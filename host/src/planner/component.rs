@@ -11,9 +11,11 @@ use super::{
 };
 use crate::image::Digest;
 
-/// A compiled component, ready to be called.
+/// A compiled component, ready to be called. A clone shares what was compiled.
+#[derive(Clone)]
 pub struct Planner<'r> {
     pub(super) runtime: &'r Runtime,
+    pub(super) limits: Limits,
     pub(super) name: String,
     pub(super) digest: Digest,
     pub(super) imports: Vec<String>,
@@ -66,6 +68,17 @@ impl Planner<'_> {
             true => EmptyLayers::AsGiven,
             false => EmptyLayers::Refused,
         }
+    }
+
+    /// What one call may use.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The same component, whose calls may use this much fuel.
+    #[must_use]
+    pub fn with_fuel(&self, fuel: u64) -> Self {
+        Self { limits: Limits { fuel, ..self.limits }, ..self.clone() }
     }
 
     /// Says what the component is. The description is checked.
@@ -178,7 +191,7 @@ impl Planner<'_> {
             &InstancePre<State>,
         ) -> wasmtime::Result<wasmtime::Result<T>>,
     ) -> Result<(T, Usage), Error> {
-        let limits = self.runtime.limits;
+        let limits = self.limits;
         let mut store = Store::new(&self.runtime.engine, State::new(limits));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.lifted);
@@ -198,7 +211,7 @@ impl Planner<'_> {
     /// Tells the limits apart from each other and from the component's own failures.
     fn failure(&self, function: &'static str, state: &State, error: wasmtime::Error) -> Error {
         let component = self.name.clone();
-        let limits = self.runtime.limits;
+        let limits = self.limits;
         match state.limiter.denied {
             Some(Denied::Memory { asked }) => {
                 return Error::Memory { component, asked, limit: limits.memory };

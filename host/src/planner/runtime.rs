@@ -96,6 +96,7 @@ impl Runtime {
             .map_err(|error| Error::Contract { component: component(), source: error.into() })?;
         Ok(Planner {
             runtime: self,
+            limits: self.limits,
             name: component(),
             digest: Digest::of(bytes),
             imports: imported,

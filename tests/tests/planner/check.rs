@@ -1,6 +1,7 @@
 //! `terrine planner`: what components are and do, as users see it.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use terrine::image::Digest;
@@ -8,7 +9,7 @@ use terrine::planner::check::{Outcome, corpus, trial};
 use terrine::planner::{EMBEDDED, Imports, Limits, Runtime};
 use terrine_tests::{Run, temporary, terrine};
 
-use super::component::{Policy, data, good, info, planning, words};
+use super::component::{Policy, data, describing, good, info, planning, words};
 
 /// `terrine planner SUBCOMMAND x.wasm`, and the paths and digests of this machine by others.
 fn planner(policy: &Policy, arguments: &[&str]) -> Run {
@@ -65,7 +66,7 @@ fn a_good_component_copes_with_every_graph() {
     let first = json(&[]);
     assert_eq!(first.stdout, json(&["--format", "json"]).stdout);
     let facts: Value = serde_json::from_slice(&first.stdout).unwrap();
-    assert_eq!(facts["summary"], serde_json::json!({"ok": 37, "refused": 0, "failed": 0}));
+    assert_eq!(facts["summary"], serde_json::json!({"ok": 37, "refused": 0, "failed": 0, "notRun": 0}));
     assert_eq!(facts["trials"][0].get("milliseconds"), None);
     let timed: Value = serde_json::from_slice(&json(&["--time"]).stdout).unwrap();
     assert!(timed["trials"][0]["milliseconds"].is_u64());
@@ -130,6 +131,67 @@ fn failures_are_rows_and_make_the_exit_code() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let said = String::from_utf8(run.stdout).unwrap();
     assert!(said.contains("refused     in every case: too few!"), "{said}");
+}
+
+/// A policy that takes 50,000 units of fuel, so often, where a graph has so many paths. It fills
+/// memory that nothing else uses, which takes fuel faster than time.
+fn burning(times: u64, condition: &str) -> Policy {
+    planning(&format!(
+        "(local $i i64) (local $paths i32)
+         (local.set $paths (i32.load offset=28 (local.get 0)))
+         (if {condition} (then
+            (loop $more
+                (memory.fill (i32.const 15000) (i32.const 0) (i32.const 50000))
+                (local.set $i (i64.add (local.get $i) (i64.const 1)))
+                (br_if $more (i64.lt_u (local.get $i) (i64.const {times}))))))
+         (call $one_layer (local.get 0))"
+    ))
+}
+
+#[test]
+fn a_policy_that_loops_without_end_is_told_in_seconds() {
+    let start = Instant::now();
+    let table = ["check", "x.wasm", "--format", "table"];
+    let forever = planner(&planning("(loop (br 0)) (unreachable)"), &table);
+    insta::assert_snapshot!("check-loops-everywhere", forever.snapshot(&[]));
+    let describe = planner(&describing("(loop (br 0)) (unreachable)"), &table);
+    insta::assert_snapshot!("check-loops-in-describe", describe.snapshot(&[]));
+    // All fuel in all cases would be a quarter of an hour.
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_policy_that_is_merely_slow_is_told_its_fuel() {
+    let check = |policy: &Policy| {
+        let run = planner(policy, &["check", "x.wasm", "--format", "json"]);
+        let facts: Value = serde_json::from_slice(&run.stdout).unwrap();
+        (run.code, facts)
+    };
+    let row = |facts: &Value, case: &str| {
+        let mut rows = facts["trials"].as_array().unwrap().iter();
+        rows.find(|row| row["case"] == case).unwrap().clone()
+    };
+    // More than a small graph has at first, in one case of them.
+    let (code, once) = check(&burning(120_000, "(i32.eq (local.get $paths) (i32.const 60))"));
+    assert_eq!((code, &once["summary"]["ok"]), (Some(0), &Value::from(37)), "{once}");
+    assert!(row(&once, "forest")["fuel"].as_u64().unwrap() > 6_000_000_000, "{once}");
+    // As much, in large graphs.
+    let (code, large) = check(&burning(120_000, "(i32.gt_u (local.get $paths) (i32.const 1000))"));
+    assert_eq!((code, &large["summary"]["ok"]), (Some(0), &Value::from(37)), "{large}");
+    assert!(row(&large, "deep")["fuel"].as_u64().unwrap() > 6_000_000_000, "{large}");
+    // More than there is, in two large graphs of three: the third is not asked.
+    let (code, more) = check(&burning(3_000_000, "(i32.gt_u (local.get $paths) (i32.const 1000))"));
+    assert_eq!(code, Some(1));
+    let summary = serde_json::json!({"ok": 34, "refused": 0, "failed": 2, "notRun": 1});
+    assert_eq!(more["summary"], summary, "{more}");
+    let said = "planner `x.wasm` used up its fuel in `plan`, the limit is 100000000000 units";
+    assert_eq!(row(&more, "wide")["why"], said);
+    assert_eq!(row(&more, "deep")["result"], "not-run");
+    assert_eq!(row(&more, "deep")["why"], "it used up its fuel in 2 cases");
+    // More than there is, in one small graph.
+    let (code, one) = check(&burning(3_000_000, "(i32.eq (local.get $paths) (i32.const 60))"));
+    assert_eq!((code, &one["summary"]["failed"]), (Some(1), &Value::from(1)), "{one}");
+    assert_eq!(row(&one, "forest")["why"], said);
 }
 
 #[test]

@@ -30,10 +30,12 @@ pub(super) struct PolicyTrials {
 
 /// How many cases ended how.
 #[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Summary {
     ok: usize,
     refused: usize,
     failed: usize,
+    not_run: usize,
 }
 
 impl Summary {
@@ -44,6 +46,7 @@ impl Summary {
                 Outcome::Planned { .. } => summary.ok += 1,
                 Outcome::Refused(_) => summary.refused += 1,
                 Outcome::Failed(_) => summary.failed += 1,
+                Outcome::NotRun(_) => summary.not_run += 1,
             }
         }
         summary
@@ -61,9 +64,10 @@ pub(super) fn to_table(checked: &Checked<'_>) -> String {
         line(&mut text, "policy", &policy.policy);
         table(checked, policy, &mut text);
     }
-    let Summary { ok, refused, failed } = Summary::of(checked);
+    let Summary { ok, refused, failed, not_run } = Summary::of(checked);
+    let not_run = if not_run == 0 { String::new() } else { format!(", {not_run} not run") };
     // Writing to a string does not fail.
-    let _ = writeln!(text, "\n{ok} ok, {refused} refused, {failed} failed");
+    let _ = writeln!(text, "\n{ok} ok, {refused} refused, {failed} failed{not_run}");
     text
 }
 
@@ -84,11 +88,13 @@ fn table(checked: &Checked<'_>, policy: &PolicyTrials, text: &mut String) {
         let budget = case.request.max_layers.map_or_else(none, |budget| budget.to_string());
         let layers = match trial.outcome {
             Outcome::Planned { layers, .. } => layers.to_string(),
-            Outcome::Refused(_) | Outcome::Failed(_) => none(),
+            Outcome::Refused(_) | Outcome::Failed(_) | Outcome::NotRun(_) => none(),
         };
         let fuel = trial.usage.map_or_else(none, |usage| HumanCount(usage.fuel).to_string());
         let memory = trial.usage.map_or_else(none, |usage| BinaryBytes(usage.memory as u64).to_string());
+        let ran = !matches!(trial.outcome, Outcome::NotRun(_));
         let time = match checked.time {
+            true if !ran => format!("  {:>8}", "-"),
             true => format!("  {:>5} ms", trial.elapsed.as_millis()),
             false => String::new(),
         };
@@ -108,7 +114,7 @@ fn first_failure(checked: &Checked<'_>, policy: &PolicyTrials, text: &mut String
     let failed =
         checked.cases.iter().zip(&policy.trials).find_map(|(case, trial)| match &trial.outcome {
             Outcome::Failed(why) => Some((case, why)),
-            Outcome::Planned { .. } | Outcome::Refused(_) => None,
+            Outcome::Planned { .. } | Outcome::Refused(_) | Outcome::NotRun(_) => None,
         });
     if let Some((case, why)) = failed.filter(|(_, why)| **why != in_a_row(why)) {
         let _ = writeln!(text, "\nthe first failure, `{}`: {why}", case.name);
@@ -125,7 +131,7 @@ fn in_a_row(text: &str) -> String {
 fn refused_everywhere(trials: &[Trial]) -> Option<&str> {
     let mut reasons = trials.iter().map(|trial| match &trial.outcome {
         Outcome::Refused(why) => Some(why.as_str()),
-        Outcome::Planned { .. } | Outcome::Failed(_) => None,
+        Outcome::Planned { .. } | Outcome::Failed(_) | Outcome::NotRun(_) => None,
     });
     let first = reasons.next()??;
     reasons.all(|why| why == Some(first)).then_some(first)
@@ -137,6 +143,7 @@ fn result(trial: &Trial) -> String {
         Outcome::Planned { left_out, .. } => vec![format!("ok, leaves out {left_out}")],
         Outcome::Refused(why) => vec![format!("refused: {}", in_a_row(why))],
         Outcome::Failed(why) => vec![format!("FAILED: {}", in_a_row(why))],
+        Outcome::NotRun(why) => vec![format!("not run: {}", in_a_row(why))],
     };
     if trial.depends_on_order {
         parts.push("depends on the order of the request".to_owned());
@@ -169,7 +176,7 @@ struct Row<'a> {
     paths: usize,
     /// None for as many layers as it likes.
     max_layers: Option<u32>,
-    /// `ok`, `refused` or `failed`.
+    /// `ok`, `refused`, `failed` or `not-run`.
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
@@ -207,6 +214,7 @@ fn row<'a>(policy: &'a str, case: &'a Case, trial: &'a Trial, time: bool) -> Row
         Outcome::Planned { layers, left_out } => ("ok", None, Some(*layers), Some(*left_out)),
         Outcome::Refused(why) => ("refused", Some(why.as_str()), None, None),
         Outcome::Failed(why) => ("failed", Some(why.as_str()), None, None),
+        Outcome::NotRun(why) => ("not-run", Some(why.as_str()), None, None),
     };
     Row {
         policy,
@@ -221,6 +229,6 @@ fn row<'a>(policy: &'a str, case: &'a Case, trial: &'a Trial, time: bool) -> Row
         memory: trial.usage.map(|usage| usage.memory),
         depends_on_order: trial.depends_on_order,
         depends_on_hashes: trial.depends_on_hashes,
-        milliseconds: time.then_some(trial.elapsed.as_millis()),
+        milliseconds: (time && result != "not-run").then_some(trial.elapsed.as_millis()),
     }
 }

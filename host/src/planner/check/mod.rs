@@ -5,10 +5,12 @@ mod change;
 mod corpus;
 mod draw;
 mod past;
+mod trials;
 
 use std::time::{Duration, Instant};
 
 pub use corpus::{Case, budgets, corpus};
+pub use trials::{quick_fuel, trials};
 
 use super::layering::{ErrorKind, Planned, Request};
 use super::{Error, Planner, Usage};
@@ -22,6 +24,8 @@ pub struct Trial {
     pub usage: Option<Usage>,
     /// How long the call took, which is another time each time.
     pub elapsed: Duration,
+    /// Whether it failed because a call used up its fuel.
+    pub out_of_fuel: bool,
     /// Whether the plan is another when the request lists the paths in another order. Whoever
     /// makes requests may list them in any.
     pub depends_on_order: bool,
@@ -44,9 +48,12 @@ pub enum Outcome {
     Refused(String),
     /// Anything else.
     Failed(String),
+    /// It was not asked, for this reason.
+    NotRun(String),
 }
 
-/// Asks a policy about a case: twice, with the paths in another order, and with other hashes.
+/// Asks a policy about a case: twice, with the paths in another order, and with other hashes. The
+/// first failure ends it.
 pub fn trial(planner: &Planner<'_>, policy: &str, options: &str, case: &Case) -> Trial {
     let request = asked(policy, options, &case.request);
     let ask = |request: &Request| planner.plan_measured(request, planner.empty_layers(policy));
@@ -55,23 +62,26 @@ pub fn trial(planner: &Planner<'_>, policy: &str, options: &str, case: &Case) ->
     let elapsed = start.elapsed();
     let (planned, usage) = match first {
         Ok(planned) => planned,
-        Err(error) => return Trial { elapsed, ..Trial::ended(unplanned(&error)) },
+        Err(error) => return Trial { elapsed, ..Trial::unplanned(&error) },
     };
     let outcome = Outcome::Planned { layers: planned.layers.len(), left_out: planned.left_out.len() };
     let mut trial = Trial { usage: Some(usage), elapsed, ..Trial::ended(outcome) };
     match ask(&request) {
         Ok(again) if again == (planned.clone(), usage) => {}
-        Ok(_) => trial.outcome = Outcome::Failed("the same request got another plan".to_owned()),
-        Err(error) => trial.outcome = failed_again("when asked again", &error),
+        Ok(_) => {
+            trial.outcome = Outcome::Failed("the same request got another plan".to_owned());
+            return trial;
+        }
+        Err(error) => return trial.failed_again("when asked again", &error),
     }
     let (shuffled, places) = change::shuffled(&request);
     match ask(&shuffled) {
         Ok((other, _)) => trial.depends_on_order = change::named(&other, &places) != places_of(&planned),
-        Err(error) => trial.outcome = failed_again("with its paths in another order", &error),
+        Err(error) => return trial.failed_again("with its paths in another order", &error),
     }
     match ask(&change::rehashed(&request)) {
         Ok((other, _)) => trial.depends_on_hashes = places_of(&other) != places_of(&planned),
-        Err(error) => trial.outcome = failed_again("with other hashes", &error),
+        Err(error) => return trial.failed_again("with other hashes", &error),
     }
     trial
 }
@@ -82,10 +92,24 @@ impl Trial {
             outcome,
             usage: None,
             elapsed: Duration::ZERO,
+            out_of_fuel: false,
             depends_on_order: false,
             depends_on_hashes: false,
         }
     }
+
+    fn unplanned(error: &Error) -> Self {
+        Self { out_of_fuel: out_of_fuel(error), ..Self::ended(unplanned(error)) }
+    }
+
+    fn failed_again(self, when: &str, error: &Error) -> Self {
+        let outcome = Outcome::Failed(format!("{when}: {}", chain(error)));
+        Self { outcome, out_of_fuel: out_of_fuel(error), ..self }
+    }
+}
+
+fn out_of_fuel(error: &Error) -> bool {
+    matches!(error, Error::Fuel { .. })
 }
 
 fn asked(policy: &str, options: &str, request: &Request) -> Request {
@@ -110,10 +134,6 @@ fn unplanned(error: &Error) -> Outcome {
         }
         _ => Outcome::Failed(chain(error)),
     }
-}
-
-fn failed_again(when: &str, error: &Error) -> Outcome {
-    Outcome::Failed(format!("{when}: {}", chain(error)))
 }
 
 fn kind_name(kind: ErrorKind) -> &'static str {
