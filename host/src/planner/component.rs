@@ -6,8 +6,8 @@ use wasmtime::{Store, Trap};
 use super::limits::Denied;
 use super::state::State;
 use super::{
-    Cause, EmptyLayers, Error, Limits, Runtime, Usage, bindings, describe, image, layering, validate,
-    words,
+    Cause, EmptyLayers, Error, Limits, Runtime, Usage, bindings, clock, describe, image, layering,
+    validate, words,
 };
 use crate::image::Digest;
 
@@ -75,10 +75,10 @@ impl Planner<'_> {
         self.limits
     }
 
-    /// The same component, whose calls may use this much fuel.
+    /// The same component with other limits. Its stack is what the runtime was set up with.
     #[must_use]
-    pub fn with_fuel(&self, fuel: u64) -> Self {
-        Self { limits: Limits { fuel, ..self.limits }, ..self.clone() }
+    pub fn within(&self, limits: Limits) -> Self {
+        Self { limits: Limits { stack: self.runtime.limits.stack, ..limits }, ..self.clone() }
     }
 
     /// Says what the component is. The description is checked.
@@ -192,10 +192,11 @@ impl Planner<'_> {
         ) -> wasmtime::Result<wasmtime::Result<T>>,
     ) -> Result<(T, Usage), Error> {
         let limits = self.limits;
-        let mut store = Store::new(&self.runtime.engine, State::new(limits));
+        let mut store = Store::new(self.instance.engine(), State::new(limits));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.lifted);
         store.set_max_component_handles(limits.handles);
+        store.set_epoch_deadline(clock::ticks(limits.time));
         let failed = |store: &Store<State>, error| self.failure(function, store.data(), error);
         store.set_fuel(limits.fuel).map_err(|error| Error::Engine(error.into()))?;
         let instance = self.instance.instantiate(&mut store).map_err(|error| failed(&store, error))?;
@@ -226,6 +227,7 @@ impl Planner<'_> {
         }
         match error.downcast_ref::<Trap>() {
             Some(Trap::OutOfFuel) => Error::Fuel { component, function, limit: limits.fuel },
+            Some(Trap::Interrupt) => Error::Time { component, function, limit: limits.time },
             Some(Trap::StackOverflow) => Error::Stack { component, function, limit: limits.stack },
             _ if says(&error, "fuel allocated for hostcalls has been exhausted") => {
                 Error::Lifted { component, function, limit: limits.lifted }

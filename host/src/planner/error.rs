@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::contract::CONTRACT;
 use super::describe::DescriptionFault;
@@ -199,6 +200,16 @@ pub enum Error {
         /// What it may use.
         limit: u64,
     },
+    /// The component ran for too long, with fuel left.
+    #[error("planner `{component}` took longer than {} s in `{function}`, with fuel left", limit.as_secs_f64())]
+    Time {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The function that was called.
+        function: &'static str,
+        /// How long it may take.
+        limit: Duration,
+    },
     /// The component's calls went deeper than its stack.
     #[error("planner `{component}` overflowed its stack in `{function}`, the limit is {}", bytes(*limit))]
     Stack {
@@ -333,6 +344,9 @@ impl Error {
             }
             Self::Description { .. } => {
                 "mend its `describe`; the rules are in `wit/` of terrine's sources"
+            }
+            Self::Time { .. } => {
+                "all that it may compute takes a minute or so: look at what it does with its memory"
             }
             Self::Fuel { .. } | Self::Memory { .. } | Self::Stack { .. } | Self::Table { .. } => {
                 "`terrine planner check` shows what it uses on graphs of many kinds"

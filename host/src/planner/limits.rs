@@ -1,5 +1,7 @@
 //! What a call into a component may use, and how it is told that it used too much.
 
+use std::time::Duration;
+
 use wasmtime::ResourceLimiter;
 
 /// What one call into a component may use. The defaults are far above what the
@@ -19,6 +21,9 @@ pub struct Limits {
     /// function of a sealed WASI handles. Unlike time, it makes the same
     /// component with the same request fail or succeed on every machine alike.
     pub fuel: u64,
+    /// How long a call may take: a safety net, for components that are made to take long with
+    /// little fuel. It is not held against the built-in planner.
+    pub time: Duration,
     /// The stack of the compiled code, in bytes. Must fit into the calling thread's.
     pub stack: usize,
     /// What a result may hold, in bytes, when it is lifted out of the component.
@@ -33,6 +38,7 @@ impl Default for Limits {
             instances: 64,
             handles: 10_000,
             fuel: 100_000_000_000,
+            time: Duration::from_secs(600),
             stack: 1 << 20,
             lifted: 64 << 20,
         }

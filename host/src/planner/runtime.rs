@@ -7,7 +7,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 use super::component::Planner;
 use super::state::State;
-use super::{ComponentFile, EMBEDDED, Error, Limits, contract, extent, sealed};
+use super::{ComponentFile, EMBEDDED, Error, Limits, clock, contract, costs, extent, sealed};
 use crate::image::Digest;
 
 /// The name of the built-in planner in errors.
@@ -27,7 +27,10 @@ pub enum Imports {
 /// What compiles and runs components: set up once, used for any number of them.
 #[derive(Debug)]
 pub struct Runtime {
-    pub(super) engine: Engine,
+    /// For the built-in planner, whose code is known: a clock takes a twelfth of its time.
+    trusted: Engine,
+    /// For all others.
+    watched: Engine,
     pub(super) limits: Limits,
 }
 
@@ -37,19 +40,15 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// A machine that the engine does not support.
+    /// A machine that the engine does not support, or one that has no thread left.
     pub fn new(limits: Limits, cache: Option<&Path>) -> Result<Self, Error> {
-        let mut config = Config::new();
-        // Same component, same request, same plan, on every machine: one spelling
-        // of NaN, and nothing whose results the hardware may choose.
-        config.cranelift_nan_canonicalization(true);
-        config.wasm_relaxed_simd(false);
-        // Bounds a call's run time; costs about a tenth of it.
-        config.consume_fuel(true);
-        config.max_wasm_stack(limits.stack);
-        config.cache(cache.and_then(open_cache));
-        let engine = Engine::new(&config).map_err(|error| Error::Engine(error.into()))?;
-        Ok(Self { engine, limits })
+        let trusted = config(limits, cache);
+        let mut watched = trusted.clone();
+        watched.epoch_interruption(true);
+        let engine = |config| Engine::new(config).map_err(|error| Error::Engine(error.into()));
+        let (trusted, watched) = (engine(&trusted)?, engine(&watched)?);
+        clock::start(&watched).map_err(|error| Error::Engine(error.into()))?;
+        Ok(Self { trusted, watched, limits })
     }
 
     /// The built-in planner.
@@ -58,9 +57,8 @@ impl Runtime {
     ///
     /// As [`Runtime::load`]; only a broken build brings them about.
     pub fn embedded(&self) -> Result<Planner<'_>, Error> {
-        let mut planner = self.load(EMBEDDED_NAME, EMBEDDED, Imports::Nothing)?;
-        planner.embedded = true;
-        Ok(planner)
+        let planner = self.compile(&self.trusted, EMBEDDED_NAME, EMBEDDED, Imports::Nothing)?;
+        Ok(Planner { embedded: true, ..planner })
     }
 
     /// Reads a component, holds it against its digest, and compiles it.
@@ -82,16 +80,26 @@ impl Runtime {
     /// Bytes that are not a component, a component that imports more than `imports`, and one
     /// that does not export the policies of this version of the contract.
     pub fn load(&self, name: &str, bytes: &[u8], imports: Imports) -> Result<Planner<'_>, Error> {
+        self.compile(&self.watched, name, bytes, imports)
+    }
+
+    fn compile(
+        &self,
+        engine: &Engine,
+        name: &str,
+        bytes: &[u8],
+        imports: Imports,
+    ) -> Result<Planner<'_>, Error> {
         contract::check_kind(name, bytes)?;
         extent::check(name, bytes)?;
         let component = || name.to_owned();
-        let compiled = Component::from_binary(&self.engine, bytes)
+        let compiled = Component::from_binary(engine, bytes)
             .map_err(|error| Error::NotAComponent { component: component(), source: error.into() })?;
-        let imported = contract::imports(&self.engine, &compiled);
-        contract::check_exports(&self.engine, name, &compiled)?;
+        let imported = contract::imports(engine, &compiled);
+        contract::check_exports(engine, name, &compiled)?;
         contract::check_imports(name, &imported, imports)?;
-        let mut linker: Linker<State> = Linker::new(&self.engine);
-        let instance = sealed::define(&mut linker, &self.engine, &compiled)
+        let mut linker: Linker<State> = Linker::new(engine);
+        let instance = sealed::define(&mut linker, engine, &compiled)
             .and_then(|()| linker.instantiate_pre(&compiled))
             .map_err(|error| Error::Contract { component: component(), source: error.into() })?;
         Ok(Planner {
@@ -104,6 +112,21 @@ impl Runtime {
             instance,
         })
     }
+}
+
+/// How all components are compiled.
+fn config(limits: Limits, cache: Option<&Path>) -> Config {
+    let mut config = Config::new();
+    // Same component, same request, same plan, on every machine: one spelling
+    // of NaN, and nothing whose results the hardware may choose.
+    config.cranelift_nan_canonicalization(true);
+    config.wasm_relaxed_simd(false);
+    // Bounds a call's run time; costs about a tenth of it.
+    config.consume_fuel(true);
+    config.operator_cost(costs::costs());
+    config.max_wasm_stack(limits.stack);
+    config.cache(cache.and_then(open_cache));
+    config
 }
 
 /// Opens wasmtime's cache in a folder, which is made if need be.

@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod compiling;
 mod component;
+mod costs;
 mod limits;
 mod loading;
 mod plans;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use terrine::build::{Grouping, request};
 use terrine::closure;
 use terrine::history::Past;
-use terrine::planner::check::{Case, Outcome, Trial, budgets, corpus, quick_fuel, trials};
+use terrine::planner::check::{Case, Outcome, Trial, budgets, corpus, quick, trials};
 use terrine::planner::layering::Info;
 use terrine::planner::{Limits, Planner};
 use terrine::spec::Json;
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime(limits)?;
     let planner = args.component.load(&runtime)?;
     // Cheap, by the contract: who loops in it is told at once.
-    let info = planner.with_fuel(quick_fuel(args.fuel)).describe()?;
+    let info = planner.within(quick(limits)).describe()?;
     let options = merge(Json::Object(Default::default()), &args.option)?.to_string();
     let policies = policies(args, &planner, &info, &options)?;
     let cases = cases(args)?;

@@ -10,7 +10,7 @@ mod trials;
 use std::time::{Duration, Instant};
 
 pub use corpus::{Case, budgets, corpus};
-pub use trials::{quick_fuel, trials};
+pub use trials::{quick, trials};
 
 use super::layering::{ErrorKind, Planned, Request};
 use super::{Error, Planner, Usage};
@@ -24,8 +24,8 @@ pub struct Trial {
     pub usage: Option<Usage>,
     /// How long the call took, which is another time each time.
     pub elapsed: Duration,
-    /// Whether it failed because a call used up its fuel.
-    pub out_of_fuel: bool,
+    /// Whether it failed because a call used up its fuel or its time.
+    pub used_up: bool,
     /// Whether the plan is another when the request lists the paths in another order. Whoever
     /// makes requests may list them in any.
     pub depends_on_order: bool,
@@ -92,24 +92,24 @@ impl Trial {
             outcome,
             usage: None,
             elapsed: Duration::ZERO,
-            out_of_fuel: false,
+            used_up: false,
             depends_on_order: false,
             depends_on_hashes: false,
         }
     }
 
     fn unplanned(error: &Error) -> Self {
-        Self { out_of_fuel: out_of_fuel(error), ..Self::ended(unplanned(error)) }
+        Self { used_up: used_up(error), ..Self::ended(unplanned(error)) }
     }
 
     fn failed_again(self, when: &str, error: &Error) -> Self {
         let outcome = Outcome::Failed(format!("{when}: {}", chain(error)));
-        Self { outcome, out_of_fuel: out_of_fuel(error), ..self }
+        Self { outcome, used_up: used_up(error), ..self }
     }
 }
 
-fn out_of_fuel(error: &Error) -> bool {
-    matches!(error, Error::Fuel { .. })
+fn used_up(error: &Error) -> bool {
+    matches!(error, Error::Fuel { .. } | Error::Time { .. })
 }
 
 fn asked(policy: &str, options: &str, request: &Request) -> Request {

@@ -6,13 +6,13 @@
 //! fuel, so that the same component has the same answer on every machine.
 
 use super::{Case, Outcome, Trial, trial};
-use crate::planner::Planner;
+use crate::planner::{Limits, Planner};
 
 /// How many paths a small graph has at most.
 const SMALL: usize = 100;
 
 /// Which part of its fuel a policy is given for a small graph: one of so many.
-const PARTS: u64 = 20;
+const PARTS: u32 = 20;
 
 /// No part is smaller than this, in units of fuel: about a second, and a thousand times what any
 /// built-in policy takes for a small graph. Someone who lowers the fuel wants just that.
@@ -21,19 +21,20 @@ const LEAST: u64 = 5_000_000_000;
 /// In how many cases a policy may use up its fuel until it is not asked any more.
 const PATIENCE: usize = 2;
 
-/// The fuel, of `fuel` in all, that should do for a call with little to do: for `describe`, and
-/// for a plan of a small graph.
-pub fn quick_fuel(fuel: u64) -> u64 {
-    fuel.min(LEAST).max(fuel / PARTS)
+/// The limits that should do for a call with little to do: for `describe`, and for a plan of a
+/// small graph. A part of the fuel and the time.
+pub fn quick(mut limits: Limits) -> Limits {
+    limits.fuel = limits.fuel.min(LEAST).max(limits.fuel / u64::from(PARTS));
+    limits.time /= PARTS;
+    limits
 }
 
 /// Asks a policy about all cases, one [`trial`] for each, in their order. Small graphs have the
-/// [`quick_fuel`]. If that was not enough for one of them, it is tried again with all of the fuel;
-/// if a second case uses up its fuel, the rest is [not run](Outcome::NotRun).
+/// [`quick`] limits. If these were not enough for one of them, it is tried again with all of the
+/// fuel; if a second case uses up its fuel, or its time, the rest is [not run](Outcome::NotRun).
 pub fn trials(planner: &Planner<'_>, policy: &str, options: &str, cases: &[Case]) -> Vec<Trial> {
-    let fuel = planner.limits().fuel;
-    let quick = planner.with_fuel(quick_fuel(fuel));
-    let restricted = quick.limits().fuel < fuel;
+    let limits = planner.limits();
+    let restricted = planner.within(quick(limits));
     let small = |case: &Case| case.request.paths.len() <= SMALL;
     let mut trials: Vec<Trial> = vec![];
     let mut used_up: Vec<usize> = vec![];
@@ -42,14 +43,14 @@ pub fn trials(planner: &Planner<'_>, policy: &str, options: &str, cases: &[Case]
             trials.push(Trial::ended(not_run()));
             continue;
         }
-        let planner = if small(case) { &quick } else { planner };
+        let planner = if small(case) { &restricted } else { planner };
         let trial = trial(planner, policy, options, case);
-        if trial.out_of_fuel {
+        if trial.used_up {
             used_up.push(index);
         }
         trials.push(trial);
     }
-    let in_part = |index: &usize| restricted && small(&cases[*index]);
+    let in_part = |index: &usize| restricted.limits() != limits && small(&cases[*index]);
     match used_up[..] {
         [index] if in_part(&index) => trials[index] = trial(planner, policy, options, &cases[index]),
         _ => used_up.into_iter().filter(in_part).for_each(|index| explain(&mut trials[index])),
@@ -58,7 +59,7 @@ pub fn trials(planner: &Planner<'_>, policy: &str, options: &str, cases: &[Case]
 }
 
 fn not_run() -> Outcome {
-    Outcome::NotRun(format!("it used up its fuel in {PATIENCE} cases"))
+    Outcome::NotRun(format!("it used up what it may in {PATIENCE} cases"))
 }
 
 /// Says of a failure that the limit was not all of the fuel.
@@ -81,9 +82,10 @@ mod tests {
             (LEAST + 1, LEAST),
             (100_000_000_000, LEAST),
             (1_000_000_000_000, 50_000_000_000),
-            (u64::MAX, u64::MAX / PARTS),
+            (u64::MAX, u64::MAX / 20),
         ] {
-            assert_eq!(quick_fuel(fuel), quick, "{fuel}");
+            let limits = Limits { fuel, ..Limits::default() };
+            assert_eq!(super::quick(limits).fuel, quick, "{fuel}");
         }
     }
 }
