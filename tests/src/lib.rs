@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod registry;
 pub mod run;
 pub mod shipment;
+mod signals;
 pub mod skopeo;
 pub mod spec;
 pub mod store;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use super::peer;
+use super::{peer, signals};
 
 /// The `terrine` binary of the profile that the tests are built with.
 ///
@@ -49,8 +49,10 @@ fn built(target: &[&str], executable: &str) -> PathBuf {
     path.expect("cargo names what it built")
 }
 
-/// A command that runs the binary under test, undisturbed by the user's environment.
+/// A command that runs the binary under test, undisturbed by the user's environment and by what
+/// has been done about signals.
 pub fn terrine() -> Command {
+    signals::are_the_default();
     let mut command = Command::new(binary());
     command.env("XDG_CACHE_HOME", cache()).env_remove("RUST_BACKTRACE").stdin(Stdio::null());
     command

@@ -378,6 +378,17 @@ fn an_error_is_said_though_nobody_reads_any_more() {
 }
 
 #[test]
+fn a_signal_ends_a_run_though_the_tests_were_started_with_it_ignored() {
+    let mut tests = Command::new("sh");
+    tests.args(["-c", "trap '' INT TERM HUP QUIT; exec \"$@\"", "sh"]);
+    tests.arg(std::env::current_exe().unwrap());
+    tests.args(["--exact", "a_signal_ends_a_run_that_nobody_reads_from"]);
+    let run = Run::of(&mut tests).ok();
+    let said = String::from_utf8(run.stdout).unwrap();
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[test]
 fn a_signal_that_is_ignored_stays_ignored() {
     let store = TestStore::default();
     store.file("a", &vec![7; MUCH]);
