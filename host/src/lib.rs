@@ -26,7 +26,7 @@
 //! | what clients would have pulled | [`replay`] |
 //! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
-//! The nouns that they share are in [`image`].
+//! The nouns that they share are in [`image`], and files that are read whole in [`bounded`].
 //!
 //! An image is planned from a [specification](spec::ImageSpec) ([`build::prepare`]), and packed and
 //! shipped in one step ([`pack::Image::ship`]), or written as a stream ([`pack::Image::run`]):
@@ -114,6 +114,7 @@
 //! ```
 
 pub mod base;
+pub mod bounded;
 pub mod build;
 pub mod cache;
 pub mod closure;

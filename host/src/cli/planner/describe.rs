@@ -7,7 +7,7 @@ use terrine::planner::{CONTRACT, Limits, Planner};
 use terrine::spec::Json;
 
 use super::format::Format;
-use super::{ComponentArgs, SCHEMA_VERSION, json, print, runtime};
+use super::{ComponentArgs, Policy, SCHEMA_VERSION, json, print, runtime};
 use crate::cli::image_tables::plain;
 use crate::cli::table::line;
 
@@ -40,15 +40,14 @@ struct Description<'a> {
     digest: String,
     contract: &'a str,
     imports: &'a [String],
-    policies: Vec<Policy<'a>>,
+    policies: Vec<WithOptions<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Policy<'a> {
-    name: &'a str,
-    summary: &'a str,
-    uses_history: bool,
+struct WithOptions<'a> {
+    #[serde(flatten)]
+    policy: Policy<'a>,
     options_schema: Box<RawValue>,
 }
 
@@ -66,16 +65,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             digest: planner.digest().to_string(),
             contract: CONTRACT,
             imports: planner.imports(),
-            policies: info.policies.iter().map(policy).collect::<Result<_, _>>()?,
+            policies: info.policies.iter().map(with_options).collect::<Result<_, _>>()?,
         })?,
     };
     print(&text)
 }
 
-fn policy(info: &PolicyInfo) -> anyhow::Result<Policy<'_>> {
-    let PolicyInfo { name, summary, uses_history, .. } = info;
+fn with_options(info: &PolicyInfo) -> anyhow::Result<WithOptions<'_>> {
     let options_schema = RawValue::from_string(escaped(&schema(info).to_string()))?;
-    Ok(Policy { name, summary, uses_history: *uses_history, options_schema })
+    Ok(WithOptions { policy: info.into(), options_schema })
 }
 
 /// JSON text without what could move a terminal's cursor. What JSON itself has escaped are the

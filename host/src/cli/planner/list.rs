@@ -7,7 +7,7 @@ use terrine::planner::Limits;
 use terrine::planner::layering::{Info, PolicyInfo};
 
 use super::format::Format;
-use super::{SCHEMA_VERSION, json, print, runtime};
+use super::{Policy, SCHEMA_VERSION, json, print, runtime};
 
 /// List the policies that are built in
 ///
@@ -26,14 +26,6 @@ struct List<'a> {
     policies: Vec<Policy<'a>>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Policy<'a> {
-    name: &'a str,
-    summary: &'a str,
-    uses_history: bool,
-}
-
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime(Limits::default())?;
     let info = runtime.embedded()?.describe()?;
@@ -45,13 +37,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     print(&text)
-}
-
-impl<'a> From<&'a PolicyInfo> for Policy<'a> {
-    fn from(info: &'a PolicyInfo) -> Self {
-        let PolicyInfo { name, summary, uses_history, .. } = info;
-        Self { name, summary, uses_history: *uses_history }
-    }
 }
 
 fn table(info: &Info) -> String {

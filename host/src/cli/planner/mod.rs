@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Subcommand;
+use serde::Serialize;
+use terrine::planner::layering::PolicyInfo;
 use terrine::planner::{ComponentFile, EMBEDDED, Limits, Planner, Runtime};
 
 use super::output::Output;
@@ -77,6 +79,22 @@ impl ComponentArgs {
     }
 }
 
+/// What a component says of a policy, in JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Policy<'a> {
+    name: &'a str,
+    summary: &'a str,
+    uses_history: bool,
+}
+
+impl<'a> From<&'a PolicyInfo> for Policy<'a> {
+    fn from(info: &'a PolicyInfo) -> Self {
+        let PolicyInfo { name, summary, uses_history, .. } = info;
+        Self { name, summary, uses_history: *uses_history }
+    }
+}
+
 fn runtime(limits: Limits) -> anyhow::Result<Runtime> {
     Ok(Runtime::new(limits, environment::planner_cache().as_deref())?)
 }
@@ -86,7 +104,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// JSON text, indented, with a newline at the end.
-fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+fn json(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value).context("writing JSON")? + "\n")
 }
 
