@@ -106,6 +106,18 @@ for (const id of ['policy', 'image']) {
 }
 const step = document.getElementById('step');
 for (let i = 0; i <= Number(step.max); i++) { step.value = i; step.dispatchEvent(new Event('input')); }
+// What is in the layers of each policy, image and step, path by path, and how often they changed.
+const pick = (id, value) => { const box = document.getElementById(id); box.value = value; box.dispatchEvent(new Event(id === 'step' ? 'input' : 'change')); };
+const held = [];
+for (const policy of [0, 1]) for (const image of [0, 1]) for (let i = 0; i <= Number(step.max); i++) {
+  pick('policy', policy);
+  pick('image', image);
+  pick('step', i);
+  held.push(all('#map g').map((_, tile) => {
+    all('#map g')[tile].dispatchEvent(new MouseEvent('click'));
+    return [all('#detail-rows td:first-child').map((cell) => cell.textContent), document.getElementById('detail-title').textContent];
+  }));
+}
 document.getElementById('layer-details').open = true;
 document.getElementById('earlier').click();
 const chart = document.getElementById('chart');
@@ -116,7 +128,7 @@ const tip = document.getElementById('tip').textContent;
 all('#map g')[0].dispatchEvent(new MouseEvent('click'));
 setTimeout(() => {
   const result = {
-    errors: seen, title: document.title, tip, images: all('img, b:not([class]):not([style])').length,
+    errors: seen, title: document.title, tip, held, images: all('img, b:not([class]):not([style])').length,
     lines: all('#chart .series').length, tiles: all('#map g').length,
     rows: all('#layer-rows tr').length, detail: all('#detail-rows tr').length,
     requests: performance.getEntriesByType('resource').length,
@@ -124,6 +136,39 @@ setTimeout(() => {
   document.body.setAttribute('data-result', JSON.stringify(result));
 }, 0);
 </script></body>"#;
+
+/// What the page shows in its layers is what the sequences have in their closures.
+fn check_held(held: &Value) {
+    let mut evil = sequence();
+    evil["paths"][3]["path"] = json!(format!("{}'\"<img src=x>", hashed("d", "web-1.1")));
+    let mut held = held.as_array().unwrap().iter();
+    for policy in ["auto", "single"] {
+        for image in [&sequence(), &evil] {
+            for (number, step) in image["steps"].as_array().unwrap().iter().enumerate() {
+                let place = |path: &Value| usize::try_from(path.as_u64().unwrap()).unwrap();
+                let text =
+                    |path: &Value| image["paths"][place(path)]["path"].as_str().unwrap().to_owned();
+                let mut expected: Vec<String> =
+                    step["paths"].as_array().unwrap().iter().map(text).collect();
+                expected.sort_unstable();
+                let layers = held.next().unwrap().as_array().unwrap();
+                assert_eq!(layers.len(), if policy == "single" { 1 } else { 3 }, "{policy}");
+                let paths = layers.iter().flat_map(|layer| layer[0].as_array().unwrap());
+                let mut shown: Vec<&str> = paths.map(|path| path.as_str().unwrap()).collect();
+                shown.sort_unstable();
+                assert_eq!(shown, expected, "{policy}, step {number}");
+                if policy == "single" {
+                    // Both updates change it, and the last step is as the one before.
+                    let often =
+                        ["first pull", "in 1 of 1 update", "in 2 of 2 updates", "in 2 of 3 updates"];
+                    let title = layers[0][1].as_str().unwrap();
+                    assert!(title.ends_with(often[number]), "{title}");
+                }
+            }
+        }
+    }
+    assert!(held.next().is_none());
+}
 
 #[test]
 fn a_page_works_in_a_browser_that_is_offline() {
@@ -168,6 +213,7 @@ fn a_page_works_in_a_browser_that_is_offline() {
     );
     assert!(result["title"].as_str().unwrap().contains("</script>"), "{result}");
     assert!(result["tip"].as_str().unwrap().starts_with("layer "), "{result}");
+    check_held(&result["held"]);
     // Two policies at the last budget; the second is `single`, with one layer of three paths.
     assert_eq!((&result["lines"], &result["tiles"]), (&json!(2), &json!(1)));
     assert_eq!((&result["rows"], &result["detail"]), (&json!(1), &json!(3)));

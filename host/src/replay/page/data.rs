@@ -1,18 +1,19 @@
 //! The data that the plots are drawn from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
 use super::super::{Fleet, Report, Run};
+use super::packed::{self, Paths};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Data<'a> {
     images: Vec<&'a str>,
     steps: Vec<Step<'a>>,
-    /// Path and size.
-    paths: Vec<(&'a str, u64)>,
+    /// Each with its size, those of a package one after the other.
+    paths: Paths<'a>,
     runs: Vec<RunData>,
 }
 
@@ -32,24 +33,24 @@ struct RunData {
     pulled: Vec<u64>,
     bound: Vec<u64>,
     requests: Vec<usize>,
+    /// How many layers there are in `layers`.
+    layer_count: usize,
     /// The paths in each layer.
-    layers: Vec<Vec<usize>>,
-    /// For each step and each image its layers, bottom to top: number, in how many steps so far
+    layers: String,
+    /// For each step the layers of each image, bottom to top: number, in how many steps so far
     /// it has changed, and whether this is one of them.
-    states: Vec<Vec<Vec<(u32, u32, u8)>>>,
+    states: Vec<String>,
 }
 
 /// The data as JSON text that can stand in a script element.
 pub(super) fn data(fleet: &Fleet, report: &Report) -> String {
-    // Only the paths that are in layers, in the order of the fleet.
-    let mut places: BTreeMap<u32, usize> = BTreeMap::new();
-    let contents = report.runs.iter().flat_map(|run| &run.layers.contents);
-    places.extend(contents.flatten().map(|&path| (path, 0)));
-    places.values_mut().enumerate().for_each(|(place, value)| *value = place);
+    let order = order(fleet, report);
     let path = |&id: &u32| {
         let path = &fleet.paths()[id as usize];
         (path.path.as_str(), path.size)
     };
+    let paths: Vec<(&str, u64)> = order.iter().map(path).collect();
+    let places = Places::new(fleet, &order);
     let several = report.has_several_components();
     let data = Data {
         images: report.images.iter().map(|image| image.name.as_str()).collect(),
@@ -58,7 +59,7 @@ pub(super) fn data(fleet: &Fleet, report: &Report) -> String {
             .iter()
             .map(|step| Step { number: step.number, label: &step.label })
             .collect(),
-        paths: places.keys().map(path).collect(),
+        paths: Paths::new(&paths),
         runs: report.runs.iter().map(|run| self::run(run, several, &places)).collect(),
     };
     // A structure of lists, numbers and strings does not fail to serialize.
@@ -67,16 +68,60 @@ pub(super) fn data(fleet: &Fleet, report: &Report) -> String {
     text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
-fn run(run: &Run, several: bool, places: &BTreeMap<u32, usize>) -> RunData {
-    let steps = || std::iter::once(&run.first).chain(&run.steps);
-    let layer = |paths: &Vec<u32>| paths.iter().map(|path| places[path]).collect();
-    let states = run.states.iter().map(|images| {
-        let image = images.iter().map(|layers| {
-            let layer = layers.iter();
-            layer.map(|state| (state.layer, state.changes, u8::from(state.changed))).collect()
-        });
-        image.collect()
+/// The paths that are in layers, by packages, and those of a package in the order in which they
+/// came.
+fn order(fleet: &Fleet, report: &Report) -> Vec<u32> {
+    let mut seen: BTreeSet<u32> = BTreeSet::new();
+    let contents = report.runs.iter().flat_map(|run| &run.layers.contents);
+    seen.extend(contents.flatten());
+    let mut came: HashMap<u32, usize> = HashMap::new();
+    for step in 1..=fleet.steps() {
+        for image in fleet.images() {
+            for &path in image.closure(step) {
+                came.entry(path).or_insert(step);
+            }
+        }
+    }
+    let mut order: Vec<u32> = seen.into_iter().collect();
+    order.sort_by_key(|&id| {
+        let path = &fleet.paths()[id as usize];
+        (&path.package, came.get(&id).copied(), &path.path)
     });
+    order
+}
+
+/// Where paths and packages stand in that order.
+struct Places {
+    /// By the path's number in the fleet.
+    place: HashMap<u32, u32>,
+    /// A number for the package of each path, by the path's place.
+    package: Vec<u32>,
+}
+
+impl Places {
+    fn new(fleet: &Fleet, order: &[u32]) -> Self {
+        let mut package: Vec<u32> = Vec::with_capacity(order.len());
+        for (place, &id) in order.iter().enumerate() {
+            let of = |id: u32| &fleet.paths()[id as usize].package;
+            let last = package.last().copied().unwrap_or(0);
+            let another = place > 0 && of(order[place - 1]) != of(id);
+            package.push(last + u32::from(another));
+        }
+        Self { place: order.iter().copied().zip(0..).collect(), package }
+    }
+
+    /// The places of a layer's paths, ascending.
+    fn layer(&self, paths: &[u32]) -> Vec<u32> {
+        let mut places: Vec<u32> = paths.iter().map(|path| self.place[path]).collect();
+        places.sort_unstable();
+        places
+    }
+}
+
+fn run(run: &Run, several: bool, places: &Places) -> RunData {
+    let steps = || std::iter::once(&run.first).chain(&run.steps);
+    let contents: Vec<Vec<u32>> = run.layers.contents.iter().map(|paths| places.layer(paths)).collect();
+    let before = std::iter::once(None).chain(run.states.iter().map(Some));
     RunData {
         name: run.name(several),
         max_layers: run.max_layers,
@@ -84,7 +129,8 @@ fn run(run: &Run, several: bool, places: &BTreeMap<u32, usize>) -> RunData {
         pulled: steps().map(|step| step.pulled).collect(),
         bound: steps().map(|step| step.lower_bound).collect(),
         requests: steps().map(|step| step.requests).collect(),
-        layers: run.layers.contents.iter().map(layer).collect(),
-        states: states.collect(),
+        layer_count: contents.len(),
+        layers: packed::layers(&contents, &run.states, |place| places.package[place as usize]),
+        states: run.states.iter().zip(before).map(|(now, before)| packed::step(before, now)).collect(),
     }
 }

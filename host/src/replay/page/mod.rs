@@ -1,16 +1,17 @@
 //! A report as a page that opens offline: one file, which asks for nothing else.
 //!
 //! Tables are written here; the plots are drawn in the browser by `page.js` from the data that is
-//! embedded. Without scripts the tables are left. The page's policy forbids every request.
+//! embedded, packed. Without scripts the tables are left. The page's policy forbids every request.
 
 mod data;
+mod packed;
 mod tables;
 
 use super::{Fleet, Report};
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const SCRIPT: &str = concat!(include_str!("unpack.js"), include_str!("page.js"));
 
 /// The report as an HTML page. The same report makes the same bytes.
 pub fn page(fleet: &Fleet, report: &Report) -> String {

@@ -1,6 +1,5 @@
-'use strict';
 (function () {
-  const data = JSON.parse(document.getElementById('data').textContent);
+  const data = unpack(JSON.parse(document.getElementById('data').textContent));
   const at = (id) => document.getElementById(id);
   const space = at('chart').namespaceURI;
   const SERIES = 8;

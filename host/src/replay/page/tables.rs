@@ -131,27 +131,28 @@ fn run_steps(run: &Run, name: &str) -> String {
         None => format!("{}, any number of layers", escape(name)),
     };
     let mut text = format!(
-        "<details><summary>{title}</summary><div class=\"wide\"><table><thead><tr>\
-         <th scope=\"col\" class=\"n\">step</th><th scope=\"col\">label</th>\
-         <th scope=\"col\" class=\"n\">pulled</th><th scope=\"col\" class=\"n\">lower bound</th>\
-         <th scope=\"col\" class=\"n\">layers pulled</th><th scope=\"col\" class=\"n\">requests</th>\
-         <th scope=\"col\" class=\"n\">layers</th></tr></thead><tbody>\n"
+        "<details><summary>{title}</summary><div class=\"wide\"><table class=\"steps\"><thead><tr>\
+         <th scope=\"col\">step</th><th scope=\"col\">label</th><th scope=\"col\">pulled</th>\
+         <th scope=\"col\">lower bound</th><th scope=\"col\">layers pulled</th>\
+         <th scope=\"col\">requests</th><th scope=\"col\">layers</th></tr></thead><tbody>\n"
     );
     text.push_str(&row(&run.first, " (first pull)"));
     run.steps.iter().for_each(|step| text.push_str(&row(step, "")));
     text + "</tbody></table></div></details>\n"
 }
 
+/// There are many of these, so that the style tells numbers by their column.
 fn row(step: &StepFacts, note: &str) -> String {
     let cells = [
-        number(&bytes(step.pulled)),
-        number(&bytes(step.lower_bound)),
-        number(&step.layers_pulled.to_string()),
-        number(&step.requests.to_string()),
-        number(&step.layers.to_string()),
+        format!("{}{note}", escape(&step.label)),
+        bytes(step.pulled),
+        bytes(step.lower_bound),
+        step.layers_pulled.to_string(),
+        step.requests.to_string(),
+        step.layers.to_string(),
     ];
-    let head = format!("<th scope=\"row\" class=\"n\">{}</th>", step.number);
-    format!("<tr>{head}<td>{}{note}</td>{}</tr>\n", escape(&step.label), cells.concat())
+    let cells = cells.map(|cell| format!("<td>{cell}</td>"));
+    format!("<tr><th scope=\"row\">{}</th>{}</tr>\n", step.number, cells.concat())
 }
 
 /// A number with a space between each three digits, so that it can be read.
