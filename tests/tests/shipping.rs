@@ -383,6 +383,8 @@ fn progress_is_a_line_for_each_layer_that_is_made() {
         "-q copy web.tar oci:layout:quiet",
         "copy web.tar docker-archive:copy.tar",
         "merge web.tar copy.tar -o both.tar",
+        "export web.tar -o files.tar",
+        "-q export web.tar -o files.tar",
         "verify new.tar oci:layout:web",
     ];
     insta::assert_snapshot!("progress", place.said(&lines));
@@ -403,8 +405,12 @@ fn a_push_says_what_was_sent() {
 #[test]
 fn a_terminal_shows_a_bar() {
     let place = Place::new();
-    for line in ["BUILD --to oci:layout:web", "copy web.tar oci:layout:copy", "merge web.tar -o new.tar"]
-    {
+    for line in [
+        "BUILD --to oci:layout:web",
+        "copy web.tar oci:layout:copy",
+        "merge web.tar -o new.tar",
+        "export web.tar -o files.tar",
+    ] {
         let Some(run) = Run::on_a_terminal(&place.command(line)) else { return };
         let said = String::from_utf8_lossy(&run.stdout);
         assert_eq!(run.code, Some(0), "{said}");

@@ -9,6 +9,7 @@ use terrine::flatten;
 use super::images::{self, ImagesArgs};
 use super::output::Output;
 use super::printer::Printer;
+use super::progress::Progress;
 
 /// Write the files of an image as one tar archive
 ///
@@ -40,8 +41,10 @@ Examples:
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let output = Output::open(args.output.as_deref())?;
     let image = images::open(&args.image, &args.which)?;
-    let flattened =
-        flatten::flatten(&image, &output).with_context(|| format!("can not export `{}`", args.image))?;
+    let progress = Progress::new(printer, image.layers.len());
+    let flattened = flatten::flatten(&image, &output, &progress)
+        .with_context(|| format!("can not export `{}`", args.image))?;
+    drop(progress);
     output.commit()?;
     let (members, bytes) = (flattened.members, DecimalBytes(flattened.bytes));
     printer.status(&format!("{members} members, {bytes} in files"));
