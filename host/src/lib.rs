@@ -120,6 +120,7 @@ pub mod closure;
 pub mod compress;
 pub mod daemon;
 pub mod diff;
+pub mod file;
 pub mod flatten;
 pub mod history;
 pub mod image;

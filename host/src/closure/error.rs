@@ -1,29 +1,16 @@
 //! What can be wrong with a closure.
 
-use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::file::FileError;
 
 /// A closure that can not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The system refused.
-    #[error("reading `{}`", path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Larger than any that is meant.
-    #[error("`{}` has more than {} MiB, the most that is read", path.display(), limit >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most that is read, in bytes.
-        limit: u64,
-    },
+    /// The file can not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// What is there is not a closure, or a broken one.
     #[error("the closure in `{}` can not be used", path.display())]
     Fault {
@@ -84,7 +71,7 @@ impl Error {
                 "the latest changes can only be seen by who may write to the database's folder; build or fetch the path, or run as its owner",
             ),
             Self::NotRegistered { .. } => Some("build or fetch the path first"),
-            Self::Io { .. } | Self::TooLarge { .. } => None,
+            Self::File(_) => None,
         }
     }
 }

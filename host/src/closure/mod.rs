@@ -13,9 +13,10 @@ mod mention;
 mod path;
 mod registration;
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
+
+use crate::file::{self, FileError};
 
 pub use database::Database;
 pub use directory::size;
@@ -41,11 +42,10 @@ const MAX_SIZE: u64 = 256 << 20;
 ///
 /// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
 pub fn read(path: &Path, store_dir: &str) -> Result<Graph, Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let entries = if fs::metadata(path).map_err(io)?.is_dir() {
+    let entries = if fs::metadata(path).map_err(FileError::io(path))?.is_dir() {
         registration::read_folder(path, store_dir)
     } else {
-        let text = read_file(path)?;
+        let text = file::read(path, MAX_SIZE)?;
         entries(&text, store_dir).map_err(|fault| Error::fault(path, fault))
     };
     Graph::build(entries?).map_err(|fault| Error::fault(path, fault))
@@ -68,16 +68,6 @@ fn entries(text: &[u8], store_dir: &str) -> Result<Vec<Entry>, Fault> {
         Some(_) => Err(Fault::UnknownForm),
         None => Err(Fault::Empty),
     }
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let mut text = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut text)).map_err(io)?;
-    if text.len() as u64 > MAX_SIZE {
-        return Err(Error::TooLarge { path: path.to_owned(), limit: MAX_SIZE });
-    }
-    Ok(text)
 }
 
 #[cfg(test)]
@@ -126,7 +116,7 @@ mod tests {
     fn a_file_that_is_too_large_is_not_read_to_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
-        File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
-        assert!(matches!(read(&path, "/nix/store"), Err(Error::TooLarge { .. })));
+        fs::File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
+        assert!(matches!(read(&path, "/nix/store"), Err(Error::File(FileError::TooLarge { .. }))));
     }
 }

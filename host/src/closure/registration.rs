@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::str::Lines;
 
-use super::{Entry, Error, Fault, path, read_file};
+use super::{Entry, Error, Fault, MAX_SIZE, path};
+use crate::file::{self, FileError};
 
 /// How much of a line an error shows, in characters.
 const SHOWN: usize = 100;
@@ -42,9 +43,9 @@ pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Entry>, Fault> {
 }
 
 fn optional(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match read_file(path) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
+    match file::read(path, MAX_SIZE) {
+        Err(FileError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => Ok(Some(read?)),
     }
 }
 

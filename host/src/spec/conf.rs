@@ -1,8 +1,6 @@
 //! `conf.json`, by which Nixpkgs' `streamLayeredImage` says what to stream (spec
 //! section 2.1).
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,6 +8,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use super::Time;
+use crate::file::{self, FileError};
 
 /// The largest file that is read, in bytes. 100,000 store paths make some 10 MB.
 const MAX_SIZE: u64 = 64 << 20;
@@ -76,21 +75,9 @@ impl When {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfError {
-    /// The system refused.
-    #[error("reading `{}`", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Larger than any that is meant.
-    #[error("`{}` has more than {} MiB, the most that is read", path.display(), MAX_SIZE >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file can not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Not JSON, or not what is needed.
     #[error("`{}` is not a usable conf.json: {}{why}", path.display(), place(field))]
     Invalid {
@@ -114,12 +101,7 @@ impl Conf {
     ///
     /// A file that can not be read, is too large, or is not what it should be.
     pub fn read(path: &Path) -> Result<Self, ConfError> {
-        let io = |source| ConfError::Io { path: path.to_owned(), source };
-        let mut text = Vec::new();
-        File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut text)).map_err(io)?;
-        if text.len() as u64 > MAX_SIZE {
-            return Err(ConfError::TooLarge { path: path.to_owned() });
-        }
+        let text = file::read(path, MAX_SIZE)?;
         Self::parse(&text).map_err(|(field, why)| ConfError::Invalid {
             path: path.to_owned(),
             field,

@@ -1,29 +1,16 @@
 //! What can be wrong with a recorded sequence.
 
-use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::file::FileError;
 
 /// A file of a sequence that can not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The system refused.
-    #[error("reading `{}`", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Larger than any that is meant.
-    #[error("`{}` has more than {} MiB, the most that is read", path.display(), limit >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most that is read, in bytes.
-        limit: u64,
-    },
+    /// The file can not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Not what is needed.
     #[error("`{}` is not a usable sequence of closures", path.display())]
     Fault {
@@ -44,7 +31,7 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Fault { fault, .. } => fault.hint(),
-            Self::Io { .. } | Self::TooLarge { .. } => None,
+            Self::File(_) => None,
         }
     }
 }

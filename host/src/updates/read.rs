@@ -1,12 +1,11 @@
 //! Reading sequences.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read;
 
 use serde::Deserialize;
 
 use super::{Error, Fault, Path, Step, Updates};
+use crate::file;
 
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 256 << 20;
@@ -42,12 +41,7 @@ struct StepRecord {
 ///
 /// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
 pub fn read(path: &std::path::Path) -> Result<Updates, Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let mut text = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut text)).map_err(io)?;
-    if text.len() as u64 > MAX_SIZE {
-        return Err(Error::TooLarge { path: path.to_owned(), limit: MAX_SIZE });
-    }
+    let text = file::read(path, MAX_SIZE)?;
     Updates::parse(&text).map_err(|fault| Error::fault(path, fault))
 }
 

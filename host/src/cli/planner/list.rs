@@ -6,7 +6,7 @@ use serde::Serialize;
 use terrine::planner::Limits;
 use terrine::planner::layering::{Info, PolicyInfo};
 
-use super::format::Format;
+use super::format::{Format, FormatArgs};
 use super::{SCHEMA_VERSION, json, print, runtime};
 
 /// List the policies that are built in
@@ -14,9 +14,8 @@ use super::{SCHEMA_VERSION, json, print, runtime};
 /// Those of a component in a file are shown by `planner describe`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
+    #[command(flatten)]
+    show: FormatArgs,
 }
 
 #[derive(Serialize)]
@@ -28,7 +27,7 @@ struct List<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Policy<'a> {
+pub(super) struct Policy<'a> {
     name: &'a str,
     summary: &'a str,
     uses_history: bool,
@@ -37,7 +36,7 @@ struct Policy<'a> {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime(Limits::default())?;
     let info = runtime.embedded()?.describe()?;
-    let text = match Format::of(args.format) {
+    let text = match args.show.format() {
         Format::Table => table(&info),
         Format::Json => {
             let policies = info.policies.iter().map(Policy::from).collect();

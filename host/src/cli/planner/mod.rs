@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use terrine::planner::{ComponentFile, EMBEDDED, Limits, Planner, Runtime};
 
-use super::output::Output;
+use super::output::{Output, print};
 use super::planner_args::{component, imports, not_for_the_built_in};
 use super::{environment, format};
 
@@ -79,10 +79,6 @@ impl ComponentArgs {
 
 fn runtime(limits: Limits) -> anyhow::Result<Runtime> {
     Ok(Runtime::new(limits, environment::planner_cache().as_deref())?)
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
 }
 
 /// JSON text, indented, with a newline at the end.

@@ -1,9 +1,10 @@
 //! What is wrong with an image specification, and what was probably meant.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use crate::file::FileError;
 
 /// How alike two names are, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
@@ -12,23 +13,9 @@ const ALIKE: f64 = 0.75;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
-    /// The system refused.
-    #[error("reading `{}`", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// Larger than any that is meant.
-    #[error("`{}` has more than {} MiB, the most that is read", path.display(), limit >> 20)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most that is read, in bytes.
-        limit: u64,
-    },
+    /// The file can not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Not JSON, or not what is needed.
     #[error("`{}` is not a usable image specification: {}{why}", path.display(), place(field))]
     Invalid {

@@ -10,7 +10,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use super::Json;
 use super::json::unique_map;
+use crate::file::{self, FileError};
 pub use config::Config;
 pub use error::SpecError;
 pub use parts::{BaseConfig, FakeNss, FileSpec, PermissionSpec, Pipeline, PlannerSpec};
@@ -156,7 +157,7 @@ impl ImageSpec {
     ///
     /// A file that can not be read, is too large, or is not what it should be.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
-        let file = File::open(path).map_err(|source| SpecError::Io { path: path.to_owned(), source })?;
+        let file = File::open(path).map_err(FileError::io(path))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         Self::read_from(file, path, directory)
     }
@@ -167,12 +168,7 @@ impl ImageSpec {
     ///
     /// As [`ImageSpec::read`].
     pub fn read_from(reader: impl Read, name: &Path, directory: &Path) -> Result<Self, SpecError> {
-        let io = |source: io::Error| SpecError::Io { path: name.to_owned(), source };
-        let mut text = Vec::new();
-        reader.take(MAX_SIZE + 1).read_to_end(&mut text).map_err(io)?;
-        if text.len() as u64 > MAX_SIZE {
-            return Err(SpecError::TooLarge { path: name.to_owned(), limit: MAX_SIZE });
-        }
+        let text = file::read_from(reader, name, MAX_SIZE)?;
         let mut spec = Self::parse(&text).map_err(|invalid| invalid.of(name))?;
         spec.directory = directory.to_owned();
         Ok(spec)
