@@ -4,6 +4,7 @@ mod answers;
 mod documents;
 mod downloads;
 mod logins;
+mod resumed;
 mod uploads;
 
 use std::error::Error as _;

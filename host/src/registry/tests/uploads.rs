@@ -9,14 +9,14 @@ use super::{ENTRY, bearer, blob, bytes, chain, image, login, options};
 use crate::image::{Descriptor, Digest, Repository};
 use crate::source::Verified;
 
-const START: &str = "POST /v2/acme/web/blobs/uploads/";
+pub(super) const START: &str = "POST /v2/acme/web/blobs/uploads/";
 
-fn started(location: impl Into<String>) -> Step {
+pub(super) fn started(location: impl Into<String>) -> Step {
     step(START).status(202).header("location", location)
 }
 
 /// Uploads 300 kB and says what progress was told.
-fn upload(client: &Client, to: &Repository, content: &[u8]) -> (Result<(), Error>, Vec<u64>) {
+pub(super) fn upload(client: &Client, to: &Repository, content: &[u8]) -> (Result<(), Error>, Vec<u64>) {
     let told = Mutex::new(vec![]);
     let open = || io::Result::Ok(Box::new(io::Cursor::new(content.to_vec())) as Box<dyn Read + Send>);
     let result = client.upload(to, &blob(content), &open, &|sent| told.lock().unwrap().push(sent));
@@ -62,6 +62,7 @@ fn the_reason_of_a_registry_that_does_not_read_all_is_heard() {
     let running = server.run(vec![
         started("/u"),
         step(&*put).refuse(),
+        step("GET /u").status(404),
         started("/u"),
         step(&*put).status(413).early().body("too much"),
     ]);
