@@ -7,6 +7,7 @@ mod base;
 mod lies;
 mod logins;
 mod push;
+mod resumed;
 
 use serde_json::Value;
 use terrine_tests::Run;
