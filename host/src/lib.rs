@@ -8,6 +8,7 @@
 //! | stage | module |
 //! |---|---|
 //! | what the user asks for | [`spec`] |
+//! | files that are read whole | [`file`](mod@file) |
 //! | where store paths come from | [`closure`] |
 //! | images that exist, and what is built on | [`source`], [`base`] |
 //! | directories of images | [`layout`] |
