@@ -8,6 +8,7 @@
 //! | stage | module |
 //! |---|---|
 //! | what the user asks for | [`spec`] |
+//! | files that are read whole | [`file`](mod@file) |
 //! | where store paths come from | [`closure`] |
 //! | images that exist, and what is built on | [`source`], [`base`] |
 //! | directories of images | [`layout`] |
@@ -26,7 +27,7 @@
 //! | what clients would have pulled | [`replay`] |
 //! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
-//! The nouns that they share are in [`image`], and files that are read whole in [`bounded`].
+//! The nouns that they share are in [`image`].
 //!
 //! An image is planned from a [specification](spec::ImageSpec) ([`build::prepare`]), and packed and
 //! shipped in one step ([`pack::Image::ship`]), or written as a stream ([`pack::Image::run`]):
@@ -114,13 +115,13 @@
 //! ```
 
 pub mod base;
-pub mod bounded;
 pub mod build;
 pub mod cache;
 pub mod closure;
 pub mod compress;
 pub mod daemon;
 pub mod diff;
+pub mod file;
 pub mod flatten;
 pub mod history;
 pub mod image;

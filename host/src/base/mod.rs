@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::compress::Compression;
 use crate::image::{Configuration, Descriptor, Digest};
 use crate::layer::{Header, Kind};
+use crate::planner::image;
 use crate::source::tarball::MAX_UNPACKED;
 use crate::source::{self, Attributes, Error, Fault, Hashing, Image, Layer, Spool, Spooled};
 pub use fingerprint::{Fingerprint, fingerprint};
@@ -54,6 +55,14 @@ pub struct Transfer {
     /// The digest that those bytes must have.
     pub digest: Digest,
     unpack: bool,
+}
+
+/// What planners are told of it.
+impl From<&Base> for image::BaseImage {
+    fn from(base: &Base) -> Self {
+        let layers = u32::try_from(base.layers.len()).unwrap_or(u32::MAX);
+        Self { configuration: base.configuration().to_owned(), layers }
+    }
 }
 
 impl Base {

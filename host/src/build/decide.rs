@@ -73,10 +73,7 @@ pub(super) fn resolve(
         platform: machine.platform.clone(),
         variant: spec.variant.clone(),
         config: config.unwrap_or_else(|| "{}".to_owned()),
-        base: base.map(|base| image::BaseImage {
-            configuration: base.configuration().to_owned(),
-            layers: u32::try_from(base.layers().len()).unwrap_or(u32::MAX),
-        }),
+        base: base.map(image::BaseImage::from),
         inherit: match spec.base_config {
             BaseConfig::Environment => image::Inheritance::Environment,
             BaseConfig::All => image::Inheritance::All,

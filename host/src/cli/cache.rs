@@ -1,17 +1,16 @@
 //! `terrine cache`: what is known of layers already.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 
-use anyhow::Context;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use indicatif::{DecimalBytes, HumanCount};
 use terrine::cache::{self, Info};
 
-use super::environment;
 use super::exit::Usage;
+use super::format::{Format, FormatArgs};
 use super::printer::Printer;
+use super::{environment, output};
 
 /// Look after the layer cache, which spares reading and compressing what did not change
 ///
@@ -19,11 +18,7 @@ use super::printer::Printer;
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Show where the cache is, how large it is and what it holds
-    Info {
-        /// How to show it [default: table on a terminal, json elsewhere]
-        #[arg(long, value_name = "FORMAT")]
-        format: Option<Format>,
-    },
+    Info(FormatArgs),
     /// Empty the cache
     ///
     /// Runs that use it at the time carry on. Compiled planners, which are kept beside it,
@@ -31,17 +26,9 @@ pub(super) enum Command {
     Clear,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    Table,
-    /// For programs
-    Json,
-}
-
 pub(super) fn run(command: &Command, printer: &Printer) -> anyhow::Result<()> {
     match command {
-        Command::Info { format } => info(*format),
+        Command::Info(show) => info(show.format()),
         Command::Clear => clear(printer),
     }
 }
@@ -53,18 +40,12 @@ fn folder() -> Result<PathBuf, Usage> {
     })
 }
 
-fn info(format: Option<Format>) -> anyhow::Result<()> {
+fn info(format: Format) -> anyhow::Result<()> {
     let info = cache::info(&folder()?)?;
-    let mut stdout = std::io::stdout();
-    let format = format.unwrap_or(match stdout.is_terminal() {
-        true => Format::Table,
-        false => Format::Json,
-    });
-    let text = match format {
+    output::print(&match format {
         Format::Table => table(&info, environment::today()),
         Format::Json => info.to_json(),
-    };
-    stdout.write_all(text.as_bytes()).context("writing to stdout")
+    })
 }
 
 fn clear(printer: &Printer) -> anyhow::Result<()> {

@@ -1,12 +1,8 @@
 //! `terrine diff`: what makes an image another.
 
-use std::io::Write;
-
-use anyhow::Context;
-
-use super::format::Format;
+use super::format::{Format, FormatArgs};
 use super::images::ImagesArgs;
-use super::{image_tables, images};
+use super::{image_tables, output};
 
 /// Show what a client that has one image pulls for another, and why
 ///
@@ -24,9 +20,8 @@ pub(super) struct Args {
     #[command(flatten)]
     which: ImagesArgs,
 
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
-    format: Option<Format>,
+    #[command(flatten, next_help_heading = "Output")]
+    show: FormatArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -36,12 +31,12 @@ Examples:
   terrine diff web-1.1.tar web-1.2.tar | jq .pullBytes";
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let old = images::open(&args.old, &args.which)?;
-    let new = images::open(&args.new, &args.which)?;
+    let old = args.which.open(&args.old)?;
+    let new = args.which.open(&args.new)?;
     let diff = terrine::diff::diff(&old, &new)?;
-    let text = match Format::of(args.format) {
+    let text = match args.show.format() {
         Format::Json => diff.to_json(),
         Format::Table => image_tables::diff(&diff),
     };
-    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+    output::print(&text)
 }

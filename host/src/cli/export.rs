@@ -6,9 +6,10 @@ use anyhow::Context;
 use indicatif::DecimalBytes;
 use terrine::flatten;
 
-use super::images::{self, ImagesArgs};
+use super::images::OneImage;
 use super::output::Output;
 use super::printer::Printer;
+use super::progress::Progress;
 
 /// Write the files of an image as one tar archive
 ///
@@ -18,11 +19,8 @@ use super::printer::Printer;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
-    image: String,
-
     #[command(flatten)]
-    which: ImagesArgs,
+    image: OneImage,
 
     /// Write to this file instead of stdout
     ///
@@ -39,9 +37,11 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let output = Output::open(args.output.as_deref())?;
-    let image = images::open(&args.image, &args.which)?;
-    let flattened =
-        flatten::flatten(&image, &output).with_context(|| format!("can not export `{}`", args.image))?;
+    let image = args.image.open()?;
+    let progress = Progress::new(printer, image.layers.len());
+    let flattened = flatten::flatten(&image, &output, &progress)
+        .with_context(|| format!("can not export `{}`", args.image.name))?;
+    drop(progress);
     output.commit()?;
     let (members, bytes) = (flattened.members, DecimalBytes(flattened.bytes));
     printer.status(&format!("{members} members, {bytes} in files"));

@@ -13,10 +13,18 @@ pub(super) enum Format {
     Json,
 }
 
-impl Format {
+/// How something is shown, where the user may say it.
+#[derive(Debug, clap::Args)]
+pub(super) struct FormatArgs {
+    /// How to show it [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+}
+
+impl FormatArgs {
     /// The one that was asked for; else a table on a terminal, and JSON elsewhere.
-    pub(super) fn of(asked: Option<Self>) -> Self {
+    pub(super) fn format(&self) -> Format {
         let terminal = || std::io::stdout().is_terminal();
-        asked.unwrap_or_else(|| if terminal() { Self::Table } else { Self::Json })
+        self.format.unwrap_or_else(|| if terminal() { Format::Table } else { Format::Json })
     }
 }

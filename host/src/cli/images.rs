@@ -25,6 +25,39 @@ pub(super) struct ImagesArgs {
     pub(super) registry: RegistryArgs,
 }
 
+impl ImagesArgs {
+    /// Opens the one image that a text leads to.
+    pub(super) fn open(&self, text: &str) -> anyhow::Result<Image> {
+        let reference = text.parse::<Reference>()?;
+        Images::new(&self.registry).image(&reference, self.platform.as_ref())
+    }
+
+    /// Opens all images that a text leads to: several if it is an index and no platform is asked
+    /// for.
+    pub(super) fn open_all(&self, text: &str) -> anyhow::Result<Vec<(Option<Descriptor>, Image)>> {
+        let reference = text.parse::<Reference>()?;
+        Images::new(&self.registry).all(&reference, self.platform.as_ref())
+    }
+}
+
+/// The one image that a command is about.
+#[derive(Debug, clap::Args)]
+pub(super) struct OneImage {
+    /// The image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
+    #[arg(value_name = "IMAGE")]
+    pub(super) name: String,
+
+    #[command(flatten)]
+    which: ImagesArgs,
+}
+
+impl OneImage {
+    /// Opens it.
+    pub(super) fn open(&self) -> anyhow::Result<Image> {
+        self.which.open(&self.name)
+    }
+}
+
 impl Images {
     pub(super) fn new(args: &RegistryArgs) -> Self {
         let client = Arc::new(args.client());
@@ -71,20 +104,4 @@ impl Images {
     ) -> anyhow::Result<Image> {
         Ok(source::pick(self.open(reference)?, platform)?)
     }
-}
-
-/// Opens the one image that a text leads to.
-pub(super) fn open(text: &str, args: &ImagesArgs) -> anyhow::Result<Image> {
-    let reference = text.parse::<Reference>()?;
-    Images::new(&args.registry).image(&reference, args.platform.as_ref())
-}
-
-/// Opens all images that a text leads to: several if it is an index and no platform is asked
-/// for.
-pub(super) fn open_all(
-    text: &str,
-    args: &ImagesArgs,
-) -> anyhow::Result<Vec<(Option<Descriptor>, Image)>> {
-    let reference = text.parse::<Reference>()?;
-    Images::new(&args.registry).all(&reference, args.platform.as_ref())
 }

@@ -1,12 +1,8 @@
 //! `terrine inspect`: what an image is.
 
-use std::io::Write;
-
-use anyhow::Context;
-
-use super::format::Format;
-use super::images::ImagesArgs;
-use super::{image_tables, images};
+use super::format::{Format, FormatArgs};
+use super::images::OneImage;
+use super::{image_tables, output};
 
 /// Show what an image is: its layers, what it runs, the store paths in it
 ///
@@ -14,15 +10,11 @@ use super::{image_tables, images};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
-    image: String,
-
     #[command(flatten)]
-    which: ImagesArgs,
+    image: OneImage,
 
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
-    format: Option<Format>,
+    #[command(flatten, next_help_heading = "Output")]
+    show: FormatArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -32,11 +24,11 @@ Examples:
   terrine inspect web.tar | jq '.layers[].storePaths'";
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    let image = images::open(&args.image, &args.which)?;
+    let image = args.image.open()?;
     let facts = terrine::inspect::inspect(&image)?;
-    let text = match Format::of(args.format) {
+    let text = match args.show.format() {
         Format::Json => facts.to_json(),
         Format::Table => image_tables::inspection(&facts),
     };
-    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+    output::print(&text)
 }

@@ -1,6 +1,6 @@
 //! `terrine layers`: the grouping alone, for Nixpkgs' tools.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -9,12 +9,12 @@ use terrine::closure::{self, Graph};
 use terrine::history::{self, Past, Previous};
 use terrine::planner::{Limits, Runtime};
 
-use super::environment;
 use super::images::Images;
 use super::past_args::PastArgs;
 use super::planner_args::{self, PlannerArgs};
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
+use super::{environment, output};
 
 /// Group the store paths of a graph into layers
 ///
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let layers = group(&grouping, &planner)
         .with_context(|| format!("can not group the paths of `{}`", args.graph.display()))?;
     let text = serde_json::to_string(&layers).context("writing JSON")? + "\n";
-    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+    output::print(&text)
 }
 
 fn read(path: &Path, store_dir: &str) -> anyhow::Result<Graph> {

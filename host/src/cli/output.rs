@@ -1,4 +1,5 @@
-//! Where binary output goes: a file that appears when it is complete, or stdout.
+//! Where data goes: binary output to a file that appears when it is complete, or to stdout; text to
+//! stdout.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, IsTerminal, Write};
@@ -91,6 +92,11 @@ impl Output {
         };
         persist().with_context(|| format!("writing `{}`", path.display()))
     }
+}
+
+/// Writes text that is data, or was asked for, to stdout.
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    io::stdout().write_all(text.as_bytes()).context("writing to stdout")
 }
 
 /// What the system says without the name of a temporary file, which is nobody's concern.

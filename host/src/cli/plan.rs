@@ -1,19 +1,16 @@
 //! `terrine plan`: what an image would be.
 
-use std::io::Write;
-
 use anyhow::Context;
 use terrine::build;
 use terrine::planner::{Limits, Planners, Runtime};
 
-use super::environment;
-use super::format::Format;
+use super::format::{Format, FormatArgs};
 use super::image_args::ImageArgs;
 use super::images::Images;
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
 use super::ship_args::open_cache;
-use super::table;
+use super::{environment, output, table};
 
 /// Show what `build` would make, and why
 ///
@@ -31,9 +28,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     explain: Option<String>,
 
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
-    format: Option<Format>,
+    #[command(flatten, next_help_heading = "Output")]
+    show: FormatArgs,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
@@ -52,7 +48,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     for remark in &facts.remarks {
         printer.warning(remark);
     }
-    let format = Format::of(args.format);
+    let format = args.show.format();
     let text = match (&args.explain, format) {
         (Some(path), Format::Json) => facts.explain(path)?.to_json(),
         (Some(path), Format::Table) => table::explanation(&facts.explain(path)?),
@@ -61,5 +57,5 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
             if format == Format::Json { facts.to_json() } else { table::facts(&facts) }
         }
     };
-    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+    output::print(&text)
 }

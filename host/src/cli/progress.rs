@@ -32,6 +32,7 @@ pub(super) struct Progress<'a> {
 #[derive(Debug)]
 struct Count {
     start: Instant,
+    read: AtomicU64,
     written: AtomicU64,
     sent: AtomicU64,
     finished: AtomicUsize,
@@ -70,6 +71,14 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Counts some more bytes.
+    fn add(&self, to: &AtomicU64, bytes: u64) {
+        to.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(bar) = &self.bar {
+            bar.set_message(self.summary());
+        }
+    }
+
     /// How much has been done, and how fast.
     pub(super) fn summary(&self) -> String {
         self.count.summary()
@@ -80,6 +89,7 @@ impl Count {
     fn new() -> Self {
         Self {
             start: Instant::now(),
+            read: AtomicU64::new(0),
             written: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             finished: AtomicUsize::new(0),
@@ -90,8 +100,11 @@ impl Count {
 
     fn summary(&self) -> String {
         let written = self.written.load(Ordering::Relaxed);
-        let seconds = self.start.elapsed().max(Duration::from_millis(1)).as_secs_f64();
-        let speed = DecimalBytes((written as f64 / seconds) as u64);
+        let read = self.read.load(Ordering::Relaxed);
+        if read > 0 && written == 0 {
+            return format!("{} read at {}/s", DecimalBytes(read), self.speed(read));
+        }
+        let speed = self.speed(written);
         let there = self.there.load(Ordering::Relaxed);
         let finished = self.finished.load(Ordering::Relaxed);
         let sent = self.sent.load(Ordering::Relaxed);
@@ -108,6 +121,12 @@ impl Count {
             parts.push(format!("{} sent", DecimalBytes(sent)));
         }
         parts.join(", ")
+    }
+
+    /// So many bytes for each second so far.
+    fn speed(&self, bytes: u64) -> DecimalBytes {
+        let seconds = self.start.elapsed().max(Duration::from_millis(1)).as_secs_f64();
+        DecimalBytes((bytes as f64 / seconds) as u64)
     }
 }
 
@@ -148,10 +167,7 @@ impl Drop for Progress<'_> {
 
 impl Observer for Progress<'_> {
     fn written(&self, bytes: u64) {
-        self.count.written.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(bar) = &self.bar {
-            bar.set_message(self.summary());
-        }
+        self.add(&self.count.written, bytes);
     }
 }
 
@@ -174,11 +190,12 @@ impl Reporter for Progress<'_> {
         self.count.said.store(true, Ordering::Relaxed);
     }
 
+    fn read(&self, bytes: u64) {
+        self.add(&self.count.read, bytes);
+    }
+
     fn sent(&self, bytes: u64) {
-        self.count.sent.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(bar) = &self.bar {
-            bar.set_message(self.summary());
-        }
+        self.add(&self.count.sent, bytes);
     }
 
     fn finished(&self, _: usize, was_there: bool) {
@@ -198,7 +215,12 @@ mod tests {
     use super::*;
 
     fn count(written: u64, sent: u64, finished: usize, there: usize) -> String {
+        counts(0, written, sent, finished, there)
+    }
+
+    fn counts(read: u64, written: u64, sent: u64, finished: usize, there: usize) -> String {
         let count = Count::new();
+        count.read.store(read, Ordering::Relaxed);
         count.written.store(written, Ordering::Relaxed);
         count.sent.store(sent, Ordering::Relaxed);
         count.finished.store(finished, Ordering::Relaxed);
@@ -217,6 +239,9 @@ mod tests {
         assert_eq!(count(1000, 500, 3, 1), "1.00 kB, 1 of 3 layers were there, 500 B sent");
         assert_eq!(count(0, 0, 3, 3), "all layers were there");
         assert_eq!(count(1000, 0, 3, 3), "1.00 kB, all layers were there");
+        // What was read matters until something is written.
+        assert_eq!(counts(2000, 0, 0, 0, 0), "2.00 kB read");
+        assert_eq!(counts(2000, 1000, 0, 1, 0), "1.00 kB");
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! `terrine verify`: whether images are what they say.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-use anyhow::Context;
 use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use terrine::image::Descriptor;
 use terrine::source::Image;
@@ -12,7 +11,8 @@ use terrine::verify::{self, Report, Reporter, Verification};
 
 use super::exit::{Told, complain};
 use super::format::Format;
-use super::images::{self, ImagesArgs};
+use super::images::ImagesArgs;
+use super::output;
 use super::printer::Printer;
 
 /// How many layers are read at once at most: disks and registries have their limits, too.
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let mut reports = Vec::new();
     let mut valid = true;
     for reference in &args.images {
-        match images::open_all(reference, &args.which) {
+        match args.which.open_all(reference) {
             Ok(images) => {
                 for (referrer, image) in &images {
                     let report = look(image, referrer.as_ref(), printer);
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     }
     if args.format == Some(Format::Json) {
         let text = verify::to_json(&reports, valid);
-        std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")?;
+        output::print(&text)?;
     }
     if valid { Ok(()) } else { Err(Told.into()) }
 }

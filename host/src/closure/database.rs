@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement};
 
 use super::{Entry, Error, Fault, Graph, Names};
-use crate::bounded::ReadError;
+use crate::file::FileError;
 
 /// How long to wait for a process that holds the whole database.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,9 +44,7 @@ impl Database {
     ///
     /// A file that is not there, can not be read, or is not the database of a store.
     pub fn open(file: &Path) -> Result<Self, Error> {
-        let metadata = fs::metadata(file);
-        let metadata = metadata.map_err(|source| ReadError::io(file, source))?;
-        if metadata.is_dir() {
+        if fs::metadata(file).map_err(FileError::io(file))?.is_dir() {
             return Err(Error::NotADatabase { path: file.to_owned(), why: "it is a folder".to_owned() });
         }
         let connection = match connect(file, OpenFlags::empty()) {
@@ -391,7 +389,7 @@ mod tests {
         assert_eq!(why("other"), "it has no table `Refs`, or another");
         assert_eq!(why(""), "it is a folder");
         let missing = folder.path().join("missing");
-        assert!(matches!(Database::open(&missing), Err(Error::Read(ReadError::Io { .. }))));
+        assert!(matches!(Database::open(&missing), Err(Error::File(FileError::Io { .. }))));
         assert!(!missing.exists());
     }
 

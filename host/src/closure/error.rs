@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bounded::ReadError;
+use crate::file::FileError;
 
 /// A closure that can not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It can not be read, or is too large.
+    /// The file can not be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    File(#[from] FileError),
     /// What is there is not a closure, or a broken one.
     #[error("the closure in `{}` can not be used", path.display())]
     Fault {
@@ -71,7 +71,7 @@ impl Error {
                 "the latest changes can only be seen by who may write to the database's folder; build or fetch the path, or run as its owner",
             ),
             Self::NotRegistered { .. } => Some("build or fetch the path first"),
-            Self::Read(_) => None,
+            Self::File(_) => None,
         }
     }
 }

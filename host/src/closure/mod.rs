@@ -16,7 +16,7 @@ mod registration;
 use std::fs;
 use std::path::Path;
 
-use crate::bounded::{self, ReadError};
+use crate::file::{self, FileError};
 
 pub use database::Database;
 pub use directory::size;
@@ -42,11 +42,10 @@ const MAX_SIZE: u64 = 256 << 20;
 ///
 /// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
 pub fn read(path: &Path, store_dir: &str) -> Result<Graph, Error> {
-    let metadata = fs::metadata(path).map_err(|source| ReadError::io(path, source))?;
-    let entries = if metadata.is_dir() {
+    let entries = if fs::metadata(path).map_err(FileError::io(path))?.is_dir() {
         registration::read_folder(path, store_dir)
     } else {
-        let text = bounded::read(path, MAX_SIZE)?;
+        let text = file::read(path, MAX_SIZE)?;
         entries(&text, store_dir).map_err(|fault| Error::fault(path, fault))
     };
     Graph::build(entries?).map_err(|fault| Error::fault(path, fault))
@@ -118,6 +117,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
         fs::File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
-        assert!(matches!(read(&path, "/nix/store"), Err(Error::Read(ReadError::TooLarge { .. }))));
+        assert!(matches!(read(&path, "/nix/store"), Err(Error::File(FileError::TooLarge { .. }))));
     }
 }

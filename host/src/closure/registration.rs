@@ -4,7 +4,7 @@ use std::path::Path;
 use std::str::Lines;
 
 use super::{Entry, Error, Fault, MAX_SIZE, path};
-use crate::bounded;
+use crate::file::{self, FileError};
 
 /// How much of a line an error shows, in characters.
 const SHOWN: usize = 100;
@@ -43,8 +43,8 @@ pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Entry>, Fault> {
 }
 
 fn optional(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match bounded::read(path, MAX_SIZE) {
-        Err(error) if error.is_not_found() => Ok(None),
+    match file::read(path, MAX_SIZE) {
+        Err(FileError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         read => Ok(Some(read?)),
     }
 }

@@ -8,6 +8,7 @@
 //! names as hard links. Directories with nothing in them come last. The same image gives the
 //! same bytes.
 
+mod counted;
 mod tree;
 mod write;
 
@@ -19,9 +20,11 @@ use tar::EntryType;
 
 use crate::compress::Compression;
 use crate::image::Digest;
+use crate::ship::{self, Reporter};
 use crate::source::members::{self, Body, Described, Source};
 use crate::source::tarball::{MAX_UNPACKED, Unpacking};
 use crate::source::{self, Fault, Hashing, Image, Layer, Spool, Spooled};
+use counted::Counted;
 use tree::{Leaf, NamedDirectory, ROOT, Tree};
 use write::Writer;
 
@@ -61,18 +64,22 @@ impl Error {
 
 /// Writes the files of an image as a tar archive. Layers are held against their diff ids.
 ///
+/// `reporter` is told how much is read in the first pass, which for layers in a registry is how
+/// much is fetched; and in the second of each layer, and of the bytes that are written.
+///
 /// # Errors
 ///
 /// A layer that can not be read, is not the one that it should be, or makes no sense on those
 /// below it; and an output that fails. What has been written then is of no use.
-pub fn flatten(image: &Image, out: impl Write) -> Result<Flattened, Error> {
-    let layers = at_hand(image)?;
-    let tree = look(&image.name, &layers)?;
+pub fn flatten(image: &Image, out: impl Write, reporter: &dyn Reporter) -> Result<Flattened, Error> {
+    let layers = at_hand(image, reporter)?;
+    let tree = look(&image.name, &layers, reporter)?;
     let (mut leaves, directories) = tree.list();
     leaves.sort_by_cached_key(|leaf| {
         let inode = tree.inode_of(leaf.inode);
         (inode.layer, inode.member)
     });
+    let out = Counted::new(out, |bytes| reporter.written(bytes));
     let mut flattening = Flattening {
         image: &image.name,
         done: vec![false; tree.len()],
@@ -84,39 +91,56 @@ pub fn flatten(image: &Image, out: impl Write) -> Result<Flattened, Error> {
         flattening.directory(ROOT, b"").map_err(Error::Output)?;
     }
     let mut rest = &leaves[..];
-    for (number, layer) in (0..).zip(&layers) {
+    for (number, AtHand { layer, .. }) in (0..).zip(&layers) {
         let of_layer = rest.partition_point(|leaf| tree.inode_of(leaf.inode).layer <= number);
         let (leaves, above) = rest.split_at(of_layer);
+        let counted = number as usize + 1;
+        reporter.layer(counted, ship::Source::Existing(&layer.name()), layer.stored_size());
         flattening.layer(&**layer, leaves)?;
+        reporter.finished(counted, false);
         rest = above;
     }
     flattening.finish(&directories).map_err(Error::Output)
 }
 
-/// The layers, each of which is read twice: one in a registry is kept meanwhile.
-fn at_hand(image: &Image) -> Result<Vec<Arc<dyn Layer>>, source::Error> {
+/// A layer that can be read twice.
+struct AtHand {
+    layer: Arc<dyn Layer>,
+    /// Whether its bytes have been told of, because they were fetched.
+    told: bool,
+}
+
+/// The layers: one in a registry is fetched, and kept meanwhile.
+fn at_hand(image: &Image, reporter: &dyn Reporter) -> Result<Vec<AtHand>, source::Error> {
     let spool = Arc::new(Spool::default());
-    let keep = |layer: &Arc<dyn Layer>| -> Result<Arc<dyn Layer>, source::Error> {
-        match layer.repository().is_some() && layer.content()?.is_none() {
-            true => {
-                let (layer, name) = (Arc::clone(layer), image.name.clone());
-                Ok(Arc::new(Spooled::new(layer, name, Arc::clone(&spool))))
-            }
-            false => Ok(Arc::clone(layer)),
+    let keep = |layer: &Arc<dyn Layer>| -> Result<AtHand, source::Error> {
+        let layer = Arc::clone(layer);
+        if layer.repository().is_none() || layer.content()?.is_some() {
+            return Ok(AtHand { layer, told: false });
         }
+        let spooled = Spooled::new(layer, image.name.clone(), Arc::clone(&spool));
+        spooled.fetch(&|bytes| reporter.read(bytes))?;
+        let media_type = spooled.descriptor()?.media_type;
+        source::check_compression(&image.name, spooled.name(), &media_type, spooled.compression())?;
+        Ok(AtHand { layer: Arc::new(spooled), told: true })
     };
     image.layers.iter().map(keep).collect()
 }
 
 /// The first pass.
-fn look(image: &str, layers: &[Arc<dyn Layer>]) -> Result<Tree, source::Error> {
+fn look(image: &str, layers: &[AtHand], reporter: &dyn Reporter) -> Result<Tree, source::Error> {
     let mut tree = Tree::default();
-    for (number, layer) in (0..).zip(layers) {
+    for (number, AtHand { layer, told }) in (0..).zip(layers) {
         let compression = layer.compression();
         let source = match (compression, layer.content()?) {
             (Compression::None, Some(content)) => Source::Plain(content),
             _ => {
-                let decoder = compression.decoder(layer.open()?);
+                let tell = |bytes| {
+                    if !told {
+                        reporter.read(bytes);
+                    }
+                };
+                let decoder = compression.decoder(Counted::new(layer.open()?, tell));
                 Source::Unpacked(decoder.map_err(|error| undecoded(image, &**layer, error))?)
             }
         };

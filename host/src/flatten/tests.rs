@@ -1,7 +1,11 @@
 use std::io::Read;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::compress::Compression;
+use crate::image::MediaType;
+use crate::pipe::Observer;
 use crate::source::testing::{MemoryLayer, archive, image};
 
 fn run(layers: &[Vec<u8>]) -> Result<Vec<u8>, String> {
@@ -9,7 +13,7 @@ fn run(layers: &[Vec<u8>]) -> Result<Vec<u8>, String> {
     let layers = layers.iter().zip(kinds.iter().cycle());
     let layers = layers.map(|(plain, &compression)| MemoryLayer::new(plain, compression)).collect();
     let mut out = vec![];
-    let outcome = flatten(&image(layers, |_| {}), &mut out);
+    let outcome = flatten(&image(layers, |_| {}), &mut out, &());
     let chain = |error: &dyn std::error::Error| {
         std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string)
     };
@@ -113,7 +117,7 @@ fn what_makes_no_sense_is_an_error() {
 fn a_layer_that_is_another_is_an_error() {
     let mut layer = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
     layer.diff_id = Digest::of(b"");
-    let error = flatten(&image(vec![layer], |_| {}), &mut vec![]).unwrap_err();
+    let error = flatten(&image(vec![layer], |_| {}), &mut vec![], &()).unwrap_err();
     assert!(matches!(error, Error::Image(source::Error::Fault { fault: Fault::Digest { .. }, .. })));
 }
 
@@ -129,8 +133,81 @@ fn an_output_that_fails_is_told() {
         }
     }
     let layer = MemoryLayer::new(&archive(&["a=1"]), Compression::Zstd);
-    let error = flatten(&image(vec![layer], |_| {}), Full).unwrap_err();
+    let error = flatten(&image(vec![layer], |_| {}), Full, &()).unwrap_err();
     assert!(matches!(error, Error::Output(error) if error.kind() == io::ErrorKind::StorageFull));
+}
+
+#[test]
+fn a_layer_of_a_registry_is_what_its_media_type_says() {
+    let mut layer = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
+    layer.repository = Some("localhost:5000/a".parse().unwrap());
+    layer.descriptor.media_type = MediaType::layer(Compression::Gzip).unwrap();
+    let error = flatten(&image(vec![layer], |_| {}), &mut vec![], &()).unwrap_err();
+    let is_told =
+        matches!(error, Error::Image(source::Error::Fault { fault: Fault::MediaType { .. }, .. }));
+    assert!(is_told, "{error:?}");
+}
+
+/// What a reporter is told: how much in all, and the rest in order.
+#[derive(Default)]
+struct Told {
+    read: AtomicU64,
+    written: AtomicU64,
+    layers: Mutex<Vec<String>>,
+}
+
+impl Told {
+    fn say(&self, text: String) {
+        self.layers.lock().unwrap().push(text);
+    }
+}
+
+impl Observer for Told {
+    fn written(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Reporter for Told {
+    fn read(&self, bytes: u64) {
+        assert_eq!(*self.layers.lock().unwrap(), [""; 0], "all is read before anything is written");
+        self.read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn layer(&self, number: usize, source: ship::Source<'_>, size: u64) {
+        assert!(matches!(source, ship::Source::Existing(_)), "{source:?}");
+        self.say(format!("{number}: {size}"));
+    }
+
+    fn finished(&self, number: usize, was_there: bool) {
+        self.say(format!("{number} {was_there}"));
+    }
+}
+
+#[test]
+fn what_is_read_and_written_is_told() {
+    let plain = [archive(&["a=1"]), archive(&["b=2"])];
+    for in_registry in [false, true] {
+        let mut layers = [Compression::Gzip, Compression::Zstd]
+            .iter()
+            .zip(&plain)
+            .map(|(&compression, plain)| MemoryLayer::new(plain, compression))
+            .collect::<Vec<_>>();
+        for layer in layers.iter_mut().filter(|_| in_registry) {
+            layer.repository = Some("localhost:5000/a".parse().unwrap());
+        }
+        let sizes = [&layers[0], &layers[1]].map(Layer::stored_size);
+        let told = Told::default();
+        let mut out = vec![];
+        flatten(&image(layers, |_| {}), &mut out, &told).unwrap();
+        // Once, whether they are fetched before or not.
+        assert_eq!(told.read.into_inner(), sizes[0] + sizes[1], "{in_registry}");
+        assert_eq!(told.written.into_inner(), out.len() as u64);
+        let [first, second] = sizes.map(|size| size.to_string());
+        let expected =
+            [format!("1: {first}"), "1 false".into(), format!("2: {second}"), "2 false".into()];
+        assert_eq!(told.layers.into_inner().unwrap(), expected);
+    }
 }
 
 #[test]

@@ -16,6 +16,45 @@ pub struct Measure {
     pub outline: Digest,
 }
 
+/// An archive that is measured member by member.
+pub(crate) struct Measuring {
+    outline: Sha256,
+    /// None when it can not be counted any more.
+    size: Option<u64>,
+}
+
+impl Measuring {
+    pub(crate) fn new() -> Self {
+        Self { outline: Sha256::new(), size: Some(0) }
+    }
+
+    /// Adds a member by its header and the size of its content in bytes.
+    pub(crate) fn member(&mut self, header: &[u8], content: u64) {
+        self.outline(header);
+        self.size = self
+            .size
+            .and_then(|size| size.checked_add(header.len() as u64))
+            .and_then(|size| size.checked_add(content))
+            .and_then(|size| size.checked_add(padding(content)));
+    }
+
+    /// Adds something that belongs to the outline and to no header.
+    pub(crate) fn outline(&mut self, bytes: &[u8]) {
+        self.outline.update(bytes);
+    }
+
+    /// What came out; nothing if the size can not be counted.
+    pub(crate) fn finish(self) -> Option<Measure> {
+        let size = self
+            .size
+            .and_then(|size| size.checked_add(END_OF_ARCHIVE))
+            .and_then(|size| size.checked_next_multiple_of(RECORD))
+            // Tar counts sizes as signed numbers.
+            .filter(|&size| i64::try_from(size).is_ok())?;
+        Some(Measure { size, outline: self.outline.into() })
+    }
+}
+
 impl Entry<'_> {
     /// The header that the entry has in a layer.
     pub(super) fn header<'a>(&'a self, ownership: &'a Ownership) -> Header<'a> {
@@ -61,29 +100,15 @@ impl Rule {
 ///
 /// A layer whose size can not be counted.
 pub fn measure(tree: &Tree, ownership: &Ownership) -> Result<Measure, Error> {
-    let mut outline = Sha256::new();
-    let mut size = Some(0_u64);
+    let mut measuring = Measuring::new();
     let mut block = Vec::new();
     let Ok(()) = tree.for_each::<Infallible>(|entry| {
         block.clear();
         entry.header(ownership).encode(&mut block);
-        outline.update(&block);
-        let content = if entry.kind == Kind::File { entry.size } else { 0 };
-        size = size
-            .and_then(|size| size.checked_add(block.len() as u64))
-            .and_then(|size| size.checked_add(content))
-            .and_then(|size| size.checked_add(padding(content)));
+        measuring.member(&block, if entry.kind == Kind::File { entry.size } else { 0 });
         Ok(())
     });
-    let size = size
-        .and_then(|size| size.checked_add(END_OF_ARCHIVE))
-        .and_then(|size| size.checked_next_multiple_of(RECORD))
-        // Tar counts sizes as signed numbers.
-        .filter(|&size| i64::try_from(size).is_ok());
-    match size {
-        Some(size) => Ok(Measure { size, outline: outline.into() }),
-        None => Err(Error::TooLarge { path: first_path(tree) }),
-    }
+    measuring.finish().ok_or_else(|| Error::TooLarge { path: first_path(tree) })
 }
 
 fn first_path(tree: &Tree) -> std::path::PathBuf {

@@ -17,6 +17,7 @@ mod write;
 pub use error::{Change, Error};
 pub use header::{Header, Kind};
 pub use identity::{identity, identity_of_all};
+pub(crate) use measure::Measuring;
 pub use measure::{Measure, measure};
 pub use permissions::{Pattern, PatternError, Permissions, Rule};
 pub use read::read_exact;

@@ -1,10 +1,9 @@
 //! A component in a file, and the digest that it has to have.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use crate::file::{self, FileError};
 use crate::image::{Digest, ParseDigestError};
 
 /// The largest file that is read, in bytes. Components that bring the runtime of Python or
@@ -54,14 +53,12 @@ impl ComponentFile {
     }
 }
 
+/// Errors say what the file is.
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let io = |source| Error::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_SIZE + 1).read_to_end(&mut bytes)).map_err(io)?;
-    match bytes.len() as u64 > MAX_SIZE {
-        true => Err(Error::TooLarge { path: path.to_owned(), limit: MAX_SIZE }),
-        false => Ok(bytes),
-    }
+    file::read(path, MAX_SIZE).map_err(|error| match error {
+        FileError::Io { path, source } => Error::Read { path, source },
+        FileError::TooLarge { path, limit } => Error::TooLarge { path, limit },
+    })
 }
 
 #[cfg(test)]
@@ -87,7 +84,7 @@ mod tests {
     fn a_file_that_is_too_large_is_not_read_to_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
-        File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
+        std::fs::File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
         let error = ComponentFile { path, digest: None }.read().unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     }

@@ -166,12 +166,8 @@ mod tests {
     use super::super::layering::{Layer, StorePath};
     use super::*;
 
-    fn check(
-        layers: &[&[u32]],
-        excluded: &[u32],
-        max_layers: u32,
-        empty: EmptyLayers,
-    ) -> Result<(), String> {
+    /// Three paths, to be placed in any number of layers.
+    fn request(options: &str) -> Request {
         let path = |name: &str| StorePath {
             path: format!("/nix/store/{name}"),
             name: name.to_owned(),
@@ -179,16 +175,26 @@ mod tests {
             size: 1,
             references: vec![],
         };
-        let request = Request {
+        Request {
             policy: String::new(),
-            options: "{}".to_owned(),
+            options: options.to_owned(),
             store_dir: "/nix/store".to_owned(),
             paths: ["a", "b", "c"].map(path).to_vec(),
             roots: vec![],
-            excluded: excluded.to_vec(),
-            max_layers: Some(max_layers),
+            excluded: vec![],
+            max_layers: None,
             history: None,
-        };
+        }
+    }
+
+    fn check(
+        layers: &[&[u32]],
+        excluded: &[u32],
+        max_layers: u32,
+        empty: EmptyLayers,
+    ) -> Result<(), String> {
+        let request =
+            Request { excluded: excluded.to_vec(), max_layers: Some(max_layers), ..request("{}") };
         let layer = |paths: &&[u32]| Layer { paths: paths.to_vec(), reason: String::new(), cost: None };
         let layers = layers.iter().map(layer).collect();
         let planned = Planned { layers, left_out: vec![], remarks: vec![] };
@@ -198,23 +204,7 @@ mod tests {
     #[test]
     fn paths_are_left_out_only_if_options_can_ask_for_it() {
         let check = |options: &str, placed: &[u32], left_out: &[u32]| {
-            let path = |name: &str| StorePath {
-                path: format!("/nix/store/{name}"),
-                name: name.to_owned(),
-                package: name.to_owned(),
-                size: 1,
-                references: vec![],
-            };
-            let request = Request {
-                policy: String::new(),
-                options: options.to_owned(),
-                store_dir: "/nix/store".to_owned(),
-                paths: ["a", "b", "c"].map(path).to_vec(),
-                roots: vec![],
-                excluded: vec![],
-                max_layers: None,
-                history: None,
-            };
+            let request = request(options);
             let layers = vec![Layer { paths: placed.to_vec(), reason: String::new(), cost: None }];
             let planned = Planned { layers, left_out: left_out.to_vec(), remarks: vec![] };
             let outcome = validate(&request, &planned, EmptyLayers::Refused);

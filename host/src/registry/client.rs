@@ -116,7 +116,7 @@ impl Client {
         &self,
         of: &Repository,
         operation: impl FnOnce() -> String,
-        attempt: impl FnMut(u32) -> Result<T, Failure>,
+        attempt: impl FnMut(&mut u32) -> Result<T, Failure>,
     ) -> Result<T, Error> {
         let done = self.inner.retry.run(attempt);
         done.map_err(|cause| Error::new(operation(), &of.registry, cause))

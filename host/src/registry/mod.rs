@@ -14,6 +14,7 @@
 //! | what | module |
 //! |---|---|
 //! | endpoints | `documents`, `blob`, `upload` |
+//! | an upload that breaks off | `sending` |
 //! | once more, and when | `retry` |
 //! | who may | `authorization`, `challenge`, `credentials`, `helper` |
 //! | one request and its answer | `transport`, `answer`, `location` |
@@ -29,6 +30,7 @@ mod error;
 mod helper;
 mod location;
 mod retry;
+mod sending;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

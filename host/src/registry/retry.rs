@@ -24,11 +24,14 @@ pub(super) struct Retry {
 
 impl Retry {
     /// Attempts until one succeeds, fails for good, or there were enough. The closure is told
-    /// how many attempts there were before.
-    pub(super) fn run<T>(&self, mut attempt: impl FnMut(u32) -> Result<T, Failure>) -> Result<T, Cause> {
+    /// how many attempts there were before, and may begin to count anew.
+    pub(super) fn run<T>(
+        &self,
+        mut attempt: impl FnMut(&mut u32) -> Result<T, Failure>,
+    ) -> Result<T, Cause> {
         let mut failed = 0;
         loop {
-            let failure = match attempt(failed) {
+            let failure = match attempt(&mut failed) {
                 Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
@@ -86,14 +89,14 @@ mod tests {
         let broken = || Cause::Name("x".to_owned());
         let mut seen = vec![];
         let result: Result<(), _> = retry.run(|failed| {
-            seen.push(failed);
+            seen.push(*failed);
             Err(Failure::passing(broken()))
         });
         assert!(result.is_err());
         assert_eq!(seen, [0, 1, 2]);
         assert_eq!(
             retry
-                .run(|failed| if failed < 2 { Err(Failure::passing(broken())) } else { Ok(failed) })
+                .run(|failed| if *failed < 2 { Err(Failure::passing(broken())) } else { Ok(*failed) })
                 .ok(),
             Some(2)
         );
@@ -104,5 +107,15 @@ mod tests {
         });
         assert!(result.is_err());
         assert_eq!(count, 1);
+        let mut seen = vec![];
+        let result: Result<(), _> = retry.run(|failed| {
+            if seen.len() == 2 {
+                *failed = 0;
+            }
+            seen.push(*failed);
+            Err(Failure::passing(broken()))
+        });
+        assert!(result.is_err());
+        assert_eq!(seen, [0, 1, 0, 1, 2]);
     }
 }

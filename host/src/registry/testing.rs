@@ -29,6 +29,8 @@ enum End {
     Silent(usize),
     /// No answer at all.
     Refuse,
+    /// So many bytes of the request's body are read, and the connection ends.
+    Stop(u64),
     /// An answer before the body of the request is read, and the end of the connection.
     Early,
     /// The body, a byte at a time with that many milliseconds between them, and more of it.
@@ -72,6 +74,10 @@ impl Step {
 
     pub(super) fn refuse(self) -> Self {
         Self { end: End::Refuse, ..self }
+    }
+
+    pub(super) fn stop(self, after: u64) -> Self {
+        Self { end: End::Stop(after), ..self }
     }
 
     pub(super) fn early(self) -> Self {
@@ -185,7 +191,7 @@ fn serve(listener: &TcpListener, steps: Vec<Step>) -> Vec<Seen> {
         assert_eq!(request.line, step.expected, "after {} requests", seen.len());
         let is_head = request.line.starts_with("HEAD");
         seen.push(request);
-        if step.end == End::Refuse {
+        if matches!(step.end, End::Refuse | End::Stop(_)) {
             continue;
         }
         // The client may be gone already, and that may be right.
@@ -230,8 +236,9 @@ fn read(stream: &mut BufReader<TcpStream>, step: &Step, connection: usize) -> Se
             stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
         }
         let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let most = if let End::Stop(after) = step.end { after } else { u64::MAX };
         // One that is broken off is seen as far as it came.
-        stream.take(length).read_to_end(&mut body).unwrap();
+        stream.take(length.min(most)).read_to_end(&mut body).unwrap();
     }
     Seen { line, headers, body, connection }
 }

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::OFlags;
-use sha2::{Digest as _, Sha256};
 
 use super::{Data, Entry, Root, gnu};
-use crate::layer::{self, Change, END_OF_ARCHIVE, Error, Kind, Measure, Permissions, RECORD, padding};
+use crate::layer::{
+    self, Change, END_OF_ARCHIVE, Error, Kind, Measure, Measuring, Permissions, RECORD, padding,
+};
 use crate::pipe::Feeder;
 
 /// The time of every entry, in seconds since 1970: 1980-01-01T00:00:00Z, which is what
@@ -21,31 +22,18 @@ pub const MTIME: i64 = 315_532_800;
 ///
 /// An archive whose size can not be counted.
 pub fn measure(root: &Root, permissions: &Permissions) -> Result<Measure, Error> {
-    let mut outline = Sha256::new();
-    let mut size: Option<u64> = Some(0);
+    let mut measuring = Measuring::new();
     let mut block = Vec::new();
     for entry in root.entries() {
         block.clear();
         gnu::encode(&owned(entry, permissions), &mut block);
-        outline.update(&block);
+        measuring.member(&block, entry.size);
         // No store path stands for what is only here.
         if let Data::Inline(bytes) = entry.data {
-            outline.update(bytes);
+            measuring.outline(bytes);
         }
-        size = size
-            .and_then(|size| size.checked_add(block.len() as u64))
-            .and_then(|size| size.checked_add(entry.size))
-            .and_then(|size| size.checked_add(padding(entry.size)));
     }
-    let size = size
-        .and_then(|size| size.checked_add(END_OF_ARCHIVE))
-        .and_then(|size| size.checked_next_multiple_of(RECORD))
-        // Tar counts sizes as signed numbers.
-        .filter(|&size| i64::try_from(size).is_ok());
-    match size {
-        Some(size) => Ok(Measure { size, outline: outline.into() }),
-        None => Err(Error::TooLarge { path: "/".into() }),
-    }
+    measuring.finish().ok_or_else(|| Error::TooLarge { path: "/".into() })
 }
 
 /// Feeds the archive: as many bytes as [`measure`] said, or an error.

@@ -242,12 +242,7 @@ impl Carrier<'_> {
         let mut failed = None;
         let raw = Verified::new(layer.open()?, layer.name(), blob.size, blob.digest);
         // One that was fetched by now says by its bytes what it is.
-        let found = layer.compression();
-        if blob.media_type.compression().is_some_and(|said| said != found) {
-            let (name, media_type) = (layer.name(), blob.media_type.to_string());
-            let fault = Fault::MediaType { name, media_type, found };
-            return Err(source::Error::fault(image, fault).into());
-        }
+        source::check_compression(image, layer.name(), &blob.media_type, layer.compression())?;
         let mut tee = Tee { inner: raw, out: &mut staged, failed: &mut failed, observer };
         let outcome = self.unpack(image, layer, &mut tee);
         if let Some(source) = failed {

@@ -20,6 +20,9 @@ pub trait Reporter: Observer {
     /// A layer begins: its number, counted from 1, and its size in bytes; 0 where that is not
     /// known yet.
     fn layer(&self, number: usize, source: Source<'_>, size: u64);
+    /// So many more bytes of layers have been read, where they are all read before anything is
+    /// written.
+    fn read(&self, _bytes: u64) {}
     /// So many more bytes have gone to a registry.
     fn sent(&self, _bytes: u64) {}
     /// A layer is where it should be, and was so before, if `was_there`.

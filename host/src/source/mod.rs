@@ -38,6 +38,7 @@ pub use error::{Error, Fault};
 pub use everywhere::Everywhere;
 pub(crate) use hashing::Hashing;
 pub use image_index::{ImageIndex, Opened, is_attestation, open_descriptor, open_document, pick};
+pub(crate) use oci::check_compression;
 pub use oci::{Blobs, document, image};
 pub use oci_archive::open_archive;
 pub use oci_images::OciImages;

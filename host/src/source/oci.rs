@@ -145,11 +145,7 @@ fn layer(
         let mut start = Vec::new();
         let outcome = content.take(MAGIC as u64).read_to_end(&mut start);
         outcome.map_err(|error| Error::reading(image, error))?;
-        let found = Compression::detect(&start);
-        if found != said {
-            let media_type = media_type.to_string();
-            return Err(Error::fault(image, Fault::MediaType { name, media_type, found }));
-        }
+        check_compression(image, name, media_type, Compression::detect(&start))?;
     }
     let blobs = Arc::clone(blobs);
     Ok(OciLayer { blobs, descriptor: descriptor.clone(), diff_id, compression: said })
@@ -166,6 +162,24 @@ fn unusable_layer(name: String, media_type: &MediaType) -> Fault {
         _ => "that is no layer of an image",
     };
     Fault::LayerType { name, media_type, why }
+}
+
+/// Holds what the bytes of a layer are compressed by against its media type, if that says it.
+///
+/// # Errors
+///
+/// Another compression.
+pub(crate) fn check_compression(
+    image: &str,
+    name: String,
+    media_type: &MediaType,
+    found: Compression,
+) -> Result<(), Error> {
+    if media_type.compression().is_none_or(|said| said == found) {
+        return Ok(());
+    }
+    let media_type = media_type.to_string();
+    Err(Error::fault(image, Fault::MediaType { name, media_type, found }))
 }
 
 /// A layer by its descriptor.

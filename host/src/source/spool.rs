@@ -83,19 +83,29 @@ impl Spooled {
         Self { inner, image, spool, place: OnceLock::new(), fetching: Mutex::new(()) }
     }
 
-    fn fetched(&self) -> Result<Content<'_>, Error> {
+    /// Fetches it now, unless it is there already. `progress` is told of all bytes, a part after
+    /// the other.
+    ///
+    /// # Errors
+    ///
+    /// A layer that can not be read or is not what it should be, and no room for it.
+    pub fn fetch(&self, progress: &dyn Fn(u64)) -> Result<(), Error> {
+        self.fetched(progress).map(drop)
+    }
+
+    fn fetched(&self, progress: &dyn Fn(u64)) -> Result<Content<'_>, Error> {
         let _fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let place = match self.place.get() {
             Some(place) => *place,
             None => {
-                let place = self.fetch()?;
+                let place = self.copy(progress)?;
                 *self.place.get_or_init(|| place)
             }
         };
         self.spool.content(place, self.stored_size()).map_err(|source| self.spooling(source))
     }
 
-    fn fetch(&self) -> Result<u64, Error> {
+    fn copy(&self, progress: &dyn Fn(u64)) -> Result<u64, Error> {
         let descriptor = self.inner.descriptor()?;
         let mut content =
             Verified::new(self.inner.open()?, self.name(), descriptor.size, descriptor.digest);
@@ -110,6 +120,7 @@ impl Spooled {
                 Ok(count) => {
                     file.write_all_at(&buffer[..count], end).map_err(spooling)?;
                     end += count as u64;
+                    progress(count as u64);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::reading(&self.image, error)),
@@ -150,11 +161,11 @@ impl Layer for Spooled {
     }
 
     fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error> {
-        Ok(Box::new(self.fetched()?))
+        Ok(Box::new(self.fetched(&|_| {})?))
     }
 
     fn content(&self) -> Result<Option<Content<'_>>, Error> {
-        self.fetched().map(Some)
+        self.fetched(&|_| {}).map(Some)
     }
 
     fn repository(&self) -> Option<&Repository> {

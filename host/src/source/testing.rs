@@ -8,7 +8,7 @@ use tar::EntryType;
 
 use super::{Error, Image, Layer};
 use crate::compress::Compression;
-use crate::image::{Annotations, Configuration, Descriptor, Digest, Manifest, MediaType};
+use crate::image::{Annotations, Configuration, Descriptor, Digest, Manifest, MediaType, Repository};
 
 /// A layer in memory.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub(crate) struct MemoryLayer {
     pub(crate) diff_id: Digest,
     pub(crate) descriptor: Descriptor,
     pub(crate) compression: Compression,
+    /// Where it is, if it acts as one of a registry.
+    pub(crate) repository: Option<Repository>,
 }
 
 impl MemoryLayer {
@@ -25,7 +27,7 @@ impl MemoryLayer {
         let bytes = compress(plain, compression);
         let media_type = MediaType::layer(compression).unwrap_or(MediaType::OciLayer);
         let descriptor = Descriptor::of(media_type, &bytes);
-        Self { bytes, diff_id: Digest::of(plain), descriptor, compression }
+        Self { bytes, diff_id: Digest::of(plain), descriptor, compression, repository: None }
     }
 }
 
@@ -65,6 +67,10 @@ impl Layer for MemoryLayer {
 
     fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error> {
         Ok(Box::new(&self.bytes[..]))
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        self.repository.as_ref()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 
 use super::Time;
-use crate::bounded::{self, ReadError};
+use crate::file::{self, FileError};
 
 /// The largest file that is read, in bytes. 100,000 store paths make some 10 MB.
 const MAX_SIZE: u64 = 64 << 20;
@@ -75,9 +75,9 @@ impl When {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfError {
-    /// It can not be read, or is too large.
+    /// The file can not be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    File(#[from] FileError),
     /// Not JSON, or not what is needed.
     #[error("`{}` is not a usable conf.json: {}{why}", path.display(), place(field))]
     Invalid {
@@ -101,7 +101,7 @@ impl Conf {
     ///
     /// A file that can not be read, is too large, or is not what it should be.
     pub fn read(path: &Path) -> Result<Self, ConfError> {
-        let text = bounded::read(path, MAX_SIZE)?;
+        let text = file::read(path, MAX_SIZE)?;
         Self::parse(&text).map_err(|(field, why)| ConfError::Invalid {
             path: path.to_owned(),
             field,

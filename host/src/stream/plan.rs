@@ -24,10 +24,7 @@ pub(super) fn resolve(
         platform: conf.architecture.clone(),
         variant: conf.variant.clone(),
         config: conf.config.get().to_owned(),
-        base: base.map(|base| image::BaseImage {
-            configuration: base.configuration().to_owned(),
-            layers: u32::try_from(base.layers().len()).unwrap_or(u32::MAX),
-        }),
+        base: base.map(image::BaseImage::from),
         inherit: image::Inheritance::Environment,
         labels: vec![],
         max_layers: None,

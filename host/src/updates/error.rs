@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::bounded::ReadError;
+use crate::file::FileError;
 
 /// A file of a sequence that can not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It can not be read, or is too large.
+    /// The file can not be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    File(#[from] FileError),
     /// Not what is needed.
     #[error("`{}` is not a usable sequence of closures", path.display())]
     Fault {
@@ -31,7 +31,7 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Fault { fault, .. } => fault.hint(),
-            Self::Read(_) => None,
+            Self::File(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 
 use super::{Error, Fault, Path, Step, Updates};
-use crate::bounded;
+use crate::file;
 
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 256 << 20;
@@ -41,7 +41,7 @@ struct StepRecord {
 ///
 /// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
 pub fn read(path: &std::path::Path) -> Result<Updates, Error> {
-    let text = bounded::read(path, MAX_SIZE)?;
+    let text = file::read(path, MAX_SIZE)?;
     Updates::parse(&text).map_err(|fault| Error::fault(path, fault))
 }
 

@@ -1,6 +1,6 @@
 use super::*;
-use crate::bounded::ReadError;
 use crate::closure::Entry;
+use crate::file::FileError;
 
 fn parse(text: &str) -> Result<Updates, String> {
     Updates::parse(text.as_bytes()).map_err(|fault| fault.to_string())
@@ -146,5 +146,5 @@ fn a_file_that_can_not_be_read_is_named() {
     assert!(error.to_string().ends_with("is not a usable sequence of closures"));
     assert!(error.hint().unwrap().contains("record"));
     std::fs::File::create(&file).unwrap().set_len((256 << 20) + 1).unwrap();
-    assert!(matches!(read(&file), Err(Error::Read(ReadError::TooLarge { .. }))));
+    assert!(matches!(read(&file), Err(Error::File(FileError::TooLarge { .. }))));
 }

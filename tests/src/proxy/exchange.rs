@@ -59,6 +59,11 @@ impl Shared {
             exchange.forward(client, most)?;
             return exchange.reset();
         }
+        if let Some(Fault::KeepRequest(most)) = fault {
+            let bytes = exchange.start(client, most)?;
+            lock(&self.kept).add(&exchange.request, &bytes);
+            return exchange.reset();
+        }
         let Some(answer) = exchange.answer(client, fault.as_ref())? else { return Ok(false) };
         exchange.send(answer, fault.as_ref())
     }
@@ -100,7 +105,20 @@ impl Exchange<'_> {
             }
             return Ok(Some(Answer::whole(head, "application/json", reply.body)));
         }
-        let answer = self.forward(client, u64::MAX)?;
+        let status = lock(&self.shared.kept).status(&self.request);
+        if status.is_some() {
+            self.read(client)?;
+            return Ok(status);
+        }
+        let kept = lock(&self.shared.kept).take(&self.request);
+        let answer = match kept {
+            Some(Ok(kept)) => self.complete(client, kept)?,
+            Some(Err(refusal)) => {
+                self.read(client)?;
+                refusal
+            }
+            None => self.forward(client, u64::MAX)?,
+        };
         Ok(Some(answer).filter(|_| fault != Some(&Fault::NoAnswer)))
     }
 
@@ -133,6 +151,32 @@ impl Exchange<'_> {
             Ok(true)
         })?;
         Ok(first)
+    }
+
+    /// Reads so much of the body of the request at most, and gives it.
+    fn start(&self, client: &mut Client<'_>, most: u64) -> io::Result<Vec<u8>> {
+        let mut start = vec![];
+        let mut body = Body::new(client, self.request.head.framing()).take(most);
+        carry(&mut body, PIECE, |piece| {
+            self.received(piece);
+            start.extend_from_slice(piece);
+            Ok(true)
+        })?;
+        Ok(start)
+    }
+
+    /// Hands an upload on as a whole, of which a part was kept.
+    fn complete(&self, client: &mut Client<'_>, kept: Vec<u8>) -> io::Result<Answer> {
+        let whole = [kept, self.start(client, u64::MAX)?].concat();
+        let upstream = self.shared.upstream(self.request.elsewhere)?;
+        let mut head = self.request.head.clone();
+        head.remove("Expect");
+        head.remove("Content-Range");
+        head.set("Content-Length", whole.len());
+        head.set("Connection", "close");
+        head.write(&*upstream)?;
+        write_piece(&*upstream, Framing::Length(whole.len() as u64), &whole)?;
+        self.heard(upstream)
     }
 
     fn received(&self, piece: &[u8]) {

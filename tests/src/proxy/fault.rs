@@ -8,6 +8,9 @@ pub enum Fault {
     /// The connection ends after so many bytes of the request's body, and the registry has
     /// no more of it either.
     CutRequest(u64),
+    /// The connection ends after so many bytes of the body of an upload, and they are kept: who
+    /// asks is told how many, and may end the upload with the rest.
+    KeepRequest(u64),
     /// The registry does what it was asked, and the connection ends without an answer.
     NoAnswer,
     /// The connection is reset after so many bytes of the answer's body.

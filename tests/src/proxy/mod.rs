@@ -15,6 +15,7 @@
 mod answer;
 mod exchange;
 mod fault;
+mod kept;
 mod record;
 mod tokens;
 
@@ -28,6 +29,7 @@ use super::http::{Head, PATIENCE};
 use super::registry::Registry;
 use fault::Rules;
 pub use fault::{ErrorBody, Fault, When};
+use kept::Kept;
 use record::Log;
 pub use record::Request;
 use tokens::Guard;
@@ -59,6 +61,7 @@ struct Shared {
     back: String,
     log: Log,
     rules: Mutex<Rules>,
+    kept: Mutex<Kept>,
     guard: Option<Mutex<Guard>>,
     relative: AtomicBool,
     over: AtomicBool,
@@ -88,6 +91,7 @@ impl Proxy {
             back: registry.back().to_owned(),
             log: Log::default(),
             rules: Mutex::default(),
+            kept: Mutex::default(),
             guard,
             relative: AtomicBool::new(false),
             over: AtomicBool::new(false),

@@ -1,10 +1,11 @@
 //! `terrine planner wit` and `componentize`: what it takes to write a policy.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use terrine::file;
 use terrine::planner::{self, Imports, Limits, WIT};
 
 use super::runtime;
@@ -50,20 +51,11 @@ pub(super) fn wit(args: &WitArgs) -> anyhow::Result<()> {
 /// Makes a component of a module, and sees whether it can be used.
 pub(super) fn componentize(args: &ComponentizeArgs) -> anyhow::Result<()> {
     let name = args.module.display().to_string();
-    let module = read(&args.module).with_context(|| format!("reading `{name}`"))?;
+    let module = file::read(&args.module, MAX_SIZE)?;
     let component = planner::componentize(&name, &module)?;
     let runtime = runtime(Limits::default())?;
     runtime.load(&name, &component, Imports::Nothing)?.describe()?;
     write(&args.output, &component)
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = vec![];
-    File::open(file)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SIZE {
-        bail!("it has more than {} MiB, the most that is read", MAX_SIZE >> 20);
-    }
-    Ok(bytes)
 }
 
 fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {

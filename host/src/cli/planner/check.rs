@@ -11,7 +11,7 @@ use terrine::planner::{Limits, Planner};
 use terrine::spec::Json;
 
 use super::check_tables::{Checked, PolicyTrials, to_json, to_table};
-use super::format::Format;
+use super::format::{Format, FormatArgs};
 use super::{ComponentArgs, print, runtime};
 use crate::cli::exit::Usage;
 use crate::cli::planner_args::merge;
@@ -61,9 +61,8 @@ pub(in crate::cli) struct Args {
     #[arg(long)]
     time: bool,
 
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
+    #[command(flatten)]
+    show: FormatArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -95,7 +94,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         policies,
         time: args.time,
     };
-    print(&match Format::of(args.format) {
+    print(&match args.show.format() {
         Format::Table => to_table(&checked),
         Format::Json => to_json(&checked)?,
     })?;

@@ -6,8 +6,8 @@ use terrine::planner::layering::{Info, PolicyInfo};
 use terrine::planner::{CONTRACT, Limits, Planner};
 use terrine::spec::Json;
 
-use super::format::Format;
-use super::{ComponentArgs, Policy, SCHEMA_VERSION, json, print, runtime};
+use super::format::{Format, FormatArgs};
+use super::{ComponentArgs, SCHEMA_VERSION, json, list, print, runtime};
 use crate::cli::image_tables::plain;
 use crate::cli::table::line;
 
@@ -18,9 +18,8 @@ pub(in crate::cli) struct Args {
     #[command(flatten)]
     component: ComponentArgs,
 
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
+    #[command(flatten)]
+    show: FormatArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -40,14 +39,14 @@ struct Description<'a> {
     digest: String,
     contract: &'a str,
     imports: &'a [String],
-    policies: Vec<WithOptions<'a>>,
+    policies: Vec<Policy<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct WithOptions<'a> {
+struct Policy<'a> {
     #[serde(flatten)]
-    policy: Policy<'a>,
+    listed: list::Policy<'a>,
     options_schema: Box<RawValue>,
 }
 
@@ -55,7 +54,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime(Limits::default())?;
     let planner = args.component.load(&runtime)?;
     let info = planner.describe()?;
-    let text = match Format::of(args.format) {
+    let text = match args.show.format() {
         Format::Table => table(&info, &planner, args.component.path().as_deref()),
         Format::Json => json(&Description {
             schema_version: SCHEMA_VERSION,
@@ -65,15 +64,15 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             digest: planner.digest().to_string(),
             contract: CONTRACT,
             imports: planner.imports(),
-            policies: info.policies.iter().map(with_options).collect::<Result<_, _>>()?,
+            policies: info.policies.iter().map(policy).collect::<Result<_, _>>()?,
         })?,
     };
     print(&text)
 }
 
-fn with_options(info: &PolicyInfo) -> anyhow::Result<WithOptions<'_>> {
+fn policy(info: &PolicyInfo) -> anyhow::Result<Policy<'_>> {
     let options_schema = RawValue::from_string(escaped(&schema(info).to_string()))?;
-    Ok(WithOptions { policy: info.into(), options_schema })
+    Ok(Policy { listed: info.into(), options_schema })
 }
 
 /// JSON text without what could move a terminal's cursor. What JSON itself has escaped are the

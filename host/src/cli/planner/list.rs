@@ -6,17 +6,16 @@ use serde::Serialize;
 use terrine::planner::Limits;
 use terrine::planner::layering::{Info, PolicyInfo};
 
-use super::format::Format;
-use super::{Policy, SCHEMA_VERSION, json, print, runtime};
+use super::format::{Format, FormatArgs};
+use super::{SCHEMA_VERSION, json, print, runtime};
 
 /// List the policies that are built in
 ///
 /// Those of a component in a file are shown by `planner describe`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<Format>,
+    #[command(flatten)]
+    show: FormatArgs,
 }
 
 #[derive(Serialize)]
@@ -26,10 +25,18 @@ struct List<'a> {
     policies: Vec<Policy<'a>>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Policy<'a> {
+    name: &'a str,
+    summary: &'a str,
+    uses_history: bool,
+}
+
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime(Limits::default())?;
     let info = runtime.embedded()?.describe()?;
-    let text = match Format::of(args.format) {
+    let text = match args.show.format() {
         Format::Table => table(&info),
         Format::Json => {
             let policies = info.policies.iter().map(Policy::from).collect();
@@ -37,6 +44,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     print(&text)
+}
+
+impl<'a> From<&'a PolicyInfo> for Policy<'a> {
+    fn from(info: &'a PolicyInfo) -> Self {
+        let PolicyInfo { name, summary, uses_history, .. } = info;
+        Self { name, summary, uses_history: *uses_history }
+    }
 }
 
 fn table(info: &Info) -> String {

@@ -11,11 +11,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Subcommand;
-use serde::Serialize;
-use terrine::planner::layering::PolicyInfo;
 use terrine::planner::{ComponentFile, EMBEDDED, Limits, Planner, Runtime};
 
-use super::output::Output;
+use super::output::{Output, print};
 use super::planner_args::{component, imports, not_for_the_built_in};
 use super::{environment, format};
 
@@ -79,32 +77,12 @@ impl ComponentArgs {
     }
 }
 
-/// What a component says of a policy, in JSON.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Policy<'a> {
-    name: &'a str,
-    summary: &'a str,
-    uses_history: bool,
-}
-
-impl<'a> From<&'a PolicyInfo> for Policy<'a> {
-    fn from(info: &'a PolicyInfo) -> Self {
-        let PolicyInfo { name, summary, uses_history, .. } = info;
-        Self { name, summary, uses_history: *uses_history }
-    }
-}
-
 fn runtime(limits: Limits) -> anyhow::Result<Runtime> {
     Ok(Runtime::new(limits, environment::planner_cache().as_deref())?)
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
-    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
-}
-
 /// JSON text, indented, with a newline at the end.
-fn json(value: &impl Serialize) -> anyhow::Result<String> {
+fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value).context("writing JSON")? + "\n")
 }
 

@@ -21,8 +21,8 @@ use self::candidates::Candidates;
 use self::progress::Plans;
 use super::environment;
 use super::exit::Usage;
-use super::format::Format;
-use super::output::Output;
+use super::format::{Format, FormatArgs};
+use super::output::{self, Output};
 use super::printer::Printer;
 
 /// Show what clients would have pulled for the updates of an image, by policy and budget
@@ -85,9 +85,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "LAYERS", default_value = "last", help_heading = "Client")]
     keep: KeepArg,
 
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
-    format: Option<Format>,
+    #[command(flatten, next_help_heading = "Output")]
+    show: FormatArgs,
 
     /// Write a page with plots to this file; it needs nothing else and opens offline
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -180,11 +179,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         file.write_all(replay::page(&fleet, &report).as_bytes()).with_context(cannot)?;
     }
     page.map_or(Ok(()), Output::commit)?;
-    let text = match Format::of(args.format) {
+    let text = match args.show.format() {
         Format::Json => report.to_json(),
         Format::Table => table::report(&report),
     };
-    std::io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+    output::print(&text)
 }
 
 fn fleet(args: &Args, printer: &Printer) -> anyhow::Result<Fleet> {

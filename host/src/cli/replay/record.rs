@@ -20,7 +20,7 @@ use terrine::updates::{self, Updates};
 use super::super::environment;
 use super::super::exit::Usage;
 use super::super::images::{Images, ImagesArgs};
-use super::super::output::Output;
+use super::super::output::{self, Output};
 use super::super::printer::Printer;
 use super::super::ship_args::reference;
 use super::input::Input;
@@ -120,7 +120,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
             (&output).write_all(text.as_bytes()).context("writing the sequence")?;
             output.commit()
         }
-        None => std::io::stdout().write_all(text.as_bytes()).context("writing to stdout"),
+        None => output::print(&text),
     }
 }
 

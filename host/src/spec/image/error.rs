@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::bounded::ReadError;
+use crate::file::FileError;
 
 /// How alike two names are, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
@@ -13,9 +13,9 @@ const ALIKE: f64 = 0.75;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
-    /// It can not be read, or is too large.
+    /// The file can not be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    File(#[from] FileError),
     /// Not JSON, or not what is needed.
     #[error("`{}` is not a usable image specification: {}{why}", path.display(), place(field))]
     Invalid {

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use super::Json;
 use super::json::unique_map;
-use crate::bounded::{self, ReadError};
+use crate::file::{self, FileError};
 pub use config::Config;
 pub use error::SpecError;
 pub use parts::{BaseConfig, FakeNss, FileSpec, PermissionSpec, Pipeline, PlannerSpec};
@@ -157,7 +157,7 @@ impl ImageSpec {
     ///
     /// A file that can not be read, is too large, or is not what it should be.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
-        let file = File::open(path).map_err(|source| ReadError::io(path, source))?;
+        let file = File::open(path).map_err(FileError::io(path))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         Self::read_from(file, path, directory)
     }
@@ -168,7 +168,7 @@ impl ImageSpec {
     ///
     /// As [`ImageSpec::read`].
     pub fn read_from(reader: impl Read, name: &Path, directory: &Path) -> Result<Self, SpecError> {
-        let text = bounded::read_from(reader, name, MAX_SIZE)?;
+        let text = file::read_from(reader, name, MAX_SIZE)?;
         let mut spec = Self::parse(&text).map_err(|invalid| invalid.of(name))?;
         spec.directory = directory.to_owned();
         Ok(spec)

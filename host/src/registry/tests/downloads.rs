@@ -1,0 +1,95 @@
+//! Blobs that are read.
+
+use std::io::{self, Read};
+
+use super::super::testing::{Server, Step, step};
+use super::super::{Client, Error};
+use super::{blob, bytes, chain, image, options};
+
+/// Reads a blob of 1000 bytes from a server with that script.
+fn read_blob(
+    script: impl FnOnce(&str, &[u8]) -> Vec<Step>,
+) -> (Result<Vec<u8>, String>, Vec<Option<String>>) {
+    let content = bytes(1000);
+    let blob = blob(&content);
+    let server = Server::bind();
+    let of = image(&server);
+    let running = server.run(script(&format!("GET /v2/acme/web/blobs/{}", blob.digest), &content));
+    let client = Client::new(options());
+    let fetch = || {
+        let mut reader = client.blob(&of, &blob).map_err(io::Error::other)?;
+        let mut read = vec![];
+        reader.read_to_end(&mut read)?;
+        assert_eq!(reader.read(&mut [0])?, 0);
+        io::Result::Ok(read)
+    };
+    let result = fetch().map_err(|error| {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        chain(inner.expect("an error of ours"))
+    });
+    let ranges = running.seen().iter().map(|seen| seen.header("range").map(str::to_owned)).collect();
+    (result, ranges)
+}
+
+#[test]
+fn broken_downloads_are_continued() {
+    let content = bytes(1000);
+    let part = |path: &str, content: &[u8], from: usize| {
+        step(path)
+            .status(206)
+            .header("content-range", format!("bytes {from}-999/1000"))
+            .body(&content[from..])
+    };
+    let (read, ranges) = read_blob(|path, content| {
+        vec![
+            step(path).body(content).cut(300),
+            step(path).status(503),
+            part(path, content, 300).cut(200),
+            part(path, content, 500),
+        ]
+    });
+    assert_eq!(read.as_deref(), Ok(&*content));
+    assert_eq!(
+        ranges,
+        [
+            None,
+            Some("bytes=300-".to_owned()),
+            Some("bytes=300-".to_owned()),
+            Some("bytes=500-".to_owned())
+        ]
+    );
+    // A registry that knows no ranges.
+    let (read, _) =
+        read_blob(|path, content| vec![step(path).body(content).cut(999), step(path).body(content)]);
+    assert_eq!(read.as_deref(), Ok(&*content));
+    // Another part than the one that was asked for.
+    let (read, _) =
+        read_blob(|path, content| vec![step(path).body(content).cut(300), part(path, content, 200)]);
+    assert!(read.unwrap_err().ends_with("it is another part than was asked for"));
+    // The connection breaks again and again.
+    let (read, ranges) = read_blob(|path, content| {
+        vec![
+            step(path).body(content).cut(1),
+            part(path, content, 1).cut(1),
+            part(path, content, 2).cut(1),
+        ]
+    });
+    assert!(read.unwrap_err().contains(": the connection to `127.0.0.1:"));
+    assert_eq!(ranges.len(), 3);
+}
+
+#[test]
+fn sizes_that_lie_are_noticed() {
+    let (read, _) = read_blob(|path, content| vec![step(path).body(&content[..999])]);
+    assert!(read.unwrap_err().ends_with("it has 999 bytes, not 1000"));
+    let chunked = |path: &str, content: &[u8]| {
+        let body = [format!("{:x}\r\n", content.len()).as_bytes(), content, b"\r\n0\r\n\r\n"].concat();
+        step(path).header("transfer-encoding", "chunked").body(body)
+    };
+    let (read, _) = read_blob(|path, content| vec![chunked(path, &[content, b"x"].concat())]);
+    assert!(read.unwrap_err().ends_with("it has 1001 bytes, not 1000"));
+    let (read, _) = read_blob(|path, content| vec![chunked(path, content)]);
+    assert_eq!(read, Ok(bytes(1000)));
+    let (read, _) = read_blob(|path, _| vec![step(path).status(404)]);
+    assert!(read.unwrap_err().ends_with("answers 404 Not Found"));
+}

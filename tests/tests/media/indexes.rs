@@ -1,0 +1,112 @@
+//! Indexes, as terrine and skopeo have them.
+
+use serde_json::{Value, json};
+use terrine_tests::archive::digest;
+use terrine_tests::skopeo::skopeo;
+use terrine_tests::{OciLayout, verify};
+
+use super::written::{Written, configuration, layer};
+use super::{Medium, Shelf, TAG, copy, run};
+
+#[test]
+fn indexes_are_copied_whole() {
+    let Some(shelf) = Shelf::new() else { return };
+    let written = Written::new(shelf.path("written"));
+    let gzip = |layer: &[u8]| terrine_tests::archive::filter("gzip", &["-nc"], layer);
+    let mut entries = vec![];
+    for architecture in ["amd64", "arm64"] {
+        let plain = layer(architecture);
+        let config = configuration(architecture, &[&plain]);
+        let config = written.put("application/vnd.oci.image.config.v1+json", &config);
+        let blob = written.put("application/vnd.oci.image.layer.v1.tar+gzip", &gzip(&plain));
+        let mut image = written.manifest(&config, &[blob]);
+        image["platform"] = json!({"architecture": architecture, "os": "linux"});
+        // As buildkit writes it: an image by its types, with a layer that is none.
+        let statement =
+            written.put("application/vnd.in-toto+json", format!("{{\"{architecture}\":1}}").as_bytes());
+        let config = format!(
+            "{{\"architecture\":\"unknown\",\"os\":\"unknown\",\"config\":{{}},\"rootfs\":{{\"type\":\"layers\",\"diff_ids\":[{}]}}}}",
+            statement["digest"]
+        );
+        let config = written.put("application/vnd.oci.image.config.v1+json", config.as_bytes());
+        let mut attestation = written.manifest(&config, &[statement]);
+        attestation["platform"] = json!({"architecture": "unknown", "os": "unknown"});
+        attestation["annotations"] = json!({
+            "vnd.docker.reference.digest": image["digest"],
+            "vnd.docker.reference.type": "attestation-manifest",
+        });
+        entries.extend([image, attestation]);
+    }
+    // A list of what is in an image, as the specification has it since version 1.1.
+    let nothing = written.put("application/vnd.oci.empty.v1+json", b"{}");
+    let list = written.put("text/spdx", b"everything");
+    entries.push(written.manifest(&nothing, &[list]));
+    let index = written.index(&entries);
+    let entry = written.put("application/vnd.oci.image.index.v1+json", &index);
+    written.list(entry, TAG);
+    let whole = |name: &str| {
+        let mut blobs = OciLayout::read(&shelf.path(name)).blobs;
+        assert!(blobs.contains_key(&format!("sha256:{}", digest(&index))), "{name}");
+        // Configurations and manifests too: nothing is missing, nothing is left over.
+        std::mem::take(&mut blobs).into_keys().collect::<Vec<_>>()
+    };
+    let all = whole("written");
+    let at = |medium, name: &str| shelf.reference(medium, name);
+    copy(&at(Medium::Layout, "written"), &at(Medium::Registry, "pushed"));
+    let pushed = shelf.registry.manifest("pushed", TAG).unwrap();
+    assert_eq!(pushed.bytes, index);
+    copy(&at(Medium::Registry, "pushed"), &at(Medium::Registry, "again"));
+    assert_eq!(shelf.registry.manifest("again", TAG).unwrap().bytes, index);
+    copy(&at(Medium::Registry, "again"), &at(Medium::OciArchive, "archive"));
+    copy(&at(Medium::OciArchive, "archive"), &at(Medium::Layout, "back"));
+    assert_eq!(whole("back"), all);
+    for medium in [Medium::Layout, Medium::Registry] {
+        let name = if medium == Medium::Layout { "back" } else { "again" };
+        verify(&at(medium, name));
+        let picked = at(Medium::Layout, &format!("picked-{name}"));
+        run(&["copy", &at(medium, name), &picked, "--platform", "linux/arm64"]);
+        let image = OciLayout::read(&shelf.path(&format!("picked-{name}"))).image(Some(TAG));
+        assert_eq!(image.digest(), entries[2]["digest"].as_str().unwrap());
+    }
+    // What speaks of images that changed is left out.
+    run(&["copy", &at(Medium::Layout, "back"), &at(Medium::Layout, "zstd"), "--compression", "zstd"]);
+    verify(&at(Medium::Layout, "zstd"));
+    let images = OciLayout::read(&shelf.path("zstd")).images(Some(TAG));
+    assert_eq!(images.len(), 2);
+    assert!(images.iter().all(|(_, image)| image.compressions() == "z"));
+}
+
+#[test]
+fn skopeo_reads_an_index_and_picks_its_platforms() {
+    let Some(shelf) = Shelf::new() else { return };
+    let written = Written::new(shelf.path("written"));
+    let mut from = vec![];
+    for architecture in ["arm64", "amd64"] {
+        written.list(written.image(architecture, &[&layer(architecture)]), TAG);
+        let to = format!("oci:{}:{architecture}", shelf.path("images").display());
+        copy(&shelf.reference(Medium::Layout, "written"), &to);
+        from.push(to);
+    }
+    for medium in [Medium::Layout, Medium::Registry, Medium::OciArchive] {
+        let to = shelf.reference(medium, "index");
+        run(&["index", "--to", &to, &from[0], &from[1]]);
+        verify(&to);
+        let folder = shelf.folder.path();
+        let Some(raw) = skopeo(folder, &["inspect", "--tls-verify=false", "--raw", &to]) else { return };
+        let raw: Value = serde_json::from_slice(&raw.stdout).unwrap();
+        let platforms: Vec<&Value> =
+            raw["manifests"].as_array().unwrap().iter().map(|entry| &entry["platform"]).collect();
+        let expected = ["amd64", "arm64"].map(|name| json!({"architecture": name, "os": "linux"}));
+        assert_eq!(platforms, expected.iter().collect::<Vec<_>>(), "{to}");
+        for architecture in ["amd64", "arm64"] {
+            let one =
+                ["--override-arch", architecture, "inspect", "--tls-verify=false", "--config", &to];
+            let config: Value = serde_json::from_slice(&skopeo(folder, &one).unwrap().stdout).unwrap();
+            assert_eq!(config["architecture"], architecture, "{to}");
+            assert_eq!(
+                config["rootfs"]["diff_ids"][0],
+                format!("sha256:{}", digest(&layer(architecture)))
+            );
+        }
+    }
+}

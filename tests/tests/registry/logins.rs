@@ -1,0 +1,190 @@
+//! Who may: passwords, helpers, tokens, authorities.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use terrine_tests::proxy::{Proxy, REFRESH, Request, Tokens};
+use terrine_tests::registry::{PASSWORD, Registry, USER};
+use terrine_tests::shipment::Shipment;
+use terrine_tests::{Run, terrine};
+
+use super::said;
+
+/// A file of credentials at home.
+fn credentials(shipment: &Shipment, file: &str, content: &Value) {
+    let path = shipment.home().join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content.to_string()).unwrap();
+}
+
+fn auth(host: &str, entry: &Value) -> Value {
+    json!({"auths": {host: entry}})
+}
+
+/// `terrine:secret`, and with a wrong password.
+const LOGIN: &str = "dGVycmluZTpzZWNyZXQ=";
+const WRONG: &str = "dGVycmluZTp3cm9uZw==";
+
+#[test]
+fn who_may_push_is_told_by_the_files_of_docker_and_podman() {
+    let Some(registry) = Registry::with_basic_auth() else { return };
+    let host = registry.host();
+    let to = format!("docker://{host}/acme/web:1");
+    let mut texts = vec![];
+    for (file, entry, works) in [
+        (None, Value::Null, false),
+        (Some(".docker/config.json"), json!({"auth": WRONG}), false),
+        (Some(".docker/config.json"), json!({"auth": "$"}), false),
+        (Some(".docker/config.json"), json!({"auth": LOGIN}), true),
+        (Some(".config/containers/auth.json"), json!({"auth": LOGIN}), true),
+        (Some(".docker/config.json"), json!({"username": USER, "password": PASSWORD}), true),
+    ] {
+        let shipment = Shipment::new(&[("a", 1000)]);
+        if let Some(file) = file {
+            credentials(&shipment, file, &auth(host, &entry));
+        }
+        let run = shipment.build(&to, &["-q"]);
+        assert_eq!(run.code, Some(i32::from(!works)), "{}", run.stderr);
+        assert_eq!(registry.tags_if_any("acme/web").is_empty(), !works);
+        if works {
+            assert!(shipment.is_valid(&to));
+            registry.delete_manifest("acme/web", &registry.manifest("acme/web", "1").unwrap().digest);
+        } else {
+            texts.push(said(&run, &shipment, &[(host, "[HOST]")]));
+        }
+    }
+    insta::assert_snapshot!("logins", texts.join("\n"));
+}
+
+#[test]
+fn helpers_are_asked_for_credentials() {
+    let Some(registry) = Registry::with_basic_auth() else { return };
+    let host = registry.host();
+    let to = format!("docker://{host}/acme/web:1");
+    let good = format!(
+        "read -r server; test \"$server\" = {host} || exit 1\n\
+         echo '{{\"ServerURL\":\"\",\"Username\":\"{USER}\",\"Secret\":\"{PASSWORD}\"}}'"
+    );
+    let mut texts = vec![];
+    for (config, script, works) in [
+        (json!({"credHelpers": {host: "test"}}), Some(good.as_str()), true),
+        (json!({"credsStore": "test"}), Some(good.as_str()), true),
+        (json!({"credHelpers": {host: "test"}}), None, false),
+        (
+            json!({"credsStore": "test"}),
+            Some("echo 'credentials not found in native keychain'; exit 1"),
+            false,
+        ),
+        (json!({"credsStore": "test"}), Some("echo 'the vault is locked' >&2; exit 3"), false),
+        (json!({"credsStore": "test"}), Some("echo secret-of-somebody"), false),
+        (json!({"credsStore": "../test"}), Some(good.as_str()), false),
+    ] {
+        let shipment = Shipment::new(&[("a", 1000)]);
+        credentials(&shipment, ".docker/config.json", &config);
+        let bin = shipment.home().join("bin");
+        fs::create_dir(&bin).unwrap();
+        if let Some(script) = script {
+            let helper = bin.join("docker-credential-test");
+            fs::write(&helper, format!("#!/bin/sh\n{script}\n")).unwrap();
+            Run::of(Command::new("chmod").arg("+x").arg(&helper)).ok();
+        }
+        let mut command = shipment.build_command(&to, &["-q"]);
+        command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+        let run = Run::of(&mut command);
+        assert_eq!(run.code, Some(i32::from(!works)), "{config}: {}", run.stderr);
+        assert!(!run.stderr.contains(PASSWORD) && !run.stderr.contains("secret-of"), "{}", run.stderr);
+        if !works {
+            texts.push(said(&run, &shipment, &[(host, "[HOST]")]));
+        }
+    }
+    insta::assert_snapshot!("helpers", texts.join("\n"));
+}
+
+#[test]
+fn tokens_are_fetched_renewed_and_told_about() {
+    let Some(registry) = Registry::start() else { return };
+    let shipment = Shipment::small();
+    let with = |tokens: Tokens, entry: &Value, repository: &str| {
+        let proxy = Proxy::with_tokens(&registry, tokens);
+        credentials(&shipment, ".docker/config.json", &auth(proxy.host(), entry));
+        let to = format!("docker://{}/{repository}:1", proxy.host());
+        let run = shipment.build(&to, &["-q", "--no-cache", "--jobs", "1"]);
+        let valid = run.code == Some(0) && shipment.is_valid(&to);
+        (proxy, run, valid)
+    };
+    let login = json!({"auth": LOGIN});
+    let (proxy, run, valid) = with(Tokens::default(), &login, "t/one");
+    assert!(valid, "{}", run.stderr);
+    let asked = |request: &Request| request.path == "/token" && request.method == "GET";
+    assert_eq!(
+        proxy
+            .requests()
+            .iter()
+            .take_while(|request| !request.is("GET", "/manifests/"))
+            .filter(|request| asked(request))
+            .count(),
+        1,
+        "one for all of the push: {}",
+        proxy.story()
+    );
+    let scopes = |request: &Request| request.value("scope").unwrap_or_default();
+    assert_eq!(
+        scopes(proxy.requests().iter().find(|request| asked(request)).unwrap()),
+        "repository:t/one:pull,push"
+    );
+    // Each is good for a few requests, and ends in the middle of the push.
+    let short = Tokens { uses: 3, ..Tokens::default() };
+    let (proxy, run, valid) = with(short, &login, "t/two");
+    assert!(valid, "{} {}", run.stderr, proxy.story());
+    assert!(proxy.count(asked) > 2);
+    // An identity token.
+    let identity = json!({"auth": LOGIN, "identitytoken": REFRESH});
+    let (proxy, run, valid) = with(Tokens::default(), &identity, "t/three");
+    assert!(valid, "{} {}", run.stderr, proxy.story());
+    assert!(proxy.count(|request| request.is("POST", "/token")) > 0 && proxy.count(asked) == 0);
+    // Refused.
+    let mut texts = vec![];
+    let denied = Tokens { denied: vec!["t/four".to_owned()], ..Tokens::default() };
+    for (tokens, entry, repository) in [
+        (denied, login, "t/four"),
+        (Tokens::default(), json!({"auth": WRONG}), "t/five"),
+        (Tokens::default(), json!({"identitytoken": "wrong"}), "t/six"),
+        (Tokens { anonymous_pull: true, ..Tokens::default() }, json!({}), "t/seven"),
+    ] {
+        let (proxy, run, _) = with(tokens, &entry, repository);
+        assert_eq!(run.code, Some(1));
+        texts.push(said(&run, &shipment, &[(proxy.host(), "[HOST]")]));
+    }
+    insta::assert_snapshot!("tokens", texts.join("\n"));
+    // A mount asks for both repositories by one token.
+    let proxy = Proxy::with_tokens(&registry, Tokens::default());
+    credentials(&shipment, ".docker/config.json", &auth(proxy.host(), &json!({"auth": LOGIN})));
+    for repository in ["t/eight", "t/nine"] {
+        shipment.build(&format!("docker://{}/{repository}:1", proxy.host()), &[]).ok();
+    }
+    let mounts = |request: &Request| request.value("mount").is_some() && request.status == Some(201);
+    assert!(proxy.count(mounts) >= 3, "{}", proxy.story());
+}
+
+#[test]
+fn tls_goes_by_the_authorities_that_are_known() {
+    let Some(registry) = Registry::with_tls() else { return };
+    let shipment = Shipment::small();
+    let host = registry.host();
+    let to = format!("docker://{host}/acme/web:1");
+    let run = shipment.build(&to, &["-q"]);
+    assert_eq!(run.code, Some(1));
+    insta::assert_snapshot!("unknown-authority", said(&run, &shipment, &[(host, "[HOST]")]));
+    // Nor in plain HTTP, because it is on this machine.
+    assert!(registry.tags_if_any("acme/web").is_empty());
+    let mut command = shipment.build_command(&to, &[]);
+    Run::of(command.env("SSL_CERT_FILE", registry.authority())).ok();
+    let mut verify = shipment.at_home(terrine());
+    Run::of(verify.env("SSL_CERT_FILE", registry.authority()).args(["verify", &to])).ok();
+    // What is not on this machine is not spoken to in the open, unless that is asked for.
+    let elsewhere = "docker://registry.invalid/acme/web:1";
+    let plain = shipment.build(elsewhere, &["-q", "--plain-http", "--retries", "0"]);
+    assert_eq!(plain.code, Some(1));
+    insta::assert_snapshot!("no-such-host", said(&plain, &shipment, &[]));
+}

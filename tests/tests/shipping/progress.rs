@@ -1,0 +1,69 @@
+//! How far things are: lines, bars and silence.
+
+use std::fs;
+
+use serde_json::json;
+use terrine_tests::Run;
+use terrine_tests::registry::Registry;
+
+use super::Place;
+
+#[test]
+fn progress_is_a_line_for_each_layer_that_is_made() {
+    let place = Place::new();
+    let lines = [
+        "BUILD --to oci:layout:web",
+        "BUILD --to oci:layout:web",
+        "BUILD --to oci-archive:layout.tar --compression zstd",
+        "BUILD --to docker-archive:new.tar:acme/other:1.3",
+        "-q BUILD --to oci:quiet",
+        "copy web.tar oci:layout:copy --jobs 1",
+        "copy web.tar oci:layout:copy --jobs 1",
+        "-q copy web.tar oci:layout:quiet",
+        "copy web.tar docker-archive:copy.tar",
+        "merge web.tar copy.tar -o both.tar",
+        "export web.tar -o files.tar",
+        "-q export web.tar -o files.tar",
+        "verify new.tar oci:layout:web",
+    ];
+    insta::assert_snapshot!("progress", place.said(&lines));
+    assert_eq!(place.names("new.tar"), json!([["acme/other:1.3"]]));
+}
+
+#[test]
+fn a_push_says_what_was_sent() {
+    let Some(registry) = Registry::start() else { return };
+    let place = Place::new();
+    let lines = ["", "-q"].map(|quiet| format!("{quiet} BUILD --to docker://{}/web:1", registry.host()));
+    let copy = format!("copy web.tar docker://{}/copy:1 --jobs 1 --no-cache", registry.host());
+    let lines = [&lines[0], &lines[0], &lines[1], &copy, &copy].map(String::as_str);
+    let said = place.said(&lines).replace(registry.host(), "[REGISTRY]");
+    insta::assert_snapshot!("push", said);
+}
+
+#[test]
+fn a_terminal_shows_a_bar() {
+    let place = Place::new();
+    for line in [
+        "BUILD --to oci:layout:web",
+        "copy web.tar oci:layout:copy",
+        "merge web.tar -o new.tar",
+        "export web.tar -o files.tar",
+    ] {
+        let Some(run) = Run::on_a_terminal(&place.command(line)) else { return };
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert_eq!(run.code, Some(0), "{said}");
+        assert!(said.contains("layers done") && !said.contains("layer 1"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn quiet_is_silent_where_the_tag_is_given() {
+    let place = Place::new();
+    fs::create_dir(place.root().join("site")).unwrap();
+    let build = "-q build --name web --contents site --architecture amd64";
+    let run = place.run(&format!("{build} --to oci:layout:given")).ok();
+    assert_eq!((run.stdout.len(), run.stderr.as_str()), (0, ""));
+    let run = place.run(&format!("{build} --to oci:layout")).ok();
+    assert!(run.stderr.ends_with(" (tag generated)\n") || run.stderr.contains("(tag generated), "));
+}
