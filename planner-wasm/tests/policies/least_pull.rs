@@ -104,6 +104,16 @@ fn small_changes_change_few_layers() {
     }
 }
 
+/// What became of a path from one closure to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    None,
+    /// Another version.
+    Own,
+    /// The same version, because of something that it needs.
+    Rebuild,
+}
+
 /// A sequence of closures: each package has a rate at which it changes, a few of them a high
 /// one, and whatever needs it is rebuilt.
 struct Updates {
@@ -125,16 +135,21 @@ impl Updates {
         ((self.state >> 33) % u64::from(limit)) as u32
     }
 
-    /// The next closure, and whether each of its paths is another.
-    fn next(&mut self, step: u32) -> Vec<bool> {
-        let mut changed = vec![false; self.now.paths.len()];
+    /// The next closure, and what became of each of its paths.
+    fn next(&mut self, step: u32) -> Vec<Change> {
+        let mut changed = vec![Change::None; self.now.paths.len()];
         for i in 0..changed.len() {
             let own = self.below(1000) < self.rates[i];
             let references = &self.now.paths[i].references;
-            let rebuilt =
-                references.iter().any(|&other| (other as usize) < i && changed[other as usize]);
-            changed[i] = own || rebuilt;
-            if changed[i] {
+            let rebuilt = references
+                .iter()
+                .any(|&other| (other as usize) < i && changed[other as usize] != Change::None);
+            changed[i] = match (own, rebuilt) {
+                (true, _) => Change::Own,
+                (false, true) => Change::Rebuild,
+                (false, false) => Change::None,
+            };
+            if changed[i] != Change::None {
                 let path = &mut self.now.paths[i];
                 path.path = format!("/nix/store/{step}-{}", path.name);
             }
@@ -148,11 +163,11 @@ impl Updates {
 fn pulled(
     limit: u32,
     plan: &mut dyn FnMut(&Request) -> Vec<Vec<u32>>,
-    past: impl Fn(&[Vec<bool>]) -> Option<History>,
+    past: impl Fn(&[Vec<Change>]) -> Option<History>,
     hold: bool,
 ) -> f64 {
     let mut updates = Updates::new();
-    let (mut seen, mut held): (Vec<Vec<bool>>, Option<HeldImage>) = (vec![], None);
+    let (mut seen, mut held): (Vec<Vec<Change>>, Option<HeldImage>) = (vec![], None);
     let (mut layers, mut paths) = (BTreeSet::new(), BTreeSet::new());
     let (mut pulled, mut changed) = (0, 0);
     for step in 0..40 {
@@ -210,17 +225,19 @@ fn biggest_first(request: &Request) -> Vec<Vec<u32>> {
     order.into_iter().map(|i| vec![i]).chain([rest]).collect()
 }
 
-fn nothing(_: &[Vec<bool>]) -> Option<History> {
+fn nothing(_: &[Vec<Change>]) -> Option<History> {
     None
 }
 
 /// What each path went through.
-fn observed(seen: &[Vec<bool>]) -> Option<History> {
+fn observed(seen: &[Vec<Change>]) -> Option<History> {
     let steps = seen.len() as u32 + 1;
     let observation = |i: usize| {
-        let changes: Vec<u32> =
-            (1..).zip(seen).filter(|(_, new)| new[i]).map(|(step, _)| step).collect();
-        Observation { closures: steps, version_changes: changes.clone(), changes }
+        let steps_with = |wanted: &[Change]| -> Vec<u32> {
+            (1..).zip(seen).filter(|(_, new)| wanted.contains(&new[i])).map(|(step, _)| step).collect()
+        };
+        let changes = steps_with(&[Change::Own, Change::Rebuild]);
+        Observation { closures: steps, version_changes: steps_with(&[Change::Own]), changes }
     };
     Some(History { steps, observations: (0..400).map(observation).collect(), held: vec![] })
 }

@@ -8,7 +8,7 @@
 //! | step | module |
 //! |---|---|
 //! | paths, and circles of them, with what they need | [`units`], as bits: [`row`] |
-//! | which earlier updates changed each | [`past`] |
+//! | which earlier updates changed each, and how often each changed of itself | [`past`], [`rates`] |
 //! | the largest ones become layers, the cheapest pairs merge, the rest joins them | [`merge`] |
 //! | units move to where they cost less | [`improve`] |
 //! | the same from the layers that clients hold, which have to be worth giving up | [`keep`] |
@@ -26,6 +26,7 @@ mod merge;
 mod model;
 mod options;
 mod past;
+mod rates;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ use keep::Held;
 use model::Model;
 use options::Options;
 use past::Past;
+use rates::Rates;
 use units::Found;
 
 pub(super) const POLICY: Policy = Policy {
@@ -52,7 +54,8 @@ fn plan(request: &Request) -> Result<Planned, Error> {
     let options = Options::of(request)?;
     let past = Past::of(request, options.memory);
     let found = Found::new(request);
-    let model = Model::new(&options, &past, found.count());
+    let rates = Rates::new(&options, &past, found.paths());
+    let model = Model::new(&past, &rates);
     let units = found.ordered(&past, &model);
     if units.len() == 0 {
         return Ok(Planned { layers: vec![], left_out: vec![], remarks: vec![] });

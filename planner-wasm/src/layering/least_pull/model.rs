@@ -1,57 +1,54 @@
 //! How likely it is that something is pulled again at the next update.
 
-use super::options::Options;
 use super::past::Past;
+use super::rates::Rates;
 use super::row::{Row, Shape};
-use super::units::rounded;
 
 /// What a member of a layer counts for beside what it needs, in packages: it may leave the
 /// closure, or another may join it.
 const MEMBER: f64 = 0.06;
-/// How many of all packages are expected to change at most: of a few, not as many as of many.
-const MOST: f64 = 1.0 / 8.0;
 /// How often a package has to be expected to change before what was seen of it counts as
 /// much as what is expected of all.
 const DOUBT: f64 = 0.75;
 
 /// The expectation of pulls.
 ///
-/// Without history, each package is as likely as any other to change of itself, and a row is
-/// pulled again if anything in it does. How many do, from one image to the next, varies
-/// widely; with a gamma distribution of shape 2 around the mean, the probability that a
-/// share `x` of the mean hits nothing is `1 / (1 + x / 2)^2`, which takes no more than
-/// arithmetic: the same bits on every machine.
+/// A row is pulled again if anything in it changes of itself, of which [`Rates`] says how likely
+/// it is. How much does, from one image to the next, varies widely; with a gamma distribution of
+/// shape 2 around the mean, the probability that a share `x` of the mean hits nothing is
+/// `1 / (1 + x / 2)^2`, which takes no more than arithmetic: the same bits on every machine.
 ///
 /// With history, the probability is the share of the earlier updates that would have pulled
-/// the row, the later ones weighing more. Such shares of few updates are taken with a
-/// grain of salt: the probability without history is mixed in, as so many updates as it
-/// takes for a package to change [`DOUBT`] times.
+/// the row, the later ones weighing more: what moves together is seen to do so. Such shares of
+/// few updates are taken with a grain of salt: the expectation is mixed in, as so many updates as
+/// it takes for a package to change [`DOUBT`] times.
 #[derive(Debug)]
 pub(super) struct Model<'a> {
     shape: Shape,
-    /// How much of the mean number of changes falls on one package.
-    share: f64,
+    rates: &'a Rates,
     /// The weights of the updates in each word.
     weights: &'a [f64],
     /// What all updates weigh.
     total: f64,
-    /// What the expectation without history weighs beside them.
+    /// What the expectation weighs beside them.
     prior: f64,
 }
 
 impl<'a> Model<'a> {
-    /// The model for a closure of so many units.
-    pub(super) fn new(options: &Options, past: &'a Past<'a>, units: usize) -> Self {
-        // Rounded, so that a path more or less does not move every probability.
-        let count = rounded(units as u128);
-        let share = (options.changes / count).min(MOST);
+    /// The model of units with these rates and this past.
+    pub(super) fn new(past: &'a Past<'a>, rates: &'a Rates) -> Self {
         Self {
-            shape: Shape { needs: units.div_ceil(64), updates: past.words() },
-            share,
+            shape: Shape { needs: rates.words(), updates: past.words() },
+            rates,
             weights: past.weights(),
             total: past.total(),
-            prior: DOUBT / share,
+            prior: DOUBT / rates.share,
         }
+    }
+
+    /// How likely each unit is to change of itself.
+    pub(super) fn rates(&self) -> &Rates {
+        self.rates
     }
 
     /// The layout of rows.
@@ -67,9 +64,8 @@ impl<'a> Model<'a> {
     /// The same of two rows together.
     pub(super) fn joint(&self, a: &Row, b: &Row, members: usize) -> f64 {
         let (a, b) = (a.words().split_at(self.shape.needs), b.words().split_at(self.shape.needs));
-        // Nearly all of a plan's time is spent in this line.
-        let needs: u32 = a.0.iter().zip(b.0).map(|(a, b)| (a | b).count_ones()).sum();
-        let share = self.share * (f64::from(needs) + MEMBER * members as f64);
+        let needs = self.rates.joint(a.0, b.0);
+        let share = self.rates.share * (needs + MEMBER * members as f64);
         let spared = 1.0 + share / 2.0;
         let expected = 1.0 - 1.0 / (spared * spared);
         if self.total == 0.0 {
@@ -84,13 +80,20 @@ impl<'a> Model<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::Options;
     use super::*;
     use crate::bindings::layering::{History, Observation};
+
+    fn rates(options: &Options, past: &Past<'_>, units: u32) -> Rates {
+        let units: Vec<Vec<u32>> = (0..units).map(|path| vec![path]).collect();
+        Rates::new(options, past, &units)
+    }
 
     #[test]
     fn what_needs_more_is_likelier_and_the_same_needs_count_once() {
         let past = Past::new(None, 0, 80.0);
-        let model = Model::new(&Options::default(), &past, 100);
+        let rates_of_all = rates(&Options::default(), &past, 100);
+        let model = Model::new(&past, &rates_of_all);
         let row = |needs: std::ops::Range<usize>| {
             let mut row = model.shape().empty();
             needs.for_each(|need| row.add_need(need));
@@ -103,7 +106,8 @@ mod tests {
         assert!(model.joint(&row(0..9), &row(0..9), 2) < model.joint(&row(0..5), &row(5..10), 2));
         // One change in a hundred packages, of which one is looked at.
         let rare = Options { changes: 1.0, ..Options::default() };
-        assert!(Model::new(&rare, &past, 128).probability(&row(0..1), 1) < 0.01);
+        let rare = rates(&rare, &past, 128);
+        assert!(Model::new(&past, &rare).probability(&row(0..1), 1) < 0.01);
     }
 
     #[test]
@@ -113,9 +117,10 @@ mod tests {
                 Observation { closures: steps, changes: (1..steps).collect(), version_changes: vec![] };
             let history = History { steps, observations: vec![observation], held: vec![] };
             let past = Past::new(Some(&history), steps as usize, 1e6);
-            let model = Model::new(&Options::default(), &past, 64);
+            let rates = rates(&Options::default(), &past, 64);
+            let model = Model::new(&past, &rates);
             let mut row = model.shape().empty();
-            row.add_need(0);
+            row.add_need(rates.bit(0));
             past.mark(&[0], model.shape(), &mut row);
             model.probability(&row, 1)
         };

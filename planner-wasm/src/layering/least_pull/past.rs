@@ -1,5 +1,7 @@
 //! What earlier updates say: which of them changed each path, and what that is worth now.
 
+use std::collections::BTreeSet;
+
 use super::row::{BLOCK, Row, Shape};
 use crate::bindings::layering::{History, Request};
 
@@ -83,6 +85,24 @@ impl<'a> Past<'a> {
             });
         }
     }
+
+    /// What the updates weigh that changed the version of any of some paths, and those before
+    /// which any of them was there.
+    pub(super) fn versions(&self, paths: &[u32]) -> (f64, f64) {
+        let Some(history) = self.history else { return (0.0, 0.0) };
+        let mut changes = BTreeSet::new();
+        let mut closures: u32 = 0;
+        for observation in paths.iter().filter_map(|&path| history.observations.get(path as usize)) {
+            closures = closures.max(observation.closures);
+            changes.extend(observation.version_changes.iter().map(|&change| change as usize));
+        }
+        let weights = changes.range(self.first.min(self.end)..self.end);
+        let changed = weights.map(|change| self.weights[(change - self.first) / BLOCK]).sum();
+        // Which closures these were is not known; that they are the same share of all is near it.
+        let whole = f64::from(history.steps.max(2) - 1);
+        let there = f64::from(closures.saturating_sub(1)) / whole;
+        (changed, self.total * there.min(1.0))
+    }
 }
 
 /// The largest of 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on that is not above a number.
@@ -124,6 +144,25 @@ mod tests {
             assert_eq!(Past::of(&request(steps, held.clone()), 1.0).end, steps as usize);
         }
         assert_eq!(Past::of(&request(1, held), 1.0).words(), 0);
+    }
+
+    #[test]
+    fn changes_of_versions_weigh_what_their_updates_do() {
+        let seen = |closures, version_changes: &[u32]| Observation {
+            closures,
+            changes: vec![1, 2, 3],
+            version_changes: version_changes.to_vec(),
+        };
+        let observations = vec![seen(40, &[1, 17, 33]), seen(20, &[17, 39, 40]), seen(0, &[])];
+        let history = History { steps: 40, observations, held: vec![] };
+        let past = Past::new(Some(&history), 40, 16.0);
+        let total = past.total();
+        assert_eq!(past.versions(&[0]), (1.0 / 3.0 + 0.5 + 1.0, total));
+        assert_eq!(past.versions(&[1]), (0.5 + 1.0, total * 19.0 / 39.0));
+        assert_eq!(past.versions(&[0, 1]), (1.0 / 3.0 + 0.5 + 1.0 + 1.0, total));
+        assert_eq!(past.versions(&[2]), (0.0, 0.0));
+        assert_eq!(past.versions(&[7]), (0.0, 0.0));
+        assert_eq!(Past::new(None, 0, 16.0).versions(&[0]), (0.0, 0.0));
     }
 
     #[test]

@@ -133,7 +133,7 @@ fn what_is_new_is_as_likely_to_change_as_what_it_needs() {
     let mut past = history(&request, 400, &[("app", &every), ("c", &every)]);
     past.observations[5].closures = 0;
     let request = Request { history: Some(past), ..request };
-    assert_eq!(layers(&request), ["a", "app c new", "b", "d"]);
+    assert_eq!(layers(&request), ["a b", "app", "c new", "d"]);
 }
 
 #[test]

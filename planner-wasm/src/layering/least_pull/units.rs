@@ -64,19 +64,20 @@ impl Found {
         Self { paths, references, sizes, ranks }
     }
 
-    /// How many there are, those of excluded paths included.
-    pub(super) fn count(&self) -> usize {
-        self.paths.len()
+    /// The paths of each; none where all are excluded.
+    pub(super) fn paths(&self) -> &[Vec<u32>] {
+        &self.paths
     }
 
     /// Puts those that matter most first: whatever would save most if it were alone instead
     /// of with everything else.
     pub(super) fn ordered(self, past: &Past<'_>, model: &Model<'_>) -> Units {
         let shape = model.shape();
-        let mut order: Vec<usize> = (0..self.count()).filter(|&i| !self.paths[i].is_empty()).collect();
+        let mut order: Vec<usize> =
+            (0..self.paths.len()).filter(|&i| !self.paths[i].is_empty()).collect();
         let by_rank = |a: &usize, b: &usize| self.ranks[*a].cmp(&self.ranks[*b]);
         let rows = if order.len() <= ALL {
-            let rows = self.rows(past, shape);
+            let rows = self.rows(past, model);
             let mut all = shape.empty();
             rows.iter().for_each(|row| all.join(row));
             let most = model.probability(&all, order.len());
@@ -86,7 +87,7 @@ impl Found {
             order.iter().map(|&i| rows[i].clone()).collect()
         } else {
             order.sort_by(|a, b| self.sizes[*b].total_cmp(&self.sizes[*a]).then_with(|| by_rank(a, b)));
-            order.iter().take(LARGEST).map(|&i| self.row(past, shape, i)).collect()
+            order.iter().take(LARGEST).map(|&i| self.row(past, model, i)).collect()
         };
         Units {
             sizes: order.iter().map(|&i| self.sizes[i]).collect(),
@@ -98,8 +99,9 @@ impl Found {
     }
 
     /// The rows of all: each joins those of what it needs, which come before it.
-    fn rows(&self, past: &Past<'_>, shape: Shape) -> Vec<Row> {
-        let mut rows: Vec<Row> = Vec::with_capacity(self.count());
+    fn rows(&self, past: &Past<'_>, model: &Model<'_>) -> Vec<Row> {
+        let shape = model.shape();
+        let mut rows: Vec<Row> = Vec::with_capacity(self.paths.len());
         for (unit, references) in self.references.iter().enumerate() {
             let mut row = shape.empty();
             let known = past.knows(&self.paths[unit]);
@@ -110,7 +112,7 @@ impl Found {
                     false => row.join(&rows[other as usize]),
                 }
             }
-            row.add_need(unit);
+            row.add_need(model.rates().bit(unit));
             past.mark(&self.paths[unit], shape, &mut row);
             rows.push(row);
         }
@@ -118,12 +120,13 @@ impl Found {
     }
 
     /// The row of one.
-    fn row(&self, past: &Past<'_>, shape: Shape, unit: usize) -> Row {
+    fn row(&self, past: &Past<'_>, model: &Model<'_>, unit: usize) -> Row {
+        let (shape, rates) = (model.shape(), model.rates());
         let mut row = shape.empty();
         let mut open = vec![unit];
         while let Some(unit) = open.pop() {
-            if !row.has_need(unit) {
-                row.add_need(unit);
+            if !row.has_need(rates.bit(unit)) {
+                row.add_need(rates.bit(unit));
                 open.extend(self.references[unit].iter().map(|&other| other as usize));
             }
         }
@@ -154,12 +157,14 @@ fn rounded_ratio(number: f64) -> f64 {
 mod tests {
     use super::super::super::testing::request;
     use super::super::options::Options;
+    use super::super::rates::Rates;
     use super::*;
 
     fn units(request: &Request) -> Units {
         let past = Past::new(None, 0, 1.0);
         let found = Found::new(request);
-        let model = Model::new(&Options::default(), &past, found.count());
+        let rates = Rates::new(&Options::default(), &past, found.paths());
+        let model = Model::new(&past, &rates);
         found.ordered(&past, &model)
     }
 
@@ -209,10 +214,11 @@ mod tests {
         let request = request(&graph);
         let found = Found::new(&request);
         let past = Past::new(None, 0, 1.0);
-        let shape = Shape { needs: 1, updates: 0 };
-        let rows = found.rows(&past, shape);
+        let rates = Rates::new(&Options::default(), &past, found.paths());
+        let model = Model::new(&past, &rates);
+        let rows = found.rows(&past, &model);
         for (unit, row) in rows.iter().enumerate() {
-            assert_eq!(&found.row(&past, shape, unit), row, "{unit}");
+            assert_eq!(&found.row(&past, &model, unit), row, "{unit}");
         }
     }
 }
