@@ -22,7 +22,7 @@ pub(super) struct RegistryArgs {
     /// How often what a registry fails to do is tried again
     ///
     /// The wait before that doubles each time, and is what the registry asks for if that is
-    /// longer.
+    /// longer. A transfer that goes on where it broke off counts anew after each mebibyte.
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Registries")]
     retries: u32,
 }

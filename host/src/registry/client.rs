@@ -30,7 +30,8 @@ pub struct Options {
     /// they answer anyway.
     pub plain_http: bool,
     /// How often something that may pass is tried again: broken connections, silence, and the
-    /// statuses 408, 429, 500, 502, 503 and 504.
+    /// statuses 408, 429, 500, 502, 503 and 504. A transfer that goes on where it broke off counts
+    /// anew after each mebibyte.
     pub retries: u32,
     /// The wait before the first of these; it doubles with each, up to 30 s. What a registry
     /// asks for by `Retry-After` counts if it is longer, up to 120 s.

@@ -37,8 +37,10 @@ pub(super) struct Sending<'a> {
     blob: &'a Descriptor,
     open: Open<'a>,
     progress: &'a dyn Fn(u64),
-    /// Whether a connection broke.
-    broke: bool,
+    /// Whether the registry is asked before bytes are sent, which it is once a connection broke.
+    asks: bool,
+    /// Whether something on the way does not take such a question.
+    not_to_ask: bool,
     /// The upload that broke off, and how many bytes of the blob went out for it at most.
     broken_off: Option<(Uri, u64)>,
     /// Whether what is left of an upload was refused: then it is not tried again.
@@ -53,6 +55,16 @@ struct Start {
     from: u64,
 }
 
+/// What became of an upload that broke off.
+enum Rest {
+    /// It goes on there.
+    From(Start),
+    /// There is nothing to go on from.
+    Gone,
+    /// It had come to its end, and the answer was lost.
+    Done,
+}
+
 impl<'a> Sending<'a> {
     pub(super) fn new(
         client: &'a Client,
@@ -61,15 +73,16 @@ impl<'a> Sending<'a> {
         open: Open<'a>,
         progress: &'a dyn Fn(u64),
     ) -> Self {
-        let (broke, broken_off, refused, kept) = (false, None, false, 0);
-        Self { client, to, blob, open, progress, broke, broken_off, refused, kept }
+        let (asks, not_to_ask, broken_off, refused, kept) = (false, false, None, false, 0);
+        Self { client, to, blob, open, progress, asks, not_to_ask, broken_off, refused, kept }
     }
 
     /// One attempt. `failed` is how many there were since there was progress.
     pub(super) fn attempt(&mut self, failed: &mut u32) -> Result<(), Failure> {
         let start = match self.rest(failed)? {
-            Some(start) => start,
-            None => Start { uri: self.client.start(self.to)?, from: 0 },
+            Rest::From(start) => start,
+            Rest::Gone => Start { uri: self.client.start(self.to)?, from: 0 },
+            Rest::Done => return Ok(()),
         };
         let sent = Cell::new(start.from);
         self.put(&start, &sent).map_err(|failure| self.failed(failure, start, sent.get()))
@@ -77,7 +90,6 @@ impl<'a> Sending<'a> {
 
     /// What is to come of a failure.
     fn failed(&mut self, failure: Failure, start: Start, sent: u64) -> Failure {
-        let is_resumed = start.from > 0;
         match failure.cause {
             Cause::Source(_) => {
                 self.client.cancel(self.to, start.uri);
@@ -85,12 +97,20 @@ impl<'a> Sending<'a> {
             }
             // The upload is gone, as it is after a restart of the registry.
             cause if cause.is_not_found() => return Failure::passing(cause),
-            // What was kept may be something else than what was sent.
-            cause if is_resumed && failure.again == Again::No => {
-                self.refused = true;
-                return Failure::passing(cause);
+            // What does not know the question wants to be sent the bytes (RFC 9110 section 10.1.1).
+            Cause::Status { status: StatusCode::EXPECTATION_FAILED, .. } if self.asks => {
+                (self.asks, self.not_to_ask) = (false, true);
+                return Failure::passing(failure.cause);
             }
-            Cause::Connection { .. } => self.broke = true,
+            // Whatever is wrong, a new upload is more likely to be taken than this one.
+            Cause::Status { .. } | Cause::Digest { .. } | Cause::Answer { .. } if start.from > 0 => {
+                self.refused = true;
+                return match may_be_the_rest(&failure.cause) {
+                    true => Failure::passing(failure.cause),
+                    false => failure,
+                };
+            }
+            Cause::Connection { .. } | Cause::Silent { .. } => self.asks = !self.not_to_ask,
             _ => {}
         }
         if failure.again != Again::No && self.blob.size >= LARGE && !self.refused {
@@ -99,15 +119,15 @@ impl<'a> Sending<'a> {
         failure
     }
 
-    /// Where the upload that broke off goes on; none if there is none, or it has to start anew.
-    fn rest(&mut self, failed: &mut u32) -> Result<Option<Start>, Failure> {
-        let Some((uri, sent)) = self.broken_off.take() else { return Ok(None) };
+    /// What became of the upload that broke off, if one did.
+    fn rest(&mut self, failed: &mut u32) -> Result<Rest, Failure> {
+        let Some((uri, sent)) = self.broken_off.take() else { return Ok(Rest::Gone) };
         let request = Request::new(Method::GET, uri.clone());
         let scope = self.client.scope(self.to, true);
         let answer = match self.client.send(self.to, &request, &[scope]) {
             Ok(answer) => answer,
             // A new upload will tell what is wrong.
-            Err(Failure { again: Again::No, .. }) => return Ok(None),
+            Err(Failure { again: Again::No, .. }) => return Ok(Rest::Gone),
             // Nobody answered: it is asked again.
             Err(failure) => {
                 self.broken_off = Some((uri, sent));
@@ -115,14 +135,23 @@ impl<'a> Sending<'a> {
             }
         };
         let kept = kept(&answer).filter(|kept| *kept <= sent);
-        let next = answer.location().unwrap_or(uri);
+        let (status, next) = (answer.status, answer.location().unwrap_or(uri));
         answer.discard();
-        let Some(kept) = kept else { return Ok(None) };
+        let Some(kept) = kept else {
+            let may_be_done = status == StatusCode::NOT_FOUND && sent == self.blob.size;
+            return Ok(if may_be_done && self.is_there() { Rest::Done } else { Rest::Gone });
+        };
         if kept >= self.kept.saturating_add(PROGRESS) {
             *failed = 0;
         }
         self.kept = self.kept.max(kept);
-        Ok(Some(Start { uri: next, from: kept }))
+        Ok(Rest::From(Start { uri: next, from: kept }))
+    }
+
+    /// Whether the registry has the blob by now. If it does not say, the blob is sent again.
+    fn is_there(&self) -> bool {
+        let size = self.client.blob_size(self.to, self.blob.digest);
+        size.is_ok_and(|size| size == Some(self.blob.size))
     }
 
     /// Sends what is left, and ends the upload.
@@ -146,7 +175,7 @@ impl<'a> Sending<'a> {
         }
         // A registry that refuses before it has read all closes the connection, and its reason
         // is lost. The next time it is asked first.
-        if self.broke && left > 0 {
+        if self.asks && left > 0 {
             request = request.with_header(header::EXPECT, "100-continue");
         }
         let answer = self.client.send(self.to, &request, &[self.client.scope(self.to, true)])?;
@@ -169,6 +198,18 @@ impl<'a> Sending<'a> {
                 format!("it ends after {skipped} bytes, and had more before"),
             )),
         }
+    }
+}
+
+/// Whether a refusal of the rest of a blob may be one of the rest only: what was kept may be
+/// something else than what was sent, and not all registries take a blob in two parts.
+fn may_be_the_rest(cause: &Cause) -> bool {
+    match cause {
+        Cause::Status { status, .. } => {
+            matches!(status.as_u16(), 400 | 405 | 409 | 411 | 413 | 416 | 422)
+        }
+        Cause::Digest { .. } | Cause::Answer { .. } => true,
+        _ => false,
     }
 }
 

@@ -106,7 +106,7 @@ fn small_blobs_start_anew_without_a_question() {
 #[test]
 fn what_is_refused_after_a_break_starts_anew_and_is_not_resumed_again() {
     let content = bytes(SIZE);
-    for status in [400, 416] {
+    for status in [400, 416, 500, 503] {
         let (result, _, seen) = run(&content, 3, |query| {
             let put = |upload: &str| step(format!("PUT {upload}?{query}"));
             vec![
@@ -132,6 +132,62 @@ fn what_is_refused_after_a_break_starts_anew_and_is_not_resumed_again() {
     });
     let error = chain(&result.unwrap_err());
     assert!(error.ends_with("answers 413 Payload Too Large: too much"), "{error}");
+}
+
+#[test]
+fn what_has_nothing_to_do_with_the_rest_is_not_tried_again() {
+    let content = bytes(SIZE);
+    for (status, after, says) in
+        [(403, "0", "answers 403 Forbidden"), (503, "3600", "wants to be asked again in 3600 s")]
+    {
+        let (result, ..) = run(&content, 3, |query| {
+            let put = || step(format!("PUT /u?{query}"));
+            let refused = put().status(status).header("retry-after", after);
+            vec![started("/u"), put().stop(READ), has("0-99"), refused]
+        });
+        let error = chain(&result.unwrap_err());
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
+fn an_upload_that_is_gone_because_it_has_ended_is_not_sent_again() {
+    let content = bytes(SIZE);
+    let digest = Digest::of(&content);
+    let gone = || step("GET /u").status(404);
+    let head = || step(format!("HEAD /v2/acme/web/blobs/{digest}"));
+    let size = SIZE.to_string();
+    let put = |upload: &str, query: &str| step(format!("PUT {upload}?{query}"));
+    let (result, ..) = run(&content, 1, |query| {
+        let whole = put("/u", query).stop(SIZE as u64);
+        vec![started("/u"), whole, gone(), head().status(200).header("content-length", size.clone())]
+    });
+    result.unwrap();
+    let (result, _, seen) = run(&content, 1, |query| {
+        let whole = put("/u", query).stop(SIZE as u64);
+        let again = put("/v", query).status(201);
+        vec![started("/u"), whole, gone(), head().status(404), started("/v"), again]
+    });
+    result.unwrap();
+    assert!(seen.last().unwrap().body == content);
+}
+
+#[test]
+fn what_does_not_take_a_question_is_not_asked_again() {
+    let content = bytes(300_000);
+    let (result, _, seen) = run(&content, 2, |query| {
+        let put = || step(format!("PUT /u?{query}"));
+        let broken = || put().stop(100_000);
+        let refused = put().status(417);
+        vec![started("/u"), broken(), started("/u"), refused, started("/u"), put().status(201)]
+    });
+    result.unwrap();
+    let asked: Vec<bool> = seen
+        .iter()
+        .filter(|seen| seen.line.starts_with("PUT"))
+        .map(|seen| seen.header("expect").is_some())
+        .collect();
+    assert_eq!(asked, [false, true, false]);
 }
 
 #[test]
