@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use terrine::build::{Grouping, request};
 use terrine::closure;
 use terrine::history::Past;
@@ -23,9 +24,9 @@ use crate::cli::planner_args::merge;
 /// on every machine. A policy may refuse a budget or its options; anything else that is not a
 /// plan is a failure, and makes the exit code 1.
 ///
-/// Graphs of at most 100 paths have to do with a twentieth of the fuel; where one can not, it is
-/// tried again with all of it. A policy that has used up its fuel in two cases is not run on the
-/// others.
+/// Graphs of at most 100 paths have to do with a twentieth of the fuel and of the ten minutes that
+/// a call may take; where one can not, it is tried again with all of it. A policy that has used up
+/// either in two cases is not run on the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Args {
@@ -77,7 +78,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime(limits)?;
     let planner = args.component.load(&runtime)?;
     // Cheap, by the contract: who loops in it is told at once.
-    let info = planner.within(quick(limits)).describe()?;
+    let info = planner.within(quick(limits)).describe();
+    let info =
+        info.context("asking which policies it has, for which a twentieth of the limits has to do")?;
     let options = merge(Json::Object(Default::default()), &args.option)?.to_string();
     let policies = policies(args, &planner, &info, &options)?;
     let cases = cases(args)?;
