@@ -54,7 +54,7 @@ fn plan(request: &Request) -> Result<Planned, Error> {
     let options = Options::of(request)?;
     let past = Past::of(request, options.memory);
     let found = Found::new(request);
-    let rates = Rates::new(&options, &past, found.paths());
+    let rates = Rates::new(&options, &past, found.parts());
     let model = Model::new(&past, &rates);
     let units = found.ordered(&past, &model);
     if units.len() == 0 {

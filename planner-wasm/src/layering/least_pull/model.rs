@@ -86,7 +86,7 @@ mod tests {
 
     fn rates(options: &Options, past: &Past<'_>, units: u32) -> Rates {
         let units: Vec<Vec<u32>> = (0..units).map(|path| vec![path]).collect();
-        Rates::new(options, past, &units)
+        Rates::new(options, past, (&units, &vec![vec![]; units.len()]))
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::row::{BLOCK, Row, Shape};
-use crate::bindings::layering::{History, Request};
+use crate::bindings::layering::{History, Observation, Request};
 
 /// How many of the latest updates are looked at. Older ones would count for little.
 const LATEST: usize = 512;
@@ -86,21 +86,31 @@ impl<'a> Past<'a> {
         }
     }
 
-    /// What the updates weigh that changed the version of any of some paths, and those before
-    /// which any of them was there.
-    pub(super) fn versions(&self, paths: &[u32]) -> (f64, f64) {
+    /// What the updates weigh in which any of some paths changed of itself, and those before which
+    /// any was there. `needs` are the paths that they refer to: a change that none of these
+    /// shares is no rebuild, even where the name, which may have no version, stays the same.
+    pub(super) fn own<'p>(&self, paths: &[u32], needs: impl Iterator<Item = &'p u32>) -> (f64, f64) {
         let Some(history) = self.history else { return (0.0, 0.0) };
-        let mut changes = BTreeSet::new();
-        let mut closures: u32 = 0;
-        for observation in paths.iter().filter_map(|&path| history.observations.get(path as usize)) {
-            closures = closures.max(observation.closures);
-            changes.extend(observation.version_changes.iter().map(|&change| change as usize));
+        let seen = |path: &u32| history.observations.get(*path as usize);
+        let all = |changes: fn(&Observation) -> &[u32]| -> BTreeSet<u32> {
+            paths.iter().filter_map(seen).flat_map(changes).copied().collect()
+        };
+        let versions = all(|observation| &observation.version_changes);
+        let mut same_version = all(|observation| &observation.changes);
+        same_version.retain(|change| !versions.contains(change));
+        if !same_version.is_empty() {
+            for change in needs.filter_map(seen).flat_map(|observation| &observation.changes) {
+                same_version.remove(change);
+            }
         }
-        let weights = changes.range(self.first.min(self.end)..self.end);
-        let changed = weights.map(|change| self.weights[(change - self.first) / BLOCK]).sum();
+        let counted = self.first..self.end;
+        let own = versions.iter().chain(&same_version).map(|&change| change as usize);
+        let own = own.filter(|change| counted.contains(change));
+        let changed = own.map(|change| self.weights[(change - self.first) / BLOCK]).sum();
         // Which closures these were is not known; that they are the same share of all is near it.
+        let closures = paths.iter().filter_map(seen).map(|observation| observation.closures).max();
         let whole = f64::from(history.steps.max(2) - 1);
-        let there = f64::from(closures.saturating_sub(1)) / whole;
+        let there = f64::from(closures.unwrap_or(0).saturating_sub(1)) / whole;
         (changed, self.total * there.min(1.0))
     }
 }
@@ -115,7 +125,7 @@ pub(super) fn leap(number: usize) -> usize {
 mod tests {
     use super::super::super::testing::request;
     use super::*;
-    use crate::bindings::layering::{HeldImage, Observation};
+    use crate::bindings::layering::HeldImage;
 
     fn history(steps: u32, changes: &[u32]) -> History {
         let observation =
@@ -147,22 +157,32 @@ mod tests {
     }
 
     #[test]
-    fn changes_of_versions_weigh_what_their_updates_do() {
-        let seen = |closures, version_changes: &[u32]| Observation {
+    fn changes_of_its_own_weigh_what_their_updates_do() {
+        let seen = |closures, version_changes: &[u32], changes: &[u32]| Observation {
             closures,
-            changes: vec![1, 2, 3],
+            changes: changes.to_vec(),
             version_changes: version_changes.to_vec(),
         };
-        let observations = vec![seen(40, &[1, 17, 33]), seen(20, &[17, 39, 40]), seen(0, &[])];
+        let observations = vec![
+            seen(40, &[1, 17, 33], &[1, 17, 33]),
+            seen(20, &[17, 39, 40], &[17, 39, 40]),
+            seen(0, &[], &[]),
+            // Without a version: rebuilt with the first, and changed by itself.
+            seen(40, &[], &[17, 33, 34]),
+        ];
         let history = History { steps: 40, observations, held: vec![] };
         let past = Past::new(Some(&history), 40, 16.0);
         let total = past.total();
-        assert_eq!(past.versions(&[0]), (1.0 / 3.0 + 0.5 + 1.0, total));
-        assert_eq!(past.versions(&[1]), (0.5 + 1.0, total * 19.0 / 39.0));
-        assert_eq!(past.versions(&[0, 1]), (1.0 / 3.0 + 0.5 + 1.0 + 1.0, total));
-        assert_eq!(past.versions(&[2]), (0.0, 0.0));
-        assert_eq!(past.versions(&[7]), (0.0, 0.0));
-        assert_eq!(Past::new(None, 0, 16.0).versions(&[0]), (0.0, 0.0));
+        let own = |paths: &[u32], needs: &[u32]| past.own(paths, needs.iter());
+        assert_eq!(own(&[0], &[]), (1.0 / 3.0 + 0.5 + 1.0, total));
+        assert_eq!(own(&[0], &[0, 1]), (1.0 / 3.0 + 0.5 + 1.0, total));
+        assert_eq!(own(&[1], &[]), (0.5 + 1.0, total * 19.0 / 39.0));
+        assert_eq!(own(&[0, 1], &[]), (1.0 / 3.0 + 0.5 + 1.0 + 1.0, total));
+        assert_eq!(own(&[3], &[2, 0]), (1.0, total));
+        assert_eq!(own(&[3], &[]), (0.5 + 1.0 + 1.0, total));
+        assert_eq!(own(&[2], &[]), (0.0, 0.0));
+        assert_eq!(own(&[7], &[7]), (0.0, 0.0));
+        assert_eq!(Past::new(None, 0, 16.0).own(&[0], [].iter()), (0.0, 0.0));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! How likely each unit is to change of itself.
 //!
-//! A change of its own is one of its version: other changes are rebuilds, which come from what
-//! it needs. Most packages have few of these and some have many, and what was seen of a package
-//! is the best guess of what it will do. Without history all are alike.
+//! A change of its own is one of its version, or one that nothing it refers to shares; other
+//! changes are rebuilds. Most packages have few of their own and some have many, and what was seen
+//! of a package is the best guess of what it will do. Without history all are alike.
 
 use super::options::Options;
 use super::past::Past;
@@ -10,8 +10,10 @@ use super::units::rounded;
 
 /// How many of all packages are expected to change at most: of a few, not as many as of many.
 const MOST: f64 = 1.0 / 8.0;
-/// How often a package has to be expected to change before what was seen of its versions counts
-/// as much as what is expected of all.
+/// And at least, so that whatever is divided by it is a number.
+const LEAST: f64 = 1e-9;
+/// How often a package has to be expected to change before what was seen of it counts as much
+/// as what is expected of all.
 const DOUBT: f64 = 1.5;
 /// How many quarters of what is expected a unit is as likely to change, in levels, so that it
 /// seldom moves from one to another. What never changed yet may do so tomorrow, so there is a
@@ -42,11 +44,19 @@ pub(super) struct Rates {
 }
 
 impl Rates {
-    /// The rates of units, which are given by their paths.
-    pub(super) fn new(options: &Options, past: &Past<'_>, units: &[Vec<u32>]) -> Self {
+    /// The rates of units, which are given by their paths and by the units that each refers to.
+    pub(super) fn new(
+        options: &Options,
+        past: &Past<'_>,
+        (units, references): (&[Vec<u32>], &[Vec<u32>]),
+    ) -> Self {
         // Rounded, so that a path more or less does not move every probability.
-        let share = (options.changes / rounded(units.len() as u128)).min(MOST);
-        let level_of: Vec<usize> = units.iter().map(|paths| level(past, paths, share)).collect();
+        let share = (options.changes / rounded(units.len() as u128)).clamp(LEAST, MOST);
+        let level = |unit: usize| {
+            let needs = references[unit].iter().flat_map(|&other| &units[other as usize]);
+            level(past.own(&units[unit], needs), share)
+        };
+        let level_of: Vec<usize> = (0..units.len()).map(level).collect();
         let (mut bits, mut quarters) = (vec![0; units.len()], vec![]);
         for (level, count_for) in LEVELS.into_iter().enumerate() {
             let units = (0..units.len()).filter(|&unit| level_of[unit] == level);
@@ -89,9 +99,8 @@ impl Rates {
     }
 }
 
-/// The level of a unit, as its place in [`LEVELS`].
-fn level(past: &Past<'_>, paths: &[u32], share: f64) -> usize {
-    let (changes, updates) = past.versions(paths);
+/// The level of what changed of itself so often in so many updates, as its place in [`LEVELS`].
+fn level((changes, updates): (f64, f64), share: f64) -> usize {
     let times = (changes + DOUBT) / (updates * share + DOUBT);
     BETWEEN.iter().take_while(|&&end| times >= end).count()
 }
@@ -109,7 +118,7 @@ mod tests {
     fn without_history_all_are_alike() {
         let past = Past::new(None, 0, 20.0);
         let units: Vec<Vec<u32>> = (0..70).map(|path| vec![path]).collect();
-        let rates = Rates::new(&Options::default(), &past, &units);
+        let rates = Rates::new(&Options::default(), &past, (&units, &vec![vec![]; units.len()]));
         assert_eq!((rates.words(), rates.share), (2, 1.0 / 8.0));
         assert_eq!((0..70).map(|unit| rates.bit(unit)).collect::<Vec<_>>(), (0..70).collect::<Vec<_>>());
         assert_eq!(rates.joint(&[0b11, 1], &[0b110, 0]), 4.0);
@@ -131,11 +140,11 @@ mod tests {
         let past = Past::new(Some(&history), 32, 1e9);
         let units: Vec<Vec<u32>> =
             [vec![0], vec![1], vec![2], vec![3], vec![4], vec![5], vec![], vec![0, 1]].into();
-        let level = |unit: usize| LEVELS[level(&past, &units[unit], 1.0 / 8.0)];
+        let level = |unit: usize| LEVELS[level(past.own(&units[unit], [].iter()), 1.0 / 8.0)];
         let levels: Vec<u32> = (0..units.len()).map(level).collect();
         assert_eq!(levels, [1, 32, 4, 4, 8, 8, 4, 32]);
         // A word for each level, the likeliest last.
-        let rates = Rates::new(&Options::default(), &past, &units);
+        let rates = Rates::new(&Options::default(), &past, (&units, &vec![vec![]; units.len()]));
         assert_eq!(
             (0..8).map(|unit| rates.bit(unit)).collect::<Vec<_>>(),
             [0, 192, 64, 65, 128, 129, 66, 193]
@@ -146,7 +155,11 @@ mod tests {
     #[test]
     fn a_few_packages_are_not_expected_to_change_all_at_once() {
         let past = Past::new(None, 0, 20.0);
-        let share = |count: usize| Rates::new(&Options::default(), &past, &vec![vec![]; count]).share;
+        let none = |count: usize| vec![vec![]; count];
+        let options = Options::default();
+        let share = |count: usize| Rates::new(&options, &past, (&none(count), &none(count))).share;
         assert_eq!((share(0), share(3), share(64), share(128)), (MOST, MOST, MOST, MOST / 2.0));
+        let none_at_all = Options { changes: 1e-310, ..options };
+        assert_eq!(Rates::new(&none_at_all, &past, (&none(9), &none(9))).share, LEAST);
     }
 }

@@ -64,9 +64,9 @@ impl Found {
         Self { paths, references, sizes, ranks }
     }
 
-    /// The paths of each; none where all are excluded.
-    pub(super) fn paths(&self) -> &[Vec<u32>] {
-        &self.paths
+    /// The paths of each, none where all are excluded, and the units that each refers to.
+    pub(super) fn parts(&self) -> (&[Vec<u32>], &[Vec<u32>]) {
+        (&self.paths, &self.references)
     }
 
     /// Puts those that matter most first: whatever would save most if it were alone instead
@@ -163,7 +163,7 @@ mod tests {
     fn units(request: &Request) -> Units {
         let past = Past::new(None, 0, 1.0);
         let found = Found::new(request);
-        let rates = Rates::new(&Options::default(), &past, found.paths());
+        let rates = Rates::new(&Options::default(), &past, found.parts());
         let model = Model::new(&past, &rates);
         found.ordered(&past, &model)
     }
@@ -214,7 +214,7 @@ mod tests {
         let request = request(&graph);
         let found = Found::new(&request);
         let past = Past::new(None, 0, 1.0);
-        let rates = Rates::new(&Options::default(), &past, found.paths());
+        let rates = Rates::new(&Options::default(), &past, found.parts());
         let model = Model::new(&past, &rates);
         let rows = found.rows(&past, &model);
         for (unit, row) in rows.iter().enumerate() {
