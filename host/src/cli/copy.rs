@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use terrine::daemon;
-use terrine::image::{Document, Reference, Selector};
+use terrine::image::{Content, Document, Reference, Selector};
 use terrine::source::{Image, Opened};
 use terrine::transfer::{self, Named};
 
@@ -87,7 +87,22 @@ fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) ->
         Opened::Index(index) => copying.whole_index(index)?,
     };
     means.close(printer);
-    finish(&document, &args.to, target, progress, printer)
+    finish(&document, &args.to, target, progress, printer)?;
+    if let Opened::Index(index) = opened {
+        warn_of_left_out(index.children().len(), &document, printer);
+    }
+    Ok(())
+}
+
+/// Says how many of what an index listed is not in its copy.
+fn warn_of_left_out(listed: usize, copy: &Document, printer: &Printer) {
+    let Content::Index(index) = &copy.content else { return };
+    let (what, they) = match listed.saturating_sub(index.manifests.len()) {
+        0 => return,
+        1 => ("1 attestation, signature or list".to_owned(), "it speaks"),
+        count => (format!("{count} attestations, signatures or lists"), "they speak"),
+    };
+    printer.warning(&format!("{what} left out: {they} of images that have other digests here"));
 }
 
 /// Ends a copy, and says what is where now.
