@@ -1,7 +1,7 @@
 //! One request and its answer.
 
 use std::io::{self, BufReader, ErrorKind, Read};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -210,9 +210,21 @@ impl Exchange<'_> {
             write_piece(&*upstream, framing, &[])?;
         }
         if left == 0 {
+            Self::end(&upstream)?;
             return Ok(Answer::whole(Head::answer(500), "text/plain", String::new()));
         }
         self.heard(upstream)
+    }
+
+    /// Breaks off towards the registry, and waits until it is done with what it got: so it has
+    /// always heard everything by the time that the client knows.
+    fn end(upstream: &TcpStream) -> io::Result<()> {
+        // A registry that refused what it got has closed the connection already.
+        let _ = upstream.shutdown(Shutdown::Write);
+        match io::copy(&mut &*upstream, &mut io::sink()) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The answer that the registry gives.
