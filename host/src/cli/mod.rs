@@ -17,6 +17,7 @@ mod inspect;
 mod interrupt;
 mod layers;
 mod merge;
+mod meter;
 mod output;
 mod past_args;
 mod plan;

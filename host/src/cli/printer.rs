@@ -10,7 +10,7 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Writes to stderr, in colour where that is a terminal that wants it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Printer {
     quiet: bool,
 }

@@ -1,31 +1,23 @@
 //! How far an image is: a bar on a terminal; elsewhere a line for each layer that is made, and
 //! one every few seconds while nothing else is said.
 
-use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::DecimalBytes;
 use terrine::pipe::Observer;
 use terrine::ship::{Reporter, Source};
 
+use super::meter::Meter;
 use super::printer::Printer;
-
-/// How often the bar is drawn at most.
-const DRAWS_PER_SECOND: u8 = 10;
-/// How long nothing is said where there is no bar.
-const SILENCE: Duration = Duration::from_secs(5);
 
 /// Shows how far an image is.
 pub(super) struct Progress<'a> {
     printer: &'a Printer,
     layers: usize,
-    bar: Option<ProgressBar>,
     count: Arc<Count>,
-    pulse: Mutex<Option<Pulse>>,
+    meter: Meter,
 }
 
 /// What has been done so far.
@@ -41,40 +33,23 @@ struct Count {
     said: AtomicBool,
 }
 
-/// The thread that speaks when nothing else does.
-struct Pulse {
-    /// Closed when it is over.
-    end: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
 impl<'a> Progress<'a> {
     pub(super) fn new(printer: &'a Printer, layers: usize) -> Self {
         let count = Arc::new(Count::new());
-        let terminal = std::io::stderr().is_terminal();
-        let bar = (!printer.is_quiet() && terminal).then(|| bar(layers));
-        let pulse = (!printer.is_quiet() && !terminal)
-            .then(|| pulse(&count, SILENCE, |text| Printer::new(false).status(text)));
-        Self { printer, layers, bar, count, pulse: Mutex::new(pulse) }
+        let counted = Arc::clone(&count);
+        let meter = Meter::new(printer, layers as u64, template(layers), move || counted.so_far());
+        Self { printer, layers, count, meter }
     }
 
     /// Takes the bar away.
     pub(super) fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        let pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Pulse { end, thread }) = pulse {
-            drop(end);
-            // It can not fail, and has nothing more to say.
-            let _ = thread.join();
-        }
+        self.meter.finish();
     }
 
     /// Counts some more bytes.
     fn add(&self, to: &AtomicU64, bytes: u64) {
         to.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.meter.bar() {
             bar.set_message(self.summary());
         }
     }
@@ -96,6 +71,11 @@ impl Count {
             there: AtomicUsize::new(0),
             said: AtomicBool::new(false),
         }
+    }
+
+    /// The summary, if nothing was said since the last look.
+    fn so_far(&self) -> Option<String> {
+        (!self.said.swap(false, Ordering::Relaxed)).then(|| self.summary())
     }
 
     fn summary(&self) -> String {
@@ -130,38 +110,11 @@ impl Count {
     }
 }
 
-fn bar(layers: usize) -> ProgressBar {
-    let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
-    let bar = ProgressBar::with_draw_target(Some(layers as u64), target);
-    let template = match layers {
+fn template(layers: usize) -> &'static str {
+    match layers {
         // Several images at once: how many layers that are is not known.
         0 => "{spinner} {pos} layers done, {msg}",
         _ => "{bar:30} {pos} of {len} layers done, {msg}",
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar
-}
-
-/// Says how far things are whenever nothing else was said for a while.
-fn pulse(count: &Arc<Count>, silence: Duration, say: impl Fn(&str) + Send + 'static) -> Pulse {
-    let (end, ended) = channel::<()>();
-    let count = Arc::clone(count);
-    let thread = thread::spawn(move || {
-        // Nobody sends anything: the other end closes when it is over.
-        while ended.recv_timeout(silence) == Err(RecvTimeoutError::Timeout) {
-            if !count.said.swap(false, Ordering::Relaxed) {
-                say(&format!("so far {}", count.summary()));
-            }
-        }
-    });
-    Pulse { end, thread }
-}
-
-impl Drop for Progress<'_> {
-    fn drop(&mut self) {
-        self.finish();
     }
 }
 
@@ -173,7 +126,7 @@ impl Observer for Progress<'_> {
 
 impl Reporter for Progress<'_> {
     fn layer(&self, number: usize, source: Source<'_>, size: u64) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.meter.bar() {
             bar.set_message(self.summary());
             return;
         }
@@ -203,7 +156,7 @@ impl Reporter for Progress<'_> {
         if was_there {
             self.count.there.fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.meter.bar() {
             // Layers come to their ends in any order.
             bar.set_position(bar.position().max(finished as u64));
         }
@@ -246,18 +199,10 @@ mod tests {
 
     #[test]
     fn silence_is_broken_and_nothing_else() {
-        let count = Arc::new(Count::new());
+        let count = Count::new();
         // What was said before the first look is not silence.
         count.said.store(true, Ordering::Relaxed);
-        let (sender, said) = channel();
-        let say = move |text: &str| {
-            let _ = sender.send(text.to_owned());
-        };
-        let Pulse { end, thread } = pulse(&count, Duration::from_millis(1), say);
-        let text = said.recv_timeout(Duration::from_secs(60)).unwrap_or_default();
-        assert!(text.starts_with("so far 0 B at "), "{text}");
-        assert!(!count.said.load(Ordering::Relaxed));
-        drop(end);
-        thread.join().unwrap();
+        assert_eq!(count.so_far(), None);
+        assert!(count.so_far().unwrap().starts_with("0 B at "));
     }
 }

@@ -1,10 +1,11 @@
 //! `terrine verify`: whether images are what they say.
 
-use std::io::IsTerminal;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 
-use indicatif::{DecimalBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::DecimalBytes;
 use terrine::image::Descriptor;
 use terrine::source::Image;
 use terrine::verify::{self, Report, Reporter, Verification};
@@ -12,13 +13,12 @@ use terrine::verify::{self, Report, Reporter, Verification};
 use super::exit::{Told, complain};
 use super::format::Format;
 use super::images::ImagesArgs;
+use super::meter::Meter;
 use super::output;
 use super::printer::Printer;
 
 /// How many layers are read at once at most: disks and registries have their limits, too.
 const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
-/// How often the bar is drawn at most.
-const DRAWS_PER_SECOND: u8 = 10;
 
 /// Compute again everything that images say of themselves
 ///
@@ -74,17 +74,12 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 
 fn look(image: &Image, referrer: Option<&Descriptor>, printer: &Printer) -> Report {
     let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN).min(MAX_THREADS);
-    let bar = Bar::new(image, printer);
-    let report = {
-        let verification = Verification::new(image).threads(threads);
-        match referrer {
-            Some(referrer) => verification.referrer(referrer),
-            None => verification,
-        }
-        .run(&bar)
+    let verification = Verification::new(image).threads(threads);
+    let verification = match referrer {
+        Some(referrer) => verification.referrer(referrer),
+        None => verification,
     };
-    bar.0.finish_and_clear();
-    report
+    verification.run(&Progress::new(image, printer))
 }
 
 fn tell(report: &Report, printer: &Printer) {
@@ -103,27 +98,32 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// How much has been read: a bar on a terminal, nothing elsewhere.
-struct Bar(ProgressBar);
+/// How much has been read.
+struct Progress {
+    read: Arc<AtomicU64>,
+    meter: Meter,
+}
 
-impl Bar {
+impl Progress {
     fn new(image: &Image, printer: &Printer) -> Self {
-        if printer.is_quiet() || !std::io::stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
-        }
         let total = image.layers.iter().map(|layer| layer.stored_size()).sum();
-        let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
-        let bar = ProgressBar::with_draw_target(Some(total), target);
+        let read = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&read);
+        let so_far = move || {
+            let read = DecimalBytes(count.load(Ordering::Relaxed));
+            Some(format!("{read} of {} read", DecimalBytes(total)))
+        };
         let template = "{bar:30} {decimal_bytes} of {decimal_total_bytes} at {decimal_bytes_per_sec}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        Self(bar)
+        let meter = Meter::new(printer, total, template, so_far);
+        Self { read, meter }
     }
 }
 
-impl Reporter for Bar {
+impl Reporter for Progress {
     fn read(&self, bytes: u64) {
-        self.0.inc(bytes);
+        self.read.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(bar) = self.meter.bar() {
+            bar.inc(bytes);
+        }
     }
 }

@@ -6,6 +6,7 @@
 mod base;
 mod lies;
 mod logins;
+mod progress;
 mod push;
 mod resumed;
 
