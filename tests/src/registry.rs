@@ -23,7 +23,7 @@ const HTPASSWD: &str = "terrine:$2b$04$5vFIn06.4dpbdhS4ygkbwOfsdt8YyQFAMe.BZg/oe
 pub const BASIC: &str = "Basic dGVycmluZTpzZWNyZXQ=";
 
 /// How long a registry may take to start.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 
 /// A shell that runs a program until its own input ends: when whoever started it lets go
 /// of the other end, on purpose or because it was killed, the program is killed too. The

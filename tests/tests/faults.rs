@@ -277,7 +277,7 @@ fn a_closed_pipe_ends_the_run_quietly() {
 fn until(mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it never came");
+        assert!(start.elapsed() < Duration::from_secs(120), "it never came");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

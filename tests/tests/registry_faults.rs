@@ -14,7 +14,7 @@ use terrine_tests::registry::Registry;
 use terrine_tests::{Run, Shipment, terrine};
 
 /// How long anything may take here. Those who wait for nothing end long before.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a fault is to come to.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ impl Scene {
     }
 
     fn push(&self, arguments: &[&str]) -> Run {
-        let quick = ["-q", "--no-cache", "--timeout", "1", "--retries", "2"];
+        let quick = ["-q", "--no-cache", "--timeout", "2", "--retries", "2"];
         let start = Instant::now();
         let run = self.shipment.build(&self.to(), &[&quick, arguments].concat());
         assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
@@ -177,8 +177,8 @@ fn a_push_that_can_not_be_says_why_and_tags_nothing() {
         (asks, Fault::RedirectLoop, "redirects more than 10 times"),
         (asks, Fault::status(503), "answers 503"),
         (tags, Fault::status(400), "pushing the manifest of"),
-        (tags, Fault::Stall, "was silent for 1 s"),
-        (anything, Fault::Stall, "was silent for 1 s"),
+        (tags, Fault::Stall, "was silent for 2 s"),
+        (anything, Fault::Stall, "was silent for 2 s"),
         (anything, Fault::HugeHeaders(64 << 20), ""),
     ];
     for (matches, fault, says) in always {
@@ -250,7 +250,7 @@ fn a_pull_is_the_image_or_nothing() {
         let place = tempfile(&shipment, "layout");
         let (from, to) = (format!("docker://{}/acme/web:1", proxy.host()), format!("oci:{place}:web"));
         let start = Instant::now();
-        let copy = ["copy", "-q", "--timeout", "1", "--retries", "3", &from, &to];
+        let copy = ["copy", "-q", "--timeout", "2", "--retries", "3", &from, &to];
         let run = shipment.terrine(&copy);
         let what = format!("{fault:?} {when:?}");
         assert!(start.elapsed() < PATIENCE, "{what}");
@@ -343,14 +343,14 @@ fn whatever_goes_wrong_nothing_half_made_is_tagged() {
         }
         for round in 0..3 {
             scene.shipment.add(&format!("new{round}"), 30_000);
-            let run = scene.shipment.build(&scene.to(), &["-q", "--timeout", "1", "--retries", "2"]);
+            let run = scene.shipment.build(&scene.to(), &["-q", "--timeout", "2", "--retries", "2"]);
             let what = format!("seed {seed}, round {round}: {}", run.stderr);
             assert!(matches!(run.code, Some(0 | 1)) && !what.contains("panicked"), "{what}");
             done[usize::from(run.code == Some(1))] += 1;
             scene.is_whole(&what);
             // A pull through the same is right or an error.
             let verified =
-                scene.shipment.terrine(&["verify", "--timeout", "1", "--retries", "2", &scene.to()]);
+                scene.shipment.terrine(&["verify", "--timeout", "2", "--retries", "2", &scene.to()]);
             assert!(matches!(verified.code, Some(0 | 1)), "{what}: {}", verified.stderr);
         }
         scene.proxy.heal();

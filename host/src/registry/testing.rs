@@ -206,10 +206,10 @@ fn serve(listener: &TcpListener, steps: Vec<Step>) -> Vec<Seen> {
 /// Waits for a connection, but not for ever.
 fn accept(listener: &TcpListener, expected: &str) -> (TcpStream, SocketAddr) {
     listener.set_nonblocking(true).unwrap();
-    for _ in 0..10_000 {
+    for _ in 0..60_000 {
         if let Ok(accepted) = listener.accept() {
             accepted.0.set_nonblocking(false).unwrap();
-            accepted.0.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            accepted.0.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
             return accepted;
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -89,7 +89,7 @@ fn instructions_that_take_long_use_up_the_fuel_soon() {
         assert!(matches!(error, Error::Fuel { .. }), "{instruction}: {error}");
         // A second or so; at a unit each, what is slowest would take a minute.
         let took = start.elapsed();
-        assert!(took < Duration::from_secs(15), "{took:?} for {instruction}");
+        assert!(took < Duration::from_secs(30), "{took:?} for {instruction}");
     }
 }
 

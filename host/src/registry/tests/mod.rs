@@ -25,7 +25,7 @@ fn options() -> Options {
         plain_http: true,
         retries: 2,
         back_off: Duration::from_millis(1),
-        stall_timeout: Duration::from_secs(5),
+        stall_timeout: Duration::from_secs(30),
         ..Options::default()
     }
 }
