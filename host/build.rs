@@ -47,14 +47,20 @@ fn given(file: &Path) -> Result<Vec<u8>> {
         return Err(format!("PLANNER_WASM=`{}` must be an absolute path", file.display()).into());
     }
     println!("cargo::rerun-if-changed={}", file.display());
-    fs::read(file).map_err(|error| format!("reading PLANNER_WASM=`{}`: {error}", file.display()).into())
+    fs::read(file)
+        .map_err(|error| format!("reading PLANNER_WASM=`{}`: {error}", file.display()).into())
 }
 
 /// The component of this workspace.
 fn built(out: &Path) -> Result<Vec<u8>> {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let root = root.parent().ok_or("the package has no parent directory")?;
-    let sources = ["planner-wasm/src", "planner-wasm/Cargo.toml", "Cargo.toml", "Cargo.lock"];
+    let sources = [
+        "planner-wasm/src",
+        "planner-wasm/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+    ];
     let mut inputs: Vec<PathBuf> = sources.iter().map(|input| root.join(input)).collect();
     // The versions of the contract, and not the pages beside them.
     for entry in fs::read_dir(root.join("wit"))? {
@@ -68,10 +74,16 @@ fn built(out: &Path) -> Result<Vec<u8>> {
     // all of them. It is not the host's own, whose lock the outer cargo holds.
     let target = out.ancestors().nth(4).unwrap_or(out).join("planner-wasm");
     cargo(root, &target)?;
-    let module = target.join(TARGET).join(PROFILE).join("terrine_planner.wasm");
+    let module = target
+        .join(TARGET)
+        .join(PROFILE)
+        .join("terrine_planner.wasm");
     let module =
         fs::read(&module).map_err(|error| format!("reading `{}`: {error}", module.display()))?;
-    let encoded = wit_component::ComponentEncoder::default().module(&module)?.validate(true).encode()?;
+    let encoded = wit_component::ComponentEncoder::default()
+        .module(&module)?
+        .validate(true)
+        .encode()?;
     Ok(encoded)
 }
 
@@ -113,11 +125,17 @@ fn cargo(root: &Path, target: &Path) -> Result<()> {
             command.env_remove(&name);
         }
     }
-    let output = command.output().map_err(|error| format!("running cargo for the planner: {error}"))?;
+    let output = command
+        .output()
+        .map_err(|error| format!("running cargo for the planner: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("building the planner failed:\n{}", String::from_utf8_lossy(&output.stderr)).into())
+    Err(format!(
+        "building the planner failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    )
+    .into())
 }
 
 /// Makes sure that the compiler has the planner's target.
@@ -142,10 +160,16 @@ fn ensure_target() -> Result<()> {
 /// Whether the compiler has the target's standard library: rustup or not.
 fn has_target() -> Result<bool> {
     let rustc = variable("RUSTC")?;
-    let output = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output()?;
+    let output = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()?;
     let directory = String::from_utf8(output.stdout)?;
-    let Ok(entries) = fs::read_dir(directory.trim()) else { return Ok(false) };
-    Ok(entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-")))
+    let Ok(entries) = fs::read_dir(directory.trim()) else {
+        return Ok(false);
+    };
+    Ok(entries
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-")))
 }
 
 /// Checks that the file is a component that imports nothing: the sandbox is that

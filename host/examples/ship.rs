@@ -43,7 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let outcome = ship(&image, Path::new(layout), &cache)?;
     facts.complete(&outcome);
     for layer in &facts.layers {
-        let (size, was_there) = (layer.size.unwrap_or_default(), layer.was_there == Some(true));
+        let (size, was_there) = (
+            layer.size.unwrap_or_default(),
+            layer.was_there == Some(true),
+        );
         println!(
             "layer {}: {size} bytes, {}",
             layer.number,

@@ -79,7 +79,10 @@ impl Loader {
     ///
     /// A program that is not there, or fails.
     pub fn save(self, image: &str) -> Result<File, Error> {
-        let spooling = |source| Error::Spool { directory: std::env::temp_dir(), source };
+        let spooling = |source| Error::Spool {
+            directory: std::env::temp_dir(),
+            source,
+        };
         let file = tempfile::tempfile().map_err(spooling)?;
         let stdout = file.try_clone().map_err(spooling)?;
         let mut command = Command::new(self.program());
@@ -98,7 +101,10 @@ impl Loader {
 
     fn spawn(self, command: &mut Command) -> Result<Child, Error> {
         let program = self.program();
-        command.stderr(Stdio::piped()).spawn().map_err(|source| Error::NoProgram { program, source })
+        command
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|source| Error::NoProgram { program, source })
     }
 
     fn finish(self, what: &str, mut child: Child, said: Said) -> Result<(), Error> {
@@ -116,7 +122,10 @@ impl Loader {
     }
 
     fn failed(self, what: &str, message: String) -> Error {
-        Error::Failed { program: format!("{} {what}", self.program()), message }
+        Error::Failed {
+            program: format!("{} {what}", self.program()),
+            message,
+        }
     }
 }
 
@@ -132,7 +141,10 @@ pub fn load<T, E: From<Error>>(
     is_closed: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let mut command = Command::new(loader.program());
-    command.arg("load").stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .arg("load")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut child = loader.spawn(&mut command)?;
     let said = Said::by(&mut child);
     let Some(mut stdin) = child.stdin.take() else {
@@ -153,7 +165,9 @@ pub fn load<T, E: From<Error>>(
             loader.finish("load", child, said)?;
             // It has no reason to call that a success, and to the user it is none.
             produced.map_err(|_closed| {
-                loader.failed("load", "it ended before it had read the image".to_owned()).into()
+                loader
+                    .failed("load", "it ended before it had read the image".to_owned())
+                    .into()
             })
         }
     }
@@ -168,17 +182,29 @@ struct Said {
 impl Said {
     fn by(child: &mut Child) -> Self {
         Self {
-            stdout: child.stdout.take().map(|stdout| thread::spawn(|| end(stdout))),
-            stderr: child.stderr.take().map(|stderr| thread::spawn(|| start(stderr))),
+            stdout: child
+                .stdout
+                .take()
+                .map(|stdout| thread::spawn(|| end(stdout))),
+            stderr: child
+                .stderr
+                .take()
+                .map(|stderr| thread::spawn(|| start(stderr))),
         }
     }
 
     /// What it said of its failure: that goes to stderr, as a rule.
     fn text(self) -> String {
         let [stderr, stdout] = [self.stderr, self.stdout].map(|reader| {
-            let bytes = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+            let bytes = reader
+                .and_then(|reader| reader.join().ok())
+                .unwrap_or_default();
             let plain = |c: char| if c.is_control() { ' ' } else { c };
-            String::from_utf8_lossy(&bytes).trim().chars().map(plain).collect::<String>()
+            String::from_utf8_lossy(&bytes)
+                .trim()
+                .chars()
+                .map(plain)
+                .collect::<String>()
         });
         if stderr.is_empty() { stdout } else { stderr }
     }

@@ -30,7 +30,10 @@ pub enum FileError {
 impl FileError {
     /// What makes an error of what the system says of a file.
     pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Self {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 }
 
@@ -50,9 +53,15 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 /// As [`read`].
 pub fn read_from(reader: impl Read, name: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    reader.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::io(name))?;
+    reader
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(FileError::io(name))?;
     match bytes.len() as u64 > limit {
-        true => Err(FileError::TooLarge { path: name.to_owned(), limit }),
+        true => Err(FileError::TooLarge {
+            path: name.to_owned(),
+            limit,
+        }),
         false => Ok(bytes),
     }
 }
@@ -70,7 +79,10 @@ mod tests {
         std::fs::write(&path, "four").unwrap();
         assert_eq!(read(&path, 4).unwrap(), b"four");
         assert_eq!(read(&path, u64::MAX).unwrap(), b"four");
-        assert!(matches!(read(&path, 3), Err(FileError::TooLarge { limit: 3, .. })));
+        assert!(matches!(
+            read(&path, 3),
+            Err(FileError::TooLarge { limit: 3, .. })
+        ));
         let folder = read(folder.path(), 4).unwrap_err();
         assert!(matches!(folder, FileError::Io { .. }), "{folder}");
     }

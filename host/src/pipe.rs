@@ -211,7 +211,11 @@ impl Feeder<'_> {
     ///
     /// [`Closed`].
     pub fn spare(&mut self) -> Result<&mut [u8], Closed> {
-        if self.buffer.as_ref().is_some_and(|buffer| buffer.length == buffer.data.len()) {
+        if self
+            .buffer
+            .as_ref()
+            .is_some_and(|buffer| buffer.length == buffer.data.len())
+        {
             self.flush()?;
         }
         if self.buffer.is_none() {
@@ -267,7 +271,9 @@ impl Feeder<'_> {
     pub fn digests(&mut self) -> Result<Vec<Digest>, Closed> {
         self.flush()?;
         let (reply, digests) = channel();
-        self.to_hash.send(ToHash::Report(reply)).map_err(|_| Closed)?;
+        self.to_hash
+            .send(ToHash::Report(reply))
+            .map_err(|_| Closed)?;
         digests.recv().map_err(|_| Closed)
     }
 
@@ -277,7 +283,11 @@ impl Feeder<'_> {
             Ok(buffer) => buffer,
             Err(_) if self.made < BUFFERS => {
                 self.made += 1;
-                Buffer { data: vec![0; BUFFER].into(), length: 0, hashed: false }
+                Buffer {
+                    data: vec![0; BUFFER].into(),
+                    length: 0,
+                    hashed: false,
+                }
             }
             Err(_) => self.pool.recv().map_err(|_| Closed)?,
         };
@@ -291,10 +301,14 @@ impl Feeder<'_> {
     }
 
     fn flush(&mut self) -> Result<(), Closed> {
-        let Some(buffer) = self.buffer.take() else { return Ok(()) };
+        let Some(buffer) = self.buffer.take() else {
+            return Ok(());
+        };
         let buffer = Arc::new(buffer);
         if buffer.hashed {
-            self.to_hash.send(ToHash::Bytes(Arc::clone(&buffer))).map_err(|_| Closed)?;
+            self.to_hash
+                .send(ToHash::Bytes(Arc::clone(&buffer)))
+                .map_err(|_| Closed)?;
         }
         self.to_write.send(buffer).map_err(|_| Closed)
     }
@@ -319,7 +333,9 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out_and_only_the_marked_part_is_hashed() {
-        let payload: Vec<u8> = (0..3 * BUFFERS * BUFFER + 17).map(|i| (i % 251) as u8).collect();
+        let payload: Vec<u8> = (0..3 * BUFFERS * BUFFER + 17)
+            .map(|i| (i % 251) as u8)
+            .collect();
         let (mut out, seen) = (Vec::new(), Seen::default());
         let digests = run::<_, io::Error>(&mut out, &seen, |feeder| {
             feeder.put(b"head").map_err(io::Error::other)?;
@@ -345,7 +361,11 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let count = bytes.len().min(self.0);
             self.0 -= count;
-            if count == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(count) }
+            if count == 0 {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(count)
+            }
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -366,7 +386,11 @@ mod tests {
                     feeder.end_hash().map_err(io::Error::other)?;
                 }
             });
-            assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::StorageFull, "{room}");
+            assert_eq!(
+                outcome.unwrap_err().kind(),
+                io::ErrorKind::StorageFull,
+                "{room}"
+            );
         }
     }
 

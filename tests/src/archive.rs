@@ -35,8 +35,16 @@ impl Archive {
     /// The same of an archive of several images, in the order of its manifest.
     pub fn read_all(bytes: impl Into<Vec<u8>>) -> Vec<Self> {
         let bytes: Vec<u8> = bytes.into();
-        assert_eq!(bytes.len() % 10240, 0, "an archive is made of whole records");
-        assert_eq!(bytes[bytes.len() - 1024..], [0; 1024], "an archive ends in two empty blocks");
+        assert_eq!(
+            bytes.len() % 10240,
+            0,
+            "an archive is made of whole records"
+        );
+        assert_eq!(
+            bytes[bytes.len() - 1024..],
+            [0; 1024],
+            "an archive ends in two empty blocks"
+        );
         let (mut names, mut members) = (vec![], BTreeMap::new());
         for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
             let mut entry = entry.unwrap();
@@ -44,9 +52,16 @@ impl Archive {
             let mut content = vec![];
             entry.read_to_end(&mut content).unwrap();
             names.push(name.clone());
-            assert!(members.insert(name.clone(), content).is_none(), "`{name}` is there twice");
+            assert!(
+                members.insert(name.clone(), content).is_none(),
+                "`{name}` is there twice"
+            );
         }
-        assert_eq!(names.last().map(String::as_str), Some("manifest.json"), "the manifest comes last");
+        assert_eq!(
+            names.last().map(String::as_str),
+            Some("manifest.json"),
+            "the manifest comes last"
+        );
         let manifests: Value = serde_json::from_slice(&members["manifest.json"]).unwrap();
         let image = |manifest: &Value| {
             let config = manifest["Config"].as_str().unwrap();
@@ -54,7 +69,14 @@ impl Archive {
             let id = digest(configuration.as_bytes());
             assert_eq!(config, format!("{id}.json"));
             let (names, members, manifest) = (names.clone(), members.clone(), manifest.clone());
-            Self { bytes: bytes.clone(), names, members, manifest, configuration, id }
+            Self {
+                bytes: bytes.clone(),
+                names,
+                members,
+                manifest,
+                configuration,
+                id,
+            }
         };
         let images: Vec<Self> = manifests.as_array().unwrap().iter().map(image).collect();
         let mut listed = vec!["manifest.json".to_owned()];
@@ -65,7 +87,11 @@ impl Archive {
         }
         listed.sort();
         listed.dedup();
-        assert_eq!(members.keys().cloned().collect::<Vec<_>>(), listed, "nothing is left over");
+        assert_eq!(
+            members.keys().cloned().collect::<Vec<_>>(),
+            listed,
+            "nothing is left over"
+        );
         images
     }
 
@@ -80,7 +106,11 @@ impl Archive {
         }
         for (name, diff_id) in names.iter().zip(diff_ids) {
             let plain = unpack(&self.members[name]);
-            assert_eq!(diff_id.as_str().unwrap(), format!("sha256:{}", digest(&plain)), "{name}");
+            assert_eq!(
+                diff_id.as_str().unwrap(),
+                format!("sha256:{}", digest(&plain)),
+                "{name}"
+            );
         }
     }
 
@@ -93,31 +123,47 @@ impl Archive {
     pub fn diff_ids(&self) -> Vec<String> {
         let config = self.config();
         let ids = config["rootfs"]["diff_ids"].as_array().unwrap();
-        ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+        ids.iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The layers' members, bottom to top.
     pub fn layer_names(&self) -> Vec<String> {
         let names = self.manifest["Layers"].as_array().unwrap();
-        names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+        names
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The layers' contents, bottom to top.
     pub fn layers(&self) -> Vec<&[u8]> {
-        self.layer_names().iter().map(|name| &self.members[name][..]).collect()
+        self.layer_names()
+            .iter()
+            .map(|name| &self.members[name][..])
+            .collect()
     }
 
     /// The names of the entries of a layer, in order.
     pub fn entries(layer: &[u8]) -> Vec<String> {
         let mut archive = tar::Archive::new(layer);
-        let name = |entry: tar::Entry<'_, _>| String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        archive.entries().unwrap().map(|entry| name(entry.unwrap())).collect()
+        let name =
+            |entry: tar::Entry<'_, _>| String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        archive
+            .entries()
+            .unwrap()
+            .map(|entry| name(entry.unwrap()))
+            .collect()
     }
 }
 
 /// The SHA-256 of some bytes, in hexadecimal digits.
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// A layer without its compression, by the tool of that name: not by our own libraries.

@@ -21,19 +21,27 @@ pub struct BaseImage {
 impl BaseImage {
     /// An image of some layers in the layout of `docker save` before version 25.
     pub fn old(layers: &[&[u8]], env: &[&str]) -> Self {
-        let names: Vec<String> =
-            layers.iter().map(|layer| format!("{}/layer.tar", digest(layer))).collect();
+        let names: Vec<String> = layers
+            .iter()
+            .map(|layer| format!("{}/layer.tar", digest(layer)))
+            .collect();
         Self::with_names(layers, names, env, |id| format!("{id}.json"))
     }
 
     /// The same in the layout of newer versions.
     pub fn new(layers: &[&[u8]], env: &[&str]) -> Self {
-        let names: Vec<String> =
-            layers.iter().map(|layer| format!("blobs/sha256/{}", digest(layer))).collect();
+        let names: Vec<String> = layers
+            .iter()
+            .map(|layer| format!("blobs/sha256/{}", digest(layer)))
+            .collect();
         let mut image = Self::with_names(layers, names, env, |id| format!("blobs/sha256/{id}"));
-        image
-            .members
-            .insert(0, ("oci-layout".to_owned(), br#"{"imageLayoutVersion": "1.0.0"}"#.to_vec()));
+        image.members.insert(
+            0,
+            (
+                "oci-layout".to_owned(),
+                br#"{"imageLayoutVersion": "1.0.0"}"#.to_vec(),
+            ),
+        );
         image
     }
 
@@ -43,8 +51,10 @@ impl BaseImage {
         env: &[&str],
         config: impl Fn(&str) -> String,
     ) -> Self {
-        let diff_ids: Vec<String> =
-            layers.iter().map(|layer| format!("sha256:{}", digest(layer))).collect();
+        let diff_ids: Vec<String> = layers
+            .iter()
+            .map(|layer| format!("sha256:{}", digest(layer)))
+            .collect();
         let configuration = json!({
             "architecture": "amd64", "os": "linux", "created": "2020-01-01T00:00:00Z",
             "config": {"Env": env, "Cmd": ["/bin/base"], "User": "base"},
@@ -52,8 +62,15 @@ impl BaseImage {
         });
         let config = config(&digest(configuration.to_string().as_bytes()));
         let manifest = json!([{"Config": config, "RepoTags": ["base:1"], "Layers": names}]);
-        let members = names.into_iter().zip(layers.iter().map(|layer| layer.to_vec())).collect();
-        Self { members, manifest, configuration }
+        let members = names
+            .into_iter()
+            .zip(layers.iter().map(|layer| layer.to_vec()))
+            .collect();
+        Self {
+            members,
+            manifest,
+            configuration,
+        }
     }
 
     /// The name of the configuration's member.
@@ -67,8 +84,16 @@ impl BaseImage {
         for (name, content) in &self.members {
             append(&mut builder, name, content);
         }
-        append(&mut builder, self.config_name(), self.configuration.to_string().as_bytes());
-        append(&mut builder, "manifest.json", self.manifest.to_string().as_bytes());
+        append(
+            &mut builder,
+            self.config_name(),
+            self.configuration.to_string().as_bytes(),
+        );
+        append(
+            &mut builder,
+            "manifest.json",
+            self.manifest.to_string().as_bytes(),
+        );
         builder.into_inner().unwrap()
     }
 
@@ -92,7 +117,9 @@ fn append(builder: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]) {
     header.set_size(0);
     if let Some(target) = content.strip_prefix(b"-> ") {
         header.set_entry_type(tar::EntryType::Symlink);
-        builder.append_link(&mut header, name, std::str::from_utf8(target).unwrap()).unwrap();
+        builder
+            .append_link(&mut header, name, std::str::from_utf8(target).unwrap())
+            .unwrap();
     } else {
         header.set_size(content.len() as u64);
         // Not `append_data`, which refuses names that lead out of the archive.

@@ -21,8 +21,10 @@ impl<'s> ConfFile<'s> {
     /// A configuration with these store paths in these layers, and a customisation
     /// layer that holds an empty root.
     pub fn new(store: &'s TestStore, layers: &[&[&str]]) -> Self {
-        let layers: Vec<Vec<String>> =
-            layers.iter().map(|layer| layer.iter().map(|name| store.path(name)).collect()).collect();
+        let layers: Vec<Vec<String>> = layers
+            .iter()
+            .map(|layer| layer.iter().map(|name| store.path(name)).collect())
+            .collect();
         let customisation = "0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-customisation-layer";
         customise(store, customisation, &empty_root());
         let json = json!({
@@ -65,7 +67,11 @@ impl<'s> ConfFile<'s> {
     /// A command that streams it.
     pub fn command(&self) -> Command {
         let mut command = terrine();
-        command.arg("stream").arg("--store-root").arg(self.store.root()).arg(self.write());
+        command
+            .arg("stream")
+            .arg("--store-root")
+            .arg(self.store.root())
+            .arg(self.write());
         command
     }
 
@@ -82,7 +88,10 @@ impl<'s> ConfFile<'s> {
 
 /// Makes a customisation layer out of an archive.
 pub fn customise(store: &TestStore, name: &str, layer: &[u8]) {
-    let hex: String = Sha256::digest(layer).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = Sha256::digest(layer)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     store
         .file(&format!("{name}/layer.tar"), layer)
         .file(&format!("{name}/checksum"), format!("{hex}\n").as_bytes());
@@ -96,6 +105,8 @@ fn empty_root() -> Vec<u8> {
     header.set_mtime(315_532_800);
     header.set_size(0);
     let mut builder = tar::Builder::new(Vec::new());
-    builder.append_data(&mut header, "./", std::io::empty()).unwrap();
+    builder
+        .append_data(&mut header, "./", std::io::empty())
+        .unwrap();
     builder.into_inner().unwrap()
 }

@@ -27,7 +27,10 @@ impl Consumed {
     pub fn with(script: &str, arguments: &[&OsStr]) -> Self {
         let work = temporary();
         let mut command = Command::new(fixture("consumers/isolated"));
-        command.arg(work.path()).arg(fixture("consumers").join(script)).args(arguments);
+        command
+            .arg(work.path())
+            .arg(fixture("consumers").join(script))
+            .args(arguments);
         Run::of(&mut command).ok();
         Self { work }
     }
@@ -50,9 +53,17 @@ impl Consumed {
     /// The same of what it tells in a folder.
     pub fn check_in(&self, folder: &str, archive: &Archive, output: &str) {
         let text = |name: &str| self.text(&format!("{folder}/{name}"));
-        assert_eq!(text("id").trim().trim_start_matches("sha256:"), archive.id, "{folder}");
+        assert_eq!(
+            text("id").trim().trim_start_matches("sha256:"),
+            archive.id,
+            "{folder}"
+        );
         let layers = text("layers");
-        assert_eq!(layers.split_whitespace().collect::<Vec<_>>(), archive.diff_ids(), "{folder}");
+        assert_eq!(
+            layers.split_whitespace().collect::<Vec<_>>(),
+            archive.diff_ids(),
+            "{folder}"
+        );
         assert_eq!(text("output"), output, "{folder}");
     }
 }
@@ -69,9 +80,16 @@ fn can_isolate() -> bool {
         return false;
     }
     let work = temporary();
-    let run = Run::of(Command::new(fixture("consumers/isolated")).arg(work.path()).arg("true"));
+    let run = Run::of(
+        Command::new(fixture("consumers/isolated"))
+            .arg(work.path())
+            .arg("true"),
+    );
     if run.code != Some(0) {
-        peer::missing(&format!("no name spaces of our own can be had here: {}", run.stderr));
+        peer::missing(&format!(
+            "no name spaces of our own can be had here: {}",
+            run.stderr
+        ));
     }
     run.code == Some(0)
 }

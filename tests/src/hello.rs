@@ -26,9 +26,10 @@ const CUSTOMISATION: &str = "0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-hello-customisatio
 pub fn store() -> TestStore {
     let store = TestStore::default();
     let example = fixture("hello/nix/store");
-    for (path, mode) in
-        [(format!("{TEXT}/share/greeting.txt"), 0o444), (format!("{HELLO}/bin/hello"), 0o555)]
-    {
+    for (path, mode) in [
+        (format!("{TEXT}/share/greeting.txt"), 0o444),
+        (format!("{HELLO}/bin/hello"), 0o555),
+    ] {
         store.file_with_mode(&path, &fs::read(example.join(&path)).unwrap(), mode);
     }
     let layer = fs::read(example.join(CUSTOMISATION).join("layer.tar")).unwrap();
@@ -60,7 +61,10 @@ pub fn large(store: &TestStore) -> ConfFile<'_> {
     let content: Vec<u8> = (0..5 << 20).map(|_| noise()).collect();
     store.file("large/file", &content);
     let mut conf = on_base(store);
-    conf.json["store_layers"].as_array_mut().unwrap().push(json!([store.path("large")]));
+    conf.json["store_layers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!([store.path("large")]));
     conf
 }
 

@@ -30,7 +30,10 @@ pub enum Framing {
 impl Head {
     /// The head of an answer.
     pub fn answer(status: u16) -> Self {
-        Self { start: format!("HTTP/1.1 {status} Status"), fields: vec![] }
+        Self {
+            start: format!("HTTP/1.1 {status} Status"),
+            fields: vec![],
+        }
     }
 
     /// The same with one more field.
@@ -41,8 +44,13 @@ impl Head {
 
     /// Reads one; nothing where the connection ends before it.
     pub fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
-        let Some(start) = line(reader)? else { return Ok(None) };
-        let mut head = Self { start, fields: vec![] };
+        let Some(start) = line(reader)? else {
+            return Ok(None);
+        };
+        let mut head = Self {
+            start,
+            fields: vec![],
+        };
         while let Some(line) = line(reader)?.filter(|line| !line.is_empty()) {
             let (name, value) = line.split_once(':').ok_or(ErrorKind::InvalidData)?;
             head.fields.push((name.to_owned(), value.trim().to_owned()));
@@ -62,11 +70,16 @@ impl Head {
     /// The value of a field, whatever the case of its name.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut fields = self.fields.iter();
-        fields.find(|field| field.0.eq_ignore_ascii_case(name)).map(|field| field.1.as_str())
+        fields
+            .find(|field| field.0.eq_ignore_ascii_case(name))
+            .map(|field| field.1.as_str())
     }
 
     /// Sets a field, in the place of those of that name.
-    #[allow(clippy::needless_pass_by_value, reason = "texts and numbers are given as they are")]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "texts and numbers are given as they are"
+    )]
     pub fn set(&mut self, name: &str, value: impl ToString) {
         self.remove(name);
         self.fields.push((name.to_owned(), value.to_string()));
@@ -74,26 +87,36 @@ impl Head {
 
     /// Takes all fields of a name away.
     pub fn remove(&mut self, name: &str) {
-        self.fields.retain(|field| !field.0.eq_ignore_ascii_case(name));
+        self.fields
+            .retain(|field| !field.0.eq_ignore_ascii_case(name));
     }
 
     /// The status of an answer; 0 where there is none.
     pub fn status(&self) -> u16 {
-        self.start.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+        self.start
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or(0)
     }
 
     /// How the body after this head of a request is framed.
     pub fn framing(&self) -> Framing {
         match (self.get("transfer-encoding"), self.get("content-length")) {
             (Some(_), _) => Framing::Chunked,
-            (None, length) => Framing::Length(length.and_then(|text| text.parse().ok()).unwrap_or(0)),
+            (None, length) => {
+                Framing::Length(length.and_then(|text| text.parse().ok()).unwrap_or(0))
+            }
         }
     }
 
     /// How the body after this head of the answer to a method is framed.
     pub fn answer_framing(&self, method: &str) -> Framing {
         let none = method == "HEAD" || matches!(self.status(), 100..200 | 204 | 304);
-        let said = self.get("transfer-encoding").or(self.get("content-length")).is_some();
+        let said = self
+            .get("transfer-encoding")
+            .or(self.get("content-length"))
+            .is_some();
         match (none, said) {
             (true, _) => Framing::Length(0),
             (false, true) => self.framing(),
@@ -124,15 +147,25 @@ pub struct Body<R> {
 impl<R: BufRead> Body<R> {
     /// The body that comes next from a reader.
     pub fn new(reader: R, framing: Framing) -> Self {
-        let left = if let Framing::Length(length) = framing { length } else { 0 };
-        Self { reader, framing, left, over: framing == Framing::Length(0) }
+        let left = if let Framing::Length(length) = framing {
+            length
+        } else {
+            0
+        };
+        Self {
+            reader,
+            framing,
+            left,
+            over: framing == Framing::Length(0),
+        }
     }
 
     /// Reads the size of the next chunk, and the lines after the last one.
     fn next_chunk(&mut self) -> io::Result<()> {
         let size = line(&mut self.reader)?.ok_or(ErrorKind::UnexpectedEof)?;
         let size = size.split(';').next().unwrap_or_default().trim();
-        self.left = u64::from_str_radix(size, 16).map_err(|_| Error::from(ErrorKind::InvalidData))?;
+        self.left =
+            u64::from_str_radix(size, 16).map_err(|_| Error::from(ErrorKind::InvalidData))?;
         self.over = self.left == 0;
         while self.over && line(&mut self.reader)?.is_some_and(|line| !line.is_empty()) {}
         Ok(())
@@ -150,7 +183,9 @@ impl<R: BufRead> Read for Body<R> {
         if self.over || buffer.is_empty() {
             return Ok(0);
         }
-        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let most = buffer
+            .len()
+            .min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let read = self.reader.read(&mut buffer[..most])?;
         if read == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
@@ -194,7 +229,10 @@ impl Answer {
 
     /// A field that has to be there.
     pub fn field(&self, name: &str) -> String {
-        self.head.get(name).unwrap_or_else(|| panic!("no `{name}` in {:?}", self.head)).to_owned()
+        self.head
+            .get(name)
+            .unwrap_or_else(|| panic!("no `{name}` in {:?}", self.head))
+            .to_owned()
     }
 }
 
@@ -208,8 +246,14 @@ pub fn ask(
 ) -> io::Result<Answer> {
     let stream = TcpStream::connect(host)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut head = Head { start: format!("{method} {target} HTTP/1.1"), fields: vec![] };
-    head = head.with("Host", host).with("Connection", "close").with("Content-Length", body.len());
+    let mut head = Head {
+        start: format!("{method} {target} HTTP/1.1"),
+        fields: vec![],
+    };
+    head = head
+        .with("Host", host)
+        .with("Connection", "close")
+        .with("Content-Length", body.len());
     for (name, value) in fields {
         head.set(name, value);
     }
@@ -230,14 +274,19 @@ pub fn ask(
 /// The values of a name in a query or a form, in order.
 pub fn values(query: &str, name: &str) -> Vec<String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.filter(|(key, _)| *key == name).map(|(_, value)| decoded(value)).collect()
+    pairs
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| decoded(value))
+        .collect()
 }
 
 /// A text without its percent signs.
 fn decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (vec![], text.as_bytes());
     while let [first, others @ ..] = rest {
-        let hex = others.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        let hex = others
+            .get(..2)
+            .and_then(|hex| std::str::from_utf8(hex).ok());
         let escaped = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
         let (byte, length) = match (first, escaped) {
             (b'%', Some(byte)) => (byte, 3),

@@ -1,7 +1,11 @@
 //! What the end-to-end tests share: the binary under test, stores to try it on, the
 //! oracles, and the archives that come out.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can not be set up has failed"
+)]
 
 pub mod archive;
 pub mod base;
@@ -43,7 +47,10 @@ pub fn workspace() -> &'static Path {
 
 /// A folder for one test, gone with the value.
 pub fn temporary() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("terrine-test-").tempdir().unwrap()
+    tempfile::Builder::new()
+        .prefix("terrine-test-")
+        .tempdir()
+        .unwrap()
 }
 
 /// A file of this crate.

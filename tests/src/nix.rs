@@ -38,7 +38,10 @@ impl NixStore {
         if peer::find("nix-store").is_none() || !can_build() {
             return None;
         }
-        let mut store = Self { folder: temporary(), paths: BTreeMap::new() };
+        let mut store = Self {
+            folder: temporary(),
+            paths: BTreeMap::new(),
+        };
         for folder in ["root", "conf", "home", "tmp"] {
             fs::create_dir(store.folder.path().join(folder)).unwrap();
         }
@@ -52,7 +55,10 @@ impl NixStore {
         let file = fixture("nix").join(file);
         let (file, program) = (file.to_str().unwrap(), fixture(PROGRAM));
         let program = ["--argstr", "program", program.to_str().unwrap()];
-        let built = self.run("nix-build", &[&["--no-out-link", file], &program[..]].concat());
+        let built = self.run(
+            "nix-build",
+            &[&["--no-out-link", file], &program[..]].concat(),
+        );
         for path in built.lines() {
             let (_, name) = path.split_once('-').unwrap();
             self.paths.insert(name.to_owned(), path.to_owned());
@@ -94,14 +100,21 @@ impl NixStore {
             .env("HOME", folder.join("home"))
             .env("TMPDIR", folder.join("tmp"))
             .env("NIX_CONF_DIR", folder.join("conf"))
-            .env("NIX_REMOTE", format!("local?root={}", self.root().display()))
+            .env(
+                "NIX_REMOTE",
+                format!("local?root={}", self.root().display()),
+            )
             .args(arguments);
         String::from_utf8(Run::of(&mut command).ok().stdout).unwrap()
     }
 
     /// Store paths that one of Nix's programs prints, sorted.
     pub fn list(&self, program: &str, arguments: &[&str]) -> Vec<String> {
-        let mut paths: Vec<String> = self.run(program, arguments).lines().map(str::to_owned).collect();
+        let mut paths: Vec<String> = self
+            .run(program, arguments)
+            .lines()
+            .map(str::to_owned)
+            .collect();
         paths.sort();
         paths
     }
@@ -125,14 +138,19 @@ fn writable(folder: &Path) {
 
 /// Whether there are the name spaces that Nix builds in; said aloud where not.
 fn can_build() -> bool {
-    let Some(unshare) = peer::find("unshare") else { return false };
+    let Some(unshare) = peer::find("unshare") else {
+        return false;
+    };
     let mut command = Command::new(unshare);
     if !geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
     }
     let run = Run::of(command.args(["--mount", "--pid", "--fork", "--mount-proc", "true"]));
     if run.code != Some(0) {
-        peer::missing(&format!("Nix has no name spaces to build in: {}", run.stderr));
+        peer::missing(&format!(
+            "Nix has no name spaces to build in: {}",
+            run.stderr
+        ));
     }
     run.code == Some(0)
 }

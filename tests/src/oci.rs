@@ -67,7 +67,11 @@ impl OciImage {
         let fetch = |descriptor: &Value| {
             let bytes = blob(text(&descriptor["digest"]));
             assert_eq!(descriptor["digest"], format!("sha256:{}", digest(&bytes)));
-            assert_eq!(descriptor["size"].as_u64(), Some(bytes.len() as u64), "{descriptor}");
+            assert_eq!(
+                descriptor["size"].as_u64(),
+                Some(bytes.len() as u64),
+                "{descriptor}"
+            );
             bytes
         };
         let configuration = fetch(&json["config"]);
@@ -84,13 +88,24 @@ impl OciImage {
             format!("sha256:{}", digest(&plain))
         });
         assert_eq!(actual.collect::<Vec<_>>(), said);
-        let layer_types = layers.iter().map(|layer| text(&layer["mediaType"]).to_owned()).collect();
-        Self { manifest, media_type: media_type.to_owned(), configuration, layer_types, diff_ids: said }
+        let layer_types = layers
+            .iter()
+            .map(|layer| text(&layer["mediaType"]).to_owned())
+            .collect();
+        Self {
+            manifest,
+            media_type: media_type.to_owned(),
+            configuration,
+            layer_types,
+            diff_ids: said,
+        }
     }
 
     /// The image of a tag, or of a digest, in a registry.
     pub fn of_registry(registry: &Registry, repository: &str, tag: &str) -> Self {
-        let stored = registry.manifest(repository, tag).expect("the manifest is there");
+        let stored = registry
+            .manifest(repository, tag)
+            .expect("the manifest is there");
         Self::verified(stored.bytes, &stored.content_type, &|digest| {
             registry.blob(repository, digest).expect("a blob is there")
         })
@@ -129,14 +144,20 @@ impl OciLayout {
     /// Reads an archive.
     pub fn read_archive(path: &Path) -> Self {
         let mut files = BTreeMap::new();
-        for entry in tar::Archive::new(File::open(path).unwrap()).entries().unwrap() {
+        for entry in tar::Archive::new(File::open(path).unwrap())
+            .entries()
+            .unwrap()
+        {
             let mut entry = entry.unwrap();
             let name = entry.path().unwrap().display().to_string();
             let name = name.trim_start_matches("./").to_owned();
             let mut content = vec![];
             entry.read_to_end(&mut content).unwrap();
             if entry.header().entry_type().is_file() {
-                assert!(files.insert(name.clone(), content).is_none(), "`{name}` is there twice");
+                assert!(
+                    files.insert(name.clone(), content).is_none(),
+                    "`{name}` is there twice"
+                );
             }
         }
         Self::of(files)
@@ -147,11 +168,16 @@ impl OciLayout {
         assert_eq!(marker["imageLayoutVersion"], "1.0.0");
         let index = serde_json::from_slice(&files.remove("index.json").unwrap()).unwrap();
         let named = |(name, bytes): (String, Vec<u8>)| {
-            let hex = name.strip_prefix("blobs/sha256/").unwrap_or_else(|| panic!("`{name}` is left"));
+            let hex = name
+                .strip_prefix("blobs/sha256/")
+                .unwrap_or_else(|| panic!("`{name}` is left"));
             assert_eq!(hex, digest(&bytes));
             (format!("sha256:{hex}"), bytes)
         };
-        Self { index, blobs: files.into_iter().map(named).collect() }
+        Self {
+            index,
+            blobs: files.into_iter().map(named).collect(),
+        }
     }
 
     /// The entries of the index that have a tag, or of all that have none.
@@ -161,7 +187,9 @@ impl OciLayout {
             name.as_str().map(ToOwned::to_owned)
         };
         let entries = self.index["manifests"].as_array().unwrap().iter();
-        entries.filter(|entry| name(entry).as_deref() == tag).collect()
+        entries
+            .filter(|entry| name(entry).as_deref() == tag)
+            .collect()
     }
 
     /// The only entry of a tag.
@@ -196,7 +224,10 @@ impl OciLayout {
         assert!(INDEXES.contains(&text(&entry["mediaType"])), "{entry}");
         let index = self.document(entry);
         let children = index["manifests"].as_array().unwrap();
-        children.iter().map(|child| (child.clone(), self.described(child))).collect()
+        children
+            .iter()
+            .map(|child| (child.clone(), self.described(child)))
+            .collect()
     }
 
     fn described(&self, entry: &Value) -> OciImage {
@@ -208,5 +239,7 @@ impl OciLayout {
 }
 
 fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("`{value}` is no text"))
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("`{value}` is no text"))
 }

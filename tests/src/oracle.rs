@@ -8,7 +8,11 @@ use super::{Archive, ConfFile, Run, fixture, peer};
 pub fn image(conf: &ConfFile<'_>) -> Option<Archive> {
     let python = peer::find("python3")?;
     let mut command = Command::new(python);
-    command.arg(fixture("oracle/stream.py")).arg(conf.write()).arg("--store-root").arg(conf.root());
+    command
+        .arg(fixture("oracle/stream.py"))
+        .arg(conf.write())
+        .arg("--store-root")
+        .arg(conf.root());
     // Names that are not UTF-8 are escaped whatever the locale.
     command.env("PYTHONUTF8", "1").env("TZ", "UTC");
     Some(Archive::read(Run::of(&mut command).ok().stdout))
@@ -17,7 +21,9 @@ pub fn image(conf: &ConfFile<'_>) -> Option<Archive> {
 /// Checks that an image has the layers and the id that the oracle gives it.
 pub fn agree(conf: &ConfFile<'_>) -> Archive {
     let ours = conf.archive();
-    let Some(theirs) = image(conf) else { return ours };
+    let Some(theirs) = image(conf) else {
+        return ours;
+    };
     for (number, (ours, theirs)) in ours.layers().iter().zip(theirs.layers()).enumerate() {
         if *ours != theirs {
             panic!("layer {}: {}", number + 1, difference(ours, theirs));
@@ -30,7 +36,11 @@ pub fn agree(conf: &ConfFile<'_>) -> Archive {
 
 /// Where two archives part.
 fn difference(ours: &[u8], theirs: &[u8]) -> String {
-    let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or(ours.len().min(theirs.len()));
+    let at = ours
+        .iter()
+        .zip(theirs)
+        .position(|(a, b)| a != b)
+        .unwrap_or(ours.len().min(theirs.len()));
     let block = at / 512 * 512;
     let show = |bytes: &[u8]| {
         String::from_utf8_lossy(&bytes[block.min(bytes.len())..(block + 512).min(bytes.len())])

@@ -26,7 +26,10 @@ pub fn steps(page: &str) -> Vec<Step> {
         if line.starts_with("```") {
             let block = lines.by_ref().take_while(|line| *line != "```");
             let text = block.map(|line| format!("{line}\n")).collect();
-            steps.push(Step::Block { file: file(before), text });
+            steps.push(Step::Block {
+                file: file(before),
+                text,
+            });
         } else if let Some(command) = line.strip_prefix("    ") {
             steps.push(Step::Command(command.to_owned()));
         }
@@ -42,5 +45,7 @@ fn file(line: &str) -> Option<String> {
     let line = line.strip_suffix(':')?;
     // It may be a link.
     let line = line.rsplit_once("](").map_or(line, |(name, _)| name);
-    line.strip_suffix('`')?.rsplit_once('`').map(|(_, name)| name.to_owned())
+    line.strip_suffix('`')?
+        .rsplit_once('`')
+        .map(|(_, name)| name.to_owned())
 }

@@ -8,7 +8,9 @@ pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Daemons are often outside an ordinary user's path.
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    let found = folders.map(|folder| folder.join(name)).find(|file| file.is_file());
+    let found = folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
     if found.is_none() {
         missing(&format!("`{name}` is not installed"));
     }
@@ -22,13 +24,19 @@ pub fn installed(path: &str) -> Option<PathBuf> {
     if file.exists() {
         return Some(file);
     }
-    missing(&format!("`{}` is not there; `.ci/run` installs it", file.display()));
+    missing(&format!(
+        "`{}` is not there; `.ci/run` installs it",
+        file.display()
+    ));
     None
 }
 
 /// Says that a check is skipped, or fails where none may be.
 pub fn missing(why: &str) {
-    assert!(std::env::var_os("TERRINE_REQUIRE_PEERS").is_none_or(|value| value != "1"), "{why}");
+    assert!(
+        std::env::var_os("TERRINE_REQUIRE_PEERS").is_none_or(|value| value != "1"),
+        "{why}"
+    );
     skipped(why);
 }
 

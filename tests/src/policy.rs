@@ -12,7 +12,11 @@ use super::{Run, archive, binary, peer, terrine, workspace};
 pub fn steady() -> PathBuf {
     let component = folder().join("steady.wasm");
     let mut command = terrine();
-    command.args(["planner", "componentize"]).arg(steady_module()).arg("-o").arg(&component);
+    command
+        .args(["planner", "componentize"])
+        .arg(steady_module())
+        .arg("-o")
+        .arg(&component);
     Run::of(&mut command).ok();
     component
 }
@@ -24,10 +28,23 @@ pub fn steady_module() -> &'static Path {
     MODULE.get_or_init(|| {
         let copy = copy("steady");
         keep_target(copy.path());
-        cargo(copy.path(), &["build", "--release", "--target", "wasm32-unknown-unknown", "--locked"]);
+        cargo(
+            copy.path(),
+            &[
+                "build",
+                "--release",
+                "--target",
+                "wasm32-unknown-unknown",
+                "--locked",
+            ],
+        );
         let module = folder().join("steady.module.wasm");
-        fs::copy(copy.path().join("target/wasm32-unknown-unknown/release/steady.wasm"), &module)
-            .unwrap();
+        fs::copy(
+            copy.path()
+                .join("target/wasm32-unknown-unknown/release/steady.wasm"),
+            &module,
+        )
+        .unwrap();
         module
     })
 }
@@ -48,13 +65,20 @@ fn componentize_py() -> Option<PathBuf> {
     // No two builds are the same, and each would have to be compiled, so that one is kept for
     // as long as it is made of the same.
     let sources = ["app_on_top.py", "requirements.txt", "wit/layering.wit"];
-    let sources = sources.map(|name| fs::read(copy.path().join(name)).unwrap()).concat();
+    let sources = sources
+        .map(|name| fs::read(copy.path().join(name)).unwrap())
+        .concat();
     let key = archive::digest(&sources);
     let component = folder().join(format!("app-on-top-{}.wasm", &key[..16]));
     if !component.exists() {
         let built = copy.path().join("app_on_top.wasm");
         let mut command = Command::new(tool);
-        Run::of(command.current_dir(copy.path()).args(COMPONENTIZE_PY.split(' ').skip(1))).ok();
+        Run::of(
+            command
+                .current_dir(copy.path())
+                .args(COMPONENTIZE_PY.split(' ').skip(1)),
+        )
+        .ok();
         let unnamed = component.with_extension(std::process::id().to_string());
         fs::copy(built, &unnamed).unwrap();
         fs::rename(unnamed, &component).unwrap();

@@ -63,7 +63,11 @@ impl Registry {
     pub fn start() -> Option<Self> {
         let folder = temporary();
         let front = Server::start(folder.path(), "front", "")?;
-        Some(Self { front, back: None, folder })
+        Some(Self {
+            front,
+            back: None,
+            folder,
+        })
     }
 
     /// One that wants [`USER`] and [`PASSWORD`].
@@ -71,7 +75,10 @@ impl Registry {
         let folder = temporary();
         let file = folder.path().join("htpasswd");
         fs::write(&file, HTPASSWD).unwrap();
-        let auth = format!("auth:\n  htpasswd:\n    realm: test\n    path: {}\n", file.display());
+        let auth = format!(
+            "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
+            file.display()
+        );
         Self::behind(folder, &auth)
     }
 
@@ -88,7 +95,11 @@ impl Registry {
     fn behind(folder: tempfile::TempDir, door: &str) -> Option<Self> {
         let front = Server::start(folder.path(), "front", door)?;
         let back = Server::start(folder.path(), "back", "");
-        Some(Self { front, back, folder })
+        Some(Self {
+            front,
+            back,
+            folder,
+        })
     }
 
     /// Where it listens: `127.0.0.1:PORT`.
@@ -103,7 +114,11 @@ impl Registry {
 
     /// Where a proxy finds it: behind its door only where that speaks TLS.
     pub(crate) fn front(&self) -> &str {
-        if self.authority().exists() { self.back() } else { self.host() }
+        if self.authority().exists() {
+            self.back()
+        } else {
+            self.host()
+        }
     }
 
     /// The certificate that a client has to trust, for `SSL_CERT_FILE`.
@@ -130,7 +145,11 @@ impl Registry {
     /// The file of a blob, to be looked at or broken.
     pub fn blob_file(&self, digest: &str) -> PathBuf {
         let hex = digest.trim_start_matches("sha256:");
-        self.storage().join("blobs/sha256").join(&hex[..2]).join(hex).join("data")
+        self.storage()
+            .join("blobs/sha256")
+            .join(&hex[..2])
+            .join(hex)
+            .join("data")
     }
 
     /// The folder that it keeps everything in.
@@ -143,14 +162,19 @@ impl Registry {
         let answer = self.ask("GET", &format!("/v2/{repository}/tags/list"));
         let list: Value = serde_json::from_slice(&answer.body).unwrap();
         let tags = list["tags"].as_array().into_iter().flatten();
-        let mut tags: Vec<String> = tags.filter_map(|tag| Some(tag.as_str()?.to_owned())).collect();
+        let mut tags: Vec<String> = tags
+            .filter_map(|tag| Some(tag.as_str()?.to_owned()))
+            .collect();
         tags.sort();
         tags
     }
 
     /// The same where the repository may never have had any.
     pub fn tags_if_any(&self, repository: &str) -> Vec<String> {
-        let known = self.ask("GET", &format!("/v2/{repository}/tags/list")).status() == 200;
+        let known = self
+            .ask("GET", &format!("/v2/{repository}/tags/list"))
+            .status()
+            == 200;
         if known { self.tags(repository) } else { vec![] }
     }
 
@@ -173,34 +197,69 @@ impl Registry {
     /// Uploads a blob, past the door, and gives its digest.
     pub fn put_blob(&self, repository: &str, bytes: &[u8]) -> String {
         let digest = format!("sha256:{}", digest(bytes));
-        let location = self.ask("POST", &format!("/v2/{repository}/blobs/uploads/")).field("location");
+        let location = self
+            .ask("POST", &format!("/v2/{repository}/blobs/uploads/"))
+            .field("location");
         let at = location.find("/v2/").unwrap();
         let target = format!("{}&digest={digest}", &location[at..]);
         let kind = [("Content-Type", "application/octet-stream")];
         let answer = http::ask(self.back(), "PUT", &target, &kind, bytes).unwrap();
-        assert_eq!(answer.status(), 201, "{}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(
+            answer.status(),
+            201,
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
         digest
     }
 
     /// Puts a manifest under a tag or a digest, past the door, and gives its digest. What
     /// it names has to be there.
-    pub fn put_manifest(&self, repository: &str, reference: &str, kind: &str, bytes: &[u8]) -> String {
+    pub fn put_manifest(
+        &self,
+        repository: &str,
+        reference: &str,
+        kind: &str,
+        bytes: &[u8],
+    ) -> String {
         let target = format!("/v2/{repository}/manifests/{reference}");
-        let answer = http::ask(self.back(), "PUT", &target, &[("Content-Type", kind)], bytes).unwrap();
-        assert_eq!(answer.status(), 201, "{}", String::from_utf8_lossy(&answer.body));
+        let answer = http::ask(
+            self.back(),
+            "PUT",
+            &target,
+            &[("Content-Type", kind)],
+            bytes,
+        )
+        .unwrap();
+        assert_eq!(
+            answer.status(),
+            201,
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
         answer.field("docker-content-digest")
     }
 
     /// Takes a manifest away, by its digest, and the tags that stand for it.
     pub fn delete_manifest(&self, repository: &str, digest: &str) {
         let answer = self.ask("DELETE", &format!("/v2/{repository}/manifests/{digest}"));
-        assert_eq!(answer.status(), 202, "{}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(
+            answer.status(),
+            202,
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
     }
 
     /// Takes a blob away from a repository.
     pub fn delete_blob(&self, repository: &str, digest: &str) {
         let answer = self.ask("DELETE", &format!("/v2/{repository}/blobs/{digest}"));
-        assert_eq!(answer.status(), 202, "{}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(
+            answer.status(),
+            202,
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
     }
 
     /// Empties it.
@@ -220,16 +279,33 @@ struct Server {
 impl Server {
     fn start(folder: &Path, name: &str, door: &str) -> Option<Self> {
         let program = peer::find("docker-registry")?;
-        let (config, log) = (folder.join(format!("{name}.yml")), folder.join(format!("{name}.log")));
+        let (config, log) = (
+            folder.join(format!("{name}.yml")),
+            folder.join(format!("{name}.log")),
+        );
         fs::write(&config, configuration(&folder.join("storage"), door)).unwrap();
         let output = File::create(&log).unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", LEASH, "sh"]).arg(program).arg("serve").arg(config);
-        command.stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output);
+        command
+            .args(["-c", LEASH, "sh"])
+            .arg(program)
+            .arg("serve")
+            .arg(config);
+        command
+            .stdin(Stdio::piped())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output);
         // Credentials and collectors of the user's are nothing to it.
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("OTEL_TRACES_EXPORTER", "none");
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("OTEL_TRACES_EXPORTER", "none");
         let child = command.spawn().unwrap();
-        let mut server = Self { child, host: String::new(), log };
+        let mut server = Self {
+            child,
+            host: String::new(),
+            log,
+        };
         server.host = server.listening();
         Some(server)
     }
@@ -239,7 +315,10 @@ impl Server {
         let start = Instant::now();
         while start.elapsed() < START {
             let log = self.text();
-            let host = log.split("listening on ").nth(1).and_then(|rest| rest.split(['"', ',']).next());
+            let host = log
+                .split("listening on ")
+                .nth(1)
+                .and_then(|rest| rest.split(['"', ',']).next());
             if let Some(host) = host.filter(|host| host.len() > 10 && log.ends_with('\n')) {
                 return host.to_owned();
             }
@@ -254,7 +333,10 @@ impl Server {
 }
 
 impl Drop for Server {
-    #[allow(clippy::print_stderr, reason = "a test that fails shows what the registry said")]
+    #[allow(
+        clippy::print_stderr,
+        reason = "a test that fails shows what the registry said"
+    )]
     fn drop(&mut self) {
         // This ends the shell's input.
         drop(self.child.stdin.take());
@@ -293,8 +375,19 @@ fn certify(folder: &Path) -> Option<()> {
     fs::write(folder.join("openssl.cnf"), CERTIFICATES).unwrap();
     let request = |arguments: &str| {
         let mut command = Command::new(&openssl);
-        command.current_dir(folder).env("HOME", folder).args(["req", "-x509", "-config", "openssl.cnf"]);
-        command.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+        command.current_dir(folder).env("HOME", folder).args([
+            "req",
+            "-x509",
+            "-config",
+            "openssl.cnf",
+        ]);
+        command.args([
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+        ]);
         Run::of(command.args(["-days", "2"]).args(arguments.split(' '))).ok();
     };
     request("-subj /CN=terrine-test-authority -extensions authority -keyout ca.key -out ca.pem");

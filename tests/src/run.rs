@@ -27,13 +27,18 @@ fn built(target: &[&str], executable: &str) -> PathBuf {
         .current_dir(super::workspace())
         .args(["build", "--locked", "--package", "terrine"])
         .args(target);
-    cargo.args(["--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+    cargo
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit());
     // What cargo says of this package to its tests is no reason to build others again.
-    let of_tests = |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));
+    let of_tests =
+        |name: &std::ffi::OsStr| name.to_str().is_some_and(|n| n.starts_with("CARGO_PKG_"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| of_tests(name)) {
         cargo.env_remove(name);
     }
-    cargo.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
+    cargo
+        .env_remove("CARGO_MANIFEST_DIR")
+        .env_remove("CARGO_MANIFEST_PATH");
     cargo.env_remove("CARGO_MANIFEST_LINKS");
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
@@ -44,7 +49,10 @@ fn built(target: &[&str], executable: &str) -> PathBuf {
     let path = messages.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let name = message["target"]["name"].as_str()?;
-        message["executable"].as_str().filter(|_| name == executable).map(PathBuf::from)
+        message["executable"]
+            .as_str()
+            .filter(|_| name == executable)
+            .map(PathBuf::from)
     });
     path.expect("cargo names what it built")
 }
@@ -54,7 +62,10 @@ fn built(target: &[&str], executable: &str) -> PathBuf {
 pub fn terrine() -> Command {
     signals::are_the_default();
     let mut command = Command::new(binary());
-    command.env("XDG_CACHE_HOME", cache()).env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+        .env("XDG_CACHE_HOME", cache())
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null());
     command
 }
 
@@ -62,7 +73,11 @@ pub fn terrine() -> Command {
 pub fn verify(reference: &str) {
     let run = Run::of(terrine().args(["verify", reference]));
     assert_eq!(run.code, Some(0), "{reference}: {}", run.stderr);
-    assert!(run.stderr.contains(" is valid: "), "{reference}: {}", run.stderr);
+    assert!(
+        run.stderr.contains(" is valid: "),
+        "{reference}: {}",
+        run.stderr
+    );
 }
 
 /// One cache for all tests, so that the planner is compiled once.
@@ -93,10 +108,14 @@ impl Run {
         let script = peer::find("script")?;
         let mut words = vec![command.get_program()];
         words.extend(command.get_args());
-        let words = words.iter().map(|word| format!("'{}'", word.to_str().unwrap()));
+        let words = words
+            .iter()
+            .map(|word| format!("'{}'", word.to_str().unwrap()));
         let line = words.collect::<Vec<String>>().join(" ");
         let mut outer = Command::new(script);
-        outer.args(["--quiet", "--return", "--command", &line, "/dev/null"]).env("TERM", "xterm");
+        outer
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env("TERM", "xterm");
         for (name, value) in command.get_envs() {
             outer.env(name, value.unwrap_or_default());
         }
@@ -115,9 +134,14 @@ impl Run {
     /// Exit code, stdout and stderr as one text, for a snapshot. Each of `names` stands
     /// for the path of a folder that is another at each run.
     pub fn snapshot(&self, names: &[(&Path, &str)]) -> String {
-        let code = self.code.map_or_else(|| "signal".to_owned(), |code| code.to_string());
+        let code = self
+            .code
+            .map_or_else(|| "signal".to_owned(), |code| code.to_string());
         let stdout = String::from_utf8_lossy(&self.stdout);
-        let mut text = format!("exit: {code}\n--- stdout\n{stdout}--- stderr\n{}", self.stderr);
+        let mut text = format!(
+            "exit: {code}\n--- stdout\n{stdout}--- stderr\n{}",
+            self.stderr
+        );
         for (path, name) in names {
             text = text.replace(path.to_str().unwrap(), name);
         }

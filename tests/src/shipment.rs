@@ -31,7 +31,11 @@ impl Shipment {
         let planner = run::cache().join("terrine/planner");
         fs::create_dir_all(&planner).unwrap();
         symlink(planner, home.path().join("cache/terrine/planner")).unwrap();
-        let mut shipment = Self { store: TestStore::default(), home, paths: vec![] };
+        let mut shipment = Self {
+            store: TestStore::default(),
+            home,
+            paths: vec![],
+        };
         for (name, size) in packages {
             shipment.add(name, *size);
         }
@@ -46,7 +50,8 @@ impl Shipment {
     /// Adds a store path.
     pub fn add(&mut self, name: &str, size: usize) {
         let name = hashed(name);
-        self.store.file(&format!("{name}/share/data"), &noise(&name, size));
+        self.store
+            .file(&format!("{name}/share/data"), &noise(&name, size));
         self.paths.push((name, size));
     }
 
@@ -67,12 +72,21 @@ impl Shipment {
     /// The specification. The paths are mentioned, and not joined at the root, which is the same
     /// whatever is in them.
     pub fn spec(&self) -> SpecFile<'_> {
-        let mentioned: Vec<String> =
-            self.paths.iter().map(|(name, _)| format!("P={}", self.store.path(name))).collect();
-        let graph: Vec<_> =
-            self.paths.iter().map(|(name, size)| (name.as_str(), *size as u64, "")).collect();
+        let mentioned: Vec<String> = self
+            .paths
+            .iter()
+            .map(|(name, _)| format!("P={}", self.store.path(name)))
+            .collect();
+        let graph: Vec<_> = self
+            .paths
+            .iter()
+            .map(|(name, size)| (name.as_str(), *size as u64, ""))
+            .collect();
         let spec = SpecFile::new(&self.store, &[]).graph(&graph);
-        spec.with("config", json!({"Cmd": ["/bin/hello"], "Labels": {"paths": mentioned.join(" ")}}))
+        spec.with(
+            "config",
+            json!({"Cmd": ["/bin/hello"], "Labels": {"paths": mentioned.join(" ")}}),
+        )
     }
 
     /// A folder of the home, which is there.
@@ -92,9 +106,17 @@ impl Shipment {
 
     /// Keeps a command to the home.
     pub fn at_home(&self, mut command: Command) -> Command {
-        command.current_dir(self.home()).env("HOME", self.home()).env("TMPDIR", self.tmp());
+        command
+            .current_dir(self.home())
+            .env("HOME", self.home())
+            .env("TMPDIR", self.tmp());
         command.env("XDG_CACHE_HOME", self.home().join("cache"));
-        for name in ["XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE"] {
+        for name in [
+            "XDG_RUNTIME_DIR",
+            "XDG_CONFIG_HOME",
+            "DOCKER_CONFIG",
+            "REGISTRY_AUTH_FILE",
+        ] {
             command.env_remove(name);
         }
         command
@@ -125,14 +147,19 @@ impl Shipment {
 
     /// What is left of temporary files.
     pub fn leftovers(&self) -> Vec<PathBuf> {
-        fs::read_dir(self.tmp()).unwrap().map(|entry| entry.unwrap().path()).collect()
+        fs::read_dir(self.tmp())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect()
     }
 }
 
 /// The name of a store path with a hash, which is another for each name.
 pub fn hashed(name: &str) -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
-    let hash = noise(name, 32).into_iter().map(|byte| char::from(DIGITS[usize::from(byte % 32)]));
+    let hash = noise(name, 32)
+        .into_iter()
+        .map(|byte| char::from(DIGITS[usize::from(byte % 32)]));
     format!("{}-{name}", hash.collect::<String>())
 }
 

@@ -18,7 +18,10 @@ pub(crate) fn are_the_default() {
     ONCE.call_once(|| {
         let ignored = ignored();
         let ignored = |signal: &i32| ignored >> (signal - 1) & 1 == 1;
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(ignored) {
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+            .into_iter()
+            .filter(ignored)
+        {
             flag::register(signal, Arc::new(AtomicBool::new(false))).unwrap();
         }
     });
@@ -28,5 +31,6 @@ pub(crate) fn are_the_default() {
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
 }

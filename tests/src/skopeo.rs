@@ -10,8 +10,13 @@ use super::{Run, peer};
 /// seen blobs.
 pub fn command(program: &str, folder: &Path) -> Option<Command> {
     let mut command = Command::new(peer::find(program)?);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("HOME", folder).env("XDG_RUNTIME_DIR", folder).env("TMPDIR", folder);
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+        .env("HOME", folder)
+        .env("XDG_RUNTIME_DIR", folder)
+        .env("TMPDIR", folder);
     Some(command)
 }
 

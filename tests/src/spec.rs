@@ -40,12 +40,18 @@ impl<'s> SpecFile<'s> {
     /// refers to, separated by spaces.
     pub fn graph(self, graph: &[(&str, u64, &str)]) -> Self {
         let path = |(name, size, references): &(&str, u64, &str)| {
-            let references: Vec<String> =
-                references.split_whitespace().map(|name| self.store.path(name)).collect();
+            let references: Vec<String> = references
+                .split_whitespace()
+                .map(|name| self.store.path(name))
+                .collect();
             json!({"path": self.store.path(name), "narSize": size, "references": references})
         };
         let graph: Vec<Value> = graph.iter().map(path).collect();
-        fs::write(self.store.root().join("graph.json"), json!(graph).to_string()).unwrap();
+        fs::write(
+            self.store.root().join("graph.json"),
+            json!(graph).to_string(),
+        )
+        .unwrap();
         self
     }
 
@@ -64,7 +70,11 @@ impl<'s> SpecFile<'s> {
     /// `terrine SUBCOMMAND image.json`, with the store's root.
     pub fn command(&self, subcommand: &str) -> Command {
         let mut command = terrine();
-        command.arg(subcommand).arg(self.write()).arg("--store-root").arg(self.root());
+        command
+            .arg(subcommand)
+            .arg(self.write())
+            .arg("--store-root")
+            .arg(self.root());
         command
     }
 
@@ -91,10 +101,28 @@ impl<'s> SpecFile<'s> {
 
 /// The names of the store paths in each layer of a plan or a summary: `a b|c`.
 pub fn layers(facts: &Value) -> String {
-    let name = |path: &Value| path["path"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-    let names = |layer: &Value| {
-        layer["paths"].as_array().unwrap().iter().map(name).collect::<Vec<_>>().join(" ")
+    let name = |path: &Value| {
+        path["path"]
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned()
     };
-    let layers = facts["layers"].as_array().unwrap().iter().filter(|layer| layer["kind"] == "store");
+    let names = |layer: &Value| {
+        layer["paths"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(name)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let layers = facts["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|layer| layer["kind"] == "store");
     layers.map(names).collect::<Vec<_>>().join("|")
 }

@@ -20,7 +20,10 @@ impl Default for TestStore {
 impl TestStore {
     /// An empty store that is `dir` in the image.
     pub fn new(dir: &'static str) -> Self {
-        let store = Self { root: super::temporary(), dir };
+        let store = Self {
+            root: super::temporary(),
+            dir,
+        };
         fs::create_dir_all(store.host("")).unwrap();
         store
     }
@@ -43,7 +46,11 @@ impl TestStore {
     /// Where an entry of the store is on this machine.
     pub fn host(&self, name: &str) -> PathBuf {
         let path = self.root().join(&self.dir[1..]);
-        if name.is_empty() { path } else { path.join(name) }
+        if name.is_empty() {
+            path
+        } else {
+            path.join(name)
+        }
     }
 
     /// Makes a file, and the directories that it needs, with Nix's permissions.

@@ -1,6 +1,9 @@
 //! Images on top of others: every layout and compression that is about.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use serde_json::{Value, json};
 use terrine_tests::archive::{digest, filter};
@@ -8,7 +11,10 @@ use terrine_tests::base::{self, BaseImage, layer};
 use terrine_tests::{Archive, ConfFile, TestStore, oracle, peer};
 
 fn two_layers() -> [Vec<u8>; 2] {
-    [layer("bin/base", b"#!\n"), layer("etc/base.conf", &[b'x'; 3000])]
+    [
+        layer("bin/base", b"#!\n"),
+        layer("etc/base.conf", &[b'x'; 3000]),
+    ]
 }
 
 fn store() -> TestStore {
@@ -26,7 +32,10 @@ fn conf_on<'s>(store: &'s TestStore, bytes: &[u8]) -> ConfFile<'s> {
     let path = base::put(store, bytes);
     ConfFile::new(store, &[&["a"]])
         .with("from_image", path.to_str().unwrap())
-        .with("config", json!({"Cmd": ["/bin/hello"], "Env": ["B=own", "C=own"]}))
+        .with(
+            "config",
+            json!({"Cmd": ["/bin/hello"], "Env": ["B=own", "C=own"]}),
+        )
 }
 
 #[test]
@@ -37,7 +46,10 @@ fn layers_and_environment_are_inherited_as_in_the_original() {
     assert_eq!(archive.layers()[..2], [&layers[0][..], &layers[1]]);
     assert_eq!(archive.layers().len(), 4);
     let config = &archive.config()["config"];
-    assert_eq!(*config, json!({"Cmd": ["/bin/hello"], "Env": ["A=base", "B=own", "C=own"]}));
+    assert_eq!(
+        *config,
+        json!({"Cmd": ["/bin/hello"], "Env": ["A=base", "B=own", "C=own"]})
+    );
 }
 
 #[test]
@@ -45,7 +57,10 @@ fn the_layout_of_newer_versions_is_read() {
     let (store, layers) = (store(), two_layers());
     let image = BaseImage::new(&[&layers[0], &layers[1]], &["A=base"]);
     let archive = oracle::agree(&conf_on(&store, &image.archive()));
-    assert_eq!(archive.layer_names()[0], format!("blobs/sha256/{}", digest(&layers[0])));
+    assert_eq!(
+        archive.layer_names()[0],
+        format!("blobs/sha256/{}", digest(&layers[0]))
+    );
 }
 
 #[test]
@@ -59,15 +74,23 @@ fn a_base_without_environment_or_config_is_read() {
         assert_eq!(archive.config()["config"]["Env"], json!(["B=own", "C=own"]));
     }
     let mut image = BaseImage::old(&[&two_layers()[0]], &[]);
-    image.configuration.as_object_mut().unwrap().remove("config");
-    let archive = conf_on(&store, &renamed(image).archive()).with("config", Value::Null).archive();
+    image
+        .configuration
+        .as_object_mut()
+        .unwrap()
+        .remove("config");
+    let archive = conf_on(&store, &renamed(image).archive())
+        .with("config", Value::Null)
+        .archive();
     assert_eq!(archive.config()["config"], Value::Null);
 }
 
 /// The same after its configuration was changed.
 fn renamed(mut image: BaseImage) -> BaseImage {
-    image.manifest[0]["Config"] =
-        json!(format!("{}.json", digest(image.configuration.to_string().as_bytes())));
+    image.manifest[0]["Config"] = json!(format!(
+        "{}.json",
+        digest(image.configuration.to_string().as_bytes())
+    ));
     image
 }
 
@@ -76,9 +99,13 @@ fn compressed_archives_are_told_by_their_bytes() {
     let (store, layers) = (store(), two_layers());
     let plain = BaseImage::old(&[&layers[0], &layers[1]], &["A=base"]).archive();
     let expected = on(&store, &plain);
-    for (tool, arguments) in
-        [("gzip", &["-n"][..]), ("bzip2", &[]), ("xz", &[]), ("xz", &["-9"]), ("zstd", &["-19"])]
-    {
+    for (tool, arguments) in [
+        ("gzip", &["-n"][..]),
+        ("bzip2", &[]),
+        ("xz", &[]),
+        ("xz", &["-9"]),
+        ("zstd", &["-19"]),
+    ] {
         if peer::find(tool).is_none() {
             continue;
         }
@@ -122,13 +149,25 @@ fn compressed_layers_are_verified_and_go_in_a_form_that_all_take() {
         }
         let archive = on(&store, &image.archive());
         // Not every consumer takes the others, so these are unpacked.
-        let expected = if tool == "gzip" { &compressed.clone().try_into().unwrap() } else { &plain };
-        assert_eq!(archive.layers()[..2], [&expected[0][..], &expected[1]], "{tool}");
+        let expected = if tool == "gzip" {
+            &compressed.clone().try_into().unwrap()
+        } else {
+            &plain
+        };
+        assert_eq!(
+            archive.layers()[..2],
+            [&expected[0][..], &expected[1]],
+            "{tool}"
+        );
 
         image.members[1].1 = filter(tool, &[], b"something else");
         let run = conf_on(&store, &image.archive()).run();
         assert_eq!(run.code, Some(1));
-        assert!(run.stderr.contains("has the digest sha256:"), "{tool}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("has the digest sha256:"),
+            "{tool}: {}",
+            run.stderr
+        );
         assert!(!String::from_utf8_lossy(&run.stdout).contains("manifest.json"));
 
         image.members[1].1 = compressed[1][..compressed[1].len() - 9].to_vec();
@@ -153,7 +192,10 @@ fn layers_that_are_links_are_followed() {
     let mut image = BaseImage::old(&[&layers[0], &layers[1], &layers[0]], &[]);
     // As `docker save` wrote a layer that was there already.
     let target = image.members[0].0.clone();
-    image.members[2] = ("again/layer.tar".to_owned(), format!("-> ../{target}").into_bytes());
+    image.members[2] = (
+        "again/layer.tar".to_owned(),
+        format!("-> ../{target}").into_bytes(),
+    );
     image.manifest[0]["Layers"][2] = json!("again/layer.tar");
     let archive = on(&store, &image.archive());
     assert_eq!(archive.layers()[2], &layers[0][..]);
@@ -165,7 +207,11 @@ fn the_first_image_of_several_is_the_base() {
     let (store, layers) = (store(), two_layers());
     let mut image = BaseImage::old(&[&layers[0]], &["A=first"]);
     let other = BaseImage::old(&[&layers[1]], &["A=second"]);
-    image.manifest.as_array_mut().unwrap().push(other.manifest[0].clone());
+    image
+        .manifest
+        .as_array_mut()
+        .unwrap()
+        .push(other.manifest[0].clone());
     image.members.extend(other.members.clone());
     let archive = oracle::agree(&conf_on(&store, &image.archive()));
     assert_eq!(archive.layers()[0], &layers[0][..]);
@@ -175,13 +221,19 @@ fn the_first_image_of_several_is_the_base() {
 fn an_image_is_a_base_for_the_next() {
     let store = store();
     store.file("b/x", b"x");
-    let first = ConfFile::new(&store, &[&["a"]]).with("config", json!({"Env": ["A=1"]})).archive();
+    let first = ConfFile::new(&store, &[&["a"]])
+        .with("config", json!({"Env": ["A=1"]}))
+        .archive();
     let second = on(&store, &first.bytes);
     assert_eq!(second.layers()[..2], first.layers());
-    let third =
-        conf_on(&store, &second.bytes).with("store_layers", json!([[store.path("b")]])).archive();
+    let third = conf_on(&store, &second.bytes)
+        .with("store_layers", json!([[store.path("b")]]))
+        .archive();
     assert_eq!(third.layers()[..4], second.layers());
-    assert_eq!(third.config()["config"]["Env"], json!(["A=1", "B=own", "C=own"]));
+    assert_eq!(
+        third.config()["config"]["Env"],
+        json!(["A=1", "B=own", "C=own"])
+    );
 }
 
 #[test]
@@ -212,7 +264,10 @@ fn a_base_without_layers_is_a_base() {
         image.manifest[0]["Layers"] = layers;
         let archive = on(&store, &image.archive());
         assert_eq!(archive.layers().len(), 2);
-        assert_eq!(archive.config()["config"]["Env"], json!(["A=base", "B=own", "C=own"]));
+        assert_eq!(
+            archive.config()["config"]["Env"],
+            json!(["A=base", "B=own", "C=own"])
+        );
     }
 }
 
@@ -236,7 +291,9 @@ fn a_layer_that_poses_as_something_else_is_refused() {
         let mut plain = image.clone();
         plain.members.clear();
         let record = |length: usize| format!("{length} path={name}\n");
-        let length = (0..).find(|&length| record(length).len() == length).unwrap();
+        let length = (0..)
+            .find(|&length| record(length).len() == length)
+            .unwrap();
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(tar::EntryType::XHeader);
         header.set_size(length as u64);
@@ -249,8 +306,16 @@ fn a_layer_that_poses_as_something_else_is_refused() {
         start.truncate(start.len() - 1024);
         let run = conf_on(&store, &[start, plain.archive()].concat()).run();
         assert_eq!(run.code, Some(1), "{name:?}: {}", run.stderr);
-        let refused = ["as a layer", "control characters", "leads out of the archive"];
-        assert!(refused.iter().any(|why| run.stderr.contains(why)), "{name:?}: {}", run.stderr);
+        let refused = [
+            "as a layer",
+            "control characters",
+            "leads out of the archive",
+        ];
+        assert!(
+            refused.iter().any(|why| run.stderr.contains(why)),
+            "{name:?}: {}",
+            run.stderr
+        );
         assert!(run.stdout.is_empty(), "{name:?}");
     }
 }
@@ -260,10 +325,18 @@ fn what_is_no_archive_is_not_unpacked() {
     let store = store();
     let endless = conf_on(&store, b"").with("from_image", "/dev/zero").run();
     assert_eq!(endless.code, Some(1));
-    assert!(endless.stderr.contains("no valid header at 0"), "{}", endless.stderr);
+    assert!(
+        endless.stderr.contains("no valid header at 0"),
+        "{}",
+        endless.stderr
+    );
     let zeros = filter("gzip", &[], &vec![0; 10 << 20]);
     let run = conf_on(&store, &zeros).run();
-    assert!(run.stderr.contains("no valid header at 0"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("no valid header at 0"),
+        "{}",
+        run.stderr
+    );
     let mut sparse = layer("x", b"");
     sparse[156] = b'S';
     let sum: u32 = sparse[..512]
@@ -273,7 +346,12 @@ fn what_is_no_archive_is_not_unpacked() {
         .sum();
     sparse[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     let run = conf_on(&store, &sparse).run();
-    assert!(run.stderr.contains("its member `x` is stored as a sparse file"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("its member `x` is stored as a sparse file"),
+        "{}",
+        run.stderr
+    );
 }
 
 /// How a base image is broken.
@@ -283,7 +361,10 @@ type Break = fn(&mut BaseImage);
 fn a_broken_base_is_named_and_no_image_comes_out() {
     let store = store();
     let table: &[(Break, &str)] = &[
-        (|image| image.manifest = json!([]), "its `manifest.json` lists no image"),
+        (
+            |image| image.manifest = json!([]),
+            "its `manifest.json` lists no image",
+        ),
         (
             |image| image.manifest = json!({"Layers": []}),
             "its `manifest.json` can not be read: invalid type: map",
@@ -292,8 +373,14 @@ fn a_broken_base_is_named_and_no_image_comes_out() {
             |image| image.manifest[0]["Layers"][0] = json!("not/there.tar"),
             "it has no member `not/there.tar`",
         ),
-        (|image| image.manifest[0]["Layers"] = json!([]), "it lists 0 layers and 2 diff ids"),
-        (|image| image.configuration["rootfs"] = json!(null), "has the digest"),
+        (
+            |image| image.manifest[0]["Layers"] = json!([]),
+            "it lists 0 layers and 2 diff ids",
+        ),
+        (
+            |image| image.configuration["rootfs"] = json!(null),
+            "has the digest",
+        ),
         (|image| image.members[0].1[600] ^= 1, "has the digest"),
         (
             |image| image.members.push(("../evil".to_owned(), vec![])),
@@ -304,7 +391,11 @@ fn a_broken_base_is_named_and_no_image_comes_out() {
             "`/etc/evil`, which leads out of the archive",
         ),
         (
-            |image| image.members.push(("x".to_owned(), b"-> ../../evil".to_vec())),
+            |image| {
+                image
+                    .members
+                    .push(("x".to_owned(), b"-> ../../evil".to_vec()))
+            },
             "which leads out of the archive",
         ),
         (
@@ -335,8 +426,15 @@ fn a_broken_base_is_named_and_no_image_comes_out() {
         damage(&mut image);
         let run = conf_on(&store, &image.archive()).run();
         assert_eq!(run.code, Some(1), "{number}: {}", run.stderr);
-        assert!(run.stderr.contains(expected), "{number}: {}\n{expected}", run.stderr);
-        assert!(!String::from_utf8_lossy(&run.stdout).contains("manifest.json"), "{number}");
+        assert!(
+            run.stderr.contains(expected),
+            "{number}: {}\n{expected}",
+            run.stderr
+        );
+        assert!(
+            !String::from_utf8_lossy(&run.stdout).contains("manifest.json"),
+            "{number}"
+        );
     }
 }
 
@@ -348,31 +446,54 @@ fn a_base_without_its_configuration_or_manifest_says_so() {
     let mut header = tar::Header::new_gnu();
     let manifest = image.manifest.to_string();
     header.set_size(manifest.len() as u64);
-    builder.append_data(&mut header, "manifest.json", manifest.as_bytes()).unwrap();
+    builder
+        .append_data(&mut header, "manifest.json", manifest.as_bytes())
+        .unwrap();
     let run = conf_on(&store, &builder.into_inner().unwrap()).run();
     assert_eq!(run.code, Some(1));
     assert!(
-        run.stderr.contains(&format!("it has no member `{}`", image.config_name())),
+        run.stderr
+            .contains(&format!("it has no member `{}`", image.config_name())),
         "{}",
         run.stderr
     );
 
     let run = conf_on(&store, &layer("oci-layout", b"{}")).run();
-    assert!(run.stderr.contains("it is neither a docker-archive nor an OCI archive"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("it is neither a docker-archive nor an OCI archive"),
+        "{}",
+        run.stderr
+    );
     let run = conf_on(&store, &layer("x", b"")).run();
-    assert!(run.stderr.contains("it is neither a docker-archive nor an OCI archive"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("it is neither a docker-archive nor an OCI archive"),
+        "{}",
+        run.stderr
+    );
     for nothing in [&b""[..], b"hello", &[b'x'; 2000]] {
         let run = conf_on(&store, nothing).run();
         assert_eq!(run.code, Some(1), "{}", run.stderr);
     }
-    let directory = conf_on(&store, b"").with("from_image", store.root().to_str().unwrap()).run();
+    let directory = conf_on(&store, b"")
+        .with("from_image", store.root().to_str().unwrap())
+        .run();
     assert!(
-        directory.stderr.contains("it is not an OCI layout: it has no `oci-layout`"),
+        directory
+            .stderr
+            .contains("it is not an OCI layout: it has no `oci-layout`"),
         "{}",
         directory.stderr
     );
-    let missing = conf_on(&store, b"").with("from_image", "/nowhere/base.tar").run();
-    assert!(missing.stderr.contains("`/nowhere/base.tar`"), "{}", missing.stderr);
+    let missing = conf_on(&store, b"")
+        .with("from_image", "/nowhere/base.tar")
+        .run();
+    assert!(
+        missing.stderr.contains("`/nowhere/base.tar`"),
+        "{}",
+        missing.stderr
+    );
 }
 
 #[test]
@@ -380,11 +501,28 @@ fn a_base_that_is_cut_off_anywhere_is_no_image() {
     let (store, layers) = (store(), two_layers());
     let image = BaseImage::old(&[&layers[0], &layers[1]], &[]).archive();
     // The manifest is last: without all of it there is no image.
-    let manifest = image.windows(13).rposition(|window| window == b"manifest.json").unwrap();
-    for length in [1, 511, 512, 700, 1024, 3000, manifest, manifest + 512, manifest + 600] {
+    let manifest = image
+        .windows(13)
+        .rposition(|window| window == b"manifest.json")
+        .unwrap();
+    for length in [
+        1,
+        511,
+        512,
+        700,
+        1024,
+        3000,
+        manifest,
+        manifest + 512,
+        manifest + 600,
+    ] {
         let run = conf_on(&store, &image[..length]).run();
         assert_eq!(run.code, Some(1), "{length}: {}", run.stderr);
-        assert!(run.stderr.contains("base.tar` can not be used"), "{length}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("base.tar` can not be used"),
+            "{length}: {}",
+            run.stderr
+        );
     }
 }
 
@@ -408,11 +546,17 @@ fn a_base_that_declares_absurd_sizes_is_refused() {
     header.set_size(1 << 33);
     header.set_cksum();
     std::fs::write(&path, header.as_bytes()).unwrap();
-    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len((1 << 33) + 2048).unwrap();
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len((1 << 33) + 2048)
+        .unwrap();
     let conf = ConfFile::new(&store, &[&["a"]]).with("from_image", path.to_str().unwrap());
     let run = conf.run();
     assert!(
-        run.stderr.contains("`manifest.json` has 8589934592 bytes, and 16777216 are allowed"),
+        run.stderr
+            .contains("`manifest.json` has 8589934592 bytes, and 16777216 are allowed"),
         "{}",
         run.stderr
     );

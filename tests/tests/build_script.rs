@@ -4,7 +4,10 @@
 //! The script is run in a workspace of its own, with the real planner and without what
 //! the host needs beside it, which would take minutes each time.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -32,16 +35,28 @@ impl Workspace {
         for directory in ["host/src", ".cargo"] {
             fs::create_dir_all(workspace.root.join(directory)).unwrap();
         }
-        for file in ["Cargo.lock", "rust-toolchain.toml", "host/build.rs", "planner-wasm", "wit"] {
+        for file in [
+            "Cargo.lock",
+            "rust-toolchain.toml",
+            "host/build.rs",
+            "planner-wasm",
+            "wit",
+        ] {
             workspace.copy(file);
         }
         let read = |name: &str| fs::read_to_string(super_path(name)).unwrap();
-        workspace.write("Cargo.toml", &read("Cargo.toml").replace(", \"tests\"]", "]"));
+        workspace.write(
+            "Cargo.toml",
+            &read("Cargo.toml").replace(", \"tests\"]", "]"),
+        );
         // The host's manifest without its dependencies, but with those of the script.
         let manifest = read("host/Cargo.toml").replace("readme = \"../README.md\"\n", "");
         let (package, rest) = manifest.split_once("[dependencies]").unwrap();
         let (_, rest) = rest.split_once("[build-dependencies]").unwrap();
-        workspace.write("host/Cargo.toml", &format!("{package}[build-dependencies]{rest}"));
+        workspace.write(
+            "host/Cargo.toml",
+            &format!("{package}[build-dependencies]{rest}"),
+        );
         let code = "//! x\n/// x\npub static PLANNER: &[u8] = \
                     include_bytes!(concat!(env!(\"OUT_DIR\"), \"/planner.wasm\"));\n";
         workspace.write("host/src/lib.rs", code);
@@ -54,7 +69,13 @@ impl Workspace {
     fn copy(&self, name: &str) {
         let mut copy = Command::new("cp");
         copy.args(["-r", "--preserve=timestamps", "--no-target-directory"]);
-        assert!(copy.arg(super_path(name)).arg(self.root.join(name)).status().unwrap().success());
+        assert!(
+            copy.arg(super_path(name))
+                .arg(self.root.join(name))
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     fn write(&self, name: &str, content: &str) {
@@ -70,7 +91,10 @@ impl Workspace {
     fn cargo(&self, arguments: &[&str]) -> &mut Command {
         // Leaked, so that the caller can chain; a test makes a dozen.
         let command = Box::leak(Box::new(Command::new("timeout")));
-        command.args([PATIENCE, "cargo"]).args(arguments).current_dir(&self.root);
+        command
+            .args([PATIENCE, "cargo"])
+            .args(arguments)
+            .current_dir(&self.root);
         for (name, _) in std::env::vars() {
             if name.starts_with("CARGO_") && name != "CARGO_HOME" || name == "RUSTFLAGS" {
                 command.env_remove(name);
@@ -94,8 +118,16 @@ fn super_path(name: &str) -> PathBuf {
 /// The files of a name below the build scripts' folders.
 fn find(folder: &Path, name: &str) -> Vec<PathBuf> {
     let mut command = Command::new("find");
-    let output = command.arg(folder).args(["-path", "*/build/*/out/*", "-name", name]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().lines().map(PathBuf::from).collect()
+    let output = command
+        .arg(folder)
+        .args(["-path", "*/build/*/out/*", "-name", name])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(PathBuf::from)
+        .collect()
 }
 
 #[test]
@@ -114,7 +146,11 @@ fn every_way_of_building_embeds_the_same_planner() {
     };
     Run::of(workspace.cargo(&["build", "--offline"])).ok();
     let expected = workspace.planner("target/debug");
-    assert_eq!(expected, terrine::planner::EMBEDDED, "it is the planner that is embedded here");
+    assert_eq!(
+        expected,
+        terrine::planner::EMBEDDED,
+        "it is the planner that is embedded here"
+    );
 
     // The same lock would be waited for without end.
     Run::of(workspace.cargo(&["build", "--offline", "--release"])).ok();
@@ -128,13 +164,21 @@ fn every_way_of_building_embeds_the_same_planner() {
     // Flags for this machine's linker, and flags that change the code.
     touch();
     let flags = "-Clink-arg=-Wl,--as-needed -Copt-level=0 -Cdebuginfo=2 -Ctarget-cpu=native";
-    Run::of(workspace.cargo(&["build", "--offline"]).env("RUSTFLAGS", flags)).ok();
+    Run::of(
+        workspace
+            .cargo(&["build", "--offline"])
+            .env("RUSTFLAGS", flags),
+    )
+    .ok();
     assert_eq!(workspace.planner("target/debug"), expected);
 
     // The same in a file, with a wrapper that fails for another target.
     let wrapper = workspace.root.join("wrapper");
-    fs::write(&wrapper, "#!/bin/sh\ncase \"$*\" in *wasm32*crate-name*) exit 9;; esac\nexec \"$@\"\n")
-        .unwrap();
+    fs::write(
+        &wrapper,
+        "#!/bin/sh\ncase \"$*\" in *wasm32*crate-name*) exit 9;; esac\nexec \"$@\"\n",
+    )
+    .unwrap();
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
     workspace.write(
         ".cargo/config.toml",
@@ -149,7 +193,10 @@ fn every_way_of_building_embeds_the_same_planner() {
     // For a named target, which lies one folder deeper.
     let host = Run::of(Command::new("rustc").arg("-vV")).ok();
     let host = String::from_utf8(host.stdout).unwrap();
-    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let host = host
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .unwrap();
     Run::of(workspace.cargo(&["build", "--offline", "--target", host])).ok();
     assert_eq!(workspace.planner(&format!("target/{host}")), expected);
 }
@@ -158,7 +205,13 @@ fn every_way_of_building_embeds_the_same_planner() {
 fn a_component_can_be_given() {
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let workspace = Workspace::new();
-    let build = |file: &str| Run::of(workspace.cargo(&["build", "--offline"]).env("PLANNER_WASM", file));
+    let build = |file: &str| {
+        Run::of(
+            workspace
+                .cargo(&["build", "--offline"])
+                .env("PLANNER_WASM", file),
+        )
+    };
     let given = workspace.root.join("given.wasm");
     let path = given.to_str().unwrap();
 
@@ -167,7 +220,10 @@ fn a_component_can_be_given() {
     assert_eq!(workspace.planner("target/debug"), fs::read(&given).unwrap());
 
     for (bytes, why) in [
-        (wat::parse_str("(module)").unwrap(), "the planner is not a WebAssembly component"),
+        (
+            wat::parse_str("(module)").unwrap(),
+            "the planner is not a WebAssembly component",
+        ),
         (
             wat::parse_str(r#"(component (import "x" (func)))"#).unwrap(),
             "the planner imports `x`, and must import nothing",
@@ -178,9 +234,15 @@ fn a_component_can_be_given() {
         assert_eq!(run.code, Some(101));
         assert!(run.stderr.contains(why), "{}", run.stderr);
     }
-    assert!(build("given.wasm").stderr.contains("PLANNER_WASM=`given.wasm` must be an absolute path"));
     assert!(
-        build("/nowhere/x.wasm").stderr.contains("reading PLANNER_WASM=`/nowhere/x.wasm`: No such file")
+        build("given.wasm")
+            .stderr
+            .contains("PLANNER_WASM=`given.wasm` must be an absolute path")
+    );
+    assert!(
+        build("/nowhere/x.wasm")
+            .stderr
+            .contains("reading PLANNER_WASM=`/nowhere/x.wasm`: No such file")
     );
 }
 
@@ -206,15 +268,29 @@ fn a_missing_target_is_added_or_explained() {
         ),
     );
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
-    let build =
-        || Run::of(workspace.cargo(&["build", "--offline"]).env("RUSTC", &compiler).env("PATH", &path));
+    let build = || {
+        Run::of(
+            workspace
+                .cargo(&["build", "--offline"])
+                .env("RUSTC", &compiler)
+                .env("PATH", &path),
+        )
+    };
 
     tool("rustup", "exit 1");
     let run = build();
     assert_eq!(run.code, Some(101));
-    assert!(run.stderr.contains("run `rustup target add wasm32-unknown-unknown`"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("run `rustup target add wasm32-unknown-unknown`"),
+        "{}",
+        run.stderr
+    );
 
-    tool("rustup", &format!("[ \"$*\" = \"target add wasm32-unknown-unknown\" ] && touch {added:?}"));
+    tool(
+        "rustup",
+        &format!("[ \"$*\" = \"target add wasm32-unknown-unknown\" ] && touch {added:?}"),
+    );
     build().ok();
     assert!(added.exists());
 }

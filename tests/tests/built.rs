@@ -1,7 +1,10 @@
 //! Images that `terrine build` makes run, as root and as another user, and have exactly the
 //! root that was declared.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,9 +21,10 @@ const GREETING_PATH: &str = "1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-greeting-1.0";
 /// The example with everything at its root that can be declared.
 fn build(user: &str) -> (TestStore, Archive) {
     let store = TestStore::default();
-    for (path, mode) in
-        [(format!("{HELLO}/bin/hello"), 0o555), (format!("{GREETING_PATH}/share/greeting.txt"), 0o444)]
-    {
+    for (path, mode) in [
+        (format!("{HELLO}/bin/hello"), 0o555),
+        (format!("{GREETING_PATH}/share/greeting.txt"), 0o444),
+    ] {
         let content = fs::read(fixture("hello/nix/store").join(&path)).unwrap();
         store.file_with_mode(&path, &content, mode);
     }
@@ -58,7 +62,8 @@ fn is_the_engines(path: &str) -> bool {
         "etc/resolv.conf",
         "etc/mtab",
     ];
-    own.iter().any(|own| path == *own || path.starts_with(&format!("{own}/")))
+    own.iter()
+        .any(|own| path == *own || path.starts_with(&format!("{own}/")))
 }
 
 /// The root that a consumer exports: kind and mode, owner, and target of each entry.
@@ -79,7 +84,9 @@ fn root(consumed: &Consumed) -> BTreeMap<String, (char, u32, (u64, u64), String)
         (path, (kind, header.mode().unwrap() & 0o7777, owner, target))
     };
     let entries = archive.entries().unwrap().map(|e| entry(e.unwrap()));
-    entries.filter(|(path, _)| !path.is_empty() && !is_the_engines(path)).collect()
+    entries
+        .filter(|(path, _)| !path.is_empty() && !is_the_engines(path))
+        .collect()
 }
 
 fn check(script: &str, tools: &[&str]) {
@@ -96,8 +103,14 @@ fn check(script: &str, tools: &[&str]) {
         let store_entry = |kind: char, mode: u32| (kind, mode, (1234, 0), String::new());
         let expected: BTreeMap<String, _> = [
             ("bin".to_owned(), directory(0o755, 0)),
-            ("bin/hello".to_owned(), link(&format!("/nix/store/{HELLO}/bin/hello"))),
-            ("bin/sh".to_owned(), link(&format!("/nix/store/{HELLO}/bin/hello"))),
+            (
+                "bin/hello".to_owned(),
+                link(&format!("/nix/store/{HELLO}/bin/hello")),
+            ),
+            (
+                "bin/sh".to_owned(),
+                link(&format!("/nix/store/{HELLO}/bin/hello")),
+            ),
             ("etc".to_owned(), directory(0o755, 0)),
             ("etc/group".to_owned(), file(0o644, 0)),
             ("etc/motd".to_owned(), file(0o600, 0)),
@@ -105,12 +118,24 @@ fn check(script: &str, tools: &[&str]) {
             ("etc/passwd".to_owned(), file(0o644, 0)),
             ("nix".to_owned(), store_entry('d', 0o755)),
             ("nix/store".to_owned(), store_entry('d', 0o755)),
-            (format!("nix/store/{GREETING_PATH}"), store_entry('d', 0o755)),
-            (format!("nix/store/{GREETING_PATH}/share"), store_entry('d', 0o755)),
-            (format!("nix/store/{GREETING_PATH}/share/greeting.txt"), store_entry('f', 0o444)),
+            (
+                format!("nix/store/{GREETING_PATH}"),
+                store_entry('d', 0o755),
+            ),
+            (
+                format!("nix/store/{GREETING_PATH}/share"),
+                store_entry('d', 0o755),
+            ),
+            (
+                format!("nix/store/{GREETING_PATH}/share/greeting.txt"),
+                store_entry('f', 0o444),
+            ),
             (format!("nix/store/{HELLO}"), store_entry('d', 0o755)),
             (format!("nix/store/{HELLO}/bin"), store_entry('d', 0o755)),
-            (format!("nix/store/{HELLO}/bin/hello"), store_entry('f', 0o555)),
+            (
+                format!("nix/store/{HELLO}/bin/hello"),
+                store_entry('f', 0o555),
+            ),
             ("srv".to_owned(), directory(0o755, 0)),
             ("srv/data".to_owned(), file(0o640, 12345)),
             ("tmp".to_owned(), directory(0o1777, 0)),

@@ -1,7 +1,10 @@
 //! `terrine cache` as its users see it, and the cache on disks that are full or may not be
 //! written.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,11 @@ use terrine::image::Digest;
 use terrine_tests::{Run, peer, temporary, terrine};
 
 fn today() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        / 86_400
 }
 
 /// Where the cache is below `$XDG_CACHE_HOME`.
@@ -28,10 +35,19 @@ fn key(n: u64) -> LayerKey {
 fn fill(cache: &Cache, numbers: std::ops::Range<u64>) {
     for n in numbers {
         let digest = Digest::of(&n.to_le_bytes());
-        cache.remember_plain(&key(n), &Plain { diff_id: digest, size: n });
+        cache.remember_plain(
+            &key(n),
+            &Plain {
+                diff_id: digest,
+                size: n,
+            },
+        );
         cache.remember_blob(digest, "zstd 1.5, level 3", &Stored { digest, size: n });
         cache.remember_location("ghcr.io", "acme/web", digest);
-        cache.remember_facts("test", &[(digest, "a".to_owned()), (key(n).digest(), "b".to_owned())]);
+        cache.remember_facts(
+            "test",
+            &[(digest, "a".to_owned()), (key(n).digest(), "b".to_owned())],
+        );
     }
 }
 
@@ -41,7 +57,12 @@ fn on(home: &Path, day: u64) -> Cache {
 
 /// What `terrine cache` says.
 fn said(home: &Path, arguments: &[&str]) -> String {
-    let run = Run::of(terrine().env("XDG_CACHE_HOME", home).arg("cache").args(arguments));
+    let run = Run::of(
+        terrine()
+            .env("XDG_CACHE_HOME", home)
+            .arg("cache")
+            .args(arguments),
+    );
     run.snapshot(&[(home, "[HOME]")])
 }
 
@@ -52,7 +73,10 @@ fn what_the_cache_holds_is_shown() {
     insta::assert_snapshot!("empty", empty.join("\n"));
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     fill(&on(home.path(), today() - 12), 0..100);
-    insta::assert_snapshot!("used-at-once", said(home.path(), &["info", "--format", "table"]));
+    insta::assert_snapshot!(
+        "used-at-once",
+        said(home.path(), &["info", "--format", "table"])
+    );
     fill(&on(home.path(), today()), 100..300);
     insta::assert_snapshot!("table", said(home.path(), &["info", "--format", "table"]));
     // JSON where it is not a terminal.
@@ -82,12 +106,21 @@ fn what_is_wrong_with_it_is_said() {
     let home = temporary();
     let file = folder(home.path()).join("layers.sqlite");
     fs::create_dir_all(&file).unwrap();
-    let mut texts = ["info", "clear"].map(|command| said(home.path(), &[command])).to_vec();
+    let mut texts = ["info", "clear"]
+        .map(|command| said(home.path(), &[command]))
+        .to_vec();
     fs::remove_dir(&file).unwrap();
-    fs::write(&file, "something else, and long enough to be looked at".repeat(100)).unwrap();
+    fs::write(
+        &file,
+        "something else, and long enough to be looked at".repeat(100),
+    )
+    .unwrap();
     texts.extend(["info", "clear", "info"].map(|command| said(home.path(), &[command])));
-    let nowhere =
-        terrine().env_remove("XDG_CACHE_HOME").env_remove("HOME").args(["cache", "info"]).output();
+    let nowhere = terrine()
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("HOME")
+        .args(["cache", "info"])
+        .output();
     texts.push(Run::from(nowhere.unwrap()).snapshot(&[]));
     insta::assert_snapshot!("wrong", texts.join("\n"));
 }
@@ -101,8 +134,10 @@ fn help_is_what_it_was() {
 
 /// Mounts a small file system, or tells why not.
 fn mount(options: &str, place: &Path) -> bool {
-    let mounted =
-        Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(place).status();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+        .arg(place)
+        .status();
     mounted.is_ok_and(|status| status.success())
 }
 
@@ -131,9 +166,21 @@ fn a_full_or_read_only_disk_is_complained_of_and_loses_nothing() {
     let read_only = cache.complaint().unwrap_or_default().to_owned();
     drop(cache);
     let cleared = said(home.path(), &["clear"]);
-    assert!(Command::new("umount").arg(home.path()).status().unwrap().success());
-    assert!(full.contains("layers.sqlite`: ") && full.contains("full"), "{full}");
+    assert!(
+        Command::new("umount")
+            .arg(home.path())
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(
+        full.contains("layers.sqlite`: ") && full.contains("full"),
+        "{full}"
+    );
     assert_eq!((kept, remounted, read, silent), (20, true, 20, true));
-    assert!(read_only.contains("layers.sqlite`: ") && read_only.contains("readonly"), "{read_only}");
+    assert!(
+        read_only.contains("layers.sqlite`: ") && read_only.contains("readonly"),
+        "{read_only}"
+    );
     insta::assert_snapshot!("read-only", cleared);
 }

@@ -1,6 +1,9 @@
 //! Closures are the same in whatever form and order they are written.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fmt::Write;
 
@@ -15,14 +18,21 @@ fn entries() -> impl Strategy<Value = (Vec<Entry>, Vec<Entry>)> {
         let path = |index: usize| format!("/nix/store/{index:032}-{}", index % 7);
         let entry = |(index, &(size, edges)): (usize, &(u64, u64))| {
             let to = (0..nodes.len()).filter(|to| edges >> to & 1 == 1);
-            Entry { path: path(index), size, references: to.map(path).collect() }
+            Entry {
+                path: path(index),
+                size,
+                references: to.map(path).collect(),
+            }
         };
         nodes.iter().enumerate().map(entry).collect::<Vec<Entry>>()
     });
     sorted.prop_flat_map(|sorted| {
         let reversed = |entry: &Entry| {
             let references = entry.references.iter().rev().cloned().collect();
-            Entry { references, ..entry.clone() }
+            Entry {
+                references,
+                ..entry.clone()
+            }
         };
         let shuffled = Just(sorted.iter().map(reversed).collect::<Vec<_>>()).prop_shuffle();
         (Just(sorted), shuffled)
@@ -34,12 +44,30 @@ fn forms(entries: &[Entry]) -> Vec<String> {
     let name = |path: &str| path.trim_start_matches("/nix/store/").to_owned();
     let mut registration = String::new();
     let (mut paths, mut names) = (Map::new(), Map::new());
-    for Entry { path, size, references } in entries {
-        write!(registration, "{path}\nsha256:0\n{size}\n\n{}\n", references.len()).unwrap();
-        references.iter().for_each(|reference| writeln!(registration, "{reference}").unwrap());
-        paths.insert(path.clone(), json!({"narSize": size, "references": references}));
+    for Entry {
+        path,
+        size,
+        references,
+    } in entries
+    {
+        write!(
+            registration,
+            "{path}\nsha256:0\n{size}\n\n{}\n",
+            references.len()
+        )
+        .unwrap();
+        references
+            .iter()
+            .for_each(|reference| writeln!(registration, "{reference}").unwrap());
+        paths.insert(
+            path.clone(),
+            json!({"narSize": size, "references": references}),
+        );
         let references: Vec<String> = references.iter().map(|reference| name(reference)).collect();
-        names.insert(name(path), json!({"narSize": size, "references": references}));
+        names.insert(
+            name(path),
+            json!({"narSize": size, "references": references}),
+        );
     }
     let record = |(path, value): (&String, &Value)| {
         let mut record = value.clone();

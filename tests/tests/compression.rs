@@ -1,6 +1,9 @@
 //! Compressed streams, as other programs read them.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::io::Write;
@@ -16,7 +19,9 @@ fn sample() -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut number = 1_u64;
     while bytes.len() < 9_000_000 {
-        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        number = number
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         bytes.extend_from_slice(format!("{} ", number >> 52).as_bytes());
         bytes.extend_from_slice(&number.to_be_bytes()[..2]);
     }
@@ -33,7 +38,11 @@ fn compress(setting: &str, input: &[u8], file: &Path) {
 
 /// What a program makes of a compressed file.
 fn read_by(program: &str, arguments: &[&str], file: &Path) -> Option<Vec<u8>> {
-    let output = Command::new(peer::find(program)?).args(arguments).arg(file).output().unwrap();
+    let output = Command::new(peer::find(program)?)
+        .args(arguments)
+        .arg(file)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program}: {said}");
     assert_eq!(said, "", "{program}");
@@ -62,7 +71,11 @@ fn other_programs_read_what_is_compressed() {
             let named = file.with_extension(if program == "zstd" { "zst" } else { "gz" });
             fs::rename(&file, &named).unwrap();
             if let Some(read) = read_by(program, arguments, &named) {
-                assert!(read == input, "{setting} by {program}, {} bytes", input.len());
+                assert!(
+                    read == input,
+                    "{setting} by {program}, {} bytes",
+                    input.len()
+                );
             }
         }
     }

@@ -1,6 +1,9 @@
 //! The image configuration, byte for byte as Python's `json` writes it, and pinned ids.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -8,7 +11,9 @@ use terrine_tests::{ConfFile, TestStore, oracle};
 
 fn store() -> TestStore {
     let store = TestStore::default();
-    store.file("a/bin/hello", b"hello").link("a/hi", "bin/hello");
+    store
+        .file("a/bin/hello", b"hello")
+        .link("a/hi", "bin/hello");
     store
 }
 
@@ -24,10 +29,22 @@ fn ids_are_pinned() {
         (id(ConfFile::new(&store, &[])), "none"),
         (id(conf()), "one"),
         (id(conf().with("config", Value::Null)), "null"),
-        (id(conf().with("architecture", "arm64").with("uid", "1000").with("uname", "user")), "arm"),
-        (id(conf().with("created", "2024-02-29T12:00:00.5+05:30")), "time"),
+        (
+            id(conf()
+                .with("architecture", "arm64")
+                .with("uid", "1000")
+                .with("uname", "user")),
+            "arm",
+        ),
+        (
+            id(conf().with("created", "2024-02-29T12:00:00.5+05:30")),
+            "time",
+        ),
     ];
-    let text: String = table.iter().map(|(id, name)| format!("{name} {id}\n")).collect();
+    let text: String = table
+        .iter()
+        .map(|(id, name)| format!("{name} {id}\n"))
+        .collect();
     insta::assert_snapshot!(text, @r"
     none d38e644fdbcb399654bb622fa169439c9c7e1fc90fa13cb23af756d5e0cb0ffb
     one 72224ad08f30d5ed8aef9c9388570c60ea00beddeed11d0ce5e1f9ce6ad85c0b
@@ -43,11 +60,16 @@ fn only_what_is_in_the_image_changes_its_id() {
     let conf = || ConfFile::new(&store, &[&["a"]]);
     let plain = conf().archive();
     assert_eq!(conf().with("repo_tag", "other:2").archive().id, plain.id);
-    let later = conf().with("created", "2024-01-01T00:00:00+00:00").archive();
+    let later = conf()
+        .with("created", "2024-01-01T00:00:00+00:00")
+        .archive();
     assert_ne!(later.id, plain.id);
     assert_eq!(later.layers(), plain.layers());
     assert_ne!(
-        conf().with("mtime", "2024-01-01T00:00:00+00:00").archive().layers()[0],
+        conf()
+            .with("mtime", "2024-01-01T00:00:00+00:00")
+            .archive()
+            .layers()[0],
         plain.layers()[0]
     );
 }
@@ -60,8 +82,15 @@ fn the_same_input_gives_the_same_archive() {
     assert_eq!(conf.archive().bytes, first.bytes);
     // Whatever the environment, the directory and the cache.
     let mut command = conf.command();
-    command.env_clear().env("TZ", "Asia/Kathmandu").env("LC_ALL", "tr_TR.UTF-8").current_dir("/");
-    assert_eq!(terrine_tests::Run::of(&mut command).ok().stdout, first.bytes);
+    command
+        .env_clear()
+        .env("TZ", "Asia/Kathmandu")
+        .env("LC_ALL", "tr_TR.UTF-8")
+        .current_dir("/");
+    assert_eq!(
+        terrine_tests::Run::of(&mut command).ok().stdout,
+        first.bytes
+    );
 }
 
 #[test]
@@ -78,23 +107,34 @@ fn a_variant_is_written_where_there_is_one() {
     let arm = ConfFile::new(&store, &[]).with("architecture", "arm");
     let archive = arm.with("variant", "v7").archive();
     assert!(
-        archive
-            .configuration
-            .contains("\"architecture\": \"arm\",\n    \"variant\": \"v7\",\n    \"os\": \"linux\"")
+        archive.configuration.contains(
+            "\"architecture\": \"arm\",\n    \"variant\": \"v7\",\n    \"os\": \"linux\""
+        )
     );
     let empty = ConfFile::new(&store, &[]).with("variant", "");
     assert!(!oracle::agree(&empty).configuration.contains("variant"));
-    let nix = ConfFile::new(&store, &[]).with("architecture", "armv6l-linux").archive();
-    assert_eq!((&nix.config()["architecture"], &nix.config()["variant"]), (&json!("arm"), &json!("v6")));
+    let nix = ConfFile::new(&store, &[])
+        .with("architecture", "armv6l-linux")
+        .archive();
+    assert_eq!(
+        (&nix.config()["architecture"], &nix.config()["variant"]),
+        (&json!("arm"), &json!("v6"))
+    );
 }
 
 #[test]
 fn now_is_the_time_of_the_run() {
     let store = store();
-    let created =
-        ConfFile::new(&store, &[]).with("created", "now").archive().config()["created"].clone();
+    let created = ConfFile::new(&store, &[])
+        .with("created", "now")
+        .archive()
+        .config()["created"]
+        .clone();
     let created = created.as_str().unwrap().to_owned();
-    assert!(created.starts_with("20") && created.ends_with("+00:00"), "{created}");
+    assert!(
+        created.starts_with("20") && created.ends_with("+00:00"),
+        "{created}"
+    );
 }
 
 /// Any JSON value that a `config` may hold.
@@ -109,7 +149,9 @@ fn value() -> impl Strategy<Value = Value> {
         any::<bool>().prop_map(Value::Bool),
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
-        any::<f64>().prop_filter("a number", |x| x.is_finite()).prop_map(Value::from),
+        any::<f64>()
+            .prop_filter("a number", |x| x.is_finite())
+            .prop_map(Value::from),
         (-1e20..1e20_f64).prop_map(Value::from),
         (-10_000..10_000_i32, 0..12_u32)
             .prop_map(|(n, e)| Value::from(f64::from(n) / 10_f64.powi(e as i32))),

@@ -1,6 +1,9 @@
 //! Real consumers take what is written, agree on its id and its layers, and run it.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::io::Read;
@@ -32,7 +35,11 @@ fn store() -> (TestStore, Value) {
         "1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-greeting-1.0/share/greeting.txt",
         "7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-hello-1.0/bin/hello",
     ] {
-        let mode = if path.ends_with("hello") { 0o555 } else { 0o444 };
+        let mode = if path.ends_with("hello") {
+            0o555
+        } else {
+            0o444
+        };
         store.file_with_mode(path, &fs::read(example.join(path)).unwrap(), mode);
     }
     let customisation = "0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-hello-customisation-layer";
@@ -41,13 +48,19 @@ fn store() -> (TestStore, Value) {
         customisation,
         &fs::read(example.join(customisation).join("layer.tar")).unwrap(),
     );
-    store.file_with_mode("x/setuid", b"s", 0o4755).file("x/plain", b"plain").directory("x/empty");
+    store
+        .file_with_mode("x/setuid", b"s", 0o4755)
+        .file("x/plain", b"plain")
+        .directory("x/empty");
     store
         .link("x/link", "plain")
         .link("x/absolute", "/nix/store/x")
         .file(&format!("x/{}/é", "long".repeat(40)), b"x");
     fs::hard_link(store.host("x/plain"), store.host("x/hard")).unwrap();
-    conf["store_layers"].as_array_mut().unwrap().push(json!(["/nix/store/x"]));
+    conf["store_layers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!(["/nix/store/x"]));
     conf["uid"] = json!("1234");
     conf["gid"] = json!("4321");
     conf["from_image"] = json!(base_image(&store));
@@ -68,7 +81,9 @@ fn base_image(store: &TestStore) -> std::path::PathBuf {
     let first = image.members[0].0.clone();
     for (name, content) in &mut image.members[1..] {
         let tool = ["gzip", "bzip2", "xz", "zstd"].into_iter().find(|tool| {
-            content.windows(5 + tool.len()).any(|window| window == format!("base/{tool}").as_bytes())
+            content
+                .windows(5 + tool.len())
+                .any(|window| window == format!("base/{tool}").as_bytes())
         });
         match tool {
             Some(tool) => *content = filter(tool, &[], content),
@@ -111,13 +126,23 @@ fn check_root(consumed: &Consumed) {
     let mut seen = 0;
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
-        let path = format!("/{}", entry.path().unwrap().to_str().unwrap().trim_end_matches('/'));
+        let path = format!(
+            "/{}",
+            entry
+                .path()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .trim_end_matches('/')
+        );
         let header = entry.header().clone();
         let mut content = vec![];
         entry.read_to_end(&mut content).unwrap();
         let of_store = path.starts_with("/nix");
         let expected = match path.as_str() {
-            "/nix" | "/nix/store" | "/nix/store/x/empty" => (0o755, &b""[..], tar::EntryType::Directory),
+            "/nix" | "/nix/store" | "/nix/store/x/empty" => {
+                (0o755, &b""[..], tar::EntryType::Directory)
+            }
             "/nix/store/x/setuid" => (0o4755, &b"s"[..], tar::EntryType::Regular),
             "/nix/store/x/plain" => (0o444, &b"plain"[..], tar::EntryType::Regular),
             "/nix/store/x/link" | "/nix/store/x/absolute" | "/bin/hello" => {
@@ -127,13 +152,25 @@ fn check_root(consumed: &Consumed) {
         };
         seen += 1;
         assert_eq!(
-            (header.mode().unwrap() & 0o7777, content.as_slice(), header.entry_type()),
+            (
+                header.mode().unwrap() & 0o7777,
+                content.as_slice(),
+                header.entry_type()
+            ),
             expected,
             "{path}"
         );
-        let owner = if of_store { (1234, 4321, 1) } else { (0, 0, 315_532_800) };
+        let owner = if of_store {
+            (1234, 4321, 1)
+        } else {
+            (0, 0, 315_532_800)
+        };
         assert_eq!(
-            (header.uid().unwrap(), header.gid().unwrap(), header.mtime().unwrap()),
+            (
+                header.uid().unwrap(),
+                header.gid().unwrap(),
+                header.mtime().unwrap()
+            ),
             owner,
             "{path}"
         );
@@ -144,9 +181,15 @@ fn check_root(consumed: &Consumed) {
 #[test]
 fn docker_loads_and_runs_it() {
     let tools = ["dockerd", "docker", "containerd", "runc"];
-    let Some((consumed, archive)) = consume("docker", &tools) else { return };
+    let Some((consumed, archive)) = consume("docker", &tools) else {
+        return;
+    };
     check_root(&consumed);
-    assert!(consumed.text("load").contains(&format!("Loaded image: {REFERENCE}")));
+    assert!(
+        consumed
+            .text("load")
+            .contains(&format!("Loaded image: {REFERENCE}"))
+    );
     what_docker_saves_is_a_base(&consumed.file("saved.tar"), &archive);
 }
 
@@ -161,7 +204,9 @@ fn what_docker_saves_is_a_base(saved: &Path, archive: &Archive) {
 
 #[test]
 fn podman_loads_and_runs_it() {
-    let Some((consumed, _)) = consume("podman", &["podman", "runc"]) else { return };
+    let Some((consumed, _)) = consume("podman", &["podman", "runc"]) else {
+        return;
+    };
     check_root(&consumed);
 }
 
@@ -175,23 +220,47 @@ fn skopeo_inspects_and_copies_it() {
     let (store, conf) = store();
     let (archive, file) = image(&store, conf);
     let source = format!("docker-archive:{}", file.display());
-    let Some(run) = skopeo(store.root(), &["inspect", "--config", "--raw", &source]) else { return };
-    assert_eq!(String::from_utf8(run.stdout).unwrap().trim_end(), archive.configuration);
+    let Some(run) = skopeo(store.root(), &["inspect", "--config", "--raw", &source]) else {
+        return;
+    };
+    assert_eq!(
+        String::from_utf8(run.stdout).unwrap().trim_end(),
+        archive.configuration
+    );
     let run = skopeo(store.root(), &["inspect", "--raw", &source]).unwrap();
     let manifest: Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert_eq!(manifest["config"]["digest"], format!("sha256:{}", archive.id));
+    assert_eq!(
+        manifest["config"]["digest"],
+        format!("sha256:{}", archive.id)
+    );
 
     let layout = store.root().join("layout");
-    skopeo(store.root(), &["copy", "--quiet", &source, &format!("oci:{}:copy", layout.display())]);
+    skopeo(
+        store.root(),
+        &[
+            "copy",
+            "--quiet",
+            &source,
+            &format!("oci:{}:copy", layout.display()),
+        ],
+    );
     let blob = |digest: &Value| {
-        let hex = digest.as_str().unwrap().trim_start_matches("sha256:").to_owned();
+        let hex = digest
+            .as_str()
+            .unwrap()
+            .trim_start_matches("sha256:")
+            .to_owned();
         fs::read(layout.join("blobs/sha256").join(hex)).unwrap()
     };
-    let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let index: Value =
+        serde_json::from_slice(&fs::read(layout.join("index.json")).unwrap()).unwrap();
     let manifest: Value = serde_json::from_slice(&blob(&index["manifests"][0]["digest"])).unwrap();
     let config: Value = serde_json::from_slice(&blob(&manifest["config"]["digest"])).unwrap();
     assert_eq!(config["rootfs"]["diff_ids"], json!(archive.diff_ids()));
-    assert_eq!(manifest["layers"].as_array().unwrap().len(), archive.layers().len());
+    assert_eq!(
+        manifest["layers"].as_array().unwrap().len(),
+        archive.layers().len()
+    );
 
     umoci_unpacks(&store, &layout);
 }
@@ -201,8 +270,16 @@ fn umoci_unpacks(store: &TestStore, layout: &Path) {
     if !geteuid().is_root() {
         return peer::missing("umoci sets owners as root only");
     }
-    let (bundle, image) = (store.root().join("bundle"), format!("{}:copy", layout.display()));
-    if umoci(store.root(), &["unpack", "--image", &image, bundle.to_str().unwrap()]).is_none() {
+    let (bundle, image) = (
+        store.root().join("bundle"),
+        format!("{}:copy", layout.display()),
+    );
+    if umoci(
+        store.root(),
+        &["unpack", "--image", &image, bundle.to_str().unwrap()],
+    )
+    .is_none()
+    {
         return;
     }
     let root = bundle.join("rootfs");
@@ -216,15 +293,33 @@ fn umoci_unpacks(store: &TestStore, layout: &Path) {
         ("bin", 0o40755, (0, 0)),
     ] {
         let metadata = fs::symlink_metadata(root.join(path)).unwrap();
-        assert_eq!((metadata.mode(), (metadata.uid(), metadata.gid())), (mode, owner), "{path}");
-        let time = metadata.modified().unwrap().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(
+            (metadata.mode(), (metadata.uid(), metadata.gid())),
+            (mode, owner),
+            "{path}"
+        );
+        let time = metadata
+            .modified()
+            .unwrap()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         assert_eq!(time, if path == "bin" { 315_532_800 } else { 1 }, "{path}");
     }
     assert_eq!(fs::read(root.join("base/gzip")).unwrap(), b"gzip");
     // Hard links are files of their own.
-    assert_eq!(fs::metadata(root.join("nix/store/x/hard")).unwrap().nlink(), 1);
-    assert_eq!(fs::read_link(root.join("nix/store/x/absolute")).unwrap(), Path::new("/nix/store/x"));
-    assert_eq!(fs::read(root.join(format!("nix/store/x/{}/é", "long".repeat(40)))).unwrap(), b"x");
+    assert_eq!(
+        fs::metadata(root.join("nix/store/x/hard")).unwrap().nlink(),
+        1
+    );
+    assert_eq!(
+        fs::read_link(root.join("nix/store/x/absolute")).unwrap(),
+        Path::new("/nix/store/x")
+    );
+    assert_eq!(
+        fs::read(root.join(format!("nix/store/x/{}/é", "long".repeat(40)))).unwrap(),
+        b"x"
+    );
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! `terrine export` against those who unpack layers: GNU tar and umoci.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,7 +41,13 @@ enum Kind {
 }
 
 fn member(path: &str, kind: Kind) -> Member {
-    Member { path: path.to_owned(), kind, mode: 0o755, uid: 0, mtime: 1_000_000_000 }
+    Member {
+        path: path.to_owned(),
+        kind,
+        mode: 0o755,
+        uid: 0,
+        mtime: 1_000_000_000,
+    }
 }
 
 fn parent(path: &str) -> Option<&str> {
@@ -55,7 +64,8 @@ fn archive(members: &[Member]) -> Vec<u8> {
         header.set_mtime(member.mtime);
         header.set_size(0);
         let (path, name) = (&member.path, member.path.rsplit('/').next().unwrap());
-        let beside = |name: String| parent(path).map_or(name.clone(), |dir| format!("{dir}/{name}"));
+        let beside =
+            |name: String| parent(path).map_or(name.clone(), |dir| format!("{dir}/{name}"));
         let (kind, path) = match &member.kind {
             Kind::File(_) => (EntryType::Regular, path.clone()),
             Kind::Whiteout => (EntryType::Regular, beside(format!(".wh.{name}"))),
@@ -70,7 +80,9 @@ fn archive(members: &[Member]) -> Vec<u8> {
         match &member.kind {
             Kind::File(content) => {
                 header.set_size(content.len() as u64);
-                builder.append_data(&mut header, path, &content[..]).unwrap();
+                builder
+                    .append_data(&mut header, path, &content[..])
+                    .unwrap();
             }
             Kind::Symlink(target) | Kind::Link(target) => {
                 builder.append_link(&mut header, path, target).unwrap();
@@ -94,7 +106,12 @@ fn listing(root: &Path) -> BTreeMap<Vec<u8>, String> {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             let metadata = path.symlink_metadata().unwrap();
-            let name = path.strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .as_os_str()
+                .as_bytes()
+                .to_vec();
             let kind = metadata.file_type();
             let what = if kind.is_dir() {
                 open.push(path);
@@ -104,7 +121,9 @@ fn listing(root: &Path) -> BTreeMap<Vec<u8>, String> {
                     inodes.entry(metadata.ino()).or_default().push(name.clone());
                 }
                 let what = match kind {
-                    kind if kind.is_symlink() => format!("-> {}", path.read_link().unwrap().display()),
+                    kind if kind.is_symlink() => {
+                        format!("-> {}", path.read_link().unwrap().display())
+                    }
                     kind if kind.is_fifo() => "fifo".to_owned(),
                     kind if kind.is_char_device() => format!("device {}", metadata.rdev()),
                     _ => format!("{:?}", xattrs(&path, &fs::read(&path).unwrap())),
@@ -152,8 +171,18 @@ fn exported(image: &Path, folder: &Path) -> BTreeMap<Vec<u8>, String> {
 
 fn extract(archive: &Path, root: &Path) {
     let mut command = Command::new("tar");
-    command.args(["--xattrs", "--xattrs-include=*", "-p", "--same-owner", "--numeric-owner"]);
-    command.args(["--exclude=.wh.*", "-x", "-C"]).arg(root).arg("-f").arg(archive);
+    command.args([
+        "--xattrs",
+        "--xattrs-include=*",
+        "-p",
+        "--same-owner",
+        "--numeric-owner",
+    ]);
+    command
+        .args(["--exclude=.wh.*", "-x", "-C"])
+        .arg(root)
+        .arg("-f")
+        .arg(archive);
     Run::of(&mut command).ok();
 }
 
@@ -168,7 +197,9 @@ fn unpacked(layers: &[Vec<Member>], folder: &Path) -> BTreeMap<Vec<u8>, String> 
         Err(_) => {}
     };
     for members in layers {
-        let directories = members.iter().filter(|member| member.kind == Kind::Directory);
+        let directories = members
+            .iter()
+            .filter(|member| member.kind == Kind::Directory);
         for path in directories.map(|member| root.join(&member.path)) {
             if path.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
                 remove(&path);
@@ -181,7 +212,9 @@ fn unpacked(layers: &[Vec<Member>], folder: &Path) -> BTreeMap<Vec<u8>, String> 
             match &member.kind {
                 Kind::Whiteout => remove(&path),
                 Kind::Opaque if path.is_dir() => {
-                    fs::read_dir(&path).unwrap().for_each(|entry| remove(&entry.unwrap().path()));
+                    fs::read_dir(&path)
+                        .unwrap()
+                        .for_each(|entry| remove(&entry.unwrap().path()));
                 }
                 Kind::Opaque => {}
                 Kind::Directory if path.symlink_metadata().is_ok_and(|found| found.is_dir()) => {}
@@ -202,11 +235,15 @@ fn unpacked(layers: &[Vec<Member>], folder: &Path) -> BTreeMap<Vec<u8>, String> 
 fn by_umoci(image: &Path, folder: &Path) -> BTreeMap<Vec<u8>, String> {
     let layout = folder.join("layout");
     let mut copy = Command::new("skopeo");
-    copy.args(["--insecure-policy", "copy", "-q"]).arg(format!("docker-archive:{}", image.display()));
+    copy.args(["--insecure-policy", "copy", "-q"])
+        .arg(format!("docker-archive:{}", image.display()));
     Run::of(copy.arg(format!("oci:{}:test", layout.display()))).ok();
     let root = folder.join("umoci");
     let mut unpack = Command::new("umoci");
-    unpack.args(["raw", "unpack", "--image"]).arg(format!("{}:test", layout.display())).arg(&root);
+    unpack
+        .args(["raw", "unpack", "--image"])
+        .arg(format!("{}:test", layout.display()))
+        .arg(&root);
     Run::of(&mut unpack).ok();
     listing(&root)
 }
@@ -215,7 +252,10 @@ fn available() -> bool {
     if !geteuid().is_root() {
         peer::missing("layers are unpacked as root here");
     }
-    geteuid().is_root() && ["skopeo", "umoci", "tar"].iter().all(|tool| peer::find(tool).is_some())
+    geteuid().is_root()
+        && ["skopeo", "umoci", "tar"]
+            .iter()
+            .all(|tool| peer::find(tool).is_some())
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -242,8 +282,20 @@ fn kind() -> impl Strategy<Value = Kind> {
 }
 
 fn layer() -> impl Strategy<Value = Vec<Member>> {
-    let one = (path(), kind(), 0..0o10000_u32, 0..70_000_u64, 0..2_000_000_000_u64);
-    let one = one.prop_map(|(path, kind, mode, uid, mtime)| Member { path, kind, mode, uid, mtime });
+    let one = (
+        path(),
+        kind(),
+        0..0o10000_u32,
+        0..70_000_u64,
+        0..2_000_000_000_u64,
+    );
+    let one = one.prop_map(|(path, kind, mode, uid, mtime)| Member {
+        path,
+        kind,
+        mode,
+        uid,
+        mtime,
+    });
     proptest::collection::vec(one, 1..12)
 }
 
@@ -256,13 +308,18 @@ fn sensible(layers: Vec<Vec<Member>>) -> Vec<Vec<Member>> {
 
 fn sensible_layer(members: Vec<Member>) -> Vec<Member> {
     let takes = |kind: &Kind| matches!(kind, Kind::Whiteout | Kind::Opaque);
-    let (taken, put): (Vec<Member>, Vec<Member>) = members.into_iter().partition(|one| takes(&one.kind));
+    let (taken, put): (Vec<Member>, Vec<Member>) =
+        members.into_iter().partition(|one| takes(&one.kind));
     let mut layer: Vec<Member> = Vec::new();
     let mut files: Vec<String> = Vec::new();
     for one in put {
-        let prefixes: Vec<String> =
-            one.path.match_indices('/').map(|(i, _)| one.path[..i].to_owned()).collect();
-        let find = |layer: &[Member], path: &str| layer.iter().find(|other| other.path == path).cloned();
+        let prefixes: Vec<String> = one
+            .path
+            .match_indices('/')
+            .map(|(i, _)| one.path[..i].to_owned())
+            .collect();
+        let find =
+            |layer: &[Member], path: &str| layer.iter().find(|other| other.path == path).cloned();
         let blocked = prefixes
             .iter()
             .any(|prefix| find(&layer, prefix).is_some_and(|other| other.kind != Kind::Directory));
@@ -287,12 +344,19 @@ fn sensible_layer(members: Vec<Member>) -> Vec<Member> {
         layer.push(Member { kind, ..one });
     }
     let is_directory = |path: &str| {
-        layer.iter().find(|other| other.path == path).is_none_or(|other| other.kind == Kind::Directory)
+        layer
+            .iter()
+            .find(|other| other.path == path)
+            .is_none_or(|other| other.kind == Kind::Directory)
     };
     // The directories that hold what takes away are real ones.
     let taken: Vec<Member> = taken
         .into_iter()
-        .filter(|one| one.path.match_indices('/').all(|(i, _)| is_directory(&one.path[..i])))
+        .filter(|one| {
+            one.path
+                .match_indices('/')
+                .all(|(i, _)| is_directory(&one.path[..i]))
+        })
         .filter(|one| one.kind != Kind::Opaque || is_directory(&one.path))
         .collect();
     let mut all: Vec<Member> = Vec::new();
@@ -301,20 +365,30 @@ fn sensible_layer(members: Vec<Member>) -> Vec<Member> {
         let own = (one.kind == Kind::Opaque).then_some(one.path.len());
         for end in holds.into_iter().chain(own) {
             let path = &one.path[..end];
-            let there = all.iter().chain(&layer).any(|other| other.path == path && !takes(&other.kind));
+            let there = all
+                .iter()
+                .chain(&layer)
+                .any(|other| other.path == path && !takes(&other.kind));
             if !there {
                 all.push(member(path, Kind::Directory));
             }
         }
     }
     // Directories first, so that what is taken away is in real ones.
-    let (mut directories, rest): (Vec<Member>, Vec<Member>) =
-        layer.into_iter().partition(|one| one.kind == Kind::Directory);
+    let (mut directories, rest): (Vec<Member>, Vec<Member>) = layer
+        .into_iter()
+        .partition(|one| one.kind == Kind::Directory);
     directories.extend(all);
     directories.sort_by(|a, b| a.path.cmp(&b.path));
     directories.dedup_by(|a, b| a.path == b.path);
-    let put: Vec<String> = directories.iter().chain(&rest).map(|one| one.path.clone()).collect();
-    let taken = taken.into_iter().filter(|one| one.kind == Kind::Opaque || !put.contains(&one.path));
+    let put: Vec<String> = directories
+        .iter()
+        .chain(&rest)
+        .map(|one| one.path.clone())
+        .collect();
+    let taken = taken
+        .into_iter()
+        .filter(|one| one.kind == Kind::Opaque || !put.contains(&one.path));
     directories.into_iter().chain(taken).chain(rest).collect()
 }
 
@@ -342,21 +416,41 @@ fn links_above_a_name_are_followed_as_umoci_does() {
     }
     let file = |path: &str| member(path, Kind::File(path.into()));
     let link = |path: &str, target: &str| member(path, Kind::Symlink(target.to_owned()));
-    let below =
-        || vec![member("usr", Kind::Directory), member("usr/lib", Kind::Directory), file("usr/lib/a")];
+    let below = || {
+        vec![
+            member("usr", Kind::Directory),
+            member("usr/lib", Kind::Directory),
+            file("usr/lib/a"),
+        ]
+    };
     for (above, expected) in [
         (vec![link("lib", "usr/lib"), file("lib/b")], "usr/lib/b"),
         (vec![link("lib", "/usr/lib"), file("lib/b")], "usr/lib/b"),
-        (vec![link("lib", "../../usr/./lib"), file("lib/b")], "usr/lib/b"),
+        (
+            vec![link("lib", "../../usr/./lib"), file("lib/b")],
+            "usr/lib/b",
+        ),
         (vec![link("usr/up", ".."), file("usr/up/b")], "b"),
-        (vec![link("lib", "usr/lib"), link("l", "lib"), file("l/b")], "usr/lib/b"),
+        (
+            vec![link("lib", "usr/lib"), link("l", "lib"), file("l/b")],
+            "usr/lib/b",
+        ),
         (vec![link("lib", "new/lib"), file("lib/b")], "new/lib/b"),
-        (vec![link("lib", "usr/lib"), member("lib/b", Kind::Link("lib/a".to_owned()))], "usr/lib/b"),
+        (
+            vec![
+                link("lib", "usr/lib"),
+                member("lib/b", Kind::Link("lib/a".to_owned())),
+            ],
+            "usr/lib/b",
+        ),
     ] {
         let folder = temporary();
         let image = image(&[archive(&below()), archive(&above)], folder.path());
         let exported = exported(&image, folder.path());
-        assert!(exported.contains_key(expected.as_bytes()), "{above:?} {exported:?}");
+        assert!(
+            exported.contains_key(expected.as_bytes()),
+            "{above:?} {exported:?}"
+        );
         assert_eq!(exported, by_umoci(&image, folder.path()), "{above:?}");
     }
 }
@@ -384,9 +478,16 @@ fn what_tar_writes_in_each_of_its_formats_comes_out_as_it_was() {
     run(
         source.path(),
         "sh",
-        &["-c", &format!("{parts} truncate -s 5M sparse; truncate -s 1M empty; : > none")],
+        &[
+            "-c",
+            &format!("{parts} truncate -s 5M sparse; truncate -s 1M empty; : > none"),
+        ],
     );
-    run(source.path(), "touch", &["-d", "2001-02-03 04:05:06.123456789", "none"]);
+    run(
+        source.path(),
+        "touch",
+        &["-d", "2001-02-03 04:05:06.123456789", "none"],
+    );
     let named = rustix::fs::setxattr(
         source.path().join("none"),
         "user.test",
@@ -403,8 +504,19 @@ fn what_tar_writes_in_each_of_its_formats_comes_out_as_it_was() {
         let folder = temporary();
         let layer = folder.path().join("layer.tar");
         let mut command = Command::new("tar");
-        command.arg("-c").arg("-f").arg(&layer).arg("-C").arg(source.path());
-        Run::of(command.arg(format!("--format={format}")).args(sparse).arg(".")).ok();
+        command
+            .arg("-c")
+            .arg("-f")
+            .arg(&layer)
+            .arg("-C")
+            .arg(source.path());
+        Run::of(
+            command
+                .arg(format!("--format={format}"))
+                .args(sparse)
+                .arg("."),
+        )
+        .ok();
         let image = image(&[fs::read(&layer).unwrap()], folder.path());
         let mut expected = listing(source.path());
         let exact = format == "posix";
@@ -420,13 +532,19 @@ fn what_tar_writes_in_each_of_its_formats_comes_out_as_it_was() {
                 *text = format!("{before} {}", after.split_once(' ').unwrap().1);
             };
             for list in [&mut expected, &mut exported] {
-                list.values_mut().filter(|text| !text.starts_with("directory")).for_each(cut);
+                list.values_mut()
+                    .filter(|text| !text.starts_with("directory"))
+                    .for_each(cut);
             }
         }
         assert!(
             exported == expected,
             "{format} {sparse:?}: {:?}",
-            exported.iter().zip(&expected).find(|(a, b)| a != b).map(|(a, b)| (a.1.len(), b.1.len()))
+            exported
+                .iter()
+                .zip(&expected)
+                .find(|(a, b)| a != b)
+                .map(|(a, b)| (a.1.len(), b.1.len()))
         );
     }
 }

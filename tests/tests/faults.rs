@@ -1,7 +1,10 @@
 //! Runs that go wrong: a clear error, exit code 1, and nothing that could pass for an
 //! image.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs::{self, File, Permissions};
 use std::io::Read;
@@ -22,14 +25,22 @@ const MUCH: usize = 16 << 20;
 fn refused(run: &Run, why: &str) {
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(run.stderr.contains(why), "{}\n{why}", run.stderr);
-    assert!(run.stderr.starts_with("error: ") || run.stderr.contains("\nerror: "), "{}", run.stderr);
+    assert!(
+        run.stderr.starts_with("error: ") || run.stderr.contains("\nerror: "),
+        "{}",
+        run.stderr
+    );
     no_image(&run.stdout);
 }
 
 /// No consumer takes an archive without a manifest.
 fn no_image(stdout: &[u8]) {
     let mut archive = tar::Archive::new(stdout);
-    let names = archive.entries().unwrap().flatten().map(|entry| entry.path().unwrap().into_owned());
+    let names = archive
+        .entries()
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path().unwrap().into_owned());
     assert!(!names.collect::<Vec<_>>().contains(&"manifest.json".into()));
 }
 
@@ -40,18 +51,36 @@ fn what_a_layer_can_not_hold_is_named() {
     let conf = ConfFile::new(&store, &[&["a"]]);
     let there = |name: &str| format!("`{}` is a", store.host("a").join(name).display());
     let _socket = std::os::unix::net::UnixListener::bind(store.host("a/socket")).unwrap();
-    refused(&conf.run(), &format!("{} socket, which a layer can not hold", there("socket")));
+    refused(
+        &conf.run(),
+        &format!("{} socket, which a layer can not hold", there("socket")),
+    );
     fs::remove_file(store.host("a/socket")).unwrap();
-    let make = |kind, device| mknodat(CWD, store.host("a/x"), kind, Mode::from_raw_mode(0o644), device);
+    let make = |kind, device| {
+        mknodat(
+            CWD,
+            store.host("a/x"),
+            kind,
+            Mode::from_raw_mode(0o644),
+            device,
+        )
+    };
     make(FileType::Fifo, 0).unwrap();
-    refused(&conf.run(), &format!("{} fifo, which a layer can not hold", there("x")));
-    for (kind, name) in
-        [(FileType::CharacterDevice, "character device"), (FileType::BlockDevice, "block device")]
-    {
+    refused(
+        &conf.run(),
+        &format!("{} fifo, which a layer can not hold", there("x")),
+    );
+    for (kind, name) in [
+        (FileType::CharacterDevice, "character device"),
+        (FileType::BlockDevice, "block device"),
+    ] {
         fs::remove_file(store.host("a/x")).unwrap();
         match make(kind, rustix::fs::makedev(1, 3)) {
             Ok(()) => {
-                refused(&conf.run(), &format!("{} {name}, which a layer can not hold", there("x")));
+                refused(
+                    &conf.run(),
+                    &format!("{} {name}, which a layer can not hold", there("x")),
+                );
             }
             Err(error) => {
                 peer::missing(&format!("devices can not be made here: {error}"));
@@ -73,21 +102,38 @@ fn what_can_not_be_read_is_named() {
         let mut command = conf.command();
         if geteuid().is_root() {
             // Nothing is unreadable to root.
-            command.uid(65534).gid(65534).env_remove("XDG_CACHE_HOME").env_remove("HOME");
+            command
+                .uid(65534)
+                .gid(65534)
+                .env_remove("XDG_CACHE_HOME")
+                .env_remove("HOME");
             let binary = store.root().join("terrine");
             fs::copy(command.get_program(), &binary).unwrap();
             let mut other = Command::new(binary);
-            other.args(command.get_args()).env_clear().uid(65534).gid(65534);
+            other
+                .args(command.get_args())
+                .env_clear()
+                .uid(65534)
+                .gid(65534);
             command = other;
         }
         Run::of(&mut command)
     };
     fs::set_permissions(&secret, Permissions::from_mode(0o0)).unwrap();
-    refused(&run(), &format!("opening `{}`\n  caused by: Permission denied", secret.display()));
+    refused(
+        &run(),
+        &format!(
+            "opening `{}`\n  caused by: Permission denied",
+            secret.display()
+        ),
+    );
     fs::set_permissions(store.host("a/dir"), Permissions::from_mode(0o311)).unwrap();
     refused(
         &run(),
-        &format!("listing `{}`\n  caused by: Permission denied", store.host("a/dir").display()),
+        &format!(
+            "listing `{}`\n  caused by: Permission denied",
+            store.host("a/dir").display()
+        ),
     );
     fs::set_permissions(store.host("a/dir"), Permissions::from_mode(0o755)).unwrap();
     // The store itself need not let everyone list it.
@@ -98,11 +144,21 @@ fn what_can_not_be_read_is_named() {
 
 /// A run that has looked at everything and waits in the first file of its first layer.
 fn waiting(conf: &ConfFile<'_>) -> (Child, String) {
-    let mut child = conf.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = conf
+        .command()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut said = String::new();
     let mut byte = [0];
     while !said.contains("layer 1 of ") {
-        child.stderr.as_mut().unwrap().read_exact(&mut byte).unwrap();
+        child
+            .stderr
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut byte)
+            .unwrap();
         said.push(char::from(byte[0]));
     }
     (child, said)
@@ -112,9 +168,18 @@ fn waiting(conf: &ConfFile<'_>) -> (Child, String) {
 fn a_file_that_changes_between_the_two_looks_is_named() {
     type Change = fn(&Path);
     let table: [(Change, &str); 5] = [
-        (|file| fs::write(file, b"shorter").unwrap(), "shrank while the image was made"),
-        (|file| fs::write(file, vec![b'x'; 5000]).unwrap(), "grew while the image was made"),
-        (|file| fs::remove_file(file).unwrap(), "vanished while the image was made"),
+        (
+            |file| fs::write(file, b"shorter").unwrap(),
+            "shrank while the image was made",
+        ),
+        (
+            |file| fs::write(file, vec![b'x'; 5000]).unwrap(),
+            "grew while the image was made",
+        ),
+        (
+            |file| fs::remove_file(file).unwrap(),
+            "vanished while the image was made",
+        ),
         (
             |file| {
                 fs::remove_file(file).unwrap();
@@ -132,7 +197,9 @@ fn a_file_that_changes_between_the_two_looks_is_named() {
     ];
     for (change, why) in table {
         let store = TestStore::default();
-        store.file("a/0-first", &vec![7; MUCH]).file_with_mode("a/file", &[b'x'; 4000], 0o644);
+        store
+            .file("a/0-first", &vec![7; MUCH])
+            .file_with_mode("a/file", &[b'x'; 4000], 0o644);
         let (child, said) = waiting(&ConfFile::new(&store, &[&["a"]]));
         change(&store.host("a/file"));
         let mut run: Run = child.wait_with_output().unwrap().into();
@@ -144,10 +211,15 @@ fn a_file_that_changes_between_the_two_looks_is_named() {
 #[test]
 fn an_empty_file_that_grows_is_noticed_and_another_link_is_not() {
     let store = TestStore::default();
-    store.file("a/0-first", &vec![7; MUCH]).file_with_mode("a/file", b"", 0o644);
+    store
+        .file("a/0-first", &vec![7; MUCH])
+        .file_with_mode("a/file", b"", 0o644);
     let (child, _) = waiting(&ConfFile::new(&store, &[&["a"]]));
     fs::write(store.host("a/file"), b"x").unwrap();
-    refused(&child.wait_with_output().unwrap().into(), "grew while the image was made");
+    refused(
+        &child.wait_with_output().unwrap().into(),
+        "grew while the image was made",
+    );
 
     // A store that is optimised while it is read.
     let (child, _) = waiting(&ConfFile::new(&store, &[&["a"]]));
@@ -163,13 +235,22 @@ fn a_configuration_that_is_broken_is_refused() {
     let path = conf.write();
     let whole = fs::read(&path).unwrap();
     let stream = || {
-        Run::of(terrine_tests::terrine().arg("stream").arg("--store-root").arg(store.root()).arg(&path))
+        Run::of(
+            terrine_tests::terrine()
+                .arg("stream")
+                .arg("--store-root")
+                .arg(store.root())
+                .arg(&path),
+        )
     };
     for (text, why) in [
         (&whole[..whole.len() / 2], "EOF while parsing a string"),
         (b"", "is not a usable conf.json: EOF while parsing a value"),
         (b"\xff\xfe", "is not a usable conf.json: expected value"),
-        (&[b'['; 100_000], "is not a usable conf.json: it is an array, and must be an object"),
+        (
+            &[b'['; 100_000],
+            "is not a usable conf.json: it is an array, and must be an object",
+        ),
         (
             &[&whole[..whole.len() - 1], b", \"deep\": ", &[b'['; 100_000]].concat(),
             "`deep`: EOF while parsing a list",
@@ -182,10 +263,12 @@ fn a_configuration_that_is_broken_is_refused() {
     }
     // JSON as deep as this is not read further than the planner.
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    for (depth, why) in
-        [(100_000, "`config`: not JSON: recursion limit exceeded"), (100, "`config`: must be an object")]
-    {
-        let whole = String::from_utf8_lossy(&whole).replace(r#"{"Cmd":["/bin/hello"]}"#, &nested(depth));
+    for (depth, why) in [
+        (100_000, "`config`: not JSON: recursion limit exceeded"),
+        (100, "`config`: must be an object"),
+    ] {
+        let whole =
+            String::from_utf8_lossy(&whole).replace(r#"{"Cmd":["/bin/hello"]}"#, &nested(depth));
         fs::write(&path, whole).unwrap();
         refused(&stream(), why);
     }
@@ -193,12 +276,18 @@ fn a_configuration_that_is_broken_is_refused() {
     File::create(&path).unwrap().set_len(1 << 30).unwrap();
     refused(&stream(), "has more than 64 MiB, the most that is read");
     fs::remove_file(&path).unwrap();
-    refused(&stream(), &format!("reading `{}`\n  caused by: No such file", path.display()));
+    refused(
+        &stream(),
+        &format!("reading `{}`\n  caused by: No such file", path.display()),
+    );
     refused(
         &Run::of(terrine_tests::terrine().args(["stream", "/"])),
         "reading `/`\n  caused by: Is a directory",
     );
-    refused(&Run::of(terrine_tests::terrine().args(["stream", "/dev/zero"])), "has more than 64 MiB");
+    refused(
+        &Run::of(terrine_tests::terrine().args(["stream", "/dev/zero"])),
+        "has more than 64 MiB",
+    );
 }
 
 #[test]
@@ -222,14 +311,30 @@ fn a_customisation_layer_is_held_against_its_checksum() {
     terrine_tests::Archive::read(conf.run().ok().stdout);
 
     store.file_with_mode("bad/layer.tar", &whole, 0o644);
-    for checksum in ["", "abc", &"0".repeat(63), &"g".repeat(64), &"0".repeat(5000)] {
+    for checksum in [
+        "",
+        "abc",
+        &"0".repeat(63),
+        &"g".repeat(64),
+        &"0".repeat(5000),
+    ] {
         store.file_with_mode("bad/checksum", checksum.as_bytes(), 0o644);
         let conf = ConfFile::new(&store, &[]).with("customisation_layer", store.path("bad"));
-        refused(&conf.run(), "checksum` does not hold a sha256 digest of 64 hexadecimal digits");
+        refused(
+            &conf.run(),
+            "checksum` does not hold a sha256 digest of 64 hexadecimal digits",
+        );
     }
     conf::customise(&store, "fifo", &whole);
     fs::remove_file(store.host("fifo/layer.tar")).unwrap();
-    mknodat(CWD, store.host("fifo/layer.tar"), FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+    mknodat(
+        CWD,
+        store.host("fifo/layer.tar"),
+        FileType::Fifo,
+        Mode::from_raw_mode(0o644),
+        0,
+    )
+    .unwrap();
     let conf = ConfFile::new(&store, &[]).with("customisation_layer", store.path("fifo"));
     refused(&conf.run(), "is not a regular file");
 }
@@ -241,21 +346,38 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     let conf = ConfFile::new(&store, &[&["a"]]);
     let full = File::options().write(true).open("/dev/full").unwrap();
     let run: Run = conf.command().stdout(full).output().unwrap().into();
-    refused(&run, "writing the archive\n  caused by: No space left on device");
+    refused(
+        &run,
+        "writing the archive\n  caused by: No space left on device",
+    );
     assert!(run.stderr.contains("hint: make room"), "{}", run.stderr);
-    refused(&Run::of(conf.command().args(["-o", "/dev/full"])), "No space left on device");
+    refused(
+        &Run::of(conf.command().args(["-o", "/dev/full"])),
+        "No space left on device",
+    );
     // A file system that is smaller than the image.
     let out = terrine_tests::temporary();
-    let mounted =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(out.path()).status();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+        .arg(out.path())
+        .status();
     if !mounted.is_ok_and(|status| status.success()) {
         return peer::missing("a small file system can not be mounted here");
     }
     let file = out.path().join("image.tar");
     fs::write(&file, "old").unwrap();
     let run = Run::of(conf.command().arg("-o").arg(&file));
-    let (old, left) = (fs::read(&file).unwrap(), fs::read_dir(out.path()).unwrap().count());
-    assert!(Command::new("umount").arg(out.path()).status().unwrap().success());
+    let (old, left) = (
+        fs::read(&file).unwrap(),
+        fs::read_dir(out.path()).unwrap().count(),
+    );
+    assert!(
+        Command::new("umount")
+            .arg(out.path())
+            .status()
+            .unwrap()
+            .success()
+    );
     refused(&run, "No space left on device");
     assert_eq!((old.as_slice(), left), (&b"old"[..], 1));
 }
@@ -265,7 +387,12 @@ fn a_closed_pipe_ends_the_run_quietly() {
     let store = TestStore::default();
     store.file("a", &vec![7; MUCH]);
     let mut command = ConfFile::new(&store, &[&["a"]]).command();
-    let mut child = command.arg("-q").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .arg("-q")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdout = child.stdout.take().unwrap();
     stdout.read_exact(&mut [0; 1000]).unwrap();
     drop(stdout);
@@ -295,12 +422,20 @@ fn a_signal_ends_the_run_and_leaves_only_the_old_file() {
         store.directory("a");
         // A hole that takes many seconds to read, and a device to write it to would not
         // do: the file must be one that is made.
-        File::create(store.host("a/huge")).unwrap().set_len(64 << 30).unwrap();
+        File::create(store.host("a/huge"))
+            .unwrap()
+            .set_len(64 << 30)
+            .unwrap();
         let out = terrine_tests::temporary();
         let file = out.path().join("image.tar");
         fs::write(&file, "old").unwrap();
         let mut command = ConfFile::new(&store, &[&["a"]]).command();
-        let child = command.arg("-o").arg(&file).stderr(Stdio::piped()).spawn().unwrap();
+        let child = command
+            .arg("-o")
+            .arg(&file)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         until(|| fs::read_dir(out.path()).unwrap().count() == 2);
         kill_process(Pid::from_child(&child), signal).unwrap();
         let run: Run = child.wait_with_output().unwrap().into();
@@ -317,15 +452,36 @@ fn a_signal_removes_the_summary_as_well_as_the_image() {
     for (option, image) in [("-o", "image.tar"), ("--to", "oci-archive:image.tar")] {
         let store = TestStore::default();
         store.directory("a");
-        File::create(store.host("a/huge")).unwrap().set_len(64 << 30).unwrap();
-        let spec = SpecFile::new(&store, &["a"]).graph(&[("a", 64 << 30, "")]).write();
+        File::create(store.host("a/huge"))
+            .unwrap()
+            .set_len(64 << 30)
+            .unwrap();
+        let spec = SpecFile::new(&store, &["a"])
+            .graph(&[("a", 64 << 30, "")])
+            .write();
         let out = terrine_tests::temporary();
         let mut command = terrine_tests::terrine();
-        command.current_dir(out.path()).arg("build").arg(spec).arg("--store-root").arg(store.root());
-        command.args(["--no-cache", "--jobs", "1", "--summary", "summary.json", option, image]);
+        command
+            .current_dir(out.path())
+            .arg("build")
+            .arg(spec)
+            .arg("--store-root")
+            .arg(store.root());
+        command.args([
+            "--no-cache",
+            "--jobs",
+            "1",
+            "--summary",
+            "summary.json",
+            option,
+            image,
+        ]);
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         let names = || -> Vec<_> {
-            fs::read_dir(out.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+            fs::read_dir(out.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name())
+                .collect()
         };
         until(|| names().len() == 2);
         kill_process(Pid::from_child(&child), Signal::INT).unwrap();
@@ -348,12 +504,26 @@ fn a_signal_ends_a_run_that_nobody_reads_from() {
 #[test]
 fn only_what_the_configuration_lists_is_in_the_image() {
     let store = TestStore::default();
-    store.file("a/x", b"x").file("b/x", b"x").file("conf.json", b"{}");
+    store
+        .file("a/x", b"x")
+        .file("b/x", b"x")
+        .file("conf.json", b"{}");
     let config = json!({"Cmd": [store.path("b/x")]});
-    let archive = ConfFile::new(&store, &[&["a"]]).with("config", config).archive();
-    let entries: Vec<_> = archive.layers().into_iter().map(terrine_tests::Archive::entries).collect();
-    let [first, last] = &entries[..] else { panic!("{entries:?}") };
-    assert_eq!(first[..], ["/nix/", "/nix/store/", "/nix/store/a/", "/nix/store/a/x"]);
+    let archive = ConfFile::new(&store, &[&["a"]])
+        .with("config", config)
+        .archive();
+    let entries: Vec<_> = archive
+        .layers()
+        .into_iter()
+        .map(terrine_tests::Archive::entries)
+        .collect();
+    let [first, last] = &entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert_eq!(
+        first[..],
+        ["/nix/", "/nix/store/", "/nix/store/a/", "/nix/store/a/x"]
+    );
     assert_eq!(last[..], ["./"]);
 }
 
@@ -363,9 +533,19 @@ fn an_error_is_said_though_nobody_reads_any_more() {
     let name = "big-customisation";
     conf::customise(&store, name, &vec![7; MUCH]);
     store.file_with_mode("big-customisation-2/layer.tar", &vec![8; MUCH], 0o644);
-    fs::copy(store.host(name).join("checksum"), store.host("big-customisation-2/checksum")).unwrap();
-    let conf = ConfFile::new(&store, &[]).with("customisation_layer", store.path("big-customisation-2"));
-    let mut child = conf.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    fs::copy(
+        store.host(name).join("checksum"),
+        store.host("big-customisation-2/checksum"),
+    )
+    .unwrap();
+    let conf =
+        ConfFile::new(&store, &[]).with("customisation_layer", store.path("big-customisation-2"));
+    let mut child = conf
+        .command()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     // All is read but for what the pipe and the buffers hold, and the run has seen that
     // the digest is wrong before the pipe is closed.
     let mut stdout = child.stdout.take().unwrap();
@@ -399,8 +579,17 @@ fn a_signal_that_is_ignored_stays_ignored() {
         .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
         .arg(inner.get_program())
         .args(inner.get_args());
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdout.as_mut().unwrap().read_exact(&mut [0; 512]).unwrap();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut [0; 512])
+        .unwrap();
     kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
     let run: Run = child.wait_with_output().unwrap().into();
     assert_eq!(run.code, Some(0), "{}", run.stderr);

@@ -1,6 +1,10 @@
 //! `wit/GUIDE.md`, followed from the first line to the last.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,13 +24,19 @@ struct Reader {
 #[test]
 fn every_step_of_the_guide_works() {
     let folder = temporary();
-    let mut reader = Reader { folder: folder.path().to_owned(), plans: vec![], archives: 0 };
+    let mut reader = Reader {
+        folder: folder.path().to_owned(),
+        plans: vec![],
+        archives: 0,
+    };
     let steps = steps("wit/GUIDE.md");
     assert!(steps.len() >= 15, "{steps:?}");
     for step in steps {
         match step {
             Step::Block { file, text } => {
-                let file = reader.folder.join(file.expect("each block says which file it is"));
+                let file = reader
+                    .folder
+                    .join(file.expect("each block says which file it is"));
                 fs::write(file, text).unwrap();
             }
             Step::Command(command) => {
@@ -62,7 +72,9 @@ impl Reader {
             "pip" => return self.python(words.last().unwrap()),
             "componentize-py" => {
                 assert_eq!(command, policy::COMPONENTIZE_PY);
-                let Some(component) = policy::app_on_top() else { return false };
+                let Some(component) = policy::app_on_top() else {
+                    return false;
+                };
                 fs::copy(component, self.folder.join("app_on_top.wasm")).unwrap();
             }
             _ => panic!("no test runs `{command}`"),
@@ -84,7 +96,9 @@ impl Reader {
     fn terrine(&mut self, words: &[&str]) {
         let run = Run::of(terrine().current_dir(&self.folder).args(words)).ok();
         match words[0] {
-            "plan" => self.plans.push(serde_json::from_slice(&run.stdout).unwrap()),
+            "plan" => self
+                .plans
+                .push(serde_json::from_slice(&run.stdout).unwrap()),
             "build" => {
                 let archive = fs::read(self.folder.join(words.last().unwrap())).unwrap();
                 Archive::read(archive);
@@ -101,7 +115,11 @@ impl Reader {
         assert_eq!(pinned.trim_end(), requirement);
         self.folder.push("python");
         fs::create_dir(&self.folder).unwrap();
-        fs::copy(example.join("app_on_top.py"), self.folder.join("app_on_top.py")).unwrap();
+        fs::copy(
+            example.join("app_on_top.py"),
+            self.folder.join("app_on_top.py"),
+        )
+        .unwrap();
         peer::installed("python/bin/componentize-py").is_some()
     }
 }
@@ -109,7 +127,13 @@ impl Reader {
 #[test]
 fn the_guide_shows_the_example() {
     for step in steps("wit/GUIDE.md") {
-        let Step::Block { file: Some(file), text } = step else { continue };
+        let Step::Block {
+            file: Some(file),
+            text,
+        } = step
+        else {
+            continue;
+        };
         if file != "image.json" {
             assert_eq!(text, example(Path::new(&file)), "{file}");
         }

@@ -1,6 +1,9 @@
 //! Layers of store paths, byte for byte as Python's `tarfile` writes them.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -20,9 +23,16 @@ fn an_image_without_store_layers_is_an_image() {
 #[test]
 fn the_order_is_that_of_path_components() {
     let store = TestStore::default();
-    for name in
-        ["p/foo/a", "p/foo-bar", "p/foo.txt", "p/foo0", "p/Foo", "p/foo/a-b/c", "p/foo/a.b", "p/fo"]
-    {
+    for name in [
+        "p/foo/a",
+        "p/foo-bar",
+        "p/foo.txt",
+        "p/foo0",
+        "p/Foo",
+        "p/foo/a-b/c",
+        "p/foo/a.b",
+        "p/fo",
+    ] {
         store.file(name, name.as_bytes());
     }
     let archive = oracle::agree(&ConfFile::new(&store, &[&["p"]]));
@@ -50,7 +60,11 @@ fn the_order_is_that_of_path_components() {
 #[test]
 fn every_kind_of_entry_is_written() {
     let store = TestStore::default();
-    store.file("p/empty", b"").file("p/one", b"1").file("p/block", &[7; 512]).file("p/more", &[8; 513]);
+    store
+        .file("p/empty", b"")
+        .file("p/one", b"1")
+        .file("p/block", &[7; 512])
+        .file("p/more", &[8; 513]);
     store
         .file_with_mode("p/setuid", b"x", 0o4755)
         .file_with_mode("p/sticky", b"x", 0o1644)
@@ -65,8 +79,14 @@ fn every_kind_of_entry_is_written() {
     fs::hard_link(store.host("p/one"), store.host("p/dir/hard")).unwrap();
     fs::set_permissions(store.host("p/dir"), Permissions::from_mode(0o1777)).unwrap();
     // Store paths that are a file and a link themselves.
-    store.file("file", b"file").link("link", "p/one").link("link-to-dir", "p");
-    oracle::agree(&ConfFile::new(&store, &[&["p"], &["file", "link"], &["link-to-dir"]]));
+    store
+        .file("file", b"file")
+        .link("link", "p/one")
+        .link("link-to-dir", "p");
+    oracle::agree(&ConfFile::new(
+        &store,
+        &[&["p"], &["file", "link"], &["link-to-dir"]],
+    ));
 }
 
 #[test]
@@ -76,12 +96,25 @@ fn names_that_a_plain_header_can_not_hold_are_extended() {
     for length in [86, 87, 88, 200, 255] {
         store.file(&format!("p/{}", "f".repeat(length)), b"x");
         store.directory(&format!("p/{}", "d".repeat(length)));
-        store.link(&format!("p/{}", "l".repeat(length)), "t".repeat(length + 13));
+        store.link(
+            &format!("p/{}", "l".repeat(length)),
+            "t".repeat(length + 13),
+        );
     }
-    for name in
-        ["é", "日本語", "😀", "a\u{301}", "tab\there", "new\nline", " ", "equals=sign", "back\\slash"]
-    {
-        store.file(&format!("p/{name}"), b"x").link(&format!("p/link-{name}"), name);
+    for name in [
+        "é",
+        "日本語",
+        "😀",
+        "a\u{301}",
+        "tab\there",
+        "new\nline",
+        " ",
+        "equals=sign",
+        "back\\slash",
+    ] {
+        store
+            .file(&format!("p/{name}"), b"x")
+            .link(&format!("p/link-{name}"), name);
     }
     store.file(&format!("p/{}é", "x".repeat(120)), b"x");
     let archive = oracle::agree(&ConfFile::new(&store, &[&["p"]]));
@@ -92,9 +125,14 @@ fn names_that_a_plain_header_can_not_hold_are_extended() {
 fn names_that_are_not_utf8_are_kept() {
     let store = TestStore::default();
     store.directory("p");
-    for bytes in
-        [&b"\xff"[..], b"a\x80b", b"\xc3\xa9\xff", b"\xed\xa0\x80", b"\xee\x80\x80", b"\xe2\x82"]
-    {
+    for bytes in [
+        &b"\xff"[..],
+        b"a\x80b",
+        b"\xc3\xa9\xff",
+        b"\xed\xa0\x80",
+        b"\xee\x80\x80",
+        b"\xe2\x82",
+    ] {
         fs::write(store.host("p").join(OsStr::from_bytes(bytes)), bytes).unwrap();
         let mut link = b"link-".to_vec();
         link.extend_from_slice(bytes);
@@ -151,7 +189,11 @@ fn a_file_too_large_for_a_plain_header_is_extended() {
     let file = fs::File::create(store.host("p/huge")).unwrap();
     file.set_len(8 << 30).unwrap();
     let conf = ConfFile::new(&store, &[&["p"]]);
-    let mut child = conf.command().stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = conf
+        .command()
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut start = vec![0; 8192];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut start).unwrap();
     child.kill().unwrap();
@@ -191,27 +233,56 @@ fn a_path_is_as_long_as_the_system_allows_even_below_a_long_root() {
         use rustix::fs::{Mode, OFlags, mkdirat, openat};
         // Two of them are there already.
         let _ = mkdirat(&handle, component, Mode::from_raw_mode(0o755));
-        handle = openat(&handle, component, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
-            .unwrap()
-            .into();
+        handle = openat(
+            &handle,
+            component,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Mode::empty(),
+        )
+        .unwrap()
+        .into();
         length += 1 + component.len();
     }
     let conf = ConfFile::new(&store, &[&["p"]]);
-    for (name, fits) in [("f".repeat(4095 - length - 1), true), ("g".repeat(4096 - length - 1), false)] {
+    for (name, fits) in [
+        ("f".repeat(4095 - length - 1), true),
+        ("g".repeat(4096 - length - 1), false),
+    ] {
         use rustix::fs::{Mode, OFlags, openat};
-        openat(&handle, &name, OFlags::CREATE | OFlags::WRONLY, Mode::from_raw_mode(0o644)).unwrap();
+        openat(
+            &handle,
+            &name,
+            OFlags::CREATE | OFlags::WRONLY,
+            Mode::from_raw_mode(0o644),
+        )
+        .unwrap();
         let run = conf.run();
         if fits {
             let archive = Archive::read(run.ok().stdout);
-            assert_eq!(Archive::entries(archive.layers()[0]).last().unwrap().len(), 4095);
+            assert_eq!(
+                Archive::entries(archive.layers()[0]).last().unwrap().len(),
+                4095
+            );
         } else {
             assert_eq!(run.code, Some(1));
-            assert!(run.stderr.contains("has 4096 bytes, and a path may have 4095"), "{}", run.stderr);
+            assert!(
+                run.stderr
+                    .contains("has 4096 bytes, and a path may have 4095"),
+                "{}",
+                run.stderr
+            );
         }
     }
     // Too deep for the standard library's own way of removing it.
     let mut remove = std::process::Command::new("rm");
-    assert!(remove.arg("-rf").arg(store.host("p")).status().unwrap().success());
+    assert!(
+        remove
+            .arg("-rf")
+            .arg(store.host("p"))
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
@@ -222,15 +293,27 @@ fn no_link_leads_out_of_the_store() {
     store.link("link", outside.path()).file("a/x", b"x");
     let run = ConfFile::new(&store, &[&["link/secret"]]).run();
     assert_eq!((run.code, run.stdout.len()), (Some(1), 0), "{}", run.stderr);
-    assert!(run.stderr.contains("link/secret`\n  caused by: Not a directory"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("link/secret`\n  caused by: Not a directory"),
+        "{}",
+        run.stderr
+    );
     // The store's own directory may be reached through one.
     let root = terrine_tests::temporary();
     fs::create_dir(root.path().join("nix")).unwrap();
     std::os::unix::fs::symlink(store.host(""), root.path().join("nix/store")).unwrap();
     let conf = ConfFile::new(&store, &[&["a"]]);
     let mut command = terrine_tests::terrine();
-    command.arg("stream").arg("--store-root").arg(root.path()).arg(conf.write());
-    assert_eq!(terrine_tests::Run::of(&mut command).ok().stdout, conf.archive().bytes);
+    command
+        .arg("stream")
+        .arg("--store-root")
+        .arg(root.path())
+        .arg(conf.write());
+    assert_eq!(
+        terrine_tests::Run::of(&mut command).ok().stdout,
+        conf.archive().bytes
+    );
 }
 
 /// Something in a generated tree.
@@ -245,22 +328,34 @@ enum Node {
 fn name() -> impl Strategy<Value = Vec<u8>> {
     let plain = proptest::collection::vec(proptest::sample::select(b"ab.-_+ A~0".to_vec()), 1..8);
     let bytes = proptest::collection::vec(1_u8.., 1..12);
-    let unicode =
-        proptest::collection::vec(any::<char>(), 1..6).prop_map(|c| String::from_iter(c).into_bytes());
-    let long = (90_usize..255, proptest::sample::select(b"xyz".to_vec())).prop_map(|(n, b)| vec![b; n]);
+    let unicode = proptest::collection::vec(any::<char>(), 1..6)
+        .prop_map(|c| String::from_iter(c).into_bytes());
+    let long =
+        (90_usize..255, proptest::sample::select(b"xyz".to_vec())).prop_map(|(n, b)| vec![b; n]);
     prop_oneof![4 => plain, 2 => bytes, 2 => unicode, 1 => long]
         .prop_map(|name| {
-            name.into_iter().filter(|&byte| byte != b'/' && byte != 0).take(255).collect::<Vec<u8>>()
+            name.into_iter()
+                .filter(|&byte| byte != b'/' && byte != 0)
+                .take(255)
+                .collect::<Vec<u8>>()
         })
-        .prop_filter("a name", |name| !name.is_empty() && name != b"." && name != b"..")
+        .prop_filter("a name", |name| {
+            !name.is_empty() && name != b"." && name != b".."
+        })
 }
 
 fn node() -> impl Strategy<Value = Node> {
-    let file = (proptest::collection::vec(any::<u8>(), 0..1200), 0o400_u32..=0o7777)
+    let file = (
+        proptest::collection::vec(any::<u8>(), 0..1200),
+        0o400_u32..=0o7777,
+    )
         .prop_map(|(content, mode)| Node::File(content, mode | 0o400));
     let link = proptest::collection::vec(1_u8.., 1..150).prop_map(Node::Link);
     prop_oneof![3 => file, 1 => link].prop_recursive(5, 40, 8, |inner| {
-        (proptest::collection::vec((name(), inner), 0..8), 0o700_u32..=0o7777)
+        (
+            proptest::collection::vec((name(), inner), 0..8),
+            0o700_u32..=0o7777,
+        )
             .prop_map(|(children, mode)| Node::Directory(children, mode | 0o700))
     })
 }

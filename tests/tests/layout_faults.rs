@@ -1,7 +1,10 @@
 //! Layouts whose writers are killed, interrupted, out of room or not alone: what was there stays
 //! valid, a second run completes, and nothing is left lying about.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +24,10 @@ struct Scene {
 
 impl Scene {
     fn new(place: tempfile::TempDir) -> Self {
-        let scene = Self { place, shipment: Shipment::new(&[("a", 2_000_000), ("b", 1_500_000)]) };
+        let scene = Self {
+            place,
+            shipment: Shipment::new(&[("a", 2_000_000), ("b", 1_500_000)]),
+        };
         let older = Shipment::new(&[("old", 10_000)]);
         older.build(&scene.image("old"), &QUICK).ok();
         scene
@@ -37,14 +43,22 @@ impl Scene {
 
     fn start(&self) -> Child {
         let mut command = self.shipment.build_command(&self.image("new"), &QUICK);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// The older image is valid, and the new one if it is listed.
     fn is_whole(&self, what: &str) {
         assert!(self.shipment.is_valid(&self.image("old")), "{what}");
         let index = fs::read_to_string(self.path().join("index.json")).unwrap();
-        assert_eq!(index.contains("\"new\""), self.shipment.is_valid(&self.image("new")), "{what}");
+        assert_eq!(
+            index.contains("\"new\""),
+            self.shipment.is_valid(&self.image("new")),
+            "{what}"
+        );
     }
 
     fn completes(&self, what: &str) {
@@ -58,9 +72,13 @@ impl Scene {
 
 /// What is in a layout that is none of it.
 fn leftovers(path: &Path) -> Vec<String> {
-    let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
     let names = names.map(|name| name.into_string().unwrap());
-    names.filter(|name| !["blobs", "index.json", "oci-layout"].contains(&name.as_str())).collect()
+    names
+        .filter(|name| !["blobs", "index.json", "oci-layout"].contains(&name.as_str()))
+        .collect()
 }
 
 /// Waits until a writer has begun to write, or is over.
@@ -97,7 +115,14 @@ fn a_writer_that_is_killed_breaks_nothing() {
 #[test]
 fn an_interrupted_writer_leaves_nothing() {
     let mut hit = 0;
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::INT, Signal::INT, Signal::INT] {
+    for signal in [
+        Signal::INT,
+        Signal::TERM,
+        Signal::HUP,
+        Signal::INT,
+        Signal::INT,
+        Signal::INT,
+    ] {
         let scene = Scene::new(temporary());
         let mut child = scene.start();
         let begun = begun(&scene, &mut child);
@@ -120,7 +145,10 @@ fn a_full_disk_is_said_and_breaks_nothing() {
     let place = temporary();
     let mount = |options: &str| {
         let mut command = Command::new("mount");
-        let run = command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(place.path()).status();
+        let run = command
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(place.path())
+            .status();
         run.is_ok_and(|status| status.success())
     };
     if !mount("size=1m") {
@@ -131,12 +159,26 @@ fn a_full_disk_is_said_and_breaks_nothing() {
     let run = scene.shipment.build(&scene.image("new"), &QUICK);
     let left = leftovers(&scene.path());
     scene.is_whole("full");
-    let more = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&path).status().unwrap();
+    let more = Command::new("mount")
+        .args(["-o", "remount,size=64m"])
+        .arg(&path)
+        .status()
+        .unwrap();
     scene.completes("with more room");
-    assert!(Command::new("umount").arg(&path).status().unwrap().success());
+    assert!(
+        Command::new("umount")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
     assert!(more.success() && left.is_empty(), "{left:?}");
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("No space left on device"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("No space left on device"),
+        "{}",
+        run.stderr
+    );
     assert!(run.stderr.contains("hint: make room"), "{}", run.stderr);
 }
 
@@ -144,15 +186,20 @@ fn a_full_disk_is_said_and_breaks_nothing() {
 fn writers_at_once_lose_nothing() {
     let place = temporary();
     let path = place.path().join("l");
-    let shipments: Vec<Shipment> =
-        (0..4).map(|n| Shipment::new(&[("shared", 300_000), (&format!("own{n}"), 100_000)])).collect();
+    let shipments: Vec<Shipment> = (0..4)
+        .map(|n| Shipment::new(&[("shared", 300_000), (&format!("own{n}"), 100_000)]))
+        .collect();
     let image = |n: usize| format!("oci:{}:tag{n}", path.display());
     let children: Vec<Child> = shipments
         .iter()
         .enumerate()
         .map(|(n, shipment)| {
             let mut command = shipment.build_command(&image(n), &QUICK);
-            command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
         })
         .collect();
     for child in children {

@@ -1,7 +1,10 @@
 //! Layouts that skopeo and umoci write are read, those that are written are taken by them, and
 //! one layout is written by all.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::io;
@@ -18,7 +21,10 @@ use terrine_tests::{Run, TestStore, peer};
 
 /// A docker-archive of two layers, and its image id.
 fn archive(store: &TestStore) -> (PathBuf, String) {
-    let layers = [base::layer("etc/one", &[b'x'; 100_000]), base::layer("etc/two", b"two")];
+    let layers = [
+        base::layer("etc/one", &[b'x'; 100_000]),
+        base::layer("etc/two", b"two"),
+    ];
     let image = BaseImage::old(&[&layers[0], &layers[1]], &["A=1"]);
     let id = digest(image.configuration.to_string().as_bytes());
     (image.write(store), id)
@@ -27,7 +33,10 @@ fn archive(store: &TestStore) -> (PathBuf, String) {
 /// Runs skopeo or umoci in the store's root, with nothing of the user's.
 fn tool(store: &TestStore, name: &str, arguments: &[&str]) -> Option<Run> {
     let mut command = Command::new(peer::find(name)?);
-    command.current_dir(store.root()).env("TMPDIR", store.root()).env("HOME", store.root());
+    command
+        .current_dir(store.root())
+        .env("TMPDIR", store.root())
+        .env("HOME", store.root());
     if name == "skopeo" {
         command.arg("--insecure-policy");
     }
@@ -35,7 +44,11 @@ fn tool(store: &TestStore, name: &str, arguments: &[&str]) -> Option<Run> {
 }
 
 fn read(text: &str) -> Image {
-    pick(open(&text.parse::<Reference>().unwrap(), &FilesOnly).unwrap(), None).unwrap()
+    pick(
+        open(&text.parse::<Reference>().unwrap(), &FilesOnly).unwrap(),
+        None,
+    )
+    .unwrap()
 }
 
 /// Every layer is the one that its descriptor and its diff id name.
@@ -46,7 +59,11 @@ fn verify(image: &Image) {
         io::copy(&mut stored, &mut io::sink()).unwrap();
         let mut plain = Vec::new();
         let stored = layer.open().unwrap();
-        io::Read::read_to_end(&mut layer.compression().decoder(stored).unwrap(), &mut plain).unwrap();
+        io::Read::read_to_end(
+            &mut layer.compression().decoder(stored).unwrap(),
+            &mut plain,
+        )
+        .unwrap();
         assert_eq!(Digest::of(&plain), layer.diff_id());
     }
 }
@@ -62,7 +79,9 @@ fn write(image: &Image, path: &Path, name: &str) {
         blob
     };
     let layers = image.layers.iter().map(keep).collect();
-    let config = layout.put(image.configuration.text().as_bytes(), MediaType::OciConfig).unwrap();
+    let config = layout
+        .put(image.configuration.text().as_bytes(), MediaType::OciConfig)
+        .unwrap();
     let document = Manifest::new(config, layers, Annotations::new()).to_document();
     let manifest = layout.put(&document.bytes, document.media_type).unwrap();
     layout.tag(manifest, Some(name)).unwrap();
@@ -96,7 +115,13 @@ fn what_skopeo_writes_is_read() {
     ] {
         let image = read(&text);
         assert_eq!(image.layers.len(), 2, "{text}");
-        assert!(image.layers.iter().all(|layer| layer.compression() == compression), "{text}");
+        assert!(
+            image
+                .layers
+                .iter()
+                .all(|layer| layer.compression() == compression),
+            "{text}"
+        );
         verify(&image);
     }
 }
@@ -112,7 +137,18 @@ fn what_umoci_writes_is_read() {
     tool(&store, "umoci", &["new", "--image", "u:web"]);
     let place = store.root().join("u").display().to_string();
     assert_eq!(read(&format!("oci:{place}")).layers.len(), 0);
-    tool(&store, "umoci", &["insert", "--rootless", "--image", "u:web", "files", "/files"]);
+    tool(
+        &store,
+        "umoci",
+        &[
+            "insert",
+            "--rootless",
+            "--image",
+            "u:web",
+            "files",
+            "/files",
+        ],
+    );
     let image = read(&format!("oci:{place}:web"));
     assert_eq!(image.layers.len(), 1);
     verify(&image);
@@ -130,16 +166,50 @@ fn others_take_what_is_written_and_write_beside_it() {
     let _staged = layout.stage().unwrap();
     fs::write(path.join(".terrine-left.part"), "x").unwrap();
 
-    let Some(run) = tool(&store, "skopeo", &["inspect", "--raw", "oci:layout:web"]) else { return };
+    let Some(run) = tool(&store, "skopeo", &["inspect", "--raw", "oci:layout:web"]) else {
+        return;
+    };
     let manifest: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(manifest["config"]["digest"], format!("sha256:{id}"));
-    tool(&store, "skopeo", &["copy", "--quiet", "oci:layout:web", "docker-archive:again.tar"]);
-    assert_eq!(read(&store.root().join("again.tar").display().to_string()).layers.len(), 2);
+    tool(
+        &store,
+        "skopeo",
+        &[
+            "copy",
+            "--quiet",
+            "oci:layout:web",
+            "docker-archive:again.tar",
+        ],
+    );
+    assert_eq!(
+        read(&store.root().join("again.tar").display().to_string())
+            .layers
+            .len(),
+        2
+    );
 
-    tool(&store, "skopeo", &["copy", "--quiet", "oci:layout:web", "oci:layout:skopeo"]);
+    tool(
+        &store,
+        "skopeo",
+        &["copy", "--quiet", "oci:layout:web", "oci:layout:skopeo"],
+    );
     if tool(&store, "umoci", &["tag", "--image", "layout:web", "umoci"]).is_some() {
-        tool(&store, "umoci", &["raw", "unpack", "--rootless", "--image", "layout:web", "files"]);
-        assert_eq!(fs::read(store.root().join("files/etc/two")).unwrap(), b"two");
+        tool(
+            &store,
+            "umoci",
+            &[
+                "raw",
+                "unpack",
+                "--rootless",
+                "--image",
+                "layout:web",
+                "files",
+            ],
+        );
+        assert_eq!(
+            fs::read(store.root().join("files/etc/two")).unwrap(),
+            b"two"
+        );
         tool(&store, "umoci", &["gc", "--layout", "layout"]);
     }
     write(&image, &path, "last");

@@ -1,7 +1,10 @@
 //! Real consumers pull, load and run what terrine pushed and wrote, with every compression, and
 //! terrine puts images into their storage, takes them from there, and reads what they write.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -42,10 +45,18 @@ impl Images {
         fs::write(path("hello.tar"), &archive.bytes).unwrap();
         let (layout, host) = (path("layout").display().to_string(), registry.host());
         let mixed = format!("oci:{layout}:mixed");
-        Run::of(conf.command().args(["--compression", "gzip", "--to", &mixed])).ok();
+        Run::of(
+            conf.command()
+                .args(["--compression", "gzip", "--to", &mixed]),
+        )
+        .ok();
         for setting in SETTINGS {
             let file = path(&format!("{setting}.oci.tar"));
-            let options: &[&str] = if setting == "mixed" { &[] } else { &["--compression", setting] };
+            let options: &[&str] = if setting == "mixed" {
+                &[]
+            } else {
+                &["--compression", setting]
+            };
             for to in [
                 format!("oci:{layout}:{setting}"),
                 format!("oci-archive:{}:{setting}", file.display()),
@@ -65,13 +76,24 @@ impl Images {
         let first = hello::large(&store).with("repo_tag", "first:1");
         Run::of(first.command().arg("--output").arg(path("first.tar"))).ok();
         let mut merge = terrine();
-        merge.current_dir(store.root()).args(["merge", "first.tar", "second.tar", "-o", "merged.tar"]);
+        merge.current_dir(store.root()).args([
+            "merge",
+            "first.tar",
+            "second.tar",
+            "-o",
+            "merged.tar",
+        ]);
         Run::of(&mut merge).ok();
         let mut images = Archive::read_all(fs::read(path("merged.tar")).unwrap());
         let other = images.pop().unwrap();
         assert_eq!(images.pop().unwrap().id, archive.id);
         hello::large(&store).write();
-        Some(Self { store, registry, archive, other })
+        Some(Self {
+            store,
+            registry,
+            archive,
+            other,
+        })
     }
 
     /// Lets a consumer pull and load all of it, but for the settings that it does not know.
@@ -79,9 +101,16 @@ impl Images {
         // The registry of the script's own has its storage where this one has it.
         let storage = self.registry.storage();
         let storage = storage.ancestors().nth(3).unwrap();
-        let mut arguments =
-            vec![storage.as_os_str(), binary().as_os_str(), self.store.root().as_os_str()];
-        arguments.extend(settings.iter().map(|setting| AsRef::<std::ffi::OsStr>::as_ref(*setting)));
+        let mut arguments = vec![
+            storage.as_os_str(),
+            binary().as_os_str(),
+            self.store.root().as_os_str(),
+        ];
+        arguments.extend(
+            settings
+                .iter()
+                .map(|setting| AsRef::<std::ffi::OsStr>::as_ref(*setting)),
+        );
         Consumed::with(script, &arguments)
     }
 
@@ -103,7 +132,14 @@ impl Images {
 fn docker_version() -> u32 {
     let run = Run::of(Command::new(peer::find("dockerd").unwrap()).arg("--version")).ok();
     let text = String::from_utf8(run.stdout).unwrap();
-    text.split_once("version ").unwrap().1.split('.').next().unwrap().parse().unwrap()
+    text.split_once("version ")
+        .unwrap()
+        .1
+        .split('.')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 fn file(transport: &str, path: &Path) -> String {
@@ -113,8 +149,14 @@ fn file(transport: &str, path: &Path) -> String {
 #[test]
 fn docker_pulls_and_loads_and_is_read() {
     let tools = ["dockerd", "docker", "containerd", "runc", "ip"];
-    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else { return };
-    let pulled: &[&str] = if docker_version() < DOCKER_WITH_ZSTD { &OLD } else { &SETTINGS };
+    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else {
+        return;
+    };
+    let pulled: &[&str] = if docker_version() < DOCKER_WITH_ZSTD {
+        &OLD
+    } else {
+        &SETTINGS
+    };
     let consumed = images.consume("docker-media", pulled);
     for setting in pulled {
         consumed.check_in(&format!("pulled-{setting}"), &images.archive, GREETING);
@@ -127,8 +169,14 @@ fn docker_pulls_and_loads_and_is_read() {
         consumed.check_in(way, &images.archive, GREETING);
     }
     consumed.check_in("merged-second", &images.other, GREETING);
-    images.is_read(&file("docker-archive", &consumed.file("saved.tar")), &images.archive.id);
-    images.is_read(&file("oci-archive", &consumed.file("back.tar")), &images.archive.id);
+    images.is_read(
+        &file("docker-archive", &consumed.file("saved.tar")),
+        &images.archive.id,
+    );
+    images.is_read(
+        &file("oci-archive", &consumed.file("back.tar")),
+        &images.archive.id,
+    );
     let back = OciLayout::read_archive(&consumed.file("back.tar"));
     assert_eq!(back.image(Some("1")).id(), images.archive.id);
 }
@@ -136,7 +184,9 @@ fn docker_pulls_and_loads_and_is_read() {
 #[test]
 fn podman_pulls_and_loads_and_is_read() {
     let tools = ["podman", "buildah", "runc", "ip"];
-    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else { return };
+    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else {
+        return;
+    };
     let consumed = images.consume("podman-media", &SETTINGS);
     for setting in SETTINGS {
         for way in ["pulled", "layout", "archive", "copied"] {
@@ -148,9 +198,19 @@ fn podman_pulls_and_loads_and_is_read() {
     }
     consumed.check_in("merged-second", &images.other, GREETING);
     // The name came with the archive.
-    assert!(consumed.text("piped").contains("localhost/first:1"), "{}", consumed.text("piped"));
-    images.is_read(&file("docker-archive", &consumed.file("saved.tar")), &images.archive.id);
-    images.is_read(&file("oci-archive", &consumed.file("back.tar")), &images.archive.id);
+    assert!(
+        consumed.text("piped").contains("localhost/first:1"),
+        "{}",
+        consumed.text("piped")
+    );
+    images.is_read(
+        &file("docker-archive", &consumed.file("saved.tar")),
+        &images.archive.id,
+    );
+    images.is_read(
+        &file("oci-archive", &consumed.file("back.tar")),
+        &images.archive.id,
+    );
     // Podman and buildah write the configuration anew in this format.
     for name in ["saved.oci.tar", "buildah.oci.tar"] {
         let id = OciLayout::read_archive(&consumed.file(name)).only().id();
@@ -166,7 +226,9 @@ fn podman_pulls_and_loads_and_is_read() {
 #[test]
 fn containerd_pulls_and_imports() {
     let tools = ["containerd", "ctr", "runc", "ip"];
-    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else { return };
+    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else {
+        return;
+    };
     let consumed = images.consume("containerd-media", &SETTINGS);
     for setting in SETTINGS {
         for way in ["pulled", "archive"] {
@@ -187,15 +249,30 @@ fn umoci_unpacks_layouts() {
     for setting in OLD {
         let bundle = images.store.root().join(format!("bundle-{setting}"));
         let image = format!("{}:{setting}", layout.display());
-        let Some(_) =
-            umoci(images.store.root(), &["unpack", "--image", &image, bundle.to_str().unwrap()])
-        else {
+        let Some(_) = umoci(
+            images.store.root(),
+            &["unpack", "--image", &image, bundle.to_str().unwrap()],
+        ) else {
             return;
         };
-        assert_eq!(fs::metadata(bundle.join("rootfs/nix/store/large/file")).unwrap().len(), 5 << 20);
+        assert_eq!(
+            fs::metadata(bundle.join("rootfs/nix/store/large/file"))
+                .unwrap()
+                .len(),
+            5 << 20
+        );
         for layer in ["plain", "gzip", "zstd"] {
-            assert_eq!(fs::read(bundle.join("rootfs/base").join(layer)).unwrap(), [b'x'; 5000]);
+            assert_eq!(
+                fs::read(bundle.join("rootfs/base").join(layer)).unwrap(),
+                [b'x'; 5000]
+            );
         }
-        assert!(bundle.join("rootfs/bin/hello").symlink_metadata().unwrap().is_symlink());
+        assert!(
+            bundle
+                .join("rootfs/bin/hello")
+                .symlink_metadata()
+                .unwrap()
+                .is_symlink()
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! `--previous` and `--history`: what is known of an image's past, and what is wrong with it.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +15,9 @@ use terrine_tests::{Run, SpecFile, TestStore, terrine};
 /// A program `app`, which needs `lib`.
 fn store() -> TestStore {
     let store = TestStore::default();
-    store.file_with_mode("app/bin/app", b"app", 0o555).file("lib/lib/lib.so", &[1; 600]);
+    store
+        .file_with_mode("app/bin/app", b"app", 0o555)
+        .file("lib/lib/lib.so", &[1; 600]);
     store
 }
 
@@ -40,10 +45,18 @@ fn history(store: &TestStore) -> String {
 fn request(spec: &SpecFile<'_>, arguments: &[&str]) -> String {
     let layout = spec.root().join("layout");
     let to = format!("oci:{}:web", layout.display());
-    Run::of(spec.command("build").args(["--to", &to, "--quiet"]).args(arguments)).ok();
+    Run::of(
+        spec.command("build")
+            .args(["--to", &to, "--quiet"])
+            .args(arguments),
+    )
+    .ok();
     let inspection = Run::of(terrine().args(["inspect", &to])).ok();
     let inspection: Value = serde_json::from_slice(&inspection.stdout).unwrap();
-    inspection["annotations"]["dev.terrine.plan.request"].as_str().unwrap().to_owned()
+    inspection["annotations"]["dev.terrine.plan.request"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn said(run: &Run, store: &TestStore) -> String {
@@ -59,7 +72,11 @@ fn the_past_is_part_of_what_the_planner_was_asked() {
     let summary = store.root().join("old.json");
     let layout = format!("oci:{}:old", store.root().join("layout").display());
     let (archive, summary) = (archive.to_str().unwrap(), summary.to_str().unwrap());
-    Run::of(spec.command("build").args(["-o", archive, "--summary", summary])).ok();
+    Run::of(
+        spec.command("build")
+            .args(["-o", archive, "--summary", summary]),
+    )
+    .ok();
     Run::of(terrine().args(["copy", "--quiet", archive, &layout])).ok();
     let requests = [
         request(&spec, &[]),
@@ -75,9 +92,14 @@ fn the_past_is_part_of_what_the_planner_was_asked() {
     assert_ne!(requests[0], requests[2]);
     assert_eq!(requests[2], request(&spec, &["--previous", &layout]));
     // Twice the same is the same.
-    assert_eq!(requests[5], request(&spec, &["--history", &history, "--previous", archive]));
+    assert_eq!(
+        requests[5],
+        request(&spec, &["--history", &history, "--previous", archive])
+    );
     // A specification says the same, and its paths start where it lies.
-    let named = self::spec(&store).with("history", "updates.json").with("previous", "old.tar");
+    let named = self::spec(&store)
+        .with("history", "updates.json")
+        .with("previous", "old.tar");
     assert_eq!(requests[5], request(&named, &[]));
     let named = named.with("previous", json!(["old.tar", "old.tar"]));
     assert_eq!(requests[5], request(&named, &["--previous", archive]));
@@ -102,7 +124,11 @@ fn what_is_wrong_is_told() {
     let base = terrine_tests::base::BaseImage::new(&[&terrine_tests::base::layer("a", b"1")], &[]);
     fs::write(root.join("foreign.tar"), base.archive()).unwrap();
     fs::write(root.join("not-a-plan.json"), "{\"name\": 1}").unwrap();
-    fs::write(root.join("wrong.json"), r#"{"paths": [{"path": "/nix/store/a"}], "steps": []}"#).unwrap();
+    fs::write(
+        root.join("wrong.json"),
+        r#"{"paths": [{"path": "/nix/store/a"}], "steps": []}"#,
+    )
+    .unwrap();
     fs::write(
         root.join("elsewhere.json"),
         r#"{"paths": [{"path": "/gnu/store/a"}], "steps": [{"paths": [0]}]}"#,
@@ -122,8 +148,15 @@ fn what_is_wrong_is_told() {
     ] {
         insta::assert_snapshot!(name, said(&plan(&arguments), &store));
     }
-    let run = plan(&["--previous", &file("missing.tar"), "--allow-missing-previous"]);
-    insta::assert_snapshot!("allowed", run.ok().stderr.replace(root.to_str().unwrap(), "[ROOT]"));
+    let run = plan(&[
+        "--previous",
+        &file("missing.tar"),
+        "--allow-missing-previous",
+    ]);
+    insta::assert_snapshot!(
+        "allowed",
+        run.ok().stderr.replace(root.to_str().unwrap(), "[ROOT]")
+    );
 }
 
 #[test]
@@ -131,7 +164,11 @@ fn an_image_that_is_not_in_a_registry_may_be_missing() {
     let store = store();
     let spec = spec(&store);
     let layout = format!("oci:{}", store.root().join("layout").display());
-    Run::of(spec.command("build").args(["--to", &format!("{layout}:web"), "--quiet"])).ok();
+    Run::of(
+        spec.command("build")
+            .args(["--to", &format!("{layout}:web"), "--quiet"]),
+    )
+    .ok();
     let mut missing = vec![format!("{layout}:other")];
     let registry = Registry::start();
     if let Some(registry) = &registry {
@@ -142,20 +179,33 @@ fn an_image_that_is_not_in_a_registry_may_be_missing() {
         ]);
         Run::of(spec.command("build").args(["--to", &there, "--quiet"])).ok();
         let plan = Run::of(spec.command("plan").args(["--previous", &there])).ok();
-        assert!(!plan.stderr.contains("there is no previous image"), "{}", plan.stderr);
+        assert!(
+            !plan.stderr.contains("there is no previous image"),
+            "{}",
+            plan.stderr
+        );
     }
     for reference in missing {
         let run = Run::of(spec.command("plan").args(["--previous", &reference]));
         assert_eq!(run.code, Some(1), "{reference}");
-        assert!(run.stderr.contains("hint: for the first image of all give"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("hint: for the first image of all give"),
+            "{}",
+            run.stderr
+        );
         let arguments = ["--previous", &reference, "--allow-missing-previous"];
         let run = Run::of(spec.command("plan").args(arguments)).ok();
         let said = format!("warning: there is no previous image `{reference}`");
         assert!(run.stderr.starts_with(&said), "{}", run.stderr);
     }
     // A registry that does not answer is another matter.
-    let arguments =
-        ["--previous", "docker://127.0.0.1:1/web:1", "--allow-missing-previous", "--retries", "0"];
+    let arguments = [
+        "--previous",
+        "docker://127.0.0.1:1/web:1",
+        "--allow-missing-previous",
+        "--retries",
+        "0",
+    ];
     let run = Run::of(spec.command("plan").args(arguments));
     assert_eq!(run.code, Some(1), "{}", run.stderr);
 }
@@ -166,24 +216,44 @@ fn an_index_tells_the_image_of_the_platform() {
     let layout = |tag: &str| format!("oci:{}:{tag}", store.root().join("layout").display());
     for architecture in ["amd64", "arm64"] {
         let spec = spec(&store).with("architecture", architecture);
-        Run::of(spec.command("build").args(["--to", &layout(architecture), "--quiet"])).ok();
+        Run::of(
+            spec.command("build")
+                .args(["--to", &layout(architecture), "--quiet"]),
+        )
+        .ok();
     }
     let mut index = terrine();
-    index.args(["index", "--quiet", "--to", &layout("both"), &layout("amd64"), &layout("arm64")]);
+    index.args([
+        "index",
+        "--quiet",
+        "--to",
+        &layout("both"),
+        &layout("amd64"),
+        &layout("arm64"),
+    ]);
     Run::of(&mut index).ok();
     let spec = spec(&store);
     let of = |tag: &str| request(&spec, &["--previous", &layout(tag)]);
     assert_eq!(of("both"), of("amd64"));
     let other = self::spec(&store).with("architecture", "s390x");
     let run = Run::of(other.command("plan").args(["--previous", &layout("both")]));
-    assert!(run.stderr.contains("it has no image for linux/s390x"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("it has no image for linux/s390x"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
 fn a_policy_that_does_not_look_at_the_past_says_so() {
     let store = store();
     let history = history(&store);
-    let run = Run::of(spec(&store).command("plan").args(["--history", &history, "--policy", "single"]));
+    let run =
+        Run::of(
+            spec(&store)
+                .command("plan")
+                .args(["--history", &history, "--policy", "single"]),
+        );
     insta::assert_snapshot!("ignored", run.ok().stderr);
 }
 
@@ -194,14 +264,25 @@ fn layers_takes_the_past_as_well() {
     let history = history(&store);
     let layers = |arguments: &[&str]| -> Run {
         let mut command: Command = terrine();
-        command.args(["layers", "--max-layers", "3", "--store-dir", store.dir(), "--graph"]);
+        command.args([
+            "layers",
+            "--max-layers",
+            "3",
+            "--store-dir",
+            store.dir(),
+            "--graph",
+        ]);
         Run::of(command.arg(store.root().join("graph.json")).args(arguments))
     };
     let plain = layers(&[]).ok();
     let with = layers(&["--history", &history]).ok();
     assert_eq!(plain.stdout, with.stdout);
     assert_eq!(plain.stderr, "");
-    assert!(with.stderr.contains("does not look at the past"), "{}", with.stderr);
+    assert!(
+        with.stderr.contains("does not look at the past"),
+        "{}",
+        with.stderr
+    );
     let wrong = layers(&["--previous", "missing.tar"]);
     insta::assert_snapshot!("layers-missing", said(&wrong, &store));
     layers(&["--previous", "missing.tar", "--allow-missing-previous"]).ok();
@@ -212,9 +293,14 @@ fn store_layers(image: &str) -> Vec<String> {
     let inspection = Run::of(terrine().args(["inspect", image, "--format", "json"])).ok();
     let inspection: Value = serde_json::from_slice(&inspection.stdout).unwrap();
     let layers = inspection["layers"].as_array().unwrap().iter();
-    let layers =
-        layers.filter(|layer| layer["storePaths"].as_array().is_some_and(|paths| !paths.is_empty()));
-    layers.map(|layer| layer["diffId"].as_str().unwrap().to_owned()).collect()
+    let layers = layers.filter(|layer| {
+        layer["storePaths"]
+            .as_array()
+            .is_some_and(|paths| !paths.is_empty())
+    });
+    layers
+        .map(|layer| layer["diffId"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -228,7 +314,9 @@ fn layers_that_clients_hold_are_kept() {
         let spec = SpecFile::new(&store, names).graph(&graph);
         let to = format!("oci:{}:{tag}", store.root().join("layout").display());
         let run = Run::of(
-            spec.command("build").args(["--quiet", "--max-layers", "3", "--to", &to]).args(more),
+            spec.command("build")
+                .args(["--quiet", "--max-layers", "3", "--to", &to])
+                .args(more),
         )
         .ok();
         assert_eq!(run.stderr, "");
@@ -239,7 +327,11 @@ fn layers_that_clients_hold_are_kept() {
     // Two layers, of other paths than the policy would put together.
     let grouping = [["d", "a"], ["c", "b"]].map(|paths| paths.map(|name| store.path(name)));
     let options = format!("layers={}", json!(grouping));
-    let held = image(four, "held", &["--policy", "explicit", "--option", &options]);
+    let held = image(
+        four,
+        "held",
+        &["--policy", "explicit", "--option", &options],
+    );
     assert_eq!(held.len(), 2);
     let anew = image(four, "anew", &[]);
     assert!(anew.iter().all(|layer| !held.contains(layer)), "{anew:?}");
@@ -251,5 +343,9 @@ fn layers_that_clients_hold_are_kept() {
     assert_eq!(kept, all);
     // What is new goes into one of them; the other one is still the same, byte for byte.
     let more = image(five, "more", &["--previous", &previous]);
-    assert_eq!(more.iter().filter(|layer| held.contains(layer)).count(), 1, "{more:?}");
+    assert_eq!(
+        more.iter().filter(|layer| held.contains(layer)).count(),
+        1,
+        "{more:?}"
+    );
 }

@@ -1,6 +1,9 @@
 //! The commands that README.md shows are run as they stand there.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 #[allow(dead_code, reason = "the tests of planners use the rest")]
 #[path = "planner/component.rs"]
@@ -27,7 +30,8 @@ fn every_command_is_known_to_a_test() {
     let commands = commands();
     assert!(commands.len() >= 6, "{commands:?}");
     for command in &commands {
-        let runs_us = command.starts_with("terrine ") || command.starts_with("cargo run --release -- ");
+        let runs_us =
+            command.starts_with("terrine ") || command.starts_with("cargo run --release -- ");
         // The consumers' own test loads and runs the example, the tests are being run, and
         // the benchmark takes minutes, but is built with them.
         let known = [
@@ -35,7 +39,10 @@ fn every_command_is_known_to_a_test() {
             "cargo test --release --workspace",
             "cargo run --release -p terrine-tests --bin bench",
         ];
-        assert!(runs_us || known.contains(&command.as_str()), "no test runs `{command}`");
+        assert!(
+            runs_us || known.contains(&command.as_str()),
+            "no test runs `{command}`"
+        );
     }
 }
 
@@ -53,17 +60,29 @@ fn folder() -> tempfile::TempDir {
     }
     fs::create_dir_all(folder.path().join("site/bin")).unwrap();
     fs::write(folder.path().join("site/bin/web"), "").unwrap();
-    fs::write(folder.path().join("my-policy.wasm"), component::good().build()).unwrap();
+    fs::write(
+        folder.path().join("my-policy.wasm"),
+        component::good().build(),
+    )
+    .unwrap();
     let old = BaseImage::old(&[&layer("etc/old", b"old")], &[]);
     fs::write(folder.path().join("old.tar"), old.archive()).unwrap();
     for architecture in ["amd64", "arm64"] {
         let to = format!("oci:{architecture}:web");
         let mut command = terrine();
-        command.current_dir(folder.path()).args(["build", "--name", "web", "--contents", "site"]);
+        command
+            .current_dir(folder.path())
+            .args(["build", "--name", "web", "--contents", "site"]);
         Run::of(command.args(["--architecture", architecture, "--to", &to])).ok();
     }
     let mut record = terrine();
-    record.current_dir(folder.path()).args(["replay", "record", "image.json", "-o", "updates.json"]);
+    record.current_dir(folder.path()).args([
+        "replay",
+        "record",
+        "image.json",
+        "-o",
+        "updates.json",
+    ]);
     Run::of(record.arg("--store-root").arg(&example)).ok();
     folder
 }
@@ -75,8 +94,9 @@ fn every_command_of_ours_does_what_it_says() {
     // All registries are one on this machine.
     let registry = Registry::start();
     for line in commands() {
-        let Some(ours) =
-            line.strip_prefix("terrine ").or_else(|| line.strip_prefix("cargo run --release -- "))
+        let Some(ours) = line
+            .strip_prefix("terrine ")
+            .or_else(|| line.strip_prefix("cargo run --release -- "))
         else {
             continue;
         };
@@ -92,7 +112,9 @@ fn every_command_of_ours_does_what_it_says() {
         let mut words: Vec<&str> = ours.split(' ').collect();
         let place = ["--store-root", example.to_str().unwrap()];
         // Only the first command says where the example's store is.
-        if (words[0] == "stream" || words.contains(&"image.json")) && !words.contains(&"--store-root") {
+        if (words[0] == "stream" || words.contains(&"image.json"))
+            && !words.contains(&"--store-root")
+        {
             words.splice(1..1, place);
         }
         let mut command = terrine();
@@ -103,11 +125,17 @@ fn every_command_of_ours_does_what_it_says() {
         } else {
             command.current_dir(folder.path());
         }
-        command.args(
-            words.iter().map(|word| if *word == "/mnt" { example.to_str().unwrap() } else { word }),
-        );
+        command.args(words.iter().map(|word| {
+            if *word == "/mnt" {
+                example.to_str().unwrap()
+            } else {
+                word
+            }
+        }));
         let run = Run::of(&mut command).ok();
-        let output = words.iter().position(|word| matches!(*word, "-o" | "--output"));
+        let output = words
+            .iter()
+            .position(|word| matches!(*word, "-o" | "--output"));
         match (words[0], output) {
             ("stream" | "build", Some(flag)) => {
                 Archive::read(fs::read(folder.path().join(words[flag + 1])).unwrap());
@@ -119,12 +147,18 @@ fn every_command_of_ours_does_what_it_says() {
             ("planner", _) if words[1] == "export" => {
                 assert!(folder.path().join(words[2]).is_file());
             }
-            ("plan" | "planner" | "layers" | "schema" | "inspect" | "diff" | "cache" | "replay", _) => {
+            (
+                "plan" | "planner" | "layers" | "schema" | "inspect" | "diff" | "cache" | "replay",
+                _,
+            ) => {
                 serde_json::from_slice::<serde_json::Value>(&run.stdout).unwrap();
             }
             _ => assert!(folder.path().join(words.last().unwrap()).is_file()),
         }
-        if let Some(flag) = words.iter().position(|word| matches!(*word, "--summary" | "--html")) {
+        if let Some(flag) = words
+            .iter()
+            .position(|word| matches!(*word, "--summary" | "--html"))
+        {
             assert!(folder.path().join(words[flag + 1]).is_file());
         }
     }
@@ -140,7 +174,13 @@ fn the_specification_that_is_shown_is_one() {
     let run = Run::of(
         terrine()
             .current_dir(folder.path())
-            .args(["build", "shown.json", "--closure", "closure.json", "--store-root"])
+            .args([
+                "build",
+                "shown.json",
+                "--closure",
+                "closure.json",
+                "--store-root",
+            ])
             .arg(workspace().join("tests/hello")),
     );
     Archive::read(run.ok().stdout);

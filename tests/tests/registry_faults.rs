@@ -2,7 +2,10 @@
 //! each ends with a valid image or with the reason, the tag leads to a whole image at any time,
 //! and a second run completes.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -43,13 +46,20 @@ impl Scene {
     fn with(tokens: Option<Tokens>) -> Option<Self> {
         let registry = Registry::start()?;
         let older = Shipment::new(&[("old", 1000)]);
-        older.build(&format!("docker://{}/acme/web:1", registry.host()), &["-q"]).ok();
+        older
+            .build(&format!("docker://{}/acme/web:1", registry.host()), &["-q"])
+            .ok();
         let old = registry.manifest("acme/web", "1").unwrap().digest;
         let proxy = match tokens {
             Some(tokens) => Proxy::with_tokens(&registry, tokens),
             None => Proxy::to(&registry),
         };
-        Some(Self { registry, proxy, shipment: Shipment::small(), old })
+        Some(Self {
+            registry,
+            proxy,
+            shipment: Shipment::small(),
+            old,
+        })
     }
 
     /// Through the proxy.
@@ -60,7 +70,9 @@ impl Scene {
     fn push(&self, arguments: &[&str]) -> Run {
         let quick = ["-q", "--no-cache", "--timeout", "2", "--retries", "2"];
         let start = Instant::now();
-        let run = self.shipment.build(&self.to(), &[&quick, arguments].concat());
+        let run = self
+            .shipment
+            .build(&self.to(), &[&quick, arguments].concat());
         assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
         run
     }
@@ -82,18 +94,33 @@ impl Scene {
             assert_ne!(tagged, self.old, "{what}");
         }
         self.is_whole(what);
-        assert_eq!(self.shipment.leftovers(), Vec::<std::path::PathBuf>::new(), "{what}");
+        assert_eq!(
+            self.shipment.leftovers(),
+            Vec::<std::path::PathBuf>::new(),
+            "{what}"
+        );
         self.proxy.heal();
         let again = self.push(&[]);
-        assert_eq!(again.code, Some(0), "{what}, a second time: {}", again.stderr);
+        assert_eq!(
+            again.code,
+            Some(0),
+            "{what}, a second time: {}",
+            again.stderr
+        );
         self.is_whole(what);
-        assert_ne!(self.registry.manifest("acme/web", "1").unwrap().digest, self.old, "{what}");
+        assert_ne!(
+            self.registry.manifest("acme/web", "1").unwrap().digest,
+            self.old,
+            "{what}"
+        );
     }
 
     /// What the tag leads to is valid, past the proxy.
     fn is_whole(&self, what: &str) {
-        let run =
-            self.shipment.terrine(&["verify", &format!("docker://{}/acme/web:1", self.registry.host())]);
+        let run = self.shipment.terrine(&[
+            "verify",
+            &format!("docker://{}/acme/web:1", self.registry.host()),
+        ]);
         assert_eq!(run.code, Some(0), "{what}: {}", run.stderr);
     }
 }
@@ -149,7 +176,11 @@ fn a_push_passes_over_what_passes() {
         scene.proxy.fault(*matches, *when, fault.clone());
         let run = scene.push(&[]);
         // What a registry says wrong of what it took is not tried again.
-        let end = if *fault == Fault::WrongDigest { End::Either } else { End::Done };
+        let end = if *fault == Fault::WrongDigest {
+            End::Either
+        } else {
+            End::Done
+        };
         scene.check(&run, end, &format!("{fault:?} {when:?}"));
     }
 }
@@ -157,20 +188,36 @@ fn a_push_passes_over_what_passes() {
 #[test]
 fn a_push_that_can_not_be_says_why_and_tags_nothing() {
     let always: &[(Matches, Fault, &str)] = &[
-        (uploads, Fault::status(500), "answers 500 Internal Server Error: made by the test (FAULT)"),
+        (
+            uploads,
+            Fault::status(500),
+            "answers 500 Internal Server Error: made by the test (FAULT)",
+        ),
         (uploads, Fault::html(503), "answers 503 Service Unavailable"),
-        (uploads, Fault::status(403), "answers 403 Forbidden: made by the test (FAULT)"),
+        (
+            uploads,
+            Fault::status(403),
+            "answers 403 Forbidden: made by the test (FAULT)",
+        ),
         (uploads, Fault::CutRequest(1000), "failed"),
         (uploads, Fault::NoAnswer, "failed"),
         (uploads, Fault::Reset, "failed"),
         (uploads, Fault::WrongDigest, "it has the digest sha256:0000"),
         (uploads, Fault::HugeHeaders(4 << 20), ""),
-        (starts, Fault::too_many("3600"), "wants to be asked again in 3600 s"),
+        (
+            starts,
+            Fault::too_many("3600"),
+            "wants to be asked again in 3600 s",
+        ),
         (starts, Fault::WrongLocation, "answers 404"),
         (starts, Fault::EndlessBody, ""),
         (
             starts,
-            Fault::Status { status: 413, retry_after: None, body: ErrorBody::Empty },
+            Fault::Status {
+                status: 413,
+                retry_after: None,
+                body: ErrorBody::Empty,
+            },
             "answers 413",
         ),
         (asks, Fault::status(401), "wants a login"),
@@ -192,9 +239,17 @@ fn a_push_that_can_not_be_says_why_and_tags_nothing() {
             run.stderr
         );
         if run.code != Some(0) {
-            assert_eq!(scene.registry.manifest("acme/web", "1").unwrap().digest, scene.old, "{what}");
+            assert_eq!(
+                scene.registry.manifest("acme/web", "1").unwrap().digest,
+                scene.old,
+                "{what}"
+            );
         }
-        let end = if says.is_empty() { End::Either } else { End::Says(says) };
+        let end = if says.is_empty() {
+            End::Either
+        } else {
+            End::Says(says)
+        };
         scene.check(&run, end, &what);
     }
 }
@@ -210,9 +265,13 @@ fn manifests(request: &Request) -> bool {
 /// The largest layer of a pull and what goes wrong with it.
 #[test]
 fn a_pull_is_the_image_or_nothing() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let shipment = Shipment::small();
-    shipment.build(&format!("docker://{}/acme/web:1", registry.host()), &["-q"]).ok();
+    shipment
+        .build(&format!("docker://{}/acme/web:1", registry.host()), &["-q"])
+        .ok();
     let id = |run: Run| String::from_utf8(run.ok().stdout).unwrap();
     let whole = id(shipment.terrine(&[
         "inspect",
@@ -221,34 +280,97 @@ fn a_pull_is_the_image_or_nothing() {
         &format!("docker://{}/acme/web:1", registry.host()),
     ]));
     for (matches, when, fault, end) in [
-        (blobs as Matches, When::First(2), Fault::CutAnswer(1000), End::Done),
+        (
+            blobs as Matches,
+            When::First(2),
+            Fault::CutAnswer(1000),
+            End::Done,
+        ),
         (blobs, When::First(2), Fault::Truncate(70_000), End::Done),
-        (blobs, When::Always, Fault::Truncate(0), End::Says("Peer disconnected")),
+        (
+            blobs,
+            When::Always,
+            Fault::Truncate(0),
+            End::Says("Peer disconnected"),
+        ),
         (blobs, When::Every(2), Fault::CutAnswer(100_000), End::Done),
         (blobs, When::First(1), Fault::status(503), End::Done),
-        (blobs, When::Always, Fault::status(404), End::Says("answers 404")),
+        (
+            blobs,
+            When::Always,
+            Fault::status(404),
+            End::Says("answers 404"),
+        ),
         (blobs, When::First(1), Fault::Stall, End::Done),
         (blobs, When::Always, Fault::Redirect, End::Done),
-        (blobs, When::Always, Fault::RedirectLoop, End::Says("redirects more than")),
+        (
+            blobs,
+            When::Always,
+            Fault::RedirectLoop,
+            End::Says("redirects more than"),
+        ),
         (blobs, When::Always, Fault::Slow(1 << 20), End::Done),
         (blobs, When::Always, Fault::Alter(5), End::Says("not ")),
-        (blobs, When::Always, Fault::Alter(u64::MAX), End::Says("digest")),
+        (
+            blobs,
+            When::Always,
+            Fault::Alter(u64::MAX),
+            End::Says("digest"),
+        ),
         (blobs, When::Nth(3), Fault::Alter(70_000), End::Says("not ")),
-        (blobs, When::Always, Fault::Shorten(100), End::Says("bytes, not")),
+        (
+            blobs,
+            When::Always,
+            Fault::Shorten(100),
+            End::Says("bytes, not"),
+        ),
         (blobs, When::Always, Fault::EndlessBody, End::Says("")),
-        (manifests, When::Always, Fault::Alter(40), End::Says("digest")),
-        (manifests, When::Always, Fault::Shorten(100), End::Says("digest")),
-        (manifests, When::Always, Fault::WrongDigest, End::Says("digest")),
-        (manifests, When::Always, Fault::WrongContentType("text/html".to_owned()), End::Either),
-        (manifests, When::Always, Fault::EndlessBody, End::Says("has more than 4194304 bytes")),
-        (manifests, When::Always, Fault::HugeHeaders(8 << 20), End::Says("")),
+        (
+            manifests,
+            When::Always,
+            Fault::Alter(40),
+            End::Says("digest"),
+        ),
+        (
+            manifests,
+            When::Always,
+            Fault::Shorten(100),
+            End::Says("digest"),
+        ),
+        (
+            manifests,
+            When::Always,
+            Fault::WrongDigest,
+            End::Says("digest"),
+        ),
+        (
+            manifests,
+            When::Always,
+            Fault::WrongContentType("text/html".to_owned()),
+            End::Either,
+        ),
+        (
+            manifests,
+            When::Always,
+            Fault::EndlessBody,
+            End::Says("has more than 4194304 bytes"),
+        ),
+        (
+            manifests,
+            When::Always,
+            Fault::HugeHeaders(8 << 20),
+            End::Says(""),
+        ),
         (manifests, When::First(1), Fault::CutAnswer(10), End::Done),
         (manifests, When::First(1), Fault::NoAnswer, End::Done),
     ] {
         let proxy = Proxy::to(&registry);
         proxy.fault(matches, when, fault.clone());
         let place = tempfile(&shipment, "layout");
-        let (from, to) = (format!("docker://{}/acme/web:1", proxy.host()), format!("oci:{place}:web"));
+        let (from, to) = (
+            format!("docker://{}/acme/web:1", proxy.host()),
+            format!("oci:{place}:web"),
+        );
         let start = Instant::now();
         let copy = ["copy", "-q", "--timeout", "2", "--retries", "3", &from, &to];
         let run = shipment.terrine(&copy);
@@ -272,7 +394,8 @@ fn a_pull_is_the_image_or_nothing() {
         shipment.terrine(&copy).ok();
         assert!(shipment.is_valid(&to), "{what}");
         let copied = id(shipment.terrine(&["inspect", "--format", "json", &to]));
-        let image = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["id"].clone();
+        let image =
+            |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["id"].clone();
         assert_eq!(image(&copied), image(&whole));
         std::fs::remove_dir_all(place).unwrap();
     }
@@ -285,29 +408,52 @@ fn tempfile(shipment: &Shipment, name: &str) -> String {
 
 #[test]
 fn what_is_read_elsewhere_gets_no_password() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let shipment = Shipment::small();
-    shipment.build(&format!("docker://{}/acme/web:1", registry.host()), &["-q"]).ok();
-    let proxy = Proxy::with_tokens(&registry, Tokens { anonymous_pull: true, ..Tokens::default() });
+    shipment
+        .build(&format!("docker://{}/acme/web:1", registry.host()), &["-q"])
+        .ok();
+    let proxy = Proxy::with_tokens(
+        &registry,
+        Tokens {
+            anonymous_pull: true,
+            ..Tokens::default()
+        },
+    );
     proxy.fault(blobs, When::Always, Fault::Redirect);
     let from = format!("docker://{}/acme/web:1", proxy.host());
     shipment.terrine(&["verify", &from]).ok();
-    let elsewhere: Vec<Request> =
-        proxy.requests().into_iter().filter(|request| request.elsewhere).collect();
+    let elsewhere: Vec<Request> = proxy
+        .requests()
+        .into_iter()
+        .filter(|request| request.elsewhere)
+        .collect();
     assert_eq!(elsewhere.len(), 5, "{}", proxy.story());
-    assert!(elsewhere.iter().all(|request| request.head.get("authorization").is_none()));
+    assert!(
+        elsewhere
+            .iter()
+            .all(|request| request.head.get("authorization").is_none())
+    );
     let first = |request: &Request| request.head.get("authorization").is_some();
     assert!(proxy.count(first) >= 5);
 }
 
 #[test]
 fn tokens_that_end_do_not_end_a_push() {
-    let tokens = Tokens { anonymous_pull: true, ..Tokens::default() };
+    let tokens = Tokens {
+        anonymous_pull: true,
+        ..Tokens::default()
+    };
     let tokens = Tokens { uses: 1, ..tokens };
-    let Some(scene) = Scene::with(Some(tokens)) else { return };
+    let Some(scene) = Scene::with(Some(tokens)) else {
+        return;
+    };
     let file = scene.shipment.home().join(".docker/config.json");
     std::fs::create_dir(file.parent().unwrap()).unwrap();
-    let auths = serde_json::json!({"auths": {scene.proxy.host(): {"auth": "dGVycmluZTpzZWNyZXQ="}}});
+    let auths =
+        serde_json::json!({"auths": {scene.proxy.host(): {"auth": "dGVycmluZTpzZWNyZXQ="}}});
     std::fs::write(file, auths.to_string()).unwrap();
     scene.proxy.fault(uploads, When::Every(3), Fault::NoAnswer);
     let run = scene.push(&["--jobs", "1"]);
@@ -336,22 +482,41 @@ fn whatever_goes_wrong_nothing_half_made_is_tagged() {
     ];
     let (start, mut done) = (Instant::now(), [0, 0]);
     for seed in 0.. {
-        let Some(mut scene) = Scene::new() else { return };
+        let Some(mut scene) = Scene::new() else {
+            return;
+        };
         for (number, fault) in faults.iter().enumerate() {
             let seed = seed * 100 + number as u64;
-            scene.proxy.fault(anything, When::Random { seed, percent: 2 }, fault.clone());
+            scene
+                .proxy
+                .fault(anything, When::Random { seed, percent: 2 }, fault.clone());
         }
         for round in 0..3 {
             scene.shipment.add(&format!("new{round}"), 30_000);
-            let run = scene.shipment.build(&scene.to(), &["-q", "--timeout", "2", "--retries", "2"]);
+            let run = scene
+                .shipment
+                .build(&scene.to(), &["-q", "--timeout", "2", "--retries", "2"]);
             let what = format!("seed {seed}, round {round}: {}", run.stderr);
-            assert!(matches!(run.code, Some(0 | 1)) && !what.contains("panicked"), "{what}");
+            assert!(
+                matches!(run.code, Some(0 | 1)) && !what.contains("panicked"),
+                "{what}"
+            );
             done[usize::from(run.code == Some(1))] += 1;
             scene.is_whole(&what);
             // A pull through the same is right or an error.
-            let verified =
-                scene.shipment.terrine(&["verify", "--timeout", "2", "--retries", "2", &scene.to()]);
-            assert!(matches!(verified.code, Some(0 | 1)), "{what}: {}", verified.stderr);
+            let verified = scene.shipment.terrine(&[
+                "verify",
+                "--timeout",
+                "2",
+                "--retries",
+                "2",
+                &scene.to(),
+            ]);
+            assert!(
+                matches!(verified.code, Some(0 | 1)),
+                "{what}: {}",
+                verified.stderr
+            );
         }
         scene.proxy.heal();
         let run = scene.shipment.build(&scene.to(), &["-q"]);
@@ -365,8 +530,14 @@ fn whatever_goes_wrong_nothing_half_made_is_tagged() {
 
 /// A push through a slow proxy, under way.
 fn under_way(scene: &Scene) -> Child {
-    let mut command = scene.shipment.build_command(&scene.to(), &["-q", "--no-cache"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    let mut command = scene
+        .shipment
+        .build_command(&scene.to(), &["-q", "--no-cache"]);
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 /// Waits until the proxy has seen so many requests, or the run is over.
@@ -405,15 +576,21 @@ fn a_push_that_is_interrupted_leaves_nothing() {
         kill_process(Pid::from_child(&child), Signal::INT).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(130), "{count}");
         assert!(scene.shipment.leftovers().is_empty(), "{count}");
-        assert_eq!(scene.registry.manifest("acme/web", "1").unwrap().digest, scene.old);
+        assert_eq!(
+            scene.registry.manifest("acme/web", "1").unwrap().digest,
+            scene.old
+        );
     }
 }
 
 #[test]
 fn a_base_image_is_not_believed_either() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let base = Shipment::small();
-    base.build(&format!("docker://{}/base/os:1", registry.host()), &["-q"]).ok();
+    base.build(&format!("docker://{}/base/os:1", registry.host()), &["-q"])
+        .ok();
     let base_of = |request: &Request| request.is("GET", "/base/os/blobs/");
     for (when, fault, end) in [
         (When::Always, Fault::Alter(3), End::Says("digest")),
@@ -427,9 +604,12 @@ fn a_base_image_is_not_believed_either() {
         proxy.fault(base_of, when, fault.clone());
         let shipment = Shipment::new(&[("own", 5000)]);
         let layout = shipment.home().join("layout").display().to_string();
-        let spec = shipment.spec().with("fromImage", format!("docker://{}/base/os:1", proxy.host()));
+        let spec = shipment
+            .spec()
+            .with("fromImage", format!("docker://{}/base/os:1", proxy.host()));
         let mut command = shipment.at_home(spec.command("build"));
-        let run = Run::of(command.args(["-q", "--retries", "3", "--to", &format!("oci:{layout}:web")]));
+        let run =
+            Run::of(command.args(["-q", "--retries", "3", "--to", &format!("oci:{layout}:web")]));
         let what = format!("{fault:?} {when:?}: {} {}", run.stderr, proxy.story());
         match end {
             End::Done => assert_eq!(run.code, Some(0), "{what}"),

@@ -1,6 +1,9 @@
 //! `terrine replay` and `terrine replay record` as their users see them.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -40,12 +43,17 @@ fn table(run: &Run, folder: &Path) -> String {
     let line = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let is_fuel = |word: &&str| {
-            word.strip_suffix(['k', 'M', 'G']).is_some_and(|number| number.parse::<f64>().is_ok())
+            word.strip_suffix(['k', 'M', 'G'])
+                .is_some_and(|number| number.parse::<f64>().is_ok())
         };
         match words.iter().position(is_fuel) {
             Some(place) => {
                 let before = words[..place].join(" ");
-                format!("{} [FUEL] {}\n", before.trim_end(), words[place + 1..].join(" "))
+                format!(
+                    "{} [FUEL] {}\n",
+                    before.trim_end(),
+                    words[place + 1..].join(" ")
+                )
             }
             None => format!("{line}\n"),
         }
@@ -65,21 +73,49 @@ fn what_is_said_is_what_it_was() {
     let folder = temporary();
     let file = write(folder.path(), "web.json", &sequence());
     let said = |arguments: &[&str]| table(&replay(&file, arguments), folder.path());
-    let policies = ["--policy", "single", "--policy", "path-per-layer", "--max-layers", "2,none"];
+    let policies = [
+        "--policy",
+        "single",
+        "--policy",
+        "path-per-layer",
+        "--max-layers",
+        "2,none",
+    ];
     let with = |more: &[&'static str]| [&policies[..], &["--format", "table"], more].concat();
     insta::assert_snapshot!("table", said(&with(&[])));
     insta::assert_snapshot!(
         "table-from",
-        said(&with(&["--steps", "1..4", "--from-step", "2", "--pull-every", "2"]))
+        said(&with(&[
+            "--steps",
+            "1..4",
+            "--from-step",
+            "2",
+            "--pull-every",
+            "2"
+        ]))
     );
     insta::assert_snapshot!(
         "table-told",
-        said(&with(&["--with-history", "--with-previous", "--keep", "all"]))
+        said(&with(&[
+            "--with-history",
+            "--with-previous",
+            "--keep",
+            "all"
+        ]))
     );
     let run = replay(&file, &["--policy", "single", "--max-layers", "2"]);
     insta::assert_snapshot!("json", without_fuel(&run, folder.path()));
     let data = write(folder.path(), "data.json", &sequence());
-    let fleet = replay(&file, &[data.to_str().unwrap(), "--policy", "single", "--format", "table"]);
+    let fleet = replay(
+        &file,
+        &[
+            data.to_str().unwrap(),
+            "--policy",
+            "single",
+            "--format",
+            "table",
+        ],
+    );
     insta::assert_snapshot!("fleet", table(&fleet, folder.path()));
 }
 
@@ -103,7 +139,11 @@ fn what_is_wrong_is_told() {
         ("no-json", &file, vec!["--policy", "auto={"]),
         ("no-steps", &file, vec!["--steps", "3..9"]),
         ("no-end", &file, vec!["--steps", "1..18446744073709551615"]),
-        ("no-first", &file, vec!["--steps", "2..3", "--from-step", "1"]),
+        (
+            "no-first",
+            &file,
+            vec!["--steps", "2..3", "--from-step", "1"],
+        ),
         ("no-range", &file, vec!["--steps", "3"]),
         ("no-budget", &file, vec!["--max-layers", "0"]),
         ("refused", &file, vec!["--policy", "explicit"]),
@@ -114,7 +154,10 @@ fn what_is_wrong_is_told() {
         let run = replay(file, &arguments);
         insta::assert_snapshot!(name, run.snapshot(&[(folder.path(), "[FOLDER]")]));
     }
-    let stderr = replay(&lost, &[]).ok().stderr.replace(folder.path().to_str().unwrap(), "[FOLDER]");
+    let stderr = replay(&lost, &[])
+        .ok()
+        .stderr
+        .replace(folder.path().to_str().unwrap(), "[FOLDER]");
     insta::assert_snapshot!("lost", stderr);
 }
 
@@ -136,10 +179,31 @@ fn a_component_takes_part_under_its_name() {
     };
     // The default policy of the one that is given, unless one of its policies is named.
     assert_eq!(policies(&["--planner", planner]), ["auto"]);
-    let said = replay(&file, &["--policy", "single={\"nonsense\": 1}", "--planner", planner]);
-    assert!(said.stderr.contains("`options.nonsense`: policy `single`"), "{}", said.stderr);
-    assert_eq!(policies(&["--policy", "single", "--planner", planner]), ["single", "single"]);
-    let report = replay(&file, &["--policy", "single", "--planner", planner, "--format", "table"]).ok();
+    let said = replay(
+        &file,
+        &["--policy", "single={\"nonsense\": 1}", "--planner", planner],
+    );
+    assert!(
+        said.stderr.contains("`options.nonsense`: policy `single`"),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(
+        policies(&["--policy", "single", "--planner", planner]),
+        ["single", "single"]
+    );
+    let report = replay(
+        &file,
+        &[
+            "--policy",
+            "single",
+            "--planner",
+            planner,
+            "--format",
+            "table",
+        ],
+    )
+    .ok();
     let text = String::from_utf8(report.stdout).unwrap();
     assert_eq!(text.matches("terrine/single").count(), 2, "{text}");
 }
@@ -151,10 +215,15 @@ fn policies_take_part_with_their_options() {
     let pipeline = r#"pipeline={"pipeline": [["popularity_contest"]]}"#;
     let run = replay(
         &file,
-        &["--policy", pipeline, "--policy", "auto", "--policy", "auto", "--format", "table"],
+        &[
+            "--policy", pipeline, "--policy", "auto", "--policy", "auto", "--format", "table",
+        ],
     );
     let text = String::from_utf8(run.ok().stdout).unwrap();
-    assert!(text.contains(r#"pipeline {"pipeline":[["popularity_contest"]]}  "#), "{text}");
+    assert!(
+        text.contains(r#"pipeline {"pipeline":[["popularity_contest"]]}  "#),
+        "{text}"
+    );
     assert_eq!(text.matches("\nauto ").count(), 1, "{text}");
 }
 
@@ -166,9 +235,18 @@ fn time_is_told_only_if_it_is_asked_for() {
     assert_eq!(first.stdout, replay(&file, &["--jobs", "3"]).ok().stdout);
     assert_eq!(first.stderr, "");
     let timed = json_of(replay(&file, &["--time"]));
-    assert!(timed["runs"][0]["total"]["planning"]["seconds"].as_f64().unwrap() > 0.0);
-    let table = String::from_utf8(replay(&file, &["--time", "--format", "table"]).ok().stdout).unwrap();
-    assert!(table.contains("time/plan") && table.contains(" ms"), "{table}");
+    assert!(
+        timed["runs"][0]["total"]["planning"]["seconds"]
+            .as_f64()
+            .unwrap()
+            > 0.0
+    );
+    let table =
+        String::from_utf8(replay(&file, &["--time", "--format", "table"]).ok().stdout).unwrap();
+    assert!(
+        table.contains("time/plan") && table.contains(" ms"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -176,23 +254,46 @@ fn output_that_can_not_be_written_is_a_failure() {
     let folder = temporary();
     let file = write(folder.path(), "web.json", &sequence());
     let full = || File::options().write(true).open("/dev/full").unwrap();
-    let output = terrine().arg("replay").arg(&file).stdout(full()).output().unwrap();
+    let output = terrine()
+        .arg("replay")
+        .arg(&file)
+        .stdout(full())
+        .output()
+        .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr.contains("No space left"), "{stderr}");
-    let output =
-        terrine().args(["replay", "--html", "/dev/full"]).arg(&file).stdout(full()).output().unwrap();
+    let output = terrine()
+        .args(["replay", "--html", "/dev/full"])
+        .arg(&file)
+        .stdout(full())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     // Whoever reads has gone: nothing is said.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let gone = terrine().arg("replay").arg(&file).stdout(writer).output().unwrap();
-    assert_eq!((gone.status.code(), gone.stderr.as_slice()), (Some(1), &b""[..]));
+    let gone = terrine()
+        .arg("replay")
+        .arg(&file)
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!(
+        (gone.status.code(), gone.stderr.as_slice()),
+        (Some(1), &b""[..])
+    );
     // A page that was there stays if the replay fails.
     let page = folder.path().join("page.html");
     fs::write(&page, "old").unwrap();
-    let run = replay(&file, &["--policy", "explicit", "--html", page.to_str().unwrap()]);
-    assert_eq!((run.code, fs::read_to_string(&page).unwrap().as_str()), (Some(1), "old"));
+    let run = replay(
+        &file,
+        &["--policy", "explicit", "--html", page.to_str().unwrap()],
+    );
+    assert_eq!(
+        (run.code, fs::read_to_string(&page).unwrap().as_str()),
+        (Some(1), "old")
+    );
 }
 
 /// Two versions of an application, as images, specifications and plans.
@@ -221,8 +322,9 @@ impl Versions {
 
     fn spec(&self, version: &str) -> SpecFile<'_> {
         let (web, lib) = (Self::web(version), format!("{}-lib-1", "c".repeat(32)));
-        let spec =
-            SpecFile::new(&self.store, &[&web]).with("name", "host/acme/web").with("tag", version);
+        let spec = SpecFile::new(&self.store, &[&web])
+            .with("name", "host/acme/web")
+            .with("tag", version);
         spec.graph(&[(&web, 900, &lib), (&lib, 700, "")])
     }
 
@@ -232,7 +334,10 @@ impl Versions {
 
     fn record(&self, arguments: &[&str]) -> Run {
         Run::of(
-            terrine().args(["replay", "record", "--store-root"]).arg(self.store.root()).args(arguments),
+            terrine()
+                .args(["replay", "record", "--store-root"])
+                .arg(self.store.root())
+                .args(arguments),
         )
     }
 
@@ -247,15 +352,26 @@ fn a_sequence_is_recorded_from_images_specifications_plans_and_closures() {
     let mut arguments = vec![];
     for version in ["1.0", "1.1"] {
         let spec = versions.spec(version);
-        let (archive, summary) =
-            (versions.file(&format!("{version}.tar")), versions.file(&format!("{version}.json")));
-        Run::of(spec.command("build").args(["-o", &archive, "--summary", &summary])).ok();
+        let (archive, summary) = (
+            versions.file(&format!("{version}.tar")),
+            versions.file(&format!("{version}.json")),
+        );
+        Run::of(
+            spec.command("build")
+                .args(["-o", &archive, "--summary", &summary]),
+        )
+        .ok();
         let layout = format!("oci:{}:{version}", versions.file("web"));
         Run::of(terrine().args(["copy", "--quiet", &archive, &layout])).ok();
         arguments.push((archive, layout, summary));
     }
-    let [(old, old_layout, old_plan), (new, new_layout, new_plan)] = &arguments[..] else { panic!() };
-    insta::assert_snapshot!("record-archives", versions.said(&versions.record(&[old, new])));
+    let [(old, old_layout, old_plan), (new, new_layout, new_plan)] = &arguments[..] else {
+        panic!()
+    };
+    insta::assert_snapshot!(
+        "record-archives",
+        versions.said(&versions.record(&[old, new]))
+    );
     let recorded = |arguments: &[&str]| versions.record(arguments).ok().stdout;
     // Compressed or not, under a tag or with a name: the same.
     assert_eq!(recorded(&[old, new]), recorded(&[old_layout, new_layout]));
@@ -265,7 +381,10 @@ fn a_sequence_is_recorded_from_images_specifications_plans_and_closures() {
     );
     // The specification is that of 1.1, and the graph beside it as well.
     let (spec, graph) = (versions.file("image.json"), versions.file("graph.json"));
-    insta::assert_snapshot!("record-spec", versions.said(&versions.record(&[&spec, &graph])));
+    insta::assert_snapshot!(
+        "record-spec",
+        versions.said(&versions.record(&[&spec, &graph]))
+    );
     insta::assert_snapshot!(
         "record-closure",
         versions.said(&versions.record(&[new, "--closure", &graph]))
@@ -278,20 +397,43 @@ fn a_step_is_added_to_a_sequence_that_is_there() {
     let updates = versions.file("updates.json");
     for version in ["1.0", "1.1"] {
         versions.spec(version).write();
-        let run =
-            versions.record(&[&versions.file("image.json"), "-o", &updates, "--append", "--quiet"]);
+        let run = versions.record(&[
+            &versions.file("image.json"),
+            "-o",
+            &updates,
+            "--append",
+            "--quiet",
+        ]);
         assert_eq!(run.ok().stderr, "");
     }
     let report = json_of(Run::of(terrine().args(["replay", &updates])));
-    let labels = report["steps"].as_array().unwrap().iter().map(|step| step["label"].as_str().unwrap());
+    let labels = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["label"].as_str().unwrap());
     assert_eq!(labels.collect::<Vec<_>>(), ["1.0", "1.1"]);
     assert_eq!(report["images"][0]["name"], "web");
-    versions.record(&[&versions.file("image.json"), "-o", &updates, "--append", "--name", "site"]).ok();
+    versions
+        .record(&[
+            &versions.file("image.json"),
+            "-o",
+            &updates,
+            "--append",
+            "--name",
+            "site",
+        ])
+        .ok();
     let renamed = json_of(Run::of(terrine().args(["replay", &updates])));
-    assert_eq!(renamed["images"][0], json!({"name": "site", "steps": 3, "lostReferences": 0}));
+    assert_eq!(
+        renamed["images"][0],
+        json!({"name": "site", "steps": 3, "lostReferences": 0})
+    );
     assert_eq!(report["runs"][0]["total"]["lowerBound"], 900);
     // Without `--append` it begins anew.
-    versions.record(&[&versions.file("image.json"), "-o", &updates]).ok();
+    versions
+        .record(&[&versions.file("image.json"), "-o", &updates])
+        .ok();
     let report = json_of(Run::of(terrine().args(["replay", &updates])));
     assert_eq!(report["steps"].as_array().unwrap().len(), 1);
     let before = fs::read(&updates).unwrap();
@@ -302,7 +444,10 @@ fn a_step_is_added_to_a_sequence_that_is_there() {
         &updates,
         "--append",
     ]);
-    assert_eq!((failed.code, fs::read(&updates).unwrap()), (Some(1), before));
+    assert_eq!(
+        (failed.code, fs::read(&updates).unwrap()),
+        (Some(1), before)
+    );
 }
 
 #[test]
@@ -311,10 +456,17 @@ fn what_can_not_be_recorded_is_told() {
     let base = terrine_tests::base::BaseImage::new(&[&terrine_tests::base::layer("a", b"1")], &[]);
     fs::write(versions.file("foreign.tar"), base.archive()).unwrap();
     fs::write(versions.file("broken.json"), "{").unwrap();
-    fs::write(versions.file("empty.json"), r#"{"schemaVersion": 1, "layers": []}"#).unwrap();
+    fs::write(
+        versions.file("empty.json"),
+        r#"{"schemaVersion": 1, "layers": []}"#,
+    )
+    .unwrap();
     fs::write(versions.file("updates.json"), sequence().to_string()).unwrap();
-    fs::write(versions.file("elsewhere.json"), r#"[{"path": "/gnu/store/a", "references": []}]"#)
-        .unwrap();
+    fs::write(
+        versions.file("elsewhere.json"),
+        r#"[{"path": "/gnu/store/a", "references": []}]"#,
+    )
+    .unwrap();
     let file = |name: &str| versions.file(name);
     for (name, arguments) in [
         ("record-nothing", vec![]),
@@ -325,7 +477,12 @@ fn what_can_not_be_recorded_is_told() {
         ("record-sequence", vec![file("updates.json")]),
         (
             "record-append-stdout",
-            vec![file("foreign.tar"), "--append".to_owned(), "-o".to_owned(), "-".to_owned()],
+            vec![
+                file("foreign.tar"),
+                "--append".to_owned(),
+                "-o".to_owned(),
+                "-".to_owned(),
+            ],
         ),
         (
             "record-elsewhere",
@@ -352,6 +509,12 @@ fn images_of_dockertools_are_recorded() {
     fs::write(versions.file("old.tar"), conf.run().ok().stdout).unwrap();
     let run = versions.record(&[&versions.file("old.tar")]).ok();
     let text: Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert_eq!((&text["name"], &text["steps"][0]["date"]), (&json!("web"), &json!("7")));
-    assert_eq!(text["paths"], json!([{"path": hashed("a", "web-1.0"), "narSize": 3, "references": []}]));
+    assert_eq!(
+        (&text["name"], &text["steps"][0]["date"]),
+        (&json!("web"), &json!("7"))
+    );
+    assert_eq!(
+        text["paths"],
+        json!([{"path": hashed("a", "web-1.0"), "narSize": 3, "references": []}])
+    );
 }

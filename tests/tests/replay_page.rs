@@ -1,6 +1,9 @@
 //! The page that `terrine replay --html` writes: as text, and in a browser that is offline.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 use std::path::Path;
@@ -16,15 +19,34 @@ fn page(folder: &Path) -> String {
     evil["name"] = json!("</script><script>document.title='broken'</script>");
     evil["steps"][1]["date"] = json!("<b>\"1&amp;\"</b>\u{2028}");
     evil["paths"][3]["path"] = json!(format!("{}'\"<img src=x>", hashed("d", "web-1.1")));
-    let (first, second) = (write(folder, "web.json", &sequence()), write(folder, "evil.json", &evil));
+    let (first, second) = (
+        write(folder, "web.json", &sequence()),
+        write(folder, "evil.json", &evil),
+    );
     let html = folder.join("page.html");
-    let arguments = ["--policy", "auto", "--policy", "single", "--max-layers", "2,none", "--html"];
+    let arguments = [
+        "--policy",
+        "auto",
+        "--policy",
+        "single",
+        "--max-layers",
+        "2,none",
+        "--html",
+    ];
     let mut command = terrine();
-    command.arg("replay").args([&first, &second]).args(arguments).arg(&html);
+    command
+        .arg("replay")
+        .args([&first, &second])
+        .args(arguments)
+        .arg(&html);
     Run::of(&mut command).ok();
     let page = fs::read_to_string(&html).unwrap();
     Run::of(&mut command).ok();
-    assert_eq!(page, fs::read_to_string(&html).unwrap(), "the same report makes the same page");
+    assert_eq!(
+        page,
+        fs::read_to_string(&html).unwrap(),
+        "the same report makes the same page"
+    );
     page
 }
 
@@ -37,8 +59,11 @@ fn unbalanced(page: &str) -> Vec<String> {
         rest = &rest[start + 1..];
         let end = rest.find('>').unwrap_or(rest.len());
         let tag = &rest[..end];
-        let name: String =
-            tag.trim_start_matches('/').chars().take_while(char::is_ascii_alphanumeric).collect();
+        let name: String = tag
+            .trim_start_matches('/')
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .collect();
         if tag.starts_with('/') {
             if open.pop().as_deref() != Some(&name) {
                 wrong.push(name);
@@ -79,7 +104,9 @@ fn a_page_is_whole_and_asks_for_nothing_else() {
     }
     assert!(page.contains("default-src 'none'"));
     assert!(!page.contains("<b>") && !page.contains("<img"));
-    let (_, data) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
+    let (_, data) = page
+        .split_once("<script type=\"application/json\" id=\"data\">")
+        .unwrap();
     let data: Value = serde_json::from_str(data.split_once("</script>").unwrap().0).unwrap();
     assert_eq!(data["runs"].as_array().unwrap().len(), 4);
     assert_eq!(data["images"].as_array().unwrap().len(), 2);
@@ -146,21 +173,33 @@ fn check_held(held: &Value) {
         for image in [&sequence(), &evil] {
             for (number, step) in image["steps"].as_array().unwrap().iter().enumerate() {
                 let place = |path: &Value| usize::try_from(path.as_u64().unwrap()).unwrap();
-                let text =
-                    |path: &Value| image["paths"][place(path)]["path"].as_str().unwrap().to_owned();
+                let text = |path: &Value| {
+                    image["paths"][place(path)]["path"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned()
+                };
                 let mut expected: Vec<String> =
                     step["paths"].as_array().unwrap().iter().map(text).collect();
                 expected.sort_unstable();
                 let layers = held.next().unwrap().as_array().unwrap();
-                assert_eq!(layers.len(), if policy == "single" { 1 } else { 3 }, "{policy}");
+                assert_eq!(
+                    layers.len(),
+                    if policy == "single" { 1 } else { 3 },
+                    "{policy}"
+                );
                 let paths = layers.iter().flat_map(|layer| layer[0].as_array().unwrap());
                 let mut shown: Vec<&str> = paths.map(|path| path.as_str().unwrap()).collect();
                 shown.sort_unstable();
                 assert_eq!(shown, expected, "{policy}, step {number}");
                 if policy == "single" {
                     // Both updates change it, and the last step is as the one before.
-                    let often =
-                        ["first pull", "in 1 of 1 update", "in 2 of 2 updates", "in 2 of 3 updates"];
+                    let often = [
+                        "first pull",
+                        "in 1 of 1 update",
+                        "in 2 of 2 updates",
+                        "in 2 of 3 updates",
+                    ];
                     let title = layers[0][1].as_str().unwrap();
                     assert!(title.ends_with(often[number]), "{title}");
                 }
@@ -172,13 +211,21 @@ fn check_held(held: &Value) {
 
 #[test]
 fn a_page_works_in_a_browser_that_is_offline() {
-    let Some(chromium) = peer::find("chromium") else { return };
+    let Some(chromium) = peer::find("chromium") else {
+        return;
+    };
     let folder = temporary();
     let page = page(folder.path()).replace("</body>", TRY);
     let file = folder.path().join("tried.html");
     fs::write(&file, page).unwrap();
     let mut command = Command::new(chromium);
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+    ]);
     command.args([
         "--disable-background-networking",
         "--disable-component-update",
@@ -190,14 +237,28 @@ fn a_page_works_in_a_browser_that_is_offline() {
         "--enable-logging=stderr",
         "--virtual-time-budget=5000",
     ]);
-    command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
-    let run = Run::of(command.arg("--dump-dom").arg(format!("file://{}", file.display()))).ok();
+    command.arg(format!(
+        "--user-data-dir={}",
+        folder.path().join("profile").display()
+    ));
+    let run = Run::of(
+        command
+            .arg("--dump-dom")
+            .arg(format!("file://{}", file.display())),
+    )
+    .ok();
     // Whatever a page says on its console, refused requests among it, is logged so.
-    let console: Vec<&str> = run.stderr.lines().filter(|line| line.contains("CONSOLE")).collect();
+    let console: Vec<&str> = run
+        .stderr
+        .lines()
+        .filter(|line| line.contains("CONSOLE"))
+        .collect();
     assert_eq!(console, Vec::<&str>::new());
     let dom = String::from_utf8(run.stdout).unwrap();
     assert!(dom.contains("data-ready=\"yes\""), "{}", run.stderr);
-    let (_, rest) = dom.split_once("data-result=\"").expect("the page was tried");
+    let (_, rest) = dom
+        .split_once("data-result=\"")
+        .expect("the page was tried");
     let result = rest
         .split_once('"')
         .unwrap()
@@ -211,8 +272,14 @@ fn a_page_works_in_a_browser_that_is_offline() {
         (&result["errors"], &result["requests"], &result["images"]),
         (&json!([]), &json!(0), &json!(0))
     );
-    assert!(result["title"].as_str().unwrap().contains("</script>"), "{result}");
-    assert!(result["tip"].as_str().unwrap().starts_with("layer "), "{result}");
+    assert!(
+        result["title"].as_str().unwrap().contains("</script>"),
+        "{result}"
+    );
+    assert!(
+        result["tip"].as_str().unwrap().starts_with("layer "),
+        "{result}"
+    );
     check_held(&result["held"]);
     // Two policies at the last budget; the second is `single`, with one layer of three paths.
     assert_eq!((&result["lines"], &result["tiles"]), (&json!(2), &json!(1)));

@@ -1,6 +1,9 @@
 //! What holds for replays of every sequence.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::num::NonZeroUsize;
 
@@ -14,14 +17,25 @@ use terrine::updates::Updates;
 /// A sequence of closures of the same few packages, in versions that change at random.
 fn sequences() -> impl Strategy<Value = Vec<Value>> {
     let step = proptest::collection::vec(proptest::option::weighted(0.8, 0_u64..3), 1..8);
-    let sequence = (proptest::collection::vec(step, 1..6), proptest::collection::vec(0_u64..50, 24));
+    let sequence = (
+        proptest::collection::vec(step, 1..6),
+        proptest::collection::vec(0_u64..50, 24),
+    );
     let make = |(steps, sizes): (Vec<Vec<Option<u64>>>, Vec<u64>)| {
         let name = |package: usize, version: u64| format!("/nix/store/p{package}-{version}");
-        let paths = (0..24).map(|i| json!({"path": name(i / 3, i as u64 % 3), "narSize": sizes[i]}));
-        let index = |(package, version): (usize, &Option<u64>)| Some(3 * package as u64 + (*version)?);
-        let steps =
-            steps.iter().map(|step| step.iter().enumerate().filter_map(index).collect::<Vec<_>>());
-        let steps = steps.filter(|paths| !paths.is_empty()).map(|paths| json!({"paths": paths}));
+        let paths =
+            (0..24).map(|i| json!({"path": name(i / 3, i as u64 % 3), "narSize": sizes[i]}));
+        let index =
+            |(package, version): (usize, &Option<u64>)| Some(3 * package as u64 + (*version)?);
+        let steps = steps.iter().map(|step| {
+            step.iter()
+                .enumerate()
+                .filter_map(index)
+                .collect::<Vec<_>>()
+        });
+        let steps = steps
+            .filter(|paths| !paths.is_empty())
+            .map(|paths| json!({"paths": paths}));
         json!({"name": "", "paths": paths.collect::<Value>(), "steps": steps.collect::<Value>()})
     };
     let sequence = sequence.prop_map(make);
@@ -56,7 +70,11 @@ fn what_holds_for_every_sequence() {
         task("single", Some(1)),
     ];
     let mut runner = TestRunner::new_with_rng(
-        Config { cases: 60, failure_persistence: None, ..Config::default() },
+        Config {
+            cases: 60,
+            failure_persistence: None,
+            ..Config::default()
+        },
         TestRng::deterministic_rng(RngAlgorithm::ChaCha),
     );
     let check = |(sequences, every, from): (Vec<Value>, usize, usize)| {
@@ -77,10 +95,17 @@ fn what_holds_for_every_sequence() {
             // Whoever keeps more pulls no more.
             prop_assert!(all.total.pulled <= last.total.pulled);
             prop_assert!(all.total.lower_bound <= last.total.lower_bound);
-            for step in last.steps.iter().chain(&all.steps).chain([&last.first, &all.first]) {
+            for step in last
+                .steps
+                .iter()
+                .chain(&all.steps)
+                .chain([&last.first, &all.first])
+            {
                 prop_assert!(step.pulled >= step.lower_bound);
                 // Nothing is asked for in vain, and nothing comes without being asked for.
-                prop_assert!(step.layers_pulled <= step.requests && step.layers_pulled <= step.layers);
+                prop_assert!(
+                    step.layers_pulled <= step.requests && step.layers_pulled <= step.layers
+                );
                 prop_assert!(step.pulled == 0 || step.layers_pulled > 0);
             }
             // Two images may have a path in two layers.
@@ -95,5 +120,7 @@ fn what_holds_for_every_sequence() {
         }
         Ok(())
     };
-    runner.run(&(sequences(), 1_usize..4, 1_usize..4), check).unwrap();
+    runner
+        .run(&(sequences(), 1_usize..4, 1_usize..4), check)
+        .unwrap();
 }

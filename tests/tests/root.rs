@@ -1,6 +1,9 @@
 //! The layer at the image's root, held against GNU tar, `lndir` and rsync.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -27,10 +30,14 @@ impl Observer for Nobody {
 fn archive(root: &Root, permissions: &layer::Permissions) -> Vec<u8> {
     let mut bytes = Vec::new();
     pipe::run(&mut bytes, &Nobody, |feeder| {
-        root::write(feeder, root, permissions).map_err(|error| std::io::Error::other(error.to_string()))
+        root::write(feeder, root, permissions)
+            .map_err(|error| std::io::Error::other(error.to_string()))
     })
     .unwrap();
-    assert_eq!(bytes.len() as u64, root::measure(root, permissions).unwrap().size);
+    assert_eq!(
+        bytes.len() as u64,
+        root::measure(root, permissions).unwrap().size
+    );
     bytes
 }
 
@@ -38,16 +45,29 @@ fn archive(root: &Root, permissions: &layer::Permissions) -> Vec<u8> {
 fn tar(directory: &Path, more: &[&str]) -> Option<Vec<u8>> {
     let program = peer::find("tar")?;
     let mut command = Command::new(program);
-    command.args(["--create", "--format=gnu", "--sort=name", "--numeric-owner", "--hard-dereference"]);
-    command.args(["--owner=0", "--group=0", "--mtime=@315532800"]).args(more);
-    Some(Run::of(command.arg("-C").arg(directory).arg(".")).ok().stdout)
+    command.args([
+        "--create",
+        "--format=gnu",
+        "--sort=name",
+        "--numeric-owner",
+        "--hard-dereference",
+    ]);
+    command
+        .args(["--owner=0", "--group=0", "--mtime=@315532800"])
+        .args(more);
+    Some(
+        Run::of(command.arg("-C").arg(directory).arg("."))
+            .ok()
+            .stdout,
+    )
 }
 
 /// A root that is a copy of a directory.
 fn copy(directory: &Path) -> Root {
     let mut root = Root::new();
     let store = Store::open("/nix/store", Path::new("/")).unwrap();
-    root.copy(directory, &store, Origin::CopyToRoot("x".to_owned())).unwrap();
+    root.copy(directory, &store, Origin::CopyToRoot("x".to_owned()))
+        .unwrap();
     root
 }
 
@@ -55,11 +75,18 @@ fn same(ours: &[u8], theirs: &[u8], what: &str) {
     if ours == theirs {
         return;
     }
-    let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or(ours.len().min(theirs.len()));
+    let at = ours
+        .iter()
+        .zip(theirs)
+        .position(|(a, b)| a != b)
+        .unwrap_or(ours.len().min(theirs.len()));
     let show = |bytes: &[u8]| {
         let block = at / 512 * 512;
         let block = &bytes[block.min(bytes.len())..(block + 512).min(bytes.len())];
-        block.escape_ascii().to_string().replace(&"\\x00".repeat(8), "")
+        block
+            .escape_ascii()
+            .to_string()
+            .replace(&"\\x00".repeat(8), "")
     };
     panic!(
         "{what}: {} and {} bytes ({} and {}), first different at {at}\n{}\nwhere tar has\n{}",
@@ -74,15 +101,24 @@ fn same(ours: &[u8], theirs: &[u8], what: &str) {
 
 fn agrees_with_tar(directory: &Path, what: &str) {
     fs::set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
-    let Some(theirs) = tar(directory, &[]) else { return };
-    same(&archive(&copy(directory), &layer::Permissions::default()), &theirs, what);
+    let Some(theirs) = tar(directory, &[]) else {
+        return;
+    };
+    same(
+        &archive(&copy(directory), &layer::Permissions::default()),
+        &theirs,
+        what,
+    );
 }
 
 #[test]
 fn an_empty_root_is_what_tar_makes_of_an_empty_directory() {
     let folder = temporary();
     agrees_with_tar(folder.path(), "empty");
-    let names: Vec<_> = Root::new().entries().map(|entry| entry.path.to_vec()).collect();
+    let names: Vec<_> = Root::new()
+        .entries()
+        .map(|entry| entry.path.to_vec())
+        .collect();
     assert_eq!(names, [b"/".to_vec()]);
 }
 
@@ -113,7 +149,11 @@ fn every_corner_of_the_format_is_as_tar_has_it() {
     fs::write(folder.path().join(OsStr::from_bytes(b"\xff\xfe")), "bytes").unwrap();
     for mode in [0o000, 0o444, 0o4755, 0o2755, 0o1777, 0o7777, 0o600] {
         fs::write(place(&format!("mode{mode:o}")), "").unwrap();
-        fs::set_permissions(place(&format!("mode{mode:o}")), Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(
+            place(&format!("mode{mode:o}")),
+            Permissions::from_mode(mode),
+        )
+        .unwrap();
     }
     fs::hard_link(place("more"), place("hard")).unwrap();
     symlink("", place("never")).unwrap_err();
@@ -127,14 +167,27 @@ fn large_numbers_are_as_tar_has_them() {
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     fs::write(folder.path().join("file"), "x").unwrap();
     for id in ["2097151", "2097152", "4294967294"] {
-        let Some(theirs) = tar(folder.path(), &[&format!("--owner={id}"), &format!("--group={id}")])
-        else {
+        let Some(theirs) = tar(
+            folder.path(),
+            &[&format!("--owner={id}"), &format!("--group={id}")],
+        ) else {
             return;
         };
         let id = Some(id.parse().unwrap());
         let pattern = Pattern::glob("**").unwrap();
-        let rule = Rule { pattern, mode: None, uid: id, gid: id, uname: None, gname: None };
-        same(&archive(&copy(folder.path()), &layer::Permissions::new(vec![rule])), &theirs, "owner");
+        let rule = Rule {
+            pattern,
+            mode: None,
+            uid: id,
+            gid: id,
+            uname: None,
+            gname: None,
+        };
+        same(
+            &archive(&copy(folder.path()), &layer::Permissions::new(vec![rule])),
+            &theirs,
+            "owner",
+        );
     }
 }
 
@@ -143,11 +196,19 @@ fn a_file_of_more_than_eight_gigabytes_has_the_header_that_tar_gives_it() {
     let folder = temporary();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let size = (8_u64 << 30) + 1;
-    fs::File::create(folder.path().join("large")).unwrap().set_len(size).unwrap();
+    fs::File::create(folder.path().join("large"))
+        .unwrap()
+        .set_len(size)
+        .unwrap();
     let root = copy(folder.path());
     let measure = root::measure(&root, &layer::Permissions::default()).unwrap();
-    assert_eq!(measure.size, (512 * 2 + size + 511 + 1024).div_ceil(10240) * 10240);
-    let Some(program) = peer::find("tar") else { return };
+    assert_eq!(
+        measure.size,
+        (512 * 2 + size + 511 + 1024).div_ceil(10240) * 10240
+    );
+    let Some(program) = peer::find("tar") else {
+        return;
+    };
     let mut command = Command::new(program);
     command.args([
         "--create",
@@ -157,7 +218,10 @@ fn a_file_of_more_than_eight_gigabytes_has_the_header_that_tar_gives_it() {
         "--owner=0",
         "--group=0",
     ]);
-    command.args(["--mtime=@315532800", "-C"]).arg(folder.path()).arg(".");
+    command
+        .args(["--mtime=@315532800", "-C"])
+        .arg(folder.path())
+        .arg(".");
     command.stdout(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut theirs = [0; 1024];
@@ -200,7 +264,10 @@ enum Thing {
 
 fn thing() -> impl Strategy<Value = Thing> {
     prop_oneof![
-        (proptest::collection::vec(any::<u8>(), 0..700), 0..0o10000_u32)
+        (
+            proptest::collection::vec(any::<u8>(), 0..700),
+            0..0o10000_u32
+        )
             .prop_map(|(content, mode)| Thing::File(content, mode | 0o400)),
         // Links that lead nowhere: those to directories would be followed.
         "[a-z]{3}-[a-zé./]{1,110}".prop_map(Thing::Link),
@@ -225,8 +292,11 @@ fn tree() -> impl Strategy<Value = BTreeMap<Vec<String>, Thing>> {
 fn make(directory: &Path, tree: &BTreeMap<Vec<String>, Thing>) {
     let mut modes = vec![];
     for (path, thing) in tree {
-        let place = path.iter().fold(directory.to_owned(), |place, name| place.join(name));
-        if fs::create_dir_all(place.parent().unwrap()).is_err() || place.symlink_metadata().is_ok() {
+        let place = path
+            .iter()
+            .fold(directory.to_owned(), |place, name| place.join(name));
+        if fs::create_dir_all(place.parent().unwrap()).is_err() || place.symlink_metadata().is_ok()
+        {
             continue;
         }
         match thing {
@@ -335,8 +405,12 @@ fn clashes_are_errors_that_name_both() {
     fs::write(folder.path().join("etc/passwd"), "x").unwrap();
     let contents = || {
         let mut root = Root::new();
-        root.link("/nix/store/base", folder.path(), Origin::Contents("/nix/store/base".to_owned()))
-            .unwrap();
+        root.link(
+            "/nix/store/base",
+            folder.path(),
+            Origin::Contents("/nix/store/base".to_owned()),
+        )
+        .unwrap();
         root
     };
     let error = root::helpers::fake_nss(&mut contents(), &[], &[]).unwrap_err();
@@ -345,7 +419,12 @@ fn clashes_are_errors_that_name_both() {
         "`/etc/passwd` comes from both contents `/nix/store/base` and `fakeNss`"
     );
     assert_eq!(error.hint(), Some("leave the path to one of the two"));
-    let add = |path: &str, new: New| contents().add(path, new, Origin::Files).unwrap_err().to_string();
+    let add = |path: &str, new: New| {
+        contents()
+            .add(path, new, Origin::Files)
+            .unwrap_err()
+            .to_string()
+    };
     assert_eq!(
         add("/etc/passwd", New::file("x")),
         "`/etc/passwd` comes from both contents `/nix/store/base` and `files`"
@@ -360,11 +439,21 @@ fn clashes_are_errors_that_name_both() {
     );
     // Directories merge, and what is said of one explicitly counts.
     let mut root = contents();
-    root.add("/etc", New::directory().mode(0o700), Origin::Files).unwrap();
-    root.add("/etc/other", New::file(""), Origin::Files).unwrap();
-    assert_eq!(root.get(b"/etc").map(|entry| (entry.kind, entry.mode)), Some((Kind::Directory, 0o700)));
-    let error = root.add("/etc", New::directory().mode(0o711), Origin::Helper("tmp")).unwrap_err();
-    assert_eq!(error.to_string(), "`/etc` comes from both `files` and `tmp`");
+    root.add("/etc", New::directory().mode(0o700), Origin::Files)
+        .unwrap();
+    root.add("/etc/other", New::file(""), Origin::Files)
+        .unwrap();
+    assert_eq!(
+        root.get(b"/etc").map(|entry| (entry.kind, entry.mode)),
+        Some((Kind::Directory, 0o700))
+    );
+    let error = root
+        .add("/etc", New::directory().mode(0o711), Origin::Helper("tmp"))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`/etc` comes from both `files` and `tmp`"
+    );
 }
 
 #[test]
@@ -382,6 +471,11 @@ fn links_to_directories_are_copied_as_directories() {
     assert_eq!(kind("/to-file"), Some(Kind::Symlink));
     symlink(".", place("real/loop")).unwrap();
     let store = Store::open("/nix/store", Path::new("/")).unwrap();
-    let error = Root::new().copy(folder.path(), &store, Origin::CopyToRoot("x".to_owned())).unwrap_err();
-    assert_eq!(error.to_string(), "`/link/loop` in copyToRoot `x` leads back to `/link`");
+    let error = Root::new()
+        .copy(folder.path(), &store, Origin::CopyToRoot("x".to_owned()))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`/link/loop` in copyToRoot `x` leads back to `/link`"
+    );
 }

@@ -1,6 +1,9 @@
 //! `terrine stream` as its users see it: arguments, messages, exit codes, files.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 use std::fs;
 
@@ -36,11 +39,20 @@ fn help_is_what_it_was() {
 
 #[test]
 fn wrong_arguments_are_a_usage_error() {
-    for arguments in
-        [&["strem"][..], &[], &["stream"], &["stream", "a", "b"], &["stream", "--store-rot", "/", "a"]]
-    {
+    for arguments in [
+        &["strem"][..],
+        &[],
+        &["stream"],
+        &["stream", "a", "b"],
+        &["stream", "--store-rot", "/", "a"],
+    ] {
         let run = Run::of(terrine().args(arguments));
-        assert_eq!((run.code, run.stdout.len()), (Some(2), 0), "{arguments:?}: {}", run.stderr);
+        assert_eq!(
+            (run.code, run.stdout.len()),
+            (Some(2), 0),
+            "{arguments:?}: {}",
+            run.stderr
+        );
     }
 }
 
@@ -49,7 +61,13 @@ fn a_run_says_a_line_for_each_layer() {
     let store = store();
     store.file("b", b"").file("c", b"");
     let run = ConfFile::new(&store, &[&["a"], &["b", "c"]]).run().ok();
-    insta::assert_snapshot!(said(&store, &Run { stdout: vec![], ..run }));
+    insta::assert_snapshot!(said(
+        &store,
+        &Run {
+            stdout: vec![],
+            ..run
+        }
+    ));
 }
 
 #[test]
@@ -65,11 +83,17 @@ fn the_name_can_be_another() {
     let conf = ConfFile::new(&store, &[&["a"]]);
     let tags = |arguments: &[&str]| {
         let run = Run::of(conf.command().args(arguments)).ok();
-        Archive::read(run.stdout).manifest["RepoTags"][0].as_str().unwrap().to_owned()
+        Archive::read(run.stdout).manifest["RepoTags"][0]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
     assert_eq!(tags(&[]), "test:1");
     assert_eq!(tags(&["-t", "other:2"]), "other:2");
-    assert_eq!(tags(&["--repo-tag", "localhost:5000/Path/Other:Two"]), "localhost:5000/path/other:Two");
+    assert_eq!(
+        tags(&["--repo-tag", "localhost:5000/Path/Other:Two"]),
+        "localhost:5000/path/other:Two"
+    );
     // As the original spells it.
     assert_eq!(tags(&["--repo_tag", "other:2"]), "other:2");
     assert_eq!(tags(&["-t", ""]), "test:1");
@@ -80,15 +104,34 @@ fn a_tag_is_generated_where_there_is_none_and_reported() {
     let store = store();
     let conf = ConfFile::new(&store, &[&["a"]]).with("repo_tag", "test");
     let run = conf.run().ok();
-    let tag = Archive::read(run.stdout).manifest["RepoTags"][0].as_str().unwrap().to_owned();
-    assert!(run.stderr.contains(&format!(" {tag} (tag generated), ")), "{}", run.stderr);
+    let tag = Archive::read(run.stdout).manifest["RepoTags"][0]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        run.stderr.contains(&format!(" {tag} (tag generated), ")),
+        "{}",
+        run.stderr
+    );
     let (_, generated) = tag.split_once(':').unwrap();
     assert_eq!(generated.len(), 32);
-    assert!(generated.chars().all(|c| "0123456789abcdfghijklmnpqrsvwxyz".contains(c)), "{generated}");
+    assert!(
+        generated
+            .chars()
+            .all(|c| "0123456789abcdfghijklmnpqrsvwxyz".contains(c)),
+        "{generated}"
+    );
     let quiet = Run::of(conf.command().arg("-q")).ok();
-    assert!(quiet.stderr.contains(&format!(" {tag} (tag generated)")), "{}", quiet.stderr);
+    assert!(
+        quiet.stderr.contains(&format!(" {tag} (tag generated)")),
+        "{}",
+        quiet.stderr
+    );
     // Stable, and another for another image.
-    assert_eq!(Archive::read(conf.run().ok().stdout).manifest["RepoTags"][0], tag);
+    assert_eq!(
+        Archive::read(conf.run().ok().stdout).manifest["RepoTags"][0],
+        tag
+    );
     let a = store.path("a");
     for (key, value) in [
         ("uid", json!("1")),
@@ -104,9 +147,16 @@ fn a_tag_is_generated_where_there_is_none_and_reported() {
         ("config", json!({})),
         ("architecture", json!("arm64")),
     ] {
-        let changed =
-            ConfFile::new(&store, &[&["a"]]).with("repo_tag", "test").with(key, value).run().ok();
-        assert_ne!(Archive::read(changed.stdout).manifest["RepoTags"][0], tag, "{key}");
+        let changed = ConfFile::new(&store, &[&["a"]])
+            .with("repo_tag", "test")
+            .with(key, value)
+            .run()
+            .ok();
+        assert_ne!(
+            Archive::read(changed.stdout).manifest["RepoTags"][0],
+            tag,
+            "{key}"
+        );
     }
 }
 
@@ -121,7 +171,10 @@ fn unknown_keys_are_ignored_and_the_customisation_is_there() {
 fn links_within_a_chroot_store_are_followed_within_it() {
     let store = store();
     let conf = ConfFile::new(&store, &[&["a"]]);
-    let target = conf.json["customisation_layer"].as_str().unwrap().to_owned();
+    let target = conf.json["customisation_layer"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     store.link("link", target);
     let through = conf.with("customisation_layer", store.path("link"));
     assert_eq!(through.archive().layers().len(), 2);
@@ -131,7 +184,10 @@ fn links_within_a_chroot_store_are_followed_within_it() {
 fn an_empty_layer_stays_as_the_original_has_it() {
     let store = store();
     let archive = terrine_tests::oracle::agree(&ConfFile::new(&store, &[&[], &["a"]]));
-    assert_eq!(Archive::entries(archive.layers()[0]), ["/nix/", "/nix/store/"]);
+    assert_eq!(
+        Archive::entries(archive.layers()[0]),
+        ["/nix/", "/nix/store/"]
+    );
 }
 
 #[test]
@@ -143,7 +199,10 @@ fn an_output_file_appears_when_it_is_complete() {
     let expected = conf.archive();
     let write = || Run::of(conf.command().arg("-o").arg(&file));
     assert!(write().ok().stdout.is_empty());
-    assert_eq!(Archive::read(fs::read(&file).unwrap()).bytes, expected.bytes);
+    assert_eq!(
+        Archive::read(fs::read(&file).unwrap()).bytes,
+        expected.bytes
+    );
     // Over an old one, and through a link.
     fs::write(&file, "old").unwrap();
     let link = out.path().join("link.tar");
@@ -183,7 +242,10 @@ fn an_output_file_appears_when_it_is_complete() {
 fn an_output_that_can_not_be_made_is_named() {
     let store = store();
     let conf = ConfFile::new(&store, &[&["a"]]);
-    for (path, why) in [("/nowhere/x.tar", "No such file"), ("/tmp", "is a directory")] {
+    for (path, why) in [
+        ("/nowhere/x.tar", "No such file"),
+        ("/tmp", "is a directory"),
+    ] {
         let run = Run::of(conf.command().args(["-o", path]));
         assert_eq!(run.code, Some(1));
         assert!(
@@ -197,10 +259,15 @@ fn an_output_that_can_not_be_made_is_named() {
 #[test]
 fn an_archive_is_not_written_to_a_terminal() {
     let store = store();
-    let Some(run) = Run::on_a_terminal(&ConfFile::new(&store, &[&["a"]]).command()) else { return };
+    let Some(run) = Run::on_a_terminal(&ConfFile::new(&store, &[&["a"]]).command()) else {
+        return;
+    };
     let said = String::from_utf8_lossy(&run.stdout);
     assert_eq!(run.code, Some(2), "{said}");
-    assert!(said.contains("refusing to write binary data to a terminal"), "{said}");
+    assert!(
+        said.contains("refusing to write binary data to a terminal"),
+        "{said}"
+    );
     assert!(said.len() < 1000, "{} bytes", said.len());
 }
 
@@ -210,7 +277,9 @@ fn a_terminal_shows_a_bar() {
     let out = store.root().join("out.tar");
     let mut command = ConfFile::new(&store, &[&["a"]]).command();
     command.arg("-o").arg(&out);
-    let Some(run) = Run::on_a_terminal(&command) else { return };
+    let Some(run) = Run::on_a_terminal(&command) else {
+        return;
+    };
     let said = String::from_utf8_lossy(&run.stdout);
     assert_eq!(run.code, Some(0), "{said}");
     assert!(!said.contains("layer 1 of 2: 1 store path"), "{said}");
@@ -225,24 +294,44 @@ fn what_is_wrong_is_said_with_its_place() {
     let a = store.path("a");
     let table = [
         ("missing", ConfFile::new(&store, &[&["a"], &["b", "gone"]])),
-        ("outside", conf().with("store_layers", json!([["/etc/passwd"]]))),
-        ("climbing", conf().with("store_layers", json!([["/nix/store/../../etc/passwd"]]))),
+        (
+            "outside",
+            conf().with("store_layers", json!([["/etc/passwd"]])),
+        ),
+        (
+            "climbing",
+            conf().with("store_layers", json!([["/nix/store/../../etc/passwd"]])),
+        ),
         ("twice", conf().with("store_layers", json!([[a], [a]]))),
         ("overlap", ConfFile::new(&store, &[&["b"], &["b/c"]])),
         ("architecture", conf().with("architecture", "vax")),
         ("no architecture", conf().with("architecture", Value::Null)),
         ("name", conf().with("repo_tag", "Not a name:1")),
         ("config", conf().with("config", json!([]))),
-        ("environment", conf().with("config", json!({"Env": {"A": "1"}}))),
-        ("layers", conf().with("store_layers", json!([["/nix/store/a", 7]]))),
+        (
+            "environment",
+            conf().with("config", json!({"Env": {"A": "1"}})),
+        ),
+        (
+            "layers",
+            conf().with("store_layers", json!([["/nix/store/a", 7]])),
+        ),
         ("time", conf().with("created", "yesterday")),
-        ("customisation", conf().with("customisation_layer", "/nix/store/nothing")),
+        (
+            "customisation",
+            conf().with("customisation_layer", "/nix/store/nothing"),
+        ),
         ("store", conf().with("store_dir", "nix/store")),
     ];
     let mut text = String::new();
     for (name, conf) in table {
         let run = conf.run();
-        assert_eq!((run.code, run.stdout.len()), (Some(1), 0), "{name}: {}", run.stderr);
+        assert_eq!(
+            (run.code, run.stdout.len()),
+            (Some(1), 0),
+            "{name}: {}",
+            run.stderr
+        );
         text.push_str(&format!(
             "# {name}\n{}",
             said(&store, &run).split("--- stderr\n").nth(1).unwrap()
@@ -256,7 +345,12 @@ fn a_wrong_name_on_the_command_line_is_told_from_one_in_the_file() {
     let store = store();
     let run = Run::of(ConfFile::new(&store, &[]).command().args(["-t", "a:b:c"]));
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("`--repo-tag`: `a:b:c` is not an image name"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("`--repo-tag`: `a:b:c` is not an image name"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -299,7 +393,9 @@ fn the_planner_is_exported_as_it_is_embedded() {
     Run::of(terrine().args(["planner", "export"]).arg(&file)).ok();
     assert_eq!(fs::read(&file).unwrap(), terrine::planner::EMBEDDED);
     assert_eq!(
-        Run::of(terrine().args(["planner", "export", "-"])).ok().stdout,
+        Run::of(terrine().args(["planner", "export", "-"]))
+            .ok()
+            .stdout,
         terrine::planner::EMBEDDED
     );
 }
@@ -314,7 +410,10 @@ fn many_layers_are_warned_about() {
     let layers: Vec<Vec<&str>> = names.iter().map(|name| vec![name.as_str()]).collect();
     let layers: Vec<&[&str]> = layers.iter().map(Vec::as_slice).collect();
     let run = Run::of(ConfFile::new(&store, &layers).command().arg("-q")).ok();
-    assert_eq!(run.stderr, "warning: the image has 126 layers, and Docker takes 125\n");
+    assert_eq!(
+        run.stderr,
+        "warning: the image has 126 layers, and Docker takes 125\n"
+    );
     let run = Run::of(ConfFile::new(&store, &layers[1..]).command().arg("-q")).ok();
     assert_eq!(run.stderr, "");
 }

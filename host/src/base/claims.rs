@@ -8,12 +8,16 @@ use crate::image::{Configuration, ROOT_COMMENT, store_paths};
 /// above the first layer of store paths there may only be more of these, and the layer of the
 /// root that dockerTools and terrine put on top.
 pub(super) fn of(configuration: &Configuration, store_dir: &str) -> BTreeSet<String> {
-    let Some(history) = configuration.layer_history() else { return BTreeSet::new() };
+    let Some(history) = configuration.layer_history() else {
+        return BTreeSet::new();
+    };
     let mut claimed = BTreeSet::new();
     for entry in history {
         let paths = store_paths(&entry.comment);
-        let inside =
-            |path: &String| path.strip_prefix(store_dir).is_some_and(|rest| rest.starts_with('/'));
+        let inside = |path: &String| {
+            path.strip_prefix(store_dir)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
         match paths {
             Some(paths) if paths.iter().all(inside) => claimed.extend(paths),
             _ if entry.comment == ROOT_COMMENT => {}
@@ -30,8 +34,10 @@ mod tests {
     fn claims(comments: &[&str]) -> Vec<String> {
         let digest = crate::image::Digest::of(b"");
         let layers: Vec<String> = comments.iter().map(|_| digest.to_string()).collect();
-        let history: Vec<_> =
-            comments.iter().map(|comment| serde_json::json!({ "comment": comment })).collect();
+        let history: Vec<_> = comments
+            .iter()
+            .map(|comment| serde_json::json!({ "comment": comment }))
+            .collect();
         let text = serde_json::json!({"rootfs": {"diff_ids": layers}, "history": history});
         let configuration = Configuration::parse(text.to_string().into_bytes()).unwrap();
         of(&configuration, "/nix/store").into_iter().collect()
@@ -39,10 +45,19 @@ mod tests {
 
     #[test]
     fn layers_of_store_paths_are_believed_unless_something_is_on_top() {
-        let (a, b) = ("store paths: ['/nix/store/a']", "store paths: ['/nix/store/b', '/nix/store/c']");
-        assert_eq!(claims(&[a, b, ROOT_COMMENT]), ["/nix/store/a", "/nix/store/b", "/nix/store/c"]);
+        let (a, b) = (
+            "store paths: ['/nix/store/a']",
+            "store paths: ['/nix/store/b', '/nix/store/c']",
+        );
+        assert_eq!(
+            claims(&[a, b, ROOT_COMMENT]),
+            ["/nix/store/a", "/nix/store/b", "/nix/store/c"]
+        );
         assert_eq!(claims(&["", a]), ["/nix/store/a"]);
         assert_eq!(claims(&[a, "RUN rm -rf /nix"]), Vec::<String>::new());
-        assert_eq!(claims(&[a, "store paths: ['x/layer.tar']", b]), ["/nix/store/b", "/nix/store/c"]);
+        assert_eq!(
+            claims(&[a, "store paths: ['x/layer.tar']", b]),
+            ["/nix/store/b", "/nix/store/c"]
+        );
     }
 }

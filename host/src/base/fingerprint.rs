@@ -24,7 +24,9 @@ impl Fingerprint {
         hash.update(link);
         let hash: [u8; 32] = hash.finalize().into();
         self.count += 1;
-        self.sum = self.sum.wrapping_add(u128::from_le_bytes(std::array::from_fn(|i| hash[i])));
+        self.sum = self
+            .sum
+            .wrapping_add(u128::from_le_bytes(std::array::from_fn(|i| hash[i])));
     }
 }
 

@@ -50,16 +50,22 @@ impl Base {
         let mut budget = Budget::default();
         let mut listing = Listing::default();
         let mut uses: BTreeMap<Digest, usize> = BTreeMap::new();
-        self.layers.iter().for_each(|layer| *uses.entry(layer.diff_id).or_default() += 1);
+        self.layers
+            .iter()
+            .for_each(|layer| *uses.entry(layer.diff_id).or_default() += 1);
         let mut kept: BTreeMap<Digest, Layer> = BTreeMap::new();
         for (number, layer) in (0..).zip(&self.layers) {
             let id = layer.diff_id;
             let read = match kept.get(&id) {
-                Some(known) => known.copy(&mut budget).map_err(|fault| self.broken(layer, fault))?,
+                Some(known) => known
+                    .copy(&mut budget)
+                    .map_err(|fault| self.broken(layer, fault))?,
                 None => self.read(layer, &mut budget)?,
             };
             if uses.get(&id).is_some_and(|&uses| uses > 1) && !kept.contains_key(&id) {
-                let copy = read.copy(&mut budget).map_err(|fault| self.broken(layer, fault))?;
+                let copy = read
+                    .copy(&mut budget)
+                    .map_err(|fault| self.broken(layer, fault))?;
                 kept.insert(id, copy);
             }
             listing.entries.apply(read, number);
@@ -91,21 +97,35 @@ impl Base {
 
     fn broken(&self, layer: &BaseLayer, fault: Fault) -> Error {
         let name = layer.name.clone();
-        Error::fault(&self.name, Fault::Layer { name, fault: Box::new(fault) })
+        Error::fault(
+            &self.name,
+            Fault::Layer {
+                name,
+                fault: Box::new(fault),
+            },
+        )
     }
 }
 
 impl Listing {
     /// An image that nobody looked into, which says that it holds these paths of a store.
     pub(super) fn claimed(paths: BTreeSet<String>, store_dir: &str) -> Self {
-        let claimed = Some(Claimed { paths, store_dir: store_dir.to_owned() });
-        Self { claimed, ..Self::default() }
+        let claimed = Some(Claimed {
+            paths,
+            store_dir: store_dir.to_owned(),
+        });
+        Self {
+            claimed,
+            ..Self::default()
+        }
     }
 
     /// Whether the image says that it holds a store path. What it holds is only known by that
     /// where nobody looked.
     pub fn claims(&self, path: &str) -> bool {
-        self.claimed.as_ref().is_some_and(|claimed| claimed.paths.contains(path))
+        self.claimed
+            .as_ref()
+            .is_some_and(|claimed| claimed.paths.contains(path))
     }
 
     /// The target of the symbolic link at a path, if there is one. No link is followed on the
@@ -139,7 +159,11 @@ impl Listing {
                 Some(entry) if entry.kind == EntryKind::Directory => {}
                 Some(entry) if entry.kind == EntryKind::Symlink && links < MAX_LINKS => {
                     links += 1;
-                    resolved.truncate(if entry.link.starts_with(b"/") { 0 } else { length });
+                    resolved.truncate(if entry.link.starts_with(b"/") {
+                        0
+                    } else {
+                        length
+                    });
                     rest.extend(components(&entry.link).rev());
                 }
                 Some(entry) if entry.kind != EntryKind::Symlink => return rest.is_empty(),
@@ -157,9 +181,14 @@ impl Listing {
     pub fn holds(&self, path: &str, fingerprint: &Fingerprint) -> bool {
         let path = plain(path.as_bytes());
         let name = &path[parent(path).map_or(0, |parent| parent.len() + 1)..];
-        let Some(top) = self.entries.get(path).filter(|_| has_hash(name)) else { return false };
+        let Some(top) = self.entries.get(path).filter(|_| has_hash(name)) else {
+            return false;
+        };
         let ancestors = std::iter::successors(parent(path), |path| parent(path));
-        if ancestors.filter_map(|path| self.entries.get(path)).any(|entry| entry.doubtful) {
+        if ancestors
+            .filter_map(|path| self.entries.get(path))
+            .any(|entry| entry.doubtful)
+        {
             return false;
         }
         let mut found = Fingerprint::default();
@@ -177,7 +206,9 @@ impl Listing {
 impl Claimed {
     fn exists(&self, path: &[u8]) -> bool {
         let text = String::from_utf8_lossy(path);
-        let below = text.strip_prefix(&self.store_dir).and_then(|rest| rest.strip_prefix('/'));
+        let below = text
+            .strip_prefix(&self.store_dir)
+            .and_then(|rest| rest.strip_prefix('/'));
         let Some(below) = below else { return true };
         let name = below.split('/').next().unwrap_or_default();
         self.paths.contains(&format!("{}/{name}", self.store_dir))
@@ -205,18 +236,34 @@ fn entry(entries: &Entries, member: Described) -> Result<Entry, Fault> {
         EntryType::Symlink => EntryKind::Symlink,
         EntryType::Link => {
             // As it is now: what takes the target's place later is another file.
-            let target =
-                entries.get(&clean(&member.link)?).filter(|entry| entry.kind != EntryKind::Directory);
-            return Ok(target.cloned().unwrap_or_else(|| Entry::new(EntryKind::Other)));
+            let target = entries
+                .get(&clean(&member.link)?)
+                .filter(|entry| entry.kind != EntryKind::Directory);
+            return Ok(target
+                .cloned()
+                .unwrap_or_else(|| Entry::new(EntryKind::Other)));
         }
         _ => EntryKind::Other,
     };
-    let size = if kind == EntryKind::File { member.size } else { 0 };
-    let link = if kind == EntryKind::Symlink { member.link } else { Vec::new() };
+    let size = if kind == EntryKind::File {
+        member.size
+    } else {
+        0
+    };
+    let link = if kind == EntryKind::Symlink {
+        member.link
+    } else {
+        Vec::new()
+    };
     if link.len() > MAX_PATH {
         return Err(bad_name(&link));
     }
-    Ok(Entry { size, link: link.into(), mtime: member.mtime, ..Entry::new(kind) })
+    Ok(Entry {
+        size,
+        link: link.into(),
+        mtime: member.mtime,
+        ..Entry::new(kind)
+    })
 }
 
 /// A path of the image as layers have it.
@@ -227,7 +274,9 @@ fn plain(path: &[u8]) -> &[u8] {
 
 /// Whether a store path's name starts with a hash of Nix.
 fn has_hash(name: &[u8]) -> bool {
-    let Some((hash, rest)) = name.split_at_checked(HASH) else { return false };
+    let Some((hash, rest)) = name.split_at_checked(HASH) else {
+        return false;
+    };
     hash.iter().all(|digit| DIGITS.contains(digit)) && rest.len() > 1 && rest[0] == b'-'
 }
 
@@ -252,10 +301,16 @@ mod tests {
             } else if let Some((name, size)) = entry.split_once('=') {
                 let content = vec![b'x'; size.parse().unwrap()];
                 header.set_size(content.len() as u64);
-                builder.append_data(&mut header, name, &content[..]).unwrap();
+                builder
+                    .append_data(&mut header, name, &content[..])
+                    .unwrap();
             } else {
                 let directory = entry.ends_with('/');
-                header.set_entry_type(if directory { EntryType::Directory } else { EntryType::Regular });
+                header.set_entry_type(if directory {
+                    EntryType::Directory
+                } else {
+                    EntryType::Regular
+                });
                 builder.append_data(&mut header, entry, &b""[..]).unwrap();
             }
         }
@@ -265,7 +320,9 @@ mod tests {
     fn read(bytes: &[u8]) -> Result<Layer, Unpacking> {
         let mut budget = Budget::default();
         let mut layer = Layer::default();
-        for_each(Source::Unpacked(Box::new(bytes)), |member| add(&mut layer, member, &mut budget))?;
+        for_each(Source::Unpacked(Box::new(bytes)), |member| {
+            add(&mut layer, member, &mut budget)
+        })?;
         layer.finish();
         Ok(layer)
     }
@@ -273,13 +330,24 @@ mod tests {
     fn listing(layers: &[&[&str]]) -> Listing {
         let mut listing = Listing::default();
         for (number, entries) in (0..).zip(layers) {
-            listing.entries.apply(read(&layer(entries)).unwrap(), number);
+            listing
+                .entries
+                .apply(read(&layer(entries)).unwrap(), number);
         }
         listing
     }
 
     fn exists(listing: &Listing, paths: &[&str]) -> String {
-        paths.iter().map(|path| if listing.exists(path.as_bytes()) { '+' } else { '-' }).collect()
+        paths
+            .iter()
+            .map(|path| {
+                if listing.exists(path.as_bytes()) {
+                    '+'
+                } else {
+                    '-'
+                }
+            })
+            .collect()
     }
 
     #[test]
@@ -301,7 +369,11 @@ mod tests {
             (&["a/"], "+++"),
             (&["e/.wh.a"], "+++"),
         ] {
-            assert_eq!(exists(&listing(&[below, above]), &all), expected, "{above:?}");
+            assert_eq!(
+                exists(&listing(&[below, above]), &all),
+                expected,
+                "{above:?}"
+            );
         }
     }
 
@@ -315,8 +387,16 @@ mod tests {
             "loop -> loop",
             "dangling -> nowhere",
         ]]);
-        let paths =
-            ["/bin/sh", "/etc/up/bin/sh", "/etc/absolute", "/loop", "/dangling", "/usr", "/bin/no", "/"];
+        let paths = [
+            "/bin/sh",
+            "/etc/up/bin/sh",
+            "/etc/absolute",
+            "/loop",
+            "/dangling",
+            "/usr",
+            "/bin/no",
+            "/",
+        ];
         assert_eq!(exists(&listing, &paths), "+++--+-+");
         assert_eq!(listing.link_at(b"/bin"), Some(&b"usr/bin"[..]));
         assert_eq!(listing.link_at(b"/bin/"), Some(&b"usr/bin"[..]));
@@ -331,7 +411,10 @@ mod tests {
         header.as_mut_bytes()[..10].copy_from_slice(b"a/../../up");
         header.set_cksum();
         let archive = [&header.as_bytes()[..], &[0; 1024]].concat();
-        assert!(matches!(read(&archive), Err(Unpacking::Fault(Fault::Escapes(_)))));
+        assert!(matches!(
+            read(&archive),
+            Err(Unpacking::Fault(Fault::Escapes(_)))
+        ));
     }
 
     #[test]
@@ -348,8 +431,10 @@ mod tests {
         fingerprint.add(b"a", EntryKind::File, 3, b"");
         let held = |layers: &[&[&str]]| {
             let layers: Vec<Vec<String>> = layers.iter().map(|layer| fill(layer)).collect();
-            let layers: Vec<Vec<&str>> =
-                layers.iter().map(|layer| layer.iter().map(String::as_str).collect()).collect();
+            let layers: Vec<Vec<&str>> = layers
+                .iter()
+                .map(|layer| layer.iter().map(String::as_str).collect())
+                .collect();
             let layers: Vec<&[&str]> = layers.iter().map(Vec::as_slice).collect();
             listing(&layers).holds(&format!("/{x}"), &fingerprint)
         };

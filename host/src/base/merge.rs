@@ -53,7 +53,14 @@ pub(super) struct Layer {
 
 impl Entry {
     pub(super) fn new(kind: EntryKind) -> Self {
-        Self { kind, size: 0, link: Box::default(), mtime: 0, layer: 0, doubtful: false }
+        Self {
+            kind,
+            size: 0,
+            link: Box::default(),
+            mtime: 0,
+            layer: 0,
+            doubtful: false,
+        }
     }
 
     /// Whether two entries say the same of all but their layer.
@@ -75,20 +82,29 @@ impl Entries {
         let bounds = (!path.is_empty()).then(|| ([path, b"/"].concat(), [path, b"0"].concat()));
         let range = match &bounds {
             None => self.0.range::<[u8], _>(..),
-            Some((start, end)) => {
-                self.0.range::<[u8], _>((Bound::Excluded(&**start), Bound::Excluded(&**end)))
-            }
+            Some((start, end)) => self
+                .0
+                .range::<[u8], _>((Bound::Excluded(&**start), Bound::Excluded(&**end))),
         };
         range.map(|(path, entry)| (&**path, entry))
     }
 
     /// Puts a layer on top of what is there.
     pub(super) fn apply(&mut self, layer: Layer, number: u32) {
-        layer.emptied.iter().for_each(|path| self.remove_below(path));
+        layer
+            .emptied
+            .iter()
+            .for_each(|path| self.remove_below(path));
         layer.removed.iter().for_each(|path| self.remove(path));
         for (path, entry) in layer.entries.0 {
             // Its parents come before it.
-            self.put(path, Entry { layer: number, ..entry });
+            self.put(
+                path,
+                Entry {
+                    layer: number,
+                    ..entry
+                },
+            );
         }
     }
 
@@ -145,7 +161,10 @@ impl Layer {
             }
             budget.take(parent.len())?;
             let doubtful = old.is_some();
-            let directory = Entry { doubtful, ..Entry::new(EntryKind::Directory) };
+            let directory = Entry {
+                doubtful,
+                ..Entry::new(EntryKind::Directory)
+            };
             self.entries.0.insert(parent.into(), directory);
             path = parent;
         }
@@ -171,7 +190,10 @@ impl Layer {
         for (path, entry) in &self.entries.0 {
             budget.take(path.len() + entry.link.len())?;
         }
-        self.removed.iter().chain(&self.emptied).try_for_each(|path| budget.take(path.len()))?;
+        self.removed
+            .iter()
+            .chain(&self.emptied)
+            .try_for_each(|path| budget.take(path.len()))?;
         Ok(self.clone())
     }
 

@@ -61,7 +61,10 @@ pub struct Transfer {
 impl From<&Base> for image::BaseImage {
     fn from(base: &Base) -> Self {
         let layers = u32::try_from(base.layers.len()).unwrap_or(u32::MAX);
-        Self { configuration: base.configuration().to_owned(), layers }
+        Self {
+            configuration: base.configuration().to_owned(),
+            layers,
+        }
     }
 }
 
@@ -99,8 +102,13 @@ impl Base {
         let repository = layers.first().and_then(|layer| layer.layer.repository());
         Self {
             // As it was asked for: the layers know it by its digest.
-            reference: repository
-                .map(|_| image.name.strip_prefix("docker://").unwrap_or(&image.name).to_owned()),
+            reference: repository.map(|_| {
+                image
+                    .name
+                    .strip_prefix("docker://")
+                    .unwrap_or(&image.name)
+                    .to_owned()
+            }),
             manifest: image.manifest.map(|manifest| manifest.digest()),
             name: image.name,
             configuration: image.configuration,
@@ -130,9 +138,15 @@ impl Base {
     ///
     /// As [`Base::listing`].
     pub fn holdings(&self, store_dir: &str) -> Result<Listing, Error> {
-        let remote = self.layers.iter().any(|layer| layer.layer.repository().is_some());
+        let remote = self
+            .layers
+            .iter()
+            .any(|layer| layer.layer.repository().is_some());
         match remote {
-            true => Ok(Listing::claimed(claims::of(&self.configuration, store_dir), store_dir)),
+            true => Ok(Listing::claimed(
+                claims::of(&self.configuration, store_dir),
+                store_dir,
+            )),
             false => self.listing(),
         }
     }
@@ -155,18 +169,32 @@ impl Base {
     pub fn transfer(&self, layer: &BaseLayer) -> Result<Transfer, Error> {
         let compression = layer.compression();
         if compression == Compression::None {
-            return Ok(Transfer { size: layer.stored_size(), digest: layer.diff_id, unpack: false });
+            return Ok(Transfer {
+                size: layer.stored_size(),
+                digest: layer.diff_id,
+                unpack: false,
+            });
         }
-        let mut raw = Hashing { inner: layer.layer.open()?, hash: Sha256::new() };
-        let unpacked = unpack(&mut raw, compression).map_err(|error| self.unpacking(layer, &error))?;
+        let mut raw = Hashing {
+            inner: layer.layer.open()?,
+            hash: Sha256::new(),
+        };
+        let unpacked =
+            unpack(&mut raw, compression).map_err(|error| self.unpacking(layer, &error))?;
         self.check(&layer.name, layer.diff_id, unpacked.digest)?;
         if compression != Compression::Gzip {
             return Ok(unpacked);
         }
         // Whatever follows the compressed data belongs to the member, too.
-        io::copy(&mut raw, &mut io::sink())
-            .map_err(|source| Error::Io { image: self.name.clone(), source })?;
-        Ok(Transfer { size: layer.stored_size(), digest: raw.hash.into(), unpack: false })
+        io::copy(&mut raw, &mut io::sink()).map_err(|source| Error::Io {
+            image: self.name.clone(),
+            source,
+        })?;
+        Ok(Transfer {
+            size: layer.stored_size(),
+            digest: raw.hash.into(),
+            unpack: false,
+        })
     }
 
     /// The bytes of a layer, in the form that [`Base::transfer`] decided on.
@@ -183,7 +211,10 @@ impl Base {
         if !transfer.unpack {
             return Ok(raw);
         }
-        let decoder = layer.compression().decoder(raw).map_err(|error| self.unpacking(layer, &error))?;
+        let decoder = layer
+            .compression()
+            .decoder(raw)
+            .map_err(|error| self.unpacking(layer, &error))?;
         Ok(decoder)
     }
 
@@ -197,13 +228,27 @@ impl Base {
             return Ok(());
         }
         let (expected, actual) = (expected.to_string(), actual.to_string());
-        Err(Error::fault(&self.name, Fault::Digest { member: member.to_owned(), expected, actual }))
+        Err(Error::fault(
+            &self.name,
+            Fault::Digest {
+                member: member.to_owned(),
+                expected,
+                actual,
+            },
+        ))
     }
 
     fn unpacking(&self, layer: &BaseLayer, error: &io::Error) -> Error {
         let what = format!("its layer `{}`", layer.name);
         let (compression, why) = (layer.compression(), error.to_string());
-        Error::fault(&self.name, Fault::Compression { what, compression, why })
+        Error::fault(
+            &self.name,
+            Fault::Compression {
+                what,
+                compression,
+                why,
+            },
+        )
     }
 }
 
@@ -250,10 +295,19 @@ impl BaseLayer {
 
 /// What compressed bytes unpack to.
 fn unpack(raw: impl Read + Send, compression: Compression) -> io::Result<Transfer> {
-    let mut plain = Hashing { inner: compression.decoder(raw)?, hash: Sha256::new() };
+    let mut plain = Hashing {
+        inner: compression.decoder(raw)?,
+        hash: Sha256::new(),
+    };
     let size = io::copy(&mut plain.by_ref().take(MAX_UNPACKED + 1), &mut io::sink())?;
     if size > MAX_UNPACKED {
-        return Err(io::Error::other(format!("it has more than {MAX_UNPACKED} bytes")));
+        return Err(io::Error::other(format!(
+            "it has more than {MAX_UNPACKED} bytes"
+        )));
     }
-    Ok(Transfer { size, digest: plain.hash.into(), unpack: true })
+    Ok(Transfer {
+        size,
+        digest: plain.hash.into(),
+        unpack: true,
+    })
 }

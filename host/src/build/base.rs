@@ -18,7 +18,9 @@ pub(super) fn open(
     items: &Items,
     planner: &Planner<'_>,
 ) -> Result<Option<Base>, Error> {
-    let Some(text) = &spec.from_image else { return Ok(None) };
+    let Some(text) = &spec.from_image else {
+        return Ok(None);
+    };
     let reference = reference(spec, "fromImage", text)?;
     let opened = match &reference {
         Reference::Path(path) => source::open_first(&path.display().to_string(), path)?,
@@ -96,5 +98,9 @@ pub(super) fn platform(
         has_store_paths: false,
         identity: vec![],
     })?;
-    Ok(Platform::new(&resolved.os, &resolved.architecture, resolved.variant.as_deref()))
+    Ok(Platform::new(
+        &resolved.os,
+        &resolved.architecture,
+        resolved.variant.as_deref(),
+    ))
 }

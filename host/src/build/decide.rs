@@ -31,11 +31,20 @@ impl Plan {
     pub(super) fn layers(&self, paths: &Paths) -> Vec<StoreLayer> {
         let graph = &paths.graph;
         let layer = |layer: &layering::Layer| {
-            let members = layer.paths.iter().map(|&index| &paths.paths[index as usize]);
-            let (named, paths) = members.map(|path| (path.as_str().to_owned(), path.clone())).unzip();
+            let members = layer
+                .paths
+                .iter()
+                .map(|&index| &paths.paths[index as usize]);
+            let (named, paths) = members
+                .map(|path| (path.as_str().to_owned(), path.clone()))
+                .unzip();
             let size = |&index: &u32| graph.nodes()[index as usize].size;
             let weight = layer.paths.iter().map(size).fold(0, u64::saturating_add);
-            StoreLayer { named, paths, weight }
+            StoreLayer {
+                named,
+                paths,
+                weight,
+            }
         };
         self.layers.iter().map(layer).collect()
     }
@@ -51,7 +60,10 @@ pub(super) fn max_layers(spec: &ImageSpec) -> Option<u32> {
 }
 
 /// Settles name, tag, platform and configuration.
-#[expect(clippy::too_many_arguments, reason = "an image is made of all of these")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an image is made of all of these"
+)]
 pub(super) fn resolve(
     spec: &ImageSpec,
     base: Option<&Base>,
@@ -64,9 +76,16 @@ pub(super) fn resolve(
     planners: Planners<'_>,
 ) -> Result<image::Resolved, Error> {
     let Some(name) = &spec.name else {
-        return Err(Error::hinted("name", "it is missing", "give the image a name: `name` or `--name`"));
+        return Err(Error::hinted(
+            "name",
+            "it is missing",
+            "give the image a name: `name` or `--name`",
+        ));
     };
-    let config = spec.config_json.clone().map(|entries| Json::Object(entries).to_string());
+    let config = spec
+        .config_json
+        .clone()
+        .map(|entries| Json::Object(entries).to_string());
     let request = image::ResolveRequest {
         reference: name.clone(),
         tag: spec.tag.clone(),
@@ -84,7 +103,10 @@ pub(super) fn resolve(
         has_store_paths: paths.any(),
         identity: identity(spec, paths, past, root, ownership, store, planners.layering)?,
     };
-    planners.image.resolve(&request).map_err(|error| in_terms_of_the_spec(spec, error))
+    planners
+        .image
+        .resolve(&request)
+        .map_err(|error| in_terms_of_the_spec(spec, error))
 }
 
 /// Everything in the image that the rest of the request does not tell, a line for each
@@ -108,18 +130,34 @@ fn identity(
         format!("gname {}", ownership.gname),
         format!("permissions {:?}", spec.permissions),
         format!("store {}", store.dir()),
-        format!("planner {:?} {:?}", planner_identity(spec, layering), spec.layering_pipeline),
-        format!("root {}", root::measure(root, &ownership.permissions)?.outline),
+        format!(
+            "planner {:?} {:?}",
+            planner_identity(spec, layering),
+            spec.layering_pipeline
+        ),
+        format!(
+            "root {}",
+            root::measure(root, &ownership.permissions)?.outline
+        ),
     ];
-    let texts = root.texts().map(|text| format!("text {}", Digest::of(text)));
+    let texts = root
+        .texts()
+        .map(|text| format!("text {}", Digest::of(text)));
     identity.extend(texts);
     identity.extend(past.past.digest().map(|digest| format!("past {digest}")));
     for (index, path) in paths.paths.iter().enumerate() {
-        let held = if paths.excluded.binary_search(&index).is_ok() { " in the base" } else { "" };
+        let held = if paths.excluded.binary_search(&index).is_ok() {
+            " in the base"
+        } else {
+            ""
+        };
         identity.push(format!("path {}{held}", path.as_str()));
         if store.is_grafted(path) {
             // Its name says nothing about its content; its files' names and sizes do.
-            identity.push(format!("entries {:?}", crate::base::fingerprint(store, path)?));
+            identity.push(format!(
+                "entries {:?}",
+                crate::base::fingerprint(store, path)?
+            ));
         }
     }
     Ok(identity)
@@ -129,9 +167,15 @@ fn identity(
 /// which it is. The built-in one may change with each release and leave images as they are.
 fn planner_identity(spec: &ImageSpec, layering: &Planner<'_>) -> (String, String, Option<Digest>) {
     let planner = spec.planner.clone().unwrap_or_default();
-    let options = planner.options.map_or_else(String::new, |options| options.to_string());
+    let options = planner
+        .options
+        .map_or_else(String::new, |options| options.to_string());
     let policy = or_default(&planner.policy, layering);
-    (policy, options, (!layering.is_embedded()).then(|| layering.digest()))
+    (
+        policy,
+        options,
+        (!layering.is_embedded()).then(|| layering.digest()),
+    )
 }
 
 /// The policy of an image whose specification names none, where the built-in planner plans.
@@ -171,8 +215,13 @@ pub(super) fn layers(
     });
     let in_terms_of_the_spec = |error| in_terms_of_the_spec(spec, error);
     let (info, policy) = group::chosen(planner, &request).map_err(in_terms_of_the_spec)?;
-    let layering::Planned { mut layers, mut remarks, left_out } =
-        planner.plan(&request, planner.empty_layers(&policy)).map_err(in_terms_of_the_spec)?;
+    let layering::Planned {
+        mut layers,
+        mut remarks,
+        left_out,
+    } = planner
+        .plan(&request, planner.empty_layers(&policy))
+        .map_err(in_terms_of_the_spec)?;
     layers.retain(|layer| !layer.paths.is_empty());
     remarks.extend(past.remark(planner, &policy)?);
     if let Some(&first) = left_out.first() {
@@ -181,20 +230,31 @@ pub(super) fn layers(
             count => format!("{count} of the store paths are"),
         };
         let example = paths.paths[first as usize].as_str();
-        let among = if left_out.len() > 1 { " among them" } else { "" };
+        let among = if left_out.len() > 1 {
+            " among them"
+        } else {
+            ""
+        };
         remarks.push(format!(
             "{which} in no layer, as the options of `{policy}` ask for: `{example}`{among}"
         ));
     }
     let origin = PlanOrigin::new(planner, &info, &policy, planner::request_digest(&request));
-    Ok(Plan { layers, remarks, origin: Some(origin) })
+    Ok(Plan {
+        layers,
+        remarks,
+        origin: Some(origin),
+    })
 }
 
 /// Which policy, and its options.
 fn policy(spec: &ImageSpec, planner: &Planner<'_>) -> Result<(String, String), Error> {
     match (&spec.planner, &spec.layering_pipeline) {
         (Some(asked), None) => {
-            let options = asked.options.as_ref().map_or("{}".to_owned(), ToString::to_string);
+            let options = asked
+                .options
+                .as_ref()
+                .map_or("{}".to_owned(), ToString::to_string);
             Ok((or_default(&asked.policy, planner), options))
         }
         (None, None) => Ok((or_default("", planner), "{}".to_owned())),
@@ -233,19 +293,38 @@ pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> E
         "platform" => "architecture".to_owned(),
         "max-layers" => "maxLayers".to_owned(),
         "policy" => "planner.policy".to_owned(),
-        _ => match (field.strip_prefix("options.pipeline"), field.strip_prefix("options")) {
-            (Some(place), _) if spec.layering_pipeline.is_some() => format!("layeringPipeline{place}"),
+        _ => match (
+            field.strip_prefix("options.pipeline"),
+            field.strip_prefix("options"),
+        ) {
+            (Some(place), _) if spec.layering_pipeline.is_some() => {
+                format!("layeringPipeline{place}")
+            }
             (_, Some(place)) => format!("planner.options{place}"),
             (_, None) => field,
         },
     };
     match error {
-        planner::Error::Refused { component, embedded, kind, message, field, hint } => {
-            planner::Error::Refused { component, embedded, kind, message, field: field.map(name), hint }
-        }
-        planner::Error::Option { field, why, hint } => {
-            planner::Error::Option { field: name(field), why, hint }
-        }
+        planner::Error::Refused {
+            component,
+            embedded,
+            kind,
+            message,
+            field,
+            hint,
+        } => planner::Error::Refused {
+            component,
+            embedded,
+            kind,
+            message,
+            field: field.map(name),
+            hint,
+        },
+        planner::Error::Option { field, why, hint } => planner::Error::Option {
+            field: name(field),
+            why,
+            hint,
+        },
         other => other,
     }
     .into()

@@ -75,12 +75,19 @@ pub enum Error {
 impl Error {
     /// A fault of a field.
     pub(super) fn field(field: impl Into<String>, why: impl Into<String>) -> Self {
-        Self::Field { field: field.into(), why: why.into(), hint: None }
+        Self::Field {
+            field: field.into(),
+            why: why.into(),
+            hint: None,
+        }
     }
 
     /// A fault of the field that names a part of the past.
     pub(super) fn past(field: &'static str, source: history::Error) -> Self {
-        Self::Past { field, source: Box::new(source) }
+        Self::Past {
+            field,
+            source: Box::new(source),
+        }
     }
 
     /// A fault of a field with a remedy.
@@ -89,7 +96,11 @@ impl Error {
         why: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self::Field { field: field.into(), why: why.into(), hint: Some(hint.into()) }
+        Self::Field {
+            field: field.into(),
+            why: why.into(),
+            hint: Some(hint.into()),
+        }
     }
 
     /// What the user can do about it, where there is something.

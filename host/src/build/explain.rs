@@ -52,8 +52,10 @@ impl Facts {
         let others = |list: Vec<usize>| list.into_iter().filter(|&other| other != index).map(name);
         let refers = |other: &usize| nodes[*other].references.contains(&index);
         let referrers = (0..nodes.len()).filter(refers).collect();
-        let layer =
-            self.layers.iter().find(|layer| layer.paths.iter().any(|path| path.path == name(index)));
+        let layer = self
+            .layers
+            .iter()
+            .find(|layer| layer.paths.iter().any(|path| path.path == name(index)));
         let reason = match layer {
             Some(layer) => layer.reason.clone(),
             None if self.held.contains(&index) => "the base image has it already".to_owned(),
@@ -78,12 +80,16 @@ impl Facts {
         let plain = path.trim_end_matches('/');
         // A file in a store path stands for it.
         let whole = |node: &str| {
-            plain == node || plain.strip_prefix(node).is_some_and(|rest| rest.starts_with('/'))
+            plain == node
+                || plain
+                    .strip_prefix(node)
+                    .is_some_and(|rest| rest.starts_with('/'))
         };
         if let Some(index) = nodes.iter().position(|node| whole(&node.path)) {
             return Ok(index);
         }
-        let last = |node: &str| node.rsplit('/').next() == Some(plain) || planner::name(node) == plain;
+        let last =
+            |node: &str| node.rsplit('/').next() == Some(plain) || planner::name(node) == plain;
         let named: Vec<usize> = (0..nodes.len()).filter(|&i| last(&nodes[i].path)).collect();
         match named.as_slice() {
             [index] => Ok(*index),
@@ -93,8 +99,11 @@ impl Facts {
                 self.similar(plain),
             )),
             several => {
-                let list: Vec<&str> =
-                    several.iter().take(MAX_LISTED).map(|&i| nodes[i].path.as_str()).collect();
+                let list: Vec<&str> = several
+                    .iter()
+                    .take(MAX_LISTED)
+                    .map(|&i| nodes[i].path.as_str())
+                    .collect();
                 let why = format!("{} store paths are called `{path}`", several.len());
                 Err(Error::hinted(
                     "--explain",
@@ -106,8 +115,15 @@ impl Facts {
     }
 
     fn similar(&self, text: &str) -> String {
-        let alike = self.graph.nodes().iter().filter(|node| node.path.contains(text));
-        let alike: Vec<&str> = alike.take(MAX_LISTED).map(|node| node.path.as_str()).collect();
+        let alike = self
+            .graph
+            .nodes()
+            .iter()
+            .filter(|node| node.path.contains(text));
+        let alike: Vec<&str> = alike
+            .take(MAX_LISTED)
+            .map(|node| node.path.as_str())
+            .collect();
         match alike.is_empty() {
             true => "`terrine plan` lists them".to_owned(),
             false => format!("there are `{}`", alike.join("`, `")),
@@ -145,7 +161,9 @@ impl Facts {
         let nodes = self.graph.nodes();
         let mut referrers: Vec<Vec<usize>> = vec![vec![]; nodes.len()];
         for (i, node) in nodes.iter().enumerate() {
-            node.references.iter().for_each(|&reference| referrers[reference].push(i));
+            node.references
+                .iter()
+                .for_each(|&reference| referrers[reference].push(i));
         }
         let mut seen = vec![false; nodes.len()];
         let mut open = vec![index];

@@ -175,7 +175,12 @@ pub(super) fn gather(
     remarks: Vec<String>,
 ) -> Facts {
     let layers = layers(image, paths, plan);
-    let count = |kind| layers.iter().filter(|layer: &&LayerFacts| layer.kind == kind).count();
+    let count = |kind| {
+        layers
+            .iter()
+            .filter(|layer: &&LayerFacts| layer.kind == kind)
+            .count()
+    };
     let resolved = &image.resolved;
     Facts {
         schema_version: SCHEMA_VERSION,
@@ -214,19 +219,26 @@ pub(super) fn gather(
 }
 
 fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
-    let base = image.base.iter().flat_map(Base::layers).map(|layer| LayerFacts {
-        number: 0,
-        kind: LayerKind::Base,
-        diff_id: Some(layer.diff_id.to_string()),
-        size: Some(layer.stored_size()),
-        blob: None,
-        was_there: None,
-        reason: "from the base image".to_owned(),
-        paths: vec![],
-    });
+    let base = image
+        .base
+        .iter()
+        .flat_map(Base::layers)
+        .map(|layer| LayerFacts {
+            number: 0,
+            kind: LayerKind::Base,
+            diff_id: Some(layer.diff_id.to_string()),
+            size: Some(layer.stored_size()),
+            blob: None,
+            was_there: None,
+            reason: "from the base image".to_owned(),
+            paths: vec![],
+        });
     let path = |&index: &u32| {
         let node = &paths.graph.nodes()[index as usize];
-        PathFacts { path: node.path.clone(), size: node.size }
+        PathFacts {
+            path: node.path.clone(),
+            size: node.size,
+        }
     };
     let store = plan.layers.iter().map(|layer| LayerFacts {
         number: 0,
@@ -286,8 +298,13 @@ impl Facts {
     ///
     /// A store path that can not be listed.
     pub fn measure(&mut self, image: &Image<'_>, cache: &Cache) -> Result<(), Error> {
-        let known = image.known(cache).map_err(|error| Error::Pack(Box::new(error)))?;
-        let own = self.layers.iter_mut().filter(|layer| layer.kind != LayerKind::Base);
+        let known = image
+            .known(cache)
+            .map_err(|error| Error::Pack(Box::new(error)))?;
+        let own = self
+            .layers
+            .iter_mut()
+            .filter(|layer| layer.kind != LayerKind::Base);
         for (index, (layer, known)) in own.zip(known).enumerate() {
             layer.diff_id = known.map(|plain| plain.diff_id.to_string());
             layer.size = Some(match known {
@@ -309,8 +326,10 @@ impl Facts {
         if let Some(published) = &outcome.published {
             self.manifest = Some(published.manifest.clone());
             for (layer, shipped) in self.layers.iter_mut().zip(&published.layers) {
-                layer.blob =
-                    Some(Descriptor { annotations: Annotations::new(), ..shipped.descriptor.clone() });
+                layer.blob = Some(Descriptor {
+                    annotations: Annotations::new(),
+                    ..shipped.descriptor.clone()
+                });
                 layer.was_there = Some(shipped.was_there);
             }
         }

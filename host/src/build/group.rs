@@ -42,8 +42,13 @@ pub fn group(grouping: &Grouping<'_>, planner: &Planner<'_>) -> Result<Vec<Vec<S
     let (_, policy) = chosen(planner, &request)?;
     let planned = planner.plan(&request, planner.empty_layers(&policy))?;
     let path = |index: u32| nodes[index as usize].path.clone();
-    let layers = planned.layers.into_iter().filter(|layer| !layer.paths.is_empty());
-    Ok(layers.map(|layer| layer.paths.into_iter().map(path).collect()).collect())
+    let layers = planned
+        .layers
+        .into_iter()
+        .filter(|layer| !layer.paths.is_empty());
+    Ok(layers
+        .map(|layer| layer.paths.into_iter().map(path).collect())
+        .collect())
 }
 
 /// What the planner is, and the policy that a request is for. Of a component that is not built
@@ -58,7 +63,10 @@ pub(super) fn chosen(
         // The built-in one looks for itself, and knows more to say.
         (true, "") => first.unwrap_or_default(),
         (true, policy) => policy.to_owned(),
-        (false, policy) => planner.check_request(&info, policy, &request.options)?.name.clone(),
+        (false, policy) => planner
+            .check_request(&info, policy, &request.options)?
+            .name
+            .clone(),
     };
     Ok((info, policy))
 }
@@ -69,7 +77,11 @@ pub fn request(grouping: &Grouping<'_>) -> layering::Request {
     let index = |&index: &usize| u32::try_from(index).unwrap_or(u32::MAX);
     let nodes = grouping.graph.nodes().iter();
     let path = |node: &crate::closure::Node| {
-        planner::store_path(&node.path, node.size, node.references.iter().map(index).collect())
+        planner::store_path(
+            &node.path,
+            node.size,
+            node.references.iter().map(index).collect(),
+        )
     };
     let paths: Vec<layering::StorePath> = nodes.map(path).collect();
     layering::Request {

@@ -60,7 +60,9 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
         });
     }
     for (i, named) in spec.copy_to_root.0.iter().enumerate() {
-        items.copied.push(item(spec, store, named, &format!("copyToRoot[{i}]"))?);
+        items
+            .copied
+            .push(item(spec, store, named, &format!("copyToRoot[{i}]"))?);
     }
     let helper = |switch: &PathSwitch, field: &str| match switch {
         PathSwitch::Path(path) => item(spec, store, path, field).map(Some),
@@ -71,9 +73,10 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
     items.certificates = helper(&spec.ca_certificates, "caCertificates")?;
     for (path, file) in &spec.files {
         if let Some(source) = &file.source {
-            items
-                .sources
-                .push((path.clone(), item(spec, store, source, &format!("files.{path}.source"))?));
+            items.sources.push((
+                path.clone(),
+                item(spec, store, source, &format!("files.{path}.source"))?,
+            ));
         }
     }
     Ok(items)
@@ -99,7 +102,12 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
     let within = store.within(&real);
     let store_path = within.as_ref().map(|path| store.top(path));
     let at = within.map(|path| path.as_str().to_owned());
-    Ok(Item { named: named.to_owned(), at, store_path, place })
+    Ok(Item {
+        named: named.to_owned(),
+        at,
+        store_path,
+        place,
+    })
 }
 
 /// The path in the store that links of this machine lead to by its name in the image. Nix
@@ -108,11 +116,16 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
 fn linked(store: &Store, place: &Path) -> Option<StorePath> {
     let mut place = place.to_owned();
     for _ in 0..MAX_LINKS {
-        let (link, target) =
-            place.ancestors().find_map(|link| Some((link, fs::read_link(link).ok()?)))?;
+        let (link, target) = place
+            .ancestors()
+            .find_map(|link| Some((link, fs::read_link(link).ok()?)))?;
         let below = place.strip_prefix(link).ok()?;
         let target = link.parent()?.join(target);
-        place = if below.as_os_str().is_empty() { target } else { target.join(below) };
+        place = if below.as_os_str().is_empty() {
+            target
+        } else {
+            target.join(below)
+        };
         if let Some(path) = place.to_str().and_then(|text| store.path(text).ok()) {
             return Some(path);
         }
@@ -128,7 +141,11 @@ fn graft(
     taken: &mut BTreeSet<String>,
     field: &str,
 ) -> Result<Item, Error> {
-    let failed = |source| Error::Io { field: "contents", path: item.place.clone(), source };
+    let failed = |source| Error::Io {
+        field: "contents",
+        path: item.place.clone(),
+        source,
+    };
     if !fs::metadata(&item.place).map_err(failed)?.is_dir() {
         return Err(Error::hinted(
             field,
@@ -138,13 +155,29 @@ fn graft(
     }
     // The name as it was given, unless that is `.` or the like.
     let named = Path::new(&item.named).file_name().map(PathBuf::from);
-    let real = || fs::canonicalize(&item.place).ok()?.file_name().map(PathBuf::from);
-    let name = named.or_else(real).and_then(|name| name.to_str().map(str::to_owned));
+    let real = || {
+        fs::canonicalize(&item.place)
+            .ok()?
+            .file_name()
+            .map(PathBuf::from)
+    };
+    let name = named
+        .or_else(real)
+        .and_then(|name| name.to_str().map(str::to_owned));
     let Some(name) = name else {
-        return Err(Error::field(field, format!("`{}` has no name to go by", item.place.display())));
+        return Err(Error::field(
+            field,
+            format!("`{}` has no name to go by", item.place.display()),
+        ));
     };
     let numbered = (2..).map(|number| format!("{name}-{number}"));
-    let name = std::iter::once(name.clone()).chain(numbered).find(|name| taken.insert(name.clone()));
+    let name = std::iter::once(name.clone())
+        .chain(numbered)
+        .find(|name| taken.insert(name.clone()));
     let path = store.graft(&name.unwrap_or_default(), &item.place)?;
-    Ok(Item { at: Some(path.as_str().to_owned()), store_path: Some(path), ..item })
+    Ok(Item {
+        at: Some(path.as_str().to_owned()),
+        store_path: Some(path),
+        ..item
+    })
 }

@@ -44,16 +44,31 @@ pub(super) fn find(
     let own: Vec<_> = view.paths.own().cloned().collect();
     let mut findings = platform::scan(view.store, &own, cache)?;
     for entry in view.root.entries().filter(|entry| entry.mode & 0o111 != 0) {
-        let Data::Source(place) = entry.data else { continue };
-        let failed = |source| Error::Io { field: "copyToRoot", path: place.to_owned(), source };
+        let Data::Source(place) = entry.data else {
+            continue;
+        };
+        let failed = |source| Error::Io {
+            field: "copyToRoot",
+            path: place.to_owned(),
+            source,
+        };
         findings.add(entry.path, &platform::head(place).map_err(failed)?);
     }
     let base = base.and_then(architecture_of);
     let (platform, source) = decide(spec, &findings, base.as_deref());
-    Ok(Machine { platform, source, findings, base })
+    Ok(Machine {
+        platform,
+        source,
+        findings,
+        base,
+    })
 }
 
-fn decide(spec: &ImageSpec, findings: &Findings, base: Option<&str>) -> (String, ArchitectureSource) {
+fn decide(
+    spec: &ImageSpec,
+    findings: &Findings,
+    base: Option<&str>,
+) -> (String, ArchitectureSource) {
     if let Some(architecture) = &spec.architecture {
         return (architecture.clone(), ArchitectureSource::Architecture);
     }
@@ -61,11 +76,17 @@ fn decide(spec: &ImageSpec, findings: &Findings, base: Option<&str>) -> (String,
         return (system.clone(), ArchitectureSource::System);
     }
     if let Some((architecture, example)) = findings.architecture() {
-        return (architecture, ArchitectureSource::Program(example.path_text()));
+        return (
+            architecture,
+            ArchitectureSource::Program(example.path_text()),
+        );
     }
     match base {
         Some(base) => (base.to_owned(), ArchitectureSource::Base),
-        None => (platform::this_machine().to_owned(), ArchitectureSource::ThisMachine),
+        None => (
+            platform::this_machine().to_owned(),
+            ArchitectureSource::ThisMachine,
+        ),
     }
 }
 
@@ -78,12 +99,18 @@ fn architecture_of(base: &Base) -> Option<String> {
 
 impl Machine {
     /// Checks that the image's platform runs all that is in it.
-    pub(super) fn check(&self, resolved: &image::Resolved, allow_foreign: bool) -> Result<(), Error> {
+    pub(super) fn check(
+        &self,
+        resolved: &image::Resolved,
+        allow_foreign: bool,
+    ) -> Result<(), Error> {
         if allow_foreign {
             return Ok(());
         }
         if let Some(foreign) = self.findings.foreign(&resolved.architecture) {
-            return Err(Error::Foreign { message: foreign.to_string() });
+            return Err(Error::Foreign {
+                message: foreign.to_string(),
+            });
         }
         match &self.base {
             Some(base) if *base != resolved.architecture => Err(Error::Foreign {
@@ -100,10 +127,15 @@ impl Machine {
     pub(super) fn remarks(&self, view: &View<'_>) -> Vec<String> {
         let missing = self.findings.missing_interpreters(|path| view.has(path));
         let more = missing.len().saturating_sub(MAX_REMARKS);
-        let mut remarks: Vec<String> =
-            missing.iter().take(MAX_REMARKS).map(ToString::to_string).collect();
+        let mut remarks: Vec<String> = missing
+            .iter()
+            .take(MAX_REMARKS)
+            .map(ToString::to_string)
+            .collect();
         if more > 0 {
-            remarks.push(format!("{more} more interpreters of scripts are not in the image"));
+            remarks.push(format!(
+                "{more} more interpreters of scripts are not in the image"
+            ));
         }
         remarks
     }
@@ -128,7 +160,9 @@ impl View<'_> {
     /// Whether a path of the store is in the image.
     fn holds(&self, path: &[u8]) -> bool {
         let text = String::from_utf8_lossy(path);
-        let Ok(path) = self.store.path(&text) else { return false };
+        let Ok(path) = self.store.path(&text) else {
+            return false;
+        };
         let top = self.store.top(&path);
         !self.paths.included
             || self.paths.graph.find(top.as_str()).is_some()

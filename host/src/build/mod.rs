@@ -41,7 +41,8 @@ pub use component::component;
 pub use error::Error;
 pub use explain::Explanation;
 pub use facts::{
-    ArchitectureSource, Budget, Facts, LayerFacts, LayerKind, PathFacts, PlannerFacts, SCHEMA_VERSION,
+    ArchitectureSource, Budget, Facts, LayerFacts, LayerKind, PathFacts, PlannerFacts,
+    SCHEMA_VERSION,
 };
 pub use group::{Grouping, group, request};
 
@@ -102,17 +103,31 @@ pub fn prepare<'p>(
     options: &Options<'_>,
     planners: Planners<'p>,
 ) -> Result<Prepared<'p>, Error> {
-    let Planners { image: planner, layering } = planners;
+    let Planners {
+        image: planner,
+        layering,
+    } = planners;
     let ownership = ownership(spec, options)?;
-    let mut store = Store::open(spec.store_dir.as_deref().unwrap_or("/nix/store"), &options.store_root)?;
+    let mut store = Store::open(
+        spec.store_dir.as_deref().unwrap_or("/nix/store"),
+        &options.store_root,
+    )?;
     let items = items::find(spec, &mut store)?;
     let base = base::open(spec, options, &store, &items, planner)?;
-    let listing = base.as_ref().map(|base| base.holdings(store.dir())).transpose()?;
+    let listing = base
+        .as_ref()
+        .map(|base| base.holdings(store.dir()))
+        .transpose()?;
     let mut root = tree::grow(spec, &store, &items)?;
     let mut paths = paths::find(spec, &store, &items, &root, listing.as_ref())?;
     tree::add_found(spec, &store, &paths, &mut root)?;
     paths.exclude_held(&store, listing.as_ref())?;
-    let view = machine::View { store: &store, root: &root, listing: listing.as_ref(), paths: &paths };
+    let view = machine::View {
+        store: &store,
+        root: &root,
+        listing: listing.as_ref(),
+        paths: &paths,
+    };
     let machine = machine::find(spec, &view, base.as_ref(), options.cache)?;
     let past = past::find(spec, options, &store, &machine, planner)?;
     let resolved = decide::resolve(
@@ -127,7 +142,14 @@ pub fn prepare<'p>(
         planners,
     )?;
     machine.check(&resolved, options.allow_foreign)?;
-    let plan = decide::layers(spec, &paths, &past.past, &store, resolved.store_layers, layering)?;
+    let plan = decide::layers(
+        spec,
+        &paths,
+        &past.past,
+        &store,
+        resolved.store_layers,
+        layering,
+    )?;
     let mut remarks = paths.remarks();
     remarks.extend(past.remarks);
     remarks.extend(machine.remarks(&view));
@@ -162,16 +184,27 @@ pub fn prepare<'p>(
 /// # Errors
 ///
 /// As [`prepare`], as far as it comes to that.
-pub fn closure(spec: &ImageSpec, options: &Options<'_>, planner: &Planner<'_>) -> Result<Graph, Error> {
-    let mut store = Store::open(spec.store_dir.as_deref().unwrap_or("/nix/store"), &options.store_root)?;
+pub fn closure(
+    spec: &ImageSpec,
+    options: &Options<'_>,
+    planner: &Planner<'_>,
+) -> Result<Graph, Error> {
+    let mut store = Store::open(
+        spec.store_dir.as_deref().unwrap_or("/nix/store"),
+        &options.store_root,
+    )?;
     let items = items::find(spec, &mut store)?;
     let base = base::open(spec, options, &store, &items, planner)?;
-    let listing = base.as_ref().map(|base| base.holdings(store.dir())).transpose()?;
+    let listing = base
+        .as_ref()
+        .map(|base| base.holdings(store.dir()))
+        .transpose()?;
     let root = tree::grow(spec, &store, &items)?;
     let mut paths = paths::find(spec, &store, &items, &root, listing.as_ref())?;
     paths.exclude_held(&store, listing.as_ref())?;
-    let own: Vec<usize> =
-        (0..paths.paths.len()).filter(|index| paths.excluded.binary_search(index).is_err()).collect();
+    let own: Vec<usize> = (0..paths.paths.len())
+        .filter(|index| paths.excluded.binary_search(index).is_err())
+        .collect();
     Ok(paths.graph.restrict(&own))
 }
 
@@ -179,7 +212,9 @@ pub fn closure(spec: &ImageSpec, options: &Options<'_>, planner: &Planner<'_>) -
 fn time(given: Option<When>, options: &Options<'_>) -> Result<Time, Error> {
     match given {
         Some(when) => Ok(when.or_now(options.now)),
-        None => Time::parse(DEFAULT_TIME).map_err(|error| Error::field("created", error.to_string())),
+        None => {
+            Time::parse(DEFAULT_TIME).map_err(|error| Error::field("created", error.to_string()))
+        }
     }
 }
 
@@ -202,7 +237,12 @@ fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, Error> {
     let pattern = match (&spec.path, &spec.regex) {
         (Some(glob), None) => Pattern::glob(glob).map_err(|e| (format!("{field}.path"), e)),
         (None, Some(regex)) => Pattern::regex(regex).map_err(|e| (format!("{field}.regex"), e)),
-        _ => return Err(Error::field(field, "it needs one of `path` and `regex`, and not both")),
+        _ => {
+            return Err(Error::field(
+                field,
+                "it needs one of `path` and `regex`, and not both",
+            ));
+        }
     };
     Ok(Rule {
         pattern: pattern.map_err(|(field, error)| Error::field(field, error.to_string()))?,

@@ -42,7 +42,11 @@ impl Paths {
     }
 
     /// Leaves out the paths that the base image holds whole.
-    pub(super) fn exclude_held(&mut self, store: &Store, base: Option<&Listing>) -> Result<(), Error> {
+    pub(super) fn exclude_held(
+        &mut self,
+        store: &Store,
+        base: Option<&Listing>,
+    ) -> Result<(), Error> {
         let Some(base) = base else { return Ok(()) };
         for (index, path) in self.paths.iter().enumerate() {
             // A name that carries no hash says nothing about the content.
@@ -89,7 +93,9 @@ pub(super) fn find(
     let texts = texts(spec, root);
     let needed = Needed::of(store, items);
     let (graph, whole) = source(spec, store, &needed, &texts)?;
-    let Some(source) = graph else { return close(store, Graph::default(), items, &[], 0) };
+    let Some(source) = graph else {
+        return close(store, Graph::default(), items, &[], 0);
+    };
     let mut roots: BTreeSet<String> = needed.linked.clone();
     roots.extend(source.references(&needed.copied)?);
     roots.extend(mentioned(spec, store, &texts, &source, base)?);
@@ -97,11 +103,17 @@ pub(super) fn find(
     let everything = whole && needed.is_empty();
     let roots: Vec<usize> = match everything {
         true => (0..graph.nodes().len()).collect(),
-        false => roots.iter().map(|path| known(&graph, path)).collect::<Result<_, _>>()?,
+        false => roots
+            .iter()
+            .map(|path| known(&graph, path))
+            .collect::<Result<_, _>>()?,
     };
     let keep = graph.closure(&roots);
     let unreached = graph.nodes().len() - keep.len();
-    let roots: Vec<String> = roots.iter().map(|&root| graph.nodes()[root].path.clone()).collect();
+    let roots: Vec<String> = roots
+        .iter()
+        .map(|&root| graph.nodes()[root].path.clone())
+        .collect();
     close(store, graph.restrict(&keep), items, &roots, unreached)
 }
 
@@ -116,10 +128,21 @@ struct Needed {
 impl Needed {
     fn of(store: &Store, items: &Items) -> Self {
         let in_store = |path: &&StorePath| !store.is_grafted(path);
-        let linked = items.linked().filter(in_store).map(|path| path.as_str().to_owned());
-        let copies = items.copied.iter().chain(items.sources.iter().map(|(_, item)| item));
-        let copied = copies.filter_map(|item: &Item| item.store_path.as_ref()).filter(in_store);
-        Self { linked: linked.collect(), copied: copied.map(|path| path.as_str().to_owned()).collect() }
+        let linked = items
+            .linked()
+            .filter(in_store)
+            .map(|path| path.as_str().to_owned());
+        let copies = items
+            .copied
+            .iter()
+            .chain(items.sources.iter().map(|(_, item)| item));
+        let copied = copies
+            .filter_map(|item: &Item| item.store_path.as_ref())
+            .filter(in_store);
+        Self {
+            linked: linked.collect(),
+            copied: copied.map(|path| path.as_str().to_owned()).collect(),
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -175,7 +198,10 @@ fn source(
         None => Ok((Some(Source::Graph(Graph::default())), false)),
         Some(path) => Err(Error::hinted(
             "closure",
-            format!("what `{path}` refers to is not known: there is no database `{}`", file.display()),
+            format!(
+                "what `{path}` refers to is not known: there is no database `{}`",
+                file.display()
+            ),
             "give the closure, as `nix path-info --json --recursive` prints it; for a store below another directory, give `--store-root`",
         )),
     }
@@ -203,7 +229,11 @@ impl Source {
             let mut references = vec![];
             for path in paths {
                 let node = &graph.nodes()[known(graph, path)?];
-                references.extend(node.references.iter().map(|&i| graph.nodes()[i].path.clone()));
+                references.extend(
+                    node.references
+                        .iter()
+                        .map(|&i| graph.nodes()[i].path.clone()),
+                );
             }
             Ok(references)
         };
@@ -242,8 +272,9 @@ fn mentioned(
         None => Ok(known),
         Some(path) => {
             let in_config = spec.config_json.iter().flat_map(|config| config.iter());
-            let field =
-                in_config.into_iter().find(|(_, value)| value.to_string().contains(path.as_str()));
+            let field = in_config
+                .into_iter()
+                .find(|(_, value)| value.to_string().contains(path.as_str()));
             let field = field.map_or("files".to_owned(), |(key, _)| format!("config.{key}"));
             let why = match source {
                 Source::Graph(_) => format!("`{path}` is not in the closure"),
@@ -271,25 +302,48 @@ fn close(
     let mut entries = vec![];
     for path in &grafts {
         if graph.find(path.as_str()).is_some() {
-            let why =
-                format!("`{}` is both in the closure and a directory of `contents`", path.as_str());
+            let why = format!(
+                "`{}` is both in the closure and a directory of `contents`",
+                path.as_str()
+            );
             return Err(Error::hinted("contents", why, "rename the directory"));
         }
         let size = closure::size(store, path)?;
-        entries.push(Entry { path: path.as_str().to_owned(), size, references: vec![] });
+        entries.push(Entry {
+            path: path.as_str().to_owned(),
+            size,
+            references: vec![],
+        });
     }
     let grafted = Graph::build(entries).map_err(Error::Closures)?;
     let graph = graph.merge(grafted).map_err(Error::Closures)?;
-    let roots = roots.iter().map(String::as_str).chain(grafts.iter().map(|path| path.as_str()));
+    let roots = roots
+        .iter()
+        .map(String::as_str)
+        .chain(grafts.iter().map(|path| path.as_str()));
     let roots: BTreeSet<usize> = roots.filter_map(|path| graph.find(path)).collect();
-    let paths = graph.nodes().iter().map(|Node { path, .. }| Ok(store.path(path)?));
+    let paths = graph
+        .nodes()
+        .iter()
+        .map(|Node { path, .. }| Ok(store.path(path)?));
     let paths = paths.collect::<Result<_, Error>>()?;
     let roots = roots.into_iter().collect();
-    Ok(Paths { graph, paths, roots, excluded: vec![], unreached, included: true })
+    Ok(Paths {
+        graph,
+        paths,
+        roots,
+        excluded: vec![],
+        unreached,
+        included: true,
+    })
 }
 
 /// Whether a path of the image is there on this machine, in one of the store paths.
 pub(super) fn exists(store: &Store, path: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(path) else { return false };
-    store.path(text).is_ok_and(|path| store.resolve(Path::new(path.as_str())).exists())
+    let Ok(text) = std::str::from_utf8(path) else {
+        return false;
+    };
+    store
+        .path(text)
+        .is_ok_and(|path| store.resolve(Path::new(path.as_str())).exists())
 }

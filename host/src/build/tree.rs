@@ -34,7 +34,11 @@ pub(super) fn grow(spec: &ImageSpec, store: &Store, items: &Items) -> Result<Roo
     }
     add_helpers(spec, items, &mut root)?;
     for (path, file) in &spec.files {
-        let source = items.sources.iter().find(|(named, _)| named == path).map(|(_, item)| item);
+        let source = items
+            .sources
+            .iter()
+            .find(|(named, _)| named == path)
+            .map(|(_, item)| item);
         root.add(path, new(path, file, source)?, Origin::Files)?;
     }
     Ok(root)
@@ -42,7 +46,11 @@ pub(super) fn grow(spec: &ImageSpec, store: &Store, items: &Items) -> Result<Roo
 
 fn add_helpers(spec: &ImageSpec, items: &Items, root: &mut Root) -> Result<(), Error> {
     if let Some(settings) = spec.fake_nss.settings() {
-        helpers::fake_nss(root, &settings.extra_passwd_lines, &settings.extra_group_lines)?;
+        helpers::fake_nss(
+            root,
+            &settings.extra_passwd_lines,
+            &settings.extra_group_lines,
+        )?;
     }
     if spec.shadow_setup {
         helpers::shadow_setup(root)?;
@@ -87,11 +95,18 @@ fn program(item: &Item, names: &[&str], field: &'static str) -> Result<String, E
         return match item.named.starts_with('/') {
             // A place in the image that something else fills.
             true => Ok(item.named.clone()),
-            false => Err(Error::field(field, format!("`{}` is not in the store", item.named))),
+            false => Err(Error::field(
+                field,
+                format!("`{}` is not in the store", item.named),
+            )),
         };
     };
     let metadata = fs::metadata(&item.place);
-    let metadata = metadata.map_err(|source| Error::Io { field, path: item.place.clone(), source })?;
+    let metadata = metadata.map_err(|source| Error::Io {
+        field,
+        path: item.place.clone(),
+        source,
+    })?;
     if !metadata.is_dir() {
         return Ok(at.clone());
     }
@@ -114,18 +129,27 @@ fn found(
 ) -> Result<String, Error> {
     let program = |path: &str| {
         let there = |name: &&&str| is_there(&store.resolve(Path::new(&format!("{path}/{name}"))));
-        names.iter().find(there).map(|name| format!("{path}/{name}"))
+        names
+            .iter()
+            .find(there)
+            .map(|name| format!("{path}/{name}"))
     };
     let programs = paths.paths.iter().filter_map(|path| program(path.as_str()));
     let programs: Vec<String> = programs.collect();
     match programs.as_slice() {
         [program] => Ok(program.clone()),
-        [] => {
-            Err(Error::hinted(field, format!("no store path of the image has {what}"), "name a package"))
-        }
+        [] => Err(Error::hinted(
+            field,
+            format!("no store path of the image has {what}"),
+            "name a package",
+        )),
         several => Err(Error::hinted(
             field,
-            format!("{} store paths have {what}: `{}`", several.len(), several.join("`, `")),
+            format!(
+                "{} store paths have {what}: `{}`",
+                several.len(),
+                several.join("`, `")
+            ),
             "name one of them",
         )),
     }
@@ -133,20 +157,30 @@ fn found(
 
 /// Whether a program is there, even as a link into a store that is not mounted here.
 fn is_there(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|metadata| !metadata.is_dir())
+    path.symlink_metadata()
+        .is_ok_and(|metadata| !metadata.is_dir())
 }
 
 fn certificates(item: &Item) -> Result<Certificates, Error> {
     let field = "caCertificates";
     let is_dir = fs::metadata(&item.place)
-        .map_err(|source| Error::Io { field, path: item.place.clone(), source })?
+        .map_err(|source| Error::Io {
+            field,
+            path: item.place.clone(),
+            source,
+        })?
         .is_dir();
     let bundle = match is_dir {
         false => None,
-        true => Some(*BUNDLES.iter().find(|name| item.place.join(name).exists()).ok_or_else(|| {
-            let why = format!("`{}` has none of `{}`", item.named, BUNDLES.join("`, `"));
-            Error::hinted(field, why, "name the bundle itself")
-        })?),
+        true => Some(
+            *BUNDLES
+                .iter()
+                .find(|name| item.place.join(name).exists())
+                .ok_or_else(|| {
+                    let why = format!("`{}` has none of `{}`", item.named, BUNDLES.join("`, `"));
+                    Error::hinted(field, why, "name the bundle itself")
+                })?,
+        ),
     };
     let below = |path: &Path| bundle.map_or_else(|| path.to_owned(), |name| path.join(name));
     match &item.at {
@@ -161,9 +195,17 @@ fn certificates(item: &Item) -> Result<Certificates, Error> {
 /// An entry of `files`.
 fn new(path: &str, file: &FileSpec, source: Option<&Item>) -> Result<New, Error> {
     let field = || format!("files.{path}");
-    let kinds = [file.text.is_some(), file.source.is_some(), file.link.is_some(), file.directory];
+    let kinds = [
+        file.text.is_some(),
+        file.source.is_some(),
+        file.link.is_some(),
+        file.directory,
+    ];
     if kinds.into_iter().filter(|&given| given).count() != 1 {
-        return Err(Error::field(field(), "it needs one of `text`, `source`, `link` and `directory`"));
+        return Err(Error::field(
+            field(),
+            "it needs one of `text`, `source`, `link` and `directory`",
+        ));
     }
     let new = match (&file.text, &file.link, source) {
         (Some(text), ..) => New::file(text.clone()),
@@ -183,7 +225,11 @@ fn new(path: &str, file: &FileSpec, source: Option<&Item>) -> Result<New, Error>
 
 /// A file with the content and the permissions of another.
 fn copy_of(item: &Item) -> Result<New, Error> {
-    let failed = |source| Error::Io { field: "files", path: item.place.clone(), source };
+    let failed = |source| Error::Io {
+        field: "files",
+        path: item.place.clone(),
+        source,
+    };
     let metadata = fs::metadata(&item.place).map_err(failed)?;
     Ok(New::copy_of(&item.place).mode(metadata.permissions().mode() & 0o7777))
 }

@@ -44,8 +44,13 @@ pub enum Error {
 impl Error {
     pub(super) fn database(path: &Path) -> impl Fn(rusqlite::Error) -> Self + '_ {
         |reason| match is_damage(&reason) {
-            true => Self::Damaged { path: path.to_owned() },
-            false => Self::Database { path: path.to_owned(), reason },
+            true => Self::Damaged {
+                path: path.to_owned(),
+            },
+            false => Self::Database {
+                path: path.to_owned(),
+                reason,
+            },
         }
     }
 
@@ -67,7 +72,9 @@ impl Error {
             Self::NotAFile { .. } => {
                 Some("remove what is there, or name another place in `XDG_CACHE_HOME`")
             }
-            Self::Damaged { .. } => Some("`terrine cache clear` begins it anew; nothing depends on it"),
+            Self::Damaged { .. } => {
+                Some("`terrine cache clear` begins it anew; nothing depends on it")
+            }
             Self::Io { .. } => Some(ELSEWHERE),
         }
     }
@@ -95,6 +102,10 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 pub(super) fn is_held(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed)
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+        )
     )
 }

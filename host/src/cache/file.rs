@@ -155,11 +155,15 @@ impl File {
     fn make_ours(&self) -> rusqlite::Result<bool> {
         // A log that somebody else switched on is none of ours; where it can not be switched
         // off, it works with it.
-        let _ = self.connection.execute_batch("PRAGMA journal_mode = TRUNCATE;");
+        let _ = self
+            .connection
+            .execute_batch("PRAGMA journal_mode = TRUNCATE;");
         let damaged = match self.state() {
             // A header can say that the file is of a later SQLite, which then only reads it. If the
             // file itself can not be written, that is as well, and it stays as it is.
-            Ok(State::Ours) if self.connection.is_readonly("main")? => return Ok(self.reset().is_ok()),
+            Ok(State::Ours) if self.connection.is_readonly("main")? => {
+                return Ok(self.reset().is_ok());
+            }
             Ok(State::Ours) => return Ok(false),
             Ok(State::Empty) => false,
             Ok(State::Foreign) => {
@@ -181,9 +185,11 @@ impl File {
         self.connection.flush_prepared_statement_cache();
         // SQLite wants to have tried to read it.
         let _ = self.state();
-        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, true)?;
+        self.connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, true)?;
         let emptied = self.connection.execute_batch("VACUUM");
-        self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, false)?;
+        self.connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, false)?;
         emptied?;
         let _ = self.connection.execute_batch(DO_NOT_WAIT);
         self.make_table()
@@ -221,7 +227,9 @@ impl File {
             };
             Ok(read().ok())
         };
-        let row = statement.query_row(params![id.kind.number(), id.key.as_bytes()], read).optional()?;
+        let row = statement
+            .query_row(params![id.kind.number(), id.key.as_bytes()], read)
+            .optional()?;
         Ok(match row {
             None => Found::Nothing,
             Some(Some((value, used, seal))) if id.seal(&value) == Digest::from(seal) => {
@@ -250,12 +258,14 @@ impl File {
                         let values = params![kind, key, value, used, seal.as_bytes()];
                         self.connection.prepare_cached(PUT)?.execute(values)?
                     }
-                    Change::Touch => {
-                        self.connection.prepare_cached(TOUCH)?.execute(params![kind, key, used])?
-                    }
-                    Change::Remove => {
-                        self.connection.prepare_cached(REMOVE)?.execute(params![kind, key])?
-                    }
+                    Change::Touch => self
+                        .connection
+                        .prepare_cached(TOUCH)?
+                        .execute(params![kind, key, used])?,
+                    Change::Remove => self
+                        .connection
+                        .prepare_cached(REMOVE)?
+                        .execute(params![kind, key])?,
                 };
             }
             self.evict(max_rows, max_bytes)
@@ -280,14 +290,18 @@ impl File {
                 false => Ok(rows),
             };
             let keep = room.unwrap_or(rows).min(max_rows) / 4 * 3;
-            self.connection.execute(EVICT, [i64::try_from(rows - keep).unwrap_or(i64::MAX)])?;
+            self.connection
+                .execute(EVICT, [i64::try_from(rows - keep).unwrap_or(i64::MAX)])?;
         }
         self.connection.execute("DELETE FROM entries", []).map(drop)
     }
 
     /// The bytes of all pages that hold something.
     fn used_bytes(&self) -> rusqlite::Result<u64> {
-        let number = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let number = |name| {
+            self.connection
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+        };
         let pages = number("page_count")? - number("freelist_count")?;
         Ok(u64::try_from(pages * number("page_size")?).unwrap_or(0))
     }
@@ -297,9 +311,12 @@ impl File {
         let count: i64 = match kind {
             Some(kind) => {
                 let sql = "SELECT count(*) FROM entries WHERE kind = ?1";
-                self.connection.query_row(sql, [kind.number()], |row| row.get(0))
+                self.connection
+                    .query_row(sql, [kind.number()], |row| row.get(0))
             }
-            None => self.connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0)),
+            None => self
+                .connection
+                .query_row("SELECT count(*) FROM entries", [], |row| row.get(0)),
         }?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
@@ -307,10 +324,14 @@ impl File {
     /// The first and the last time that any row was used.
     pub(super) fn uses(&self) -> rusqlite::Result<Option<(u64, u64)>> {
         let sql = "SELECT min(used), max(used) FROM entries";
-        let uses: (Option<i64>, Option<i64>) =
-            self.connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let uses: (Option<i64>, Option<i64>) = self
+            .connection
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let day = |used: i64| u64::try_from(used).unwrap_or(0);
-        Ok(uses.0.zip(uses.1).map(|(oldest, newest)| (day(oldest), day(newest))))
+        Ok(uses
+            .0
+            .zip(uses.1)
+            .map(|(oldest, newest)| (day(oldest), day(newest))))
     }
 
     /// Removes all rows and gives the room back. Tells how many there were.

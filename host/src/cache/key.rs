@@ -112,7 +112,12 @@ mod tests {
 
     #[test]
     fn the_same_fields_make_the_same_key() {
-        let key = || LayerKey::builder("store").number("mtime", 1).field("paths", "a").finish();
+        let key = || {
+            LayerKey::builder("store")
+                .number("mtime", 1)
+                .field("paths", "a")
+                .finish()
+        };
         assert_eq!(key(), key());
         // Pinned: with another spelling every cache would be forgotten.
         assert_eq!(&key().digest().hex()[..6], "3ea84a");

@@ -63,7 +63,11 @@ pub struct Options {
 impl Options {
     /// The usual bounds on a day, counted from 1970: 200,000 entries and 64 MiB.
     pub fn on(now_days: u64) -> Self {
-        Self { now_days, max_rows: 200_000, max_bytes: 64 << 20 }
+        Self {
+            now_days,
+            max_rows: 200_000,
+            max_bytes: 64 << 20,
+        }
     }
 }
 
@@ -115,8 +119,14 @@ impl Cache {
     /// A folder that can not be made or read, something else than a file in the place of the
     /// database, and one that another process holds for seconds.
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-        made.map_err(|source| Error::Io { path: directory.to_owned(), source })?;
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory);
+        made.map_err(|source| Error::Io {
+            path: directory.to_owned(),
+            source,
+        })?;
         let (file, damaged) = File::create(directory)?;
         let cache = Self::with(Some(file), options);
         if damaged {
@@ -140,8 +150,17 @@ impl Cache {
     }
 
     fn with(file: Option<File>, options: Options) -> Self {
-        let inner = Inner { file, changes: BTreeMap::new(), weighty: 0, writable: true };
-        Self { options, state: Mutex::new(inner), complaint: OnceLock::new() }
+        let inner = Inner {
+            file,
+            changes: BTreeMap::new(),
+            weighty: 0,
+            writable: true,
+        };
+        Self {
+            options,
+            state: Mutex::new(inner),
+            complaint: OnceLock::new(),
+        }
     }
 
     /// The first thing that went wrong with the cache, in one line, for a warning.
@@ -224,7 +243,11 @@ impl Cache {
 
     /// Notes that entries were found that can not all be right.
     pub(crate) fn contradicts_itself(&self) {
-        let path = self.lock().file.as_ref().map(|file| file.path().display().to_string());
+        let path = self
+            .lock()
+            .file
+            .as_ref()
+            .map(|file| file.path().display().to_string());
         let path = path.unwrap_or_default();
         self.complain(format!(
             "the layer cache `{path}` has entries that contradict each other; they are ignored"
@@ -244,7 +267,10 @@ impl Cache {
     pub fn info(&self) -> Result<Info, Error> {
         let mut inner = self.lock();
         self.write(&mut inner);
-        inner.file.as_ref().map_or_else(|| Ok(Info::empty(Path::new(""))), report::of)
+        inner
+            .file
+            .as_ref()
+            .map_or_else(|| Ok(Info::empty(Path::new(""))), report::of)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -258,7 +284,9 @@ impl Cache {
 
     fn get_all<T: Value>(&self, ids: &[Id]) -> Vec<Option<T>> {
         let mut inner = self.lock();
-        let Some(file) = &inner.file else { return ids.iter().map(|_| None).collect() };
+        let Some(file) = &inner.file else {
+            return ids.iter().map(|_| None).collect();
+        };
         let found = match file.get(ids) {
             Ok(found) => found,
             Err(error) => {
@@ -266,8 +294,11 @@ impl Cache {
                 return ids.iter().map(|_| None).collect();
             }
         };
-        let values =
-            ids.iter().zip(found).map(|(id, found)| self.value(&mut inner, *id, found)).collect();
+        let values = ids
+            .iter()
+            .zip(found)
+            .map(|(id, found)| self.value(&mut inner, *id, found))
+            .collect();
         if inner.changes.len() - inner.weighty >= MARKS {
             self.write(&mut inner);
         }
@@ -287,7 +318,10 @@ impl Cache {
             Found::Value(bytes, used) => (T::decode(&bytes), used),
         };
         if value.is_none() {
-            let path = inner.file.as_ref().map(|file| file.path().display().to_string());
+            let path = inner
+                .file
+                .as_ref()
+                .map(|file| file.path().display().to_string());
             let path = path.unwrap_or_default();
             self.complain(format!(
                 "the layer cache `{path}` has entries that were altered; they are ignored"
@@ -331,8 +365,16 @@ impl Cache {
         }
         // Marks are not worth waiting for, nor a complaint where they can not be made.
         let marks_only = inner.weighty == 0;
-        file.wait_for(if marks_only { LITTLE_PATIENCE } else { file::PATIENCE });
-        let Options { now_days, max_rows, max_bytes } = self.options;
+        file.wait_for(if marks_only {
+            LITTLE_PATIENCE
+        } else {
+            file::PATIENCE
+        });
+        let Options {
+            now_days,
+            max_rows,
+            max_bytes,
+        } = self.options;
         let written = file.change(inner.changes.iter(), now_days, max_rows, max_bytes);
         file.wait_for(file::PATIENCE);
         match written {
@@ -340,7 +382,13 @@ impl Cache {
             Err(error) if is_damage(&error) => self.failed(inner, error),
             Err(_) if marks_only => inner.forget_changes(),
             Err(error) => {
-                self.complain(Error::Database { path: file.path().to_owned(), reason: error }.line());
+                self.complain(
+                    Error::Database {
+                        path: file.path().to_owned(),
+                        reason: error,
+                    }
+                    .line(),
+                );
                 // What was taken back stays so for this run.
                 inner.writable = false;
             }
@@ -350,10 +398,18 @@ impl Cache {
     /// What is done about a database that refuses: a damaged one is begun anew, and without
     /// any other the run goes on.
     fn failed(&self, inner: &mut Inner, error: rusqlite::Error) {
-        let Some(file) = inner.file.take() else { return };
+        let Some(file) = inner.file.take() else {
+            return;
+        };
         let path = file.path().to_owned();
         if !is_damage(&error) {
-            self.complain(Error::Database { path, reason: error }.line());
+            self.complain(
+                Error::Database {
+                    path,
+                    reason: error,
+                }
+                .line(),
+            );
         } else {
             self.complain_of_damage(&path);
             // What is being done when it fails is lost with the rest.
@@ -368,7 +424,10 @@ impl Cache {
     }
 
     fn complain_of_damage(&self, path: &Path) {
-        self.complain(format!("the layer cache `{}` was damaged, and is begun anew", path.display()));
+        self.complain(format!(
+            "the layer cache `{}` was damaged, and is begun anew",
+            path.display()
+        ));
     }
 }
 

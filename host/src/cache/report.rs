@@ -62,7 +62,10 @@ impl Info {
     pub fn to_json(&self) -> String {
         // A path that is not text can not be written as JSON; it is named as far as it is text.
         let path = PathBuf::from(self.path.to_string_lossy().into_owned());
-        let info = Self { path, ..self.clone() };
+        let info = Self {
+            path,
+            ..self.clone()
+        };
         serde_json::to_string_pretty(&info).map_or_else(|_| String::new(), |text| text + "\n")
     }
 }
@@ -95,7 +98,9 @@ pub fn info(directory: &Path) -> Result<Info, Error> {
 ///
 /// A database that can not be written, or that another process holds for seconds.
 pub fn clear(directory: &Path) -> Result<Cleared, Error> {
-    let Some(file) = File::existing(directory)? else { return Ok(Cleared::default()) };
+    let Some(file) = File::existing(directory)? else {
+        return Ok(Cleared::default());
+    };
     let before = size(file.path());
     let cleared = file.state().and_then(|state| match state {
         State::Ours => file.clear(),
@@ -106,16 +111,26 @@ pub fn clear(directory: &Path) -> Result<Cleared, Error> {
         cleared => cleared,
     };
     let entries = cleared.map_err(Error::database(file.path()))?;
-    Ok(Cleared { entries, bytes: before.saturating_sub(size(file.path())) })
+    Ok(Cleared {
+        entries,
+        bytes: before.saturating_sub(size(file.path())),
+    })
 }
 
 pub(super) fn of(file: &File) -> Result<Info, Error> {
     let failed = Error::database(file.path());
-    let mut info = Info { bytes: size(file.path()), ..Info::empty(file.path()) };
+    let mut info = Info {
+        bytes: size(file.path()),
+        ..Info::empty(file.path())
+    };
     match file.state().map_err(&failed)? {
         State::Ours => {}
         State::Empty => return Ok(info),
-        State::Foreign => return Err(Error::Damaged { path: file.path().to_owned() }),
+        State::Foreign => {
+            return Err(Error::Damaged {
+                path: file.path().to_owned(),
+            });
+        }
     }
     for kind in Kind::ALL {
         let count = match kind {

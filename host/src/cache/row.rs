@@ -34,25 +34,43 @@ pub(super) struct Id {
 
 impl Id {
     pub(super) fn plain(key: Digest) -> Self {
-        Self { kind: Kind::Plain, key }
+        Self {
+            kind: Kind::Plain,
+            key,
+        }
     }
 
     pub(super) fn blob(diff_id: Digest, setting: &str) -> Self {
         let fields = Fields::new("terrine cache blob");
-        let fields = fields.field("diff id", diff_id.as_bytes()).field("setting", setting.as_bytes());
-        Self { kind: Kind::Blob, key: fields.finish() }
+        let fields = fields
+            .field("diff id", diff_id.as_bytes())
+            .field("setting", setting.as_bytes());
+        Self {
+            kind: Kind::Blob,
+            key: fields.finish(),
+        }
     }
 
     pub(super) fn location(registry: &str, digest: Digest) -> Self {
         let fields = Fields::new("terrine cache location");
-        let fields = fields.field("registry", registry.as_bytes()).field("blob", digest.as_bytes());
-        Self { kind: Kind::Location, key: fields.finish() }
+        let fields = fields
+            .field("registry", registry.as_bytes())
+            .field("blob", digest.as_bytes());
+        Self {
+            kind: Kind::Location,
+            key: fields.finish(),
+        }
     }
 
     pub(super) fn fact(kind: &str, key: Digest) -> Self {
         let fields = Fields::new("terrine cache fact");
-        let fields = fields.field("kind", kind.as_bytes()).field("key", key.as_bytes());
-        Self { kind: Kind::Fact, key: fields.finish() }
+        let fields = fields
+            .field("kind", kind.as_bytes())
+            .field("key", key.as_bytes());
+        Self {
+            kind: Kind::Fact,
+            key: fields.finish(),
+        }
     }
 
     /// The checksum of a row. It covers all but the time of last use, which is nothing that
@@ -62,7 +80,9 @@ impl Id {
     /// one may write to the user's files as well.
     pub(super) fn seal(&self, value: &[u8]) -> Digest {
         let fields = Fields::new("terrine cache row 1");
-        let fields = fields.field("kind", &[self.kind as u8]).field("key", self.key.as_bytes());
+        let fields = fields
+            .field("kind", &[self.kind as u8])
+            .field("key", self.key.as_bytes());
         fields.field("value", value).finish()
     }
 }
@@ -80,7 +100,10 @@ fn encode(digest: Digest, size: u64) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> Option<(Digest, u64)> {
     let (digest, size) = bytes.split_first_chunk::<32>()?;
-    Some((Digest::from(*digest), u64::from_le_bytes(size.try_into().ok()?)))
+    Some((
+        Digest::from(*digest),
+        u64::from_le_bytes(size.try_into().ok()?),
+    ))
 }
 
 impl Value for Plain {
@@ -116,8 +139,9 @@ impl Value for String {
 /// Names of repositories, each after its length.
 impl Value for Vec<String> {
     fn encode(&self) -> Vec<u8> {
-        let parts =
-            self.iter().map(|name| [&(name.len() as u64).to_le_bytes(), name.as_bytes()].concat());
+        let parts = self
+            .iter()
+            .map(|name| [&(name.len() as u64).to_le_bytes(), name.as_bytes()].concat());
         parts.collect::<Vec<_>>().concat()
     }
 

@@ -45,9 +45,17 @@ Examples:
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     check_outputs(args)?;
     args.ship.check()?;
-    let summary = args.summary.as_deref().map(|path| Output::open(Some(path))).transpose()?;
+    let summary = args
+        .summary
+        .as_deref()
+        .map(|path| Output::open(Some(path)))
+        .transpose()?;
     // A terminal is refused before anything is done.
-    let early = args.ship.is_stdout().then(|| Output::open(None)).transpose()?;
+    let early = args
+        .ship
+        .is_stdout()
+        .then(|| Output::open(None))
+        .transpose()?;
     drop(early);
     let spec = args.image.spec()?;
     let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
@@ -66,13 +74,17 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
     let progress = Progress::new(printer, image.layer_count());
     let name = target.name().unwrap_or_else(|| image.reference());
-    let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(cannot)?;
+    let outcome = args
+        .ship
+        .ship(image, &target, &cache, &progress)
+        .with_context(cannot)?;
     close_cache(&cache, printer);
     facts.complete(&outcome);
     target.commit()?;
     if let Some(summary) = &summary {
         let mut file = summary;
-        file.write_all(facts.to_json().as_bytes()).context("writing the summary")?;
+        file.write_all(facts.to_json().as_bytes())
+            .context("writing the summary")?;
     }
     summary.map_or(Ok(()), Output::commit)?;
     progress.finish();

@@ -51,7 +51,10 @@ fn info(format: Format) -> anyhow::Result<()> {
 fn clear(printer: &Printer) -> anyhow::Result<()> {
     let cleared = cache::clear(&folder()?)?;
     let entries = HumanCount(cleared.entries);
-    printer.status(&format!("removed {entries} entries, freed {}", DecimalBytes(cleared.bytes)));
+    printer.status(&format!(
+        "removed {entries} entries, freed {}",
+        DecimalBytes(cleared.bytes)
+    ));
     Ok(())
 }
 

@@ -73,8 +73,15 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 }
 
 /// Copies to a place for blobs.
-fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) -> anyhow::Result<()> {
-    let Some(destination) = target.blobs() else { anyhow::bail!("this is no place for blobs") };
+fn blobs(
+    args: &Args,
+    opened: &Opened,
+    target: Target<'_>,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    let Some(destination) = target.blobs() else {
+        anyhow::bail!("this is no place for blobs")
+    };
     let means = args.how.means(destination, printer)?;
     let layers = match opened {
         Opened::Image(image) => image.layers.len(),
@@ -96,13 +103,20 @@ fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) ->
 
 /// Says how many of what an index listed is not in its copy.
 fn warn_of_left_out(listed: usize, copy: &Document, printer: &Printer) {
-    let Content::Index(index) = &copy.content else { return };
+    let Content::Index(index) = &copy.content else {
+        return;
+    };
     let (what, they) = match listed.saturating_sub(index.manifests.len()) {
         0 => return,
         1 => ("1 attestation, signature or list".to_owned(), "it speaks"),
-        count => (format!("{count} attestations, signatures or lists"), "they speak"),
+        count => (
+            format!("{count} attestations, signatures or lists"),
+            "they speak",
+        ),
     };
-    printer.warning(&format!("{what} left out: {they} of images that have other digests here"));
+    printer.warning(&format!(
+        "{what} left out: {they} of images that have other digests here"
+    ));
 }
 
 /// Ends a copy, and says what is where now.
@@ -132,9 +146,13 @@ fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> 
             transfer::write_archive(vec![Named { image, names }], output, &progress)?;
         }
         Target::Loader { loader, name } => {
-            let named = vec![Named { image, names: vec![name.clone()] }];
-            let write =
-                |stdin: &mut std::process::ChildStdin| transfer::write_archive(named, stdin, &progress);
+            let named = vec![Named {
+                image,
+                names: vec![name.clone()],
+            }];
+            let write = |stdin: &mut std::process::ChildStdin| {
+                transfer::write_archive(named, stdin, &progress)
+            };
             daemon::load(*loader, write, transfer::Error::is_closed)?;
         }
         Target::Blobs(_) | Target::OciArchive { .. } => anyhow::bail!("this is a place for blobs"),
@@ -153,9 +171,14 @@ pub(super) fn image_names(from: &Reference, image: &Image) -> Vec<String> {
     match from {
         Reference::Registry(repository) => {
             let tag = repository.or_latest().tag;
-            tag.map(|tag| format!("{}:{tag}", repository.full_name())).into_iter().collect()
+            tag.map(|tag| format!("{}:{tag}", repository.full_name()))
+                .into_iter()
+                .collect()
         }
-        Reference::DockerArchive { image: Selector::Name(name), .. } => vec![name.clone()],
+        Reference::DockerArchive {
+            image: Selector::Name(name),
+            ..
+        } => vec![name.clone()],
         _ => image.names.clone(),
     }
 }
@@ -164,13 +187,23 @@ pub(super) fn image_names(from: &Reference, image: &Image) -> Vec<String> {
 fn default_tag(from: &Reference) -> Option<String> {
     match from {
         Reference::Registry(repository) => repository.or_latest().tag,
-        Reference::OciLayout { image: Selector::Name(name), .. }
-        | Reference::OciArchive { image: Selector::Name(name), .. } => Some(name.clone()),
-        Reference::DockerArchive { image: Selector::Name(name), .. }
-        | Reference::DockerDaemon(name)
-        | Reference::ContainersStorage(name) => {
-            name.rsplit_once(':').map(|(_, tag)| tag.to_owned()).filter(|tag| !tag.contains('/'))
+        Reference::OciLayout {
+            image: Selector::Name(name),
+            ..
         }
+        | Reference::OciArchive {
+            image: Selector::Name(name),
+            ..
+        } => Some(name.clone()),
+        Reference::DockerArchive {
+            image: Selector::Name(name),
+            ..
+        }
+        | Reference::DockerDaemon(name)
+        | Reference::ContainersStorage(name) => name
+            .rsplit_once(':')
+            .map(|(_, tag)| tag.to_owned())
+            .filter(|tag| !tag.contains('/')),
         _ => None,
     }
 }

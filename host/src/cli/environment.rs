@@ -9,7 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Where terrine keeps what it can do without: `$XDG_CACHE_HOME/terrine`, or that below
 /// `~/.cache`. None where neither is known.
 pub(super) fn cache() -> Option<PathBuf> {
-    let directory = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let directory = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let cache = directory("XDG_CACHE_HOME").or_else(|| Some(directory("HOME")?.join(".cache")))?;
     Some(cache.join("terrine"))
 }

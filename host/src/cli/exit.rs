@@ -52,7 +52,9 @@ pub(super) struct Told;
 
 /// Says what went wrong, if anything did.
 pub(super) fn report(outcome: anyhow::Result<()>, printer: &Printer) -> Status {
-    let Err(error) = outcome else { return Status::Done };
+    let Err(error) = outcome else {
+        return Status::Done;
+    };
     // Whoever reads the output has seen enough, and does not want to read about it.
     if error.chain().any(is_broken_pipe) {
         return Status::Failed;
@@ -61,7 +63,11 @@ pub(super) fn report(outcome: anyhow::Result<()>, printer: &Printer) -> Status {
         return Status::Failed;
     }
     complain(&error, printer);
-    if error.is::<Usage>() { Status::Usage } else { Status::Failed }
+    if error.is::<Usage>() {
+        Status::Usage
+    } else {
+        Status::Failed
+    }
 }
 
 /// Says what an error is, what caused it, and what to do about it.
@@ -71,7 +77,9 @@ pub(super) fn complain(error: &anyhow::Error, printer: &Printer) {
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn hint(error: &anyhow::Error) -> Option<&str> {

@@ -25,6 +25,12 @@ impl FormatArgs {
     /// The one that was asked for; else a table on a terminal, and JSON elsewhere.
     pub(super) fn format(&self) -> Format {
         let terminal = || std::io::stdout().is_terminal();
-        self.format.unwrap_or_else(|| if terminal() { Format::Table } else { Format::Json })
+        self.format.unwrap_or_else(|| {
+            if terminal() {
+                Format::Table
+            } else {
+                Format::Json
+            }
+        })
     }
 }

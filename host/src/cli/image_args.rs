@@ -64,11 +64,21 @@ pub(super) struct ImageArgs {
     tmp: bool,
 
     /// The command, or one argument of it; may be repeated
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true, help_heading = "Configuration")]
+    #[arg(
+        long,
+        value_name = "ARG",
+        allow_hyphen_values = true,
+        help_heading = "Configuration"
+    )]
     cmd: Vec<String>,
 
     /// The entry point, or one argument of it; may be repeated
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true, help_heading = "Configuration")]
+    #[arg(
+        long,
+        value_name = "ARG",
+        allow_hyphen_values = true,
+        help_heading = "Configuration"
+    )]
     entrypoint: Vec<String>,
 
     /// An environment variable; may be repeated
@@ -134,7 +144,12 @@ pub(super) struct ImageArgs {
     /// Look for store paths below this directory
     ///
     /// For Nix's chroot stores: /nix/store/x is then DIR/nix/store/x.
-    #[arg(long, value_name = "DIR", default_value = "/", help_heading = "Content")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/",
+        help_heading = "Content"
+    )]
     store_root: PathBuf,
 
     /// Allow programs that the image's platform can not run
@@ -213,7 +228,11 @@ impl ImageArgs {
             (&mut spec.copy_to_root.0, &self.copy_to_root),
             (&mut spec.closure.0, &self.closure),
         ] {
-            list.extend(more.iter().map(|path| here(path)).collect::<Result<Vec<_>, _>>()?);
+            list.extend(
+                more.iter()
+                    .map(|path| here(path))
+                    .collect::<Result<Vec<_>, _>>()?,
+            );
         }
         replace(&mut spec.store_dir, &self.store_dir);
         if self.fake_nss && spec.fake_nss == Switch::Off {
@@ -232,7 +251,11 @@ impl ImageArgs {
             spec.labels.insert(name.to_owned(), value.to_owned());
         }
         let config = spec.config_json.get_or_insert_default();
-        let command = if self.command.is_empty() { &self.cmd } else { &self.command };
+        let command = if self.command.is_empty() {
+            &self.cmd
+        } else {
+            &self.command
+        };
         for (key, list) in [("Cmd", command), ("Entrypoint", &self.entrypoint)] {
             if !list.is_empty() {
                 config.insert(key.to_owned(), Json::strings(list));
@@ -245,19 +268,31 @@ impl ImageArgs {
         }
         for variable in &self.env {
             pair(variable, "--env")?;
-            let env = config.entry("Env".to_owned()).or_insert(Json::Array(vec![]));
+            let env = config
+                .entry("Env".to_owned())
+                .or_insert(Json::Array(vec![]));
             match env {
                 Json::Array(env) => env.push(Json::string(variable)),
                 other => *other = Json::Array(vec![Json::string(variable)]),
             }
         }
         // A port without a protocol is one of TCP.
-        let port = |port: &String| if port.contains('/') { port.clone() } else { format!("{port}/tcp") };
-        let sets =
-            [("ExposedPorts", self.expose.iter().map(port).collect()), ("Volumes", self.volume.clone())];
+        let port = |port: &String| {
+            if port.contains('/') {
+                port.clone()
+            } else {
+                format!("{port}/tcp")
+            }
+        };
+        let sets = [
+            ("ExposedPorts", self.expose.iter().map(port).collect()),
+            ("Volumes", self.volume.clone()),
+        ];
         for (key, members) in sets {
             for member in members {
-                let set = config.entry(key.to_owned()).or_insert(Json::Object(Default::default()));
+                let set = config
+                    .entry(key.to_owned())
+                    .or_insert(Json::Object(Default::default()));
                 if !matches!(set, Json::Object(_)) {
                     *set = Json::Object(Default::default());
                 }

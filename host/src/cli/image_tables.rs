@@ -20,7 +20,10 @@ pub(super) fn inspection(facts: &Inspection) -> String {
     add("image", &facts.name);
     add("id", &facts.image_id.to_string());
     if let Some(manifest) = &facts.manifest {
-        add("manifest", &format!("{} {}", manifest.digest, manifest.media_type));
+        add(
+            "manifest",
+            &format!("{} {}", manifest.digest, manifest.media_type),
+        );
     }
     add("platform", &facts.platform);
     add("created", facts.created.as_deref().unwrap_or("not said"));
@@ -28,7 +31,10 @@ pub(super) fn inspection(facts: &Inspection) -> String {
         add(&name, &value);
     }
     let size = DecimalBytes(facts.size);
-    add("layers", &format!("{}, {size} as they are stored", facts.layers.len()));
+    add(
+        "layers",
+        &format!("{}, {size} as they are stored", facts.layers.len()),
+    );
     text.push('\n');
     let header = ("layer", "size", "stored", "digest", "diff id", "paths");
     let (layer, size, stored, digest, diff_id, paths) = header;
@@ -46,10 +52,18 @@ pub(super) fn inspection(facts: &Inspection) -> String {
 fn configuration(facts: &Inspection) -> Vec<(String, String)> {
     let config = &facts.config;
     let list = |list: &Option<Vec<String>>| list.iter().map(|list| format!("{list:?}")).collect();
-    let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty()).into_iter().collect();
+    let text = |text: &String| {
+        Some(text.clone())
+            .filter(|text| !text.is_empty())
+            .into_iter()
+            .collect()
+    };
     let names = |names: &terrine::image::Names| names.keys().cloned().collect();
     let pairs = |pairs: &terrine::image::Annotations| -> Vec<String> {
-        pairs.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
     };
     let all: [(&str, Vec<String>); 10] = [
         ("entrypoint", list(&config.entrypoint)),
@@ -64,8 +78,17 @@ fn configuration(facts: &Inspection) -> Vec<(String, String)> {
         ("annotations", pairs(&facts.annotations)),
     ];
     let named = |(name, values): (&str, Vec<String>)| {
-        let name = |i: usize| if i == 0 { name.to_owned() } else { String::new() };
-        let lines = values.into_iter().enumerate().map(|(i, value)| (name(i), value));
+        let name = |i: usize| {
+            if i == 0 {
+                name.to_owned()
+            } else {
+                String::new()
+            }
+        };
+        let lines = values
+            .into_iter()
+            .enumerate()
+            .map(|(i, value)| (name(i), value));
         lines.collect::<Vec<_>>()
     };
     all.into_iter().flat_map(named).collect()
@@ -74,9 +97,14 @@ fn configuration(facts: &Inspection) -> Vec<(String, String)> {
 fn row(layer: &LayerFacts, text: &mut String) {
     let size = DecimalBytes(layer.size).to_string();
     let digest = layer.digest.map_or("not known".to_owned(), short);
-    let paths = layer.store_paths.as_ref().map_or("-".to_owned(), |paths| paths.len().to_string());
+    let paths = layer
+        .store_paths
+        .as_ref()
+        .map_or("-".to_owned(), |paths| paths.len().to_string());
     let first = layer.store_paths.iter().flatten().next();
-    let what = first.or(layer.comment.as_ref()).or(layer.created_by.as_ref());
+    let what = first
+        .or(layer.comment.as_ref())
+        .or(layer.created_by.as_ref());
     let what = plain(&shorten(what.map_or("", |what| what)));
     let (number, compression, diff_id) = (layer.number, &layer.compression, short(layer.diff_id));
     let row = format!(
@@ -89,7 +117,12 @@ fn row(layer: &LayerFacts, text: &mut String) {
 pub(super) fn diff(diff: &Diff) -> String {
     let mut text = String::new();
     for (name, side) in [("old", &diff.old), ("new", &diff.new)] {
-        let what = format!("{} {}, {}", side.name, side.image_id, layers(side.layers, side.size));
+        let what = format!(
+            "{} {}, {}",
+            side.name,
+            side.image_id,
+            layers(side.layers, side.size)
+        );
         line(&mut text, name, &plain(&what));
     }
     let pull = match (diff.pull_layers, diff.is_same()) {
@@ -99,10 +132,19 @@ pub(super) fn diff(diff: &Diff) -> String {
     };
     line(&mut text, "to pull", &pull);
     text.push('\n');
-    let count = |wanted| diff.layers.iter().filter(|layer| layer.status == wanted).count();
+    let count = |wanted| {
+        diff.layers
+            .iter()
+            .filter(|layer| layer.status == wanted)
+            .count()
+    };
     let shared = count(Status::Shared);
     let _ = writeln!(text, "{shared} of {} layers are shared", diff.layers.len());
-    for layer in diff.layers.iter().filter(|layer| layer.status != Status::Shared) {
+    for layer in diff
+        .layers
+        .iter()
+        .filter(|layer| layer.status != Status::Shared)
+    {
         let (number, size, id) = (layer.number, DecimalBytes(layer.size), short(layer.diff_id));
         let why = match (layer.status, layer.old_number) {
             (Status::Recompressed, Some(old)) => {
@@ -112,7 +154,12 @@ pub(super) fn diff(diff: &Diff) -> String {
         };
         let _ = writeln!(text, "  + {number:>4}  {:>10}  {id}{why}", size.to_string());
     }
-    for Gone { number, diff_id, size } in &diff.gone {
+    for Gone {
+        number,
+        diff_id,
+        size,
+    } in &diff.gone
+    {
         let size = DecimalBytes(*size).to_string();
         let _ = writeln!(text, "  - {number:>4}  {size:>10}  {}", short(*diff_id));
     }
@@ -125,7 +172,11 @@ pub(super) fn diff(diff: &Diff) -> String {
     for difference in &diff.config {
         for (sign, value) in [('-', &difference.old), ('+', &difference.new)] {
             if let Some(value) = value {
-                let _ = writeln!(text, "  {sign} {}", plain(&format!("{}: {value}", difference.what)));
+                let _ = writeln!(
+                    text,
+                    "  {sign} {}",
+                    plain(&format!("{}: {value}", difference.what))
+                );
             }
         }
     }
@@ -134,10 +185,17 @@ pub(super) fn diff(diff: &Diff) -> String {
 
 /// The store paths that caused a pull.
 fn causes(paths: &Paths, text: &mut String) {
-    let changed = paths.changed.iter().map(|path| format!("~ {} -> {}", path.old, path.new));
+    let changed = paths
+        .changed
+        .iter()
+        .map(|path| format!("~ {} -> {}", path.old, path.new));
     let moved = |list: &[MovedPath]| -> Vec<String> {
         let line = |moved: &MovedPath| {
-            let MovedPath { path, old_layer, layer } = moved;
+            let MovedPath {
+                path,
+                old_layer,
+                layer,
+            } = moved;
             format!("= {path} (layer {old_layer} -> {layer})")
         };
         list.iter().map(line).collect()
@@ -145,11 +203,27 @@ fn causes(paths: &Paths, text: &mut String) {
     let signed = |sign: &str, list: &[String]| -> Vec<String> {
         list.iter().map(|path| format!("{sign} {path}")).collect()
     };
-    section("store paths that changed", &changed.collect::<Vec<_>>(), text);
+    section(
+        "store paths that changed",
+        &changed.collect::<Vec<_>>(),
+        text,
+    );
     section("store paths that are new", &signed("+", &paths.added), text);
-    section("store paths that are gone", &signed("-", &paths.removed), text);
-    section("unchanged, but in another layer", &moved(&paths.moved), text);
-    section("unchanged, but in a layer that changed", &moved(&paths.carried), text);
+    section(
+        "store paths that are gone",
+        &signed("-", &paths.removed),
+        text,
+    );
+    section(
+        "unchanged, but in another layer",
+        &moved(&paths.moved),
+        text,
+    );
+    section(
+        "unchanged, but in a layer that changed",
+        &moved(&paths.carried),
+        text,
+    );
 }
 
 fn section(title: &str, lines: &[String], text: &mut String) {
@@ -166,7 +240,11 @@ fn section(title: &str, lines: &[String], text: &mut String) {
 }
 
 fn layers(count: usize, size: u64) -> String {
-    format!("{count} layer{}, {}", if count == 1 { "" } else { "s" }, DecimalBytes(size))
+    format!(
+        "{count} layer{}, {}",
+        if count == 1 { "" } else { "s" },
+        DecimalBytes(size)
+    )
 }
 
 /// The first digits of a digest.

@@ -61,7 +61,10 @@ impl OneImage {
 impl Images {
     pub(super) fn new(args: &RegistryArgs) -> Self {
         let client = Arc::new(args.client());
-        Self { everywhere: Everywhere::new(Arc::clone(&client)), client }
+        Self {
+            everywhere: Everywhere::new(Arc::clone(&client)),
+            client,
+        }
     }
 
     /// What speaks to registries.
@@ -90,7 +93,9 @@ impl Images {
             (Opened::Image(image), None) => Ok(vec![(None, image)]),
             (Opened::Index(index), None) => {
                 let images = index.images()?.into_iter();
-                Ok(images.map(|(descriptor, image)| (Some(descriptor), image)).collect())
+                Ok(images
+                    .map(|(descriptor, image)| (Some(descriptor), image))
+                    .collect())
             }
             (opened, platform) => Ok(vec![(None, source::pick(opened, platform)?)]),
         }

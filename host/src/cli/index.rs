@@ -51,12 +51,21 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let images = Images::new(&args.images.registry);
     let mut listed = vec![];
     for from in &args.from {
-        listed.extend(images.all(from, args.images.platform.as_ref()).with_context(cannot)?);
+        listed.extend(
+            images
+                .all(from, args.images.platform.as_ref())
+                .with_context(cannot)?,
+        );
     }
     let target = Target::open(&args.to, images.client(), None).with_context(cannot)?;
-    let Some(destination) = target.blobs() else { anyhow::bail!("this is no place for blobs") };
+    let Some(destination) = target.blobs() else {
+        anyhow::bail!("this is no place for blobs")
+    };
     let means = args.how.means(destination, printer)?;
-    let progress = Progress::new(printer, listed.iter().map(|(_, image)| image.layers.len()).sum());
+    let progress = Progress::new(
+        printer,
+        listed.iter().map(|(_, image)| image.layers.len()).sum(),
+    );
     let copying = means.copying(destination, &progress);
     let document = copying.index(&listed).with_context(cannot)?;
     means.close(printer);

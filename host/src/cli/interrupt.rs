@@ -22,8 +22,9 @@ static LAYOUT: Mutex<Option<Pending>> = Mutex::new(None);
 /// waiting for whoever reads its output.
 pub(super) fn install() -> anyhow::Result<()> {
     let ignored = ignored();
-    let wanted =
-        [SIGINT, SIGTERM, SIGHUP, SIGQUIT].into_iter().filter(|signal| !ignored.contains(signal));
+    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+        .into_iter()
+        .filter(|signal| !ignored.contains(signal));
     let mut signals = Signals::new(wanted).context("installing the signal handler")?;
     thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
@@ -38,12 +39,19 @@ fn ignored() -> Vec<i32> {
     // There is no such file on other systems than Linux.
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    (1..=64).filter(|signal| mask >> (signal - 1) & 1 == 1).collect()
+    let mask = mask
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0);
+    (1..=64)
+        .filter(|signal| mask >> (signal - 1) & 1 == 1)
+        .collect()
 }
 
 /// Ends the process as the signal would have, but for the temporary files.
-#[expect(clippy::exit, reason = "a signal ends the process from the thread that receives it")]
+#[expect(
+    clippy::exit,
+    reason = "a signal ends the process from the thread that receives it"
+)]
 fn stop(signal: i32) -> ! {
     // Held to the end, so that nothing is made or renamed after this.
     let mut temporary = lock();
@@ -51,7 +59,10 @@ fn stop(signal: i32) -> ! {
         // There is nobody left to tell.
         let _ = fs::remove_file(path);
     }
-    let pending = LAYOUT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let pending = LAYOUT
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     let _abandoned = pending.as_ref().map(Pending::abandon);
     process::exit(128 + signal)
 }

@@ -75,7 +75,10 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let excluded = excluded(args, &graph)?;
     let (policy, options) = match &args.pipeline {
         Some(file) => ("pipeline", pipeline(file)?),
-        None => (args.planner.policy.as_deref().unwrap_or_default(), options(args)?),
+        None => (
+            args.planner.policy.as_deref().unwrap_or_default(),
+            options(args)?,
+        ),
     };
     let cache = environment::planner_cache();
     let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
@@ -109,13 +112,20 @@ fn read(path: &Path, store_dir: &str) -> anyhow::Result<Graph> {
         return Ok(closure::read(path, store_dir)?);
     }
     let mut text = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut text).context("reading stdin")?;
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut text)
+        .context("reading stdin")?;
     closure::parse(&text, store_dir).context("the graph on stdin can not be used")
 }
 
 /// The paths that go into no layer. Those that the graph does not have are in none anyway.
 fn excluded(args: &Args, graph: &Graph) -> anyhow::Result<Vec<usize>> {
-    let mut excluded: Vec<usize> = args.exclude.iter().filter_map(|path| graph.find(path)).collect();
+    let mut excluded: Vec<usize> = args
+        .exclude
+        .iter()
+        .filter_map(|path| graph.find(path))
+        .collect();
     excluded.sort_unstable();
     excluded.dedup();
     Ok(excluded)
@@ -145,17 +155,22 @@ fn options(args: &Args) -> anyhow::Result<String> {
     if args.planner.option.is_empty() {
         return Ok(args.options.clone());
     }
-    let options = serde_json::from_str(&args.options).context("the value of `--options` is not JSON")?;
+    let options =
+        serde_json::from_str(&args.options).context("the value of `--options` is not JSON")?;
     Ok(planner_args::merge(options, &args.planner.option)?.to_string())
 }
 
 fn pipeline(file: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading `{}`", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("reading `{}`", file.display()))?;
     // Looked at here, so that what is wrong is not told of a place inside other text.
     let steps: Box<serde_json::value::RawValue> =
         serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", file.display()))?;
     if !steps.get().starts_with('[') {
-        bail!("`{}` is not a pipeline: it must be a list of steps", file.display());
+        bail!(
+            "`{}` is not a pipeline: it must be a list of steps",
+            file.display()
+        );
     }
     Ok(format!("{{\"pipeline\":{steps}}}"))
 }

@@ -44,7 +44,10 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     for from in &args.from {
         all.extend(named(&images, from, args).with_context(|| format!("can not merge `{from}`"))?);
     }
-    let progress = Progress::new(printer, all.iter().map(|named| named.image.layers.len()).sum());
+    let progress = Progress::new(
+        printer,
+        all.iter().map(|named| named.image.layers.len()).sum(),
+    );
     let count = all.len();
     transfer::write_archive(all, &output, &progress).context("can not merge the images")?;
     progress.finish();
@@ -58,7 +61,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 /// The images that a reference leads to, with their names.
 fn named(images: &Images, from: &Reference, args: &Args) -> anyhow::Result<Vec<Named>> {
     let path = match from {
-        Reference::DockerArchive { path, image: Selector::Only } | Reference::Path(path) => Some(path),
+        Reference::DockerArchive {
+            path,
+            image: Selector::Only,
+        }
+        | Reference::Path(path) => Some(path),
         _ => None,
     };
     let archive = path.filter(|path| path.is_file());
@@ -70,7 +77,10 @@ fn named(images: &Images, from: &Reference, args: &Args) -> anyhow::Result<Vec<N
         let each = each.map(|(number, manifest)| {
             let image = Opened::Image(archive.image(&Selector::Number(number))?);
             let image = source::pick(image, args.images.platform.as_ref())?;
-            Ok(Named { image, names: manifest.repo_tags.clone() })
+            Ok(Named {
+                image,
+                names: manifest.repo_tags.clone(),
+            })
         });
         return each.collect();
     }

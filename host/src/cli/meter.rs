@@ -35,7 +35,10 @@ impl Meter {
         let speaks = !printer.is_quiet() && !terminal;
         let printer = *printer;
         let pulse = speaks.then(|| Pulse::new(SILENCE, so_far, move |text| printer.status(text)));
-        Self { bar, pulse: Mutex::new(pulse) }
+        Self {
+            bar,
+            pulse: Mutex::new(pulse),
+        }
     }
 
     /// The bar, if there is one.
@@ -48,7 +51,12 @@ impl Meter {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        drop(self.pulse.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(
+            self.pulse
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 }
 
@@ -89,7 +97,10 @@ impl Pulse {
                 }
             }
         });
-        Self { end: Some(end), thread: Some(thread) }
+        Self {
+            end: Some(end),
+            thread: Some(thread),
+        }
     }
 }
 
@@ -122,7 +133,10 @@ mod tests {
             let _ = sender.send(text.to_owned());
         };
         let pulse = Pulse::new(Duration::from_millis(1), so_far, say);
-        let next = || said.recv_timeout(Duration::from_secs(60)).unwrap_or_default();
+        let next = || {
+            said.recv_timeout(Duration::from_secs(60))
+                .unwrap_or_default()
+        };
         assert_eq!([next(), next()], ["so far 1 looks", "so far 3 looks"]);
         drop(pulse);
         // The thread is gone, and what it spoke with.

@@ -80,7 +80,11 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to stdout and is a success; everything else is a usage error.
-            let status = if error.use_stderr() { Status::Usage } else { Status::Done };
+            let status = if error.use_stderr() {
+                Status::Usage
+            } else {
+                Status::Done
+            };
             // Whoever asked may not be listening.
             let _ = error.print();
             return status.into();

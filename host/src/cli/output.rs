@@ -18,7 +18,10 @@ pub(super) enum Output {
     /// Standard output, or something that is not a regular file.
     Stream(File),
     /// A file that gets its name at the end.
-    File { temporary: NamedTempFile, path: PathBuf },
+    File {
+        temporary: NamedTempFile,
+        path: PathBuf,
+    },
 }
 
 impl Output {
@@ -42,7 +45,11 @@ impl Output {
             .into());
         }
         // Not through the standard library's handle, which looks for line ends.
-        let file: File = stdout.as_fd().try_clone_to_owned().context("writing to stdout")?.into();
+        let file: File = stdout
+            .as_fd()
+            .try_clone_to_owned()
+            .context("writing to stdout")?
+            .into();
         enlarge_pipe(&file);
         Ok(Self::Stream(file))
     }
@@ -81,7 +88,9 @@ impl Output {
     /// Gives the output its name, if it is a file. Not called after a failure: a
     /// temporary file then goes when the output is dropped.
     pub(super) fn commit(self) -> anyhow::Result<()> {
-        let Self::File { temporary, path } = self else { return Ok(()) };
+        let Self::File { temporary, path } = self else {
+            return Ok(());
+        };
         let persist = || {
             // Also reports what closing the file would have told.
             temporary.as_file().sync_all()?;
@@ -96,7 +105,9 @@ impl Output {
 
 /// Writes text that is data, or was asked for, to stdout.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
-    io::stdout().write_all(text.as_bytes()).context("writing to stdout")
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("writing to stdout")
 }
 
 /// What the system says without the name of a temporary file, which is nobody's concern.

@@ -54,7 +54,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         (Some(path), Format::Table) => table::explanation(&facts.explain(path)?),
         (None, format) => {
             facts.measure(&image, &memory).with_context(cannot)?;
-            if format == Format::Json { facts.to_json() } else { table::facts(&facts) }
+            if format == Format::Json {
+                facts.to_json()
+            } else {
+                table::facts(&facts)
+            }
         }
     };
     output::print(&text)

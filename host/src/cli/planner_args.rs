@@ -22,13 +22,23 @@ pub(super) struct PlannerArgs {
     ///
     /// If none is named, images have those of `least-pull`, and `terrine layers`, which stands in
     /// for a part of dockerTools, makes those of `auto`. Of another planner it is the first.
-    #[arg(long, value_name = "POLICY", help_heading = "Layers", conflicts_with = "pipeline")]
+    #[arg(
+        long,
+        value_name = "POLICY",
+        help_heading = "Layers",
+        conflicts_with = "pipeline"
+    )]
     pub(super) policy: Option<String>,
 
     /// An option of the policy; may be repeated, the last one of a name counts
     ///
     /// A value that is JSON is that, and anything else a string.
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Layers", conflicts_with = "pipeline")]
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        help_heading = "Layers",
+        conflicts_with = "pipeline"
+    )]
     pub(super) option: Vec<String>,
 
     /// Give the component a WASI in which nothing can be read or reached
@@ -47,7 +57,11 @@ pub(super) fn component(text: &str) -> Result<ComponentFile, String> {
 
 /// What a component is given, by the flag `--sealed-wasi`.
 pub(super) fn imports(sealed_wasi: bool) -> Imports {
-    if sealed_wasi { Imports::SealedWasi } else { Imports::Nothing }
+    if sealed_wasi {
+        Imports::SealedWasi
+    } else {
+        Imports::Nothing
+    }
 }
 
 impl PlannerArgs {
@@ -55,21 +69,35 @@ impl PlannerArgs {
     pub(super) fn apply(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
         if let Some(ComponentFile { path, digest }) = &self.planner {
             let component = Some(here(path)?);
-            spec.planner = Some(PlannerSpec { component, digest: *digest, ..PlannerSpec::default() });
+            spec.planner = Some(PlannerSpec {
+                component,
+                digest: *digest,
+                ..PlannerSpec::default()
+            });
             spec.layering_pipeline = None;
         }
         if let Some(policy) = &self.policy {
             let before = spec.planner.take().unwrap_or_default();
-            spec.planner = Some(PlannerSpec { policy: policy.clone(), options: None, ..before });
+            spec.planner = Some(PlannerSpec {
+                policy: policy.clone(),
+                options: None,
+                ..before
+            });
             spec.layering_pipeline = None;
         }
         if self.sealed_wasi {
-            let named = spec.planner.as_mut().filter(|planner| planner.component.is_some());
+            let named = spec
+                .planner
+                .as_mut()
+                .filter(|planner| planner.component.is_some());
             named.ok_or_else(not_for_the_built_in)?.sealed_wasi = true;
         }
         if !self.option.is_empty() {
             let planner = spec.planner.get_or_insert_default();
-            let options = planner.options.take().unwrap_or(Json::Object(Default::default()));
+            let options = planner
+                .options
+                .take()
+                .unwrap_or(Json::Object(Default::default()));
             planner.options = Some(merge(options, &self.option)?);
         }
         Ok(())
@@ -107,9 +135,14 @@ mod tests {
         let merged = |flags: &[&str]| {
             let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
             let options = serde_json::from_str(r#"{"a": 1, "b": [2]}"#).unwrap();
-            merge(options, &flags).map(|options| options.to_string()).map_err(|error| error.to_string())
+            merge(options, &flags)
+                .map(|options| options.to_string())
+                .map_err(|error| error.to_string())
         };
-        assert_eq!(merged(&["a=3", "c=x", "d=01"]).unwrap(), r#"{"a":3,"b":[2],"c":"x","d":"01"}"#);
+        assert_eq!(
+            merged(&["a=3", "c=x", "d=01"]).unwrap(),
+            r#"{"a":3,"b":[2],"c":"x","d":"01"}"#
+        );
         assert_eq!(
             merged(&["a=x=y", "b=", "c=\"7\"", "d={\"e\":null}"]).unwrap(),
             r#"{"a":"x=y","b":"","c":"7","d":{"e":null}}"#

@@ -37,8 +37,15 @@ impl<'a> Progress<'a> {
     pub(super) fn new(printer: &'a Printer, layers: usize) -> Self {
         let count = Arc::new(Count::new());
         let counted = Arc::clone(&count);
-        let meter = Meter::new(printer, layers as u64, template(layers), move || counted.so_far());
-        Self { printer, layers, count, meter }
+        let meter = Meter::new(printer, layers as u64, template(layers), move || {
+            counted.so_far()
+        });
+        Self {
+            printer,
+            layers,
+            count,
+            meter,
+        }
     }
 
     /// Takes the bar away.
@@ -105,7 +112,11 @@ impl Count {
 
     /// So many bytes for each second so far.
     fn speed(&self, bytes: u64) -> DecimalBytes {
-        let seconds = self.start.elapsed().max(Duration::from_millis(1)).as_secs_f64();
+        let seconds = self
+            .start
+            .elapsed()
+            .max(Duration::from_millis(1))
+            .as_secs_f64();
         DecimalBytes((bytes as f64 / seconds) as u64)
     }
 }
@@ -137,9 +148,18 @@ impl Reporter for Progress<'_> {
             Source::Store(paths) => format!("{paths} store paths"),
             Source::Customisation => "customisation".to_owned(),
         };
-        let size = if size > 0 { format!(", {}", DecimalBytes(size)) } else { String::new() };
-        let of = if self.layers > 0 { format!(" of {}", self.layers) } else { String::new() };
-        self.printer.status(&format!("layer {number}{of}: {what}{size}"));
+        let size = if size > 0 {
+            format!(", {}", DecimalBytes(size))
+        } else {
+            String::new()
+        };
+        let of = if self.layers > 0 {
+            format!(" of {}", self.layers)
+        } else {
+            String::new()
+        };
+        self.printer
+            .status(&format!("layer {number}{of}: {what}{size}"));
         self.count.said.store(true, Ordering::Relaxed);
     }
 
@@ -189,7 +209,10 @@ mod tests {
     fn a_summary_says_what_there_is_to_say() {
         assert_eq!(count(0, 0, 0, 0), "0 B");
         assert_eq!(count(1000, 0, 3, 0), "1.00 kB");
-        assert_eq!(count(1000, 500, 3, 1), "1.00 kB, 1 of 3 layers were there, 500 B sent");
+        assert_eq!(
+            count(1000, 500, 3, 1),
+            "1.00 kB, 1 of 3 layers were there, 500 B sent"
+        );
         assert_eq!(count(0, 0, 3, 3), "all layers were there");
         assert_eq!(count(1000, 0, 3, 3), "1.00 kB, all layers were there");
         // What was read matters until something is written.

@@ -23,7 +23,12 @@ pub(super) struct RegistryArgs {
     ///
     /// The wait before that doubles each time, and is what the registry asks for if that is
     /// longer. A transfer that goes on where it broke off counts anew after each mebibyte.
-    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Registries")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        help_heading = "Registries"
+    )]
     retries: u32,
 }
 

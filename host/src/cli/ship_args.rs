@@ -87,7 +87,10 @@ impl FromStr for Anew {
     type Err = ParseSettingError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self { setting: text.parse()?, level: text.contains(':') })
+        Ok(Self {
+            setting: text.parse()?,
+            level: text.contains(':'),
+        })
     }
 }
 
@@ -111,7 +114,8 @@ pub(super) struct HowArgs {
 
 /// A reference, with its hint.
 pub(super) fn reference(text: &str) -> Result<Reference, String> {
-    text.parse::<Reference>().map_err(|error| format!("{error}\n  {}", error.hint()))
+    text.parse::<Reference>()
+        .map_err(|error| format!("{error}\n  {}", error.hint()))
 }
 
 /// How what is compressed here is compressed on the way to a destination.
@@ -140,7 +144,11 @@ fn check(to: &Reference, compression: Option<&Setting>, how: &HowArgs) -> anyhow
 impl CarryArgs {
     /// Checks what can not be meant.
     pub(super) fn check(&self, to: &Reference) -> anyhow::Result<()> {
-        check(to, self.compression.as_ref().map(|anew| &anew.setting), &self.how)
+        check(
+            to,
+            self.compression.as_ref().map(|anew| &anew.setting),
+            &self.how,
+        )
     }
 
     /// What it takes to bring images to a destination.
@@ -188,12 +196,31 @@ impl Means {
         destination: &'a dyn Destination,
         reporter: &'a dyn Reporter,
     ) -> Copying<'a> {
-        let Self { setting, recompress, pool, jobs, cache, annotations } = self;
+        let Self {
+            setting,
+            recompress,
+            pool,
+            jobs,
+            cache,
+            annotations,
+        } = self;
         let (recompress, jobs) = (*recompress, *jobs);
         // Manifests of Docker have their place in registries only.
         let only_oci = destination.repository().is_none();
-        let carrier = Carrier { destination, setting, pool, cache, recompress };
-        Copying { carrier, jobs, only_oci, annotations, reporter }
+        let carrier = Carrier {
+            destination,
+            setting,
+            pool,
+            cache,
+            recompress,
+        };
+        Copying {
+            carrier,
+            jobs,
+            only_oci,
+            annotations,
+            reporter,
+        }
     }
 
     /// Keeps what was learnt on the way.
@@ -224,20 +251,36 @@ impl HowArgs {
 
     /// Who compresses.
     pub(super) fn pool(&self) -> Pool {
-        Pool::new(self.jobs.map_or_else(processors, |jobs| jobs.min(processors())))
+        Pool::new(
+            self.jobs
+                .map_or_else(processors, |jobs| jobs.min(processors())),
+        )
     }
 
     /// The cache of layers, unless it is not wanted.
     pub(super) fn cache(&self, printer: &Printer) -> Cache {
-        if self.no_cache { Cache::none() } else { open_cache(printer) }
+        if self.no_cache {
+            Cache::none()
+        } else {
+            open_cache(printer)
+        }
     }
 }
 
 /// The cache of layers. One that can not be had is told of, and done without.
 pub(super) fn open_cache(printer: &Printer) -> Cache {
-    let Some(directory) = environment::cache() else { return Cache::none() };
-    Cache::open(&directory, terrine::cache::Options::on(environment::today())).unwrap_or_else(|error| {
-        printer.warning(&format!("the cache of layers can not be used: {}", chain(&error)));
+    let Some(directory) = environment::cache() else {
+        return Cache::none();
+    };
+    Cache::open(
+        &directory,
+        terrine::cache::Options::on(environment::today()),
+    )
+    .unwrap_or_else(|error| {
+        printer.warning(&format!(
+            "the cache of layers can not be used: {}",
+            chain(&error)
+        ));
         Cache::none()
     })
 }
@@ -270,9 +313,10 @@ impl ShipArgs {
     pub(super) fn target(&self) -> Reference {
         match (&self.to, &self.output) {
             (Some(to), _) => to.clone(),
-            (None, Some(path)) => {
-                Reference::DockerArchive { path: path.clone(), image: terrine::image::Selector::Only }
-            }
+            (None, Some(path)) => Reference::DockerArchive {
+                path: path.clone(),
+                image: terrine::image::Selector::Only,
+            },
             (None, None) => Reference::Stdio,
         }
     }
@@ -316,7 +360,11 @@ impl ShipArgs {
             Target::Loader { loader, name } => {
                 rename(&mut image, Some(name));
                 let closed = terrine::pack::Error::is_closed;
-                Ok(daemon::load(*loader, |stdin| image.run(stdin, progress), closed)?)
+                Ok(daemon::load(
+                    *loader,
+                    |stdin| image.run(stdin, progress),
+                    closed,
+                )?)
             }
             Target::Blobs(_) | Target::OciArchive { .. } => {
                 anyhow::bail!("a destination for blobs is one")
@@ -327,7 +375,9 @@ impl ShipArgs {
 
 /// Gives the image another name.
 fn rename(image: &mut Image<'_>, name: Option<&str>) {
-    let Some((repository, tag)) = name.and_then(|name| name.rsplit_once(':')) else { return };
+    let Some((repository, tag)) = name.and_then(|name| name.rsplit_once(':')) else {
+        return;
+    };
     image.resolved.repository = repository.to_owned();
     image.resolved.tag = tag.to_owned();
     image.resolved.tag_generated = false;

@@ -52,7 +52,11 @@ Examples:
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     args.ship.check()?;
     // A terminal is refused before anything is done.
-    let early = args.ship.is_stdout().then(|| Output::open(None)).transpose()?;
+    let early = args
+        .ship
+        .is_stdout()
+        .then(|| Output::open(None))
+        .transpose()?;
     drop(early);
     let conf = Conf::read(&args.conf)?;
     let images = Images::new(&args.ship.registry);
@@ -70,11 +74,16 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     }
     let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
     // An archive is made without it.
-    let cache = target.blobs().map_or_else(Cache::none, |_| args.ship.how.cache(printer));
+    let cache = target
+        .blobs()
+        .map_or_else(Cache::none, |_| args.ship.how.cache(printer));
     let progress = Progress::new(printer, image.layer_count());
     let generated = image.tag_is_generated();
     let name = target.name().unwrap_or_else(|| image.reference());
-    let outcome = args.ship.ship(image, &target, &cache, &progress).with_context(|| cannot(args))?;
+    let outcome = args
+        .ship
+        .ship(image, &target, &cache, &progress)
+        .with_context(|| cannot(args))?;
     close_cache(&cache, printer);
     target.commit()?;
     progress.finish();

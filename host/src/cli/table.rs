@@ -13,10 +13,26 @@ const LISTED: usize = 10;
 /// An image: what it is called, what it is for, its layers.
 pub(super) fn facts(facts: &Facts) -> String {
     let mut text = String::new();
-    let generated = if facts.tag_generated { " (tag generated)" } else { "" };
-    line(&mut text, "image", &format!("{}:{}{generated}", facts.name, facts.tag));
-    let variant = facts.variant.as_ref().map_or(String::new(), |variant| format!("/{variant}"));
-    let platform = format!("{}/{}{variant}, {}", facts.os, facts.architecture, source(facts));
+    let generated = if facts.tag_generated {
+        " (tag generated)"
+    } else {
+        ""
+    };
+    line(
+        &mut text,
+        "image",
+        &format!("{}:{}{generated}", facts.name, facts.tag),
+    );
+    let variant = facts
+        .variant
+        .as_ref()
+        .map_or(String::new(), |variant| format!("/{variant}"));
+    let platform = format!(
+        "{}/{}{variant}, {}",
+        facts.os,
+        facts.architecture,
+        source(facts)
+    );
     line(&mut text, "platform", &platform);
     line(&mut text, "created", &facts.created);
     if let Some(base) = &facts.base {
@@ -30,7 +46,11 @@ pub(super) fn facts(facts: &Facts) -> String {
         0 => "uncompressed",
         _ => "uncompressed, the base's layers as they are stored",
     };
-    line(&mut text, "size", &format!("{} {how}", DecimalBytes(facts.size)));
+    line(
+        &mut text,
+        "size",
+        &format!("{} {how}", DecimalBytes(facts.size)),
+    );
     text.push('\n');
     layers(&facts.layers, &mut text);
     text
@@ -47,16 +67,23 @@ fn source(facts: &Facts) -> String {
         ArchitectureSource::System => "as `system` says".to_owned(),
         ArchitectureSource::Program(path) => format!("as `{path}` is made for"),
         ArchitectureSource::Base => "as the base image is".to_owned(),
-        ArchitectureSource::ThisMachine => "as this machine is, because nothing else tells".to_owned(),
+        ArchitectureSource::ThisMachine => {
+            "as this machine is, because nothing else tells".to_owned()
+        }
     }
 }
 
 fn budget(facts: &Facts) -> String {
     let budget = &facts.budget;
-    let max = budget.max_layers.map_or("no limit".to_owned(), |max| format!("at most {max}"));
+    let max = budget
+        .max_layers
+        .map_or("no limit".to_owned(), |max| format!("at most {max}"));
     let foreign = facts.planner.as_ref().filter(|planner| !planner.built_in);
     let of = foreign.map_or(String::new(), |planner| format!(" of `{}`", planner.name));
-    let policy = facts.policy.as_ref().map_or(String::new(), |policy| format!(" by `{policy}`{of}"));
+    let policy = facts
+        .policy
+        .as_ref()
+        .map_or(String::new(), |policy| format!(" by `{policy}`{of}"));
     let base = match budget.base_layers {
         0 => String::new(),
         count => format!("{count} of the base, "),
@@ -68,17 +95,30 @@ fn budget(facts: &Facts) -> String {
 }
 
 fn layers(layers: &[LayerFacts], text: &mut String) {
-    let _ = writeln!(text, "{:>5}  {:>10}  {:>5}  {:<12}  why", "layer", "size", "paths", "diff id");
+    let _ = writeln!(
+        text,
+        "{:>5}  {:>10}  {:>5}  {:<12}  why",
+        "layer", "size", "paths", "diff id"
+    );
     for layer in layers {
-        let size = layer.size.map_or("-".to_owned(), |size| DecimalBytes(size).to_string());
+        let size = layer
+            .size
+            .map_or("-".to_owned(), |size| DecimalBytes(size).to_string());
         let paths = match layer.kind {
             LayerKind::Store => layer.paths.len().to_string(),
             LayerKind::Base | LayerKind::Root => "-".to_owned(),
         };
-        let digest = layer.diff_id.as_deref().map_or("-", |id| id.trim_start_matches("sha256:"));
+        let digest = layer
+            .diff_id
+            .as_deref()
+            .map_or("-", |id| id.trim_start_matches("sha256:"));
         let digest = &digest[..digest.len().min(12)];
         let why = shorten(&layer.reason);
-        let _ = writeln!(text, "{:>5}  {size:>10}  {paths:>5}  {digest:<12}  {why}", layer.number);
+        let _ = writeln!(
+            text,
+            "{:>5}  {size:>10}  {paths:>5}  {digest:<12}  {why}",
+            layer.number
+        );
     }
 }
 
@@ -93,18 +133,56 @@ pub(super) fn shorten(text: &str) -> String {
 pub(super) fn explanation(explanation: &Explanation) -> String {
     let mut text = String::new();
     line(&mut text, "path", &explanation.path);
-    line(&mut text, "size", &DecimalBytes(explanation.size).to_string());
-    let layer = explanation.layer.map_or("none".to_owned(), |number| number.to_string());
-    line(&mut text, "layer", &format!("{layer}: {}", explanation.reason));
+    line(
+        &mut text,
+        "size",
+        &DecimalBytes(explanation.size).to_string(),
+    );
+    let layer = explanation
+        .layer
+        .map_or("none".to_owned(), |number| number.to_string());
+    line(
+        &mut text,
+        "layer",
+        &format!("{layer}: {}", explanation.reason),
+    );
     match explanation.asked_for {
         true => line(&mut text, "because", "the image was asked to hold it"),
-        false => list(&mut text, "because", &explanation.chain, explanation.chain.len(), " ->"),
+        false => list(
+            &mut text,
+            "because",
+            &explanation.chain,
+            explanation.chain.len(),
+            " ->",
+        ),
     }
-    let needed = format!("{} of the image's paths need it, directly:", explanation.dependents);
-    line(&mut text, "needed by", if explanation.dependents == 0 { "nothing" } else { &needed });
+    let needed = format!(
+        "{} of the image's paths need it, directly:",
+        explanation.dependents
+    );
+    line(
+        &mut text,
+        "needed by",
+        if explanation.dependents == 0 {
+            "nothing"
+        } else {
+            &needed
+        },
+    );
     list(&mut text, "", &explanation.referrers, LISTED, "");
-    let needs = format!("{} of the image's paths, directly:", explanation.dependencies);
-    line(&mut text, "needs", if explanation.dependencies == 0 { "nothing" } else { &needs });
+    let needs = format!(
+        "{} of the image's paths, directly:",
+        explanation.dependencies
+    );
+    line(
+        &mut text,
+        "needs",
+        if explanation.dependencies == 0 {
+            "nothing"
+        } else {
+            &needs
+        },
+    );
     list(&mut text, "", &explanation.references, LISTED, "");
     text
 }

@@ -16,7 +16,10 @@ use super::output::Output;
 /// Where an image is to be.
 pub(super) enum Target<'c> {
     /// A docker-archive, where the image has this name instead of its own.
-    DockerArchive { output: Output, name: Option<String> },
+    DockerArchive {
+        output: Output,
+        name: Option<String>,
+    },
     /// A program with a storage of its own.
     Loader { loader: Loader, name: String },
     /// A place for blobs.
@@ -35,11 +38,19 @@ impl<'c> Target<'c> {
         match reference {
             Reference::Registry(repository) => {
                 if repository.digest.is_some() {
-                    return Err(usage("a digest is what comes out, and can not be asked for"));
+                    return Err(usage(
+                        "a digest is what comes out, and can not be asked for",
+                    ));
                 }
                 let tag = repository.tag.clone().or(tag.map(ToOwned::to_owned));
-                let repository = Repository { tag, ..repository.clone() }.or_latest();
-                Ok(Self::Blobs(Box::new(RegistryDestination::new(client, repository))))
+                let repository = Repository {
+                    tag,
+                    ..repository.clone()
+                }
+                .or_latest();
+                Ok(Self::Blobs(Box::new(RegistryDestination::new(
+                    client, repository,
+                ))))
             }
             Reference::OciLayout { path, image } => {
                 let tag = self::tag(image, tag)?;
@@ -52,7 +63,10 @@ impl<'c> Target<'c> {
             Reference::OciArchive { path, image } => {
                 let tag = self::tag(image, tag)?;
                 let output = Output::open(Some(path))?;
-                Ok(Self::OciArchive { archive: OciArchive::new(reference.to_string(), tag), output })
+                Ok(Self::OciArchive {
+                    archive: OciArchive::new(reference.to_string(), tag),
+                    output,
+                })
             }
             Reference::DockerArchive { path, image } => {
                 let name = match image {
@@ -60,24 +74,33 @@ impl<'c> Target<'c> {
                     Selector::Name(name) => Some(image_name(name, tag)?),
                     _ => return Err(usage("an image is written by its name, not by its number")),
                 };
-                Ok(Self::DockerArchive { output: Output::open(Some(path))?, name })
+                Ok(Self::DockerArchive {
+                    output: Output::open(Some(path))?,
+                    name,
+                })
             }
             Reference::Path(path) => {
                 // A directory is one of something, and what is not there may be anything.
                 if path.is_dir() {
                     return Err(usage(&format!("`{}` is a directory", path.display())));
                 }
-                Ok(Self::DockerArchive { output: Output::open(Some(path))?, name: None })
+                Ok(Self::DockerArchive {
+                    output: Output::open(Some(path))?,
+                    name: None,
+                })
             }
-            Reference::Stdio => {
-                Ok(Self::DockerArchive { output: Output::open(Some(Path::new("-")))?, name: None })
-            }
-            Reference::DockerDaemon(name) => {
-                Ok(Self::Loader { loader: Loader::Docker, name: image_name(name, tag)? })
-            }
-            Reference::ContainersStorage(name) => {
-                Ok(Self::Loader { loader: Loader::Podman, name: image_name(name, tag)? })
-            }
+            Reference::Stdio => Ok(Self::DockerArchive {
+                output: Output::open(Some(Path::new("-")))?,
+                name: None,
+            }),
+            Reference::DockerDaemon(name) => Ok(Self::Loader {
+                loader: Loader::Docker,
+                name: image_name(name, tag)?,
+            }),
+            Reference::ContainersStorage(name) => Ok(Self::Loader {
+                loader: Loader::Podman,
+                name: image_name(name, tag)?,
+            }),
         }
     }
 
@@ -120,7 +143,9 @@ pub(super) fn is_docker_archive(reference: &Reference) -> bool {
         | Reference::DockerArchive { .. }
         | Reference::DockerDaemon(_)
         | Reference::ContainersStorage(_) => true,
-        Reference::Registry(_) | Reference::OciLayout { .. } | Reference::OciArchive { .. } => false,
+        Reference::Registry(_) | Reference::OciLayout { .. } | Reference::OciArchive { .. } => {
+            false
+        }
     }
 }
 
@@ -131,9 +156,9 @@ pub(super) fn names_tag(reference: &Reference) -> bool {
         Reference::DockerArchive { image, .. }
         | Reference::OciLayout { image, .. }
         | Reference::OciArchive { image, .. } => *image != Selector::Only,
-        Reference::DockerDaemon(name) | Reference::ContainersStorage(name) => {
-            name.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/'))
-        }
+        Reference::DockerDaemon(name) | Reference::ContainersStorage(name) => name
+            .rsplit_once(':')
+            .is_some_and(|(_, tag)| !tag.contains('/')),
         Reference::Path(_) | Reference::Stdio => false,
     }
 }
@@ -162,9 +187,9 @@ fn tag(image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
             terrine::layout::check_name(name)?;
             Ok(Some(name.clone()))
         }
-        Selector::Number(_) | Selector::Digest(_) => {
-            Err(usage("an image is written by its tag, not by its number or digest"))
-        }
+        Selector::Number(_) | Selector::Digest(_) => Err(usage(
+            "an image is written by its tag, not by its number or digest",
+        )),
     }
 }
 
@@ -178,9 +203,9 @@ fn image_name(name: &str, tag: Option<&str>) -> anyhow::Result<String> {
     match named.parse::<Repository>() {
         Err(why) => Err(usage(&why)),
         // Also `sha256:ID`, which looks like a name and a tag.
-        Ok(_) if name.contains('@') || name.parse::<Digest>().is_ok() => {
-            Err(usage("a digest is what comes out, and can not be asked for"))
-        }
+        Ok(_) if name.contains('@') || name.parse::<Digest>().is_ok() => Err(usage(
+            "a digest is what comes out, and can not be asked for",
+        )),
         Ok(_) => Ok(named),
     }
 }

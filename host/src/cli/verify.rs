@@ -73,7 +73,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 }
 
 fn look(image: &Image, referrer: Option<&Descriptor>, printer: &Printer) -> Report {
-    let threads = available_parallelism().unwrap_or(NonZeroUsize::MIN).min(MAX_THREADS);
+    let threads = available_parallelism()
+        .unwrap_or(NonZeroUsize::MIN)
+        .min(MAX_THREADS);
     let verification = Verification::new(image).threads(threads);
     let verification = match referrer {
         Some(referrer) => verification.referrer(referrer),
@@ -89,8 +91,13 @@ fn tell(report: &Report, printer: &Printer) {
     if report.is_valid() {
         let (name, id, layers) = (&report.name, report.image_id, report.layers);
         let read = DecimalBytes(report.bytes_read);
-        let (layers, checks) = (counted(layers, "layer"), counted(report.checked.len(), "check"));
-        printer.status(&format!("{name}: {id} is valid: {layers}, {checks}, {read} read"));
+        let (layers, checks) = (
+            counted(layers, "layer"),
+            counted(report.checked.len(), "check"),
+        );
+        printer.status(&format!(
+            "{name}: {id} is valid: {layers}, {checks}, {read} read"
+        ));
     }
 }
 
@@ -113,7 +120,8 @@ impl Progress {
             let read = DecimalBytes(count.load(Ordering::Relaxed));
             Some(format!("{read} of {} read", DecimalBytes(total)))
         };
-        let template = "{bar:30} {decimal_bytes} of {decimal_total_bytes} at {decimal_bytes_per_sec}";
+        let template =
+            "{bar:30} {decimal_bytes} of {decimal_total_bytes} at {decimal_bytes_per_sec}";
         let meter = Meter::new(printer, total, template, so_far);
         Self { read, meter }
     }

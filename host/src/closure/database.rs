@@ -45,7 +45,10 @@ impl Database {
     /// A file that is not there, can not be read, or is not the database of a store.
     pub fn open(file: &Path) -> Result<Self, Error> {
         if fs::metadata(file).map_err(FileError::io(file))?.is_dir() {
-            return Err(Error::NotADatabase { path: file.to_owned(), why: "it is a folder".to_owned() });
+            return Err(Error::NotADatabase {
+                path: file.to_owned(),
+                why: "it is a folder".to_owned(),
+            });
         }
         let connection = match connect(file, OpenFlags::empty()) {
             // What a crash left half done could not be put right by who may not write.
@@ -55,7 +58,11 @@ impl Database {
             connected => connected.map(|c| (c, false)),
         };
         let (connection, immutable) = connection.map_err(|source| failed(file, source))?;
-        let database = Self { connection, file: file.to_owned(), immutable };
+        let database = Self {
+            connection,
+            file: file.to_owned(),
+            immutable,
+        };
         database.check_schema()?;
         Ok(database)
     }
@@ -68,7 +75,9 @@ impl Database {
             return store_root.join("var/guix/db/db.sqlite");
         }
         let parent = store_dir.rsplit_once('/').map_or("", |(parent, _)| parent);
-        store_root.join(parent.trim_start_matches('/')).join("var/nix/db/db.sqlite")
+        store_root
+            .join(parent.trim_start_matches('/'))
+            .join("var/nix/db/db.sqlite")
     }
 
     /// The closure of some store paths.
@@ -82,7 +91,10 @@ impl Database {
         let mut ids = Vec::new();
         for root in roots {
             let path = root.trim_end_matches('/');
-            let id = by_path.query_row([path], |row| row.get(0)).optional().map_err(failed)?;
+            let id = by_path
+                .query_row([path], |row| row.get(0))
+                .optional()
+                .map_err(failed)?;
             ids.push(id.ok_or_else(|| Error::NotRegistered {
                 path: root.clone(),
                 database: self.file.clone(),
@@ -101,7 +113,10 @@ impl Database {
                 // `no such table`, `no such column`.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
                     let why = format!("it has no table `{table}`, or another");
-                    return Err(Error::NotADatabase { path: self.file.clone(), why });
+                    return Err(Error::NotADatabase {
+                        path: self.file.clone(),
+                        why,
+                    });
                 }
                 Err(error) => return Err(failed(&self.file, error)),
             }
@@ -142,16 +157,26 @@ impl Found {
         by_id: &mut Statement<'_>,
         references: &mut Statement<'_>,
     ) -> rusqlite::Result<Self> {
-        let row = by_id.query_row([id], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let row = by_id
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
         let (path, size) = row.map_or((None, None), |(path, size)| (Some(path), size));
-        let references = references.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(Self { path, size, references })
+        let references = references
+            .query_map([id], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            path,
+            size,
+            references,
+        })
     }
 
     fn entry(&self, all: &BTreeMap<i64, Self>) -> Result<Entry, Fault> {
         let path = self.path.clone().unwrap_or_default();
-        let size = u64::try_from(self.size.unwrap_or(0))
-            .map_err(|_| Fault::Size { path: path.clone(), size: self.size.unwrap_or(0).to_string() })?;
+        let size = u64::try_from(self.size.unwrap_or(0)).map_err(|_| Fault::Size {
+            path: path.clone(),
+            size: self.size.unwrap_or(0).to_string(),
+        })?;
         let reference = |id: &i64| {
             let reference = all.get(id).and_then(|node| node.path.clone());
             reference.ok_or_else(|| Fault::MissingReference {
@@ -159,8 +184,16 @@ impl Found {
                 reference: format!("number {id}"),
             })
         };
-        let references = self.references.iter().map(reference).collect::<Result<_, _>>()?;
-        Ok(Entry { path, size, references })
+        let references = self
+            .references
+            .iter()
+            .map(reference)
+            .collect::<Result<_, _>>()?;
+        Ok(Entry {
+            path,
+            size,
+            references,
+        })
     }
 }
 
@@ -188,7 +221,9 @@ fn immutable(file: &Path) -> rusqlite::Result<Connection> {
     let mut uri = "file://".to_owned();
     for &byte in file.as_os_str().as_bytes() {
         match byte {
-            b'/' | b'-' | b'_' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => uri.push(byte.into()),
+            b'/' | b'-' | b'_' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
+                uri.push(byte.into())
+            }
             // Writing to a string does not fail.
             _ => drop(write!(uri, "%{byte:02x}")),
         }
@@ -215,9 +250,10 @@ fn is_kept_from_writing(error: &rusqlite::Error) -> bool {
 fn failed(file: &Path, source: rusqlite::Error) -> Error {
     let path = file.to_owned();
     match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => {
-            Error::NotADatabase { path, why: "it is not an SQLite database".to_owned() }
-        }
+        Some(ErrorCode::NotADatabase) => Error::NotADatabase {
+            path,
+            why: "it is not an SQLite database".to_owned(),
+        },
         _ => Error::Database { path, source },
     }
 }
@@ -284,9 +320,16 @@ mod tests {
     }
 
     fn names(database: &Database, roots: &[&str]) -> Result<Vec<String>, Error> {
-        let roots: Vec<String> = roots.iter().map(|root| format!("/nix/store/{root}")).collect();
+        let roots: Vec<String> = roots
+            .iter()
+            .map(|root| format!("/nix/store/{root}"))
+            .collect();
         let graph = database.closure(&roots)?;
-        Ok(graph.nodes().iter().map(|node| node.path["/nix/store/".len()..].to_owned()).collect())
+        Ok(graph
+            .nodes()
+            .iter()
+            .map(|node| node.path["/nix/store/".len()..].to_owned())
+            .collect())
     }
 
     #[test]
@@ -302,7 +345,10 @@ mod tests {
             assert_eq!(names(&database, roots).unwrap(), expected, "{roots:?}");
         }
         let graph = database.closure(&["/nix/store/d".to_owned()]).unwrap();
-        let nodes = graph.nodes().iter().map(|node| (node.size, &node.references[..]));
+        let nodes = graph
+            .nodes()
+            .iter()
+            .map(|node| (node.size, &node.references[..]));
         let expected = [(10, &[][..]), (0, &[0]), (30, &[0, 2]), (40, &[1, 2])];
         assert_eq!(nodes.collect::<Vec<_>>(), expected);
     }
@@ -310,8 +356,11 @@ mod tests {
     #[test]
     fn paths_are_known_by_their_whole_name() {
         let database = Fixture::new("wal").open();
-        for (path, expected) in [("/nix/store/a", true), ("/nix/store/", false), ("/nix/store/A", false)]
-        {
+        for (path, expected) in [
+            ("/nix/store/a", true),
+            ("/nix/store/", false),
+            ("/nix/store/A", false),
+        ] {
             assert_eq!(database.contains(path).unwrap(), expected, "{path}");
         }
         let mentions = super::super::mentions("x=/nix/store/a.", "/nix/store", &database).unwrap();
@@ -322,9 +371,14 @@ mod tests {
     fn a_root_that_is_not_there_is_named() {
         let fixture = Fixture::new("wal");
         let error = names(&fixture.open(), &["a", "x"]).unwrap_err();
-        let message =
-            format!("`/nix/store/x` is not in the store's database `{}`", fixture.file().display());
-        assert_eq!((error.to_string(), error.hint()), (message, Some("build or fetch the path first")));
+        let message = format!(
+            "`/nix/store/x` is not in the store's database `{}`",
+            fixture.file().display()
+        );
+        assert_eq!(
+            (error.to_string(), error.hint()),
+            (message, Some("build or fetch the path first"))
+        );
     }
 
     #[test]
@@ -340,7 +394,11 @@ mod tests {
             if mode == "wal" {
                 fixture.writer.execute_batch("COMMIT").unwrap();
             }
-            assert_eq!(names(&database, &["d"]).unwrap(), ["a", "b", "c", "d"], "{mode}");
+            assert_eq!(
+                names(&database, &["d"]).unwrap(),
+                ["a", "b", "c", "d"],
+                "{mode}"
+            );
             drop(database);
             if mode != "wal" {
                 fixture.writer.execute_batch("COMMIT").unwrap();
@@ -368,7 +426,11 @@ mod tests {
         let (folder, writer) = (fixture.folder, fixture.writer);
         writer.close().unwrap();
         let before = fs::read(folder.path().join("db.sqlite")).unwrap();
-        names(&Database::open(&folder.path().join("db.sqlite")).unwrap(), &["d"]).unwrap();
+        names(
+            &Database::open(&folder.path().join("db.sqlite")).unwrap(),
+            &["d"],
+        )
+        .unwrap();
         assert_eq!(fs::read(folder.path().join("db.sqlite")).unwrap(), before);
     }
 
@@ -379,17 +441,25 @@ mod tests {
             Err(Error::NotADatabase { why, .. }) => why,
             other => panic!("{other:?}"),
         };
-        fs::write(folder.path().join("text"), "not a database, but long enough for a header".repeat(50))
-            .unwrap();
+        fs::write(
+            folder.path().join("text"),
+            "not a database, but long enough for a header".repeat(50),
+        )
+        .unwrap();
         fs::write(folder.path().join("empty"), "").unwrap();
         let other = Connection::open(folder.path().join("other")).unwrap();
-        other.execute_batch("CREATE TABLE ValidPaths (id integer primary key, path, narSize)").unwrap();
+        other
+            .execute_batch("CREATE TABLE ValidPaths (id integer primary key, path, narSize)")
+            .unwrap();
         assert_eq!(why("text"), "it is not an SQLite database");
         assert_eq!(why("empty"), "it has no table `ValidPaths`, or another");
         assert_eq!(why("other"), "it has no table `Refs`, or another");
         assert_eq!(why(""), "it is a folder");
         let missing = folder.path().join("missing");
-        assert!(matches!(Database::open(&missing), Err(Error::File(FileError::Io { .. }))));
+        assert!(matches!(
+            Database::open(&missing),
+            Err(Error::File(FileError::Io { .. }))
+        ));
         assert!(!missing.exists());
     }
 
@@ -429,10 +499,16 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        for change in ["UPDATE ValidPaths SET narSize = 'x'", "UPDATE ValidPaths SET narSize = 1.5"] {
+        for change in [
+            "UPDATE ValidPaths SET narSize = 'x'",
+            "UPDATE ValidPaths SET narSize = 1.5",
+        ] {
             let fixture = Fixture::new("wal");
             fixture.writer.execute_batch(change).unwrap();
-            assert!(matches!(names(&fixture.open(), &["d"]), Err(Error::Database { .. })), "{change}");
+            assert!(
+                matches!(names(&fixture.open(), &["d"]), Err(Error::Database { .. })),
+                "{change}"
+            );
         }
     }
 
@@ -440,9 +516,13 @@ mod tests {
     fn no_query_reads_a_whole_table() {
         let fixture = Fixture::new("wal");
         for query in [BY_PATH, BY_ID, REFERENCES] {
-            let mut statement = fixture.writer.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
-            let plan =
-                statement.query_map([rusqlite::types::Null], |row| row.get::<_, String>(3)).unwrap();
+            let mut statement = fixture
+                .writer
+                .prepare(&format!("EXPLAIN QUERY PLAN {query}"))
+                .unwrap();
+            let plan = statement
+                .query_map([rusqlite::types::Null], |row| row.get::<_, String>(3))
+                .unwrap();
             for step in plan {
                 assert!(step.unwrap().starts_with("SEARCH"), "{query}");
             }
@@ -470,12 +550,16 @@ mod tests {
     #[test]
     fn the_path_of_the_database_may_have_any_name() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(std::ffi::OsStr::from_bytes(b"a%2f?mode=rwc#\xff"));
+        let file = folder
+            .path()
+            .join(std::ffi::OsStr::from_bytes(b"a%2f?mode=rwc#\xff"));
         let fixture = Fixture::new("delete");
         fs::copy(fixture.file(), &file).unwrap();
         for connection in [connect(&file, OpenFlags::empty()), immutable(&file)] {
             let count =
-                connection.unwrap().query_row("SELECT count(*) FROM ValidPaths", [], |row| row.get(0));
+                connection
+                    .unwrap()
+                    .query_row("SELECT count(*) FROM ValidPaths", [], |row| row.get(0));
             assert_eq!(count, Ok(5_i64));
         }
     }

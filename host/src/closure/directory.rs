@@ -11,10 +11,14 @@ use crate::layer::{Error, Store, StorePath, Tree};
 pub fn size(store: &Store, path: &StorePath) -> Result<u64, Error> {
     let mut sum = 0_u64;
     Tree::walk(store, std::slice::from_ref(path))?.for_each(|entry| {
-        let total = sum.checked_add(entry.size).and_then(|sum| sum.checked_add(entry.link.len() as u64));
+        let total = sum
+            .checked_add(entry.size)
+            .and_then(|sum| sum.checked_add(entry.link.len() as u64));
         sum = total
             .filter(|&sum| i64::try_from(sum).is_ok())
-            .ok_or_else(|| Error::TooLarge { path: store.locate(path.as_str().as_ref()) })?;
+            .ok_or_else(|| Error::TooLarge {
+                path: store.locate(path.as_str().as_ref()),
+            })?;
         Ok::<_, Error>(())
     })?;
     Ok(sum)
@@ -36,7 +40,10 @@ mod tests {
         fs::write(store.join("a/file"), [0; 100]).unwrap();
         fs::write(store.join("a/deep/er/file"), [0; 20]).unwrap();
         symlink("target", store.join("a/deep/link")).unwrap();
-        fs::File::create(store.join("a/sparse")).unwrap().set_len(1 << 40).unwrap();
+        fs::File::create(store.join("a/sparse"))
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
         fs::write(store.join("plain"), b"12345").unwrap();
         fs::create_dir(store.join("socket")).unwrap();
         let _listener = UnixListener::bind(store.join("socket/s")).unwrap();

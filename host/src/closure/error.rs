@@ -51,7 +51,10 @@ pub enum Error {
 
 impl Error {
     pub(super) fn fault(path: &Path, fault: Fault) -> Self {
-        Self::Fault { path: path.to_owned(), fault }
+        Self::Fault {
+            path: path.to_owned(),
+            fault,
+        }
     }
 
     /// What the user can do about it, where there is something.
@@ -67,7 +70,9 @@ impl Error {
             Self::NotADatabase { .. } => Some(
                 "Nix keeps it in `/nix/var/nix/db/db.sqlite`, Guix in `/var/guix/db/db.sqlite`, below the store's root",
             ),
-            Self::NotRegistered { immutable: true, .. } => Some(
+            Self::NotRegistered {
+                immutable: true, ..
+            } => Some(
                 "the latest changes can only be seen by who may write to the database's folder; build or fetch the path, or run as its owner",
             ),
             Self::NotRegistered { .. } => Some("build or fetch the path first"),
@@ -158,7 +163,10 @@ pub enum Fault {
 
 impl Fault {
     pub(super) fn at(self, field: impl Into<String>) -> Self {
-        Self::Field { field: field.into(), fault: Box::new(self) }
+        Self::Field {
+            field: field.into(),
+            fault: Box::new(self),
+        }
     }
 
     /// What the user can do about it, where there is something.

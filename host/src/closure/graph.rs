@@ -46,20 +46,37 @@ impl Graph {
             entry.references.dedup();
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        let conflict =
-            entries.windows(2).find(|pair| pair[0].path == pair[1].path && pair[0] != pair[1]);
+        let conflict = entries
+            .windows(2)
+            .find(|pair| pair[0].path == pair[1].path && pair[0] != pair[1]);
         if let Some([a, b]) = conflict {
-            let what = if a.size == b.size { "references" } else { "sizes" };
-            return Err(Fault::Conflict { path: a.path.clone(), what });
+            let what = if a.size == b.size {
+                "references"
+            } else {
+                "sizes"
+            };
+            return Err(Fault::Conflict {
+                path: a.path.clone(),
+                what,
+            });
         }
         entries.dedup_by(|a, b| a.path == b.path);
-        let indices: HashMap<&str, usize> =
-            entries.iter().enumerate().map(|(index, entry)| (entry.path.as_str(), index)).collect();
+        let indices: HashMap<&str, usize> = entries
+            .iter()
+            .enumerate()
+            .map(|(index, entry)| (entry.path.as_str(), index))
+            .collect();
         let references = entries.iter().map(|entry| resolve(entry, &indices));
         let references = references.collect::<Result<Vec<_>, _>>()?;
         let nodes = entries.into_iter().zip(references);
-        let nodes = nodes.map(|(Entry { path, size, .. }, references)| Node { path, size, references });
-        Ok(Self { nodes: nodes.collect() })
+        let nodes = nodes.map(|(Entry { path, size, .. }, references)| Node {
+            path,
+            size,
+            references,
+        });
+        Ok(Self {
+            nodes: nodes.collect(),
+        })
     }
 
     /// The paths, ascending.
@@ -69,7 +86,9 @@ impl Graph {
 
     /// The index of a path.
     pub fn find(&self, path: &str) -> Option<usize> {
-        self.nodes.binary_search_by(|node| node.path.as_str().cmp(path)).ok()
+        self.nodes
+            .binary_search_by(|node| node.path.as_str().cmp(path))
+            .ok()
     }
 
     /// The indices of everything that `roots` reach, themselves included, ascending.
@@ -98,7 +117,9 @@ impl Graph {
                 .filter(|&&other| other != index)
                 .for_each(|&other| referred[other] = true);
         }
-        (0..referred.len()).filter(|&index| !referred[index]).collect()
+        (0..referred.len())
+            .filter(|&index| !referred[index])
+            .collect()
     }
 
     /// The graph of the given nodes alone, by their indices, ascending and each once.
@@ -110,12 +131,23 @@ impl Graph {
     #[must_use]
     pub fn restrict(&self, keep: &[usize]) -> Self {
         let node = |&index: &usize| {
-            let Node { path, size, references } = &self.nodes[index];
-            let references =
-                references.iter().filter_map(|reference| keep.binary_search(reference).ok());
-            Node { path: path.clone(), size: *size, references: references.collect() }
+            let Node {
+                path,
+                size,
+                references,
+            } = &self.nodes[index];
+            let references = references
+                .iter()
+                .filter_map(|reference| keep.binary_search(reference).ok());
+            Node {
+                path: path.clone(),
+                size: *size,
+                references: references.collect(),
+            }
         };
-        Self { nodes: keep.iter().map(node).collect() }
+        Self {
+            nodes: keep.iter().map(node).collect(),
+        }
     }
 
     /// The graph of both graphs' paths.
@@ -131,7 +163,12 @@ impl Graph {
 
     /// The graph's paths with the paths that they refer to, in the graph's order.
     pub fn into_entries(self) -> Vec<Entry> {
-        let paths = |indices: &[usize]| indices.iter().map(|&i| self.nodes[i].path.clone()).collect();
+        let paths = |indices: &[usize]| {
+            indices
+                .iter()
+                .map(|&i| self.nodes[i].path.clone())
+                .collect()
+        };
         let entry = |node: &Node| Entry {
             path: node.path.clone(),
             size: node.size,
@@ -145,10 +182,13 @@ impl Graph {
 /// are sorted as the entries are.
 fn resolve(entry: &Entry, indices: &HashMap<&str, usize>) -> Result<Vec<usize>, Fault> {
     let find = |reference: &String| {
-        indices.get(reference.as_str()).copied().ok_or_else(|| Fault::MissingReference {
-            path: entry.path.clone(),
-            reference: reference.clone(),
-        })
+        indices
+            .get(reference.as_str())
+            .copied()
+            .ok_or_else(|| Fault::MissingReference {
+                path: entry.path.clone(),
+                reference: reference.clone(),
+            })
     };
     entry.references.iter().map(find).collect()
 }
@@ -159,18 +199,31 @@ mod tests {
 
     fn entry(path: &str, size: u64, references: &str) -> Entry {
         let references = references.split_whitespace().map(str::to_owned).collect();
-        Entry { path: path.to_owned(), size, references }
+        Entry {
+            path: path.to_owned(),
+            size,
+            references,
+        }
     }
 
     fn graph(entries: &[(&str, &str)]) -> Graph {
-        Graph::build(entries.iter().map(|(path, references)| entry(path, 1, references)).collect())
-            .unwrap()
+        Graph::build(
+            entries
+                .iter()
+                .map(|(path, references)| entry(path, 1, references))
+                .collect(),
+        )
+        .unwrap()
     }
 
     #[test]
     fn nodes_are_sorted_and_refer_by_index() {
         let graph = graph(&[("c", "b a c b"), ("a", ""), ("b", "a")]);
-        let nodes: Vec<_> = graph.nodes().iter().map(|n| (n.path.as_str(), &n.references[..])).collect();
+        let nodes: Vec<_> = graph
+            .nodes()
+            .iter()
+            .map(|n| (n.path.as_str(), &n.references[..]))
+            .collect();
         assert_eq!(nodes, [("a", &[][..]), ("b", &[0]), ("c", &[0, 1, 2])]);
         assert_eq!((graph.find("b"), graph.find("bb")), (Some(1), None));
     }
@@ -192,13 +245,18 @@ mod tests {
 
     #[test]
     fn roots_are_what_nothing_else_refers_to() {
-        assert_eq!(graph(&[("a", "a b"), ("b", ""), ("c", "d"), ("d", "c"), ("e", "")]).roots(), [0, 4]);
+        assert_eq!(
+            graph(&[("a", "a b"), ("b", ""), ("c", "d"), ("d", "c"), ("e", "")]).roots(),
+            [0, 4]
+        );
     }
 
     #[test]
     fn a_long_chain_takes_no_stack() {
         let path = |i: usize| format!("{i:06}");
-        let entries = (0..200_000).map(|i| entry(&path(i), 0, &path((i + 1) % 200_000))).collect();
+        let entries = (0..200_000)
+            .map(|i| entry(&path(i), 0, &path((i + 1) % 200_000)))
+            .collect();
         assert_eq!(Graph::build(entries).unwrap().closure(&[7]).len(), 200_000);
     }
 
@@ -219,13 +277,29 @@ mod tests {
 
     #[test]
     fn a_path_may_be_there_twice_if_it_is_the_same() {
-        let twice = Graph::build(vec![entry("b", 1, "a b"), entry("a", 1, ""), entry("b", 1, "b a")]);
+        let twice = Graph::build(vec![
+            entry("b", 1, "a b"),
+            entry("a", 1, ""),
+            entry("b", 1, "b a"),
+        ]);
         assert_eq!(twice, Ok(graph(&[("a", ""), ("b", "a b")])));
-        for (size, references, what) in
-            [(2, "a b", "sizes"), (0, "a b", "sizes"), (1, "a", "references")]
-        {
-            let entries = vec![entry("b", 1, "a b"), entry("a", 1, ""), entry("b", size, references)];
-            assert_eq!(Graph::build(entries), Err(Fault::Conflict { path: "b".to_owned(), what }));
+        for (size, references, what) in [
+            (2, "a b", "sizes"),
+            (0, "a b", "sizes"),
+            (1, "a", "references"),
+        ] {
+            let entries = vec![
+                entry("b", 1, "a b"),
+                entry("a", 1, ""),
+                entry("b", size, references),
+            ];
+            assert_eq!(
+                Graph::build(entries),
+                Err(Fault::Conflict {
+                    path: "b".to_owned(),
+                    what
+                })
+            );
         }
     }
 
@@ -234,6 +308,12 @@ mod tests {
         let merged = graph(&[("a", ""), ("c", "a")]).merge(graph(&[("a", ""), ("b", "a b")]));
         assert_eq!(merged, Ok(graph(&[("a", ""), ("b", "a b"), ("c", "a")])));
         let merged = graph(&[("a", "")]).merge(graph(&[("a", "a")]));
-        assert_eq!(merged, Err(Fault::Conflict { path: "a".to_owned(), what: "references" }));
+        assert_eq!(
+            merged,
+            Err(Fault::Conflict {
+                path: "a".to_owned(),
+                what: "references"
+            })
+        );
     }
 }

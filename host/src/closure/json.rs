@@ -24,14 +24,21 @@ use super::{Entry, Fault, path};
 ///
 /// Text that is not JSON, has none of the forms, or a fault in one of its fields.
 pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Entry>, Fault> {
-    let plain = Form { store_dir, names_below: None };
+    let plain = Form {
+        store_dir,
+        names_below: None,
+    };
     if text.trim_ascii_start().starts_with('[') {
         return plain.array(text, "");
     }
     let members: Members<'_> = deserialize(text, "")?;
     if let (Some(info), Some(dir)) = (members.object("info"), members.text("storeDir")) {
         let members = deserialize(info, "info")?;
-        return Form { store_dir, names_below: Some(&dir) }.members(&members, "info");
+        return Form {
+            store_dir,
+            names_below: Some(&dir),
+        }
+        .members(&members, "info");
     }
     if members.0.iter().any(|(key, _)| key.starts_with('/')) {
         return plain.members(&members, "");
@@ -50,7 +57,11 @@ struct Form<'a> {
 impl Form<'_> {
     /// The graphs among the attributes of a derivation.
     fn attributes(&self, members: &Members<'_>) -> Result<Vec<Entry>, Fault> {
-        let graphs: Vec<_> = members.0.iter().filter(|(_, value)| is_graph(value.get())).collect();
+        let graphs: Vec<_> = members
+            .0
+            .iter()
+            .filter(|(_, value)| is_graph(value.get()))
+            .collect();
         if graphs.is_empty() {
             return Err(Fault::NoGraph);
         }
@@ -66,7 +77,8 @@ impl Form<'_> {
         let entry = |(index, Object(mut record)): (usize, Object<Record<'_>>)| {
             let field = format!("{field}[{index}]");
             let path = record.path.take();
-            let path = path.ok_or_else(|| Fault::Json("missing field `path`".to_owned()).at(&*field))?;
+            let path =
+                path.ok_or_else(|| Fault::Json("missing field `path`".to_owned()).at(&*field))?;
             self.entry(&path, &record, &field)
         };
         records.into_iter().enumerate().map(entry).collect()
@@ -94,19 +106,33 @@ impl Form<'_> {
         if record.valid == Some(false) {
             return Err(Fault::Invalid(path));
         }
-        let size = size(record.size).map_err(|size| Fault::Size { path: path.clone(), size })?;
+        let size = size(record.size).map_err(|size| Fault::Size {
+            path: path.clone(),
+            size,
+        })?;
         let missing = || Fault::Json("missing field `references`".to_owned()).at(field);
-        let references = record.references.as_ref().ok_or_else(missing)?.iter().enumerate();
-        let references = references
-            .map(|(index, reference)| self.path(reference, &format!("{field}.references[{index}]")));
-        Ok(Entry { references: references.collect::<Result<_, _>>()?, path, size })
+        let references = record
+            .references
+            .as_ref()
+            .ok_or_else(missing)?
+            .iter()
+            .enumerate();
+        let references = references.map(|(index, reference)| {
+            self.path(reference, &format!("{field}.references[{index}]"))
+        });
+        Ok(Entry {
+            references: references.collect::<Result<_, _>>()?,
+            path,
+            size,
+        })
     }
 
     fn path(&self, path: &str, field: &str) -> Result<String, Fault> {
         let checked = match self.names_below {
-            Some(dir) if !path.starts_with('/') => {
-                path::check(&format!("{}/{path}", dir.trim_end_matches('/')), self.store_dir)
-            }
+            Some(dir) if !path.starts_with('/') => path::check(
+                &format!("{}/{path}", dir.trim_end_matches('/')),
+                self.store_dir,
+            ),
             _ => path::check(path, self.store_dir),
         };
         checked.map_err(|fault| fault.at(field))
@@ -130,7 +156,11 @@ fn is_graph(text: &str) -> bool {
 /// A size in bytes. An error is the text that is none.
 fn size(value: Option<&RawValue>) -> Result<u64, String> {
     let Some(value) = value else { return Ok(0) };
-    let size = value.get().parse().ok().filter(|&size| i64::try_from(size).is_ok());
+    let size = value
+        .get()
+        .parse()
+        .ok()
+        .filter(|&size| i64::try_from(size).is_ok());
     size.ok_or_else(|| value.get().chars().take(100).collect())
 }
 
@@ -171,7 +201,10 @@ struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl Members<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value.get())
+        self.0
+            .iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, value)| value.get())
     }
 
     /// The text of a member that is an object.
@@ -221,7 +254,9 @@ fn deserialize<'a, T: Deserialize<'a>>(text: &'a str, field: &str) -> Result<T, 
 fn fault(error: &serde_json::Error, field: &str) -> Fault {
     let text = error.to_string();
     // The field says where, and positions would be counted from its start.
-    let short = text.rsplit_once(" at line ").map_or(&*text, |(short, _)| short);
+    let short = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(short, _)| short);
     match field {
         "" => Fault::Json(text),
         _ if error.is_data() => Fault::Json(short.to_owned()).at(field),
@@ -249,19 +284,32 @@ mod tests {
     /// `$A` and `$B` stand for the paths, `$a` and `$b` for their names.
     fn fill(text: &str) -> String {
         let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
-        text.replace("$A", A).replace("$B", B).replace("$a", &name(A)).replace("$b", &name(B))
+        text.replace("$A", A)
+            .replace("$B", B)
+            .replace("$a", &name(A))
+            .replace("$b", &name(B))
     }
 
     fn read(text: &str) -> Result<Graph, String> {
         let entries = parse(&fill(text), "/nix/store");
-        entries.and_then(Graph::build).map_err(|fault| fault.to_string())
+        entries
+            .and_then(Graph::build)
+            .map_err(|fault| fault.to_string())
     }
 
     #[test]
     fn every_form_says_the_same() {
         let expected = Graph::build(vec![
-            Entry { path: A.to_owned(), size: 120, references: vec![] },
-            Entry { path: B.to_owned(), size: 504, references: vec![A.to_owned(), B.to_owned()] },
+            Entry {
+                path: A.to_owned(),
+                size: 120,
+                references: vec![],
+            },
+            Entry {
+                path: B.to_owned(),
+                size: 504,
+                references: vec![A.to_owned(), B.to_owned()],
+            },
         ]);
         let forms = [
             // `nix path-info` 2.8.
@@ -284,10 +332,17 @@ mod tests {
                 "$b":{"narSize":504,"references":["$b","$a"]}},"storeDir":"/nix/store","version":2}"#,
         ];
         for form in forms {
-            assert_eq!(read(form), expected.clone().map_err(|fault| fault.to_string()), "{form}");
+            assert_eq!(
+                read(form),
+                expected.clone().map_err(|fault| fault.to_string()),
+                "{form}"
+            );
         }
         assert_eq!(read("[]"), Ok(Graph::default()));
-        assert_eq!(read(r#"{"info":{},"storeDir":"/nix/store","version":2}"#), Ok(Graph::default()));
+        assert_eq!(
+            read(r#"{"info":{},"storeDir":"/nix/store","version":2}"#),
+            Ok(Graph::default())
+        );
     }
 
     #[test]
@@ -300,7 +355,17 @@ mod tests {
 
     #[test]
     fn a_size_that_is_none_is_refused() {
-        let sizes = ["-1", "1.5", "1e3", "-0", "9223372036854775808", "1e400", "\"7\"", "[]", "true"];
+        let sizes = [
+            "-1",
+            "1.5",
+            "1e3",
+            "-0",
+            "9223372036854775808",
+            "1e400",
+            "\"7\"",
+            "[]",
+            "true",
+        ];
         for size in sizes {
             let message = format!("`{A}` has the size {size}, which is not a number of bytes");
             for text in [
@@ -310,7 +375,8 @@ mod tests {
                 assert_eq!(read(&text), Err(message.clone()));
             }
         }
-        let largest = read(r#"[{"path":"$A","narSize":9223372036854775807,"references":[]}]"#).unwrap();
+        let largest =
+            read(r#"[{"path":"$A","narSize":9223372036854775807,"references":[]}]"#).unwrap();
         assert_eq!(largest.nodes()[0].size, i64::MAX.unsigned_abs());
     }
 
@@ -334,15 +400,24 @@ mod tests {
                 r#"[{"path":"$A","references":[]}, 3]"#,
                 "`[1]`: invalid type: integer `3`, expected an object",
             ),
-            (r#"[["$A", 1, [], true]]"#, "`[0]`: invalid type: sequence, expected an object"),
+            (
+                r#"[["$A", 1, [], true]]"#,
+                "`[0]`: invalid type: sequence, expected an object",
+            ),
             (r#"[{"references":[]}]"#, "`[0]`: missing field `path`"),
             (r#"[{"path":"$A"}]"#, "`[0]`: missing field `references`"),
             (
                 r#"[{"path":"$A","references":["$A",7]}]"#,
                 "`[0].references[1]`: invalid type: integer `7`, expected a string",
             ),
-            (r#"[{"path":"/etc","references":[]}]"#, &format!("`[0]`: `/etc` {outside}")),
-            (r#"[{"path":"$A","path":"$A","references":[]}]"#, "`[0]`: duplicate field `path`"),
+            (
+                r#"[{"path":"/etc","references":[]}]"#,
+                &format!("`[0]`: `/etc` {outside}"),
+            ),
+            (
+                r#"[{"path":"$A","path":"$A","references":[]}]"#,
+                "`[0]`: duplicate field `path`",
+            ),
             (
                 r#"[{"path":"$A","references":["$a"]}]"#,
                 &fill(&format!("`[0].references[0]`: `$a` {outside}")),
@@ -351,11 +426,19 @@ mod tests {
                 r#"{"g":[{"path":"$A","references":[]},{"path":"$A","references":"x"}]}"#,
                 "`g[1].references`: invalid type: string \"x\", expected a sequence",
             ),
-            (r#"{"$A":7}"#, &format!("`{A}`: invalid type: integer `7`, expected an object")),
-            (r#"{"$A":{"references":[""]}}"#, &format!("`{A}.references[0]`: `` {outside}")),
+            (
+                r#"{"$A":7}"#,
+                &format!("`{A}`: invalid type: integer `7`, expected an object"),
+            ),
+            (
+                r#"{"$A":{"references":[""]}}"#,
+                &format!("`{A}.references[0]`: `` {outside}"),
+            ),
             (
                 r#"{"info":{"$a":{"references":["../b"]}},"storeDir":"/nix/store","version":2}"#,
-                &fill(&format!("`info.$a.references[0]`: `/nix/store/../b` {outside}")),
+                &fill(&format!(
+                    "`info.$a.references[0]`: `/nix/store/../b` {outside}"
+                )),
             ),
             (
                 r#"{"info":{"b":{"references":[]}},"storeDir":"/gnu/store","version":2}"#,
@@ -377,17 +460,30 @@ mod tests {
             ))
         };
         assert_eq!(twice("1").unwrap().nodes().len(), 1);
-        assert_eq!(twice("2"), Err(format!("`{A}` is there twice, with different sizes")));
+        assert_eq!(
+            twice("2"),
+            Err(format!("`{A}` is there twice, with different sizes"))
+        );
     }
 
     #[test]
     fn broken_text_is_refused() {
-        for text in ["[", "{", "[]x", "{}x", "[{\"path\":}]", "[\"\\ud800\"]", r#"{"a":[1,}"#] {
+        for text in [
+            "[",
+            "{",
+            "[]x",
+            "{}x",
+            "[{\"path\":}]",
+            "[\"\\ud800\"]",
+            r#"{"a":[1,}"#,
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
-        for deep in
-            ["[".repeat(100_000), r#"{"a":"#.repeat(100_000), format!("{{\"a\":{}", "[".repeat(100_000))]
-        {
+        for deep in [
+            "[".repeat(100_000),
+            r#"{"a":"#.repeat(100_000),
+            format!("{{\"a\":{}", "[".repeat(100_000)),
+        ] {
             assert!(read(&deep).is_err());
         }
         assert!(read("[{}\n,x]").unwrap_err().contains("at line 2 column 2"));

@@ -52,7 +52,9 @@ pub struct Mentions {
 /// What `names` returns.
 pub fn mentions(text: &str, store_dir: &str, names: &dyn Names) -> Result<Mentions, Error> {
     let prefix = format!("{}/", store_dir.trim_end_matches('/'));
-    let places = text.match_indices(&prefix).map(|(start, _)| &text[start + prefix.len()..]);
+    let places = text
+        .match_indices(&prefix)
+        .map(|(start, _)| &text[start + prefix.len()..]);
     let words: BTreeSet<&str> = places.map(word).filter(|word| !word.is_empty()).collect();
     let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
     for word in words {
@@ -62,7 +64,10 @@ pub fn mentions(text: &str, store_dir: &str, names: &dyn Names) -> Result<Mentio
             None => {}
         }
     }
-    Ok(Mentions { known: known.into_iter().collect(), unknown })
+    Ok(Mentions {
+        known: known.into_iter().collect(),
+        unknown,
+    })
 }
 
 /// The start of a text that may be a name.
@@ -75,7 +80,10 @@ fn word(text: &str) -> &str {
 fn longest(prefix: &str, word: &str, names: &dyn Names) -> Result<Option<String>, Error> {
     let shortest = match has_hash(word) {
         true => HASH + 2,
-        false => word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).len().max(1),
+        false => word
+            .trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
+            .len()
+            .max(1),
     };
     for end in (shortest..=word.len().min(MAX_NAME)).rev() {
         let path = format!("{prefix}{}", &word[..end]);
@@ -103,7 +111,9 @@ mod tests {
 
     /// `$A` and `$B` stand for hashes, `$S` for the store's directory.
     fn fill(text: &str, store_dir: &str) -> String {
-        text.replace("$A", HASH_A).replace("$B", HASH_B).replace("$S", store_dir)
+        text.replace("$A", HASH_A)
+            .replace("$B", HASH_B)
+            .replace("$S", store_dir)
     }
 
     fn found(text: &str, known: &[&str], store_dir: &str) -> Mentions {
@@ -139,31 +149,49 @@ mod tests {
         ];
         for store_dir in ["/nix/store", "/gnu/store"] {
             for (text, expected) in table {
-                let expected: Vec<String> =
-                    expected.iter().map(|name| format!("{store_dir}/{}", fill(name, ""))).collect();
+                let expected: Vec<String> = expected
+                    .iter()
+                    .map(|name| format!("{store_dir}/{}", fill(name, "")))
+                    .collect();
                 let mentions = found(text, &known, store_dir);
-                assert_eq!((mentions.known, mentions.unknown), (expected, vec![]), "{text}");
+                assert_eq!(
+                    (mentions.known, mentions.unknown),
+                    (expected, vec![]),
+                    "{text}"
+                );
             }
         }
     }
 
     #[test]
     fn a_hash_that_is_not_known_is_told() {
-        let mentions = found("$S/$A-a/x $S/$B-c $S/$B-b2 $S/$B-b2", &["$B-b2"], "/nix/store");
+        let mentions = found(
+            "$S/$A-a/x $S/$B-c $S/$B-b2 $S/$B-b2",
+            &["$B-b2"],
+            "/nix/store",
+        );
         assert_eq!(mentions.known, [format!("/nix/store/{HASH_B}-b2")]);
         assert_eq!(
             mentions.unknown,
-            [format!("/nix/store/{HASH_A}-a"), format!("/nix/store/{HASH_B}-c")]
+            [
+                format!("/nix/store/{HASH_A}-a"),
+                format!("/nix/store/{HASH_B}-c")
+            ]
         );
     }
 
     #[test]
     fn what_is_no_hash_is_no_mention() {
         let nuked = format!("$S/{}-glibc", "e".repeat(32));
-        let letters = ["e", "o", "t", "u", "A", "_"].map(|c| format!("$S/{}-a", HASH_A.replace('z', c)));
+        let letters =
+            ["e", "o", "t", "u", "A", "_"].map(|c| format!("$S/{}-a", HASH_A.replace('z', c)));
         let short = ["$S/$A", "$S/$A-", "$S/$Aa-a", "$S/abc-a"].map(str::to_owned);
         for text in [nuked].iter().chain(&letters).chain(&short) {
-            assert_eq!(found(text, &["$B-b"], "/nix/store"), Mentions::default(), "{text}");
+            assert_eq!(
+                found(text, &["$B-b"], "/nix/store"),
+                Mentions::default(),
+                "{text}"
+            );
         }
     }
 
@@ -182,9 +210,15 @@ mod tests {
             ("$S/hellos", None),
         ] {
             let mentions = found(text, &known, "/opt/store");
-            let expected: Vec<String> =
-                expected.iter().map(|name| format!("/opt/store/{name}")).collect();
-            assert_eq!((mentions.known, mentions.unknown), (expected, vec![]), "{text}");
+            let expected: Vec<String> = expected
+                .iter()
+                .map(|name| format!("/opt/store/{name}"))
+                .collect();
+            assert_eq!(
+                (mentions.known, mentions.unknown),
+                (expected, vec![]),
+                "{text}"
+            );
         }
     }
 

@@ -100,7 +100,12 @@ mod tests {
             (b"\"/nix/store/a\"", Fault::UnknownForm),
             (b"[\xff]", Fault::NotUtf8(1)),
         ] {
-            assert_eq!(parse(text, "/nix/store"), Err(fault), "{}", text.escape_ascii());
+            assert_eq!(
+                parse(text, "/nix/store"),
+                Err(fault),
+                "{}",
+                text.escape_ascii()
+            );
         }
     }
 
@@ -116,7 +121,13 @@ mod tests {
     fn a_file_that_is_too_large_is_not_read_to_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
-        fs::File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
-        assert!(matches!(read(&path, "/nix/store"), Err(Error::File(FileError::TooLarge { .. }))));
+        fs::File::create(&path)
+            .unwrap()
+            .set_len(MAX_SIZE + 1)
+            .unwrap();
+        assert!(matches!(
+            read(&path, "/nix/store"),
+            Err(Error::File(FileError::TooLarge { .. }))
+        ));
     }
 }

@@ -11,10 +11,15 @@ use super::Fault;
 pub(super) fn check(path: &str, store_dir: &str) -> Result<String, Fault> {
     let store_dir = store_dir.trim_end_matches('/');
     let plain = path.trim_end_matches('/');
-    let name = plain.strip_prefix(store_dir).and_then(|rest| rest.strip_prefix('/'));
+    let name = plain
+        .strip_prefix(store_dir)
+        .and_then(|rest| rest.strip_prefix('/'));
     match name {
         Some(name) if is_name(name) => Ok(plain.to_owned()),
-        _ => Err(Fault::NotAStorePath { path: path.to_owned(), store_dir: store_dir.to_owned() }),
+        _ => Err(Fault::NotAStorePath {
+            path: path.to_owned(),
+            store_dir: store_dir.to_owned(),
+        }),
     }
 }
 

@@ -16,8 +16,11 @@ const SHOWN: usize = 100;
 /// A folder without `registration`, and a `store-paths` that names others than that.
 pub(super) fn read_folder(folder: &Path, store_dir: &str) -> Result<Vec<Entry>, Error> {
     let failed = |fault| Error::fault(folder, fault);
-    let text = optional(&folder.join("registration"))?.ok_or_else(|| failed(Fault::NoRegistration))?;
-    let entries = utf8(&text).and_then(|text| parse(text, store_dir)).map_err(failed)?;
+    let text =
+        optional(&folder.join("registration"))?.ok_or_else(|| failed(Fault::NoRegistration))?;
+    let entries = utf8(&text)
+        .and_then(|text| parse(text, store_dir))
+        .map_err(failed)?;
     if let Some(names) = optional(&folder.join("store-paths"))? {
         let names = utf8(&names).map_err(failed)?;
         check_names(names, &entries, store_dir).map_err(failed)?;
@@ -33,7 +36,10 @@ pub(super) fn read_folder(folder: &Path, store_dir: &str) -> Result<Vec<Entry>, 
 ///
 /// A line that is not what it has to be, or missing.
 pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Entry>, Fault> {
-    let mut reader = Reader { lines: text.lines(), number: 0 };
+    let mut reader = Reader {
+        lines: text.lines(),
+        number: 0,
+    };
     let mut entries = Vec::new();
     while let Some(line) = reader.lines.next() {
         reader.number += 1;
@@ -44,7 +50,9 @@ pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Entry>, Fault> {
 
 fn optional(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match file::read(path, MAX_SIZE) {
-        Err(FileError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(FileError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Ok(None)
+        }
         read => Ok(Some(read?)),
     }
 }
@@ -89,7 +97,11 @@ impl<'a> Reader<'a> {
             let line = self.next("a reference")?;
             references.push(self.path(line, store_dir)?);
         }
-        Ok(Entry { path, size, references })
+        Ok(Entry {
+            path,
+            size,
+            references,
+        })
     }
 
     fn path(&self, line: &str, store_dir: &str) -> Result<String, Fault> {
@@ -102,8 +114,14 @@ impl<'a> Reader<'a> {
 
     fn size(&mut self, path: &str) -> Result<u64, Fault> {
         let line = self.next("a size")?;
-        let size = line.parse().ok().filter(|&size| i64::try_from(size).is_ok());
-        size.ok_or_else(|| Fault::Size { path: path.to_owned(), size: shown(line) })
+        let size = line
+            .parse()
+            .ok()
+            .filter(|&size| i64::try_from(size).is_ok());
+        size.ok_or_else(|| Fault::Size {
+            path: path.to_owned(),
+            size: shown(line),
+        })
     }
 
     fn next(&mut self, expected: &'static str) -> Result<&'a str, Fault> {
@@ -112,7 +130,11 @@ impl<'a> Reader<'a> {
     }
 
     fn fault(&self, expected: &'static str, found: Option<&str>) -> Fault {
-        Fault::Line { line: self.number, expected, found: found.map(shown) }
+        Fault::Line {
+            line: self.number,
+            expected,
+            found: found.map(shown),
+        }
     }
 }
 
@@ -149,17 +171,23 @@ mod tests {
 
     #[test]
     fn a_registration_is_read_with_and_without_hashes() {
-        let [a, b] = &parsed(DUMP).unwrap()[..] else { panic!("two entries") };
+        let [a, b] = &parsed(DUMP).unwrap()[..] else {
+            panic!("two entries")
+        };
         assert_eq!((a.size, b.size), (120, 504));
         assert_eq!(a.references, Vec::<String>::new());
         assert_eq!(b.references, [a.path.clone(), b.path.clone()]);
         // As `closureInfo` and as `exportReferencesGraph` without structured attributes write it.
-        let jq = "/nix/store/a\nsha256:04zwf782yjwnh3q6hz5izfd6jyip8kgw6g6yj43fiqhbyhdd0dqw\n7\n\n0\n";
+        let jq =
+            "/nix/store/a\nsha256:04zwf782yjwnh3q6hz5izfd6jyip8kgw6g6yj43fiqhbyhdd0dqw\n7\n\n0\n";
         assert_eq!(parsed(jq).unwrap()[0].size, 7);
         for deriver in ["", "/nix/store/a.drv"] {
             let bare = format!("/nix/store/a\n{deriver}\n1\n/nix/store/a\n/nix/store/b\n\n0");
             let entries = parsed(&bare).unwrap();
-            assert_eq!((entries.len(), entries[0].size, entries[0].references.len()), (2, 0, 1));
+            assert_eq!(
+                (entries.len(), entries[0].size, entries[0].references.len()),
+                (2, 0, 1)
+            );
         }
         assert_eq!(parsed(""), Ok(vec![]));
     }
@@ -167,15 +195,42 @@ mod tests {
     #[test]
     fn a_line_that_is_wrong_is_named() {
         let table = [
-            ("/nix/store/a", "line 2 has to be a hash or a deriver, and is missing"),
-            ("/nix/store/a\nsha256:x\n1", "line 4 has to be a deriver, and is missing"),
-            ("/nix/store/a\n\nx", "line 3 has to be a number of references, and is `x`"),
-            ("/nix/store/a\n\n-1", "line 3 has to be a number of references, and is `-1`"),
-            ("/nix/store/a\n\n2\n/nix/store/a", "line 5 has to be a reference, and is missing"),
-            ("/nix/store/a\n\n18446744073709551615", "line 4 has to be a reference, and is missing"),
-            ("/nix/store/a\n\n1\nb", "line 4 has to be a store path, and is `b`"),
-            ("/nix/store/a\n\n0\n\n", "line 4 has to be a store path, and is ``"),
-            ("/nix/store/a\n\n1\n/b", "`/b` is not a path directly below `/nix/store`"),
+            (
+                "/nix/store/a",
+                "line 2 has to be a hash or a deriver, and is missing",
+            ),
+            (
+                "/nix/store/a\nsha256:x\n1",
+                "line 4 has to be a deriver, and is missing",
+            ),
+            (
+                "/nix/store/a\n\nx",
+                "line 3 has to be a number of references, and is `x`",
+            ),
+            (
+                "/nix/store/a\n\n-1",
+                "line 3 has to be a number of references, and is `-1`",
+            ),
+            (
+                "/nix/store/a\n\n2\n/nix/store/a",
+                "line 5 has to be a reference, and is missing",
+            ),
+            (
+                "/nix/store/a\n\n18446744073709551615",
+                "line 4 has to be a reference, and is missing",
+            ),
+            (
+                "/nix/store/a\n\n1\nb",
+                "line 4 has to be a store path, and is `b`",
+            ),
+            (
+                "/nix/store/a\n\n0\n\n",
+                "line 4 has to be a store path, and is ``",
+            ),
+            (
+                "/nix/store/a\n\n1\n/b",
+                "`/b` is not a path directly below `/nix/store`",
+            ),
             (
                 "/nix/store/a\nh\n-1\n\n0",
                 "`/nix/store/a` has the size -1, which is not a number of bytes",
@@ -194,7 +249,11 @@ mod tests {
     fn every_text_that_breaks_off_is_refused() {
         let lines: Vec<&str> = DUMP.lines().collect();
         for count in 1..lines.len() {
-            assert_eq!(parsed(&lines[..count].join("\n")).is_ok(), count == 5, "{count} lines");
+            assert_eq!(
+                parsed(&lines[..count].join("\n")).is_ok(),
+                count == 5,
+                "{count} lines"
+            );
         }
     }
 
@@ -215,7 +274,10 @@ mod tests {
         fs::write(folder.path().join("store-paths"), &names).unwrap();
         assert_eq!(read(), Ok(graph));
         fs::write(folder.path().join("store-paths"), names + "/nix/store/x\n").unwrap();
-        assert_eq!(read(), Err(Fault::NotInRegistration("/nix/store/x".to_owned())));
+        assert_eq!(
+            read(),
+            Err(Fault::NotInRegistration("/nix/store/x".to_owned()))
+        );
         // The closure of nothing.
         fs::write(folder.path().join("registration"), "").unwrap();
         fs::write(folder.path().join("store-paths"), "").unwrap();

@@ -35,7 +35,11 @@ pub(super) struct Share<'a> {
 
 impl Budget {
     const fn new(total: u64) -> Self {
-        Self { total, taken: Mutex::new(Vec::new()), less: Condvar::new() }
+        Self {
+            total,
+            taken: Mutex::new(Vec::new()),
+            less: Condvar::new(),
+        }
     }
 
     /// What is larger than all of it is taken when nothing else is. A thread that has a share
@@ -47,8 +51,14 @@ impl Budget {
             sum > 0 && sum + bytes > self.total && taken.iter().all(|(holder, _)| *holder != thread)
         };
         let waited = self.less.wait_while(self.lock(), no_room);
-        waited.unwrap_or_else(PoisonError::into_inner).push((thread, bytes));
-        Share { budget: self, thread, bytes }
+        waited
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((thread, bytes));
+        Share {
+            budget: self,
+            thread,
+            bytes,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(ThreadId, u64)>> {
@@ -59,7 +69,10 @@ impl Budget {
 impl Drop for Share<'_> {
     fn drop(&mut self) {
         let mut taken = self.budget.lock();
-        if let Some(index) = taken.iter().position(|share| *share == (self.thread, self.bytes)) {
+        if let Some(index) = taken
+            .iter()
+            .position(|share| *share == (self.thread, self.bytes))
+        {
             taken.swap_remove(index);
         }
         self.budget.less.notify_all();

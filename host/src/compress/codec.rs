@@ -58,7 +58,9 @@ impl Codec {
             Compression::Zstd => zstd::bulk::Compressor::new(level).map(Self::Zstd),
             #[cfg(test)]
             Compression::Bzip2 => Ok(Self::Panicking),
-            other => Err(io::Error::other(format!("{other} is not compressed in blocks"))),
+            other => Err(io::Error::other(format!(
+                "{other} is not compressed in blocks"
+            ))),
         }
     }
 
@@ -66,7 +68,9 @@ impl Codec {
     /// many bytes it became. They do not depend on the blocks before.
     pub(super) fn compress(&mut self, input: &[u8], output: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Gzip(compressor) => compressor.gzip_compress(input, output).map_err(io::Error::other),
+            Self::Gzip(compressor) => compressor
+                .gzip_compress(input, output)
+                .map_err(io::Error::other),
             Self::Zstd(compressor) => compressor.compress_to_buffer(input, output),
             #[cfg(test)]
             Self::Panicking => panic!("a codec that panics"),
@@ -82,8 +86,14 @@ mod tests {
     fn the_bound_is_at_least_what_the_libraries_ask_for() {
         let mut compressor = Compressor::new(CompressionLvl::new(12).unwrap());
         for size in [0, 1, 4999, 5000, 5001, 100_000, GZIP_BLOCK, ZSTD_BLOCK] {
-            assert!(bound(size) >= compressor.gzip_compress_bound(size), "{size}");
-            assert!(bound(size) >= zstd::zstd_safe::compress_bound(size), "{size}");
+            assert!(
+                bound(size) >= compressor.gzip_compress_bound(size),
+                "{size}"
+            );
+            assert!(
+                bound(size) >= zstd::zstd_safe::compress_bound(size),
+                "{size}"
+            );
         }
     }
 }

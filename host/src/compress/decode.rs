@@ -34,12 +34,22 @@ impl Compression {
             return Ok(Box::new(compressed));
         }
         let taken = Arc::new(AtomicU64::new(0));
-        let compressed = Counted { inner: compressed, count: Arc::clone(&taken) };
+        let compressed = Counted {
+            inner: compressed,
+            count: Arc::clone(&taken),
+        };
         let inner = self.unbounded(compressed)?;
-        Ok(Box::new(Proportionate { inner, taken, given: 0 }))
+        Ok(Box::new(Proportionate {
+            inner,
+            taken,
+            given: 0,
+        }))
     }
 
-    fn unbounded<'a>(self, compressed: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    fn unbounded<'a>(
+        self,
+        compressed: impl Read + Send + 'a,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
         Ok(match self {
             Self::None => Box::new(compressed),
             Self::Gzip => Box::new(GzipMembers::new(compressed)),
@@ -98,14 +108,19 @@ enum GzipMembers<R: Read> {
 
 impl<R: Read> GzipMembers<R> {
     fn new(compressed: R) -> Self {
-        Self::Member(Box::new(GzDecoder::new(BufReader::with_capacity(64 << 10, compressed))))
+        Self::Member(Box::new(GzDecoder::new(BufReader::with_capacity(
+            64 << 10,
+            compressed,
+        ))))
     }
 }
 
 impl<R: Read> Read for GzipMembers<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let Self::Member(mut member) = std::mem::replace(self, Self::End) else { return Ok(0) };
+            let Self::Member(mut member) = std::mem::replace(self, Self::End) else {
+                return Ok(0);
+            };
             let outcome = member.read(buffer);
             if buffer.is_empty() || !matches!(outcome, Ok(0)) {
                 *self = Self::Member(member);

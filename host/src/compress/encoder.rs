@@ -147,7 +147,11 @@ impl<'p> Blocks<'p> {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.failed { Err(io::Error::other("an earlier block was lost")) } else { Ok(()) }
+        if self.failed {
+            Err(io::Error::other("an earlier block was lost"))
+        } else {
+            Ok(())
+        }
     }
 
     /// How many blocks are submitted and not yet written.

@@ -41,8 +41,15 @@ impl Pool {
             encoders: 0,
             closed: false,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), more: Condvar::new() });
-        Self { shared, count: threads, threads: Mutex::new(Vec::new()) }
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            more: Condvar::new(),
+        });
+        Self {
+            shared,
+            count: threads,
+            threads: Mutex::new(Vec::new()),
+        }
     }
 
     /// How many threads it has.
@@ -74,7 +81,10 @@ impl Drop for Pool {
         self.shared.lock().closed = true;
         self.shared.more.notify_all();
         // Nothing is queued: encoders borrow the pool and take their jobs with them.
-        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let threads = self
+            .threads
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             // Panics of jobs have gone to their encoders.
             let _ = thread.join();
@@ -129,7 +139,13 @@ impl Shared {
             // Fresh zeros take no memory until they are written to.
             buffers.output = vec![0; bound(size)];
         }
-        Some(Block { size, buffers, produced: 0, permit, home: Arc::clone(self) })
+        Some(Block {
+            size,
+            buffers,
+            produced: 0,
+            permit,
+            home: Arc::clone(self),
+        })
     }
 
     /// Queues a job.
@@ -142,8 +158,10 @@ impl Shared {
     pub(super) fn cancel(&self, encoder: u64) {
         let cancelled = {
             let mut state = self.lock();
-            let (mine, others): (VecDeque<Job>, _) =
-                state.jobs.drain(..).partition(|job: &Job| job.encoder == encoder);
+            let (mine, others): (VecDeque<Job>, _) = state
+                .jobs
+                .drain(..)
+                .partition(|job: &Job| job.encoder == encoder);
             state.jobs = others;
             mine
         };
@@ -161,7 +179,10 @@ impl Shared {
             if state.closed {
                 return None;
             }
-            state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .more
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -229,7 +250,14 @@ pub(super) enum Outcome {
 /// What each thread does.
 fn work(shared: &Shared) {
     let mut context: Option<(Setting, Codec)> = None;
-    while let Some(Job { number, setting, mut block, done, .. }) = shared.next() {
+    while let Some(Job {
+        number,
+        setting,
+        mut block,
+        done,
+        ..
+    }) = shared.next()
+    {
         let attempt = || {
             let codec = match context.take() {
                 Some((of, codec)) if of == setting => codec,

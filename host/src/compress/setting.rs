@@ -66,11 +66,20 @@ impl ParseSettingError {
 
 impl Setting {
     /// Bytes as they are.
-    pub const NONE: Self = Self { compression: Compression::None, level: 0 };
+    pub const NONE: Self = Self {
+        compression: Compression::None,
+        level: 0,
+    };
     /// gzip at its default level.
-    pub const GZIP: Self = Self { compression: Compression::Gzip, level: GZIP_DEFAULT };
+    pub const GZIP: Self = Self {
+        compression: Compression::Gzip,
+        level: GZIP_DEFAULT,
+    };
     /// zstd at its default level.
-    pub const ZSTD: Self = Self { compression: Compression::Zstd, level: ZSTD_DEFAULT };
+    pub const ZSTD: Self = Self {
+        compression: Compression::Zstd,
+        level: ZSTD_DEFAULT,
+    };
 
     /// The default level of a compression; nothing for those that are only read.
     pub fn default_of(compression: Compression) -> Option<Self> {
@@ -109,7 +118,10 @@ impl Setting {
 #[cfg(test)]
 impl Setting {
     /// What makes a compressing thread panic.
-    pub(super) const PANICKING: Self = Self { compression: Compression::Bzip2, level: 0 };
+    pub(super) const PANICKING: Self = Self {
+        compression: Compression::Bzip2,
+        level: 0,
+    };
 }
 
 impl fmt::Display for Setting {
@@ -135,12 +147,20 @@ impl FromStr for Setting {
             "zstd" => (Self::ZSTD, Some(ZSTD_LEVELS)),
             _ => return Err(ParseSettingError::Compression(name.to_owned())),
         };
-        let Some(level) = level else { return Ok(default) };
-        let Some(levels) = levels else { return Err(ParseSettingError::NoLevels(text.to_owned())) };
+        let Some(level) = level else {
+            return Ok(default);
+        };
+        let Some(levels) = levels else {
+            return Err(ParseSettingError::NoLevels(text.to_owned()));
+        };
         let compression = default.compression;
         match level.parse() {
             Ok(level) if levels.contains(&level) => Ok(Self { compression, level }),
-            _ => Err(ParseSettingError::Level { level: level.to_owned(), compression, levels }),
+            _ => Err(ParseSettingError::Level {
+                level: level.to_owned(),
+                compression,
+                levels,
+            }),
         }
     }
 }
@@ -162,15 +182,24 @@ mod tests {
             let setting: Setting = text.parse().unwrap();
             assert_eq!(setting.to_string(), written);
             assert_eq!(written.parse(), Ok(setting));
-            assert_eq!(setting.level().is_none(), setting.compression() == Compression::None);
+            assert_eq!(
+                setting.level().is_none(),
+                setting.compression() == Compression::None
+            );
         }
     }
 
     #[test]
     fn wrong_settings_are_refused_with_what_there_is() {
         for (text, error) in [
-            ("", "`` is no compression that layers are written with: these are none, gzip and zstd"),
-            ("xz", "`xz` is no compression that layers are written with: these are none, gzip and zstd"),
+            (
+                "",
+                "`` is no compression that layers are written with: these are none, gzip and zstd",
+            ),
+            (
+                "xz",
+                "`xz` is no compression that layers are written with: these are none, gzip and zstd",
+            ),
             (
                 "GZIP",
                 "`GZIP` is no compression that layers are written with: these are none, gzip and zstd",
@@ -181,7 +210,10 @@ mod tests {
             ("gzip:13", "`13` is no level of gzip: these are 1 to 12"),
             ("zstd:-1", "`-1` is no level of zstd: these are 1 to 22"),
             ("zstd:3:4", "`3:4` is no level of zstd: these are 1 to 22"),
-            ("zstd:99999999999", "`99999999999` is no level of zstd: these are 1 to 22"),
+            (
+                "zstd:99999999999",
+                "`99999999999` is no level of zstd: these are 1 to 22",
+            ),
         ] {
             let refused = text.parse::<Setting>().unwrap_err();
             assert_eq!(refused.to_string(), error);
@@ -193,7 +225,10 @@ mod tests {
     fn a_description_names_all_that_the_bytes_depend_on() {
         for (text, described) in [
             ("none", "none"),
-            ("gzip:6", "gzip level 6 by libdeflate 1.26.1 in blocks of 1 MiB"),
+            (
+                "gzip:6",
+                "gzip level 6 by libdeflate 1.26.1 in blocks of 1 MiB",
+            ),
             ("zstd:19", "zstd level 19 by zstd 1.5.7 in blocks of 4 MiB"),
         ] {
             assert_eq!(text.parse::<Setting>().unwrap().describe(), described);
@@ -204,7 +239,11 @@ mod tests {
     fn the_version_of_libdeflate_is_the_one_that_is_built_in() {
         let lock = include_str!("../../../Cargo.lock");
         let package = format!("name = \"libdeflate-sys\"\nversion = \"{LIBDEFLATE}\"\n");
-        assert_eq!(lock.matches(&package).count(), 1, "Cargo.lock has another libdeflate");
+        assert_eq!(
+            lock.matches(&package).count(),
+            1,
+            "Cargo.lock has another libdeflate"
+        );
         assert_eq!(lock.matches("name = \"libdeflate-sys\"").count(), 1);
     }
 }

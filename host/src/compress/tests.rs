@@ -76,7 +76,11 @@ fn compress(setting: &Setting, pool: &Pool, input: &[u8]) -> Vec<u8> {
 
 fn decompress(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    compression.decoder(bytes).unwrap().read_to_end(&mut plain).unwrap();
+    compression
+        .decoder(bytes)
+        .unwrap()
+        .read_to_end(&mut plain)
+        .unwrap();
     plain
 }
 
@@ -109,14 +113,24 @@ fn what_goes_in_comes_out_of_the_decoders_whatever_its_length() {
         let size = block_size(compression).unwrap_or(GZIP_BLOCK);
         for length in [0, 1, size - 1, size, size + 1, 2 * size, whole.len()] {
             let compressed = compress(&setting, &pool, &whole[..length]);
-            assert!(decompress(compression, &compressed) == whole[..length], "{text}, {length}");
+            assert!(
+                decompress(compression, &compressed) == whole[..length],
+                "{text}, {length}"
+            );
             if compression == Compression::None {
                 continue;
             }
             assert_eq!(Compression::detect(&compressed), compression);
             let streams = length.div_ceil(size).max(1);
-            assert_eq!(count_streams(compression, &compressed), streams, "{text}, {length}");
-            assert!(length < size || compressed.len() < length * 3 / 4, "{text}, {length}");
+            assert_eq!(
+                count_streams(compression, &compressed),
+                streams,
+                "{text}, {length}"
+            );
+            assert!(
+                length < size || compressed.len() < length * 3 / 4,
+                "{text}, {length}"
+            );
         }
     }
 }
@@ -152,7 +166,10 @@ fn the_bytes_depend_neither_on_threads_nor_on_writes() {
                     }
                     rest = later;
                 }
-                assert!(encoder.finish().unwrap() == expected, "{text}, {threads} threads");
+                assert!(
+                    encoder.finish().unwrap() == expected,
+                    "{text}, {threads} threads"
+                );
             }
         }
     }
@@ -160,7 +177,10 @@ fn the_bytes_depend_neither_on_threads_nor_on_writes() {
 
 #[test]
 fn a_thread_that_did_other_things_makes_the_same_bytes() {
-    let (input, other) = (sample(ZSTD_BLOCK), &sample(12 * GZIP_BLOCK)[2 * ZSTD_BLOCK + 777..]);
+    let (input, other) = (
+        sample(ZSTD_BLOCK),
+        &sample(12 * GZIP_BLOCK)[2 * ZSTD_BLOCK + 777..],
+    );
     let worn = pool(1);
     for text in ["gzip:6", "zstd:1", "zstd:3", "zstd:6", "zstd:9", "gzip:1"] {
         let setting = setting(text);
@@ -178,19 +198,53 @@ fn a_thread_that_did_other_things_makes_the_same_bytes() {
 fn the_bytes_are_those_of_this_version() {
     let (input, pool) = (sample(ZSTD_BLOCK + 100_000), pool(2));
     let pinned = [
-        ("none", "sha256:61cca8ce0fa2ea04d24c8d926b531541b82af20612c72587190cd6335e28751b"),
-        ("gzip:1", "sha256:8daebfa33f871ed2d975d90e31bd579fe6d9db606098c0bd879b067af1ac23ce"),
-        ("gzip:4", "sha256:84c5ddbfaee7a9df70891211785b65a655e797500b15451edb638be296448b7c"),
-        ("gzip:6", "sha256:2c7bdd75c4bc4a14b3eee497017ef9aa759ec2fdf819519b11af1e72f5d57e05"),
-        ("gzip:9", "sha256:91074082712e6683e3cc392553a64351401ed5a96581f00cac0489ad7175b6e8"),
-        ("gzip:12", "sha256:c3c82fd32cc156c0ccfb4f5dbf44e108943f5093dc002252cfbcb91bbdbd60ab"),
-        ("zstd:1", "sha256:57d1af6bd189e29edf4f7149391cd0b177e71a13ab38d8112857b474b65be5fd"),
-        ("zstd:3", "sha256:d1fc42c6f06ec0f203533f3c0bed7150ff6c7c1b0262fb21fa4dbdb6cdd080f6"),
-        ("zstd:9", "sha256:7ca5529f26269a766ec7cd2e4891fa1c1e318c254e5170e5813ecd537b6a47e3"),
-        ("zstd:16", "sha256:0b69a71225985094a6fabc458783f50fa03d6f46f78d3417666a3768ba88baca"),
+        (
+            "none",
+            "sha256:61cca8ce0fa2ea04d24c8d926b531541b82af20612c72587190cd6335e28751b",
+        ),
+        (
+            "gzip:1",
+            "sha256:8daebfa33f871ed2d975d90e31bd579fe6d9db606098c0bd879b067af1ac23ce",
+        ),
+        (
+            "gzip:4",
+            "sha256:84c5ddbfaee7a9df70891211785b65a655e797500b15451edb638be296448b7c",
+        ),
+        (
+            "gzip:6",
+            "sha256:2c7bdd75c4bc4a14b3eee497017ef9aa759ec2fdf819519b11af1e72f5d57e05",
+        ),
+        (
+            "gzip:9",
+            "sha256:91074082712e6683e3cc392553a64351401ed5a96581f00cac0489ad7175b6e8",
+        ),
+        (
+            "gzip:12",
+            "sha256:c3c82fd32cc156c0ccfb4f5dbf44e108943f5093dc002252cfbcb91bbdbd60ab",
+        ),
+        (
+            "zstd:1",
+            "sha256:57d1af6bd189e29edf4f7149391cd0b177e71a13ab38d8112857b474b65be5fd",
+        ),
+        (
+            "zstd:3",
+            "sha256:d1fc42c6f06ec0f203533f3c0bed7150ff6c7c1b0262fb21fa4dbdb6cdd080f6",
+        ),
+        (
+            "zstd:9",
+            "sha256:7ca5529f26269a766ec7cd2e4891fa1c1e318c254e5170e5813ecd537b6a47e3",
+        ),
+        (
+            "zstd:16",
+            "sha256:0b69a71225985094a6fabc458783f50fa03d6f46f78d3417666a3768ba88baca",
+        ),
     ];
-    let made =
-        pinned.map(|(text, _)| (text, Digest::of(&compress(&setting(text), &pool, input)).to_string()));
+    let made = pinned.map(|(text, _)| {
+        (
+            text,
+            Digest::of(&compress(&setting(text), &pool, input)).to_string(),
+        )
+    });
     assert_eq!(made, pinned.map(|(text, digest)| (text, digest.to_owned())));
 }
 
@@ -205,7 +259,10 @@ fn several_encoders_share_a_pool() {
                 scope.spawn(move || {
                     let setting = setting(text);
                     let compressed = compress(&setting, pool, input);
-                    assert!(decompress(setting.compression(), &compressed) == input, "{text}");
+                    assert!(
+                        decompress(setting.compression(), &compressed) == input,
+                        "{text}"
+                    );
                 });
             }
         });
@@ -215,8 +272,9 @@ fn several_encoders_share_a_pool() {
 #[test]
 fn many_encoders_on_one_thread_do_not_wait_for_each_other() {
     let (pool, input) = (pool(1), sample(3 * GZIP_BLOCK));
-    let mut encoders: Vec<_> =
-        (0..12).map(|_| Encoder::new(&Setting::GZIP, &pool, Vec::new()).unwrap()).collect();
+    let mut encoders: Vec<_> = (0..12)
+        .map(|_| Encoder::new(&Setting::GZIP, &pool, Vec::new()).unwrap())
+        .collect();
     // All of them have a block that is begun, at all times.
     for part in input.chunks(GZIP_BLOCK / 3) {
         for encoder in &mut encoders {
@@ -271,7 +329,11 @@ impl Write for Full {
         let count = bytes.len().min(self.room);
         self.room -= count;
         assert!(count > 0 || !self.panics, "a writer that panics");
-        if count == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(count) }
+        if count == 0 {
+            Err(io::ErrorKind::StorageFull.into())
+        } else {
+            Ok(count)
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -285,7 +347,10 @@ fn a_failing_writer_is_heard_of_and_nothing_is_complete_after_it() {
     for threads in [1, 4] {
         let pool = pool(threads);
         for room in [0, 1000, 1_000_000] {
-            let out = Full { room, panics: false };
+            let out = Full {
+                room,
+                panics: false,
+            };
             let mut encoder = Encoder::new(&Setting::GZIP, &pool, out).unwrap();
             match encoder.write_all(input) {
                 Err(error) => {
@@ -309,7 +374,10 @@ fn a_failing_writer_is_heard_of_and_nothing_is_complete_after_it() {
 #[test]
 fn a_panicking_writer_leaves_the_pool_whole() {
     let (pool, input) = (pool(2), sample(9 * GZIP_BLOCK));
-    let out = Full { room: 1000, panics: true };
+    let out = Full {
+        room: 1000,
+        panics: true,
+    };
     let mut encoder = Encoder::new(&Setting::GZIP, &pool, out).unwrap();
     let attempt = catch_unwind(AssertUnwindSafe(|| {
         encoder.write_all(input).unwrap();
@@ -333,7 +401,10 @@ fn a_panic_of_a_compressing_thread_is_passed_on() {
     let panic = attempt.err().unwrap();
     assert_eq!(panic.downcast_ref(), Some(&"a codec that panics"));
     // The thread goes on.
-    assert_eq!(decompress(Compression::Gzip, &compress(&Setting::GZIP, &pool, b"x")), b"x");
+    assert_eq!(
+        decompress(Compression::Gzip, &compress(&Setting::GZIP, &pool, b"x")),
+        b"x"
+    );
 }
 
 #[test]

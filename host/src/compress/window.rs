@@ -28,7 +28,11 @@ pub(super) struct Xz<R: Read> {
 impl<R: Read> Xz<R> {
     pub(super) fn new(compressed: R) -> Self {
         let input = BufReader::with_capacity(BUFFER, compressed);
-        Self { input, stream: XzStream::new_mem_limit(true, XZ_SMALL), share: None }
+        Self {
+            input,
+            stream: XzStream::new_mem_limit(true, XZ_SMALL),
+            share: None,
+        }
     }
 
     /// Waits for what the next block needs, if that is not too much.
@@ -48,11 +52,16 @@ impl<R: Read> Read for Xz<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !buffer.is_empty() {
             let bytes = self.input.fill_buf()?;
-            let action = if bytes.is_empty() { Action::Finish } else { Action::Run };
+            let action = if bytes.is_empty() {
+                Action::Finish
+            } else {
+                Action::Run
+            };
             let before = self.stream.total_in();
             let outcome = self.stream.process(bytes, buffer, action);
             let ended = bytes.is_empty();
-            self.input.consume((self.stream.total_in() - before) as usize);
+            self.input
+                .consume((self.stream.total_in() - before) as usize);
             match outcome {
                 Ok(result) if result.bytes_produced > 0 => return Ok(result.bytes_produced),
                 Ok(result) if result.status == Status::StreamEnd => break,
@@ -78,8 +87,17 @@ pub(super) struct Zstd<R: Read> {
 
 impl<R: Read> Zstd<R> {
     pub(super) fn new(compressed: R) -> io::Result<Self> {
-        let input = Ahead { head: vec![], inner: BufReader::with_capacity(BUFFER, compressed) };
-        Ok(Self { input, context: context()?, window: 0, share: None, in_frame: false })
+        let input = Ahead {
+            head: vec![],
+            inner: BufReader::with_capacity(BUFFER, compressed),
+        };
+        Ok(Self {
+            input,
+            context: context()?,
+            window: 0,
+            share: None,
+            in_frame: false,
+        })
     }
 
     /// Begins a frame, if there is another one.
@@ -96,7 +114,9 @@ impl<R: Read> Zstd<R> {
             self.share = share(window);
             self.window = window;
         }
-        self.context.reset(ResetDirective::SessionOnly).map_err(failed)?;
+        self.context
+            .reset(ResetDirective::SessionOnly)
+            .map_err(failed)?;
         self.in_frame = true;
         Ok(true)
     }
@@ -108,7 +128,10 @@ impl<R: Read> Read for Zstd<R> {
             let bytes = self.input.fill_buf()?;
             let ended = bytes.is_empty();
             let (mut from, mut to) = (InBuffer::around(bytes), OutBuffer::around(buffer));
-            let hint = self.context.decompress_stream(&mut to, &mut from).map_err(failed)?;
+            let hint = self
+                .context
+                .decompress_stream(&mut to, &mut from)
+                .map_err(failed)?;
             let (taken, given) = (from.pos(), to.pos());
             self.input.consume(taken);
             self.in_frame = hint > 0;
@@ -116,7 +139,10 @@ impl<R: Read> Read for Zstd<R> {
                 return Ok(given);
             }
             if ended && self.in_frame {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "incomplete frame"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "incomplete frame",
+                ));
             }
         }
         Ok(0)
@@ -125,7 +151,9 @@ impl<R: Read> Read for Zstd<R> {
 
 fn context() -> io::Result<DCtx<'static>> {
     let mut context = DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?;
-    context.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map_err(failed)?;
+    context
+        .set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG))
+        .map_err(failed)?;
     Ok(context)
 }
 
@@ -136,8 +164,9 @@ fn failed(code: usize) -> io::Error {
 /// The window that a frame needs, as its header says (RFC 8878, 3.1.1.1); nothing for what is
 /// none, or is cut off.
 fn window(header: &[u8]) -> u64 {
-    let Some((descriptor, rest)) =
-        header.strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd]).and_then(<[u8]>::split_first)
+    let Some((descriptor, rest)) = header
+        .strip_prefix(&[0x28, 0xb5, 0x2f, 0xfd])
+        .and_then(<[u8]>::split_first)
     else {
         return 0;
     };
@@ -154,7 +183,9 @@ fn window(header: &[u8]) -> u64 {
         0 => usize::from(is_single),
         flag => 1 << flag,
     };
-    let size = rest.get(usize::from(!is_single) + dictionary..).and_then(|rest| rest.get(..size_length));
+    let size = rest
+        .get(usize::from(!is_single) + dictionary..)
+        .and_then(|rest| rest.get(..size_length));
     let mut number = [0; 8];
     match size {
         None | Some([]) => window,
@@ -177,12 +208,19 @@ impl<R: Read> Ahead<R> {
     /// The next so many bytes, fewer only at the end.
     fn peek(&mut self, count: usize) -> io::Result<&[u8]> {
         let missing = count.saturating_sub(self.head.len()) as u64;
-        self.inner.by_ref().take(missing).read_to_end(&mut self.head)?;
+        self.inner
+            .by_ref()
+            .take(missing)
+            .read_to_end(&mut self.head)?;
         Ok(&self.head)
     }
 
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.head.is_empty() { self.inner.fill_buf() } else { Ok(&self.head) }
+        if self.head.is_empty() {
+            self.inner.fill_buf()
+        } else {
+            Ok(&self.head)
+        }
     }
 
     fn consume(&mut self, count: usize) {
@@ -204,7 +242,9 @@ mod tests {
     fn frame(plain: &[u8], log: u32, size: bool) -> Vec<u8> {
         let mut encoder = zstd::Encoder::new(vec![], 1).unwrap();
         encoder.window_log(log).unwrap();
-        encoder.set_pledged_src_size(size.then_some(plain.len() as u64)).unwrap();
+        encoder
+            .set_pledged_src_size(size.then_some(plain.len() as u64))
+            .unwrap();
         encoder.include_contentsize(size).unwrap();
         encoder.write_all(plain).unwrap();
         encoder.finish().unwrap()
@@ -282,7 +322,9 @@ mod tests {
         let expected = [&[b'a'; 70_000][..], &[b'b'; 70_000], b"cd"].concat();
         for step in [1, 7, 1 << 20] {
             let mut plain = vec![];
-            Xz::new(Steps(&whole, step)).read_to_end(&mut plain).unwrap();
+            Xz::new(Steps(&whole, step))
+                .read_to_end(&mut plain)
+                .unwrap();
             assert!(plain == expected, "{step}");
         }
         for cut in 1..whole.len() {
@@ -295,7 +337,10 @@ mod tests {
         let large = [stream(b"a", 1 << 16), stream(b"b", 256 << 20)].concat();
         let mut plain = vec![];
         let error = Xz::new(&large[..]).read_to_end(&mut plain).unwrap_err();
-        assert_eq!((error.kind(), &plain[..]), (io::ErrorKind::OutOfMemory, &b"a"[..]));
+        assert_eq!(
+            (error.kind(), &plain[..]),
+            (io::ErrorKind::OutOfMemory, &b"a"[..])
+        );
     }
 
     /// Bytes that come so many at a time.

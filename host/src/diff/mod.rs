@@ -107,9 +107,16 @@ pub fn diff(old: &Image, new: &Image) -> Result<Diff, Error> {
 
 /// Compares what is said of two images.
 pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
-    let layers: Vec<Layer> = new.layers.iter().map(|layer| look(layer, &old.layers)).collect();
+    let layers: Vec<Layer> = new
+        .layers
+        .iter()
+        .map(|layer| look(layer, &old.layers))
+        .collect();
     let contents: BTreeSet<Digest> = new.layers.iter().map(|layer| layer.diff_id).collect();
-    let gone = old.layers.iter().filter(|layer| !contents.contains(&layer.diff_id));
+    let gone = old
+        .layers
+        .iter()
+        .filter(|layer| !contents.contains(&layer.diff_id));
     let (pull_layers, pull_bytes) = pulled(&layers);
     Diff {
         schema_version: SCHEMA_VERSION,
@@ -118,7 +125,18 @@ pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
         pull_bytes,
         pull_layers,
         gone: gone
-            .map(|&LayerFacts { number, diff_id, size, .. }| Gone { number, diff_id, size })
+            .map(
+                |&LayerFacts {
+                     number,
+                     diff_id,
+                     size,
+                     ..
+                 }| Gone {
+                    number,
+                    diff_id,
+                    size,
+                },
+            )
             .collect(),
         paths: paths::compare(old, new, &layers),
         config: config::compare(old, new),
@@ -139,8 +157,19 @@ impl Diff {
 }
 
 fn side(image: &Inspection) -> Side {
-    let Inspection { name, image_id, layers, size, .. } = image;
-    Side { name: name.clone(), image_id: *image_id, layers: layers.len(), size: *size }
+    let Inspection {
+        name,
+        image_id,
+        layers,
+        size,
+        ..
+    } = image;
+    Side {
+        name: name.clone(),
+        image_id: *image_id,
+        layers: layers.len(),
+        size: *size,
+    }
 }
 
 /// Looks for a layer among those of the old image.
@@ -177,7 +206,9 @@ fn pulled(layers: &[Layer]) -> (usize, u64) {
     let mut seen = BTreeSet::new();
     let pulled = layers.iter().filter(|layer| layer.status != Status::Shared);
     let first = pulled.filter(|layer| seen.insert((layer.digest, layer.diff_id)));
-    first.fold((0, 0), |(count, bytes), layer| (count + 1, bytes + layer.size))
+    first.fold((0, 0), |(count, bytes), layer| {
+        (count + 1, bytes + layer.size)
+    })
 }
 
 #[cfg(test)]

@@ -62,16 +62,23 @@ pub(super) fn compare(old: &Inspection, new: &Inspection, layers: &[Layer]) -> O
         let paths = from.keys().filter(|path| !other.contains_key(**path));
         paths.map(|path| (*path).to_owned()).collect()
     };
-    let mut paths =
-        Paths { added: missing(&after, &before), removed: missing(&before, &after), ..Paths::default() };
+    let mut paths = Paths {
+        added: missing(&after, &before),
+        removed: missing(&before, &after),
+        ..Paths::default()
+    };
     pair(&mut paths, &after, |path| name(path));
     // What is left may have another version in its name.
     pair(&mut paths, &after, |path| unversioned(name(path)));
     paths.changed.sort();
     let counterparts = counterparts(&before, &after);
     for (path, &layer) in &after {
-        let Some(&old_layer) = before.get(path) else { continue };
-        let is_pulled = layers.get(layer - 1).is_some_and(|layer| layer.status == Status::New);
+        let Some(&old_layer) = before.get(path) else {
+            continue;
+        };
+        let is_pulled = layers
+            .get(layer - 1)
+            .is_some_and(|layer| layer.status == Status::New);
         if !is_pulled {
             continue;
         }
@@ -79,7 +86,11 @@ pub(super) fn compare(old: &Inspection, new: &Inspection, layers: &[Layer]) -> O
             Some(&counterpart) if counterpart == old_layer => &mut paths.carried,
             _ => &mut paths.moved,
         };
-        list.push(MovedPath { path: (*path).to_owned(), old_layer, layer });
+        list.push(MovedPath {
+            path: (*path).to_owned(),
+            old_layer,
+            layer,
+        });
     }
     let key = |path: &String| (name(path).to_owned(), path.clone());
     paths.added.sort_by_cached_key(key);
@@ -94,7 +105,9 @@ fn located(image: &Inspection) -> Option<BTreeMap<&str, usize>> {
     let mut located = BTreeMap::new();
     let mut named = false;
     for layer in &image.layers {
-        let Some(paths) = &layer.store_paths else { continue };
+        let Some(paths) = &layer.store_paths else {
+            continue;
+        };
         named = true;
         located.extend(paths.iter().map(|path| (path.as_str(), layer.number)));
     }
@@ -107,7 +120,10 @@ fn pair<'a>(paths: &mut Paths, after: &BTreeMap<&str, usize>, name: impl Fn(&str
     let group = |paths: &[String]| {
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for path in paths {
-            groups.entry(name(path).to_owned()).or_default().push(path.clone());
+            groups
+                .entry(name(path).to_owned())
+                .or_default()
+                .push(path.clone());
         }
         groups
     };
@@ -119,7 +135,12 @@ fn pair<'a>(paths: &mut Paths, after: &BTreeMap<&str, usize>, name: impl Fn(&str
         };
         let layer = after.get(new.as_str()).copied().unwrap_or_default();
         paired.extend([old.clone(), new.clone()]);
-        paths.changed.push(ChangedPath { name, old: old.clone(), new: new.clone(), layer });
+        paths.changed.push(ChangedPath {
+            name,
+            old: old.clone(),
+            new: new.clone(),
+            layer,
+        });
     }
     paths.removed.retain(|path| !paired.contains(path));
     paths.added.retain(|path| !paired.contains(path));
@@ -133,7 +154,9 @@ fn counterparts(
 ) -> BTreeMap<usize, usize> {
     let mut old: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     for (path, &layer) in before {
-        old.entry(unversioned(name(path))).or_default().insert(layer);
+        old.entry(unversioned(name(path)))
+            .or_default()
+            .insert(layer);
     }
     let mut common: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
     for (path, &layer) in after {
@@ -142,9 +165,14 @@ fn counterparts(
         }
     }
     let most = |counts: BTreeMap<usize, usize>| {
-        counts.into_iter().max_by_key(|&(layer, count)| (count, std::cmp::Reverse(layer)))
+        counts
+            .into_iter()
+            .max_by_key(|&(layer, count)| (count, std::cmp::Reverse(layer)))
     };
-    common.into_iter().filter_map(|(layer, counts)| Some((layer, most(counts)?.0))).collect()
+    common
+        .into_iter()
+        .filter_map(|(layer, counts)| Some((layer, most(counts)?.0)))
+        .collect()
 }
 
 /// The name of a store path, without its directory and its hash.
@@ -173,13 +201,21 @@ mod tests {
     #[test]
     fn names_are_what_is_left_without_hash_and_version() {
         for (path, expected, without) in [
-            ("/nix/store/1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-glibc-2.38", "glibc-2.38", "glibc"),
+            (
+                "/nix/store/1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-glibc-2.38",
+                "glibc-2.38",
+                "glibc",
+            ),
             (
                 "/nix/store/1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-glibc-2.38-bin",
                 "glibc-2.38-bin",
                 "glibc-2.38-bin",
             ),
-            ("/nix/store/1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-gcc-wrapper", "gcc-wrapper", "gcc-wrapper"),
+            (
+                "/nix/store/1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-gcc-wrapper",
+                "gcc-wrapper",
+                "gcc-wrapper",
+            ),
             ("/nix/store/web", "web", "web"),
             ("", "", ""),
         ] {

@@ -14,7 +14,8 @@ fn of(layers: &[&[String]], compression: Compression) -> Image {
         MemoryLayer::new(&archive(&entries), compression)
     });
     image(blobs.collect(), |text| {
-        let comment = |paths: &&[String]| json!({"comment": format!("store paths: {}", repr(paths))});
+        let comment =
+            |paths: &&[String]| json!({"comment": format!("store paths: {}", repr(paths))});
         text["history"] = layers.iter().map(comment).collect();
     })
 }
@@ -28,7 +29,10 @@ fn the_same_image_is_the_same() {
     let one = of(&[&[format!("{A}-a")]], Compression::Gzip);
     let same = diff(&one, &one).unwrap();
     assert!(same.is_same());
-    assert_eq!((same.pull_bytes, same.gone.len(), same.config.len()), (0, 0, 0));
+    assert_eq!(
+        (same.pull_bytes, same.gone.len(), same.config.len()),
+        (0, 0, 0)
+    );
     assert_eq!(same.paths, Some(Paths::default()));
     // With the layers compressed in another way, the image has the same id.
     let other = of(&[&[format!("{A}-a")]], Compression::Zstd);
@@ -45,8 +49,14 @@ fn without_digests_sizes_tell() {
     let mut one = of(&[&[format!("{A}-a")]], Compression::Gzip);
     let mut other = of(&[&[format!("{A}-a")]], Compression::Zstd);
     (one.manifest, other.manifest) = (None, None);
-    assert_eq!(diff(&one, &one.clone()).unwrap().layers[0].status, Status::Shared);
-    assert_eq!(diff(&one, &other).unwrap().layers[0].status, Status::Recompressed);
+    assert_eq!(
+        diff(&one, &one.clone()).unwrap().layers[0].status,
+        Status::Shared
+    );
+    assert_eq!(
+        diff(&one, &other).unwrap().layers[0].status,
+        Status::Recompressed
+    );
 }
 
 #[test]
@@ -72,8 +82,14 @@ fn paths_that_cause_a_pull_are_named() {
     let statuses: Vec<Status> = diff.layers.iter().map(|layer| layer.status).collect();
     assert_eq!(statuses, [Status::New, Status::New, Status::Shared]);
     assert_eq!(diff.pull_layers, 2);
-    assert_eq!(diff.pull_bytes, new.layers[0].stored_size() + new.layers[1].stored_size());
-    assert_eq!(diff.gone.iter().map(|gone| gone.number).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(
+        diff.pull_bytes,
+        new.layers[0].stored_size() + new.layers[1].stored_size()
+    );
+    assert_eq!(
+        diff.gone.iter().map(|gone| gone.number).collect::<Vec<_>>(),
+        [1, 2]
+    );
     let changed = |name: &str, old: &str, new: &str, layer| ChangedPath {
         name: name.to_owned(),
         old: path(A, old),
@@ -89,8 +105,16 @@ fn paths_that_cause_a_pull_are_named() {
                 changed("libc", "libc-2.1", "libc-2.2", 1),
                 changed("web-1", "web-1", "web-1", 2)
             ],
-            moved: vec![MovedPath { path: path(A, "data"), old_layer: 2, layer: 1 }],
-            carried: vec![MovedPath { path: path(A, "conf"), old_layer: 2, layer: 2 }],
+            moved: vec![MovedPath {
+                path: path(A, "data"),
+                old_layer: 2,
+                layer: 1
+            }],
+            carried: vec![MovedPath {
+                path: path(A, "conf"),
+                old_layer: 2,
+                layer: 2
+            }],
         }
     );
 }
@@ -98,8 +122,15 @@ fn paths_that_cause_a_pull_are_named() {
 #[test]
 fn a_layer_that_is_there_twice_is_pulled_once() {
     let paths = &[format!("{A}-a")][..];
-    let diff = diff(&of(&[], Compression::Gzip), &of(&[paths, paths], Compression::Gzip)).unwrap();
-    assert_eq!((diff.pull_layers, diff.pull_bytes), (1, diff.layers[0].size));
+    let diff = diff(
+        &of(&[], Compression::Gzip),
+        &of(&[paths, paths], Compression::Gzip),
+    )
+    .unwrap();
+    assert_eq!(
+        (diff.pull_layers, diff.pull_bytes),
+        (1, diff.layers[0].size)
+    );
     assert_eq!(diff.paths, None);
 }
 

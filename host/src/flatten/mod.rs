@@ -71,7 +71,11 @@ impl Error {
 ///
 /// A layer that can not be read, is not the one that it should be, or makes no sense on those
 /// below it; and an output that fails. What has been written then is of no use.
-pub fn flatten(image: &Image, out: impl Write, reporter: &dyn Reporter) -> Result<Flattened, Error> {
+pub fn flatten(
+    image: &Image,
+    out: impl Write,
+    reporter: &dyn Reporter,
+) -> Result<Flattened, Error> {
     let layers = at_hand(image, reporter)?;
     let tree = look(&image.name, &layers, reporter)?;
     let (mut leaves, directories) = tree.list();
@@ -95,7 +99,11 @@ pub fn flatten(image: &Image, out: impl Write, reporter: &dyn Reporter) -> Resul
         let of_layer = rest.partition_point(|leaf| tree.inode_of(leaf.inode).layer <= number);
         let (leaves, above) = rest.split_at(of_layer);
         let counted = number as usize + 1;
-        reporter.layer(counted, ship::Source::Existing(&layer.name()), layer.stored_size());
+        reporter.layer(
+            counted,
+            ship::Source::Existing(&layer.name()),
+            layer.stored_size(),
+        );
         flattening.layer(&**layer, leaves)?;
         reporter.finished(counted, false);
         rest = above;
@@ -121,8 +129,16 @@ fn at_hand(image: &Image, reporter: &dyn Reporter) -> Result<Vec<AtHand>, source
         let spooled = Spooled::new(layer, image.name.clone(), Arc::clone(&spool));
         spooled.fetch(&|bytes| reporter.read(bytes))?;
         let media_type = spooled.descriptor()?.media_type;
-        source::check_compression(&image.name, spooled.name(), &media_type, spooled.compression())?;
-        Ok(AtHand { layer: Arc::new(spooled), told: true })
+        source::check_compression(
+            &image.name,
+            spooled.name(),
+            &media_type,
+            spooled.compression(),
+        )?;
+        Ok(AtHand {
+            layer: Arc::new(spooled),
+            told: true,
+        })
     };
     image.layers.iter().map(keep).collect()
 }
@@ -156,20 +172,34 @@ fn look(image: &str, layers: &[AtHand], reporter: &dyn Reporter) -> Result<Tree,
 
 fn unreadable(image: &str, layer: &dyn Layer, error: Unpacking) -> source::Error {
     match error {
-        Unpacking::Fault(fault) => {
-            source::Error::fault(image, Fault::Layer { name: layer.name(), fault: Box::new(fault) })
-        }
+        Unpacking::Fault(fault) => source::Error::fault(
+            image,
+            Fault::Layer {
+                name: layer.name(),
+                fault: Box::new(fault),
+            },
+        ),
         Unpacking::Io(error) => undecoded(image, layer, error),
         error @ Unpacking::Spool { .. } => error.of(image),
     }
 }
 
 fn undecoded(image: &str, layer: &dyn Layer, error: io::Error) -> source::Error {
-    let is_fault = error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()).is_some();
+    let is_fault = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Fault>())
+        .is_some();
     match layer.compression() {
         compression if compression != Compression::None && !is_fault => {
             let (what, why) = (format!("its layer `{}`", layer.name()), error.to_string());
-            source::Error::fault(image, Fault::Compression { what, compression, why })
+            source::Error::fault(
+                image,
+                Fault::Compression {
+                    what,
+                    compression,
+                    why,
+                },
+            )
         }
         _ => source::Error::reading(image, error),
     }
@@ -204,7 +234,10 @@ impl<W: Write> Flattening<'_, W> {
         let mut groups = leaves.chunk_by(|a, b| a.inode == b.inode).peekable();
         let decoder = layer.compression().decoder(layer.open()?);
         let decoder = decoder.map_err(|error| undecoded(self.image, layer, error))?;
-        let mut plain = Hashing { inner: decoder, hash: Sha256::new() };
+        let mut plain = Hashing {
+            inner: decoder,
+            hash: Sha256::new(),
+        };
         let mut number = 0;
         let outcome = members::read(Source::Unpacked(Box::new(&mut plain)), |described, body| {
             number += 1;
@@ -232,24 +265,39 @@ impl<W: Write> Flattening<'_, W> {
         body: &mut Body<'_, '_>,
     ) -> Result<(), Stopped> {
         let tree = self.tree;
-        let [first, others @ ..] = group else { return Ok(()) };
+        let [first, others @ ..] = group else {
+            return Ok(());
+        };
         let described = &tree.inode_of(first.inode).described;
         self.parents(&first.path).map_err(Stopped::Output)?;
         let (kind, link) = (described.kind, &*described.link);
-        let link = if kind == EntryType::Symlink { link } else { b"" };
-        self.writer.header(&first.path, kind, link, described).map_err(Stopped::Output)?;
+        let link = if kind == EntryType::Symlink {
+            link
+        } else {
+            b""
+        };
+        self.writer
+            .header(&first.path, kind, link, described)
+            .map_err(Stopped::Output)?;
         self.flattened.members += 1;
         if kind == EntryType::Regular {
             let member = || String::from_utf8_lossy(&first.path).into_owned();
             let (expected, actual) = (described.size, again.size);
             if expected != actual {
-                return Err(Unpacking::from(Fault::Size { member: member(), expected, actual }).into());
+                return Err(Unpacking::from(Fault::Size {
+                    member: member(),
+                    expected,
+                    actual,
+                })
+                .into());
             }
             self.content(expected, body)?;
         }
         for other in others {
             self.parents(&other.path).map_err(Stopped::Output)?;
-            let link = self.writer.header(&other.path, EntryType::Link, &first.path, described);
+            let link = self
+                .writer
+                .header(&other.path, EntryType::Link, &first.path, described);
             link.map_err(Stopped::Output)?;
             self.flattened.members += 1;
         }
@@ -260,7 +308,11 @@ impl<W: Write> Flattening<'_, W> {
         let total = self.flattened.bytes.saturating_add(size);
         if total > MAX_UNPACKED {
             let what = "what it holds".to_owned();
-            let fault = Fault::TooLarge { what, size: total, limit: MAX_UNPACKED };
+            let fault = Fault::TooLarge {
+                what,
+                size: total,
+                limit: MAX_UNPACKED,
+            };
             return Err(Unpacking::from(fault).into());
         }
         self.flattened.bytes = total;
@@ -276,7 +328,9 @@ impl<W: Write> Flattening<'_, W> {
     /// Writes the directories above a path that are not written.
     fn parents(&mut self, path: &[u8]) -> io::Result<()> {
         let tree = self.tree;
-        tree.above(path).into_iter().try_for_each(|(id, path)| self.directory(id, path))
+        tree.above(path)
+            .into_iter()
+            .try_for_each(|(id, path)| self.directory(id, path))
     }
 
     fn directory(&mut self, id: tree::Id, path: &[u8]) -> io::Result<()> {
@@ -286,7 +340,8 @@ impl<W: Write> Flattening<'_, W> {
         let made = Described::directory();
         let described = self.tree.directory(id).unwrap_or(&made);
         self.flattened.members += 1;
-        self.writer.header(path, EntryType::Directory, b"", described)
+        self.writer
+            .header(path, EntryType::Directory, b"", described)
     }
 
     fn finish(mut self, directories: &[NamedDirectory]) -> io::Result<Flattened> {

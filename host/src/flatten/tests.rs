@@ -11,13 +11,19 @@ use crate::source::testing::{MemoryLayer, archive, image};
 fn run(layers: &[Vec<u8>]) -> Result<Vec<u8>, String> {
     let kinds = [Compression::None, Compression::Gzip, Compression::Zstd];
     let layers = layers.iter().zip(kinds.iter().cycle());
-    let layers = layers.map(|(plain, &compression)| MemoryLayer::new(plain, compression)).collect();
+    let layers = layers
+        .map(|(plain, &compression)| MemoryLayer::new(plain, compression))
+        .collect();
     let mut out = vec![];
     let outcome = flatten(&image(layers, |_| {}), &mut out, &());
     let chain = |error: &dyn std::error::Error| {
-        std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string)
+        std::iter::successors(Some(error), |error| error.source())
+            .last()
+            .map(ToString::to_string)
     };
-    outcome.map(|_| out).map_err(|error| chain(&error).unwrap_or_default())
+    outcome
+        .map(|_| out)
+        .map_err(|error| chain(&error).unwrap_or_default())
 }
 
 /// What comes out, in the notation of [`archive`].
@@ -28,7 +34,9 @@ fn entries(layers: &[&[&str]]) -> Result<Vec<String>, String> {
     let entry = |entry: io::Result<tar::Entry<'_, &[u8]>>| {
         let mut entry = entry.unwrap();
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let link = entry.link_name_bytes().map(|link| String::from_utf8_lossy(&link).into_owned());
+        let link = entry
+            .link_name_bytes()
+            .map(|link| String::from_utf8_lossy(&link).into_owned());
         let mut content = String::new();
         entry.read_to_string(&mut content).unwrap();
         match entry.header().entry_type() {
@@ -52,19 +60,37 @@ fn layers_lie_on_each_other() {
         (&[".wh.a"], "./ l -> a p|"),
         (&["a/.wh..wh..opq"], "./ l -> a p| a/"),
         (&[".wh..wh..opq"], "./"),
-        (&[".wh.none", "none/.wh.none", ".wh..wh.plnk"], "./ a/ a/b=1 a/c/ a/c/d=2 l -> a p|"),
+        (
+            &[".wh.none", "none/.wh.none", ".wh..wh.plnk"],
+            "./ a/ a/b=1 a/c/ a/c/d=2 l -> a p|",
+        ),
         (&["a/c"], "./ a/ a/b=1 l -> a p| a/c="),
         (&["a/b=3"], "./ a/ a/c/ a/c/d=2 l -> a p| a/b=3"),
         // Within one layer, a whiteout is only about what is below, wherever it stands.
-        (&["a/.wh.c", "a/c/e=3"], "./ a/ a/b=1 l -> a p| a/c/ a/c/e=3"),
-        (&["a/c/e=3", "a/.wh.c"], "./ a/ a/b=1 l -> a p| a/c/ a/c/e=3"),
-        (&["a/c/e=3", "a/.wh..wh..opq"], "./ l -> a p| a/ a/c/ a/c/e=3"),
+        (
+            &["a/.wh.c", "a/c/e=3"],
+            "./ a/ a/b=1 l -> a p| a/c/ a/c/e=3",
+        ),
+        (
+            &["a/c/e=3", "a/.wh.c"],
+            "./ a/ a/b=1 l -> a p| a/c/ a/c/e=3",
+        ),
+        (
+            &["a/c/e=3", "a/.wh..wh..opq"],
+            "./ l -> a p| a/ a/c/ a/c/e=3",
+        ),
         // Links above a name are followed.
         (&["l/b=3"], "./ a/ a/c/ a/c/d=2 l -> a p| a/b=3"),
         (&["l/.wh.b"], "./ a/ a/c/ a/c/d=2 l -> a p|"),
         (&["l/.wh..wh..opq"], "./ l -> a p| a/"),
-        (&["x -> /l/c/../..", "x/y=3"], "./ a/ a/b=1 a/c/ a/c/d=2 l -> a p| x -> /l/c/../.. y=3"),
-        (&["x -> ../../new", "x/y=3"], "./ a/ a/b=1 a/c/ a/c/d=2 l -> a p| x -> ../../new new/ new/y=3"),
+        (
+            &["x -> /l/c/../..", "x/y=3"],
+            "./ a/ a/b=1 a/c/ a/c/d=2 l -> a p| x -> /l/c/../.. y=3",
+        ),
+        (
+            &["x -> ../../new", "x/y=3"],
+            "./ a/ a/b=1 a/c/ a/c/d=2 l -> a p| x -> ../../new new/ new/y=3",
+        ),
         // But not one in the place of a directory.
         (&["l/", "l/b=3"], "./ a/ a/b=1 a/c/ a/c/d=2 p| l/ l/b=3"),
         (&["a -> c"], "./ l -> a p| a -> c"),
@@ -86,20 +112,42 @@ fn hard_links_keep_what_they_were_made_to() {
         (&["c => a", ".wh.a", ".wh.b"], "c=1"),
         (&[".wh.b"], "a=1"),
         (&["a => a"], "a=1 b => a"),
-        (&["d -> .", "d/c => d/a", "e => d"], "a=1 b => a c => a d -> . e => d"),
+        (
+            &["d -> .", "d/c => d/a", "e => d"],
+            "a=1 b => a c => a d -> . e => d",
+        ),
     ] {
-        assert_eq!(entries(&[below, above]).unwrap().join(" "), expected, "{above:?}");
+        assert_eq!(
+            entries(&[below, above]).unwrap().join(" "),
+            expected,
+            "{above:?}"
+        );
     }
 }
 
 #[test]
 fn what_makes_no_sense_is_an_error() {
     for (layers, expected) in [
-        (&[&["a=1"][..], &["a/b=1"]][..], "it puts `a/b` below something that is not a directory"),
-        (&[&["a=1", "b => c"]], "its hard link `b` leads to `c`, which is no file of it"),
-        (&[&["a/", "b => a"]], "its hard link `b` leads to `a`, which is no file of it"),
-        (&[&["a=1"], &[".wh.a", "b => a"]], "its hard link `b` leads to `a`, which is no file of it"),
-        (&[&["a -> b", "b -> a", "a/c=1"]], "its member `a` is a link that leads nowhere"),
+        (
+            &[&["a=1"][..], &["a/b=1"]][..],
+            "it puts `a/b` below something that is not a directory",
+        ),
+        (
+            &[&["a=1", "b => c"]],
+            "its hard link `b` leads to `c`, which is no file of it",
+        ),
+        (
+            &[&["a/", "b => a"]],
+            "its hard link `b` leads to `a`, which is no file of it",
+        ),
+        (
+            &[&["a=1"], &[".wh.a", "b => a"]],
+            "its hard link `b` leads to `a`, which is no file of it",
+        ),
+        (
+            &[&["a -> b", "b -> a", "a/c=1"]],
+            "its member `a` is a link that leads nowhere",
+        ),
     ] {
         assert_eq!(entries(layers), Err(expected.to_owned()));
     }
@@ -108,7 +156,10 @@ fn what_makes_no_sense_is_an_error() {
     header.as_mut_bytes()[..4].copy_from_slice(b"../x");
     header.set_cksum();
     let up = [&header.as_bytes()[..], &[0; 1024]].concat();
-    assert_eq!(run(&[up]), Err("it holds `../x`, which leads out of the archive".to_owned()));
+    assert_eq!(
+        run(&[up]),
+        Err("it holds `../x`, which leads out of the archive".to_owned())
+    );
     let whole = archive(&["a=1"]);
     assert!(run(&[whole[..600].to_vec()]).is_err());
 }
@@ -118,7 +169,13 @@ fn a_layer_that_is_another_is_an_error() {
     let mut layer = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
     layer.diff_id = Digest::of(b"");
     let error = flatten(&image(vec![layer], |_| {}), &mut vec![], &()).unwrap_err();
-    assert!(matches!(error, Error::Image(source::Error::Fault { fault: Fault::Digest { .. }, .. })));
+    assert!(matches!(
+        error,
+        Error::Image(source::Error::Fault {
+            fault: Fault::Digest { .. },
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -143,8 +200,13 @@ fn a_layer_of_a_registry_is_what_its_media_type_says() {
     layer.repository = Some("localhost:5000/a".parse().unwrap());
     layer.descriptor.media_type = MediaType::layer(Compression::Gzip).unwrap();
     let error = flatten(&image(vec![layer], |_| {}), &mut vec![], &()).unwrap_err();
-    let is_told =
-        matches!(error, Error::Image(source::Error::Fault { fault: Fault::MediaType { .. }, .. }));
+    let is_told = matches!(
+        error,
+        Error::Image(source::Error::Fault {
+            fault: Fault::MediaType { .. },
+            ..
+        })
+    );
     assert!(is_told, "{error:?}");
 }
 
@@ -170,7 +232,11 @@ impl Observer for Told {
 
 impl Reporter for Told {
     fn read(&self, bytes: u64) {
-        assert_eq!(*self.layers.lock().unwrap(), [""; 0], "all is read before anything is written");
+        assert_eq!(
+            *self.layers.lock().unwrap(),
+            [""; 0],
+            "all is read before anything is written"
+        );
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -204,8 +270,12 @@ fn what_is_read_and_written_is_told() {
         assert_eq!(told.read.into_inner(), sizes[0] + sizes[1], "{in_registry}");
         assert_eq!(told.written.into_inner(), out.len() as u64);
         let [first, second] = sizes.map(|size| size.to_string());
-        let expected =
-            [format!("1: {first}"), "1 false".into(), format!("2: {second}"), "2 false".into()];
+        let expected = [
+            format!("1: {first}"),
+            "1 false".into(),
+            format!("2: {second}"),
+            "2 false".into(),
+        ];
         assert_eq!(told.layers.into_inner().unwrap(), expected);
     }
 }
@@ -240,11 +310,23 @@ fn what_headers_have_no_room_for_is_in_records() {
     };
     let mut out = vec![];
     let mut writer = Writer::new(&mut out);
-    writer.header(long.as_bytes(), EntryType::Regular, b"", &described).unwrap();
     writer
-        .header(b"dev", EntryType::Char, b"", &Described { device: (1, 3), ..described.clone() })
+        .header(long.as_bytes(), EntryType::Regular, b"", &described)
         .unwrap();
-    writer.header(b"l", EntryType::Symlink, long.as_bytes(), &described).unwrap();
+    writer
+        .header(
+            b"dev",
+            EntryType::Char,
+            b"",
+            &Described {
+                device: (1, 3),
+                ..described.clone()
+            },
+        )
+        .unwrap();
+    writer
+        .header(b"l", EntryType::Symlink, long.as_bytes(), &described)
+        .unwrap();
     writer.finish().unwrap();
     let mut seen = vec![];
     let source = Source::Unpacked(Box::new(&out[..]));
@@ -253,9 +335,26 @@ fn what_headers_have_no_room_for_is_in_records() {
         Ok(())
     })
     .unwrap();
-    let named = |name: &str| Described { name: name.into(), ..described.clone() };
+    let named = |name: &str| Described {
+        name: name.into(),
+        ..described.clone()
+    };
     assert_eq!(seen[0], named(&long));
-    assert_eq!(seen[1], Described { kind: EntryType::Char, device: (1, 3), ..named("dev") });
+    assert_eq!(
+        seen[1],
+        Described {
+            kind: EntryType::Char,
+            device: (1, 3),
+            ..named("dev")
+        }
+    );
     let link = long.as_bytes().to_vec();
-    assert_eq!(seen[2], Described { kind: EntryType::Symlink, link, ..named("l") });
+    assert_eq!(
+        seen[2],
+        Described {
+            kind: EntryType::Symlink,
+            link,
+            ..named("l")
+        }
+    );
 }

@@ -81,8 +81,16 @@ pub(super) type NamedDirectory = (Id, Box<[u8]>);
 
 impl Default for Tree {
     fn default() -> Self {
-        let root = Node { layer: 0, what: What::Directory(Directory::default()) };
-        Self { nodes: vec![root], inodes: vec![], budget: Budget::default(), steps: 0 }
+        let root = Node {
+            layer: 0,
+            what: What::Directory(Directory::default()),
+        };
+        Self {
+            nodes: vec![root],
+            inodes: vec![],
+            budget: Budget::default(),
+            steps: 0,
+        }
     }
 }
 
@@ -94,12 +102,21 @@ impl Tree {
     ///
     /// A name or a link that leads nowhere, what is below something that is no directory, and
     /// more of everything than any image has.
-    pub(super) fn apply(&mut self, layer: u32, member: u32, described: Described) -> Result<(), Fault> {
+    pub(super) fn apply(
+        &mut self,
+        layer: u32,
+        member: u32,
+        described: Described,
+    ) -> Result<(), Fault> {
         match Change::of(&described.name)? {
             Change::Nothing => Ok(()),
             Change::Remove(path) => {
-                let Some((directory, name)) = self.place(&path)? else { return Ok(()) };
-                let Some(id) = self.child(directory, &name) else { return Ok(()) };
+                let Some((directory, name)) = self.place(&path)? else {
+                    return Ok(());
+                };
+                let Some(id) = self.child(directory, &name) else {
+                    return Ok(());
+                };
                 match self.nodes[id as usize].layer == layer {
                     true => self.prune(id, layer),
                     false => {
@@ -110,7 +127,8 @@ impl Tree {
             }
             Change::Empty(path) => {
                 let directory = self.resolved(&path)?;
-                self.find(&directory).map_or(Ok(()), |id| self.prune(id, layer))
+                self.find(&directory)
+                    .map_or(Ok(()), |id| self.prune(id, layer))
             }
             Change::Put(path) => self.put(&path, layer, member, described),
         }
@@ -134,7 +152,11 @@ impl Tree {
             }
         };
         let length = directory.iter().map(|name| name.len() + 1).sum::<usize>() + name.len();
-        let text: usize = described.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let text: usize = described
+            .xattrs
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
         self.budget.take(length + text + described.link.len())?;
         if length > MAX_PATH || described.link.len() > MAX_PATH {
             return Err(bad_name(path));
@@ -150,15 +172,20 @@ impl Tree {
             Some(id) if is_directory => {
                 match std::mem::replace(&mut self.nodes[id as usize].what, What::Leaf(inode)) {
                     // The content of two directories becomes one.
-                    What::Directory(old) => What::Directory(Directory { inode: Some(inode), ..old }),
-                    What::Leaf(_) => {
-                        What::Directory(Directory { inode: Some(inode), ..Directory::default() })
-                    }
+                    What::Directory(old) => What::Directory(Directory {
+                        inode: Some(inode),
+                        ..old
+                    }),
+                    What::Leaf(_) => What::Directory(Directory {
+                        inode: Some(inode),
+                        ..Directory::default()
+                    }),
                 }
             }
-            None if is_directory => {
-                What::Directory(Directory { inode: Some(inode), ..Directory::default() })
-            }
+            None if is_directory => What::Directory(Directory {
+                inode: Some(inode),
+                ..Directory::default()
+            }),
             _ => What::Leaf(inode),
         };
         self.set(directory, name, Node { layer, what });
@@ -166,7 +193,13 @@ impl Tree {
     }
 
     fn set_root(&mut self, layer: u32, member: u32, described: Described) -> Result<(), Fault> {
-        self.budget.take(described.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum())?;
+        self.budget.take(
+            described
+                .xattrs
+                .iter()
+                .map(|(name, value)| name.len() + value.len())
+                .sum(),
+        )?;
         let number = self.inode(b"/", layer, member, described)?;
         if let What::Directory(root) = &mut self.nodes[ROOT as usize].what {
             root.inode = Some(number);
@@ -177,7 +210,10 @@ impl Tree {
     /// The inode that a hard link leads to.
     fn target(&mut self, path: &[u8], link: &[u8]) -> Result<u32, Fault> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let none = || Fault::NoTarget { link: text(path), target: text(link) };
+        let none = || Fault::NoTarget {
+            link: text(path),
+            target: text(link),
+        };
         let target = clean(link)?;
         let mut directory = self.resolved(parent(&target).unwrap_or_default())?;
         directory.push(target[parent(&target).map_or(0, |parent| parent.len() + 1)..].into());
@@ -204,12 +240,19 @@ impl Tree {
             | EntryType::Block) => kind,
             kind => {
                 let name = String::from_utf8_lossy(path).into_owned();
-                return Err(Fault::UnknownKind { name, kind: kind.as_byte().into() });
+                return Err(Fault::UnknownKind {
+                    name,
+                    kind: kind.as_byte().into(),
+                });
             }
         };
         // As many as there may be entries, which is less.
         let number = self.inodes.len() as u32;
-        self.inodes.push(Inode { layer, member, described });
+        self.inodes.push(Inode {
+            layer,
+            member,
+            described,
+        });
         Ok(number)
     }
 
@@ -236,7 +279,9 @@ impl Tree {
     fn prune(&mut self, directory: Id, layer: u32) -> Result<(), Fault> {
         let mut open = vec![directory];
         while let Some(id) = open.pop() {
-            let What::Directory(directory) = &mut self.nodes[id as usize].what else { continue };
+            let What::Directory(directory) = &mut self.nodes[id as usize].what else {
+                continue;
+            };
             let mut children = std::mem::take(&mut directory.children);
             self.steps += children.len() as u64;
             children.retain(|_, child| self.nodes[*child as usize].layer == layer);
@@ -249,7 +294,11 @@ impl Tree {
     }
 
     fn check_steps(&self) -> Result<(), Fault> {
-        if self.steps > MAX_STEPS { Err(Fault::TooManyLinks(MAX_STEPS)) } else { Ok(()) }
+        if self.steps > MAX_STEPS {
+            Err(Fault::TooManyLinks(MAX_STEPS))
+        } else {
+            Ok(())
+        }
     }
 
     /// The directory that a path is in, if it is there, and the path's last name.
@@ -282,7 +331,11 @@ impl Tree {
                 }
                 continue;
             }
-            let node = nodes.last().copied().flatten().and_then(|id| self.child(id, name));
+            let node = nodes
+                .last()
+                .copied()
+                .flatten()
+                .and_then(|id| self.child(id, name));
             let Some(target) = node.and_then(|id| self.link(id)) else {
                 names.push(name.into());
                 nodes.push(node);
@@ -302,7 +355,9 @@ impl Tree {
     }
 
     fn link(&self, id: Id) -> Option<&[u8]> {
-        let What::Leaf(inode) = self.nodes[id as usize].what else { return None };
+        let What::Leaf(inode) = self.nodes[id as usize].what else {
+            return None;
+        };
         let described = &self.inodes[inode as usize].described;
         (described.kind == EntryType::Symlink).then_some(&*described.link)
     }
@@ -333,7 +388,9 @@ impl Tree {
             id = self.child(id, name).unwrap_or(ROOT);
             let node = &mut self.nodes[id as usize];
             if let What::Leaf(_) = node.what {
-                return Err(Fault::NotADirectory(String::from_utf8_lossy(path).into_owned()));
+                return Err(Fault::NotADirectory(
+                    String::from_utf8_lossy(path).into_owned(),
+                ));
             }
             node.layer = layer;
         }
@@ -348,19 +405,25 @@ impl Tree {
     /// What is said of a directory; nothing where no layer speaks of it.
     pub(super) fn directory(&self, id: Id) -> Option<&Described> {
         match &self.nodes[id as usize].what {
-            What::Directory(Directory { inode: Some(inode), .. }) => {
-                Some(&self.inodes[*inode as usize].described)
-            }
+            What::Directory(Directory {
+                inode: Some(inode), ..
+            }) => Some(&self.inodes[*inode as usize].described),
             _ => None,
         }
     }
 
     /// The directories above a path, with theirs, from the top.
     pub(super) fn above<'a>(&self, path: &'a [u8]) -> Vec<(Id, &'a [u8])> {
-        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(i, _)| i);
+        let slashes = path
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'/')
+            .map(|(i, _)| i);
         let (mut id, mut start, mut above) = (ROOT, 0, vec![]);
         for slash in slashes {
-            let Some(next) = self.child(id, &path[start..slash]) else { break };
+            let Some(next) = self.child(id, &path[start..slash]) else {
+                break;
+            };
             above.push((next, &path[..slash]));
             (id, start) = (next, slash + 1);
         }
@@ -374,7 +437,10 @@ impl Tree {
         let mut open: Vec<(Id, Box<[u8]>)> = vec![(ROOT, Box::default())];
         while let Some((id, path)) = open.pop() {
             match &self.nodes[id as usize].what {
-                What::Leaf(inode) => leaves.push(Leaf { path, inode: *inode }),
+                What::Leaf(inode) => leaves.push(Leaf {
+                    path,
+                    inode: *inode,
+                }),
                 What::Directory(directory) => {
                     let join = |name: &[u8]| match &*path {
                         b"" => name.into(),

@@ -21,7 +21,9 @@ pub(super) struct Writer<W: Write> {
 
 impl<W: Write> Writer<W> {
     pub(super) fn new(out: W) -> Self {
-        Self { builder: Builder::new(out) }
+        Self {
+            builder: Builder::new(out),
+        }
     }
 
     /// Writes what comes before a member's content. With a kind of [`EntryType::Link`] it is a
@@ -38,11 +40,16 @@ impl<W: Write> Writer<W> {
             EntryType::Directory => [path, b"/"].concat(),
             _ => path.to_vec(),
         };
-        let size = if kind == EntryType::Regular { described.size } else { 0 };
+        let size = if kind == EntryType::Regular {
+            described.size
+        } else {
+            0
+        };
         let records = records(&name, link, size, described);
         let records = records.iter().map(|(key, value)| (key.as_str(), &**value));
         self.builder.append_pax_extensions(records)?;
-        self.builder.append(&header(&name, kind, link, size, described)?, io::empty())
+        self.builder
+            .append(&header(&name, kind, link, size, described)?, io::empty())
     }
 
     /// Writes some of a member's content.
@@ -100,9 +107,11 @@ fn records(name: &[u8], link: &[u8], size: u64, described: &Described) -> Vec<(S
             add(key, bytes);
         }
     }
-    for (key, number, max) in
-        [("size", size, MAX_NUMBER), ("uid", described.uid, MAX_ID), ("gid", described.gid, MAX_ID)]
-    {
+    for (key, number, max) in [
+        ("size", size, MAX_NUMBER),
+        ("uid", described.uid, MAX_ID),
+        ("gid", described.gid, MAX_ID),
+    ] {
         if number > max {
             add(key, number.to_string().as_bytes());
         }
@@ -113,7 +122,10 @@ fn records(name: &[u8], link: &[u8], size: u64, described: &Described) -> Vec<(S
     }
     for (name, value) in &described.xattrs {
         // All that Linux has are text.
-        add(&format!("SCHILY.xattr.{}", String::from_utf8_lossy(name)), value);
+        add(
+            &format!("SCHILY.xattr.{}", String::from_utf8_lossy(name)),
+            value,
+        );
     }
     records
 }
@@ -121,6 +133,8 @@ fn records(name: &[u8], link: &[u8], size: u64, described: &Described) -> Vec<(S
 fn time(described: &Described) -> String {
     match described.nanos {
         0 => described.mtime.to_string(),
-        nanos => format!("{}.{nanos:09}", described.mtime).trim_end_matches('0').to_owned(),
+        nanos => format!("{}.{nanos:09}", described.mtime)
+            .trim_end_matches('0')
+            .to_owned(),
     }
 }

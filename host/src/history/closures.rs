@@ -67,7 +67,11 @@ impl Closures {
                 }
             }
         }
-        let entry = |(path, size)| Entry { path, size, references: vec![] };
+        let entry = |(path, size)| Entry {
+            path,
+            size,
+            references: vec![],
+        };
         Ok(sizes.into_iter().map(entry).collect())
     }
 
@@ -87,7 +91,12 @@ impl Closures {
 }
 
 fn named_in(image: &Inspection, layer: usize) -> Option<&Vec<String>> {
-    image.layers.get(layer)?.store_paths.as_ref().filter(|paths| !paths.is_empty())
+    image
+        .layers
+        .get(layer)?
+        .store_paths
+        .as_ref()
+        .filter(|paths| !paths.is_empty())
 }
 
 fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, source::Error> {
@@ -105,7 +114,11 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, sour
             Change::Put(path) => {
                 if let Some((path, _)) = store_path(&path, store_dir) {
                     let size = content.sizes.entry(path).or_default();
-                    *size = size.saturating_add(if member.kind.is_file() { member.size } else { 0 });
+                    *size = size.saturating_add(if member.kind.is_file() {
+                        member.size
+                    } else {
+                        0
+                    });
                 }
             }
             Change::Remove(path) => {
@@ -118,9 +131,13 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, sour
         Ok(())
     });
     outcome.map_err(|error| match error {
-        Unpacking::Fault(fault) => {
-            source::Error::fault(image, Fault::Layer { name: layer.name(), fault: Box::new(fault) })
-        }
+        Unpacking::Fault(fault) => source::Error::fault(
+            image,
+            Fault::Layer {
+                name: layer.name(),
+                fault: Box::new(fault),
+            },
+        ),
         Unpacking::Io(error) => source::Error::unpacking(image, layer, error),
         error @ Unpacking::Spool { .. } => error.of(image),
     })?;
@@ -131,8 +148,12 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, sour
 /// store path itself.
 fn store_path(path: &[u8], store_dir: &str) -> Option<(String, bool)> {
     let text = std::str::from_utf8(path).ok()?;
-    let rest = text.strip_prefix(store_dir.strip_prefix('/')?)?.strip_prefix('/')?;
-    let (name, whole) = rest.split_once('/').map_or((rest, true), |(name, _)| (name, false));
+    let rest = text
+        .strip_prefix(store_dir.strip_prefix('/')?)?
+        .strip_prefix('/')?;
+    let (name, whole) = rest
+        .split_once('/')
+        .map_or((rest, true), |(name, _)| (name, false));
     // What a store keeps for itself is hidden.
     let is_path = !name.is_empty() && !name.starts_with('.');
     is_path.then(|| (format!("{store_dir}/{name}"), whole))
@@ -142,16 +163,25 @@ fn store_path(path: &[u8], store_dir: &str) -> Option<(String, bool)> {
 pub fn entries(plan: &HeldImage) -> Vec<Entry> {
     let paths = plan.layers.iter().flat_map(|layer| &layer.paths);
     let sizes: BTreeMap<&String, u64> = paths.map(|path| (&path.path, path.size)).collect();
-    let entry = |(path, size): (&String, u64)| Entry { path: path.clone(), size, references: vec![] };
+    let entry = |(path, size): (&String, u64)| Entry {
+        path: path.clone(),
+        size,
+        references: vec![],
+    };
     sizes.into_iter().map(entry).collect()
 }
 
 /// Adds what a graph knows of some paths: what they refer to, and their sizes.
 pub fn complete(entries: &mut [Entry], graph: &Graph) {
     for entry in entries {
-        let Some(index) = graph.find(&entry.path) else { continue };
+        let Some(index) = graph.find(&entry.path) else {
+            continue;
+        };
         let node = &graph.nodes()[index];
-        let references = node.references.iter().map(|&index| graph.nodes()[index].path.clone());
+        let references = node
+            .references
+            .iter()
+            .map(|&index| graph.nodes()[index].path.clone());
         entry.references = references.collect();
         if node.size > 0 {
             entry.size = node.size;
@@ -173,7 +203,10 @@ mod tests {
 
     fn closure(image: &Image) -> Vec<(String, u64)> {
         let entries = Closures::default().of(image, "/nix/store").unwrap();
-        entries.into_iter().map(|entry| (entry.path, entry.size)).collect()
+        entries
+            .into_iter()
+            .map(|entry| (entry.path, entry.size))
+            .collect()
     }
 
     #[test]
@@ -181,21 +214,39 @@ mod tests {
         let image = image(
             vec![
                 layer(
-                    &["nix/store/a/x=12", "nix/store/a/y=3", "nix/store/.links/z=1", "etc/x=1"],
+                    &[
+                        "nix/store/a/x=12",
+                        "nix/store/a/y=3",
+                        "nix/store/.links/z=1",
+                        "etc/x=1",
+                    ],
                     Compression::Gzip,
                 ),
-                layer(&["./nix/store/b=12345", "nix/store/c/x=1", "nix/var/d=1"], Compression::None),
-                layer(&["nix/store/.wh.c=", "nix/store/a/.wh.x="], Compression::None),
+                layer(
+                    &["./nix/store/b=12345", "nix/store/c/x=1", "nix/var/d=1"],
+                    Compression::None,
+                ),
+                layer(
+                    &["nix/store/.wh.c=", "nix/store/a/.wh.x="],
+                    Compression::None,
+                ),
             ],
             |_| {},
         );
         let expected = [("/nix/store/a", 3), ("/nix/store/b", 5)];
-        assert_eq!(closure(&image), expected.map(|(path, size)| (path.to_owned(), size)));
+        assert_eq!(
+            closure(&image),
+            expected.map(|(path, size)| (path.to_owned(), size))
+        );
     }
 
     #[test]
     fn named_paths_are_the_closure_and_other_layers_are_not_read() {
-        let members = ["nix/store/a/x=12", "nix/store/empty/", "nix/store/other/x=1"];
+        let members = [
+            "nix/store/a/x=12",
+            "nix/store/empty/",
+            "nix/store/other/x=1",
+        ];
         let mut named = layer(&members, Compression::Zstd);
         let paths = annotation::store_paths_value(&[
             "/nix/store/a",
@@ -204,9 +255,15 @@ mod tests {
             "/gnu/store/x",
         ]);
         named.descriptor.annotations = [(annotation::STORE_PATHS.to_owned(), paths)].into();
-        let image = image(vec![named, layer(&["nix/store/b=1"], Compression::None)], |_| {});
+        let image = image(
+            vec![named, layer(&["nix/store/b=1"], Compression::None)],
+            |_| {},
+        );
         let expected = [("/nix/store/a", 2), ("/nix/store/empty", 0)];
-        assert_eq!(closure(&image), expected.map(|(path, size)| (path.to_owned(), size)));
+        assert_eq!(
+            closure(&image),
+            expected.map(|(path, size)| (path.to_owned(), size))
+        );
     }
 
     #[test]
@@ -216,8 +273,16 @@ mod tests {
         let first = closures.of(&image, "/nix/store").unwrap();
         assert_eq!(closures.layers.len(), 1);
         let id = image.layers[0].diff_id();
-        closures.layers.get_mut(&id).unwrap().sizes.insert("/nix/store/known".to_owned(), 7);
-        assert_eq!(closures.of(&image, "/nix/store").unwrap().len(), first.len() + 1);
+        closures
+            .layers
+            .get_mut(&id)
+            .unwrap()
+            .sizes
+            .insert("/nix/store/known".to_owned(), 7);
+        assert_eq!(
+            closures.of(&image, "/nix/store").unwrap().len(),
+            first.len() + 1
+        );
         assert!(Arc::strong_count(&image.layers[0]) == 1);
     }
 
@@ -229,8 +294,19 @@ mod tests {
             references: references.iter().map(ToString::to_string).collect(),
         };
         let graph = Graph::build(vec![entry("/s/a", 9, &["/s/b"]), entry("/s/b", 0, &[])]).unwrap();
-        let mut entries = vec![entry("/s/a", 1, &[]), entry("/s/b", 2, &[]), entry("/s/c", 3, &[])];
+        let mut entries = vec![
+            entry("/s/a", 1, &[]),
+            entry("/s/b", 2, &[]),
+            entry("/s/c", 3, &[]),
+        ];
         complete(&mut entries, &graph);
-        assert_eq!(entries, [entry("/s/a", 9, &["/s/b"]), entry("/s/b", 2, &[]), entry("/s/c", 3, &[])]);
+        assert_eq!(
+            entries,
+            [
+                entry("/s/a", 9, &["/s/b"]),
+                entry("/s/b", 2, &[]),
+                entry("/s/c", 3, &[])
+            ]
+        );
     }
 }

@@ -43,7 +43,12 @@ impl Counter {
         self.steps += 1;
         let mut packages: HashMap<String, Paths> = HashMap::new();
         for path in closure {
-            let StorePath { path, name, package, .. } = store_path(path, 0, vec![]);
+            let StorePath {
+                path,
+                name,
+                package,
+                ..
+            } = store_path(path, 0, vec![]);
             self.paths.entry(path.clone()).or_default().push(now);
             packages.entry(package).or_default().insert((path, name));
         }
@@ -63,16 +68,25 @@ impl Counter {
             0 => vec![],
             _ => paths.iter().map(|path| self.observation(path)).collect(),
         };
-        History { steps: self.steps, observations, held }
+        History {
+            steps: self.steps,
+            observations,
+            held,
+        }
     }
 
     fn observation(&self, path: &StorePath) -> Observation {
         let Some(package) = self.packages.get(&path.package) else {
-            return Observation { closures: 0, changes: vec![], version_changes: vec![] };
+            return Observation {
+                closures: 0,
+                changes: vec![],
+                version_changes: vec![],
+            };
         };
         let own = self.paths.get(&path.path).map_or(&[][..], Vec::as_slice);
         let stayed = |&step: &u32| {
-            own.binary_search(&step).is_ok_and(|place| place > 0 && own[place - 1] + 1 == step)
+            own.binary_search(&step)
+                .is_ok_and(|place| place > 0 && own[place - 1] + 1 == step)
         };
         let replaced = |steps: &[u32]| steps.iter().copied().filter(|step| !stayed(step)).collect();
         Observation {
@@ -88,10 +102,16 @@ impl Package {
         self.closures += 1;
         if let Some((step, before)) = &self.last
             && step + 1 == now
-            && replaced(before.iter().map(|(path, _)| path), paths.iter().map(|(path, _)| path))
+            && replaced(
+                before.iter().map(|(path, _)| path),
+                paths.iter().map(|(path, _)| path),
+            )
         {
             self.changes.push(now);
-            if replaced(before.iter().map(|(_, name)| name), paths.iter().map(|(_, name)| name)) {
+            if replaced(
+                before.iter().map(|(_, name)| name),
+                paths.iter().map(|(_, name)| name),
+            ) {
                 self.version_changes.push(now);
             }
         }

@@ -14,9 +14,15 @@ const PLAN_VERSION: u32 = 1;
 /// are as they are stored.
 pub fn of_image(image: &Inspection) -> Option<HeldImage> {
     let layers = image.layers.iter().filter_map(|layer| {
-        let paths = layer.store_paths.as_ref().filter(|paths| !paths.is_empty())?;
+        let paths = layer
+            .store_paths
+            .as_ref()
+            .filter(|paths| !paths.is_empty())?;
         let paths = paths.iter().map(|path| held(path, 0)).collect();
-        Some(HeldLayer { paths, transfer_size: layer.size })
+        Some(HeldLayer {
+            paths,
+            transfer_size: layer.size,
+        })
     });
     let layers: Vec<HeldLayer> = layers.collect();
     (!layers.is_empty()).then_some(HeldImage { layers })
@@ -63,19 +69,38 @@ pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
     if plan.schema_version != PLAN_VERSION {
         return Err(format!("its `schemaVersion` is {}", plan.schema_version));
     }
-    let layers = plan.layers.into_iter().filter(|layer| !layer.paths.is_empty());
+    let layers = plan
+        .layers
+        .into_iter()
+        .filter(|layer| !layer.paths.is_empty());
     let layers = layers.map(|layer| HeldLayer {
-        paths: layer.paths.iter().map(|path| held(&path.path, path.size)).collect(),
+        paths: layer
+            .paths
+            .iter()
+            .map(|path| held(&path.path, path.size))
+            .collect(),
         transfer_size: layer.blob.map_or(0, |blob| blob.size),
     });
-    Ok(HeldImage { layers: layers.collect() })
+    Ok(HeldImage {
+        layers: layers.collect(),
+    })
 }
 
 /// A path that clients hold.
 pub(crate) fn held(path: &str, size: u64) -> HeldPath {
-    let crate::planner::layering::StorePath { path, name, package, size, .. } =
-        store_path(path, size, vec![]);
-    HeldPath { path, name, package, size }
+    let crate::planner::layering::StorePath {
+        path,
+        name,
+        package,
+        size,
+        ..
+    } = store_path(path, size, vec![]);
+    HeldPath {
+        path,
+        name,
+        package,
+        size,
+    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,10 @@ impl Past {
         self.is_given().then(|| {
             let mut counter = Counter::default();
             if let Some(updates) = &self.updates {
-                updates.steps().iter().for_each(|step| counter.add_step(updates.paths(), step));
+                updates
+                    .steps()
+                    .iter()
+                    .for_each(|step| counter.add_step(updates.paths(), step));
             }
             counter.history(paths, self.sized(paths))
         })
@@ -74,12 +77,16 @@ impl Past {
     /// The held images, with the sizes of paths that the request or the earlier closures know.
     fn sized(&self, paths: &[StorePath]) -> Vec<HeldImage> {
         let earlier = self.updates.iter().flat_map(Updates::paths);
-        let mut sizes: HashMap<&str, u64> =
-            earlier.map(|path| (path.path.as_str(), path.size)).collect();
+        let mut sizes: HashMap<&str, u64> = earlier
+            .map(|path| (path.path.as_str(), path.size))
+            .collect();
         sizes.extend(paths.iter().map(|path| (path.path.as_str(), path.size)));
         let mut held = self.held.clone();
         let layers = held.iter_mut().flat_map(|image| &mut image.layers);
-        for path in layers.flat_map(|layer| &mut layer.paths).filter(|path| path.size == 0) {
+        for path in layers
+            .flat_map(|layer| &mut layer.paths)
+            .filter(|path| path.size == 0)
+        {
             path.size = sizes.get(path.path.as_str()).copied().unwrap_or(0);
         }
         held
@@ -97,7 +104,10 @@ impl Past {
         for (image, held) in self.held.iter().enumerate() {
             for (number, layer) in held.layers.iter().enumerate() {
                 hash.update(format!("layer {image} {number} {}\n", layer.transfer_size));
-                let lines = layer.paths.iter().map(|path| format!("{:?} {}\n", path.path, path.size));
+                let lines = layer
+                    .paths
+                    .iter()
+                    .map(|path| format!("{:?} {}\n", path.path, path.size));
                 lines.for_each(|line| hash.update(line));
             }
         }
@@ -110,12 +120,18 @@ impl Past {
     /// # Errors
     ///
     /// A component that can not say what it is.
-    pub fn remark(&self, planner: &Planner<'_>, policy: &str) -> Result<Option<String>, planner::Error> {
+    pub fn remark(
+        &self,
+        planner: &Planner<'_>,
+        policy: &str,
+    ) -> Result<Option<String>, planner::Error> {
         if !self.is_given() {
             return Ok(None);
         }
         let policies = planner.describe()?.policies;
-        let found = policies.iter().find(|info| policy.is_empty() || info.name == policy);
+        let found = policies
+            .iter()
+            .find(|info| policy.is_empty() || info.name == policy);
         let deaf = found.filter(|info| !info.uses_history);
         Ok(deaf.map(|info| {
             format!(

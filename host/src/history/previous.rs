@@ -36,7 +36,10 @@ pub fn open(
     if let Reference::Path(path) = reference
         && let Some(text) = plan_text(path)?
     {
-        let held = of_plan(&text).map_err(|why| Error::NotAPlan { path: path.clone(), why })?;
+        let held = of_plan(&text).map_err(|why| Error::NotAPlan {
+            path: path.clone(),
+            why,
+        })?;
         return Ok(Previous::Held(held));
     }
     let opened = match source::open(reference, images) {
@@ -55,7 +58,10 @@ pub fn open(
 
 /// The text of a file that begins like JSON: no archive does.
 fn plan_text(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
     if !fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
         return Ok(None);
     }
@@ -68,7 +74,10 @@ fn plan_text(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     file.take(MAX_PLAN).read_to_end(&mut text).map_err(io)?;
     if text.len() as u64 > MAX_PLAN {
         let why = format!("it has more than {} MiB", MAX_PLAN >> 20);
-        return Err(Error::NotAPlan { path: path.to_owned(), why });
+        return Err(Error::NotAPlan {
+            path: path.to_owned(),
+            why,
+        });
     }
     Ok(Some(text))
 }

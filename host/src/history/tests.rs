@@ -23,7 +23,11 @@ fn count(closures: &[&str]) -> Counter {
 fn observed(closures: &[&str], wanted: &str) -> (u32, Vec<u32>, Vec<u32>) {
     let history = count(closures).history(&[store_path(&path(wanted), 1, vec![])], vec![]);
     assert_eq!(history.steps as usize, closures.len());
-    let Observation { closures, changes, version_changes } = history.observations[0].clone();
+    let Observation {
+        closures,
+        changes,
+        version_changes,
+    } = history.observations[0].clone();
     (closures, changes, version_changes)
 }
 
@@ -39,7 +43,13 @@ fn rebuilds_and_new_versions_are_told_apart() {
 
 #[test]
 fn what_comes_or_goes_has_not_changed() {
-    let closures = ["x.app-1", "x.app-1 a.lib-1", "x.app-1", "x.app-1 b.lib-2", "x.app-1 b.lib-2"];
+    let closures = [
+        "x.app-1",
+        "x.app-1 a.lib-1",
+        "x.app-1",
+        "x.app-1 b.lib-2",
+        "x.app-1 b.lib-2",
+    ];
     assert_eq!(observed(&closures, "b.lib-2"), (3, vec![], vec![]));
     // A second version beside the first, and then alone.
     let closures = ["a.ssl-1", "a.ssl-1 b.ssl-3", "b.ssl-3"];
@@ -49,10 +59,18 @@ fn what_comes_or_goes_has_not_changed() {
 #[test]
 fn several_paths_of_a_package_change_together_unless_they_stay() {
     // Two outputs of one build.
-    let closures = ["a.lib-1 b.lib-1-bin", "c.lib-1 d.lib-1-bin", "e.lib-2 f.lib-2-bin"];
+    let closures = [
+        "a.lib-1 b.lib-1-bin",
+        "c.lib-1 d.lib-1-bin",
+        "e.lib-2 f.lib-2-bin",
+    ];
     assert_eq!(observed(&closures, "e.lib-2"), (3, vec![1, 2], vec![2]));
     // Two versions, of which one is rebuilt: the other was there all along.
-    let closures = ["a.ssl-1 b.ssl-3.0", "a.ssl-1 c.ssl-3.0", "a.ssl-1 d.ssl-3.1"];
+    let closures = [
+        "a.ssl-1 b.ssl-3.0",
+        "a.ssl-1 c.ssl-3.0",
+        "a.ssl-1 d.ssl-3.1",
+    ];
     assert_eq!(observed(&closures, "d.ssl-3.1"), (3, vec![1, 2], vec![2]));
     assert_eq!(observed(&closures, "a.ssl-1"), (3, vec![], vec![]));
 }
@@ -61,7 +79,10 @@ fn several_paths_of_a_package_change_together_unless_they_stay() {
 fn the_newest_closure_may_be_the_requests_own() {
     let past = ["a.lib-1", "b.lib-1"];
     let with_own = ["a.lib-1", "b.lib-1", "b.lib-1"];
-    assert_eq!(observed(&past, "b.lib-1").1, observed(&with_own, "b.lib-1").1);
+    assert_eq!(
+        observed(&past, "b.lib-1").1,
+        observed(&with_own, "b.lib-1").1
+    );
 }
 
 #[test]
@@ -91,7 +112,10 @@ fn a_plan_tells_its_layers() {
     for (text, start) in [
         ("{", "EOF"),
         (r#"{"layers": []}"#, "missing field `schemaVersion`"),
-        (r#"{"schemaVersion": 2, "layers": []}"#, "its `schemaVersion` is 2"),
+        (
+            r#"{"schemaVersion": 2, "layers": []}"#,
+            "its `schemaVersion` is 2",
+        ),
     ] {
         let why = of_plan(text.as_bytes()).unwrap_err();
         assert!(why.starts_with(start), "{why}");
@@ -100,15 +124,32 @@ fn a_plan_tells_its_layers() {
 
 #[test]
 fn sizes_of_held_paths_come_from_whoever_knows_them() {
-    let updates = r#"{"paths": [{"path": "/nix/store/gone", "narSize": 7}], "steps": [{"paths": [0]}]}"#;
+    let updates =
+        r#"{"paths": [{"path": "/nix/store/gone", "narSize": 7}], "steps": [{"paths": [0]}]}"#;
     let past = Past {
         updates: Some(Updates::parse(updates.as_bytes()).unwrap()),
         held: vec![of_plan(PLAN.as_bytes()).unwrap()],
     };
-    let history = past.history(&[store_path("/nix/store/a", 5, vec![])]).unwrap();
+    let history = past
+        .history(&[store_path("/nix/store/a", 5, vec![])])
+        .unwrap();
     let sizes = history.held[0].layers.iter().flat_map(|layer| &layer.paths);
     assert_eq!(sizes.map(|path| path.size).collect::<Vec<_>>(), [2, 5, 7]);
     assert_eq!((history.steps, history.observations.len()), (1, 1));
-    assert_ne!(past.digest(), Past { updates: None, ..past.clone() }.digest());
-    assert_ne!(past.digest(), Past { held: vec![], ..past.clone() }.digest());
+    assert_ne!(
+        past.digest(),
+        Past {
+            updates: None,
+            ..past.clone()
+        }
+        .digest()
+    );
+    assert_ne!(
+        past.digest(),
+        Past {
+            held: vec![],
+            ..past.clone()
+        }
+        .digest()
+    );
 }

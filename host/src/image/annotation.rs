@@ -52,7 +52,10 @@ mod tests {
         let paths = ["/nix/store/a", "/nix/store/\"b\""];
         let annotations = |value: String| Annotations::from([(STORE_PATHS.to_owned(), value)]);
         let value = store_paths_value(&paths);
-        assert_eq!(store_paths(&annotations(value)), Some(paths.map(ToOwned::to_owned).to_vec()));
+        assert_eq!(
+            store_paths(&annotations(value)),
+            Some(paths.map(ToOwned::to_owned).to_vec())
+        );
         assert_eq!(store_paths(&Annotations::new()), None);
         for value in ["", "x", "{}", "[1]", "['a']"] {
             assert_eq!(store_paths(&annotations(value.to_owned())), None);

@@ -52,7 +52,9 @@ fn escape_non_ascii(json: &str) -> String {
 }
 
 /// Docker writes `null` for an image without a name, or without a layer.
-fn null_as_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+fn null_as_empty<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
@@ -81,14 +83,22 @@ mod tests {
 ]"#;
         let text = manifest.to_json();
         assert_eq!(String::from_utf8_lossy(&text), expected);
-        assert_eq!(serde_json::from_slice::<Vec<ArchiveManifest>>(&text).unwrap(), [manifest]);
+        assert_eq!(
+            serde_json::from_slice::<Vec<ArchiveManifest>>(&text).unwrap(),
+            [manifest]
+        );
     }
 
     #[test]
     fn an_image_without_names_is_read() {
         for tags in ["", r#""RepoTags": null,"#, r#""RepoTags": [],"#] {
             let json = format!(r#"{{"Config": "c", {tags} "Layers": []}}"#);
-            assert!(serde_json::from_str::<ArchiveManifest>(&json).unwrap().repo_tags.is_empty());
+            assert!(
+                serde_json::from_str::<ArchiveManifest>(&json)
+                    .unwrap()
+                    .repo_tags
+                    .is_empty()
+            );
         }
     }
 }

@@ -100,7 +100,13 @@ impl Configuration {
 
     /// What the image runs on; empty where that is not said.
     pub fn platform(&self) -> Platform {
-        let View { architecture, os, os_version, variant, .. } = &self.view;
+        let View {
+            architecture,
+            os,
+            os_version,
+            variant,
+            ..
+        } = &self.view;
         Platform {
             os_version: os_version.clone(),
             ..Platform::new(os, architecture, variant.as_deref())
@@ -119,7 +125,12 @@ impl Configuration {
 
     /// The history of the layers alone, if there is one for each.
     pub fn layer_history(&self) -> Option<Vec<&HistoryEntry>> {
-        let entries: Vec<_> = self.view.history.iter().filter(|entry| !entry.empty_layer).collect();
+        let entries: Vec<_> = self
+            .view
+            .history
+            .iter()
+            .filter(|entry| !entry.empty_layer)
+            .collect();
         (entries.len() == self.view.rootfs.diff_ids.len()).then_some(entries)
     }
 }
@@ -135,16 +146,22 @@ mod tests {
     #[test]
     fn what_go_leaves_out_is_empty() {
         for rootfs in [r#"{}"#, r#"{"diff_ids":null}"#, r#"{"diff_ids":[]}"#] {
-            let configuration = parse(&format!(r#"{{"rootfs":{rootfs},"history":null,"os":null}}"#));
+            let configuration = parse(&format!(
+                r#"{{"rootfs":{rootfs},"history":null,"os":null}}"#
+            ));
             assert_eq!(configuration.unwrap().diff_ids().len(), 0);
         }
     }
 
     #[test]
     fn what_is_no_configuration_is_refused() {
-        for text in
-            ["", "[]", "{}", r#"{"rootfs":{"diff_ids":["x"]}}"#, r#"{"rootfs":{"diff_ids":[1]}}"#]
-        {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"rootfs":{"diff_ids":["x"]}}"#,
+            r#"{"rootfs":{"diff_ids":[1]}}"#,
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -40,7 +40,13 @@ impl Descriptor {
 
     /// A descriptor without platform and annotations.
     pub fn new(media_type: MediaType, digest: Digest, size: u64) -> Self {
-        Self { media_type, digest, size, platform: None, annotations: Annotations::new() }
+        Self {
+            media_type,
+            digest,
+            size,
+            platform: None,
+            annotations: Annotations::new(),
+        }
     }
 }
 

@@ -77,7 +77,9 @@ impl FromStr for Digest {
     type Err = ParseDigestError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = text.strip_prefix("sha256:").ok_or_else(|| ParseDigestError(text.to_owned()))?;
+        let hex = text
+            .strip_prefix("sha256:")
+            .ok_or_else(|| ParseDigestError(text.to_owned()))?;
         Self::from_hex(hex).map_err(|_| ParseDigestError(text.to_owned()))
     }
 }
@@ -90,7 +92,9 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -114,7 +118,14 @@ mod tests {
 
     #[test]
     fn only_sha256_in_lower_case_is_a_digest() {
-        for text in ["", "sha256:", &EMPTY[..70], &EMPTY.to_uppercase(), &EMPTY[7..], "sha512:00"] {
+        for text in [
+            "",
+            "sha256:",
+            &EMPTY[..70],
+            &EMPTY.to_uppercase(),
+            &EMPTY[7..],
+            "sha512:00",
+        ] {
             assert!(text.parse::<Digest>().is_err(), "{text}");
         }
         assert!(Digest::from_hex(&"g".repeat(64)).is_err());

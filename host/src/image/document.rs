@@ -133,7 +133,9 @@ impl Document {
         let json = |error: serde_json::Error| DocumentError::Json(error.to_string());
         let outline: Outline = serde_json::from_slice(&bytes).map_err(json)?;
         if outline.schema_version == Some(1) {
-            return Err(DocumentError::Unsupported("a manifest of Docker's schema 1".to_owned()));
+            return Err(DocumentError::Unsupported(
+                "a manifest of Docker's schema 1".to_owned(),
+            ));
         }
         let is_index = match (outline.manifests.is_some(), outline.config.is_some()) {
             (true, true) => return Err(DocumentError::Ambiguous),
@@ -143,7 +145,10 @@ impl Document {
         let given = given.filter(|given| given.is_index() || given.is_manifest());
         let media_type = match (outline.media_type, given) {
             (Some(own), Some(given)) if own != *given => {
-                return Err(DocumentError::MediaType { own, given: given.clone() });
+                return Err(DocumentError::MediaType {
+                    own,
+                    given: given.clone(),
+                });
             }
             (Some(own), _) => own,
             (None, Some(given)) => given.clone(),
@@ -154,14 +159,25 @@ impl Document {
             return Err(DocumentError::Unsupported(media_type.to_string()));
         }
         if media_type.is_index() != is_index {
-            let own = if is_index { MediaType::OciIndex } else { MediaType::OciManifest };
-            return Err(DocumentError::MediaType { own, given: media_type });
+            let own = if is_index {
+                MediaType::OciIndex
+            } else {
+                MediaType::OciManifest
+            };
+            return Err(DocumentError::MediaType {
+                own,
+                given: media_type,
+            });
         }
         let content = match is_index {
             true => Content::Index(serde_json::from_slice(&bytes).map_err(json)?),
             false => Content::Manifest(serde_json::from_slice(&bytes).map_err(json)?),
         };
-        Ok(Self { bytes, media_type, content })
+        Ok(Self {
+            bytes,
+            media_type,
+            content,
+        })
     }
 
     /// The digest of its bytes.
@@ -192,20 +208,33 @@ impl Manifest {
     /// The document, as terrine writes it.
     pub fn to_document(&self) -> Document {
         let media_type = self.media_type.clone().unwrap_or(MediaType::OciManifest);
-        Document { bytes: to_json(self), media_type, content: Content::Manifest(self.clone()) }
+        Document {
+            bytes: to_json(self),
+            media_type,
+            content: Content::Manifest(self.clone()),
+        }
     }
 }
 
 impl Index {
     /// An OCI index.
     pub fn new(manifests: Vec<Descriptor>, annotations: Annotations) -> Self {
-        Self { schema_version: 2, media_type: Some(MediaType::OciIndex), manifests, annotations }
+        Self {
+            schema_version: 2,
+            media_type: Some(MediaType::OciIndex),
+            manifests,
+            annotations,
+        }
     }
 
     /// The document, as terrine writes it.
     pub fn to_document(&self) -> Document {
         let media_type = self.media_type.clone().unwrap_or(MediaType::OciIndex);
-        Document { bytes: to_json(self), media_type, content: Content::Index(self.clone()) }
+        Document {
+            bytes: to_json(self),
+            media_type,
+            content: Content::Index(self.clone()),
+        }
     }
 }
 
@@ -230,7 +259,10 @@ mod tests {
     fn what_is_written_is_read() {
         let config = Descriptor::of(MediaType::OciConfig, b"{}");
         let document = Manifest::new(config, vec![], Annotations::new()).to_document();
-        assert_eq!(Document::parse(document.bytes.clone(), Some(&MediaType::OciManifest)), Ok(document));
+        assert_eq!(
+            Document::parse(document.bytes.clone(), Some(&MediaType::OciManifest)),
+            Ok(document)
+        );
         let document = Index::new(vec![], Annotations::new()).to_document();
         assert_eq!(Document::parse(document.bytes.clone(), None), Ok(document));
     }
@@ -239,7 +271,10 @@ mod tests {
     fn null_is_empty_and_a_missing_type_is_the_given_one() {
         let manifest = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":null}}"#);
         assert_eq!(parse(&manifest, None), Ok(MediaType::OciManifest));
-        assert_eq!(parse(&manifest, Some(&MediaType::DockerManifest)), Ok(MediaType::DockerManifest));
+        assert_eq!(
+            parse(&manifest, Some(&MediaType::DockerManifest)),
+            Ok(MediaType::DockerManifest)
+        );
     }
 
     #[test]
@@ -255,8 +290,11 @@ mod tests {
             parse(&manifest, Some(&MediaType::OciIndex)),
             Err(DocumentError::MediaType { .. })
         ));
-        let named =
-            manifest.replacen('{', r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","#, 1);
+        let named = manifest.replacen(
+            '{',
+            r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","#,
+            1,
+        );
         assert!(matches!(
             parse(&named, Some(&MediaType::DockerManifest)),
             Err(DocumentError::MediaType { .. })
@@ -265,10 +303,19 @@ mod tests {
 
     #[test]
     fn other_documents_are_refused() {
-        for text in ["", "[]", "{}", r#"{"schemaVersion":1}"#, r#"{"mediaType":"text/html"}"#] {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            r#"{"schemaVersion":1}"#,
+            r#"{"mediaType":"text/html"}"#,
+        ] {
             assert!(parse(text, None).is_err(), "{text}");
         }
         let large = vec![b' '; MAX_DOCUMENT as usize + 1];
-        assert!(matches!(Document::parse(large, None), Err(DocumentError::TooLarge(_))));
+        assert!(matches!(
+            Document::parse(large, None),
+            Err(DocumentError::TooLarge(_))
+        ));
     }
 }

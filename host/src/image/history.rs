@@ -78,11 +78,18 @@ mod tests {
             ("['/nix/store/a']", &["/nix/store/a"]),
             ("['/a', '/b', '/c']", &["/a", "/b", "/c"]),
             (r#"["it's", 'say "x"']"#, &["it's", "say \"x\""]),
-            (r"['a\\b\n\t\r\'\x7f\u200b\U0001f600é']", &["a\\b\n\t\r'\u{7f}\u{200b}😀é"]),
+            (
+                r"['a\\b\n\t\r\'\x7f\u200b\U0001f600é']",
+                &["a\\b\n\t\r'\u{7f}\u{200b}😀é"],
+            ),
             ("['a, b]']", &["a, b]"]),
         ] {
             let paths = store_paths(&format!("store paths: {text}"));
-            assert_eq!(paths, Some(expected.iter().map(ToString::to_string).collect()), "{text}");
+            assert_eq!(
+                paths,
+                Some(expected.iter().map(ToString::to_string).collect()),
+                "{text}"
+            );
         }
     }
 

@@ -41,18 +41,54 @@ pub enum MediaType {
 
 /// Every type with its name.
 const NAMES: &[(MediaType, &str)] = &[
-    (MediaType::OciIndex, "application/vnd.oci.image.index.v1+json"),
-    (MediaType::OciManifest, "application/vnd.oci.image.manifest.v1+json"),
-    (MediaType::OciConfig, "application/vnd.oci.image.config.v1+json"),
-    (MediaType::OciLayer, "application/vnd.oci.image.layer.v1.tar"),
-    (MediaType::OciLayerGzip, "application/vnd.oci.image.layer.v1.tar+gzip"),
-    (MediaType::OciLayerZstd, "application/vnd.oci.image.layer.v1.tar+zstd"),
-    (MediaType::DockerIndex, "application/vnd.docker.distribution.manifest.list.v2+json"),
-    (MediaType::DockerManifest, "application/vnd.docker.distribution.manifest.v2+json"),
-    (MediaType::DockerConfig, "application/vnd.docker.container.image.v1+json"),
-    (MediaType::DockerLayer, "application/vnd.docker.image.rootfs.diff.tar"),
-    (MediaType::DockerLayerGzip, "application/vnd.docker.image.rootfs.diff.tar.gzip"),
-    (MediaType::DockerLayerZstd, "application/vnd.docker.image.rootfs.diff.tar.zstd"),
+    (
+        MediaType::OciIndex,
+        "application/vnd.oci.image.index.v1+json",
+    ),
+    (
+        MediaType::OciManifest,
+        "application/vnd.oci.image.manifest.v1+json",
+    ),
+    (
+        MediaType::OciConfig,
+        "application/vnd.oci.image.config.v1+json",
+    ),
+    (
+        MediaType::OciLayer,
+        "application/vnd.oci.image.layer.v1.tar",
+    ),
+    (
+        MediaType::OciLayerGzip,
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+    ),
+    (
+        MediaType::OciLayerZstd,
+        "application/vnd.oci.image.layer.v1.tar+zstd",
+    ),
+    (
+        MediaType::DockerIndex,
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    ),
+    (
+        MediaType::DockerManifest,
+        "application/vnd.docker.distribution.manifest.v2+json",
+    ),
+    (
+        MediaType::DockerConfig,
+        "application/vnd.docker.container.image.v1+json",
+    ),
+    (
+        MediaType::DockerLayer,
+        "application/vnd.docker.image.rootfs.diff.tar",
+    ),
+    (
+        MediaType::DockerLayerGzip,
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    ),
+    (
+        MediaType::DockerLayerZstd,
+        "application/vnd.docker.image.rootfs.diff.tar.zstd",
+    ),
 ];
 
 impl MediaType {
@@ -67,7 +103,10 @@ impl MediaType {
     pub fn as_str(&self) -> &str {
         match self {
             Self::Other(name) => name,
-            known => NAMES.iter().find(|(one, _)| one == known).map_or("", |(_, name)| name),
+            known => NAMES
+                .iter()
+                .find(|(one, _)| one == known)
+                .map_or("", |(_, name)| name),
         }
     }
 
@@ -148,15 +187,26 @@ mod tests {
             assert_eq!(MediaType::parse(name), *media_type);
             assert_eq!(media_type.as_str(), *name);
         }
-        assert_eq!(MediaType::parse("text/html; charset=utf-8").as_str(), "text/html");
+        assert_eq!(
+            MediaType::parse("text/html; charset=utf-8").as_str(),
+            "text/html"
+        );
     }
 
     #[test]
     fn each_docker_type_has_an_oci_one() {
         for (media_type, name) in NAMES {
             assert!(media_type.to_oci().as_str().contains("vnd.oci."), "{name}");
-            assert_eq!(media_type.to_oci().compression(), media_type.compression(), "{name}");
-            assert_eq!(media_type.to_oci().is_index(), media_type.is_index(), "{name}");
+            assert_eq!(
+                media_type.to_oci().compression(),
+                media_type.compression(),
+                "{name}"
+            );
+            assert_eq!(
+                media_type.to_oci().is_index(),
+                media_type.is_index(),
+                "{name}"
+            );
         }
     }
 }

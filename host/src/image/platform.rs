@@ -13,10 +13,18 @@ pub struct Platform {
     /// The operating system: `linux`.
     pub os: String,
     /// The version of the operating system, where that matters: on Windows.
-    #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "os.version",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub os_version: Option<String>,
     /// What the operating system must have: on Windows.
-    #[serde(rename = "os.features", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "os.features",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     pub os_features: Option<Box<[String]>>,
     /// The variant of the architecture: `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,7 +34,9 @@ pub struct Platform {
 impl Platform {
     /// A platform without a version.
     pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
-        let variant = variant.filter(|variant| !variant.is_empty()).map(ToOwned::to_owned);
+        let variant = variant
+            .filter(|variant| !variant.is_empty())
+            .map(ToOwned::to_owned);
         Self {
             architecture: architecture.to_owned(),
             os: os.to_owned(),
@@ -54,7 +64,9 @@ impl Platform {
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        self.variant.as_ref().map_or(Ok(()), |variant| write!(f, "/{variant}"))
+        self.variant
+            .as_ref()
+            .map_or(Ok(()), |variant| write!(f, "/{variant}"))
     }
 }
 
@@ -86,7 +98,9 @@ mod tests {
     #[test]
     fn a_variant_matters_where_it_is_asked_for() {
         let satisfies = |has: &str, wanted: &str| {
-            has.parse::<Platform>().unwrap().satisfies(&wanted.parse().unwrap())
+            has.parse::<Platform>()
+                .unwrap()
+                .satisfies(&wanted.parse().unwrap())
         };
         assert!(satisfies("linux/arm/v7", "linux/arm"));
         assert!(satisfies("linux/arm/v7", "linux/arm/v7"));

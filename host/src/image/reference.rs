@@ -97,7 +97,10 @@ impl FromStr for Reference {
     type Err = ParseReferenceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = |why: &str| ParseReferenceError { text: text.to_owned(), why: why.to_owned() };
+        let error = |why: &str| ParseReferenceError {
+            text: text.to_owned(),
+            why: why.to_owned(),
+        };
         let named = |rest: &str, what: &str| match rest {
             "" => Err(error(&format!("it names no {what}"))),
             rest => Ok(rest.to_owned()),
@@ -105,30 +108,44 @@ impl FromStr for Reference {
         if text == "-" {
             return Ok(Self::Stdio);
         }
-        let Some((transport, rest)) = text.split_once(':') else { return path(text, error) };
+        let Some((transport, rest)) = text.split_once(':') else {
+            return path(text, error);
+        };
         match transport {
             "docker" => match rest.strip_prefix("//") {
-                Some(rest) => rest.parse().map(Self::Registry).map_err(|why: String| error(&why)),
+                Some(rest) => rest
+                    .parse()
+                    .map(Self::Registry)
+                    .map_err(|why: String| error(&why)),
                 None => Err(error("`docker:` is followed by `//`")),
             },
             "docker-archive" => {
                 let (path, image) = archive(rest).map_err(|why| error(&why))?;
-                Ok(Self::DockerArchive { path: named(&path, "file")?.into(), image })
+                Ok(Self::DockerArchive {
+                    path: named(&path, "file")?.into(),
+                    image,
+                })
             }
             "oci" => {
                 let (path, image) = layout(rest).map_err(|why| error(&why))?;
-                Ok(Self::OciLayout { path: named(&path, "directory")?.into(), image })
+                Ok(Self::OciLayout {
+                    path: named(&path, "directory")?.into(),
+                    image,
+                })
             }
             "oci-archive" => {
                 let (path, image) = layout(rest).map_err(|why| error(&why))?;
-                Ok(Self::OciArchive { path: named(&path, "file")?.into(), image })
+                Ok(Self::OciArchive {
+                    path: named(&path, "file")?.into(),
+                    image,
+                })
             }
             "docker-daemon" => Ok(Self::DockerDaemon(named(rest, "image")?)),
             "containers-storage" => Ok(Self::ContainersStorage(named(rest, "image")?)),
             // Transports of others, and URLs.
-            "dir" | "ostree" | "sif" | "tarball" | "http" | "https" | "docker-tar" => {
-                Err(error(&format!("the transport `{transport}` is not supported")))
-            }
+            "dir" | "ostree" | "sif" | "tarball" | "http" | "https" | "docker-tar" => Err(error(
+                &format!("the transport `{transport}` is not supported"),
+            )),
             _ => path(text, error),
         }
     }
@@ -151,7 +168,9 @@ fn archive(text: &str) -> Result<(String, Selector), String> {
     };
     let image = match image.strip_prefix('@') {
         Some(number) => Selector::Number(
-            number.parse().map_err(|_| format!("`{number}` is not the number of an image"))?,
+            number
+                .parse()
+                .map_err(|_| format!("`{number}` is not the number of an image"))?,
         ),
         None if image.is_empty() => return Err("nothing follows its last colon".to_owned()),
         None => Selector::Name(image.to_owned()),
@@ -181,7 +200,9 @@ impl FromStr for Repository {
         let (rest, digest) = match text.split_once('@') {
             None => (text, None),
             Some((rest, digest)) => {
-                let digest = digest.parse::<Digest>().map_err(|error| error.to_string())?;
+                let digest = digest
+                    .parse::<Digest>()
+                    .map_err(|error| error.to_string())?;
                 (rest, Some(digest))
             }
         };
@@ -207,7 +228,12 @@ impl FromStr for Repository {
         };
         check_name(&name)?;
         let tag = tag.map(check_tag).transpose()?;
-        Ok(Self { registry, name, tag, digest })
+        Ok(Self {
+            registry,
+            name,
+            tag,
+            digest,
+        })
     }
 }
 
@@ -223,7 +249,9 @@ fn check_name(name: &str) -> Result<(), String> {
     let component = |text: &str| {
         text.starts_with(alphanumeric)
             && text.ends_with(alphanumeric)
-            && text.chars().all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
+            && text
+                .chars()
+                .all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
     };
     if name.chars().any(|c| c.is_ascii_uppercase()) {
         return Err(format!("the repository `{name}` has upper-case letters"));
@@ -246,13 +274,20 @@ fn check_tag(tag: &str) -> Result<String, String> {
 impl Repository {
     /// The same repository's image with a digest.
     pub fn at(&self, digest: Digest) -> Self {
-        Self { tag: None, digest: Some(digest), ..self.clone() }
+        Self {
+            tag: None,
+            digest: Some(digest),
+            ..self.clone()
+        }
     }
 
     /// The same with the tag that counts where none is given: `latest`, unless a digest says more.
     pub fn or_latest(&self) -> Self {
         match (&self.tag, &self.digest) {
-            (None, None) => Self { tag: Some(DEFAULT_TAG.to_owned()), ..self.clone() },
+            (None, None) => Self {
+                tag: Some(DEFAULT_TAG.to_owned()),
+                ..self.clone()
+            },
             _ => self.clone(),
         }
     }
@@ -329,10 +364,16 @@ mod tests {
         let layout = format!("oci:dir@{DIGEST}");
         for (text, expected) in [
             ("docker://debian", "docker://docker.io/library/debian"),
-            ("docker://index.docker.io/debian:12", "docker://docker.io/library/debian:12"),
+            (
+                "docker://index.docker.io/debian:12",
+                "docker://docker.io/library/debian:12",
+            ),
             ("docker://acme/web:1.2", "docker://docker.io/acme/web:1.2"),
             ("docker://localhost/web", "docker://localhost/web"),
-            ("docker://127.0.0.1:5000/web:a", "docker://127.0.0.1:5000/web:a"),
+            (
+                "docker://127.0.0.1:5000/web:a",
+                "docker://127.0.0.1:5000/web:a",
+            ),
             (&pinned, &pinned),
             ("docker-archive:a.tar", "docker-archive:a.tar"),
             ("docker-archive:a.tar:web:1", "docker-archive:a.tar:web:1"),
@@ -341,7 +382,10 @@ mod tests {
             (&layout, &layout),
             ("oci-archive:/x/y.tar", "oci-archive:/x/y.tar"),
             ("docker-daemon:web:1", "docker-daemon:web:1"),
-            ("containers-storage:localhost/web:1", "containers-storage:localhost/web:1"),
+            (
+                "containers-storage:localhost/web:1",
+                "containers-storage:localhost/web:1",
+            ),
             ("./some/file.tar", "./some/file.tar"),
             ("-", "-"),
         ] {

@@ -14,10 +14,18 @@ use super::{Configuration, ConfigurationError};
 #[serde(rename_all = "PascalCase")]
 pub struct RunConfig {
     /// The user, by name or number, and possibly the group.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub user: String,
     /// The directory that programs start in.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub working_dir: String,
     /// The program and its first arguments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,19 +34,39 @@ pub struct RunConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cmd: Option<Vec<String>>,
     /// The environment: `NAME=VALUE`.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub env: Vec<String>,
     /// The ports that programs listen on, `80/tcp`. The values mean nothing.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Names::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Names::is_empty"
+    )]
     pub exposed_ports: Names,
     /// The directories that outlive a container. The values mean nothing.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Names::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Names::is_empty"
+    )]
     pub volumes: Names,
     /// The signal that ends programs.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub stop_signal: String,
     /// Labels.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub labels: BTreeMap<String, String>,
     /// How to tell whether a container is well, as Docker has it: JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,9 +111,11 @@ mod tests {
     fn what_is_said_is_read_and_what_is_not_is_empty() {
         let all = r#"{"User":"a","WorkingDir":"/","Entrypoint":["/b"],"Cmd":[],"Env":["A=b"],"ExposedPorts":{"80/tcp":{}},"Volumes":{"/v":{}},"StopSignal":"SIGINT","Labels":{"l":"m"},"Healthcheck":{"Test":["NONE"]}}"#;
         assert_eq!(read(all).as_deref(), Ok(all));
-        for nothing in
-            ["null", "{}", r#"{"User":null,"Cmd":null,"Env":null,"Labels":null,"Volumes":null}"#]
-        {
+        for nothing in [
+            "null",
+            "{}",
+            r#"{"User":null,"Cmd":null,"Env":null,"Labels":null,"Volumes":null}"#,
+        ] {
             assert_eq!(read(nothing).as_deref(), Ok("{}"), "{nothing}");
         }
         assert!(read(r#"{"Env":"A=b"}"#).is_err());

@@ -88,10 +88,13 @@ pub fn inspect(image: &Image) -> Result<Inspection, Error> {
         let (member, why) = ("config".to_owned(), error.to_string());
         Error::fault(&image.name, Fault::Json { member, why })
     })?;
-    let manifest = image.manifest.as_ref().and_then(|document| match &document.content {
-        Content::Manifest(manifest) => Some(manifest),
-        Content::Index(_) => None,
-    });
+    let manifest = image
+        .manifest
+        .as_ref()
+        .and_then(|document| match &document.content {
+            Content::Manifest(manifest) => Some(manifest),
+            Content::Index(_) => None,
+        });
     let layers = layers(image, manifest);
     Ok(Inspection {
         schema_version: SCHEMA_VERSION,
@@ -105,7 +108,9 @@ pub fn inspect(image: &Image) -> Result<Inspection, Error> {
         platform: configuration.platform().to_string(),
         created: configuration.created().map(ToOwned::to_owned),
         config,
-        annotations: manifest.map(|manifest| manifest.annotations.clone()).unwrap_or_default(),
+        annotations: manifest
+            .map(|manifest| manifest.annotations.clone())
+            .unwrap_or_default(),
         size: total(&layers),
         layers,
     })
@@ -135,10 +140,12 @@ fn facts(
 ) -> LayerFacts {
     // What is stored plain is what the diff id is of.
     let plain = (layer.compression() == Compression::None).then(|| layer.diff_id());
-    let said = |text: &dyn Fn(&HistoryEntry) -> String| entry.map(text).filter(|text| !text.is_empty());
+    let said =
+        |text: &dyn Fn(&HistoryEntry) -> String| entry.map(text).filter(|text| !text.is_empty());
     let comment = said(&|entry| entry.comment.clone());
-    let mut annotations =
-        descriptor.map(|descriptor| descriptor.annotations.clone()).unwrap_or_default();
+    let mut annotations = descriptor
+        .map(|descriptor| descriptor.annotations.clone())
+        .unwrap_or_default();
     let annotated = annotation::store_paths(&annotations);
     if annotated.is_some() {
         annotations.remove(annotation::STORE_PATHS);
@@ -175,8 +182,9 @@ mod tests {
         let mut annotated = MemoryLayer::new(&archive(&["b=1"]), Compression::Zstd);
         let paths = annotation::store_paths_value(&["/nix/store/b"]);
         let both = [(annotation::STORE_PATHS, paths.as_str()), ("x", "y")];
-        annotated.descriptor.annotations =
-            both.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        annotated.descriptor.annotations = both
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
         let plain = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
         image(vec![plain.clone(), annotated, plain], |text| {
             text["config"] = json!({"Cmd": ["/a"], "Labels": {"l": "m"}});
@@ -197,15 +205,30 @@ mod tests {
         assert_eq!(facts["schemaVersion"], 1);
         assert_eq!(facts["imageId"], image.configuration.digest().to_string());
         assert_eq!(facts["platform"], "linux/amd64");
-        assert_eq!(facts["config"], json!({"Cmd": ["/a"], "Labels": {"l": "m"}}));
+        assert_eq!(
+            facts["config"],
+            json!({"Cmd": ["/a"], "Labels": {"l": "m"}})
+        );
         let layers = facts["layers"].as_array().unwrap();
-        let field = |name: &str| layers.iter().map(|layer| layer[name].clone()).collect::<Value>();
+        let field = |name: &str| {
+            layers
+                .iter()
+                .map(|layer| layer[name].clone())
+                .collect::<Value>()
+        };
         assert_eq!(field("number"), json!([1, 2, 3]));
         assert_eq!(field("compression"), json!(["plain", "zstd", "plain"]));
         assert_eq!(field("createdBy"), json!([null, "terrine", null]));
-        assert_eq!(field("storePaths"), json!([["/nix/store/a"], ["/nix/store/b"], null]));
+        assert_eq!(
+            field("storePaths"),
+            json!([["/nix/store/a"], ["/nix/store/b"], null])
+        );
         assert_eq!(field("annotations"), json!([{}, {"x": "y"}, {}]));
-        let sizes: Vec<u64> = image.layers.iter().map(|layer| layer.stored_size()).collect();
+        let sizes: Vec<u64> = image
+            .layers
+            .iter()
+            .map(|layer| layer.stored_size())
+            .collect();
         assert_eq!(facts["size"], sizes[0] + sizes[1]);
     }
 
@@ -214,7 +237,11 @@ mod tests {
         let mut image = sample();
         image.manifest = None;
         let facts = inspect(&image).unwrap();
-        let digests: Vec<bool> = facts.layers.iter().map(|layer| layer.digest.is_some()).collect();
+        let digests: Vec<bool> = facts
+            .layers
+            .iter()
+            .map(|layer| layer.digest.is_some())
+            .collect();
         assert_eq!(digests, [true, false, true]);
         assert!(facts.manifest.is_none());
     }
@@ -222,6 +249,12 @@ mod tests {
     #[test]
     fn a_configuration_that_makes_no_sense_is_an_error() {
         let error = inspect(&image(vec![], |text| text["config"] = json!({"Cmd": "x"})));
-        assert!(matches!(error, Err(Error::Fault { fault: Fault::Json { .. }, .. })));
+        assert!(matches!(
+            error,
+            Err(Error::Fault {
+                fault: Fault::Json { .. },
+                ..
+            })
+        ));
     }
 }

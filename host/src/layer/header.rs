@@ -110,7 +110,11 @@ impl<'a> Records<'a> {
     /// The header block and the records, as a member of their own.
     fn encode(&self, out: &mut Vec<u8>) {
         let mut body = Vec::new();
-        if self.0.iter().any(|(_, value)| std::str::from_utf8(value).is_err()) {
+        if self
+            .0
+            .iter()
+            .any(|(_, value)| std::str::from_utf8(value).is_err())
+        {
             record(&mut body, "hdrcharset", b"BINARY");
         }
         for (key, value) in &self.0 {
@@ -160,7 +164,10 @@ impl Block {
             field[..length].copy_from_slice(&text[..length]);
         } else {
             for (byte, point) in field.iter_mut().zip(code_points(text)) {
-                *byte = u8::try_from(point).ok().filter(u8::is_ascii).unwrap_or(b'?');
+                *byte = u8::try_from(point)
+                    .ok()
+                    .filter(u8::is_ascii)
+                    .unwrap_or(b'?');
             }
         }
     }

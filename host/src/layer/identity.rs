@@ -23,7 +23,9 @@ pub fn identity(store: &Store, path: &StorePath) -> Result<String, Error> {
     let text = path.as_str().as_bytes();
     let slash = text.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
     let looked = match store.is_grafted(path) {
-        true => store.open_at(text, OFlags::DIRECTORY | OFlags::PATH).and_then(fstat),
+        true => store
+            .open_at(text, OFlags::DIRECTORY | OFlags::PATH)
+            .and_then(fstat),
         false if &text[..slash] == store.dir().as_bytes() => store
             .handle()
             .and_then(|handle| statat(handle, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW)),
@@ -31,7 +33,9 @@ pub fn identity(store: &Store, path: &StorePath) -> Result<String, Error> {
             .open_at(&text[..slash], OFlags::DIRECTORY)
             .and_then(|parent| statat(parent, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW)),
     };
-    looked.map(|stat| describe(&stat)).map_err(|errno| failed(store, text, errno))
+    looked
+        .map(|stat| describe(&stat))
+        .map_err(|errno| failed(store, text, errno))
 }
 
 /// The same for everything in a path: for directories whose names say nothing about what is in
@@ -69,7 +73,11 @@ fn failed(store: &Store, path: &[u8], errno: Errno) -> Error {
     let path = store.locate(Path::new(OsStr::from_bytes(path)));
     match errno {
         Errno::NOENT => Error::Missing { path },
-        _ => Error::Io { action: "looking at", path, source: errno.into() },
+        _ => Error::Io {
+            action: "looking at",
+            path,
+            source: errno.into(),
+        },
     }
 }
 
@@ -86,15 +94,25 @@ mod tests {
         fs::create_dir_all(place.join("x")).unwrap();
         let store = Store::open("/nix/store", root.path()).unwrap();
         let path = store.path("/nix/store/a").unwrap();
-        let (top, all) = (identity(&store, &path).unwrap(), identity_of_all(&store, &path).unwrap());
+        let (top, all) = (
+            identity(&store, &path).unwrap(),
+            identity_of_all(&store, &path).unwrap(),
+        );
         assert_eq!(identity(&store, &path).unwrap(), top);
         fs::write(place.join("x/y"), "new").unwrap();
-        assert_eq!(identity(&store, &path).unwrap(), top, "only its top is looked at");
+        assert_eq!(
+            identity(&store, &path).unwrap(),
+            top,
+            "only its top is looked at"
+        );
         assert_ne!(identity_of_all(&store, &path).unwrap(), all);
         fs::rename(&place, root.path().join("old")).unwrap();
         fs::create_dir(&place).unwrap();
         assert_ne!(identity(&store, &path).unwrap(), top);
         fs::remove_dir(&place).unwrap();
-        assert!(matches!(identity(&store, &path), Err(Error::Missing { .. })));
+        assert!(matches!(
+            identity(&store, &path),
+            Err(Error::Missing { .. })
+        ));
     }
 }

@@ -25,7 +25,10 @@ pub(crate) struct Measuring {
 
 impl Measuring {
     pub(crate) fn new() -> Self {
-        Self { outline: Sha256::new(), size: Some(0) }
+        Self {
+            outline: Sha256::new(),
+            size: Some(0),
+        }
     }
 
     /// Adds a member by its header and the size of its content in bytes.
@@ -51,7 +54,10 @@ impl Measuring {
             .and_then(|size| size.checked_next_multiple_of(RECORD))
             // Tar counts sizes as signed numbers.
             .filter(|&size| i64::try_from(size).is_ok())?;
-        Some(Measure { size, outline: self.outline.into() })
+        Some(Measure {
+            size,
+            outline: self.outline.into(),
+        })
     }
 }
 
@@ -89,8 +95,14 @@ impl Rule {
         if let Some(gid) = self.gid {
             (header.gid, header.gname) = (gid, b"");
         }
-        header.uname = self.uname.as_ref().map_or(header.uname, |name| name.as_bytes());
-        header.gname = self.gname.as_ref().map_or(header.gname, |name| name.as_bytes());
+        header.uname = self
+            .uname
+            .as_ref()
+            .map_or(header.uname, |name| name.as_bytes());
+        header.gname = self
+            .gname
+            .as_ref()
+            .map_or(header.gname, |name| name.as_bytes());
     }
 }
 
@@ -105,10 +117,19 @@ pub fn measure(tree: &Tree, ownership: &Ownership) -> Result<Measure, Error> {
     let Ok(()) = tree.for_each::<Infallible>(|entry| {
         block.clear();
         entry.header(ownership).encode(&mut block);
-        measuring.member(&block, if entry.kind == Kind::File { entry.size } else { 0 });
+        measuring.member(
+            &block,
+            if entry.kind == Kind::File {
+                entry.size
+            } else {
+                0
+            },
+        );
         Ok(())
     });
-    measuring.finish().ok_or_else(|| Error::TooLarge { path: first_path(tree) })
+    measuring.finish().ok_or_else(|| Error::TooLarge {
+        path: first_path(tree),
+    })
 }
 
 fn first_path(tree: &Tree) -> std::path::PathBuf {

@@ -56,12 +56,20 @@ impl Pattern {
     ///
     /// Unbalanced brackets and the like, and a pattern that can match no absolute path.
     pub fn glob(text: &str) -> Result<Self, PatternError> {
-        let error = |why: String| PatternError { text: text.to_owned(), kind: "glob", why };
+        let error = |why: String| PatternError {
+            text: text.to_owned(),
+            kind: "glob",
+            why,
+        };
         if !text.starts_with(['/', '*']) {
             return Err(error("paths in the image start with a slash".to_owned()));
         }
-        let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
-        glob.map(|glob| Self::Glob(glob.compile_matcher())).map_err(|e| error(e.kind().to_string()))
+        let glob = GlobBuilder::new(text)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .build();
+        glob.map(|glob| Self::Glob(glob.compile_matcher()))
+            .map_err(|e| error(e.kind().to_string()))
     }
 
     /// Reads a regular expression.
@@ -70,7 +78,11 @@ impl Pattern {
     ///
     /// Text that is none.
     pub fn regex(text: &str) -> Result<Self, PatternError> {
-        let error = |why| PatternError { text: text.to_owned(), kind: "regular expression", why };
+        let error = |why| PatternError {
+            text: text.to_owned(),
+            kind: "regular expression",
+            why,
+        };
         Regex::new(text).map(Self::Regex).map_err(|e| {
             // The last line says what is wrong; those before draw where.
             let text = e.to_string();
@@ -100,7 +112,17 @@ impl Permissions {
                 Pattern::Glob(glob) => ("glob", glob.glob().glob()),
                 Pattern::Regex(regex) => ("regex", regex.as_str()),
             };
-            format!("{:?}", (pattern, rule.mode, rule.uid, rule.gid, &rule.uname, &rule.gname))
+            format!(
+                "{:?}",
+                (
+                    pattern,
+                    rule.mode,
+                    rule.uid,
+                    rule.gid,
+                    &rule.uname,
+                    &rule.gname
+                )
+            )
         };
         self.rules.iter().map(rule).collect::<Vec<_>>().join("\n")
     }
@@ -116,7 +138,14 @@ mod tests {
     use super::*;
 
     fn rule(pattern: Pattern, uid: i64) -> Rule {
-        Rule { pattern, mode: None, uid: Some(uid), gid: None, uname: None, gname: None }
+        Rule {
+            pattern,
+            mode: None,
+            uid: Some(uid),
+            gid: None,
+            uname: None,
+            gname: None,
+        }
     }
 
     #[test]
@@ -139,14 +168,24 @@ mod tests {
         ] {
             assert_eq!(uid(path), expected, "{path}");
         }
-        assert_eq!(permissions.find(b"/data/\xff").and_then(|rule| rule.uid), Some(1));
+        assert_eq!(
+            permissions.find(b"/data/\xff").and_then(|rule| rule.uid),
+            Some(1)
+        );
     }
 
     #[test]
     fn what_is_no_pattern_is_refused() {
         let glob = |text| Pattern::glob(text).unwrap_err().to_string();
-        assert_eq!(glob("data"), "`data` is not a glob: paths in the image start with a slash");
-        assert!(glob("/[a").starts_with("`/[a` is not a glob: "), "{}", glob("/[a"));
+        assert_eq!(
+            glob("data"),
+            "`data` is not a glob: paths in the image start with a slash"
+        );
+        assert!(
+            glob("/[a").starts_with("`/[a` is not a glob: "),
+            "{}",
+            glob("/[a")
+        );
         let regex = Pattern::regex("(").unwrap_err().to_string();
         assert_eq!(regex, "`(` is not a regular expression: unclosed group");
     }

@@ -20,16 +20,25 @@ pub fn read_exact(
     path: impl Fn() -> PathBuf,
     size: u64,
 ) -> Result<(), Error> {
-    let io = |errno: Errno| Error::Io { action: "reading", path: path(), source: errno.into() };
-    let changed = |change| Err(Error::Changed { path: path(), change });
+    let io = |errno: Errno| Error::Io {
+        action: "reading",
+        path: path(),
+        source: errno.into(),
+    };
+    let changed = |change| {
+        Err(Error::Changed {
+            path: path(),
+            change,
+        })
+    };
     let mut rest = size;
     let mut ended = false;
     while rest > 0 {
         let spare = feeder.spare()?;
         // One byte more than is expected, where there is room: if it is not there
         // the end of the file has been seen as well.
-        let wanted =
-            usize::try_from(rest).map_or(spare.len(), |rest| spare.len().min(rest.saturating_add(1)));
+        let wanted = usize::try_from(rest)
+            .map_or(spare.len(), |rest| spare.len().min(rest.saturating_add(1)));
         let count = retry_on_intr(|| read(&file, &mut spare[..wanted])).map_err(io)?;
         match count {
             0 => return changed(Change::Shrank),
@@ -49,9 +58,19 @@ pub fn read_exact(
 pub(super) fn opening(path: &Path, errno: Errno) -> Error {
     let path = path.to_owned();
     match errno {
-        Errno::NOENT => Error::Changed { path, change: Change::Vanished },
+        Errno::NOENT => Error::Changed {
+            path,
+            change: Change::Vanished,
+        },
         // A symbolic link, a directory on the way that is none any more, a socket.
-        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Error::Changed { path, change: Change::Replaced },
-        _ => Error::Io { action: "opening", path, source: io::Error::from(errno) },
+        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Error::Changed {
+            path,
+            change: Change::Replaced,
+        },
+        _ => Error::Io {
+            action: "opening",
+            path,
+            source: io::Error::from(errno),
+        },
     }
 }

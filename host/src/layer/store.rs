@@ -50,7 +50,10 @@ impl Store {
     /// can not be opened.
     pub fn open(dir: &str, root: &Path) -> Result<Self, StorePathError> {
         let plain = normalise(dir).ok_or_else(|| StorePathError::NotAbsolute(dir.to_owned()))?;
-        let failed = |source| StorePathError::Root { root: root.to_owned(), source };
+        let failed = |source| StorePathError::Root {
+            root: root.to_owned(),
+            source,
+        };
         if !fs::metadata(root).map_err(failed)?.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
@@ -59,9 +62,19 @@ impl Store {
         let handle = match open(&path, flags, Mode::empty()) {
             Ok(handle) => Some(handle),
             Err(Errno::NOENT) => None,
-            Err(errno) => return Err(StorePathError::Root { root: path, source: errno.into() }),
+            Err(errno) => {
+                return Err(StorePathError::Root {
+                    root: path,
+                    source: errno.into(),
+                });
+            }
         };
-        Ok(Self { dir: plain, root: root.to_owned(), handle, grafts: BTreeMap::new() })
+        Ok(Self {
+            dir: plain,
+            root: root.to_owned(),
+            handle,
+            grafts: BTreeMap::new(),
+        })
     }
 
     /// The store's directory in the image, without a trailing slash; empty for `/`.
@@ -76,7 +89,11 @@ impl Store {
 
     /// The store's own ancestors and itself, outermost first: `/nix`, `/nix/store`.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
-        let slashes = self.dir.match_indices('/').skip(1).map(|(i, _)| &self.dir[..i]);
+        let slashes = self
+            .dir
+            .match_indices('/')
+            .skip(1)
+            .map(|(i, _)| &self.dir[..i]);
         slashes.chain((!self.dir.is_empty()).then_some(self.dir.as_str()))
     }
 
@@ -89,7 +106,10 @@ impl Store {
         let plain = normalise(path).ok_or_else(|| StorePathError::NotAbsolute(path.to_owned()))?;
         match plain.strip_prefix(&self.dir) {
             Some(rest) if rest.starts_with('/') => Ok(StorePath(plain)),
-            _ => Err(StorePathError::Outside { path: path.to_owned(), dir: self.dir.clone() }),
+            _ => Err(StorePathError::Outside {
+                path: path.to_owned(),
+                dir: self.dir.clone(),
+            }),
         }
     }
 
@@ -116,11 +136,19 @@ impl Store {
     /// A `name` that is none, and a directory that can not be opened.
     pub fn graft(&mut self, name: &str, place: &Path) -> Result<StorePath, StorePathError> {
         let path = self.path(&format!("{}/{name}", self.dir))?;
-        let failed =
-            |errno: Errno| StorePathError::Directory { path: place.to_owned(), source: errno.into() };
+        let failed = |errno: Errno| StorePathError::Directory {
+            path: place.to_owned(),
+            source: errno.into(),
+        };
         let flags = SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = open(place, flags, Mode::empty()).map_err(failed)?;
-        self.grafts.insert(path.0.clone(), Graft { place: place.to_owned(), handle });
+        self.grafts.insert(
+            path.0.clone(),
+            Graft {
+                place: place.to_owned(),
+                handle,
+            },
+        );
         Ok(path)
     }
 
@@ -141,7 +169,8 @@ impl Store {
 
     /// Whether a path is itself one that lies elsewhere on this machine.
     pub(super) fn grafted_path(&self, path: &[u8]) -> bool {
-        self.grafted(path).is_some_and(|(_, below)| below.is_empty())
+        self.grafted(path)
+            .is_some_and(|(_, below)| below.is_empty())
     }
 
     /// The graft that a path of the image lies in, and its path below it.
@@ -150,9 +179,15 @@ impl Store {
             return None;
         }
         let below = path.strip_prefix(self.dir.as_bytes())?.strip_prefix(b"/")?;
-        let end = below.iter().position(|&byte| byte == b'/').unwrap_or(below.len());
+        let end = below
+            .iter()
+            .position(|&byte| byte == b'/')
+            .unwrap_or(below.len());
         let name = std::str::from_utf8(&path[..path.len() - below.len() + end]).ok()?;
-        Some((self.grafts.get(name)?, below.get(end + 1..).unwrap_or_default()))
+        Some((
+            self.grafts.get(name)?,
+            below.get(end + 1..).unwrap_or_default(),
+        ))
     }
 
     /// Where an absolute path of the image leads on this machine, links resolved as the
@@ -172,7 +207,9 @@ impl Store {
             if Path::new(self.dir.trim_start_matches('/')).starts_with(&resolved) {
                 continue;
             }
-            let Ok(target) = fs::read_link(self.root.join(&resolved)) else { continue };
+            let Ok(target) = fs::read_link(self.root.join(&resolved)) else {
+                continue;
+            };
             links += 1;
             if links > MAX_LINKS {
                 break;
@@ -212,7 +249,13 @@ impl Store {
 #[cfg(target_os = "linux")]
 fn open_beneath(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     use rustix::fs::{ResolveFlags, openat2};
-    openat2(directory, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH)
+    openat2(
+        directory,
+        path,
+        flags,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH,
+    )
 }
 
 /// Elsewhere only the last component can be kept from being a link.
@@ -245,7 +288,9 @@ impl StorePath {
 
     /// Whether `self` is `other` or lies below it.
     pub fn is_within(&self, other: &Self) -> bool {
-        self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0
+            .strip_prefix(&other.0)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -287,8 +332,10 @@ pub enum StorePathError {
 /// An absolute path without repeated slashes, `.` and a slash at the end; `None` for
 /// a path that is not absolute, or that holds `..` or a NUL.
 fn normalise(path: &str) -> Option<String> {
-    let components =
-        path.strip_prefix('/')?.split('/').filter(|component| !matches!(*component, "" | "."));
+    let components = path
+        .strip_prefix('/')?
+        .split('/')
+        .filter(|component| !matches!(*component, "" | "."));
     let mut plain = String::with_capacity(path.len());
     for component in components {
         if component == ".." || component.contains('\0') {
@@ -310,7 +357,12 @@ mod tests {
 
     #[test]
     fn ancestors_come_outermost_first() {
-        let ancestors = |dir| store(dir).ancestors().map(str::to_owned).collect::<Vec<_>>();
+        let ancestors = |dir| {
+            store(dir)
+                .ancestors()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(ancestors("/nix/store"), ["/nix", "/nix/store"]);
         assert_eq!(ancestors("/gnu/store/"), ["/gnu", "/gnu/store"]);
         assert_eq!(ancestors("/a/b/c"), ["/a", "/a/b", "/a/b/c"]);
@@ -320,17 +372,30 @@ mod tests {
     #[test]
     fn only_paths_below_the_store_are_in_it() {
         let nix = store("/nix/store");
-        let path = |path: &str| nix.path(path).map(|p| p.as_str().to_owned()).map_err(|e| e.to_string());
+        let path = |path: &str| {
+            nix.path(path)
+                .map(|p| p.as_str().to_owned())
+                .map_err(|e| e.to_string())
+        };
         assert_eq!(path("/nix/store/a-b"), Ok("/nix/store/a-b".to_owned()));
         assert_eq!(path("//nix/./store//a-b/"), Ok("/nix/store/a-b".to_owned()));
         assert_eq!(
             path("/nix/store2/a"),
             Err("`/nix/store2/a` is outside the store `/nix/store`".to_owned())
         );
-        assert_eq!(path("/nix/store"), Err("`/nix/store` is outside the store `/nix/store`".to_owned()));
-        assert_eq!(path("/etc"), Err("`/etc` is outside the store `/nix/store`".to_owned()));
+        assert_eq!(
+            path("/nix/store"),
+            Err("`/nix/store` is outside the store `/nix/store`".to_owned())
+        );
+        assert_eq!(
+            path("/etc"),
+            Err("`/etc` is outside the store `/nix/store`".to_owned())
+        );
         for bad in ["", "nix/store/a", "/nix/store/../../etc", "/nix/store/a\0"] {
-            assert!(path(bad).unwrap_err().contains("is not an absolute path"), "{bad}");
+            assert!(
+                path(bad).unwrap_err().contains("is not an absolute path"),
+                "{bad}"
+            );
         }
         assert!(store("/").path("/x").is_ok());
     }
@@ -366,10 +431,20 @@ mod tests {
         let site = store.graft("site", place.path()).unwrap();
         assert_eq!(site.as_str(), "/nix/store/site");
         assert!(store.is_grafted(&site));
-        assert_eq!(store.locate(Path::new("/nix/store/site/file")), place.path().join("file"));
-        assert_eq!(store.locate(Path::new("/nix/store/site2")), Path::new("/nix/store/site2"));
+        assert_eq!(
+            store.locate(Path::new("/nix/store/site/file")),
+            place.path().join("file")
+        );
+        assert_eq!(
+            store.locate(Path::new("/nix/store/site2")),
+            Path::new("/nix/store/site2")
+        );
         assert!(store.open_at(b"/nix/store/site", OFlags::DIRECTORY).is_ok());
-        assert!(store.open_at(b"/nix/store/site/file", OFlags::empty()).is_ok());
+        assert!(
+            store
+                .open_at(b"/nix/store/site/file", OFlags::empty())
+                .is_ok()
+        );
         assert!(store.graft("..", place.path()).is_err());
         assert!(store.graft("gone", &place.path().join("gone")).is_err());
     }

@@ -66,10 +66,17 @@ impl Tree {
         let mut tree = Self::default();
         for ancestor in store.ancestors() {
             let directory = Node::new(Kind::Directory, ANCESTOR_MODE, 0, 0);
-            tree.push(directory, ancestor.as_bytes(), b"", || store.locate(Path::new(ancestor)))?;
+            tree.push(directory, ancestor.as_bytes(), b"", || {
+                store.locate(Path::new(ancestor))
+            })?;
         }
         for path in paths {
-            Walk { store, path: path.as_str().as_bytes().to_vec(), tree: &mut tree }.run()?;
+            Walk {
+                store,
+                path: path.as_str().as_bytes().to_vec(),
+                tree: &mut tree,
+            }
+            .run()?;
         }
         Ok(tree)
     }
@@ -108,7 +115,13 @@ impl Tree {
                 Kind::Symlink => (0, &self.text[end..end + node.size as usize]),
                 _ => (node.size, &[][..]),
             };
-            visit(Entry { path: &path, kind: node.kind, mode: node.mode.into(), size, link })?;
+            visit(Entry {
+                path: &path,
+                kind: node.kind,
+                mode: node.mode.into(),
+                size,
+                link,
+            })?;
         }
         Ok(())
     }
@@ -127,14 +140,25 @@ impl Tree {
         };
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(link);
-        self.nodes.push(Node { start, length, ..node });
+        self.nodes.push(Node {
+            start,
+            length,
+            ..node
+        });
         Ok(())
     }
 }
 
 impl Node {
     fn new(kind: Kind, mode: u16, size: u64, depth: u16) -> Self {
-        Self { size, start: 0, length: 0, depth, mode, kind }
+        Self {
+            size,
+            start: 0,
+            length: 0,
+            depth,
+            mode,
+            kind,
+        }
     }
 }
 
@@ -162,11 +186,22 @@ impl Walk<'_> {
         let first = self.first()?;
         let name = self.path.clone();
         let mut open: Vec<std::vec::IntoIter<Child>> = Vec::new();
-        self.add(&Child { name: name.into(), ..first }, 0, &mut open)?;
+        self.add(
+            &Child {
+                name: name.into(),
+                ..first
+            },
+            0,
+            &mut open,
+        )?;
         while let Some(children) = open.last_mut() {
             let Some(child) = children.next() else {
                 open.pop();
-                let parent = self.path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+                let parent = self
+                    .path
+                    .iter()
+                    .rposition(|&byte| byte == b'/')
+                    .unwrap_or(0);
                 self.path.truncate(parent);
                 continue;
             };
@@ -184,22 +219,36 @@ impl Walk<'_> {
 
     /// Looks at the path that the walk starts from.
     fn first(&self) -> Result<Child, Error> {
-        let slash = self.path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        let slash = self
+            .path
+            .iter()
+            .rposition(|&byte| byte == b'/')
+            .unwrap_or(0);
         let (parent, name) = (&self.path[..slash], &self.path[slash + 1..]);
         let failed = |errno| match errno {
-            Errno::NOENT => Error::Missing { path: place(self.store, &self.path) },
+            Errno::NOENT => Error::Missing {
+                path: place(self.store, &self.path),
+            },
             _ => self.failed("looking at", b"", errno),
         };
         let looked = if self.store.grafted_path(&self.path) {
-            let directory = self.store.open_at(&self.path, OFlags::DIRECTORY).map_err(failed)?;
+            let directory = self
+                .store
+                .open_at(&self.path, OFlags::DIRECTORY)
+                .map_err(failed)?;
             look(directory.as_fd(), b".")
         } else if parent == self.store.dir().as_bytes() {
             look(self.store.handle().map_err(failed)?, name)
         } else {
-            let parent = self.store.open_at(parent, OFlags::DIRECTORY).map_err(failed)?;
+            let parent = self
+                .store
+                .open_at(parent, OFlags::DIRECTORY)
+                .map_err(failed)?;
             look(parent.as_fd(), name)
         };
-        looked.map_err(failed)?.map_err(|kind| self.special(b"", kind))
+        looked
+            .map_err(failed)?
+            .map_err(|kind| self.special(b"", kind))
     }
 
     /// Adds the entry at the current path, and opens it if it is a directory.
@@ -211,12 +260,17 @@ impl Walk<'_> {
     ) -> Result<(), Error> {
         if self.path.len() > MAX_PATH {
             let start = PathBuf::from(OsStr::from_bytes(&self.path[..100]));
-            return Err(Error::TooLong { path: start, length: self.path.len(), limit: MAX_PATH });
+            return Err(Error::TooLong {
+                path: start,
+                length: self.path.len(),
+                limit: MAX_PATH,
+            });
         }
         // A path of at most MAX_PATH bytes is not deeper than a u16 counts.
         let node = Node::new(child.kind, child.mode, child.size, depth as u16);
         let (store, path) = (self.store, &self.path);
-        self.tree.push(node, &child.name, &child.link, || place(store, path))?;
+        self.tree
+            .push(node, &child.name, &child.link, || place(store, path))?;
         if child.kind == Kind::Directory {
             open.push(self.list()?.into_iter());
         }
@@ -226,7 +280,10 @@ impl Walk<'_> {
     /// The entries of the directory at the current path, in order.
     fn list(&self) -> Result<Vec<Child>, Error> {
         let failed = |errno| self.failed("listing", b"", errno);
-        let handle = self.store.open_at(&self.path, OFlags::DIRECTORY).map_err(failed)?;
+        let handle = self
+            .store
+            .open_at(&self.path, OFlags::DIRECTORY)
+            .map_err(failed)?;
         let mut children = Vec::new();
         for entry in Dir::read_from(&handle).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -242,11 +299,18 @@ impl Walk<'_> {
     }
 
     fn failed(&self, action: &'static str, name: &[u8], errno: Errno) -> Error {
-        Error::Io { action, path: self.place(name), source: errno.into() }
+        Error::Io {
+            action,
+            path: self.place(name),
+            source: errno.into(),
+        }
     }
 
     fn special(&self, name: &[u8], kind: &'static str) -> Error {
-        Error::Special { path: self.place(name), kind }
+        Error::Special {
+            path: self.place(name),
+            kind,
+        }
     }
 
     /// Where the current path, or an entry of it, is on this machine.
@@ -274,7 +338,13 @@ fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Result<Child, &'static
         }
         other => return Ok(Err(describe(other))),
     };
-    Ok(Ok(Child { name: name.into(), kind, mode: permissions(&stat), size, link }))
+    Ok(Ok(Child {
+        name: name.into(),
+        kind,
+        mode: permissions(&stat),
+        size,
+        link,
+    }))
 }
 
 /// Checks that a path is there and can be in a layer, without looking below it.
@@ -284,7 +354,13 @@ fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Result<Child, &'static
 /// A path that is missing, and one that a layer can not hold.
 pub fn check_exists(store: &Store, path: &StorePath) -> Result<(), Error> {
     let path = path.as_str().as_bytes().to_vec();
-    Walk { store, path, tree: &mut Tree::default() }.first().map(drop)
+    Walk {
+        store,
+        path,
+        tree: &mut Tree::default(),
+    }
+    .first()
+    .map(drop)
 }
 
 fn place(store: &Store, path: &[u8]) -> PathBuf {

@@ -55,6 +55,8 @@ pub fn write(
 fn content(feeder: &mut Feeder<'_>, store: &Store, entry: &Entry<'_>) -> Result<(), Error> {
     let place = || store.locate(Path::new(OsStr::from_bytes(entry.path)));
     // Never waiting for a fifo's other end.
-    let file = store.open_at(entry.path, OFlags::NONBLOCK).map_err(|errno| opening(&place(), errno))?;
+    let file = store
+        .open_at(entry.path, OFlags::NONBLOCK)
+        .map_err(|errno| opening(&place(), errno))?;
     read_exact(feeder, file, place, entry.size)
 }

@@ -94,13 +94,19 @@ pub enum Error {
 impl Error {
     /// A refusal of the system.
     pub(super) fn io(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
-        Self::Io { action, path: path.to_owned(), source: source.into() }
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        }
     }
 
     /// What the user can do about it, where there is something.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Missing { .. } => Some("an OCI layout is made by `terrine copy` and `terrine build`"),
+            Self::Missing { .. } => {
+                Some("an OCI layout is made by `terrine copy` and `terrine build`")
+            }
             Self::Occupied { .. } => Some("name an empty directory, or one that is not there yet"),
             Self::Version { .. } => Some("write it again with a tool that makes version 1.0.0"),
             Self::Size { .. } | Self::NoBlob { .. } => Some("write the image to the layout again"),
@@ -110,9 +116,10 @@ impl Error {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room there; what the layout held is still valid")
             }
-            Self::Io { action: super::LOCKING, .. } => {
-                Some("the file system there knows no locks: write the layout to another one")
-            }
+            Self::Io {
+                action: super::LOCKING,
+                ..
+            } => Some("the file system there knows no locks: write the layout to another one"),
             _ => None,
         }
     }

@@ -70,14 +70,31 @@ impl Layout {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty());
         let directory = directory.map_err(|errno| Error::io(READING, path, errno))?;
-        let layout = Self { path: path.to_owned(), directory, pending: Pending::default() };
-        let missing = |member| Error::Missing { path: path.to_owned(), member };
-        let marker = layout.read(MARKER, MAX_MARKER)?.ok_or_else(|| missing(MARKER))?;
+        let layout = Self {
+            path: path.to_owned(),
+            directory,
+            pending: Pending::default(),
+        };
+        let missing = |member| Error::Missing {
+            path: path.to_owned(),
+            member,
+        };
+        let marker = layout
+            .read(MARKER, MAX_MARKER)?
+            .ok_or_else(|| missing(MARKER))?;
         check_marker(&marker).map_err(|fault| match fault {
-            MarkerFault::Json(why) => Error::Json { path: path.join(MARKER), why },
-            MarkerFault::Version(version) => Error::Version { path: path.to_owned(), version },
+            MarkerFault::Json(why) => Error::Json {
+                path: path.join(MARKER),
+                why,
+            },
+            MarkerFault::Version(version) => Error::Version {
+                path: path.to_owned(),
+                version,
+            },
         })?;
-        layout.regular(layout.directory.as_fd(), INDEX)?.ok_or_else(|| missing(INDEX))?;
+        layout
+            .regular(layout.directory.as_fd(), INDEX)?
+            .ok_or_else(|| missing(INDEX))?;
         Ok(layout)
     }
 
@@ -89,7 +106,9 @@ impl Layout {
     /// to.
     pub fn create(path: &Path) -> Result<Self, Error> {
         fs::create_dir_all(path).map_err(|source| match path.metadata() {
-            Ok(metadata) if !metadata.is_dir() => Error::Occupied { path: path.to_owned() },
+            Ok(metadata) if !metadata.is_dir() => Error::Occupied {
+                path: path.to_owned(),
+            },
             _ => Error::io(WRITING, path, source),
         })?;
         match Self::open(path) {
@@ -99,7 +118,9 @@ impl Layout {
         if !is_unused(path).map_err(|source| Error::io(READING, path, source))? {
             // Or somebody else has made it in between.
             return Self::open(path).map_err(|error| match error {
-                Error::Missing { .. } => Error::Occupied { path: path.to_owned() },
+                Error::Missing { .. } => Error::Occupied {
+                    path: path.to_owned(),
+                },
                 error => error,
             });
         }
@@ -135,7 +156,10 @@ impl Layout {
     ///
     /// An index that can not be read, or has more than [`MAX_DOCUMENT`] bytes.
     pub fn index_text(&self) -> Result<Vec<u8>, Error> {
-        let missing = || Error::Missing { path: self.path.clone(), member: INDEX };
+        let missing = || Error::Missing {
+            path: self.path.clone(),
+            member: INDEX,
+        };
         self.read(INDEX, MAX_DOCUMENT)?.ok_or_else(missing)
     }
 
@@ -152,21 +176,35 @@ impl Layout {
     /// A blob that is not there, is not a regular file, or has another size.
     pub fn blob(&self, blob: &Descriptor) -> Result<File, Error> {
         let digest = blob.digest;
-        let missing = || Error::NoBlob { path: self.path.clone(), digest };
+        let missing = || Error::NoBlob {
+            path: self.path.clone(),
+            digest,
+        };
         let mut directory = None;
         for name in BLOBS {
             let within = directory.as_ref().unwrap_or(&self.directory);
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            directory = Some(match rustix::fs::openat(within, name, flags, Mode::empty()) {
-                Ok(directory) => directory,
-                Err(Errno::NOENT) => return Err(missing()),
-                Err(errno) => return Err(Error::io(READING, &blob_directory(&self.path), errno)),
-            });
+            directory = Some(
+                match rustix::fs::openat(within, name, flags, Mode::empty()) {
+                    Ok(directory) => directory,
+                    Err(Errno::NOENT) => return Err(missing()),
+                    Err(errno) => {
+                        return Err(Error::io(READING, &blob_directory(&self.path), errno));
+                    }
+                },
+            );
         }
         let directory = directory.as_ref().unwrap_or(&self.directory);
-        let (file, actual) = self.regular(directory.as_fd(), &digest.hex())?.ok_or_else(missing)?;
+        let (file, actual) = self
+            .regular(directory.as_fd(), &digest.hex())?
+            .ok_or_else(missing)?;
         if actual != blob.size {
-            return Err(Error::Size { path: self.path.clone(), digest, expected: blob.size, actual });
+            return Err(Error::Size {
+                path: self.path.clone(),
+                digest,
+                expected: blob.size,
+                actual,
+            });
         }
         Ok(file)
     }
@@ -177,7 +215,8 @@ impl Layout {
     ///
     /// A directory that can not be written to.
     pub fn stage(&self) -> Result<Staged, Error> {
-        Staged::new(&self.path, &self.pending).map_err(|source| Error::io(WRITING, &self.path, source))
+        Staged::new(&self.path, &self.pending)
+            .map_err(|source| Error::io(WRITING, &self.path, source))
     }
 
     /// The temporary files that are not named yet, to be removed when a signal ends the process.
@@ -198,9 +237,18 @@ impl Layout {
         let (digest, expected) = (blob.digest, blob.size);
         let path = blob_directory(&self.path).join(digest.hex());
         let writing = |source: io::Error| Error::io(WRITING, &path, source);
-        let actual = staged.file().and_then(File::metadata).map_err(writing)?.len();
+        let actual = staged
+            .file()
+            .and_then(File::metadata)
+            .map_err(writing)?
+            .len();
         if actual != expected {
-            return Err(Error::Size { path: self.path.clone(), digest, expected, actual });
+            return Err(Error::Size {
+                path: self.path.clone(),
+                digest,
+                expected,
+                actual,
+            });
         }
         fs::create_dir_all(blob_directory(&self.path)).map_err(writing)?;
         staged.publish(&path).map_err(writing)
@@ -209,7 +257,9 @@ impl Layout {
     fn has_bytes(&self, blob: &Descriptor, bytes: &[u8]) -> bool {
         let mut there = Vec::new();
         let read = self.holds(blob)
-            && self.blob(blob).is_ok_and(|file| file.take(blob.size).read_to_end(&mut there).is_ok());
+            && self
+                .blob(blob)
+                .is_ok_and(|file| file.take(blob.size).read_to_end(&mut there).is_ok());
         read && there == bytes
     }
 
@@ -248,7 +298,11 @@ impl Layout {
         let outcome = file.take(limit + 1).read_to_end(&mut content);
         outcome.map_err(|source| Error::io(READING, &path(), source))?;
         if content.len() as u64 > limit {
-            return Err(Error::TooLarge { path: path(), size, limit });
+            return Err(Error::TooLarge {
+                path: path(),
+                size,
+                limit,
+            });
         }
         Ok(Some(content))
     }
@@ -272,7 +326,10 @@ impl Layout {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Error::NotAFile { path: path() });
         }
-        Ok(Some((file.into(), u64::try_from(stat.st_size).unwrap_or_default())))
+        Ok(Some((
+            file.into(),
+            u64::try_from(stat.st_size).unwrap_or_default(),
+        )))
     }
 
     /// Forces the names at the top to the disk.
@@ -285,7 +342,10 @@ impl Layout {
     }
 
     fn json(&self, why: &dyn std::fmt::Display) -> Error {
-        Error::Json { path: self.path.join(INDEX), why: why.to_string() }
+        Error::Json {
+            path: self.path.join(INDEX),
+            why: why.to_string(),
+        }
     }
 }
 

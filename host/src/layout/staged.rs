@@ -67,7 +67,10 @@ impl Staged {
                 .tempfile_in(directory)?;
             paths.insert(temporary.path().to_owned());
             drop(paths);
-            let staged = Self { temporary: Some(temporary), pending: pending.clone() };
+            let staged = Self {
+                temporary: Some(temporary),
+                pending: pending.clone(),
+            };
             if claim(staged.file()?)? {
                 return Ok(staged);
             }
@@ -78,7 +81,10 @@ impl Staged {
     /// The file itself.
     pub(super) fn file(&self) -> io::Result<&File> {
         // Only what is being dropped has none.
-        self.temporary.as_ref().map(NamedTempFile::as_file).ok_or(io::ErrorKind::NotFound.into())
+        self.temporary
+            .as_ref()
+            .map(NamedTempFile::as_file)
+            .ok_or(io::ErrorKind::NotFound.into())
     }
 
     /// Gives it its name, in place of what has it.
@@ -168,7 +174,11 @@ pub(super) fn sweep(directory: &Path) -> io::Result<usize> {
 fn remove(path: &Path) -> io::Result<bool> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     // Some file systems only lock what can be written to.
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags.cast_signed()).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(flags.cast_signed())
+        .open(path)?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         return Ok(false);
     }

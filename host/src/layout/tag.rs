@@ -38,12 +38,17 @@ impl Layout {
         self.blob(&descriptor)?;
         descriptor.annotations.remove(REF_NAME);
         if let Some(name) = name {
-            descriptor.annotations.insert(REF_NAME.to_owned(), name.to_owned());
+            descriptor
+                .annotations
+                .insert(REF_NAME.to_owned(), name.to_owned());
         }
         let _lock = self.lock()?;
         let before = self.index_text()?;
-        let mut index: Fields = serde_json::from_slice(&before).map_err(|error| self.json(&error))?;
-        index.list(&descriptor, name).map_err(|error| self.json(&error))?;
+        let mut index: Fields =
+            serde_json::from_slice(&before).map_err(|error| self.json(&error))?;
+        index
+            .list(&descriptor, name)
+            .map_err(|error| self.json(&error))?;
         let after = serde_json::to_vec(&index).map_err(|error| self.json(&error))?;
         if after == before {
             return Ok(());
@@ -55,7 +60,11 @@ impl Layout {
         let path = self.path.join(INDEX);
         let size = text.len() as u64;
         if size > MAX_DOCUMENT {
-            return Err(Error::TooLarge { path, size, limit: MAX_DOCUMENT });
+            return Err(Error::TooLarge {
+                path,
+                size,
+                limit: MAX_DOCUMENT,
+            });
         }
         let mut staged = self.stage()?;
         let write = || {
@@ -79,7 +88,10 @@ impl Layout {
             retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
                 .map_err(|errno| failed(errno.into()))?;
             // Somebody may have put another file there while we waited.
-            let (ours, there) = (file.metadata().map_err(failed)?, path.metadata().map_err(failed)?);
+            let (ours, there) = (
+                file.metadata().map_err(failed)?,
+                path.metadata().map_err(failed)?,
+            );
             if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
                 return Ok(file);
             }
@@ -105,7 +117,9 @@ impl Fields {
         let digest = descriptor.digest.to_string();
         let replaced = |entry: &RawValue| {
             // What is no descriptor is left alone.
-            let Ok(entry) = serde_json::from_str::<Entry>(entry.get()) else { return false };
+            let Ok(entry) = serde_json::from_str::<Entry>(entry.get()) else {
+                return false;
+            };
             let annotations = entry.annotations.unwrap_or_default();
             match (annotations.get(REF_NAME), name) {
                 (Some(other), Some(name)) => other == name,
@@ -116,15 +130,22 @@ impl Fields {
         let position = match self.0.iter().position(|(key, _)| key == MANIFESTS) {
             Some(position) => position,
             None => {
-                self.0.push((MANIFESTS.to_owned(), serde_json::value::to_raw_value(&())?));
+                self.0
+                    .push((MANIFESTS.to_owned(), serde_json::value::to_raw_value(&())?));
                 self.0.len() - 1
             }
         };
         let value = &mut self.0[position].1;
         let entries: Option<Vec<Box<RawValue>>> = serde_json::from_str(value.get())?;
         let entries = entries.unwrap_or_default();
-        let place = entries.iter().position(|entry| replaced(entry)).unwrap_or(entries.len());
-        let mut kept: Vec<_> = entries.into_iter().filter(|entry| !replaced(entry)).collect();
+        let place = entries
+            .iter()
+            .position(|entry| replaced(entry))
+            .unwrap_or(entries.len());
+        let mut kept: Vec<_> = entries
+            .into_iter()
+            .filter(|entry| !replaced(entry))
+            .collect();
         kept.insert(place, ours);
         *value = serde_json::value::to_raw_value(&kept)?;
         Ok(())
@@ -173,7 +194,11 @@ impl Serialize for Fields {
 ///
 /// A name that other tools do not take.
 pub fn check_name(name: &str) -> Result<(), Error> {
-    if is_ref_name(name) { Ok(()) } else { Err(Error::Name(name.to_owned())) }
+    if is_ref_name(name) {
+        Ok(())
+    } else {
+        Err(Error::Name(name.to_owned()))
+    }
 }
 
 /// Whether a text may be a [`REF_NAME`], by the specification's grammar, which skopeo and

@@ -14,15 +14,19 @@ fn layout() -> (tempfile::TempDir, Layout) {
 
 fn names(path: &Path) -> Vec<String> {
     let entries = fs::read_dir(path).unwrap();
-    let mut names: Vec<_> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
 
 fn tagged(layout: &Layout) -> Vec<(Option<String>, Digest)> {
     let entries = layout.index().unwrap().manifests;
-    entries.iter().map(|entry| (entry.annotations.get(REF_NAME).cloned(), entry.digest)).collect()
+    entries
+        .iter()
+        .map(|entry| (entry.annotations.get(REF_NAME).cloned(), entry.digest))
+        .collect()
 }
 
 #[test]
@@ -35,7 +39,10 @@ fn a_layout_is_made_where_nothing_is() {
         // And found where one is.
         let blob = layout.put(b"x", BYTES).unwrap();
         layout.tag(blob.clone(), None).unwrap();
-        assert_eq!(Layout::create(&path).unwrap().index().unwrap().manifests, [blob]);
+        assert_eq!(
+            Layout::create(&path).unwrap().index().unwrap().manifests,
+            [blob]
+        );
         fs::remove_dir_all(path).unwrap();
     }
 }
@@ -44,8 +51,12 @@ fn a_layout_is_made_where_nothing_is() {
 fn what_a_killed_maker_left_is_completed() {
     let whole = tempfile::tempdir().unwrap();
     Layout::create(whole.path()).unwrap();
-    let states: [&[&str]; 4] =
-        [&[".terrine-x.part"], &["blobs"], &["blobs/sha256"], &["blobs/sha256", INDEX]];
+    let states: [&[&str]; 4] = [
+        &[".terrine-x.part"],
+        &["blobs"],
+        &["blobs/sha256"],
+        &["blobs/sha256", INDEX],
+    ];
     for state in states {
         let directory = tempfile::tempdir().unwrap();
         for name in state {
@@ -88,20 +99,38 @@ fn what_is_no_layout_is_refused() {
         let error = Layout::open(layout.path()).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}: {expected}");
     };
-    check(&|path| fs::remove_file(path.join(MARKER)).unwrap(), "it has no `oci-layout`");
-    check(&|path| fs::remove_file(path.join(INDEX)).unwrap(), "it has no `index.json`");
+    check(
+        &|path| fs::remove_file(path.join(MARKER)).unwrap(),
+        "it has no `oci-layout`",
+    );
+    check(
+        &|path| fs::remove_file(path.join(INDEX)).unwrap(),
+        "it has no `index.json`",
+    );
     let version = r#"{"imageLayoutVersion":"2.0.0"}"#;
-    check(&|path| fs::write(path.join(MARKER), version).unwrap(), "version `2.0.0`");
-    check(&|path| fs::write(path.join(MARKER), "{}").unwrap(), "can not be read");
+    check(
+        &|path| fs::write(path.join(MARKER), version).unwrap(),
+        "version `2.0.0`",
+    );
+    check(
+        &|path| fs::write(path.join(MARKER), "{}").unwrap(),
+        "can not be read",
+    );
     let large = vec![b' '; MAX_MARKER as usize + 1];
-    check(&|path| fs::write(path.join(MARKER), &large).unwrap(), "are allowed");
+    check(
+        &|path| fs::write(path.join(MARKER), &large).unwrap(),
+        "are allowed",
+    );
     let replace = |path: &Path, name: &str, by: &dyn Fn(&Path)| {
         fs::rename(path.join(name), path.join("away")).unwrap();
         by(&path.join(name));
     };
     let link = |path: &Path| symlink("away", path).unwrap();
     check(&|path| replace(path, INDEX, &link), "not a regular file");
-    check(&|path| replace(path, MARKER, &|path| fs::create_dir(path).unwrap()), "not a regular file");
+    check(
+        &|path| replace(path, MARKER, &|path| fs::create_dir(path).unwrap()),
+        "not a regular file",
+    );
     let fifo = |path: &Path| {
         assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     };
@@ -112,10 +141,17 @@ fn what_is_no_layout_is_refused() {
 #[test]
 fn an_index_is_bounded() {
     let (_directory, layout) = layout();
-    fs::write(layout.path().join(INDEX), vec![b' '; MAX_DOCUMENT as usize + 1]).unwrap();
+    fs::write(
+        layout.path().join(INDEX),
+        vec![b' '; MAX_DOCUMENT as usize + 1],
+    )
+    .unwrap();
     assert!(matches!(layout.index(), Err(Error::TooLarge { .. })));
     let blob = layout.put(b"x", BYTES).unwrap();
-    assert!(matches!(layout.tag(blob, None), Err(Error::TooLarge { .. })));
+    assert!(matches!(
+        layout.tag(blob, None),
+        Err(Error::TooLarge { .. })
+    ));
 }
 
 #[test]
@@ -125,14 +161,25 @@ fn blobs_have_the_size_that_they_should() {
     let path = layout.path().join(blob_name(&blob.digest));
     assert!(layout.holds(&blob));
     let mut content = String::new();
-    layout.blob(&blob).unwrap().read_to_string(&mut content).unwrap();
+    layout
+        .blob(&blob)
+        .unwrap()
+        .read_to_string(&mut content)
+        .unwrap();
     assert_eq!(content, "abc");
     assert_eq!(names(layout.path()), ["blobs", INDEX, MARKER]);
 
     // A wrong one is written again, a right one stays.
     fs::write(&path, "ab").unwrap();
     assert!(!layout.holds(&blob));
-    assert!(matches!(layout.blob(&blob), Err(Error::Size { expected: 3, actual: 2, .. })));
+    assert!(matches!(
+        layout.blob(&blob),
+        Err(Error::Size {
+            expected: 3,
+            actual: 2,
+            ..
+        })
+    ));
     layout.put(b"abc", BYTES).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"abc");
     let before = file_number(&path);
@@ -153,7 +200,14 @@ fn blobs_have_the_size_that_they_should() {
     fs::remove_file(&path).unwrap();
     let mut half = layout.stage().unwrap();
     half.write_all(b"ab").unwrap();
-    assert!(matches!(layout.keep(half, &blob), Err(Error::Size { expected: 3, actual: 2, .. })));
+    assert!(matches!(
+        layout.keep(half, &blob),
+        Err(Error::Size {
+            expected: 3,
+            actual: 2,
+            ..
+        })
+    ));
     assert!(matches!(layout.blob(&blob), Err(Error::NoBlob { .. })));
     assert_eq!(names(layout.path()), ["blobs", INDEX, MARKER]);
 }
@@ -234,12 +288,18 @@ fn other_entries_and_fields_stay_as_they_are() {
     let blob = layout.put(b"two", MediaType::OciManifest).unwrap();
     layout.tag(blob.clone(), Some("web")).unwrap();
     let theirs = serde_json::to_string(&named(&blob, "web")).unwrap();
-    assert_eq!(fs::read_to_string(&index).unwrap(), expected.replace(&ours, &theirs));
+    assert_eq!(
+        fs::read_to_string(&index).unwrap(),
+        expected.replace(&ours, &theirs)
+    );
 }
 
 fn named(blob: &Descriptor, name: &str) -> Descriptor {
     let annotations = Annotations::from([(REF_NAME.to_owned(), name.to_owned())]);
-    Descriptor { annotations, ..blob.clone() }
+    Descriptor {
+        annotations,
+        ..blob.clone()
+    }
 }
 
 #[test]
@@ -254,7 +314,12 @@ fn a_name_is_that_of_one_image() {
     layout.tag(one.clone(), None).unwrap();
     layout.tag(two.clone(), None).unwrap();
     layout.tag(two.clone(), Some("a")).unwrap();
-    let expected = [(a, two.digest), (b, one.digest), (None, one.digest), (None, two.digest)];
+    let expected = [
+        (a, two.digest),
+        (b, one.digest),
+        (None, one.digest),
+        (None, two.digest),
+    ];
     assert_eq!(tagged(&layout), expected);
     // An annotation that says something else does not count.
     layout.tag(named(&one, "z"), Some("a")).unwrap();
@@ -267,7 +332,10 @@ fn an_index_that_others_wrote_is_extended() {
         (r#"{"schemaVersion":2}"#, true),
         (r#"{"schemaVersion":2,"manifests":null}"#, true),
         (r#"{"schemaVersion":2,"manifests":{}}"#, false),
-        (r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#, false),
+        (
+            r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#,
+            false,
+        ),
         (r#"{"schemaVersion":2,"manifests":["#, false),
         ("[]", false),
         ("", false),
@@ -288,7 +356,10 @@ fn an_index_that_others_wrote_is_extended() {
 fn what_is_not_there_is_not_listed() {
     let (_directory, layout) = layout();
     let blob = Descriptor::of(MediaType::OciManifest, b"x");
-    assert!(matches!(layout.tag(blob, Some("x")), Err(Error::NoBlob { .. })));
+    assert!(matches!(
+        layout.tag(blob, Some("x")),
+        Err(Error::NoBlob { .. })
+    ));
     assert_eq!(tagged(&layout), []);
 }
 
@@ -300,13 +371,20 @@ fn names_are_such_that_others_take() {
         assert!(layout.tag(blob.clone(), Some(name)).is_ok(), "{name}");
     }
     for name in ["", "-a", "a-", "a//b", "a b", "é", "a..b", "a---b", "a\n"] {
-        assert!(matches!(layout.tag(blob.clone(), Some(name)), Err(Error::Name(_))), "{name}");
+        assert!(
+            matches!(layout.tag(blob.clone(), Some(name)), Err(Error::Name(_))),
+            "{name}"
+        );
     }
 }
 
 /// How this program is another process that writes to a layout: with one test.
-const WRITER: [&str; 4] =
-    ["--exact", "layout::tests::writes_as_another_process", "--ignored", "--nocapture"];
+const WRITER: [&str; 4] = [
+    "--exact",
+    "layout::tests::writes_as_another_process",
+    "--ignored",
+    "--nocapture",
+];
 
 /// Another process that writes to a layout.
 fn writer(layout: &Path, number: usize, count: usize) -> Child {
@@ -322,9 +400,10 @@ fn writer(layout: &Path, number: usize, count: usize) -> Child {
 #[test]
 #[ignore = "is run by others, in a process of its own"]
 fn writes_as_another_process() {
-    let (Some(path), Ok(writer)) =
-        (std::env::var_os("TERRINE_TEST_LAYOUT"), std::env::var("TERRINE_TEST_WRITER"))
-    else {
+    let (Some(path), Ok(writer)) = (
+        std::env::var_os("TERRINE_TEST_LAYOUT"),
+        std::env::var("TERRINE_TEST_WRITER"),
+    ) else {
         return;
     };
     let (number, count) = writer.split_once(' ').unwrap();
@@ -332,8 +411,12 @@ fn writes_as_another_process() {
         // Making it is part of the race, and so is sweeping it.
         let layout = Layout::create(Path::new(&path)).unwrap();
         layout.sweep().unwrap();
-        let blob = layout.put(content(number, step).as_bytes(), MediaType::OciManifest).unwrap();
-        layout.tag(blob, Some(&format!("w{number}.{step}"))).unwrap();
+        let blob = layout
+            .put(content(number, step).as_bytes(), MediaType::OciManifest)
+            .unwrap();
+        layout
+            .tag(blob, Some(&format!("w{number}.{step}")))
+            .unwrap();
         writeln!(io::stdout(), "\nstep {step}").unwrap();
     }
 }
@@ -390,12 +473,17 @@ fn several_processes_at_once_lose_nothing() {
     const STEPS: usize = 20;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("layout");
-    let writers: Vec<_> = (0..WRITERS).map(|number| writer(&path, number, STEPS)).collect();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|number| writer(&path, number, STEPS))
+        .collect();
     for writer in writers {
         assert!(writer.wait_with_output().unwrap().status.success());
     }
     let layout = Layout::open(&path).unwrap();
-    let mut found: Vec<_> = tagged(&layout).into_iter().filter_map(|(name, _)| name).collect();
+    let mut found: Vec<_> = tagged(&layout)
+        .into_iter()
+        .filter_map(|(name, _)| name)
+        .collect();
     found.sort();
     let mut expected: Vec<_> = (0..WRITERS)
         .flat_map(|number| (0..STEPS).map(move |step| format!("w{number}.{step}")))
@@ -440,7 +528,10 @@ fn a_killed_process_leaves_a_valid_layout() {
         let mut writer = writer(&path, round, 1_000_000);
         let output = BufReader::new(writer.stdout.take().unwrap());
         // Somewhere after so many steps.
-        let steps = output.lines().map(Result::unwrap).filter(|line| line.starts_with("step"));
+        let steps = output
+            .lines()
+            .map(Result::unwrap)
+            .filter(|line| line.starts_with("step"));
         assert_eq!(steps.take(1 + round % 4).count(), 1 + round % 4);
         writer.kill().unwrap();
         writer.wait().unwrap();

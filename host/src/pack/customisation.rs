@@ -35,16 +35,29 @@ impl Customisation {
         open(&checksum)?
             .take(MAX_CHECKSUM)
             .read_to_string(&mut text)
-            .map_err(|source| Error::Customisation { path: checksum.clone(), source })?;
-        let digest = Digest::from_hex(text.trim()).map_err(|_| Error::Checksum { path: checksum })?;
+            .map_err(|source| Error::Customisation {
+                path: checksum.clone(),
+                source,
+            })?;
+        let digest =
+            Digest::from_hex(text.trim()).map_err(|_| Error::Checksum { path: checksum })?;
         // Looked at before it is opened: opening a fifo would wait for its other end.
-        let failed = |source| Error::Customisation { path: archive.clone(), source };
+        let failed = |source| Error::Customisation {
+            path: archive.clone(),
+            source,
+        };
         if !fs::metadata(&archive).map_err(failed)?.is_file() {
             return Err(Error::NotAFile { path: archive });
         }
         let file = open(&archive)?;
         let size = file.metadata().map_err(failed)?.len();
-        Ok(Self { named: named.to_owned(), path: archive, file, size, digest })
+        Ok(Self {
+            named: named.to_owned(),
+            path: archive,
+            file,
+            size,
+            digest,
+        })
     }
 
     /// Its size in bytes.
@@ -59,5 +72,8 @@ impl Customisation {
 }
 
 fn open(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|source| Error::Customisation { path: path.to_owned(), source })
+    File::open(path).map_err(|source| Error::Customisation {
+        path: path.to_owned(),
+        source,
+    })
 }

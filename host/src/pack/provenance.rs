@@ -21,7 +21,12 @@ pub struct PlanOrigin {
 
 impl PlanOrigin {
     /// The origin of a plan of `planner`, which says of itself `info`.
-    pub fn new(planner: &Planner<'_>, info: &layering::Info, policy: &str, request: Digest) -> Self {
+    pub fn new(
+        planner: &Planner<'_>,
+        info: &layering::Info,
+        policy: &str,
+        request: Digest,
+    ) -> Self {
         Self {
             planner: format!("{} {}", info.name, info.version),
             component: planner.digest(),
@@ -40,7 +45,10 @@ pub fn provenance(origin: Option<&PlanOrigin>, base: Option<&Base>) -> Annotatio
     if let Some(origin) = origin {
         annotations.insert(annotation::POLICY.to_owned(), origin.policy.clone());
         annotations.insert(annotation::PLANNER.to_owned(), origin.planner.clone());
-        annotations.insert(annotation::COMPONENT.to_owned(), origin.component.to_string());
+        annotations.insert(
+            annotation::COMPONENT.to_owned(),
+            origin.component.to_string(),
+        );
         annotations.insert(annotation::REQUEST.to_owned(), origin.request.to_string());
     }
     if let Some((name, digest)) = base.and_then(Base::published) {
@@ -62,7 +70,10 @@ pub fn labels(config: &str) -> Annotations {
     }
     let config: Option<Config> = serde_json::from_str(config).unwrap_or_default();
     let labels = config.and_then(|config| config.labels).unwrap_or_default();
-    labels.into_iter().filter(|(name, _)| name.starts_with(annotation::STANDARD)).collect()
+    labels
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(annotation::STANDARD))
+        .collect()
 }
 
 #[cfg(test)]

@@ -42,9 +42,14 @@ impl<'p> Image<'p> {
     /// A store path that is missing.
     pub fn known(&self, cache: &Cache) -> Result<Vec<Option<Plain>>, Error> {
         let known = |recipe: Recipe<'_>| {
-            let Some(key) = self.key(recipe, false)? else { return Ok(None) };
+            let Some(key) = self.key(recipe, false)? else {
+                return Ok(None);
+            };
             let plain = cache.plain(&key);
-            Ok(plain.map(|plain| Plain { diff_id: plain.diff_id, size: plain.size }))
+            Ok(plain.map(|plain| Plain {
+                diff_id: plain.diff_id,
+                size: plain.size,
+            }))
         };
         self.recipes().into_iter().map(known).collect()
     }
@@ -84,8 +89,14 @@ impl<'p> Image<'p> {
     /// What the layer's bytes depend on, if that can be told without reading them: where every
     /// path's name carries a hash. With `directories`, others are told by what the file system
     /// says of everything in them.
-    pub(super) fn key(&self, recipe: Recipe<'_>, directories: bool) -> Result<Option<LayerKey>, Error> {
-        let Recipe::Store(layer) = recipe else { return Ok(None) };
+    pub(super) fn key(
+        &self,
+        recipe: Recipe<'_>,
+        directories: bool,
+    ) -> Result<Option<LayerKey>, Error> {
+        let Recipe::Store(layer) = recipe else {
+            return Ok(None);
+        };
         let ownership = &self.ownership;
         let mut key = LayerKey::builder("store layer")
             .field("dialect", DIALECT.as_bytes())
@@ -104,7 +115,9 @@ impl<'p> Image<'p> {
                 (false, true) => layer::identity_of_all(&self.store, path)?,
                 (false, false) => return Ok(None),
             };
-            key = key.field("path", path.as_str().as_bytes()).field("identity", identity.as_bytes());
+            key = key
+                .field("path", path.as_str().as_bytes())
+                .field("identity", identity.as_bytes());
         }
         Ok(Some(key.finish()))
     }

@@ -24,8 +24,13 @@ impl Image<'_> {
     /// says, and an output that does not take it. The archive is no image then.
     pub fn run(self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
         pipe::run(out, reporter, |feeder| {
-            let mut archive =
-                Archive { image: &self, feeder, reporter, members: vec![], stretches: vec![] };
+            let mut archive = Archive {
+                image: &self,
+                feeder,
+                reporter,
+                members: vec![],
+                stretches: vec![],
+            };
             archive.base_layers()?;
             archive.store_layers()?;
             archive.top()?;
@@ -70,7 +75,9 @@ struct Archive<'a, 'f> {
 impl<'a> Archive<'a, '_> {
     fn base_layers(&mut self) -> Result<(), Error> {
         let image = self.image;
-        let Some(base) = &image.base else { return Ok(()) };
+        let Some(base) = &image.base else {
+            return Ok(());
+        };
         // A layer that is listed twice is written once.
         let mut written: BTreeMap<&str, (Digest, u64)> = BTreeMap::new();
         for layer in base.layers() {
@@ -99,10 +106,16 @@ impl<'a> Archive<'a, '_> {
         self.report(Source::Base(&layer.name), layer.stored_size());
         let transfer = base.transfer(layer)?;
         let header = layer.header(transfer.size);
-        self.stretches.push(Expected::Base(&layer.name, transfer.digest));
+        self.stretches
+            .push(Expected::Base(&layer.name, transfer.digest));
         docker_archive::layer(self.feeder, &header, |feeder| {
             let failed = |error| Error::from(source::Error::reading(base.name(), error));
-            docker_archive::copy(feeder, base.content(layer, transfer)?, transfer.size, failed)
+            docker_archive::copy(
+                feeder,
+                base.content(layer, transfer)?,
+                transfer.size,
+                failed,
+            )
         })?;
         Ok(transfer.size)
     }
@@ -121,7 +134,12 @@ impl<'a> Archive<'a, '_> {
         })
     }
 
-    fn store_layer(&mut self, layer: &StoreLayer, tree: &Tree, measure: Measure) -> Result<(), Error> {
+    fn store_layer(
+        &mut self,
+        layer: &StoreLayer,
+        tree: &Tree,
+        measure: Measure,
+    ) -> Result<(), Error> {
         let image = self.image;
         self.report(Source::Store(layer.paths.len()), measure.size);
         let member = self.member_name(measure.outline);
@@ -203,7 +221,10 @@ impl<'a> Archive<'a, '_> {
                 DiffId::OfStretch(stretch) => digests[stretch],
             };
             members.push(listed.member);
-            written.push(Written { diff_id, size: listed.size });
+            written.push(Written {
+                diff_id,
+                size: listed.size,
+            });
             layers.push(RenderedLayer {
                 role: listed.role,
                 diff_id: diff_id.to_string(),
@@ -221,7 +242,11 @@ impl<'a> Archive<'a, '_> {
             members,
             mtime,
         )?;
-        Ok(Outcome { id, layers: written, published: None })
+        Ok(Outcome {
+            id,
+            layers: written,
+            published: None,
+        })
     }
 
     /// Holds what was written against what it had to be.
@@ -236,7 +261,11 @@ impl<'a> Archive<'a, '_> {
                 }
                 Expected::Customisation(layer) if layer.digest != actual => {
                     let path = layer.path.clone();
-                    return Err(Error::Mismatch { path, expected: layer.digest, actual });
+                    return Err(Error::Mismatch {
+                        path,
+                        expected: layer.digest,
+                        actual,
+                    });
                 }
                 Expected::Customisation(_) => {}
             }
@@ -259,8 +288,11 @@ impl<'a> Archive<'a, '_> {
     fn member_name(&self, outline: Digest) -> String {
         let base = self.image.base.as_ref().map_or("", Base::configuration);
         let number = self.members.len();
-        let place =
-            format!("{} {number} {outline} {}", self.image.reference(), Digest::of(base.as_bytes()));
+        let place = format!(
+            "{} {number} {outline} {}",
+            self.image.reference(),
+            Digest::of(base.as_bytes())
+        );
         let name = Digest::of(place.as_bytes()).hex();
         self.unused(format!("{}/layer.tar", &name[..32]))
     }

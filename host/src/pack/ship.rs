@@ -48,7 +48,15 @@ impl<'a> Shipping<'a> {
     ) -> Self {
         static NOTHING: Annotations = Annotations::new();
         let jobs = pool.threads();
-        Self { destination, setting, pool, jobs, cache, cache_directories: false, annotations: &NOTHING }
+        Self {
+            destination,
+            setting,
+            pool,
+            jobs,
+            cache,
+            cache_directories: false,
+            annotations: &NOTHING,
+        }
     }
 }
 
@@ -68,7 +76,13 @@ impl Image<'_> {
             cache: shipping.cache,
             recompress: Recompress::Plain,
         };
-        Run { image: self, shipping, carrier, reporter }.run()
+        Run {
+            image: self,
+            shipping,
+            carrier,
+            reporter,
+        }
+        .run()
     }
 }
 
@@ -91,8 +105,10 @@ impl<'a> Run<'a> {
     fn run(&self) -> Result<Outcome, Error> {
         let image = self.image;
         let base = image.base.iter().flat_map(Base::layers);
-        let parts: Vec<Part<'_>> =
-            base.map(Part::Base).chain(image.recipes().into_iter().map(Part::Own)).collect();
+        let parts: Vec<Part<'_>> = base
+            .map(Part::Base)
+            .chain(image.recipes().into_iter().map(Part::Own))
+            .collect();
         // A layer that is listed twice is brought once.
         let mut first: BTreeMap<Digest, usize> = BTreeMap::new();
         let mut wanted = vec![];
@@ -109,11 +125,16 @@ impl<'a> Run<'a> {
         let weights = ship::each(&parts, self.shipping.jobs, |_, part| self.weight(*part))?;
         // The largest first.
         wanted.sort_by_key(|&index| std::cmp::Reverse((weights[index], index)));
-        let done = ship::each(&wanted, self.shipping.jobs, |_, &index| self.part(index, parts[index]))?;
+        let done = ship::each(&wanted, self.shipping.jobs, |_, &index| {
+            self.part(index, parts[index])
+        })?;
         let mut shipped: BTreeMap<usize, Shipped> = wanted.into_iter().zip(done).collect();
         for (index, part) in parts.iter().enumerate() {
             let Part::Base(layer) = part else { continue };
-            if let Some(same) = first.get(&layer.diff_id).and_then(|first| shipped.get(first)) {
+            if let Some(same) = first
+                .get(&layer.diff_id)
+                .and_then(|first| shipped.get(first))
+            {
                 shipped.insert(index, same.clone());
             }
         }
@@ -153,7 +174,11 @@ impl<'a> Run<'a> {
 
     fn base_layer(&self, number: usize, layer: &BaseLayer) -> Result<Shipped, Error> {
         let name = self.image.base.as_ref().map_or("", |base| base.name());
-        let part = ship::Part { image: name, number, source: Source::Base(&layer.name) };
+        let part = ship::Part {
+            image: name,
+            number,
+            source: Source::Base(&layer.name),
+        };
         let carried = self.carrier.bring(part, layer.layer(), self.reporter);
         carried.map_err(|error| match error {
             CarryError::Source(error) => Error::Base(error),
@@ -169,7 +194,12 @@ impl<'a> Run<'a> {
             && self.carrier.is_there(&descriptor, &[])?
         {
             let (diff_id, size) = (plain.diff_id, Some(plain.size));
-            return Ok(Shipped { descriptor, diff_id, size, was_there: true });
+            return Ok(Shipped {
+                descriptor,
+                diff_id,
+                size,
+                was_there: true,
+            });
         }
         let begin = |size| self.reporter.layer(number, recipe.source(), size);
         if known.is_none() && matches!(recipe, Recipe::Store(_)) {
@@ -187,7 +217,11 @@ impl<'a> Run<'a> {
             && expected != plain.diff_id
         {
             let path = layer.path.clone();
-            return Err(Error::Mismatch { path, expected, actual: plain.diff_id });
+            return Err(Error::Mismatch {
+                path,
+                expected,
+                actual: plain.diff_id,
+            });
         }
         let descriptor = blob.descriptor;
         // What the cache said goes for nothing if the bytes say otherwise.
@@ -199,7 +233,12 @@ impl<'a> Run<'a> {
         let sent = |bytes| self.reporter.sent(bytes);
         let was_there = self.carrier.settle(blob.staged, &descriptor, &sent)?;
         self.remember(key.as_ref(), recipe, plain, &descriptor);
-        Ok(Shipped { descriptor, diff_id: plain.diff_id, size: Some(plain.size), was_there })
+        Ok(Shipped {
+            descriptor,
+            diff_id: plain.diff_id,
+            size: Some(plain.size),
+            was_there,
+        })
     }
 
     /// What an earlier run knows of a layer: what it is, and what it is compressed to.
@@ -215,14 +254,26 @@ impl<'a> Run<'a> {
         };
         let setting = self.shipping.setting;
         if setting.compression() == Compression::None {
-            return Some((plain, Descriptor::new(MediaType::OciLayer, plain.diff_id, plain.size)));
+            return Some((
+                plain,
+                Descriptor::new(MediaType::OciLayer, plain.diff_id, plain.size),
+            ));
         }
         let Stored { digest, size } =
             known::blob(self.shipping.cache, plain.diff_id, &setting.describe())?;
-        Some((plain, Descriptor::new(MediaType::layer(setting.compression())?, digest, size)))
+        Some((
+            plain,
+            Descriptor::new(MediaType::layer(setting.compression())?, digest, size),
+        ))
     }
 
-    fn remember(&self, key: Option<&LayerKey>, recipe: Recipe<'_>, plain: Plain, blob: &Descriptor) {
+    fn remember(
+        &self,
+        key: Option<&LayerKey>,
+        recipe: Recipe<'_>,
+        plain: Plain,
+        blob: &Descriptor,
+    ) {
         let cache = self.shipping.cache;
         let Plain { diff_id, size } = plain;
         if let Some(key) = key {
@@ -230,7 +281,10 @@ impl<'a> Run<'a> {
         }
         // Also for layers whose inputs are not known by a key: an archive's digest is known.
         if self.shipping.setting.compression() != Compression::None {
-            let stored = Stored { digest: blob.digest, size: blob.size };
+            let stored = Stored {
+                digest: blob.digest,
+                size: blob.size,
+            };
             known::remember_blob(cache, diff_id, &self.shipping.setting.describe(), &stored);
         }
     }
@@ -238,16 +292,24 @@ impl<'a> Run<'a> {
     fn publish(&self, parts: &[Part<'_>], shipped: Vec<Shipped>) -> Result<Outcome, Error> {
         let image = self.image;
         let destination = self.shipping.destination;
-        let rendered = parts.iter().zip(&shipped).map(|(part, shipped)| rendered(*part, shipped));
+        let rendered = parts
+            .iter()
+            .zip(&shipped)
+            .map(|(part, shipped)| rendered(*part, shipped));
         let configuration = image.render(rendered.collect())?;
         let config = Descriptor::of(MediaType::OciConfig, configuration.as_bytes());
         let staged = ship::from_bytes(destination, configuration.as_bytes())?;
-        self.carrier.settle(staged, &config, &|bytes| self.reporter.sent(bytes))?;
+        self.carrier
+            .settle(staged, &config, &|bytes| self.reporter.sent(bytes))?;
         let id = config.digest;
         let layers = annotated(parts, &shipped);
         let document = Manifest::new(config, layers, self.annotations()).to_document();
         let resolved = &image.resolved;
-        let platform = Platform::new(&resolved.os, &resolved.architecture, resolved.variant.as_deref());
+        let platform = Platform::new(
+            &resolved.os,
+            &resolved.architecture,
+            resolved.variant.as_deref(),
+        );
         destination.publish(&document, Some(&platform))?;
         let written = |(part, shipped): (&Part<'_>, &Shipped)| Written {
             diff_id: shipped.diff_id,
@@ -260,7 +322,10 @@ impl<'a> Run<'a> {
         Ok(Outcome {
             id,
             layers: parts.iter().zip(&shipped).map(written).collect(),
-            published: Some(Published { manifest: document.descriptor(), layers: shipped }),
+            published: Some(Published {
+                manifest: document.descriptor(),
+                layers: shipped,
+            }),
         })
     }
 
@@ -270,7 +335,10 @@ impl<'a> Run<'a> {
         let mut annotations = image.provenance.clone();
         let created = annotations.entry(annotation::CREATED.to_owned());
         created.or_insert_with(|| image.created.clone());
-        annotations.insert(annotation::COMPRESSION.to_owned(), self.shipping.setting.describe());
+        annotations.insert(
+            annotation::COMPRESSION.to_owned(),
+            self.shipping.setting.describe(),
+        );
         annotations.extend(self.shipping.annotations.clone());
         // An empty value takes away what would be said.
         annotations.retain(|_, value| !value.is_empty());
@@ -283,7 +351,13 @@ fn rendered(part: Part<'_>, shipped: &Shipped) -> RenderedLayer {
         Part::Base(layer) => (LayerRole::Base, (vec![layer.name.clone()], None)),
         Part::Own(recipe) => (recipe.role(), recipe.history()),
     };
-    RenderedLayer { role, diff_id: shipped.diff_id.to_string(), paths, comment, created_by: None }
+    RenderedLayer {
+        role,
+        diff_id: shipped.diff_id.to_string(),
+        paths,
+        comment,
+        created_by: None,
+    }
 }
 
 /// The layers' descriptors, with the store paths that are in each, as far as a manifest has room
@@ -297,7 +371,9 @@ fn annotated(parts: &[Part<'_>], shipped: &[Shipped]) -> Vec<Descriptor> {
             let text = serde_json::to_string(&paths).unwrap_or_default();
             if let Some(rest) = room.checked_sub(text.len()) {
                 room = rest;
-                descriptor.annotations.insert(annotation::STORE_PATHS.to_owned(), text);
+                descriptor
+                    .annotations
+                    .insert(annotation::STORE_PATHS.to_owned(), text);
             }
         }
         descriptor

@@ -30,13 +30,27 @@ impl Planner<'_> {
         options: &str,
     ) -> Result<&'i PolicyInfo, Error> {
         let mut found = info.policies.iter();
-        let found = found.find(|info| policy.is_empty() || info.name == policy).ok_or_else(|| {
-            let names = info.policies.iter().map(|policy| policy.name.clone()).collect();
-            let component = self.name().to_owned();
-            Error::UnknownPolicy { component, policy: policy.to_owned(), hint: has("it has", names) }
-        })?;
+        let found = found
+            .find(|info| policy.is_empty() || info.name == policy)
+            .ok_or_else(|| {
+                let names = info
+                    .policies
+                    .iter()
+                    .map(|policy| policy.name.clone())
+                    .collect();
+                let component = self.name().to_owned();
+                Error::UnknownPolicy {
+                    component,
+                    policy: policy.to_owned(),
+                    hint: has("it has", names),
+                }
+            })?;
         check_options(found, options).map_err(|(name, why, hint)| Error::Option {
-            field: if name.is_empty() { "options".to_owned() } else { format!("options.{name}") },
+            field: if name.is_empty() {
+                "options".to_owned()
+            } else {
+                format!("options.{name}")
+            },
             why: format!("policy `{}` of planner `{}` {why}", found.name, self.name()),
             hint,
         })?;
@@ -48,7 +62,11 @@ impl Planner<'_> {
 fn check_options(policy: &PolicyInfo, options: &str) -> Result<(), (String, String, String)> {
     let Ok(options) = serde_json::from_str::<Map<String, Value>>(options) else {
         let hint = "write an object, as `{\"name\": 1}`".to_owned();
-        return Err((String::new(), "takes its options as a JSON object".to_owned(), hint));
+        return Err((
+            String::new(),
+            "takes its options as a JSON object".to_owned(),
+            hint,
+        ));
     };
     let Ok(schema) = serde_json::from_str::<Map<String, Value>>(&policy.options_schema) else {
         return Ok(());
@@ -57,10 +75,21 @@ fn check_options(policy: &PolicyInfo, options: &str) -> Result<(), (String, Stri
     if let Some(known) = &known
         && let Some(unknown) = options.keys().find(|name| !known.contains(name))
     {
-        return Err((unknown.clone(), "has no such option".to_owned(), suggestion(unknown, known)));
+        return Err((
+            unknown.clone(),
+            "has no such option".to_owned(),
+            suggestion(unknown, known),
+        ));
     }
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    match required.filter_map(Value::as_str).find(|name| !options.contains_key(*name)) {
+    let required = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    match required
+        .filter_map(Value::as_str)
+        .find(|name| !options.contains_key(*name))
+    {
         Some(missing) => {
             let missing = words::plain(missing);
             let hint = format!("give it: `--option {missing}=VALUE`");
@@ -73,7 +102,10 @@ fn check_options(policy: &PolicyInfo, options: &str) -> Result<(), (String, Stri
 /// The names that a schema allows; none where it allows others.
 fn known(schema: &Map<String, Value>) -> Option<Vec<&String>> {
     let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-    match (closed && !schema.contains_key("patternProperties"), schema.get("properties")) {
+    match (
+        closed && !schema.contains_key("patternProperties"),
+        schema.get("properties"),
+    ) {
         (true, Some(Value::Object(properties))) => Some(properties.keys().collect()),
         (true, None) => Some(vec![]),
         _ => None,
@@ -82,7 +114,9 @@ fn known(schema: &Map<String, Value>) -> Option<Vec<&String>> {
 
 fn suggestion(name: &str, known: &[&String]) -> String {
     let likeness = |known: &&&String| strsim::jaro_winkler(name, known);
-    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = known
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|known| likeness(known) >= ALIKE) {
         Some(nearest) => format!("did you mean `{}`?", words::plain(nearest)),
         None if known.is_empty() => "it has no options".to_owned(),
@@ -97,7 +131,14 @@ fn suggestion(name: &str, known: &[&String]) -> String {
 
 fn has(what: &str, mut names: Vec<String>) -> String {
     names.truncate(LISTED);
-    format!("{what} `{}`", names.iter().map(|name| words::plain(name)).collect::<Vec<_>>().join("`, `"))
+    format!(
+        "{what} `{}`",
+        names
+            .iter()
+            .map(|name| words::plain(name))
+            .collect::<Vec<_>>()
+            .join("`, `")
+    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use super::Cause;
 /// The files of the contract [`super::CONTRACT`]: name and text of each, sorted by name.
 pub const WIT: [(&str, &str); 3] = [
     ("image.wit", include_str!("../../../wit/0.1.0/image.wit")),
-    ("layering.wit", include_str!("../../../wit/0.1.0/layering.wit")),
+    (
+        "layering.wit",
+        include_str!("../../../wit/0.1.0/layering.wit"),
+    ),
     ("worlds.wit", include_str!("../../../wit/0.1.0/worlds.wit")),
 ];
 
@@ -79,19 +82,30 @@ const COMPONENT: [u8; 8] = *b"\0asm\x0d\0\x01\0";
 pub fn componentize(name: &str, module: &[u8]) -> Result<Vec<u8>, ComponentizeError> {
     let module_name = || name.to_owned();
     if !module.starts_with(&MAGIC) {
-        return Err(ComponentizeError::NotAModule { module: module_name() });
+        return Err(ComponentizeError::NotAModule {
+            module: module_name(),
+        });
     }
     if module.starts_with(&COMPONENT) {
-        return Err(ComponentizeError::Component { module: module_name() });
+        return Err(ComponentizeError::Component {
+            module: module_name(),
+        });
     }
     let unfit = |error: anyhow::Error| {
         let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
         let source = wasmtime::Error::msg(chain.join(": ")).into();
-        ComponentizeError::Unfit { module: module_name(), source }
+        ComponentizeError::Unfit {
+            module: module_name(),
+            source,
+        }
     };
     if metadata::decode(module).map_err(unfit)?.0.is_none() {
-        return Err(ComponentizeError::NoContract { module: module_name() });
+        return Err(ComponentizeError::NoContract {
+            module: module_name(),
+        });
     }
     let encoder = ComponentEncoder::default().validate(true).module(module);
-    encoder.and_then(|mut encoder| encoder.encode()).map_err(unfit)
+    encoder
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(unfit)
 }

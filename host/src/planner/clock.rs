@@ -28,7 +28,9 @@ pub(super) fn start(engine: &Engine) -> wasmtime::Result<()> {
             }
         }
     };
-    thread::Builder::new().name("planner clock".to_owned()).spawn(tick)?;
+    thread::Builder::new()
+        .name("planner clock".to_owned())
+        .spawn(tick)?;
     Ok(())
 }
 
@@ -36,7 +38,10 @@ pub(super) fn start(engine: &Engine) -> wasmtime::Result<()> {
 pub(super) fn ticks(time: Duration) -> u64 {
     let ticks = time.as_millis().div_ceil(TICK.as_millis());
     // The first one may come at once.
-    u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1).min(u64::MAX / 2)
+    u64::try_from(ticks)
+        .unwrap_or(u64::MAX / 2)
+        .saturating_add(1)
+        .min(u64::MAX / 2)
 }
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ pub struct Planner<'r> {
 
 impl std::fmt::Debug for Planner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Planner").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Planner")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +80,13 @@ impl Planner<'_> {
     /// The same component with other limits. Its stack is what the runtime was set up with.
     #[must_use]
     pub fn within(&self, limits: Limits) -> Self {
-        Self { limits: Limits { stack: self.runtime.limits.stack, ..limits }, ..self.clone() }
+        Self {
+            limits: Limits {
+                stack: self.runtime.limits.stack,
+                ..limits
+            },
+            ..self.clone()
+        }
     }
 
     /// Says what the component is. The description is checked.
@@ -89,8 +97,10 @@ impl Planner<'_> {
     /// that breaks a rule.
     pub fn describe(&self) -> Result<layering::Info, Error> {
         let (mut info, _) = call!(self, layering, "describe", call_describe())?;
-        describe::check(&info)
-            .map_err(|source| Error::Description { component: self.name.clone(), source })?;
+        describe::check(&info).map_err(|source| Error::Description {
+            component: self.name.clone(),
+            source,
+        })?;
         for policy in &mut info.policies {
             policy.summary = words::plain(&policy.summary);
         }
@@ -108,7 +118,8 @@ impl Planner<'_> {
         request: &layering::Request,
         empty: EmptyLayers,
     ) -> Result<layering::Planned, Error> {
-        self.plan_measured(request, empty).map(|(planned, _)| planned)
+        self.plan_measured(request, empty)
+            .map(|(planned, _)| planned)
     }
 
     /// As [`Planner::plan`], and says what the call used up.
@@ -123,14 +134,24 @@ impl Planner<'_> {
     ) -> Result<(layering::Planned, Usage), Error> {
         let (outcome, usage) = call!(self, layering, "plan", call_plan(request))?;
         let mut planned = outcome.map_err(|error| {
-            self.refused(Some(error.kind), &error.message, error.field.as_deref(), error.hint.as_deref())
+            self.refused(
+                Some(error.kind),
+                &error.message,
+                error.field.as_deref(),
+                error.hint.as_deref(),
+            )
         })?;
-        validate(request, &planned, empty)
-            .map_err(|source| Error::InvalidPlan { component: self.name.clone(), source })?;
+        validate(request, &planned, empty).map_err(|source| Error::InvalidPlan {
+            component: self.name.clone(),
+            source,
+        })?;
         if !self.embedded {
             words::few(&mut planned.remarks);
         }
-        planned.layers.iter_mut().for_each(|layer| layer.reason = self.plain(&layer.reason));
+        planned
+            .layers
+            .iter_mut()
+            .for_each(|layer| layer.reason = self.plain(&layer.reason));
         Ok((planned, usage))
     }
 
@@ -142,7 +163,12 @@ impl Planner<'_> {
     pub fn resolve(&self, request: &image::ResolveRequest) -> Result<image::Resolved, Error> {
         let (outcome, _) = call!(self, image, "resolve", call_resolve(request))?;
         outcome.map_err(|error| {
-            self.refused(None, &error.message, error.field.as_deref(), error.hint.as_deref())
+            self.refused(
+                None,
+                &error.message,
+                error.field.as_deref(),
+                error.hint.as_deref(),
+            )
         })
     }
 
@@ -154,7 +180,12 @@ impl Planner<'_> {
     pub fn render(&self, request: &image::RenderRequest) -> Result<String, Error> {
         let (outcome, _) = call!(self, image, "render", call_render(request))?;
         outcome.map_err(|error| {
-            self.refused(None, &error.message, error.field.as_deref(), error.hint.as_deref())
+            self.refused(
+                None,
+                &error.message,
+                error.field.as_deref(),
+                error.hint.as_deref(),
+            )
         })
     }
 
@@ -177,7 +208,11 @@ impl Planner<'_> {
 
     /// What it says, fit to be shown. What the built-in one says is, at any length.
     fn plain(&self, text: &str) -> String {
-        if self.embedded { text.to_owned() } else { words::plain(text) }
+        if self.embedded {
+            text.to_owned()
+        } else {
+            words::plain(text)
+        }
     }
 
     /// Runs `call` on a fresh instance, and says what that used up. The outer result of
@@ -198,14 +233,26 @@ impl Planner<'_> {
         store.set_max_component_handles(limits.handles);
         store.set_epoch_deadline(clock::ticks(limits.time));
         let failed = |store: &Store<State>, error| self.failure(function, store.data(), error);
-        store.set_fuel(limits.fuel).map_err(|error| Error::Engine(error.into()))?;
-        let instance = self.instance.instantiate(&mut store).map_err(|error| failed(&store, error))?;
-        let outcome = call(&mut store, &instance, &self.instance)
-            .map_err(|error| Error::Contract { component: self.name.clone(), source: error.into() })?;
+        store
+            .set_fuel(limits.fuel)
+            .map_err(|error| Error::Engine(error.into()))?;
+        let instance = self
+            .instance
+            .instantiate(&mut store)
+            .map_err(|error| failed(&store, error))?;
+        let outcome =
+            call(&mut store, &instance, &self.instance).map_err(|error| Error::Contract {
+                component: self.name.clone(),
+                source: error.into(),
+            })?;
         let value = outcome.map_err(|error| failed(&store, error))?;
-        let left = store.get_fuel().map_err(|error| Error::Engine(error.into()))?;
-        let usage =
-            Usage { fuel: limits.fuel.saturating_sub(left), memory: store.data().limiter.memory() };
+        let left = store
+            .get_fuel()
+            .map_err(|error| Error::Engine(error.into()))?;
+        let usage = Usage {
+            fuel: limits.fuel.saturating_sub(left),
+            memory: store.data().limiter.memory(),
+        };
         Ok((value, usage))
     }
 
@@ -215,26 +262,57 @@ impl Planner<'_> {
         let limits = self.limits;
         match state.limiter.denied {
             Some(Denied::Memory { asked }) => {
-                return Error::Memory { component, asked, limit: limits.memory };
+                return Error::Memory {
+                    component,
+                    asked,
+                    limit: limits.memory,
+                };
             }
             Some(Denied::Table { asked }) => {
-                return Error::Table { component, asked, limit: limits.table_elements };
+                return Error::Table {
+                    component,
+                    asked,
+                    limit: limits.table_elements,
+                };
             }
             None => {}
         }
         if let Some((what, limit)) = counted(&error, &limits) {
-            return Error::Count { component, function, what, limit };
+            return Error::Count {
+                component,
+                function,
+                what,
+                limit,
+            };
         }
         match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => Error::Fuel { component, function, limit: limits.fuel },
-            Some(Trap::Interrupt) => Error::Time { component, function, limit: limits.time },
-            Some(Trap::StackOverflow) => Error::Stack { component, function, limit: limits.stack },
-            _ if says(&error, "fuel allocated for hostcalls has been exhausted") => {
-                Error::Lifted { component, function, limit: limits.lifted }
-            }
+            Some(Trap::OutOfFuel) => Error::Fuel {
+                component,
+                function,
+                limit: limits.fuel,
+            },
+            Some(Trap::Interrupt) => Error::Time {
+                component,
+                function,
+                limit: limits.time,
+            },
+            Some(Trap::StackOverflow) => Error::Stack {
+                component,
+                function,
+                limit: limits.stack,
+            },
+            _ if says(&error, "fuel allocated for hostcalls has been exhausted") => Error::Lifted {
+                component,
+                function,
+                limit: limits.lifted,
+            },
             _ => {
                 let source = Cause::of_a_run(error, state.sealed.wrote());
-                Error::Trap { component, function, source }
+                Error::Trap {
+                    component,
+                    function,
+                    source,
+                }
             }
         }
     }

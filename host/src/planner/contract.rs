@@ -24,10 +24,16 @@ const MODULE: &[u8] = &[1, 0, 0, 0];
 pub(super) fn check_kind(name: &str, bytes: &[u8]) -> Result<(), Error> {
     let component = || name.to_owned();
     match bytes.strip_prefix(MAGIC) {
-        Some(rest) if rest.starts_with(MODULE) => Err(Error::Module { component: component() }),
+        Some(rest) if rest.starts_with(MODULE) => Err(Error::Module {
+            component: component(),
+        }),
         Some(_) => Ok(()),
-        None if is_text(bytes) => Err(Error::Text { component: component() }),
-        None => Err(Error::NotWasm { component: component() }),
+        None if is_text(bytes) => Err(Error::Text {
+            component: component(),
+        }),
+        None => Err(Error::NotWasm {
+            component: component(),
+        }),
     }
 }
 
@@ -35,23 +41,34 @@ pub(super) fn check_kind(name: &str, bytes: &[u8]) -> Result<(), Error> {
 fn is_text(bytes: &[u8]) -> bool {
     let mut rest = bytes.trim_ascii_start();
     while rest.starts_with(b";;") {
-        let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .unwrap_or(rest.len());
         rest = rest[end..].trim_ascii_start();
     }
-    let Some(rest) = rest.strip_prefix(b"(") else { return false };
+    let Some(rest) = rest.strip_prefix(b"(") else {
+        return false;
+    };
     let rest = rest.trim_ascii_start();
     rest.starts_with(b";") || rest.starts_with(b"module") || rest.starts_with(b"component")
 }
 
 /// What a component imports, in its own order.
 pub(super) fn imports(engine: &Engine, compiled: &Component) -> Vec<String> {
-    compiled.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect()
+    compiled
+        .component_type()
+        .imports(engine)
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 /// Checks that it imports no more than it is given.
 pub(super) fn check_imports(name: &str, imported: &[String], given: Imports) -> Result<(), Error> {
-    let refused: Vec<&String> =
-        imported.iter().filter(|import| given == Imports::Nothing || !sealed::has(import)).collect();
+    let refused: Vec<&String> = imported
+        .iter()
+        .filter(|import| given == Imports::Nothing || !sealed::has(import))
+        .collect();
     if refused.is_empty() {
         return Ok(());
     }
@@ -64,7 +81,11 @@ pub(super) fn check_imports(name: &str, imported: &[String], given: Imports) -> 
 }
 
 /// Checks that it exports the interface of policies, in the version of this host.
-pub(super) fn check_exports(engine: &Engine, name: &str, compiled: &Component) -> Result<(), Error> {
+pub(super) fn check_exports(
+    engine: &Engine,
+    name: &str,
+    compiled: &Component,
+) -> Result<(), Error> {
     let component = || name.to_owned();
     let ty = compiled.component_type();
     let (mut exports, mut versions) = (vec![], vec![]);
@@ -77,11 +98,18 @@ pub(super) fn check_exports(engine: &Engine, name: &str, compiled: &Component) -
         match (version == VERSION, &item.ty) {
             (false, _) => versions.push(export.to_owned()),
             (true, ComponentItem::ComponentInstance(_)) => return Ok(()),
-            (true, _) => return Err(Error::NotAnInterface { component: component() }),
+            (true, _) => {
+                return Err(Error::NotAnInterface {
+                    component: component(),
+                });
+            }
         }
     }
     match versions.is_empty() {
-        true => Err(Error::World { component: component(), exports }),
+        true => Err(Error::World {
+            component: component(),
+            exports,
+        }),
         false => Err(Error::Version {
             component: component(),
             newer: versions.iter().all(|export| is_newer(export)),
@@ -117,7 +145,15 @@ mod tests {
         ] {
             assert!(is_text(text.as_bytes()), "{text}");
         }
-        for text in ["", "(", "()", ";; alone", "(modul", "{}", "#!/bin/sh\n(module)"] {
+        for text in [
+            "",
+            "(",
+            "()",
+            ";; alone",
+            "(modul",
+            "{}",
+            "#!/bin/sh\n(module)",
+        ] {
             assert!(!is_text(text.as_bytes()), "{text}");
         }
     }

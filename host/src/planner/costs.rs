@@ -30,7 +30,10 @@ pub(super) fn costs() -> OperatorCost {
         TableInit: LIGHT,
         ElemDrop: LIGHT,
         // A size that the memory's limit refuses is counted, too.
-        variable: VariableOperatorCost { memory_grow_per_page: 1, ..VariableOperatorCost::new() },
+        variable: VariableOperatorCost {
+            memory_grow_per_page: 1,
+            ..VariableOperatorCost::new()
+        },
         ..OperatorCost::new()
     }
 }

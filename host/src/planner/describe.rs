@@ -53,7 +53,9 @@ pub enum DescriptionFault {
 pub(super) fn check(info: &Info) -> Result<(), DescriptionFault> {
     check_name("its name", &info.name)?;
     if !is_version(&info.version) {
-        return Err(DescriptionFault::Version { version: words::plain(&info.version) });
+        return Err(DescriptionFault::Version {
+            version: words::plain(&info.version),
+        });
     }
     if info.policies.is_empty() {
         return Err(DescriptionFault::NoPolicies);
@@ -62,10 +64,14 @@ pub(super) fn check(info: &Info) -> Result<(), DescriptionFault> {
     for policy in &info.policies {
         check_name("the name of its policy", &policy.name)?;
         if !seen.insert(&policy.name) {
-            return Err(DescriptionFault::Twice { name: policy.name.clone() });
+            return Err(DescriptionFault::Twice {
+                name: policy.name.clone(),
+            });
         }
-        check_schema(&policy.options_schema)
-            .map_err(|why| DescriptionFault::Schema { policy: policy.name.clone(), why })?;
+        check_schema(&policy.options_schema).map_err(|why| DescriptionFault::Schema {
+            policy: policy.name.clone(),
+            why,
+        })?;
     }
     Ok(())
 }
@@ -74,21 +80,31 @@ fn check_name(what: &'static str, name: &str) -> Result<(), DescriptionFault> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     match !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(allowed) {
         true => Ok(()),
-        false => Err(DescriptionFault::Name { what, name: words::plain(name) }),
+        false => Err(DescriptionFault::Name {
+            what,
+            name: words::plain(name),
+        }),
     }
 }
 
 /// Whether this is `MAJOR.MINOR.PATCH`, with what semantic versions allow behind it.
 fn is_version(version: &str) -> bool {
-    let (rest, build) = version.split_once('+').map_or((version, None), |(a, b)| (a, Some(b)));
-    let (core, pre) = rest.split_once('-').map_or((rest, None), |(a, b)| (a, Some(b)));
+    let (rest, build) = version
+        .split_once('+')
+        .map_or((version, None), |(a, b)| (a, Some(b)));
+    let (core, pre) = rest
+        .split_once('-')
+        .map_or((rest, None), |(a, b)| (a, Some(b)));
     let number = |part: &str| {
         let zero = part.len() > 1 && part.starts_with('0');
         !part.is_empty() && part.len() <= 20 && part.bytes().all(|b| b.is_ascii_digit()) && !zero
     };
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     let identifiers = |text: &str| {
-        text.len() <= MAX_NAME && text.split('.').all(|id| !id.is_empty() && id.bytes().all(allowed))
+        text.len() <= MAX_NAME
+            && text
+                .split('.')
+                .all(|id| !id.is_empty() && id.bytes().all(allowed))
     };
     core.split('.').count() == 3
         && core.split('.').all(number)
@@ -131,23 +147,43 @@ mod tests {
     #[test]
     fn every_rule_is_checked_and_named() {
         assert_eq!(checked(|_| {}), "fine");
-        assert_eq!(checked(|info| info.version = "0.10.2-rc.1+build-5".to_owned()), "fine");
-        assert_eq!(checked(|info| info.policies[0].options_schema = "true".to_owned()), "fine");
+        assert_eq!(
+            checked(|info| info.version = "0.10.2-rc.1+build-5".to_owned()),
+            "fine"
+        );
+        assert_eq!(
+            checked(|info| info.policies[0].options_schema = "true".to_owned()),
+            "fine"
+        );
         for name in ["", "Mine", "a b", "a_b", "é", "\u{1b}[2J", &"x".repeat(65)] {
             let said = checked(|info| info.name = name.to_owned());
-            assert!(said.starts_with("its name `") && !said.contains('\u{1b}'), "{said}");
+            assert!(
+                said.starts_with("its name `") && !said.contains('\u{1b}'),
+                "{said}"
+            );
             let said = checked(|info| info.policies[1].name = name.to_owned());
             assert!(said.starts_with("the name of its policy `"), "{said}");
         }
-        for version in ["", "1", "1.0", "1.0.0.0", "v1.0.0", "01.0.0", "1.0.0-", "1.0.0+", "1.0.x"] {
+        for version in [
+            "", "1", "1.0", "1.0.0.0", "v1.0.0", "01.0.0", "1.0.0-", "1.0.0+", "1.0.x",
+        ] {
             let said = checked(|info| info.version = version.to_owned());
-            assert!(said.contains("is not a semantic version"), "{version}: {said}");
+            assert!(
+                said.contains("is not a semantic version"),
+                "{version}: {said}"
+            );
         }
         assert_eq!(checked(|info| info.policies.clear()), "it has no policies");
-        assert_eq!(checked(|info| info.policies.push(policy("a"))), "it has two policies `a`");
+        assert_eq!(
+            checked(|info| info.policies.push(policy("a"))),
+            "it has two policies `a`"
+        );
         for schema in ["", "{", "[]", "1", "null"] {
             let said = checked(|info| info.policies[1].options_schema = schema.to_owned());
-            assert!(said.starts_with("the options schema of its policy `b-2`"), "{schema}: {said}");
+            assert!(
+                said.starts_with("the options schema of its policy `b-2`"),
+                "{schema}: {said}"
+            );
         }
     }
 }

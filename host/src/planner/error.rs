@@ -132,7 +132,10 @@ pub enum Error {
         exports: Vec<String>,
     },
     /// The component is made for another version of the contract.
-    #[error("planner `{component}` exports {}, and this terrine speaks {CONTRACT}", listed(versions))]
+    #[error(
+        "planner `{component}` exports {}, and this terrine speaks {CONTRACT}",
+        listed(versions)
+    )]
     Version {
         /// The component's name, as the user knows it.
         component: String,
@@ -179,7 +182,9 @@ pub enum Error {
         limit: usize,
     },
     /// The component has more instances, memories or tables, or holds more handles, than it may.
-    #[error("planner `{component}` asked for too much in `{function}`: {what}, the limit is {limit}")]
+    #[error(
+        "planner `{component}` asked for too much in `{function}`: {what}, the limit is {limit}"
+    )]
     Count {
         /// The component's name, as the user knows it.
         component: String,
@@ -371,21 +376,32 @@ pub struct Cause {
 impl Cause {
     /// What the engine says of a component that ran, and what that wrote.
     pub(super) fn of_a_run(error: wasmtime::Error, wrote: String) -> Self {
-        Self { error, ran: true, wrote }
+        Self {
+            error,
+            ran: true,
+            wrote,
+        }
     }
 }
 
 impl From<wasmtime::Error> for Cause {
     fn from(error: wasmtime::Error) -> Self {
-        Self { error, ran: false, wrote: String::new() }
+        Self {
+            error,
+            ran: false,
+            wrote: String::new(),
+        }
     }
 }
 
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // It speaks of functions by the names that the component gives them.
-        let mut chain: Vec<String> =
-            self.error.chain().map(|cause| words::lines(&cause.to_string())).collect();
+        let mut chain: Vec<String> = self
+            .error
+            .chain()
+            .map(|cause| words::lines(&cause.to_string()))
+            .collect();
         // Why it ended comes before where it was, which may be long.
         if self.ran {
             chain.reverse();
@@ -393,9 +409,13 @@ impl std::fmt::Display for Cause {
         if self.wrote.is_empty() {
             return f.write_str(&chain.join(": "));
         }
-        let (first, rest) = chain.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        let (first, rest) = chain
+            .split_first()
+            .map_or(("", &[][..]), |(first, rest)| (first, rest));
         writeln!(f, "{first}; before that it wrote:")?;
-        self.wrote.lines().try_for_each(|line| writeln!(f, "    {line}"))?;
+        self.wrote
+            .lines()
+            .try_for_each(|line| writeln!(f, "    {line}"))?;
         write!(f, "  {}", rest.join(": "))
     }
 }
@@ -407,7 +427,11 @@ const LISTED: usize = 5;
 
 /// Names as a person reads them: a component may have any number.
 fn listed(names: &[String]) -> String {
-    let quoted: Vec<String> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+    let quoted: Vec<String> = names
+        .iter()
+        .take(LISTED)
+        .map(|name| format!("`{name}`"))
+        .collect();
     match names.len().saturating_sub(LISTED) {
         _ if names.is_empty() => "nothing".to_owned(),
         0 => quoted.join(", "),
@@ -423,7 +447,11 @@ fn rule(sealed: bool) -> &'static str {
 }
 
 fn by(component: &str, embedded: bool) -> String {
-    if embedded { String::new() } else { format!("planner `{component}` refuses: ") }
+    if embedded {
+        String::new()
+    } else {
+        format!("planner `{component}` refuses: ")
+    }
 }
 
 fn place(field: Option<&str>) -> String {

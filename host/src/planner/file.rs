@@ -31,18 +31,26 @@ impl ComponentFile {
     /// A pin that is not a digest.
     pub fn parse(text: &str) -> Result<Self, ParseDigestError> {
         let Some(at) = text.rfind(PIN) else {
-            return Ok(Self { path: text.into(), digest: None });
+            return Ok(Self {
+                path: text.into(),
+                digest: None,
+            });
         };
-        Ok(Self { path: text[..at].into(), digest: Some(text[at + 1..].parse()?) })
+        Ok(Self {
+            path: text[..at].into(),
+            digest: Some(text[at + 1..].parse()?),
+        })
     }
 
     /// Reads the file, and holds it against its digest.
     pub(super) fn read(&self) -> Result<Vec<u8>, Error> {
         let bytes = read(&self.path)?;
         match (self.digest, Digest::of(&bytes)) {
-            (Some(expected), found) if expected != found => {
-                Err(Error::Pin { component: self.name(), expected, found })
-            }
+            (Some(expected), found) if expected != found => Err(Error::Pin {
+                component: self.name(),
+                expected,
+                found,
+            }),
             _ => Ok(bytes),
         }
     }
@@ -68,13 +76,30 @@ mod tests {
     #[test]
     fn a_pin_is_what_follows_the_last_one_of_its_kind() {
         let digest = Digest::of(b"");
-        let file = |path: &str, digest| Ok(ComponentFile { path: path.into(), digest });
+        let file = |path: &str, digest| {
+            Ok(ComponentFile {
+                path: path.into(),
+                digest,
+            })
+        };
         assert_eq!(ComponentFile::parse("a.wasm"), file("a.wasm", None));
-        assert_eq!(ComponentFile::parse(&format!("a.wasm@{digest}")), file("a.wasm", Some(digest)));
-        assert_eq!(ComponentFile::parse("me@home/a@1.wasm"), file("me@home/a@1.wasm", None));
-        assert_eq!(ComponentFile::parse("a@sha512:00"), file("a@sha512:00", None));
+        assert_eq!(
+            ComponentFile::parse(&format!("a.wasm@{digest}")),
+            file("a.wasm", Some(digest))
+        );
+        assert_eq!(
+            ComponentFile::parse("me@home/a@1.wasm"),
+            file("me@home/a@1.wasm", None)
+        );
+        assert_eq!(
+            ComponentFile::parse("a@sha512:00"),
+            file("a@sha512:00", None)
+        );
         let twice = format!("a@sha256:b.wasm@{digest}");
-        assert_eq!(ComponentFile::parse(&twice), file("a@sha256:b.wasm", Some(digest)));
+        assert_eq!(
+            ComponentFile::parse(&twice),
+            file("a@sha256:b.wasm", Some(digest))
+        );
         for text in ["a@sha256:", "a@sha256:00", &format!("a@{digest}0")] {
             assert!(ComponentFile::parse(text).is_err(), "{text}");
         }
@@ -84,7 +109,10 @@ mod tests {
     fn a_file_that_is_too_large_is_not_read_to_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("large");
-        std::fs::File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
+        std::fs::File::create(&path)
+            .unwrap()
+            .set_len(MAX_SIZE + 1)
+            .unwrap();
         let error = ComponentFile { path, digest: None }.read().unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{error}");
     }

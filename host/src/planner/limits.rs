@@ -76,7 +76,12 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, memory: 0, table_elements: 0, denied: None }
+        Self {
+            limits,
+            memory: 0,
+            table_elements: 0,
+            denied: None,
+        }
     }
 
     /// The linear memory in use, in bytes.
@@ -112,7 +117,9 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let asked = self.table_elements.saturating_add(desired.saturating_sub(current));
+        let asked = self
+            .table_elements
+            .saturating_add(desired.saturating_sub(current));
         if asked > self.limits.table_elements {
             return self.deny(Denied::Table { asked });
         }
@@ -139,7 +146,10 @@ mod tests {
 
     #[test]
     fn memories_are_counted_together() {
-        let mut limiter = Limiter::new(Limits { memory: 100, ..Limits::default() });
+        let mut limiter = Limiter::new(Limits {
+            memory: 100,
+            ..Limits::default()
+        });
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(limiter.memory_growing(0, 40, None).unwrap());
         assert!(limiter.memory_growing(60, 61, None).is_err());
@@ -148,7 +158,10 @@ mod tests {
 
     #[test]
     fn tables_are_counted_together() {
-        let mut limiter = Limiter::new(Limits { table_elements: 10, ..Limits::default() });
+        let mut limiter = Limiter::new(Limits {
+            table_elements: 10,
+            ..Limits::default()
+        });
         assert!(limiter.table_growing(0, 10, None).unwrap());
         assert!(limiter.table_growing(0, 1, None).is_err());
         assert_eq!(limiter.denied, Some(Denied::Table { asked: 11 }));

@@ -22,7 +22,9 @@ pub fn store_path(path: &str, size: u64, references: Vec<u32>) -> layering::Stor
 pub fn name(path: &str) -> &str {
     let last = path.rsplit('/').next().unwrap_or(path);
     match last.split_once('-') {
-        Some((hash, name)) if hash.len() == HASH && hash.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+        Some((hash, name))
+            if hash.len() == HASH && hash.bytes().all(|b| b.is_ascii_alphanumeric()) =>
+        {
             name
         }
         _ => last,
@@ -37,9 +39,12 @@ pub fn is_hashed(path: &str) -> bool {
 /// A name without its version, which starts after the first dash that no letter follows:
 /// Nix's own rule.
 fn package(name: &str) -> &str {
-    let version = name
-        .match_indices('-')
-        .find(|(i, _)| name[i + 1..].chars().next().is_some_and(|c| !c.is_alphabetic()));
+    let version = name.match_indices('-').find(|(i, _)| {
+        name[i + 1..]
+            .chars()
+            .next()
+            .is_some_and(|c| !c.is_alphabetic())
+    });
     version.map_or(name, |(i, _)| &name[..i])
 }
 
@@ -49,7 +54,10 @@ mod tests {
 
     #[test]
     fn a_name_is_what_follows_the_hash() {
-        assert_eq!(name("/nix/store/6xg259477c90a229xwmb53pdfkn6ig3g-hello-2.12.1"), "hello-2.12.1");
+        assert_eq!(
+            name("/nix/store/6xg259477c90a229xwmb53pdfkn6ig3g-hello-2.12.1"),
+            "hello-2.12.1"
+        );
         assert_eq!(name("/nix/store/hello-2.12.1"), "hello-2.12.1");
         assert_eq!(name("/srv/site"), "site");
     }

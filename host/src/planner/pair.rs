@@ -14,12 +14,18 @@ pub struct Planners<'p> {
 impl<'p> Planners<'p> {
     /// One component for everything.
     pub fn one(planner: &'p Planner<'p>) -> Self {
-        Self { image: planner, layering: planner }
+        Self {
+            image: planner,
+            layering: planner,
+        }
     }
 
     /// The same with another component for the layers, where there is one.
     #[must_use]
     pub fn with_layering(self, layering: Option<&'p Planner<'p>>) -> Self {
-        Self { layering: layering.unwrap_or(self.layering), ..self }
+        Self {
+            layering: layering.unwrap_or(self.layering),
+            ..self
+        }
     }
 }

@@ -19,13 +19,17 @@ impl Record {
     }
 
     fn path(&mut self, texts: [&String; 3], size: u64) {
-        texts.into_iter().for_each(|text| self.bytes(text.as_bytes()));
+        texts
+            .into_iter()
+            .for_each(|text| self.bytes(text.as_bytes()));
         self.number(size);
     }
 
     fn numbers(&mut self, numbers: &[u32]) {
         self.number(numbers.len() as u64);
-        numbers.iter().for_each(|&number| self.number(number.into()));
+        numbers
+            .iter()
+            .for_each(|&number| self.number(number.into()));
     }
 }
 
@@ -90,16 +94,29 @@ mod tests {
 
     /// A past in which every number and text is another.
     fn history() -> History {
-        let observation = Observation { closures: 5, changes: vec![1, 2], version_changes: vec![2] };
+        let observation = Observation {
+            closures: 5,
+            changes: vec![1, 2],
+            version_changes: vec![2],
+        };
         let path = HeldPath {
             path: "/nix/store/b-1".to_owned(),
             name: "b-1".to_owned(),
             package: "b".to_owned(),
             size: 7,
         };
-        let layer = HeldLayer { paths: vec![path], transfer_size: 9 };
-        let held = vec![HeldImage { layers: vec![layer] }];
-        History { steps: 6, observations: vec![observation], held }
+        let layer = HeldLayer {
+            paths: vec![path],
+            transfer_size: 9,
+        };
+        let held = vec![HeldImage {
+            layers: vec![layer],
+        }];
+        History {
+            steps: 6,
+            observations: vec![observation],
+            held,
+        }
     }
 
     #[test]
@@ -118,8 +135,17 @@ mod tests {
             |history| history.held[0].layers[0].paths[0].path = "/nix/store/c-1".to_owned(),
             |history| history.held[0].layers[0].paths.clear(),
         ];
-        let digest = |history| request_digest(&Request { history, ..request() });
-        let empty = History { steps: 0, observations: vec![], held: vec![] };
+        let digest = |history| {
+            request_digest(&Request {
+                history,
+                ..request()
+            })
+        };
+        let empty = History {
+            steps: 0,
+            observations: vec![],
+            held: vec![],
+        };
         let mut seen = vec![digest(None), digest(Some(empty)), digest(Some(history()))];
         for change in changes {
             let mut changed = history();

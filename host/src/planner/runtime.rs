@@ -48,7 +48,11 @@ impl Runtime {
         let engine = |config| Engine::new(config).map_err(|error| Error::Engine(error.into()));
         let (trusted, watched) = (engine(&trusted)?, engine(&watched)?);
         clock::start(&watched).map_err(|error| Error::Engine(error.into()))?;
-        Ok(Self { trusted, watched, limits })
+        Ok(Self {
+            trusted,
+            watched,
+            limits,
+        })
     }
 
     /// The built-in planner.
@@ -58,7 +62,10 @@ impl Runtime {
     /// As [`Runtime::load`]; only a broken build brings them about.
     pub fn embedded(&self) -> Result<Planner<'_>, Error> {
         let planner = self.compile(&self.trusted, EMBEDDED_NAME, EMBEDDED, Imports::Nothing)?;
-        Ok(Planner { embedded: true, ..planner })
+        Ok(Planner {
+            embedded: true,
+            ..planner
+        })
     }
 
     /// Reads a component, holds it against its digest, and compiles it.
@@ -93,15 +100,21 @@ impl Runtime {
         contract::check_kind(name, bytes)?;
         extent::check(name, bytes)?;
         let component = || name.to_owned();
-        let compiled = Component::from_binary(engine, bytes)
-            .map_err(|error| Error::NotAComponent { component: component(), source: error.into() })?;
+        let compiled =
+            Component::from_binary(engine, bytes).map_err(|error| Error::NotAComponent {
+                component: component(),
+                source: error.into(),
+            })?;
         let imported = contract::imports(engine, &compiled);
         contract::check_exports(engine, name, &compiled)?;
         contract::check_imports(name, &imported, imports)?;
         let mut linker: Linker<State> = Linker::new(engine);
         let instance = sealed::define(&mut linker, engine, &compiled)
             .and_then(|()| linker.instantiate_pre(&compiled))
-            .map_err(|error| Error::Contract { component: component(), source: error.into() })?;
+            .map_err(|error| Error::Contract {
+                component: component(),
+                source: error.into(),
+            })?;
         Ok(Planner {
             runtime: self,
             limits: self.limits,

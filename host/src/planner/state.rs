@@ -13,6 +13,9 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limiter: Limiter::new(limits), sealed: Sealed::default() }
+        Self {
+            limiter: Limiter::new(limits),
+            sealed: Sealed::default(),
+        }
     }
 }

@@ -104,8 +104,14 @@ pub enum Violation {
 ///
 /// The first rule that the plan breaks.
 pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Result<(), Violation> {
-    if let Some(limit) = request.max_layers.filter(|&limit| planned.layers.len() > limit as usize) {
-        return Err(Violation::TooManyLayers { layers: planned.layers.len(), limit });
+    if let Some(limit) = request
+        .max_layers
+        .filter(|&limit| planned.layers.len() > limit as usize)
+    {
+        return Err(Violation::TooManyLayers {
+            layers: planned.layers.len(),
+            limit,
+        });
     }
     let mut excluded = vec![false; request.paths.len()];
     for &index in &request.excluded {
@@ -121,10 +127,27 @@ pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Res
             let i = index as usize;
             let path = || request.paths[i].path.clone();
             match holder.get(i) {
-                None => return Err(Violation::OutOfRange { layer, index, paths: holder.len() }),
-                Some(_) if excluded[i] => return Err(Violation::Excluded { path: path(), layer }),
+                None => {
+                    return Err(Violation::OutOfRange {
+                        layer,
+                        index,
+                        paths: holder.len(),
+                    });
+                }
+                Some(_) if excluded[i] => {
+                    return Err(Violation::Excluded {
+                        path: path(),
+                        layer,
+                    });
+                }
                 Some(0) => holder[i] = layer,
-                Some(&first) => return Err(Violation::Twice { path: path(), first, second: layer }),
+                Some(&first) => {
+                    return Err(Violation::Twice {
+                        path: path(),
+                        first,
+                        second: layer,
+                    });
+                }
             }
         }
     }
@@ -141,7 +164,11 @@ pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Res
 }
 
 /// Which paths a plan leaves out because the user's options say so.
-fn left_out(request: &Request, planned: &Planned, holder: &[usize]) -> Result<Vec<bool>, Violation> {
+fn left_out(
+    request: &Request,
+    planned: &Planned,
+    holder: &[usize],
+) -> Result<Vec<bool>, Violation> {
     if let Some(pair) = planned.left_out.windows(2).find(|pair| pair[0] >= pair[1]) {
         return Err(Violation::LeftOutOfOrder { index: pair[1] });
     }
@@ -150,12 +177,22 @@ fn left_out(request: &Request, planned: &Planned, holder: &[usize]) -> Result<Ve
         let i = index as usize;
         let path = || request.paths[i].path.clone();
         match holder.get(i) {
-            None => return Err(Violation::LeftOutOfRange { index, paths: holder.len() }),
+            None => {
+                return Err(Violation::LeftOutOfRange {
+                    index,
+                    paths: holder.len(),
+                });
+            }
             Some(0) if request.options.trim() == "{}" => {
                 return Err(Violation::LeftOut { path: path() });
             }
             Some(0) => left_out[i] = true,
-            Some(&layer) => return Err(Violation::PlacedAndLeftOut { path: path(), layer }),
+            Some(&layer) => {
+                return Err(Violation::PlacedAndLeftOut {
+                    path: path(),
+                    layer,
+                });
+            }
         }
     }
     Ok(left_out)
@@ -193,11 +230,22 @@ mod tests {
         max_layers: u32,
         empty: EmptyLayers,
     ) -> Result<(), String> {
-        let request =
-            Request { excluded: excluded.to_vec(), max_layers: Some(max_layers), ..request("{}") };
-        let layer = |paths: &&[u32]| Layer { paths: paths.to_vec(), reason: String::new(), cost: None };
+        let request = Request {
+            excluded: excluded.to_vec(),
+            max_layers: Some(max_layers),
+            ..request("{}")
+        };
+        let layer = |paths: &&[u32]| Layer {
+            paths: paths.to_vec(),
+            reason: String::new(),
+            cost: None,
+        };
         let layers = layers.iter().map(layer).collect();
-        let planned = Planned { layers, left_out: vec![], remarks: vec![] };
+        let planned = Planned {
+            layers,
+            left_out: vec![],
+            remarks: vec![],
+        };
         validate(&request, &planned, empty).map_err(|violation| violation.to_string())
     }
 
@@ -205,14 +253,23 @@ mod tests {
     fn paths_are_left_out_only_if_options_can_ask_for_it() {
         let check = |options: &str, placed: &[u32], left_out: &[u32]| {
             let request = request(options);
-            let layers = vec![Layer { paths: placed.to_vec(), reason: String::new(), cost: None }];
-            let planned = Planned { layers, left_out: left_out.to_vec(), remarks: vec![] };
+            let layers = vec![Layer {
+                paths: placed.to_vec(),
+                reason: String::new(),
+                cost: None,
+            }];
+            let planned = Planned {
+                layers,
+                left_out: left_out.to_vec(),
+                remarks: vec![],
+            };
             let outcome = validate(&request, &planned, EmptyLayers::Refused);
             outcome.map_err(|violation| violation.to_string())
         };
         let says = |text: &str| Err(text.to_owned());
         assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[2]), Ok(()));
-        let unasked = "it leaves out `/nix/store/c`, and was given no options that could ask for that";
+        let unasked =
+            "it leaves out `/nix/store/c`, and was given no options that could ask for that";
         assert_eq!(check("{}", &[0, 1], &[2]), says(unasked));
         let both = "it leaves out `/nix/store/b`, which is in its layer 1";
         assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[1, 2]), says(both));
@@ -224,7 +281,13 @@ mod tests {
     }
 
     /// Layers, excluded paths, budget, whether empty layers are allowed; what is said.
-    type Case<'a> = (&'a [&'a [u32]], &'a [u32], u32, EmptyLayers, Result<(), &'a str>);
+    type Case<'a> = (
+        &'a [&'a [u32]],
+        &'a [u32],
+        u32,
+        EmptyLayers,
+        Result<(), &'a str>,
+    );
 
     #[test]
     fn every_rule_is_checked_and_named() {
@@ -232,12 +295,42 @@ mod tests {
         let table: &[Case<'_>] = &[
             (&[&[0], &[2, 1]], &[], 2, Refused, Ok(())),
             (&[&[0, 2]], &[1], 1, Refused, Ok(())),
-            (&[&[0], &[1], &[2]], &[], 2, Refused, Err("it has 3 layers, and 2 are allowed")),
-            (&[&[0, 1, 2], &[]], &[], 2, Refused, Err("its layer 2 is empty")),
+            (
+                &[&[0], &[1], &[2]],
+                &[],
+                2,
+                Refused,
+                Err("it has 3 layers, and 2 are allowed"),
+            ),
+            (
+                &[&[0, 1, 2], &[]],
+                &[],
+                2,
+                Refused,
+                Err("its layer 2 is empty"),
+            ),
             (&[&[0, 1, 2], &[]], &[], 2, AsGiven, Ok(())),
-            (&[&[0, 3]], &[], 2, Refused, Err("its layer 1 holds the index 3, and there are 3 paths")),
-            (&[&[0, 1], &[1]], &[], 2, Refused, Err("it holds `/nix/store/b` twice, in layers 1 and 2")),
-            (&[&[0, 0]], &[], 2, Refused, Err("it holds `/nix/store/a` twice, in layers 1 and 1")),
+            (
+                &[&[0, 3]],
+                &[],
+                2,
+                Refused,
+                Err("its layer 1 holds the index 3, and there are 3 paths"),
+            ),
+            (
+                &[&[0, 1], &[1]],
+                &[],
+                2,
+                Refused,
+                Err("it holds `/nix/store/b` twice, in layers 1 and 2"),
+            ),
+            (
+                &[&[0, 0]],
+                &[],
+                2,
+                Refused,
+                Err("it holds `/nix/store/a` twice, in layers 1 and 1"),
+            ),
             (
                 &[&[0, 1]],
                 &[1],
@@ -245,8 +338,20 @@ mod tests {
                 Refused,
                 Err("its layer 1 holds `/nix/store/b`, which was to be left out"),
             ),
-            (&[&[0]], &[], 2, Refused, Err("it leaves out 2 of 3 paths, `/nix/store/b` among them")),
-            (&[], &[0], 2, Refused, Err("it leaves out 2 of 2 paths, `/nix/store/b` among them")),
+            (
+                &[&[0]],
+                &[],
+                2,
+                Refused,
+                Err("it leaves out 2 of 3 paths, `/nix/store/b` among them"),
+            ),
+            (
+                &[],
+                &[0],
+                2,
+                Refused,
+                Err("it leaves out 2 of 2 paths, `/nix/store/b` among them"),
+            ),
             (&[], &[0, 1, 2], 2, Refused, Ok(())),
         ];
         for (layers, excluded, max, empty, expected) in table {

@@ -16,7 +16,9 @@ pub(super) fn plain(text: &str) -> String {
 pub(super) fn few(remarks: &mut Vec<String>) {
     let more = remarks.len().saturating_sub(MAX_REMARKS);
     remarks.truncate(MAX_REMARKS);
-    remarks.iter_mut().for_each(|remark| *remark = plain(remark));
+    remarks
+        .iter_mut()
+        .for_each(|remark| *remark = plain(remark));
     if more > 0 {
         remarks.push(format!("the planner has {more} more to say"));
     }

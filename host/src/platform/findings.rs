@@ -87,7 +87,10 @@ impl Example {
 impl Findings {
     /// Adds an executable by its path and its first bytes.
     pub fn add(&mut self, path: &[u8], head: &[u8]) {
-        let example = Example { path: path.to_vec(), count: 1 };
+        let example = Example {
+            path: path.to_vec(),
+            count: 1,
+        };
         match super::inspect(head) {
             Program::Elf(machine) => count(&mut self.elf, machine, example),
             Program::MachO(machine) => count(&mut self.mach_o, machine, example),
@@ -110,9 +113,18 @@ impl Findings {
 
     /// Adds what was found elsewhere.
     pub fn merge(&mut self, other: Self) {
-        other.elf.into_iter().for_each(|(key, example)| count(&mut self.elf, key, example));
-        other.mach_o.into_iter().for_each(|(key, example)| count(&mut self.mach_o, key, example));
-        other.scripts.into_iter().for_each(|(key, example)| count(&mut self.scripts, key, example));
+        other
+            .elf
+            .into_iter()
+            .for_each(|(key, example)| count(&mut self.elf, key, example));
+        other
+            .mach_o
+            .into_iter()
+            .for_each(|(key, example)| count(&mut self.mach_o, key, example));
+        other
+            .scripts
+            .into_iter()
+            .for_each(|(key, example)| count(&mut self.scripts, key, example));
     }
 
     /// The architecture in Go's terms that most of the programs run on, and one of those
@@ -121,9 +133,16 @@ impl Findings {
     pub fn architecture(&self) -> Option<(String, &Example)> {
         let candidates = self.elf.iter().filter_map(|(machine, example)| {
             let architecture = machine.architecture()?;
-            let runs = self.elf.iter().filter(|(other, _)| other.runs_on(architecture));
+            let runs = self
+                .elf
+                .iter()
+                .filter(|(other, _)| other.runs_on(architecture));
             let runs: usize = runs.map(|(_, example)| example.count).sum();
-            Some(((runs, example.count, std::cmp::Reverse(architecture)), architecture, example))
+            Some((
+                (runs, example.count, std::cmp::Reverse(architecture)),
+                architecture,
+                example,
+            ))
         });
         let best = candidates.max_by_key(|(rank, ..)| *rank);
         best.map(|(_, architecture, example)| (architecture.to_owned(), example))
@@ -131,20 +150,35 @@ impl Findings {
 
     /// Programs that a kernel for `architecture`, in Go's terms, does not run.
     pub fn foreign(&self, architecture: &str) -> Option<Foreign> {
-        let elf = self.elf.iter().filter(|(machine, _)| !machine.runs_on(architecture));
+        let elf = self
+            .elf
+            .iter()
+            .filter(|(machine, _)| !machine.runs_on(architecture));
         let elf = elf.map(|(machine, example)| (format!("linux/{machine}"), example));
-        let mach_o =
-            self.mach_o.iter().map(|(machine, example)| (format!("darwin/{machine} (Mach-O)"), example));
+        let mach_o = self
+            .mach_o
+            .iter()
+            .map(|(machine, example)| (format!("darwin/{machine} (Mach-O)"), example));
         let mut foreign = elf.chain(mach_o);
         let (what, first) = foreign.next()?;
         let count = first.count + foreign.map(|(_, example)| example.count).sum::<usize>();
-        let example = Example { path: first.path.clone(), count };
-        Some(Foreign { example, what, architecture: architecture.to_owned() })
+        let example = Example {
+            path: first.path.clone(),
+            count,
+        };
+        Some(Foreign {
+            example,
+            what,
+            architecture: architecture.to_owned(),
+        })
     }
 
     /// The scripts whose interpreters are not there, most of them first.
     pub fn missing_interpreters(&self, exists: impl Fn(&[u8]) -> bool) -> Vec<Missing> {
-        let missing = self.scripts.iter().filter(|(interpreter, _)| !exists(interpreter));
+        let missing = self
+            .scripts
+            .iter()
+            .filter(|(interpreter, _)| !exists(interpreter));
         let missing = missing.map(|(interpreter, example)| Missing {
             interpreter: interpreter.clone(),
             example: example.clone(),
@@ -164,7 +198,11 @@ fn count<K: Ord>(map: &mut BTreeMap<K, Example>, key: K, example: Example) {
 
 impl std::fmt::Display for Foreign {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { example, what, architecture } = self;
+        let Self {
+            example,
+            what,
+            architecture,
+        } = self;
         write!(
             f,
             "`{}`{} is a program for {what}, and the image is for linux/{architecture}: it would fail with exec format error",
@@ -215,35 +253,59 @@ mod tests {
         let mixed = findings(&[("/a", I386), ("/b", I386), ("/d", AMD64), ("/c", AMD64)]);
         assert_eq!(architecture(&mixed), Some("amd64 /c".to_owned()));
         assert_eq!(mixed.foreign("amd64"), None);
-        assert_eq!(architecture(&findings(&[("/a", I386)])), Some("386 /a".to_owned()));
+        assert_eq!(
+            architecture(&findings(&[("/a", I386)])),
+            Some("386 /a".to_owned())
+        );
     }
 
     #[test]
     fn what_does_not_run_is_named_with_both_platforms() {
-        let mixed =
-            findings(&[("/z", ARM64), ("/b", AMD64), ("/y", ARM64), ("/c", AMD64), ("/x", AMD64)]);
+        let mixed = findings(&[
+            ("/z", ARM64),
+            ("/b", AMD64),
+            ("/y", ARM64),
+            ("/c", AMD64),
+            ("/x", AMD64),
+        ]);
         assert_eq!(architecture(&mixed), Some("amd64 /b".to_owned()));
         assert_eq!(
             mixed.foreign("amd64").unwrap().to_string(),
             "`/y` (and 1 other) is a program for linux/arm64, and the image is for linux/amd64: it would fail with exec format error"
         );
         let mut darwin = Findings::default();
-        darwin.add(b"/m", &[&[0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1][..], &[0; 32]].concat());
+        darwin.add(
+            b"/m",
+            &[&[0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1][..], &[0; 32]].concat(),
+        );
         assert_eq!(architecture(&darwin), None);
-        assert!(darwin.foreign("arm64").unwrap().to_string().contains("darwin/arm64 (Mach-O)"));
+        assert!(
+            darwin
+                .foreign("arm64")
+                .unwrap()
+                .to_string()
+                .contains("darwin/arm64 (Mach-O)")
+        );
     }
 
     #[test]
     fn interpreters_that_are_missing_are_listed() {
         let mut findings = Findings::default();
-        for (path, text) in [("/a", "#!/bin/sh\n"), ("/b", "#!/bin/perl\n"), ("/c", "#!/bin/perl -w")] {
+        for (path, text) in [
+            ("/a", "#!/bin/sh\n"),
+            ("/b", "#!/bin/perl\n"),
+            ("/c", "#!/bin/perl -w"),
+        ] {
             findings.add(path.as_bytes(), text.as_bytes());
         }
         let missing = |exists: &str| {
             let missing = findings.missing_interpreters(|path| path == exists.as_bytes());
             missing.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        assert_eq!(missing("/bin/perl"), ["the interpreter `/bin/sh` of `/a` is not in the image"]);
+        assert_eq!(
+            missing("/bin/perl"),
+            ["the interpreter `/bin/sh` of `/a` is not in the image"]
+        );
         assert_eq!(
             missing("")[0],
             "the interpreter `/bin/perl` of `/b` (and 1 other) is not in the image"

@@ -49,7 +49,11 @@ const ALSO_RUNS: &[(&str, &str)] = &[
 impl Machine {
     /// A machine by what an ELF header says.
     pub(super) fn new(number: u16, wide: bool, little: bool) -> Self {
-        Self { number, wide, little }
+        Self {
+            number,
+            wide,
+            little,
+        }
     }
 
     /// What Go calls it, if it has a name there.
@@ -97,7 +101,8 @@ mod tests {
     use super::*;
 
     fn machine(name: &str) -> Machine {
-        let (number, wide, little, _) = *ARCHITECTURES.iter().find(|entry| entry.3 == name).unwrap();
+        let (number, wide, little, _) =
+            *ARCHITECTURES.iter().find(|entry| entry.3 == name).unwrap();
         Machine::new(number, wide, little)
     }
 
@@ -114,15 +119,26 @@ mod tests {
             ("riscv32", "riscv64", false),
         ];
         for (program, kernel, expected) in table {
-            assert_eq!(machine(program).runs_on(kernel), expected, "{program} on {kernel}");
+            assert_eq!(
+                machine(program).runs_on(kernel),
+                expected,
+                "{program} on {kernel}"
+            );
         }
         assert!(Machine::new(elf::EM_X86_64, false, true).runs_on("amd64"));
         assert!(!Machine::new(4711, true, true).runs_on("amd64"));
-        assert_eq!(Machine::new(4711, true, true).to_string(), "ELF machine 4711");
+        assert_eq!(
+            Machine::new(4711, true, true).to_string(),
+            "ELF machine 4711"
+        );
     }
 
     #[test]
     fn this_machine_has_a_name_in_gos_terms() {
-        assert!(ARCHITECTURES.iter().any(|entry| entry.3 == this_machine()), "{}", this_machine());
+        assert!(
+            ARCHITECTURES.iter().any(|entry| entry.3 == this_machine()),
+            "{}",
+            this_machine()
+        );
     }
 }

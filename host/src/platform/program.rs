@@ -55,11 +55,19 @@ pub fn inspect(head: &[u8]) -> Program {
 fn interpreter(line: &[u8]) -> Option<Vec<u8>> {
     let long = line.len() > SCRIPT_LINE - 2;
     let line = &line[..line.len().min(SCRIPT_LINE - 2)];
-    if long && !line.trim_ascii_start().iter().any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\0')) {
+    if long
+        && !line
+            .trim_ascii_start()
+            .iter()
+            .any(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\0'))
+    {
         return None;
     }
     let line = line.split(|byte| matches!(byte, b'\n' | b'\0')).next()?;
-    let path = line.trim_ascii_start().split(|byte| matches!(byte, b' ' | b'\t')).next()?;
+    let path = line
+        .trim_ascii_start()
+        .split(|byte| matches!(byte, b' ' | b'\t'))
+        .next()?;
     path.starts_with(b"/").then(|| path.to_vec())
 }
 
@@ -77,7 +85,11 @@ fn mach_o(head: &[u8]) -> Option<Program> {
     let little = matches!(head[0], 0xce | 0xcf);
     let number = |offset| {
         let word = word(head, offset)?;
-        Some(if little { u32::from_le_bytes(word) } else { u32::from_be_bytes(word) })
+        Some(if little {
+            u32::from_le_bytes(word)
+        } else {
+            u32::from_be_bytes(word)
+        })
     };
     let runs = number(12)? != OBJECT;
     runs.then_some(Program::MachO(darwin_machine(number(4)?)))
@@ -89,8 +101,12 @@ fn fat(head: &[u8], entry: usize) -> Option<Program> {
     if count == 0 || count > MAX_FAT {
         return None;
     }
-    let machines = (0..count as usize)
-        .map(|i| Some(darwin_machine(u32::from_be_bytes(word(head, 8 + i * entry)?))));
+    let machines = (0..count as usize).map(|i| {
+        Some(darwin_machine(u32::from_be_bytes(word(
+            head,
+            8 + i * entry,
+        )?)))
+    });
     let machines: Vec<String> = machines.collect::<Option<_>>()?;
     Some(Program::MachO(machines.join("+")))
 }
@@ -122,10 +138,20 @@ pub(super) mod tests {
         let mut head = vec![0; 64];
         let order = if little { 1 } else { 2 };
         head[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', if wide { 2 } else { 1 }, order, 1]);
-        let put = |value: u16| if little { value.to_le_bytes() } else { value.to_be_bytes() };
+        let put = |value: u16| {
+            if little {
+                value.to_le_bytes()
+            } else {
+                value.to_be_bytes()
+            }
+        };
         head[16..18].copy_from_slice(&put(kind));
         head[18..20].copy_from_slice(&put(machine));
-        head[20..24].copy_from_slice(&if little { 1_u32.to_le_bytes() } else { 1_u32.to_be_bytes() });
+        head[20..24].copy_from_slice(&if little {
+            1_u32.to_le_bytes()
+        } else {
+            1_u32.to_be_bytes()
+        });
         head
     }
 
@@ -167,7 +193,10 @@ pub(super) mod tests {
         let fat = [&fat[..], &[0; 16], &[1, 0, 0, 12]].concat();
         assert_eq!(shown(&head(&fat)), "darwin/amd64+arm64");
         // A Java class file.
-        assert_eq!(shown(&head(&[0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52])), "other");
+        assert_eq!(
+            shown(&head(&[0xca, 0xfe, 0xba, 0xbe, 0, 0, 0, 52])),
+            "other"
+        );
         let mut pe = vec![0; 512];
         pe[..2].copy_from_slice(b"MZ");
         pe[0x3c] = 0x80;
@@ -202,7 +231,12 @@ pub(super) mod tests {
         for length in 0..head.len() {
             inspect(&head[..length]);
         }
-        for magic in [[0xca, 0xfe, 0xba, 0xbf], [0xfe, 0xed, 0xfa, 0xcf], *b"MZ\0\0", *b"#!/\0"] {
+        for magic in [
+            [0xca, 0xfe, 0xba, 0xbf],
+            [0xfe, 0xed, 0xfa, 0xcf],
+            *b"MZ\0\0",
+            *b"#!/\0",
+        ] {
             for length in 0..40 {
                 inspect(&[&magic[..], &vec![0xff; length]].concat());
             }

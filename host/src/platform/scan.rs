@@ -33,10 +33,17 @@ const FACT: &str = "platform 1";
 /// A path that can not be listed, and an executable that can not be read: the one of the
 /// first path that has any.
 pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Findings, Error> {
-    let keys = paths.iter().map(|path| key(store, path)).collect::<Result<Vec<_>, _>>()?;
+    let keys = paths
+        .iter()
+        .map(|path| key(store, path))
+        .collect::<Result<Vec<_>, _>>()?;
     let known = known(&keys, cache);
-    let unknown: Vec<usize> = (0..paths.len()).filter(|&index| known[index].is_none()).collect();
-    let jobs = thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    let unknown: Vec<usize> = (0..paths.len())
+        .filter(|&index| known[index].is_none())
+        .collect();
+    let jobs = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(THREADS);
     let jobs = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
     let found = ship::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
     let facts = unknown.iter().zip(&found);
@@ -46,7 +53,11 @@ pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Finding
         cache.remember_facts(FACT, &facts);
     }
     let mut findings = Findings::default();
-    known.into_iter().flatten().chain(found).for_each(|found| findings.merge(found));
+    known
+        .into_iter()
+        .flatten()
+        .chain(found)
+        .for_each(|found| findings.merge(found));
     Ok(findings)
 }
 
@@ -56,7 +67,9 @@ fn key(store: &Store, path: &StorePath) -> Result<Option<Digest>, Error> {
         return Ok(None);
     }
     let identity = layer::identity(store, path)?;
-    Ok(Some(Digest::of(format!("{}\n{identity}", path.as_str()).as_bytes())))
+    Ok(Some(Digest::of(
+        format!("{}\n{identity}", path.as_str()).as_bytes(),
+    )))
 }
 
 /// What the cache knows of each path.
@@ -127,7 +140,9 @@ mod tests {
         let store = Store::open("/nix/store", root.path()).unwrap();
         let cache = Cache::open(&root.path().join("cache"), Options::on(1)).unwrap();
         let scan = |path: &str, cache: &Cache| {
-            scan(&store, &[store.path(path).unwrap()], cache).unwrap().to_text()
+            scan(&store, &[store.path(path).unwrap()], cache)
+                .unwrap()
+                .to_text()
         };
         let found = scan(HASHED, &Cache::none());
         assert!(!found.is_empty());

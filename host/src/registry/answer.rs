@@ -49,7 +49,11 @@ impl Answer {
     /// Something else in its place. Digests by other algorithms count as none.
     pub(super) fn digest(&self) -> Result<Option<Digest>, Cause> {
         const NAME: header::HeaderName = header::HeaderName::from_static("docker-content-digest");
-        match self.headers.get(&NAME).map(|value| value.to_str().unwrap_or_default().trim()) {
+        match self
+            .headers
+            .get(&NAME)
+            .map(|value| value.to_str().unwrap_or_default().trim())
+        {
             Some(text) if text.starts_with("sha256:") => match text.parse() {
                 Ok(digest) => Ok(Some(digest)),
                 Err(_) => Err(self.broken("its `Docker-Content-Digest` is no digest".to_owned())),
@@ -68,20 +72,31 @@ impl Answer {
 
     /// Where it leads.
     pub(super) fn location(&self) -> Result<Uri, Cause> {
-        let text = self.headers.get(header::LOCATION).map(|value| value.to_str().unwrap_or_default());
-        let Some(text) = text else { return Err(self.broken("it has no `Location`".to_owned())) };
+        let text = self
+            .headers
+            .get(header::LOCATION)
+            .map(|value| value.to_str().unwrap_or_default());
+        let Some(text) = text else {
+            return Err(self.broken("it has no `Location`".to_owned()));
+        };
         let to = location::resolve(&self.uri, text)
             .ok_or_else(|| self.broken("its `Location` is not a URL".to_owned()))?;
         if location::is_https(&self.uri) && !location::is_https(&to) {
             let host = location::host(&self.uri);
-            return Err(Cause::Downgrade { host, to: location::host(&to) });
+            return Err(Cause::Downgrade {
+                host,
+                to: location::host(&to),
+            });
         }
         Ok(to)
     }
 
     /// An answer that breaks the protocol.
     pub(super) fn broken(&self, why: String) -> Cause {
-        Cause::Answer { host: location::host(&self.uri), why }
+        Cause::Answer {
+            host: location::host(&self.uri),
+            why,
+        }
     }
 
     /// The whole body, which may have that many bytes.
@@ -91,7 +106,9 @@ impl Answer {
             return Err(transport::failure(&self.uri, error, &self.timeouts));
         }
         match bytes.len() as u64 > limit {
-            true => Err(self.broken(format!("it has more than {limit} bytes")).into()),
+            true => Err(self
+                .broken(format!("it has more than {limit} bytes"))
+                .into()),
             false => Ok(bytes),
         }
     }
@@ -104,9 +121,11 @@ impl Answer {
 
     /// The registry's own words about an error.
     pub(super) fn message(&mut self) -> Option<String> {
-        let is_text = self
-            .header(header::CONTENT_TYPE)
-            .is_none_or(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/plain"));
+        let is_text = self.header(header::CONTENT_TYPE).is_none_or(|kind| {
+            kind.trim_start()
+                .to_ascii_lowercase()
+                .starts_with("text/plain")
+        });
         // A message that breaks off is better than none.
         message(&self.read(MAX_MESSAGE).0, is_text)
     }
@@ -139,10 +158,18 @@ impl Answer {
             return Cause::Status { host, status, says }.into();
         }
         match wait {
-            Some(wait) if wait > retry::LONGEST => Cause::Busy { host, status, says, wait }.into(),
+            Some(wait) if wait > retry::LONGEST => Cause::Busy {
+                host,
+                status,
+                says,
+                wait,
+            }
+            .into(),
             wait => Failure {
                 cause: Cause::Status { host, status, says },
-                again: wait.filter(|wait| *wait > Duration::ZERO).map_or(Again::Soon, Again::After),
+                again: wait
+                    .filter(|wait| *wait > Duration::ZERO)
+                    .map_or(Again::Soon, Again::After),
             },
         }
     }
@@ -169,22 +196,32 @@ struct OneError {
 
 fn message(bytes: &[u8], is_text: bool) -> Option<String> {
     let one = |code: Option<String>, message: Option<String>| {
-        let code = code.map(|code| clean(&code, 64)).filter(|code| !code.is_empty());
-        let message = message.map(|text| clean(&text, MAX_SHOWN)).filter(|text| !text.is_empty());
+        let code = code
+            .map(|code| clean(&code, 64))
+            .filter(|code| !code.is_empty());
+        let message = message
+            .map(|text| clean(&text, MAX_SHOWN))
+            .filter(|text| !text.is_empty());
         match (code, message) {
             (Some(code), Some(message)) => Some(format!("{message} ({code})")),
             (code, message) => message.or(code),
         }
     };
     let said: Vec<String> = match serde_json::from_slice::<Errors>(bytes) {
-        Ok(body) if !body.errors.is_empty() => {
-            body.errors.into_iter().take(MAX_MESSAGES).filter_map(|e| one(e.code, e.message)).collect()
-        }
+        Ok(body) if !body.errors.is_empty() => body
+            .errors
+            .into_iter()
+            .take(MAX_MESSAGES)
+            .filter_map(|e| one(e.code, e.message))
+            .collect(),
         Ok(body) => one(body.error, body.message).into_iter().collect(),
         Err(_) if is_text => {
             let text = String::from_utf8_lossy(bytes);
             let line = clean(text.trim().lines().next().unwrap_or_default(), MAX_SHOWN);
-            Some(line).filter(|line| !line.is_empty()).into_iter().collect()
+            Some(line)
+                .filter(|line| !line.is_empty())
+                .into_iter()
+                .collect()
         }
         Err(_) => vec![],
     };
@@ -198,7 +235,10 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    let mut words: String = text.chars().map(|c| if is_wrong(c) { ' ' } else { c }).collect();
+    let mut words: String = text
+        .chars()
+        .map(|c| if is_wrong(c) { ' ' } else { c })
+        .collect();
     if let Some((end, _)) = words.char_indices().nth(limit) {
         words.truncate(end);
         words.push_str("...");
@@ -228,15 +268,26 @@ mod tests {
                 false,
                 Some("incorrect username or password"),
             ),
-            (r#"{"error":"invalid_grant","error_description":"x"}"#, false, Some("x (invalid_grant)")),
+            (
+                r#"{"error":"invalid_grant","error_description":"x"}"#,
+                false,
+                Some("x (invalid_grant)"),
+            ),
             ("<html>long</html>", false, None),
             ("no\r\nmore", true, Some("no")),
             ("", true, None),
             ("{}", false, None),
         ] {
-            assert_eq!(message(body.as_bytes(), is_text).as_deref(), expected, "{body}");
+            assert_eq!(
+                message(body.as_bytes(), is_text).as_deref(),
+                expected,
+                "{body}"
+            );
         }
         let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "ä".repeat(5000));
-        assert_eq!(message(long.as_bytes(), false).unwrap(), format!("{}...", "ä".repeat(MAX_SHOWN)));
+        assert_eq!(
+            message(long.as_bytes(), false).unwrap(),
+            format!("{}...", "ä".repeat(MAX_SHOWN))
+        );
     }
 }

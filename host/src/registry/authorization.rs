@@ -92,7 +92,10 @@ pub(super) struct Means<'a> {
 
 impl Authorization {
     pub(super) fn new(registry: String) -> Self {
-        Self { registry, state: Mutex::default() }
+        Self {
+            registry,
+            state: Mutex::default(),
+        }
     }
 
     /// What the next request has for its `Authorization`: none if the registry has not asked
@@ -129,8 +132,15 @@ impl Authorization {
     }
 
     /// The file with the login that is used for a repository.
-    pub(super) fn login_file(&self, means: Means<'_>, scopes: &[Scope]) -> Option<std::path::PathBuf> {
-        self.login(means, scopes).ok().flatten().map(|login| login.file)
+    pub(super) fn login_file(
+        &self,
+        means: Means<'_>,
+        scopes: &[Scope],
+    ) -> Option<std::path::PathBuf> {
+        self.login(means, scopes)
+            .ok()
+            .flatten()
+            .map(|login| login.file)
     }
 
     fn login(&self, means: Means<'_>, scopes: &[Scope]) -> Result<Option<Login>, Failure> {
@@ -145,7 +155,12 @@ impl Authorization {
         challenge: &Challenge,
         scopes: &[Scope],
     ) -> Result<Option<HeaderValue>, Failure> {
-        let Challenge::Bearer { realm, service, scope } = challenge else {
+        let Challenge::Bearer {
+            realm,
+            service,
+            scope,
+        } = challenge
+        else {
             return Ok(match self.login(means, scopes)?.map(|login| login.secret) {
                 Some(Secret::Password { user, password }) => Some(basic(&user, &password)),
                 Some(Secret::IdentityToken(_)) | None => None,
@@ -156,7 +171,9 @@ impl Authorization {
         let repository = scopes.first().map_or("", |scope| &scope.repository);
         let is_good = |token: &&Token| {
             token.repository == repository
-                && scopes.iter().all(|scope| token.scopes.iter().any(|has| has.covers(scope)))
+                && scopes
+                    .iter()
+                    .all(|scope| token.scopes.iter().any(|has| has.covers(scope)))
         };
         if let Some(token) = state.tokens.iter().find(is_good) {
             return Ok(Some(token.value.clone()));
@@ -168,7 +185,12 @@ impl Authorization {
         let lifetime = lifetime.saturating_sub(MARGIN.min(lifetime / 4));
         let until = now.checked_add(lifetime).unwrap_or(now);
         let (scopes, repository) = (scopes.to_vec(), repository.to_owned());
-        state.tokens.push(Token { scopes, repository, value: value.clone(), until });
+        state.tokens.push(Token {
+            scopes,
+            repository,
+            value: value.clone(),
+            until,
+        });
         Ok(Some(value))
     }
 }
@@ -179,7 +201,13 @@ fn wanted(scopes: &[Scope], named: Option<&str>) -> Vec<String> {
     for named in named.unwrap_or_default().split_ascii_whitespace() {
         let covered = scopes.iter().any(|scope| {
             [false, true]
-                .map(|push| Scope { push, ..scope.clone() }.to_string())
+                .map(|push| {
+                    Scope {
+                        push,
+                        ..scope.clone()
+                    }
+                    .to_string()
+                })
                 .contains(&named.to_owned())
         });
         if !covered {
@@ -190,9 +218,12 @@ fn wanted(scopes: &[Scope], named: Option<&str>) -> Vec<String> {
 }
 
 fn basic(user: &str, password: &str) -> HeaderValue {
-    secret(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
-        // Base64 has only what headers may have.
-        .unwrap_or(HeaderValue::from_static("Basic"))
+    secret(&format!(
+        "Basic {}",
+        STANDARD.encode(format!("{user}:{password}"))
+    ))
+    // Base64 has only what headers may have.
+    .unwrap_or(HeaderValue::from_static("Basic"))
 }
 
 fn secret(text: &str) -> Option<HeaderValue> {
@@ -262,7 +293,9 @@ fn exchange(
         ("scope", &scopes.join(" ")),
         ("refresh_token", token),
     ];
-    let form = fields.map(|(name, value)| format!("{name}={}", location::encode(value))).join("&");
+    let form = fields
+        .map(|(name, value)| format!("{name}={}", location::encode(value)))
+        .join("&");
     let request = Request::new(Method::POST, realm.clone())
         .with_header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .with_payload(Payload::Bytes(form.as_bytes()));
@@ -282,12 +315,23 @@ fn token(
         }
         _ => return Err(answer.failure()),
     }
-    let broken = || Cause::Answer { host: host.clone(), why: "it holds no token".to_owned() };
+    let broken = || Cause::Answer {
+        host: host.clone(),
+        why: "it holds no token".to_owned(),
+    };
     let bytes = answer.bytes(MAX_TOKEN)?;
     // The parser's message could quote the token.
     let answer: TokenAnswer = serde_json::from_slice(&bytes).map_err(|_| broken())?;
-    let text = answer.token.filter(|text| !text.is_empty()).or(answer.access_token);
-    let value = text.filter(|text| !text.is_empty()).and_then(|text| secret(&format!("Bearer {text}")));
-    let lifetime = answer.expires_in.filter(|&seconds| seconds > 0).map(Duration::from_secs);
+    let text = answer
+        .token
+        .filter(|text| !text.is_empty())
+        .or(answer.access_token);
+    let value = text
+        .filter(|text| !text.is_empty())
+        .and_then(|text| secret(&format!("Bearer {text}")));
+    let lifetime = answer
+        .expires_in
+        .filter(|&seconds| seconds > 0)
+        .map(Duration::from_secs);
     Ok((value.ok_or_else(broken)?, lifetime.unwrap_or(LIFETIME)))
 }

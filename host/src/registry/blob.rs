@@ -35,7 +35,8 @@ impl Client {
     pub fn reach(&self, repository: &Repository) -> Result<(), Error> {
         // Whether there is anything is all one: an answer is what counts.
         let operation = || format!("reaching `{}`", repository.full_name());
-        self.head_blob(repository, Digest::of(b""), operation).map(drop)
+        self.head_blob(repository, Digest::of(b""), operation)
+            .map(drop)
     }
 
     fn head_blob(
@@ -105,13 +106,17 @@ struct Body {
 impl BlobReader {
     /// Asks for what is not read yet.
     fn connect(&mut self) -> Result<(), Error> {
-        let body = self.client.run(&self.repository, || self.operation(), |_| self.request())?;
+        let body = self
+            .client
+            .run(&self.repository, || self.operation(), |_| self.request())?;
         self.body = Some(body);
         Ok(())
     }
 
     fn request(&self) -> Result<Body, Failure> {
-        let uri = self.client.url(&self.repository, &format!("blobs/{}", self.digest))?;
+        let uri = self
+            .client
+            .url(&self.repository, &format!("blobs/{}", self.digest))?;
         let mut request = Request::new(Method::GET, uri);
         if self.read > 0 {
             request = request.with_header(header::RANGE, format!("bytes={}-", self.read));
@@ -126,18 +131,32 @@ impl BlobReader {
         if let Some(length) = answer.length() {
             let actual = length.saturating_add(start);
             if actual != self.size {
-                return Err(Cause::Size { expected: self.size, actual }.into());
+                return Err(Cause::Size {
+                    expected: self.size,
+                    actual,
+                }
+                .into());
             }
         }
-        let Answer { body, uri, timeouts, .. } = answer;
+        let Answer {
+            body,
+            uri,
+            timeouts,
+            ..
+        } = answer;
         let mut reader = body.into_reader();
         // A registry that does not know ranges starts from the start.
         let skipped = self.read - start;
         match io::copy(&mut (&mut reader).take(skipped), &mut io::sink()) {
-            Ok(count) if count == skipped => Ok(Body { reader, uri, timeouts }),
-            Ok(count) => {
-                Err(Failure::passing(Cause::Size { expected: self.size, actual: start + count }))
-            }
+            Ok(count) if count == skipped => Ok(Body {
+                reader,
+                uri,
+                timeouts,
+            }),
+            Ok(count) => Err(Failure::passing(Cause::Size {
+                expected: self.size,
+                actual: start + count,
+            })),
             Err(error) => Err(transport::failure(&uri, error.into(), &timeouts)),
         }
     }
@@ -145,7 +164,10 @@ impl BlobReader {
     /// Where the part that came begins: `bytes FIRST-LAST/SIZE`.
     fn range(&self, answer: &Answer) -> Result<u64, Cause> {
         let text = answer.header(header::CONTENT_RANGE).unwrap_or_default();
-        let first = text.trim().strip_prefix("bytes").and_then(|rest| rest.trim().split('-').next());
+        let first = text
+            .trim()
+            .strip_prefix("bytes")
+            .and_then(|rest| rest.trim().split('-').next());
         match first.and_then(|first| first.parse::<u64>().ok()) {
             Some(first) if first == self.read => Ok(first),
             _ => Err(answer.broken("it is another part than was asked for".to_owned())),
@@ -153,11 +175,19 @@ impl BlobReader {
     }
 
     fn operation(&self) -> String {
-        format!("fetching {} from `{}`", self.digest, self.repository.full_name())
+        format!(
+            "fetching {} from `{}`",
+            self.digest,
+            self.repository.full_name()
+        )
     }
 
     fn error(&self, cause: Cause) -> io::Error {
-        io::Error::other(Error::new(self.operation(), &self.repository.registry, cause))
+        io::Error::other(Error::new(
+            self.operation(),
+            &self.repository.registry,
+            cause,
+        ))
     }
 
     /// Goes on after a connection broke.
@@ -180,9 +210,10 @@ impl BlobReader {
     fn finish(&mut self) -> io::Result<()> {
         let more = self.body.take().map(|mut body| body.reader.read(&mut [0]));
         match more {
-            Some(Ok(count)) if count > 0 => {
-                Err(self.error(Cause::Size { expected: self.size, actual: self.size + 1 }))
-            }
+            Some(Ok(count)) if count > 0 => Err(self.error(Cause::Size {
+                expected: self.size,
+                actual: self.size + 1,
+            })),
             // All that is wanted is here, whatever became of the connection.
             _ => Ok(()),
         }
@@ -202,10 +233,16 @@ impl Read for BlobReader {
             }
             // None after an error that was returned: it is not to be read on.
             let Some(body) = &mut self.body else {
-                return Err(self.error(Cause::Size { expected: self.size, actual: self.read }));
+                return Err(self.error(Cause::Size {
+                    expected: self.size,
+                    actual: self.read,
+                }));
             };
             let failure = match body.reader.read(&mut buffer[..room]) {
-                Ok(0) => Failure::passing(Cause::Size { expected: self.size, actual: self.read }),
+                Ok(0) => Failure::passing(Cause::Size {
+                    expected: self.size,
+                    actual: self.read,
+                }),
                 Ok(count) => {
                     self.read += count as u64;
                     if self.read == self.size {
@@ -223,6 +260,10 @@ impl Read for BlobReader {
 
 impl fmt::Debug for BlobReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BlobReader({}, {} of {})", self.digest, self.read, self.size)
+        write!(
+            f,
+            "BlobReader({}, {} of {})",
+            self.digest, self.read, self.size
+        )
     }
 }

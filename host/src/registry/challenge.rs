@@ -30,7 +30,10 @@ impl Challenge {
     /// fetched in the open for a registry that is not.
     pub(super) fn of(asked: &Uri, headers: &HeaderMap) -> Result<Option<Self>, Cause> {
         let host = location::host(asked);
-        let broken = |why: &str| Cause::Answer { host: host.clone(), why: why.to_owned() };
+        let broken = |why: &str| Cause::Answer {
+            host: host.clone(),
+            why: why.to_owned(),
+        };
         let mut basic = false;
         let mut others = vec![];
         for value in headers.get_all(header::WWW_AUTHENTICATE) {
@@ -47,7 +50,10 @@ impl Challenge {
         match (basic, others.is_empty()) {
             (true, _) => Ok(Some(Self::Basic)),
             (false, true) => Ok(None),
-            (false, false) => Err(Cause::Challenge { host, wanted: others.join(" or ") }),
+            (false, false) => Err(Cause::Challenge {
+                host,
+                wanted: others.join(" or "),
+            }),
         }
     }
 }
@@ -56,17 +62,32 @@ fn bearer(asked: &Uri, challenge: &http_auth::ChallengeRef<'_>) -> Result<Challe
     let host = location::host(asked);
     let parameter = |name: &str| {
         let is_it = |(key, _): &&(&str, _)| key.eq_ignore_ascii_case(name);
-        challenge.params.iter().find(is_it).map(|(_, value)| value.to_unescaped())
+        challenge
+            .params
+            .iter()
+            .find(is_it)
+            .map(|(_, value)| value.to_unescaped())
     };
-    let broken = |why: &str| Cause::Answer { host: host.clone(), why: why.to_owned() };
-    let realm = parameter("realm").ok_or_else(|| broken("its `WWW-Authenticate` names no realm"))?;
+    let broken = |why: &str| Cause::Answer {
+        host: host.clone(),
+        why: why.to_owned(),
+    };
+    let realm =
+        parameter("realm").ok_or_else(|| broken("its `WWW-Authenticate` names no realm"))?;
     // Absolute by the specification; relative ones have been seen.
     let realm = location::resolve(asked, &realm)
         .ok_or_else(|| broken("the realm of its `WWW-Authenticate` is not a URL"))?;
     if location::is_https(asked) && !location::is_https(&realm) {
-        return Err(Cause::Downgrade { host, to: location::host(&realm) });
+        return Err(Cause::Downgrade {
+            host,
+            to: location::host(&realm),
+        });
     }
-    Ok(Challenge::Bearer { realm, service: parameter("service"), scope: parameter("scope") })
+    Ok(Challenge::Bearer {
+        realm,
+        service: parameter("service"),
+        scope: parameter("scope"),
+    })
 }
 
 #[cfg(test)]
@@ -114,9 +135,18 @@ mod tests {
         let value = r#"bearer SERVICE="a \"b\"", Realm="https://b/t?x=1""#;
         assert_eq!(of(a, &[&format!("Basic realm=\"x, y\", {value}")]), token);
         assert_eq!(of(a, &["Negotiate", "BASIC realm=x", value]), token);
-        assert_eq!(of(a, &["basic realm=\"Registry Realm\""]), Ok(Some(Challenge::Basic)));
-        assert_eq!(of(a, &["Bearer realm=\"/token\""]), bearer("https://a/token", None, None));
-        assert_eq!(of("http://a/", &["Bearer realm=\"http://b/\""]), bearer("http://b/", None, None));
+        assert_eq!(
+            of(a, &["basic realm=\"Registry Realm\""]),
+            Ok(Some(Challenge::Basic))
+        );
+        assert_eq!(
+            of(a, &["Bearer realm=\"/token\""]),
+            bearer("https://a/token", None, None)
+        );
+        assert_eq!(
+            of("http://a/", &["Bearer realm=\"http://b/\""]),
+            bearer("http://b/", None, None)
+        );
         assert_eq!(of(a, &[]), Ok(None));
     }
 
@@ -124,8 +154,14 @@ mod tests {
     fn what_can_not_be_answered_is_said() {
         let a = "https://a:5000/v2/";
         for (value, expected) in [
-            ("Negotiate", "`a:5000` wants authentication by `Negotiate`, and by"),
-            ("Bearer realm=\"http://a/token\"", "leads from an encrypted connection to `a`"),
+            (
+                "Negotiate",
+                "`a:5000` wants authentication by `Negotiate`, and by",
+            ),
+            (
+                "Bearer realm=\"http://a/token\"",
+                "leads from an encrypted connection to `a`",
+            ),
             ("Bearer service=\"x\"", "names no realm"),
             ("Bearer realm=\"ftp://x\"", "is not a URL"),
             ("Bearer realm=\"unfinished", "can not be read"),

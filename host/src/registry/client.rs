@@ -92,8 +92,18 @@ struct Registry {
 impl Client {
     /// A client that has not connected to anything yet.
     pub fn new(options: Options) -> Self {
-        let Options { plain_http, retries, back_off, user_agent, credentials, .. } = options;
-        let timeouts = Timeouts { connect: options.connect_timeout, stall: options.stall_timeout };
+        let Options {
+            plain_http,
+            retries,
+            back_off,
+            user_agent,
+            credentials,
+            ..
+        } = options;
+        let timeouts = Timeouts {
+            connect: options.connect_timeout,
+            stall: options.stall_timeout,
+        };
         let inner = Inner {
             plain_http,
             retry: Retry { retries, back_off },
@@ -102,13 +112,19 @@ impl Client {
             registries: Mutex::default(),
             pushed: Mutex::default(),
         };
-        Self { inner: Arc::new(inner) }
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Says that a repository will be pushed to, so that tokens are good for that from the
     /// first on. It saves one, and registries that hide what may not be read can be asked.
     pub fn will_push(&self, to: &Repository) {
-        let mut pushed = self.inner.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pushed = self
+            .inner
+            .pushed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         pushed.insert((to.registry.clone(), to.name.clone()));
     }
 
@@ -129,9 +145,16 @@ impl Client {
 
     /// What is asked for to read from a repository, or to write to it.
     pub(super) fn scope(&self, of: &Repository, push: bool) -> Scope {
-        let pushed = self.inner.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let pushed = self
+            .inner
+            .pushed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let push = push || pushed.contains(&(of.registry.clone(), of.name.clone()));
-        Scope { repository: of.name.clone(), push }
+        Scope {
+            repository: of.name.clone(),
+            push,
+        }
     }
 
     /// The URL of `path` in a repository.
@@ -150,9 +173,16 @@ impl Client {
         scopes: &[Scope],
     ) -> Result<Answer, Failure> {
         let registry = self.registry(&to.registry);
-        let means = Means { transport: &self.inner.transport, credentials: &self.inner.credentials };
+        let means = Means {
+            transport: &self.inner.transport,
+            credentials: &self.inner.credentials,
+        };
         let is_own = |uri: &Uri| {
-            let own = url(registry.scheme.get().unwrap_or(&Scheme::HTTPS), &registry.host, "/");
+            let own = url(
+                registry.scheme.get().unwrap_or(&Scheme::HTTPS),
+                &registry.host,
+                "/",
+            );
             own.is_ok_and(|own| location::is_same_origin(&own, uri))
         };
         if !is_own(&request.uri) {
@@ -167,12 +197,20 @@ impl Client {
         let unauthorized = |mut answer: Answer| {
             let login = registry.authorization.login_file(means, scopes);
             let says = answer.message();
-            Failure::from(Cause::Unauthorized { host: to.registry.clone(), login, says })
+            Failure::from(Cause::Unauthorized {
+                host: to.registry.clone(),
+                login,
+                says,
+            })
         };
         let (mut answer, mut used) = (answer, used);
         for _ in 0..MAX_RENEWALS {
-            let Some(challenge) = Challenge::of(&answer.uri, &answer.headers)? else { break };
-            let renewed = registry.authorization.renew(means, challenge, scopes, used.as_ref())?;
+            let Some(challenge) = Challenge::of(&answer.uri, &answer.headers)? else {
+                break;
+            };
+            let renewed = registry
+                .authorization
+                .renew(means, challenge, scopes, used.as_ref())?;
             let Some(renewed) = renewed else { break };
             answer.discard();
             answer = means.transport.send(request, Some(&renewed.value))?;
@@ -188,7 +226,11 @@ impl Client {
     }
 
     fn registry(&self, name: &str) -> Arc<Registry> {
-        let mut registries = self.inner.registries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut registries = self
+            .inner
+            .registries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let registry = registries.entry(name.to_owned()).or_insert_with(|| {
             Arc::new(Registry {
                 host: if name == HUB.0 { HUB.1 } else { name }.to_owned(),
@@ -205,7 +247,10 @@ impl Client {
         if let Some(scheme) = registry.scheme.get() {
             return Ok(scheme.clone());
         }
-        let _finding = registry.finding.lock().unwrap_or_else(PoisonError::into_inner);
+        let _finding = registry
+            .finding
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(scheme) = registry.scheme.get() {
             return Ok(scheme.clone());
         }
@@ -222,14 +267,18 @@ impl Client {
     fn detect(&self, host: &str) -> Result<Scheme, Failure> {
         let ping = |scheme: &Scheme| {
             let request = Request::new(Method::GET, url(scheme, host, "/v2/")?);
-            self.inner.transport.send(&request, None).map(Answer::discard)
+            self.inner
+                .transport
+                .send(&request, None)
+                .map(Answer::discard)
         };
         match ping(&Scheme::HTTPS) {
             Ok(()) => Ok(Scheme::HTTPS),
             // Some servers close the connection when they are greeted in TLS.
-            Err(Failure { cause: Cause::NoTls(_) | Cause::Connection { .. }, .. }) => {
-                ping(&Scheme::HTTP).map(|()| Scheme::HTTP).map_err(at_once)
-            }
+            Err(Failure {
+                cause: Cause::NoTls(_) | Cause::Connection { .. },
+                ..
+            }) => ping(&Scheme::HTTP).map(|()| Scheme::HTTP).map_err(at_once),
             Err(failure) => Err(failure),
         }
     }
@@ -251,8 +300,10 @@ fn url(scheme: &Scheme, host: &str, path: &str) -> Result<Uri, Failure> {
     let uri: Option<Uri> = text.parse().ok();
     // `host` must be the whole authority: no user, no start of the path.
     let is_good = |uri: &Uri| {
-        uri.authority().is_some_and(|authority| authority.as_str() == host && !host.contains('@'))
+        uri.authority()
+            .is_some_and(|authority| authority.as_str() == host && !host.contains('@'))
             && uri.path() == path.split('?').next().unwrap_or_default()
     };
-    uri.filter(is_good).ok_or_else(|| Cause::Name(format!("{host}{path}")).into())
+    uri.filter(is_good)
+        .ok_or_else(|| Cause::Name(format!("{host}{path}")).into())
 }

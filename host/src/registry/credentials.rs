@@ -134,7 +134,10 @@ pub struct Credentials {
 impl Credentials {
     /// In these files, the first that has some; those that are not there do not matter.
     pub fn new(files: Vec<PathBuf>) -> Self {
-        Self { files, ..Self::default() }
+        Self {
+            files,
+            ..Self::default()
+        }
     }
 
     /// The files in which Docker and Podman look, by an environment that is given as a
@@ -155,7 +158,9 @@ impl Credentials {
         let podman = "containers/auth.json";
         let files = [
             variable("XDG_RUNTIME_DIR").map(|folder| folder.join(podman)),
-            variable("XDG_CONFIG_HOME").or_else(|| in_home(".config")).map(|folder| folder.join(podman)),
+            variable("XDG_CONFIG_HOME")
+                .or_else(|| in_home(".config"))
+                .map(|folder| folder.join(podman)),
             variable("DOCKER_CONFIG")
                 .or_else(|| in_home(".docker"))
                 .map(|folder| folder.join("config.json")),
@@ -164,7 +169,11 @@ impl Credentials {
     }
 
     /// The login for a repository of a registry.
-    pub(super) fn find(&self, registry: &str, name: &str) -> Result<Option<Login>, CredentialsError> {
+    pub(super) fn find(
+        &self,
+        registry: &str,
+        name: &str,
+    ) -> Result<Option<Login>, CredentialsError> {
         let key = format!("{registry}/{name}");
         // Held while helpers run: several threads must not ask the user several times.
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,7 +184,10 @@ impl Credentials {
         for file in &self.files {
             let Some(config) = read(file)? else { continue };
             if let Some(secret) = config.find(registry, name, file, self.helpers.as_deref())? {
-                login = Some(Login { secret, file: file.clone() });
+                login = Some(Login {
+                    secret,
+                    file: file.clone(),
+                });
                 break;
             }
         }
@@ -185,18 +197,31 @@ impl Credentials {
 }
 
 fn read(file: &Path) -> Result<Option<Config>, CredentialsError> {
-    let failed =
-        |source: io::Error| CredentialsError::Io { file: file.to_owned(), source: Arc::new(source) };
+    let failed = |source: io::Error| CredentialsError::Io {
+        file: file.to_owned(),
+        source: Arc::new(source),
+    };
     let opened = match File::open(file) {
         Ok(opened) => opened,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
             return Ok(None);
         }
         Err(error) => return Err(failed(error)),
     };
     let mut text = vec![];
-    opened.take(MAX_FILE + 1).read_to_end(&mut text).map_err(failed)?;
-    let broken = |why: String| CredentialsError::Broken { file: file.to_owned(), why };
+    opened
+        .take(MAX_FILE + 1)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
+    let broken = |why: String| CredentialsError::Broken {
+        file: file.to_owned(),
+        why,
+    };
     if text.len() as u64 > MAX_FILE {
         return Err(broken(format!("it has more than {MAX_FILE} bytes")));
     }
@@ -206,8 +231,16 @@ fn read(file: &Path) -> Result<Option<Config>, CredentialsError> {
     }
     // The parser's own message quotes what it finds.
     serde_json::from_slice(&text).map(Some).map_err(|error| {
-        let what = if error.is_data() { "an unexpected value" } else { "not JSON" };
-        broken(format!("{what} at line {}, column {}", error.line(), error.column()))
+        let what = if error.is_data() {
+            "an unexpected value"
+        } else {
+            "not JSON"
+        };
+        broken(format!(
+            "{what} at line {}, column {}",
+            error.line(),
+            error.column()
+        ))
     })
 }
 
@@ -222,7 +255,11 @@ impl Config {
         helpers: Option<&Path>,
     ) -> Result<Option<Secret>, CredentialsError> {
         let registry = host(registry);
-        let server = if registry == HUB { HUB_SERVER } else { registry };
+        let server = if registry == HUB {
+            HUB_SERVER
+        } else {
+            registry
+        };
         let mut wanted = format!("{registry}/{name}");
         for (key, helper) in self.helpers.iter().flatten() {
             if normal(key) == registry
@@ -268,16 +305,23 @@ impl Entry {
             let (user, password) = text.split_once(':').ok_or_else(broken)?;
             // As Docker: old versions wrote zeros.
             let password = password.trim_end_matches('\0').to_owned();
-            return Ok(Some(Secret::Password { user: user.to_owned(), password }));
+            return Ok(Some(Secret::Password {
+                user: user.to_owned(),
+                password,
+            }));
         }
         let (user, password) = (some(&self.username), some(&self.password));
-        Ok(user.zip(password).map(|(user, password)| Secret::Password { user, password }))
+        Ok(user
+            .zip(password)
+            .map(|(user, password)| Secret::Password { user, password }))
     }
 }
 
 /// The key of `auths` without what only URLs have.
 fn normal(key: &str) -> String {
-    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let rest = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"));
     let key = match rest {
         // Docker looks at the host of a URL alone.
         Some(rest) => rest.split('/').next().unwrap_or_default(),
@@ -313,15 +357,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.json");
         std::fs::write(&file, text).unwrap();
-        let credentials =
-            Credentials { helpers: Some(folder.path().to_owned()), ..Credentials::new(vec![file]) };
+        let credentials = Credentials {
+            helpers: Some(folder.path().to_owned()),
+            ..Credentials::new(vec![file])
+        };
         for (name, script) in [
             (
                 "good",
                 r#"read -r server; [ "$1" = get ] && echo "{\"ServerURL\":\"x\",\"Username\":\"u\",\"Secret\":\"$server\"}""#,
             ),
             ("token", r#"echo '{"Username":"<token>","Secret":"t"}'"#),
-            ("none", "echo 'credentials not found in native keychain'; exit 1"),
+            (
+                "none",
+                "echo 'credentials not found in native keychain'; exit 1",
+            ),
             ("bad", "echo 'locked by secret-fox' >&2; exit 3"),
             ("silent", "exit 4"),
             ("odd", "echo '{\"Secret\":\"secret-x\"}'"),
@@ -338,7 +387,10 @@ mod tests {
     }
 
     fn password(user: &str, password: &str) -> Result<Option<Secret>, String> {
-        Ok(Some(Secret::Password { user: user.to_owned(), password: password.to_owned() }))
+        Ok(Some(Secret::Password {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        }))
     }
 
     #[test]
@@ -351,16 +403,24 @@ mod tests {
             "https://quay.io",
             "localhost:5000",
         ];
-        let entries: Vec<String> =
-            keys.iter().map(|key| format!(r#""{key}":{{"auth":"{}"}}"#, auth(key))).collect();
-        let text =
-            format!(r#"{{"auths":{{{}}},"credsStore":"none","HttpHeaders":{{}}}}"#, entries.join(","));
+        let entries: Vec<String> = keys
+            .iter()
+            .map(|key| format!(r#""{key}":{{"auth":"{}"}}"#, auth(key)))
+            .collect();
+        let text = format!(
+            r#"{{"auths":{{{}}},"credsStore":"none","HttpHeaders":{{}}}}"#,
+            entries.join(",")
+        );
         for (registry, name, expected) in [
             ("ghcr.io", "acme/web", Some("ghcr.io/acme/web")),
             ("ghcr.io", "acme/web/x", Some("ghcr.io/acme/web")),
             ("ghcr.io", "acme/webx", Some("ghcr.io/acme")),
             ("ghcr.io", "acmex", Some("ghcr.io")),
-            ("docker.io", "library/debian", Some("https://index.docker.io/v1/")),
+            (
+                "docker.io",
+                "library/debian",
+                Some("https://index.docker.io/v1/"),
+            ),
             ("quay.io", "a/b", Some("https://quay.io")),
             ("localhost:5000", "a", Some("localhost:5000")),
             ("localhost", "a", None),
@@ -378,7 +438,10 @@ mod tests {
     fn entries_have_several_forms() {
         let one = |entry: &str| find(&format!(r#"{{"auths":{{"a.b":{entry}}}}}"#), "a.b", "x");
         assert_eq!(one(r#"{"auth":"dTpwOnEAAA=="}"#), password("u", "p:q"));
-        assert_eq!(one(r#"{"username":"u","password":"p"}"#), password("u", "p"));
+        assert_eq!(
+            one(r#"{"username":"u","password":"p"}"#),
+            password("u", "p")
+        );
         assert_eq!(
             one(r#"{"auth":"dTo=","identitytoken":"t"}"#),
             Ok(Some(Secret::IdentityToken("t".to_owned())))
@@ -390,19 +453,30 @@ mod tests {
 
     #[test]
     fn helpers_are_asked() {
-        let of =
-            |helper: &str| find(&format!(r#"{{"credHelpers":{{"a.b":"{helper}"}}}}"#), "a.b", "x/y");
+        let of = |helper: &str| {
+            find(
+                &format!(r#"{{"credHelpers":{{"a.b":"{helper}"}}}}"#),
+                "a.b",
+                "x/y",
+            )
+        };
         assert_eq!(of("good"), password("u", "a.b"));
         assert_eq!(of("token"), Ok(Some(Secret::IdentityToken("t".to_owned()))));
         assert_eq!(of("none"), Ok(None));
         let store = r#"{"auths":{"https://index.docker.io/v1/":{}},"credsStore":"good"}"#;
-        assert_eq!(find(store, "docker.io", "library/x"), password("u", HUB_SERVER));
+        assert_eq!(
+            find(store, "docker.io", "library/x"),
+            password("u", HUB_SERVER)
+        );
         for (helper, expected) in [
             (
                 "missing",
                 "`docker-credential-missing`, which keeps credentials, failed: there is no such program",
             ),
-            ("bad", "`docker-credential-bad`, which keeps credentials, failed: locked by secret-fox"),
+            (
+                "bad",
+                "`docker-credential-bad`, which keeps credentials, failed: locked by secret-fox",
+            ),
             (
                 "silent",
                 "`docker-credential-silent`, which keeps credentials, failed: it ended with exit status: 4",
@@ -424,12 +498,24 @@ mod tests {
     fn broken_files_are_named_and_not_quoted() {
         for (text, expected) in [
             ("{\n  \"auths\": {]}", "not JSON at line 2, column 13"),
-            (r#"{"auths":"secret-word"}"#, "an unexpected value at line 1"),
-            (r#"{"auths":{"a.b":{"auth":"secret-word!"}}}"#, "the `auth` of `a.b` is not"),
-            (r#"{"auths":{"a.b":{"auth":"c2VjcmV0LXdvcmQ="}}}"#, "the `auth` of `a.b` is not"),
+            (
+                r#"{"auths":"secret-word"}"#,
+                "an unexpected value at line 1",
+            ),
+            (
+                r#"{"auths":{"a.b":{"auth":"secret-word!"}}}"#,
+                "the `auth` of `a.b` is not",
+            ),
+            (
+                r#"{"auths":{"a.b":{"auth":"c2VjcmV0LXdvcmQ="}}}"#,
+                "the `auth` of `a.b` is not",
+            ),
         ] {
             let error = find(text, "a.b", "x").unwrap_err();
-            assert!(error.contains(expected) && error.contains("`config.json`"), "{text}: {error}");
+            assert!(
+                error.contains(expected) && error.contains("`config.json`"),
+                "{text}: {error}"
+            );
             assert!(!error.contains("secret"), "{error}");
         }
     }
@@ -438,27 +524,43 @@ mod tests {
     fn secrets_are_not_shown() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("auth.json");
-        std::fs::write(&file, format!(r#"{{"auths":{{"a.b":{{"auth":"{}"}}}}}}"#, auth("x"))).unwrap();
+        std::fs::write(
+            &file,
+            format!(r#"{{"auths":{{"a.b":{{"auth":"{}"}}}}}}"#, auth("x")),
+        )
+        .unwrap();
         let credentials = Credentials::new(vec![folder.path().join("missing"), file]);
         let login = credentials.find("a.b", "x").unwrap();
         assert!(login.is_some());
-        let shown =
-            format!("{login:?} {credentials:?} {:?}", Secret::IdentityToken("secret-y".to_owned()));
-        assert!(!shown.contains("secret-") && !shown.contains(&auth("x")), "{shown}");
+        let shown = format!(
+            "{login:?} {credentials:?} {:?}",
+            Secret::IdentityToken("secret-y".to_owned())
+        );
+        assert!(
+            !shown.contains("secret-") && !shown.contains(&auth("x")),
+            "{shown}"
+        );
     }
 
     #[test]
     fn files_are_where_docker_and_podman_have_them() {
         let files = |variables: &[(&str, &str)]| {
             let environment = |name: &str| {
-                variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into())
+                variables
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| value.into())
             };
             Credentials::default_files(environment)
         };
         let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(files(&[]), paths(&[]));
         assert_eq!(
-            files(&[("HOME", "/h"), ("XDG_RUNTIME_DIR", "/r"), ("REGISTRY_AUTH_FILE", "")]),
+            files(&[
+                ("HOME", "/h"),
+                ("XDG_RUNTIME_DIR", "/r"),
+                ("REGISTRY_AUTH_FILE", "")
+            ]),
             paths(&[
                 "/r/containers/auth.json",
                 "/h/.config/containers/auth.json",
@@ -466,9 +568,16 @@ mod tests {
             ])
         );
         assert_eq!(
-            files(&[("HOME", "/h"), ("DOCKER_CONFIG", "/d"), ("XDG_CONFIG_HOME", "/c")]),
+            files(&[
+                ("HOME", "/h"),
+                ("DOCKER_CONFIG", "/d"),
+                ("XDG_CONFIG_HOME", "/c")
+            ]),
             paths(&["/c/containers/auth.json", "/d/config.json"])
         );
-        assert_eq!(files(&[("HOME", "/h"), ("REGISTRY_AUTH_FILE", "/a.json")]), paths(&["/a.json"]));
+        assert_eq!(
+            files(&[("HOME", "/h"), ("REGISTRY_AUTH_FILE", "/a.json")]),
+            paths(&["/a.json"])
+        );
     }
 }

@@ -8,8 +8,12 @@ use super::transport::{Payload, Request};
 use crate::image::{Descriptor, Digest, Document, MAX_DOCUMENT, MediaType, Repository};
 
 /// What can be read.
-const ACCEPTED: [MediaType; 4] =
-    [MediaType::OciManifest, MediaType::OciIndex, MediaType::DockerManifest, MediaType::DockerIndex];
+const ACCEPTED: [MediaType; 4] = [
+    MediaType::OciManifest,
+    MediaType::OciIndex,
+    MediaType::DockerManifest,
+    MediaType::DockerIndex,
+];
 
 impl Client {
     /// Fetches a manifest or an index, by its digest where there is one, else by its tag. A
@@ -31,12 +35,20 @@ impl Client {
             let actual = Digest::of(&bytes);
             for expected in of.digest.iter().chain(&told) {
                 if *expected != actual {
-                    return Err(Cause::Digest { expected: *expected, actual }.into());
+                    return Err(Cause::Digest {
+                        expected: *expected,
+                        actual,
+                    }
+                    .into());
                 }
             }
             Ok(Document::parse(bytes, given.as_ref()).map_err(Cause::Document)?)
         };
-        self.run(of, || format!("fetching the manifest of `{of}`"), |_| fetch())
+        self.run(
+            of,
+            || format!("fetching the manifest of `{of}`"),
+            |_| fetch(),
+        )
     }
 
     /// What a tag or a digest means at the moment; none if the registry does not have it. Where
@@ -68,7 +80,8 @@ impl Client {
                 return Err(Cause::Digest { expected, actual }.into());
             }
             let parts = kind.zip(told.or(of.digest)).zip(answer.length());
-            let descriptor = parts.map(|((kind, digest), size)| Descriptor::new(kind, digest, size));
+            let descriptor =
+                parts.map(|((kind, digest), size)| Descriptor::new(kind, digest, size));
             Ok(descriptor.map_or(Head::Some, Head::All))
         };
         let operation = || format!("asking for the manifest of `{of}`");
@@ -101,22 +114,31 @@ impl Client {
                 .with_header(header::CONTENT_TYPE, document.media_type.as_str())
                 .with_payload(Payload::Bytes(&document.bytes));
             let answer = self.send(to, &request, &[self.scope(to, true)])?;
-            if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED) {
+            if !matches!(
+                answer.status,
+                StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED
+            ) {
                 return Err(answer.failure());
             }
             let told = answer.digest()?;
             answer.discard();
             match told {
-                Some(told) if told != actual => {
-                    Err(Cause::Digest { expected: actual, actual: told }.into())
+                Some(told) if told != actual => Err(Cause::Digest {
+                    expected: actual,
+                    actual: told,
                 }
+                .into()),
                 _ => Ok(()),
             }
         };
         self.run(to, || format!("pushing the manifest of `{to}`"), |_| put())
     }
 
-    fn manifest_request(&self, method: Method, of: &Repository) -> Result<Request<'static>, Failure> {
+    fn manifest_request(
+        &self,
+        method: Method,
+        of: &Repository,
+    ) -> Result<Request<'static>, Failure> {
         let uri = self.url(of, &format!("manifests/{}", of.identifier()))?;
         let accepted = ACCEPTED.each_ref().map(MediaType::as_str).join(", ");
         Ok(Request::new(method, uri).with_header(header::ACCEPT, accepted))

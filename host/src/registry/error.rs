@@ -20,7 +20,11 @@ pub struct Error {
 
 impl Error {
     pub(super) fn new(operation: String, registry: &str, cause: Cause) -> Self {
-        Self { operation, hint: cause.hint(registry), cause: Box::new(cause) }
+        Self {
+            operation,
+            hint: cause.hint(registry),
+            cause: Box::new(cause),
+        }
     }
 
     /// Why.
@@ -171,7 +175,8 @@ impl Cause {
     }
 
     fn hint(&self, registry: &str) -> Option<String> {
-        let login = || format!("log in with `docker login {registry}` or `podman login {registry}`");
+        let login =
+            || format!("log in with `docker login {registry}` or `podman login {registry}`");
         match self {
             Self::Unauthorized { .. } => Some(login()),
             Self::Status { status, .. } if status.as_u16() == 403 => {
@@ -193,12 +198,17 @@ impl Cause {
 }
 
 fn said(says: &Option<String>) -> String {
-    says.as_ref().map(|says| format!(": {says}")).unwrap_or_default()
+    says.as_ref()
+        .map(|says| format!(": {says}"))
+        .unwrap_or_default()
 }
 
 fn refused(host: &str, login: &Option<PathBuf>) -> String {
     match login {
-        Some(file) => format!("`{host}` refuses the login that `{}` has for it", file.display()),
+        Some(file) => format!(
+            "`{host}` refuses the login that `{}` has for it",
+            file.display()
+        ),
         None => format!("`{host}` wants a login"),
     }
 }
@@ -223,7 +233,10 @@ pub(super) enum Again {
 
 impl From<Cause> for Failure {
     fn from(cause: Cause) -> Self {
-        Self { cause, again: Again::No }
+        Self {
+            cause,
+            again: Again::No,
+        }
     }
 }
 
@@ -236,6 +249,9 @@ impl From<CredentialsError> for Failure {
 impl Failure {
     /// One that may pass by itself.
     pub(super) fn passing(cause: Cause) -> Self {
-        Self { cause, again: Again::Soon }
+        Self {
+            cause,
+            again: Again::Soon,
+        }
     }
 }

@@ -36,12 +36,18 @@ pub(super) fn get(
     directory: Option<&Path>,
 ) -> Result<Option<Secret>, CredentialsError> {
     let program = format!("docker-credential-{name}");
-    let error = |why: String| CredentialsError::Helper { program: program.clone(), why };
+    let error = |why: String| CredentialsError::Helper {
+        program: program.clone(),
+        why,
+    };
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || !name.chars().all(is_plain) {
         return Err(error("that is not the name of a helper".to_owned()));
     }
-    let path = directory.map_or_else(|| program.clone().into(), |directory| directory.join(&program));
+    let path = directory.map_or_else(
+        || program.clone().into(),
+        |directory| directory.join(&program),
+    );
     let mut child = Command::new(path)
         .arg("get")
         .stdin(Stdio::piped())
@@ -56,7 +62,9 @@ pub(super) fn get(
         // One that does not read it says so by its status.
         let _ = stdin.write_all(server.as_bytes());
     }
-    let output = child.wait_with_output().map_err(|failed| error(failed.to_string()))?;
+    let output = child
+        .wait_with_output()
+        .map_err(|failed| error(failed.to_string()))?;
     if !output.status.success() {
         // What failed is said on stdout by the protocol.
         let said = [&output.stdout, &output.stderr]
@@ -65,13 +73,18 @@ pub(super) fn get(
             return Ok(None);
         }
         let said = said.into_iter().find(|said| !said.is_empty());
-        return Err(error(said.unwrap_or_else(|| format!("it ended with {}", output.status))));
+        return Err(error(
+            said.unwrap_or_else(|| format!("it ended with {}", output.status)),
+        ));
     }
     // Its answer is never shown: it holds the secret.
     let answer: Answer = serde_json::from_slice(&output.stdout)
         .map_err(|_| error("its answer is not what the protocol says".to_owned()))?;
     Ok(Some(match answer.username.as_str() {
         TOKEN_USER => Secret::IdentityToken(answer.secret),
-        _ => Secret::Password { user: answer.username, password: answer.secret },
+        _ => Secret::Password {
+            user: answer.username,
+            password: answer.secret,
+        },
     }))
 }

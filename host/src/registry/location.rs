@@ -37,8 +37,14 @@ pub(super) fn with_parameter(uri: &Uri, name: &str, value: &str) -> Option<Uri> 
     let separator = if uri.query().is_some() { '&' } else { '?' };
     // `a?` has an empty query already.
     let text = text.strip_suffix('?').unwrap_or(&text);
-    let separator = if uri.query() == Some("") { '?' } else { separator };
-    format!("{text}{separator}{name}={}", encode(value)).parse().ok()
+    let separator = if uri.query() == Some("") {
+        '?'
+    } else {
+        separator
+    };
+    format!("{text}{separator}{name}={}", encode(value))
+        .parse()
+        .ok()
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
@@ -56,13 +62,16 @@ pub(super) fn encode(value: &str) -> String {
 pub(super) fn is_same_origin(one: &Uri, other: &Uri) -> bool {
     one.scheme() == other.scheme()
         && port(one) == port(other)
-        && one
-            .host()
-            .is_some_and(|host| other.host().is_some_and(|other| host.eq_ignore_ascii_case(other)))
+        && one.host().is_some_and(|host| {
+            other
+                .host()
+                .is_some_and(|other| host.eq_ignore_ascii_case(other))
+        })
 }
 
 fn port(uri: &Uri) -> u16 {
-    uri.port_u16().unwrap_or(if is_https(uri) { 443 } else { 80 })
+    uri.port_u16()
+        .unwrap_or(if is_https(uri) { 443 } else { 80 })
 }
 
 /// Whether it is encrypted.
@@ -77,7 +86,9 @@ pub(super) fn is_loopback(authority: &str) -> bool {
         None => authority.split(':').next().unwrap_or_default(),
     };
     host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// What errors call a URL's host.
@@ -100,7 +111,10 @@ mod tests {
             ("https://other/x?y#z", "https://other/x?y"),
             ("http://other/", "http://other/"),
             ("//other:1/x", "https://other:1/x"),
-            ("/v2/u/1?state=a%2Fb", "https://ghcr.io:8443/v2/u/1?state=a%2Fb"),
+            (
+                "/v2/u/1?state=a%2Fb",
+                "https://ghcr.io:8443/v2/u/1?state=a%2Fb",
+            ),
             ("1234", "https://ghcr.io:8443/v2/a/blobs/uploads/1234"),
             ("?n=2", "https://ghcr.io:8443/v2/a/blobs/uploads/?n=2"),
             (" /x ", "https://ghcr.io:8443/x"),
@@ -108,8 +122,15 @@ mod tests {
         ] {
             assert_eq!(resolve(&base, text), Some(uri(expected)), "{text}");
         }
-        for text in ["", "#x", "ftp://a/b", "https://user:secret@a/", "https:///x", "/a b", "file:///x"]
-        {
+        for text in [
+            "",
+            "#x",
+            "ftp://a/b",
+            "https://user:secret@a/",
+            "https:///x",
+            "/a b",
+            "file:///x",
+        ] {
             assert_eq!(resolve(&base, text), None, "{text}");
         }
     }
@@ -121,7 +142,10 @@ mod tests {
             ("http://a/b?", "http://a/b?digest=sha256%3A0"),
             ("http://a/b?c=d%3D", "http://a/b?c=d%3D&digest=sha256%3A0"),
         ] {
-            assert_eq!(with_parameter(&uri(text), "digest", "sha256:0"), Some(uri(expected)));
+            assert_eq!(
+                with_parameter(&uri(text), "digest", "sha256:0"),
+                Some(uri(expected))
+            );
         }
         assert_eq!(encode("a b/ü"), "a%20b%2F%C3%BC");
     }
@@ -130,7 +154,11 @@ mod tests {
     fn origins_and_loopback() {
         let base = uri("https://ghcr.io/x");
         assert!(is_same_origin(&base, &uri("https://GHCR.io:443/y")));
-        for other in ["http://ghcr.io/x", "https://ghcr.io:444/x", "https://ghcr.io.example/x"] {
+        for other in [
+            "http://ghcr.io/x",
+            "https://ghcr.io:444/x",
+            "https://ghcr.io.example/x",
+        ] {
             assert!(!is_same_origin(&base, &uri(other)), "{other}");
         }
         for (host, expected) in [

@@ -45,7 +45,10 @@ impl Retry {
 
     /// Waits after a failure that came after `failed` others.
     pub(super) fn pause(&self, failed: u32, again: Again) {
-        let grown = self.back_off.saturating_mul(2_u32.saturating_pow(failed)).min(LONGEST_OF_OURS);
+        let grown = self
+            .back_off
+            .saturating_mul(2_u32.saturating_pow(failed))
+            .min(LONGEST_OF_OURS);
         std::thread::sleep(match again {
             Again::After(wait) => wait.max(grown).min(LONGEST),
             Again::Soon | Again::No => grown,
@@ -64,7 +67,9 @@ pub(super) fn after(text: &str) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new()
+        .parse_timestamp(text)
+        .ok()?;
     let wait = date.duration_since(Timestamp::now());
     Some(wait.try_into().unwrap_or(Duration::ZERO))
 }
@@ -85,7 +90,10 @@ mod tests {
 
     #[test]
     fn attempts_are_counted() {
-        let retry = Retry { retries: 2, back_off: Duration::ZERO };
+        let retry = Retry {
+            retries: 2,
+            back_off: Duration::ZERO,
+        };
         let broken = || Cause::Name("x".to_owned());
         let mut seen = vec![];
         let result: Result<(), _> = retry.run(|failed| {
@@ -96,7 +104,11 @@ mod tests {
         assert_eq!(seen, [0, 1, 2]);
         assert_eq!(
             retry
-                .run(|failed| if *failed < 2 { Err(Failure::passing(broken())) } else { Ok(*failed) })
+                .run(|failed| if *failed < 2 {
+                    Err(Failure::passing(broken()))
+                } else {
+                    Ok(*failed)
+                })
                 .ok(),
             Some(2)
         );

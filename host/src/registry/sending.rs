@@ -74,18 +74,33 @@ impl<'a> Sending<'a> {
         progress: &'a dyn Fn(u64),
     ) -> Self {
         let (asks, not_to_ask, broken_off, refused, kept) = (false, false, None, false, 0);
-        Self { client, to, blob, open, progress, asks, not_to_ask, broken_off, refused, kept }
+        Self {
+            client,
+            to,
+            blob,
+            open,
+            progress,
+            asks,
+            not_to_ask,
+            broken_off,
+            refused,
+            kept,
+        }
     }
 
     /// One attempt. `failed` is how many there were since there was progress.
     pub(super) fn attempt(&mut self, failed: &mut u32) -> Result<(), Failure> {
         let start = match self.rest(failed)? {
             Rest::From(start) => start,
-            Rest::Gone => Start { uri: self.client.start(self.to)?, from: 0 },
+            Rest::Gone => Start {
+                uri: self.client.start(self.to)?,
+                from: 0,
+            },
             Rest::Done => return Ok(()),
         };
         let sent = Cell::new(start.from);
-        self.put(&start, &sent).map_err(|failure| self.failed(failure, start, sent.get()))
+        self.put(&start, &sent)
+            .map_err(|failure| self.failed(failure, start, sent.get()))
     }
 
     /// What is to come of a failure.
@@ -98,12 +113,17 @@ impl<'a> Sending<'a> {
             // The upload is gone, as it is after a restart of the registry.
             cause if cause.is_not_found() => return Failure::passing(cause),
             // What does not know the question wants to be sent the bytes (RFC 9110 section 10.1.1).
-            Cause::Status { status: StatusCode::EXPECTATION_FAILED, .. } if self.asks => {
+            Cause::Status {
+                status: StatusCode::EXPECTATION_FAILED,
+                ..
+            } if self.asks => {
                 (self.asks, self.not_to_ask) = (false, true);
                 return Failure::passing(failure.cause);
             }
             // Whatever is wrong, a new upload is more likely to be taken than this one.
-            Cause::Status { .. } | Cause::Digest { .. } | Cause::Answer { .. } if start.from > 0 => {
+            Cause::Status { .. } | Cause::Digest { .. } | Cause::Answer { .. }
+                if start.from > 0 =>
+            {
                 self.refused = true;
                 return match may_be_the_rest(&failure.cause) {
                     true => Failure::passing(failure.cause),
@@ -121,13 +141,17 @@ impl<'a> Sending<'a> {
 
     /// What became of the upload that broke off, if one did.
     fn rest(&mut self, failed: &mut u32) -> Result<Rest, Failure> {
-        let Some((uri, sent)) = self.broken_off.take() else { return Ok(Rest::Gone) };
+        let Some((uri, sent)) = self.broken_off.take() else {
+            return Ok(Rest::Gone);
+        };
         let request = Request::new(Method::GET, uri.clone());
         let scope = self.client.scope(self.to, true);
         let answer = match self.client.send(self.to, &request, &[scope]) {
             Ok(answer) => answer,
             // A new upload will tell what is wrong.
-            Err(Failure { again: Again::No, .. }) => return Ok(Rest::Gone),
+            Err(Failure {
+                again: Again::No, ..
+            }) => return Ok(Rest::Gone),
             // Nobody answered: it is asked again.
             Err(failure) => {
                 self.broken_off = Some((uri, sent));
@@ -139,13 +163,20 @@ impl<'a> Sending<'a> {
         answer.discard();
         let Some(kept) = kept else {
             let may_be_done = status == StatusCode::NOT_FOUND && sent == self.blob.size;
-            return Ok(if may_be_done && self.is_there() { Rest::Done } else { Rest::Gone });
+            return Ok(if may_be_done && self.is_there() {
+                Rest::Done
+            } else {
+                Rest::Gone
+            });
         };
         if kept >= self.kept.saturating_add(PROGRESS) {
             *failed = 0;
         }
         self.kept = self.kept.max(kept);
-        Ok(Rest::From(Start { uri: next, from: kept }))
+        Ok(Rest::From(Start {
+            uri: next,
+            from: kept,
+        }))
     }
 
     /// Whether the registry has the blob by now. If it does not say, the blob is sent again.
@@ -165,7 +196,11 @@ impl<'a> Sending<'a> {
             sent.set(from + more);
             (self.progress)(from + more);
         };
-        let payload = Payload::Stream { size: left, open: &open, progress: &progress };
+        let payload = Payload::Stream {
+            size: left,
+            open: &open,
+            progress: &progress,
+        };
         let mut request = Request::new(Method::PUT, uri)
             .with_header(header::CONTENT_TYPE, "application/octet-stream")
             .with_payload(payload);
@@ -178,8 +213,13 @@ impl<'a> Sending<'a> {
         if self.asks && left > 0 {
             request = request.with_header(header::EXPECT, "100-continue");
         }
-        let answer = self.client.send(self.to, &request, &[self.client.scope(self.to, true)])?;
-        if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT) {
+        let answer = self
+            .client
+            .send(self.to, &request, &[self.client.scope(self.to, true)])?;
+        if !matches!(
+            answer.status,
+            StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT
+        ) {
             return Err(answer.failure());
         }
         answer.check_digest(digest)?;

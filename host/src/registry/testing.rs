@@ -39,12 +39,21 @@ enum End {
 
 /// Expects a request and answers 200 without a body.
 pub(super) fn step(expected: impl Into<String>) -> Step {
-    Step { expected: expected.into(), status: 200, headers: vec![], body: vec![], end: End::Close }
+    Step {
+        expected: expected.into(),
+        status: 200,
+        headers: vec![],
+        body: vec![],
+        end: End::Close,
+    }
 }
 
 impl Step {
     pub(super) fn expecting(self, expected: &str) -> Self {
-        Self { expected: expected.to_owned(), ..self }
+        Self {
+            expected: expected.to_owned(),
+            ..self
+        }
     }
 
     pub(super) fn status(self, status: u16) -> Self {
@@ -57,35 +66,59 @@ impl Step {
     }
 
     pub(super) fn body(self, body: impl Into<Vec<u8>>) -> Self {
-        Self { body: body.into(), ..self }
+        Self {
+            body: body.into(),
+            ..self
+        }
     }
 
     pub(super) fn keep(self) -> Self {
-        Self { end: End::Keep, ..self }
+        Self {
+            end: End::Keep,
+            ..self
+        }
     }
 
     pub(super) fn cut(self, after: usize) -> Self {
-        Self { end: End::Cut(after), ..self }
+        Self {
+            end: End::Cut(after),
+            ..self
+        }
     }
 
     pub(super) fn silent(self, after: usize) -> Self {
-        Self { end: End::Silent(after), ..self }
+        Self {
+            end: End::Silent(after),
+            ..self
+        }
     }
 
     pub(super) fn refuse(self) -> Self {
-        Self { end: End::Refuse, ..self }
+        Self {
+            end: End::Refuse,
+            ..self
+        }
     }
 
     pub(super) fn stop(self, after: u64) -> Self {
-        Self { end: End::Stop(after), ..self }
+        Self {
+            end: End::Stop(after),
+            ..self
+        }
     }
 
     pub(super) fn early(self) -> Self {
-        Self { end: End::Early, ..self }
+        Self {
+            end: End::Early,
+            ..self
+        }
     }
 
     pub(super) fn drip(self, wait: u64) -> Self {
-        Self { end: End::Drip(wait), ..self }
+        Self {
+            end: End::Drip(wait),
+            ..self
+        }
     }
 
     /// Writes the answer.
@@ -94,7 +127,11 @@ impl Step {
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }
-        let given = |name: &str| self.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
+        let given = |name: &str| {
+            self.headers
+                .iter()
+                .any(|(key, _)| key.eq_ignore_ascii_case(name))
+        };
         if !given("content-length") && !given("transfer-encoding") {
             head += &format!("content-length: {}\r\n", self.body.len());
         }
@@ -159,7 +196,9 @@ impl Server {
 
     /// Serves the script in another thread, and nothing after it.
     pub(super) fn run(self, steps: Vec<Step>) -> Running {
-        Running { thread: std::thread::spawn(move || serve(&self.listener, steps)) }
+        Running {
+            thread: std::thread::spawn(move || serve(&self.listener, steps)),
+        }
     }
 }
 
@@ -184,7 +223,9 @@ fn serve(listener: &TcpListener, steps: Vec<Step>) -> Vec<Seen> {
             let mut start = [0];
             stream.read_exact(&mut start).unwrap();
             assert_eq!(start, [0x16]);
-            let _ = stream.get_mut().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            let _ = stream
+                .get_mut()
+                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
             continue;
         }
         let request = read(&mut stream, &step, connection);
@@ -209,7 +250,10 @@ fn accept(listener: &TcpListener, expected: &str) -> (TcpStream, SocketAddr) {
     for _ in 0..60_000 {
         if let Ok(accepted) = listener.accept() {
             accepted.0.set_nonblocking(false).unwrap();
-            accepted.0.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            accepted
+                .0
+                .set_read_timeout(Some(Duration::from_secs(60)))
+                .unwrap();
             return accepted;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -226,19 +270,38 @@ fn read(stream: &mut BufReader<TcpStream>, step: &Step, connection: usize) -> Se
         let mut header = String::new();
         stream.read_line(&mut header).unwrap();
         match header.trim().split_once(':') {
-            Some((name, value)) => headers.insert(name.to_ascii_lowercase(), value.trim().to_owned()),
+            Some((name, value)) => {
+                headers.insert(name.to_ascii_lowercase(), value.trim().to_owned())
+            }
             None => break,
         };
     }
     let mut body = vec![];
     if !matches!(step.end, End::Refuse | End::Early) {
         if headers.contains_key("expect") {
-            stream.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").unwrap();
+            stream
+                .get_mut()
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .unwrap();
         }
-        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        let most = if let End::Stop(after) = step.end { after } else { u64::MAX };
+        let length = headers
+            .get("content-length")
+            .map_or(0, |length| length.parse().unwrap());
+        let most = if let End::Stop(after) = step.end {
+            after
+        } else {
+            u64::MAX
+        };
         // One that is broken off is seen as far as it came.
-        stream.take(length.min(most)).read_to_end(&mut body).unwrap();
+        stream
+            .take(length.min(most))
+            .read_to_end(&mut body)
+            .unwrap();
     }
-    Seen { line, headers, body, connection }
+    Seen {
+        line,
+        headers,
+        body,
+        connection,
+    }
 }

@@ -66,7 +66,12 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     /// A request without headers and without a body.
     pub(super) fn new(method: Method, uri: Uri) -> Self {
-        Self { method, uri, headers: vec![], payload: Payload::Nothing }
+        Self {
+            method,
+            uri,
+            headers: vec![],
+            payload: Payload::Nothing,
+        }
     }
 
     pub(super) fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
@@ -91,7 +96,9 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(user_agent: &str, timeouts: Timeouts) -> Self {
-        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::PlatformVerifier)
+            .build();
         let config = || {
             Agent::config_builder()
                 .tls_config(tls.clone())
@@ -107,8 +114,15 @@ impl Transport {
                 .timeout_per_write(Some(timeouts.stall))
                 .timeout_recv_response(Some(timeouts.in_all()))
         };
-        let (remote, local) = (config().build().new_agent(), config().proxy(None).build().new_agent());
-        Self { remote, local, timeouts }
+        let (remote, local) = (
+            config().build().new_agent(),
+            config().proxy(None).build().new_agent(),
+        );
+        Self {
+            remote,
+            local,
+            timeouts,
+        }
     }
 
     /// Sends a request and follows where it leads: GET and HEAD alone, and without
@@ -133,7 +147,11 @@ impl Transport {
             answer.discard();
             uri = to;
         }
-        Err(Cause::Redirects { host: location::host(&request.uri), limit: MAX_REDIRECTS }.into())
+        Err(Cause::Redirects {
+            host: location::host(&request.uri),
+            limit: MAX_REDIRECTS,
+        }
+        .into())
     }
 
     fn exchange(
@@ -145,11 +163,19 @@ impl Transport {
         let mut outgoing = match &request.payload {
             Payload::Nothing => None,
             Payload::Bytes(bytes) => Some(Outgoing::bytes(bytes)),
-            Payload::Stream { size, open, progress } => {
-                Some(Outgoing::new(open().map_err(Cause::Source)?, *size, progress))
-            }
+            Payload::Stream {
+                size,
+                open,
+                progress,
+            } => Some(Outgoing::new(
+                open().map_err(Cause::Source)?,
+                *size,
+                progress,
+            )),
         };
-        let mut head = http::Request::builder().method(request.method.clone()).uri(uri.clone());
+        let mut head = http::Request::builder()
+            .method(request.method.clone())
+            .uri(uri.clone());
         for (name, value) in &request.headers {
             head = head.header(name, value);
         }
@@ -159,7 +185,11 @@ impl Transport {
         if let Some(value) = authorization {
             head = head.header(header::AUTHORIZATION, value);
         }
-        let agent = if location::is_loopback(&location::host(uri)) { &self.local } else { &self.remote };
+        let agent = if location::is_loopback(&location::host(uri)) {
+            &self.local
+        } else {
+            &self.remote
+        };
         let mut timeouts = self.timeouts;
         if matches!(request.payload, Payload::Stream { .. }) {
             timeouts.stall = timeouts.stall.saturating_mul(COMMIT);
@@ -193,7 +223,12 @@ fn run(
     let request = request.map_err(ureq::Error::Http)?;
     match read {
         None => agent.run(request),
-        Some(_) => agent.run(agent.configure_request(request).timeout_per_read(read).build()),
+        Some(_) => agent.run(
+            agent
+                .configure_request(request)
+                .timeout_per_read(read)
+                .build(),
+        ),
     }
 }
 
@@ -209,7 +244,13 @@ struct Outgoing<'a> {
 impl<'a> Outgoing<'a> {
     fn new(inner: Box<dyn Read + 'a>, size: u64, progress: &'a dyn Fn(u64)) -> Self {
         progress(0);
-        Self { inner, size, sent: 0, progress, failed: None }
+        Self {
+            inner,
+            size,
+            sent: 0,
+            progress,
+            failed: None,
+        }
     }
 
     fn bytes(bytes: &'a [u8]) -> Self {
@@ -220,7 +261,9 @@ impl<'a> Outgoing<'a> {
     /// and the registry must not have got the whole by then.
     fn next(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.size - self.sent;
-        let room = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let room = buffer
+            .len()
+            .min(usize::try_from(left).unwrap_or(usize::MAX));
         let count = read(&mut self.inner, &mut buffer[..room])?;
         if count == 0 && room > 0 {
             let (size, sent) = (self.size, self.sent);
@@ -271,24 +314,33 @@ impl Read for Outgoing<'_> {
 /// What an error of the connection to a URL means.
 pub(super) fn failure(uri: &Uri, error: ureq::Error, timeouts: &Timeouts) -> Failure {
     let host = location::host(uri);
-    let connection = |why: String| Cause::Connection { host: host.clone(), why };
+    let connection = |why: String| Cause::Connection {
+        host: host.clone(),
+        why,
+    };
     match error {
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-            Failure::passing(connection(format!("nothing for {} s", timeouts.connect.as_secs_f32())))
-        }
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => Failure::passing(connection(
+            format!("nothing for {} s", timeouts.connect.as_secs_f32()),
+        )),
         ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
-            Failure::passing(Cause::Silent { host, limit: timeouts.stall })
+            Failure::passing(Cause::Silent {
+                host,
+                limit: timeouts.stall,
+            })
         }
-        ureq::Error::Timeout(_) => Failure::passing(connection("its answer takes too long".to_owned())),
+        ureq::Error::Timeout(_) => {
+            Failure::passing(connection("its answer takes too long".to_owned()))
+        }
         ureq::Error::HostNotFound => connection("there is no such host".to_owned()).into(),
         ureq::Error::Rustls(error) => tls(host, &error),
         ureq::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             Some(error) => tls(host, error),
             None => Failure::passing(connection(error.to_string())),
         },
-        ureq::Error::Protocol(error) => {
-            Failure::passing(Cause::Answer { host, why: super::answer::clean(&error.to_string(), 200) })
-        }
+        ureq::Error::Protocol(error) => Failure::passing(Cause::Answer {
+            host,
+            why: super::answer::clean(&error.to_string(), 200),
+        }),
         error @ (ureq::Error::ConnectionFailed | ureq::Error::BodyStalled) => {
             Failure::passing(connection(error.to_string()))
         }
@@ -302,10 +354,15 @@ fn tls(host: String, error: &rustls::Error) -> Failure {
         rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
             Cause::NoTls(host).into()
         }
-        rustls::Error::InvalidCertificate(error) => {
-            Cause::Certificate { host, why: certificate(error) }.into()
+        rustls::Error::InvalidCertificate(error) => Cause::Certificate {
+            host,
+            why: certificate(error),
         }
-        error => Failure::passing(Cause::Connection { host, why: error.to_string() }),
+        .into(),
+        error => Failure::passing(Cause::Connection {
+            host,
+            why: error.to_string(),
+        }),
     }
 }
 
@@ -316,7 +373,9 @@ fn certificate(error: &rustls::CertificateError) -> String {
         E::UnknownIssuer => "it is signed by an authority that is not known".to_owned(),
         E::Expired | E::ExpiredContext { .. } => "it has expired".to_owned(),
         E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
-        E::NotValidForName | E::NotValidForNameContext { .. } => "it is for another name".to_owned(),
+        E::NotValidForName | E::NotValidForNameContext { .. } => {
+            "it is for another name".to_owned()
+        }
         other => super::answer::clean(&other.to_string(), 200),
     }
 }

@@ -22,7 +22,13 @@ impl Client {
     ///
     /// A registry that does not answer.
     pub fn mount(&self, to: &Repository, digest: Digest, from: &str) -> Result<bool, Error> {
-        let scopes = [self.scope(to, true), Scope { repository: from.to_owned(), push: false }];
+        let scopes = [
+            self.scope(to, true),
+            Scope {
+                repository: from.to_owned(),
+                push: false,
+            },
+        ];
         let try_it = || {
             let path = format!(
                 "blobs/uploads/?mount={}&from={}",
@@ -56,8 +62,13 @@ impl Client {
             }) => Ok(false),
             done => done,
         };
-        let operation =
-            || format!("taking {digest} over from `{}/{from}` to `{}`", to.registry, to.full_name());
+        let operation = || {
+            format!(
+                "taking {digest} over from `{}/{from}` to `{}`",
+                to.registry,
+                to.full_name()
+            )
+        };
         self.run(to, operation, attempt)
     }
 

@@ -33,14 +33,21 @@ impl Changes {
             let origin = same.or_else(|| self.origin(fleet, paths));
             let changed = origin.is_some_and(|origin| origin.layer != layer);
             let changes = origin.map_or(0, |origin| origin.changes) + u32::from(changed);
-            State { layer, changes, changed }
+            State {
+                layer,
+                changes,
+                changed,
+            }
         };
         let states: Vec<State> = layers.iter().map(state).collect();
         self.packages.clear();
         for (place, (_, paths)) in layers.iter().enumerate() {
             for &path in *paths {
                 let package = &fleet.paths()[path as usize].package;
-                self.packages.entry(package.clone()).or_default().push(place);
+                self.packages
+                    .entry(package.clone())
+                    .or_default()
+                    .push(place);
             }
         }
         self.before.clone_from(&states);
@@ -51,7 +58,11 @@ impl Changes {
         let mut common: HashMap<usize, u64> = HashMap::new();
         for &path in paths {
             let path = &fleet.paths()[path as usize];
-            let mut places = self.packages.get(&path.package).cloned().unwrap_or_default();
+            let mut places = self
+                .packages
+                .get(&path.package)
+                .cloned()
+                .unwrap_or_default();
             places.dedup();
             for place in places {
                 let bytes = common.entry(place).or_default();
@@ -59,7 +70,9 @@ impl Changes {
                 *bytes = bytes.saturating_add(path.size.max(1));
             }
         }
-        let most = common.into_iter().max_by_key(|&(place, bytes)| (bytes, std::cmp::Reverse(place)));
+        let most = common
+            .into_iter()
+            .max_by_key(|&(place, bytes)| (bytes, std::cmp::Reverse(place)));
         most.map(|(place, _)| &self.before[place])
     }
 }

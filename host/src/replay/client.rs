@@ -43,10 +43,21 @@ impl Client {
         content: impl Fn(u32) -> &'a [u32],
         keep: Keep,
     ) -> Pull {
-        let wanted: BTreeSet<u32> = images.iter().flat_map(|image| &image.layers).copied().collect();
-        let paths: BTreeSet<u32> = wanted.iter().flat_map(|&layer| content(layer)).copied().collect();
+        let wanted: BTreeSet<u32> = images
+            .iter()
+            .flat_map(|image| &image.layers)
+            .copied()
+            .collect();
+        let paths: BTreeSet<u32> = wanted
+            .iter()
+            .flat_map(|&layer| content(layer))
+            .copied()
+            .collect();
         let before = |index: usize| self.images.get(index);
-        let changed = images.iter().enumerate().filter(|&(index, image)| before(index) != Some(image));
+        let changed = images
+            .iter()
+            .enumerate()
+            .filter(|&(index, image)| before(index) != Some(image));
         let pull = Pull {
             layers: wanted.difference(&self.layers).copied().collect(),
             paths: paths.difference(&self.paths).copied().collect(),

@@ -42,26 +42,43 @@ impl Fleet {
             let (_, size) = table.entry(&path.path).or_default();
             *size = path.size.max(*size);
         }
-        (0..).zip(table.values_mut()).for_each(|(id, (place, _))| *place = id);
+        (0..)
+            .zip(table.values_mut())
+            .for_each(|(id, (place, _))| *place = id);
         let ids = |updates: &Updates| -> Vec<u32> {
-            updates.paths().iter().map(|path| table[path.path.as_str()].0).collect()
+            updates
+                .paths()
+                .iter()
+                .map(|path| table[path.path.as_str()].0)
+                .collect()
         };
         let ids: Vec<Vec<u32>> = sequences.iter().map(ids).collect();
         let paths = table.iter().map(|(path, &(_, size))| {
             let layering::StorePath { path, package, .. } = store_path(path, 0, vec![]);
-            FleetPath { path, package, size }
+            FleetPath {
+                path,
+                package,
+                size,
+            }
         });
         let paths = paths.collect();
         let images = (1..)
             .zip(sequences)
             .zip(ids)
             .map(|((number, updates), ids)| Image::new(number, updates, ids));
-        Self { images: images.collect(), paths }
+        Self {
+            images: images.collect(),
+            paths,
+        }
     }
 
     /// How many steps there are: those of the longest sequence.
     pub fn steps(&self) -> usize {
-        self.images.iter().map(|image| image.steps.len()).max().unwrap_or(0)
+        self.images
+            .iter()
+            .map(|image| image.steps.len())
+            .max()
+            .unwrap_or(0)
     }
 
     pub(super) fn images(&self) -> &[Image] {
@@ -74,7 +91,9 @@ impl Fleet {
 
     /// The sum of some paths' sizes, in bytes.
     pub(super) fn size(&self, paths: &[u32]) -> u64 {
-        paths.iter().fold(0, |sum: u64, &path| sum.saturating_add(self.paths[path as usize].size))
+        paths.iter().fold(0, |sum: u64, &path| {
+            sum.saturating_add(self.paths[path as usize].size)
+        })
     }
 
     /// What people call a step, from 1: the label of the longest sequence, the first of several.
@@ -96,7 +115,12 @@ impl Image {
             "" => number.to_string(),
             name => name.to_owned(),
         };
-        Self { steps: updates.steps().iter().map(closure).collect(), name, ids, updates }
+        Self {
+            steps: updates.steps().iter().map(closure).collect(),
+            name,
+            ids,
+            updates,
+        }
     }
 
     /// The closure at a step, from 1: the fleet's paths, ascending.
@@ -111,15 +135,21 @@ impl Image {
         let closure = &self.steps[step - 1];
         let place = |path: usize| {
             // More than a u32 counts are not in a file.
-            closure.binary_search(&self.ids[path]).ok().and_then(|place| u32::try_from(place).ok())
+            closure
+                .binary_search(&self.ids[path])
+                .ok()
+                .and_then(|place| u32::try_from(place).ok())
         };
         let mut members: Vec<usize> = self.updates.steps()[step - 1].paths.clone();
         members.sort_unstable_by_key(|&index| self.ids[index]);
         let mut referred = vec![false; members.len()];
         let paths = (0..).zip(&members).map(|(own, &index): (u32, _)| {
             let path = &self.updates.paths()[index];
-            let mut references: Vec<u32> =
-                path.references.iter().filter_map(|&other| place(other)).collect();
+            let mut references: Vec<u32> = path
+                .references
+                .iter()
+                .filter_map(|&other| place(other))
+                .collect();
             references.sort_unstable();
             references
                 .iter()
@@ -128,7 +158,10 @@ impl Image {
             store_path(&path.path, path.size, references)
         });
         let paths = paths.collect();
-        let roots = (0..).zip(&referred).filter(|(_, referred)| !**referred).map(|(place, _)| place);
+        let roots = (0..)
+            .zip(&referred)
+            .filter(|(_, referred)| !**referred)
+            .map(|(place, _)| place);
         (paths, roots.collect())
     }
 }

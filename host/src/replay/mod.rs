@@ -150,7 +150,11 @@ impl Settings<'_> {
         }
         match self.steps.contains(&self.from) {
             true => Ok(()),
-            false => Err(Error::From { from: self.from, first, last }),
+            false => Err(Error::From {
+                from: self.from,
+                first,
+                last,
+            }),
         }
     }
 }
@@ -178,7 +182,8 @@ pub fn replay(
     settings.check(fleet)?;
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
-    let runs: Vec<Mutex<Option<Result<Run, Error>>>> = tasks.iter().map(|_| Mutex::new(None)).collect();
+    let runs: Vec<Mutex<Option<Result<Run, Error>>>> =
+        tasks.iter().map(|_| Mutex::new(None)).collect();
     std::thread::scope(|scope| {
         for _ in 0..threads.get().min(tasks.len()) {
             scope.spawn(|| {
@@ -192,7 +197,12 @@ pub fn replay(
             });
         }
     });
-    let runs =
-        runs.into_iter().filter_map(|run| run.into_inner().unwrap_or_else(PoisonError::into_inner));
-    Ok(report::report(fleet, settings, runs.collect::<Result<_, _>>()?))
+    let runs = runs
+        .into_iter()
+        .filter_map(|run| run.into_inner().unwrap_or_else(PoisonError::into_inner));
+    Ok(report::report(
+        fleet,
+        settings,
+        runs.collect::<Result<_, _>>()?,
+    ))
 }

@@ -35,7 +35,14 @@ impl<'a> Plans<'a> {
         task: &'a Task<'a>,
         settings: &'a Settings<'a>,
     ) -> Self {
-        let mut plans = Self { fleet, image, task, settings, past: Counter::default(), before: None };
+        let mut plans = Self {
+            fleet,
+            image,
+            task,
+            settings,
+            past: Counter::default(),
+            before: None,
+        };
         (*settings.steps.start()..settings.from).for_each(|step| plans.remember(step));
         plans
     }
@@ -45,7 +52,10 @@ impl<'a> Plans<'a> {
         let closure = self.image.closure(step);
         let same = step > 1 && self.image.closure(step - 1) == closure;
         let planned = match &self.before {
-            Some(layers) if same => Step { layers: layers.clone(), used: None },
+            Some(layers) if same => Step {
+                layers: layers.clone(),
+                used: None,
+            },
             _ => self.plan(step)?,
         };
         self.before = Some(planned.layers.clone());
@@ -56,7 +66,8 @@ impl<'a> Plans<'a> {
     fn remember(&mut self, step: usize) {
         if self.settings.with_history && step <= self.image.updates.steps().len() {
             let paths = self.image.closure(step).iter();
-            self.past.add(paths.map(|&path| self.fleet.paths()[path as usize].path.as_str()));
+            self.past
+                .add(paths.map(|&path| self.fleet.paths()[path as usize].path.as_str()));
         }
     }
 
@@ -74,10 +85,21 @@ impl<'a> Plans<'a> {
         let time = start.zip(self.settings.clock);
         let seconds = time.map(|(start, clock)| clock().saturating_sub(start).as_secs_f64());
         let closure = self.image.closure(step);
-        let layers = planned.layers.iter().filter(|layer| !layer.paths.is_empty());
-        let layers =
-            layers.map(|layer| layer.paths.iter().map(|&place| closure[place as usize]).collect());
-        Ok(Step { layers: layers.collect(), used: Some((usage, seconds)) })
+        let layers = planned
+            .layers
+            .iter()
+            .filter(|layer| !layer.paths.is_empty());
+        let layers = layers.map(|layer| {
+            layer
+                .paths
+                .iter()
+                .map(|&place| closure[place as usize])
+                .collect()
+        });
+        Ok(Step {
+            layers: layers.collect(),
+            used: Some((usage, seconds)),
+        })
     }
 
     /// What the planner is asked for a step.
@@ -102,11 +124,15 @@ impl<'a> Plans<'a> {
             let path = &self.fleet.paths()[id as usize];
             held(&path.path, path.size)
         };
-        let layer =
-            |paths: &Vec<u32>| HeldLayer { paths: paths.iter().map(path).collect(), transfer_size: 0 };
+        let layer = |paths: &Vec<u32>| HeldLayer {
+            paths: paths.iter().map(path).collect(),
+            transfer_size: 0,
+        };
         let before = self.before.as_ref().filter(|_| self.settings.with_previous);
         before
-            .map(|layers| HeldImage { layers: layers.iter().map(layer).collect() })
+            .map(|layers| HeldImage {
+                layers: layers.iter().map(layer).collect(),
+            })
             .into_iter()
             .collect()
     }

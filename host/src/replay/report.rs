@@ -193,7 +193,9 @@ pub struct Worst {
 impl Report {
     /// Whether the runs are of more than one component.
     pub fn has_several_components(&self) -> bool {
-        self.runs.iter().any(|run| run.component != self.runs[0].component)
+        self.runs
+            .iter()
+            .any(|run| run.component != self.runs[0].component)
     }
 
     /// The report as JSON text, indented, with a newline at the end.
@@ -210,12 +212,21 @@ pub(super) fn report(fleet: &Fleet, settings: &Settings<'_>, runs: Vec<Run>) -> 
         lost_references: image.updates.lost_references(),
     };
     let step = |number| {
-        let mut paths: Vec<u32> =
-            fleet.images().iter().flat_map(|image| image.closure(number)).copied().collect();
+        let mut paths: Vec<u32> = fleet
+            .images()
+            .iter()
+            .flat_map(|image| image.closure(number))
+            .copied()
+            .collect();
         paths.sort_unstable();
         paths.dedup();
         let label = fleet.label(number).to_owned();
-        StepLabel { number, label, paths: paths.len(), size: fleet.size(&paths) }
+        StepLabel {
+            number,
+            label,
+            paths: paths.len(),
+            size: fleet.size(&paths),
+        }
     };
     Report {
         schema_version: SCHEMA_VERSION,
@@ -238,8 +249,16 @@ impl Run {
     /// What people call the policy: its name, with its options where it has some, and after the
     /// component's where there are several.
     pub fn name(&self, several_components: bool) -> String {
-        let component = if several_components { format!("{}/", self.planner) } else { String::new() };
-        let options = if self.options == "{}" { String::new() } else { format!(" {}", self.options) };
+        let component = if several_components {
+            format!("{}/", self.planner)
+        } else {
+            String::new()
+        };
+        let options = if self.options == "{}" {
+            String::new()
+        } else {
+            format!(" {}", self.options)
+        };
         format!("{component}{}{options}", self.policy)
     }
 
@@ -288,16 +307,23 @@ impl Planning {
 
     /// The seconds that one plan took on average; none where nobody measured.
     pub fn mean_seconds(&self) -> Option<f64> {
-        self.seconds.filter(|_| self.plans > 0).map(|seconds| seconds / self.plans as f64)
+        self.seconds
+            .filter(|_| self.plans > 0)
+            .map(|seconds| seconds / self.plans as f64)
     }
 }
 
 impl Total {
     fn new(first: &StepFacts, steps: &[StepFacts], planning: Planning) -> Self {
-        let sum = |field: fn(&StepFacts) -> u64| steps.iter().map(field).fold(0, u64::saturating_add);
+        let sum =
+            |field: fn(&StepFacts) -> u64| steps.iter().map(field).fold(0, u64::saturating_add);
         let (pulled, lower_bound) = (sum(|step| step.pulled), sum(|step| step.lower_bound));
         let excess = |step: &StepFacts| step.pulled.saturating_sub(step.lower_bound);
-        let worst = steps.iter().rev().filter(|step| excess(step) > 0).max_by_key(|step| excess(step));
+        let worst = steps
+            .iter()
+            .rev()
+            .filter(|step| excess(step) > 0)
+            .max_by_key(|step| excess(step));
         Self {
             pulled,
             lower_bound,

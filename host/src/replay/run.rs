@@ -40,8 +40,10 @@ pub(super) fn run(
     observer: &dyn Observer,
 ) -> Result<Run, Error> {
     let images = fleet.images();
-    let mut plans: Vec<Plans<'_>> =
-        images.iter().map(|image| Plans::new(fleet, image, task, settings)).collect();
+    let mut plans: Vec<Plans<'_>> = images
+        .iter()
+        .map(|image| Plans::new(fleet, image, task, settings))
+        .collect();
     let mut changes: Vec<Changes> = images.iter().map(|_| Changes::default()).collect();
     let mut layers = Layers::default();
     let mut client = Client::default();
@@ -52,11 +54,18 @@ pub(super) fn run(
         observer.planned();
         let numbers: Vec<Vec<u32>> = planned
             .iter()
-            .map(|step| step.layers.iter().map(|paths| layers.number(paths)).collect())
+            .map(|step| {
+                step.layers
+                    .iter()
+                    .map(|paths| layers.number(paths))
+                    .collect()
+            })
             .collect();
         let followed = changes.iter_mut().zip(&numbers).map(|(changes, numbers)| {
             let contents = &layers.contents;
-            let with_paths = numbers.iter().map(|&layer| (layer, contents[layer as usize].as_slice()));
+            let with_paths = numbers
+                .iter()
+                .map(|&layer| (layer, contents[layer as usize].as_slice()));
             changes.next(fleet, &with_paths.collect::<Vec<_>>())
         });
         let followed: Vec<Vec<State>> = followed.collect();
@@ -68,9 +77,20 @@ pub(super) fn run(
                 layers,
             };
             let wanted = images.iter().zip(numbers).map(image).collect();
-            client.pull(wanted, |layer| &layers.contents[layer as usize], settings.keep)
+            client.pull(
+                wanted,
+                |layer| &layers.contents[layer as usize],
+                settings.keep,
+            )
         });
-        steps.push(facts(fleet, &layers, number, &planned, pull.as_ref(), shared));
+        steps.push(facts(
+            fleet,
+            &layers,
+            number,
+            &planned,
+            pull.as_ref(),
+            shared,
+        ));
         states.push(followed);
     }
     Ok(Run::new(task, steps, layers, states))
@@ -86,7 +106,9 @@ fn facts(
     shared: Shared,
 ) -> StepFacts {
     let size = |&layer: &u32| fleet.size(&layers.contents[layer as usize]);
-    let pulled = pull.map_or(0, |pull| pull.layers.iter().map(size).fold(0, u64::saturating_add));
+    let pulled = pull.map_or(0, |pull| {
+        pull.layers.iter().map(size).fold(0, u64::saturating_add)
+    });
     let used: Vec<_> = planned.iter().filter_map(|step| step.used).collect();
     let seconds: Vec<f64> = used.iter().filter_map(|(_, seconds)| *seconds).collect();
     let layers_pulled = pull.map_or(0, |pull| pull.layers.len());
@@ -102,9 +124,15 @@ fn facts(
         shared,
         planning: Planning {
             plans: used.len(),
-            fuel: used.iter().fold(0, |sum, (usage, _)| sum.saturating_add(usage.fuel)),
+            fuel: used
+                .iter()
+                .fold(0, |sum, (usage, _)| sum.saturating_add(usage.fuel)),
             max_fuel: used.iter().map(|(usage, _)| usage.fuel).max().unwrap_or(0),
-            memory: used.iter().map(|(usage, _)| usage.memory as u64).max().unwrap_or(0),
+            memory: used
+                .iter()
+                .map(|(usage, _)| usage.memory as u64)
+                .max()
+                .unwrap_or(0),
             seconds: (!seconds.is_empty()).then(|| seconds.iter().sum()),
         },
     }
@@ -113,11 +141,24 @@ fn facts(
 /// The layers that several images have.
 fn shared(fleet: &Fleet, layers: &Layers, images: &[Vec<u32>]) -> Shared {
     let mut uses: HashMap<u32, u64> = HashMap::new();
-    images.iter().flatten().for_each(|&layer| *uses.entry(layer).or_default() += 1);
+    images
+        .iter()
+        .flatten()
+        .for_each(|&layer| *uses.entry(layer).or_default() += 1);
     let several = uses.into_iter().filter(|&(_, uses)| uses > 1);
-    several.fold(Shared::default(), |Shared { layers: count, bytes }, (layer, uses)| Shared {
-        layers: count + 1,
-        bytes: bytes
-            .saturating_add(fleet.size(&layers.contents[layer as usize]).saturating_mul(uses - 1)),
-    })
+    several.fold(
+        Shared::default(),
+        |Shared {
+             layers: count,
+             bytes,
+         },
+         (layer, uses)| Shared {
+            layers: count + 1,
+            bytes: bytes.saturating_add(
+                fleet
+                    .size(&layers.contents[layer as usize])
+                    .saturating_mul(uses - 1),
+            ),
+        },
+    )
 }

@@ -52,8 +52,13 @@ fn check(path: &Path) -> Result<(), Error> {
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(Error::NoCertificate(path.to_owned()));
     }
-    File::open(path).and_then(|file| file.take(LOOK).read_to_end(&mut start)).map_err(io)?;
-    match start.windows(BEGIN.len()).any(|window| window == BEGIN.as_bytes()) {
+    File::open(path)
+        .and_then(|file| file.take(LOOK).read_to_end(&mut start))
+        .map_err(io)?;
+    match start
+        .windows(BEGIN.len())
+        .any(|window| window == BEGIN.as_bytes())
+    {
         true => Ok(()),
         false => Err(Error::NoCertificate(path.to_owned())),
     }
@@ -85,11 +90,16 @@ mod tests {
         let file = folder.path().join("bundle");
         std::fs::write(&file, "# nothing\n").unwrap();
         let error = Certificates::File(file.clone()).entry().unwrap_err();
-        assert_eq!(error.to_string(), format!("`{}` holds no certificate", file.display()));
+        assert_eq!(
+            error.to_string(),
+            format!("`{}` holds no certificate", file.display())
+        );
         std::fs::write(&file, format!("# one\n{BEGIN}\n")).unwrap();
         assert!(Certificates::File(file.clone()).entry().is_ok());
-        let link =
-            Certificates::Link { target: "/nix/store/x".to_owned(), place: folder.path().join("no") };
+        let link = Certificates::Link {
+            target: "/nix/store/x".to_owned(),
+            place: folder.path().join("no"),
+        };
         assert!(link.entry().is_err());
     }
 }

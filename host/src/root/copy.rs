@@ -34,7 +34,14 @@ impl Root {
         } else {
             fs::canonicalize(source).map_err(|error| failed("looking at", source, error))?
         };
-        Copy { root: self, store, in_store, source: &source, origin: Arc::new(origin) }.run()
+        Copy {
+            root: self,
+            store,
+            in_store,
+            source: &source,
+            origin: Arc::new(origin),
+        }
+        .run()
     }
 }
 
@@ -91,14 +98,26 @@ impl Copy<'_> {
         let id = (found.dev(), found.ino());
         if let Some(above) = open.iter().find(|level| level.id == id) {
             let (path, target) = (shown(&path), shown(&above.path));
-            return Err(Error::Loop { path, target, origin: (*self.origin).clone() });
+            return Err(Error::Loop {
+                path,
+                target,
+                origin: (*self.origin).clone(),
+            });
         }
         if !path.is_empty() {
             let content = Content::Directory(Strength::Copied);
-            self.put(path.clone(), Node::root(content, found.mode() & 0o7777, &self.origin))?;
+            self.put(
+                path.clone(),
+                Node::root(content, found.mode() & 0o7777, &self.origin),
+            )?;
         }
         let children = children(&place)?.into_iter();
-        open.push(Level { path, place, id, children });
+        open.push(Level {
+            path,
+            place,
+            id,
+            children,
+        });
         Ok(())
     }
 
@@ -111,7 +130,8 @@ impl Copy<'_> {
         } else if directory.starts_with(&self.in_store) {
             let root = self.store.locate(Path::new("/"));
             let directory = directory.strip_prefix(root).ok()?;
-            self.store.resolve(&Path::new("/").join(directory).join(target))
+            self.store
+                .resolve(&Path::new("/").join(directory).join(target))
         } else {
             fs::canonicalize(directory.join(target)).ok()?
         };
@@ -121,11 +141,22 @@ impl Copy<'_> {
 
     fn file(&mut self, path: Vec<u8>, place: PathBuf, child: &Child) -> Result<(), Error> {
         if !child.kind.is_file() {
-            return Err(layer::Error::Special { path: place, kind: describe(child.kind) }.into());
+            return Err(layer::Error::Special {
+                path: place,
+                kind: describe(child.kind),
+            }
+            .into());
         }
-        let found = fs::symlink_metadata(&place).map_err(|error| failed("looking at", &place, error))?;
-        let content = Content::Source { path: place, size: found.len() };
-        self.put(path, Node::root(content, found.mode() & 0o7777, &self.origin))
+        let found =
+            fs::symlink_metadata(&place).map_err(|error| failed("looking at", &place, error))?;
+        let content = Content::Source {
+            path: place,
+            size: found.len(),
+        };
+        self.put(
+            path,
+            Node::root(content, found.mode() & 0o7777, &self.origin),
+        )
     }
 
     fn put(&mut self, path: Vec<u8>, node: Node) -> Result<(), Error> {
@@ -144,10 +175,21 @@ mod tests {
     fn machine() -> (tempfile::TempDir, Store) {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
-        for directory in ["nix/store/p/d", "nix/store/q/e", "nix/store/bad/d", "etc", "home/d"] {
+        for directory in [
+            "nix/store/p/d",
+            "nix/store/q/e",
+            "nix/store/bad/d",
+            "etc",
+            "home/d",
+        ] {
             fs::create_dir_all(path(directory)).unwrap();
         }
-        for file in ["nix/store/p/d/f", "nix/store/q/e/g", "etc/secret", "home/d/h"] {
+        for file in [
+            "nix/store/p/d/f",
+            "nix/store/q/e/g",
+            "etc/secret",
+            "home/d/h",
+        ] {
             fs::write(path(file), file).unwrap();
         }
         for (link, target) in [
@@ -175,7 +217,8 @@ mod tests {
         let (machine, store) = machine();
         let mut root = Root::new();
         let origin = Origin::CopyToRoot(format!("/{place}"));
-        root.copy(&machine.path().join(place), &store, origin).map(|()| root)
+        root.copy(&machine.path().join(place), &store, origin)
+            .map(|()| root)
     }
 
     /// What is at the root: paths, and where a link leads or a file comes from.
@@ -226,15 +269,26 @@ mod tests {
     #[test]
     fn a_link_to_where_it_lies_is_an_error() {
         let error = copy("nix/store/bad").unwrap_err();
-        assert_eq!(error.to_string(), "`/d/up` in copyToRoot `/nix/store/bad` leads back to `/`");
+        assert_eq!(
+            error.to_string(),
+            "`/d/up` in copyToRoot `/nix/store/bad` leads back to `/`"
+        );
     }
 
     #[test]
     fn what_is_no_directory_is_an_error_with_a_hint() {
         let error = copy("nix/store/p/d/f").unwrap_err();
-        assert_eq!(error.to_string(), "copyToRoot `/nix/store/p/d/f` is not a directory");
+        assert_eq!(
+            error.to_string(),
+            "copyToRoot `/nix/store/p/d/f` is not a directory"
+        );
         assert_eq!(error.hint(), Some("name a single file in `files`"));
-        assert!(copy("nix/store/missing").unwrap_err().to_string().ends_with("missing` does not exist"));
+        assert!(
+            copy("nix/store/missing")
+                .unwrap_err()
+                .to_string()
+                .ends_with("missing` does not exist")
+        );
     }
 
     #[test]
@@ -243,9 +297,13 @@ mod tests {
         let _socket =
             std::os::unix::net::UnixListener::bind(machine.path().join("home/socket")).unwrap();
         let origin = Origin::CopyToRoot("/home".into());
-        let error = Root::new().copy(&machine.path().join("home"), &store, origin).unwrap_err();
+        let error = Root::new()
+            .copy(&machine.path().join("home"), &store, origin)
+            .unwrap_err();
         assert!(
-            error.to_string().ends_with("home/socket` is a socket, which a layer can not hold"),
+            error
+                .to_string()
+                .ends_with("home/socket` is a socket, which a layer can not hold"),
             "{error}"
         );
     }

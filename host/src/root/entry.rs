@@ -92,7 +92,12 @@ impl New {
     }
 
     fn with(content: NewContent, mode: u32) -> Self {
-        Self { content, mode, uid: 0, gid: 0 }
+        Self {
+            content,
+            mode,
+            uid: 0,
+            gid: 0,
+        }
     }
 }
 
@@ -167,7 +172,11 @@ pub(super) struct Metadata {
 impl Metadata {
     /// Of root, with these permissions.
     pub(super) fn root(mode: u32) -> Self {
-        Self { mode, uid: 0, gid: 0 }
+        Self {
+            mode,
+            uid: 0,
+            gid: 0,
+        }
     }
 }
 
@@ -184,7 +193,11 @@ impl Node {
 
     /// An entry that belongs to root.
     pub(super) fn root(content: Content, mode: u32, origin: &Arc<Origin>) -> Self {
-        Self { content, metadata: Metadata::root(mode), origin: Arc::clone(origin) }
+        Self {
+            content,
+            metadata: Metadata::root(mode),
+            origin: Arc::clone(origin),
+        }
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -205,6 +218,16 @@ impl Node {
             Content::Source { path, size } => (*size, b"", Data::Source(path)),
         };
         let path = if path.is_empty() { b"/" } else { path };
-        Entry { path, kind: self.kind(), mode, uid, gid, size, link, data, origin: &self.origin }
+        Entry {
+            path,
+            kind: self.kind(),
+            mode,
+            uid,
+            gid,
+            size,
+            link,
+            data,
+            origin: &self.origin,
+        }
     }
 }

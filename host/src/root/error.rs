@@ -136,17 +136,19 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Clash { .. } | Self::Kinds { .. } => Some("leave the path to one of the two"),
-            Self::NotDirectory { origin: Origin::Contents(_) } => {
-                Some("give a package that holds the file in a directory, or name the file in `files`")
-            }
+            Self::NotDirectory {
+                origin: Origin::Contents(_),
+            } => Some(
+                "give a package that holds the file in a directory, or name the file in `files`",
+            ),
             Self::NotDirectory { .. } => Some("name a single file in `files`"),
             Self::Loop { .. } => Some("`contents` keeps links as they are"),
-            Self::Line { file: File::Passwd, .. } => {
-                Some("a line has the form `name:x:uid:gid:description:home:shell`")
-            }
-            Self::Line { file: File::Group, .. } => {
-                Some("a line has the form `name:x:gid:member,member`")
-            }
+            Self::Line {
+                file: File::Passwd, ..
+            } => Some("a line has the form `name:x:uid:gid:description:home:shell`"),
+            Self::Line {
+                file: File::Group, ..
+            } => Some("a line has the form `name:x:gid:member,member`"),
             Self::NoCertificate(_) => Some("certificates are read in their text form (PEM)"),
             Self::Layer(error) => error.hint(),
             _ => None,

@@ -26,7 +26,11 @@ pub fn fake_nss(root: &mut Root, passwd: &[String], group: &[String]) -> Result<
     let group = table("root:x:0:", group, "nobody:x:65534:", File::Group)?;
     root.add("/etc/passwd", New::file(passwd), origin.clone())?;
     root.add("/etc/group", New::file(group), origin.clone())?;
-    root.add("/etc/nsswitch.conf", New::file("hosts: files dns\n"), origin.clone())?;
+    root.add(
+        "/etc/nsswitch.conf",
+        New::file("hosts: files dns\n"),
+        origin.clone(),
+    )?;
     root.add("/var/empty", New::directory(), origin)
 }
 
@@ -42,7 +46,13 @@ fn table(first: &str, extra: &[String], last: &str, file: File) -> Result<String
 
 /// Checks a line that others are going to read field by field.
 fn check_line(line: &str, file: File) -> Result<(), Error> {
-    let error = |why| Err(Error::Line { line: line.escape_default().to_string(), file, why });
+    let error = |why| {
+        Err(Error::Line {
+            line: line.escape_default().to_string(),
+            file,
+            why,
+        })
+    };
     let fields: Vec<&str> = line.split(':').collect();
     let (count, numbers) = match file {
         File::Passwd => (7, &[2, 3][..]),
@@ -80,7 +90,11 @@ pub fn bin_sh(root: &mut Root, target: &str) -> Result<(), Error> {
 ///
 /// A path that something else has.
 pub fn usr_bin_env(root: &mut Root, target: &str) -> Result<(), Error> {
-    root.add("/usr/bin/env", New::symlink(target), Origin::Helper("usrBinEnv"))
+    root.add(
+        "/usr/bin/env",
+        New::symlink(target),
+        Origin::Helper("usrBinEnv"),
+    )
 }
 
 /// Adds `/tmp`, where everyone may write and nobody may remove what is another's.
@@ -120,9 +134,17 @@ pub fn shadow_setup(root: &mut Root) -> Result<(), Error> {
 /// A bundle that is none, and a path that something else has.
 pub fn ca_certificates(root: &mut Root, certificates: &Certificates) -> Result<(), Error> {
     let origin = Origin::Helper("caCertificates");
-    root.add("/etc/ssl/certs/ca-bundle.crt", certificates.entry()?, origin.clone())?;
+    root.add(
+        "/etc/ssl/certs/ca-bundle.crt",
+        certificates.entry()?,
+        origin.clone(),
+    )?;
     // Relative, so that they lead there wherever the root is mounted.
-    root.add("/etc/ssl/certs/ca-certificates.crt", New::symlink("ca-bundle.crt"), origin.clone())?;
+    root.add(
+        "/etc/ssl/certs/ca-certificates.crt",
+        New::symlink("ca-bundle.crt"),
+        origin.clone(),
+    )?;
     let other = New::symlink("../../../ssl/certs/ca-bundle.crt");
     root.add("/etc/pki/tls/certs/ca-bundle.crt", other, origin)
 }
@@ -148,7 +170,10 @@ mod tests {
             content(&root, "/etc/passwd"),
             "root:x:0:0:root user:/var/empty:/bin/sh\napp:x:1000:1000:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/var/empty:/bin/sh\n"
         );
-        assert_eq!(content(&root, "/etc/group"), "root:x:0:\napp:x:1000:a,b\nnobody:x:65534:\n");
+        assert_eq!(
+            content(&root, "/etc/group"),
+            "root:x:0:\napp:x:1000:a,b\nnobody:x:65534:\n"
+        );
         assert_eq!(content(&root, "/etc/nsswitch.conf"), "hosts: files dns\n");
         assert!(root.get(b"/var/empty").is_some());
     }
@@ -157,14 +182,20 @@ mod tests {
     fn lines_that_would_break_their_files_are_refused() {
         for (line, why) in [
             ("app", "it has another number of fields"),
-            ("app:x:1:1:::\nroot::0:0:::", "it has a line end or a NUL in it"),
+            (
+                "app:x:1:1:::\nroot::0:0:::",
+                "it has a line end or a NUL in it",
+            ),
             (":x:1:1:a:b:c", "it has no name"),
             ("app:x:one:1:a:b:c", "an id is not a number"),
             ("app:x:1:-1:a:b:c", "an id is not a number"),
         ] {
             let error = fake_nss(&mut Root::new(), &[line.to_owned()], &[]).unwrap_err();
             let shown = line.escape_default();
-            assert_eq!(error.to_string(), format!("`{shown}` is not a line of `/etc/passwd`: {why}"));
+            assert_eq!(
+                error.to_string(),
+                format!("`{shown}` is not a line of `/etc/passwd`: {why}")
+            );
             assert!(error.hint().is_some());
         }
         let error = fake_nss(&mut Root::new(), &[], &["app:x:1".to_owned()]).unwrap_err();
@@ -179,16 +210,21 @@ mod tests {
         let mut root = Root::new();
         fake_nss(&mut root, &[], &[]).unwrap();
         let error = shadow_setup(&mut root).unwrap_err();
-        assert_eq!(error.to_string(), "`/etc/passwd` comes from both `fakeNss` and `shadowSetup`");
+        assert_eq!(
+            error.to_string(),
+            "`/etc/passwd` comes from both `fakeNss` and `shadowSetup`"
+        );
     }
 
     #[test]
     fn certificates_are_found_in_each_of_their_places() {
         let mut root = Root::new();
         ca_certificates(&mut root, &Certificates::Mozilla).unwrap();
-        for place in
-            ["ssl/certs/ca-bundle.crt", "ssl/certs/ca-certificates.crt", "pki/tls/certs/ca-bundle.crt"]
-        {
+        for place in [
+            "ssl/certs/ca-bundle.crt",
+            "ssl/certs/ca-certificates.crt",
+            "pki/tls/certs/ca-bundle.crt",
+        ] {
             match root.resolve(format!("/etc/{place}").as_bytes()) {
                 Resolved::Here(entry) => {
                     assert_eq!(entry.path, b"/etc/ssl/certs/ca-bundle.crt", "{place}");
@@ -207,7 +243,10 @@ mod tests {
         tmp(&mut root).unwrap();
         let mode = |path: &str| root.get(path.as_bytes()).map(|entry| entry.mode);
         assert_eq!(mode("/tmp"), Some(0o1777));
-        assert_eq!((mode("/etc/shadow"), mode("/etc/passwd")), (Some(0o600), Some(0o644)));
+        assert_eq!(
+            (mode("/etc/shadow"), mode("/etc/passwd")),
+            (Some(0o600), Some(0o644))
+        );
         assert_eq!((mode("/root"), mode("/etc")), (Some(0o700), Some(0o755)));
     }
 }

@@ -11,8 +11,16 @@ use super::tree::{Twice, normalise};
 use super::{Error, Origin, Root};
 
 /// What version control leaves in a directory: left out, if it is a directory itself.
-const VERSION_CONTROL: [&[u8]; 8] =
-    [b".git", b".hg", b".svn", b"BitKeeper", b"CVS", b"CVS.adm", b"RCS", b"SCCS"];
+const VERSION_CONTROL: [&[u8]; 8] = [
+    b".git",
+    b".hg",
+    b".svn",
+    b"BitKeeper",
+    b"CVS",
+    b"CVS.adm",
+    b"RCS",
+    b"SCCS",
+];
 
 impl Root {
     /// Joins a directory at the root: its directories are made anew, and what they hold
@@ -34,7 +42,10 @@ impl Root {
         let mut open = vec![Vec::new()];
         while let Some(directory) = open.pop() {
             let place = below(source, &directory);
-            for child in children(&place)?.into_iter().filter(|child| !is_left_out(child)) {
+            for child in children(&place)?
+                .into_iter()
+                .filter(|child| !is_left_out(child))
+            {
                 let path = [&directory[..], b"/", child.name.as_bytes()].concat();
                 if child.kind.is_dir() {
                     if self.place(path.clone(), Node::implied(&origin), Twice::Keep)? {
@@ -56,7 +67,9 @@ impl Root {
 
 /// A path of the root as it is in `source`.
 fn below(source: &Path, path: &[u8]) -> std::path::PathBuf {
-    source.join(std::ffi::OsStr::from_bytes(path.strip_prefix(b"/").unwrap_or(path)))
+    source.join(std::ffi::OsStr::from_bytes(
+        path.strip_prefix(b"/").unwrap_or(path),
+    ))
 }
 
 fn is_left_out(child: &Child) -> bool {
@@ -91,9 +104,13 @@ mod tests {
     #[test]
     fn links_lead_to_where_the_package_is_in_the_image() {
         let (mut root, package) = (Root::new(), package());
-        root.link("/nix/store/x-base/", package.path(), origin()).unwrap();
+        root.link("/nix/store/x-base/", package.path(), origin())
+            .unwrap();
         assert_eq!(root.get(b"/etc").unwrap().kind, Kind::Directory);
-        assert_eq!(root.get(b"/etc/passwd").unwrap().link, b"/nix/store/x-base/etc/passwd");
+        assert_eq!(
+            root.get(b"/etc/passwd").unwrap().link,
+            b"/nix/store/x-base/etc/passwd"
+        );
         assert_eq!(root.get(b"/link").unwrap().link, b"../up");
     }
 
@@ -104,33 +121,55 @@ mod tests {
             let mut root = Root::new();
             let nss = Origin::Helper("fakeNss");
             let outcome = if link_first {
-                root.link("/p", package.path(), origin()).and_then(|()| root.add(path, new, nss))
+                root.link("/p", package.path(), origin())
+                    .and_then(|()| root.add(path, new, nss))
             } else {
-                root.add(path, new, nss).and_then(|()| root.link("/p", package.path(), origin()))
+                root.add(path, new, nss)
+                    .and_then(|()| root.link("/p", package.path(), origin()))
             };
             outcome.map_err(|error| error.to_string())
         };
-        let clash = |first, second| Err(format!("`/etc/passwd` comes from both {first} and {second}"));
+        let clash = |first, second| {
+            Err(format!(
+                "`/etc/passwd` comes from both {first} and {second}"
+            ))
+        };
         let (base, nss) = ("contents `/nix/store/x-base`", "`fakeNss`");
-        assert_eq!(with("/etc/passwd", New::file("root"), true), clash(base, nss));
-        assert_eq!(with("/etc/passwd", New::file("root"), false), clash(nss, base));
+        assert_eq!(
+            with("/etc/passwd", New::file("root"), true),
+            clash(base, nss)
+        );
+        assert_eq!(
+            with("/etc/passwd", New::file("root"), false),
+            clash(nss, base)
+        );
         let kinds = "`/etc` is a file in `fakeNss` and a directory in contents `/nix/store/x-base`";
         assert_eq!(with("/etc", New::file(""), false), Err(kinds.to_owned()));
-        let kinds =
-            "`/link` is a symbolic link in contents `/nix/store/x-base` and a directory in `fakeNss`";
+        let kinds = "`/link` is a symbolic link in contents `/nix/store/x-base` and a directory in `fakeNss`";
         assert_eq!(with("/link/x", New::file(""), true), Err(kinds.to_owned()));
         for link_first in [false, true] {
-            assert_eq!(with("/etc/passwd", New::symlink("/p/etc/passwd"), link_first), Ok(()));
+            assert_eq!(
+                with("/etc/passwd", New::symlink("/p/etc/passwd"), link_first),
+                Ok(())
+            );
             assert_eq!(with("/etc/group", New::file(""), link_first), Ok(()));
-            assert_eq!(with("/etc", New::directory().mode(0o700), link_first), Ok(()));
+            assert_eq!(
+                with("/etc", New::directory().mode(0o700), link_first),
+                Ok(())
+            );
         }
     }
 
     #[test]
     fn a_package_that_is_a_file_is_an_error_with_a_hint() {
         let package = package();
-        let error = Root::new().link("/p", &package.path().join("etc/passwd"), origin()).unwrap_err();
-        assert_eq!(error.to_string(), "contents `/nix/store/x-base` is not a directory");
+        let error = Root::new()
+            .link("/p", &package.path().join("etc/passwd"), origin())
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "contents `/nix/store/x-base` is not a directory"
+        );
         let hint = "give a package that holds the file in a directory, or name the file in `files`";
         assert_eq!(error.hint(), Some(hint));
     }

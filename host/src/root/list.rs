@@ -23,7 +23,10 @@ pub(super) fn children(directory: &Path) -> Result<Vec<Child>, layer::Error> {
     let mut children = Vec::new();
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        children.push(Child { name: entry.file_name(), kind: entry.file_type().map_err(failed)? });
+        children.push(Child {
+            name: entry.file_name(),
+            kind: entry.file_type().map_err(failed)?,
+        });
     }
     children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(children)
@@ -32,7 +35,13 @@ pub(super) fn children(directory: &Path) -> Result<Vec<Child>, layer::Error> {
 /// Checks that what is to be joined at the root is a directory, or a link to one.
 pub(super) fn check_directory(source: &Path, origin: &Origin) -> Result<(), Error> {
     let found = fs::metadata(source).map_err(|error| failed("looking at", source, error))?;
-    if found.is_dir() { Ok(()) } else { Err(Error::NotDirectory { origin: origin.clone() }) }
+    if found.is_dir() {
+        Ok(())
+    } else {
+        Err(Error::NotDirectory {
+            origin: origin.clone(),
+        })
+    }
 }
 
 /// What it is that a layer can not hold.
@@ -50,6 +59,10 @@ pub(super) fn failed(action: &'static str, path: &Path, source: io::Error) -> la
     let path = path.to_owned();
     match source.kind() {
         io::ErrorKind::NotFound => layer::Error::Missing { path },
-        _ => layer::Error::Io { action, path, source },
+        _ => layer::Error::Io {
+            action,
+            path,
+            source,
+        },
     }
 }

@@ -49,13 +49,16 @@ impl Root {
                 }
             }
         }
-        self.get(&at).map_or(Resolved::Elsewhere(at), Resolved::Here)
+        self.get(&at)
+            .map_or(Resolved::Elsewhere(at), Resolved::Here)
     }
 }
 
 /// A path's components, the last one first.
 fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
-    let names = path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
+    let names = path
+        .split(|&byte| byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."));
     names.map(<[u8]>::to_vec).rev().collect()
 }
 

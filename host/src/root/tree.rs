@@ -66,7 +66,10 @@ impl Root {
     pub fn new() -> Self {
         // Nobody clashes with that, so nobody reads who made it.
         let node = Node::implied(&Arc::new(Origin::Files));
-        Self { nodes: BTreeMap::from([(Key(Vec::new()), node)]), limit: MAX_ENTRIES }
+        Self {
+            nodes: BTreeMap::from([(Key(Vec::new()), node)]),
+            limit: MAX_ENTRIES,
+        }
     }
 
     /// Adds an entry, and the directories that it lies in.
@@ -82,7 +85,8 @@ impl Root {
         for (end, _) in plain.match_indices('/').skip(1) {
             self.place(plain[..end].into(), Node::implied(&origin), Twice::Refuse)?;
         }
-        self.place(plain.into_bytes(), node, Twice::Refuse).map(drop)
+        self.place(plain.into_bytes(), node, Twice::Refuse)
+            .map(drop)
     }
 
     /// Calls `visit` with each entry in archive order, up to the first error: a directory
@@ -102,7 +106,10 @@ impl Root {
 
     /// The entry at an absolute path, if it is here. No link is followed.
     pub fn get(&self, path: &[u8]) -> Option<Entry<'_>> {
-        let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |last| last + 1);
+        let end = path
+            .iter()
+            .rposition(|&byte| byte != b'/')
+            .map_or(0, |last| last + 1);
         let found = self.nodes.get_key_value(&Key(path[..end].into()));
         found.map(|(key, node)| node.entry(&key.0))
     }
@@ -118,7 +125,9 @@ impl Root {
 
     /// The directories below the root, each of which would hide a link of a base image.
     pub fn directories(&self) -> impl Iterator<Item = Entry<'_>> {
-        self.entries().skip(1).filter(|entry| entry.kind == Kind::Directory)
+        self.entries()
+            .skip(1)
+            .filter(|entry| entry.kind == Kind::Directory)
     }
 
     /// Puts a node at a path whose directory is there. Says whether a node of that kind
@@ -126,13 +135,19 @@ impl Root {
     pub(super) fn place(&mut self, path: Vec<u8>, node: Node, twice: Twice) -> Result<bool, Error> {
         if path.len() > MAX_PATH {
             let (start, length) = (shown(&path[..100]).into(), path.len());
-            return Err(layer::Error::TooLong { path: start, length, limit: MAX_PATH }.into());
+            return Err(layer::Error::TooLong {
+                path: start,
+                length,
+                limit: MAX_PATH,
+            }
+            .into());
         }
         let full = self.nodes.len() >= self.limit;
         match self.nodes.entry(Key(path)) {
-            Slot::Vacant(_) if full => {
-                Err(Error::TooMany { origin: (*node.origin).clone(), limit: self.limit })
-            }
+            Slot::Vacant(_) if full => Err(Error::TooMany {
+                origin: (*node.origin).clone(),
+                limit: self.limit,
+            }),
             Slot::Vacant(slot) => {
                 slot.insert(node);
                 Ok(true)
@@ -173,9 +188,16 @@ fn meet(old: &mut Node, new: Node, twice: Twice, path: &[u8]) -> Result<bool, Er
 fn clash(path: &[u8], old: &Node, new: &Node) -> Error {
     let (path, first, second) = (shown(path), (*old.origin).clone(), (*new.origin).clone());
     if first == second {
-        return Error::Twice { path, origin: first };
+        return Error::Twice {
+            path,
+            origin: first,
+        };
     }
-    Error::Clash { path, first, second }
+    Error::Clash {
+        path,
+        first,
+        second,
+    }
 }
 
 fn kinds(path: &[u8], old: &Node, new: &Node) -> Error {
@@ -190,7 +212,11 @@ fn kinds(path: &[u8], old: &Node, new: &Node) -> Error {
 
 /// A path as messages show it.
 pub(super) fn shown(path: &[u8]) -> String {
-    if path.is_empty() { "/".to_owned() } else { String::from_utf8_lossy(path).into_owned() }
+    if path.is_empty() {
+        "/".to_owned()
+    } else {
+        String::from_utf8_lossy(path).into_owned()
+    }
 }
 
 /// An absolute path without repeated slashes, `.` and a slash at the end.
@@ -210,12 +236,20 @@ pub(super) fn normalise(path: &str) -> Result<String, Error> {
 
 /// Checks what can be checked without looking at the tree.
 fn prepare(path: &str, new: New, origin: &Arc<Origin>) -> Result<Node, Error> {
-    let New { content, mode, uid, gid } = new;
+    let New {
+        content,
+        mode,
+        uid,
+        gid,
+    } = new;
     if path.is_empty() && !matches!(content, NewContent::Directory) {
         return Err(Error::NotRoot);
     }
     if mode > 0o7777 {
-        return Err(Error::Mode { path: shown(path.as_bytes()), mode });
+        return Err(Error::Mode {
+            path: shown(path.as_bytes()),
+            mode,
+        });
     }
     let content = match content {
         NewContent::Directory => Content::Directory(Strength::Given),
@@ -223,13 +257,20 @@ fn prepare(path: &str, new: New, origin: &Arc<Origin>) -> Result<Node, Error> {
         NewContent::Inline(bytes) => Content::Inline(bytes.into()),
         NewContent::Source(source) => look(path, &source)?,
     };
-    Ok(Node { content, metadata: Metadata { mode, uid, gid }, origin: Arc::clone(origin) })
+    Ok(Node {
+        content,
+        metadata: Metadata { mode, uid, gid },
+        origin: Arc::clone(origin),
+    })
 }
 
 fn check_target(path: &str, target: Vec<u8>) -> Result<Vec<u8>, Error> {
     if target.is_empty() || target.len() > MAX_PATH || target.contains(&0) {
         let target = String::from_utf8_lossy(&target[..target.len().min(100)]).into_owned();
-        return Err(Error::Target { path: path.to_owned(), target });
+        return Err(Error::Target {
+            path: path.to_owned(),
+            target,
+        });
     }
     Ok(target)
 }
@@ -239,12 +280,22 @@ fn look(path: &str, source: &Path) -> Result<Content, Error> {
     let failed = |error| super::list::failed("looking at", source, error);
     let metadata = fs::metadata(source).map_err(failed)?;
     if !metadata.is_file() {
-        return Err(Error::NotFile { path: path.to_owned(), source_path: source.to_owned() });
+        return Err(Error::NotFile {
+            path: path.to_owned(),
+            source_path: source.to_owned(),
+        });
     }
     let is_link = fs::symlink_metadata(source).map_err(failed)?.is_symlink();
     // No link is followed when it is read.
-    let source = if is_link { fs::canonicalize(source).map_err(failed)? } else { source.to_owned() };
-    Ok(Content::Source { path: source, size: metadata.len() })
+    let source = if is_link {
+        fs::canonicalize(source).map_err(failed)?
+    } else {
+        source.to_owned()
+    };
+    Ok(Content::Source {
+        path: source,
+        size: metadata.len(),
+    })
 }
 
 #[cfg(test)]
@@ -258,7 +309,15 @@ mod tests {
     #[test]
     fn entries_come_by_names_and_directories_before_their_content() {
         let mut root = Root::new();
-        for path in ["/foo/a", "/foo-bar", "/foo.txt", "/Foo", "/foo0", "//foo/./a-b//c/", "/fo"] {
+        for path in [
+            "/foo/a",
+            "/foo-bar",
+            "/foo.txt",
+            "/Foo",
+            "/foo0",
+            "//foo/./a-b//c/",
+            "/fo",
+        ] {
             root.add(path, New::file(""), Origin::Files).unwrap();
         }
         let expected = [
@@ -285,10 +344,18 @@ mod tests {
     fn texts_are_targets_and_contents() {
         let mut root = Root::new();
         root.add("/a", New::file("inline"), Origin::Files).unwrap();
-        root.add("/b", New::symlink("target"), Origin::Files).unwrap();
-        root.add("/c", New::copy_of(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")), Origin::Files)
+        root.add("/b", New::symlink("target"), Origin::Files)
             .unwrap();
-        assert_eq!(root.texts().collect::<Vec<_>>(), [&b"inline"[..], b"target"]);
+        root.add(
+            "/c",
+            New::copy_of(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")),
+            Origin::Files,
+        )
+        .unwrap();
+        assert_eq!(
+            root.texts().collect::<Vec<_>>(),
+            [&b"inline"[..], b"target"]
+        );
     }
 
     /// Adds both and says what is at `/x` then, or what is wrong.
@@ -299,14 +366,22 @@ mod tests {
                 return error.to_string();
             }
         }
-        root.get(b"/x").map(|entry| format!("{:?} {:o}", entry.kind, entry.mode)).unwrap()
+        root.get(b"/x")
+            .map(|entry| format!("{:?} {:o}", entry.kind, entry.mode))
+            .unwrap()
     }
 
     #[test]
     fn what_two_sources_have_has_to_be_the_same() {
-        let (nss, base) =
-            (|| Origin::Helper("fakeNss"), || Origin::Contents("/nix/store/x-base".into()));
-        let (file, link, directory) = (New::file, |target: &str| New::symlink(target), New::directory);
+        let (nss, base) = (
+            || Origin::Helper("fakeNss"),
+            || Origin::Contents("/nix/store/x-base".into()),
+        );
+        let (file, link, directory) = (
+            New::file,
+            |target: &str| New::symlink(target),
+            New::directory,
+        );
         let clash = "`/x` comes from both contents `/nix/store/x-base` and `fakeNss`";
         for (path, first, other, second, expected) in [
             ("/x", file("a"), "/x", file("b"), clash),
@@ -317,10 +392,28 @@ mod tests {
             ("/x", link("a"), "/x", link("b"), clash),
             ("/x", link("a"), "/x", file("a"), clash),
             ("/x", directory(), "/x", directory(), "Directory 755"),
-            ("/x", directory().mode(0o700), "/x", directory().mode(0o700), "Directory 700"),
+            (
+                "/x",
+                directory().mode(0o700),
+                "/x",
+                directory().mode(0o700),
+                "Directory 700",
+            ),
             ("/x", directory().mode(0o700), "/x", directory(), clash),
-            ("/x/y", file("a"), "/x", directory().mode(0o700), "Directory 700"),
-            ("/x", directory().mode(0o700), "/x/y", file("a"), "Directory 700"),
+            (
+                "/x/y",
+                file("a"),
+                "/x",
+                directory().mode(0o700),
+                "Directory 700",
+            ),
+            (
+                "/x",
+                directory().mode(0o700),
+                "/x/y",
+                file("a"),
+                "Directory 700",
+            ),
             (
                 "/x",
                 link("a"),
@@ -339,7 +432,10 @@ mod tests {
             let found = both((path, first, base()), (other, second, nss()));
             assert_eq!(found, expected);
         }
-        let twice = both(("/x", file("a"), Origin::Files), ("/x", file("b"), Origin::Files));
+        let twice = both(
+            ("/x", file("a"), Origin::Files),
+            ("/x", file("b"), Origin::Files),
+        );
         assert_eq!(twice, "`/x` comes twice from `files`");
     }
 
@@ -386,7 +482,10 @@ mod tests {
             (&[(Copied, 0o555), (Implied, 0o755)], 0o555),
             (&[(Copied, 0o555), (Copied, 0o550)], 0o550),
             (&[(Copied, 0o555), (Given, 0o1777)], 0o1777),
-            (&[(Given, 0o1777), (Copied, 0o555), (Implied, 0o755)], 0o1777),
+            (
+                &[(Given, 0o1777), (Copied, 0o555), (Implied, 0o755)],
+                0o1777,
+            ),
         ] {
             assert_eq!(modes(given), expected, "{given:?}");
         }
@@ -395,20 +494,46 @@ mod tests {
     #[test]
     fn what_can_not_be_in_an_image_is_refused() {
         let add = |path: &str, new: New| {
-            Root::new().add(path, new, Origin::Files).map_err(|error| error.to_string())
+            Root::new()
+                .add(path, new, Origin::Files)
+                .map_err(|error| error.to_string())
         };
         let (file, directory) = (|| New::file("a"), New::directory);
         for (path, new, message) in [
             ("", file(), "`` is not an absolute path without `..`"),
-            ("etc/x", file(), "`etc/x` is not an absolute path without `..`"),
-            ("/etc/../x", file(), "`/etc/../x` is not an absolute path without `..`"),
-            ("/x\0", file(), "`/x\0` is not an absolute path without `..`"),
+            (
+                "etc/x",
+                file(),
+                "`etc/x` is not an absolute path without `..`",
+            ),
+            (
+                "/etc/../x",
+                file(),
+                "`/etc/../x` is not an absolute path without `..`",
+            ),
+            (
+                "/x\0",
+                file(),
+                "`/x\0` is not an absolute path without `..`",
+            ),
             ("//.", file(), "`/` can only be a directory"),
-            ("/x", file().mode(0o10000), "the mode 10000 of `/x` is above 7777"),
+            (
+                "/x",
+                file().mode(0o10000),
+                "the mode 10000 of `/x` is above 7777",
+            ),
             ("/x", New::symlink(""), "`/x` can not be a link to ``"),
             ("/x", New::symlink("a\0"), "`/x` can not be a link to `a\0`"),
-            ("/x", New::copy_of("/"), "`/` for `/x` is not a regular file"),
-            ("/x", New::copy_of("/no/such/file"), "`/no/such/file` does not exist"),
+            (
+                "/x",
+                New::copy_of("/"),
+                "`/` for `/x` is not a regular file",
+            ),
+            (
+                "/x",
+                New::copy_of("/no/such/file"),
+                "`/no/such/file` does not exist",
+            ),
         ] {
             assert_eq!(add(path, new), Err(message.to_owned()));
         }
@@ -416,17 +541,25 @@ mod tests {
         let path = |length: usize| "/d".repeat(length / 2) + &"x".repeat(length % 2);
         assert_eq!(add(&path(4095), file()), Ok(()));
         assert!(
-            add(&path(4096), file()).unwrap_err().ends_with("has 4096 bytes, and a path may have 4095")
+            add(&path(4096), file())
+                .unwrap_err()
+                .ends_with("has 4096 bytes, and a path may have 4095")
         );
         assert!(add("/x", New::symlink("x".repeat(4096))).is_err());
     }
 
     #[test]
     fn there_are_not_more_entries_than_are_allowed() {
-        let mut root = Root { limit: 3, ..Root::new() };
+        let mut root = Root {
+            limit: 3,
+            ..Root::new()
+        };
         root.add("/a/b", New::file(""), Origin::Files).unwrap();
         root.add("/a/b", New::file(""), Origin::Files).unwrap();
         let error = root.add("/a/c", New::file(""), Origin::Files).unwrap_err();
-        assert_eq!(error.to_string(), "`files` brings the root to more than 3 entries");
+        assert_eq!(
+            error.to_string(),
+            "`files` brings the root to more than 3 entries"
+        );
     }
 }

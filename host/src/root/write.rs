@@ -33,7 +33,9 @@ pub fn measure(root: &Root, permissions: &Permissions) -> Result<Measure, Error>
             measuring.outline(bytes);
         }
     }
-    measuring.finish().ok_or_else(|| Error::TooLarge { path: "/".into() })
+    measuring
+        .finish()
+        .ok_or_else(|| Error::TooLarge { path: "/".into() })
 }
 
 /// Feeds the archive: as many bytes as [`measure`] said, or an error.
@@ -77,15 +79,31 @@ fn owned<'a>(mut entry: Entry<'a>, permissions: &Permissions) -> Entry<'a> {
 fn content(feeder: &mut Feeder<'_>, path: &std::path::Path, size: u64) -> Result<(), Error> {
     // Never through a link, and never waiting for a fifo's other end.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = File::options().read(true).custom_flags(flags as i32).open(path);
+    let file = File::options()
+        .read(true)
+        .custom_flags(flags as i32)
+        .open(path);
     let file = file.map_err(|source| {
         let path = path.to_owned();
-        match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::NOENT) => Error::Changed { path, change: Change::Vanished },
+        match source
+            .raw_os_error()
+            .map(rustix::io::Errno::from_raw_os_error)
+        {
+            Some(rustix::io::Errno::NOENT) => Error::Changed {
+                path,
+                change: Change::Vanished,
+            },
             Some(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR | rustix::io::Errno::NXIO) => {
-                Error::Changed { path, change: Change::Replaced }
+                Error::Changed {
+                    path,
+                    change: Change::Replaced,
+                }
             }
-            _ => Error::Io { action: "opening", path, source },
+            _ => Error::Io {
+                action: "opening",
+                path,
+                source,
+            },
         }
     })?;
     layer::read_exact(feeder, file, || path.to_owned(), size)

@@ -45,10 +45,17 @@ pub fn make<E: From<Error> + From<pipe::Closed>>(
     produce: impl FnOnce(&mut Feeder<'_>) -> Result<(), E>,
 ) -> Result<Blob, E> {
     let staged = destination.stage()?;
-    let staging = |source| Error::Staging { place: destination.name(), source };
+    let staging = |source| Error::Staging {
+        place: destination.name(),
+        source,
+    };
     // Where nothing is compressed the two digests are one.
     let hashed = setting.compression() != Compression::None;
-    let out = Hashing { inner: staged, hash: hashed.then(Sha256::new), size: 0 };
+    let out = Hashing {
+        inner: staged,
+        hash: hashed.then(Sha256::new),
+        size: 0,
+    };
     let mut encoder = Encoder::new(setting, pool, out).map_err(staging)?;
     let outcome = pipe::run::<_, Failure<E>>(&mut encoder, observer, |feeder| {
         feeder.begin_hash()?;
@@ -69,7 +76,11 @@ pub fn make<E: From<Error> + From<pipe::Closed>>(
     let digest = out.hash.map_or(plain.diff_id, Digest::from);
     let media_type = MediaType::layer(setting.compression()).unwrap_or(MediaType::OciLayer);
     let descriptor = Descriptor::new(media_type, digest, out.size);
-    Ok(Blob { plain, descriptor, staged: out.inner })
+    Ok(Blob {
+        plain,
+        descriptor,
+        staged: out.inner,
+    })
 }
 
 /// Stages bytes that are in memory: a configuration.
@@ -79,7 +90,10 @@ pub fn make<E: From<Error> + From<pipe::Closed>>(
 /// A destination without room.
 pub fn from_bytes(destination: &dyn Destination, bytes: &[u8]) -> Result<Staged, Error> {
     let mut staged = destination.stage()?;
-    let staging = |source| Error::Staging { place: destination.name(), source };
+    let staging = |source| Error::Staging {
+        place: destination.name(),
+        source,
+    };
     staged.write_all(bytes).map_err(staging)?;
     Ok(staged)
 }
@@ -112,7 +126,11 @@ pub fn unpacked<E: From<source::Error> + From<pipe::Closed>>(
         }
         if total > MAX_UNPACKED {
             let what = format!("its layer `{}`", layer.name());
-            let fault = Fault::TooLarge { what, size: total, limit: MAX_UNPACKED };
+            let fault = Fault::TooLarge {
+                what,
+                size: total,
+                limit: MAX_UNPACKED,
+            };
             return Err(source::Error::fault(image, fault).into());
         }
     }

@@ -65,7 +65,11 @@ pub fn finish(
     let id = Digest::of(configuration);
     let config = format!("{}.json", id.hex());
     file(feeder, &config, configuration, mtime)?;
-    let manifest = ArchiveManifest { config, repo_tags: vec![repo_tag], layers };
+    let manifest = ArchiveManifest {
+        config,
+        repo_tags: vec![repo_tag],
+        layers,
+    };
     file(feeder, "manifest.json", &manifest.to_json(), mtime)?;
     end(feeder)?;
     Ok(id)

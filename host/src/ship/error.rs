@@ -51,7 +51,9 @@ impl Error {
             Self::Staging { source, .. } if is_full(source) => {
                 Some("make room there, or name another folder by the variable `TMPDIR`")
             }
-            Self::Output(source) if is_full(source) => Some("make room where the archive is written to"),
+            Self::Output(source) if is_full(source) => {
+                Some("make room where the archive is written to")
+            }
             Self::Unsupported { hint, .. } => Some(hint),
             _ => None,
         }
@@ -59,5 +61,8 @@ impl Error {
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

@@ -137,12 +137,22 @@ impl Carrier<'_> {
         let diff_id = layer.diff_id();
         let origins: Vec<Repository> = layer.repository().into_iter().cloned().collect();
         if self.is_there(&descriptor, &origins)? {
-            return Ok(Shipped { descriptor, diff_id, size: None, was_there: true });
+            return Ok(Shipped {
+                descriptor,
+                diff_id,
+                size: None,
+                was_there: true,
+            });
         }
         reporter.layer(part.number, part.source, layer.stored_size());
         let (staged, size) = self.fetch(part.image, layer, &descriptor, reporter)?;
         self.keep(staged, &descriptor, &|bytes| reporter.sent(bytes))?;
-        Ok(Shipped { descriptor, diff_id, size: Some(size), was_there: false })
+        Ok(Shipped {
+            descriptor,
+            diff_id,
+            size: Some(size),
+            was_there: false,
+        })
     }
 
     fn transcode(
@@ -154,22 +164,37 @@ impl Carrier<'_> {
         let diff_id = layer.diff_id();
         let setting = self.setting.describe();
         if let Some(Stored { digest, size }) = known::blob(self.cache, diff_id, &setting) {
-            let media_type = MediaType::layer(self.setting.compression()).unwrap_or(MediaType::OciLayer);
+            let media_type =
+                MediaType::layer(self.setting.compression()).unwrap_or(MediaType::OciLayer);
             let descriptor = Descriptor::new(media_type, digest, size);
             if self.is_there(&descriptor, &[])? {
-                return Ok(Shipped { descriptor, diff_id, size: None, was_there: true });
+                return Ok(Shipped {
+                    descriptor,
+                    diff_id,
+                    size: None,
+                    was_there: true,
+                });
             }
         }
         reporter.layer(part.number, part.source, layer.stored_size());
-        let made =
-            blob::make::<CarryError>(self.destination, self.setting, self.pool, reporter, |feeder| {
-                blob::unpacked(feeder, part.image, layer)
-            })?;
+        let made = blob::make::<CarryError>(
+            self.destination,
+            self.setting,
+            self.pool,
+            reporter,
+            |feeder| blob::unpacked(feeder, part.image, layer),
+        )?;
         check(part.image, &layer.name(), diff_id, made.plain.diff_id)?;
-        let was_there = self.settle(made.staged, &made.descriptor, &|bytes| reporter.sent(bytes))?;
+        let was_there =
+            self.settle(made.staged, &made.descriptor, &|bytes| reporter.sent(bytes))?;
         let Descriptor { digest, size, .. } = made.descriptor;
         known::remember_blob(self.cache, diff_id, &setting, &Stored { digest, size });
-        Ok(Shipped { descriptor: made.descriptor, diff_id, size: Some(made.plain.size), was_there })
+        Ok(Shipped {
+            descriptor: made.descriptor,
+            diff_id,
+            size: Some(made.plain.size),
+            was_there,
+        })
     }
 
     /// Whether a blob is at the destination, or can be brought there from another repository.
@@ -192,7 +217,8 @@ impl Carrier<'_> {
         all.extend(known.iter().map(repository));
         let there = self.destination.holds(blob, &all)?;
         if there {
-            self.cache.remember_location(&own.registry, &own.name, blob.digest);
+            self.cache
+                .remember_location(&own.registry, &own.name, blob.digest);
         } else {
             // Each was asked, and none has it any more or gives it away.
             for name in &known {
@@ -208,7 +234,12 @@ impl Carrier<'_> {
     /// # Errors
     ///
     /// A destination that can not be asked, or does not take it.
-    pub fn settle(&self, staged: Staged, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<bool, Error> {
+    pub fn settle(
+        &self,
+        staged: Staged,
+        blob: &Descriptor,
+        sent: &dyn Fn(u64),
+    ) -> Result<bool, Error> {
         let there = self.is_there(blob, &[])?;
         if !there || self.destination.repository().is_none() {
             self.keep(staged, blob, sent)?;
@@ -224,7 +255,8 @@ impl Carrier<'_> {
     pub fn keep(&self, staged: Staged, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Error> {
         self.destination.keep(staged, blob, sent)?;
         if let Some(own) = self.destination.repository() {
-            self.cache.remember_location(&own.registry, &own.name, blob.digest);
+            self.cache
+                .remember_location(&own.registry, &own.name, blob.digest);
         }
         Ok(())
     }
@@ -243,10 +275,19 @@ impl Carrier<'_> {
         let raw = Verified::new(layer.open()?, layer.name(), blob.size, blob.digest);
         // One that was fetched by now says by its bytes what it is.
         source::check_compression(image, layer.name(), &blob.media_type, layer.compression())?;
-        let mut tee = Tee { inner: raw, out: &mut staged, failed: &mut failed, observer };
+        let mut tee = Tee {
+            inner: raw,
+            out: &mut staged,
+            failed: &mut failed,
+            observer,
+        };
         let outcome = self.unpack(image, layer, &mut tee);
         if let Some(source) = failed {
-            return Err(Error::Staging { place: self.destination.name(), source }.into());
+            return Err(Error::Staging {
+                place: self.destination.name(),
+                source,
+            }
+            .into());
         }
         let plain = outcome?;
         check(image, &layer.name(), layer.diff_id(), plain.diff_id)?;
@@ -278,14 +319,21 @@ impl Carrier<'_> {
                 }
                 if size > MAX_UNPACKED {
                     let what = format!("its layer `{}`", layer.name());
-                    let fault = Fault::TooLarge { what, size, limit: MAX_UNPACKED };
+                    let fault = Fault::TooLarge {
+                        what,
+                        size,
+                        limit: MAX_UNPACKED,
+                    };
                     return Err(source::Error::fault(image, fault).into());
                 }
             }
         }
         // Whatever follows the compressed data belongs to the blob, too.
         io::copy(raw, &mut io::sink()).map_err(|error| source::Error::reading(image, error))?;
-        Ok(Plain { diff_id: hash.into(), size })
+        Ok(Plain {
+            diff_id: hash.into(),
+            size,
+        })
     }
 }
 
@@ -294,7 +342,14 @@ fn check(image: &str, member: &str, expected: Digest, actual: Digest) -> Result<
         return Ok(());
     }
     let (expected, actual) = (expected.to_string(), actual.to_string());
-    Err(source::Error::fault(image, Fault::Digest { member: member.to_owned(), expected, actual }))
+    Err(source::Error::fault(
+        image,
+        Fault::Digest {
+            member: member.to_owned(),
+            expected,
+            actual,
+        },
+    ))
 }
 
 /// A reader that writes down what goes through.

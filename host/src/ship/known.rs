@@ -42,7 +42,12 @@ pub fn remember_plain<'p>(
 /// What a layer is compressed to.
 pub fn blob(cache: &Cache, diff_id: Digest, setting: &str) -> Option<Stored> {
     let stored = cache.blob(diff_id, setting)?;
-    if agrees(cache, UNPACKED, stored.digest, &unpacks_to(diff_id, &stored)) {
+    if agrees(
+        cache,
+        UNPACKED,
+        stored.digest,
+        &unpacks_to(diff_id, &stored),
+    ) {
         return Some(stored);
     }
     cache.forget_blob(diff_id, setting);
@@ -89,7 +94,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::open(folder.path(), Options::on(1)).unwrap();
         let key = |name: &str| LayerKey::builder(name).finish();
-        let of = |name: &str| Plain { diff_id: Digest::of(name.as_bytes()), size: 7 };
+        let of = |name: &str| Plain {
+            diff_id: Digest::of(name.as_bytes()),
+            size: 7,
+        };
         for name in ["a", "b"] {
             remember_plain(&cache, &key(name), [name, "c"], &of(name));
             assert_eq!(plain(&cache, &key(name), ["c", name]), Some(of(name)));
@@ -103,12 +111,22 @@ mod tests {
             assert_eq!(plain(&cache, &key("a"), ["a", "c"]), None);
             assert_eq!(cache.plain(&key("a")), None, "it is forgotten");
         }
-        let stored = |name: &str| Stored { digest: Digest::of(name.as_bytes()), size: 5 };
+        let stored = |name: &str| Stored {
+            digest: Digest::of(name.as_bytes()),
+            size: 5,
+        };
         for name in ["a", "b"] {
             remember_blob(&cache, of(name).diff_id, "gzip", &stored(name));
             assert_eq!(blob(&cache, of(name).diff_id, "gzip"), Some(stored(name)));
         }
-        for lie in [stored("b"), Stored { size: 6, ..stored("a") }, stored("unknown")] {
+        for lie in [
+            stored("b"),
+            Stored {
+                size: 6,
+                ..stored("a")
+            },
+            stored("unknown"),
+        ] {
             cache.remember_blob(of("a").diff_id, "gzip", &lie);
             assert_eq!(blob(&cache, of("a").diff_id, "gzip"), None);
         }

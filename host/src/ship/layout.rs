@@ -32,13 +32,17 @@ impl Destination for LayoutDestination {
     }
 
     fn put_document(&self, document: &Document) -> Result<(), Error> {
-        self.layout.put(&document.bytes, document.media_type.clone())?;
+        self.layout
+            .put(&document.bytes, document.media_type.clone())?;
         Ok(())
     }
 
     fn publish(&self, document: &Document, platform: Option<&Platform>) -> Result<(), Error> {
         self.put_document(document)?;
-        let descriptor = Descriptor { platform: platform.cloned(), ..document.descriptor() };
+        let descriptor = Descriptor {
+            platform: platform.cloned(),
+            ..document.descriptor()
+        };
         debug_assert!(
             MediaType::is_manifest(&descriptor.media_type) || descriptor.media_type.is_index()
         );
@@ -46,7 +50,10 @@ impl Destination for LayoutDestination {
     }
 
     fn name(&self) -> String {
-        let tag = self.tag.as_ref().map_or(String::new(), |tag| format!(":{tag}"));
+        let tag = self
+            .tag
+            .as_ref()
+            .map_or(String::new(), |tag| format!(":{tag}"));
         format!("oci:{}{tag}", self.layout.path().display())
     }
 }

@@ -38,7 +38,12 @@ struct Held {
 impl OciArchive {
     /// An archive that people know as `name`, where the image gets this tag, or none.
     pub fn new(name: String, tag: Option<String>) -> Self {
-        Self { name, tag, spool: Spool::default(), held: Mutex::default() }
+        Self {
+            name,
+            tag,
+            spool: Spool::default(),
+            held: Mutex::default(),
+        }
     }
 
     /// Writes the archive: blobs in the order of their digests, documents, and the index.
@@ -47,7 +52,10 @@ impl OciArchive {
     ///
     /// An output that does not take it.
     pub fn write(self, out: &mut impl Write) -> Result<(), Error> {
-        let held = self.held.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let held = self
+            .held
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut archive = Writer { out, written: 0 };
         archive.all(&held, &self.spool).map_err(Error::Output)
     }
@@ -71,24 +79,34 @@ impl Destination for OciArchive {
             return Ok(());
         }
         let file = staged.into_file(self.name())?;
-        let offset = self.spool.append(&file, blob.size).map_err(|source| Error::Staging {
-            place: std::env::temp_dir().display().to_string(),
-            source,
-        })?;
+        let offset = self
+            .spool
+            .append(&file, blob.size)
+            .map_err(|source| Error::Staging {
+                place: std::env::temp_dir().display().to_string(),
+                source,
+            })?;
         self.held().blobs.insert(blob.digest, (offset, blob.size));
         Ok(())
     }
 
     fn put_document(&self, document: &Document) -> Result<(), Error> {
-        self.held().documents.insert(document.digest(), document.bytes.clone());
+        self.held()
+            .documents
+            .insert(document.digest(), document.bytes.clone());
         Ok(())
     }
 
     fn publish(&self, document: &Document, platform: Option<&Platform>) -> Result<(), Error> {
         self.put_document(document)?;
-        let mut descriptor = Descriptor { platform: platform.cloned(), ..document.descriptor() };
+        let mut descriptor = Descriptor {
+            platform: platform.cloned(),
+            ..document.descriptor()
+        };
         if let Some(tag) = &self.tag {
-            descriptor.annotations.insert(crate::image::annotation::REF_NAME.to_owned(), tag.clone());
+            descriptor
+                .annotations
+                .insert(crate::image::annotation::REF_NAME.to_owned(), tag.clone());
         }
         self.held().index.push(descriptor);
         Ok(())
@@ -114,7 +132,9 @@ impl<W: Write> Writer<'_, W> {
         for (digest, bytes) in &held.documents {
             self.member(&blob_name(digest), bytes.len() as u64, &bytes[..])?;
         }
-        let index = Index::new(held.index.clone(), Annotations::new()).to_document().bytes;
+        let index = Index::new(held.index.clone(), Annotations::new())
+            .to_document()
+            .bytes;
         self.member("index.json", index.len() as u64, &index[..])?;
         let end = (self.written + END_OF_ARCHIVE).next_multiple_of(RECORD);
         self.zeros(end - self.written)?;

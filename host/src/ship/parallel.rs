@@ -31,9 +31,13 @@ pub fn each<T: Sync, R: Send, E: Send>(
         done
     };
     let mut done: Vec<(usize, Result<R, E>)> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..jobs.get().min(items.len())).map(|_| scope.spawn(run)).collect();
+        let threads: Vec<_> = (0..jobs.get().min(items.len()))
+            .map(|_| scope.spawn(run))
+            .collect();
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         threads.into_iter().flat_map(join).collect()
     });
@@ -59,7 +63,11 @@ mod tests {
     #[test]
     fn the_first_failure_counts() {
         let items: Vec<usize> = (0..100).collect();
-        let outcome = each(&items, JOBS, |_, &item| if item >= 7 { Err(item) } else { Ok(item) });
+        let outcome = each(
+            &items,
+            JOBS,
+            |_, &item| if item >= 7 { Err(item) } else { Ok(item) },
+        );
         assert_eq!(outcome, Err(7));
     }
 }

@@ -23,7 +23,11 @@ impl<'c> RegistryDestination<'c> {
     pub fn new(client: &'c Client, repository: Repository) -> Self {
         // One token for all that is to come.
         client.will_push(&repository);
-        Self { client, repository, ready: Mutex::new(false) }
+        Self {
+            client,
+            repository,
+            ready: Mutex::new(false),
+        }
     }
 }
 
@@ -37,7 +41,10 @@ impl Destination for RegistryDestination<'_> {
             let same =
                 origin.registry == self.repository.registry && origin.name != self.repository.name;
             // One that can not be had is made or sent, which then tells what is wrong.
-            let mount = || self.client.mount(&self.repository, blob.digest, &origin.name);
+            let mount = || {
+                self.client
+                    .mount(&self.repository, blob.digest, &origin.name)
+            };
             if same && mount().unwrap_or(false) {
                 return Ok(true);
             }
@@ -66,11 +73,15 @@ impl Destination for RegistryDestination<'_> {
         // It tells how many there are so far, which is fewer when it starts anew.
         let before = Cell::new(0);
         let progress = |so_far: u64| sent(so_far.saturating_sub(before.replace(so_far)));
-        Ok(self.client.upload(&self.repository, blob, &open, &progress)?)
+        Ok(self
+            .client
+            .upload(&self.repository, blob, &open, &progress)?)
     }
 
     fn put_document(&self, document: &Document) -> Result<(), Error> {
-        Ok(self.client.put_document(&self.repository.at(document.digest()), document)?)
+        Ok(self
+            .client
+            .put_document(&self.repository.at(document.digest()), document)?)
     }
 
     fn publish(&self, document: &Document, _: Option<&Platform>) -> Result<(), Error> {

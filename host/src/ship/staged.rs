@@ -20,7 +20,9 @@ impl Staged {
     /// A temporary file without a name.
     pub(super) fn temporary() -> Result<Self, Error> {
         let place = std::env::temp_dir().display().to_string();
-        tempfile::tempfile().map(Self::File).map_err(|source| Error::Staging { place, source })
+        tempfile::tempfile()
+            .map(Self::File)
+            .map_err(|source| Error::Staging { place, source })
     }
 
     /// The temporary file that it is; `place` is where it should go.
@@ -42,7 +44,11 @@ impl Staged {
 
 fn elsewhere(place: String) -> Error {
     let what = "a blob that was staged elsewhere".to_owned();
-    Error::Unsupported { what, place, hint: "this is a bug in terrine" }
+    Error::Unsupported {
+        what,
+        place,
+        hint: "this is a bug in terrine",
+    }
 }
 
 impl Write for Staged {

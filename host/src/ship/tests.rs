@@ -50,9 +50,23 @@ fn bring(
     said: &Said,
 ) -> Result<Shipped, CarryError> {
     let pool = Pool::new(ONE);
-    let carrier = Carrier { destination, setting, pool: &pool, cache, recompress };
+    let carrier = Carrier {
+        destination,
+        setting,
+        pool: &pool,
+        cache,
+        recompress,
+    };
     let layer: Arc<dyn Layer> = Arc::new(layer.clone());
-    carrier.bring(Part { image: "test", number: 7, source: Source::Customisation }, &layer, said)
+    carrier.bring(
+        Part {
+            image: "test",
+            number: 7,
+            source: Source::Customisation,
+        },
+        &layer,
+        said,
+    )
 }
 
 #[test]
@@ -72,12 +86,33 @@ fn layers_keep_their_compression_or_get_another() {
         let folder = tempfile::tempdir().unwrap();
         let destination = destination(&folder.path().join("layout"));
         let (layer, said) = (MemoryLayer::new(b"some layer", own), Said::default());
-        let bring = || bring(&destination, &asked, recompress, &Cache::none(), &layer, &said).unwrap();
+        let bring = || {
+            bring(
+                &destination,
+                &asked,
+                recompress,
+                &Cache::none(),
+                &layer,
+                &said,
+            )
+            .unwrap()
+        };
         let first = bring();
         let case = format!("{own} {asked} {recompress:?}");
-        assert_eq!(Some(&first.descriptor.media_type), MediaType::layer(becomes).as_ref(), "{case}");
-        assert_eq!((first.diff_id, first.size), (Digest::of(b"some layer"), Some(10)), "{case}");
-        assert!(!first.was_there && destination.holds(&first.descriptor, &[]).unwrap(), "{case}");
+        assert_eq!(
+            Some(&first.descriptor.media_type),
+            MediaType::layer(becomes).as_ref(),
+            "{case}"
+        );
+        assert_eq!(
+            (first.diff_id, first.size),
+            (Digest::of(b"some layer"), Some(10)),
+            "{case}"
+        );
+        assert!(
+            !first.was_there && destination.holds(&first.descriptor, &[]).unwrap(),
+            "{case}"
+        );
         if own == becomes {
             assert_eq!(first.descriptor, layer.descriptor, "{case}");
             // Again nothing is read, and nobody is told.
@@ -92,9 +127,19 @@ fn what_is_compressed_anew_is_not_read_again_with_a_cache() {
     let folder = tempfile::tempdir().unwrap();
     let destination = destination(&folder.path().join("layout"));
     let cache = Cache::open(&folder.path().join("cache"), Options::on(1)).unwrap();
-    let (mut layer, said) = (MemoryLayer::new(b"plain", Compression::None), Said::default());
+    let (mut layer, said) = (
+        MemoryLayer::new(b"plain", Compression::None),
+        Said::default(),
+    );
     let bring = |layer: &MemoryLayer| {
-        bring(&destination, &Setting::GZIP, Recompress::Plain, &cache, layer, &said)
+        bring(
+            &destination,
+            &Setting::GZIP,
+            Recompress::Plain,
+            &cache,
+            layer,
+            &said,
+        )
     };
     let first = bring(&layer).unwrap();
     layer.bytes.clear();
@@ -148,8 +193,14 @@ fn a_layer_that_is_not_what_it_should_be_is_not_kept() {
 fn an_archive_is_what_was_put_into_it_and_always_the_same() {
     let image = image(
         vec![
-            MemoryLayer::new(&crate::source::testing::archive(&["a=1"]), Compression::Gzip),
-            MemoryLayer::new(&crate::source::testing::archive(&["b=2"]), Compression::None),
+            MemoryLayer::new(
+                &crate::source::testing::archive(&["a=1"]),
+                Compression::Gzip,
+            ),
+            MemoryLayer::new(
+                &crate::source::testing::archive(&["b=2"]),
+                Compression::None,
+            ),
         ],
         |_| {},
     );
@@ -165,9 +216,13 @@ fn an_archive_is_what_was_put_into_it_and_always_the_same() {
         }
         let text = image.configuration.text().as_bytes();
         let config = Descriptor::of(MediaType::OciConfig, text);
-        archive.keep(from_bytes(&archive, text).unwrap(), &config, &|_| {}).unwrap();
+        archive
+            .keep(from_bytes(&archive, text).unwrap(), &config, &|_| {})
+            .unwrap();
         let platform = image.configuration.platform();
-        archive.publish(image.manifest.as_ref().unwrap(), Some(&platform)).unwrap();
+        archive
+            .publish(image.manifest.as_ref().unwrap(), Some(&platform))
+            .unwrap();
         let mut bytes = vec![];
         archive.write(&mut bytes).unwrap();
         bytes
@@ -178,7 +233,11 @@ fn an_archive_is_what_was_put_into_it_and_always_the_same() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     let reference = format!("oci-archive:{}:web", file.path().display());
-    let read = pick(open(&reference.parse::<Reference>().unwrap(), &FilesOnly).unwrap(), None).unwrap();
+    let read = pick(
+        open(&reference.parse::<Reference>().unwrap(), &FilesOnly).unwrap(),
+        None,
+    )
+    .unwrap();
     assert_eq!(read.manifest, image.manifest);
     let report = Verification::new(&read).run(&());
     assert!(report.is_valid(), "{report:?}");
@@ -203,7 +262,11 @@ fn an_archive_without_room_is_an_error() {
     for room in [0, 100, 512, 600, 5000] {
         let archive = OciArchive::new("oci-archive:x".to_owned(), None);
         let error = archive.write(&mut Full(room)).unwrap_err();
-        assert_eq!(error.hint(), Some("make room where the archive is written to"), "{room}");
+        assert_eq!(
+            error.hint(),
+            Some("make room where the archive is written to"),
+            "{room}"
+        );
     }
 }
 
@@ -213,8 +276,15 @@ fn what_was_staged_elsewhere_is_not_kept() {
     let layout = destination(&folder.path().join("layout"));
     let archive = OciArchive::new("oci-archive:x".to_owned(), None);
     let blob = Descriptor::of(MediaType::OciLayer, b"");
-    let wrong = layout.keep(archive.stage().unwrap(), &blob, &|_| {}).unwrap_err();
+    let wrong = layout
+        .keep(archive.stage().unwrap(), &blob, &|_| {})
+        .unwrap_err();
     assert!(wrong.to_string().contains("can not go to oci:"), "{wrong}");
-    let wrong = archive.keep(layout.stage().unwrap(), &blob, &|_| {}).unwrap_err();
-    assert!(wrong.to_string().contains("can not go to oci-archive:x"), "{wrong}");
+    let wrong = archive
+        .keep(layout.stage().unwrap(), &blob, &|_| {})
+        .unwrap_err();
+    assert!(
+        wrong.to_string().contains("can not go to oci-archive:x"),
+        "{wrong}"
+    );
 }

@@ -47,12 +47,16 @@ impl Change {
         if name.starts_with(META) {
             return Ok(Self::Nothing);
         }
-        let Some(removed) = name.strip_prefix(WHITEOUT) else { return Ok(Self::Put(path)) };
+        let Some(removed) = name.strip_prefix(WHITEOUT) else {
+            return Ok(Self::Put(path));
+        };
         // What tools make of these is the directory, or the one above it.
         if matches!(removed, b"" | b"." | b"..") {
             return Err(bad_name(written));
         }
-        Ok(Self::Remove(directory.map_or(removed.to_vec(), |dir| [dir, b"/", removed].concat())))
+        Ok(Self::Remove(directory.map_or(removed.to_vec(), |dir| {
+            [dir, b"/", removed].concat()
+        })))
     }
 }
 
@@ -74,12 +78,15 @@ pub(crate) fn clean(name: &[u8]) -> Result<Vec<u8>, Fault> {
 
 /// The names that a path is made of, `..` among them.
 pub(crate) fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."))
+    path.split(|&byte| byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
 }
 
 /// The path of a directory that something is in; none for what is in the root.
 pub(crate) fn parent(path: &[u8]) -> Option<&[u8]> {
-    path.iter().rposition(|&byte| byte == b'/').map(|slash| &path[..slash])
+    path.iter()
+        .rposition(|&byte| byte == b'/')
+        .map(|slash| &path[..slash])
 }
 
 /// A name that can not be used.
@@ -96,19 +103,28 @@ pub(crate) struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { entries: MAX_ENTRIES, text: MAX_TEXT }
+        Self {
+            entries: MAX_ENTRIES,
+            text: MAX_TEXT,
+        }
     }
 }
 
 impl Budget {
     /// Takes what an entry needs that has so much text.
     pub(crate) fn take(&mut self, text: usize) -> Result<(), Fault> {
-        self.entries = self.entries.checked_sub(1).ok_or(Fault::TooManyMembers(MAX_ENTRIES))?;
-        self.text = self.text.checked_sub(text as u64).ok_or_else(|| Fault::TooLarge {
-            what: "the text of all names and links".to_owned(),
-            size: MAX_TEXT.saturating_add(text as u64 - self.text),
-            limit: MAX_TEXT,
-        })?;
+        self.entries = self
+            .entries
+            .checked_sub(1)
+            .ok_or(Fault::TooManyMembers(MAX_ENTRIES))?;
+        self.text = self
+            .text
+            .checked_sub(text as u64)
+            .ok_or_else(|| Fault::TooLarge {
+                what: "the text of all names and links".to_owned(),
+                size: MAX_TEXT.saturating_add(text as u64 - self.text),
+                limit: MAX_TEXT,
+            })?;
         Ok(())
     }
 }
@@ -135,10 +151,16 @@ mod tests {
 
     #[test]
     fn a_budget_ends() {
-        let mut budget = Budget { entries: 2, text: 10 };
+        let mut budget = Budget {
+            entries: 2,
+            text: 10,
+        };
         assert_eq!(budget.take(8), Ok(()));
         assert!(matches!(budget.take(3), Err(Fault::TooLarge { .. })));
-        let mut budget = Budget { entries: 1, text: 10 };
+        let mut budget = Budget {
+            entries: 1,
+            text: 10,
+        };
         assert_eq!(budget.take(1), Ok(()));
         assert!(matches!(budget.take(1), Err(Fault::TooManyMembers(_))));
     }

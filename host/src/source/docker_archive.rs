@@ -16,7 +16,13 @@ use crate::image::{
 };
 
 /// Members that mean something to whoever reads an archive.
-const RESERVED: &[&str] = &["", "manifest.json", "repositories", "index.json", "oci-layout"];
+const RESERVED: &[&str] = &[
+    "",
+    "manifest.json",
+    "repositories",
+    "index.json",
+    "oci-layout",
+];
 
 /// An archive of images.
 #[derive(Debug)]
@@ -50,15 +56,20 @@ impl DockerArchive {
 
     pub(super) fn new(name: &str, archive: Archive) -> Result<Self, Error> {
         let manifests = manifests(&archive).map_err(|error| error.of(name))?;
-        Ok(Self { name: name.to_owned(), archive: Arc::new(archive), manifests })
+        Ok(Self {
+            name: name.to_owned(),
+            archive: Arc::new(archive),
+            manifests,
+        })
     }
 
     /// The names of its images, and their numbers where they have none.
     pub fn names(&self) -> Vec<String> {
-        let name = |(number, manifest): (usize, &ArchiveManifest)| match manifest.repo_tags.as_slice() {
-            [] => vec![format!("@{number}")],
-            names => names.to_vec(),
-        };
+        let name =
+            |(number, manifest): (usize, &ArchiveManifest)| match manifest.repo_tags.as_slice() {
+                [] => vec![format!("@{number}")],
+                names => names.to_vec(),
+            };
         self.manifests.iter().enumerate().flat_map(name).collect()
     }
 
@@ -74,7 +85,9 @@ impl DockerArchive {
     /// An image that is not there, or lacks something, and a configuration that is not the one
     /// that its name promises.
     pub fn image(&self, selector: &Selector) -> Result<Image, Error> {
-        let manifest = self.select(selector).map_err(|fault| Error::fault(&self.name, fault))?;
+        let manifest = self
+            .select(selector)
+            .map_err(|fault| Error::fault(&self.name, fault))?;
         self.build(manifest).map_err(|error| error.of(&self.name))
     }
 
@@ -90,27 +103,39 @@ impl DockerArchive {
     }
 
     fn select(&self, selector: &Selector) -> Result<&ArchiveManifest, Fault> {
-        let missing = |wanted: String| Fault::NoSuchImage { wanted, available: self.names() };
+        let missing = |wanted: String| Fault::NoSuchImage {
+            wanted,
+            available: self.names(),
+        };
         match selector {
             Selector::Only => match self.manifests.as_slice() {
                 [] => Err(Fault::NoImage),
                 [manifest] => Ok(manifest),
-                _ => Err(Fault::Several { available: self.names() }),
+                _ => Err(Fault::Several {
+                    available: self.names(),
+                }),
             },
-            Selector::Number(number) => {
-                self.manifests.get(*number).ok_or_else(|| missing(format!("@{number}")))
-            }
+            Selector::Number(number) => self
+                .manifests
+                .get(*number)
+                .ok_or_else(|| missing(format!("@{number}"))),
             Selector::Name(name) => {
                 let wanted = normal(name);
                 let has = |manifest: &&ArchiveManifest| {
                     manifest.repo_tags.iter().any(|tag| normal(tag) == wanted)
                 };
-                self.manifests.iter().find(has).ok_or_else(|| missing(name.clone()))
+                self.manifests
+                    .iter()
+                    .find(has)
+                    .ok_or_else(|| missing(name.clone()))
             }
             Selector::Digest(digest) => {
                 let hex = digest.hex();
                 let has = |manifest: &&ArchiveManifest| manifest.config.contains(&hex);
-                self.manifests.iter().find(has).ok_or_else(|| missing(digest.to_string()))
+                self.manifests
+                    .iter()
+                    .find(has)
+                    .ok_or_else(|| missing(digest.to_string()))
             }
         }
     }
@@ -120,8 +145,10 @@ impl DockerArchive {
         if let Some(expected) = promised_digest(&manifest.config) {
             check(&manifest.config, expected, Digest::of(&text))?;
         }
-        let configuration = Configuration::parse(text)
-            .map_err(|error| Fault::Json { member: manifest.config.clone(), why: error.to_string() })?;
+        let configuration = Configuration::parse(text).map_err(|error| Fault::Json {
+            member: manifest.config.clone(),
+            why: error.to_string(),
+        })?;
         let diff_ids = configuration.diff_ids();
         if manifest.layers.len() != diff_ids.len() {
             let (layers, diff_ids) = (manifest.layers.len(), diff_ids.len());
@@ -147,7 +174,10 @@ impl DockerArchive {
             return Err(Fault::NotALayer(name).into());
         }
         let mut start = Vec::new();
-        self.archive.content(&member).take(MAGIC as u64).read_to_end(&mut start)?;
+        self.archive
+            .content(&member)
+            .take(MAGIC as u64)
+            .read_to_end(&mut start)?;
         Ok(Arc::new(ArchiveLayer {
             image: self.name.clone(),
             archive: Arc::clone(&self.archive),
@@ -182,7 +212,10 @@ impl ArchiveLayer {
             return Ok(digest);
         }
         let mut hash = Sha256::new();
-        let failed = |source| Error::Io { image: self.image.clone(), source };
+        let failed = |source| Error::Io {
+            image: self.image.clone(),
+            source,
+        };
         io::copy(&mut self.archive.content(&self.member), &mut hash).map_err(failed)?;
         Ok(*self.digest.get_or_init(|| hash.into()))
     }
@@ -201,7 +234,11 @@ impl Layer for ArchiveLayer {
         let media_type = MediaType::layer(self.compression).unwrap_or_else(|| {
             MediaType::Other(format!("{}+{}", MediaType::OciLayer, self.compression))
         });
-        Ok(Descriptor::new(media_type, self.digest()?, self.member.size))
+        Ok(Descriptor::new(
+            media_type,
+            self.digest()?,
+            self.member.size,
+        ))
     }
 
     fn stored_size(&self) -> u64 {
@@ -221,8 +258,23 @@ impl Layer for ArchiveLayer {
     }
 
     fn attributes(&self) -> Attributes {
-        let Member { mode, uid, gid, mtime, uname, gname, .. } = self.member.clone();
-        Attributes { mode, uid, gid, mtime, uname, gname }
+        let Member {
+            mode,
+            uid,
+            gid,
+            mtime,
+            uname,
+            gname,
+            ..
+        } = self.member.clone();
+        Attributes {
+            mode,
+            uid,
+            gid,
+            mtime,
+            uname,
+            gname,
+        }
     }
 }
 
@@ -236,8 +288,10 @@ fn manifests(archive: &Archive) -> Result<Vec<ArchiveManifest>, Unpacking> {
 }
 
 fn json<T: for<'de> Deserialize<'de>>(member: &str, text: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(text)
-        .map_err(|error| Fault::Json { member: member.to_owned(), why: error.to_string() })
+    serde_json::from_slice(text).map_err(|error| Fault::Json {
+        member: member.to_owned(),
+        why: error.to_string(),
+    })
 }
 
 /// The digest in the name of a configuration: `<digest>.json` of old archives,

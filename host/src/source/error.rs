@@ -72,11 +72,21 @@ impl Error {
             return Self::reading(image, error);
         }
         let (what, why) = (format!("its layer `{}`", layer.name()), error.to_string());
-        Self::fault(image, Fault::Compression { what, compression, why })
+        Self::fault(
+            image,
+            Fault::Compression {
+                what,
+                compression,
+                why,
+            },
+        )
     }
 
     pub(crate) fn fault(image: &str, fault: Fault) -> Self {
-        Self::Fault { image: image.to_owned(), fault }
+        Self::Fault {
+            image: image.to_owned(),
+            fault,
+        }
     }
 
     /// Whether there is nothing at the place of the image: no such file, tag or repository, as
@@ -85,7 +95,10 @@ impl Error {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
             Self::Registry(error) => error.is_not_found(),
-            Self::Fault { fault: Fault::NoSuchImage { .. }, .. } => true,
+            Self::Fault {
+                fault: Fault::NoSuchImage { .. },
+                ..
+            } => true,
             Self::Spool { .. } | Self::Daemon(_) | Self::Fault { .. } => false,
         }
     }
@@ -353,7 +366,11 @@ impl Fault {
 /// Names for an error, the first of many.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 12;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let shown: Vec<String> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect();
     match names.len() {
         0 => "none at all".to_owned(),
         count if count > SHOWN => format!("{} and {} more", shown.join(", "), count - SHOWN),

@@ -26,8 +26,10 @@ impl Everywhere {
         let name = &Reference::Registry(repository.clone()).to_string();
         let document = self.client.document(repository)?;
         let repository = repository.at(document.digest());
-        let blobs: Arc<dyn Blobs> =
-            Arc::new(RegistryBlobs { client: Arc::clone(&self.client), repository });
+        let blobs: Arc<dyn Blobs> = Arc::new(RegistryBlobs {
+            client: Arc::clone(&self.client),
+            repository,
+        });
         open_document(&blobs, name, document)
     }
 }

@@ -49,7 +49,10 @@ const XATTR: &[u8] = b"SCHILY.xattr.";
 pub(crate) fn is_extension(kind: EntryType) -> bool {
     matches!(
         kind,
-        EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader
+        EntryType::GNULongName
+            | EntryType::GNULongLink
+            | EntryType::XHeader
+            | EntryType::XGlobalHeader
     )
 }
 
@@ -90,7 +93,9 @@ impl Extended {
                 b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse_size = number(value)?,
                 b"GNU.sparse.major" if value == b"1" => self.sparse_map = SparseMap::Content,
                 b"GNU.sparse.map" => {
-                    let numbers = value.split(|&byte| byte == b',').filter(|text| !text.is_empty());
+                    let numbers = value
+                        .split(|&byte| byte == b',')
+                        .filter(|text| !text.is_empty());
                     self.map(numbers)?;
                 }
                 b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => self.map([value])?,
@@ -139,9 +144,16 @@ fn seconds(value: &[u8]) -> Option<i64> {
 
 /// The fraction of a time, cut off after nanoseconds.
 fn nanos(value: &[u8]) -> u32 {
-    let fraction = value.iter().position(|&byte| byte == b'.').map_or(&b""[..], |dot| &value[dot + 1..]);
+    let fraction = value
+        .iter()
+        .position(|&byte| byte == b'.')
+        .map_or(&b""[..], |dot| &value[dot + 1..]);
     let digit = |place: usize| fraction.get(place).filter(|byte| byte.is_ascii_digit());
-    (0..9).map_while(digit).zip(0..).map(|(byte, i)| u32::from(byte - b'0') * 10_u32.pow(8 - i)).sum()
+    (0..9)
+        .map_while(digit)
+        .zip(0..)
+        .map(|(byte, i)| u32::from(byte - b'0') * 10_u32.pow(8 - i))
+        .sum()
 }
 
 /// A number; none for an empty value, which takes back what was said before.
@@ -153,7 +165,11 @@ fn number(value: &[u8]) -> Result<Option<u64>, Malformed> {
     if !value.iter().all(u8::is_ascii_digit) {
         return Err(Malformed);
     }
-    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).map(Some).ok_or(Malformed)
+    std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map(Some)
+        .ok_or(Malformed)
 }
 
 #[cfg(test)]
@@ -162,7 +178,10 @@ mod tests {
 
     fn read(content: &[u8]) -> Option<Extended> {
         let mut extended = Extended::default();
-        extended.add(EntryType::XHeader, content).ok().map(|()| extended)
+        extended
+            .add(EntryType::XHeader, content)
+            .ok()
+            .map(|()| extended)
     }
 
     #[test]
@@ -172,7 +191,10 @@ mod tests {
         assert_eq!(extended.size, Some(7));
         assert_eq!(read(b"16 mtime=-12.75\n").unwrap().mtime, Some(-12));
         let extended = read(b"22 mtime=1.2500000198\n10 uid=77\n").unwrap();
-        assert_eq!((extended.mtime, extended.nanos, extended.uid), (Some(1), 250_000_019, Some(77)));
+        assert_eq!(
+            (extended.mtime, extended.nanos, extended.uid),
+            (Some(1), 250_000_019, Some(77))
+        );
         let extended = read(b"24 SCHILY.xattr.x=1\n2=3\n").unwrap();
         assert_eq!(extended.xattrs, [(b"x".to_vec(), b"1\n2=3".to_vec())]);
         let extended = read(b"15 path=before\n8 path=\n").unwrap();
@@ -202,7 +224,10 @@ mod tests {
     #[test]
     fn long_names_end_at_a_nul() {
         let mut extended = Extended::default();
-        extended.add(EntryType::GNULongName, b"name\0rest").ok().unwrap();
+        extended
+            .add(EntryType::GNULongName, b"name\0rest")
+            .ok()
+            .unwrap();
         extended.add(EntryType::GNULongLink, b"link").ok().unwrap();
         assert_eq!(extended.name.as_deref(), Some(&b"name"[..]));
         assert_eq!(extended.link.as_deref(), Some(&b"link"[..]));

@@ -63,7 +63,11 @@ pub fn open_descriptor(
 /// # Errors
 ///
 /// As [`open_descriptor`].
-pub fn open_document(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<Opened, Error> {
+pub fn open_document(
+    blobs: &Arc<dyn Blobs>,
+    name: &str,
+    document: Document,
+) -> Result<Opened, Error> {
     match &document.content {
         Content::Manifest(_) => oci::image(blobs, name, document).map(Opened::Image),
         Content::Index(_) => ImageIndex::new(blobs, name, document).map(Opened::Index),
@@ -96,7 +100,12 @@ impl ImageIndex {
             return Err(Error::fault(name, too_many(count)));
         }
         let trail = trail.iter().copied().chain([digest]).collect();
-        Ok(Self { name: name.to_owned(), document, blobs: Arc::clone(blobs), trail })
+        Ok(Self {
+            name: name.to_owned(),
+            document,
+            blobs: Arc::clone(blobs),
+            trail,
+        })
     }
 
     /// What it lists, in order: images, other indexes, and what is said of them.
@@ -122,11 +131,16 @@ impl ImageIndex {
         if self.trail.contains(&child.digest)
             || child.media_type.is_index() && self.trail.len() > MAX_DEPTH
         {
-            return Err(Error::fault(&self.name, Fault::Nested(child.digest.to_string())));
+            return Err(Error::fault(
+                &self.name,
+                Fault::Nested(child.digest.to_string()),
+            ));
         }
         let document = oci::document(self.blobs.as_ref(), &self.name, child)?;
         match &document.content {
-            Content::Manifest(_) => oci::image(&self.blobs, &self.name, document).map(Opened::Image),
+            Content::Manifest(_) => {
+                oci::image(&self.blobs, &self.name, document).map(Opened::Image)
+            }
             Content::Index(_) => {
                 Self::below(&self.blobs, &self.name, document, &self.trail).map(Opened::Index)
             }
@@ -139,7 +153,11 @@ impl ImageIndex {
     ///
     /// A nested index that can not be used, or an image whose platform only it itself tells.
     pub fn platforms(&self) -> Result<Vec<Platform>, Error> {
-        Ok(self.candidates()?.into_iter().map(|candidate| candidate.platform).collect())
+        Ok(self
+            .candidates()?
+            .into_iter()
+            .map(|candidate| candidate.platform)
+            .collect())
     }
 
     /// The image for a platform: the first that says just that, else the first that will do.
@@ -149,13 +167,20 @@ impl ImageIndex {
     /// [`Fault::NoPlatform`] with what there is, and whatever can not be used.
     pub fn image(&self, wanted: &Platform) -> Result<Image, Error> {
         let candidates = self.candidates()?;
-        let satisfying = || candidates.iter().filter(|one| one.platform.satisfies(wanted));
+        let satisfying = || {
+            candidates
+                .iter()
+                .filter(|one| one.platform.satisfies(wanted))
+        };
         let exact = satisfying().find(|one| one.platform.variant == wanted.variant);
         match exact.or_else(|| satisfying().next()) {
             Some(candidate) => self.manifest(&candidate.descriptor),
             None => {
                 let (wanted, available) = (wanted.to_string(), named(&candidates));
-                Err(Error::fault(&self.name, Fault::NoPlatform { wanted, available }))
+                Err(Error::fault(
+                    &self.name,
+                    Fault::NoPlatform { wanted, available },
+                ))
             }
         }
     }
@@ -170,11 +195,15 @@ impl ImageIndex {
         let fault = match candidates.as_slice() {
             [] => Fault::EmptyIndex,
             [first, rest @ ..]
-                if rest.iter().all(|one| one.descriptor.digest == first.descriptor.digest) =>
+                if rest
+                    .iter()
+                    .all(|one| one.descriptor.digest == first.descriptor.digest) =>
             {
                 return self.manifest(&first.descriptor);
             }
-            _ => Fault::Several { available: named(&candidates) },
+            _ => Fault::Several {
+                available: named(&candidates),
+            },
         };
         Err(Error::fault(&self.name, fault))
     }
@@ -186,7 +215,10 @@ impl ImageIndex {
     ///
     /// Whatever can not be used.
     pub fn images(&self) -> Result<Vec<(Descriptor, Image)>, Error> {
-        let image = |Candidate { platform, descriptor }: Candidate| {
+        let image = |Candidate {
+                         platform,
+                         descriptor,
+                     }: Candidate| {
             let image = self.manifest(&descriptor)?;
             let name = format!("{} ({platform})", self.name);
             Ok((descriptor, Image { name, ..image }))
@@ -219,7 +251,10 @@ impl ImageIndex {
             if child.media_type.is_manifest()
                 && let Some(platform) = index.platform(child)?
             {
-                candidates.push(Candidate { platform, descriptor: child.clone() });
+                candidates.push(Candidate {
+                    platform,
+                    descriptor: child.clone(),
+                });
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -233,7 +268,11 @@ impl ImageIndex {
         }
         match self.open(child) {
             Ok(Opened::Image(image)) => Ok(Some(image.configuration.platform())),
-            Ok(Opened::Index(_)) | Err(Error::Fault { fault: Fault::Artifact(_), .. }) => Ok(None),
+            Ok(Opened::Index(_))
+            | Err(Error::Fault {
+                fault: Fault::Artifact(_),
+                ..
+            }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -256,7 +295,11 @@ impl ImageIndex {
     /// What only attests something of an image is left out.
     fn walk(&self, count: &mut usize, visit: &mut Visit<'_>) -> Result<ControlFlow<()>, Error> {
         self.count(count)?;
-        for child in self.children().iter().filter(|child| !is_attestation(child)) {
+        for child in self
+            .children()
+            .iter()
+            .filter(|child| !is_attestation(child))
+        {
             if visit(self, child)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -289,7 +332,10 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
     match platform {
         Some(wanted) if !silent && !own.satisfies(wanted) => {
             let (wanted, available) = (wanted.to_string(), vec![own.to_string()]);
-            Err(Error::fault(&image.name, Fault::NoPlatform { wanted, available }))
+            Err(Error::fault(
+                &image.name,
+                Fault::NoPlatform { wanted, available },
+            ))
         }
         _ => Ok(image),
     }
@@ -299,13 +345,21 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
 /// of an unknown platform.
 pub fn is_attestation(descriptor: &Descriptor) -> bool {
     const KIND: &str = "vnd.docker.reference.type";
-    let unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
+    let unknown =
+        |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
     descriptor.platform.as_ref().is_some_and(unknown)
-        || descriptor.annotations.get(KIND).is_some_and(|kind| kind == "attestation-manifest")
+        || descriptor
+            .annotations
+            .get(KIND)
+            .is_some_and(|kind| kind == "attestation-manifest")
 }
 
 fn too_many(count: usize) -> Fault {
-    Fault::TooMany { what: "manifests", count, limit: MAX_MANIFESTS }
+    Fault::TooMany {
+        what: "manifests",
+        count,
+        limit: MAX_MANIFESTS,
+    }
 }
 
 fn named(candidates: &[Candidate]) -> Vec<String> {

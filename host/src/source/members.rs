@@ -91,13 +91,24 @@ pub(crate) fn read<E: From<Unpacking>>(
     source: Source<'_>,
     mut visit: impl FnMut(Described, &mut Body<'_, '_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut pass = Pass { source, position: 0, spare: vec![0; SKIPPED] };
+    let mut pass = Pass {
+        source,
+        position: 0,
+        spare: vec![0; SKIPPED],
+    };
     while let Some((header, extended, at)) = pass.member()? {
         let header = Header::from_byte_slice(&header);
         let (sparse, stored) = pass.sparse(header, &extended, at)?;
         let member = describe(header, extended, sparse.size().unwrap_or(stored));
         pass.allow(stored)?;
-        let mut body = Body { size: member.size, place: 0, rest: stored, sparse, at, pass: &mut pass };
+        let mut body = Body {
+            size: member.size,
+            place: 0,
+            rest: stored,
+            sparse,
+            at,
+            pass: &mut pass,
+        };
         visit(member, &mut body)?;
         let rest = body.rest;
         pass.skip_bytes(rest)?;
@@ -196,10 +207,17 @@ impl Body<'_, '_> {
 
 /// What a member's own header and those before it say; `size` is that of a file.
 fn describe(header: &Header, extended: Extended, size: u64) -> Described {
-    let written = || header.mtime().ok().and_then(|seconds| i64::try_from(seconds).ok());
+    let written = || {
+        header
+            .mtime()
+            .ok()
+            .and_then(|seconds| i64::try_from(seconds).ok())
+    };
     let name = extended.sparse_name.or(extended.name);
     let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
-    let link = extended.link.or_else(|| header.link_name_bytes().map(Into::into));
+    let link = extended
+        .link
+        .or_else(|| header.link_name_bytes().map(Into::into));
     let device = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or_default();
     let mut kind = header.entry_type();
     // Before there was a kind for directories, they were told by their names.
@@ -214,8 +232,14 @@ fn describe(header: &Header, extended: Extended, size: u64) -> Described {
         mtime: extended.mtime.or_else(written).unwrap_or_default(),
         nanos: extended.nanos,
         mode: header.mode().unwrap_or_default() & 0o7777,
-        uid: extended.uid.or_else(|| header.uid().ok()).unwrap_or_default(),
-        gid: extended.gid.or_else(|| header.gid().ok()).unwrap_or_default(),
+        uid: extended
+            .uid
+            .or_else(|| header.uid().ok())
+            .unwrap_or_default(),
+        gid: extended
+            .gid
+            .or_else(|| header.gid().ok())
+            .unwrap_or_default(),
         device: (device(header.device_major()), device(header.device_minor())),
         xattrs: extended.xattrs,
     }
@@ -240,7 +264,9 @@ impl Pass<'_> {
             }
             let declared = header.entry_size().map_err(|_| Fault::BadHeader(at))?;
             let content = self.extension(declared)?;
-            extended.add(kind, &content).map_err(|_| Fault::BadHeader(at))?;
+            extended
+                .add(kind, &content)
+                .map_err(|_| Fault::BadHeader(at))?;
         }
         Ok(None)
     }
@@ -255,7 +281,11 @@ impl Pass<'_> {
         let bad = || Fault::BadHeader(at);
         let kind = header.entry_type();
         let declared = header.entry_size().map_err(|_| bad())?;
-        let stored = if has_content(kind) { extended.size.unwrap_or(declared) } else { 0 };
+        let stored = if has_content(kind) {
+            extended.size.unwrap_or(declared)
+        } else {
+            0
+        };
         if kind == EntryType::GNUSparse {
             let (map, size) = self.map(header, at)?;
             return Ok((Sparse::Map(map, size), stored));
@@ -273,7 +303,9 @@ impl Pass<'_> {
 
     /// The next header block; none at the end of the archive: two empty blocks, or none.
     fn header(&mut self) -> Result<Option<[u8; 512]>, Unpacking> {
-        let Some(block) = self.block()? else { return Ok(None) };
+        let Some(block) = self.block()? else {
+            return Ok(None);
+        };
         if block != [0; 512] {
             check_header(&block, self.position - BLOCK)?;
             return Ok(Some(block));
@@ -300,7 +332,12 @@ impl Pass<'_> {
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, Unpacking> {
         if size > MAX_EXTENSION {
             let what = "an extended header".to_owned();
-            return Err(Fault::TooLarge { what, size, limit: MAX_EXTENSION }.into());
+            return Err(Fault::TooLarge {
+                what,
+                size,
+                limit: MAX_EXTENSION,
+            }
+            .into());
         }
         let mut content = vec![0; size as usize];
         let count = self.fill(&mut content)?;
@@ -329,8 +366,16 @@ impl Pass<'_> {
     fn allow(&self, count: u64) -> Result<(), Unpacking> {
         match self.source {
             Source::Unpacked(_) if count > MAX_UNPACKED.saturating_sub(self.position) => {
-                let (what, size) = ("its content".to_owned(), self.position.saturating_add(count));
-                Err(Fault::TooLarge { what, size, limit: MAX_UNPACKED }.into())
+                let (what, size) = (
+                    "its content".to_owned(),
+                    self.position.saturating_add(count),
+                );
+                Err(Fault::TooLarge {
+                    what,
+                    size,
+                    limit: MAX_UNPACKED,
+                }
+                .into())
             }
             _ => Ok(()),
         }
@@ -382,7 +427,12 @@ impl Pass<'_> {
 
     /// The archive ends within something of a size, of which only the first bytes are there.
     fn truncated(&self, size: u64, there: u64) -> Unpacking {
-        Fault::Truncated { position: self.position - there, size, length: self.position }.into()
+        Fault::Truncated {
+            position: self.position - there,
+            size,
+            length: self.position,
+        }
+        .into()
     }
 }
 

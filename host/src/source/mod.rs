@@ -134,6 +134,13 @@ pub struct Attributes {
 
 impl Default for Attributes {
     fn default() -> Self {
-        Self { mode: 0o644, uid: 0, gid: 0, mtime: 0, uname: vec![], gname: vec![] }
+        Self {
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            uname: vec![],
+            gname: vec![],
+        }
     }
 }

@@ -67,7 +67,13 @@ pub fn document(blobs: &dyn Blobs, name: &str, descriptor: &Descriptor) -> Resul
 }
 
 pub(super) fn document_fault(image: &str, name: &str, fault: DocumentError) -> Error {
-    Error::fault(image, Fault::Document { name: name.to_owned(), fault })
+    Error::fault(
+        image,
+        Fault::Document {
+            name: name.to_owned(),
+            fault,
+        },
+    )
 }
 
 /// The image of a manifest; `name` is what errors call it. Its configuration is read, and of
@@ -81,7 +87,11 @@ pub fn image(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<I
     let fault = |fault| Error::fault(name, fault);
     let Says::Manifest(manifest) = &document.content else {
         let unsupported = DocumentError::Unsupported(document.media_type.to_string());
-        return Err(document_fault(name, &document.digest().to_string(), unsupported));
+        return Err(document_fault(
+            name,
+            &document.digest().to_string(),
+            unsupported,
+        ));
     };
     let configuration = configuration(blobs.as_ref(), name, manifest)?;
     let (layers, diff_ids) = (&manifest.layers, configuration.diff_ids());
@@ -98,10 +108,20 @@ pub fn image(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<I
         Ok(layer)
     });
     let layers = layers.collect::<Result<_, Error>>()?;
-    Ok(Image { name: name.to_owned(), names: vec![], manifest: Some(document), configuration, layers })
+    Ok(Image {
+        name: name.to_owned(),
+        names: vec![],
+        manifest: Some(document),
+        configuration,
+        layers,
+    })
 }
 
-fn configuration(blobs: &dyn Blobs, name: &str, manifest: &Manifest) -> Result<Configuration, Error> {
+fn configuration(
+    blobs: &dyn Blobs,
+    name: &str,
+    manifest: &Manifest,
+) -> Result<Configuration, Error> {
     let fault = |fault| Error::fault(name, fault);
     let descriptor = &manifest.config;
     if !descriptor.media_type.is_config() {
@@ -109,11 +129,18 @@ fn configuration(blobs: &dyn Blobs, name: &str, manifest: &Manifest) -> Result<C
     }
     let (size, limit) = (descriptor.size, MAX_CONFIGURATION);
     if size > limit {
-        return Err(fault(Fault::TooLarge { what: "its configuration".to_owned(), size, limit }));
+        return Err(fault(Fault::TooLarge {
+            what: "its configuration".to_owned(),
+            size,
+            limit,
+        }));
     }
     let text = verified(blobs.blob(descriptor)?, name, descriptor)?;
     Configuration::parse(text).map_err(|error| {
-        fault(Fault::Json { member: descriptor.digest.to_string(), why: error.to_string() })
+        fault(Fault::Json {
+            member: descriptor.digest.to_string(),
+            why: error.to_string(),
+        })
     })
 }
 
@@ -126,7 +153,9 @@ fn verified(
     let Descriptor { digest, size, .. } = descriptor;
     let mut bytes = Vec::new();
     let mut content = Verified::new(content, digest.to_string(), *size, *digest);
-    content.read_to_end(&mut bytes).map_err(|error| Error::reading(image, error))?;
+    content
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::reading(image, error))?;
     Ok(bytes)
 }
 
@@ -148,7 +177,12 @@ fn layer(
         check_compression(image, name, media_type, Compression::detect(&start))?;
     }
     let blobs = Arc::clone(blobs);
-    Ok(OciLayer { blobs, descriptor: descriptor.clone(), diff_id, compression: said })
+    Ok(OciLayer {
+        blobs,
+        descriptor: descriptor.clone(),
+        diff_id,
+        compression: said,
+    })
 }
 
 /// Why a layer of a type that is not known can not be read.
@@ -161,7 +195,11 @@ fn unusable_layer(name: String, media_type: &MediaType) -> Fault {
         }
         _ => "that is no layer of an image",
     };
-    Fault::LayerType { name, media_type, why }
+    Fault::LayerType {
+        name,
+        media_type,
+        why,
+    }
 }
 
 /// Holds what the bytes of a layer are compressed by against its media type, if that says it.
@@ -179,7 +217,14 @@ pub(crate) fn check_compression(
         return Ok(());
     }
     let media_type = media_type.to_string();
-    Err(Error::fault(image, Fault::MediaType { name, media_type, found }))
+    Err(Error::fault(
+        image,
+        Fault::MediaType {
+            name,
+            media_type,
+            found,
+        },
+    ))
 }
 
 /// A layer by its descriptor.

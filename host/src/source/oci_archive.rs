@@ -18,7 +18,10 @@ use crate::layout::{INDEX, MARKER, MAX_MARKER, MarkerFault, blob_name, check_mar
 ///
 /// An archive that is truncated, broken, or none of an OCI layout.
 pub fn open_archive(name: &str, path: &Path) -> Result<OciImages, Error> {
-    let file = File::open(path).map_err(|source| Error::Io { image: name.to_owned(), source })?;
+    let file = File::open(path).map_err(|source| Error::Io {
+        image: name.to_owned(),
+        source,
+    })?;
     read_archive(name, file)
 }
 
@@ -30,7 +33,14 @@ pub(super) fn read_archive(name: &str, file: File) -> Result<OciImages, Error> {
 /// The images of an archive whose members are known.
 pub(super) fn images(name: &str, archive: Archive) -> Result<OciImages, Error> {
     let text = index(&archive).map_err(|error| error.of(name))?;
-    OciImages::new(name, Arc::new(ArchiveBlobs { name: name.to_owned(), archive }), text)
+    OciImages::new(
+        name,
+        Arc::new(ArchiveBlobs {
+            name: name.to_owned(),
+            archive,
+        }),
+        text,
+    )
 }
 
 /// The text of the index of an archive of a layout.
@@ -42,7 +52,10 @@ fn index(archive: &Archive) -> Result<Vec<u8>, Unpacking> {
     }
     let marker = archive.read(MARKER, MAX_MARKER)?;
     check_marker(&marker).map_err(|fault| match fault {
-        MarkerFault::Json(why) => Fault::Json { member: MARKER.to_owned(), why },
+        MarkerFault::Json(why) => Fault::Json {
+            member: MARKER.to_owned(),
+            why,
+        },
         MarkerFault::Version(version) => Fault::LayoutVersion(version),
     })?;
     archive.read(INDEX, MAX_DOCUMENT)
@@ -58,10 +71,20 @@ struct ArchiveBlobs {
 impl ArchiveBlobs {
     fn member(&self, blob: &Descriptor) -> Result<Content<'_>, Error> {
         let name = blob_name(&blob.digest);
-        let found = self.archive.member(&name).map_err(|fault| Error::fault(&self.name, fault))?;
+        let found = self
+            .archive
+            .member(&name)
+            .map_err(|fault| Error::fault(&self.name, fault))?;
         if found.size != blob.size {
             let (expected, actual) = (blob.size, found.size);
-            return Err(Error::fault(&self.name, Fault::Size { member: name, expected, actual }));
+            return Err(Error::fault(
+                &self.name,
+                Fault::Size {
+                    member: name,
+                    expected,
+                    actual,
+                },
+            ));
         }
         Ok(self.archive.content(found))
     }

@@ -37,7 +37,10 @@ impl OciImages {
     /// The names of what it lists, and the numbers of what has none.
     pub fn names(&self) -> Vec<String> {
         let name = |(number, entry): (usize, &Descriptor)| {
-            let name = entry.annotations.get(IMAGE_NAME).or_else(|| entry.annotations.get(REF_NAME));
+            let name = entry
+                .annotations
+                .get(IMAGE_NAME)
+                .or_else(|| entry.annotations.get(REF_NAME));
             name.cloned().unwrap_or_else(|| format!("@{number}"))
         };
         self.entries().iter().enumerate().map(name).collect()
@@ -52,7 +55,13 @@ impl OciImages {
     /// be used.
     pub fn open(&self, selector: &Selector) -> Result<Opened, Error> {
         let missing = |wanted: String| {
-            Error::fault(&self.index.name, Fault::NoSuchImage { wanted, available: self.names() })
+            Error::fault(
+                &self.index.name,
+                Fault::NoSuchImage {
+                    wanted,
+                    available: self.names(),
+                },
+            )
         };
         match selector {
             Selector::Only => self.only(),
@@ -69,7 +78,10 @@ impl OciImages {
                 let entry = self.entries().iter().find(|entry| entry.digest == *digest);
                 match entry {
                     Some(entry) => self.entry(entry),
-                    None => self.index.find(digest)?.ok_or_else(|| missing(digest.to_string())),
+                    None => self
+                        .index
+                        .find(digest)?
+                        .ok_or_else(|| missing(digest.to_string())),
                 }
             }
         }
@@ -88,10 +100,18 @@ impl OciImages {
         }
         let nested = self.nested(&entries)?;
         let is_part = |entry: &&Descriptor| !is_named(entry) && nested.contains(&entry.digest);
-        let whole: Vec<_> = entries.iter().copied().filter(|entry| !is_part(entry)).collect();
+        let whole: Vec<_> = entries
+            .iter()
+            .copied()
+            .filter(|entry| !is_part(entry))
+            .collect();
         match whole.as_slice() {
             [entry] => self.entry(entry),
-            several if several.iter().all(|entry| !is_named(entry) && entry.platform.is_some()) => {
+            several
+                if several
+                    .iter()
+                    .all(|entry| !is_named(entry) && entry.platform.is_some()) =>
+            {
                 Ok(Opened::Index(self.index.clone()))
             }
             several => Err(self.several(several)),
@@ -117,22 +137,32 @@ impl OciImages {
         };
         let same = |text: &str| text == name;
         let alike = |text: &str| normal(text) == normal(name);
-        [has(REF_NAME, &same), has(IMAGE_NAME, &same), has(IMAGE_NAME, &alike), has(REF_NAME, &alike)]
-            .into_iter()
-            .find(|entries| !entries.is_empty())
-            .unwrap_or_default()
+        [
+            has(REF_NAME, &same),
+            has(IMAGE_NAME, &same),
+            has(IMAGE_NAME, &alike),
+            has(REF_NAME, &alike),
+        ]
+        .into_iter()
+        .find(|entries| !entries.is_empty())
+        .unwrap_or_default()
     }
 
     fn several(&self, entries: &[&Descriptor]) -> Error {
         let listed = self.entries().iter().zip(self.names());
         let among = |entry: &Descriptor| entries.iter().any(|other| other.digest == entry.digest);
-        let available = listed.filter(|(entry, _)| among(entry)).map(|(_, name)| name).collect();
+        let available = listed
+            .filter(|(entry, _)| among(entry))
+            .map(|(_, name)| name)
+            .collect();
         Error::fault(&self.index.name, Fault::Several { available })
     }
 }
 
 fn is_named(entry: &Descriptor) -> bool {
-    [REF_NAME, IMAGE_NAME].iter().any(|key| entry.annotations.contains_key(*key))
+    [REF_NAME, IMAGE_NAME]
+        .iter()
+        .any(|key| entry.annotations.contains_key(*key))
 }
 
 /// The first entry of each digest: an image may have several names.

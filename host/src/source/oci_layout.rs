@@ -18,7 +18,14 @@ use crate::layout::{self, Layout, blob_name};
 pub fn open_layout(name: &str, path: &Path) -> Result<OciImages, Error> {
     let layout = Layout::open(path).map_err(|error| convert(name, error))?;
     let text = layout.index_text().map_err(|error| convert(name, error))?;
-    OciImages::new(name, Arc::new(LayoutBlobs { name: name.to_owned(), layout }), text)
+    OciImages::new(
+        name,
+        Arc::new(LayoutBlobs {
+            name: name.to_owned(),
+            layout,
+        }),
+        text,
+    )
 }
 
 /// The blobs of a layout. Their files are opened when they are read: an image has more layers
@@ -31,7 +38,10 @@ struct LayoutBlobs {
 
 impl LayoutBlobs {
     fn file(&self, blob: &Descriptor) -> Result<Content<'static>, Error> {
-        let file = self.layout.blob(blob).map_err(|error| convert(&self.name, error))?;
+        let file = self
+            .layout
+            .blob(blob)
+            .map_err(|error| convert(&self.name, error))?;
         Ok(Content::of(file, blob.size))
     }
 }
@@ -56,24 +66,42 @@ fn convert(image: &str, error: layout::Error) -> Error {
         layout::Error::Io { source, .. } => {
             return match source.kind() {
                 std::io::ErrorKind::NotADirectory => Error::fault(image, Fault::LayoutIsAFile),
-                _ => Error::Io { image: image.to_owned(), source },
+                _ => Error::Io {
+                    image: image.to_owned(),
+                    source,
+                },
             };
         }
         layout::Error::Missing { member, .. } => Fault::NoLayout(member),
         layout::Error::Version { version, .. } => Fault::LayoutVersion(version),
-        layout::Error::Json { path, why } => Fault::Json { member: member(&path), why },
-        layout::Error::TooLarge { path, size, limit } => {
-            Fault::TooLarge { what: format!("its `{}`", member(&path)), size, limit }
-        }
+        layout::Error::Json { path, why } => Fault::Json {
+            member: member(&path),
+            why,
+        },
+        layout::Error::TooLarge { path, size, limit } => Fault::TooLarge {
+            what: format!("its `{}`", member(&path)),
+            size,
+            limit,
+        },
         layout::Error::NoBlob { digest, .. } => Fault::NoMember(blob_name(&digest)),
         layout::Error::NotAFile { path } => Fault::NotAFile(member(&path)),
-        layout::Error::Size { digest, expected, actual, .. } => {
-            Fault::Size { member: blob_name(&digest), expected, actual }
-        }
+        layout::Error::Size {
+            digest,
+            expected,
+            actual,
+            ..
+        } => Fault::Size {
+            member: blob_name(&digest),
+            expected,
+            actual,
+        },
         // These are about writing.
         error @ (layout::Error::Occupied { .. } | layout::Error::Name(_)) => {
             let source = std::io::Error::other(error);
-            return Error::Io { image: image.to_owned(), source };
+            return Error::Io {
+                image: image.to_owned(),
+                source,
+            };
         }
     };
     Error::fault(image, fault)

@@ -28,7 +28,10 @@ pub struct FilesOnly;
 
 impl Elsewhere for FilesOnly {
     fn open(&self, reference: &Reference) -> Result<Opened, Error> {
-        Err(Error::fault(&reference.to_string(), Fault::NotAFileReference))
+        Err(Error::fault(
+            &reference.to_string(),
+            Fault::NotAFileReference,
+        ))
     }
 }
 
@@ -72,7 +75,10 @@ fn is_stdin(path: &Path) -> bool {
 
 fn stdin(name: &str) -> Result<File, Error> {
     let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-    stdin.map(File::from).map_err(|source| Error::Io { image: name.to_owned(), source })
+    stdin.map(File::from).map_err(|source| Error::Io {
+        image: name.to_owned(),
+        source,
+    })
 }
 
 /// Opens the only image of a file or a directory, whatever it is; `name` is what errors call
@@ -82,7 +88,10 @@ fn stdin(name: &str) -> Result<File, Error> {
 ///
 /// As [`open`].
 pub fn open_path(name: &str, path: &Path) -> Result<Opened, Error> {
-    let failed = |source| Error::Io { image: name.to_owned(), source };
+    let failed = |source| Error::Io {
+        image: name.to_owned(),
+        source,
+    };
     if fs::metadata(path).map_err(failed)?.is_dir() {
         return open_layout(name, path)?.open(&Selector::Only);
     }
@@ -96,7 +105,10 @@ pub fn open_path(name: &str, path: &Path) -> Result<Opened, Error> {
 ///
 /// As [`open`].
 pub fn open_first(name: &str, path: &Path) -> Result<Opened, Error> {
-    let failed = |source| Error::Io { image: name.to_owned(), source };
+    let failed = |source| Error::Io {
+        image: name.to_owned(),
+        source,
+    };
     if fs::metadata(path).map_err(failed)?.is_dir() {
         return open_layout(name, path)?.open(&Selector::Only);
     }
@@ -104,7 +116,9 @@ pub fn open_first(name: &str, path: &Path) -> Result<Opened, Error> {
     if archive.has("index.json") && !archive.has("manifest.json") {
         return oci_archive::images(name, archive)?.open(&Selector::Only);
     }
-    DockerArchive::new(name, archive)?.first().map(Opened::Image)
+    DockerArchive::new(name, archive)?
+        .first()
+        .map(Opened::Image)
 }
 
 /// Opens the only image of an archive that is read from a file or a pipe; `name` is what
@@ -119,5 +133,7 @@ pub fn open_file(name: &str, file: File) -> Result<Opened, Error> {
     if archive.has("index.json") && !archive.has("manifest.json") {
         return oci_archive::images(name, archive)?.open(&Selector::Only);
     }
-    DockerArchive::new(name, archive)?.image(&Selector::Only).map(Opened::Image)
+    DockerArchive::new(name, archive)?
+        .image(&Selector::Only)
+        .map(Opened::Image)
 }

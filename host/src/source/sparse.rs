@@ -23,8 +23,14 @@ impl Map {
     pub(super) fn of(numbers: &[u64]) -> Result<Self, BadMap> {
         let (pairs, rest) = numbers.as_chunks::<2>();
         let mut map = Self::default();
-        pairs.iter().try_for_each(|&[offset, length]| map.push(offset, length))?;
-        if rest.is_empty() { Ok(map) } else { Err(BadMap) }
+        pairs
+            .iter()
+            .try_for_each(|&[offset, length]| map.push(offset, length))?;
+        if rest.is_empty() {
+            Ok(map)
+        } else {
+            Err(BadMap)
+        }
     }
 
     /// What the header itself says.
@@ -60,20 +66,29 @@ impl Map {
     }
 
     fn end(&self) -> u64 {
-        self.parts.last().map_or(0, |(offset, length)| offset + length)
+        self.parts
+            .last()
+            .map_or(0, |(offset, length)| offset + length)
     }
 
     /// Checks that a file of that size is stored in so many bytes.
     pub(super) fn check(&self, size: u64, stored: u64) -> Result<(), BadMap> {
         let sum: u64 = self.parts.iter().map(|(_, length)| length).sum();
-        if self.end() <= size && sum == stored { Ok(()) } else { Err(BadMap) }
+        if self.end() <= size && sum == stored {
+            Ok(())
+        } else {
+            Err(BadMap)
+        }
     }
 
     /// From a place in the file on: how many bytes are alike, at most, and whether they are
     /// stored. Places are to be asked for in order.
     pub(super) fn at(&mut self, place: u64, size: u64) -> (u64, bool) {
         let rest = self.parts.get(self.done..).unwrap_or_default();
-        self.done += rest.iter().take_while(|(offset, length)| offset + length <= place).count();
+        self.done += rest
+            .iter()
+            .take_while(|(offset, length)| offset + length <= place)
+            .count();
         match self.parts.get(self.done) {
             None => (size - place, false),
             Some(&(offset, _)) if place < offset => (offset - place, false),
@@ -99,10 +114,16 @@ impl Numbers {
             self.current = Some(current.checked_add(u64::from(byte - b'0')).ok_or(BadMap)?);
             return Ok(false);
         }
-        let number = self.current.take().filter(|_| byte == b'\n').ok_or(BadMap)?;
+        let number = self
+            .current
+            .take()
+            .filter(|_| byte == b'\n')
+            .ok_or(BadMap)?;
         match self.wanted {
             None => {
-                let pairs = usize::try_from(number).ok().filter(|&pairs| pairs <= MAX_PARTS);
+                let pairs = usize::try_from(number)
+                    .ok()
+                    .filter(|&pairs| pairs <= MAX_PARTS);
                 self.wanted = Some(2 * pairs.ok_or(BadMap)?);
             }
             Some(_) => self.numbers.push(number),
@@ -132,7 +153,17 @@ mod tests {
             runs.push((length, stored));
             place += length;
         }
-        assert_eq!(runs, [(10, false), (5, true), (5, false), (10, false), (10, true), (10, false)]);
+        assert_eq!(
+            runs,
+            [
+                (10, false),
+                (5, true),
+                (5, false),
+                (10, false),
+                (10, true),
+                (10, false)
+            ]
+        );
     }
 
     #[test]
@@ -155,7 +186,15 @@ mod tests {
         };
         assert_eq!(read("2\n0\n1\n5\n7\n"), Map::of(&[0, 1, 5, 7]));
         assert_eq!(read("0\n"), Ok(Map::default()));
-        for text in ["", "\n", "1\n\n", "1\n0\n", "x\n", "99999999999999999999\n", "9999999\n"] {
+        for text in [
+            "",
+            "\n",
+            "1\n\n",
+            "1\n0\n",
+            "x\n",
+            "99999999999999999999\n",
+            "9999999\n",
+        ] {
             assert_eq!(read(text), Err(BadMap), "{text:?}");
         }
     }

@@ -24,7 +24,9 @@ impl Spool {
         let mut end = self.lock();
         let file = self.file(&end)?;
         let offset = *end;
-        *end = offset.checked_add(size).ok_or(io::ErrorKind::FileTooLarge)?;
+        *end = offset
+            .checked_add(size)
+            .ok_or(io::ErrorKind::FileTooLarge)?;
         Ok((file, offset))
     }
 
@@ -80,7 +82,13 @@ pub struct Spooled {
 impl Spooled {
     /// A layer of the image that errors call `image`; `spool` may be shared.
     pub fn new(inner: Arc<dyn Layer>, image: String, spool: Arc<Spool>) -> Self {
-        Self { inner, image, spool, place: OnceLock::new(), fetching: Mutex::new(()) }
+        Self {
+            inner,
+            image,
+            spool,
+            place: OnceLock::new(),
+            fetching: Mutex::new(()),
+        }
     }
 
     /// Fetches it now, unless it is there already. `progress` is told of all bytes, a part after
@@ -102,13 +110,19 @@ impl Spooled {
                 *self.place.get_or_init(|| place)
             }
         };
-        self.spool.content(place, self.stored_size()).map_err(|source| self.spooling(source))
+        self.spool
+            .content(place, self.stored_size())
+            .map_err(|source| self.spooling(source))
     }
 
     fn copy(&self, progress: &dyn Fn(u64)) -> Result<u64, Error> {
         let descriptor = self.inner.descriptor()?;
-        let mut content =
-            Verified::new(self.inner.open()?, self.name(), descriptor.size, descriptor.digest);
+        let mut content = Verified::new(
+            self.inner.open()?,
+            self.name(),
+            descriptor.size,
+            descriptor.digest,
+        );
         let spooling = |source| self.spooling(source);
         // There are no more, as they are verified.
         let (file, place) = self.spool.reserve(descriptor.size).map_err(spooling)?;
@@ -129,7 +143,11 @@ impl Spooled {
     }
 
     fn spooling(&self, source: io::Error) -> Error {
-        Error::Spool { image: self.image.clone(), directory: std::env::temp_dir(), source }
+        Error::Spool {
+            image: self.image.clone(),
+            directory: std::env::temp_dir(),
+            source,
+        }
     }
 }
 
@@ -151,7 +169,9 @@ impl Layer for Spooled {
     }
 
     fn compression(&self) -> Compression {
-        let Some(&place) = self.place.get() else { return self.inner.compression() };
+        let Some(&place) = self.place.get() else {
+            return self.inner.compression();
+        };
         let mut start = vec![];
         let content = self.spool.content(place, self.stored_size());
         match content.and_then(|content| content.take(MAGIC as u64).read_to_end(&mut start)) {

@@ -71,7 +71,12 @@ impl Archive {
         }
         let file = seekable(file, metadata.is_file())?;
         let size = file.metadata()?.len();
-        let members = Scan { file: &file, size, members: BTreeMap::new() }.run()?;
+        let members = Scan {
+            file: &file,
+            size,
+            members: BTreeMap::new(),
+        }
+        .run()?;
         Ok(Self { file, members })
     }
 
@@ -79,7 +84,10 @@ impl Archive {
     pub(crate) fn member(&self, name: &str) -> Result<&Member, Fault> {
         let mut current = plain_name(name.as_bytes())?;
         for _ in 0..MAX_LINKS {
-            let member = self.members.get(&current).ok_or_else(|| Fault::NoMember(name.to_owned()))?;
+            let member = self
+                .members
+                .get(&current)
+                .ok_or_else(|| Fault::NoMember(name.to_owned()))?;
             match &member.kind {
                 MemberKind::File => return Ok(member),
                 MemberKind::Link(target) => current.clone_from(target),
@@ -103,7 +111,12 @@ impl Archive {
     pub(crate) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Unpacking> {
         let member = self.member(name)?;
         if member.size > limit {
-            return Err(Fault::TooLarge { what: format!("`{name}`"), size: member.size, limit }.into());
+            return Err(Fault::TooLarge {
+                what: format!("`{name}`"),
+                size: member.size,
+                limit,
+            }
+            .into());
         }
         let mut content = Vec::new();
         self.content(member).read_to_end(&mut content)?;
@@ -133,12 +146,20 @@ enum Handle<'a> {
 impl<'a> Content<'a> {
     /// So many bytes from an offset on.
     pub fn new(file: &'a File, offset: u64, size: u64) -> Self {
-        Self { file: Handle::Shared(file), offset, rest: size }
+        Self {
+            file: Handle::Shared(file),
+            offset,
+            rest: size,
+        }
     }
 
     /// The first bytes of a file that nobody else has to keep open.
     pub fn of(file: File, size: u64) -> Self {
-        Self { file: Handle::Own(file), offset: 0, rest: size }
+        Self {
+            file: Handle::Own(file),
+            offset: 0,
+            rest: size,
+        }
     }
 
     /// Passes over bytes without reading them; how many there were.
@@ -185,7 +206,11 @@ impl Unpacking {
         let image = image.to_owned();
         match self {
             Self::Io(source) => Error::Io { image, source },
-            Self::Spool { directory, source } => Error::Spool { image, directory, source },
+            Self::Spool { directory, source } => Error::Spool {
+                image,
+                directory,
+                source,
+            },
             Self::Fault(fault) => Error::Fault { image, fault },
         }
     }
@@ -224,12 +249,22 @@ fn seekable(mut file: File, regular: bool) -> Result<File, Unpacking> {
             .into(),
         }
     };
-    let mut plain = compression.decoder(whole).map_err(unpack)?.take(MAX_UNPACKED + 1);
+    let mut plain = compression
+        .decoder(whole)
+        .map_err(unpack)?
+        .take(MAX_UNPACKED + 1);
     // What does not start as an archive does is not worth a place on the disk.
     let mut first = Vec::new();
-    plain.by_ref().take(BLOCK).read_to_end(&mut first).map_err(unpack)?;
+    plain
+        .by_ref()
+        .take(BLOCK)
+        .read_to_end(&mut first)
+        .map_err(unpack)?;
     check_header(&first, 0)?;
-    let spooling = |source| Unpacking::Spool { directory: std::env::temp_dir(), source };
+    let spooling = |source| Unpacking::Spool {
+        directory: std::env::temp_dir(),
+        source,
+    };
     let mut spool = tempfile::tempfile().map_err(spooling)?;
     io::Write::write_all(&mut spool, &first).map_err(spooling)?;
     let mut buffer = vec![0; 256 << 10];
@@ -246,7 +281,12 @@ fn seekable(mut file: File, regular: bool) -> Result<File, Unpacking> {
     }
     if total > MAX_UNPACKED {
         let what = "the unpacked archive".to_owned();
-        return Err(Fault::TooLarge { what, size: total, limit: MAX_UNPACKED }.into());
+        return Err(Fault::TooLarge {
+            what,
+            size: total,
+            limit: MAX_UNPACKED,
+        }
+        .into());
     }
     spool.rewind()?;
     Ok(spool)
@@ -270,14 +310,29 @@ impl Scan<'_> {
             if count > MAX_MEMBERS {
                 return Err(Fault::TooManyMembers(MAX_MEMBERS).into());
             }
-            let declared = header.entry_size().map_err(|_| Fault::BadHeader(position))?;
+            let declared = header
+                .entry_size()
+                .map_err(|_| Fault::BadHeader(position))?;
             let is_extension = is_extension(header.entry_type());
-            let size = if is_extension { declared } else { extended.size.take().unwrap_or(declared) };
-            let size = if has_content(header.entry_type()) { size } else { 0 };
+            let size = if is_extension {
+                declared
+            } else {
+                extended.size.take().unwrap_or(declared)
+            };
+            let size = if has_content(header.entry_type()) {
+                size
+            } else {
+                0
+            };
             let offset = position + BLOCK;
             let end = offset.checked_add(size).filter(|&end| end <= self.size);
             let Some(end) = end else {
-                return Err(Fault::Truncated { position, size, length: self.size }.into());
+                return Err(Fault::Truncated {
+                    position,
+                    size,
+                    length: self.size,
+                }
+                .into());
             };
             if header.entry_type() == EntryType::GNUSparse {
                 let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
@@ -303,7 +358,12 @@ impl Scan<'_> {
             return Err(Fault::NoKind.into());
         }
         if self.size - position < BLOCK {
-            return Err(Fault::Truncated { position, size: BLOCK, length: self.size }.into());
+            return Err(Fault::Truncated {
+                position,
+                size: BLOCK,
+                length: self.size,
+            }
+            .into());
         }
         self.file.read_exact_at(&mut block, position)?;
         if block == [0; 512] {
@@ -323,11 +383,18 @@ impl Scan<'_> {
     ) -> Result<(), Unpacking> {
         if size > MAX_EXTENSION {
             let what = "an extended header".to_owned();
-            return Err(Fault::TooLarge { what, size, limit: MAX_EXTENSION }.into());
+            return Err(Fault::TooLarge {
+                what,
+                size,
+                limit: MAX_EXTENSION,
+            }
+            .into());
         }
         let mut content = vec![0; size as usize];
         self.file.read_exact_at(&mut content, offset)?;
-        extended.add(kind, &content).map_err(|_| Fault::BadHeader(offset))?;
+        extended
+            .add(kind, &content)
+            .map_err(|_| Fault::BadHeader(offset))?;
         Ok(())
     }
 
@@ -338,18 +405,28 @@ impl Scan<'_> {
         offset: u64,
         size: u64,
     ) -> Result<(), Unpacking> {
-        let name = extended.name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let name = extended
+            .name
+            .unwrap_or_else(|| header.path_bytes().into_owned());
         let name = plain_name(&name)?;
-        let link =
-            || extended.link.or_else(|| header.link_name_bytes().map(Into::into)).unwrap_or_default();
+        let link = || {
+            extended
+                .link
+                .or_else(|| header.link_name_bytes().map(Into::into))
+                .unwrap_or_default()
+        };
         let kind = match header.entry_type() {
             EntryType::Regular | EntryType::Continuous => MemberKind::File,
             EntryType::Link => MemberKind::Link(plain_name(&link())?),
             EntryType::Symlink => MemberKind::Link(linked_name(&name, &link())?),
             _ => MemberKind::Other,
         };
-        let number =
-            |value: io::Result<u64>| value.ok().and_then(|value| i64::try_from(value).ok()).unwrap_or(0);
+        let number = |value: io::Result<u64>| {
+            value
+                .ok()
+                .and_then(|value| i64::try_from(value).ok())
+                .unwrap_or(0)
+        };
         let member = Member {
             kind,
             offset,
@@ -402,7 +479,10 @@ pub(crate) fn plain_name(name: &[u8]) -> Result<String, Fault> {
     if text.starts_with('/') || text.split('/').any(|component| component == "..") {
         return Err(Fault::Escapes(text.into_owned()));
     }
-    let components: Vec<&str> = text.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
+    let components: Vec<&str> = text
+        .split('/')
+        .filter(|c| !matches!(*c, "" | "."))
+        .collect();
     Ok(components.join("/"))
 }
 
@@ -442,7 +522,10 @@ mod tests {
         assert_eq!(plain(b"/etc/passwd"), None);
         assert_eq!(plain(b"a/../../b"), None);
         let linked = |name, target: &[u8]| linked_name(name, target).ok();
-        assert_eq!(linked("a/layer.tar", b"../b/layer.tar").as_deref(), Some("b/layer.tar"));
+        assert_eq!(
+            linked("a/layer.tar", b"../b/layer.tar").as_deref(),
+            Some("b/layer.tar")
+        );
         assert_eq!(linked("a/layer.tar", b"x").as_deref(), Some("a/x"));
         assert_eq!(linked("a/layer.tar", b"../../b"), None);
         assert_eq!(linked("layer.tar", b"/b"), None);

@@ -8,7 +8,9 @@ use tar::EntryType;
 
 use super::{Error, Image, Layer};
 use crate::compress::Compression;
-use crate::image::{Annotations, Configuration, Descriptor, Digest, Manifest, MediaType, Repository};
+use crate::image::{
+    Annotations, Configuration, Descriptor, Digest, Manifest, MediaType, Repository,
+};
 
 /// A layer in memory.
 #[derive(Debug, Clone)]
@@ -27,7 +29,13 @@ impl MemoryLayer {
         let bytes = compress(plain, compression);
         let media_type = MediaType::layer(compression).unwrap_or(MediaType::OciLayer);
         let descriptor = Descriptor::of(media_type, &bytes);
-        Self { bytes, diff_id: Digest::of(plain), descriptor, compression, repository: None }
+        Self {
+            bytes,
+            diff_id: Digest::of(plain),
+            descriptor,
+            compression,
+            repository: None,
+        }
     }
 }
 
@@ -83,10 +91,22 @@ pub(crate) fn image(layers: Vec<MemoryLayer>, change: impl FnOnce(&mut Value)) -
     change(&mut text);
     let configuration = Configuration::parse(text.to_string().into_bytes()).unwrap();
     let config = Descriptor::of(MediaType::OciConfig, configuration.text().as_bytes());
-    let descriptors = layers.iter().map(|layer| layer.descriptor.clone()).collect();
+    let descriptors = layers
+        .iter()
+        .map(|layer| layer.descriptor.clone())
+        .collect();
     let manifest = Manifest::new(config, descriptors, Annotations::new()).to_document();
-    let layers = layers.into_iter().map(|layer| Arc::new(layer) as Arc<dyn Layer>).collect();
-    Image { name: "test".to_owned(), names: vec![], manifest: Some(manifest), configuration, layers }
+    let layers = layers
+        .into_iter()
+        .map(|layer| Arc::new(layer) as Arc<dyn Layer>)
+        .collect();
+    Image {
+        name: "test".to_owned(),
+        names: vec![],
+        manifest: Some(manifest),
+        configuration,
+        layers,
+    }
 }
 
 /// An archive of entries: `name/` is a directory, `name -> target` a link, `name => target` a
@@ -109,10 +129,16 @@ pub(crate) fn archive(entries: &[&str]) -> Vec<u8> {
             builder.append_data(&mut header, name, &b""[..]).unwrap();
         } else if let Some((name, content)) = entry.split_once('=') {
             header.set_size(content.len() as u64);
-            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+            builder
+                .append_data(&mut header, name, content.as_bytes())
+                .unwrap();
         } else {
             let directory = entry.ends_with('/');
-            header.set_entry_type(if directory { EntryType::Directory } else { EntryType::Regular });
+            header.set_entry_type(if directory {
+                EntryType::Directory
+            } else {
+                EntryType::Regular
+            });
             builder.append_data(&mut header, entry, &b""[..]).unwrap();
         }
     }

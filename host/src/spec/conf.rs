@@ -91,7 +91,11 @@ pub enum ConfError {
 }
 
 fn place(field: &str) -> String {
-    if field.is_empty() { String::new() } else { format!("`{field}`: ") }
+    if field.is_empty() {
+        String::new()
+    } else {
+        format!("`{field}`: ")
+    }
 }
 
 impl Conf {
@@ -113,15 +117,23 @@ impl Conf {
     fn parse(text: &[u8]) -> Result<Self, (String, String)> {
         // The parser would take an array for the fields in their order.
         if text.trim_ascii_start().first() == Some(&b'[') {
-            return Err((String::new(), "it is an array, and must be an object".to_owned()));
+            return Err((
+                String::new(),
+                "it is an array, and must be an object".to_owned(),
+            ));
         }
         let mut deserializer = serde_json::Deserializer::from_slice(text);
         let conf = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let field = error.path().to_string();
             let known = field != "." && field != "?";
-            (if known { field } else { String::new() }, error.into_inner().to_string())
+            (
+                if known { field } else { String::new() },
+                error.into_inner().to_string(),
+            )
         })?;
-        deserializer.end().map_err(|error| (String::new(), error.to_string()))?;
+        deserializer
+            .end()
+            .map_err(|error| (String::new(), error.to_string()))?;
         Ok(conf)
     }
 }
@@ -149,7 +161,9 @@ impl<'de> Deserialize<'de> for When {
 fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let json = Box::<RawValue>::deserialize(deserializer)?;
     let text = serde_json::from_str::<String>(json.get()).unwrap_or_else(|_| json.get().to_owned());
-    text.trim().parse().map_err(|_| D::Error::custom(format!("`{text}` is not an integer")))
+    text.trim()
+        .parse()
+        .map_err(|_| D::Error::custom(format!("`{text}` is not an integer")))
 }
 
 #[cfg(test)]
@@ -190,20 +204,36 @@ mod tests {
     #[test]
     fn a_null_config_and_an_empty_variant_are_read() {
         let conf = changed(r#"{"Cmd": [1.50, "x"]}"#, r#"null, "variant": """#).unwrap();
-        assert_eq!((conf.config.get(), conf.variant.as_deref()), ("null", Some("")));
+        assert_eq!(
+            (conf.config.get(), conf.variant.as_deref()),
+            ("null", Some(""))
+        );
     }
 
     #[test]
     fn what_is_missing_or_of_the_wrong_type_is_named() {
         let error = |from, to| {
             let (field, why) = changed(from, to).unwrap_err();
-            (field, why.split(" at line").next().unwrap_or_default().to_owned())
+            (
+                field,
+                why.split(" at line").next().unwrap_or_default().to_owned(),
+            )
         };
         let table = [
             ("\"mtime\"", "\"mtyme\"", "", "missing field `mtime`"),
-            ("\"from_image\"", "\"from\"", "", "missing field `from_image`"),
+            (
+                "\"from_image\"",
+                "\"from\"",
+                "",
+                "missing field `from_image`",
+            ),
             ("\"config\"", "\"konfig\"", "", "missing field `config`"),
-            ("\"amd64\"", "null", "architecture", "invalid type: null, expected a string"),
+            (
+                "\"amd64\"",
+                "null",
+                "architecture",
+                "invalid type: null, expected a string",
+            ),
             (
                 "[\"/nix/store/a\"], []",
                 "[\"/nix/store/a\"], [3]",
@@ -211,10 +241,20 @@ mod tests {
                 "invalid type: integer `3`, expected a string",
             ),
             ("\"0\"", "\"root\"", "uid", "`root` is not an integer"),
-            ("\"0\"", "99999999999999999999", "uid", "`99999999999999999999` is not an integer"),
+            (
+                "\"0\"",
+                "99999999999999999999",
+                "uid",
+                "`99999999999999999999` is not an integer",
+            ),
             ("\"0\"", "1.5", "uid", "`1.5` is not an integer"),
             ("\"0\"", "[]", "uid", "`[]` is not an integer"),
-            ("\"1000\"", "18446744073709551615", "gid", "`18446744073709551615` is not an integer"),
+            (
+                "\"1000\"",
+                "18446744073709551615",
+                "gid",
+                "`18446744073709551615` is not an integer",
+            ),
             ("\"now\"", "\"soon\"", "created", "`soon` is not a time:"),
         ];
         for (from, to, field, why) in table {
@@ -226,7 +266,15 @@ mod tests {
 
     #[test]
     fn broken_text_is_refused() {
-        for text in ["", "[]", "null", "{", &CONF[..100], &format!("{CONF} x"), &"[".repeat(10_000)] {
+        for text in [
+            "",
+            "[]",
+            "null",
+            "{",
+            &CONF[..100],
+            &format!("{CONF} x"),
+            &"[".repeat(10_000),
+        ] {
             assert!(Conf::parse(text.as_bytes()).is_err(), "{text:.20}");
         }
     }

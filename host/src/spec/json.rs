@@ -90,14 +90,21 @@ impl Json {
     fn parse(raw: &RawValue, depth: usize) -> Result<Self, serde_json::Error> {
         let text = raw.get();
         if depth > MAX_DEPTH {
-            return Err(serde_json::Error::custom(format!("nested deeper than {MAX_DEPTH} levels")));
+            return Err(serde_json::Error::custom(format!(
+                "nested deeper than {MAX_DEPTH} levels"
+            )));
         }
         match text.as_bytes().first() {
             Some(b'{') => {
                 let Entries(entries) = serde_json::from_str(text)?;
-                let parse =
-                    |(key, value): (String, Box<RawValue>)| Ok((key, Self::parse(&value, depth + 1)?));
-                entries.into_iter().map(parse).collect::<Result<_, _>>().map(Self::Object)
+                let parse = |(key, value): (String, Box<RawValue>)| {
+                    Ok((key, Self::parse(&value, depth + 1)?))
+                };
+                entries
+                    .into_iter()
+                    .map(parse)
+                    .collect::<Result<_, _>>()
+                    .map(Self::Object)
             }
             Some(b'[') => {
                 let items: Vec<Box<RawValue>> = serde_json::from_str(text)?;
@@ -126,7 +133,11 @@ impl std::fmt::Display for Json {
                 f.write_str("{")?;
                 for (i, (key, value)) in entries.iter().enumerate() {
                     let comma = if i == 0 { "" } else { "," };
-                    write!(f, "{comma}{}:{value}", serde_json::Value::from(key.as_str()))?;
+                    write!(
+                        f,
+                        "{comma}{}:{value}",
+                        serde_json::Value::from(key.as_str())
+                    )?;
                 }
                 f.write_str("}")
             }
@@ -184,7 +195,9 @@ mod tests {
     use super::*;
 
     fn canonical(text: &str) -> Result<String, String> {
-        serde_json::from_str::<Json>(text).map(|json| json.to_string()).map_err(|e| e.to_string())
+        serde_json::from_str::<Json>(text)
+            .map(|json| json.to_string())
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -208,10 +221,18 @@ mod tests {
 
     #[test]
     fn what_is_there_twice_or_too_deep_is_refused() {
-        assert!(canonical(r#"{"a": {"b": 1, "b": 1}}"#).unwrap_err().contains("`b` is there twice"));
+        assert!(
+            canonical(r#"{"a": {"b": 1, "b": 1}}"#)
+                .unwrap_err()
+                .contains("`b` is there twice")
+        );
         let deep = |n: usize| "[".repeat(n) + &"]".repeat(n);
         assert!(canonical(&deep(MAX_DEPTH)).is_ok());
-        assert!(canonical(&deep(MAX_DEPTH + 2)).unwrap_err().contains("nested deeper"));
+        assert!(
+            canonical(&deep(MAX_DEPTH + 2))
+                .unwrap_err()
+                .contains("nested deeper")
+        );
         assert!(canonical(&deep(100_000)).is_err());
     }
 }

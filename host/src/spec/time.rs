@@ -27,7 +27,10 @@ impl Time {
     ///
     /// Anything else, `now` included, which the caller has to know.
     pub fn parse(text: &str) -> Result<Self, ParseTimeError> {
-        let error = |why: String| ParseTimeError { text: text.to_owned(), why };
+        let error = |why: String| ParseTimeError {
+            text: text.to_owned(),
+            why,
+        };
         // Which the parser would take for the second before it.
         if text.contains(":60") {
             return Err(error("a minute has 60 seconds, from 00 to 59".to_owned()));
@@ -39,11 +42,17 @@ impl Time {
         if pieces.date().year() < 1 {
             return Err(error("years are counted from 1 to 9999".to_owned()));
         }
-        if pieces.to_numeric_offset().is_some_and(|offset| offset.seconds().abs() >= 24 * 3600) {
+        if pieces
+            .to_numeric_offset()
+            .is_some_and(|offset| offset.seconds().abs() >= 24 * 3600)
+        {
             return Err(error("an offset has less than 24 hours".to_owned()));
         }
         let clock = pieces.time().unwrap_or(ClockTime::midnight());
-        let time = Self { civil: pieces.date().to_datetime(clock), offset: pieces.to_numeric_offset() };
+        let time = Self {
+            civil: pieces.date().to_datetime(clock),
+            offset: pieces.to_numeric_offset(),
+        };
         time.timestamp().map_err(|e| error(e.to_string()))?;
         Ok(time)
     }
@@ -54,15 +63,24 @@ impl Time {
     ///
     /// Anything else, and seconds outside of the years 1 to 9999.
     pub fn from_seconds(text: &str) -> Result<Self, ParseTimeError> {
-        let error = |why: &str| ParseTimeError { text: format!("@{text}"), why: why.to_owned() };
+        let error = |why: &str| ParseTimeError {
+            text: format!("@{text}"),
+            why: why.to_owned(),
+        };
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(error("an `@` is followed by whole seconds since 1970"));
         }
-        let seconds = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+        let seconds = text
+            .parse()
+            .ok()
+            .and_then(|seconds| Timestamp::from_second(seconds).ok());
         let civil = seconds.map(|seconds| Offset::UTC.to_datetime(seconds));
         match civil.filter(|civil| civil.year() >= 1) {
-            Some(civil) => Ok(Self { civil, offset: Some(Offset::UTC) }),
+            Some(civil) => Ok(Self {
+                civil,
+                offset: Some(Offset::UTC),
+            }),
             None => Err(error("years are counted from 1 to 9999")),
         }
     }
@@ -70,7 +88,10 @@ impl Time {
     /// The present, with microseconds.
     pub fn now() -> Self {
         let offset = Offset::UTC;
-        Self { civil: offset.to_datetime(Timestamp::now()), offset: Some(offset) }
+        Self {
+            civil: offset.to_datetime(Timestamp::now()),
+            offset: Some(offset),
+        }
     }
 
     /// Whole seconds since 1970, what is left cut off toward zero.
@@ -90,7 +111,10 @@ impl std::fmt::Display for Time {
         let Self { civil, offset } = self;
         let (year, month, day) = (civil.year(), civil.month(), civil.day());
         let (hour, minute, second) = (civil.hour(), civil.minute(), civil.second());
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )?;
         let microseconds = civil.subsec_nanosecond() / 1000;
         if microseconds != 0 {
             write!(f, ".{microseconds:06}")?;
@@ -118,19 +142,47 @@ mod tests {
         let table = [
             ("1970-01-01T00:00:01+00:00", "1970-01-01T00:00:01+00:00", 1),
             ("1970-01-01T00:00:01Z", "1970-01-01T00:00:01+00:00", 1),
-            ("2024-02-29T23:59:59+05:30", "2024-02-29T23:59:59+05:30", 1_709_231_399),
-            ("2024-02-29 23:59:59-08:00", "2024-02-29T23:59:59-08:00", 1_709_279_999),
-            ("2024-01-01T00:00:00.5+00:00", "2024-01-01T00:00:00.500000+00:00", 1_704_067_200),
-            ("2024-01-01T00:00:00.123456789Z", "2024-01-01T00:00:00.123456+00:00", 1_704_067_200),
+            (
+                "2024-02-29T23:59:59+05:30",
+                "2024-02-29T23:59:59+05:30",
+                1_709_231_399,
+            ),
+            (
+                "2024-02-29 23:59:59-08:00",
+                "2024-02-29T23:59:59-08:00",
+                1_709_279_999,
+            ),
+            (
+                "2024-01-01T00:00:00.5+00:00",
+                "2024-01-01T00:00:00.500000+00:00",
+                1_704_067_200,
+            ),
+            (
+                "2024-01-01T00:00:00.123456789Z",
+                "2024-01-01T00:00:00.123456+00:00",
+                1_704_067_200,
+            ),
             ("2024-01-01T00:00:00", "2024-01-01T00:00:00", 1_704_067_200),
             ("2024-01-01", "2024-01-01T00:00:00", 1_704_067_200),
-            ("1969-12-31T23:59:59.5+00:00", "1969-12-31T23:59:59.500000+00:00", 0),
+            (
+                "1969-12-31T23:59:59.5+00:00",
+                "1969-12-31T23:59:59.500000+00:00",
+                0,
+            ),
             ("1969-12-31T23:59:58+00:00", "1969-12-31T23:59:58+00:00", -2),
-            ("0001-01-01T00:00:00+00:00", "0001-01-01T00:00:00+00:00", -62_135_596_800),
+            (
+                "0001-01-01T00:00:00+00:00",
+                "0001-01-01T00:00:00+00:00",
+                -62_135_596_800,
+            ),
         ];
         for (text, iso, seconds) in table {
             let time = Time::parse(text).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!((time.to_string().as_str(), time.seconds()), (iso, seconds), "{text}");
+            assert_eq!(
+                (time.to_string().as_str(), time.seconds()),
+                (iso, seconds),
+                "{text}"
+            );
         }
     }
 
@@ -156,10 +208,24 @@ mod tests {
     #[test]
     fn seconds_are_read_after_an_at_sign() {
         let iso = |text| Time::from_seconds(text).map(|time| (time.to_string(), time.seconds()));
-        assert_eq!(iso("1").unwrap(), ("1970-01-01T00:00:01+00:00".to_owned(), 1));
-        assert_eq!(iso("315532800").unwrap(), ("1980-01-01T00:00:00+00:00".to_owned(), 315_532_800));
+        assert_eq!(
+            iso("1").unwrap(),
+            ("1970-01-01T00:00:01+00:00".to_owned(), 1)
+        );
+        assert_eq!(
+            iso("315532800").unwrap(),
+            ("1980-01-01T00:00:00+00:00".to_owned(), 315_532_800)
+        );
         assert_eq!(iso("-1").unwrap().1, -1);
-        for text in ["", "-", "1.5", "+1", "1e3", "99999999999999999999", "999999999999"] {
+        for text in [
+            "",
+            "-",
+            "1.5",
+            "+1",
+            "1e3",
+            "99999999999999999999",
+            "999999999999",
+        ] {
             assert!(Time::from_seconds(text).is_err(), "{text}");
         }
     }

@@ -33,9 +33,19 @@ pub fn prepare<'p>(
     planner: &'p Planner<'p>,
 ) -> Result<Image<'p>, Error> {
     let store = Store::open(&conf.store_dir, &options.store_root)?;
-    let base = conf.from_image.as_deref().map(|path| Base::open(&locate(&store, path))).transpose()?;
+    let base = conf
+        .from_image
+        .as_deref()
+        .map(|path| Base::open(&locate(&store, path)))
+        .transpose()?;
     let customisation = customisation(&conf.customisation_layer, &store)?;
-    let resolved = plan::resolve(conf, options, base.as_ref(), customisation.digest(), planner)?;
+    let resolved = plan::resolve(
+        conf,
+        options,
+        base.as_ref(),
+        customisation.digest(),
+        planner,
+    )?;
     let (layers, request) = plan::layers(conf, &store, planner)?;
     plan::check_paths(&layers, &store)?;
     let ownership = Ownership {
@@ -50,14 +60,29 @@ pub fn prepare<'p>(
     let top = Top::Archive(customisation);
     let origin = match layers.is_empty() {
         true => None,
-        false => Some(PlanOrigin::new(planner, &planner.describe()?, "explicit", request)),
+        false => Some(PlanOrigin::new(
+            planner,
+            &planner.describe()?,
+            "explicit",
+            request,
+        )),
     };
     let mut provenance = pack::provenance(origin.as_ref(), base.as_ref());
     if !resolved.tag_generated {
         provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
     }
     provenance.extend(pack::labels(&resolved.config));
-    Ok(Image { planner, store, ownership, created, base, resolved, layers, top, provenance })
+    Ok(Image {
+        planner,
+        store,
+        ownership,
+        created,
+        base,
+        resolved,
+        layers,
+        top,
+        provenance,
+    })
 }
 
 /// The `layer.tar` and its `checksum` in a directory.

@@ -32,7 +32,9 @@ pub(super) fn resolve(
         has_store_paths: !conf.store_layers.is_empty(),
         identity: identity(conf, customisation),
     };
-    planner.resolve(&request).map_err(|error| in_terms_of_conf(error, options.repo_tag.is_some()))
+    planner
+        .resolve(&request)
+        .map_err(|error| in_terms_of_conf(error, options.repo_tag.is_some()))
 }
 
 /// Everything in the image that the rest of the request does not tell, a line for each
@@ -81,20 +83,33 @@ pub(super) fn layers(
         policy: "explicit".to_owned(),
         options: serde_json::json!({ "layers": groups }).to_string(),
         store_dir: store.dir().to_owned(),
-        paths: named.iter().map(|(path, _)| planner::store_path(path.as_str(), 0, vec![])).collect(),
+        paths: named
+            .iter()
+            .map(|(path, _)| planner::store_path(path.as_str(), 0, vec![]))
+            .collect(),
         roots: (0..count).collect(),
         excluded: vec![],
         max_layers: None,
         history: None,
     };
-    let planned =
-        planner.plan(&request, EmptyLayers::AsGiven).map_err(|error| in_terms_of_conf(error, false))?;
+    let planned = planner
+        .plan(&request, EmptyLayers::AsGiven)
+        .map_err(|error| in_terms_of_conf(error, false))?;
     let layer = |layer: layering::Layer| {
         let members = layer.paths.iter().map(|&index| &named[index as usize]);
-        let (paths, named) = members.map(|(path, text)| (path.clone(), (*text).clone())).unzip();
-        StoreLayer { named, paths, weight: 0 }
+        let (paths, named) = members
+            .map(|(path, text)| (path.clone(), (*text).clone()))
+            .unzip();
+        StoreLayer {
+            named,
+            paths,
+            weight: 0,
+        }
     };
-    Ok((planned.layers.into_iter().map(layer).collect(), planner::request_digest(&request)))
+    Ok((
+        planned.layers.into_iter().map(layer).collect(),
+        planner::request_digest(&request),
+    ))
 }
 
 /// Checks that every path is there, and that none is part of another: better before
@@ -109,12 +124,22 @@ pub(super) fn check_paths(layers: &[StoreLayer], store: &Store) -> Result<(), Er
             return Err(Error::Overlap { inner, outer });
         }
     }
-    paths.into_iter().try_for_each(|path| layer::check_exists(store, path).map_err(Error::from))
+    paths
+        .into_iter()
+        .try_for_each(|path| layer::check_exists(store, path).map_err(Error::from))
 }
 
 /// Names the field of `conf.json` that a refusal is about, not that of the contract.
 fn in_terms_of_conf(error: planner::Error, repo_tag_is_given: bool) -> Error {
-    let planner::Error::Refused { component, embedded, kind, message, field, hint } = error else {
+    let planner::Error::Refused {
+        component,
+        embedded,
+        kind,
+        message,
+        field,
+        hint,
+    } = error
+    else {
         return error.into();
     };
     let field = field.map(|field| match field.as_str() {
@@ -127,5 +152,13 @@ fn in_terms_of_conf(error: planner::Error, repo_tag_is_given: bool) -> Error {
         },
     });
     let message = message.replace("`options.layers", "`store_layers");
-    planner::Error::Refused { component, embedded, kind, message, field, hint }.into()
+    planner::Error::Refused {
+        component,
+        embedded,
+        kind,
+        message,
+        field,
+        hint,
+    }
+    .into()
 }

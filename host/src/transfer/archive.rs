@@ -35,16 +35,27 @@ pub fn write_archive(
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
     check_names(&images)?;
-    let images: Vec<(Base, Vec<String>)> =
-        images.into_iter().map(|named| (Base::new(named.image), named.names)).collect();
+    let images: Vec<(Base, Vec<String>)> = images
+        .into_iter()
+        .map(|named| (Base::new(named.image), named.names))
+        .collect();
     pipe::run(out, reporter, |feeder| {
-        let mut archive = Archive { feeder, reporter, written: BTreeMap::new(), expected: vec![] };
+        let mut archive = Archive {
+            feeder,
+            reporter,
+            written: BTreeMap::new(),
+            expected: vec![],
+        };
         let mut manifests = vec![];
         for (base, names) in &images {
             let layers = base.layers().iter().map(|layer| archive.layer(base, layer));
             let layers = layers.collect::<Result<Vec<String>, Error>>()?;
             let config = format!("{}.json", Digest::of(base.configuration().as_bytes()).hex());
-            manifests.push(ArchiveManifest { config, repo_tags: names.clone(), layers });
+            manifests.push(ArchiveManifest {
+                config,
+                repo_tags: names.clone(),
+                layers,
+            });
         }
         archive.verify()?;
         archive.finish(&images, &merge(manifests))
@@ -59,7 +70,11 @@ fn check_names(images: &[Named]) -> Result<(), Error> {
             let first = *owners.entry(source::normal(name)).or_insert(image);
             if first.configuration.digest() != image.configuration.digest() {
                 let [first, second] = [first, image].map(|image| image.name.clone());
-                return Err(Error::SameName { first, second, name: name.clone() });
+                return Err(Error::SameName {
+                    first,
+                    second,
+                    name: name.clone(),
+                });
             }
         }
     }
@@ -70,7 +85,10 @@ fn check_names(images: &[Named]) -> Result<(), Error> {
 fn merge(manifests: Vec<ArchiveManifest>) -> Vec<ArchiveManifest> {
     let mut merged: Vec<ArchiveManifest> = vec![];
     for manifest in manifests {
-        match merged.iter_mut().find(|other| other.config == manifest.config) {
+        match merged
+            .iter_mut()
+            .find(|other| other.config == manifest.config)
+        {
             Some(same) => {
                 let new = manifest.repo_tags.into_iter();
                 let new: Vec<String> = new.filter(|name| !same.repo_tags.contains(name)).collect();
@@ -97,14 +115,24 @@ impl<'a> Archive<'a, '_> {
         if let Some(member) = self.written.get(&layer.diff_id) {
             return Ok(member.clone());
         }
-        self.reporter.layer(self.written.len() + 1, Source::Existing(&layer.name), layer.stored_size());
+        self.reporter.layer(
+            self.written.len() + 1,
+            Source::Existing(&layer.name),
+            layer.stored_size(),
+        );
         let transfer = base.transfer(layer)?;
         let member = format!("{}.tar", layer.diff_id.hex());
         let header = docker_archive::header(&member, transfer.size, MTIME);
-        self.expected.push((base, layer.name.clone(), transfer.digest));
+        self.expected
+            .push((base, layer.name.clone(), transfer.digest));
         docker_archive::layer(self.feeder, &header, |feeder| {
             let failed = |error| Error::from(source::Error::reading(base.name(), error));
-            docker_archive::copy(feeder, base.content(layer, transfer)?, transfer.size, failed)
+            docker_archive::copy(
+                feeder,
+                base.content(layer, transfer)?,
+                transfer.size,
+                failed,
+            )
         })?;
         self.written.insert(layer.diff_id, member.clone());
         self.reporter.finished(self.written.len(), false);
@@ -129,7 +157,11 @@ impl<'a> Archive<'a, '_> {
             let configuration = images
                 .iter()
                 .map(|(base, _)| base.configuration())
-                .find(|text| manifest.config.starts_with(&Digest::of(text.as_bytes()).hex()));
+                .find(|text| {
+                    manifest
+                        .config
+                        .starts_with(&Digest::of(text.as_bytes()).hex())
+                });
             let configuration = configuration.unwrap_or_default().as_bytes();
             docker_archive::file(self.feeder, &manifest.config, configuration, MTIME)?;
         }

@@ -33,7 +33,9 @@ impl Copying<'_> {
     /// not take it.
     pub fn image(&self, image: &Image) -> Result<Document, Error> {
         let document = self.bring(image)?;
-        self.carrier.destination.publish(&document, Some(&image.configuration.platform()))?;
+        self.carrier
+            .destination
+            .publish(&document, Some(&image.configuration.platform()))?;
         Ok(document)
     }
 
@@ -41,8 +43,13 @@ impl Copying<'_> {
     pub(super) fn bring(&self, image: &Image) -> Result<Document, Error> {
         let sent = |bytes| self.reporter.sent(bytes);
         // A layer that is listed twice is brought once, unless two things are said of it.
-        let same =
-            |layer: &Arc<dyn Layer>| (layer.name(), layer.diff_id(), layer.compression().to_string());
+        let same = |layer: &Arc<dyn Layer>| {
+            (
+                layer.name(),
+                layer.diff_id(),
+                layer.compression().to_string(),
+            )
+        };
         let mut first = BTreeMap::new();
         for (index, layer) in image.layers.iter().enumerate() {
             first.entry(same(layer)).or_insert(index);
@@ -52,13 +59,20 @@ impl Copying<'_> {
         let brought = ship::each(&wanted, self.jobs, |_, &index| {
             let (number, layer) = (index + 1, &image.layers[index]);
             let name = layer.name();
-            let part = ship::Part { image: &image.name, number, source: Source::Existing(&name) };
+            let part = ship::Part {
+                image: &image.name,
+                number,
+                source: Source::Existing(&name),
+            };
             let shipped = self.carrier.bring(part, layer, self.reporter)?;
             self.reporter.finished(number, shipped.was_there);
             Ok::<_, Error>(shipped)
         })?;
         let brought: BTreeMap<usize, Shipped> = wanted.into_iter().zip(brought).collect();
-        let shipped = image.layers.iter().filter_map(|layer| brought.get(first.get(&same(layer))?));
+        let shipped = image
+            .layers
+            .iter()
+            .filter_map(|layer| brought.get(first.get(&same(layer))?));
         let shipped: Vec<Shipped> = shipped.cloned().collect();
         let text = image.configuration.text().as_bytes();
         let document = self.document(image, &shipped);
@@ -74,9 +88,12 @@ impl Copying<'_> {
     /// The manifest: the image's own, if it fits what was brought.
     fn document(&self, image: &Image, shipped: &[Shipped]) -> Document {
         let own = match &image.manifest {
-            Some(document @ Document { content: Content::Manifest(manifest), .. }) => {
-                Some((document, manifest))
-            }
+            Some(
+                document @ Document {
+                    content: Content::Manifest(manifest),
+                    ..
+                },
+            ) => Some((document, manifest)),
             _ => None,
         };
         if let Some((document, manifest)) = own {

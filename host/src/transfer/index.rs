@@ -3,7 +3,9 @@
 use std::io;
 
 use super::{Copying, Error};
-use crate::image::{Annotations, Content, Descriptor, Document, Index, MediaType, Platform, Repository};
+use crate::image::{
+    Annotations, Content, Descriptor, Document, Index, MediaType, Platform, Repository,
+};
 use crate::ship;
 use crate::source::{self, Blobs, Fault, Image, ImageIndex, Opened, Verified};
 
@@ -19,7 +21,10 @@ impl Copying<'_> {
         let named = by_platform(images)?;
         // What is said of an index is not said of its images.
         let plain = Annotations::new();
-        let each = Copying { annotations: &plain, ..*self };
+        let each = Copying {
+            annotations: &plain,
+            ..*self
+        };
         let entries = named.into_iter();
         let entries =
             entries.map(|(platform, annotations, image)| each.entry(image, platform, annotations));
@@ -44,7 +49,10 @@ impl Copying<'_> {
     fn bring_index(&self, index: &ImageIndex, count: &mut usize) -> Result<Document, Error> {
         index.count(count)?;
         let plain = Annotations::new();
-        let each = Copying { annotations: &plain, ..*self };
+        let each = Copying {
+            annotations: &plain,
+            ..*self
+        };
         let mut entries = vec![];
         for child in index.children() {
             let (document, is_image) = each.bring_child(index, child, count)?;
@@ -91,9 +99,10 @@ impl Copying<'_> {
             Ok(Opened::Image(image)) => Ok((self.bring(&image)?, true)),
             Ok(Opened::Index(nested)) => Ok((self.bring_index(&nested, count)?, true)),
             // Signatures, and lists of what is in an image.
-            Err(source::Error::Fault { fault: Fault::Artifact(_), .. }) => {
-                Ok((self.opaque(index, child)?, false))
-            }
+            Err(source::Error::Fault {
+                fault: Fault::Artifact(_),
+                ..
+            }) => Ok((self.opaque(index, child)?, false)),
             Err(error) => Err(error.into()),
         }
     }
@@ -119,13 +128,21 @@ impl Copying<'_> {
         let mut staged = destination.stage()?;
         let content = blobs.blob(blob)?;
         let mut content = Verified::new(content, blob.digest.to_string(), blob.size, blob.digest);
-        let mut out = Noting { inner: &mut staged, failed: None };
+        let mut out = Noting {
+            inner: &mut staged,
+            failed: None,
+        };
         let outcome = io::copy(&mut content, &mut out);
         if let Some(source) = out.failed {
-            return Err(ship::Error::Staging { place: destination.name(), source }.into());
+            return Err(ship::Error::Staging {
+                place: destination.name(),
+                source,
+            }
+            .into());
         }
         outcome.map_err(|error| source::Error::reading(name, error))?;
-        self.carrier.keep(staged, blob, &|bytes| self.reporter.sent(bytes))?;
+        self.carrier
+            .keep(staged, blob, &|bytes| self.reporter.sent(bytes))?;
         Ok(())
     }
 
@@ -137,7 +154,11 @@ impl Copying<'_> {
     ) -> Result<Descriptor, Error> {
         let document = self.bring(image)?;
         self.carrier.destination.put_document(&document)?;
-        Ok(Descriptor { platform: Some(platform), annotations, ..document.descriptor() })
+        Ok(Descriptor {
+            platform: Some(platform),
+            annotations,
+            ..document.descriptor()
+        })
     }
 }
 
@@ -147,11 +168,17 @@ fn by_platform(
 ) -> Result<Vec<(Platform, Annotations, &Image)>, Error> {
     let mut named = vec![];
     for (descriptor, image) in images {
-        let said = descriptor.as_ref().and_then(|descriptor| descriptor.platform.clone());
+        let said = descriptor
+            .as_ref()
+            .and_then(|descriptor| descriptor.platform.clone());
         let platform = said.unwrap_or_else(|| image.configuration.platform());
-        let annotations = descriptor.as_ref().map(|descriptor| descriptor.annotations.clone());
+        let annotations = descriptor
+            .as_ref()
+            .map(|descriptor| descriptor.annotations.clone());
         if platform.os.is_empty() || platform.architecture.is_empty() {
-            return Err(Error::NoPlatform { image: image.name.clone() });
+            return Err(Error::NoPlatform {
+                image: image.name.clone(),
+            });
         }
         named.push((platform, annotations.unwrap_or_default(), image));
     }
@@ -159,7 +186,11 @@ fn by_platform(
     for pair in named.windows(2) {
         if pair[0].0 == pair[1].0 {
             let [first, second] = [pair[0].2, pair[1].2].map(|image| image.name.clone());
-            return Err(Error::SamePlatform { first, second, platform: pair[0].0.to_string() });
+            return Err(Error::SamePlatform {
+                first,
+                second,
+                platform: pair[0].0.to_string(),
+            });
         }
     }
     match named.is_empty() {

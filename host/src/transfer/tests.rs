@@ -28,11 +28,16 @@ impl Reporter for Quiet {
 
 fn sample(architecture: &str, compression: Compression) -> Image {
     let layers = ["a=1", "b=2"].map(|entry| MemoryLayer::new(&archive(&[entry]), compression));
-    image(layers.to_vec(), |text| text["architecture"] = json!(architecture))
+    image(layers.to_vec(), |text| {
+        text["architecture"] = json!(architecture)
+    })
 }
 
 fn annotations(pairs: &[(&str, &str)]) -> Annotations {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 /// Does something with a layout as the destination.
@@ -48,13 +53,31 @@ fn copying<T>(
         _ => Recompress::All,
     };
     let (pool, cache) = (Pool::new(NonZeroUsize::MIN), Cache::none());
-    let carrier = Carrier { destination: &destination, setting, pool: &pool, cache: &cache, recompress };
+    let carrier = Carrier {
+        destination: &destination,
+        setting,
+        pool: &pool,
+        cache: &cache,
+        recompress,
+    };
     let jobs = NonZeroUsize::MIN;
-    work(&Copying { carrier, jobs, only_oci: true, annotations, reporter: &Quiet })
+    work(&Copying {
+        carrier,
+        jobs,
+        only_oci: true,
+        annotations,
+        reporter: &Quiet,
+    })
 }
 
 fn read(path: &Path) -> Opened {
-    open(&format!("oci:{}:web", path.display()).parse::<Reference>().unwrap(), &FilesOnly).unwrap()
+    open(
+        &format!("oci:{}:web", path.display())
+            .parse::<Reference>()
+            .unwrap(),
+        &FilesOnly,
+    )
+    .unwrap()
 }
 
 fn valid(image: &Image) {
@@ -78,11 +101,21 @@ fn a_manifest_stays_unless_something_changes() {
         ("same", Setting::NONE, annotations(&[]), true),
         ("gzip", Setting::GZIP, annotations(&[]), true),
         ("zstd", "zstd".parse().unwrap(), annotations(&[]), false),
-        ("annotated", Setting::NONE, annotations(&[("a", "1"), ("b", "")]), false),
+        (
+            "annotated",
+            Setting::NONE,
+            annotations(&[("a", "1"), ("b", "")]),
+            false,
+        ),
     ] {
         let path = folder.path().join(name);
-        let document = copying(&path, &setting, &added, |copying| copying.image(&original)).unwrap();
-        assert_eq!(Some(&document) == original.manifest.as_ref(), same, "{name}");
+        let document =
+            copying(&path, &setting, &added, |copying| copying.image(&original)).unwrap();
+        assert_eq!(
+            Some(&document) == original.manifest.as_ref(),
+            same,
+            "{name}"
+        );
         let copy = pick(read(&path), None).unwrap();
         assert_eq!(
             (copy.manifest.as_ref(), copy.configuration.digest()),
@@ -94,7 +127,11 @@ fn a_manifest_stays_unless_something_changes() {
         let kept = annotations(&[("a", "1")]);
         assert_eq!(
             said(&document),
-            if name == "annotated" { &kept } else { said(original.manifest.as_ref().unwrap()) }
+            if name == "annotated" {
+                &kept
+            } else {
+                said(original.manifest.as_ref().unwrap())
+            }
         );
     }
 }
@@ -106,26 +143,53 @@ fn an_index_has_one_image_for_each_platform_in_their_order() {
     let images = ["riscv64", "amd64"].map(|architecture| sample(architecture, Compression::Gzip));
     let none = annotations(&[]);
     let said = |images: &[(Option<Descriptor>, Image)]| {
-        copying(&path, &Setting::NONE, &none, |copying| copying.index(images))
+        copying(&path, &Setting::NONE, &none, |copying| {
+            copying.index(images)
+        })
     };
-    let index =
-        |images: &[Image]| said(&images.iter().map(|image| (None, image.clone())).collect::<Vec<_>>());
+    let index = |images: &[Image]| {
+        said(
+            &images
+                .iter()
+                .map(|image| (None, image.clone()))
+                .collect::<Vec<_>>(),
+        )
+    };
     let made = index(&images).unwrap();
-    let Opened::Index(opened) = read(&path) else { panic!("no index") };
-    let platforms: Vec<String> = opened.platforms().unwrap().iter().map(ToString::to_string).collect();
+    let Opened::Index(opened) = read(&path) else {
+        panic!("no index")
+    };
+    let platforms: Vec<String> = opened
+        .platforms()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(platforms, ["linux/amd64", "linux/riscv64"]);
-    opened.platforms().unwrap().iter().for_each(|platform| valid(&opened.image(platform).unwrap()));
+    opened
+        .platforms()
+        .unwrap()
+        .iter()
+        .for_each(|platform| valid(&opened.image(platform).unwrap()));
     // A copy is the same; one that is compressed anew lists the same platforms.
     let again = |name: &str, setting: &Setting| {
         let path = folder.path().join(name);
-        copying(&path, setting, &none, |copying| copying.whole_index(&opened)).unwrap()
+        copying(&path, setting, &none, |copying| {
+            copying.whole_index(&opened)
+        })
+        .unwrap()
     };
     assert_eq!(again("again", &Setting::NONE), made);
     let zstd = again("zstd", &"zstd".parse().unwrap());
     assert_ne!(zstd, made);
-    let Content::Index(zstd) = &zstd.content else { panic!("no index") };
-    let platforms: Vec<String> =
-        zstd.manifests.iter().map(|entry| entry.platform.as_ref().unwrap().to_string()).collect();
+    let Content::Index(zstd) = &zstd.content else {
+        panic!("no index")
+    };
+    let platforms: Vec<String> = zstd
+        .manifests
+        .iter()
+        .map(|entry| entry.platform.as_ref().unwrap().to_string())
+        .collect();
     assert_eq!(platforms, ["linux/amd64", "linux/riscv64"]);
 
     // What an index says of an image counts more than what that says of itself.
@@ -136,11 +200,19 @@ fn an_index_has_one_image_for_each_platform_in_their_order() {
         descriptor.annotations = annotations(&[("of", variant)]);
         (Some(descriptor), image)
     });
-    let Content::Index(arm) = said(&arm).unwrap().content else { panic!("no index") };
+    let Content::Index(arm) = said(&arm).unwrap().content else {
+        panic!("no index")
+    };
     let said_of: Vec<String> = arm
         .manifests
         .iter()
-        .map(|entry| format!("{} {}", entry.platform.as_ref().unwrap(), entry.annotations["of"]))
+        .map(|entry| {
+            format!(
+                "{} {}",
+                entry.platform.as_ref().unwrap(),
+                entry.annotations["of"]
+            )
+        })
         .collect();
     assert_eq!(said_of, ["linux/arm/v6 v6", "linux/arm/v7 v7"]);
 
@@ -157,8 +229,11 @@ fn an_archive_has_each_layer_and_each_image_once() {
         image: sample(architecture, Compression::None),
         names: names.iter().map(|name| (*name).to_owned()).collect(),
     };
-    let images =
-        vec![named("amd64", &["a:1", "a:2"]), named("arm64", &["b:1"]), named("amd64", &["a:2", "a:3"])];
+    let images = vec![
+        named("amd64", &["a:1", "a:2"]),
+        named("arm64", &["b:1"]),
+        named("amd64", &["a:2", "a:3"]),
+    ];
     let mut bytes = vec![];
     write_archive(images, &mut bytes, &Quiet).unwrap();
     assert_eq!(bytes.len() % 10240, 0);
@@ -171,13 +246,23 @@ fn an_archive_has_each_layer_and_each_image_once() {
     assert_eq!(names.len(), 5, "{names:?}");
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
-    for (selector, expected) in
-        [(":a:1", "amd64"), (":a:3", "amd64"), (":b:1", "arm64"), (":@1", "arm64")]
-    {
+    for (selector, expected) in [
+        (":a:1", "amd64"),
+        (":a:3", "amd64"),
+        (":b:1", "arm64"),
+        (":@1", "arm64"),
+    ] {
         let reference = format!("docker-archive:{}{selector}", file.path().display());
-        let image =
-            pick(open(&reference.parse::<Reference>().unwrap(), &FilesOnly).unwrap(), None).unwrap();
-        assert_eq!(image.configuration.platform().architecture, expected, "{selector}");
+        let image = pick(
+            open(&reference.parse::<Reference>().unwrap(), &FilesOnly).unwrap(),
+            None,
+        )
+        .unwrap();
+        assert_eq!(
+            image.configuration.platform().architecture,
+            expected,
+            "{selector}"
+        );
         valid(&image);
     }
 }

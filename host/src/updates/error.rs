@@ -24,7 +24,10 @@ pub enum Error {
 
 impl Error {
     pub(super) fn fault(path: &Path, fault: Fault) -> Self {
-        Self::Fault { path: path.to_owned(), fault }
+        Self::Fault {
+            path: path.to_owned(),
+            fault,
+        }
     }
 
     /// What the user can do about it, where there is something.
@@ -115,7 +118,11 @@ pub enum Fault {
 }
 
 fn place(field: &str) -> String {
-    if field.is_empty() { String::new() } else { format!("`{field}`: ") }
+    if field.is_empty() {
+        String::new()
+    } else {
+        format!("`{field}`: ")
+    }
 }
 
 impl Fault {

@@ -81,8 +81,13 @@ impl Updates {
         let mut lost = 0;
         for (number, step) in (1..).zip(&self.steps) {
             step.paths.iter().for_each(|&index| alive[index] = number);
-            let references = step.paths.iter().flat_map(|&index| &self.paths[index].references);
-            lost += references.filter(|&&reference| alive[reference] != number).count();
+            let references = step
+                .paths
+                .iter()
+                .flat_map(|&index| &self.paths[index].references);
+            lost += references
+                .filter(|&&reference| alive[reference] != number)
+                .count();
         }
         lost
     }

@@ -55,24 +55,36 @@ impl Updates {
         // The parser would take an array for the fields in their order.
         if text.trim_ascii_start().first() != Some(&b'{') {
             let why = "it must be a JSON object".to_owned();
-            return Err(Fault::Json { field: String::new(), why });
+            return Err(Fault::Json {
+                field: String::new(),
+                why,
+            });
         }
         let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let record: Record = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = Some(error.path().to_string())
-                .filter(|path| path != "." && path != "?")
-                .unwrap_or_default();
-            Fault::Json { field, why: error.into_inner().to_string() }
-        })?;
+        let record: Record =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                let field = Some(error.path().to_string())
+                    .filter(|path| path != "." && path != "?")
+                    .unwrap_or_default();
+                Fault::Json {
+                    field,
+                    why: error.into_inner().to_string(),
+                }
+            })?;
         let end = deserializer.end();
-        end.map_err(|error| Fault::Json { field: String::new(), why: error.to_string() })?;
+        end.map_err(|error| Fault::Json {
+            field: String::new(),
+            why: error.to_string(),
+        })?;
         record.check()
     }
 }
 
 impl Record {
     fn check(self) -> Result<Updates, Fault> {
-        let Some(first) = self.paths.first() else { return Err(Fault::NoSteps) };
+        let Some(first) = self.paths.first() else {
+            return Err(Fault::NoSteps);
+        };
         if self.steps.is_empty() {
             return Err(Fault::NoSteps);
         }
@@ -83,14 +95,30 @@ impl Record {
         for (index, path) in self.paths.iter().enumerate() {
             below(&path.path, &store_dir)?;
             if !seen.insert(path.path.as_str()) {
-                return Err(Fault::Twice { index, path: path.path.clone() });
+                return Err(Fault::Twice {
+                    index,
+                    path: path.path.clone(),
+                });
             }
         }
-        let paths = self.paths.into_iter().enumerate().map(|(index, path)| path.check(index, count));
+        let paths = self
+            .paths
+            .into_iter()
+            .enumerate()
+            .map(|(index, path)| path.check(index, count));
         let paths = paths.collect::<Result<Vec<_>, _>>()?;
-        let steps = self.steps.into_iter().enumerate().map(|(index, step)| step.check(index, &paths));
+        let steps = self
+            .steps
+            .into_iter()
+            .enumerate()
+            .map(|(index, step)| step.check(index, &paths));
         let steps = steps.collect::<Result<_, _>>()?;
-        Ok(Updates { name: self.name, store_dir, steps, paths })
+        Ok(Updates {
+            name: self.name,
+            store_dir,
+            steps,
+            paths,
+        })
     }
 }
 
@@ -104,7 +132,11 @@ impl PathRecord {
         let mut references = indices(&self.references, count, field)?;
         references.sort_unstable();
         references.dedup();
-        Ok(Path { path: self.path, size, references })
+        Ok(Path {
+            path: self.path,
+            size,
+            references,
+        })
     }
 }
 
@@ -113,10 +145,16 @@ impl StepRecord {
         let number = index + 1;
         let label = self.date.unwrap_or_else(|| number.to_string());
         one_line(&label, || format!("steps[{index}].date"))?;
-        let mut paths = indices(&self.paths, known.len(), |i| format!("steps[{index}].paths[{i}]"))?;
+        let mut paths = indices(&self.paths, known.len(), |i| {
+            format!("steps[{index}].paths[{i}]")
+        })?;
         paths.sort_unstable();
         if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Fault::TwiceInStep { number, label, path: known[pair[0]].path.clone() });
+            return Err(Fault::TwiceInStep {
+                number,
+                label,
+                path: known[pair[0]].path.clone(),
+            });
         }
         if paths.is_empty() {
             return Err(Fault::EmptyStep { number, label });
@@ -126,10 +164,18 @@ impl StepRecord {
 }
 
 /// Indices that all stand for something; `field` names the place of one.
-fn indices(list: &[u64], paths: usize, field: impl Fn(usize) -> String) -> Result<Vec<usize>, Fault> {
+fn indices(
+    list: &[u64],
+    paths: usize,
+    field: impl Fn(usize) -> String,
+) -> Result<Vec<usize>, Fault> {
     let check = |(i, &index): (usize, &u64)| {
         let valid = usize::try_from(index).ok().filter(|&index| index < paths);
-        valid.ok_or_else(|| Fault::OutOfRange { field: field(i), index, paths })
+        valid.ok_or_else(|| Fault::OutOfRange {
+            field: field(i),
+            index,
+            paths,
+        })
     };
     list.iter().enumerate().map(check).collect()
 }
@@ -149,13 +195,18 @@ pub(super) fn split(path: &str) -> Result<&str, Fault> {
         is_name && dir.starts_with('/') && !dir.ends_with('/') && !path.contains(char::is_control)
     };
     let parts = path.rsplit_once('/').filter(valid);
-    parts.map(|(dir, _)| dir).ok_or_else(|| Fault::NotAStorePath(path.to_owned()))
+    parts
+        .map(|(dir, _)| dir)
+        .ok_or_else(|| Fault::NotAStorePath(path.to_owned()))
 }
 
 /// Checks that a path is one of a store.
 pub(super) fn below(path: &str, store_dir: &str) -> Result<(), Fault> {
     match split(path)? == store_dir {
         true => Ok(()),
-        false => Err(Fault::Elsewhere { path: path.to_owned(), store_dir: store_dir.to_owned() }),
+        false => Err(Fault::Elsewhere {
+            path: path.to_owned(),
+            store_dir: store_dir.to_owned(),
+        }),
     }
 }

@@ -15,10 +15,18 @@ impl Updates {
     pub fn new(name: &str, label: &str, closure: &[Entry]) -> Result<Self, Fault> {
         let first = closure.first();
         one_line(label, || "steps[0].date".to_owned())?;
-        let first = first.ok_or_else(|| Fault::EmptyStep { number: 1, label: label.to_owned() })?;
+        let first = first.ok_or_else(|| Fault::EmptyStep {
+            number: 1,
+            label: label.to_owned(),
+        })?;
         let store_dir = split(&first.path)?.to_owned();
         one_line(name, || "name".to_owned())?;
-        let mut updates = Self { name: name.to_owned(), store_dir, paths: vec![], steps: vec![] };
+        let mut updates = Self {
+            name: name.to_owned(),
+            store_dir,
+            paths: vec![],
+            steps: vec![],
+        };
         updates.add(label, closure)?;
         Ok(updates)
     }
@@ -46,7 +54,10 @@ impl Updates {
         let number = self.steps.len() + 1;
         one_line(label, || format!("steps[{}].date", number - 1))?;
         if closure.is_empty() {
-            return Err(Fault::EmptyStep { number, label: label.to_owned() });
+            return Err(Fault::EmptyStep {
+                number,
+                label: label.to_owned(),
+            });
         }
         let sorted: BTreeSet<&str> = closure.iter().map(|entry| entry.path.as_str()).collect();
         let mut seen = BTreeSet::new();
@@ -54,7 +65,11 @@ impl Updates {
             below(&entry.path, &self.store_dir)?;
             if !seen.insert(entry.path.as_str()) {
                 let (label, path) = (label.to_owned(), entry.path.clone());
-                return Err(Fault::TwiceInStep { number, label, path });
+                return Err(Fault::TwiceInStep {
+                    number,
+                    label,
+                    path,
+                });
             }
         }
         let known = self.paths.iter().enumerate();
@@ -63,7 +78,11 @@ impl Updates {
         for path in sorted {
             if !indices.contains_key(path) {
                 indices.insert(path.to_owned(), self.paths.len());
-                self.paths.push(Path { path: path.to_owned(), size: 0, references: vec![] });
+                self.paths.push(Path {
+                    path: path.to_owned(),
+                    size: 0,
+                    references: vec![],
+                });
             }
         }
         for entry in closure {
@@ -71,14 +90,20 @@ impl Updates {
             if path.size == 0 {
                 path.size = entry.size;
             }
-            let found = entry.references.iter().filter_map(|path| indices.get(path).copied());
+            let found = entry
+                .references
+                .iter()
+                .filter_map(|path| indices.get(path).copied());
             path.references.extend(found);
             path.references.sort_unstable();
             path.references.dedup();
         }
         let mut paths: Vec<usize> = closure.iter().map(|entry| indices[&entry.path]).collect();
         paths.sort_unstable();
-        self.steps.push(Step { label: label.to_owned(), paths });
+        self.steps.push(Step {
+            label: label.to_owned(),
+            paths,
+        });
         Ok(())
     }
 }

@@ -23,13 +23,25 @@ impl Updates {
     /// end. The same sequence has the same text.
     pub fn to_json(&self) -> String {
         let paths = self.paths.iter().map(|path| {
-            text(&PathRecord { path: &path.path, nar_size: path.size, references: &path.references })
+            text(&PathRecord {
+                path: &path.path,
+                nar_size: path.size,
+                references: &path.references,
+            })
         });
         let steps = self.steps.iter();
-        let steps = steps.map(|step| text(&StepRecord { date: &step.label, paths: &step.paths }));
+        let steps = steps.map(|step| {
+            text(&StepRecord {
+                date: &step.label,
+                paths: &step.paths,
+            })
+        });
         let lines = |records: Vec<String>| records.join(",\n");
         let (paths, steps) = (lines(paths.collect()), lines(steps.collect()));
-        format!("{{\"name\":{},\"paths\":[\n{paths}\n],\"steps\":[\n{steps}\n]}}\n", text(&self.name))
+        format!(
+            "{{\"name\":{},\"paths\":[\n{paths}\n],\"steps\":[\n{steps}\n]}}\n",
+            text(&self.name)
+        )
     }
 }
 

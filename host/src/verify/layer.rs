@@ -66,9 +66,17 @@ fn stored(
         }
         return;
     };
-    checks.same(&format!("{name}: digest"), &descriptor.digest, &found.digest);
+    checks.same(
+        &format!("{name}: digest"),
+        &descriptor.digest,
+        &found.digest,
+    );
     if descriptor.size != layer.stored_size() {
-        checks.failed(&format!("{name}: size"), &descriptor.size, &layer.stored_size());
+        checks.failed(
+            &format!("{name}: size"),
+            &descriptor.size,
+            &layer.stored_size(),
+        );
     }
     let what = format!("{name}: media type");
     checks.add(&what);
@@ -76,7 +84,11 @@ fn stored(
     match media_type.compression() {
         None => checks.failed(&what, &"the type of a layer", media_type),
         Some(compression) if compression != found.compression => {
-            checks.failed(&what, &format!("one for {} bytes", found.compression), media_type);
+            checks.failed(
+                &what,
+                &format!("one for {} bytes", found.compression),
+                media_type,
+            );
         }
         Some(_) => {}
     }
@@ -102,7 +114,12 @@ fn promised(name: &str) -> Option<Digest> {
 
 /// Reads a layer to its end, or as far as it goes.
 fn read(stored: impl Read + Send, reporter: &dyn Reporter) -> Found {
-    let mut raw = Hashing { inner: stored, hash: Sha256::new(), size: 0, reporter };
+    let mut raw = Hashing {
+        inner: stored,
+        hash: Sha256::new(),
+        size: 0,
+        reporter,
+    };
     let mut faults = vec![];
     let mut start = Vec::new();
     if let Err(error) = raw.by_ref().take(MAGIC as u64).read_to_end(&mut start) {
@@ -126,7 +143,13 @@ fn read(stored: impl Read + Send, reporter: &dyn Reporter) -> Found {
         (Compression::None, Some(_)) => Some(digest),
         (_, unpacked) => unpacked.flatten(),
     };
-    Found { compression, size, digest, diff_id, faults }
+    Found {
+        compression,
+        size,
+        digest,
+        diff_id,
+        faults,
+    }
 }
 
 /// Unpacks a layer and lists its members. None where it can not be read to its end; within,
@@ -144,7 +167,11 @@ fn unpack(
         }
     };
     let hash = (compression != Compression::None).then(Sha256::new);
-    let mut plain = Plain { inner: decoder, hash, error: None };
+    let mut plain = Plain {
+        inner: decoder,
+        hash,
+        error: None,
+    };
     let listed = members::for_each(Source::Unpacked(Box::new(&mut plain)), |member| {
         Change::of(&member.name).map(drop)
     });
@@ -163,7 +190,10 @@ fn unpack(
         (Ok(()), None) => {}
     }
     if !ended {
-        faults.push(("bytes that unpack to less", format!("more than {MAX_UNPACKED} bytes")));
+        faults.push((
+            "bytes that unpack to less",
+            format!("more than {MAX_UNPACKED} bytes"),
+        ));
         return None;
     }
     Some(plain.hash.map(Digest::from))
@@ -239,7 +269,10 @@ fn unpacking(error: Unpacking) -> String {
 }
 
 fn io_chain(error: &io::Error) -> String {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Fault>())
+    {
         Some(fault) => chain(fault),
         None => error.to_string(),
     }
@@ -248,5 +281,8 @@ fn io_chain(error: &io::Error) -> String {
 /// An error and what caused it, as one text.
 fn chain(error: &dyn std::error::Error) -> String {
     let errors = std::iter::successors(Some(error), |error| error.source());
-    errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    errors
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -64,7 +64,11 @@ pub struct Mismatch {
 
 impl std::fmt::Display for Mismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: expected {}, found {}", self.what, self.expected, self.actual)
+        write!(
+            f,
+            "{}: expected {}, found {}",
+            self.what, self.expected, self.actual
+        )
     }
 }
 
@@ -85,7 +89,11 @@ pub fn to_json(reports: &[Report], valid: bool) -> String {
         valid: bool,
         images: &'a [Report],
     }
-    crate::image::to_json_text(&All { schema_version: SCHEMA_VERSION, valid, images: reports })
+    crate::image::to_json_text(&All {
+        schema_version: SCHEMA_VERSION,
+        valid,
+        images: reports,
+    })
 }
 
 /// What is to be looked at, and how.
@@ -104,7 +112,11 @@ pub fn verify(image: &Image, reporter: &dyn Reporter) -> Report {
 impl<'a> Verification<'a> {
     /// An image, two layers at a time.
     pub fn new(image: &'a Image) -> Self {
-        Self { image, referrer: None, threads: NonZeroUsize::MIN.saturating_add(1) }
+        Self {
+            image,
+            referrer: None,
+            threads: NonZeroUsize::MIN.saturating_add(1),
+        }
     }
 
     /// So many layers at a time.
@@ -114,17 +126,23 @@ impl<'a> Verification<'a> {
 
     /// What refers to the image's manifest: the entry of an index, or what a registry said.
     pub fn referrer(self, referrer: &'a Descriptor) -> Self {
-        Self { referrer: Some(referrer), ..self }
+        Self {
+            referrer: Some(referrer),
+            ..self
+        }
     }
 
     /// Reads everything.
     pub fn run(&self, reporter: &dyn Reporter) -> Report {
         let image = self.image;
         let mut checks = Checks::default();
-        let manifest = image.manifest.as_ref().and_then(|document| match &document.content {
-            Content::Manifest(manifest) => Some(manifest),
-            Content::Index(_) => None,
-        });
+        let manifest = image
+            .manifest
+            .as_ref()
+            .and_then(|document| match &document.content {
+                Content::Manifest(manifest) => Some(manifest),
+                Content::Index(_) => None,
+            });
         self.manifest(&mut checks);
         if let Some(manifest) = manifest {
             configuration(image, manifest, &mut checks);
@@ -148,15 +166,23 @@ impl<'a> Verification<'a> {
 
     /// The manifest against what refers to it.
     fn manifest(&self, checks: &mut Checks) {
-        let Some(document) = &self.image.manifest else { return };
+        let Some(document) = &self.image.manifest else {
+            return;
+        };
         if !document.media_type.is_manifest() {
             checks.failed("manifest", &"an image manifest", &document.media_type);
         }
-        let Some(referrer) = self.referrer else { return };
+        let Some(referrer) = self.referrer else {
+            return;
+        };
         let actual = document.descriptor();
         checks.same("manifest: digest", &referrer.digest, &actual.digest);
         checks.same("manifest: size", &referrer.size, &actual.size);
-        checks.same("manifest: media type", &referrer.media_type, &actual.media_type);
+        checks.same(
+            "manifest: media type",
+            &referrer.media_type,
+            &actual.media_type,
+        );
         if let Some(wanted) = &referrer.platform {
             let actual = self.image.configuration.platform();
             checks.add("configuration: platform");
@@ -176,9 +202,12 @@ impl<'a> Verification<'a> {
                 scope.spawn(|| {
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(layer) = layers.get(number) else { return };
+                        let Some(layer) = layers.get(number) else {
+                            return;
+                        };
                         let descriptor = manifest.and_then(|manifest| manifest.layers.get(number));
-                        let (checks, bytes) = layer::check(number + 1, &**layer, descriptor, reporter);
+                        let (checks, bytes) =
+                            layer::check(number + 1, &**layer, descriptor, reporter);
                         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                         done.push((number, checks, bytes));
                     }
@@ -187,19 +216,33 @@ impl<'a> Verification<'a> {
         });
         let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
         done.sort_by_key(|(number, ..)| *number);
-        done.into_iter().map(|(_, checks, bytes)| (checks, bytes)).collect()
+        done.into_iter()
+            .map(|(_, checks, bytes)| (checks, bytes))
+            .collect()
     }
 }
 
 /// The configuration against the manifest.
 fn configuration(image: &Image, manifest: &Manifest, checks: &mut Checks) {
     let text = image.configuration.text();
-    checks.same("configuration: digest", &manifest.config.digest, &image.configuration.digest());
-    checks.same("configuration: size", &manifest.config.size, &(text.len() as u64));
+    checks.same(
+        "configuration: digest",
+        &manifest.config.digest,
+        &image.configuration.digest(),
+    );
+    checks.same(
+        "configuration: size",
+        &manifest.config.size,
+        &(text.len() as u64),
+    );
     checks.add("configuration: media type");
     if !manifest.config.media_type.is_config() {
         let expected = MediaType::OciConfig;
-        checks.failed("configuration: media type", &expected, &manifest.config.media_type);
+        checks.failed(
+            "configuration: media type",
+            &expected,
+            &manifest.config.media_type,
+        );
     }
 }
 
@@ -207,20 +250,36 @@ fn configuration(image: &Image, manifest: &Manifest, checks: &mut Checks) {
 fn counts(image: &Image, manifest: Option<&Manifest>, checks: &mut Checks) {
     let diff_ids = image.configuration.diff_ids().len();
     let layers = manifest.map_or(image.layers.len(), |manifest| manifest.layers.len());
-    checks.same("number of layers, as there are diff ids", &diff_ids, &layers);
+    checks.same(
+        "number of layers, as there are diff ids",
+        &diff_ids,
+        &layers,
+    );
     if manifest.is_some() {
-        checks.same("number of layers, as the manifest has them", &layers, &image.layers.len());
+        checks.same(
+            "number of layers, as the manifest has them",
+            &layers,
+            &image.layers.len(),
+        );
     }
     let history = image.configuration.history();
     // An image need not tell where it comes from.
     if !history.is_empty() {
         let entries = history.iter().filter(|entry| !entry.empty_layer).count();
-        checks.same("number of entries of the history that have a layer", &diff_ids, &entries);
+        checks.same(
+            "number of entries of the history that have a layer",
+            &diff_ids,
+            &entries,
+        );
     }
     let own: Vec<Digest> = image.layers.iter().map(|layer| layer.diff_id()).collect();
     checks.add("diff ids, in order");
     if own != image.configuration.diff_ids() {
-        checks.failed("diff ids, in order", &"those of the configuration", &"others");
+        checks.failed(
+            "diff ids, in order",
+            &"those of the configuration",
+            &"others",
+        );
     }
 }
 
@@ -238,7 +297,11 @@ impl Checks {
 
     fn failed(&mut self, what: &str, expected: &impl ToString, actual: &impl ToString) {
         let (expected, actual) = (expected.to_string(), actual.to_string());
-        self.mismatches.push(Mismatch { what: what.to_owned(), expected, actual });
+        self.mismatches.push(Mismatch {
+            what: what.to_owned(),
+            expected,
+            actual,
+        });
     }
 
     /// Looks whether two sides are the same.

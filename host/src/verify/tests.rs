@@ -23,7 +23,10 @@ fn changed(change: impl FnOnce(&mut MemoryLayer)) -> Vec<String> {
     let mut layers = layers();
     change(&mut layers[1]);
     let report = verify(&image(layers, |_| {}), &());
-    wrong(&report).iter().map(|line| line.split_once("`): ").unwrap().1.to_owned()).collect()
+    wrong(&report)
+        .iter()
+        .map(|line| line.split_once("`): ").unwrap().1.to_owned())
+        .collect()
 }
 
 #[test]
@@ -40,9 +43,14 @@ fn a_whole_image_is_valid() {
     for threads in [1, 2, 50] {
         read.store(0, Ordering::Relaxed);
         let threads = NonZeroUsize::new(threads).unwrap();
-        let report = Verification::new(&image).threads(threads).run(&Count(&read));
+        let report = Verification::new(&image)
+            .threads(threads)
+            .run(&Count(&read));
         assert_eq!(wrong(&report), Vec::<String>::new());
-        assert_eq!((report.bytes_read, read.load(Ordering::Relaxed)), (sizes, sizes));
+        assert_eq!(
+            (report.bytes_read, read.load(Ordering::Relaxed)),
+            (sizes, sizes)
+        );
         let last = format!("layer 3 (`{}`): content", image.layers[2].name());
         assert_eq!(report.checked.last(), Some(&last));
         assert!(report.is_valid());
@@ -58,7 +66,10 @@ fn a_layer_that_is_another_is_told_with_both_sides() {
     assert_eq!(
         changed(|layer| layer.bytes = other.bytes.clone()),
         [
-            format!("digest: expected {digest}, found {}", other.descriptor.digest),
+            format!(
+                "digest: expected {digest}, found {}",
+                other.descriptor.digest
+            ),
             format!("size: expected {expected}, found {found}"),
             format!("diff id: expected {diff_id}, found {}", other.diff_id),
         ]
@@ -70,11 +81,17 @@ fn what_descriptors_say_is_held_against_the_bytes() {
     assert_eq!(changed(|layer| layer.descriptor.size += 1).len(), 1);
     assert_eq!(
         changed(|layer| layer.descriptor.media_type = MediaType::DockerLayerGzip),
-        [format!("media type: expected one for zstd bytes, found {}", MediaType::DockerLayerGzip)]
+        [format!(
+            "media type: expected one for zstd bytes, found {}",
+            MediaType::DockerLayerGzip
+        )]
     );
     assert_eq!(
         changed(|layer| layer.descriptor.media_type = MediaType::OciConfig),
-        [format!("media type: expected the type of a layer, found {}", MediaType::OciConfig)]
+        [format!(
+            "media type: expected the type of a layer, found {}",
+            MediaType::OciConfig
+        )]
     );
     let other = Digest::of(b"x");
     let digest = layers()[1].descriptor.digest;
@@ -96,7 +113,10 @@ fn content(plain: &[u8], compression: Compression, cut: usize) -> Vec<String> {
     layer.descriptor.digest = Digest::of(&layer.bytes);
     layer.descriptor.size = layer.bytes.len() as u64;
     let report = verify(&image(vec![layer], |_| {}), &());
-    wrong(&report).iter().map(|line| line.split_once("`): ").unwrap().1.to_owned()).collect()
+    wrong(&report)
+        .iter()
+        .map(|line| line.split_once("`): ").unwrap().1.to_owned())
+        .collect()
 }
 
 #[test]
@@ -104,7 +124,10 @@ fn content_that_can_not_be_read_is_told_once() {
     for compression in [Compression::Gzip, Compression::Zstd] {
         let told = content(&archive(&["a=1"]), compression, 9);
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("content: expected bytes that can be unpacked, found "), "{told:?}");
+        assert!(
+            told[0].starts_with("content: expected bytes that can be unpacked, found "),
+            "{told:?}"
+        );
     }
     let mut truncated = archive(&["a=1", "b=2"]);
     truncated.truncate(700);
@@ -125,14 +148,24 @@ fn content_that_can_not_be_read_is_told_once() {
     let up = [&header.as_bytes()[..], &[0; 1024]].concat();
     assert_eq!(
         content(&up, Compression::Gzip, 0),
-        ["content: expected a readable archive, found it holds `../x`, which leads out of the archive"]
+        [
+            "content: expected a readable archive, found it holds `../x`, which leads out of the archive"
+        ]
     );
 }
 
 #[test]
 fn documents_are_held_against_each_other() {
-    let mut image = image(layers(), |text| text["history"] = json!([{}, {"empty_layer": true}]));
-    let Some(Document { content: Content::Manifest(manifest), .. }) = &image.manifest else { panic!() };
+    let mut image = image(layers(), |text| {
+        text["history"] = json!([{}, {"empty_layer": true}])
+    });
+    let Some(Document {
+        content: Content::Manifest(manifest),
+        ..
+    }) = &image.manifest
+    else {
+        panic!()
+    };
     let mut manifest = manifest.clone();
     manifest.config.digest = Digest::of(b"");
     manifest.config.size = 1;
@@ -146,7 +179,11 @@ fn documents_are_held_against_each_other() {
     referrer.platform = Some(Platform::new("linux", "arm64", None));
     image.manifest = Some(document);
     let report = Verification::new(&image).referrer(&referrer).run(&());
-    let what: Vec<&str> = report.mismatches.iter().map(|mismatch| &*mismatch.what).collect();
+    let what: Vec<&str> = report
+        .mismatches
+        .iter()
+        .map(|mismatch| &*mismatch.what)
+        .collect();
     assert_eq!(
         what,
         [
@@ -167,7 +204,10 @@ fn documents_are_held_against_each_other() {
         "configuration: platform: expected linux/arm64, found linux/amd64"
     );
     let json: serde_json::Value = serde_json::from_str(&to_json(&[report], false)).unwrap();
-    assert_eq!(json["images"][0]["mismatches"][0]["expected"], Digest::of(b"").to_string());
+    assert_eq!(
+        json["images"][0]["mismatches"][0]["expected"],
+        Digest::of(b"").to_string()
+    );
     image.manifest = None;
     assert_eq!(verify(&image, &()).mismatches.len(), 1);
     let manifest = Manifest::new(manifest.config, vec![], Annotations::new());

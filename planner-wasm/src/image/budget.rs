@@ -10,10 +10,14 @@ use crate::bindings::image::{Error, ErrorKind, ResolveRequest};
 ///
 /// A `max-layers` below 2, and one that the other layers use up.
 pub(super) fn store_layers(request: &ResolveRequest) -> Result<Option<u32>, Error> {
-    let Some(max) = request.max_layers else { return Ok(None) };
+    let Some(max) = request.max_layers else {
+        return Ok(None);
+    };
     let over = |message: String| error(ErrorKind::OverBudget, "max-layers", message);
     if max < 2 {
-        return Err(over(format!("`maxLayers` must be greater than 1 (current value: {max})")));
+        return Err(over(format!(
+            "`maxLayers` must be greater than 1 (current value: {max})"
+        )));
     }
     let base = request.base.as_ref().map_or(0, |base| base.layers);
     let used = base.saturating_add(request.other_layers);
@@ -21,8 +25,11 @@ pub(super) fn store_layers(request: &ResolveRequest) -> Result<Option<u32>, Erro
     if needed <= max {
         return Ok(Some(max - used));
     }
-    let more =
-        if request.has_store_paths { ", and at least 1 more is needed for store paths" } else { "" };
+    let more = if request.has_store_paths {
+        ", and at least 1 more is needed for store paths"
+    } else {
+        ""
+    };
     let message = format!(
         "the base image and the customisation take {used} layers, but only `maxLayers` = {max} are allowed{more}"
     );
@@ -41,7 +48,10 @@ mod tests {
         other_layers: u32,
         has_store_paths: bool,
     ) -> Result<Option<u32>, Error> {
-        let base = Some(BaseImage { configuration: "{}".to_owned(), layers: base });
+        let base = Some(BaseImage {
+            configuration: "{}".to_owned(),
+            layers: base,
+        });
         store_layers(&ResolveRequest {
             max_layers: max,
             base,
@@ -64,8 +74,14 @@ mod tests {
     #[test]
     fn a_budget_that_is_too_small_says_by_how_much() {
         let message = |max, base| left(Some(max), base, 1, true).unwrap_err().message;
-        assert_eq!(message(1, 0), "`maxLayers` must be greater than 1 (current value: 1)");
-        assert_eq!(message(0, 5), "`maxLayers` must be greater than 1 (current value: 0)");
+        assert_eq!(
+            message(1, 0),
+            "`maxLayers` must be greater than 1 (current value: 1)"
+        );
+        assert_eq!(
+            message(0, 5),
+            "`maxLayers` must be greater than 1 (current value: 0)"
+        );
         let full = left(Some(3), 2, 1, true).unwrap_err();
         assert_eq!(
             full.message,

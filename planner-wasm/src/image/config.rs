@@ -25,14 +25,18 @@ pub(super) fn resolve(request: &ResolveRequest) -> Result<Value, Error> {
         Some(base) => base_config(&base.configuration)?,
         None => Map::new(),
     };
-    let own_env = config.as_ref().map_or(Ok(vec![]), |config| env(config, "config"))?;
+    let own_env = config
+        .as_ref()
+        .map_or(Ok(vec![]), |config| env(config, "config"))?;
     let env = environment::merge(env(&base, "base.config")?, own_env);
     if request.inherit == Inheritance::All {
         take_over(config.get_or_insert_default(), &base)?;
     }
     if !env.is_empty() {
         let env = env.into_iter().map(Value::String).collect();
-        config.get_or_insert_default().insert("Env".to_owned(), Value::Array(env));
+        config
+            .get_or_insert_default()
+            .insert("Env".to_owned(), Value::Array(env));
     }
     if !request.labels.is_empty() {
         add_labels(config.get_or_insert_default(), &request.labels)?;
@@ -44,7 +48,9 @@ fn add_labels(config: &mut Map<String, Value>, added: &[(String, String)]) -> Re
     let own = config.get("Labels").cloned().unwrap_or(Value::Null);
     let mut labels = object_or_null(own, "config.Labels")?.unwrap_or_default();
     for (name, value) in added {
-        labels.entry(name.clone()).or_insert_with(|| Value::String(value.clone()));
+        labels
+            .entry(name.clone())
+            .or_insert_with(|| Value::String(value.clone()));
     }
     config.insert("Labels".to_owned(), Value::Object(labels));
     Ok(())
@@ -78,11 +84,19 @@ fn env(config: &Map<String, Value>, field: &str) -> Result<Vec<String>, Error> {
 
 /// Takes over everything but the environment, as `FROM` does.
 fn take_over(config: &mut Map<String, Value>, base: &Map<String, Value>) -> Result<(), Error> {
-    let is_set = |config: &Map<String, Value>, key: &str| config.get(key).is_some_and(|v| !v.is_null());
+    let is_set =
+        |config: &Map<String, Value>, key: &str| config.get(key).is_some_and(|v| !v.is_null());
     // A new entrypoint comes with arguments of its own.
-    let commands: &[&str] = if is_set(config, "Entrypoint") { &[] } else { &["Entrypoint", "Cmd"] };
+    let commands: &[&str] = if is_set(config, "Entrypoint") {
+        &[]
+    } else {
+        &["Entrypoint", "Cmd"]
+    };
     for &key in commands.iter().chain(SCALARS) {
-        if let Some(value) = base.get(key).filter(|value| !value.is_null() && !is_set(config, key)) {
+        if let Some(value) = base
+            .get(key)
+            .filter(|value| !value.is_null() && !is_set(config, key))
+        {
             config.insert(key.to_owned(), value.clone());
         }
     }
@@ -104,9 +118,13 @@ const NUMBER_KEY: &str = "$serde_json::private::Number";
 
 /// Parses JSON text.
 pub(super) fn parse(text: &str, field: &str) -> Result<Value, Error> {
-    let value = serde_json::from_str(text).map_err(|error| invalid(field, format!("not JSON: {error}")));
+    let value =
+        serde_json::from_str(text).map_err(|error| invalid(field, format!("not JSON: {error}")));
     if strings(text).any(|string| string == NUMBER_KEY) {
-        return Err(invalid(field, format!("holds `{NUMBER_KEY}`, which can not be kept")));
+        return Err(invalid(
+            field,
+            format!("holds `{NUMBER_KEY}`, which can not be kept"),
+        ));
     }
     value
 }
@@ -146,9 +164,19 @@ mod tests {
     use crate::bindings::image::BaseImage;
 
     fn on(base: &str, own: &str, inherit: Inheritance) -> Result<String, (Option<String>, String)> {
-        let base = Some(BaseImage { configuration: base.to_owned(), layers: 1 });
-        let resolved = resolve(&ResolveRequest { config: own.to_owned(), base, inherit, ..request() });
-        resolved.map(|value| value.to_string()).map_err(|error| (error.field, error.message))
+        let base = Some(BaseImage {
+            configuration: base.to_owned(),
+            layers: 1,
+        });
+        let resolved = resolve(&ResolveRequest {
+            config: own.to_owned(),
+            base,
+            inherit,
+            ..request()
+        });
+        resolved
+            .map(|value| value.to_string())
+            .map_err(|error| (error.field, error.message))
     }
 
     fn environment(base: &str, own: &str) -> Result<String, (Option<String>, String)> {
@@ -161,22 +189,47 @@ mod tests {
         let table = [
             (base, "null", r#"{"Env":["A=1","B=2"]}"#),
             (base, "{}", r#"{"Env":["A=1","B=2"]}"#),
-            (base, r#"{"Env":["B=3"],"Cmd":["a"]}"#, r#"{"Env":["A=1","B=3"],"Cmd":["a"]}"#),
-            (base, r#"{"Cmd":["a"]}"#, r#"{"Cmd":["a"],"Env":["A=1","B=2"]}"#),
+            (
+                base,
+                r#"{"Env":["B=3"],"Cmd":["a"]}"#,
+                r#"{"Env":["A=1","B=3"],"Cmd":["a"]}"#,
+            ),
+            (
+                base,
+                r#"{"Cmd":["a"]}"#,
+                r#"{"Cmd":["a"],"Env":["A=1","B=2"]}"#,
+            ),
             ("{}", "null", "null"),
             (r#"{"config": null}"#, "{}", "{}"),
-            (r#"{"config": {"Env": null}}"#, r#"{"Env": null}"#, r#"{"Env":null}"#),
-            (r#"{"config": {"Env": []}}"#, r#"{"Env": []}"#, r#"{"Env":[]}"#),
+            (
+                r#"{"config": {"Env": null}}"#,
+                r#"{"Env": null}"#,
+                r#"{"Env":null}"#,
+            ),
+            (
+                r#"{"config": {"Env": []}}"#,
+                r#"{"Env": []}"#,
+                r#"{"Env":[]}"#,
+            ),
         ];
         for (base, own, expected) in table {
-            assert_eq!(environment(base, own).as_deref(), Ok(expected), "{base} {own}");
+            assert_eq!(
+                environment(base, own).as_deref(),
+                Ok(expected),
+                "{base} {own}"
+            );
         }
     }
 
     #[test]
     fn without_a_base_the_config_stays_as_it_is_but_for_duplicates() {
         let alone = |own: &str| {
-            resolve(&ResolveRequest { config: own.to_owned(), ..request() }).unwrap().to_string()
+            resolve(&ResolveRequest {
+                config: own.to_owned(),
+                ..request()
+            })
+            .unwrap()
+            .to_string()
         };
         assert_eq!(alone("null"), "null");
         assert_eq!(
@@ -204,30 +257,55 @@ mod tests {
         assert_eq!(merged["Labels"].to_string(), r#"{"a":"1","b":"2","c":"2"}"#);
         // A new entrypoint drops the command that belonged to the old one.
         let entry: Value = serde_json::from_str(&all(r#"{"Entrypoint":["own"]}"#)).unwrap();
-        assert_eq!((&entry["Entrypoint"][0], entry.get("Cmd")), (&Value::from("own"), None));
+        assert_eq!(
+            (&entry["Entrypoint"][0], entry.get("Cmd")),
+            (&Value::from("own"), None)
+        );
     }
 
     #[test]
     fn labels_are_added_where_there_are_none_of_that_name() {
         let labelled = |config: &str| {
-            let labels = vec![("a".to_owned(), "new".to_owned()), ("b".to_owned(), "new".to_owned())];
-            let request = ResolveRequest { config: config.to_owned(), labels, ..request() };
-            resolve(&request).map(|value| value.to_string()).map_err(|error| error.field)
+            let labels = vec![
+                ("a".to_owned(), "new".to_owned()),
+                ("b".to_owned(), "new".to_owned()),
+            ];
+            let request = ResolveRequest {
+                config: config.to_owned(),
+                labels,
+                ..request()
+            };
+            resolve(&request)
+                .map(|value| value.to_string())
+                .map_err(|error| error.field)
         };
-        assert_eq!(labelled("null").unwrap(), r#"{"Labels":{"a":"new","b":"new"}}"#);
+        assert_eq!(
+            labelled("null").unwrap(),
+            r#"{"Labels":{"a":"new","b":"new"}}"#
+        );
         assert_eq!(
             labelled(r#"{"Labels":{"a":"own"}}"#).unwrap(),
             r#"{"Labels":{"a":"own","b":"new"}}"#
         );
-        assert_eq!(labelled(r#"{"Labels":[]}"#), Err(Some("config.Labels".to_owned())));
+        assert_eq!(
+            labelled(r#"{"Labels":[]}"#),
+            Err(Some("config.Labels".to_owned()))
+        );
     }
 
     #[test]
     fn an_object_that_would_become_a_number_is_refused() {
-        for key in [r"$serde_json::private::Number", r"\u0024serde_json::private::N\u0075mber"] {
+        for key in [
+            r"$serde_json::private::Number",
+            r"\u0024serde_json::private::N\u0075mber",
+        ] {
             let text = format!(r#"{{"Labels": {{"\\\"": 1, "x": {{"{key}": "12"}}}}}}"#);
             let error = parse(&text, "config").unwrap_err();
-            assert!(error.message.contains("can not be kept"), "{text}: {}", error.message);
+            assert!(
+                error.message.contains("can not be kept"),
+                "{text}: {}",
+                error.message
+            );
         }
         assert!(parse(r#"{"a": "b\\", "c": "\"$serde"}"#, "config").is_ok());
     }
@@ -236,14 +314,44 @@ mod tests {
     fn wrong_types_are_named_with_their_place() {
         let table = [
             ("{}", "[]", "config", "must be an object"),
-            ("{}", "", "config", "not JSON: EOF while parsing a value at line 1 column 0"),
-            ("{}", r#"{"Env": {"A": "1"}}"#, "config.Env", "must be an array of strings"),
-            ("{}", r#"{"Env": ["A=1", 2]}"#, "config.Env[1]", "must be a string"),
+            (
+                "{}",
+                "",
+                "config",
+                "not JSON: EOF while parsing a value at line 1 column 0",
+            ),
+            (
+                "{}",
+                r#"{"Env": {"A": "1"}}"#,
+                "config.Env",
+                "must be an array of strings",
+            ),
+            (
+                "{}",
+                r#"{"Env": ["A=1", 2]}"#,
+                "config.Env[1]",
+                "must be a string",
+            ),
             ("null", "{}", "base", "must be an object"),
             ("3", "{}", "base", "must be an object"),
-            (r#"{"config": []}"#, "{}", "base.config", "must be an object"),
-            (r#"{"config": {"Env": "A"}}"#, "{}", "base.config.Env", "must be an array of strings"),
-            (r#"{"config": {"Env": [null]}}"#, "{}", "base.config.Env[0]", "must be a string"),
+            (
+                r#"{"config": []}"#,
+                "{}",
+                "base.config",
+                "must be an object",
+            ),
+            (
+                r#"{"config": {"Env": "A"}}"#,
+                "{}",
+                "base.config.Env",
+                "must be an array of strings",
+            ),
+            (
+                r#"{"config": {"Env": [null]}}"#,
+                "{}",
+                "base.config.Env[0]",
+                "must be a string",
+            ),
         ];
         for (base, own, field, message) in table {
             assert_eq!(
@@ -252,7 +360,17 @@ mod tests {
                 "{base} {own}"
             );
         }
-        let labels = on(r#"{"config": {"Labels": {"a": "1"}}}"#, r#"{"Labels": 1}"#, Inheritance::All);
-        assert_eq!(labels, Err((Some("config.Labels".to_owned()), "must be an object".to_owned())));
+        let labels = on(
+            r#"{"config": {"Labels": {"a": "1"}}}"#,
+            r#"{"Labels": 1}"#,
+            Inheritance::All,
+        );
+        assert_eq!(
+            labels,
+            Err((
+                Some("config.Labels".to_owned()),
+                "must be an object".to_owned()
+            ))
+        );
     }
 }

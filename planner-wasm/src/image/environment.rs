@@ -12,7 +12,9 @@ pub(super) fn merge(base: Vec<String>, own: Vec<String>) -> Vec<String> {
     let mut position: BTreeMap<String, usize> = BTreeMap::new();
     let mut merged: Vec<String> = Vec::with_capacity(base.len() + own.len());
     for entry in base.into_iter().chain(own) {
-        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+        let name = entry
+            .split_once('=')
+            .map_or(entry.as_str(), |(name, _)| name);
         match position.get(name) {
             Some(&i) => merged[i] = entry,
             None => {
@@ -43,7 +45,11 @@ mod tests {
         ];
         for (base, own, expected) in table {
             let owned = |list: &[&str]| list.iter().map(|entry| (*entry).to_owned()).collect();
-            assert_eq!(merge(owned(base), owned(own)), *expected, "{base:?} {own:?}");
+            assert_eq!(
+                merge(owned(base), owned(own)),
+                *expected,
+                "{base:?} {own:?}"
+            );
         }
     }
 }

@@ -18,13 +18,21 @@ use crate::bindings::image::{Error, ErrorKind};
 
 /// An error about one field, without a hint.
 fn error(kind: ErrorKind, field: impl Into<String>, message: impl Into<String>) -> Error {
-    Error { kind, message: message.into(), field: Some(field.into()), hint: None }
+    Error {
+        kind,
+        message: message.into(),
+        field: Some(field.into()),
+        hint: None,
+    }
 }
 
 impl Error {
     /// The same error with a remedy.
     fn with_hint(self, hint: impl Into<String>) -> Self {
-        Error { hint: Some(hint.into()), ..self }
+        Error {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 }
 

@@ -46,7 +46,11 @@ const CPUS: &[(&str, &str, Option<&str>)] = &[
 /// A cpu or an operating system that is not known, with those that are, and a
 /// variant that the architecture does not have.
 pub(super) fn parse(platform: &str, variant: Option<&str>) -> Result<Platform, Error> {
-    let parsed = if platform.contains('/') { slashed(platform)? } else { dashed(platform)? };
+    let parsed = if platform.contains('/') {
+        slashed(platform)?
+    } else {
+        dashed(platform)?
+    };
     match variant.filter(|variant| !variant.is_empty()) {
         None => Ok(parsed),
         Some(variant) => Ok(Platform {
@@ -67,7 +71,10 @@ fn slashed(platform: &str) -> Result<Platform, Error> {
         [arch, variant] => {
             let parsed = cpu(arch, platform)?;
             let variant = check_variant(parsed.architecture, variant, "platform")?;
-            Ok(Platform { variant: Some(variant), ..parsed })
+            Ok(Platform {
+                variant: Some(variant),
+                ..parsed
+            })
         }
         _ => Err(unknown(platform, platform)),
     }
@@ -75,8 +82,9 @@ fn slashed(platform: &str) -> Result<Platform, Error> {
 
 /// A cpu alone, a Nix system (`cpu-os`), or a whole triple (`cpu-vendor-os-abi`).
 fn dashed(platform: &str) -> Result<Platform, Error> {
-    let (name, rest) =
-        platform.split_once('-').map_or((platform, None), |(name, rest)| (name, Some(rest)));
+    let (name, rest) = platform
+        .split_once('-')
+        .map_or((platform, None), |(name, rest)| (name, Some(rest)));
     let mut parsed = cpu(name, platform)?;
     let Some(rest) = rest else { return Ok(parsed) };
     let is = |os: &str| rest.split('-').any(|part| part.starts_with(os));
@@ -98,9 +106,19 @@ fn dashed(platform: &str) -> Result<Platform, Error> {
 fn cpu(name: &str, platform: &str) -> Result<Platform, Error> {
     let known = CPUS.iter().find(|(cpu, ..)| *cpu == name);
     let known = known.map(|&(_, architecture, variant)| (architecture, variant));
-    let in_go = || CPUS.iter().find(|(_, arch, _)| *arch == name).map(|&(_, arch, _)| (arch, None));
-    let (architecture, variant) = known.or_else(in_go).ok_or_else(|| unknown(name, platform))?;
-    Ok(Platform { architecture, variant: variant.map(str::to_owned), foreign_os: None })
+    let in_go = || {
+        CPUS.iter()
+            .find(|(_, arch, _)| *arch == name)
+            .map(|&(_, arch, _)| (arch, None))
+    };
+    let (architecture, variant) = known
+        .or_else(in_go)
+        .ok_or_else(|| unknown(name, platform))?;
+    Ok(Platform {
+        architecture,
+        variant: variant.map(str::to_owned),
+        foreign_os: None,
+    })
 }
 
 /// Checks a variant against those that the architecture has.
@@ -116,14 +134,21 @@ fn check_variant(architecture: &str, variant: &str, field: &str) -> Result<Strin
         "arm64" => major_minor && (variant.starts_with("v8") || variant.starts_with("v9")),
         "amd64" => matches!(variant, "v1" | "v2" | "v3" | "v4"),
         _ => {
-            !variant.is_empty() && variant.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            !variant.is_empty()
+                && variant
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         }
     };
     if fits {
         return Ok(variant.to_owned());
     }
-    Err(error(ErrorKind::UnknownPlatform, field, format!("`{architecture}` has no variant `{variant}`"))
-        .with_hint("variants look like `v7` for arm, `v8` for arm64 and `v3` for amd64"))
+    Err(error(
+        ErrorKind::UnknownPlatform,
+        field,
+        format!("`{architecture}` has no variant `{variant}`"),
+    )
+    .with_hint("variants look like `v7` for arm, `v8` for arm64 and `v3` for amd64"))
 }
 
 fn unknown(name: &str, platform: &str) -> Error {
@@ -132,17 +157,34 @@ fn unknown(name: &str, platform: &str) -> Error {
     cpus.sort_unstable();
     archs.sort_unstable();
     archs.dedup();
-    let whole = if name == platform { String::new() } else { format!(" in `{platform}`") };
-    error(ErrorKind::UnknownPlatform, "platform", format!("`{name}`{whole} is not a known cpu"))
-        .with_hint(format!("the cpus are {}; or, in Go's terms, {}", cpus.join(", "), archs.join(", ")))
+    let whole = if name == platform {
+        String::new()
+    } else {
+        format!(" in `{platform}`")
+    };
+    error(
+        ErrorKind::UnknownPlatform,
+        "platform",
+        format!("`{name}`{whole} is not a known cpu"),
+    )
+    .with_hint(format!(
+        "the cpus are {}; or, in Go's terms, {}",
+        cpus.join(", "),
+        archs.join(", ")
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn short(platform: &str, variant: Option<&str>) -> Result<(&'static str, Option<String>), String> {
-        parse(platform, variant).map(|p| (p.architecture, p.variant)).map_err(|error| error.message)
+    fn short(
+        platform: &str,
+        variant: Option<&str>,
+    ) -> Result<(&'static str, Option<String>), String> {
+        parse(platform, variant)
+            .map(|p| (p.architecture, p.variant))
+            .map_err(|error| error.message)
     }
 
     #[test]
@@ -182,18 +224,36 @@ mod tests {
 
     #[test]
     fn a_variant_given_apart_wins_and_an_empty_one_is_none() {
-        assert_eq!(short("armv6l-linux", Some("v7")), Ok(("arm", Some("v7".to_owned()))));
-        assert_eq!(short("armv6l-linux", Some("")), Ok(("arm", Some("v6".to_owned()))));
+        assert_eq!(
+            short("armv6l-linux", Some("v7")),
+            Ok(("arm", Some("v7".to_owned())))
+        );
+        assert_eq!(
+            short("armv6l-linux", Some("")),
+            Ok(("arm", Some("v6".to_owned())))
+        );
         assert_eq!(short("amd64", Some("")), Ok(("amd64", None)));
-        assert_eq!(short("arm64", Some("v8.2")), Ok(("arm64", Some("v8.2".to_owned()))));
-        assert_eq!(short("amd64", Some("v7")), Err("`amd64` has no variant `v7`".to_owned()));
-        assert_eq!(short("arm64", Some("v8.")), Err("`arm64` has no variant `v8.`".to_owned()));
+        assert_eq!(
+            short("arm64", Some("v8.2")),
+            Ok(("arm64", Some("v8.2".to_owned())))
+        );
+        assert_eq!(
+            short("amd64", Some("v7")),
+            Err("`amd64` has no variant `v7`".to_owned())
+        );
+        assert_eq!(
+            short("arm64", Some("v8.")),
+            Err("`arm64` has no variant `v8.`".to_owned())
+        );
     }
 
     #[test]
     fn another_system_is_told_apart() {
         assert_eq!(parse("x86_64-linux", None).unwrap().foreign_os, None);
-        assert_eq!(parse("aarch64-darwin", None).unwrap().foreign_os.as_deref(), Some("darwin"));
+        assert_eq!(
+            parse("aarch64-darwin", None).unwrap().foreign_os.as_deref(),
+            Some("darwin")
+        );
         assert_eq!(
             short("x86_64-windows", None),
             Err("`windows` in `x86_64-windows` is not a known system".to_owned())
@@ -207,11 +267,17 @@ mod tests {
             ("riscv32", "`riscv32` is not a known cpu"),
             ("", "`` is not a known cpu"),
             ("X86_64", "`X86_64` is not a known cpu"),
-            ("windows/amd64", "`windows` in `windows/amd64` is not a known cpu"),
+            (
+                "windows/amd64",
+                "`windows` in `windows/amd64` is not a known cpu",
+            ),
         ] {
             assert_eq!(short(platform, None), Err(message.to_owned()));
         }
         let hint = parse("vax", None).unwrap_err().hint.unwrap();
-        assert!(hint.contains("x86_64") && hint.contains("ppc64le"), "{hint}");
+        assert!(
+            hint.contains("x86_64") && hint.contains("ppc64le"),
+            "{hint}"
+        );
     }
 }

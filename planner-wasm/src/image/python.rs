@@ -29,13 +29,17 @@ fn write_value(out: &mut String, value: &Value, depth: usize) -> Result<(), Over
         Value::Number(number) => out.push_str(&write_number(number)?),
         Value::String(text) => write_string(out, text),
         Value::Array(items) => {
-            write_items(out, ['[', ']'], items, depth, |out, item| write_value(out, item, depth + 1))?;
+            write_items(out, ['[', ']'], items, depth, |out, item| {
+                write_value(out, item, depth + 1)
+            })?;
         }
-        Value::Object(entries) => write_items(out, ['{', '}'], entries, depth, |out, (key, item)| {
-            write_string(out, key);
-            out.push_str(": ");
-            write_value(out, item, depth + 1)
-        })?,
+        Value::Object(entries) => {
+            write_items(out, ['{', '}'], entries, depth, |out, (key, item)| {
+                write_string(out, key);
+                out.push_str(": ");
+                write_value(out, item, depth + 1)
+            })?
+        }
     }
     Ok(())
 }
@@ -120,14 +124,24 @@ fn repr_double(double: f64) -> String {
 /// standard library the greater.
 fn shortest(double: f64) -> String {
     let shortest = format!("{double:e}");
-    let digits = shortest.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count();
+    let digits = shortest
+        .bytes()
+        .take_while(|&byte| byte != b'e')
+        .filter(u8::is_ascii_digit)
+        .count();
     let nearest = format!("{double:.*e}", digits - 1);
-    if nearest.parse() == Ok(double) { nearest } else { shortest }
+    if nearest.parse() == Ok(double) {
+        nearest
+    } else {
+        shortest
+    }
 }
 
 /// A number without an exponent, with at least one digit after the point.
 fn positional(mantissa: &str, exponent: i32) -> String {
-    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |mantissa| ("-", mantissa));
+    let (sign, mantissa) = mantissa
+        .strip_prefix('-')
+        .map_or(("", mantissa), |mantissa| ("-", mantissa));
     let digits = mantissa.replace('.', "");
     // Where the point is among the digits; before them if it is negative.
     let point = exponent + 1;
@@ -148,7 +162,11 @@ pub(super) fn repr_list(items: &[String]) -> String {
 
 /// `repr` of a string: in single quotes, unless it holds those and no double ones.
 fn repr(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
     let mut out = String::from(quote);
     for c in text.chars() {
         match c {
@@ -212,7 +230,10 @@ mod tests {
             ("1e16", "1e+16"),
             ("123456789012345678", "123456789012345678"),
             ("123456789012345678.0", "1.2345678901234568e+17"),
-            ("340282366920938463463374607431768211456", "340282366920938463463374607431768211456"),
+            (
+                "340282366920938463463374607431768211456",
+                "340282366920938463463374607431768211456",
+            ),
             ("0.0001", "0.0001"),
             ("0.00001", "1e-05"),
             ("1.5e-7", "1.5e-07"),
@@ -230,7 +251,10 @@ mod tests {
         for (json, expected) in table {
             assert_eq!(round(json), expected, "{json}");
         }
-        assert_eq!(dumps(&serde_json::from_str("1e400").unwrap()), Err(Overflow("1e+400".to_owned())));
+        assert_eq!(
+            dumps(&serde_json::from_str("1e400").unwrap()),
+            Err(Overflow("1e+400".to_owned()))
+        );
     }
 
     #[test]
@@ -251,7 +275,10 @@ mod tests {
             "{\n    \"b\": [\n        1,\n        {}\n    ],\n    \"a\": null\n}"
         );
         // The last value of a key that is there twice, at its first place.
-        assert_eq!(round(r#"{"b":1,"a":2,"b":3}"#), "{\n    \"b\": 3,\n    \"a\": 2\n}");
+        assert_eq!(
+            round(r#"{"b":1,"a":2,"b":3}"#),
+            "{\n    \"b\": 3,\n    \"a\": 2\n}"
+        );
     }
 
     #[test]
@@ -259,10 +286,16 @@ mod tests {
         let table: &[(&[&str], &str)] = &[
             (&[], "[]"),
             (&["/nix/store/a-b"], "['/nix/store/a-b']"),
-            (&["it's", "say \"x\"", "b'o\"th"], r#"["it's", 'say "x"', 'b\'o"th']"#),
+            (
+                &["it's", "say \"x\"", "b'o\"th"],
+                r#"["it's", 'say "x"', 'b\'o"th']"#,
+            ),
             (&["\\", "\n\r\t\0\u{7f}"], r"['\\', '\n\r\t\x00\x7f']"),
             (&["\u{e9}\u{20ac}\u{1f600}"], "['\u{e9}\u{20ac}\u{1f600}']"),
-            (&["\u{a0}\u{ad}\u{2028}\u{e000}\u{e0001}"], r"['\xa0\xad\u2028\ue000\U000e0001']"),
+            (
+                &["\u{a0}\u{ad}\u{2028}\u{e000}\u{e0001}"],
+                r"['\xa0\xad\u2028\ue000\U000e0001']",
+            ),
             (&["e\u{301}", "\u{301}"], "['e\u{301}', '\u{301}']"),
         ];
         for (items, expected) in table {

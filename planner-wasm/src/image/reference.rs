@@ -29,8 +29,11 @@ pub(super) struct Reference {
 /// Everything that the grammar does not allow, with the part that is to blame.
 pub(super) fn parse(text: &str) -> Result<Reference, Error> {
     if text.contains('@') {
-        return Err(invalid(text, "a digest says which image it is, and this one is yet to be made")
-            .with_hint("leave out the part from `@` on"));
+        return Err(invalid(
+            text,
+            "a digest says which image it is, and this one is yet to be made",
+        )
+        .with_hint("leave out the part from `@` on"));
     }
     // A colon after the last slash starts the tag; one before it, the port.
     let start = text.rfind('/').map_or(0, |slash| slash + 1);
@@ -56,13 +59,17 @@ pub(super) fn check_tag(tag: &str) -> Result<(), String> {
     let bytes = tag.as_bytes();
     match bytes.first() {
         None => Err("the tag is empty".to_owned()),
-        Some(&first) if !word(first) => {
-            Err(format!("the tag `{tag}` starts with neither a letter, a digit nor `_`"))
-        }
-        _ if bytes.len() > MAX_TAG => {
-            Err(format!("the tag has {} characters, {MAX_TAG} are allowed", tag.chars().count()))
-        }
-        _ => match tag.chars().find(|&c| !(c.is_ascii_alphanumeric() || "_.-".contains(c))) {
+        Some(&first) if !word(first) => Err(format!(
+            "the tag `{tag}` starts with neither a letter, a digit nor `_`"
+        )),
+        _ if bytes.len() > MAX_TAG => Err(format!(
+            "the tag has {} characters, {MAX_TAG} are allowed",
+            tag.chars().count()
+        )),
+        _ => match tag
+            .chars()
+            .find(|&c| !(c.is_ascii_alphanumeric() || "_.-".contains(c)))
+        {
             Some(c) => Err(format!(
                 "the tag `{tag}` holds `{c}`; only letters, digits, `_`, `.` and `-` are allowed"
             )),
@@ -76,7 +83,10 @@ fn check_repository(repository: &str) -> Result<(), String> {
         return Err("the name is empty".to_owned());
     }
     if repository.len() > MAX_NAME {
-        return Err(format!("the name has {} bytes, {MAX_NAME} are allowed", repository.len()));
+        return Err(format!(
+            "the name has {} bytes, {MAX_NAME} are allowed",
+            repository.len()
+        ));
     }
     if repository.len() == 64 && repository.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err("64 hexadecimal digits would be taken for an image id".to_owned());
@@ -101,12 +111,20 @@ fn check_host(text: &str) -> Result<(), String> {
     let bad = |why: &str| Err(format!("the registry `{text}` {why}"));
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, rest)) => {
-            if !address.contains(':') || !address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':') {
+            if !address.contains(':')
+                || !address.bytes().all(|b| b.is_ascii_hexdigit() || b == b':')
+            {
                 return bad("is not an IPv6 address in brackets");
             }
-            ("", rest.strip_prefix(':').or(if rest.is_empty() { None } else { Some("") }))
+            (
+                "",
+                rest.strip_prefix(':')
+                    .or(if rest.is_empty() { None } else { Some("") }),
+            )
         }
-        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+        None => text
+            .split_once(':')
+            .map_or((text, None), |(host, port)| (host, Some(port))),
     };
     if port.is_some_and(|port| port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit())) {
         return bad("has a port that is not a number");
@@ -115,7 +133,9 @@ fn check_host(text: &str) -> Result<(), String> {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     if !text.starts_with('[') && !host.split('.').all(label) {
         return bad("is not a host name");
@@ -127,17 +147,22 @@ fn check_host(text: &str) -> Result<(), String> {
 fn check_component(component: &str) -> Result<(), String> {
     let why = if component.is_empty() {
         "is empty".to_owned()
-    } else if let Some(c) =
-        component.chars().find(|&c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c)))
+    } else if let Some(c) = component
+        .chars()
+        .find(|&c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c)))
     {
         format!("holds `{c}`; only letters, digits, `.`, `_` and `-` are allowed")
     } else if component.starts_with(['.', '_', '-']) || component.ends_with(['.', '_', '-']) {
         "starts or ends with a separator".to_owned()
     } else {
-        let separators = component.split(|c: char| c.is_ascii_alphanumeric()).filter(|s| !s.is_empty());
+        let separators = component
+            .split(|c: char| c.is_ascii_alphanumeric())
+            .filter(|s| !s.is_empty());
         let allowed = |s: &str| matches!(s, "." | "_" | "__") || s.bytes().all(|b| b == b'-');
         match separators.into_iter().find(|s| !allowed(s)) {
-            Some(separator) => format!("holds `{separator}`; separators are `.`, `_`, `__` and dashes"),
+            Some(separator) => {
+                format!("holds `{separator}`; separators are `.`, `_`, `__` and dashes")
+            }
             None => return Ok(()),
         }
     };
@@ -145,7 +170,11 @@ fn check_component(component: &str) -> Result<(), String> {
 }
 
 fn invalid(text: &str, why: &str) -> Error {
-    error(ErrorKind::InvalidReference, "reference", format!("`{text}` is not an image name: {why}"))
+    error(
+        ErrorKind::InvalidReference,
+        "reference",
+        format!("`{text}` is not an image name: {why}"),
+    )
 }
 
 #[cfg(test)]
@@ -158,11 +187,26 @@ mod tests {
             ("hello", "hello", None, "hello"),
             ("Hello", "hello", None, "Hello"),
             ("hello:1.2", "hello", Some("1.2"), "hello"),
-            ("library/hello:Tag_1.2-x", "library/hello", Some("Tag_1.2-x"), "hello"),
+            (
+                "library/hello:Tag_1.2-x",
+                "library/hello",
+                Some("Tag_1.2-x"),
+                "hello",
+            ),
             ("ghcr.io/Acme/web", "ghcr.io/acme/web", None, "web"),
-            ("localhost:5000/a/b/c:t", "localhost:5000/a/b/c", Some("t"), "c"),
+            (
+                "localhost:5000/a/b/c:t",
+                "localhost:5000/a/b/c",
+                Some("t"),
+                "c",
+            ),
             ("localhost:5000/web", "localhost:5000/web", None, "web"),
-            ("Registry.Example.org:443/x:latest", "registry.example.org:443/x", Some("latest"), "x"),
+            (
+                "Registry.Example.org:443/x:latest",
+                "registry.example.org:443/x",
+                Some("latest"),
+                "x",
+            ),
             ("[2001:db8::1]:5000/x", "[2001:db8::1]:5000/x", None, "x"),
             ("127.0.0.1/x", "127.0.0.1/x", None, "x"),
             ("a__b/c--d/e.f_g", "a__b/c--d/e.f_g", None, "e.f_g"),
@@ -213,7 +257,11 @@ mod tests {
             let error = parse(text).expect_err(text);
             assert_eq!(error.kind, ErrorKind::InvalidReference);
             let prefix = format!("`{text}` is not an image name: {why}");
-            assert!(error.message.starts_with(&prefix), "{} / {prefix}", error.message);
+            assert!(
+                error.message.starts_with(&prefix),
+                "{} / {prefix}",
+                error.message
+            );
         }
     }
 }

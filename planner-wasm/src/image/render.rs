@@ -23,12 +23,23 @@ pub fn render(request: &RenderRequest) -> Result<String, Error> {
         image.insert("variant".to_owned(), json!(variant));
     }
     image.insert("os".to_owned(), json!(request.os));
-    image.insert("config".to_owned(), config::parse(&request.config, "config")?);
+    image.insert(
+        "config".to_owned(),
+        config::parse(&request.config, "config")?,
+    );
     image.insert("rootfs".to_owned(), rootfs(&request.layers));
-    let history = request.layers.iter().map(|layer| entry(&request.created, layer)).collect();
+    let history = request
+        .layers
+        .iter()
+        .map(|layer| entry(&request.created, layer))
+        .collect();
     image.insert("history".to_owned(), history);
     python::dumps(&Value::Object(image)).map_err(|python::Overflow(number)| {
-        error(ErrorKind::InvalidConfiguration, "config", format!("`{number}` is too large a number"))
+        error(
+            ErrorKind::InvalidConfiguration,
+            "config",
+            format!("`{number}` is too large a number"),
+        )
     })
 }
 
@@ -52,11 +63,14 @@ fn entry(created: &str, layer: &RenderedLayer) -> Value {
 /// Checks that the layers are in the order of the contract: the base's, those of
 /// store paths, then the customisation.
 fn check_layers(layers: &[RenderedLayer]) -> Result<(), Error> {
-    let invalid = |i: usize, message| error(ErrorKind::InvalidRequest, format!("layers[{i}]"), message);
+    let invalid =
+        |i: usize, message| error(ErrorKind::InvalidRequest, format!("layers[{i}]"), message);
     for (i, pair) in layers.windows(2).enumerate() {
         if pair[0].role as u8 > pair[1].role as u8 {
-            let message =
-                format!("a layer of {:?} can not be above one of {:?}", pair[1].role, pair[0].role);
+            let message = format!(
+                "a layer of {:?} can not be above one of {:?}",
+                pair[1].role, pair[0].role
+            );
             return Err(invalid(i + 1, message));
         }
     }
@@ -64,7 +78,10 @@ fn check_layers(layers: &[RenderedLayer]) -> Result<(), Error> {
         let digits = layer.diff_id.strip_prefix("sha256:").unwrap_or_default();
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         if digits.len() != 64 || !digits.bytes().all(hex) {
-            return Err(invalid(i, format!("`{}` is not a sha256 digest", layer.diff_id)));
+            return Err(invalid(
+                i,
+                format!("`{}` is not a sha256 digest", layer.diff_id),
+            ));
         }
     }
     Ok(())
@@ -146,7 +163,10 @@ mod tests {
             ..request(vec![])
         };
         let text = render(&armed).unwrap();
-        assert!(text.contains("\"arm\",\n    \"variant\": \"v7\",\n    \"os\""), "{text}");
+        assert!(
+            text.contains("\"arm\",\n    \"variant\": \"v7\",\n    \"os\""),
+            "{text}"
+        );
         assert!(text.contains("\"config\": null,"), "{text}");
         assert!(text.contains("\"diff_ids\": [],"), "{text}");
     }
@@ -158,10 +178,19 @@ mod tests {
             created_by: Some("make".to_owned()),
             ..layer(LayerRole::Customisation, 'a', &["/x"])
         };
-        let text =
-            render(&RenderRequest { author: Some("me".to_owned()), ..request(vec![layer]) }).unwrap();
-        assert!(text.contains("\"author\": \"me\",\n    \"architecture\""), "{text}");
-        assert!(text.contains("\"created_by\": \"make\",\n            \"comment\": \"mine\""), "{text}");
+        let text = render(&RenderRequest {
+            author: Some("me".to_owned()),
+            ..request(vec![layer])
+        })
+        .unwrap();
+        assert!(
+            text.contains("\"author\": \"me\",\n    \"architecture\""),
+            "{text}"
+        );
+        assert!(
+            text.contains("\"created_by\": \"make\",\n            \"comment\": \"mine\""),
+            "{text}"
+        );
     }
 
     #[test]
@@ -170,15 +199,30 @@ mod tests {
         let store = || layer(LayerRole::Store, '1', &[]);
         let top = || layer(LayerRole::Customisation, '2', &["/c"]);
         assert!(render(&request(vec![base(), base(), store(), top()])).is_ok());
-        for wrong in [vec![store(), base()], vec![top(), store()], vec![base(), top(), base()]] {
-            assert_eq!(render(&request(wrong)).unwrap_err().kind, ErrorKind::InvalidRequest);
+        for wrong in [
+            vec![store(), base()],
+            vec![top(), store()],
+            vec![base(), top(), base()],
+        ] {
+            assert_eq!(
+                render(&request(wrong)).unwrap_err().kind,
+                ErrorKind::InvalidRequest
+            );
         }
     }
 
     #[test]
     fn what_is_not_a_digest_is_refused() {
-        for bad in ["", "sha256:", "sha512:00", &format!("sha256:{}", "A".repeat(64))] {
-            let layer = RenderedLayer { diff_id: bad.to_owned(), ..layer(LayerRole::Store, '0', &[]) };
+        for bad in [
+            "",
+            "sha256:",
+            "sha512:00",
+            &format!("sha256:{}", "A".repeat(64)),
+        ] {
+            let layer = RenderedLayer {
+                diff_id: bad.to_owned(),
+                ..layer(LayerRole::Store, '0', &[])
+            };
             let error = render(&request(vec![layer])).unwrap_err();
             assert_eq!(error.field.as_deref(), Some("layers[0]"), "{bad}");
         }
@@ -186,7 +230,13 @@ mod tests {
 
     #[test]
     fn a_number_that_json_can_not_hold_is_refused() {
-        let huge = RenderRequest { config: r#"{"x": 1e999}"#.to_owned(), ..request(vec![]) };
-        assert_eq!(render(&huge).unwrap_err().message, "`1e+999` is too large a number");
+        let huge = RenderRequest {
+            config: r#"{"x": 1e999}"#.to_owned(),
+            ..request(vec![])
+        };
+        assert_eq!(
+            render(&huge).unwrap_err().message,
+            "`1e+999` is too large a number"
+        );
     }
 }

@@ -15,7 +15,12 @@ pub fn resolve(request: &ResolveRequest) -> Result<Resolved, Error> {
     let store_layers = budget::store_layers(request)?;
     let config = config::resolve(request)?;
     let given = given_tag(request, reference.tag)?;
-    let remarks = platform.foreign_os.as_deref().map(foreign_os).into_iter().collect();
+    let remarks = platform
+        .foreign_os
+        .as_deref()
+        .map(foreign_os)
+        .into_iter()
+        .collect();
     Ok(Resolved {
         repository: reference.repository,
         tag_generated: given.is_none(),
@@ -32,13 +37,18 @@ pub fn resolve(request: &ResolveRequest) -> Result<Resolved, Error> {
 
 /// The tag that was given, in the name or apart from it.
 fn given_tag(request: &ResolveRequest, in_name: Option<String>) -> Result<Option<String>, Error> {
-    let Some(tag) = &request.tag else { return Ok(in_name) };
+    let Some(tag) = &request.tag else {
+        return Ok(in_name);
+    };
     reference::check_tag(tag).map_err(|why| error(ErrorKind::InvalidReference, "tag", why))?;
     match in_name {
         Some(other) if other != *tag => Err(error(
             ErrorKind::InvalidReference,
             "tag",
-            format!("the tag is given twice: `{tag}`, and `{other}` in `{}`", request.reference),
+            format!(
+                "the tag is given twice: `{tag}`, and `{other}` in `{}`",
+                request.reference
+            ),
         )),
         _ => Ok(Some(tag.clone())),
     }
@@ -70,7 +80,10 @@ mod tests {
         let resolved = resolve(&request("Ghcr.io/Acme/Web", None)).unwrap();
         assert_eq!(resolved.repository, "ghcr.io/acme/web");
         assert_eq!(resolved.base_name, "Web");
-        assert_eq!((resolved.os.as_str(), resolved.architecture.as_str()), ("linux", "arm64"));
+        assert_eq!(
+            (resolved.os.as_str(), resolved.architecture.as_str()),
+            ("linux", "arm64")
+        );
         assert_eq!(resolved.variant, None);
         assert_eq!(resolved.config, r#"{"Cmd":["/bin/x"],"Env":["A=1.50"]}"#);
         assert_eq!(resolved.store_layers, Some(9));
@@ -85,13 +98,22 @@ mod tests {
         assert_eq!(tag("a", Some("2")), Ok(("2".to_owned(), false)));
         assert_eq!(tag("a:2", Some("2")), Ok(("2".to_owned(), false)));
         let twice = resolve(&request("a:1", Some("2"))).unwrap_err();
-        assert_eq!(twice.message, "the tag is given twice: `2`, and `1` in `a:1`");
-        assert_eq!(resolve(&request("a", Some(""))).unwrap_err().message, "the tag is empty");
+        assert_eq!(
+            twice.message,
+            "the tag is given twice: `2`, and `1` in `a:1`"
+        );
+        assert_eq!(
+            resolve(&request("a", Some(""))).unwrap_err().message,
+            "the tag is empty"
+        );
     }
 
     #[test]
     fn another_system_is_remarked_on() {
-        let darwin = ResolveRequest { platform: "aarch64-darwin".to_owned(), ..request("a", None) };
+        let darwin = ResolveRequest {
+            platform: "aarch64-darwin".to_owned(),
+            ..request("a", None)
+        };
         let resolved = resolve(&darwin).unwrap();
         assert_eq!((resolved.os.as_str(), resolved.remarks.len()), ("linux", 1));
     }

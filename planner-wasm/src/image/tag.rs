@@ -82,8 +82,8 @@ mod tests {
     fn base32_is_nixs() {
         // `nix-hash --type sha1 --to-base32` of the SHA-1 of "abc" and of "".
         let abc = [
-            0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50, 0xc2,
-            0x6c, 0x9c, 0xd0, 0xd8, 0x9d,
+            0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50,
+            0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d,
         ];
         assert_eq!(base32(&abc), "kpcd173cq987hw957sx6m0868wv3x6d9");
         assert_eq!(base32(&[0; HASH_BYTES]), "0".repeat(32));
@@ -98,20 +98,59 @@ mod tests {
     #[test]
     fn every_field_matters() {
         let plain = generate(&request());
-        let base = BaseImage { configuration: "{}".to_owned(), layers: 1 };
+        let base = BaseImage {
+            configuration: "{}".to_owned(),
+            layers: 1,
+        };
         let others = [
-            ResolveRequest { reference: "hallo".to_owned(), ..request() },
-            ResolveRequest { platform: "arm64".to_owned(), ..request() },
-            ResolveRequest { variant: Some("v2".to_owned()), ..request() },
-            ResolveRequest { config: "null".to_owned(), ..request() },
-            ResolveRequest { base: Some(base), ..request() },
-            ResolveRequest { inherit: Inheritance::All, ..request() },
-            ResolveRequest { labels: vec![("a".to_owned(), "b".to_owned())], ..request() },
-            ResolveRequest { max_layers: Some(5), ..request() },
-            ResolveRequest { other_layers: 0, ..request() },
-            ResolveRequest { has_store_paths: false, ..request() },
-            ResolveRequest { identity: vec![], ..request() },
-            ResolveRequest { identity: vec!["/nix/store".to_owned(), "/a".to_owned()], ..request() },
+            ResolveRequest {
+                reference: "hallo".to_owned(),
+                ..request()
+            },
+            ResolveRequest {
+                platform: "arm64".to_owned(),
+                ..request()
+            },
+            ResolveRequest {
+                variant: Some("v2".to_owned()),
+                ..request()
+            },
+            ResolveRequest {
+                config: "null".to_owned(),
+                ..request()
+            },
+            ResolveRequest {
+                base: Some(base),
+                ..request()
+            },
+            ResolveRequest {
+                inherit: Inheritance::All,
+                ..request()
+            },
+            ResolveRequest {
+                labels: vec![("a".to_owned(), "b".to_owned())],
+                ..request()
+            },
+            ResolveRequest {
+                max_layers: Some(5),
+                ..request()
+            },
+            ResolveRequest {
+                other_layers: 0,
+                ..request()
+            },
+            ResolveRequest {
+                has_store_paths: false,
+                ..request()
+            },
+            ResolveRequest {
+                identity: vec![],
+                ..request()
+            },
+            ResolveRequest {
+                identity: vec!["/nix/store".to_owned(), "/a".to_owned()],
+                ..request()
+            },
         ];
         for other in others {
             assert_ne!(generate(&other), plain, "{other:?}");

@@ -29,7 +29,11 @@ fn plan(request: &Request) -> Result<Planned, Error> {
         Some(limit) => owned(request, &graph, &ranks, limit as usize),
         None => apart(&graph),
     };
-    Ok(Planned { layers: layers(request, &graph, &ranks, groups), left_out: vec![], remarks: vec![] })
+    Ok(Planned {
+        layers: layers(request, &graph, &ranks, groups),
+        left_out: vec![],
+        remarks: vec![],
+    })
 }
 
 /// Paths that share a layer, and the owners that they have in common.
@@ -42,7 +46,14 @@ struct Group {
 /// other in circles can not be told apart.
 fn apart(graph: &Graph) -> Vec<Group> {
     let components = Components::new(&graph.references);
-    components.members.into_iter().map(|paths| Group { owners: paths.clone(), paths }).collect()
+    components
+        .members
+        .into_iter()
+        .map(|paths| Group {
+            owners: paths.clone(),
+            paths,
+        })
+        .collect()
 }
 
 /// As many owners as there may be layers.
@@ -75,7 +86,10 @@ struct Owners {
 
 impl Owners {
     fn new(count: usize) -> Self {
-        Self { sets: vec![vec![]], of: vec![0; count] }
+        Self {
+            sets: vec![vec![]],
+            of: vec![0; count],
+        }
     }
 
     /// Makes a path an owner of itself and of what it needs, unless something below it is
@@ -85,7 +99,11 @@ impl Owners {
         let above = Graph::reach(&graph.referrers, &[owner]);
         let is = |reached: &[bool], path: u32| path != owner && reached[path as usize];
         let changed = |set: &Vec<u32>| {
-            let mut set: Vec<u32> = set.iter().copied().filter(|&other| !is(&above, other)).collect();
+            let mut set: Vec<u32> = set
+                .iter()
+                .copied()
+                .filter(|&other| !is(&above, other))
+                .collect();
             let covered = set.iter().any(|&other| is(&below, other));
             if let (false, Err(place)) = (covered, set.binary_search(&owner)) {
                 set.insert(place, owner);
@@ -106,12 +124,21 @@ impl Owners {
             }
         });
         let of = sets.collect();
-        Self { sets: next.sets, of }
+        Self {
+            sets: next.sets,
+            of,
+        }
     }
 
     fn groups(self) -> Vec<Group> {
-        let mut groups: Vec<Group> =
-            self.sets.into_iter().map(|owners| Group { paths: vec![], owners }).collect();
+        let mut groups: Vec<Group> = self
+            .sets
+            .into_iter()
+            .map(|owners| Group {
+                paths: vec![],
+                owners,
+            })
+            .collect();
         for (path, set) in (0..).zip(self.of) {
             groups[set as usize].paths.push(path);
         }
@@ -159,6 +186,12 @@ fn layers(request: &Request, graph: &Graph, ranks: &[u32], mut groups: Vec<Group
 fn layer(request: &Request, mut group: Group) -> Layer {
     let reason = reason::owned(request, &group.paths, &group.owners);
     // Paths that are left out took part in everything up to here, as in the original.
-    group.paths.retain(|path| request.excluded.binary_search(path).is_err());
-    Layer { paths: group.paths, reason, cost: None }
+    group
+        .paths
+        .retain(|path| request.excluded.binary_search(path).is_err());
+    Layer {
+        paths: group.paths,
+        reason,
+        cost: None,
+    }
 }

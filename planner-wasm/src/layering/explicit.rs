@@ -28,23 +28,37 @@ pub(super) const POLICY: Policy = Policy {
 
 fn plan(request: &Request) -> Result<Planned, Error> {
     let groups = parse(&request.options)?;
-    if let Some(limit) = request.max_layers.filter(|&limit| groups.len() > limit as usize) {
+    if let Some(limit) = request
+        .max_layers
+        .filter(|&limit| groups.len() > limit as usize)
+    {
         return Err(Error {
             kind: ErrorKind::OverBudget,
-            message: format!("the grouping has {} layers, and only {limit} are allowed", groups.len()),
+            message: format!(
+                "the grouping has {} layers, and only {limit} are allowed",
+                groups.len()
+            ),
             field: Some("options.layers".to_owned()),
             hint: None,
         });
     }
     let layers = assign(request, &groups)?;
-    Ok(Planned { layers, left_out: vec![], remarks: vec![] })
+    Ok(Planned {
+        layers,
+        left_out: vec![],
+        remarks: vec![],
+    })
 }
 
 /// Turns the paths of each group into indices: each path of the request that is
 /// not excluded, exactly once.
 fn assign(request: &Request, groups: &[Vec<String>]) -> Result<Vec<Layer>, Error> {
-    let index: BTreeMap<&str, usize> =
-        request.paths.iter().enumerate().map(|(i, path)| (path.path.as_str(), i)).collect();
+    let index: BTreeMap<&str, usize> = request
+        .paths
+        .iter()
+        .enumerate()
+        .map(|(i, path)| (path.path.as_str(), i))
+        .collect();
     // Which field placed each path; the excluded ones are placed from the start.
     let mut placed: Vec<Option<String>> = vec![None; request.paths.len()];
     for &excluded in &request.excluded {
@@ -66,7 +80,11 @@ fn assign(request: &Request, groups: &[Vec<String>]) -> Result<Vec<Layer>, Error
             // An index came in as a u32, so it goes out as one.
             paths.push(i as u32);
         }
-        layers.push(Layer { paths, reason: "as given".to_owned(), cost: None });
+        layers.push(Layer {
+            paths,
+            reason: "as given".to_owned(),
+            cost: None,
+        });
     }
     match placed.iter().position(Option::is_none) {
         Some(i) => Err(invalid(
@@ -81,13 +99,19 @@ fn parse(options: &str) -> Result<Vec<Vec<String>>, Error> {
     let value: Value = serde_json::from_str(options)
         .map_err(|error| invalid("options".to_owned(), format!("not JSON: {error}")))?;
     let Value::Object(mut object) = value else {
-        return Err(invalid("options".to_owned(), "must be an object".to_owned()));
+        return Err(invalid(
+            "options".to_owned(),
+            "must be an object".to_owned(),
+        ));
     };
     let layers = object
         .remove("layers")
         .ok_or_else(|| invalid("options.layers".to_owned(), "is missing".to_owned()))?;
     if let Some(key) = object.keys().next() {
-        return Err(invalid(format!("options.{key}"), "is not an option of `explicit`".to_owned()));
+        return Err(invalid(
+            format!("options.{key}"),
+            "is not an option of `explicit`".to_owned(),
+        ));
     }
     array(layers, "options.layers")?
         .into_iter()
@@ -99,7 +123,10 @@ fn parse(options: &str) -> Result<Vec<Vec<String>>, Error> {
                 .enumerate()
                 .map(|(p, path)| match path {
                     Value::String(path) => Ok(path),
-                    _ => Err(invalid(format!("{field}[{p}]"), "must be a string".to_owned())),
+                    _ => Err(invalid(
+                        format!("{field}[{p}]"),
+                        "must be a string".to_owned(),
+                    )),
                 })
                 .collect()
         })
@@ -114,7 +141,12 @@ fn array(value: Value, field: &str) -> Result<Vec<Value>, Error> {
 }
 
 fn invalid(field: String, message: String) -> Error {
-    Error { kind: ErrorKind::InvalidOptions, message, field: Some(field), hint: None }
+    Error {
+        kind: ErrorKind::InvalidOptions,
+        message,
+        field: Some(field),
+        hint: None,
+    }
 }
 
 #[cfg(test)]
@@ -128,7 +160,11 @@ mod tests {
     fn the_grouping_and_its_order_are_kept() {
         let options = r#"{"layers": [["/nix/store/c"], [], ["/nix/store/b", "/nix/store/a"]]}"#;
         let planned = plan(&request(PATHS, options)).unwrap();
-        let layers: Vec<_> = planned.layers.into_iter().map(|layer| layer.paths).collect();
+        let layers: Vec<_> = planned
+            .layers
+            .into_iter()
+            .map(|layer| layer.paths)
+            .collect();
         assert_eq!(layers, [vec![2], vec![], vec![1, 0]]);
     }
 
@@ -140,13 +176,29 @@ mod tests {
     #[test]
     fn a_grouping_that_breaks_a_rule_is_refused_with_its_place() {
         let table = [
-            ("", "options", "not JSON: EOF while parsing a value at line 1 column 0"),
+            (
+                "",
+                "options",
+                "not JSON: EOF while parsing a value at line 1 column 0",
+            ),
             ("[]", "options", "must be an object"),
             ("{}", "options.layers", "is missing"),
-            (r#"{"layers": [], "size": 1}"#, "options.size", "is not an option of `explicit`"),
+            (
+                r#"{"layers": [], "size": 1}"#,
+                "options.size",
+                "is not an option of `explicit`",
+            ),
             (r#"{"layers": {}}"#, "options.layers", "must be an array"),
-            (r#"{"layers": [[], "x"]}"#, "options.layers[1]", "must be an array"),
-            (r#"{"layers": [["/nix/store/a", 7]]}"#, "options.layers[0][1]", "must be a string"),
+            (
+                r#"{"layers": [[], "x"]}"#,
+                "options.layers[1]",
+                "must be an array",
+            ),
+            (
+                r#"{"layers": [["/nix/store/a", 7]]}"#,
+                "options.layers[0][1]",
+                "must be a string",
+            ),
             (
                 r#"{"layers": [["/nix/store/z"]]}"#,
                 "options.layers[0][0]",
@@ -176,9 +228,15 @@ mod tests {
     #[test]
     fn excluded_paths_stay_out() {
         let options = r#"{"layers": [["/nix/store/a", "/nix/store/b"]]}"#;
-        let without_c = Request { excluded: vec![2], ..request(PATHS, options) };
+        let without_c = Request {
+            excluded: vec![2],
+            ..request(PATHS, options)
+        };
         assert_eq!(plan(&without_c).unwrap().layers[0].paths, [0, 1]);
-        let without_b = Request { excluded: vec![1, 2], ..request(PATHS, options) };
+        let without_b = Request {
+            excluded: vec![1, 2],
+            ..request(PATHS, options)
+        };
         assert_eq!(
             plan(&without_b).unwrap_err().message,
             "`/nix/store/b` is there twice, first in `excluded`"
@@ -188,10 +246,22 @@ mod tests {
     #[test]
     fn the_budget_is_kept() {
         let options = r#"{"layers": [["/nix/store/a"], ["/nix/store/b"], ["/nix/store/c"]]}"#;
-        let tight = Request { max_layers: Some(2), ..request(PATHS, options) };
+        let tight = Request {
+            max_layers: Some(2),
+            ..request(PATHS, options)
+        };
         let error = plan(&tight).unwrap_err();
         assert_eq!(error.kind, ErrorKind::OverBudget);
-        assert_eq!(error.message, "the grouping has 3 layers, and only 2 are allowed");
-        assert!(plan(&Request { max_layers: None, ..request(PATHS, options) }).is_ok());
+        assert_eq!(
+            error.message,
+            "the grouping has 3 layers, and only 2 are allowed"
+        );
+        assert!(
+            plan(&Request {
+                max_layers: None,
+                ..request(PATHS, options)
+            })
+            .is_ok()
+        );
     }
 }

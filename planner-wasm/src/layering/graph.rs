@@ -23,11 +23,18 @@ impl Graph {
     /// The graph without some paths, and without references from or to them.
     pub(super) fn without(request: &Request, removed: &BTreeSet<u32>) -> Self {
         let count = request.paths.len();
-        let mut graph = Self { references: vec![vec![]; count], referrers: vec![vec![]; count] };
-        for (i, path) in (0_u32..).zip(&request.paths).filter(|(i, _)| !removed.contains(i)) {
+        let mut graph = Self {
+            references: vec![vec![]; count],
+            referrers: vec![vec![]; count],
+        };
+        for (i, path) in (0_u32..)
+            .zip(&request.paths)
+            .filter(|(i, _)| !removed.contains(i))
+        {
             let references = path.references.iter().copied();
-            let mut references: Vec<u32> =
-                references.filter(|other| *other != i && !removed.contains(other)).collect();
+            let mut references: Vec<u32> = references
+                .filter(|other| *other != i && !removed.contains(other))
+                .collect();
             references.sort_unstable();
             references.dedup();
             for &other in &references {
@@ -100,7 +107,10 @@ impl Components {
                 search.run(references, start);
             }
         }
-        Self { of: search.of, members: search.members }
+        Self {
+            of: search.of,
+            members: search.members,
+        }
     }
 
     /// How many groups there are.
@@ -111,8 +121,12 @@ impl Components {
     /// What each group refers to, itself left out; ascending.
     pub(super) fn references(&self, references: &[Vec<u32>]) -> Vec<Vec<u32>> {
         let others = |(group, members): (u32, &Vec<u32>)| {
-            let all = members.iter().flat_map(|&member| &references[member as usize]);
-            let groups = all.map(|&other| self.of[other as usize]).filter(|&other| other != group);
+            let all = members
+                .iter()
+                .flat_map(|&member| &references[member as usize]);
+            let groups = all
+                .map(|&other| self.of[other as usize])
+                .filter(|&other| other != group);
             let mut groups: Vec<u32> = groups.collect();
             groups.sort_unstable();
             groups.dedup();
@@ -173,7 +187,11 @@ impl Search {
         if self.low[i] != self.index[i] {
             return;
         }
-        let start = self.stack.iter().rposition(|&path| path as usize == i).unwrap_or(0);
+        let start = self
+            .stack
+            .iter()
+            .rposition(|&path| path as usize == i)
+            .unwrap_or(0);
         let group = self.stack.split_off(start);
         // As many groups as a u32 counts paths.
         let number = self.members.len() as u32;
@@ -195,14 +213,18 @@ mod tests {
         let components = Components::new(&references);
         assert_eq!(components.of, [2, 1, 1, 0, 3]);
         assert_eq!(components.members, [vec![3], vec![1, 2], vec![0], vec![4]]);
-        assert_eq!(components.references(&references), [vec![], vec![0], vec![1], vec![2]]);
+        assert_eq!(
+            components.references(&references),
+            [vec![], vec![0], vec![1], vec![2]]
+        );
     }
 
     #[test]
     fn a_long_chain_takes_no_stack() {
         let count = 200_000;
-        let chain: Vec<Vec<u32>> =
-            (1..=count).map(|next| if next < count { vec![next] } else { vec![] }).collect();
+        let chain: Vec<Vec<u32>> = (1..=count)
+            .map(|next| if next < count { vec![next] } else { vec![] })
+            .collect();
         assert_eq!(Components::new(&chain).len(), count as usize);
         let ring: Vec<Vec<u32>> = (1..=count).map(|next| vec![next % count]).collect();
         assert_eq!(Components::new(&ring).len(), 1);

@@ -49,11 +49,15 @@ fn no_options(request: &Request, policy: &str) -> Result<(), Error> {
     match serde_json::from_str(&request.options) {
         Ok(serde_json::Value::Object(options)) => match options.keys().next() {
             None => Ok(()),
-            Some(key) => {
-                Err(invalid(format!("options.{key}"), format!("is not an option of `{policy}`")))
-            }
+            Some(key) => Err(invalid(
+                format!("options.{key}"),
+                format!("is not an option of `{policy}`"),
+            )),
         },
-        Ok(_) => Err(invalid("options".to_owned(), "must be an object".to_owned())),
+        Ok(_) => Err(invalid(
+            "options".to_owned(),
+            "must be an object".to_owned(),
+        )),
         Err(error) => Err(invalid("options".to_owned(), format!("not JSON: {error}"))),
     }
 }
@@ -95,35 +99,48 @@ fn find(name: &str) -> Result<&'static Policy, Error> {
     if name.is_empty() {
         return Ok(&POLICIES[0]);
     }
-    POLICIES.iter().find(|policy| policy.name == name).ok_or_else(|| {
-        let known: Vec<_> = POLICIES.iter().map(|policy| format!("`{}`", policy.name)).collect();
-        Error {
-            kind: ErrorKind::UnknownPolicy,
-            message: format!("no policy is called `{name}`"),
-            field: Some("policy".to_owned()),
-            hint: Some(format!("the policies are {}", known.join(", "))),
-        }
-    })
+    POLICIES
+        .iter()
+        .find(|policy| policy.name == name)
+        .ok_or_else(|| {
+            let known: Vec<_> = POLICIES
+                .iter()
+                .map(|policy| format!("`{}`", policy.name))
+                .collect();
+            Error {
+                kind: ErrorKind::UnknownPolicy,
+                message: format!("no policy is called `{name}`"),
+                field: Some("policy".to_owned()),
+                hint: Some(format!("the policies are {}", known.join(", "))),
+            }
+        })
 }
 
 /// Checks the rules of the contract that every policy relies on.
 fn check(request: &Request) -> Result<(), Error> {
     if request.max_layers == Some(0) {
-        return Err(invalid_request("max-layers", "a plan needs at least 1 layer".to_owned()));
+        return Err(invalid_request(
+            "max-layers",
+            "a plan needs at least 1 layer".to_owned(),
+        ));
     }
     let count = request.paths.len();
-    let in_range = |field: &str, indices: &[u32]| match indices.iter().find(|&&i| i as usize >= count) {
-        Some(index) => Err(invalid_request(
-            field,
-            format!("index {index} is out of range: there are {count} paths"),
-        )),
-        None => Ok(()),
-    };
+    let in_range =
+        |field: &str, indices: &[u32]| match indices.iter().find(|&&i| i as usize >= count) {
+            Some(index) => Err(invalid_request(
+                field,
+                format!("index {index} is out of range: there are {count} paths"),
+            )),
+            None => Ok(()),
+        };
     in_range("roots", &request.roots)?;
     in_range("excluded", &request.excluded)?;
     for (field, indices) in [("roots", &request.roots), ("excluded", &request.excluded)] {
         if indices.windows(2).any(|pair| pair[0] >= pair[1]) {
-            return Err(invalid_request(field, "must be ascending, each index once".to_owned()));
+            return Err(invalid_request(
+                field,
+                "must be ascending, each index once".to_owned(),
+            ));
         }
     }
     for (i, path) in request.paths.iter().enumerate() {
@@ -133,7 +150,12 @@ fn check(request: &Request) -> Result<(), Error> {
 }
 
 fn invalid_request(field: &str, message: String) -> Error {
-    Error { kind: ErrorKind::InvalidRequest, message, field: Some(field.to_owned()), hint: None }
+    Error {
+        kind: ErrorKind::InvalidRequest,
+        message,
+        field: Some(field.to_owned()),
+        hint: None,
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +187,11 @@ mod tests {
 
     #[test]
     fn an_unknown_policy_is_named_with_the_known_ones() {
-        let error = plan(&Request { policy: "best".to_owned(), ..request(&[], "{}") }).unwrap_err();
+        let error = plan(&Request {
+            policy: "best".to_owned(),
+            ..request(&[], "{}")
+        })
+        .unwrap_err();
         assert_eq!(error.kind, ErrorKind::UnknownPolicy);
         assert_eq!(error.message, "no policy is called `best`");
         assert_eq!(

@@ -27,7 +27,9 @@ impl AddAssign<&Self> for Natural {
         }
         let mut carry = false;
         for (i, digit) in self.0.iter_mut().enumerate() {
-            let Some(&more) = other.0.get(i).or(carry.then_some(&0)) else { break };
+            let Some(&more) = other.0.get(i).or(carry.then_some(&0)) else {
+                break;
+            };
             let (sum, over) = digit.overflowing_add(more);
             let (sum, again) = sum.overflowing_add(carry.into());
             (*digit, carry) = (sum, over || again);
@@ -74,9 +76,14 @@ mod tests {
     #[test]
     fn sums_carry_into_as_many_digits_as_they_need() {
         let max = u128::MAX;
-        for (a, b) in
-            [(0, 0), (0, 7), (1, u128::from(u64::MAX)), (max >> 1, 1), (5 << 64, 7 << 64), (max - 3, 3)]
-        {
+        for (a, b) in [
+            (0, 0),
+            (0, 7),
+            (1, u128::from(u64::MAX)),
+            (max >> 1, 1),
+            (5 << 64, 7 << 64),
+            (max - 3, 3),
+        ] {
             for (a, b) in [(a, b), (b, a)] {
                 let mut sum = Natural::from(a);
                 sum += &Natural::from(b);
@@ -93,10 +100,23 @@ mod tests {
 
     #[test]
     fn numbers_are_ordered_by_value() {
-        let numbers = [0, 1, 2, u128::from(u64::MAX), 1 << 64, (1 << 64) + 1, 2 << 64, u128::MAX];
+        let numbers = [
+            0,
+            1,
+            2,
+            u128::from(u64::MAX),
+            1 << 64,
+            (1 << 64) + 1,
+            2 << 64,
+            u128::MAX,
+        ];
         for (i, a) in numbers.iter().enumerate() {
             for (j, b) in numbers.iter().enumerate() {
-                assert_eq!(Natural::from(*a).cmp(&Natural::from(*b)), i.cmp(&j), "{a} {b}");
+                assert_eq!(
+                    Natural::from(*a).cmp(&Natural::from(*b)),
+                    i.cmp(&j),
+                    "{a} {b}"
+                );
             }
         }
     }

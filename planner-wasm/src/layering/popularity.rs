@@ -25,36 +25,60 @@ fn plan(request: &Request) -> Result<Planned, Error> {
     no_options(request, POLICY.name)?;
     let excluded: BTreeSet<u32> = request.excluded.iter().copied().collect();
     let graph = Graph::without(request, &excluded);
-    let vertices: Vec<u32> = (0..).take(graph.len()).filter(|path| !excluded.contains(path)).collect();
+    let vertices: Vec<u32> = (0..)
+        .take(graph.len())
+        .filter(|path| !excluded.contains(path))
+        .collect();
     let mut ranked = contest(&induced(&graph, &vertices), &ranks(request), &vertices);
-    let limit = request.max_layers.map_or(ranked.len(), |limit| limit as usize);
+    let limit = request
+        .max_layers
+        .map_or(ranked.len(), |limit| limit as usize);
     let rest = match ranked.len() > limit {
         true => ranked.split_off(limit - 1),
         false => vec![],
     };
-    let mut layers: Vec<Layer> = ranked.iter().map(|(path, count)| own(request, *path, count)).collect();
+    let mut layers: Vec<Layer> = ranked
+        .iter()
+        .map(|(path, count)| own(request, *path, count))
+        .collect();
     if !rest.is_empty() {
         layers.push(Layer {
-            reason: format!("the {} least popular paths", reason::grouped(&rest.len().to_string())),
+            reason: format!(
+                "the {} least popular paths",
+                reason::grouped(&rest.len().to_string())
+            ),
             paths: rest.into_iter().map(|(path, _)| path).collect(),
             cost: None,
         });
     }
-    Ok(Planned { layers, left_out: vec![], remarks: vec![] })
+    Ok(Planned {
+        layers,
+        left_out: vec![],
+        remarks: vec![],
+    })
 }
 
 fn own(request: &Request, path: u32, popularity: &Natural) -> Layer {
     let reason = format!("{}, popularity {popularity}", reason::name(request, path));
-    Layer { paths: vec![path], reason, cost: None }
+    Layer {
+        paths: vec![path],
+        reason,
+        cost: None,
+    }
 }
 
 /// The given paths with their popularity among each other, the most popular first; ties
 /// go by rank. `references` holds what each of them refers to, by places in the list.
-pub(super) fn contest(references: &[Vec<u32>], ranks: &[u32], vertices: &[u32]) -> Vec<(u32, Natural)> {
+pub(super) fn contest(
+    references: &[Vec<u32>],
+    ranks: &[u32],
+    vertices: &[u32],
+) -> Vec<(u32, Natural)> {
     let counts = counts(references);
     let mut ranked: Vec<(u32, Natural)> = vertices.iter().copied().zip(counts).collect();
     ranked.sort_by(|(a, more), (b, than)| {
-        than.cmp(more).then_with(|| ranks[*a as usize].cmp(&ranks[*b as usize]))
+        than.cmp(more)
+            .then_with(|| ranks[*a as usize].cmp(&ranks[*b as usize]))
     });
     ranked
 }
@@ -66,7 +90,10 @@ pub(super) fn induced(graph: &Graph, vertices: &[u32]) -> Vec<Vec<u32>> {
         places[vertex as usize] = Some(place);
     }
     let references = |&vertex: &u32| {
-        graph.references[vertex as usize].iter().filter_map(|&other| places[other as usize]).collect()
+        graph.references[vertex as usize]
+            .iter()
+            .filter_map(|&other| places[other as usize])
+            .collect()
     };
     vertices.iter().map(references).collect()
 }
@@ -81,12 +108,17 @@ fn counts(references: &[Vec<u32>]) -> Vec<Natural> {
     walks.iter().for_each(|walks| bound += walks);
     // Most closures have numbers that fit, and these are much faster.
     let totals = match bound < Natural::from(u128::MAX) {
-        true => {
-            spread::above(&edges, &self::walks::<u128>(&edges)).into_iter().map(Natural::from).collect()
-        }
+        true => spread::above(&edges, &self::walks::<u128>(&edges))
+            .into_iter()
+            .map(Natural::from)
+            .collect(),
         false => spread::above(&edges, &walks),
     };
-    components.of.iter().map(|&group| totals[group as usize].clone()).collect()
+    components
+        .of
+        .iter()
+        .map(|&group| totals[group as usize].clone())
+        .collect()
 }
 
 /// The number of ways that lead to each group from those that nothing refers to. They
@@ -124,13 +156,21 @@ mod tests {
     }
 
     fn order(edges: &[(&str, u64, &str)]) -> String {
-        popularity(edges).into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+        popularity(edges)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn counts(edges: &[(&str, u64, &str)]) -> String {
         let mut counts = popularity(edges);
         counts.sort();
-        counts.into_iter().map(|(name, count)| format!("{name}{count}")).collect::<Vec<_>>().join(" ")
+        counts
+            .into_iter()
+            .map(|(name, count)| format!("{name}{count}"))
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
@@ -159,7 +199,12 @@ mod tests {
         ];
         assert_eq!(counts(&one), "A1 B2 C3 D4 E5 F9 G2");
         assert_eq!(order(&one), "F E D C B G A");
-        let four = [("bar", 0, "baz"), ("baz", 0, "tux"), ("foo", 0, "bar baz"), ("tux", 0, "")];
+        let four = [
+            ("bar", 0, "baz"),
+            ("baz", 0, "tux"),
+            ("foo", 0, "bar baz"),
+            ("tux", 0, ""),
+        ];
         assert_eq!(counts(&four), "bar2 baz4 foo1 tux6");
     }
 
@@ -168,13 +213,19 @@ mod tests {
         // Diamonds in a row: each doubles the ways.
         let mut edges = vec![("bottom".to_owned(), 0, String::new())];
         for i in 0..200 {
-            let below = if i == 0 { "bottom".to_owned() } else { format!("t{}", i - 1) };
+            let below = if i == 0 {
+                "bottom".to_owned()
+            } else {
+                format!("t{}", i - 1)
+            };
             edges.push((format!("l{i}"), 0, below.clone()));
             edges.push((format!("r{i}"), 0, below));
             edges.push((format!("t{i}"), 0, format!("l{i} r{i}")));
         }
-        let edges: Vec<(&str, u64, &str)> =
-            edges.iter().map(|(a, b, c)| (a.as_str(), *b, c.as_str())).collect();
+        let edges: Vec<(&str, u64, &str)> = edges
+            .iter()
+            .map(|(a, b, c)| (a.as_str(), *b, c.as_str()))
+            .collect();
         let ranked = popularity(&edges);
         assert_eq!(ranked[0], ("bottom".to_owned(), "about 2^202".to_owned()));
         assert_eq!(ranked.last().unwrap(), &("t199".to_owned(), "1".to_owned()));
@@ -193,8 +244,11 @@ mod tests {
     fn what_is_over_the_budget_shares_the_last_layer() {
         let graph = [("a", 0, "b"), ("b", 0, "c"), ("c", 0, ""), ("d", 0, "c")];
         let plan = |limit| {
-            let request =
-                Request { max_layers: limit, policy: "popularity".to_owned(), ..request(&graph) };
+            let request = Request {
+                max_layers: limit,
+                policy: "popularity".to_owned(),
+                ..request(&graph)
+            };
             names(&request, &super::super::plan(&request).unwrap())
         };
         assert_eq!(plan(None), "c|b|a|d");

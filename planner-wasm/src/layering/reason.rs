@@ -18,7 +18,11 @@ pub(super) fn name(request: &Request, path: u32) -> String {
 
 /// A few names, and how many more there are.
 pub(super) fn names(request: &Request, paths: &[u32]) -> String {
-    let listed: Vec<String> = paths.iter().take(LISTED).map(|&path| name(request, path)).collect();
+    let listed: Vec<String> = paths
+        .iter()
+        .take(LISTED)
+        .map(|&path| name(request, path))
+        .collect();
     match (paths.len().saturating_sub(LISTED), listed.as_slice()) {
         (0, [one]) => one.clone(),
         (0, [one, other]) => format!("{one} and {other}"),
@@ -62,7 +66,12 @@ mod tests {
     #[test]
     fn names_are_listed_and_the_rest_is_counted() {
         let long = "x".repeat(70);
-        let request = request(&[("/s/a", 0, ""), ("/s/b", 0, ""), ("/s/c", 0, ""), (&long, 0, "")]);
+        let request = request(&[
+            ("/s/a", 0, ""),
+            ("/s/b", 0, ""),
+            ("/s/c", 0, ""),
+            (&long, 0, ""),
+        ]);
         assert_eq!(names(&request, &[]), "");
         assert_eq!(names(&request, &[0]), "`a`");
         assert_eq!(names(&request, &[0, 1]), "`a` and `b`");
@@ -73,9 +82,12 @@ mod tests {
 
     #[test]
     fn digits_are_grouped() {
-        for (digits, expected) in
-            [("1", "1"), ("999", "999"), ("1000", "1,000"), ("1234567", "1,234,567")]
-        {
+        for (digits, expected) in [
+            ("1", "1"),
+            ("999", "999"),
+            ("1000", "1,000"),
+            ("1234567", "1,234,567"),
+        ] {
             assert_eq!(grouped(digits), expected);
         }
     }

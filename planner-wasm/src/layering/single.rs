@@ -25,7 +25,11 @@ fn single(request: &Request) -> Result<Planned, Error> {
     let ranks = ranks(request);
     let mut paths = included(request);
     paths.sort_unstable_by_key(|&i| ranks[i as usize]);
-    Ok(planned(vec![Layer { paths, reason: "all there is".to_owned(), cost: None }]))
+    Ok(planned(vec![Layer {
+        paths,
+        reason: "all there is".to_owned(),
+        cost: None,
+    }]))
 }
 
 fn path_per_layer(request: &Request) -> Result<Planned, Error> {
@@ -33,9 +37,14 @@ fn path_per_layer(request: &Request) -> Result<Planned, Error> {
     let ranks = ranks(request);
     let mut paths = included(request);
     paths.sort_unstable_by_key(|&i| {
-        (std::cmp::Reverse(request.paths[i as usize].size), ranks[i as usize])
+        (
+            std::cmp::Reverse(request.paths[i as usize].size),
+            ranks[i as usize],
+        )
     });
-    let limit = request.max_layers.map_or(paths.len(), |limit| limit as usize);
+    let limit = request
+        .max_layers
+        .map_or(paths.len(), |limit| limit as usize);
     let mut rest = match paths.len() > limit {
         true => paths.split_off(limit - 1),
         false => vec![],
@@ -46,18 +55,30 @@ fn path_per_layer(request: &Request) -> Result<Planned, Error> {
         reason: format!("{} alone", reason::name(request, path)),
         cost: None,
     };
-    let reason = format!("the {} smallest paths", reason::grouped(&rest.len().to_string()));
-    let rest = Layer { paths: rest, reason, cost: None };
+    let reason = format!(
+        "the {} smallest paths",
+        reason::grouped(&rest.len().to_string())
+    );
+    let rest = Layer {
+        paths: rest,
+        reason,
+        cost: None,
+    };
     Ok(planned(paths.into_iter().map(own).chain([rest]).collect()))
 }
 
 /// The paths that go into layers.
 fn included(request: &Request) -> Vec<u32> {
     let all = (0..).take(request.paths.len());
-    all.filter(|path| request.excluded.binary_search(path).is_err()).collect()
+    all.filter(|path| request.excluded.binary_search(path).is_err())
+        .collect()
 }
 
 fn planned(mut layers: Vec<Layer>) -> Planned {
     layers.retain(|layer| !layer.paths.is_empty());
-    Planned { layers, left_out: vec![], remarks: vec![] }
+    Planned {
+        layers,
+        left_out: vec![],
+        remarks: vec![],
+    }
 }

@@ -25,7 +25,9 @@ pub(super) fn above<N: Weight>(references: &[Vec<u32>], weights: &[N]) -> Vec<N>
         for group in (0..batch.end).rev() {
             let mask = masks[group];
             if mask != 0 {
-                references[group].iter().for_each(|&other| masks[other as usize] |= mask);
+                references[group]
+                    .iter()
+                    .for_each(|&other| masks[other as usize] |= mask);
             }
         }
     })
@@ -35,7 +37,9 @@ pub(super) fn above<N: Weight>(references: &[Vec<u32>], weights: &[N]) -> Vec<N>
 pub(super) fn below<N: Weight>(references: &[Vec<u32>], weights: &[N]) -> Vec<N> {
     sums(weights, |masks, batch| {
         for group in batch.start..references.len() {
-            let all = references[group].iter().fold(0, |all, &other| all | masks[other as usize]);
+            let all = references[group]
+                .iter()
+                .fold(0, |all, &other| all | masks[other as usize]);
             masks[group] |= all;
         }
     })
@@ -92,13 +96,20 @@ impl<N: Weight> Table<N> {
 }
 
 /// The size of everything that each set of paths reaches, in bytes.
-pub(super) fn closure_sizes(references: &[Vec<u32>], sizes: &[u64], sets: &[Vec<u32>]) -> Vec<u128> {
+pub(super) fn closure_sizes(
+    references: &[Vec<u32>],
+    sizes: &[u64],
+    sets: &[Vec<u32>],
+) -> Vec<u128> {
     let components = Components::new(references);
     let edges = components.references(references);
     let size = |members: &Vec<u32>| members.iter().map(|&i| u128::from(sizes[i as usize])).sum();
     let weights: Vec<u128> = components.members.iter().map(size).collect();
     let groups = |paths: &Vec<u32>| {
-        let mut groups: Vec<u32> = paths.iter().map(|&path| components.of[path as usize]).collect();
+        let mut groups: Vec<u32> = paths
+            .iter()
+            .map(|&path| components.of[path as usize])
+            .collect();
         groups.sort_unstable();
         groups.dedup();
         groups
@@ -107,7 +118,10 @@ pub(super) fn closure_sizes(references: &[Vec<u32>], sizes: &[u64], sets: &[Vec<
     if sets.len() > BATCH && sets.iter().all(|groups| groups.len() == 1) {
         // As many sets as groups, or nearly.
         let totals = below(&edges, &weights);
-        return sets.iter().map(|groups| totals[groups[0] as usize]).collect();
+        return sets
+            .iter()
+            .map(|groups| totals[groups[0] as usize])
+            .collect();
     }
     reached(&edges, &weights, &sets)
 }
@@ -119,11 +133,15 @@ fn reached(edges: &[Vec<u32>], weights: &[u128], sets: &[Vec<u32>]) -> Vec<u128>
     for (sets, totals) in sets.chunks(BATCH).zip(totals.chunks_mut(BATCH)) {
         masks.fill(0);
         for (bit, groups) in sets.iter().enumerate() {
-            groups.iter().for_each(|&group| masks[group as usize] |= 1 << bit);
+            groups
+                .iter()
+                .for_each(|&group| masks[group as usize] |= 1 << bit);
         }
         for group in (0..edges.len()).rev() {
             let mask = masks[group];
-            edges[group].iter().for_each(|&other| masks[other as usize] |= mask);
+            edges[group]
+                .iter()
+                .for_each(|&other| masks[other as usize] |= mask);
             let mut rest = mask;
             while rest != 0 {
                 totals[rest.trailing_zeros() as usize] += weights[group];
@@ -152,14 +170,16 @@ mod tests {
     #[test]
     fn more_than_fit_into_a_mask_are_all_counted() {
         let count = 200_u32;
-        let chain: Vec<Vec<u32>> =
-            (1..=count).map(|next| if next < count { vec![next] } else { vec![] }).collect();
+        let chain: Vec<Vec<u32>> = (1..=count)
+            .map(|next| if next < count { vec![next] } else { vec![] })
+            .collect();
         let expected: Vec<u128> = (1..=u128::from(count)).rev().collect();
         let sets: Vec<Vec<u32>> = (0..count).map(|start| vec![start]).collect();
         assert_eq!(closure_sizes(&chain, &[1; 200], &sets), expected);
         // The same by way of sets of several paths.
-        let pairs: Vec<Vec<u32>> =
-            (0..count).map(|start| vec![start, (start + 1).min(count - 1)]).collect();
+        let pairs: Vec<Vec<u32>> = (0..count)
+            .map(|start| vec![start, (start + 1).min(count - 1)])
+            .collect();
         assert_eq!(closure_sizes(&chain, &[1; 200], &pairs), expected);
     }
 

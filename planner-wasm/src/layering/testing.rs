@@ -32,10 +32,16 @@ pub(super) fn request(graph: &[(&str, u64, &str)]) -> Request {
 /// A plan as the names of its paths: `a b|c`, and what is left out after a semicolon.
 pub(super) fn names(request: &Request, planned: &Planned) -> String {
     let names = |paths: &[u32]| {
-        let names = paths.iter().map(|&path| request.paths[path as usize].name.as_str());
+        let names = paths
+            .iter()
+            .map(|&path| request.paths[path as usize].name.as_str());
         names.collect::<Vec<_>>().join(" ")
     };
-    let layers: Vec<String> = planned.layers.iter().map(|layer| names(&layer.paths)).collect();
+    let layers: Vec<String> = planned
+        .layers
+        .iter()
+        .map(|layer| names(&layer.paths))
+        .collect();
     let left_out = match planned.left_out.is_empty() {
         true => String::new(),
         false => format!("; left out {}", names(&planned.left_out)),

@@ -8,8 +8,14 @@ use crate::outcome::{Outcome, plan};
 use crate::reference::{Closure, auto, excluded};
 
 fn expected(request: &Request) -> Outcome {
-    let limit = request.max_layers.map_or(usize::MAX, |limit| limit as usize);
-    Outcome::of(auto::layers(&Closure::new(request), &excluded(request), limit))
+    let limit = request
+        .max_layers
+        .map_or(usize::MAX, |limit| limit as usize);
+    Outcome::of(auto::layers(
+        &Closure::new(request),
+        &excluded(request),
+        limit,
+    ))
 }
 
 #[test]
@@ -28,16 +34,31 @@ fn the_vectors_of_the_specification() {
         (4, "libc|ssl|ffi py|app"),
         (5, "libc|ffi|ssl|py|app"),
     ] {
-        let request = Request { max_layers: Some(limit), ..request(&graph) };
-        assert_eq!(plan(&request, "auto", "{}").names(), layers, "limit {limit}");
-        assert_eq!(expected(&request).names(), layers, "the reference, limit {limit}");
+        let request = Request {
+            max_layers: Some(limit),
+            ..request(&graph)
+        };
+        assert_eq!(
+            plan(&request, "auto", "{}").names(),
+            layers,
+            "limit {limit}"
+        );
+        assert_eq!(
+            expected(&request).names(),
+            layers,
+            "the reference, limit {limit}"
+        );
     }
 }
 
 #[test]
 fn excluded_paths_are_counted_in_the_budget_and_in_sizes() {
     let graph = [("z", 9, "a"), ("a", 9, ""), ("b", 9, ""), ("c", 1, "b")];
-    let request = Request { max_layers: Some(3), excluded: vec![1], ..request(&graph) };
+    let request = Request {
+        max_layers: Some(3),
+        excluded: vec![1],
+        ..request(&graph)
+    };
     assert_eq!(plan(&request, "auto", "{}"), expected(&request));
     assert_eq!(plan(&request, "auto", "{}").names(), "b|c|z");
 }
@@ -45,8 +66,15 @@ fn excluded_paths_are_counted_in_the_budget_and_in_sizes() {
 #[test]
 fn more_layers_than_a_word_has_bits_are_in_order_too() {
     for max_layers in [Some(100), Some(149), Some(150), None] {
-        let request = Request { max_layers, ..web(150) };
-        assert_eq!(plan(&request, "auto", "{}"), expected(&request), "limit {max_layers:?}");
+        let request = Request {
+            max_layers,
+            ..web(150)
+        };
+        assert_eq!(
+            plan(&request, "auto", "{}"),
+            expected(&request),
+            "limit {max_layers:?}"
+        );
     }
 }
 

@@ -54,7 +54,9 @@ pub(crate) fn web(count: u32) -> Request {
     let mut state = 1_u64;
     let mut below = |limit: u32| {
         // A linear congruential generator: the same closure each time.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((state >> 33) % u64::from(limit)) as u32
     };
     let paths = (0..count).map(|i| {
@@ -78,7 +80,12 @@ type Drawn = (u64, usize, bool, bool);
 /// from 1 to two more than there are paths.
 pub(crate) fn requests(shape: Shape, most: usize) -> impl Strategy<Value = Request> {
     (0..=most).prop_flat_map(move |count| {
-        let drawn = (0..5_u64, 0..8_usize, prop::bool::weighted(0.2), prop::bool::weighted(0.15));
+        let drawn = (
+            0..5_u64,
+            0..8_usize,
+            prop::bool::weighted(0.2),
+            prop::bool::weighted(0.15),
+        );
         let indices: Vec<u32> = (0..count as u32).collect();
         (
             vec(drawn, count),
@@ -91,13 +98,17 @@ pub(crate) fn requests(shape: Shape, most: usize) -> impl Strategy<Value = Reque
             .prop_map(move |(paths, hashes, order, edges, roots, limit)| {
                 let references = references(shape, &order, &edges);
                 let paths = (0..).zip(paths.iter().zip(&hashes).zip(references));
-                let excluded = paths.clone().filter(|(_, (((.., excluded), _), _))| *excluded);
+                let excluded = paths
+                    .clone()
+                    .filter(|(_, (((.., excluded), _), _))| *excluded);
                 Request {
                     roots: roots.clone(),
                     excluded: excluded.map(|(i, _)| i).collect(),
                     max_layers: Some(limit),
                     ..with_paths(
-                        paths.map(|(i, ((drawn, hash), to))| path(i, *drawn, *hash, to)).collect(),
+                        paths
+                            .map(|(i, ((drawn, hash), to))| path(i, *drawn, *hash, to))
+                            .collect(),
                     )
                 }
             })
@@ -115,11 +126,21 @@ pub(crate) fn with_unique_names(mut request: Request) -> Request {
     request
 }
 
-fn path(own: u32, (size, name, itself, _): Drawn, hash: u32, mut references: Vec<u32>) -> StorePath {
+fn path(
+    own: u32,
+    (size, name, itself, _): Drawn,
+    hash: u32,
+    mut references: Vec<u32>,
+) -> StorePath {
     if itself {
         references.push(own);
     }
-    store_path(&format!("{hash:04}"), &format!("name{name}"), size, references)
+    store_path(
+        &format!("{hash:04}"),
+        &format!("name{name}"),
+        size,
+        references,
+    )
 }
 
 /// What each path refers to: along `order` if there are to be no circles.

@@ -11,16 +11,29 @@ use crate::outcome::planned;
 /// Each path refers to the next one.
 fn chain(count: u32) -> Request {
     let next = |i: u32| if i + 1 < count { vec![i + 1] } else { vec![] };
-    let path = |i: u32| store_path(&format!("{i:06}"), "link", u64::from(i * 7919 % 1000), next(i));
+    let path = |i: u32| {
+        store_path(
+            &format!("{i:06}"),
+            "link",
+            u64::from(i * 7919 % 1000),
+            next(i),
+        )
+    };
     with_paths((0..count).map(path).collect())
 }
 
 /// How many layers a policy makes, when each path is in one of them.
 fn layers(request: Request, policy: &str, limit: u32) -> usize {
-    let request = Request { max_layers: Some(limit), ..request };
+    let request = Request {
+        max_layers: Some(limit),
+        ..request
+    };
     let planned = planned(&request, policy, "{}");
-    let placed: BTreeSet<u32> =
-        planned.layers.iter().flat_map(|layer| layer.paths.iter().copied()).collect();
+    let placed: BTreeSet<u32> = planned
+        .layers
+        .iter()
+        .flat_map(|layer| layer.paths.iter().copied())
+        .collect();
     assert_eq!(placed.len(), request.paths.len(), "{policy}");
     planned.layers.len()
 }

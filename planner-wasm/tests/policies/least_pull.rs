@@ -14,10 +14,17 @@ use crate::outcome::planned;
 
 /// The layers of a plan, each as the names of its paths.
 fn layers(request: &Request, policy: &str, limit: u32) -> BTreeSet<BTreeSet<String>> {
-    let request = Request { max_layers: Some(limit), ..request.clone() };
+    let request = Request {
+        max_layers: Some(limit),
+        ..request.clone()
+    };
     let planned = planned(&request, policy, "{}");
     let name = |&i: &u32| request.paths[i as usize].name.clone();
-    planned.layers.iter().map(|layer| layer.paths.iter().map(name).collect()).collect()
+    planned
+        .layers
+        .iter()
+        .map(|layer| layer.paths.iter().map(name).collect())
+        .collect()
 }
 
 /// A closure of 400 paths, each with a name of its own.
@@ -37,24 +44,54 @@ fn changed(changes: &[Request], limit: impl Fn(u32) -> u32, budget: u32, policy:
     let first = closure();
     let before = layers(&first, policy, budget);
     let image = {
-        let request = Request { max_layers: Some(budget), ..first.clone() };
+        let request = Request {
+            max_layers: Some(budget),
+            ..first.clone()
+        };
         let planned = planned(&request, policy, "{}");
-        image(&request, planned.layers.iter().map(|layer| &layer.paths[..]))
+        image(
+            &request,
+            planned.layers.iter().map(|layer| &layer.paths[..]),
+        )
     };
-    let new = |request: &Request| layers(request, policy, limit(budget)).difference(&before).count();
+    let new = |request: &Request| {
+        layers(request, policy, limit(budget))
+            .difference(&before)
+            .count()
+    };
     let kept = |request: &Request| {
-        let history = History { steps: 0, observations: vec![], held: vec![image.clone()] };
-        new(&Request { history: Some(history), ..request.clone() })
+        let history = History {
+            steps: 0,
+            observations: vec![],
+            held: vec![image.clone()],
+        };
+        new(&Request {
+            history: Some(history),
+            ..request.clone()
+        })
     };
     let mean = |count: usize| count as f64 / changes.len() as f64;
-    [mean(changes.iter().map(new).sum()), mean(changes.iter().map(kept).sum())]
+    [
+        mean(changes.iter().map(new).sum()),
+        mean(changes.iter().map(kept).sum()),
+    ]
 }
 
 /// What clients hold after pulling some layers.
 fn image<'a>(request: &Request, layers: impl Iterator<Item = &'a [u32]>) -> HeldImage {
-    let paths = |layer: &[u32]| layer.iter().map(|&i| held_path(&request.paths[i as usize])).collect();
+    let paths = |layer: &[u32]| {
+        layer
+            .iter()
+            .map(|&i| held_path(&request.paths[i as usize]))
+            .collect()
+    };
     HeldImage {
-        layers: layers.map(|layer| HeldLayer { paths: paths(layer), transfer_size: 0 }).collect(),
+        layers: layers
+            .map(|layer| HeldLayer {
+                paths: paths(layer),
+                transfer_size: 0,
+            })
+            .collect(),
     }
 }
 
@@ -73,7 +110,9 @@ fn variants(change: impl Fn(&mut Request, u32)) -> Vec<Request> {
 #[test]
 fn small_changes_change_few_layers() {
     let leaf = |request: &mut Request, i: u32| {
-        request.paths.push(store_path("new", "new-1.0", 50_000, vec![i]));
+        request
+            .paths
+            .push(store_path("new", "new-1.0", 50_000, vec![i]));
     };
     let gone = |request: &mut Request, i: u32| {
         // The last ones are referred to by nothing after them.
@@ -82,17 +121,40 @@ fn small_changes_change_few_layers() {
         drop(path);
         for path in &mut request.paths {
             path.references.retain(|&other| other != last);
-            path.references.iter_mut().filter(|other| **other > last).for_each(|other| *other -= 1);
+            path.references
+                .iter_mut()
+                .filter(|other| **other > last)
+                .for_each(|other| *other -= 1);
         }
     };
     let byte = |request: &mut Request, i: u32| request.paths[i as usize].size += 1;
     let same = |_: &mut Request, _: u32| {};
     let (more, equal) = (|budget| budget + 1, |budget| budget);
     for (what, variants, limit, most) in [
-        ("a leaf is added", variants(leaf), equal as fn(u32) -> u32, [2.0, 2.0, 8.0]),
-        ("one that nothing needs is removed", variants(gone), equal, [2.0, 2.0, 8.0]),
-        ("a byte is added to one", variants(byte), equal, [0.0, 0.0, 0.0]),
-        ("there may be one layer more", variants(same), more, [12.0, 12.0, 12.0]),
+        (
+            "a leaf is added",
+            variants(leaf),
+            equal as fn(u32) -> u32,
+            [2.0, 2.0, 8.0],
+        ),
+        (
+            "one that nothing needs is removed",
+            variants(gone),
+            equal,
+            [2.0, 2.0, 8.0],
+        ),
+        (
+            "a byte is added to one",
+            variants(byte),
+            equal,
+            [0.0, 0.0, 0.0],
+        ),
+        (
+            "there may be one layer more",
+            variants(same),
+            more,
+            [12.0, 12.0, 12.0],
+        ),
     ] {
         for (budget, most) in [20, 40, 100].into_iter().zip(most) {
             let changed = |policy: &str| changed(&variants, limit, budget, policy);
@@ -124,14 +186,22 @@ struct Updates {
 
 impl Updates {
     fn new() -> Self {
-        let mut updates = Self { now: closure(), state: 7, rates: vec![] };
-        updates.rates = (0..400).map(|_| if updates.below(10) == 0 { 100 } else { 2 }).collect();
+        let mut updates = Self {
+            now: closure(),
+            state: 7,
+            rates: vec![],
+        };
+        updates.rates = (0..400)
+            .map(|_| if updates.below(10) == 0 { 100 } else { 2 })
+            .collect();
         updates
     }
 
     fn below(&mut self, limit: u32) -> u32 {
-        self.state =
-            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.state = self
+            .state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.state >> 33) % u64::from(limit)) as u32
     }
 
@@ -178,10 +248,17 @@ fn pulled(
         if step < 14 {
             continue;
         }
-        let mut request = Request { max_layers: Some(limit), ..updates.now.clone() };
+        let mut request = Request {
+            max_layers: Some(limit),
+            ..updates.now.clone()
+        };
         request.history = past(&seen[..seen.len() - 1]);
         if let (true, Some(image)) = (hold, held.take()) {
-            let none = History { steps: 0, observations: vec![], held: vec![] };
+            let none = History {
+                steps: 0,
+                observations: vec![],
+                held: vec![],
+            };
             request.history.get_or_insert(none).held = vec![image];
         }
         let planned = plan(&request);
@@ -190,10 +267,19 @@ fn pulled(
         let size = |paths: &BTreeMap<String, u64>| paths.values().sum::<u64>();
         let now: BTreeSet<BTreeMap<String, u64>> = planned
             .iter()
-            .map(|layer| layer.iter().map(path).map(|path| (path.path.clone(), path.size)).collect())
+            .map(|layer| {
+                layer
+                    .iter()
+                    .map(path)
+                    .map(|path| (path.path.clone(), path.size))
+                    .collect()
+            })
             .collect();
-        let all: BTreeSet<(String, u64)> =
-            request.paths.iter().map(|path| (path.path.clone(), path.size)).collect();
+        let all: BTreeSet<(String, u64)> = request
+            .paths
+            .iter()
+            .map(|path| (path.path.clone(), path.size))
+            .collect();
         if step > 14 {
             pulled += now.difference(&layers).map(size).sum::<u64>();
             changed += all.difference(&paths).map(|(_, size)| size).sum::<u64>();
@@ -213,7 +299,13 @@ fn held_path(path: &StorePath) -> HeldPath {
 }
 
 fn by(policy: &str) -> impl FnMut(&Request) -> Vec<Vec<u32>> {
-    move |request| planned(request, policy, "{}").layers.into_iter().map(|layer| layer.paths).collect()
+    move |request| {
+        planned(request, policy, "{}")
+            .layers
+            .into_iter()
+            .map(|layer| layer.paths)
+            .collect()
+    }
 }
 
 /// The largest paths alone, the rest together.
@@ -234,12 +326,24 @@ fn observed(seen: &[Vec<Change>]) -> Option<History> {
     let steps = seen.len() as u32 + 1;
     let observation = |i: usize| {
         let steps_with = |wanted: &[Change]| -> Vec<u32> {
-            (1..).zip(seen).filter(|(_, new)| wanted.contains(&new[i])).map(|(step, _)| step).collect()
+            (1..)
+                .zip(seen)
+                .filter(|(_, new)| wanted.contains(&new[i]))
+                .map(|(step, _)| step)
+                .collect()
         };
         let changes = steps_with(&[Change::Own, Change::Rebuild]);
-        Observation { closures: steps, version_changes: steps_with(&[Change::Own]), changes }
+        Observation {
+            closures: steps,
+            version_changes: steps_with(&[Change::Own]),
+            changes,
+        }
     };
-    Some(History { steps, observations: (0..400).map(observation).collect(), held: vec![] })
+    Some(History {
+        steps,
+        observations: (0..400).map(observation).collect(),
+        held: vec![],
+    })
 }
 
 #[test]
@@ -254,7 +358,10 @@ fn clients_pull_less_than_with_the_others_and_less_still_with_the_past() {
         ];
         let learnt = pulled(limit, &mut by("least-pull"), observed, true);
         println!("{limit} layers: {ours:.3}, with the past {learnt:.3}; the others {others:.3?}");
-        assert!(others.iter().all(|other| ours < *other), "{limit}: {ours} {others:?}");
+        assert!(
+            others.iter().all(|other| ours < *other),
+            "{limit}: {ours} {others:?}"
+        );
         (without, with) = (without + ours, with + learnt);
     }
     assert!(with < without, "{with} {without}");
@@ -262,7 +369,11 @@ fn clients_pull_less_than_with_the_others_and_less_still_with_the_past() {
 
 #[test]
 fn no_layers_are_left_unused_without_reason() {
-    let request = with_paths((0..9).map(|i| store_path("h", &format!("p{i}"), 10, vec![])).collect());
+    let request = with_paths(
+        (0..9)
+            .map(|i| store_path("h", &format!("p{i}"), 10, vec![]))
+            .collect(),
+    );
     assert_eq!(layers(&request, "least-pull", 4).len(), 4);
     assert_eq!(layers(&request, "least-pull", 99).len(), 9);
 }

@@ -1,7 +1,10 @@
 //! The policies against what the specification says, written down once more and as
 //! plainly as it says it: sets of names, recursion, and no thought for speed.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 mod auto;
 mod closures;

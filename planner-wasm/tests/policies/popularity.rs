@@ -9,7 +9,10 @@ use crate::reference::{Closure, popularity};
 
 fn expected(request: &Request) -> Outcome {
     let limit = request.max_layers.map(|limit| limit as usize);
-    Outcome::of(popularity::layers(&Closure::without_excluded(request).references, limit))
+    Outcome::of(popularity::layers(
+        &Closure::without_excluded(request).references,
+        limit,
+    ))
 }
 
 #[test]
@@ -35,8 +38,10 @@ fn the_vectors_of_the_specification() {
         ("F", 0, ""),
         ("G", 0, ""),
     ];
-    for (graph, layers) in [(&roots[..], "E|D|F|B|A|C|Root1|Root2|Root3|X"), (&one[..], "F|E|D|C|B|G|A")]
-    {
+    for (graph, layers) in [
+        (&roots[..], "E|D|F|B|A|C|Root1|Root2|Root3|X"),
+        (&one[..], "F|E|D|C|B|G|A"),
+    ] {
         let request = request(graph);
         assert_eq!(plan(&request, "popularity", "{}").names(), layers);
         assert_eq!(expected(&request).names(), layers, "the reference");

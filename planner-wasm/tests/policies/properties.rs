@@ -16,20 +16,38 @@ type Asked = (&'static str, Json);
 /// The policies with all kinds of options. Those of pipelines name two of the paths.
 fn asked(request: &Request) -> Vec<Asked> {
     let limit = request.max_layers.unwrap_or(4);
-    let path = |i: usize| request.paths.get(i).map_or("/nix/store/nowhere", |path| path.path.as_str());
+    let path = |i: usize| {
+        request
+            .paths
+            .get(i)
+            .map_or("/nix/store/nowhere", |path| path.path.as_str())
+    };
     let (one, other) = (path(0), path(1));
-    let mut asked: Vec<Asked> = ["", "auto", "least-pull", "popularity", "path-per-layer", "single"]
-        .into_iter()
-        .map(|policy| (policy, json!({})))
-        .collect();
+    let mut asked: Vec<Asked> = [
+        "",
+        "auto",
+        "least-pull",
+        "popularity",
+        "path-per-layer",
+        "single",
+    ]
+    .into_iter()
+    .map(|policy| (policy, json!({})))
+    .collect();
     let steps = [
         json!([["popularity_contest"]]),
         json!([["popularity_contest"], ["reverse"]]),
         json!([["split_every", 3], ["map", ["popularity_contest"]]]),
         json!([["split_paths", [one, { "children_of": other }]]]),
         json!([["split_paths", [{ "children_of": [one, other] }]], ["flatten"], ["map", ["split_paths", [other]]]]),
-        json!([["subcomponent_in", [one]], ["over", "rest", ["subcomponent_out", [other]]]]),
-        json!([["subcomponent_out", [one, other]], ["over", "main", ["split_every", 2]]]),
+        json!([
+            ["subcomponent_in", [one]],
+            ["over", "rest", ["subcomponent_out", [other]]]
+        ]),
+        json!([
+            ["subcomponent_out", [one, other]],
+            ["over", "main", ["split_every", 2]]
+        ]),
         json!([["remove_paths", one], ["split_paths", [other]]]),
         json!([["remove_paths", [one, other]], ["popularity_contest"]]),
     ];
@@ -45,11 +63,26 @@ fn asked(request: &Request) -> Vec<Asked> {
 /// for; there are no more layers than there may be, and none is empty.
 fn check(request: &Request, policy: &str, options: &str) {
     let planned = planned(request, policy, options);
-    let limit = request.max_layers.map_or(usize::MAX, |limit| limit as usize);
-    assert!(planned.layers.len() <= limit, "{policy} {options}: {} layers", planned.layers.len());
-    assert!(planned.layers.iter().all(|layer| !layer.paths.is_empty()), "{policy} {options}");
-    assert!(planned.left_out.is_empty() || options.contains("remove_paths"), "{policy} {options}");
-    assert!(planned.left_out.is_sorted_by(|a, b| a < b), "{policy} {options}");
+    let limit = request
+        .max_layers
+        .map_or(usize::MAX, |limit| limit as usize);
+    assert!(
+        planned.layers.len() <= limit,
+        "{policy} {options}: {} layers",
+        planned.layers.len()
+    );
+    assert!(
+        planned.layers.iter().all(|layer| !layer.paths.is_empty()),
+        "{policy} {options}"
+    );
+    assert!(
+        planned.left_out.is_empty() || options.contains("remove_paths"),
+        "{policy} {options}"
+    );
+    assert!(
+        planned.left_out.is_sorted_by(|a, b| a < b),
+        "{policy} {options}"
+    );
     let layers = planned.layers.iter().flat_map(|layer| &layer.paths);
     let mut placed: Vec<u32> = layers.chain(&planned.left_out).copied().collect();
     placed.sort_unstable();
@@ -61,7 +94,13 @@ fn check(request: &Request, policy: &str, options: &str) {
 /// The same request with its paths, and what each refers to, in another order.
 fn shuffled(request: &Request, order: &[u32]) -> Request {
     let place = |old: &u32| order.iter().position(|other| other == old).unwrap() as u32;
-    let places = |old: &Vec<u32>| old.iter().map(place).collect::<BTreeSet<_>>().into_iter().collect();
+    let places = |old: &Vec<u32>| {
+        old.iter()
+            .map(place)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    };
     let paths = order.iter().map(|&old| {
         let mut path = request.paths[old as usize].clone();
         path.references = path.references.iter().rev().map(place).collect();
@@ -76,13 +115,20 @@ fn shuffled(request: &Request, order: &[u32]) -> Request {
 }
 
 /// All that a plan says, by paths.
-type Said = (Vec<(Vec<Path>, String, Option<f64>)>, BTreeSet<Path>, Vec<String>);
+type Said = (
+    Vec<(Vec<Path>, String, Option<f64>)>,
+    BTreeSet<Path>,
+    Vec<String>,
+);
 
 fn said(request: &Request, planned: Planned) -> Said {
-    let paths = |indices: &[u32]| -> Vec<Path> { indices.iter().map(|&i| path(request, i)).collect() };
+    let paths =
+        |indices: &[u32]| -> Vec<Path> { indices.iter().map(|&i| path(request, i)).collect() };
     let layers = planned.layers.iter();
     (
-        layers.map(|layer| (paths(&layer.paths), layer.reason.clone(), layer.cost)).collect(),
+        layers
+            .map(|layer| (paths(&layer.paths), layer.reason.clone(), layer.cost))
+            .collect(),
         paths(&planned.left_out).into_iter().collect(),
         planned.remarks,
     )
@@ -110,7 +156,10 @@ fn renamed(options: &Json, from: &Request, to: &Request) -> String {
 fn with_order() -> impl Strategy<Value = (Request, Vec<u32>)> {
     (requests(Shape::Any, 24), any::<bool>()).prop_flat_map(|(request, limited)| {
         let order: Vec<u32> = (0..request.paths.len() as u32).collect();
-        let request = Request { max_layers: request.max_layers.filter(|_| limited), ..request };
+        let request = Request {
+            max_layers: request.max_layers.filter(|_| limited),
+            ..request
+        };
         (Just(request), Just(order).prop_shuffle())
     })
 }

@@ -37,8 +37,15 @@ fn closure(package: &str, limit: u32) -> Request {
             open.extend(references.split_whitespace());
         }
     }
-    let paths: Vec<_> = PACKAGES.iter().filter(|(name, ..)| names.contains(name)).copied().collect();
-    Request { max_layers: Some(limit), ..request(&paths) }
+    let paths: Vec<_> = PACKAGES
+        .iter()
+        .filter(|(name, ..)| names.contains(name))
+        .copied()
+        .collect();
+    Request {
+        max_layers: Some(limit),
+        ..request(&paths)
+    }
 }
 
 #[test]
@@ -47,13 +54,22 @@ fn two_images_of_one_package_set_share_layers() {
         let service = plan(&closure("service", limit), "auto", "{}").layers;
         let fetcher = plan(&closure("fetcher", limit), "auto", "{}").layers;
         let (service, fetcher) = (service.into_iter().collect(), fetcher.into_iter().collect());
-        let shared: BTreeSet<Vec<_>> = BTreeSet::intersection(&service, &fetcher).cloned().collect();
+        let shared: BTreeSet<Vec<_>> = BTreeSet::intersection(&service, &fetcher)
+            .cloned()
+            .collect();
         let names = |layer: Vec<(String, String)>| -> Vec<String> {
             layer.into_iter().map(|(name, _)| name).collect()
         };
-        shared.into_iter().map(|layer| names(layer).join(" ")).collect::<Vec<_>>().join("|")
+        shared
+            .into_iter()
+            .map(|layer| names(layer).join(" "))
+            .collect::<Vec<_>>()
+            .join("|")
     };
     assert_eq!(shared(1), "");
     assert_eq!(shared(8), "coreutils|glibc libidn|ncurses|openssl");
-    assert_eq!(shared(30), "bash|coreutils|glibc|libidn|ncurses|openssl|python|readline|sqlite|zlib");
+    assert_eq!(
+        shared(30),
+        "bash|coreutils|glibc|libidn|ncurses|openssl|python|readline|sqlite|zlib"
+    );
 }

@@ -19,8 +19,14 @@ impl Answer {
     /// One that is known in full.
     pub(super) fn whole(head: Head, kind: &str, body: String) -> Self {
         let length = body.len() as u64;
-        let head = head.with("Content-Type", kind).with("Content-Length", length);
-        Self { head, framing: Framing::Length(length), body: Box::new(io::Cursor::new(body)) }
+        let head = head
+            .with("Content-Type", kind)
+            .with("Content-Length", length);
+        Self {
+            head,
+            framing: Framing::Length(length),
+            body: Box::new(io::Cursor::new(body)),
+        }
     }
 
     /// An answer with fields that nobody wants to keep.
@@ -36,7 +42,11 @@ impl Answer {
     pub(super) fn endless() -> Self {
         let head = Head::answer(200).with("Transfer-Encoding", "chunked");
         let head = head.with("Content-Type", "application/json");
-        Self { head, framing: Framing::Chunked, body: Box::new(io::repeat(b' ')) }
+        Self {
+            head,
+            framing: Framing::Chunked,
+            body: Box::new(io::repeat(b' ')),
+        }
     }
 
     /// What goes wrong with a head.
@@ -44,12 +54,20 @@ impl Answer {
         let head = &mut self.head;
         match fault {
             Some(Fault::WrongDigest) => {
-                head.set("Docker-Content-Digest", format!("sha256:{}", "0".repeat(64)));
+                head.set(
+                    "Docker-Content-Digest",
+                    format!("sha256:{}", "0".repeat(64)),
+                );
             }
             Some(Fault::WrongLocation) => {
-                if let Some((before, _)) = head.get("location").and_then(|place| place.rsplit_once('/'))
+                if let Some((before, _)) = head
+                    .get("location")
+                    .and_then(|place| place.rsplit_once('/'))
                 {
-                    head.set("Location", format!("{before}/00000000-0000-0000-0000-000000000000"));
+                    head.set(
+                        "Location",
+                        format!("{before}/00000000-0000-0000-0000-000000000000"),
+                    );
                 }
             }
             Some(Fault::WrongContentType(kind)) => head.set("Content-Type", kind),
@@ -66,12 +84,16 @@ impl Answer {
 
 /// What goes wrong with a piece of a body.
 pub(super) fn alter(piece: &mut [u8], at: u64, framing: Framing, fault: Option<&Fault>) {
-    let Some(Fault::Alter(place)) = fault else { return };
+    let Some(Fault::Alter(place)) = fault else {
+        return;
+    };
     let place = match framing {
         Framing::Length(length) => (*place).min(length.saturating_sub(1)),
         _ => *place,
     };
-    let place = place.checked_sub(at).and_then(|place| usize::try_from(place).ok());
+    let place = place
+        .checked_sub(at)
+        .and_then(|place| usize::try_from(place).ok());
     if let Some(byte) = place.and_then(|place| piece.get_mut(place)) {
         *byte ^= 1;
     }

@@ -48,7 +48,12 @@ impl Shared {
         }
         let number = self.log.begin(request.clone());
         let fault = request.fault.clone();
-        let exchange = Exchange { shared: self, request, number, stream };
+        let exchange = Exchange {
+            shared: self,
+            request,
+            number,
+            stream,
+        };
         if fault == Some(Fault::Reset) {
             return exchange.reset();
         }
@@ -64,7 +69,9 @@ impl Shared {
             lock(&self.kept).add(&exchange.request, &bytes);
             return exchange.reset();
         }
-        let Some(answer) = exchange.answer(client, fault.as_ref())? else { return Ok(false) };
+        let Some(answer) = exchange.answer(client, fault.as_ref())? else {
+            return Ok(false);
+        };
         exchange.send(answer, fault.as_ref())
     }
 }
@@ -80,7 +87,11 @@ impl Exchange<'_> {
                 let _ = client.read(&mut [0]);
                 return Ok(None);
             }
-            Some(Fault::Status { status, retry_after, body }) => {
+            Some(Fault::Status {
+                status,
+                retry_after,
+                body,
+            }) => {
                 let (kind, body) = body.content();
                 let mut head = Head::answer(*status);
                 if let Some(after) = retry_after {
@@ -125,7 +136,12 @@ impl Exchange<'_> {
     /// The answer of the one who hands tokens out and wants to see them, if it is not to
     /// go to the registry.
     fn guard(&self, client: &mut Client<'_>) -> io::Result<Option<Reply>> {
-        let Some(guard) = self.shared.guard.as_ref().filter(|_| !self.request.elsewhere) else {
+        let Some(guard) = self
+            .shared
+            .guard
+            .as_ref()
+            .filter(|_| !self.request.elsewhere)
+        else {
             return Ok(None);
         };
         if self.request.path == tokens::PATH {
@@ -180,12 +196,18 @@ impl Exchange<'_> {
     }
 
     fn received(&self, piece: &[u8]) {
-        self.shared.log.note(self.number, |request| request.received += piece.len() as u64);
+        self.shared.log.note(self.number, |request| {
+            request.received += piece.len() as u64
+        });
     }
 
     fn redirect(&self, host: &str) -> Answer {
         let location = format!("http://{host}{}", self.request.target());
-        Answer::whole(Head::answer(307).with("Location", location), "text/plain", String::new())
+        Answer::whole(
+            Head::answer(307).with("Location", location),
+            "text/plain",
+            String::new(),
+        )
     }
 
     /// Hands the request on to the registry, with so much of its body at most.
@@ -211,7 +233,11 @@ impl Exchange<'_> {
         }
         if left == 0 {
             Self::end(&upstream)?;
-            return Ok(Answer::whole(Head::answer(500), "text/plain", String::new()));
+            return Ok(Answer::whole(
+                Head::answer(500),
+                "text/plain",
+                String::new(),
+            ));
         }
         self.heard(upstream)
     }
@@ -236,7 +262,11 @@ impl Exchange<'_> {
         if let Some(location) = head.get("location").map(str::to_owned) {
             head.set("Location", self.shared.location(&location));
         }
-        Ok(Answer { head, framing, body: Box::new(Body::new(reader, framing)) })
+        Ok(Answer {
+            head,
+            framing,
+            body: Box::new(Body::new(reader, framing)),
+        })
     }
 
     /// Sends an answer, with what is to go wrong with it; whether the connection can go on.
@@ -245,8 +275,14 @@ impl Exchange<'_> {
         if self.request.method == "HEAD" {
             (answer.framing, answer.body) = (Framing::Length(0), Box::new(io::empty()));
         }
-        let Answer { head, framing, mut body } = answer;
-        self.shared.log.note(self.number, |request| request.status = Some(head.status()));
+        let Answer {
+            head,
+            framing,
+            mut body,
+        } = answer;
+        self.shared
+            .log
+            .note(self.number, |request| request.status = Some(head.status()));
         head.write(self.stream)?;
         let (size, most) = match *fault.unwrap_or(&Fault::NoAnswer) {
             Fault::Slow(rate) => (((rate / 50).max(1) as usize).min(PIECE), u64::MAX),
@@ -263,7 +299,9 @@ impl Exchange<'_> {
             }
             at += length as u64;
             left -= length as u64;
-            self.shared.log.note(self.number, |request| request.sent = at);
+            self.shared
+                .log
+                .note(self.number, |request| request.sent = at);
             if !piece.is_empty() {
                 write_piece(self.stream, framing, piece)?;
             }
@@ -290,7 +328,9 @@ impl Exchange<'_> {
 impl Shared {
     /// A `Location` that leads to the proxy, in the form that is wanted.
     fn location(&self, location: &str) -> String {
-        let rest = location.split_once("://").map_or(location, |(_, rest)| rest);
+        let rest = location
+            .split_once("://")
+            .map_or(location, |(_, rest)| rest);
         let path = rest.find('/').map_or("/", |at| &rest[at..]);
         match self.relative.load(Ordering::Relaxed) {
             true => path.to_owned(),

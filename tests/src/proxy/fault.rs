@@ -67,18 +67,30 @@ pub enum ErrorBody {
 impl Fault {
     /// Another status, with a registry's own error.
     pub fn status(status: u16) -> Self {
-        Self::Status { status, retry_after: None, body: ErrorBody::Json("FAULT") }
+        Self::Status {
+            status,
+            retry_after: None,
+            body: ErrorBody::Json("FAULT"),
+        }
     }
 
     /// The same with a page instead.
     pub fn html(status: u16) -> Self {
-        Self::Status { status, retry_after: None, body: ErrorBody::Html }
+        Self::Status {
+            status,
+            retry_after: None,
+            body: ErrorBody::Html,
+        }
     }
 
     /// 429 with `Retry-After`.
     pub fn too_many(retry_after: &str) -> Self {
         let retry_after = Some(retry_after.to_owned());
-        Self::Status { status: 429, retry_after, body: ErrorBody::Json("TOOMANYREQUESTS") }
+        Self::Status {
+            status: 429,
+            retry_after,
+            body: ErrorBody::Json("TOOMANYREQUESTS"),
+        }
     }
 }
 
@@ -90,9 +102,10 @@ impl ErrorBody {
                 "application/json",
                 format!(r#"{{"errors":[{{"code":"{code}","message":"made by the test"}}]}}"#),
             ),
-            Self::Html => {
-                ("text/html", "<html><body><h1>made by the test</h1></body></html>".to_owned())
-            }
+            Self::Html => (
+                "text/html",
+                "<html><body><h1>made by the test</h1></body></html>".to_owned(),
+            ),
             Self::Empty => ("text/plain", String::new()),
         }
     }
@@ -157,7 +170,12 @@ impl Rules {
         when: When,
         fault: Fault,
     ) {
-        self.0.push(Rule { matches, when, fault, seen: 0 });
+        self.0.push(Rule {
+            matches,
+            when,
+            fault,
+            seen: 0,
+        });
     }
 
     pub(super) fn clear(&mut self) {

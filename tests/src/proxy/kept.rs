@@ -22,7 +22,10 @@ impl Kept {
 
     /// The answer to who asks for an upload of which something is kept.
     pub(super) fn status(&self, request: &Request) -> Option<Answer> {
-        let kept = self.0.get(&request.path).filter(|_| request.method == "GET")?;
+        let kept = self
+            .0
+            .get(&request.path)
+            .filter(|_| request.method == "GET")?;
         let head = Head::answer(204)
             .with("Location", request.target())
             .with("Range", format!("0-{}", kept.len().saturating_sub(1)));
@@ -32,9 +35,16 @@ impl Kept {
     /// What comes before the body of a request that ends an upload of which something is kept; a
     /// refusal, if that body is another part.
     pub(super) fn take(&mut self, request: &Request) -> Option<Result<Vec<u8>, Answer>> {
-        let kept = self.0.get(&request.path).filter(|_| request.method == "PUT")?;
+        let kept = self
+            .0
+            .get(&request.path)
+            .filter(|_| request.method == "PUT")?;
         if first(request) != kept.len() {
-            return Some(Err(Answer::whole(Head::answer(416), "text/plain", String::new())));
+            return Some(Err(Answer::whole(
+                Head::answer(416),
+                "text/plain",
+                String::new(),
+            )));
         }
         self.0.remove(&request.path).map(Ok)
     }
@@ -42,6 +52,9 @@ impl Kept {
 
 /// Which byte of the upload a request begins with.
 fn first(request: &Request) -> usize {
-    let range = request.head.get("content-range").and_then(|range| range.split('-').next());
+    let range = request
+        .head
+        .get("content-range")
+        .and_then(|range| range.split('-').next());
     range.and_then(|first| first.parse().ok()).unwrap_or(0)
 }

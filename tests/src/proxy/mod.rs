@@ -82,8 +82,9 @@ impl Proxy {
 
     fn start(registry: &Registry, guard: Option<Mutex<Guard>>) -> Self {
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [host, elsewhere] =
-            listeners.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
+        let [host, elsewhere] = listeners
+            .each_ref()
+            .map(|listener| listener.local_addr().unwrap().to_string());
         let shared = Arc::new(Shared {
             host,
             elsewhere,
@@ -101,7 +102,11 @@ impl Proxy {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.accept(&listener, elsewhere))
         };
-        let threads = listeners.into_iter().zip([false, true]).map(accept).collect();
+        let threads = listeners
+            .into_iter()
+            .zip([false, true])
+            .map(accept)
+            .collect();
         Self { shared, threads }
     }
 
@@ -117,7 +122,12 @@ impl Proxy {
 
     /// Breaks requests that match, when their turn comes. Of several rules that hit a
     /// request the first decides.
-    pub fn fault(&self, matches: impl Fn(&Request) -> bool + Send + 'static, when: When, fault: Fault) {
+    pub fn fault(
+        &self,
+        matches: impl Fn(&Request) -> bool + Send + 'static,
+        when: When,
+        fault: Fault,
+    ) {
         lock(&self.shared.rules).add(Box::new(matches), when, fault);
     }
 
@@ -128,7 +138,9 @@ impl Proxy {
 
     /// Says how `Location` reaches the client from now on; absolute, if nothing is said.
     pub fn locations(&self, locations: Locations) {
-        self.shared.relative.store(locations == Locations::Relative, Ordering::Relaxed);
+        self.shared
+            .relative
+            .store(locations == Locations::Relative, Ordering::Relaxed);
     }
 
     /// All requests so far, in order.
@@ -138,7 +150,12 @@ impl Proxy {
 
     /// How many requests so far are such ones.
     pub fn count(&self, is: impl Fn(&Request) -> bool) -> usize {
-        self.shared.log.lock().iter().filter(|request| is(request)).count()
+        self.shared
+            .log
+            .lock()
+            .iter()
+            .filter(|request| is(request))
+            .count()
     }
 
     /// Forgets the requests so far.
@@ -149,9 +166,13 @@ impl Proxy {
     /// The requests as lines, for a message: method, target, status and what went wrong.
     pub fn story(&self) -> String {
         let line = |request: &Request| {
-            let status =
-                request.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-            let fault = request.fault.as_ref().map_or_else(String::new, |fault| format!(" ({fault:?})"));
+            let status = request
+                .status
+                .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            let fault = request
+                .fault
+                .as_ref()
+                .map_or_else(String::new, |fault| format!(" ({fault:?})"));
             format!("{} {}: {status}{fault}\n", request.method, request.target())
         };
         self.requests().iter().map(line).collect()
@@ -159,13 +180,19 @@ impl Proxy {
 }
 
 impl Drop for Proxy {
-    #[allow(clippy::print_stderr, reason = "a test that fails shows what was asked")]
+    #[allow(
+        clippy::print_stderr,
+        reason = "a test that fails shows what was asked"
+    )]
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("what went through the proxy:\n{}", self.story());
         }
         self.shared.over.store(true, Ordering::SeqCst);
-        for stream in lock(&self.shared.open).drain(..).filter_map(|stream| stream.upgrade()) {
+        for stream in lock(&self.shared.open)
+            .drain(..)
+            .filter_map(|stream| stream.upgrade())
+        {
             let _ = stream.shutdown(Shutdown::Both);
         }
         for host in [self.host(), self.elsewhere()] {
@@ -186,7 +213,9 @@ impl Shared {
                 if self.over.load(Ordering::SeqCst) {
                     break;
                 }
-                let Ok(stream) = stream.and_then(|stream| self.opened(stream)) else { continue };
+                let Ok(stream) = stream.and_then(|stream| self.opened(stream)) else {
+                    continue;
+                };
                 // Clients come and go as they like.
                 scope.spawn(move || drop(self.serve(&stream, elsewhere)));
             }
@@ -208,7 +237,11 @@ impl Shared {
 
     /// A connection to the registry.
     fn upstream(&self, elsewhere: bool) -> io::Result<Arc<TcpStream>> {
-        let stream = TcpStream::connect(if elsewhere { &self.back } else { &self.registry })?;
+        let stream = TcpStream::connect(if elsewhere {
+            &self.back
+        } else {
+            &self.registry
+        })?;
         stream.set_read_timeout(Some(PATIENCE))?;
         self.opened(stream)
     }
@@ -217,7 +250,9 @@ impl Shared {
     fn serve(&self, stream: &TcpStream, elsewhere: bool) -> io::Result<()> {
         let mut reader = BufReader::new(stream);
         while let Some(head) = Head::read(&mut reader)? {
-            let keep = head.get("connection").is_none_or(|value| !value.eq_ignore_ascii_case("close"));
+            let keep = head
+                .get("connection")
+                .is_none_or(|value| !value.eq_ignore_ascii_case("close"));
             if !self.exchange(&mut reader, stream, &head, elsewhere)? || !keep {
                 break;
             }
@@ -228,7 +263,9 @@ impl Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("host", &self.host).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("host", &self.host)
+            .finish_non_exhaustive()
     }
 }
 

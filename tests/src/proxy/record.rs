@@ -36,7 +36,17 @@ impl Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (path, query) = (path.to_owned(), query.to_owned());
         let (status, received, sent, fault) = (None, 0, 0, None);
-        Self { method, path, query, head: head.clone(), elsewhere, status, received, sent, fault }
+        Self {
+            method,
+            path,
+            query,
+            head: head.clone(),
+            elsewhere,
+            status,
+            received,
+            sent,
+            fault,
+        }
     }
 
     /// Whether it has this method, and this in its path.
@@ -66,14 +76,19 @@ impl Request {
 
     /// Path and query.
     pub fn target(&self) -> String {
-        if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
+        if self.query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{}", self.path, self.query)
+        }
     }
 
     /// The repository that it is about: what is between `/v2/` and the registry's own words.
     pub fn repository(&self) -> Option<&str> {
         let path = self.path.strip_prefix("/v2/")?;
-        let end =
-            ["/blobs/", "/manifests/", "/tags/", "/referrers/"].iter().find_map(|word| path.rfind(word));
+        let end = ["/blobs/", "/manifests/", "/tags/", "/referrers/"]
+            .iter()
+            .find_map(|word| path.rfind(word));
         end.map(|end| &path[..end])
     }
 }

@@ -31,7 +31,12 @@ pub struct Tokens {
 impl Default for Tokens {
     fn default() -> Self {
         let lifetime = Duration::from_secs(300);
-        Self { anonymous_pull: false, lifetime, uses: usize::MAX, denied: vec![] }
+        Self {
+            anonymous_pull: false,
+            lifetime,
+            uses: usize::MAX,
+            denied: vec![],
+        }
     }
 }
 
@@ -66,7 +71,10 @@ pub(super) struct Reply {
 
 impl Guard {
     pub(super) fn new(settings: Tokens) -> Self {
-        Self { settings, issued: HashMap::new() }
+        Self {
+            settings,
+            issued: HashMap::new(),
+        }
     }
 
     /// Hands a token out: to a `GET` with the scopes in the query and the password in
@@ -84,27 +92,55 @@ impl Guard {
                 _ => Some(false),
             }
         } else {
-            request.head.get("authorization").map(|given| given == BASIC)
+            request
+                .head
+                .get("authorization")
+                .map(|given| given == BASIC)
         };
         if known == Some(false) {
-            let body = error("UNAUTHORIZED", "authentication required: wrong user or password");
-            return Reply { status: 401, challenge: None, body };
+            let body = error(
+                "UNAUTHORIZED",
+                "authentication required: wrong user or password",
+            );
+            return Reply {
+                status: 401,
+                challenge: None,
+                body,
+            };
         }
         let asked = http::values(query, "scope");
-        let asked = asked.iter().flat_map(|scopes| scopes.split(' ')).filter_map(Scope::parse);
-        let scopes = asked.filter_map(|scope| self.granted(scope, known.is_some())).collect();
+        let asked = asked
+            .iter()
+            .flat_map(|scopes| scopes.split(' '))
+            .filter_map(Scope::parse);
+        let scopes = asked
+            .filter_map(|scope| self.granted(scope, known.is_some()))
+            .collect();
         let until = Instant::now() + self.settings.lifetime;
         // With what is in a token of base64.
         let name = format!("opaque/{}+A==", self.issued.len());
-        self.issued.insert(name.clone(), Token { scopes, until, left: self.settings.uses });
+        self.issued.insert(
+            name.clone(),
+            Token {
+                scopes,
+                until,
+                left: self.settings.uses,
+            },
+        );
         let expires = self.settings.lifetime.as_secs();
         let token = json!({ "token": name, "access_token": name, "expires_in": expires });
-        Reply { status: 200, challenge: None, body: token.to_string() }
+        Reply {
+            status: 200,
+            challenge: None,
+            body: token.to_string(),
+        }
     }
 
     /// What of a scope somebody gets.
     fn granted(&self, mut scope: Scope, known: bool) -> Option<Scope> {
-        scope.actions.retain(|action| known || (self.settings.anonymous_pull && action == "pull"));
+        scope
+            .actions
+            .retain(|action| known || (self.settings.anonymous_pull && action == "pull"));
         let denied = self.settings.denied.contains(&scope.repository);
         Some(scope).filter(|scope| !denied && !scope.actions.is_empty())
     }
@@ -112,13 +148,19 @@ impl Guard {
     /// Lets a request through, or says which token it needs.
     pub(super) fn check(&mut self, request: &Request, host: &str) -> Option<Reply> {
         let needed = needed(request);
-        let given = request.head.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let given = request
+            .head
+            .get("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "));
         let token = given.and_then(|name| self.issued.get_mut(name));
         let live = token.filter(|token| token.left > 0 && Instant::now() < token.until);
         let known = live.is_some();
         if let Some(token) = live {
             token.left -= 1;
-            if needed.iter().all(|scope| token.scopes.iter().any(|other| other.covers(scope))) {
+            if needed
+                .iter()
+                .all(|scope| token.scopes.iter().any(|other| other.covers(scope)))
+            {
                 return None;
             }
         }
@@ -133,20 +175,30 @@ impl Guard {
             _ => "",
         };
         let body = error("UNAUTHORIZED", "authentication required");
-        Some(Reply { status: 401, challenge: Some(challenge), body })
+        Some(Reply {
+            status: 401,
+            challenge: Some(challenge),
+            body,
+        })
     }
 }
 
 impl Scope {
     fn new(repository: &str, actions: &[&str]) -> Self {
         let actions = actions.iter().map(|action| (*action).to_owned()).collect();
-        Self { repository: repository.to_owned(), actions }
+        Self {
+            repository: repository.to_owned(),
+            actions,
+        }
     }
 
     /// Reads `repository:NAME:ACTION,ACTION`.
     fn parse(text: &str) -> Option<Self> {
         let (repository, actions) = text.strip_prefix("repository:")?.rsplit_once(':')?;
-        Some(Self::new(repository, &actions.split(',').collect::<Vec<_>>()))
+        Some(Self::new(
+            repository,
+            &actions.split(',').collect::<Vec<_>>(),
+        ))
     }
 
     fn text(&self) -> String {
@@ -155,13 +207,18 @@ impl Scope {
 
     fn covers(&self, other: &Self) -> bool {
         self.repository == other.repository
-            && other.actions.iter().all(|action| self.actions.contains(action))
+            && other
+                .actions
+                .iter()
+                .all(|action| self.actions.contains(action))
     }
 }
 
 /// The scopes that a request needs; none for the registry's own start page.
 fn needed(request: &Request) -> Vec<Scope> {
-    let Some(repository) = request.repository() else { return vec![] };
+    let Some(repository) = request.repository() else {
+        return vec![];
+    };
     let actions: &[&str] = match request.method.as_str() {
         "GET" | "HEAD" => &["pull"],
         "DELETE" => &["delete"],
@@ -169,7 +226,11 @@ fn needed(request: &Request) -> Vec<Scope> {
     };
     let mut scopes = vec![Scope::new(repository, actions)];
     if request.method == "POST" && request.value("mount").is_some() {
-        scopes.extend(request.value("from").map(|from| Scope::new(&from, &["pull"])));
+        scopes.extend(
+            request
+                .value("from")
+                .map(|from| Scope::new(&from, &["pull"])),
+        );
     }
     scopes
 }

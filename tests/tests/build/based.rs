@@ -11,7 +11,8 @@ use super::{diff_ids, spec, store};
 #[test]
 fn the_environment_of_the_base_is_inherited_and_overridden() {
     let store = store();
-    let base = BaseImage::old(&[&base::layer("base/a", b"a")], &["PATH=/base", "A=base"]).write(&store);
+    let base =
+        BaseImage::old(&[&base::layer("base/a", b"a")], &["PATH=/base", "A=base"]).write(&store);
     let config = |inherit: Value| {
         let spec = spec(&store)
             .with("fromImage", base.to_str().unwrap())
@@ -19,7 +20,10 @@ fn the_environment_of_the_base_is_inherited_and_overridden() {
             .with("config", json!({"Env": ["A=own", "B=own"]}));
         spec.archive().config()["config"].clone()
     };
-    assert_eq!(config(Value::Null), json!({"Env": ["PATH=/base", "A=own", "B=own"]}));
+    assert_eq!(
+        config(Value::Null),
+        json!({"Env": ["PATH=/base", "A=own", "B=own"]})
+    );
     assert_eq!(
         config(json!("all")),
         json!({"Cmd": ["/bin/base"], "Env": ["PATH=/base", "A=own", "B=own"], "User": "base"})
@@ -42,7 +46,9 @@ fn a_base_that_holds_store_paths_is_not_given_them_again() {
     let graph = [(app, 10, lib), (lib, 20, libc), (libc, 30, "")];
     let base = SpecFile::new(&store, &[lib]).graph(&graph).archive();
     fs::write(store.root().join("base.tar"), &base.bytes).unwrap();
-    let derived = SpecFile::new(&store, &[app]).graph(&graph).with("fromImage", "base.tar");
+    let derived = SpecFile::new(&store, &[app])
+        .graph(&graph)
+        .with("fromImage", "base.tar");
     assert_eq!(derived.layers(), app);
     let archive = derived.archive();
     assert_eq!(diff_ids(&archive)[..base.layers().len()], diff_ids(&base));
@@ -52,7 +58,9 @@ fn a_base_that_holds_store_paths_is_not_given_them_again() {
     assert_eq!(derived.layers(), format!("{libc}|{app}"));
     // Images on images on images.
     fs::write(store.root().join("base.tar"), &archive.bytes).unwrap();
-    let again = SpecFile::new(&store, &[app]).graph(&graph).with("fromImage", "base.tar");
+    let again = SpecFile::new(&store, &[app])
+        .graph(&graph)
+        .with("fromImage", "base.tar");
     assert_eq!(again.layers(), libc);
 }
 
@@ -61,6 +69,8 @@ fn a_base_with_a_layer_twice_is_built_upon() {
     let store = store();
     let layer = base::layer("base/a", b"a");
     let base = BaseImage::old(&[&layer, &layer], &[]).write(&store);
-    let archive = spec(&store).with("fromImage", base.to_str().unwrap()).archive();
+    let archive = spec(&store)
+        .with("fromImage", base.to_str().unwrap())
+        .archive();
     assert_eq!(archive.layers().len(), 6);
 }

@@ -13,11 +13,17 @@ fn the_closure_is_there_and_the_contents_are_joined_at_the_root() {
     let archive = spec(&store).archive();
     let root = root(&archive);
     let names: Vec<&str> = root.keys().map(String::as_str).collect();
-    assert_eq!(names, ["bin", "bin/app", "share", "share/doc", "share/doc/app"]);
+    assert_eq!(
+        names,
+        ["bin", "bin/app", "share", "share/doc", "share/doc/app"]
+    );
     assert_eq!(root["bin/app"], link("/nix/store/app/bin/app"));
     assert_eq!(root["bin"], ('d', 0o755, (0, 0), String::new()));
     let all = all(&archive);
-    assert_eq!(all["nix/store/app/bin/app"], ('f', 0o555, (0, 0), "app".to_owned()));
+    assert_eq!(
+        all["nix/store/app/bin/app"],
+        ('f', 0o555, (0, 0), "app".to_owned())
+    );
     assert!(all.contains_key("nix/store/libc/lib/libc.so"));
     assert!(!all.keys().any(|path| path.contains("data")));
     // For users other than root.
@@ -32,7 +38,9 @@ fn an_image_can_do_without_store_paths() {
     assert!(!all(&archive).keys().any(|path| path.starts_with("nix")));
     assert!(root(&archive).contains_key("bin/app"));
     // Nothing is asked of the closure then.
-    let none = spec(&store).with("includeStorePaths", false).with("closure", "missing.json");
+    let none = spec(&store)
+        .with("includeStorePaths", false)
+        .with("closure", "missing.json");
     assert_eq!(none.archive().id, archive.id);
 }
 
@@ -41,14 +49,28 @@ fn what_the_configuration_mentions_is_in_the_image() {
     let store = TestStore::default();
     let app = "1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-app-1.0";
     let lib = "7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-lib-2";
-    store.file_with_mode(&format!("{app}/bin/app"), b"", 0o555).file(&format!("{lib}/lib"), b"");
+    store
+        .file_with_mode(&format!("{app}/bin/app"), b"", 0o555)
+        .file(&format!("{lib}/lib"), b"");
     store.file("0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-other/x", b"");
-    let graph = [(app, 1, lib), (lib, 1, ""), ("0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-other", 1, "")];
-    let spec = |config: Value| SpecFile::new(&store, &[]).graph(&graph).with("config", config);
+    let graph = [
+        (app, 1, lib),
+        (lib, 1, ""),
+        ("0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-other", 1, ""),
+    ];
+    let spec = |config: Value| {
+        SpecFile::new(&store, &[])
+            .graph(&graph)
+            .with("config", config)
+    };
     // Without contents, the whole closure that is given belongs to the image.
     assert_eq!(spec(json!({})).layers().split('|').count(), 3);
     store.file("2zzzlyyajvvvq1xz7b6swmbm9v3s8c5x-root/r", b"");
-    let graph = [&graph[..], &[("2zzzlyyajvvvq1xz7b6swmbm9v3s8c5x-root", 1, "")]].concat();
+    let graph = [
+        &graph[..],
+        &[("2zzzlyyajvvvq1xz7b6swmbm9v3s8c5x-root", 1, "")],
+    ]
+    .concat();
     let spec = |config: Value| {
         SpecFile::new(&store, &["2zzzlyyajvvvq1xz7b6swmbm9v3s8c5x-root"])
             .graph(&graph)
@@ -60,19 +82,28 @@ fn what_the_configuration_mentions_is_in_the_image() {
         json!({"Labels": {"note": format!("made of file:///nix/store/{app}.")}}),
         json!({"Volumes": {format!("/nix/store/{app}"): {}}}),
     ] {
-        let mut layers: Vec<String> = spec(config).layers().split('|').map(str::to_owned).collect();
+        let mut layers: Vec<String> = spec(config)
+            .layers()
+            .split('|')
+            .map(str::to_owned)
+            .collect();
         layers.sort();
         assert_eq!(layers, [app, "2zzzlyyajvvvq1xz7b6swmbm9v3s8c5x-root", lib]);
     }
-    let linked =
-        spec(json!({})).with("files", json!({"/run": {"link": format!("/nix/store/{lib}/lib")}}));
+    let linked = spec(json!({})).with(
+        "files",
+        json!({"/run": {"link": format!("/nix/store/{lib}/lib")}}),
+    );
     assert!(linked.layers().contains(lib));
 }
 
 #[test]
 fn a_link_stays_a_link() {
     let store = store();
-    store.link("app/bin/daemon", "app").link("alias", "/nix/store/app").link("app/lib", "../lib/lib");
+    store
+        .link("app/bin/daemon", "app")
+        .link("alias", "/nix/store/app")
+        .link("app/lib", "../lib/lib");
     let spec = SpecFile::new(&store, &["app", "alias"]).graph(&[
         ("app", 900, "lib libc"),
         ("lib", 600, "libc"),
@@ -93,10 +124,15 @@ fn a_link_stays_a_link() {
 #[test]
 fn of_two_contents_the_first_wins() {
     let store = store();
-    store.file("one/etc/both", b"1").file("two/etc/both", b"2").file("two/etc/own", b"2");
+    store
+        .file("one/etc/both", b"1")
+        .file("two/etc/both", b"2")
+        .file("two/etc/own", b"2");
     let graph = &[("one", 1, ""), ("two", 1, "")];
     let both = |contents: &[&str]| {
-        root(&SpecFile::new(&store, contents).graph(graph).archive())["etc/both"].3.clone()
+        root(&SpecFile::new(&store, contents).graph(graph).archive())["etc/both"]
+            .3
+            .clone()
     };
     assert_eq!(both(&["one", "two"]), "/nix/store/one/etc/both");
     assert_eq!(both(&["two", "one"]), "/nix/store/two/etc/both");
@@ -105,7 +141,10 @@ fn of_two_contents_the_first_wins() {
 #[test]
 fn copies_are_real_and_the_last_wins() {
     let store = store();
-    store.file_with_mode("one/etc/both", b"1", 0o600).file("two/etc/both", b"2").link("two/dir", "etc");
+    store
+        .file_with_mode("one/etc/both", b"1", 0o600)
+        .file("two/etc/both", b"2")
+        .link("two/dir", "etc");
     let spec = SpecFile::new(&store, &[])
         .graph(&[("one", 1, "lib"), ("two", 1, ""), ("lib", 1, "")])
         .with("copyToRoot", json!(["/nix/store/two", "/nix/store/one"]));
@@ -139,7 +178,10 @@ fn directories_of_this_machine_are_contents_too() {
     let root = root(&archive);
     assert_eq!(root["www/index.html"].3, "/nix/store/site/www/index.html");
     assert_eq!(root["www/more.html"].3, "/nix/store/site-2/www/more.html");
-    assert_eq!((root["etc/motd"].0, root["etc/motd"].3.as_str()), ('f', "hello"));
+    assert_eq!(
+        (root["etc/motd"].0, root["etc/motd"].3.as_str()),
+        ('f', "hello")
+    );
     assert_eq!(all(&archive)["nix/store/site-2/www/more.html"].3, "<b>");
     assert_eq!(archive.layers().len(), 3);
     // The same by flags alone, from where the directories are.
@@ -159,17 +201,25 @@ fn directories_of_this_machine_are_contents_too() {
         "--cmd",
         "/www/index.html",
     ]);
-    assert_eq!(Archive::read(Run::of(&mut command).ok().stdout).id, archive.id);
+    assert_eq!(
+        Archive::read(Run::of(&mut command).ok().stdout).id,
+        archive.id
+    );
 }
 
 #[test]
 fn helpers_put_real_files_at_the_root() {
     let store = store();
-    store.file_with_mode("sh/bin/bash", b"", 0o555).file_with_mode("core/bin/env", b"", 0o555);
+    store
+        .file_with_mode("sh/bin/bash", b"", 0o555)
+        .file_with_mode("core/bin/env", b"", 0o555);
     fs::write(store.root().join("source.sh"), "#!").unwrap();
     let spec = SpecFile::new(&store, &[])
         .graph(&[("sh", 1, ""), ("core", 1, "")])
-        .with("fakeNss", json!({"extraPasswdLines": ["app:x:1000:1000::/home/app:/bin/sh"]}))
+        .with(
+            "fakeNss",
+            json!({"extraPasswdLines": ["app:x:1000:1000::/home/app:/bin/sh"]}),
+        )
         .with("binSh", "/nix/store/sh")
         .with("usrBinEnv", true)
         .with("tmp", true)
@@ -198,10 +248,17 @@ fn helpers_put_real_files_at_the_root() {
     assert_eq!(root["opt/run"], ('f', 0o755, (7, 8), "#!".to_owned()));
     assert_eq!(root["var/log/app"], ('d', 0o750, (1000, 0), String::new()));
     assert_eq!(root["var/run"], link("/run"));
-    for place in ["etc/ssl/certs/ca-certificates.crt", "etc/pki/tls/certs/ca-bundle.crt"] {
+    for place in [
+        "etc/ssl/certs/ca-certificates.crt",
+        "etc/pki/tls/certs/ca-bundle.crt",
+    ] {
         assert_eq!(root[place].0, 'l', "{place}");
     }
-    assert!(root["etc/ssl/certs/ca-bundle.crt"].3.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(
+        root["etc/ssl/certs/ca-bundle.crt"]
+            .3
+            .starts_with("-----BEGIN CERTIFICATE-----")
+    );
     let mut layers: Vec<String> = spec.layers().split('|').map(str::to_owned).collect();
     layers.sort();
     assert_eq!(layers, ["core", "sh"]);

@@ -1,6 +1,9 @@
 //! `terrine build`: what NixOS tests of its dockerTools, and what comes on top.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 mod based;
 mod contents;
@@ -17,7 +20,9 @@ use terrine_tests::{Archive, SpecFile, TestStore};
 /// A program `app`, which needs `lib`, which needs `libc`; and `data`, which nothing needs.
 fn store() -> TestStore {
     let store = TestStore::default();
-    store.file_with_mode("app/bin/app", b"app", 0o555).file("app/share/doc/app", b"doc");
+    store
+        .file_with_mode("app/bin/app", b"app", 0o555)
+        .file("app/share/doc/app", b"doc");
     store
         .file("lib/lib/lib.so", &[1; 600])
         .file("libc/lib/libc.so", &[2; 5000])
@@ -25,8 +30,12 @@ fn store() -> TestStore {
     store
 }
 
-const GRAPH: &[(&str, u64, &str)] =
-    &[("app", 900, "lib libc app"), ("lib", 600, "libc"), ("libc", 5000, ""), ("data", 10, "")];
+const GRAPH: &[(&str, u64, &str)] = &[
+    ("app", 900, "lib libc app"),
+    ("lib", 600, "libc"),
+    ("libc", 5000, ""),
+    ("data", 10, ""),
+];
 
 fn spec(store: &TestStore) -> SpecFile<'_> {
     SpecFile::new(store, &["app"]).graph(GRAPH)
@@ -58,7 +67,11 @@ fn entries(layer: &[u8]) -> Entries {
         let owner = (header.uid().unwrap(), header.gid().unwrap());
         (path, (kind, header.mode().unwrap(), owner, content))
     };
-    archive.entries().unwrap().map(|e| entry(e.unwrap())).collect()
+    archive
+        .entries()
+        .unwrap()
+        .map(|e| entry(e.unwrap()))
+        .collect()
 }
 
 /// The entries of the uppermost layer, but for the root itself.
@@ -83,5 +96,8 @@ fn file(content: &str) -> (char, u32, (u64, u64), String) {
 }
 
 fn diff_ids(archive: &Archive) -> Vec<Value> {
-    archive.config()["rootfs"]["diff_ids"].as_array().unwrap().clone()
+    archive.config()["rootfs"]["diff_ids"]
+        .as_array()
+        .unwrap()
+        .clone()
 }

@@ -12,15 +12,26 @@ fn metadata_is_what_was_asked_for() {
     let store = store();
     let config = spec(&store).archive().config();
     assert_eq!(config["created"], "1970-01-01T00:00:01+00:00");
-    assert_eq!((&config["os"], &config["architecture"]), (&json!("linux"), &json!("amd64")));
+    assert_eq!(
+        (&config["os"], &config["architecture"]),
+        (&json!("linux"), &json!("amd64"))
+    );
     let created =
         |value: &str| spec(&store).with("created", value).archive().config()["created"].clone();
     assert_eq!(created("@86400"), "1970-01-02T00:00:00+00:00");
     assert_eq!(created("2024-01-01T00:00:00Z"), "2024-01-01T00:00:00+00:00");
     assert!(created("now").as_str().unwrap() > "2024");
-    let arm = spec(&store).with("architecture", "armv7l").archive().config();
-    assert_eq!((&arm["architecture"], &arm["variant"]), (&json!("arm"), &json!("v7")));
-    let system = spec(&store).with("architecture", Value::Null).with("system", "aarch64-linux");
+    let arm = spec(&store)
+        .with("architecture", "armv7l")
+        .archive()
+        .config();
+    assert_eq!(
+        (&arm["architecture"], &arm["variant"]),
+        (&json!("arm"), &json!("v7"))
+    );
+    let system = spec(&store)
+        .with("architecture", Value::Null)
+        .with("system", "aarch64-linux");
     assert_eq!(system.archive().config()["architecture"], "arm64");
     // Layers are the same whenever the image says that it was made.
     let now = spec(&store).with("created", "now").archive();
@@ -34,10 +45,16 @@ fn names_may_have_registries_and_tags_are_generated() {
         let archive = spec(&store).with("name", name).archive();
         archive.manifest["RepoTags"][0].as_str().unwrap().to_owned()
     };
-    assert_eq!(tag("registry-1.docker.io/Acme/Web:1.2"), "registry-1.docker.io/acme/web:1.2");
+    assert_eq!(
+        tag("registry-1.docker.io/Acme/Web:1.2"),
+        "registry-1.docker.io/acme/web:1.2"
+    );
     let generated = tag("web");
     assert_eq!(generated.len(), "web:".len() + 32);
-    assert_eq!(spec(&store).with("name", "web").plan()["tag"], generated["web:".len()..]);
+    assert_eq!(
+        spec(&store).with("name", "web").plan()["tag"],
+        generated["web:".len()..]
+    );
     assert_eq!(generated, tag("web"));
     // It depends on what is in the image.
     store.file("app/more", b"");
@@ -50,7 +67,9 @@ fn names_may_have_registries_and_tags_are_generated() {
 fn flags_say_what_fields_say() {
     let store = store();
     let by_flags = |arguments: &[&str]| {
-        let spec = SpecFile::new(&store, &["app"]).graph(GRAPH).with("config", Value::Null);
+        let spec = SpecFile::new(&store, &["app"])
+            .graph(GRAPH)
+            .with("config", Value::Null);
         let run = Run::of(spec.command("build").args(arguments)).ok();
         Archive::read(run.stdout).config()["config"].clone()
     };
@@ -58,7 +77,10 @@ fn flags_say_what_fields_say() {
         by_flags(&["--cmd", "/bin/app", "--cmd", "--port=80"]),
         json!({"Cmd": ["/bin/app", "--port=80"]})
     );
-    assert_eq!(by_flags(&["--", "/bin/app", "-x"]), json!({"Cmd": ["/bin/app", "-x"]}));
+    assert_eq!(
+        by_flags(&["--", "/bin/app", "-x"]),
+        json!({"Cmd": ["/bin/app", "-x"]})
+    );
     assert_eq!(
         by_flags(&[
             "--env",
@@ -104,7 +126,13 @@ fn owners_and_permissions_go_by_path_in_every_layer() {
         )
         .archive();
     let all = all(&archive);
-    assert_eq!((all["nix/store/app/bin/app"].1, all["nix/store/app/bin/app"].2), (0o4755, (0, 6)));
+    assert_eq!(
+        (
+            all["nix/store/app/bin/app"].1,
+            all["nix/store/app/bin/app"].2
+        ),
+        (0o4755, (0, 6))
+    );
     assert_eq!(all["nix/store/app/share/doc/app"].1, 0);
     assert_eq!(all["nix/store/lib/lib/lib.so"].2, (5, 12345));
     assert_eq!((all["tmp"].1, all["tmp"].2), (0o1777, (0, 12345)));
@@ -130,7 +158,12 @@ fn the_summary_says_what_was_made() {
     // The plan knew everything but the digests.
     let mut plan = spec.plan();
     plan["imageId"] = summary["imageId"].clone();
-    for (layer, made) in plan["layers"].as_array_mut().unwrap().iter_mut().zip(layers) {
+    for (layer, made) in plan["layers"]
+        .as_array_mut()
+        .unwrap()
+        .iter_mut()
+        .zip(layers)
+    {
         layer["diffId"] = made["diffId"].clone();
     }
     assert_eq!(plan, summary);

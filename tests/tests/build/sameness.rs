@@ -12,14 +12,23 @@ fn the_same_input_gives_the_same_bytes_in_any_order() {
     let store = store();
     let reference = spec(&store).archive();
     let reversed: Vec<(&str, u64, &str)> = GRAPH.iter().copied().rev().collect();
-    assert_eq!(SpecFile::new(&store, &["app"]).graph(&reversed).archive().bytes, reference.bytes);
+    assert_eq!(
+        SpecFile::new(&store, &["app"])
+            .graph(&reversed)
+            .archive()
+            .bytes,
+        reference.bytes
+    );
     // Keys in another order, and spelled in another way.
     let spec = spec(&store);
     let text = r#"{"config": {"Cmd": ["\/bin\/hello"]}, "storeDir": "/nix/store", "closure": ["graph.json"],
         "architecture": "amd64", "contents": "/nix/store/app/", "name": "test", "tag": "1"}"#;
     let mut command = spec.command("build");
     fs::write(store.root().join("image.json"), text).unwrap();
-    assert_eq!(Archive::read(Run::of(&mut command).ok().stdout).id, reference.id);
+    assert_eq!(
+        Archive::read(Run::of(&mut command).ok().stdout).id,
+        reference.id
+    );
 }
 
 #[test]
@@ -28,8 +37,10 @@ fn every_form_of_a_closure_makes_the_same_image() {
     let spec = spec(&store);
     let reference = spec.archive();
     let info = |size: u64, references: &str| {
-        let references: Vec<String> =
-            references.split_whitespace().map(|name| store.path(name)).collect();
+        let references: Vec<String> = references
+            .split_whitespace()
+            .map(|name| store.path(name))
+            .collect();
         json!({"narSize": size, "references": references, "narHash": "sha256:x"})
     };
     let object: Value = GRAPH
@@ -44,10 +55,18 @@ fn every_form_of_a_closure_makes_the_same_image() {
     fs::create_dir(&folder).unwrap();
     let mut registration = String::new();
     for (name, size, references) in GRAPH {
-        let references: Vec<String> =
-            references.split_whitespace().map(|name| store.path(name)).collect();
-        registration += &format!("{}\nsha256:x\n{size}\n\n{}\n", store.path(name), references.len());
-        references.iter().for_each(|path| registration += &format!("{path}\n"));
+        let references: Vec<String> = references
+            .split_whitespace()
+            .map(|name| store.path(name))
+            .collect();
+        registration += &format!(
+            "{}\nsha256:x\n{size}\n\n{}\n",
+            store.path(name),
+            references.len()
+        );
+        references
+            .iter()
+            .for_each(|path| registration += &format!("{path}\n"));
     }
     fs::write(folder.join("registration"), registration).unwrap();
     let mut spec = spec;

@@ -25,8 +25,15 @@ fn many_layers_with_large_windows_take_no_more_memory_than_a_few() {
     let out = terrine_tests::temporary();
     let to = format!("oci:{}:x", out.path().join("x").display());
     let mut command = terrine_tests::terrine();
-    let Measured { run, memory, .. } =
-        measured(command.args(["-q", "copy", "--no-cache", "--jobs", "5", &oci(&layout), &to]));
+    let Measured { run, memory, .. } = measured(command.args([
+        "-q",
+        "copy",
+        "--no-cache",
+        "--jobs",
+        "5",
+        &oci(&layout),
+        &to,
+    ]));
     run.ok();
     assert!(memory < 200 << 10, "{memory} KiB");
 }
@@ -47,7 +54,11 @@ fn bombs_are_not_unpacked_to_their_end() {
     let zstd = bomb(&zstd.finish().unwrap(), 70);
     let layout = Layout::new();
     layout.only(ZSTD, &zstd, b"");
-    refused("a bomb by zstd", &oci(&layout), &["unpack to more than 4294967296 bytes"]);
+    refused(
+        "a bomb by zstd",
+        &oci(&layout),
+        &["unpack to more than 4294967296 bytes"],
+    );
     if cfg!(debug_assertions) {
         return;
     }
@@ -57,7 +68,11 @@ fn bombs_are_not_unpacked_to_their_end() {
     }
     let gzip = bomb(&gzip.finish().unwrap(), 70 << 4);
     layout.only(GZIP, &gzip, b"");
-    refused("a bomb by gzip", &oci(&layout), &["unpack to more than 4294967296 bytes"]);
+    refused(
+        "a bomb by gzip",
+        &oci(&layout),
+        &["unpack to more than 4294967296 bytes"],
+    );
     // An archive that is one as a whole comes to no more of the disk than that.
     let path = layout.store.root().join("bomb.tar.zst");
     let mut header = tar::Header::new_gnu();
@@ -96,9 +111,18 @@ fn names_that_lead_out_lead_nowhere() {
     use tar::EntryType as Kind;
     for (what, layer) in [
         ("up", layer_with("../../evil", Kind::Regular, "", 1)),
-        ("up within", layer_with("a/../../evil", Kind::Regular, "", 1)),
-        ("a hard link out", layer_with("link", Kind::Link, "../../../etc/passwd", 1)),
-        ("a hard link to nothing", layer_with("link", Kind::Link, "/etc/passwd", 1)),
+        (
+            "up within",
+            layer_with("a/../../evil", Kind::Regular, "", 1),
+        ),
+        (
+            "a hard link out",
+            layer_with("link", Kind::Link, "../../../etc/passwd", 1),
+        ),
+        (
+            "a hard link to nothing",
+            layer_with("link", Kind::Link, "/etc/passwd", 1),
+        ),
     ] {
         let layout = Layout::new();
         layout.only(TAR, &layer, &layer);
@@ -107,7 +131,11 @@ fn names_that_lead_out_lead_nowhere() {
                 .args(["export", &oci(&layout), "-o"])
                 .arg(layout.path().join("x.tar")),
         );
-        assert!(run.code == Some(1) && run.stderr.contains("error: "), "{what}: {}", run.stderr);
+        assert!(
+            run.code == Some(1) && run.stderr.contains("error: "),
+            "{what}: {}",
+            run.stderr
+        );
         assert!(!run.stderr.contains("panicked"), "{what}: {}", run.stderr);
     }
     // Absolute names are names of the image, and so are links that lead anywhere.
@@ -117,9 +145,16 @@ fn names_that_lead_out_lead_nowhere() {
     ] {
         let layout = Layout::new();
         layout.only(TAR, &layer, &layer);
-        let out = Run::of(terrine_tests::terrine().args(["export", &oci(&layout)])).ok().stdout;
+        let out = Run::of(terrine_tests::terrine().args(["export", &oci(&layout)]))
+            .ok()
+            .stdout;
         let names = terrine_tests::Archive::entries(&out);
-        assert!(names.iter().all(|name| !name.starts_with('/') && !name.contains("..")), "{names:?}");
+        assert!(
+            names
+                .iter()
+                .all(|name| !name.starts_with('/') && !name.contains("..")),
+            "{names:?}"
+        );
     }
 }
 
@@ -164,8 +199,16 @@ fn docker_archives_are_no_better() {
             },
             &["can not be"],
         ),
-        ("a list of nothing", &|image| image.manifest = json!([]), &["lists no image"]),
-        ("no list", &|image| image.manifest = json!({"Config": "x"}), &["can not be read"]),
+        (
+            "a list of nothing",
+            &|image| image.manifest = json!([]),
+            &["lists no image"],
+        ),
+        (
+            "no list",
+            &|image| image.manifest = json!({"Config": "x"}),
+            &["can not be read"],
+        ),
         (
             "other bytes",
             &|image| image.members[0].1 = base::layer("etc/x", b"y"),
@@ -174,7 +217,9 @@ fn docker_archives_are_no_better() {
         (
             "many members",
             &|image| {
-                image.members.extend((0..30_000).map(|number| (format!("m{number}"), vec![])));
+                image
+                    .members
+                    .extend((0..30_000).map(|number| (format!("m{number}"), vec![])));
             },
             &["members"],
         ),

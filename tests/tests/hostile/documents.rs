@@ -24,10 +24,26 @@ fn descriptors_that_lie_are_found_out() {
     };
     type Change<'a> = &'a dyn Fn(&Layout, &mut Value);
     let changes: &[(&str, Change<'_>, &[&str])] = &[
-        ("too small", &|_, layer| layer["size"] = json!(10), &["bytes, not 10"]),
-        ("too large", &|_, layer| layer["size"] = json!(u64::MAX), &["bytes, not 18446744073709551615"]),
-        ("negative", &|_, layer| layer["size"] = json!(-1), &["can not be used"]),
-        ("a fraction", &|_, layer| layer["size"] = json!(1.5), &["can not be used"]),
+        (
+            "too small",
+            &|_, layer| layer["size"] = json!(10),
+            &["bytes, not 10"],
+        ),
+        (
+            "too large",
+            &|_, layer| layer["size"] = json!(u64::MAX),
+            &["bytes, not 18446744073709551615"],
+        ),
+        (
+            "negative",
+            &|_, layer| layer["size"] = json!(-1),
+            &["can not be used"],
+        ),
+        (
+            "a fraction",
+            &|_, layer| layer["size"] = json!(1.5),
+            &["can not be used"],
+        ),
         (
             "another digest",
             &|layout, layer| {
@@ -41,8 +57,16 @@ fn descriptors_that_lie_are_found_out() {
             &|_, layer| layer["digest"] = json!("sha256:../../../etc/passwd"),
             &["can not be used"],
         ),
-        ("another algorithm", &|_, layer| layer["digest"] = json!("md5:00"), &["can not be used"]),
-        ("gzip that is none", &|_, layer| layer["mediaType"] = json!(GZIP), &["its bytes are"]),
+        (
+            "another algorithm",
+            &|_, layer| layer["digest"] = json!("md5:00"),
+            &["can not be used"],
+        ),
+        (
+            "gzip that is none",
+            &|_, layer| layer["mediaType"] = json!(GZIP),
+            &["its bytes are"],
+        ),
         (
             "a kind that nobody knows",
             &|_, layer| layer["mediaType"] = json!("text/html"),
@@ -50,7 +74,9 @@ fn descriptors_that_lie_are_found_out() {
         ),
         (
             "a blob that is not there",
-            &|layout, layer| fs::remove_file(layout.blob(layer["digest"].as_str().unwrap())).unwrap(),
+            &|layout, layer| {
+                fs::remove_file(layout.blob(layer["digest"].as_str().unwrap())).unwrap()
+            },
             &["it has no member"],
         ),
         (
@@ -95,12 +121,27 @@ fn configurations_that_lie_are_found_out() {
     let layer = layout.put(TAR, &plain);
     let ids = |count: usize| vec![id.clone(); count];
     for (what, layers, diff_ids, says) in [
-        ("more diff ids", 1, ids(2), "it lists 1 layers and 2 diff ids"),
+        (
+            "more diff ids",
+            1,
+            ids(2),
+            "it lists 1 layers and 2 diff ids",
+        ),
         ("fewer", 2, ids(1), "it lists 2 layers and 1 diff ids"),
         ("none", 1, vec![], "it lists 1 layers and 0 diff ids"),
-        ("many diff ids", 1, ids(100_000), "it lists 1 layers and 100000 diff ids"),
+        (
+            "many diff ids",
+            1,
+            ids(100_000),
+            "it lists 1 layers and 100000 diff ids",
+        ),
         ("many layers", 5000, ids(5000), "and 1000 are allowed"),
-        ("another diff id", 1, vec![format!("sha256:{}", "2".repeat(64))], "sha256:2222"),
+        (
+            "another diff id",
+            1,
+            vec![format!("sha256:{}", "2".repeat(64))],
+            "sha256:2222",
+        ),
         ("no diff id", 1, vec!["x".to_owned()], "can not be read"),
     ] {
         let image = layout.image(&vec![layer.clone(); layers], &diff_ids);
@@ -109,7 +150,10 @@ fn configurations_that_lie_are_found_out() {
     }
     for (what, text) in [
         ("no JSON", "x".to_owned()),
-        ("deep", format!("{}{}", r#"{"rootfs":"#.repeat(100_000), "1")),
+        (
+            "deep",
+            format!("{}{}", r#"{"rootfs":"#.repeat(100_000), "1"),
+        ),
         ("deep lists", "[".repeat(1_000_000)),
         (
             "twice",
@@ -118,21 +162,32 @@ fn configurations_that_lie_are_found_out() {
             ),
         ),
         ("a number", "1e999999999".to_owned()),
-        ("a huge number", format!(r#"{{"rootfs":{}}}"#, "9".repeat(1_000_000))),
+        (
+            "a huge number",
+            format!(r#"{{"rootfs":{}}}"#, "9".repeat(1_000_000)),
+        ),
         ("nothing", String::new()),
         ("not UTF-8", "\u{0}".to_owned()),
     ] {
         let config = layout.put(CONFIG, text.as_bytes());
         let image = layout.manifest(&config, std::slice::from_ref(&layer));
         layout.index(&json!([image]));
-        refused(what, &oci(&layout), &["can not be read", "it lists 1 layers", "can not be used"]);
+        refused(
+            what,
+            &oci(&layout),
+            &["can not be read", "it lists 1 layers", "can not be used"],
+        );
     }
     // Said to be huge; nothing of that is made room for.
     let mut config = layout.put(CONFIG, b"{}");
     config["size"] = json!(1_u64 << 60);
     let image = layout.manifest(&config, &[layer]);
     layout.index(&json!([image]));
-    refused("a configuration of an exbibyte", &oci(&layout), &["are allowed"]);
+    refused(
+        "a configuration of an exbibyte",
+        &oci(&layout),
+        &["are allowed"],
+    );
 }
 
 #[test]
@@ -142,7 +197,8 @@ fn indexes_have_an_end() {
     let layer = layout.put(TAR, &plain);
     let image = layout.image(&[layer], &[format!("sha256:{}", digest(&plain))]);
     let index = |manifests: &Value| {
-        let text = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).to_string();
+        let text =
+            json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}).to_string();
         layout.put(INDEX, text.as_bytes())
     };
     let mut nested = image.clone();
@@ -159,26 +215,42 @@ fn indexes_have_an_end() {
     layout.index(&json!([wide]));
     refused("many in many", &oci(&layout), &["manifests", "holds"]);
     layout.index(&json!(vec![image.clone(); 5000]));
-    refused("many", &oci(&layout), &["it lists 5000 manifests, and 1000 are allowed"]);
+    refused(
+        "many",
+        &oci(&layout),
+        &["it lists 5000 manifests, and 1000 are allowed"],
+    );
     // Its digest is that of something else, or it would not be possible.
     let own = "3".repeat(64);
     let entry = json!({"mediaType": INDEX, "digest": format!("sha256:{own}"), "size": 400});
-    let mut text = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).to_string();
+    let mut text =
+        json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).to_string();
     text.push_str(&" ".repeat(400 - text.len()));
     fs::write(layout.blob(&own), text).unwrap();
     layout.index(&json!([entry]));
-    refused("itself", &oci(&layout), &["it has the digest", "has the digest"]);
+    refused(
+        "itself",
+        &oci(&layout),
+        &["it has the digest", "has the digest"],
+    );
     // Kinds that disagree.
     let mut other = image.clone();
     other["mediaType"] = json!(INDEX);
     layout.index(&json!([other]));
-    refused("an index that is a manifest", &oci(&layout), &["can not be used"]);
+    refused(
+        "an index that is a manifest",
+        &oci(&layout),
+        &["can not be used"],
+    );
     layout.index(&json!([]));
     refused("an empty index", &oci(&layout), &["lists no image"]);
     for (what, text) in [
         ("deep JSON", "[".repeat(2_000_000)),
         ("no list", r#"{"schemaVersion":2,"manifests":7}"#.to_owned()),
-        ("twice", r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#.to_owned()),
+        (
+            "twice",
+            r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#.to_owned(),
+        ),
         ("too large", " ".repeat(5 << 20)),
     ] {
         fs::write(layout.path().join("index.json"), text).unwrap();
@@ -194,7 +266,9 @@ fn indexes_have_an_end() {
 
 #[test]
 fn what_a_registry_holds_is_not_believed() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let plain = base::layer("etc/x", b"x");
     let id = format!("sha256:{}", digest(&plain));
     let put = |tag: &str, layer: Value, config: &Value| {
@@ -212,10 +286,25 @@ fn what_a_registry_holds_is_not_believed() {
     let size = plain.len() as u64;
     for (tag, layer, ids, says) in [
         ("small", layer(10, TAR), json!([id]), "bytes, not 10"),
-        ("large", layer(1 << 50, TAR), json!([id]), "bytes, not 1125899906842624"),
+        (
+            "large",
+            layer(1 << 50, TAR),
+            json!([id]),
+            "bytes, not 1125899906842624",
+        ),
         ("kind", layer(size, GZIP), json!([id]), ""),
-        ("id", layer(size, TAR), json!([format!("sha256:{}", "4".repeat(64))]), "sha256:4444"),
-        ("many", layer(size, TAR), json!(vec![&id; 3]), "it lists 1 layers and 3 diff ids"),
+        (
+            "id",
+            layer(size, TAR),
+            json!([format!("sha256:{}", "4".repeat(64))]),
+            "sha256:4444",
+        ),
+        (
+            "many",
+            layer(size, TAR),
+            json!(vec![&id; 3]),
+            "it lists 1 layers and 3 diff ids",
+        ),
     ] {
         let image = put(tag, layer, &config(&ids));
         refused(tag, &image, &[says]);

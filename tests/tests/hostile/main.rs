@@ -1,7 +1,10 @@
 //! Images that are made to do harm, to `verify`, `copy`, `export` and as bases: a clear error, in
 //! bounded memory and time, and nothing outside the image is touched.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 mod content;
 mod documents;
@@ -34,7 +37,11 @@ impl Layout {
     fn new() -> Self {
         let store = TestStore::default();
         fs::create_dir_all(store.root().join("l/blobs/sha256")).unwrap();
-        fs::write(store.root().join("l/oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        fs::write(
+            store.root().join("l/oci-layout"),
+            br#"{"imageLayoutVersion":"1.0.0"}"#,
+        )
+        .unwrap();
         Self { store }
     }
 
@@ -43,7 +50,9 @@ impl Layout {
     }
 
     fn blob(&self, hex: &str) -> PathBuf {
-        self.path().join("blobs/sha256").join(hex.trim_start_matches("sha256:"))
+        self.path()
+            .join("blobs/sha256")
+            .join(hex.trim_start_matches("sha256:"))
     }
 
     /// Writes a blob, and gives its descriptor.
@@ -76,7 +85,10 @@ impl Layout {
     /// An image of one layer, listed.
     fn only(&self, kind: &str, layer: &[u8], plain: &[u8]) -> Value {
         let layer = self.put(kind, layer);
-        let image = self.image(std::slice::from_ref(&layer), &[format!("sha256:{}", digest(plain))]);
+        let image = self.image(
+            std::slice::from_ref(&layer),
+            &[format!("sha256:{}", digest(plain))],
+        );
         self.index(&json!([image]));
         layer
     }
@@ -91,18 +103,28 @@ struct Measured {
 
 fn measured(command: &mut Command) -> Measured {
     let start = Instant::now();
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let process = PathBuf::from(format!("/proc/{}", child.id()));
     let (mut memory, mut time) = (0, Duration::ZERO);
     while child.try_wait().unwrap().is_none() {
         time = processor_time(&process).unwrap_or(time);
         let text = fs::read_to_string(process.join("status")).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
         memory = memory.max(line.and_then(|line| line.trim().parse().ok()).unwrap_or(0));
         assert!(start.elapsed() < Duration::from_secs(300), "it hangs");
         std::thread::sleep(Duration::from_millis(1));
     }
-    Measured { run: child.wait_with_output().unwrap().into(), time, memory }
+    Measured {
+        run: child.wait_with_output().unwrap().into(),
+        time,
+        memory,
+    }
 }
 
 /// What a process has used of the processors so far: a machine with other things to do does not
@@ -111,16 +133,25 @@ fn processor_time(process: &Path) -> Option<Duration> {
     let text = fs::read_to_string(process.join("stat")).ok()?;
     // The name before it may have spaces.
     let fields: Vec<_> = text.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks: u64 = fields.get(11..13)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();
-    Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+    let ticks: u64 = fields
+        .get(11..13)?
+        .iter()
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Some(Duration::from_millis(
+        ticks * 1000 / rustix::param::clock_ticks_per_second(),
+    ))
 }
 
 /// Gives an image to all who read one: each fails and says one of these.
 fn refused(what: &str, image: &str, says: &[&str]) {
     let shipment = Shipment::new(&[("own", 1000)]);
     let out = shipment.home().join("out").display().to_string();
-    let (layout, archive, tar) =
-        (format!("oci:{out}:x"), format!("docker-archive:{out}.tar"), format!("{out}.flat"));
+    let (layout, archive, tar) = (
+        format!("oci:{out}:x"),
+        format!("docker-archive:{out}.tar"),
+        format!("{out}.flat"),
+    );
     let mut limit = Duration::from_secs(10);
     if cfg!(debug_assertions) {
         limit *= 6;
@@ -139,7 +170,11 @@ fn refused(what: &str, image: &str, says: &[&str]) {
         let measured = measured(command.args(["-q", subcommand]).args(&arguments));
         let Measured { run, time, memory } = measured;
         let what = format!("{what}: {subcommand} {arguments:?}: {}", run.stderr);
-        assert!(run.code == Some(1) && !run.stderr.contains("panicked"), "{:?} {what}", run.code);
+        assert!(
+            run.code == Some(1) && !run.stderr.contains("panicked"),
+            "{:?} {what}",
+            run.code
+        );
         assert!(run.stderr.contains("error: "), "{what}");
         assert!(says.iter().any(|says| run.stderr.contains(says)), "{what}");
         assert!(run.stderr.len() < 4000, "{what}");
@@ -159,12 +194,18 @@ fn refused(what: &str, image: &str, says: &[&str]) {
         let valid = run.code == Some(0) && shipment.is_valid(&format!("oci:{built}:x"));
         assert!(valid || run.code == Some(1), "{:?} {what}", run.code);
         assert!(!run.stderr.contains("panicked"), "{what}");
-        assert!(time < limit && memory < 2 * MEMORY, "{time:?} {memory} KiB {what}");
+        assert!(
+            time < limit && memory < 2 * MEMORY,
+            "{time:?} {memory} KiB {what}"
+        );
     }
     // Nothing half-made has a name.
     let index = fs::read_to_string(Path::new(&out).join("index.json")).unwrap_or_default();
     assert!(!index.contains("sha256:"), "{what}: {index}");
-    assert!(!Path::new(&format!("{out}.tar")).exists() && !Path::new(&tar).exists(), "{what}");
+    assert!(
+        !Path::new(&format!("{out}.tar")).exists() && !Path::new(&tar).exists(),
+        "{what}"
+    );
     assert!(shipment.leftovers().is_empty(), "{what}");
 }
 

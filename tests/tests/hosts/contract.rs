@@ -6,8 +6,8 @@ use terrine::planner::image::{
     BaseImage, Inheritance, LayerRole, RenderRequest, RenderedLayer, ResolveRequest, Resolved,
 };
 use terrine::planner::layering::{
-    HeldImage, HeldLayer, HeldPath, History, Info, Layer, Observation, Planned, PolicyInfo, Request,
-    StorePath,
+    HeldImage, HeldLayer, HeldPath, History, Info, Layer, Observation, Planned, PolicyInfo,
+    Request, StorePath,
 };
 use terrine::planner::{EmptyLayers, Error, Planner};
 
@@ -17,14 +17,21 @@ pub(crate) fn ask(planner: &Planner<'_>, question: &Value) -> Value {
     let (function, request) = question.as_object().unwrap().iter().next().unwrap();
     let answer = match function.as_str() {
         "describe" => planner.describe().map(info),
-        "plan" => planner.plan(&plan_request(request), EmptyLayers::AsGiven).map(planned),
+        "plan" => planner
+            .plan(&plan_request(request), EmptyLayers::AsGiven)
+            .map(planned),
         "resolve" => planner.resolve(&resolve_request(request)).map(resolved),
         "render" => planner.render(&render_request(request)).map(Value::from),
         _ => panic!("{function}"),
     };
     match answer {
         Ok(value) => json!({ "ok": value }),
-        Err(Error::Refused { message, field, hint, .. }) => {
+        Err(Error::Refused {
+            message,
+            field,
+            hint,
+            ..
+        }) => {
             json!({ "err": { "message": message, "field": field, "hint": hint } })
         }
         Err(error) => panic!("{error}: {question}"),
@@ -55,7 +62,9 @@ fn plan_request(value: &Value) -> Request {
         paths: list(&value["paths"], store_path),
         roots: list(&value["roots"], number),
         excluded: list(&value["excluded"], number),
-        max_layers: value["max-layers"].as_u64().map(|_| number(&value["max-layers"])),
+        max_layers: value["max-layers"]
+            .as_u64()
+            .map(|_| number(&value["max-layers"])),
         history: (!value["history"].is_null()).then(|| history(&value["history"])),
     }
 }
@@ -76,7 +85,9 @@ fn history(value: &Value) -> History {
         changes: list(&value["changes"], number),
         version_changes: list(&value["version-changes"], number),
     };
-    let held = |value: &Value| HeldImage { layers: list(&value["layers"], held_layer) };
+    let held = |value: &Value| HeldImage {
+        layers: list(&value["layers"], held_layer),
+    };
     History {
         steps: number(&value["steps"]),
         observations: list(&value["observations"], observation),
@@ -116,7 +127,9 @@ fn resolve_request(value: &Value) -> ResolveRequest {
             other => panic!("{other}"),
         },
         labels: list(&value["labels"], label),
-        max_layers: value["max-layers"].as_u64().map(|_| number(&value["max-layers"])),
+        max_layers: value["max-layers"]
+            .as_u64()
+            .map(|_| number(&value["max-layers"])),
         other_layers: number(&value["other-layers"]),
         has_store_paths: value["has-store-paths"].as_bool().unwrap(),
         identity: list(&value["identity"], text),
@@ -148,9 +161,18 @@ fn render_request(value: &Value) -> RenderRequest {
 }
 
 fn info(info: Info) -> Value {
-    let Info { name, version, policies } = info;
+    let Info {
+        name,
+        version,
+        policies,
+    } = info;
     let policy = |policy: PolicyInfo| {
-        let PolicyInfo { name, summary, options_schema, uses_history } = policy;
+        let PolicyInfo {
+            name,
+            summary,
+            options_schema,
+            uses_history,
+        } = policy;
         json!({ "name": name, "summary": summary, "options-schema": options_schema, "uses-history": uses_history })
     };
     let policies: Vec<Value> = policies.into_iter().map(policy).collect();
@@ -158,9 +180,17 @@ fn info(info: Info) -> Value {
 }
 
 fn planned(planned: Planned) -> Value {
-    let Planned { layers, left_out, remarks } = planned;
+    let Planned {
+        layers,
+        left_out,
+        remarks,
+    } = planned;
     let layer = |layer: Layer| {
-        let Layer { paths, reason, cost } = layer;
+        let Layer {
+            paths,
+            reason,
+            cost,
+        } = layer;
         json!({ "paths": paths, "reason": reason, "cost": cost })
     };
     let layers: Vec<Value> = layers.into_iter().map(layer).collect();

@@ -1,7 +1,11 @@
 //! The built-in planner in hosts of other languages: on the same requests it has the same answers
 //! as in terrine itself.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can not be set up has failed"
+)]
 
 mod contract;
 mod questions;
@@ -20,13 +24,21 @@ const TRANSPILE: &str = "npx jco transpile planner.wasm --instantiation async --
 
 /// The built-in planner, as a user gets it.
 fn export(folder: &Path) {
-    Run::of(terrine().current_dir(folder).args(["planner", "export", "planner.wasm"])).ok();
+    Run::of(
+        terrine()
+            .current_dir(folder)
+            .args(["planner", "export", "planner.wasm"]),
+    )
+    .ok();
 }
 
 /// Asks everything by a command, and holds the answers against those of the native host.
 fn same_answers(folder: &Path, command: &mut Command) {
     let questions = questions::all();
-    let lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
+    let lines: String = questions
+        .iter()
+        .map(|question| format!("{question}\n"))
+        .collect();
     fs::write(folder.join("questions"), lines).unwrap();
     let input = fs::File::open(folder.join("questions")).unwrap();
     let run = Run::of(command.current_dir(folder).stdin(input)).ok();
@@ -48,39 +60,63 @@ fn same_answers(folder: &Path, command: &mut Command) {
         assert_eq!(contract::ask(&planner, question), answer, "{question}");
     }
     // Both kinds of answers were compared.
-    assert!(refused >= 8 && questions.len() - refused >= 60, "{refused} of {}", questions.len());
+    assert!(
+        refused >= 8 && questions.len() - refused >= 60,
+        "{refused} of {}",
+        questions.len()
+    );
 }
 
 #[test]
 fn the_planner_answers_the_same_in_python() {
-    let Some(python) = peer::installed("python/bin/python") else { return };
-    let folder = temporary();
-    export(folder.path());
-    let program = workspace().join("tests/hosts/python/ask.py");
-    same_answers(folder.path(), Command::new(python).arg(program).arg("planner.wasm"));
-}
-
-#[test]
-fn the_planner_answers_the_same_in_javascript() {
-    let (Some(node), Some(jco)) =
-        (peer::find("node"), peer::installed("javascript/node_modules/.bin/jco"))
-    else {
+    let Some(python) = peer::installed("python/bin/python") else {
         return;
     };
     let folder = temporary();
     export(folder.path());
-    Run::of(Command::new(jco).current_dir(folder.path()).args(TRANSPILE.split(' ').skip(2))).ok();
+    let program = workspace().join("tests/hosts/python/ask.py");
+    same_answers(
+        folder.path(),
+        Command::new(python).arg(program).arg("planner.wasm"),
+    );
+}
+
+#[test]
+fn the_planner_answers_the_same_in_javascript() {
+    let (Some(node), Some(jco)) = (
+        peer::find("node"),
+        peer::installed("javascript/node_modules/.bin/jco"),
+    ) else {
+        return;
+    };
+    let folder = temporary();
+    export(folder.path());
+    Run::of(
+        Command::new(jco)
+            .current_dir(folder.path())
+            .args(TRANSPILE.split(' ').skip(2)),
+    )
+    .ok();
     // What jco writes are modules, which Node is to know.
-    fs::write(folder.path().join("package.json"), r#"{ "type": "module" }"#).unwrap();
+    fs::write(
+        folder.path().join("package.json"),
+        r#"{ "type": "module" }"#,
+    )
+    .unwrap();
     let program = workspace().join("tests/hosts/javascript/ask.mjs");
-    same_answers(folder.path(), Command::new(node).arg(program).arg("planner/planner.js"));
+    same_answers(
+        folder.path(),
+        Command::new(node).arg(program).arg("planner/planner.js"),
+    );
 }
 
 #[test]
 fn the_page_shows_what_is_tested() {
     let read = |file: &str| fs::read_to_string(workspace().join("tests/hosts").join(file)).unwrap();
     let package: Value = serde_json::from_str(&read("javascript/package.json")).unwrap();
-    let jco = package["dependencies"]["@bytecodealliance/jco"].as_str().unwrap();
+    let jco = package["dependencies"]["@bytecodealliance/jco"]
+        .as_str()
+        .unwrap();
     let commands = [
         "terrine planner export planner.wasm".to_owned(),
         format!("pip install {}", read("python/requirements.txt").trim_end()),
@@ -93,8 +129,15 @@ fn the_page_shows_what_is_tested() {
     for step in steps("wit/HOSTS.md") {
         match step {
             Step::Command(command) => shown.push(command),
-            Step::Block { file: Some(file), text } => {
-                let folder = if file == "ask.py" { "python" } else { "javascript" };
+            Step::Block {
+                file: Some(file),
+                text,
+            } => {
+                let folder = if file == "ask.py" {
+                    "python"
+                } else {
+                    "javascript"
+                };
                 assert_eq!(text, read(&format!("{folder}/{file}")));
                 programs += 1;
             }
@@ -106,6 +149,9 @@ fn the_page_shows_what_is_tested() {
     assert_eq!(shown, commands);
     assert_eq!(programs, 2);
     let runtime = Runtime::new(Limits::default(), None).unwrap();
-    assert_eq!(contract::ask(&runtime.embedded().unwrap(), &lines[0]), lines[1]);
+    assert_eq!(
+        contract::ask(&runtime.embedded().unwrap(), &lines[0]),
+        lines[1]
+    );
     assert_eq!(lines[1]["ok"]["remarks"], json!([]));
 }

@@ -25,7 +25,9 @@ fn policies(paths: &[Value]) -> Vec<(&'static str, String)> {
     let halves = names.split_at(names.len() / 2);
     let explicit = json!({ "layers": [halves.0, halves.1] }).to_string();
     let pipeline = match names.last() {
-        Some(last) => json!({ "pipeline": [["split_paths", [last]], ["flatten"], ["limit_layers", 7]] }),
+        Some(last) => {
+            json!({ "pipeline": [["split_paths", [last]], ["flatten"], ["limit_layers", 7]] })
+        }
         None => json!({ "pipeline": [["flatten"]] }),
     };
     let pipeline = pipeline.to_string();
@@ -45,17 +47,27 @@ fn policies(paths: &[Value]) -> Vec<(&'static str, String)> {
 fn closure(count: u64, seed: u64) -> Vec<Value> {
     let mut state = seed;
     let mut random = |below: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below.max(1)
     };
     let path = |i: u64| {
-        let package = if i.is_multiple_of(5) { format!("päckage-{i}") } else { format!("package-{i}") };
+        let package = if i.is_multiple_of(5) {
+            format!("päckage-{i}")
+        } else {
+            format!("package-{i}")
+        };
         let name = format!("{package}-1.{i}");
         let mut references: Vec<u64> = (0..3).map(|_| random(i)).filter(|_| i > 0).collect();
         references.sort_unstable();
         references.dedup();
         // Some do not fit into 32 bits; all do into a number of JavaScript.
-        let size = if i.is_multiple_of(7) { random(1 << 30) << 20 } else { random(1 << 20) };
+        let size = if i.is_multiple_of(7) {
+            random(1 << 30) << 20
+        } else {
+            random(1 << 20)
+        };
         json!({
             "path": format!("/nix/store/{i:032}-{name}"), "name": name, "package": package,
             "size": size, "references": references,
@@ -67,8 +79,16 @@ fn closure(count: u64, seed: u64) -> Vec<Value> {
 /// A history in which every third path has changed.
 fn history(paths: &[Value]) -> Value {
     let observation = |i: usize| {
-        let changes = if i.is_multiple_of(3) { json!([1, 2]) } else { json!([]) };
-        let version_changes = if i.is_multiple_of(3) { json!([2]) } else { json!([]) };
+        let changes = if i.is_multiple_of(3) {
+            json!([1, 2])
+        } else {
+            json!([])
+        };
+        let version_changes = if i.is_multiple_of(3) {
+            json!([2])
+        } else {
+            json!([])
+        };
         json!({ "closures": 3, "changes": changes, "version-changes": version_changes })
     };
     let held = |path: &Value| {
@@ -85,7 +105,11 @@ fn history(paths: &[Value]) -> Value {
 fn plan(policy: &str, options: &str, paths: &[Value], limit: &Value, history: &Value) -> Value {
     let roots: Vec<usize> = paths.len().checked_sub(1).into_iter().collect();
     // What the caller groups by hand may not be left out.
-    let excluded = if paths.len() > 2 && policy != "explicit" { json!([0]) } else { json!([]) };
+    let excluded = if paths.len() > 2 && policy != "explicit" {
+        json!([0])
+    } else {
+        json!([])
+    };
     json!({ "plan": {
         "policy": policy, "options": options, "store-dir": "/nix/store", "paths": paths,
         "roots": roots, "excluded": excluded, "max-layers": limit, "history": history,
@@ -101,7 +125,13 @@ fn refused() -> Vec<Value> {
         plan("auto", "{", &paths, none, none),
         plan("auto", r#"{"x": 1}"#, &paths, none, none),
         plan("auto", "{}", &paths, &json!(0), none),
-        plan("explicit", r#"{"layers": [["/nix/store/unknown"]]}"#, &paths, none, none),
+        plan(
+            "explicit",
+            r#"{"layers": [["/nix/store/unknown"]]}"#,
+            &paths,
+            none,
+            none,
+        ),
     ];
     let mut out_of_range = plan("auto", "{}", &paths, none, none);
     out_of_range["plan"]["roots"] = json!([7]);
@@ -139,8 +169,14 @@ fn image() -> Vec<Value> {
     };
     vec![
         resolve("ghcr.io/Acme/web", Value::Null),
-        resolve("web:1.0", json!({ "configuration": configuration, "layers": 2 })),
-        resolve("web:1.0", json!({ "configuration": configuration, "layers": 20 })),
+        resolve(
+            "web:1.0",
+            json!({ "configuration": configuration, "layers": 2 }),
+        ),
+        resolve(
+            "web:1.0",
+            json!({ "configuration": configuration, "layers": 20 }),
+        ),
         resolve("not a name", Value::Null),
         render(r#"{"Cmd": ["/bin/wéb"]}"#),
         render("["),

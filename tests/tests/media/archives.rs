@@ -18,16 +18,37 @@ fn several_images_are_merged() {
     let based = shelf.reference(Medium::Registry, "based");
     stream(&with_base, &based, &["--compression", "zstd"]);
     let layout = shelf.reference(Medium::Layout, "layout");
-    stream(&hello::conf(&store).with("repo_tag", "other:1"), &layout, &["--compression", "gzip"]);
+    stream(
+        &hello::conf(&store).with("repo_tag", "other:1"),
+        &layout,
+        &["--compression", "gzip"],
+    );
     let merged = shelf.path("merged.tar").display().to_string();
-    run(&["merge", &archive.display().to_string(), &based, &layout, "-o", &merged]);
+    run(&[
+        "merge",
+        &archive.display().to_string(),
+        &based,
+        &layout,
+        "-o",
+        &merged,
+    ]);
     let images = Archive::read_all(fs::read(&merged).unwrap());
-    let names: Vec<&Value> = images.iter().map(|image| &image.manifest["RepoTags"]).collect();
+    let names: Vec<&Value> = images
+        .iter()
+        .map(|image| &image.manifest["RepoTags"])
+        .collect();
     // The image of the layout is the first one again, and has no name of its own there.
     let based_name = format!("{}/based:{TAG}", shelf.registry.host());
     assert_eq!(names, [&json!([NAME]), &json!([based_name])]);
-    let layers = images.iter().flat_map(Archive::layer_names).collect::<BTreeSet<_>>();
-    assert_eq!(layers.len(), images[1].layer_names().len(), "the layers of one are those of both");
+    let layers = images
+        .iter()
+        .flat_map(Archive::layer_names)
+        .collect::<BTreeSet<_>>();
+    assert_eq!(
+        layers.len(),
+        images[1].layer_names().len(),
+        "the layers of one are those of both"
+    );
     for (name, image) in [(NAME, &images[0]), (based_name.as_str(), &images[1])] {
         let reference = format!("docker-archive:{merged}:{name}");
         verify(&reference);
@@ -43,14 +64,28 @@ fn several_images_are_merged() {
     let same = hello::on_base(&store);
     Run::of(same.command().arg("-o").arg(shelf.path("same.tar"))).ok();
     let out = shelf.path("out.tar");
-    let refused =
-        Run::of(terrine().arg("merge").arg(&archive).arg(shelf.path("same.tar")).arg("-o").arg(&out));
+    let refused = Run::of(
+        terrine()
+            .arg("merge")
+            .arg(&archive)
+            .arg(shelf.path("same.tar"))
+            .arg("-o")
+            .arg(&out),
+    );
     assert_eq!((refused.code, out.exists()), (Some(1), false));
-    assert!(refused.stderr.contains(&format!("both are named `{NAME}`")), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains(&format!("both are named `{NAME}`")),
+        "{}",
+        refused.stderr
+    );
     // Of several, one has to be chosen.
     let ambiguous = Run::of(terrine().args(["copy", &merged]).arg(shelf.path("x.tar")));
     assert_eq!(ambiguous.code, Some(1));
-    assert!(ambiguous.stderr.contains(&based_name), "{}", ambiguous.stderr);
+    assert!(
+        ambiguous.stderr.contains(&based_name),
+        "{}",
+        ambiguous.stderr
+    );
 }
 
 #[test]
@@ -60,7 +95,10 @@ fn pipes_carry_images() {
     let file = store.root().join("image.tar");
     fs::write(&file, &archive.bytes).unwrap();
     let path = file.display().to_string();
-    let layouts = format!("oci-archive:{}:{TAG}", store.root().join("layout.tar").display());
+    let layouts = format!(
+        "oci-archive:{}:{TAG}",
+        store.root().join("layout.tar").display()
+    );
     copy(&path, &layouts);
     let piped = |from: &str, input: &[u8], to: &str| {
         use std::io::Write;
@@ -99,7 +137,11 @@ fn pipes_carry_images() {
         }
         let out = store.root().join("out.tar");
         fs::write(&out, piped(from, input, &tagged)).unwrap();
-        assert_eq!(OciLayout::read_archive(&out).image(Some(TAG)).id(), archive.id, "{from}");
+        assert_eq!(
+            OciLayout::read_archive(&out).image(Some(TAG)).id(),
+            archive.id,
+            "{from}"
+        );
     }
 }
 
@@ -113,7 +155,12 @@ fn what_has_no_place_is_refused() {
     let digest = format!("containers-storage:web@sha256:{id}");
     for (to, options, code, why) in [
         ("docker-archive:out.tar:Web:1", &[][..], 2, "upper-case"),
-        ("docker-archive:out.tar:a b:1", &[], 2, "not the name of a repository"),
+        (
+            "docker-archive:out.tar:a b:1",
+            &[],
+            2,
+            "not the name of a repository",
+        ),
         ("docker-archive:out.tar:web:-1", &[], 2, "not a tag"),
         ("docker-archive:out.tar:@0", &[], 2, "not by its number"),
         ("docker-daemon:Web:1", &[], 2, "upper-case"),
@@ -125,20 +172,48 @@ fn what_has_no_place_is_refused() {
             2,
             "takes no layers that are compressed by `zstd",
         ),
-        ("out.tar", &["--compression", "gzip"], 2, "takes no layers that are compressed by `gzip"),
-        ("docker-daemon:web:1", &["--annotation", "a=b"], 2, "no place for annotations"),
+        (
+            "out.tar",
+            &["--compression", "gzip"],
+            2,
+            "takes no layers that are compressed by `gzip",
+        ),
+        (
+            "docker-daemon:web:1",
+            &["--annotation", "a=b"],
+            2,
+            "no place for annotations",
+        ),
         ("-", &["--annotation", "a=b"], 2, "no place for annotations"),
         ("oci:out:a b", &[], 1, "can not be the name of an image"),
         ("oci:out:@1", &[], 2, "not by its number"),
-        ("oci:image.tar:x", &[], 1, "`image.tar` is neither empty nor an OCI layout"),
+        (
+            "oci:image.tar:x",
+            &[],
+            1,
+            "`image.tar` is neither empty nor an OCI layout",
+        ),
         ("oci-archive:nix:x", &[], 1, "is a directory"),
         ("nix", &[], 2, "`nix` is a directory"),
-        ("out.tar", &["--platform", "linux/arm64"], 1, "but for `linux/amd64`"),
+        (
+            "out.tar",
+            &["--platform", "linux/arm64"],
+            1,
+            "but for `linux/amd64`",
+        ),
     ] {
         let mut command = terrine();
-        command.current_dir(store.root()).args(["copy", "image.tar", to]).args(options);
+        command
+            .current_dir(store.root())
+            .args(["copy", "image.tar", to])
+            .args(options);
         let run = Run::of(&mut command);
-        assert_eq!((run.code, run.stdout.len()), (Some(code), 0), "{to}: {}", run.stderr);
+        assert_eq!(
+            (run.code, run.stdout.len()),
+            (Some(code), 0),
+            "{to}: {}",
+            run.stderr
+        );
         assert!(run.stderr.contains(why), "{to}: {}", run.stderr);
         assert!(!store.root().join("out.tar").exists(), "{to}");
     }
@@ -159,7 +234,10 @@ fn names_without_tags_are_completed() {
         let to = format!("docker-archive:{}:{name}", out.display());
         copy(&archive.display().to_string(), &to);
         let image = Archive::read(fs::read(&out).unwrap());
-        assert_eq!((&image.manifest["RepoTags"], &image.id), (&json!([expected]), &id));
+        assert_eq!(
+            (&image.manifest["RepoTags"], &image.id),
+            (&json!([expected]), &id)
+        );
         verify(&format!("docker-archive:{}:{expected}", out.display()));
     }
 }

@@ -20,12 +20,20 @@ fn images_stay_what_they_are_between_all_media() {
             };
             stream(&conf, &shelf.reference(from, &name), options);
             let first = shelf.seen(from, &name);
-            assert_eq!((&first.id, &first.diff_ids), (&original.id, &original.diff_ids), "{name}");
+            assert_eq!(
+                (&first.id, &first.diff_ids),
+                (&original.id, &original.diff_ids),
+                "{name}"
+            );
             for to in MEDIA {
                 let copied = format!("{name}-{to:?}").to_lowercase();
                 copy(&shelf.reference(from, &name), &shelf.reference(to, &copied));
                 let second = shelf.seen(to, &copied);
-                assert_eq!((&second.id, &second.diff_ids), (&first.id, &first.diff_ids), "{copied}");
+                assert_eq!(
+                    (&second.id, &second.diff_ids),
+                    (&first.id, &first.diff_ids),
+                    "{copied}"
+                );
                 // Plain layers are compressed on the way to a registry, but not between registries.
                 let kept = setting != "none" || to != Medium::Registry || from == Medium::Registry;
                 if let (Some(before), Some(after)) = (&first.manifest, &second.manifest)
@@ -58,7 +66,11 @@ fn the_compression_that_is_asked_for_is_the_one_that_comes() {
             run(&["copy", &at(setting), &at(&copied), "--compression", other]);
             verify(&at(&copied));
             let image = OciLayout::read(&store.root().join(&copied)).image(Some(TAG));
-            assert_eq!((image.compressions().as_str(), image.id()), (expected, id.clone()), "{copied}");
+            assert_eq!(
+                (image.compressions().as_str(), image.id()),
+                (expected, id.clone()),
+                "{copied}"
+            );
         }
     }
 }
@@ -67,7 +79,9 @@ fn the_compression_that_is_asked_for_is_the_one_that_comes() {
 fn unusual_images_stay_what_they_are_between_all_media() {
     let Some(shelf) = Shelf::new() else { return };
     let (one, two) = (layer("one"), layer("two"));
-    let many: Vec<Vec<u8>> = (0..130).map(|number| layer(&format!("layer-{number}"))).collect();
+    let many: Vec<Vec<u8>> = (0..130)
+        .map(|number| layer(&format!("layer-{number}")))
+        .collect();
     let empty = vec![0; 1024];
     for (name, layers) in [
         ("scratch", vec![]),
@@ -82,13 +96,27 @@ fn unusual_images_stay_what_they_are_between_all_media() {
         let first = shelf.seen(Medium::Layout, name);
         for medium in MEDIA {
             let copied = format!("{name}-{medium:?}").to_lowercase();
-            copy(&shelf.reference(Medium::Layout, name), &shelf.reference(medium, &copied));
+            copy(
+                &shelf.reference(Medium::Layout, name),
+                &shelf.reference(medium, &copied),
+            );
             let there = shelf.seen(medium, &copied);
-            assert_eq!((&there.id, &there.diff_ids), (&first.id, &first.diff_ids), "{copied}");
+            assert_eq!(
+                (&there.id, &there.diff_ids),
+                (&first.id, &first.diff_ids),
+                "{copied}"
+            );
             let back = format!("{copied}-back");
-            copy(&shelf.reference(medium, &copied), &shelf.reference(Medium::Layout, &back));
+            copy(
+                &shelf.reference(medium, &copied),
+                &shelf.reference(Medium::Layout, &back),
+            );
             let again = shelf.seen(Medium::Layout, &back);
-            assert_eq!((&again.id, &again.diff_ids), (&first.id, &first.diff_ids), "{back}");
+            assert_eq!(
+                (&again.id, &again.diff_ids),
+                (&first.id, &first.diff_ids),
+                "{back}"
+            );
             if medium == Medium::OciArchive {
                 assert_eq!(again.manifest, first.manifest, "{back}");
             }
@@ -105,7 +133,13 @@ fn a_layer_that_is_listed_again_is_brought_once() {
     let [from, to] =
         ["written", "copy"].map(|name| format!("oci:{}", folder.path().join(name).display()));
     let said = run(&["copy", &from, &to]).stderr;
-    assert_eq!(said.lines().filter(|line| line.starts_with("layer ")).count(), 2, "{said}");
+    assert_eq!(
+        said.lines()
+            .filter(|line| line.starts_with("layer "))
+            .count(),
+        2,
+        "{said}"
+    );
     verify(&to);
 }
 

@@ -11,7 +11,10 @@ use super::{SETTINGS, stream};
 fn cold() -> tempfile::TempDir {
     let folder = temporary();
     fs::create_dir(folder.path().join("terrine")).unwrap();
-    let shared = binary().parent().unwrap().join("test-cache/terrine/planner");
+    let shared = binary()
+        .parent()
+        .unwrap()
+        .join("test-cache/terrine/planner");
     symlink(shared, folder.path().join("terrine/planner")).unwrap();
     folder
 }
@@ -26,24 +29,42 @@ fn the_same_build_has_the_same_bytes() {
             let archive = store.root().join("out.tar");
             let layout = store.root().join("out");
             let _ = fs::remove_dir_all(&layout);
-            for to in
-                [format!("oci-archive:{}:1", archive.display()), format!("oci:{}:1", layout.display())]
-            {
+            for to in [
+                format!("oci-archive:{}:1", archive.display()),
+                format!("oci:{}:1", layout.display()),
+            ] {
                 let mut command = conf.command();
                 command.env("XDG_CACHE_HOME", cache.path());
-                command.args(["--compression", setting, "--to", &to]).args(options);
+                command
+                    .args(["--compression", setting, "--to", &to])
+                    .args(options);
                 Run::of(&mut command).ok();
                 verify(&to);
             }
             (fs::read(archive).unwrap(), OciLayout::read(&layout))
         };
         let first = make(&["--jobs", "1"]);
-        assert_eq!(first.1, OciLayout::read_archive(&store.root().join("out.tar")), "{setting}");
-        for options in [&["--jobs", "4"][..], &[], &["--no-cache"], &["--no-cache", "--jobs", "4"]] {
+        assert_eq!(
+            first.1,
+            OciLayout::read_archive(&store.root().join("out.tar")),
+            "{setting}"
+        );
+        for options in [
+            &["--jobs", "4"][..],
+            &[],
+            &["--no-cache"],
+            &["--no-cache", "--jobs", "4"],
+        ] {
             let again = make(options);
-            assert!(first.0 == again.0, "{setting}, {options:?}: the archives differ");
+            assert!(
+                first.0 == again.0,
+                "{setting}, {options:?}: the archives differ"
+            );
             assert_eq!(first.1.index, again.1.index, "{setting}, {options:?}");
-            assert!(first.1.blobs == again.1.blobs, "{setting}, {options:?}: the blobs differ");
+            assert!(
+                first.1.blobs == again.1.blobs,
+                "{setting}, {options:?}: the blobs differ"
+            );
         }
     }
 }
@@ -58,7 +79,12 @@ fn digests_are_pinned() {
         let to = format!("oci:{}:{setting}", layout.display());
         // The digest of the planner depends on where it is built.
         // So does its name with each version.
-        let options = ["--compression", setting, "--annotation", "dev.terrine.plan.component="];
+        let options = [
+            "--compression",
+            setting,
+            "--annotation",
+            "dev.terrine.plan.component=",
+        ];
         let options = [&options[..], &["--annotation", "dev.terrine.plan.planner="]].concat();
         stream(&hello::conf(&store), &to, &options);
         verify(&to);

@@ -22,13 +22,18 @@ fn indexes_are_copied_whole() {
         let mut image = written.manifest(&config, &[blob]);
         image["platform"] = json!({"architecture": architecture, "os": "linux"});
         // As buildkit writes it: an image by its types, with a layer that is none.
-        let statement =
-            written.put("application/vnd.in-toto+json", format!("{{\"{architecture}\":1}}").as_bytes());
+        let statement = written.put(
+            "application/vnd.in-toto+json",
+            format!("{{\"{architecture}\":1}}").as_bytes(),
+        );
         let config = format!(
             "{{\"architecture\":\"unknown\",\"os\":\"unknown\",\"config\":{{}},\"rootfs\":{{\"type\":\"layers\",\"diff_ids\":[{}]}}}}",
             statement["digest"]
         );
-        let config = written.put("application/vnd.oci.image.config.v1+json", config.as_bytes());
+        let config = written.put(
+            "application/vnd.oci.image.config.v1+json",
+            config.as_bytes(),
+        );
         let mut attestation = written.manifest(&config, &[statement]);
         attestation["platform"] = json!({"architecture": "unknown", "os": "unknown"});
         attestation["annotations"] = json!({
@@ -46,25 +51,50 @@ fn indexes_are_copied_whole() {
     written.list(entry, TAG);
     let whole = |name: &str| {
         let mut blobs = OciLayout::read(&shelf.path(name)).blobs;
-        assert!(blobs.contains_key(&format!("sha256:{}", digest(&index))), "{name}");
+        assert!(
+            blobs.contains_key(&format!("sha256:{}", digest(&index))),
+            "{name}"
+        );
         // Configurations and manifests too: nothing is missing, nothing is left over.
         std::mem::take(&mut blobs).into_keys().collect::<Vec<_>>()
     };
     let all = whole("written");
     let at = |medium, name: &str| shelf.reference(medium, name);
-    copy(&at(Medium::Layout, "written"), &at(Medium::Registry, "pushed"));
+    copy(
+        &at(Medium::Layout, "written"),
+        &at(Medium::Registry, "pushed"),
+    );
     let pushed = shelf.registry.manifest("pushed", TAG).unwrap();
     assert_eq!(pushed.bytes, index);
-    copy(&at(Medium::Registry, "pushed"), &at(Medium::Registry, "again"));
+    copy(
+        &at(Medium::Registry, "pushed"),
+        &at(Medium::Registry, "again"),
+    );
     assert_eq!(shelf.registry.manifest("again", TAG).unwrap().bytes, index);
-    copy(&at(Medium::Registry, "again"), &at(Medium::OciArchive, "archive"));
-    copy(&at(Medium::OciArchive, "archive"), &at(Medium::Layout, "back"));
+    copy(
+        &at(Medium::Registry, "again"),
+        &at(Medium::OciArchive, "archive"),
+    );
+    copy(
+        &at(Medium::OciArchive, "archive"),
+        &at(Medium::Layout, "back"),
+    );
     assert_eq!(whole("back"), all);
     for medium in [Medium::Layout, Medium::Registry] {
-        let name = if medium == Medium::Layout { "back" } else { "again" };
+        let name = if medium == Medium::Layout {
+            "back"
+        } else {
+            "again"
+        };
         verify(&at(medium, name));
         let picked = at(Medium::Layout, &format!("picked-{name}"));
-        run(&["copy", &at(medium, name), &picked, "--platform", "linux/arm64"]);
+        run(&[
+            "copy",
+            &at(medium, name),
+            &picked,
+            "--platform",
+            "linux/arm64",
+        ]);
         let image = OciLayout::read(&shelf.path(&format!("picked-{name}"))).image(Some(TAG));
         assert_eq!(image.digest(), entries[2]["digest"].as_str().unwrap());
     }
@@ -79,7 +109,11 @@ fn indexes_are_copied_whole() {
     let said = "warning: 3 attestations, signatures or lists left out: they speak of images that have \
                 other digests here\n";
     assert!(anew.stderr.ends_with(said), "{}", anew.stderr);
-    let same = run(&["copy", &at(Medium::Layout, "back"), &at(Medium::Layout, "same")]);
+    let same = run(&[
+        "copy",
+        &at(Medium::Layout, "back"),
+        &at(Medium::Layout, "same"),
+    ]);
     assert!(!same.stderr.contains("left out"), "{}", same.stderr);
     verify(&at(Medium::Layout, "zstd"));
     let images = OciLayout::read(&shelf.path("zstd")).images(Some(TAG));
@@ -103,16 +137,29 @@ fn skopeo_reads_an_index_and_picks_its_platforms() {
         run(&["index", "--to", &to, &from[0], &from[1]]);
         verify(&to);
         let folder = shelf.folder.path();
-        let Some(raw) = skopeo(folder, &["inspect", "--tls-verify=false", "--raw", &to]) else { return };
+        let Some(raw) = skopeo(folder, &["inspect", "--tls-verify=false", "--raw", &to]) else {
+            return;
+        };
         let raw: Value = serde_json::from_slice(&raw.stdout).unwrap();
-        let platforms: Vec<&Value> =
-            raw["manifests"].as_array().unwrap().iter().map(|entry| &entry["platform"]).collect();
+        let platforms: Vec<&Value> = raw["manifests"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| &entry["platform"])
+            .collect();
         let expected = ["amd64", "arm64"].map(|name| json!({"architecture": name, "os": "linux"}));
         assert_eq!(platforms, expected.iter().collect::<Vec<_>>(), "{to}");
         for architecture in ["amd64", "arm64"] {
-            let one =
-                ["--override-arch", architecture, "inspect", "--tls-verify=false", "--config", &to];
-            let config: Value = serde_json::from_slice(&skopeo(folder, &one).unwrap().stdout).unwrap();
+            let one = [
+                "--override-arch",
+                architecture,
+                "inspect",
+                "--tls-verify=false",
+                "--config",
+                &to,
+            ];
+            let config: Value =
+                serde_json::from_slice(&skopeo(folder, &one).unwrap().stdout).unwrap();
             assert_eq!(config["architecture"], architecture, "{to}");
             assert_eq!(
                 config["rootfs"]["diff_ids"][0],

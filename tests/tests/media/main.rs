@@ -1,7 +1,10 @@
 //! An image stays what it is on the way from any medium to any other, the same build has the
 //! same bytes everywhere, and terrine reads what others write.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 mod archives;
 mod between;
@@ -35,7 +38,12 @@ enum Medium {
     Registry,
 }
 
-const MEDIA: [Medium; 4] = [Medium::DockerArchive, Medium::Layout, Medium::OciArchive, Medium::Registry];
+const MEDIA: [Medium; 4] = [
+    Medium::DockerArchive,
+    Medium::Layout,
+    Medium::OciArchive,
+    Medium::Registry,
+];
 
 /// A folder and a registry for images.
 struct Shelf {
@@ -54,19 +62,30 @@ struct Seen {
 
 impl From<OciImage> for Seen {
     fn from(image: OciImage) -> Self {
-        Self { id: image.id(), diff_ids: image.diff_ids, manifest: Some(image.manifest) }
+        Self {
+            id: image.id(),
+            diff_ids: image.diff_ids,
+            manifest: Some(image.manifest),
+        }
     }
 }
 
 impl From<Archive> for Seen {
     fn from(archive: Archive) -> Self {
-        Self { diff_ids: archive.diff_ids(), id: archive.id, manifest: None }
+        Self {
+            diff_ids: archive.diff_ids(),
+            id: archive.id,
+            manifest: None,
+        }
     }
 }
 
 impl Shelf {
     fn new() -> Option<Self> {
-        Some(Self { folder: temporary(), registry: Registry::start()? })
+        Some(Self {
+            folder: temporary(),
+            registry: Registry::start()?,
+        })
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -19,22 +19,42 @@ fn what_skopeo_copies_is_read() {
     let path = |name: &str| shelf.path(name).display().to_string();
     for (number, (to, options, kind)) in [
         (format!("oci:{}:web", path("layout")), &[][..], "oci"),
-        (format!("oci:{}:zstd", path("layout")), &["--dest-compress-format", "zstd"], "oci"),
+        (
+            format!("oci:{}:zstd", path("layout")),
+            &["--dest-compress-format", "zstd"],
+            "oci",
+        ),
         (format!("oci-archive:{}:web", path("web.tar")), &[], "oci"),
-        (format!("docker://{host}/v2s2:1"), &["--format", "v2s2"], "docker"),
-        (format!("docker://{host}/oci:1"), &["--format", "oci"], "oci"),
+        (
+            format!("docker://{host}/v2s2:1"),
+            &["--format", "v2s2"],
+            "docker",
+        ),
+        (
+            format!("docker://{host}/oci:1"),
+            &["--format", "oci"],
+            "oci",
+        ),
         (
             format!("docker://{host}/zstd:1"),
             &["--format", "oci", "--dest-compress-format", "zstd"],
             "oci",
         ),
-        (format!("docker-archive:{}:web:1", path("again.tar")), &[], "docker"),
+        (
+            format!("docker-archive:{}:web:1", path("again.tar")),
+            &[],
+            "docker",
+        ),
     ]
     .into_iter()
     .enumerate()
     {
-        let copy_it =
-            [&["copy", "--quiet", "--dest-tls-verify=false"], options, &[&source, &to]].concat();
+        let copy_it = [
+            &["copy", "--quiet", "--dest-tls-verify=false"],
+            options,
+            &[&source, &to],
+        ]
+        .concat();
         if skopeo(shelf.folder.path(), &copy_it).is_none() {
             return;
         }
@@ -43,16 +63,28 @@ fn what_skopeo_copies_is_read() {
         let inspect = ["inspect", "--tls-verify=false", "--raw", &to];
         let raw = skopeo(shelf.folder.path(), &inspect).unwrap().stdout;
         let raw: Value = serde_json::from_slice(&raw).unwrap();
-        let id = raw["config"]["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
+        let id = raw["config"]["digest"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("sha256:")
+            .to_owned();
         for medium in MEDIA {
             let name = format!("copy-{number}-{medium:?}").to_lowercase();
             copy(&to, &shelf.reference(medium, &name));
             let seen = shelf.seen(medium, &name);
-            assert_eq!((&seen.id, seen.diff_ids), (&id, archive.diff_ids()), "{to}, {name}");
+            assert_eq!(
+                (&seen.id, seen.diff_ids),
+                (&id, archive.diff_ids()),
+                "{to}, {name}"
+            );
             if medium == Medium::Registry && to.starts_with("docker://") {
                 let own = shelf.registry.manifest(&name, TAG).unwrap();
                 let repository = to.rsplit_once('/').unwrap().1.trim_end_matches(":1");
-                assert_eq!(own, shelf.registry.manifest(repository, "1").unwrap(), "{to}");
+                assert_eq!(
+                    own,
+                    shelf.registry.manifest(repository, "1").unwrap(),
+                    "{to}"
+                );
                 assert!(own.content_type.contains(kind), "{}", own.content_type);
             }
         }
@@ -70,7 +102,15 @@ fn skopeo_takes_what_is_written_and_pushed() {
             let name = format!("{setting}-{medium:?}").to_lowercase();
             let options = ["--compression", setting];
             let from = shelf.reference(medium, &name);
-            stream(&conf, &from, if medium == Medium::DockerArchive { &[] } else { &options });
+            stream(
+                &conf,
+                &from,
+                if medium == Medium::DockerArchive {
+                    &[]
+                } else {
+                    &options
+                },
+            );
             // It makes no docker-archive of layers by zstd.
             let file = shelf.path(&format!("{name}-taken.tar"));
             let to = format!("oci-archive:{}:{NAME}", file.display());
@@ -95,10 +135,25 @@ fn what_umoci_writes_is_read() {
     let folder = shelf.folder.path();
     let store = hello::store();
     let layout = shelf.path("layout").display().to_string();
-    stream(&hello::conf(&store), &format!("oci:{layout}:{TAG}"), &["--compression", "gzip"]);
+    stream(
+        &hello::conf(&store),
+        &format!("oci:{layout}:{TAG}"),
+        &["--compression", "gzip"],
+    );
     let image = format!("{layout}:{TAG}");
-    if umoci(folder, &["config", "--image", &image, "--tag", "configured", "--config.user", "7"])
-        .is_none()
+    if umoci(
+        folder,
+        &[
+            "config",
+            "--image",
+            &image,
+            "--tag",
+            "configured",
+            "--config.user",
+            "7",
+        ],
+    )
+    .is_none()
     {
         return;
     }

@@ -8,7 +8,10 @@ use terrine_tests::archive::digest;
 
 /// A configuration of an image with these layers.
 pub(super) fn configuration(architecture: &str, layers: &[&[u8]]) -> Vec<u8> {
-    let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", digest(layer))).collect();
+    let diff_ids: Vec<String> = layers
+        .iter()
+        .map(|layer| format!("sha256:{}", digest(layer)))
+        .collect();
     let json = json!({
         "architecture": architecture, "os": "linux", "config": {},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
@@ -36,7 +39,8 @@ impl Written {
 
     pub(super) fn manifest(&self, config: &Value, layers: &[Value]) -> Value {
         let kind = "application/vnd.oci.image.manifest.v1+json";
-        let json = json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers});
+        let json =
+            json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers});
         self.put(kind, json.to_string().as_bytes())
     }
 

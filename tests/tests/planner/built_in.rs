@@ -20,14 +20,24 @@ fn it_imports_nothing() {
             // What is inside may import only from its neighbours, and has none.
             Payload::ImportSection(imports) => assert_eq!(imports.into_iter().count(), 0),
             Payload::ComponentExportSection(section) if depth == 1 => {
-                exports.extend(section.into_iter().map(|export| export.unwrap().name.name.to_owned()));
+                exports.extend(
+                    section
+                        .into_iter()
+                        .map(|export| export.unwrap().name.name.to_owned()),
+                );
             }
             _ => {}
         }
     }
     assert!(Parser::is_component(EMBEDDED));
     exports.sort();
-    assert_eq!(exports, ["terrine:planner/image@0.1.0", "terrine:planner/layering@0.1.0"]);
+    assert_eq!(
+        exports,
+        [
+            "terrine:planner/image@0.1.0",
+            "terrine:planner/layering@0.1.0"
+        ]
+    );
 }
 
 #[test]
@@ -43,7 +53,11 @@ fn it_says_what_it_is() {
 #[test]
 fn it_plans_a_hundred_thousand_paths_within_the_limits() {
     let mut request = request(100_000);
-    let names: Vec<&str> = request.paths.iter().map(|path| path.path.as_str()).collect();
+    let names: Vec<&str> = request
+        .paths
+        .iter()
+        .map(|path| path.path.as_str())
+        .collect();
     request.options =
         serde_json::json!({ "layers": names.chunks(1000).collect::<Vec<_>>() }).to_string();
     request.policy = "explicit".to_owned();
@@ -54,5 +68,9 @@ fn it_plans_a_hundred_thousand_paths_within_the_limits() {
     let planned = planner.plan(&request, EmptyLayers::Refused).unwrap();
     assert_eq!(planned.layers.len(), 100);
     // Far from what it takes, and far from what nobody would wait for.
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
 }

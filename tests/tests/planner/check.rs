@@ -22,9 +22,16 @@ fn planner(policy: &Policy, arguments: &[&str]) -> Run {
             {"path": "/nix/store/lib", "narSize": 5, "references": []}]"#,
     )
     .unwrap();
-    let mut run = Run::of(terrine().current_dir(folder.path()).arg("planner").args(arguments));
+    let mut run = Run::of(
+        terrine()
+            .current_dir(folder.path())
+            .arg("planner")
+            .args(arguments),
+    );
     let text = String::from_utf8(run.stdout).unwrap();
-    run.stdout = text.replace(&Digest::of(&component).to_string(), "[DIGEST]").into_bytes();
+    run.stdout = text
+        .replace(&Digest::of(&component).to_string(), "[DIGEST]")
+        .into_bytes();
     run
 }
 
@@ -42,17 +49,25 @@ fn a_component_is_described() {
         "two-of-them",
         "0.1.0-rc.1",
         &[
-            ("first", "Says \u{1b}[31mred.", r#"{"b": {"x": "\u009b"}, "a": [1.50]}"#),
+            (
+                "first",
+                "Says \u{1b}[31mred.",
+                r#"{"b": {"x": "\u009b"}, "a": [1.50]}"#,
+            ),
             ("second", "", "true"),
         ],
     );
-    let describe = |format| planner(&policy, &["describe", "x.wasm", "--format", format]).snapshot(&[]);
+    let describe =
+        |format| planner(&policy, &["describe", "x.wasm", "--format", format]).snapshot(&[]);
     insta::assert_snapshot!("describe-table", describe("table"));
     insta::assert_snapshot!("describe-json", describe("json"));
     let built_in = Run::of(terrine().args(["planner", "describe"])).ok();
     let built_in: Value = serde_json::from_slice(&built_in.stdout).unwrap();
     assert_eq!(built_in["digest"], Digest::of(EMBEDDED).to_string());
-    assert_eq!((&built_in["file"], &built_in["imports"]), (&Value::Null, &serde_json::json!([])));
+    assert_eq!(
+        (&built_in["file"], &built_in["imports"]),
+        (&Value::Null, &serde_json::json!([]))
+    );
     let wrong = planner(&policy, &["describe", "--sealed-wasi"]);
     assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
 }
@@ -62,11 +77,15 @@ fn a_good_component_copes_with_every_graph() {
     let table = planner(&good(), &["check", "x.wasm", "--format", "table"]);
     insta::assert_snapshot!("check-good", table.snapshot(&[]));
     // Fuel and memory are the same again, in JSON as well; time is only there if it is asked for.
-    let json = |arguments: &[&str]| planner(&good(), &[&["check", "x.wasm"], arguments].concat()).ok();
+    let json =
+        |arguments: &[&str]| planner(&good(), &[&["check", "x.wasm"], arguments].concat()).ok();
     let first = json(&[]);
     assert_eq!(first.stdout, json(&["--format", "json"]).stdout);
     let facts: Value = serde_json::from_slice(&first.stdout).unwrap();
-    assert_eq!(facts["summary"], serde_json::json!({"ok": 37, "refused": 0, "failed": 0, "notRun": 0}));
+    assert_eq!(
+        facts["summary"],
+        serde_json::json!({"ok": 37, "refused": 0, "failed": 0, "notRun": 0})
+    );
     assert_eq!(facts["trials"][0].get("milliseconds"), None);
     let timed: Value = serde_json::from_slice(&json(&["--time"]).stdout).unwrap();
     assert!(timed["trials"][0]["milliseconds"].is_u64());
@@ -74,11 +93,22 @@ fn a_good_component_copes_with_every_graph() {
 
 #[test]
 fn a_graph_of_one_s_own_is_tried_with_every_budget() {
-    let check = ["check", "x.wasm", "--closure", "graph.json", "--format", "table"];
+    let check = [
+        "check",
+        "x.wasm",
+        "--closure",
+        "graph.json",
+        "--format",
+        "table",
+    ];
     insta::assert_snapshot!("check-closure", planner(&good(), &check).snapshot(&[]));
     let missing = planner(&good(), &["check", "x.wasm", "--closure", "missing.json"]);
     assert_eq!(missing.code, Some(1));
-    assert!(missing.stderr.contains("missing.json"), "{}", missing.stderr);
+    assert!(
+        missing.stderr.contains("missing.json"),
+        "{}",
+        missing.stderr
+    );
 }
 
 #[test]
@@ -101,7 +131,10 @@ fn the_built_in_planner_copes_with_every_graph() {
 #[test]
 fn failures_are_rows_and_make_the_exit_code() {
     let check = |policy: &Policy, arguments: &[&str]| {
-        planner(policy, &[&["check", "x.wasm", "--format", "table"], arguments].concat())
+        planner(
+            policy,
+            &[&["check", "x.wasm", "--format", "table"], arguments].concat(),
+        )
     };
     // Traps at more than a hundred paths.
     let mut large = planning(
@@ -120,17 +153,28 @@ fn failures_are_rows_and_make_the_exit_code() {
         + &words(128, &[1, 0]));
     let run = check(&fixed, &[]);
     assert_eq!(run.code, Some(1));
-    assert!(run.stderr.contains("planner `x.wasm` failed in 37 of 37 cases"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("planner `x.wasm` failed in 37 of 37 cases"),
+        "{}",
+        run.stderr
+    );
     let run = check(&fixed, &["--closure", "graph.json"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let said = String::from_utf8(run.stdout).unwrap();
-    assert!(said.contains("ok, depends on the order of the request"), "{said}");
+    assert!(
+        said.contains("ok, depends on the order of the request"),
+        "{said}"
+    );
     let mut refusing = planning("(i32.const 0)");
     refusing.rest += &(words(0, &[1, 3, 64, 8, 0, 0, 0, 0, 0, 0]) + &data(64, b"too few!"));
     let run = check(&refusing, &[]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let said = String::from_utf8(run.stdout).unwrap();
-    assert!(said.contains("refused     in every case: too few!"), "{said}");
+    assert!(
+        said.contains("refused     in every case: too few!"),
+        "{said}"
+    );
 }
 
 /// A policy that takes 50,000 units of fuel, so often, where a graph has so many paths. It fills
@@ -157,7 +201,11 @@ fn a_policy_that_loops_without_end_is_told_in_seconds() {
     let describe = planner(&describing("(loop (br 0)) (unreachable)"), &table);
     insta::assert_snapshot!("check-loops-in-describe", describe.snapshot(&[]));
     // All fuel in all cases would be a quarter of an hour.
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 #[test]
@@ -172,25 +220,58 @@ fn a_policy_that_is_merely_slow_is_told_its_fuel() {
         rows.find(|row| row["case"] == case).unwrap().clone()
     };
     // More than a small graph has at first, in one case of them.
-    let (code, once) = check(&burning(120_000, "(i32.eq (local.get $paths) (i32.const 60))"));
-    assert_eq!((code, &once["summary"]["ok"]), (Some(0), &Value::from(37)), "{once}");
-    assert!(row(&once, "forest")["fuel"].as_u64().unwrap() > 6_000_000_000, "{once}");
+    let (code, once) = check(&burning(
+        120_000,
+        "(i32.eq (local.get $paths) (i32.const 60))",
+    ));
+    assert_eq!(
+        (code, &once["summary"]["ok"]),
+        (Some(0), &Value::from(37)),
+        "{once}"
+    );
+    assert!(
+        row(&once, "forest")["fuel"].as_u64().unwrap() > 6_000_000_000,
+        "{once}"
+    );
     // As much, in large graphs.
-    let (code, large) = check(&burning(120_000, "(i32.gt_u (local.get $paths) (i32.const 1000))"));
-    assert_eq!((code, &large["summary"]["ok"]), (Some(0), &Value::from(37)), "{large}");
-    assert!(row(&large, "deep")["fuel"].as_u64().unwrap() > 6_000_000_000, "{large}");
+    let (code, large) = check(&burning(
+        120_000,
+        "(i32.gt_u (local.get $paths) (i32.const 1000))",
+    ));
+    assert_eq!(
+        (code, &large["summary"]["ok"]),
+        (Some(0), &Value::from(37)),
+        "{large}"
+    );
+    assert!(
+        row(&large, "deep")["fuel"].as_u64().unwrap() > 6_000_000_000,
+        "{large}"
+    );
     // More than there is, in two large graphs of three: the third is not asked.
-    let (code, more) = check(&burning(3_000_000, "(i32.gt_u (local.get $paths) (i32.const 1000))"));
+    let (code, more) = check(&burning(
+        3_000_000,
+        "(i32.gt_u (local.get $paths) (i32.const 1000))",
+    ));
     assert_eq!(code, Some(1));
     let summary = serde_json::json!({"ok": 34, "refused": 0, "failed": 2, "notRun": 1});
     assert_eq!(more["summary"], summary, "{more}");
     let said = "planner `x.wasm` used up its fuel in `plan`, the limit is 100000000000 units";
     assert_eq!(row(&more, "wide")["why"], said);
     assert_eq!(row(&more, "deep")["result"], "not-run");
-    assert_eq!(row(&more, "deep")["why"], "it used up what it may in 2 cases");
+    assert_eq!(
+        row(&more, "deep")["why"],
+        "it used up what it may in 2 cases"
+    );
     // More than there is, in one small graph.
-    let (code, one) = check(&burning(3_000_000, "(i32.eq (local.get $paths) (i32.const 60))"));
-    assert_eq!((code, &one["summary"]["failed"]), (Some(1), &Value::from(1)), "{one}");
+    let (code, one) = check(&burning(
+        3_000_000,
+        "(i32.eq (local.get $paths) (i32.const 60))",
+    ));
+    assert_eq!(
+        (code, &one["summary"]["failed"]),
+        (Some(1), &Value::from(1)),
+        "{one}"
+    );
     assert_eq!(row(&one, "forest")["why"], said);
 }
 
@@ -199,7 +280,9 @@ fn what_a_plan_depends_on_is_seen() {
     let trials = |policy: &Policy| {
         let runtime = Runtime::new(Limits::default(), None).unwrap();
         let component = policy.build();
-        let planner = runtime.load("x.wasm", &component, Imports::Nothing).unwrap();
+        let planner = runtime
+            .load("x.wasm", &component, Imports::Nothing)
+            .unwrap();
         let cases = corpus();
         let find = |name: &str| cases.iter().find(|case| case.name == name).unwrap();
         ["chain", "empty"].map(|name| trial(&planner, "", "{}", find(name)))
@@ -229,7 +312,10 @@ fn what_a_plan_depends_on_is_seen() {
          (local.get $answer)",
     );
     let [chain, _] = trials(&by_hash);
-    assert!(matches!(chain.outcome, Outcome::Planned { layers: 1, .. }), "{chain:?}");
+    assert!(
+        matches!(chain.outcome, Outcome::Planned { layers: 1, .. }),
+        "{chain:?}"
+    );
     assert!(chain.depends_on_hashes);
 }
 
@@ -239,15 +325,21 @@ fn arguments_that_do_not_go_together_are_a_usage_error() {
     two.rest = info("two", "1.0.0", &[("a", "", "{}"), ("b", "", "{}")]);
     let run = planner(&two, &["check", "x.wasm", "--option", "x=1"]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
-    assert!(run.stderr.contains("say which one by `--policy`"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("say which one by `--policy`"),
+        "{}",
+        run.stderr
+    );
     let one = planner(&good(), &["check", "x.wasm", "--option", "x=1"]);
     assert_eq!(one.code, Some(1));
     assert!(one.stderr.contains("has no such option"), "{}", one.stderr);
     let none = planner(&two, &["check", "x.wasm", "--policy", "c"]);
     assert!(none.stderr.contains("has no policy `c`"), "{}", none.stderr);
-    for arguments in
-        [&["check", "--sealed-wasi"][..], &["check", "x.wasm", "--fuel", "0"], &["list", "x.wasm"]]
-    {
+    for arguments in [
+        &["check", "--sealed-wasi"][..],
+        &["check", "x.wasm", "--fuel", "0"],
+        &["list", "x.wasm"],
+    ] {
         assert_eq!(planner(&good(), arguments).code, Some(2), "{arguments:?}");
     }
 }

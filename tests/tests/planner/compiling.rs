@@ -48,7 +48,9 @@ fn with_section(id: u8, content: &[u8]) -> Vec<u8> {
 fn functions_with_many_branches_are_not_compiled() {
     let said = |body: &str, times: usize| {
         let body = body.repeat(times);
-        said(&format!("(core module (memory 1) (func $f (local i32) {body}))"))
+        said(&format!(
+            "(core module (memory 1) (func $f (local i32) {body}))"
+        ))
     };
     let too_long = "planner `hostile.wasm` has a function that would take too long to compile";
     for body in [
@@ -73,9 +75,15 @@ fn code_that_is_large_in_all_is_not_compiled() {
     let loops = "(loop (br_if 0 (local.get 0)))".repeat(5000);
     let functions = format!("(func (param i32) {loops})").repeat(30);
     assert_eq!(said(&format!("(core module {functions})")), too_long);
-    let elements = format!("(core module (func $f) (elem func {}))", "$f ".repeat(1_000_000));
+    let elements = format!(
+        "(core module (func $f) (elem func {}))",
+        "$f ".repeat(1_000_000)
+    );
     assert_eq!(said(&elements), too_long);
-    let data = format!("(core module (memory 1) {})", "(data (i32.const 0) \"x\")".repeat(80_000));
+    let data = format!(
+        "(core module (memory 1) {})",
+        "(data (i32.const 0) \"x\")".repeat(80_000)
+    );
     assert_eq!(said(&data), too_long);
 }
 
@@ -84,8 +92,9 @@ fn functions_between_types_count_for_many_parts() {
     // Each looks at the whole of its type, as often as the component is instantiated.
     let lifts = |count: usize| {
         let lift = "(func (canon lift (core func $i \"f\")))".repeat(count);
-        let inner =
-            format!("(core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) {lift}");
+        let inner = format!(
+            "(core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) {lift}"
+        );
         let twice = "(instance (instantiate $c)) (instance (instantiate $c))";
         said(&(0..4).fold(inner, |inner, _| format!("(component $c {inner}) {twice}")))
     };
@@ -99,18 +108,25 @@ fn functions_between_types_count_for_many_parts() {
 fn components_and_types_are_not_read_without_end() {
     let header = b"\0asm\x0d\0\x01\0";
     let within = |levels: usize| {
-        let inner =
-            (0..levels).fold(header.to_vec(), |inner, _| [&header[..], &section(4, &inner)].concat());
+        let inner = (0..levels).fold(header.to_vec(), |inner, _| {
+            [&header[..], &section(4, &inner)].concat()
+        });
         loaded(&with_section(4, &inner))
     };
-    assert_eq!(within(5000), "planner `hostile.wasm` has components more than 200 deep in each other");
+    assert_eq!(
+        within(5000),
+        "planner `hostile.wasm` has components more than 200 deep in each other"
+    );
     assert_eq!(within(50), "loaded");
     // The type of a component that has the type of a component, and so on.
     let types = |levels: usize| {
         let ty = (0..levels).fold(vec![0x41, 0], |ty, _| [&[0x41, 1, 1][..], &ty].concat());
         loaded(&with_section(7, &[&[1][..], &ty].concat()))
     };
-    assert_eq!(types(100_000), "planner `hostile.wasm` has types more than 200 deep in each other");
+    assert_eq!(
+        types(100_000),
+        "planner `hostile.wasm` has types more than 200 deep in each other"
+    );
     assert_eq!(types(150), "loaded");
 }
 
@@ -134,7 +150,8 @@ fn components_do_not_pass_each_other_texts() {
         )
     };
     let text = parts("i32 i32", "string");
-    let passing = format!("{text} (core func (canon lower (func $f) (memory (core memory $m \"m\"))))");
+    let passing =
+        format!("{text} (core func (canon lower (func $f) (memory (core memory $m \"m\"))))");
     assert_eq!(
         said(&passing),
         "planner `hostile.wasm` is made of components that pass each other texts or lists, which takes no fuel"
@@ -147,11 +164,19 @@ fn components_do_not_pass_each_other_texts() {
             (core func (canon lower (func $f) (memory (core memory $m "m")))))
         (instance (instantiate $b (with "f" (func $f))))"#
     );
-    assert!(said(&inner).contains("pass each other texts"), "{}", said(&inner));
+    assert!(
+        said(&inner).contains("pass each other texts"),
+        "{}",
+        said(&inner)
+    );
     let named = format!(
         "{text} (export $g \"g\" (func $f)) (core func (canon lower (func $g) (memory (core memory $m \"m\"))))"
     );
-    assert!(said(&named).contains("pass each other texts"), "{}", said(&named));
+    assert!(
+        said(&named).contains("pass each other texts"),
+        "{}",
+        said(&named)
+    );
     // Numbers they may.
     let numbers = parts("i32", "u32") + "(core func (canon lower (func $f)))";
     assert_eq!(said(&numbers), "loaded");

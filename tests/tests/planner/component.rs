@@ -80,12 +80,17 @@ pub(crate) struct Policy {
 
 /// A component that does all that it should, in the plainest way.
 pub(crate) fn good() -> Policy {
-    let schema = r#"{"properties": {"spread": {"type": "integer"}}, "additionalProperties": false}"#;
+    let schema =
+        r#"{"properties": {"spread": {"type": "integer"}}, "additionalProperties": false}"#;
     Policy {
         describe: format!("(i32.const {INFO})"),
         plan: "(call $one_layer (local.get 0))".to_owned(),
         imports: String::new(),
-        rest: info("good", "1.2.3", &[("one-layer", "Everything in one layer.", schema)]),
+        rest: info(
+            "good",
+            "1.2.3",
+            &[("one-layer", "Everything in one layer.", schema)],
+        ),
         world: String::new(),
         packages: vec![],
         contract: |text| text,
@@ -94,12 +99,18 @@ pub(crate) fn good() -> Policy {
 
 /// One whose `describe` does something.
 pub(crate) fn describing(body: &str) -> Policy {
-    Policy { describe: body.to_owned(), ..good() }
+    Policy {
+        describe: body.to_owned(),
+        ..good()
+    }
 }
 
 /// One whose `plan` does something.
 pub(crate) fn planning(body: &str) -> Policy {
-    Policy { plan: body.to_owned(), ..good() }
+    Policy {
+        plan: body.to_owned(),
+        ..good()
+    }
 }
 
 /// Bytes in memory.
@@ -110,7 +121,13 @@ pub(crate) fn data(at: usize, bytes: &[u8]) -> String {
 
 /// Numbers of four bytes in memory.
 pub(crate) fn words(at: usize, words: &[u32]) -> String {
-    data(at, &words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>())
+    data(
+        at,
+        &words
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect::<Vec<u8>>(),
+    )
 }
 
 /// What a component says of itself: its name, its version; name, summary and options schema of
@@ -125,7 +142,10 @@ pub(crate) fn info(name: &str, version: &str, policies: &[(&str, &str, &str)]) -
         place
     };
     let (name, version) = (string(name, &mut text), string(version, &mut text));
-    text += &words(INFO, &[name, version, [2048, policies.len() as u32]].concat());
+    text += &words(
+        INFO,
+        &[name, version, [2048, policies.len() as u32]].concat(),
+    );
     for (i, (name, summary, schema)) in policies.iter().enumerate() {
         let fields = [name, summary, schema].map(|field| string(field, &mut text));
         text += &words(2048 + 28 * i, &[fields.concat(), vec![0]].concat());
@@ -136,12 +156,22 @@ pub(crate) fn info(name: &str, version: &str, policies: &[(&str, &str, &str)]) -
 impl Policy {
     /// The module in its text format.
     fn module(&self, interface: &str) -> String {
-        let Self { describe, plan, imports, rest, .. } = self;
+        let Self {
+            describe,
+            plan,
+            imports,
+            rest,
+            ..
+        } = self;
         let mut text = format!("(module {imports} (memory (export \"memory\") 2)");
-        let _ =
-            write!(text, "(func $describe (export \"{interface}#describe\") (result i32) {describe})");
-        let _ =
-            write!(text, "(func $plan (export \"{interface}#plan\") (param i32) (result i32) {plan})");
+        let _ = write!(
+            text,
+            "(func $describe (export \"{interface}#describe\") (result i32) {describe})"
+        );
+        let _ = write!(
+            text,
+            "(func $plan (export \"{interface}#plan\") (param i32) (result i32) {plan})"
+        );
         text + GOOD + rest + ")"
     }
 
@@ -160,12 +190,20 @@ impl Policy {
             resolve.push_str("package.wit", package).unwrap();
         }
         let interface = interface(&resolve, contract);
-        let text = format!("package test:it; world it {{ {} export {interface}; }}", self.world);
+        let text = format!(
+            "package test:it; world it {{ {} export {interface}; }}",
+            self.world
+        );
         let package = resolve.push_str("world.wit", &text).unwrap();
         let world = resolve.select_world(&[package], Some("it")).unwrap();
         let mut module = wat::parse_str(change(self.module(&interface))).unwrap();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-        ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+        ComponentEncoder::default()
+            .module(&module)
+            .unwrap()
+            .validate(true)
+            .encode()
+            .unwrap()
     }
 }
 

@@ -20,26 +20,59 @@ const PARTS: &str = r#"
 const CALLS: &[(u64, &str)] = &[
     (100, "(drop (memory.grow (i32.const 0)))"),
     (100, "(drop (memory.grow $second (i32.const 0)))"),
-    (100, "(drop (table.grow $table (ref.null func) (i32.const 0)))"),
+    (
+        100,
+        "(drop (table.grow $table (ref.null func) (i32.const 0)))",
+    ),
     (100, "(drop (ref.func $describe))"),
     (100, "(table.set $table (i32.const 0) (ref.func $describe))"),
-    (100, "(memory.fill (i32.const 15000) (i32.const 0) (i32.const 0))"),
-    (10, "(memory.copy (i32.const 15000) (i32.const 15001) (i32.const 0))"),
-    (10, "(memory.copy $second 0 (i32.const 0) (i32.const 15001) (i32.const 0))"),
-    (10, "(memory.init $bytes (i32.const 15000) (i32.const 0) (i32.const 0))"),
+    (
+        100,
+        "(memory.fill (i32.const 15000) (i32.const 0) (i32.const 0))",
+    ),
+    (
+        10,
+        "(memory.copy (i32.const 15000) (i32.const 15001) (i32.const 0))",
+    ),
+    (
+        10,
+        "(memory.copy $second 0 (i32.const 0) (i32.const 15001) (i32.const 0))",
+    ),
+    (
+        10,
+        "(memory.init $bytes (i32.const 15000) (i32.const 0) (i32.const 0))",
+    ),
     (10, "(data.drop $bytes)"),
-    (10, "(table.fill $table (i32.const 0) (ref.null func) (i32.const 0))"),
+    (
+        10,
+        "(table.fill $table (i32.const 0) (ref.null func) (i32.const 0))",
+    ),
     (10, "(table.copy (i32.const 0) (i32.const 1) (i32.const 0))"),
-    (10, "(table.init $table $elements (i32.const 0) (i32.const 0) (i32.const 0))"),
+    (
+        10,
+        "(table.init $table $elements (i32.const 0) (i32.const 0) (i32.const 0))",
+    ),
     (10, "(elem.drop $elements)"),
 ];
 
 /// What takes as long as it is given to do, and how much that is.
 const BULK: &[(u64, &str)] = &[
-    (40_000, "(memory.fill (i32.const 15000) (i32.const 0) (i32.const 40000))"),
-    (40_000, "(memory.copy (i32.const 15000) (i32.const 15001) (i32.const 40000))"),
-    (1000, "(table.fill $table (i32.const 0) (ref.null func) (i32.const 1000))"),
-    (999, "(table.copy (i32.const 0) (i32.const 1) (i32.const 999))"),
+    (
+        40_000,
+        "(memory.fill (i32.const 15000) (i32.const 0) (i32.const 40000))",
+    ),
+    (
+        40_000,
+        "(memory.copy (i32.const 15000) (i32.const 15001) (i32.const 40000))",
+    ),
+    (
+        1000,
+        "(table.fill $table (i32.const 0) (ref.null func) (i32.const 1000))",
+    ),
+    (
+        999,
+        "(table.copy (i32.const 0) (i32.const 1) (i32.const 999))",
+    ),
 ];
 
 fn with_parts(mut policy: Policy) -> Vec<u8> {
@@ -60,14 +93,23 @@ fn what_an_instruction_takes_is_what_it_costs() {
                 (br_if $again (i64.lt_u (local.get $i) (i64.const {TIMES}))))
              (call $one_layer (local.get 0))"
         )));
-        let planner = runtime.load("hostile.wasm", &component, Imports::Nothing).unwrap();
-        planner.plan_measured(&request(1), EmptyLayers::Refused).unwrap().1.fuel
+        let planner = runtime
+            .load("hostile.wasm", &component, Imports::Nothing)
+            .unwrap();
+        planner
+            .plan_measured(&request(1), EmptyLayers::Refused)
+            .unwrap()
+            .1
+            .fuel
     };
     let nothing = fuel("");
     for (cost, instruction) in CALLS.iter().chain(BULK) {
         let each = (fuel(instruction) - nothing) / TIMES;
         // Three operands at most, and a hundredth for the call.
-        assert!((*cost..=cost + 103).contains(&each), "{each} for {instruction}");
+        assert!(
+            (*cost..=cost + 103).contains(&each),
+            "{each} for {instruction}"
+        );
     }
     // Pages that are asked for, whether they are given or not.
     let grown = fuel("(if (i64.eqz (local.get $i)) (then (drop (memory.grow (i32.const 1000)))))");
@@ -82,11 +124,18 @@ fn instructions_that_take_long_use_up_the_fuel_soon() {
     let runtime = Runtime::new(limits, None).unwrap();
     for (_, instruction) in CALLS.iter().chain(BULK) {
         let instructions = instruction.repeat(16);
-        let component = with_parts(describing(&format!("(loop {instructions} (br 0)) (unreachable)")));
-        let planner = runtime.load("hostile.wasm", &component, Imports::Nothing).unwrap();
+        let component = with_parts(describing(&format!(
+            "(loop {instructions} (br 0)) (unreachable)"
+        )));
+        let planner = runtime
+            .load("hostile.wasm", &component, Imports::Nothing)
+            .unwrap();
         let start = Instant::now();
         let error = planner.describe().unwrap_err();
-        assert!(matches!(error, Error::Fuel { .. }), "{instruction}: {error}");
+        assert!(
+            matches!(error, Error::Fuel { .. }),
+            "{instruction}: {error}"
+        );
         // A second or so; at a unit each, what is slowest would take a minute.
         let took = start.elapsed();
         assert!(took < Duration::from_secs(30), "{took:?} for {instruction}");
@@ -100,16 +149,26 @@ fn a_clock_ends_what_fuel_does_not() {
     let runtime = Runtime::new(limits, None).unwrap();
     // All of the fuel takes half a minute.
     let component = describing("(loop (br 0)) (unreachable)").build();
-    let planner = runtime.load("hostile.wasm", &component, Imports::Nothing).unwrap();
+    let planner = runtime
+        .load("hostile.wasm", &component, Imports::Nothing)
+        .unwrap();
     let start = Instant::now();
     let error = planner.describe().unwrap_err();
     assert_eq!(
         error.to_string(),
         "planner `hostile.wasm` took longer than 1 s in `describe`, with fuel left"
     );
-    assert!((1..15).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!(
+        (1..15).contains(&start.elapsed().as_secs()),
+        "{:?}",
+        start.elapsed()
+    );
     // A call that comes later has all of the time.
     let error = planner.describe().unwrap_err();
     assert!(matches!(error, Error::Time { .. }), "{error}");
-    assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() >= Duration::from_secs(2),
+        "{:?}",
+        start.elapsed()
+    );
 }

@@ -8,8 +8,15 @@ use super::{chain, describe, plan, refused, request, tight};
 #[test]
 fn endless_loops_use_up_the_fuel() {
     let said = "planner `hostile.wasm` used up its fuel in `describe`, the limit is 1000000 units";
-    assert_eq!(describe(&describing("(loop (br 0)) (unreachable)").build()).to_string(), said);
-    let planned = plan(&planning("(loop (br 0)) (unreachable)").build(), &request(1)).unwrap_err();
+    assert_eq!(
+        describe(&describing("(loop (br 0)) (unreachable)").build()).to_string(),
+        said
+    );
+    let planned = plan(
+        &planning("(loop (br 0)) (unreachable)").build(),
+        &request(1),
+    )
+    .unwrap_err();
     assert_eq!(planned.to_string(), said.replace("describe", "plan"));
     // Before a function is called.
     let mut start = good();
@@ -24,7 +31,10 @@ fn endless_loops_use_up_the_fuel() {
             "(call $forever)",
         )
     });
-    assert_eq!(plan(&text, &request(1)).unwrap_err().to_string(), said.replace("describe", "plan"));
+    assert_eq!(
+        plan(&text, &request(1)).unwrap_err().to_string(),
+        said.replace("describe", "plan")
+    );
 }
 
 #[test]
@@ -35,7 +45,10 @@ fn work_on_many_bytes_at_once_costs_as_much() {
         "(memory.copy (i32.const 0) (i32.const 1) (i32.const 131071))",
     ] {
         let error = describe(&describing(&format!("(loop {work} (br 0)) (unreachable)")).build());
-        assert!(error.to_string().contains("used up its fuel in `describe`"), "{error}");
+        assert!(
+            error.to_string().contains("used up its fuel in `describe`"),
+            "{error}"
+        );
     }
 }
 
@@ -53,8 +66,9 @@ fn memory_is_counted_over_all_memories_and_from_the_start() {
         "planner `hostile.wasm` asked for 7 MiB of memory, the limit is 1 MiB"
     );
     // In small steps, which a component might think to be overlooked.
-    let steps =
-        describe(&describing("(loop (drop (memory.grow (i32.const 1))) (br 0)) (unreachable)").build());
+    let steps = describe(
+        &describing("(loop (drop (memory.grow (i32.const 1))) (br 0)) (unreachable)").build(),
+    );
     assert_eq!(
         steps.to_string(),
         "planner `hostile.wasm` asked for 2 MiB of memory, the limit is 1 MiB"
@@ -63,7 +77,8 @@ fn memory_is_counted_over_all_memories_and_from_the_start() {
 
 #[test]
 fn tables_are_counted() {
-    let mut table = describing("(drop (table.grow (ref.null func) (i32.const 1000))) (unreachable)");
+    let mut table =
+        describing("(drop (table.grow (ref.null func) (i32.const 1000))) (unreachable)");
     table.rest += "(table 1 funcref)";
     assert_eq!(
         describe(&table.build()).to_string(),
@@ -154,7 +169,10 @@ fn what_is_not_a_value_of_the_contract_is_a_failure_of_the_component() {
         let mut policy = describing("(i32.const 0)");
         policy.rest = rest;
         let error = describe(&policy.build());
-        assert_eq!(error.to_string(), "planner `hostile.wasm` failed in `describe`");
+        assert_eq!(
+            error.to_string(),
+            "planner `hostile.wasm` failed in `describe`"
+        );
         chain(&error)
     };
     let utf8 = failed(words(0, &[64, 2]) + &data(64, &[0xff, 0xfe]));
@@ -171,7 +189,10 @@ fn what_is_not_a_value_of_the_contract_is_a_failure_of_the_component() {
         // An error of no kind that there is.
         ("discriminant", words(0, &[1, 9])),
         // A layer whose cost is neither there nor not.
-        ("discriminant", words(0, &[0, 32, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0])),
+        (
+            "discriminant",
+            words(0, &[0, 32, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0]),
+        ),
     ] {
         let mut policy = planning("(i32.const 0)");
         policy.rest = plan_;
@@ -190,7 +211,10 @@ fn traps_are_told_with_where_they_were() {
         ("(i32.const -16)", "out of bounds"),
     ] {
         let error = describe(&describing(body).build());
-        assert_eq!(error.to_string(), "planner `hostile.wasm` failed in `describe`");
+        assert_eq!(
+            error.to_string(),
+            "planner `hostile.wasm` failed in `describe`"
+        );
         assert!(chain(&error).contains(said), "{}", chain(&error));
     }
     // Names of functions are the component's own words.
@@ -214,7 +238,8 @@ fn unfolded(parts: &str) -> String {
 
 #[test]
 fn components_that_unfold_without_end_are_not_compiled() {
-    let said = "planner `hostile.wasm` unfolds to more than 1000000 parts, the most that is compiled";
+    let said =
+        "planner `hostile.wasm` unfolds to more than 1000000 parts, the most that is compiled";
     let twice = "(instance (instantiate $c)) (instance (instantiate $c))";
     // Each within the next.
     let within = |levels: usize, body: &str| {
@@ -223,7 +248,10 @@ fn components_that_unfold_without_end_are_not_compiled() {
     };
     assert_eq!(unfolded(&within(40, twice)), said);
     assert_eq!(unfolded(&within(5, twice)), "loaded");
-    assert_eq!(unfolded(&within(40, "(instance (instantiate $c))")), "loaded");
+    assert_eq!(
+        unfolded(&within(40, "(instance (instantiate $c))")),
+        "loaded"
+    );
     // One beside the other, by aliases to what is outside.
     let beside = |levels: usize| {
         let first = "(component $c0 (core module $m) (core instance (instantiate $m)))".to_owned();
@@ -268,7 +296,9 @@ fn a_component_that_takes_long_to_read_is_refused_by_its_first_bytes() {
     bytes.extend(vec![0xff; 10 << 20]);
     let error = refused(&bytes);
     assert!(
-        error.to_string().contains("is not a WebAssembly component that can be run here"),
+        error
+            .to_string()
+            .contains("is not a WebAssembly component that can be run here"),
         "{error}"
     );
 }

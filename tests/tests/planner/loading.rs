@@ -13,13 +13,25 @@ use super::{chain, describe, refused};
 fn a_good_component_is_taken_and_says_what_it_is() {
     let component = good().build();
     let runtime = Runtime::new(Limits::default(), None).unwrap();
-    let planner = runtime.load("good.wasm", &component, Imports::Nothing).unwrap();
-    assert_eq!((planner.name(), planner.digest()), ("good.wasm", Digest::of(&component)));
+    let planner = runtime
+        .load("good.wasm", &component, Imports::Nothing)
+        .unwrap();
+    assert_eq!(
+        (planner.name(), planner.digest()),
+        ("good.wasm", Digest::of(&component))
+    );
     assert!(planner.imports().is_empty() && !planner.is_embedded());
     let info = planner.describe().unwrap();
-    assert_eq!((info.name.as_str(), info.version.as_str()), ("good", "1.2.3"));
+    assert_eq!(
+        (info.name.as_str(), info.version.as_str()),
+        ("good", "1.2.3")
+    );
     // So is one that decides about images as well.
-    runtime.load("whole.wasm", EMBEDDED, Imports::Nothing).unwrap().describe().unwrap();
+    runtime
+        .load("whole.wasm", EMBEDDED, Imports::Nothing)
+        .unwrap()
+        .describe()
+        .unwrap();
 }
 
 #[test]
@@ -37,11 +49,16 @@ fn what_is_not_a_component_is_told_apart() {
         ("a script", b"#!/bin/sh\n"),
         ("the text format", b";; a policy\n(component)"),
         ("a core module", &module),
-        ("a component that is cut short", &EMBEDDED[..EMBEDDED.len() / 2]),
+        (
+            "a component that is cut short",
+            &EMBEDDED[..EMBEDDED.len() / 2],
+        ),
         ("a component of another encoding", &unknown),
         ("no more than the magic number", b"\0asm"),
     ];
-    let text: String = cases.map(|(what, bytes)| format!("{what}:\n  {}\n", said(bytes))).concat();
+    let text: String = cases
+        .map(|(what, bytes)| format!("{what}:\n  {}\n", said(bytes)))
+        .concat();
     insta::assert_snapshot!("kinds", text);
     let short = refused(&EMBEDDED[..EMBEDDED.len() / 2]);
     assert_ne!(chain(&short), short.to_string());
@@ -69,9 +86,18 @@ fn what_exports_something_else_is_told_apart() {
         ("nothing", wat::parse_str("(component)").unwrap()),
         ("another world", wat::parse_str(other).unwrap()),
         ("a function", wat::parse_str(function).unwrap()),
-        ("a newer version", version(|text| text.replace("@0.1.0", "@0.2.0"))),
-        ("a newer version that is like it", version(|text| text.replace("@0.1.0", "@0.1.7"))),
-        ("an older version", version(|text| text.replace("@0.1.0", "@0.0.9"))),
+        (
+            "a newer version",
+            version(|text| text.replace("@0.1.0", "@0.2.0")),
+        ),
+        (
+            "a newer version that is like it",
+            version(|text| text.replace("@0.1.0", "@0.1.7")),
+        ),
+        (
+            "an older version",
+            version(|text| text.replace("@0.1.0", "@0.0.9")),
+        ),
         ("no version", version(|text| text.replace("@0.1.0", ""))),
     ]
     .map(|(what, component)| format!("{what}:\n  {}\n", said(&component)))
@@ -83,7 +109,12 @@ fn what_exports_something_else_is_told_apart() {
 fn what_has_the_right_names_and_other_types_does_not_fit() {
     let changes: [fn(String) -> String; 4] = [
         |text| text.replace("describe: func() -> info", "describe: func() -> string"),
-        |text| text.replace("    uses-history: bool,", "    uses-history: bool,\n    more: u8,"),
+        |text| {
+            text.replace(
+                "    uses-history: bool,",
+                "    uses-history: bool,\n    more: u8,",
+            )
+        },
         |text| text.replace("    summary: string,", "    about: string,"),
         |text| text.replace("  describe: func() -> info;", "  explain: func() -> info;"),
     ];
@@ -106,7 +137,12 @@ fn what_has_the_right_names_and_other_types_does_not_fit() {
             error.to_string(),
             "planner `hostile.wasm` does not fit the contract terrine:planner@0.1.0"
         );
-        assert!(error.hint().unwrap().contains("terrine:planner/policy@0.1.0"));
+        assert!(
+            error
+                .hint()
+                .unwrap()
+                .contains("terrine:planner/policy@0.1.0")
+        );
         assert_ne!(chain(&error), error.to_string());
     }
 }
@@ -114,9 +150,12 @@ fn what_has_the_right_names_and_other_types_does_not_fit() {
 #[test]
 fn imports_are_listed() {
     let importing = |names: &[&str]| {
-        let imports: String =
-            names.iter().map(|name| format!("(import \"{name}\" (instance))")).collect();
-        let text = format!("(component {imports} (instance $i) (export \"{LAYERING}\" (instance $i)))");
+        let imports: String = names
+            .iter()
+            .map(|name| format!("(import \"{name}\" (instance))"))
+            .collect();
+        let text =
+            format!("(component {imports} (instance $i) (export \"{LAYERING}\" (instance $i)))");
         let error = refused(&wat::parse_str(text).unwrap());
         format!("{error}; {}", error.hint().unwrap())
     };
@@ -150,13 +189,20 @@ fn what_a_component_says_of_itself_is_checked() {
     assert_eq!(said("mine", "1.0.0", &[]), "it has no policies");
     assert!(said("Mine", "1.0.0", &[policy]).starts_with("its name `Mine` is not made of"));
     assert!(said("mine", "one", &[policy]).starts_with("its version `one` is not"));
-    assert_eq!(said("mine", "1.0.0", &[policy, policy]), "it has two policies `one`");
+    assert_eq!(
+        said("mine", "1.0.0", &[policy, policy]),
+        "it has two policies `one`"
+    );
     assert!(
-        said("mine", "1.0.0", &[("one", "", "{")]).starts_with("the options schema of its policy `one`")
+        said("mine", "1.0.0", &[("one", "", "{")])
+            .starts_with("the options schema of its policy `one`")
     );
     // A terminal is safe from it.
     let said = said("\u{1b}[2J", "1.0.0", &[policy]);
-    assert!(said.contains(r"\u{1b}[2J") && !said.contains('\u{1b}'), "{said}");
+    assert!(
+        said.contains(r"\u{1b}[2J") && !said.contains('\u{1b}'),
+        "{said}"
+    );
 }
 
 #[test]
@@ -169,16 +215,28 @@ fn files_are_held_against_their_pins() {
     let load = |pin: &str| {
         let file = ComponentFile::parse(&format!("{}{pin}", path.display())).unwrap();
         let loaded = runtime.load_file(&file, Imports::Nothing);
-        loaded.map(|planner| planner.digest()).map_err(|error| error.to_string())
+        loaded
+            .map(|planner| planner.digest())
+            .map_err(|error| error.to_string())
     };
     let (found, other) = (Digest::of(&component), Digest::of(b""));
     assert_eq!(load(""), Ok(found));
     assert_eq!(load(&format!("@{found}")), Ok(found));
     let said = load(&format!("@{other}")).unwrap_err();
-    assert!(said.contains(&format!("its digest is `{found}`, not `{other}`")), "{said}");
+    assert!(
+        said.contains(&format!("its digest is `{found}`, not `{other}`")),
+        "{said}"
+    );
     // The pin is looked at before what the file is.
     fs::write(&path, data(0, b"")).unwrap();
-    assert!(load(&format!("@{found}")).unwrap_err().contains("is not the one that is pinned"));
+    assert!(
+        load(&format!("@{found}"))
+            .unwrap_err()
+            .contains("is not the one that is pinned")
+    );
     fs::remove_file(&path).unwrap();
-    assert_eq!(load("").unwrap_err(), format!("reading the planner `{}`", path.display()));
+    assert_eq!(
+        load("").unwrap_err(),
+        format!("reading the planner `{}`", path.display())
+    );
 }

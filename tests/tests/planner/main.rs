@@ -1,6 +1,9 @@
 //! The component boundary: what a component may not do, and how that is told.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 mod built_in;
 mod check;
@@ -33,20 +36,26 @@ fn tight() -> Limits {
 /// What is said of a component that can not be loaded.
 fn refused(component: &[u8]) -> Error {
     let runtime = Runtime::new(tight(), None).unwrap();
-    runtime.load("hostile.wasm", component, Imports::Nothing).expect_err("it should have been refused")
+    runtime
+        .load("hostile.wasm", component, Imports::Nothing)
+        .expect_err("it should have been refused")
 }
 
 /// What is said of a component whose `describe` fails.
 fn describe(component: &[u8]) -> Error {
     let runtime = Runtime::new(tight(), None).unwrap();
-    let planner = runtime.load("hostile.wasm", component, Imports::Nothing).unwrap();
+    let planner = runtime
+        .load("hostile.wasm", component, Imports::Nothing)
+        .unwrap();
     planner.describe().expect_err("it should have failed")
 }
 
 /// What a component answers for some paths, in at most two layers.
 fn plan(component: &[u8], request: &Request) -> Result<Planned, Error> {
     let runtime = Runtime::new(tight(), None).unwrap();
-    let planner = runtime.load("hostile.wasm", component, Imports::Nothing).unwrap();
+    let planner = runtime
+        .load("hostile.wasm", component, Imports::Nothing)
+        .unwrap();
     planner.plan(request, EmptyLayers::Refused)
 }
 
@@ -73,5 +82,8 @@ fn request(paths: usize) -> Request {
 /// An error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

@@ -20,25 +20,49 @@ fn a_plan_that_breaks_a_rule_is_refused() {
         request.excluded = vec![2];
         request.options = options.to_owned();
         let outcome = plan(&policy.build(), &request);
-        outcome.map(|planned| planned.layers.len()).map_err(|error| {
-            assert_eq!(error.to_string(), "planner `hostile.wasm` made a plan that can not be used");
-            std::error::Error::source(&error).unwrap().to_string()
-        })
+        outcome
+            .map(|planned| planned.layers.len())
+            .map_err(|error| {
+                assert_eq!(
+                    error.to_string(),
+                    "planner `hostile.wasm` made a plan that can not be used"
+                );
+                std::error::Error::source(&error).unwrap().to_string()
+            })
     };
-    let wrong = |layers, paths, indices: &[u32]| said(layers, paths, indices, &[], "{}").unwrap_err();
+    let wrong =
+        |layers, paths, indices: &[u32]| said(layers, paths, indices, &[], "{}").unwrap_err();
     assert_eq!(said(1, 2, &[1, 0], &[], "{}"), Ok(1));
-    assert_eq!(wrong(1, 1, &[1]), "it leaves out 1 of 2 paths, `/nix/store/0` among them");
-    assert_eq!(wrong(0, 0, &[]), "it leaves out 2 of 2 paths, `/nix/store/0` among them");
-    assert_eq!(wrong(1, 2, &[1, 7]), "its layer 1 holds the index 7, and there are 3 paths");
+    assert_eq!(
+        wrong(1, 1, &[1]),
+        "it leaves out 1 of 2 paths, `/nix/store/0` among them"
+    );
+    assert_eq!(
+        wrong(0, 0, &[]),
+        "it leaves out 2 of 2 paths, `/nix/store/0` among them"
+    );
+    assert_eq!(
+        wrong(1, 2, &[1, 7]),
+        "its layer 1 holds the index 7, and there are 3 paths"
+    );
     assert_eq!(
         wrong(1, 2, &[1, u32::MAX]),
         "its layer 1 holds the index 4294967295, and there are 3 paths"
     );
-    assert_eq!(wrong(2, 2, &[1, 0]), "it holds `/nix/store/1` twice, in layers 1 and 2");
-    assert_eq!(wrong(1, 3, &[1, 0, 1]), "it holds `/nix/store/1` twice, in layers 1 and 1");
+    assert_eq!(
+        wrong(2, 2, &[1, 0]),
+        "it holds `/nix/store/1` twice, in layers 1 and 2"
+    );
+    assert_eq!(
+        wrong(1, 3, &[1, 0, 1]),
+        "it holds `/nix/store/1` twice, in layers 1 and 1"
+    );
     assert_eq!(wrong(1, 0, &[]), "its layer 1 is empty");
     assert_eq!(wrong(3, 2, &[1, 0]), "it has 3 layers, and 2 are allowed");
-    assert_eq!(wrong(1, 3, &[0, 1, 2]), "its layer 1 holds `/nix/store/2`, which was to be left out");
+    assert_eq!(
+        wrong(1, 3, &[0, 1, 2]),
+        "its layer 1 holds `/nix/store/2`, which was to be left out"
+    );
     let left = |left_out: &[u32], options| said(1, 1, &[1], left_out, options);
     assert_eq!(left(&[0], r#"{"spread": 1}"#), Ok(1));
     assert_eq!(
@@ -74,7 +98,16 @@ fn a_refusal_is_told_as_the_component_s_and_fit_to_be_shown() {
         r"planner `hostile.wasm` refuses: `max-layers`: no\u{1b}[2J\n\u{202e}way"
     );
     assert_eq!(error.hint(), Some(r"\u{7}x"));
-    assert!(matches!(error, Error::Refused { kind: Some(ErrorKind::OverBudget), .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            Error::Refused {
+                kind: Some(ErrorKind::OverBudget),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -95,18 +128,38 @@ fn reasons_and_remarks_are_fit_to_be_shown() {
 fn a_good_component_gets_graphs_of_every_shape() {
     let runtime = Runtime::new(Limits::default(), None).unwrap();
     let component = good().build();
-    let planner = runtime.load("good.wasm", &component, Imports::Nothing).unwrap();
+    let planner = runtime
+        .load("good.wasm", &component, Imports::Nothing)
+        .unwrap();
     for paths in [0, 1, 2, 1000, 50_000] {
         let planned = planner.plan(&request(paths), EmptyLayers::Refused).unwrap();
-        assert_eq!(planned.layers.iter().map(|layer| layer.paths.len()).sum::<usize>(), paths);
+        assert_eq!(
+            planned
+                .layers
+                .iter()
+                .map(|layer| layer.paths.len())
+                .sum::<usize>(),
+            paths
+        );
     }
     let mut all = request(3);
     all.excluded = vec![0, 1, 2];
-    assert_eq!(planner.plan(&all, EmptyLayers::Refused).unwrap().layers.len(), 0);
+    assert_eq!(
+        planner
+            .plan(&all, EmptyLayers::Refused)
+            .unwrap()
+            .layers
+            .len(),
+        0
+    );
     // A request of more than it may have memory for is the component's limit, not the host's.
     let runtime = Runtime::new(tight(), None).unwrap();
-    let planner = runtime.load("good.wasm", &component, Imports::Nothing).unwrap();
-    let error = planner.plan(&request(50_000), EmptyLayers::Refused).unwrap_err();
+    let planner = runtime
+        .load("good.wasm", &component, Imports::Nothing)
+        .unwrap();
+    let error = planner
+        .plan(&request(50_000), EmptyLayers::Refused)
+        .unwrap_err();
     assert!(error.to_string().contains("the limit is"), "{error}");
 }
 
@@ -114,7 +167,9 @@ fn a_good_component_gets_graphs_of_every_shape() {
 fn policies_and_options_are_held_against_what_the_component_has() {
     let runtime = Runtime::new(Limits::default(), None).unwrap();
     let component = good().build();
-    let planner = runtime.load("good.wasm", &component, Imports::Nothing).unwrap();
+    let planner = runtime
+        .load("good.wasm", &component, Imports::Nothing)
+        .unwrap();
     let info = planner.describe().unwrap();
     let said = |policy: &str, options: &str| match planner.check_request(&info, policy, options) {
         Ok(policy) => policy.name.clone(),
@@ -122,7 +177,10 @@ fn policies_and_options_are_held_against_what_the_component_has() {
     };
     assert_eq!(said("", "{}"), "one-layer");
     assert_eq!(said("one-layer", r#"{"spread": "x"}"#), "one-layer");
-    assert_eq!(said("auto", "{}"), "planner `good.wasm` has no policy `auto`; it has `one-layer`");
+    assert_eq!(
+        said("auto", "{}"),
+        "planner `good.wasm` has no policy `auto`; it has `one-layer`"
+    );
     assert_eq!(
         said("", r#"{"spred": 1}"#),
         "`options.spred`: policy `one-layer` of planner `good.wasm` has no such option; did you mean `spread`?"

@@ -22,7 +22,9 @@ fn calls_do_not_see_each_other() {
         (elem declare func $describe)";
     let component = counting.build();
     let runtime = Runtime::new(tight(), None).unwrap();
-    let planner = runtime.load("counting.wasm", &component, Imports::Nothing).unwrap();
+    let planner = runtime
+        .load("counting.wasm", &component, Imports::Nothing)
+        .unwrap();
     for _ in 0..3 {
         assert_eq!(planner.describe().unwrap().name, "good");
     }
@@ -42,8 +44,14 @@ fn a_plan_that_would_change_from_call_to_call_does_not() {
     policy.rest += "(global $calls (mut i32) (i32.const 0))";
     let component = policy.build();
     let runtime = Runtime::new(tight(), None).unwrap();
-    let planner = runtime.load("moody.wasm", &component, Imports::Nothing).unwrap();
-    let plan = || planner.plan_measured(&request(20), EmptyLayers::Refused).unwrap();
+    let planner = runtime
+        .load("moody.wasm", &component, Imports::Nothing)
+        .unwrap();
+    let plan = || {
+        planner
+            .plan_measured(&request(20), EmptyLayers::Refused)
+            .unwrap()
+    };
     let first = plan();
     assert_eq!(first.0.layers[0].paths.len(), 20);
     planner.describe().unwrap();
@@ -53,8 +61,15 @@ fn a_plan_that_would_change_from_call_to_call_does_not() {
     }
     // Nor does another runtime, as another process has it.
     let runtime = Runtime::new(tight(), None).unwrap();
-    let planner = runtime.load("moody.wasm", &component, Imports::Nothing).unwrap();
-    assert_eq!(planner.plan_measured(&request(20), EmptyLayers::Refused).unwrap(), first);
+    let planner = runtime
+        .load("moody.wasm", &component, Imports::Nothing)
+        .unwrap();
+    assert_eq!(
+        planner
+            .plan_measured(&request(20), EmptyLayers::Refused)
+            .unwrap(),
+        first
+    );
 }
 
 #[test]
@@ -66,7 +81,11 @@ fn a_number_that_is_none_is_spelt_in_one_way() {
          (i32.const 1024)";
     let component = describing(nan).build();
     let runtime = Runtime::new(Limits::default(), None).unwrap();
-    runtime.load("nan.wasm", &component, Imports::Nothing).unwrap().describe().unwrap();
+    runtime
+        .load("nan.wasm", &component, Imports::Nothing)
+        .unwrap()
+        .describe()
+        .unwrap();
 }
 
 #[test]
@@ -79,7 +98,9 @@ fn what_the_hardware_could_choose_is_not_there() {
     for policy in [relaxed, shared] {
         let component = policy.build();
         let runtime = Runtime::new(Limits::default(), None).unwrap();
-        let error = runtime.load("relaxed.wasm", &component, Imports::Nothing).unwrap_err();
+        let error = runtime
+            .load("relaxed.wasm", &component, Imports::Nothing)
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "`relaxed.wasm` is not a WebAssembly component that can be run here"

@@ -96,7 +96,9 @@ fn sealed(policy: &Policy, limits: Limits) -> Result<Planned, Error> {
 /// The same by a runtime of its own, as another process has it.
 fn sealed_elsewhere(component: &[u8]) -> Planned {
     let runtime = Runtime::new(Limits::default(), None).unwrap();
-    let planner = runtime.load("elsewhere.wasm", component, Imports::SealedWasi).unwrap();
+    let planner = runtime
+        .load("elsewhere.wasm", component, Imports::SealedWasi)
+        .unwrap();
     planner.plan(&request(2), EmptyLayers::Refused).unwrap()
 }
 
@@ -123,18 +125,33 @@ fn reporting(functions: &[(&str, &str, &str)], body: &str, at: u32, length: u32)
 
 /// The bytes in a reason, two letters from `a` to `p` each.
 fn reported(planned: &Planned) -> Vec<u8> {
-    let letters: Vec<u8> = planned.layers[0].reason.bytes().map(|letter| letter - b'a').collect();
-    letters.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    let letters: Vec<u8> = planned.layers[0]
+        .reason
+        .bytes()
+        .map(|letter| letter - b'a')
+        .collect();
+    letters
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
 }
 
 #[test]
 fn it_is_given_only_to_those_who_are_to_have_it() {
     let component = importing(&[("clocks/wall-clock", "now", "(param i32)")], "").build();
     let runtime = Runtime::new(tight(), None).unwrap();
-    let error = runtime.load("sealed.wasm", &component, Imports::Nothing).unwrap_err();
+    let error = runtime
+        .load("sealed.wasm", &component, Imports::Nothing)
+        .unwrap_err();
     assert!(error.hint().unwrap().contains("--sealed-wasi"), "{error}");
-    let planner = runtime.load("sealed.wasm", &component, Imports::SealedWasi).unwrap();
-    assert!(planner.imports().contains(&"wasi:clocks/wall-clock@0.2.3".to_owned()));
+    let planner = runtime
+        .load("sealed.wasm", &component, Imports::SealedWasi)
+        .unwrap();
+    assert!(
+        planner
+            .imports()
+            .contains(&"wasi:clocks/wall-clock@0.2.3".to_owned())
+    );
     planner.plan(&request(1), EmptyLayers::Refused).unwrap();
 }
 
@@ -158,13 +175,16 @@ fn what_could_reach_something_is_refused_by_name() {
 
 #[test]
 fn clocks_stand_still() {
-    let functions =
-        [("clocks/wall-clock", "now", "(param i32)"), ("clocks/monotonic-clock", "now", "(result i64)")];
+    let functions = [
+        ("clocks/wall-clock", "now", "(param i32)"),
+        ("clocks/monotonic-clock", "now", "(result i64)"),
+    ];
     let body = "(call $f0 (i32.const 512)) (i64.store (i32.const 528) (call $f1))
         (call $f0 (i32.const 544))
         (if (i64.ne (i64.load (i32.const 512)) (i64.load (i32.const 544))) (then (unreachable)))
         (if (i64.ne (i64.load (i32.const 528)) (call $f1)) (then (unreachable)))";
-    let bytes = reported(&sealed(&reporting(&functions, body, 512, 24), Limits::default()).unwrap());
+    let bytes =
+        reported(&sealed(&reporting(&functions, body, 512, 24), Limits::default()).unwrap());
     let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
     // 1980-01-01T00:00:00Z, and a second.
     assert_eq!((number(0), number(16)), (315_532_800, 1_000_000_000));
@@ -182,7 +202,8 @@ fn random_numbers_are_the_same_in_every_call() {
         (if (i32.ne (i32.load (i32.const 604)) (i32.const 13)) (then (unreachable)))
         (memory.copy (i32.const 528) (i32.load (i32.const 600)) (i32.const 13))
         (call $f2 (i32.const 544))";
-    let bytes = reported(&sealed(&reporting(&functions, body, 512, 48), Limits::default()).unwrap());
+    let bytes =
+        reported(&sealed(&reporting(&functions, body, 512, 48), Limits::default()).unwrap());
     let mut numbers: Vec<&[u8]> = bytes.chunks(8).collect();
     numbers.sort_unstable();
     numbers.dedup();
@@ -193,10 +214,18 @@ fn random_numbers_are_the_same_in_every_call() {
 #[test]
 fn waiting_ends_at_once() {
     let functions = [
-        ("clocks/monotonic-clock", "subscribe-duration", "(param i64) (result i32)"),
+        (
+            "clocks/monotonic-clock",
+            "subscribe-duration",
+            "(param i64) (result i32)",
+        ),
         ("io/poll", "poll", "(param i32 i32 i32)"),
         ("io/poll", "[method]pollable.block", "(param i32)"),
-        ("io/poll", "[method]pollable.ready", "(param i32) (result i32)"),
+        (
+            "io/poll",
+            "[method]pollable.ready",
+            "(param i32) (result i32)",
+        ),
     ];
     // A million years.
     let body = "(i32.store (i32.const 512) (call $f0 (i64.const 0x7fffffffffffffff)))
@@ -207,12 +236,18 @@ fn waiting_ends_at_once() {
         (if (i32.eqz (call $f3 (i32.load (i32.const 516)))) (then (unreachable)))";
     sealed(&importing(&functions, body), Limits::default()).unwrap();
     // For nothing to happen there is no end.
-    let nothing = importing(&functions, "(call $f1 (i32.const 512) (i32.const 0) (i32.const 520))");
+    let nothing = importing(
+        &functions,
+        "(call $f1 (i32.const 512) (i32.const 0) (i32.const 520))",
+    );
     let said = chain(&sealed(&nothing, tight()).unwrap_err());
     assert!(said.contains("it waits for an empty list"), "{said}");
     // Whoever waits for the clock to go on uses up the fuel.
     let clock = [("clocks/monotonic-clock", "now", "(result i64)")];
-    let spinning = importing(&clock, "(loop (br_if 0 (i64.lt_u (call $f0) (i64.const 2000000000))))");
+    let spinning = importing(
+        &clock,
+        "(loop (br_if 0 (i64.lt_u (call $f0) (i64.const 2000000000))))",
+    );
     let said = sealed(&spinning, tight()).unwrap_err().to_string();
     assert!(said.contains("used up its fuel in `plan`"), "{said}");
 }
@@ -225,10 +260,19 @@ fn nothing_can_be_read() {
         ("cli/environment", "initial-cwd", "(param i32)"),
         ("filesystem/preopens", "get-directories", "(param i32)"),
         ("cli/stdin", "get-stdin", "(result i32)"),
-        ("io/streams", "[method]input-stream.read", "(param i32 i64 i32)"),
-        ("filesystem/types", "[method]descriptor.sync", "(param i32 i32)"),
+        (
+            "io/streams",
+            "[method]input-stream.read",
+            "(param i32 i64 i32)",
+        ),
+        (
+            "filesystem/types",
+            "[method]descriptor.sync",
+            "(param i32 i32)",
+        ),
     ];
-    let body = "(i64.store (i32.const 512) (i64.const -1)) (i32.store (i32.const 560) (i32.const -1))
+    let body =
+        "(i64.store (i32.const 512) (i64.const -1)) (i32.store (i32.const 560) (i32.const -1))
         (call $f0 (i32.const 512)) (call $f1 (i32.const 520)) (call $f3 (i32.const 528))
         (call $f2 (i32.const 560))
         (if (i32.or (i32.load (i32.const 516)) (i32.load (i32.const 524))) (then (unreachable)))
@@ -246,19 +290,28 @@ fn nothing_can_be_read() {
 
 const WRITE: [(&str, &str, &str); 3] = [
     ("cli/stderr", "get-stderr", "(result i32)"),
-    ("io/streams", "[method]output-stream.blocking-write-and-flush", "(param i32 i32 i32 i32)"),
+    (
+        "io/streams",
+        "[method]output-stream.blocking-write-and-flush",
+        "(param i32 i32 i32 i32)",
+    ),
     ("cli/exit", "exit", "(param i32)"),
 ];
 
 #[test]
 fn the_end_of_stderr_is_said_where_it_fails() {
     let words = "it can not go on: \u{1b}[2J `x` is missing\nat policy.py:3";
-    let write =
-        format!("(call $f1 (call $f0) (i32.const 512) (i32.const {}) (i32.const 700))", words.len());
+    let write = format!(
+        "(call $f1 (call $f0) (i32.const 512) (i32.const {}) (i32.const 700))",
+        words.len()
+    );
     let mut quiet = importing(&WRITE, &write);
     quiet.rest += &data(512, words.as_bytes());
     // Written and not failed: nobody is told.
-    assert_eq!(sealed(&quiet, Limits::default()).unwrap().remarks, Vec::<String>::new());
+    assert_eq!(
+        sealed(&quiet, Limits::default()).unwrap().remarks,
+        Vec::<String>::new()
+    );
     let mut failing = importing(&WRITE, &format!("{write} (unreachable)"));
     failing.rest += &data(512, words.as_bytes());
     let said = chain(&sealed(&failing, tight()).unwrap_err());
@@ -280,8 +333,11 @@ fn limits_hold_for_what_the_host_does_as_well() {
     let mut limits = tight();
     limits.lifted = 1 << 30;
     // Much is written for few instructions, and asked for.
-    let writing = "(loop (call $f1 (call $f0) (i32.const 0) (i32.const 65536) (i32.const 700)) (br 0))";
-    let said = sealed(&importing(&WRITE, writing), limits).unwrap_err().to_string();
+    let writing =
+        "(loop (call $f1 (call $f0) (i32.const 0) (i32.const 65536) (i32.const 700)) (br 0))";
+    let said = sealed(&importing(&WRITE, writing), limits)
+        .unwrap_err()
+        .to_string();
     assert!(said.contains("used up its fuel in `plan`"), "{said}");
     let random = [("random/random", "get-random-bytes", "(param i64 i32)")];
     let asking = |count: u64| {
@@ -297,9 +353,15 @@ fn limits_hold_for_what_the_host_does_as_well() {
         let body = "(call $f0 (i64.const 10000000) (i32.const 700))";
         chain(&sealed(&importing(&random, body), limits).unwrap_err())
     };
-    assert!(many.contains("it asked for 10000000 random bytes at once, the limit is 1048576"), "{many}");
+    assert!(
+        many.contains("it asked for 10000000 random bytes at once, the limit is 1048576"),
+        "{many}"
+    );
     // Handles that are never let go.
     let hoarding = importing(&WRITE, "(loop (drop (call $f0)) (br 0))");
     let said = sealed(&hoarding, tight()).unwrap_err().to_string();
-    assert_eq!(said, "planner `sealed.wasm` asked for too much in `plan`: handles, the limit is 100");
+    assert_eq!(
+        said,
+        "planner `sealed.wasm` asked for too much in `plan`: handles, the limit is 100"
+    );
 }

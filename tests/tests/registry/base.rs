@@ -32,18 +32,31 @@ fn put_base(
     let described: Vec<Value> = described.collect();
     let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": described[0], "layers": described[1..]});
     let digest = registry.put_manifest(repository, tag, MANIFEST, manifest.to_string().as_bytes());
-    (digest, described[1..].iter().map(|layer| text(&layer["digest"])).collect())
+    (
+        digest,
+        described[1..]
+            .iter()
+            .map(|layer| text(&layer["digest"]))
+            .collect(),
+    )
 }
 
 #[test]
 fn a_base_image_of_the_same_registry_is_mounted_and_not_downloaded() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let proxy = Proxy::to(&registry);
     let (digest, base_layers) = put_base(&registry, "base/os", "12", "amd64");
     let shipment = Shipment::small();
     let host = proxy.host();
     let spec = |reference: String| {
-        shipment.at_home(shipment.spec().with("fromImage", reference).command("build"))
+        shipment.at_home(
+            shipment
+                .spec()
+                .with("fromImage", reference)
+                .command("build"),
+        )
     };
     let mut command = spec(format!("docker://{host}/base/os:12"));
     let run = Run::of(command.args(["--to", &format!("docker://{host}/acme/web:1")])).ok();
@@ -51,10 +64,19 @@ fn a_base_image_of_the_same_registry_is_mounted_and_not_downloaded() {
         |request: &Request| request.is("GET", "/blobs/") && request.repository() == Some("base/os");
     // The configuration, and no layer but one that has to be compressed.
     let fetched: Vec<Request> = proxy.requests().into_iter().filter(gets).collect();
-    assert!(fetched.iter().all(|get| !get.path.contains(&base_layers[1])), "{}", proxy.story());
+    assert!(
+        fetched
+            .iter()
+            .all(|get| !get.path.contains(&base_layers[1])),
+        "{}",
+        proxy.story()
+    );
     let web = manifest(&registry, "acme/web", "1");
     assert_eq!(layers(&web)[1], base_layers[1], "{}", run.stderr);
-    assert_eq!(web["annotations"]["org.opencontainers.image.base.digest"], digest);
+    assert_eq!(
+        web["annotations"]["org.opencontainers.image.base.digest"],
+        digest
+    );
     assert!(shipment.is_valid(&format!("docker://{host}/acme/web:1")));
     // Pinned, and to a place that has all of it by now.
     proxy.forget();
@@ -69,63 +91,91 @@ fn a_base_image_of_the_same_registry_is_mounted_and_not_downloaded() {
     let mut command = spec(format!("docker://{host}/base/os@{wrong}"));
     let run = Run::of(command.args(["--to", &format!("docker://{host}/acme/web:3")]));
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!("pinned-to-nothing", said(&run, &shipment, &[(host, "[HOST]")]));
+    insta::assert_snapshot!(
+        "pinned-to-nothing",
+        said(&run, &shipment, &[(host, "[HOST]")])
+    );
     assert_eq!(registry.tags("acme/web"), ["1", "2"]);
 }
 
 #[test]
 fn a_base_image_is_that_of_the_platform() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let entry = |architecture: &str| {
         let (digest, _) = put_base(&registry, "base/os", architecture, architecture);
         let size = registry.manifest("base/os", &digest).unwrap().bytes.len();
         json!({"mediaType": MANIFEST, "digest": digest, "size": size,
             "platform": {"os": "linux", "architecture": architecture}})
     };
-    let index =
-        json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry("amd64"), entry("arm64")]});
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry("amd64"), entry("arm64")]});
     registry.put_manifest("base/os", "all", INDEX, index.to_string().as_bytes());
     let shipment = Shipment::small();
     let build = |architecture: &str| {
-        let spec =
-            shipment.spec().with("fromImage", format!("docker://{}/base/os:all", registry.host()));
-        let mut command = shipment.at_home(spec.with("architecture", architecture).command("build"));
-        Run::of(command.args(["--to", &format!("docker://{}/acme/web:{architecture}", registry.host())]))
+        let spec = shipment.spec().with(
+            "fromImage",
+            format!("docker://{}/base/os:all", registry.host()),
+        );
+        let mut command =
+            shipment.at_home(spec.with("architecture", architecture).command("build"));
+        Run::of(command.args([
+            "--to",
+            &format!("docker://{}/acme/web:{architecture}", registry.host()),
+        ]))
     };
     for architecture in ["amd64", "arm64"] {
         build(architecture).ok();
         let web = manifest(&registry, "acme/web", architecture);
-        let config = json_of(&registry.blob("acme/web", &text(&web["config"]["digest"])).unwrap());
+        let config = json_of(
+            &registry
+                .blob("acme/web", &text(&web["config"]["digest"]))
+                .unwrap(),
+        );
         assert_eq!(config["architecture"], architecture);
         let (_, expected) = put_base(&registry, "base/os", "again", architecture);
         assert_eq!(layers(&web)[1], expected[1]);
     }
     let run = build("riscv64");
-    insta::assert_snapshot!("no-platform", said(&run, &shipment, &[(registry.host(), "[HOST]")]));
+    insta::assert_snapshot!(
+        "no-platform",
+        said(&run, &shipment, &[(registry.host(), "[HOST]")])
+    );
     assert_eq!(registry.tags("acme/web"), ["amd64", "arm64"]);
 }
 
 #[test]
 fn an_index_is_made_of_images_that_are_there() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let proxy = Proxy::to(&registry);
     let shipment = Shipment::small();
     let host = proxy.host();
     for architecture in ["amd64", "arm64"] {
-        let mut command =
-            shipment.at_home(shipment.spec().with("architecture", architecture).command("build"));
+        let mut command = shipment.at_home(
+            shipment
+                .spec()
+                .with("architecture", architecture)
+                .command("build"),
+        );
         Run::of(command.args(["--to", &format!("docker://{host}/acme/web:{architecture}")])).ok();
     }
     proxy.forget();
     let [amd64, arm64] = ["amd64", "arm64"].map(|name| format!("docker://{host}/acme/web:{name}"));
     let to = format!("docker://{host}/acme/web:1");
-    shipment.terrine(&["index", "--to", &to, &arm64, &amd64]).ok();
+    shipment
+        .terrine(&["index", "--to", &to, &arm64, &amd64])
+        .ok();
     assert_eq!(proxy.count(Request::of_upload), 0, "{}", proxy.story());
     let index = manifest(&registry, "acme/web", "1");
     assert_eq!(index["mediaType"], INDEX);
     let listed = |n: usize| {
         let entry = &index["manifests"][n];
-        (text(&entry["platform"]["architecture"]), text(&entry["digest"]))
+        (
+            text(&entry["platform"]["architecture"]),
+            text(&entry["digest"]),
+        )
     };
     for (number, architecture) in ["amd64", "arm64"].into_iter().enumerate() {
         let digest = registry.manifest("acme/web", architecture).unwrap().digest;
@@ -133,6 +183,8 @@ fn an_index_is_made_of_images_that_are_there() {
     }
     assert!(shipment.is_valid(&to));
     let raw = ["inspect", "--raw", "--tls-verify=false", &to];
-    let Some(run) = skopeo::skopeo(shipment.home(), &raw) else { return };
+    let Some(run) = skopeo::skopeo(shipment.home(), &raw) else {
+        return;
+    };
     assert_eq!(json_of(&run.stdout), index);
 }

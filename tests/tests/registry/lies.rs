@@ -15,26 +15,49 @@ fn rows(database: &std::path::Path) -> Option<Vec<(u8, String, String)>> {
     let run = Run::of(Command::new(sqlite).arg(database).arg(query)).ok();
     let row = |line: &str| {
         let mut parts = line.split('|').map(str::to_owned);
-        (parts.next().unwrap().parse().unwrap(), parts.next().unwrap(), parts.next().unwrap())
+        (
+            parts.next().unwrap().parse().unwrap(),
+            parts.next().unwrap(),
+            parts.next().unwrap(),
+        )
     };
-    Some(String::from_utf8(run.stdout).unwrap().lines().map(row).collect())
+    Some(
+        String::from_utf8(run.stdout)
+            .unwrap()
+            .lines()
+            .map(row)
+            .collect(),
+    )
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
+    (0..hex.len() / 2)
+        .map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap())
+        .collect()
 }
 
 /// Gives a row another value, with the seal that belongs to it (`host/src/cache/row.rs`).
 fn lie(database: &std::path::Path, kind: u8, key: &str, value: &str) {
     let mut hash = Sha256::new();
     let (name, content) = (bytes(key), bytes(value));
-    let parts: [&[u8]; 7] =
-        [b"terrine cache row 1", b"kind", &[kind], b"key", &name, b"value", &content];
+    let parts: [&[u8]; 7] = [
+        b"terrine cache row 1",
+        b"kind",
+        &[kind],
+        b"key",
+        &name,
+        b"value",
+        &content,
+    ];
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let seal: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let seal: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let change = format!(
         "UPDATE entries SET value = x'{value}', seal = x'{seal}' WHERE kind = {kind} AND key = x'{key}'"
     );
@@ -43,16 +66,23 @@ fn lie(database: &std::path::Path, kind: u8, key: &str, value: &str) {
 
 #[test]
 fn a_cache_that_lies_puts_nothing_wrong_into_an_image() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let shipment = Shipment::small();
     let push = |tag: &str| {
         let to = format!("docker://{}/acme/web:{tag}", registry.host());
         let run = shipment.build(&to, &[]).ok();
         assert!(shipment.is_valid(&to), "{tag}");
-        (registry.manifest("acme/web", tag).unwrap().digest, run.stderr)
+        (
+            registry.manifest("acme/web", tag).unwrap().digest,
+            run.stderr,
+        )
     };
     let (truth, _) = push("0");
-    let Some(honest) = rows(&shipment.database()) else { return };
+    let Some(honest) = rows(&shipment.database()) else {
+        return;
+    };
     let told = fs::read(shipment.database()).unwrap();
     let (mut lies, mut noticed) = (0, 0);
     for kind in [1, 2, 4] {
@@ -84,7 +114,9 @@ fn a_cache_that_lies_puts_nothing_wrong_into_an_image() {
 
 #[test]
 fn rows_that_were_altered_are_told_of() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let shipment = Shipment::small();
     let to = format!("docker://{}/acme/web:1", registry.host());
     shipment.build(&to, &[]).ok();
@@ -95,7 +127,11 @@ fn rows_that_were_altered_are_told_of() {
     let change = "UPDATE entries SET value = zeroblob(40) WHERE kind = 1";
     Run::of(Command::new("sqlite3").arg(shipment.database()).arg(change)).ok();
     let run = shipment.build(&to, &[]).ok();
-    assert!(run.stderr.contains("entries that were altered"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("entries that were altered"),
+        "{}",
+        run.stderr
+    );
     assert_eq!(registry.manifest("acme/web", "1"), first);
     // And once only.
     assert!(!shipment.build(&to, &[]).ok().stderr.contains("altered"));

@@ -28,7 +28,9 @@ const WRONG: &str = "dGVycmluZTp3cm9uZw==";
 
 #[test]
 fn who_may_push_is_told_by_the_files_of_docker_and_podman() {
-    let Some(registry) = Registry::with_basic_auth() else { return };
+    let Some(registry) = Registry::with_basic_auth() else {
+        return;
+    };
     let host = registry.host();
     let to = format!("docker://{host}/acme/web:1");
     let mut texts = vec![];
@@ -37,8 +39,16 @@ fn who_may_push_is_told_by_the_files_of_docker_and_podman() {
         (Some(".docker/config.json"), json!({"auth": WRONG}), false),
         (Some(".docker/config.json"), json!({"auth": "$"}), false),
         (Some(".docker/config.json"), json!({"auth": LOGIN}), true),
-        (Some(".config/containers/auth.json"), json!({"auth": LOGIN}), true),
-        (Some(".docker/config.json"), json!({"username": USER, "password": PASSWORD}), true),
+        (
+            Some(".config/containers/auth.json"),
+            json!({"auth": LOGIN}),
+            true,
+        ),
+        (
+            Some(".docker/config.json"),
+            json!({"username": USER, "password": PASSWORD}),
+            true,
+        ),
     ] {
         let shipment = Shipment::new(&[("a", 1000)]);
         if let Some(file) = file {
@@ -49,7 +59,10 @@ fn who_may_push_is_told_by_the_files_of_docker_and_podman() {
         assert_eq!(registry.tags_if_any("acme/web").is_empty(), !works);
         if works {
             assert!(shipment.is_valid(&to));
-            registry.delete_manifest("acme/web", &registry.manifest("acme/web", "1").unwrap().digest);
+            registry.delete_manifest(
+                "acme/web",
+                &registry.manifest("acme/web", "1").unwrap().digest,
+            );
         } else {
             texts.push(said(&run, &shipment, &[(host, "[HOST]")]));
         }
@@ -59,7 +72,9 @@ fn who_may_push_is_told_by_the_files_of_docker_and_podman() {
 
 #[test]
 fn helpers_are_asked_for_credentials() {
-    let Some(registry) = Registry::with_basic_auth() else { return };
+    let Some(registry) = Registry::with_basic_auth() else {
+        return;
+    };
     let host = registry.host();
     let to = format!("docker://{host}/acme/web:1");
     let good = format!(
@@ -68,7 +83,11 @@ fn helpers_are_asked_for_credentials() {
     );
     let mut texts = vec![];
     for (config, script, works) in [
-        (json!({"credHelpers": {host: "test"}}), Some(good.as_str()), true),
+        (
+            json!({"credHelpers": {host: "test"}}),
+            Some(good.as_str()),
+            true,
+        ),
         (json!({"credsStore": "test"}), Some(good.as_str()), true),
         (json!({"credHelpers": {host: "test"}}), None, false),
         (
@@ -76,8 +95,16 @@ fn helpers_are_asked_for_credentials() {
             Some("echo 'credentials not found in native keychain'; exit 1"),
             false,
         ),
-        (json!({"credsStore": "test"}), Some("echo 'the vault is locked' >&2; exit 3"), false),
-        (json!({"credsStore": "test"}), Some("echo secret-of-somebody"), false),
+        (
+            json!({"credsStore": "test"}),
+            Some("echo 'the vault is locked' >&2; exit 3"),
+            false,
+        ),
+        (
+            json!({"credsStore": "test"}),
+            Some("echo secret-of-somebody"),
+            false,
+        ),
         (json!({"credsStore": "../test"}), Some(good.as_str()), false),
     ] {
         let shipment = Shipment::new(&[("a", 1000)]);
@@ -92,8 +119,17 @@ fn helpers_are_asked_for_credentials() {
         let mut command = shipment.build_command(&to, &["-q"]);
         command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
         let run = Run::of(&mut command);
-        assert_eq!(run.code, Some(i32::from(!works)), "{config}: {}", run.stderr);
-        assert!(!run.stderr.contains(PASSWORD) && !run.stderr.contains("secret-of"), "{}", run.stderr);
+        assert_eq!(
+            run.code,
+            Some(i32::from(!works)),
+            "{config}: {}",
+            run.stderr
+        );
+        assert!(
+            !run.stderr.contains(PASSWORD) && !run.stderr.contains("secret-of"),
+            "{}",
+            run.stderr
+        );
         if !works {
             texts.push(said(&run, &shipment, &[(host, "[HOST]")]));
         }
@@ -103,7 +139,9 @@ fn helpers_are_asked_for_credentials() {
 
 #[test]
 fn tokens_are_fetched_renewed_and_told_about() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let shipment = Shipment::small();
     let with = |tokens: Tokens, entry: &Value, repository: &str| {
         let proxy = Proxy::with_tokens(&registry, tokens);
@@ -130,11 +168,20 @@ fn tokens_are_fetched_renewed_and_told_about() {
     );
     let scopes = |request: &Request| request.value("scope").unwrap_or_default();
     assert_eq!(
-        scopes(proxy.requests().iter().find(|request| asked(request)).unwrap()),
+        scopes(
+            proxy
+                .requests()
+                .iter()
+                .find(|request| asked(request))
+                .unwrap()
+        ),
         "repository:t/one:pull,push"
     );
     // Each is good for a few requests, and ends in the middle of the push.
-    let short = Tokens { uses: 3, ..Tokens::default() };
+    let short = Tokens {
+        uses: 3,
+        ..Tokens::default()
+    };
     let (proxy, run, valid) = with(short, &login, "t/two");
     assert!(valid, "{} {}", run.stderr, proxy.story());
     assert!(proxy.count(asked) > 2);
@@ -145,12 +192,26 @@ fn tokens_are_fetched_renewed_and_told_about() {
     assert!(proxy.count(|request| request.is("POST", "/token")) > 0 && proxy.count(asked) == 0);
     // Refused.
     let mut texts = vec![];
-    let denied = Tokens { denied: vec!["t/four".to_owned()], ..Tokens::default() };
+    let denied = Tokens {
+        denied: vec!["t/four".to_owned()],
+        ..Tokens::default()
+    };
     for (tokens, entry, repository) in [
         (denied, login, "t/four"),
         (Tokens::default(), json!({"auth": WRONG}), "t/five"),
-        (Tokens::default(), json!({"identitytoken": "wrong"}), "t/six"),
-        (Tokens { anonymous_pull: true, ..Tokens::default() }, json!({}), "t/seven"),
+        (
+            Tokens::default(),
+            json!({"identitytoken": "wrong"}),
+            "t/six",
+        ),
+        (
+            Tokens {
+                anonymous_pull: true,
+                ..Tokens::default()
+            },
+            json!({}),
+            "t/seven",
+        ),
     ] {
         let (proxy, run, _) = with(tokens, &entry, repository);
         assert_eq!(run.code, Some(1));
@@ -159,29 +220,46 @@ fn tokens_are_fetched_renewed_and_told_about() {
     insta::assert_snapshot!("tokens", texts.join("\n"));
     // A mount asks for both repositories by one token.
     let proxy = Proxy::with_tokens(&registry, Tokens::default());
-    credentials(&shipment, ".docker/config.json", &auth(proxy.host(), &json!({"auth": LOGIN})));
+    credentials(
+        &shipment,
+        ".docker/config.json",
+        &auth(proxy.host(), &json!({"auth": LOGIN})),
+    );
     for repository in ["t/eight", "t/nine"] {
-        shipment.build(&format!("docker://{}/{repository}:1", proxy.host()), &[]).ok();
+        shipment
+            .build(&format!("docker://{}/{repository}:1", proxy.host()), &[])
+            .ok();
     }
-    let mounts = |request: &Request| request.value("mount").is_some() && request.status == Some(201);
+    let mounts =
+        |request: &Request| request.value("mount").is_some() && request.status == Some(201);
     assert!(proxy.count(mounts) >= 3, "{}", proxy.story());
 }
 
 #[test]
 fn tls_goes_by_the_authorities_that_are_known() {
-    let Some(registry) = Registry::with_tls() else { return };
+    let Some(registry) = Registry::with_tls() else {
+        return;
+    };
     let shipment = Shipment::small();
     let host = registry.host();
     let to = format!("docker://{host}/acme/web:1");
     let run = shipment.build(&to, &["-q"]);
     assert_eq!(run.code, Some(1));
-    insta::assert_snapshot!("unknown-authority", said(&run, &shipment, &[(host, "[HOST]")]));
+    insta::assert_snapshot!(
+        "unknown-authority",
+        said(&run, &shipment, &[(host, "[HOST]")])
+    );
     // Nor in plain HTTP, because it is on this machine.
     assert!(registry.tags_if_any("acme/web").is_empty());
     let mut command = shipment.build_command(&to, &[]);
     Run::of(command.env("SSL_CERT_FILE", registry.authority())).ok();
     let mut verify = shipment.at_home(terrine());
-    Run::of(verify.env("SSL_CERT_FILE", registry.authority()).args(["verify", &to])).ok();
+    Run::of(
+        verify
+            .env("SSL_CERT_FILE", registry.authority())
+            .args(["verify", &to]),
+    )
+    .ok();
     // What is not on this machine is not spoken to in the open, unless that is asked for.
     let elsewhere = "docker://registry.invalid/acme/web:1";
     let plain = shipment.build(elsewhere, &["-q", "--plain-http", "--retries", "0"]);

@@ -1,7 +1,10 @@
 //! Pushes to Debian's `docker-registry`, and base images from there: what is asked and sent, by
 //! the proxy's record; what skopeo makes of it; who may; and what a cache does that lies.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 mod base;
 mod lies;
@@ -34,7 +37,9 @@ fn manifest(registry: &Registry, repository: &str, tag: &str) -> Value {
 /// The layers' digests.
 fn layers(manifest: &Value) -> Vec<String> {
     let layers = manifest["layers"].as_array().unwrap().iter();
-    layers.map(|layer| layer["digest"].as_str().unwrap().to_owned()).collect()
+    layers
+        .map(|layer| layer["digest"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn text(value: &Value) -> String {
@@ -48,16 +53,23 @@ fn uploads(proxy: &Proxy) -> usize {
 
 /// What a run said, with names in the place of what is another each time.
 fn said(run: &Run, shipment: &Shipment, hosts: &[(&str, &str)]) -> String {
-    let roots = [(shipment.store.root(), "[ROOT]"), (shipment.home(), "[HOME]")];
+    let roots = [
+        (shipment.store.root(), "[ROOT]"),
+        (shipment.home(), "[HOME]"),
+    ];
     let mut text = run.snapshot(&roots);
     for (host, name) in hosts {
         text = text.replace(host, name);
     }
     // Without how fast it was.
-    let lines = text.lines().map(|line| line.split(" at ").next().unwrap_or(line));
+    let lines = text
+        .lines()
+        .map(|line| line.split(" at ").next().unwrap_or(line));
     let text = lines.collect::<Vec<_>>().join("\n");
     // Which layer is the first to fail is another each time.
     let mut parts = text.split("sha256:");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + "[DIGEST]" + part.get(64..).unwrap_or_default())
+    parts.fold(first, |text, part| {
+        text + "[DIGEST]" + part.get(64..).unwrap_or_default()
+    })
 }

@@ -43,8 +43,17 @@ fn what_is_no_reference_is_refused_with_the_reason() {
         &format!("oci:layout:web@sha256:{zeros}"),
         &format!("oci:layout@sha256:{}", &zeros[1..]),
     ] {
-        let run = Run::of(terrine().current_dir(place.root()).args(["copy", reference, "oci:out"]));
-        assert_eq!((run.code, run.stdout.len()), (Some(2), 0), "{reference}: {}", run.stderr);
+        let run = Run::of(
+            terrine()
+                .current_dir(place.root())
+                .args(["copy", reference, "oci:out"]),
+        );
+        assert_eq!(
+            (run.code, run.stdout.len()),
+            (Some(2), 0),
+            "{reference}: {}",
+            run.stderr
+        );
         let first = run.stderr.lines().next().unwrap();
         text.push_str(&format!("{}\n", first.split_once("<FROM>': ").unwrap().1));
     }
@@ -87,7 +96,12 @@ fn what_can_not_be_meant_is_a_usage_error() {
     ];
     for line in lines {
         let run = place.run(line);
-        assert_eq!((run.code, run.stdout.len()), (Some(2), 0), "{line}: {}", run.stderr);
+        assert_eq!(
+            (run.code, run.stdout.len()),
+            (Some(2), 0),
+            "{line}: {}",
+            run.stderr
+        );
     }
     insta::assert_snapshot!("usage", place.said(&lines));
     for name in ["layout", "new.tar"] {

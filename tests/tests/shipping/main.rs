@@ -1,7 +1,10 @@
 //! `build --to`, `copy`, `index` and `merge` as their users see them: arguments, messages, exit
 //! codes, progress.
 
-#![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
 
 mod archives;
 mod arguments;
@@ -28,7 +31,9 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let store = TestStore::default();
-        store.file(&format!("{HELLO}/bin/hello"), b"hello").file(GREETING, &[b'g'; 100_000]);
+        store
+            .file(&format!("{HELLO}/bin/hello"), b"hello")
+            .file(GREETING, &[b'g'; 100_000]);
         SpecFile::new(&store, &[HELLO])
             .with("name", "web:1.2")
             .graph(&[(HELLO, 5, GREETING), (GREETING, 100_000, "")])
@@ -46,9 +51,14 @@ impl Place {
     /// A command line of ours, words between spaces. `BUILD` stands for the image of two store
     /// paths, made in order and without what earlier runs know.
     fn command(&self, line: &str) -> Command {
-        let line = line.replace("BUILD", "build image.json --store-root . --jobs 1 --no-cache");
+        let line = line.replace(
+            "BUILD",
+            "build image.json --store-root . --jobs 1 --no-cache",
+        );
         let mut command = terrine();
-        command.current_dir(self.root()).args(line.split(' ').filter(|word| !word.is_empty()));
+        command
+            .current_dir(self.root())
+            .args(line.split(' ').filter(|word| !word.is_empty()));
         command
     }
 
@@ -61,7 +71,10 @@ impl Place {
         let mut text = String::new();
         for line in lines {
             let said = self.run(line).without_speed(&[(self.root(), "[ROOT]")]);
-            text.push_str(&format!("$ terrine {line}\n{}\n", said.replace("--- stdout\n---", "---")));
+            text.push_str(&format!(
+                "$ terrine {line}\n{}\n",
+                said.replace("--- stdout\n---", "---")
+            ));
         }
         text
     }
@@ -74,9 +87,16 @@ impl Place {
     fn names(&self, archive: &str) -> Value {
         let mut archive = tar::Archive::new(&*Box::leak(self.file(archive).into_boxed_slice()));
         let mut entries = archive.entries().unwrap().map(Result::unwrap);
-        let manifest = entries.find(|entry| &*entry.path_bytes() == b"manifest.json").unwrap();
+        let manifest = entries
+            .find(|entry| &*entry.path_bytes() == b"manifest.json")
+            .unwrap();
         let manifest: Value = serde_json::from_reader(manifest).unwrap();
-        manifest.as_array().unwrap().iter().map(|image| image["RepoTags"].clone()).collect()
+        manifest
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|image| image["RepoTags"].clone())
+            .collect()
     }
 }
 

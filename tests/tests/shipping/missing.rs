@@ -39,7 +39,12 @@ fn what_is_not_there_is_told_with_what_is() {
     ];
     for line in lines {
         let run = place.run(line);
-        assert_eq!((run.code, run.stdout.len()), (Some(1), 0), "{line}: {}", run.stderr);
+        assert_eq!(
+            (run.code, run.stdout.len()),
+            (Some(1), 0),
+            "{line}: {}",
+            run.stderr
+        );
     }
     insta::assert_snapshot!("missing", place.said(&lines));
     assert!(!place.root().join("out.tar").exists());

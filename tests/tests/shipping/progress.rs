@@ -32,10 +32,16 @@ fn progress_is_a_line_for_each_layer_that_is_made() {
 
 #[test]
 fn a_push_says_what_was_sent() {
-    let Some(registry) = Registry::start() else { return };
+    let Some(registry) = Registry::start() else {
+        return;
+    };
     let place = Place::new();
-    let lines = ["", "-q"].map(|quiet| format!("{quiet} BUILD --to docker://{}/web:1", registry.host()));
-    let copy = format!("copy web.tar docker://{}/copy:1 --jobs 1 --no-cache", registry.host());
+    let lines =
+        ["", "-q"].map(|quiet| format!("{quiet} BUILD --to docker://{}/web:1", registry.host()));
+    let copy = format!(
+        "copy web.tar docker://{}/copy:1 --jobs 1 --no-cache",
+        registry.host()
+    );
     let lines = [&lines[0], &lines[0], &lines[1], &copy, &copy].map(String::as_str);
     let said = place.said(&lines).replace(registry.host(), "[REGISTRY]");
     insta::assert_snapshot!("push", said);
@@ -50,10 +56,15 @@ fn a_terminal_shows_a_bar() {
         "merge web.tar -o new.tar",
         "export web.tar -o files.tar",
     ] {
-        let Some(run) = Run::on_a_terminal(&place.command(line)) else { return };
+        let Some(run) = Run::on_a_terminal(&place.command(line)) else {
+            return;
+        };
         let said = String::from_utf8_lossy(&run.stdout);
         assert_eq!(run.code, Some(0), "{said}");
-        assert!(said.contains("layers done") && !said.contains("layer 1"), "{line}: {said}");
+        assert!(
+            said.contains("layers done") && !said.contains("layer 1"),
+            "{line}: {said}"
+        );
     }
 }
 

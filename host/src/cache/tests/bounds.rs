@@ -6,7 +6,15 @@ use super::*;
 fn the_least_recently_used_go_when_there_are_too_many() {
     let folder = folder();
     let bounded = |day, max_rows, max_bytes| {
-        Cache::open(folder.path(), Options { now_days: day, max_rows, max_bytes }).unwrap()
+        Cache::open(
+            folder.path(),
+            Options {
+                now_days: day,
+                max_rows,
+                max_bytes,
+            },
+        )
+        .unwrap()
     };
     fill(&bounded(1, 4000, u64::MAX), 0..500);
     fill(&bounded(2, 4000, u64::MAX), 500..1000);
@@ -41,7 +49,11 @@ fn the_least_recently_used_go_when_there_are_too_many() {
 fn the_file_stays_within_its_bounds() {
     let folder = folder();
     let max_bytes = 1 << 20;
-    let options = Options { now_days: DAY, max_rows: 1_000_000, max_bytes };
+    let options = Options {
+        now_days: DAY,
+        max_rows: 1_000_000,
+        max_bytes,
+    };
     let cache = Cache::open(folder.path(), options).unwrap();
     let long = "x".repeat(10_000);
     for n in 0..1000 {
@@ -50,10 +62,22 @@ fn the_file_stays_within_its_bounds() {
     cache.flush();
     let batch = (BATCH * 10_000 * 2) as u64;
     let bytes = info(folder.path()).unwrap().bytes;
-    assert!((max_bytes / 2..max_bytes + batch).contains(&bytes), "{bytes}");
-    assert_eq!(cache.facts("long", &[digest(999)]), [Some(format!("999{long}"))]);
+    assert!(
+        (max_bytes / 2..max_bytes + batch).contains(&bytes),
+        "{bytes}"
+    );
+    assert_eq!(
+        cache.facts("long", &[digest(999)]),
+        [Some(format!("999{long}"))]
+    );
     cache.remember_facts("long", &[(digest(1), "x".repeat(LONGEST + 1))]);
-    assert!(cache.facts("long", &[digest(1)]).pop().unwrap().is_none_or(|fact| fact.len() < LONGEST));
+    assert!(
+        cache
+            .facts("long", &[digest(1)])
+            .pop()
+            .unwrap()
+            .is_none_or(|fact| fact.len() < LONGEST)
+    );
 }
 
 #[test]
@@ -92,7 +116,10 @@ fn clearing_leaves_others_to_carry_on() {
     assert_eq!(check(&cache, 0..500), 0);
     fill(&cache, 0..10);
     cache.flush();
-    assert_eq!((check(&open(folder.path()), 0..500), cache.complaint()), (40, None));
+    assert_eq!(
+        (check(&open(folder.path()), 0..500), cache.complaint()),
+        (40, None)
+    );
     // Removed by hand.
     fs::remove_file(database(folder.path())).unwrap();
     fill(&cache, 10..20);

@@ -54,7 +54,10 @@ fn survives(folder: &Path, what: &str) {
     drop(cache);
     // A part that nobody looked at may still be damaged.
     let info_of = info(folder);
-    assert!(matches!(info_of, Ok(_) | Err(Error::Damaged { .. })), "{what}: {info_of:?}");
+    assert!(
+        matches!(info_of, Ok(_) | Err(Error::Damaged { .. })),
+        "{what}: {info_of:?}"
+    );
     clear(folder).unwrap();
     assert_eq!(info(folder).unwrap().entries(), 0, "{what}");
 }
@@ -65,8 +68,13 @@ fn flipped_bits_are_never_believed() {
     fill(&open(whole.path()), 0..40);
     let bytes = fs::read(database(whole.path())).unwrap();
     // What matters of the database's header, all pages' headers, and many contents.
-    let pages = (0..bytes.len()).step_by(4096).flat_map(|page| (0..12).map(move |i| page + i));
-    let places: BTreeSet<usize> = (0..72).chain(pages).chain((0..bytes.len()).step_by(1999)).collect();
+    let pages = (0..bytes.len())
+        .step_by(4096)
+        .flat_map(|page| (0..12).map(move |i| page + i));
+    let places: BTreeSet<usize> = (0..72)
+        .chain(pages)
+        .chain((0..bytes.len()).step_by(1999))
+        .collect();
     for (i, place) in places.into_iter().enumerate() {
         let folder = folder();
         let mut bytes = bytes.clone();
@@ -91,18 +99,37 @@ fn a_truncated_file_is_begun_anew() {
 
 #[test]
 fn what_is_no_cache_is_begun_anew() {
-    let garbage = |n: usize| (0..n).flat_map(|i| *digest(i as u64).as_bytes()).collect::<Vec<u8>>();
+    let garbage = |n: usize| {
+        (0..n)
+            .flat_map(|i| *digest(i as u64).as_bytes())
+            .collect::<Vec<u8>>()
+    };
     for (what, bytes) in [
-        ("text", b"not a database, but long enough for a header\n".repeat(200)),
+        (
+            "text",
+            b"not a database, but long enough for a header\n".repeat(200),
+        ),
         ("garbage", garbage(2000)),
         ("zeros", vec![0; 8192]),
-        ("an interrupted header", [b"SQLite format 3\0".to_vec(), garbage(300)].concat()),
+        (
+            "an interrupted header",
+            [b"SQLite format 3\0".to_vec(), garbage(300)].concat(),
+        ),
     ] {
         let folder = folder();
         fs::write(database(folder.path()), &bytes).unwrap();
-        assert!(matches!(info(folder.path()), Err(Error::Damaged { .. })), "{what}");
+        assert!(
+            matches!(info(folder.path()), Err(Error::Damaged { .. })),
+            "{what}"
+        );
         let cache = open(folder.path());
-        assert!(cache.complaint().unwrap().ends_with("was damaged, and is begun anew"), "{what}");
+        assert!(
+            cache
+                .complaint()
+                .unwrap()
+                .ends_with("was damaged, and is begun anew"),
+            "{what}"
+        );
         drop(cache);
         survives(folder.path(), what);
         // A journal that is nobody's.
@@ -128,9 +155,16 @@ fn another_version_is_begun_anew() {
         let folder = folder();
         fill(&open(folder.path()), 0..3);
         sql(folder.path(), change);
-        assert!(matches!(info(folder.path()), Err(Error::Damaged { .. })), "{change}");
+        assert!(
+            matches!(info(folder.path()), Err(Error::Damaged { .. })),
+            "{change}"
+        );
         let cache = open(folder.path());
-        assert_eq!((check(&cache, 0..3), cache.complaint()), (0, None), "{change}");
+        assert_eq!(
+            (check(&cache, 0..3), cache.complaint()),
+            (0, None),
+            "{change}"
+        );
         drop(cache);
         survives(folder.path(), change);
     }
@@ -146,12 +180,22 @@ fn damage_while_it_is_used_is_survived() {
     let length = fs::metadata(database(folder.path())).unwrap().len();
     let garbage = vec![0xa5; length as usize - 100];
     std::os::unix::fs::FileExt::write_all_at(
-        &fs::File::options().write(true).open(database(folder.path())).unwrap(),
+        &fs::File::options()
+            .write(true)
+            .open(database(folder.path()))
+            .unwrap(),
         &garbage,
         100,
     )
     .unwrap();
-    cache.lock().file.as_ref().unwrap().connection().release_memory().unwrap();
+    cache
+        .lock()
+        .file
+        .as_ref()
+        .unwrap()
+        .connection()
+        .release_memory()
+        .unwrap();
     check(&cache, 0..300);
     fill(&cache, 0..300);
     check(&cache, 0..300);

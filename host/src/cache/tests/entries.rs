@@ -17,7 +17,10 @@ fn what_was_remembered_is_found_again() {
     assert_eq!(check(&cache, 0..20), 40);
     assert_eq!(cache.blob(digest(1), "zlib 1.3, level 9"), None);
     assert_eq!(cache.facts("other", &[digest(1)]), [None]);
-    assert_eq!(cache.facts("test", &[digest(99), digest(1)]), [None, Some(fact(1))]);
+    assert_eq!(
+        cache.facts("test", &[digest(99), digest(1)]),
+        [None, Some(fact(1))]
+    );
     assert!(cache.facts("test", &[]).is_empty());
     assert!(cache.locations("quay.io", digest(1)).is_empty());
     assert_eq!(cache.complaint(), None);
@@ -33,7 +36,10 @@ fn what_lied_is_forgotten() {
     cache.forget_location("ghcr.io", "a/2", digest(2));
     cache.forget_location("ghcr.io", "a/none", digest(1));
     for cache in [cache, open(folder.path())] {
-        assert_eq!((cache.plain(&key(0)), cache.blob(digest(1), ZLIB)), (None, None));
+        assert_eq!(
+            (cache.plain(&key(0)), cache.blob(digest(1), ZLIB)),
+            (None, None)
+        );
         assert!(cache.locations("ghcr.io", digest(2)).is_empty());
         assert_eq!(check(&cache, 0..3), 9);
     }
@@ -68,12 +74,23 @@ fn the_folder_is_the_users_own() {
     let folder = folder();
     let inner = folder.path().join("a/b");
     fill(&open(&inner), 0..1);
-    assert_eq!(fs::metadata(&inner).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::metadata(&inner).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     // Nothing but the database stays there, and an empty journal.
-    let mut names: Vec<_> = fs::read_dir(&inner).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let mut names: Vec<_> = fs::read_dir(&inner)
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     names.sort();
     assert_eq!(names, ["layers.sqlite", "layers.sqlite-journal"]);
-    assert_eq!(fs::metadata(inner.join("layers.sqlite-journal")).unwrap().len(), 0);
+    assert_eq!(
+        fs::metadata(inner.join("layers.sqlite-journal"))
+            .unwrap()
+            .len(),
+        0
+    );
 }
 
 /// What a push of an unchanged image asks.
@@ -92,5 +109,8 @@ fn looking_up_is_quick() {
     };
     let best = (0..20).map(|_| run()).min().unwrap();
     // It takes 2 ms in a debug build; this leaves room for machines that do other things.
-    assert!(best < Duration::from_millis(50), "opening and 200 look-ups: {best:?}");
+    assert!(
+        best < Duration::from_millis(50),
+        "opening and 200 look-ups: {best:?}"
+    );
 }

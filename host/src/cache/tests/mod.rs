@@ -38,11 +38,17 @@ fn key(n: u64) -> LayerKey {
 
 /// What the layer with a number is. A row that is there and says something else is a lie.
 fn plain(n: u64) -> Plain {
-    Plain { diff_id: digest(n), size: n.wrapping_mul(7919) }
+    Plain {
+        diff_id: digest(n),
+        size: n.wrapping_mul(7919),
+    }
 }
 
 fn stored(n: u64) -> Stored {
-    Stored { digest: digest(n ^ 0xffff_0000), size: n }
+    Stored {
+        digest: digest(n ^ 0xffff_0000),
+        size: n,
+    }
 }
 
 fn digest(n: u64) -> Digest {
@@ -86,5 +92,8 @@ fn database(folder: &Path) -> PathBuf {
 }
 
 fn sql(folder: &Path, statements: &str) {
-    Connection::open(database(folder)).unwrap().execute_batch(statements).unwrap();
+    Connection::open(database(folder))
+        .unwrap()
+        .execute_batch(statements)
+        .unwrap();
 }

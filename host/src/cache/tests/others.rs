@@ -14,7 +14,10 @@ fn a_place_that_can_not_be_written_is_complained_of_once_and_read() {
     fs::write(journal.join("x"), "").unwrap();
     fill(&cache, 10..30);
     let complaint = cache.complaint().unwrap().to_owned();
-    assert!(complaint.starts_with("using the layer cache `"), "{complaint}");
+    assert!(
+        complaint.starts_with("using the layer cache `"),
+        "{complaint}"
+    );
     fill(&cache, 30..40);
     cache.flush();
     assert_eq!(cache.complaint().unwrap(), complaint);
@@ -31,11 +34,17 @@ fn a_full_disk_loses_only_what_does_not_fit() {
     let limit = |cache: &Cache, pages: u32| {
         let inner = cache.lock();
         let connection = inner.file.as_ref().unwrap().connection();
-        connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        connection
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+            .unwrap();
     };
     limit(&cache, 6);
     fill(&cache, 10..500);
-    assert!(cache.complaint().unwrap().contains("full"), "{:?}", cache.complaint());
+    assert!(
+        cache.complaint().unwrap().contains("full"),
+        "{:?}",
+        cache.complaint()
+    );
     assert_eq!(check(&cache, 0..10), 40);
     drop(cache);
     let cache = open(folder.path());
@@ -52,10 +61,19 @@ fn one_that_is_held_is_done_without() {
     let other = Connection::open(database(folder.path())).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     for cache in [&reading, &writing] {
-        cache.lock().file.as_ref().unwrap().wait_for(Duration::from_millis(5));
+        cache
+            .lock()
+            .file
+            .as_ref()
+            .unwrap()
+            .wait_for(Duration::from_millis(5));
     }
     assert_eq!(reading.plain(&key(0)), None);
-    assert!(reading.complaint().unwrap().ends_with("locked"), "{:?}", reading.complaint());
+    assert!(
+        reading.complaint().unwrap().ends_with("locked"),
+        "{:?}",
+        reading.complaint()
+    );
     // It waits no second time.
     assert!(reading.lock().file.is_none());
     writing.flush();
@@ -98,7 +116,9 @@ fn threads_and_caches_get_on_with_each_other() {
 #[test]
 #[ignore = "run by `killed_writers_leave_a_whole_database`"]
 fn writes_until_it_is_killed() {
-    let Some(folder) = std::env::var_os("TERRINE_TEST_CACHE") else { return };
+    let Some(folder) = std::env::var_os("TERRINE_TEST_CACHE") else {
+        return;
+    };
     let cache = open(Path::new(&folder));
     for n in (0..2000).cycle() {
         fill(&cache, [n]);
@@ -119,9 +139,18 @@ fn writer(folder: &Path) -> Child {
         "--nocapture",
         "cache::tests::others::writes_until_it_is_killed",
     ]);
-    let mut child = command.env("TERRINE_TEST_CACHE", folder).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .env("TERRINE_TEST_CACHE", folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-    assert!(lines.map_while(Result::ok).any(|line| line.ends_with("ready")), "the writer ended early");
+    assert!(
+        lines
+            .map_while(Result::ok)
+            .any(|line| line.ends_with("ready")),
+        "the writer ended early"
+    );
     child
 }
 
@@ -140,7 +169,10 @@ fn killed_writers_leave_a_whole_database() {
         check(&cache, (0..2000).step_by(31));
         assert_eq!(cache.complaint(), None, "round {round}");
     }
-    assert!(lasting.try_wait().unwrap().is_none(), "the other writer failed");
+    assert!(
+        lasting.try_wait().unwrap().is_none(),
+        "the other writer failed"
+    );
     lasting.kill().unwrap();
     lasting.wait().unwrap();
     let check: String = Connection::open(database(folder.path()))

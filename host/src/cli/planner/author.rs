@@ -54,12 +54,16 @@ pub(super) fn componentize(args: &ComponentizeArgs) -> anyhow::Result<()> {
     let module = file::read(&args.module, MAX_SIZE)?;
     let component = planner::componentize(&name, &module)?;
     let runtime = runtime(Limits::default())?;
-    runtime.load(&name, &component, Imports::Nothing)?.describe()?;
+    runtime
+        .load(&name, &component, Imports::Nothing)?
+        .describe()?;
     write(&args.output, &component)
 }
 
 fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let output = Output::open(Some(file))?;
-    (&output).write_all(bytes).with_context(|| format!("writing `{}`", file.display()))?;
+    (&output)
+        .write_all(bytes)
+        .with_context(|| format!("writing `{}`", file.display()))?;
     output.commit()
 }

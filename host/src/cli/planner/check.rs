@@ -51,7 +51,12 @@ pub(in crate::cli) struct Args {
     closure: Option<PathBuf>,
 
     /// The directory of store paths in that graph
-    #[arg(long, value_name = "DIR", default_value = "/nix/store", requires = "closure")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/nix/store",
+        requires = "closure"
+    )]
     store_dir: String,
 
     /// How much fuel a call may use
@@ -79,8 +84,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let planner = args.component.load(&runtime)?;
     // Cheap, by the contract: who loops in it is told at once.
     let info = planner.within(quick(limits)).describe();
-    let info =
-        info.context("asking which policies it has, for which a twentieth of the limits has to do")?;
+    let info = info
+        .context("asking which policies it has, for which a twentieth of the limits has to do")?;
     let options = merge(Json::Object(Default::default()), &args.option)?.to_string();
     let policies = policies(args, &planner, &info, &options)?;
     let cases = cases(args)?;
@@ -106,7 +111,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 /// An error where something failed.
 fn verdict(checked: &Checked<'_>) -> anyhow::Result<()> {
-    let all: Vec<&Trial> = checked.policies.iter().flat_map(|policy| &policy.trials).collect();
+    let all: Vec<&Trial> = checked
+        .policies
+        .iter()
+        .flat_map(|policy| &policy.trials)
+        .collect();
     let count = |of: fn(&Outcome) -> bool| all.iter().filter(|trial| of(&trial.outcome)).count();
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
     let not_run = match count(|outcome| matches!(outcome, Outcome::NotRun(_))) {
@@ -117,7 +126,10 @@ fn verdict(checked: &Checked<'_>) -> anyhow::Result<()> {
         0 => Ok(()),
         failed => {
             let name = checked.planner.name();
-            anyhow::bail!("planner `{name}` failed in {failed} of {} cases{not_run}", all.len())
+            anyhow::bail!(
+                "planner `{name}` failed in {failed} of {} cases{not_run}",
+                all.len()
+            )
         }
     }
 }
@@ -130,10 +142,16 @@ fn policies(
     options: &str,
 ) -> anyhow::Result<Vec<String>> {
     if let Some(policy) = &args.policy {
-        return Ok(vec![planner.check_request(info, policy, options)?.name.clone()]);
+        return Ok(vec![
+            planner.check_request(info, policy, options)?.name.clone(),
+        ]);
     }
     if args.option.is_empty() {
-        return Ok(info.policies.iter().map(|policy| policy.name.clone()).collect());
+        return Ok(info
+            .policies
+            .iter()
+            .map(|policy| policy.name.clone())
+            .collect());
     }
     if info.policies.len() > 1 {
         return Err(Usage {
@@ -146,7 +164,9 @@ fn policies(
 }
 
 fn cases(args: &Args) -> anyhow::Result<Vec<Case>> {
-    let Some(file) = &args.closure else { return Ok(corpus()) };
+    let Some(file) = &args.closure else {
+        return Ok(corpus());
+    };
     let graph = closure::read(file, &args.store_dir)?;
     let past = Past::default();
     let grouping = Grouping {

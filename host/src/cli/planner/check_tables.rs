@@ -56,18 +56,38 @@ impl Summary {
 /// What came of it, as a table for each policy.
 pub(super) fn to_table(checked: &Checked<'_>) -> String {
     let mut text = String::new();
-    line(&mut text, "planner", &format!("{} {}", checked.info.name, checked.info.version));
-    line(&mut text, "file", checked.file.as_deref().unwrap_or("built in"));
+    line(
+        &mut text,
+        "planner",
+        &format!("{} {}", checked.info.name, checked.info.version),
+    );
+    line(
+        &mut text,
+        "file",
+        checked.file.as_deref().unwrap_or("built in"),
+    );
     line(&mut text, "digest", &checked.planner.digest().to_string());
     for policy in &checked.policies {
         text.push('\n');
         line(&mut text, "policy", &policy.policy);
         table(checked, policy, &mut text);
     }
-    let Summary { ok, refused, failed, not_run } = Summary::of(checked);
-    let not_run = if not_run == 0 { String::new() } else { format!(", {not_run} not run") };
+    let Summary {
+        ok,
+        refused,
+        failed,
+        not_run,
+    } = Summary::of(checked);
+    let not_run = if not_run == 0 {
+        String::new()
+    } else {
+        format!(", {not_run} not run")
+    };
     // Writing to a string does not fail.
-    let _ = writeln!(text, "\n{ok} ok, {refused} refused, {failed} failed{not_run}");
+    let _ = writeln!(
+        text,
+        "\n{ok} ok, {refused} refused, {failed} failed{not_run}"
+    );
     text
 }
 
@@ -76,8 +96,18 @@ fn table(checked: &Checked<'_>, policy: &PolicyTrials, text: &mut String) {
         line(text, "refused", &format!("in every case: {why}"));
         return;
     }
-    let width = checked.cases.iter().map(|case| case.name.chars().count()).max().unwrap_or(4).max(4);
-    let time = if checked.time { format!("  {:>8}", "time") } else { String::new() };
+    let width = checked
+        .cases
+        .iter()
+        .map(|case| case.name.chars().count())
+        .max()
+        .unwrap_or(4)
+        .max(4);
+    let time = if checked.time {
+        format!("  {:>8}", "time")
+    } else {
+        String::new()
+    };
     let _ = writeln!(
         text,
         "{:<width$}  {:>6}  {:>6}  {:>6}  {:>13}  {:>10}{time}  result",
@@ -85,13 +115,20 @@ fn table(checked: &Checked<'_>, policy: &PolicyTrials, text: &mut String) {
     );
     for (case, trial) in checked.cases.iter().zip(&policy.trials) {
         let none = || "-".to_owned();
-        let budget = case.request.max_layers.map_or_else(none, |budget| budget.to_string());
+        let budget = case
+            .request
+            .max_layers
+            .map_or_else(none, |budget| budget.to_string());
         let layers = match trial.outcome {
             Outcome::Planned { layers, .. } => layers.to_string(),
             Outcome::Refused(_) | Outcome::Failed(_) | Outcome::NotRun(_) => none(),
         };
-        let fuel = trial.usage.map_or_else(none, |usage| HumanCount(usage.fuel).to_string());
-        let memory = trial.usage.map_or_else(none, |usage| BinaryBytes(usage.memory as u64).to_string());
+        let fuel = trial
+            .usage
+            .map_or_else(none, |usage| HumanCount(usage.fuel).to_string());
+        let memory = trial
+            .usage
+            .map_or_else(none, |usage| BinaryBytes(usage.memory as u64).to_string());
         let ran = !matches!(trial.outcome, Outcome::NotRun(_));
         let time = match checked.time {
             true if !ran => format!("  {:>8}", "-"),
@@ -111,8 +148,11 @@ fn table(checked: &Checked<'_>, policy: &PolicyTrials, text: &mut String) {
 
 /// The first failure of a policy, where its row has no room for it.
 fn first_failure(checked: &Checked<'_>, policy: &PolicyTrials, text: &mut String) {
-    let failed =
-        checked.cases.iter().zip(&policy.trials).find_map(|(case, trial)| match &trial.outcome {
+    let failed = checked
+        .cases
+        .iter()
+        .zip(&policy.trials)
+        .find_map(|(case, trial)| match &trial.outcome {
             Outcome::Failed(why) => Some((case, why)),
             Outcome::Planned { .. } | Outcome::Refused(_) | Outcome::NotRun(_) => None,
         });

@@ -72,7 +72,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn policy(info: &PolicyInfo) -> anyhow::Result<Policy<'_>> {
     let options_schema = RawValue::from_string(escaped(&schema(info).to_string()))?;
-    Ok(Policy { listed: info.into(), options_schema })
+    Ok(Policy {
+        listed: info.into(),
+        options_schema,
+    })
 }
 
 /// JSON text without what could move a terminal's cursor. What JSON itself has escaped are the
@@ -91,7 +94,8 @@ fn escaped(json: &str) -> String {
 /// The schema in its canonical form; as a string, where it is one that has none: with a key
 /// twice, or nested too deep.
 fn schema(info: &PolicyInfo) -> Json {
-    serde_json::from_str(&info.options_schema).unwrap_or_else(|_| Json::string(&info.options_schema))
+    serde_json::from_str(&info.options_schema)
+        .unwrap_or_else(|_| Json::string(&info.options_schema))
 }
 
 fn table(info: &Info, planner: &Planner<'_>, file: Option<&str>) -> String {
@@ -115,7 +119,14 @@ fn table(info: &Info, planner: &Planner<'_>, file: Option<&str>) -> String {
         let mut add = |name: &str, value: &str| line(&mut text, name, value);
         add("policy", &format!("{}{default}", policy.name));
         add("summary", &policy.summary);
-        add("history", if policy.uses_history { "looked at" } else { "not looked at" });
+        add(
+            "history",
+            if policy.uses_history {
+                "looked at"
+            } else {
+                "not looked at"
+            },
+        );
         for (index, row) in schema(policy).pretty().lines().enumerate() {
             add(if index == 0 { "options" } else { "" }, &plain(row));
         }

@@ -40,7 +40,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
         Format::Table => table(&info),
         Format::Json => {
             let policies = info.policies.iter().map(Policy::from).collect();
-            json(&List { schema_version: SCHEMA_VERSION, policies })?
+            json(&List {
+                schema_version: SCHEMA_VERSION,
+                policies,
+            })?
         }
     };
     print(&text)
@@ -48,13 +51,27 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 
 impl<'a> From<&'a PolicyInfo> for Policy<'a> {
     fn from(info: &'a PolicyInfo) -> Self {
-        let PolicyInfo { name, summary, uses_history, .. } = info;
-        Self { name, summary, uses_history: *uses_history }
+        let PolicyInfo {
+            name,
+            summary,
+            uses_history,
+            ..
+        } = info;
+        Self {
+            name,
+            summary,
+            uses_history: *uses_history,
+        }
     }
 }
 
 fn table(info: &Info) -> String {
-    let width = info.policies.iter().map(|policy| policy.name.len()).max().unwrap_or(0);
+    let width = info
+        .policies
+        .iter()
+        .map(|policy| policy.name.len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for (index, PolicyInfo { name, summary, .. }) in info.policies.iter().enumerate() {
         let default = if index == 0 { " (the default)" } else { "" };

@@ -42,7 +42,9 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Check(args) => check::run(args),
         Command::Export { file } => {
             let output = Output::open(Some(file))?;
-            (&output).write_all(EMBEDDED).with_context(|| format!("writing `{}`", file.display()))?;
+            (&output)
+                .write_all(EMBEDDED)
+                .with_context(|| format!("writing `{}`", file.display()))?;
             output.commit()
         }
         Command::Wit(args) => author::wit(args),
@@ -73,12 +75,17 @@ impl ComponentArgs {
 
     /// The file's name, where it has one.
     fn path(&self) -> Option<String> {
-        self.file.as_ref().map(|file| file.path.display().to_string())
+        self.file
+            .as_ref()
+            .map(|file| file.path.display().to_string())
     }
 }
 
 fn runtime(limits: Limits) -> anyhow::Result<Runtime> {
-    Ok(Runtime::new(limits, environment::planner_cache().as_deref())?)
+    Ok(Runtime::new(
+        limits,
+        environment::planner_cache().as_deref(),
+    )?)
 }
 
 /// JSON text, indented, with a newline at the end.

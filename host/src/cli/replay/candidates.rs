@@ -46,9 +46,10 @@ struct Asked {
 fn asked(text: &str) -> Result<Asked, String> {
     let (policy, options) = text.split_once('=').unwrap_or((text, "{}"));
     match serde_json::from_str(options) {
-        Ok(options @ Json::Object(_)) => {
-            Ok(Asked { policy: policy.to_owned(), options: options.to_string() })
-        }
+        Ok(options @ Json::Object(_)) => Ok(Asked {
+            policy: policy.to_owned(),
+            options: options.to_string(),
+        }),
         Ok(_) => Err("the options must be a JSON object".to_owned()),
         Err(error) => Err(format!("the options are not JSON: {error}")),
     }
@@ -68,7 +69,12 @@ impl Candidates {
         for file in &self.planner {
             planners.push(runtime.load_file(file, imports)?);
         }
-        let component = |planner: Planner<'r>| Ok(Component { info: planner.describe()?, planner });
+        let component = |planner: Planner<'r>| {
+            Ok(Component {
+                info: planner.describe()?,
+                planner,
+            })
+        };
         planners.into_iter().map(component).collect()
     }
 
@@ -92,19 +98,27 @@ impl Candidates {
                 let found_here = component.candidate(&policy.policy, &policy.options);
                 // The built-in one looks for itself, and knows more to say.
                 if found_here.is_some() && !component.planner.is_embedded() {
-                    component.planner.check_request(&component.info, &policy.policy, &policy.options)?;
+                    component.planner.check_request(
+                        &component.info,
+                        &policy.policy,
+                        &policy.options,
+                    )?;
                 }
                 *named |= found_here.is_some();
                 found.extend(found_here);
             }
             if found.len() == before {
-                bail!("there is no policy `{}`, but {}", policy.policy, list(components));
+                bail!(
+                    "there is no policy `{}`, but {}",
+                    policy.policy,
+                    list(components)
+                );
             }
         }
         for (component, named) in components.iter().zip(named) {
             // The built-in one is there to be asked, not to be in the way.
-            let wanted =
-                !component.planner.is_embedded() || (self.policy.is_empty() && self.planner.is_empty());
+            let wanted = !component.planner.is_embedded()
+                || (self.policy.is_empty() && self.planner.is_empty());
             if wanted && !named {
                 found.extend(
                     component
@@ -133,14 +147,21 @@ impl Component<'_> {
 }
 
 fn list(components: &[Component<'_>]) -> String {
-    let policies = components.iter().flat_map(|component| &component.info.policies);
-    policies.map(|info| format!("`{}`", info.name)).collect::<Vec<_>>().join(", ")
+    let policies = components
+        .iter()
+        .flat_map(|component| &component.info.policies);
+    policies
+        .map(|info| format!("`{}`", info.name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What a person should be told of policies that do not look at what they are told.
 pub(super) fn remarks(candidates: &[Candidate<'_>], settings: &Settings<'_>) -> Vec<String> {
     let told = settings.with_history || settings.with_previous;
-    let deaf = candidates.iter().filter(|candidate| told && !candidate.uses_history);
+    let deaf = candidates
+        .iter()
+        .filter(|candidate| told && !candidate.uses_history);
     deaf.map(|candidate| {
         format!(
             "the policy `{}` does not look at the past: what it is told of it is ignored",

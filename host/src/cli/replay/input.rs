@@ -28,7 +28,9 @@ pub(super) enum Input {
 impl Input {
     /// Finds out by what is there. Whatever is not a path is an image.
     pub(super) fn of(reference: &Reference) -> anyhow::Result<Self> {
-        let Reference::Path(path) = reference else { return Ok(Self::Image(reference.clone())) };
+        let Reference::Path(path) = reference else {
+            return Ok(Self::Image(reference.clone()));
+        };
         let reading = || format!("reading `{}`", path.display());
         if fs::metadata(path).with_context(reading)?.is_dir() {
             return Ok(match path.join("registration").exists() {
@@ -64,11 +66,19 @@ impl Input {
         if has("steps") && has("paths") {
             bail!("it is a sequence already: `--append` adds to the one that `-o` names");
         }
-        let closure =
-            has("exportReferencesGraph") || has("info") || keys.keys().any(|key| key.starts_with('/'));
-        let spec = ["name", "contents", "copyToRoot", "config", "closure", "fromImage"]
-            .iter()
-            .any(|key| has(key));
+        let closure = has("exportReferencesGraph")
+            || has("info")
+            || keys.keys().any(|key| key.starts_with('/'));
+        let spec = [
+            "name",
+            "contents",
+            "copyToRoot",
+            "config",
+            "closure",
+            "fromImage",
+        ]
+        .iter()
+        .any(|key| has(key));
         match spec && !closure {
             true => Ok(Self::Spec(path.to_owned())),
             false => Ok(Self::Closure(path.to_owned())),
@@ -78,7 +88,10 @@ impl Input {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that can not be set up has failed"
+    )]
 
     use super::*;
 
@@ -107,9 +120,10 @@ mod tests {
             fs::write(&path, text).unwrap();
             assert_eq!(Input::of(&reference).unwrap(), expected, "{text}");
         }
-        for (text, expected) in
-            [("{", "it is not JSON"), (r#"{"steps": [], "paths": []}"#, "`--append`")]
-        {
+        for (text, expected) in [
+            ("{", "it is not JSON"),
+            (r#"{"steps": [], "paths": []}"#, "`--append`"),
+        ] {
             fs::write(&path, text).unwrap();
             let error = Input::of(&reference).unwrap_err();
             assert!(format!("{error:#}").contains(expected), "{error:#}");

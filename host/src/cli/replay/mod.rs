@@ -82,7 +82,12 @@ pub(super) struct Args {
     pull_every: NonZeroUsize,
 
     /// What the client keeps
-    #[arg(long, value_name = "LAYERS", default_value = "last", help_heading = "Client")]
+    #[arg(
+        long,
+        value_name = "LAYERS",
+        default_value = "last",
+        help_heading = "Client"
+    )]
     keep: KeepArg,
 
     #[command(flatten, next_help_heading = "Output")]
@@ -142,9 +147,14 @@ fn budget(text: &str) -> Result<Budget, String> {
 fn steps(text: &str) -> Result<Steps, String> {
     let end = |text: &str| match text {
         "" => Ok(None),
-        _ => text.parse().map(Some).map_err(|_| "it must be two numbers, as 1..30, 53.. or ..30"),
+        _ => text
+            .parse()
+            .map(Some)
+            .map_err(|_| "it must be two numbers, as 1..30, 53.. or ..30"),
     };
-    let (first, last) = text.split_once("..").ok_or("it must be two numbers, as 1..30, 53.. or ..30")?;
+    let (first, last) = text
+        .split_once("..")
+        .ok_or("it must be two numbers, as 1..30, 53.. or ..30")?;
     Ok((end(first)?, end(last.strip_prefix('=').unwrap_or(last))?))
 }
 
@@ -159,7 +169,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         }
         .into());
     }
-    let page = args.html.as_deref().map(|file| Output::open(Some(file))).transpose()?;
+    let page = args
+        .html
+        .as_deref()
+        .map(|file| Output::open(Some(file)))
+        .transpose()?;
     let fleet = fleet(args, printer)?;
     let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
     let components = args.candidates.compile(&runtime)?;
@@ -169,14 +183,22 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let clock = move || start.elapsed();
     let mut settings = settings(args, &fleet);
     settings.clock = if args.time { Some(&clock) } else { None };
-    candidates::remarks(&candidates, &settings).iter().for_each(|remark| printer.warning(remark));
+    candidates::remarks(&candidates, &settings)
+        .iter()
+        .for_each(|remark| printer.warning(remark));
     let progress = Plans::new(printer, tasks.len().saturating_mul(settings.planned()));
     let report = replay::replay(&fleet, &tasks, &settings, jobs(args), &progress)?;
     progress.finish();
     if let Some(page) = &page {
         let mut file = page;
-        let cannot = || format!("writing `{}`", args.html.as_deref().unwrap_or(Path::new("")).display());
-        file.write_all(replay::page(&fleet, &report).as_bytes()).with_context(cannot)?;
+        let cannot = || {
+            format!(
+                "writing `{}`",
+                args.html.as_deref().unwrap_or(Path::new("")).display()
+            )
+        };
+        file.write_all(replay::page(&fleet, &report).as_bytes())
+            .with_context(cannot)?;
     }
     page.map_or(Ok(()), Output::commit)?;
     let text = match args.show.format() {
@@ -206,8 +228,10 @@ fn fleet(args: &Args, printer: &Printer) -> anyhow::Result<Fleet> {
 fn tasks<'p>(candidates: &[Candidate<'p>], budgets: &[Budget]) -> Vec<Task<'p>> {
     let mut tasks = vec![];
     for candidate in candidates {
-        tasks
-            .extend(budgets.iter().map(|&max_layers| Task { candidate: candidate.clone(), max_layers }));
+        tasks.extend(budgets.iter().map(|&max_layers| Task {
+            candidate: candidate.clone(),
+            max_layers,
+        }));
     }
     tasks
 }

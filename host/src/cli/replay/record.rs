@@ -56,11 +56,21 @@ pub(super) struct Args {
     closure: Vec<PathBuf>,
 
     /// The directory of store paths in images and closures
-    #[arg(long, value_name = "DIR", default_value = "/nix/store", help_heading = "Content")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/nix/store",
+        help_heading = "Content"
+    )]
     store_dir: String,
 
     /// Look for the store paths of specifications below this directory
-    #[arg(long, value_name = "DIR", default_value = "/", help_heading = "Content")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/",
+        help_heading = "Content"
+    )]
     store_root: PathBuf,
 
     #[command(flatten)]
@@ -81,7 +91,10 @@ struct Recorded {
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
-    let file = args.output.as_deref().filter(|path| *path != Path::new("-"));
+    let file = args
+        .output
+        .as_deref()
+        .filter(|path| *path != Path::new("-"));
     if args.append && file.is_none() {
         return Err(Usage {
             message: "there is nothing to append to on stdout".to_owned(),
@@ -102,12 +115,24 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     for reference in &args.steps {
         let cannot = || format!("can not record `{reference}`");
         let step = reader.read(reference).with_context(cannot)?;
-        let number = 1 + updates.as_ref().map_or(0, |updates: &Updates| updates.steps().len());
+        let number = 1 + updates
+            .as_ref()
+            .map_or(0, |updates: &Updates| updates.steps().len());
         let label = step.label.unwrap_or_else(|| number.to_string());
-        let size = step.closure.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.size));
+        let size = step
+            .closure
+            .iter()
+            .fold(0, |sum: u64, entry| sum.saturating_add(entry.size));
         let count = step.closure.len();
-        let paths = if count == 1 { "1 store path".to_owned() } else { format!("{count} store paths") };
-        printer.status(&format!("step {number} ({label}): {paths}, {}", DecimalBytes(size)));
+        let paths = if count == 1 {
+            "1 store path".to_owned()
+        } else {
+            format!("{count} store paths")
+        };
+        printer.status(&format!(
+            "step {number} ({label}): {paths}, {}",
+            DecimalBytes(size)
+        ));
         let name = args.name.as_deref().or(step.name.as_deref()).unwrap_or("");
         match &mut updates {
             Some(updates) => updates.add(&label, &step.closure).with_context(cannot)?,
@@ -117,7 +142,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let text = updates.map_or(String::new(), |updates| updates.to_json());
     match output {
         Some(output) => {
-            (&output).write_all(text.as_bytes()).context("writing the sequence")?;
+            (&output)
+                .write_all(text.as_bytes())
+                .context("writing the sequence")?;
             output.commit()
         }
         None => output::print(&text),
@@ -138,11 +165,19 @@ impl<'a> Reader<'a> {
         let mut graph = Graph::default();
         for file in &args.closure {
             let other = closure::read(file, &args.store_dir)?;
-            graph = graph.merge(other).context("the closures do not go together")?;
+            graph = graph
+                .merge(other)
+                .context("the closures do not go together")?;
         }
         let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
         let images = Images::new(&args.which.registry);
-        Ok(Self { args, images, runtime, closures: Closures::default(), graph })
+        Ok(Self {
+            args,
+            images,
+            runtime,
+            closures: Closures::default(),
+            graph,
+        })
     }
 
     fn read(&mut self, reference: &Reference) -> anyhow::Result<Recorded> {
@@ -152,8 +187,14 @@ impl<'a> Reader<'a> {
             Input::Plan(text) => plan(&text)?,
             Input::Closure(path) => {
                 let graph = closure::read(&path, &self.args.store_dir)?;
-                let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-                return Ok(Recorded { name: None, label: stem, closure: graph.into_entries() });
+                let stem = path
+                    .file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned());
+                return Ok(Recorded {
+                    name: None,
+                    label: stem,
+                    closure: graph.into_entries(),
+                });
             }
         };
         history::complete(&mut recorded.closure, &self.graph);
@@ -161,7 +202,9 @@ impl<'a> Reader<'a> {
     }
 
     fn image(&mut self, reference: &Reference) -> anyhow::Result<Recorded> {
-        let image = self.images.image(reference, self.args.which.platform.as_ref())?;
+        let image = self
+            .images
+            .image(reference, self.args.which.platform.as_ref())?;
         let store_dir = self.args.store_dir.trim_end_matches('/');
         let closure = self.closures.of(&image, store_dir)?;
         if closure.is_empty() {
@@ -169,9 +212,18 @@ impl<'a> Reader<'a> {
         }
         let (name, tag) = called(reference, &image);
         let created = || image.configuration.created().map(ToOwned::to_owned);
-        let version =
-            || -> Option<String> { inspect(&image).ok()?.annotations.get(annotation::VERSION).cloned() };
-        Ok(Recorded { name, label: tag.or_else(version).or_else(created), closure })
+        let version = || -> Option<String> {
+            inspect(&image)
+                .ok()?
+                .annotations
+                .get(annotation::VERSION)
+                .cloned()
+        };
+        Ok(Recorded {
+            name,
+            label: tag.or_else(version).or_else(created),
+            closure,
+        })
     }
 
     fn spec(&self, path: &Path) -> anyhow::Result<Recorded> {
@@ -190,9 +242,16 @@ impl<'a> Reader<'a> {
             let (name, tag) = split(name);
             (Some(name), tag)
         });
-        let label =
-            spec.tag.clone().or(tag).or_else(|| spec.created.map(|created| created.0.to_string()));
-        Ok(Recorded { name, label, closure })
+        let label = spec
+            .tag
+            .clone()
+            .or(tag)
+            .or_else(|| spec.created.map(|created| created.0.to_string()));
+        Ok(Recorded {
+            name,
+            label,
+            closure,
+        })
     }
 }
 
@@ -203,9 +262,17 @@ fn called(reference: &Reference, image: &Image) -> (Option<String>, Option<Strin
             let (name, tag) = split(&repository.to_string());
             (Some(name), tag)
         }
-        Reference::OciLayout { path, image: selector }
-        | Reference::OciArchive { path, image: selector } => {
-            let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        Reference::OciLayout {
+            path,
+            image: selector,
+        }
+        | Reference::OciArchive {
+            path,
+            image: selector,
+        } => {
+            let stem = path
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
             match selector {
                 Selector::Name(tag) => (stem, Some(tag.clone())),
                 _ => (stem, None),
@@ -241,7 +308,11 @@ fn plan(text: &[u8]) -> anyhow::Result<Recorded> {
     if closure.is_empty() {
         bail!("it has no store paths");
     }
-    Ok(Recorded { name: called.name.map(|name| split(&name).0), label: called.tag, closure })
+    Ok(Recorded {
+        name: called.name.map(|name| split(&name).0),
+        label: called.tag,
+        closure,
+    })
 }
 
 #[cfg(test)]
@@ -256,7 +327,11 @@ mod tests {
             ("host/web@sha256:00", "web", None),
             ("host/web:1@sha256:00", "web", Some("1")),
         ] {
-            assert_eq!(split(text), (name.to_owned(), tag.map(str::to_owned)), "{text}");
+            assert_eq!(
+                split(text),
+                (name.to_owned(), tag.map(str::to_owned)),
+                "{text}"
+            );
         }
     }
 }

@@ -32,15 +32,19 @@ pub(super) fn report(report: &Report) -> String {
 fn steps(report: &Report) -> String {
     let settings = &report.settings;
     let labels = report.steps.first().zip(report.steps.last());
-    let labels =
-        labels.map_or(String::new(), |(first, last)| format!(" ({} to {})", first.label, last.label));
+    let labels = labels.map_or(String::new(), |(first, last)| {
+        format!(" ({} to {})", first.label, last.label)
+    });
     let told = match (settings.with_history, settings.with_previous) {
         (false, false) => "",
         (true, false) => ", plans know how often packages changed before",
         (false, true) => ", plans know the layers before",
         (true, true) => ", plans know how often packages changed before, and the layers",
     };
-    format!("{} to {}{labels}{told}", settings.from_step, settings.last_step)
+    format!(
+        "{} to {}{labels}{told}",
+        settings.from_step, settings.last_step
+    )
 }
 
 fn client(report: &Report) -> String {
@@ -49,7 +53,11 @@ fn client(report: &Report) -> String {
         1 => "pulls every step".to_owned(),
         every => format!("pulls every {every} steps"),
     };
-    let keeps = if settings.keep_all { "all that it pulled" } else { "what it pulled last" };
+    let keeps = if settings.keep_all {
+        "all that it pulled"
+    } else {
+        "what it pulled last"
+    };
     format!("{every}, keeps {keeps}")
 }
 
@@ -60,7 +68,10 @@ fn table(report: &Report) -> Table {
     let columns = Columns {
         component: report.has_several_components(),
         shared: report.images.len() > 1,
-        time: report.runs.iter().any(|run| run.total.planning.mean_seconds().is_some()),
+        time: report
+            .runs
+            .iter()
+            .any(|run| run.total.planning.mean_seconds().is_some()),
     };
     let mut table = vec![columns.heads()];
     table.extend(report.runs.iter().map(|run| columns.row(run)));
@@ -77,7 +88,12 @@ struct Columns {
 impl Columns {
     fn heads(&self) -> Vec<(String, bool)> {
         let mut heads = vec![("policy", true), ("layers", false), ("pulled", false)];
-        heads.extend([("bound", false), ("ratio", false), ("requests", false), ("first", false)]);
+        heads.extend([
+            ("bound", false),
+            ("ratio", false),
+            ("requests", false),
+            ("first", false),
+        ]);
         if self.shared {
             heads.push(("shared", false));
         }
@@ -86,29 +102,45 @@ impl Columns {
             heads.push(("time/plan", false));
         }
         heads.push(("worst step", true));
-        heads.into_iter().map(|(head, left)| (head.to_owned(), left)).collect()
+        heads
+            .into_iter()
+            .map(|(head, left)| (head.to_owned(), left))
+            .collect()
     }
 
     fn row(&self, run: &Run) -> Vec<(String, bool)> {
         let bytes = |bytes: u64| (DecimalBytes(bytes).to_string(), false);
         let total = &run.total;
-        let max = run.max_layers.map_or("any".to_owned(), |max| max.to_string());
-        let ratio = total.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
+        let max = run
+            .max_layers
+            .map_or("any".to_owned(), |max| max.to_string());
+        let ratio = total
+            .ratio
+            .map_or("-".to_owned(), |ratio| format!("{ratio:.3}"));
         let mut row = vec![
             (run.name(self.component), true),
             (max, false),
             bytes(total.pulled),
             bytes(total.lower_bound),
         ];
-        row.extend([(ratio, false), (total.requests.to_string(), false), bytes(run.first.pulled)]);
+        row.extend([
+            (ratio, false),
+            (total.requests.to_string(), false),
+            bytes(run.first.pulled),
+        ]);
         if self.shared {
             row.push(bytes(total.shared.bytes));
         }
         let fuel = total.planning.mean_fuel();
-        row.push((fuel.map_or("-".to_owned(), |fuel| count(fuel as f64)), false));
+        row.push((
+            fuel.map_or("-".to_owned(), |fuel| count(fuel as f64)),
+            false,
+        ));
         if self.time {
             let seconds = total.planning.mean_seconds();
-            let time = seconds.map_or("-".to_owned(), |seconds| format!("{:.1} ms", 1000.0 * seconds));
+            let time = seconds.map_or("-".to_owned(), |seconds| {
+                format!("{:.1} ms", 1000.0 * seconds)
+            });
             row.push((time, false));
         }
         row.push((worst(run), true));
@@ -135,13 +167,22 @@ fn count(number: f64) -> String {
 
 fn rows(text: &mut String, table: &Table) {
     let columns = table.first().map_or(0, Vec::len);
-    let width = |column: usize| table.iter().map(|row| row[column].0.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        table
+            .iter()
+            .map(|row| row[column].0.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     for row in table {
-        let cells = row.iter().zip(&widths).map(|((cell, left), &width)| match left {
-            true => format!("{cell:<width$}"),
-            false => format!("{cell:>width$}"),
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|((cell, left), &width)| match left {
+                true => format!("{cell:<width$}"),
+                false => format!("{cell:>width$}"),
+            });
         let cells = cells.collect::<Vec<_>>().join("  ");
         let _ = writeln!(text, "{}", cells.trim_end());
     }

@@ -16,7 +16,11 @@ pub(super) fn shuffled(request: &Request) -> (Request, Vec<u32>) {
     for (at, &place) in (0..).zip(&places) {
         new[place as usize] = at;
     }
-    let renamed = |list: &[u32]| list.iter().map(|&index| new[index as usize]).collect::<Vec<u32>>();
+    let renamed = |list: &[u32]| {
+        list.iter()
+            .map(|&index| new[index as usize])
+            .collect::<Vec<u32>>()
+    };
     let sorted = |list: &[u32]| {
         let mut list = renamed(list);
         list.sort_unstable();
@@ -26,7 +30,10 @@ pub(super) fn shuffled(request: &Request) -> (Request, Vec<u32>) {
         let path = &request.paths[place as usize];
         let mut references = renamed(&path.references);
         references.reverse();
-        StorePath { references, ..path.clone() }
+        StorePath {
+            references,
+            ..path.clone()
+        }
     };
     let mut shuffled = Request {
         paths: places.iter().map(path).collect(),
@@ -34,9 +41,16 @@ pub(super) fn shuffled(request: &Request) -> (Request, Vec<u32>) {
         excluded: sorted(&request.excluded),
         ..request.clone()
     };
-    if let Some(history) = shuffled.history.as_mut().filter(|history| !history.observations.is_empty()) {
+    if let Some(history) = shuffled
+        .history
+        .as_mut()
+        .filter(|history| !history.observations.is_empty())
+    {
         let before = std::mem::take(&mut history.observations);
-        history.observations = places.iter().map(|&place| before[place as usize].clone()).collect();
+        history.observations = places
+            .iter()
+            .map(|&place| before[place as usize].clone())
+            .collect();
     }
     (shuffled, places)
 }
@@ -44,14 +58,20 @@ pub(super) fn shuffled(request: &Request) -> (Request, Vec<u32>) {
 /// The layers of a plan for a shuffled request, by the places of the original.
 pub(super) fn named(planned: &Planned, places: &[u32]) -> Vec<Vec<u32>> {
     let path = |&index: &u32| places[index as usize];
-    planned.layers.iter().map(|layer| layer.paths.iter().map(path).collect()).collect()
+    planned
+        .layers
+        .iter()
+        .map(|layer| layer.paths.iter().map(path).collect())
+        .collect()
 }
 
 /// The request with another hash in each path, as after a rebuild of everything, and with
 /// everything else as it was. What came first by its hash comes last.
 pub(super) fn rehashed(request: &Request) -> Request {
     let again = |path: &str, name: &str| {
-        let before = path.strip_suffix(name).and_then(|rest| rest.strip_suffix('-'));
+        let before = path
+            .strip_suffix(name)
+            .and_then(|rest| rest.strip_suffix('-'));
         before.and_then(|rest| rest.rsplit_once('/')).map_or_else(
             || path.to_owned(),
             |(folder, hash)| {
@@ -64,8 +84,14 @@ pub(super) fn rehashed(request: &Request) -> Request {
     for path in &mut request.paths {
         path.path = again(&path.path, &path.name);
     }
-    let held = request.history.iter_mut().flat_map(|history| &mut history.held);
-    for path in held.flat_map(|image| &mut image.layers).flat_map(|layer| &mut layer.paths) {
+    let held = request
+        .history
+        .iter_mut()
+        .flat_map(|history| &mut history.held);
+    for path in held
+        .flat_map(|image| &mut image.layers)
+        .flat_map(|layer| &mut layer.paths)
+    {
         path.path = again(&path.path, &path.name);
     }
     request
@@ -90,8 +116,11 @@ mod tests {
             for (at, path) in shuffled.paths.iter().enumerate() {
                 let before = &case.request.paths[places[at] as usize];
                 assert_eq!(path.path, before.path, "{}", case.name);
-                let mut references: Vec<u32> =
-                    path.references.iter().map(|&index| places[index as usize]).collect();
+                let mut references: Vec<u32> = path
+                    .references
+                    .iter()
+                    .map(|&index| places[index as usize])
+                    .collect();
                 let mut expected = before.references.clone();
                 references.sort_unstable();
                 expected.sort_unstable();
@@ -109,7 +138,10 @@ mod tests {
             for (after, before) in rehashed.paths.iter().zip(&case.request.paths) {
                 assert_ne!(after.path, before.path, "{}", case.name);
                 assert_eq!(crate::planner::name(&after.path), before.name);
-                assert_eq!((&after.name, after.path.len()), (&before.name, before.path.len()));
+                assert_eq!(
+                    (&after.name, after.path.len()),
+                    (&before.name, before.path.len())
+                );
             }
         }
     }

@@ -19,7 +19,10 @@ pub struct Case {
 
 impl Case {
     fn new(name: &str, request: Request) -> Self {
-        Self { name: name.to_owned(), request }
+        Self {
+            name: name.to_owned(),
+            request,
+        }
     }
 }
 
@@ -30,8 +33,22 @@ pub fn budgets(name: &str, of: &Request) -> Vec<Case> {
     let mut budgets = vec![1, 2, BUDGET, count.saturating_sub(1), count];
     budgets.sort_unstable();
     budgets.dedup();
-    let budgets = budgets.into_iter().filter(|&budget| budget > 0).map(Some).chain([None]);
-    budgets.map(|max_layers| Case::new(name, Request { max_layers, ..of.clone() })).collect()
+    let budgets = budgets
+        .into_iter()
+        .filter(|&budget| budget > 0)
+        .map(Some)
+        .chain([None]);
+    budgets
+        .map(|max_layers| {
+            Case::new(
+                name,
+                Request {
+                    max_layers,
+                    ..of.clone()
+                },
+            )
+        })
+        .collect()
 }
 
 /// The cases, from the small to the large.
@@ -41,27 +58,60 @@ pub fn corpus() -> Vec<Case> {
         case("empty", vec![]),
         case("one path", graph(1, |_| vec![])),
         case("a path that needs itself", graph(1, |i| vec![i])),
-        case("chain", graph(20, |i| if i < 19 { vec![i + 1] } else { vec![] })),
-        case("star", graph(21, |i| if i == 0 { (1..21).collect() } else { vec![] })),
-        case("star the other way", graph(21, |i| if i == 0 { vec![] } else { vec![0] })),
+        case(
+            "chain",
+            graph(20, |i| if i < 19 { vec![i + 1] } else { vec![] }),
+        ),
+        case(
+            "star",
+            graph(21, |i| if i == 0 { (1..21).collect() } else { vec![] }),
+        ),
+        case(
+            "star the other way",
+            graph(21, |i| if i == 0 { vec![] } else { vec![0] }),
+        ),
         case("diamonds", diamonds(8)),
         case("circle", graph(12, |i| vec![(i + 1) % 12])),
-        case("circles that touch", graph(12, |i| vec![(i / 4) * 4 + (i + 1) % 4, (i + 4) % 12])),
-        case("everything needs everything", graph(15, |_| (0..15).collect())),
-        case("forest", graph(60, |i| if i % 10 == 9 { vec![] } else { vec![i + 1] })),
+        case(
+            "circles that touch",
+            graph(12, |i| vec![(i / 4) * 4 + (i + 1) % 4, (i + 4) % 12]),
+        ),
+        case(
+            "everything needs everything",
+            graph(15, |_| (0..15).collect()),
+        ),
+        case(
+            "forest",
+            graph(60, |i| if i % 10 == 9 { vec![] } else { vec![i + 1] }),
+        ),
         case("nothing needs anything", graph(30, |_| vec![])),
-        case("two paths of one name", named(&["twin-1.0", "twin-1.0", "other-1.0"])),
+        case(
+            "two paths of one name",
+            named(&["twin-1.0", "twin-1.0", "other-1.0"]),
+        ),
         case("no sizes", sized(|_| 0)),
         case("enormous sizes", sized(|i| u64::MAX - u64::from(i))),
-        case("one enormous size", sized(|i| if i == 5 { u64::MAX } else { 1 })),
+        case(
+            "one enormous size",
+            sized(|i| if i == 5 { u64::MAX } else { 1 }),
+        ),
         case("long names", named(&long_names())),
         case("names in all scripts", named(SCRIPTS)),
-        case("names without versions", named(&["a", "b", "-", "--", "1", "a-", "-1", "."])),
+        case(
+            "names without versions",
+            named(&["a", "b", "-", "--", "1", "a-", "-1", "."]),
+        ),
     ];
     cases.extend(of_a_closure());
     cases.push(case("closure of 2,000", closure(2000)));
-    cases.push(case("wide", graph(5000, |i| if i == 0 { (1..5000).collect() } else { vec![] })));
-    cases.push(case("deep", graph(10_000, |i| if i < 9999 { vec![i + 1] } else { vec![] })));
+    cases.push(case(
+        "wide",
+        graph(5000, |i| if i == 0 { (1..5000).collect() } else { vec![] }),
+    ));
+    cases.push(case(
+        "deep",
+        graph(10_000, |i| if i < 9999 { vec![i + 1] } else { vec![] }),
+    ));
     cases
 }
 
@@ -73,14 +123,62 @@ fn of_a_closure() -> Vec<Case> {
     let some = |step: usize| all.iter().copied().step_by(step).collect::<Vec<u32>>();
     let mut cases = budgets("closure of 400", &plain);
     let more = [
-        ("everything asked for", Request { roots: all.clone(), ..plain.clone() }),
-        ("nothing asked for", Request { roots: vec![], ..plain.clone() }),
-        ("a third excluded", Request { excluded: some(3), ..plain.clone() }),
-        ("all but one excluded", Request { excluded: all[1..].to_vec(), ..plain.clone() }),
-        ("everything excluded", Request { excluded: all, ..plain.clone() }),
-        ("with history", Request { history: Some(past::observed(&paths, 12)), ..plain.clone() }),
-        ("with a short history", Request { history: Some(past::observed(&paths, 1)), ..plain.clone() }),
-        ("with held images", Request { history: Some(past::held(&paths)), ..plain.clone() }),
+        (
+            "everything asked for",
+            Request {
+                roots: all.clone(),
+                ..plain.clone()
+            },
+        ),
+        (
+            "nothing asked for",
+            Request {
+                roots: vec![],
+                ..plain.clone()
+            },
+        ),
+        (
+            "a third excluded",
+            Request {
+                excluded: some(3),
+                ..plain.clone()
+            },
+        ),
+        (
+            "all but one excluded",
+            Request {
+                excluded: all[1..].to_vec(),
+                ..plain.clone()
+            },
+        ),
+        (
+            "everything excluded",
+            Request {
+                excluded: all,
+                ..plain.clone()
+            },
+        ),
+        (
+            "with history",
+            Request {
+                history: Some(past::observed(&paths, 12)),
+                ..plain.clone()
+            },
+        ),
+        (
+            "with a short history",
+            Request {
+                history: Some(past::observed(&paths, 1)),
+                ..plain.clone()
+            },
+        ),
+        (
+            "with held images",
+            Request {
+                history: Some(past::held(&paths)),
+                ..plain.clone()
+            },
+        ),
         (
             "with history and held images",
             Request {
@@ -108,7 +206,13 @@ fn diamonds(side: u32) -> Vec<StorePath> {
 
 /// Ten paths in a chain with these sizes.
 fn sized(size: impl Fn(u32) -> u64) -> Vec<StorePath> {
-    let node = |i: u32| (format!("sized-{i}"), size(i), if i < 9 { vec![i + 1] } else { vec![] });
+    let node = |i: u32| {
+        (
+            format!("sized-{i}"),
+            size(i),
+            if i < 9 { vec![i + 1] } else { vec![] },
+        )
+    };
     paths((0..10).map(node).collect())
 }
 
@@ -117,14 +221,20 @@ fn named<S: AsRef<str>>(names: &[S]) -> Vec<StorePath> {
     let last = names.len() - 1;
     let node = |(i, name): (usize, &S)| {
         let next = u32::try_from(i + 1).unwrap_or(0);
-        (name.as_ref().to_owned(), 10, if i < last { vec![next] } else { vec![] })
+        (
+            name.as_ref().to_owned(),
+            10,
+            if i < last { vec![next] } else { vec![] },
+        )
     };
     paths(names.iter().enumerate().map(node).collect())
 }
 
 /// Names as long as Nix allows, 211 characters, that differ only at their ends.
 fn long_names() -> Vec<String> {
-    (0..10).map(|i| format!("{}-{i}", "l".repeat(209))).collect()
+    (0..10)
+        .map(|i| format!("{}-{i}", "l".repeat(209)))
+        .collect()
 }
 
 /// Nix has none of these in names; others do.
@@ -152,14 +262,29 @@ mod tests {
         let cases = corpus();
         for Case { name, request } in &cases {
             let count = u32::try_from(request.paths.len()).unwrap();
-            let distinct: BTreeSet<&str> = request.paths.iter().map(|path| path.path.as_str()).collect();
+            let distinct: BTreeSet<&str> = request
+                .paths
+                .iter()
+                .map(|path| path.path.as_str())
+                .collect();
             assert_eq!(distinct.len(), request.paths.len(), "{name}");
             for path in &request.paths {
                 let references: BTreeSet<u32> = path.references.iter().copied().collect();
                 assert_eq!(references.len(), path.references.len(), "{name}");
-                assert!(references.iter().all(|&reference| reference < count), "{name}");
-                assert!(path.path.ends_with(&format!("-{}", path.name)), "{name}: {}", path.path);
-                assert!(path.name.starts_with(&path.package), "{name}: {}", path.name);
+                assert!(
+                    references.iter().all(|&reference| reference < count),
+                    "{name}"
+                );
+                assert!(
+                    path.path.ends_with(&format!("-{}", path.name)),
+                    "{name}: {}",
+                    path.path
+                );
+                assert!(
+                    path.name.starts_with(&path.package),
+                    "{name}: {}",
+                    path.name
+                );
             }
             for list in [&request.roots, &request.excluded] {
                 assert!(list.windows(2).all(|pair| pair[0] < pair[1]), "{name}");
@@ -167,17 +292,31 @@ mod tests {
             }
             assert_ne!(request.max_layers, Some(0));
             if let Some(history) = &request.history {
-                let expected = if history.steps == 0 { 0 } else { request.paths.len() };
+                let expected = if history.steps == 0 {
+                    0
+                } else {
+                    request.paths.len()
+                };
                 assert_eq!(history.observations.len(), expected);
                 for seen in &history.observations {
                     assert!(seen.closures <= history.steps && seen.changes.is_sorted());
-                    assert!(seen.changes.iter().all(|&change| (1..history.steps).contains(&change)));
-                    assert!(seen.version_changes.iter().all(|change| seen.changes.contains(change)));
+                    assert!(
+                        seen.changes
+                            .iter()
+                            .all(|&change| (1..history.steps).contains(&change))
+                    );
+                    assert!(
+                        seen.version_changes
+                            .iter()
+                            .all(|change| seen.changes.contains(change))
+                    );
                 }
             }
         }
-        let names: BTreeSet<(&str, Option<u32>)> =
-            cases.iter().map(|case| (case.name.as_str(), case.request.max_layers)).collect();
+        let names: BTreeSet<(&str, Option<u32>)> = cases
+            .iter()
+            .map(|case| (case.name.as_str(), case.request.max_layers))
+            .collect();
         assert_eq!(names.len(), cases.len());
         assert_eq!(cases, corpus());
     }
@@ -186,9 +325,15 @@ mod tests {
     fn budgets_are_those_of_the_graph() {
         let tried = |count: u32| -> Vec<Option<u32>> {
             let request = request(graph(count, |_| vec![]), None);
-            budgets("x", &request).iter().map(|case| case.request.max_layers).collect()
+            budgets("x", &request)
+                .iter()
+                .map(|case| case.request.max_layers)
+                .collect()
         };
-        assert_eq!(tried(400), [Some(1), Some(2), Some(100), Some(399), Some(400), None]);
+        assert_eq!(
+            tried(400),
+            [Some(1), Some(2), Some(100), Some(399), Some(400), None]
+        );
         assert_eq!(tried(2), [Some(1), Some(2), Some(100), None]);
         assert_eq!(tried(0), [Some(1), Some(2), Some(100), None]);
     }

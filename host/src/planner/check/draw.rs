@@ -19,7 +19,10 @@ impl Numbers {
 
     /// A number below `limit`, which is not 0.
     pub(super) fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 32) % limit
     }
 }
@@ -46,12 +49,19 @@ pub(super) fn paths(nodes: Vec<(String, u64, Vec<u32>)>) -> Vec<StorePath> {
 pub(super) fn request(paths: Vec<StorePath>, max_layers: Option<u32>) -> Request {
     let mut referred = vec![false; paths.len()];
     for (index, path) in (0..).zip(&paths) {
-        for &reference in path.references.iter().filter(|&&reference| reference != index) {
+        for &reference in path
+            .references
+            .iter()
+            .filter(|&&reference| reference != index)
+        {
             referred[reference as usize] = true;
         }
     }
-    let mut roots: Vec<u32> =
-        (0..).zip(&referred).filter(|(_, referred)| !**referred).map(|(i, _)| i).collect();
+    let mut roots: Vec<u32> = (0..)
+        .zip(&referred)
+        .filter(|(_, referred)| !**referred)
+        .map(|(i, _)| i)
+        .collect();
     if roots.is_empty() && !paths.is_empty() {
         roots.push(0);
     }
@@ -83,8 +93,12 @@ pub(super) fn closure(count: u32) -> Vec<StorePath> {
             .map(|_| {
                 let near = numbers.below(u64::from(i.min(40)).max(1));
                 let hub = numbers.below(u64::from(i.min(8)).max(1));
-                u32::try_from(if numbers.below(3) == 0 { hub } else { u64::from(i) - 1 - near })
-                    .unwrap_or(0)
+                u32::try_from(if numbers.below(3) == 0 {
+                    hub
+                } else {
+                    u64::from(i) - 1 - near
+                })
+                .unwrap_or(0)
             })
             .collect();
         // Nix's paths often refer to themselves.
@@ -95,13 +109,24 @@ pub(super) fn closure(count: u32) -> Vec<StorePath> {
         references.dedup();
         let scale = numbers.below(18);
         let size = (1 << scale) * (100 + numbers.below(100));
-        (format!("lib{}-{}.{}", i % 97, i % 7, i / 97), size, references)
+        (
+            format!("lib{}-{}.{}", i % 97, i % 7, i / 97),
+            size,
+            references,
+        )
     };
     // From the roots down, as nobody is promised.
     let nodes: Vec<_> = (0..count).map(&mut node).collect();
     let last = count.saturating_sub(1);
     let turned = nodes.into_iter().rev().map(|(name, size, references)| {
-        (name, size, references.into_iter().map(|reference| last - reference).collect())
+        (
+            name,
+            size,
+            references
+                .into_iter()
+                .map(|reference| last - reference)
+                .collect(),
+        )
     });
     paths(turned.collect())
 }

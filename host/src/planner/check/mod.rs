@@ -62,10 +62,22 @@ pub fn trial(planner: &Planner<'_>, policy: &str, options: &str, case: &Case) ->
     let elapsed = start.elapsed();
     let (planned, usage) = match first {
         Ok(planned) => planned,
-        Err(error) => return Trial { elapsed, ..Trial::unplanned(&error) },
+        Err(error) => {
+            return Trial {
+                elapsed,
+                ..Trial::unplanned(&error)
+            };
+        }
     };
-    let outcome = Outcome::Planned { layers: planned.layers.len(), left_out: planned.left_out.len() };
-    let mut trial = Trial { usage: Some(usage), elapsed, ..Trial::ended(outcome) };
+    let outcome = Outcome::Planned {
+        layers: planned.layers.len(),
+        left_out: planned.left_out.len(),
+    };
+    let mut trial = Trial {
+        usage: Some(usage),
+        elapsed,
+        ..Trial::ended(outcome)
+    };
     match ask(&request) {
         Ok(again) if again == (planned.clone(), usage) => {}
         Ok(_) => {
@@ -76,7 +88,9 @@ pub fn trial(planner: &Planner<'_>, policy: &str, options: &str, case: &Case) ->
     }
     let (shuffled, places) = change::shuffled(&request);
     match ask(&shuffled) {
-        Ok((other, _)) => trial.depends_on_order = change::named(&other, &places) != places_of(&planned),
+        Ok((other, _)) => {
+            trial.depends_on_order = change::named(&other, &places) != places_of(&planned)
+        }
         Err(error) => return trial.failed_again("with its paths in another order", &error),
     }
     match ask(&change::rehashed(&request)) {
@@ -99,12 +113,19 @@ impl Trial {
     }
 
     fn unplanned(error: &Error) -> Self {
-        Self { used_up: used_up(error), ..Self::ended(unplanned(error)) }
+        Self {
+            used_up: used_up(error),
+            ..Self::ended(unplanned(error))
+        }
     }
 
     fn failed_again(self, when: &str, error: &Error) -> Self {
         let outcome = Outcome::Failed(format!("{when}: {}", chain(error)));
-        Self { outcome, used_up: used_up(error), ..self }
+        Self {
+            outcome,
+            used_up: used_up(error),
+            ..self
+        }
     }
 }
 
@@ -113,18 +134,33 @@ fn used_up(error: &Error) -> bool {
 }
 
 fn asked(policy: &str, options: &str, request: &Request) -> Request {
-    Request { policy: policy.to_owned(), options: options.to_owned(), ..request.clone() }
+    Request {
+        policy: policy.to_owned(),
+        options: options.to_owned(),
+        ..request.clone()
+    }
 }
 
 /// The layers of a plan, as indices.
 fn places_of(planned: &Planned) -> Vec<Vec<u32>> {
-    planned.layers.iter().map(|layer| layer.paths.clone()).collect()
+    planned
+        .layers
+        .iter()
+        .map(|layer| layer.paths.clone())
+        .collect()
 }
 
 fn unplanned(error: &Error) -> Outcome {
     match error {
-        Error::Refused { kind, message, field, .. } => {
-            let field = field.as_ref().map_or(String::new(), |field| format!("`{field}`: "));
+        Error::Refused {
+            kind,
+            message,
+            field,
+            ..
+        } => {
+            let field = field
+                .as_ref()
+                .map_or(String::new(), |field| format!("`{field}`: "));
             match kind {
                 Some(ErrorKind::OverBudget | ErrorKind::InvalidOptions) => {
                     Outcome::Refused(format!("{field}{message}"))
@@ -149,5 +185,8 @@ fn kind_name(kind: ErrorKind) -> &'static str {
 fn chain(error: &Error) -> String {
     let error: &dyn std::error::Error = error;
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }

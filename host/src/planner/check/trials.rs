@@ -55,8 +55,13 @@ pub fn trials(planner: &Planner<'_>, policy: &str, options: &str, cases: &[Case]
     }
     let in_part = |index: &usize| restricted.limits() != limits && small(&cases[*index]);
     match used_up[..] {
-        [index] if in_part(&index) => trials[index] = trial(planner, policy, options, &cases[index]),
-        _ => used_up.into_iter().filter(in_part).for_each(|index| explain(&mut trials[index])),
+        [index] if in_part(&index) => {
+            trials[index] = trial(planner, policy, options, &cases[index])
+        }
+        _ => used_up
+            .into_iter()
+            .filter(in_part)
+            .for_each(|index| explain(&mut trials[index])),
     }
     trials
 }
@@ -68,7 +73,9 @@ fn not_run() -> Outcome {
 /// Says of a failure that the limit was not all of the fuel.
 fn explain(trial: &mut Trial) {
     if let Outcome::Failed(why) = &mut trial.outcome {
-        why.push_str(&format!("; a graph of at most {SMALL} paths has to do with that"));
+        why.push_str(&format!(
+            "; a graph of at most {SMALL} paths has to do with that"
+        ));
     }
 }
 
@@ -87,9 +94,16 @@ mod tests {
             (1_000_000_000_000, 50_000_000_000),
             (u64::MAX, u64::MAX / 20),
         ] {
-            let limits = Limits { fuel, ..Limits::default() };
+            let limits = Limits {
+                fuel,
+                ..Limits::default()
+            };
             let less = super::quick(limits);
-            assert_eq!((less.fuel, less.time < limits.time), (quick, quick < fuel), "{fuel}");
+            assert_eq!(
+                (less.fuel, less.time < limits.time),
+                (quick, quick < fuel),
+                "{fuel}"
+            );
         }
     }
 }

@@ -4,8 +4,8 @@
 //! fuel for it: a loop of calls, each with half of the memory, has no end that anyone lives to see.
 
 use wasmparser::{
-    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentTypeRef, Parser,
-    Payload, Result,
+    CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentTypeRef,
+    Parser, Payload, Result,
 };
 
 /// Whether a component calls functions with values in memory, and they are not the host's. What
@@ -32,9 +32,16 @@ fn found(bytes: &[u8]) -> Result<bool> {
                 for function in functions {
                     match function? {
                         CanonicalFunction::Lift { .. } if depth == 1 => given.functions.push(false),
-                        CanonicalFunction::Lower { func_index, options } => {
+                        CanonicalFunction::Lower {
+                            func_index,
+                            options,
+                        } => {
                             let host = depth == 1 && is(&given.functions, func_index);
-                            if !host && options.iter().any(|o| matches!(o, CanonicalOption::Memory(_))) {
+                            if !host
+                                && options
+                                    .iter()
+                                    .any(|o| matches!(o, CanonicalOption::Memory(_)))
+                            {
                                 return Ok(true);
                             }
                         }
@@ -67,7 +74,12 @@ impl Given {
             }
             Payload::ComponentAliasSection(aliases) => {
                 for alias in aliases {
-                    if let ComponentAlias::InstanceExport { kind, instance_index, .. } = alias? {
+                    if let ComponentAlias::InstanceExport {
+                        kind,
+                        instance_index,
+                        ..
+                    } = alias?
+                    {
                         self.push(kind, is(&self.instances, instance_index));
                     }
                 }

@@ -20,7 +20,9 @@ pub(super) fn excess(bytes: &[u8]) -> Option<&'static str> {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentTypeSection(types)
-                if bytes.get(types.range()).is_some_and(|section| inner_types(section) > MAX_DEPTH) =>
+                if bytes
+                    .get(types.range())
+                    .is_some_and(|section| inner_types(section) > MAX_DEPTH) =>
             {
                 return Some("types");
             }
@@ -36,7 +38,10 @@ pub(super) fn excess(bytes: &[u8]) -> Option<&'static str> {
 /// How many types there are at most within types of a section. How deep they are is less than
 /// that, and can only be told by reading them.
 fn inner_types(section: &[u8]) -> usize {
-    section.windows(2).filter(|pair| INNER_TYPES.iter().any(|inner| inner == pair)).count()
+    section
+        .windows(2)
+        .filter(|pair| INNER_TYPES.iter().any(|inner| inner == pair))
+        .count()
 }
 
 #[cfg(test)]

@@ -21,16 +21,28 @@ use super::Error;
 pub(super) fn check(name: &str, bytes: &[u8]) -> Result<(), Error> {
     let component = || name.to_owned();
     if let Some(what) = depth::excess(bytes) {
-        return Err(Error::Depth { component: component(), what, limit: depth::MAX_DEPTH });
+        return Err(Error::Depth {
+            component: component(),
+            what,
+            limit: depth::MAX_DEPTH,
+        });
     }
     if parts::parts(bytes).is_ok_and(|parts| parts > parts::MAX_PARTS) {
-        return Err(Error::Extent { component: component(), limit: parts::MAX_PARTS });
+        return Err(Error::Extent {
+            component: component(),
+            limit: parts::MAX_PARTS,
+        });
     }
     if let Some(what) = work::excess(bytes) {
-        return Err(Error::Work { component: component(), what });
+        return Err(Error::Work {
+            component: component(),
+            what,
+        });
     }
     match calls::pass_values(bytes) {
-        true => Err(Error::Passing { component: component() }),
+        true => Err(Error::Passing {
+            component: component(),
+        }),
         false => Ok(()),
     }
 }

@@ -6,8 +6,8 @@
 //! the parts are counted first, without writing them out.
 
 use wasmparser::{
-    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
-    Encoding, Instance, Parser, Payload, Result,
+    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind,
+    ComponentTypeRef, Encoding, Instance, Parser, Payload, Result,
 };
 
 /// How many parts there may be: instances, what they are given and give, functions between
@@ -39,7 +39,10 @@ impl Frame {
     }
 
     fn component(&self, index: u32) -> u64 {
-        self.components.get(index as usize).copied().unwrap_or(UNKNOWN)
+        self.components
+            .get(index as usize)
+            .copied()
+            .unwrap_or(UNKNOWN)
     }
 }
 
@@ -51,7 +54,10 @@ pub(super) fn parts(bytes: &[u8]) -> Result<u64> {
         match payload? {
             Payload::Version { encoding, .. } => {
                 let is_module = encoding == Encoding::Module;
-                open.push(Frame { is_module, ..Frame::default() });
+                open.push(Frame {
+                    is_module,
+                    ..Frame::default()
+                });
             }
             Payload::End(_) => {
                 let closed = open.pop().unwrap_or_default();
@@ -89,7 +95,10 @@ fn section(payload: Payload<'_>, open: &mut [Frame]) -> Result<()> {
         Payload::ComponentInstanceSection(instances) => {
             for instance in instances {
                 match instance? {
-                    ComponentInstance::Instantiate { component_index, args } => {
+                    ComponentInstance::Instantiate {
+                        component_index,
+                        args,
+                    } => {
                         frame.add(1 + args.len() as u64);
                         frame.add(frame.component(component_index));
                     }
@@ -101,7 +110,11 @@ fn section(payload: Payload<'_>, open: &mut [Frame]) -> Result<()> {
             for alias in aliases {
                 frame.add(1);
                 match alias? {
-                    ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, count, index } => {
+                    ComponentAlias::Outer {
+                        kind: ComponentOuterAliasKind::Component,
+                        count,
+                        index,
+                    } => {
                         // 0 is the component itself.
                         let from = match (count as usize).checked_sub(1) {
                             None => Some(&*frame),
@@ -111,7 +124,8 @@ fn section(payload: Payload<'_>, open: &mut [Frame]) -> Result<()> {
                         frame.components.push(parts);
                     }
                     ComponentAlias::InstanceExport {
-                        kind: ComponentExternalKind::Component, ..
+                        kind: ComponentExternalKind::Component,
+                        ..
                     } => {
                         frame.components.push(UNKNOWN);
                     }

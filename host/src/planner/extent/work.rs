@@ -62,8 +62,13 @@ fn elements(segments: ElementSectionReader<'_>) -> u64 {
         ElementItems::Functions(items) => items.count(),
         ElementItems::Expressions(_, items) => items.count(),
     };
-    let counts = segments.into_iter().map_while(Result::ok).map(|segment| items(segment.items));
-    counts.fold(0, |sum: u64, count| sum.saturating_add(ELEMENT * (1 + u64::from(count))))
+    let counts = segments
+        .into_iter()
+        .map_while(Result::ok)
+        .map(|segment| items(segment.items));
+    counts.fold(0, |sum: u64, count| {
+        sum.saturating_add(ELEMENT * (1 + u64::from(count)))
+    })
 }
 
 /// The work for a function, up to where it can not be read.
@@ -110,12 +115,17 @@ mod tests {
 
     #[test]
     fn the_built_in_planner_is_far_from_the_limit() {
-        let works = Parser::new(0).parse_all(EMBEDDED).filter_map(|payload| match payload {
-            Ok(Payload::CodeSectionEntry(body)) => Some(work(&body)),
-            _ => None,
-        });
+        let works = Parser::new(0)
+            .parse_all(EMBEDDED)
+            .filter_map(|payload| match payload {
+                Ok(Payload::CodeSectionEntry(body)) => Some(work(&body)),
+                _ => None,
+            });
         let works: Vec<u64> = works.collect();
-        let (largest, whole) = (works.iter().max().copied().unwrap_or(0), works.iter().sum::<u64>());
+        let (largest, whole) = (
+            works.iter().max().copied().unwrap_or(0),
+            works.iter().sum::<u64>(),
+        );
         assert!((1000..MAX_FUNCTION / 20).contains(&largest), "{largest}");
         assert!((100_000..MAX_WORK / 50).contains(&whole), "{whole}");
         assert_eq!(excess(EMBEDDED), None);

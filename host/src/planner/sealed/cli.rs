@@ -31,9 +31,12 @@ pub(super) fn define(instance: &mut LinkerInstance<'_, State>, interface: &str) 
             })
         }
         "wasi:cli/exit" => {
-            instance.func_wrap("exit", |_: Store<'_>, (status,): (std::result::Result<(), ()>,)| {
-                gone(u8::from(status.is_err()))
-            })?;
+            instance.func_wrap(
+                "exit",
+                |_: Store<'_>, (status,): (std::result::Result<(), ()>,)| {
+                    gone(u8::from(status.is_err()))
+                },
+            )?;
             instance.func_wrap("exit-with-code", |_: Store<'_>, (code,): (u8,)| gone(code))
         }
         "wasi:cli/stdin" => instance.func_wrap("get-stdin", |mut store: Store<'_>, (): ()| {
@@ -70,5 +73,7 @@ fn no_terminal(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<(
 
 /// Whoever ends itself has not answered.
 fn gone(code: u8) -> Result<()> {
-    Err(wasmtime::Error::msg(format!("it ended itself with the exit code {code}")))
+    Err(wasmtime::Error::msg(format!(
+        "it ended itself with the exit code {code}"
+    )))
 }

@@ -1,7 +1,10 @@
 //! `wasi:clocks`: clocks that stand still. Whoever waits until they show something else waits
 //! for the end of the fuel; whoever asks to be woken is woken at once.
 
-#![allow(unsafe_code, reason = "derived: what a record of the contract is in memory")]
+#![allow(
+    unsafe_code,
+    reason = "derived: what a record of the contract is in memory"
+)]
 
 use wasmtime::component::{ComponentType, LinkerInstance, Lower};
 use wasmtime::{Result, StoreContextMut};
@@ -30,24 +33,36 @@ struct Datetime {
 pub(super) fn define(instance: &mut LinkerInstance<'_, State>, interface: &str) -> Result<()> {
     if interface == "wasi:clocks/wall-clock" {
         for (name, seconds, nanoseconds) in [("now", NOW, 0), ("resolution", 0, 1)] {
-            instance.func_wrap(name, move |mut store: StoreContextMut<'_, State>, (): ()| {
-                charge(&mut store, 0)?;
-                Ok((Datetime { seconds, nanoseconds },))
-            })?;
+            instance.func_wrap(
+                name,
+                move |mut store: StoreContextMut<'_, State>, (): ()| {
+                    charge(&mut store, 0)?;
+                    Ok((Datetime {
+                        seconds,
+                        nanoseconds,
+                    },))
+                },
+            )?;
         }
         return Ok(());
     }
     for (name, value) in [("now", INSTANT), ("resolution", 1)] {
-        instance.func_wrap(name, move |mut store: StoreContextMut<'_, State>, (): ()| {
-            charge(&mut store, 0)?;
-            Ok((value,))
-        })?;
+        instance.func_wrap(
+            name,
+            move |mut store: StoreContextMut<'_, State>, (): ()| {
+                charge(&mut store, 0)?;
+                Ok((value,))
+            },
+        )?;
     }
     for name in ["subscribe-instant", "subscribe-duration"] {
-        instance.func_wrap(name, |mut store: StoreContextMut<'_, State>, (_,): (u64,)| {
-            charge(&mut store, 0)?;
-            Ok((io::pollable(),))
-        })?;
+        instance.func_wrap(
+            name,
+            |mut store: StoreContextMut<'_, State>, (_,): (u64,)| {
+                charge(&mut store, 0)?;
+                Ok((io::pollable(),))
+            },
+        )?;
     }
     Ok(())
 }

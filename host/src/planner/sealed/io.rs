@@ -1,6 +1,9 @@
 //! `wasi:io`: streams that are at their end or go nowhere, and waiting that ends at once.
 
-#![allow(unsafe_code, reason = "derived: what a variant of the contract is in memory")]
+#![allow(
+    unsafe_code,
+    reason = "derived: what a variant of the contract is in memory"
+)]
 
 use wasmtime::component::{ComponentType, LinkerInstance, Lower, Resource};
 use wasmtime::{Result, StoreContextMut};
@@ -64,29 +67,41 @@ fn poll(instance: &mut LinkerInstance<'_, State>) -> Result<()> {
             Ok((true,))
         },
     )?;
-    instance
-        .func_wrap("[method]pollable.block", |mut store: Store<'_>, (_,): (Resource<Pollable>,)| {
-            charge(&mut store, 0)
-        })?;
-    instance.func_wrap("poll", |mut store: Store<'_>, (list,): (Vec<Resource<Pollable>>,)| {
-        charge(&mut store, list.len() as u64)?;
-        // Waiting for nothing would have no end; the contract has it fail.
-        if list.is_empty() {
-            return Err(wasmtime::Error::msg("it waits for an empty list"));
-        }
-        Ok(((0..).zip(&list).map(|(index, _)| index).collect::<Vec<u32>>(),))
-    })
+    instance.func_wrap(
+        "[method]pollable.block",
+        |mut store: Store<'_>, (_,): (Resource<Pollable>,)| charge(&mut store, 0),
+    )?;
+    instance.func_wrap(
+        "poll",
+        |mut store: Store<'_>, (list,): (Vec<Resource<Pollable>>,)| {
+            charge(&mut store, list.len() as u64)?;
+            // Waiting for nothing would have no end; the contract has it fail.
+            if list.is_empty() {
+                return Err(wasmtime::Error::msg("it waits for an empty list"));
+            }
+            Ok(((0..)
+                .zip(&list)
+                .map(|(index, _)| index)
+                .collect::<Vec<u32>>(),))
+        },
+    )
 }
 
 fn input(instance: &mut LinkerInstance<'_, State>) -> Result<()> {
-    for name in ["[method]input-stream.read", "[method]input-stream.blocking-read"] {
+    for name in [
+        "[method]input-stream.read",
+        "[method]input-stream.blocking-read",
+    ] {
         let read = |mut store: Store<'_>, _: (Resource<InputStream>, u64)| -> Result<_> {
             charge(&mut store, 0)?;
             Ok((Streamed::<Vec<u8>>::Err(StreamError::Closed),))
         };
         instance.func_wrap(name, read)?;
     }
-    for name in ["[method]input-stream.skip", "[method]input-stream.blocking-skip"] {
+    for name in [
+        "[method]input-stream.skip",
+        "[method]input-stream.blocking-skip",
+    ] {
         let skip = |mut store: Store<'_>, _: (Resource<InputStream>, u64)| -> Result<_> {
             charge(&mut store, 0)?;
             Ok((Streamed::<u64>::Err(StreamError::Closed),))
@@ -106,7 +121,10 @@ fn output(instance: &mut LinkerInstance<'_, State>) -> Result<()> {
         Ok((Streamed::Ok(ROOM),))
     };
     instance.func_wrap("[method]output-stream.check-write", room)?;
-    for name in ["[method]output-stream.write", "[method]output-stream.blocking-write-and-flush"] {
+    for name in [
+        "[method]output-stream.write",
+        "[method]output-stream.blocking-write-and-flush",
+    ] {
         let write = |mut store: Store<'_>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
             charge(&mut store, bytes.len() as u64)?;
             if stream.rep() == STDERR {
@@ -116,23 +134,30 @@ fn output(instance: &mut LinkerInstance<'_, State>) -> Result<()> {
         };
         instance.func_wrap(name, write)?;
     }
-    for name in ["[method]output-stream.flush", "[method]output-stream.blocking-flush"] {
+    for name in [
+        "[method]output-stream.flush",
+        "[method]output-stream.blocking-flush",
+    ] {
         let flush = |mut store: Store<'_>, _: (Resource<OutputStream>,)| -> Result<_> {
             charge(&mut store, 0)?;
             Ok((Streamed::Ok(()),))
         };
         instance.func_wrap(name, flush)?;
     }
-    for name in
-        ["[method]output-stream.write-zeroes", "[method]output-stream.blocking-write-zeroes-and-flush"]
-    {
+    for name in [
+        "[method]output-stream.write-zeroes",
+        "[method]output-stream.blocking-write-zeroes-and-flush",
+    ] {
         let zeroes = |mut store: Store<'_>, _: (Resource<OutputStream>, u64)| -> Result<_> {
             charge(&mut store, 0)?;
             Ok((Streamed::Ok(()),))
         };
         instance.func_wrap(name, zeroes)?;
     }
-    for name in ["[method]output-stream.splice", "[method]output-stream.blocking-splice"] {
+    for name in [
+        "[method]output-stream.splice",
+        "[method]output-stream.blocking-splice",
+    ] {
         type Spliced = (Resource<OutputStream>, Resource<InputStream>, u64);
         let splice = |mut store: Store<'_>, _: Spliced| -> Result<_> {
             charge(&mut store, 0)?;

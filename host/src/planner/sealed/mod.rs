@@ -67,11 +67,18 @@ fn interface(import: &str) -> Option<&'static str> {
     if !version.starts_with(VERSION) {
         return None;
     }
-    INTERFACES.iter().copied().find(|&interface| interface == name)
+    INTERFACES
+        .iter()
+        .copied()
+        .find(|&interface| interface == name)
 }
 
 /// Defines what a component imports of it, under the very versions that it names.
-pub(super) fn define(linker: &mut Linker<State>, engine: &Engine, component: &Component) -> Result<()> {
+pub(super) fn define(
+    linker: &mut Linker<State>,
+    engine: &Engine,
+    component: &Component,
+) -> Result<()> {
     // What is known is put over the stubs.
     linker.allow_shadowing(true);
     for (import, item) in component.component_type().imports(engine) {
@@ -99,9 +106,15 @@ pub(super) fn define(linker: &mut Linker<State>, engine: &Engine, component: &Co
 }
 
 /// A function that fails when it is called: there is nothing that it could work on.
-fn stub(instance: &mut LinkerInstance<'_, State>, interface: &'static str, name: &str) -> Result<()> {
+fn stub(
+    instance: &mut LinkerInstance<'_, State>,
+    interface: &'static str,
+    name: &str,
+) -> Result<()> {
     let message = format!("the sealed WASI has nothing for `{interface}` `{name}` to work on");
-    instance.func_new(name, move |_, _, _, _| Err(wasmtime::Error::msg(message.clone())))
+    instance.func_new(name, move |_, _, _, _| {
+        Err(wasmtime::Error::msg(message.clone()))
+    })
 }
 
 /// A kind of thing that there is a handle to. All of them are without content: which stream it
@@ -135,7 +148,11 @@ mod tests {
 
     #[test]
     fn only_these_interfaces_of_this_version_are_there() {
-        for import in ["wasi:io/streams@0.2.0", "wasi:cli/stderr@0.2.12", "wasi:random/random@0.2.3"] {
+        for import in [
+            "wasi:io/streams@0.2.0",
+            "wasi:cli/stderr@0.2.12",
+            "wasi:random/random@0.2.3",
+        ] {
             assert!(has(import), "{import}");
         }
         for import in [

@@ -26,7 +26,8 @@ impl Sealed {
 
     /// Takes note of what was written to standard error.
     pub(super) fn write(&mut self, bytes: &[u8]) {
-        self.stderr.extend_from_slice(&bytes[bytes.len().saturating_sub(KEPT)..]);
+        self.stderr
+            .extend_from_slice(&bytes[bytes.len().saturating_sub(KEPT)..]);
         let surplus = self.stderr.len().saturating_sub(KEPT);
         self.stderr.drain(..surplus);
     }
@@ -50,7 +51,10 @@ mod tests {
         };
         assert_eq!(numbers(), numbers());
         // The first ones of SplitMix64 from the seed 0.
-        assert_eq!(numbers()[..2], [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]);
+        assert_eq!(
+            numbers()[..2],
+            [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4]
+        );
     }
 
     #[test]
@@ -63,7 +67,10 @@ mod tests {
         sealed.write(&[b'x'; 10_000]);
         sealed.write(b"\n\x1b[2Jend\xff\n");
         let wrote = sealed.wrote();
-        assert!(wrote.starts_with("…xxx") && wrote.len() < 2 * KEPT, "{wrote}");
+        assert!(
+            wrote.starts_with("…xxx") && wrote.len() < 2 * KEPT,
+            "{wrote}"
+        );
         // The end above all: that is where a runtime says what went wrong.
         assert!(wrote.ends_with("xxx\n\\u{1b}[2Jend\u{fffd}"), "{wrote}");
     }

@@ -16,26 +16,43 @@ fn refusals_are_told_with_their_reason() {
             "check the name of the repository and the tag",
         ),
         (
-            step(GET).status(403).header("content-type", "text/html").body("<html>"),
+            step(GET)
+                .status(403)
+                .header("content-type", "text/html")
+                .body("<html>"),
             "answers 403 Forbidden",
             "log in with `docker login 127.0.0.1:",
         ),
-        (step(GET).status(401), "wants a login", "log in with `docker login 127.0.0.1:"),
+        (
+            step(GET).status(401),
+            "wants a login",
+            "log in with `docker login 127.0.0.1:",
+        ),
         (
             step(GET).status(429).header("retry-after", "3600"),
             "answers 429 Too Many Requests and wants to be asked again in 3600 s",
             "",
         ),
-        (step(GET).status(302), "can not be used: it has no `Location`", ""),
+        (
+            step(GET).status(302),
+            "can not be used: it has no `Location`",
+            "",
+        ),
         (step(GET).status(204), "answers 204 No Content", ""),
     ] {
         let server = Server::bind();
         let of = image(&server);
         let running = server.run(vec![answer]);
         let error = Client::new(options()).document(&of).unwrap_err();
-        assert!(chain(&error).starts_with(&format!("fetching the manifest of `{of}`: ")), "{error:?}");
+        assert!(
+            chain(&error).starts_with(&format!("fetching the manifest of `{of}`: ")),
+            "{error:?}"
+        );
         assert!(chain(&error).ends_with(expected), "{}", chain(&error));
-        assert!(error.hint().unwrap_or_default().starts_with(hint), "{error:?}");
+        assert!(
+            error.hint().unwrap_or_default().starts_with(hint),
+            "{error:?}"
+        );
         assert_eq!(running.seen().len(), 1);
     }
 }
@@ -62,11 +79,17 @@ fn what_may_pass_is_tried_again() {
     let of = image(&server);
     let running = server.run((0..3).map(|_| step(GET).status(503).body("busy")).collect());
     let error = Client::new(options()).document(&of).unwrap_err();
-    assert!(chain(&error).ends_with("answers 503 Service Unavailable: busy"), "{error:?}");
+    assert!(
+        chain(&error).ends_with("answers 503 Service Unavailable: busy"),
+        "{error:?}"
+    );
     running.seen();
     // Nobody listens any more.
     let error = Client::new(options()).document(&of).unwrap_err();
-    assert!(matches!(error.cause(), Cause::Connection { .. }), "{error:?}");
+    assert!(
+        matches!(error.cause(), Cause::Connection { .. }),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -75,9 +98,17 @@ fn silence_is_an_error() {
         let server = Server::bind();
         let of = image(&server);
         let running = server.run(vec![answer]);
-        let options = Options { retries: 0, stall_timeout: Duration::from_millis(50), ..options() };
+        let options = Options {
+            retries: 0,
+            stall_timeout: Duration::from_millis(50),
+            ..options()
+        };
         let error = Client::new(options).document(&of).unwrap_err();
-        assert!(chain(&error).ends_with("was silent for 0.05 s"), "{}", chain(&error));
+        assert!(
+            chain(&error).ends_with("was silent for 0.05 s"),
+            "{}",
+            chain(&error)
+        );
         running.seen();
     }
 }
@@ -87,8 +118,14 @@ fn a_byte_now_and_then_is_not_enough() {
     let drip = || {
         let server = Server::bind();
         let of = image(&server);
-        let running = server.run(vec![index(GET).header("content-length", "4000000").drip(10)]);
-        let options = Options { retries: 0, stall_timeout: Duration::from_millis(200), ..options() };
+        let running = server.run(vec![
+            index(GET).header("content-length", "4000000").drip(10),
+        ]);
+        let options = Options {
+            retries: 0,
+            stall_timeout: Duration::from_millis(200),
+            ..options()
+        };
         let error = Client::new(options).document(&of).unwrap_err();
         running.seen();
         chain(&error)
@@ -105,7 +142,10 @@ fn registries_on_this_machine_are_spoken_to_as_they_answer() {
     let server = Server::bind();
     let of = image(&server);
     let running = server.run(vec![step("TLS"), step("GET /v2/").status(401), index(GET)]);
-    let client = Client::new(Options { plain_http: false, ..options() });
+    let client = Client::new(Options {
+        plain_http: false,
+        ..options()
+    });
     client.document(&of).unwrap();
     assert_eq!(running.seen().len(), 2);
 }
@@ -117,6 +157,9 @@ fn redirections_end() {
     let again = || step(GET).status(302).header("location", "1.2");
     let running = server.run((0..11).map(|_| again()).collect());
     let error = Client::new(options()).document(&of).unwrap_err();
-    assert!(matches!(error.cause(), Cause::Redirects { limit: 10, .. }), "{error:?}");
+    assert!(
+        matches!(error.cause(), Cause::Redirects { limit: 10, .. }),
+        "{error:?}"
+    );
     running.seen();
 }

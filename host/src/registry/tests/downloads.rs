@@ -14,7 +14,10 @@ fn read_blob(
     let blob = blob(&content);
     let server = Server::bind();
     let of = image(&server);
-    let running = server.run(script(&format!("GET /v2/acme/web/blobs/{}", blob.digest), &content));
+    let running = server.run(script(
+        &format!("GET /v2/acme/web/blobs/{}", blob.digest),
+        &content,
+    ));
     let client = Client::new(options());
     let fetch = || {
         let mut reader = client.blob(&of, &blob).map_err(io::Error::other)?;
@@ -24,10 +27,16 @@ fn read_blob(
         io::Result::Ok(read)
     };
     let result = fetch().map_err(|error| {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        let inner = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Error>());
         chain(inner.expect("an error of ours"))
     });
-    let ranges = running.seen().iter().map(|seen| seen.header("range").map(str::to_owned)).collect();
+    let ranges = running
+        .seen()
+        .iter()
+        .map(|seen| seen.header("range").map(str::to_owned))
+        .collect();
     (result, ranges)
 }
 
@@ -59,13 +68,18 @@ fn broken_downloads_are_continued() {
         ]
     );
     // A registry that knows no ranges.
-    let (read, _) =
-        read_blob(|path, content| vec![step(path).body(content).cut(999), step(path).body(content)]);
+    let (read, _) = read_blob(|path, content| {
+        vec![step(path).body(content).cut(999), step(path).body(content)]
+    });
     assert_eq!(read.as_deref(), Ok(&*content));
     // Another part than the one that was asked for.
-    let (read, _) =
-        read_blob(|path, content| vec![step(path).body(content).cut(300), part(path, content, 200)]);
-    assert!(read.unwrap_err().ends_with("it is another part than was asked for"));
+    let (read, _) = read_blob(|path, content| {
+        vec![step(path).body(content).cut(300), part(path, content, 200)]
+    });
+    assert!(
+        read.unwrap_err()
+            .ends_with("it is another part than was asked for")
+    );
     // The connection breaks again and again.
     let (read, ranges) = read_blob(|path, content| {
         vec![
@@ -74,7 +88,10 @@ fn broken_downloads_are_continued() {
             part(path, content, 2).cut(1),
         ]
     });
-    assert!(read.unwrap_err().contains(": the connection to `127.0.0.1:"));
+    assert!(
+        read.unwrap_err()
+            .contains(": the connection to `127.0.0.1:")
+    );
     assert_eq!(ranges.len(), 3);
 }
 
@@ -83,7 +100,12 @@ fn sizes_that_lie_are_noticed() {
     let (read, _) = read_blob(|path, content| vec![step(path).body(&content[..999])]);
     assert!(read.unwrap_err().ends_with("it has 999 bytes, not 1000"));
     let chunked = |path: &str, content: &[u8]| {
-        let body = [format!("{:x}\r\n", content.len()).as_bytes(), content, b"\r\n0\r\n\r\n"].concat();
+        let body = [
+            format!("{:x}\r\n", content.len()).as_bytes(),
+            content,
+            b"\r\n0\r\n\r\n",
+        ]
+        .concat();
         step(path).header("transfer-encoding", "chunked").body(body)
     };
     let (read, _) = read_blob(|path, content| vec![chunked(path, &[content, b"x"].concat())]);

@@ -13,7 +13,11 @@ fn tokens_are_fetched_once_and_renewed() {
     let folder = tempfile::tempdir().unwrap();
     let credentials = login(&registry, &folder, ENTRY);
     let challenge = bearer(&tokens);
-    let refused = || step(GET).status(401).header("www-authenticate", &*challenge);
+    let refused = || {
+        step(GET)
+            .status(401)
+            .header("www-authenticate", &*challenge)
+    };
     let token = "GET /token?a=b&account=user&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull";
     let tokens = tokens.run(vec![
         step(token).body(r#"{"token":"one","expires_in":300}"#),
@@ -29,17 +33,31 @@ fn tokens_are_fetched_once_and_renewed() {
         refused(),
         refused(),
     ]);
-    let client = Client::new(Options { credentials, ..options() });
+    let client = Client::new(Options {
+        credentials,
+        ..options()
+    });
     for _ in 0..3 {
         client.document(&of).unwrap();
     }
     let error = client.document(&of).unwrap_err();
-    assert!(chain(&error).contains("refuses the login that `"), "{}", chain(&error));
+    assert!(
+        chain(&error).contains("refuses the login that `"),
+        "{}",
+        chain(&error)
+    );
     let (registry, tokens) = (registry.seen(), tokens.seen());
-    let sent: Vec<_> = registry.iter().map(|seen| seen.header("authorization")).collect();
+    let sent: Vec<_> = registry
+        .iter()
+        .map(|seen| seen.header("authorization"))
+        .collect();
     let (one, two, three) = (Some("Bearer one"), Some("Bearer two"), Some("Bearer three"));
     assert_eq!(sent, [None, one, one, one, two, two, three]);
-    assert!(tokens.iter().all(|seen| seen.header("authorization") == Some("Basic dXNlcjpzZWNyZXQ=")));
+    assert!(
+        tokens
+            .iter()
+            .all(|seen| seen.header("authorization") == Some("Basic dXNlcjpzZWNyZXQ="))
+    );
     assert!(!format!("{client:?}").contains("three"), "{client:?}");
 }
 
@@ -49,8 +67,15 @@ fn threads_share_a_token_and_one_for_pushing_is_good_for_pulling() {
     let of = image(&registry);
     let challenge = bearer(&tokens);
     let token = "GET /token?a=b&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull%2Cpush";
-    let tokens = tokens.run(vec![step(token).body(r#"{"token":"one","expires_in":300}"#)]);
-    let mut script = vec![step(GET).status(401).header("www-authenticate", &*challenge), index(GET)];
+    let tokens = tokens.run(vec![
+        step(token).body(r#"{"token":"one","expires_in":300}"#),
+    ]);
+    let mut script = vec![
+        step(GET)
+            .status(401)
+            .header("www-authenticate", &*challenge),
+        index(GET),
+    ];
     script.extend((0..8).map(|_| index(GET)));
     let registry = registry.run(script);
     let client = Client::new(options());
@@ -62,7 +87,11 @@ fn threads_share_a_token_and_one_for_pushing_is_good_for_pulling() {
         }
     });
     assert!(
-        registry.seen().iter().skip(1).all(|seen| seen.header("authorization") == Some("Bearer one"))
+        registry
+            .seen()
+            .iter()
+            .skip(1)
+            .all(|seen| seen.header("authorization") == Some("Bearer one"))
     );
     tokens.seen();
 }
@@ -78,10 +107,22 @@ fn identity_tokens_are_exchanged() {
         step("POST /token?a=b").status(503),
         step("POST /token?a=b").body(r#"{"access_token":"one"}"#),
     ]);
-    let refused = || step(GET).status(401).header("www-authenticate", &*challenge);
+    let refused = || {
+        step(GET)
+            .status(401)
+            .header("www-authenticate", &*challenge)
+    };
     let registry = registry.run(vec![refused(), refused(), index(GET)]);
-    Client::new(Options { credentials, ..options() }).document(&of).unwrap();
-    assert_eq!(registry.seen()[2].header("authorization"), Some("Bearer one"));
+    Client::new(Options {
+        credentials,
+        ..options()
+    })
+    .document(&of)
+    .unwrap();
+    assert_eq!(
+        registry.seen()[2].header("authorization"),
+        Some("Bearer one")
+    );
     let form = "grant_type=refresh_token&service=s%20v&client_id=terrine&scope=repository%3Aacme%2Fweb%3Apull&refresh_token=se%2Fcret";
     assert_eq!(tokens.seen()[1].body, form.as_bytes());
 }
@@ -90,12 +131,17 @@ fn identity_tokens_are_exchanged() {
 fn token_services_that_refuse_are_named() {
     for (answer, expected) in [
         (
-            step("").status(401).body(r#"{"details":"incorrect username or password"}"#),
+            step("")
+                .status(401)
+                .body(r#"{"details":"incorrect username or password"}"#),
             "wants a login: incorrect username or password",
         ),
         (step("").status(404), "answers 404 Not Found"),
         (step("").body(r#"{"token":""}"#), "it holds no token"),
-        (step("").body(r#"{"token":["secret"]}"#), "it holds no token"),
+        (
+            step("").body(r#"{"token":["secret"]}"#),
+            "it holds no token",
+        ),
         (step("").body(r#"{"token":"a\nb"}"#), "it holds no token"),
     ] {
         let (registry, tokens) = (Server::bind(), Server::bind());
@@ -103,9 +149,16 @@ fn token_services_that_refuse_are_named() {
         let (challenge, host) = (bearer(&tokens), tokens.address);
         let path = "GET /token?a=b&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull";
         let tokens = tokens.run(vec![answer.expecting(path)]);
-        let registry = registry.run(vec![step(GET).status(401).header("www-authenticate", &*challenge)]);
+        let registry = registry.run(vec![
+            step(GET)
+                .status(401)
+                .header("www-authenticate", &*challenge),
+        ]);
         let error = chain(&Client::new(options()).document(&of).unwrap_err());
-        assert!(error.contains(expected) && error.contains(&format!("`{host}`")), "{error}");
+        assert!(
+            error.contains(expected) && error.contains(&format!("`{host}`")),
+            "{error}"
+        );
         registry.seen();
         tokens.seen();
     }
@@ -113,27 +166,43 @@ fn token_services_that_refuse_are_named() {
 
 #[test]
 fn passwords_go_to_who_asks_for_them() {
-    let basic = || step(GET).status(401).header("www-authenticate", "Basic realm=\"x\"");
+    let basic = || {
+        step(GET)
+            .status(401)
+            .header("www-authenticate", "Basic realm=\"x\"")
+    };
     let folder = tempfile::tempdir().unwrap();
     let server = Server::bind();
     let of = image(&server);
     let credentials = login(&server, &folder, ENTRY);
     let running = server.run(vec![basic(), index(GET), index(GET), basic()]);
-    let client = Client::new(Options { credentials, ..options() });
+    let client = Client::new(Options {
+        credentials,
+        ..options()
+    });
     client.document(&of).unwrap();
     client.document(&of).unwrap();
     let error = client.document(&of).unwrap_err();
-    assert!(matches!(error.cause(), Cause::Unauthorized { login: Some(_), .. }), "{error:?}");
+    assert!(
+        matches!(error.cause(), Cause::Unauthorized { login: Some(_), .. }),
+        "{error:?}"
+    );
     assert!(!format!("{error:?} {client:?}").contains("c2VjcmV0"));
-    let sent: Vec<_> =
-        running.seen().iter().map(|seen| seen.headers.contains_key("authorization")).collect();
+    let sent: Vec<_> = running
+        .seen()
+        .iter()
+        .map(|seen| seen.headers.contains_key("authorization"))
+        .collect();
     assert_eq!(sent, [false, true, true, true]);
     // Somebody else's.
     let server = Server::bind();
     let of = image(&server);
     let running = server.run(vec![basic()]);
     let error = client.document(&of).unwrap_err();
-    assert!(matches!(error.cause(), Cause::Unauthorized { login: None, .. }), "{error:?}");
+    assert!(
+        matches!(error.cause(), Cause::Unauthorized { login: None, .. }),
+        "{error:?}"
+    );
     running.seen();
 }
 
@@ -142,7 +211,9 @@ fn credentials_do_not_follow_redirections() {
     let content = bytes(1000);
     let blob = blob(&content);
     let path = format!("GET /v2/acme/web/blobs/{}", blob.digest);
-    let basic = step(&*path).status(401).header("www-authenticate", "Basic realm=\"x\"");
+    let basic = step(&*path)
+        .status(401)
+        .header("www-authenticate", "Basic realm=\"x\"");
     let folder = tempfile::tempdir().unwrap();
     let (registry, storage) = (Server::bind(), Server::bind());
     let of = image(&registry);
@@ -151,22 +222,41 @@ fn credentials_do_not_follow_redirections() {
     let registry = registry.run(vec![
         basic,
         step(&*path).status(308).header("location", "/moved"),
-        step("GET /moved").status(307).header("location", elsewhere.clone()),
+        step("GET /moved")
+            .status(307)
+            .header("location", elsewhere.clone()),
         step(&*path).status(307).header("location", elsewhere),
     ]);
     let storage = storage.run(vec![
         step("GET /store?signature=a%2Bb").body(&*content),
         // That is not the registry's challenge.
-        step("GET /store?signature=a%2Bb").status(401).header("www-authenticate", "Basic realm=\"x\""),
+        step("GET /store?signature=a%2Bb")
+            .status(401)
+            .header("www-authenticate", "Basic realm=\"x\""),
     ]);
-    let client = Client::new(Options { credentials, ..options() });
+    let client = Client::new(Options {
+        credentials,
+        ..options()
+    });
     let mut read = vec![];
-    client.blob(&of, &blob).unwrap().read_to_end(&mut read).unwrap();
+    client
+        .blob(&of, &blob)
+        .unwrap()
+        .read_to_end(&mut read)
+        .unwrap();
     assert_eq!(read, content);
     let error = client.blob(&of, &blob).unwrap_err();
     assert!(matches!(error.cause(), Cause::Status { .. }), "{error:?}");
-    let sent: Vec<_> =
-        registry.seen().iter().map(|seen| seen.headers.contains_key("authorization")).collect();
+    let sent: Vec<_> = registry
+        .seen()
+        .iter()
+        .map(|seen| seen.headers.contains_key("authorization"))
+        .collect();
     assert_eq!(sent, [false, true, true, true]);
-    assert!(storage.seen().iter().all(|seen| !seen.headers.contains_key("authorization")));
+    assert!(
+        storage
+            .seen()
+            .iter()
+            .all(|seen| !seen.headers.contains_key("authorization"))
+    );
 }

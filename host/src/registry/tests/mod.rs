@@ -37,7 +37,11 @@ fn image(server: &Server) -> Repository {
 /// Credentials of `user` for a server.
 fn login(server: &Server, folder: &tempfile::TempDir, entry: &str) -> Credentials {
     let file = folder.path().join("auth.json");
-    std::fs::write(&file, format!(r#"{{"auths":{{"{}":{entry}}}}}"#, server.address)).unwrap();
+    std::fs::write(
+        &file,
+        format!(r#"{{"auths":{{"{}":{entry}}}}}"#, server.address),
+    )
+    .unwrap();
     Credentials::new(vec![file])
 }
 
@@ -56,7 +60,9 @@ fn chain(error: &Error) -> String {
 }
 
 fn index(expected: &str) -> Step {
-    step(expected).header("content-type", INDEX_TYPE).body(INDEX)
+    step(expected)
+        .header("content-type", INDEX_TYPE)
+        .body(INDEX)
 }
 
 fn blob(bytes: &[u8]) -> Descriptor {
@@ -68,5 +74,8 @@ fn bytes(count: usize) -> Vec<u8> {
 }
 
 fn bearer(server: &Server) -> String {
-    format!(r#"Basic realm="x", Bearer realm="http://{}/token?a=b",service="s v""#, server.address)
+    format!(
+        r#"Basic realm="x", Bearer realm="http://{}/token?a=b",service="s v""#,
+        server.address
+    )
 }

@@ -16,10 +16,17 @@ pub(super) fn started(location: impl Into<String>) -> Step {
 }
 
 /// Uploads 300 kB and says what progress was told.
-pub(super) fn upload(client: &Client, to: &Repository, content: &[u8]) -> (Result<(), Error>, Vec<u64>) {
+pub(super) fn upload(
+    client: &Client,
+    to: &Repository,
+    content: &[u8],
+) -> (Result<(), Error>, Vec<u64>) {
     let told = Mutex::new(vec![]);
-    let open = || io::Result::Ok(Box::new(io::Cursor::new(content.to_vec())) as Box<dyn Read + Send>);
-    let result = client.upload(to, &blob(content), &open, &|sent| told.lock().unwrap().push(sent));
+    let open =
+        || io::Result::Ok(Box::new(io::Cursor::new(content.to_vec())) as Box<dyn Read + Send>);
+    let result = client.upload(to, &blob(content), &open, &|sent| {
+        told.lock().unwrap().push(sent)
+    });
     (result, told.into_inner().unwrap())
 }
 
@@ -39,17 +46,31 @@ fn blobs_are_uploaded_from_the_start_until_they_are_there() {
         started("2"),
         put("/v2/acme/web/blobs/uploads/2?").status(404),
         started(absolute),
-        put("/u/3?state=x%3D&").status(201).header("docker-content-digest", digest.to_string()),
+        put("/u/3?state=x%3D&")
+            .status(201)
+            .header("docker-content-digest", digest.to_string()),
     ]);
-    let client = Client::new(Options { retries: 3, ..options() });
+    let client = Client::new(Options {
+        retries: 3,
+        ..options()
+    });
     let (result, told) = upload(&client, &to, &content);
     result.unwrap();
     assert_eq!((told[0], *told.last().unwrap()), (0, 300_000));
-    assert!(told.iter().filter(|sent| **sent == 0).count() == 3, "{told:?}");
+    assert!(
+        told.iter().filter(|sent| **sent == 0).count() == 3,
+        "{told:?}"
+    );
     let seen = running.seen();
     assert!(seen.last().unwrap().body == content);
-    assert_eq!(seen.last().unwrap().header("content-length"), Some("300000"));
-    let expects: Vec<_> = seen.iter().map(|seen| seen.headers.contains_key("expect")).collect();
+    assert_eq!(
+        seen.last().unwrap().header("content-length"),
+        Some("300000")
+    );
+    let expects: Vec<_> = seen
+        .iter()
+        .map(|seen| seen.headers.contains_key("expect"))
+        .collect();
     assert_eq!(expects, [false, false, false, false, true, false, true]);
 }
 
@@ -66,8 +87,14 @@ fn the_reason_of_a_registry_that_does_not_read_all_is_heard() {
         started("/u"),
         step(&*put).status(413).early().body("too much"),
     ]);
-    let error = upload(&Client::new(options()), &to, &content).0.unwrap_err();
-    assert!(chain(&error).ends_with("answers 413 Payload Too Large: too much"), "{}", chain(&error));
+    let error = upload(&Client::new(options()), &to, &content)
+        .0
+        .unwrap_err();
+    assert!(
+        chain(&error).ends_with("answers 413 Payload Too Large: too much"),
+        "{}",
+        chain(&error)
+    );
     running.seen();
 }
 
@@ -83,9 +110,17 @@ fn tokens_that_end_during_an_upload_are_renewed() {
         step(token).body(r#"{"token":"one","expires_in":300}"#),
         step(token).body(r#"{"token":"two","expires_in":300}"#),
     ]);
-    let refused = |path: &str| step(path).status(401).header("www-authenticate", &*challenge);
-    let registry =
-        registry.run(vec![refused(START), started("/u"), refused(&put), step(&*put).status(201)]);
+    let refused = |path: &str| {
+        step(path)
+            .status(401)
+            .header("www-authenticate", &*challenge)
+    };
+    let registry = registry.run(vec![
+        refused(START),
+        started("/u"),
+        refused(&put),
+        step(&*put).status(201),
+    ]);
     upload(&Client::new(options()), &to, &content).0.unwrap();
     let seen = registry.seen();
     assert!(seen[2].body == content && seen[3].body == content);
@@ -100,15 +135,23 @@ fn uploads_that_are_refused_are_not_repeated() {
     let empty = format!("PUT /u?digest=sha256%3A{}", Digest::of(b"").hex());
     let running = server.run(vec![
         started("/u"),
-        step(&*empty).status(400).body(r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#),
+        step(&*empty)
+            .status(400)
+            .body(r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#),
         started("/u"),
-        step(&*empty).status(201).header("docker-content-digest", Digest::of(b"x").to_string()),
+        step(&*empty)
+            .status(201)
+            .header("docker-content-digest", Digest::of(b"x").to_string()),
         step(START).status(202),
         started("/u"),
         step(&*empty).status(201),
     ]);
     let client = Client::new(options());
-    for expected in ["400 Bad Request: DIGEST_INVALID", "not sha256:e3b0c4", "it has no `Location`"] {
+    for expected in [
+        "400 Bad Request: DIGEST_INVALID",
+        "not sha256:e3b0c4",
+        "it has no `Location`",
+    ] {
         let error = chain(&upload(&client, &to, b"").0.unwrap_err());
         assert!(error.contains(expected), "{error}");
     }
@@ -120,16 +163,31 @@ fn uploads_that_are_refused_are_not_repeated() {
 fn a_source_that_fails_is_told_as_such_and_the_registry_has_no_blob() {
     let content = bytes(1000);
     let good = blob(&content);
-    let lying = Descriptor { digest: Digest::of(b"another"), ..good.clone() };
+    let lying = Descriptor {
+        digest: Digest::of(b"another"),
+        ..good.clone()
+    };
     for (blob, data, expected) in [
-        (&good, content[..999].to_vec(), "it ends after 999 bytes, and has 1000 by its descriptor"),
-        (&good, [&*content, b"x"].concat(), "it has more than the 1000 bytes of its descriptor"),
+        (
+            &good,
+            content[..999].to_vec(),
+            "it ends after 999 bytes, and has 1000 by its descriptor",
+        ),
+        (
+            &good,
+            [&*content, b"x"].concat(),
+            "it has more than the 1000 bytes of its descriptor",
+        ),
         (&lying, content.clone(), "its `x` has the digest "),
     ] {
         let server = Server::bind();
         let to = image(&server);
         let put = format!("PUT /u?digest=sha256%3A{}", blob.digest.hex());
-        let running = server.run(vec![started("/u"), step(put), step("DELETE /u").status(204)]);
+        let running = server.run(vec![
+            started("/u"),
+            step(put),
+            step("DELETE /u").status(204),
+        ]);
         let open = || {
             let data = io::Cursor::new(data.clone());
             let reader: Box<dyn Read + Send> = match blob.digest == good.digest {
@@ -138,7 +196,9 @@ fn a_source_that_fails_is_told_as_such_and_the_registry_has_no_blob() {
             };
             io::Result::Ok(reader)
         };
-        let error = Client::new(options()).upload(&to, blob, &open, &|_| ()).unwrap_err();
+        let error = Client::new(options())
+            .upload(&to, blob, &open, &|_| ())
+            .unwrap_err();
         assert!(
             chain(&error).contains(&format!(": reading what is to be sent: {expected}")),
             "{}",
@@ -158,11 +218,16 @@ fn uploads_elsewhere_go_without_credentials() {
     let credentials = login(&registry, &folder, ENTRY);
     let elsewhere = format!("http://{}/u", storage.address);
     let registry = registry.run(vec![
-        step(START).status(401).header("www-authenticate", "Basic realm=\"x\""),
+        step(START)
+            .status(401)
+            .header("www-authenticate", "Basic realm=\"x\""),
         started(elsewhere),
     ]);
     let storage = storage.run(vec![step(format!("PUT /u?{query}")).status(201)]);
-    let client = Client::new(Options { credentials, ..options() });
+    let client = Client::new(Options {
+        credentials,
+        ..options()
+    });
     upload(&client, &to, &content).0.unwrap();
     assert!(registry.seen()[1].headers.contains_key("authorization"));
     assert!(!storage.seen()[0].headers.contains_key("authorization"));
@@ -179,9 +244,13 @@ fn blobs_are_mounted_where_it_can_be_done() {
     let to = image(&registry);
     let challenge = bearer(&tokens);
     let token = "GET /token?a=b&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull%2Cpush&scope=repository%3Alibrary%2Fdebian%3Apull";
-    let tokens = tokens.run(vec![step(token).body(r#"{"token":"one","expires_in":300}"#)]);
+    let tokens = tokens.run(vec![
+        step(token).body(r#"{"token":"one","expires_in":300}"#),
+    ]);
     let registry = registry.run(vec![
-        step(&*post).status(401).header("www-authenticate", &*challenge),
+        step(&*post)
+            .status(401)
+            .header("www-authenticate", &*challenge),
         step(&*post).status(201),
         step(&*post).status(202).header("location", "/u?x"),
         step("DELETE /u?x").status(204),
@@ -190,8 +259,9 @@ fn blobs_are_mounted_where_it_can_be_done() {
         step(&*post).status(405),
     ]);
     let client = Client::new(options());
-    let results: Vec<bool> =
-        (0..4).map(|_| client.mount(&to, digest, "library/debian").unwrap()).collect();
+    let results: Vec<bool> = (0..4)
+        .map(|_| client.mount(&to, digest, "library/debian").unwrap())
+        .collect();
     assert_eq!(results, [true, false, false, false]);
     registry.seen();
     tokens.seen();

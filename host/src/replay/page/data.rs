@@ -53,19 +53,32 @@ pub(super) fn data(fleet: &Fleet, report: &Report) -> String {
     let places = Places::new(fleet, &order);
     let several = report.has_several_components();
     let data = Data {
-        images: report.images.iter().map(|image| image.name.as_str()).collect(),
+        images: report
+            .images
+            .iter()
+            .map(|image| image.name.as_str())
+            .collect(),
         steps: report
             .steps
             .iter()
-            .map(|step| Step { number: step.number, label: &step.label })
+            .map(|step| Step {
+                number: step.number,
+                label: &step.label,
+            })
             .collect(),
         paths: Paths::new(&paths),
-        runs: report.runs.iter().map(|run| self::run(run, several, &places)).collect(),
+        runs: report
+            .runs
+            .iter()
+            .map(|run| self::run(run, several, &places))
+            .collect(),
     };
     // A structure of lists, numbers and strings does not fail to serialize.
     let text = serde_json::to_string(&data).unwrap_or_default();
     // Nothing in it can end the element, or begin a comment.
-    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    text.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
 }
 
 /// The paths that are in layers, by packages, and those of a package in the order in which they
@@ -107,7 +120,10 @@ impl Places {
             let another = place > 0 && of(order[place - 1]) != of(id);
             package.push(last + u32::from(another));
         }
-        Self { place: order.iter().copied().zip(0..).collect(), package }
+        Self {
+            place: order.iter().copied().zip(0..).collect(),
+            package,
+        }
     }
 
     /// The places of a layer's paths, ascending.
@@ -120,7 +136,12 @@ impl Places {
 
 fn run(run: &Run, several: bool, places: &Places) -> RunData {
     let steps = || std::iter::once(&run.first).chain(&run.steps);
-    let contents: Vec<Vec<u32>> = run.layers.contents.iter().map(|paths| places.layer(paths)).collect();
+    let contents: Vec<Vec<u32>> = run
+        .layers
+        .contents
+        .iter()
+        .map(|paths| places.layer(paths))
+        .collect();
     let before = std::iter::once(None).chain(run.states.iter().map(Some));
     RunData {
         name: run.name(several),
@@ -130,7 +151,14 @@ fn run(run: &Run, several: bool, places: &Places) -> RunData {
         bound: steps().map(|step| step.lower_bound).collect(),
         requests: steps().map(|step| step.requests).collect(),
         layer_count: contents.len(),
-        layers: packed::layers(&contents, &run.states, |place| places.package[place as usize]),
-        states: run.states.iter().zip(before).map(|(now, before)| packed::step(before, now)).collect(),
+        layers: packed::layers(&contents, &run.states, |place| {
+            places.package[place as usize]
+        }),
+        states: run
+            .states
+            .iter()
+            .zip(before)
+            .map(|(now, before)| packed::step(before, now))
+            .collect(),
     }
 }

@@ -15,7 +15,11 @@ const SCRIPT: &str = concat!(include_str!("unpack.js"), include_str!("page.js"))
 
 /// The report as an HTML page. The same report makes the same bytes.
 pub fn page(fleet: &Fleet, report: &Report) -> String {
-    let names: Vec<&str> = report.images.iter().map(|image| image.name.as_str()).collect();
+    let names: Vec<&str> = report
+        .images
+        .iter()
+        .map(|image| image.name.as_str())
+        .collect();
     let parts = [
         ("{{title}}", escape(&names.join(", "))),
         ("{{style}}", STYLE.to_owned()),
@@ -28,7 +32,9 @@ pub fn page(fleet: &Fleet, report: &Report) -> String {
     // In the order of the template, so that nothing is looked for in what was put in.
     let (mut page, mut rest) = (String::new(), TEMPLATE);
     for (mark, part) in parts {
-        let Some((before, after)) = rest.split_once(mark) else { continue };
+        let Some((before, after)) = rest.split_once(mark) else {
+            continue;
+        };
         page.push_str(before);
         page.push_str(&part);
         rest = after;
@@ -68,7 +74,10 @@ mod tests {
         ];
         let mut places: Vec<usize> = vec![];
         for mark in marks {
-            let found: Vec<usize> = TEMPLATE.match_indices(mark).map(|(place, _)| place).collect();
+            let found: Vec<usize> = TEMPLATE
+                .match_indices(mark)
+                .map(|(place, _)| place)
+                .collect();
             assert_eq!(found.len(), 1, "{mark}");
             places.extend(found);
         }
@@ -77,6 +86,9 @@ mod tests {
 
     #[test]
     fn text_can_not_leave_its_place() {
-        assert_eq!(escape("<b>&\"x\"</b>"), "&lt;b&gt;&amp;&quot;x&quot;&lt;/b&gt;");
+        assert_eq!(
+            escape("<b>&\"x\"</b>"),
+            "&lt;b&gt;&amp;&quot;x&quot;&lt;/b&gt;"
+        );
     }
 }

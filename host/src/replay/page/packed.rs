@@ -26,7 +26,8 @@ impl Numbers {
         loop {
             let (digit, rest) = ((number % 32) as usize, number / 32);
             let more = rest > 0;
-            self.0.push(char::from(LETTERS[digit + if more { 32 } else { 0 }]));
+            self.0
+                .push(char::from(LETTERS[digit + if more { 32 } else { 0 }]));
             if !more {
                 return;
             }
@@ -75,7 +76,11 @@ pub(super) fn layers(
     }
     let mut text = String::new();
     for (layer, numbers) in (0..).zip(packed) {
-        text.push_str(&numbers.unwrap_or_else(|| shortest(layer, contents, &[])).into_text());
+        text.push_str(
+            &numbers
+                .unwrap_or_else(|| shortest(layer, contents, &[]))
+                .into_text(),
+        );
     }
     text
 }
@@ -89,37 +94,64 @@ fn likely(
 ) -> Vec<u32> {
     let mut common: BTreeMap<u32, usize> = BTreeMap::new();
     for &path in &contents[layer as usize] {
-        for &other in before.get(&package(path)).into_iter().flatten().filter(|&&other| other < layer) {
+        for &other in before
+            .get(&package(path))
+            .into_iter()
+            .flatten()
+            .filter(|&&other| other < layer)
+        {
             *common.entry(other).or_default() += 1;
         }
     }
     let mut likely: Vec<(u32, usize)> = common.into_iter().collect();
     likely.sort_by_key(|&(other, count)| (std::cmp::Reverse(count), other));
-    likely.into_iter().take(TRIED).map(|(other, _)| other).collect()
+    likely
+        .into_iter()
+        .take(TRIED)
+        .map(|(other, _)| other)
+        .collect()
 }
 
 /// A layer as it is, or as a change of one of these, whatever is shortest.
 fn shortest(layer: u32, contents: &[Vec<u32>], bases: &[u32]) -> Numbers {
     let new = &contents[layer as usize];
     let as_it_is = changed(0, &[], new);
-    let changes = bases.iter().map(|&base| changed(layer - base, &contents[base as usize], new));
-    std::iter::once(as_it_is).chain(changes).min_by_key(|numbers| numbers.0.len()).unwrap_or_default()
+    let changes = bases
+        .iter()
+        .map(|&base| changed(layer - base, &contents[base as usize], new));
+    std::iter::once(as_it_is)
+        .chain(changes)
+        .min_by_key(|numbers| numbers.0.len())
+        .unwrap_or_default()
 }
 
 /// How many numbers ago the base is, 0 for none; what becomes of its paths; what comes.
 fn changed(back: u32, base: &[u32], new: &[u32]) -> Numbers {
     let mut numbers = Numbers::default();
     numbers.push(back.into());
-    let kept: BTreeSet<u32> =
-        base.iter().filter(|path| new.binary_search(path).is_ok()).copied().collect();
-    let mut added: BTreeSet<u32> = new.iter().filter(|path| !kept.contains(path)).copied().collect();
+    let kept: BTreeSet<u32> = base
+        .iter()
+        .filter(|path| new.binary_search(path).is_ok())
+        .copied()
+        .collect();
+    let mut added: BTreeSet<u32> = new
+        .iter()
+        .filter(|path| !kept.contains(path))
+        .copied()
+        .collect();
     if back > 0 {
-        let gone = base.iter().enumerate().filter(|(_, path)| !kept.contains(path));
+        let gone = base
+            .iter()
+            .enumerate()
+            .filter(|(_, path)| !kept.contains(path));
         let gone: Vec<(usize, u32)> = gone.map(|(place, &path)| (place, path)).collect();
         numbers.push_len(gone.len());
         let mut next = 0;
         for (place, path) in gone {
-            let other = added.range(path + 1..=path.saturating_add(NEAR)).next().copied();
+            let other = added
+                .range(path + 1..=path.saturating_add(NEAR))
+                .next()
+                .copied();
             let far = other.map_or(0, |other| u64::from(other - path));
             other.map(|other| added.remove(&other));
             // Mostly there is nothing between, and the next path takes its place.
@@ -143,7 +175,9 @@ fn changed(back: u32, base: &[u32], new: &[u32]) -> Numbers {
 pub(super) fn step(before: Option<&Vec<Vec<State>>>, images: &[Vec<State>]) -> String {
     let mut numbers = Numbers::default();
     for (image, states) in images.iter().enumerate() {
-        let before = before.and_then(|step| step.get(image)).map_or(&[][..], |states| states);
+        let before = before
+            .and_then(|step| step.get(image))
+            .map_or(&[][..], |states| states);
         row(before, states, &mut numbers);
     }
     numbers.into_text()
@@ -155,7 +189,8 @@ fn row(before: &[State], states: &[State], numbers: &mut Numbers) {
     numbers.push_len(states.len());
     let same = |place: usize, state: &State| {
         let old = before.get(place);
-        !state.changed && old.is_some_and(|old| (old.layer, old.changes) == (state.layer, state.changes))
+        !state.changed
+            && old.is_some_and(|old| (old.layer, old.changes) == (state.layer, state.changes))
     };
     let (mut place, mut expected, mut last) = (0, 0, -1);
     while let Some(state) = states.get(place) {
@@ -165,8 +200,11 @@ fn row(before: &[State], states: &[State], numbers: &mut Numbers) {
             (0..before.len()).find(|&old| same(old, state))
         };
         if let Some(from) = found {
-            let count =
-                (0..).take_while(|i| states.get(place + i).is_some_and(|state| same(from + i, state)));
+            let count = (0..).take_while(|i| {
+                states
+                    .get(place + i)
+                    .is_some_and(|state| same(from + i, state))
+            });
             let count = count.count();
             numbers.push(count as u64 * 2);
             numbers.push_signed(from as i64 - expected as i64);
@@ -199,7 +237,11 @@ const HASH: usize = 32;
 
 impl<'a> Paths<'a> {
     pub(super) fn new(paths: &[(&'a str, u64)]) -> Self {
-        let mut packed = Self { prefix: common(paths), count: paths.len(), ..Self::default() };
+        let mut packed = Self {
+            prefix: common(paths),
+            count: paths.len(),
+            ..Self::default()
+        };
         let mut known: HashMap<&str, usize> = HashMap::new();
         let mut list = Numbers::default();
         for (path, size) in paths {
@@ -249,10 +291,16 @@ fn in_six_bits(text: &str) -> Option<String> {
 
 /// What all paths begin with, up to a slash.
 fn common<'a>(paths: &[(&'a str, u64)]) -> &'a str {
-    let Some((first, _)) = paths.first() else { return "" };
+    let Some((first, _)) = paths.first() else {
+        return "";
+    };
     let end = first.rfind('/').map_or(0, |slash| slash + 1);
     let folder = &first[..end];
-    if paths.iter().all(|(path, _)| path.starts_with(folder)) { folder } else { "" }
+    if paths.iter().all(|(path, _)| path.starts_with(folder)) {
+        folder
+    } else {
+        ""
+    }
 }
 
 #[cfg(test)]
@@ -271,16 +319,24 @@ mod tests {
         assert_eq!(numbers(&[32, 1000]), "gBof");
         assert_eq!(numbers(&[u64::MAX]), "////////////P");
         let mut signed = Numbers::default();
-        [0, -1, 1, -2, i64::MIN + 1].into_iter().for_each(|number| signed.push_signed(number));
+        [0, -1, 1, -2, i64::MIN + 1]
+            .into_iter()
+            .for_each(|number| signed.push_signed(number));
         assert_eq!(signed.into_text(), numbers(&[0, 1, 2, 3, u64::MAX - 2]));
     }
 
     #[test]
     fn a_layer_is_told_by_what_it_was_made_of() {
-        let state = |layer| State { layer, changes: 0, changed: false };
+        let state = |layer| State {
+            layer,
+            changes: 0,
+            changed: false,
+        };
         let packed = |contents: &[Vec<u32>]| {
-            let states: Vec<_> =
-                (0..).zip(contents).map(|(layer, _)| vec![vec![state(layer)]]).collect();
+            let states: Vec<_> = (0..)
+                .zip(contents)
+                .map(|(layer, _)| vec![vec![state(layer)]])
+                .collect();
             layers(contents, &states, |path| path / 10)
         };
         // As it is: no base, three paths, the distances between them.
@@ -289,28 +345,58 @@ mod tests {
         let before = [0, 5, 3, 0, 0, 0, 100];
         let change = |change: &[u64]| numbers(&[&before[..], change].concat());
         let first: Vec<u32> = vec![3, 4, 5, 6, 107];
-        assert_eq!(packed(&[first.clone(), vec![3, 4, 5, 6, 108]]), change(&[1, 1, 4 * 4 + 1, 0]));
+        assert_eq!(
+            packed(&[first.clone(), vec![3, 4, 5, 6, 108]]),
+            change(&[1, 1, 4 * 4 + 1, 0])
+        );
         // One went, another became the one that is five further, and a third is new.
         let changed = vec![3, 5, 6, 112, 900];
-        assert_eq!(packed(&[first.clone(), changed]), change(&[1, 2, 4, 2 * 4 + 3, 2, 1, 900]));
+        assert_eq!(
+            packed(&[first.clone(), changed]),
+            change(&[1, 2, 4, 2 * 4 + 3, 2, 1, 900])
+        );
         // Nothing in common: shorter as it is.
         assert_eq!(packed(&[first, vec![900]]), change(&[0, 1, 900]));
     }
 
     #[test]
     fn the_layers_of_a_step_are_those_of_the_step_before() {
-        let state = |layer, changes, changed| State { layer, changes, changed };
-        let first = vec![vec![state(0, 0, false), state(1, 0, false), state(2, 0, false)]];
-        let signed = |number: i64| if number < 0 { (-number * 2 - 1) as u64 } else { number as u64 * 2 };
+        let state = |layer, changes, changed| State {
+            layer,
+            changes,
+            changed,
+        };
+        let first = vec![vec![
+            state(0, 0, false),
+            state(1, 0, false),
+            state(2, 0, false),
+        ]];
+        let signed = |number: i64| {
+            if number < 0 {
+                (-number * 2 - 1) as u64
+            } else {
+                number as u64 * 2
+            }
+        };
         // Three, each new and the next number.
         assert_eq!(step(None, &first), numbers(&[3, 1, 0, 1, 0, 1, 0]));
         assert_eq!(step(Some(&first), &first), numbers(&[3, 6, 0]));
         // The middle one is another: one, a change, one.
-        let next = vec![vec![state(0, 0, false), state(3, 1, true), state(2, 0, false)]];
-        assert_eq!(step(Some(&first), &next), numbers(&[3, 2, 0, 4 + 2 + 1, signed(3), 2, 0]));
+        let next = vec![vec![
+            state(0, 0, false),
+            state(3, 1, true),
+            state(2, 0, false),
+        ]];
+        assert_eq!(
+            step(Some(&first), &next),
+            numbers(&[3, 2, 0, 4 + 2 + 1, signed(3), 2, 0])
+        );
         // It has changed before, and stays: not as before, when it was said to change now.
         let stays = vec![vec![state(2, 0, false), state(3, 1, false)]];
-        assert_eq!(step(Some(&next), &stays), numbers(&[2, 2, signed(2), 2, signed(-2)]));
+        assert_eq!(
+            step(Some(&next), &stays),
+            numbers(&[2, 2, signed(2), 2, signed(-2)])
+        );
         // No layers, and an image that was not there.
         assert_eq!(
             step(Some(&first), &[vec![], vec![state(5, 2, false)]]),
@@ -322,7 +408,12 @@ mod tests {
     fn paths_are_told_by_hash_and_by_what_follows() {
         let (a, b) = ("a".repeat(HASH), "b".repeat(HASH));
         let path = |hash: &str, end: &str| format!("/nix/store/{hash}-{end}");
-        let texts = [path(&a, "x-1"), path(&b, "x-1"), path(&a, "y"), "/nix/store/site".to_owned()];
+        let texts = [
+            path(&a, "x-1"),
+            path(&b, "x-1"),
+            path(&a, "y"),
+            "/nix/store/site".to_owned(),
+        ];
         let with_sizes: Vec<(&str, u64)> = texts.iter().map(|text| (text.as_str(), 7)).collect();
         let paths = Paths::new(&with_sizes);
         assert_eq!((paths.prefix, paths.count), ("/nix/store/", 4));
@@ -335,7 +426,10 @@ mod tests {
         assert_eq!((paths.packed, paths.hashes), (false, a + &"E".repeat(HASH)));
         // Other folders.
         let paths = Paths::new(&[(&other, 7), ("/srv/site", 7)]);
-        assert_eq!((paths.prefix, paths.ends), ("", vec![other.as_str(), "/srv/site"]));
+        assert_eq!(
+            (paths.prefix, paths.ends),
+            ("", vec![other.as_str(), "/srv/site"])
+        );
         let none = Paths::new(&[]);
         assert_eq!((none.prefix, none.count, none.hashes.as_str()), ("", 0, ""));
     }

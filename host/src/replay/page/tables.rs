@@ -11,7 +11,10 @@ pub(super) fn subtitle(report: &Report) -> String {
     let labels = report.steps.first().zip(report.steps.last());
     let (first, last) = labels.map_or(("", ""), |(first, last)| (&*first.label, &*last.label));
     let mut parts = vec![
-        format!("steps {} to {} ({first} to {last})", settings.from_step, settings.last_step),
+        format!(
+            "steps {} to {} ({first} to {last})",
+            settings.from_step, settings.last_step
+        ),
         match settings.pull_every {
             1 => "a client that pulls every step".to_owned(),
             every => format!("a client that pulls every {every} steps"),
@@ -49,11 +52,14 @@ fn bytes(bytes: u64) -> String {
 /// How long a plan took on average.
 fn time(run: &Run) -> String {
     let seconds = run.total.planning.mean_seconds();
-    seconds.map_or("–".to_owned(), |seconds| format!("{:.1} ms", 1000.0 * seconds))
+    seconds.map_or("–".to_owned(), |seconds| {
+        format!("{:.1} ms", 1000.0 * seconds)
+    })
 }
 
 fn budget(run: &Run) -> String {
-    run.max_layers.map_or("any".to_owned(), |max| max.to_string())
+    run.max_layers
+        .map_or("any".to_owned(), |max| max.to_string())
 }
 
 /// A cell with a number.
@@ -71,9 +77,20 @@ pub(super) fn summary(report: &Report) -> String {
         *pulled = run.total.pulled.min(*pulled);
         *runs += 1;
     }
-    let shared_head = if shared { "<th scope=\"col\" class=\"n\">shared by images</th>" } else { "" };
-    let timed = report.runs.iter().any(|run| run.total.planning.mean_seconds().is_some());
-    let time_head = if timed { "<th scope=\"col\" class=\"n\">time for a plan</th>" } else { "" };
+    let shared_head = if shared {
+        "<th scope=\"col\" class=\"n\">shared by images</th>"
+    } else {
+        ""
+    };
+    let timed = report
+        .runs
+        .iter()
+        .any(|run| run.total.planning.mean_seconds().is_some());
+    let time_head = if timed {
+        "<th scope=\"col\" class=\"n\">time for a plan</th>"
+    } else {
+        ""
+    };
     let mut text = format!(
         "<table><caption>What clients pull after the first pull</caption><thead><tr>\
          <th scope=\"col\">policy</th><th scope=\"col\" class=\"n\">layers</th>\
@@ -85,9 +102,12 @@ pub(super) fn summary(report: &Report) -> String {
     );
     for run in &report.runs {
         let total = &run.total;
-        let is_best =
-            best.get(&run.max_layers).is_some_and(|&(pulled, runs)| pulled == total.pulled && runs > 1);
-        let ratio = total.ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+        let is_best = best
+            .get(&run.max_layers)
+            .is_some_and(|&(pulled, runs)| pulled == total.pulled && runs > 1);
+        let ratio = total
+            .ratio
+            .map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
         let ratio = match is_best {
             // Before the number, so that numbers stand below each other.
             true => format!("<span class=\"best\">least</span> {ratio}"),
@@ -96,7 +116,11 @@ pub(super) fn summary(report: &Report) -> String {
         let fuel = total.planning.mean_fuel().map_or("–".to_owned(), grouped);
         let worst = total.worst.as_ref().map_or("–".to_owned(), |worst| {
             let (pulled, bound) = (bytes(worst.pulled), bytes(worst.lower_bound));
-            format!("{} ({}): {pulled} for {bound}", worst.number, escape(&worst.label))
+            format!(
+                "{} ({}): {pulled} for {bound}",
+                worst.number,
+                escape(&worst.label)
+            )
         });
         let cells = [
             number(&budget(run)),
@@ -105,9 +129,17 @@ pub(super) fn summary(report: &Report) -> String {
             number(&ratio),
             number(&total.requests.to_string()),
             number(&bytes(run.first.pulled)),
-            if shared { number(&bytes(total.shared.bytes)) } else { String::new() },
+            if shared {
+                number(&bytes(total.shared.bytes))
+            } else {
+                String::new()
+            },
             number(&fuel),
-            if timed { number(&time(run)) } else { String::new() },
+            if timed {
+                number(&time(run))
+            } else {
+                String::new()
+            },
         ];
         let name = escape(&run.name(several));
         text.push_str(&format!(
@@ -121,7 +153,11 @@ pub(super) fn summary(report: &Report) -> String {
 /// A table of the steps for each run.
 pub(super) fn steps(report: &Report) -> String {
     let several = report.has_several_components();
-    report.runs.iter().map(|run| run_steps(run, &run.name(several))).collect()
+    report
+        .runs
+        .iter()
+        .map(|run| run_steps(run, &run.name(several)))
+        .collect()
 }
 
 fn run_steps(run: &Run, name: &str) -> String {
@@ -137,7 +173,9 @@ fn run_steps(run: &Run, name: &str) -> String {
          <th scope=\"col\">requests</th><th scope=\"col\">layers</th></tr></thead><tbody>\n"
     );
     text.push_str(&row(&run.first, " (first pull)"));
-    run.steps.iter().for_each(|step| text.push_str(&row(step, "")));
+    run.steps
+        .iter()
+        .for_each(|step| text.push_str(&row(step, "")));
     text + "</tbody></table></div></details>\n"
 }
 
@@ -152,7 +190,11 @@ fn row(step: &StepFacts, note: &str) -> String {
         step.layers.to_string(),
     ];
     let cells = cells.map(|cell| format!("<td>{cell}</td>"));
-    format!("<tr><th scope=\"row\">{}</th>{}</tr>\n", step.number, cells.concat())
+    format!(
+        "<tr><th scope=\"row\">{}</th>{}</tr>\n",
+        step.number,
+        cells.concat()
+    )
 }
 
 /// A number with a space between each three digits, so that it can be read.

@@ -6,11 +6,20 @@ use super::*;
 fn documents_are_what_refers_to_them_says() {
     let made = Made::new();
     let image = made.image("linux/amd64", "x");
-    made.list(vec![Descriptor { media_type: MediaType::OciIndex, ..image.clone() }]);
+    made.list(vec![Descriptor {
+        media_type: MediaType::OciIndex,
+        ..image.clone()
+    }]);
     refused(made.only(), "and what refers to it says");
-    made.list(vec![Descriptor { media_type: MediaType::DockerManifest, ..image.clone() }]);
+    made.list(vec![Descriptor {
+        media_type: MediaType::DockerManifest,
+        ..image.clone()
+    }]);
     refused(made.only(), "and what refers to it says");
-    made.list(vec![Descriptor { media_type: MediaType::parse("text/html"), ..image }]);
+    made.list(vec![Descriptor {
+        media_type: MediaType::parse("text/html"),
+        ..image
+    }]);
     refused(made.only(), "it is `text/html`, which is not supported");
     let both = br#"{"schemaVersion":2,"config":{},"manifests":[],"layers":[]}"#;
     made.list(vec![made.put(both, MediaType::OciManifest)]);
@@ -35,7 +44,11 @@ fn indexes_are_bounded() {
     refused(made.only(), "it lists 1001 manifests, and 1000 are allowed");
     // Those of nested ones count, too.
     made.list(vec![made.index(vec![many(600), many(399)])]);
-    assert!(made.pick(Some("linux/arm64")).unwrap_err().contains("manifests, and 1000 are allowed"));
+    assert!(
+        made.pick(Some("linux/arm64"))
+            .unwrap_err()
+            .contains("manifests, and 1000 are allowed")
+    );
     made.list(vec![image; 1001]);
     refused(made.only(), "it lists 1001 manifests");
 }
@@ -63,7 +76,10 @@ fn what_lists_itself_is_refused() {
 fn an_index_gives_the_image_of_the_platform() {
     let made = Made::new();
     let image = |platform: &str, layer: &str| on(&made.image(platform, layer), platform);
-    let attestation = on(&made.put(b"not read", MediaType::OciManifest), "unknown/unknown");
+    let attestation = on(
+        &made.put(b"not read", MediaType::OciManifest),
+        "unknown/unknown",
+    );
     let index = made.index(vec![
         image("linux/amd64", "amd64"),
         attestation.clone(),
@@ -86,15 +102,27 @@ fn an_index_gives_the_image_of_the_platform() {
     let all = "`linux/amd64`, `linux/arm/v6`, `linux/arm/v7`, `linux/arm64/v8`, `linux/riscv64`";
     for wanted in ["linux/s390x", "unknown/unknown", "linux/arm/v5"] {
         let error = made.pick(Some(wanted)).unwrap_err();
-        assert!(error.contains(&format!("no image for {wanted}, but for {all}")), "{error}");
+        assert!(
+            error.contains(&format!("no image for {wanted}, but for {all}")),
+            "{error}"
+        );
     }
     let error = made.pick(None).unwrap_err();
-    assert!(error.contains(&format!("it holds 5 images: {all}")), "{error}");
+    assert!(
+        error.contains(&format!("it holds 5 images: {all}")),
+        "{error}"
+    );
     // What is beside the only image does not count.
-    made.list(vec![made.index(vec![attestation.clone(), image("linux/arm/v6", "v6")])]);
+    made.list(vec![
+        made.index(vec![attestation.clone(), image("linux/arm/v6", "v6")]),
+    ]);
     assert_eq!(made.pick(None).as_deref(), Ok("v6"));
     made.list(vec![made.index(vec![attestation])]);
-    assert!(made.pick(None).unwrap_err().contains("its index lists no image"));
+    assert!(
+        made.pick(None)
+            .unwrap_err()
+            .contains("its index lists no image")
+    );
 }
 
 #[test]
@@ -102,7 +130,11 @@ fn an_image_is_for_the_platform_that_it_says() {
     let made = Made::new();
     made.list(vec![made.image("linux/amd64", "x")]);
     assert_eq!(made.pick(Some("linux/amd64")).as_deref(), Ok("x"));
-    assert!(made.pick(Some("linux/arm64")).unwrap_err().contains("but for `linux/amd64`"));
+    assert!(
+        made.pick(Some("linux/arm64"))
+            .unwrap_err()
+            .contains("but for `linux/amd64`")
+    );
     // One that says nothing is taken.
     let layer = made.put(b"x", MediaType::OciLayer);
     let config = format!(r#"{{"rootfs":{{"diff_ids":["{}"]}}}}"#, layer.digest);
@@ -114,8 +146,13 @@ fn an_image_is_for_the_platform_that_it_says() {
 #[test]
 fn artifacts_beside_images_are_passed_over() {
     let made = Made::new();
-    let config = made.put(b"{}", MediaType::parse("application/vnd.cncf.helm.config.v1+json"));
+    let config = made.put(
+        b"{}",
+        MediaType::parse("application/vnd.cncf.helm.config.v1+json"),
+    );
     let artifact = made.manifest(config, vec![]);
-    made.list(vec![made.index(vec![artifact, made.image("linux/amd64", "x")])]);
+    made.list(vec![
+        made.index(vec![artifact, made.image("linux/amd64", "x")]),
+    ]);
     assert_eq!(made.pick(None).as_deref(), Ok("x"));
 }

@@ -56,14 +56,20 @@ impl Made {
 
     /// What `index.json` lists.
     fn list(&self, manifests: Vec<Descriptor>) -> &Self {
-        let text = Index::new(manifests, Annotations::new()).to_document().bytes;
+        let text = Index::new(manifests, Annotations::new())
+            .to_document()
+            .bytes;
         std::fs::write(self.layout.path().join("index.json"), text).unwrap();
         self
     }
 
     /// Another content under the same digest.
     fn alter(&self, blob: &Descriptor, bytes: &[u8]) {
-        let path = self.layout.path().join("blobs/sha256").join(blob.digest.hex());
+        let path = self
+            .layout
+            .path()
+            .join("blobs/sha256")
+            .join(blob.digest.hex());
         std::fs::write(path, bytes).unwrap();
     }
 
@@ -90,19 +96,29 @@ impl Made {
 
     fn pick(&self, platform: Option<&str>) -> Result<String, String> {
         let platform = platform.map(|text| text.parse().unwrap());
-        let picked = self.only().and_then(|opened| pick(opened, platform.as_ref()));
-        picked.map(|image| first_layer(&image)).map_err(|error| chain(&error))
+        let picked = self
+            .only()
+            .and_then(|opened| pick(opened, platform.as_ref()));
+        picked
+            .map(|image| first_layer(&image))
+            .map_err(|error| chain(&error))
     }
 
     fn by(&self, selector: &Selector) -> Result<String, String> {
         let picked = self.open(selector).and_then(|opened| pick(opened, None));
-        picked.map(|image| first_layer(&image)).map_err(|error| chain(&error))
+        picked
+            .map(|image| first_layer(&image))
+            .map_err(|error| chain(&error))
     }
 }
 
 fn first_layer(image: &Image) -> String {
     let mut text = String::new();
-    image.layers[0].open().unwrap().read_to_string(&mut text).unwrap();
+    image.layers[0]
+        .open()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     text
 }
 
@@ -122,19 +138,26 @@ fn message(opened: &Result<Opened, Error>) -> String {
 }
 
 fn refused(outcome: Result<impl Sized, Error>, expected: &str) {
-    let Err(error) = outcome else { panic!("it was taken: {expected}") };
+    let Err(error) = outcome else {
+        panic!("it was taken: {expected}")
+    };
     let text = chain(&error);
     assert!(text.contains(expected), "{text}: {expected}");
 }
 
 fn with(descriptor: &Descriptor, key: &str, value: &str) -> Descriptor {
     let mut descriptor = descriptor.clone();
-    descriptor.annotations.insert(key.to_owned(), value.to_owned());
+    descriptor
+        .annotations
+        .insert(key.to_owned(), value.to_owned());
     descriptor
 }
 
 fn on(descriptor: &Descriptor, platform: &str) -> Descriptor {
-    Descriptor { platform: Some(platform.parse().unwrap()), ..descriptor.clone() }
+    Descriptor {
+        platform: Some(platform.parse().unwrap()),
+        ..descriptor.clone()
+    }
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

@@ -9,8 +9,16 @@ fn images_are_selected() {
     let full = "io.containerd.image.name";
     made.list(vec![
         with(&image("a"), REF_NAME, "a"),
-        with(&with(&image("web"), REF_NAME, "latest"), full, "docker.io/library/web:latest"),
-        with(&with(&image("api"), REF_NAME, "latest"), full, "ghcr.io/acme/api:latest"),
+        with(
+            &with(&image("web"), REF_NAME, "latest"),
+            full,
+            "docker.io/library/web:latest",
+        ),
+        with(
+            &with(&image("api"), REF_NAME, "latest"),
+            full,
+            "ghcr.io/acme/api:latest",
+        ),
         with(&image("podman"), REF_NAME, "docker.io/library/alpine:3"),
         image("nameless"),
     ]);
@@ -21,21 +29,37 @@ fn images_are_selected() {
     assert_eq!(by("ghcr.io/acme/api:latest").as_deref(), Ok("api"));
     assert_eq!(by("alpine:3").as_deref(), Ok("podman"));
     assert_eq!(made.by(&Selector::Number(4)).as_deref(), Ok("nameless"));
-    assert_eq!(made.by(&Selector::Digest(image("nameless").digest)).as_deref(), Ok("nameless"));
+    assert_eq!(
+        made.by(&Selector::Digest(image("nameless").digest))
+            .as_deref(),
+        Ok("nameless")
+    );
     let names = "`a`, `docker.io/library/web:latest`, `ghcr.io/acme/api:latest`, `docker.io/library/alpine:3`, `@4`";
     for (wanted, text) in [
         (Selector::Name("b".to_owned()), "b"),
         (Selector::Number(5), "@5"),
-        (Selector::Digest(Digest::of(b"")), &*Digest::of(b"").to_string()),
+        (
+            Selector::Digest(Digest::of(b"")),
+            &*Digest::of(b"").to_string(),
+        ),
     ] {
         let error = made.by(&wanted).unwrap_err();
-        assert!(error.contains(&format!("it has no image `{text}`, but {names}")), "{error}");
+        assert!(
+            error.contains(&format!("it has no image `{text}`, but {names}")),
+            "{error}"
+        );
     }
     let error = made.by(&Selector::Only).unwrap_err();
-    assert!(error.contains(&format!("it holds 5 images: {names}")), "{error}");
+    assert!(
+        error.contains(&format!("it holds 5 images: {names}")),
+        "{error}"
+    );
     // A tag of two repositories.
     let error = by("latest").unwrap_err();
-    assert!(error.contains("it holds 2 images: `docker.io/library/web:latest`, `ghcr"), "{error}");
+    assert!(
+        error.contains("it holds 2 images: `docker.io/library/web:latest`, `ghcr"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -43,15 +67,26 @@ fn the_only_image_is_found_whatever_else_is_listed() {
     let made = Made::new();
     let image = made.image("linux/amd64", "x");
     made.list(vec![]);
-    assert!(made.pick(None).unwrap_err().contains("its index lists no image"));
+    assert!(
+        made.pick(None)
+            .unwrap_err()
+            .contains("its index lists no image")
+    );
     // Under two names.
-    made.list(vec![with(&image, REF_NAME, "a"), with(&image, REF_NAME, "b")]);
+    made.list(vec![
+        with(&image, REF_NAME, "a"),
+        with(&image, REF_NAME, "b"),
+    ]);
     assert_eq!(made.pick(None).as_deref(), Ok("x"));
     // With the images of an index beside it, as skopeo writes them.
     let other = made.image("linux/arm64", "y");
     let parts = vec![on(&image, "linux/amd64"), on(&other, "linux/arm64")];
     let index = made.index(parts.clone());
-    made.list(vec![image.clone(), other.clone(), with(&index, REF_NAME, "web")]);
+    made.list(vec![
+        image.clone(),
+        other.clone(),
+        with(&index, REF_NAME, "web"),
+    ]);
     assert_eq!(made.pick(Some("linux/arm64")).as_deref(), Ok("y"));
     assert_eq!(made.by(&Selector::Digest(other.digest)).as_deref(), Ok("y"));
     // With nothing but the index in `index.json`.
@@ -88,11 +123,23 @@ fn references_lead_to_what_is_there() {
         let image = pick(open_text(&text).unwrap(), None).unwrap();
         assert_eq!((first_layer(&image).as_str(), image.name), ("x", text));
     }
-    refused(open_text(&format!("oci:{archive}")), "it is not a directory");
-    refused(open_text(&format!("oci-archive:{layout}")), "it is a directory");
-    refused(open_text(&format!("docker-archive:{archive}")), "manifest.json");
+    refused(
+        open_text(&format!("oci:{archive}")),
+        "it is not a directory",
+    );
+    refused(
+        open_text(&format!("oci-archive:{layout}")),
+        "it is a directory",
+    );
+    refused(
+        open_text(&format!("docker-archive:{archive}")),
+        "manifest.json",
+    );
     refused(open_text("oci:/nonexistent"), "No such file");
-    refused(open_text("docker://localhost/web"), "neither a file nor a directory");
+    refused(
+        open_text("docker://localhost/web"),
+        "neither a file nor a directory",
+    );
     let directory = made.directory.path().display();
     refused(open_text(&format!("{directory}")), "it has no `oci-layout`");
 }
@@ -126,9 +173,15 @@ fn an_archive_of_both_kinds_is_dockers() {
     let image = pick(open_path("x", &path).unwrap(), None).unwrap();
     assert_eq!(first_layer(&image), "x");
     tarball(&path, &members[..2]);
-    refused(open_path("x", &path), "its document `index.json` can not be used");
+    refused(
+        open_path("x", &path),
+        "its document `index.json` can not be used",
+    );
     tarball(&path, &members[1..2]);
     refused(open_path("x", &path), "it has no `oci-layout`");
     tarball(&path, &members[3..]);
-    refused(open_path("x", &path), "it has no `manifest.json` and no `index.json`");
+    refused(
+        open_path("x", &path),
+        "it has no `manifest.json` and no `index.json`",
+    );
 }

@@ -31,7 +31,11 @@ pub enum SpecError {
 }
 
 fn place(field: &str) -> String {
-    if field.is_empty() { String::new() } else { format!("`{field}`: ") }
+    if field.is_empty() {
+        String::new()
+    } else {
+        format!("`{field}`: ")
+    }
 }
 
 impl SpecError {
@@ -55,13 +59,22 @@ pub(super) struct Invalid {
 impl Invalid {
     /// A fault of the text as a whole.
     pub(super) fn whole(why: &str) -> Self {
-        Self { field: String::new(), why: why.to_owned(), hint: None }
+        Self {
+            field: String::new(),
+            why: why.to_owned(),
+            hint: None,
+        }
     }
 
     /// The fault of a file.
     pub(super) fn of(self, path: &Path) -> SpecError {
         let Self { field, why, hint } = self;
-        SpecError::Invalid { path: path.to_owned(), field, why, hint }
+        SpecError::Invalid {
+            path: path.to_owned(),
+            field,
+            why,
+            hint,
+        }
     }
 }
 
@@ -72,7 +85,9 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T
         let path = error.path().to_string();
         explain(&path, &error.into_inner().to_string())
     })?;
-    deserializer.end().map_err(|error| Invalid::whole(&error.to_string()))?;
+    deserializer
+        .end()
+        .map_err(|error| Invalid::whole(&error.to_string()))?;
     Ok(value)
 }
 
@@ -80,18 +95,33 @@ pub(super) fn deserialize<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T
 fn explain(path: &str, why: &str) -> Invalid {
     let field = if matches!(path, "." | "?") { "" } else { path };
     let Some((name, known, position)) = unknown_field(why) else {
-        return Invalid { field: field.to_owned(), why: why.to_owned(), hint: None };
+        return Invalid {
+            field: field.to_owned(),
+            why: why.to_owned(),
+            hint: None,
+        };
     };
     // The path of an unknown field ends in the field itself.
-    let field = field.strip_suffix(name).map_or(field, |parent| parent.trim_end_matches('.'));
-    if let Some((_, reason, hint)) =
-        UNSUPPORTED.iter().find(|(known, ..)| field.is_empty() && *known == name)
+    let field = field
+        .strip_suffix(name)
+        .map_or(field, |parent| parent.trim_end_matches('.'));
+    if let Some((_, reason, hint)) = UNSUPPORTED
+        .iter()
+        .find(|(known, ..)| field.is_empty() && *known == name)
     {
         let why = format!("`{name}` is not supported: {reason}");
-        return Invalid { field: field.to_owned(), why, hint: Some((*hint).to_owned()) };
+        return Invalid {
+            field: field.to_owned(),
+            why,
+            hint: Some((*hint).to_owned()),
+        };
     }
     let why = format!("unknown field `{name}`{position}");
-    Invalid { field: field.to_owned(), why, hint: Some(suggestion(name, known)) }
+    Invalid {
+        field: field.to_owned(),
+        why,
+        hint: Some(suggestion(name, known)),
+    }
 }
 
 /// The name, the names that are known and the position in a message of the parser about
@@ -99,7 +129,9 @@ fn explain(path: &str, why: &str) -> Invalid {
 fn unknown_field(why: &str) -> Option<(&str, Vec<&str>, &str)> {
     let rest = why.strip_prefix("unknown field `")?;
     let (name, rest) = rest.split_once('`')?;
-    let (rest, position) = rest.rfind(" at line ").map_or((rest, ""), |i| rest.split_at(i));
+    let (rest, position) = rest
+        .rfind(" at line ")
+        .map_or((rest, ""), |i| rest.split_at(i));
     let known = rest.split('`').skip(1).step_by(2).collect();
     Some((name, known, position))
 }
@@ -107,7 +139,9 @@ fn unknown_field(why: &str) -> Option<(&str, Vec<&str>, &str)> {
 fn suggestion(name: &str, mut known: Vec<&str>) -> String {
     let lower = name.to_lowercase();
     let likeness = |known: &str| strsim::jaro_winkler(&lower, &known.to_lowercase());
-    let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let nearest = known
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|known| likeness(known) >= ALIKE) {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => {
@@ -129,16 +163,32 @@ const UNSUPPORTED: &[(&str, &str, &str)] = &[
     ("enableFakechroot", "terrine runs no commands", COMMANDS),
     ("diskSize", "there is no virtual machine", REMOVE),
     ("buildVMMemorySize", "there is no virtual machine", REMOVE),
-    ("keepContentsDirlinks", "links to directories always become directories", REMOVE),
+    (
+        "keepContentsDirlinks",
+        "links to directories always become directories",
+        REMOVE,
+    ),
     (
         "includeNixDB",
         "terrine writes no Nix database",
         "load the closure's registration in the container",
     ),
-    ("fromImageName", "a base image is the first one of its archive", REMOVE),
-    ("fromImageTag", "a base image is the first one of its archive", REMOVE),
+    (
+        "fromImageName",
+        "a base image is the first one of its archive",
+        REMOVE,
+    ),
+    (
+        "fromImageTag",
+        "a base image is the first one of its archive",
+        REMOVE,
+    ),
     ("compressor", "the archive is written as it is", OUTER),
     ("passthru", "it means something to Nix alone", REMOVE),
     ("meta", "it means something to Nix alone", REMOVE),
-    ("debug", "it means something to dockerTools alone", "see `terrine plan --explain`"),
+    (
+        "debug",
+        "it means something to dockerTools alone",
+        "see `terrine plan --explain`",
+    ),
 ];

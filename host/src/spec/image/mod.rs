@@ -240,7 +240,10 @@ mod tests {
         assert_eq!(spec.created.map(|time| time.0), Some(When::Now));
         assert_eq!(spec.fake_nss, Switch::On);
         assert_eq!(spec.bin_sh, PathSwitch::Path("/nix/store/sh".to_owned()));
-        assert_eq!((spec.ca_certificates, spec.usr_bin_env), (PathSwitch::On, PathSwitch::Off));
+        assert_eq!(
+            (spec.ca_certificates, spec.usr_bin_env),
+            (PathSwitch::On, PathSwitch::Off)
+        );
         assert_eq!(spec.planner.unwrap().policy, "popularity");
         assert_eq!(spec.permissions[0].mode, Some(ModeField(0o755)));
         assert_eq!(spec.base_config, BaseConfig::All);
@@ -279,7 +282,10 @@ mod tests {
     #[test]
     fn a_mistyped_field_is_named_with_its_place() {
         let table = [
-            (r#"{"contents": [1]}"#, "`contents[0]`: invalid type: integer `1`, expected a string"),
+            (
+                r#"{"contents": [1]}"#,
+                "`contents[0]`: invalid type: integer `1`, expected a string",
+            ),
             (
                 r#"{"contents": 1}"#,
                 "`contents`: invalid type: integer `1`, expected a string or a list of strings",
@@ -292,7 +298,10 @@ mod tests {
                 r#"{"fakeNss": "x"}"#,
                 "`fakeNss`: invalid type: string \"x\", expected true, false or an object",
             ),
-            (r#"{"binSh": {}}"#, "`binSh`: invalid type: map, expected true, false or a path"),
+            (
+                r#"{"binSh": {}}"#,
+                "`binSh`: invalid type: map, expected true, false or a path",
+            ),
             (r#"{"created": "soon"}"#, "`created`: `soon` is not a time"),
             (
                 r#"{"permissions": [{"mode": 755}]}"#,
@@ -302,8 +311,14 @@ mod tests {
                 r#"{"permissions": [{"mode": "789"}]}"#,
                 "`permissions[0].mode`: invalid value: string \"789\", expected octal",
             ),
-            (r#"{"uid": -1}"#, "`uid`: invalid value: integer `-1`, expected u32"),
-            (r#"{"labels": {"a": "1", "a": "2"}}"#, "`labels`: `a` is there twice"),
+            (
+                r#"{"uid": -1}"#,
+                "`uid`: invalid value: integer `-1`, expected u32",
+            ),
+            (
+                r#"{"labels": {"a": "1", "a": "2"}}"#,
+                "`labels`: `a` is there twice",
+            ),
             (r#"{"name": "a", "name": "b"}"#, "duplicate field `name`"),
             (r#"{"config": {"X": 1}}"#, "`config`: unknown field `X`"),
             ("[]", "it must be a JSON object"),

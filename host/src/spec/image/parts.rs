@@ -119,20 +119,34 @@ impl<'de> Deserialize<'de> for PlannerSpec {
             }
 
             fn visit_str<E: Error>(self, policy: &str) -> Result<Self::Value, E> {
-                Ok(PlannerSpec { policy: policy.to_owned(), ..PlannerSpec::default() })
+                Ok(PlannerSpec {
+                    policy: policy.to_owned(),
+                    ..PlannerSpec::default()
+                })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let PlannerFields { component, digest, sealed_wasi, policy, options } =
-                    Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+                let PlannerFields {
+                    component,
+                    digest,
+                    sealed_wasi,
+                    policy,
+                    options,
+                } = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
                 match (&component, digest, sealed_wasi) {
-                    (None, Some(_), _) => {
-                        Err(A::Error::custom("`digest` is that of a `component`, and there is none"))
-                    }
-                    (None, _, true) => {
-                        Err(A::Error::custom("`sealedWasi` is for a `component`, and there is none"))
-                    }
-                    _ => Ok(PlannerSpec { component, digest, sealed_wasi, policy, options }),
+                    (None, Some(_), _) => Err(A::Error::custom(
+                        "`digest` is that of a `component`, and there is none",
+                    )),
+                    (None, _, true) => Err(A::Error::custom(
+                        "`sealedWasi` is for a `component`, and there is none",
+                    )),
+                    _ => Ok(PlannerSpec {
+                        component,
+                        digest,
+                        sealed_wasi,
+                        policy,
+                        options,
+                    }),
                 }
             }
         }

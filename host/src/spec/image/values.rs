@@ -234,7 +234,8 @@ impl<'de> Deserialize<'de> for ModeField {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<ModeField, E> {
-                let octal = (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+                let octal =
+                    (1..=5).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
                 let mode = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
                 mode.filter(|&mode| mode <= 0o7777)
                     .map(ModeField)

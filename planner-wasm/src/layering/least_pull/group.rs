@@ -27,16 +27,33 @@ impl Group {
     pub(super) fn of(unit: usize, units: &Units, model: &Model<'_>) -> Self {
         let row = units.rows[unit].clone();
         let probability = model.probability(&row, 1);
-        Self { units: vec![unit], row, size: units.sizes[unit], probability, held: None, loss: 0.0 }
+        Self {
+            units: vec![unit],
+            row,
+            size: units.sizes[unit],
+            probability,
+            held: None,
+            loss: 0.0,
+        }
     }
 
     /// A group of some units. Those without a row change nothing but its size.
     pub(super) fn with(members: Vec<usize>, units: &Units, model: &Model<'_>) -> Self {
         let mut row = units.shape.empty();
-        members.iter().filter_map(|&unit| units.rows.get(unit)).for_each(|other| row.join(other));
+        members
+            .iter()
+            .filter_map(|&unit| units.rows.get(unit))
+            .for_each(|other| row.join(other));
         let size = members.iter().map(|&unit| units.sizes[unit]).sum();
         let probability = model.probability(&row, members.len());
-        Self { units: members, row, size, probability, held: None, loss: 0.0 }
+        Self {
+            units: members,
+            row,
+            size,
+            probability,
+            held: None,
+            loss: 0.0,
+        }
     }
 
     /// What it is expected to cost at the next update, in bytes.
@@ -64,7 +81,10 @@ impl Group {
     /// Which reasons its members have in common.
     pub(super) fn cover(&self, units: &Units) -> Cover {
         let mut cover = Cover::new(units.shape);
-        self.units.iter().filter_map(|&unit| units.rows.get(unit)).for_each(|row| cover.add(row));
+        self.units
+            .iter()
+            .filter_map(|&unit| units.rows.get(unit))
+            .for_each(|row| cover.add(row));
         cover
     }
 }

@@ -27,15 +27,28 @@ pub(super) fn improve(
 ) -> Vec<Group> {
     let count = groups.len().max(1);
     // For one unit against all groups, and for all groups against each other.
-    let (one, all) = (units.shape.words() * count, units.shape.words() * count * count / 2);
+    let (one, all) = (
+        units.shape.words() * count,
+        units.shape.words() * count * count / 2,
+    );
     let movable = (WORK / ENOUGH / one).min(units.rows.len());
     let rounds = ROUNDS.min(WORK / (one * movable.max(1)));
     let rooms = WORK / all.max(1);
     let covers = groups.iter().map(|group| group.cover(units)).collect();
     let left = units.shape.empty();
     let cheapest = None;
-    let mut search =
-        Search { groups, covers, units, model, limit, margin, movable, rooms, left, cheapest };
+    let mut search = Search {
+        groups,
+        covers,
+        units,
+        model,
+        limit,
+        margin,
+        movable,
+        rooms,
+        left,
+        cheapest,
+    };
     for _ in 0..rounds {
         if !search.round() {
             break;
@@ -126,7 +139,8 @@ impl Search<'_> {
                 return Some(Place::Alone(pair));
             }
         }
-        best.filter(|(_, cost)| *cost < gain).map(|(number, _)| Place::Group(number))
+        best.filter(|(_, cost)| *cost < gain)
+            .map(|(number, _)| Place::Group(number))
     }
 
     /// What room for another layer costs, and which groups have to be merged for it; not the
@@ -142,7 +156,9 @@ impl Search<'_> {
             self.rooms -= 1;
         }
         let (groups, model) = (&self.groups, self.model);
-        let cheapest = self.cheapest.get_or_insert_with(|| cheapest_pairs(groups, model));
+        let cheapest = self
+            .cheapest
+            .get_or_insert_with(|| cheapest_pairs(groups, model));
         let pair = cheapest.iter().find(|(a, b, _)| *a != from && *b != from);
         pair.map_or((f64::INFINITY, None), |&(a, b, cost)| (cost, Some((a, b))))
     }

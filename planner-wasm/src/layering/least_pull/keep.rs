@@ -23,14 +23,21 @@ impl<'a> Held<'a> {
     /// What is held of the newest image that the request names, if any.
     pub(super) fn of(request: &'a Request) -> Option<Self> {
         let image = request.history.as_ref()?.held.first()?;
-        let alive: BTreeSet<&str> = request.paths.iter().map(|path| path.path.as_str()).collect();
+        let alive: BTreeSet<&str> = request
+            .paths
+            .iter()
+            .map(|path| path.path.as_str())
+            .collect();
         let mut layers = BTreeMap::new();
         let mut gone: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
         for (number, layer) in image.layers.iter().enumerate() {
             for path in &layer.paths {
                 match alive.contains(path.path.as_str()) {
                     true => drop(layers.insert(path.path.as_str(), number)),
-                    false => gone.entry(&path.package).or_default().push((&path.name, number)),
+                    false => gone
+                        .entry(&path.package)
+                        .or_default()
+                        .push((&path.name, number)),
                 }
             }
         }
@@ -38,13 +45,23 @@ impl<'a> Held<'a> {
             paths.sort_unstable();
             paths.into_iter().map(|(_, number)| number).collect()
         };
-        let vacated = gone.into_iter().map(|(package, paths)| (package, numbers(paths))).collect();
-        Some(Self { image, layers, vacated })
+        let vacated = gone
+            .into_iter()
+            .map(|(package, paths)| (package, numbers(paths)))
+            .collect();
+        Some(Self {
+            image,
+            layers,
+            vacated,
+        })
     }
 
     /// The paths of a layer, in the order of its archive.
     pub(super) fn paths(&self, layer: usize) -> impl Iterator<Item = &'a str> {
-        self.image.layers[layer].paths.iter().map(|path| path.path.as_str())
+        self.image.layers[layer]
+            .paths
+            .iter()
+            .map(|path| path.path.as_str())
     }
 
     /// The layer that has just the paths of some units, if there is one.
@@ -60,7 +77,13 @@ impl<'a> Held<'a> {
     }
 
     /// Notes which groups are layers that are held, and what it costs to give them up.
-    pub(super) fn mark(&self, groups: &mut [Group], request: &Request, units: &Units, horizon: f64) {
+    pub(super) fn mark(
+        &self,
+        groups: &mut [Group],
+        request: &Request,
+        units: &Units,
+        horizon: f64,
+    ) {
         for group in groups {
             group.held = self.same(&group.units, request, units);
             group.loss = group.held.map_or(0.0, |_| group.size / horizon);
@@ -78,8 +101,10 @@ impl<'a> Held<'a> {
         (limit, horizon): (usize, f64),
     ) -> Vec<Group> {
         let (members, fresh) = self.settle(request, units);
-        let mut groups: Vec<Group> =
-            members.into_iter().map(|members| Group::with(members, units, model)).collect();
+        let mut groups: Vec<Group> = members
+            .into_iter()
+            .map(|members| Group::with(members, units, model))
+            .collect();
         self.mark(&mut groups, request, units, horizon);
         let mut groups = merge_groups(groups, model, limit);
         let placed = placed(units, limit);
@@ -108,7 +133,11 @@ impl<'a> Held<'a> {
         let mut order: Vec<usize> = (0..units.len()).collect();
         order.sort_unstable_by_key(|&unit| units.ranks[unit]);
         for unit in order {
-            let paths = || units.paths[unit].iter().map(|&path| &request.paths[path as usize]);
+            let paths = || {
+                units.paths[unit]
+                    .iter()
+                    .map(|&path| &request.paths[path as usize])
+            };
             let same = paths().find_map(|path| self.layers.get(path.path.as_str()).copied());
             let place = same.or_else(|| {
                 let mut places =
@@ -118,8 +147,9 @@ impl<'a> Held<'a> {
                 let package =
                     paths().find(|path| vacated.get(path.package.as_str()) == Some(&places))?;
                 // The last one is left for all that come after it.
-                if let Some(list) =
-                    vacated.get_mut(package.package.as_str()).filter(|list| list.len() > 1)
+                if let Some(list) = vacated
+                    .get_mut(package.package.as_str())
+                    .filter(|list| list.len() > 1)
                 {
                     list.remove(0);
                 }

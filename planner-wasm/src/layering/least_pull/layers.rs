@@ -17,23 +17,42 @@ pub(super) fn layers(
     held: Option<&Held<'_>>,
 ) -> Vec<Layer> {
     let mut groups = groups;
-    groups.iter_mut().for_each(|group| group.units.sort_unstable_by_key(|&unit| units.ranks[unit]));
+    groups
+        .iter_mut()
+        .for_each(|group| group.units.sort_unstable_by_key(|&unit| units.ranks[unit]));
     // In steps, so that layers do not change places for next to nothing.
     let step = |group: &Group| (group.probability * 64.0) as u32;
-    groups.sort_by_key(|group| (step(group), group.units.first().map(|&unit| units.ranks[unit])));
+    groups.sort_by_key(|group| {
+        (
+            step(group),
+            group.units.first().map(|&unit| units.ranks[unit]),
+        )
+    });
     let places: BTreeMap<&str, u32> = match held {
-        Some(_) => (0..).zip(&request.paths).map(|(i, path)| (path.path.as_str(), i)).collect(),
+        Some(_) => (0..)
+            .zip(&request.paths)
+            .map(|(i, path)| (path.path.as_str(), i))
+            .collect(),
         None => BTreeMap::new(),
     };
     let layer = |group: Group| {
-        let mut paths: Vec<u32> =
-            group.units.iter().flat_map(|&unit| units.paths[unit].iter().copied()).collect();
+        let mut paths: Vec<u32> = group
+            .units
+            .iter()
+            .flat_map(|&unit| units.paths[unit].iter().copied())
+            .collect();
         let kept = held.zip(group.held);
         if let Some((held, number)) = kept {
             // The same bytes, so the same order.
-            paths = held.paths(number).filter_map(|path| places.get(path).copied()).collect();
+            paths = held
+                .paths(number)
+                .filter_map(|path| places.get(path).copied())
+                .collect();
         }
-        let size: f64 = paths.iter().map(|&path| request.paths[path as usize].size as f64).sum();
+        let size: f64 = paths
+            .iter()
+            .map(|&path| request.paths[path as usize].size as f64)
+            .sum();
         Layer {
             reason: why(request, &paths, group.probability, kept.is_some()),
             cost: Some(size * group.probability),

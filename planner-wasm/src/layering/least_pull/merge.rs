@@ -16,18 +16,26 @@ const WORK: usize = 400_000_000;
 
 /// How many units are worth finding a place for in so many layers, the largest ones.
 pub(super) fn placed(units: &Units, limit: usize) -> usize {
-    (WORK / (units.shape.words() * limit)).max(limit).min(units.rows.len())
+    (WORK / (units.shape.words() * limit))
+        .max(limit)
+        .min(units.rows.len())
 }
 
 /// Groups all units into so many layers.
 pub(super) fn merge(units: &Units, model: &Model<'_>, limit: usize) -> Vec<Group> {
     // In leaps, so that one layer more does not bring other founders with it.
     let wanted = (FOUNDERS * leap(limit) as f64) as usize;
-    let founders = wanted.min((WORK / units.shape.words()).isqrt()).max(limit).min(units.rows.len());
+    let founders = wanted
+        .min((WORK / units.shape.words()).isqrt())
+        .max(limit)
+        .min(units.rows.len());
     let mut first: Vec<usize> = (0..founders).collect();
     // Ties between pairs go by the names of the pairs.
     first.sort_unstable_by_key(|&unit| units.ranks[unit]);
-    let groups = first.into_iter().map(|unit| Group::of(unit, units, model)).collect();
+    let groups = first
+        .into_iter()
+        .map(|unit| Group::of(unit, units, model))
+        .collect();
     let mut groups = merge_groups(groups, model, limit);
     let placed = placed(units, limit).max(founders);
     for unit in founders..placed {
@@ -85,7 +93,11 @@ impl<'m> Pairs<'m> {
     fn new(groups: Vec<Group>, model: &'m Model<'m>) -> Self {
         let count = groups.len();
         let groups = groups.into_iter().map(Some).collect();
-        let mut pairs = Self { groups, nearest: vec![None; count], model };
+        let mut pairs = Self {
+            groups,
+            nearest: vec![None; count],
+            model,
+        };
         (0..count).for_each(|i| pairs.nearest[i] = pairs.find(i));
         pairs
     }
@@ -94,8 +106,10 @@ impl<'m> Pairs<'m> {
     fn merged(mut self, limit: usize) -> Vec<Group> {
         let mut count = self.groups.len();
         while count > limit.max(1) {
-            let costs =
-                self.nearest.iter().map(|nearest| nearest.map_or(f64::INFINITY, |(_, cost)| cost));
+            let costs = self
+                .nearest
+                .iter()
+                .map(|nearest| nearest.map_or(f64::INFINITY, |(_, cost)| cost));
             let Some((i, _)) = least(costs) else { break };
             let Some((j, _)) = self.nearest[i] else { break };
             self.unite(i, j);
@@ -125,7 +139,9 @@ impl<'m> Pairs<'m> {
     fn find(&self, i: usize) -> Option<(usize, f64)> {
         let group = self.groups[i].as_ref()?;
         let cost = |other: &Option<Group>| {
-            other.as_ref().map_or(f64::INFINITY, |other| group.cost_with(other, self.model))
+            other
+                .as_ref()
+                .map_or(f64::INFINITY, |other| group.cost_with(other, self.model))
         };
         let (best, cost) = least(self.groups[i + 1..].iter().map(cost))?;
         cost.is_finite().then_some((i + 1 + best, cost))
@@ -133,7 +149,9 @@ impl<'m> Pairs<'m> {
 
     /// Looks at a group that has changed.
     fn offer(&mut self, k: usize, i: usize) {
-        let (Some(group), Some(other)) = (&self.groups[k], &self.groups[i]) else { return };
+        let (Some(group), Some(other)) = (&self.groups[k], &self.groups[i]) else {
+            return;
+        };
         let cost = group.cost_with(other, self.model);
         if self.nearest[k].is_none_or(|(_, least)| cost < least) {
             self.nearest[k] = Some((i, cost));

@@ -58,12 +58,24 @@ fn plan(request: &Request) -> Result<Planned, Error> {
     let model = Model::new(&past, &rates);
     let units = found.ordered(&past, &model);
     if units.len() == 0 {
-        return Ok(Planned { layers: vec![], left_out: vec![], remarks: vec![] });
+        return Ok(Planned {
+            layers: vec![],
+            left_out: vec![],
+            remarks: vec![],
+        });
     }
-    let limit = request.max_layers.map_or(units.len(), |limit| units.len().min(limit as usize));
+    let limit = request
+        .max_layers
+        .map_or(units.len(), |limit| units.len().min(limit as usize));
     let held = Held::of(request);
-    let anew =
-        |margin| improve::improve(merge::merge(&units, &model, limit), &units, &model, (limit, margin));
+    let anew = |margin| {
+        improve::improve(
+            merge::merge(&units, &model, limit),
+            &units,
+            &model,
+            (limit, margin),
+        )
+    };
     let groups = match &held {
         None => anew(improve::MARGIN),
         Some(held) => {
@@ -78,12 +90,25 @@ fn plan(request: &Request) -> Result<Planned, Error> {
         }
     };
     let layers = layers::layers(request, &units, groups, held.as_ref());
-    Ok(Planned { layers, left_out: vec![], remarks: vec![] })
+    Ok(Planned {
+        layers,
+        left_out: vec![],
+        remarks: vec![],
+    })
 }
 
 /// What a grouping costs until a better one has to have paid off: now, for what clients do
 /// not hold, and with every update.
 fn total(groups: &[Group], horizon: f64) -> f64 {
-    let now = |group: &Group| if group.held.is_some() { 0.0 } else { group.size };
-    groups.iter().map(|group| now(group) + group.cost() * horizon).sum()
+    let now = |group: &Group| {
+        if group.held.is_some() {
+            0.0
+        } else {
+            group.size
+        }
+    };
+    groups
+        .iter()
+        .map(|group| now(group) + group.cost() * horizon)
+        .sum()
 }

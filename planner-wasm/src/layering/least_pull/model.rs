@@ -38,7 +38,10 @@ impl<'a> Model<'a> {
     /// The model of units with these rates and this past.
     pub(super) fn new(past: &'a Past<'a>, rates: &'a Rates) -> Self {
         Self {
-            shape: Shape { needs: rates.words(), updates: past.words() },
+            shape: Shape {
+                needs: rates.words(),
+                updates: past.words(),
+            },
             rates,
             weights: past.weights(),
             total: past.total(),
@@ -63,7 +66,10 @@ impl<'a> Model<'a> {
 
     /// The same of two rows together.
     pub(super) fn joint(&self, a: &Row, b: &Row, members: usize) -> f64 {
-        let (a, b) = (a.words().split_at(self.shape.needs), b.words().split_at(self.shape.needs));
+        let (a, b) = (
+            a.words().split_at(self.shape.needs),
+            b.words().split_at(self.shape.needs),
+        );
         let needs = self.rates.joint(a.0, b.0);
         let share = self.rates.share * (needs + MEMBER * members as f64);
         let spared = 1.0 + share / 2.0;
@@ -72,8 +78,10 @@ impl<'a> Model<'a> {
             return expected;
         }
         let words = a.1.iter().zip(b.1).map(|(a, b)| a | b);
-        let seen: f64 =
-            words.zip(self.weights).map(|(word, weight)| f64::from(word.count_ones()) * weight).sum();
+        let seen: f64 = words
+            .zip(self.weights)
+            .map(|(word, weight)| f64::from(word.count_ones()) * weight)
+            .sum();
         (seen + self.prior * expected) / (self.total + self.prior)
     }
 }
@@ -105,7 +113,10 @@ mod tests {
         assert!(probability(&row(0..9)) < probability(&row(0..10)));
         assert!(model.joint(&row(0..9), &row(0..9), 2) < model.joint(&row(0..5), &row(5..10), 2));
         // One change in a hundred packages, of which one is looked at.
-        let rare = Options { changes: 1.0, ..Options::default() };
+        let rare = Options {
+            changes: 1.0,
+            ..Options::default()
+        };
         let rare = rates(&rare, &past, 128);
         assert!(Model::new(&past, &rare).probability(&row(0..1), 1) < 0.01);
     }
@@ -113,9 +124,16 @@ mod tests {
     #[test]
     fn what_was_seen_counts_more_the_more_was_seen() {
         let probability = |steps: u32| {
-            let observation =
-                Observation { closures: steps, changes: (1..steps).collect(), version_changes: vec![] };
-            let history = History { steps, observations: vec![observation], held: vec![] };
+            let observation = Observation {
+                closures: steps,
+                changes: (1..steps).collect(),
+                version_changes: vec![],
+            };
+            let history = History {
+                steps,
+                observations: vec![observation],
+                held: vec![],
+            };
             let past = Past::new(Some(&history), steps as usize, 1e6);
             let rates = rates(&Options::default(), &past, 64);
             let model = Model::new(&past, &rates);

@@ -37,7 +37,11 @@ pub(super) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { changes: 8.0, horizon: 20.0, memory: 20.0 }
+        Self {
+            changes: 8.0,
+            horizon: 20.0,
+            memory: 20.0,
+        }
     }
 }
 
@@ -75,12 +79,19 @@ impl Options {
 
 /// A number in the range that all options have.
 fn positive(value: &Value) -> Option<f64> {
-    value.as_f64().filter(|number| *number > 0.0 && *number <= 1e6)
+    value
+        .as_f64()
+        .filter(|number| *number > 0.0 && *number <= 1e6)
 }
 
 fn invalid(field: &str, message: String) -> Error {
     let hint = Some("the options are `changes`, `horizon` and `memory`".to_owned());
-    Error { kind: ErrorKind::InvalidOptions, message, field: Some(field.to_owned()), hint }
+    Error {
+        kind: ErrorKind::InvalidOptions,
+        message,
+        field: Some(field.to_owned()),
+        hint,
+    }
 }
 
 #[cfg(test)]
@@ -89,7 +100,10 @@ mod tests {
     use super::*;
 
     fn options(text: &str) -> Result<Options, String> {
-        let request = Request { options: text.to_owned(), ..request(&[]) };
+        let request = Request {
+            options: text.to_owned(),
+            ..request(&[])
+        };
         Options::of(&request)
             .map_err(|error| format!("{}: {}", error.field.unwrap_or_default(), error.message))
     }
@@ -98,14 +112,25 @@ mod tests {
     fn what_is_not_given_has_a_default() {
         assert_eq!(options("{}"), Ok(Options::default()));
         let given = options(r#"{"changes": 3, "memory": 0.5}"#).unwrap();
-        assert_eq!(given, Options { changes: 3.0, horizon: 20.0, memory: 0.5 });
+        assert_eq!(
+            given,
+            Options {
+                changes: 3.0,
+                horizon: 20.0,
+                memory: 0.5
+            }
+        );
     }
 
     #[test]
     fn the_schema_says_the_same_defaults() {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap();
         let default = |name: &str| schema["properties"][name]["default"].as_f64().unwrap();
-        let Options { changes, horizon, memory } = Options::default();
+        let Options {
+            changes,
+            horizon,
+            memory,
+        } = Options::default();
         assert_eq!(
             [default("changes"), default("horizon"), default("memory")],
             [changes, horizon, memory]
@@ -116,9 +141,18 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, expected) in [
             ("[]", "options: must be an object"),
-            (r#"{"spread": 1}"#, "options.spread: is not an option of `least-pull`"),
-            (r#"{"changes": 0}"#, "options.changes: `0` is not a number above 0 and up to 1000000"),
-            (r#"{"memory": "1"}"#, "options.memory: `\"1\"` is not a number above 0 and up to 1000000"),
+            (
+                r#"{"spread": 1}"#,
+                "options.spread: is not an option of `least-pull`",
+            ),
+            (
+                r#"{"changes": 0}"#,
+                "options.changes: `0` is not a number above 0 and up to 1000000",
+            ),
+            (
+                r#"{"memory": "1"}"#,
+                "options.memory: `\"1\"` is not a number above 0 and up to 1000000",
+            ),
             (
                 r#"{"horizon": 1000001}"#,
                 "options.horizon: `1000001` is not a number above 0 and up to 1000000",

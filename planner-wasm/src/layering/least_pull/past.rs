@@ -45,12 +45,27 @@ impl<'a> Past<'a> {
         let first = updates.saturating_sub(LATEST).next_multiple_of(BLOCK);
         let words = (updates - first.min(updates)).div_ceil(BLOCK);
         let age = |word: usize| ((words - 1 - word) * BLOCK) as f64;
-        let weights: Vec<f64> = (0..words).map(|word| memory / (memory + age(word))).collect();
+        let weights: Vec<f64> = (0..words)
+            .map(|word| memory / (memory + age(word)))
+            .collect();
         let inside = |word: usize| (updates - first - word * BLOCK).min(BLOCK) as f64;
         // The first closure of all is an update of nothing.
-        let none = if first == 0 { weights.first().copied().unwrap_or(0.0) } else { 0.0 };
-        let total = (0..words).map(|word| weights[word] * inside(word)).sum::<f64>() - none;
-        Self { history, first, end: updates, weights, total }
+        let none = if first == 0 {
+            weights.first().copied().unwrap_or(0.0)
+        } else {
+            0.0
+        };
+        let total = (0..words)
+            .map(|word| weights[word] * inside(word))
+            .sum::<f64>()
+            - none;
+        Self {
+            history,
+            first,
+            end: updates,
+            weights,
+            total,
+        }
     }
 
     /// How many words the updates take in a row.
@@ -70,45 +85,78 @@ impl<'a> Past<'a> {
 
     /// Whether any of some paths was there before. Without history nothing is known of any.
     pub(super) fn knows(&self, paths: &[u32]) -> bool {
-        let observations = self.history.map_or(&[][..], |history| &history.observations);
-        paths.iter().filter_map(|&path| observations.get(path as usize)).any(|o| o.closures > 0)
+        let observations = self
+            .history
+            .map_or(&[][..], |history| &history.observations);
+        paths
+            .iter()
+            .filter_map(|&path| observations.get(path as usize))
+            .any(|o| o.closures > 0)
     }
 
     /// Adds the updates that changed any of some paths to a row.
     pub(super) fn mark(&self, paths: &[u32], shape: Shape, row: &mut Row) {
         let Some(history) = self.history else { return };
-        for observation in paths.iter().filter_map(|&path| history.observations.get(path as usize)) {
+        for observation in paths
+            .iter()
+            .filter_map(|&path| history.observations.get(path as usize))
+        {
             let changes = observation.changes.iter().map(|&change| change as usize);
             let known = changes.filter(|&change| change < self.end);
-            known.filter_map(|change| change.checked_sub(self.first)).for_each(|update| {
-                row.add_update(shape, update);
-            });
+            known
+                .filter_map(|change| change.checked_sub(self.first))
+                .for_each(|update| {
+                    row.add_update(shape, update);
+                });
         }
     }
 
     /// What the updates weigh in which any of some paths changed of itself, and those before which
     /// any was there. `needs` are the paths that they refer to: a change that none of these
     /// shares is no rebuild, even where the name, which may have no version, stays the same.
-    pub(super) fn own<'p>(&self, paths: &[u32], needs: impl Iterator<Item = &'p u32>) -> (f64, f64) {
-        let Some(history) = self.history else { return (0.0, 0.0) };
+    pub(super) fn own<'p>(
+        &self,
+        paths: &[u32],
+        needs: impl Iterator<Item = &'p u32>,
+    ) -> (f64, f64) {
+        let Some(history) = self.history else {
+            return (0.0, 0.0);
+        };
         let seen = |path: &u32| history.observations.get(*path as usize);
         let all = |changes: fn(&Observation) -> &[u32]| -> BTreeSet<u32> {
-            paths.iter().filter_map(seen).flat_map(changes).copied().collect()
+            paths
+                .iter()
+                .filter_map(seen)
+                .flat_map(changes)
+                .copied()
+                .collect()
         };
         let versions = all(|observation| &observation.version_changes);
         let mut same_version = all(|observation| &observation.changes);
         same_version.retain(|change| !versions.contains(change));
         if !same_version.is_empty() {
-            for change in needs.filter_map(seen).flat_map(|observation| &observation.changes) {
+            for change in needs
+                .filter_map(seen)
+                .flat_map(|observation| &observation.changes)
+            {
                 same_version.remove(change);
             }
         }
         let counted = self.first..self.end;
-        let own = versions.iter().chain(&same_version).map(|&change| change as usize);
+        let own = versions
+            .iter()
+            .chain(&same_version)
+            .map(|&change| change as usize);
         let own = own.filter(|change| counted.contains(change));
-        let changed = own.map(|change| self.weights[(change - self.first) / BLOCK]).sum();
+        let changed = own
+            .map(|change| self.weights[(change - self.first) / BLOCK])
+            .sum();
         // Which closures these were is not known; that they are the same share of all is near it.
-        let closures = paths.iter().filter_map(seen).map(|observation| observation.closures).max();
+        let closures = paths
+            .iter()
+            .filter_map(seen)
+            .map(|observation| observation.closures)
+            .max();
         let whole = f64::from(history.steps.max(2) - 1);
         let there = f64::from(closures.unwrap_or(0).saturating_sub(1)) / whole;
         (changed, self.total * there.min(1.0))
@@ -118,7 +166,11 @@ impl<'a> Past<'a> {
 /// The largest of 1, 2, 3, 4, 6, 8, 12, 16, 24 and so on that is not above a number.
 pub(super) fn leap(number: usize) -> usize {
     let power = 1 << number.max(1).ilog2();
-    if number >= power + power / 2 { power + power / 2 } else { power }
+    if number >= power + power / 2 {
+        power + power / 2
+    } else {
+        power
+    }
 }
 
 #[cfg(test)]
@@ -128,9 +180,16 @@ mod tests {
     use crate::bindings::layering::HeldImage;
 
     fn history(steps: u32, changes: &[u32]) -> History {
-        let observation =
-            Observation { closures: steps, changes: changes.to_vec(), version_changes: vec![] };
-        History { steps, observations: vec![observation], held: vec![] }
+        let observation = Observation {
+            closures: steps,
+            changes: changes.to_vec(),
+            version_changes: vec![],
+        };
+        History {
+            steps,
+            observations: vec![observation],
+            held: vec![],
+        }
     }
 
     #[test]
@@ -145,13 +204,30 @@ mod tests {
     #[test]
     fn where_nothing_is_held_the_past_is_learnt_from_in_leaps() {
         let request = |steps, held| {
-            let history = History { held, ..history(steps, &[]) };
-            Request { history: Some(history), ..request(&[]) }
+            let history = History {
+                held,
+                ..history(steps, &[])
+            };
+            Request {
+                history: Some(history),
+                ..request(&[])
+            }
         };
         let held = vec![HeldImage { layers: vec![] }];
-        for (steps, leap) in [(2, 2), (3, 3), (5, 4), (31, 24), (33, 32), (63, 48), (64, 64)] {
+        for (steps, leap) in [
+            (2, 2),
+            (3, 3),
+            (5, 4),
+            (31, 24),
+            (33, 32),
+            (63, 48),
+            (64, 64),
+        ] {
             assert_eq!(Past::of(&request(steps, vec![]), 1.0).end, leap);
-            assert_eq!(Past::of(&request(steps, held.clone()), 1.0).end, steps as usize);
+            assert_eq!(
+                Past::of(&request(steps, held.clone()), 1.0).end,
+                steps as usize
+            );
         }
         assert_eq!(Past::of(&request(1, held), 1.0).words(), 0);
     }
@@ -170,7 +246,11 @@ mod tests {
             // Without a version: rebuilt with the first, and changed by itself.
             seen(40, &[], &[17, 33, 34]),
         ];
-        let history = History { steps: 40, observations, held: vec![] };
+        let history = History {
+            steps: 40,
+            observations,
+            held: vec![],
+        };
         let past = Past::new(Some(&history), 40, 16.0);
         let total = past.total();
         let own = |paths: &[u32], needs: &[u32]| past.own(paths, needs.iter());
@@ -190,9 +270,15 @@ mod tests {
         let history = history(2000, &[3, 1490, 1504, 1999, 2000]);
         let past = Past::new(Some(&history), history.steps as usize, 16.0);
         assert_eq!((past.first, past.words()), (1488, 32));
-        let shape = Shape { needs: 0, updates: past.words() };
+        let shape = Shape {
+            needs: 0,
+            updates: past.words(),
+        };
         let mut row = shape.empty();
         past.mark(&[0, 7], shape, &mut row);
-        assert_eq!((row.words()[0], row.words()[1], row.words()[31]), (4, 1, 1 << 15));
+        assert_eq!(
+            (row.words()[0], row.words()[1], row.words()[31]),
+            (4, 1, 1 << 15)
+        );
     }
 }

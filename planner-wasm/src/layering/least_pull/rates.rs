@@ -53,7 +53,9 @@ impl Rates {
         // Rounded, so that a path more or less does not move every probability.
         let share = (options.changes / rounded(units.len() as u128)).clamp(LEAST, MOST);
         let level = |unit: usize| {
-            let needs = references[unit].iter().flat_map(|&other| &units[other as usize]);
+            let needs = references[unit]
+                .iter()
+                .flat_map(|&other| &units[other as usize]);
             level(past.own(&units[unit], needs), share)
         };
         let level_of: Vec<usize> = (0..units.len()).map(level).collect();
@@ -61,11 +63,19 @@ impl Rates {
         for (level, count_for) in LEVELS.into_iter().enumerate() {
             let units = (0..units.len()).filter(|&unit| level_of[unit] == level);
             let first = 64 * quarters.len();
-            let count = units.zip(first..).map(|(unit, bit)| bits[unit] = bit).count();
+            let count = units
+                .zip(first..)
+                .map(|(unit, bit)| bits[unit] = bit)
+                .count();
             quarters.resize(quarters.len() + count.div_ceil(64), count_for);
         }
         let alike = quarters.iter().all(|&quarters| quarters == EXPECTED);
-        Self { share, bits, quarters, alike }
+        Self {
+            share,
+            bits,
+            quarters,
+            alike,
+        }
     }
 
     /// The bit of a unit.
@@ -94,7 +104,9 @@ impl Rates {
     #[inline(never)]
     fn joint_by_levels(&self, a: &[u64], b: &[u64]) -> f64 {
         let words = a.iter().zip(b).zip(&self.quarters);
-        let sum: u32 = words.map(|((a, b), quarters)| (a | b).count_ones() * quarters).sum();
+        let sum: u32 = words
+            .map(|((a, b), quarters)| (a | b).count_ones() * quarters)
+            .sum();
         f64::from(sum) / f64::from(EXPECTED)
     }
 }
@@ -111,16 +123,27 @@ mod tests {
     use crate::bindings::layering::{History, Observation};
 
     fn seen(closures: u32, version_changes: Vec<u32>) -> Observation {
-        Observation { closures, changes: version_changes.clone(), version_changes }
+        Observation {
+            closures,
+            changes: version_changes.clone(),
+            version_changes,
+        }
     }
 
     #[test]
     fn without_history_all_are_alike() {
         let past = Past::new(None, 0, 20.0);
         let units: Vec<Vec<u32>> = (0..70).map(|path| vec![path]).collect();
-        let rates = Rates::new(&Options::default(), &past, (&units, &vec![vec![]; units.len()]));
+        let rates = Rates::new(
+            &Options::default(),
+            &past,
+            (&units, &vec![vec![]; units.len()]),
+        );
         assert_eq!((rates.words(), rates.share), (2, 1.0 / 8.0));
-        assert_eq!((0..70).map(|unit| rates.bit(unit)).collect::<Vec<_>>(), (0..70).collect::<Vec<_>>());
+        assert_eq!(
+            (0..70).map(|unit| rates.bit(unit)).collect::<Vec<_>>(),
+            (0..70).collect::<Vec<_>>()
+        );
         assert_eq!(rates.joint(&[0b11, 1], &[0b110, 0]), 4.0);
     }
 
@@ -136,20 +159,40 @@ mod tests {
             seen(2, vec![31]),
             seen(32, every(3)),
         ];
-        let history = History { steps: 32, observations, held: vec![] };
+        let history = History {
+            steps: 32,
+            observations,
+            held: vec![],
+        };
         let past = Past::new(Some(&history), 32, 1e9);
-        let units: Vec<Vec<u32>> =
-            [vec![0], vec![1], vec![2], vec![3], vec![4], vec![5], vec![], vec![0, 1]].into();
+        let units: Vec<Vec<u32>> = [
+            vec![0],
+            vec![1],
+            vec![2],
+            vec![3],
+            vec![4],
+            vec![5],
+            vec![],
+            vec![0, 1],
+        ]
+        .into();
         let level = |unit: usize| LEVELS[level(past.own(&units[unit], [].iter()), 1.0 / 8.0)];
         let levels: Vec<u32> = (0..units.len()).map(level).collect();
         assert_eq!(levels, [1, 32, 4, 4, 8, 8, 4, 32]);
         // A word for each level, the likeliest last.
-        let rates = Rates::new(&Options::default(), &past, (&units, &vec![vec![]; units.len()]));
+        let rates = Rates::new(
+            &Options::default(),
+            &past,
+            (&units, &vec![vec![]; units.len()]),
+        );
         assert_eq!(
             (0..8).map(|unit| rates.bit(unit)).collect::<Vec<_>>(),
             [0, 192, 64, 65, 128, 129, 66, 193]
         );
-        assert_eq!(rates.joint(&[1, 0b11, 0, 0], &[1, 0b100, 0, 1]), 0.25 + 3.0 + 8.0);
+        assert_eq!(
+            rates.joint(&[1, 0b11, 0, 0], &[1, 0b100, 0, 1]),
+            0.25 + 3.0 + 8.0
+        );
     }
 
     #[test]
@@ -158,8 +201,17 @@ mod tests {
         let none = |count: usize| vec![vec![]; count];
         let options = Options::default();
         let share = |count: usize| Rates::new(&options, &past, (&none(count), &none(count))).share;
-        assert_eq!((share(0), share(3), share(64), share(128)), (MOST, MOST, MOST, MOST / 2.0));
-        let none_at_all = Options { changes: 1e-310, ..options };
-        assert_eq!(Rates::new(&none_at_all, &past, (&none(9), &none(9))).share, LEAST);
+        assert_eq!(
+            (share(0), share(3), share(64), share(128)),
+            (MOST, MOST, MOST, MOST / 2.0)
+        );
+        let none_at_all = Options {
+            changes: 1e-310,
+            ..options
+        };
+        assert_eq!(
+            Rates::new(&none_at_all, &past, (&none(9), &none(9))).share,
+            LEAST
+        );
     }
 }

@@ -70,7 +70,10 @@ pub(super) struct Cover {
 
 impl Cover {
     pub(super) fn new(shape: Shape) -> Self {
-        Self { once: shape.empty(), twice: shape.empty() }
+        Self {
+            once: shape.empty(),
+            twice: shape.empty(),
+        }
     }
 
     pub(super) fn add(&mut self, row: &Row) {
@@ -83,7 +86,13 @@ impl Cover {
 
     /// The row of the members without the one that has this row.
     pub(super) fn without(&self, row: &Row, into: &mut Row) {
-        let words = self.once.0.iter().zip(&self.twice.0).zip(&row.0).zip(&mut into.0);
+        let words = self
+            .once
+            .0
+            .iter()
+            .zip(&self.twice.0)
+            .zip(&row.0)
+            .zip(&mut into.0);
         for (((once, twice), word), into) in words {
             *into = once & !(word & !twice);
         }
@@ -96,11 +105,16 @@ mod tests {
 
     #[test]
     fn a_member_is_taken_away() {
-        let shape = Shape { needs: 2, updates: 1 };
+        let shape = Shape {
+            needs: 2,
+            updates: 1,
+        };
         let row = |needs: &[usize], updates: &[usize]| {
             let mut row = shape.empty();
             needs.iter().for_each(|&need| row.add_need(need));
-            updates.iter().for_each(|&update| row.add_update(shape, update));
+            updates
+                .iter()
+                .for_each(|&update| row.add_update(shape, update));
             row
         };
         let members = [row(&[1, 70], &[3]), row(&[1, 2], &[3, 4]), row(&[2], &[])];

@@ -58,10 +58,22 @@ impl Found {
             members.sort_unstable_by_key(|&path| order[path as usize]);
         }
         let size = |path: &u32| u128::from(request.paths[*path as usize].size);
-        let sizes = paths.iter().map(|members| rounded(members.iter().map(size).sum())).collect();
-        let rank = |members: &Vec<u32>| members.first().map_or(u32::MAX, |&path| order[path as usize]);
+        let sizes = paths
+            .iter()
+            .map(|members| rounded(members.iter().map(size).sum()))
+            .collect();
+        let rank = |members: &Vec<u32>| {
+            members
+                .first()
+                .map_or(u32::MAX, |&path| order[path as usize])
+        };
         let ranks = paths.iter().map(rank).collect();
-        Self { paths, references, sizes, ranks }
+        Self {
+            paths,
+            references,
+            sizes,
+            ranks,
+        }
     }
 
     /// The paths of each, none where all are excluded, and the units that each refers to.
@@ -73,8 +85,9 @@ impl Found {
     /// of with everything else.
     pub(super) fn ordered(self, past: &Past<'_>, model: &Model<'_>) -> Units {
         let shape = model.shape();
-        let mut order: Vec<usize> =
-            (0..self.paths.len()).filter(|&i| !self.paths[i].is_empty()).collect();
+        let mut order: Vec<usize> = (0..self.paths.len())
+            .filter(|&i| !self.paths[i].is_empty())
+            .collect();
         let by_rank = |a: &usize, b: &usize| self.ranks[*a].cmp(&self.ranks[*b]);
         let rows = if order.len() <= ALL {
             let rows = self.rows(past, model);
@@ -86,8 +99,16 @@ impl Found {
             order.sort_by(|a, b| keys[*b].total_cmp(&keys[*a]).then_with(|| by_rank(a, b)));
             order.iter().map(|&i| rows[i].clone()).collect()
         } else {
-            order.sort_by(|a, b| self.sizes[*b].total_cmp(&self.sizes[*a]).then_with(|| by_rank(a, b)));
-            order.iter().take(LARGEST).map(|&i| self.row(past, model, i)).collect()
+            order.sort_by(|a, b| {
+                self.sizes[*b]
+                    .total_cmp(&self.sizes[*a])
+                    .then_with(|| by_rank(a, b))
+            });
+            order
+                .iter()
+                .take(LARGEST)
+                .map(|&i| self.row(past, model, i))
+                .collect()
         };
         Units {
             sizes: order.iter().map(|&i| self.sizes[i]).collect(),
@@ -210,7 +231,13 @@ mod tests {
 
     #[test]
     fn one_row_is_as_good_as_all_of_them() {
-        let graph = [("a", 1, "b"), ("b", 4, "a c"), ("c", 64, ""), ("d", 4, "c a"), ("e", 0, "d c")];
+        let graph = [
+            ("a", 1, "b"),
+            ("b", 4, "a c"),
+            ("c", 64, ""),
+            ("d", 4, "c a"),
+            ("e", 0, "d c"),
+        ];
         let request = request(&graph);
         let found = Found::new(&request);
         let past = Past::new(None, 0, 1.0);

@@ -58,17 +58,31 @@ fn plan(request: &Request) -> Result<Planned, Error> {
     vertices.sort_unstable_by_key(|&i| (request.paths[i as usize].size, ranks[i as usize]));
     let references = popularity::induced(&Graph::without(request, &excluded), &vertices);
     let mut run = Run::new(request, ranks);
-    let start = Part { vertices: vertices.clone(), references, trail: vec![] };
+    let start = Part {
+        vertices: vertices.clone(),
+        references,
+        trail: vec![],
+    };
     let outcome = run.steps(&steps, start)?;
-    let parts: Vec<Part> =
-        outcome.parts().into_iter().filter(|part| !part.vertices.is_empty()).collect();
+    let parts: Vec<Part> = outcome
+        .parts()
+        .into_iter()
+        .filter(|part| !part.vertices.is_empty())
+        .collect();
     check_budget(request, parts.len())?;
     let mut left_out = vertices;
     let mut placed = vec![false; request.paths.len()];
-    parts.iter().flat_map(|part| &part.vertices).for_each(|&path| placed[path as usize] = true);
+    parts
+        .iter()
+        .flat_map(|part| &part.vertices)
+        .for_each(|&path| placed[path as usize] = true);
     left_out.retain(|&path| !placed[path as usize]);
     left_out.sort_unstable();
-    Ok(Planned { layers: parts.into_iter().map(layer).collect(), left_out, remarks: run.remarks() })
+    Ok(Planned {
+        layers: parts.into_iter().map(layer).collect(),
+        left_out,
+        remarks: run.remarks(),
+    })
 }
 
 fn layer(part: Part) -> Layer {
@@ -76,25 +90,41 @@ fn layer(part: Part) -> Layer {
         true => "as the pipeline has it".to_owned(),
         false => part.trail.join(" > "),
     };
-    Layer { paths: part.vertices, reason, cost: None }
+    Layer {
+        paths: part.vertices,
+        reason,
+        cost: None,
+    }
 }
 
 fn check_budget(request: &Request, layers: usize) -> Result<(), Error> {
-    let Some(limit) = request.max_layers.filter(|&limit| layers > limit as usize) else { return Ok(()) };
+    let Some(limit) = request.max_layers.filter(|&limit| layers > limit as usize) else {
+        return Ok(());
+    };
     Err(Error {
         kind: ErrorKind::OverBudget,
         message: format!("the pipeline makes {layers} layers, and only {limit} are allowed"),
         field: Some("options.pipeline".to_owned()),
-        hint: Some(format!("end the pipeline with `[\"flatten\"], [\"limit_layers\", {limit}]`")),
+        hint: Some(format!(
+            "end the pipeline with `[\"flatten\"], [\"limit_layers\", {limit}]`"
+        )),
     })
 }
 
 fn invalid(field: &str, message: String) -> Error {
-    Error { kind: ErrorKind::InvalidOptions, message, field: Some(field.to_owned()), hint: None }
+    Error {
+        kind: ErrorKind::InvalidOptions,
+        message,
+        field: Some(field.to_owned()),
+        hint: None,
+    }
 }
 
 fn hinted(field: &str, message: String, hint: String) -> Error {
-    Error { hint: Some(hint), ..invalid(field, message) }
+    Error {
+        hint: Some(hint),
+        ..invalid(field, message)
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +133,8 @@ mod tests {
     use super::*;
 
     /// The graph of the specification's vectors.
-    const GRAPH: &[(&str, u64, &str)] = &[("A", 2, "C"), ("B", 4, "C D"), ("C", 6, ""), ("D", 8, "")];
+    const GRAPH: &[(&str, u64, &str)] =
+        &[("A", 2, "C"), ("B", 4, "C D"), ("C", 6, ""), ("D", 8, "")];
 
     fn with(
         graph: &[(&str, u64, &str)],
@@ -128,7 +159,9 @@ mod tests {
         let nested = r#"[["split_paths", ["B"]], ["over", "main", ["subcomponent_in", ["B"]]]]"#;
         assert_eq!(layers(nested), "B|D|C|A");
         let without = |path: u32| {
-            with(GRAPH, r#"[["split_paths", ["B"]]]"#, |request| request.excluded = vec![path])
+            with(GRAPH, r#"[["split_paths", ["B"]]]"#, |request| {
+                request.excluded = vec![path]
+            })
         };
         assert_eq!(without(0).unwrap(), "B C D");
         assert_eq!(without(3).unwrap(), "B|C|A");
@@ -139,11 +172,23 @@ mod tests {
         for (pipeline, expected) in [
             ("[]", "A B C D"),
             (r#"[["popularity_contest"]]"#, "C|D|A|B"),
-            (r#"[["popularity_contest"], ["limit_layers", 2]]"#, "C|D A B"),
-            (r#"[["popularity_contest"], ["limit_layers", 1]]"#, "C D A B"),
-            (r#"[["popularity_contest"], ["limit_layers", 9]]"#, "C|D|A|B"),
+            (
+                r#"[["popularity_contest"], ["limit_layers", 2]]"#,
+                "C|D A B",
+            ),
+            (
+                r#"[["popularity_contest"], ["limit_layers", 1]]"#,
+                "C D A B",
+            ),
+            (
+                r#"[["popularity_contest"], ["limit_layers", 9]]"#,
+                "C|D|A|B",
+            ),
             (r#"[["popularity_contest"], ["reverse"]]"#, "B|A|D|C"),
-            (r#"[["popularity_contest"], ["reverse"], ["limit_layers", 2]]"#, "B|A D C"),
+            (
+                r#"[["popularity_contest"], ["reverse"], ["limit_layers", 2]]"#,
+                "B|A D C",
+            ),
             (r#"[["split_every", 3]]"#, "A B C|D"),
             (r#"[["split_every", 1], ["limit_layers", 3]]"#, "A|B|C D"),
             (r#"[["subcomponent_out", ["A"]]]"#, "A C|B D"),
@@ -154,15 +199,27 @@ mod tests {
             (r#"[["split_paths", [{"children_of": "B"}]]]"#, "C D|A B"),
             (r#"[["split_paths", [{"children_of": ["A"]}]]]"#, "C|A B D"),
             (r#"[["split_paths", ["A", "B"]]]"#, "A B C D"),
-            (r#"[["split_every", 2], ["map", ["popularity_contest"]], ["flatten"]]"#, "A|B|C|D"),
-            (r#"[["split_every", 2], ["map", ["pipe", [["split_every", 1], ["reverse"]]]]]"#, "B|A|D|C"),
-            (r#"[["pipe", [["split_every", 2], ["reverse"]]]]"#, "C D|A B"),
+            (
+                r#"[["split_every", 2], ["map", ["popularity_contest"]], ["flatten"]]"#,
+                "A|B|C|D",
+            ),
+            (
+                r#"[["split_every", 2], ["map", ["pipe", [["split_every", 1], ["reverse"]]]]]"#,
+                "B|A|D|C",
+            ),
+            (
+                r#"[["pipe", [["split_every", 2], ["reverse"]]]]"#,
+                "C D|A B",
+            ),
             (
                 r#"[["subcomponent_out", ["A"]], ["over", "rest", ["split_every", 1]], ["flatten"], ["limit_layers", 2]]"#,
                 "A C|B D",
             ),
             (r#"[["remove_paths", "C"]]"#, "A B D; left out C"),
-            (r#"[["remove_paths", ["C", "D"]], ["split_every", 1]]"#, "A|B; left out C D"),
+            (
+                r#"[["remove_paths", ["C", "D"]], ["split_every", 1]]"#,
+                "A|B; left out C D",
+            ),
             (r#"[["flatten"], ["limit_layers", 1]]"#, "A B C D"),
         ] {
             assert_eq!(layers(pipeline), expected, "{pipeline}");
@@ -172,23 +229,46 @@ mod tests {
     #[test]
     fn removed_paths_take_part_in_nothing_that_follows() {
         // Without C, nothing but B needs anything.
-        assert_eq!(layers(r#"[["remove_paths", ["D"]], ["popularity_contest"]]"#), "C|A|B; left out D");
+        assert_eq!(
+            layers(r#"[["remove_paths", ["D"]], ["popularity_contest"]]"#),
+            "C|A|B; left out D"
+        );
     }
 
     #[test]
     fn errors_name_the_step_and_the_operation() {
         for (pipeline, field, message) in [
             ("{}", "options.pipeline", "must be a list of steps"),
-            (r#"["flatten"]"#, "options.pipeline[0]", "must be a list: an operation and its arguments"),
-            ("[[]]", "options.pipeline[0]", "must be a list: an operation and its arguments"),
-            ("[[3]]", "options.pipeline[0]", "must be a list: an operation and its arguments"),
-            (r#"[["limit_layer", 3]]"#, "options.pipeline[0]", "`limit_layer` is not an operation"),
+            (
+                r#"["flatten"]"#,
+                "options.pipeline[0]",
+                "must be a list: an operation and its arguments",
+            ),
+            (
+                "[[]]",
+                "options.pipeline[0]",
+                "must be a list: an operation and its arguments",
+            ),
+            (
+                "[[3]]",
+                "options.pipeline[0]",
+                "must be a list: an operation and its arguments",
+            ),
+            (
+                r#"[["limit_layer", 3]]"#,
+                "options.pipeline[0]",
+                "`limit_layer` is not an operation",
+            ),
             (
                 r#"[["flatten"], ["limit_layers"]]"#,
                 "options.pipeline[1]",
                 "`limit_layers` takes 1 argument, and got 0",
             ),
-            (r#"[["reverse", 1]]"#, "options.pipeline[0]", "`reverse` takes 0 arguments, and got 1"),
+            (
+                r#"[["reverse", 1]]"#,
+                "options.pipeline[0]",
+                "`reverse` takes 0 arguments, and got 1",
+            ),
             (
                 r#"[["limit_layers", 0]]"#,
                 "options.pipeline[0][1]",
@@ -219,7 +299,11 @@ mod tests {
                 "options.pipeline[1]",
                 "`reverse` needs a list, and got a dictionary",
             ),
-            (r#"[["map", ["flatten"]]]"#, "options.pipeline[0]", "`map` needs a list, and got a graph"),
+            (
+                r#"[["map", ["flatten"]]]"#,
+                "options.pipeline[0]",
+                "`map` needs a list, and got a graph",
+            ),
             (
                 r#"[["over", "main", ["flatten"]]]"#,
                 "options.pipeline[0]",
@@ -255,8 +339,16 @@ mod tests {
                 "options.pipeline[0][1][0]",
                 "must be a path, or an object with `children_of`",
             ),
-            (r#"[["split_paths", "A"]]"#, "options.pipeline[0][1]", "`split_paths` needs a list"),
-            (r#"[["subcomponent_in", [1]]]"#, "options.pipeline[0][1][0]", "must be a path"),
+            (
+                r#"[["split_paths", "A"]]"#,
+                "options.pipeline[0][1]",
+                "`split_paths` needs a list",
+            ),
+            (
+                r#"[["subcomponent_in", [1]]]"#,
+                "options.pipeline[0][1][0]",
+                "must be a path",
+            ),
             (
                 r#"[["split_every", 2], ["map", ["split_every", 1]], ["limit_layers", 1]]"#,
                 "options.pipeline[2]",
@@ -273,10 +365,18 @@ mod tests {
         }
         let deep = format!("{}[\"flatten\"]{}", "[\"map\", ".repeat(70), "]".repeat(70));
         assert!(
-            with(GRAPH, &format!("[{deep}]"), |_| {}).unwrap_err().message.contains("nested deeper")
+            with(GRAPH, &format!("[{deep}]"), |_| {})
+                .unwrap_err()
+                .message
+                .contains("nested deeper")
         );
         let unknown = with(GRAPH, r#"[["limit_layer", 3]]"#, |_| {}).unwrap_err();
-        assert!(unknown.hint.unwrap().starts_with("the operations are `flatten`, `limit_layers`,"));
+        assert!(
+            unknown
+                .hint
+                .unwrap()
+                .starts_with("the operations are `flatten`, `limit_layers`,")
+        );
     }
 
     #[test]
@@ -284,7 +384,10 @@ mod tests {
         let tight = |pipeline: &str| with(GRAPH, pipeline, |request| request.max_layers = Some(3));
         let error = tight(r#"[["split_every", 1]]"#).unwrap_err();
         assert_eq!(error.kind, ErrorKind::OverBudget);
-        assert_eq!(error.message, "the pipeline makes 4 layers, and only 3 are allowed");
+        assert_eq!(
+            error.message,
+            "the pipeline makes 4 layers, and only 3 are allowed"
+        );
         assert_eq!(tight(r#"[["split_every", 2]]"#).unwrap(), "A B|C D");
     }
 
@@ -293,10 +396,19 @@ mod tests {
         let mut request = request(GRAPH);
         request.policy = "pipeline".to_owned();
         let many: Vec<String> = (0..9).map(|i| format!("\"x{i}\"")).collect();
-        request.options = format!(r#"{{"pipeline": [["remove_paths", [{}]]]}}"#, many.join(","));
+        request.options = format!(
+            r#"{{"pipeline": [["remove_paths", [{}]]]}}"#,
+            many.join(",")
+        );
         let remarks = super::super::plan(&request).unwrap().remarks;
         assert_eq!(remarks.len(), 6);
-        assert_eq!(remarks[0], "the pipeline names `x0`, which is not in the closure");
-        assert_eq!(remarks[5], "the pipeline names 4 more paths that are not in the closure");
+        assert_eq!(
+            remarks[0],
+            "the pipeline names `x0`, which is not in the closure"
+        );
+        assert_eq!(
+            remarks[5],
+            "the pipeline names 4 more paths that are not in the closure"
+        );
     }
 }

@@ -23,13 +23,23 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(request: &'a Request, ranks: Vec<u32>) -> Self {
-        let index = (0..).zip(&request.paths).map(|(i, path)| (path.path.as_str(), i)).collect();
-        Self { request, ranks, index, unknown: BTreeSet::new() }
+        let index = (0..)
+            .zip(&request.paths)
+            .map(|(i, path)| (path.path.as_str(), i))
+            .collect();
+        Self {
+            request,
+            ranks,
+            index,
+            unknown: BTreeSet::new(),
+        }
     }
 
     /// Carries out one step after the other.
     pub(super) fn steps(&mut self, steps: &[Step], start: Part) -> Result<Value, Error> {
-        steps.iter().try_fold(Value::Graph(start), |value, step| self.step(step, value))
+        steps
+            .iter()
+            .try_fold(Value::Graph(start), |value, step| self.step(step, value))
     }
 
     /// What a person should be told.
@@ -41,9 +51,12 @@ impl<'a> Run<'a> {
             .collect();
         match more {
             0 => {}
-            1 => remarks.push("the pipeline names 1 more path that is not in the closure".to_owned()),
+            1 => {
+                remarks.push("the pipeline names 1 more path that is not in the closure".to_owned())
+            }
             _ => {
-                let remark = format!("the pipeline names {more} more paths that are not in the closure");
+                let remark =
+                    format!("the pipeline names {more} more paths that are not in the closure");
                 remarks.push(remark);
             }
         }
@@ -55,18 +68,26 @@ impl<'a> Run<'a> {
             Operation::PopularityContest => self.popularity_contest(&graph(step, value)?),
             Operation::LimitLayers(count) => limit_layers(step, list(step, value)?, *count)?,
             Operation::SplitPaths(splits) => self.split_paths(&graph(step, value)?, splits),
-            Operation::SubcomponentOut(paths) => self.subcomponent(&graph(step, value)?, paths, false),
-            Operation::SubcomponentIn(paths) => self.subcomponent(&graph(step, value)?, paths, true),
+            Operation::SubcomponentOut(paths) => {
+                self.subcomponent(&graph(step, value)?, paths, false)
+            }
+            Operation::SubcomponentIn(paths) => {
+                self.subcomponent(&graph(step, value)?, paths, true)
+            }
             Operation::Over(key, inner) => self.over(step, value, key, inner)?,
             Operation::Map(inner) => {
-                let items = list(step, value)?.into_iter().map(|item| self.step(inner, item));
+                let items = list(step, value)?
+                    .into_iter()
+                    .map(|item| self.step(inner, item));
                 Value::List(items.collect::<Result<_, _>>()?)
             }
-            Operation::Pipe(steps) => {
-                steps.iter().try_fold(value, |value, step| self.step(step, value))?
-            }
+            Operation::Pipe(steps) => steps
+                .iter()
+                .try_fold(value, |value, step| self.step(step, value))?,
             Operation::SplitEvery(count) => split_every(&graph(step, value)?, *count),
-            Operation::Flatten => Value::List(value.parts().into_iter().map(Value::Graph).collect()),
+            Operation::Flatten => {
+                Value::List(value.parts().into_iter().map(Value::Graph).collect())
+            }
             Operation::Reverse => Value::List(list(step, value)?.into_iter().rev().collect()),
             Operation::RemovePaths(paths) => self.remove_paths(&graph(step, value)?, paths),
         })
@@ -96,16 +117,32 @@ impl<'a> Run<'a> {
         }
         let below = Graph::reach(&part.references, &given.iter().copied().collect::<Vec<_>>());
         let part = part.without_ways_to(&given);
-        let others: Vec<u32> = roots.into_iter().filter(|root| !given.contains(root)).collect();
+        let others: Vec<u32> = roots
+            .into_iter()
+            .filter(|root| !given.contains(root))
+            .collect();
         let beside = Graph::reach(&part.references, &others);
         let both = |a: bool, b: bool| -> Vec<bool> {
-            below.iter().zip(&beside).map(|(&below, &beside)| below == a && beside == b).collect()
+            below
+                .iter()
+                .zip(&beside)
+                .map(|(&below, &beside)| below == a && beside == b)
+                .collect()
         };
-        let entries =
-            [("main", both(true, false)), ("common", both(true, true)), ("rest", both(false, true))]
-                .map(|(key, marked)| (key, part.select(&marked, key)));
-        let entries = entries.into_iter().filter(|(_, part)| !part.vertices.is_empty());
-        Value::Dictionary(entries.map(|(key, part)| (key, Value::Graph(part))).collect())
+        let entries = [
+            ("main", both(true, false)),
+            ("common", both(true, true)),
+            ("rest", both(false, true)),
+        ]
+        .map(|(key, marked)| (key, part.select(&marked, key)));
+        let entries = entries
+            .into_iter()
+            .filter(|(_, part)| !part.vertices.is_empty());
+        Value::Dictionary(
+            entries
+                .map(|(key, part)| (key, Value::Graph(part)))
+                .collect(),
+        )
     }
 
     /// The places of the paths that a part is split at.
@@ -116,7 +153,11 @@ impl<'a> Run<'a> {
                 Split::At(path) => points.extend(self.places(part, std::slice::from_ref(path))),
                 Split::ChildrenOf(paths) => {
                     let parents = self.places(part, paths);
-                    points.extend(parents.iter().flat_map(|&parent| &part.references[parent as usize]));
+                    points.extend(
+                        parents
+                            .iter()
+                            .flat_map(|&parent| &part.references[parent as usize]),
+                    );
                 }
             }
         }
@@ -145,7 +186,11 @@ impl<'a> Run<'a> {
         let Some(place) = entries.iter().position(|(name, _)| *name == key) else {
             let keys: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
             let hint = format!("there is `{}`", keys.join("`, `"));
-            return Err(hinted(&format!("{}[1]", step.field), format!("there is no `{key}`"), hint));
+            return Err(hinted(
+                &format!("{}[1]", step.field),
+                format!("there is no `{key}`"),
+                hint,
+            ));
         };
         let (name, value) = entries.remove(place);
         let value = self.step(inner, value)?;
@@ -155,8 +200,13 @@ impl<'a> Run<'a> {
 
     fn remove_paths(&mut self, part: &Part, paths: &[String]) -> Value {
         let mut kept = vec![true; part.vertices.len()];
-        self.places(part, paths).into_iter().for_each(|place| kept[place as usize] = false);
-        Value::Graph(Part { trail: part.trail.clone(), ..part.select(&kept, "") })
+        self.places(part, paths)
+            .into_iter()
+            .for_each(|place| kept[place as usize] = false);
+        Value::Graph(Part {
+            trail: part.trail.clone(),
+            ..part.select(&kept, "")
+        })
     }
 
     /// The places of paths in a part, ascending. One that is not in the closure is ignored,
@@ -169,7 +219,9 @@ impl<'a> Run<'a> {
                 None => _ = self.unknown.insert(path.clone()),
             }
         }
-        let named = (0..).zip(&part.vertices).filter(|(_, vertex)| named.contains(vertex));
+        let named = (0..)
+            .zip(&part.vertices)
+            .filter(|(_, vertex)| named.contains(vertex));
         named.map(|(place, _)| place).collect()
     }
 }
@@ -180,10 +232,16 @@ fn roots(part: &Part) -> Vec<u32> {
     let components = Components::new(&part.references);
     let mut referred = vec![false; components.len()];
     for groups in components.references(&part.references) {
-        groups.iter().for_each(|&group| referred[group as usize] = true);
+        groups
+            .iter()
+            .for_each(|&group| referred[group as usize] = true);
     }
     let is_root = |(_, group): &(u32, &u32)| !referred[**group as usize];
-    (0..).zip(&components.of).filter(is_root).map(|(place, _)| place).collect()
+    (0..)
+        .zip(&components.of)
+        .filter(is_root)
+        .map(|(place, _)| place)
+        .collect()
 }
 
 fn split_every(part: &Part, count: usize) -> Value {
@@ -203,13 +261,19 @@ fn limit_layers(step: &Step, mut items: Vec<Value>, count: usize) -> Result<Valu
     let rest = items.split_off(count - 1);
     let total = rest.len();
     let trail = vec![format!("the last {total} of the list")];
-    let mut merged = Part { vertices: vec![], references: vec![], trail };
+    let mut merged = Part {
+        vertices: vec![],
+        references: vec![],
+        trail,
+    };
     for item in rest {
         match item {
             Value::Graph(part) => merged.append(part),
             other => {
-                let message =
-                    format!("`limit_layers` can put only graphs together, and got {}", other.kind());
+                let message = format!(
+                    "`limit_layers` can put only graphs together, and got {}",
+                    other.kind()
+                );
                 return Err(invalid(&step.field, message));
             }
         }
@@ -233,5 +297,8 @@ fn list(step: &Step, value: Value) -> Result<Vec<Value>, Error> {
 }
 
 fn mismatch(step: &Step, needed: &str, got: &Value) -> Error {
-    invalid(&step.field, format!("`{}` needs {needed}, and got {}", step.name, got.kind()))
+    invalid(
+        &step.field,
+        format!("`{}` needs {needed}, and got {}", step.name, got.kind()),
+    )
 }

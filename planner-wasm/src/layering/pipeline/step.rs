@@ -70,7 +70,10 @@ pub(super) fn parse(options: &str) -> Result<Vec<Step>, Error> {
         .remove("pipeline")
         .ok_or_else(|| invalid("options.pipeline", "is missing".to_owned()))?;
     if let Some(key) = options.keys().next() {
-        return Err(invalid(&format!("options.{key}"), "is not an option of `pipeline`".to_owned()));
+        return Err(invalid(
+            &format!("options.{key}"),
+            "is not an option of `pipeline`".to_owned(),
+        ));
     }
     steps(&pipeline, "options.pipeline", 0)
 }
@@ -79,22 +82,46 @@ fn steps(json: &Json, field: &str, depth: usize) -> Result<Vec<Step>, Error> {
     let Json::Array(steps) = json else {
         return Err(invalid(field, "must be a list of steps".to_owned()));
     };
-    steps.iter().enumerate().map(|(i, json)| step(json, format!("{field}[{i}]"), depth)).collect()
+    steps
+        .iter()
+        .enumerate()
+        .map(|(i, json)| step(json, format!("{field}[{i}]"), depth))
+        .collect()
 }
 
 fn step(json: &Json, field: String, depth: usize) -> Result<Step, Error> {
     if depth >= MAX_DEPTH {
-        return Err(invalid(&field, format!("nested deeper than {MAX_DEPTH} steps")));
+        return Err(invalid(
+            &field,
+            format!("nested deeper than {MAX_DEPTH} steps"),
+        ));
     }
     let Some([Json::String(name), arguments @ ..]) = json.as_array().map(Vec::as_slice) else {
-        return Err(invalid(&field, "must be a list: an operation and its arguments".to_owned()));
+        return Err(invalid(
+            &field,
+            "must be a list: an operation and its arguments".to_owned(),
+        ));
     };
     let Some(&name) = OPERATIONS.iter().find(|operation| *operation == name) else {
         let hint = format!("the operations are `{}`", OPERATIONS.join("`, `"));
-        return Err(hinted(&field, format!("`{name}` is not an operation"), hint));
+        return Err(hinted(
+            &field,
+            format!("`{name}` is not an operation"),
+            hint,
+        ));
     };
-    let operation = Arguments { name, field: &field, depth, arguments }.operation()?;
-    Ok(Step { field, name, operation })
+    let operation = Arguments {
+        name,
+        field: &field,
+        depth,
+        arguments,
+    }
+    .operation()?;
+    Ok(Step {
+        field,
+        name,
+        operation,
+    })
 }
 
 /// The arguments of an operation that is being read.
@@ -135,7 +162,10 @@ impl Arguments<'_> {
             return Ok(());
         }
         let plural = if needed == 1 { "" } else { "s" };
-        let message = format!("`{}` takes {needed} argument{plural}, and got {given}", self.name);
+        let message = format!(
+            "`{}` takes {needed} argument{plural}, and got {given}",
+            self.name
+        );
         Err(invalid(self.field, message))
     }
 
@@ -148,16 +178,31 @@ impl Arguments<'_> {
         let number = self.arguments[0].as_u64().filter(|&number| number > 0);
         // A number that is too large to count to limits nothing.
         let number = number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
-        number.ok_or_else(|| invalid(&self.place(0), format!("`{}` needs a number above 0", self.name)))
+        number.ok_or_else(|| {
+            invalid(
+                &self.place(0),
+                format!("`{}` needs a number above 0", self.name),
+            )
+        })
     }
 
     fn key(&self) -> Result<String, Error> {
         let key = self.arguments[0].as_str().map(str::to_owned);
-        key.ok_or_else(|| invalid(&self.place(0), "`over` needs a key, which is a string".to_owned()))
+        key.ok_or_else(|| {
+            invalid(
+                &self.place(0),
+                "`over` needs a key, which is a string".to_owned(),
+            )
+        })
     }
 
     fn step(&self, argument: usize) -> Result<Box<Step>, Error> {
-        step(&self.arguments[argument], self.place(argument), self.depth + 1).map(Box::new)
+        step(
+            &self.arguments[argument],
+            self.place(argument),
+            self.depth + 1,
+        )
+        .map(Box::new)
     }
 
     fn paths(&self) -> Result<Vec<String>, Error> {
@@ -183,7 +228,10 @@ fn split(json: &Json, field: &str) -> Result<Split, Error> {
         Json::Object(object) if object.len() == 1 && object.contains_key("children_of") => {
             paths(&object["children_of"], &format!("{field}.children_of")).map(Split::ChildrenOf)
         }
-        _ => Err(invalid(field, "must be a path, or an object with `children_of`".to_owned())),
+        _ => Err(invalid(
+            field,
+            "must be a path, or an object with `children_of`".to_owned(),
+        )),
     }
 }
 
@@ -194,9 +242,11 @@ fn paths(json: &Json, field: &str) -> Result<Vec<String>, Error> {
         _ => Err(invalid(field, "must be a path".to_owned())),
     };
     match json {
-        Json::Array(list) => {
-            list.iter().enumerate().map(|(i, json)| path(json, &format!("{field}[{i}]"))).collect()
-        }
+        Json::Array(list) => list
+            .iter()
+            .enumerate()
+            .map(|(i, json)| path(json, &format!("{field}[{i}]")))
+            .collect(),
         one => Ok(vec![path(one, field)?]),
     }
 }

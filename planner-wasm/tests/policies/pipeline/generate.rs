@@ -21,7 +21,12 @@ impl Tape {
 }
 
 /// A pipeline for each of some values. `paths` are those that it may name.
-pub(crate) fn steps(tape: &mut Tape, paths: &[String], values: &[Value], depth: usize) -> Vec<Json> {
+pub(crate) fn steps(
+    tape: &mut Tape,
+    paths: &[String],
+    values: &[Value],
+    depth: usize,
+) -> Vec<Json> {
     let mut values = values.to_vec();
     let mut steps = vec![];
     for _ in 0..tape.below(5) {
@@ -40,12 +45,22 @@ fn one(tape: &mut Tape, paths: &[String], values: &[Value], depth: usize) -> Jso
     if values.iter().all(|value| matches!(value, Value::Graph(_))) {
         return for_graphs(tape, paths);
     }
-    let items = |value: &Value| if let Value::List(items) = value { Some(items.clone()) } else { None };
+    let items = |value: &Value| {
+        if let Value::List(items) = value {
+            Some(items.clone())
+        } else {
+            None
+        }
+    };
     if let Some(lists) = values.iter().map(items).collect::<Option<Vec<_>>>() {
         return for_lists(tape, paths, &lists, depth);
     }
     let entries = |value: &Value| {
-        if let Value::Dictionary(entries) = value { Some(entries.clone()) } else { None }
+        if let Value::Dictionary(entries) = value {
+            Some(entries.clone())
+        } else {
+            None
+        }
     };
     match values.iter().map(entries).collect::<Option<Vec<_>>>() {
         Some(dictionaries) => for_dictionaries(tape, paths, &dictionaries, depth),
@@ -97,7 +112,10 @@ fn for_dictionaries(
 ) -> Json {
     let key = ["main", "common", "rest"][tape.below(3)];
     let value = |entries: &Vec<(String, Value)>| {
-        entries.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
+        entries
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.clone())
     };
     match dictionaries.iter().map(value).collect::<Option<Vec<_>>>() {
         Some(values) if depth < DEPTH => json!(["over", key, one(tape, paths, &values, depth + 1)]),
@@ -111,5 +129,7 @@ fn some(tape: &mut Tape, paths: &[String]) -> Vec<String> {
 
 /// A path of the closure, or now and then one that is not in it.
 fn path(tape: &mut Tape, paths: &[String]) -> String {
-    paths.get(tape.below(paths.len() + 1)).map_or("/nix/store/0000-nowhere".to_owned(), Clone::clone)
+    paths
+        .get(tape.below(paths.len() + 1))
+        .map_or("/nix/store/0000-nowhere".to_owned(), Clone::clone)
 }

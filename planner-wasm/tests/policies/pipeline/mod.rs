@@ -16,11 +16,18 @@ use generate::Tape;
 fn expected(request: &Request, pipeline: &[Json]) -> Outcome {
     let closure = Closure::without_excluded(request);
     let layers = layers(steps(pipeline, start(&closure)));
-    Outcome { left_out: left_out(&closure, &layers), layers }
+    Outcome {
+        left_out: left_out(&closure, &layers),
+        layers,
+    }
 }
 
 fn planned(request: &Request, pipeline: &[Json]) -> Outcome {
-    plan(request, "pipeline", &json!({ "pipeline": pipeline }).to_string())
+    plan(
+        request,
+        "pipeline",
+        &json!({ "pipeline": pipeline }).to_string(),
+    )
 }
 
 /// Steps for a graph of names, with names in the place of paths.
@@ -31,15 +38,26 @@ fn agree(graph: &[(&str, u64, &str)], pipeline: &Json, names: &str) {
         text = text.replace(&format!("\"{}\"", path.name), &format!("\"{}\"", path.path));
     }
     let steps: Vec<Json> = serde_json::from_str(&text).unwrap();
-    assert_eq!(expected(&request, &steps).names(), names, "the reference, {pipeline}");
-    assert_eq!(planned(&request, &steps), expected(&request, &steps), "{pipeline}");
+    assert_eq!(
+        expected(&request, &steps).names(),
+        names,
+        "the reference, {pipeline}"
+    );
+    assert_eq!(
+        planned(&request, &steps),
+        expected(&request, &steps),
+        "{pipeline}"
+    );
 }
 
 #[test]
 fn the_vectors_of_the_specification() {
     let graph = [("A", 2, "C"), ("B", 4, "C D"), ("C", 6, ""), ("D", 8, "")];
     agree(&graph, &json!([["split_paths", ["B"]]]), "B D|C|A");
-    let nested = json!([["split_paths", ["B"]], ["over", "main", ["subcomponent_in", ["B"]]]]);
+    let nested = json!([
+        ["split_paths", ["B"]],
+        ["over", "main", ["subcomponent_in", ["B"]]]
+    ]);
     agree(&graph, &nested, "B|D|C|A");
 }
 
@@ -47,17 +65,27 @@ fn the_vectors_of_the_specification() {
 #[test]
 fn what_split_paths_cuts_is_gone_for_the_steps_that_follow() {
     let graph = [("top", 1, "a"), ("a", 2, "b x"), ("b", 3, ""), ("x", 4, "")];
-    let contest = json!([["split_paths", ["a", "b"]], ["over", "main", ["popularity_contest"]]]);
+    let contest = json!([
+        ["split_paths", ["a", "b"]],
+        ["over", "main", ["popularity_contest"]]
+    ]);
     // Nothing leads to b any more, so it is no more popular than a is.
     agree(&graph, &contest, "x|a|b|top");
-    let below = json!([["split_paths", ["a", "b"]], ["over", "main", ["subcomponent_out", ["a"]]]]);
+    let below = json!([
+        ["split_paths", ["a", "b"]],
+        ["over", "main", ["subcomponent_out", ["a"]]]
+    ]);
     agree(&graph, &below, "a x|b|top");
 }
 
 #[test]
 fn graphs_that_are_put_together_stay_apart() {
     let graph = [("a", 1, "b"), ("b", 2, "c"), ("c", 3, "")];
-    let apart = json!([["split_every", 1], ["limit_layers", 1], ["map", ["subcomponent_out", ["a"]]]]);
+    let apart = json!([
+        ["split_every", 1],
+        ["limit_layers", 1],
+        ["map", ["subcomponent_out", ["a"]]]
+    ]);
     agree(&graph, &apart, "a|b c");
 }
 
@@ -65,7 +93,14 @@ fn graphs_that_are_put_together_stay_apart() {
 fn a_graph_without_paths_can_be_split_too() {
     let nothing = json!([
         ["subcomponent_out", ["nowhere"]],
-        ["over", "main", ["pipe", [["split_paths", ["a"]], ["over", "rest", ["split_every", 1]]]]],
+        [
+            "over",
+            "main",
+            [
+                "pipe",
+                [["split_paths", ["a"]], ["over", "rest", ["split_every", 1]]]
+            ]
+        ],
     ]);
     agree(&[("a", 1, "")], &nothing, "a");
 }

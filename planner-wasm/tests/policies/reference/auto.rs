@@ -15,16 +15,28 @@ pub(crate) fn layers(closure: &Closure, excluded: &BTreeSet<Path>, limit: usize)
     }
     let mut ordered: Vec<(u64, Path, BTreeSet<Path>)> = groups
         .into_values()
-        .map(|paths| (closure_size(closure, &paths), paths.first().unwrap().clone(), paths))
+        .map(|paths| {
+            (
+                closure_size(closure, &paths),
+                paths.first().unwrap().clone(),
+                paths,
+            )
+        })
         .collect();
     ordered.sort();
-    let kept = ordered.into_iter().map(|(.., paths)| paths.difference(excluded).cloned().collect());
+    let kept = ordered
+        .into_iter()
+        .map(|(.., paths)| paths.difference(excluded).cloned().collect());
     kept.filter(|layer: &Vec<Path>| !layer.is_empty()).collect()
 }
 
 fn owners(closure: &Closure, limit: usize) -> Owners {
     let referrers = reversed(&closure.references);
-    let mut owner: Owners = closure.sizes.keys().map(|path| (path.clone(), BTreeSet::new())).collect();
+    let mut owner: Owners = closure
+        .sizes
+        .keys()
+        .map(|path| (path.clone(), BTreeSet::new()))
+        .collect();
     // Stable, and taken from the end: of the same size the last one is first.
     let mut candidates: Vec<&Path> = closure.sizes.keys().collect();
     candidates.sort_by_key(|path| closure.sizes[*path]);
@@ -51,5 +63,8 @@ fn owners(closure: &Closure, limit: usize) -> Owners {
 }
 
 fn closure_size(closure: &Closure, paths: &BTreeSet<Path>) -> u64 {
-    reach(&closure.references, paths).iter().map(|path| closure.sizes[path]).sum()
+    reach(&closure.references, paths)
+        .iter()
+        .map(|path| closure.sizes[path])
+        .sum()
 }

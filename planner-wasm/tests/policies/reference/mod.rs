@@ -35,11 +35,16 @@ pub(crate) struct Closure {
 impl Closure {
     /// All paths of a request.
     pub(crate) fn new(request: &Request) -> Self {
-        let mut closure = Self { sizes: BTreeMap::new(), references: BTreeMap::new() };
+        let mut closure = Self {
+            sizes: BTreeMap::new(),
+            references: BTreeMap::new(),
+        };
         for (i, entry) in (0..).zip(&request.paths) {
             let own = path(request, i);
             let others = entry.references.iter().map(|&other| path(request, other));
-            closure.references.insert(own.clone(), others.filter(|other| *other != own).collect());
+            closure
+                .references
+                .insert(own.clone(), others.filter(|other| *other != own).collect());
             closure.sizes.insert(own, entry.size);
         }
         closure
@@ -50,7 +55,9 @@ impl Closure {
         let mut closure = Self::new(request);
         let excluded = excluded(request);
         closure.sizes.retain(|path, _| !excluded.contains(path));
-        closure.references.retain(|path, _| !excluded.contains(path));
+        closure
+            .references
+            .retain(|path, _| !excluded.contains(path));
         for references in closure.references.values_mut() {
             references.retain(|path| !excluded.contains(path));
         }
@@ -60,7 +67,10 @@ impl Closure {
 
 /// Edges turned around.
 pub(crate) fn reversed(edges: &Edges) -> Edges {
-    let mut reversed: Edges = edges.keys().map(|path| (path.clone(), BTreeSet::new())).collect();
+    let mut reversed: Edges = edges
+        .keys()
+        .map(|path| (path.clone(), BTreeSet::new()))
+        .collect();
     for (path, others) in edges {
         for other in others {
             reversed.get_mut(other).unwrap().insert(path.clone());
@@ -80,6 +90,8 @@ pub(crate) fn reach<'a>(edges: &Edges, from: impl IntoIterator<Item = &'a Path>)
 
 fn walk(edges: &Edges, path: &Path, reached: &mut BTreeSet<Path>) {
     if reached.insert(path.clone()) {
-        edges[path].iter().for_each(|other| walk(edges, other, reached));
+        edges[path]
+            .iter()
+            .for_each(|other| walk(edges, other, reached));
     }
 }

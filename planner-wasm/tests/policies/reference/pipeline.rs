@@ -27,9 +27,15 @@ pub(crate) fn start(closure: &Closure) -> Value {
     let mut vertices: Vec<Path> = closure.sizes.keys().cloned().collect();
     vertices.sort_by_key(|path| closure.sizes[path]);
     let from = |(path, others): (&Path, &BTreeSet<Path>)| -> Vec<(Path, Path)> {
-        others.iter().map(|other| (path.clone(), other.clone())).collect()
+        others
+            .iter()
+            .map(|other| (path.clone(), other.clone()))
+            .collect()
     };
-    Value::Graph(Graph { vertices, edges: closure.references.iter().flat_map(from).collect() })
+    Value::Graph(Graph {
+        vertices,
+        edges: closure.references.iter().flat_map(from).collect(),
+    })
 }
 
 /// What a step makes of a value.
@@ -42,9 +48,13 @@ pub(crate) fn step(step: &Json, value: Value) -> Value {
         "subcomponent_out" => subcomponent(&value.graph(), argument(0), |edges| edges),
         "subcomponent_in" => subcomponent(&value.graph(), argument(0), |edges| reversed(&edges)),
         "over" => over(value, argument(0).as_str().unwrap(), argument(1)),
-        "map" => {
-            Value::List(value.list().into_iter().map(|item| self::step(argument(0), item)).collect())
-        }
+        "map" => Value::List(
+            value
+                .list()
+                .into_iter()
+                .map(|item| self::step(argument(0), item))
+                .collect(),
+        ),
         "pipe" => steps(argument(0).as_array().unwrap(), value),
         "split_every" => split_every(&value.graph(), count(argument(0))),
         "flatten" => Value::List(value.flat().into_iter().map(Value::Graph).collect()),
@@ -60,7 +70,9 @@ pub(crate) fn step(step: &Json, value: Value) -> Value {
 
 /// What steps make of a value, one after the other.
 pub(crate) fn steps(steps: &[Json], value: Value) -> Value {
-    steps.iter().fold(value, |value, step| self::step(step, value))
+    steps
+        .iter()
+        .fold(value, |value, step| self::step(step, value))
 }
 
 impl Value {
@@ -74,28 +86,43 @@ impl Value {
     }
 
     fn graph(self) -> Graph {
-        let Self::Graph(graph) = self else { panic!("{self:?}") };
+        let Self::Graph(graph) = self else {
+            panic!("{self:?}")
+        };
         graph
     }
 
     fn list(self) -> Vec<Self> {
-        let Self::List(items) = self else { panic!("{self:?}") };
+        let Self::List(items) = self else {
+            panic!("{self:?}")
+        };
         items
     }
 }
 
 impl Graph {
     fn induced(&self, keep: impl Fn(&Path) -> bool) -> Self {
-        let edges = self.edges.iter().filter(|(from, to)| keep(from) && keep(to));
+        let edges = self
+            .edges
+            .iter()
+            .filter(|(from, to)| keep(from) && keep(to));
         Self {
-            vertices: self.vertices.iter().filter(|path| keep(path)).cloned().collect(),
+            vertices: self
+                .vertices
+                .iter()
+                .filter(|path| keep(path))
+                .cloned()
+                .collect(),
             edges: edges.cloned().collect(),
         }
     }
 
     fn references(&self) -> Edges {
-        let mut references: Edges =
-            self.vertices.iter().map(|path| (path.clone(), BTreeSet::new())).collect();
+        let mut references: Edges = self
+            .vertices
+            .iter()
+            .map(|path| (path.clone(), BTreeSet::new()))
+            .collect();
         for (from, to) in &self.edges {
             references.get_mut(from).unwrap().insert(to.clone());
         }
@@ -104,7 +131,10 @@ impl Graph {
 
     fn roots(&self) -> Vec<&Path> {
         let referred: BTreeSet<&Path> = self.edges.iter().map(|(_, to)| to).collect();
-        self.vertices.iter().filter(|path| !referred.contains(path)).collect()
+        self.vertices
+            .iter()
+            .filter(|path| !referred.contains(path))
+            .collect()
     }
 }
 
@@ -118,13 +148,21 @@ fn named(graph: &Graph, json: &Json) -> BTreeSet<Path> {
         Json::Array(names) => names.iter().map(|name| name.as_str().unwrap()).collect(),
         name => vec![name.as_str().unwrap()],
     };
-    graph.vertices.iter().filter(|(_, path)| names.contains(&path.as_str())).cloned().collect()
+    graph
+        .vertices
+        .iter()
+        .filter(|(_, path)| names.contains(&path.as_str()))
+        .cloned()
+        .collect()
 }
 
 fn popularity_contest(graph: &Graph) -> Value {
     let order = popularity::order(&graph.references());
     Value::List(
-        order.into_iter().map(|path| Value::Graph(graph.induced(|other| *other == path))).collect(),
+        order
+            .into_iter()
+            .map(|path| Value::Graph(graph.induced(|other| *other == path)))
+            .collect(),
     )
 }
 
@@ -132,7 +170,10 @@ fn popularity_contest(graph: &Graph) -> Value {
 fn limit_layers(mut items: Vec<Value>, count: usize) -> Value {
     let rest = items.split_off(items.len().min(count - 1));
     if !rest.is_empty() {
-        let mut merged = Graph { vertices: vec![], edges: BTreeSet::new() };
+        let mut merged = Graph {
+            vertices: vec![],
+            edges: BTreeSet::new(),
+        };
         for graph in rest.into_iter().map(Value::graph) {
             merged.vertices.extend(graph.vertices);
             merged.edges.extend(graph.edges);
@@ -167,13 +208,25 @@ fn split_paths(graph: &Graph, splits: &Json) -> Value {
     let mut beside = reach(&cut.references(), [&root]);
     beside.retain(|path| graph.vertices.contains(path));
     let parts = [
-        ("main", below.difference(&beside).cloned().collect::<BTreeSet<Path>>()),
+        (
+            "main",
+            below
+                .difference(&beside)
+                .cloned()
+                .collect::<BTreeSet<Path>>(),
+        ),
         ("common", below.intersection(&beside).cloned().collect()),
         ("rest", beside.difference(&below).cloned().collect()),
     ];
-    let parts = parts.into_iter().map(|(key, paths)| (key, cut.induced(|path| paths.contains(path))));
+    let parts = parts
+        .into_iter()
+        .map(|(key, paths)| (key, cut.induced(|path| paths.contains(path))));
     let parts = parts.filter(|(_, part)| !part.vertices.is_empty());
-    Value::Dictionary(parts.map(|(key, part)| (key.to_owned(), Value::Graph(part))).collect())
+    Value::Dictionary(
+        parts
+            .map(|(key, part)| (key.to_owned(), Value::Graph(part)))
+            .collect(),
+    )
 }
 
 /// The graph with a root above its roots, unless there is just one.
@@ -183,7 +236,12 @@ fn with_one_root(graph: &Graph) -> (Graph, Path) {
     }
     let root = (String::new(), String::new());
     let mut rooted = graph.clone();
-    rooted.edges.extend(graph.roots().into_iter().map(|path| (root.clone(), path.clone())));
+    rooted.edges.extend(
+        graph
+            .roots()
+            .into_iter()
+            .map(|path| (root.clone(), path.clone())),
+    );
     rooted.vertices.push(root.clone());
     (rooted, root)
 }
@@ -191,14 +249,25 @@ fn with_one_root(graph: &Graph) -> (Graph, Path) {
 fn subcomponent(graph: &Graph, paths: &Json, direction: impl Fn(Edges) -> Edges) -> Value {
     let main = reach(&direction(graph.references()), &named(graph, paths));
     Value::Dictionary(vec![
-        ("main".to_owned(), Value::Graph(graph.induced(|path| main.contains(path)))),
-        ("rest".to_owned(), Value::Graph(graph.induced(|path| !main.contains(path)))),
+        (
+            "main".to_owned(),
+            Value::Graph(graph.induced(|path| main.contains(path))),
+        ),
+        (
+            "rest".to_owned(),
+            Value::Graph(graph.induced(|path| !main.contains(path))),
+        ),
     ])
 }
 
 fn over(value: Value, key: &str, step: &Json) -> Value {
-    let Value::Dictionary(entries) = value else { panic!("{value:?}") };
-    assert!(entries.iter().any(|(name, _)| name == key), "there is no {key}");
+    let Value::Dictionary(entries) = value else {
+        panic!("{value:?}")
+    };
+    assert!(
+        entries.iter().any(|(name, _)| name == key),
+        "there is no {key}"
+    );
     let mut entries: Vec<(String, Value)> = entries;
     for (_, value) in entries.iter_mut().filter(|(name, _)| name == key) {
         *value = self::step(step, value.clone());
@@ -213,11 +282,21 @@ fn split_every(graph: &Graph, count: usize) -> Value {
 
 /// The layers that a pipeline ends with.
 pub(crate) fn layers(value: Value) -> Vec<Vec<Path>> {
-    value.flat().into_iter().map(|graph| graph.vertices).filter(|layer| !layer.is_empty()).collect()
+    value
+        .flat()
+        .into_iter()
+        .map(|graph| graph.vertices)
+        .filter(|layer| !layer.is_empty())
+        .collect()
 }
 
 /// What is in no layer though it was there at the start.
 pub(crate) fn left_out(closure: &Closure, layers: &[Vec<Path>]) -> BTreeSet<Path> {
     let placed: BTreeMap<&Path, ()> = layers.iter().flatten().map(|path| (path, ())).collect();
-    closure.sizes.keys().filter(|path| !placed.contains_key(path)).cloned().collect()
+    closure
+        .sizes
+        .keys()
+        .filter(|path| !placed.contains_key(path))
+        .cloned()
+        .collect()
 }

@@ -24,10 +24,14 @@ pub(crate) fn layers(references: &Edges, limit: Option<usize>) -> Vec<Vec<Path>>
 /// The paths of a graph, the most popular first.
 pub(crate) fn order(references: &Edges) -> Vec<Path> {
     let referred: BTreeSet<&Path> = references.values().flatten().collect();
-    let roots: BTreeSet<Path> =
-        references.keys().filter(|path| !referred.contains(path)).cloned().collect();
-    let mut ranked: Vec<(Path, u128)> =
-        contest(references, &roots, &mut BTreeMap::new()).into_iter().collect();
+    let roots: BTreeSet<Path> = references
+        .keys()
+        .filter(|path| !referred.contains(path))
+        .cloned()
+        .collect();
+    let mut ranked: Vec<(Path, u128)> = contest(references, &roots, &mut BTreeMap::new())
+        .into_iter()
+        .collect();
     ranked.sort_by_key(|(path, popularity)| (Reverse(*popularity), path.clone()));
     ranked.into_iter().map(|(path, _)| path).collect()
 }

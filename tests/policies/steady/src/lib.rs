@@ -27,12 +27,20 @@ impl Guest for Steady {
             options_schema: SCHEMA.into(),
             uses_history: false,
         };
-        Info { name: "steady".into(), version: "1.0.0".into(), policies: vec![policy] }
+        Info {
+            name: "steady".into(),
+            version: "1.0.0".into(),
+            policies: vec![policy],
+        }
     }
 
     fn plan(request: Request) -> Result<Planned, Error> {
-        let refuse =
-            |kind, field: &str, message| Error { kind, message, field: Some(field.into()), hint: None };
+        let refuse = |kind, field: &str, message| Error {
+            kind,
+            message,
+            field: Some(field.into()),
+            hint: None,
+        };
         if !["", "steady"].contains(&request.policy.as_str()) {
             let message = format!("no policy is called `{}`", request.policy);
             return Err(refuse(ErrorKind::UnknownPolicy, "policy", message));
@@ -45,13 +53,25 @@ impl Guest for Steady {
         let mut layers: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for (index, path) in (0..).zip(&request.paths) {
             if request.excluded.binary_search(&index).is_err() {
-                layers.entry(hash(&path.package) % u64::from(count)).or_default().push(index);
+                layers
+                    .entry(hash(&path.package) % u64::from(count))
+                    .or_default()
+                    .push(index);
             }
         }
         let layer = |mut paths: Vec<u32>| {
             // By name first: the hash in a path is another after every rebuild.
-            paths.sort_by_key(|&i| (&request.paths[i as usize].name, &request.paths[i as usize].path));
-            Layer { paths, reason: "packages by name".into(), cost: None }
+            paths.sort_by_key(|&i| {
+                (
+                    &request.paths[i as usize].name,
+                    &request.paths[i as usize].path,
+                )
+            });
+            Layer {
+                paths,
+                reason: "packages by name".into(),
+                cost: None,
+            }
         };
         Ok(Planned {
             layers: layers.into_values().map(layer).collect(),
@@ -65,7 +85,10 @@ impl Guest for Steady {
 /// standard library's hashers return is promised by nobody either.
 fn hash(text: &str) -> u64 {
     let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, step).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, step)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        >> 32
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -25,9 +25,22 @@ fn a_package_stays_where_it_is() {
             max_layers: Some(100),
             history: None,
         };
-        Steady::plan(request).unwrap().layers.into_iter().map(|layer| layer.paths).collect::<Vec<_>>()
+        Steady::plan(request)
+            .unwrap()
+            .layers
+            .into_iter()
+            .map(|layer| layer.paths)
+            .collect::<Vec<_>>()
     };
-    let before = plan(vec![path("zlib", "1"), path("hello", "1"), path("glibc", "1")]);
-    let after = plan(vec![path("zlib", "2"), path("hello", "3"), path("glibc", "2")]);
+    let before = plan(vec![
+        path("zlib", "1"),
+        path("hello", "1"),
+        path("glibc", "1"),
+    ]);
+    let after = plan(vec![
+        path("zlib", "2"),
+        path("hello", "3"),
+        path("glibc", "2"),
+    ]);
     assert_eq!(before, after);
 }

@@ -31,9 +31,17 @@ pub(super) enum Part {
 impl Args {
     /// Reads the arguments, without the program's own name.
     pub(super) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let mut args = Self { store: None, rounds: 5, only: None };
+        let mut args = Self {
+            store: None,
+            rounds: 5,
+            only: None,
+        };
         while let Some(name) = arguments.next() {
-            let mut value = || arguments.next().ok_or(format!("{} needs a value", name.display()));
+            let mut value = || {
+                arguments
+                    .next()
+                    .ok_or(format!("{} needs a value", name.display()))
+            };
             match name.to_str() {
                 Some("--store") => args.store = Some(value()?.into()),
                 Some("--rounds") => args.rounds = rounds(&value()?)?,
@@ -56,12 +64,18 @@ fn part(text: &OsString) -> Result<Part, String> {
         Some("stream") => Ok(Part::Stream),
         Some("plan") => Ok(Part::Plan),
         Some("ship") => Ok(Part::Ship),
-        _ => Err(format!("`{}` is not a part of the benchmark", text.display())),
+        _ => Err(format!(
+            "`{}` is not a part of the benchmark",
+            text.display()
+        )),
     }
 }
 
 /// A number of rounds: at least one, for there is no median of nothing.
 fn rounds(text: &OsString) -> Result<usize, String> {
-    let number = text.to_str().and_then(|text| text.parse().ok()).filter(|&number| number > 0);
+    let number = text
+        .to_str()
+        .and_then(|text| text.parse().ok())
+        .filter(|&number| number > 0);
     number.ok_or(format!("`{}` is not a number of rounds", text.display()))
 }

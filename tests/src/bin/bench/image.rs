@@ -45,26 +45,41 @@ impl Image {
         let name = path.map(|path| vec![path.name.clone()]);
         Self::with_layers(
             store,
-            layers(store).into_iter().filter(|layer| Some(layer) != name.as_ref()).collect(),
+            layers(store)
+                .into_iter()
+                .filter(|layer| Some(layer) != name.as_ref())
+                .collect(),
         )
     }
 
     fn with_layers(store: &Store, layers: Vec<Vec<String>>) -> Result<Self> {
         let scratch = TestStore::default();
         let path = |name: &String| format!("{}/{name}", store.dir);
-        let store_layers: Vec<Vec<String>> =
-            layers.iter().map(|layer| layer.iter().map(path).collect()).collect();
+        let store_layers: Vec<Vec<String>> = layers
+            .iter()
+            .map(|layer| layer.iter().map(path).collect())
+            .collect();
         let file = ConfFile::new(&scratch, &[]);
         // By its place on this machine: in the image's store it is not to be found.
-        let name = file.json["customisation_layer"].as_str().and_then(|path| path.rsplit('/').next());
+        let name = file.json["customisation_layer"]
+            .as_str()
+            .and_then(|path| path.rsplit('/').next());
         let customisation = scratch.host(name.ok_or("conf.json has no customisation layer")?);
-        let customisation = customisation.to_str().ok_or("the temporary folder is not UTF-8")?;
+        let customisation = customisation
+            .to_str()
+            .ok_or("the temporary folder is not UTF-8")?;
         let file = file
             .with("store_dir", store.dir.clone())
             .with("store_layers", json!(store_layers))
             .with("customisation_layer", customisation);
         let conf = file.write();
-        let image = Self { conf, root: store.root.clone(), host: store.host(), layers, scratch };
+        let image = Self {
+            conf,
+            root: store.root.clone(),
+            host: store.host(),
+            layers,
+            scratch,
+        };
         fs::write(image.list(), image.layers.concat().join("\n"))?;
         image.specify(store)?;
         Ok(image)
@@ -75,9 +90,15 @@ impl Image {
     fn specify(&self, store: &Store) -> Result<()> {
         let path = |name: &String| format!("{}/{name}", store.dir);
         let names = self.layers.concat();
-        let Some(top) = names.last() else { return Ok(()) };
+        let Some(top) = names.last() else {
+            return Ok(());
+        };
         let member = |name: &String| {
-            let size = store.paths.iter().find(|path| path.name == *name).map_or(0, |path| path.bytes);
+            let size = store
+                .paths
+                .iter()
+                .find(|path| path.name == *name)
+                .map_or(0, |path| path.bytes);
             let references: Vec<String> = names.iter().filter(|_| name == top).map(path).collect();
             json!({"path": path(name), "narSize": size, "references": references})
         };
@@ -101,7 +122,13 @@ impl Image {
         let scratch = TestStore::default();
         let conf = ConfFile::new(&scratch, &[]).write();
         let (root, host) = (scratch.root().to_owned(), scratch.host(""));
-        Ok(Self { conf, root, host, layers: vec![], scratch })
+        Ok(Self {
+            conf,
+            root,
+            host,
+            layers: vec![],
+            scratch,
+        })
     }
 
     /// How many layers it has.
@@ -117,14 +144,23 @@ impl Image {
     /// `tar` over the same store paths, in the same order.
     pub(super) fn tar(&self) -> Command {
         let mut command = Command::new("tar");
-        command.arg("-cf").arg("-").arg("-C").arg(&self.host).arg("-T").arg(self.list());
+        command
+            .arg("-cf")
+            .arg("-")
+            .arg("-C")
+            .arg(&self.host)
+            .arg("-T")
+            .arg(self.list());
         command
     }
 
     /// `terrine stream`.
     pub(super) fn terrine(&self) -> Command {
         let mut command = terrine();
-        command.args(["-q", "stream", "--store-root"]).arg(&self.root).arg(&self.conf);
+        command
+            .args(["-q", "stream", "--store-root"])
+            .arg(&self.root)
+            .arg(&self.conf);
         command
     }
 
@@ -138,8 +174,12 @@ impl Image {
     /// `terrine build` to somewhere.
     pub(super) fn build(&self, to: &str, compression: &str) -> Command {
         let mut command = terrine();
-        command.args(["-q", "build", "--allow-foreign", "--store-root"]).arg(&self.root);
-        command.arg(self.specification()).args(["--to", to, "--compression", compression]);
+        command
+            .args(["-q", "build", "--allow-foreign", "--store-root"])
+            .arg(&self.root);
+        command
+            .arg(self.specification())
+            .args(["--to", to, "--compression", compression]);
         command
     }
 
@@ -149,9 +189,15 @@ impl Image {
         if !script.is_file() {
             return Ok(None);
         }
-        let Some(python) = peer::find("python3") else { return Ok(None) };
+        let Some(python) = peer::find("python3") else {
+            return Ok(None);
+        };
         let mut command = Command::new(python);
-        command.arg(script).arg("--store-root").arg(&self.root).arg(self.conf_below_root()?);
+        command
+            .arg(script)
+            .arg("--store-root")
+            .arg(&self.root)
+            .arg(self.conf_below_root()?);
         Ok(Some(command))
     }
 
@@ -159,7 +205,9 @@ impl Image {
     /// not only for store paths: up from there, and down to the customisation layer.
     fn conf_below_root(&self) -> Result<PathBuf> {
         let mut conf: Value = serde_json::from_slice(&fs::read(&self.conf)?)?;
-        let customisation = conf["customisation_layer"].as_str().ok_or("no customisation layer")?;
+        let customisation = conf["customisation_layer"]
+            .as_str()
+            .ok_or("no customisation layer")?;
         let up = "/..".repeat(self.root.components().count() - 1);
         conf["customisation_layer"] = format!("{up}{customisation}").into();
         let path = self.scratch.root().join("below-root.json");
@@ -173,5 +221,7 @@ fn layers(store: &Store) -> Vec<Vec<String>> {
     let names: Vec<String> = store.paths.iter().map(|path| path.name.clone()).collect();
     let (alone, rest) = names.split_at(names.len().min(STORE_LAYERS - 1));
     let rest = Some(rest.to_vec()).filter(|rest| !rest.is_empty());
-    rest.into_iter().chain(alone.iter().map(|name| vec![name.clone()])).collect()
+    rest.into_iter()
+        .chain(alone.iter().map(|name| vec![name.clone()]))
+        .collect()
 }

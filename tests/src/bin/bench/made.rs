@@ -23,8 +23,8 @@ const PATHS: usize = 400;
 /// real one: 48,499 files, 2.5 GB. With directories and links there are some 59,000
 /// entries.
 const FILES: [usize; 28] = [
-    190, 17, 10, 25, 53, 101, 202, 390, 2062, 4399, 7208, 7804, 7742, 6097, 4785, 3255, 1850, 1015, 550,
-    303, 204, 93, 73, 27, 17, 20, 4, 3,
+    190, 17, 10, 25, 53, 101, 202, 390, 2062, 4399, 7208, 7804, 7742, 6097, 4785, 3255, 1850, 1015,
+    550, 303, 204, 93, 73, 27, 17, 20, 4, 3,
 ];
 
 /// One directory is made for so many files.
@@ -40,17 +40,33 @@ const WIDTH: usize = 100_000;
 const DEPTH: usize = 200;
 
 /// What directories are called, with a number.
-const DIRECTORIES: [&str; 8] =
-    ["lib", "share", "include", "doc", "site-packages", "locale", "src", "man"];
+const DIRECTORIES: [&str; 8] = [
+    "lib",
+    "share",
+    "include",
+    "doc",
+    "site-packages",
+    "locale",
+    "src",
+    "man",
+];
 
 /// What files are called, with a number.
-const NAMES: [&str; 8] =
-    ["index.html", "module.py", "libgeneric.so", "header.h", "README", "messages.mo", "x", "data.json"];
+const NAMES: [&str; 8] = [
+    "index.html",
+    "module.py",
+    "libgeneric.so",
+    "header.h",
+    "README",
+    "messages.mo",
+    "x",
+    "data.json",
+];
 
 /// What the hashes in the names of store paths are written with.
 const DIGITS: [char; 32] = [
-    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'f', 'g', 'h', 'i', 'j', 'k',
-    'l', 'm', 'n', 'p', 'q', 'r', 's', 'v', 'w', 'x', 'y', 'z',
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'f', 'g', 'h', 'i', 'j',
+    'k', 'l', 'm', 'n', 'p', 'q', 'r', 's', 'v', 'w', 'x', 'y', 'z',
 ];
 
 /// The closure of something big, in everything but what its files say.
@@ -148,7 +164,10 @@ impl<'r> Tree<'r> {
     fn new(store: &Path, random: &'r mut Random) -> Result<Self> {
         let path = store.join(name(random));
         fs::create_dir(&path)?;
-        Ok(Self { random, directories: vec![path] })
+        Ok(Self {
+            random,
+            directories: vec![path],
+        })
     }
 
     /// Files of these sizes, with directories around and links between them.
@@ -185,7 +204,11 @@ impl<'r> Tree<'r> {
 
 /// Writes a file of something, with Nix's permissions.
 fn write(path: &Path, size: usize, random: &mut Random) -> Result<()> {
-    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o444).open(path)?;
+    let mut file: File = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o444)
+        .open(path)?;
     let mut buffer = vec![0; size.min(1 << 20)];
     let mut left = size;
     while left > 0 {

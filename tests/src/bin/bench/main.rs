@@ -47,7 +47,10 @@ const MEMORY: u64 = 64_000_000;
 /// and until it has ended.
 const STARTUP: Duration = Duration::from_millis(60);
 
-#[allow(clippy::print_stderr, reason = "what failed is said where errors are said")]
+#[allow(
+    clippy::print_stderr,
+    reason = "what failed is said where errors are said"
+)]
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {
         Ok(args) => args,
@@ -76,12 +79,18 @@ fn run(args: &Args) -> Result<()> {
     };
     // Should cargo have something to say, let it not be in the midst of the table.
     terrine_tests::binary();
-    let extremes = if args.wants(Part::Stream) { vec![made::wide()?, made::deep()?] } else { vec![] };
+    let extremes = if args.wants(Part::Stream) {
+        vec![made::wide()?, made::deep()?]
+    } else {
+        vec![]
+    };
     table::heading();
     if args.wants(Part::Stream) {
         against_tar(&store, args.rounds)?;
         start_up()?;
-        extremes.iter().try_for_each(|extreme| alone(extreme, args.rounds))?;
+        extremes
+            .iter()
+            .try_for_each(|extreme| alone(extreme, args.rounds))?;
     }
     if args.wants(Part::Plan) {
         plans::plan(args.rounds)?;
@@ -95,10 +104,17 @@ fn run(args: &Args) -> Result<()> {
 /// terrine and `tar` over the same store paths, by turns.
 fn against_tar(store: &Store, rounds: usize) -> Result<()> {
     let image = Image::of(store)?;
-    table::section(&format!("{}, {} layers, {rounds} rounds", store.summary(), image.layers()));
+    table::section(&format!(
+        "{}, {} layers, {rounds} rounds",
+        store.summary(),
+        image.layers()
+    ));
     let (mut tar, mut terrine) = (Samples::default(), Samples::default());
     for round in 0..=rounds {
-        let samples = [measure::pipeline(&mut image.tar())?, measure::pipeline(&mut image.terrine())?];
+        let samples = [
+            measure::pipeline(&mut image.tar())?,
+            measure::pipeline(&mut image.terrine())?,
+        ];
         // The first round brings the files into memory.
         if round > 0 {
             let [of_tar, of_terrine] = samples;
@@ -108,10 +124,16 @@ fn against_tar(store: &Store, rounds: usize) -> Result<()> {
     }
     let times = terrine.median().as_secs_f64() / tar.median().as_secs_f64();
     Row::new("tar", Value::Times(tar.best(), tar.median())).print();
-    Row::new("terrine stream", Value::Times(terrine.best(), terrine.median()))
-        .ratio(times)
-        .budget(&Budget::new(format!("{TIMES_TAR} x tar"), times <= TIMES_TAR))
-        .print();
+    Row::new(
+        "terrine stream",
+        Value::Times(terrine.best(), terrine.median()),
+    )
+    .ratio(times)
+    .budget(&Budget::new(
+        format!("{TIMES_TAR} x tar"),
+        times <= TIMES_TAR,
+    ))
+    .print();
     memory(&terrine, MEMORY);
     match image.original()? {
         Some(mut original) => against_original(&mut original, &terrine),
@@ -138,10 +160,16 @@ fn start_up() -> Result<()> {
     for _ in 0..STARTUPS {
         runs.push(measure::startup(&mut image.terrine())?);
     }
-    for (what, times) in [("to the first byte", &runs.first), ("to the end", &runs.end)] {
+    for (what, times) in [
+        ("to the first byte", &runs.first),
+        ("to the end", &runs.end),
+    ] {
         let median = measure::median(times);
         Row::new(what, Value::Times(measure::best(times), median))
-            .budget(&Budget::new(format!("{} ms", STARTUP.as_millis()), median <= STARTUP))
+            .budget(&Budget::new(
+                format!("{} ms", STARTUP.as_millis()),
+                median <= STARTUP,
+            ))
             .print();
     }
     Ok(())
@@ -156,7 +184,11 @@ fn alone(store: &Store, rounds: usize) -> Result<()> {
     for _ in 0..rounds {
         samples.push(measure::pipeline(&mut image.terrine())?);
     }
-    Row::new("terrine stream", Value::Times(samples.best(), samples.median())).print();
+    Row::new(
+        "terrine stream",
+        Value::Times(samples.best(), samples.median()),
+    )
+    .print();
     memory(&samples, MEMORY);
     Ok(())
 }
@@ -165,6 +197,9 @@ fn alone(store: &Store, rounds: usize) -> Result<()> {
 fn memory(samples: &Samples, most: u64) {
     let peak = samples.peak();
     Row::new("  peak memory", Value::Memory(peak))
-        .budget(&Budget::new(format!("{} MB", most / 1_000_000), peak <= most))
+        .budget(&Budget::new(
+            format!("{} MB", most / 1_000_000),
+            peak <= most,
+        ))
         .print();
 }

@@ -132,13 +132,19 @@ pub(super) fn startup(command: &mut Command) -> Result<(Duration, Duration)> {
 /// Starts a process, or names the program that could not be started.
 fn spawn(command: &mut Command) -> Result<std::process::Child> {
     let name = command.get_program().to_owned();
-    Ok(command.spawn().map_err(|error| format!("{}: {error}", name.display()))?)
+    Ok(command
+        .spawn()
+        .map_err(|error| format!("{}: {error}", name.display()))?)
 }
 
 /// Checks that a command has done what it is for.
 fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
     let name = command.get_program().display();
-    if status.success() { Ok(()) } else { Err(format!("{name} failed: {status}").into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{name} failed: {status}").into())
+    }
 }
 
 /// Looks at a process until it is over: how many bytes of memory it has needed.
@@ -154,8 +160,15 @@ fn watch(id: u32, over: &AtomicBool) -> u64 {
 /// The most bytes of memory that a process has needed so far, if it is still there.
 fn high_water(id: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim()
+        .strip_suffix(" kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|kibibytes| kibibytes * 1024)
 }
 
 /// The shortest of some times.

@@ -31,13 +31,19 @@ pub(super) fn plan(rounds: usize) -> Result<()> {
     for &(paths, budgets) in CLOSURES {
         let graph = folder.path().join("graph.json");
         write(&graph, paths)?;
-        table::section(&format!("a closure of {paths} paths in {LAYERS} layers, {rounds} rounds"));
+        table::section(&format!(
+            "a closure of {paths} paths in {LAYERS} layers, {rounds} rounds"
+        ));
         for (policy, budget) in POLICIES.into_iter().zip(budgets.map(Duration::from_millis)) {
-            let times: Vec<Duration> =
-                (0..rounds).map(|_| run(&graph, policy)).collect::<Result<_>>()?;
+            let times: Vec<Duration> = (0..rounds)
+                .map(|_| run(&graph, policy))
+                .collect::<Result<_>>()?;
             let median = measure::median(&times);
             Row::new(policy, Value::Times(measure::best(&times), median))
-                .budget(&Budget::new(format!("{} s", budget.as_secs_f64()), median <= budget))
+                .budget(&Budget::new(
+                    format!("{} s", budget.as_secs_f64()),
+                    median <= budget,
+                ))
                 .print();
         }
     }
@@ -46,11 +52,24 @@ pub(super) fn plan(rounds: usize) -> Result<()> {
 
 fn run(graph: &Path, policy: &str) -> Result<Duration> {
     let mut command: Command = terrine_tests::terrine();
-    command.args(["layers", "--max-layers", LAYERS, "--policy", policy, "--graph"]).arg(graph);
+    command
+        .args([
+            "layers",
+            "--max-layers",
+            LAYERS,
+            "--policy",
+            policy,
+            "--graph",
+        ])
+        .arg(graph);
     let start = Instant::now();
     let status = command.stdout(Stdio::null()).status()?;
     let time = start.elapsed();
-    if status.success() { Ok(time) } else { Err("`terrine layers` failed".into()) }
+    if status.success() {
+        Ok(time)
+    } else {
+        Err("`terrine layers` failed".into())
+    }
 }
 
 /// A closure in which a path refers to a few of those before it, to early ones most often: as
@@ -67,10 +86,15 @@ fn write(graph: &Path, paths: usize) -> Result<()> {
         };
         let references: Vec<usize> = (0..REFERENCES.min(i)).map(other).collect();
         let references = references.into_iter();
-        let references: Vec<String> = references.map(|other| format!("\"{}\"", name(other))).collect();
+        let references: Vec<String> = references
+            .map(|other| format!("\"{}\"", name(other)))
+            .collect();
         let (start, size) = (if i == 0 { "[" } else { "," }, 1 + random.below(10_000_000));
         let (path, references) = (name(i), references.join(","));
-        write!(out, "{start}{{\"path\":\"{path}\",\"narSize\":{size},\"references\":[{references}]}}")?;
+        write!(
+            out,
+            "{start}{{\"path\":\"{path}\",\"narSize\":{size},\"references\":[{references}]}}"
+        )?;
     }
     writeln!(out, "]")?;
     Ok(out.flush()?)

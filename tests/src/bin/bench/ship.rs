@@ -76,19 +76,110 @@ enum Limit {
 /// The limits of layouts are what another tool, chunkah, takes for them: measured as 5.2 s and
 /// 46 s where skopeo takes 23 s.
 const TASKS: &[Task] = &[
-    task("skopeo, push gzip", By::Skopeo, To::Registry, "gzip", Finds::Nothing, Limit::None),
-    task("skopeo, unchanged", By::Skopeo, To::Registry, "gzip", Finds::All, Limit::None),
-    task("layout, uncompressed", By::Stream, To::Layout, "none", Finds::Nothing, Limit::Skopeo(0.226)),
-    task("layout, again", By::Stream, To::Layout, "none", Finds::All, Limit::None),
-    task("layout, gzip", By::Stream, To::Layout, "gzip", Finds::Nothing, Limit::Skopeo(2.0)),
-    task("layout, zstd", By::Stream, To::Layout, "zstd", Finds::Nothing, Limit::None),
-    task("push zstd", By::Stream, To::Registry, "zstd", Finds::Nothing, Limit::Skopeo(0.25)),
-    task("push gzip", By::Stream, To::Registry, "gzip", Finds::Nothing, Limit::Skopeo(0.5)),
-    task("push gzip, unchanged", By::Stream, To::Registry, "gzip", Finds::All, milliseconds(300)),
-    task("push gzip, one changed", By::Changed, To::Registry, "gzip", Finds::All, milliseconds(1000)),
-    task("push gzip, warm cache", By::Stream, To::Registry, "gzip", Finds::Cache, Limit::None),
-    task("build, push gzip", By::Build, To::Registry, "gzip", Finds::Nothing, Limit::Skopeo(0.5)),
-    task("build, unchanged", By::Build, To::Registry, "gzip", Finds::All, milliseconds(300)),
+    task(
+        "skopeo, push gzip",
+        By::Skopeo,
+        To::Registry,
+        "gzip",
+        Finds::Nothing,
+        Limit::None,
+    ),
+    task(
+        "skopeo, unchanged",
+        By::Skopeo,
+        To::Registry,
+        "gzip",
+        Finds::All,
+        Limit::None,
+    ),
+    task(
+        "layout, uncompressed",
+        By::Stream,
+        To::Layout,
+        "none",
+        Finds::Nothing,
+        Limit::Skopeo(0.226),
+    ),
+    task(
+        "layout, again",
+        By::Stream,
+        To::Layout,
+        "none",
+        Finds::All,
+        Limit::None,
+    ),
+    task(
+        "layout, gzip",
+        By::Stream,
+        To::Layout,
+        "gzip",
+        Finds::Nothing,
+        Limit::Skopeo(2.0),
+    ),
+    task(
+        "layout, zstd",
+        By::Stream,
+        To::Layout,
+        "zstd",
+        Finds::Nothing,
+        Limit::None,
+    ),
+    task(
+        "push zstd",
+        By::Stream,
+        To::Registry,
+        "zstd",
+        Finds::Nothing,
+        Limit::Skopeo(0.25),
+    ),
+    task(
+        "push gzip",
+        By::Stream,
+        To::Registry,
+        "gzip",
+        Finds::Nothing,
+        Limit::Skopeo(0.5),
+    ),
+    task(
+        "push gzip, unchanged",
+        By::Stream,
+        To::Registry,
+        "gzip",
+        Finds::All,
+        milliseconds(300),
+    ),
+    task(
+        "push gzip, one changed",
+        By::Changed,
+        To::Registry,
+        "gzip",
+        Finds::All,
+        milliseconds(1000),
+    ),
+    task(
+        "push gzip, warm cache",
+        By::Stream,
+        To::Registry,
+        "gzip",
+        Finds::Cache,
+        Limit::None,
+    ),
+    task(
+        "build, push gzip",
+        By::Build,
+        To::Registry,
+        "gzip",
+        Finds::Nothing,
+        Limit::Skopeo(0.5),
+    ),
+    task(
+        "build, unchanged",
+        By::Build,
+        To::Registry,
+        "gzip",
+        Finds::All,
+        milliseconds(300),
+    ),
 ];
 
 const fn task(
@@ -99,7 +190,14 @@ const fn task(
     finds: Finds,
     budget: Limit,
 ) -> Task {
-    Task { what, by, to, compression, finds, budget }
+    Task {
+        what,
+        by,
+        to,
+        compression,
+        finds,
+        budget,
+    }
 }
 
 const fn milliseconds(number: u64) -> Limit {
@@ -109,10 +207,15 @@ const fn milliseconds(number: u64) -> Limit {
 /// Measures all tasks, by turns.
 pub(super) fn ship(store: &Store, rounds: usize) -> Result<()> {
     let rounds = rounds.min(ROUNDS);
-    let Some(registry) = Registry::start() else { return Ok(()) };
+    let Some(registry) = Registry::start() else {
+        return Ok(());
+    };
     let place = Place::new(store, registry)?;
     let layers = place.image.layers();
-    table::section(&format!("shipping {}, {layers} layers, {rounds} rounds", store.summary()));
+    table::section(&format!(
+        "shipping {}, {layers} layers, {rounds} rounds",
+        store.summary()
+    ));
     let mut samples: Vec<Samples> = TASKS.iter().map(|_| Samples::default()).collect();
     for _ in 0..rounds {
         for (task, samples) in TASKS.iter().zip(&mut samples) {
@@ -122,8 +225,14 @@ pub(super) fn ship(store: &Store, rounds: usize) -> Result<()> {
             }
         }
     }
-    let skopeo = samples.first().filter(|samples| !samples.is_empty()).map(Samples::median);
-    TASKS.iter().zip(&samples).for_each(|(task, samples)| print(task, samples, skopeo));
+    let skopeo = samples
+        .first()
+        .filter(|samples| !samples.is_empty())
+        .map(Samples::median);
+    TASKS
+        .iter()
+        .zip(&samples)
+        .for_each(|(task, samples)| print(task, samples, skopeo));
     Ok(())
 }
 
@@ -139,9 +248,10 @@ fn print(task: &Task, samples: &Samples, skopeo: Option<Duration>) {
         row = row.ratio(ratio);
     }
     row = match (&task.budget, ratio) {
-        (Limit::Time(most), _) => {
-            row.budget(&Budget::new(format!("{} ms", most.as_millis()), median <= *most))
-        }
+        (Limit::Time(most), _) => row.budget(&Budget::new(
+            format!("{} ms", most.as_millis()),
+            median <= *most,
+        )),
         (Limit::Skopeo(most), Some(ratio)) => {
             row.budget(&Budget::new(format!("{most} x"), ratio <= *most))
         }
@@ -168,9 +278,19 @@ impl Place {
     /// store's files into memory.
     fn new(store: &Store, registry: Registry) -> Result<Self> {
         let (image, changed) = (Image::before(store, CHANGED)?, Image::of(store)?);
-        let place = Self { image, changed, registry, folder: terrine_tests::temporary() };
+        let place = Self {
+            image,
+            changed,
+            registry,
+            folder: terrine_tests::temporary(),
+        };
         succeed(place.image.terrine().stdout(File::create(place.archive())?))?;
-        succeed(Image::empty()?.terrine().env("XDG_CACHE_HOME", place.planner()).stdout(Stdio::null()))?;
+        succeed(
+            Image::empty()?
+                .terrine()
+                .env("XDG_CACHE_HOME", place.planner())
+                .stdout(Stdio::null()),
+        )?;
         Ok(place)
     }
 
@@ -200,7 +320,12 @@ impl Place {
         }
         if task.finds == Finds::Nothing {
             remove(&self.cache())?;
-            succeed(Command::new("cp").arg("-a").arg(self.planner()).arg(self.cache()))?;
+            succeed(
+                Command::new("cp")
+                    .arg("-a")
+                    .arg(self.planner())
+                    .arg(self.cache()),
+            )?;
         }
         // So that nothing of the task before is still being written.
         succeed(&mut Command::new("sync"))?;
@@ -221,22 +346,37 @@ impl Place {
     }
 
     fn skopeo(&self, to: &str) -> Result<Command> {
-        let mut command =
-            skopeo::command("skopeo", self.folder.path()).ok_or("there is nothing to compare with")?;
-        command.args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]);
-        command.arg(format!("docker-archive:{}", self.archive().display())).arg(to);
+        let mut command = skopeo::command("skopeo", self.folder.path())
+            .ok_or("there is nothing to compare with")?;
+        command.args([
+            "--insecure-policy",
+            "copy",
+            "--quiet",
+            "--dest-tls-verify=false",
+        ]);
+        command
+            .arg(format!("docker-archive:{}", self.archive().display()))
+            .arg(to);
         Ok(command)
     }
 }
 
 /// Removes a folder, if it is there.
 fn remove(folder: &Path) -> Result<()> {
-    if folder.exists() { Ok(fs::remove_dir_all(folder)?) } else { Ok(()) }
+    if folder.exists() {
+        Ok(fs::remove_dir_all(folder)?)
+    } else {
+        Ok(())
+    }
 }
 
 /// Runs a command that is not measured.
 fn succeed(command: &mut Command) -> Result<()> {
     let status = command.status()?;
     let name = command.get_program().display();
-    if status.success() { Ok(()) } else { Err(format!("{name} failed: {status}").into()) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{name} failed: {status}").into())
+    }
 }

@@ -37,7 +37,8 @@ pub(super) struct StorePath {
 impl Store {
     /// A directory of store paths that was made elsewhere.
     pub(super) fn at(dir: &Path) -> Result<Self> {
-        let absolute = fs::canonicalize(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let absolute =
+            fs::canonicalize(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
         let dir = absolute.to_str().ok_or("the store's path is not UTF-8")?;
         Self::open(dir, "/".into(), dir)
     }
@@ -45,19 +46,32 @@ impl Store {
     /// The store that is `dir` below another root.
     pub(super) fn open(title: &str, root: PathBuf, dir: &str) -> Result<Self> {
         let root = fs::canonicalize(root)?;
-        let mut store = Self { title: title.to_owned(), root, dir: dir.to_owned(), paths: vec![] };
+        let mut store = Self {
+            title: title.to_owned(),
+            root,
+            dir: dir.to_owned(),
+            paths: vec![],
+        };
         let mut seen = HashSet::new();
         for entry in fs::read_dir(store.host())? {
             let entry = entry?;
-            let name = entry.file_name().into_string().map_err(|_| "a store path is not UTF-8")?;
+            let name = entry
+                .file_name()
+                .into_string()
+                .map_err(|_| "a store path is not UTF-8")?;
             // What is hidden is Nix's own: `.links`.
             if !name.starts_with('.') {
-                let mut path = StorePath { name, ..StorePath::default() };
+                let mut path = StorePath {
+                    name,
+                    ..StorePath::default()
+                };
                 path.add(&entry.path(), &mut seen)?;
                 store.paths.push(path);
             }
         }
-        store.paths.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+        store
+            .paths
+            .sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
         match store.paths.is_empty() {
             true => Err(format!("`{}` holds no store paths", store.host().display()).into()),
             false => Ok(store),
@@ -73,7 +87,10 @@ impl Store {
     pub(super) fn summary(&self) -> String {
         let entries: u64 = self.paths.iter().map(|path| path.entries).sum();
         let gigabytes = |bytes: fn(&StorePath) -> u64| {
-            format!("{:.2} GB", self.paths.iter().map(bytes).sum::<u64>() as f64 / 1e9)
+            format!(
+                "{:.2} GB",
+                self.paths.iter().map(bytes).sum::<u64>() as f64 / 1e9
+            )
         };
         let (title, paths, bytes) = (&self.title, self.paths.len(), gigabytes(|path| path.bytes));
         match self.paths.iter().any(|path| path.again > 0) {

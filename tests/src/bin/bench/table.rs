@@ -41,7 +41,14 @@ impl Row {
             Value::Memory(bytes) => (String::new(), format!("{:.1} MB", bytes as f64 / 1e6)),
             Value::Factor(factor) => (String::new(), format!("{factor:.1} x")),
         };
-        Self([what.to_owned(), best, value, String::new(), String::new(), String::new()])
+        Self([
+            what.to_owned(),
+            best,
+            value,
+            String::new(),
+            String::new(),
+            String::new(),
+        ])
     }
 
     /// A row for what could not be measured.
