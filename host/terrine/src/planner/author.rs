@@ -7,12 +7,12 @@ use super::Cause;
 
 /// The files of the contract [`super::CONTRACT`]: name and text of each, sorted by name.
 pub const WIT: [(&str, &str); 3] = [
-    ("image.wit", include_str!("../../../wit/0.1.0/image.wit")),
+    ("image.wit", include_str!("../../../../wit/0.1.0/image.wit")),
     (
         "layering.wit",
-        include_str!("../../../wit/0.1.0/layering.wit"),
+        include_str!("../../../../wit/0.1.0/layering.wit"),
     ),
-    ("worlds.wit", include_str!("../../../wit/0.1.0/worlds.wit")),
+    ("worlds.wit", include_str!("../../../../wit/0.1.0/worlds.wit")),
 ];
 
 /// A module that is no component yet, and can not be made one.

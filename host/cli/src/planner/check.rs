@@ -14,8 +14,8 @@ use terrine::spec::Json;
 use super::check_tables::{Checked, PolicyTrials, to_json, to_table};
 use super::format::{Format, FormatArgs};
 use super::{ComponentArgs, print, runtime};
-use crate::cli::exit::Usage;
-use crate::cli::planner_args::merge;
+use crate::exit::Usage;
+use crate::planner_args::merge;
 
 /// Try a planner on graphs of many kinds
 ///
@@ -29,7 +29,7 @@ use crate::cli::planner_args::merge;
 /// either in two cases is not run on the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     component: ComponentArgs,
 

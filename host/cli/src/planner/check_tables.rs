@@ -9,7 +9,7 @@ use terrine::planner::layering::Info;
 use terrine::planner::{CONTRACT, Planner};
 
 use super::{SCHEMA_VERSION, json};
-use crate::cli::table::{line, shorten};
+use crate::table::{line, shorten};
 
 /// What came of trying a planner.
 pub(super) struct Checked<'a> {

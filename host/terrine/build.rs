@@ -53,8 +53,11 @@ fn given(file: &Path) -> Result<Vec<u8>> {
 
 /// The component of this workspace.
 fn built(out: &Path) -> Result<Vec<u8>> {
-    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
-    let root = root.parent().ok_or("the package has no parent directory")?;
+    let package = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let root = package
+        .ancestors()
+        .nth(2)
+        .ok_or("the package does not lie two directories below the workspace")?;
     let sources = [
         "planner-wasm/src",
         "planner-wasm/Cargo.toml",

@@ -8,13 +8,13 @@ use terrine::spec::Json;
 
 use super::format::{Format, FormatArgs};
 use super::{ComponentArgs, SCHEMA_VERSION, json, list, print, runtime};
-use crate::cli::image_tables::plain;
-use crate::cli::table::line;
+use crate::image_tables::plain;
+use crate::table::line;
 
 /// Show what a planner is: its digest, what it imports, its policies and their options
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     component: ComponentArgs,
 

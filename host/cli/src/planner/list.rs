@@ -13,7 +13,7 @@ use super::{SCHEMA_VERSION, json, print, runtime};
 ///
 /// Those of a component in a file are shown by `planner describe`.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     show: FormatArgs,
 }

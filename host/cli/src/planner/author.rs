@@ -9,7 +9,7 @@ use terrine::file;
 use terrine::planner::{self, Imports, Limits, WIT};
 
 use super::runtime;
-use crate::cli::output::Output;
+use crate::output::Output;
 
 /// The largest module that is read, in bytes: as large as a component may be.
 const MAX_SIZE: u64 = 128 << 20;
@@ -19,7 +19,7 @@ const MAX_SIZE: u64 = 128 << 20;
 /// These are the WIT files of the package `terrine:planner@0.1.0`, which a policy is written
 /// against.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct WitArgs {
+pub(crate) struct WitArgs {
     /// The directory, which is made if need be
     directory: PathBuf,
 }
@@ -29,7 +29,7 @@ pub(in crate::cli) struct WitArgs {
 /// Compilers write modules, for `wasm32-unknown-unknown` for instance; a planner is a component.
 /// What is written imports nothing and says which policies it has.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct ComponentizeArgs {
+pub(crate) struct ComponentizeArgs {
     /// The module, whose bindings were generated from the contract
     module: PathBuf,
 

@@ -11,7 +11,7 @@
 )]
 
 wasmtime::component::bindgen!({
-    path: "../wit/0.1.0",
+    path: "../../wit/0.1.0",
     world: "planner",
     additional_derives: [PartialEq],
 });

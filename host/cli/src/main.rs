@@ -1,4 +1,4 @@
-//! The command line: the only part that knows the terminal, the environment and exit
+//! The `terrine` command: the only crate that knows the terminal, the environment and exit
 //! codes.
 
 mod build;
@@ -75,7 +75,7 @@ enum Command {
 }
 
 /// Runs the command that the arguments ask for.
-pub(crate) fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
