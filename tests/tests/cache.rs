@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use terrine::cache::{Cache, LayerKey, Options, Plain, Stored};
-use terrine::image::Digest;
+use terrine::oci::Digest;
 use terrine_tests::{Run, peer, temporary, terrine};
 
 fn today() -> u64 {

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use terrine::compress::Compression;
-use terrine::image::{Annotations, Digest, Manifest, MediaType, Reference};
 use terrine::layout::Layout;
+use terrine::oci::{Annotations, Digest, Manifest, MediaType, Reference};
 use terrine::source::{FilesOnly, Image, Verified, open, pick};
 use terrine_tests::archive::digest;
 use terrine_tests::base::{self, BaseImage};

@@ -16,7 +16,7 @@ use std::process::Command;
 use proptest::prelude::*;
 use terrine::layer::{self, Kind, Pattern, Rule, Store};
 use terrine::pipe::{self, Observer};
-use terrine::root::{self, New, Origin, Root};
+use terrine::rootfs::{self, New, Origin, Root};
 use terrine_tests::archive::digest;
 use terrine_tests::{Run, peer, temporary};
 
@@ -30,13 +30,13 @@ impl Observer for Nobody {
 fn archive(root: &Root, permissions: &layer::Permissions) -> Vec<u8> {
     let mut bytes = Vec::new();
     pipe::run(&mut bytes, &Nobody, |feeder| {
-        root::write(feeder, root, permissions)
+        rootfs::write(feeder, root, permissions)
             .map_err(|error| std::io::Error::other(error.to_string()))
     })
     .unwrap();
     assert_eq!(
         bytes.len() as u64,
-        root::measure(root, permissions).unwrap().size
+        rootfs::measure(root, permissions).unwrap().size
     );
     bytes
 }
@@ -201,7 +201,7 @@ fn a_file_of_more_than_eight_gigabytes_has_the_header_that_tar_gives_it() {
         .set_len(size)
         .unwrap();
     let root = copy(folder.path());
-    let measure = root::measure(&root, &layer::Permissions::default()).unwrap();
+    let measure = rootfs::measure(&root, &layer::Permissions::default()).unwrap();
     assert_eq!(
         measure.size,
         (512 * 2 + size + 511 + 1024).div_ceil(10240) * 10240
@@ -231,7 +231,7 @@ fn a_file_of_more_than_eight_gigabytes_has_the_header_that_tar_gives_it() {
     let mut ours = Vec::new();
     // Until the output does not want any more.
     let _ = pipe::run(Limited(&mut ours), &Nobody, |feeder| {
-        root::write(feeder, &root, &layer::Permissions::default())
+        rootfs::write(feeder, &root, &layer::Permissions::default())
             .map_err(|error| std::io::Error::other(error.to_string()))
     });
     same(&ours[..1024], &theirs, "large");
@@ -413,7 +413,7 @@ fn clashes_are_errors_that_name_both() {
         .unwrap();
         root
     };
-    let error = root::helpers::fake_nss(&mut contents(), &[], &[]).unwrap_err();
+    let error = rootfs::helpers::fake_nss(&mut contents(), &[], &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`/etc/passwd` comes from both contents `/nix/store/base` and `fakeNss`"

@@ -353,7 +353,7 @@ fn a_plan_is_shown_and_explained() {
         .with("created", "@0");
     let plan = |arguments: &[&str]| said(&store, &Run::of(spec.command("plan").args(arguments)));
     // The built-in planner is another whenever it is built by another compiler.
-    let planner = terrine::image::Digest::of(terrine::planner::EMBEDDED).to_string();
+    let planner = terrine::oci::Digest::of(terrine::planner::EMBEDDED).to_string();
     insta::assert_snapshot!("plan-json", plan(&[]).replace(&planner, "[PLANNER]"));
     insta::assert_snapshot!("plan-table", plan(&["--format", "table"]));
     insta::assert_snapshot!(

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use terrine::build;
+use terrine::plan;
 use terrine::planner::{Limits, Planners, Runtime};
 
 use super::environment;
@@ -61,13 +61,13 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
     let cannot = || format!("can not build {}", args.image.what());
     let planner = runtime.embedded()?;
-    let component = build::component(&spec, &runtime).with_context(cannot)?;
+    let component = plan::component(&spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.ship.registry);
     let cache = args.ship.how.cache(printer);
     let options = args.image.options(images.everywhere(), &cache);
-    let prepared = build::prepare(&spec, &options, planners).with_context(cannot)?;
-    let build::Prepared { image, mut facts } = prepared;
+    let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
+    let plan::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {
         printer.warning(remark);
     }

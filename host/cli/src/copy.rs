@@ -1,10 +1,10 @@
 //! `terrine copy`: an image from one place to another.
 
 use anyhow::Context;
+use terrine::copy::{self, Named};
 use terrine::daemon;
-use terrine::image::{Content, Document, Reference, Selector};
+use terrine::oci::{Content, Document, Reference, Selector};
 use terrine::source::{Image, Opened};
-use terrine::transfer::{self, Named};
 
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
@@ -143,17 +143,16 @@ fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> 
     match &target {
         Target::DockerArchive { output, name } => {
             let names = name.clone().map_or(own, |name| vec![name]);
-            transfer::write_archive(vec![Named { image, names }], output, &progress)?;
+            copy::write_archive(vec![Named { image, names }], output, &progress)?;
         }
         Target::Loader { loader, name } => {
             let named = vec![Named {
                 image,
                 names: vec![name.clone()],
             }];
-            let write = |stdin: &mut std::process::ChildStdin| {
-                transfer::write_archive(named, stdin, &progress)
-            };
-            daemon::load(*loader, write, transfer::Error::is_closed)?;
+            let write =
+                |stdin: &mut std::process::ChildStdin| copy::write_archive(named, stdin, &progress);
+            daemon::load(*loader, write, copy::Error::is_closed)?;
         }
         Target::Blobs(_) | Target::OciArchive { .. } => anyhow::bail!("this is a place for blobs"),
     }

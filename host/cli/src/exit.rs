@@ -3,10 +3,10 @@
 use std::io;
 use std::process::ExitCode;
 
-use terrine::image::ParseReferenceError;
+use terrine::oci::ParseReferenceError;
 use terrine::{
-    build, cache, closure, daemon, flatten, history, layout, pack, planner, registry, replay, ship,
-    source, spec, transfer, updates,
+    assemble, cache, closure, copy, daemon, destination, export, history, layout, plan, planner,
+    registry, replay, sequence, source, spec,
 };
 
 use super::printer::Printer;
@@ -98,24 +98,24 @@ fn hint(error: &anyhow::Error) -> Option<&str> {
             return Some(error.hint());
         }
         hint_of!(
-            pack::Error,
-            build::Error,
+            assemble::Error,
+            plan::Error,
             closure::Error,
             spec::SpecError,
             planner::Error,
             planner::ComponentizeError,
             source::Error,
-            transfer::Error,
-            ship::Error,
+            copy::Error,
+            destination::Error,
             layout::Error,
             registry::Error,
             daemon::Error,
             cache::Error,
-            flatten::Error,
+            export::Error,
             history::Error,
             replay::Error,
-            updates::Error,
-            updates::Fault
+            sequence::Error,
+            sequence::Fault
         );
         None
     })

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use indicatif::DecimalBytes;
-use terrine::flatten;
+use terrine::export;
 
 use super::images::OneImage;
 use super::output::Output;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     let output = Output::open(args.output.as_deref())?;
     let image = args.image.open()?;
     let progress = Progress::new(printer, image.layers.len());
-    let flattened = flatten::flatten(&image, &output, &progress)
+    let flattened = export::flatten(&image, &output, &progress)
         .with_context(|| format!("can not export `{}`", args.image.name))?;
     drop(progress);
     output.commit()?;

@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, bail};
-use terrine::build::Options;
 use terrine::cache::Cache;
-use terrine::image::Reference;
+use terrine::oci::Reference;
+use terrine::plan::Options;
 use terrine::source::Elsewhere;
 use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
 

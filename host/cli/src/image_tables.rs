@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use indicatif::DecimalBytes;
 use terrine::diff::{Diff, Gone, MovedPath, Paths, Status};
-use terrine::image::Digest;
 use terrine::inspect::{Inspection, LayerFacts};
+use terrine::oci::Digest;
 
 use super::table::{line, shorten};
 
@@ -58,8 +58,8 @@ fn configuration(facts: &Inspection) -> Vec<(String, String)> {
             .into_iter()
             .collect()
     };
-    let names = |names: &terrine::image::Names| names.keys().cloned().collect();
-    let pairs = |pairs: &terrine::image::Annotations| -> Vec<String> {
+    let names = |names: &terrine::oci::Names| names.keys().cloned().collect();
+    let pairs = |pairs: &terrine::oci::Annotations| -> Vec<String> {
         pairs
             .iter()
             .map(|(name, value)| format!("{name}={value}"))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use terrine::image::{Descriptor, Platform, Reference};
+use terrine::oci::{Descriptor, Platform, Reference};
 use terrine::registry::Client;
 use terrine::source::{self, Everywhere, Image, Opened};
 

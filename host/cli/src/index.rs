@@ -1,7 +1,7 @@
 //! `terrine index`: images of several platforms under one name.
 
 use anyhow::Context;
-use terrine::image::Reference;
+use terrine::oci::Reference;
 
 use super::copy;
 use super::exit::Usage;

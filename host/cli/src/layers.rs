@@ -4,9 +4,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use terrine::build::{Grouping, group};
 use terrine::closure::{self, Graph};
 use terrine::history::{self, Past, Previous};
+use terrine::plan::{Grouping, group};
 use terrine::planner::{Limits, Runtime};
 
 use super::images::Images;

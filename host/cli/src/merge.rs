@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use terrine::image::{Reference, Selector};
+use terrine::copy::{self, Named};
+use terrine::oci::{Reference, Selector};
 use terrine::source::{self, DockerArchive, Opened};
-use terrine::transfer::{self, Named};
 
 use super::copy::image_names;
 use super::images::{Images, ImagesArgs};
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
         all.iter().map(|named| named.image.layers.len()).sum(),
     );
     let count = all.len();
-    transfer::write_archive(all, &output, &progress).context("can not merge the images")?;
+    copy::write_archive(all, &output, &progress).context("can not merge the images")?;
     progress.finish();
     let summary = progress.summary();
     drop(progress);

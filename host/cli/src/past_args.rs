@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use terrine::image::Reference;
+use terrine::oci::Reference;
 
 use super::ship_args::reference;
 

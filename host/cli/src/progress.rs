@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::DecimalBytes;
+use terrine::destination::{Reporter, Source};
 use terrine::pipe::Observer;
-use terrine::ship::{Reporter, Source};
 
 use super::meter::Meter;
 use super::printer::Printer;

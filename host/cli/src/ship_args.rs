@@ -6,13 +6,13 @@ use std::str::FromStr;
 use std::thread;
 
 use anyhow::Context;
+use terrine::assemble::{Image, Outcome, Shipping};
 use terrine::cache::Cache;
 use terrine::compress::{ParseSettingError, Pool, Setting};
+use terrine::copy::Copying;
 use terrine::daemon;
-use terrine::image::{Annotations, Reference};
-use terrine::pack::{Image, Outcome, Shipping};
-use terrine::ship::{Carrier, Destination, Recompress, Reporter};
-use terrine::transfer::Copying;
+use terrine::destination::{Carrier, Destination, Recompress, Reporter};
+use terrine::oci::{Annotations, Reference};
 
 use super::environment;
 use super::exit::Usage;
@@ -315,7 +315,7 @@ impl ShipArgs {
             (Some(to), _) => to.clone(),
             (None, Some(path)) => Reference::DockerArchive {
                 path: path.clone(),
-                image: terrine::image::Selector::Only,
+                image: terrine::oci::Selector::Only,
             },
             (None, None) => Reference::Stdio,
         }
@@ -359,7 +359,7 @@ impl ShipArgs {
             }
             Target::Loader { loader, name } => {
                 rename(&mut image, Some(name));
-                let closed = terrine::pack::Error::is_closed;
+                let closed = terrine::assemble::Error::is_closed;
                 Ok(daemon::load(
                     *loader,
                     |stdin| image.run(stdin, progress),

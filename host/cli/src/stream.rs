@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use terrine::cache::Cache;
+use terrine::plan::dockertools::{self, Conf, Options};
 use terrine::planner::{Limits, Runtime};
-use terrine::spec::{Conf, Time};
-use terrine::stream::{self, Options};
+use terrine::spec::Time;
 
 use super::environment;
 use super::images::Images;
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     };
     let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
     let planner = runtime.embedded()?;
-    let image = stream::prepare(&conf, &options, &planner).with_context(|| cannot(args))?;
+    let image = dockertools::prepare(&conf, &options, &planner).with_context(|| cannot(args))?;
     for remark in image.remarks() {
         printer.warning(&remark);
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use indicatif::DecimalBytes;
-use terrine::build::{ArchitectureSource, Explanation, Facts, LayerFacts, LayerKind};
+use terrine::plan::{ArchitectureSource, Explanation, Facts, LayerFacts, LayerKind};
 
 /// The longest reason or list in a row, in characters.
 const WIDTH: usize = 72;

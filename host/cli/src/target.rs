@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Context;
 use terrine::daemon::Loader;
-use terrine::image::{Digest, Reference, Repository, Selector};
+use terrine::destination::{Destination, LayoutDestination, OciArchive, RegistryDestination};
 use terrine::layout::Layout;
+use terrine::oci::{Digest, Reference, Repository, Selector};
 use terrine::registry::Client;
-use terrine::ship::{Destination, LayoutDestination, OciArchive, RegistryDestination};
 
 use super::exit::Usage;
 use super::interrupt;

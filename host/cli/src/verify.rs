@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
 
 use indicatif::DecimalBytes;
-use terrine::image::Descriptor;
+use terrine::oci::Descriptor;
 use terrine::source::Image;
 use terrine::verify::{self, Report, Reporter, Verification};
 

@@ -11,13 +11,13 @@ use std::error::Error;
 use std::path::Path;
 use std::thread;
 
-use terrine::build::{self, Facts};
+use terrine::assemble::{Image, Outcome, Shipping};
 use terrine::cache::Cache;
 use terrine::compress::{Pool, Setting};
+use terrine::destination::LayoutDestination;
 use terrine::layout::Layout;
-use terrine::pack::{Image, Outcome, Shipping};
+use terrine::plan::{self, Facts};
 use terrine::planner::{Limits, Planners, Runtime};
-use terrine::ship::LayoutDestination;
 use terrine::source::FilesOnly;
 use terrine::spec::ImageSpec;
 
@@ -32,13 +32,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = Runtime::new(Limits::default(), None)?;
     let planner = runtime.embedded()?;
     // The one that the specification names for the layers, if it names one.
-    let component = build::component(&spec, &runtime)?;
+    let component = plan::component(&spec, &runtime)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     // With `Cache::open` layers that are known are not made a second time.
     let cache = Cache::none();
-    let options = build::Options::new(&FilesOnly, &cache);
+    let options = plan::Options::new(&FilesOnly, &cache);
     // All that can be decided is decided here, and nothing has been written yet.
-    let build::Prepared { image, mut facts } = build::prepare(&spec, &options, planners)?;
+    let plan::Prepared { image, mut facts } = plan::prepare(&spec, &options, planners)?;
     show(&facts);
     let outcome = ship(&image, Path::new(layout), &cache)?;
     facts.complete(&outcome);

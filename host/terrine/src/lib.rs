@@ -8,29 +8,23 @@
 //! | stage | module |
 //! |---|---|
 //! | what the user asks for | [`spec`] |
-//! | files that are read whole | [`file`](mod@file) |
-//! | where store paths come from | [`closure`] |
-//! | images that exist, and what is built on | [`source`], [`base`] |
-//! | directories of images | [`layout`] |
-//! | compression | [`compress`] |
-//! | images in registries | [`registry`] |
-//! | what its programs run on | [`platform`] |
-//! | what is decided about it | [`planner`] |
-//! | file trees to archives | [`layer`], [`root`] |
-//! | read, hash and write at once | [`pipe`] |
-//! | where images go | [`ship`], [`daemon`] |
-//! | images that exist, brought elsewhere | [`transfer`] |
-//! | what they are, and whether they are that | [`inspect`], [`verify`], [`diff`], [`flatten`] |
+//! | store paths and what they refer to | [`closure`], [`platform`] |
+//! | what clients hold, and how often packages changed | [`history`], [`sequence`] |
+//! | the planner, and what it decides | [`planner`], [`plan`] |
+//! | trees of files as archives | [`layer`], [`rootfs`] |
+//! | reading, hashing and writing at once | [`pipe`] |
 //! | what is known of layers already | [`cache`] |
-//! | closures as they were, update by update | [`updates`] |
-//! | what planners are told of the past | [`history`] |
+//! | existing images | [`source`], [`base`] |
+//! | destinations of images | [`destination`], [`layout`], [`daemon`] |
+//! | making an image, and copying existing ones | [`assemble`], [`copy`] |
+//! | reading existing images | [`inspect`], [`verify`], [`diff`], [`export`] |
 //! | what clients would have pulled | [`replay`] |
-//! | all of it in order | [`stream`], [`build`] and [`pack`] |
 //!
-//! The nouns that they share are in [`image`].
+//! The nouns that they share are in [`oci`]; compression is [`compress`], the client of registries
+//! [`registry`].
 //!
-//! An image is planned from a [specification](spec::ImageSpec) ([`build::prepare`]), and packed and
-//! shipped in one step ([`pack::Image::ship`]), or written as a stream ([`pack::Image::run`]):
+//! An image is planned from a [specification](spec::ImageSpec) ([`plan::prepare`]), and packed and
+//! shipped in one step ([`assemble::Image::ship`]), or written as a stream ([`assemble::Image::run`]):
 //!
 //! ```
 //! use std::num::NonZeroUsize;
@@ -39,12 +33,12 @@
 //! use terrine::cache::Cache;
 //! use terrine::compress::{Pool, Setting};
 //! use terrine::layout::Layout;
-//! use terrine::pack::Shipping;
+//! use terrine::assemble::Shipping;
 //! use terrine::planner::{Limits, Planners, Runtime};
-//! use terrine::ship::LayoutDestination;
+//! use terrine::destination::LayoutDestination;
 //! use terrine::source::FilesOnly;
 //! use terrine::spec::ImageSpec;
-//! use terrine::build;
+//! use terrine::plan;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let folder = tempfile::tempdir()?;
@@ -57,8 +51,8 @@
 //! let runtime = Runtime::new(Limits::default(), None)?;
 //! let planner = runtime.embedded()?;
 //! let cache = Cache::none();
-//! let options = build::Options::new(&FilesOnly, &cache);
-//! let prepared = build::prepare(&spec, &options, Planners::one(&planner))?;
+//! let options = plan::Options::new(&FilesOnly, &cache);
+//! let prepared = plan::prepare(&spec, &options, Planners::one(&planner))?;
 //! assert_eq!(prepared.facts.layers.len(), 2);
 //!
 //! // Packed and shipped: read, hashed, compressed and put into a layout.
@@ -75,8 +69,8 @@
 //! `examples/ship.rs` is a program that does this and tells about it. A closure is grouped without an
 //! image by [`planner::Planner::plan`], and by other components than the one built in.
 //!
-//! An image that exists is opened wherever a [reference](image::Reference) leads, and brought to a
-//! [destination](ship::Destination):
+//! An image that exists is opened wherever a [reference](oci::Reference) leads, and brought to a
+//! [destination](destination::Destination):
 //!
 //! ```no_run
 //! use std::num::NonZeroUsize;
@@ -84,11 +78,11 @@
 //!
 //! use terrine::cache::Cache;
 //! use terrine::compress::{Pool, Setting};
-//! use terrine::image::{Annotations, Reference};
+//! use terrine::oci::{Annotations, Reference};
 //! use terrine::layout::Layout;
-//! use terrine::ship::{Carrier, LayoutDestination, Recompress};
+//! use terrine::destination::{Carrier, LayoutDestination, Recompress};
 //! use terrine::source::{self, FilesOnly};
-//! use terrine::transfer::Copying;
+//! use terrine::copy::Copying;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let from: Reference = "docker-archive:web.tar".parse()?;
@@ -114,31 +108,31 @@
 //! # }
 //! ```
 
+pub mod assemble;
 pub mod base;
-pub mod build;
 pub mod cache;
 pub mod closure;
-pub mod compress;
+pub mod copy;
 pub mod daemon;
+pub mod destination;
 pub mod diff;
-pub mod file;
-pub mod flatten;
+pub mod export;
 pub mod history;
-pub mod image;
 pub mod inspect;
 pub mod layer;
 pub mod layout;
-pub mod pack;
 pub mod pipe;
-pub mod planner;
+pub mod plan;
 pub mod platform;
-pub mod registry;
 pub mod replay;
-pub mod root;
-pub mod ship;
+pub mod rootfs;
+pub mod sequence;
 pub mod source;
 pub mod spec;
-pub mod stream;
-pub mod transfer;
-pub mod updates;
 pub mod verify;
+
+pub use terrine_compress as compress;
+pub use terrine_oci as oci;
+pub use terrine_planner_host as planner;
+pub use terrine_registry as registry;
+pub use terrine_support::file;

@@ -11,7 +11,7 @@ use std::thread;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::image::Digest;
+use terrine_oci::Digest;
 
 /// The size of a buffer, in bytes: large enough that handing it over costs nothing.
 const BUFFER: usize = 1 << 20;

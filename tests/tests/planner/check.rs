@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use terrine::image::Digest;
+use terrine::oci::Digest;
 use terrine::planner::check::{Outcome, corpus, trial};
 use terrine::planner::{EMBEDDED, Imports, Limits, Runtime};
 use terrine_tests::{Run, temporary, terrine};

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use terrine::image::Digest;
+use terrine::oci::Digest;
 use terrine_tests::{OciLayout, Run, SpecFile, TestStore, terrine};
 
 use super::component::{data, describing, good, planning, words};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use terrine::image::Digest;
+use terrine::oci::Digest;
 use terrine::planner::{ComponentFile, EMBEDDED, Imports, Limits, Runtime};
 use terrine_tests::temporary;
 

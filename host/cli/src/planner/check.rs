@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use terrine::build::{Grouping, request};
 use terrine::closure;
 use terrine::history::Past;
+use terrine::plan::{Grouping, request};
 use terrine::planner::check::{Case, Outcome, Trial, budgets, corpus, quick, trials};
 use terrine::planner::layering::Info;
 use terrine::planner::{Limits, Planner};

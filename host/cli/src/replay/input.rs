@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::de::IgnoredAny;
-use terrine::image::Reference;
+use terrine::oci::Reference;
 
 /// The largest file that is looked at whole, in bytes.
 const MAX_SIZE: u64 = 256 << 20;

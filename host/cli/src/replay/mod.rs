@@ -15,7 +15,7 @@ use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use terrine::planner::{Limits, Runtime};
 use terrine::replay::{self, Candidate, Fleet, Keep, Settings, Task};
-use terrine::updates;
+use terrine::sequence;
 
 use self::candidates::Candidates;
 use self::progress::Plans;
@@ -211,7 +211,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 fn fleet(args: &Args, printer: &Printer) -> anyhow::Result<Fleet> {
     let mut sequences = vec![];
     for file in &args.updates {
-        let sequence = updates::read(file)?;
+        let sequence = sequence::read(file)?;
         let lost = sequence.lost_references();
         if lost > 0 {
             printer.warning(&format!(

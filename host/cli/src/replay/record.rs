@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use indicatif::DecimalBytes;
 use serde::Deserialize;
-use terrine::build;
 use terrine::cache::Cache;
 use terrine::closure::{self, Entry, Graph};
 use terrine::history::{self, Closures};
-use terrine::image::{Reference, Selector, annotation};
 use terrine::inspect::inspect;
+use terrine::oci::{Reference, Selector, annotation};
+use terrine::plan;
 use terrine::planner::{Limits, Runtime};
+use terrine::sequence::{self, Updates};
 use terrine::source::Image;
 use terrine::spec::{ImageSpec, Time};
-use terrine::updates::{self, Updates};
 
 use super::super::environment;
 use super::super::exit::Usage;
@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     // What can not be written is told before anything is read.
     let output = file.map(|path| Output::open(Some(path))).transpose()?;
     let mut updates = match file {
-        Some(path) if args.append && path.exists() => Some(updates::read(path)?),
+        Some(path) if args.append && path.exists() => Some(sequence::read(path)?),
         _ => None,
     };
     if let (Some(updates), Some(name)) = (&mut updates, &args.name) {
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
     fn spec(&self, path: &Path) -> anyhow::Result<Recorded> {
         let spec = ImageSpec::read(path)?;
         let planner = self.runtime.embedded()?;
-        let options = build::Options {
+        let options = plan::Options {
             store_root: self.args.store_root.clone(),
             allow_foreign: true,
             allow_missing_previous: true,
@@ -237,7 +237,7 @@ impl<'a> Reader<'a> {
             images: self.images.everywhere(),
             cache: &Cache::none(),
         };
-        let closure = build::closure(&spec, &options, &planner)?.into_entries();
+        let closure = plan::closure(&spec, &options, &planner)?.into_entries();
         let (name, tag) = spec.name.as_deref().map_or((None, None), |name| {
             let (name, tag) = split(name);
             (Some(name), tag)

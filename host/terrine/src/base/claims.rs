@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::image::{Configuration, ROOT_COMMENT, store_paths};
+use terrine_oci::{Configuration, ROOT_COMMENT, store_paths};
 
 /// The store paths that an image's history tells of, if no layer can have changed them since:
 /// above the first layer of store paths there may only be more of these, and the layer of the
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     fn claims(comments: &[&str]) -> Vec<String> {
-        let digest = crate::image::Digest::of(b"");
+        let digest = terrine_oci::Digest::of(b"");
         let layers: Vec<String> = comments.iter().map(|_| digest.to_string()).collect();
         let history: Vec<_> = comments
             .iter()

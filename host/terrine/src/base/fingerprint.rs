@@ -1,9 +1,10 @@
 //! What a store path looks like, whoever holds it.
 
 use sha2::{Digest as _, Sha256};
+use terrine_tar::Kind;
 
 use super::merge::EntryKind;
-use crate::layer::{Error, Kind, Store, StorePath, Tree};
+use crate::layer::{Error, Store, StorePath, Tree};
 
 /// What tells whether two trees have the same entries: their paths, kinds, sizes and link
 /// targets, in any order. Owners, permissions, times and contents are not part of it.

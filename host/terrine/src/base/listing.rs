@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tar::EntryType;
+use terrine_compress::Compression;
+use terrine_oci::Digest;
+use terrine_tar::{Described, EntryType, Input};
 
 use super::fingerprint::Fingerprint;
 use super::merge::{Entries, Entry, EntryKind, Layer};
 use super::{Base, BaseLayer};
-use crate::compress::Compression;
-use crate::image::Digest;
 use crate::source::changes::{Budget, Change, MAX_PATH, bad_name, clean, components, parent};
-use crate::source::members::{Described, Source, for_each};
-use crate::source::tarball::Unpacking;
+use crate::source::seekable::{Unpacking, for_each};
 use crate::source::{Error, Fault};
 
 /// How many links a path may lead through, as Linux has it.
@@ -77,9 +76,9 @@ impl Base {
         let failed = |error| self.unpacking(layer, &error);
         let compression = layer.compression();
         let source = match (compression, layer.layer.content()?) {
-            (Compression::None, Some(content)) => Source::Plain(content),
+            (Compression::None, Some(content)) => Input::Plain(content),
             (compression, _) => {
-                Source::Unpacked(compression.decoder(layer.layer.open()?).map_err(failed)?)
+                Input::Unpacked(compression.decoder(layer.layer.open()?).map_err(failed)?)
             }
         };
         let mut read = Layer::default();
@@ -256,7 +255,7 @@ fn entry(entries: &Entries, member: Described) -> Result<Entry, Fault> {
         Vec::new()
     };
     if link.len() > MAX_PATH {
-        return Err(bad_name(&link));
+        return Err(bad_name(&link).into());
     }
     Ok(Entry {
         size,
@@ -320,7 +319,7 @@ mod tests {
     fn read(bytes: &[u8]) -> Result<Layer, Unpacking> {
         let mut budget = Budget::default();
         let mut layer = Layer::default();
-        for_each(Source::Unpacked(Box::new(bytes)), |member| {
+        for_each(Input::Unpacked(Box::new(bytes)), |member| {
             add(&mut layer, member, &mut budget)
         })?;
         layer.finish();
@@ -413,7 +412,9 @@ mod tests {
         let archive = [&header.as_bytes()[..], &[0; 1024]].concat();
         assert!(matches!(
             read(&archive),
-            Err(Unpacking::Fault(Fault::Escapes(_)))
+            Err(Unpacking::Fault(Fault::Archive(
+                terrine_tar::Fault::Escapes(_)
+            )))
         ));
     }
 

@@ -13,12 +13,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use terrine_compress::Compression;
+use terrine_oci::{Configuration, Descriptor, Digest};
+use terrine_planner_host::image;
+use terrine_tar::{Header, Kind, MAX_UNPACKED};
 
-use crate::compress::Compression;
-use crate::image::{Configuration, Descriptor, Digest};
-use crate::layer::{Header, Kind};
-use crate::planner::image;
-use crate::source::tarball::MAX_UNPACKED;
 use crate::source::{self, Attributes, Error, Fault, Hashing, Image, Layer, Spool, Spooled};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use listing::Listing;

@@ -21,11 +21,11 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use terrine_oci::Digest;
 
 use super::Error;
 use super::error::is_damage;
 use super::row::{Id, Kind};
-use crate::image::Digest;
 
 /// The file's name in its folder.
 pub(super) const NAME: &str = "layers.sqlite";

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::image::Digest;
+use terrine_oci::Digest;
 
 /// What a layer's bytes depend on, all of it, as one digest. Two layers with the same key have
 /// the same bytes.

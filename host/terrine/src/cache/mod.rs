@@ -35,7 +35,7 @@ pub use key::{LayerKey, LayerKeyBuilder};
 pub use report::{Cleared, Info, SCHEMA_VERSION, clear, info};
 use row::{Id, Value};
 
-use crate::image::Digest;
+use terrine_oci::Digest;
 
 /// How many repositories are remembered for a blob of a registry.
 pub const LOCATIONS: usize = 8;

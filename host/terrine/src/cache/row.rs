@@ -1,8 +1,9 @@
 //! What is in a row, and how it is known to be right.
 
+use terrine_oci::Digest;
+
 use super::key::Fields;
 use super::{Plain, Stored};
-use crate::image::Digest;
 
 /// What a row is about. The numbers are those in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

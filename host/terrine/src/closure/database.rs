@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement};
+use terrine_support::file::FileError;
 
 use super::{Entry, Error, Fault, Graph, Names};
-use crate::file::FileError;
 
 /// How long to wait for a process that holds the whole database.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::file::FileError;
+use terrine_support::file::FileError;
 
 /// A closure that can not be read.
 #[derive(Debug, thiserror::Error)]

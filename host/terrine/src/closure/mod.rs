@@ -16,7 +16,7 @@ mod registration;
 use std::fs;
 use std::path::Path;
 
-use crate::file::{self, FileError};
+use terrine_support::file::{self, FileError};
 
 pub use database::Database;
 pub use directory::size;

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::str::Lines;
 
+use terrine_support::file::{self, FileError};
+
 use super::{Entry, Error, Fault, MAX_SIZE, path};
-use crate::file::{self, FileError};
 
 /// How much of a line an error shows, in characters.
 const SHOWN: usize = 100;

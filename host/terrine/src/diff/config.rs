@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use terrine_oci::RunConfig;
 
-use crate::image::RunConfig;
 use crate::inspect::Inspection;
 
 /// Something that two images say differently.

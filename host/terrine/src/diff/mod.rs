@@ -6,8 +6,8 @@ mod paths;
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use terrine_oci::Digest;
 
-use crate::image::Digest;
 use crate::inspect::{Inspection, LayerFacts, inspect};
 use crate::source::{Error, Image};
 pub use config::Difference;
@@ -152,7 +152,7 @@ impl Diff {
 
     /// The difference as JSON text, indented, with a newline at the end.
     pub fn to_json(&self) -> String {
-        crate::image::to_json_text(self)
+        terrine_oci::to_json_text(self)
     }
 }
 

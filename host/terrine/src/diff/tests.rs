@@ -1,7 +1,7 @@
 use serde_json::json;
+use terrine_compress::Compression;
 
 use super::*;
-use crate::compress::Compression;
 use crate::source::testing::{MemoryLayer, archive, image};
 
 const A: &str = "/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use terrine_compress::Compression;
+use terrine_oci::Digest;
+use terrine_planner_host::layering::HeldImage;
+use terrine_tar::Input;
+
 use crate::closure::{Entry, Graph};
-use crate::compress::Compression;
-use crate::image::Digest;
 use crate::inspect::{Inspection, inspect};
-use crate::planner::layering::HeldImage;
 use crate::source::changes::Change;
-use crate::source::members::{Source, for_each};
-use crate::source::tarball::Unpacking;
+use crate::source::seekable::{Unpacking, for_each};
 use crate::source::{self, Fault, Image, Layer};
 
 /// Finds the closures of images. A layer that several of them have is read once.
@@ -101,11 +102,11 @@ fn named_in(image: &Inspection, layer: usize) -> Option<&Vec<String>> {
 
 fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, source::Error> {
     let source = match (layer.compression(), layer.content()?) {
-        (Compression::None, Some(content)) => Source::Plain(content),
+        (Compression::None, Some(content)) => Input::Plain(content),
         (compression, _) => {
             let decoder = compression.decoder(layer.open()?);
             let decoder = decoder.map_err(|error| source::Error::unpacking(image, layer, error));
-            Source::Unpacked(decoder?)
+            Input::Unpacked(decoder?)
         }
     };
     let mut content = Content::default();
@@ -193,8 +194,9 @@ pub fn complete(entries: &mut [Entry], graph: &Graph) {
 mod tests {
     use std::sync::Arc;
 
+    use terrine_oci::annotation;
+
     use super::*;
-    use crate::image::annotation;
     use crate::source::testing::{MemoryLayer, archive, image};
 
     fn layer(members: &[&str], compression: Compression) -> MemoryLayer {

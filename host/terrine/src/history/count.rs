@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::planner::layering::{HeldImage, History, Observation, StorePath};
-use crate::planner::store_path;
-use crate::updates::{Path, Step};
+use terrine_planner_host::layering::{HeldImage, History, Observation, StorePath};
+use terrine_planner_host::store_path;
+
+use crate::sequence::{Path, Step};
 
 /// Counts closures, the oldest first, into what the contract carries of them.
 ///

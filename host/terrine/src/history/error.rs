@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{source, updates};
+use crate::{sequence, source};
 
 /// Why the past of an image can not be had.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,7 @@ use crate::{source, updates};
 pub enum Error {
     /// The file of earlier closures.
     #[error(transparent)]
-    Updates(#[from] updates::Error),
+    Updates(#[from] sequence::Error),
     /// Earlier closures of another store.
     #[error("the closures of `{}` are in `{theirs}`, and those of the image in `{ours}`", path.display())]
     StoreDir {

@@ -1,10 +1,10 @@
 //! The layers that clients hold: those of an image that exists, or of a plan.
 
 use serde::Deserialize;
+use terrine_planner_host::layering::{HeldImage, HeldLayer, HeldPath};
+use terrine_planner_host::store_path;
 
 use crate::inspect::Inspection;
-use crate::planner::layering::{HeldImage, HeldLayer, HeldPath};
-use crate::planner::store_path;
 
 /// The version of plans and summaries that is read: the one that `build` writes.
 const PLAN_VERSION: u32 = 1;
@@ -88,7 +88,7 @@ pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
 
 /// A path that clients hold.
 pub(crate) fn held(path: &str, size: u64) -> HeldPath {
-    let crate::planner::layering::StorePath {
+    let terrine_planner_host::layering::StorePath {
         path,
         name,
         package,
@@ -107,6 +107,6 @@ pub(crate) fn held(path: &str, size: u64) -> HeldPath {
 mod tests {
     #[test]
     fn what_is_written_is_what_is_read() {
-        assert_eq!(super::PLAN_VERSION, crate::build::SCHEMA_VERSION);
+        assert_eq!(super::PLAN_VERSION, crate::plan::SCHEMA_VERSION);
     }
 }

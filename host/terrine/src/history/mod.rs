@@ -14,11 +14,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
+use terrine_oci::Digest;
+use terrine_planner_host::layering::{HeldImage, History, StorePath};
+use terrine_planner_host::{self as planner, Planner};
 
-use crate::image::Digest;
-use crate::planner::layering::{HeldImage, History, StorePath};
-use crate::planner::{self, Planner};
-use crate::updates::{self, Updates};
+use crate::sequence::{self, Updates};
 pub use closures::{Closures, complete, entries};
 pub use count::Counter;
 pub use error::Error;
@@ -42,7 +42,7 @@ impl Past {
     ///
     /// A file that can not be used, or is about another store than `store_dir`.
     pub fn read_updates(&mut self, file: &Path, store_dir: &str) -> Result<(), Error> {
-        let updates = updates::read(file)?;
+        let updates = sequence::read(file)?;
         let store_dir = store_dir.trim_end_matches('/');
         if updates.store_dir() != store_dir {
             return Err(Error::StoreDir {

@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
+use terrine_oci::{Platform, Reference};
+use terrine_planner_host::layering::HeldImage;
+
 use super::{Error, of_image, of_plan};
-use crate::image::{Platform, Reference};
 use crate::inspect::inspect;
-use crate::planner::layering::HeldImage;
 use crate::source::{self, Elsewhere};
 
 /// The largest plan that is read, in bytes.

@@ -1,6 +1,7 @@
+use terrine_planner_host::layering::{HeldLayer, Observation};
+use terrine_planner_host::store_path;
+
 use super::*;
-use crate::planner::layering::{HeldLayer, Observation};
-use crate::planner::store_path;
 
 /// A path of the store: `a.lib-1` has the hash `aaa…`.
 fn path(text: &str) -> String {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use terrine_compress::Compression;
+use terrine_oci::{Annotations, Content, Descriptor, Digest, Manifest, MediaType, RunConfig};
+use terrine_oci::{HistoryEntry, annotation, history};
 
-use crate::compress::Compression;
-use crate::image::{Annotations, Content, Descriptor, Digest, Manifest, MediaType, RunConfig};
-use crate::image::{HistoryEntry, annotation, history};
 use crate::source::{Error, Fault, Image, Layer};
 
 /// The version of the JSON that an [`Inspection`] is written as. It grows when a field goes or
@@ -119,7 +119,7 @@ pub fn inspect(image: &Image) -> Result<Inspection, Error> {
 impl Inspection {
     /// The facts as JSON text, indented, with a newline at the end.
     pub fn to_json(&self) -> String {
-        crate::image::to_json_text(self)
+        terrine_oci::to_json_text(self)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 
 use sha2::{Digest as _, Sha256};
+use terrine_oci::Digest;
+use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 
-use super::{END_OF_ARCHIVE, Entry, Error, Header, Kind, Ownership, RECORD, Rule, Tree, padding};
-use crate::image::Digest;
+use super::{Entry, Error, Ownership, Rule, Tree};
 
 /// What is known of a layer before its content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

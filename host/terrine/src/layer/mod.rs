@@ -4,10 +4,8 @@
 //! opening any, which tells the archive's exact size, and [`write()`] reads each once.
 
 mod error;
-mod header;
 mod identity;
 mod measure;
-mod order;
 mod permissions;
 mod read;
 mod store;
@@ -15,15 +13,15 @@ mod tree;
 mod write;
 
 pub use error::{Change, Error};
-pub use header::{Header, Kind};
 pub use identity::{identity, identity_of_all};
 pub(crate) use measure::Measuring;
 pub use measure::{Measure, measure};
 pub use permissions::{Pattern, PatternError, Permissions, Rule};
 pub use read::read_exact;
 pub use store::{Store, StorePath, StorePathError};
+pub use terrine_tar::Kind;
 pub use tree::{Entry, Tree, check_exists};
-pub use write::{END_OF_ARCHIVE, RECORD, padding, write};
+pub use write::write;
 
 /// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,
 /// `uname`, `gname` and `mtime` say.

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, readlinkat, statat};
 use rustix::io::Errno;
+use terrine_tar::Kind;
+use terrine_tar::order::compare;
 
-use super::order::compare;
-use super::{Error, Kind, Store, StorePath};
+use super::{Error, Store, StorePath};
 
 /// The longest path that Linux takes (`PATH_MAX`, without the NUL that ends it). A
 /// longer one could be archived, but no container tool could unpack it.

@@ -5,22 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use terrine_tar::{END_OF_ARCHIVE, Kind, RECORD, padding};
 
 use super::read::{opening, read_exact};
-use super::{Entry, Error, Kind, Ownership, Store, Tree};
+use super::{Entry, Error, Ownership, Store, Tree};
 use crate::pipe::Feeder;
-
-/// Archives are made of blocks of this size.
-const BLOCK: u64 = 512;
-/// Two empty blocks end an archive.
-pub const END_OF_ARCHIVE: u64 = 2 * BLOCK;
-/// Archives are filled up to a multiple of this size.
-pub const RECORD: u64 = 20 * BLOCK;
-
-/// How many zero bytes follow a content of so many bytes.
-pub fn padding(size: u64) -> u64 {
-    (BLOCK - size % BLOCK) % BLOCK
-}
 
 /// Feeds the archive of a layer: as many bytes as [`super::measure`] said, or an error.
 ///

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::image::Digest;
+use terrine_oci::Digest;
 
 /// A layout that can not be used, or not be written.
 #[derive(Debug, thiserror::Error)]

@@ -29,11 +29,11 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use serde::Deserialize;
 
-use crate::image::{Annotations, Descriptor, Digest, Index, MAX_DOCUMENT, MediaType};
 pub use error::Error;
 pub use staged::{Abandoned, Pending, Staged};
 pub(crate) use tag::REF_NAME;
 pub use tag::check_name;
+use terrine_oci::{Annotations, Descriptor, Digest, Index, MAX_DOCUMENT, MediaType};
 
 /// The file that says that a directory is a layout.
 pub(crate) const MARKER: &str = "oci-layout";

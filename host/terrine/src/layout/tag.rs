@@ -12,9 +12,9 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
+use terrine_oci::{Descriptor, MAX_DOCUMENT};
 
 use super::{Error, INDEX, LOCKING, Layout, MARKER, READING, WRITING};
-use crate::image::{Descriptor, MAX_DOCUMENT};
 
 /// The annotation that is an image's name in a layout (OCI image specification, "Pre-Defined
 /// Annotation Keys").

@@ -10,12 +10,14 @@ use std::thread;
 
 use rustix::fs::OFlags;
 use rustix::io::{read, retry_on_intr};
+use terrine_oci::Digest;
+use terrine_planner_host as planner;
+use terrine_tar::Kind;
 
 use super::{Findings, HEAD};
 use crate::cache::Cache;
-use crate::image::Digest;
-use crate::layer::{self, Entry, Error, Kind, Store, StorePath, Tree};
-use crate::{planner, ship};
+use crate::destination;
+use crate::layer::{self, Entry, Error, Store, StorePath, Tree};
 
 /// How many look at once. More would wait for the same disk.
 const THREADS: usize = 4;
@@ -45,7 +47,7 @@ pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Finding
         .map_or(1, usize::from)
         .min(THREADS);
     let jobs = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
-    let found = ship::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
+    let found = destination::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
     let facts = unknown.iter().zip(&found);
     let facts = facts.filter_map(|(&index, found)| Some((keys[index]?, found.to_text())));
     let facts: Vec<(Digest, String)> = facts.collect();

@@ -1,6 +1,6 @@
 //! Why updates can not be replayed.
 
-use crate::planner;
+use terrine_planner_host as planner;
 
 /// Why updates can not be replayed.
 #[derive(Debug, thiserror::Error)]

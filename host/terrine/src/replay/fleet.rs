@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::planner::{layering, store_path};
-use crate::updates::Updates;
+use terrine_planner_host::{layering, store_path};
+
+use crate::sequence::Updates;
 
 /// Sequences that go side by side, one for each image: the first steps of all are the first
 /// step of the fleet, and so on. An image whose sequence ends early stays as it was.
@@ -106,7 +107,7 @@ impl Fleet {
 
 impl Image {
     fn new(number: usize, updates: Updates, ids: Vec<u32>) -> Self {
-        let closure = |step: &crate::updates::Step| {
+        let closure = |step: &crate::sequence::Step| {
             let mut paths: Vec<u32> = step.paths.iter().map(|&index| ids[index]).collect();
             paths.sort_unstable();
             paths

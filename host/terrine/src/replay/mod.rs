@@ -1,7 +1,7 @@
 //! Replaying updates: what clients would have pulled, had their images been layered by one
 //! policy or another.
 //!
-//! A [`Fleet`] is one recorded sequence of closures ([`updates`](crate::updates)) or several that
+//! A [`Fleet`] is one recorded sequence of closures ([`updates`](crate::sequence)) or several that
 //! go side by side, one for each image. Each [`Task`], a policy with a budget, plans every image
 //! at every step; a client follows, and what it pulls is counted ([`replay`]). How that is
 //! counted:
@@ -37,7 +37,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::planner::Planner;
 pub use error::Error;
 pub use fleet::Fleet;
 pub use page::page;
@@ -45,6 +44,7 @@ pub use report::{
     ImageFacts, Planning, Report, Run, SCHEMA_VERSION, SettingFacts, Shared, StepFacts, StepLabel,
     Total, Worst,
 };
+use terrine_planner_host::Planner;
 
 /// A policy of a component, with its options.
 #[derive(Debug, Clone)]

@@ -1,10 +1,11 @@
 //! The plans of one image, step by step.
 
+use terrine_planner_host::Usage;
+use terrine_planner_host::layering::{HeldImage, HeldLayer, Request};
+
 use super::fleet::{Fleet, Image};
 use super::{Clock, Error, Settings, Task};
 use crate::history::{Counter, held};
-use crate::planner::Usage;
-use crate::planner::layering::{HeldImage, HeldLayer, Request};
 
 /// Plans an image, step by step.
 pub(super) struct Plans<'a> {

@@ -200,7 +200,7 @@ impl Report {
 
     /// The report as JSON text, indented, with a newline at the end.
     pub fn to_json(&self) -> String {
-        crate::image::to_json_text(self)
+        terrine_oci::to_json_text(self)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 
+use terrine_planner_host::{Limits, Runtime};
+
 use super::*;
-use crate::planner::{Limits, Runtime};
-use crate::updates::Updates;
+use crate::sequence::Updates;
 
 struct Quiet;
 

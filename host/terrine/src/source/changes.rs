@@ -1,7 +1,7 @@
 //! What the name of a layer's member means to the layers below, and how much of what names
 //! say may be held in memory.
 
-use super::Fault;
+use terrine_tar::Fault;
 
 /// The longest path that Linux takes, without the NUL that ends it.
 pub(crate) const MAX_PATH: usize = 4095;

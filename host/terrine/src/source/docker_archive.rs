@@ -7,13 +7,14 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
-
-use super::tarball::{self, Archive, Member, Unpacking};
-use super::{Attributes, Content, Error, Fault, Image, Layer};
-use crate::compress::{Compression, MAGIC};
-use crate::image::{
+use terrine_compress::{Compression, MAGIC};
+use terrine_oci::{
     ArchiveManifest, Configuration, Descriptor, Digest, MAX_CONFIGURATION, MediaType, Selector,
 };
+use terrine_tar::{Archive, Member};
+
+use super::seekable::{self, Unpacking};
+use super::{Attributes, Content, Error, Fault, Image, Layer};
 
 /// Members that mean something to whoever reads an archive.
 const RESERVED: &[&str] = &[
@@ -40,7 +41,7 @@ impl DockerArchive {
     ///
     /// An archive that is truncated, broken, or no docker-archive.
     pub fn open(name: &str, path: &Path) -> Result<Self, Error> {
-        let archive = Archive::open(path).map_err(|error| error.of(name))?;
+        let archive = seekable::open_archive(path).map_err(|error| error.of(name))?;
         Self::new(name, archive)
     }
 
@@ -50,7 +51,7 @@ impl DockerArchive {
     ///
     /// As [`DockerArchive::open`].
     pub fn read(name: &str, file: File) -> Result<Self, Error> {
-        let archive = Archive::scan(file).map_err(|error| error.of(name))?;
+        let archive = seekable::scan(file).map_err(|error| error.of(name))?;
         Self::new(name, archive)
     }
 
@@ -169,7 +170,7 @@ impl DockerArchive {
     fn layer(&self, name: &str, diff_id: Digest) -> Result<Arc<dyn Layer>, Unpacking> {
         let member = self.archive.member(name)?.clone();
         // As it will be written: what a reader of the next archive makes of it.
-        let name = tarball::plain_name(name.as_bytes())?;
+        let name = terrine_tar::plain_name(name.as_bytes())?;
         if RESERVED.contains(&name.as_str()) || name.ends_with(".json") {
             return Err(Fault::NotALayer(name).into());
         }
@@ -231,7 +232,7 @@ impl Layer for ArchiveLayer {
     }
 
     fn descriptor(&self) -> Result<Descriptor, Error> {
-        let media_type = MediaType::layer(self.compression).unwrap_or_else(|| {
+        let media_type = self.compression.media_type().unwrap_or_else(|| {
             MediaType::Other(format!("{}+{}", MediaType::OciLayer, self.compression))
         });
         Ok(Descriptor::new(

@@ -3,10 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
+use terrine_compress::Compression;
+use terrine_oci::DocumentError;
+use terrine_registry as registry;
+
 use super::Layer;
-use crate::compress::Compression;
-use crate::image::DocumentError;
-use crate::{daemon, registry};
+use crate::daemon;
 
 /// An image that can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +123,9 @@ impl Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
+    /// An archive that is broken.
+    #[error(transparent)]
+    Archive(#[from] terrine_tar::Fault),
     /// A directory, where an archive is needed.
     #[error("it is a directory")]
     Directory,
@@ -221,31 +226,6 @@ pub enum Fault {
         /// How many there are, or more than that.
         actual: u64,
     },
-    /// It ends too early.
-    #[error("it is truncated: {size} bytes are needed at {position}, and it has {length} in all")]
-    Truncated {
-        /// Where the member starts.
-        position: u64,
-        /// How large it says that it is.
-        size: u64,
-        /// The archive's length.
-        length: u64,
-    },
-    /// A header that is none.
-    #[error("it is not a tar archive, or a broken one: no valid header at {0}")]
-    BadHeader(u64),
-    /// More members than any image has.
-    #[error("it has more than {0} members")]
-    TooManyMembers(usize),
-    /// A name that leads out of the archive.
-    #[error("it holds `{0}`, which leads out of the archive")]
-    Escapes(String),
-    /// A name that no image has.
-    #[error("it holds the name {0:?}, which is too long or has control characters")]
-    BadName(String),
-    /// A member in a form that only GNU tar knows.
-    #[error("its member `{0}` is stored as a sparse file")]
-    Sparse(String),
     /// Something is larger than it can sensibly be.
     #[error("{what} has {size} bytes, and {limit} are allowed")]
     TooLarge {
@@ -275,18 +255,9 @@ pub enum Fault {
         #[source]
         fault: Box<Fault>,
     },
-    /// A member that something refers to is not there.
-    #[error("it has no member `{0}`")]
-    NoMember(String),
-    /// A member that something refers to is not a file.
-    #[error("its member `{0}` is not a file")]
-    NotAFile(String),
     /// A layer under a name that means something else to whoever reads the archive.
     #[error("it lists `{0}` as a layer")]
     NotALayer(String),
-    /// Links that lead to each other.
-    #[error("its member `{0}` is a link that leads nowhere")]
-    LinkLoop(String),
     /// Something below what is no directory.
     #[error("it puts `{0}` below something that is not a directory")]
     NotADirectory(String),
@@ -346,7 +317,7 @@ impl Fault {
             Self::Directory | Self::LayoutIsAFile | Self::NoKind | Self::NoLayout(_) => Some(
                 "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`",
             ),
-            Self::Truncated { .. }
+            Self::Archive(terrine_tar::Fault::Truncated { .. })
             | Self::Compression { .. }
             | Self::Digest { .. }
             | Self::Size { .. } => Some("fetch or build the image again"),

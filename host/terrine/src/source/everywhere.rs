@@ -3,12 +3,13 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use terrine_oci::{Descriptor, Reference, Repository, Selector};
+use terrine_registry::Client;
+
 use super::image_index::open_document;
 use super::open::Elsewhere;
 use super::{Blobs, DockerArchive, Error, Opened};
 use crate::daemon::Loader;
-use crate::image::{Descriptor, Reference, Repository, Selector};
-use crate::registry::Client;
 
 /// Opens images wherever a reference leads.
 #[derive(Debug, Clone)]

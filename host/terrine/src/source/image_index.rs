@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use terrine_oci::{Content, Descriptor, Digest, Document, DocumentError, Platform};
+
 use super::oci::{self, Blobs, document_fault};
 use super::{Error, Fault, Image};
-use crate::image::{Content, Descriptor, Digest, Document, DocumentError, Platform};
 
 /// How deep indexes may be nested below the first.
 const MAX_DEPTH: usize = 3;

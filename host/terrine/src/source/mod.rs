@@ -8,10 +8,8 @@ pub(crate) mod changes;
 mod docker_archive;
 mod error;
 mod everywhere;
-mod extended;
 mod hashing;
 mod image_index;
-pub(crate) mod members;
 mod oci;
 mod oci_archive;
 mod oci_images;
@@ -19,9 +17,8 @@ mod oci_layout;
 #[cfg(test)]
 mod oci_tests;
 mod open;
-mod sparse;
+pub(crate) mod seekable;
 mod spool;
-pub(crate) mod tarball;
 #[cfg(test)]
 pub(crate) mod testing;
 mod verified;
@@ -30,8 +27,8 @@ use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 
-use crate::compress::Compression;
-use crate::image::{Configuration, Descriptor, Digest, Document, Repository};
+use terrine_oci::{Configuration, Descriptor, Digest, Document, Repository};
+
 pub use docker_archive::DockerArchive;
 pub(crate) use docker_archive::{check, normal};
 pub use error::{Error, Fault};
@@ -45,7 +42,8 @@ pub use oci_images::OciImages;
 pub use oci_layout::open_layout;
 pub use open::{Elsewhere, FilesOnly, open, open_file, open_first, open_path};
 pub use spool::{Spool, Spooled};
-pub use tarball::Content;
+use terrine_compress::Compression;
+pub use terrine_tar::Content;
 pub use verified::Verified;
 
 /// An image that exists.

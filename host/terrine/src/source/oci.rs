@@ -4,12 +4,13 @@ use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 
-use super::{Content, Error, Fault, Image, Layer, Verified};
-use crate::compress::{Compression, MAGIC};
-use crate::image::{
+use terrine_compress::{Compression, MAGIC};
+use terrine_oci::{
     Configuration, Content as Says, Descriptor, Digest, Document, DocumentError, MAX_CONFIGURATION,
     MAX_DOCUMENT, Manifest, MediaType, Repository,
 };
+
+use super::{Content, Error, Fault, Image, Layer, Verified};
 
 /// How many layers an image may have. Docker takes 127, the kernel 500.
 const MAX_LAYERS: usize = 1000;
@@ -167,7 +168,7 @@ fn layer(
 ) -> Result<OciLayer, Error> {
     let name = descriptor.digest.to_string();
     let media_type = &descriptor.media_type;
-    let Some(said) = media_type.compression() else {
+    let Some(said) = Compression::of(media_type) else {
         return Err(Error::fault(image, unusable_layer(name, media_type)));
     };
     if let Some(content) = blobs.content(descriptor)? {
@@ -213,7 +214,7 @@ pub(crate) fn check_compression(
     media_type: &MediaType,
     found: Compression,
 ) -> Result<(), Error> {
-    if media_type.compression().is_none_or(|said| said == found) {
+    if Compression::of(media_type).is_none_or(|said| said == found) {
         return Ok(());
     }
     let media_type = media_type.to_string();

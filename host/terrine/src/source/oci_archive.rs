@@ -5,11 +5,13 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use terrine_oci::{Descriptor, MAX_DOCUMENT};
+use terrine_tar::Archive;
+
 use super::oci::Blobs;
 use super::oci_images::OciImages;
-use super::tarball::{Archive, Unpacking};
+use super::seekable::{self, Unpacking};
 use super::{Content, Error, Fault};
-use crate::image::{Descriptor, MAX_DOCUMENT};
 use crate::layout::{INDEX, MARKER, MAX_MARKER, MarkerFault, blob_name, check_marker};
 
 /// Opens an archive, plain or compressed; `name` is what errors call it.
@@ -27,7 +29,7 @@ pub fn open_archive(name: &str, path: &Path) -> Result<OciImages, Error> {
 
 /// The same of what is read from a file or a pipe.
 pub(super) fn read_archive(name: &str, file: File) -> Result<OciImages, Error> {
-    images(name, Archive::scan(file).map_err(|error| error.of(name))?)
+    images(name, seekable::scan(file).map_err(|error| error.of(name))?)
 }
 
 /// The images of an archive whose members are known.
@@ -58,7 +60,7 @@ fn index(archive: &Archive) -> Result<Vec<u8>, Unpacking> {
         },
         MarkerFault::Version(version) => Fault::LayoutVersion(version),
     })?;
-    archive.read(INDEX, MAX_DOCUMENT)
+    Ok(archive.read(INDEX, MAX_DOCUMENT)?)
 }
 
 /// The blobs of an archive.
@@ -74,7 +76,7 @@ impl ArchiveBlobs {
         let found = self
             .archive
             .member(&name)
-            .map_err(|fault| Error::fault(&self.name, fault))?;
+            .map_err(|fault| Error::fault(&self.name, fault.into()))?;
         if found.size != blob.size {
             let (expected, actual) = (blob.size, found.size);
             return Err(Error::fault(

@@ -4,10 +4,11 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use terrine_oci::Descriptor;
+
 use super::oci::Blobs;
 use super::oci_images::OciImages;
 use super::{Content, Error, Fault};
-use crate::image::Descriptor;
 use crate::layout::{self, Layout, blob_name};
 
 /// Opens a layout; `name` is what errors call it.
@@ -83,8 +84,10 @@ fn convert(image: &str, error: layout::Error) -> Error {
             size,
             limit,
         },
-        layout::Error::NoBlob { digest, .. } => Fault::NoMember(blob_name(&digest)),
-        layout::Error::NotAFile { path } => Fault::NotAFile(member(&path)),
+        layout::Error::NoBlob { digest, .. } => {
+            terrine_tar::Fault::NoMember(blob_name(&digest)).into()
+        }
+        layout::Error::NotAFile { path } => terrine_tar::Fault::NotAFile(member(&path)).into(),
         layout::Error::Size {
             digest,
             expected,

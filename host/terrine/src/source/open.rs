@@ -4,13 +4,14 @@ use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use terrine_oci::{Reference, Selector};
+
 use super::docker_archive::DockerArchive;
 use super::image_index::Opened;
 use super::oci_archive;
 use super::oci_layout::open_layout;
-use super::tarball::Archive;
+use super::seekable;
 use super::{Error, Fault};
-use crate::image::{Reference, Selector};
 
 /// Who opens images that are in no file: in registries, and in the storage of other tools.
 pub trait Elsewhere {
@@ -112,7 +113,7 @@ pub fn open_first(name: &str, path: &Path) -> Result<Opened, Error> {
     if fs::metadata(path).map_err(failed)?.is_dir() {
         return open_layout(name, path)?.open(&Selector::Only);
     }
-    let archive = Archive::open(path).map_err(|error| error.of(name))?;
+    let archive = seekable::open_archive(path).map_err(|error| error.of(name))?;
     if archive.has("index.json") && !archive.has("manifest.json") {
         return oci_archive::images(name, archive)?.open(&Selector::Only);
     }
@@ -128,7 +129,7 @@ pub fn open_first(name: &str, path: &Path) -> Result<Opened, Error> {
 ///
 /// As [`open`].
 pub fn open_file(name: &str, file: File) -> Result<Opened, Error> {
-    let archive = Archive::scan(file).map_err(|error| error.of(name))?;
+    let archive = seekable::scan(file).map_err(|error| error.of(name))?;
     // Docker's archives have been both since version 25.
     if archive.has("index.json") && !archive.has("manifest.json") {
         return oci_archive::images(name, archive)?.open(&Selector::Only);

@@ -5,9 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use terrine_compress::{Compression, MAGIC};
+use terrine_oci::{Descriptor, Digest, Repository};
+
 use super::{Attributes, Content, Error, Layer, Verified};
-use crate::compress::{Compression, MAGIC};
-use crate::image::{Descriptor, Digest, Repository};
 
 /// A temporary file without a name that the layers of an image share: with a file for each, an
 /// image of many layers would need more than a process may have open.

@@ -4,13 +4,13 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tar::EntryType;
-
-use super::{Error, Image, Layer};
-use crate::compress::Compression;
-use crate::image::{
+use terrine_compress::Compression;
+use terrine_oci::{
     Annotations, Configuration, Descriptor, Digest, Manifest, MediaType, Repository,
 };
+use terrine_tar::EntryType;
+
+use super::{Error, Image, Layer};
 
 /// A layer in memory.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl MemoryLayer {
     /// A layer as it should be.
     pub(crate) fn new(plain: &[u8], compression: Compression) -> Self {
         let bytes = compress(plain, compression);
-        let media_type = MediaType::layer(compression).unwrap_or(MediaType::OciLayer);
+        let media_type = compression.media_type().unwrap_or(MediaType::OciLayer);
         let descriptor = Descriptor::of(media_type, &bytes);
         Self {
             bytes,

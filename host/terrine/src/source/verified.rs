@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
+use terrine_oci::Digest;
 
 use super::Fault;
-use crate::image::Digest;
 
 /// A reader that fails at its end unless what went through has the size and the digest that it
 /// must have, and as soon as there is more.

@@ -1,14 +1,14 @@
 //! What the user asks for.
 
-mod conf;
 mod image;
 mod json;
 mod time;
+mod when;
 
-pub use conf::{Conf, ConfError, When};
 pub use image::{
     BaseConfig, Config, FakeNss, FileSpec, ImageSpec, ModeField, OneOrMany, PathSwitch,
     PermissionSpec, Pipeline, PlannerSpec, SpecError, Switch, TimeField, schema,
 };
 pub use json::Json;
 pub use time::{ParseTimeError, Time};
+pub use when::When;

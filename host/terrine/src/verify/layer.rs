@@ -3,13 +3,13 @@
 use std::io::{self, Cursor, Read};
 
 use sha2::{Digest as _, Sha256};
+use terrine_compress::{Compression, MAGIC};
+use terrine_oci::{Descriptor, Digest};
+use terrine_tar::{Input, MAX_UNPACKED};
 
 use super::{Checks, Reporter};
-use crate::compress::{Compression, MAGIC};
-use crate::image::{Descriptor, Digest};
 use crate::source::changes::Change;
-use crate::source::members::{self, Source};
-use crate::source::tarball::{MAX_UNPACKED, Unpacking};
+use crate::source::seekable::{self, Unpacking};
 use crate::source::{Fault, Layer};
 
 /// How many bytes are read at once of what is only hashed.
@@ -81,7 +81,7 @@ fn stored(
     let what = format!("{name}: media type");
     checks.add(&what);
     let media_type = &descriptor.media_type;
-    match media_type.compression() {
+    match Compression::of(media_type) {
         None => checks.failed(&what, &"the type of a layer", media_type),
         Some(compression) if compression != found.compression => {
             checks.failed(
@@ -172,8 +172,9 @@ fn unpack(
         hash,
         error: None,
     };
-    let listed = members::for_each(Source::Unpacked(Box::new(&mut plain)), |member| {
-        Change::of(&member.name).map(drop)
+    let listed = seekable::for_each(Input::Unpacked(Box::new(&mut plain)), |member| {
+        Change::of(&member.name)?;
+        Ok(())
     });
     // What comes after the end of the archive, or after what is none, is part of the layer.
     let ended = plain.error.is_some() || drain(&mut plain, MAX_UNPACKED).unwrap_or(true);

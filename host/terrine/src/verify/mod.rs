@@ -12,8 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use serde::Serialize;
+use terrine_oci::{Content, Descriptor, Digest, Document, Manifest, MediaType};
 
-use crate::image::{Content, Descriptor, Digest, Document, Manifest, MediaType};
 use crate::source::Image;
 
 /// The version of the JSON that [`to_json`] writes.
@@ -89,7 +89,7 @@ pub fn to_json(reports: &[Report], valid: bool) -> String {
         valid: bool,
         images: &'a [Report],
     }
-    crate::image::to_json_text(&All {
+    terrine_oci::to_json_text(&All {
         schema_version: SCHEMA_VERSION,
         valid,
         images: reports,

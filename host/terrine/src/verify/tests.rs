@@ -1,8 +1,8 @@
 use serde_json::json;
+use terrine_compress::Compression;
+use terrine_oci::{Annotations, Platform};
 
 use super::*;
-use crate::compress::Compression;
-use crate::image::{Annotations, Platform};
 use crate::source::testing::{MemoryLayer, archive, image};
 
 fn layers() -> Vec<MemoryLayer> {

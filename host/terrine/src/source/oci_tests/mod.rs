@@ -7,8 +7,9 @@ mod selection;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use terrine_oci::{Annotations, Index, Manifest, MediaType, Platform, Reference, Selector};
+
 use super::*;
-use crate::image::{Annotations, Index, Manifest, MediaType, Platform, Reference, Selector};
 use crate::layout::{Layout as Directory, REF_NAME};
 
 /// A layout in the making.

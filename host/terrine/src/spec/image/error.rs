@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::file::FileError;
+use terrine_support::file::FileError;
 
 /// How alike two names are, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;

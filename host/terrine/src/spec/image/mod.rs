@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use terrine_support::file::{self, FileError};
 
 use super::Json;
 use super::json::unique_map;
-use crate::file::{self, FileError};
 pub use config::Config;
 pub use error::SpecError;
 pub use parts::{BaseConfig, FakeNss, FileSpec, PermissionSpec, Pipeline, PlannerSpec};

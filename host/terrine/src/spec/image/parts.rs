@@ -6,9 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use terrine_oci::Digest;
 
 use super::values::ModeField;
-use crate::image::Digest;
 use crate::spec::Json;
 
 /// What an image takes over from the configuration of its base.

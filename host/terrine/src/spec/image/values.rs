@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::spec::{Time, When};
+use crate::spec::When;
 
 /// One string or a list of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -171,21 +171,6 @@ impl JsonSchema for PathSwitch {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": ["boolean", "string", "null"]})
-    }
-}
-
-impl When {
-    /// Reads a time: `now`, seconds since 1970 after an `@`, or RFC 3339.
-    ///
-    /// # Errors
-    ///
-    /// Text that is none of these.
-    pub fn parse(text: &str) -> Result<Self, crate::spec::ParseTimeError> {
-        match text.strip_prefix('@') {
-            _ if text == "now" => Ok(Self::Now),
-            Some(seconds) => Time::from_seconds(seconds).map(Self::At),
-            None => Time::parse(text).map(Self::At),
-        }
     }
 }
 

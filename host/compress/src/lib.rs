@@ -1,0 +1,64 @@
+//! Compression of layers and archives: told by its first bytes, undone, and done.
+//!
+//! What is compressed is cut into blocks of one size, and every block becomes a gzip
+//! member or a zstd frame of its own. So the blocks go through as many threads as there
+//! are, and the bytes that come out depend on the input and the [`Setting`] alone.
+
+mod budget;
+mod codec;
+mod decode;
+mod encoder;
+mod media_type;
+mod pool;
+mod setting;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use encoder::Encoder;
+pub use pool::Pool;
+pub use setting::{ParseSettingError, Setting};
+
+/// How many bytes [`Compression::detect`] wants to see.
+pub const MAGIC: usize = 6;
+
+/// A compression that the container tools use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// None at all.
+    None,
+    /// gzip (RFC 1952).
+    Gzip,
+    /// bzip2.
+    Bzip2,
+    /// xz.
+    Xz,
+    /// Zstandard (RFC 8878).
+    Zstd,
+}
+
+impl Compression {
+    /// Tells a compression by its magic number, not by anything's name.
+    pub fn detect(start: &[u8]) -> Self {
+        match start {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            // A frame, or a skippable one before it.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+}
+
+impl std::fmt::Display for Compression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "plain",
+            Self::Gzip => "gzip",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+            Self::Zstd => "zstd",
+        })
+    }
+}

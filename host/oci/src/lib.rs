@@ -1,0 +1,30 @@
+//! The nouns of the container image formats.
+
+pub mod annotation;
+mod archive_manifest;
+mod configuration;
+mod descriptor;
+mod digest;
+mod document;
+pub mod history;
+mod media_type;
+mod platform;
+mod reference;
+mod run_config;
+
+pub use archive_manifest::ArchiveManifest;
+pub use configuration::{Configuration, ConfigurationError, HistoryEntry, MAX_CONFIGURATION};
+pub use descriptor::{Annotations, Descriptor};
+pub use digest::{Digest, ParseDigestError};
+pub use document::{Content, Document, DocumentError, Index, MAX_DOCUMENT, Manifest};
+pub use history::{ROOT_COMMENT, store_paths};
+pub use media_type::MediaType;
+pub use platform::{ParsePlatformError, Platform};
+pub use reference::{ParseReferenceError, Reference, Repository, Selector};
+pub use run_config::{Empty, Names, RunConfig};
+
+/// A value as JSON text, indented, with a newline at the end. For values whose maps have
+/// strings as keys, which do not fail to serialize.
+pub fn to_json_text(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,469 @@
+//! What can go wrong between the host and a component.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use terrine_oci::Digest;
+
+use super::contract::CONTRACT;
+use super::describe::DescriptionFault;
+use super::layering::ErrorKind;
+use super::validate::Violation;
+use super::words;
+
+/// A failure of a component, or of the host to run it. Each names the component.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The engine that runs components can not be set up on this machine.
+    #[error("setting up the engine for planners")]
+    Engine(#[source] Cause),
+    /// The file of a component can not be read.
+    #[error("reading the planner `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is larger than any component that is meant.
+    #[error("the planner `{}` has more than {} MiB, the most that is read", path.display(), limit >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read, in bytes.
+        limit: u64,
+    },
+    /// The component is not the one that the user pinned.
+    #[error(
+        "planner `{component}` is not the one that is pinned: its digest is `{found}`, not `{expected}`"
+    )]
+    Pin {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The digest that it has to have.
+        expected: Digest,
+        /// The digest that it has.
+        found: Digest,
+    },
+    /// The bytes are WebAssembly in its text format.
+    #[error("`{component}` is WebAssembly in the text format, which is not run")]
+    Text {
+        /// The component's name, as the user knows it.
+        component: String,
+    },
+    /// The bytes are a core module.
+    #[error("`{component}` is a core WebAssembly module, and a planner must be a component")]
+    Module {
+        /// The component's name, as the user knows it.
+        component: String,
+    },
+    /// The bytes are something else.
+    #[error("`{component}` is not WebAssembly")]
+    NotWasm {
+        /// The component's name, as the user knows it.
+        component: String,
+    },
+    /// The bytes are not a component that this host can compile.
+    #[error("`{component}` is not a WebAssembly component that can be run here")]
+    NotAComponent {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What the engine says.
+        #[source]
+        source: Cause,
+    },
+    /// The component instantiates what it holds so often that it can not be compiled.
+    #[error("planner `{component}` unfolds to more than {limit} parts, the most that is compiled")]
+    Extent {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// How many instances, functions between them and types it may have.
+        limit: u64,
+    },
+    /// The component has others, or types, in each other deeper than can be read.
+    #[error("planner `{component}` has {what} more than {limit} deep in each other")]
+    Depth {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What is in each other.
+        what: &'static str,
+        /// How deep it may be.
+        limit: usize,
+    },
+    /// The component has code that is made to take long.
+    #[error("planner `{component}` has {what} that would take too long to compile")]
+    Work {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What would.
+        what: &'static str,
+    },
+    /// The component is made of others that pass each other what lies in memory.
+    #[error(
+        "planner `{component}` is made of components that pass each other texts or lists, which takes no fuel"
+    )]
+    Passing {
+        /// The component's name, as the user knows it.
+        component: String,
+    },
+    /// The component wants something from the host that it is not given.
+    #[error("planner `{component}` imports {}; {}", listed(imports), rule(*sealed))]
+    Imports {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What it imports and is not given.
+        imports: Vec<String>,
+        /// Whether it is given a sealed WASI.
+        sealed: bool,
+        /// Whether a sealed WASI would have everything that it imports.
+        sealable: bool,
+    },
+    /// The component exports no policies, of whatever version.
+    #[error(
+        "planner `{component}` does not export `terrine:planner/layering@0.1.0`; it exports {}",
+        listed(exports)
+    )]
+    World {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What it exports.
+        exports: Vec<String>,
+    },
+    /// The component is made for another version of the contract.
+    #[error(
+        "planner `{component}` exports {}, and this terrine speaks {CONTRACT}",
+        listed(versions)
+    )]
+    Version {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The interfaces that it exports, with their versions.
+        versions: Vec<String>,
+        /// Whether all of them are newer than that of this host.
+        newer: bool,
+    },
+    /// What the component exports has the right name and is no interface.
+    #[error(
+        "planner `{component}` exports something else than an interface as `terrine:planner/layering@0.1.0`"
+    )]
+    NotAnInterface {
+        /// The component's name, as the user knows it.
+        component: String,
+    },
+    /// The component's exports have other types than the contract has.
+    #[error("planner `{component}` does not fit the contract {CONTRACT}")]
+    Contract {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What the engine says.
+        #[source]
+        source: Cause,
+    },
+    /// The component asked for more memory than it may have.
+    #[error("planner `{component}` asked for {} of memory, the limit is {}", bytes(*asked), bytes(*limit))]
+    Memory {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What it would have had in all, in bytes.
+        asked: usize,
+        /// What it may have, in bytes.
+        limit: usize,
+    },
+    /// The component asked for more table elements than it may have.
+    #[error("planner `{component}` asked for {asked} table elements, the limit is {limit}")]
+    Table {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What it would have had in all.
+        asked: usize,
+        /// What it may have.
+        limit: usize,
+    },
+    /// The component has more instances, memories or tables, or holds more handles, than it may.
+    #[error(
+        "planner `{component}` asked for too much in `{function}`: {what}, the limit is {limit}"
+    )]
+    Count {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The function that was called.
+        function: &'static str,
+        /// What there were too many of.
+        what: &'static str,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// The component used up its fuel.
+    #[error("planner `{component}` used up its fuel in `{function}`, the limit is {limit} units")]
+    Fuel {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The function that was called.
+        function: &'static str,
+        /// What it may use.
+        limit: u64,
+    },
+    /// The component ran for too long, with fuel left.
+    #[error("planner `{component}` took longer than {} s in `{function}`, with fuel left", limit.as_secs_f64())]
+    Time {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The function that was called.
+        function: &'static str,
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// The component's calls went deeper than its stack.
+    #[error("planner `{component}` overflowed its stack in `{function}`, the limit is {}", bytes(*limit))]
+    Stack {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The function that was called.
+        function: &'static str,
+        /// What it may use, in bytes.
+        limit: usize,
+    },
+    /// The component returned more data than the host takes.
+    #[error("planner `{component}` returned more data from `{function}` than the limit of {}", bytes(*limit))]
+    Lifted {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The function that was called.
+        function: &'static str,
+        /// What it may return, in bytes.
+        limit: usize,
+    },
+    /// The component failed in a way that is its own fault.
+    #[error("planner `{component}` failed in `{function}`")]
+    Trap {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The function that was called.
+        function: &'static str,
+        /// What the engine says, with the component's backtrace.
+        #[source]
+        source: Cause,
+    },
+    /// The component says that the request can not be met.
+    #[error("{}{}{message}", by(component, *embedded), place(field.as_deref()))]
+    Refused {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// Whether it is the built-in one, which need not be named.
+        embedded: bool,
+        /// What kind of failure it is, where it is one of a plan.
+        kind: Option<ErrorKind>,
+        /// What went wrong.
+        message: String,
+        /// The field of the request that is to blame.
+        field: Option<String>,
+        /// What the user can do about it.
+        hint: Option<String>,
+    },
+    /// What the component says of itself breaks a rule.
+    #[error("planner `{component}` says of itself what the contract does not allow")]
+    Description {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The rule.
+        #[source]
+        source: DescriptionFault,
+    },
+    /// The component does not have the policy that was asked for.
+    #[error("planner `{component}` has no policy `{policy}`")]
+    UnknownPolicy {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The policy.
+        policy: String,
+        /// What the user can do about it: which there are.
+        hint: String,
+    },
+    /// An option that the policy's schema does not have, or one that it has to have.
+    #[error("`{field}`: {why}")]
+    Option {
+        /// The option, as `options.spread`.
+        field: String,
+        /// What is wrong with it, naming component and policy.
+        why: String,
+        /// What the user can do about it.
+        hint: String,
+    },
+    /// The component's plan breaks a rule.
+    #[error("planner `{component}` made a plan that can not be used")]
+    InvalidPlan {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// The rule, with an example.
+        #[source]
+        source: Violation,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        Some(match self {
+            Self::Refused { hint, .. } => return hint.as_deref(),
+            Self::UnknownPolicy { hint, .. } | Self::Option { hint, .. } => hint,
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "name the file of a component; a policy that is built in is chosen by `--policy`"
+            }
+            Self::Pin { .. } => "look at what has changed, and pin the new digest if that is meant",
+            Self::Text { .. } => "make it binary: `wasm-tools parse policy.wat -o policy.wasm`",
+            Self::Module { .. } => {
+                "make a component of it: `terrine planner componentize module.wasm -o component.wasm`"
+            }
+            Self::NotWasm { .. }
+            | Self::World { .. }
+            | Self::Contract { .. }
+            | Self::NotAnInterface { .. } => {
+                "build a component for the world `terrine:planner/policy@0.1.0`, which is in `wit/` of terrine's sources"
+            }
+            Self::NotAComponent { .. } => {
+                "build it anew; `wasm-tools validate` says more of what is wrong with it"
+            }
+            Self::Imports { sealed: true, .. } => {
+                "the sealed WASI has nothing that could reach anything: build it without those"
+            }
+            Self::Imports { sealable: true, .. } => {
+                "if its language can not do without WASI, `--sealed-wasi` gives it one in which nothing \
+                 can be read or reached"
+            }
+            Self::Imports { .. } => {
+                "build it for a target that needs no host, as `wasm32-unknown-unknown`"
+            }
+            Self::Version { newer: true, .. } => {
+                "use a newer terrine, or build the component for `terrine:planner/policy@0.1.0`"
+            }
+            Self::Version { .. } => "build the component anew for `terrine:planner/policy@0.1.0`",
+            Self::Extent { .. } => {
+                "a component within a component is written out as often as it is instantiated: do that less"
+            }
+            Self::Depth { .. } => "no compiler makes such components: look at where it comes from",
+            Self::Passing { .. } => "link its modules to one before a component is made of it",
+            Self::Work { .. } => {
+                "the time grows with the square of the branches in a function: have smaller ones"
+            }
+            Self::Description { .. } => {
+                "mend its `describe`; the rules are in `wit/` of terrine's sources"
+            }
+            Self::Time { .. } => {
+                "all that it may compute takes a minute or so: look at what it does with its memory"
+            }
+            Self::Fuel { .. } | Self::Memory { .. } | Self::Stack { .. } | Self::Table { .. } => {
+                "`terrine planner check` shows what it uses on graphs of many kinds"
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// What the engine says, with its chain of causes, and what the component wrote before.
+///
+/// A type of our own, so that nothing outside this module depends on the engine.
+#[derive(Debug)]
+pub struct Cause {
+    error: wasmtime::Error,
+    /// Whether the component was running.
+    ran: bool,
+    /// The end of what it wrote to a sealed stderr.
+    wrote: String,
+}
+
+impl Cause {
+    /// What the engine says of a component that ran, and what that wrote.
+    pub(super) fn of_a_run(error: wasmtime::Error, wrote: String) -> Self {
+        Self {
+            error,
+            ran: true,
+            wrote,
+        }
+    }
+}
+
+impl From<wasmtime::Error> for Cause {
+    fn from(error: wasmtime::Error) -> Self {
+        Self {
+            error,
+            ran: false,
+            wrote: String::new(),
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // It speaks of functions by the names that the component gives them.
+        let mut chain: Vec<String> = self
+            .error
+            .chain()
+            .map(|cause| words::lines(&cause.to_string()))
+            .collect();
+        // Why it ended comes before where it was, which may be long.
+        if self.ran {
+            chain.reverse();
+        }
+        if self.wrote.is_empty() {
+            return f.write_str(&chain.join(": "));
+        }
+        let (first, rest) = chain
+            .split_first()
+            .map_or(("", &[][..]), |(first, rest)| (first, rest));
+        writeln!(f, "{first}; before that it wrote:")?;
+        self.wrote
+            .lines()
+            .try_for_each(|line| writeln!(f, "    {line}"))?;
+        write!(f, "  {}", rest.join(": "))
+    }
+}
+
+impl std::error::Error for Cause {}
+
+/// How many names of a list are said.
+const LISTED: usize = 5;
+
+/// Names as a person reads them: a component may have any number.
+fn listed(names: &[String]) -> String {
+    let quoted: Vec<String> = names
+        .iter()
+        .take(LISTED)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    match names.len().saturating_sub(LISTED) {
+        _ if names.is_empty() => "nothing".to_owned(),
+        0 => quoted.join(", "),
+        more => format!("{} and {more} more", quoted.join(", ")),
+    }
+}
+
+fn rule(sealed: bool) -> &'static str {
+    match sealed {
+        true => "a planner must import nothing beyond the sealed WASI",
+        false => "a planner must import nothing",
+    }
+}
+
+fn by(component: &str, embedded: bool) -> String {
+    if embedded {
+        String::new()
+    } else {
+        format!("planner `{component}` refuses: ")
+    }
+}
+
+fn place(field: Option<&str>) -> String {
+    field.map_or_else(String::new, |field| format!("`{field}`: "))
+}
+
+/// A number of bytes as a person reads it, exact where it is whole.
+fn bytes(count: usize) -> String {
+    match count {
+        _ if count >= 1 << 20 => format!("{} MiB", count.div_ceil(1 << 20)),
+        _ if count >= 1 << 10 => format!("{} KiB", count.div_ceil(1 << 10)),
+        _ => format!("{count} bytes"),
+    }
+}

@@ -1,0 +1,151 @@
+//! The engine, and how components get into it.
+
+use std::path::Path;
+
+use terrine_oci::Digest;
+use wasmtime::component::{Component, Linker};
+use wasmtime::{Cache, CacheConfig, Config, Engine};
+
+use super::component::Planner;
+use super::state::State;
+use super::{ComponentFile, EMBEDDED, Error, Limits, clock, contract, costs, extent, sealed};
+
+/// The name of the built-in planner in errors.
+const EMBEDDED_NAME: &str = "terrine";
+
+/// What a component may import.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Imports {
+    /// Nothing: the empty linker is the sandbox.
+    #[default]
+    Nothing,
+    /// A WASI in which nothing can be read or reached, clocks stand still and random numbers
+    /// are the same in every call: for components whose language can not do without one.
+    SealedWasi,
+}
+
+/// What compiles and runs components: set up once, used for any number of them.
+#[derive(Debug)]
+pub struct Runtime {
+    /// For the built-in planner, whose code is known: a clock takes a twelfth of its time.
+    trusted: Engine,
+    /// For all others.
+    watched: Engine,
+    pub(super) limits: Limits,
+}
+
+impl Runtime {
+    /// Sets up the engine. Compiled components are kept in `cache`, by wasmtime's
+    /// own cache; where that folder can not be had, each run compiles anew.
+    ///
+    /// # Errors
+    ///
+    /// A machine that the engine does not support, or one that has no thread left.
+    pub fn new(limits: Limits, cache: Option<&Path>) -> Result<Self, Error> {
+        let trusted = config(limits, cache);
+        let mut watched = trusted.clone();
+        watched.epoch_interruption(true);
+        let engine = |config| Engine::new(config).map_err(|error| Error::Engine(error.into()));
+        let (trusted, watched) = (engine(&trusted)?, engine(&watched)?);
+        clock::start(&watched).map_err(|error| Error::Engine(error.into()))?;
+        Ok(Self {
+            trusted,
+            watched,
+            limits,
+        })
+    }
+
+    /// The built-in planner.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::load`]; only a broken build brings them about.
+    pub fn embedded(&self) -> Result<Planner<'_>, Error> {
+        let planner = self.compile(&self.trusted, EMBEDDED_NAME, EMBEDDED, Imports::Nothing)?;
+        Ok(Planner {
+            embedded: true,
+            ..planner
+        })
+    }
+
+    /// Reads a component, holds it against its digest, and compiles it.
+    ///
+    /// # Errors
+    ///
+    /// A file that can not be read or has more than 128 MiB, another digest than the one that
+    /// is pinned, and as [`Runtime::load`].
+    pub fn load_file(&self, file: &ComponentFile, imports: Imports) -> Result<Planner<'_>, Error> {
+        let bytes = file.read()?;
+        self.load(&file.name(), &bytes, imports)
+    }
+
+    /// Compiles a component, or takes it from the cache. `name` is what errors call it.
+    /// Nothing of it runs yet.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are not a component, a component that imports more than `imports`, and one
+    /// that does not export the policies of this version of the contract.
+    pub fn load(&self, name: &str, bytes: &[u8], imports: Imports) -> Result<Planner<'_>, Error> {
+        self.compile(&self.watched, name, bytes, imports)
+    }
+
+    fn compile(
+        &self,
+        engine: &Engine,
+        name: &str,
+        bytes: &[u8],
+        imports: Imports,
+    ) -> Result<Planner<'_>, Error> {
+        contract::check_kind(name, bytes)?;
+        extent::check(name, bytes)?;
+        let component = || name.to_owned();
+        let compiled =
+            Component::from_binary(engine, bytes).map_err(|error| Error::NotAComponent {
+                component: component(),
+                source: error.into(),
+            })?;
+        let imported = contract::imports(engine, &compiled);
+        contract::check_exports(engine, name, &compiled)?;
+        contract::check_imports(name, &imported, imports)?;
+        let mut linker: Linker<State> = Linker::new(engine);
+        let instance = sealed::define(&mut linker, engine, &compiled)
+            .and_then(|()| linker.instantiate_pre(&compiled))
+            .map_err(|error| Error::Contract {
+                component: component(),
+                source: error.into(),
+            })?;
+        Ok(Planner {
+            runtime: self,
+            limits: self.limits,
+            name: component(),
+            digest: Digest::of(bytes),
+            imports: imported,
+            embedded: false,
+            instance,
+        })
+    }
+}
+
+/// How all components are compiled.
+fn config(limits: Limits, cache: Option<&Path>) -> Config {
+    let mut config = Config::new();
+    // Same component, same request, same plan, on every machine: one spelling
+    // of NaN, and nothing whose results the hardware may choose.
+    config.cranelift_nan_canonicalization(true);
+    config.wasm_relaxed_simd(false);
+    // Bounds a call's run time; costs about a tenth of it.
+    config.consume_fuel(true);
+    config.operator_cost(costs::costs());
+    config.max_wasm_stack(limits.stack);
+    config.cache(cache.and_then(open_cache));
+    config
+}
+
+/// Opens wasmtime's cache in a folder, which is made if need be.
+fn open_cache(folder: &Path) -> Option<Cache> {
+    let mut config = CacheConfig::new();
+    config.with_directory(folder);
+    // A cache that can not be had is no reason to fail: the planner is compiled.
+    Cache::new(config).ok()
+}

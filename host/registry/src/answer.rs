@@ -1,0 +1,293 @@
+//! Answers: their bodies, with bounds, and what registries say of errors.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use terrine_oci::Digest;
+use ureq::Timeout;
+use ureq::http::{HeaderMap, StatusCode, Uri, header};
+
+use super::error::{Again, Cause, Failure};
+use super::location;
+use super::retry;
+use super::transport::{self, Timeouts};
+
+/// How much of an error's body is read, in bytes.
+const MAX_MESSAGE: u64 = 8 << 10;
+/// How long one message of a registry may be in ours, in characters.
+const MAX_SHOWN: usize = 300;
+/// How many messages are shown.
+const MAX_MESSAGES: usize = 3;
+
+/// An answer of which the head is read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: ureq::Body,
+    /// Who answered, after redirections.
+    pub(super) uri: Uri,
+    pub(super) timeouts: Timeouts,
+}
+
+impl Answer {
+    /// A header, if it is there and is text.
+    pub(super) fn header(&self, name: header::HeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The `Content-Length`; none if there is none, or nothing sensible.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.header(header::CONTENT_LENGTH)?.trim().parse().ok()
+    }
+
+    /// The digest that the registry says what it has, or took, has.
+    ///
+    /// # Errors
+    ///
+    /// Something else in its place. Digests by other algorithms count as none.
+    pub(super) fn digest(&self) -> Result<Option<Digest>, Cause> {
+        const NAME: header::HeaderName = header::HeaderName::from_static("docker-content-digest");
+        match self
+            .headers
+            .get(&NAME)
+            .map(|value| value.to_str().unwrap_or_default().trim())
+        {
+            Some(text) if text.starts_with("sha256:") => match text.parse() {
+                Ok(digest) => Ok(Some(digest)),
+                Err(_) => Err(self.broken("its `Docker-Content-Digest` is no digest".to_owned())),
+            },
+            _ => Ok(None),
+        }
+    }
+
+    /// Holds the digest that the registry says against the one that it must be.
+    pub(super) fn check_digest(&self, expected: Digest) -> Result<(), Cause> {
+        match self.digest()? {
+            Some(actual) if actual != expected => Err(Cause::Digest { expected, actual }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where it leads.
+    pub(super) fn location(&self) -> Result<Uri, Cause> {
+        let text = self
+            .headers
+            .get(header::LOCATION)
+            .map(|value| value.to_str().unwrap_or_default());
+        let Some(text) = text else {
+            return Err(self.broken("it has no `Location`".to_owned()));
+        };
+        let to = location::resolve(&self.uri, text)
+            .ok_or_else(|| self.broken("its `Location` is not a URL".to_owned()))?;
+        if location::is_https(&self.uri) && !location::is_https(&to) {
+            let host = location::host(&self.uri);
+            return Err(Cause::Downgrade {
+                host,
+                to: location::host(&to),
+            });
+        }
+        Ok(to)
+    }
+
+    /// An answer that breaks the protocol.
+    pub(super) fn broken(&self, why: String) -> Cause {
+        Cause::Answer {
+            host: location::host(&self.uri),
+            why,
+        }
+    }
+
+    /// The whole body, which may have that many bytes.
+    pub(super) fn bytes(mut self, limit: u64) -> Result<Vec<u8>, Failure> {
+        let (bytes, end) = self.read(limit.saturating_add(1));
+        if let Err(error) = end {
+            return Err(transport::failure(&self.uri, error, &self.timeouts));
+        }
+        match bytes.len() as u64 > limit {
+            true => Err(self
+                .broken(format!("it has more than {limit} bytes"))
+                .into()),
+            false => Ok(bytes),
+        }
+    }
+
+    /// Reads what is left, so that the connection can be used again, unless it is much.
+    pub(super) fn discard(mut self) {
+        // Whatever happens, it is not wanted.
+        let _ = self.read(MAX_MESSAGE);
+    }
+
+    /// The registry's own words about an error.
+    pub(super) fn message(&mut self) -> Option<String> {
+        let is_text = self.header(header::CONTENT_TYPE).is_none_or(|kind| {
+            kind.trim_start()
+                .to_ascii_lowercase()
+                .starts_with("text/plain")
+        });
+        // A message that breaks off is better than none.
+        message(&self.read(MAX_MESSAGE).0, is_text)
+    }
+
+    /// At most that many bytes, in bounded time, and whether they ended well.
+    fn read(&mut self, limit: u64) -> (Vec<u8>, Result<(), ureq::Error>) {
+        let mut bytes = vec![];
+        let mut chunk = vec![0; 16 << 10];
+        let mut body = self.body.as_reader().take(limit);
+        let start = Instant::now();
+        loop {
+            match body.read(&mut chunk) {
+                Ok(0) => return (bytes, Ok(())),
+                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return (bytes, Err(error.into())),
+            }
+            if start.elapsed() > self.timeouts.in_all() {
+                return (bytes, Err(ureq::Error::Timeout(Timeout::RecvBody)));
+            }
+        }
+    }
+
+    /// The failure that a status other than those wanted is.
+    pub(super) fn failure(mut self) -> Failure {
+        let says = self.message();
+        let (host, status) = (location::host(&self.uri), self.status);
+        let wait = self.header(header::RETRY_AFTER).and_then(retry::after);
+        if !retry::may_pass(status) {
+            return Cause::Status { host, status, says }.into();
+        }
+        match wait {
+            Some(wait) if wait > retry::LONGEST => Cause::Busy {
+                host,
+                status,
+                says,
+                wait,
+            }
+            .into(),
+            wait => Failure {
+                cause: Cause::Status { host, status, says },
+                again: wait
+                    .filter(|wait| *wait > Duration::ZERO)
+                    .map_or(Again::Soon, Again::After),
+            },
+        }
+    }
+}
+
+/// Errors of the OCI distribution specification, "Error Codes", and what token services say.
+#[derive(Deserialize)]
+struct Errors {
+    #[serde(default)]
+    errors: Vec<OneError>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default, alias = "details", alias = "error_description")]
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OneError {
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
+}
+
+fn message(bytes: &[u8], is_text: bool) -> Option<String> {
+    let one = |code: Option<String>, message: Option<String>| {
+        let code = code
+            .map(|code| clean(&code, 64))
+            .filter(|code| !code.is_empty());
+        let message = message
+            .map(|text| clean(&text, MAX_SHOWN))
+            .filter(|text| !text.is_empty());
+        match (code, message) {
+            (Some(code), Some(message)) => Some(format!("{message} ({code})")),
+            (code, message) => message.or(code),
+        }
+    };
+    let said: Vec<String> = match serde_json::from_slice::<Errors>(bytes) {
+        Ok(body) if !body.errors.is_empty() => body
+            .errors
+            .into_iter()
+            .take(MAX_MESSAGES)
+            .filter_map(|e| one(e.code, e.message))
+            .collect(),
+        Ok(body) => one(body.error, body.message).into_iter().collect(),
+        Err(_) if is_text => {
+            let text = String::from_utf8_lossy(bytes);
+            let line = clean(text.trim().lines().next().unwrap_or_default(), MAX_SHOWN);
+            Some(line)
+                .filter(|line| !line.is_empty())
+                .into_iter()
+                .collect()
+        }
+        Err(_) => vec![],
+    };
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
+/// Text from elsewhere, in one line, without control characters and not longer than that.
+pub(super) fn clean(text: &str, limit: usize) -> String {
+    // Controls move cursors, formats turn the direction of text around.
+    let is_wrong = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut words: String = text
+        .chars()
+        .map(|c| if is_wrong(c) { ' ' } else { c })
+        .collect();
+    if let Some((end, _)) = words.char_indices().nth(limit) {
+        words.truncate(end);
+        words.push_str("...");
+    }
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_are_heard_within_bounds() {
+        for (body, is_text, expected) in [
+            (
+                r#"{"errors":[{"code":"DENIED","message":"no\u001b[2J way\n","detail":{"x":1}}]}"#,
+                false,
+                Some("no [2J way (DENIED)"),
+            ),
+            (
+                r#"{"errors":[{"code":"A","message":null},{"message":"b"},{"code":"C"},{"code":"D"}]}"#,
+                false,
+                Some("A; b; C"),
+            ),
+            (
+                r#"{"details":"incorrect username or password"}"#,
+                false,
+                Some("incorrect username or password"),
+            ),
+            (
+                r#"{"error":"invalid_grant","error_description":"x"}"#,
+                false,
+                Some("x (invalid_grant)"),
+            ),
+            ("<html>long</html>", false, None),
+            ("no\r\nmore", true, Some("no")),
+            ("", true, None),
+            ("{}", false, None),
+        ] {
+            assert_eq!(
+                message(body.as_bytes(), is_text).as_deref(),
+                expected,
+                "{body}"
+            );
+        }
+        let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "ä".repeat(5000));
+        assert_eq!(
+            message(long.as_bytes(), false).unwrap(),
+            format!("{}...", "ä".repeat(MAX_SHOWN))
+        );
+    }
+}

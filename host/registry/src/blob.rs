@@ -1,0 +1,269 @@
+//! Reading blobs.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use terrine_oci::{Descriptor, Digest, Repository};
+use ureq::BodyReader;
+use ureq::http::{Method, StatusCode, header};
+
+use super::answer::Answer;
+use super::client::Client;
+use super::error::{Again, Cause, Error, Failure};
+use super::transport::{self, Request};
+
+/// After so many bytes the count of broken connections starts anew: a large blob may survive
+/// more of them than a small one, and a byte for each is not progress.
+const PROGRESS: u64 = 1 << 20;
+
+impl Client {
+    /// How large a blob is where the registry has it; none if it does not, or does not say.
+    ///
+    /// # Errors
+    ///
+    /// A registry that does not answer this.
+    pub fn blob_size(&self, repository: &Repository, digest: Digest) -> Result<Option<u64>, Error> {
+        let operation = || format!("asking for {digest} in `{}`", repository.full_name());
+        self.head_blob(repository, digest, operation)
+    }
+
+    /// Whether a registry answers, and lets us ask.
+    ///
+    /// # Errors
+    ///
+    /// A registry that does not.
+    pub fn reach(&self, repository: &Repository) -> Result<(), Error> {
+        // Whether there is anything is all one: an answer is what counts.
+        let operation = || format!("reaching `{}`", repository.full_name());
+        self.head_blob(repository, Digest::of(b""), operation)
+            .map(drop)
+    }
+
+    fn head_blob(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+        operation: impl Fn() -> String,
+    ) -> Result<Option<u64>, Error> {
+        let ask = || {
+            let uri = self.url(repository, &format!("blobs/{digest}"))?;
+            let request = Request::new(Method::HEAD, uri);
+            let answer = self.send(repository, &request, &[self.scope(repository, false)])?;
+            match answer.status {
+                StatusCode::OK => Ok(answer.length()),
+                StatusCode::NOT_FOUND => Ok(None),
+                _ => Err(answer.failure()),
+            }
+        };
+        self.run(repository, operation, |_| ask())
+    }
+
+    /// Starts to read a blob. What comes is not verified, but for its size: see
+    /// a verifying reader. A connection that breaks is continued by
+    /// another.
+    ///
+    /// # Errors
+    ///
+    /// A blob that is not there, or is not of that size. While it is read, the inner error of
+    /// what the reader returns is an [`Error`] too.
+    pub fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<BlobReader, Error> {
+        let mut reader = BlobReader {
+            client: self.clone(),
+            repository: repository.clone(),
+            digest: blob.digest,
+            size: blob.size,
+            read: 0,
+            body: None,
+            failures: 0,
+            counted: 0,
+        };
+        reader.connect()?;
+        Ok(reader)
+    }
+}
+
+/// A blob that is being read: as many bytes as its descriptor says, or an error.
+pub struct BlobReader {
+    client: Client,
+    repository: Repository,
+    digest: Digest,
+    size: u64,
+    read: u64,
+    /// None after the last byte.
+    body: Option<Body>,
+    /// Broken connections since `counted`.
+    failures: u32,
+    counted: u64,
+}
+
+struct Body {
+    reader: BodyReader<'static>,
+    /// Whose it is, for errors.
+    uri: ureq::http::Uri,
+    timeouts: transport::Timeouts,
+}
+
+impl BlobReader {
+    /// Asks for what is not read yet.
+    fn connect(&mut self) -> Result<(), Error> {
+        let body = self
+            .client
+            .run(&self.repository, || self.operation(), |_| self.request())?;
+        self.body = Some(body);
+        Ok(())
+    }
+
+    fn request(&self) -> Result<Body, Failure> {
+        let uri = self
+            .client
+            .url(&self.repository, &format!("blobs/{}", self.digest))?;
+        let mut request = Request::new(Method::GET, uri);
+        if self.read > 0 {
+            request = request.with_header(header::RANGE, format!("bytes={}-", self.read));
+        }
+        let scopes = [self.client.scope(&self.repository, false)];
+        let answer = self.client.send(&self.repository, &request, &scopes)?;
+        let start = match answer.status {
+            StatusCode::OK => 0,
+            StatusCode::PARTIAL_CONTENT if self.read > 0 => self.range(&answer)?,
+            _ => return Err(answer.failure()),
+        };
+        if let Some(length) = answer.length() {
+            let actual = length.saturating_add(start);
+            if actual != self.size {
+                return Err(Cause::Size {
+                    expected: self.size,
+                    actual,
+                }
+                .into());
+            }
+        }
+        let Answer {
+            body,
+            uri,
+            timeouts,
+            ..
+        } = answer;
+        let mut reader = body.into_reader();
+        // A registry that does not know ranges starts from the start.
+        let skipped = self.read - start;
+        match io::copy(&mut (&mut reader).take(skipped), &mut io::sink()) {
+            Ok(count) if count == skipped => Ok(Body {
+                reader,
+                uri,
+                timeouts,
+            }),
+            Ok(count) => Err(Failure::passing(Cause::Size {
+                expected: self.size,
+                actual: start + count,
+            })),
+            Err(error) => Err(transport::failure(&uri, error.into(), &timeouts)),
+        }
+    }
+
+    /// Where the part that came begins: `bytes FIRST-LAST/SIZE`.
+    fn range(&self, answer: &Answer) -> Result<u64, Cause> {
+        let text = answer.header(header::CONTENT_RANGE).unwrap_or_default();
+        let first = text
+            .trim()
+            .strip_prefix("bytes")
+            .and_then(|rest| rest.trim().split('-').next());
+        match first.and_then(|first| first.parse::<u64>().ok()) {
+            Some(first) if first == self.read => Ok(first),
+            _ => Err(answer.broken("it is another part than was asked for".to_owned())),
+        }
+    }
+
+    fn operation(&self) -> String {
+        format!(
+            "fetching {} from `{}`",
+            self.digest,
+            self.repository.full_name()
+        )
+    }
+
+    fn error(&self, cause: Cause) -> io::Error {
+        io::Error::other(Error::new(
+            self.operation(),
+            &self.repository.registry,
+            cause,
+        ))
+    }
+
+    /// Goes on after a connection broke.
+    fn resume(&mut self, failure: Failure) -> io::Result<()> {
+        self.body = None;
+        if self.read - self.counted >= PROGRESS {
+            self.failures = 0;
+        }
+        self.counted = self.read;
+        let retry = self.client.retry();
+        if failure.again == Again::No || self.failures >= retry.retries {
+            return Err(self.error(failure.cause));
+        }
+        retry.pause(self.failures, failure.again);
+        self.failures += 1;
+        self.connect().map_err(io::Error::other)
+    }
+
+    /// After the last byte there must be none, and the connection is free again.
+    fn finish(&mut self) -> io::Result<()> {
+        let more = self.body.take().map(|mut body| body.reader.read(&mut [0]));
+        match more {
+            Some(Ok(count)) if count > 0 => Err(self.error(Cause::Size {
+                expected: self.size,
+                actual: self.size + 1,
+            })),
+            // All that is wanted is here, whatever became of the connection.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Read for BlobReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let left = usize::try_from(self.size - self.read).unwrap_or(usize::MAX);
+            let room = buffer.len().min(left);
+            if left == 0 {
+                self.finish()?;
+            }
+            if room == 0 {
+                return Ok(0);
+            }
+            // None after an error that was returned: it is not to be read on.
+            let Some(body) = &mut self.body else {
+                return Err(self.error(Cause::Size {
+                    expected: self.size,
+                    actual: self.read,
+                }));
+            };
+            let failure = match body.reader.read(&mut buffer[..room]) {
+                Ok(0) => Failure::passing(Cause::Size {
+                    expected: self.size,
+                    actual: self.read,
+                }),
+                Ok(count) => {
+                    self.read += count as u64;
+                    if self.read == self.size {
+                        self.finish()?;
+                    }
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+                Err(error) => transport::failure(&body.uri, error.into(), &body.timeouts),
+            };
+            self.resume(failure)?;
+        }
+    }
+}
+
+impl fmt::Debug for BlobReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "BlobReader({}, {} of {})",
+            self.digest, self.read, self.size
+        )
+    }
+}

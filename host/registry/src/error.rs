@@ -1,0 +1,258 @@
+//! What can go wrong between us and a registry.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use terrine_oci::{Digest, DocumentError};
+
+use super::credentials::CredentialsError;
+
+/// Something that a registry did not do.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation}")]
+pub struct Error {
+    /// What was being done, and with which image.
+    operation: String,
+    hint: Option<String>,
+    #[source]
+    cause: Box<Cause>,
+}
+
+impl Error {
+    pub(super) fn new(operation: String, registry: &str, cause: Cause) -> Self {
+        Self {
+            operation,
+            hint: cause.hint(registry),
+            cause: Box::new(cause),
+        }
+    }
+
+    /// Why.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// Whether the registry says that there is no such thing.
+    pub fn is_not_found(&self) -> bool {
+        self.cause.is_not_found()
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+/// Why a registry did not do something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The name of the registry or of the image can not be part of a URL.
+    #[error("`{0}` can not be part of a URL")]
+    Name(String),
+    /// No connection, or one that broke.
+    #[error("the connection to `{host}` failed: {why}")]
+    Connection {
+        /// The host, with its port.
+        host: String,
+        /// What the system says.
+        why: String,
+    },
+    /// A host that answers a TLS handshake with something else.
+    #[error("`{0}` does not speak TLS")]
+    NoTls(String),
+    /// A certificate that is not trusted.
+    #[error("the certificate of `{host}` is refused: {why}")]
+    Certificate {
+        /// The host, with its port.
+        host: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A host that went silent.
+    #[error("`{host}` was silent for {} s", limit.as_secs_f32())]
+    Silent {
+        /// The host, with its port.
+        host: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// An answer that is not a success.
+    #[error("`{host}` answers {status}{}", said(says))]
+    Status {
+        /// The host, with its port.
+        host: String,
+        /// The status and its name.
+        status: ureq::http::StatusCode,
+        /// The registry's own message, bounded and without control characters.
+        says: Option<String>,
+    },
+    /// As [`Cause::Status`], and the registry wants to be left alone for long.
+    #[error("`{host}` answers {status}{} and wants to be asked again in {} s", said(says), wait.as_secs())]
+    Busy {
+        /// The host, with its port.
+        host: String,
+        /// The status and its name.
+        status: ureq::http::StatusCode,
+        /// The registry's own message.
+        says: Option<String>,
+        /// What its `Retry-After` says.
+        wait: Duration,
+    },
+    /// A login that is missing or not taken.
+    #[error("{}{}", refused(host, login), said(says))]
+    Unauthorized {
+        /// Who refuses: the registry, or the service that gives its tokens.
+        host: String,
+        /// The file that the login came from.
+        login: Option<PathBuf>,
+        /// The registry's own message.
+        says: Option<String>,
+    },
+    /// A way to authenticate that is not supported.
+    #[error("`{host}` wants authentication by {wanted}, and by `Basic` or `Bearer` is supported")]
+    Challenge {
+        /// The host, with its port.
+        host: String,
+        /// What it asks for.
+        wanted: String,
+    },
+    /// An encrypted connection that is to be continued on a plain one.
+    #[error("`{host}` leads from an encrypted connection to `{to}`, which is a plain one")]
+    Downgrade {
+        /// The host, with its port.
+        host: String,
+        /// Where it leads, without the query.
+        to: String,
+    },
+    /// Redirections without an end.
+    #[error("`{host}` redirects more than {limit} times")]
+    Redirects {
+        /// The host that was asked first.
+        host: String,
+        /// How many are followed.
+        limit: usize,
+    },
+    /// An answer that breaks the protocol.
+    #[error("the answer of `{host}` can not be used: {why}")]
+    Answer {
+        /// The host, with its port.
+        host: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Bytes that are not those that were asked for, or sent.
+    #[error("it has the digest {actual}, not {expected}")]
+    Digest {
+        /// What the reference, or whoever refers to it, says.
+        expected: Digest,
+        /// What the bytes say, or the registry.
+        actual: Digest,
+    },
+    /// A size that is not what a descriptor says.
+    #[error("it has {actual} bytes, not {expected}")]
+    Size {
+        /// What the descriptor says.
+        expected: u64,
+        /// How many there are, or more than that.
+        actual: u64,
+    },
+    /// A manifest or an index that can not be used.
+    #[error(transparent)]
+    Document(DocumentError),
+    /// Credentials that can not be read.
+    #[error(transparent)]
+    Credentials(CredentialsError),
+    /// The bytes to send can not be read.
+    #[error("reading what is to be sent")]
+    Source(#[source] io::Error),
+}
+
+impl Cause {
+    /// Whether the registry says that it has no such thing.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if *status == ureq::http::StatusCode::NOT_FOUND)
+    }
+
+    fn hint(&self, registry: &str) -> Option<String> {
+        let login =
+            || format!("log in with `docker login {registry}` or `podman login {registry}`");
+        match self {
+            Self::Unauthorized { .. } => Some(login()),
+            Self::Status { status, .. } if status.as_u16() == 403 => {
+                Some(format!("{}, as somebody who may do this", login()))
+            }
+            Self::Status { .. } if self.is_not_found() => Some(
+                "check the name of the repository and the tag; registries also say this of what may not be seen"
+                    .to_owned(),
+            ),
+            Self::NoTls(_) => Some("give `--plain-http` if it is meant to be so".to_owned()),
+            Self::Certificate { .. } => Some(
+                "add the authority that signed it to the system's certificates, or name a file with it by the variable `SSL_CERT_FILE`"
+                    .to_owned(),
+            ),
+            Self::Credentials(error) => error.hint().map(str::to_owned),
+            _ => None,
+        }
+    }
+}
+
+fn said(says: &Option<String>) -> String {
+    says.as_ref()
+        .map(|says| format!(": {says}"))
+        .unwrap_or_default()
+}
+
+fn refused(host: &str, login: &Option<PathBuf>) -> String {
+    match login {
+        Some(file) => format!(
+            "`{host}` refuses the login that `{}` has for it",
+            file.display()
+        ),
+        None => format!("`{host}` wants a login"),
+    }
+}
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) cause: Cause,
+    pub(super) again: Again,
+}
+
+/// Whether another attempt makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It would fail in the same way.
+    No,
+    /// After a while.
+    Soon,
+    /// Not before that has passed.
+    After(Duration),
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause,
+            again: Again::No,
+        }
+    }
+}
+
+impl From<CredentialsError> for Failure {
+    fn from(error: CredentialsError) -> Self {
+        Cause::Credentials(error).into()
+    }
+}
+
+impl Failure {
+    /// One that may pass by itself.
+    pub(super) fn passing(cause: Cause) -> Self {
+        Self {
+            cause,
+            again: Again::Soon,
+        }
+    }
+}

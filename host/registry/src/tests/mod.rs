@@ -1,0 +1,82 @@
+//! The client against servers that do what a script says.
+
+mod answers;
+mod documents;
+mod downloads;
+mod logins;
+mod resumed;
+mod uploads;
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use terrine_oci::{Descriptor, MediaType, Repository};
+
+use super::testing::{Server, Step, step};
+use super::{Credentials, Error, Options};
+
+const INDEX: &[u8] =
+    br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+
+const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+const GET: &str = "GET /v2/acme/web/manifests/1.2";
+
+fn options() -> Options {
+    Options {
+        plain_http: true,
+        retries: 2,
+        back_off: Duration::from_millis(1),
+        stall_timeout: Duration::from_secs(30),
+        ..Options::default()
+    }
+}
+
+fn image(server: &Server) -> Repository {
+    format!("{}/acme/web:1.2", server.address).parse().unwrap()
+}
+
+/// Credentials of `user` for a server.
+fn login(server: &Server, folder: &tempfile::TempDir, entry: &str) -> Credentials {
+    let file = folder.path().join("auth.json");
+    std::fs::write(
+        &file,
+        format!(r#"{{"auths":{{"{}":{entry}}}}}"#, server.address),
+    )
+    .unwrap();
+    Credentials::new(vec![file])
+}
+
+/// `user:secret`.
+const ENTRY: &str = r#"{"auth":"dXNlcjpzZWNyZXQ="}"#;
+
+/// The chain of an error's causes.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn index(expected: &str) -> Step {
+    step(expected)
+        .header("content-type", INDEX_TYPE)
+        .body(INDEX)
+}
+
+fn blob(bytes: &[u8]) -> Descriptor {
+    Descriptor::of(MediaType::OciLayer, bytes)
+}
+
+fn bytes(count: usize) -> Vec<u8> {
+    (0..count).map(|number| (number * 31 % 251) as u8).collect()
+}
+
+fn bearer(server: &Server) -> String {
+    format!(
+        r#"Basic realm="x", Bearer realm="http://{}/token?a=b",service="s v""#,
+        server.address
+    )
+}

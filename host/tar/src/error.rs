@@ -1,0 +1,65 @@
+//! What can be wrong with an archive.
+
+use std::io;
+
+/// An archive that cannot be read, for whoever knows which one it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system refused, or a decoder below.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is not what it has to be.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// What is wrong with an archive.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// It ends too early.
+    #[error("it is truncated: {size} bytes are needed at {position}, and it has {length} in all")]
+    Truncated {
+        /// Where the member starts.
+        position: u64,
+        /// How large it says that it is.
+        size: u64,
+        /// The archive's length.
+        length: u64,
+    },
+    /// A header that is none.
+    #[error("it is not a tar archive, or a broken one: no valid header at {0}")]
+    BadHeader(u64),
+    /// More members than any image has.
+    #[error("it has more than {0} members")]
+    TooManyMembers(usize),
+    /// A name that leads out of the archive.
+    #[error("it holds `{0}`, which leads out of the archive")]
+    Escapes(String),
+    /// A name that no image has.
+    #[error("it holds the name {0:?}, which is too long or has control characters")]
+    BadName(String),
+    /// A member in a form that only GNU tar knows.
+    #[error("its member `{0}` is stored as a sparse file")]
+    Sparse(String),
+    /// Something is larger than it can sensibly be.
+    #[error("{what} has {size} bytes, and {limit} are allowed")]
+    TooLarge {
+        /// What it is.
+        what: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The largest allowed.
+        limit: u64,
+    },
+    /// A member that something refers to is not there.
+    #[error("it has no member `{0}`")]
+    NoMember(String),
+    /// A member that something refers to is not a file.
+    #[error("its member `{0}` is not a file")]
+    NotAFile(String),
+    /// Links that lead to each other.
+    #[error("its member `{0}` is a link that leads nowhere")]
+    LinkLoop(String),
+}

@@ -1,0 +1,439 @@
+//! A pass over a layer's archive.
+
+use std::io::{self, Read};
+
+use tar::{EntryType, Header};
+
+use super::archive::{MAX_EXTENSION, check_header, has_content};
+use super::extended::{Extended, SparseMap, is_extension};
+use super::sparse::{BadMap, Map, Numbers};
+use super::{BLOCK, Content, Error, Fault, MAX_UNPACKED, padding};
+
+/// How much is read at once of what has to be unpacked to be passed over, in bytes.
+const SKIPPED: usize = 64 << 10;
+/// What holes are made of.
+static ZEROS: [u8; SKIPPED] = [0; SKIPPED];
+
+/// The bytes of a layer.
+pub enum Input<'a> {
+    /// Plain ones, which need not be read to be passed over.
+    Plain(Content<'a>),
+    /// Those that a decoder makes.
+    Unpacked(Box<dyn Read + 'a>),
+}
+
+/// What the headers of a member say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Its name, as written.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub kind: EntryType,
+    /// The size of a file in bytes, holes included.
+    pub size: u64,
+    /// The target of a link, as written.
+    pub link: Vec<u8>,
+    /// Time of last modification, in whole seconds since 1970.
+    pub mtime: i64,
+    /// The fraction of it, in nanoseconds.
+    pub nanos: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u64,
+    /// Numeric group.
+    pub gid: u64,
+    /// Major and minor number of a device.
+    pub device: (u32, u32),
+    /// Extended attributes: names and values.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Described {
+    /// A directory that nothing is said of.
+    pub fn directory() -> Self {
+        Self {
+            name: vec![],
+            kind: EntryType::Directory,
+            size: 0,
+            link: vec![],
+            mtime: 0,
+            nanos: 0,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            device: (0, 0),
+            xattrs: vec![],
+        }
+    }
+}
+
+/// Calls `visit` with the description and the content of each member, in order, up to the first
+/// error. What `visit` does not read of a content is passed over.
+///
+/// # Errors
+///
+/// An archive that is broken or truncated, and what `visit` returns.
+pub fn read<E: From<Error>>(
+    input: Input<'_>,
+    mut visit: impl FnMut(Described, &mut Body<'_, '_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut pass = Pass {
+        input,
+        position: 0,
+        spare: vec![0; SKIPPED],
+    };
+    while let Some((header, extended, at)) = pass.member()? {
+        let header = Header::from_byte_slice(&header);
+        let (sparse, stored) = pass.sparse(header, &extended, at)?;
+        let member = describe(header, extended, sparse.size().unwrap_or(stored));
+        pass.allow(stored)?;
+        let mut body = Body {
+            size: member.size,
+            place: 0,
+            rest: stored,
+            sparse,
+            at,
+            pass: &mut pass,
+        };
+        visit(member, &mut body)?;
+        let rest = body.rest;
+        pass.skip_bytes(rest)?;
+        pass.skip_bytes(padding(stored))?;
+    }
+    Ok(())
+}
+
+/// How a member's content is stored.
+enum Sparse {
+    /// As it is.
+    Not,
+    /// In parts that its headers tell.
+    Map(Map, u64),
+    /// In parts that it tells at its start.
+    Content,
+}
+
+impl Sparse {
+    /// The file's size, where the header has one that is not that of what is stored.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Self::Map(_, size) => Some(*size),
+            Self::Not | Self::Content => None,
+        }
+    }
+}
+
+/// The content of a member, holes filled in.
+pub struct Body<'p, 'a> {
+    pass: &'p mut Pass<'a>,
+    /// The file's size.
+    size: u64,
+    /// How much of it has been read.
+    place: u64,
+    /// How much of what is stored has not.
+    rest: u64,
+    sparse: Sparse,
+    /// Where the member's header is.
+    at: u64,
+}
+
+impl Body<'_, '_> {
+    /// Some more of the content; nothing at its end.
+    ///
+    /// # Errors
+    ///
+    /// An archive that is truncated, or has no sense in its map of a sparse file.
+    pub fn chunk(&mut self) -> Result<&[u8], Error> {
+        if self.place == 0 {
+            self.begin()?;
+        }
+        let (length, stored) = match &mut self.sparse {
+            _ if self.place >= self.size => return Ok(&[]),
+            Sparse::Map(map, _) => map.at(self.place, self.size),
+            Sparse::Not | Sparse::Content => (self.size - self.place, true),
+        };
+        let length = usize::try_from(length).map_or(SKIPPED, |length| length.min(SKIPPED));
+        self.place += length as u64;
+        if !stored {
+            return Ok(&ZEROS[..length]);
+        }
+        self.rest = self.rest.saturating_sub(length as u64);
+        self.pass.exactly(length)
+    }
+
+    /// Looks at the map of what is stored.
+    fn begin(&mut self) -> Result<(), Error> {
+        if let Sparse::Content = self.sparse {
+            let map = self.map()?;
+            self.sparse = Sparse::Map(map, self.size);
+        }
+        let right = match &self.sparse {
+            Sparse::Map(map, _) => map.check(self.size, self.rest),
+            Sparse::Not | Sparse::Content if self.rest == self.size => Ok(()),
+            Sparse::Not | Sparse::Content => Err(BadMap),
+        };
+        Ok(right.map_err(|BadMap| Fault::BadHeader(self.at))?)
+    }
+
+    /// Reads the map at the start of the content, which fills whole blocks.
+    fn map(&mut self) -> Result<Map, Error> {
+        let bad = |BadMap| Fault::BadHeader(self.at);
+        let mut numbers = Numbers::default();
+        loop {
+            self.rest = self.rest.checked_sub(BLOCK).ok_or_else(|| bad(BadMap))?;
+            let block = self.pass.block()?.ok_or_else(|| bad(BadMap))?;
+            for byte in block {
+                if numbers.add(byte).map_err(bad)? {
+                    return Ok(numbers.map().map_err(bad)?);
+                }
+            }
+        }
+    }
+}
+
+/// What a member's own header and those before it say; `size` is that of a file.
+fn describe(header: &Header, extended: Extended, size: u64) -> Described {
+    let written = || {
+        header
+            .mtime()
+            .ok()
+            .and_then(|seconds| i64::try_from(seconds).ok())
+    };
+    let name = extended.sparse_name.or(extended.name);
+    let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+    let link = extended
+        .link
+        .or_else(|| header.link_name_bytes().map(Into::into));
+    let device = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or_default();
+    let mut kind = header.entry_type();
+    // Before there was a kind for directories, they were told by their names.
+    if header.as_bytes()[156] == 0 && name.ends_with(b"/") {
+        kind = EntryType::Directory;
+    }
+    Described {
+        name,
+        kind,
+        size: extended.sparse_size.unwrap_or(size),
+        link: link.unwrap_or_default(),
+        mtime: extended.mtime.or_else(written).unwrap_or_default(),
+        nanos: extended.nanos,
+        mode: header.mode().unwrap_or_default() & 0o7777,
+        uid: extended
+            .uid
+            .or_else(|| header.uid().ok())
+            .unwrap_or_default(),
+        gid: extended
+            .gid
+            .or_else(|| header.gid().ok())
+            .unwrap_or_default(),
+        device: (device(header.device_major()), device(header.device_minor())),
+        xattrs: extended.xattrs,
+    }
+}
+
+struct Pass<'a> {
+    input: Input<'a>,
+    /// How many bytes have been read or passed over.
+    position: u64,
+    spare: Vec<u8>,
+}
+
+impl Pass<'_> {
+    /// The header of the next member, what those before it say, and where it is.
+    fn member(&mut self) -> Result<Option<([u8; 512], Extended, u64)>, Error> {
+        let mut extended = Extended::default();
+        while let Some(block) = self.header()? {
+            let header = Header::from_byte_slice(&block);
+            let (kind, at) = (header.entry_type(), self.position - BLOCK);
+            if !is_extension(kind) {
+                return Ok(Some((block, extended, at)));
+            }
+            let declared = header.entry_size().map_err(|_| Fault::BadHeader(at))?;
+            let content = self.extension(declared)?;
+            extended
+                .add(kind, &content)
+                .map_err(|_| Fault::BadHeader(at))?;
+        }
+        Ok(None)
+    }
+
+    /// How a member's content is stored, and in how many bytes.
+    fn sparse(
+        &mut self,
+        header: &Header,
+        extended: &Extended,
+        at: u64,
+    ) -> Result<(Sparse, u64), Error> {
+        let bad = || Fault::BadHeader(at);
+        let kind = header.entry_type();
+        let declared = header.entry_size().map_err(|_| bad())?;
+        let stored = if has_content(kind) {
+            extended.size.unwrap_or(declared)
+        } else {
+            0
+        };
+        if kind == EntryType::GNUSparse {
+            let (map, size) = self.map(header, at)?;
+            return Ok((Sparse::Map(map, size), stored));
+        }
+        let sparse = match &extended.sparse_map {
+            SparseMap::None => Sparse::Not,
+            SparseMap::Content => Sparse::Content,
+            SparseMap::Given(numbers) => {
+                let size = extended.sparse_size.unwrap_or(stored);
+                Sparse::Map(Map::of(numbers).map_err(|BadMap| bad())?, size)
+            }
+        };
+        Ok((sparse, stored))
+    }
+
+    /// The next header block; none at the end of the archive: two empty blocks, or none.
+    fn header(&mut self) -> Result<Option<[u8; 512]>, Error> {
+        let Some(block) = self.block()? else {
+            return Ok(None);
+        };
+        if block != [0; 512] {
+            check_header(&block, self.position - BLOCK)?;
+            return Ok(Some(block));
+        }
+        match self.block()? {
+            None => Ok(None),
+            Some(block) if block == [0; 512] => Ok(None),
+            Some(_) => Err(Fault::BadHeader(self.position - BLOCK).into()),
+        }
+    }
+
+    /// The next block; none at the end.
+    fn block(&mut self) -> Result<Option<[u8; 512]>, Error> {
+        let mut block = [0; 512];
+        let count = self.fill(&mut block)?;
+        match count {
+            0 => Ok(None),
+            512 => Ok(Some(block)),
+            _ => Err(self.truncated(BLOCK, count as u64)),
+        }
+    }
+
+    /// The content of an extended header.
+    fn extension(&mut self, size: u64) -> Result<Vec<u8>, Error> {
+        if size > MAX_EXTENSION {
+            let what = "an extended header".to_owned();
+            return Err(Fault::TooLarge {
+                what,
+                size,
+                limit: MAX_EXTENSION,
+            }
+            .into());
+        }
+        let mut content = vec![0; size as usize];
+        let count = self.fill(&mut content)?;
+        if count < content.len() {
+            return Err(self.truncated(size, count as u64));
+        }
+        self.skip_bytes(padding(size))?;
+        Ok(content)
+    }
+
+    /// The map of a sparse file, the rest of which comes before its content; and the file's
+    /// size.
+    fn map(&mut self, header: &Header, at: u64) -> Result<(Map, u64), Error> {
+        let bad = || Fault::BadHeader(at);
+        let header = header.as_gnu().ok_or_else(bad)?;
+        let mut map = Map::of_header(header).map_err(|BadMap| bad())?;
+        let mut more = header.is_extended();
+        while more {
+            let block = self.block()?.ok_or_else(bad)?;
+            more = map.add_block(&block).map_err(|BadMap| bad())?;
+        }
+        Ok((map, header.real_size().map_err(|_| bad())?))
+    }
+
+    /// Refuses what is more than anything unpacks to.
+    fn allow(&self, count: u64) -> Result<(), Error> {
+        match self.input {
+            Input::Unpacked(_) if count > MAX_UNPACKED.saturating_sub(self.position) => {
+                let (what, size) = (
+                    "its content".to_owned(),
+                    self.position.saturating_add(count),
+                );
+                Err(Fault::TooLarge {
+                    what,
+                    size,
+                    limit: MAX_UNPACKED,
+                }
+                .into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// So many bytes, at most as many as are passed over at once.
+    fn exactly(&mut self, length: usize) -> Result<&[u8], Error> {
+        let mut spare = std::mem::take(&mut self.spare);
+        let filled = self.fill(&mut spare[..length]);
+        self.spare = spare;
+        match filled? {
+            count if count < length => Err(self.truncated(length as u64, count as u64)),
+            _ => Ok(&self.spare[..length]),
+        }
+    }
+
+    /// Passes over bytes.
+    fn skip_bytes(&mut self, count: u64) -> Result<(), Error> {
+        self.allow(count)?;
+        let skipped = match &mut self.input {
+            Input::Plain(content) => content.skip(count),
+            Input::Unpacked(reader) => discard(reader, &mut self.spare, count)?,
+        };
+        self.position = self.position.saturating_add(skipped);
+        if skipped < count {
+            return Err(self.truncated(count, skipped));
+        }
+        Ok(())
+    }
+
+    /// Fills a buffer as far as there is something; how far.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        let mut length = 0;
+        while length < buffer.len() {
+            let count = match &mut self.input {
+                Input::Plain(content) => content.read(&mut buffer[length..]),
+                Input::Unpacked(reader) => reader.read(&mut buffer[length..]),
+            };
+            match count {
+                Ok(0) => break,
+                Ok(count) => length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.position += length as u64;
+        Ok(length)
+    }
+
+    /// The archive ends within something of a size, of which only the first bytes are there.
+    fn truncated(&self, size: u64, there: u64) -> Error {
+        Fault::Truncated {
+            position: self.position - there,
+            size,
+            length: self.position,
+        }
+        .into()
+    }
+}
+
+/// Reads bytes and forgets them; how many there were.
+fn discard(reader: &mut impl Read, spare: &mut [u8], count: u64) -> io::Result<u64> {
+    let mut rest = count;
+    while rest > 0 {
+        let wanted = usize::try_from(rest).map_or(spare.len(), |rest| rest.min(spare.len()));
+        match reader.read(&mut spare[..wanted]) {
+            Ok(0) => break,
+            Ok(length) => rest -= length as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count - rest)
+}

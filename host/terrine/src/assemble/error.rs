@@ -1,0 +1,115 @@
+//! Why an image could not be made.
+
+use std::io;
+use std::path::PathBuf;
+
+use terrine_oci::Digest;
+use terrine_planner_host as planner;
+
+use crate::layer::StorePathError;
+use crate::{daemon, destination, layer, pipe, source};
+
+/// Why an image could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A path that is not one of the store.
+    #[error(transparent)]
+    Store(#[from] StorePathError),
+    /// A store path that lies inside another one.
+    #[error("`{inner}` is part of `{outer}`, and would be in the image twice")]
+    Overlap {
+        /// The path inside.
+        inner: String,
+        /// The path around it.
+        outer: String,
+    },
+    /// The base image.
+    #[error(transparent)]
+    Base(#[from] source::Error),
+    /// The planner, or what it refuses.
+    #[error(transparent)]
+    Planner(#[from] planner::Error),
+    /// A layer of store paths.
+    #[error(transparent)]
+    Layer(#[from] layer::Error),
+    /// The customisation layer can not be read.
+    #[error("reading the customisation layer `{}`", path.display())]
+    Customisation {
+        /// Its archive or its checksum.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The customisation layer is not a file.
+    #[error("the customisation layer `{}` is not a regular file", path.display())]
+    NotAFile {
+        /// Its archive.
+        path: PathBuf,
+    },
+    /// The checksum of the customisation layer is none.
+    #[error("`{}` does not hold a sha256 digest of 64 hexadecimal digits", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The customisation layer is not what its checksum says.
+    #[error("the customisation layer `{}` has the digest {actual}, and its checksum says {expected}", path.display())]
+    Mismatch {
+        /// Its archive.
+        path: PathBuf,
+        /// What the checksum says.
+        expected: Digest,
+        /// What the bytes say.
+        actual: Digest,
+    },
+    /// Where the image is to be.
+    #[error(transparent)]
+    Ship(#[from] destination::Error),
+    /// The archive could not be written.
+    #[error("writing the archive")]
+    Output(#[source] io::Error),
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Base(error) => error.hint(),
+            Self::Planner(error) => error.hint(),
+            Self::Layer(error) => error.hint(),
+            Self::Ship(error) => error.hint(),
+            Self::Mismatch { .. } => Some("build the customisation layer again"),
+            Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
+                Some("make room where the archive is written to")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Error {
+    /// Whether it only says that whoever reads the output does not want it.
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+impl From<daemon::Error> for Error {
+    fn from(error: daemon::Error) -> Self {
+        Self::Ship(error.into())
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<pipe::Closed> for Error {
+    fn from(_: pipe::Closed) -> Self {
+        Self::Layer(layer::Error::Closed)
+    }
+}

@@ -1,0 +1,97 @@
+//! Why an image could not be brought somewhere else.
+
+use std::io;
+
+use crate::destination::CarryError;
+use crate::{daemon, destination, pipe, source};
+
+/// Why an image could not be brought somewhere else.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Where it is.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// Where it is to be.
+    #[error(transparent)]
+    Destination(#[from] destination::Error),
+    /// The output ended first; its own error says why.
+    #[error(transparent)]
+    Closed(#[from] pipe::Closed),
+    /// An index without images.
+    #[error("an index needs images, and there is none")]
+    NoImages,
+    /// Two images of an index for one platform.
+    #[error("`{first}` and `{second}` are both for {platform}")]
+    SamePlatform {
+        /// One image.
+        first: String,
+        /// The other.
+        second: String,
+        /// What both are for.
+        platform: String,
+    },
+    /// Two images of an archive with one name.
+    #[error("`{first}` and `{second}` are different images, and both are named `{name}`")]
+    SameName {
+        /// One image.
+        first: String,
+        /// The other.
+        second: String,
+        /// Their name.
+        name: String,
+    },
+    /// An image that does not say what it runs on.
+    #[error("`{image}` does not say what platform it is for")]
+    NoPlatform {
+        /// The image.
+        image: String,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::Destination(error) => error.hint(),
+            Self::SamePlatform { .. } => Some("give one image for each platform"),
+            Self::SameName { .. } => Some("copy one of them to an archive by another name first"),
+            _ => None,
+        }
+    }
+}
+
+impl Error {
+    /// Whether it only says that whoever reads the output does not want it.
+    pub fn is_closed(&self) -> bool {
+        let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        match self {
+            Self::Destination(destination::Error::Output(error)) => broken(error),
+            Self::Closed(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Destination(destination::Error::Output(error))
+    }
+}
+
+impl From<daemon::Error> for Error {
+    fn from(error: daemon::Error) -> Self {
+        Self::Destination(error.into())
+    }
+}
+
+impl From<CarryError> for Error {
+    fn from(error: CarryError) -> Self {
+        match error {
+            CarryError::Source(error) => Self::Source(error),
+            CarryError::Destination(error) => Self::Destination(error),
+            CarryError::Closed(closed) => Self::Closed(closed),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Why an image could not be written where it is to be.
+
+use std::io;
+
+use terrine_registry as registry;
+
+use crate::{daemon, layout};
+
+/// Why an image could not be written where it is to be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An OCI layout.
+    #[error(transparent)]
+    Layout(#[from] layout::Error),
+    /// A registry.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// A storage that is another program's.
+    #[error(transparent)]
+    Daemon(#[from] daemon::Error),
+    /// A blob could not be put where it waits for its digest.
+    #[error("keeping a layer in `{place}`")]
+    Staging {
+        /// The directory.
+        place: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// An archive could not be written.
+    #[error("writing the archive")]
+    Output(#[source] io::Error),
+    /// Something that the destination has no form for.
+    #[error("{what} can not go to {place}")]
+    Unsupported {
+        /// What it is.
+        what: String,
+        /// Where it should go.
+        place: String,
+        /// What can be done about it.
+        hint: &'static str,
+    },
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Layout(error) => error.hint(),
+            Self::Registry(error) => error.hint(),
+            Self::Daemon(error) => error.hint(),
+            Self::Staging { source, .. } if is_full(source) => {
+                Some("make room there, or name another folder by the variable `TMPDIR`")
+            }
+            Self::Output(source) if is_full(source) => {
+                Some("make room where the archive is written to")
+            }
+            Self::Unsupported { hint, .. } => Some(hint),
+            _ => None,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

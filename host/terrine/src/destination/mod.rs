@@ -1,0 +1,92 @@
+//! Writing an image, wherever it is to be.
+//!
+//! A docker-archive is a stream: see [`docker_archive`]. Everything else takes blobs that are
+//! named by their digests, and is a [`Destination`]: a blob that is there already is not made,
+//! one that is made is staged first, and documents come after all that they refer to.
+
+mod blob;
+pub mod docker_archive;
+mod error;
+mod existing;
+pub mod known;
+mod layout;
+mod oci_archive;
+mod parallel;
+mod registry;
+mod report;
+mod staged;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use blob::{Blob, Plain, from_bytes, make, unpacked};
+pub use error::Error;
+pub use existing::{Carrier, CarryError, Part, Recompress, Shipped};
+pub use layout::LayoutDestination;
+pub use oci_archive::OciArchive;
+pub use parallel::each;
+pub use registry::RegistryDestination;
+pub use report::{Reporter, Source};
+pub use staged::Staged;
+use terrine_oci::{Descriptor, Document, Platform, Repository};
+
+/// A place for blobs and the documents that make images of them.
+///
+/// All of it may be called from several threads at once.
+pub trait Destination: fmt::Debug + Sync {
+    /// Whether a blob is there, so that nobody needs to make it. May bring it there from one of
+    /// `origins`, repositories that are said to have it, if that moves no bytes.
+    ///
+    /// # Errors
+    ///
+    /// A place that can not be asked.
+    fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, Error>;
+
+    /// Asks the place whether it is there and lets us in: before something is made that takes
+    /// its time, and once.
+    ///
+    /// # Errors
+    ///
+    /// A place that can not be asked.
+    fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// A place for the bytes of a blob whose digest is not known yet.
+    ///
+    /// # Errors
+    ///
+    /// No room.
+    fn stage(&self) -> Result<Staged, Error>;
+
+    /// Takes what was staged, if it is not there by now; `sent` is told of bytes that leave.
+    ///
+    /// # Errors
+    ///
+    /// A place that does not take it.
+    fn keep(&self, staged: Staged, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Error>;
+
+    /// Takes a document under its digest. What it refers to has to be there.
+    ///
+    /// # Errors
+    ///
+    /// A place that does not take it.
+    fn put_document(&self, document: &Document) -> Result<(), Error>;
+
+    /// Takes a document, and gives it the name that the destination has. `platform` is what an
+    /// image runs on.
+    ///
+    /// # Errors
+    ///
+    /// A place that does not take it.
+    fn publish(&self, document: &Document, platform: Option<&Platform>) -> Result<(), Error>;
+
+    /// The registry and the repository, where it is one.
+    fn repository(&self) -> Option<&Repository> {
+        None
+    }
+
+    /// Where the image is then, for people.
+    fn name(&self) -> String;
+}

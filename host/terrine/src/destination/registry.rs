@@ -1,0 +1,99 @@
+//! A repository of a registry, as a place for images.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::sync::{Mutex, PoisonError};
+
+use terrine_oci::{Descriptor, Document, Platform, Repository};
+use terrine_registry::Client;
+
+use super::{Destination, Error, Staged};
+use crate::source::Content;
+
+/// A repository, and the tag that an image is to have there.
+#[derive(Debug)]
+pub struct RegistryDestination<'c> {
+    client: &'c Client,
+    repository: Repository,
+    /// Whether the registry has answered.
+    ready: Mutex<bool>,
+}
+
+impl<'c> RegistryDestination<'c> {
+    /// The repository and the tag that `repository` names.
+    pub fn new(client: &'c Client, repository: Repository) -> Self {
+        // One token for all that is to come.
+        client.will_push(&repository);
+        Self {
+            client,
+            repository,
+            ready: Mutex::new(false),
+        }
+    }
+}
+
+impl Destination for RegistryDestination<'_> {
+    fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, Error> {
+        // One of another size is another blob, whatever its digest says.
+        if self.client.blob_size(&self.repository, blob.digest)? == Some(blob.size) {
+            return Ok(true);
+        }
+        for origin in origins {
+            let same =
+                origin.registry == self.repository.registry && origin.name != self.repository.name;
+            // One that can not be had is made or sent, which then tells what is wrong.
+            let mount = || {
+                self.client
+                    .mount(&self.repository, blob.digest, &origin.name)
+            };
+            if same && mount().unwrap_or(false) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*ready {
+            self.client.reach(&self.repository)?;
+            *ready = true;
+        }
+        Ok(())
+    }
+
+    fn stage(&self) -> Result<Staged, Error> {
+        Staged::temporary()
+    }
+
+    fn keep(&self, staged: Staged, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Error> {
+        let file = staged.into_file(self.name())?;
+        let open = || -> io::Result<Box<dyn Read + Send>> {
+            Ok(Box::new(Content::of(file.try_clone()?, blob.size)))
+        };
+        // It tells how many there are so far, which is fewer when it starts anew.
+        let before = Cell::new(0);
+        let progress = |so_far: u64| sent(so_far.saturating_sub(before.replace(so_far)));
+        Ok(self
+            .client
+            .upload(&self.repository, blob, &open, &progress)?)
+    }
+
+    fn put_document(&self, document: &Document) -> Result<(), Error> {
+        Ok(self
+            .client
+            .put_document(&self.repository.at(document.digest()), document)?)
+    }
+
+    fn publish(&self, document: &Document, _: Option<&Platform>) -> Result<(), Error> {
+        Ok(self.client.put_document(&self.repository, document)?)
+    }
+
+    fn repository(&self) -> Option<&Repository> {
+        Some(&self.repository)
+    }
+
+    fn name(&self) -> String {
+        format!("docker://{}", self.repository)
+    }
+}

@@ -1,0 +1,107 @@
+//! The image that is built on: opened wherever it is, for the platform that is wanted.
+
+use terrine_oci::{Platform, Reference};
+use terrine_planner_host::{self as planner, Planner, image};
+
+use super::items::Items;
+use super::{Error, Options};
+use crate::base::Base;
+use crate::layer::{Store, StorePath};
+use crate::platform;
+use crate::source::{self, Opened};
+use crate::spec::ImageSpec;
+
+/// Opens the base image that a specification names, if it names one.
+pub(super) fn open(
+    spec: &ImageSpec,
+    options: &Options<'_>,
+    store: &Store,
+    items: &Items,
+    planner: &Planner<'_>,
+) -> Result<Option<Base>, Error> {
+    let Some(text) = &spec.from_image else {
+        return Ok(None);
+    };
+    let reference = reference(spec, "fromImage", text)?;
+    let opened = match &reference {
+        Reference::Path(path) => source::open_first(&path.display().to_string(), path)?,
+        reference => source::open(reference, options.images)?,
+    };
+    let image = match opened {
+        Opened::Image(image) => image,
+        index @ Opened::Index(_) => {
+            let wanted = wanted(spec, options, store, items, planner)?;
+            source::pick(index, wanted.as_ref())?
+        }
+    };
+    Ok(Some(Base::new(image)))
+}
+
+/// The image that a field names: paths start where the specification lies.
+pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Reference, Error> {
+    let reference = text.parse::<Reference>();
+    let mut reference =
+        reference.map_err(|error| Error::hinted(field, error.to_string(), error.hint()))?;
+    match &mut reference {
+        Reference::Path(path)
+        | Reference::DockerArchive { path, .. }
+        | Reference::OciLayout { path, .. }
+        | Reference::OciArchive { path, .. } => *path = spec.directory_join(path),
+        Reference::Stdio => {
+            return Err(Error::field(field, "this image can not come from stdin"));
+        }
+        _ => {}
+    }
+    Ok(reference)
+}
+
+/// The platform that the image is for, as far as that is known without a base image.
+fn wanted(
+    spec: &ImageSpec,
+    options: &Options<'_>,
+    store: &Store,
+    items: &Items,
+    planner: &Planner<'_>,
+) -> Result<Option<Platform>, Error> {
+    let text = match (&spec.architecture, &spec.system) {
+        (Some(architecture), _) => architecture.clone(),
+        (None, Some(system)) => system.clone(),
+        (None, None) => {
+            let paths: Vec<StorePath> = items.linked().cloned().collect();
+            let findings = platform::scan(store, &paths, options.cache)?;
+            match findings.architecture() {
+                Some((architecture, _)) => architecture,
+                // Then it has to be the only one there is.
+                None => return Ok(None),
+            }
+        }
+    };
+    Ok(Some(platform(&text, spec.variant.clone(), planner)?))
+}
+
+/// A platform in Nix's terms or in Go's, in Go's.
+pub(super) fn platform(
+    text: &str,
+    variant: Option<String>,
+    planner: &Planner<'_>,
+) -> Result<Platform, planner::Error> {
+    let resolved = planner.resolve(&image::ResolveRequest {
+        reference: "base".to_owned(),
+        tag: Some("base".to_owned()),
+        platform: text.to_owned(),
+        variant,
+        config: "null".to_owned(),
+        base: None,
+        inherit: image::Inheritance::Environment,
+        labels: vec![],
+        max_layers: None,
+        other_layers: 1,
+        has_store_paths: false,
+        identity: vec![],
+    })?;
+    Ok(Platform::new(
+        &resolved.os,
+        &resolved.architecture,
+        resolved.variant.as_deref(),
+    ))
+}

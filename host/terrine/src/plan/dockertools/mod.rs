@@ -1,0 +1,104 @@
+//! `terrine stream`: an image whose grouping is ready-made in `conf.json`.
+
+mod conf;
+mod prepare;
+
+use std::path::{Path, PathBuf};
+
+use terrine_oci::annotation;
+use terrine_planner_host::Planner;
+
+use crate::assemble::{self, Customisation, Error, Image, PlanOrigin, Top};
+use crate::base::Base;
+use crate::layer::{Ownership, Permissions, Store};
+use crate::spec::Time;
+pub use conf::{Conf, ConfError};
+
+/// What `conf.json` does not say.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory that stands for `/` when store paths are looked for.
+    pub store_root: PathBuf,
+    /// The name to use instead of the one in `conf.json`.
+    pub repo_tag: Option<String>,
+    /// What `now` means.
+    pub now: Time,
+}
+
+/// Decides and checks everything that can be decided and checked beforehand.
+///
+/// # Errors
+///
+/// A base image, a path or a decision that can not be had.
+pub fn prepare<'p>(
+    conf: &Conf,
+    options: &Options,
+    planner: &'p Planner<'p>,
+) -> Result<Image<'p>, Error> {
+    let store = Store::open(&conf.store_dir, &options.store_root)?;
+    let base = conf
+        .from_image
+        .as_deref()
+        .map(|path| Base::open(&locate(&store, path)))
+        .transpose()?;
+    let customisation = customisation(&conf.customisation_layer, &store)?;
+    let resolved = prepare::resolve(
+        conf,
+        options,
+        base.as_ref(),
+        customisation.digest(),
+        planner,
+    )?;
+    let (layers, request) = prepare::layers(conf, &store, planner)?;
+    prepare::check_paths(&layers, &store)?;
+    let ownership = Ownership {
+        uid: conf.uid,
+        gid: conf.gid,
+        uname: conf.uname.clone(),
+        gname: conf.gname.clone(),
+        mtime: conf.mtime.or_now(options.now).seconds(),
+        permissions: Permissions::default(),
+    };
+    let created = conf.created.or_now(options.now).to_string();
+    let top = Top::Archive(customisation);
+    let origin = match layers.is_empty() {
+        true => None,
+        false => Some(PlanOrigin::new(
+            planner,
+            &planner.describe()?,
+            "explicit",
+            request,
+        )),
+    };
+    let mut provenance = assemble::provenance(origin.as_ref(), base.as_ref());
+    if !resolved.tag_generated {
+        provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
+    }
+    provenance.extend(assemble::labels(&resolved.config));
+    Ok(Image {
+        planner,
+        store,
+        ownership,
+        created,
+        base,
+        resolved,
+        layers,
+        top,
+        provenance,
+    })
+}
+
+/// The `layer.tar` and its `checksum` in a directory.
+fn customisation(directory: &str, store: &Store) -> Result<Customisation, Error> {
+    let file = |name| locate(store, &Path::new(directory).join(name));
+    Customisation::open(directory, file("layer.tar"), file("checksum"))
+}
+
+/// Where a path of `conf.json` is on this machine: below the store's root if it is in
+/// the store, links within it resolved, else where it says.
+fn locate(store: &Store, path: &Path) -> PathBuf {
+    match path.to_str().map(|text| store.path(text)) {
+        Some(Ok(path)) => store.resolve(Path::new(path.as_str())),
+        _ => path.to_owned(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Why an image could not be prepared.
+
+use std::io;
+use std::path::PathBuf;
+
+use terrine_planner_host as planner;
+
+use crate::layer::StorePathError;
+use crate::{assemble, closure, history, layer, rootfs, source};
+
+/// Why an image could not be prepared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A field of the specification, or the flag that stands for it.
+    #[error("`{field}`: {why}")]
+    Field {
+        /// The field, as `permissions[3].mode`.
+        field: String,
+        /// What is wrong with it.
+        why: String,
+        /// What the user can do about it.
+        hint: Option<String>,
+    },
+    /// Something that the specification names can not be read.
+    #[error("`{field}`: reading `{}`", path.display())]
+    Io {
+        /// The field that names it.
+        field: &'static str,
+        /// Where it is.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A path that is not one of the store.
+    #[error(transparent)]
+    Store(#[from] StorePathError),
+    /// The base image.
+    #[error(transparent)]
+    Base(#[from] source::Error),
+    /// What store paths refer to.
+    #[error(transparent)]
+    Closure(#[from] closure::Error),
+    /// What store paths refer to, as several sources tell it.
+    #[error("the closures do not go together")]
+    Closures(#[source] closure::Fault),
+    /// The image's past: `history` and `previous`.
+    #[error("`{field}` can not be used")]
+    Past {
+        /// The field that names it.
+        field: &'static str,
+        /// Why.
+        #[source]
+        source: Box<history::Error>,
+    },
+    /// The tree at the image's root.
+    #[error(transparent)]
+    Root(#[from] rootfs::Error),
+    /// A store path.
+    #[error(transparent)]
+    Layer(#[from] layer::Error),
+    /// The planner, or what it refuses.
+    #[error(transparent)]
+    Planner(#[from] planner::Error),
+    /// A layer of the image that is to be.
+    #[error(transparent)]
+    Pack(Box<assemble::Error>),
+    /// A program that the image's platform can not run, or a base of another platform.
+    #[error("{message}")]
+    Foreign {
+        /// What it is, and what the image is.
+        message: String,
+    },
+}
+
+impl Error {
+    /// A fault of a field.
+    pub(super) fn field(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Field {
+            field: field.into(),
+            why: why.into(),
+            hint: None,
+        }
+    }
+
+    /// A fault of the field that names a part of the past.
+    pub(super) fn past(field: &'static str, source: history::Error) -> Self {
+        Self::Past {
+            field,
+            source: Box::new(source),
+        }
+    }
+
+    /// A fault of a field with a remedy.
+    pub(super) fn hinted(
+        field: impl Into<String>,
+        why: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Field {
+            field: field.into(),
+            why: why.into(),
+            hint: Some(hint.into()),
+        }
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Field { hint, .. } => hint.as_deref(),
+            Self::Base(error) => error.hint(),
+            Self::Closure(error) => error.hint(),
+            Self::Closures(fault) => fault.hint(),
+            Self::Past { source, .. } => source.hint(),
+            Self::Root(error) => error.hint(),
+            Self::Layer(error) => error.hint(),
+            Self::Planner(error) => error.hint(),
+            Self::Pack(error) => error.hint(),
+            Self::Foreign { .. } => Some(
+                "build the image for that platform with `architecture`, or give `--allow-foreign` if it is never run",
+            ),
+            Self::Io { .. } | Self::Store(_) => None,
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! What there is to say about an image: for people, and as JSON for programs.
+
+use serde::Serialize;
+use terrine_oci::{Annotations, Descriptor};
+
+use super::Error;
+use super::decide::{self, Plan};
+use super::machine::Machine;
+use super::paths::Paths;
+use crate::assemble::{Image, Outcome, Top};
+use crate::base::Base;
+use crate::cache::Cache;
+use crate::closure::Graph;
+use crate::layer::{self, Tree};
+use crate::rootfs;
+use crate::spec::ImageSpec;
+
+/// The version of the JSON that [`Facts`] are written as. It grows when a field goes or
+/// changes its meaning, not when one is added.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What there is to say about an image.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The repository's name.
+    pub name: String,
+    /// The tag.
+    pub tag: String,
+    /// Whether it was generated.
+    pub tag_generated: bool,
+    /// The image id; none before the image is written.
+    pub image_id: Option<String>,
+    /// The manifest at the destination; none before the image is written, and in a
+    /// docker-archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Descriptor>,
+    /// When the image says that it was created.
+    pub created: String,
+    /// The operating system in Go's terms.
+    pub os: String,
+    /// The architecture in Go's terms.
+    pub architecture: String,
+    /// The architecture's variant.
+    pub variant: Option<String>,
+    /// Who says that it is this architecture.
+    pub architecture_source: ArchitectureSource,
+    /// The environment of its containers.
+    pub environment: Vec<String>,
+    /// The base image.
+    pub base: Option<String>,
+    /// The policy that grouped the store paths; none where there are none.
+    pub policy: Option<String>,
+    /// The component that the policy is one of; none where there is no policy.
+    pub planner: Option<PlannerFacts>,
+    /// How many layers there may be and are.
+    pub budget: Budget,
+    /// The sum of the layers' sizes in bytes.
+    pub size: u64,
+    /// The layers, bottom to top.
+    pub layers: Vec<LayerFacts>,
+    /// What a person should be told.
+    pub remarks: Vec<String>,
+    /// What refers to what.
+    #[serde(skip)]
+    pub(super) graph: Graph,
+    /// The paths that were asked for, as indices of the graph.
+    #[serde(skip)]
+    pub(super) roots: Vec<usize>,
+    /// The paths that the base image has, as indices of the graph.
+    #[serde(skip)]
+    pub(super) held: Vec<usize>,
+}
+
+/// Who says what architecture an image is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "from", content = "file")]
+pub enum ArchitectureSource {
+    /// The specification's `architecture`.
+    Architecture,
+    /// The specification's `system`.
+    System,
+    /// A program in the image, and the others with it.
+    Program(String),
+    /// The base image.
+    Base,
+    /// Nothing but the machine that this runs on.
+    ThisMachine,
+}
+
+/// The component that grouped the store paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannerFacts {
+    /// Its name and version, as it says itself.
+    pub name: String,
+    /// Its digest.
+    pub digest: String,
+    /// Whether it is the built-in one.
+    pub built_in: bool,
+}
+
+/// How many layers there may be and are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Budget {
+    /// How many there may be in all; none where there is no limit.
+    pub max_layers: Option<u32>,
+    /// How many there are in all.
+    pub layers: usize,
+    /// How many of them are the base's.
+    pub base_layers: usize,
+    /// How many are left for store paths; none where there is no limit.
+    pub store_layers_allowed: Option<u32>,
+    /// How many hold store paths.
+    pub store_layers: usize,
+}
+
+/// A layer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerFacts {
+    /// Its number, from 1 at the bottom.
+    pub number: usize,
+    /// What it is made of.
+    pub kind: LayerKind,
+    /// The digest of the uncompressed layer, where it is known.
+    pub diff_id: Option<String>,
+    /// The layer's size in bytes; compressed, if it is a base layer that is. None if the
+    /// layer was not measured.
+    pub size: Option<u64>,
+    /// The blob at the destination, where there are blobs: not in a docker-archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blob: Option<Descriptor>,
+    /// Whether the blob was there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was_there: Option<bool>,
+    /// Why it is as it is.
+    pub reason: String,
+    /// The store paths in it.
+    pub paths: Vec<PathFacts>,
+}
+
+/// What a layer is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LayerKind {
+    /// A layer of the base image.
+    Base,
+    /// Store paths.
+    Store,
+    /// Links and files at the root.
+    Root,
+}
+
+/// A store path in a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PathFacts {
+    /// The path.
+    pub path: String,
+    /// Its NAR size in bytes where that is known, else the sum of its files' sizes, else 0.
+    pub size: u64,
+}
+
+/// Gathers what is known before the image is written.
+pub(super) fn gather(
+    spec: &ImageSpec,
+    image: &Image<'_>,
+    paths: &Paths,
+    plan: &Plan,
+    machine: &Machine,
+    remarks: Vec<String>,
+) -> Facts {
+    let layers = layers(image, paths, plan);
+    let count = |kind| {
+        layers
+            .iter()
+            .filter(|layer: &&LayerFacts| layer.kind == kind)
+            .count()
+    };
+    let resolved = &image.resolved;
+    Facts {
+        schema_version: SCHEMA_VERSION,
+        name: resolved.repository.clone(),
+        tag: resolved.tag.clone(),
+        tag_generated: resolved.tag_generated,
+        image_id: None,
+        manifest: None,
+        created: image.created.clone(),
+        os: resolved.os.clone(),
+        architecture: resolved.architecture.clone(),
+        variant: resolved.variant.clone(),
+        architecture_source: machine.source.clone(),
+        environment: environment(&resolved.config),
+        base: spec.from_image.clone(),
+        policy: plan.origin.as_ref().map(|origin| origin.policy.clone()),
+        planner: plan.origin.as_ref().map(|origin| PlannerFacts {
+            name: origin.planner.clone(),
+            digest: origin.component.to_string(),
+            built_in: origin.built_in,
+        }),
+        budget: Budget {
+            max_layers: decide::max_layers(spec),
+            layers: layers.len(),
+            base_layers: count(LayerKind::Base),
+            store_layers_allowed: resolved.store_layers,
+            store_layers: count(LayerKind::Store),
+        },
+        size: 0,
+        layers,
+        remarks,
+        graph: paths.graph.clone(),
+        roots: paths.roots.clone(),
+        held: paths.excluded.clone(),
+    }
+}
+
+fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
+    let base = image
+        .base
+        .iter()
+        .flat_map(Base::layers)
+        .map(|layer| LayerFacts {
+            number: 0,
+            kind: LayerKind::Base,
+            diff_id: Some(layer.diff_id.to_string()),
+            size: Some(layer.stored_size()),
+            blob: None,
+            was_there: None,
+            reason: "from the base image".to_owned(),
+            paths: vec![],
+        });
+    let path = |&index: &u32| {
+        let node = &paths.graph.nodes()[index as usize];
+        PathFacts {
+            path: node.path.clone(),
+            size: node.size,
+        }
+    };
+    let store = plan.layers.iter().map(|layer| LayerFacts {
+        number: 0,
+        kind: LayerKind::Store,
+        diff_id: None,
+        size: None,
+        blob: None,
+        was_there: None,
+        reason: layer.reason.clone(),
+        paths: layer.paths.iter().map(path).collect(),
+    });
+    let root = LayerFacts {
+        number: 0,
+        kind: LayerKind::Root,
+        diff_id: None,
+        size: None,
+        blob: None,
+        was_there: None,
+        reason: "links and files at the root".to_owned(),
+        paths: vec![],
+    };
+    let mut layers: Vec<LayerFacts> = base.chain(store).chain([root]).collect();
+    for (i, layer) in layers.iter_mut().enumerate() {
+        layer.number = i + 1;
+    }
+    layers
+}
+
+/// The size of one of an image's own layers, counted from the bottom.
+fn measured(image: &Image<'_>, index: usize) -> Result<u64, Error> {
+    if let Some(layer) = image.layers.get(index) {
+        let tree = Tree::walk(&image.store, &layer.paths)?;
+        return Ok(layer::measure(&tree, &image.ownership)?.size);
+    }
+    Ok(match &image.top {
+        Top::Root(root) => rootfs::measure(root, &image.ownership.permissions)?.size,
+        Top::Archive(archive) => archive.size(),
+    })
+}
+
+/// The environment in a configuration.
+fn environment(config: &str) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        #[serde(rename = "Env", default)]
+        env: Option<Vec<String>>,
+    }
+    let config: Option<Config> = serde_json::from_str(config).unwrap_or_default();
+    config.and_then(|config| config.env).unwrap_or_default()
+}
+
+impl Facts {
+    /// Measures the layers, whose sizes are not known otherwise before they are written. No
+    /// file is opened. Of those that earlier runs made, their digests are known as well.
+    ///
+    /// # Errors
+    ///
+    /// A store path that can not be listed.
+    pub fn measure(&mut self, image: &Image<'_>, cache: &Cache) -> Result<(), Error> {
+        let known = image
+            .known(cache)
+            .map_err(|error| Error::Pack(Box::new(error)))?;
+        let own = self
+            .layers
+            .iter_mut()
+            .filter(|layer| layer.kind != LayerKind::Base);
+        for (index, (layer, known)) in own.zip(known).enumerate() {
+            layer.diff_id = known.map(|plain| plain.diff_id.to_string());
+            layer.size = Some(match known {
+                Some(plain) => plain.size,
+                None => measured(image, index)?,
+            });
+        }
+        self.add_up();
+        Ok(())
+    }
+
+    /// Adds what is known when the image is written.
+    pub fn complete(&mut self, outcome: &Outcome) {
+        self.image_id = Some(outcome.id.to_string());
+        for (layer, written) in self.layers.iter_mut().zip(&outcome.layers) {
+            layer.diff_id = Some(written.diff_id.to_string());
+            layer.size = Some(written.size);
+        }
+        if let Some(published) = &outcome.published {
+            self.manifest = Some(published.manifest.clone());
+            for (layer, shipped) in self.layers.iter_mut().zip(&published.layers) {
+                layer.blob = Some(Descriptor {
+                    annotations: Annotations::new(),
+                    ..shipped.descriptor.clone()
+                });
+                layer.was_there = Some(shipped.was_there);
+            }
+        }
+        self.add_up();
+    }
+
+    fn add_up(&mut self) {
+        self.size = self.layers.iter().filter_map(|layer| layer.size).sum();
+    }
+
+    /// The facts as JSON text, indented, with a newline at the end.
+    pub fn to_json(&self) -> String {
+        to_json(self)
+    }
+}
+
+/// JSON text, indented, with a newline at the end.
+pub(super) fn to_json(value: &impl Serialize) -> String {
+    // Only maps with keys that are no strings could fail, and there are none.
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text + "\n"
+}

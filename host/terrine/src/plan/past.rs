@@ -1,0 +1,50 @@
+//! The past of the image, as far as the specification names it.
+
+use terrine_planner_host::Planner;
+
+use super::decide::in_terms_of_the_spec;
+use super::machine::Machine;
+use super::{Error, Options, base};
+use crate::history::{self, Past, Previous};
+use crate::layer::Store;
+use crate::spec::ImageSpec;
+
+/// What is known of the past.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) past: Past,
+    /// What a person should be told.
+    pub(super) remarks: Vec<String>,
+}
+
+/// Reads what `history` and `previous` name.
+pub(super) fn find(
+    spec: &ImageSpec,
+    options: &Options<'_>,
+    store: &Store,
+    machine: &Machine,
+    planner: &Planner<'_>,
+) -> Result<Found, Error> {
+    let mut found = Found::default();
+    if let Some(file) = &spec.history {
+        let read = found.past.read_updates(&spec.place(file), store.dir());
+        read.map_err(|source| Error::past("history", source))?;
+    }
+    if spec.previous.0.is_empty() {
+        return Ok(found);
+    }
+    let platform = base::platform(&machine.platform, spec.variant.clone(), planner);
+    let platform = platform.map_err(|error| in_terms_of_the_spec(spec, error))?;
+    for text in &spec.previous.0 {
+        let reference = base::reference(spec, "previous", text)?;
+        let opened = history::open(&reference, options.images, Some(&platform));
+        match opened.map_err(|source| Error::past("previous", source))? {
+            Previous::Held(image) => found.past.held.push(image),
+            Previous::Missing(_) if options.allow_missing_previous => found.remarks.push(format!(
+                "there is no previous image `{text}`: nothing is kept for clients that have it"
+            )),
+            Previous::Missing(error) => return Err(Error::past("previous", error)),
+        }
+    }
+    Ok(found)
+}

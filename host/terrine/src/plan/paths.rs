@@ -1,0 +1,350 @@
+//! The closure: which store paths the image needs, and which of them it brings itself.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use terrine_planner_host as planner;
+
+use super::Error;
+use super::items::{Item, Items};
+use crate::base::Listing;
+use crate::closure::{self, Database, Entry, Graph, Mentions, Names, Node};
+use crate::layer::{Store, StorePath};
+use crate::rootfs::Root;
+use crate::spec::{ImageSpec, Json};
+
+/// The store paths of an image.
+#[derive(Debug, Default)]
+pub(super) struct Paths {
+    /// What refers to what, for every path that the image needs.
+    pub(super) graph: Graph,
+    /// The same paths, where they are; in the order of the graph.
+    pub(super) paths: Vec<StorePath>,
+    /// The paths that were asked for, ascending.
+    pub(super) roots: Vec<usize>,
+    /// The paths that the base image has already, ascending.
+    pub(super) excluded: Vec<usize>,
+    /// How many paths of a given closure nothing asks for.
+    pub(super) unreached: usize,
+    /// Whether the paths go into the image.
+    pub(super) included: bool,
+}
+
+impl Paths {
+    /// Whether the image has store paths of its own.
+    pub(super) fn any(&self) -> bool {
+        self.excluded.len() < self.paths.len()
+    }
+
+    /// The paths that go into layers.
+    pub(super) fn own(&self) -> impl Iterator<Item = &StorePath> {
+        let own = |(index, path)| self.excluded.binary_search(&index).is_err().then_some(path);
+        self.paths.iter().enumerate().filter_map(own)
+    }
+
+    /// Leaves out the paths that the base image holds whole.
+    pub(super) fn exclude_held(
+        &mut self,
+        store: &Store,
+        base: Option<&Listing>,
+    ) -> Result<(), Error> {
+        let Some(base) = base else { return Ok(()) };
+        for (index, path) in self.paths.iter().enumerate() {
+            // A name that carries no hash says nothing about the content.
+            let immutable = planner::is_hashed(path.as_str()) && !store.is_grafted(path);
+            if immutable && base.claims(path.as_str()) {
+                self.excluded.push(index);
+            } else if immutable && base.exists(path.as_str().as_bytes()) {
+                let fingerprint = crate::base::fingerprint(store, path)?;
+                if base.holds(path.as_str(), &fingerprint) {
+                    self.excluded.push(index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a person should be told.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let mut remarks = vec![];
+        match self.unreached {
+            0 => {}
+            1 => remarks.push(
+                "1 of the closure's paths is left out, because nothing in the image refers to it".to_owned(),
+            ),
+            count => remarks.push(format!(
+                "{count} of the closure's paths are left out, because nothing in the image refers to them"
+            )),
+        }
+        remarks
+    }
+}
+
+/// Finds the closure of everything that the specification names or mentions.
+pub(super) fn find(
+    spec: &ImageSpec,
+    store: &Store,
+    items: &Items,
+    root: &Root,
+    base: Option<&Listing>,
+) -> Result<Paths, Error> {
+    if spec.include_store_paths == Some(false) {
+        return Ok(Paths::default());
+    }
+    let texts = texts(spec, root);
+    let needed = Needed::of(store, items);
+    let (graph, whole) = source(spec, store, &needed, &texts)?;
+    let Some(source) = graph else {
+        return close(store, Graph::default(), items, &[], 0);
+    };
+    let mut roots: BTreeSet<String> = needed.linked.clone();
+    roots.extend(source.references(&needed.copied)?);
+    roots.extend(mentioned(spec, store, &texts, &source, base)?);
+    let graph = source.graph(&roots.iter().cloned().collect::<Vec<_>>())?;
+    let everything = whole && needed.is_empty();
+    let roots: Vec<usize> = match everything {
+        true => (0..graph.nodes().len()).collect(),
+        false => roots
+            .iter()
+            .map(|path| known(&graph, path))
+            .collect::<Result<_, _>>()?,
+    };
+    let keep = graph.closure(&roots);
+    let unreached = graph.nodes().len() - keep.len();
+    let roots: Vec<String> = roots
+        .iter()
+        .map(|&root| graph.nodes()[root].path.clone())
+        .collect();
+    close(store, graph.restrict(&keep), items, &roots, unreached)
+}
+
+/// The store paths that a specification names.
+struct Needed {
+    /// Links lead to these.
+    linked: BTreeSet<String>,
+    /// These are copied, and belong to the image only if something refers to them.
+    copied: BTreeSet<String>,
+}
+
+impl Needed {
+    fn of(store: &Store, items: &Items) -> Self {
+        let in_store = |path: &&StorePath| !store.is_grafted(path);
+        let linked = items
+            .linked()
+            .filter(in_store)
+            .map(|path| path.as_str().to_owned());
+        let copies = items
+            .copied
+            .iter()
+            .chain(items.sources.iter().map(|(_, item)| item));
+        let copied = copies
+            .filter_map(|item: &Item| item.store_path.as_ref())
+            .filter(in_store);
+        Self {
+            linked: linked.collect(),
+            copied: copied.map(|path| path.as_str().to_owned()).collect(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.linked.is_empty() && self.copied.is_empty()
+    }
+}
+
+/// Every text that may mention a store path.
+fn texts(spec: &ImageSpec, root: &Root) -> String {
+    let mut texts = String::new();
+    let mut add = |text: &str| {
+        texts.push_str(text);
+        texts.push('\n');
+    };
+    for value in spec.config_json.iter().flat_map(|config| config.values()) {
+        Json::for_each_string(value, &mut add);
+    }
+    spec.labels.values().for_each(|label| add(label));
+    for text in root.texts() {
+        add(&String::from_utf8_lossy(text));
+    }
+    texts
+}
+
+/// Who knows what store paths refer to.
+enum Source {
+    Graph(Graph),
+    Database(Database),
+}
+
+/// Finds who knows, if anyone has to; and whether that is a closure of this image alone.
+fn source(
+    spec: &ImageSpec,
+    store: &Store,
+    needed: &Needed,
+    texts: &str,
+) -> Result<(Option<Source>, bool), Error> {
+    if !spec.closure.0.is_empty() {
+        let mut graph = Graph::default();
+        for file in &spec.closure.0 {
+            let other = closure::read(&spec.place(file), store.dir())?;
+            graph = graph.merge(other).map_err(Error::Closures)?;
+        }
+        return Ok((Some(Source::Graph(graph)), true));
+    }
+    let file = Database::default_path(store.dir(), store.root());
+    if file.exists() {
+        let mentions = !needed.is_empty() || texts.contains(&format!("{}/", store.dir()));
+        let database = mentions.then(|| Database::open(&file)).transpose()?;
+        return Ok((database.map(Source::Database), false));
+    }
+    match needed.linked.iter().chain(&needed.copied).next() {
+        None => Ok((Some(Source::Graph(Graph::default())), false)),
+        Some(path) => Err(Error::hinted(
+            "closure",
+            format!(
+                "what `{path}` refers to is not known: there is no database `{}`",
+                file.display()
+            ),
+            "give the closure, as `nix path-info --json --recursive` prints it; for a store below another directory, give `--store-root`",
+        )),
+    }
+}
+
+impl Source {
+    fn names(&self) -> &dyn Names {
+        match self {
+            Self::Graph(graph) => graph,
+            Self::Database(database) => database,
+        }
+    }
+
+    /// The graph of at least everything that `roots` reach.
+    fn graph(self, roots: &[String]) -> Result<Graph, Error> {
+        match self {
+            Self::Graph(graph) => Ok(graph),
+            Self::Database(database) => Ok(database.closure(roots)?),
+        }
+    }
+
+    /// What some paths refer to.
+    fn references(&self, paths: &BTreeSet<String>) -> Result<Vec<String>, Error> {
+        let list = |graph: &Graph| {
+            let mut references = vec![];
+            for path in paths {
+                let node = &graph.nodes()[known(graph, path)?];
+                references.extend(
+                    node.references
+                        .iter()
+                        .map(|&i| graph.nodes()[i].path.clone()),
+                );
+            }
+            Ok(references)
+        };
+        match self {
+            _ if paths.is_empty() => Ok(vec![]),
+            Self::Graph(graph) => list(graph),
+            Self::Database(database) => {
+                list(&database.closure(&paths.iter().cloned().collect::<Vec<_>>())?)
+            }
+        }
+    }
+}
+
+/// The index of a path that the specification names.
+fn known(graph: &Graph, path: &str) -> Result<usize, Error> {
+    graph.find(path).ok_or_else(|| {
+        Error::hinted(
+            "closure",
+            format!("`{path}` is not in it"),
+            "make the closure of all that the image names",
+        )
+    })
+}
+
+/// The store paths that texts mention.
+fn mentioned(
+    spec: &ImageSpec,
+    store: &Store,
+    texts: &str,
+    source: &Source,
+    base: Option<&Listing>,
+) -> Result<Vec<String>, Error> {
+    let Mentions { known, unknown } = closure::mentions(texts, store.dir(), source.names())?;
+    let in_base = |path: &str| base.is_some_and(|base| base.exists(path.as_bytes()));
+    match unknown.iter().find(|path| !in_base(path)) {
+        None => Ok(known),
+        Some(path) => {
+            let in_config = spec.config_json.iter().flat_map(|config| config.iter());
+            let field = in_config
+                .into_iter()
+                .find(|(_, value)| value.to_string().contains(path.as_str()));
+            let field = field.map_or("files".to_owned(), |(key, _)| format!("config.{key}"));
+            let why = match source {
+                Source::Graph(_) => format!("`{path}` is not in the closure"),
+                Source::Database(_) => format!("`{path}` is not in the store"),
+            };
+            Err(Error::hinted(
+                field,
+                why,
+                "build or fetch it, and make the closure of all that the image names",
+            ))
+        }
+    }
+}
+
+/// Adds the directories that became store paths, and says where everything is.
+fn close(
+    store: &Store,
+    graph: Graph,
+    items: &Items,
+    roots: &[String],
+    unreached: usize,
+) -> Result<Paths, Error> {
+    let grafts = items.linked().filter(|path| store.is_grafted(path));
+    let grafts: Vec<&StorePath> = grafts.collect();
+    let mut entries = vec![];
+    for path in &grafts {
+        if graph.find(path.as_str()).is_some() {
+            let why = format!(
+                "`{}` is both in the closure and a directory of `contents`",
+                path.as_str()
+            );
+            return Err(Error::hinted("contents", why, "rename the directory"));
+        }
+        let size = closure::size(store, path)?;
+        entries.push(Entry {
+            path: path.as_str().to_owned(),
+            size,
+            references: vec![],
+        });
+    }
+    let grafted = Graph::build(entries).map_err(Error::Closures)?;
+    let graph = graph.merge(grafted).map_err(Error::Closures)?;
+    let roots = roots
+        .iter()
+        .map(String::as_str)
+        .chain(grafts.iter().map(|path| path.as_str()));
+    let roots: BTreeSet<usize> = roots.filter_map(|path| graph.find(path)).collect();
+    let paths = graph
+        .nodes()
+        .iter()
+        .map(|Node { path, .. }| Ok(store.path(path)?));
+    let paths = paths.collect::<Result<_, Error>>()?;
+    let roots = roots.into_iter().collect();
+    Ok(Paths {
+        graph,
+        paths,
+        roots,
+        excluded: vec![],
+        unreached,
+        included: true,
+    })
+}
+
+/// Whether a path of the image is there on this machine, in one of the store paths.
+pub(super) fn exists(store: &Store, path: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(path) else {
+        return false;
+    };
+    store
+        .path(text)
+        .is_ok_and(|path| store.resolve(Path::new(path.as_str())).exists())
+}

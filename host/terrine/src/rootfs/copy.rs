@@ -1,0 +1,310 @@
+//! Packages copied to the root, as `rsync -ak` does.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::entry::{Content, Node, Strength};
+use super::join::read_link;
+use super::list::{Child, check_directory, children, describe, failed};
+use super::tree::{Twice, shown};
+use super::{Error, Origin, Root};
+use crate::layer::{self, Store};
+
+impl Root {
+    /// Copies what a directory holds to the root, with its permissions, for 0:0. Links to
+    /// directories become directories if these are in the store or in `source`; other
+    /// links are kept. Files are read when the archive is written.
+    ///
+    /// What comes twice is taken from the last package. The root itself stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// What is not a directory or can not be listed, what a layer can not hold, a link to
+    /// a directory that it lies in, a directory against something else, and a path that
+    /// something other than a copied package has.
+    pub fn copy(&mut self, source: &Path, store: &Store, origin: Origin) -> Result<(), Error> {
+        check_directory(source, &origin)?;
+        let in_store = store.locate(Path::new(store.dir()));
+        let source = if source.starts_with(&in_store) {
+            source.to_owned()
+        } else {
+            fs::canonicalize(source).map_err(|error| failed("looking at", source, error))?
+        };
+        Copy {
+            root: self,
+            store,
+            in_store,
+            source: &source,
+            origin: Arc::new(origin),
+        }
+        .run()
+    }
+}
+
+/// A walk through one directory that is copied.
+struct Copy<'a> {
+    root: &'a mut Root,
+    store: &'a Store,
+    /// The store's directory on this machine.
+    in_store: PathBuf,
+    source: &'a Path,
+    origin: Arc<Origin>,
+}
+
+/// A directory that the walk is in.
+struct Level {
+    /// Its path in the image; empty for the root.
+    path: Vec<u8>,
+    /// Where it is on this machine.
+    place: PathBuf,
+    /// What tells it from every other directory.
+    id: (u64, u64),
+    children: std::vec::IntoIter<Child>,
+}
+
+impl Copy<'_> {
+    fn run(mut self) -> Result<(), Error> {
+        let mut open = Vec::new();
+        self.enter(Vec::new(), self.source.to_owned(), &mut open)?;
+        while let Some(level) = open.last_mut() {
+            let Some(child) = level.children.next() else {
+                open.pop();
+                continue;
+            };
+            let path = [&level.path[..], b"/", child.name.as_bytes()].concat();
+            let place = level.place.join(&child.name);
+            if child.kind.is_dir() {
+                self.enter(path, place, &mut open)?;
+            } else if child.kind.is_symlink() {
+                let target = read_link(&place)?;
+                match self.follow(&level.place, &target) {
+                    Some(directory) => self.enter(path, directory, &mut open)?,
+                    None => self.put(path, Node::symlink(&target, &self.origin))?,
+                }
+            } else {
+                self.file(path, place, &child)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a directory and lists it, unless it is one of those that lead to it.
+    fn enter(&mut self, path: Vec<u8>, place: PathBuf, open: &mut Vec<Level>) -> Result<(), Error> {
+        let found = fs::metadata(&place).map_err(|error| failed("looking at", &place, error))?;
+        let id = (found.dev(), found.ino());
+        if let Some(above) = open.iter().find(|level| level.id == id) {
+            let (path, target) = (shown(&path), shown(&above.path));
+            return Err(Error::Loop {
+                path,
+                target,
+                origin: (*self.origin).clone(),
+            });
+        }
+        if !path.is_empty() {
+            let content = Content::Directory(Strength::Copied);
+            self.put(
+                path.clone(),
+                Node::root(content, found.mode() & 0o7777, &self.origin),
+            )?;
+        }
+        let children = children(&place)?.into_iter();
+        open.push(Level {
+            path,
+            place,
+            id,
+            children,
+        });
+        Ok(())
+    }
+
+    /// The directory that a link leads to, if it is one that is copied in its place. What
+    /// lies elsewhere on this machine has no business in an image.
+    fn follow(&self, directory: &Path, target: &[u8]) -> Option<PathBuf> {
+        let target = Path::new(OsStr::from_bytes(target));
+        let found = if target.is_absolute() {
+            self.store.resolve(target)
+        } else if directory.starts_with(&self.in_store) {
+            let root = self.store.locate(Path::new("/"));
+            let directory = directory.strip_prefix(root).ok()?;
+            self.store
+                .resolve(&Path::new("/").join(directory).join(target))
+        } else {
+            fs::canonicalize(directory.join(target)).ok()?
+        };
+        let is_ours = found.starts_with(&self.in_store) || found.starts_with(self.source);
+        (is_ours && fs::symlink_metadata(&found).is_ok_and(|found| found.is_dir())).then_some(found)
+    }
+
+    fn file(&mut self, path: Vec<u8>, place: PathBuf, child: &Child) -> Result<(), Error> {
+        if !child.kind.is_file() {
+            return Err(layer::Error::Special {
+                path: place,
+                kind: describe(child.kind),
+            }
+            .into());
+        }
+        let found =
+            fs::symlink_metadata(&place).map_err(|error| failed("looking at", &place, error))?;
+        let content = Content::Source {
+            path: place,
+            size: found.len(),
+        };
+        self.put(
+            path,
+            Node::root(content, found.mode() & 0o7777, &self.origin),
+        )
+    }
+
+    fn put(&mut self, path: Vec<u8>, node: Node) -> Result<(), Error> {
+        self.root.place(path, node, Twice::Replace).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::rootfs::Data;
+
+    /// A store below a root of its own, with two packages, and links between them.
+    fn machine() -> (tempfile::TempDir, Store) {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for directory in [
+            "nix/store/p/d",
+            "nix/store/q/e",
+            "nix/store/bad/d",
+            "etc",
+            "home/d",
+        ] {
+            fs::create_dir_all(path(directory)).unwrap();
+        }
+        for file in [
+            "nix/store/p/d/f",
+            "nix/store/q/e/g",
+            "etc/secret",
+            "home/d/h",
+        ] {
+            fs::write(path(file), file).unwrap();
+        }
+        for (link, target) in [
+            ("nix/store/p/in-item", "d"),
+            ("nix/store/p/in-store", "/nix/store/q/e"),
+            ("nix/store/p/relative", "../q/e"),
+            ("nix/store/p/twice", "in-store"),
+            ("nix/store/p/to-file", "/nix/store/q/e/g"),
+            ("nix/store/p/outside", "/etc"),
+            ("nix/store/p/up-and-outside", "../../../etc"),
+            ("nix/store/p/dangling", "nowhere"),
+            ("nix/store/p/round", "round"),
+            ("nix/store/bad/d/up", ".."),
+            ("home/in-item", "d"),
+            ("home/in-store", "/nix/store/q/e"),
+            ("home/outside", "../etc"),
+        ] {
+            symlink(target, path(link)).unwrap();
+        }
+        let store = Store::open("/nix/store", root.path()).unwrap();
+        (root, store)
+    }
+
+    fn copy(place: &str) -> Result<Root, Error> {
+        let (machine, store) = machine();
+        let mut root = Root::new();
+        let origin = Origin::CopyToRoot(format!("/{place}"));
+        root.copy(&machine.path().join(place), &store, origin)
+            .map(|()| root)
+    }
+
+    /// What is at the root: paths, and where a link leads or a file comes from.
+    fn listing(root: &Root) -> Vec<String> {
+        let show = |entry: crate::rootfs::Entry<'_>| {
+            let path = shown(entry.path);
+            match entry.data {
+                Data::Source(_) => path,
+                _ if entry.link.is_empty() => format!("{path}/"),
+                _ => format!("{path} -> {}", shown(entry.link)),
+            }
+        };
+        root.entries().skip(1).map(show).collect()
+    }
+
+    #[test]
+    fn links_to_directories_become_directories_where_these_are_the_users() {
+        let expected = [
+            "/d/",
+            "/d/f",
+            "/dangling -> nowhere",
+            "/in-item/",
+            "/in-item/f",
+            "/in-store/",
+            "/in-store/g",
+            "/outside -> /etc",
+            "/relative/",
+            "/relative/g",
+            "/round -> round",
+            "/to-file -> /nix/store/q/e/g",
+            "/twice/",
+            "/twice/g",
+            "/up-and-outside -> ../../../etc",
+        ];
+        assert_eq!(listing(&copy("nix/store/p").unwrap()), expected);
+        let expected = [
+            "/d/",
+            "/d/h",
+            "/in-item/",
+            "/in-item/h",
+            "/in-store/",
+            "/in-store/g",
+            "/outside -> ../etc",
+        ];
+        assert_eq!(listing(&copy("home").unwrap()), expected);
+    }
+
+    #[test]
+    fn a_link_to_where_it_lies_is_an_error() {
+        let error = copy("nix/store/bad").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`/d/up` in copyToRoot `/nix/store/bad` leads back to `/`"
+        );
+    }
+
+    #[test]
+    fn what_is_no_directory_is_an_error_with_a_hint() {
+        let error = copy("nix/store/p/d/f").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "copyToRoot `/nix/store/p/d/f` is not a directory"
+        );
+        assert_eq!(error.hint(), Some("name a single file in `files`"));
+        assert!(
+            copy("nix/store/missing")
+                .unwrap_err()
+                .to_string()
+                .ends_with("missing` does not exist")
+        );
+    }
+
+    #[test]
+    fn what_a_layer_can_not_hold_is_an_error() {
+        let (machine, store) = machine();
+        let _socket =
+            std::os::unix::net::UnixListener::bind(machine.path().join("home/socket")).unwrap();
+        let origin = Origin::CopyToRoot("/home".into());
+        let error = Root::new()
+            .copy(&machine.path().join("home"), &store, origin)
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("home/socket` is a socket, which a layer can not hold"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! What a root holds, and who put it there.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use terrine_tar::Kind;
+
+/// Who put an entry there, for rules and messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A package whose files are linked to, by its path.
+    Contents(String),
+    /// A package whose files are copied, by its path.
+    CopyToRoot(String),
+    /// A helper, by the name that it has in a description: `fakeNss`.
+    Helper(&'static str),
+    /// The files of the description itself.
+    Files,
+}
+
+impl Origin {
+    /// Whether both are of one kind, which settles among itself what comes twice.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contents(path) => write!(f, "contents `{path}`"),
+            Self::CopyToRoot(path) => write!(f, "copyToRoot `{path}`"),
+            Self::Helper(name) => write!(f, "`{name}`"),
+            Self::Files => f.write_str("`files`"),
+        }
+    }
+}
+
+/// An entry to be added. It belongs to 0:0 unless it is said otherwise.
+#[derive(Debug, Clone)]
+pub struct New {
+    pub(super) content: NewContent,
+    pub(super) mode: u32,
+    pub(super) uid: i64,
+    pub(super) gid: i64,
+}
+
+/// What is to be added.
+#[derive(Debug, Clone)]
+pub(super) enum NewContent {
+    Directory,
+    Symlink(Vec<u8>),
+    Inline(Vec<u8>),
+    Source(PathBuf),
+}
+
+impl New {
+    /// A file with this content, of mode 0644.
+    pub fn file(content: impl Into<Vec<u8>>) -> Self {
+        Self::with(NewContent::Inline(content.into()), 0o644)
+    }
+
+    /// A file with the content that another has on this machine when the archive is
+    /// written, of mode 0644.
+    pub fn copy_of(source: impl Into<PathBuf>) -> Self {
+        Self::with(NewContent::Source(source.into()), 0o644)
+    }
+
+    /// A symbolic link, whose permissions mean nothing.
+    pub fn symlink(target: impl Into<Vec<u8>>) -> Self {
+        Self::with(NewContent::Symlink(target.into()), 0o777)
+    }
+
+    /// A directory, of mode 0755.
+    pub fn directory() -> Self {
+        Self::with(NewContent::Directory, 0o755)
+    }
+
+    /// The same with these permissions, 0 to 07777. Symbolic links keep theirs.
+    pub fn mode(mut self, mode: u32) -> Self {
+        if !matches!(self.content, NewContent::Symlink(_)) {
+            self.mode = mode;
+        }
+        self
+    }
+
+    /// The same with this numeric owner and group.
+    pub fn owner(mut self, uid: i64, gid: i64) -> Self {
+        (self.uid, self.gid) = (uid, gid);
+        self
+    }
+
+    fn with(content: NewContent, mode: u32) -> Self {
+        Self {
+            content,
+            mode,
+            uid: 0,
+            gid: 0,
+        }
+    }
+}
+
+/// An entry as it is in a root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Its absolute path in the image; `/` is the root itself.
+    pub path: &'a [u8],
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, 0 to 07777.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: i64,
+    /// Numeric group.
+    pub gid: i64,
+    /// Size of a file in bytes, else 0.
+    pub size: u64,
+    /// Target of a symbolic link, else empty.
+    pub link: &'a [u8],
+    /// Where a file's content is.
+    pub data: Data<'a>,
+    /// Who put it there.
+    pub origin: &'a Origin,
+}
+
+/// Where a file's content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data<'a> {
+    /// There is none: not a file.
+    None,
+    /// Here.
+    Inline(&'a [u8]),
+    /// In a file of this machine.
+    Source(&'a Path),
+}
+
+/// An entry without its path.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) content: Content,
+    pub(super) metadata: Metadata,
+    pub(super) origin: Arc<Origin>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Directory(Strength),
+    Symlink(Box<[u8]>),
+    Inline(Box<[u8]>),
+    Source { path: PathBuf, size: u64 },
+}
+
+/// Whose word counts on a directory's permissions and owner: the strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Strength {
+    /// It has to be there for something else.
+    Implied,
+    /// It is like one on this machine.
+    Copied,
+    /// The description says so.
+    Given,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Metadata {
+    pub(super) mode: u32,
+    pub(super) uid: i64,
+    pub(super) gid: i64,
+}
+
+impl Metadata {
+    /// Of root, with these permissions.
+    pub(super) fn root(mode: u32) -> Self {
+        Self {
+            mode,
+            uid: 0,
+            gid: 0,
+        }
+    }
+}
+
+impl Node {
+    /// A directory that has to be there for something else.
+    pub(super) fn implied(origin: &Arc<Origin>) -> Self {
+        Self::root(Content::Directory(Strength::Implied), 0o755, origin)
+    }
+
+    /// A symbolic link.
+    pub(super) fn symlink(target: &[u8], origin: &Arc<Origin>) -> Self {
+        Self::root(Content::Symlink(target.into()), 0o777, origin)
+    }
+
+    /// An entry that belongs to root.
+    pub(super) fn root(content: Content, mode: u32, origin: &Arc<Origin>) -> Self {
+        Self {
+            content,
+            metadata: Metadata::root(mode),
+            origin: Arc::clone(origin),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self.content {
+            Content::Directory(_) => Kind::Directory,
+            Content::Symlink(_) => Kind::Symlink,
+            Content::Inline(_) | Content::Source { .. } => Kind::File,
+        }
+    }
+
+    /// The entry at a path.
+    pub(super) fn entry<'a>(&'a self, path: &'a [u8]) -> Entry<'a> {
+        let Metadata { mode, uid, gid } = self.metadata;
+        let (size, link, data): (_, &[u8], _) = match &self.content {
+            Content::Directory(_) => (0, b"", Data::None),
+            Content::Symlink(target) => (0, target, Data::None),
+            Content::Inline(bytes) => (bytes.len() as u64, b"", Data::Inline(bytes)),
+            Content::Source { path, size } => (*size, b"", Data::Source(path)),
+        };
+        let path = if path.is_empty() { b"/" } else { path };
+        Entry {
+            path,
+            kind: self.kind(),
+            mode,
+            uid,
+            gid,
+            size,
+            link,
+            data,
+            origin: &self.origin,
+        }
+    }
+}

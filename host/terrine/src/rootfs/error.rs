@@ -1,0 +1,166 @@
+//! What can not be joined to a root.
+
+use terrine_tar::Kind;
+
+use super::Origin;
+use crate::layer;
+
+/// Something that can not be at the image's root. Paths are those of the image.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Two sources with different ideas of one path.
+    #[error("`{path}` comes from both {first} and {second}")]
+    Clash {
+        /// The path.
+        path: String,
+        /// Who was there first.
+        first: Origin,
+        /// Who came later.
+        second: Origin,
+    },
+    /// One source that has a path twice, differently.
+    #[error("`{path}` comes twice from {origin}")]
+    Twice {
+        /// The path.
+        path: String,
+        /// Who has it twice.
+        origin: Origin,
+    },
+    /// A directory against something else.
+    #[error("`{path}` is a {} in {first} and a {} in {second}", noun(*first_kind), noun(*second_kind))]
+    Kinds {
+        /// The path.
+        path: String,
+        /// Who was there first.
+        first: Origin,
+        /// As what.
+        first_kind: Kind,
+        /// Who came later.
+        second: Origin,
+        /// As what.
+        second_kind: Kind,
+    },
+    /// A package that is joined at the root, and is no directory.
+    #[error("{origin} is not a directory")]
+    NotDirectory {
+        /// Who names it.
+        origin: Origin,
+    },
+    /// A file to be copied that is none.
+    #[error("`{}` for `{path}` is not a regular file", source_path.display())]
+    NotFile {
+        /// The path in the image.
+        path: String,
+        /// The path on this machine.
+        source_path: std::path::PathBuf,
+    },
+    /// A link to one of the directories that it lies in, where links to directories are
+    /// followed.
+    #[error("`{path}` in {origin} leads back to `{target}`")]
+    Loop {
+        /// The link.
+        path: String,
+        /// The directory.
+        target: String,
+        /// Who has both.
+        origin: Origin,
+    },
+    /// More entries than a root may have.
+    #[error("{origin} brings the root to more than {limit} entries")]
+    TooMany {
+        /// Who has too many.
+        origin: Origin,
+        /// The most that are allowed.
+        limit: usize,
+    },
+    /// Text that is no path in the image.
+    #[error("`{0}` is not an absolute path without `..`")]
+    Path(String),
+    /// A root that would not be a directory.
+    #[error("`/` can only be a directory")]
+    NotRoot,
+    /// A symbolic link that leads nowhere by its form.
+    #[error("`{path}` can not be a link to `{target}`")]
+    Target {
+        /// The link.
+        path: String,
+        /// Its target: empty, too long, or with a NUL in it.
+        target: String,
+    },
+    /// Permissions out of range.
+    #[error("the mode {mode:o} of `{path}` is above 7777")]
+    Mode {
+        /// The path.
+        path: String,
+        /// Its mode.
+        mode: u32,
+    },
+    /// A line that would not be one of its file.
+    #[error("`{line}` is not a line of `{file}`: {why}")]
+    Line {
+        /// The line.
+        line: String,
+        /// The file.
+        file: File,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file without a certificate in it.
+    #[error("`{}` holds no certificate", _0.display())]
+    NoCertificate(std::path::PathBuf),
+    /// A file tree that can not be made a layer.
+    #[error(transparent)]
+    Layer(#[from] layer::Error),
+}
+
+/// The files of users and groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    /// `/etc/passwd`, with seven fields a line.
+    Passwd,
+    /// `/etc/group`, with four.
+    Group,
+}
+
+impl std::fmt::Display for File {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Passwd => "/etc/passwd",
+            Self::Group => "/etc/group",
+        })
+    }
+}
+
+impl Error {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Clash { .. } | Self::Kinds { .. } => Some("leave the path to one of the two"),
+            Self::NotDirectory {
+                origin: Origin::Contents(_),
+            } => Some(
+                "give a package that holds the file in a directory, or name the file in `files`",
+            ),
+            Self::NotDirectory { .. } => Some("name a single file in `files`"),
+            Self::Loop { .. } => Some("`contents` keeps links as they are"),
+            Self::Line {
+                file: File::Passwd, ..
+            } => Some("a line has the form `name:x:uid:gid:description:home:shell`"),
+            Self::Line {
+                file: File::Group, ..
+            } => Some("a line has the form `name:x:gid:member,member`"),
+            Self::NoCertificate(_) => Some("certificates are read in their text form (PEM)"),
+            Self::Layer(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Directory => "directory",
+        Kind::Symlink => "symbolic link",
+    }
+}

@@ -1,0 +1,23 @@
+//! The layer of everything that is not a store path, made in memory.
+//!
+//! A [`Root`] is filled from packages ([`Root::link`], [`Root::copy`]), from the image's
+//! description ([`Root::add`]) and by [`helpers`], and then written as the archive that
+//! GNU tar would make of it. Nothing is copied to disk on the way.
+
+mod certificates;
+mod copy;
+mod entry;
+mod error;
+pub mod helpers;
+mod join;
+mod list;
+mod resolve;
+mod tree;
+mod write;
+
+pub use certificates::Certificates;
+pub use entry::{Data, Entry, New, Origin};
+pub use error::{Error, File};
+pub use resolve::Resolved;
+pub use tree::Root;
+pub use write::{MTIME, measure, write};

@@ -1,0 +1,139 @@
+//! What can be wrong with a recorded sequence.
+
+use std::path::{Path, PathBuf};
+
+use terrine_support::file::FileError;
+
+/// A file of a sequence that can not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file can not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Not what is needed.
+    #[error("`{}` is not a usable sequence of closures", path.display())]
+    Fault {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        fault: Fault,
+    },
+}
+
+impl Error {
+    pub(super) fn fault(path: &Path, fault: Fault) -> Self {
+        Self::Fault {
+            path: path.to_owned(),
+            fault,
+        }
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Fault { fault, .. } => fault.hint(),
+            Self::File(_) => None,
+        }
+    }
+}
+
+/// What is wrong with a sequence. Fields are named as in the file, steps by number and label.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Text that is not JSON, or not of that form.
+    #[error("{}{why}", place(field))]
+    Json {
+        /// The field that is to blame; empty for the whole.
+        field: String,
+        /// What the parser says.
+        why: String,
+    },
+    /// There is nothing in it.
+    #[error("it has no steps")]
+    NoSteps,
+    /// A closure without a path.
+    #[error("step {number} (`{label}`) has no paths")]
+    EmptyStep {
+        /// The step, from 1.
+        number: usize,
+        /// Its label.
+        label: String,
+    },
+    /// A name or a label that can not be shown in a line.
+    #[error("`{field}` has control characters, and it is shown to people")]
+    Control {
+        /// Where they are.
+        field: String,
+    },
+    /// A path that no store has.
+    #[error("`{}` is not a store path: it must be absolute, and its name of one piece", .0.escape_debug())]
+    NotAStorePath(String),
+    /// A path that is in another directory than the first.
+    #[error("`{path}` is not directly below `{store_dir}`, where the other paths are")]
+    Elsewhere {
+        /// The path.
+        path: String,
+        /// Where it should be.
+        store_dir: String,
+    },
+    /// A path that is there twice.
+    #[error("`paths[{index}]`: `{path}` is there twice")]
+    Twice {
+        /// The place of the second.
+        index: usize,
+        /// The path.
+        path: String,
+    },
+    /// A size that no store has.
+    #[error("`paths[{index}].narSize`: {size} is not a number of bytes")]
+    Size {
+        /// The path's place.
+        index: usize,
+        /// What it says.
+        size: u64,
+    },
+    /// An index that stands for no path.
+    #[error("`{field}`: {index} stands for no path, there are {paths}")]
+    OutOfRange {
+        /// Where it is.
+        field: String,
+        /// The index.
+        index: u64,
+        /// How many paths there are.
+        paths: usize,
+    },
+    /// A path that is twice in one closure.
+    #[error("step {number} (`{label}`) lists `{path}` twice")]
+    TwiceInStep {
+        /// The step, from 1.
+        number: usize,
+        /// Its label.
+        label: String,
+        /// The path.
+        path: String,
+    },
+}
+
+fn place(field: &str) -> String {
+    if field.is_empty() {
+        String::new()
+    } else {
+        format!("`{field}`: ")
+    }
+}
+
+impl Fault {
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Json { .. } | Self::NoSteps => {
+                Some("`terrine replay record` writes such a file, from images or specifications")
+            }
+            Self::OutOfRange { .. } => Some("indices count from 0"),
+            _ => None,
+        }
+    }
+}

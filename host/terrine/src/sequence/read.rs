@@ -1,0 +1,212 @@
+//! Reading sequences.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use terrine_support::file;
+
+use super::{Error, Fault, Path, Step, Updates};
+
+/// The largest file that is read, in bytes.
+const MAX_SIZE: u64 = 256 << 20;
+
+#[derive(Deserialize)]
+struct Record {
+    #[serde(default)]
+    name: String,
+    paths: Vec<PathRecord>,
+    steps: Vec<StepRecord>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PathRecord {
+    path: String,
+    #[serde(default)]
+    nar_size: Option<u64>,
+    #[serde(default)]
+    references: Vec<u64>,
+}
+
+#[derive(Deserialize)]
+struct StepRecord {
+    #[serde(default)]
+    date: Option<String>,
+    paths: Vec<u64>,
+}
+
+/// Reads a sequence from a file.
+///
+/// # Errors
+///
+/// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
+pub fn read(path: &std::path::Path) -> Result<Updates, Error> {
+    let text = file::read(path, MAX_SIZE)?;
+    Updates::parse(&text).map_err(|fault| Error::fault(path, fault))
+}
+
+impl Updates {
+    /// Reads a sequence from text. Fields that are not known are ignored.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text.
+    pub fn parse(text: &[u8]) -> Result<Self, Fault> {
+        // The parser would take an array for the fields in their order.
+        if text.trim_ascii_start().first() != Some(&b'{') {
+            let why = "it must be a JSON object".to_owned();
+            return Err(Fault::Json {
+                field: String::new(),
+                why,
+            });
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let record: Record =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+                let field = Some(error.path().to_string())
+                    .filter(|path| path != "." && path != "?")
+                    .unwrap_or_default();
+                Fault::Json {
+                    field,
+                    why: error.into_inner().to_string(),
+                }
+            })?;
+        let end = deserializer.end();
+        end.map_err(|error| Fault::Json {
+            field: String::new(),
+            why: error.to_string(),
+        })?;
+        record.check()
+    }
+}
+
+impl Record {
+    fn check(self) -> Result<Updates, Fault> {
+        let Some(first) = self.paths.first() else {
+            return Err(Fault::NoSteps);
+        };
+        if self.steps.is_empty() {
+            return Err(Fault::NoSteps);
+        }
+        let store_dir = split(&first.path)?.to_owned();
+        one_line(&self.name, || "name".to_owned())?;
+        let count = self.paths.len();
+        let mut seen = HashSet::new();
+        for (index, path) in self.paths.iter().enumerate() {
+            below(&path.path, &store_dir)?;
+            if !seen.insert(path.path.as_str()) {
+                return Err(Fault::Twice {
+                    index,
+                    path: path.path.clone(),
+                });
+            }
+        }
+        let paths = self
+            .paths
+            .into_iter()
+            .enumerate()
+            .map(|(index, path)| path.check(index, count));
+        let paths = paths.collect::<Result<Vec<_>, _>>()?;
+        let steps = self
+            .steps
+            .into_iter()
+            .enumerate()
+            .map(|(index, step)| step.check(index, &paths));
+        let steps = steps.collect::<Result<_, _>>()?;
+        Ok(Updates {
+            name: self.name,
+            store_dir,
+            steps,
+            paths,
+        })
+    }
+}
+
+impl PathRecord {
+    fn check(self, index: usize, count: usize) -> Result<Path, Fault> {
+        let size = self.nar_size.unwrap_or(0);
+        if i64::try_from(size).is_err() {
+            return Err(Fault::Size { index, size });
+        }
+        let field = |i| format!("paths[{index}].references[{i}]");
+        let mut references = indices(&self.references, count, field)?;
+        references.sort_unstable();
+        references.dedup();
+        Ok(Path {
+            path: self.path,
+            size,
+            references,
+        })
+    }
+}
+
+impl StepRecord {
+    fn check(self, index: usize, known: &[Path]) -> Result<Step, Fault> {
+        let number = index + 1;
+        let label = self.date.unwrap_or_else(|| number.to_string());
+        one_line(&label, || format!("steps[{index}].date"))?;
+        let mut paths = indices(&self.paths, known.len(), |i| {
+            format!("steps[{index}].paths[{i}]")
+        })?;
+        paths.sort_unstable();
+        if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Fault::TwiceInStep {
+                number,
+                label,
+                path: known[pair[0]].path.clone(),
+            });
+        }
+        if paths.is_empty() {
+            return Err(Fault::EmptyStep { number, label });
+        }
+        Ok(Step { label, paths })
+    }
+}
+
+/// Indices that all stand for something; `field` names the place of one.
+fn indices(
+    list: &[u64],
+    paths: usize,
+    field: impl Fn(usize) -> String,
+) -> Result<Vec<usize>, Fault> {
+    let check = |(i, &index): (usize, &u64)| {
+        let valid = usize::try_from(index).ok().filter(|&index| index < paths);
+        valid.ok_or_else(|| Fault::OutOfRange {
+            field: field(i),
+            index,
+            paths,
+        })
+    };
+    list.iter().enumerate().map(check).collect()
+}
+
+/// Checks what people are shown: nothing in it may move a terminal's cursor.
+pub(super) fn one_line(text: &str, field: impl Fn() -> String) -> Result<(), Fault> {
+    match text.contains(char::is_control) {
+        true => Err(Fault::Control { field: field() }),
+        false => Ok(()),
+    }
+}
+
+/// The directory of a store path.
+pub(super) fn split(path: &str) -> Result<&str, Fault> {
+    let valid = |(dir, name): &(&str, &str)| {
+        let is_name = !matches!(*name, "" | "." | "..");
+        is_name && dir.starts_with('/') && !dir.ends_with('/') && !path.contains(char::is_control)
+    };
+    let parts = path.rsplit_once('/').filter(valid);
+    parts
+        .map(|(dir, _)| dir)
+        .ok_or_else(|| Fault::NotAStorePath(path.to_owned()))
+}
+
+/// Checks that a path is one of a store.
+pub(super) fn below(path: &str, store_dir: &str) -> Result<(), Fault> {
+    match split(path)? == store_dir {
+        true => Ok(()),
+        false => Err(Fault::Elsewhere {
+            path: path.to_owned(),
+            store_dir: store_dir.to_owned(),
+        }),
+    }
+}

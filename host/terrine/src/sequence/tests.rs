@@ -1,0 +1,230 @@
+use terrine_support::file::FileError;
+
+use super::*;
+use crate::closure::Entry;
+
+fn parse(text: &str) -> Result<Updates, String> {
+    Updates::parse(text.as_bytes()).map_err(|fault| fault.to_string())
+}
+
+/// A sequence with these steps, and paths as the text of a list.
+fn with(paths: &str, steps: &str) -> Result<Updates, String> {
+    parse(&format!(
+        r#"{{"name": "web", "paths": [{paths}], "steps": [{steps}]}}"#
+    ))
+}
+
+fn entry(name: &str, size: u64, references: &str) -> Entry {
+    let references = references
+        .split_whitespace()
+        .map(|name| format!("/nix/store/{name}"));
+    Entry {
+        path: format!("/nix/store/{name}"),
+        size,
+        references: references.collect(),
+    }
+}
+
+const A: &str = r#"{"path": "/nix/store/a", "narSize": 5, "references": [1, 0, 1]}"#;
+const B: &str = r#"{"path": "/nix/store/b", "narSize": null, "x": 1}"#;
+
+#[test]
+fn a_sequence_is_read() {
+    let steps = r#"{"date": "one", "paths": [1, 0]}, {"paths": [0], "more": true}"#;
+    let updates = with(&format!("{A}, {B}"), steps).unwrap();
+    assert_eq!((updates.name(), updates.store_dir()), ("web", "/nix/store"));
+    let path = |path: &str, size, references: &[usize]| Path {
+        path: path.to_owned(),
+        size,
+        references: references.to_vec(),
+    };
+    assert_eq!(
+        updates.paths(),
+        [
+            path("/nix/store/a", 5, &[0, 1]),
+            path("/nix/store/b", 0, &[])
+        ]
+    );
+    let step = |label: &str, paths: &[usize]| Step {
+        label: label.to_owned(),
+        paths: paths.to_vec(),
+    };
+    assert_eq!(updates.steps(), [step("one", &[0, 1]), step("2", &[0])]);
+    // `a` refers to `b`, which is gone in the second step.
+    assert_eq!(updates.lost_references(), 1);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let step = r#"{"date": "d", "paths": [0]}"#;
+    let path = |path: &str| format!(r#"{{"path": "{path}"}}"#);
+    for (text, expected) in [
+        (with("", step), "it has no steps"),
+        (with(B, ""), "it has no steps"),
+        (
+            with(B, r#"{"date": "d", "paths": []}"#),
+            "step 1 (`d`) has no paths",
+        ),
+        (
+            with(B, r#"{"date": "d", "paths": [0, 0]}"#),
+            "step 1 (`d`) lists `/nix/store/b` twice",
+        ),
+        (
+            with(B, r#"{"paths": [0, 1]}"#),
+            "`steps[0].paths[1]`: 1 stands for no path, there are 1",
+        ),
+        (
+            with(A, step),
+            "`paths[0].references[0]`: 1 stands for no path, there are 1",
+        ),
+        (
+            with(&format!("{B}, {B}"), step),
+            "`paths[1]`: `/nix/store/b` is there twice",
+        ),
+        (
+            with(&format!("{B}, {}", path("/gnu/store/b")), step),
+            "`/gnu/store/b` is not directly below `/nix/store`, where the other paths are",
+        ),
+        (
+            with(&path("nix/store/b"), step),
+            "`nix/store/b` is not a store path: it must be absolute, and its name of one piece",
+        ),
+        (
+            with(&path("/b"), step),
+            "`/b` is not a store path: it must be absolute, and its name of one piece",
+        ),
+        (
+            with(
+                r#"{"path": "/nix/store/b", "narSize": 9223372036854775808}"#,
+                step,
+            ),
+            "`paths[0].narSize`: 9223372036854775808 is not a number of bytes",
+        ),
+        (
+            with(r#"{"path": "/nix/\u001b[2J/b"}"#, step),
+            "`/nix/\\u{1b}[2J/b` is not a store path: it must be absolute, and its name of one piece",
+        ),
+        (
+            with(B, r#"{"date": "\u001b[2J", "paths": [0]}"#),
+            "`steps[0].date` has control characters, and it is shown to people",
+        ),
+        (
+            parse(r#"{"name": "a\nb", "paths": [{"path": "/s/a"}], "steps": [{"paths": [0]}]}"#),
+            "`name` has control characters, and it is shown to people",
+        ),
+        (parse("[]"), "it must be a JSON object"),
+        (parse(""), "it must be a JSON object"),
+    ] {
+        assert_eq!(text.unwrap_err(), expected);
+    }
+    for (text, start) in [
+        (
+            with(r#"{"narSize": 1}"#, step),
+            "`paths[0]`: missing field `path`",
+        ),
+        (with(B, r#"{"paths": [-1]}"#), "`steps[0].paths[0]`: "),
+        (parse("{}"), "missing field `paths`"),
+        (parse("{"), "EOF"),
+        (
+            parse(r#"{"name": "x", "paths": [], "steps": []} x"#),
+            "trailing characters",
+        ),
+    ] {
+        let error = text.unwrap_err();
+        assert!(error.starts_with(start), "{error}");
+    }
+}
+
+#[test]
+fn what_is_recorded_is_written_and_read_again() {
+    let first = [entry("b", 2, "a"), entry("a", 1, "")];
+    let mut updates = Updates::new("x\"", "1.0", &first).unwrap();
+    // An image tells no references and other sizes; a store tells both.
+    updates
+        .add(
+            "1.1",
+            &[
+                entry("b", 3, ""),
+                entry("a", 1, "a"),
+                entry("0", 0, "b gone"),
+            ],
+        )
+        .unwrap();
+    updates.add("1.2", &[entry("0", 7, "a")]).unwrap();
+    let text = updates.to_json();
+    let expected = r#"{"name":"x\"","paths":[
+{"path":"/nix/store/a","narSize":1,"references":[0]},
+{"path":"/nix/store/b","narSize":2,"references":[0]},
+{"path":"/nix/store/0","narSize":7,"references":[0,1]}
+],"steps":[
+{"date":"1.0","paths":[0,1]},
+{"date":"1.1","paths":[0,1,2]},
+{"date":"1.2","paths":[2]}
+]}
+"#;
+    assert_eq!(text, expected);
+    assert_eq!(Updates::parse(text.as_bytes()), Ok(updates));
+}
+
+#[test]
+fn what_is_no_closure_is_not_recorded() {
+    let mut updates = Updates::new("x", "1", &[entry("a", 1, "")]).unwrap();
+    let before = updates.clone();
+    let faults = [
+        updates.add("2", &[]).unwrap_err(),
+        updates
+            .add("2", &[entry("b", 1, ""), entry("b", 1, "")])
+            .unwrap_err(),
+        updates
+            .add(
+                "2",
+                &[Entry {
+                    path: "/other/a".to_owned(),
+                    ..entry("a", 1, "")
+                }],
+            )
+            .unwrap_err(),
+        updates.add("\u{7}", &[entry("b", 1, "")]).unwrap_err(),
+        updates.rename("\n").unwrap_err(),
+    ];
+    let said = faults.map(|fault| fault.to_string());
+    assert_eq!(said[0], "step 2 (`2`) has no paths");
+    assert_eq!(said[1], "step 2 (`2`) lists `/nix/store/b` twice");
+    assert!(said[2].starts_with("`/other/a` is not directly below `/nix/store`"));
+    assert_eq!(
+        said[3],
+        "`steps[1].date` has control characters, and it is shown to people"
+    );
+    assert_eq!(
+        said[4],
+        "`name` has control characters, and it is shown to people"
+    );
+    assert_eq!(updates, before);
+    assert!(Updates::new("x", "1", &[]).is_err());
+}
+
+#[test]
+fn a_file_that_can_not_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("updates.json");
+    assert_eq!(
+        read(&file).unwrap_err().to_string(),
+        format!("reading `{}`", file.display())
+    );
+    std::fs::write(&file, "[]").unwrap();
+    let error = read(&file).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("is not a usable sequence of closures")
+    );
+    assert!(error.hint().unwrap().contains("record"));
+    std::fs::File::create(&file)
+        .unwrap()
+        .set_len((256 << 20) + 1)
+        .unwrap();
+    assert!(matches!(
+        read(&file),
+        Err(Error::File(FileError::TooLarge { .. }))
+    ));
+}
