@@ -169,9 +169,10 @@ impl Document {
                 given: media_type,
             });
         }
-        let content = match is_index {
-            true => Content::Index(serde_json::from_slice(&bytes).map_err(json)?),
-            false => Content::Manifest(serde_json::from_slice(&bytes).map_err(json)?),
+        let content = if is_index {
+            Content::Index(serde_json::from_slice(&bytes).map_err(json)?)
+        } else {
+            Content::Manifest(serde_json::from_slice(&bytes).map_err(json)?)
         };
         Ok(Self {
             bytes,

@@ -245,29 +245,34 @@ fn is_registry(component: &str) -> bool {
 /// Components of lower-case letters and digits, with single separators between them (OCI
 /// distribution specification, "Pulling manifests").
 fn check_name(name: &str) -> Result<(), String> {
-    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let component = |text: &str| {
-        text.starts_with(alphanumeric)
-            && text.ends_with(alphanumeric)
-            && text
-                .chars()
-                .all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
-    };
     if name.chars().any(|c| c.is_ascii_uppercase()) {
         return Err(format!("the repository `{name}` has upper-case letters"));
     }
-    if !name.split('/').all(component) || name.len() > MAX_REPOSITORY {
+    if !name.split('/').all(is_component) || name.len() > MAX_REPOSITORY {
         return Err(format!("`{name}` is not the name of a repository"));
     }
     Ok(())
 }
 
+/// Says whether a text may stand between the slashes of a repository's name.
+fn is_component(text: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.starts_with(alphanumeric)
+        && text.ends_with(alphanumeric)
+        && text
+            .chars()
+            .all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
+}
+
 fn check_tag(tag: &str) -> Result<String, String> {
     let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let other = |c: char| first(c) || matches!(c, '.' | '-');
-    match tag.starts_with(first) && tag.chars().all(other) && tag.len() <= MAX_TAG {
-        true => Ok(tag.to_owned()),
-        false => Err(format!("`{tag}` is not a tag")),
+    if tag.starts_with(first)
+        && tag.chars().all(|c| first(c) || matches!(c, '.' | '-'))
+        && tag.len() <= MAX_TAG
+    {
+        Ok(tag.to_owned())
+    } else {
+        Err(format!("`{tag}` is not a tag"))
     }
 }
 

@@ -22,8 +22,11 @@ fn is_utf8(name: &[u8]) -> bool {
 /// A name's code points, with Python's `surrogateescape` for what is none.
 pub(crate) fn code_points(name: &[u8]) -> impl Iterator<Item = u32> {
     name.utf8_chunks().flat_map(|chunk| {
-        let valid = chunk.valid().chars().map(u32::from);
-        valid.chain(chunk.invalid().iter().map(|&byte| 0xdc00 + u32::from(byte)))
+        chunk
+            .valid()
+            .chars()
+            .map(u32::from)
+            .chain(chunk.invalid().iter().map(|&byte| 0xdc00 + u32::from(byte)))
     })
 }
 

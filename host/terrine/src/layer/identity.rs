@@ -22,16 +22,18 @@ use super::{Error, Store, StorePath, Tree};
 pub fn identity(store: &Store, path: &StorePath) -> Result<String, Error> {
     let text = path.as_str().as_bytes();
     let slash = text.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-    let looked = match store.is_grafted(path) {
-        true => store
+    let looked = if store.is_grafted(path) {
+        store
             .open_at(text, OFlags::DIRECTORY | OFlags::PATH)
-            .and_then(fstat),
-        false if &text[..slash] == store.dir().as_bytes() => store
+            .and_then(fstat)
+    } else if &text[..slash] == store.dir().as_bytes() {
+        store
             .handle()
-            .and_then(|handle| statat(handle, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW)),
-        false => store
+            .and_then(|handle| statat(handle, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW))
+    } else {
+        store
             .open_at(&text[..slash], OFlags::DIRECTORY)
-            .and_then(|parent| statat(parent, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW)),
+            .and_then(|parent| statat(parent, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW))
     };
     looked
         .map(|stat| describe(&stat))
@@ -53,8 +55,10 @@ pub fn identity_of_all(store: &Store, path: &StorePath) -> Result<String, Error>
             ancestors -= 1;
             return Ok(());
         }
-        let stat = store.open_at(entry.path, OFlags::PATH).and_then(fstat);
-        let stat = stat.map_err(|errno| failed(store, entry.path, errno))?;
+        let stat = store
+            .open_at(entry.path, OFlags::PATH)
+            .and_then(fstat)
+            .map_err(|errno| failed(store, entry.path, errno))?;
         text.push_str(&describe(&stat));
         text.push('\n');
         Ok::<_, Error>(())

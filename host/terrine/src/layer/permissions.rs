@@ -78,16 +78,15 @@ impl Pattern {
     ///
     /// Text that is none.
     pub fn regex(text: &str) -> Result<Self, PatternError> {
-        let error = |why| PatternError {
-            text: text.to_owned(),
-            kind: "regular expression",
-            why,
-        };
         Regex::new(text).map(Self::Regex).map_err(|e| {
             // The last line says what is wrong; those before draw where.
-            let text = e.to_string();
-            let last = text.lines().last().unwrap_or_default();
-            error(last.strip_prefix("error: ").unwrap_or(last).to_owned())
+            let said = e.to_string();
+            let last = said.lines().last().unwrap_or_default();
+            PatternError {
+                text: text.to_owned(),
+                kind: "regular expression",
+                why: last.strip_prefix("error: ").unwrap_or(last).to_owned(),
+            }
         })
     }
 
@@ -107,24 +106,25 @@ impl Permissions {
 
     /// All that the rules say, as text that no other rules spell.
     pub fn describe(&self) -> String {
-        let rule = |rule: &Rule| {
-            let pattern = match &rule.pattern {
-                Pattern::Glob(glob) => ("glob", glob.glob().glob()),
-                Pattern::Regex(regex) => ("regex", regex.as_str()),
-            };
-            format!(
-                "{:?}",
-                (
-                    pattern,
-                    rule.mode,
-                    rule.uid,
-                    rule.gid,
-                    &rule.uname,
-                    &rule.gname
-                )
-            )
-        };
-        self.rules.iter().map(rule).collect::<Vec<_>>().join("\n")
+        self.rules
+            .iter()
+            .map(|rule| {
+                let pattern = match &rule.pattern {
+                    Pattern::Glob(glob) => ("glob", glob.glob().glob()),
+                    Pattern::Regex(regex) => ("regex", regex.as_str()),
+                };
+                let Rule {
+                    mode,
+                    uid,
+                    gid,
+                    uname,
+                    gname,
+                    ..
+                } = rule;
+                format!("{:?}", (pattern, mode, uid, gid, uname, gname))
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// The rule for an absolute path in the image, if there is one.

@@ -89,12 +89,11 @@ impl Store {
 
     /// The store's own ancestors and itself, outermost first: `/nix`, `/nix/store`.
     pub fn ancestors(&self) -> impl Iterator<Item = &str> {
-        let slashes = self
-            .dir
+        self.dir
             .match_indices('/')
             .skip(1)
-            .map(|(i, _)| &self.dir[..i]);
-        slashes.chain((!self.dir.is_empty()).then_some(self.dir.as_str()))
+            .map(|(i, _)| &self.dir[..i])
+            .chain((!self.dir.is_empty()).then_some(self.dir.as_str()))
     }
 
     /// Checks that a path lies in the store.
@@ -123,8 +122,8 @@ impl Store {
     /// The path in the store that a path of this machine is, if it is one.
     pub fn within(&self, real: &Path) -> Option<StorePath> {
         let root = fs::canonicalize(&self.root).ok()?;
-        let dir = fs::canonicalize(self.root.join(self.dir.trim_start_matches('/')));
-        let dir = dir.unwrap_or_else(|_| root.join(self.dir.trim_start_matches('/')));
+        let dir = fs::canonicalize(self.root.join(self.dir.trim_start_matches('/')))
+            .unwrap_or_else(|_| root.join(self.dir.trim_start_matches('/')));
         let below = real.strip_prefix(dir).ok()?.to_str()?;
         self.path(&format!("{}/{below}", self.dir)).ok()
     }
@@ -136,12 +135,12 @@ impl Store {
     /// A `name` that is none, and a directory that can not be opened.
     pub fn graft(&mut self, name: &str, place: &Path) -> Result<StorePath, StorePathError> {
         let path = self.path(&format!("{}/{name}", self.dir))?;
-        let failed = |errno: Errno| StorePathError::Directory {
-            path: place.to_owned(),
-            source: errno.into(),
-        };
         let flags = SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = open(place, flags, Mode::empty()).map_err(failed)?;
+        let handle =
+            open(place, flags, Mode::empty()).map_err(|errno| StorePathError::Directory {
+                path: place.to_owned(),
+                source: errno.into(),
+            })?;
         self.grafts.insert(
             path.0.clone(),
             Graft {
@@ -266,12 +265,14 @@ fn open_beneath(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> Result<OwnedFd, Errno
 
 /// A path's components, the last one first.
 fn reversed(path: &Path) -> Vec<OsString> {
-    let names = path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        _ => None,
-    });
-    let mut names: Vec<OsString> = names.collect();
+    let mut names: Vec<OsString> = path
+        .components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            _ => None,
+        })
+        .collect();
     names.reverse();
     names
 }

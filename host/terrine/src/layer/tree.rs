@@ -290,8 +290,8 @@ impl Walk<'_> {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                let looked = look(handle.as_fd(), name);
-                let looked = looked.map_err(|errno| self.failed("looking at", name, errno))?;
+                let looked = look(handle.as_fd(), name)
+                    .map_err(|errno| self.failed("looking at", name, errno))?;
                 children.push(looked.map_err(|kind| self.special(name, kind))?);
             }
         }

@@ -55,12 +55,13 @@ fn check(path: &Path) -> Result<(), Error> {
     File::open(path)
         .and_then(|file| file.take(LOOK).read_to_end(&mut start))
         .map_err(io)?;
-    match start
+    if start
         .windows(BEGIN.len())
         .any(|window| window == BEGIN.as_bytes())
     {
-        true => Ok(()),
-        false => Err(Error::NoCertificate(path.to_owned())),
+        Ok(())
+    } else {
+        Err(Error::NoCertificate(path.to_owned()))
     }
 }
 

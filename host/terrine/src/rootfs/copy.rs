@@ -223,15 +223,17 @@ mod tests {
 
     /// What is at the root: paths, and where a link leads or a file comes from.
     fn listing(root: &Root) -> Vec<String> {
-        let show = |entry: crate::rootfs::Entry<'_>| {
-            let path = shown(entry.path);
-            match entry.data {
-                Data::Source(_) => path,
-                _ if entry.link.is_empty() => format!("{path}/"),
-                _ => format!("{path} -> {}", shown(entry.link)),
-            }
-        };
-        root.entries().skip(1).map(show).collect()
+        root.entries()
+            .skip(1)
+            .map(|entry| {
+                let path = shown(entry.path);
+                match entry.data {
+                    Data::Source(_) => path,
+                    _ if entry.link.is_empty() => format!("{path}/"),
+                    _ => format!("{path} -> {}", shown(entry.link)),
+                }
+            })
+            .collect()
     }
 
     #[test]

@@ -68,10 +68,13 @@ fn check_line(line: &str, file: File) -> Result<(), Error> {
         return error("it has no name");
     }
     // Rust would take a sign as well.
-    let is_id = |field: &str| !field.starts_with('+') && field.parse::<u32>().is_ok();
-    match numbers.iter().all(|&field| is_id(fields[field])) {
-        true => Ok(()),
-        false => error("an id is not a number"),
+    if numbers
+        .iter()
+        .all(|&field| !fields[field].starts_with('+') && fields[field].parse::<u32>().is_ok())
+    {
+        Ok(())
+    } else {
+        error("an id is not a number")
     }
 }
 

@@ -57,10 +57,11 @@ impl Root {
 
 /// A path's components, the last one first.
 fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
-    let names = path
-        .split(|&byte| byte == b'/')
-        .filter(|name| !matches!(*name, b"" | b"."));
-    names.map(<[u8]>::to_vec).rev().collect()
+    path.split(|&byte| byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
+        .map(<[u8]>::to_vec)
+        .rev()
+        .collect()
 }
 
 #[cfg(test)]

@@ -112,8 +112,9 @@ impl Root {
             .iter()
             .rposition(|&byte| byte != b'/')
             .map_or(0, |last| last + 1);
-        let found = self.nodes.get_key_value(&Key(path[..end].into()));
-        found.map(|(key, node)| node.entry(&key.0))
+        self.nodes
+            .get_key_value(&Key(path[..end].into()))
+            .map(|(key, node)| node.entry(&key.0))
     }
 
     /// What may mention store paths and is not in a file of this machine: targets of links

@@ -100,29 +100,29 @@ fn content(feeder: &mut Feeder<'_>, path: &std::path::Path, size: u64) -> Result
     let file = File::options()
         .read(true)
         .custom_flags(flags as i32)
-        .open(path);
-    let file = file.map_err(|source| {
-        let path = path.to_owned();
-        match source
-            .raw_os_error()
-            .map(rustix::io::Errno::from_raw_os_error)
-        {
-            Some(rustix::io::Errno::NOENT) => Error::Changed {
-                path,
-                change: Change::Vanished,
-            },
-            Some(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR | rustix::io::Errno::NXIO) => {
-                Error::Changed {
+        .open(path)
+        .map_err(|source| {
+            let path = path.to_owned();
+            match source
+                .raw_os_error()
+                .map(rustix::io::Errno::from_raw_os_error)
+            {
+                Some(rustix::io::Errno::NOENT) => Error::Changed {
+                    path,
+                    change: Change::Vanished,
+                },
+                Some(
+                    rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR | rustix::io::Errno::NXIO,
+                ) => Error::Changed {
                     path,
                     change: Change::Replaced,
-                }
+                },
+                _ => Error::Io {
+                    action: "opening",
+                    path,
+                    source,
+                },
             }
-            _ => Error::Io {
-                action: "opening",
-                path,
-                source,
-            },
-        }
-    })?;
+        })?;
     layer::read_exact(feeder, file, || path.to_owned(), size)
 }
