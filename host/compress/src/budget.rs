@@ -46,12 +46,13 @@ impl Budget {
     /// gets another at once: it may be the one that the others wait for.
     fn take(&self, bytes: u64) -> Share<'_> {
         let thread = thread::current().id();
-        let no_room = |taken: &mut Vec<(ThreadId, u64)>| {
-            let sum: u64 = taken.iter().map(|(_, bytes)| bytes).sum();
-            sum > 0 && sum + bytes > self.total && taken.iter().all(|(holder, _)| *holder != thread)
-        };
-        let waited = self.less.wait_while(self.lock(), no_room);
-        waited
+        self.less
+            .wait_while(self.lock(), |taken: &mut Vec<(ThreadId, u64)>| {
+                let sum: u64 = taken.iter().map(|(_, bytes)| bytes).sum();
+                sum > 0
+                    && sum + bytes > self.total
+                    && taken.iter().all(|(holder, _)| *holder != thread)
+            })
             .unwrap_or_else(PoisonError::into_inner)
             .push((thread, bytes));
         Share {

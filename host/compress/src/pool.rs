@@ -258,15 +258,15 @@ fn work(shared: &Shared) {
         ..
     }) = shared.next()
     {
-        let attempt = || {
+        let attempted = catch_unwind(AssertUnwindSafe(|| {
             let codec = match context.take() {
                 Some((of, codec)) if of == setting => codec,
                 _ => Codec::new(setting)?,
             };
             let (_, codec) = context.insert((setting, codec));
             block.compress(codec)
-        };
-        let outcome = match catch_unwind(AssertUnwindSafe(attempt)) {
+        }));
+        let outcome = match attempted {
             Ok(Ok(())) => Outcome::Compressed(block),
             Ok(Err(error)) => Outcome::Failed(error),
             Err(panic) => {

@@ -19,18 +19,17 @@ const TICK: Duration = Duration::from_millis(250);
 /// A system that has no thread left.
 pub(super) fn start(engine: &Engine) -> wasmtime::Result<()> {
     let engine = engine.weak();
-    let tick = move || {
-        loop {
-            thread::sleep(TICK);
-            match engine.upgrade() {
-                Some(engine) => engine.increment_epoch(),
-                None => return,
-            }
-        }
-    };
     thread::Builder::new()
         .name("planner clock".to_owned())
-        .spawn(tick)?;
+        .spawn(move || {
+            loop {
+                thread::sleep(TICK);
+                match engine.upgrade() {
+                    Some(engine) => engine.increment_epoch(),
+                    None => return,
+                }
+            }
+        })?;
     Ok(())
 }
 

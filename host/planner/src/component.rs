@@ -66,9 +66,10 @@ impl Planner<'_> {
     /// Whether one of its policies may make empty layers: the built-in `explicit` has those of
     /// the caller's own grouping.
     pub fn empty_layers(&self, policy: &str) -> EmptyLayers {
-        match self.embedded && policy == "explicit" {
-            true => EmptyLayers::AsGiven,
-            false => EmptyLayers::Refused,
+        if self.embedded && policy == "explicit" {
+            EmptyLayers::AsGiven
+        } else {
+            EmptyLayers::Refused
         }
     }
 
@@ -240,12 +241,12 @@ impl Planner<'_> {
             .instance
             .instantiate(&mut store)
             .map_err(|error| failed(&store, error))?;
-        let outcome =
-            call(&mut store, &instance, &self.instance).map_err(|error| Error::Contract {
+        let value = call(&mut store, &instance, &self.instance)
+            .map_err(|error| Error::Contract {
                 component: self.name.clone(),
                 source: error.into(),
-            })?;
-        let value = outcome.map_err(|error| failed(&store, error))?;
+            })?
+            .map_err(|error| failed(&store, error))?;
         let left = store
             .get_fuel()
             .map_err(|error| Error::Engine(error.into()))?;

@@ -105,26 +105,26 @@ pub(super) fn check_exports(
             }
         }
     }
-    match versions.is_empty() {
-        true => Err(Error::World {
+    if versions.is_empty() {
+        Err(Error::World {
             component: component(),
             exports,
-        }),
-        false => Err(Error::Version {
+        })
+    } else {
+        Err(Error::Version {
             component: component(),
             newer: versions.iter().all(|export| is_newer(export)),
             versions,
-        }),
+        })
     }
 }
 
 /// Whether an exported interface is of a version after that of this host. One without a
 /// version is older than all.
 fn is_newer(export: &str) -> bool {
-    let number = |text: &str| text.parse::<u64>().unwrap_or(0);
     let triple = |version: &str| {
         let core = version.split(['-', '+']).next().unwrap_or_default();
-        let mut parts = core.split('.').map(number);
+        let mut parts = core.split('.').map(|text| text.parse::<u64>().unwrap_or(0));
         [(); 3].map(|()| parts.next().unwrap_or(0))
     };
     triple(export.split_once('@').map_or("", |(_, version)| version)) > triple(VERSION)

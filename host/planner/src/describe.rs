@@ -77,13 +77,18 @@ pub(super) fn check(info: &Info) -> Result<(), DescriptionFault> {
 }
 
 fn check_name(what: &'static str, name: &str) -> Result<(), DescriptionFault> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    match !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(allowed) {
-        true => Ok(()),
-        false => Err(DescriptionFault::Name {
+    if !name.is_empty()
+        && name.len() <= MAX_NAME
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    {
+        Ok(())
+    } else {
+        Err(DescriptionFault::Name {
             what,
             name: words::plain(name),
-        }),
+        })
     }
 }
 
@@ -95,20 +100,26 @@ fn is_version(version: &str) -> bool {
     let (core, pre) = rest
         .split_once('-')
         .map_or((rest, None), |(a, b)| (a, Some(b)));
-    let number = |part: &str| {
-        let zero = part.len() > 1 && part.starts_with('0');
-        !part.is_empty() && part.len() <= 20 && part.bytes().all(|b| b.is_ascii_digit()) && !zero
-    };
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let identifiers = |text: &str| {
-        text.len() <= MAX_NAME
-            && text
-                .split('.')
-                .all(|id| !id.is_empty() && id.bytes().all(allowed))
-    };
     core.split('.').count() == 3
-        && core.split('.').all(number)
-        && [pre, build].into_iter().flatten().all(identifiers)
+        && core.split('.').all(is_number)
+        && [pre, build].into_iter().flatten().all(are_identifiers)
+}
+
+/// Says whether a part of a version is a number, without zeroes before it.
+fn is_number(part: &str) -> bool {
+    let zero = part.len() > 1 && part.starts_with('0');
+    !part.is_empty() && part.len() <= 20 && part.bytes().all(|b| b.is_ascii_digit()) && !zero
+}
+
+/// Says whether what follows a version's numbers is identifiers with dots between them.
+fn are_identifiers(text: &str) -> bool {
+    text.len() <= MAX_NAME
+        && text.split('.').all(|id| {
+            !id.is_empty()
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        })
 }
 
 /// JSON Schemas are objects, or `true` or `false`.

@@ -441,9 +441,10 @@ fn listed(names: &[String]) -> String {
 }
 
 fn rule(sealed: bool) -> &'static str {
-    match sealed {
-        true => "a planner must import nothing beyond the sealed WASI",
-        false => "a planner must import nothing",
+    if sealed {
+        "a planner must import nothing beyond the sealed WASI"
+    } else {
+        "a planner must import nothing"
     }
 }
 

@@ -39,13 +39,14 @@ pub fn is_hashed(path: &str) -> bool {
 /// A name without its version, which starts after the first dash that no letter follows:
 /// Nix's own rule.
 fn package(name: &str) -> &str {
-    let version = name.match_indices('-').find(|(i, _)| {
-        name[i + 1..]
-            .chars()
-            .next()
-            .is_some_and(|c| !c.is_alphabetic())
-    });
-    version.map_or(name, |(i, _)| &name[..i])
+    name.match_indices('-')
+        .find(|(i, _)| {
+            name[i + 1..]
+                .chars()
+                .next()
+                .is_some_and(|c| !c.is_alphabetic())
+        })
+        .map_or(name, |(i, _)| &name[..i])
 }
 
 #[cfg(test)]

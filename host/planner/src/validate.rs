@@ -205,18 +205,19 @@ mod tests {
 
     /// Three paths, to be placed in any number of layers.
     fn request(options: &str) -> Request {
-        let path = |name: &str| StorePath {
-            path: format!("/nix/store/{name}"),
-            name: name.to_owned(),
-            package: name.to_owned(),
-            size: 1,
-            references: vec![],
-        };
         Request {
             policy: String::new(),
             options: options.to_owned(),
             store_dir: "/nix/store".to_owned(),
-            paths: ["a", "b", "c"].map(path).to_vec(),
+            paths: ["a", "b", "c"]
+                .map(|name| StorePath {
+                    path: format!("/nix/store/{name}"),
+                    name: name.to_owned(),
+                    package: name.to_owned(),
+                    size: 1,
+                    references: vec![],
+                })
+                .to_vec(),
             roots: vec![],
             excluded: vec![],
             max_layers: None,
@@ -235,12 +236,14 @@ mod tests {
             max_layers: Some(max_layers),
             ..request("{}")
         };
-        let layer = |paths: &&[u32]| Layer {
-            paths: paths.to_vec(),
-            reason: String::new(),
-            cost: None,
-        };
-        let layers = layers.iter().map(layer).collect();
+        let layers = layers
+            .iter()
+            .map(|paths| Layer {
+                paths: paths.to_vec(),
+                reason: String::new(),
+                cost: None,
+            })
+            .collect();
         let planned = Planned {
             layers,
             left_out: vec![],
@@ -263,8 +266,8 @@ mod tests {
                 left_out: left_out.to_vec(),
                 remarks: vec![],
             };
-            let outcome = validate(&request, &planned, EmptyLayers::Refused);
-            outcome.map_err(|violation| violation.to_string())
+            validate(&request, &planned, EmptyLayers::Refused)
+                .map_err(|violation| violation.to_string())
         };
         let says = |text: &str| Err(text.to_owned());
         assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[2]), Ok(()));

@@ -105,11 +105,12 @@ impl Answer {
         if let Err(error) = end {
             return Err(transport::failure(&self.uri, error, &self.timeouts));
         }
-        match bytes.len() as u64 > limit {
-            true => Err(self
+        if bytes.len() as u64 > limit {
+            Err(self
                 .broken(format!("it has more than {limit} bytes"))
-                .into()),
-            false => Ok(bytes),
+                .into())
+        } else {
+            Ok(bytes)
         }
     }
 
@@ -230,14 +231,14 @@ fn message(bytes: &[u8], is_text: bool) -> Option<String> {
 
 /// Text from elsewhere, in one line, without control characters and not longer than that.
 pub(super) fn clean(text: &str, limit: usize) -> String {
-    // Controls move cursors, formats turn the direction of text around.
-    let is_wrong = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let mut words: String = text
         .chars()
-        .map(|c| if is_wrong(c) { ' ' } else { c })
+        .map(|c| match c {
+            // Controls move cursors, formats turn the direction of text around.
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
+            c if c.is_control() => ' ',
+            c => c,
+        })
         .collect();
     if let Some((end, _)) = words.char_indices().nth(limit) {
         words.truncate(end);

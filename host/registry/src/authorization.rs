@@ -169,13 +169,13 @@ impl Authorization {
         let now = Instant::now();
         state.tokens.retain(|token| token.until > now);
         let repository = scopes.first().map_or("", |scope| &scope.repository);
-        let is_good = |token: &&Token| {
+        let good = state.tokens.iter().find(|token| {
             token.repository == repository
                 && scopes
                     .iter()
                     .all(|scope| token.scopes.iter().any(|has| has.covers(scope)))
-        };
-        if let Some(token) = state.tokens.iter().find(is_good) {
+        });
+        if let Some(token) = good {
             return Ok(Some(token.value.clone()));
         }
         let wanted = wanted(scopes, scope.as_deref());
@@ -286,16 +286,15 @@ fn exchange(
     scopes: &[String],
     token: &str,
 ) -> Result<Answer, Failure> {
-    let fields = [
+    let form = [
         ("grant_type", "refresh_token"),
         ("service", service.unwrap_or_default()),
         ("client_id", CLIENT),
         ("scope", &scopes.join(" ")),
         ("refresh_token", token),
-    ];
-    let form = fields
-        .map(|(name, value)| format!("{name}={}", location::encode(value)))
-        .join("&");
+    ]
+    .map(|(name, value)| format!("{name}={}", location::encode(value)))
+    .join("&");
     let request = Request::new(Method::POST, realm.clone())
         .with_header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .with_payload(Payload::Bytes(form.as_bytes()));

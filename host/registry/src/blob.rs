@@ -23,8 +23,9 @@ impl Client {
     ///
     /// A registry that does not answer this.
     pub fn blob_size(&self, repository: &Repository, digest: Digest) -> Result<Option<u64>, Error> {
-        let operation = || format!("asking for {digest} in `{}`", repository.full_name());
-        self.head_blob(repository, digest, operation)
+        self.head_blob(repository, digest, || {
+            format!("asking for {digest} in `{}`", repository.full_name())
+        })
     }
 
     /// Whether a registry answers, and lets us ask.
@@ -34,9 +35,10 @@ impl Client {
     /// A registry that does not.
     pub fn reach(&self, repository: &Repository) -> Result<(), Error> {
         // Whether there is anything is all one: an answer is what counts.
-        let operation = || format!("reaching `{}`", repository.full_name());
-        self.head_blob(repository, Digest::of(b""), operation)
-            .map(drop)
+        self.head_blob(repository, Digest::of(b""), || {
+            format!("reaching `{}`", repository.full_name())
+        })
+        .map(drop)
     }
 
     fn head_blob(
@@ -45,7 +47,7 @@ impl Client {
         digest: Digest,
         operation: impl Fn() -> String,
     ) -> Result<Option<u64>, Error> {
-        let ask = || {
+        self.run(repository, operation, |_| {
             let uri = self.url(repository, &format!("blobs/{digest}"))?;
             let request = Request::new(Method::HEAD, uri);
             let answer = self.send(repository, &request, &[self.scope(repository, false)])?;
@@ -54,8 +56,7 @@ impl Client {
                 StatusCode::NOT_FOUND => Ok(None),
                 _ => Err(answer.failure()),
             }
-        };
-        self.run(repository, operation, |_| ask())
+        })
     }
 
     /// Starts to read a blob. What comes is not verified, but for its size: see

@@ -61,11 +61,10 @@ impl Challenge {
 fn bearer(asked: &Uri, challenge: &http_auth::ChallengeRef<'_>) -> Result<Challenge, Cause> {
     let host = location::host(asked);
     let parameter = |name: &str| {
-        let is_it = |(key, _): &&(&str, _)| key.eq_ignore_ascii_case(name);
         challenge
             .params
             .iter()
-            .find(is_it)
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.to_unescaped())
     };
     let broken = |why: &str| Cause::Answer {

@@ -135,8 +135,10 @@ impl Client {
         operation: impl FnOnce() -> String,
         attempt: impl FnMut(&mut u32) -> Result<T, Failure>,
     ) -> Result<T, Error> {
-        let done = self.inner.retry.run(attempt);
-        done.map_err(|cause| Error::new(operation(), &of.registry, cause))
+        self.inner
+            .retry
+            .run(attempt)
+            .map_err(|cause| Error::new(operation(), &of.registry, cause))
     }
 
     pub(super) fn retry(&self) -> &Retry {
@@ -194,15 +196,6 @@ impl Client {
         if !refuses(&answer) {
             return Ok(answer);
         }
-        let unauthorized = |mut answer: Answer| {
-            let login = registry.authorization.login_file(means, scopes);
-            let says = answer.message();
-            Failure::from(Cause::Unauthorized {
-                host: to.registry.clone(),
-                login,
-                says,
-            })
-        };
         let (mut answer, mut used) = (answer, used);
         for _ in 0..MAX_RENEWALS {
             let Some(challenge) = Challenge::of(&answer.uri, &answer.headers)? else {
@@ -222,7 +215,14 @@ impl Client {
             }
             used = Some(renewed.value);
         }
-        Err(unauthorized(answer))
+        let login = registry.authorization.login_file(means, scopes);
+        let says = answer.message();
+        Err(Cause::Unauthorized {
+            host: to.registry.clone(),
+            login,
+            says,
+        }
+        .into())
     }
 
     fn registry(&self, name: &str) -> Arc<Registry> {
@@ -299,11 +299,10 @@ fn url(scheme: &Scheme, host: &str, path: &str) -> Result<Uri, Failure> {
     let text = format!("{scheme}://{host}{path}");
     let uri: Option<Uri> = text.parse().ok();
     // `host` must be the whole authority: no user, no start of the path.
-    let is_good = |uri: &Uri| {
+    uri.filter(|uri| {
         uri.authority()
             .is_some_and(|authority| authority.as_str() == host && !host.contains('@'))
             && uri.path() == path.split('?').next().unwrap_or_default()
-    };
-    uri.filter(is_good)
-        .ok_or_else(|| Cause::Name(format!("{host}{path}")).into())
+    })
+    .ok_or_else(|| Cause::Name(format!("{host}{path}")).into())
 }

@@ -147,8 +147,9 @@ impl Credentials {
     /// `${DOCKER_CONFIG:-$HOME/.docker}/config.json`.
     pub fn default_files(environment: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
         let variable = |name: &str| {
-            let value = environment(name).filter(|value| !value.is_empty());
-            value.map(PathBuf::from)
+            environment(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
         };
         if let Some(file) = variable("REGISTRY_AUTH_FILE") {
             return vec![file];
@@ -545,13 +546,12 @@ mod tests {
     #[test]
     fn files_are_where_docker_and_podman_have_them() {
         let files = |variables: &[(&str, &str)]| {
-            let environment = |name: &str| {
+            Credentials::default_files(|name: &str| {
                 variables
                     .iter()
                     .find(|(key, _)| *key == name)
                     .map(|(_, value)| value.into())
-            };
-            Credentials::default_files(environment)
+            })
         };
         let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(files(&[]), paths(&[]));

@@ -15,6 +15,13 @@ const ACCEPTED: [MediaType; 4] = [
     MediaType::DockerIndex,
 ];
 
+/// An answer's head: no document, one described in full, or one that is just there.
+enum Head {
+    Nothing,
+    All(Descriptor),
+    Some,
+}
+
 impl Client {
     /// Fetches a manifest or an index, by its digest where there is one, else by its tag. A
     /// digest, ours or the registry's, is held against the bytes.
@@ -23,32 +30,34 @@ impl Client {
     ///
     /// One that is not there, is not what it should be, or can not be had.
     pub fn document(&self, of: &Repository) -> Result<Document, Error> {
-        let fetch = || {
-            let request = self.manifest_request(Method::GET, of)?;
-            let answer = self.send(of, &request, &[self.scope(of, false)])?;
-            if answer.status != StatusCode::OK {
-                return Err(answer.failure());
-            }
-            let given = answer.header(header::CONTENT_TYPE).map(MediaType::parse);
-            let told = answer.digest()?;
-            let bytes = answer.bytes(MAX_DOCUMENT)?;
-            let actual = Digest::of(&bytes);
-            for expected in of.digest.iter().chain(&told) {
-                if *expected != actual {
-                    return Err(Cause::Digest {
-                        expected: *expected,
-                        actual,
-                    }
-                    .into());
-                }
-            }
-            Ok(Document::parse(bytes, given.as_ref()).map_err(Cause::Document)?)
-        };
         self.run(
             of,
             || format!("fetching the manifest of `{of}`"),
-            |_| fetch(),
+            |_| self.fetch(of),
         )
+    }
+
+    /// Fetches a document once.
+    fn fetch(&self, of: &Repository) -> Result<Document, Failure> {
+        let request = self.manifest_request(Method::GET, of)?;
+        let answer = self.send(of, &request, &[self.scope(of, false)])?;
+        if answer.status != StatusCode::OK {
+            return Err(answer.failure());
+        }
+        let given = answer.header(header::CONTENT_TYPE).map(MediaType::parse);
+        let told = answer.digest()?;
+        let bytes = answer.bytes(MAX_DOCUMENT)?;
+        let actual = Digest::of(&bytes);
+        for expected in of.digest.iter().chain(&told) {
+            if *expected != actual {
+                return Err(Cause::Digest {
+                    expected: *expected,
+                    actual,
+                }
+                .into());
+            }
+        }
+        Ok(Document::parse(bytes, given.as_ref()).map_err(Cause::Document)?)
     }
 
     /// What a tag or a digest means at the moment; none if the registry does not have it. Where
@@ -58,34 +67,11 @@ impl Client {
     ///
     /// A registry that does not answer this.
     pub fn head_document(&self, of: &Repository) -> Result<Option<Descriptor>, Error> {
-        enum Head {
-            Nothing,
-            All(Descriptor),
-            Some,
-        }
-        let ask = || {
-            let request = self.manifest_request(Method::HEAD, of)?;
-            let answer = self.send(of, &request, &[self.scope(of, false)])?;
-            match answer.status {
-                StatusCode::OK => {}
-                StatusCode::NOT_FOUND => return Ok(Head::Nothing),
-                _ => return Err(answer.failure()),
-            }
-            let kind = answer.header(header::CONTENT_TYPE).map(MediaType::parse);
-            let kind = kind.filter(|kind| ACCEPTED.contains(kind));
-            let told = answer.digest()?;
-            if let (Some(expected), Some(actual)) = (of.digest, told)
-                && expected != actual
-            {
-                return Err(Cause::Digest { expected, actual }.into());
-            }
-            let parts = kind.zip(told.or(of.digest)).zip(answer.length());
-            let descriptor =
-                parts.map(|((kind, digest), size)| Descriptor::new(kind, digest, size));
-            Ok(descriptor.map_or(Head::Some, Head::All))
-        };
-        let operation = || format!("asking for the manifest of `{of}`");
-        match self.run(of, operation, |_| ask())? {
+        match self.run(
+            of,
+            || format!("asking for the manifest of `{of}`"),
+            |_| self.head(of),
+        )? {
             Head::Nothing => Ok(None),
             Head::All(descriptor) => Ok(Some(descriptor)),
             Head::Some => match self.document(of) {
@@ -96,6 +82,32 @@ impl Client {
         }
     }
 
+    /// Asks for a document's head once.
+    fn head(&self, of: &Repository) -> Result<Head, Failure> {
+        let request = self.manifest_request(Method::HEAD, of)?;
+        let answer = self.send(of, &request, &[self.scope(of, false)])?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(Head::Nothing),
+            _ => return Err(answer.failure()),
+        }
+        let kind = answer
+            .header(header::CONTENT_TYPE)
+            .map(MediaType::parse)
+            .filter(|kind| ACCEPTED.contains(kind));
+        let told = answer.digest()?;
+        if let (Some(expected), Some(actual)) = (of.digest, told)
+            && expected != actual
+        {
+            return Err(Cause::Digest { expected, actual }.into());
+        }
+        let descriptor = kind
+            .zip(told.or(of.digest))
+            .zip(answer.length())
+            .map(|((kind, digest), size)| Descriptor::new(kind, digest, size));
+        Ok(descriptor.map_or(Head::Some, Head::All))
+    }
+
     /// Puts a manifest or an index under its digest where the reference has one, else under
     /// its tag. All that it refers to must be there before.
     ///
@@ -104,34 +116,40 @@ impl Client {
     /// A reference to another digest, and a registry that does not take it, or takes it for
     /// something else.
     pub fn put_document(&self, to: &Repository, document: &Document) -> Result<(), Error> {
+        self.run(
+            to,
+            || format!("pushing the manifest of `{to}`"),
+            |_| self.put(to, document),
+        )
+    }
+
+    /// Puts a document once.
+    fn put(&self, to: &Repository, document: &Document) -> Result<(), Failure> {
         let actual = document.digest();
-        let put = || {
-            if let Some(expected) = to.digest.filter(|expected| *expected != actual) {
-                return Err(Cause::Digest { expected, actual }.into());
+        if let Some(expected) = to.digest.filter(|expected| *expected != actual) {
+            return Err(Cause::Digest { expected, actual }.into());
+        }
+        let uri = self.url(to, &format!("manifests/{}", to.identifier()))?;
+        let request = Request::new(Method::PUT, uri)
+            .with_header(header::CONTENT_TYPE, document.media_type.as_str())
+            .with_payload(Payload::Bytes(&document.bytes));
+        let answer = self.send(to, &request, &[self.scope(to, true)])?;
+        if !matches!(
+            answer.status,
+            StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED
+        ) {
+            return Err(answer.failure());
+        }
+        let told = answer.digest()?;
+        answer.discard();
+        match told {
+            Some(told) if told != actual => Err(Cause::Digest {
+                expected: actual,
+                actual: told,
             }
-            let uri = self.url(to, &format!("manifests/{}", to.identifier()))?;
-            let request = Request::new(Method::PUT, uri)
-                .with_header(header::CONTENT_TYPE, document.media_type.as_str())
-                .with_payload(Payload::Bytes(&document.bytes));
-            let answer = self.send(to, &request, &[self.scope(to, true)])?;
-            if !matches!(
-                answer.status,
-                StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED
-            ) {
-                return Err(answer.failure());
-            }
-            let told = answer.digest()?;
-            answer.discard();
-            match told {
-                Some(told) if told != actual => Err(Cause::Digest {
-                    expected: actual,
-                    actual: told,
-                }
-                .into()),
-                _ => Ok(()),
-            }
-        };
-        self.run(to, || format!("pushing the manifest of `{to}`"), |_| put())
+            .into()),
+            _ => Ok(()),
+        }
     }
 
     fn manifest_request(

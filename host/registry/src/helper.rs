@@ -40,8 +40,11 @@ pub(super) fn get(
         program: program.clone(),
         why,
     };
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || !name.chars().all(is_plain) {
+    if name.is_empty()
+        || !name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    {
         return Err(error("that is not the name of a helper".to_owned()));
     }
     let path = directory.map_or_else(

@@ -125,9 +125,10 @@ impl<'a> Sending<'a> {
                 if start.from > 0 =>
             {
                 self.refused = true;
-                return match may_be_the_rest(&failure.cause) {
-                    true => Failure::passing(failure.cause),
-                    false => failure,
+                return if may_be_the_rest(&failure.cause) {
+                    Failure::passing(failure.cause)
+                } else {
+                    failure
                 };
             }
             Cause::Connection { .. } | Cause::Silent { .. } => self.asks = !self.not_to_ask,
@@ -191,15 +192,13 @@ impl<'a> Sending<'a> {
         let uri = location::with_parameter(&start.uri, "digest", &digest.to_string())
             .ok_or_else(|| Cause::Name(location::host(&start.uri)))?;
         let (from, left) = (start.from, size - start.from);
-        let open = || self.open_at(from);
-        let progress = |more: u64| {
-            sent.set(from + more);
-            (self.progress)(from + more);
-        };
         let payload = Payload::Stream {
             size: left,
-            open: &open,
-            progress: &progress,
+            open: &|| self.open_at(from),
+            progress: &|more: u64| {
+                sent.set(from + more);
+                (self.progress)(from + more);
+            },
         };
         let mut request = Request::new(Method::PUT, uri)
             .with_header(header::CONTENT_TYPE, "application/octet-stream")

@@ -22,6 +22,27 @@ impl Client {
     ///
     /// A registry that does not answer.
     pub fn mount(&self, to: &Repository, digest: Digest, from: &str) -> Result<bool, Error> {
+        self.run(
+            to,
+            || {
+                format!(
+                    "taking {digest} over from `{}/{from}` to `{}`",
+                    to.registry,
+                    to.full_name()
+                )
+            },
+            |_| match self.try_mount(to, digest, from) {
+                Err(Failure {
+                    cause: Cause::Status { .. } | Cause::Unauthorized { .. },
+                    again: Again::No,
+                }) => Ok(false),
+                done => done,
+            },
+        )
+    }
+
+    /// Tries once to take a blob over.
+    fn try_mount(&self, to: &Repository, digest: Digest, from: &str) -> Result<bool, Failure> {
         let scopes = [
             self.scope(to, true),
             Scope {
@@ -29,47 +50,30 @@ impl Client {
                 push: false,
             },
         ];
-        let try_it = || {
-            let path = format!(
-                "blobs/uploads/?mount={}&from={}",
-                location::encode(&digest.to_string()),
-                location::encode(from)
-            );
-            let request =
-                Request::new(Method::POST, self.url(to, &path)?).with_payload(Payload::Bytes(b""));
-            let answer = self.send(to, &request, &scopes)?;
-            match answer.status {
-                StatusCode::CREATED => {
-                    answer.check_digest(digest)?;
-                    answer.discard();
-                    Ok(true)
-                }
-                StatusCode::ACCEPTED => {
-                    let upload = answer.location();
-                    answer.discard();
-                    if let Ok(upload) = upload {
-                        self.cancel(to, upload);
-                    }
-                    Ok(false)
-                }
-                _ => Err(answer.failure()),
+        let path = format!(
+            "blobs/uploads/?mount={}&from={}",
+            location::encode(&digest.to_string()),
+            location::encode(from)
+        );
+        let request =
+            Request::new(Method::POST, self.url(to, &path)?).with_payload(Payload::Bytes(b""));
+        let answer = self.send(to, &request, &scopes)?;
+        match answer.status {
+            StatusCode::CREATED => {
+                answer.check_digest(digest)?;
+                answer.discard();
+                Ok(true)
             }
-        };
-        let attempt = |_: &mut u32| match try_it() {
-            Err(Failure {
-                cause: Cause::Status { .. } | Cause::Unauthorized { .. },
-                again: Again::No,
-            }) => Ok(false),
-            done => done,
-        };
-        let operation = || {
-            format!(
-                "taking {digest} over from `{}/{from}` to `{}`",
-                to.registry,
-                to.full_name()
-            )
-        };
-        self.run(to, operation, attempt)
+            StatusCode::ACCEPTED => {
+                let upload = answer.location();
+                answer.discard();
+                if let Ok(upload) = upload {
+                    self.cancel(to, upload);
+                }
+                Ok(false)
+            }
+            _ => Err(answer.failure()),
+        }
     }
 
     /// Uploads a blob in one piece. After a failure that may pass, a large one goes on from what
@@ -93,8 +97,11 @@ impl Client {
         progress: &dyn Fn(u64),
     ) -> Result<(), Error> {
         let mut sending = Sending::new(self, to, blob, open, progress);
-        let operation = || format!("uploading {} to `{}`", blob.digest, to.full_name());
-        self.run(to, operation, |failed| sending.attempt(failed))
+        self.run(
+            to,
+            || format!("uploading {} to `{}`", blob.digest, to.full_name()),
+            |failed| sending.attempt(failed),
+        )
     }
 
     /// Starts an upload: where its bytes go.

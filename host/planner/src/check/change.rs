@@ -26,17 +26,19 @@ pub(super) fn shuffled(request: &Request) -> (Request, Vec<u32>) {
         list.sort_unstable();
         list
     };
-    let path = |&place: &u32| {
-        let path = &request.paths[place as usize];
-        let mut references = renamed(&path.references);
-        references.reverse();
-        StorePath {
-            references,
-            ..path.clone()
-        }
-    };
     let mut shuffled = Request {
-        paths: places.iter().map(path).collect(),
+        paths: places
+            .iter()
+            .map(|&place| {
+                let path = &request.paths[place as usize];
+                let mut references = renamed(&path.references);
+                references.reverse();
+                StorePath {
+                    references,
+                    ..path.clone()
+                }
+            })
+            .collect(),
         roots: sorted(&request.roots),
         excluded: sorted(&request.excluded),
         ..request.clone()
@@ -57,11 +59,16 @@ pub(super) fn shuffled(request: &Request) -> (Request, Vec<u32>) {
 
 /// The layers of a plan for a shuffled request, by the places of the original.
 pub(super) fn named(planned: &Planned, places: &[u32]) -> Vec<Vec<u32>> {
-    let path = |&index: &u32| places[index as usize];
     planned
         .layers
         .iter()
-        .map(|layer| layer.paths.iter().map(path).collect())
+        .map(|layer| {
+            layer
+                .paths
+                .iter()
+                .map(|&index| places[index as usize])
+                .collect()
+        })
         .collect()
 }
 
@@ -69,16 +76,16 @@ pub(super) fn named(planned: &Planned, places: &[u32]) -> Vec<Vec<u32>> {
 /// everything else as it was. What came first by its hash comes last.
 pub(super) fn rehashed(request: &Request) -> Request {
     let again = |path: &str, name: &str| {
-        let before = path
-            .strip_suffix(name)
-            .and_then(|rest| rest.strip_suffix('-'));
-        before.and_then(|rest| rest.rsplit_once('/')).map_or_else(
-            || path.to_owned(),
-            |(folder, hash)| {
-                let hash: String = hash.chars().map(opposite).collect();
-                format!("{folder}/{hash}-{name}")
-            },
-        )
+        path.strip_suffix(name)
+            .and_then(|rest| rest.strip_suffix('-'))
+            .and_then(|rest| rest.rsplit_once('/'))
+            .map_or_else(
+                || path.to_owned(),
+                |(folder, hash)| {
+                    let hash: String = hash.chars().map(opposite).collect();
+                    format!("{folder}/{hash}-{name}")
+                },
+            )
     };
     let mut request = request.clone();
     for path in &mut request.paths {

@@ -33,12 +33,11 @@ pub fn budgets(name: &str, of: &Request) -> Vec<Case> {
     let mut budgets = vec![1, 2, BUDGET, count.saturating_sub(1), count];
     budgets.sort_unstable();
     budgets.dedup();
-    let budgets = budgets
+    budgets
         .into_iter()
         .filter(|&budget| budget > 0)
         .map(Some)
-        .chain([None]);
-    budgets
+        .chain([None])
         .map(|max_layers| {
             Case::new(
                 name,
@@ -120,7 +119,6 @@ fn of_a_closure() -> Vec<Case> {
     let paths = closure(400);
     let plain = request(paths.clone(), Some(BUDGET));
     let all: Vec<u32> = (0..400).collect();
-    let some = |step: usize| all.iter().copied().step_by(step).collect::<Vec<u32>>();
     let mut cases = budgets("closure of 400", &plain);
     let more = [
         (
@@ -140,7 +138,7 @@ fn of_a_closure() -> Vec<Case> {
         (
             "a third excluded",
             Request {
-                excluded: some(3),
+                excluded: all.iter().copied().step_by(3).collect(),
                 ..plain.clone()
             },
         ),
@@ -206,28 +204,34 @@ fn diamonds(side: u32) -> Vec<StorePath> {
 
 /// Ten paths in a chain with these sizes.
 fn sized(size: impl Fn(u32) -> u64) -> Vec<StorePath> {
-    let node = |i: u32| {
-        (
-            format!("sized-{i}"),
-            size(i),
-            if i < 9 { vec![i + 1] } else { vec![] },
-        )
-    };
-    paths((0..10).map(node).collect())
+    let nodes = (0..10)
+        .map(|i| {
+            (
+                format!("sized-{i}"),
+                size(i),
+                if i < 9 { vec![i + 1] } else { vec![] },
+            )
+        })
+        .collect();
+    paths(nodes)
 }
 
 /// Paths of these names, each needing the next.
 fn named<S: AsRef<str>>(names: &[S]) -> Vec<StorePath> {
     let last = names.len() - 1;
-    let node = |(i, name): (usize, &S)| {
-        let next = u32::try_from(i + 1).unwrap_or(0);
-        (
-            name.as_ref().to_owned(),
-            10,
-            if i < last { vec![next] } else { vec![] },
-        )
-    };
-    paths(names.iter().enumerate().map(node).collect())
+    let nodes = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| {
+            let next = u32::try_from(i + 1).unwrap_or(0);
+            (
+                name.as_ref().to_owned(),
+                10,
+                if i < last { vec![next] } else { vec![] },
+            )
+        })
+        .collect();
+    paths(nodes)
 }
 
 /// Names as long as Nix allows, 211 characters, that differ only at their ends.

@@ -37,12 +37,15 @@ pub(super) fn hash(of: &str) -> String {
 
 /// Store paths with these names, sizes and references.
 pub(super) fn paths(nodes: Vec<(String, u64, Vec<u32>)>) -> Vec<StorePath> {
-    let path = |(index, (name, size, references)): (usize, (String, u64, Vec<u32>))| {
-        // Two paths may share a name, never a hash.
-        let hash = hash(&format!("{index} {name}"));
-        store_path(&format!("{STORE}/{hash}-{name}"), size, references)
-    };
-    nodes.into_iter().enumerate().map(path).collect()
+    nodes
+        .into_iter()
+        .enumerate()
+        .map(|(index, (name, size, references))| {
+            // Two paths may share a name, never a hash.
+            let hash = hash(&format!("{index} {name}"));
+            store_path(&format!("{STORE}/{hash}-{name}"), size, references)
+        })
+        .collect()
 }
 
 /// A request for these paths; its roots are those that no other refers to, or the first one
@@ -80,8 +83,10 @@ pub(super) fn request(paths: Vec<StorePath>, max_layers: Option<u32>) -> Request
 
 /// `count` paths, the references of each given by its index.
 pub(super) fn graph(count: u32, references: impl Fn(u32) -> Vec<u32>) -> Vec<StorePath> {
-    let node = |i: u32| (format!("p{i}-1.{i}"), 1000 + u64::from(i), references(i));
-    paths((0..count).map(node).collect())
+    let nodes = (0..count)
+        .map(|i| (format!("p{i}-1.{i}"), 1000 + u64::from(i), references(i)))
+        .collect();
+    paths(nodes)
 }
 
 /// A closure like those of real programs: most paths need one of few that everything needs, and

@@ -184,8 +184,7 @@ fn kind_name(kind: ErrorKind) -> &'static str {
 
 fn chain(error: &Error) -> String {
     let error: &dyn std::error::Error = error;
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
+    std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(": ")

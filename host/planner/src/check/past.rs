@@ -7,27 +7,30 @@ use crate::layering::{HeldImage, HeldLayer, HeldPath, History, Observation, Stor
 /// most never.
 pub(super) fn observed(paths: &[StorePath], steps: u32) -> History {
     let mut numbers = Numbers::new(11);
-    let observation = |_: &StorePath| {
-        let first = u32::try_from(numbers.below(u64::from(steps) * 4)).unwrap_or(0);
-        let first = if first < steps { first } else { 0 };
-        let often = numbers.below(6);
-        let changes: Vec<u32> = (first.max(1)..steps)
-            .filter(|_| often > 0 && numbers.below(6) < often - 1)
-            .collect();
-        let version_changes = changes
-            .iter()
-            .copied()
-            .filter(|_| numbers.below(2) == 0)
-            .collect();
-        Observation {
-            closures: steps - first,
-            changes,
-            version_changes,
-        }
-    };
+    let observations = paths
+        .iter()
+        .map(|_| {
+            let first = u32::try_from(numbers.below(u64::from(steps) * 4)).unwrap_or(0);
+            let first = if first < steps { first } else { 0 };
+            let often = numbers.below(6);
+            let changes: Vec<u32> = (first.max(1)..steps)
+                .filter(|_| often > 0 && numbers.below(6) < often - 1)
+                .collect();
+            let version_changes = changes
+                .iter()
+                .copied()
+                .filter(|_| numbers.below(2) == 0)
+                .collect();
+            Observation {
+                closures: steps - first,
+                changes,
+                version_changes,
+            }
+        })
+        .collect();
     History {
         steps,
-        observations: paths.iter().map(observation).collect(),
+        observations,
         held: vec![],
     }
 }
@@ -36,37 +39,39 @@ pub(super) fn observed(paths: &[StorePath], steps: u32) -> History {
 /// them gone or rebuilt since.
 pub(super) fn held(paths: &[StorePath]) -> History {
     let image = |age: usize| {
-        let path = |(index, path): (usize, &StorePath)| HeldPath {
-            path: match (index + age) % 5 {
-                0 => format!(
-                    "{STORE}/{}-{}",
-                    hash(&format!("held {age} {index}")),
-                    path.name
-                ),
-                _ => path.path.clone(),
-            },
-            name: path.name.clone(),
-            package: path.package.clone(),
-            size: path.size,
-        };
         let held: Vec<HeldPath> = paths
             .iter()
             .enumerate()
             .skip(age)
             .step_by(1 + age)
-            .map(path)
+            .map(|(index, path)| HeldPath {
+                path: match (index + age) % 5 {
+                    0 => format!(
+                        "{STORE}/{}-{}",
+                        hash(&format!("held {age} {index}")),
+                        path.name
+                    ),
+                    _ => path.path.clone(),
+                },
+                name: path.name.clone(),
+                package: path.package.clone(),
+                size: path.size,
+            })
             .collect();
-        let layer = |(number, paths): (usize, &[HeldPath])| HeldLayer {
-            paths: paths.to_vec(),
-            // Not everyone knows what a layer costs to pull.
-            transfer_size: if number % 3 == 0 {
-                0
-            } else {
-                paths.iter().map(|path| path.size / 3).sum()
-            },
-        };
         HeldImage {
-            layers: held.chunks(25).enumerate().map(layer).collect(),
+            layers: held
+                .chunks(25)
+                .enumerate()
+                .map(|(number, paths)| HeldLayer {
+                    paths: paths.to_vec(),
+                    // Not everyone knows what a layer costs to pull.
+                    transfer_size: if number % 3 == 0 {
+                        0
+                    } else {
+                        paths.iter().map(|path| path.size / 3).sum()
+                    },
+                })
+                .collect(),
         }
     };
     History {

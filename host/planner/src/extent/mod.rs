@@ -39,11 +39,12 @@ pub(super) fn check(name: &str, bytes: &[u8]) -> Result<(), Error> {
             what,
         });
     }
-    match calls::pass_values(bytes) {
-        true => Err(Error::Passing {
+    if calls::pass_values(bytes) {
+        Err(Error::Passing {
             component: component(),
-        }),
-        false => Ok(()),
+        })
+    } else {
+        Ok(())
     }
 }
 

@@ -58,17 +58,16 @@ pub(super) fn excess(bytes: &[u8]) -> Option<&'static str> {
 
 /// The work for segments of elements, up to where they can not be read.
 fn elements(segments: ElementSectionReader<'_>) -> u64 {
-    let items = |items| match items {
-        ElementItems::Functions(items) => items.count(),
-        ElementItems::Expressions(_, items) => items.count(),
-    };
-    let counts = segments
+    segments
         .into_iter()
         .map_while(Result::ok)
-        .map(|segment| items(segment.items));
-    counts.fold(0, |sum: u64, count| {
-        sum.saturating_add(ELEMENT * (1 + u64::from(count)))
-    })
+        .map(|segment| match segment.items {
+            ElementItems::Functions(items) => items.count(),
+            ElementItems::Expressions(_, items) => items.count(),
+        })
+        .fold(0, |sum: u64, count| {
+            sum.saturating_add(ELEMENT * (1 + u64::from(count)))
+        })
 }
 
 /// The work for a function, up to where it can not be read.
@@ -115,13 +114,13 @@ mod tests {
 
     #[test]
     fn the_built_in_planner_is_far_from_the_limit() {
-        let works = Parser::new(0)
+        let works: Vec<u64> = Parser::new(0)
             .parse_all(EMBEDDED)
             .filter_map(|payload| match payload {
                 Ok(Payload::CodeSectionEntry(body)) => Some(work(&body)),
                 _ => None,
-            });
-        let works: Vec<u64> = works.collect();
+            })
+            .collect();
         let (largest, whole) = (
             works.iter().max().copied().unwrap_or(0),
             works.iter().sum::<u64>(),

@@ -92,82 +92,97 @@ fn input(instance: &mut LinkerInstance<'_, State>) -> Result<()> {
         "[method]input-stream.read",
         "[method]input-stream.blocking-read",
     ] {
-        let read = |mut store: Store<'_>, _: (Resource<InputStream>, u64)| -> Result<_> {
-            charge(&mut store, 0)?;
-            Ok((Streamed::<Vec<u8>>::Err(StreamError::Closed),))
-        };
-        instance.func_wrap(name, read)?;
+        instance.func_wrap(
+            name,
+            |mut store: Store<'_>, _: (Resource<InputStream>, u64)| -> Result<_> {
+                charge(&mut store, 0)?;
+                Ok((Streamed::<Vec<u8>>::Err(StreamError::Closed),))
+            },
+        )?;
     }
     for name in [
         "[method]input-stream.skip",
         "[method]input-stream.blocking-skip",
     ] {
-        let skip = |mut store: Store<'_>, _: (Resource<InputStream>, u64)| -> Result<_> {
-            charge(&mut store, 0)?;
-            Ok((Streamed::<u64>::Err(StreamError::Closed),))
-        };
-        instance.func_wrap(name, skip)?;
+        instance.func_wrap(
+            name,
+            |mut store: Store<'_>, _: (Resource<InputStream>, u64)| -> Result<_> {
+                charge(&mut store, 0)?;
+                Ok((Streamed::<u64>::Err(StreamError::Closed),))
+            },
+        )?;
     }
-    let subscribe = |mut store: Store<'_>, _: (Resource<InputStream>,)| -> Result<_> {
-        charge(&mut store, 0)?;
-        Ok((pollable(),))
-    };
-    instance.func_wrap("[method]input-stream.subscribe", subscribe)
+    instance.func_wrap(
+        "[method]input-stream.subscribe",
+        |mut store: Store<'_>, _: (Resource<InputStream>,)| -> Result<_> {
+            charge(&mut store, 0)?;
+            Ok((pollable(),))
+        },
+    )
 }
 
 fn output(instance: &mut LinkerInstance<'_, State>) -> Result<()> {
-    let room = |mut store: Store<'_>, _: (Resource<OutputStream>,)| -> Result<_> {
-        charge(&mut store, 0)?;
-        Ok((Streamed::Ok(ROOM),))
-    };
-    instance.func_wrap("[method]output-stream.check-write", room)?;
+    instance.func_wrap(
+        "[method]output-stream.check-write",
+        |mut store: Store<'_>, _: (Resource<OutputStream>,)| -> Result<_> {
+            charge(&mut store, 0)?;
+            Ok((Streamed::Ok(ROOM),))
+        },
+    )?;
     for name in [
         "[method]output-stream.write",
         "[method]output-stream.blocking-write-and-flush",
     ] {
-        let write = |mut store: Store<'_>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
-            charge(&mut store, bytes.len() as u64)?;
-            if stream.rep() == STDERR {
-                store.data_mut().sealed.write(&bytes);
-            }
-            Ok((Streamed::Ok(()),))
-        };
-        instance.func_wrap(name, write)?;
+        instance.func_wrap(
+            name,
+            |mut store: Store<'_>, (stream, bytes): (Resource<OutputStream>, Vec<u8>)| {
+                charge(&mut store, bytes.len() as u64)?;
+                if stream.rep() == STDERR {
+                    store.data_mut().sealed.write(&bytes);
+                }
+                Ok((Streamed::Ok(()),))
+            },
+        )?;
     }
     for name in [
         "[method]output-stream.flush",
         "[method]output-stream.blocking-flush",
     ] {
-        let flush = |mut store: Store<'_>, _: (Resource<OutputStream>,)| -> Result<_> {
-            charge(&mut store, 0)?;
-            Ok((Streamed::Ok(()),))
-        };
-        instance.func_wrap(name, flush)?;
+        instance.func_wrap(
+            name,
+            |mut store: Store<'_>, _: (Resource<OutputStream>,)| -> Result<_> {
+                charge(&mut store, 0)?;
+                Ok((Streamed::Ok(()),))
+            },
+        )?;
     }
     for name in [
         "[method]output-stream.write-zeroes",
         "[method]output-stream.blocking-write-zeroes-and-flush",
     ] {
-        let zeroes = |mut store: Store<'_>, _: (Resource<OutputStream>, u64)| -> Result<_> {
-            charge(&mut store, 0)?;
-            Ok((Streamed::Ok(()),))
-        };
-        instance.func_wrap(name, zeroes)?;
+        instance.func_wrap(
+            name,
+            |mut store: Store<'_>, _: (Resource<OutputStream>, u64)| -> Result<_> {
+                charge(&mut store, 0)?;
+                Ok((Streamed::Ok(()),))
+            },
+        )?;
     }
     for name in [
         "[method]output-stream.splice",
         "[method]output-stream.blocking-splice",
     ] {
         type Spliced = (Resource<OutputStream>, Resource<InputStream>, u64);
-        let splice = |mut store: Store<'_>, _: Spliced| -> Result<_> {
+        instance.func_wrap(name, |mut store: Store<'_>, _: Spliced| -> Result<_> {
             charge(&mut store, 0)?;
             Ok((Streamed::<u64>::Err(StreamError::Closed),))
-        };
-        instance.func_wrap(name, splice)?;
+        })?;
     }
-    let subscribe = |mut store: Store<'_>, _: (Resource<OutputStream>,)| -> Result<_> {
-        charge(&mut store, 0)?;
-        Ok((pollable(),))
-    };
-    instance.func_wrap("[method]output-stream.subscribe", subscribe)
+    instance.func_wrap(
+        "[method]output-stream.subscribe",
+        |mut store: Store<'_>, _: (Resource<OutputStream>,)| -> Result<_> {
+            charge(&mut store, 0)?;
+            Ok((pollable(),))
+        },
+    )
 }

@@ -131,9 +131,10 @@ fn a_byte_now_and_then_is_not_enough() {
         chain(&error)
     };
     // A machine with too much to do lets the bytes come late, and that is silence.
-    let is_silence = |error: &String| error.ends_with("was silent for 0.2 s");
-    let error = (0..10).map(|_| drip()).find(|error| !is_silence(error));
-    let error = error.unwrap_or_else(|| panic!("ten times nothing came"));
+    let error = (0..10)
+        .map(|_| drip())
+        .find(|error| !error.ends_with("was silent for 0.2 s"))
+        .unwrap_or_else(|| panic!("ten times nothing came"));
     assert!(error.ends_with(": its answer takes too long"), "{error}");
 }
 
@@ -154,8 +155,11 @@ fn registries_on_this_machine_are_spoken_to_as_they_answer() {
 fn redirections_end() {
     let server = Server::bind();
     let of = image(&server);
-    let again = || step(GET).status(302).header("location", "1.2");
-    let running = server.run((0..11).map(|_| again()).collect());
+    let running = server.run(
+        (0..11)
+            .map(|_| step(GET).status(302).header("location", "1.2"))
+            .collect(),
+    );
     let error = Client::new(options()).document(&of).unwrap_err();
     assert!(
         matches!(error.cause(), Cause::Redirects { limit: 10, .. }),

@@ -31,11 +31,12 @@ pub(super) fn upload(
     content: &[u8],
 ) -> (Result<(), Error>, Vec<u64>) {
     let told = Mutex::new(vec![]);
-    let open =
-        || io::Result::Ok(Box::new(io::Cursor::new(content.to_vec())) as Box<dyn Read + Send>);
-    let result = client.upload(to, &blob(content), &open, &|sent| {
-        told.lock().unwrap().push(sent)
-    });
+    let result = client.upload(
+        to,
+        &blob(content),
+        &|| io::Result::Ok(Box::new(io::Cursor::new(content.to_vec())) as Box<dyn Read + Send>),
+        &|sent| told.lock().unwrap().push(sent),
+    );
     (result, told.into_inner().unwrap())
 }
 
@@ -197,17 +198,21 @@ fn a_source_that_fails_is_told_as_such_and_the_registry_has_no_blob() {
             step(put),
             step("DELETE /u").status(204),
         ]);
-        let open = || {
-            let data = io::Cursor::new(data.clone());
-            let reader: Box<dyn Read + Send> = if blob.digest == good.digest {
-                Box::new(data)
-            } else {
-                Box::new(data.chain(WrongDigest))
-            };
-            io::Result::Ok(reader)
-        };
         let error = Client::new(options())
-            .upload(&to, blob, &open, &|_| ())
+            .upload(
+                &to,
+                blob,
+                &|| {
+                    let data = io::Cursor::new(data.clone());
+                    let reader: Box<dyn Read + Send> = if blob.digest == good.digest {
+                        Box::new(data)
+                    } else {
+                        Box::new(Verified::new(data, "x".to_owned(), blob.size, blob.digest))
+                    };
+                    io::Result::Ok(reader)
+                },
+                &|_| (),
+            )
             .unwrap_err();
         assert!(
             chain(&error).contains(&format!(": reading what is to be sent: {expected}")),
