@@ -148,9 +148,8 @@ fn nanos(value: &[u8]) -> u32 {
         .iter()
         .position(|&byte| byte == b'.')
         .map_or(&b""[..], |dot| &value[dot + 1..]);
-    let digit = |place: usize| fraction.get(place).filter(|byte| byte.is_ascii_digit());
     (0..9)
-        .map_while(digit)
+        .map_while(|place| fraction.get(place).filter(|byte| byte.is_ascii_digit()))
         .zip(0..)
         .map(|(byte, i)| u32::from(byte - b'0') * 10_u32.pow(8 - i))
         .sum()

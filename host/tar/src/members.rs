@@ -194,14 +194,10 @@ impl Body<'_, '_> {
 
 /// What a member's own header and those before it say; `size` is that of a file.
 fn describe(header: &Header, extended: Extended, size: u64) -> Described {
-    let written = || {
-        header
-            .mtime()
-            .ok()
-            .and_then(|seconds| i64::try_from(seconds).ok())
-    };
-    let name = extended.sparse_name.or(extended.name);
-    let name = name.unwrap_or_else(|| header.path_bytes().into_owned());
+    let name = extended
+        .sparse_name
+        .or(extended.name)
+        .unwrap_or_else(|| header.path_bytes().into_owned());
     let link = extended
         .link
         .or_else(|| header.link_name_bytes().map(Into::into));
@@ -216,7 +212,15 @@ fn describe(header: &Header, extended: Extended, size: u64) -> Described {
         kind,
         size: extended.sparse_size.unwrap_or(size),
         link: link.unwrap_or_default(),
-        mtime: extended.mtime.or_else(written).unwrap_or_default(),
+        mtime: extended
+            .mtime
+            .or_else(|| {
+                header
+                    .mtime()
+                    .ok()
+                    .and_then(|seconds| i64::try_from(seconds).ok())
+            })
+            .unwrap_or_default(),
         nanos: extended.nanos,
         mode: header.mode().unwrap_or_default() & 0o7777,
         uid: extended

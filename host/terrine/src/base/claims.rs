@@ -14,17 +14,21 @@ pub(super) fn of(configuration: &Configuration, store_dir: &str) -> BTreeSet<Str
     let mut claimed = BTreeSet::new();
     for entry in history {
         let paths = store_paths(&entry.comment);
-        let inside = |path: &String| {
-            path.strip_prefix(store_dir)
-                .is_some_and(|rest| rest.starts_with('/'))
-        };
         match paths {
-            Some(paths) if paths.iter().all(inside) => claimed.extend(paths),
+            Some(paths) if paths.iter().all(|path| is_below(path, store_dir)) => {
+                claimed.extend(paths);
+            }
             _ if entry.comment == ROOT_COMMENT => {}
             _ => claimed.clear(),
         }
     }
     claimed
+}
+
+/// Says whether a path is somewhere below a store's directory.
+fn is_below(path: &str, store_dir: &str) -> bool {
+    path.strip_prefix(store_dir)
+        .is_some_and(|rest| rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -84,20 +84,26 @@ impl Base {
     pub fn new(image: Image) -> Self {
         let in_archive = image.manifest.is_none();
         let spool = Arc::new(Spool::default());
-        let layers = image.layers.into_iter().map(|layer| BaseLayer {
-            name: match in_archive {
-                true => layer.name(),
-                false => format!("{}.tar", layer.diff_id().hex()),
-            },
-            diff_id: layer.diff_id(),
-            attributes: layer.attributes(),
-            layer: match layer.repository() {
-                // It may be read more than once.
-                Some(_) => Arc::new(Spooled::new(layer, image.name.clone(), Arc::clone(&spool))),
-                None => layer,
-            },
-        });
-        let layers: Vec<BaseLayer> = layers.collect();
+        let layers: Vec<BaseLayer> = image
+            .layers
+            .into_iter()
+            .map(|layer| BaseLayer {
+                name: if in_archive {
+                    layer.name()
+                } else {
+                    format!("{}.tar", layer.diff_id().hex())
+                },
+                diff_id: layer.diff_id(),
+                attributes: layer.attributes(),
+                layer: match layer.repository() {
+                    // It may be read more than once.
+                    Some(_) => {
+                        Arc::new(Spooled::new(layer, image.name.clone(), Arc::clone(&spool)))
+                    }
+                    None => layer,
+                },
+            })
+            .collect();
         let repository = layers.first().and_then(|layer| layer.layer.repository());
         Self {
             // As it was asked for: the layers know it by its digest.
@@ -141,12 +147,13 @@ impl Base {
             .layers
             .iter()
             .any(|layer| layer.layer.repository().is_some());
-        match remote {
-            true => Ok(Listing::claimed(
+        if remote {
+            Ok(Listing::claimed(
                 claims::of(&self.configuration, store_dir),
                 store_dir,
-            )),
-            false => self.listing(),
+            ))
+        } else {
+            self.listing()
         }
     }
 

@@ -101,8 +101,10 @@ impl Database {
                 immutable: self.immutable,
             })?);
         }
-        let entries = self.reached(ids).map_err(failed)?;
-        let entries = entries.map_err(|fault| Error::fault(&self.file, fault))?;
+        let entries = self
+            .reached(ids)
+            .map_err(failed)?
+            .map_err(|fault| Error::fault(&self.file, fault))?;
         Graph::build(entries).map_err(|fault| Error::fault(&self.file, fault))
     }
 
@@ -177,17 +179,16 @@ impl Found {
             path: path.clone(),
             size: self.size.unwrap_or(0).to_string(),
         })?;
-        let reference = |id: &i64| {
-            let reference = all.get(id).and_then(|node| node.path.clone());
-            reference.ok_or_else(|| Fault::MissingReference {
-                path: path.clone(),
-                reference: format!("number {id}"),
-            })
-        };
         let references = self
             .references
             .iter()
-            .map(reference)
+            .map(|id| {
+                let reference = all.get(id).and_then(|node| node.path.clone());
+                reference.ok_or_else(|| Fault::MissingReference {
+                    path: path.clone(),
+                    reference: format!("number {id}"),
+                })
+            })
             .collect::<Result<_, _>>()?;
         Ok(Entry {
             path,
@@ -200,8 +201,9 @@ impl Found {
 impl Names for Database {
     fn contains(&self, path: &str) -> Result<bool, Error> {
         let statement = self.connection.prepare(BY_PATH);
-        let found = statement.and_then(|mut statement| statement.exists([path]));
-        found.map_err(|source| failed(&self.file, source))
+        statement
+            .and_then(|mut statement| statement.exists([path]))
+            .map_err(|source| failed(&self.file, source))
     }
 }
 

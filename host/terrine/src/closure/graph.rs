@@ -66,17 +66,20 @@ impl Graph {
             .enumerate()
             .map(|(index, entry)| (entry.path.as_str(), index))
             .collect();
-        let references = entries.iter().map(|entry| resolve(entry, &indices));
-        let references = references.collect::<Result<Vec<_>, _>>()?;
-        let nodes = entries.into_iter().zip(references);
-        let nodes = nodes.map(|(Entry { path, size, .. }, references)| Node {
-            path,
-            size,
-            references,
-        });
-        Ok(Self {
-            nodes: nodes.collect(),
-        })
+        let references = entries
+            .iter()
+            .map(|entry| resolve(entry, &indices))
+            .collect::<Result<Vec<_>, _>>()?;
+        let nodes = entries
+            .into_iter()
+            .zip(references)
+            .map(|(Entry { path, size, .. }, references)| Node {
+                path,
+                size,
+                references,
+            })
+            .collect();
+        Ok(Self { nodes })
     }
 
     /// The paths, ascending.
@@ -130,23 +133,25 @@ impl Graph {
     /// If one is not an index of the graph.
     #[must_use]
     pub fn restrict(&self, keep: &[usize]) -> Self {
-        let node = |&index: &usize| {
-            let Node {
-                path,
-                size,
-                references,
-            } = &self.nodes[index];
-            let references = references
-                .iter()
-                .filter_map(|reference| keep.binary_search(reference).ok());
-            Node {
-                path: path.clone(),
-                size: *size,
-                references: references.collect(),
-            }
-        };
         Self {
-            nodes: keep.iter().map(node).collect(),
+            nodes: keep
+                .iter()
+                .map(|&index| {
+                    let Node {
+                        path,
+                        size,
+                        references,
+                    } = &self.nodes[index];
+                    let references = references
+                        .iter()
+                        .filter_map(|reference| keep.binary_search(reference).ok());
+                    Node {
+                        path: path.clone(),
+                        size: *size,
+                        references: references.collect(),
+                    }
+                })
+                .collect(),
         }
     }
 
@@ -163,34 +168,37 @@ impl Graph {
 
     /// The graph's paths with the paths that they refer to, in the graph's order.
     pub fn into_entries(self) -> Vec<Entry> {
-        let paths = |indices: &[usize]| {
-            indices
-                .iter()
-                .map(|&i| self.nodes[i].path.clone())
-                .collect()
-        };
-        let entry = |node: &Node| Entry {
-            path: node.path.clone(),
-            size: node.size,
-            references: paths(&node.references),
-        };
-        self.nodes.iter().map(entry).collect()
+        self.nodes
+            .iter()
+            .map(|node| Entry {
+                path: node.path.clone(),
+                size: node.size,
+                references: node
+                    .references
+                    .iter()
+                    .map(|&i| self.nodes[i].path.clone())
+                    .collect(),
+            })
+            .collect()
     }
 }
 
 /// The indices of what an entry refers to. They are ascending, because its references
 /// are sorted as the entries are.
 fn resolve(entry: &Entry, indices: &HashMap<&str, usize>) -> Result<Vec<usize>, Fault> {
-    let find = |reference: &String| {
-        indices
-            .get(reference.as_str())
-            .copied()
-            .ok_or_else(|| Fault::MissingReference {
-                path: entry.path.clone(),
-                reference: reference.clone(),
-            })
-    };
-    entry.references.iter().map(find).collect()
+    entry
+        .references
+        .iter()
+        .map(|reference| {
+            indices
+                .get(reference.as_str())
+                .copied()
+                .ok_or_else(|| Fault::MissingReference {
+                    path: entry.path.clone(),
+                    reference: reference.clone(),
+                })
+        })
+        .collect()
 }
 
 #[cfg(test)]

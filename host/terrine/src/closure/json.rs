@@ -74,14 +74,18 @@ impl Form<'_> {
 
     fn array(&self, text: &str, field: &str) -> Result<Vec<Entry>, Fault> {
         let records: Vec<Object<Record<'_>>> = deserialize(text, field)?;
-        let entry = |(index, Object(mut record)): (usize, Object<Record<'_>>)| {
-            let field = format!("{field}[{index}]");
-            let path = record.path.take();
-            let path =
-                path.ok_or_else(|| Fault::Json("missing field `path`".to_owned()).at(&*field))?;
-            self.entry(&path, &record, &field)
-        };
-        records.into_iter().enumerate().map(entry).collect()
+        records
+            .into_iter()
+            .enumerate()
+            .map(|(index, Object(mut record))| {
+                let field = format!("{field}[{index}]");
+                let path = record
+                    .path
+                    .take()
+                    .ok_or_else(|| Fault::Json("missing field `path`".to_owned()).at(&*field))?;
+                self.entry(&path, &record, &field)
+            })
+            .collect()
     }
 
     /// Entries by their paths.
@@ -110,16 +114,15 @@ impl Form<'_> {
             path: path.clone(),
             size,
         })?;
-        let missing = || Fault::Json("missing field `references`".to_owned()).at(field);
         let references = record
             .references
             .as_ref()
-            .ok_or_else(missing)?
+            .ok_or_else(|| Fault::Json("missing field `references`".to_owned()).at(field))?
             .iter()
-            .enumerate();
-        let references = references.map(|(index, reference)| {
-            self.path(reference, &format!("{field}.references[{index}]"))
-        });
+            .enumerate()
+            .map(|(index, reference)| {
+                self.path(reference, &format!("{field}.references[{index}]"))
+            });
         Ok(Entry {
             references: references.collect::<Result<_, _>>()?,
             path,
@@ -156,12 +159,12 @@ fn is_graph(text: &str) -> bool {
 /// A size in bytes. An error is the text that is none.
 fn size(value: Option<&RawValue>) -> Result<u64, String> {
     let Some(value) = value else { return Ok(0) };
-    let size = value
+    value
         .get()
         .parse()
         .ok()
-        .filter(|&size| i64::try_from(size).is_ok());
-    size.ok_or_else(|| value.get().chars().take(100).collect())
+        .filter(|&size| i64::try_from(size).is_ok())
+        .ok_or_else(|| value.get().chars().take(100).collect())
 }
 
 /// What is said about a path.
@@ -291,8 +294,7 @@ mod tests {
     }
 
     fn read(text: &str) -> Result<Graph, String> {
-        let entries = parse(&fill(text), "/nix/store");
-        entries
+        parse(&fill(text), "/nix/store")
             .and_then(Graph::build)
             .map_err(|fault| fault.to_string())
     }

@@ -52,10 +52,12 @@ pub struct Mentions {
 /// What `names` returns.
 pub fn mentions(text: &str, store_dir: &str, names: &dyn Names) -> Result<Mentions, Error> {
     let prefix = format!("{}/", store_dir.trim_end_matches('/'));
-    let places = text
+    let words: BTreeSet<&str> = text
         .match_indices(&prefix)
-        .map(|(start, _)| &text[start + prefix.len()..]);
-    let words: BTreeSet<&str> = places.map(word).filter(|word| !word.is_empty()).collect();
+        .map(|(start, _)| &text[start + prefix.len()..])
+        .map(word)
+        .filter(|word| !word.is_empty())
+        .collect();
     let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
     for word in words {
         match longest(&prefix, word, names)? {
@@ -72,18 +74,19 @@ pub fn mentions(text: &str, store_dir: &str, names: &dyn Names) -> Result<Mentio
 
 /// The start of a text that may be a name.
 fn word(text: &str) -> &str {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
-    text.split(|c| !is_part(c)).next().unwrap_or_default()
+    text.split(|c: char| !c.is_ascii_alphanumeric() && !"+-._?=".contains(c))
+        .next()
+        .unwrap_or_default()
 }
 
 /// The path with the longest known name that a word starts with.
 fn longest(prefix: &str, word: &str, names: &dyn Names) -> Result<Option<String>, Error> {
-    let shortest = match has_hash(word) {
-        true => HASH + 2,
-        false => word
-            .trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
+    let shortest = if has_hash(word) {
+        HASH + 2
+    } else {
+        word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric())
             .len()
-            .max(1),
+            .max(1)
     };
     for end in (shortest..=word.len().min(MAX_NAME)).rev() {
         let path = format!("{prefix}{}", &word[..end]);
@@ -117,12 +120,15 @@ mod tests {
     }
 
     fn found(text: &str, known: &[&str], store_dir: &str) -> Mentions {
-        let entry = |name: &&str| Entry {
-            path: format!("{store_dir}/{}", fill(name, store_dir)),
-            size: 0,
-            references: vec![],
-        };
-        let graph = Graph::build(known.iter().map(entry).collect()).unwrap();
+        let entries = known
+            .iter()
+            .map(|name| Entry {
+                path: format!("{store_dir}/{}", fill(name, store_dir)),
+                size: 0,
+                references: vec![],
+            })
+            .collect();
+        let graph = Graph::build(entries).unwrap();
         mentions(&fill(text, store_dir), store_dir, &graph).unwrap()
     }
 

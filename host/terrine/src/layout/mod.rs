@@ -68,8 +68,8 @@ impl Layout {
     /// A path that can not be read, or is no layout of version 1.0.0.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(path, flags, Mode::empty());
-        let directory = directory.map_err(|errno| Error::io(READING, path, errno))?;
+        let directory = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(|errno| Error::io(READING, path, errno))?;
         let layout = Self {
             path: path.to_owned(),
             directory,
@@ -146,8 +146,7 @@ impl Layout {
     ///
     /// An index that can not be read, or has more than [`MAX_DOCUMENT`] bytes.
     pub fn index(&self) -> Result<Index, Error> {
-        let json = |why: serde_json::Error| self.json(&why);
-        serde_json::from_slice(&self.index_text()?).map_err(json)
+        serde_json::from_slice(&self.index_text()?).map_err(|why| self.json(&why))
     }
 
     /// The same as it is stored.
@@ -156,11 +155,11 @@ impl Layout {
     ///
     /// An index that can not be read, or has more than [`MAX_DOCUMENT`] bytes.
     pub fn index_text(&self) -> Result<Vec<u8>, Error> {
-        let missing = || Error::Missing {
-            path: self.path.clone(),
-            member: INDEX,
-        };
-        self.read(INDEX, MAX_DOCUMENT)?.ok_or_else(missing)
+        self.read(INDEX, MAX_DOCUMENT)?
+            .ok_or_else(|| Error::Missing {
+                path: self.path.clone(),
+                member: INDEX,
+            })
     }
 
     /// Whether the file of a blob is there, and has its size. It is not read.
@@ -272,8 +271,9 @@ impl Layout {
         let blob = Descriptor::of(media_type, bytes);
         if !self.has_bytes(&blob, bytes) {
             let mut staged = self.stage()?;
-            let written = staged.write_all(bytes);
-            written.map_err(|source| Error::io(WRITING, &self.path, source))?;
+            staged
+                .write_all(bytes)
+                .map_err(|source| Error::io(WRITING, &self.path, source))?;
             self.keep(staged, &blob)?;
         }
         Ok(blob)
@@ -295,8 +295,9 @@ impl Layout {
         };
         let path = || self.path.join(name);
         let mut content = Vec::new();
-        let outcome = file.take(limit + 1).read_to_end(&mut content);
-        outcome.map_err(|source| Error::io(READING, &path(), source))?;
+        file.take(limit + 1)
+            .read_to_end(&mut content)
+            .map_err(|source| Error::io(READING, &path(), source))?;
         if content.len() as u64 > limit {
             return Err(Error::TooLarge {
                 path: path(),
@@ -420,13 +421,15 @@ fn is_unused_blobs(path: &Path) -> io::Result<bool> {
 /// Puts a small file where it has to be, unless somebody else did.
 fn place(directory: &Path, name: &str, text: &[u8]) -> Result<(), Error> {
     let path = directory.join(name);
-    let write = || {
-        let mut staged = Staged::new(directory, &Pending::default())?;
-        staged.write_all(text)?;
-        staged.file()?.sync_all()?;
-        staged.publish_new(&path)
-    };
-    write().map_err(|source| Error::io(WRITING, &path, source))
+    write_new(directory, &path, text).map_err(|source| Error::io(WRITING, &path, source))
+}
+
+/// Writes a file of a directory, unless there is one.
+fn write_new(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut staged = Staged::new(directory, &Pending::default())?;
+    staged.write_all(text)?;
+    staged.file()?.sync_all()?;
+    staged.publish_new(path)
 }
 
 #[cfg(test)]

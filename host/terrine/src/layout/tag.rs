@@ -82,9 +82,12 @@ impl Layout {
         let failed = |source: std::io::Error| Error::io(LOCKING, &path, source);
         loop {
             // Some file systems only lock what can be written to.
-            let file = OpenOptions::new().read(true).write(true).open(&path);
-            let file = file.or_else(|_| File::open(&path));
-            let file = file.map_err(|source| Error::io(READING, &path, source))?;
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&path)
+                .or_else(|_| File::open(&path))
+                .map_err(|source| Error::io(READING, &path, source))?;
             retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
                 .map_err(|errno| failed(errno.into()))?;
             // Somebody may have put another file there while we waited.
@@ -136,8 +139,8 @@ impl Fields {
             }
         };
         let value = &mut self.0[position].1;
-        let entries: Option<Vec<Box<RawValue>>> = serde_json::from_str(value.get())?;
-        let entries = entries.unwrap_or_default();
+        let entries =
+            serde_json::from_str::<Option<Vec<Box<RawValue>>>>(value.get())?.unwrap_or_default();
         let place = entries
             .iter()
             .position(|entry| replaced(entry))
@@ -204,10 +207,9 @@ pub fn check_name(name: &str) -> Result<(), Error> {
 /// Whether a text may be a [`REF_NAME`], by the specification's grammar, which skopeo and
 /// umoci hold names against.
 fn is_ref_name(text: &str) -> bool {
-    let component = |text: &str| {
+    text.split('/').all(|text| {
         let text = text.replace("--", "-");
         text.split(['-', '.', '_', ':', '@', '+'])
             .all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric()))
-    };
-    text.split('/').all(component)
+    })
 }

@@ -13,8 +13,8 @@ fn layout() -> (tempfile::TempDir, Layout) {
 }
 
 fn names(path: &Path) -> Vec<String> {
-    let entries = fs::read_dir(path).unwrap();
-    let mut names: Vec<_> = entries
+    let mut names: Vec<_> = fs::read_dir(path)
+        .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
@@ -61,10 +61,12 @@ fn what_a_killed_maker_left_is_completed() {
         let directory = tempfile::tempdir().unwrap();
         for name in state {
             let path = directory.path().join(name);
-            match name.starts_with("blobs") {
-                true => fs::create_dir_all(path).unwrap(),
-                false if *name == INDEX => fs::write(path, empty_index()).unwrap(),
-                false => fs::write(path, b"half").unwrap(),
+            if name.starts_with("blobs") {
+                fs::create_dir_all(path).unwrap();
+            } else if *name == INDEX {
+                fs::write(path, empty_index()).unwrap();
+            } else {
+                fs::write(path, b"half").unwrap();
             }
         }
         let layout = Layout::create(directory.path()).unwrap();
@@ -125,8 +127,10 @@ fn what_is_no_layout_is_refused() {
         fs::rename(path.join(name), path.join("away")).unwrap();
         by(&path.join(name));
     };
-    let link = |path: &Path| symlink("away", path).unwrap();
-    check(&|path| replace(path, INDEX, &link), "not a regular file");
+    check(
+        &|path| replace(path, INDEX, &|path| symlink("away", path).unwrap()),
+        "not a regular file",
+    );
     check(
         &|path| replace(path, MARKER, &|path| fs::create_dir(path).unwrap()),
         "not a regular file",
@@ -345,9 +349,10 @@ fn an_index_that_others_wrote_is_extended() {
         let blob = layout.put(b"x", MediaType::OciManifest).unwrap();
         let outcome = layout.tag(blob.clone(), None);
         assert_eq!(outcome.is_ok(), expected, "{text}: {outcome:?}");
-        match expected {
-            true => assert_eq!(layout.index().unwrap().manifests, [blob]),
-            false => assert_eq!(fs::read_to_string(layout.path().join(INDEX)).unwrap(), text),
+        if expected {
+            assert_eq!(layout.index().unwrap().manifests, [blob]);
+        } else {
+            assert_eq!(fs::read_to_string(layout.path().join(INDEX)).unwrap(), text);
         }
     }
 }

@@ -66,12 +66,14 @@ impl DockerArchive {
 
     /// The names of its images, and their numbers where they have none.
     pub fn names(&self) -> Vec<String> {
-        let name =
-            |(number, manifest): (usize, &ArchiveManifest)| match manifest.repo_tags.as_slice() {
+        self.manifests
+            .iter()
+            .enumerate()
+            .flat_map(|(number, manifest)| match manifest.repo_tags.as_slice() {
                 [] => vec![format!("@{number}")],
                 names => names.to_vec(),
-            };
-        self.manifests.iter().enumerate().flat_map(name).collect()
+            })
+            .collect()
     }
 
     /// What the archive says of each of its images.
@@ -98,8 +100,11 @@ impl DockerArchive {
     ///
     /// As [`DockerArchive::image`].
     pub fn first(&self) -> Result<Image, Error> {
-        let first = self.manifests.first().ok_or(Fault::NoImage);
-        let manifest = first.map_err(|fault| Error::fault(&self.name, fault))?;
+        let manifest = self
+            .manifests
+            .first()
+            .ok_or(Fault::NoImage)
+            .map_err(|fault| Error::fault(&self.name, fault))?;
         self.build(manifest).map_err(|error| error.of(&self.name))
     }
 
@@ -122,20 +127,16 @@ impl DockerArchive {
                 .ok_or_else(|| missing(format!("@{number}"))),
             Selector::Name(name) => {
                 let wanted = normal(name);
-                let has = |manifest: &&ArchiveManifest| {
-                    manifest.repo_tags.iter().any(|tag| normal(tag) == wanted)
-                };
                 self.manifests
                     .iter()
-                    .find(has)
+                    .find(|manifest| manifest.repo_tags.iter().any(|tag| normal(tag) == wanted))
                     .ok_or_else(|| missing(name.clone()))
             }
             Selector::Digest(digest) => {
                 let hex = digest.hex();
-                let has = |manifest: &&ArchiveManifest| manifest.config.contains(&hex);
                 self.manifests
                     .iter()
-                    .find(has)
+                    .find(|manifest| manifest.config.contains(&hex))
                     .ok_or_else(|| missing(digest.to_string()))
             }
         }
@@ -155,9 +156,12 @@ impl DockerArchive {
             let (layers, diff_ids) = (manifest.layers.len(), diff_ids.len());
             return Err(Fault::LayerCount { layers, diff_ids }.into());
         }
-        let layers = manifest.layers.iter().zip(diff_ids);
-        let layers = layers.map(|(name, &diff_id)| self.layer(name, diff_id));
-        let layers = layers.collect::<Result<_, Unpacking>>()?;
+        let layers = manifest
+            .layers
+            .iter()
+            .zip(diff_ids)
+            .map(|(name, &diff_id)| self.layer(name, diff_id))
+            .collect::<Result<_, Unpacking>>()?;
         Ok(Image {
             name: self.name.clone(),
             names: manifest.repo_tags.clone(),
@@ -213,11 +217,12 @@ impl ArchiveLayer {
             return Ok(digest);
         }
         let mut hash = Sha256::new();
-        let failed = |source| Error::Io {
-            image: self.image.clone(),
-            source,
-        };
-        io::copy(&mut self.archive.content(&self.member), &mut hash).map_err(failed)?;
+        io::copy(&mut self.archive.content(&self.member), &mut hash).map_err(|source| {
+            Error::Io {
+                image: self.image.clone(),
+                source,
+            }
+        })?;
         Ok(*self.digest.get_or_init(|| hash.into()))
     }
 }

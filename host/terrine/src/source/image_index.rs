@@ -216,15 +216,14 @@ impl ImageIndex {
     ///
     /// Whatever can not be used.
     pub fn images(&self) -> Result<Vec<(Descriptor, Image)>, Error> {
-        let image = |Candidate {
-                         platform,
-                         descriptor,
-                     }: Candidate| {
-            let image = self.manifest(&descriptor)?;
-            let name = format!("{} ({platform})", self.name);
-            Ok((descriptor, Image { name, ..image }))
-        };
-        self.candidates()?.into_iter().map(image).collect()
+        self.candidates()?
+            .into_iter()
+            .map(|candidate| {
+                let image = self.manifest(&candidate.descriptor)?;
+                let name = format!("{} ({})", self.name, candidate.platform);
+                Ok((candidate.descriptor, Image { name, ..image }))
+            })
+            .collect()
     }
 
     /// What it or a nested index lists under a digest.
@@ -286,9 +285,10 @@ impl ImageIndex {
     /// listed a thousand times.
     pub fn count(&self, count: &mut usize) -> Result<(), Error> {
         *count += self.children().len();
-        match *count > MAX_MANIFESTS {
-            true => Err(Error::fault(&self.name, too_many(*count))),
-            false => Ok(()),
+        if *count > MAX_MANIFESTS {
+            Err(Error::fault(&self.name, too_many(*count)))
+        } else {
+            Ok(())
         }
     }
 
@@ -346,9 +346,10 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
 /// of an unknown platform.
 pub fn is_attestation(descriptor: &Descriptor) -> bool {
     const KIND: &str = "vnd.docker.reference.type";
-    let unknown =
-        |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
-    descriptor.platform.as_ref().is_some_and(unknown)
+    descriptor
+        .platform
+        .as_ref()
+        .is_some_and(|platform| platform.os == "unknown" && platform.architecture == "unknown")
         || descriptor
             .annotations
             .get(KIND)

@@ -104,11 +104,14 @@ pub fn image(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<I
         let (layers, diff_ids) = (layers.len(), diff_ids.len());
         return Err(fault(Fault::LayerCount { layers, diff_ids }));
     }
-    let layers = layers.iter().zip(diff_ids).map(|(descriptor, &diff_id)| {
-        let layer: Arc<dyn Layer> = Arc::new(layer(blobs, name, descriptor, diff_id)?);
-        Ok(layer)
-    });
-    let layers = layers.collect::<Result<_, Error>>()?;
+    let layers = layers
+        .iter()
+        .zip(diff_ids)
+        .map(|(descriptor, &diff_id)| {
+            let layer: Arc<dyn Layer> = Arc::new(layer(blobs, name, descriptor, diff_id)?);
+            Ok(layer)
+        })
+        .collect::<Result<_, Error>>()?;
     Ok(Image {
         name: name.to_owned(),
         names: vec![],
@@ -173,8 +176,10 @@ fn layer(
     };
     if let Some(content) = blobs.content(descriptor)? {
         let mut start = Vec::new();
-        let outcome = content.take(MAGIC as u64).read_to_end(&mut start);
-        outcome.map_err(|error| Error::reading(image, error))?;
+        content
+            .take(MAGIC as u64)
+            .read_to_end(&mut start)
+            .map_err(|error| Error::reading(image, error))?;
         check_compression(image, name, media_type, Compression::detect(&start))?;
     }
     let blobs = Arc::clone(blobs);

@@ -8,6 +8,7 @@ use super::docker_archive::normal;
 use super::image_index::{ImageIndex, Opened, is_attestation, open_descriptor};
 use super::oci::{Blobs, document_fault};
 use super::{Error, Fault};
+use crate::image::{Descriptor, Digest, Document, Selector};
 use crate::layout::{INDEX, REF_NAME};
 
 /// The full name that containerd, and what is made on it, gives an image.
@@ -24,8 +25,8 @@ pub struct OciImages {
 impl OciImages {
     /// What a text lists; `name` is what errors call all of it.
     pub(super) fn new(name: &str, blobs: Arc<dyn Blobs>, text: Vec<u8>) -> Result<Self, Error> {
-        let wrong = |fault: DocumentError| document_fault(name, INDEX, fault);
-        let document = Document::parse(text, None).map_err(wrong)?;
+        let document =
+            Document::parse(text, None).map_err(|fault| document_fault(name, INDEX, fault))?;
         let index = ImageIndex::new(&blobs, name, document)?;
         Ok(Self { blobs, index })
     }
@@ -37,14 +38,18 @@ impl OciImages {
 
     /// The names of what it lists, and the numbers of what has none.
     pub fn names(&self) -> Vec<String> {
-        let name = |(number, entry): (usize, &Descriptor)| {
-            let name = entry
-                .annotations
-                .get(IMAGE_NAME)
-                .or_else(|| entry.annotations.get(REF_NAME));
-            name.cloned().unwrap_or_else(|| format!("@{number}"))
-        };
-        self.entries().iter().enumerate().map(name).collect()
+        self.entries()
+            .iter()
+            .enumerate()
+            .map(|(number, entry)| {
+                entry
+                    .annotations
+                    .get(IMAGE_NAME)
+                    .or_else(|| entry.annotations.get(REF_NAME))
+                    .cloned()
+                    .unwrap_or_else(|| format!("@{number}"))
+            })
+            .collect()
     }
 
     /// Opens one of those that it lists. With [`Selector::Only`] there must be just one, or
@@ -100,11 +105,10 @@ impl OciImages {
             _ => {}
         }
         let nested = self.nested(&entries)?;
-        let is_part = |entry: &&Descriptor| !is_named(entry) && nested.contains(&entry.digest);
         let whole: Vec<_> = entries
             .iter()
             .copied()
-            .filter(|entry| !is_part(entry))
+            .filter(|entry| is_named(entry) || !nested.contains(&entry.digest))
             .collect();
         match whole.as_slice() {
             [entry] => self.entry(entry),
@@ -133,8 +137,11 @@ impl OciImages {
     /// The entries of a name. What is written just so comes before what means the same.
     fn named(&self, name: &str) -> Vec<&Descriptor> {
         let has = |key: &str, is: &dyn Fn(&str) -> bool| {
-            let has = |entry: &&Descriptor| entry.annotations.get(key).is_some_and(|text| is(text));
-            distinct(self.entries().iter().filter(has))
+            distinct(
+                self.entries()
+                    .iter()
+                    .filter(|entry| entry.annotations.get(key).is_some_and(|text| is(text))),
+            )
         };
         let same = |text: &str| text == name;
         let alike = |text: &str| normal(text) == normal(name);
@@ -150,10 +157,11 @@ impl OciImages {
     }
 
     fn several(&self, entries: &[&Descriptor]) -> Error {
-        let listed = self.entries().iter().zip(self.names());
-        let among = |entry: &Descriptor| entries.iter().any(|other| other.digest == entry.digest);
-        let available = listed
-            .filter(|(entry, _)| among(entry))
+        let available = self
+            .entries()
+            .iter()
+            .zip(self.names())
+            .filter(|(entry, _)| entries.iter().any(|other| other.digest == entry.digest))
             .map(|(_, name)| name)
             .collect();
         Error::fault(&self.index.name, Fault::Several { available })

@@ -47,17 +47,19 @@ pub fn open(reference: &Reference, elsewhere: &dyn Elsewhere) -> Result<Opened, 
     let name = reference.to_string();
     match reference {
         Reference::DockerArchive { path, image } => {
-            let archive = match is_stdin(path) {
-                true => DockerArchive::read(&name, stdin(&name)?)?,
-                false => DockerArchive::open(&name, path)?,
+            let archive = if is_stdin(path) {
+                DockerArchive::read(&name, stdin(&name)?)?
+            } else {
+                DockerArchive::open(&name, path)?
             };
             archive.image(image).map(Opened::Image)
         }
         Reference::OciLayout { path, image } => open_layout(&name, path)?.open(image),
         Reference::OciArchive { path, image } => {
-            let images = match is_stdin(path) {
-                true => oci_archive::read_archive(&name, stdin(&name)?)?,
-                false => oci_archive::open_archive(&name, path)?,
+            let images = if is_stdin(path) {
+                oci_archive::read_archive(&name, stdin(&name)?)?
+            } else {
+                oci_archive::open_archive(&name, path)?
             };
             images.open(image)
         }
@@ -75,11 +77,14 @@ fn is_stdin(path: &Path) -> bool {
 }
 
 fn stdin(name: &str) -> Result<File, Error> {
-    let stdin = std::io::stdin().as_fd().try_clone_to_owned();
-    stdin.map(File::from).map_err(|source| Error::Io {
-        image: name.to_owned(),
-        source,
-    })
+    std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(File::from)
+        .map_err(|source| Error::Io {
+            image: name.to_owned(),
+            source,
+        })
 }
 
 /// Opens the only image of a file or a directory, whatever it is; `name` is what errors call
@@ -106,11 +111,11 @@ pub fn open_path(name: &str, path: &Path) -> Result<Opened, Error> {
 ///
 /// As [`open`].
 pub fn open_first(name: &str, path: &Path) -> Result<Opened, Error> {
-    let failed = |source| Error::Io {
+    let metadata = fs::metadata(path).map_err(|source| Error::Io {
         image: name.to_owned(),
         source,
-    };
-    if fs::metadata(path).map_err(failed)?.is_dir() {
+    })?;
+    if metadata.is_dir() {
         return open_layout(name, path)?.open(&Selector::Only);
     }
     let archive = seekable::open_archive(path).map_err(|error| error.of(name))?;

@@ -97,17 +97,15 @@ impl Made {
 
     fn pick(&self, platform: Option<&str>) -> Result<String, String> {
         let platform = platform.map(|text| text.parse().unwrap());
-        let picked = self
-            .only()
-            .and_then(|opened| pick(opened, platform.as_ref()));
-        picked
+        self.only()
+            .and_then(|opened| pick(opened, platform.as_ref()))
             .map(|image| first_layer(&image))
             .map_err(|error| chain(&error))
     }
 
     fn by(&self, selector: &Selector) -> Result<String, String> {
-        let picked = self.open(selector).and_then(|opened| pick(opened, None));
-        picked
+        self.open(selector)
+            .and_then(|opened| pick(opened, None))
             .map(|image| first_layer(&image))
             .map_err(|error| chain(&error))
     }
