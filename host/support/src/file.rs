@@ -56,12 +56,13 @@ pub fn read_from(reader: impl Read, name: &Path, limit: u64) -> Result<Vec<u8>, 
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(FileError::io(name))?;
-    match bytes.len() as u64 > limit {
-        true => Err(FileError::TooLarge {
+    if bytes.len() as u64 > limit {
+        Err(FileError::TooLarge {
             path: name.to_owned(),
             limit,
-        }),
-        false => Ok(bytes),
+        })
+    } else {
+        Ok(bytes)
     }
 }
 

@@ -199,11 +199,10 @@ impl Said {
             let bytes = reader
                 .and_then(|reader| reader.join().ok())
                 .unwrap_or_default();
-            let plain = |c: char| if c.is_control() { ' ' } else { c };
             String::from_utf8_lossy(&bytes)
                 .trim()
                 .chars()
-                .map(plain)
+                .map(|c| if c.is_control() { ' ' } else { c })
                 .collect::<String>()
         });
         if stderr.is_empty() { stdout } else { stderr }

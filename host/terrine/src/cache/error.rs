@@ -43,14 +43,17 @@ pub enum Error {
 
 impl Error {
     pub(super) fn database(path: &Path) -> impl Fn(rusqlite::Error) -> Self + '_ {
-        |reason| match is_damage(&reason) {
-            true => Self::Damaged {
-                path: path.to_owned(),
-            },
-            false => Self::Database {
-                path: path.to_owned(),
-                reason,
-            },
+        |reason| {
+            if is_damage(&reason) {
+                Self::Damaged {
+                    path: path.to_owned(),
+                }
+            } else {
+                Self::Database {
+                    path: path.to_owned(),
+                    reason,
+                }
+            }
         }
     }
 

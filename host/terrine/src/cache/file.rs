@@ -20,8 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
-use terrine_oci::Digest;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::Error;
 use super::error::is_damage;
@@ -119,17 +118,19 @@ impl File {
             _ => {}
         }
         let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connect = || {
-            let connection = Connection::open_with_flags(&path, flags)?;
-            connection.busy_timeout(PATIENCE)?;
-            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-            connection.execute_batch(SETTINGS)?;
-            // It reads the file, which may be damaged, and matters only for writing.
-            let _ = connection.execute_batch(DO_NOT_WAIT);
-            Ok(connection)
-        };
-        let connection = connect().map_err(Error::database(&path))?;
+        let connection = Self::open_database(&path, flags).map_err(Error::database(&path))?;
         Ok(Self { connection, path })
+    }
+
+    /// Connects to a file, with all settings made.
+    fn open_database(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.execute_batch(SETTINGS)?;
+        // It reads the file, which may be damaged, and matters only for writing.
+        let _ = connection.execute_batch(DO_NOT_WAIT);
+        Ok(connection)
     }
 
     /// Where it is.
@@ -220,15 +221,11 @@ impl File {
 
     fn get_one(&self, id: Id) -> rusqlite::Result<Found> {
         let mut statement = self.connection.prepare_cached(SELECT)?;
-        let read = |row: &Row<'_>| {
-            // A value of another type is an error of its own, and no reason to stop.
-            let read = || -> rusqlite::Result<(Vec<u8>, i64, [u8; 32])> {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            };
-            Ok(read().ok())
-        };
         let row = statement
-            .query_row(params![id.kind.number(), id.key.as_bytes()], read)
+            .query_row(params![id.kind.number(), id.key.as_bytes()], |row| {
+                // A value of another type is an error of its own, and no reason to stop.
+                Ok(<(Vec<u8>, i64, [u8; 32])>::try_from(row).ok())
+            })
             .optional()?;
         Ok(match row {
             None => Found::Nothing,
@@ -285,9 +282,10 @@ impl File {
             if bytes <= max_bytes && rows <= max_rows {
                 return Ok(());
             }
-            let room = match bytes > max_bytes {
-                true => u64::try_from(u128::from(rows) * u128::from(max_bytes) / u128::from(bytes)),
-                false => Ok(rows),
+            let room = if bytes > max_bytes {
+                u64::try_from(u128::from(rows) * u128::from(max_bytes) / u128::from(bytes))
+            } else {
+                Ok(rows)
             };
             let keep = room.unwrap_or(rows).min(max_rows) / 4 * 3;
             self.connection

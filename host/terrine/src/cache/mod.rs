@@ -119,14 +119,14 @@ impl Cache {
     /// A folder that can not be made or read, something else than a file in the place of the
     /// database, and one that another process holds for seconds.
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
-        let made = DirBuilder::new()
+        DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(directory);
-        made.map_err(|source| Error::Io {
-            path: directory.to_owned(),
-            source,
-        })?;
+            .create(directory)
+            .map_err(|source| Error::Io {
+                path: directory.to_owned(),
+                source,
+            })?;
         let (file, damaged) = File::create(directory)?;
         let cache = Self::with(Some(file), options);
         if damaged {
@@ -247,8 +247,8 @@ impl Cache {
             .lock()
             .file
             .as_ref()
-            .map(|file| file.path().display().to_string());
-        let path = path.unwrap_or_default();
+            .map(|file| file.path().display().to_string())
+            .unwrap_or_default();
         self.complain(format!(
             "the layer cache `{path}` has entries that contradict each other; they are ignored"
         ));
@@ -321,8 +321,8 @@ impl Cache {
             let path = inner
                 .file
                 .as_ref()
-                .map(|file| file.path().display().to_string());
-            let path = path.unwrap_or_default();
+                .map(|file| file.path().display().to_string())
+                .unwrap_or_default();
             self.complain(format!(
                 "the layer cache `{path}` has entries that were altered; they are ignored"
             ));

@@ -42,8 +42,7 @@ impl Id {
     }
 
     pub(super) fn blob(diff_id: Digest, setting: &str) -> Self {
-        let fields = Fields::new("terrine cache blob");
-        let fields = fields
+        let fields = Fields::new("terrine cache blob")
             .field("diff id", diff_id.as_bytes())
             .field("setting", setting.as_bytes());
         Self {
@@ -53,8 +52,7 @@ impl Id {
     }
 
     pub(super) fn location(registry: &str, digest: Digest) -> Self {
-        let fields = Fields::new("terrine cache location");
-        let fields = fields
+        let fields = Fields::new("terrine cache location")
             .field("registry", registry.as_bytes())
             .field("blob", digest.as_bytes());
         Self {
@@ -64,8 +62,7 @@ impl Id {
     }
 
     pub(super) fn fact(kind: &str, key: Digest) -> Self {
-        let fields = Fields::new("terrine cache fact");
-        let fields = fields
+        let fields = Fields::new("terrine cache fact")
             .field("kind", kind.as_bytes())
             .field("key", key.as_bytes());
         Self {
@@ -80,11 +77,11 @@ impl Id {
     /// It is against accidents, and not against somebody who may write to the cache: such a
     /// one may write to the user's files as well.
     pub(super) fn seal(&self, value: &[u8]) -> Digest {
-        let fields = Fields::new("terrine cache row 1");
-        let fields = fields
+        Fields::new("terrine cache row 1")
             .field("kind", &[self.kind as u8])
-            .field("key", self.key.as_bytes());
-        fields.field("value", value).finish()
+            .field("key", self.key.as_bytes())
+            .field("value", value)
+            .finish()
     }
 }
 
@@ -140,10 +137,10 @@ impl Value for String {
 /// Names of repositories, each after its length.
 impl Value for Vec<String> {
     fn encode(&self) -> Vec<u8> {
-        let parts = self
-            .iter()
-            .map(|name| [&(name.len() as u64).to_le_bytes(), name.as_bytes()].concat());
-        parts.collect::<Vec<_>>().concat()
+        self.iter()
+            .map(|name| [&(name.len() as u64).to_le_bytes(), name.as_bytes()].concat())
+            .collect::<Vec<_>>()
+            .concat()
     }
 
     fn decode(mut bytes: &[u8]) -> Option<Self> {

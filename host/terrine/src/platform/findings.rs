@@ -131,21 +131,24 @@ impl Findings {
     /// made for it; of several the one that more programs are made for, then the first
     /// by name. None if there are no programs.
     pub fn architecture(&self) -> Option<(String, &Example)> {
-        let candidates = self.elf.iter().filter_map(|(machine, example)| {
-            let architecture = machine.architecture()?;
-            let runs = self
-                .elf
-                .iter()
-                .filter(|(other, _)| other.runs_on(architecture));
-            let runs: usize = runs.map(|(_, example)| example.count).sum();
-            Some((
-                (runs, example.count, std::cmp::Reverse(architecture)),
-                architecture,
-                example,
-            ))
-        });
-        let best = candidates.max_by_key(|(rank, ..)| *rank);
-        best.map(|(_, architecture, example)| (architecture.to_owned(), example))
+        self.elf
+            .iter()
+            .filter_map(|(machine, example)| {
+                let architecture = machine.architecture()?;
+                let runs: usize = self
+                    .elf
+                    .iter()
+                    .filter(|(other, _)| other.runs_on(architecture))
+                    .map(|(_, example)| example.count)
+                    .sum();
+                Some((
+                    (runs, example.count, std::cmp::Reverse(architecture)),
+                    architecture,
+                    example,
+                ))
+            })
+            .max_by_key(|(rank, ..)| *rank)
+            .map(|(_, architecture, example)| (architecture.to_owned(), example))
     }
 
     /// Programs that a kernel for `architecture`, in Go's terms, does not run.
@@ -153,8 +156,8 @@ impl Findings {
         let elf = self
             .elf
             .iter()
-            .filter(|(machine, _)| !machine.runs_on(architecture));
-        let elf = elf.map(|(machine, example)| (format!("linux/{machine}"), example));
+            .filter(|(machine, _)| !machine.runs_on(architecture))
+            .map(|(machine, example)| (format!("linux/{machine}"), example));
         let mach_o = self
             .mach_o
             .iter()
@@ -175,15 +178,15 @@ impl Findings {
 
     /// The scripts whose interpreters are not there, most of them first.
     pub fn missing_interpreters(&self, exists: impl Fn(&[u8]) -> bool) -> Vec<Missing> {
-        let missing = self
+        let mut missing: Vec<Missing> = self
             .scripts
             .iter()
-            .filter(|(interpreter, _)| !exists(interpreter));
-        let missing = missing.map(|(interpreter, example)| Missing {
-            interpreter: interpreter.clone(),
-            example: example.clone(),
-        });
-        let mut missing: Vec<Missing> = missing.collect();
+            .filter(|(interpreter, _)| !exists(interpreter))
+            .map(|(interpreter, example)| Missing {
+                interpreter: interpreter.clone(),
+                example: example.clone(),
+            })
+            .collect();
         missing.sort_by_key(|missing| std::cmp::Reverse(missing.example.count));
         missing
     }

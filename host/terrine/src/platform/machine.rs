@@ -58,10 +58,12 @@ impl Machine {
 
     /// What Go calls it, if it has a name there.
     pub fn architecture(&self) -> Option<&'static str> {
-        let is = |&&(number, wide, little, _): &&(u16, bool, bool, &str)| {
-            (number, wide, little) == (self.number, self.wide, self.little)
-        };
-        ARCHITECTURES.iter().find(is).map(|&(.., name)| name)
+        ARCHITECTURES
+            .iter()
+            .find(|&&(number, wide, little, _)| {
+                (number, wide, little) == (self.number, self.wide, self.little)
+            })
+            .map(|&(.., name)| name)
     }
 
     /// Whether a kernel for `architecture`, in Go's terms, runs programs for it.

@@ -101,13 +101,14 @@ fn fat(head: &[u8], entry: usize) -> Option<Program> {
     if count == 0 || count > MAX_FAT {
         return None;
     }
-    let machines = (0..count as usize).map(|i| {
-        Some(darwin_machine(u32::from_be_bytes(word(
-            head,
-            8 + i * entry,
-        )?)))
-    });
-    let machines: Vec<String> = machines.collect::<Option<_>>()?;
+    let machines: Vec<String> = (0..count as usize)
+        .map(|i| {
+            Some(darwin_machine(u32::from_be_bytes(word(
+                head,
+                8 + i * entry,
+            )?)))
+        })
+        .collect::<Option<_>>()?;
     Some(Program::MachO(machines.join("+")))
 }
 

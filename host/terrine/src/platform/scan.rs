@@ -47,10 +47,12 @@ pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Finding
         .map_or(1, usize::from)
         .min(THREADS);
     let jobs = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
-    let found = destination::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
-    let facts = unknown.iter().zip(&found);
-    let facts = facts.filter_map(|(&index, found)| Some((keys[index]?, found.to_text())));
-    let facts: Vec<(Digest, String)> = facts.collect();
+    let found = ship::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
+    let facts: Vec<(Digest, String)> = unknown
+        .iter()
+        .zip(&found)
+        .filter_map(|(&index, found)| Some((keys[index]?, found.to_text())))
+        .collect();
     if !facts.is_empty() {
         cache.remember_facts(FACT, &facts);
     }
@@ -78,8 +80,9 @@ fn key(store: &Store, path: &StorePath) -> Result<Option<Digest>, Error> {
 fn known(keys: &[Option<Digest>], cache: &Cache) -> Vec<Option<Findings>> {
     let asked: Vec<Digest> = keys.iter().flatten().copied().collect();
     let mut answers = cache.facts(FACT, &asked).into_iter();
-    let mut answer = || Findings::from_text(&answers.next()??);
-    keys.iter().map(|key| key.and_then(|_| answer())).collect()
+    keys.iter()
+        .map(|key| key.and_then(|_| Findings::from_text(&answers.next()??)))
+        .collect()
 }
 
 fn scan_path(store: &Store, path: &StorePath) -> Result<Findings, Error> {
@@ -97,12 +100,12 @@ fn scan_path(store: &Store, path: &StorePath) -> Result<Findings, Error> {
 
 fn read_head(store: &Store, entry: &Entry<'_>, buffer: &mut [u8]) -> Result<usize, Error> {
     let file = store.open_at(entry.path, OFlags::NONBLOCK);
-    let length = file.and_then(|file| retry_on_intr(|| read(&file, &mut *buffer)));
-    length.map_err(|errno| Error::Io {
-        action: "reading",
-        path: store.locate(Path::new(OsStr::from_bytes(entry.path))),
-        source: errno.into(),
-    })
+    file.and_then(|file| retry_on_intr(|| read(&file, &mut *buffer)))
+        .map_err(|errno| Error::Io {
+            action: "reading",
+            path: store.locate(Path::new(OsStr::from_bytes(entry.path))),
+            source: errno.into(),
+        })
 }
 
 /// The first bytes of a file.

@@ -97,19 +97,19 @@ impl Json {
         match text.as_bytes().first() {
             Some(b'{') => {
                 let Entries(entries) = serde_json::from_str(text)?;
-                let parse = |(key, value): (String, Box<RawValue>)| {
-                    Ok((key, Self::parse(&value, depth + 1)?))
-                };
                 entries
                     .into_iter()
-                    .map(parse)
+                    .map(|(key, value)| Ok((key, Self::parse(&value, depth + 1)?)))
                     .collect::<Result<_, _>>()
                     .map(Self::Object)
             }
             Some(b'[') => {
                 let items: Vec<Box<RawValue>> = serde_json::from_str(text)?;
-                let items = items.iter().map(|item| Self::parse(item, depth + 1));
-                items.collect::<Result<_, _>>().map(Self::Array)
+                items
+                    .iter()
+                    .map(|item| Self::parse(item, depth + 1))
+                    .collect::<Result<_, _>>()
+                    .map(Self::Array)
             }
             // One spelling for each string, whatever was escaped.
             Some(b'"') => serde_json::from_str::<String>(text).map(|text| Self::string(&text)),
