@@ -174,7 +174,8 @@ fn side(image: &Inspection) -> Side {
 
 /// Looks for a layer among those of the old image.
 fn look(layer: &LayerFacts, old: &[LayerFacts]) -> Layer {
-    let same = |other: &&LayerFacts| match (layer.digest, other.digest) {
+    let content = old.iter().find(|other| other.diff_id == layer.diff_id);
+    let found = old.iter().find(|other| match (layer.digest, other.digest) {
         (Some(own), Some(other)) => own == other,
         // In an archive nobody knows the digest of a compressed layer. The same content in as
         // many bytes is taken for the same.
@@ -182,9 +183,7 @@ fn look(layer: &LayerFacts, old: &[LayerFacts]) -> Layer {
             (layer.diff_id, layer.size, &layer.compression)
                 == (other.diff_id, other.size, &other.compression)
         }
-    };
-    let content = old.iter().find(|other| other.diff_id == layer.diff_id);
-    let found = old.iter().find(same);
+    });
     let status = match (found, content) {
         (Some(_), _) => Status::Shared,
         (None, Some(_)) => Status::Recompressed,
@@ -204,11 +203,13 @@ fn look(layer: &LayerFacts, old: &[LayerFacts]) -> Layer {
 /// once.
 fn pulled(layers: &[Layer]) -> (usize, u64) {
     let mut seen = BTreeSet::new();
-    let pulled = layers.iter().filter(|layer| layer.status != Status::Shared);
-    let first = pulled.filter(|layer| seen.insert((layer.digest, layer.diff_id)));
-    first.fold((0, 0), |(count, bytes), layer| {
-        (count + 1, bytes + layer.size)
-    })
+    layers
+        .iter()
+        .filter(|layer| layer.status != Status::Shared)
+        .filter(|layer| seen.insert((layer.digest, layer.diff_id)))
+        .fold((0, 0), |(count, bytes), layer| {
+            (count + 1, bytes + layer.size)
+        })
 }
 
 #[cfg(test)]

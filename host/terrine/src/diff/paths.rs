@@ -59,8 +59,10 @@ pub(super) fn compare(old: &Inspection, new: &Inspection, layers: &[Layer]) -> O
     let before = located(old)?;
     let after = located(new)?;
     let missing = |from: &BTreeMap<&str, usize>, other: &BTreeMap<&str, usize>| -> Vec<String> {
-        let paths = from.keys().filter(|path| !other.contains_key(**path));
-        paths.map(|path| (*path).to_owned()).collect()
+        from.keys()
+            .filter(|path| !other.contains_key(**path))
+            .map(|path| (*path).to_owned())
+            .collect()
     };
     let mut paths = Paths {
         added: missing(&after, &before),
@@ -164,14 +166,14 @@ fn counterparts(
             *common.entry(layer).or_default().entry(before).or_default() += 1;
         }
     }
-    let most = |counts: BTreeMap<usize, usize>| {
-        counts
-            .into_iter()
-            .max_by_key(|&(layer, count)| (count, std::cmp::Reverse(layer)))
-    };
     common
         .into_iter()
-        .filter_map(|(layer, counts)| Some((layer, most(counts)?.0)))
+        .filter_map(|(layer, counts)| {
+            let (most, _) = counts
+                .into_iter()
+                .max_by_key(|&(layer, count)| (count, std::cmp::Reverse(layer)))?;
+            Some((layer, most))
+        })
         .collect()
 }
 
@@ -187,8 +189,10 @@ fn name(path: &str) -> &str {
 /// A name without its version: what follows the first `-` before a digit, but for what follows
 /// the version, which tells outputs apart.
 fn unversioned(name: &str) -> &str {
-    let digit = |i: usize| name.as_bytes().get(i + 1).is_some_and(u8::is_ascii_digit);
-    match name.match_indices('-').find(|(i, _)| digit(*i)) {
+    let version = name
+        .match_indices('-')
+        .find(|(i, _)| name.as_bytes().get(i + 1).is_some_and(u8::is_ascii_digit));
+    match version {
         Some((i, _)) if !name[i + 1..].contains('-') => &name[..i],
         _ => name,
     }

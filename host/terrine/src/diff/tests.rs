@@ -14,9 +14,10 @@ fn of(layers: &[&[String]], compression: Compression) -> Image {
         MemoryLayer::new(&archive(&entries), compression)
     });
     image(blobs.collect(), |text| {
-        let comment =
-            |paths: &&[String]| json!({"comment": format!("store paths: {}", repr(paths))});
-        text["history"] = layers.iter().map(comment).collect();
+        text["history"] = layers
+            .iter()
+            .map(|paths| json!({"comment": format!("store paths: {}", repr(paths))}))
+            .collect();
     })
 }
 

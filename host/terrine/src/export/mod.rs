@@ -118,26 +118,29 @@ struct AtHand {
 /// The layers: one in a registry is fetched, and kept meanwhile.
 fn at_hand(image: &Image, reporter: &dyn Reporter) -> Result<Vec<AtHand>, source::Error> {
     let spool = Arc::new(Spool::default());
-    let keep = |layer: &Arc<dyn Layer>| -> Result<AtHand, source::Error> {
-        let layer = Arc::clone(layer);
-        if layer.repository().is_none() || layer.content()?.is_some() {
-            return Ok(AtHand { layer, told: false });
-        }
-        let spooled = Spooled::new(layer, image.name.clone(), Arc::clone(&spool));
-        spooled.fetch(&|bytes| reporter.read(bytes))?;
-        let media_type = spooled.descriptor()?.media_type;
-        source::check_compression(
-            &image.name,
-            spooled.name(),
-            &media_type,
-            spooled.compression(),
-        )?;
-        Ok(AtHand {
-            layer: Arc::new(spooled),
-            told: true,
+    image
+        .layers
+        .iter()
+        .map(|layer| {
+            let layer = Arc::clone(layer);
+            if layer.repository().is_none() || layer.content()?.is_some() {
+                return Ok(AtHand { layer, told: false });
+            }
+            let spooled = Spooled::new(layer, image.name.clone(), Arc::clone(&spool));
+            spooled.fetch(&|bytes| reporter.read(bytes))?;
+            let media_type = spooled.descriptor()?.media_type;
+            source::check_compression(
+                &image.name,
+                spooled.name(),
+                &media_type,
+                spooled.compression(),
+            )?;
+            Ok(AtHand {
+                layer: Arc::new(spooled),
+                told: true,
+            })
         })
-    };
-    image.layers.iter().map(keep).collect()
+        .collect()
 }
 
 /// The first pass.
@@ -148,21 +151,20 @@ fn look(image: &str, layers: &[AtHand], reporter: &dyn Reporter) -> Result<Tree,
         let source = match (compression, layer.content()?) {
             (Compression::None, Some(content)) => Input::Plain(content),
             _ => {
-                let tell = |bytes| {
+                let decoder = compression.decoder(Counted::new(layer.open()?, |bytes| {
                     if !told {
                         reporter.read(bytes);
                     }
-                };
-                let decoder = compression.decoder(Counted::new(layer.open()?, tell));
-                Input::Unpacked(decoder.map_err(|error| undecoded(image, &**layer, error))?)
+                }));
+                Source::Unpacked(decoder.map_err(|error| undecoded(image, &**layer, error))?)
             }
         };
         let mut member = 0;
-        let outcome = seekable::for_each(source, |described| {
+        members::for_each(source, |described| {
             member += 1;
             tree.apply(number, member, described)
-        });
-        outcome.map_err(|error| unreadable(image, &**layer, error))?;
+        })
+        .map_err(|error| unreadable(image, &**layer, error))?;
     }
     Ok(tree)
 }
@@ -235,27 +237,29 @@ impl<W: Write> Flattening<'_, W> {
     fn layer(&mut self, layer: &dyn Layer, leaves: &[Leaf]) -> Result<(), Error> {
         let tree = self.tree;
         let mut groups = leaves.chunk_by(|a, b| a.inode == b.inode).peekable();
-        let decoder = layer.compression().decoder(layer.open()?);
-        let decoder = decoder.map_err(|error| undecoded(self.image, layer, error))?;
+        let decoder = layer
+            .compression()
+            .decoder(layer.open()?)
+            .map_err(|error| undecoded(self.image, layer, error))?;
         let mut plain = Hashing {
             inner: decoder,
             hash: Sha256::new(),
         };
         let mut number = 0;
-        let outcome =
-            terrine_tar::read(Input::Unpacked(Box::new(&mut plain)), |described, body| {
-                number += 1;
-                let next = groups.next_if(|group| tree.inode_of(group[0].inode).member == number);
-                next.map_or(Ok(()), |group| self.member(group, &described, body))
-            });
+        let outcome = members::read(Source::Unpacked(Box::new(&mut plain)), |described, body| {
+            number += 1;
+            groups
+                .next_if(|group| tree.inode_of(group[0].inode).member == number)
+                .map_or(Ok(()), |group| self.member(group, &described, body))
+        });
         match outcome {
             Ok(()) => {}
             Err(Stopped::Output(error)) => return Err(Error::Output(error)),
             Err(Stopped::Input(error)) => return Err(unreadable(self.image, layer, error).into()),
         }
         // Whatever follows the archive's end belongs to the layer, too.
-        let rest = io::copy(&mut plain.by_ref().take(MAX_UNPACKED), &mut io::sink());
-        rest.map_err(|error| undecoded(self.image, layer, error))?;
+        io::copy(&mut plain.by_ref().take(MAX_UNPACKED), &mut io::sink())
+            .map_err(|error| undecoded(self.image, layer, error))?;
         let actual = Digest::from(plain.hash);
         source::check(&layer.name(), layer.diff_id(), actual)
             .map_err(|fault| source::Error::fault(self.image, fault).into())
@@ -285,11 +289,10 @@ impl<W: Write> Flattening<'_, W> {
             .map_err(Stopped::Output)?;
         self.flattened.members += 1;
         if kind == EntryType::Regular {
-            let member = || String::from_utf8_lossy(&first.path).into_owned();
             let (expected, actual) = (described.size, again.size);
             if expected != actual {
                 return Err(Unpacking::from(Fault::Size {
-                    member: member(),
+                    member: String::from_utf8_lossy(&first.path).into_owned(),
                     expected,
                     actual,
                 })
@@ -299,10 +302,9 @@ impl<W: Write> Flattening<'_, W> {
         }
         for other in others {
             self.parents(&other.path).map_err(Stopped::Output)?;
-            let link = self
-                .writer
-                .header(&other.path, EntryType::Link, &first.path, described);
-            link.map_err(Stopped::Output)?;
+            self.writer
+                .header(&other.path, EntryType::Link, &first.path, described)
+                .map_err(Stopped::Output)?;
             self.flattened.members += 1;
         }
         Ok(())

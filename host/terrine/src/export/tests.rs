@@ -10,20 +10,21 @@ use crate::source::testing::{MemoryLayer, archive, image};
 
 fn run(layers: &[Vec<u8>]) -> Result<Vec<u8>, String> {
     let kinds = [Compression::None, Compression::Gzip, Compression::Zstd];
-    let layers = layers.iter().zip(kinds.iter().cycle());
     let layers = layers
+        .iter()
+        .zip(kinds.iter().cycle())
         .map(|(plain, &compression)| MemoryLayer::new(plain, compression))
         .collect();
     let mut out = vec![];
     let outcome = flatten(&image(layers, |_| {}), &mut out, &());
-    let chain = |error: &dyn std::error::Error| {
-        std::iter::successors(Some(error), |error| error.source())
-            .last()
-            .map(ToString::to_string)
-    };
-    outcome
-        .map(|_| out)
-        .map_err(|error| chain(&error).unwrap_or_default())
+    outcome.map(|_| out).map_err(|error| {
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
+            error.source()
+        })
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+    })
 }
 
 /// What comes out, in the notation of [`archive`].
@@ -31,23 +32,27 @@ fn entries(layers: &[&[&str]]) -> Result<Vec<String>, String> {
     let layers: Vec<Vec<u8>> = layers.iter().map(|entries| archive(entries)).collect();
     let out = run(&layers)?;
     let mut archive = tar::Archive::new(&out[..]);
-    let entry = |entry: io::Result<tar::Entry<'_, &[u8]>>| {
-        let mut entry = entry.unwrap();
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let link = entry
-            .link_name_bytes()
-            .map(|link| String::from_utf8_lossy(&link).into_owned());
-        let mut content = String::new();
-        entry.read_to_string(&mut content).unwrap();
-        match entry.header().entry_type() {
-            EntryType::Symlink => format!("{name} -> {}", link.unwrap()),
-            EntryType::Link => format!("{name} => {}", link.unwrap()),
-            EntryType::Fifo => format!("{name}|"),
-            EntryType::Directory => name,
-            _ => format!("{name}={content}"),
-        }
-    };
-    Ok(archive.entries().unwrap().map(entry).collect())
+    let entries = archive
+        .entries()
+        .unwrap()
+        .map(|entry| {
+            let mut entry = entry.unwrap();
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let link = entry
+                .link_name_bytes()
+                .map(|link| String::from_utf8_lossy(&link).into_owned());
+            let mut content = String::new();
+            entry.read_to_string(&mut content).unwrap();
+            match entry.header().entry_type() {
+                EntryType::Symlink => format!("{name} -> {}", link.unwrap()),
+                EntryType::Link => format!("{name} => {}", link.unwrap()),
+                EntryType::Fifo => format!("{name}|"),
+                EntryType::Directory => name,
+                _ => format!("{name}={content}"),
+            }
+        })
+        .collect();
+    Ok(entries)
 }
 
 #[test]

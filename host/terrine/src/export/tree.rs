@@ -116,12 +116,11 @@ impl Tree {
                 let Some(id) = self.child(directory, &name) else {
                     return Ok(());
                 };
-                match self.nodes[id as usize].layer == layer {
-                    true => self.prune(id, layer),
-                    false => {
-                        self.take(directory, &name);
-                        Ok(())
-                    }
+                if self.nodes[id as usize].layer == layer {
+                    self.prune(id, layer)
+                } else {
+                    self.take(directory, &name);
+                    Ok(())
                 }
             }
             Change::Empty(path) => {

@@ -57,8 +57,11 @@ impl Closures {
                 Some(paths) => {
                     // The history of a customisation layer of dockerTools names the store path
                     // that it was copied from, of which it has nothing.
-                    let size = |path: &String| Some((path.clone(), *content.sizes.get(path)?));
-                    sizes.extend(paths.iter().filter_map(size));
+                    sizes.extend(
+                        paths
+                            .iter()
+                            .filter_map(|path| Some((path.clone(), *content.sizes.get(path)?))),
+                    );
                 }
                 None => {
                     for (path, size) in &content.sizes {
@@ -68,12 +71,14 @@ impl Closures {
                 }
             }
         }
-        let entry = |(path, size)| Entry {
-            path,
-            size,
-            references: vec![],
-        };
-        Ok(sizes.into_iter().map(entry).collect())
+        Ok(sizes
+            .into_iter()
+            .map(|(path, size)| Entry {
+                path,
+                size,
+                references: vec![],
+            })
+            .collect())
     }
 
     fn content(
@@ -104,13 +109,14 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, sour
     let source = match (layer.compression(), layer.content()?) {
         (Compression::None, Some(content)) => Input::Plain(content),
         (compression, _) => {
-            let decoder = compression.decoder(layer.open()?);
-            let decoder = decoder.map_err(|error| source::Error::unpacking(image, layer, error));
-            Input::Unpacked(decoder?)
+            let decoder = compression
+                .decoder(layer.open()?)
+                .map_err(|error| source::Error::unpacking(image, layer, error));
+            Source::Unpacked(decoder?)
         }
     };
     let mut content = Content::default();
-    let outcome = for_each(source, |member| {
+    for_each(source, |member| {
         match Change::of(&member.name)? {
             Change::Put(path) => {
                 if let Some((path, _)) = store_path(&path, store_dir) {
@@ -130,8 +136,8 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, sour
             Change::Empty(_) | Change::Nothing => {}
         }
         Ok(())
-    });
-    outcome.map_err(|error| match error {
+    })
+    .map_err(|error| match error {
         Unpacking::Fault(fault) => source::Error::fault(
             image,
             Fault::Layer {
@@ -162,14 +168,20 @@ fn store_path(path: &[u8], store_dir: &str) -> Option<(String, bool)> {
 
 /// The store paths of a plan, each once, with their sizes as far as it has them.
 pub fn entries(plan: &HeldImage) -> Vec<Entry> {
-    let paths = plan.layers.iter().flat_map(|layer| &layer.paths);
-    let sizes: BTreeMap<&String, u64> = paths.map(|path| (&path.path, path.size)).collect();
-    let entry = |(path, size): (&String, u64)| Entry {
-        path: path.clone(),
-        size,
-        references: vec![],
-    };
-    sizes.into_iter().map(entry).collect()
+    let sizes: BTreeMap<&String, u64> = plan
+        .layers
+        .iter()
+        .flat_map(|layer| &layer.paths)
+        .map(|path| (&path.path, path.size))
+        .collect();
+    sizes
+        .into_iter()
+        .map(|(path, size)| Entry {
+            path: path.clone(),
+            size,
+            references: vec![],
+        })
+        .collect()
 }
 
 /// Adds what a graph knows of some paths: what they refer to, and their sizes.

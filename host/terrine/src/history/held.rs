@@ -13,18 +13,23 @@ const PLAN_VERSION: u32 = 1;
 /// them; none where they name none. The sizes of the paths are not known, those of the layers
 /// are as they are stored.
 pub fn of_image(image: &Inspection) -> Option<HeldImage> {
-    let layers = image.layers.iter().filter_map(|layer| {
-        let paths = layer
-            .store_paths
-            .as_ref()
-            .filter(|paths| !paths.is_empty())?;
-        let paths = paths.iter().map(|path| held(path, 0)).collect();
-        Some(HeldLayer {
-            paths,
-            transfer_size: layer.size,
+    let layers: Vec<HeldLayer> = image
+        .layers
+        .iter()
+        .filter_map(|layer| {
+            let paths = layer
+                .store_paths
+                .as_ref()
+                .filter(|paths| !paths.is_empty())?
+                .iter()
+                .map(|path| held(path, 0))
+                .collect();
+            Some(HeldLayer {
+                paths,
+                transfer_size: layer.size,
+            })
         })
-    });
-    let layers: Vec<HeldLayer> = layers.collect();
+        .collect();
     (!layers.is_empty()).then_some(HeldImage { layers })
 }
 
@@ -63,8 +68,8 @@ struct Blob {
 /// Text that is not of that form, or of a later version.
 pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let plan: Result<Plan, _> = serde_path_to_error::deserialize(&mut deserializer);
-    let plan = plan.map_err(|error| error.to_string())?;
+    let plan: Plan =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| error.to_string())?;
     deserializer.end().map_err(|error| error.to_string())?;
     if plan.schema_version != PLAN_VERSION {
         return Err(format!("its `schemaVersion` is {}", plan.schema_version));
@@ -72,15 +77,15 @@ pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
     let layers = plan
         .layers
         .into_iter()
-        .filter(|layer| !layer.paths.is_empty());
-    let layers = layers.map(|layer| HeldLayer {
-        paths: layer
-            .paths
-            .iter()
-            .map(|path| held(&path.path, path.size))
-            .collect(),
-        transfer_size: layer.blob.map_or(0, |blob| blob.size),
-    });
+        .filter(|layer| !layer.paths.is_empty())
+        .map(|layer| HeldLayer {
+            paths: layer
+                .paths
+                .iter()
+                .map(|path| held(&path.path, path.size))
+                .collect(),
+            transfer_size: layer.blob.map_or(0, |blob| blob.size),
+        });
     Ok(HeldImage {
         layers: layers.collect(),
     })

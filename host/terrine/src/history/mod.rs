@@ -76,8 +76,10 @@ impl Past {
 
     /// The held images, with the sizes of paths that the request or the earlier closures know.
     fn sized(&self, paths: &[StorePath]) -> Vec<HeldImage> {
-        let earlier = self.updates.iter().flat_map(Updates::paths);
-        let mut sizes: HashMap<&str, u64> = earlier
+        let mut sizes: HashMap<&str, u64> = self
+            .updates
+            .iter()
+            .flat_map(Updates::paths)
             .map(|path| (path.path.as_str(), path.size))
             .collect();
         sizes.extend(paths.iter().map(|path| (path.path.as_str(), path.size)));
@@ -104,11 +106,11 @@ impl Past {
         for (image, held) in self.held.iter().enumerate() {
             for (number, layer) in held.layers.iter().enumerate() {
                 hash.update(format!("layer {image} {number} {}\n", layer.transfer_size));
-                let lines = layer
+                layer
                     .paths
                     .iter()
-                    .map(|path| format!("{:?} {}\n", path.path, path.size));
-                lines.for_each(|line| hash.update(line));
+                    .map(|path| format!("{:?} {}\n", path.path, path.size))
+                    .for_each(|line| hash.update(line));
             }
         }
         Some(hash.into())
@@ -129,10 +131,10 @@ impl Past {
             return Ok(None);
         }
         let policies = planner.describe()?.policies;
-        let found = policies
+        let deaf = policies
             .iter()
-            .find(|info| policy.is_empty() || info.name == policy);
-        let deaf = found.filter(|info| !info.uses_history);
+            .find(|info| policy.is_empty() || info.name == policy)
+            .filter(|info| !info.uses_history);
         Ok(deaf.map(|info| {
             format!(
                 "the policy `{}` does not look at the past: what is said of it is ignored",

@@ -1,7 +1,5 @@
 //! What there is to say about an image that exists, without reading its layers.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use terrine_compress::Compression;
 use terrine_oci::{Annotations, Content, Descriptor, Digest, Manifest, MediaType, RunConfig};
@@ -125,11 +123,15 @@ impl Inspection {
 
 fn layers(image: &Image, manifest: Option<&Manifest>) -> Vec<LayerFacts> {
     let history = image.configuration.layer_history().unwrap_or_default();
-    let layer = |(i, layer): (usize, &Arc<dyn Layer>)| {
-        let descriptor = manifest.and_then(|manifest| manifest.layers.get(i));
-        facts(i + 1, &**layer, descriptor, history.get(i).copied())
-    };
-    image.layers.iter().enumerate().map(layer).collect()
+    image
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(i, layer)| {
+            let descriptor = manifest.and_then(|manifest| manifest.layers.get(i));
+            facts(i + 1, &**layer, descriptor, history.get(i).copied())
+        })
+        .collect()
 }
 
 fn facts(
@@ -167,8 +169,11 @@ fn facts(
 /// The bytes of layers, those that are there twice once.
 fn total(layers: &[LayerFacts]) -> u64 {
     let mut seen = std::collections::BTreeSet::new();
-    let first = |layer: &&LayerFacts| seen.insert((layer.digest, layer.diff_id));
-    layers.iter().filter(first).map(|layer| layer.size).sum()
+    layers
+        .iter()
+        .filter(|layer| seen.insert((layer.digest, layer.diff_id)))
+        .map(|layer| layer.size)
+        .sum()
 }
 
 #[cfg(test)]

@@ -127,9 +127,10 @@ fn read(stored: impl Read + Send, reporter: &dyn Reporter) -> Found {
     }
     let compression = Compression::detect(&start);
     let whole = Cursor::new(start).chain(&mut raw);
-    let unpacked = match faults.is_empty() {
-        true => unpack(whole, compression, &mut faults),
-        false => None,
+    let unpacked = if faults.is_empty() {
+        unpack(whole, compression, &mut faults)
+    } else {
+        None
     };
     // Whatever follows the compressed bytes belongs to the blob, too.
     if let Err(error) = drain(&mut raw, u64::MAX)
@@ -281,8 +282,7 @@ fn io_chain(error: &io::Error) -> String {
 
 /// An error and what caused it, as one text.
 fn chain(error: &dyn std::error::Error) -> String {
-    let errors = std::iter::successors(Some(error), |error| error.source());
-    errors
+    std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(": ")
