@@ -28,18 +28,23 @@ pub(super) struct Changes {
 impl Changes {
     /// Follows the layers to the next step; they are given by their numbers and their paths.
     pub(super) fn next(&mut self, fleet: &Fleet, layers: &[(u32, &[u32])]) -> Vec<State> {
-        let state = |&(layer, paths): &(u32, &[u32])| {
-            let same = self.before.iter().find(|before| before.layer == layer);
-            let origin = same.or_else(|| self.origin(fleet, paths));
-            let changed = origin.is_some_and(|origin| origin.layer != layer);
-            let changes = origin.map_or(0, |origin| origin.changes) + u32::from(changed);
-            State {
-                layer,
-                changes,
-                changed,
-            }
-        };
-        let states: Vec<State> = layers.iter().map(state).collect();
+        let states: Vec<State> = layers
+            .iter()
+            .map(|&(layer, paths)| {
+                let origin = self
+                    .before
+                    .iter()
+                    .find(|before| before.layer == layer)
+                    .or_else(|| self.origin(fleet, paths));
+                let changed = origin.is_some_and(|origin| origin.layer != layer);
+                let changes = origin.map_or(0, |origin| origin.changes) + u32::from(changed);
+                State {
+                    layer,
+                    changes,
+                    changed,
+                }
+            })
+            .collect();
         self.packages.clear();
         for (place, (_, paths)) in layers.iter().enumerate() {
             for &path in *paths {
@@ -70,9 +75,9 @@ impl Changes {
                 *bytes = bytes.saturating_add(path.size.max(1));
             }
         }
-        let most = common
+        common
             .into_iter()
-            .max_by_key(|&(place, bytes)| (bytes, std::cmp::Reverse(place)));
-        most.map(|(place, _)| &self.before[place])
+            .max_by_key(|&(place, bytes)| (bytes, std::cmp::Reverse(place)))
+            .map(|(place, _)| &self.before[place])
     }
 }

@@ -53,11 +53,10 @@ impl Client {
             .flat_map(|&layer| content(layer))
             .copied()
             .collect();
-        let before = |index: usize| self.images.get(index);
         let changed = images
             .iter()
             .enumerate()
-            .filter(|&(index, image)| before(index) != Some(image));
+            .filter(|&(index, image)| self.images.get(index) != Some(image));
         let pull = Pull {
             layers: wanted.difference(&self.layers).copied().collect(),
             paths: paths.difference(&self.paths).copied().collect(),

@@ -46,23 +46,27 @@ impl Fleet {
         (0..)
             .zip(table.values_mut())
             .for_each(|(id, (place, _))| *place = id);
-        let ids = |updates: &Updates| -> Vec<u32> {
-            updates
-                .paths()
-                .iter()
-                .map(|path| table[path.path.as_str()].0)
-                .collect()
-        };
-        let ids: Vec<Vec<u32>> = sequences.iter().map(ids).collect();
-        let paths = table.iter().map(|(path, &(_, size))| {
-            let layering::StorePath { path, package, .. } = store_path(path, 0, vec![]);
-            FleetPath {
-                path,
-                package,
-                size,
-            }
-        });
-        let paths = paths.collect();
+        let ids: Vec<Vec<u32>> = sequences
+            .iter()
+            .map(|updates| {
+                updates
+                    .paths()
+                    .iter()
+                    .map(|path| table[path.path.as_str()].0)
+                    .collect()
+            })
+            .collect();
+        let paths = table
+            .iter()
+            .map(|(path, &(_, size))| {
+                let layering::StorePath { path, package, .. } = store_path(path, 0, vec![]);
+                FleetPath {
+                    path,
+                    package,
+                    size,
+                }
+            })
+            .collect();
         let images = (1..)
             .zip(sequences)
             .zip(ids)
@@ -99,25 +103,29 @@ impl Fleet {
 
     /// What people call a step, from 1: the label of the longest sequence, the first of several.
     pub(super) fn label(&self, step: usize) -> &str {
-        let has = |image: &&Image| image.steps.len() >= step;
-        let image = self.images.iter().find(has);
-        image.map_or("", |image| &image.updates.steps()[step - 1].label)
+        self.images
+            .iter()
+            .find(|image| image.steps.len() >= step)
+            .map_or("", |image| &image.updates.steps()[step - 1].label)
     }
 }
 
 impl Image {
     fn new(number: usize, updates: Updates, ids: Vec<u32>) -> Self {
-        let closure = |step: &crate::sequence::Step| {
-            let mut paths: Vec<u32> = step.paths.iter().map(|&index| ids[index]).collect();
-            paths.sort_unstable();
-            paths
-        };
         let name = match updates.name() {
             "" => number.to_string(),
             name => name.to_owned(),
         };
         Self {
-            steps: updates.steps().iter().map(closure).collect(),
+            steps: updates
+                .steps()
+                .iter()
+                .map(|step| {
+                    let mut paths: Vec<u32> = step.paths.iter().map(|&index| ids[index]).collect();
+                    paths.sort_unstable();
+                    paths
+                })
+                .collect(),
             name,
             ids,
             updates,
@@ -144,21 +152,23 @@ impl Image {
         let mut members: Vec<usize> = self.updates.steps()[step - 1].paths.clone();
         members.sort_unstable_by_key(|&index| self.ids[index]);
         let mut referred = vec![false; members.len()];
-        let paths = (0..).zip(&members).map(|(own, &index): (u32, _)| {
-            let path = &self.updates.paths()[index];
-            let mut references: Vec<u32> = path
-                .references
-                .iter()
-                .filter_map(|&other| place(other))
-                .collect();
-            references.sort_unstable();
-            references
-                .iter()
-                .filter(|&&other| other != own)
-                .for_each(|&other| referred[other as usize] = true);
-            store_path(&path.path, path.size, references)
-        });
-        let paths = paths.collect();
+        let paths = (0..)
+            .zip(&members)
+            .map(|(own, &index): (u32, _)| {
+                let path = &self.updates.paths()[index];
+                let mut references: Vec<u32> = path
+                    .references
+                    .iter()
+                    .filter_map(|&other| place(other))
+                    .collect();
+                references.sort_unstable();
+                references
+                    .iter()
+                    .filter(|&&other| other != own)
+                    .for_each(|&other| referred[other as usize] = true);
+                store_path(&path.path, path.size, references)
+            })
+            .collect();
         let roots = (0..)
             .zip(&referred)
             .filter(|(_, referred)| !**referred)

@@ -148,13 +148,14 @@ impl Settings<'_> {
         if first < 1 || first > last || last > steps {
             return Err(Error::Steps { first, last, steps });
         }
-        match self.steps.contains(&self.from) {
-            true => Ok(()),
-            false => Err(Error::From {
+        if self.steps.contains(&self.from) {
+            Ok(())
+        } else {
+            Err(Error::From {
                 from: self.from,
                 first,
                 last,
-            }),
+            })
         }
     }
 }

@@ -83,20 +83,21 @@ impl<'a> Plans<'a> {
             task: self.task.to_string(),
             source: Box::new(source),
         })?;
-        let time = start.zip(self.settings.clock);
-        let seconds = time.map(|(start, clock)| clock().saturating_sub(start).as_secs_f64());
+        let seconds = start
+            .zip(self.settings.clock)
+            .map(|(start, clock)| clock().saturating_sub(start).as_secs_f64());
         let closure = self.image.closure(step);
         let layers = planned
             .layers
             .iter()
-            .filter(|layer| !layer.paths.is_empty());
-        let layers = layers.map(|layer| {
-            layer
-                .paths
-                .iter()
-                .map(|&place| closure[place as usize])
-                .collect()
-        });
+            .filter(|layer| !layer.paths.is_empty())
+            .map(|layer| {
+                layer
+                    .paths
+                    .iter()
+                    .map(|&place| closure[place as usize])
+                    .collect()
+            });
         Ok(Step {
             layers: layers.collect(),
             used: Some((usage, seconds)),
@@ -121,18 +122,23 @@ impl<'a> Plans<'a> {
 
     /// The layers of the step before, as clients hold them.
     fn held(&self) -> Vec<HeldImage> {
-        let path = |&id: &u32| {
-            let path = &self.fleet.paths()[id as usize];
-            held(&path.path, path.size)
-        };
-        let layer = |paths: &Vec<u32>| HeldLayer {
-            paths: paths.iter().map(path).collect(),
-            transfer_size: 0,
-        };
-        let before = self.before.as_ref().filter(|_| self.settings.with_previous);
-        before
+        self.before
+            .as_ref()
+            .filter(|_| self.settings.with_previous)
             .map(|layers| HeldImage {
-                layers: layers.iter().map(layer).collect(),
+                layers: layers
+                    .iter()
+                    .map(|paths| HeldLayer {
+                        paths: paths
+                            .iter()
+                            .map(|&id| {
+                                let path = &self.fleet.paths()[id as usize];
+                                held(&path.path, path.size)
+                            })
+                            .collect(),
+                        transfer_size: 0,
+                    })
+                    .collect(),
             })
             .into_iter()
             .collect()

@@ -206,31 +206,17 @@ impl Report {
 
 /// Puts the runs together with what they have in common.
 pub(super) fn report(fleet: &Fleet, settings: &Settings<'_>, runs: Vec<Run>) -> Report {
-    let image = |image: &super::fleet::Image| ImageFacts {
-        name: image.name.clone(),
-        steps: image.updates.steps().len(),
-        lost_references: image.updates.lost_references(),
-    };
-    let step = |number| {
-        let mut paths: Vec<u32> = fleet
-            .images()
-            .iter()
-            .flat_map(|image| image.closure(number))
-            .copied()
-            .collect();
-        paths.sort_unstable();
-        paths.dedup();
-        let label = fleet.label(number).to_owned();
-        StepLabel {
-            number,
-            label,
-            paths: paths.len(),
-            size: fleet.size(&paths),
-        }
-    };
     Report {
         schema_version: SCHEMA_VERSION,
-        images: fleet.images().iter().map(image).collect(),
+        images: fleet
+            .images()
+            .iter()
+            .map(|image| ImageFacts {
+                name: image.name.clone(),
+                steps: image.updates.steps().len(),
+                lost_references: image.updates.lost_references(),
+            })
+            .collect(),
         settings: SettingFacts {
             first_step: *settings.steps.start(),
             from_step: settings.from,
@@ -240,8 +226,29 @@ pub(super) fn report(fleet: &Fleet, settings: &Settings<'_>, runs: Vec<Run>) -> 
             with_history: settings.with_history,
             with_previous: settings.with_previous,
         },
-        steps: (settings.from..=*settings.steps.end()).map(step).collect(),
+        steps: (settings.from..=*settings.steps.end())
+            .map(|number| label(fleet, number))
+            .collect(),
         runs,
+    }
+}
+
+/// Names a step and measures the paths of all images in it, those of several once.
+fn label(fleet: &Fleet, number: usize) -> StepLabel {
+    let mut paths: Vec<u32> = fleet
+        .images()
+        .iter()
+        .flat_map(|image| image.closure(number))
+        .copied()
+        .collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let label = fleet.label(number).to_owned();
+    StepLabel {
+        number,
+        label,
+        paths: paths.len(),
+        size: fleet.size(&paths),
     }
 }
 

@@ -49,8 +49,10 @@ pub(super) fn run(
     let mut client = Client::default();
     let (mut steps, mut states) = (vec![], vec![]);
     for number in settings.from..=*settings.steps.end() {
-        let planned = plans.iter_mut().map(|plans| plans.next(number));
-        let planned = planned.collect::<Result<Vec<Step>, _>>()?;
+        let planned = plans
+            .iter_mut()
+            .map(|plans| plans.next(number))
+            .collect::<Result<Vec<Step>, _>>()?;
         observer.planned();
         let numbers: Vec<Vec<u32>> = planned
             .iter()
@@ -61,22 +63,28 @@ pub(super) fn run(
                     .collect()
             })
             .collect();
-        let followed = changes.iter_mut().zip(&numbers).map(|(changes, numbers)| {
-            let contents = &layers.contents;
-            let with_paths = numbers
-                .iter()
-                .map(|&layer| (layer, contents[layer as usize].as_slice()));
-            changes.next(fleet, &with_paths.collect::<Vec<_>>())
-        });
-        let followed: Vec<Vec<State>> = followed.collect();
+        let followed: Vec<Vec<State>> = changes
+            .iter_mut()
+            .zip(&numbers)
+            .map(|(changes, numbers)| {
+                let contents = &layers.contents;
+                let with_paths = numbers
+                    .iter()
+                    .map(|&layer| (layer, contents[layer as usize].as_slice()));
+                changes.next(fleet, &with_paths.collect::<Vec<_>>())
+            })
+            .collect();
         let shared = shared(fleet, &layers, &numbers);
         let pulls = (number - settings.from).is_multiple_of(settings.pull_every.get());
         let pull = pulls.then(|| {
-            let image = |(image, layers): (&super::fleet::Image, Vec<u32>)| Image {
-                closure: image.closure(number).to_vec(),
-                layers,
-            };
-            let wanted = images.iter().zip(numbers).map(image).collect();
+            let wanted = images
+                .iter()
+                .zip(numbers)
+                .map(|(image, layers)| Image {
+                    closure: image.closure(number).to_vec(),
+                    layers,
+                })
+                .collect();
             client.pull(
                 wanted,
                 |layer| &layers.contents[layer as usize],
@@ -105,9 +113,11 @@ fn facts(
     pull: Option<&Pull>,
     shared: Shared,
 ) -> StepFacts {
-    let size = |&layer: &u32| fleet.size(&layers.contents[layer as usize]);
     let pulled = pull.map_or(0, |pull| {
-        pull.layers.iter().map(size).fold(0, u64::saturating_add)
+        pull.layers
+            .iter()
+            .map(|&layer| fleet.size(&layers.contents[layer as usize]))
+            .fold(0, u64::saturating_add)
     });
     let used: Vec<_> = planned.iter().filter_map(|step| step.used).collect();
     let seconds: Vec<f64> = used.iter().filter_map(|(_, seconds)| *seconds).collect();
@@ -145,8 +155,7 @@ fn shared(fleet: &Fleet, layers: &Layers, images: &[Vec<u32>]) -> Shared {
         .iter()
         .flatten()
         .for_each(|&layer| *uses.entry(layer).or_default() += 1);
-    let several = uses.into_iter().filter(|&(_, uses)| uses > 1);
-    several.fold(
+    uses.into_iter().filter(|&(_, uses)| uses > 1).fold(
         Shared::default(),
         |Shared {
              layers: count,

@@ -20,27 +20,28 @@ fn sequence(name: &str, steps: &[&str]) -> Updates {
     let mut paths: Vec<(String, u64)> = vec![];
     let mut lists: Vec<String> = vec![];
     for step in steps {
-        let index = |word: &str| {
-            let (name, size) = word
-                .split_once('=')
-                .map_or((word, 1), |(name, size)| (name, size.parse().unwrap()));
-            let known = paths.iter().position(|(path, _)| path == name);
-            known.unwrap_or_else(|| {
-                paths.push((name.to_owned(), size));
-                paths.len() - 1
-            })
-        };
         let indices: Vec<String> = step
             .split_whitespace()
-            .map(index)
+            .map(|word| {
+                let (name, size) = word
+                    .split_once('=')
+                    .map_or((word, 1), |(name, size)| (name, size.parse().unwrap()));
+                paths
+                    .iter()
+                    .position(|(path, _)| path == name)
+                    .unwrap_or_else(|| {
+                        paths.push((name.to_owned(), size));
+                        paths.len() - 1
+                    })
+            })
             .map(|i| i.to_string())
             .collect();
         lists.push(format!("{{\"paths\":[{}]}}", indices.join(",")));
     }
-    let path = |(name, size): &(String, u64)| {
-        format!("{{\"path\":\"/nix/store/{name}\",\"narSize\":{size}}}")
-    };
-    let paths: Vec<String> = paths.iter().map(path).collect();
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|(name, size)| format!("{{\"path\":\"/nix/store/{name}\",\"narSize\":{size}}}"))
+        .collect();
     let text = format!(
         "{{\"name\":\"{name}\",\"paths\":[{}],\"steps\":[{}]}}",
         paths.join(","),
@@ -89,8 +90,8 @@ fn candidate<'p>(planner: &'p Planner<'p>, policy: &str) -> Candidate<'p> {
 
 /// What each step came to, the first included: bytes pulled, lower bound, requests.
 fn steps(run: &Run) -> Vec<(u64, u64, usize)> {
-    let steps = std::iter::once(&run.first).chain(&run.steps);
-    steps
+    std::iter::once(&run.first)
+        .chain(&run.steps)
         .map(|step| (step.pulled, step.lower_bound, step.requests))
         .collect()
 }
@@ -189,10 +190,9 @@ fn images_of_a_fleet_share_layers() {
         steps(&run),
         [(130, 130, 3 + 4), (11, 11, 1 + 2), (122, 122, 2 + 2)]
     );
-    let shared = |step: &StepFacts| (step.shared.layers, step.shared.bytes);
     let all: Vec<_> = std::iter::once(&run.first)
         .chain(&run.steps)
-        .map(shared)
+        .map(|step| (step.shared.layers, step.shared.bytes))
         .collect();
     assert_eq!(all, [(1, 100), (1, 100), (0, 0)]);
     assert_eq!(run.total.shared, Shared::default());
@@ -209,13 +209,16 @@ fn layers_are_followed_from_step_to_step() {
         "libc=100 a-3=10 c-1=1",
     ]);
     let run = run_with(&fleet, "path-per-layer", None, &Settings::new(&fleet));
-    let states = run.states.iter().map(|images| {
-        images[0]
-            .iter()
-            .map(|state| (state.changes, state.changed))
-            .collect::<Vec<_>>()
-    });
-    let states: Vec<_> = states.collect();
+    let states: Vec<_> = run
+        .states
+        .iter()
+        .map(|images| {
+            images[0]
+                .iter()
+                .map(|state| (state.changes, state.changed))
+                .collect::<Vec<_>>()
+        })
+        .collect();
     // libc, a, c: the largest first.
     assert_eq!(states[0], [(0, false), (0, false)]);
     assert_eq!(states[1], [(0, false), (1, true)]);
@@ -274,8 +277,10 @@ fn what_plans_are_told_of_the_past_is_what_was_asked_for() {
     });
     let held = previous.iter().flatten().map(|history| {
         assert_eq!(history.steps, 0);
-        let layers = history.held.iter().flat_map(|image| &image.layers);
-        layers
+        history
+            .held
+            .iter()
+            .flat_map(|image| &image.layers)
             .map(|layer| layer.paths[0].path.clone())
             .collect::<Vec<_>>()
     });
@@ -414,13 +419,15 @@ fn the_number_of_threads_changes_nothing() {
     let fleet = Fleet::new(vec![sequence("web", &steps), sequence("data", &steps[1..])]);
     let planner = planner();
     let policies = ["auto", "popularity", "path-per-layer", "single"];
-    let tasks = policies.iter().flat_map(|policy| {
-        [2, 3].map(|max| Task {
-            candidate: candidate(planner, policy),
-            max_layers: Some(max),
+    let tasks: Vec<Task<'_>> = policies
+        .iter()
+        .flat_map(|policy| {
+            [2, 3].map(|max| Task {
+                candidate: candidate(planner, policy),
+                max_layers: Some(max),
+            })
         })
-    });
-    let tasks: Vec<Task<'_>> = tasks.collect();
+        .collect();
     let text = |threads| {
         let threads = NonZeroUsize::new(threads).unwrap();
         let report = replay(&fleet, &tasks, &Settings::new(&fleet), threads, &Quiet).unwrap();

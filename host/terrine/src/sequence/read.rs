@@ -71,8 +71,7 @@ impl Updates {
                     why: error.into_inner().to_string(),
                 }
             })?;
-        let end = deserializer.end();
-        end.map_err(|error| Fault::Json {
+        deserializer.end().map_err(|error| Fault::Json {
             field: String::new(),
             why: error.to_string(),
         })?;
@@ -105,14 +104,14 @@ impl Record {
             .paths
             .into_iter()
             .enumerate()
-            .map(|(index, path)| path.check(index, count));
-        let paths = paths.collect::<Result<Vec<_>, _>>()?;
+            .map(|(index, path)| path.check(index, count))
+            .collect::<Result<Vec<_>, _>>()?;
         let steps = self
             .steps
             .into_iter()
             .enumerate()
-            .map(|(index, step)| step.check(index, &paths));
-        let steps = steps.collect::<Result<_, _>>()?;
+            .map(|(index, step)| step.check(index, &paths))
+            .collect::<Result<_, _>>()?;
         Ok(Updates {
             name: self.name,
             store_dir,
@@ -128,8 +127,9 @@ impl PathRecord {
         if i64::try_from(size).is_err() {
             return Err(Fault::Size { index, size });
         }
-        let field = |i| format!("paths[{index}].references[{i}]");
-        let mut references = indices(&self.references, count, field)?;
+        let mut references = indices(&self.references, count, |i| {
+            format!("paths[{index}].references[{i}]")
+        })?;
         references.sort_unstable();
         references.dedup();
         Ok(Path {
@@ -169,44 +169,52 @@ fn indices(
     paths: usize,
     field: impl Fn(usize) -> String,
 ) -> Result<Vec<usize>, Fault> {
-    let check = |(i, &index): (usize, &u64)| {
-        let valid = usize::try_from(index).ok().filter(|&index| index < paths);
-        valid.ok_or_else(|| Fault::OutOfRange {
-            field: field(i),
-            index,
-            paths,
+    list.iter()
+        .enumerate()
+        .map(|(i, &index)| {
+            usize::try_from(index)
+                .ok()
+                .filter(|&index| index < paths)
+                .ok_or_else(|| Fault::OutOfRange {
+                    field: field(i),
+                    index,
+                    paths,
+                })
         })
-    };
-    list.iter().enumerate().map(check).collect()
+        .collect()
 }
 
 /// Checks what people are shown: nothing in it may move a terminal's cursor.
 pub(super) fn one_line(text: &str, field: impl Fn() -> String) -> Result<(), Fault> {
-    match text.contains(char::is_control) {
-        true => Err(Fault::Control { field: field() }),
-        false => Ok(()),
+    if text.contains(char::is_control) {
+        Err(Fault::Control { field: field() })
+    } else {
+        Ok(())
     }
 }
 
 /// The directory of a store path.
 pub(super) fn split(path: &str) -> Result<&str, Fault> {
-    let valid = |(dir, name): &(&str, &str)| {
-        let is_name = !matches!(*name, "" | "." | "..");
-        is_name && dir.starts_with('/') && !dir.ends_with('/') && !path.contains(char::is_control)
-    };
-    let parts = path.rsplit_once('/').filter(valid);
-    parts
+    path.rsplit_once('/')
+        .filter(|(dir, name)| {
+            let is_name = !matches!(*name, "" | "." | "..");
+            is_name
+                && dir.starts_with('/')
+                && !dir.ends_with('/')
+                && !path.contains(char::is_control)
+        })
         .map(|(dir, _)| dir)
         .ok_or_else(|| Fault::NotAStorePath(path.to_owned()))
 }
 
 /// Checks that a path is one of a store.
 pub(super) fn below(path: &str, store_dir: &str) -> Result<(), Fault> {
-    match split(path)? == store_dir {
-        true => Ok(()),
-        false => Err(Fault::Elsewhere {
+    if split(path)? == store_dir {
+        Ok(())
+    } else {
+        Err(Fault::Elsewhere {
             path: path.to_owned(),
             store_dir: store_dir.to_owned(),
-        }),
+        })
     }
 }

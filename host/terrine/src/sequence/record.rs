@@ -72,9 +72,12 @@ impl Updates {
                 });
             }
         }
-        let known = self.paths.iter().enumerate();
-        let mut indices: HashMap<String, usize> =
-            known.map(|(i, path)| (path.path.clone(), i)).collect();
+        let mut indices: HashMap<String, usize> = self
+            .paths
+            .iter()
+            .enumerate()
+            .map(|(i, path)| (path.path.clone(), i))
+            .collect();
         for path in sorted {
             if !indices.contains_key(path) {
                 indices.insert(path.to_owned(), self.paths.len());

@@ -170,7 +170,7 @@ fn what_is_recorded_is_written_and_read_again() {
 fn what_is_no_closure_is_not_recorded() {
     let mut updates = Updates::new("x", "1", &[entry("a", 1, "")]).unwrap();
     let before = updates.clone();
-    let faults = [
+    let said = [
         updates.add("2", &[]).unwrap_err(),
         updates
             .add("2", &[entry("b", 1, ""), entry("b", 1, "")])
@@ -186,8 +186,8 @@ fn what_is_no_closure_is_not_recorded() {
             .unwrap_err(),
         updates.add("\u{7}", &[entry("b", 1, "")]).unwrap_err(),
         updates.rename("\n").unwrap_err(),
-    ];
-    let said = faults.map(|fault| fault.to_string());
+    ]
+    .map(|fault| fault.to_string());
     assert_eq!(said[0], "step 2 (`2`) has no paths");
     assert_eq!(said[1], "step 2 (`2`) lists `/nix/store/b` twice");
     assert!(said[2].starts_with("`/other/a` is not directly below `/nix/store`"));

@@ -29,8 +29,7 @@ impl Updates {
                 references: &path.references,
             })
         });
-        let steps = self.steps.iter();
-        let steps = steps.map(|step| {
+        let steps = self.steps.iter().map(|step| {
             text(&StepRecord {
                 date: &step.label,
                 paths: &step.paths,

@@ -45,11 +45,13 @@ struct RunData {
 /// The data as JSON text that can stand in a script element.
 pub(super) fn data(fleet: &Fleet, report: &Report) -> String {
     let order = order(fleet, report);
-    let path = |&id: &u32| {
-        let path = &fleet.paths()[id as usize];
-        (path.path.as_str(), path.size)
-    };
-    let paths: Vec<(&str, u64)> = order.iter().map(path).collect();
+    let paths: Vec<(&str, u64)> = order
+        .iter()
+        .map(|&id| {
+            let path = &fleet.paths()[id as usize];
+            (path.path.as_str(), path.size)
+        })
+        .collect();
     let places = Places::new(fleet, &order);
     let several = report.has_several_components();
     let data = Data {

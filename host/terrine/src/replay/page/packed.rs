@@ -140,11 +140,12 @@ fn changed(back: u32, base: &[u32], new: &[u32]) -> Numbers {
         .copied()
         .collect();
     if back > 0 {
-        let gone = base
+        let gone: Vec<(usize, u32)> = base
             .iter()
             .enumerate()
-            .filter(|(_, path)| !kept.contains(path));
-        let gone: Vec<(usize, u32)> = gone.map(|(place, &path)| (place, path)).collect();
+            .filter(|(_, path)| !kept.contains(path))
+            .map(|(place, &path)| (place, path))
+            .collect();
         numbers.push_len(gone.len());
         let mut next = 0;
         for (place, path) in gone {
@@ -200,12 +201,13 @@ fn row(before: &[State], states: &[State], numbers: &mut Numbers) {
             (0..before.len()).find(|&old| same(old, state))
         };
         if let Some(from) = found {
-            let count = (0..).take_while(|i| {
-                states
-                    .get(place + i)
-                    .is_some_and(|state| same(from + i, state))
-            });
-            let count = count.count();
+            let count = (0..)
+                .take_while(|i| {
+                    states
+                        .get(place + i)
+                        .is_some_and(|state| same(from + i, state))
+                })
+                .count();
             numbers.push(count as u64 * 2);
             numbers.push_signed(from as i64 - expected as i64);
             (place, expected) = (place + count, from + count);
@@ -327,15 +329,16 @@ mod tests {
 
     #[test]
     fn a_layer_is_told_by_what_it_was_made_of() {
-        let state = |layer| State {
-            layer,
-            changes: 0,
-            changed: false,
-        };
         let packed = |contents: &[Vec<u32>]| {
             let states: Vec<_> = (0..)
                 .zip(contents)
-                .map(|(layer, _)| vec![vec![state(layer)]])
+                .map(|(layer, _)| {
+                    vec![vec![State {
+                        layer,
+                        changes: 0,
+                        changed: false,
+                    }]]
+                })
                 .collect();
             layers(contents, &states, |path| path / 10)
         };

@@ -108,10 +108,11 @@ pub(super) fn summary(report: &Report) -> String {
         let ratio = total
             .ratio
             .map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
-        let ratio = match is_best {
+        let ratio = if is_best {
             // Before the number, so that numbers stand below each other.
-            true => format!("<span class=\"best\">least</span> {ratio}"),
-            false => ratio,
+            format!("<span class=\"best\">least</span> {ratio}")
+        } else {
+            ratio
         };
         let fuel = total.planning.mean_fuel().map_or("–".to_owned(), grouped);
         let worst = total.worst.as_ref().map_or("–".to_owned(), |worst| {
@@ -188,8 +189,8 @@ fn row(step: &StepFacts, note: &str) -> String {
         step.layers_pulled.to_string(),
         step.requests.to_string(),
         step.layers.to_string(),
-    ];
-    let cells = cells.map(|cell| format!("<td>{cell}</td>"));
+    ]
+    .map(|cell| format!("<td>{cell}</td>"));
     format!(
         "<tr><th scope=\"row\">{}</th>{}</tr>\n",
         step.number,
