@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use terrine_oci::Digest;
 
 use super::Error;
 use super::error::is_damage;

@@ -156,11 +156,11 @@ fn look(image: &str, layers: &[AtHand], reporter: &dyn Reporter) -> Result<Tree,
                         reporter.read(bytes);
                     }
                 }));
-                Source::Unpacked(decoder.map_err(|error| undecoded(image, &**layer, error))?)
+                Input::Unpacked(decoder.map_err(|error| undecoded(image, &**layer, error))?)
             }
         };
         let mut member = 0;
-        members::for_each(source, |described| {
+        seekable::for_each(source, |described| {
             member += 1;
             tree.apply(number, member, described)
         })
@@ -246,12 +246,13 @@ impl<W: Write> Flattening<'_, W> {
             hash: Sha256::new(),
         };
         let mut number = 0;
-        let outcome = members::read(Source::Unpacked(Box::new(&mut plain)), |described, body| {
-            number += 1;
-            groups
-                .next_if(|group| tree.inode_of(group[0].inode).member == number)
-                .map_or(Ok(()), |group| self.member(group, &described, body))
-        });
+        let outcome =
+            terrine_tar::read(Input::Unpacked(Box::new(&mut plain)), |described, body| {
+                number += 1;
+                groups
+                    .next_if(|group| tree.inode_of(group[0].inode).member == number)
+                    .map_or(Ok(()), |group| self.member(group, &described, body))
+            });
         match outcome {
             Ok(()) => {}
             Err(Stopped::Output(error)) => return Err(Error::Output(error)),

@@ -112,7 +112,7 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, sour
             let decoder = compression
                 .decoder(layer.open()?)
                 .map_err(|error| source::Error::unpacking(image, layer, error));
-            Source::Unpacked(decoder?)
+            Input::Unpacked(decoder?)
         }
     };
     let mut content = Content::default();

@@ -47,7 +47,7 @@ pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Finding
         .map_or(1, usize::from)
         .min(THREADS);
     let jobs = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
-    let found = ship::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
+    let found = destination::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
     let facts: Vec<(Digest, String)> = unknown
         .iter()
         .zip(&found)

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use terrine_oci::{Descriptor, Digest, Document, DocumentError, Selector};
+use terrine_oci::{Descriptor, Digest, Document, Selector};
 
 use super::docker_archive::normal;
 use super::image_index::{ImageIndex, Opened, is_attestation, open_descriptor};
 use super::oci::{Blobs, document_fault};
 use super::{Error, Fault};
-use crate::image::{Descriptor, Digest, Document, Selector};
 use crate::layout::{INDEX, REF_NAME};
 
 /// The full name that containerd, and what is made on it, gives an image.
