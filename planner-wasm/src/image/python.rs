@@ -38,7 +38,7 @@ fn write_value(out: &mut String, value: &Value, depth: usize) -> Result<(), Over
                 write_string(out, key);
                 out.push_str(": ");
                 write_value(out, item, depth + 1)
-            })?
+            })?;
         }
     }
     Ok(())
