@@ -10,19 +10,19 @@
 use std::collections::BTreeMap;
 
 use super::graph::{Components, Graph, ranks};
-use super::{Policy, no_options, reason, spread};
+use super::options::Given;
+use super::{Policy, reason, spread};
 use crate::bindings::layering::{Error, Layer, Planned, Request};
 
 pub(super) const POLICY: Policy = Policy {
     name: "auto",
     summary: "groups paths by which of the largest ones need them, as dockerTools does",
-    options_schema: super::NO_OPTIONS,
+    options: &[],
     uses_history: false,
     plan,
 };
 
-fn plan(request: &Request) -> Result<Planned, Error> {
-    no_options(request, POLICY.name)?;
+fn plan(request: &Request, _: &Given) -> Result<Planned, Error> {
     let graph = Graph::new(request);
     let ranks = ranks(request);
     let groups = match request.max_layers {

@@ -2,32 +2,30 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Policy;
+use super::options::{Declared, Given, Kind, invalid};
 use crate::bindings::layering::{Error, ErrorKind, Layer, Planned, Request};
 
 pub(super) const POLICY: Policy = Policy {
     name: "explicit",
     summary: "takes the grouping that the caller gives, bottom to top, and checks it",
-    options_schema: r#"{
-  "type": "object",
-  "required": ["layers"],
-  "additionalProperties": false,
-  "properties": {
-    "layers": {
-      "description": "the store paths of each layer, bottom to top",
-      "type": "array",
-      "items": { "type": "array", "items": { "type": "string" } }
-    }
-  }
-}"#,
+    options: &[LAYERS],
     uses_history: false,
     plan,
 };
 
-fn plan(request: &Request) -> Result<Planned, Error> {
-    let groups = parse(&request.options)?;
+const LAYERS: Declared = Declared {
+    name: "layers",
+    description: "the store paths of each layer, bottom to top",
+    kind: Kind::List {
+        items: || json!({ "type": "array", "items": { "type": "string" } }),
+    },
+};
+
+fn plan(request: &Request, given: &Given) -> Result<Planned, Error> {
+    let groups = parse(given.list(&LAYERS))?;
     if let Some(limit) = request
         .max_layers
         .filter(|&limit| groups.len() > limit as usize)
@@ -52,7 +50,7 @@ fn plan(request: &Request) -> Result<Planned, Error> {
 
 /// Turns the paths of each group into indices: each path of the request that is
 /// not excluded, exactly once.
-fn assign(request: &Request, groups: &[Vec<String>]) -> Result<Vec<Layer>, Error> {
+fn assign(request: &Request, groups: &[Vec<&str>]) -> Result<Vec<Layer>, Error> {
     let index: BTreeMap<&str, usize> = request
         .paths
         .iter()
@@ -67,9 +65,9 @@ fn assign(request: &Request, groups: &[Vec<String>]) -> Result<Vec<Layer>, Error
     let mut layers = Vec::with_capacity(groups.len());
     for (g, group) in groups.iter().enumerate() {
         let mut paths = Vec::with_capacity(group.len());
-        for (p, path) in group.iter().enumerate() {
+        for (p, &path) in group.iter().enumerate() {
             let field = format!("options.layers[{g}][{p}]");
-            let Some(&i) = index.get(path.as_str()) else {
+            let Some(&i) = index.get(path) else {
                 return Err(invalid(field, format!("`{path}` is not in the closure")));
             };
             if let Some(first) = &placed[i] {
@@ -88,64 +86,35 @@ fn assign(request: &Request, groups: &[Vec<String>]) -> Result<Vec<Layer>, Error
     }
     match placed.iter().position(Option::is_none) {
         Some(i) => Err(invalid(
-            "options.layers".to_owned(),
+            "options.layers",
             format!("`{}` is in no layer", request.paths[i].path),
         )),
         None => Ok(layers),
     }
 }
 
-fn parse(options: &str) -> Result<Vec<Vec<String>>, Error> {
-    let value: Value = serde_json::from_str(options)
-        .map_err(|error| invalid("options".to_owned(), format!("not JSON: {error}")))?;
-    let Value::Object(mut object) = value else {
-        return Err(invalid(
-            "options".to_owned(),
-            "must be an object".to_owned(),
-        ));
-    };
-    let layers = object
-        .remove("layers")
-        .ok_or_else(|| invalid("options.layers".to_owned(), "is missing".to_owned()))?;
-    if let Some(key) = object.keys().next() {
-        return Err(invalid(
-            format!("options.{key}"),
-            "is not an option of `explicit`".to_owned(),
-        ));
-    }
+fn parse(layers: &Value) -> Result<Vec<Vec<&str>>, Error> {
     array(layers, "options.layers")?
-        .into_iter()
+        .iter()
         .enumerate()
         .map(|(g, group)| {
             let field = format!("options.layers[{g}]");
             array(group, &field)?
-                .into_iter()
+                .iter()
                 .enumerate()
                 .map(|(p, path)| match path {
-                    Value::String(path) => Ok(path),
-                    _ => Err(invalid(
-                        format!("{field}[{p}]"),
-                        "must be a string".to_owned(),
-                    )),
+                    Value::String(path) => Ok(path.as_str()),
+                    _ => Err(invalid(format!("{field}[{p}]"), "must be a string")),
                 })
                 .collect()
         })
         .collect()
 }
 
-fn array(value: Value, field: &str) -> Result<Vec<Value>, Error> {
+fn array<'v>(value: &'v Value, field: &str) -> Result<&'v [Value], Error> {
     match value {
         Value::Array(items) => Ok(items),
-        _ => Err(invalid(field.to_owned(), "must be an array".to_owned())),
-    }
-}
-
-fn invalid(field: String, message: String) -> Error {
-    Error {
-        kind: ErrorKind::InvalidOptions,
-        message,
-        field: Some(field),
-        hint: None,
+        _ => Err(invalid(field, "must be an array")),
     }
 }
 

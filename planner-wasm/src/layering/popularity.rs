@@ -9,20 +9,20 @@ use std::collections::BTreeSet;
 
 use super::graph::{Components, Graph, ranks};
 use super::natural::Natural;
+use super::options::Given;
 use super::spread::{self, Weight};
-use super::{Policy, no_options, reason};
+use super::{Policy, reason};
 use crate::bindings::layering::{Error, Layer, Planned, Request};
 
 pub(super) const POLICY: Policy = Policy {
     name: "popularity",
     summary: "gives each of the paths that most others need a layer, and the rest the last one",
-    options_schema: super::NO_OPTIONS,
+    options: &[],
     uses_history: false,
     plan,
 };
 
-fn plan(request: &Request) -> Result<Planned, Error> {
-    no_options(request, POLICY.name)?;
+fn plan(request: &Request, _: &Given) -> Result<Planned, Error> {
     let excluded: BTreeSet<u32> = request.excluded.iter().copied().collect();
     let graph = Graph::without(request, &excluded);
     let vertices: Vec<u32> = (0..)

@@ -1,13 +1,14 @@
 //! The policies `single` and `path-per-layer`: the two ends of what can be done.
 
 use super::graph::ranks;
-use super::{Policy, no_options, reason};
+use super::options::Given;
+use super::{Policy, reason};
 use crate::bindings::layering::{Error, Layer, Planned, Request};
 
 pub(super) const SINGLE: Policy = Policy {
     name: "single",
     summary: "puts all paths into one layer",
-    options_schema: super::NO_OPTIONS,
+    options: &[],
     uses_history: false,
     plan: single,
 };
@@ -15,13 +16,12 @@ pub(super) const SINGLE: Policy = Policy {
 pub(super) const PATH_PER_LAYER: Policy = Policy {
     name: "path-per-layer",
     summary: "gives each of the largest paths a layer, and the rest the last one",
-    options_schema: super::NO_OPTIONS,
+    options: &[],
     uses_history: false,
     plan: path_per_layer,
 };
 
-fn single(request: &Request) -> Result<Planned, Error> {
-    no_options(request, SINGLE.name)?;
+fn single(request: &Request, _: &Given) -> Result<Planned, Error> {
     let ranks = ranks(request);
     let mut paths = included(request);
     paths.sort_unstable_by_key(|&i| ranks[i as usize]);
@@ -32,8 +32,7 @@ fn single(request: &Request) -> Result<Planned, Error> {
     }]))
 }
 
-fn path_per_layer(request: &Request) -> Result<Planned, Error> {
-    no_options(request, PATH_PER_LAYER.name)?;
+fn path_per_layer(request: &Request, _: &Given) -> Result<Planned, Error> {
     let ranks = ranks(request);
     let mut paths = included(request);
     paths.sort_unstable_by_key(|&i| {

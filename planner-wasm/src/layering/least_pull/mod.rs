@@ -33,6 +33,7 @@ mod tests;
 mod units;
 
 use super::Policy;
+use super::options::Given;
 use crate::bindings::layering::{Error, Planned, Request};
 use group::Group;
 use keep::Held;
@@ -45,13 +46,13 @@ use units::Found;
 pub(super) const POLICY: Policy = Policy {
     name: "least-pull",
     summary: "makes clients pull least when the closure changes, by how likely each path is to change",
-    options_schema: options::SCHEMA,
+    options: options::OPTIONS,
     uses_history: true,
     plan,
 };
 
-fn plan(request: &Request) -> Result<Planned, Error> {
-    let options = Options::of(request)?;
+fn plan(request: &Request, given: &Given) -> Result<Planned, Error> {
+    let options = Options::of(given);
     let past = Past::of(request, options.memory);
     let found = Found::new(request);
     let rates = Rates::new(&options, &past, found.parts());

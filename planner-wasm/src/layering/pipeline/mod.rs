@@ -9,7 +9,10 @@ mod value;
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::graph::{Graph, ranks};
+use super::options::{Declared, Given, Kind, invalid};
 use super::{Policy, popularity};
 use crate::bindings::layering::{Error, ErrorKind, Layer, Planned, Request};
 use run::Run;
@@ -18,39 +21,27 @@ use value::Part;
 pub(super) const POLICY: Policy = Policy {
     name: "pipeline",
     summary: "carries out a layering pipeline of dockerTools",
-    options_schema: r##"{
-  "type": "object",
-  "required": ["pipeline"],
-  "additionalProperties": false,
-  "properties": {
-    "pipeline": {
-      "description": "the steps, carried out from left to right",
-      "type": "array",
-      "items": { "$ref": "#/$defs/step" }
-    }
-  },
-  "$defs": {
-    "step": {
-      "type": "array",
-      "minItems": 1,
-      "prefixItems": [
-        {
-          "description": "the operation; its arguments follow",
-          "enum": [
-            "flatten", "limit_layers", "map", "over", "pipe", "popularity_contest", "remove_paths",
-            "reverse", "split_every", "split_paths", "subcomponent_in", "subcomponent_out"
-          ]
-        }
-      ]
-    }
-  }
-}"##,
+    options: &[PIPELINE],
     uses_history: false,
     plan,
 };
 
-fn plan(request: &Request) -> Result<Planned, Error> {
-    let steps = step::parse(&request.options)?;
+const PIPELINE: Declared = Declared {
+    name: "pipeline",
+    description: "the steps, carried out from left to right",
+    kind: Kind::List {
+        items: || {
+            let operation = json!({
+                "description": "the operation; its arguments follow",
+                "enum": step::OPERATIONS,
+            });
+            json!({ "type": "array", "minItems": 1, "prefixItems": [operation] })
+        },
+    },
+};
+
+fn plan(request: &Request, given: &Given) -> Result<Planned, Error> {
+    let steps = step::parse(given.list(&PIPELINE))?;
     let excluded: BTreeSet<u32> = request.excluded.iter().copied().collect();
     let ranks = ranks(request);
     let mut vertices: Vec<u32> = (0..).take(request.paths.len()).collect();
@@ -111,15 +102,6 @@ fn check_budget(request: &Request, layers: usize) -> Result<(), Error> {
     })
 }
 
-fn invalid(field: &str, message: String) -> Error {
-    Error {
-        kind: ErrorKind::InvalidOptions,
-        message,
-        field: Some(field.to_owned()),
-        hint: None,
-    }
-}
-
 fn hinted(field: &str, message: String, hint: String) -> Error {
     Error {
         hint: Some(hint),
@@ -160,7 +142,7 @@ mod tests {
         assert_eq!(layers(nested), "B|D|C|A");
         let without = |path: u32| {
             with(GRAPH, r#"[["split_paths", ["B"]]]"#, |request| {
-                request.excluded = vec![path]
+                request.excluded = vec![path];
             })
         };
         assert_eq!(without(0).unwrap(), "B C D");

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::graph::{Components, Graph};
+use super::super::options::invalid;
 use super::super::{popularity, reason};
+use super::hinted;
 use super::step::{Operation, Split, Step};
 use super::value::{Part, Value};
-use super::{hinted, invalid};
 use crate::bindings::layering::{Error, Request};
 
 /// How many unknown paths are told of by name.
@@ -52,7 +53,8 @@ impl<'a> Run<'a> {
         match more {
             0 => {}
             1 => {
-                remarks.push("the pipeline names 1 more path that is not in the closure".to_owned())
+                remarks
+                    .push("the pipeline names 1 more path that is not in the closure".to_owned());
             }
             _ => {
                 let remark =

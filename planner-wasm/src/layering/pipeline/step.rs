@@ -2,14 +2,15 @@
 
 use serde_json::Value as Json;
 
-use super::{hinted, invalid};
+use super::super::options::invalid;
+use super::hinted;
 use crate::bindings::layering::Error;
 
 /// How deep steps may be nested.
 const MAX_DEPTH: usize = 64;
 
 /// The operations that there are.
-const OPERATIONS: &[&str] = &[
+pub(super) const OPERATIONS: &[&str] = &[
     "flatten",
     "limit_layers",
     "map",
@@ -59,28 +60,14 @@ pub(super) enum Split {
     ChildrenOf(Vec<String>),
 }
 
-/// Reads the options of the policy.
-pub(super) fn parse(options: &str) -> Result<Vec<Step>, Error> {
-    let options: Json = serde_json::from_str(options)
-        .map_err(|error| invalid("options", format!("not JSON: {error}")))?;
-    let Json::Object(mut options) = options else {
-        return Err(invalid("options", "must be an object".to_owned()));
-    };
-    let pipeline = options
-        .remove("pipeline")
-        .ok_or_else(|| invalid("options.pipeline", "is missing".to_owned()))?;
-    if let Some(key) = options.keys().next() {
-        return Err(invalid(
-            &format!("options.{key}"),
-            "is not an option of `pipeline`".to_owned(),
-        ));
-    }
-    steps(&pipeline, "options.pipeline", 0)
+/// Reads the steps of a pipeline.
+pub(super) fn parse(pipeline: &Json) -> Result<Vec<Step>, Error> {
+    steps(pipeline, "options.pipeline", 0)
 }
 
 fn steps(json: &Json, field: &str, depth: usize) -> Result<Vec<Step>, Error> {
     let Json::Array(steps) = json else {
-        return Err(invalid(field, "must be a list of steps".to_owned()));
+        return Err(invalid(field, "must be a list of steps"));
     };
     steps
         .iter()
@@ -99,7 +86,7 @@ fn step(json: &Json, field: String, depth: usize) -> Result<Step, Error> {
     let Some([Json::String(name), arguments @ ..]) = json.as_array().map(Vec::as_slice) else {
         return Err(invalid(
             &field,
-            "must be a list: an operation and its arguments".to_owned(),
+            "must be a list: an operation and its arguments",
         ));
     };
     let Some(&name) = OPERATIONS.iter().find(|operation| *operation == name) else {
@@ -180,7 +167,7 @@ impl Arguments<'_> {
         let number = number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
         number.ok_or_else(|| {
             invalid(
-                &self.place(0),
+                self.place(0),
                 format!("`{}` needs a number above 0", self.name),
             )
         })
@@ -188,12 +175,7 @@ impl Arguments<'_> {
 
     fn key(&self) -> Result<String, Error> {
         let key = self.arguments[0].as_str().map(str::to_owned);
-        key.ok_or_else(|| {
-            invalid(
-                &self.place(0),
-                "`over` needs a key, which is a string".to_owned(),
-            )
-        })
+        key.ok_or_else(|| invalid(self.place(0), "`over` needs a key, which is a string"))
     }
 
     fn step(&self, argument: usize) -> Result<Box<Step>, Error> {
@@ -212,7 +194,7 @@ impl Arguments<'_> {
     fn splits(&self) -> Result<Vec<Split>, Error> {
         let place = self.place(0);
         let Json::Array(splits) = &self.arguments[0] else {
-            return Err(invalid(&place, "`split_paths` needs a list".to_owned()));
+            return Err(invalid(&place, "`split_paths` needs a list"));
         };
         splits
             .iter()
@@ -230,7 +212,7 @@ fn split(json: &Json, field: &str) -> Result<Split, Error> {
         }
         _ => Err(invalid(
             field,
-            "must be a path, or an object with `children_of`".to_owned(),
+            "must be a path, or an object with `children_of`",
         )),
     }
 }
@@ -239,7 +221,7 @@ fn split(json: &Json, field: &str) -> Result<Split, Error> {
 fn paths(json: &Json, field: &str) -> Result<Vec<String>, Error> {
     let path = |json: &Json, field: &str| match json {
         Json::String(path) => Ok(path.clone()),
-        _ => Err(invalid(field, "must be a path".to_owned())),
+        _ => Err(invalid(field, "must be a path")),
     };
     match json {
         Json::Array(list) => list
