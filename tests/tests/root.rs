@@ -14,9 +14,9 @@ use std::path::Path;
 use std::process::Command;
 
 use proptest::prelude::*;
-use terrine::layer::{self, Kind, Pattern, Rule, Store};
-use terrine::pipe::{self, Observer};
-use terrine::rootfs::{self, New, Origin, Root};
+use terrine::layer::{self, Kind, NewLayer, Pattern, Rule, Store};
+use terrine::pipe::{self, Feeder, Observer};
+use terrine::rootfs::{self, LayerOfRoot, New, Origin, Root};
 use terrine_tests::archive::digest;
 use terrine_tests::{Run, peer, temporary};
 
@@ -26,12 +26,23 @@ impl Observer for Nobody {
     fn written(&self, _: u64) {}
 }
 
+/// Feeds the archive of a root.
+fn feed(
+    feeder: &mut Feeder<'_>,
+    root: &Root,
+    permissions: &layer::Permissions,
+) -> std::io::Result<()> {
+    LayerOfRoot { root, permissions }
+        .entries()
+        .and_then(|entries| layer::feed(feeder, entries.as_ref()))
+        .map_err(|error| std::io::Error::other(error.to_string()))
+}
+
 /// The archive of a root, which is checked to be as long as was said before.
 fn archive(root: &Root, permissions: &layer::Permissions) -> Vec<u8> {
     let mut bytes = Vec::new();
     pipe::run(&mut bytes, &Nobody, |feeder| {
-        rootfs::write(feeder, root, permissions)
-            .map_err(|error| std::io::Error::other(error.to_string()))
+        feed(feeder, root, permissions)
     })
     .unwrap();
     assert_eq!(
@@ -231,8 +242,7 @@ fn a_file_of_more_than_eight_gigabytes_has_the_header_that_tar_gives_it() {
     let mut ours = Vec::new();
     // Until the output does not want any more.
     let _ = pipe::run(Limited(&mut ours), &Nobody, |feeder| {
-        rootfs::write(feeder, &root, &layer::Permissions::default())
-            .map_err(|error| std::io::Error::other(error.to_string()))
+        feed(feeder, &root, &layer::Permissions::default())
     });
     same(&ours[..1024], &theirs, "large");
 }

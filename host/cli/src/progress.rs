@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::DecimalBytes;
-use terrine::destination::{Reporter, Source};
+use terrine::destination::Reporter;
+use terrine::layer::LayerOrigin;
 use terrine::pipe::Observer;
 
 use super::meter::Meter;
@@ -136,17 +137,17 @@ impl Observer for Progress<'_> {
 }
 
 impl Reporter for Progress<'_> {
-    fn layer(&self, number: usize, source: Source<'_>, size: u64) {
+    fn layer(&self, number: usize, source: LayerOrigin<'_>, size: u64) {
         if let Some(bar) = self.meter.bar() {
             bar.set_message(self.summary());
             return;
         }
         let what = match source {
-            Source::Base(member) => format!("`{member}` of the base image"),
-            Source::Existing(name) => format!("`{name}`"),
-            Source::Store(1) => "1 store path".to_owned(),
-            Source::Store(paths) => format!("{paths} store paths"),
-            Source::Customisation => "customisation".to_owned(),
+            LayerOrigin::Base(member) => format!("`{member}` of the base image"),
+            LayerOrigin::Existing(name) => format!("`{name}`"),
+            LayerOrigin::Store(1) => "1 store path".to_owned(),
+            LayerOrigin::Store(paths) => format!("{paths} store paths"),
+            LayerOrigin::Customisation => "customisation".to_owned(),
         };
         let size = if size > 0 {
             format!(", {}", DecimalBytes(size))

@@ -212,6 +212,7 @@ impl Means {
             setting,
             pool,
             cache,
+            cache_directories: false,
             recompress,
         };
         Copying {

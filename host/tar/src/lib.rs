@@ -6,6 +6,7 @@
 //! | headers as GNU tar writes them | [`gnu`] |
 //! | headers of exported files (ustar and PAX, with extended attributes) | `writer` |
 //! | a pass over the members of an archive | `members`, `extended`, `sparse` |
+//! | the entries of a plain archive, as places in its file | `extents` |
 //! | members by their names, for an archive that can be read anywhere | `archive` |
 //! | names in the order that Python sorts them in | [`order`] |
 //!
@@ -16,6 +17,7 @@ mod archive;
 mod content;
 mod error;
 mod extended;
+mod extents;
 pub mod gnu;
 mod members;
 pub mod order;
@@ -28,6 +30,7 @@ pub use tar::EntryType;
 pub use archive::{Archive, Member, MemberKind, check_header, plain_name};
 pub use content::Content;
 pub use error::{Error, Fault};
+pub use extents::{Extent, extents};
 pub use members::{Body, Described, Input, read};
 pub use pax::Header;
 pub use writer::Writer;

@@ -95,6 +95,7 @@
 //!         setting: &Setting::GZIP,
 //!         pool: &Pool::new(jobs),
 //!         cache: &Cache::none(),
+//!         cache_directories: false,
 //!         recompress: Recompress::All,
 //!     },
 //!     jobs,

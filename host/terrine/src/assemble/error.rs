@@ -1,11 +1,10 @@
 //! Why an image could not be made.
 
 use std::io;
-use std::path::PathBuf;
 
-use terrine_oci::Digest;
 use terrine_planner_host as planner;
 
+use crate::destination::CarryError;
 use crate::layer::StorePathError;
 use crate::{daemon, destination, layer, pipe, source};
 
@@ -33,37 +32,6 @@ pub enum Error {
     /// A layer of store paths.
     #[error(transparent)]
     Layer(#[from] layer::Error),
-    /// The customisation layer can not be read.
-    #[error("reading the customisation layer `{}`", path.display())]
-    Customisation {
-        /// Its archive or its checksum.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// The customisation layer is not a file.
-    #[error("the customisation layer `{}` is not a regular file", path.display())]
-    NotAFile {
-        /// Its archive.
-        path: PathBuf,
-    },
-    /// The checksum of the customisation layer is none.
-    #[error("`{}` does not hold a sha256 digest of 64 hexadecimal digits", path.display())]
-    Checksum {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The customisation layer is not what its checksum says.
-    #[error("the customisation layer `{}` has the digest {actual}, and its checksum says {expected}", path.display())]
-    Mismatch {
-        /// Its archive.
-        path: PathBuf,
-        /// What the checksum says.
-        expected: Digest,
-        /// What the bytes say.
-        actual: Digest,
-    },
     /// Where the image is to be.
     #[error(transparent)]
     Ship(#[from] destination::Error),
@@ -80,7 +48,6 @@ impl Error {
             Self::Planner(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::Ship(error) => error.hint(),
-            Self::Mismatch { .. } => Some("build the customisation layer again"),
             Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
                 Some("make room where the archive is written to")
             }
@@ -111,5 +78,16 @@ impl From<io::Error> for Error {
 impl From<pipe::Closed> for Error {
     fn from(_: pipe::Closed) -> Self {
         Self::Layer(layer::Error::Closed)
+    }
+}
+
+impl From<CarryError> for Error {
+    fn from(error: CarryError) -> Self {
+        match error {
+            CarryError::Source(error) => Self::Base(error),
+            CarryError::Layer(error) => Self::Layer(error),
+            CarryError::Destination(error) => Self::Ship(error),
+            CarryError::Closed(closed) => closed.into(),
+        }
     }
 }

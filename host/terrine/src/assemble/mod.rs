@@ -4,23 +4,22 @@
 //! written; [`Image::run`] then writes the archive in one pass, or [`Image::ship`] what a
 //! layout or a registry does not have.
 
-mod customisation;
+mod archive;
 mod error;
 mod outcome;
 mod provenance;
-mod recipe;
-mod run;
 mod ship;
 
-use terrine_oci::Annotations;
-use terrine_planner_host::image::{RenderRequest, RenderedLayer};
+use terrine_oci::{Annotations, Digest};
+use terrine_planner_host::image::{LayerRole, RenderRequest, RenderedLayer};
 use terrine_planner_host::{Planner, image};
 
-use crate::base::Base;
-pub use crate::destination::{Reporter, Source};
-use crate::layer::{Ownership, Store, StorePath};
-use crate::rootfs::Root;
-pub use customisation::Customisation;
+use crate::base::{Base, BaseLayer};
+use crate::cache::{Cache, Plain};
+pub use crate::destination::Reporter;
+pub use crate::layer::{Customisation, StoreLayer};
+use crate::layer::{LayerHistory, LayerOfStore, NewLayer, Ownership, Store};
+use crate::rootfs::{LayerOfRoot, Root};
 pub use error::Error;
 pub use outcome::{Outcome, Published, Written};
 pub use provenance::{PlanOrigin, labels, provenance};
@@ -49,18 +48,6 @@ pub struct Image<'p> {
     pub provenance: Annotations,
 }
 
-/// A layer of store paths.
-#[derive(Debug)]
-pub struct StoreLayer {
-    /// The paths as the history writes them.
-    pub named: Vec<String>,
-    /// Where they are.
-    pub paths: Vec<StorePath>,
-    /// How many bytes they have, about; 0 where nobody knows. The large ones are begun first,
-    /// so that none is left alone at the end.
-    pub weight: u64,
-}
-
 /// The layer of everything that is no store path.
 #[derive(Debug)]
 pub enum Top {
@@ -71,6 +58,39 @@ pub enum Top {
 }
 
 impl Image<'_> {
+    /// Returns the image's own layers, bottom to top: those that are yet to be made.
+    pub fn new_layers(&self) -> Vec<Box<dyn NewLayer + '_>> {
+        let mut layers: Vec<Box<dyn NewLayer + '_>> = vec![];
+        for layer in &self.layers {
+            layers.push(Box::new(LayerOfStore {
+                layer,
+                store: &self.store,
+                ownership: &self.ownership,
+            }));
+        }
+        layers.push(match &self.top {
+            Top::Archive(archive) => Box::new(archive),
+            Top::Root(root) => Box::new(LayerOfRoot {
+                root,
+                permissions: &self.ownership.permissions,
+            }),
+        });
+        layers
+    }
+
+    /// Returns what earlier runs know of the image's own layers, bottom to top: none of those
+    /// whose inputs do not tell their content.
+    ///
+    /// # Errors
+    ///
+    /// A store path that is missing.
+    pub fn known(&self, cache: &Cache) -> Result<Vec<Option<Plain>>, Error> {
+        self.new_layers()
+            .iter()
+            .map(|layer| Ok(layer.key(false)?.and_then(|key| cache.plain(&key))))
+            .collect()
+    }
+
     /// The name that the image is loaded under.
     pub fn reference(&self) -> String {
         format!("{}:{}", self.resolved.repository, self.resolved.tag)
@@ -116,3 +136,23 @@ impl Image<'_> {
 /// How many layers an image may have for Docker: 127 in its storage drivers, two of
 /// which it needs itself.
 const DOCKER_MAX_LAYERS: usize = 125;
+
+/// Returns what the history says of a layer of the base.
+fn base_history(layer: &BaseLayer) -> LayerHistory {
+    LayerHistory {
+        role: LayerRole::Base,
+        paths: vec![layer.name.clone()],
+        comment: None,
+    }
+}
+
+/// Returns a layer as the planner renders it.
+fn rendered(history: LayerHistory, diff_id: Digest) -> RenderedLayer {
+    RenderedLayer {
+        role: history.role,
+        diff_id: diff_id.to_string(),
+        paths: history.paths,
+        comment: history.comment,
+        created_by: None,
+    }
+}

@@ -13,6 +13,7 @@
 //! a process that is killed loses the last batch. The entries least recently used go when there
 //! are too many. Their times are days that the caller tells, because no clock is read here.
 
+pub mod agreed;
 mod error;
 mod file;
 mod key;

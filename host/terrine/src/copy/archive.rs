@@ -7,8 +7,10 @@ use terrine_oci::{ArchiveManifest, Digest};
 
 use super::Error;
 use crate::base::{Base, BaseLayer};
-use crate::destination::{Reporter, Source, docker_archive};
-use crate::pipe::{self, Feeder};
+use crate::destination::Reporter;
+use crate::destination::docker_archive::{DockerArchive, header};
+use crate::layer::LayerOrigin;
+use crate::pipe;
 use crate::source::{self, Image};
 
 /// The time of every member: dockerTools' own.
@@ -41,26 +43,41 @@ pub fn write_archive(
         .map(|named| (Base::new(named.image), named.names))
         .collect();
     pipe::run(out, reporter, |feeder| {
-        let mut archive = Archive {
-            feeder,
-            reporter,
+        let mut writing = Writing {
+            archive: DockerArchive::new(feeder, reporter),
             written: BTreeMap::new(),
-            expected: vec![],
         };
         let mut manifests = vec![];
         for (base, names) in &images {
-            let layers = base.layers().iter().map(|layer| archive.layer(base, layer));
-            let layers = layers.collect::<Result<Vec<String>, Error>>()?;
-            let config = format!("{}.json", Digest::of(base.configuration().as_bytes()).hex());
+            let mut layers = vec![];
+            for layer in base.layers() {
+                layers.push(writing.layer(base, layer)?);
+            }
             manifests.push(ArchiveManifest {
-                config,
+                config: config_name(base),
                 repo_tags: names.clone(),
                 layers,
             });
         }
-        archive.verify()?;
-        archive.finish(&images, &merge(manifests))
+        writing.archive.digests()?;
+        let manifests = merge(manifests);
+        for manifest in &manifests {
+            let bases = images.iter().map(|(base, _)| base);
+            if let Some(base) = bases
+                .into_iter()
+                .find(|base| config_name(base) == manifest.config)
+            {
+                let text = base.configuration().as_bytes();
+                writing.archive.document(&manifest.config, text, MTIME)?;
+            }
+        }
+        Ok(writing.archive.finish(&manifests, MTIME)?)
     })
+}
+
+/// Returns the name of an image's configuration in the archive.
+fn config_name(base: &Base) -> String {
+    format!("{}.json", Digest::of(base.configuration().as_bytes()).hex())
 }
 
 /// Checks that no name is that of two images: whoever loads them would lose one.
@@ -102,72 +119,24 @@ fn merge(manifests: Vec<ArchiveManifest>) -> Vec<ArchiveManifest> {
 }
 
 /// The archive as far as it is written.
-struct Archive<'a, 'f> {
-    feeder: &'a mut Feeder<'f>,
-    reporter: &'a dyn Reporter,
+struct Writing<'a, 'f> {
+    archive: DockerArchive<'a, 'f>,
     /// The members of layers, by diff id.
     written: BTreeMap<Digest, String>,
-    /// What each stretch of hashed bytes must turn out to be.
-    expected: Vec<(&'a Base, String, Digest)>,
 }
 
-impl<'a> Archive<'a, '_> {
+impl<'a> Writing<'a, '_> {
+    /// Writes a layer, unless another image had it, and returns its member's name.
     fn layer(&mut self, base: &'a Base, layer: &'a BaseLayer) -> Result<String, Error> {
         if let Some(member) = self.written.get(&layer.diff_id) {
             return Ok(member.clone());
         }
-        self.reporter.layer(
-            self.written.len() + 1,
-            Source::Existing(&layer.name),
-            layer.stored_size(),
-        );
-        let transfer = base.transfer(layer)?;
         let member = format!("{}.tar", layer.diff_id.hex());
-        let header = docker_archive::header(&member, transfer.size, MTIME);
-        self.expected
-            .push((base, layer.name.clone(), transfer.digest));
-        docker_archive::layer(self.feeder, &header, |feeder| {
-            let failed = |error| Error::from(source::Error::reading(base.name(), error));
-            docker_archive::copy(
-                feeder,
-                base.content(layer, transfer)?,
-                transfer.size,
-                failed,
-            )
-        })?;
+        let origin = LayerOrigin::Existing(&layer.name);
+        self.archive
+            .existing(base, layer, origin, |size| header(&member, size, MTIME))?;
+        self.archive.list();
         self.written.insert(layer.diff_id, member.clone());
-        self.reporter.finished(self.written.len(), false);
         Ok(member)
-    }
-
-    /// Holds what was written against what it had to be.
-    fn verify(&mut self) -> Result<(), Error> {
-        let digests = self.feeder.digests()?;
-        for ((base, name, expected), actual) in self.expected.iter().zip(digests) {
-            base.check(name, *expected, actual)?;
-        }
-        Ok(())
-    }
-
-    fn finish(
-        &mut self,
-        images: &[(Base, Vec<String>)],
-        manifests: &[ArchiveManifest],
-    ) -> Result<(), Error> {
-        for manifest in manifests {
-            let configuration = images
-                .iter()
-                .map(|(base, _)| base.configuration())
-                .find(|text| {
-                    manifest
-                        .config
-                        .starts_with(&Digest::of(text.as_bytes()).hex())
-                });
-            let configuration = configuration.unwrap_or_default().as_bytes();
-            docker_archive::file(self.feeder, &manifest.config, configuration, MTIME)?;
-        }
-        let list = ArchiveManifest::list_to_json(manifests);
-        docker_archive::file(self.feeder, "manifest.json", &list, MTIME)?;
-        Ok(docker_archive::end(self.feeder)?)
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::destination::CarryError;
-use crate::{daemon, destination, pipe, source};
+use crate::{daemon, destination, layer, pipe, source};
 
 /// Why an image could not be brought somewhere else.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum Error {
     /// Where it is to be.
     #[error(transparent)]
     Destination(#[from] destination::Error),
+    /// A layer.
+    #[error(transparent)]
+    Layer(#[from] layer::Error),
     /// The output ended first; its own error says why.
     #[error(transparent)]
     Closed(#[from] pipe::Closed),
@@ -54,6 +57,7 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Source(error) => error.hint(),
+            Self::Layer(error) => error.hint(),
             Self::Destination(error) => error.hint(),
             Self::SamePlatform { .. } => Some("give one image for each platform"),
             Self::SameName { .. } => Some("copy one of them to an archive by another name first"),
@@ -90,6 +94,7 @@ impl From<CarryError> for Error {
     fn from(error: CarryError) -> Self {
         match error {
             CarryError::Source(error) => Self::Source(error),
+            CarryError::Layer(error) => Self::Layer(error),
             CarryError::Destination(error) => Self::Destination(error),
             CarryError::Closed(closed) => Self::Closed(closed),
         }

@@ -1,13 +1,12 @@
 //! One image, brought to a destination for blobs.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
-use terrine_oci::{Annotations, Content, Descriptor, Document, Manifest, MediaType};
+use terrine_oci::{Annotations, Content, Descriptor, Digest, Document, Manifest, MediaType};
 
 use super::Error;
-use crate::destination::{self, Carrier, Reporter, Shipped, Source};
+use crate::destination::{self, Carried, Carrier, Part, Reporter, Shipped};
+use crate::layer::LayerOrigin;
 use crate::source::{Image, Layer};
 
 /// How images are brought to a destination.
@@ -42,39 +41,18 @@ impl Copying<'_> {
 
     /// Brings all that an image is made of, but not its manifest, which is returned.
     pub(super) fn bring(&self, image: &Image) -> Result<Document, Error> {
-        let sent = |bytes| self.reporter.sent(bytes);
-        // A layer that is listed twice is brought once, unless two things are said of it.
-        let same = |layer: &Arc<dyn Layer>| {
-            (
-                layer.name(),
-                layer.diff_id(),
-                layer.compression().to_string(),
-            )
-        };
-        let mut first = BTreeMap::new();
-        for (index, layer) in image.layers.iter().enumerate() {
-            first.entry(same(layer)).or_insert(index);
-        }
-        let mut wanted: Vec<usize> = first.values().copied().collect();
-        wanted.sort_unstable();
-        let brought = destination::each(&wanted, self.jobs, |_, &index| {
-            let (number, layer) = (index + 1, &image.layers[index]);
-            let name = layer.name();
-            let part = destination::Part {
-                image: &image.name,
-                number,
-                source: Source::Existing(&name),
-            };
-            let shipped = self.carrier.bring(part, layer, self.reporter)?;
-            self.reporter.finished(number, shipped.was_there);
-            Ok::<_, Error>(shipped)
-        })?;
-        let brought: BTreeMap<usize, Shipped> = wanted.into_iter().zip(brought).collect();
-        let shipped = image
+        let names: Vec<String> = image.layers.iter().map(|layer| layer.name()).collect();
+        let parts: Vec<Part<'_>> = image
             .layers
             .iter()
-            .filter_map(|layer| brought.get(first.get(&same(layer))?));
-        let shipped: Vec<Shipped> = shipped.cloned().collect();
+            .zip(&names)
+            .map(|(layer, name)| Part {
+                layer: Carried::Existing(&image.name, layer),
+                origin: LayerOrigin::Existing(name),
+                key: Some(key(layer.as_ref())),
+            })
+            .collect();
+        let shipped = self.carrier.all(&parts, self.jobs, self.reporter)?;
         let text = image.configuration.text().as_bytes();
         let document = self.document(image, &shipped);
         let config = match &document.content {
@@ -82,7 +60,8 @@ impl Copying<'_> {
             Content::Index(_) => Descriptor::of(MediaType::OciConfig, text),
         };
         let staged = destination::from_bytes(self.carrier.destination, text)?;
-        self.carrier.settle(staged, &config, &sent)?;
+        self.carrier
+            .settle(staged, &config, &|bytes| self.reporter.sent(bytes))?;
         Ok(document)
     }
 
@@ -123,4 +102,15 @@ impl Copying<'_> {
         }
         manifest.to_document()
     }
+}
+
+/// Returns a key that two layers of an image share only where nothing else is said of them.
+fn key(layer: &dyn Layer) -> Digest {
+    let text = format!(
+        "{} {} {}",
+        layer.diff_id(),
+        layer.compression(),
+        layer.name()
+    );
+    Digest::of(text.as_bytes())
 }

@@ -1,14 +1,9 @@
 //! Several images under one name.
 
-use std::io;
-
-use terrine_oci::{
-    Annotations, Content, Descriptor, Document, Index, MediaType, Platform, Repository,
-};
+use terrine_oci::{Annotations, Content, Descriptor, Document, Index, MediaType, Platform};
 
 use super::{Copying, Error};
-use crate::destination;
-use crate::source::{self, Blobs, Fault, Image, ImageIndex, Opened, Verified};
+use crate::source::{self, Fault, Image, ImageIndex, Opened};
 
 impl Copying<'_> {
     /// Brings images, one for each platform, and gives their index the destination's name. What
@@ -114,37 +109,11 @@ impl Copying<'_> {
         let document = source::document(blobs.as_ref(), &index.name, child)?;
         if let Content::Manifest(manifest) = &document.content {
             for blob in manifest.layers.iter().chain([&manifest.config]) {
-                self.blob(blobs.as_ref(), &index.name, blob)?;
+                self.carrier
+                    .blob(&index.name, blobs.as_ref(), blob, self.reporter)?;
             }
         }
         Ok(document)
-    }
-
-    fn blob(&self, blobs: &dyn Blobs, name: &str, blob: &Descriptor) -> Result<(), Error> {
-        let origins: Vec<Repository> = blobs.repository().into_iter().cloned().collect();
-        if self.carrier.is_there(blob, &origins)? {
-            return Ok(());
-        }
-        let destination = self.carrier.destination;
-        let mut staged = destination.stage()?;
-        let content = blobs.blob(blob)?;
-        let mut content = Verified::new(content, blob.digest.to_string(), blob.size, blob.digest);
-        let mut out = Noting {
-            inner: &mut staged,
-            failed: None,
-        };
-        let outcome = io::copy(&mut content, &mut out);
-        if let Some(source) = out.failed {
-            return Err(destination::Error::Staging {
-                place: destination.name(),
-                source,
-            }
-            .into());
-        }
-        outcome.map_err(|error| source::Error::reading(name, error))?;
-        self.carrier
-            .keep(staged, blob, &|bytes| self.reporter.sent(bytes))?;
-        Ok(())
     }
 
     fn entry(
@@ -197,25 +166,5 @@ fn by_platform(
     match named.is_empty() {
         true => Err(Error::NoImages),
         false => Ok(named),
-    }
-}
-
-/// A writer that keeps its failure, so that it is not taken for one of the reader.
-struct Noting<'a, W> {
-    inner: &'a mut W,
-    failed: Option<io::Error>,
-}
-
-impl<W: io::Write> io::Write for Noting<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.inner.write(bytes).map_err(|error| {
-            let kind = error.kind();
-            self.failed = Some(error);
-            kind.into()
-        })
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
     }
 }

@@ -9,7 +9,8 @@ use terrine_oci::{Annotations, Content, Descriptor, Document, Platform, Referenc
 
 use super::{Copying, Error, Named, write_archive};
 use crate::cache::Cache;
-use crate::destination::{Carrier, LayoutDestination, Recompress, Reporter, Source};
+use crate::destination::{Carrier, LayoutDestination, Recompress, Reporter};
+use crate::layer::LayerOrigin;
 use crate::layout::Layout;
 use crate::pipe::Observer;
 use crate::source::testing::{MemoryLayer, archive, image};
@@ -23,7 +24,7 @@ impl Observer for Quiet {
 }
 
 impl Reporter for Quiet {
-    fn layer(&self, _: usize, _: Source<'_>, _: u64) {}
+    fn layer(&self, _: usize, _: LayerOrigin<'_>, _: u64) {}
 }
 
 fn sample(architecture: &str, compression: Compression) -> Image {
@@ -58,6 +59,7 @@ fn copying<T>(
         setting,
         pool: &pool,
         cache: &cache,
+        cache_directories: false,
         recompress,
     };
     let jobs = NonZeroUsize::MIN;

@@ -9,27 +9,19 @@ use terrine_oci::{Descriptor, Digest, MediaType};
 use terrine_tar::MAX_UNPACKED;
 
 use super::{Destination, Error, Staged};
+use crate::cache::Plain;
 use crate::pipe::{self, Feeder, Observer};
 use crate::source::{self, Fault, Layer};
 
-/// What a layer is without its compression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plain {
-    /// Its digest.
-    pub diff_id: Digest,
-    /// How many bytes it has.
-    pub size: u64,
-}
-
 /// A blob that is made and waits to be kept.
 #[derive(Debug)]
-pub struct Blob {
+pub(super) struct Blob {
     /// What it is without its compression.
-    pub plain: Plain,
+    pub(super) plain: Plain,
     /// What it is.
-    pub descriptor: Descriptor,
+    pub(super) descriptor: Descriptor,
     /// Where it waits.
-    pub staged: Staged,
+    pub(super) staged: Staged,
 }
 
 /// Makes a blob of a layer that `produce` feeds.
@@ -37,7 +29,7 @@ pub struct Blob {
 /// # Errors
 ///
 /// What `produce` returns, and a destination without room.
-pub fn make<E: From<Error> + From<pipe::Closed>>(
+pub(super) fn make<E: From<Error> + From<pipe::Closed>>(
     destination: &dyn Destination,
     setting: &Setting,
     pool: &Pool,
@@ -106,7 +98,7 @@ pub fn from_bytes(destination: &dyn Destination, bytes: &[u8]) -> Result<Staged,
 /// # Errors
 ///
 /// A layer that can not be read or unpacked, and an output that is closed.
-pub fn unpacked<E: From<source::Error> + From<pipe::Closed>>(
+pub(super) fn unpacked<E: From<source::Error> + From<pipe::Closed>>(
     feeder: &mut Feeder<'_>,
     image: &str,
     layer: &Arc<dyn Layer>,

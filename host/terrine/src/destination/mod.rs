@@ -5,10 +5,9 @@
 //! one that is made is staged first, and documents come after all that they refer to.
 
 mod blob;
+mod carrier;
 pub mod docker_archive;
 mod error;
-mod existing;
-pub mod known;
 mod layout;
 mod oci_archive;
 mod parallel;
@@ -20,14 +19,15 @@ mod tests;
 
 use std::fmt;
 
-pub use blob::{Blob, Plain, from_bytes, make, unpacked};
+pub use blob::from_bytes;
+pub use carrier::{Carried, Carrier, CarryError, Part, Recompress, Shipped};
+pub use docker_archive::DockerArchive;
 pub use error::Error;
-pub use existing::{Carrier, CarryError, Part, Recompress, Shipped};
 pub use layout::LayoutDestination;
 pub use oci_archive::OciArchive;
 pub use parallel::each;
 pub use registry::RegistryDestination;
-pub use report::{Reporter, Source};
+pub use report::Reporter;
 pub use staged::Staged;
 use terrine_oci::{Descriptor, Document, Platform, Repository};
 

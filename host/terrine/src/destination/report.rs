@@ -1,25 +1,13 @@
 //! What is told of an image on its way.
 
+use crate::layer::LayerOrigin;
 use crate::pipe::Observer;
-
-/// What a layer is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source<'a> {
-    /// A layer of the base image, by its member's name.
-    Base(&'a str),
-    /// A layer of an image that is copied, by its name there.
-    Existing(&'a str),
-    /// So many store paths.
-    Store(usize),
-    /// Everything else.
-    Customisation,
-}
 
 /// What is told of an image that is being written.
 pub trait Reporter: Observer {
     /// A layer begins: its number, counted from 1, and its size in bytes; 0 where that is not
     /// known yet.
-    fn layer(&self, number: usize, source: Source<'_>, size: u64);
+    fn layer(&self, number: usize, origin: LayerOrigin<'_>, size: u64);
     /// So many more bytes of layers have been read, where they are all read before anything is
     /// written.
     fn read(&self, _bytes: u64) {}
@@ -31,5 +19,5 @@ pub trait Reporter: Observer {
 
 /// Nobody wants to know.
 impl Reporter for () {
-    fn layer(&self, _: usize, _: Source<'_>, _: u64) {}
+    fn layer(&self, _: usize, _: LayerOrigin<'_>, _: u64) {}
 }

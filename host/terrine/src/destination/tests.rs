@@ -9,6 +9,7 @@ use terrine_oci::{Digest, MediaType, Reference};
 
 use super::*;
 use crate::cache::{Cache, Options};
+use crate::layer::LayerOrigin;
 use crate::layout::Layout;
 use crate::pipe::Observer;
 use crate::source::testing::{MemoryLayer, image};
@@ -32,7 +33,7 @@ impl Observer for Said {
 }
 
 impl Reporter for Said {
-    fn layer(&self, number: usize, _: Source<'_>, _: u64) {
+    fn layer(&self, number: usize, _: LayerOrigin<'_>, _: u64) {
         self.0.lock().unwrap().push(number);
     }
 }
@@ -56,18 +57,17 @@ fn bring(
         setting,
         pool: &pool,
         cache,
+        cache_directories: false,
         recompress,
     };
     let layer: Arc<dyn Layer> = Arc::new(layer.clone());
-    carrier.bring(
-        Part {
-            image: "test",
-            number: 7,
-            source: Source::Customisation,
-        },
-        &layer,
-        said,
-    )
+    let part = Part {
+        layer: Carried::Existing("test", &layer),
+        origin: LayerOrigin::Existing("layer"),
+        key: None,
+    };
+    let mut shipped = carrier.all(&[part], ONE, said)?;
+    Ok(shipped.remove(0))
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn layers_keep_their_compression_or_get_another() {
             assert_eq!(first.descriptor, layer.descriptor, "{case}");
             // Again nothing is read, and nobody is told.
             assert!(bring().was_there, "{case}");
-            assert_eq!(said.layers(), [7], "{case}");
+            assert_eq!(said.layers(), [1], "{case}");
         }
     }
 }
@@ -147,7 +147,7 @@ fn what_is_compressed_anew_is_not_read_again_with_a_cache() {
     let second = bring(&layer).unwrap();
     assert!(second.was_there);
     assert_eq!(first.descriptor, second.descriptor);
-    assert_eq!(said.layers(), [7]);
+    assert_eq!(said.layers(), [1]);
 }
 
 #[test]

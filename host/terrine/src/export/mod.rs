@@ -19,7 +19,8 @@ use terrine_compress::Compression;
 use terrine_oci::Digest;
 use terrine_tar::{Body, Described, EntryType, Input, MAX_UNPACKED, Writer};
 
-use crate::destination::{self, Reporter};
+use crate::destination::Reporter;
+use crate::layer::LayerOrigin;
 use crate::source::seekable::{self, Unpacking};
 use crate::source::{self, Fault, Hashing, Image, Layer, Spool, Spooled};
 use counted::Counted;
@@ -98,7 +99,7 @@ pub fn flatten(
         let counted = number as usize + 1;
         reporter.layer(
             counted,
-            destination::Source::Existing(&layer.name()),
+            LayerOrigin::Existing(&layer.name()),
             layer.stored_size(),
         );
         flattening.layer(&**layer, leaves)?;

@@ -245,11 +245,8 @@ impl Reporter for Told {
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn layer(&self, number: usize, source: destination::Source<'_>, size: u64) {
-        assert!(
-            matches!(source, destination::Source::Existing(_)),
-            "{source:?}"
-        );
+    fn layer(&self, number: usize, source: LayerOrigin<'_>, size: u64) {
+        assert!(matches!(source, LayerOrigin::Existing(_)), "{source:?}");
         self.say(format!("{number}: {size}"));
     }
 

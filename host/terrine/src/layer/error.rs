@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use terrine_oci::Digest;
+
 use crate::pipe::Closed;
 
 /// A file tree that can not be made a layer. Each names the path where it lies.
@@ -58,6 +60,37 @@ pub enum Error {
         /// What happened to it.
         change: Change,
     },
+    /// A given archive that cannot be read.
+    #[error("reading the customisation layer `{}`", path.display())]
+    Archive {
+        /// The archive or its checksum.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A given archive that is not a file.
+    #[error("the customisation layer `{}` is not a regular file", path.display())]
+    NotAFile {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// The checksum of a given archive that is none.
+    #[error("`{}` does not hold a sha256 digest of 64 hexadecimal digits", path.display())]
+    Checksum {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A given archive that has another digest than its checksum says.
+    #[error("the customisation layer `{}` has the digest {actual}, and its checksum says {expected}", path.display())]
+    Mismatch {
+        /// The archive.
+        path: PathBuf,
+        /// The digest that the checksum says.
+        expected: Digest,
+        /// The digest of the bytes.
+        actual: Digest,
+    },
     /// Whoever takes the archive does not want any more of it.
     #[error("the output was closed")]
     Closed,
@@ -71,6 +104,7 @@ impl Error {
                 "build or fetch the path first; for a store below another directory, give `--store-root`",
             ),
             Self::Special { .. } => Some("containers get their devices and sockets when they run"),
+            Self::Mismatch { .. } => Some("build the customisation layer again"),
             Self::Changed { .. } => Some("run again when nothing writes to the path any more"),
             _ => None,
         }

@@ -1,12 +1,15 @@
 //! What is known of a layer's archive before any of its files is read.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
 use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 
-use super::{Entry, Error, Ownership, Rule, Tree};
+use super::{Entry, Ownership, Rule, Tree};
 
 /// What is known of a layer before its content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,34 +110,8 @@ impl Rule {
     }
 }
 
-/// Tells a layer's size and outline from its entries.
-///
-/// # Errors
-///
-/// A layer whose size can not be counted.
-pub fn measure(tree: &Tree, ownership: &Ownership) -> Result<Measure, Error> {
-    let mut measuring = Measuring::new();
-    let mut block = Vec::new();
-    let Ok(()) = tree.for_each::<Infallible>(|entry| {
-        block.clear();
-        entry.header(ownership).encode(&mut block);
-        measuring.member(
-            &block,
-            if entry.kind == Kind::File {
-                entry.size
-            } else {
-                0
-            },
-        );
-        Ok(())
-    });
-    measuring.finish().ok_or_else(|| Error::TooLarge {
-        path: first_path(tree),
-    })
-}
-
-fn first_path(tree: &Tree) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt;
+/// Returns the path of an entry that is too large to count, or that of the first one.
+pub(super) fn largest_path(tree: &Tree) -> PathBuf {
     let mut last = Vec::new();
     let Ok(()) = tree.for_each::<Infallible>(|entry| {
         if entry.size > u64::MAX / 4 || last.is_empty() {
@@ -142,5 +119,5 @@ fn first_path(tree: &Tree) -> std::path::PathBuf {
         }
         Ok(())
     });
-    std::ffi::OsStr::from_bytes(&last).into()
+    OsStr::from_bytes(&last).into()
 }

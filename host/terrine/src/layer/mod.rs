@@ -1,27 +1,37 @@
 //! File trees to deterministic archives.
 //!
-//! A layer is made in two looks at its files: [`Tree::walk`] lists them without
-//! opening any, which tells the archive's exact size, and [`write()`] reads each once.
+//! A layer that is yet to be made is a [`NewLayer`]. It is made in two looks at its files:
+//! [`NewLayer::entries`] lists them without opening any, which tells the archive's exact size, and
+//! [`feed()`] reads each once. Store paths ([`LayerOfStore`]) and a given archive
+//! ([`Customisation`]) are implementations here, the root is one in [`crate::rootfs`].
 
+mod archive;
+mod entries;
 mod error;
+mod feed;
 mod identity;
 mod measure;
+mod new_layer;
 mod permissions;
 mod read;
 mod store;
+mod store_layer;
 mod tree;
-mod write;
 
+pub use archive::Customisation;
+pub use entries::{ArchiveEntry, Content, Entries, Visit};
 pub use error::{Change, Error};
+pub use feed::feed;
 pub use identity::{identity, identity_of_all};
+pub use measure::Measure;
 pub(crate) use measure::Measuring;
-pub use measure::{Measure, measure};
+pub use new_layer::{LayerHistory, LayerOrigin, NewLayer, measure};
 pub use permissions::{Pattern, PatternError, Permissions, Rule};
-pub use read::read_exact;
+pub(crate) use read::{opening, read_exact};
 pub use store::{Store, StorePath, StorePathError};
+pub use store_layer::{LayerOfStore, StoreLayer};
 pub use terrine_tar::Kind;
 pub use tree::{Entry, Tree, check_exists};
-pub use write::write;
 
 /// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,
 /// `uname`, `gname` and `mtime` say.

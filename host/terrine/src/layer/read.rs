@@ -14,7 +14,7 @@ use crate::pipe::Feeder;
 /// # Errors
 ///
 /// A file that has fewer bytes or more, and one that can not be read.
-pub fn read_exact(
+pub(crate) fn read_exact(
     feeder: &mut Feeder<'_>,
     file: impl AsFd,
     path: impl Fn() -> PathBuf,
@@ -55,7 +55,7 @@ pub fn read_exact(
 }
 
 /// What an error on opening a file that was there a moment ago means.
-pub(super) fn opening(path: &Path, errno: Errno) -> Error {
+pub(crate) fn opening(path: &Path, errno: Errno) -> Error {
     let path = path.to_owned();
     match errno {
         Errno::NOENT => Error::Changed {

@@ -7,12 +7,11 @@ use super::Error;
 use super::decide::{self, Plan};
 use super::machine::Machine;
 use super::paths::Paths;
-use crate::assemble::{Image, Outcome, Top};
+use crate::assemble::{Image, Outcome};
 use crate::base::Base;
 use crate::cache::Cache;
 use crate::closure::Graph;
-use crate::layer::{self, Tree};
-use crate::rootfs;
+use crate::layer;
 use crate::spec::ImageSpec;
 
 /// The version of the JSON that [`Facts`] are written as. It grows when a field goes or
@@ -267,18 +266,6 @@ fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
     layers
 }
 
-/// The size of one of an image's own layers, counted from the bottom.
-fn measured(image: &Image<'_>, index: usize) -> Result<u64, Error> {
-    if let Some(layer) = image.layers.get(index) {
-        let tree = Tree::walk(&image.store, &layer.paths)?;
-        return Ok(layer::measure(&tree, &image.ownership)?.size);
-    }
-    Ok(match &image.top {
-        Top::Root(root) => rootfs::measure(root, &image.ownership.permissions)?.size,
-        Top::Archive(archive) => archive.size(),
-    })
-}
-
 /// The environment in a configuration.
 fn environment(config: &str) -> Vec<String> {
     #[derive(serde::Deserialize)]
@@ -305,11 +292,12 @@ impl Facts {
             .layers
             .iter_mut()
             .filter(|layer| layer.kind != LayerKind::Base);
-        for (index, (layer, known)) in own.zip(known).enumerate() {
+        let new = image.new_layers();
+        for ((layer, known), new) in own.zip(known).zip(&new) {
             layer.diff_id = known.map(|plain| plain.diff_id.to_string());
             layer.size = Some(match known {
                 Some(plain) => plain.size,
-                None => measured(image, index)?,
+                None => layer::measure(new.as_ref())?.size,
             });
         }
         self.add_up();

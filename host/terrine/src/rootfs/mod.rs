@@ -10,14 +10,14 @@ mod entry;
 mod error;
 pub mod helpers;
 mod join;
+mod layer;
 mod list;
 mod resolve;
 mod tree;
-mod write;
 
 pub use certificates::Certificates;
 pub use entry::{Data, Entry, New, Origin};
 pub use error::{Error, File};
+pub use layer::{LayerOfRoot, MTIME, measure};
 pub use resolve::Resolved;
 pub use tree::Root;
-pub use write::{MTIME, measure, write};

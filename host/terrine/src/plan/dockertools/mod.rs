@@ -91,7 +91,11 @@ pub fn prepare<'p>(
 /// The `layer.tar` and its `checksum` in a directory.
 fn customisation(directory: &str, store: &Store) -> Result<Customisation, Error> {
     let file = |name| locate(store, &Path::new(directory).join(name));
-    Customisation::open(directory, file("layer.tar"), file("checksum"))
+    Ok(Customisation::open(
+        directory,
+        file("layer.tar"),
+        file("checksum"),
+    )?)
 }
 
 /// Where a path of `conf.json` is on this machine: below the store's root if it is in

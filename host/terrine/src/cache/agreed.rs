@@ -8,7 +8,7 @@
 
 use terrine_oci::Digest;
 
-use crate::cache::{Cache, LayerKey, Plain, Stored};
+use super::{Cache, LayerKey, Plain, Stored};
 
 /// What a layer holds, by its diff id.
 const PATHS: &str = "paths of a layer 1";

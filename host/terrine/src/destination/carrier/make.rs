@@ -1,0 +1,230 @@
+//! Layers that are made here: of files, or by compressing an existing layer again.
+
+use std::sync::Arc;
+
+use terrine_compress::Compression;
+use terrine_oci::{Descriptor, Digest, MediaType};
+
+use super::super::{Reporter, blob};
+use super::{Carrier, CarryError, Shipped};
+use crate::cache::{Cache, LayerKey, Plain, Stored, agreed};
+use crate::layer::{self, NewLayer, StorePath};
+use crate::pipe::Feeder;
+use crate::source::{self, Fault, Layer};
+
+/// The plain bytes that a layer is made of.
+pub(super) trait Contents {
+    /// Returns what the layer is, as far as it is known before it is made.
+    fn known(&self) -> Option<Known>;
+
+    /// Feeds the plain bytes; calls `begin` with their size, or that of what is read for them.
+    fn feed(&self, feeder: &mut Feeder<'_>, begin: &dyn Fn(u64)) -> Result<(), CarryError>;
+
+    /// Checks what was made.
+    fn verify(&self, made: Plain) -> Result<(), CarryError>;
+
+    /// Remembers what was made.
+    fn remember(&self, made: Plain);
+
+    /// Returns true for a layer that takes its time, so that the destination is asked first
+    /// whether it takes anything at all.
+    fn is_slow(&self) -> bool;
+}
+
+/// What is known of a layer before it is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    diff_id: Digest,
+    /// The size of the plain layer in bytes, where it is known.
+    size: Option<u64>,
+}
+
+impl Carrier<'_> {
+    /// Makes a layer, unless it is known and at the destination.
+    pub(super) fn make(
+        &self,
+        contents: &dyn Contents,
+        begin: &dyn Fn(u64),
+        reporter: &dyn Reporter,
+    ) -> Result<Shipped, CarryError> {
+        let known = contents.known();
+        let stored = known.and_then(|known| Some((known, self.stored(known)?)));
+        if let Some((known, descriptor)) = &stored
+            && self.is_there(descriptor, &[])?
+        {
+            return Ok(Shipped {
+                descriptor: descriptor.clone(),
+                diff_id: known.diff_id,
+                size: known.size,
+                was_there: true,
+            });
+        }
+        if stored.is_none() && contents.is_slow() {
+            self.destination.ready()?;
+        }
+        let blob = blob::make::<CarryError>(
+            self.destination,
+            self.setting,
+            self.pool,
+            reporter,
+            |feeder| contents.feed(feeder, begin),
+        )?;
+        contents.verify(blob.plain)?;
+        let was_there =
+            self.settle(blob.staged, &blob.descriptor, &|bytes| reporter.sent(bytes))?;
+        contents.remember(blob.plain);
+        // The blob of a plain layer is known by the layer, unless only its digest is known.
+        let is_told = self.setting.compression() == Compression::None
+            && known.is_none_or(|known| known.size.is_some());
+        if !is_told {
+            self.remember_stored(blob.plain, &blob.descriptor);
+        }
+        Ok(Shipped {
+            descriptor: blob.descriptor,
+            diff_id: blob.plain.diff_id,
+            size: Some(blob.plain.size),
+            was_there,
+        })
+    }
+
+    /// Returns the blob that a known layer is compressed to, where an earlier run found out.
+    fn stored(&self, known: Known) -> Option<Descriptor> {
+        if let (Compression::None, Some(size)) = (self.setting.compression(), known.size) {
+            return Some(Descriptor::new(MediaType::OciLayer, known.diff_id, size));
+        }
+        let Stored { digest, size } =
+            agreed::blob(self.cache, known.diff_id, &self.setting.describe())?;
+        let media_type = self.setting.compression().media_type()?;
+        Some(Descriptor::new(media_type, digest, size))
+    }
+
+    /// Remembers the blob that a layer is compressed to.
+    fn remember_stored(&self, plain: Plain, blob: &Descriptor) {
+        let stored = Stored {
+            digest: blob.digest,
+            size: blob.size,
+        };
+        agreed::remember_blob(self.cache, plain.diff_id, &self.setting.describe(), &stored);
+    }
+}
+
+/// A layer that is made of what [`NewLayer`] says.
+pub(super) struct MadeOf<'a> {
+    layer: &'a dyn NewLayer,
+    cache: &'a Cache,
+    key: Option<LayerKey>,
+    known: Option<Plain>,
+}
+
+impl<'a> MadeOf<'a> {
+    /// A layer, with what the carrier's cache knows of it.
+    pub(super) fn new(
+        carrier: &Carrier<'a>,
+        layer: &'a dyn NewLayer,
+    ) -> Result<Self, layer::Error> {
+        let key = layer.key(carrier.cache_directories)?;
+        let cache = carrier.cache;
+        let known = layer
+            .promised()
+            .or_else(|| agreed::plain(cache, key.as_ref()?, names(layer)));
+        Ok(Self {
+            layer,
+            cache,
+            key,
+            known,
+        })
+    }
+
+    /// Returns the size of the plain layer in bytes, where it is known.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.known.map(|plain| plain.size)
+    }
+}
+
+impl Contents for MadeOf<'_> {
+    fn known(&self) -> Option<Known> {
+        self.known.map(|Plain { diff_id, size }| Known {
+            diff_id,
+            size: Some(size),
+        })
+    }
+
+    fn feed(&self, feeder: &mut Feeder<'_>, begin: &dyn Fn(u64)) -> Result<(), CarryError> {
+        let entries = self.layer.entries()?;
+        begin(entries.measure().size);
+        Ok(layer::feed(feeder, entries.as_ref())?)
+    }
+
+    fn verify(&self, made: Plain) -> Result<(), CarryError> {
+        self.layer.verify(made.diff_id)?;
+        // What the cache said goes for nothing if the bytes say otherwise.
+        if let (Some(key), Some(known)) = (&self.key, self.known)
+            && known != made
+        {
+            self.cache.forget_plain(key);
+        }
+        Ok(())
+    }
+
+    fn remember(&self, made: Plain) {
+        if let Some(key) = &self.key {
+            agreed::remember_plain(self.cache, key, names(self.layer), &made);
+        }
+    }
+
+    fn is_slow(&self) -> bool {
+        !self.layer.store_paths().is_empty()
+    }
+}
+
+/// Returns the names of the store paths in a layer.
+fn names<'l>(layer: &'l dyn NewLayer) -> impl Iterator<Item = &'l str> {
+    layer.store_paths().iter().map(StorePath::as_str)
+}
+
+/// An existing layer that is compressed again.
+pub(super) struct Reencoded<'a> {
+    /// What errors call its image.
+    pub(super) image: &'a str,
+    pub(super) layer: &'a Arc<dyn Layer>,
+}
+
+impl Contents for Reencoded<'_> {
+    fn known(&self) -> Option<Known> {
+        Some(Known {
+            diff_id: self.layer.diff_id(),
+            size: None,
+        })
+    }
+
+    fn feed(&self, feeder: &mut Feeder<'_>, begin: &dyn Fn(u64)) -> Result<(), CarryError> {
+        begin(self.layer.stored_size());
+        blob::unpacked(feeder, self.image, self.layer)
+    }
+
+    fn verify(&self, made: Plain) -> Result<(), CarryError> {
+        Ok(check(self.image, self.layer.as_ref(), made.diff_id)?)
+    }
+
+    fn remember(&self, _: Plain) {}
+
+    fn is_slow(&self) -> bool {
+        false
+    }
+}
+
+/// Checks the digest of a layer's plain bytes.
+pub(super) fn check(image: &str, layer: &dyn Layer, actual: Digest) -> Result<(), source::Error> {
+    let expected = layer.diff_id();
+    if expected == actual {
+        return Ok(());
+    }
+    Err(source::Error::fault(
+        image,
+        Fault::Digest {
+            member: layer.name(),
+            expected: expected.to_string(),
+            actual: actual.to_string(),
+        },
+    ))
+}

@@ -1,0 +1,276 @@
+//! Layers on their way to a destination, those that are yet to be made and those that exist.
+//!
+//! Each goes through the same steps: what earlier runs know of it, whether the destination has
+//! it, making or fetching it, checking it, keeping it there, and remembering what it is. Whoever
+//! makes images and whoever copies them lists layers, and gets what they are at the destination.
+//!
+//! | step | module |
+//! |---|---|
+//! | the order of layers, and several at once | here |
+//! | a layer that is made here: of files, or by compressing another one | `make` |
+//! | bytes that go as they are | `fetch` |
+
+mod fetch;
+mod make;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use terrine_compress::{Compression, Pool, Setting};
+use terrine_oci::{Descriptor, Digest, Repository};
+
+use super::{Destination, Error, Reporter, Staged, each};
+use crate::cache::Cache;
+use crate::layer::{self, LayerOrigin, NewLayer};
+use crate::pipe::Closed;
+use crate::source::{self, Layer};
+use make::{MadeOf, Reencoded};
+
+/// Which existing layers are compressed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recompress {
+    /// Those by bzip2 and xz only, for which OCI images have no media type.
+    Never,
+    /// Those that are not compressed as well, except for those of a registry.
+    Plain,
+    /// All that are not compressed in the way that is asked for, at whatever level.
+    All,
+    /// All, because nothing tells at what level they are compressed. None of those that are not
+    /// compressed, if that is asked for.
+    Always,
+}
+
+/// What brings layers to a destination.
+#[derive(Clone, Copy)]
+pub struct Carrier<'a> {
+    /// The destination.
+    pub destination: &'a dyn Destination,
+    /// How layers are compressed here.
+    pub setting: &'a Setting,
+    /// The threads that compress.
+    pub pool: &'a Pool,
+    /// What is known of earlier runs.
+    pub cache: &'a Cache,
+    /// Whether the cache tells directories whose names say nothing about their content by the
+    /// file system's metadata of everything in them.
+    pub cache_directories: bool,
+    /// Which existing layers are compressed again.
+    pub recompress: Recompress,
+}
+
+/// A layer that is to be at the destination.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The layer.
+    pub layer: Carried<'a>,
+    /// What it is made of, for people.
+    pub origin: LayerOrigin<'a>,
+    /// The layers of an image with the same key are carried once.
+    pub key: Option<Digest>,
+}
+
+/// A layer, however it comes to be.
+#[derive(Debug, Clone, Copy)]
+pub enum Carried<'a> {
+    /// One that is yet to be made.
+    New(&'a dyn NewLayer),
+    /// One of an existing image, which errors call by this name.
+    Existing(&'a str, &'a Arc<dyn Layer>),
+}
+
+/// A layer at the destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shipped {
+    /// Its blob there.
+    pub descriptor: Descriptor,
+    /// The digest of the uncompressed layer.
+    pub diff_id: Digest,
+    /// The size of that in bytes, where it is known: not if nobody looked.
+    pub size: Option<u64>,
+    /// Whether it was there before.
+    pub was_there: bool,
+}
+
+/// Why a layer could not be brought.
+#[derive(Debug, thiserror::Error)]
+pub enum CarryError {
+    /// The existing image that it is from.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// What it is made of.
+    #[error(transparent)]
+    Layer(#[from] layer::Error),
+    /// The destination.
+    #[error(transparent)]
+    Destination(#[from] Error),
+    /// The output ended first; the destination's error says why.
+    #[error(transparent)]
+    Closed(#[from] Closed),
+}
+
+impl Carrier<'_> {
+    /// Brings the layers of an image, `jobs` at once, and returns what they are at the
+    /// destination, in the order of `parts`.
+    ///
+    /// # Errors
+    ///
+    /// A layer that cannot be made or read or is not what it should be, and a destination that
+    /// does not take it.
+    pub fn all(
+        &self,
+        parts: &[Part<'_>],
+        jobs: NonZeroUsize,
+        reporter: &dyn Reporter,
+    ) -> Result<Vec<Shipped>, CarryError> {
+        let first = firsts(parts);
+        let mut wanted: Vec<usize> = (0..parts.len())
+            .filter(|&index| first[index] == index)
+            .collect();
+        let weights = each(parts, jobs, |_, part| self.weight(&part.layer))?;
+        // The largest first, so that none is left alone at the end.
+        wanted.sort_by_key(|&index| Reverse((weights[index], index)));
+        let done = each(&wanted, jobs, |_, &index| {
+            let number = index + 1;
+            let shipped = self.bring(number, &parts[index], reporter)?;
+            reporter.finished(number, shipped.was_there);
+            Ok::<_, CarryError>(shipped)
+        })?;
+        let shipped: HashMap<usize, Shipped> = wanted.into_iter().zip(done).collect();
+        Ok(first
+            .iter()
+            .filter_map(|index| shipped.get(index).cloned())
+            .collect())
+    }
+
+    /// Returns the approximate size of a layer in bytes. Where nobody knows it, its files are
+    /// looked at: that takes less than what is lost when a large one is left to the end.
+    fn weight(&self, layer: &Carried<'_>) -> Result<u64, CarryError> {
+        let layer = match layer {
+            Carried::Existing(_, layer) => return Ok(layer.stored_size()),
+            Carried::New(layer) => *layer,
+        };
+        if let Some(weight) = layer.weight() {
+            return Ok(weight);
+        }
+        if layer.store_paths().is_empty() {
+            return Ok(0);
+        }
+        if let Some(size) = MadeOf::new(self, layer)?.size() {
+            return Ok(size);
+        }
+        Ok(layer::measure(layer)?.size)
+    }
+
+    /// Brings one layer. The reporter is told only of one that is made or read.
+    fn bring(
+        &self,
+        number: usize,
+        part: &Part<'_>,
+        reporter: &dyn Reporter,
+    ) -> Result<Shipped, CarryError> {
+        let begin = |size| reporter.layer(number, part.origin, size);
+        match part.layer {
+            Carried::New(layer) => self.make(&MadeOf::new(self, layer)?, &begin, reporter),
+            Carried::Existing(image, layer) if self.stays(layer.as_ref()) => {
+                self.fetch(image, layer, &begin, reporter)
+            }
+            Carried::Existing(image, layer) => {
+                self.make(&Reencoded { image, layer }, &begin, reporter)
+            }
+        }
+    }
+
+    /// Returns true for an existing layer that keeps its compression.
+    fn stays(&self, layer: &dyn Layer) -> bool {
+        let wanted = self.setting.compression();
+        match (self.recompress, layer.compression()) {
+            (_, Compression::Bzip2 | Compression::Xz) => false,
+            (Recompress::Never, _) => true,
+            // What one registry has as it is goes to another as it is: that is a mirror.
+            (Recompress::Plain, Compression::None) => {
+                wanted == Compression::None || layer.repository().is_some()
+            }
+            (Recompress::Plain, _) => true,
+            (Recompress::All, compression) => compression == wanted,
+            (Recompress::Always, compression) => {
+                compression == Compression::None && wanted == Compression::None
+            }
+        }
+    }
+
+    /// Returns true for a blob that is at the destination, or that can be brought there from
+    /// another repository without sending it.
+    ///
+    /// # Errors
+    ///
+    /// A destination that cannot be asked.
+    pub fn is_there(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, Error> {
+        let Some(own) = self.destination.repository() else {
+            return self.destination.holds(blob, origins);
+        };
+        let known = self.cache.locations(&own.registry, blob.digest);
+        let mut all = origins.to_vec();
+        all.extend(known.iter().map(|name| Repository {
+            name: name.clone(),
+            tag: None,
+            digest: None,
+            registry: own.registry.clone(),
+        }));
+        let there = self.destination.holds(blob, &all)?;
+        if there {
+            self.cache
+                .remember_location(&own.registry, &own.name, blob.digest);
+        } else {
+            // Each was asked, and none has it any more or gives it away.
+            for name in &known {
+                self.cache.forget_location(&own.registry, name, blob.digest);
+            }
+        }
+        Ok(there)
+    }
+
+    /// Keeps a staged blob that is not at the destination by now, and returns true for one that
+    /// is. A blob of a layout is replaced all the same: it is no more work, and mends what is
+    /// damaged.
+    ///
+    /// # Errors
+    ///
+    /// A destination that cannot be asked, or does not take it.
+    pub fn settle(
+        &self,
+        staged: Staged,
+        blob: &Descriptor,
+        sent: &dyn Fn(u64),
+    ) -> Result<bool, Error> {
+        let there = self.is_there(blob, &[])?;
+        if !there || self.destination.repository().is_none() {
+            self.keep(staged, blob, sent)?;
+        }
+        Ok(there)
+    }
+
+    /// Keeps a staged blob, and remembers where it is.
+    fn keep(&self, staged: Staged, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Error> {
+        self.destination.keep(staged, blob, sent)?;
+        if let Some(own) = self.destination.repository() {
+            self.cache
+                .remember_location(&own.registry, &own.name, blob.digest);
+        }
+        Ok(())
+    }
+}
+
+/// Returns for each part the index of the first one with the same key.
+fn firsts(parts: &[Part<'_>]) -> Vec<usize> {
+    let mut first: HashMap<Digest, usize> = HashMap::new();
+    parts
+        .iter()
+        .enumerate()
+        .map(|(index, part)| {
+            part.key
+                .map_or(index, |key| *first.entry(key).or_insert(index))
+        })
+        .collect()
+}

@@ -1,0 +1,164 @@
+//! A layer of store paths.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use terrine_planner_host::image::LayerRole;
+use terrine_planner_host::is_hashed;
+use terrine_tar::Kind;
+
+use super::measure::largest_path;
+use super::read::opening;
+use super::{
+    ArchiveEntry, Content, Entries, Entry, Error, LayerHistory, LayerOrigin, Measure, Measuring,
+    NewLayer, Ownership, Store, StorePath, Tree, Visit, identity, identity_of_all,
+};
+use crate::cache::LayerKey;
+
+/// The version of how layers are written beside their inputs: it grows when the same inputs come
+/// to make other bytes.
+const DIALECT: &str = "1";
+
+/// The store paths of a layer.
+#[derive(Debug)]
+pub struct StoreLayer {
+    /// The paths as the history writes them.
+    pub named: Vec<String>,
+    /// Where they are.
+    pub paths: Vec<StorePath>,
+    /// The approximate size in bytes; 0 where nobody knows. Large layers are started first,
+    /// so that none is left alone at the end.
+    pub weight: u64,
+}
+
+/// A layer of store paths, with the store that they lie in and their owners.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerOfStore<'a> {
+    /// The store paths.
+    pub layer: &'a StoreLayer,
+    /// The store.
+    pub store: &'a Store,
+    /// The owners of the entries.
+    pub ownership: &'a Ownership,
+}
+
+impl NewLayer for LayerOfStore<'_> {
+    fn entries(&self) -> Result<Box<dyn Entries + '_>, Error> {
+        let tree = Tree::walk(self.store, &self.layer.paths)?;
+        let mut measuring = Measuring::new();
+        let mut header = Vec::new();
+        tree.for_each(|entry| {
+            header.clear();
+            entry.header(self.ownership).encode(&mut header);
+            measuring.member(&header, content_size(&entry));
+            Ok::<_, Error>(())
+        })?;
+        let measure = measuring.finish().ok_or_else(|| Error::TooLarge {
+            path: largest_path(&tree),
+        })?;
+        Ok(Box::new(StoreEntries {
+            tree,
+            measure,
+            store: self.store,
+            ownership: self.ownership,
+        }))
+    }
+
+    fn origin(&self) -> LayerOrigin<'_> {
+        LayerOrigin::Store(self.layer.paths.len())
+    }
+
+    fn history(&self) -> LayerHistory {
+        LayerHistory {
+            role: LayerRole::Store,
+            paths: self.layer.named.clone(),
+            comment: None,
+        }
+    }
+
+    fn store_paths(&self) -> &[StorePath] {
+        &self.layer.paths
+    }
+
+    /// Every path is told by its name, where that carries a hash, and by the file system's
+    /// metadata of its top.
+    fn key(&self, directories: bool) -> Result<Option<LayerKey>, Error> {
+        let ownership = self.ownership;
+        let mut key = LayerKey::builder("store layer")
+            .field("dialect", DIALECT.as_bytes())
+            .field("version", env!("CARGO_PKG_VERSION").as_bytes())
+            .field("store", self.store.dir().as_bytes())
+            .field("uid", ownership.uid.to_string().as_bytes())
+            .field("gid", ownership.gid.to_string().as_bytes())
+            .field("uname", ownership.uname.as_bytes())
+            .field("gname", ownership.gname.as_bytes())
+            .field("mtime", ownership.mtime.to_string().as_bytes())
+            .field("permissions", ownership.permissions.describe().as_bytes());
+        for path in &self.layer.paths {
+            let immutable = is_hashed(path.as_str()) && !self.store.is_grafted(path);
+            let identity = if immutable {
+                identity(self.store, path)?
+            } else if directories {
+                identity_of_all(self.store, path)?
+            } else {
+                return Ok(None);
+            };
+            key = key
+                .field("path", path.as_str().as_bytes())
+                .field("identity", identity.as_bytes());
+        }
+        Ok(Some(key.finish()))
+    }
+
+    fn weight(&self) -> Option<u64> {
+        Some(self.layer.weight).filter(|&weight| weight > 0)
+    }
+}
+
+/// The entries of a layer of store paths.
+struct StoreEntries<'a> {
+    tree: Tree,
+    measure: Measure,
+    store: &'a Store,
+    ownership: &'a Ownership,
+}
+
+impl Entries for StoreEntries<'_> {
+    fn measure(&self) -> Measure {
+        self.measure
+    }
+
+    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), Error> {
+        let mut header = Vec::new();
+        self.tree.for_each(|entry| {
+            header.clear();
+            entry.header(self.ownership).encode(&mut header);
+            if entry.kind != Kind::File {
+                return visit(ArchiveEntry::new(&header, 0, Content::None));
+            }
+            let path = || self.store.locate(Path::new(OsStr::from_bytes(entry.path)));
+            let open = || {
+                // Never waiting for a fifo's other end.
+                self.store
+                    .open_at(entry.path, OFlags::NONBLOCK)
+                    .map_err(|errno| opening(&path(), errno))
+            };
+            let content = Content::File {
+                open: &open,
+                path: &path,
+            };
+            visit(ArchiveEntry::new(&header, entry.size, content))
+        })
+    }
+}
+
+/// The bytes that follow an entry's header.
+fn content_size(entry: &Entry<'_>) -> u64 {
+    if entry.kind == Kind::File {
+        entry.size
+    } else {
+        0
+    }
+}

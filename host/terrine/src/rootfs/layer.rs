@@ -1,0 +1,165 @@
+//! A root as a layer.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use terrine_oci::ROOT_COMMENT;
+use terrine_planner_host::image::LayerRole;
+use terrine_tar::{Kind, gnu};
+
+use super::{Data, Entry, Root};
+use crate::layer::{
+    self, ArchiveEntry, Content, Entries, Error, LayerHistory, LayerOrigin, Measure, Measuring,
+    NewLayer, Permissions, Visit,
+};
+
+/// The time of every entry, in seconds since 1970: 1980-01-01T00:00:00Z, which is what
+/// `SOURCE_DATE_EPOCH` is where dockerTools runs tar.
+pub const MTIME: i64 = 315_532_800;
+
+/// The layer of a root, with the rules for its permissions.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerOfRoot<'a> {
+    /// The root.
+    pub root: &'a Root,
+    /// Exceptions by path.
+    pub permissions: &'a Permissions,
+}
+
+impl NewLayer for LayerOfRoot<'_> {
+    fn entries(&self) -> Result<Box<dyn Entries + '_>, Error> {
+        Ok(Box::new(RootEntries {
+            layer: *self,
+            measure: measure(self.root, self.permissions)?,
+        }))
+    }
+
+    fn origin(&self) -> LayerOrigin<'_> {
+        LayerOrigin::Customisation
+    }
+
+    fn history(&self) -> LayerHistory {
+        LayerHistory {
+            role: LayerRole::Customisation,
+            paths: vec![],
+            comment: Some(ROOT_COMMENT.to_owned()),
+        }
+    }
+}
+
+/// Returns the size of a root's archive, and its outline, which covers the bytes that
+/// [`Root::add`] was given as well. No file is opened.
+///
+/// # Errors
+///
+/// An archive whose size cannot be counted.
+pub fn measure(root: &Root, permissions: &Permissions) -> Result<Measure, Error> {
+    let mut measuring = Measuring::new();
+    let mut block = Vec::new();
+    for entry in root.entries() {
+        block.clear();
+        header(&owned(entry, permissions), &mut block);
+        measuring.member(&block, entry.size);
+        // No store path stands for what is only here.
+        if let Data::Inline(bytes) = entry.data {
+            measuring.outline(bytes);
+        }
+    }
+    measuring
+        .finish()
+        .ok_or_else(|| Error::TooLarge { path: "/".into() })
+}
+
+/// The entries of a root.
+struct RootEntries<'a> {
+    layer: LayerOfRoot<'a>,
+    measure: Measure,
+}
+
+impl Entries for RootEntries<'_> {
+    fn measure(&self) -> Measure {
+        self.measure
+    }
+
+    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), Error> {
+        let mut block = Vec::new();
+        for entry in self.layer.root.entries() {
+            block.clear();
+            header(&owned(entry, self.layer.permissions), &mut block);
+            match entry.data {
+                Data::None => visit(ArchiveEntry::new(&block, 0, Content::None))?,
+                Data::Inline(bytes) => {
+                    visit(ArchiveEntry::new(
+                        &block,
+                        entry.size,
+                        Content::Inline(bytes),
+                    ))?;
+                }
+                Data::Source(path) => {
+                    let content = Content::File {
+                        open: &|| open(path),
+                        path: &|| path.to_owned(),
+                    };
+                    visit(ArchiveEntry::new(&block, entry.size, content))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Appends the headers of an entry, whose name starts with `./` (spec section 2.3).
+fn header(entry: &Entry<'_>, out: &mut Vec<u8>) {
+    let mut name = [b".", entry.path].concat();
+    if entry.kind == Kind::Directory && !name.ends_with(b"/") {
+        name.push(b'/');
+    }
+    let header = gnu::Header {
+        name: &name,
+        kind: entry.kind,
+        mode: entry.mode,
+        uid: entry.uid,
+        gid: entry.gid,
+        size: entry.size,
+        mtime: MTIME,
+        link: entry.link,
+    };
+    header.encode(out);
+}
+
+/// The entry with the permissions and owners that rules give it.
+fn owned<'a>(mut entry: Entry<'a>, permissions: &Permissions) -> Entry<'a> {
+    if let Some(rule) = permissions.find(entry.path) {
+        if entry.kind != Kind::Symlink {
+            entry.mode = rule.mode.unwrap_or(entry.mode);
+        }
+        entry.uid = rule.uid.unwrap_or(entry.uid);
+        entry.gid = rule.gid.unwrap_or(entry.gid);
+    }
+    entry
+}
+
+/// Opens a file, never through a link, and never waiting for a fifo's other end.
+fn open(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let file = File::options()
+        .read(true)
+        .custom_flags(flags as i32)
+        .open(path)
+        .map_err(|source| {
+            let errno = source.raw_os_error().map(Errno::from_raw_os_error);
+            errno.map_or_else(
+                || Error::Io {
+                    action: "opening",
+                    path: path.to_owned(),
+                    source,
+                },
+                |errno| layer::opening(path, errno),
+            )
+        })?;
+    Ok(file.into())
+}
