@@ -30,6 +30,7 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
 
 /// The current day, counted from 1970.
 pub(super) fn today() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |time| time.as_secs() / (24 * 60 * 60))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs() / (24 * 60 * 60))
 }

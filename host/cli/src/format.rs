@@ -24,9 +24,8 @@ pub(super) struct FormatArgs {
 impl FormatArgs {
     /// The one that was asked for; else a table on a terminal, and JSON elsewhere.
     pub(super) fn format(&self) -> Format {
-        let terminal = || std::io::stdout().is_terminal();
         self.format.unwrap_or_else(|| {
-            if terminal() {
+            if std::io::stdout().is_terminal() {
                 Format::Table
             } else {
                 Format::Json

@@ -77,21 +77,14 @@ fn configuration(facts: &Inspection) -> Vec<(String, String)> {
         ("labels", pairs(&config.labels)),
         ("annotations", pairs(&facts.annotations)),
     ];
-    let named = |(name, values): (&str, Vec<String>)| {
-        let name = |i: usize| {
-            if i == 0 {
-                name.to_owned()
-            } else {
-                String::new()
-            }
-        };
-        let lines = values
-            .into_iter()
-            .enumerate()
-            .map(|(i, value)| (name(i), value));
-        lines.collect::<Vec<_>>()
-    };
-    all.into_iter().flat_map(named).collect()
+    all.into_iter()
+        .flat_map(|(name, values)| {
+            values.into_iter().enumerate().map(move |(i, value)| {
+                let name = if i == 0 { name } else { "" };
+                (name.to_owned(), value)
+            })
+        })
+        .collect()
 }
 
 fn row(layer: &LayerFacts, text: &mut String) {
@@ -132,13 +125,11 @@ pub(super) fn diff(diff: &Diff) -> String {
     };
     line(&mut text, "to pull", &pull);
     text.push('\n');
-    let count = |wanted| {
-        diff.layers
-            .iter()
-            .filter(|layer| layer.status == wanted)
-            .count()
-    };
-    let shared = count(Status::Shared);
+    let shared = diff
+        .layers
+        .iter()
+        .filter(|layer| layer.status == Status::Shared)
+        .count();
     let _ = writeln!(text, "{shared} of {} layers are shared", diff.layers.len());
     for layer in diff
         .layers
@@ -190,15 +181,16 @@ fn causes(paths: &Paths, text: &mut String) {
         .iter()
         .map(|path| format!("~ {} -> {}", path.old, path.new));
     let moved = |list: &[MovedPath]| -> Vec<String> {
-        let line = |moved: &MovedPath| {
-            let MovedPath {
-                path,
-                old_layer,
-                layer,
-            } = moved;
-            format!("= {path} (layer {old_layer} -> {layer})")
-        };
-        list.iter().map(line).collect()
+        list.iter()
+            .map(|moved| {
+                let MovedPath {
+                    path,
+                    old_layer,
+                    layer,
+                } = moved;
+                format!("= {path} (layer {old_layer} -> {layer})")
+            })
+            .collect()
     };
     let signed = |sign: &str, list: &[String]| -> Vec<String> {
         list.iter().map(|path| format!("{sign} {path}")).collect()
@@ -254,11 +246,15 @@ fn short(digest: Digest) -> String {
 
 /// Text without what would move the cursor or change colours.
 pub(super) fn plain(text: &str) -> String {
-    let escape = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    };
-    text.chars().map(escape).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -38,8 +38,9 @@ pub(super) fn install() -> anyhow::Result<()> {
 fn ignored() -> Vec<i32> {
     // There is no such file on other systems than Linux.
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
         .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0);
     (1..=64)

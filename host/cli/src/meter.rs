@@ -125,14 +125,16 @@ mod tests {
         let (sender, said) = channel();
         let looks = AtomicUsize::new(0);
         // Every other look there is nothing to say.
-        let so_far = move || {
-            let look = looks.fetch_add(1, Ordering::Relaxed);
-            (look % 2 == 1).then(|| format!("{look} looks"))
-        };
-        let say = move |text: &str| {
-            let _ = sender.send(text.to_owned());
-        };
-        let pulse = Pulse::new(Duration::from_millis(1), so_far, say);
+        let pulse = Pulse::new(
+            Duration::from_millis(1),
+            move || {
+                let look = looks.fetch_add(1, Ordering::Relaxed);
+                (look % 2 == 1).then(|| format!("{look} looks"))
+            },
+            move |text: &str| {
+                let _ = sender.send(text.to_owned());
+            },
+        );
         let next = || {
             said.recv_timeout(Duration::from_secs(60))
                 .unwrap_or_default()

@@ -91,16 +91,18 @@ impl Output {
         let Self::File { temporary, path } = self else {
             return Ok(());
         };
-        let persist = || {
-            // Also reports what closing the file would have told.
-            temporary.as_file().sync_all()?;
-            let unnamed = temporary.path().to_owned();
-            interrupt::release(&unnamed, || temporary.persist(&path))
-                .map(drop)
-                .map_err(|error| error.error)
-        };
-        persist().with_context(|| format!("writing `{}`", path.display()))
+        persist(temporary, &path).with_context(|| format!("writing `{}`", path.display()))
     }
+}
+
+/// Gives a file that is complete its name.
+fn persist(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
+    // Also reports what closing the file would have told.
+    temporary.as_file().sync_all()?;
+    let unnamed = temporary.path().to_owned();
+    interrupt::release(&unnamed, || temporary.persist(path))
+        .map(drop)
+        .map_err(|error| error.error)
 }
 
 /// Writes text that is data, or was asked for, to stdout.

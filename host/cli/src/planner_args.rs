@@ -86,11 +86,12 @@ impl PlannerArgs {
             spec.layering_pipeline = None;
         }
         if self.sealed_wasi {
-            let named = spec
+            let planner = spec
                 .planner
                 .as_mut()
-                .filter(|planner| planner.component.is_some());
-            named.ok_or_else(not_for_the_built_in)?.sealed_wasi = true;
+                .filter(|planner| planner.component.is_some())
+                .ok_or_else(not_for_the_built_in)?;
+            planner.sealed_wasi = true;
         }
         if !self.option.is_empty() {
             let planner = spec.planner.get_or_insert_default();

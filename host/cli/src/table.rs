@@ -78,8 +78,11 @@ fn budget(facts: &Facts) -> String {
     let max = budget
         .max_layers
         .map_or("no limit".to_owned(), |max| format!("at most {max}"));
-    let foreign = facts.planner.as_ref().filter(|planner| !planner.built_in);
-    let of = foreign.map_or(String::new(), |planner| format!(" of `{}`", planner.name));
+    let of = facts
+        .planner
+        .as_ref()
+        .filter(|planner| !planner.built_in)
+        .map_or(String::new(), |planner| format!(" of `{}`", planner.name));
     let policy = facts
         .policy
         .as_ref()
@@ -123,9 +126,10 @@ fn layers(layers: &[LayerFacts], text: &mut String) {
 }
 
 pub(super) fn shorten(text: &str) -> String {
-    match text.chars().count() > WIDTH {
-        true => text.chars().take(WIDTH - 1).chain(['…']).collect(),
-        false => text.to_owned(),
+    if text.chars().count() > WIDTH {
+        text.chars().take(WIDTH - 1).chain(['…']).collect()
+    } else {
+        text.to_owned()
     }
 }
 
@@ -146,15 +150,16 @@ pub(super) fn explanation(explanation: &Explanation) -> String {
         "layer",
         &format!("{layer}: {}", explanation.reason),
     );
-    match explanation.asked_for {
-        true => line(&mut text, "because", "the image was asked to hold it"),
-        false => list(
+    if explanation.asked_for {
+        line(&mut text, "because", "the image was asked to hold it");
+    } else {
+        list(
             &mut text,
             "because",
             &explanation.chain,
             explanation.chain.len(),
             " ->",
-        ),
+        );
     }
     let needed = format!(
         "{} of the image's paths need it, directly:",

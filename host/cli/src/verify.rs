@@ -116,13 +116,12 @@ impl Progress {
         let total = image.layers.iter().map(|layer| layer.stored_size()).sum();
         let read = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&read);
-        let so_far = move || {
-            let read = DecimalBytes(count.load(Ordering::Relaxed));
-            Some(format!("{read} of {} read", DecimalBytes(total)))
-        };
         let template =
             "{bar:30} {decimal_bytes} of {decimal_total_bytes} at {decimal_bytes_per_sec}";
-        let meter = Meter::new(printer, total, template, so_far);
+        let meter = Meter::new(printer, total, template, move || {
+            let read = DecimalBytes(count.load(Ordering::Relaxed));
+            Some(format!("{read} of {} read", DecimalBytes(total)))
+        });
         Self { read, meter }
     }
 }

@@ -83,17 +83,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime(limits)?;
     let planner = args.component.load(&runtime)?;
     // Cheap, by the contract: who loops in it is told at once.
-    let info = planner.within(quick(limits)).describe();
-    let info = info
+    let info = planner
+        .within(quick(limits))
+        .describe()
         .context("asking which policies it has, for which a twentieth of the limits has to do")?;
     let options = merge(Json::Object(Default::default()), &args.option)?.to_string();
     let policies = policies(args, &planner, &info, &options)?;
     let cases = cases(args)?;
-    let tried = |policy: String| {
-        let trials = trials(&planner, &policy, &options, &cases);
-        PolicyTrials { policy, trials }
-    };
-    let policies = policies.into_iter().map(tried).collect();
+    let policies = policies
+        .into_iter()
+        .map(|policy| {
+            let trials = trials(&planner, &policy, &options, &cases);
+            PolicyTrials { policy, trials }
+        })
+        .collect();
     let checked = Checked {
         planner: &planner,
         info: &info,

@@ -130,10 +130,12 @@ fn table(checked: &Checked<'_>, policy: &PolicyTrials, text: &mut String) {
             .usage
             .map_or_else(none, |usage| BinaryBytes(usage.memory as u64).to_string());
         let ran = !matches!(trial.outcome, Outcome::NotRun(_));
-        let time = match checked.time {
-            true if !ran => format!("  {:>8}", "-"),
-            true => format!("  {:>5} ms", trial.elapsed.as_millis()),
-            false => String::new(),
+        let time = if !checked.time {
+            String::new()
+        } else if ran {
+            format!("  {:>5} ms", trial.elapsed.as_millis())
+        } else {
+            format!("  {:>8}", "-")
         };
         let _ = writeln!(
             text,
@@ -234,8 +236,11 @@ struct Row<'a> {
 /// What came of it, as JSON text.
 pub(super) fn to_json(checked: &Checked<'_>) -> anyhow::Result<String> {
     let rows = checked.policies.iter().flat_map(|policy| {
-        let rows = checked.cases.iter().zip(&policy.trials);
-        rows.map(|(case, trial)| row(&policy.policy, case, trial, checked.time))
+        checked
+            .cases
+            .iter()
+            .zip(&policy.trials)
+            .map(|(case, trial)| row(&policy.policy, case, trial, checked.time))
     });
     json(&Document {
         schema_version: SCHEMA_VERSION,

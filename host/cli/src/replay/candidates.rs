@@ -69,13 +69,15 @@ impl Candidates {
         for file in &self.planner {
             planners.push(runtime.load_file(file, imports)?);
         }
-        let component = |planner: Planner<'r>| {
-            Ok(Component {
-                info: planner.describe()?,
-                planner,
+        planners
+            .into_iter()
+            .map(|planner| {
+                Ok(Component {
+                    info: planner.describe()?,
+                    planner,
+                })
             })
-        };
-        planners.into_iter().map(component).collect()
+            .collect()
     }
 
     /// The policies to replay: those that are named, in the order of the arguments, and the
@@ -147,10 +149,9 @@ impl Component<'_> {
 }
 
 fn list(components: &[Component<'_>]) -> String {
-    let policies = components
+    components
         .iter()
-        .flat_map(|component| &component.info.policies);
-    policies
+        .flat_map(|component| &component.info.policies)
         .map(|info| format!("`{}`", info.name))
         .collect::<Vec<_>>()
         .join(", ")
@@ -159,14 +160,14 @@ fn list(components: &[Component<'_>]) -> String {
 /// What a person should be told of policies that do not look at what they are told.
 pub(super) fn remarks(candidates: &[Candidate<'_>], settings: &Settings<'_>) -> Vec<String> {
     let told = settings.with_history || settings.with_previous;
-    let deaf = candidates
+    candidates
         .iter()
-        .filter(|candidate| told && !candidate.uses_history);
-    deaf.map(|candidate| {
-        format!(
-            "the policy `{}` does not look at the past: what it is told of it is ignored",
-            candidate.policy
-        )
-    })
-    .collect()
+        .filter(|candidate| told && !candidate.uses_history)
+        .map(|candidate| {
+            format!(
+                "the policy `{}` does not look at the past: what it is told of it is ignored",
+                candidate.policy
+            )
+        })
+        .collect()
 }

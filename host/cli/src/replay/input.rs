@@ -33,9 +33,10 @@ impl Input {
         };
         let reading = || format!("reading `{}`", path.display());
         if fs::metadata(path).with_context(reading)?.is_dir() {
-            return Ok(match path.join("registration").exists() {
-                true => Self::Closure(path.clone()),
-                false => Self::Image(reference.clone()),
+            return Ok(if path.join("registration").exists() {
+                Self::Closure(path.clone())
+            } else {
+                Self::Image(reference.clone())
             });
         }
         let mut start = [0; 512];
@@ -79,9 +80,10 @@ impl Input {
         ]
         .iter()
         .any(|key| has(key));
-        match spec && !closure {
-            true => Ok(Self::Spec(path.to_owned())),
-            false => Ok(Self::Closure(path.to_owned())),
+        if spec && !closure {
+            Ok(Self::Spec(path.to_owned()))
+        } else {
+            Ok(Self::Closure(path.to_owned()))
         }
     }
 }

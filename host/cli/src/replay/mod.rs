@@ -191,14 +191,13 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     progress.finish();
     if let Some(page) = &page {
         let mut file = page;
-        let cannot = || {
-            format!(
-                "writing `{}`",
-                args.html.as_deref().unwrap_or(Path::new("")).display()
-            )
-        };
         file.write_all(replay::page(&fleet, &report).as_bytes())
-            .with_context(cannot)?;
+            .with_context(|| {
+                format!(
+                    "writing `{}`",
+                    args.html.as_deref().unwrap_or(Path::new("")).display()
+                )
+            })?;
     }
     page.map_or(Ok(()), Output::commit)?;
     let text = match args.show.format() {
@@ -265,6 +264,6 @@ fn settings<'c>(args: &Args, fleet: &Fleet) -> Settings<'c> {
 }
 
 fn jobs(args: &Args) -> NonZeroUsize {
-    let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    args.jobs.unwrap_or_else(processors)
+    args.jobs
+        .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }

@@ -18,14 +18,13 @@ impl Plans {
     pub(super) fn new(printer: &Printer, steps: usize) -> Self {
         let planned = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&planned);
-        let so_far = move || {
+        let template = "{bar:30} {pos} of {len} steps planned";
+        let meter = Meter::new(printer, steps as u64, template, move || {
             Some(format!(
                 "{} of {steps} steps planned",
                 count.load(Ordering::Relaxed)
             ))
-        };
-        let template = "{bar:30} {pos} of {len} steps planned";
-        let meter = Meter::new(printer, steps as u64, template, so_far);
+        });
         Self { planned, meter }
     }
 

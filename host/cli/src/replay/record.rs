@@ -211,17 +211,17 @@ impl<'a> Reader<'a> {
             bail!("it has no store paths in `{}`", self.args.store_dir);
         }
         let (name, tag) = called(reference, &image);
-        let created = || image.configuration.created().map(ToOwned::to_owned);
-        let version = || -> Option<String> {
-            inspect(&image)
-                .ok()?
-                .annotations
-                .get(annotation::VERSION)
-                .cloned()
-        };
         Ok(Recorded {
             name,
-            label: tag.or_else(version).or_else(created),
+            label: tag
+                .or_else(|| {
+                    inspect(&image)
+                        .ok()?
+                        .annotations
+                        .get(annotation::VERSION)
+                        .cloned()
+                })
+                .or_else(|| image.configuration.created().map(ToOwned::to_owned)),
             closure,
         })
     }

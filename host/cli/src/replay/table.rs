@@ -31,10 +31,13 @@ pub(super) fn report(report: &Report) -> String {
 
 fn steps(report: &Report) -> String {
     let settings = &report.settings;
-    let labels = report.steps.first().zip(report.steps.last());
-    let labels = labels.map_or(String::new(), |(first, last)| {
-        format!(" ({} to {})", first.label, last.label)
-    });
+    let labels = report
+        .steps
+        .first()
+        .zip(report.steps.last())
+        .map_or(String::new(), |(first, last)| {
+            format!(" ({} to {})", first.label, last.label)
+        });
     let told = match (settings.with_history, settings.with_previous) {
         (false, false) => "",
         (true, false) => ", plans know how often packages changed before",
@@ -179,11 +182,15 @@ fn rows(text: &mut String, table: &Table) {
         let cells = row
             .iter()
             .zip(&widths)
-            .map(|((cell, left), &width)| match left {
-                true => format!("{cell:<width$}"),
-                false => format!("{cell:>width$}"),
-            });
-        let cells = cells.collect::<Vec<_>>().join("  ");
+            .map(|((cell, left), &width)| {
+                if *left {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            })
+            .collect::<Vec<_>>()
+            .join("  ");
         let _ = writeln!(text, "{}", cells.trim_end());
     }
 }
