@@ -33,9 +33,10 @@ fn plan(request: &Request, _: &Given) -> Result<Planned, Error> {
     let limit = request
         .max_layers
         .map_or(ranked.len(), |limit| limit as usize);
-    let rest = match ranked.len() > limit {
-        true => ranked.split_off(limit - 1),
-        false => vec![],
+    let rest = if ranked.len() > limit {
+        ranked.split_off(limit - 1)
+    } else {
+        vec![]
     };
     let mut layers: Vec<Layer> = ranked
         .iter()
@@ -107,12 +108,13 @@ fn counts(references: &[Vec<u32>]) -> Vec<Natural> {
     let mut bound = Natural::default();
     walks.iter().for_each(|walks| bound += walks);
     // Most closures have numbers that fit, and these are much faster.
-    let totals = match bound < Natural::from(u128::MAX) {
-        true => spread::above(&edges, &self::walks::<u128>(&edges))
+    let totals = if bound < Natural::from(u128::MAX) {
+        spread::above(&edges, &self::walks::<u128>(&edges))
             .into_iter()
             .map(Natural::from)
-            .collect(),
-        false => spread::above(&edges, &walks),
+            .collect()
+    } else {
+        spread::above(&edges, &walks)
     };
     components
         .of

@@ -44,9 +44,10 @@ fn path_per_layer(request: &Request, _: &Given) -> Result<Planned, Error> {
     let limit = request
         .max_layers
         .map_or(paths.len(), |limit| limit as usize);
-    let mut rest = match paths.len() > limit {
-        true => paths.split_off(limit - 1),
-        false => vec![],
+    let mut rest = if paths.len() > limit {
+        paths.split_off(limit - 1)
+    } else {
+        vec![]
     };
     rest.sort_unstable_by_key(|&i| ranks[i as usize]);
     let own = |path| Layer {

@@ -42,9 +42,10 @@ pub(super) fn names(request: &Request, planned: &Planned) -> String {
         .iter()
         .map(|layer| names(&layer.paths))
         .collect();
-    let left_out = match planned.left_out.is_empty() {
-        true => String::new(),
-        false => format!("; left out {}", names(&planned.left_out)),
+    let left_out = if planned.left_out.is_empty() {
+        String::new()
+    } else {
+        format!("; left out {}", names(&planned.left_out))
     };
     layers.join("|") + &left_out
 }

@@ -32,12 +32,12 @@ impl<'a> Held<'a> {
         let mut gone: BTreeMap<&str, Vec<(&str, usize)>> = BTreeMap::new();
         for (number, layer) in image.layers.iter().enumerate() {
             for path in &layer.paths {
-                match alive.contains(path.path.as_str()) {
-                    true => drop(layers.insert(path.path.as_str(), number)),
-                    false => gone
-                        .entry(&path.package)
+                if alive.contains(path.path.as_str()) {
+                    layers.insert(path.path.as_str(), number);
+                } else {
+                    gone.entry(&path.package)
                         .or_default()
-                        .push((&path.name, number)),
+                        .push((&path.name, number));
                 }
             }
         }
@@ -112,9 +112,10 @@ impl<'a> Held<'a> {
             fresh.into_iter().partition(|&unit| unit >= placed);
         for unit in fresh {
             let group = Group::of(unit, units, model);
-            match groups.len() < limit {
-                true => groups.push(group),
-                false => join(&mut groups, group, model),
+            if groups.len() < limit {
+                groups.push(group);
+            } else {
+                join(&mut groups, group, model);
             }
         }
         if groups.is_empty() && !small.is_empty() {

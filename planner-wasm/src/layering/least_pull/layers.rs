@@ -68,9 +68,10 @@ fn why(request: &Request, paths: &[u32], probability: f64, kept: bool) -> String
     largest.sort_by_key(|&path| std::cmp::Reverse(request.paths[path as usize].size));
     let names = reason::names(request, &largest);
     let percent = (probability * 100.0).round();
-    let percent = match percent < 1.0 {
-        true => "less than 1".to_owned(),
-        false => format!("{percent}"),
+    let percent = if percent < 1.0 {
+        "less than 1".to_owned()
+    } else {
+        format!("{percent}")
     };
     let held = if kept { ", as clients hold it" } else { "" };
     // The names last: they are what may be cut off where there is little room.

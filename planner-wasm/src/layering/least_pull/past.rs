@@ -33,9 +33,10 @@ impl<'a> Past<'a> {
         let Some(history) = request.history.as_ref().filter(|history| history.steps > 1) else {
             return Self::new(None, 0, memory);
         };
-        let updates = match history.held.is_empty() {
-            true => leap(history.steps as usize),
-            false => history.steps as usize,
+        let updates = if history.held.is_empty() {
+            leap(history.steps as usize)
+        } else {
+            history.steps as usize
         };
         Self::new(Some(history), updates, memory)
     }

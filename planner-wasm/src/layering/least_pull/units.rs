@@ -127,10 +127,11 @@ impl Found {
             let mut row = shape.empty();
             let known = past.knows(&self.paths[unit]);
             for &other in references {
-                match known {
-                    true => row.join_needs(&rows[other as usize], shape),
+                if known {
+                    row.join_needs(&rows[other as usize], shape);
+                } else {
                     // What is new has no past, but would have changed with what it needs.
-                    false => row.join(&rows[other as usize]),
+                    row.join(&rows[other as usize]);
                 }
             }
             row.add_need(model.rates().bit(unit));

@@ -77,9 +77,10 @@ fn plan(request: &Request, given: &Given) -> Result<Planned, Error> {
 }
 
 fn layer(part: Part) -> Layer {
-    let reason = match part.trail.is_empty() {
-        true => "as the pipeline has it".to_owned(),
-        false => part.trail.join(" > "),
+    let reason = if part.trail.is_empty() {
+        "as the pipeline has it".to_owned()
+    } else {
+        part.trail.join(" > ")
     };
     Layer {
         paths: part.vertices,

@@ -170,9 +170,10 @@ impl<'a> Run<'a> {
     /// `rest`: the others. Both are always there.
     fn subcomponent(&mut self, part: &Part, paths: &[String], inward: bool) -> Value {
         let given = self.places(part, paths);
-        let main = match inward {
-            true => Graph::reach(&part.referrers(), &given),
-            false => Graph::reach(&part.references, &given),
+        let main = if inward {
+            Graph::reach(&part.referrers(), &given)
+        } else {
+            Graph::reach(&part.references, &given)
         };
         let rest: Vec<bool> = main.iter().map(|&main| !main).collect();
         Value::Dictionary(vec![
