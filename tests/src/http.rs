@@ -69,8 +69,8 @@ impl Head {
 
     /// The value of a field, whatever the case of its name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let mut fields = self.fields.iter();
-        fields
+        self.fields
+            .iter()
             .find(|field| field.0.eq_ignore_ascii_case(name))
             .map(|field| field.1.as_str())
     }
@@ -273,8 +273,9 @@ pub fn ask(
 
 /// The values of a name in a query or a form, in order.
 pub fn values(query: &str, name: &str) -> Vec<String> {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs
+    query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| decoded(value))
         .collect()

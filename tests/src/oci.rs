@@ -50,12 +50,14 @@ impl OciImage {
 
     /// How the layers are compressed, by their media types: a letter for each, bottom to top.
     pub fn compressions(&self) -> String {
-        let letter = |kind: &String| match kind.rsplit(['.', '+']).next() {
-            Some("gzip") => 'g',
-            Some("zstd") => 'z',
-            _ => '-',
-        };
-        self.layer_types.iter().map(letter).collect()
+        self.layer_types
+            .iter()
+            .map(|kind| match kind.rsplit(['.', '+']).next() {
+                Some("gzip") => 'g',
+                Some("zstd") => 'z',
+                _ => '-',
+            })
+            .collect()
     }
 
     /// Verifies an image by its manifest. `blob` gives what has a digest.
@@ -129,12 +131,11 @@ impl OciLayout {
         while let Some(folder) = open.pop() {
             for entry in fs::read_dir(folder).unwrap() {
                 let file = entry.unwrap().path();
-                match file.is_dir() {
-                    true => open.push(file),
-                    false => {
-                        let name = file.strip_prefix(path).unwrap().display().to_string();
-                        files.insert(name, fs::read(&file).unwrap());
-                    }
+                if file.is_dir() {
+                    open.push(file);
+                } else {
+                    let name = file.strip_prefix(path).unwrap().display().to_string();
+                    files.insert(name, fs::read(&file).unwrap());
                 }
             }
         }
@@ -167,16 +168,18 @@ impl OciLayout {
         let marker: Value = serde_json::from_slice(&files.remove("oci-layout").unwrap()).unwrap();
         assert_eq!(marker["imageLayoutVersion"], "1.0.0");
         let index = serde_json::from_slice(&files.remove("index.json").unwrap()).unwrap();
-        let named = |(name, bytes): (String, Vec<u8>)| {
-            let hex = name
-                .strip_prefix("blobs/sha256/")
-                .unwrap_or_else(|| panic!("`{name}` is left"));
-            assert_eq!(hex, digest(&bytes));
-            (format!("sha256:{hex}"), bytes)
-        };
         Self {
             index,
-            blobs: files.into_iter().map(named).collect(),
+            blobs: files
+                .into_iter()
+                .map(|(name, bytes)| {
+                    let hex = name
+                        .strip_prefix("blobs/sha256/")
+                        .unwrap_or_else(|| panic!("`{name}` is left"));
+                    assert_eq!(hex, digest(&bytes));
+                    (format!("sha256:{hex}"), bytes)
+                })
+                .collect(),
         }
     }
 
@@ -186,8 +189,10 @@ impl OciLayout {
             let name = &entry["annotations"]["org.opencontainers.image.ref.name"];
             name.as_str().map(ToOwned::to_owned)
         };
-        let entries = self.index["manifests"].as_array().unwrap().iter();
-        entries
+        self.index["manifests"]
+            .as_array()
+            .unwrap()
+            .iter()
             .filter(|entry| name(entry).as_deref() == tag)
             .collect()
     }
@@ -233,8 +238,9 @@ impl OciLayout {
     fn described(&self, entry: &Value) -> OciImage {
         self.document(entry);
         let manifest = self.blobs[text(&entry["digest"])].clone();
-        let blob = |digest: &str| self.blobs[digest].clone();
-        OciImage::verified(manifest, text(&entry["mediaType"]), &blob)
+        OciImage::verified(manifest, text(&entry["mediaType"]), &|digest: &str| {
+            self.blobs[digest].clone()
+        })
     }
 }
 

@@ -24,8 +24,11 @@ pub fn steps(page: &str) -> Vec<Step> {
     let (mut steps, mut before, mut lines) = (vec![], "", text.lines());
     while let Some(line) = lines.next() {
         if line.starts_with("```") {
-            let block = lines.by_ref().take_while(|line| *line != "```");
-            let text = block.map(|line| format!("{line}\n")).collect();
+            let text = lines
+                .by_ref()
+                .take_while(|line| *line != "```")
+                .map(|line| format!("{line}\n"))
+                .collect();
             steps.push(Step::Block {
                 file: file(before),
                 text,

@@ -64,8 +64,7 @@ fn componentize_py() -> Option<PathBuf> {
     let copy = copy("app-on-top");
     // No two builds are the same, and each would have to be compiled, so that one is kept for
     // as long as it is made of the same.
-    let sources = ["app_on_top.py", "requirements.txt", "wit/layering.wit"];
-    let sources = sources
+    let sources = ["app_on_top.py", "requirements.txt", "wit/layering.wit"]
         .map(|name| fs::read(copy.path().join(name)).unwrap())
         .concat();
     let key = archive::digest(&sources);

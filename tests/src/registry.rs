@@ -161,8 +161,10 @@ impl Registry {
     pub fn tags(&self, repository: &str) -> Vec<String> {
         let answer = self.ask("GET", &format!("/v2/{repository}/tags/list"));
         let list: Value = serde_json::from_slice(&answer.body).unwrap();
-        let tags = list["tags"].as_array().into_iter().flatten();
-        let mut tags: Vec<String> = tags
+        let mut tags: Vec<String> = list["tags"]
+            .as_array()
+            .into_iter()
+            .flatten()
             .filter_map(|tag| Some(tag.as_str()?.to_owned()))
             .collect();
         tags.sort();

@@ -108,10 +108,11 @@ impl Run {
         let script = peer::find("script")?;
         let mut words = vec![command.get_program()];
         words.extend(command.get_args());
-        let words = words
+        let line = words
             .iter()
-            .map(|word| format!("'{}'", word.to_str().unwrap()));
-        let line = words.collect::<Vec<String>>().join(" ");
+            .map(|word| format!("'{}'", word.to_str().unwrap()))
+            .collect::<Vec<String>>()
+            .join(" ");
         let mut outer = Command::new(script);
         outer
             .args(["--quiet", "--return", "--command", &line, "/dev/null"])
@@ -152,14 +153,16 @@ impl Run {
 impl Run {
     /// [`Run::snapshot`] without how fast things went.
     pub fn without_speed(&self, names: &[(&Path, &str)]) -> String {
-        let line = |line: &str| match line.split_once(" at ") {
-            Some((before, rest)) if rest.contains("/s") => {
-                let after = rest.split_once("/s").map_or("", |(_, after)| after);
-                format!("{before} at [SPEED]{after}\n")
-            }
-            _ => format!("{line}\n"),
-        };
-        self.snapshot(names).lines().map(line).collect()
+        self.snapshot(names)
+            .lines()
+            .map(|line| match line.split_once(" at ") {
+                Some((before, rest)) if rest.contains("/s") => {
+                    let after = rest.split_once("/s").map_or("", |(_, after)| after);
+                    format!("{before} at [SPEED]{after}\n")
+                }
+                _ => format!("{line}\n"),
+            })
+            .collect()
     }
 }
 

@@ -39,14 +39,16 @@ impl<'s> SpecFile<'s> {
     /// Writes the graph that the specification names: each path with its size and what it
     /// refers to, separated by spaces.
     pub fn graph(self, graph: &[(&str, u64, &str)]) -> Self {
-        let path = |(name, size, references): &(&str, u64, &str)| {
-            let references: Vec<String> = references
-                .split_whitespace()
-                .map(|name| self.store.path(name))
-                .collect();
-            json!({"path": self.store.path(name), "narSize": size, "references": references})
-        };
-        let graph: Vec<Value> = graph.iter().map(path).collect();
+        let graph: Vec<Value> = graph
+            .iter()
+            .map(|(name, size, references)| {
+                let references: Vec<String> = references
+                    .split_whitespace()
+                    .map(|name| self.store.path(name))
+                    .collect();
+                json!({"path": self.store.path(name), "narSize": size, "references": references})
+            })
+            .collect();
         fs::write(
             self.store.root().join("graph.json"),
             json!(graph).to_string(),
@@ -101,28 +103,29 @@ impl<'s> SpecFile<'s> {
 
 /// The names of the store paths in each layer of a plan or a summary: `a b|c`.
 pub fn layers(facts: &Value) -> String {
-    let name = |path: &Value| {
-        path["path"]
-            .as_str()
-            .unwrap()
-            .rsplit('/')
-            .next()
-            .unwrap()
-            .to_owned()
-    };
     let names = |layer: &Value| {
         layer["paths"]
             .as_array()
             .unwrap()
             .iter()
-            .map(name)
+            .map(|path| {
+                path["path"]
+                    .as_str()
+                    .unwrap()
+                    .rsplit('/')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect::<Vec<_>>()
             .join(" ")
     };
-    let layers = facts["layers"]
+    facts["layers"]
         .as_array()
         .unwrap()
         .iter()
-        .filter(|layer| layer["kind"] == "store");
-    layers.map(names).collect::<Vec<_>>().join("|")
+        .filter(|layer| layer["kind"] == "store")
+        .map(names)
+        .collect::<Vec<_>>()
+        .join("|")
 }

@@ -83,8 +83,10 @@ fn root(consumed: &Consumed) -> BTreeMap<String, (char, u32, (u64, u64), String)
         let path = path.trim_start_matches("./").trim_matches('/').to_owned();
         (path, (kind, header.mode().unwrap() & 0o7777, owner, target))
     };
-    let entries = archive.entries().unwrap().map(|e| entry(e.unwrap()));
-    entries
+    archive
+        .entries()
+        .unwrap()
+        .map(|e| entry(e.unwrap()))
         .filter(|(path, _)| !path.is_empty() && !is_the_engines(path))
         .collect()
 }

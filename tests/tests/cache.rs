@@ -134,11 +134,11 @@ fn help_is_what_it_was() {
 
 /// Mounts a small file system, or tells why not.
 fn mount(options: &str, place: &Path) -> bool {
-    let mounted = Command::new("mount")
+    Command::new("mount")
         .args(["-t", "tmpfs", "-o", options, "tmpfs"])
         .arg(place)
-        .status();
-    mounted.is_ok_and(|status| status.success())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 #[test]

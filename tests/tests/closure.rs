@@ -16,26 +16,31 @@ fn entries() -> impl Strategy<Value = (Vec<Entry>, Vec<Entry>)> {
     let nodes = prop::collection::vec((0..=i64::MAX.unsigned_abs(), any::<u64>()), 1..40);
     let sorted = nodes.prop_map(|nodes| {
         let path = |index: usize| format!("/nix/store/{index:032}-{}", index % 7);
-        let entry = |(index, &(size, edges)): (usize, &(u64, u64))| {
-            let to = (0..nodes.len()).filter(|to| edges >> to & 1 == 1);
-            Entry {
-                path: path(index),
-                size,
-                references: to.map(path).collect(),
-            }
-        };
-        nodes.iter().enumerate().map(entry).collect::<Vec<Entry>>()
+        nodes
+            .iter()
+            .enumerate()
+            .map(|(index, &(size, edges))| {
+                let to = (0..nodes.len()).filter(|to| edges >> to & 1 == 1);
+                Entry {
+                    path: path(index),
+                    size,
+                    references: to.map(path).collect(),
+                }
+            })
+            .collect::<Vec<Entry>>()
     });
     sorted.prop_flat_map(|sorted| {
-        let reversed = |entry: &Entry| {
-            let references = entry.references.iter().rev().cloned().collect();
-            Entry {
-                references,
-                ..entry.clone()
-            }
-        };
-        let shuffled = Just(sorted.iter().map(reversed).collect::<Vec<_>>()).prop_shuffle();
-        (Just(sorted), shuffled)
+        let reversed: Vec<Entry> = sorted
+            .iter()
+            .map(|entry| {
+                let references = entry.references.iter().rev().cloned().collect();
+                Entry {
+                    references,
+                    ..entry.clone()
+                }
+            })
+            .collect();
+        (Just(sorted), Just(reversed).prop_shuffle())
     })
 }
 
@@ -69,12 +74,14 @@ fn forms(entries: &[Entry]) -> Vec<String> {
             json!({"narSize": size, "references": references}),
         );
     }
-    let record = |(path, value): (&String, &Value)| {
-        let mut record = value.clone();
-        record["path"] = json!(path);
-        record
-    };
-    let array: Vec<Value> = paths.iter().map(record).collect();
+    let array: Vec<Value> = paths
+        .iter()
+        .map(|(path, value)| {
+            let mut record = value.clone();
+            record["path"] = json!(path);
+            record
+        })
+        .collect();
     vec![
         registration,
         json!(array).to_string(),

@@ -527,14 +527,13 @@ fn what_tar_writes_in_each_of_its_formats_comes_out_as_it_was() {
         let mut exported = exported(&image, folder.path());
         if !exact {
             // That format has whole seconds.
-            let cut = |text: &mut String| {
-                let (before, after) = text.rsplit_once('.').unwrap();
-                *text = format!("{before} {}", after.split_once(' ').unwrap().1);
-            };
             for list in [&mut expected, &mut exported] {
                 list.values_mut()
                     .filter(|text| !text.starts_with("directory"))
-                    .for_each(cut);
+                    .for_each(|text| {
+                        let (before, after) = text.rsplit_once('.').unwrap();
+                        *text = format!("{before} {}", after.split_once(' ').unwrap().1);
+                    });
             }
         }
         assert!(

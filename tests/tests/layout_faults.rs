@@ -72,11 +72,10 @@ impl Scene {
 
 /// What is in a layout that is none of it.
 fn leftovers(path: &Path) -> Vec<String> {
-    let names = fs::read_dir(path)
+    fs::read_dir(path)
         .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    let names = names.map(|name| name.into_string().unwrap());
-    names
+        .map(|entry| entry.unwrap().file_name())
+        .map(|name| name.into_string().unwrap())
         .filter(|name| !["blobs", "index.json", "oci-layout"].contains(&name.as_str()))
         .collect()
 }
@@ -145,11 +144,11 @@ fn a_full_disk_is_said_and_breaks_nothing() {
     let place = temporary();
     let mount = |options: &str| {
         let mut command = Command::new("mount");
-        let run = command
+        command
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])
             .arg(place.path())
-            .status();
-        run.is_ok_and(|status| status.success())
+            .status()
+            .is_ok_and(|status| status.success())
     };
     if !mount("size=1m") {
         return peer::missing("a small file system can not be mounted here");

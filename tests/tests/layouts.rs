@@ -71,14 +71,17 @@ fn verify(image: &Image) {
 /// Writes an image to a layout as a sink would.
 fn write(image: &Image, path: &Path, name: &str) {
     let layout = Layout::create(path).unwrap();
-    let keep = |layer: &std::sync::Arc<dyn terrine::source::Layer>| {
-        let blob = layer.descriptor().unwrap();
-        let mut staged = layout.stage().unwrap();
-        io::copy(&mut layer.open().unwrap(), &mut staged).unwrap();
-        layout.keep(staged, &blob).unwrap();
-        blob
-    };
-    let layers = image.layers.iter().map(keep).collect();
+    let layers = image
+        .layers
+        .iter()
+        .map(|layer| {
+            let blob = layer.descriptor().unwrap();
+            let mut staged = layout.stage().unwrap();
+            io::copy(&mut layer.open().unwrap(), &mut staged).unwrap();
+            layout.keep(staged, &blob).unwrap();
+            blob
+        })
+        .collect();
     let config = layout
         .put(image.configuration.text().as_bytes(), MediaType::OciConfig)
         .unwrap();
@@ -214,11 +217,17 @@ fn others_take_what_is_written_and_write_beside_it() {
     }
     write(&image, &path, "last");
     assert_eq!(layout.sweep().unwrap(), 1);
-    let names = layout.index().unwrap().manifests.into_iter().map(|entry| {
-        let text = format!("oci:{}@{}", path.display(), entry.digest);
-        verify(&read(&text));
-        entry.annotations.into_values().next().unwrap()
-    });
-    let names: Vec<String> = names.filter(|name| name != "umoci").collect();
+    let names: Vec<String> = layout
+        .index()
+        .unwrap()
+        .manifests
+        .into_iter()
+        .map(|entry| {
+            let text = format!("oci:{}@{}", path.display(), entry.digest);
+            verify(&read(&text));
+            entry.annotations.into_values().next().unwrap()
+        })
+        .filter(|name| name != "umoci")
+        .collect();
     assert_eq!(names, ["web", "skopeo", "last"]);
 }

@@ -27,8 +27,9 @@ type Facts = BTreeMap<String, (u64, Vec<String>)>;
 
 fn facts(graph: &Graph) -> Facts {
     let name = |&index: &usize| graph.nodes()[index].path.clone();
-    let nodes = graph.nodes().iter();
-    nodes
+    graph
+        .nodes()
+        .iter()
         .map(|node| {
             (
                 node.path.clone(),
@@ -45,16 +46,22 @@ fn path_info(store: &NixStore, roots: &[&str]) -> (String, Facts) {
         &[&["path-info", "--json", "--recursive"], roots].concat(),
     );
     let infos: Value = serde_json::from_str(&json).unwrap();
-    let fact = |info: &Value| {
-        let references = info["references"].as_array().unwrap().iter();
-        let mut references: Vec<_> = references
-            .map(|path| path.as_str().unwrap().to_owned())
-            .collect();
-        references.sort();
-        let path = info["path"].as_str().unwrap().to_owned();
-        (path, (info["narSize"].as_u64().unwrap(), references))
-    };
-    let facts = infos.as_array().unwrap().iter().map(fact).collect();
+    let facts = infos
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|info| {
+            let mut references: Vec<_> = info["references"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|path| path.as_str().unwrap().to_owned())
+                .collect();
+            references.sort();
+            let path = info["path"].as_str().unwrap().to_owned();
+            (path, (info["narSize"].as_u64().unwrap(), references))
+        })
+        .collect();
     (json, facts)
 }
 
@@ -143,8 +150,8 @@ fn what_nix_prints_and_exports_is_read() {
     assert_eq!(exported, expected);
     // The text has no sizes.
     let unsized_facts = |graph: &Graph| {
-        let facts = facts(graph).into_iter();
-        facts
+        facts(graph)
+            .into_iter()
             .map(|(path, (_, references))| (path, references))
             .collect::<Vec<_>>()
     };

@@ -292,13 +292,15 @@ fn layers_takes_the_past_as_well() {
 fn store_layers(image: &str) -> Vec<String> {
     let inspection = Run::of(terrine().args(["inspect", image, "--format", "json"])).ok();
     let inspection: Value = serde_json::from_slice(&inspection.stdout).unwrap();
-    let layers = inspection["layers"].as_array().unwrap().iter();
-    let layers = layers.filter(|layer| {
-        layer["storePaths"]
-            .as_array()
-            .is_some_and(|paths| !paths.is_empty())
-    });
-    layers
+    inspection["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|layer| {
+            layer["storePaths"]
+                .as_array()
+                .is_some_and(|paths| !paths.is_empty())
+        })
         .map(|layer| layer["diffId"].as_str().unwrap().to_owned())
         .collect()
 }

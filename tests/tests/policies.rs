@@ -9,25 +9,26 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use terrine::planner::layering::{Layer, Planned, Request};
+use terrine::planner::layering::{Planned, Request};
 use terrine::planner::{EmptyLayers, Error, Imports, Limits, Planner, Runtime, WIT, store_path};
 use terrine_tests::{Run, policy, temporary, terrine, workspace};
 
 /// A request about so many paths, each of which refers to the one before; the last is the root.
 fn request(count: u32, options: &str) -> Request {
     let name = |i: u32| format!("/nix/store/{i:032}-package{i}-1.{i}");
-    let path = |i: u32| {
-        store_path(
-            &name(i),
-            u64::from(i),
-            i.checked_sub(1).into_iter().collect(),
-        )
-    };
     Request {
         policy: String::new(),
         options: options.to_owned(),
         store_dir: "/nix/store".to_owned(),
-        paths: (0..count).map(path).collect(),
+        paths: (0..count)
+            .map(|i| {
+                store_path(
+                    &name(i),
+                    u64::from(i),
+                    i.checked_sub(1).into_iter().collect(),
+                )
+            })
+            .collect(),
         roots: count.checked_sub(1).into_iter().collect(),
         excluded: vec![],
         max_layers: Some(100),
@@ -79,11 +80,17 @@ fn keeps_the_contract(planner: &Planner<'_>, name: &str) {
             assert_eq!(plan(planner, &request).unwrap(), planned);
             // The order of the request is no part of it.
             let names = |planned: &Planned, request: &Request| {
-                let names = |layer: &Layer| {
-                    let name = |&i: &u32| request.paths[i as usize].name.clone();
-                    layer.paths.iter().map(name).collect::<Vec<_>>()
-                };
-                planned.layers.iter().map(names).collect::<Vec<_>>()
+                planned
+                    .layers
+                    .iter()
+                    .map(|layer| {
+                        layer
+                            .paths
+                            .iter()
+                            .map(|&i| request.paths[i as usize].name.clone())
+                            .collect::<Vec<_>>()
+                    })
+                    .collect::<Vec<_>>()
             };
             let mut turned = request.clone();
             turned.paths.reverse();
@@ -135,14 +142,16 @@ fn the_example_in_rust_keeps_a_package_where_it_is() {
         let name = |i: u32| request.paths[i as usize].package.clone();
         // A layer is known by the packages of the first closure in it.
         let first = |layer: &[u32]| layer.iter().map(|&i| name(i)).find(|name| name.len() == 8);
-        let of = |layer: &Vec<u32>| {
-            let first = first(layer).unwrap();
-            layer
-                .iter()
-                .map(|&i| (name(i), first.clone()))
-                .collect::<Vec<_>>()
-        };
-        layers.iter().flat_map(of).collect()
+        layers
+            .iter()
+            .flat_map(|layer| {
+                let first = first(layer).unwrap();
+                layer
+                    .iter()
+                    .map(|&i| (name(i), first.clone()))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     };
     let small = place(&request(10, r#"{"layers": 3}"#));
     let large = place(&request(30, r#"{"layers": 3}"#));
@@ -188,29 +197,31 @@ fn the_example_in_python_puts_the_application_on_top() {
 fn on_the_command_line(component: &Path, name: &str, runs: &[&str]) -> String {
     let folder = temporary();
     fs::copy(component, folder.path().join(name)).unwrap();
-    let node = |i: u32| {
-        let path = |i: u32| format!("/nix/store/{i:032}-package{i}-1.{i}");
-        let references: Vec<String> = (0..i).map(path).collect();
-        serde_json::json!({ "path": path(i), "narSize": 1000, "references": references })
-    };
-    let graph: Vec<_> = (0..6).map(node).collect();
+    let graph: Vec<_> = (0..6)
+        .map(|i| {
+            let path = |i: u32| format!("/nix/store/{i:032}-package{i}-1.{i}");
+            let references: Vec<String> = (0..i).map(path).collect();
+            serde_json::json!({ "path": path(i), "narSize": 1000, "references": references })
+        })
+        .collect();
     fs::write(
         folder.path().join("graph.json"),
         serde_json::json!(graph).to_string(),
     )
     .unwrap();
-    let one = |arguments: &&str| {
-        let line =
-            format!("layers --graph graph.json --max-layers 10 --planner ./{name} {arguments}");
-        let words = line.trim_end().split(' ');
-        let run = Run::of(terrine().current_dir(folder.path()).args(words.clone()));
-        let text = run.snapshot(&[(folder.path(), "[FOLDER]")]);
-        format!(
-            "$ terrine {}\n{text}\n",
-            words.collect::<Vec<_>>().join(" ")
-        )
-    };
-    runs.iter().map(one).collect()
+    runs.iter()
+        .map(|arguments| {
+            let line =
+                format!("layers --graph graph.json --max-layers 10 --planner ./{name} {arguments}");
+            let words = line.trim_end().split(' ');
+            let run = Run::of(terrine().current_dir(folder.path()).args(words.clone()));
+            let text = run.snapshot(&[(folder.path(), "[FOLDER]")]);
+            format!(
+                "$ terrine {}\n{text}\n",
+                words.collect::<Vec<_>>().join(" ")
+            )
+        })
+        .collect()
 }
 
 #[test]
@@ -250,16 +261,17 @@ fn the_example_in_python_on_the_command_line() {
 fn the_example_in_rust_needs_nothing_that_the_workspace_has_not() {
     let packages = |lock: &Path| -> Vec<String> {
         let text = fs::read_to_string(lock).unwrap();
-        let packages = text.split("[[package]]").skip(1);
-        let of = |package: &str| {
-            package
-                .lines()
-                .skip(1)
-                .take(2)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        packages.map(of).collect()
+        text.split("[[package]]")
+            .skip(1)
+            .map(|package| {
+                package
+                    .lines()
+                    .skip(1)
+                    .take(2)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect()
     };
     let ours = packages(&workspace().join("Cargo.lock"));
     let example = packages(&workspace().join("tests/policies/steady/Cargo.lock"));

@@ -23,17 +23,19 @@ fn json_of(run: Run) -> Value {
 /// What a run says, without the fuel, which another compiler of the planner may change.
 fn without_fuel(run: &Run, folder: &Path) -> String {
     let text = run.snapshot(&[(folder, "[FOLDER]")]);
-    let line = |line: &str| {
-        let field = line.trim_start();
-        let is_fuel = ["\"fuel\"", "\"maxFuel\"", "\"memory\"", "\"component\""]
-            .iter()
-            .any(|key| field.starts_with(key));
-        match is_fuel {
-            true => format!("{}: [USAGE],\n", line.split(':').next().unwrap()),
-            false => format!("{line}\n"),
-        }
-    };
-    text.lines().map(line).collect()
+    text.lines()
+        .map(|line| {
+            let field = line.trim_start();
+            let is_fuel = ["\"fuel\"", "\"maxFuel\"", "\"memory\"", "\"component\""]
+                .iter()
+                .any(|key| field.starts_with(key));
+            if is_fuel {
+                format!("{}: [USAGE],\n", line.split(':').next().unwrap())
+            } else {
+                format!("{line}\n")
+            }
+        })
+        .collect()
 }
 
 /// The table without the column of fuel.
@@ -174,8 +176,12 @@ fn a_component_takes_part_under_its_name() {
     let planner = planner.to_str().unwrap();
     let policies = |arguments: &[&str]| -> Vec<String> {
         let report = json_of(replay(&file, arguments));
-        let run = |run: &Value| run["policy"].as_str().unwrap().to_owned();
-        report["runs"].as_array().unwrap().iter().map(run).collect()
+        report["runs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|run| run["policy"].as_str().unwrap().to_owned())
+            .collect()
     };
     // The default policy of the one that is given, unless one of its policies is named.
     assert_eq!(policies(&["--planner", planner]), ["auto"]);

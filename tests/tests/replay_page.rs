@@ -173,14 +173,17 @@ fn check_held(held: &Value) {
         for image in [&sequence(), &evil] {
             for (number, step) in image["steps"].as_array().unwrap().iter().enumerate() {
                 let place = |path: &Value| usize::try_from(path.as_u64().unwrap()).unwrap();
-                let text = |path: &Value| {
-                    image["paths"][place(path)]["path"]
-                        .as_str()
-                        .unwrap()
-                        .to_owned()
-                };
-                let mut expected: Vec<String> =
-                    step["paths"].as_array().unwrap().iter().map(text).collect();
+                let mut expected: Vec<String> = step["paths"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|path| {
+                        image["paths"][place(path)]["path"]
+                            .as_str()
+                            .unwrap()
+                            .to_owned()
+                    })
+                    .collect();
                 expected.sort_unstable();
                 let layers = held.next().unwrap().as_array().unwrap();
                 assert_eq!(
@@ -188,8 +191,11 @@ fn check_held(held: &Value) {
                     if policy == "single" { 1 } else { 3 },
                     "{policy}"
                 );
-                let paths = layers.iter().flat_map(|layer| layer[0].as_array().unwrap());
-                let mut shown: Vec<&str> = paths.map(|path| path.as_str().unwrap()).collect();
+                let mut shown: Vec<&str> = layers
+                    .iter()
+                    .flat_map(|layer| layer[0].as_array().unwrap())
+                    .map(|path| path.as_str().unwrap())
+                    .collect();
                 shown.sort_unstable();
                 assert_eq!(shown, expected, "{policy}, step {number}");
                 if policy == "single" {

@@ -25,22 +25,25 @@ fn sequences() -> impl Strategy<Value = Vec<Value>> {
         let name = |package: usize, version: u64| format!("/nix/store/p{package}-{version}");
         let paths =
             (0..24).map(|i| json!({"path": name(i / 3, i as u64 % 3), "narSize": sizes[i]}));
-        let index =
-            |(package, version): (usize, &Option<u64>)| Some(3 * package as u64 + (*version)?);
-        let steps = steps.iter().map(|step| {
-            step.iter()
-                .enumerate()
-                .filter_map(index)
-                .collect::<Vec<_>>()
-        });
         let steps = steps
+            .iter()
+            .map(|step| {
+                step.iter()
+                    .enumerate()
+                    .filter_map(|(package, version)| Some(3 * package as u64 + (*version)?))
+                    .collect::<Vec<_>>()
+            })
             .filter(|paths| !paths.is_empty())
             .map(|paths| json!({"paths": paths}));
         json!({"name": "", "paths": paths.collect::<Value>(), "steps": steps.collect::<Value>()})
     };
     let sequence = sequence.prop_map(make);
-    let has_steps = |sequence: &Value| !sequence["steps"].as_array().unwrap().is_empty();
-    proptest::collection::vec(sequence.prop_filter("a step", has_steps), 1..3)
+    proptest::collection::vec(
+        sequence.prop_filter("a step", |sequence: &Value| {
+            !sequence["steps"].as_array().unwrap().is_empty()
+        }),
+        1..3,
+    )
 }
 
 struct Quiet;
@@ -78,8 +81,12 @@ fn what_holds_for_every_sequence() {
         TestRng::deterministic_rng(RngAlgorithm::ChaCha),
     );
     let check = |(sequences, every, from): (Vec<Value>, usize, usize)| {
-        let read = |sequence: &Value| Updates::parse(sequence.to_string().as_bytes()).unwrap();
-        let fleet = Fleet::new(sequences.iter().map(read).collect());
+        let fleet = Fleet::new(
+            sequences
+                .iter()
+                .map(|sequence| Updates::parse(sequence.to_string().as_bytes()).unwrap())
+                .collect(),
+        );
         let mut settings = Settings {
             pull_every: NonZeroUsize::new(every).unwrap(),
             from: from.min(fleet.steps()),

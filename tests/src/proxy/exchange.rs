@@ -332,9 +332,10 @@ impl Shared {
             .split_once("://")
             .map_or(location, |(_, rest)| rest);
         let path = rest.find('/').map_or("/", |at| &rest[at..]);
-        match self.relative.load(Ordering::Relaxed) {
-            true => path.to_owned(),
-            false => format!("http://{}{path}", self.host),
+        if self.relative.load(Ordering::Relaxed) {
+            path.to_owned()
+        } else {
+            format!("http://{}{path}", self.host)
         }
     }
 

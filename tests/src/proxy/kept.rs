@@ -52,9 +52,10 @@ impl Kept {
 
 /// Which byte of the upload a request begins with.
 fn first(request: &Request) -> usize {
-    let range = request
+    request
         .head
         .get("content-range")
-        .and_then(|range| range.split('-').next());
-    range.and_then(|first| first.parse().ok()).unwrap_or(0)
+        .and_then(|range| range.split('-').next())
+        .and_then(|first| first.parse().ok())
+        .unwrap_or(0)
 }

@@ -98,14 +98,13 @@ impl Proxy {
             over: AtomicBool::new(false),
             open: Mutex::default(),
         });
-        let accept = |(listener, elsewhere): (TcpListener, bool)| {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || shared.accept(&listener, elsewhere))
-        };
         let threads = listeners
             .into_iter()
             .zip([false, true])
-            .map(accept)
+            .map(|(listener, elsewhere)| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || shared.accept(&listener, elsewhere))
+            })
             .collect();
         Self { shared, threads }
     }
@@ -165,17 +164,19 @@ impl Proxy {
 
     /// The requests as lines, for a message: method, target, status and what went wrong.
     pub fn story(&self) -> String {
-        let line = |request: &Request| {
-            let status = request
-                .status
-                .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
-            let fault = request
-                .fault
-                .as_ref()
-                .map_or_else(String::new, |fault| format!(" ({fault:?})"));
-            format!("{} {}: {status}{fault}\n", request.method, request.target())
-        };
-        self.requests().iter().map(line).collect()
+        self.requests()
+            .iter()
+            .map(|request| {
+                let status = request
+                    .status
+                    .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+                let fault = request
+                    .fault
+                    .as_ref()
+                    .map_or_else(String::new, |fault| format!(" ({fault:?})"));
+                format!("{} {}: {status}{fault}\n", request.method, request.target())
+            })
+            .collect()
     }
 }
 

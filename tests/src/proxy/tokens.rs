@@ -109,11 +109,10 @@ impl Guard {
             };
         }
         let asked = http::values(query, "scope");
-        let asked = asked
+        let scopes = asked
             .iter()
             .flat_map(|scopes| scopes.split(' '))
-            .filter_map(Scope::parse);
-        let scopes = asked
+            .filter_map(Scope::parse)
             .filter_map(|scope| self.granted(scope, known.is_some()))
             .collect();
         let until = Instant::now() + self.settings.lifetime;

@@ -48,8 +48,13 @@ impl Written {
     pub(super) fn image(&self, architecture: &str, layers: &[&[u8]]) -> Value {
         let config = configuration(architecture, layers);
         let config = self.put("application/vnd.oci.image.config.v1+json", &config);
-        let put = |layer: &&[u8]| self.put("application/vnd.oci.image.layer.v1.tar", layer);
-        self.manifest(&config, &layers.iter().map(put).collect::<Vec<_>>())
+        self.manifest(
+            &config,
+            &layers
+                .iter()
+                .map(|layer| self.put("application/vnd.oci.image.layer.v1.tar", layer))
+                .collect::<Vec<_>>(),
+        )
     }
 
     pub(super) fn index(&self, manifests: &[Value]) -> Vec<u8> {

@@ -25,11 +25,14 @@ fn put_base(
             [format!("sha256:{}", digest(&plain)), format!("sha256:{}", digest(&second))]},
     });
     let blobs = [config.to_string().into_bytes(), plain, packed];
-    let described = blobs.iter().zip([CONFIG, PLAIN, GZIP]).map(|(blob, kind)| {
-        let digest = registry.put_blob(repository, blob);
-        json!({"mediaType": kind, "digest": digest, "size": blob.len()})
-    });
-    let described: Vec<Value> = described.collect();
+    let described: Vec<Value> = blobs
+        .iter()
+        .zip([CONFIG, PLAIN, GZIP])
+        .map(|(blob, kind)| {
+            let digest = registry.put_blob(repository, blob);
+            json!({"mediaType": kind, "digest": digest, "size": blob.len()})
+        })
+        .collect();
     let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": described[0], "layers": described[1..]});
     let digest = registry.put_manifest(repository, tag, MANIFEST, manifest.to_string().as_bytes());
     (

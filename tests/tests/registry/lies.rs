@@ -13,19 +13,18 @@ fn rows(database: &std::path::Path) -> Option<Vec<(u8, String, String)>> {
     let sqlite = peer::find("sqlite3")?;
     let query = "SELECT kind, hex(key), hex(value) FROM entries";
     let run = Run::of(Command::new(sqlite).arg(database).arg(query)).ok();
-    let row = |line: &str| {
-        let mut parts = line.split('|').map(str::to_owned);
-        (
-            parts.next().unwrap().parse().unwrap(),
-            parts.next().unwrap(),
-            parts.next().unwrap(),
-        )
-    };
     Some(
         String::from_utf8(run.stdout)
             .unwrap()
             .lines()
-            .map(row)
+            .map(|line| {
+                let mut parts = line.split('|').map(str::to_owned);
+                (
+                    parts.next().unwrap().parse().unwrap(),
+                    parts.next().unwrap(),
+                    parts.next().unwrap(),
+                )
+            })
             .collect(),
     )
 }

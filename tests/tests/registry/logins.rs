@@ -230,9 +230,9 @@ fn tokens_are_fetched_renewed_and_told_about() {
             .build(&format!("docker://{}/{repository}:1", proxy.host()), &[])
             .ok();
     }
-    let mounts =
-        |request: &Request| request.value("mount").is_some() && request.status == Some(201);
-    assert!(proxy.count(mounts) >= 3, "{}", proxy.story());
+    let mounts = proxy
+        .count(|request: &Request| request.value("mount").is_some() && request.status == Some(201));
+    assert!(mounts >= 3, "{}", proxy.story());
 }
 
 #[test]

@@ -36,8 +36,10 @@ fn manifest(registry: &Registry, repository: &str, tag: &str) -> Value {
 
 /// The layers' digests.
 fn layers(manifest: &Value) -> Vec<String> {
-    let layers = manifest["layers"].as_array().unwrap().iter();
-    layers
+    manifest["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|layer| layer["digest"].as_str().unwrap().to_owned())
         .collect()
 }
@@ -62,10 +64,11 @@ fn said(run: &Run, shipment: &Shipment, hosts: &[(&str, &str)]) -> String {
         text = text.replace(host, name);
     }
     // Without how fast it was.
-    let lines = text
+    let text = text
         .lines()
-        .map(|line| line.split(" at ").next().unwrap_or(line));
-    let text = lines.collect::<Vec<_>>().join("\n");
+        .map(|line| line.split(" at ").next().unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("\n");
     // Which layer is the first to fail is another each time.
     let mut parts = text.split("sha256:");
     let first = parts.next().unwrap_or_default().to_owned();

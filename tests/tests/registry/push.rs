@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use terrine_tests::proxy::{Proxy, Request};
 use terrine_tests::registry::Registry;
 use terrine_tests::shipment::{Shipment, hashed};
@@ -55,10 +55,9 @@ fn a_push_is_what_skopeo_reads_and_the_archive_of_the_same_build() {
     ] {
         assert!(annotations[name].is_string(), "{name}: {annotations}");
     }
-    let named = |layer: &Value| text(&layer["annotations"]["dev.terrine.store-paths"]);
     let named: Vec<String> = manifest["layers"].as_array().unwrap()[..3]
         .iter()
-        .map(named)
+        .map(|layer| text(&layer["annotations"]["dev.terrine.store-paths"]))
         .collect();
     for name in ["a", "b", "c"] {
         let path = format!("[\"{}\"]", shipment.store.path(&hashed(name)));
@@ -191,12 +190,11 @@ fn one_changed_path_is_one_layer_to_send() {
         .into_iter()
         .collect();
     let new: Vec<&String> = after.difference(&before).collect();
-    let sent = |request: &Request| request.value("digest");
     let requests = proxy.requests();
     let sent: Vec<String> = requests
         .iter()
         .filter(|put| put.method == "PUT")
-        .filter_map(sent)
+        .filter_map(|request| request.value("digest"))
         .collect();
     // And the configuration.
     assert!(
@@ -220,10 +218,10 @@ fn another_repository_takes_layers_over() {
     shipment.remove_files();
     shipment.build(&to("other/web"), &[]).ok();
     assert!(shipment.is_valid(&to("other/web")));
-    let mounts =
-        |request: &Request| request.value("mount").is_some() && request.status == Some(201);
+    let mounts = proxy
+        .count(|request: &Request| request.value("mount").is_some() && request.status == Some(201));
     // The configuration as well.
-    assert_eq!(proxy.count(mounts), 5, "{}", proxy.story());
+    assert_eq!(mounts, 5, "{}", proxy.story());
     assert_eq!(uploads(&proxy), 0, "{}", proxy.story());
     // A repository that has it no more is asked once.
     for layer in layers(&manifest(&registry, "acme/web", "1")) {
@@ -232,8 +230,8 @@ fn another_repository_takes_layers_over() {
     }
     proxy.forget();
     shipment.build(&to("third/web"), &[]).ok();
-    let asked = |request: &Request| request.value("mount").is_some();
-    assert!((1..=8).contains(&proxy.count(asked)), "{}", proxy.story());
+    let asked = proxy.count(|request: &Request| request.value("mount").is_some());
+    assert!((1..=8).contains(&asked), "{}", proxy.story());
 }
 
 #[test]

@@ -160,8 +160,11 @@ fn docker_registry_forgets_the_chunks_before_a_broken_one() {
         (status().status(), &*status().field("range")),
         (204, "0-999999")
     );
-    let is_chunk = |request: &Request| request.method == "PATCH";
-    proxy.fault(is_chunk, When::Always, Fault::CutRequest(500_000));
+    proxy.fault(
+        |request: &Request| request.method == "PATCH",
+        When::Always,
+        Fault::CutRequest(500_000),
+    );
     assert!(chunk(&next, "1000000-1999999").is_err());
     assert_eq!(status().status(), 404);
 }

@@ -86,8 +86,10 @@ impl Place {
     /// The names that the images of a docker-archive have.
     fn names(&self, archive: &str) -> Value {
         let mut archive = tar::Archive::new(&*Box::leak(self.file(archive).into_boxed_slice()));
-        let mut entries = archive.entries().unwrap().map(Result::unwrap);
-        let manifest = entries
+        let manifest = archive
+            .entries()
+            .unwrap()
+            .map(Result::unwrap)
             .find(|entry| &*entry.path_bytes() == b"manifest.json")
             .unwrap();
         let manifest: Value = serde_json::from_reader(manifest).unwrap();

@@ -73,9 +73,8 @@ fn part(text: &OsString) -> Result<Part, String> {
 
 /// A number of rounds: at least one, for there is no median of nothing.
 fn rounds(text: &OsString) -> Result<usize, String> {
-    let number = text
-        .to_str()
+    text.to_str()
         .and_then(|text| text.parse().ok())
-        .filter(|&number| number > 0);
-    number.ok_or(format!("`{}` is not a number of rounds", text.display()))
+        .filter(|&number| number > 0)
+        .ok_or(format!("`{}` is not a number of rounds", text.display()))
 }

@@ -93,16 +93,19 @@ impl Image {
         let Some(top) = names.last() else {
             return Ok(());
         };
-        let member = |name: &String| {
-            let size = store
-                .paths
-                .iter()
-                .find(|path| path.name == *name)
-                .map_or(0, |path| path.bytes);
-            let references: Vec<String> = names.iter().filter(|_| name == top).map(path).collect();
-            json!({"path": path(name), "narSize": size, "references": references})
-        };
-        let graph: Vec<Value> = names.iter().map(member).collect();
+        let graph: Vec<Value> = names
+            .iter()
+            .map(|name| {
+                let size = store
+                    .paths
+                    .iter()
+                    .find(|path| path.name == *name)
+                    .map_or(0, |path| path.bytes);
+                let references: Vec<String> =
+                    names.iter().filter(|_| name == top).map(path).collect();
+                json!({"path": path(name), "narSize": size, "references": references})
+            })
+            .collect();
         let folder = self.scratch.root();
         fs::write(folder.join("graph.json"), json!(graph).to_string())?;
         let spec = json!({

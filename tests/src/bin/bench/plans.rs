@@ -85,8 +85,8 @@ fn write(graph: &Path, paths: usize) -> Result<()> {
             random.below(reach)
         };
         let references: Vec<usize> = (0..REFERENCES.min(i)).map(other).collect();
-        let references = references.into_iter();
         let references: Vec<String> = references
+            .into_iter()
             .map(|other| format!("\"{}\"", name(other)))
             .collect();
         let (start, size) = (if i == 0 { "[" } else { "," }, 1 + random.below(10_000_000));

@@ -72,9 +72,10 @@ impl Store {
         store
             .paths
             .sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
-        match store.paths.is_empty() {
-            true => Err(format!("`{}` holds no store paths", store.host().display()).into()),
-            false => Ok(store),
+        if store.paths.is_empty() {
+            Err(format!("`{}` holds no store paths", store.host().display()).into())
+        } else {
+            Ok(store)
         }
     }
 
@@ -93,12 +94,11 @@ impl Store {
             )
         };
         let (title, paths, bytes) = (&self.title, self.paths.len(), gigabytes(|path| path.bytes));
-        match self.paths.iter().any(|path| path.again > 0) {
-            false => format!("{title}: {paths} paths, {entries} entries, {bytes}"),
-            true => {
-                let again = gigabytes(|path| path.again);
-                format!("{title}: {paths} paths, {entries} entries, {bytes} (hard links: {again})")
-            }
+        if self.paths.iter().any(|path| path.again > 0) {
+            let again = gigabytes(|path| path.again);
+            format!("{title}: {paths} paths, {entries} entries, {bytes} (hard links: {again})")
+        } else {
+            format!("{title}: {paths} paths, {entries} entries, {bytes}")
         }
     }
 }
