@@ -20,8 +20,9 @@ pub(super) struct PlannerArgs {
 
     /// The policy that groups store paths into layers
     ///
-    /// If none is named, images have those of `least-pull`, and `terrine layers`, which stands in
-    /// for a part of dockerTools, makes those of `auto`. Of another planner it is the first.
+    /// If none is named, `build` and `plan` use `least-pull`; `layers`, which stands in for a part
+    /// of dockerTools, uses the planner's first policy, `auto`. Of a component from a file it is
+    /// always the first. `terrine planner list` shows them.
     #[arg(
         long,
         value_name = "POLICY",

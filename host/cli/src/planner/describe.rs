@@ -39,6 +39,7 @@ struct Description<'a> {
     digest: String,
     contract: &'a str,
     imports: &'a [String],
+    defaults: list::Defaults<'a>,
     policies: Vec<Policy<'a>>,
 }
 
@@ -64,6 +65,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
             digest: planner.digest().to_string(),
             contract: CONTRACT,
             imports: planner.imports(),
+            defaults: list::Defaults::of(&planner, &info),
             policies: info.policies.iter().map(policy).collect::<Result<_, _>>()?,
         })?,
     };
@@ -114,11 +116,12 @@ fn table(info: &Info, planner: &Planner<'_>, file: Option<&str>) -> String {
             }
         }
     }
-    for (index, policy) in info.policies.iter().enumerate() {
-        let default = if index == 0 { " (the default)" } else { "" };
+    let defaults = list::Defaults::of(planner, info);
+    for policy in &info.policies {
+        let mark = defaults.mark(&policy.name);
         text.push('\n');
         let mut add = |name: &str, value: &str| line(&mut text, name, value);
-        add("policy", &format!("{}{default}", policy.name));
+        add("policy", &format!("{}{mark}", policy.name));
         add("summary", &policy.summary);
         add(
             "history",

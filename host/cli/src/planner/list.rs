@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use terrine::planner::Limits;
+use terrine::build::DEFAULT_POLICY;
 use terrine::planner::layering::{Info, PolicyInfo};
+use terrine::planner::{Limits, Planner};
 
 use super::format::{Format, FormatArgs};
 use super::{SCHEMA_VERSION, json, print, runtime};
 
-/// List the policies that are built in
+/// List the policies that are built in, and which are used where none is named
 ///
 /// Those of a component in a file are shown by `planner describe`.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,7 @@ pub(crate) struct Args {
 #[serde(rename_all = "camelCase")]
 struct List<'a> {
     schema_version: u32,
+    defaults: Defaults<'a>,
     policies: Vec<Policy<'a>>,
 }
 
@@ -35,18 +37,60 @@ pub(super) struct Policy<'a> {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let runtime = runtime(Limits::default())?;
-    let info = runtime.embedded()?.describe()?;
+    let planner = runtime.embedded()?;
+    let info = planner.describe()?;
+    let defaults = Defaults::of(&planner, &info);
     let text = match args.show.format() {
-        Format::Table => table(&info),
+        Format::Table => table(&info, &defaults),
         Format::Json => {
             let policies = info.policies.iter().map(Policy::from).collect();
             json(&List {
                 schema_version: SCHEMA_VERSION,
+                defaults,
                 policies,
             })?
         }
     };
     print(&text)
+}
+
+/// The policies that are used where none is named.
+#[derive(Serialize)]
+pub(super) struct Defaults<'a> {
+    /// That of `build` and `plan`.
+    build: &'a str,
+    /// That of `layers` and `replay`: the component's first policy.
+    layers: &'a str,
+}
+
+impl<'a> Defaults<'a> {
+    pub(super) fn of(planner: &Planner<'_>, info: &'a Info) -> Self {
+        // No component is without policies.
+        let first = info.policies.first();
+        let first = first.map_or("", |policy| policy.name.as_str());
+        let build = if planner.is_embedded() {
+            DEFAULT_POLICY
+        } else {
+            first
+        };
+        Self {
+            build,
+            layers: first,
+        }
+    }
+
+    /// For people, behind a policy.
+    pub(super) fn mark(&self, policy: &str) -> &'static str {
+        if self.build == self.layers && policy == self.build {
+            " (the default)"
+        } else if policy == self.build {
+            " (the default of `build` and `plan`)"
+        } else if policy == self.layers {
+            " (the default of `layers` and `replay`)"
+        } else {
+            ""
+        }
+    }
 }
 
 impl<'a> From<&'a PolicyInfo> for Policy<'a> {
@@ -65,7 +109,7 @@ impl<'a> From<&'a PolicyInfo> for Policy<'a> {
     }
 }
 
-fn table(info: &Info) -> String {
+fn table(info: &Info, defaults: &Defaults<'_>) -> String {
     let width = info
         .policies
         .iter()
@@ -73,10 +117,10 @@ fn table(info: &Info) -> String {
         .max()
         .unwrap_or(0);
     let mut text = String::new();
-    for (index, PolicyInfo { name, summary, .. }) in info.policies.iter().enumerate() {
-        let default = if index == 0 { " (the default)" } else { "" };
+    for PolicyInfo { name, summary, .. } in &info.policies {
+        let mark = defaults.mark(name);
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{name:<width$}  {summary}{default}");
+        let _ = writeln!(text, "{name:<width$}  {summary}{mark}");
     }
     text
 }

@@ -21,7 +21,7 @@ pub(super) struct Candidates {
     /// A component with policies of its own, beside the built-in one; may be repeated
     ///
     /// `@sha256:` and the digest of the file behind its name is a pin. Unless `--policy` names
-    /// some of its policies, its default one takes part.
+    /// some of its policies, its first one takes part.
     #[arg(
         long,
         value_name = "FILE[@sha256:HEX]",
@@ -81,7 +81,7 @@ impl Candidates {
     }
 
     /// The policies to replay: those that are named, in the order of the arguments, and the
-    /// default ones of components none of whose policies is named.
+    /// first ones of components none of whose policies is named.
     pub(super) fn find<'r>(
         &self,
         components: &'r [Component<'r>],

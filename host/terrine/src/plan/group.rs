@@ -18,7 +18,7 @@ pub struct Grouping<'a> {
     pub excluded: &'a [usize],
     /// The store's directory.
     pub store_dir: &'a str,
-    /// The policy's name; empty for the default one.
+    /// The policy's name; empty for the component's first one.
     pub policy: &'a str,
     /// Its options, as JSON text.
     pub options: &'a str,

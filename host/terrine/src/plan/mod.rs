@@ -40,6 +40,7 @@ use crate::layer::{Ownership, Pattern, Permissions, Rule, Store};
 use crate::source::Elsewhere;
 use crate::spec::{ImageSpec, PermissionSpec, Time, When};
 pub use component::component;
+pub use decide::DEFAULT_POLICY;
 pub use error::Error;
 pub use explain::Explanation;
 pub use facts::{

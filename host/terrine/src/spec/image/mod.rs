@@ -97,7 +97,7 @@ pub struct ImageSpec {
     /// The policy that groups store paths into layers: its name, or an object with `policy` and
     /// `options`; and with `component` the file of a planner that is not the built-in one, its
     /// `digest` to pin it, and `sealedWasi` if it can not do without WASI. `least-pull` if not
-    /// given.
+    /// given, and the first policy of a component that is not the built-in one.
     pub planner: Option<PlannerSpec>,
     /// Earlier closures of the image: a file that `terrine replay record` wrote. A policy that
     /// looks at the past learns from them how often packages change. The newest of them may be

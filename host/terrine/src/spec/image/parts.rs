@@ -87,7 +87,7 @@ pub struct PlannerSpec {
     pub digest: Option<Digest>,
     /// Whether the component is given a sealed WASI. Not without a component.
     pub sealed_wasi: bool,
-    /// The policy's name; that of the default one if empty.
+    /// The policy's name; if empty, the default of `build` or the component's first.
     pub policy: String,
     /// Its options, as a JSON object.
     pub options: Option<Json>,
