@@ -9,6 +9,7 @@
 
 pub mod archive;
 pub mod base;
+mod built_in;
 pub mod conf;
 pub mod consumer;
 pub mod hello;
@@ -32,6 +33,7 @@ pub mod updates;
 use std::path::{Path, PathBuf};
 
 pub use archive::Archive;
+pub use built_in::{BuiltIn, built_in};
 pub use conf::ConfFile;
 pub use nix::NixStore;
 pub use oci::{OciImage, OciLayout};

@@ -12,7 +12,8 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use terrine::planner::{Limits, Runtime};
 use terrine::replay::{Candidate, Fleet, Keep, Observer, Settings, Task};
-use terrine::sequence::Updates;
+use terrine::updates::Updates;
+use terrine_tests::built_in;
 
 /// A sequence of closures of the same few packages, in versions that change at random.
 fn sequences() -> impl Strategy<Value = Vec<Value>> {
@@ -66,12 +67,15 @@ fn what_holds_for_every_sequence() {
         },
         max_layers,
     };
-    let tasks = [
-        task("path-per-layer", None),
-        task("auto", Some(2)),
-        task("popularity", Some(3)),
-        task("single", Some(1)),
-    ];
+    let built_in = built_in();
+    // The first one pulls no more than what changed: each path is alone.
+    let others = built_in
+        .without_options()
+        .zip([1, 2, 3].into_iter().cycle());
+    let tasks: Vec<Task<'_>> = [task("path-per-layer", None)]
+        .into_iter()
+        .chain(others.map(|(policy, max)| task(policy, Some(max))))
+        .collect();
     let mut runner = TestRunner::new_with_rng(
         Config {
             cases: 60,

@@ -57,14 +57,28 @@ fn same_answers(folder: &Path, command: &mut Command) {
             refused += 1;
             assert!(error.remove("kind").unwrap().is_string());
         }
-        assert_eq!(contract::ask(&planner, question), answer, "{question}");
+        let mut native = contract::ask(&planner, question);
+        read_costs(&mut native);
+        read_costs(&mut answer);
+        assert_eq!(native, answer, "{question}");
     }
-    // Both kinds of answers were compared.
+    // Both kinds of answers were compared, and as many as the page says.
     assert!(
-        refused >= 8 && questions.len() - refused >= 60,
+        refused >= 8 && questions.len() - refused >= 200,
         "{refused} of {}",
         questions.len()
     );
+}
+
+/// Writes the costs of a plan's layers anew. JSON numbers keep their text here, and JavaScript
+/// writes 5.0 as `5`; that they are the same to the last bit is what counts.
+fn read_costs(answer: &mut Value) {
+    let layers = answer
+        .pointer_mut("/ok/layers")
+        .and_then(Value::as_array_mut);
+    for layer in layers.into_iter().flatten() {
+        layer["cost"] = json!(layer["cost"].as_f64());
+    }
 }
 
 #[test]

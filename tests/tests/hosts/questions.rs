@@ -1,16 +1,24 @@
 //! What the planner is asked in every host: each policy on several closures, with and without a
-//! history and a limit, the image interface, and requests that are refused.
+//! limit, a history and layers that clients hold, the image interface, and requests that are
+//! refused.
 
 use serde_json::{Value, json};
+use terrine_tests::built_in;
+
+/// How many earlier closures are known.
+const STEPS: usize = 12;
 
 /// All of them, as `{"FUNCTION": REQUEST}`.
 pub(crate) fn all() -> Vec<Value> {
     let mut questions = vec![json!({ "describe": null })];
+    let policies = policies();
     for (count, seed) in [(0, 1), (1, 2), (2, 3), (12, 4), (60, 5)] {
         let paths = closure(count, seed);
-        for (policy, options) in policies(&paths) {
-            for (limit, history) in [(json!(100), Value::Null), (Value::Null, history(&paths))] {
-                questions.push(plan(policy, &options, &paths, &limit, &history));
+        for (limit, history) in situations(&paths) {
+            for policy in &policies {
+                for options in options(policy, &paths) {
+                    questions.push(plan(policy, &options.to_string(), &paths, &limit, &history));
+                }
             }
         }
     }
@@ -19,27 +27,49 @@ pub(crate) fn all() -> Vec<Value> {
     questions
 }
 
-/// Every built-in policy, with options that fit it.
-fn policies(paths: &[Value]) -> Vec<(&'static str, String)> {
+/// Every built-in policy; and none, which is the first one.
+fn policies() -> Vec<String> {
+    let policies = built_in().policies.into_iter().map(|policy| policy.name);
+    policies.chain([String::new()]).collect()
+}
+
+/// The options that a policy is asked with; none is left out because it was forgotten here.
+fn options(policy: &str, paths: &[Value]) -> Vec<Value> {
     let names: Vec<&Value> = paths.iter().map(|path| &path["path"]).collect();
-    let halves = names.split_at(names.len() / 2);
-    let explicit = json!({ "layers": [halves.0, halves.1] }).to_string();
-    let pipeline = match names.last() {
-        Some(last) => {
-            json!({ "pipeline": [["split_paths", [last]], ["flatten"], ["limit_layers", 7]] })
+    match policy {
+        "" | "auto" | "popularity" | "path-per-layer" | "single" => vec![json!({})],
+        "least-pull" => vec![
+            json!({}),
+            json!({ "changes": 2.5, "horizon": 7, "memory": 3.3 }),
+        ],
+        "pipeline" => vec![match names.last() {
+            Some(last) => {
+                json!({ "pipeline": [["split_paths", [last]], ["flatten"], ["limit_layers", 7]] })
+            }
+            None => json!({ "pipeline": [["flatten"]] }),
+        }],
+        "explicit" => {
+            let halves = names.split_at(names.len() / 2);
+            vec![json!({ "layers": [halves.0, halves.1] })]
         }
-        None => json!({ "pipeline": [["flatten"]] }),
+        _ => panic!("there are no options to ask the policy `{policy}` with"),
+    }
+}
+
+/// How many layers there may be, and what is known of the past.
+fn situations(paths: &[Value]) -> [(Value, Value); 5] {
+    let (observed, held) = (observations(paths), held(paths));
+    let past = |observed: &Value, held: &Value| {
+        let steps = if observed == &json!([]) { 0 } else { STEPS };
+        json!({ "steps": steps, "observations": observed, "held": held })
     };
-    let pipeline = pipeline.to_string();
-    let plain = || "{}".to_owned();
-    vec![
-        ("", plain()),
-        ("auto", plain()),
-        ("popularity", plain()),
-        ("pipeline", pipeline),
-        ("explicit", explicit),
-        ("path-per-layer", plain()),
-        ("single", plain()),
+    let none = json!([]);
+    [
+        (json!(100), Value::Null),
+        (json!(7), Value::Null),
+        (json!(7), past(&observed, &none)),
+        (json!(7), past(&none, &held)),
+        (Value::Null, past(&observed, &held)),
     ]
 }
 
@@ -76,30 +106,37 @@ fn closure(count: u64, seed: u64) -> Vec<Value> {
     (0..count).map(path).collect()
 }
 
-/// A history in which every third path has changed.
-fn history(paths: &[Value]) -> Value {
-    let observation = |i: usize| {
-        let changes = if i.is_multiple_of(3) {
-            json!([1, 2])
-        } else {
-            json!([])
-        };
-        let version_changes = if i.is_multiple_of(3) {
-            json!([2])
-        } else {
-            json!([])
-        };
-        json!({ "closures": 3, "changes": changes, "version-changes": version_changes })
-    };
-    let held = |path: &Value| {
-        let paths = json!([{
-            "path": path["path"], "name": path["name"], "package": path["package"], "size": path["size"],
-        }]);
-        json!({ "transfer-size": 1000, "paths": paths })
-    };
-    let observations: Vec<Value> = (0..paths.len()).map(observation).collect();
-    let layers: Vec<Value> = paths.iter().map(held).collect();
-    json!({ "steps": 3, "observations": observations, "held": [{ "layers": layers }] })
+/// What earlier closures say about each path: every third one has changed, each at other times.
+fn observations(paths: &[Value]) -> Value {
+    (0..paths.len()).map(observation).collect()
+}
+
+fn observation(path: usize) -> Value {
+    let mut changes: Vec<usize> = (1..STEPS).collect();
+    changes.retain(|step| path.is_multiple_of(3) && step.is_multiple_of(path % 5 + 1));
+    let versions: Vec<&usize> = changes.iter().filter(|&step| step % 2 == 0).collect();
+    json!({ "closures": STEPS, "changes": changes, "version-changes": versions })
+}
+
+/// An image that clients hold: layers of five paths, and a path of every other layer has changed
+/// since.
+fn held(paths: &[Value]) -> Value {
+    let layers: Vec<Value> = paths.chunks(5).enumerate().map(held_layer).collect();
+    json!([{ "layers": layers }])
+}
+
+fn held_layer((number, paths): (usize, &[Value])) -> Value {
+    let mut paths: Vec<Value> = paths.iter().map(without_references).collect();
+    if number % 2 == 1 {
+        paths[0]["path"] = json!(format!("{}-before", paths[0]["path"].as_str().unwrap()));
+    }
+    json!({ "transfer-size": 1000 + number, "paths": paths })
+}
+
+fn without_references(path: &Value) -> Value {
+    let mut path = path.clone();
+    path.as_object_mut().unwrap().remove("references");
+    path
 }
 
 fn plan(policy: &str, options: &str, paths: &[Value], limit: &Value, history: &Value) -> Value {

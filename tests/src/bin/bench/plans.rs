@@ -10,31 +10,39 @@ use super::random::Random;
 use super::table::{self, Budget, Row, Value};
 use super::{Result, measure};
 
-/// Sizes of closures, and how many milliseconds they may take to be planned by each of
-/// [`POLICIES`], from the start of the process to its end.
-const CLOSURES: &[(usize, [u64; 3])] = &[
-    (1_000, [1_000, 1_000, 100]),
-    (10_000, [3_000, 1_000, 1_000]),
-    (100_000, [30_000, 30_000, 30_000]),
+/// Sizes of closures.
+const CLOSURES: [usize; 3] = [1_000, 10_000, 100_000];
+/// How many milliseconds each of [`CLOSURES`] may take to be planned by a policy, from the start of
+/// the process to its end.
+const BUDGETS: &[(&str, [u64; 3])] = &[
+    ("auto", [1_000, 3_000, 30_000]),
+    ("least-pull", [100, 1_000, 30_000]),
+    ("popularity", [1_000, 1_000, 30_000]),
+    ("path-per-layer", [1_000, 1_000, 30_000]),
+    ("single", [1_000, 1_000, 30_000]),
 ];
-/// Those that are timed.
-const POLICIES: [&str; 3] = ["auto", "popularity", "least-pull"];
 /// How many layers there may be.
 const LAYERS: &str = "100";
 /// How many references a path has at most.
 const REFERENCES: usize = 6;
 
-/// Plans made-up closures by each of [`POLICIES`], from the graph's file to the list
+/// Plans made-up closures by each policy that needs no options, from the graph's file to the list
 /// of layers.
 pub(super) fn plan(rounds: usize) -> Result<()> {
     let folder = terrine_tests::temporary();
-    for &(paths, budgets) in CLOSURES {
+    let built_in = terrine_tests::built_in();
+    for (size, paths) in CLOSURES.into_iter().enumerate() {
         let graph = folder.path().join("graph.json");
         write(&graph, paths)?;
         table::section(&format!(
             "a closure of {paths} paths in {LAYERS} layers, {rounds} rounds"
         ));
-        for (policy, budget) in POLICIES.into_iter().zip(budgets.map(Duration::from_millis)) {
+        for policy in built_in.without_options() {
+            let (_, budgets) = BUDGETS
+                .iter()
+                .find(|(name, _)| *name == policy)
+                .ok_or_else(|| format!("`{policy}` has no budget"))?;
+            let budget = Duration::from_millis(budgets[size]);
             let times: Vec<Duration> = (0..rounds)
                 .map(|_| run(&graph, policy))
                 .collect::<Result<_>>()?;

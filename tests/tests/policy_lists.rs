@@ -1,0 +1,106 @@
+//! What documents, help and schema say of the built-in policies is what the planner says itself:
+//! a policy that they forget, and a default that is another one, fails.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
+
+use std::fs;
+
+use serde_json::Value;
+use terrine_tests::{Run, built_in, terrine, workspace};
+
+fn read(file: &str) -> String {
+    fs::read_to_string(workspace().join(file)).unwrap()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// A text without what stands in parentheses, which may be nested.
+fn without_asides(text: &str) -> String {
+    let mut depth = 0_usize;
+    let kept = text.chars().filter(|&c| {
+        depth += usize::from(c == '(');
+        let outside = depth == 0;
+        depth = depth.saturating_sub(usize::from(c == ')'));
+        outside
+    });
+    kept.collect()
+}
+
+/// A text in one line.
+fn joined(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn said(arguments: &[&str]) -> String {
+    joined(&String::from_utf8(Run::of(terrine().args(arguments)).ok().stdout).unwrap())
+}
+
+#[test]
+fn the_readme_lists_every_policy() {
+    let built_in = built_in();
+    let readme = read("README.md");
+    let (_, list) = readme
+        .split_once("\nWhich paths share a layer is a policy: ")
+        .unwrap();
+    let (list, _) = list.split_once("\n\n").unwrap();
+    let list = joined(list);
+    let bare = without_asides(&list);
+    let mut listed = quoted(&bare);
+    listed.sort_unstable();
+    assert_eq!(listed, built_in.names());
+    for default in [
+        format!("`{}` (the default of `build` and `plan`:", built_in.build),
+        format!(
+            "`{}` (the default of `layers` and `replay`:",
+            built_in.layers
+        ),
+    ] {
+        assert!(list.contains(&default), "{default}");
+    }
+}
+
+#[test]
+fn other_pages_have_every_policy_as_well() {
+    let architecture = read("ARCHITECTURE.md");
+    let (_, policies) = architecture.split_once("\n## Policies\n").unwrap();
+    let (policies, _) = policies.split_once("\n## ").unwrap();
+    let changes = read("CHANGELOG.md");
+    let built_in = built_in();
+    for name in built_in.names() {
+        for (page, text) in [("ARCHITECTURE.md", policies), ("CHANGELOG.md", &changes)] {
+            assert!(quoted(text).contains(&name), "{page} has no `{name}`");
+        }
+    }
+    let default = format!("`build` and `plan` it is `{}`", built_in.build);
+    assert!(joined(policies).contains(&default), "{default}");
+}
+
+#[test]
+fn help_and_schema_name_the_defaults() {
+    let built_in = built_in();
+    let of_build = format!("`build` and `plan` use `{}`", built_in.build);
+    let of_layers = format!("the planner's first policy, `{}`", built_in.layers);
+    for command in ["build", "plan", "layers"] {
+        let help = said(&[command, "--help"]);
+        assert!(help.contains(&of_build), "{command}: {help}");
+        assert!(help.contains(&of_layers), "{command}: {help}");
+    }
+    let help = said(&["replay", "--help"]);
+    assert!(
+        help.contains(&format!("the planner's first, `{}`", built_in.layers)),
+        "{help}"
+    );
+    let schema: Value = serde_json::from_str(&said(&["schema"])).unwrap();
+    let planner = schema["properties"]["planner"]["description"].as_str();
+    let planner = joined(planner.unwrap());
+    assert!(
+        planner.contains(&format!("`{}` if not given", built_in.build)),
+        "{planner}"
+    );
+}
