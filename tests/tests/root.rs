@@ -14,9 +14,10 @@ use std::path::Path;
 use std::process::Command;
 
 use proptest::prelude::*;
-use terrine::layer::{self, Kind, NewLayer, Pattern, Rule, Store};
-use terrine::pipe::{self, Feeder, Observer};
-use terrine::rootfs::{self, LayerOfRoot, New, Origin, Root};
+use terrine::hint::Hint;
+use terrine::layer::{self, Kind, Pattern, Rule, Store};
+use terrine::pipe::{self, Observer};
+use terrine::rootfs::{self, New, Origin, Root};
 use terrine_tests::archive::digest;
 use terrine_tests::{Run, peer, temporary};
 
@@ -428,7 +429,10 @@ fn clashes_are_errors_that_name_both() {
         error.to_string(),
         "`/etc/passwd` comes from both contents `/nix/store/base` and `fakeNss`"
     );
-    assert_eq!(error.hint(), Some("leave the path to one of the two"));
+    assert_eq!(
+        error.hint().as_deref(),
+        Some("leave the path to one of the two")
+    );
     let add = |path: &str, new: New| {
         contents()
             .add(path, new, Origin::Files)

@@ -1,8 +1,10 @@
 //! Exit codes, and what is said on the way out.
 
+use std::borrow::Cow;
 use std::io;
 use std::process::ExitCode;
 
+use terrine::hint::Hint;
 use terrine::oci::ParseReferenceError;
 use terrine::{
     assemble, cache, closure, copy, daemon, destination, export, history, layout, plan, planner,
@@ -73,7 +75,7 @@ pub(super) fn report(outcome: anyhow::Result<()>, printer: &Printer) -> Status {
 /// Says what an error is, what caused it, and what to do about it.
 pub(super) fn complain(error: &anyhow::Error, printer: &Printer) {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    printer.error(&chain, hint(error));
+    printer.error(&chain, hint(error).as_deref());
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -82,7 +84,7 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-fn hint(error: &anyhow::Error) -> Option<&str> {
+fn hint(error: &anyhow::Error) -> Option<Cow<'_, str>> {
     error.chain().find_map(|error| {
         macro_rules! hint_of {
             ($($error:ty),*) => {
@@ -92,10 +94,10 @@ fn hint(error: &anyhow::Error) -> Option<&str> {
             };
         }
         if let Some(error) = error.downcast_ref::<Usage>() {
-            return Some(error.hint);
+            return Some(error.hint.into());
         }
         if let Some(error) = error.downcast_ref::<ParseReferenceError>() {
-            return Some(error.hint());
+            return error.hint();
         }
         hint_of!(
             assemble::Error,

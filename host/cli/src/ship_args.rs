@@ -12,6 +12,7 @@ use terrine::compress::{ParseSettingError, Pool, Setting};
 use terrine::copy::Copying;
 use terrine::daemon;
 use terrine::destination::{Carrier, Destination, Recompress, Reporter};
+use terrine::hint::Hint;
 use terrine::oci::{Annotations, Reference};
 
 use super::environment;
@@ -115,7 +116,7 @@ pub(super) struct HowArgs {
 /// A reference, with its hint.
 pub(super) fn reference(text: &str) -> Result<Reference, String> {
     text.parse::<Reference>()
-        .map_err(|error| format!("{error}\n  {}", error.hint()))
+        .map_err(|error| format!("{error}\n  {}", error.hint().unwrap_or_default()))
 }
 
 /// How what is compressed here is compressed on the way to a destination.

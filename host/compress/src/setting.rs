@@ -1,8 +1,11 @@
 //! What the user chooses: a compression and how hard it tries.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+
+use terrine_support::hint::Hint;
 
 use super::Compression;
 use super::codec::{GZIP_BLOCK, LIBDEFLATE, ZSTD_BLOCK};
@@ -49,18 +52,17 @@ pub enum ParseSettingError {
     },
 }
 
-impl ParseSettingError {
-    /// What to do about it.
-    pub fn hint(&self) -> String {
-        match self {
+impl Hint for ParseSettingError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        Some(match self {
             Self::Compression(_) => {
-                "write `none`, `gzip` or `zstd`, with a level if need be: `gzip:6`".to_owned()
+                "write `none`, `gzip` or `zstd`, with a level if need be: `gzip:6`".into()
             }
-            Self::NoLevels(_) => "write `none` alone".to_owned(),
+            Self::NoLevels(_) => "write `none` alone".into(),
             Self::Level { compression, .. } => {
-                format!("`{compression}` alone takes the default level")
+                format!("`{compression}` alone takes the default level").into()
             }
-        }
+        })
     }
 }
 
@@ -217,7 +219,7 @@ mod tests {
         ] {
             let refused = text.parse::<Setting>().unwrap_err();
             assert_eq!(refused.to_string(), error);
-            assert!(!refused.hint().is_empty());
+            assert!(refused.hint().is_some());
         }
     }
 

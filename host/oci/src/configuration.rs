@@ -1,6 +1,7 @@
 //! Image configurations: what an image runs, and the digests of its plain layers.
 
 use serde::Deserialize;
+use terrine_support::hint::Hint;
 
 use super::descriptor::null_as_default;
 use super::{Digest, Platform};
@@ -62,6 +63,8 @@ pub struct HistoryEntry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigurationError(String);
+
+impl Hint for ConfigurationError {}
 
 impl ConfigurationError {
     pub(super) fn new(error: impl std::fmt::Display) -> Self {

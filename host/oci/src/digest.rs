@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
+use terrine_support::hint::Hint;
 
 /// A SHA-256 digest, written `sha256:` and 64 hexadecimal digits (OCI image
 /// specification, "Digests"). The only algorithm that the container tools all
@@ -102,6 +103,8 @@ impl<'de> Deserialize<'de> for Digest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a sha256 digest")]
 pub struct ParseDigestError(String);
+
+impl Hint for ParseDigestError {}
 
 #[cfg(test)]
 mod tests {

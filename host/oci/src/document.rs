@@ -3,6 +3,7 @@
 //! They are kept as the bytes that their digest covers; what is parsed is a view of them.
 
 use serde::{Deserialize, Serialize};
+use terrine_support::hint::Hint;
 
 use super::descriptor::null_as_default;
 use super::{Annotations, Descriptor, Digest, MediaType};
@@ -108,6 +109,8 @@ pub enum DocumentError {
     #[error("it is `{0}`, which is not supported")]
     Unsupported(String),
 }
+
+impl Hint for DocumentError {}
 
 /// What tells manifests and indexes apart, whatever they say of themselves.
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use terrine_support::hint::Hint;
 
 /// What an image runs on, in Go's terms (OCI image specification, "Image Index").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +75,8 @@ impl fmt::Display for Platform {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a platform such as `linux/amd64` or `linux/arm/v7`")]
 pub struct ParsePlatformError(String);
+
+impl Hint for ParsePlatformError {}
 
 impl FromStr for Platform {
     type Err = ParsePlatformError;

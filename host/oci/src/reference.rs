@@ -1,9 +1,12 @@
 //! Where an image is, in the transport notation of skopeo, podman and buildah
 //! (containers-transports(5)).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use terrine_support::hint::Hint;
 
 use super::Digest;
 
@@ -86,10 +89,9 @@ pub struct ParseReferenceError {
     why: String,
 }
 
-impl ParseReferenceError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> &'static str {
-        "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME:TAG or containers-storage:NAME:TAG"
+impl Hint for ParseReferenceError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        Some("write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME:TAG or containers-storage:NAME:TAG".into())
     }
 }
 

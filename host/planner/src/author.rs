@@ -1,6 +1,9 @@
 //! What authors of policies need besides a compiler: the text of the contract, and a component
 //! out of the module that a compiler writes.
 
+use std::borrow::Cow;
+
+use terrine_support::hint::Hint;
 use wit_component::{ComponentEncoder, metadata};
 
 use super::Cause;
@@ -48,16 +51,15 @@ pub enum ComponentizeError {
     },
 }
 
-impl ComponentizeError {
-    /// What the author can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for ComponentizeError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Component { .. } => Some("use it as it is"),
+            Self::Component { .. } => Some("use it as it is".into()),
             Self::NoContract { .. } => Some(
-                "generate its bindings with wit-bindgen, as a library of the crate type `cdylib`, and strip no custom sections",
+                "generate its bindings with wit-bindgen, as a library of the crate type `cdylib`, and strip no custom sections".into(),
             ),
             Self::Unfit { source, .. } if source.to_string().contains("import") => Some(
-                "build it for `wasm32-unknown-unknown`, where nothing is imported that the contract does not name",
+                "build it for `wasm32-unknown-unknown`, where nothing is imported that the contract does not name".into(),
             ),
             Self::NotAModule { .. } | Self::Unfit { .. } => None,
         }

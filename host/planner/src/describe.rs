@@ -1,5 +1,7 @@
 //! What a component says of itself is held against the contract, before anything is named by it.
 
+use terrine_support::hint::Hint;
+
 use super::layering::Info;
 use super::words;
 
@@ -44,6 +46,8 @@ pub enum DescriptionFault {
         why: String,
     },
 }
+
+impl Hint for DescriptionFault {}
 
 /// Checks a description.
 ///

@@ -1,10 +1,12 @@
 //! What can go wrong between the host and a component.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use terrine_oci::Digest;
+use terrine_support::hint::Hint;
 
 use super::contract::CONTRACT;
 use super::describe::DescriptionFault;
@@ -303,11 +305,10 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
-        Some(match self {
-            Self::Refused { hint, .. } => return hint.as_deref(),
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        let hint: &str = match self {
+            Self::Refused { hint, .. } => return hint.as_deref().map(Cow::from),
             Self::UnknownPolicy { hint, .. } | Self::Option { hint, .. } => hint,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "name the file of a component; a policy that is built in is chosen by `--policy`"
@@ -358,7 +359,8 @@ impl Error {
                 "`terrine planner check` shows what it uses on graphs of many kinds"
             }
             _ => return None,
-        })
+        };
+        Some(hint.into())
     }
 }
 
@@ -422,6 +424,8 @@ impl std::fmt::Display for Cause {
 }
 
 impl std::error::Error for Cause {}
+
+impl Hint for Cause {}
 
 /// How many names of a list are said.
 const LISTED: usize = 5;

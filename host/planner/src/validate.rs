@@ -1,6 +1,8 @@
 //! Nothing that a component returns is trusted: a plan is used only if it places
 //! every path exactly once and keeps to the budget.
 
+use terrine_support::hint::Hint;
+
 use super::layering::{Planned, Request};
 
 /// Whether layers without a path are allowed.
@@ -97,6 +99,8 @@ pub enum Violation {
         path: String,
     },
 }
+
+impl Hint for Violation {}
 
 /// Checks a plan against its request.
 ///

@@ -1,6 +1,7 @@
 //! Credentials, where Docker and Podman keep them (containers-auth.json(5), Docker's
 //! `config.json`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use terrine_support::hint::Hint;
 
 use super::helper;
 
@@ -83,12 +85,11 @@ pub enum CredentialsError {
     },
 }
 
-impl CredentialsError {
-    /// What the user can do about it, where there is something.
-    pub(super) fn hint(&self) -> Option<&'static str> {
+impl Hint for CredentialsError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Helper { .. } => Some(
-                "install it, or remove it from `credHelpers` and `credsStore` in the file that names it",
+                "install it, or remove it from `credHelpers` and `credsStore` in the file that names it".into(),
             ),
             _ => None,
         }

@@ -1,10 +1,12 @@
 //! What can go wrong between us and a registry.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use terrine_oci::{Digest, DocumentError};
+use terrine_support::hint::Hint;
 
 use super::credentials::CredentialsError;
 
@@ -23,7 +25,7 @@ impl Error {
     pub(super) fn new(operation: String, registry: &str, cause: Cause) -> Self {
         Self {
             operation,
-            hint: cause.hint(registry),
+            hint: cause.remedy(registry),
             cause: Box::new(cause),
         }
     }
@@ -37,10 +39,11 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         self.cause.is_not_found()
     }
+}
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        self.hint.as_deref().map(Cow::from)
     }
 }
 
@@ -175,7 +178,8 @@ impl Cause {
         matches!(self, Self::Status { status, .. } if *status == ureq::http::StatusCode::NOT_FOUND)
     }
 
-    fn hint(&self, registry: &str) -> Option<String> {
+    /// Returns the remedy; what can be done about a missing login names the registry.
+    fn remedy(&self, registry: &str) -> Option<String> {
         let login =
             || format!("log in with `docker login {registry}` or `podman login {registry}`");
         match self {
@@ -192,7 +196,8 @@ impl Cause {
                 "add the authority that signed it to the system's certificates, or name a file with it by the variable `SSL_CERT_FILE`"
                     .to_owned(),
             ),
-            Self::Credentials(error) => error.hint().map(str::to_owned),
+            Self::Document(error) => error.hint().map(Cow::into_owned),
+            Self::Credentials(error) => error.hint().map(Cow::into_owned),
             _ => None,
         }
     }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use super::hint::Hint;
+
 /// A file that can not be read whole.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -25,6 +27,8 @@ pub enum FileError {
         limit: u64,
     },
 }
+
+impl Hint for FileError {}
 
 impl FileError {
     /// What makes an error of what the system says of a file.

@@ -1,6 +1,9 @@
 //! What can be wrong with an archive.
 
+use std::borrow::Cow;
 use std::io;
+
+use terrine_support::hint::Hint;
 
 /// An archive that cannot be read, for whoever knows which one it is.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +15,15 @@ pub enum Error {
     /// It is not what it has to be.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Io(error) => error.hint(),
+            Self::Fault(fault) => fault.hint(),
+        }
+    }
 }
 
 /// What is wrong with an archive.
@@ -63,3 +75,5 @@ pub enum Fault {
     #[error("its member `{0}` is a link that leads nowhere")]
     LinkLoop(String),
 }
+
+impl Hint for Fault {}

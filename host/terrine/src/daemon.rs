@@ -1,11 +1,14 @@
 //! Programs that load images into a storage of their own, and save them from there: Docker's
 //! and podman's, through their own commands.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
+
+use terrine_support::hint::Hint;
 
 /// Why a program did not load or save an image.
 #[derive(Debug, thiserror::Error)]
@@ -39,13 +42,12 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::NoProgram { .. } => Some("install it, or use an archive instead"),
+            Self::NoProgram { .. } => Some("install it, or use an archive instead".into()),
             Self::Spool { .. } => {
-                Some("make room there, or name another folder by the variable `TMPDIR`")
+                Some("make room there, or name another folder by the variable `TMPDIR`".into())
             }
             Self::Failed { .. } => None,
         }

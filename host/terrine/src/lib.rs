@@ -136,4 +136,4 @@ pub use terrine_compress as compress;
 pub use terrine_oci as oci;
 pub use terrine_planner_host as planner;
 pub use terrine_registry as registry;
-pub use terrine_support::file;
+pub use terrine_support::{file, hint};

@@ -12,6 +12,7 @@ use std::thread;
 use sha2::{Digest as _, Sha256};
 
 use terrine_oci::Digest;
+use terrine_support::hint::Hint;
 
 /// The size of a buffer, in bytes: large enough that handing it over costs nothing.
 const BUFFER: usize = 1 << 20;
@@ -22,6 +23,8 @@ const BUFFERS: usize = 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the output was closed")]
 pub struct Closed;
+
+impl Hint for Closed {}
 
 /// What is told of bytes that have left.
 pub trait Observer: Sync {

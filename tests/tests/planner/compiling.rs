@@ -1,5 +1,6 @@
 //! Components that would take hours, the stack or all memory before anything of them runs.
 
+use terrine::hint::Hint;
 use terrine::planner::{Imports, Runtime};
 
 use super::component::LAYERING;

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use terrine::hint::Hint;
 use terrine::oci::Digest;
 use terrine::planner::{ComponentFile, EMBEDDED, Imports, Limits, Runtime};
 use terrine_tests::temporary;
@@ -38,7 +39,7 @@ fn a_good_component_is_taken_and_says_what_it_is() {
 fn what_is_not_a_component_is_told_apart() {
     let said = |bytes: &[u8]| {
         let error = refused(bytes);
-        format!("{error}; {}", error.hint().unwrap_or("no hint"))
+        format!("{error}; {}", error.hint().unwrap_or("no hint".into()))
     };
     let module = wat::parse_str("(module)").unwrap();
     let mut unknown = EMBEDDED.to_vec();

@@ -1,5 +1,6 @@
 //! Plans that break a rule, and refusals: the host believes none of them.
 
+use terrine::hint::Hint;
 use terrine::planner::layering::ErrorKind;
 use terrine::planner::{EmptyLayers, Error, Imports, Limits, Runtime};
 
@@ -97,7 +98,7 @@ fn a_refusal_is_told_as_the_component_s_and_fit_to_be_shown() {
         error.to_string(),
         r"planner `hostile.wasm` refuses: `max-layers`: no\u{1b}[2J\n\u{202e}way"
     );
-    assert_eq!(error.hint(), Some(r"\u{7}x"));
+    assert_eq!(error.hint().as_deref(), Some(r"\u{7}x"));
     assert!(
         matches!(
             error,

@@ -1,6 +1,7 @@
 //! The sealed WASI: a world in which nothing can be read or reached, and which is the same in
 //! every call.
 
+use terrine::hint::Hint;
 use terrine::planner::layering::Planned;
 use terrine::planner::{EmptyLayers, Error, Imports, Limits, Runtime};
 
@@ -168,7 +169,7 @@ fn what_could_reach_something_is_refused_by_name() {
          beyond the sealed WASI"
     );
     assert_eq!(
-        error.hint(),
+        error.hint().as_deref(),
         Some("the sealed WASI has nothing that could reach anything: build it without those")
     );
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use terrine_support::hint::Hint;
+
 use super::super::testing::{Server, step};
 use super::super::{Cause, Client, Options};
 use super::{GET, chain, image, index, options};

@@ -1,8 +1,10 @@
 //! Why an image could not be made.
 
+use std::borrow::Cow;
 use std::io;
 
 use terrine_planner_host as planner;
+use terrine_support::hint::Hint;
 
 use crate::destination::CarryError;
 use crate::layer::StorePathError;
@@ -40,16 +42,17 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::Store(error) => error.hint(),
             Self::Base(error) => error.hint(),
             Self::Planner(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::Ship(error) => error.hint(),
+            Self::Mismatch { .. } => Some("build the customisation layer again".into()),
             Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
-                Some("make room where the archive is written to")
+                Some("make room where the archive is written to".into())
             }
             _ => None,
         }

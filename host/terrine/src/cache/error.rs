@@ -1,7 +1,10 @@
 //! What can be wrong with the cache. It never fails a build.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use terrine_support::hint::Hint;
 
 use rusqlite::ErrorCode;
 
@@ -57,35 +60,36 @@ impl Error {
         }
     }
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Database { reason, .. } if is_held(reason) => {
-                Some("another process holds it; run again when that is done")
-            }
-            Self::Database { reason, .. } => match reason.sqlite_error_code()? {
-                ErrorCode::DiskFull => {
-                    Some("make room there, or name another place in `XDG_CACHE_HOME`")
-                }
-                ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
-                    Some(ELSEWHERE)
-                }
-                _ => None,
-            },
-            Self::NotAFile { .. } => {
-                Some("remove what is there, or name another place in `XDG_CACHE_HOME`")
-            }
-            Self::Damaged { .. } => {
-                Some("`terrine cache clear` begins it anew; nothing depends on it")
-            }
-            Self::Io { .. } => Some(ELSEWHERE),
-        }
-    }
-
     /// The whole chain in one line.
     pub(super) fn line(&self) -> String {
         let source = std::error::Error::source(self);
         source.map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
+    }
+}
+
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Database { reason, .. } if is_held(reason) => {
+                Some("another process holds it; run again when that is done".into())
+            }
+            Self::Database { reason, .. } => match reason.sqlite_error_code()? {
+                ErrorCode::DiskFull => {
+                    Some("make room there, or name another place in `XDG_CACHE_HOME`".into())
+                }
+                ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
+                    Some(ELSEWHERE.into())
+                }
+                _ => None,
+            },
+            Self::NotAFile { .. } => {
+                Some("remove what is there, or name another place in `XDG_CACHE_HOME`".into())
+            }
+            Self::Damaged { .. } => {
+                Some("`terrine cache clear` begins it anew; nothing depends on it".into())
+            }
+            Self::Io { .. } => Some(ELSEWHERE.into()),
+        }
     }
 }
 

@@ -264,6 +264,8 @@ fn failed(file: &Path, source: rusqlite::Error) -> Error {
 mod tests {
     use std::os::unix::ffi::OsStrExt;
 
+    use terrine_support::hint::Hint;
+
     use super::*;
 
     /// The tables that matter, as Nix 2.8 makes them.
@@ -378,7 +380,7 @@ mod tests {
             fixture.file().display()
         );
         assert_eq!(
-            (error.to_string(), error.hint()),
+            (error.to_string(), error.hint().as_deref()),
             (message, Some("build or fetch the path first"))
         );
     }
@@ -417,7 +419,8 @@ mod tests {
         let database = Database::open(&file).unwrap();
         assert!(database.immutable);
         assert_eq!(names(&database, &["d"]).unwrap(), ["a", "b", "c", "d"]);
-        let hint = names(&database, &["x"]).unwrap_err().hint().unwrap();
+        let error = names(&database, &["x"]).unwrap_err();
+        let hint = error.hint().unwrap();
         assert!(hint.starts_with("the latest changes"), "{hint}");
         assert_eq!(fs::read(&file).unwrap(), before);
     }

@@ -1,8 +1,10 @@
 //! What can be wrong with a closure.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use terrine_support::file::FileError;
+use terrine_support::hint::Hint;
 
 /// A closure that can not be read.
 #[derive(Debug, thiserror::Error)]
@@ -56,27 +58,28 @@ impl Error {
             fault,
         }
     }
+}
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Fault { fault, .. } => fault.hint(),
             Self::Database { source, .. } => match source.sqlite_error_code()? {
                 rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => {
-                    Some("another process holds it; run again when that is done")
+                    Some("another process holds it; run again when that is done".into())
                 }
                 _ => None,
             },
             Self::NotADatabase { .. } => Some(
-                "Nix keeps it in `/nix/var/nix/db/db.sqlite`, Guix in `/var/guix/db/db.sqlite`, below the store's root",
+                "Nix keeps it in `/nix/var/nix/db/db.sqlite`, Guix in `/var/guix/db/db.sqlite`, below the store's root".into(),
             ),
             Self::NotRegistered {
                 immutable: true, ..
             } => Some(
-                "the latest changes can only be seen by who may write to the database's folder; build or fetch the path, or run as its owner",
+                "the latest changes can only be seen by who may write to the database's folder; build or fetch the path, or run as its owner".into(),
             ),
-            Self::NotRegistered { .. } => Some("build or fetch the path first"),
-            Self::File(_) => None,
+            Self::NotRegistered { .. } => Some("build or fetch the path first".into()),
+            Self::File(error) => error.hint(),
         }
     }
 }
@@ -168,21 +171,22 @@ impl Fault {
             fault: Box::new(self),
         }
     }
+}
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Hint for Fault {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Field { fault, .. } => fault.hint(),
             Self::Empty | Self::UnknownForm | Self::NoGraph => Some(
-                "a closure is what `nix path-info --json --recursive` prints, what `exportReferencesGraph` exports, or a folder of `closureInfo`",
+                "a closure is what `nix path-info --json --recursive` prints, what `exportReferencesGraph` exports, or a folder of `closureInfo`".into(),
             ),
             Self::NoRegistration | Self::NotInRegistration(_) => {
-                Some("a `closureInfo` folder has the files `registration` and `store-paths`")
+                Some("a `closureInfo` folder has the files `registration` and `store-paths`".into())
             }
-            Self::NotAStorePath { .. } => Some("name the store's directory if it is another"),
-            Self::Invalid(_) => Some("build or fetch the path, then write the graph again"),
+            Self::NotAStorePath { .. } => Some("name the store's directory if it is another".into()),
+            Self::Invalid(_) => Some("build or fetch the path, then write the graph again".into()),
             Self::MissingReference { .. } => {
-                Some("write the whole closure: `nix path-info --json --recursive`")
+                Some("write the whole closure: `nix path-info --json --recursive`".into())
             }
             _ => None,
         }

@@ -203,6 +203,8 @@ fn resolve(entry: &Entry, indices: &HashMap<&str, usize>) -> Result<Vec<usize>, 
 
 #[cfg(test)]
 mod tests {
+    use terrine_support::hint::Hint;
+
     use super::*;
 
     fn entry(path: &str, size: u64, references: &str) -> Entry {

@@ -1,6 +1,9 @@
 //! Why an image could not be brought somewhere else.
 
+use std::borrow::Cow;
 use std::io;
+
+use terrine_support::hint::Hint;
 
 use crate::destination::CarryError;
 use crate::{daemon, destination, layer, pipe, source};
@@ -52,15 +55,17 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Source(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::Destination(error) => error.hint(),
-            Self::SamePlatform { .. } => Some("give one image for each platform"),
-            Self::SameName { .. } => Some("copy one of them to an archive by another name first"),
+            Self::Closed(error) => error.hint(),
+            Self::SamePlatform { .. } => Some("give one image for each platform".into()),
+            Self::SameName { .. } => {
+                Some("copy one of them to an archive by another name first".into())
+            }
             _ => None,
         }
     }
@@ -87,6 +92,16 @@ impl From<io::Error> for Error {
 impl From<daemon::Error> for Error {
     fn from(error: daemon::Error) -> Self {
         Self::Destination(error.into())
+    }
+}
+
+impl Hint for CarryError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::Destination(error) => error.hint(),
+            Self::Closed(error) => error.hint(),
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Why an image could not be written where it is to be.
 
+use std::borrow::Cow;
 use std::io;
 
 use terrine_registry as registry;
+use terrine_support::hint::Hint;
 
 use crate::{daemon, layout};
 
@@ -43,20 +45,19 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Layout(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Daemon(error) => error.hint(),
             Self::Staging { source, .. } if is_full(source) => {
-                Some("make room there, or name another folder by the variable `TMPDIR`")
+                Some("make room there, or name another folder by the variable `TMPDIR`".into())
             }
             Self::Output(source) if is_full(source) => {
-                Some("make room where the archive is written to")
+                Some("make room where the archive is written to".into())
             }
-            Self::Unsupported { hint, .. } => Some(hint),
+            Self::Unsupported { hint, .. } => Some((*hint).into()),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use terrine_compress::{Compression, Pool, Setting};
 use terrine_oci::{Digest, MediaType, Reference};
+use terrine_support::hint::Hint;
 
 use super::*;
 use crate::cache::{Cache, Options};
@@ -264,7 +265,7 @@ fn an_archive_without_room_is_an_error() {
         let archive = OciArchive::new("oci-archive:x".to_owned(), None);
         let error = archive.write(&mut Full(room)).unwrap_err();
         assert_eq!(
-            error.hint(),
+            error.hint().as_deref(),
             Some("make room where the archive is written to"),
             "{room}"
         );

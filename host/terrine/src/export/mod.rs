@@ -11,12 +11,14 @@
 mod counted;
 mod tree;
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use terrine_compress::Compression;
 use terrine_oci::Digest;
+use terrine_support::hint::Hint;
 use terrine_tar::{Body, Described, EntryType, Input, MAX_UNPACKED, Writer};
 
 use crate::destination::Reporter;
@@ -50,9 +52,8 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Image(error) => error.hint(),
             Self::Output(_) => None,

@@ -1,7 +1,10 @@
 //! Why the past can not be had.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
+
+use terrine_support::hint::Hint;
 
 use crate::{sequence, source};
 
@@ -47,20 +50,19 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Updates(error) => error.hint(),
             Self::Image(error) if error.is_missing() => {
-                Some("for the first image of all give `--allow-missing-previous`")
+                Some("for the first image of all give `--allow-missing-previous`".into())
             }
             Self::Image(error) => error.hint(),
             Self::NoRecord(_) => Some(
-                "images that terrine or dockerTools made say so; of others, give the plan that `build --summary` wrote",
+                "images that terrine or dockerTools made say so; of others, give the plan that `build --summary` wrote".into(),
             ),
             Self::NotAPlan { .. } => {
-                Some("give what `terrine plan --format json` or `terrine build --summary` wrote")
+                Some("give what `terrine plan --format json` or `terrine build --summary` wrote".into())
             }
             Self::StoreDir { .. } | Self::Io { .. } => None,
         }

@@ -1,10 +1,12 @@
 //! What can go wrong while a layer is made.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
-use terrine_oci::Digest;
+use terrine_support::hint::Hint;
 
+use super::{PatternError, StorePathError};
 use crate::pipe::Closed;
 
 /// A file tree that can not be made a layer. Each names the path where it lies.
@@ -96,20 +98,22 @@ pub enum Error {
     Closed,
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Missing { .. } => Some(
-                "build or fetch the path first; for a store below another directory, give `--store-root`",
+                "build or fetch the path first; for a store below another directory, give `--store-root`".into(),
             ),
-            Self::Special { .. } => Some("containers get their devices and sockets when they run"),
-            Self::Mismatch { .. } => Some("build the customisation layer again"),
-            Self::Changed { .. } => Some("run again when nothing writes to the path any more"),
+            Self::Special { .. } => Some("containers get their devices and sockets when they run".into()),
+            Self::Changed { .. } => Some("run again when nothing writes to the path any more".into()),
             _ => None,
         }
     }
 }
+
+impl Hint for StorePathError {}
+
+impl Hint for PatternError {}
 
 impl From<Closed> for Error {
     fn from(_: Closed) -> Self {

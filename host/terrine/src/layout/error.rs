@@ -1,9 +1,11 @@
 //! What can go wrong with a layout.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use terrine_oci::Digest;
+use terrine_support::hint::Hint;
 
 /// A layout that can not be used, or not be written.
 #[derive(Debug, thiserror::Error)]
@@ -100,26 +102,27 @@ impl Error {
             source: source.into(),
         }
     }
+}
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Missing { .. } => {
-                Some("an OCI layout is made by `terrine copy` and `terrine build`")
+                Some("an OCI layout is made by `terrine copy` and `terrine build`".into())
             }
-            Self::Occupied { .. } => Some("name an empty directory, or one that is not there yet"),
-            Self::Version { .. } => Some("write it again with a tool that makes version 1.0.0"),
-            Self::Size { .. } | Self::NoBlob { .. } => Some("write the image to the layout again"),
+            Self::Occupied { .. } => Some("name an empty directory, or one that is not there yet".into()),
+            Self::Version { .. } => Some("write it again with a tool that makes version 1.0.0".into()),
+            Self::Size { .. } | Self::NoBlob { .. } => Some("write the image to the layout again".into()),
             Self::Name(_) => Some(
-                "names have letters and digits, with single ones of `-._:@+/` between them: `web`, `1.2`",
+                "names have letters and digits, with single ones of `-._:@+/` between them: `web`, `1.2`".into(),
             ),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("make room there; what the layout held is still valid")
+                Some("make room there; what the layout held is still valid".into())
             }
             Self::Io {
                 action: super::LOCKING,
                 ..
-            } => Some("the file system there knows no locks: write the layout to another one"),
+            } => Some("the file system there knows no locks: write the layout to another one".into()),
             _ => None,
         }
     }

@@ -2,6 +2,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Stdio};
 
+use terrine_support::hint::Hint;
+
 use super::*;
 
 const BYTES: MediaType = MediaType::OciLayer;

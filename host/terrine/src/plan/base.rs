@@ -40,8 +40,7 @@ pub(super) fn open(
 /// The image that a field names: paths start where the specification lies.
 pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Reference, Error> {
     let reference = text.parse::<Reference>();
-    let mut reference =
-        reference.map_err(|error| Error::hinted(field, error.to_string(), error.hint()))?;
+    let mut reference = reference.map_err(|error| Error::value(field, &error))?;
     match &mut reference {
         Reference::Path(path)
         | Reference::DockerArchive { path, .. }

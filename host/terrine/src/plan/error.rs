@@ -1,9 +1,11 @@
 //! Why an image could not be prepared.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
 use terrine_planner_host as planner;
+use terrine_support::hint::Hint;
 
 use crate::layer::StorePathError;
 use crate::{assemble, closure, history, layer, rootfs, source};
@@ -92,6 +94,15 @@ impl Error {
         }
     }
 
+    /// A fault of the text in a field, with the remedy that its own error has.
+    pub(super) fn value(field: impl Into<String>, error: &impl Hint) -> Self {
+        Self::Field {
+            field: field.into(),
+            why: error.to_string(),
+            hint: error.hint().map(Cow::into_owned),
+        }
+    }
+
     /// A fault of a field with a remedy.
     pub(super) fn hinted(
         field: impl Into<String>,
@@ -104,11 +115,12 @@ impl Error {
             hint: Some(hint.into()),
         }
     }
+}
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Field { hint, .. } => hint.as_deref(),
+            Self::Field { hint, .. } => hint.as_deref().map(Cow::from),
             Self::Base(error) => error.hint(),
             Self::Closure(error) => error.hint(),
             Self::Closures(fault) => fault.hint(),
@@ -118,9 +130,10 @@ impl Error {
             Self::Planner(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Foreign { .. } => Some(
-                "build the image for that platform with `architecture`, or give `--allow-foreign` if it is never run",
+                "build the image for that platform with `architecture`, or give `--allow-foreign` if it is never run".into(),
             ),
-            Self::Io { .. } | Self::Store(_) => None,
+            Self::Store(error) => error.hint(),
+            Self::Io { .. } => None,
         }
     }
 }

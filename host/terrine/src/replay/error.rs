@@ -1,6 +1,9 @@
 //! Why updates can not be replayed.
 
+use std::borrow::Cow;
+
 use terrine_planner_host as planner;
+use terrine_support::hint::Hint;
 
 /// Why updates can not be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +44,8 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Plan { source, .. } => source.hint(),
             Self::Steps { .. } | Self::From { .. } => None,

@@ -168,6 +168,8 @@ impl Copy<'_> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use terrine_support::hint::Hint;
+
     use super::*;
     use crate::rootfs::Data;
 
@@ -284,7 +286,10 @@ mod tests {
             error.to_string(),
             "copyToRoot `/nix/store/p/d/f` is not a directory"
         );
-        assert_eq!(error.hint(), Some("name a single file in `files`"));
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("name a single file in `files`")
+        );
         assert!(
             copy("nix/store/missing")
                 .unwrap_err()

@@ -1,5 +1,8 @@
 //! What can not be joined to a root.
 
+use std::borrow::Cow;
+
+use terrine_support::hint::Hint;
 use terrine_tar::Kind;
 
 use super::Origin;
@@ -132,25 +135,27 @@ impl std::fmt::Display for File {
     }
 }
 
-impl Error {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Clash { .. } | Self::Kinds { .. } => Some("leave the path to one of the two"),
+            Self::Clash { .. } | Self::Kinds { .. } => {
+                Some("leave the path to one of the two".into())
+            }
             Self::NotDirectory {
                 origin: Origin::Contents(_),
             } => Some(
-                "give a package that holds the file in a directory, or name the file in `files`",
+                "give a package that holds the file in a directory, or name the file in `files`"
+                    .into(),
             ),
-            Self::NotDirectory { .. } => Some("name a single file in `files`"),
-            Self::Loop { .. } => Some("`contents` keeps links as they are"),
+            Self::NotDirectory { .. } => Some("name a single file in `files`".into()),
+            Self::Loop { .. } => Some("`contents` keeps links as they are".into()),
             Self::Line {
                 file: File::Passwd, ..
-            } => Some("a line has the form `name:x:uid:gid:description:home:shell`"),
+            } => Some("a line has the form `name:x:uid:gid:description:home:shell`".into()),
             Self::Line {
                 file: File::Group, ..
-            } => Some("a line has the form `name:x:gid:member,member`"),
-            Self::NoCertificate(_) => Some("certificates are read in their text form (PEM)"),
+            } => Some("a line has the form `name:x:gid:member,member`".into()),
+            Self::NoCertificate(_) => Some("certificates are read in their text form (PEM)".into()),
             Self::Layer(error) => error.hint(),
             _ => None,
         }

@@ -154,6 +154,8 @@ pub fn ca_certificates(root: &mut Root, certificates: &Certificates) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use terrine_support::hint::Hint;
+
     use super::super::{Data, Resolved};
     use super::*;
 

@@ -84,6 +84,7 @@ pub(super) fn read_link(path: &Path) -> Result<Vec<u8>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use terrine_support::hint::Hint;
     use terrine_tar::Kind;
 
     use super::*;
@@ -172,6 +173,6 @@ mod tests {
             "contents `/nix/store/x-base` is not a directory"
         );
         let hint = "give a package that holds the file in a directory, or name the file in `files`";
-        assert_eq!(error.hint(), Some(hint));
+        assert_eq!(error.hint().as_deref(), Some(hint));
     }
 }

@@ -1,8 +1,10 @@
 //! What can be wrong with a recorded sequence.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use terrine_support::file::FileError;
+use terrine_support::hint::Hint;
 
 /// A file of a sequence that can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +31,13 @@ impl Error {
             fault,
         }
     }
+}
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Fault { fault, .. } => fault.hint(),
-            Self::File(_) => None,
+            Self::File(error) => error.hint(),
         }
     }
 }
@@ -125,14 +128,13 @@ fn place(field: &str) -> String {
     }
 }
 
-impl Fault {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Fault {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Json { .. } | Self::NoSteps => {
-                Some("`terrine replay record` writes such a file, from images or specifications")
-            }
-            Self::OutOfRange { .. } => Some("indices count from 0"),
+            Self::Json { .. } | Self::NoSteps => Some(
+                "`terrine replay record` writes such a file, from images or specifications".into(),
+            ),
+            Self::OutOfRange { .. } => Some("indices count from 0".into()),
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
 use terrine_support::file::FileError;
+use terrine_support::hint::Hint;
 
 use super::*;
 use crate::closure::Entry;

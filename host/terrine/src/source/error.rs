@@ -1,11 +1,13 @@
 //! What can be wrong with an image.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
 use terrine_compress::Compression;
 use terrine_oci::DocumentError;
 use terrine_registry as registry;
+use terrine_support::hint::Hint;
 
 use super::Layer;
 use crate::daemon;
@@ -104,13 +106,14 @@ impl Error {
             Self::Spool { .. } | Self::Daemon(_) | Self::Fault { .. } => false,
         }
     }
+}
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for Error {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Fault { fault, .. } => fault.hint(),
             Self::Spool { .. } => {
-                Some("make room there, or name another folder by the variable `TMPDIR`")
+                Some("make room there, or name another folder by the variable `TMPDIR`".into())
             }
             Self::Registry(error) => error.hint(),
             Self::Daemon(error) => error.hint(),
@@ -311,23 +314,25 @@ pub enum Fault {
     },
 }
 
-impl Fault {
-    fn hint(&self) -> Option<&'static str> {
+impl Hint for Fault {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Directory | Self::LayoutIsAFile | Self::NoKind | Self::NoLayout(_) => Some(
-                "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`",
+                "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`".into(),
             ),
             Self::Archive(terrine_tar::Fault::Truncated { .. })
             | Self::Compression { .. }
             | Self::Digest { .. }
-            | Self::Size { .. } => Some("fetch or build the image again"),
+            | Self::Size { .. } => Some("fetch or build the image again".into()),
             Self::NoPlatform { .. } => Some(
-                "ask for one of these: by `--platform`, or where an image is built by `--architecture`",
+                "ask for one of these: by `--platform`, or where an image is built by `--architecture`".into(),
             ),
             Self::Several { .. } => {
-                Some("name one of these after the path, or a platform by `--platform`")
+                Some("name one of these after the path, or a platform by `--platform`".into())
             }
-            Self::NoSuchImage { .. } => Some("name one of these after the path"),
+            Self::NoSuchImage { .. } => Some("name one of these after the path".into()),
+            Self::Archive(fault) => fault.hint(),
+            Self::Document { fault, .. } => fault.hint(),
             Self::Layer { fault, .. } => fault.hint(),
             _ => None,
         }

@@ -3,6 +3,7 @@
 use jiff::civil::Time as ClockTime;
 use jiff::fmt::temporal::Pieces;
 use jiff::{Timestamp, tz::Offset};
+use terrine_support::hint::Hint;
 
 /// A point in time with the offset it was written with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct ParseTimeError {
     text: String,
     why: String,
 }
+
+impl Hint for ParseTimeError {}
 
 impl Time {
     /// Reads ISO 8601, as Python's `datetime.fromisoformat` does: a date, or a date and

@@ -1,5 +1,7 @@
 //! Files that are damaged, or something else.
 
+use terrine_support::hint::Hint;
+
 use super::*;
 
 #[test]

@@ -1,12 +1,14 @@
 //! `conf.json`, by which Nixpkgs' `streamLayeredImage` says what to stream (spec
 //! section 2.1).
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 use terrine_support::file::{self, FileError};
+use terrine_support::hint::Hint;
 
 use crate::spec::When;
 
@@ -69,6 +71,15 @@ pub enum ConfError {
         /// What is wrong, and where in the text.
         why: String,
     },
+}
+
+impl Hint for ConfError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Invalid { .. } => None,
+        }
+    }
 }
 
 fn place(field: &str) -> String {

@@ -1,10 +1,12 @@
 //! What is wrong with an image specification, and what was probably meant.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use terrine_support::file::FileError;
+use terrine_support::hint::Hint;
 
 /// How alike two names are, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
@@ -38,12 +40,11 @@ fn place(field: &str) -> String {
     }
 }
 
-impl SpecError {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+impl Hint for SpecError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Invalid { hint, .. } => hint.as_deref(),
-            _ => None,
+            Self::Invalid { hint, .. } => hint.as_deref().map(Cow::from),
+            Self::File(error) => error.hint(),
         }
     }
 }

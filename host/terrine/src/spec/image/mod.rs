@@ -209,6 +209,8 @@ pub fn schema() -> String {
 
 #[cfg(test)]
 mod tests {
+    use terrine_support::hint::Hint;
+
     use super::*;
     use crate::spec::When;
 
