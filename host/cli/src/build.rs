@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use terrine::plan;
 use terrine::planner::{Limits, Planners, Runtime};
 
 use super::environment;
 use super::exit::Usage;
+use super::failure::{Context, Result};
 use super::image_args::ImageArgs;
 use super::images::Images;
 use super::output::Output;
@@ -42,7 +42,7 @@ Examples:
   terrine build image.json --to oci:./layout:web --compression zstd
   terrine build --name web --contents ./site -o web.tar -- /bin/web --port 80";
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     check_outputs(args)?;
     args.ship.check()?;
     let summary = args
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 }
 
 /// Checks that no two things go to stdout.
-fn check_outputs(args: &Args) -> anyhow::Result<()> {
+fn check_outputs(args: &Args) -> Result<()> {
     if args.ship.is_stdout() && args.summary.as_deref() == Some(Path::new("-")) {
         return Err(Usage {
             message: "the archive and the summary can not both go to stdout".to_owned(),

@@ -8,6 +8,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use terrine::cache::{self, Info};
 
 use super::exit::Usage;
+use super::failure::Result;
 use super::format::{Format, FormatArgs};
 use super::printer::Printer;
 use super::{environment, output};
@@ -26,7 +27,7 @@ pub(super) enum Command {
     Clear,
 }
 
-pub(super) fn run(command: &Command, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(command: &Command, printer: &Printer) -> Result<()> {
     match command {
         Command::Info(show) => info(show.format()),
         Command::Clear => clear(printer),
@@ -40,7 +41,7 @@ fn folder() -> Result<PathBuf, Usage> {
     })
 }
 
-fn info(format: Format) -> anyhow::Result<()> {
+fn info(format: Format) -> Result<()> {
     let info = cache::info(&folder()?)?;
     output::print(&match format {
         Format::Table => table(&info, environment::today()),
@@ -48,7 +49,7 @@ fn info(format: Format) -> anyhow::Result<()> {
     })
 }
 
-fn clear(printer: &Printer) -> anyhow::Result<()> {
+fn clear(printer: &Printer) -> Result<()> {
     let cleared = cache::clear(&folder()?)?;
     let entries = HumanCount(cleared.entries);
     printer.status(&format!(

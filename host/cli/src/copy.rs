@@ -1,11 +1,11 @@
 //! `terrine copy`: an image from one place to another.
 
-use anyhow::Context;
 use terrine::copy::{self, Named};
 use terrine::daemon;
 use terrine::oci::{Content, Document, Reference, Selector};
 use terrine::source::{Image, Opened};
 
+use super::failure::{Context, Failure, Result};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
@@ -52,7 +52,7 @@ Examples:
   terrine copy docker://debian:12 oci:layout:debian --platform linux/arm64
   terrine copy oci:layout:web docker-daemon:web:1.2";
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let cannot = || format!("can not copy `{}` to `{}`", args.from, args.to);
     args.how.check(&args.to)?;
     let images = Images::new(&args.images.registry);
@@ -73,14 +73,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 }
 
 /// Copies to a place for blobs.
-fn blobs(
-    args: &Args,
-    opened: &Opened,
-    target: Target<'_>,
-    printer: &Printer,
-) -> anyhow::Result<()> {
+fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) -> Result<()> {
     let Some(destination) = target.blobs() else {
-        anyhow::bail!("this is no place for blobs")
+        return Err(Failure::new("this is no place for blobs"));
     };
     let means = args.how.means(destination, printer)?;
     let layers = match opened {
@@ -126,7 +121,7 @@ pub(super) fn finish(
     target: Target<'_>,
     progress: Progress<'_>,
     printer: &Printer,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     progress.finish();
     let summary = progress.summary();
     drop(progress);
@@ -136,7 +131,7 @@ pub(super) fn finish(
 }
 
 /// Copies to a docker-archive, or to a storage that takes one.
-fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> anyhow::Result<()> {
+fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> Result<()> {
     let progress = Progress::new(printer, image.layers.len());
     let id = image.configuration.digest();
     let own = image_names(&args.from, &image);
@@ -154,7 +149,9 @@ fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> 
                 |stdin: &mut std::process::ChildStdin| copy::write_archive(named, stdin, &progress);
             daemon::load(*loader, write, copy::Error::is_closed)?;
         }
-        Target::Blobs(_) | Target::OciArchive { .. } => anyhow::bail!("this is a place for blobs"),
+        Target::Blobs(_) | Target::OciArchive { .. } => {
+            return Err(Failure::new("this is a place for blobs"));
+        }
     }
     target.commit()?;
     progress.finish();

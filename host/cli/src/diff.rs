@@ -1,5 +1,6 @@
 //! `terrine diff`: what makes an image another.
 
+use super::failure::Result;
 use super::format::{Format, FormatArgs};
 use super::images::ImagesArgs;
 use super::{image_tables, output};
@@ -30,7 +31,7 @@ Examples:
   terrine diff docker://ghcr.io/acme/web:1.1 oci:layout:web
   terrine diff web-1.1.tar web-1.2.tar | jq .pullBytes";
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> Result<()> {
     let old = args.which.open(&args.old)?;
     let new = args.which.open(&args.new)?;
     let diff = terrine::diff::diff(&old, &new)?;

@@ -5,12 +5,8 @@ use std::io;
 use std::process::ExitCode;
 
 use terrine::hint::Hint;
-use terrine::oci::ParseReferenceError;
-use terrine::{
-    assemble, cache, closure, copy, daemon, destination, export, history, layout, plan, planner,
-    registry, replay, sequence, source, spec,
-};
 
+use super::failure::{Failure, Result};
 use super::printer::Printer;
 
 /// The part of `--help` about exit codes.
@@ -39,7 +35,7 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// Arguments that are well-formed and still can not be meant.
+/// Arguments that are well-formed and still cannot be meant.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(super) struct Usage {
@@ -47,78 +43,47 @@ pub(super) struct Usage {
     pub(super) hint: &'static str,
 }
 
+impl Hint for Usage {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        Some(self.hint.into())
+    }
+}
+
 /// A failure that has been told already.
 #[derive(Debug, thiserror::Error)]
 #[error("something is wrong, as was told")]
 pub(super) struct Told;
 
+impl Hint for Told {}
+
 /// Says what went wrong, if anything did.
-pub(super) fn report(outcome: anyhow::Result<()>, printer: &Printer) -> Status {
-    let Err(error) = outcome else {
+pub(super) fn report(outcome: Result<()>, printer: &Printer) -> Status {
+    let Err(failure) = outcome else {
         return Status::Done;
     };
     // Whoever reads the output has seen enough, and does not want to read about it.
-    if error.chain().any(is_broken_pipe) {
+    if failure.chain().any(is_broken_pipe) {
         return Status::Failed;
     }
-    if error.is::<Told>() {
+    if failure.is::<Told>() {
         return Status::Failed;
     }
-    complain(&error, printer);
-    if error.is::<Usage>() {
+    complain(&failure, printer);
+    if failure.is::<Usage>() {
         Status::Usage
     } else {
         Status::Failed
     }
 }
 
-/// Says what an error is, what caused it, and what to do about it.
-pub(super) fn complain(error: &anyhow::Error, printer: &Printer) {
-    let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    printer.error(&chain, hint(error).as_deref());
+/// Says what went wrong, what caused it, and what to do about it.
+pub(super) fn complain(failure: &Failure, printer: &Printer) {
+    let chain: Vec<String> = failure.chain().map(ToString::to_string).collect();
+    printer.error(&chain, failure.hint());
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-fn hint(error: &anyhow::Error) -> Option<Cow<'_, str>> {
-    error.chain().find_map(|error| {
-        macro_rules! hint_of {
-            ($($error:ty),*) => {
-                $(if let Some(error) = error.downcast_ref::<$error>() {
-                    return error.hint();
-                })*
-            };
-        }
-        if let Some(error) = error.downcast_ref::<Usage>() {
-            return Some(error.hint.into());
-        }
-        if let Some(error) = error.downcast_ref::<ParseReferenceError>() {
-            return error.hint();
-        }
-        hint_of!(
-            assemble::Error,
-            plan::Error,
-            closure::Error,
-            spec::SpecError,
-            planner::Error,
-            planner::ComponentizeError,
-            source::Error,
-            copy::Error,
-            destination::Error,
-            layout::Error,
-            registry::Error,
-            daemon::Error,
-            cache::Error,
-            export::Error,
-            history::Error,
-            replay::Error,
-            sequence::Error,
-            sequence::Fault
-        );
-        None
-    })
 }

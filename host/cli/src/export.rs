@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use indicatif::DecimalBytes;
 use terrine::export;
 
+use super::failure::{Context, Result};
 use super::images::OneImage;
 use super::output::Output;
 use super::printer::Printer;
@@ -35,7 +35,7 @@ Examples:
   terrine export docker://debian:12 --platform linux/arm64 -o debian.tar
   terrine export web.tar -o root.tar";
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let output = Output::open(args.output.as_deref())?;
     let image = args.image.open()?;
     let progress = Progress::new(printer, image.layers.len());

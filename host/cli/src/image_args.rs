@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf, absolute};
 
-use anyhow::{Context, bail};
 use terrine::cache::Cache;
 use terrine::oci::Reference;
 use terrine::plan::Options;
@@ -11,6 +10,7 @@ use terrine::source::Elsewhere;
 use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
 
 use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
 use super::past_args::PastArgs;
 use super::planner_args::PlannerArgs;
 use super::ship_args::reference;
@@ -187,7 +187,7 @@ impl ImageArgs {
     }
 
     /// The specification: what the file says, changed by what the flags say.
-    pub(super) fn spec(&self) -> anyhow::Result<ImageSpec> {
+    pub(super) fn spec(&self) -> Result<ImageSpec> {
         let mut spec = match &self.spec {
             Some(path) if path == Path::new("-") => {
                 ImageSpec::read_from(io::stdin().lock(), Path::new("stdin"), Path::new(""))?
@@ -209,7 +209,7 @@ impl ImageArgs {
         Ok(spec)
     }
 
-    fn image(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+    fn image(&self, spec: &mut ImageSpec) -> Result<()> {
         replace(&mut spec.name, &self.name);
         replace(&mut spec.tag, &self.tag);
         replace(&mut spec.architecture, &self.architecture);
@@ -222,7 +222,7 @@ impl ImageArgs {
         Ok(())
     }
 
-    fn content(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+    fn content(&self, spec: &mut ImageSpec) -> Result<()> {
         for (list, more) in [
             (&mut spec.contents.0, &self.contents),
             (&mut spec.copy_to_root.0, &self.copy_to_root),
@@ -245,7 +245,7 @@ impl ImageArgs {
         Ok(())
     }
 
-    fn configuration(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+    fn configuration(&self, spec: &mut ImageSpec) -> Result<()> {
         for label in &self.label {
             let (name, value) = pair(label, "--label")?;
             spec.labels.insert(name.to_owned(), value.to_owned());
@@ -307,7 +307,7 @@ impl ImageArgs {
         Ok(())
     }
 
-    fn layers(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+    fn layers(&self, spec: &mut ImageSpec) -> Result<()> {
         replace(&mut spec.max_layers, &self.max_layers);
         if let Some(file) = &self.past.history {
             spec.history = Some(here(file)?);
@@ -333,19 +333,19 @@ fn replace<T: Clone>(field: &mut Option<T>, given: &Option<T>) {
 
 /// A path of the command line, which starts in this directory and not in that of the
 /// specification.
-pub(super) fn here(path: &Path) -> anyhow::Result<String> {
+pub(super) fn here(path: &Path) -> Result<String> {
     if path.as_os_str().is_empty() {
-        bail!("a path is empty");
+        return Err(Failure::new("a path is empty"));
     }
     let path = absolute(path).with_context(|| format!("finding `{}`", path.display()))?;
     match path.to_str() {
         Some(text) => Ok(text.to_owned()),
-        None => bail!("`{}` is not UTF-8", path.display()),
+        None => Err(Failure::new(format!("`{}` is not UTF-8", path.display()))),
     }
 }
 
 /// The same as text.
-fn text_from_here(reference: &Reference) -> anyhow::Result<String> {
+fn text_from_here(reference: &Reference) -> Result<String> {
     match reference {
         Reference::Path(path) => here(path),
         reference => Ok(from_here(reference)?.to_string()),
@@ -353,7 +353,7 @@ fn text_from_here(reference: &Reference) -> anyhow::Result<String> {
 }
 
 /// A reference of the command line, whose path starts in this directory.
-fn from_here(reference: &Reference) -> anyhow::Result<Reference> {
+fn from_here(reference: &Reference) -> Result<Reference> {
     let mut reference = reference.clone();
     if let Reference::DockerArchive { path, .. }
     | Reference::OciLayout { path, .. }
@@ -365,7 +365,7 @@ fn from_here(reference: &Reference) -> anyhow::Result<Reference> {
 }
 
 /// A name and its value.
-pub(super) fn pair<'a>(text: &'a str, flag: &str) -> anyhow::Result<(&'a str, &'a str)> {
+pub(super) fn pair<'a>(text: &'a str, flag: &str) -> Result<(&'a str, &'a str)> {
     match text.split_once('=').filter(|(name, _)| !name.is_empty()) {
         Some(pair) => Ok(pair),
         None => Err(Usage {

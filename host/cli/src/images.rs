@@ -6,6 +6,7 @@ use terrine::oci::{Descriptor, Platform, Reference};
 use terrine::registry::Client;
 use terrine::source::{self, Everywhere, Image, Opened};
 
+use super::failure::Result;
 use super::registry_args::RegistryArgs;
 
 /// Opens images, wherever they are.
@@ -27,14 +28,14 @@ pub(super) struct ImagesArgs {
 
 impl ImagesArgs {
     /// Opens the one image that a text leads to.
-    pub(super) fn open(&self, text: &str) -> anyhow::Result<Image> {
+    pub(super) fn open(&self, text: &str) -> Result<Image> {
         let reference = text.parse::<Reference>()?;
         Images::new(&self.registry).image(&reference, self.platform.as_ref())
     }
 
     /// Opens all images that a text leads to: several if it is an index and no platform is asked
     /// for.
-    pub(super) fn open_all(&self, text: &str) -> anyhow::Result<Vec<(Option<Descriptor>, Image)>> {
+    pub(super) fn open_all(&self, text: &str) -> Result<Vec<(Option<Descriptor>, Image)>> {
         let reference = text.parse::<Reference>()?;
         Images::new(&self.registry).all(&reference, self.platform.as_ref())
     }
@@ -53,7 +54,7 @@ pub(super) struct OneImage {
 
 impl OneImage {
     /// Opens it.
-    pub(super) fn open(&self) -> anyhow::Result<Image> {
+    pub(super) fn open(&self) -> Result<Image> {
         self.which.open(&self.name)
     }
 }
@@ -78,7 +79,7 @@ impl Images {
     }
 
     /// Opens what a reference leads to: an image, or several.
-    pub(super) fn open(&self, reference: &Reference) -> anyhow::Result<Opened> {
+    pub(super) fn open(&self, reference: &Reference) -> Result<Opened> {
         Ok(source::open(reference, &self.everywhere)?)
     }
 
@@ -88,7 +89,7 @@ impl Images {
         &self,
         reference: &Reference,
         platform: Option<&Platform>,
-    ) -> anyhow::Result<Vec<(Option<Descriptor>, Image)>> {
+    ) -> Result<Vec<(Option<Descriptor>, Image)>> {
         match (self.open(reference)?, platform) {
             (Opened::Image(image), None) => Ok(vec![(None, image)]),
             (Opened::Index(index), None) => {
@@ -106,7 +107,7 @@ impl Images {
         &self,
         reference: &Reference,
         platform: Option<&Platform>,
-    ) -> anyhow::Result<Image> {
+    ) -> Result<Image> {
         Ok(source::pick(self.open(reference)?, platform)?)
     }
 }

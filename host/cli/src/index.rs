@@ -1,10 +1,10 @@
 //! `terrine index`: images of several platforms under one name.
 
-use anyhow::Context;
 use terrine::oci::Reference;
 
 use super::copy;
 use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
@@ -38,7 +38,7 @@ Examples:
   terrine index --to docker://ghcr.io/acme/web:1.2 oci:./amd64:web oci:./arm64:web
   terrine index --to oci:./layout:web web-amd64.tar web-arm64.tar";
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let cannot = || format!("can not make the index `{}`", args.to);
     if is_docker_archive(&args.to) {
         return Err(Usage {
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     }
     let target = Target::open(&args.to, images.client(), None).with_context(cannot)?;
     let Some(destination) = target.blobs() else {
-        anyhow::bail!("this is no place for blobs")
+        return Err(Failure::new("this is no place for blobs"));
     };
     let means = args.how.means(destination, printer)?;
     let progress = Progress::new(

@@ -1,5 +1,6 @@
 //! `terrine inspect`: what an image is.
 
+use super::failure::Result;
 use super::format::{Format, FormatArgs};
 use super::images::OneImage;
 use super::{image_tables, output};
@@ -23,7 +24,7 @@ Examples:
   terrine inspect docker://debian:12 --platform linux/arm64
   terrine inspect web.tar | jq '.layers[].storePaths'";
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> Result<()> {
     let image = args.image.open()?;
     let facts = terrine::inspect::inspect(&image)?;
     let text = match args.show.format() {

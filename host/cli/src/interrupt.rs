@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io, process, thread};
 
-use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use terrine::layout::Pending;
+
+use super::failure::{Context, Result};
 
 /// The temporary files of this run, while there are any: its output and its summary, each.
 static TEMPORARY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -20,7 +21,7 @@ static LAYOUT: Mutex<Option<Pending>> = Mutex::new(None);
 ///
 /// The work is done on a thread of its own and not by a flag, because the run may be
 /// waiting for whoever reads its output.
-pub(super) fn install() -> anyhow::Result<()> {
+pub(super) fn install() -> Result<()> {
     let ignored = ignored();
     let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use terrine::closure::{self, Graph};
 use terrine::history::{self, Past, Previous};
 use terrine::plan::{Grouping, group};
 use terrine::planner::{Limits, Runtime};
 
+use super::failure::{Context, Failure, JsonError, Result};
 use super::images::Images;
 use super::past_args::PastArgs;
 use super::planner_args::{self, PlannerArgs};
@@ -70,7 +70,7 @@ pub(super) struct Args {
     registry: RegistryArgs,
 }
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let graph = read(&args.graph, &args.store_dir)?;
     let excluded = excluded(args, &graph)?;
     let (policy, options) = match &args.pipeline {
@@ -103,11 +103,14 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     };
     let layers = group(&grouping, &planner)
         .with_context(|| format!("can not group the paths of `{}`", args.graph.display()))?;
-    let text = serde_json::to_string(&layers).context("writing JSON")? + "\n";
+    let text = serde_json::to_string(&layers)
+        .map_err(JsonError)
+        .context("writing JSON")?
+        + "\n";
     output::print(&text)
 }
 
-fn read(path: &Path, store_dir: &str) -> anyhow::Result<Graph> {
+fn read(path: &Path, store_dir: &str) -> Result<Graph> {
     if path != Path::new("-") {
         return Ok(closure::read(path, store_dir)?);
     }
@@ -120,7 +123,7 @@ fn read(path: &Path, store_dir: &str) -> anyhow::Result<Graph> {
 }
 
 /// The paths that go into no layer. Those that the graph does not have are in none anyway.
-fn excluded(args: &Args, graph: &Graph) -> anyhow::Result<Vec<usize>> {
+fn excluded(args: &Args, graph: &Graph) -> Result<Vec<usize>> {
     let mut excluded: Vec<usize> = args
         .exclude
         .iter()
@@ -132,7 +135,7 @@ fn excluded(args: &Args, graph: &Graph) -> anyhow::Result<Vec<usize>> {
 }
 
 /// What the arguments say of the past.
-fn past(args: &Args, printer: &Printer) -> anyhow::Result<Past> {
+fn past(args: &Args, printer: &Printer) -> Result<Past> {
     let mut past = Past::default();
     if let Some(file) = &args.past.history {
         past.read_updates(file, &args.store_dir)?;
@@ -151,26 +154,28 @@ fn past(args: &Args, printer: &Printer) -> anyhow::Result<Past> {
 }
 
 /// The options: all of them at once, and single ones over them.
-fn options(args: &Args) -> anyhow::Result<String> {
+fn options(args: &Args) -> Result<String> {
     if args.planner.option.is_empty() {
         return Ok(args.options.clone());
     }
-    let options =
-        serde_json::from_str(&args.options).context("the value of `--options` is not JSON")?;
+    let options = serde_json::from_str(&args.options)
+        .map_err(JsonError)
+        .context("the value of `--options` is not JSON")?;
     Ok(planner_args::merge(options, &args.planner.option)?.to_string())
 }
 
-fn pipeline(file: &Path) -> anyhow::Result<String> {
+fn pipeline(file: &Path) -> Result<String> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("reading `{}`", file.display()))?;
     // Looked at here, so that what is wrong is not told of a place inside other text.
-    let steps: Box<serde_json::value::RawValue> =
-        serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", file.display()))?;
+    let steps: Box<serde_json::value::RawValue> = serde_json::from_str(&text)
+        .map_err(JsonError)
+        .with_context(|| format!("`{}` is not JSON", file.display()))?;
     if !steps.get().starts_with('[') {
-        bail!(
+        return Err(Failure::new(format!(
             "`{}` is not a pipeline: it must be a list of steps",
             file.display()
-        );
+        )));
     }
     Ok(format!("{{\"pipeline\":{steps}}}"))
 }

@@ -8,6 +8,7 @@ mod diff;
 mod environment;
 mod exit;
 mod export;
+mod failure;
 mod format;
 mod image_args;
 mod image_tables;

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use terrine::copy::{self, Named};
 use terrine::oci::{Reference, Selector};
 use terrine::source::{self, DockerArchive, Opened};
 
 use super::copy::image_names;
+use super::failure::{Context, Result};
 use super::images::{Images, ImagesArgs};
 use super::output::Output;
 use super::printer::Printer;
@@ -37,7 +37,7 @@ const EXAMPLES: &str = "\
 Examples:
   terrine merge web.tar oci:layout:db docker://ghcr.io/acme/cron:1 | docker load";
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let output = Output::open(args.output.as_deref())?;
     let images = Images::new(&args.images.registry);
     let mut all = vec![];
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
 }
 
 /// The images that a reference leads to, with their names.
-fn named(images: &Images, from: &Reference, args: &Args) -> anyhow::Result<Vec<Named>> {
+fn named(images: &Images, from: &Reference, args: &Args) -> Result<Vec<Named>> {
     let path = match from {
         Reference::DockerArchive {
             path,

@@ -7,10 +7,10 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use tempfile::NamedTempFile;
 
 use super::exit::Usage;
+use super::failure::{Context, Result};
 use super::interrupt;
 
 /// Where output goes.
@@ -28,14 +28,14 @@ impl Output {
     /// Opens an output: `path`, or stdout where there is none or it is `-`.
     ///
     /// A terminal is refused: it would show what it can not.
-    pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn open(path: Option<&Path>) -> Result<Self> {
         match path.filter(|path| *path != Path::new("-")) {
             Some(path) => Self::file(path).with_context(|| format!("writing `{}`", path.display())),
             None => Self::stdout(),
         }
     }
 
-    fn stdout() -> anyhow::Result<Self> {
+    fn stdout() -> Result<Self> {
         let stdout = io::stdout();
         if stdout.is_terminal() {
             return Err(Usage {
@@ -87,7 +87,7 @@ impl Output {
 
     /// Gives the output its name, if it is a file. Not called after a failure: a
     /// temporary file then goes when the output is dropped.
-    pub(super) fn commit(self) -> anyhow::Result<()> {
+    pub(super) fn commit(self) -> Result<()> {
         let Self::File { temporary, path } = self else {
             return Ok(());
         };
@@ -106,7 +106,7 @@ fn persist(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
 }
 
 /// Writes text that is data, or was asked for, to stdout.
-pub(super) fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> Result<()> {
     io::stdout()
         .write_all(text.as_bytes())
         .context("writing to stdout")

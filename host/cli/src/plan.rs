@@ -1,9 +1,9 @@
 //! `terrine plan`: what an image would be.
 
-use anyhow::Context;
 use terrine::plan;
 use terrine::planner::{Limits, Planners, Runtime};
 
+use super::failure::{Context, Result};
 use super::format::{Format, FormatArgs};
 use super::image_args::ImageArgs;
 use super::images::Images;
@@ -32,7 +32,7 @@ pub(super) struct Args {
     show: FormatArgs,
 }
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let spec = args.image.spec()?;
     let cache = environment::planner_cache();
     let runtime = Runtime::new(Limits::default(), cache.as_deref())?;

@@ -1,10 +1,10 @@
 //! Which planner groups store paths into layers, and how.
 
-use anyhow::bail;
 use terrine::planner::{ComponentFile, Imports};
 use terrine::spec::{ImageSpec, Json, PlannerSpec};
 
 use super::exit::Usage;
+use super::failure::{Failure, Result};
 use super::image_args::{here, pair};
 
 /// Which planner groups store paths into layers, and how.
@@ -67,7 +67,7 @@ pub(super) fn imports(sealed_wasi: bool) -> Imports {
 
 impl PlannerArgs {
     /// Changes what a specification says by what the flags say.
-    pub(super) fn apply(&self, spec: &mut ImageSpec) -> anyhow::Result<()> {
+    pub(super) fn apply(&self, spec: &mut ImageSpec) -> Result<()> {
         if let Some(ComponentFile { path, digest }) = &self.planner {
             let component = Some(here(path)?);
             spec.planner = Some(PlannerSpec {
@@ -107,7 +107,7 @@ impl PlannerArgs {
 }
 
 /// The built-in planner imports nothing, so there is nothing to give it.
-pub(super) fn not_for_the_built_in() -> anyhow::Error {
+pub(super) fn not_for_the_built_in() -> Failure {
     Usage {
         message: "`--sealed-wasi` is for components that you name".to_owned(),
         hint: "name the file of one, or leave the flag out",
@@ -116,9 +116,11 @@ pub(super) fn not_for_the_built_in() -> anyhow::Error {
 }
 
 /// Options with those of flags put over them.
-pub(super) fn merge(options: Json, flags: &[String]) -> anyhow::Result<Json> {
+pub(super) fn merge(options: Json, flags: &[String]) -> Result<Json> {
     let Json::Object(mut options) = options else {
-        bail!("the policy's options are not a JSON object, so none can be added");
+        return Err(Failure::new(
+            "the policy's options are not a JSON object, so none can be added",
+        ));
     };
     for flag in flags {
         let (name, value) = pair(flag, "--option")?;

@@ -1,11 +1,12 @@
 //! `terrine schema`: what an image specification may say.
 
+use super::failure::Result;
 use super::output;
 
 /// Print the JSON Schema of image specifications
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 
-pub(super) fn run(_: &Args) -> anyhow::Result<()> {
+pub(super) fn run(_: &Args) -> Result<()> {
     output::print(&terrine::spec::schema())
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread;
 
-use anyhow::Context;
 use terrine::assemble::{Image, Outcome, Shipping};
 use terrine::cache::Cache;
 use terrine::compress::{ParseSettingError, Pool, Setting};
@@ -17,6 +16,7 @@ use terrine::oci::{Annotations, Reference};
 
 use super::environment;
 use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
 use super::printer::Printer;
 use super::progress::Progress;
 use super::registry_args::RegistryArgs;
@@ -128,7 +128,7 @@ fn setting(asked: Option<Setting>, destination: &dyn Destination) -> Setting {
 }
 
 /// Checks that nothing is asked of a docker-archive that it has no place for.
-fn check(to: &Reference, compression: Option<&Setting>, how: &HowArgs) -> anyhow::Result<()> {
+fn check(to: &Reference, compression: Option<&Setting>, how: &HowArgs) -> Result<()> {
     how.annotations()?;
     if !is_docker_archive(to) {
         return Ok(());
@@ -144,7 +144,7 @@ fn check(to: &Reference, compression: Option<&Setting>, how: &HowArgs) -> anyhow
 
 impl CarryArgs {
     /// Checks what can not be meant.
-    pub(super) fn check(&self, to: &Reference) -> anyhow::Result<()> {
+    pub(super) fn check(&self, to: &Reference) -> Result<()> {
         check(
             to,
             self.compression.as_ref().map(|anew| &anew.setting),
@@ -153,11 +153,7 @@ impl CarryArgs {
     }
 
     /// What it takes to bring images to a destination.
-    pub(super) fn means(
-        &self,
-        destination: &dyn Destination,
-        printer: &Printer,
-    ) -> anyhow::Result<Means> {
+    pub(super) fn means(&self, destination: &dyn Destination, printer: &Printer) -> Result<Means> {
         Ok(Means {
             setting: setting(self.compression.map(|anew| anew.setting), destination),
             recompress: self.recompress(destination),
@@ -233,7 +229,7 @@ impl Means {
 
 impl HowArgs {
     /// The annotations that were asked for.
-    pub(super) fn annotations(&self) -> anyhow::Result<Annotations> {
+    pub(super) fn annotations(&self) -> Result<Annotations> {
         let pair = |text: &String| match text.split_once('=').filter(|(name, _)| !name.is_empty()) {
             Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
             None => Err(Usage {
@@ -329,7 +325,7 @@ impl ShipArgs {
     }
 
     /// Checks what can not be meant.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         check(&self.target(), self.compression.as_ref(), &self.how)
     }
 
@@ -340,7 +336,7 @@ impl ShipArgs {
         target: &Target<'_>,
         cache: &Cache,
         progress: &Progress<'_>,
-    ) -> anyhow::Result<Outcome> {
+    ) -> Result<Outcome> {
         if let Some(destination) = target.blobs() {
             let (setting, pool) = (setting(self.compression, destination), self.how.pool());
             let shipping = Shipping {
@@ -369,7 +365,7 @@ impl ShipArgs {
                 )?)
             }
             Target::Blobs(_) | Target::OciArchive { .. } => {
-                anyhow::bail!("a destination for blobs is one")
+                return Err(Failure::new("a destination for blobs is one"));
             }
         }
     }
@@ -390,7 +386,7 @@ pub(super) fn open_target<'c>(
     args: &ShipArgs,
     client: &'c terrine::registry::Client,
     tag: &str,
-) -> anyhow::Result<Target<'c>> {
+) -> Result<Target<'c>> {
     let reference = args.target();
     Target::open(&reference, client, Some(tag))
         .with_context(|| format!("can not write to `{reference}`"))

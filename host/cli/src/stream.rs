@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use terrine::cache::Cache;
 use terrine::plan::dockertools::{self, Conf, Options};
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::Time;
 
 use super::environment;
+use super::failure::{Context, Result};
 use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
@@ -49,7 +49,7 @@ Examples:
   terrine stream conf.json --to oci-archive:web.tar
   terrine stream conf.json --to docker://ghcr.io/acme/web:1.2";
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     args.ship.check()?;
     // A terminal is refused before anything is done.
     let early = args

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use terrine::daemon::Loader;
 use terrine::destination::{Destination, LayoutDestination, OciArchive, RegistryDestination};
 use terrine::layout::Layout;
@@ -10,6 +9,7 @@ use terrine::oci::{Digest, Reference, Repository, Selector};
 use terrine::registry::Client;
 
 use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
 use super::interrupt;
 use super::output::Output;
 
@@ -34,7 +34,7 @@ impl<'c> Target<'c> {
         reference: &Reference,
         client: &'c Client,
         tag: Option<&str>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         match reference {
             Reference::Registry(repository) => {
                 if repository.digest.is_some() {
@@ -123,7 +123,7 @@ impl<'c> Target<'c> {
     }
 
     /// Writes what was gathered, and gives it its name.
-    pub(super) fn commit(self) -> anyhow::Result<()> {
+    pub(super) fn commit(self) -> Result<()> {
         match self {
             Self::OciArchive { archive, output } => {
                 archive.write(&mut &output).context("writing the archive")?;
@@ -173,7 +173,7 @@ pub(super) fn is_stdout(reference: &Reference) -> bool {
     }
 }
 
-fn tag(image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
+fn tag(image: &Selector, tag: Option<&str>) -> Result<Option<String>> {
     match image {
         Selector::Only => {
             let hint = "name the tag that it is to have there: `oci:DIRECTORY:TAG`";
@@ -195,7 +195,7 @@ fn tag(image: &Selector, tag: Option<&str>) -> anyhow::Result<Option<String>> {
 
 /// A name that Docker and podman load an image by: they take none without a tag, which is
 /// that of the image, if it has one.
-fn image_name(name: &str, tag: Option<&str>) -> anyhow::Result<String> {
+fn image_name(name: &str, tag: Option<&str>) -> Result<String> {
     let named = match name.rsplit_once(':') {
         Some((_, tag)) if !tag.contains('/') => name.to_owned(),
         _ => format!("{name}:{}", tag.unwrap_or("latest")),
@@ -210,7 +210,7 @@ fn image_name(name: &str, tag: Option<&str>) -> anyhow::Result<String> {
     }
 }
 
-fn usage(why: &str) -> anyhow::Error {
+fn usage(why: &str) -> Failure {
     Usage {
         message: why.to_owned(),
         hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE:TAG, docker-archive:FILE:NAME:TAG, docker-daemon:NAME:TAG or containers-storage:NAME:TAG",

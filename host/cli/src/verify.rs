@@ -11,6 +11,7 @@ use terrine::source::Image;
 use terrine::verify::{self, Report, Reporter, Verification};
 
 use super::exit::{Told, complain};
+use super::failure::Result;
 use super::format::Format;
 use super::images::ImagesArgs;
 use super::meter::Meter;
@@ -46,7 +47,7 @@ Examples:
   terrine verify oci:layout:web docker://ghcr.io/acme/web:1.2
   terrine verify --format json web.tar | jq '.images[].mismatches'";
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let mut reports = Vec::new();
     let mut valid = true;
     for reference in &args.images {

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use terrine::file;
 use terrine::planner::{self, Imports, Limits, WIT};
 
 use super::runtime;
+use crate::failure::{Context, Result};
 use crate::output::Output;
 
 /// The largest module that is read, in bytes: as large as a component may be.
@@ -39,7 +39,7 @@ pub(crate) struct ComponentizeArgs {
 }
 
 /// Writes the contract.
-pub(super) fn wit(args: &WitArgs) -> anyhow::Result<()> {
+pub(super) fn wit(args: &WitArgs) -> Result<()> {
     let directory = &args.directory;
     fs::create_dir_all(directory).with_context(|| format!("making `{}`", directory.display()))?;
     for (name, text) in WIT {
@@ -49,7 +49,7 @@ pub(super) fn wit(args: &WitArgs) -> anyhow::Result<()> {
 }
 
 /// Makes a component of a module, and sees whether it can be used.
-pub(super) fn componentize(args: &ComponentizeArgs) -> anyhow::Result<()> {
+pub(super) fn componentize(args: &ComponentizeArgs) -> Result<()> {
     let name = args.module.display().to_string();
     let module = file::read(&args.module, MAX_SIZE)?;
     let component = planner::componentize(&name, &module)?;
@@ -60,7 +60,7 @@ pub(super) fn componentize(args: &ComponentizeArgs) -> anyhow::Result<()> {
     write(&args.output, &component)
 }
 
-fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     let output = Output::open(Some(file))?;
     (&output)
         .write_all(bytes)

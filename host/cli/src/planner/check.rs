@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use terrine::closure;
 use terrine::history::Past;
 use terrine::plan::{Grouping, request};
@@ -15,6 +14,7 @@ use super::check_tables::{Checked, PolicyTrials, to_json, to_table};
 use super::format::{Format, FormatArgs};
 use super::{ComponentArgs, print, runtime};
 use crate::exit::Usage;
+use crate::failure::{Context, Failure, Result};
 use crate::planner_args::merge;
 
 /// Try a planner on graphs of many kinds
@@ -77,7 +77,7 @@ Examples:
   terrine planner check my-policy.wasm --policy spread --option by=3
   terrine planner check my-policy.wasm --closure graph.json --time";
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> Result<()> {
     let mut limits = Limits::default();
     limits.fuel = args.fuel;
     let runtime = runtime(limits)?;
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// An error where something failed.
-fn verdict(checked: &Checked<'_>) -> anyhow::Result<()> {
+fn verdict(checked: &Checked<'_>) -> Result<()> {
     let all: Vec<&Trial> = checked
         .policies
         .iter()
@@ -129,21 +129,16 @@ fn verdict(checked: &Checked<'_>) -> anyhow::Result<()> {
         0 => Ok(()),
         failed => {
             let name = checked.planner.name();
-            anyhow::bail!(
+            Err(Failure::new(format!(
                 "planner `{name}` failed in {failed} of {} cases{not_run}",
                 all.len()
-            )
+            )))
         }
     }
 }
 
 /// The policies to try, whose names and options the planner has.
-fn policies(
-    args: &Args,
-    planner: &Planner<'_>,
-    info: &Info,
-    options: &str,
-) -> anyhow::Result<Vec<String>> {
+fn policies(args: &Args, planner: &Planner<'_>, info: &Info, options: &str) -> Result<Vec<String>> {
     if let Some(policy) = &args.policy {
         return Ok(vec![
             planner.check_request(info, policy, options)?.name.clone(),
@@ -166,7 +161,7 @@ fn policies(
     Ok(vec![planner.check_request(info, "", options)?.name.clone()])
 }
 
-fn cases(args: &Args) -> anyhow::Result<Vec<Case>> {
+fn cases(args: &Args) -> Result<Vec<Case>> {
     let Some(file) = &args.closure else {
         return Ok(corpus());
     };

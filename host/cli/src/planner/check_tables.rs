@@ -9,6 +9,7 @@ use terrine::planner::layering::Info;
 use terrine::planner::{CONTRACT, Planner};
 
 use super::{SCHEMA_VERSION, json};
+use crate::failure::Result;
 use crate::table::{line, shorten};
 
 /// What came of trying a planner.
@@ -234,7 +235,7 @@ struct Row<'a> {
 }
 
 /// What came of it, as JSON text.
-pub(super) fn to_json(checked: &Checked<'_>) -> anyhow::Result<String> {
+pub(super) fn to_json(checked: &Checked<'_>) -> Result<String> {
     let rows = checked.policies.iter().flat_map(|policy| {
         checked
             .cases

@@ -8,6 +8,7 @@ use terrine::spec::Json;
 
 use super::format::{Format, FormatArgs};
 use super::{ComponentArgs, SCHEMA_VERSION, json, list, print, runtime};
+use crate::failure::{JsonError, Result};
 use crate::image_tables::plain;
 use crate::table::line;
 
@@ -51,7 +52,7 @@ struct Policy<'a> {
     options_schema: Box<RawValue>,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> Result<()> {
     let runtime = runtime(Limits::default())?;
     let planner = args.component.load(&runtime)?;
     let info = planner.describe()?;
@@ -72,8 +73,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     print(&text)
 }
 
-fn policy(info: &PolicyInfo) -> anyhow::Result<Policy<'_>> {
-    let options_schema = RawValue::from_string(escaped(&schema(info).to_string()))?;
+fn policy(info: &PolicyInfo) -> Result<Policy<'_>> {
+    let options_schema =
+        RawValue::from_string(escaped(&schema(info).to_string())).map_err(JsonError)?;
     Ok(Policy {
         listed: info.into(),
         options_schema,

@@ -9,6 +9,7 @@ use terrine::planner::{Limits, Planner};
 
 use super::format::{Format, FormatArgs};
 use super::{SCHEMA_VERSION, json, print, runtime};
+use crate::failure::Result;
 
 /// List the policies that are built in, and which are used where none is named
 ///
@@ -35,7 +36,7 @@ pub(super) struct Policy<'a> {
     uses_history: bool,
 }
 
-pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> Result<()> {
     let runtime = runtime(Limits::default())?;
     let planner = runtime.embedded()?;
     let info = planner.describe()?;

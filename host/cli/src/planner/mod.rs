@@ -9,13 +9,13 @@ mod list;
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Subcommand;
 use terrine::planner::{ComponentFile, EMBEDDED, Limits, Planner, Runtime};
 
 use super::output::{Output, print};
 use super::planner_args::{component, imports, not_for_the_built_in};
 use super::{environment, format};
+use crate::failure::{Context, JsonError, Result};
 
 /// Look after planners, the components that decide what goes into which layer
 #[derive(Debug, Subcommand)]
@@ -35,7 +35,7 @@ pub(super) enum Command {
     Componentize(author::ComponentizeArgs),
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<()> {
+pub(super) fn run(command: &Command) -> Result<()> {
     match command {
         Command::List(args) => list::run(args),
         Command::Describe(args) => describe::run(args),
@@ -65,7 +65,7 @@ struct ComponentArgs {
 }
 
 impl ComponentArgs {
-    fn load<'r>(&self, runtime: &'r Runtime) -> anyhow::Result<Planner<'r>> {
+    fn load<'r>(&self, runtime: &'r Runtime) -> Result<Planner<'r>> {
         match &self.file {
             Some(file) => Ok(runtime.load_file(file, imports(self.sealed_wasi))?),
             None if self.sealed_wasi => Err(not_for_the_built_in()),
@@ -81,7 +81,7 @@ impl ComponentArgs {
     }
 }
 
-fn runtime(limits: Limits) -> anyhow::Result<Runtime> {
+fn runtime(limits: Limits) -> Result<Runtime> {
     Ok(Runtime::new(
         limits,
         environment::planner_cache().as_deref(),
@@ -89,8 +89,11 @@ fn runtime(limits: Limits) -> anyhow::Result<Runtime> {
 }
 
 /// JSON text, indented, with a newline at the end.
-fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
-    Ok(serde_json::to_string_pretty(value).context("writing JSON")? + "\n")
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)
+        .map_err(JsonError)
+        .context("writing JSON")?
+        + "\n")
 }
 
 /// The version of the JSON that these commands write. It grows when a field goes or changes

@@ -1,12 +1,12 @@
 //! Which policies are replayed, of which components.
 
-use anyhow::bail;
 use terrine::planner::layering::Info;
 use terrine::planner::{ComponentFile, Planner, Runtime};
 use terrine::replay::{Candidate, Settings};
 use terrine::spec::Json;
 
 use super::super::planner_args;
+use crate::failure::{Failure, Result};
 
 /// Which policies are replayed.
 #[derive(Debug, clap::Args)]
@@ -63,7 +63,7 @@ pub(super) struct Component<'r> {
 
 impl Candidates {
     /// Compiles the components that may take part, the built-in one first.
-    pub(super) fn compile<'r>(&self, runtime: &'r Runtime) -> anyhow::Result<Vec<Component<'r>>> {
+    pub(super) fn compile<'r>(&self, runtime: &'r Runtime) -> Result<Vec<Component<'r>>> {
         let mut planners = vec![runtime.embedded()?];
         let imports = planner_args::imports(self.sealed_wasi);
         for file in &self.planner {
@@ -81,11 +81,8 @@ impl Candidates {
     }
 
     /// The policies to replay: those that are named, in the order of the arguments, and the
-    /// first ones of components none of whose policies is named.
-    pub(super) fn find<'r>(
-        &self,
-        components: &'r [Component<'r>],
-    ) -> anyhow::Result<Vec<Candidate<'r>>> {
+    /// default ones of components none of whose policies is named.
+    pub(super) fn find<'r>(&self, components: &'r [Component<'r>]) -> Result<Vec<Candidate<'r>>> {
         let mut found: Vec<Candidate<'r>> = vec![];
         let mut named = vec![false; components.len()];
         let mut policies: Vec<&Asked> = vec![];
@@ -110,11 +107,11 @@ impl Candidates {
                 found.extend(found_here);
             }
             if found.len() == before {
-                bail!(
+                return Err(Failure::new(format!(
                     "there is no policy `{}`, but {}",
                     policy.policy,
                     list(components)
-                );
+                )));
             }
         }
         for (component, named) in components.iter().zip(named) {

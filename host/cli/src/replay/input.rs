@@ -5,9 +5,10 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use serde::de::IgnoredAny;
 use terrine::oci::Reference;
+
+use crate::failure::{Context, Failure, JsonError, Result};
 
 /// The largest file that is looked at whole, in bytes.
 const MAX_SIZE: u64 = 256 << 20;
@@ -27,7 +28,7 @@ pub(super) enum Input {
 
 impl Input {
     /// Finds out by what is there. Whatever is not a path is an image.
-    pub(super) fn of(reference: &Reference) -> anyhow::Result<Self> {
+    pub(super) fn of(reference: &Reference) -> Result<Self> {
         let Reference::Path(path) = reference else {
             return Ok(Self::Image(reference.clone()));
         };
@@ -53,19 +54,25 @@ impl Input {
     }
 
     /// Finds out by the keys of a JSON object.
-    fn object(path: &Path, mut text: Vec<u8>, rest: File) -> anyhow::Result<Self> {
+    fn object(path: &Path, mut text: Vec<u8>, rest: File) -> Result<Self> {
         rest.take(MAX_SIZE).read_to_end(&mut text)?;
         if text.len() as u64 > MAX_SIZE {
-            bail!("it has more than {} MiB", MAX_SIZE >> 20);
+            return Err(Failure::new(format!(
+                "it has more than {} MiB",
+                MAX_SIZE >> 20
+            )));
         }
-        let keys: BTreeMap<String, IgnoredAny> =
-            serde_json::from_slice(&text).context("it is not JSON")?;
+        let keys: BTreeMap<String, IgnoredAny> = serde_json::from_slice(&text)
+            .map_err(JsonError)
+            .context("it is not JSON")?;
         let has = |key: &str| keys.contains_key(key);
         if has("schemaVersion") && has("layers") {
             return Ok(Self::Plan(text));
         }
         if has("steps") && has("paths") {
-            bail!("it is a sequence already: `--append` adds to the one that `-o` names");
+            return Err(Failure::new(
+                "it is a sequence already: `--append` adds to the one that `-o` names",
+            ));
         }
         let closure = has("exportReferencesGraph")
             || has("info")

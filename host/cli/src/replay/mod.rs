@@ -11,7 +11,6 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use terrine::planner::{Limits, Runtime};
 use terrine::replay::{self, Candidate, Fleet, Keep, Settings, Task};
@@ -24,6 +23,7 @@ use super::exit::Usage;
 use super::format::{Format, FormatArgs};
 use super::output::{self, Output};
 use super::printer::Printer;
+use crate::failure::{Context, Result};
 
 /// Show what clients would have pulled for the updates of an image, by policy and budget
 ///
@@ -158,7 +158,7 @@ fn steps(text: &str) -> Result<Steps, String> {
     Ok((end(first)?, end(last.strip_prefix('=').unwrap_or(last))?))
 }
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     if let Some(Command::Record(args)) = &args.command {
         return record::run(args, printer);
     }
@@ -207,7 +207,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
     output::print(&text)
 }
 
-fn fleet(args: &Args, printer: &Printer) -> anyhow::Result<Fleet> {
+fn fleet(args: &Args, printer: &Printer) -> Result<Fleet> {
     let mut sequences = vec![];
     for file in &args.updates {
         let sequence = sequence::read(file)?;

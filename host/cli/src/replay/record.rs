@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use indicatif::DecimalBytes;
 use serde::Deserialize;
 use terrine::cache::Cache;
@@ -24,6 +23,7 @@ use super::super::output::{self, Output};
 use super::super::printer::Printer;
 use super::super::ship_args::reference;
 use super::input::Input;
+use crate::failure::{Context, Failure, JsonError, Result};
 
 /// Record the closures of images or specifications as a sequence, for `terrine replay`
 ///
@@ -90,7 +90,7 @@ struct Recorded {
     closure: Vec<Entry>,
 }
 
-pub(super) fn run(args: &Args, printer: &Printer) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let file = args
         .output
         .as_deref()
@@ -161,7 +161,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(args: &'a Args) -> anyhow::Result<Self> {
+    fn new(args: &'a Args) -> Result<Self> {
         let mut graph = Graph::default();
         for file in &args.closure {
             let other = closure::read(file, &args.store_dir)?;
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn read(&mut self, reference: &Reference) -> anyhow::Result<Recorded> {
+    fn read(&mut self, reference: &Reference) -> Result<Recorded> {
         let mut recorded = match Input::of(reference)? {
             Input::Image(reference) => self.image(&reference)?,
             Input::Spec(path) => return self.spec(&path),
@@ -201,14 +201,17 @@ impl<'a> Reader<'a> {
         Ok(recorded)
     }
 
-    fn image(&mut self, reference: &Reference) -> anyhow::Result<Recorded> {
+    fn image(&mut self, reference: &Reference) -> Result<Recorded> {
         let image = self
             .images
             .image(reference, self.args.which.platform.as_ref())?;
         let store_dir = self.args.store_dir.trim_end_matches('/');
         let closure = self.closures.of(&image, store_dir)?;
         if closure.is_empty() {
-            bail!("it has no store paths in `{}`", self.args.store_dir);
+            return Err(Failure::new(format!(
+                "it has no store paths in `{}`",
+                self.args.store_dir
+            )));
         }
         let (name, tag) = called(reference, &image);
         Ok(Recorded {
@@ -226,7 +229,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn spec(&self, path: &Path) -> anyhow::Result<Recorded> {
+    fn spec(&self, path: &Path) -> Result<Recorded> {
         let spec = ImageSpec::read(path)?;
         let planner = self.runtime.embedded()?;
         let options = plan::Options {
@@ -296,17 +299,20 @@ fn split(text: &str) -> (String, Option<String>) {
 }
 
 /// What `terrine plan` or `terrine build --summary` wrote.
-fn plan(text: &[u8]) -> anyhow::Result<Recorded> {
+fn plan(text: &[u8]) -> Result<Recorded> {
     #[derive(Deserialize)]
     struct Called {
         name: Option<String>,
         tag: Option<String>,
     }
-    let held = history::of_plan(text).map_err(|why| anyhow::anyhow!("it is no plan: {why}"))?;
-    let called: Called = serde_json::from_slice(text).context("it is no plan")?;
+    let held =
+        history::of_plan(text).map_err(|why| Failure::new(format!("it is no plan: {why}")))?;
+    let called: Called = serde_json::from_slice(text)
+        .map_err(JsonError)
+        .context("it is no plan")?;
     let closure = history::entries(&held);
     if closure.is_empty() {
-        bail!("it has no store paths");
+        return Err(Failure::new("it has no store paths"));
     }
     Ok(Recorded {
         name: called.name.map(|name| split(&name).0),

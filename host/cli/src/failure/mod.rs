@@ -1,0 +1,99 @@
+//! Failure of a command: what went wrong, what caused it, and what can be done about it.
+
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::fmt::{self, Display};
+
+use terrine::hint::Hint;
+
+/// Result of everything that ends a command if it fails.
+pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// An error of any type, with the hint that it had.
+///
+/// The hint is taken where the typed error comes in. An error whose type is no [`Hint`] does not
+/// come in: `?` does not compile then, so no hint can be left behind. As a failure is no error
+/// itself, it can only get [context](Context) from then on.
+#[derive(Debug)]
+pub(super) struct Failure {
+    error: anyhow::Error,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Makes a failure of a message, for what has no remedy.
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self {
+            error: anyhow::Error::msg(message.into()),
+            hint: None,
+        }
+    }
+
+    /// Returns what can be done about it, where there is something.
+    pub(super) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// Returns what went wrong and what caused it, the outermost first.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
+        self.error.chain()
+    }
+
+    /// Tells whether an error of this type came in.
+    pub(super) fn is<E: Error + Send + Sync + 'static>(&self) -> bool {
+        self.error.is::<E>()
+    }
+}
+
+impl<E: Hint + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            hint: error.hint().map(|hint| hint.into_owned()),
+            error: error.into(),
+        }
+    }
+}
+
+/// Results that are told with what was tried.
+pub(super) trait Context<T> {
+    /// Puts what was tried around a failure.
+    fn context(self, message: impl Display + Send + Sync + 'static) -> Result<T>;
+
+    /// Puts what was tried around a failure, in words that are only made for one.
+    fn with_context<M: Display + Send + Sync + 'static>(
+        self,
+        message: impl FnOnce() -> M,
+    ) -> Result<T>;
+}
+
+impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
+    fn context(self, message: impl Display + Send + Sync + 'static) -> Result<T> {
+        self.with_context(|| message)
+    }
+
+    fn with_context<M: Display + Send + Sync + 'static>(
+        self,
+        message: impl FnOnce() -> M,
+    ) -> Result<T> {
+        self.map_err(|error| {
+            let Failure { error, hint } = error.into();
+            let error = error.context(message());
+            Failure { error, hint }
+        })
+    }
+}
+
+/// JSON that cannot be read or written. The error of the parser knows no remedy.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct JsonError(pub(super) serde_json::Error);
+
+impl Hint for JsonError {}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
