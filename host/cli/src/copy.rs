@@ -5,11 +5,12 @@ use terrine::daemon;
 use terrine::oci::{Content, Document, Reference, Selector};
 use terrine::source::{Image, Opened};
 
+use super::argument;
 use super::failure::{Context, Failure, Result};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{CarryArgs, reference};
+use super::ship_args::CarryArgs;
 use super::target::Target;
 
 /// Copy an image: pull, push, convert
@@ -22,11 +23,11 @@ use super::target::Target;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The image: see below for how to write it
-    #[arg(value_parser = reference)]
+    #[arg(value_parser = argument::read::<Reference>)]
     from: Reference,
 
     /// Where it is to be, in the same notation
-    #[arg(value_parser = reference)]
+    #[arg(value_parser = argument::read::<Reference>)]
     to: Reference,
 
     #[command(flatten)]

@@ -9,11 +9,11 @@ use terrine::plan::Options;
 use terrine::source::Elsewhere;
 use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
 
+use super::argument;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::past_args::PastArgs;
 use super::planner_args::PlannerArgs;
-use super::ship_args::reference;
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub(super) struct ImageArgs {
 
     /// The image to build on: a file or an OCI layout, or an image in a registry or anywhere
     /// else, as docker://debian:12
-    #[arg(long, value_name = "IMAGE", value_parser = reference, help_heading = "Image")]
+    #[arg(long, value_name = "IMAGE", value_parser = argument::read::<Reference>, help_heading = "Image")]
     from_image: Option<Reference>,
 
     /// A directory or store path to join at the root, as links; may be repeated
@@ -162,7 +162,7 @@ pub(super) struct ImageArgs {
 }
 
 fn time(text: &str) -> Result<When, String> {
-    When::parse(text).map_err(|error| error.to_string())
+    When::parse(text).map_err(|error| argument::explain(&error))
 }
 
 impl ImageArgs {

@@ -6,6 +6,7 @@ use terrine::oci::{Descriptor, Platform, Reference};
 use terrine::registry::Client;
 use terrine::source::{self, Everywhere, Image, Opened};
 
+use super::argument;
 use super::failure::Result;
 use super::registry_args::RegistryArgs;
 
@@ -19,7 +20,7 @@ pub(super) struct Images {
 #[derive(Debug, clap::Args)]
 pub(super) struct ImagesArgs {
     /// The platform of the image where there are several, such as linux/arm64
-    #[arg(long, value_name = "OS/ARCH", help_heading = "Images")]
+    #[arg(long, value_name = "OS/ARCH", value_parser = argument::read::<Platform>, help_heading = "Images")]
     pub(super) platform: Option<Platform>,
 
     #[command(flatten)]

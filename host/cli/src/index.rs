@@ -2,13 +2,14 @@
 
 use terrine::oci::Reference;
 
+use super::argument;
 use super::copy;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{CarryArgs, reference};
+use super::ship_args::CarryArgs;
 use super::target::{Target, is_docker_archive};
 
 /// Put images of several platforms under one name
@@ -19,11 +20,11 @@ use super::target::{Target, is_docker_archive};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Where the index is to be: docker://NAME:TAG, oci:DIRECTORY[:TAG] or oci-archive:FILE[:TAG]
-    #[arg(long, value_name = "IMAGE", value_parser = reference)]
+    #[arg(long, value_name = "IMAGE", value_parser = argument::read::<Reference>)]
     to: Reference,
 
     /// The images, one for each platform
-    #[arg(value_name = "IMAGE", required = true, value_parser = reference)]
+    #[arg(value_name = "IMAGE", required = true, value_parser = argument::read::<Reference>)]
     from: Vec<Reference>,
 
     #[command(flatten)]

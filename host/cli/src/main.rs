@@ -1,6 +1,7 @@
 //! The `terrine` command: the only crate that knows the terminal, the environment and exit
 //! codes.
 
+mod argument;
 mod build;
 mod cache;
 mod copy;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use terrine::oci::Reference;
 
-use super::ship_args::reference;
+use super::argument;
 
 /// What is known of the past.
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ pub(super) struct PastArgs {
     /// A policy that looks at the past keeps its layers where that is cheaper than a better
     /// grouping. A plan is the JSON of `terrine plan` or of `terrine build --summary`; an image
     /// has to name the store paths in its layers, as those of terrine and dockerTools do.
-    #[arg(long, value_name = "IMAGE|PLAN", value_parser = reference, help_heading = "Layers")]
+    #[arg(long, value_name = "IMAGE|PLAN", value_parser = argument::read::<Reference>, help_heading = "Layers")]
     pub(super) previous: Vec<Reference>,
 
     /// Go on if an image of `--previous` is not there, as before the first push

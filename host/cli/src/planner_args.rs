@@ -3,6 +3,7 @@
 use terrine::planner::{ComponentFile, Imports};
 use terrine::spec::{ImageSpec, Json, PlannerSpec};
 
+use super::argument;
 use super::exit::Usage;
 use super::failure::{Failure, Result};
 use super::image_args::{here, pair};
@@ -53,7 +54,7 @@ pub(super) struct PlannerArgs {
 
 /// Reads `FILE[@sha256:HEX]`.
 pub(super) fn component(text: &str) -> Result<ComponentFile, String> {
-    ComponentFile::parse(text).map_err(|error| error.to_string())
+    ComponentFile::parse(text).map_err(|error| argument::explain(&error))
 }
 
 /// What a component is given, by the flag `--sealed-wasi`.

@@ -11,9 +11,9 @@ use terrine::compress::{ParseSettingError, Pool, Setting};
 use terrine::copy::Copying;
 use terrine::daemon;
 use terrine::destination::{Carrier, Destination, Recompress, Reporter};
-use terrine::hint::Hint;
 use terrine::oci::{Annotations, Reference};
 
+use super::argument;
 use super::environment;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
@@ -39,7 +39,7 @@ pub(super) struct ShipArgs {
     /// docker://NAME:TAG, oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
     /// docker-archive:FILE[:NAME:TAG], docker-daemon:NAME:TAG, containers-storage:NAME:TAG, or
     /// `-` for a docker-archive on stdout. What is there already is not made again.
-    #[arg(long, value_name = "IMAGE", value_parser = reference, help_heading = "Output", conflicts_with = "output")]
+    #[arg(long, value_name = "IMAGE", value_parser = argument::read::<Reference>, help_heading = "Output", conflicts_with = "output")]
     to: Option<Reference>,
 
     /// How layers are compressed: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for
@@ -48,7 +48,7 @@ pub(super) struct ShipArgs {
     /// Layers of a base image that are compressed stay as they are. Nothing is compressed in
     /// docker-archives, and on the way to the storage of docker or podman. Docker pulls zstd
     /// since version 23.
-    #[arg(long, value_name = "HOW", help_heading = "Output")]
+    #[arg(long, value_name = "HOW", value_parser = argument::read::<Setting>, help_heading = "Output")]
     compression: Option<Setting>,
 
     /// Cache layers of directories as well, by what the file system says of the files in them
@@ -69,7 +69,7 @@ pub(super) struct CarryArgs {
     /// ones by gzip for registries, unless they come from one]
     ///
     /// Without a level, layers that are compressed in that way stay as they are.
-    #[arg(long, value_name = "HOW", help_heading = "Output")]
+    #[arg(long, value_name = "HOW", value_parser = argument::read::<Anew>, help_heading = "Output")]
     compression: Option<Anew>,
 
     #[command(flatten)]
@@ -111,12 +111,6 @@ pub(super) struct HowArgs {
     /// The cache only saves time: no byte of an image depends on it. See `terrine cache`.
     #[arg(long, help_heading = "Output")]
     no_cache: bool,
-}
-
-/// A reference, with its hint.
-pub(super) fn reference(text: &str) -> Result<Reference, String> {
-    text.parse::<Reference>()
-        .map_err(|error| format!("{error}\n  {}", error.hint().unwrap_or_default()))
 }
 
 /// How what is compressed here is compressed on the way to a destination.
@@ -365,7 +359,7 @@ impl ShipArgs {
                 )?)
             }
             Target::Blobs(_) | Target::OciArchive { .. } => {
-                return Err(Failure::new("a destination for blobs is one"));
+                Err(Failure::new("a destination for blobs is one"))
             }
         }
     }

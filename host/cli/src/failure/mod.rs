@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Display};
 
@@ -50,7 +51,7 @@ impl Failure {
 impl<E: Hint + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         Self {
-            hint: error.hint().map(|hint| hint.into_owned()),
+            hint: error.hint().map(Cow::into_owned),
             error: error.into(),
         }
     }

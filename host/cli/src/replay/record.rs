@@ -16,12 +16,12 @@ use terrine::sequence::{self, Updates};
 use terrine::source::Image;
 use terrine::spec::{ImageSpec, Time};
 
+use super::super::argument;
 use super::super::environment;
 use super::super::exit::Usage;
 use super::super::images::{Images, ImagesArgs};
 use super::super::output::{self, Output};
 use super::super::printer::Printer;
-use super::super::ship_args::reference;
 use super::input::Input;
 use crate::failure::{Context, Failure, JsonError, Result};
 
@@ -36,7 +36,7 @@ use crate::failure::{Context, Failure, JsonError, Result};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Images, specifications, plans or closures, the oldest first
-    #[arg(required = true, value_name = "IMAGE|SPEC|PLAN|CLOSURE", value_parser = reference)]
+    #[arg(required = true, value_name = "IMAGE|SPEC|PLAN|CLOSURE", value_parser = argument::read::<Reference>)]
     steps: Vec<Reference>,
 
     /// The file to write [default: stdout]
