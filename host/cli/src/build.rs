@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use terrine::plan;
 use terrine::planner::{Limits, Planners, Runtime};
 
+use super::encode_args::close_cache;
 use super::environment;
 use super::exit::Usage;
 use super::failure::{Context, Result};
@@ -14,7 +15,7 @@ use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{ShipArgs, close_cache, open_target};
+use super::ship_args::{ShipArgs, open_target};
 use super::target::names_tag;
 
 /// Build an image out of store paths and directories
@@ -64,7 +65,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let component = plan::component(&spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.ship.registry);
-    let cache = args.ship.how.cache(printer);
+    let cache = args.ship.encode.cache(printer);
     let options = args.image.options(images.everywhere(), &cache);
     let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;

@@ -1,17 +1,16 @@
 //! `terrine copy`: an image from one place to another.
 
 use terrine::copy::{self, Named};
-use terrine::daemon;
 use terrine::oci::{Content, Document, Reference, Selector};
 use terrine::source::{Image, Opened};
 
 use super::argument;
-use super::failure::{Context, Failure, Result};
+use super::copy_args::CopyArgs;
+use super::failure::{Context, Result};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::CarryArgs;
-use super::target::Target;
+use super::target::{ArchiveTarget, BlobTarget, Target, TargetReference};
 
 /// Copy an image: pull, push, convert
 ///
@@ -31,7 +30,7 @@ pub(super) struct Args {
     to: Reference,
 
     #[command(flatten)]
-    how: CarryArgs,
+    copy: CopyArgs,
 
     #[command(flatten)]
     images: ImagesArgs,
@@ -55,7 +54,7 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let cannot = || format!("can not copy `{}` to `{}`", args.from, args.to);
-    args.how.check(&args.to)?;
+    args.copy.check(&args.to)?;
     let images = Images::new(&args.images.registry);
     let opened = images.open(&args.from).with_context(cannot)?;
     let opened = match (opened, &args.images.platform) {
@@ -65,31 +64,31 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         (opened, None) => opened,
     };
     let tag = default_tag(&args.from);
-    let target = Target::open(&args.to, images.client(), tag.as_deref()).with_context(cannot)?;
-    if target.blobs().is_some() {
-        return blobs(args, &opened, target, printer).with_context(cannot);
+    let target = TargetReference::of(&args.to)
+        .open(images.client(), tag.as_deref())
+        .with_context(cannot)?;
+    match target {
+        Target::Blobs(target) => blobs(args, &opened, target, printer),
+        Target::Archive(target) => archive(args, opened, target, printer),
     }
-    let image = terrine::source::pick(opened, None).with_context(cannot)?;
-    archive(args, image, target, printer).with_context(cannot)
+    .with_context(cannot)
 }
 
-/// Copies to a place for blobs.
-fn blobs(args: &Args, opened: &Opened, target: Target<'_>, printer: &Printer) -> Result<()> {
-    let Some(destination) = target.blobs() else {
-        return Err(Failure::new("this is no place for blobs"));
-    };
-    let means = args.how.means(destination, printer)?;
+/// Copies to a destination for blobs.
+fn blobs(args: &Args, opened: &Opened, target: BlobTarget<'_>, printer: &Printer) -> Result<()> {
+    let destination = target.destination();
+    let context = args.copy.context(destination, printer)?;
     let layers = match opened {
         Opened::Image(image) => image.layers.len(),
         Opened::Index(_) => 0,
     };
     let progress = Progress::new(printer, layers);
-    let copying = means.copying(destination, &progress);
+    let copying = context.copying(destination, &progress);
     let document = match opened {
         Opened::Image(image) => copying.image(image)?,
         Opened::Index(index) => copying.whole_index(index)?,
     };
-    means.close(printer);
+    context.close(printer);
     finish(&document, &args.to, target, progress, printer)?;
     if let Opened::Index(index) = opened {
         warn_of_left_out(index.children().len(), &document, printer);
@@ -119,7 +118,7 @@ fn warn_of_left_out(listed: usize, copy: &Document, printer: &Printer) {
 pub(super) fn finish(
     document: &Document,
     to: &Reference,
-    target: Target<'_>,
+    target: BlobTarget<'_>,
     progress: Progress<'_>,
     printer: &Printer,
 ) -> Result<()> {
@@ -132,28 +131,18 @@ pub(super) fn finish(
 }
 
 /// Copies to a docker-archive, or to a storage that takes one.
-fn archive(args: &Args, image: Image, target: Target<'_>, printer: &Printer) -> Result<()> {
+fn archive(args: &Args, opened: Opened, target: ArchiveTarget, printer: &Printer) -> Result<()> {
+    let image = terrine::source::pick(opened, None)?;
     let progress = Progress::new(printer, image.layers.len());
     let id = image.configuration.digest();
-    let own = image_names(&args.from, &image);
-    match &target {
-        Target::DockerArchive { output, name } => {
-            let names = name.clone().map_or(own, |name| vec![name]);
-            copy::write_archive(vec![Named { image, names }], output, &progress)?;
-        }
-        Target::Loader { loader, name } => {
-            let named = vec![Named {
-                image,
-                names: vec![name.clone()],
-            }];
-            let write =
-                |stdin: &mut std::process::ChildStdin| copy::write_archive(named, stdin, &progress);
-            daemon::load(*loader, write, copy::Error::is_closed)?;
-        }
-        Target::Blobs(_) | Target::OciArchive { .. } => {
-            return Err(Failure::new("this is a place for blobs"));
-        }
-    }
+    let names = match target.name() {
+        Some(name) => vec![name.to_owned()],
+        None => image_names(&args.from, &image),
+    };
+    target.write(
+        |out| copy::write_archive(vec![Named { image, names }], out, &progress),
+        copy::Error::is_closed,
+    )?;
     target.commit()?;
     progress.finish();
     let summary = progress.summary();

@@ -4,13 +4,13 @@ use terrine::oci::Reference;
 
 use super::argument;
 use super::copy;
+use super::copy_args::CopyArgs;
 use super::exit::Usage;
-use super::failure::{Context, Failure, Result};
+use super::failure::{Context, Result};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::CarryArgs;
-use super::target::{Target, is_docker_archive};
+use super::target::TargetReference;
 
 /// Put images of several platforms under one name
 ///
@@ -28,7 +28,7 @@ pub(super) struct Args {
     from: Vec<Reference>,
 
     #[command(flatten)]
-    how: CarryArgs,
+    copy: CopyArgs,
 
     #[command(flatten)]
     images: ImagesArgs,
@@ -41,14 +41,14 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let cannot = || format!("can not make the index `{}`", args.to);
-    if is_docker_archive(&args.to) {
+    let TargetReference::Blobs(to) = TargetReference::of(&args.to) else {
         return Err(Usage {
             message: format!("`{}` has no place for an index", args.to),
             hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG or oci-archive:FILE:TAG",
         }
         .into());
-    }
-    args.how.check(&args.to)?;
+    };
+    args.copy.check(&args.to)?;
     let images = Images::new(&args.images.registry);
     let mut listed = vec![];
     for from in &args.from {
@@ -58,17 +58,15 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
                 .with_context(cannot)?,
         );
     }
-    let target = Target::open(&args.to, images.client(), None).with_context(cannot)?;
-    let Some(destination) = target.blobs() else {
-        return Err(Failure::new("this is no place for blobs"));
-    };
-    let means = args.how.means(destination, printer)?;
+    let target = to.open(images.client(), None).with_context(cannot)?;
+    let destination = target.destination();
+    let context = args.copy.context(destination, printer)?;
     let progress = Progress::new(
         printer,
         listed.iter().map(|(_, image)| image.layers.len()).sum(),
     );
-    let copying = means.copying(destination, &progress);
+    let copying = context.copying(destination, &progress);
     let document = copying.index(&listed).with_context(cannot)?;
-    means.close(printer);
+    context.close(printer);
     copy::finish(&document, &args.to, target, progress, printer)
 }

@@ -3,13 +3,13 @@
 use terrine::plan;
 use terrine::planner::{Limits, Planners, Runtime};
 
+use super::encode_args::open_cache;
 use super::failure::{Context, Result};
 use super::format::{Format, FormatArgs};
 use super::image_args::ImageArgs;
 use super::images::Images;
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
-use super::ship_args::open_cache;
 use super::{environment, output, table};
 
 /// Show what `build` would make, and why

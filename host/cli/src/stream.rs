@@ -7,14 +7,15 @@ use terrine::plan::dockertools::{self, Conf, Options};
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::Time;
 
+use super::encode_args::close_cache;
 use super::environment;
 use super::failure::{Context, Result};
 use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{ShipArgs, close_cache, open_target};
-use super::target::names_tag;
+use super::ship_args::{ShipArgs, open_target};
+use super::target::{Target, names_tag};
 
 /// Write the image that a dockerTools conf.json describes
 ///
@@ -73,10 +74,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         printer.warning(&remark);
     }
     let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
-    // An archive is made without it.
-    let cache = target
-        .blobs()
-        .map_or_else(Cache::none, |_| args.ship.how.cache(printer));
+    let cache = match &target {
+        Target::Blobs(_) => args.ship.encode.cache(printer),
+        // An archive is made without it.
+        Target::Archive(_) => Cache::none(),
+    };
     let progress = Progress::new(printer, image.layer_count());
     let generated = image.tag_is_generated();
     let name = target.name().unwrap_or_else(|| image.reference());
