@@ -14,7 +14,7 @@ use std::process::Command;
 use terrine::compress::Compression;
 use terrine::layout::Layout;
 use terrine::oci::{Annotations, Digest, Manifest, MediaType, Reference};
-use terrine::source::{FilesOnly, Image, Verified, open, pick};
+use terrine::source::{Image, LocalOpener, Verified, open, pick};
 use terrine_tests::archive::digest;
 use terrine_tests::base::{self, BaseImage};
 use terrine_tests::{Run, TestStore, peer};
@@ -45,7 +45,7 @@ fn tool(store: &TestStore, name: &str, arguments: &[&str]) -> Option<Run> {
 
 fn read(text: &str) -> Image {
     pick(
-        open(&text.parse::<Reference>().unwrap(), &FilesOnly).unwrap(),
+        open(&text.parse::<Reference>().unwrap(), &LocalOpener).unwrap(),
         None,
     )
     .unwrap()

@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.ship.registry);
     let cache = args.ship.encode.cache(printer);
-    let options = args.image.options(images.everywhere(), &cache);
+    let options = args.image.options(images.opener(), &cache);
     let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 use terrine::cache::Cache;
 use terrine::oci::Reference;
 use terrine::plan::Options;
-use terrine::source::Elsewhere;
+use terrine::source::Opener;
 use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
 
 use super::argument;
@@ -167,7 +167,7 @@ fn time(text: &str) -> Result<When, String> {
 
 impl ImageArgs {
     /// What the arguments say beside the specification.
-    pub(super) fn options<'a>(&self, images: &'a dyn Elsewhere, cache: &'a Cache) -> Options<'a> {
+    pub(super) fn options<'a>(&self, images: &'a dyn Opener, cache: &'a Cache) -> Options<'a> {
         Options {
             store_root: self.store_root.clone(),
             allow_foreign: self.allow_foreign,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use terrine::oci::{Descriptor, Platform, Reference};
 use terrine::registry::Client;
-use terrine::source::{self, Everywhere, Image, Opened};
+use terrine::source::{self, Image, Opened, RemoteOpener};
 
 use super::argument;
 use super::failure::Result;
@@ -13,7 +13,7 @@ use super::registry_args::RegistryArgs;
 /// Opens images, wherever they are.
 pub(super) struct Images {
     client: Arc<Client>,
-    everywhere: Everywhere,
+    opener: RemoteOpener,
 }
 
 /// Which image of several, and how registries are spoken to.
@@ -64,24 +64,24 @@ impl Images {
     pub(super) fn new(args: &RegistryArgs) -> Self {
         let client = Arc::new(args.client());
         Self {
-            everywhere: Everywhere::new(Arc::clone(&client)),
+            opener: RemoteOpener::new(Arc::clone(&client)),
             client,
         }
     }
 
-    /// What speaks to registries.
+    /// Returns what speaks to registries.
     pub(super) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// What opens images that are in no file.
-    pub(super) fn everywhere(&self) -> &Everywhere {
-        &self.everywhere
+    /// Returns what opens images that are in no file.
+    pub(super) fn opener(&self) -> &RemoteOpener {
+        &self.opener
     }
 
     /// Opens what a reference leads to: an image, or several.
     pub(super) fn open(&self, reference: &Reference) -> Result<Opened> {
-        Ok(source::open(reference, &self.everywhere)?)
+        Ok(source::open(reference, &self.opener)?)
     }
 
     /// Opens all images that a reference leads to: those of an index with what that says of

@@ -142,7 +142,7 @@ fn past(args: &Args, printer: &Printer) -> Result<Past> {
     }
     let images = Images::new(&args.registry);
     for reference in &args.past.previous {
-        match history::open(reference, images.everywhere(), None)? {
+        match history::open(reference, images.opener(), None)? {
             Previous::Held(image) => past.held.push(image),
             Previous::Missing(_) if args.past.allow_missing_previous => {
                 printer.warning(&format!("there is no previous image `{reference}`"));

@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.registry);
     let memory = open_cache(printer);
-    let options = args.image.options(images.everywhere(), &memory);
+    let options = args.image.options(images.opener(), &memory);
     let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {

@@ -18,7 +18,7 @@ use terrine::destination::LayoutDestination;
 use terrine::layout::Layout;
 use terrine::plan::{self, Facts};
 use terrine::planner::{Limits, Planners, Runtime};
-use terrine::source::FilesOnly;
+use terrine::source::LocalOpener;
 use terrine::spec::ImageSpec;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     // With `Cache::open` layers that are known are not made a second time.
     let cache = Cache::none();
-    let options = plan::Options::new(&FilesOnly, &cache);
+    let options = plan::Options::new(&LocalOpener, &cache);
     // All that can be decided is decided here, and nothing has been written yet.
     let plan::Prepared { image, mut facts } = plan::prepare(&spec, &options, planners)?;
     show(&facts);

@@ -36,7 +36,7 @@
 //! use terrine::assemble::Shipping;
 //! use terrine::planner::{Limits, Planners, Runtime};
 //! use terrine::destination::LayoutDestination;
-//! use terrine::source::FilesOnly;
+//! use terrine::source::LocalOpener;
 //! use terrine::spec::ImageSpec;
 //! use terrine::plan;
 //!
@@ -51,7 +51,7 @@
 //! let runtime = Runtime::new(Limits::default(), None)?;
 //! let planner = runtime.embedded()?;
 //! let cache = Cache::none();
-//! let options = plan::Options::new(&FilesOnly, &cache);
+//! let options = plan::Options::new(&LocalOpener, &cache);
 //! let prepared = plan::prepare(&spec, &options, Planners::one(&planner))?;
 //! assert_eq!(prepared.facts.layers.len(), 2);
 //!
@@ -81,12 +81,12 @@
 //! use terrine::oci::{Annotations, Reference};
 //! use terrine::layout::Layout;
 //! use terrine::destination::{Carrier, LayoutDestination, Recompress};
-//! use terrine::source::{self, FilesOnly};
+//! use terrine::source::{self, LocalOpener};
 //! use terrine::copy::Copying;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let from: Reference = "docker-archive:web.tar".parse()?;
-//! let image = source::pick(source::open(&from, &FilesOnly)?, None)?;
+//! let image = source::pick(source::open(&from, &LocalOpener)?, None)?;
 //! let layout = Layout::create(Path::new("layout"))?;
 //! let jobs = NonZeroUsize::new(4).ok_or("no jobs")?;
 //! let copying = Copying {

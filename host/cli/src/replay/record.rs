@@ -237,7 +237,7 @@ impl<'a> Reader<'a> {
             allow_foreign: true,
             allow_missing_previous: true,
             now: Time::now(),
-            images: self.images.everywhere(),
+            images: self.images.opener(),
             cache: &Cache::none(),
         };
         let closure = plan::closure(&spec, &options, &planner)?.into_entries();

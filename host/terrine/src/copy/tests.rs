@@ -14,7 +14,7 @@ use crate::layer::LayerOrigin;
 use crate::layout::Layout;
 use crate::pipe::Observer;
 use crate::source::testing::{MemoryLayer, archive, image};
-use crate::source::{FilesOnly, Image, Opened, open, pick};
+use crate::source::{Image, LocalOpener, Opened, open, pick};
 use crate::verify::Verification;
 
 struct Quiet;
@@ -77,7 +77,7 @@ fn read(path: &Path) -> Opened {
         &format!("oci:{}:web", path.display())
             .parse::<Reference>()
             .unwrap(),
-        &FilesOnly,
+        &LocalOpener,
     )
     .unwrap()
 }
@@ -256,7 +256,7 @@ fn an_archive_has_each_layer_and_each_image_once() {
     ] {
         let reference = format!("docker-archive:{}{selector}", file.path().display());
         let image = pick(
-            open(&reference.parse::<Reference>().unwrap(), &FilesOnly).unwrap(),
+            open(&reference.parse::<Reference>().unwrap(), &LocalOpener).unwrap(),
             None,
         )
         .unwrap();

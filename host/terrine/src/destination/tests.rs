@@ -14,7 +14,7 @@ use crate::layer::LayerOrigin;
 use crate::layout::Layout;
 use crate::pipe::Observer;
 use crate::source::testing::{MemoryLayer, image};
-use crate::source::{FilesOnly, Layer, open, pick};
+use crate::source::{Layer, LocalOpener, open, pick};
 use crate::verify::Verification;
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
@@ -236,7 +236,7 @@ fn an_archive_is_what_was_put_into_it_and_always_the_same() {
     std::fs::write(file.path(), bytes).unwrap();
     let reference = format!("oci-archive:{}:web", file.path().display());
     let read = pick(
-        open(&reference.parse::<Reference>().unwrap(), &FilesOnly).unwrap(),
+        open(&reference.parse::<Reference>().unwrap(), &LocalOpener).unwrap(),
         None,
     )
     .unwrap();

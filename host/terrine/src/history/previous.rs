@@ -9,7 +9,7 @@ use terrine_planner_host::layering::HeldImage;
 
 use super::{Error, of_image, of_plan};
 use crate::inspect::inspect;
-use crate::source::{self, Elsewhere};
+use crate::source::{self, Opener};
 
 /// The largest plan that is read, in bytes.
 const MAX_PLAN: u64 = 256 << 20;
@@ -31,7 +31,7 @@ pub enum Previous {
 /// What is there and can not be used, and an image that says nothing of store paths.
 pub fn open(
     reference: &Reference,
-    images: &dyn Elsewhere,
+    images: &dyn Opener,
     platform: Option<&Platform>,
 ) -> Result<Previous, Error> {
     if let Reference::Path(path) = reference

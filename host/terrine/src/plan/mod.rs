@@ -37,7 +37,7 @@ use crate::assemble::{self, Image, Top};
 use crate::cache::Cache;
 use crate::closure::Graph;
 use crate::layer::{Ownership, Pattern, Permissions, Rule, Store};
-use crate::source::Elsewhere;
+use crate::source::Opener;
 use crate::spec::{ImageSpec, PermissionSpec, Time, When};
 pub use component::component;
 pub use decide::DEFAULT_POLICY;
@@ -61,7 +61,7 @@ pub struct Options<'a> {
     /// What `now` means.
     pub now: Time,
     /// Who opens a base image that is in no file.
-    pub images: &'a dyn Elsewhere,
+    pub images: &'a dyn Opener,
     /// What is known of the programs in store paths.
     pub cache: &'a Cache,
 }
@@ -69,7 +69,7 @@ pub struct Options<'a> {
 impl<'a> Options<'a> {
     /// Store paths where they say that they are, no programs of other platforms, and the clock of
     /// this machine for a specification that asks for `now`.
-    pub fn new(images: &'a dyn Elsewhere, cache: &'a Cache) -> Self {
+    pub fn new(images: &'a dyn Opener, cache: &'a Cache) -> Self {
         let store_root = PathBuf::from("/");
         Self {
             store_root,

@@ -7,7 +7,6 @@
 pub(crate) mod changes;
 mod docker_archive;
 mod error;
-mod everywhere;
 mod hashing;
 mod image_index;
 mod oci;
@@ -17,6 +16,7 @@ mod oci_layout;
 #[cfg(test)]
 mod oci_tests;
 mod open;
+mod opener;
 pub(crate) mod seekable;
 mod spool;
 #[cfg(test)]
@@ -32,7 +32,6 @@ use terrine_oci::{Configuration, Descriptor, Digest, Document, Repository};
 pub use docker_archive::DockerArchive;
 pub(crate) use docker_archive::{check, normal};
 pub use error::{Error, Fault};
-pub use everywhere::Everywhere;
 pub(crate) use hashing::Hashing;
 pub use image_index::{ImageIndex, Opened, is_attestation, open_descriptor, open_document, pick};
 pub(crate) use oci::check_compression;
@@ -40,7 +39,8 @@ pub use oci::{Blobs, document, image};
 pub use oci_archive::open_archive;
 pub use oci_images::OciImages;
 pub use oci_layout::open_layout;
-pub use open::{Elsewhere, FilesOnly, open, open_file, open_first, open_path};
+pub use open::{open, open_file, open_first, open_path};
+pub use opener::{LocalOpener, Opener, RemoteOpener};
 pub use spool::{Spool, Spooled};
 use terrine_compress::Compression;
 pub use terrine_tar::Content;

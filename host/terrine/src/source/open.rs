@@ -10,40 +10,16 @@ use super::docker_archive::DockerArchive;
 use super::image_index::Opened;
 use super::oci_archive;
 use super::oci_layout::open_layout;
-use super::seekable;
-use super::{Error, Fault};
+use super::{Error, Opener, seekable};
 
-/// Who opens images that are in no file: in registries, and in the storage of other tools.
-pub trait Elsewhere {
-    /// Opens the image of a reference that is neither a path nor a file.
-    ///
-    /// # Errors
-    ///
-    /// An image that can not be had.
-    fn open(&self, reference: &Reference) -> Result<Opened, Error>;
-}
-
-/// Nobody: files and directories are all that can be opened.
-#[derive(Debug, Clone, Copy)]
-pub struct FilesOnly;
-
-impl Elsewhere for FilesOnly {
-    fn open(&self, reference: &Reference) -> Result<Opened, Error> {
-        Err(Error::fault(
-            &reference.to_string(),
-            Fault::NotAFileReference,
-        ))
-    }
-}
-
-/// Opens what a reference leads to. A path is looked at for what is there: a directory is an
+/// Opens what a reference leads to; `opener` opens what is in no file. A path is looked at for what is there: a directory is an
 /// OCI layout, an archive with a `manifest.json` is a docker-archive, and any other one of a
 /// layout.
 ///
 /// # Errors
 ///
 /// What is not there, or can not be used.
-pub fn open(reference: &Reference, elsewhere: &dyn Elsewhere) -> Result<Opened, Error> {
+pub fn open(reference: &Reference, opener: &dyn Opener) -> Result<Opened, Error> {
     let name = reference.to_string();
     match reference {
         Reference::DockerArchive { path, image } => {
@@ -66,7 +42,7 @@ pub fn open(reference: &Reference, elsewhere: &dyn Elsewhere) -> Result<Opened, 
         Reference::Path(path) => open_path(&name, path),
         Reference::Stdio => open_file(&name, stdin(&name)?),
         Reference::Registry(_) | Reference::DockerDaemon(_) | Reference::ContainersStorage(_) => {
-            elsewhere.open(reference)
+            opener.open(reference)
         }
     }
 }

@@ -98,7 +98,7 @@ fn the_only_image_is_found_whatever_else_is_listed() {
 }
 
 fn open_text(text: &str) -> Result<Opened, Error> {
-    open(&text.parse::<Reference>().unwrap(), &FilesOnly)
+    open(&text.parse::<Reference>().unwrap(), &LocalOpener)
 }
 
 #[test]

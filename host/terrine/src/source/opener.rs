@@ -1,4 +1,4 @@
-//! Images in registries, and in the storage of other programs.
+//! Openers of images that are in no file: in registries, and in the storage of other programs.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -7,17 +7,39 @@ use terrine_oci::{Descriptor, Reference, Repository, Selector};
 use terrine_registry::Client;
 
 use super::image_index::open_document;
-use super::open::Elsewhere;
-use super::{Blobs, DockerArchive, Error, Opened};
+use super::{Blobs, DockerArchive, Error, Fault, Opened};
 use crate::daemon::Loader;
 
-/// Opens images wherever a reference leads.
+/// Opener of images that are in no file: in registries, and in the storage of other programs.
+pub trait Opener {
+    /// Opens the image of a reference that is neither a path nor a file.
+    ///
+    /// # Errors
+    ///
+    /// An image that cannot be had.
+    fn open(&self, reference: &Reference) -> Result<Opened, Error>;
+}
+
+/// Opener where files and directories are all that can be opened: it refuses everything else.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalOpener;
+
+impl Opener for LocalOpener {
+    fn open(&self, reference: &Reference) -> Result<Opened, Error> {
+        Err(Error::fault(
+            &reference.to_string(),
+            Fault::NotAFileReference,
+        ))
+    }
+}
+
+/// Opener of images wherever a reference leads.
 #[derive(Debug, Clone)]
-pub struct Everywhere {
+pub struct RemoteOpener {
     client: Arc<Client>,
 }
 
-impl Everywhere {
+impl RemoteOpener {
     /// Speaks to registries through a client.
     pub fn new(client: Arc<Client>) -> Self {
         Self { client }
@@ -35,7 +57,7 @@ impl Everywhere {
     }
 }
 
-impl Elsewhere for Everywhere {
+impl Opener for RemoteOpener {
     fn open(&self, reference: &Reference) -> Result<Opened, Error> {
         let name = reference.to_string();
         let saved = |loader: Loader, image: &str| {
@@ -51,7 +73,7 @@ impl Elsewhere for Everywhere {
     }
 }
 
-/// The blobs of a repository.
+/// Blobs of a repository.
 #[derive(Debug)]
 struct RegistryBlobs {
     client: Arc<Client>,
