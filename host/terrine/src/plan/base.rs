@@ -3,8 +3,9 @@
 use terrine_oci::{Platform, Reference};
 use terrine_planner_host::{self as planner, Planner, image};
 
+use super::Error;
+use super::context::Context;
 use super::items::Items;
-use super::{Error, Options};
 use crate::base::Base;
 use crate::layer::{Store, StorePath};
 use crate::platform;
@@ -13,12 +14,11 @@ use crate::spec::ImageSpec;
 
 /// Opens the base image that a specification names, if it names one.
 pub(super) fn open(
-    spec: &ImageSpec,
-    options: &Options<'_>,
+    context: &Context<'_, '_>,
     store: &Store,
     items: &Items,
-    planner: &Planner<'_>,
 ) -> Result<Option<Base>, Error> {
+    let Context { spec, options, .. } = context;
     let Some(text) = &spec.from_image else {
         return Ok(None);
     };
@@ -30,7 +30,7 @@ pub(super) fn open(
     let image = match opened {
         Opened::Image(image) => image,
         index @ Opened::Index(_) => {
-            let wanted = wanted(spec, options, store, items, planner)?;
+            let wanted = wanted(context, store, items)?;
             source::pick(index, wanted.as_ref())?
         }
     };
@@ -56,18 +56,17 @@ pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Ref
 
 /// The platform that the image is for, as far as that is known without a base image.
 fn wanted(
-    spec: &ImageSpec,
-    options: &Options<'_>,
+    context: &Context<'_, '_>,
     store: &Store,
     items: &Items,
-    planner: &Planner<'_>,
 ) -> Result<Option<Platform>, Error> {
+    let spec = context.spec;
     let text = match (&spec.architecture, &spec.system) {
         (Some(architecture), _) => architecture.clone(),
         (None, Some(system)) => system.clone(),
         (None, None) => {
             let paths: Vec<StorePath> = items.linked().cloned().collect();
-            let findings = platform::scan(store, &paths, options.cache)?;
+            let findings = platform::scan(store, &paths, context.options.cache)?;
             match findings.architecture() {
                 Some((architecture, _)) => architecture,
                 // Then it has to be the only one there is.
@@ -75,6 +74,7 @@ fn wanted(
             }
         }
     };
+    let planner = context.planners.image;
     Ok(Some(platform(&text, spec.variant.clone(), planner)?))
 }
 

@@ -1,22 +1,37 @@
-//! What the planner is asked, and what it answers.
+//! The fifth phase: which store path goes into which layer, by the planner.
 
-use terrine_oci::Digest;
-use terrine_planner_host::{self as planner, Planner, Planners, image, layering};
+use terrine_planner_host::{self as planner, Planner, layering};
 
 use super::Error;
+use super::complete::Complete;
+use super::context::Context;
+use super::error::in_terms_of_the_spec;
 use super::group::{self, Grouping};
-use super::machine::Machine;
-use super::past::Found;
+use super::identify::Identified;
 use super::paths::Paths;
 use crate::assemble::{PlanOrigin, StoreLayer};
-use crate::base::Base;
-use crate::history::Past;
-use crate::layer::{Ownership, Store};
-use crate::rootfs::{self, Root};
-use crate::spec::{BaseConfig, ImageSpec, Json, Pipeline};
+use crate::spec::{ImageSpec, Json, Pipeline};
 
 /// How many layers an image may have if it is not said.
 const MAX_LAYERS: u32 = 100;
+
+/// An image of which all is decided.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) identified: Identified,
+    pub(super) plan: Plan,
+}
+
+impl Identified {
+    /// Decides which store path goes into which layer.
+    pub(super) fn decide(self, context: &Context<'_, '_>) -> Result<Decided, Error> {
+        let plan = layers(context, &self)?;
+        Ok(Decided {
+            identified: self,
+            plan,
+        })
+    }
+}
 
 /// A grouping of store paths.
 #[derive(Debug, Default)]
@@ -51,157 +66,11 @@ impl Plan {
     }
 }
 
-/// How many layers the image may have in all.
-pub(super) fn max_layers(spec: &ImageSpec) -> Option<u32> {
-    match (&spec.max_layers, &spec.layering_pipeline) {
-        // A pipeline makes as many as it says (spec section 1.2).
-        (None, Some(_)) => None,
-        (given, _) => Some(given.unwrap_or(MAX_LAYERS)),
-    }
-}
-
-/// Settles name, tag, platform and configuration.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "an image is made of all of these"
-)]
-pub(super) fn resolve(
-    spec: &ImageSpec,
-    base: Option<&Base>,
-    machine: &Machine,
-    paths: &Paths,
-    past: &Found,
-    root: &Root,
-    ownership: &Ownership,
-    store: &Store,
-    planners: Planners<'_>,
-) -> Result<image::Resolved, Error> {
-    let Some(name) = &spec.name else {
-        return Err(Error::hinted(
-            "name",
-            "it is missing",
-            "give the image a name: `name` or `--name`",
-        ));
-    };
-    let config = spec
-        .config_json
-        .clone()
-        .map(|entries| Json::Object(entries).to_string());
-    let request = image::ResolveRequest {
-        reference: name.clone(),
-        tag: spec.tag.clone(),
-        platform: machine.platform.clone(),
-        variant: spec.variant.clone(),
-        config: config.unwrap_or_else(|| "{}".to_owned()),
-        base: base.map(image::BaseImage::from),
-        inherit: match spec.base_config {
-            BaseConfig::Environment => image::Inheritance::Environment,
-            BaseConfig::All => image::Inheritance::All,
-        },
-        labels: spec.labels.clone().into_iter().collect(),
-        max_layers: max_layers(spec),
-        other_layers: 1,
-        has_store_paths: paths.any(),
-        identity: identity(spec, paths, past, root, ownership, store, planners.layering)?,
-    };
-    planners
-        .image
-        .resolve(&request)
-        .map_err(|error| in_terms_of_the_spec(spec, error))
-}
-
-/// Everything in the image that the rest of the request does not tell, a line for each
-/// thing and its name before it, so that no two images spell the same.
-fn identity(
-    spec: &ImageSpec,
-    paths: &Paths,
-    past: &Found,
-    root: &Root,
-    ownership: &Ownership,
-    store: &Store,
-    layering: &Planner<'_>,
-) -> Result<Vec<String>, Error> {
-    let created = spec.created.map(|field| field.0.to_string());
-    let mut identity = vec![
-        format!("created {}", created.unwrap_or_default()),
-        format!("mtime {}", ownership.mtime),
-        format!("uid {}", ownership.uid),
-        format!("gid {}", ownership.gid),
-        format!("uname {}", ownership.uname),
-        format!("gname {}", ownership.gname),
-        format!("permissions {:?}", spec.permissions),
-        format!("store {}", store.dir()),
-        format!(
-            "planner {:?} {:?}",
-            planner_identity(spec, layering),
-            spec.layering_pipeline
-        ),
-        format!(
-            "root {}",
-            rootfs::measure(root, &ownership.permissions)?.outline
-        ),
-    ];
-    let texts = root
-        .texts()
-        .map(|text| format!("text {}", Digest::of(text)));
-    identity.extend(texts);
-    identity.extend(past.past.digest().map(|digest| format!("past {digest}")));
-    for (index, path) in paths.paths.iter().enumerate() {
-        let held = if paths.excluded.binary_search(&index).is_ok() {
-            " in the base"
-        } else {
-            ""
-        };
-        identity.push(format!("path {}{held}", path.as_str()));
-        if store.is_grafted(path) {
-            // Its name says nothing about its content; its files' names and sizes do.
-            identity.push(format!(
-                "entries {:?}",
-                crate::base::fingerprint(store, path)?
-            ));
-        }
-    }
-    Ok(identity)
-}
-
-/// What the specification says about layers, without where a component lies: its digest tells
-/// which it is. The built-in one may change with each release and leave images as they are.
-fn planner_identity(spec: &ImageSpec, layering: &Planner<'_>) -> (String, String, Option<Digest>) {
-    let planner = spec.planner.clone().unwrap_or_default();
-    let options = planner
-        .options
-        .map_or_else(String::new, |options| options.to_string());
-    let policy = or_default(&planner.policy, layering);
-    (
-        policy,
-        options,
-        (!layering.is_embedded()).then(|| layering.digest()),
-    )
-}
-
-/// The default of `build` and `plan`: the policy of an image whose specification names none, where
-/// the built-in planner plans. It is not the component's first policy, which is the one of
-/// dockerTools and plans where a request names none, as in what stands in for dockerTools.
-pub const DEFAULT_POLICY: &str = "least-pull";
-
-/// A policy that is named, or the default of `build` and `plan`. Other components have none but
-/// their first policy.
-fn or_default(named: &str, planner: &Planner<'_>) -> String {
-    match named.is_empty() && planner.is_embedded() {
-        true => DEFAULT_POLICY.to_owned(),
-        false => named.to_owned(),
-    }
-}
-
 /// Groups the store paths into layers.
-pub(super) fn layers(
-    spec: &ImageSpec,
-    paths: &Paths,
-    past: &Past,
-    store: &Store,
-    store_layers: Option<u32>,
-    planner: &Planner<'_>,
-) -> Result<Plan, Error> {
+fn layers(context: &Context<'_, '_>, identified: &Identified) -> Result<Plan, Error> {
+    let (spec, planner) = (context.spec, context.planners.layering);
+    let Complete { store, paths, .. } = &identified.complete;
+    let past = &identified.past.past;
     if !paths.any() {
         return Ok(Plan::default());
     }
@@ -213,7 +82,7 @@ pub(super) fn layers(
         store_dir: store.dir(),
         policy: &policy,
         options: &options,
-        max_layers: store_layers,
+        max_layers: identified.resolved.store_layers,
         past,
     });
     let in_terms_of_the_spec = |error| in_terms_of_the_spec(spec, error);
@@ -248,6 +117,28 @@ pub(super) fn layers(
         remarks,
         origin: Some(origin),
     })
+}
+
+/// How many layers the image may have in all.
+pub(super) fn max_layers(spec: &ImageSpec) -> Option<u32> {
+    match (&spec.max_layers, &spec.layering_pipeline) {
+        // A pipeline makes as many as it says as in dockerTools.
+        (None, Some(_)) => None,
+        (given, _) => Some(given.unwrap_or(MAX_LAYERS)),
+    }
+}
+
+/// The policy of an image whose specification names none, where the built-in planner plans.
+/// That of dockerTools stays the default of what stands in for dockerTools.
+const DEFAULT_POLICY: &str = "least-pull";
+
+/// A policy that is named, or the default one. That of another planner is its first.
+pub(super) fn or_default(named: &str, planner: &Planner<'_>) -> String {
+    if named.is_empty() && planner.is_embedded() {
+        DEFAULT_POLICY.to_owned()
+    } else {
+        named.to_owned()
+    }
 }
 
 /// Which policy, and its options.
@@ -287,48 +178,4 @@ fn pipeline_options(spec: &ImageSpec, pipeline: &Pipeline) -> Result<String, Err
         }
     };
     Ok(format!("{{\"pipeline\":{steps}}}"))
-}
-
-/// Names the field of the specification that a refusal is about, not that of the contract.
-pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> Error {
-    let name = |field: String| match field.as_str() {
-        "reference" => "name".to_owned(),
-        "platform" => "architecture".to_owned(),
-        "max-layers" => "maxLayers".to_owned(),
-        "policy" => "planner.policy".to_owned(),
-        _ => match (
-            field.strip_prefix("options.pipeline"),
-            field.strip_prefix("options"),
-        ) {
-            (Some(place), _) if spec.layering_pipeline.is_some() => {
-                format!("layeringPipeline{place}")
-            }
-            (_, Some(place)) => format!("planner.options{place}"),
-            (_, None) => field,
-        },
-    };
-    match error {
-        planner::Error::Refused {
-            component,
-            embedded,
-            kind,
-            message,
-            field,
-            hint,
-        } => planner::Error::Refused {
-            component,
-            embedded,
-            kind,
-            message,
-            field: field.map(name),
-            hint,
-        },
-        planner::Error::Option { field, why, hint } => planner::Error::Option {
-            field: name(field),
-            why,
-            hint,
-        },
-        other => other,
-    }
-    .into()
 }

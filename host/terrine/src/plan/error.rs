@@ -8,6 +8,7 @@ use terrine_planner_host as planner;
 use terrine_support::hint::Hint;
 
 use crate::layer::StorePathError;
+use crate::spec::ImageSpec;
 use crate::{assemble, closure, history, layer, rootfs, source};
 
 /// Why an image could not be prepared.
@@ -136,4 +137,48 @@ impl Hint for Error {
             Self::Io { .. } => None,
         }
     }
+}
+
+/// Names the field of the specification that a refusal is about, not that of the contract.
+pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> Error {
+    let name = |field: String| match field.as_str() {
+        "reference" => "name".to_owned(),
+        "platform" => "architecture".to_owned(),
+        "max-layers" => "maxLayers".to_owned(),
+        "policy" => "planner.policy".to_owned(),
+        _ => match (
+            field.strip_prefix("options.pipeline"),
+            field.strip_prefix("options"),
+        ) {
+            (Some(place), _) if spec.layering_pipeline.is_some() => {
+                format!("layeringPipeline{place}")
+            }
+            (_, Some(place)) => format!("planner.options{place}"),
+            (_, None) => field,
+        },
+    };
+    match error {
+        planner::Error::Refused {
+            component,
+            embedded,
+            kind,
+            message,
+            field,
+            hint,
+        } => planner::Error::Refused {
+            component,
+            embedded,
+            kind,
+            message,
+            field: field.map(name),
+            hint,
+        },
+        planner::Error::Option { field, why, hint } => planner::Error::Option {
+            field: name(field),
+            why,
+            hint,
+        },
+        other => other,
+    }
+    .into()
 }

@@ -3,25 +3,16 @@
 use terrine_planner_host::image;
 
 use super::Error;
+use super::complete::Complete;
+use super::context::Context;
 use super::facts::ArchitectureSource;
-use super::paths::{self, Paths};
-use crate::base::{Base, Listing};
-use crate::cache::Cache;
-use crate::layer::Store;
+use crate::base::Base;
 use crate::platform::{self, Findings};
-use crate::rootfs::{Data, Resolved, Root};
+use crate::rootfs::Data;
 use crate::spec::ImageSpec;
 
 /// How many interpreters are told of by name.
 const MAX_REMARKS: usize = 8;
-
-/// Where the files of an image are.
-pub(super) struct View<'a> {
-    pub(super) store: &'a Store,
-    pub(super) root: &'a Root,
-    pub(super) listing: Option<&'a Listing>,
-    pub(super) paths: &'a Paths,
-}
 
 /// What the image's programs run on.
 #[derive(Debug)]
@@ -36,15 +27,14 @@ pub(super) struct Machine {
 }
 
 /// Looks at the image's programs, and decides what it is for.
-pub(super) fn find(
-    spec: &ImageSpec,
-    view: &View<'_>,
-    base: Option<&Base>,
-    cache: &Cache,
-) -> Result<Machine, Error> {
-    let own: Vec<_> = view.paths.own().cloned().collect();
-    let mut findings = platform::scan(view.store, &own, cache)?;
-    for entry in view.root.entries().filter(|entry| entry.mode & 0o111 != 0) {
+pub(super) fn find(context: &Context<'_, '_>, complete: &Complete) -> Result<Machine, Error> {
+    let own: Vec<_> = complete.paths.own().cloned().collect();
+    let mut findings = platform::scan(&complete.store, &own, context.options.cache)?;
+    for entry in complete
+        .root
+        .entries()
+        .filter(|entry| entry.mode & 0o111 != 0)
+    {
         let Data::Source(place) = entry.data else {
             continue;
         };
@@ -55,8 +45,8 @@ pub(super) fn find(
         };
         findings.add(entry.path, &platform::head(place).map_err(failed)?);
     }
-    let base = base.and_then(architecture_of);
-    let (platform, source) = decide(spec, &findings, base.as_deref());
+    let base = complete.base.as_ref().and_then(architecture_of);
+    let (platform, source) = decide(context.spec, &findings, base.as_deref());
     Ok(Machine {
         platform,
         source,
@@ -125,8 +115,10 @@ impl Machine {
     }
 
     /// Scripts whose interpreters are not in the image.
-    pub(super) fn remarks(&self, view: &View<'_>) -> Vec<String> {
-        let missing = self.findings.missing_interpreters(|path| view.has(path));
+    pub(super) fn remarks(&self, complete: &Complete) -> Vec<String> {
+        let missing = self
+            .findings
+            .missing_interpreters(|path| complete.has(path));
         let more = missing.len().saturating_sub(MAX_REMARKS);
         let mut remarks: Vec<String> = missing
             .iter()
@@ -139,38 +131,5 @@ impl Machine {
             ));
         }
         remarks
-    }
-}
-
-impl View<'_> {
-    /// Whether an absolute path leads to anything in the image.
-    fn has(&self, path: &[u8]) -> bool {
-        // A store that is mounted when the image runs has whatever this one has.
-        if paths::exists(self.store, path) {
-            return self.holds(path);
-        }
-        match self.root.resolve(path) {
-            Resolved::Here(_) => true,
-            Resolved::Elsewhere(target) => {
-                paths::exists(self.store, &target) && self.holds(&target) || self.in_base(&target)
-            }
-            Resolved::Nowhere => self.in_base(path),
-        }
-    }
-
-    /// Whether a path of the store is in the image.
-    fn holds(&self, path: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(path);
-        let Ok(path) = self.store.path(&text) else {
-            return false;
-        };
-        let top = self.store.top(&path);
-        !self.paths.included
-            || self.paths.graph.find(top.as_str()).is_some()
-            || self.in_base(text.as_bytes())
-    }
-
-    fn in_base(&self, path: &[u8]) -> bool {
-        self.listing.is_some_and(|base| base.exists(path))
     }
 }

@@ -1,13 +1,11 @@
 //! The past of the image, as far as the specification names it.
 
-use terrine_planner_host::Planner;
-
-use super::decide::in_terms_of_the_spec;
+use super::context::Context;
+use super::error::in_terms_of_the_spec;
 use super::machine::Machine;
-use super::{Error, Options, base};
+use super::{Error, base};
 use crate::history::{self, Past, Previous};
 use crate::layer::Store;
-use crate::spec::ImageSpec;
 
 /// What is known of the past.
 #[derive(Debug, Default)]
@@ -19,12 +17,15 @@ pub(super) struct Found {
 
 /// Reads what `history` and `previous` name.
 pub(super) fn find(
-    spec: &ImageSpec,
-    options: &Options<'_>,
+    context: &Context<'_, '_>,
     store: &Store,
     machine: &Machine,
-    planner: &Planner<'_>,
 ) -> Result<Found, Error> {
+    let Context {
+        spec,
+        options,
+        planners,
+    } = context;
     let mut found = Found::default();
     if let Some(file) = &spec.history {
         let read = found.past.read_updates(&spec.place(file), store.dir());
@@ -33,7 +34,7 @@ pub(super) fn find(
     if spec.previous.0.is_empty() {
         return Ok(found);
     }
-    let platform = base::platform(&machine.platform, spec.variant.clone(), planner);
+    let platform = base::platform(&machine.platform, spec.variant.clone(), planners.image);
     let platform = platform.map_err(|error| in_terms_of_the_spec(spec, error))?;
     for text in &spec.previous.0 {
         let reference = base::reference(spec, "previous", text)?;

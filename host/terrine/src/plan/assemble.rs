@@ -1,0 +1,85 @@
+//! The last phase: the image as it is written, and what there is to say about it.
+
+use terrine_oci::annotation;
+use terrine_planner_host::image::Resolved;
+
+use super::complete::Complete;
+use super::context::Context;
+use super::decide::{Decided, Plan};
+use super::identify::Identified;
+use super::{Error, Prepared, facts, tree};
+use crate::assemble::{self, Image, Top};
+use crate::base::Base;
+use crate::spec::ImageSpec;
+
+impl Decided {
+    /// Puts together what is written, and what there is to say about it.
+    pub(super) fn assemble<'p>(self, context: &Context<'_, 'p>) -> Result<Prepared<'p>, Error> {
+        let mut remarks = self.remarks();
+        let Self { identified, plan } = self;
+        let Identified {
+            complete:
+                Complete {
+                    store,
+                    base,
+                    root,
+                    paths,
+                    ..
+                },
+            ownership,
+            created,
+            machine,
+            resolved,
+            ..
+        } = identified;
+        let image = Image {
+            planner: context.planners.image,
+            store,
+            ownership,
+            created,
+            provenance: provenance(context.spec, &plan, base.as_ref(), &resolved),
+            base,
+            resolved,
+            layers: plan.layers(&paths),
+            top: Top::Root(root),
+        };
+        remarks.extend(image.remarks());
+        let facts = facts::gather(context.spec, &image, &paths, &plan, &machine, remarks);
+        Ok(Prepared { image, facts })
+    }
+
+    /// What a person should be told before the image is made.
+    fn remarks(&self) -> Vec<String> {
+        let Identified {
+            complete,
+            machine,
+            past,
+            ..
+        } = &self.identified;
+        let mut remarks = complete.paths.remarks();
+        remarks.extend(past.remarks.iter().cloned());
+        remarks.extend(machine.remarks(complete));
+        remarks.extend(tree::hidden_links(
+            &complete.root,
+            complete.listing.as_ref(),
+        ));
+        remarks.extend(self.plan.remarks.iter().cloned());
+        remarks
+    }
+}
+
+/// What the image's manifest says of how it was made.
+fn provenance(
+    spec: &ImageSpec,
+    plan: &Plan,
+    base: Option<&Base>,
+    resolved: &Resolved,
+) -> terrine_oci::Annotations {
+    let mut provenance = assemble::provenance(plan.origin.as_ref(), base);
+    if !resolved.tag_generated {
+        provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
+    }
+    provenance.extend(assemble::labels(&resolved.config));
+    provenance.extend(spec.annotations.clone());
+    provenance
+}

@@ -1,0 +1,55 @@
+//! The second phase: the closure, and the tree at the root as far as the specification tells.
+
+use super::complete::Complete;
+use super::context::Context;
+use super::paths::Paths;
+use super::{Error, tree};
+use crate::base::{Base, Listing};
+use crate::closure::Graph;
+use crate::layer::Store;
+use crate::rootfs::Root;
+
+/// An image to which all belongs that its parts refer to.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) store: Store,
+    pub(super) base: Option<Base>,
+    pub(super) listing: Option<Listing>,
+    /// The tree at the root, but for what has to be looked for in the closure.
+    pub(super) root: Root,
+    /// The store paths that the image needs.
+    pub(super) paths: Paths,
+}
+
+impl Closed {
+    /// The store paths that would go into layers, and what they refer to.
+    pub(super) fn graph(&self) -> Graph {
+        let own: Vec<usize> = (0..self.paths.paths.len())
+            .filter(|index| self.paths.excluded.binary_search(index).is_err())
+            .collect();
+        self.paths.graph.restrict(&own)
+    }
+
+    /// Completes the root by what only a closed image tells: the programs that links at the root
+    /// lead to wherever they are.
+    ///
+    /// Commands that change the root will follow this phase: they need all that the image holds,
+    /// and it can be named only after what they leave. They take a [`Complete`] and return one.
+    pub(super) fn complete(self, context: &Context<'_, '_>) -> Result<Complete, Error> {
+        let Self {
+            store,
+            base,
+            listing,
+            mut root,
+            paths,
+        } = self;
+        tree::add_found(context.spec, &store, &paths, &mut root)?;
+        Ok(Complete {
+            store,
+            base,
+            listing,
+            root,
+            paths,
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! What every phase is told: the specification, what it does not say, and who decides.
+
+use terrine_planner_host::Planners;
+
+use super::{Error, Options};
+use crate::layer::{Ownership, Pattern, Permissions, Rule};
+use crate::spec::{ImageSpec, PermissionSpec, Time, When};
+
+/// The time of files and of the image, unless they are given: that of dockerTools.
+const DEFAULT_TIME: &str = "1970-01-01T00:00:01+00:00";
+
+/// What every phase is told.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a, 'p> {
+    pub(super) spec: &'a ImageSpec,
+    pub(super) options: &'a Options<'a>,
+    pub(super) planners: Planners<'p>,
+}
+
+impl Context<'_, '_> {
+    /// A time of the specification, or the one that stands for none.
+    pub(super) fn time(&self, given: Option<When>) -> Result<Time, Error> {
+        match given {
+            Some(when) => Ok(when.or_now(self.options.now)),
+            None => Time::parse(DEFAULT_TIME)
+                .map_err(|error| Error::field("created", error.to_string())),
+        }
+    }
+
+    /// Who owns the entries of layers.
+    pub(super) fn ownership(&self) -> Result<Ownership, Error> {
+        let name = |given: &Option<String>| given.clone().unwrap_or_else(|| "root".to_owned());
+        let rules = self.spec.permissions.iter().enumerate();
+        let rules = rules.map(|(i, rule)| permission(rule, &format!("permissions[{i}]")));
+        Ok(Ownership {
+            uid: self.spec.uid.into(),
+            gid: self.spec.gid.into(),
+            uname: name(&self.spec.uname),
+            gname: name(&self.spec.gname),
+            mtime: self.time(self.spec.mtime.map(|field| field.0))?.seconds(),
+            permissions: Permissions::new(rules.collect::<Result<_, _>>()?),
+        })
+    }
+}
+
+fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, Error> {
+    let pattern = match (&spec.path, &spec.regex) {
+        (Some(glob), None) => Pattern::glob(glob).map_err(|e| (format!("{field}.path"), e)),
+        (None, Some(regex)) => Pattern::regex(regex).map_err(|e| (format!("{field}.regex"), e)),
+        _ => {
+            return Err(Error::field(
+                field,
+                "it needs one of `path` and `regex`, and not both",
+            ));
+        }
+    };
+    Ok(Rule {
+        pattern: pattern.map_err(|(field, error)| Error::field(field, error.to_string()))?,
+        mode: spec.mode.map(|mode| mode.0),
+        uid: spec.uid.map(i64::from),
+        gid: spec.gid.map(i64::from),
+        uname: spec.uname.clone(),
+        gname: spec.gname.clone(),
+    })
+}

@@ -1,0 +1,64 @@
+//! The first phase: what the specification names, and where that is.
+
+use super::close::Closed;
+use super::context::Context;
+use super::items::{self, Items};
+use super::{Error, base, paths, tree};
+use crate::base::{Base, Listing};
+use crate::layer::Store;
+
+/// What the specification names.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// Where store paths are.
+    pub(super) store: Store,
+    /// What `contents` and the like name.
+    pub(super) items: Items,
+    /// The image that it is built on.
+    pub(super) base: Option<Base>,
+    /// What that has in the store, and what lies at its root.
+    pub(super) listing: Option<Listing>,
+}
+
+impl Gathered {
+    /// Finds everything that the specification names.
+    pub(super) fn of(context: &Context<'_, '_>) -> Result<Self, Error> {
+        let Context { spec, options, .. } = context;
+        let mut store = Store::open(
+            spec.store_dir.as_deref().unwrap_or("/nix/store"),
+            &options.store_root,
+        )?;
+        let items = items::find(spec, &mut store)?;
+        let base = base::open(context, &store, &items)?;
+        let listing = base
+            .as_ref()
+            .map(|base| base.holdings(store.dir()))
+            .transpose()?;
+        Ok(Self {
+            store,
+            items,
+            base,
+            listing,
+        })
+    }
+
+    /// Closes the image: all that its parts refer to belongs to it.
+    pub(super) fn close(self, context: &Context<'_, '_>) -> Result<Closed, Error> {
+        let Self {
+            store,
+            items,
+            base,
+            listing,
+        } = self;
+        let root = tree::grow(context.spec, &store, &items)?;
+        let mut paths = paths::find(context.spec, &store, &items, &root, listing.as_ref())?;
+        paths.exclude_held(&store, listing.as_ref())?;
+        Ok(Closed {
+            store,
+            base,
+            listing,
+            root,
+            paths,
+        })
+    }
+}
