@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use terrine::planner::{Limits, Runtime};
 use terrine::replay::{Candidate, Fleet, Keep, Observer, Settings, Task};
-use terrine::updates::Updates;
+use terrine::sequence::Updates;
 use terrine_tests::built_in;
 
 /// A sequence of closures of the same few packages, in versions that change at random.

@@ -50,7 +50,6 @@ impl Hint for Error {
             Self::Planner(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::Ship(error) => error.hint(),
-            Self::Mismatch { .. } => Some("build the customisation layer again".into()),
             Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
                 Some("make room where the archive is written to".into())
             }

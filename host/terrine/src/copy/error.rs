@@ -95,16 +95,6 @@ impl From<daemon::Error> for Error {
     }
 }
 
-impl Hint for CarryError {
-    fn hint(&self) -> Option<Cow<'_, str>> {
-        match self {
-            Self::Source(error) => error.hint(),
-            Self::Destination(error) => error.hint(),
-            Self::Closed(error) => error.hint(),
-        }
-    }
-}
-
 impl From<CarryError> for Error {
     fn from(error: CarryError) -> Self {
         match error {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
+use terrine_oci::Digest;
 use terrine_support::hint::Hint;
 
 use super::{PatternError, StorePathError};
@@ -105,6 +106,7 @@ impl Hint for Error {
                 "build or fetch the path first; for a store below another directory, give `--store-root`".into(),
             ),
             Self::Special { .. } => Some("containers get their devices and sockets when they run".into()),
+            Self::Mismatch { .. } => Some("build the customisation layer again".into()),
             Self::Changed { .. } => Some("run again when nothing writes to the path any more".into()),
             _ => None,
         }

@@ -43,7 +43,7 @@ use terrine_planner_host::{Planner, Planners};
 use crate::assemble::Image;
 use crate::cache::Cache;
 use crate::closure::Graph;
-use crate::source::Elsewhere;
+use crate::source::Opener;
 use crate::spec::{ImageSpec, Time};
 pub use component::component;
 use context::Context;

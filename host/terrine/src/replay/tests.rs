@@ -421,10 +421,13 @@ fn the_number_of_threads_changes_nothing() {
     let mut policies = planner.describe().unwrap().policies;
     policies.retain(|policy| !policy.options_schema.contains("\"required\""));
     assert!(policies.len() >= 2, "{policies:?}");
-    let tasks = policies.iter().flat_map(|policy| {
-        [2, 3].map(|max| Task {
-            candidate: candidate(planner, &policy.name),
-            max_layers: Some(max),
+    let tasks: Vec<Task> = policies
+        .iter()
+        .flat_map(|policy| {
+            [2, 3].map(|max| Task {
+                candidate: candidate(planner, &policy.name),
+                max_layers: Some(max),
+            })
         })
         .collect();
     let text = |threads| {

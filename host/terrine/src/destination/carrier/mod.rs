@@ -13,6 +13,7 @@
 mod fetch;
 mod make;
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use terrine_compress::{Compression, Pool, Setting};
 use terrine_oci::{Descriptor, Digest, Repository};
+use terrine_support::hint::Hint;
 
 use super::{Destination, Error, Reporter, Staged, each};
 use crate::cache::Cache;
@@ -108,6 +110,17 @@ pub enum CarryError {
     /// The output ended first; the destination's error says why.
     #[error(transparent)]
     Closed(#[from] Closed),
+}
+
+impl Hint for CarryError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Source(error) => error.hint(),
+            Self::Layer(error) => error.hint(),
+            Self::Destination(error) => error.hint(),
+            Self::Closed(error) => error.hint(),
+        }
+    }
 }
 
 impl Carrier<'_> {
