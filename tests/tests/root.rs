@@ -16,8 +16,8 @@ use std::process::Command;
 use proptest::prelude::*;
 use terrine::hint::Hint;
 use terrine::layer::{self, Kind, Pattern, Rule, Store};
-use terrine::pipe::{self, Observer};
-use terrine::rootfs::{self, New, Origin, Root};
+use terrine::pipe::{self, Feeder, Observer};
+use terrine::rootfs::{self, LayerOfRoot, New, Origin, Root};
 use terrine_tests::archive::digest;
 use terrine_tests::{Run, peer, temporary};
 

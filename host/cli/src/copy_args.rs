@@ -119,6 +119,7 @@ impl CopyContext {
             setting,
             pool,
             cache,
+            cache_directories: false,
             recompress,
         };
         Copying {

@@ -122,6 +122,7 @@ pub mod history;
 pub mod inspect;
 pub mod layer;
 pub mod layout;
+pub mod parallel;
 pub mod pipe;
 pub mod plan;
 pub mod platform;

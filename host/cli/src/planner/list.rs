@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use terrine::build::DEFAULT_POLICY;
+use terrine::plan::DEFAULT_POLICY;
 use terrine::planner::layering::{Info, PolicyInfo};
 use terrine::planner::{Limits, Planner};
 

@@ -128,11 +128,13 @@ pub(super) fn max_layers(spec: &ImageSpec) -> Option<u32> {
     }
 }
 
-/// The policy of an image whose specification names none, where the built-in planner plans.
-/// That of dockerTools stays the default of what stands in for dockerTools.
-const DEFAULT_POLICY: &str = "least-pull";
+/// The default of `build` and `plan`: the policy of an image whose specification names none, where
+/// the built-in planner plans. It is not the component's first policy, which is the one of
+/// dockerTools and plans where a request names none, as in what stands in for dockerTools.
+pub const DEFAULT_POLICY: &str = "least-pull";
 
-/// A policy that is named, or the default one. That of another planner is its first.
+/// Returns a policy that is named, or the default of `build` and `plan`. Other components have
+/// none but their first policy.
 pub(super) fn or_default(named: &str, planner: &Planner<'_>) -> String {
     if named.is_empty() && planner.is_embedded() {
         DEFAULT_POLICY.to_owned()

@@ -47,6 +47,7 @@ use crate::source::Opener;
 use crate::spec::{ImageSpec, Time};
 pub use component::component;
 use context::Context;
+pub use decide::DEFAULT_POLICY;
 pub use error::Error;
 pub use explain::Explanation;
 pub use facts::{

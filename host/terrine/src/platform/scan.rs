@@ -16,8 +16,8 @@ use terrine_tar::Kind;
 
 use super::{Findings, HEAD};
 use crate::cache::Cache;
-use crate::destination;
 use crate::layer::{self, Entry, Error, Store, StorePath, Tree};
+use crate::parallel::each;
 
 /// How many look at once. More would wait for the same disk.
 const THREADS: usize = 4;
@@ -47,7 +47,7 @@ pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Finding
         .map_or(1, usize::from)
         .min(THREADS);
     let jobs = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
-    let found = destination::each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
+    let found = each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
     let facts: Vec<(Digest, String)> = unknown
         .iter()
         .zip(&found)

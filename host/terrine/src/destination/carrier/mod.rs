@@ -23,9 +23,10 @@ use terrine_compress::{Compression, Pool, Setting};
 use terrine_oci::{Descriptor, Digest, Repository};
 use terrine_support::hint::Hint;
 
-use super::{Destination, Error, Reporter, Staged, each};
+use super::{Destination, Error, Reporter, Staged};
 use crate::cache::Cache;
 use crate::layer::{self, LayerOrigin, NewLayer};
+use crate::parallel::each;
 use crate::pipe::Closed;
 use crate::source::{self, Layer};
 use make::{MadeOf, Reencoded};
