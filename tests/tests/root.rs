@@ -15,7 +15,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use terrine::hint::Hint;
-use terrine::layer::{self, Kind, Pattern, Rule, Store};
+use terrine::layer::{self, Kind, NewLayer, Pattern, Rule, Store};
 use terrine::pipe::{self, Feeder, Observer};
 use terrine::rootfs::{self, LayerOfRoot, New, Origin, Root};
 use terrine_tests::archive::digest;
