@@ -8,7 +8,7 @@ use super::limits::Denied;
 use super::state::State;
 use super::{
     Cause, EmptyLayers, Error, Limits, Runtime, Usage, bindings, clock, describe, image, layering,
-    validate, words,
+    sanitize, validate,
 };
 
 /// A compiled component, ready to be called. A clone shares what was compiled.
@@ -103,7 +103,7 @@ impl Planner<'_> {
             source,
         })?;
         for policy in &mut info.policies {
-            policy.summary = words::plain(&policy.summary);
+            policy.summary = sanitize::plain(&policy.summary);
         }
         Ok(info)
     }
@@ -147,7 +147,7 @@ impl Planner<'_> {
             source,
         })?;
         if !self.embedded {
-            words::few(&mut planned.remarks);
+            sanitize::few(&mut planned.remarks);
         }
         planned
             .layers
@@ -212,7 +212,7 @@ impl Planner<'_> {
         if self.embedded {
             text.to_owned()
         } else {
-            words::plain(text)
+            sanitize::plain(text)
         }
     }
 

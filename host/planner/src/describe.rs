@@ -3,7 +3,7 @@
 use terrine_support::hint::Hint;
 
 use super::layering::Info;
-use super::words;
+use super::sanitize;
 
 /// The longest name of a component or a policy, in bytes.
 const MAX_NAME: usize = 64;
@@ -58,7 +58,7 @@ pub(super) fn check(info: &Info) -> Result<(), DescriptionFault> {
     check_name("its name", &info.name)?;
     if !is_version(&info.version) {
         return Err(DescriptionFault::Version {
-            version: words::plain(&info.version),
+            version: sanitize::plain(&info.version),
         });
     }
     if info.policies.is_empty() {
@@ -91,7 +91,7 @@ fn check_name(what: &'static str, name: &str) -> Result<(), DescriptionFault> {
     } else {
         Err(DescriptionFault::Name {
             what,
-            name: words::plain(name),
+            name: sanitize::plain(name),
         })
     }
 }

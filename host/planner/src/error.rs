@@ -11,8 +11,8 @@ use terrine_support::hint::Hint;
 use super::contract::CONTRACT;
 use super::describe::DescriptionFault;
 use super::layering::ErrorKind;
+use super::sanitize;
 use super::validate::Violation;
-use super::words;
 
 /// A failure of a component, or of the host to run it. Each names the component.
 #[derive(Debug, thiserror::Error)]
@@ -403,7 +403,7 @@ impl std::fmt::Display for Cause {
         let mut chain: Vec<String> = self
             .error
             .chain()
-            .map(|cause| words::lines(&cause.to_string()))
+            .map(|cause| sanitize::lines(&cause.to_string()))
             .collect();
         // Why it ended comes before where it was, which may be long.
         if self.ran {

@@ -6,27 +6,27 @@
 //! its own, so no call can see another, and a plan is checked before it is used
 //! ([`validate`]). What it says is made fit to be shown.
 
-mod asked;
 mod author;
 mod bindings;
 pub mod check;
 mod clock;
 mod component;
 mod contract;
-mod costs;
 mod describe;
 mod error;
 mod extent;
 mod file;
+mod fuel;
 mod limits;
-mod naming;
-mod pair;
+mod options;
+mod planners;
 mod record;
 mod runtime;
+mod sanitize;
 mod sealed;
 mod state;
+mod store_name;
 mod validate;
-mod words;
 
 pub use author::{ComponentizeError, WIT, componentize};
 pub use bindings::{image, layering};
@@ -36,10 +36,10 @@ pub use describe::DescriptionFault;
 pub use error::{Cause, Error};
 pub use file::ComponentFile;
 pub use limits::{Limits, Usage};
-pub use naming::{is_hashed, name, store_path};
-pub use pair::Planners;
+pub use planners::Planners;
 pub use record::request_digest;
 pub use runtime::{Imports, Runtime};
+pub use store_name::{is_hashed, name, store_path};
 pub use validate::{EmptyLayers, Violation, validate};
 
 /// The built-in planner, as embedded at build time.

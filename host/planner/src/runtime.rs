@@ -8,7 +8,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine};
 
 use super::component::Planner;
 use super::state::State;
-use super::{ComponentFile, EMBEDDED, Error, Limits, clock, contract, costs, extent, sealed};
+use super::{ComponentFile, EMBEDDED, Error, Limits, clock, contract, extent, fuel, sealed};
 
 /// The name of the built-in planner in errors.
 const EMBEDDED_NAME: &str = "terrine";
@@ -136,7 +136,7 @@ fn config(limits: Limits, cache: Option<&Path>) -> Config {
     config.wasm_relaxed_simd(false);
     // Bounds a call's run time; costs about a tenth of it.
     config.consume_fuel(true);
-    config.operator_cost(costs::costs());
+    config.operator_cost(fuel::costs());
     config.max_wasm_stack(limits.stack);
     config.cache(cache.and_then(open_cache));
     config

@@ -1,7 +1,7 @@
 //! What a sealed WASI remembers within one call: where it is in its random numbers, and the end
 //! of what was written to standard error.
 
-use crate::words;
+use crate::sanitize;
 
 /// How much of standard error is kept, in bytes: its end, where a runtime says why it gives up.
 const KEPT: usize = 4 << 10;
@@ -35,7 +35,7 @@ impl Sealed {
     /// The end of what was written to standard error, fit to be shown.
     pub(crate) fn wrote(&self) -> String {
         let start = if self.stderr.len() == KEPT { "…" } else { "" };
-        start.to_owned() + &words::all_lines(String::from_utf8_lossy(&self.stderr).trim())
+        start.to_owned() + &sanitize::all_lines(String::from_utf8_lossy(&self.stderr).trim())
     }
 }
 

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::layering::{Info, PolicyInfo};
-use super::{Error, Planner, words};
+use super::{Error, Planner, sanitize};
 
 /// How alike two names are, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
@@ -91,7 +91,7 @@ fn check_options(policy: &PolicyInfo, options: &str) -> Result<(), (String, Stri
         .find(|name| !options.contains_key(*name))
     {
         Some(missing) => {
-            let missing = words::plain(missing);
+            let missing = sanitize::plain(missing);
             let hint = format!("give it: `--option {missing}=VALUE`");
             Err((missing, "needs this option".to_owned(), hint))
         }
@@ -118,7 +118,7 @@ fn suggestion(name: &str, known: &[&String]) -> String {
         .iter()
         .max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|known| likeness(known) >= ALIKE) {
-        Some(nearest) => format!("did you mean `{}`?", words::plain(nearest)),
+        Some(nearest) => format!("did you mean `{}`?", sanitize::plain(nearest)),
         None if known.is_empty() => "it has no options".to_owned(),
         None => {
             // How a map of JSON is ordered depends on how this is built.
@@ -135,7 +135,7 @@ fn has(what: &str, mut names: Vec<String>) -> String {
         "{what} `{}`",
         names
             .iter()
-            .map(|name| words::plain(name))
+            .map(|name| sanitize::plain(name))
             .collect::<Vec<_>>()
             .join("`, `")
     )
