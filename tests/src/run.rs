@@ -12,20 +12,20 @@ use super::{peer, signals};
 /// here, which takes no time when it is there already.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| built(&["--bins"], "terrine"))
+    BINARY.get_or_init(|| built("terrine-cli", &["--bins"], "terrine"))
 }
 
 /// An example of the library, of the same profile.
 pub fn example(name: &str) -> PathBuf {
-    built(&["--example", name], name)
+    built("terrine", &["--example", name], name)
 }
 
-/// What cargo makes of a target of the library's package.
-fn built(target: &[&str], executable: &str) -> PathBuf {
+/// What cargo makes of a target of a package.
+fn built(package: &str, target: &[&str], executable: &str) -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(super::workspace())
-        .args(["build", "--locked", "--package", "terrine"])
+        .args(["build", "--locked", "--package", package])
         .args(target);
     cargo
         .args(["--message-format", "json-render-diagnostics"])

@@ -1,4 +1,4 @@
-//! `host/build.rs` builds the planner in every way that people build: the pitfalls of
+//! `host/planner/build.rs` builds the planner in every way that people build: the pitfalls of
 //! running cargo from a build script, each of them once reproduced.
 //!
 //! The script is run in a workspace of its own, with the real planner and without what
@@ -32,13 +32,13 @@ impl Workspace {
     fn new() -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build-script");
         let workspace = Self { root };
-        for directory in ["host/src", ".cargo"] {
+        for directory in ["host/planner/src", ".cargo"] {
             fs::create_dir_all(workspace.root.join(directory)).unwrap();
         }
         for file in [
             "Cargo.lock",
             "rust-toolchain.toml",
-            "host/build.rs",
+            "host/planner/build.rs",
             "planner-wasm",
             "wit",
         ] {
@@ -47,19 +47,21 @@ impl Workspace {
         let read = |name: &str| fs::read_to_string(super_path(name)).unwrap();
         workspace.write(
             "Cargo.toml",
-            &read("Cargo.toml").replace(", \"tests\"]", "]"),
+            &read("Cargo.toml")
+                .replace(", \"tests\"]", "]")
+                .replace("[\"host/cli\"]", "[\"host/planner\"]"),
         );
-        // The host's manifest without its dependencies, but with those of the script.
-        let manifest = read("host/Cargo.toml").replace("readme = \"../README.md\"\n", "");
+        // The manifest without the dependencies of the crate, but with those of the script.
+        let manifest = read("host/planner/Cargo.toml");
         let (package, rest) = manifest.split_once("[dependencies]").unwrap();
         let (_, rest) = rest.split_once("[build-dependencies]").unwrap();
         workspace.write(
-            "host/Cargo.toml",
+            "host/planner/Cargo.toml",
             &format!("{package}[build-dependencies]{rest}"),
         );
         let code = "//! x\n/// x\npub static PLANNER: &[u8] = \
                     include_bytes!(concat!(env!(\"OUT_DIR\"), \"/planner.wasm\"));\n";
-        workspace.write("host/src/lib.rs", code);
+        workspace.write("host/planner/src/lib.rs", code);
         workspace.write(".cargo/config.toml", "");
         // Takes what is not needed out of the lock file.
         Run::of(workspace.cargo(&["update", "--offline", "--workspace"])).ok();
@@ -136,7 +138,7 @@ fn every_way_of_building_embeds_the_same_planner() {
     let workspace = Workspace::new();
     let touch = || {
         // Makes cargo run the script again.
-        let script = workspace.root.join("host/build.rs");
+        let script = workspace.root.join("host/planner/build.rs");
         fs::File::options()
             .append(true)
             .open(script)

@@ -1,4 +1,4 @@
-//! The library, as the program `host/examples/ship.rs` uses it.
+//! The library, as the program `host/terrine/examples/ship.rs` uses it.
 
 #![allow(
     clippy::unwrap_used,

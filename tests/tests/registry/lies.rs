@@ -35,7 +35,7 @@ fn bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Gives a row another value, with the seal that belongs to it (`host/src/cache/row.rs`).
+/// Gives a row another value, with the seal that belongs to it (`host/terrine/src/cache/row.rs`).
 fn lie(database: &std::path::Path, kind: u8, key: &str, value: &str) {
     let mut hash = Sha256::new();
     let (name, content) = (bytes(key), bytes(value));
