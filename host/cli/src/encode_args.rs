@@ -6,6 +6,7 @@ use std::thread;
 use terrine::cache::Cache;
 use terrine::compress::{Pool, Setting};
 use terrine::destination::Destination;
+use terrine::hint::Hint;
 use terrine::oci::{Annotations, Reference};
 
 use super::environment;
@@ -97,10 +98,10 @@ pub(super) fn open_cache(printer: &Printer) -> Cache {
         terrine::cache::Options::on(environment::today()),
     )
     .unwrap_or_else(|error| {
-        printer.warning(&format!(
-            "the cache of layers can not be used: {}",
-            chain(&error)
-        ));
+        printer.warning_with_hint(
+            &format!("the cache of layers can not be used: {}", chain(&error)),
+            error.hint().as_deref(),
+        );
         Cache::none()
     })
 }

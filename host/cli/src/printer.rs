@@ -42,6 +42,14 @@ impl Printer {
         print(&format!("{WARNING}warning{WARNING:#}: {text}\n"));
     }
 
+    /// Something that is done without, and what to do about it.
+    pub(super) fn warning_with_hint(&self, text: &str, hint: Option<&str>) {
+        self.warning(text);
+        if let Some(hint) = hint {
+            print(&format!("{HINT}hint{HINT:#}: {hint}\n"));
+        }
+    }
+
     /// What went wrong, its causes, and what to do about it.
     pub(super) fn error(&self, chain: &[String], hint: Option<&str>) {
         let mut text = String::new();
