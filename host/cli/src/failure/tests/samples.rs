@@ -1,0 +1,621 @@
+//! One error for each variant with a hint, and all that wrap it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use terrine::compress::ParseSettingError;
+use terrine::destination::CarryError;
+use terrine::layer::Change;
+use terrine::oci::{Digest, ParseReferenceError, Reference, Repository};
+use terrine::planner::{ComponentizeError, DescriptionFault, Imports, Limits, Runtime};
+use terrine::registry::{Client, CredentialsError, Options};
+use terrine::rootfs::{File, Origin};
+use terrine::spec::{ImageSpec, SpecError};
+use terrine::{
+    assemble, cache, closure, copy, daemon, destination, export, history, layer, layout, plan,
+    planner, registry, replay, rootfs, sequence, source,
+};
+
+use super::Walked;
+use crate::exit::Usage;
+
+/// Brings every error with a hint through a failure.
+pub(super) fn walk() -> Walked {
+    let mut walked = Walked::default();
+    walked.walk("cli/src/exit.rs", vec![usage()]);
+    walked.walk("compress/src/setting.rs", settings());
+    walked.walk("oci/src/reference.rs", vec![reference()]);
+    walked.walk("planner/src/author.rs", componentize_errors());
+    walked.walk("planner/src/error.rs", planner_errors());
+    walked.walk("registry/src/credentials.rs", vec![credentials()]);
+    walked.walk("registry/src/error.rs", vec![registry_error()]);
+    walked.walk("terrine/src/assemble/error.rs", assemble_errors());
+    walked.walk("terrine/src/cache/error.rs", cache_errors());
+    walked.walk("terrine/src/closure/error.rs", closure_faults());
+    walked.walk("terrine/src/closure/error.rs", closure_errors());
+    walked.walk("terrine/src/copy/error.rs", copy_errors());
+    walked.walk("terrine/src/destination/existing.rs", carry_errors());
+    walked.walk("terrine/src/daemon.rs", daemon_errors());
+    walked.walk("terrine/src/destination/error.rs", destination_errors());
+    walked.walk("terrine/src/export/mod.rs", export_errors());
+    walked.walk("terrine/src/history/error.rs", history_errors());
+    walked.walk("terrine/src/layer/error.rs", layer_errors());
+    walked.walk("terrine/src/layout/error.rs", layout_errors());
+    walked.walk("terrine/src/plan/error.rs", plan_errors());
+    walked.walk("terrine/src/replay/error.rs", replay_errors());
+    walked.walk("terrine/src/rootfs/error.rs", rootfs_errors());
+    walked.walk("terrine/src/sequence/error.rs", sequence_faults());
+    walked.walk("terrine/src/sequence/error.rs", sequence_errors());
+    walked.walk("terrine/src/source/error.rs", source_faults());
+    walked.walk("terrine/src/source/error.rs", source_errors());
+    walked.walk("terrine/src/spec/image/error.rs", vec![spec_error()]);
+    walked
+}
+
+fn name() -> String {
+    "name".to_owned()
+}
+
+fn path() -> PathBuf {
+    "path".into()
+}
+
+fn digest() -> Digest {
+    Digest::of(b"")
+}
+
+fn full() -> io::Error {
+    ErrorKind::StorageFull.into()
+}
+
+fn usage() -> Usage {
+    Usage {
+        message: name(),
+        hint: "leave it out",
+    }
+}
+
+fn settings() -> Vec<ParseSettingError> {
+    ["xz", "none:1", "gzip:0"]
+        .map(|text| text.parse::<terrine::compress::Setting>().unwrap_err())
+        .into()
+}
+
+fn reference() -> ParseReferenceError {
+    "dir:x".parse::<Reference>().unwrap_err()
+}
+
+/// All but those that hold an error of the engine.
+fn componentize_errors() -> Vec<ComponentizeError> {
+    vec![
+        ComponentizeError::Component { module: name() },
+        ComponentizeError::NoContract { module: name() },
+    ]
+}
+
+fn planner_errors() -> Vec<planner::Error> {
+    use planner::Error;
+    let component = name;
+    let imports = |sealed, sealable| Error::Imports {
+        component: name(),
+        imports: vec![],
+        sealed,
+        sealable,
+    };
+    let version = |newer| Error::Version {
+        component: name(),
+        versions: vec![],
+        newer,
+    };
+    let function = "plan";
+    vec![
+        Error::Read {
+            path: path(),
+            source: ErrorKind::NotFound.into(),
+        },
+        Error::Pin {
+            component: component(),
+            expected: digest(),
+            found: digest(),
+        },
+        Error::Text {
+            component: component(),
+        },
+        Error::Module {
+            component: component(),
+        },
+        Error::NotWasm {
+            component: component(),
+        },
+        not_a_component(),
+        Error::Extent {
+            component: component(),
+            limit: 1,
+        },
+        Error::Depth {
+            component: component(),
+            what: "types",
+            limit: 1,
+        },
+        Error::Work {
+            component: component(),
+            what: "code",
+        },
+        Error::Passing {
+            component: component(),
+        },
+        imports(true, false),
+        imports(false, true),
+        imports(false, false),
+        Error::World {
+            component: component(),
+            exports: vec![],
+        },
+        version(true),
+        version(false),
+        Error::NotAnInterface {
+            component: component(),
+        },
+        Error::Memory {
+            component: component(),
+            asked: 2,
+            limit: 1,
+        },
+        Error::Table {
+            component: component(),
+            asked: 2,
+            limit: 1,
+        },
+        Error::Fuel {
+            component: component(),
+            function,
+            limit: 1,
+        },
+        Error::Time {
+            component: component(),
+            function,
+            limit: Duration::ZERO,
+        },
+        Error::Stack {
+            component: component(),
+            function,
+            limit: 1,
+        },
+        Error::Refused {
+            component: component(),
+            embedded: true,
+            kind: None,
+            message: name(),
+            field: None,
+            hint: Some(name()),
+        },
+        Error::Description {
+            component: component(),
+            source: DescriptionFault::NoPolicies,
+        },
+        Error::UnknownPolicy {
+            component: component(),
+            policy: name(),
+            hint: name(),
+        },
+        Error::Option {
+            field: name(),
+            why: name(),
+            hint: name(),
+        },
+    ]
+}
+
+fn not_a_component() -> planner::Error {
+    let runtime = Runtime::new(Limits::default(), None).unwrap();
+    let broken = b"\0asm\x0d\0\x01\0\xff\xff";
+    match runtime.load("name", broken, Imports::Nothing) {
+        Err(error) => error,
+        Ok(_) => panic!("it is broken"),
+    }
+}
+
+fn credentials() -> CredentialsError {
+    CredentialsError::Helper {
+        program: name(),
+        why: name(),
+    }
+}
+
+/// Error of a registry that has nothing.
+fn registry_error() -> registry::Error {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let registry = listener.local_addr().unwrap().to_string();
+    let answering = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            .unwrap();
+    });
+    let client = Client::new(Options {
+        plain_http: true,
+        retries: 0,
+        ..Options::default()
+    });
+    let image = format!("{registry}/name:tag");
+    let error = client
+        .document(&image.parse::<Repository>().unwrap())
+        .unwrap_err();
+    answering.join().unwrap();
+    error
+}
+
+fn daemon_errors() -> Vec<daemon::Error> {
+    vec![
+        daemon::Error::NoProgram {
+            program: "docker",
+            source: ErrorKind::NotFound.into(),
+        },
+        daemon::Error::Spool {
+            directory: path(),
+            source: full(),
+        },
+    ]
+}
+
+fn layout_errors() -> Vec<layout::Error> {
+    use layout::Error;
+    vec![
+        Error::Io {
+            action: "writing",
+            path: path(),
+            source: full(),
+        },
+        Error::Missing {
+            path: path(),
+            member: "index.json",
+        },
+        Error::Version {
+            path: path(),
+            version: name(),
+        },
+        Error::Occupied { path: path() },
+        Error::NoBlob {
+            path: path(),
+            digest: digest(),
+        },
+        Error::Size {
+            path: path(),
+            digest: digest(),
+            expected: 1,
+            actual: 2,
+        },
+        Error::Name(name()),
+    ]
+}
+
+fn source_faults() -> Vec<source::Fault> {
+    use source::Fault;
+    let list = || vec![name()];
+    vec![
+        Fault::Archive(terrine_tar::Fault::Truncated {
+            position: 0,
+            size: 2,
+            length: 1,
+        }),
+        Fault::Directory,
+        Fault::NoKind,
+        Fault::NoLayout("index.json"),
+        Fault::LayoutIsAFile,
+        Fault::NoPlatform {
+            wanted: name(),
+            available: list(),
+        },
+        Fault::Several { available: list() },
+        Fault::NoSuchImage {
+            wanted: name(),
+            available: list(),
+        },
+        Fault::Size {
+            member: name(),
+            expected: 1,
+            actual: 2,
+        },
+        Fault::Compression {
+            what: name(),
+            compression: terrine::compress::Compression::Gzip,
+            why: name(),
+        },
+        Fault::Digest {
+            member: name(),
+            expected: name(),
+            actual: name(),
+        },
+        Fault::Layer {
+            name: name(),
+            fault: Box::new(Fault::Directory),
+        },
+    ]
+}
+
+fn source_errors() -> Vec<source::Error> {
+    use source::Error;
+    let mut errors = vec![
+        Error::Spool {
+            image: name(),
+            directory: path(),
+            source: full(),
+        },
+        registry_error().into(),
+    ];
+    errors.extend(daemon_errors().into_iter().map(Error::from));
+    errors.extend(source_faults().into_iter().map(|fault| Error::Fault {
+        image: name(),
+        fault,
+    }));
+    errors
+}
+
+fn destination_errors() -> Vec<destination::Error> {
+    use destination::Error;
+    let mut errors = vec![
+        registry_error().into(),
+        Error::Staging {
+            place: name(),
+            source: full(),
+        },
+        Error::Output(full()),
+        Error::Unsupported {
+            what: name(),
+            place: name(),
+            hint: "leave it out",
+        },
+    ];
+    errors.extend(layout_errors().into_iter().map(Error::from));
+    errors.extend(daemon_errors().into_iter().map(Error::from));
+    errors
+}
+
+fn carry_errors() -> Vec<CarryError> {
+    let mut errors: Vec<CarryError> = source_errors().into_iter().map(CarryError::from).collect();
+    errors.extend(destination_errors().into_iter().map(CarryError::from));
+    errors
+}
+
+fn copy_errors() -> Vec<copy::Error> {
+    use copy::Error;
+    let mut errors = vec![
+        Error::SamePlatform {
+            first: name(),
+            second: name(),
+            platform: name(),
+        },
+        Error::SameName {
+            first: name(),
+            second: name(),
+            name: name(),
+        },
+    ];
+    errors.extend(source_errors().into_iter().map(Error::from));
+    errors.extend(destination_errors().into_iter().map(Error::from));
+    errors.extend(carry_errors().into_iter().map(Error::from));
+    errors
+}
+
+fn export_errors() -> Vec<export::Error> {
+    source_errors().into_iter().map(Into::into).collect()
+}
+
+fn sequence_faults() -> Vec<sequence::Fault> {
+    use sequence::Fault;
+    vec![
+        Fault::Json {
+            field: name(),
+            why: name(),
+        },
+        Fault::NoSteps,
+        Fault::OutOfRange {
+            field: name(),
+            index: 2,
+            paths: 1,
+        },
+    ]
+}
+
+fn sequence_errors() -> Vec<sequence::Error> {
+    sequence_faults()
+        .into_iter()
+        .map(|fault| sequence::Error::Fault {
+            path: path(),
+            fault,
+        })
+        .collect()
+}
+
+fn history_errors() -> Vec<history::Error> {
+    use history::Error;
+    let mut errors = vec![
+        Error::NoRecord(name()),
+        Error::NotAPlan {
+            path: path(),
+            why: name(),
+        },
+    ];
+    errors.extend(sequence_errors().into_iter().map(Error::from));
+    errors.extend(source_errors().into_iter().map(Error::from));
+    errors
+}
+
+/// All but those that hold an error of the database.
+fn cache_errors() -> Vec<cache::Error> {
+    use cache::Error;
+    vec![
+        Error::Io {
+            path: path(),
+            source: full(),
+        },
+        Error::NotAFile { path: path() },
+        Error::Damaged { path: path() },
+    ]
+}
+
+fn closure_faults() -> Vec<closure::Fault> {
+    use closure::Fault;
+    vec![
+        Fault::Empty,
+        Fault::UnknownForm,
+        Fault::NoGraph,
+        Fault::Field {
+            field: name(),
+            fault: Box::new(Fault::Empty),
+        },
+        Fault::NoRegistration,
+        Fault::NotInRegistration(name()),
+        Fault::NotAStorePath {
+            path: name(),
+            store_dir: name(),
+        },
+        Fault::Invalid(name()),
+        Fault::MissingReference {
+            path: name(),
+            reference: name(),
+        },
+    ]
+}
+
+/// All but those that hold an error of the database.
+fn closure_errors() -> Vec<closure::Error> {
+    use closure::Error;
+    let not_registered = |immutable| Error::NotRegistered {
+        path: name(),
+        database: path(),
+        immutable,
+    };
+    let mut errors = vec![
+        Error::NotADatabase {
+            path: path(),
+            why: name(),
+        },
+        not_registered(true),
+        not_registered(false),
+    ];
+    errors.extend(closure_faults().into_iter().map(|fault| Error::Fault {
+        path: path(),
+        fault,
+    }));
+    errors
+}
+
+fn layer_errors() -> Vec<layer::Error> {
+    use layer::Error;
+    vec![
+        Error::Missing { path: path() },
+        Error::Special {
+            path: path(),
+            kind: "socket",
+        },
+        Error::Changed {
+            path: path(),
+            change: Change::Grew,
+        },
+    ]
+}
+
+fn rootfs_errors() -> Vec<rootfs::Error> {
+    use rootfs::Error;
+    let origin = || Origin::Files;
+    let line = |file| Error::Line {
+        line: name(),
+        file,
+        why: "it is empty",
+    };
+    let mut errors = vec![
+        Error::Clash {
+            path: name(),
+            first: origin(),
+            second: origin(),
+        },
+        Error::Kinds {
+            path: name(),
+            first: origin(),
+            first_kind: layer::Kind::File,
+            second: origin(),
+            second_kind: layer::Kind::Directory,
+        },
+        Error::NotDirectory {
+            origin: Origin::Contents(name()),
+        },
+        Error::NotDirectory { origin: origin() },
+        Error::Loop {
+            path: name(),
+            target: name(),
+            origin: origin(),
+        },
+        line(File::Passwd),
+        line(File::Group),
+        Error::NoCertificate(path()),
+    ];
+    errors.extend(layer_errors().into_iter().map(Error::from));
+    errors
+}
+
+fn assemble_errors() -> Vec<assemble::Error> {
+    use assemble::Error;
+    let mut errors = vec![
+        Error::Mismatch {
+            path: path(),
+            expected: digest(),
+            actual: digest(),
+        },
+        Error::Output(full()),
+    ];
+    errors.extend(source_errors().into_iter().map(Error::from));
+    errors.extend(planner_errors().into_iter().map(Error::from));
+    errors.extend(layer_errors().into_iter().map(Error::from));
+    errors.extend(destination_errors().into_iter().map(Error::from));
+    errors.extend(daemon_errors().into_iter().map(Error::from));
+    errors
+}
+
+fn plan_errors() -> Vec<plan::Error> {
+    use plan::Error;
+    let mut errors = vec![
+        Error::Field {
+            field: name(),
+            why: name(),
+            hint: Some(name()),
+        },
+        Error::Foreign { message: name() },
+    ];
+    errors.extend(source_errors().into_iter().map(Error::from));
+    errors.extend(closure_errors().into_iter().map(Error::from));
+    errors.extend(closure_faults().into_iter().map(Error::Closures));
+    errors.extend(history_errors().into_iter().map(|error| Error::Past {
+        field: "previous",
+        source: Box::new(error),
+    }));
+    errors.extend(rootfs_errors().into_iter().map(Error::from));
+    errors.extend(layer_errors().into_iter().map(Error::from));
+    errors.extend(planner_errors().into_iter().map(Error::from));
+    errors.extend(
+        assemble_errors()
+            .into_iter()
+            .map(|error| Error::Pack(Box::new(error))),
+    );
+    errors
+}
+
+fn replay_errors() -> Vec<replay::Error> {
+    planner_errors()
+        .into_iter()
+        .map(|error| replay::Error::Plan {
+            step: 1,
+            image: name(),
+            task: name(),
+            source: Box::new(error),
+        })
+        .collect()
+}
+
+fn spec_error() -> SpecError {
+    ImageSpec::read_from(&br#"{"nam": "web"}"#[..], &path(), &path()).unwrap_err()
+}
