@@ -508,6 +508,11 @@ fn closure_errors() -> Vec<closure::Error> {
 fn layer_errors() -> Vec<layer::Error> {
     use layer::Error;
     vec![
+        Error::Mismatch {
+            path: path(),
+            expected: digest(),
+            actual: digest(),
+        },
         Error::Missing { path: path() },
         Error::Special {
             path: path(),
@@ -560,14 +565,7 @@ fn rootfs_errors() -> Vec<rootfs::Error> {
 
 fn assemble_errors() -> Vec<assemble::Error> {
     use assemble::Error;
-    let mut errors = vec![
-        Error::Mismatch {
-            path: path(),
-            expected: digest(),
-            actual: digest(),
-        },
-        Error::Output(full()),
-    ];
+    let mut errors = vec![Error::Output(full())];
     errors.extend(source_errors().into_iter().map(Error::from));
     errors.extend(planner_errors().into_iter().map(Error::from));
     errors.extend(layer_errors().into_iter().map(Error::from));
