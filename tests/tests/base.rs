@@ -394,7 +394,7 @@ fn a_broken_base_is_named_and_no_image_comes_out() {
             |image| {
                 image
                     .members
-                    .push(("x".to_owned(), b"-> ../../evil".to_vec()))
+                    .push(("x".to_owned(), b"-> ../../evil".to_vec()));
             },
             "which leads out of the archive",
         ),

@@ -90,10 +90,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     summary.map_or(Ok(()), Output::commit)?;
     progress.finish();
     let (id, written) = (outcome.id, progress.summary());
-    match facts.tag_generated && !names_tag(&args.ship.target()) {
+    if facts.tag_generated && !names_tag(&args.ship.target()) {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.
-        true => printer.result(&format!("{id} {name} (tag generated), {written}")),
-        false => printer.status(&format!("{id} {name}, {written}")),
+        printer.result(&format!("{id} {name} (tag generated), {written}"));
+    } else {
+        printer.status(&format!("{id} {name}, {written}"));
     }
     Ok(())
 }

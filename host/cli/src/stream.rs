@@ -90,10 +90,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     target.commit()?;
     progress.finish();
     let (id, summary) = (outcome.id, progress.summary());
-    match generated && !names_tag(&args.ship.target()) {
+    if generated && !names_tag(&args.ship.target()) {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.
-        true => printer.result(&format!("{id} {name} (tag generated), {summary}")),
-        false => printer.status(&format!("{id} {name}, {summary}")),
+        printer.result(&format!("{id} {name} (tag generated), {summary}"));
+    } else {
+        printer.status(&format!("{id} {name}, {summary}"));
     }
     Ok(())
 }

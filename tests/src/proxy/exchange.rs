@@ -197,7 +197,7 @@ impl Exchange<'_> {
 
     fn received(&self, piece: &[u8]) {
         self.shared.log.note(self.number, |request| {
-            request.received += piece.len() as u64
+            request.received += piece.len() as u64;
         });
     }
 

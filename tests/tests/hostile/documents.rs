@@ -75,7 +75,7 @@ fn descriptors_that_lie_are_found_out() {
         (
             "a blob that is not there",
             &|layout, layer| {
-                fs::remove_file(layout.blob(layer["digest"].as_str().unwrap())).unwrap()
+                fs::remove_file(layout.blob(layer["digest"].as_str().unwrap())).unwrap();
             },
             &["it has no member"],
         ),

@@ -128,9 +128,10 @@ fn what_has_the_right_names_and_other_types_does_not_fit() {
         let mut text = policy.clone();
         text.describe.clone_from(&policy.describe);
         let component = policy.build_with(|module| {
-            match (policy.contract)("  describe: func() -> info;".to_owned()).contains("explain") {
-                true => module.replace("#describe", "#explain"),
-                false => module,
+            if (policy.contract)("  describe: func() -> info;".to_owned()).contains("explain") {
+                module.replace("#describe", "#explain")
+            } else {
+                module
             }
         });
         let error = describe(&component);

@@ -89,7 +89,7 @@ pub fn trial(planner: &Planner<'_>, policy: &str, options: &str, case: &Case) ->
     let (shuffled, places) = change::shuffled(&request);
     match ask(&shuffled) {
         Ok((other, _)) => {
-            trial.depends_on_order = change::named(&other, &places) != places_of(&planned)
+            trial.depends_on_order = change::named(&other, &places) != places_of(&planned);
         }
         Err(error) => return trial.failed_again("with its paths in another order", &error),
     }

@@ -56,7 +56,7 @@ pub fn trials(planner: &Planner<'_>, policy: &str, options: &str, cases: &[Case]
     let in_part = |index: &usize| restricted.limits() != limits && small(&cases[*index]);
     match used_up[..] {
         [index] if in_part(&index) => {
-            trials[index] = trial(planner, policy, options, &cases[index])
+            trials[index] = trial(planner, policy, options, &cases[index]);
         }
         _ => used_up
             .into_iter()

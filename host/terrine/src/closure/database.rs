@@ -224,7 +224,7 @@ fn immutable(file: &Path) -> rusqlite::Result<Connection> {
     for &byte in file.as_os_str().as_bytes() {
         match byte {
             b'/' | b'-' | b'_' | b'.' | b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => {
-                uri.push(byte.into())
+                uri.push(byte.into());
             }
             // Writing to a string does not fail.
             _ => drop(write!(uri, "%{byte:02x}")),

@@ -163,8 +163,9 @@ fn by_platform(
             });
         }
     }
-    match named.is_empty() {
-        true => Err(Error::NoImages),
-        false => Ok(named),
+    if named.is_empty() {
+        Err(Error::NoImages)
+    } else {
+        Ok(named)
     }
 }

@@ -30,7 +30,7 @@ impl Reporter for Quiet {
 fn sample(architecture: &str, compression: Compression) -> Image {
     let layers = ["a=1", "b=2"].map(|entry| MemoryLayer::new(&archive(&[entry]), compression));
     image(layers.to_vec(), |text| {
-        text["architecture"] = json!(architecture)
+        text["architecture"] = json!(architecture);
     })
 }
 

@@ -157,7 +157,7 @@ fn content_that_can_not_be_read_is_told_once() {
 #[test]
 fn documents_are_held_against_each_other() {
     let mut image = image(layers(), |text| {
-        text["history"] = json!([{}, {"empty_layer": true}])
+        text["history"] = json!([{}, {"empty_layer": true}]);
     });
     let Some(Document {
         content: Content::Manifest(manifest),

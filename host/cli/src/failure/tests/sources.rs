@@ -114,9 +114,10 @@ fn hints(file: &str, text: &str) -> Vec<HintImpl> {
         .skip(1)
         .map(|after| {
             let (name, rest) = after.split_once(" {").unwrap();
-            let body = match rest.starts_with('}') {
-                true => "",
-                false => rest.split_once("\n}\n").unwrap().0,
+            let body = if rest.starts_with('}') {
+                ""
+            } else {
+                rest.split_once("\n}\n").unwrap().0
             };
             HintImpl {
                 file: file.to_owned(),

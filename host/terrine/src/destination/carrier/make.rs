@@ -178,7 +178,7 @@ impl Contents for MadeOf<'_> {
 }
 
 /// Returns the names of the store paths in a layer.
-fn names<'l>(layer: &'l dyn NewLayer) -> impl Iterator<Item = &'l str> {
+fn names(layer: &dyn NewLayer) -> impl Iterator<Item = &str> {
     layer.store_paths().iter().map(StorePath::as_str)
 }
 
