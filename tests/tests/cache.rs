@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use terrine::cache::{Cache, LayerKey, Options, Plain, Stored};
+use terrine::cache::{Cache, CacheOptions, LayerKey, Plain, Stored};
 use terrine::oci::Digest;
 use terrine_tests::{Run, peer, temporary, terrine};
 
@@ -52,7 +52,7 @@ fn fill(cache: &Cache, numbers: std::ops::Range<u64>) {
 }
 
 fn on(home: &Path, day: u64) -> Cache {
-    Cache::open(&folder(home), Options::on(day)).unwrap()
+    Cache::open(&folder(home), CacheOptions::on(day)).unwrap()
 }
 
 /// What `terrine cache` says.

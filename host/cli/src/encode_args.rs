@@ -95,7 +95,7 @@ pub(super) fn open_cache(printer: &Printer) -> Cache {
     };
     Cache::open(
         &directory,
-        terrine::cache::Options::on(environment::today()),
+        terrine::cache::CacheOptions::on(environment::today()),
     )
     .unwrap_or_else(|error| {
         printer.warning_with_hint(

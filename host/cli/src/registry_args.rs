@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use terrine::registry::{Client, Credentials, Options};
+use terrine::registry::{Client, ClientOptions, Credentials};
 
 use super::environment;
 
@@ -41,12 +41,12 @@ impl RegistryArgs {
     /// A client with the credentials that `docker login` and `podman login` left.
     pub(super) fn client(&self) -> Client {
         let files = Credentials::default_files(environment::variable);
-        Client::new(Options {
+        Client::new(ClientOptions {
             plain_http: self.plain_http,
             stall_timeout: Duration::from_secs(self.timeout),
             retries: self.retries,
             credentials: Credentials::new(files),
-            ..Options::default()
+            ..ClientOptions::default()
         })
     }
 }

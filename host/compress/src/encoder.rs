@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::Setting;
 use super::codec::block_size;
-use super::pool::{Block, Job, Outcome, Pool, Shared};
+use super::pool::{Block, BlockOutcome, Job, Pool, Shared};
 
 /// A writer that compresses, by a pool's threads, and writes the outcome to another.
 ///
@@ -87,8 +87,8 @@ struct Blocks<'p> {
     written: u64,
     /// The block to be written next and those after it, as far as they are done.
     done: VecDeque<Option<Block>>,
-    to_here: Sender<(u64, Outcome)>,
-    here: Receiver<(u64, Outcome)>,
+    to_here: Sender<(u64, BlockOutcome)>,
+    here: Receiver<(u64, BlockOutcome)>,
     /// Whether a block was lost on its way: then the stream can not be completed.
     failed: bool,
 }
@@ -220,14 +220,14 @@ impl<'p> Blocks<'p> {
     }
 
     /// Keeps a block for when it is its turn.
-    fn keep(&mut self, number: u64, outcome: Outcome) -> io::Result<()> {
+    fn keep(&mut self, number: u64, outcome: BlockOutcome) -> io::Result<()> {
         let block = match outcome {
-            Outcome::Compressed(block) => block,
-            Outcome::Failed(error) => {
+            BlockOutcome::Compressed(block) => block,
+            BlockOutcome::Failed(error) => {
                 self.failed = true;
                 return Err(error);
             }
-            Outcome::Panicked(panic) => {
+            BlockOutcome::Panicked(panic) => {
                 self.failed = true;
                 resume_unwind(panic)
             }

@@ -237,11 +237,11 @@ pub(super) struct Job {
     pub(super) setting: Setting,
     pub(super) block: Block,
     /// Where it goes then.
-    pub(super) done: Sender<(u64, Outcome)>,
+    pub(super) done: Sender<(u64, BlockOutcome)>,
 }
 
 /// What became of a block.
-pub(super) enum Outcome {
+pub(super) enum BlockOutcome {
     Compressed(Block),
     Failed(io::Error),
     Panicked(Box<dyn Any + Send>),
@@ -267,12 +267,12 @@ fn work(shared: &Shared) {
             block.compress(codec)
         }));
         let outcome = match attempted {
-            Ok(Ok(())) => Outcome::Compressed(block),
-            Ok(Err(error)) => Outcome::Failed(error),
+            Ok(Ok(())) => BlockOutcome::Compressed(block),
+            Ok(Err(error)) => BlockOutcome::Failed(error),
             Err(panic) => {
                 // Nothing is known of its state.
                 context = None;
-                Outcome::Panicked(panic)
+                BlockOutcome::Panicked(panic)
             }
         };
         // The encoder may have been given up.

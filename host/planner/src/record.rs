@@ -6,9 +6,9 @@ use terrine_oci::Digest;
 use super::layering::Request;
 
 /// A hash of fields, each with its length before it, so that no two requests spell the same.
-struct Record(Sha256);
+struct FieldHash(Sha256);
 
-impl Record {
+impl FieldHash {
     fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.0.update(bytes);
@@ -36,7 +36,7 @@ impl Record {
 /// The digest of a request for a plan: of all its fields in the order of the contract, numbers
 /// as eight bytes, the lowest first, and lists and texts after their lengths.
 pub fn request_digest(request: &Request) -> Digest {
-    let mut record = Record(Sha256::new());
+    let mut record = FieldHash(Sha256::new());
     record.bytes(super::CONTRACT.as_bytes());
     record.bytes(request.policy.as_bytes());
     record.bytes(request.options.as_bytes());

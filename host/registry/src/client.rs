@@ -25,7 +25,7 @@ const MAX_RENEWALS: usize = 4;
 
 /// How registries are spoken to.
 #[derive(Debug)]
-pub struct Options {
+pub struct ClientOptions {
     /// Without TLS. Loopback addresses (`localhost`, 127.0.0.0/8, `[::1]`) are spoken to as
     /// they answer anyway.
     pub plain_http: bool,
@@ -46,7 +46,7 @@ pub struct Options {
     pub credentials: Credentials,
 }
 
-impl Default for Options {
+impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             plain_http: false,
@@ -91,8 +91,8 @@ struct Registry {
 
 impl Client {
     /// A client that has not connected to anything yet.
-    pub fn new(options: Options) -> Self {
-        let Options {
+    pub fn new(options: ClientOptions) -> Self {
+        let ClientOptions {
             plain_http,
             retries,
             back_off,

@@ -100,7 +100,7 @@ impl Hint for CredentialsError {
 #[derive(Debug, Deserialize)]
 struct Config {
     #[serde(default)]
-    auths: Option<BTreeMap<String, Entry>>,
+    auths: Option<BTreeMap<String, AuthEntry>>,
     #[serde(default, rename = "credHelpers")]
     helpers: Option<BTreeMap<String, String>>,
     #[serde(default, rename = "credsStore")]
@@ -109,16 +109,16 @@ struct Config {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-struct Entry {
+struct AuthEntry {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
     identitytoken: Option<String>,
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for AuthEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Entry")
+        f.write_str("AuthEntry")
     }
 }
 
@@ -291,7 +291,7 @@ impl Config {
     }
 }
 
-impl Entry {
+impl AuthEntry {
     fn secret(&self, key: &str, file: &Path) -> Result<Option<Secret>, CredentialsError> {
         let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(token) = some(&self.identitytoken) {

@@ -39,6 +39,6 @@ mod transport;
 mod upload;
 
 pub use blob::BlobReader;
-pub use client::{Client, Options};
+pub use client::{Client, ClientOptions};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::{Cause, Error};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use terrine_support::hint::Hint;
 
 use super::super::testing::{Server, step};
-use super::super::{Cause, Client, Options};
+use super::super::{Cause, Client, ClientOptions};
 use super::{GET, chain, image, index, options};
 
 #[test]
@@ -100,7 +100,7 @@ fn silence_is_an_error() {
         let server = Server::bind();
         let of = image(&server);
         let running = server.run(vec![answer]);
-        let options = Options {
+        let options = ClientOptions {
             retries: 0,
             stall_timeout: Duration::from_millis(50),
             ..options()
@@ -123,7 +123,7 @@ fn a_byte_now_and_then_is_not_enough() {
         let running = server.run(vec![
             index(GET).header("content-length", "4000000").drip(10),
         ]);
-        let options = Options {
+        let options = ClientOptions {
             retries: 0,
             stall_timeout: Duration::from_millis(200),
             ..options()
@@ -145,7 +145,7 @@ fn registries_on_this_machine_are_spoken_to_as_they_answer() {
     let server = Server::bind();
     let of = image(&server);
     let running = server.run(vec![step("TLS"), step("GET /v2/").status(401), index(GET)]);
-    let client = Client::new(Options {
+    let client = Client::new(ClientOptions {
         plain_http: false,
         ..options()
     });

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::super::testing::{Server, step};
-use super::super::{Cause, Client, Options};
+use super::super::{Cause, Client, ClientOptions};
 use super::{ENTRY, GET, bearer, blob, bytes, chain, image, index, login, options};
 
 #[test]
@@ -33,7 +33,7 @@ fn tokens_are_fetched_once_and_renewed() {
         refused(),
         refused(),
     ]);
-    let client = Client::new(Options {
+    let client = Client::new(ClientOptions {
         credentials,
         ..options()
     });
@@ -113,7 +113,7 @@ fn identity_tokens_are_exchanged() {
             .header("www-authenticate", &*challenge)
     };
     let registry = registry.run(vec![refused(), refused(), index(GET)]);
-    Client::new(Options {
+    Client::new(ClientOptions {
         credentials,
         ..options()
     })
@@ -176,7 +176,7 @@ fn passwords_go_to_who_asks_for_them() {
     let of = image(&server);
     let credentials = login(&server, &folder, ENTRY);
     let running = server.run(vec![basic(), index(GET), index(GET), basic()]);
-    let client = Client::new(Options {
+    let client = Client::new(ClientOptions {
         credentials,
         ..options()
     });
@@ -234,7 +234,7 @@ fn credentials_do_not_follow_redirections() {
             .status(401)
             .header("www-authenticate", "Basic realm=\"x\""),
     ]);
-    let client = Client::new(Options {
+    let client = Client::new(ClientOptions {
         credentials,
         ..options()
     });

@@ -13,7 +13,7 @@ use std::time::Duration;
 use terrine_oci::{Descriptor, MediaType, Repository};
 
 use super::testing::{Server, Step, step};
-use super::{Credentials, Error, Options};
+use super::{ClientOptions, Credentials, Error};
 
 const INDEX: &[u8] =
     br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
@@ -21,13 +21,13 @@ const INDEX: &[u8] =
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const GET: &str = "GET /v2/acme/web/manifests/1.2";
 
-fn options() -> Options {
-    Options {
+fn options() -> ClientOptions {
+    ClientOptions {
         plain_http: true,
         retries: 2,
         back_off: Duration::from_millis(1),
         stall_timeout: Duration::from_secs(30),
-        ..Options::default()
+        ..ClientOptions::default()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use terrine_oci::Digest;
 
 use super::super::testing::{Seen, Server, Step, step};
-use super::super::{Client, Error, Options};
+use super::super::{Client, ClientOptions, Error};
 use super::uploads::{START, started, upload};
 use super::{blob, bytes, chain, image, options};
 
@@ -29,7 +29,7 @@ fn run(
         Digest::of(content).hex()
     )));
     let (result, told) = upload(
-        &Client::new(Options {
+        &Client::new(ClientOptions {
             retries,
             ..options()
         }),

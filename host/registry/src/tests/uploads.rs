@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use terrine_oci::{Descriptor, Digest, Repository};
 
 use super::super::testing::{Server, Step, step};
-use super::super::{Client, Error, Options};
+use super::super::{Client, ClientOptions, Error};
 use super::{ENTRY, bearer, blob, bytes, chain, image, login, options};
 
 /// The end of a reader that verifies what went through, and found something else.
@@ -60,7 +60,7 @@ fn blobs_are_uploaded_from_the_start_until_they_are_there() {
             .status(201)
             .header("docker-content-digest", digest.to_string()),
     ]);
-    let client = Client::new(Options {
+    let client = Client::new(ClientOptions {
         retries: 3,
         ..options()
     });
@@ -239,7 +239,7 @@ fn uploads_elsewhere_go_without_credentials() {
         started(elsewhere),
     ]);
     let storage = storage.run(vec![step(format!("PUT /u?{query}")).status(201)]);
-    let client = Client::new(Options {
+    let client = Client::new(ClientOptions {
         credentials,
         ..options()
     });

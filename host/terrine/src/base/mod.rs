@@ -18,7 +18,7 @@ use terrine_oci::{Configuration, Descriptor, Digest};
 use terrine_planner_host::image;
 use terrine_tar::{Header, Kind, MAX_UNPACKED};
 
-use crate::source::{self, Attributes, Error, Fault, Hashing, Image, Layer, Spool, Spooled};
+use crate::source::{self, Attributes, Error, Fault, HashingReader, Image, Layer, Spool, Spooled};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use listing::Listing;
 
@@ -181,7 +181,7 @@ impl Base {
                 unpack: false,
             });
         }
-        let mut raw = Hashing {
+        let mut raw = HashingReader {
             inner: layer.layer.open()?,
             hash: Sha256::new(),
         };
@@ -301,7 +301,7 @@ impl BaseLayer {
 
 /// What compressed bytes unpack to.
 fn unpack(raw: impl Read + Send, compression: Compression) -> io::Result<Transfer> {
-    let mut plain = Hashing {
+    let mut plain = HashingReader {
         inner: compression.decoder(raw)?,
         hash: Sha256::new(),
     };

@@ -88,12 +88,12 @@ fn unpacks_to(diff_id: Digest, stored: &Stored) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::Options;
+    use crate::cache::CacheOptions;
 
     #[test]
     fn only_what_is_said_twice_is_believed() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path(), Options::on(1)).unwrap();
+        let cache = Cache::open(folder.path(), CacheOptions::on(1)).unwrap();
         let key = |name: &str| LayerKey::builder(name).finish();
         let of = |name: &str| Plain {
             diff_id: Digest::of(name.as_bytes()),

@@ -54,7 +54,7 @@ const ROUNDS: usize = 6;
 
 /// What there is under a row's name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum Looked {
     /// Nothing.
     Nothing,
     /// A row that is not what was once written there.
@@ -209,7 +209,7 @@ impl File {
     }
 
     /// What there is of each name, all of one moment.
-    pub(super) fn get(&self, ids: &[Id]) -> rusqlite::Result<Vec<Found>> {
+    pub(super) fn get(&self, ids: &[Id]) -> rusqlite::Result<Vec<Looked>> {
         // One alone is of one moment anyway.
         if let [id] = ids {
             return Ok(vec![self.get_one(*id)?]);
@@ -220,7 +220,7 @@ impl File {
         found
     }
 
-    fn get_one(&self, id: Id) -> rusqlite::Result<Found> {
+    fn get_one(&self, id: Id) -> rusqlite::Result<Looked> {
         let mut statement = self.connection.prepare_cached(SELECT)?;
         let row = statement
             .query_row(params![id.kind.number(), id.key.as_bytes()], |row| {
@@ -229,11 +229,11 @@ impl File {
             })
             .optional()?;
         Ok(match row {
-            None => Found::Nothing,
+            None => Looked::Nothing,
             Some(Some((value, used, seal))) if id.seal(&value) == Digest::from(seal) => {
-                Found::Value(value, u64::try_from(used).unwrap_or(0))
+                Looked::Value(value, u64::try_from(used).unwrap_or(0))
             }
-            Some(_) => Found::Wrong,
+            Some(_) => Looked::Wrong,
         })
     }
 

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 pub use error::Error;
 use error::is_damage;
-use file::{Change, File, Found};
+use file::{Change, File, Looked};
 pub use key::{LayerKey, LayerKeyBuilder};
 pub use report::{Cleared, Info, SCHEMA_VERSION, clear, info};
 use row::{Id, Value};
@@ -51,7 +51,7 @@ const LITTLE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How a cache is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct CacheOptions {
     /// The current day, counted from 1970.
     pub now_days: u64,
     /// How many entries there may be.
@@ -61,7 +61,7 @@ pub struct Options {
     pub max_bytes: u64,
 }
 
-impl Options {
+impl CacheOptions {
     /// The usual bounds on a day, counted from 1970: 200,000 entries and 64 MiB.
     pub fn on(now_days: u64) -> Self {
         Self {
@@ -93,7 +93,7 @@ pub struct Stored {
 /// The cache. It can be shared by threads.
 #[derive(Debug)]
 pub struct Cache {
-    options: Options,
+    options: CacheOptions,
     state: Mutex<Inner>,
     complaint: OnceLock<String>,
 }
@@ -119,7 +119,7 @@ impl Cache {
     ///
     /// A folder that can not be made or read, something else than a file in the place of the
     /// database, and one that another process holds for seconds.
-    pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
+    pub fn open(directory: &Path, options: CacheOptions) -> Result<Self, Error> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -137,7 +137,7 @@ impl Cache {
     }
 
     /// The same, or [`Cache::none`] and a complaint.
-    pub fn open_or_none(directory: &Path, options: Options) -> Self {
+    pub fn open_or_none(directory: &Path, options: CacheOptions) -> Self {
         Self::open(directory, options).unwrap_or_else(|error| {
             let cache = Self::none();
             cache.complain(error.line());
@@ -147,10 +147,10 @@ impl Cache {
 
     /// A cache that holds nothing and remembers nothing.
     pub fn none() -> Self {
-        Self::with(None, Options::on(0))
+        Self::with(None, CacheOptions::on(0))
     }
 
-    fn with(file: Option<File>, options: Options) -> Self {
+    fn with(file: Option<File>, options: CacheOptions) -> Self {
         let inner = Inner {
             file,
             changes: BTreeMap::new(),
@@ -307,16 +307,16 @@ impl Cache {
     }
 
     /// The value of what was found, if it is right and nothing else is about to be written.
-    fn value<T: Value>(&self, inner: &mut Inner, id: Id, found: Found) -> Option<T> {
+    fn value<T: Value>(&self, inner: &mut Inner, id: Id, found: Looked) -> Option<T> {
         match inner.changes.get(&id) {
             Some(Change::Put(value)) => return T::decode(value),
             Some(Change::Remove) => return None,
             Some(Change::Touch) | None => {}
         }
         let (value, used) = match found {
-            Found::Nothing => return None,
-            Found::Wrong => (None, 0),
-            Found::Value(bytes, used) => (T::decode(&bytes), used),
+            Looked::Nothing => return None,
+            Looked::Wrong => (None, 0),
+            Looked::Value(bytes, used) => (T::decode(&bytes), used),
         };
         if value.is_none() {
             let path = inner
@@ -371,7 +371,7 @@ impl Cache {
         } else {
             file::PATIENCE
         });
-        let Options {
+        let CacheOptions {
             now_days,
             max_rows,
             max_bytes,

@@ -132,12 +132,12 @@ impl Database {
         let mut by_id = self.connection.prepare(BY_ID)?;
         let mut references = self.connection.prepare(REFERENCES)?;
         // Sizes and references of the paths by their numbers.
-        let mut found: BTreeMap<i64, Found> = BTreeMap::new();
+        let mut found: BTreeMap<i64, PathRow> = BTreeMap::new();
         while let Some(id) = open.pop() {
             if found.contains_key(&id) {
                 continue;
             }
-            let node = Found::query(id, &mut by_id, &mut references)?;
+            let node = PathRow::query(id, &mut by_id, &mut references)?;
             open.extend(node.references.iter().filter(|id| !found.contains_key(id)));
             found.insert(id, node);
         }
@@ -146,14 +146,14 @@ impl Database {
 }
 
 /// A path as it is in the database.
-struct Found {
+struct PathRow {
     /// None if there is no path with this number.
     path: Option<String>,
     size: Option<i64>,
     references: Vec<i64>,
 }
 
-impl Found {
+impl PathRow {
     fn query(
         id: i64,
         by_id: &mut Statement<'_>,

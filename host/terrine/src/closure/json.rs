@@ -73,7 +73,7 @@ impl Form<'_> {
     }
 
     fn array(&self, text: &str, field: &str) -> Result<Vec<Entry>, Fault> {
-        let records: Vec<Object<Record<'_>>> = deserialize(text, field)?;
+        let records: Vec<Object<PathRecord<'_>>> = deserialize(text, field)?;
         records
             .into_iter()
             .enumerate()
@@ -97,7 +97,7 @@ impl Form<'_> {
                 continue;
             }
             let field = join(field, path);
-            match deserialize::<Option<Object<Record<'_>>>>(value.get(), &field)? {
+            match deserialize::<Option<Object<PathRecord<'_>>>>(value.get(), &field)? {
                 Some(Object(record)) => entries.push(self.entry(path, &record, &field)?),
                 None => return Err(Fault::Invalid(self.path(path, &field)?)),
             }
@@ -105,7 +105,7 @@ impl Form<'_> {
         Ok(entries)
     }
 
-    fn entry(&self, path: &str, record: &Record<'_>, field: &str) -> Result<Entry, Fault> {
+    fn entry(&self, path: &str, record: &PathRecord<'_>, field: &str) -> Result<Entry, Fault> {
         let path = self.path(path, field)?;
         if record.valid == Some(false) {
             return Err(Fault::Invalid(path));
@@ -169,7 +169,7 @@ fn size(value: Option<&RawValue>) -> Result<u64, String> {
 
 /// What is said about a path.
 #[derive(Deserialize)]
-struct Record<'a> {
+struct PathRecord<'a> {
     path: Option<String>,
     #[serde(borrow, rename = "narSize")]
     size: Option<&'a RawValue>,

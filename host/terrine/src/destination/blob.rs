@@ -43,7 +43,7 @@ pub(super) fn make<E: From<Error> + From<pipe::Closed>>(
     };
     // Where nothing is compressed the two digests are one.
     let hashed = setting.compression() != Compression::None;
-    let out = Hashing {
+    let out = HashingWriter {
         inner: staged,
         hash: hashed.then(Sha256::new),
         size: 0,
@@ -151,13 +151,13 @@ impl<E> From<io::Error> for Failure<E> {
 }
 
 /// A writer that counts and hashes what goes through.
-struct Hashing {
+struct HashingWriter {
     inner: Staged,
     hash: Option<Sha256>,
     size: u64,
 }
 
-impl Write for Hashing {
+impl Write for HashingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(bytes)?;
         if let Some(hash) = &mut self.hash {

@@ -9,7 +9,7 @@ use terrine_oci::{Digest, MediaType, Reference};
 use terrine_support::hint::Hint;
 
 use super::*;
-use crate::cache::{Cache, Options};
+use crate::cache::{Cache, CacheOptions};
 use crate::layer::LayerOrigin;
 use crate::layout::Layout;
 use crate::pipe::Observer;
@@ -128,7 +128,7 @@ fn layers_keep_their_compression_or_get_another() {
 fn what_is_compressed_anew_is_not_read_again_with_a_cache() {
     let folder = tempfile::tempdir().unwrap();
     let destination = destination(&folder.path().join("layout"));
-    let cache = Cache::open(&folder.path().join("cache"), Options::on(1)).unwrap();
+    let cache = Cache::open(&folder.path().join("cache"), CacheOptions::on(1)).unwrap();
     let (mut layer, said) = (
         MemoryLayer::new(b"plain", Compression::None),
         Said::default(),

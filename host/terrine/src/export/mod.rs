@@ -24,7 +24,7 @@ use terrine_tar::{Body, Described, EntryType, Input, MAX_UNPACKED, Writer};
 use crate::destination::Reporter;
 use crate::layer::LayerOrigin;
 use crate::source::seekable::{self, Unpacking};
-use crate::source::{self, Fault, Hashing, Image, Layer, Spool, Spooled};
+use crate::source::{self, Fault, HashingReader, Image, Layer, Spool, Spooled};
 use counted::Counted;
 use tree::{Leaf, NamedDirectory, ROOT, Tree};
 
@@ -243,7 +243,7 @@ impl<W: Write> Flattening<'_, W> {
             .compression()
             .decoder(layer.open()?)
             .map_err(|error| undecoded(self.image, layer, error))?;
-        let mut plain = Hashing {
+        let mut plain = HashingReader {
             inner: decoder,
             hash: Sha256::new(),
         };

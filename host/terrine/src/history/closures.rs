@@ -17,12 +17,12 @@ use crate::source::{self, Fault, Image, Layer};
 #[derive(Debug, Default)]
 pub struct Closures {
     /// What is known of layers, by their diff ids.
-    layers: HashMap<Digest, Content>,
+    layers: HashMap<Digest, LayerEffect>,
 }
 
 /// What a layer does to the store.
 #[derive(Debug, Clone, Default)]
-struct Content {
+struct LayerEffect {
     /// The paths that it has something of, and how many bytes of files.
     sizes: BTreeMap<String, u64>,
     /// The paths that it takes away from the layers below.
@@ -86,7 +86,7 @@ impl Closures {
         image: &str,
         layer: &dyn Layer,
         store_dir: &str,
-    ) -> Result<Content, source::Error> {
+    ) -> Result<LayerEffect, source::Error> {
         if let Some(content) = self.layers.get(&layer.diff_id()) {
             return Ok(content.clone());
         }
@@ -105,7 +105,7 @@ fn named_in(image: &Inspection, layer: usize) -> Option<&Vec<String>> {
         .filter(|paths| !paths.is_empty())
 }
 
-fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, source::Error> {
+fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<LayerEffect, source::Error> {
     let source = match (layer.compression(), layer.content()?) {
         (Compression::None, Some(content)) => Input::Plain(content),
         (compression, _) => {
@@ -115,7 +115,7 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<Content, sour
             Input::Unpacked(decoder?)
         }
     };
-    let mut content = Content::default();
+    let mut content = LayerEffect::default();
     for_each(source, |member| {
         match Change::of(&member.name)? {
             Change::Put(path) => {

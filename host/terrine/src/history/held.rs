@@ -35,13 +35,13 @@ pub fn of_image(image: &Inspection) -> Option<HeldImage> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Plan {
+struct PlanDocument {
     schema_version: u32,
-    layers: Vec<Layer>,
+    layers: Vec<PlanLayer>,
 }
 
 #[derive(Deserialize)]
-struct Layer {
+struct PlanLayer {
     #[serde(default)]
     paths: Vec<PathSize>,
     #[serde(default)]
@@ -68,7 +68,7 @@ struct Blob {
 /// Text that is not of that form, or of a later version.
 pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let plan: Plan =
+    let plan: PlanDocument =
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| error.to_string())?;
     deserializer.end().map_err(|error| error.to_string())?;
     if plan.schema_version != PLAN_VERSION {

@@ -107,7 +107,7 @@ struct Fields(Vec<(String, Box<RawValue>)>);
 
 /// What is looked at of the entries of an index.
 #[derive(Deserialize)]
-struct Entry {
+struct IndexEntry {
     digest: String,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
@@ -120,7 +120,7 @@ impl Fields {
         let digest = descriptor.digest.to_string();
         let replaced = |entry: &RawValue| {
             // What is no descriptor is left alone.
-            let Ok(entry) = serde_json::from_str::<Entry>(entry.get()) else {
+            let Ok(entry) = serde_json::from_str::<IndexEntry>(entry.get()) else {
                 return false;
             };
             let annotations = entry.annotations.unwrap_or_default();

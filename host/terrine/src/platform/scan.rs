@@ -126,7 +126,7 @@ mod tests {
 
     use super::super::program::tests::elf_head;
     use super::*;
-    use crate::cache::Options;
+    use crate::cache::CacheOptions;
 
     const HASHED: &str = "/nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-hello-1.0";
     const PLAIN: &str = "/nix/store/hello";
@@ -143,7 +143,7 @@ mod tests {
         program(HASHED, 62);
         program(PLAIN, 62);
         let store = Store::open("/nix/store", root.path()).unwrap();
-        let cache = Cache::open(&root.path().join("cache"), Options::on(1)).unwrap();
+        let cache = Cache::open(&root.path().join("cache"), CacheOptions::on(1)).unwrap();
         let scan = |path: &str, cache: &Cache| {
             scan(&store, &[store.path(path).unwrap()], cache)
                 .unwrap()

@@ -12,12 +12,12 @@ pub(super) struct Client {
     /// The paths in them.
     paths: BTreeSet<u32>,
     /// What it pulled last of each image.
-    images: Vec<Image>,
+    images: Vec<PulledImage>,
 }
 
 /// An image as a client pulls it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Image {
+pub(super) struct PulledImage {
     /// The closure. It is part of the configuration, even if the layers are the same.
     pub(super) closure: Vec<u32>,
     /// The numbers of its layers, bottom to top.
@@ -39,7 +39,7 @@ impl Client {
     /// Pulls images; `content` tells the paths in a layer.
     pub(super) fn pull<'a>(
         &mut self,
-        images: Vec<Image>,
+        images: Vec<PulledImage>,
         content: impl Fn(u32) -> &'a [u32],
         keep: Keep,
     ) -> Pull {

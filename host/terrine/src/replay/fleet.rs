@@ -10,7 +10,7 @@ use crate::sequence::Updates;
 /// step of the fleet, and so on. An image whose sequence ends early stays as it was.
 #[derive(Debug, Clone)]
 pub struct Fleet {
-    images: Vec<Image>,
+    images: Vec<FleetImage>,
     paths: Vec<FleetPath>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct FleetPath {
 
 /// An image.
 #[derive(Debug, Clone)]
-pub(super) struct Image {
+pub(super) struct FleetImage {
     pub(super) name: String,
     pub(super) updates: Updates,
     /// The fleet's path for each of the sequence's.
@@ -70,7 +70,7 @@ impl Fleet {
         let images = (1..)
             .zip(sequences)
             .zip(ids)
-            .map(|((number, updates), ids)| Image::new(number, updates, ids));
+            .map(|((number, updates), ids)| FleetImage::new(number, updates, ids));
         Self {
             images: images.collect(),
             paths,
@@ -86,7 +86,7 @@ impl Fleet {
             .unwrap_or(0)
     }
 
-    pub(super) fn images(&self) -> &[Image] {
+    pub(super) fn images(&self) -> &[FleetImage] {
         &self.images
     }
 
@@ -110,7 +110,7 @@ impl Fleet {
     }
 }
 
-impl Image {
+impl FleetImage {
     fn new(number: usize, updates: Updates, ids: Vec<u32>) -> Self {
         let name = match updates.name() {
             "" => number.to_string(),
@@ -137,7 +137,7 @@ impl Image {
         &self.steps[step.min(self.steps.len()) - 1]
     }
 
-    /// The closure at a step as a request has it, in the order of [`Image::closure`], and the
+    /// The closure at a step as a request has it, in the order of [`FleetImage::closure`], and the
     /// paths that nothing refers to.
     pub(super) fn request_paths(&self, step: usize) -> (Vec<layering::StorePath>, Vec<u32>) {
         let step = step.min(self.steps.len());

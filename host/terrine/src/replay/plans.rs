@@ -3,14 +3,14 @@
 use terrine_planner_host::Usage;
 use terrine_planner_host::layering::{HeldImage, HeldLayer, Request};
 
-use super::fleet::{Fleet, Image};
+use super::fleet::{Fleet, FleetImage};
 use super::{Clock, Error, Settings, Task};
 use crate::history::{Counter, held};
 
 /// Plans an image, step by step.
 pub(super) struct Plans<'a> {
     fleet: &'a Fleet,
-    image: &'a Image,
+    image: &'a FleetImage,
     task: &'a Task<'a>,
     settings: &'a Settings<'a>,
     /// The closures before the step to plan.
@@ -32,7 +32,7 @@ impl<'a> Plans<'a> {
     /// Begins before the first step to plan, knowing those before it.
     pub(super) fn new(
         fleet: &'a Fleet,
-        image: &'a Image,
+        image: &'a FleetImage,
         task: &'a Task<'a>,
         settings: &'a Settings<'a>,
     ) -> Self {

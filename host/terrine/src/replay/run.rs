@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::changes::{Changes, State};
-use super::client::{Client, Image, Pull};
+use super::client::{Client, Pull, PulledImage};
 use super::fleet::Fleet;
 use super::plans::{Plans, Step};
 use super::report::{Planning, Run, Shared, StepFacts};
@@ -80,7 +80,7 @@ pub(super) fn run(
             let wanted = images
                 .iter()
                 .zip(numbers)
-                .map(|(image, layers)| Image {
+                .map(|(image, layers)| PulledImage {
                     closure: image.closure(number).to_vec(),
                     layers,
                 })

@@ -32,7 +32,7 @@ use terrine_oci::{Configuration, Descriptor, Digest, Document, Repository};
 pub use docker_archive::DockerArchive;
 pub(crate) use docker_archive::{check, normal};
 pub use error::{Error, Fault};
-pub(crate) use hashing::Hashing;
+pub(crate) use hashing::HashingReader;
 pub use image_index::{ImageIndex, Opened, is_attestation, open_descriptor, open_document, pick};
 pub(crate) use oci::check_compression;
 pub use oci::{Blobs, document, image};

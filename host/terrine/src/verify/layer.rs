@@ -38,7 +38,7 @@ pub(super) fn check(
 }
 
 /// What a layer turned out to be.
-struct Found {
+struct ReadLayer {
     /// What it is compressed by.
     compression: Compression,
     /// How many bytes are stored.
@@ -56,7 +56,7 @@ fn stored(
     name: &str,
     layer: &dyn Layer,
     descriptor: Option<&Descriptor>,
-    found: &Found,
+    found: &ReadLayer,
     checks: &mut Checks,
 ) {
     checks.same(&format!("{name}: size"), &layer.stored_size(), &found.size);
@@ -95,7 +95,7 @@ fn stored(
 }
 
 /// What is in it.
-fn contained(name: &str, layer: &dyn Layer, found: &Found, checks: &mut Checks) {
+fn contained(name: &str, layer: &dyn Layer, found: &ReadLayer, checks: &mut Checks) {
     let what = format!("{name}: diff id");
     match found.diff_id {
         Some(diff_id) => checks.same(&what, &layer.diff_id(), &diff_id),
@@ -113,8 +113,8 @@ fn promised(name: &str) -> Option<Digest> {
 }
 
 /// Reads a layer to its end, or as far as it goes.
-fn read(stored: impl Read + Send, reporter: &dyn Reporter) -> Found {
-    let mut raw = Hashing {
+fn read(stored: impl Read + Send, reporter: &dyn Reporter) -> ReadLayer {
+    let mut raw = Stored {
         inner: stored,
         hash: Sha256::new(),
         size: 0,
@@ -144,7 +144,7 @@ fn read(stored: impl Read + Send, reporter: &dyn Reporter) -> Found {
         (Compression::None, Some(_)) => Some(digest),
         (_, unpacked) => unpacked.flatten(),
     };
-    Found {
+    ReadLayer {
         compression,
         size,
         digest,
@@ -168,7 +168,7 @@ fn unpack(
         }
     };
     let hash = (compression != Compression::None).then(Sha256::new);
-    let mut plain = Plain {
+    let mut plain = Unpacked {
         inner: decoder,
         hash,
         error: None,
@@ -219,14 +219,14 @@ fn drain(reader: &mut impl Read, limit: u64) -> io::Result<bool> {
 }
 
 /// Stored bytes.
-struct Hashing<'a, R> {
+struct Stored<'a, R> {
     inner: R,
     hash: Sha256,
     size: u64,
     reporter: &'a dyn Reporter,
 }
 
-impl<R: Read> Read for Hashing<'_, R> {
+impl<R: Read> Read for Stored<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.hash.update(&buffer[..count]);
@@ -237,14 +237,14 @@ impl<R: Read> Read for Hashing<'_, R> {
 }
 
 /// Unpacked bytes, hashed if they are others than those that are stored.
-struct Plain<R> {
+struct Unpacked<R> {
     inner: R,
     hash: Option<Sha256>,
     /// Why they can not be read on. Some decoders say it once.
     error: Option<String>,
 }
 
-impl<R: Read> Read for Plain<R> {
+impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = match self.inner.read(buffer) {
             Ok(count) => count,

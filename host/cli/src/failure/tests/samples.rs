@@ -11,7 +11,7 @@ use terrine::destination::CarryError;
 use terrine::layer::Change;
 use terrine::oci::{Digest, ParseReferenceError, Reference, Repository};
 use terrine::planner::{ComponentizeError, DescriptionFault, Imports, Limits, Runtime};
-use terrine::registry::{Client, CredentialsError, Options};
+use terrine::registry::{Client, ClientOptions, CredentialsError};
 use terrine::rootfs::{File, Origin};
 use terrine::spec::{ImageSpec, SpecError};
 use terrine::{
@@ -236,10 +236,10 @@ fn registry_error() -> registry::Error {
             .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
             .unwrap();
     });
-    let client = Client::new(Options {
+    let client = Client::new(ClientOptions {
         plain_http: true,
         retries: 0,
-        ..Options::default()
+        ..ClientOptions::default()
     });
     let image = format!("{registry}/name:tag");
     let error = client

@@ -8,7 +8,7 @@ fn the_least_recently_used_go_when_there_are_too_many() {
     let bounded = |day, max_rows, max_bytes| {
         Cache::open(
             folder.path(),
-            Options {
+            CacheOptions {
                 now_days: day,
                 max_rows,
                 max_bytes,
@@ -49,7 +49,7 @@ fn the_least_recently_used_go_when_there_are_too_many() {
 fn the_file_stays_within_its_bounds() {
     let folder = folder();
     let max_bytes = 1 << 20;
-    let options = Options {
+    let options = CacheOptions {
         now_days: DAY,
         max_rows: 1_000_000,
         max_bytes,

@@ -210,14 +210,14 @@ fn something_else_in_its_place_is_an_error_and_stays() {
     let folder = folder();
     fs::create_dir(database(folder.path())).unwrap();
     fs::write(database(folder.path()).join("x"), "x").unwrap();
-    let error = Cache::open(folder.path(), Options::on(DAY)).unwrap_err();
+    let error = Cache::open(folder.path(), CacheOptions::on(DAY)).unwrap_err();
     assert!(matches!(error, Error::NotAFile { .. }), "{error:?}");
     assert!(error.hint().is_some());
     assert!(info(folder.path()).is_err() && clear(folder.path()).is_err());
     let file = database(folder.path()).join("x");
-    let error = Cache::open(&file, Options::on(DAY)).unwrap_err();
+    let error = Cache::open(&file, CacheOptions::on(DAY)).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
-    let cache = Cache::open_or_none(&file, Options::on(DAY));
+    let cache = Cache::open_or_none(&file, CacheOptions::on(DAY));
     fill(&cache, 0..3);
     let complaint = cache.complaint().unwrap();
     assert!(complaint.starts_with(&format!("using the layer cache in `{}`: ", file.display())));

@@ -29,7 +29,7 @@ fn open(folder: &Path) -> Cache {
 }
 
 fn on(folder: &Path, now_days: u64) -> Cache {
-    Cache::open(folder, Options::on(now_days)).unwrap()
+    Cache::open(folder, CacheOptions::on(now_days)).unwrap()
 }
 
 fn key(n: u64) -> LayerKey {

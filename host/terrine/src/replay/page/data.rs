@@ -11,14 +11,14 @@ use super::packed::{self, Paths};
 #[serde(rename_all = "camelCase")]
 struct Data<'a> {
     images: Vec<&'a str>,
-    steps: Vec<Step<'a>>,
+    steps: Vec<PageStep<'a>>,
     /// Each with its size, those of a package one after the other.
     paths: Paths<'a>,
     runs: Vec<RunData>,
 }
 
 #[derive(Serialize)]
-struct Step<'a> {
+struct PageStep<'a> {
     number: usize,
     label: &'a str,
 }
@@ -63,7 +63,7 @@ pub(super) fn data(fleet: &Fleet, report: &Report) -> String {
         steps: report
             .steps
             .iter()
-            .map(|step| Step {
+            .map(|step| PageStep {
                 number: step.number,
                 label: &step.label,
             })
