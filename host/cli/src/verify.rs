@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use indicatif::DecimalBytes;
 use terrine::oci::Descriptor;
 use terrine::source::Image;
-use terrine::verify::{self, Report, Reporter, Verification};
+use terrine::verify::{self, Verification, VerifyReport, VerifyReporter};
 
 use super::exit::{Told, complain};
 use super::failure::Result;
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     if valid { Ok(()) } else { Err(Told.into()) }
 }
 
-fn look(image: &Image, referrer: Option<&Descriptor>, printer: &Printer) -> Report {
+fn look(image: &Image, referrer: Option<&Descriptor>, printer: &Printer) -> VerifyReport {
     let threads = available_parallelism()
         .unwrap_or(NonZeroUsize::MIN)
         .min(MAX_THREADS);
@@ -85,7 +85,7 @@ fn look(image: &Image, referrer: Option<&Descriptor>, printer: &Printer) -> Repo
     verification.run(&Progress::new(image, printer))
 }
 
-fn tell(report: &Report, printer: &Printer) {
+fn tell(report: &VerifyReport, printer: &Printer) {
     for mismatch in &report.mismatches {
         printer.error(&[format!("{}: {mismatch}", report.name)], None);
     }
@@ -127,7 +127,7 @@ impl Progress {
     }
 }
 
-impl Reporter for Progress {
+impl VerifyReporter for Progress {
     fn read(&self, bytes: u64) {
         self.read.fetch_add(bytes, Ordering::Relaxed);
         if let Some(bar) = self.meter.bar() {

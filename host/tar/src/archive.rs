@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use tar::{EntryType, Header};
 
 use super::extended::{Extended, is_extension};
-use super::{BLOCK, Content, Error, Fault};
+use super::{BLOCK, Error, Fault, FilePart};
 
 /// The longest extended header that is read, in bytes.
 pub(crate) const MAX_EXTENSION: u64 = 1 << 20;
@@ -124,8 +124,8 @@ impl Archive {
     }
 
     /// A reader of a member's content.
-    pub fn content(&self, member: &Member) -> Content<'_> {
-        Content::new(&self.file, member.offset, member.size)
+    pub fn content(&self, member: &Member) -> FilePart<'_> {
+        FilePart::new(&self.file, member.offset, member.size)
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 /// Part of a file, read independently of others who read it.
 #[derive(Debug)]
-pub struct Content<'a> {
+pub struct FilePart<'a> {
     file: Handle<'a>,
     offset: u64,
     rest: u64,
@@ -18,7 +18,7 @@ enum Handle<'a> {
     Own(File),
 }
 
-impl<'a> Content<'a> {
+impl<'a> FilePart<'a> {
     /// So many bytes from an offset on.
     pub fn new(file: &'a File, offset: u64, size: u64) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl<'a> Content<'a> {
     }
 }
 
-impl Read for Content<'_> {
+impl Read for FilePart<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = usize::try_from(self.rest).map_or(buffer.len(), |rest| rest.min(buffer.len()));
         let file = match &self.file {

@@ -28,7 +28,7 @@ mod writer;
 pub use tar::EntryType;
 
 pub use archive::{Archive, Member, MemberKind, check_header, plain_name};
-pub use content::Content;
+pub use content::FilePart;
 pub use error::{Error, Fault};
 pub use extents::{Extent, extents};
 pub use members::{Body, Described, Input, read};

@@ -7,7 +7,7 @@ use tar::{EntryType, Header};
 use super::archive::{MAX_EXTENSION, check_header, has_content};
 use super::extended::{Extended, SparseMap, is_extension};
 use super::sparse::{BadMap, Map, Numbers};
-use super::{BLOCK, Content, Error, Fault, MAX_UNPACKED, padding};
+use super::{BLOCK, Error, Fault, FilePart, MAX_UNPACKED, padding};
 
 /// How much is read at once of what has to be unpacked to be passed over, in bytes.
 const SKIPPED: usize = 64 << 10;
@@ -17,7 +17,7 @@ static ZEROS: [u8; SKIPPED] = [0; SKIPPED];
 /// The bytes of a layer.
 pub enum Input<'a> {
     /// Plain ones, which need not be read to be passed over.
-    Plain(Content<'a>),
+    Plain(FilePart<'a>),
     /// Those that a decoder makes.
     Unpacked(Box<dyn Read + 'a>),
 }

@@ -7,7 +7,7 @@ use terrine_oci::Digest;
 use terrine_tar::{Described, EntryType, Input};
 
 use super::fingerprint::Fingerprint;
-use super::merge::{Entries, Entry, EntryKind, Layer};
+use super::merge::{Entries, EntryKind, ListedEntry, ListedLayer};
 use super::{Base, BaseLayer};
 use crate::source::changes::{Budget, Change, MAX_PATH, bad_name, clean, components, parent};
 use crate::source::seekable::{Unpacking, for_each};
@@ -52,7 +52,7 @@ impl Base {
         self.layers
             .iter()
             .for_each(|layer| *uses.entry(layer.diff_id).or_default() += 1);
-        let mut kept: BTreeMap<Digest, Layer> = BTreeMap::new();
+        let mut kept: BTreeMap<Digest, ListedLayer> = BTreeMap::new();
         for (number, layer) in (0..).zip(&self.layers) {
             let id = layer.diff_id;
             let read = match kept.get(&id) {
@@ -72,7 +72,7 @@ impl Base {
         Ok(listing)
     }
 
-    fn read(&self, layer: &BaseLayer, budget: &mut Budget) -> Result<Layer, Error> {
+    fn read(&self, layer: &BaseLayer, budget: &mut Budget) -> Result<ListedLayer, Error> {
         let failed = |error| self.unpacking(layer, &error);
         let compression = layer.compression();
         let source = match (compression, layer.layer.content()?) {
@@ -81,7 +81,7 @@ impl Base {
                 Input::Unpacked(compression.decoder(layer.layer.open()?).map_err(failed)?)
             }
         };
-        let mut read = Layer::default();
+        let mut read = ListedLayer::default();
         match for_each(source, |member| add(&mut read, member, budget)) {
             Ok(()) => {}
             Err(Unpacking::Fault(fault)) => return Err(self.broken(layer, fault)),
@@ -215,7 +215,7 @@ impl Claimed {
 }
 
 /// Adds a member of a layer's archive.
-fn add(layer: &mut Layer, member: Described, budget: &mut Budget) -> Result<(), Fault> {
+fn add(layer: &mut ListedLayer, member: Described, budget: &mut Budget) -> Result<(), Fault> {
     match Change::of(&member.name)? {
         Change::Empty(path) => layer.empty(path.into(), budget),
         Change::Remove(path) => layer.remove(path.into(), budget),
@@ -228,7 +228,7 @@ fn add(layer: &mut Layer, member: Described, budget: &mut Budget) -> Result<(), 
     }
 }
 
-fn entry(entries: &Entries, member: Described) -> Result<Entry, Fault> {
+fn entry(entries: &Entries, member: Described) -> Result<ListedEntry, Fault> {
     let kind = match member.kind {
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntryKind::File,
         EntryType::Directory => EntryKind::Directory,
@@ -240,7 +240,7 @@ fn entry(entries: &Entries, member: Described) -> Result<Entry, Fault> {
                 .filter(|entry| entry.kind != EntryKind::Directory);
             return Ok(target
                 .cloned()
-                .unwrap_or_else(|| Entry::new(EntryKind::Other)));
+                .unwrap_or_else(|| ListedEntry::new(EntryKind::Other)));
         }
         _ => EntryKind::Other,
     };
@@ -257,11 +257,11 @@ fn entry(entries: &Entries, member: Described) -> Result<Entry, Fault> {
     if link.len() > MAX_PATH {
         return Err(bad_name(&link).into());
     }
-    Ok(Entry {
+    Ok(ListedEntry {
         size,
         link: link.into(),
         mtime: member.mtime,
-        ..Entry::new(kind)
+        ..ListedEntry::new(kind)
     })
 }
 
@@ -316,9 +316,9 @@ mod tests {
         builder.into_inner().unwrap()
     }
 
-    fn read(bytes: &[u8]) -> Result<Layer, Unpacking> {
+    fn read(bytes: &[u8]) -> Result<ListedLayer, Unpacking> {
         let mut budget = Budget::default();
-        let mut layer = Layer::default();
+        let mut layer = ListedLayer::default();
         for_each(Input::Unpacked(Box::new(bytes)), |member| {
             add(&mut layer, member, &mut budget)
         })?;

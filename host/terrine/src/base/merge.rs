@@ -21,7 +21,7 @@ pub(super) enum EntryKind {
 
 /// An entry of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ListedEntry {
     pub(super) kind: EntryKind,
     /// The size of a file in bytes, else 0.
     pub(super) size: u64,
@@ -39,11 +39,11 @@ pub(super) struct Entry {
 /// Entries by their paths, which have no slash at either end. The parents of every entry are
 /// there, as directories.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Entries(BTreeMap<Box<[u8]>, Entry>);
+pub(super) struct Entries(BTreeMap<Box<[u8]>, ListedEntry>);
 
 /// A layer, whole.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Layer {
+pub(super) struct ListedLayer {
     pub(super) entries: Entries,
     /// Paths that are taken away from the layers below.
     removed: BTreeSet<Box<[u8]>>,
@@ -51,7 +51,7 @@ pub(super) struct Layer {
     emptied: BTreeSet<Box<[u8]>>,
 }
 
-impl Entry {
+impl ListedEntry {
     pub(super) fn new(kind: EntryKind) -> Self {
         Self {
             kind,
@@ -72,12 +72,12 @@ impl Entry {
 
 impl Entries {
     /// The entry at a path.
-    pub(super) fn get(&self, path: &[u8]) -> Option<&Entry> {
+    pub(super) fn get(&self, path: &[u8]) -> Option<&ListedEntry> {
         self.0.get(path)
     }
 
     /// Everything below a path, in the order of the bytes. The root has no name.
-    pub(super) fn below(&self, path: &[u8]) -> impl Iterator<Item = (&[u8], &Entry)> {
+    pub(super) fn below(&self, path: &[u8]) -> impl Iterator<Item = (&[u8], &ListedEntry)> {
         // A slash, and what comes after it: all paths below have the one and not the other.
         let bounds = (!path.is_empty()).then(|| ([path, b"/"].concat(), [path, b"0"].concat()));
         let range = match &bounds {
@@ -90,7 +90,7 @@ impl Entries {
     }
 
     /// Puts a layer on top of what is there.
-    pub(super) fn apply(&mut self, layer: Layer, number: u32) {
+    pub(super) fn apply(&mut self, layer: ListedLayer, number: u32) {
         layer
             .emptied
             .iter()
@@ -100,7 +100,7 @@ impl Entries {
             // Its parents come before it.
             self.put(
                 path,
-                Entry {
+                ListedEntry {
                     layer: number,
                     ..entry
                 },
@@ -110,7 +110,7 @@ impl Entries {
 
     /// Puts an entry into a directory that is there. What was at its path is replaced, unless
     /// both are directories: their content becomes one.
-    fn put(&mut self, path: Box<[u8]>, mut entry: Entry) {
+    fn put(&mut self, path: Box<[u8]>, mut entry: ListedEntry) {
         if let Some(old) = self.0.get(&path) {
             let both = old.kind == EntryKind::Directory && entry.kind == EntryKind::Directory;
             let replaces = !both && old.layer != entry.layer && !entry.says(old);
@@ -137,12 +137,12 @@ impl Entries {
     }
 }
 
-impl Layer {
+impl ListedLayer {
     /// Adds an entry, and the directories that it needs.
     pub(super) fn add(
         &mut self,
         path: Box<[u8]>,
-        entry: Entry,
+        entry: ListedEntry,
         budget: &mut Budget,
     ) -> Result<(), Fault> {
         budget.take(path.len() + entry.link.len())?;
@@ -161,9 +161,9 @@ impl Layer {
             }
             budget.take(parent.len())?;
             let doubtful = old.is_some();
-            let directory = Entry {
+            let directory = ListedEntry {
                 doubtful,
-                ..Entry::new(EntryKind::Directory)
+                ..ListedEntry::new(EntryKind::Directory)
             };
             self.entries.0.insert(parent.into(), directory);
             path = parent;

@@ -54,7 +54,7 @@ const ROUNDS: usize = 6;
 
 /// What there is under a row's name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Looked {
+pub(super) enum Lookup {
     /// Nothing.
     Nothing,
     /// A row that is not what was once written there.
@@ -65,7 +65,7 @@ pub(super) enum Looked {
 
 /// A change to a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum RowChange {
     /// There is this value now.
     Put(Vec<u8>),
     /// It was used.
@@ -209,7 +209,7 @@ impl File {
     }
 
     /// What there is of each name, all of one moment.
-    pub(super) fn get(&self, ids: &[Id]) -> rusqlite::Result<Vec<Looked>> {
+    pub(super) fn get(&self, ids: &[Id]) -> rusqlite::Result<Vec<Lookup>> {
         // One alone is of one moment anyway.
         if let [id] = ids {
             return Ok(vec![self.get_one(*id)?]);
@@ -220,7 +220,7 @@ impl File {
         found
     }
 
-    fn get_one(&self, id: Id) -> rusqlite::Result<Looked> {
+    fn get_one(&self, id: Id) -> rusqlite::Result<Lookup> {
         let mut statement = self.connection.prepare_cached(SELECT)?;
         let row = statement
             .query_row(params![id.kind.number(), id.key.as_bytes()], |row| {
@@ -229,11 +229,11 @@ impl File {
             })
             .optional()?;
         Ok(match row {
-            None => Looked::Nothing,
+            None => Lookup::Nothing,
             Some(Some((value, used, seal))) if id.seal(&value) == Digest::from(seal) => {
-                Looked::Value(value, u64::try_from(used).unwrap_or(0))
+                Lookup::Value(value, u64::try_from(used).unwrap_or(0))
             }
-            Some(_) => Looked::Wrong,
+            Some(_) => Lookup::Wrong,
         })
     }
 
@@ -241,7 +241,7 @@ impl File {
     /// there are too many.
     pub(super) fn change<'c>(
         &self,
-        changes: impl Iterator<Item = (&'c Id, &'c Change)>,
+        changes: impl Iterator<Item = (&'c Id, &'c RowChange)>,
         now: u64,
         max_rows: u64,
         max_bytes: u64,
@@ -251,16 +251,16 @@ impl File {
             for (id, change) in changes {
                 let (kind, key) = (id.kind.number(), id.key.as_bytes());
                 match change {
-                    Change::Put(value) => {
+                    RowChange::Put(value) => {
                         let seal = id.seal(value);
                         let values = params![kind, key, value, used, seal.as_bytes()];
                         self.connection.prepare_cached(PUT)?.execute(values)?
                     }
-                    Change::Touch => self
+                    RowChange::Touch => self
                         .connection
                         .prepare_cached(TOUCH)?
                         .execute(params![kind, key, used])?,
-                    Change::Remove => self
+                    RowChange::Remove => self
                         .connection
                         .prepare_cached(REMOVE)?
                         .execute(params![kind, key])?,

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 pub use error::Error;
 use error::is_damage;
-use file::{Change, File, Looked};
+use file::{File, Lookup, RowChange};
 pub use key::{LayerKey, LayerKeyBuilder};
 pub use report::{Cleared, Info, SCHEMA_VERSION, clear, info};
 use row::{Id, Value};
@@ -104,7 +104,7 @@ struct Inner {
     /// None where there is no cache, or no more.
     file: Option<File>,
     /// What is not written yet.
-    changes: BTreeMap<Id, Change>,
+    changes: BTreeMap<Id, RowChange>,
     /// How many of the changes are more than marks of use.
     weighty: usize,
     /// Whether anything can be written.
@@ -307,16 +307,16 @@ impl Cache {
     }
 
     /// The value of what was found, if it is right and nothing else is about to be written.
-    fn value<T: Value>(&self, inner: &mut Inner, id: Id, found: Looked) -> Option<T> {
+    fn value<T: Value>(&self, inner: &mut Inner, id: Id, found: Lookup) -> Option<T> {
         match inner.changes.get(&id) {
-            Some(Change::Put(value)) => return T::decode(value),
-            Some(Change::Remove) => return None,
-            Some(Change::Touch) | None => {}
+            Some(RowChange::Put(value)) => return T::decode(value),
+            Some(RowChange::Remove) => return None,
+            Some(RowChange::Touch) | None => {}
         }
         let (value, used) = match found {
-            Looked::Nothing => return None,
-            Looked::Wrong => (None, 0),
-            Looked::Value(bytes, used) => (T::decode(&bytes), used),
+            Lookup::Nothing => return None,
+            Lookup::Wrong => (None, 0),
+            Lookup::Value(bytes, used) => (T::decode(&bytes), used),
         };
         if value.is_none() {
             let path = inner
@@ -327,9 +327,9 @@ impl Cache {
             self.complain(format!(
                 "the layer cache `{path}` has entries that were altered; they are ignored"
             ));
-            inner.change(id, Change::Remove);
+            inner.change(id, RowChange::Remove);
         } else if used != self.options.now_days {
-            inner.change(id, Change::Touch);
+            inner.change(id, RowChange::Touch);
         }
         value
     }
@@ -342,7 +342,7 @@ impl Cache {
         for (id, value) in values {
             let value = value.encode();
             if value.len() <= LONGEST {
-                inner.change(id, Change::Put(value));
+                inner.change(id, RowChange::Put(value));
             }
         }
         if inner.weighty >= BATCH {
@@ -354,7 +354,7 @@ impl Cache {
         let mut inner = self.lock();
         if inner.file.is_some() {
             // Even where it can not be written, it is not to be found again in this run.
-            inner.change(id, Change::Remove);
+            inner.change(id, RowChange::Remove);
         }
     }
 
@@ -433,8 +433,8 @@ impl Cache {
 }
 
 impl Inner {
-    fn change(&mut self, id: Id, change: Change) {
-        let weighs = |change: &Change| usize::from(*change != Change::Touch);
+    fn change(&mut self, id: Id, change: RowChange) {
+        let weighs = |change: &RowChange| usize::from(*change != RowChange::Touch);
         self.weighty += weighs(&change);
         if let Some(before) = self.changes.insert(id, change) {
             self.weighty -= weighs(&before);

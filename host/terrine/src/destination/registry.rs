@@ -8,7 +8,7 @@ use terrine_oci::{Descriptor, Document, Platform, Repository};
 use terrine_registry::Client;
 
 use super::{Destination, Error, Staged};
-use crate::source::Content;
+use crate::source::FilePart;
 
 /// A repository, and the tag that an image is to have there.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Destination for RegistryDestination<'_> {
     fn keep(&self, staged: Staged, blob: &Descriptor, sent: &dyn Fn(u64)) -> Result<(), Error> {
         let file = staged.into_file(self.name())?;
         let open = || -> io::Result<Box<dyn Read + Send>> {
-            Ok(Box::new(Content::of(file.try_clone()?, blob.size)))
+            Ok(Box::new(FilePart::of(file.try_clone()?, blob.size)))
         };
         // It tells how many there are so far, which is fewer when it starts anew.
         let before = Cell::new(0);

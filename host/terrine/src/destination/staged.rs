@@ -11,7 +11,7 @@ use crate::layout;
 #[derive(Debug)]
 pub enum Staged {
     /// In the layout that they are for.
-    Layout(layout::Staged),
+    Layout(layout::StagedFile),
     /// In a temporary file without a name.
     File(File),
 }
@@ -34,7 +34,7 @@ impl Staged {
     }
 
     /// The file of a layout that it is; `place` is where it should go.
-    pub(super) fn into_layout(self, place: String) -> Result<layout::Staged, Error> {
+    pub(super) fn into_layout(self, place: String) -> Result<layout::StagedFile, Error> {
         match self {
             Self::Layout(staged) => Ok(staged),
             Self::File(_) => Err(elsewhere(place)),

@@ -31,7 +31,7 @@ pub struct Diff {
     /// How many layers that are.
     pub pull_layers: usize,
     /// The layers of the new image, bottom to top.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<LayerDiff>,
     /// Those of the old image that the new one has not, bottom to top.
     pub gone: Vec<Gone>,
     /// The store paths that caused it; none where an image does not name its own.
@@ -69,7 +69,7 @@ pub enum Status {
 /// A layer of the new image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Layer {
+pub struct LayerDiff {
     /// Its number, from 1 at the bottom.
     pub number: usize,
     /// Whether a client has it.
@@ -107,7 +107,7 @@ pub fn diff(old: &Image, new: &Image) -> Result<Diff, Error> {
 
 /// Compares what is said of two images.
 pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
-    let layers: Vec<Layer> = new
+    let layers: Vec<LayerDiff> = new
         .layers
         .iter()
         .map(|layer| look(layer, &old.layers))
@@ -173,7 +173,7 @@ fn side(image: &Inspection) -> Side {
 }
 
 /// Looks for a layer among those of the old image.
-fn look(layer: &LayerFacts, old: &[LayerFacts]) -> Layer {
+fn look(layer: &LayerFacts, old: &[LayerFacts]) -> LayerDiff {
     let content = old.iter().find(|other| other.diff_id == layer.diff_id);
     let found = old.iter().find(|other| match (layer.digest, other.digest) {
         (Some(own), Some(other)) => own == other,
@@ -189,7 +189,7 @@ fn look(layer: &LayerFacts, old: &[LayerFacts]) -> Layer {
         (None, Some(_)) => Status::Recompressed,
         (None, None) => Status::New,
     };
-    Layer {
+    LayerDiff {
         number: layer.number,
         status,
         old_number: found.or(content).map(|other| other.number),
@@ -201,7 +201,7 @@ fn look(layer: &LayerFacts, old: &[LayerFacts]) -> Layer {
 
 /// How many layers are pulled and how many bytes they have. One that is there twice is pulled
 /// once.
-fn pulled(layers: &[Layer]) -> (usize, u64) {
+fn pulled(layers: &[LayerDiff]) -> (usize, u64) {
     let mut seen = BTreeSet::new();
     layers
         .iter()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Layer, Status};
+use super::{LayerDiff, Status};
 use crate::inspect::Inspection;
 
 /// How many digits of base 32 are in the name of a store path, before a `-`.
@@ -55,7 +55,7 @@ pub struct MovedPath {
 }
 
 /// Compares the paths of two images; none where one of them names none.
-pub(super) fn compare(old: &Inspection, new: &Inspection, layers: &[Layer]) -> Option<Paths> {
+pub(super) fn compare(old: &Inspection, new: &Inspection, layers: &[LayerDiff]) -> Option<Paths> {
     let before = located(old)?;
     let after = located(new)?;
     let missing = |from: &BTreeMap<&str, usize>, other: &BTreeMap<&str, usize>| -> Vec<String> {

@@ -11,8 +11,8 @@ use terrine_tar::Extent;
 
 use super::feed::reading;
 use super::{
-    ArchiveEntry, Change, Content, Entries, Error, LayerHistory, LayerOrigin, Measure, NewLayer,
-    Visit,
+    ArchiveEntry, Change, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure,
+    NewLayer, Visit,
 };
 use crate::cache::Plain;
 
@@ -147,7 +147,7 @@ impl Entries for ArchiveEntries<'_> {
         let Customisation {
             path, file, size, ..
         } = self.archive;
-        let content = |offset| Content::Part { file, path, offset };
+        let content = |offset| EntryContent::Part { file, path, offset };
         match &self.extents {
             None => visit(ArchiveEntry {
                 header: b"",

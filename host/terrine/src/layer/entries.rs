@@ -31,14 +31,14 @@ pub struct ArchiveEntry<'a> {
     /// The size of its content in bytes.
     pub size: u64,
     /// Its content.
-    pub content: Content<'a>,
+    pub content: EntryContent<'a>,
     /// The zero bytes that follow the content.
     pub padding: u64,
 }
 
 impl<'a> ArchiveEntry<'a> {
     /// An entry whose content is filled up to a whole block.
-    pub fn new(header: &'a [u8], size: u64, content: Content<'a>) -> Self {
+    pub fn new(header: &'a [u8], size: u64, content: EntryContent<'a>) -> Self {
         Self {
             header,
             size,
@@ -54,7 +54,7 @@ impl<'a> ArchiveEntry<'a> {
 }
 
 /// The content of an entry.
-pub enum Content<'a> {
+pub enum EntryContent<'a> {
     /// There is none.
     None,
     /// It is in memory.
@@ -77,7 +77,7 @@ pub enum Content<'a> {
     },
 }
 
-impl std::fmt::Debug for Content<'_> {
+impl std::fmt::Debug for EntryContent<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::None => f.write_str("None"),

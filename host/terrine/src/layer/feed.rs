@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::{ArchiveEntry, Change, Content, Entries, Error, read_exact};
+use super::{ArchiveEntry, Change, Entries, EntryContent, Error, read_exact};
 use crate::pipe::Feeder;
 
 /// Feeds the archive of a layer: as many bytes as [`Entries::measure`] says, or an error.
@@ -28,10 +28,10 @@ pub fn feed(feeder: &mut Feeder<'_>, entries: &dyn Entries) -> Result<(), Error>
 fn feed_entry(feeder: &mut Feeder<'_>, entry: &ArchiveEntry<'_>) -> Result<(), Error> {
     feeder.put(entry.header)?;
     match entry.content {
-        Content::None => {}
-        Content::Inline(bytes) => feeder.put(bytes)?,
-        Content::File { open, path } => read_exact(feeder, open()?, path, entry.size)?,
-        Content::Part { file, path, offset } => {
+        EntryContent::None => {}
+        EntryContent::Inline(bytes) => feeder.put(bytes)?,
+        EntryContent::File { open, path } => read_exact(feeder, open()?, path, entry.size)?,
+        EntryContent::Part { file, path, offset } => {
             read_part(feeder, file, path, offset, entry.size)?;
         }
     }

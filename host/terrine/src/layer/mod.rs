@@ -19,7 +19,7 @@ mod store_layer;
 mod tree;
 
 pub use archive::Customisation;
-pub use entries::{ArchiveEntry, Content, Entries, Visit};
+pub use entries::{ArchiveEntry, Entries, EntryContent, Visit};
 pub use error::{Change, Error};
 pub use feed::feed;
 pub use identity::{identity, identity_of_all};

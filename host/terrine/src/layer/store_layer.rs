@@ -12,8 +12,8 @@ use terrine_tar::Kind;
 use super::measure::largest_path;
 use super::read::opening;
 use super::{
-    ArchiveEntry, Content, Entries, Entry, Error, LayerHistory, LayerOrigin, Measure, Measuring,
-    NewLayer, Ownership, Store, StorePath, Tree, Visit, identity, identity_of_all,
+    ArchiveEntry, Entries, Entry, EntryContent, Error, LayerHistory, LayerOrigin, Measure,
+    Measuring, NewLayer, Ownership, Store, StorePath, Tree, Visit, identity, identity_of_all,
 };
 use crate::cache::LayerKey;
 
@@ -136,7 +136,7 @@ impl Entries for StoreEntries<'_> {
             header.clear();
             entry.header(self.ownership).encode(&mut header);
             if entry.kind != Kind::File {
-                return visit(ArchiveEntry::new(&header, 0, Content::None));
+                return visit(ArchiveEntry::new(&header, 0, EntryContent::None));
             }
             let path = || self.store.locate(Path::new(OsStr::from_bytes(entry.path)));
             let open = || {
@@ -145,7 +145,7 @@ impl Entries for StoreEntries<'_> {
                     .open_at(entry.path, OFlags::NONBLOCK)
                     .map_err(|errno| opening(&path(), errno))
             };
-            let content = Content::File {
+            let content = EntryContent::File {
                 open: &open,
                 path: &path,
             };

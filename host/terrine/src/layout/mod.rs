@@ -30,7 +30,7 @@ use rustix::io::Errno;
 use serde::Deserialize;
 
 pub use error::Error;
-pub use staged::{Abandoned, Pending, Staged};
+pub use staged::{Abandoned, Pending, StagedFile};
 pub(crate) use tag::REF_NAME;
 pub use tag::check_name;
 use terrine_oci::{Annotations, Descriptor, Digest, Index, MAX_DOCUMENT, MediaType};
@@ -213,8 +213,8 @@ impl Layout {
     /// # Errors
     ///
     /// A directory that can not be written to.
-    pub fn stage(&self) -> Result<Staged, Error> {
-        Staged::new(&self.path, &self.pending)
+    pub fn stage(&self) -> Result<StagedFile, Error> {
+        StagedFile::new(&self.path, &self.pending)
             .map_err(|source| Error::io(WRITING, &self.path, source))
     }
 
@@ -232,7 +232,7 @@ impl Layout {
     ///
     /// A size that is not the descriptor's, and what the system says when the file is closed
     /// or renamed.
-    pub fn keep(&self, staged: Staged, blob: &Descriptor) -> Result<(), Error> {
+    pub fn keep(&self, staged: StagedFile, blob: &Descriptor) -> Result<(), Error> {
         let (digest, expected) = (blob.digest, blob.size);
         let path = blob_directory(&self.path).join(digest.hex());
         let writing = |source: io::Error| Error::io(WRITING, &path, source);
@@ -426,7 +426,7 @@ fn place(directory: &Path, name: &str, text: &[u8]) -> Result<(), Error> {
 
 /// Writes a file of a directory, unless there is one.
 fn write_new(directory: &Path, path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut staged = Staged::new(directory, &Pending::default())?;
+    let mut staged = StagedFile::new(directory, &Pending::default())?;
     staged.write_all(text)?;
     staged.file()?.sync_all()?;
     staged.publish_new(path)

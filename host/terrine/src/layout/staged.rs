@@ -49,13 +49,13 @@ impl Pending {
 
 /// A temporary file of a layout. Dropped, it is gone.
 #[derive(Debug)]
-pub struct Staged {
+pub struct StagedFile {
     /// None when it has got its name.
     temporary: Option<NamedTempFile>,
     pending: Pending,
 }
 
-impl Staged {
+impl StagedFile {
     pub(super) fn new(directory: &Path, pending: &Pending) -> io::Result<Self> {
         for _ in 0..ATTEMPTS {
             let mut paths = pending.lock();
@@ -120,7 +120,7 @@ impl Staged {
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         if let Some(temporary) = self.temporary.take() {
             let mut paths = self.pending.lock();
@@ -130,7 +130,7 @@ impl Drop for Staged {
     }
 }
 
-impl Write for Staged {
+impl Write for StagedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file()?.write(bytes)
     }

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::entry::{Content, Node, Strength};
+use super::entry::{Node, NodeContent, Strength};
 use super::join::read_link;
 use super::list::{Child, check_directory, children, describe, failed};
 use super::tree::{Twice, shown};
@@ -105,7 +105,7 @@ impl Copy<'_> {
             });
         }
         if !path.is_empty() {
-            let content = Content::Directory(Strength::Copied);
+            let content = NodeContent::Directory(Strength::Copied);
             self.put(
                 path.clone(),
                 Node::root(content, found.mode() & 0o7777, &self.origin),
@@ -149,7 +149,7 @@ impl Copy<'_> {
         }
         let found =
             fs::symlink_metadata(&place).map_err(|error| failed("looking at", &place, error))?;
-        let content = Content::Source {
+        let content = NodeContent::Source {
             path: place,
             size: found.len(),
         };

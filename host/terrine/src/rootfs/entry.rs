@@ -138,13 +138,13 @@ pub enum Data<'a> {
 /// An entry without its path.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) content: Content,
+    pub(super) content: NodeContent,
     pub(super) metadata: Metadata,
     pub(super) origin: Arc<Origin>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum NodeContent {
     Directory(Strength),
     Symlink(Box<[u8]>),
     Inline(Box<[u8]>),
@@ -183,16 +183,16 @@ impl Metadata {
 impl Node {
     /// A directory that has to be there for something else.
     pub(super) fn implied(origin: &Arc<Origin>) -> Self {
-        Self::root(Content::Directory(Strength::Implied), 0o755, origin)
+        Self::root(NodeContent::Directory(Strength::Implied), 0o755, origin)
     }
 
     /// A symbolic link.
     pub(super) fn symlink(target: &[u8], origin: &Arc<Origin>) -> Self {
-        Self::root(Content::Symlink(target.into()), 0o777, origin)
+        Self::root(NodeContent::Symlink(target.into()), 0o777, origin)
     }
 
     /// An entry that belongs to root.
-    pub(super) fn root(content: Content, mode: u32, origin: &Arc<Origin>) -> Self {
+    pub(super) fn root(content: NodeContent, mode: u32, origin: &Arc<Origin>) -> Self {
         Self {
             content,
             metadata: Metadata::root(mode),
@@ -202,9 +202,9 @@ impl Node {
 
     pub(super) fn kind(&self) -> Kind {
         match self.content {
-            Content::Directory(_) => Kind::Directory,
-            Content::Symlink(_) => Kind::Symlink,
-            Content::Inline(_) | Content::Source { .. } => Kind::File,
+            NodeContent::Directory(_) => Kind::Directory,
+            NodeContent::Symlink(_) => Kind::Symlink,
+            NodeContent::Inline(_) | NodeContent::Source { .. } => Kind::File,
         }
     }
 
@@ -212,10 +212,10 @@ impl Node {
     pub(super) fn entry<'a>(&'a self, path: &'a [u8]) -> Entry<'a> {
         let Metadata { mode, uid, gid } = self.metadata;
         let (size, link, data): (_, &[u8], _) = match &self.content {
-            Content::Directory(_) => (0, b"", Data::None),
-            Content::Symlink(target) => (0, target, Data::None),
-            Content::Inline(bytes) => (bytes.len() as u64, b"", Data::Inline(bytes)),
-            Content::Source { path, size } => (*size, b"", Data::Source(path)),
+            NodeContent::Directory(_) => (0, b"", Data::None),
+            NodeContent::Symlink(target) => (0, target, Data::None),
+            NodeContent::Inline(bytes) => (bytes.len() as u64, b"", Data::Inline(bytes)),
+            NodeContent::Source { path, size } => (*size, b"", Data::Source(path)),
         };
         let path = if path.is_empty() { b"/" } else { path };
         Entry {

@@ -13,8 +13,8 @@ use terrine_tar::{Kind, gnu};
 
 use super::{Data, Entry, Root};
 use crate::layer::{
-    self, ArchiveEntry, Content, Entries, Error, LayerHistory, LayerOrigin, Measure, Measuring,
-    NewLayer, Permissions, Visit,
+    self, ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure,
+    Measuring, NewLayer, Permissions, Visit,
 };
 
 /// The time of every entry, in seconds since 1970: 1980-01-01T00:00:00Z, which is what
@@ -91,16 +91,16 @@ impl Entries for RootEntries<'_> {
             block.clear();
             header(&owned(entry, self.layer.permissions), &mut block);
             match entry.data {
-                Data::None => visit(ArchiveEntry::new(&block, 0, Content::None))?,
+                Data::None => visit(ArchiveEntry::new(&block, 0, EntryContent::None))?,
                 Data::Inline(bytes) => {
                     visit(ArchiveEntry::new(
                         &block,
                         entry.size,
-                        Content::Inline(bytes),
+                        EntryContent::Inline(bytes),
                     ))?;
                 }
                 Data::Source(path) => {
-                    let content = Content::File {
+                    let content = EntryContent::File {
                         open: &|| open(path),
                         path: &|| path.to_owned(),
                     };

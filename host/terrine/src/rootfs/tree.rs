@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use terrine_tar::Kind;
 
-use super::entry::{Content, Metadata, NewContent, Node, Strength};
+use super::entry::{Metadata, NewContent, Node, NodeContent, Strength};
 use super::{Entry, Error, New, Origin};
 use crate::layer;
 
@@ -121,8 +121,8 @@ impl Root {
     /// and contents.
     pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
         self.nodes.values().filter_map(|node| match &node.content {
-            Content::Symlink(text) | Content::Inline(text) => Some(&**text),
-            Content::Directory(_) | Content::Source { .. } => None,
+            NodeContent::Symlink(text) | NodeContent::Inline(text) => Some(&**text),
+            NodeContent::Directory(_) | NodeContent::Source { .. } => None,
         })
     }
 
@@ -167,7 +167,7 @@ impl Root {
 fn meet(old: &mut Node, new: Node, twice: Twice, path: &[u8]) -> Result<bool, Error> {
     let alike = old.origin.is_like(&new.origin);
     match (&old.content, &new.content) {
-        (Content::Directory(was), Content::Directory(is)) => {
+        (NodeContent::Directory(was), NodeContent::Directory(is)) => {
             let same = was == is && old.metadata != new.metadata;
             if same && *is == Strength::Given {
                 return Err(clash(path, old, &new));
@@ -178,7 +178,9 @@ fn meet(old: &mut Node, new: Node, twice: Twice, path: &[u8]) -> Result<bool, Er
             Ok(true)
         }
         _ if alike && twice == Twice::Keep => Ok(false),
-        (Content::Directory(_), _) | (_, Content::Directory(_)) => Err(kinds(path, old, &new)),
+        (NodeContent::Directory(_), _) | (_, NodeContent::Directory(_)) => {
+            Err(kinds(path, old, &new))
+        }
         _ if old.content == new.content && old.metadata == new.metadata => Ok(true),
         _ if alike && twice == Twice::Replace => {
             *old = new;
@@ -255,9 +257,9 @@ fn prepare(path: &str, new: New, origin: &Arc<Origin>) -> Result<Node, Error> {
         });
     }
     let content = match content {
-        NewContent::Directory => Content::Directory(Strength::Given),
-        NewContent::Symlink(target) => Content::Symlink(check_target(path, target)?.into()),
-        NewContent::Inline(bytes) => Content::Inline(bytes.into()),
+        NewContent::Directory => NodeContent::Directory(Strength::Given),
+        NewContent::Symlink(target) => NodeContent::Symlink(check_target(path, target)?.into()),
+        NewContent::Inline(bytes) => NodeContent::Inline(bytes.into()),
         NewContent::Source(source) => look(path, &source)?,
     };
     Ok(Node {
@@ -279,7 +281,7 @@ fn check_target(path: &str, target: Vec<u8>) -> Result<Vec<u8>, Error> {
 }
 
 /// Looks at a file that the user names, which may be a link to it.
-fn look(path: &str, source: &Path) -> Result<Content, Error> {
+fn look(path: &str, source: &Path) -> Result<NodeContent, Error> {
     let failed = |error| super::list::failed("looking at", source, error);
     let metadata = fs::metadata(source).map_err(failed)?;
     if !metadata.is_file() {
@@ -295,7 +297,7 @@ fn look(path: &str, source: &Path) -> Result<Content, Error> {
     } else {
         source.to_owned()
     };
-    Ok(Content::Source {
+    Ok(NodeContent::Source {
         path: source,
         size: metadata.len(),
     })
@@ -475,7 +477,11 @@ mod tests {
         let modes = |given: &[(Strength, u32)]| {
             let mut root = Root::new();
             for &(strength, mode) in given {
-                let node = Node::root(Content::Directory(strength), mode, &Arc::new(Origin::Files));
+                let node = Node::root(
+                    NodeContent::Directory(strength),
+                    mode,
+                    &Arc::new(Origin::Files),
+                );
                 root.place(b"/x".into(), node, Twice::Refuse).unwrap();
             }
             root.get(b"/x").unwrap().mode

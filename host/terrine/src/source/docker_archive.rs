@@ -14,7 +14,7 @@ use terrine_oci::{
 use terrine_tar::{Archive, Member};
 
 use super::seekable::{self, Unpacking};
-use super::{Attributes, Content, Error, Fault, Image, Layer};
+use super::{Attributes, Error, Fault, FilePart, Image, Layer};
 
 /// Members that mean something to whoever reads an archive.
 const RESERVED: &[&str] = &[
@@ -259,7 +259,7 @@ impl Layer for ArchiveLayer {
         Ok(Box::new(self.archive.content(&self.member)))
     }
 
-    fn content(&self) -> Result<Option<Content<'_>>, Error> {
+    fn content(&self) -> Result<Option<FilePart<'_>>, Error> {
         Ok(Some(self.archive.content(&self.member)))
     }
 

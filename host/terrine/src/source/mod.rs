@@ -43,7 +43,7 @@ pub use open::{open, open_file, open_first, open_path};
 pub use opener::{LocalOpener, Opener, RemoteOpener};
 pub use spool::{Spool, Spooled};
 use terrine_compress::Compression;
-pub use terrine_tar::Content;
+pub use terrine_tar::FilePart;
 pub use verified::Verified;
 
 /// An image that exists.
@@ -98,7 +98,7 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// A layer that can not be had.
-    fn content(&self) -> Result<Option<Content<'_>>, Error> {
+    fn content(&self) -> Result<Option<FilePart<'_>>, Error> {
         Ok(None)
     }
 

@@ -10,7 +10,7 @@ use terrine_oci::{
     MAX_DOCUMENT, Manifest, MediaType, Repository,
 };
 
-use super::{Content, Error, Fault, Image, Layer, Verified};
+use super::{Error, Fault, FilePart, Image, Layer, Verified};
 
 /// How many layers an image may have. Docker takes 127, the kernel 500.
 const MAX_LAYERS: usize = 1000;
@@ -38,7 +38,7 @@ pub trait Blobs: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// As [`Blobs::blob`].
-    fn content(&self, _blob: &Descriptor) -> Result<Option<Content<'_>>, Error> {
+    fn content(&self, _blob: &Descriptor) -> Result<Option<FilePart<'_>>, Error> {
         Ok(None)
     }
 
@@ -267,7 +267,7 @@ impl Layer for OciLayer {
         self.blobs.blob(&self.descriptor)
     }
 
-    fn content(&self) -> Result<Option<Content<'_>>, Error> {
+    fn content(&self) -> Result<Option<FilePart<'_>>, Error> {
         self.blobs.content(&self.descriptor)
     }
 

@@ -11,7 +11,7 @@ use terrine_tar::Archive;
 use super::oci::Blobs;
 use super::oci_images::OciImages;
 use super::seekable::{self, Unpacking};
-use super::{Content, Error, Fault};
+use super::{Error, Fault, FilePart};
 use crate::layout::{INDEX, MARKER, MAX_MARKER, MarkerFault, blob_name, check_marker};
 
 /// Opens an archive, plain or compressed; `name` is what errors call it.
@@ -71,7 +71,7 @@ struct ArchiveBlobs {
 }
 
 impl ArchiveBlobs {
-    fn member(&self, blob: &Descriptor) -> Result<Content<'_>, Error> {
+    fn member(&self, blob: &Descriptor) -> Result<FilePart<'_>, Error> {
         let name = blob_name(&blob.digest);
         let found = self
             .archive
@@ -97,7 +97,7 @@ impl Blobs for ArchiveBlobs {
         Ok(Box::new(self.member(blob)?))
     }
 
-    fn content(&self, blob: &Descriptor) -> Result<Option<Content<'_>>, Error> {
+    fn content(&self, blob: &Descriptor) -> Result<Option<FilePart<'_>>, Error> {
         self.member(blob).map(Some)
     }
 }

@@ -8,7 +8,7 @@ use terrine_oci::Descriptor;
 
 use super::oci::Blobs;
 use super::oci_images::OciImages;
-use super::{Content, Error, Fault};
+use super::{Error, Fault, FilePart};
 use crate::layout::{self, Layout, blob_name};
 
 /// Opens a layout; `name` is what errors call it.
@@ -38,12 +38,12 @@ struct LayoutBlobs {
 }
 
 impl LayoutBlobs {
-    fn file(&self, blob: &Descriptor) -> Result<Content<'static>, Error> {
+    fn file(&self, blob: &Descriptor) -> Result<FilePart<'static>, Error> {
         let file = self
             .layout
             .blob(blob)
             .map_err(|error| convert(&self.name, error))?;
-        Ok(Content::of(file, blob.size))
+        Ok(FilePart::of(file, blob.size))
     }
 }
 
@@ -52,7 +52,7 @@ impl Blobs for LayoutBlobs {
         Ok(Box::new(self.file(blob)?))
     }
 
-    fn content(&self, blob: &Descriptor) -> Result<Option<Content<'_>>, Error> {
+    fn content(&self, blob: &Descriptor) -> Result<Option<FilePart<'_>>, Error> {
         self.file(blob).map(Some)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use terrine_compress::{Compression, MAGIC};
 use terrine_oci::{Descriptor, Digest, Repository};
 
-use super::{Attributes, Content, Error, Layer, Verified};
+use super::{Attributes, Error, FilePart, Layer, Verified};
 
 /// A temporary file without a name that the layers of an image share: with a file for each, an
 /// image of many layers would need more than a process may have open.
@@ -46,8 +46,8 @@ impl Spool {
     }
 
     /// Bytes that were put at an offset.
-    pub(crate) fn content(&self, offset: u64, size: u64) -> io::Result<Content<'_>> {
-        Ok(Content::new(self.file(&self.lock())?, offset, size))
+    pub(crate) fn content(&self, offset: u64, size: u64) -> io::Result<FilePart<'_>> {
+        Ok(FilePart::new(self.file(&self.lock())?, offset, size))
     }
 
     fn lock(&self) -> MutexGuard<'_, u64> {
@@ -102,7 +102,7 @@ impl Spooled {
         self.fetched(progress).map(drop)
     }
 
-    fn fetched(&self, progress: &dyn Fn(u64)) -> Result<Content<'_>, Error> {
+    fn fetched(&self, progress: &dyn Fn(u64)) -> Result<FilePart<'_>, Error> {
         let _fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
         let place = match self.place.get() {
             Some(place) => *place,
@@ -185,7 +185,7 @@ impl Layer for Spooled {
         Ok(Box::new(self.fetched(&|_| {})?))
     }
 
-    fn content(&self) -> Result<Option<Content<'_>>, Error> {
+    fn content(&self) -> Result<Option<FilePart<'_>>, Error> {
         self.fetched(&|_| {}).map(Some)
     }
 

@@ -7,7 +7,7 @@ use terrine_compress::{Compression, MAGIC};
 use terrine_oci::{Descriptor, Digest};
 use terrine_tar::{Input, MAX_UNPACKED};
 
-use super::{Checks, Reporter};
+use super::{Checks, VerifyReporter};
 use crate::source::changes::Change;
 use crate::source::seekable::{self, Unpacking};
 use crate::source::{Fault, Layer};
@@ -20,7 +20,7 @@ pub(super) fn check(
     number: usize,
     layer: &dyn Layer,
     descriptor: Option<&Descriptor>,
-    reporter: &dyn Reporter,
+    reporter: &dyn VerifyReporter,
 ) -> (Checks, u64) {
     let name = format!("layer {number} (`{}`)", layer.name());
     let mut checks = Checks::default();
@@ -113,7 +113,7 @@ fn promised(name: &str) -> Option<Digest> {
 }
 
 /// Reads a layer to its end, or as far as it goes.
-fn read(stored: impl Read + Send, reporter: &dyn Reporter) -> ReadLayer {
+fn read(stored: impl Read + Send, reporter: &dyn VerifyReporter) -> ReadLayer {
     let mut raw = Stored {
         inner: stored,
         hash: Sha256::new(),
@@ -223,7 +223,7 @@ struct Stored<'a, R> {
     inner: R,
     hash: Sha256,
     size: u64,
-    reporter: &'a dyn Reporter,
+    reporter: &'a dyn VerifyReporter,
 }
 
 impl<R: Read> Read for Stored<'_, R> {

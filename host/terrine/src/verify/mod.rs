@@ -20,20 +20,20 @@ use crate::source::Image;
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What is told while an image is verified.
-pub trait Reporter: Sync {
+pub trait VerifyReporter: Sync {
     /// So many more bytes have been read. Called from several threads.
     fn read(&self, bytes: u64);
 }
 
 /// Nobody wants to know.
-impl Reporter for () {
+impl VerifyReporter for () {
     fn read(&self, _: u64) {}
 }
 
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct VerifyReport {
     /// What the image is called.
     pub name: String,
     /// The digest of its configuration.
@@ -72,7 +72,7 @@ impl std::fmt::Display for Mismatch {
     }
 }
 
-impl Report {
+impl VerifyReport {
     /// Whether everything is as it should be.
     pub fn is_valid(&self) -> bool {
         self.mismatches.is_empty()
@@ -81,13 +81,13 @@ impl Report {
 
 /// Reports as JSON text, indented, with a newline at the end; `valid` is whether there is
 /// nothing wrong with any image, those among them of which there is no report.
-pub fn to_json(reports: &[Report], valid: bool) -> String {
+pub fn to_json(reports: &[VerifyReport], valid: bool) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct All<'a> {
         schema_version: u32,
         valid: bool,
-        images: &'a [Report],
+        images: &'a [VerifyReport],
     }
     terrine_oci::to_json_text(&All {
         schema_version: SCHEMA_VERSION,
@@ -105,7 +105,7 @@ pub struct Verification<'a> {
 }
 
 /// Verifies an image, two layers at a time. A layer that can not be read is a mismatch.
-pub fn verify(image: &Image, reporter: &dyn Reporter) -> Report {
+pub fn verify(image: &Image, reporter: &dyn VerifyReporter) -> VerifyReport {
     Verification::new(image).run(reporter)
 }
 
@@ -133,7 +133,7 @@ impl<'a> Verification<'a> {
     }
 
     /// Reads everything.
-    pub fn run(&self, reporter: &dyn Reporter) -> Report {
+    pub fn run(&self, reporter: &dyn VerifyReporter) -> VerifyReport {
         let image = self.image;
         let mut checks = Checks::default();
         let manifest = image
@@ -153,7 +153,7 @@ impl<'a> Verification<'a> {
             checks.append(layer);
             bytes_read += bytes;
         }
-        Report {
+        VerifyReport {
             name: image.name.clone(),
             image_id: image.configuration.digest(),
             manifest: image.manifest.as_ref().map(Document::digest),
@@ -193,7 +193,11 @@ impl<'a> Verification<'a> {
     }
 
     /// The layers, on several threads.
-    fn layers(&self, manifest: Option<&Manifest>, reporter: &dyn Reporter) -> Vec<(Checks, u64)> {
+    fn layers(
+        &self,
+        manifest: Option<&Manifest>,
+        reporter: &dyn VerifyReporter,
+    ) -> Vec<(Checks, u64)> {
         let layers = &self.image.layers;
         let next = AtomicUsize::new(0);
         let done: Mutex<Vec<(usize, Checks, u64)>> = Mutex::new(Vec::new());

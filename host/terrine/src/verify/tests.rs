@@ -14,7 +14,7 @@ fn layers() -> Vec<MemoryLayer> {
 }
 
 /// What is wrong: what, expected, actual; digests shortened.
-fn wrong(report: &Report) -> Vec<String> {
+fn wrong(report: &VerifyReport) -> Vec<String> {
     report.mismatches.iter().map(ToString::to_string).collect()
 }
 
@@ -33,7 +33,7 @@ fn changed(change: impl FnOnce(&mut MemoryLayer)) -> Vec<String> {
 fn a_whole_image_is_valid() {
     let read = std::sync::atomic::AtomicU64::new(0);
     struct Count<'a>(&'a std::sync::atomic::AtomicU64);
-    impl Reporter for Count<'_> {
+    impl VerifyReporter for Count<'_> {
         fn read(&self, bytes: u64) {
             self.0.fetch_add(bytes, Ordering::Relaxed);
         }
