@@ -1,5 +1,5 @@
 //! Tar headers in GNU tar's own dialect, as `tar --format=gnu --numeric-owner` writes
-//! them (spec section 2.3).
+//! them.
 
 use super::Kind;
 

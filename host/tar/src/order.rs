@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// Compares two names as Python compares the text that it makes of them: by code
-/// points, a byte that is not UTF-8 standing for U+DC80 and up (spec section 2.2).
+/// points, a byte that is not UTF-8 standing for U+DC80 and up.
 ///
 /// Paths are compared component by component, so this and a walk that goes down
 /// into each directory before its next sibling give the order of whole paths.

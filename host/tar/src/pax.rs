@@ -1,5 +1,5 @@
 //! Tar headers in the dialect of Python's `tarfile`: POSIX.1-2001 (PAX), with an
-//! extended header only where the plain one can not hold a value (spec section 2.2).
+//! extended header only where the plain one can not hold a value.
 
 use super::Kind;
 use super::order::code_points;

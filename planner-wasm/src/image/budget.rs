@@ -3,8 +3,8 @@
 use super::error;
 use crate::bindings::image::{Error, ErrorKind, ResolveRequest};
 
-/// How many of the layers that are allowed are left for store paths (spec section
-/// 2.7). At least 1 where there are any.
+/// How many of the layers that are allowed are left for store paths.
+/// At least 1 where there are any.
 ///
 /// # Errors
 ///

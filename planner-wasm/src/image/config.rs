@@ -14,7 +14,7 @@ const MAPS: &[&str] = &["Labels", "Volumes", "ExposedPorts"];
 /// labels.
 ///
 /// `Env` is added at the end where the image had none of its own, and left out
-/// where both are empty (spec section 2.6).
+/// where both are empty.
 ///
 /// # Errors
 ///

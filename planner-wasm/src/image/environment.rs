@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Merges two environments: for each name the last value, at the position of the
-/// name's first occurrence (spec section 2.6).
+/// name's first occurrence.
 ///
 /// A name is what stands before the first `=`; an entry without one is its own
 /// name. The outcome never holds a name twice, even where only one of the two

@@ -12,8 +12,8 @@ pub(super) struct Platform {
     pub(super) foreign_os: Option<String>,
 }
 
-/// Nix's cpu names: GOARCH and variant (spec section 5, and the cpus of the same
-/// kinds that Nixpkgs leaves without a name).
+/// Nix's cpu names: GOARCH and variant, with the cpus of the same
+/// kinds that Nixpkgs leaves without a name.
 const CPUS: &[(&str, &str, Option<&str>)] = &[
     ("x86_64", "amd64", None),
     ("i386", "386", None),

@@ -1,5 +1,5 @@
 //! Text as Python writes it: `json.dumps(value, indent=4)` and `repr` of a list of
-//! strings. The image id is the digest of such text (spec section 2.5).
+//! strings. The image id is the digest of such text.
 
 use std::fmt::Write as _;
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{config, error, python};
 use crate::bindings::image::{Error, ErrorKind, RenderRequest, RenderedLayer};
 
-/// Renders the image configuration (spec section 2.5): the text whose digest is
+/// Renders the image configuration: the text whose digest is
 /// the image id. `variant` is there only where there is one.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! The policy `auto`: what dockerTools does since 2025 (spec section 3.1).
+//! The policy `auto`: what dockerTools does since 2025.
 //!
 //! The largest paths become owners of what they need, one after the other; paths with
 //! the same owners share a layer. The original leaves ties open or settles them by

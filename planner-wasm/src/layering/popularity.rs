@@ -1,4 +1,4 @@
-//! The policy `popularity`: what dockerTools did until 2025 (spec section 3.2).
+//! The policy `popularity`: what dockerTools did until 2025.
 //!
 //! A path is the more popular the more ways lead to it from the paths that nothing needs.
 //! The original counts them by merging tables from path to path. The same numbers come

@@ -16,7 +16,7 @@ use super::{Error, Store, StorePath};
 /// longer one could be archived, but no container tool could unpack it.
 const MAX_PATH: usize = 4095;
 
-/// The permissions of the store's own directories in a layer (spec section 2.2).
+/// The permissions of the store's own directories in a layer.
 const ANCESTOR_MODE: u16 = 0o755;
 
 /// The entries of a layer in archive order: the store's ancestors, then each path

@@ -1,4 +1,4 @@
-//! What images need at their roots and packages do not bring (spec section 1.9).
+//! What images need at their roots and packages do not bring.
 
 use super::{Certificates, Error, File, New, Origin, Root};
 

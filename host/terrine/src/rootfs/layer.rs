@@ -112,7 +112,7 @@ impl Entries for RootEntries<'_> {
     }
 }
 
-/// Appends the headers of an entry, whose name starts with `./` (spec section 2.3).
+/// Appends the headers of an entry, whose name starts with `./`.
 fn header(entry: &Entry<'_>, out: &mut Vec<u8>) {
     let mut name = [b".", entry.path].concat();
     if entry.kind == Kind::Directory && !name.ends_with(b"/") {

@@ -1,4 +1,4 @@
-//! The policy `pipeline`: dockerTools' language for layers (spec section 3.3).
+//! The policy `pipeline`: dockerTools' language for layers.
 //!
 //! A pipeline is a list of steps, each an operation with its arguments: [`step`] reads
 //! them, [`run`] carries them out. The first step gets the graph of all paths.

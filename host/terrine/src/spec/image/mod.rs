@@ -1,7 +1,7 @@
 //! The image specification: what `terrine build` makes an image of.
 //!
-//! Fields have the names of dockerTools' arguments where it has them (spec sections 1.1
-//! and 1.2).
+//! Fields have the names of dockerTools' arguments where it has
+//! them.
 
 mod config;
 mod error;
