@@ -90,6 +90,13 @@ impl<'s> SpecFile<'s> {
         Archive::read(self.run().ok().stdout)
     }
 
+    /// The tag that it is built with.
+    pub fn tag(&self) -> String {
+        let archive = self.archive();
+        let name = archive.manifest["RepoTags"][0].as_str().unwrap();
+        name.rsplit_once(':').unwrap().1.to_owned()
+    }
+
     /// What `terrine plan` says of it, as JSON.
     pub fn plan(&self) -> Value {
         serde_json::from_slice(&Run::of(&mut self.command("plan")).ok().stdout).unwrap()

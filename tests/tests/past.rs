@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use terrine_tests::registry::Registry;
-use terrine_tests::{Run, SpecFile, TestStore, terrine};
+use terrine_tests::{Archive, Run, SpecFile, TestStore, terrine};
 
 /// A program `app`, which needs `lib`.
 fn store() -> TestStore {
@@ -110,8 +110,8 @@ fn a_generated_tag_covers_the_past() {
     let store = store();
     let spec = spec(&store).with("name", "test");
     let tag = |arguments: &[&str]| {
-        let plan = Run::of(spec.command("plan").args(arguments)).ok();
-        serde_json::from_slice::<Value>(&plan.stdout).unwrap()["tag"].clone()
+        let built = Run::of(spec.command("build").args(arguments)).ok();
+        Archive::read(built.stdout).manifest["RepoTags"].clone()
     };
     assert_ne!(tag(&[]), tag(&["--history", &history(&store)]));
 }

@@ -43,21 +43,20 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let images = Images::new(&args.registry);
     let memory = open_cache(printer);
     let options = args.image.options(images.opener(), &memory);
-    let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
-    let plan::Prepared { image, mut facts } = prepared;
-    for remark in &facts.remarks {
+    let mut preview = plan::preview(&spec, &options, planners).with_context(cannot)?;
+    for remark in &preview.facts.remarks {
         printer.warning(remark);
     }
     let format = args.show.format();
     let text = match (&args.explain, format) {
-        (Some(path), Format::Json) => facts.explain(path)?.to_json(),
-        (Some(path), Format::Table) => table::explanation(&facts.explain(path)?),
+        (Some(path), Format::Json) => preview.facts.explain(path)?.to_json(),
+        (Some(path), Format::Table) => table::explanation(&preview.facts.explain(path)?),
         (None, format) => {
-            facts.measure(&image, &memory).with_context(cannot)?;
+            preview.measure(&memory).with_context(cannot)?;
             if format == Format::Json {
-                facts.to_json()
+                preview.facts.to_json()
             } else {
-                table::facts(&facts)
+                table::facts(&preview.facts)
             }
         }
     };

@@ -13,16 +13,11 @@ const LISTED: usize = 10;
 /// An image: what it is called, what it is for, its layers.
 pub(super) fn facts(facts: &Facts) -> String {
     let mut text = String::new();
-    let generated = if facts.tag_generated {
-        " (tag generated)"
-    } else {
-        ""
-    };
-    line(
-        &mut text,
-        "image",
-        &format!("{}:{}{generated}", facts.name, facts.tag),
-    );
+    line(&mut text, "image", &name(facts));
+    if let Some(file) = &facts.tag_after_reading {
+        let tag = format!("known only after reading what is in it, as `{file}`");
+        line(&mut text, "tag", &tag);
+    }
     let variant = facts
         .variant
         .as_ref()
@@ -54,6 +49,20 @@ pub(super) fn facts(facts: &Facts) -> String {
     text.push('\n');
     layers(&facts.layers, &mut text);
     text
+}
+
+/// The name with the tag, where that is known.
+fn name(facts: &Facts) -> String {
+    let generated = if facts.tag_generated {
+        " (tag generated)"
+    } else {
+        ""
+    };
+    let tag = facts
+        .tag
+        .as_ref()
+        .map_or(String::new(), |tag| format!(":{tag}"));
+    format!("{}{tag}{generated}", facts.name)
 }
 
 pub(super) fn line(text: &mut String, name: &str, value: &str) {

@@ -10,6 +10,7 @@ mod contents;
 mod grouping;
 mod metadata;
 mod sameness;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use terrine::oci::Digest;
-use terrine_tests::{OciLayout, Run, SpecFile, TestStore, terrine};
+use terrine_tests::{Archive, OciLayout, Run, SpecFile, TestStore, terrine};
 
 use super::component::{data, describing, good, planning, words};
 
@@ -173,7 +173,8 @@ fn an_image_says_which_component_planned_it_and_is_the_same_wherever_that_lies()
         let to = format!("oci:{}:{tag}", layout.display());
         let spec = spec(&store).with("name", "untagged");
         let built = run(&spec, "build", &["--planner", planner, "--to", &to]).ok();
-        let generated = facts(run(&spec, "plan", &["--planner", planner]))["tag"].clone();
+        let archive = Archive::read(run(&spec, "build", &["--planner", planner]).ok().stdout);
+        let generated = archive.manifest["RepoTags"].clone();
         assert!(built.stderr.contains("sha256:"), "{}", built.stderr);
         (
             OciLayout::read(&layout).image(Some(tag)).json()["annotations"].clone(),

@@ -109,7 +109,7 @@ impl Past {
                 layer
                     .paths
                     .iter()
-                    .map(|path| format!("{:?} {}\n", path.path, path.size))
+                    .map(|path| format!("{} {}\n", path.path.as_bytes().escape_ascii(), path.size))
                     .for_each(|line| hash.update(line));
             }
         }

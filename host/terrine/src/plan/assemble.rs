@@ -30,6 +30,7 @@ impl Decided {
             created,
             machine,
             resolved,
+            unread,
             ..
         } = identified;
         let image = Image {
@@ -44,7 +45,11 @@ impl Decided {
             top: Top::Root(root),
         };
         remarks.extend(image.remarks());
-        let facts = facts::gather(context.spec, &image, &paths, &plan, &machine, remarks);
+        let mut facts = facts::gather(context.spec, &image, &paths, &plan, &machine, remarks);
+        if let Some(file) = unread {
+            facts.tag = None;
+            facts.tag_after_reading = Some(file.display().to_string());
+        }
         Ok(Prepared { image, facts })
     }
 

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::error::in_terms_of_the_spec;
 use super::group::{self, Grouping};
 use super::identify::Identified;
+use super::identity;
 use super::paths::Paths;
 use crate::assemble::{PlanOrigin, StoreLayer};
 use crate::spec::{ImageSpec, Json, Pipeline};
@@ -71,17 +72,16 @@ fn layers(context: &Context<'_, '_>, identified: &Identified) -> Result<Plan, Er
     let (spec, planner) = (context.spec, context.planners.layering);
     let Complete { store, paths, .. } = &identified.complete;
     let past = &identified.past.past;
-    if !paths.any() {
+    let Some(Asked { policy, options }) = &identified.asked else {
         return Ok(Plan::default());
-    }
-    let (policy, options) = policy(spec, planner)?;
+    };
     let request = group::request(&Grouping {
         graph: &paths.graph,
         roots: &paths.roots,
         excluded: &paths.excluded,
         store_dir: store.dir(),
-        policy: &policy,
-        options: &options,
+        policy,
+        options,
         max_layers: identified.resolved.store_layers,
         past,
     });
@@ -135,7 +135,7 @@ pub const DEFAULT_POLICY: &str = "least-pull";
 
 /// Returns a policy that is named, or the default of `build` and `plan`. Other components have
 /// none but their first policy.
-pub(super) fn or_default(named: &str, planner: &Planner<'_>) -> String {
+fn or_default(named: &str, planner: &Planner<'_>) -> String {
     if named.is_empty() && planner.is_embedded() {
         DEFAULT_POLICY.to_owned()
     } else {
@@ -143,22 +143,49 @@ pub(super) fn or_default(named: &str, planner: &Planner<'_>) -> String {
     }
 }
 
-/// Which policy, and its options.
-fn policy(spec: &ImageSpec, planner: &Planner<'_>) -> Result<(String, String), Error> {
-    match (&spec.planner, &spec.layering_pipeline) {
-        (Some(asked), None) => {
-            let options = asked
-                .options
-                .as_ref()
-                .map_or("{}".to_owned(), ToString::to_string);
-            Ok((or_default(&asked.policy, planner), options))
+/// The policy that groups the store paths, and its options.
+#[derive(Debug)]
+pub(super) struct Asked {
+    policy: String,
+    /// As canonical JSON.
+    options: String,
+}
+
+impl Asked {
+    /// Finds what the specification asks for, or the default.
+    pub(super) fn of(context: &Context<'_, '_>) -> Result<Self, Error> {
+        let (spec, planner) = (context.spec, context.planners.layering);
+        let (policy, options) = match (&spec.planner, &spec.layering_pipeline) {
+            (Some(asked), None) => (
+                or_default(&asked.policy, planner),
+                asked.options.as_ref().map(ToString::to_string),
+            ),
+            (None, None) => (or_default("", planner), None),
+            (None, Some(pipeline)) => (
+                "pipeline".to_owned(),
+                Some(pipeline_options(spec, pipeline)?),
+            ),
+            (Some(_), Some(_)) => {
+                return Err(Error::field(
+                    "layeringPipeline",
+                    "`planner` is given as well, and both group the layers",
+                ));
+            }
+        };
+        Ok(Self {
+            policy,
+            options: options.unwrap_or_else(|| "{}".to_owned()),
+        })
+    }
+
+    /// The same as a part of what makes the image what it is.
+    pub(super) fn identity(&self, context: &Context<'_, '_>) -> identity::Grouping<'_> {
+        let planner = context.planners.layering;
+        identity::Grouping {
+            policy: &self.policy,
+            options: &self.options,
+            component: (!planner.is_embedded()).then(|| planner.digest()),
         }
-        (None, None) => Ok((or_default("", planner), "{}".to_owned())),
-        (None, Some(pipeline)) => Ok(("pipeline".to_owned(), pipeline_options(spec, pipeline)?)),
-        (Some(_), Some(_)) => Err(Error::field(
-            "layeringPipeline",
-            "`planner` is given as well, and both group the layers",
-        )),
     }
 }
 

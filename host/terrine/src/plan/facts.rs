@@ -26,10 +26,13 @@ pub struct Facts {
     pub schema_version: u32,
     /// The repository's name.
     pub name: String,
-    /// The tag.
-    pub tag: String,
-    /// Whether it was generated.
+    /// The tag; none where files have to be read before it can be generated.
+    pub tag: Option<String>,
+    /// Whether it is generated.
     pub tag_generated: bool,
+    /// One of the files that have to be read before the tag is known, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag_after_reading: Option<String>,
     /// The image id; none before the image is written.
     pub image_id: Option<String>,
     /// The manifest at the destination; none before the image is written, and in a
@@ -184,8 +187,9 @@ pub(super) fn gather(
     Facts {
         schema_version: SCHEMA_VERSION,
         name: resolved.repository.clone(),
-        tag: resolved.tag.clone(),
+        tag: Some(resolved.tag.clone()),
         tag_generated: resolved.tag_generated,
+        tag_after_reading: None,
         image_id: None,
         manifest: None,
         created: image.created.clone(),

@@ -1,18 +1,31 @@
 //! The fourth phase: what the image is called and what it is for.
 
+use std::path::PathBuf;
+
 use terrine_oci::Digest;
-use terrine_planner_host::{Planner, image};
+use terrine_planner_host::image;
 
 use super::Error;
 use super::complete::Complete;
+use super::content::{Contents, Unread};
 use super::context::Context;
-use super::decide::{self, max_layers};
+use super::decide::{Asked, max_layers};
 use super::error::in_terms_of_the_spec;
+use super::identity::{Identity, Listed};
 use super::machine::{self, Machine};
 use super::past::{self, Found};
 use crate::layer::Ownership;
 use crate::rootfs;
-use crate::spec::{BaseConfig, ImageSpec, Json};
+use crate::spec::{BaseConfig, Json, When};
+
+/// Whether files are read for a tag that is generated from what is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TagContent {
+    /// They are read, and the tag is known.
+    Read,
+    /// They are not, and the tag is known only where there is none to read.
+    Defer,
+}
 
 /// An image that has a name, a tag and a platform.
 #[derive(Debug)]
@@ -26,40 +39,124 @@ pub(super) struct Identified {
     pub(super) machine: Machine,
     /// What is known of its past.
     pub(super) past: Found,
+    /// The policy that groups its store paths; none where it has none of its own.
+    pub(super) asked: Option<Asked>,
     /// Name, tag, platform and configuration.
     pub(super) resolved: image::Resolved,
+    /// One of the files that have to be read before the tag is known. The tag is empty then.
+    pub(super) unread: Option<PathBuf>,
 }
 
 impl Complete {
-    /// Settles name, tag, platform and configuration.
+    /// Settles name, tag, platform and configuration. Nothing is read for the tag before
+    /// the rest is known to be right.
     pub(super) fn identify(
         self,
         context: &Context<'_, '_>,
         ownership: Ownership,
+        content: TagContent,
     ) -> Result<Identified, Error> {
         let machine = machine::find(context, &self)?;
         let past = past::find(context, &self.store, &machine)?;
-        let request = image::ResolveRequest {
-            identity: identity(context, &self, &past, &ownership)?,
-            ..request(context, &self, &machine)?
-        };
-        let resolved = context
-            .planners
-            .image
-            .resolve(&request)
-            .map_err(|error| in_terms_of_the_spec(context.spec, error))?;
+        let request = request(context, &self, &machine)?;
+        let resolved = resolve(context, &request)?;
         machine.check(&resolved, context.options.allow_foreign)?;
-        Ok(Identified {
-            created: context
-                .time(context.spec.created.map(|field| field.0))?
-                .to_string(),
+        let created = context.time(context.spec.created.map(|field| field.0))?;
+        let asked = self.paths.any().then(|| Asked::of(context)).transpose()?;
+        let mut identified = Identified {
             complete: self,
             ownership,
+            created: created.to_string(),
             machine,
             past,
+            asked,
             resolved,
+            unread: None,
+        };
+        if identified.resolved.tag_generated {
+            identified.generate_tag(context, request, content)?;
+        }
+        Ok(identified)
+    }
+}
+
+impl Identified {
+    /// Generates the tag from all that the image is made of.
+    fn generate_tag(
+        &mut self,
+        context: &Context<'_, '_>,
+        request: image::ResolveRequest,
+        content: TagContent,
+    ) -> Result<(), Error> {
+        let unread = Unread::find(&self.complete, &self.ownership)?;
+        if content == TagContent::Defer {
+            self.unread = unread.example();
+        }
+        if self.unread.is_some() {
+            self.resolved.tag.clear();
+            return Ok(());
+        }
+        let text = self.identity(context, unread.read()?)?.text();
+        let request = image::ResolveRequest {
+            identity: vec![Digest::of(text.as_bytes()).to_string()],
+            ..request
+        };
+        self.resolved = resolve(context, &request)?;
+        Ok(())
+    }
+
+    /// All that makes the image what it is and that the request does not tell.
+    pub(super) fn identity<'a>(
+        &'a self,
+        context: &Context<'a, '_>,
+        contents: Contents<'a>,
+    ) -> Result<Identity<'a>, Error> {
+        let Complete {
+            store, root, paths, ..
+        } = &self.complete;
+        let created = context.spec.created.map(|field| field.0);
+        let nodes = paths.graph.nodes();
+        let listed = |(index, content)| {
+            let node: &crate::closure::Node = &nodes[index];
+            Listed {
+                path: &node.path,
+                size: node.size,
+                references: node
+                    .references
+                    .iter()
+                    .map(|&reference| nodes[reference].path.as_str())
+                    .collect(),
+                wanted: paths.roots.binary_search(&index).is_ok(),
+                in_base: paths.excluded.binary_search(&index).is_ok(),
+                content,
+            }
+        };
+        Ok(Identity {
+            created: match created {
+                Some(When::Now) => When::Now,
+                given => When::At(context.time(given)?),
+            },
+            ownership: &self.ownership,
+            permissions: &context.spec.permissions,
+            store_dir: store.dir(),
+            grouping: self.asked.as_ref().map(|asked| asked.identity(context)),
+            past: self.past.past.digest(),
+            root: rootfs::measure(root, &self.ownership.permissions)?.outline,
+            copies: contents.copies,
+            paths: contents.paths.into_iter().enumerate().map(listed).collect(),
         })
     }
+}
+
+/// Settles what the planner decides about an image.
+fn resolve(
+    context: &Context<'_, '_>,
+    request: &image::ResolveRequest,
+) -> Result<image::Resolved, Error> {
+    let planner = context.planners.image;
+    planner
+        .resolve(request)
+        .map_err(|error| in_terms_of_the_spec(context.spec, error))
 }
 
 /// What the planner is asked, but for what the generated tag alone depends on.
@@ -97,74 +194,4 @@ fn request(
         has_store_paths: complete.paths.any(),
         identity: vec![],
     })
-}
-
-/// Everything in the image that the rest of the request does not tell, a line for each
-/// thing and its name before it, so that no two images spell the same.
-fn identity(
-    context: &Context<'_, '_>,
-    complete: &Complete,
-    past: &Found,
-    ownership: &Ownership,
-) -> Result<Vec<String>, Error> {
-    let spec = context.spec;
-    let Complete {
-        store, root, paths, ..
-    } = complete;
-    let created = spec.created.map(|field| field.0.to_string());
-    let mut identity = vec![
-        format!("created {}", created.unwrap_or_default()),
-        format!("mtime {}", ownership.mtime),
-        format!("uid {}", ownership.uid),
-        format!("gid {}", ownership.gid),
-        format!("uname {}", ownership.uname),
-        format!("gname {}", ownership.gname),
-        format!("permissions {:?}", spec.permissions),
-        format!("store {}", store.dir()),
-        format!(
-            "planner {:?} {:?}",
-            planner_identity(spec, context.planners.layering),
-            spec.layering_pipeline
-        ),
-        format!(
-            "root {}",
-            rootfs::measure(root, &ownership.permissions)?.outline
-        ),
-    ];
-    let texts = root
-        .texts()
-        .map(|text| format!("text {}", Digest::of(text)));
-    identity.extend(texts);
-    identity.extend(past.past.digest().map(|digest| format!("past {digest}")));
-    for (index, path) in paths.paths.iter().enumerate() {
-        let held = if paths.excluded.binary_search(&index).is_ok() {
-            " in the base"
-        } else {
-            ""
-        };
-        identity.push(format!("path {}{held}", path.as_str()));
-        if store.is_grafted(path) {
-            // Its name says nothing about its content; its files' names and sizes do.
-            identity.push(format!(
-                "entries {:?}",
-                crate::base::fingerprint(store, path)?
-            ));
-        }
-    }
-    Ok(identity)
-}
-
-/// What the specification says about layers, without where a component lies: its digest tells
-/// which it is. The built-in one may change with each release and leave images as they are.
-fn planner_identity(spec: &ImageSpec, layering: &Planner<'_>) -> (String, String, Option<Digest>) {
-    let planner = spec.planner.clone().unwrap_or_default();
-    let options = planner
-        .options
-        .map_or_else(String::new, |options| options.to_string());
-    let policy = decide::or_default(&planner.policy, layering);
-    (
-        policy,
-        options,
-        (!layering.is_embedded()).then(|| layering.digest()),
-    )
 }

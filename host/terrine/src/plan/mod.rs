@@ -1,15 +1,15 @@
 //! `terrine build` and `terrine plan`: from an image specification to an image that is
 //! ready to be written, and to what is to be said about it.
 //!
-//! [`prepare`] goes through these phases, each a module with a type that the next phase takes,
-//! and writes nothing:
+//! [`prepare`] and [`preview`] go through these phases, each a module with a type that the next
+//! phase takes, and write nothing:
 //!
 //! | phase | what is known then | with the help of |
 //! |---|---|---|
 //! | `gather` | what `contents` and the like name, where that is, and the base image | `items`, `base` |
 //! | `close` | the closure: all store paths of the image, and the tree at its root | `paths`, `tree` |
 //! | `complete` | what is looked for in the closure is at the root as well | `tree` |
-//! | `identify` | name, tag, platform and configuration | `machine`, `past` |
+//! | `identify` | name, tag, platform and configuration | `machine`, `past`, `identity`, `content` |
 //! | `decide` | which store path goes into which layer | `group` |
 //! | `assemble` | the image as it is written, and what there is to say about it | `facts`, `explain` |
 //!
@@ -21,6 +21,7 @@ mod base;
 mod close;
 mod complete;
 mod component;
+mod content;
 mod context;
 mod decide;
 pub mod dockertools;
@@ -30,10 +31,12 @@ mod facts;
 mod gather;
 mod group;
 mod identify;
+mod identity;
 mod items;
 mod machine;
 mod past;
 mod paths;
+mod preview;
 mod tree;
 
 use std::path::PathBuf;
@@ -56,6 +59,8 @@ pub use facts::{
 };
 use gather::Gathered;
 pub use group::{Grouping, group, request};
+use identify::TagContent;
+pub use preview::Preview;
 
 /// What the specification does not say.
 #[derive(Clone)]
@@ -100,11 +105,15 @@ pub struct Prepared<'p> {
 }
 
 /// Decides and checks everything that can be decided and checked before a byte is
-/// written. Of files, no more than the first bytes of programs are read.
+/// written.
+///
+/// Where the tag is generated, files are read whose names say nothing about what is in them:
+/// directories of this machine, copies, and store paths without a hash. Of others no more than the
+/// first bytes of programs are read.
 ///
 /// # Errors
 ///
-/// A specification that contradicts itself, and anything that it names and that can not
+/// A specification that contradicts itself, and anything that it names and that cannot
 /// be had.
 pub fn prepare<'p>(
     spec: &ImageSpec,
@@ -116,14 +125,37 @@ pub fn prepare<'p>(
         options,
         planners,
     };
+    all_phases(&context, TagContent::Read)
+}
+
+/// Decides and checks the same to show what the image would be. Of files, no more than the first
+/// bytes of programs are read; a tag that depends on more stays unknown.
+///
+/// # Errors
+///
+/// As [`prepare`], but for files that cannot be read.
+pub fn preview<'p>(
+    spec: &ImageSpec,
+    options: &Options<'_>,
+    planners: Planners<'p>,
+) -> Result<Preview<'p>, Error> {
+    let context = Context {
+        spec,
+        options,
+        planners,
+    };
+    all_phases(&context, TagContent::Defer).map(Preview::from)
+}
+
+fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prepared<'p>, Error> {
     // What is wrong with a pattern is told before anything is looked for.
     let ownership = context.ownership()?;
-    Gathered::of(&context)?
-        .close(&context)?
-        .complete(&context)?
-        .identify(&context, ownership)?
-        .decide(&context)?
-        .assemble(&context)
+    Gathered::of(context)?
+        .close(context)?
+        .complete(context)?
+        .identify(context, ownership, content)?
+        .decide(context)?
+        .assemble(context)
 }
 
 /// The closure of an image: the store paths that would go into its layers, and what they refer

@@ -35,8 +35,8 @@ pub struct ImageSpec {
     /// The image's name, with registry and path where it has them: `ghcr.io/acme/web`.
     /// Needed. It may end in `:tag`.
     pub name: Option<String>,
-    /// The tag. If not given, one is generated from everything that the image is made of,
-    /// as far as names and sizes tell.
+    /// The tag. If not given, one is generated from everything that the image is made of: a
+    /// store path whose name carries a hash is known by it, of everything else every byte counts.
     pub tag: Option<String>,
     /// The image to build on: a docker-archive or an OCI archive, plain or compressed, or an OCI
     /// layout, by its path; or any image in the notation of the container tools, as
