@@ -9,10 +9,10 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use terrine::closure::{self, Entry, Graph};
+use terrine::closure::{self, Graph, GraphEntry};
 
 /// Entries in alphabetical order, and the same in another, references as well.
-fn entries() -> impl Strategy<Value = (Vec<Entry>, Vec<Entry>)> {
+fn entries() -> impl Strategy<Value = (Vec<GraphEntry>, Vec<GraphEntry>)> {
     let nodes = prop::collection::vec((0..=i64::MAX.unsigned_abs(), any::<u64>()), 1..40);
     let sorted = nodes.prop_map(|nodes| {
         let path = |index: usize| format!("/nix/store/{index:032}-{}", index % 7);
@@ -21,20 +21,20 @@ fn entries() -> impl Strategy<Value = (Vec<Entry>, Vec<Entry>)> {
             .enumerate()
             .map(|(index, &(size, edges))| {
                 let to = (0..nodes.len()).filter(|to| edges >> to & 1 == 1);
-                Entry {
+                GraphEntry {
                     path: path(index),
                     size,
                     references: to.map(path).collect(),
                 }
             })
-            .collect::<Vec<Entry>>()
+            .collect::<Vec<GraphEntry>>()
     });
     sorted.prop_flat_map(|sorted| {
-        let reversed: Vec<Entry> = sorted
+        let reversed: Vec<GraphEntry> = sorted
             .iter()
             .map(|entry| {
                 let references = entry.references.iter().rev().cloned().collect();
-                Entry {
+                GraphEntry {
                     references,
                     ..entry.clone()
                 }
@@ -45,11 +45,11 @@ fn entries() -> impl Strategy<Value = (Vec<Entry>, Vec<Entry>)> {
 }
 
 /// All forms of one closure.
-fn forms(entries: &[Entry]) -> Vec<String> {
+fn forms(entries: &[GraphEntry]) -> Vec<String> {
     let name = |path: &str| path.trim_start_matches("/nix/store/").to_owned();
     let mut registration = String::new();
     let (mut paths, mut names) = (Map::new(), Map::new());
-    for Entry {
+    for GraphEntry {
         path,
         size,
         references,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use terrine::cache::Cache;
 use terrine::oci::Reference;
-use terrine::plan::Options;
+use terrine::plan::PlanOptions;
 use terrine::source::Opener;
 use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
 
@@ -167,8 +167,8 @@ fn time(text: &str) -> Result<When, String> {
 
 impl ImageArgs {
     /// What the arguments say beside the specification.
-    pub(super) fn options<'a>(&self, images: &'a dyn Opener, cache: &'a Cache) -> Options<'a> {
-        Options {
+    pub(super) fn options<'a>(&self, images: &'a dyn Opener, cache: &'a Cache) -> PlanOptions<'a> {
+        PlanOptions {
             store_root: self.store_root.clone(),
             allow_foreign: self.allow_foreign,
             allow_missing_previous: self.past.allow_missing_previous,

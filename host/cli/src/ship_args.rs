@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use terrine::assemble::{self, Image, Outcome, Shipping};
+use terrine::assemble::{self, NewImage, Outcome, Shipping};
 use terrine::cache::Cache;
 use terrine::compress::Setting;
 use terrine::oci::{Reference, Selector};
@@ -79,7 +79,7 @@ impl ShipArgs {
     /// Brings the image to its destination.
     pub(super) fn ship(
         &self,
-        mut image: Image<'_>,
+        mut image: NewImage<'_>,
         target: &Target<'_>,
         cache: &Cache,
         progress: &Progress<'_>,
@@ -107,7 +107,7 @@ impl ShipArgs {
 }
 
 /// Gives the image another name.
-fn rename(image: &mut Image<'_>, name: Option<&str>) {
+fn rename(image: &mut NewImage<'_>, name: Option<&str>) {
     let Some((repository, tag)) = name.and_then(|name| name.rsplit_once(':')) else {
         return;
     };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use terrine::cache::Cache;
-use terrine::plan::dockertools::{self, Conf, Options};
+use terrine::plan::dockertools::{self, Conf, ConfOptions};
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::Time;
 
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     drop(early);
     let conf = Conf::read(&args.conf)?;
     let images = Images::new(&args.ship.registry);
-    let options = Options {
+    let options = ConfOptions {
         store_root: args.store_root.clone(),
         // Given but empty is not given, as in the original.
         repo_tag: args.repo_tag.clone().filter(|name| !name.is_empty()),

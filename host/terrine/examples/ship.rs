@@ -11,7 +11,7 @@ use std::error::Error;
 use std::path::Path;
 use std::thread;
 
-use terrine::assemble::{Image, Outcome, Shipping};
+use terrine::assemble::{NewImage, Outcome, Shipping};
 use terrine::cache::Cache;
 use terrine::compress::{Pool, Setting};
 use terrine::destination::LayoutDestination;
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     // With `Cache::open` layers that are known are not made a second time.
     let cache = Cache::none();
-    let options = plan::Options::new(&LocalOpener, &cache);
+    let options = plan::PlanOptions::new(&LocalOpener, &cache);
     // All that can be decided is decided here, and nothing has been written yet.
     let plan::Prepared { image, mut facts } = plan::prepare(&spec, &options, planners)?;
     show(&facts);
@@ -68,7 +68,7 @@ fn show(facts: &Facts) {
 }
 
 /// Packs and ships: reads, hashes, compresses and stores what the layout does not have.
-fn ship(image: &Image<'_>, layout: &Path, cache: &Cache) -> Result<Outcome, Box<dyn Error>> {
+fn ship(image: &NewImage<'_>, layout: &Path, cache: &Cache) -> Result<Outcome, Box<dyn Error>> {
     let layout = Layout::create(layout)?;
     let destination = LayoutDestination::new(layout, Some(image.resolved.tag.clone()));
     let pool = Pool::new(thread::available_parallelism()?);

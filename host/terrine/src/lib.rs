@@ -24,7 +24,7 @@
 //! [`registry`].
 //!
 //! An image is planned from a [specification](spec::ImageSpec) ([`plan::prepare`]), and packed and
-//! shipped in one step ([`assemble::Image::ship`]), or written as a stream ([`assemble::Image::run`]):
+//! shipped in one step ([`assemble::NewImage::ship`]), or written as a stream ([`assemble::NewImage::run`]):
 //!
 //! ```
 //! use std::num::NonZeroUsize;
@@ -51,7 +51,7 @@
 //! let runtime = Runtime::new(Limits::default(), None)?;
 //! let planner = runtime.embedded()?;
 //! let cache = Cache::none();
-//! let options = plan::Options::new(&LocalOpener, &cache);
+//! let options = plan::PlanOptions::new(&LocalOpener, &cache);
 //! let prepared = plan::prepare(&spec, &options, Planners::one(&planner))?;
 //! assert_eq!(prepared.facts.layers.len(), 2);
 //!

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use indicatif::DecimalBytes;
 use serde::Deserialize;
 use terrine::cache::Cache;
-use terrine::closure::{self, Entry, Graph};
+use terrine::closure::{self, Graph, GraphEntry};
 use terrine::history::{self, Closures};
 use terrine::inspect::inspect;
 use terrine::oci::{Reference, Selector, annotation};
@@ -87,7 +87,7 @@ struct Recorded {
     /// What the image is called.
     name: Option<String>,
     label: Option<String>,
-    closure: Vec<Entry>,
+    closure: Vec<GraphEntry>,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
@@ -232,7 +232,7 @@ impl<'a> Reader<'a> {
     fn spec(&self, path: &Path) -> Result<Recorded> {
         let spec = ImageSpec::read(path)?;
         let planner = self.runtime.embedded()?;
-        let options = plan::Options {
+        let options = plan::PlanOptions {
             store_root: self.args.store_root.clone(),
             allow_foreign: true,
             allow_missing_previous: true,

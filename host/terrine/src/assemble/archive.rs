@@ -7,14 +7,14 @@ use std::thread;
 
 use terrine_oci::{ArchiveManifest, Digest};
 
-use super::{Error, Image, Outcome, Written};
+use super::{Error, NewImage, Outcome, Written};
 use crate::base::Base;
 use crate::destination::Reporter;
 use crate::destination::docker_archive::{DockerArchive, Stretch, header};
 use crate::layer::{self, Entries, LayerHistory, LayerOrigin, NewLayer};
 use crate::pipe;
 
-impl Image<'_> {
+impl NewImage<'_> {
     /// Writes the image as a docker-archive.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ enum DiffId {
 
 /// The archive as far as it is written.
 struct Writing<'a, 'f> {
-    image: &'a Image<'a>,
+    image: &'a NewImage<'a>,
     archive: DockerArchive<'a, 'f>,
     members: Vec<Listed>,
 }

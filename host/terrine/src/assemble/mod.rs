@@ -1,7 +1,7 @@
 //! An image that is decided on, and the pass that writes it.
 //!
-//! Whoever prepares an [`Image`] has done everything that can fail before a byte is
-//! written; [`Image::run`] then writes the archive in one pass, or [`Image::ship`] what a
+//! Whoever prepares an [`NewImage`] has done everything that can fail before a byte is
+//! written; [`NewImage::run`] then writes the archive in one pass, or [`NewImage::ship`] what a
 //! layout or a registry does not have.
 
 mod archive;
@@ -27,7 +27,7 @@ pub use ship::Shipping;
 
 /// An image that is about to be written.
 #[derive(Debug)]
-pub struct Image<'p> {
+pub struct NewImage<'p> {
     /// Renders the configuration.
     pub planner: &'p Planner<'p>,
     /// Where its store paths are.
@@ -57,7 +57,7 @@ pub enum Top {
     Root(Root),
 }
 
-impl Image<'_> {
+impl NewImage<'_> {
     /// Returns the image's own layers, bottom to top: those that are yet to be made.
     pub fn new_layers(&self) -> Vec<Box<dyn NewLayer + '_>> {
         let mut layers: Vec<Box<dyn NewLayer + '_>> = vec![];

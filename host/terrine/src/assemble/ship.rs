@@ -6,7 +6,7 @@ use terrine_compress::{Pool, Setting};
 use terrine_oci::{Annotations, Descriptor, Manifest, MediaType, Platform, annotation};
 use terrine_planner_host::image::LayerRole;
 
-use super::{Error, Image, Outcome, Published, Reporter, Written};
+use super::{Error, NewImage, Outcome, Published, Reporter, Written};
 use crate::base::Base;
 use crate::cache::Cache;
 use crate::destination::{self, Carried, Carrier, Destination, Part, Recompress, Shipped};
@@ -71,7 +71,7 @@ impl<'a> Shipping<'a> {
     }
 }
 
-impl Image<'_> {
+impl NewImage<'_> {
     /// Makes the layers that are missing at the destination, then the configuration and the
     /// manifest. Nothing has the image's name before all is there.
     ///

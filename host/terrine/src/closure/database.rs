@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement};
 use terrine_support::file::FileError;
 
-use super::{Entry, Error, Fault, Graph, Names};
+use super::{Error, Fault, Graph, GraphEntry, Names};
 
 /// How long to wait for a process that holds the whole database.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -128,7 +128,7 @@ impl Database {
 
     /// Everything that the paths with these numbers reach. The inner error is a fault of
     /// what the database says.
-    fn reached(&self, mut open: Vec<i64>) -> rusqlite::Result<Result<Vec<Entry>, Fault>> {
+    fn reached(&self, mut open: Vec<i64>) -> rusqlite::Result<Result<Vec<GraphEntry>, Fault>> {
         let mut by_id = self.connection.prepare(BY_ID)?;
         let mut references = self.connection.prepare(REFERENCES)?;
         // Sizes and references of the paths by their numbers.
@@ -173,7 +173,7 @@ impl PathRow {
         })
     }
 
-    fn entry(&self, all: &BTreeMap<i64, Self>) -> Result<Entry, Fault> {
+    fn entry(&self, all: &BTreeMap<i64, Self>) -> Result<GraphEntry, Fault> {
         let path = self.path.clone().unwrap_or_default();
         let size = u64::try_from(self.size.unwrap_or(0)).map_err(|_| Fault::Size {
             path: path.clone(),
@@ -190,7 +190,7 @@ impl PathRow {
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Entry {
+        Ok(GraphEntry {
             path,
             size,
             references,

@@ -24,7 +24,7 @@ pub struct Node {
 
 /// A store path that is to be in a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct GraphEntry {
     /// The path.
     pub path: String,
     /// Size of the path's NAR in bytes, at most `i64::MAX`; 0 where it is not known.
@@ -40,7 +40,7 @@ impl Graph {
     /// # Errors
     ///
     /// A reference to a path that is not there, and entries that contradict each other.
-    pub fn build(mut entries: Vec<Entry>) -> Result<Self, Fault> {
+    pub fn build(mut entries: Vec<GraphEntry>) -> Result<Self, Fault> {
         for entry in &mut entries {
             entry.references.sort_unstable();
             entry.references.dedup();
@@ -73,7 +73,7 @@ impl Graph {
         let nodes = entries
             .into_iter()
             .zip(references)
-            .map(|(Entry { path, size, .. }, references)| Node {
+            .map(|(GraphEntry { path, size, .. }, references)| Node {
                 path,
                 size,
                 references,
@@ -167,10 +167,10 @@ impl Graph {
     }
 
     /// The graph's paths with the paths that they refer to, in the graph's order.
-    pub fn into_entries(self) -> Vec<Entry> {
+    pub fn into_entries(self) -> Vec<GraphEntry> {
         self.nodes
             .iter()
-            .map(|node| Entry {
+            .map(|node| GraphEntry {
                 path: node.path.clone(),
                 size: node.size,
                 references: node
@@ -185,7 +185,7 @@ impl Graph {
 
 /// The indices of what an entry refers to. They are ascending, because its references
 /// are sorted as the entries are.
-fn resolve(entry: &Entry, indices: &HashMap<&str, usize>) -> Result<Vec<usize>, Fault> {
+fn resolve(entry: &GraphEntry, indices: &HashMap<&str, usize>) -> Result<Vec<usize>, Fault> {
     entry
         .references
         .iter()
@@ -207,9 +207,9 @@ mod tests {
 
     use super::*;
 
-    fn entry(path: &str, size: u64, references: &str) -> Entry {
+    fn entry(path: &str, size: u64, references: &str) -> GraphEntry {
         let references = references.split_whitespace().map(str::to_owned).collect();
-        Entry {
+        GraphEntry {
             path: path.to_owned(),
             size,
             references,

@@ -16,14 +16,14 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Entry, Fault, path};
+use super::{Fault, GraphEntry, path};
 
 /// Reads a closure in any of the forms.
 ///
 /// # Errors
 ///
 /// Text that is not JSON, has none of the forms, or a fault in one of its fields.
-pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Entry>, Fault> {
+pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<GraphEntry>, Fault> {
     let plain = Form {
         store_dir,
         names_below: None,
@@ -56,7 +56,7 @@ struct Form<'a> {
 
 impl Form<'_> {
     /// The graphs among the attributes of a derivation.
-    fn attributes(&self, members: &Members<'_>) -> Result<Vec<Entry>, Fault> {
+    fn attributes(&self, members: &Members<'_>) -> Result<Vec<GraphEntry>, Fault> {
         let graphs: Vec<_> = members
             .0
             .iter()
@@ -72,7 +72,7 @@ impl Form<'_> {
         Ok(entries)
     }
 
-    fn array(&self, text: &str, field: &str) -> Result<Vec<Entry>, Fault> {
+    fn array(&self, text: &str, field: &str) -> Result<Vec<GraphEntry>, Fault> {
         let records: Vec<Object<PathRecord<'_>>> = deserialize(text, field)?;
         records
             .into_iter()
@@ -89,7 +89,7 @@ impl Form<'_> {
     }
 
     /// Entries by their paths.
-    fn members(&self, members: &Members<'_>, field: &str) -> Result<Vec<Entry>, Fault> {
+    fn members(&self, members: &Members<'_>, field: &str) -> Result<Vec<GraphEntry>, Fault> {
         let mut entries = Vec::new();
         for (path, value) in &members.0 {
             // Newer versions say something about the whole beside the paths.
@@ -105,7 +105,7 @@ impl Form<'_> {
         Ok(entries)
     }
 
-    fn entry(&self, path: &str, record: &PathRecord<'_>, field: &str) -> Result<Entry, Fault> {
+    fn entry(&self, path: &str, record: &PathRecord<'_>, field: &str) -> Result<GraphEntry, Fault> {
         let path = self.path(path, field)?;
         if record.valid == Some(false) {
             return Err(Fault::Invalid(path));
@@ -123,7 +123,7 @@ impl Form<'_> {
             .map(|(index, reference)| {
                 self.path(reference, &format!("{field}.references[{index}]"))
             });
-        Ok(Entry {
+        Ok(GraphEntry {
             references: references.collect::<Result<_, _>>()?,
             path,
             size,
@@ -302,12 +302,12 @@ mod tests {
     #[test]
     fn every_form_says_the_same() {
         let expected = Graph::build(vec![
-            Entry {
+            GraphEntry {
                 path: A.to_owned(),
                 size: 120,
                 references: vec![],
             },
-            Entry {
+            GraphEntry {
                 path: B.to_owned(),
                 size: 504,
                 references: vec![A.to_owned(), B.to_owned()],

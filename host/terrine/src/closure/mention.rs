@@ -106,7 +106,7 @@ fn has_hash(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Entry;
+    use super::super::GraphEntry;
     use super::*;
 
     const HASH_A: &str = "czdwrc68h50iivmdn00dcrkpn6px1bpz";
@@ -122,7 +122,7 @@ mod tests {
     fn found(text: &str, known: &[&str], store_dir: &str) -> Mentions {
         let entries = known
             .iter()
-            .map(|name| Entry {
+            .map(|name| GraphEntry {
                 path: format!("{store_dir}/{}", fill(name, store_dir)),
                 size: 0,
                 references: vec![],

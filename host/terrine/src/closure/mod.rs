@@ -21,7 +21,7 @@ use terrine_support::file::{self, FileError};
 pub use database::Database;
 pub use directory::size;
 pub use error::{Error, Fault};
-pub use graph::{Entry, Graph, Node};
+pub use graph::{Graph, GraphEntry, Node};
 pub use mention::{Mentions, Names, mentions};
 
 /// The largest file that is read, in bytes. 100,000 store paths with all of their
@@ -60,7 +60,7 @@ pub fn parse(text: &[u8], store_dir: &str) -> Result<Graph, Fault> {
     Graph::build(entries(text, store_dir)?)
 }
 
-fn entries(text: &[u8], store_dir: &str) -> Result<Vec<Entry>, Fault> {
+fn entries(text: &[u8], store_dir: &str) -> Result<Vec<GraphEntry>, Fault> {
     let text = std::str::from_utf8(text).map_err(|error| Fault::NotUtf8(error.valid_up_to()))?;
     match text.trim_ascii_start().bytes().next() {
         Some(b'[' | b'{') => json::parse(text, store_dir),

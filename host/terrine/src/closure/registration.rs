@@ -5,7 +5,7 @@ use std::str::Lines;
 
 use terrine_support::file::{self, FileError};
 
-use super::{Entry, Error, Fault, MAX_SIZE, path};
+use super::{Error, Fault, GraphEntry, MAX_SIZE, path};
 
 /// How much of a line an error shows, in characters.
 const SHOWN: usize = 100;
@@ -15,7 +15,7 @@ const SHOWN: usize = 100;
 /// # Errors
 ///
 /// A folder without `registration`, and a `store-paths` that names others than that.
-pub(super) fn read_folder(folder: &Path, store_dir: &str) -> Result<Vec<Entry>, Error> {
+pub(super) fn read_folder(folder: &Path, store_dir: &str) -> Result<Vec<GraphEntry>, Error> {
     let failed = |fault| Error::fault(folder, fault);
     let text =
         optional(&folder.join("registration"))?.ok_or_else(|| failed(Fault::NoRegistration))?;
@@ -36,7 +36,7 @@ pub(super) fn read_folder(folder: &Path, store_dir: &str) -> Result<Vec<Entry>, 
 /// # Errors
 ///
 /// A line that is not what it has to be, or missing.
-pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Entry>, Fault> {
+pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<GraphEntry>, Fault> {
     let mut reader = Reader {
         lines: text.lines(),
         number: 0,
@@ -62,7 +62,7 @@ fn utf8(text: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(text).map_err(|error| Fault::NotUtf8(error.valid_up_to()))
 }
 
-fn check_names(names: &str, entries: &[Entry], store_dir: &str) -> Result<(), Fault> {
+fn check_names(names: &str, entries: &[GraphEntry], store_dir: &str) -> Result<(), Fault> {
     let known: std::collections::HashSet<&str> =
         entries.iter().map(|entry| entry.path.as_str()).collect();
     for name in names.lines().filter(|line| !line.is_empty()) {
@@ -82,7 +82,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The entry that starts with the given line.
-    fn entry(&mut self, first: &str, store_dir: &str) -> Result<Entry, Fault> {
+    fn entry(&mut self, first: &str, store_dir: &str) -> Result<GraphEntry, Fault> {
         let path = self.path(first, store_dir)?;
         let hash_or_deriver = self.next("a hash or a deriver")?;
         let mut size = 0;
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
             let line = self.next("a reference")?;
             references.push(self.path(line, store_dir)?);
         }
-        Ok(Entry {
+        Ok(GraphEntry {
             path,
             size,
             references,
@@ -166,7 +166,7 @@ mod tests {
 /nix/store/szib0aj2ipf0lhdd1na5jf41480mqbdk-b
 ";
 
-    fn parsed(text: &str) -> Result<Vec<Entry>, String> {
+    fn parsed(text: &str) -> Result<Vec<GraphEntry>, String> {
         parse(text, "/nix/store").map_err(|fault| fault.to_string())
     }
 

@@ -7,7 +7,7 @@ use terrine_oci::Digest;
 use terrine_planner_host::layering::HeldImage;
 use terrine_tar::Input;
 
-use crate::closure::{Entry, Graph};
+use crate::closure::{Graph, GraphEntry};
 use crate::inspect::{Inspection, inspect};
 use crate::source::changes::Change;
 use crate::source::seekable::{Unpacking, for_each};
@@ -40,7 +40,7 @@ impl Closures {
     /// # Errors
     ///
     /// A layer that can not be read. Digests are not looked at.
-    pub fn of(&mut self, image: &Image, store_dir: &str) -> Result<Vec<Entry>, source::Error> {
+    pub fn of(&mut self, image: &Image, store_dir: &str) -> Result<Vec<GraphEntry>, source::Error> {
         let inspection = inspect(image)?;
         let named = |number: usize| named_in(&inspection, number);
         let any = (0..image.layers.len()).any(|number| named(number).is_some());
@@ -73,7 +73,7 @@ impl Closures {
         }
         Ok(sizes
             .into_iter()
-            .map(|(path, size)| Entry {
+            .map(|(path, size)| GraphEntry {
                 path,
                 size,
                 references: vec![],
@@ -167,7 +167,7 @@ fn store_path(path: &[u8], store_dir: &str) -> Option<(String, bool)> {
 }
 
 /// The store paths of a plan, each once, with their sizes as far as it has them.
-pub fn entries(plan: &HeldImage) -> Vec<Entry> {
+pub fn entries(plan: &HeldImage) -> Vec<GraphEntry> {
     let sizes: BTreeMap<&String, u64> = plan
         .layers
         .iter()
@@ -176,7 +176,7 @@ pub fn entries(plan: &HeldImage) -> Vec<Entry> {
         .collect();
     sizes
         .into_iter()
-        .map(|(path, size)| Entry {
+        .map(|(path, size)| GraphEntry {
             path: path.clone(),
             size,
             references: vec![],
@@ -185,7 +185,7 @@ pub fn entries(plan: &HeldImage) -> Vec<Entry> {
 }
 
 /// Adds what a graph knows of some paths: what they refer to, and their sizes.
-pub fn complete(entries: &mut [Entry], graph: &Graph) {
+pub fn complete(entries: &mut [GraphEntry], graph: &Graph) {
     for entry in entries {
         let Some(index) = graph.find(&entry.path) else {
             continue;
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_graph_tells_what_images_do_not() {
-        let entry = |path: &str, size, references: &[&str]| Entry {
+        let entry = |path: &str, size, references: &[&str]| GraphEntry {
             path: path.to_owned(),
             size,
             references: references.iter().map(ToString::to_string).collect(),

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
 use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 
-use super::{Entry, Ownership, Rule, Tree};
+use super::{Ownership, Rule, Tree, TreeEntry};
 
 /// What is known of a layer before its content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Measuring {
     }
 }
 
-impl Entry<'_> {
+impl TreeEntry<'_> {
     /// The header that the entry has in a layer.
     pub(super) fn header<'a>(&'a self, ownership: &'a Ownership) -> Header<'a> {
         let mut header = Header {

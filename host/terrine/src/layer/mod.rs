@@ -31,7 +31,7 @@ pub(crate) use read::{opening, read_exact};
 pub use store::{Store, StorePath, StorePathError};
 pub use store_layer::{LayerOfStore, StoreLayer};
 pub use terrine_tar::Kind;
-pub use tree::{Entry, Tree, check_exists};
+pub use tree::{Tree, TreeEntry, check_exists};
 
 /// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,
 /// `uname`, `gname` and `mtime` say.

@@ -12,8 +12,8 @@ use terrine_tar::Kind;
 use super::measure::largest_path;
 use super::read::opening;
 use super::{
-    ArchiveEntry, Entries, Entry, EntryContent, Error, LayerHistory, LayerOrigin, Measure,
-    Measuring, NewLayer, Ownership, Store, StorePath, Tree, Visit, identity, identity_of_all,
+    ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure, Measuring,
+    NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, identity, identity_of_all,
 };
 use crate::cache::LayerKey;
 
@@ -155,7 +155,7 @@ impl Entries for StoreEntries<'_> {
 }
 
 /// The bytes that follow an entry's header.
-fn content_size(entry: &Entry<'_>) -> u64 {
+fn content_size(entry: &TreeEntry<'_>) -> u64 {
     if entry.kind == Kind::File {
         entry.size
     } else {

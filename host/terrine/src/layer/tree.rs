@@ -44,7 +44,7 @@ struct Node {
 
 /// One entry of a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct TreeEntry<'a> {
     /// Its absolute path in the image.
     pub path: &'a [u8],
     /// What it is.
@@ -97,7 +97,10 @@ impl Tree {
     /// # Errors
     ///
     /// What `visit` returns.
-    pub fn for_each<E>(&self, mut visit: impl FnMut(Entry<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn for_each<E>(
+        &self,
+        mut visit: impl FnMut(TreeEntry<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut path = Vec::new();
         // The length of the path at each depth.
         let mut lengths: Vec<usize> = Vec::new();
@@ -116,7 +119,7 @@ impl Tree {
                 Kind::Symlink => (0, &self.text[end..end + node.size as usize]),
                 _ => (node.size, &[][..]),
             };
-            visit(Entry {
+            visit(TreeEntry {
                 path: &path,
                 kind: node.kind,
                 mode: node.mode.into(),

@@ -5,10 +5,10 @@ use terrine_planner_host::image::Resolved;
 
 use super::complete::Complete;
 use super::context::Context;
-use super::decide::{Decided, Plan};
+use super::decide::{Decided, LayerPlan};
 use super::identify::Identified;
 use super::{Error, Prepared, facts, tree};
-use crate::assemble::{self, Image, Top};
+use crate::assemble::{self, NewImage, Top};
 use crate::base::Base;
 use crate::spec::ImageSpec;
 
@@ -33,7 +33,7 @@ impl Decided {
             unread,
             ..
         } = identified;
-        let image = Image {
+        let image = NewImage {
             planner: context.planners.image,
             store,
             ownership,
@@ -76,7 +76,7 @@ impl Decided {
 /// What the image's manifest says of how it was made.
 fn provenance(
     spec: &ImageSpec,
-    plan: &Plan,
+    plan: &LayerPlan,
     base: Option<&Base>,
     resolved: &Resolved,
 ) -> terrine_oci::Annotations {

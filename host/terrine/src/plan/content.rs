@@ -44,11 +44,11 @@ pub(super) struct Unread<'a> {
 /// A file that is copied to the root.
 struct Copy<'a> {
     path: &'a [u8],
-    source: Source,
+    source: CopySource,
 }
 
 /// Where a copy comes from.
-enum Source {
+enum CopySource {
     /// From this path of the image, in a store path whose name carries a hash.
     Named(Vec<u8>),
     /// From one of the files to read.
@@ -97,8 +97,8 @@ impl<'a> Unread<'a> {
         for entry in complete.root.entries() {
             if let Data::Source(place) = entry.data {
                 let source = match names.find(place) {
-                    Some(name) => Source::Named(name),
-                    None => Source::Read(unread.push(Place::Here(place), entry.size)),
+                    Some(name) => CopySource::Named(name),
+                    None => CopySource::Read(unread.push(Place::Here(place), entry.size)),
                 };
                 let path = entry.path;
                 unread.copies.push(Copy { path, source });
@@ -148,8 +148,8 @@ impl<'a> Unread<'a> {
         let copies = self.copies.into_iter().map(|Copy { path, source }| Copied {
             path,
             content: match source {
-                Source::Named(name) => Content::Named(name),
-                Source::Read(index) => Content::Bytes(digests[index]),
+                CopySource::Named(name) => Content::Named(name),
+                CopySource::Read(index) => Content::Bytes(digests[index]),
             },
         });
         Ok(Contents {

@@ -2,7 +2,7 @@
 
 use terrine_planner_host::Planners;
 
-use super::{Error, Options};
+use super::{Error, PlanOptions};
 use crate::layer::{Ownership, Pattern, Permissions, Rule};
 use crate::spec::{ImageSpec, PermissionSpec, Time, When};
 
@@ -13,7 +13,7 @@ const DEFAULT_TIME: &str = "1970-01-01T00:00:01+00:00";
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a, 'p> {
     pub(super) spec: &'a ImageSpec,
-    pub(super) options: &'a Options<'a>,
+    pub(super) options: &'a PlanOptions<'a>,
     pub(super) planners: Planners<'p>,
 }
 

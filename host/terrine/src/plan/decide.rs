@@ -20,7 +20,7 @@ const MAX_LAYERS: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) identified: Identified,
-    pub(super) plan: Plan,
+    pub(super) plan: LayerPlan,
 }
 
 impl Identified {
@@ -36,14 +36,14 @@ impl Identified {
 
 /// A grouping of store paths.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct LayerPlan {
     pub(super) layers: Vec<layering::Layer>,
     pub(super) remarks: Vec<String>,
     /// Who made it; none where there was nothing to group.
     pub(super) origin: Option<PlanOrigin>,
 }
 
-impl Plan {
+impl LayerPlan {
     /// The layers with the paths themselves.
     pub(super) fn layers(&self, paths: &Paths) -> Vec<StoreLayer> {
         let graph = &paths.graph;
@@ -68,12 +68,12 @@ impl Plan {
 }
 
 /// Groups the store paths into layers.
-fn layers(context: &Context<'_, '_>, identified: &Identified) -> Result<Plan, Error> {
+fn layers(context: &Context<'_, '_>, identified: &Identified) -> Result<LayerPlan, Error> {
     let (spec, planner) = (context.spec, context.planners.layering);
     let Complete { store, paths, .. } = &identified.complete;
     let past = &identified.past.past;
     let Some(Asked { policy, options }) = &identified.asked else {
-        return Ok(Plan::default());
+        return Ok(LayerPlan::default());
     };
     let request = group::request(&Grouping {
         graph: &paths.graph,
@@ -112,7 +112,7 @@ fn layers(context: &Context<'_, '_>, identified: &Identified) -> Result<Plan, Er
         ));
     }
     let origin = PlanOrigin::new(planner, &info, &policy, planner::request_digest(&request));
-    Ok(Plan {
+    Ok(LayerPlan {
         layers,
         remarks,
         origin: Some(origin),

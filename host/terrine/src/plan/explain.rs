@@ -124,9 +124,10 @@ impl Facts {
             .take(MAX_LISTED)
             .map(|node| node.path.as_str())
             .collect();
-        match alike.is_empty() {
-            true => "`terrine plan` lists them".to_owned(),
-            false => format!("there are `{}`", alike.join("`, `")),
+        if alike.is_empty() {
+            "`terrine plan` lists them".to_owned()
+        } else {
+            format!("there are `{}`", alike.join("`, `"))
         }
     }
 

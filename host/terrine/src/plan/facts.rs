@@ -4,10 +4,10 @@ use serde::Serialize;
 use terrine_oci::{Annotations, Descriptor};
 
 use super::Error;
-use super::decide::{self, Plan};
+use super::decide::{self, LayerPlan};
 use super::machine::Machine;
 use super::paths::Paths;
-use crate::assemble::{Image, Outcome};
+use crate::assemble::{NewImage, Outcome};
 use crate::base::Base;
 use crate::cache::Cache;
 use crate::closure::Graph;
@@ -170,9 +170,9 @@ pub struct PathFacts {
 /// Gathers what is known before the image is written.
 pub(super) fn gather(
     spec: &ImageSpec,
-    image: &Image<'_>,
+    image: &NewImage<'_>,
     paths: &Paths,
-    plan: &Plan,
+    plan: &LayerPlan,
     machine: &Machine,
     remarks: Vec<String>,
 ) -> Facts {
@@ -221,7 +221,7 @@ pub(super) fn gather(
     }
 }
 
-fn layers(image: &Image<'_>, paths: &Paths, plan: &Plan) -> Vec<LayerFacts> {
+fn layers(image: &NewImage<'_>, paths: &Paths, plan: &LayerPlan) -> Vec<LayerFacts> {
     let base = image
         .base
         .iter()
@@ -288,7 +288,7 @@ impl Facts {
     /// # Errors
     ///
     /// A store path that can not be listed.
-    pub fn measure(&mut self, image: &Image<'_>, cache: &Cache) -> Result<(), Error> {
+    pub fn measure(&mut self, image: &NewImage<'_>, cache: &Cache) -> Result<(), Error> {
         let known = image
             .known(cache)
             .map_err(|error| Error::Pack(Box::new(error)))?;

@@ -13,7 +13,7 @@ use super::decide::{Asked, max_layers};
 use super::error::in_terms_of_the_spec;
 use super::identity::{Identity, Listed};
 use super::machine::{self, Machine};
-use super::past::{self, Found};
+use super::past::{self, KnownHistory};
 use crate::layer::Ownership;
 use crate::rootfs;
 use crate::spec::{BaseConfig, Json, When};
@@ -38,7 +38,7 @@ pub(super) struct Identified {
     /// What its programs run on.
     pub(super) machine: Machine,
     /// What is known of its past.
-    pub(super) past: Found,
+    pub(super) past: KnownHistory,
     /// The policy that groups its store paths; none where it has none of its own.
     pub(super) asked: Option<Asked>,
     /// Name, tag, platform and configuration.

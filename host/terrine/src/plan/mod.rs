@@ -43,7 +43,7 @@ use std::path::PathBuf;
 
 use terrine_planner_host::{Planner, Planners};
 
-use crate::assemble::Image;
+use crate::assemble::NewImage;
 use crate::cache::Cache;
 use crate::closure::Graph;
 use crate::source::Opener;
@@ -64,7 +64,7 @@ pub use preview::Preview;
 
 /// What the specification does not say.
 #[derive(Clone)]
-pub struct Options<'a> {
+pub struct PlanOptions<'a> {
     /// The directory that stands for `/` when store paths are looked for.
     pub store_root: PathBuf,
     /// Whether programs that the image's platform can not run are allowed.
@@ -79,7 +79,7 @@ pub struct Options<'a> {
     pub cache: &'a Cache,
 }
 
-impl<'a> Options<'a> {
+impl<'a> PlanOptions<'a> {
     /// Store paths where they say that they are, no programs of other platforms, and the clock of
     /// this machine for a specification that asks for `now`.
     pub fn new(images: &'a dyn Opener, cache: &'a Cache) -> Self {
@@ -99,7 +99,7 @@ impl<'a> Options<'a> {
 #[derive(Debug)]
 pub struct Prepared<'p> {
     /// The image.
-    pub image: Image<'p>,
+    pub image: NewImage<'p>,
     /// What there is to say about it.
     pub facts: Facts,
 }
@@ -117,7 +117,7 @@ pub struct Prepared<'p> {
 /// be had.
 pub fn prepare<'p>(
     spec: &ImageSpec,
-    options: &Options<'_>,
+    options: &PlanOptions<'_>,
     planners: Planners<'p>,
 ) -> Result<Prepared<'p>, Error> {
     let context = Context {
@@ -136,7 +136,7 @@ pub fn prepare<'p>(
 /// As [`prepare`], but for files that cannot be read.
 pub fn preview<'p>(
     spec: &ImageSpec,
-    options: &Options<'_>,
+    options: &PlanOptions<'_>,
     planners: Planners<'p>,
 ) -> Result<Preview<'p>, Error> {
     let context = Context {
@@ -166,7 +166,7 @@ fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prep
 /// As [`prepare`], as far as it comes to that.
 pub fn closure(
     spec: &ImageSpec,
-    options: &Options<'_>,
+    options: &PlanOptions<'_>,
     planner: &Planner<'_>,
 ) -> Result<Graph, Error> {
     let context = Context {

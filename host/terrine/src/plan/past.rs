@@ -9,7 +9,7 @@ use crate::layer::Store;
 
 /// What is known of the past.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct KnownHistory {
     pub(super) past: Past,
     /// What a person should be told.
     pub(super) remarks: Vec<String>,
@@ -20,13 +20,13 @@ pub(super) fn find(
     context: &Context<'_, '_>,
     store: &Store,
     machine: &Machine,
-) -> Result<Found, Error> {
+) -> Result<KnownHistory, Error> {
     let Context {
         spec,
         options,
         planners,
     } = context;
-    let mut found = Found::default();
+    let mut found = KnownHistory::default();
     if let Some(file) = &spec.history {
         let read = found.past.read_updates(&spec.place(file), store.dir());
         read.map_err(|source| Error::past("history", source))?;

@@ -8,7 +8,7 @@ use terrine_planner_host as planner;
 use super::Error;
 use super::items::{Item, Items};
 use crate::base::Listing;
-use crate::closure::{self, Database, Entry, Graph, Mentions, Names, Node};
+use crate::closure::{self, Database, Graph, GraphEntry, Mentions, Names, Node};
 use crate::layer::{Store, StorePath};
 use crate::rootfs::Root;
 use crate::spec::{ImageSpec, Json};
@@ -101,13 +101,13 @@ pub(super) fn find(
     roots.extend(source.references(&needed.copied)?);
     roots.extend(mentioned(spec, store, &texts, &source, base)?);
     let graph = source.graph(&roots.iter().cloned().collect::<Vec<_>>())?;
-    let everything = whole && needed.is_empty();
-    let roots: Vec<usize> = match everything {
-        true => (0..graph.nodes().len()).collect(),
-        false => roots
+    let roots: Vec<usize> = if whole && needed.is_empty() {
+        (0..graph.nodes().len()).collect()
+    } else {
+        roots
             .iter()
             .map(|path| known(&graph, path))
-            .collect::<Result<_, _>>()?,
+            .collect::<Result<_, _>>()?
     };
     let keep = graph.closure(&roots);
     let unreached = graph.nodes().len() - keep.len();
@@ -169,7 +169,7 @@ fn texts(spec: &ImageSpec, root: &Root) -> String {
 }
 
 /// Who knows what store paths refer to.
-enum Source {
+enum ReferenceSource {
     Graph(Graph),
     Database(Database),
 }
@@ -180,23 +180,23 @@ fn source(
     store: &Store,
     needed: &Needed,
     texts: &str,
-) -> Result<(Option<Source>, bool), Error> {
+) -> Result<(Option<ReferenceSource>, bool), Error> {
     if !spec.closure.0.is_empty() {
         let mut graph = Graph::default();
         for file in &spec.closure.0 {
             let other = closure::read(&spec.place(file), store.dir())?;
             graph = graph.merge(other).map_err(Error::Closures)?;
         }
-        return Ok((Some(Source::Graph(graph)), true));
+        return Ok((Some(ReferenceSource::Graph(graph)), true));
     }
     let file = Database::default_path(store.dir(), store.root());
     if file.exists() {
         let mentions = !needed.is_empty() || texts.contains(&format!("{}/", store.dir()));
         let database = mentions.then(|| Database::open(&file)).transpose()?;
-        return Ok((database.map(Source::Database), false));
+        return Ok((database.map(ReferenceSource::Database), false));
     }
     match needed.linked.iter().chain(&needed.copied).next() {
-        None => Ok((Some(Source::Graph(Graph::default())), false)),
+        None => Ok((Some(ReferenceSource::Graph(Graph::default())), false)),
         Some(path) => Err(Error::hinted(
             "closure",
             format!(
@@ -208,7 +208,7 @@ fn source(
     }
 }
 
-impl Source {
+impl ReferenceSource {
     fn names(&self) -> &dyn Names {
         match self {
             Self::Graph(graph) => graph,
@@ -264,7 +264,7 @@ fn mentioned(
     spec: &ImageSpec,
     store: &Store,
     texts: &str,
-    source: &Source,
+    source: &ReferenceSource,
     base: Option<&Listing>,
 ) -> Result<Vec<String>, Error> {
     let Mentions { known, unknown } = closure::mentions(texts, store.dir(), source.names())?;
@@ -278,8 +278,8 @@ fn mentioned(
                 .find(|(_, value)| value.to_string().contains(path.as_str()));
             let field = field.map_or("files".to_owned(), |(key, _)| format!("config.{key}"));
             let why = match source {
-                Source::Graph(_) => format!("`{path}` is not in the closure"),
-                Source::Database(_) => format!("`{path}` is not in the store"),
+                ReferenceSource::Graph(_) => format!("`{path}` is not in the closure"),
+                ReferenceSource::Database(_) => format!("`{path}` is not in the store"),
             };
             Err(Error::hinted(
                 field,
@@ -310,7 +310,7 @@ fn close(
             return Err(Error::hinted("contents", why, "rename the directory"));
         }
         let size = closure::size(store, path)?;
-        entries.push(Entry {
+        entries.push(GraphEntry {
             path: path.as_str().to_owned(),
             size,
             references: vec![],

@@ -1,14 +1,14 @@
 //! What an image would be, without the image.
 
 use super::{Error, Facts, Prepared};
-use crate::assemble::Image;
+use crate::assemble::NewImage;
 use crate::cache::Cache;
 
 /// What there is to say about an image that nobody is about to write. Its tag may not be known,
 /// so the image itself is not to be had.
 #[derive(Debug)]
 pub struct Preview<'p> {
-    image: Image<'p>,
+    image: NewImage<'p>,
     /// What there is to say about it.
     pub facts: Facts,
 }

@@ -92,14 +92,12 @@ pub(super) fn add_found(
 /// package that is named.
 fn program(item: &Item, names: &[&str], field: &'static str) -> Result<String, Error> {
     let Some(at) = &item.at else {
-        return match item.named.starts_with('/') {
-            // A place in the image that something else fills.
-            true => Ok(item.named.clone()),
-            false => Err(Error::field(
-                field,
-                format!("`{}` is not in the store", item.named),
-            )),
-        };
+        // A place in the image that something else fills.
+        if item.named.starts_with('/') {
+            return Ok(item.named.clone());
+        }
+        let why = format!("`{}` is not in the store", item.named);
+        return Err(Error::field(field, why));
     };
     let metadata = fs::metadata(&item.place);
     let metadata = metadata.map_err(|source| Error::Io {
@@ -170,17 +168,17 @@ fn certificates(item: &Item) -> Result<Certificates, Error> {
             source,
         })?
         .is_dir();
-    let bundle = match is_dir {
-        false => None,
-        true => Some(
-            *BUNDLES
-                .iter()
-                .find(|name| item.place.join(name).exists())
-                .ok_or_else(|| {
-                    let why = format!("`{}` has none of `{}`", item.named, BUNDLES.join("`, `"));
-                    Error::hinted(field, why, "name the bundle itself")
-                })?,
-        ),
+    let bundle = if is_dir {
+        let found = BUNDLES
+            .iter()
+            .find(|name| item.place.join(name).exists())
+            .ok_or_else(|| {
+                let why = format!("`{}` has none of `{}`", item.named, BUNDLES.join("`, `"));
+                Error::hinted(field, why, "name the bundle itself")
+            })?;
+        Some(*found)
+    } else {
+        None
     };
     let below = |path: &Path| bundle.map_or_else(|| path.to_owned(), |name| path.join(name));
     match &item.at {

@@ -16,7 +16,7 @@ use terrine_tar::Kind;
 
 use super::{Findings, HEAD};
 use crate::cache::Cache;
-use crate::layer::{self, Entry, Error, Store, StorePath, Tree};
+use crate::layer::{self, Error, Store, StorePath, Tree, TreeEntry};
 use crate::parallel::each;
 
 /// How many look at once. More would wait for the same disk.
@@ -98,7 +98,7 @@ fn scan_path(store: &Store, path: &StorePath) -> Result<Findings, Error> {
     Ok(findings)
 }
 
-fn read_head(store: &Store, entry: &Entry<'_>, buffer: &mut [u8]) -> Result<usize, Error> {
+fn read_head(store: &Store, entry: &TreeEntry<'_>, buffer: &mut [u8]) -> Result<usize, Error> {
     let file = store.open_at(entry.path, OFlags::NONBLOCK);
     file.and_then(|file| retry_on_intr(|| read(&file, &mut *buffer)))
         .map_err(|errno| Error::Io {

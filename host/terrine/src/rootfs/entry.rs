@@ -103,7 +103,7 @@ impl New {
 
 /// An entry as it is in a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry<'a> {
+pub struct RootEntry<'a> {
     /// Its absolute path in the image; `/` is the root itself.
     pub path: &'a [u8],
     /// What it is.
@@ -209,7 +209,7 @@ impl Node {
     }
 
     /// The entry at a path.
-    pub(super) fn entry<'a>(&'a self, path: &'a [u8]) -> Entry<'a> {
+    pub(super) fn entry<'a>(&'a self, path: &'a [u8]) -> RootEntry<'a> {
         let Metadata { mode, uid, gid } = self.metadata;
         let (size, link, data): (_, &[u8], _) = match &self.content {
             NodeContent::Directory(_) => (0, b"", Data::None),
@@ -218,7 +218,7 @@ impl Node {
             NodeContent::Source { path, size } => (*size, b"", Data::Source(path)),
         };
         let path = if path.is_empty() { b"/" } else { path };
-        Entry {
+        RootEntry {
             path,
             kind: self.kind(),
             mode,

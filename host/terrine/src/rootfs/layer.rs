@@ -11,7 +11,7 @@ use terrine_oci::ROOT_COMMENT;
 use terrine_planner_host::image::LayerRole;
 use terrine_tar::{Kind, gnu};
 
-use super::{Data, Entry, Root};
+use super::{Data, Root, RootEntry};
 use crate::layer::{
     self, ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure,
     Measuring, NewLayer, Permissions, Visit,
@@ -113,7 +113,7 @@ impl Entries for RootEntries<'_> {
 }
 
 /// Appends the headers of an entry, whose name starts with `./`.
-fn header(entry: &Entry<'_>, out: &mut Vec<u8>) {
+fn header(entry: &RootEntry<'_>, out: &mut Vec<u8>) {
     let mut name = [b".", entry.path].concat();
     if entry.kind == Kind::Directory && !name.ends_with(b"/") {
         name.push(b'/');
@@ -132,7 +132,7 @@ fn header(entry: &Entry<'_>, out: &mut Vec<u8>) {
 }
 
 /// The entry with the permissions and owners that rules give it.
-fn owned<'a>(mut entry: Entry<'a>, permissions: &Permissions) -> Entry<'a> {
+fn owned<'a>(mut entry: RootEntry<'a>, permissions: &Permissions) -> RootEntry<'a> {
     if let Some(rule) = permissions.find(entry.path) {
         if entry.kind != Kind::Symlink {
             entry.mode = rule.mode.unwrap_or(entry.mode);

@@ -2,7 +2,7 @@
 
 use terrine_tar::Kind;
 
-use super::{Entry, Root};
+use super::{Root, RootEntry};
 
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
@@ -11,7 +11,7 @@ const MAX_LINKS: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved<'a> {
     /// To an entry of the root, which is no link.
-    Here(Entry<'a>),
+    Here(RootEntry<'a>),
     /// To this absolute path, which the root does not have: into the store, or to what the
     /// base image has.
     Elsewhere(Vec<u8>),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use terrine_tar::Kind;
 
 use super::entry::{Metadata, NewContent, Node, NodeContent, Strength};
-use super::{Entry, Error, New, Origin};
+use super::{Error, New, Origin, RootEntry};
 use crate::layer;
 
 /// The longest path, and the longest target of a link, that Linux takes.
@@ -97,17 +97,20 @@ impl Root {
     /// # Errors
     ///
     /// What `visit` returns.
-    pub fn for_each<E>(&self, mut visit: impl FnMut(Entry<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn for_each<E>(
+        &self,
+        mut visit: impl FnMut(RootEntry<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.entries().try_for_each(&mut visit)
     }
 
     /// All entries in archive order; the first one is the root itself.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub fn entries(&self) -> impl Iterator<Item = RootEntry<'_>> {
         self.nodes.iter().map(|(key, node)| node.entry(&key.0))
     }
 
     /// The entry at an absolute path, if it is here. No link is followed.
-    pub fn get(&self, path: &[u8]) -> Option<Entry<'_>> {
+    pub fn get(&self, path: &[u8]) -> Option<RootEntry<'_>> {
         let end = path
             .iter()
             .rposition(|&byte| byte != b'/')
@@ -127,7 +130,7 @@ impl Root {
     }
 
     /// The directories below the root, each of which would hide a link of a base image.
-    pub fn directories(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub fn directories(&self) -> impl Iterator<Item = RootEntry<'_>> {
         self.entries()
             .skip(1)
             .filter(|entry| entry.kind == Kind::Directory)

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::read::{below, one_line, split};
 use super::{Fault, Path, Step, Updates};
-use crate::closure::Entry;
+use crate::closure::GraphEntry;
 
 impl Updates {
     /// A sequence of one closure.
@@ -12,7 +12,7 @@ impl Updates {
     /// # Errors
     ///
     /// As [`Updates::add`].
-    pub fn new(name: &str, label: &str, closure: &[Entry]) -> Result<Self, Fault> {
+    pub fn new(name: &str, label: &str, closure: &[GraphEntry]) -> Result<Self, Fault> {
         let first = closure.first();
         one_line(label, || "steps[0].date".to_owned())?;
         let first = first.ok_or_else(|| Fault::EmptyStep {
@@ -50,7 +50,7 @@ impl Updates {
     ///
     /// A closure without a path, with one twice, or with one of another store; a label with
     /// control characters.
-    pub fn add(&mut self, label: &str, closure: &[Entry]) -> Result<(), Fault> {
+    pub fn add(&mut self, label: &str, closure: &[GraphEntry]) -> Result<(), Fault> {
         let number = self.steps.len() + 1;
         one_line(label, || format!("steps[{}].date", number - 1))?;
         if closure.is_empty() {

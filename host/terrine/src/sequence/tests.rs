@@ -2,7 +2,7 @@ use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
 
 use super::*;
-use crate::closure::Entry;
+use crate::closure::GraphEntry;
 
 fn parse(text: &str) -> Result<Updates, String> {
     Updates::parse(text.as_bytes()).map_err(|fault| fault.to_string())
@@ -15,11 +15,11 @@ fn with(paths: &str, steps: &str) -> Result<Updates, String> {
     ))
 }
 
-fn entry(name: &str, size: u64, references: &str) -> Entry {
+fn entry(name: &str, size: u64, references: &str) -> GraphEntry {
     let references = references
         .split_whitespace()
         .map(|name| format!("/nix/store/{name}"));
-    Entry {
+    GraphEntry {
         path: format!("/nix/store/{name}"),
         size,
         references: references.collect(),
@@ -179,7 +179,7 @@ fn what_is_no_closure_is_not_recorded() {
         updates
             .add(
                 "2",
-                &[Entry {
+                &[GraphEntry {
                     path: "/other/a".to_owned(),
                     ..entry("a", 1, "")
                 }],

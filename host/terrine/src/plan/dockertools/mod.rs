@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use terrine_oci::annotation;
 use terrine_planner_host::Planner;
 
-use crate::assemble::{self, Customisation, Error, Image, PlanOrigin, Top};
+use crate::assemble::{self, Customisation, Error, NewImage, PlanOrigin, Top};
 use crate::base::Base;
 use crate::layer::{Ownership, Permissions, Store};
 use crate::spec::Time;
@@ -16,7 +16,7 @@ pub use conf::{Conf, ConfError};
 
 /// What `conf.json` does not say.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ConfOptions {
     /// The directory that stands for `/` when store paths are looked for.
     pub store_root: PathBuf,
     /// The name to use instead of the one in `conf.json`.
@@ -32,9 +32,9 @@ pub struct Options {
 /// A base image, a path or a decision that can not be had.
 pub fn prepare<'p>(
     conf: &Conf,
-    options: &Options,
+    options: &ConfOptions,
     planner: &'p Planner<'p>,
-) -> Result<Image<'p>, Error> {
+) -> Result<NewImage<'p>, Error> {
     let store = Store::open(&conf.store_dir, &options.store_root)?;
     let base = conf
         .from_image
@@ -61,21 +61,18 @@ pub fn prepare<'p>(
     };
     let created = conf.created.or_now(options.now).to_string();
     let top = Top::Archive(customisation);
-    let origin = match layers.is_empty() {
-        true => None,
-        false => Some(PlanOrigin::new(
-            planner,
-            &planner.describe()?,
-            "explicit",
-            request,
-        )),
+    let origin = if layers.is_empty() {
+        None
+    } else {
+        let info = planner.describe()?;
+        Some(PlanOrigin::new(planner, &info, "explicit", request))
     };
     let mut provenance = assemble::provenance(origin.as_ref(), base.as_ref());
     if !resolved.tag_generated {
         provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
     }
     provenance.extend(assemble::labels(&resolved.config));
-    Ok(Image {
+    Ok(NewImage {
         planner,
         store,
         ownership,

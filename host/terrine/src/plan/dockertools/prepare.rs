@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use terrine_oci::Digest;
 use terrine_planner_host::{self as planner, EmptyLayers, Planner, image, layering};
 
-use super::{Conf, Error, Options};
+use super::{Conf, ConfOptions, Error};
 use crate::assemble::StoreLayer;
 use crate::base::Base;
 use crate::layer::{self, Store, StorePath};
@@ -13,7 +13,7 @@ use crate::layer::{self, Store, StorePath};
 /// Settles name, tag, platform and configuration.
 pub(super) fn resolve(
     conf: &Conf,
-    options: &Options,
+    options: &ConfOptions,
     base: Option<&Base>,
     customisation: Digest,
     planner: &Planner<'_>,

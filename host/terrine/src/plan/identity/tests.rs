@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use terrine_planner_host::{Limits, Planners, Runtime};
 
 use crate::cache::Cache;
-use crate::plan::Options;
+use crate::plan::PlanOptions;
 use crate::plan::content::Unread;
 use crate::plan::context::Context;
 use crate::plan::gather::Gathered;
@@ -97,9 +97,9 @@ fn identities(machine: &Path, specs: &[Value]) -> Vec<(String, String)> {
     let runtime = Runtime::new(Limits::default(), None).unwrap();
     let planner = runtime.embedded().unwrap();
     let cache = Cache::none();
-    let options = Options {
+    let options = PlanOptions {
         store_root: machine.to_owned(),
-        ..Options::new(&LocalOpener, &cache)
+        ..PlanOptions::new(&LocalOpener, &cache)
     };
     let identity = |spec: &Value| {
         let text = spec.to_string();
