@@ -33,7 +33,7 @@ const NOT_MADE: &[(&str, &str, &[&str])] = &[
     ("terrine/src/assemble/error.rs", "Error", &["Store"]),
     ("terrine/src/copy/error.rs", "Error", &["Closed"]),
     (
-        "terrine/src/destination/existing.rs",
+        "terrine/src/destination/carrier/mod.rs",
         "CarryError",
         &["Closed"],
     ),

@@ -37,7 +37,7 @@ pub(super) fn walk() -> Walked {
     walked.walk("terrine/src/closure/error.rs", closure_faults());
     walked.walk("terrine/src/closure/error.rs", closure_errors());
     walked.walk("terrine/src/copy/error.rs", copy_errors());
-    walked.walk("terrine/src/destination/existing.rs", carry_errors());
+    walked.walk("terrine/src/destination/carrier/mod.rs", carry_errors());
     walked.walk("terrine/src/daemon.rs", daemon_errors());
     walked.walk("terrine/src/destination/error.rs", destination_errors());
     walked.walk("terrine/src/export/mod.rs", export_errors());
@@ -378,6 +378,7 @@ fn destination_errors() -> Vec<destination::Error> {
 fn carry_errors() -> Vec<CarryError> {
     let mut errors: Vec<CarryError> = source_errors().into_iter().map(CarryError::from).collect();
     errors.extend(destination_errors().into_iter().map(CarryError::from));
+    errors.extend(layer_errors().into_iter().map(CarryError::from));
     errors
 }
 
