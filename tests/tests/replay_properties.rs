@@ -12,7 +12,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 use terrine::planner::{Limits, Runtime};
 use terrine::replay::{Candidate, Fleet, Keep, Observer, Settings, Task};
-use terrine::sequence::Updates;
+use terrine::sequence::Sequence;
 use terrine_tests::built_in;
 
 /// A sequence of closures of the same few packages, in versions that change at random.
@@ -88,7 +88,7 @@ fn what_holds_for_every_sequence() {
         let fleet = Fleet::new(
             sequences
                 .iter()
-                .map(|sequence| Updates::parse(sequence.to_string().as_bytes()).unwrap())
+                .map(|sequence| Sequence::parse(sequence.to_string().as_bytes()).unwrap())
                 .collect(),
         );
         let mut settings = Settings {

@@ -39,11 +39,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let output = Output::open(args.output.as_deref())?;
     let image = args.image.open()?;
     let progress = Progress::new(printer, image.layers.len());
-    let flattened = export::flatten(&image, &output, &progress)
+    let exported = export::export(&image, &output, &progress)
         .with_context(|| format!("can not export `{}`", args.image.name))?;
     drop(progress);
     output.commit()?;
-    let (members, bytes) = (flattened.members, DecimalBytes(flattened.bytes));
+    let (members, bytes) = (exported.members, DecimalBytes(exported.bytes));
     printer.status(&format!("{members} members, {bytes} in files"));
     Ok(())
 }

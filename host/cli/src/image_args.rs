@@ -12,7 +12,7 @@ use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeFie
 use super::argument;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
-use super::past_args::PastArgs;
+use super::history_args::HistoryArgs;
 use super::planner_args::PlannerArgs;
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
@@ -135,7 +135,7 @@ pub(super) struct ImageArgs {
     pipeline: Option<PathBuf>,
 
     #[command(flatten)]
-    past: PastArgs,
+    past: HistoryArgs,
 
     /// The directory of store paths [default: /nix/store]
     #[arg(long, value_name = "DIR", help_heading = "Content")]

@@ -9,8 +9,8 @@ use terrine::plan::{Grouping, group};
 use terrine::planner::{Limits, Runtime};
 
 use super::failure::{Context, Failure, JsonError, Result};
+use super::history_args::HistoryArgs;
 use super::images::Images;
-use super::past_args::PastArgs;
 use super::planner_args::{self, PlannerArgs};
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
@@ -64,7 +64,7 @@ pub(super) struct Args {
     store_dir: String,
 
     #[command(flatten)]
-    past: PastArgs,
+    past: HistoryArgs,
 
     #[command(flatten)]
     registry: RegistryArgs,

@@ -12,7 +12,7 @@ use terrine::inspect::inspect;
 use terrine::oci::{Reference, Selector, annotation};
 use terrine::plan;
 use terrine::planner::{Limits, Runtime};
-use terrine::sequence::{self, Updates};
+use terrine::sequence::{self, Sequence};
 use terrine::source::Image;
 use terrine::spec::{ImageSpec, Time};
 
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         let step = reader.read(reference).with_context(cannot)?;
         let number = 1 + updates
             .as_ref()
-            .map_or(0, |updates: &Updates| updates.steps().len());
+            .map_or(0, |updates: &Sequence| updates.steps().len());
         let label = step.label.unwrap_or_else(|| number.to_string());
         let size = step
             .closure
@@ -136,7 +136,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         let name = args.name.as_deref().or(step.name.as_deref()).unwrap_or("");
         match &mut updates {
             Some(updates) => updates.add(&label, &step.closure).with_context(cannot)?,
-            None => updates = Some(Updates::new(name, &label, &step.closure).with_context(cannot)?),
+            None => {
+                updates = Some(Sequence::new(name, &label, &step.closure).with_context(cannot)?)
+            }
         }
     }
     let text = updates.map_or(String::new(), |updates| updates.to_json());

@@ -33,7 +33,7 @@ const BUFFER: usize = 1 << 20;
 
 /// What came out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Flattened {
+pub struct Exported {
     /// How many members the archive has.
     pub members: u64,
     /// How many bytes its files have together.
@@ -70,11 +70,7 @@ impl Hint for Error {
 ///
 /// A layer that can not be read, is not the one that it should be, or makes no sense on those
 /// below it; and an output that fails. What has been written then is of no use.
-pub fn flatten(
-    image: &Image,
-    out: impl Write,
-    reporter: &dyn Reporter,
-) -> Result<Flattened, Error> {
+pub fn export(image: &Image, out: impl Write, reporter: &dyn Reporter) -> Result<Exported, Error> {
     let layers = at_hand(image, reporter)?;
     let tree = look(&image.name, &layers, reporter)?;
     let (mut leaves, directories) = tree.list();
@@ -83,15 +79,15 @@ pub fn flatten(
         (inode.layer, inode.member)
     });
     let out = Counted::new(out, |bytes| reporter.written(bytes));
-    let mut flattening = Flattening {
+    let mut exporting = Exporting {
         image: &image.name,
         done: vec![false; tree.len()],
         tree: &tree,
         writer: Writer::new(BufWriter::with_capacity(BUFFER, out)),
-        flattened: Flattened::default(),
+        exported: Exported::default(),
     };
     if tree.directory(ROOT).is_some() {
-        flattening.directory(ROOT, b"").map_err(Error::Output)?;
+        exporting.directory(ROOT, b"").map_err(Error::Output)?;
     }
     let mut rest = &leaves[..];
     for (number, AtHand { layer, .. }) in (0..).zip(&layers) {
@@ -103,11 +99,11 @@ pub fn flatten(
             LayerOrigin::Existing(&layer.name()),
             layer.stored_size(),
         );
-        flattening.layer(&**layer, leaves)?;
+        exporting.layer(&**layer, leaves)?;
         reporter.finished(counted, false);
         rest = above;
     }
-    flattening.finish(&directories).map_err(Error::Output)
+    exporting.finish(&directories).map_err(Error::Output)
 }
 
 /// A layer that can be read twice.
@@ -207,13 +203,13 @@ fn undecoded(image: &str, layer: &dyn Layer, error: io::Error) -> source::Error 
 }
 
 /// The second pass.
-struct Flattening<'a, W: Write> {
+struct Exporting<'a, W: Write> {
     image: &'a str,
     tree: &'a Tree,
     /// Which directories are written.
     done: Vec<bool>,
     writer: Writer<W>,
-    flattened: Flattened,
+    exported: Exported,
 }
 
 /// What ends a layer's pass.
@@ -234,7 +230,7 @@ impl From<Unpacking> for Stopped {
     }
 }
 
-impl<W: Write> Flattening<'_, W> {
+impl<W: Write> Exporting<'_, W> {
     /// Copies what there is of a layer; `leaves` are in the order of its members.
     fn layer(&mut self, layer: &dyn Layer, leaves: &[Leaf]) -> Result<(), Error> {
         let tree = self.tree;
@@ -290,7 +286,7 @@ impl<W: Write> Flattening<'_, W> {
         self.writer
             .header(&first.path, kind, link, described)
             .map_err(Stopped::Output)?;
-        self.flattened.members += 1;
+        self.exported.members += 1;
         if kind == EntryType::Regular {
             let (expected, actual) = (described.size, again.size);
             if expected != actual {
@@ -308,13 +304,13 @@ impl<W: Write> Flattening<'_, W> {
             self.writer
                 .header(&other.path, EntryType::Link, &first.path, described)
                 .map_err(Stopped::Output)?;
-            self.flattened.members += 1;
+            self.exported.members += 1;
         }
         Ok(())
     }
 
     fn content(&mut self, size: u64, body: &mut Body<'_, '_>) -> Result<(), Stopped> {
-        let total = self.flattened.bytes.saturating_add(size);
+        let total = self.exported.bytes.saturating_add(size);
         if total > MAX_UNPACKED {
             let what = "what it holds".to_owned();
             let fault = Fault::TooLarge {
@@ -324,7 +320,7 @@ impl<W: Write> Flattening<'_, W> {
             };
             return Err(Unpacking::from(fault).into());
         }
-        self.flattened.bytes = total;
+        self.exported.bytes = total;
         loop {
             let chunk = body.chunk()?;
             if chunk.is_empty() {
@@ -348,17 +344,17 @@ impl<W: Write> Flattening<'_, W> {
         }
         let made = Described::directory();
         let described = self.tree.directory(id).unwrap_or(&made);
-        self.flattened.members += 1;
+        self.exported.members += 1;
         self.writer
             .header(path, EntryType::Directory, b"", described)
     }
 
-    fn finish(mut self, directories: &[NamedDirectory]) -> io::Result<Flattened> {
+    fn finish(mut self, directories: &[NamedDirectory]) -> io::Result<Exported> {
         for (id, path) in directories.iter().filter(|(id, _)| *id != ROOT) {
             self.directory(*id, path)?;
         }
         self.writer.finish()?;
-        Ok(self.flattened)
+        Ok(self.exported)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{sequence, source};
 pub enum Error {
     /// The file of earlier closures.
     #[error(transparent)]
-    Updates(#[from] sequence::Error),
+    Sequence(#[from] sequence::Error),
     /// Earlier closures of another store.
     #[error("the closures of `{}` are in `{theirs}`, and those of the image in `{ours}`", path.display())]
     StoreDir {
@@ -53,7 +53,7 @@ pub enum Error {
 impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Updates(error) => error.hint(),
+            Self::Sequence(error) => error.hint(),
             Self::Image(error) if error.is_missing() => {
                 Some("for the first image of all give `--allow-missing-previous`".into())
             }

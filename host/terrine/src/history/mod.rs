@@ -18,7 +18,7 @@ use terrine_oci::Digest;
 use terrine_planner_host::layering::{HeldImage, History, StorePath};
 use terrine_planner_host::{self as planner, Planner};
 
-use crate::sequence::{self, Updates};
+use crate::sequence::{self, Sequence};
 pub use closures::{Closures, complete, entries};
 pub use count::Counter;
 pub use error::Error;
@@ -30,7 +30,7 @@ pub use previous::{Previous, open};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Past {
     /// Earlier closures.
-    pub updates: Option<Updates>,
+    pub updates: Option<Sequence>,
     /// Images that clients hold, the newest first.
     pub held: Vec<HeldImage>,
 }
@@ -79,7 +79,7 @@ impl Past {
         let mut sizes: HashMap<&str, u64> = self
             .updates
             .iter()
-            .flat_map(Updates::paths)
+            .flat_map(Sequence::paths)
             .map(|path| (path.path.as_str(), path.size))
             .collect();
         sizes.extend(paths.iter().map(|path| (path.path.as_str(), path.size)));

@@ -128,7 +128,7 @@ fn sizes_of_held_paths_come_from_whoever_knows_them() {
     let updates =
         r#"{"paths": [{"path": "/nix/store/gone", "narSize": 7}], "steps": [{"paths": [0]}]}"#;
     let past = Past {
-        updates: Some(Updates::parse(updates.as_bytes()).unwrap()),
+        updates: Some(Sequence::parse(updates.as_bytes()).unwrap()),
         held: vec![of_plan(PLAN.as_bytes()).unwrap()],
     };
     let history = past

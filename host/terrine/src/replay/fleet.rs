@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use terrine_planner_host::{layering, store_path};
 
-use crate::sequence::Updates;
+use crate::sequence::Sequence;
 
 /// Sequences that go side by side, one for each image: the first steps of all are the first
 /// step of the fleet, and so on. An image whose sequence ends early stays as it was.
@@ -28,7 +28,7 @@ pub(super) struct FleetPath {
 #[derive(Debug, Clone)]
 pub(super) struct FleetImage {
     pub(super) name: String,
-    pub(super) updates: Updates,
+    pub(super) updates: Sequence,
     /// The fleet's path for each of the sequence's.
     ids: Vec<u32>,
     /// For each step the fleet's paths, ascending, which is in the order of their texts.
@@ -37,9 +37,9 @@ pub(super) struct FleetImage {
 
 impl Fleet {
     /// A fleet of these images. A sequence without a name is called by its number.
-    pub fn new(sequences: Vec<Updates>) -> Self {
+    pub fn new(sequences: Vec<Sequence>) -> Self {
         let mut table: BTreeMap<&str, (u32, u64)> = BTreeMap::new();
-        for path in sequences.iter().flat_map(Updates::paths) {
+        for path in sequences.iter().flat_map(Sequence::paths) {
             let (_, size) = table.entry(&path.path).or_default();
             *size = path.size.max(*size);
         }
@@ -111,7 +111,7 @@ impl Fleet {
 }
 
 impl FleetImage {
-    fn new(number: usize, updates: Updates, ids: Vec<u32>) -> Self {
+    fn new(number: usize, updates: Sequence, ids: Vec<u32>) -> Self {
         let name = match updates.name() {
             "" => number.to_string(),
             name => name.to_owned(),

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use terrine_planner_host::{Limits, Runtime};
 
 use super::*;
-use crate::sequence::Updates;
+use crate::sequence::Sequence;
 
 struct Quiet;
 
@@ -16,7 +16,7 @@ impl Observer for Quiet {
 
 /// A sequence: for each step its paths, `name` or `name=size`, separated by spaces. Sizes are 1
 /// if they are not given.
-fn sequence(name: &str, steps: &[&str]) -> Updates {
+fn sequence(name: &str, steps: &[&str]) -> Sequence {
     let mut paths: Vec<(String, u64)> = vec![];
     let mut lists: Vec<String> = vec![];
     for step in steps {
@@ -47,7 +47,7 @@ fn sequence(name: &str, steps: &[&str]) -> Updates {
         paths.join(","),
         lists.join(",")
     );
-    Updates::parse(text.as_bytes()).unwrap()
+    Sequence::parse(text.as_bytes()).unwrap()
 }
 
 fn fleet(steps: &[&str]) -> Fleet {
@@ -321,7 +321,7 @@ fn references_make_roots_as_in_a_request() {
     let text = r#"{"name": "", "paths": [
         {"path": "/nix/store/z", "narSize": 1, "references": [1, 0, 2]}, {"path": "/nix/store/b", "references": []},
         {"path": "/nix/store/a", "references": [1]}], "steps": [{"paths": [0, 1]}]}"#;
-    let fleet = Fleet::new(vec![Updates::parse(text.as_bytes()).unwrap()]);
+    let fleet = Fleet::new(vec![Sequence::parse(text.as_bytes()).unwrap()]);
     let image = &fleet.images()[0];
     assert_eq!(image.name, "1");
     let (paths, roots) = image.request_paths(1);
@@ -446,7 +446,7 @@ fn nothing_in_a_page_can_leave_its_place() {
     updates = updates
         .replace("a-2", "<img>&amp;-1")
         .replace("\"2\"", "\"<b>\\u2028\"");
-    let fleet = Fleet::new(vec![Updates::parse(updates.as_bytes()).unwrap()]);
+    let fleet = Fleet::new(vec![Sequence::parse(updates.as_bytes()).unwrap()]);
     let planner = planner();
     let tasks = [Task {
         candidate: candidate(planner, "single"),
@@ -466,7 +466,7 @@ fn nothing_in_a_page_can_leave_its_place() {
     for markup in ["<img", "<b>", "<!--", "alert(1)</"] {
         assert!(!page.contains(markup), "{markup}");
     }
-    assert!(page.contains("<title>Updates of &lt;/script&gt;"));
+    assert!(page.contains("<title>Sequence of &lt;/script&gt;"));
     let (_, rest) = page.split_once("id=\"data\">").unwrap();
     let data: serde_json::Value =
         serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap();

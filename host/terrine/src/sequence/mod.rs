@@ -25,7 +25,7 @@ pub use read::read;
 /// A recorded sequence of closures. Its indices are valid, its paths are all there once and
 /// in one directory, and no step is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Updates {
+pub struct Sequence {
     name: String,
     store_dir: String,
     paths: Vec<Path>,
@@ -53,7 +53,7 @@ pub struct Step {
     pub paths: Vec<usize>,
 }
 
-impl Updates {
+impl Sequence {
     /// What the sequence is called.
     pub fn name(&self) -> &str {
         &self.name

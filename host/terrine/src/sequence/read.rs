@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use terrine_support::file;
 
-use super::{Error, Fault, Path, Step, Updates};
+use super::{Error, Fault, Path, Sequence, Step};
 
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 256 << 20;
@@ -40,12 +40,12 @@ struct StepRecord {
 /// # Errors
 ///
 /// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
-pub fn read(path: &std::path::Path) -> Result<Updates, Error> {
+pub fn read(path: &std::path::Path) -> Result<Sequence, Error> {
     let text = file::read(path, MAX_SIZE)?;
-    Updates::parse(&text).map_err(|fault| Error::fault(path, fault))
+    Sequence::parse(&text).map_err(|fault| Error::fault(path, fault))
 }
 
-impl Updates {
+impl Sequence {
     /// Reads a sequence from text. Fields that are not known are ignored.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Updates {
 }
 
 impl Record {
-    fn check(self) -> Result<Updates, Fault> {
+    fn check(self) -> Result<Sequence, Fault> {
         let Some(first) = self.paths.first() else {
             return Err(Fault::NoSteps);
         };
@@ -112,7 +112,7 @@ impl Record {
             .enumerate()
             .map(|(index, step)| step.check(index, &paths))
             .collect::<Result<_, _>>()?;
-        Ok(Updates {
+        Ok(Sequence {
             name: self.name,
             store_dir,
             steps,

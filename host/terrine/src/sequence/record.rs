@@ -3,15 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::read::{below, one_line, split};
-use super::{Fault, Path, Step, Updates};
+use super::{Fault, Path, Sequence, Step};
 use crate::closure::GraphEntry;
 
-impl Updates {
+impl Sequence {
     /// A sequence of one closure.
     ///
     /// # Errors
     ///
-    /// As [`Updates::add`].
+    /// As [`Sequence::add`].
     pub fn new(name: &str, label: &str, closure: &[GraphEntry]) -> Result<Self, Fault> {
         let first = closure.first();
         one_line(label, || "steps[0].date".to_owned())?;

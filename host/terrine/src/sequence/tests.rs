@@ -4,12 +4,12 @@ use terrine_support::hint::Hint;
 use super::*;
 use crate::closure::GraphEntry;
 
-fn parse(text: &str) -> Result<Updates, String> {
-    Updates::parse(text.as_bytes()).map_err(|fault| fault.to_string())
+fn parse(text: &str) -> Result<Sequence, String> {
+    Sequence::parse(text.as_bytes()).map_err(|fault| fault.to_string())
 }
 
 /// A sequence with these steps, and paths as the text of a list.
-fn with(paths: &str, steps: &str) -> Result<Updates, String> {
+fn with(paths: &str, steps: &str) -> Result<Sequence, String> {
     parse(&format!(
         r#"{{"name": "web", "paths": [{paths}], "steps": [{steps}]}}"#
     ))
@@ -139,7 +139,7 @@ fn what_is_wrong_is_named_with_its_place() {
 #[test]
 fn what_is_recorded_is_written_and_read_again() {
     let first = [entry("b", 2, "a"), entry("a", 1, "")];
-    let mut updates = Updates::new("x\"", "1.0", &first).unwrap();
+    let mut updates = Sequence::new("x\"", "1.0", &first).unwrap();
     // An image tells no references and other sizes; a store tells both.
     updates
         .add(
@@ -164,12 +164,12 @@ fn what_is_recorded_is_written_and_read_again() {
 ]}
 "#;
     assert_eq!(text, expected);
-    assert_eq!(Updates::parse(text.as_bytes()), Ok(updates));
+    assert_eq!(Sequence::parse(text.as_bytes()), Ok(updates));
 }
 
 #[test]
 fn what_is_no_closure_is_not_recorded() {
-    let mut updates = Updates::new("x", "1", &[entry("a", 1, "")]).unwrap();
+    let mut updates = Sequence::new("x", "1", &[entry("a", 1, "")]).unwrap();
     let before = updates.clone();
     let said = [
         updates.add("2", &[]).unwrap_err(),
@@ -201,7 +201,7 @@ fn what_is_no_closure_is_not_recorded() {
         "`name` has control characters, and it is shown to people"
     );
     assert_eq!(updates, before);
-    assert!(Updates::new("x", "1", &[]).is_err());
+    assert!(Sequence::new("x", "1", &[]).is_err());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Updates;
+use super::Sequence;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,7 +18,7 @@ struct StepRecord<'a> {
     paths: &'a [usize],
 }
 
-impl Updates {
+impl Sequence {
     /// The sequence as JSON text: a line for each path and each step, and a newline at the
     /// end. The same sequence has the same text.
     pub fn to_json(&self) -> String {

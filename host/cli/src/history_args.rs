@@ -8,7 +8,7 @@ use super::argument;
 
 /// What is known of the past.
 #[derive(Debug, clap::Args)]
-pub(super) struct PastArgs {
+pub(super) struct HistoryArgs {
     /// Earlier closures, in a file that `terrine replay record` wrote
     ///
     /// A policy that looks at the past learns from them how often packages change. The newest
