@@ -137,7 +137,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         match &mut updates {
             Some(updates) => updates.add(&label, &step.closure).with_context(cannot)?,
             None => {
-                updates = Some(Sequence::new(name, &label, &step.closure).with_context(cannot)?)
+                updates = Some(Sequence::new(name, &label, &step.closure).with_context(cannot)?);
             }
         }
     }
