@@ -1,7 +1,8 @@
 //! Tags that are generated: from what an image holds, to the last byte.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -85,21 +86,21 @@ fn an_executable_bit_makes_another_tag() {
 #[test]
 fn names_and_links_make_another_tag() {
     let store = TestStore::default();
-    let spec = untagged(&store, &[])
-        .with("closure", Value::Null)
-        .with("contents", "./site");
-    let site = store.root().join("site");
-    write(&site.join("a"), "1");
+    store.directory(HASHED).directory("plain");
+    // Nothing at the root tells what is in a path that is only referred to.
+    let graph = [(HASHED, 1, "plain"), ("plain", 1, "")];
+    let spec = untagged(&store, &[HASHED]).graph(&graph);
+    let plain = store.host("plain");
+    write(&plain.join("a"), "1");
     let first = spec.tag();
-    fs::rename(site.join("a"), site.join("b")).unwrap();
+    fs::rename(plain.join("a"), plain.join("b")).unwrap();
     let renamed = spec.tag();
-    std::os::unix::fs::symlink("b", site.join("c")).unwrap();
+    symlink("b", plain.join("c")).unwrap();
     let linked = spec.tag();
-    fs::remove_file(site.join("c")).unwrap();
-    std::os::unix::fs::symlink("d", site.join("c")).unwrap();
+    fs::remove_file(plain.join("c")).unwrap();
+    symlink("d", plain.join("c")).unwrap();
     let elsewhere = spec.tag();
-    let tags = std::collections::BTreeSet::from([first, renamed, linked, elsewhere]);
-    assert_eq!(tags.len(), 4);
+    assert_eq!(BTreeSet::from([first, renamed, linked, elsewhere]).len(), 4);
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn what_a_hash_names_is_not_read() {
             json!({"/x": {"source": format!("{tree}/etc/file")}}),
         ),
     ];
-    std::os::unix::fs::symlink(&tree, store.root().join("result")).unwrap();
+    symlink(&tree, store.root().join("result")).unwrap();
     for spec in specs {
         write(&host, "a");
         let (built, planned) = (spec.tag(), spec.plan());
@@ -155,7 +156,7 @@ fn where_a_copy_of_a_named_file_comes_from_makes_another_tag() {
         tag(&format!("{HASHED}/etc/b")),
         tag(&format!("{other}/etc/a")),
     ];
-    assert_eq!(std::collections::BTreeSet::from(tags).len(), 3);
+    assert_eq!(BTreeSet::from(tags).len(), 3);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! Each line is a label, a space and a value. Numbers are decimal, modes octal, digests
 //! `sha256:` and hexadecimal digits. Other text stands between quotes, and of its bytes those
 //! that are no printable ASCII, quotes and backslashes are escaped as in Rust, so that a value
-//! never ends early and none has two spellings. PlanOptions are JSON with its keys sorted and
+//! never ends early and none has two spellings. Options are JSON with its keys sorted and
 //! without white space. What was not said has no line. The lines of a rule, a copy and a path
 //! follow the one that begins it:
 //!
