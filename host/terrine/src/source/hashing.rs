@@ -1,4 +1,4 @@
-//! HashingReader what is read.
+//! Hashing what is read.
 
 use std::io::{self, Read};
 
