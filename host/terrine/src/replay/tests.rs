@@ -466,7 +466,7 @@ fn nothing_in_a_page_can_leave_its_place() {
     for markup in ["<img", "<b>", "<!--", "alert(1)</"] {
         assert!(!page.contains(markup), "{markup}");
     }
-    assert!(page.contains("<title>Sequence of &lt;/script&gt;"));
+    assert!(page.contains("<title>Updates of &lt;/script&gt;"));
     let (_, rest) = page.split_once("id=\"data\">").unwrap();
     let data: serde_json::Value =
         serde_json::from_str(rest.split_once("</script>").unwrap().0).unwrap();
