@@ -1,0 +1,163 @@
+//! What the kernel does not grant, recorded and shown again: owners, devices, identities.
+//!
+//! The supervisor is asked about system calls (`seccomp`), looks at what they mean, and answers:
+//! the kernel shall do it, or it is done, or it fails. It is an illusion for commands that mean
+//! well, and no wall: a command could change a path between question and answer. What keeps
+//! commands in are the name spaces.
+
+mod create;
+mod ids;
+mod look;
+mod modes;
+mod nodes;
+mod owners;
+mod records;
+mod resolve;
+mod wanted;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+
+pub(crate) use ids::Ids;
+pub(crate) use records::{Device, Key, Records};
+use resolve::Resolver;
+use wanted::Wanted;
+
+use crate::seccomp::Faked;
+use crate::sys::process;
+use crate::sys::seccomp::{self, Question};
+
+/// What a call gets in the place of what the kernel would do.
+pub(crate) enum Reply {
+    /// The kernel does it.
+    Continue,
+    /// It returns this.
+    Value(i64),
+    /// It returns a descriptor for this file, with these flags.
+    File(OwnedFd, u32),
+}
+
+/// The ids that the kernel grants, as ranges from the first to the last.
+pub(crate) type Granted = Vec<(u32, u32)>;
+
+/// The supervisor's knowledge.
+pub(crate) struct Emulator {
+    pub(crate) records: Records,
+    pub(crate) faked: Faked,
+    /// Ids that the kernel takes for owners in this step; none in a step of a user without rights.
+    pub(crate) granted: Granted,
+    /// Who owns what nobody recorded, where owners are not the kernel's.
+    pub(crate) default_owner: (u32, u32),
+    /// The mounts where owners are the kernel's or recorded. What lies elsewhere is root's.
+    pub(crate) own_mounts: Vec<u64>,
+    ids: Vec<Ids>,
+    resolver: Resolver,
+}
+
+impl Emulator {
+    pub(crate) fn new(proc: OwnedFd, faked: Faked) -> Self {
+        Self {
+            records: Records::default(),
+            faked,
+            granted: vec![],
+            default_owner: (0, 0),
+            own_mounts: vec![],
+            ids: vec![Ids::root()],
+            resolver: Resolver::new(proc),
+        }
+    }
+
+    /// Begins a step in which processes are this at first. The root of its processes is the one
+    /// that this process has now.
+    pub(crate) fn begin(&mut self, first: Ids) -> Result<(), Errno> {
+        self.default_owner = (first.fsuid, first.fsgid);
+        self.ids = vec![first];
+        self.resolver.begin()
+    }
+
+    /// Answers the next question that waits.
+    pub(crate) fn serve(&mut self, listener: BorrowedFd<'_>) -> Result<(), Errno> {
+        let question = match seccomp::next(listener) {
+            // Whoever asked is dead.
+            Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => return Ok(()),
+            question => question?,
+        };
+        let reply = self.reply(listener, &question);
+        let sent = match reply {
+            Ok(Reply::Continue) => seccomp::answer(listener, &question, Ok(None)),
+            Ok(Reply::Value(value)) => seccomp::answer(listener, &question, Ok(Some(value))),
+            Ok(Reply::File(file, flags)) => {
+                match seccomp::give(listener, &question, file.as_fd(), flags) {
+                    Ok(number) => seccomp::answer(listener, &question, Ok(Some(number))),
+                    Err(errno) => seccomp::answer(listener, &question, Err(errno)),
+                }
+            }
+            Err(errno) => seccomp::answer(listener, &question, Err(errno)),
+        };
+        match sent {
+            Err(Errno::NOENT) => Ok(()),
+            sent => sent,
+        }
+    }
+
+    fn reply(&mut self, listener: BorrowedFd<'_>, question: &Question) -> Result<Reply, Errno> {
+        let Some(wanted) = Wanted::of(question)? else {
+            return Ok(Reply::Continue);
+        };
+        // From here on what was read is of the thread that asked, and of no other.
+        if !seccomp::still_waits(listener, question) {
+            return Ok(Reply::Continue);
+        }
+        let pid = question.pid;
+        match wanted {
+            Wanted::Look { file, into } => self.look(pid, &file, into),
+            Wanted::Own { file, uid, gid } => self.own(pid, &file, uid, gid),
+            Wanted::Node { at, mode, device } => self.node(pid, &at, mode, device),
+            Wanted::Open { at, flags, mode } => self.open(pid, &at, flags, mode),
+            Wanted::Directory { at, mode } => self.directory(pid, &at, mode),
+            Wanted::Symlink { at, target } => self.symlink(pid, &at, &target),
+            Wanted::Mode { file, mode } => self.mode(pid, &file, mode),
+            Wanted::Attribute(attribute) => self.attribute(pid, &attribute),
+            Wanted::Identity => self.identity(question),
+        }
+    }
+
+    /// Who a process is.
+    fn who(&self, pid: i32) -> &Ids {
+        let mark = process::mark(pid).unwrap_or_default();
+        usize::try_from(mark)
+            .ok()
+            .and_then(|mark| self.ids.get(mark))
+            .unwrap_or(&self.ids[0])
+    }
+
+    /// Makes a process somebody else.
+    fn become_other(&mut self, pid: i32, ids: Ids) -> Result<(), Errno> {
+        let mark = match self.ids.iter().position(|known| *known == ids) {
+            Some(mark) => mark,
+            None => {
+                self.ids.push(ids);
+                self.ids.len() - 1
+            }
+        };
+        process::set_mark(pid, mark as u64)
+    }
+
+    /// Whether the kernel takes these ids for owners.
+    fn grants(&self, uid: Option<u32>, gid: Option<u32>) -> bool {
+        let within = |id: u32| {
+            self.granted
+                .iter()
+                .any(|(first, last)| (*first..=*last).contains(&id))
+        };
+        uid.is_none_or(within) && gid.is_none_or(within)
+    }
+}
+
+impl Emulator {
+    /// Whether the kernel takes these for the owner of a file now.
+    pub(crate) fn takes(&self, (uid, gid): (u32, u32)) -> bool {
+        !self.granted.is_empty() && self.grants(Some(uid), Some(gid))
+    }
+}

@@ -1,0 +1,61 @@
+//! Making special files: mknod and its kin.
+
+use std::ffi::CString;
+
+use rustix::fs::{FileType, Mode, OFlags, mknodat, openat};
+use rustix::io::Errno;
+
+use super::records::{Device, Key};
+use super::resolve::{Place, Resolver};
+use super::{Emulator, Reply};
+
+impl Emulator {
+    pub(super) fn node(
+        &mut self,
+        pid: i32,
+        place: &Place,
+        mode: u32,
+        device: u64,
+    ) -> Result<Reply, Errno> {
+        let block = mode & libc::S_IFMT == libc::S_IFBLK;
+        if !block && mode & libc::S_IFMT != libc::S_IFCHR {
+            return self.special(pid, place, mode);
+        }
+        if self.faked.ids && !self.who(pid).is_root() {
+            return Err(Errno::PERM);
+        }
+        let device = Device {
+            block,
+            major: libc::major(device),
+            minor: libc::minor(device),
+        };
+        let Some(made) = self.make(pid, place, FileType::RegularFile, mode)? else {
+            return Ok(Reply::Continue);
+        };
+        self.records
+            .change(made, |record| record.device = Some(device));
+        Ok(Reply::Value(0))
+    }
+
+    /// Makes a file of no content for a process, with the owner that it would have.
+    pub(super) fn make(
+        &mut self,
+        pid: i32,
+        place: &Place,
+        kind: FileType,
+        mode: u32,
+    ) -> Result<Option<Key>, Errno> {
+        let Some((directory, name)) = self.resolver.at(pid, place) else {
+            return Ok(None);
+        };
+        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+        let umask = self.resolver.umask(pid).unwrap_or(0o022);
+        let mode = Mode::from_raw_mode(mode & 0o7777 & !umask);
+        mknodat(&directory, &name, kind, mode, 0)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = Resolver::stat(&openat(&directory, &name, flags, Mode::empty())?)?;
+        let owner = self.owner_of_new(pid, &Resolver::stat(&directory)?);
+        self.record_owner(&made, owner);
+        Ok(Some(Key::of(&made)))
+    }
+}

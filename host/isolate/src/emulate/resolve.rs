@@ -1,0 +1,207 @@
+//! The files that other processes mean.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
+use rustix::process::{chroot, fchdir};
+
+use crate::sys::files::statx;
+
+/// A file as a call names it.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// By a descriptor of the caller.
+    Descriptor(i32),
+    /// By a path, from a directory of the caller: `AT_FDCWD`, or a descriptor.
+    Path {
+        from: i32,
+        path: Vec<u8>,
+        /// Whether a link at its end is followed.
+        follow: bool,
+    },
+}
+
+/// A name in a directory as a call has it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) from: i32,
+    pub(crate) path: Vec<u8>,
+}
+
+/// Opens what other processes mean.
+pub(crate) struct Resolver {
+    /// The process file system, from which they are looked at.
+    proc: OwnedFd,
+    /// What tells the process file system from others.
+    proc_device: (u32, u32),
+    /// The root of this step's processes, which is that of this process.
+    root: Option<(OwnedFd, Id)>,
+}
+
+/// What tells a directory from others.
+type Id = (u32, u32, u64, u64);
+
+fn id(found: &libc::statx) -> Id {
+    (
+        found.stx_dev_major,
+        found.stx_dev_minor,
+        found.stx_ino,
+        found.stx_mnt_id,
+    )
+}
+
+const OPEN: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+fn stat(fd: &OwnedFd) -> Result<libc::statx, Errno> {
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
+    statx(fd.as_fd(), c"", libc::AT_EMPTY_PATH, mask)
+}
+
+impl Resolver {
+    pub(crate) fn new(proc: OwnedFd) -> Self {
+        let device = stat(&proc).map_or((0, 0), |found| (found.stx_dev_major, found.stx_dev_minor));
+        Self {
+            proc,
+            proc_device: device,
+            root: None,
+        }
+    }
+
+    /// Takes the root of this process for that of all that follow.
+    pub(crate) fn begin(&mut self) -> Result<(), Errno> {
+        let root = openat(CWD, c"/", OPEN | OFlags::DIRECTORY, Mode::empty())?;
+        let id = id(&stat(&root)?);
+        self.root = Some((root, id));
+        Ok(())
+    }
+
+    /// Opens the file that a process means, as a place and not for reading. None for what only
+    /// the kernel can tell: what is not there, and what depends on who looks.
+    pub(crate) fn open(&self, pid: i32, target: &Target) -> Option<OwnedFd> {
+        let (from, path, follow) = match target {
+            Target::Descriptor(fd) => {
+                // Through the link of the process file system, which leads to any kind of file.
+                let link = CString::new(format!("{pid}/fd/{fd}")).ok()?;
+                return openat(&self.proc, &link, OPEN, Mode::empty()).ok();
+            }
+            Target::Path { from, path, follow } => (*from, path, *follow),
+        };
+        let flags = if follow {
+            OPEN
+        } else {
+            OPEN | OFlags::NOFOLLOW
+        };
+        self.within(pid, from, path, |directory, path| {
+            openat2(
+                directory,
+                path,
+                flags,
+                Mode::empty(),
+                ResolveFlags::NO_MAGICLINKS,
+            )
+        })
+    }
+
+    /// Calls `action` with the directory in which a process means a name, and the name.
+    /// None where that cannot be told.
+    pub(crate) fn at<'p>(&self, pid: i32, place: &'p Place) -> Option<(OwnedFd, &'p [u8])> {
+        let path = place.path.as_slice();
+        let end = path.iter().rposition(|&byte| byte != b'/')? + 1;
+        let path = &path[..end];
+        let start = path
+            .iter()
+            .rposition(|&byte| byte == b'/')
+            .map_or(0, |slash| slash + 1);
+        let (directory, name) = path.split_at(start);
+        if matches!(name, b"." | b"..") {
+            return None;
+        }
+        let directory = if directory.is_empty() {
+            b"."
+        } else {
+            directory
+        };
+        let target = Target::Path {
+            from: place.from,
+            path: directory.to_vec(),
+            follow: true,
+        };
+        Some((self.open(pid, &target)?, name))
+    }
+
+    /// Opens a path in the world of another process.
+    fn within(
+        &self,
+        pid: i32,
+        from: i32,
+        path: &[u8],
+        open: impl Fn(&OwnedFd, &CStr) -> Result<OwnedFd, Errno>,
+    ) -> Option<OwnedFd> {
+        // What these lead to depends on who looks.
+        if path.starts_with(b"/proc/self") || path.starts_with(b"/proc/thread-self") {
+            return None;
+        }
+        let path = CString::new(path).ok()?;
+        let (root, id) = self.root.as_ref()?;
+        let theirs = CString::new(format!("{pid}/root")).ok()?;
+        let mask = libc::STATX_INO | libc::STATX_MNT_ID;
+        let found = statx(self.proc.as_fd(), &theirs, 0, mask).ok()?;
+        let elsewhere = if self::id(&found) == *id {
+            None
+        } else {
+            Some(openat(&self.proc, &theirs, OPEN, Mode::empty()).ok()?)
+        };
+        let directory = if path.to_bytes().starts_with(b"/") {
+            None
+        } else if from == libc::AT_FDCWD {
+            let link = CString::new(format!("{pid}/cwd")).ok()?;
+            Some(openat(&self.proc, &link, OPEN, Mode::empty()).ok()?)
+        } else {
+            let link = CString::new(format!("{pid}/fd/{from}")).ok()?;
+            Some(openat(&self.proc, &link, OPEN, Mode::empty()).ok()?)
+        };
+        // A process that changed its root since: its links lead from there.
+        if let Some(elsewhere) = &elsewhere {
+            enter(elsewhere).ok()?;
+        }
+        let opened = open(
+            directory.as_ref().or(elsewhere.as_ref()).unwrap_or(root),
+            &path,
+        );
+        if elsewhere.is_some() {
+            enter(root).ok()?;
+        }
+        let opened = opened.ok()?;
+        let found = stat(&opened).ok()?;
+        let is_proc = (found.stx_dev_major, found.stx_dev_minor) == self.proc_device;
+        (!is_proc).then_some(opened)
+    }
+
+    /// What the kernel says of an open file, with what tells it from all others.
+    pub(crate) fn stat(fd: &OwnedFd) -> Result<libc::statx, Errno> {
+        stat(fd)
+    }
+
+    /// The process file system.
+    pub(crate) fn proc(&self) -> &OwnedFd {
+        &self.proc
+    }
+
+    /// The permissions that a process takes away from what it makes.
+    pub(crate) fn umask(&self, pid: i32) -> Option<u32> {
+        let path = CString::new(format!("{pid}/status")).ok()?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = openat(&self.proc, &path, flags, Mode::empty()).ok()?;
+        let text = std::io::read_to_string(std::fs::File::from(file)).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+        u32::from_str_radix(line.trim(), 8).ok()
+    }
+}
+
+/// Takes an open directory for the root.
+fn enter(root: &OwnedFd) -> Result<(), Errno> {
+    fchdir(root)?;
+    chroot(c".")
+}

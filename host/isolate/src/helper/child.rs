@@ -1,0 +1,157 @@
+//! The process that becomes the shell.
+
+use std::ffi::OsString;
+use std::io::{self, IoSlice, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use rustix::fs::Mode;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{setsid, umask};
+
+use super::Trying;
+use super::world::World;
+use crate::Level;
+use crate::request::{Identity, Refusal};
+use crate::seccomp::{self, Faked};
+use crate::sys::process;
+
+/// How many files a process may have open.
+const MAX_FILES: u64 = 4096;
+/// The capabilities that root has in commands, as in a container of Docker's: those with which
+/// owners, permissions and identities are changed, and no other.
+const KEPT: &[u64] = &[
+    0,  // chown
+    1,  // dac_override
+    2,  // dac_read_search
+    3,  // fowner
+    4,  // fsetid
+    5,  // kill
+    6,  // setgid
+    7,  // setuid
+    8,  // setpcap
+    10, // net_bind_service
+    18, // sys_chroot
+    31, // setfcap
+];
+
+/// What the child says to its supervisor before it is the shell.
+pub(super) const LISTENER: u8 = b'L';
+pub(super) const REFUSED: u8 = b'R';
+pub(super) const NO_SHELL: u8 = b'S';
+
+/// Becomes the shell of a step. Returns only if that fails, after telling the supervisor.
+pub(super) fn run(world: &World<'_>, faked: Faked, to: &UnixStream) {
+    let told = match prepare(world, faked, to) {
+        Ok(()) => {
+            let errno = start(world).raw_os_error().unwrap_or(libc::EIO);
+            [&[NO_SHELL], &errno.to_le_bytes()[..]].concat()
+        }
+        Err(refusal) => {
+            let mut message = vec![REFUSED];
+            let _ = super::wire::send(&mut message, &refusal);
+            message
+        }
+    };
+    let _ = (&mut &*to).write_all(&told);
+}
+
+fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<(), Refusal> {
+    process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64).trying("asking for a signal")?;
+    // No command runs yet that this process would have to hide from, and the supervisor follows it.
+    process::prctl(libc::PR_SET_DUMPABLE, 1).trying("being seen")?;
+    setsid().trying("leaving the terminal")?;
+    umask(Mode::from_raw_mode(0o022));
+    if world.level != Level::Record {
+        process::unshare(libc::CLONE_NEWNS).trying("making name spaces")?;
+    }
+    world.enter()?;
+    process::bound(libc::RLIMIT_CORE, 0).trying("setting limits")?;
+    process::bound(libc::RLIMIT_NOFILE, MAX_FILES).trying("setting limits")?;
+    if world.level != Level::Record {
+        // More than what ends the commands, so that this is not what they run into.
+        let most = u64::from(world.job.max_processes) * 2 + 64;
+        process::bound(libc::RLIMIT_NPROC, most).trying("setting limits")?;
+    }
+    process::set_mark(0, 0).trying("setting limits")?;
+    // Not every place allows it, and little depends on it.
+    let _ = process::fix_addresses();
+    match world.step.identity {
+        Identity::User => process::drop_capabilities().trying("dropping rights")?,
+        Identity::Root if world.level != Level::Record => {
+            process::keep_capabilities(KEPT).trying("dropping rights")?;
+        }
+        Identity::Root => {}
+    }
+    process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).trying("giving up new rights")?;
+    let listener = seccomp::install(faked).trying("filtering system calls")?;
+    send(to, &listener).trying("reaching the supervisor")
+}
+
+fn send(to: &UnixStream, listener: &OwnedFd) -> io::Result<()> {
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds = [listener.as_fd()];
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    sendmsg(
+        to,
+        &[IoSlice::new(&[LISTENER])],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
+    Ok(())
+}
+
+/// What the shell is told before the script: to end at the first error, and to tell its line.
+fn prelude(world: &World<'_>) -> String {
+    let private = world.private();
+    let (line, script) = (private.join("line"), private.join(&world.step.name));
+    let (line, script) = (line.display(), script.display());
+    let pipefail = if world.step.pipefail {
+        "(set -o pipefail) 2>/dev/null && set -o pipefail\n"
+    } else {
+        ""
+    };
+    format!(
+        "if [ -n \"${{BASH_VERSION:-}}\" ]; then\n\
+         shopt -s inherit_errexit\nset -E\ntrap 'echo $LINENO > \"{line}\"' ERR\n\
+         else\ntrap 'echo $LINENO > \"{line}\"' EXIT\nfi\n\
+         {pipefail}. \"{script}\"\n"
+    )
+}
+
+/// Starts the shell in the place of this process. Returns only if that fails.
+fn start(world: &World<'_>) -> io::Error {
+    let Some(shell) = world.shell() else {
+        return io::Error::from_raw_os_error(libc::ENOENT);
+    };
+    let output = match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(output) => output,
+        Err(error) => return error,
+    };
+    let path: Vec<PathBuf> = world.step.path.iter().map(|d| world.seen(d)).collect();
+    let path = std::env::join_paths(path).unwrap_or_else(|_| OsString::new());
+    let temporary = world.temporary();
+    Command::new(shell)
+        .args(["-e", "-c", &prelude(world)])
+        .env_clear()
+        .env("PATH", path)
+        .envs(
+            ["TMPDIR", "TMP", "TEMP", "TEMPDIR", "NIX_BUILD_TOP"]
+                .map(|name| (name, temporary.as_os_str())),
+        )
+        .env("PWD", world.tree())
+        .envs(
+            world
+                .step
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(output))
+        .exec()
+}

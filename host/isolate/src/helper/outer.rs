@@ -1,0 +1,95 @@
+//! The helper outside of the name spaces: it makes them, and waits.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, umask, waitpid};
+
+use super::supervisor::{self, Started};
+use super::{Trying, ids, wire};
+use crate::Level;
+use crate::emulate::Granted;
+use crate::request::{Answer, Refusal, Request};
+use crate::sys::process::{self, Fork};
+
+/// What the first process of the name spaces is in.
+const SPACES: i32 = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP;
+
+/// Reads the request, and answers it or has it answered.
+pub(super) fn main() -> io::Result<()> {
+    let request: Request = wire::receive(io::stdin().lock())?;
+    umask(Mode::empty());
+    let answered = process::close_on_exec()
+        .trying("closing files")
+        .and_then(|()| match request.level {
+            Level::Record => supervise(&request, vec![]),
+            _ => isolate(&request),
+        });
+    match answered {
+        Ok(()) => Ok(()),
+        Err(refusal) => wire::send(io::stdout().lock(), &Answer::Refused(refusal)),
+    }
+}
+
+/// Is the supervisor, here.
+fn supervise(request: &Request, granted: Granted) -> Result<(), Refusal> {
+    let answer = supervisor::run(&Started {
+        level: request.level,
+        job: &request.job,
+        granted,
+    });
+    wire::send(io::stdout().lock(), &answer).trying("answering")
+}
+
+/// Starts the supervisor in name spaces of its own, and waits for it.
+fn isolate(request: &Request) -> Result<(), Refusal> {
+    let (here, there) = UnixStream::pair().trying("making sockets")?;
+    match process::fork(SPACES).trying("making name spaces")? {
+        Fork::Child => {
+            drop(here);
+            let run = || {
+                // Ends with the process that waits for it.
+                process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)
+                    .trying("asking for a signal")?;
+                match wire::receive::<Option<Granted>>(&there) {
+                    Ok(Some(granted)) => supervise(request, granted),
+                    // Whoever would have sent it has answered already.
+                    _ => Ok(()),
+                }
+            };
+            if let Err(refusal) = run() {
+                wire::send(io::stdout().lock(), &Answer::Refused(refusal)).trying("answering")?;
+            }
+            Ok(())
+        }
+        Fork::Parent(pid) => {
+            drop(there);
+            let mapped = ids::map(pid, request.level);
+            let sent = wire::send(&here, &mapped.as_ref().ok());
+            if mapped.is_err() || sent.is_err() {
+                end(pid);
+            }
+            wait(pid);
+            mapped.map(drop)
+        }
+    }
+}
+
+fn end(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+fn wait(pid: i32) {
+    let pid = Pid::from_raw(pid);
+    while let Err(Errno::INTR) = waitpid(pid, WaitOptions::empty()) {}
+}

@@ -1,0 +1,348 @@
+//! What commands see of the machine.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
+    mount_change, unmount,
+};
+use rustix::process::{chdir, chroot, pivot_root};
+
+use super::Trying;
+use crate::Level;
+use crate::request::{Directory, Identity, Job, Place, Refusal, Step};
+use crate::sys::process::restrict_mounts;
+
+/// What is there for the commands alone, at the root.
+const PRIVATE: &str = ".terrine";
+/// Where the tree is that is no root.
+const TREE: &str = "build/root";
+/// The devices that Nix gives its builds.
+const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+
+/// What one step sees.
+pub(super) struct World<'a> {
+    pub(super) level: Level,
+    pub(super) job: &'a Job,
+    pub(super) step: &'a Step,
+    /// The tree on this machine.
+    pub(super) tree: &'a Path,
+    /// An empty folder on this machine.
+    pub(super) folder: PathBuf,
+}
+
+/// The directories that commands find at the root of a tree which are not part of it.
+pub(super) fn ours(job: &Job) -> Vec<String> {
+    let store = job.store_dir.trim_matches('/').to_owned();
+    ["proc", "dev", PRIVATE]
+        .into_iter()
+        .map(str::to_owned)
+        .chain([store])
+        .collect()
+}
+
+impl World<'_> {
+    /// Whether there are name spaces to see something else in.
+    fn is_own(&self) -> bool {
+        self.level != Level::Record
+    }
+
+    /// Where commands see what is there for them alone.
+    pub(super) fn private(&self) -> PathBuf {
+        if self.is_own() || self.step.place == Place::Root {
+            Path::new("/").join(PRIVATE)
+        } else {
+            self.folder.clone()
+        }
+    }
+
+    /// Where commands see the tree.
+    pub(super) fn tree(&self) -> PathBuf {
+        match self.step.place {
+            Place::Root => "/".into(),
+            Place::Directory if self.is_own() => Path::new("/").join(TREE),
+            Place::Directory => self.tree.to_owned(),
+        }
+    }
+
+    /// Where commands may leave what nobody keeps.
+    pub(super) fn temporary(&self) -> PathBuf {
+        match self.step.place {
+            Place::Directory if self.is_own() => "/build".into(),
+            _ => self.private().join("tmp"),
+        }
+    }
+
+    /// A path as commands see it.
+    pub(super) fn seen(&self, directory: &Directory) -> PathBuf {
+        let is_host = !self.is_own() && self.step.place == Place::Directory;
+        match directory {
+            Directory::Absolute(path) => path.into(),
+            Directory::Tree(path) => self.tree().join(path),
+            Directory::Tool(number, path) if is_host => self.job.tools[*number].join(path),
+            Directory::Tool(number, path) => self
+                .private()
+                .join("tools")
+                .join(number.to_string())
+                .join(path),
+            Directory::Store(path) => {
+                let (name, rest) = path.split_once('/').unwrap_or((path, ""));
+                let place = self.job.store.iter().find(|(known, _)| known == name);
+                match place {
+                    Some((_, place)) if is_host => place.join(rest),
+                    _ => Path::new(&self.job.store_dir).join(path),
+                }
+            }
+        }
+    }
+
+    /// Makes this the world of the process, with the tree as its working directory.
+    pub(super) fn enter(&self) -> Result<(), Refusal> {
+        if self.is_own() {
+            self.mounted()?;
+        } else {
+            self.shared()?;
+        }
+        chdir(self.tree()).trying("entering the tree")?;
+        if let (Place::Directory, true) = (self.step.place, self.is_own()) {
+            self.furnish()?;
+        }
+        Ok(())
+    }
+
+    /// A world of mounts.
+    fn mounted(&self) -> Result<(), Refusal> {
+        let all = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change("/", all).trying("keeping mounts apart")?;
+        let root = match self.step.place {
+            Place::Root => {
+                mount_bind(self.tree, self.tree).trying("mounting the tree")?;
+                self.tree.to_owned()
+            }
+            Place::Directory => {
+                temporary_files(&self.folder, "mode=0755")?;
+                let tree = self.folder.join(TREE);
+                fs::create_dir_all(&tree).trying("making directories")?;
+                mount_bind(self.tree, &tree).trying("mounting the tree")?;
+                restrict(&tree, libc::MOUNT_ATTR_NODEV, false)?;
+                fs::create_dir(self.folder.join("tmp")).trying("making directories")?;
+                permit(&self.folder.join("tmp"), 0o1777)?;
+                self.folder.clone()
+            }
+        };
+        restrict(
+            &root,
+            libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOSUID,
+            false,
+        )?;
+        self.store(&root)?;
+        devices(&root)?;
+        self.give(&root)?;
+        let proc = root.join("proc");
+        fs::create_dir_all(&proc).trying("making directories")?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+        mount("proc", &proc, "proc", flags, None).trying("mounting `/proc`")?;
+        chdir(&root).trying("entering the root")?;
+        pivot_root(".", ".").trying("changing the root")?;
+        unmount(".", UnmountFlags::DETACH).trying("leaving the old root")?;
+        Ok(())
+    }
+
+    /// The store paths that commands see, read-only.
+    fn store(&self, root: &Path) -> Result<(), Refusal> {
+        let inside = self.job.store_dir.trim_start_matches('/');
+        let store = root.join(inside);
+        let in_tree = self.tree.join(inside);
+        let held: Vec<PathBuf> = match self.step.place {
+            Place::Root => fs::read_dir(&in_tree)
+                .map(|entries| entries.filter_map(|e| Some(e.ok()?.path())).collect())
+                .unwrap_or_default(),
+            Place::Directory => vec![],
+        };
+        // Opened before it is hidden.
+        let mut kept = vec![];
+        for path in held {
+            let file = File::open(&path).trying("opening the base image's store")?;
+            kept.push((path, file));
+        }
+        if self.job.store.is_empty() && kept.is_empty() {
+            return Ok(());
+        }
+        fs::create_dir_all(&store).trying("making directories")?;
+        temporary_files(&store, "mode=0755")?;
+        for (name, place) in &self.job.store {
+            bind(place, &store.join(name))?;
+        }
+        for (path, file) in kept {
+            use std::os::fd::AsRawFd;
+            let at = store.join(path.file_name().unwrap_or_default());
+            if !at.exists() {
+                bind(
+                    &PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())),
+                    &at,
+                )?;
+            }
+        }
+        restrict(
+            &store,
+            libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NODEV,
+            true,
+        )
+    }
+
+    /// What is there for the commands alone: the script, tools, room for temporary files.
+    fn give(&self, root: &Path) -> Result<(), Refusal> {
+        let private = root.join(PRIVATE);
+        fs::create_dir_all(&private).trying("making directories")?;
+        temporary_files(&private, "mode=0755")?;
+        for (number, tool) in self.job.tools.iter().enumerate() {
+            let at = private.join("tools").join(number.to_string());
+            fs::create_dir_all(at.parent().unwrap_or(&private)).trying("making directories")?;
+            bind(tool, &at)?;
+            restrict(&at, libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NODEV, true)?;
+        }
+        self.write(&private)
+    }
+
+    /// Writes the script, and the file for the line that fails.
+    fn write(&self, private: &Path) -> Result<(), Refusal> {
+        let mut script = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(private.join(&self.step.name))
+            .trying("writing the script")?;
+        script
+            .write_all(&self.step.script)
+            .trying("writing the script")?;
+        let line = private.join("line");
+        File::create(&line).trying("writing the script")?;
+        permit(&line, 0o666)?;
+        let tmp = private.join("tmp");
+        fs::create_dir(&tmp).trying("making directories")?;
+        permit(&tmp, 0o1777)
+    }
+
+    /// The rest of a world whose root is not the tree, as builds of Nix have it.
+    fn furnish(&self) -> Result<(), Refusal> {
+        let user = match self.step.identity {
+            Identity::User => "nixbld:x:1000:100:Nix build user:/build:/noshell\n",
+            Identity::Root => "",
+        };
+        let passwd = format!(
+            "root:x:0:0:root:/build:/noshell\n{user}nobody:x:65534:65534:Nobody:/:/noshell\n"
+        );
+        for directory in ["/etc", "/bin"] {
+            fs::create_dir(directory).trying("making directories")?;
+        }
+        for (file, text) in [
+            ("/etc/passwd", &*passwd),
+            ("/etc/group", "root:x:0:\nnixbld:!:100:\nnogroup:x:65534:\n"),
+            ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
+        ] {
+            fs::write(file, text).trying(format!("writing `{file}`"))?;
+            permit(Path::new(file), 0o644)?;
+        }
+        if let Some(shell) = self.shell() {
+            symlink(shell, "/bin/sh").trying("making `/bin/sh`")?;
+        }
+        Ok(())
+    }
+
+    /// The shell, if there is one.
+    pub(super) fn shell(&self) -> Option<PathBuf> {
+        if let Some(shell) = &self.step.shell {
+            return Some(self.seen(shell));
+        }
+        let on_path = ["bash", "sh"].into_iter().flat_map(|name| {
+            let directories = self.step.path.iter();
+            directories.map(move |directory| self.seen(directory).join(name))
+        });
+        let mut all = on_path.chain(["/bin/bash".into(), "/bin/sh".into()]);
+        all.find(|path| fs::metadata(path).is_ok_and(|found| found.is_file()))
+    }
+
+    /// The world that is there, with a root of its own where that is needed and allowed.
+    fn shared(&self) -> Result<(), Refusal> {
+        if self.step.place == Place::Directory {
+            return self.write(&self.folder);
+        }
+        let private = self.tree.join(PRIVATE);
+        fs::create_dir_all(&private).trying("making directories")?;
+        self.write(&private)?;
+        chroot(self.tree).trying("changing the root")?;
+        chdir("/").trying("entering the root")
+    }
+}
+
+fn temporary_files(place: &Path, options: &str) -> Result<(), Refusal> {
+    let options = CString::new(options).unwrap_or_default();
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    mount("tmpfs", place, "tmpfs", flags, Some(&*options)).trying("mounting a tmpfs")
+}
+
+fn permit(path: &Path, mode: u32) -> Result<(), Refusal> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).trying("setting permissions")
+}
+
+fn restrict(place: &Path, attributes: u64, recursive: bool) -> Result<(), Refusal> {
+    let path = CString::new(place.as_os_str().as_bytes()).unwrap_or_default();
+    restrict_mounts(&path, attributes, recursive).trying("restricting a mount")
+}
+
+/// Shows a file or directory of this machine at another place.
+fn bind(source: &Path, at: &Path) -> Result<(), Refusal> {
+    let action = || format!("mounting `{}`", source.display());
+    let found = fs::symlink_metadata(source).trying(action())?;
+    let is_held = source.starts_with("/proc/self/fd");
+    if found.is_symlink() && !is_held {
+        let target = fs::read_link(source).trying(action())?;
+        return symlink(target, at).trying(action());
+    }
+    let is_directory = fs::metadata(source).trying(action())?.is_dir();
+    if is_directory {
+        fs::create_dir(at).trying(action())?;
+    } else {
+        File::create(at).trying(action())?;
+    }
+    mount_bind_recursive(source, at).trying(action())
+}
+
+/// The devices of a build of Nix.
+fn devices(root: &Path) -> Result<(), Refusal> {
+    let dev = root.join("dev");
+    fs::create_dir_all(&dev).trying("making directories")?;
+    temporary_files(&dev, "mode=0755")?;
+    for name in DEVICES {
+        bind(&Path::new("/dev").join(name), &dev.join(name))?;
+    }
+    for (name, target) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
+        symlink(target, dev.join(name)).trying("making links in `/dev`")?;
+    }
+    let shm = dev.join("shm");
+    fs::create_dir(&shm).trying("making directories")?;
+    temporary_files(&shm, "mode=1777")?;
+    let pts = dev.join("pts");
+    fs::create_dir(&pts).trying("making directories")?;
+    // Terminals are a comfort that not every place has.
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    let _ = mount(
+        "devpts",
+        &pts,
+        "devpts",
+        flags,
+        Some(c"newinstance,ptmxmode=0666,mode=620"),
+    );
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! Commands on a tree of files.
+//!
+//! Commands run in name spaces of their own, see of the machine only what they are given, and
+//! leave a tree whose owners, permissions and devices are what they asked for, also where the
+//! kernel grants none of that. Neither root is needed, nor a virtual machine, nor a library that
+//! programs would have to load.
+//!
+//! | what | module |
+//! |---|---|
+//! | what is asked and answered | [`Job`], [`Changes`] |
+//! | how much the kernel grants | [`Level`] |
+//! | running a job in another process, from the program's side | [`run`] |
+//! | the other process | [`helper`] |
+//! | the calls that it is asked about | `seccomp` |
+//! | what it answers | `emulate` |
+//!
+//! The other process is the same program, started anew: it has to call [`helper::main`] where
+//! its only argument is [`helper::ARGUMENT`].
+#![deny(unsafe_code)]
+
+mod emulate;
+mod error;
+pub mod helper;
+mod kept;
+mod level;
+mod output;
+mod request;
+mod run;
+mod seccomp;
+mod sys;
+
+pub use error::Error;
+pub use level::{Level, UnknownLevel};
+pub use output::Tail;
+pub use request::{
+    Changes, Directory, Ending, Entry, Failure, Identity, Job, Kind, Place, Step, Xattrs,
+};
+pub use run::{OpenBase, Outcome, Print, Runner};

@@ -1,0 +1,204 @@
+//! What is asked of the helper process, and what it answers.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Level;
+
+/// An entry of a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its path without a slash at its start; empty for the root of the tree.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, 0 to 07777.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Extended attributes, by name: those of users, and `security.capability`.
+    pub xattrs: Xattrs,
+}
+
+/// Extended attributes: names and values.
+pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A symbolic link with this target.
+    Symlink(Vec<u8>),
+    /// A file with these bytes.
+    Inline(Vec<u8>),
+    /// A file with the content of another.
+    Copy {
+        /// Where that is on this machine.
+        source: PathBuf,
+        /// How many bytes it has.
+        size: u64,
+    },
+    /// A device.
+    Device {
+        /// Whether it is a block device.
+        block: bool,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
+    /// A fifo.
+    Fifo,
+}
+
+/// Commands to run on a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// An empty folder for the tree and for what comes of it. It has to be on a file system that
+    /// keeps owners and extended attributes.
+    pub work: PathBuf,
+    /// A folder around it that is removed with all that is in it if the program ends before.
+    pub scratch: PathBuf,
+    /// The tree as it is at first, over the base where there is one: each directory before what
+    /// is in it.
+    pub entries: Vec<Entry>,
+    /// Whether the archive of a base image follows, over which the tree is laid.
+    pub base: bool,
+    /// The directory of store paths, where commands see any.
+    pub store_dir: String,
+    /// The store paths that commands see: their names, and where they are on this machine.
+    pub store: Vec<(String, PathBuf)>,
+    /// Directories of this machine with tools.
+    pub tools: Vec<PathBuf>,
+    /// What to run, in this order.
+    pub steps: Vec<Step>,
+    /// How many processes may run at once.
+    pub max_processes: u32,
+    /// How long all steps together may take, in seconds.
+    pub max_seconds: Option<u64>,
+    /// Whether a place without name spaces is used although it is not isolated.
+    pub unsafe_host: bool,
+}
+
+/// One script to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The field of the specification that has it, by which messages and the shell call it.
+    pub name: String,
+    /// Its text.
+    pub script: Vec<u8>,
+    /// The shell; none for the first one on the path.
+    pub shell: Option<Directory>,
+    /// Where commands see the tree.
+    pub place: Place,
+    /// Who commands seem to be.
+    pub identity: Identity,
+    /// Directories with programs, in the order of the path.
+    pub path: Vec<Directory>,
+    /// The rest of the environment.
+    pub environment: Vec<(String, String)>,
+    /// Whether a failure within a pipeline ends the script, where the shell can tell.
+    pub pipefail: bool,
+}
+
+/// A path as commands see it, wherever that is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Directory {
+    /// An absolute path.
+    Absolute(String),
+    /// A path below the directory of store paths.
+    Store(String),
+    /// A path below one of the directories with tools.
+    Tool(usize, String),
+    /// A path below the tree.
+    Tree(String),
+}
+
+/// Where commands see the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// As their working directory, in a world that holds little else.
+    Directory,
+    /// As `/`.
+    Root,
+}
+
+/// Who commands seem to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Identity {
+    /// Root, whose changes of owners are kept.
+    Root,
+    /// A user without any rights, 1000:100 as in builds of Nix. All that it makes is root's.
+    User,
+}
+
+/// What the helper process is asked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) level: Level,
+    pub(crate) job: Job,
+}
+
+/// What came of commands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changes {
+    /// The entries of the layer, each directory before what is in it: all that lie over a base
+    /// and differ from it, or that were given. Files are copies of files in the folder of the job.
+    pub entries: Vec<Entry>,
+    /// What is in the base and no more in the tree.
+    pub removed: Vec<Vec<u8>>,
+    /// Directories of which nothing in the base is left.
+    pub opaque: Vec<Vec<u8>>,
+}
+
+/// What the helper process answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// All steps ran.
+    Done(Changes),
+    /// A step failed.
+    Failed(Failure),
+    /// The machine does not grant what the level needs; nothing ran.
+    Refused(Refusal),
+    /// Something else went wrong.
+    Broken(Refusal),
+}
+
+/// A step that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The step's name.
+    pub step: String,
+    /// How it ended.
+    pub ending: Ending,
+    /// The line of the script that it ended at, where the shell told it.
+    pub line: Option<u32>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// With this exit status.
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
+    /// After the time that it may take, in seconds.
+    Time(u64),
+    /// With more processes than it may have.
+    Processes(u32),
+    /// The shell cannot be started, with this error of the system.
+    NoShell(i32),
+}
+
+/// What the system refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refusal {
+    /// What was tried: `making name spaces`.
+    pub(crate) action: String,
+    /// The error of the system.
+    pub(crate) errno: i32,
+}

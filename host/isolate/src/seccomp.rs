@@ -1,0 +1,247 @@
+//! The filter: which system calls a supervisor is asked about.
+
+use crate::sys::seccomp;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+
+/// What the supervisor answers in the place of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Faked {
+    /// Who a process is: set*id and get*id.
+    pub(crate) ids: bool,
+    /// Who owns what a process makes.
+    pub(crate) creation: bool,
+    /// Permissions and capabilities, too.
+    pub(crate) modes: bool,
+}
+
+#[cfg(target_arch = "x86_64")]
+const ARCH: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCH: u32 = 0xc000_00b7;
+/// Numbers of the x32 interface have this bit.
+const X32: u32 = 0x4000_0000;
+
+/// The number of fchmodat2(2), which not every C library knows.
+pub(crate) const FCHMODAT2: i64 = 452;
+
+/// Where `struct seccomp_data` has what a filter looks at.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
+
+fn errno(errno: i32) -> u32 {
+    libc::SECCOMP_RET_ERRNO | errno as u32
+}
+
+/// Puts the filter on this process.
+pub(crate) fn install(faked: Faked) -> Result<OwnedFd, Errno> {
+    seccomp::install(&mut program(faked))
+}
+
+/// System calls about which the supervisor is always asked.
+fn always() -> Vec<i64> {
+    let mut calls = vec![
+        libc::SYS_fchown,
+        libc::SYS_fchownat,
+        libc::SYS_fstat,
+        libc::SYS_newfstatat,
+        libc::SYS_statx,
+    ];
+    #[cfg(target_arch = "x86_64")]
+    calls.extend([
+        libc::SYS_chown,
+        libc::SYS_lchown,
+        libc::SYS_stat,
+        libc::SYS_lstat,
+    ]);
+    calls
+}
+
+fn ids() -> [i64; 16] {
+    [
+        libc::SYS_setuid,
+        libc::SYS_setgid,
+        libc::SYS_setreuid,
+        libc::SYS_setregid,
+        libc::SYS_setresuid,
+        libc::SYS_setresgid,
+        libc::SYS_setfsuid,
+        libc::SYS_setfsgid,
+        libc::SYS_setgroups,
+        libc::SYS_getuid,
+        libc::SYS_geteuid,
+        libc::SYS_getgid,
+        libc::SYS_getegid,
+        libc::SYS_getresuid,
+        libc::SYS_getresgid,
+        libc::SYS_getgroups,
+    ]
+}
+
+fn creation() -> Vec<i64> {
+    let mut calls = vec![libc::SYS_openat2, libc::SYS_mkdirat, libc::SYS_symlinkat];
+    #[cfg(target_arch = "x86_64")]
+    calls.extend([libc::SYS_creat, libc::SYS_mkdir, libc::SYS_symlink]);
+    calls
+}
+
+fn modes() -> Vec<i64> {
+    let mut calls = vec![
+        libc::SYS_fchmod,
+        libc::SYS_fchmodat,
+        libc::SYS_setxattr,
+        libc::SYS_lsetxattr,
+        libc::SYS_fsetxattr,
+        libc::SYS_getxattr,
+        libc::SYS_lgetxattr,
+        libc::SYS_fgetxattr,
+        libc::SYS_removexattr,
+        libc::SYS_lremovexattr,
+        libc::SYS_fremovexattr,
+    ];
+    #[cfg(target_arch = "x86_64")]
+    calls.extend([libc::SYS_chmod]);
+    calls
+}
+
+/// The calls that make special files, and which argument of theirs has the type.
+fn nodes() -> Vec<(i64, u32)> {
+    let calls = vec![(libc::SYS_mknodat, 2)];
+    #[cfg(target_arch = "x86_64")]
+    let calls = [calls, vec![(libc::SYS_mknod, 1)]].concat();
+    calls
+}
+
+/// The calls that open files, and which argument of theirs has the flags.
+fn opens() -> Vec<(i64, u32)> {
+    let calls = vec![(libc::SYS_openat, 2)];
+    #[cfg(target_arch = "x86_64")]
+    let calls = [calls, vec![(libc::SYS_open, 1)]].concat();
+    calls
+}
+
+/// Calls that would go round the filter, and those that no command at the root needs.
+fn refused() -> [i64; 3] {
+    [
+        libc::SYS_io_uring_setup,
+        libc::SYS_io_uring_enter,
+        libc::SYS_io_uring_register,
+    ]
+}
+
+fn program(faked: Faked) -> Vec<libc::sock_filter> {
+    let mut program = Program(vec![]);
+    program.load(ARCHITECTURE);
+    // A program for another interface has other numbers, about which nobody would be asked.
+    program.unless(ARCH, errno(libc::ENOSYS));
+    program.load(NUMBER);
+    if cfg!(target_arch = "x86_64") {
+        program.from(X32, errno(libc::ENOSYS));
+    }
+    for call in refused() {
+        program.when(call, errno(libc::ENOSYS));
+    }
+    for call in always() {
+        program.when(call, NOTIFY);
+    }
+    for (call, argument) in nodes() {
+        program.special(call, argument, faked.creation);
+    }
+    if faked.creation {
+        for call in creation() {
+            program.when(call, NOTIFY);
+        }
+        for (call, argument) in opens() {
+            program.flag(call, argument, libc::O_CREAT as u32);
+        }
+    }
+    if faked.ids {
+        for call in ids() {
+            program.when(call, NOTIFY);
+        }
+    }
+    if faked.modes {
+        program.when(FCHMODAT2, NOTIFY);
+        program.when(libc::SYS_capset, errno(0));
+        for call in modes() {
+            program.when(call, NOTIFY);
+        }
+    }
+    program.ends(ALLOW);
+    program.0
+}
+
+/// A program of the kernel's packet filter.
+struct Program(Vec<libc::sock_filter>);
+
+impl Program {
+    fn push(&mut self, code: u32, jt: u8, jf: u8, k: u32) {
+        self.0.push(libc::sock_filter {
+            code: code as u16,
+            jt,
+            jf,
+            k,
+        });
+    }
+
+    /// Loads a word of what is known of the call.
+    fn load(&mut self, offset: u32) {
+        self.push(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset);
+    }
+
+    fn ends(&mut self, action: u32) {
+        self.push(libc::BPF_RET | libc::BPF_K, 0, 0, action);
+    }
+
+    fn equal(&mut self, value: u32, yes: u8, no: u8) {
+        self.push(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, yes, no, value);
+    }
+
+    fn unless(&mut self, value: u32, action: u32) {
+        self.equal(value, 1, 0);
+        self.ends(action);
+    }
+
+    fn when(&mut self, call: i64, action: u32) {
+        self.equal(call as u32, 0, 1);
+        self.ends(action);
+    }
+
+    fn from(&mut self, value: u32, action: u32) {
+        self.push(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, value);
+        self.ends(action);
+    }
+
+    /// Asks about a call whose argument has a flag.
+    fn flag(&mut self, call: i64, argument: u32, flag: u32) {
+        self.equal(call as u32, 0, 4);
+        self.load(ARGUMENTS + 8 * argument);
+        self.push(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, flag);
+        self.ends(NOTIFY);
+        self.ends(ALLOW);
+    }
+
+    /// Asks about a call that makes a device, or about any such call.
+    fn special(&mut self, call: i64, argument: u32, all: bool) {
+        if all {
+            return self.when(call, NOTIFY);
+        }
+        self.equal(call as u32, 0, 6);
+        self.load(ARGUMENTS + 8 * argument);
+        self.push(
+            libc::BPF_ALU | libc::BPF_AND | libc::BPF_K,
+            0,
+            0,
+            libc::S_IFMT,
+        );
+        self.equal(libc::S_IFCHR, 2, 0);
+        self.equal(libc::S_IFBLK, 1, 0);
+        self.ends(ALLOW);
+        self.ends(NOTIFY);
+    }
+}
