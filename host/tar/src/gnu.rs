@@ -1,7 +1,9 @@
 //! Tar headers in GNU tar's own dialect, as `tar --format=gnu --numeric-owner` writes
-//! them.
+//! them. Extended attributes, for which that dialect has no place, come in an extended header before
+//! it, as in the other dialect; names that do not fit are in there as well then.
 
 use super::Kind;
+use super::pax;
 
 const BLOCK: usize = 512;
 /// How many bytes of a name or a target stand in the header itself.
@@ -28,17 +30,25 @@ pub struct Header<'a> {
     pub mtime: i64,
     /// Target of a symbolic link, else empty.
     pub link: &'a [u8],
+    /// Major and minor number of a device.
+    pub device: (u32, u32),
+    /// Extended attributes: names and values.
+    pub xattrs: &'a [(Vec<u8>, Vec<u8>)],
 }
 
 impl Header<'_> {
     /// Appends the header to `out`: one block, or more where a name or a link's target does not
     /// fit.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        if self.link.len() > NAME {
-            long(b'K', self.link, out);
-        }
-        if self.name.len() > NAME {
-            long(b'L', self.name, out);
+        if !self.xattrs.is_empty() {
+            self.extended(out);
+        } else {
+            if self.link.len() > NAME {
+                long(b'K', self.link, out);
+            }
+            if self.name.len() > NAME {
+                long(b'L', self.name, out);
+            }
         }
         let mut block = Block::new(self.name, self.kind.typeflag());
         block.number(100, 8, self.mode.into());
@@ -47,7 +57,26 @@ impl Header<'_> {
         block.number(124, 12, i64::try_from(self.size).unwrap_or(i64::MAX));
         block.number(136, 12, self.mtime);
         block.text(157, self.link);
+        if matches!(self.kind, Kind::CharacterDevice | Kind::BlockDevice) {
+            block.number(329, 8, self.device.0.into());
+            block.number(337, 8, self.device.1.into());
+        }
         out.extend_from_slice(&block.finish());
+    }
+
+    /// Appends what the header itself has no place for, as an extended header.
+    fn extended(&self, out: &mut Vec<u8>) {
+        let mut body = Vec::new();
+        for (key, value) in [("path", self.name), ("linkpath", self.link)] {
+            if value.len() > NAME {
+                pax::record(&mut body, key, value);
+            }
+        }
+        for (name, value) in self.xattrs {
+            let key = format!("SCHILY.xattr.{}", String::from_utf8_lossy(name));
+            pax::record(&mut body, &key, value);
+        }
+        pax::extended(body, out);
     }
 }
 

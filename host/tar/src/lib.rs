@@ -59,6 +59,12 @@ pub enum Kind {
     Directory,
     /// A symbolic link.
     Symlink,
+    /// A character device.
+    CharacterDevice,
+    /// A block device.
+    BlockDevice,
+    /// A fifo.
+    Fifo,
 }
 
 impl Kind {
@@ -68,6 +74,9 @@ impl Kind {
             Self::File => b'0',
             Self::Directory => b'5',
             Self::Symlink => b'2',
+            Self::CharacterDevice => b'3',
+            Self::BlockDevice => b'4',
+            Self::Fifo => b'6',
         }
     }
 }

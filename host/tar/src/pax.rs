@@ -100,19 +100,24 @@ impl<'a> Records<'a> {
         for (key, value) in &self.0 {
             record(&mut body, key, value);
         }
-        let mut block = Block::new(b"././@PaxHeader", b'x');
-        for (offset, digits) in [(100, 7), (108, 7), (116, 7), (136, 11)] {
-            block.number(offset, 0, digits);
-        }
-        block.number(124, i64::try_from(body.len()).unwrap_or(i64::MAX), 11);
-        out.extend_from_slice(&block.finish());
-        body.resize(body.len().next_multiple_of(BLOCK), 0);
-        out.extend_from_slice(&body);
+        extended(body, out);
     }
 }
 
+/// Appends a member that holds the records of an extended header.
+pub(crate) fn extended(mut body: Vec<u8>, out: &mut Vec<u8>) {
+    let mut block = Block::new(b"././@PaxHeader", b'x');
+    for (offset, digits) in [(100, 7), (108, 7), (116, 7), (136, 11)] {
+        block.number(offset, 0, digits);
+    }
+    block.number(124, i64::try_from(body.len()).unwrap_or(i64::MAX), 11);
+    out.extend_from_slice(&block.finish());
+    body.resize(body.len().next_multiple_of(BLOCK), 0);
+    out.extend_from_slice(&body);
+}
+
 /// One record: its own length in decimal, a space, `key=value`, a newline.
-fn record(body: &mut Vec<u8>, key: &str, value: &[u8]) {
+pub(crate) fn record(body: &mut Vec<u8>, key: &str, value: &[u8]) {
     let rest = key.len() + value.len() + 3;
     // The length counts its own digits, so it is the first that agrees with itself.
     let mut length = rest;

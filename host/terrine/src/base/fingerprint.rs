@@ -50,6 +50,7 @@ pub fn fingerprint(store: &Store, path: &StorePath) -> Result<Fingerprint, Error
             Kind::File => EntryKind::File,
             Kind::Directory => EntryKind::Directory,
             Kind::Symlink => EntryKind::Symlink,
+            Kind::CharacterDevice | Kind::BlockDevice | Kind::Fifo => EntryKind::Other,
         };
         let relative = entry.path.get(top + 1..).unwrap_or_default();
         fingerprint.add(relative, kind, entry.size, entry.link);

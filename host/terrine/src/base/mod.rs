@@ -121,6 +121,21 @@ impl Base {
         }
     }
 
+    /// The image again, as one that is only read.
+    pub fn image(&self) -> Image {
+        Image {
+            name: self.name.clone(),
+            names: vec![],
+            manifest: None,
+            configuration: self.configuration.clone(),
+            layers: self
+                .layers
+                .iter()
+                .map(|base| Arc::clone(&base.layer))
+                .collect(),
+        }
+    }
+
     /// The digest of its manifest, and its name in a registry, where it has them.
     pub fn published(&self) -> Option<(Option<&str>, Digest)> {
         Some((self.reference.as_deref(), self.manifest?))

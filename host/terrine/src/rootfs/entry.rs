@@ -17,6 +17,8 @@ pub enum Origin {
     Helper(&'static str),
     /// The files of the description itself.
     Files,
+    /// Commands, and what was there before them.
+    Commands,
 }
 
 impl Origin {
@@ -33,6 +35,7 @@ impl fmt::Display for Origin {
             Self::CopyToRoot(path) => write!(f, "copyToRoot `{path}`"),
             Self::Helper(name) => write!(f, "`{name}`"),
             Self::Files => f.write_str("`files`"),
+            Self::Commands => f.write_str("commands"),
         }
     }
 }
@@ -44,7 +47,11 @@ pub struct New {
     pub(super) mode: u32,
     pub(super) uid: i64,
     pub(super) gid: i64,
+    pub(super) xattrs: Xattrs,
 }
+
+/// Extended attributes: names and values.
+pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What is to be added.
 #[derive(Debug, Clone)]
@@ -53,6 +60,8 @@ pub(super) enum NewContent {
     Symlink(Vec<u8>),
     Inline(Vec<u8>),
     Source(PathBuf),
+    Device { block: bool, major: u32, minor: u32 },
+    Fifo,
 }
 
 impl New {
@@ -77,6 +86,27 @@ impl New {
         Self::with(NewContent::Directory, 0o755)
     }
 
+    /// A device, of mode 0644.
+    pub fn device(block: bool, major: u32, minor: u32) -> Self {
+        let device = NewContent::Device {
+            block,
+            major,
+            minor,
+        };
+        Self::with(device, 0o644)
+    }
+
+    /// A fifo, of mode 0644.
+    pub fn fifo() -> Self {
+        Self::with(NewContent::Fifo, 0o644)
+    }
+
+    /// The same with these extended attributes.
+    pub fn xattrs(mut self, xattrs: Xattrs) -> Self {
+        self.xattrs = xattrs;
+        self
+    }
+
     /// The same with these permissions, 0 to 07777. Symbolic links keep theirs.
     pub fn mode(mut self, mode: u32) -> Self {
         if !matches!(self.content, NewContent::Symlink(_)) {
@@ -97,6 +127,7 @@ impl New {
             mode,
             uid: 0,
             gid: 0,
+            xattrs: vec![],
         }
     }
 }
@@ -120,6 +151,10 @@ pub struct RootEntry<'a> {
     pub link: &'a [u8],
     /// Where a file's content is.
     pub data: Data<'a>,
+    /// Major and minor number of a device, else 0.
+    pub device: (u32, u32),
+    /// Extended attributes: names and values.
+    pub xattrs: &'a [(Vec<u8>, Vec<u8>)],
     /// Who put it there.
     pub origin: &'a Origin,
 }
@@ -141,6 +176,7 @@ pub(super) struct Node {
     pub(super) content: NodeContent,
     pub(super) metadata: Metadata,
     pub(super) origin: Arc<Origin>,
+    pub(super) xattrs: Xattrs,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -149,6 +185,8 @@ pub(super) enum NodeContent {
     Symlink(Box<[u8]>),
     Inline(Box<[u8]>),
     Source { path: PathBuf, size: u64 },
+    Device { block: bool, major: u32, minor: u32 },
+    Fifo,
 }
 
 /// Whose word counts on a directory's permissions and owner: the strongest.
@@ -197,6 +235,7 @@ impl Node {
             content,
             metadata: Metadata::root(mode),
             origin: Arc::clone(origin),
+            xattrs: vec![],
         }
     }
 
@@ -205,6 +244,9 @@ impl Node {
             NodeContent::Directory(_) => Kind::Directory,
             NodeContent::Symlink(_) => Kind::Symlink,
             NodeContent::Inline(_) | NodeContent::Source { .. } => Kind::File,
+            NodeContent::Device { block: false, .. } => Kind::CharacterDevice,
+            NodeContent::Device { block: true, .. } => Kind::BlockDevice,
+            NodeContent::Fifo => Kind::Fifo,
         }
     }
 
@@ -216,6 +258,11 @@ impl Node {
             NodeContent::Symlink(target) => (0, target, Data::None),
             NodeContent::Inline(bytes) => (bytes.len() as u64, b"", Data::Inline(bytes)),
             NodeContent::Source { path, size } => (*size, b"", Data::Source(path)),
+            NodeContent::Device { .. } | NodeContent::Fifo => (0, b"", Data::None),
+        };
+        let device = match self.content {
+            NodeContent::Device { major, minor, .. } => (major, minor),
+            _ => (0, 0),
         };
         let path = if path.is_empty() { b"/" } else { path };
         RootEntry {
@@ -227,6 +274,8 @@ impl Node {
             size,
             link,
             data,
+            device,
+            xattrs: &self.xattrs,
             origin: &self.origin,
         }
     }

@@ -167,5 +167,8 @@ fn noun(kind: Kind) -> &'static str {
         Kind::File => "file",
         Kind::Directory => "directory",
         Kind::Symlink => "symbolic link",
+        Kind::CharacterDevice => "character device",
+        Kind::BlockDevice => "block device",
+        Kind::Fifo => "fifo",
     }
 }

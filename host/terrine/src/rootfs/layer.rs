@@ -127,6 +127,8 @@ fn header(entry: &RootEntry<'_>, out: &mut Vec<u8>) {
         size: entry.size,
         mtime: MTIME,
         link: entry.link,
+        device: entry.device,
+        xattrs: entry.xattrs,
     };
     header.encode(out);
 }

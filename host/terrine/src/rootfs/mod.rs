@@ -16,7 +16,7 @@ mod resolve;
 mod tree;
 
 pub use certificates::Certificates;
-pub use entry::{Data, New, Origin, RootEntry};
+pub use entry::{Data, New, Origin, RootEntry, Xattrs};
 pub use error::{Error, File};
 pub use layer::{LayerOfRoot, MTIME, measure};
 pub use resolve::Resolved;

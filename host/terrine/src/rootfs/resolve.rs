@@ -37,8 +37,6 @@ impl Root {
             let Some(entry) = self.get(&at) else { continue };
             match entry.kind {
                 Kind::Directory => {}
-                Kind::File if rest.is_empty() => {}
-                Kind::File => return Resolved::Nowhere,
                 Kind::Symlink => {
                     links += 1;
                     if links > MAX_LINKS {
@@ -48,6 +46,8 @@ impl Root {
                     rest.extend(reversed(target));
                     at.truncate(if target.starts_with(b"/") { 0 } else { parent });
                 }
+                _ if rest.is_empty() => {}
+                _ => return Resolved::Nowhere,
             }
         }
         self.get(&at)

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use tempfile::TempDir;
 use terrine_tar::Kind;
 
 use super::entry::{Metadata, NewContent, Node, NodeContent, Strength};
@@ -24,6 +25,8 @@ const MAX_ENTRIES: usize = 1 << 22;
 pub struct Root {
     nodes: BTreeMap<Key, Node>,
     limit: usize,
+    /// A folder that has files of the root, for as long as the root is there.
+    folder: Option<Arc<TempDir>>,
 }
 
 /// An absolute path without a slash at its end, so empty for the root.
@@ -71,7 +74,28 @@ impl Root {
         Self {
             nodes: BTreeMap::from([(Key(Vec::new()), node)]),
             limit: MAX_ENTRIES,
+            folder: None,
         }
+    }
+
+    /// Keeps a folder with files of the root for as long as the root is there.
+    pub fn keep(&mut self, folder: Arc<TempDir>) {
+        self.folder = Some(folder);
+    }
+
+    /// Adds an entry whose directory is there, at an absolute path that may be any bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Root::add`].
+    pub fn put(&mut self, path: &[u8], entry: New, origin: &Arc<Origin>) -> Result<(), Error> {
+        let end = path
+            .iter()
+            .rposition(|&byte| byte != b'/')
+            .map_or(0, |last| last + 1);
+        let path = path[..end].to_vec();
+        let node = prepare(&String::from_utf8_lossy(&path), entry, origin)?;
+        self.place(path, node, Twice::Refuse).map(drop)
     }
 
     /// Adds an entry, and the directories that it lies in.
@@ -125,7 +149,7 @@ impl Root {
     pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
         self.nodes.values().filter_map(|node| match &node.content {
             NodeContent::Symlink(text) | NodeContent::Inline(text) => Some(&**text),
-            NodeContent::Directory(_) | NodeContent::Source { .. } => None,
+            _ => None,
         })
     }
 
@@ -249,6 +273,7 @@ fn prepare(path: &str, new: New, origin: &Arc<Origin>) -> Result<Node, Error> {
         mode,
         uid,
         gid,
+        xattrs,
     } = new;
     if path.is_empty() && !matches!(content, NewContent::Directory) {
         return Err(Error::NotRoot);
@@ -264,11 +289,22 @@ fn prepare(path: &str, new: New, origin: &Arc<Origin>) -> Result<Node, Error> {
         NewContent::Symlink(target) => NodeContent::Symlink(check_target(path, target)?.into()),
         NewContent::Inline(bytes) => NodeContent::Inline(bytes.into()),
         NewContent::Source(source) => look(path, &source)?,
+        NewContent::Device {
+            block,
+            major,
+            minor,
+        } => NodeContent::Device {
+            block,
+            major,
+            minor,
+        },
+        NewContent::Fifo => NodeContent::Fifo,
     };
     Ok(Node {
         content,
         metadata: Metadata { mode, uid, gid },
         origin: Arc::clone(origin),
+        xattrs,
     })
 }
 
