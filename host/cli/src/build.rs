@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use terrine::plan;
+use terrine::plan::{self, CommandsTold};
 use terrine::planner::{Limits, Planners, Runtime};
 
+use super::command_args::show;
 use super::encode_args::close_cache;
 use super::environment;
 use super::exit::Usage;
@@ -66,7 +67,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.ship.registry);
     let cache = args.ship.encode.cache(printer);
-    let options = args.image.options(images.opener(), &cache);
+    let tell = |told: CommandsTold<'_>| show(told, printer);
+    let commands = args.image.commands.options(args.ship.encode.keeps(), &tell);
+    let options = args.image.options(images.opener(), &cache, commands);
     let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {

@@ -78,6 +78,11 @@ impl EncodeArgs {
         )
     }
 
+    /// Whether anything is kept for later runs.
+    pub(super) fn keeps(&self) -> bool {
+        !self.no_cache
+    }
+
     /// Opens the cache of layers, unless it is not wanted.
     pub(super) fn cache(&self, printer: &Printer) -> Cache {
         if self.no_cache {

@@ -23,6 +23,11 @@ pub(super) fn planner_cache() -> Option<PathBuf> {
     Some(cache()?.join("planner"))
 }
 
+/// Where the trees are kept that commands at the root left.
+pub(super) fn trees() -> Option<PathBuf> {
+    Some(cache()?.join("trees"))
+}
+
 /// A variable that is set and not empty.
 pub(super) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf, absolute};
 
 use terrine::cache::Cache;
 use terrine::oci::Reference;
-use terrine::plan::PlanOptions;
+use terrine::plan::{CommandOptions, PlanOptions};
 use terrine::source::Opener;
 use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
 
 use super::argument;
+use super::command_args::CommandArgs;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::history_args::HistoryArgs;
@@ -156,6 +157,9 @@ pub(super) struct ImageArgs {
     #[arg(long, help_heading = "Content")]
     allow_foreign: bool,
 
+    #[command(flatten)]
+    pub(super) commands: CommandArgs,
+
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "cmd")]
     command: Vec<String>,
@@ -167,7 +171,12 @@ fn time(text: &str) -> Result<When, String> {
 
 impl ImageArgs {
     /// What the arguments say beside the specification.
-    pub(super) fn options<'a>(&self, images: &'a dyn Opener, cache: &'a Cache) -> PlanOptions<'a> {
+    pub(super) fn options<'a>(
+        &self,
+        images: &'a dyn Opener,
+        cache: &'a Cache,
+        commands: CommandOptions<'a>,
+    ) -> PlanOptions<'a> {
         PlanOptions {
             store_root: self.store_root.clone(),
             allow_foreign: self.allow_foreign,
@@ -175,6 +184,7 @@ impl ImageArgs {
             now: Time::now(),
             images,
             cache,
+            commands,
         }
     }
 

@@ -4,6 +4,7 @@
 mod argument;
 mod build;
 mod cache;
+mod command_args;
 mod copy;
 mod copy_args;
 mod diff;
@@ -13,6 +14,7 @@ mod exit;
 mod export;
 mod failure;
 mod format;
+mod helper;
 mod history_args;
 mod image_args;
 mod image_tables;
@@ -80,6 +82,9 @@ enum Command {
 
 /// Runs the command that the arguments ask for.
 fn main() -> ExitCode {
+    if helper::is_wanted() {
+        return helper::run();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -1,8 +1,9 @@
 //! `terrine plan`: what an image would be.
 
-use terrine::plan;
+use terrine::plan::{self, CommandsTold};
 use terrine::planner::{Limits, Planners, Runtime};
 
+use super::command_args::show;
 use super::encode_args::open_cache;
 use super::failure::{Context, Result};
 use super::format::{Format, FormatArgs};
@@ -42,7 +43,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.registry);
     let memory = open_cache(printer);
-    let options = args.image.options(images.opener(), &memory);
+    let tell = |told: CommandsTold<'_>| show(told, printer);
+    let commands = args.image.commands.options(true, &tell);
+    let options = args.image.options(images.opener(), &memory, commands);
     let mut preview = plan::preview(&spec, &options, planners).with_context(cannot)?;
     for remark in &preview.facts.remarks {
         printer.warning(remark);

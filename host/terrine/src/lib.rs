@@ -134,6 +134,7 @@ pub mod spec;
 pub mod verify;
 
 pub use terrine_compress as compress;
+pub use terrine_isolate as isolate;
 pub use terrine_oci as oci;
 pub use terrine_planner_host as planner;
 pub use terrine_registry as registry;

@@ -241,6 +241,7 @@ impl<'a> Reader<'a> {
             now: Time::now(),
             images: self.images.opener(),
             cache: &Cache::none(),
+            commands: plan::CommandOptions::none(),
         };
         let closure = plan::closure(&spec, &options, &planner)?.into_entries();
         let (name, tag) = spec.name.as_deref().map_or((None, None), |name| {

@@ -2,6 +2,7 @@
 
 use super::complete::Complete;
 use super::context::Context;
+use super::items::Items;
 use super::paths::Paths;
 use super::{Error, tree};
 use crate::base::{Base, Listing};
@@ -13,6 +14,8 @@ use crate::rootfs::Root;
 #[derive(Debug)]
 pub(super) struct Closed {
     pub(super) store: Store,
+    /// What the specification names.
+    pub(super) items: Items,
     pub(super) base: Option<Base>,
     pub(super) listing: Option<Listing>,
     /// The tree at the root, but for what has to be looked for in the closure.
@@ -33,11 +36,12 @@ impl Closed {
     /// Completes the root by what only a closed image tells: the programs that links at the root
     /// lead to wherever they are.
     ///
-    /// Commands that change the root will follow this phase: they need all that the image holds,
-    /// and it can be named only after what they leave. They take a [`Complete`] and return one.
+    /// Commands that change the root follow this phase: they need all that the image holds, and it
+    /// can be named only after them.
     pub(super) fn complete(self, context: &Context<'_, '_>) -> Result<Complete, Error> {
         let Self {
             store,
+            items,
             base,
             listing,
             mut root,
@@ -46,10 +50,12 @@ impl Closed {
         tree::add_found(context.spec, &store, &paths, &mut root)?;
         Ok(Complete {
             store,
+            items,
             base,
             listing,
             root,
             paths,
+            ran: None,
         })
     }
 }

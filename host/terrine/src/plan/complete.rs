@@ -1,5 +1,7 @@
 //! The third phase: everything that the image holds is there, and where.
 
+use super::commands::Ran;
+use super::items::Items;
 use super::paths::{self, Paths};
 use crate::base::{Base, Listing};
 use crate::layer::Store;
@@ -9,12 +11,16 @@ use crate::rootfs::{Resolved, Root};
 #[derive(Debug)]
 pub(super) struct Complete {
     pub(super) store: Store,
+    /// What the specification names.
+    pub(super) items: Items,
     pub(super) base: Option<Base>,
     pub(super) listing: Option<Listing>,
     /// The tree at the root.
     pub(super) root: Root,
     /// The store paths that the image needs.
     pub(super) paths: Paths,
+    /// What commands did, where there were any.
+    pub(super) ran: Option<Ran>,
 }
 
 impl Complete {
@@ -31,6 +37,13 @@ impl Complete {
             }
             Resolved::Nowhere => self.in_base(path),
         }
+    }
+
+    /// Whether a store path is in the image for no other reason than what commands left.
+    pub(super) fn has_joined(&self, path: &str) -> bool {
+        self.ran
+            .as_ref()
+            .is_some_and(|ran| !ran.before.contains(path))
     }
 
     /// Whether a path of the store is in the image.

@@ -69,6 +69,20 @@ pub enum Error {
     /// A layer of the image that is to be.
     #[error(transparent)]
     Pack(Box<assemble::Error>),
+    /// Commands at the root.
+    #[error(transparent)]
+    Commands(Box<terrine_isolate::Error>),
+    /// Commands that leave something else each time.
+    #[error("commands at the root do not leave the same twice: `{path}` {what}")]
+    Differs {
+        /// The first path that differs.
+        path: String,
+        /// In what it differs.
+        what: &'static str,
+    },
+    /// The folder that keeps what commands leave.
+    #[error("the folder for what commands leave cannot be used")]
+    Trees(#[source] io::Error),
     /// A program that the image's platform can not run, or a base of another platform.
     #[error("{message}")]
     Foreign {
@@ -134,7 +148,11 @@ impl Hint for Error {
                 "build the image for that platform with `architecture`, or give `--allow-foreign` if it is never run".into(),
             ),
             Self::Store(error) => error.hint(),
-            Self::Io { .. } => None,
+            Self::Commands(error) => error.hint(),
+            Self::Differs { .. } => Some(
+                "look for dates, random numbers and process numbers in what the commands write".into(),
+            ),
+            Self::Io { .. } | Self::Trees(_) => None,
         }
     }
 }

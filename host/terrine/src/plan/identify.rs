@@ -141,9 +141,16 @@ impl Identified {
             store_dir: store.dir(),
             grouping: self.asked.as_ref().map(|asked| asked.identity(context)),
             past: self.past.past.digest(),
+            commands: self.complete.ran.as_ref().map(|ran| ran.key),
             root: rootfs::measure(root, &self.ownership.permissions)?.outline,
             copies: contents.copies,
-            paths: contents.paths.into_iter().enumerate().map(listed).collect(),
+            paths: contents
+                .paths
+                .into_iter()
+                .enumerate()
+                .filter(|(index, _)| !self.complete.has_joined(&nodes[*index].path))
+                .map(listed)
+                .collect(),
         })
     }
 }

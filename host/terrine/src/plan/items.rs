@@ -35,6 +35,8 @@ pub(super) struct Items {
     pub(super) certificates: Option<Item>,
     /// The sources of `files`, by their paths in the image.
     pub(super) sources: Vec<(String, Item)>,
+    /// The packages with the tools of commands.
+    pub(super) tools: Vec<Item>,
 }
 
 impl Items {
@@ -63,6 +65,11 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
         items
             .copied
             .push(item(spec, store, named, &format!("copyToRoot[{i}]"))?);
+    }
+    for (i, named) in spec.commands.path.0.iter().enumerate() {
+        items
+            .tools
+            .push(item(spec, store, named, &format!("commands.path[{i}]"))?);
     }
     let helper = |switch: &PathSwitch, field: &str| match switch {
         PathSwitch::Path(path) => item(spec, store, path, field).map(Some),

@@ -9,16 +9,17 @@
 //! | `gather` | what `contents` and the like name, where that is, and the base image | `items`, `base` |
 //! | `close` | the closure: all store paths of the image, and the tree at its root | `paths`, `tree` |
 //! | `complete` | what is looked for in the closure is at the root as well | `tree` |
+//! | `commands` | commands have changed the root, and the closure is that of what they left | `terrine_isolate` |
 //! | `identify` | name, tag, platform and configuration | `machine`, `past`, `identity`, `content` |
 //! | `decide` | which store path goes into which layer | `group` |
 //! | `assemble` | the image as it is written, and what there is to say about it | `facts`, `explain` |
 //!
-//! [`closure`] is the first two of them. Commands that change the root belong between `complete`
-//! and `identify`: they would take a complete image and leave another.
+//! [`closure`] is the first two of them.
 
 mod assemble;
 mod base;
 mod close;
+mod commands;
 mod complete;
 mod component;
 mod content;
@@ -28,6 +29,7 @@ pub mod dockertools;
 mod error;
 mod explain;
 mod facts;
+mod form;
 mod gather;
 mod group;
 mod identify;
@@ -48,6 +50,7 @@ use crate::cache::Cache;
 use crate::closure::Graph;
 use crate::source::Opener;
 use crate::spec::{ImageSpec, Time};
+pub use commands::{CommandOptions, CommandsTold, MAX_PROCESSES};
 pub use component::component;
 use context::Context;
 pub use decide::DEFAULT_POLICY;
@@ -77,6 +80,8 @@ pub struct PlanOptions<'a> {
     pub images: &'a dyn Opener,
     /// What is known of the programs in store paths.
     pub cache: &'a Cache,
+    /// How commands at the root are run.
+    pub commands: CommandOptions<'a>,
 }
 
 impl<'a> PlanOptions<'a> {
@@ -91,6 +96,7 @@ impl<'a> PlanOptions<'a> {
             now: Time::now(),
             images,
             cache,
+            commands: CommandOptions::none(),
         }
     }
 }
@@ -129,7 +135,8 @@ pub fn prepare<'p>(
 }
 
 /// Decides and checks the same to show what the image would be. Of files, no more than the first
-/// bytes of programs are read; a tag that depends on more stays unknown.
+/// bytes of programs are read; a tag that depends on more stays unknown. Commands at the root are
+/// run, because what they leave decides which store paths are in the image.
 ///
 /// # Errors
 ///
@@ -153,6 +160,7 @@ fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prep
     Gathered::of(context)?
         .close(context)?
         .complete(context)?
+        .run_commands(context, &ownership)?
         .identify(context, ownership, content)?
         .decide(context)?
         .assemble(context)

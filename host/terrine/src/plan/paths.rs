@@ -80,13 +80,15 @@ impl Paths {
     }
 }
 
-/// Finds the closure of everything that the specification names or mentions.
+/// Finds the closure of everything that the specification names or mentions, and of what has
+/// `joined` it since.
 pub(super) fn find(
     spec: &ImageSpec,
     store: &Store,
     items: &Items,
     root: &Root,
     base: Option<&Listing>,
+    joined: &[String],
 ) -> Result<Paths, Error> {
     if spec.include_store_paths == Some(false) {
         return Ok(Paths::default());
@@ -100,6 +102,7 @@ pub(super) fn find(
     let mut roots: BTreeSet<String> = needed.linked.clone();
     roots.extend(source.references(&needed.copied)?);
     roots.extend(mentioned(spec, store, &texts, &source, base)?);
+    roots.extend(joined.iter().cloned());
     let graph = source.graph(&roots.iter().cloned().collect::<Vec<_>>())?;
     let roots: Vec<usize> = if whole && needed.is_empty() {
         (0..graph.nodes().len()).collect()
@@ -116,6 +119,34 @@ pub(super) fn find(
         .map(|&root| graph.nodes()[root].path.clone())
         .collect();
     close(store, graph.restrict(&keep), items, &roots, unreached)
+}
+
+/// The closure of what commands see: of the contents, of their tools, and of what their scripts
+/// mention.
+pub(super) fn visible(
+    spec: &ImageSpec,
+    store: &Store,
+    items: &Items,
+    scripts: &str,
+) -> Result<Graph, Error> {
+    let mut needed = Needed::of(store, items);
+    let tools = items
+        .tools
+        .iter()
+        .filter_map(|item| item.store_path.as_ref());
+    needed
+        .linked
+        .extend(tools.map(|path| path.as_str().to_owned()));
+    let (Some(source), _) = source(spec, store, &needed, scripts)? else {
+        return Ok(Graph::default());
+    };
+    let mut roots = needed.linked;
+    roots.extend(closure::mentions(scripts, store.dir(), source.names())?.known);
+    let roots: Vec<String> = roots.into_iter().collect();
+    let graph = source.graph(&roots)?;
+    let known = roots.iter().map(|path| known(&graph, path));
+    let known: Vec<usize> = known.collect::<Result<_, _>>()?;
+    Ok(graph.restrict(&graph.closure(&known)))
 }
 
 /// The store paths that a specification names.

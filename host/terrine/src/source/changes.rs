@@ -60,6 +60,20 @@ impl Change {
     }
 }
 
+/// The path of the mark that takes a path away from the layers below.
+pub(crate) fn whiteout(path: &[u8]) -> Vec<u8> {
+    let start = parent(path).map_or(0, |parent| parent.len() + 1);
+    [&path[..start], WHITEOUT, &path[start..]].concat()
+}
+
+/// The path of the mark that takes away what the layers below have in a directory.
+pub(crate) fn opaque(directory: &[u8]) -> Vec<u8> {
+    match directory {
+        b"" => OPAQUE.to_vec(),
+        _ => [directory, b"/", OPAQUE].concat(),
+    }
+}
+
 /// A name without slashes at its ends, repeated ones and `.`; empty for the root.
 ///
 /// # Errors

@@ -35,10 +35,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Display;
-
 use terrine_oci::Digest;
 
+use super::form::Form;
 use crate::layer::Ownership;
 use crate::spec::{PermissionSpec, When};
 
@@ -61,6 +60,9 @@ pub(super) struct Identity<'a> {
     pub(super) grouping: Option<Grouping<'a>>,
     /// A digest of what is known of the image's past.
     pub(super) past: Option<Digest>,
+    /// The digest of all that went into commands at the root, which then stands for what they
+    /// left there.
+    pub(super) commands: Option<Digest>,
     /// A digest of the layer at the root, but for what is copied.
     pub(super) root: Digest,
     /// The files that are copied to the root.
@@ -135,7 +137,7 @@ impl Identity<'_> {
             mtime,
             permissions: _,
         } = self.ownership;
-        let mut form = Form(VERSION.to_owned());
+        let mut form = Form::new(VERSION);
         form.quoted("created", self.created.to_string());
         form.plain("mtime", mtime);
         form.plain("uid", uid);
@@ -152,88 +154,18 @@ impl Identity<'_> {
             form.given("planner", grouping.component);
         }
         form.given("past", self.past);
-        form.plain("root", self.root);
-        for copied in &self.copies {
-            form.copied(copied);
+        match self.commands {
+            Some(key) => form.plain("commands", key),
+            None => {
+                form.plain("root", self.root);
+                for copied in &self.copies {
+                    form.copied(copied);
+                }
+            }
         }
         for listed in &self.paths {
             form.listed(listed);
         }
-        form.0
-    }
-}
-
-/// The form in the making.
-struct Form(String);
-
-impl Form {
-    /// A value that can hold no line break.
-    fn plain(&mut self, label: &str, value: impl Display) {
-        self.0.push_str(&format!("{label} {value}\n"));
-    }
-
-    /// The same, where there is one.
-    fn given(&mut self, label: &str, value: Option<impl Display>) {
-        if let Some(value) = value {
-            self.plain(label, value);
-        }
-    }
-
-    /// A line that is there if something is so.
-    fn flag(&mut self, label: &str, is_so: bool) {
-        self.given(label, is_so.then_some("yes"));
-    }
-
-    /// Any bytes.
-    fn quoted(&mut self, label: &str, value: impl AsRef<[u8]>) {
-        self.plain(label, format_args!("\"{}\"", value.as_ref().escape_ascii()));
-    }
-
-    fn rule(&mut self, rule: &PermissionSpec) {
-        let PermissionSpec {
-            path,
-            regex,
-            mode,
-            uid,
-            gid,
-            uname,
-            gname,
-        } = rule;
-        // One of these two is there, and begins the rule.
-        for (label, pattern) in [("rule.path", path), ("rule.regex", regex)] {
-            if let Some(pattern) = pattern {
-                self.quoted(label, pattern);
-            }
-        }
-        self.given("rule.mode", mode.map(|mode| format!("{:o}", mode.0)));
-        self.given("rule.uid", *uid);
-        self.given("rule.gid", *gid);
-        for (label, name) in [("rule.uname", uname), ("rule.gname", gname)] {
-            if let Some(name) = name {
-                self.quoted(label, name);
-            }
-        }
-    }
-
-    fn copied(&mut self, copied: &Copied<'_>) {
-        self.quoted("copy", copied.path);
-        match &copied.content {
-            Content::Named(place) => self.quoted("copy.of", place),
-            Content::Bytes(digest) => self.plain("copy.content", digest),
-        }
-    }
-
-    fn listed(&mut self, listed: &Listed<'_>) {
-        self.quoted("path", listed.path);
-        self.plain("path.size", listed.size);
-        for reference in &listed.references {
-            self.quoted("path.reference", reference);
-        }
-        self.flag("path.wanted", listed.wanted);
-        self.flag("path.in-base", listed.in_base);
-        if let Some(PathContent { entries, content }) = listed.content {
-            self.plain("path.entries", entries);
-            self.plain("path.content", content);
-        }
+        form.text()
     }
 }

@@ -152,18 +152,11 @@ fn suggestion(name: &str, mut known: Vec<&str>) -> String {
     }
 }
 
-const COMMANDS: &str = "say what is to be at the root with `files`, `copyToRoot` and `permissions`";
 const OUTER: &str = "pipe the archive through a compressor";
 const REMOVE: &str = "leave it out";
 
 /// Arguments of dockerTools that have no counterpart here, why, and what there is.
 const UNSUPPORTED: &[(&str, &str, &str)] = &[
-    ("extraCommands", "terrine runs no commands", COMMANDS),
-    ("fakeRootCommands", "terrine runs no commands", COMMANDS),
-    ("runAsRoot", "terrine runs no commands", COMMANDS),
-    ("enableFakechroot", "terrine runs no commands", COMMANDS),
-    ("diskSize", "there is no virtual machine", REMOVE),
-    ("buildVMMemorySize", "there is no virtual machine", REMOVE),
     (
         "keepContentsDirlinks",
         "links to directories always become directories",

@@ -21,7 +21,9 @@ use super::Json;
 use super::json::unique_map;
 pub use config::Config;
 pub use error::SpecError;
-pub use parts::{BaseConfig, FakeNss, FileSpec, PermissionSpec, Pipeline, PlannerSpec};
+pub use parts::{
+    BaseConfig, CommandsSpec, FakeNss, FileSpec, PermissionSpec, Pipeline, PlannerSpec,
+};
 pub use values::{ModeField, OneOrMany, PathSwitch, Switch, TimeField};
 
 /// The largest file that is read, in bytes.
@@ -135,6 +137,24 @@ pub struct ImageSpec {
     /// Files, links and directories by their absolute paths in the image.
     #[serde(deserialize_with = "unique_map")]
     pub files: BTreeMap<String, FileSpec>,
+    /// Commands for a shell, run at the root as a user without rights: the tree at the root is
+    /// their working directory, and everything in it belongs to root afterwards.
+    pub extra_commands: Option<String>,
+    /// Commands for a shell, run after `extraCommands` as root, whose changes of owners are kept.
+    /// No real root is needed.
+    pub fake_root_commands: Option<String>,
+    /// Whether `fakeRootCommands` see the tree as `/` and not as their working directory.
+    pub enable_fakechroot: bool,
+    /// Commands for a shell, run as root before `extraCommands`, which see the base image and the
+    /// tree at the root together as `/`. What they change is in the image.
+    pub run_as_root: Option<String>,
+    /// What commands are run with.
+    pub commands: CommandsSpec,
+    /// Means nothing here, where there is no virtual machine.
+    pub disk_size: Option<u64>,
+    /// Means nothing here, where there is no virtual machine.
+    #[serde(rename = "buildVMMemorySize")]
+    pub build_vm_memory_size: Option<u64>,
     /// What `config` says, with all it says.
     #[serde(skip)]
     pub config_json: Option<BTreeMap<String, Json>>,
@@ -272,8 +292,8 @@ mod tests {
                 "`image.json` is not a usable image specification: `files./a`: unknown field `owner` at line 1 column 25; hint: the fields are `directory`, `gid`, `link`, `mode`, `source`, `text`, `uid`",
             ),
             (
-                r#"{"extraCommands": "mkdir x"}"#,
-                "`image.json` is not a usable image specification: `extraCommands` is not supported: terrine runs no commands; hint: say what is to be at the root with `files`, `copyToRoot` and `permissions`",
+                r#"{"keepContentsDirlinks": true}"#,
+                "`image.json` is not a usable image specification: `keepContentsDirlinks` is not supported: links to directories always become directories; hint: leave it out",
             ),
         ];
         for (text, expected) in table {

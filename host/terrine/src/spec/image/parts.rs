@@ -8,7 +8,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use terrine_oci::Digest;
 
-use super::values::ModeField;
+use super::values::{ModeField, OneOrMany};
 use crate::spec::Json;
 
 /// What an image takes over from the configuration of its base.
@@ -32,6 +32,19 @@ pub struct FakeNss {
     pub extra_passwd_lines: Vec<String>,
     /// Lines of `/etc/group`: `name:x:gid:members`.
     pub extra_group_lines: Vec<String>,
+}
+
+/// What commands at the root are run with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CommandsSpec {
+    /// Packages with the tools that commands use: store paths, or directories of this machine. Of
+    /// each, `bin` is on the path, or the directory itself where it has none. They are not in the
+    /// image unless it mentions them.
+    pub path: OneOrMany,
+    /// The shell: a program in a store path, in one of the directories of `path`, or in the image.
+    /// If not given, the first `bash` or `sh` on the path.
+    pub shell: Option<String>,
 }
 
 /// A file, a link or a directory at the image's root. One of `text`, `source`, `link` and

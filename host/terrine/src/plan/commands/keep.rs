@@ -1,0 +1,172 @@
+//! Trees of earlier runs, each in a folder by its key.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tempfile::TempDir;
+use terrine_isolate::Changes;
+use terrine_oci::Digest;
+
+/// How many trees are kept: the ones least recently used go.
+const MOST: usize = 32;
+/// What folders in which commands run begin with.
+const WORK: &str = ".work-";
+/// The file with the store paths that a tree mentions.
+const MENTIONS: &str = "mentions";
+
+/// A tree that commands left.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) changes: Changes,
+    /// The store paths that it mentions.
+    pub(super) joined: Vec<String>,
+    /// The folder that it is in, where that does not stay.
+    pub(super) folder: Option<Arc<TempDir>>,
+}
+
+/// The folder of trees.
+pub(super) struct Trees<'a> {
+    folder: Option<&'a Path>,
+}
+
+/// A folder in which commands run, of which other processes know that it is in use.
+pub(super) struct Work {
+    folder: TempDir,
+    _lock: File,
+}
+
+impl Work {
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl<'a> Trees<'a> {
+    /// Opens a folder, and removes what processes that were killed left in it.
+    pub(super) fn open(folder: Option<&'a Path>) -> io::Result<Self> {
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder)?;
+            for entry in fs::read_dir(folder)?.flatten() {
+                let is_work = entry.file_name().to_string_lossy().starts_with(WORK);
+                if is_work && is_left(&entry.path()) {
+                    let _ = fs::remove_dir_all(entry.path());
+                }
+            }
+        }
+        Ok(Self { folder })
+    }
+
+    /// A new folder for commands to run in.
+    pub(super) fn folder(&self) -> io::Result<Work> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(WORK);
+        let folder = match self.folder {
+            Some(folder) => builder.tempdir_in(fs::canonicalize(folder)?),
+            None => builder.tempdir_in(fs::canonicalize(std::env::temp_dir())?),
+        }?;
+        let lock = File::open(folder.path())?;
+        lock.lock()?;
+        Ok(Work {
+            folder,
+            _lock: lock,
+        })
+    }
+
+    /// The tree of a key, if it is there and whole.
+    pub(super) fn find(&self, key: Digest) -> Option<Kept> {
+        let folder = self.place(key)?;
+        let changes = Changes::kept(&folder).ok()?;
+        let file = folder.join(MENTIONS);
+        let joined = fs::read_to_string(&file).ok()?;
+        // What was used last stays longest.
+        let _ = File::open(&file).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(Kept {
+            changes,
+            joined: joined.lines().map(str::to_owned).collect(),
+            folder: None,
+        })
+    }
+
+    fn place(&self, key: Digest) -> Option<PathBuf> {
+        Some(self.folder?.join(key.hex()))
+    }
+
+    /// Keeps a tree that was made in a folder.
+    pub(super) fn keep(
+        &self,
+        key: Digest,
+        changes: Changes,
+        joined: Vec<String>,
+        work: Work,
+    ) -> io::Result<Kept> {
+        // The last of the jobs has the files of all.
+        let out = last_out(work.path())?;
+        let Some(place) = self.place(key) else {
+            return Ok(Kept {
+                changes,
+                joined,
+                folder: Some(Arc::new(work.folder)),
+            });
+        };
+        let text: String = joined.iter().map(|path| format!("{path}\n")).collect();
+        fs::write(out.join(MENTIONS), text)?;
+        let changes = match changes.clone().keep(&out, &place) {
+            Ok(changes) => changes,
+            // Another process was faster, or something that is not whole is there.
+            Err(_) => match Changes::kept(&place) {
+                Ok(changes) => changes,
+                Err(_) => {
+                    fs::remove_dir_all(&place)?;
+                    changes.keep(&out, &place)?
+                }
+            },
+        };
+        self.make_room();
+        Ok(Kept {
+            changes,
+            joined,
+            folder: None,
+        })
+    }
+
+    /// Removes the trees that were least recently used.
+    fn make_room(&self) {
+        let Some(folder) = self.folder else { return };
+        let mut trees: Vec<(SystemTime, PathBuf)> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let used = fs::metadata(entry.path().join(MENTIONS))
+                    .ok()?
+                    .modified()
+                    .ok()?;
+                Some((used, entry.path()))
+            })
+            .collect();
+        trees.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, tree) in trees.into_iter().skip(MOST) {
+            let _ = fs::remove_dir_all(tree);
+        }
+    }
+}
+
+/// The files of the last job.
+fn last_out(work: &Path) -> io::Result<PathBuf> {
+    let outs = (0..)
+        .map(|number: usize| work.join(number.to_string()).join("out"))
+        .take_while(|out| out.is_dir());
+    outs.last().ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// Whether no process works in a folder.
+fn is_left(folder: &Path) -> bool {
+    match File::open(folder).map(|folder| folder.try_lock()) {
+        Ok(Ok(())) => true,
+        Ok(Err(TryLockError::WouldBlock)) | Err(_) => false,
+        Ok(Err(TryLockError::Error(_))) => false,
+    }
+}
