@@ -21,8 +21,14 @@ use terrine_tests::workspace;
 const ROWS: &[&[&str]] = &[
     &["plan", "replay"],
     &["assemble", "copy", "export", "history"],
-    &["destination", "diff", "sequence", "verify"],
-    &["base", "closure", "inspect", "platform", "rootfs"],
+    &[
+        "destination",
+        "diff",
+        "sequence",
+        "store_database",
+        "verify",
+    ],
+    &["base", "closure", "inspect", "nar", "platform", "rootfs"],
     &["layer", "source"],
     &["cache", "daemon", "layout", "parallel", "pipe", "spec"],
 ];

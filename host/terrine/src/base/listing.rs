@@ -23,7 +23,7 @@ const HASH: usize = 32;
 /// What all layers of a base image hold together.
 #[derive(Debug, Default)]
 pub struct Listing {
-    entries: Entries,
+    pub(super) entries: Entries,
     /// What the image says that it holds, where nobody looked.
     claimed: Option<Claimed>,
 }
@@ -94,7 +94,7 @@ impl Base {
         Ok(read)
     }
 
-    fn broken(&self, layer: &BaseLayer, fault: Fault) -> Error {
+    pub(super) fn broken(&self, layer: &BaseLayer, fault: Fault) -> Error {
         let name = layer.name.clone();
         Error::fault(
             &self.name,
