@@ -62,6 +62,7 @@ impl Decided {
             ..
         } = &self.identified;
         let mut remarks = complete.paths.remarks();
+        remarks.extend(complete.registered.remarks.iter().cloned());
         remarks.extend(past.remarks.iter().cloned());
         remarks.extend(machine.remarks(complete));
         remarks.extend(tree::hidden_links(

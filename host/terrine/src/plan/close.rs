@@ -2,6 +2,7 @@
 
 use super::complete::Complete;
 use super::context::Context;
+use super::database::Registered;
 use super::paths::Paths;
 use super::{Error, tree};
 use crate::base::{Base, Listing};
@@ -50,6 +51,7 @@ impl Closed {
             listing,
             root,
             paths,
+            registered: Registered::default(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The third phase: everything that the image holds is there, and where.
 
+use super::database::Registered;
 use super::paths::{self, Paths};
 use crate::base::{Base, Listing};
 use crate::layer::Store;
@@ -15,6 +16,8 @@ pub(super) struct Complete {
     pub(super) root: Root,
     /// The store paths that the image needs.
     pub(super) paths: Paths,
+    /// What there is to say about the database at the root.
+    pub(super) registered: Registered,
 }
 
 impl Complete {

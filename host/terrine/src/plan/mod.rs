@@ -9,12 +9,14 @@
 //! | `gather` | what `contents` and the like name, where that is, and the base image | `items`, `base` |
 //! | `close` | the closure: all store paths of the image, and the tree at its root | `paths`, `tree` |
 //! | `complete` | what is looked for in the closure is at the root as well | `tree` |
+//! | `database` | Nix's database at the root, where it is asked for | |
 //! | `identify` | name, tag, platform and configuration | `machine`, `past`, `identity`, `content` |
 //! | `decide` | which store path goes into which layer | `group` |
 //! | `assemble` | the image as it is written, and what there is to say about it | `facts`, `explain` |
 //!
 //! [`closure`] is the first two of them. Commands that change the root belong between `complete`
-//! and `identify`: they would take a complete image and leave another.
+//! and `database`: they would take a complete image and leave another, and the database registers
+//! what they leave.
 
 mod assemble;
 mod base;
@@ -23,6 +25,7 @@ mod complete;
 mod component;
 mod content;
 mod context;
+mod database;
 mod decide;
 pub mod dockertools;
 mod error;
@@ -108,8 +111,9 @@ pub struct Prepared<'p> {
 /// written.
 ///
 /// Where the tag is generated, files are read whose names say nothing about what is in them:
-/// directories of this machine, copies, and store paths without a hash. Of others no more than the
-/// first bytes of programs are read.
+/// directories of this machine, copies, and store paths without a hash. For a Nix database, store
+/// paths are read whose NAR hashes neither their source nor the cache knows. Of others no more than
+/// the first bytes of programs are read.
 ///
 /// # Errors
 ///
@@ -129,7 +133,8 @@ pub fn prepare<'p>(
 }
 
 /// Decides and checks the same to show what the image would be. Of files, no more than the first
-/// bytes of programs are read; a tag that depends on more stays unknown.
+/// bytes of programs are read; a tag that depends on more stays unknown. NAR hashes that nobody knows
+/// are placeholders in the Nix database, which is as large as the real one.
 ///
 /// # Errors
 ///
@@ -150,9 +155,9 @@ pub fn preview<'p>(
 fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prepared<'p>, Error> {
     // What is wrong with a pattern is told before anything is looked for.
     let ownership = context.ownership()?;
-    Gathered::of(context)?
-        .close(context)?
-        .complete(context)?
+    let mut complete = Gathered::of(context)?.close(context)?.complete(context)?;
+    database::add(context, &mut complete, content)?;
+    complete
         .identify(context, ownership, content)?
         .decide(context)?
         .assemble(context)

@@ -6,8 +6,8 @@ mod time;
 mod when;
 
 pub use image::{
-    BaseConfig, Config, FakeNss, FileSpec, ImageSpec, ModeField, OneOrMany, PathSwitch,
-    PermissionSpec, Pipeline, PlannerSpec, SpecError, Switch, TimeField, schema,
+    BaseConfig, Config, FakeNss, FileSpec, ImageSpec, ModeField, NixDatabaseSpec, OneOrMany,
+    PathSwitch, PermissionSpec, Pipeline, PlannerSpec, SpecError, Switch, TimeField, schema,
 };
 pub use json::Json;
 pub use time::{ParseTimeError, Time};
