@@ -89,7 +89,7 @@ impl NixImage {
         self.folder.path().join("root")
     }
 
-    /// Where a path of the image is on this machine.
+    /// Returns the place that a path of the image has on this machine.
     pub fn host(&self, path: &str) -> PathBuf {
         self.root().join(path.trim_start_matches('/'))
     }

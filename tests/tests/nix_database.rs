@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 use std::collections::BTreeSet;
@@ -11,8 +11,9 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use terrine_tests::archive::digest;
 use terrine_tests::registry::Registry;
-use terrine_tests::{Archive, NixImage, NixStore, Run, peer, terrine};
+use terrine_tests::{Archive, NixImage, NixStore, Run, peer, temporary, terrine};
 
 /// The user that owns the store of an image without a daemon.
 const USER: u32 = 1000;
@@ -307,6 +308,57 @@ fn a_plan_reads_no_file_for_a_hash() {
     // What a build has hashed is known from then on, and the same.
     build(&store, &spec);
     assert_eq!(plan(&store, &spec)["tag"], tag);
+    // And a tag covers what the database says beside.
+    infos[0]["signatures"] = json!(["key-1:c2ln"]);
+    let text = serde_json::to_string(&infos).unwrap();
+    fs::write(store.beside().join("closure.json"), text).unwrap();
+    let signed = plan(&store, &spec)["tag"].clone();
+    assert!(signed.is_string() && signed != tag);
+}
+
+#[test]
+fn a_store_elsewhere_has_its_database_beside_it() {
+    let folder = temporary();
+    let spec = folder.path().join("image.json");
+    let json = json!({
+        "name": "nix:1", "architecture": "amd64", "storeDir": "/opt/store",
+        "includeNixDB": true, "nixDatabase": {"uid": 7, "gid": 8},
+    });
+    fs::write(&spec, json.to_string()).unwrap();
+    let archive = Archive::read(Run::of(terrine().arg("build").arg(&spec)).ok().stdout);
+    let layers = archive.layers();
+    let mut top = tar::Archive::new(*layers.last().unwrap());
+    let mut entries = vec![];
+    for entry in top.entries().unwrap() {
+        let entry = entry.unwrap();
+        let header = entry.header();
+        let (uid, gid) = (header.uid().unwrap(), header.gid().unwrap());
+        let mode = header.mode().unwrap();
+        let path = entry.path().unwrap().display().to_string();
+        entries.push(format!("{path} {mode:o} {uid}:{gid}"));
+    }
+    let expected = [
+        "./ 755 0:0",
+        "./opt/ 755 0:0",
+        "./opt/store/ 755 7:8",
+        "./opt/store/.links/ 755 7:8",
+        "./opt/var/ 755 0:0",
+        "./opt/var/log/ 755 0:0",
+        "./opt/var/log/nix/ 755 7:8",
+        "./opt/var/nix/ 755 7:8",
+        "./opt/var/nix/db/ 755 7:8",
+        "./opt/var/nix/db/db.sqlite 644 7:8",
+        "./opt/var/nix/db/schema 644 7:8",
+        "./opt/var/nix/gcroots/ 755 7:8",
+        "./opt/var/nix/gcroots/docker/ 755 7:8",
+        "./opt/var/nix/profiles/ 755 7:8",
+        "./opt/var/nix/temproots/ 755 7:8",
+    ];
+    assert_eq!(entries, expected);
+    // Pinned: a version of SQLite that makes other bytes changes images.
+    let database = file(&archive.bytes, "opt/var/nix/db/db.sqlite");
+    let pinned = "3840f78aa3ede0215bd2c98e9fb96ff1f3b989f9cc64f5c662eff2ae874d5338";
+    assert_eq!(digest(&database), pinned);
 }
 
 #[test]
@@ -455,7 +507,7 @@ fn derivations_are_registered_with_their_outputs() {
 }
 
 #[test]
-fn what_can_not_be_registered_is_told() {
+fn what_cannot_be_registered_is_told() {
     let Some(store) = NixStore::build() else {
         return;
     };

@@ -151,7 +151,7 @@ pub enum Fault {
     Registration {
         /// The path.
         path: String,
-        /// What the value is to be.
+        /// The kind of value.
         what: &'static str,
         /// The value.
         value: String,

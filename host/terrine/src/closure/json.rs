@@ -189,7 +189,7 @@ struct PathRecord<'a> {
 }
 
 impl PathRecord<'_> {
-    /// What is said beside the references, as it is written.
+    /// Returns everything beside the references, as it is written.
     fn said(&self) -> Unchecked {
         let text = |value: Option<&RawValue>| value.map(|value| value.get().to_owned());
         // What is no string is kept as it is, to be refused where it is needed.

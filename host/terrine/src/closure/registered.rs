@@ -1,5 +1,4 @@
-//! What Nix registers of a store path beside its references: hash, size, signatures and content
-//! address.
+//! Registrations of store paths: all that Nix's database has of them beside references.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +11,7 @@ use super::{Database, Error, Fault};
 
 const REGISTERED: &str = "SELECT hash, narSize, sigs, ca FROM ValidPaths WHERE path = ?1";
 
-/// What Nix registers of a store path beside its references.
+/// Everything that Nix registers of a store path beside its references.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registration {
     /// The SHA-256 digest of the path's NAR; none where it is not known.
@@ -30,7 +29,7 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// What Nix does not write there.
+    /// A value that Nix does not write there.
     pub fn of_columns(
         path: &str,
         hash: Option<String>,
@@ -136,7 +135,7 @@ pub fn merge(all: &mut Registrations, other: Registrations) -> Result<(), Fault>
         .try_for_each(|(path, registration)| add(all, &path, registration))
 }
 
-/// What two sources say together; none if they contradict each other.
+/// Joins the values of two sources; none if they contradict each other.
 fn agree<T: PartialEq>(known: Option<T>, new: Option<T>) -> Option<Option<T>> {
     match (known, new) {
         (Some(known), Some(new)) if known != new => None,
@@ -215,7 +214,7 @@ fn is_content_address(text: &str) -> bool {
 }
 
 impl Database {
-    /// What is registered of some paths. Those that the store does not know are left out.
+    /// Returns the registrations of some paths. Paths that the store does not know are left out.
     ///
     /// # Errors
     ///

@@ -14,10 +14,10 @@ const EXECUTABLE: u32 = 0o100;
 pub(super) struct Entry {
     /// Its absolute path in the image.
     pub(super) path: Vec<u8>,
-    /// How many directories of the store path it lies in.
+    /// The number of directories that it lies in, that of the store path among them.
     pub(super) depth: usize,
     pub(super) kind: Kind,
-    /// Whether its owner may run it.
+    /// True if its owner may run it.
     pub(super) executable: bool,
     /// Size of a file in bytes, else 0.
     pub(super) size: u64,
@@ -31,7 +31,7 @@ impl Entry {
         self.path.rsplit(|&byte| byte == b'/').next().unwrap_or(&[])
     }
 
-    /// Where it is on this machine.
+    /// Returns the place that it has on this machine.
     pub(super) fn place(&self, store: &Store) -> PathBuf {
         store.locate(Path::new(OsStr::from_bytes(&self.path)))
     }

@@ -39,7 +39,7 @@ pub(super) fn frame<E>(
 
 struct Framing<V> {
     visit: V,
-    /// What is not visited yet.
+    /// The bytes that are not visited yet.
     bytes: Vec<u8>,
 }
 

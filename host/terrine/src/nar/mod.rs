@@ -29,9 +29,9 @@ use crate::parallel;
 use entries::Entry;
 use framing::Part;
 
-/// How many bytes are read at once.
+/// The number of bytes that are read at once.
 const BUFFER: usize = 1 << 16;
-/// What cached hashes are called; the number grows when they come to say other things.
+/// The kind of cached hashes; the number grows when they come to mean something else.
 const FACT: &str = "nar 1";
 
 /// The NAR of a store path.
@@ -39,7 +39,7 @@ const FACT: &str = "nar 1";
 pub struct Nar {
     /// The digest of its bytes.
     pub hash: Digest,
-    /// How many these are.
+    /// The number of these bytes.
     pub size: u64,
 }
 
@@ -102,7 +102,7 @@ pub fn size(store: &Store, path: &StorePath) -> Result<u64, Error> {
     Ok(size)
 }
 
-/// What stands for each path in the cache, as for a layer; none where its name says nothing about
+/// Returns the key of each path in the cache, as for a layer; none where its name says nothing about
 /// its content.
 fn keys(store: &Store, paths: &[StorePath]) -> Result<Vec<Option<Digest>>, Error> {
     let key = |path: &StorePath| {

@@ -16,7 +16,7 @@ pub(super) struct Complete {
     pub(super) root: Root,
     /// The store paths that the image needs.
     pub(super) paths: Paths,
-    /// What there is to say about the database at the root.
+    /// Facts about the database at the root.
     pub(super) registered: Registered,
 }
 

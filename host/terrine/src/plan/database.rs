@@ -25,16 +25,16 @@ use crate::store_database::{self, Image, Record, Records, is_valid_path};
 
 /// The largest database of a base image that is read, in bytes: that of some 200,000 paths.
 const MAX_SIZE: u64 = 256 << 20;
-/// What SQLite leaves beside a database, and would apply to another that takes its place.
+/// Suffixes of the files that SQLite leaves beside a database, and would apply to another in its place.
 const BESIDE: [&str; 3] = ["-journal", "-shm", "-wal"];
 
-/// What there is to say about the database.
+/// Facts about the database.
 #[derive(Debug, Default)]
 pub(super) struct Registered {
     /// One of the store paths that have to be read before their NAR hashes are known. The database
     /// has placeholders then, and the same size.
     pub(super) unread: Option<PathBuf>,
-    /// What a person should be told.
+    /// Remarks for a person.
     pub(super) remarks: Vec<String>,
 }
 
@@ -105,8 +105,7 @@ pub(super) fn add(
     Ok(())
 }
 
-/// What a person should be told of paths in the store that no record is about. Nix takes them for
-/// garbage.
+/// Returns a remark about paths in the store that no record is about. Nix takes them for garbage.
 fn unregistered(complete: &Complete, records: &Records) -> Option<String> {
     let store_dir = complete.store.dir();
     let in_base = complete.listing.iter().flat_map(|listing| {
@@ -167,7 +166,7 @@ fn own_records(
     Ok(records)
 }
 
-/// What the source of the closure says of its paths.
+/// Returns the registrations in the source of the closure.
 fn registrations(
     context: &Context<'_, '_>,
     complete: &mut Complete,
@@ -290,7 +289,7 @@ fn base_records(
     Ok(records)
 }
 
-/// Where the database goes.
+/// The place of the database in a root.
 struct Place<'a> {
     root: &'a mut Root,
     store_dir: &'a str,
@@ -302,7 +301,7 @@ impl Place<'_> {
     /// that no daemon is needed, and links that keep what the image was asked to hold.
     fn add(mut self, database: Vec<u8>, roots: &[String], stale: &[&str]) -> Result<(), Error> {
         let state = Database::state_dir(self.store_dir);
-        let log = format!("{}/log/nix", state.trim_end_matches("/nix"));
+        let log = format!("{}/log/nix", state.strip_suffix("/nix").unwrap_or(&state));
         let links = format!("{}/.links", self.store_dir);
         for directory in [self.store_dir, &links, &state, &log] {
             self.put(directory, New::directory())?;

@@ -28,7 +28,7 @@ pub(super) struct Paths {
     pub(super) unreached: usize,
     /// Whether the paths go into the image.
     pub(super) included: bool,
-    /// What given closures say of paths beside, where the image has a database.
+    /// The registrations in given closures, where the image has a database.
     pub(super) registrations: Registrations,
 }
 

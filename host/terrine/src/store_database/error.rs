@@ -1,4 +1,4 @@
-//! What can be wrong with a database in an image.
+//! Errors of databases in images.
 
 use std::borrow::Cow;
 use std::io;
@@ -18,7 +18,7 @@ pub enum Error {
     MissingReference {
         /// The path.
         path: String,
-        /// What it refers to.
+        /// Its reference.
         reference: String,
     },
     /// A derivation without the list of its outputs.
@@ -31,7 +31,7 @@ pub enum Error {
         image: String,
         /// The folder for temporary files.
         directory: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -40,7 +40,7 @@ pub enum Error {
     Read {
         /// The image.
         image: String,
-        /// What SQLite says.
+        /// SQLite's error.
         #[source]
         source: rusqlite::Error,
     },
@@ -49,7 +49,7 @@ pub enum Error {
     Invalid {
         /// The image.
         image: String,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
 }

@@ -24,12 +24,12 @@ pub use error::Error;
 pub use read::{Image, read};
 pub use write::write;
 
-/// What the file `schema` beside the database holds: the version of all Nix 2.x.
+/// The content of the file `schema` beside the database: the version of all Nix 2.x.
 pub const SCHEMA: &str = "10";
 
 /// The digits of Nix's base 32.
 const DIGITS: &str = "0123456789abcdfghijklmnpqrsvwxyz";
-/// How many of them are in a store path's name, before a `-`.
+/// The number of them in a store path's name, before a `-`.
 const HASH: usize = 32;
 /// The longest name that Nix takes after the hash and the `-`, in bytes.
 const LONGEST_NAME: usize = 211;
@@ -37,7 +37,7 @@ const LONGEST_NAME: usize = 211;
 /// Records by their store paths.
 pub type Records = BTreeMap<String, Record>;
 
-/// What the database says of a store path.
+/// The row of a store path, with its references.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The digest of its NAR.

@@ -13,9 +13,9 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::{Error, Record, Records, is_valid_path};
 use crate::closure::Registration;
 
-/// How many paths a database may register.
+/// The most paths that a database may register.
 const MAX_PATHS: usize = 1 << 20;
-/// How many references it may have.
+/// The most references that it may have.
 const MAX_REFERENCES: usize = 1 << 24;
 /// The longest text that Nix writes into a column is a list of signatures, in bytes.
 const MAX_TEXT: usize = 64 << 10;
@@ -27,7 +27,7 @@ const OUTPUTS: &str = "SELECT drv, id, path FROM DerivationOutputs";
 /// The database of an image.
 #[derive(Debug, Clone, Copy)]
 pub struct Image<'a> {
-    /// What errors call the image.
+    /// The name of the image in errors.
     pub name: &'a str,
     /// The store's directory.
     pub store_dir: &'a str,

@@ -6,7 +6,7 @@ use rusqlite::{Connection, MAIN_DB, params};
 
 use super::{Error, Records};
 
-/// When every path says that it was registered, in seconds since 1970.
+/// The time at which every path was registered, in seconds since 1970.
 const REGISTRATION_TIME: i64 = 1;
 
 /// The tables of Nix since 2.36: without the index of referrers, which the key of `Refs` is

@@ -134,7 +134,7 @@ pub struct ImageSpec {
     /// Adds what the shadow tools need to make users: `/etc/passwd`, `/etc/shadow`,
     /// `/etc/group`, `/etc/gshadow`, `/etc/pam.d/other` and `/etc/login.defs`.
     pub shadow_setup: bool,
-    /// Whether the image has a Nix database, so that Nix works in it: `nix-store --query`, `nix
+    /// Adds a Nix database, so that Nix works in the image: `nix-store --query`, `nix
     /// copy`, builds and `nix-collect-garbage`, which keeps every store path that the image names.
     /// All store paths of the image are registered, together with those that a database in the base
     /// image registers; signatures are kept where the source has them. NAR hashes come from
