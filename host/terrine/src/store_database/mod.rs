@@ -65,7 +65,10 @@ pub fn is_valid_path(path: &str, store_dir: &str) -> bool {
     };
     let own = rest.strip_prefix('-').unwrap_or_default();
     let in_name = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
-    hash.chars().all(|c| DIGITS.contains(c))
+    // A name that a shell or a URL could take for a directory.
+    let is_dots = matches!(own.split('-').next(), Some("." | ".."));
+    !is_dots
+        && hash.chars().all(|c| DIGITS.contains(c))
         && (1..=LONGEST_NAME).contains(&own.len())
         && own.chars().all(in_name)
 }
@@ -145,6 +148,9 @@ mod tests {
             (format!("{hash}-{}", "x".repeat(211)), true),
             (format!("{hash}-{}", "x".repeat(212)), false),
             (format!("{hash}-"), false),
+            (format!("{hash}-.config"), true),
+            (format!("{hash}-..-x"), false),
+            (format!("{hash}-."), false),
             (hash.to_owned(), false),
             (format!("{hash}_x"), false),
             (format!("{hash}-a b"), false),
