@@ -21,8 +21,14 @@ use terrine_tests::workspace;
 const ROWS: &[&[&str]] = &[
     &["plan", "replay"],
     &["assemble", "copy", "export", "history"],
-    &["destination", "diff", "sequence", "verify"],
-    &["base", "closure", "inspect", "platform", "rootfs"],
+    &[
+        "destination",
+        "diff",
+        "sequence",
+        "store_database",
+        "verify",
+    ],
+    &["base", "closure", "inspect", "nar", "platform", "rootfs"],
     &["layer", "source"],
     &["cache", "daemon", "layout", "parallel", "pipe", "spec"],
 ];
@@ -41,6 +47,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("lzma-rust2", "compress"),
     ("zstd", "compress"),
     ("rusqlite", "terrine"),
+    ("libc", "isolate"),
+    ("postcard", "isolate"),
     ("clap", "cli"),
     ("indicatif", "cli"),
     ("anstream", "cli"),
@@ -255,6 +263,7 @@ fn a_program_that_wants_one_crate_does_not_compile_the_others() {
         ("terrine-planner-host", &["ureq", "rusqlite", "tar", "clap"]),
         ("terrine-tar", &["wasmtime", "ureq", "zstd"]),
         ("terrine-compress", &["wasmtime", "ureq", "tar"]),
+        ("terrine-isolate", &["wasmtime", "ureq", "rusqlite", "clap"]),
     ] {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap());
         cargo.current_dir(workspace()).args([

@@ -14,6 +14,7 @@
 //! | trees of files as archives | [`layer`], [`rootfs`] |
 //! | reading, hashing and writing at once | [`pipe`] |
 //! | what is known of layers already | [`cache`] |
+//! | NAR hashes, and Nix's database in an image | [`nar`], [`store_database`] |
 //! | existing images | [`source`], [`base`] |
 //! | destinations of images | [`destination`], [`layout`], [`daemon`] |
 //! | making an image, and copying existing ones | [`assemble`], [`copy`] |
@@ -122,6 +123,7 @@ pub mod history;
 pub mod inspect;
 pub mod layer;
 pub mod layout;
+pub mod nar;
 pub mod parallel;
 pub mod pipe;
 pub mod plan;
@@ -131,6 +133,7 @@ pub mod rootfs;
 pub mod sequence;
 pub mod source;
 pub mod spec;
+pub mod store_database;
 pub mod verify;
 
 pub use terrine_compress as compress;

@@ -23,7 +23,7 @@ const HASH: usize = 32;
 /// What all layers of a base image hold together.
 #[derive(Debug, Default)]
 pub struct Listing {
-    entries: Entries,
+    pub(super) entries: Entries,
     /// What the image says that it holds, where nobody looked.
     claimed: Option<Claimed>,
 }
@@ -94,7 +94,7 @@ impl Base {
         Ok(read)
     }
 
-    fn broken(&self, layer: &BaseLayer, fault: Fault) -> Error {
+    pub(super) fn broken(&self, layer: &BaseLayer, fault: Fault) -> Error {
         let name = layer.name.clone();
         Error::fault(
             &self.name,
@@ -125,6 +125,20 @@ impl Listing {
         self.claimed
             .as_ref()
             .is_some_and(|claimed| claimed.paths.contains(path))
+    }
+
+    /// The names in the directory at a path. No link is followed.
+    pub fn names<'a>(&'a self, path: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let start = match plain(path).len() {
+            0 => 0,
+            length => length + 1,
+        };
+        let names = self.entries.below(plain(path)).map(|(path, _)| path);
+        let names: Vec<&[u8]> = names
+            .filter_map(|path| path.get(start..))
+            .filter(|name| !name.contains(&b'/'))
+            .collect();
+        names.into_iter()
     }
 
     /// The target of the symbolic link at a path, if there is one. No link is followed on the
@@ -401,6 +415,11 @@ mod tests {
         assert_eq!(listing.link_at(b"/bin/"), Some(&b"usr/bin"[..]));
         assert_eq!(listing.link_at(b"/usr"), None);
         assert_eq!(listing.link_at(b"/bin/sh"), None);
+        let names = |path: &[u8]| listing.names(path).collect::<Vec<_>>();
+        assert_eq!(names(b"/usr/"), [b"bin"]);
+        assert_eq!(names(b"/etc"), [&b"absolute"[..], b"up"]);
+        assert_eq!(names(b"/").len(), 5);
+        assert!(names(b"/bin").is_empty() && names(b"/us").is_empty());
     }
 
     #[test]

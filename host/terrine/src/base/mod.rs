@@ -4,6 +4,7 @@
 //! digests.
 
 mod claims;
+mod file;
 mod fingerprint;
 mod listing;
 mod merge;

@@ -67,6 +67,14 @@ impl Database {
         Ok(database)
     }
 
+    /// The directory in which Nix keeps everything but the store paths of a store: `/nix/var/nix`
+    /// for `/nix/store`.
+    pub fn state_dir(store_dir: &str) -> String {
+        let store_dir = store_dir.trim_end_matches('/');
+        let parent = store_dir.rsplit_once('/').map_or("", |(parent, _)| parent);
+        format!("{parent}/var/nix")
+    }
+
     /// Where the database of a store usually is that is `store_dir` in the image and below
     /// `store_root` on this machine.
     pub fn default_path(store_dir: &str, store_root: &Path) -> PathBuf {
@@ -74,10 +82,10 @@ impl Database {
         if store_dir == "/gnu/store" {
             return store_root.join("var/guix/db/db.sqlite");
         }
-        let parent = store_dir.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let state_dir = Self::state_dir(store_dir);
         store_root
-            .join(parent.trim_start_matches('/'))
-            .join("var/nix/db/db.sqlite")
+            .join(state_dir.trim_start_matches('/'))
+            .join("db/db.sqlite")
     }
 
     /// The closure of some store paths.
@@ -106,6 +114,21 @@ impl Database {
             .map_err(failed)?
             .map_err(|fault| Error::fault(&self.file, fault))?;
         Graph::build(entries).map_err(|fault| Error::fault(&self.file, fault))
+    }
+
+    /// The connection, in the transaction that reads of one moment.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The error of a statement that failed.
+    pub(super) fn failed(&self, source: rusqlite::Error) -> Error {
+        failed(&self.file, source)
+    }
+
+    /// The error of what the database says.
+    pub(super) fn fault(&self, fault: Fault) -> Error {
+        Error::fault(&self.file, fault)
     }
 
     fn check_schema(&self) -> Result<(), Error> {

@@ -146,6 +146,16 @@ pub enum Fault {
         /// What is given as its size.
         size: String,
     },
+    /// A value that Nix's database could not hold.
+    #[error("`{path}` has the {what} `{value}`, which Nix does not write")]
+    Registration {
+        /// The path.
+        path: String,
+        /// The kind of value.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
     /// A graph that is not closed.
     #[error("`{path}` refers to `{reference}`, which is not there")]
     MissingReference {

@@ -7,7 +7,8 @@
 //! | `{"/nix/store/...": {"narSize", "references"}}` | `nix path-info` from 2.19 on |
 //! | `{"info": {"...": {...}}, "storeDir"}`, names for paths | the same with `--json-format 2` |
 //!
-//! Other fields are ignored. A `narSize` that is missing or `null` is not known.
+//! `narHash`, `signatures` and `ca` are kept as they are written, for those who ask for them. Other
+//! fields are ignored. A `narSize` that is missing or `null` is not known.
 
 use std::fmt;
 
@@ -16,14 +17,15 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Fault, GraphEntry, path};
+use super::registered::Unchecked;
+use super::{Described, Fault, GraphEntry, path};
 
 /// Reads a closure in any of the forms.
 ///
 /// # Errors
 ///
 /// Text that is not JSON, has none of the forms, or a fault in one of its fields.
-pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<GraphEntry>, Fault> {
+pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Described>, Fault> {
     let plain = Form {
         store_dir,
         names_below: None,
@@ -56,7 +58,7 @@ struct Form<'a> {
 
 impl Form<'_> {
     /// The graphs among the attributes of a derivation.
-    fn attributes(&self, members: &Members<'_>) -> Result<Vec<GraphEntry>, Fault> {
+    fn attributes(&self, members: &Members<'_>) -> Result<Vec<Described>, Fault> {
         let graphs: Vec<_> = members
             .0
             .iter()
@@ -72,7 +74,7 @@ impl Form<'_> {
         Ok(entries)
     }
 
-    fn array(&self, text: &str, field: &str) -> Result<Vec<GraphEntry>, Fault> {
+    fn array(&self, text: &str, field: &str) -> Result<Vec<Described>, Fault> {
         let records: Vec<Object<PathRecord<'_>>> = deserialize(text, field)?;
         records
             .into_iter()
@@ -89,7 +91,7 @@ impl Form<'_> {
     }
 
     /// Entries by their paths.
-    fn members(&self, members: &Members<'_>, field: &str) -> Result<Vec<GraphEntry>, Fault> {
+    fn members(&self, members: &Members<'_>, field: &str) -> Result<Vec<Described>, Fault> {
         let mut entries = Vec::new();
         for (path, value) in &members.0 {
             // Newer versions say something about the whole beside the paths.
@@ -105,7 +107,7 @@ impl Form<'_> {
         Ok(entries)
     }
 
-    fn entry(&self, path: &str, record: &PathRecord<'_>, field: &str) -> Result<GraphEntry, Fault> {
+    fn entry(&self, path: &str, record: &PathRecord<'_>, field: &str) -> Result<Described, Fault> {
         let path = self.path(path, field)?;
         if record.valid == Some(false) {
             return Err(Fault::Invalid(path));
@@ -123,11 +125,13 @@ impl Form<'_> {
             .map(|(index, reference)| {
                 self.path(reference, &format!("{field}.references[{index}]"))
             });
-        Ok(GraphEntry {
+        let entry = GraphEntry {
             references: references.collect::<Result<_, _>>()?,
             path,
             size,
-        })
+        };
+        let said = record.said();
+        Ok(Described { entry, said })
     }
 
     fn path(&self, path: &str, field: &str) -> Result<String, Fault> {
@@ -174,8 +178,28 @@ struct PathRecord<'a> {
     #[serde(borrow, rename = "narSize")]
     size: Option<&'a RawValue>,
     references: Option<Vec<String>>,
+    #[serde(borrow, rename = "narHash")]
+    hash: Option<&'a RawValue>,
+    #[serde(borrow)]
+    signatures: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ca: Option<&'a RawValue>,
     /// Older versions say so of paths that the store does not have, and nothing else.
     valid: Option<bool>,
+}
+
+impl PathRecord<'_> {
+    /// Returns everything beside the references, as it is written.
+    fn said(&self) -> Unchecked {
+        let text = |value: Option<&RawValue>| value.map(|value| value.get().to_owned());
+        // What is no string is kept as it is, to be refused where it is needed.
+        let hash = text(self.hash).map(|hash| serde_json::from_str(&hash).unwrap_or(hash));
+        Unchecked {
+            hash,
+            signatures: text(self.signatures),
+            content_address: text(self.ca),
+        }
+    }
 }
 
 /// An object, where the parser would also take an array for the fields in their order.
@@ -295,6 +319,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Graph, String> {
         parse(&fill(text), "/nix/store")
+            .map(|all| all.into_iter().map(|described| described.entry).collect())
             .and_then(Graph::build)
             .map_err(|fault| fault.to_string())
     }

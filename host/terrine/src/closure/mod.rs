@@ -8,9 +8,11 @@ mod database;
 mod directory;
 mod error;
 mod graph;
+mod hash;
 mod json;
 mod mention;
 mod path;
+mod registered;
 mod registration;
 
 use std::fs;
@@ -23,6 +25,8 @@ pub use directory::size;
 pub use error::{Error, Fault};
 pub use graph::{Graph, GraphEntry, Node};
 pub use mention::{Mentions, Names, mentions};
+use registered::Unchecked;
+pub use registered::{Registration, Registrations, merge};
 
 /// The largest file that is read, in bytes. 100,000 store paths with all of their
 /// references make some 100 MB.
@@ -42,13 +46,19 @@ const MAX_SIZE: u64 = 256 << 20;
 ///
 /// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
 pub fn read(path: &Path, store_dir: &str) -> Result<Graph, Error> {
-    let entries = if fs::metadata(path).map_err(FileError::io(path))?.is_dir() {
-        registration::read_folder(path, store_dir)
-    } else {
-        let text = file::read(path, MAX_SIZE)?;
-        entries(&text, store_dir).map_err(|fault| Error::fault(path, fault))
-    };
-    Graph::build(entries?).map_err(|fault| Error::fault(path, fault))
+    graph(described_at(path, store_dir)?).map_err(|fault| Error::fault(path, fault))
+}
+
+/// Reads a graph as [`read`] does, and what is said of its paths beside.
+///
+/// # Errors
+///
+/// As [`read`], and a hash, a signature or a content address that is none.
+pub fn read_registered(path: &Path, store_dir: &str) -> Result<(Graph, Registrations), Error> {
+    let failed = |fault| Error::fault(path, fault);
+    let described = described_at(path, store_dir)?;
+    let registrations = registrations(&described).map_err(failed)?;
+    Ok((graph(described).map_err(failed)?, registrations))
 }
 
 /// Reads a graph from text, in any form that [`read`] takes from a file.
@@ -57,10 +67,44 @@ pub fn read(path: &Path, store_dir: &str) -> Result<Graph, Error> {
 ///
 /// What is wrong with the text.
 pub fn parse(text: &[u8], store_dir: &str) -> Result<Graph, Fault> {
-    Graph::build(entries(text, store_dir)?)
+    graph(described(text, store_dir)?)
 }
 
-fn entries(text: &[u8], store_dir: &str) -> Result<Vec<GraphEntry>, Fault> {
+/// A path of a graph, and what is said of it beside.
+#[derive(Debug)]
+struct Described {
+    entry: GraphEntry,
+    said: Unchecked,
+}
+
+fn graph(described: Vec<Described>) -> Result<Graph, Fault> {
+    Graph::build(
+        described
+            .into_iter()
+            .map(|described| described.entry)
+            .collect(),
+    )
+}
+
+fn registrations(described: &[Described]) -> Result<Registrations, Fault> {
+    let mut all = Registrations::new();
+    for Described { entry, said } in described {
+        let registration = said.check(&entry.path, entry.size)?;
+        registered::add(&mut all, &entry.path, registration)?;
+    }
+    Ok(all)
+}
+
+fn described_at(path: &Path, store_dir: &str) -> Result<Vec<Described>, Error> {
+    if fs::metadata(path).map_err(FileError::io(path))?.is_dir() {
+        registration::read_folder(path, store_dir)
+    } else {
+        let text = file::read(path, MAX_SIZE)?;
+        described(&text, store_dir).map_err(|fault| Error::fault(path, fault))
+    }
+}
+
+fn described(text: &[u8], store_dir: &str) -> Result<Vec<Described>, Fault> {
     let text = std::str::from_utf8(text).map_err(|error| Fault::NotUtf8(error.valid_up_to()))?;
     match text.trim_ascii_start().bytes().next() {
         Some(b'[' | b'{') => json::parse(text, store_dir),

@@ -5,7 +5,8 @@ use std::str::Lines;
 
 use terrine_support::file::{self, FileError};
 
-use super::{Error, Fault, GraphEntry, MAX_SIZE, path};
+use super::registered::Unchecked;
+use super::{Described, Error, Fault, GraphEntry, MAX_SIZE, path};
 
 /// How much of a line an error shows, in characters.
 const SHOWN: usize = 100;
@@ -15,7 +16,7 @@ const SHOWN: usize = 100;
 /// # Errors
 ///
 /// A folder without `registration`, and a `store-paths` that names others than that.
-pub(super) fn read_folder(folder: &Path, store_dir: &str) -> Result<Vec<GraphEntry>, Error> {
+pub(super) fn read_folder(folder: &Path, store_dir: &str) -> Result<Vec<Described>, Error> {
     let failed = |fault| Error::fault(folder, fault);
     let text =
         optional(&folder.join("registration"))?.ok_or_else(|| failed(Fault::NoRegistration))?;
@@ -36,7 +37,7 @@ pub(super) fn read_folder(folder: &Path, store_dir: &str) -> Result<Vec<GraphEnt
 /// # Errors
 ///
 /// A line that is not what it has to be, or missing.
-pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<GraphEntry>, Fault> {
+pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Described>, Fault> {
     let mut reader = Reader {
         lines: text.lines(),
         number: 0,
@@ -62,9 +63,11 @@ fn utf8(text: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(text).map_err(|error| Fault::NotUtf8(error.valid_up_to()))
 }
 
-fn check_names(names: &str, entries: &[GraphEntry], store_dir: &str) -> Result<(), Fault> {
-    let known: std::collections::HashSet<&str> =
-        entries.iter().map(|entry| entry.path.as_str()).collect();
+fn check_names(names: &str, entries: &[Described], store_dir: &str) -> Result<(), Fault> {
+    let known: std::collections::HashSet<&str> = entries
+        .iter()
+        .map(|described| described.entry.path.as_str())
+        .collect();
     for name in names.lines().filter(|line| !line.is_empty()) {
         let path = path::check(name, store_dir)?;
         if !known.contains(path.as_str()) {
@@ -82,12 +85,14 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The entry that starts with the given line.
-    fn entry(&mut self, first: &str, store_dir: &str) -> Result<GraphEntry, Fault> {
+    fn entry(&mut self, first: &str, store_dir: &str) -> Result<Described, Fault> {
         let path = self.path(first, store_dir)?;
         let hash_or_deriver = self.next("a hash or a deriver")?;
         let mut size = 0;
+        let mut said = Unchecked::default();
         if !hash_or_deriver.is_empty() && !hash_or_deriver.starts_with('/') {
             size = self.size(&path)?;
+            said.hash = Some(hash_or_deriver.to_owned());
             self.next("a deriver")?;
         }
         let expected = "a number of references";
@@ -98,11 +103,12 @@ impl<'a> Reader<'a> {
             let line = self.next("a reference")?;
             references.push(self.path(line, store_dir)?);
         }
-        Ok(GraphEntry {
+        let entry = GraphEntry {
             path,
             size,
             references,
-        })
+        };
+        Ok(Described { entry, said })
     }
 
     fn path(&self, line: &str, store_dir: &str) -> Result<String, Fault> {
@@ -167,7 +173,9 @@ mod tests {
 ";
 
     fn parsed(text: &str) -> Result<Vec<GraphEntry>, String> {
-        parse(text, "/nix/store").map_err(|fault| fault.to_string())
+        parse(text, "/nix/store")
+            .map(|all| all.into_iter().map(|described| described.entry).collect())
+            .map_err(|fault| fault.to_string())
     }
 
     #[test]

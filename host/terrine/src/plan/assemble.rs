@@ -16,6 +16,7 @@ impl Decided {
     /// Puts together what is written, and what there is to say about it.
     pub(super) fn assemble<'p>(self, context: &Context<'_, 'p>) -> Result<Prepared<'p>, Error> {
         let mut remarks = self.remarks();
+        remarks.extend(meaningless(context.spec));
         let Self { identified, plan } = self;
         let Identified {
             complete:
@@ -62,6 +63,7 @@ impl Decided {
             ..
         } = &self.identified;
         let mut remarks = complete.paths.remarks();
+        remarks.extend(complete.registered.remarks.iter().cloned());
         remarks.extend(past.remarks.iter().cloned());
         remarks.extend(machine.remarks(complete));
         remarks.extend(tree::hidden_links(
@@ -71,6 +73,18 @@ impl Decided {
         remarks.extend(self.plan.remarks.iter().cloned());
         remarks
     }
+}
+
+/// What the specification says that means nothing here.
+fn meaningless(spec: &ImageSpec) -> Vec<String> {
+    let fields = [
+        ("diskSize", spec.disk_size),
+        ("buildVMMemorySize", spec.build_vm_memory_size),
+    ];
+    let given = fields.into_iter().filter(|(_, value)| value.is_some());
+    given
+        .map(|(field, _)| format!("`{field}` means nothing here: there is no virtual machine"))
+        .collect()
 }
 
 /// What the image's manifest says of how it was made.

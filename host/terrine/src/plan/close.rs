@@ -2,6 +2,7 @@
 
 use super::complete::Complete;
 use super::context::Context;
+use super::database::Registered;
 use super::items::Items;
 use super::paths::Paths;
 use super::{Error, tree};
@@ -56,6 +57,7 @@ impl Closed {
             root,
             paths,
             ran: None,
+            registered: Registered::default(),
         })
     }
 }

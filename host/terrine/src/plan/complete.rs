@@ -1,6 +1,7 @@
 //! The third phase: everything that the image holds is there, and where.
 
 use super::commands::Ran;
+use super::database::Registered;
 use super::items::Items;
 use super::paths::{self, Paths};
 use crate::base::{Base, Listing};
@@ -21,6 +22,8 @@ pub(super) struct Complete {
     pub(super) paths: Paths,
     /// What commands did, where there were any.
     pub(super) ran: Option<Ran>,
+    /// Facts about the database at the root.
+    pub(super) registered: Registered,
 }
 
 impl Complete {

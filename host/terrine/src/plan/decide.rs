@@ -102,6 +102,15 @@ fn layers(context: &Context<'_, '_>, identified: &Identified) -> Result<LayerPla
             count => format!("{count} of the store paths are"),
         };
         let example = paths.paths[first as usize].as_str();
+        if spec.include_nix_db {
+            return Err(Error::hinted(
+                "includeNixDB",
+                format!(
+                    "{which} registered and in no layer, as the options of `{policy}` ask for: `{example}`"
+                ),
+                "keep them in the image, or leave out the database",
+            ));
+        }
         let among = if left_out.len() > 1 {
             " among them"
         } else {

@@ -9,7 +9,7 @@ use terrine_support::hint::Hint;
 
 use crate::layer::StorePathError;
 use crate::spec::ImageSpec;
-use crate::{assemble, closure, history, layer, rootfs, source};
+use crate::{assemble, closure, history, layer, rootfs, source, store_database};
 
 /// Why an image could not be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,9 @@ pub enum Error {
     /// The tree at the image's root.
     #[error(transparent)]
     Root(#[from] rootfs::Error),
+    /// The Nix database, of this image or of the one that it is built on.
+    #[error(transparent)]
+    NixDatabase(#[from] store_database::Error),
     /// A store path.
     #[error(transparent)]
     Layer(#[from] layer::Error),
@@ -141,6 +144,7 @@ impl Hint for Error {
             Self::Closures(fault) => fault.hint(),
             Self::Past { source, .. } => source.hint(),
             Self::Root(error) => error.hint(),
+            Self::NixDatabase(error) => error.hint(),
             Self::Layer(error) => error.hint(),
             Self::Planner(error) => error.hint(),
             Self::Pack(error) => error.hint(),

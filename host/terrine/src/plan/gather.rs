@@ -3,7 +3,7 @@
 use super::close::Closed;
 use super::context::Context;
 use super::items::{self, Items};
-use super::{Error, base, paths, tree};
+use super::{Error, base, database, paths, tree};
 use crate::base::{Base, Listing};
 use crate::layer::Store;
 
@@ -28,11 +28,19 @@ impl Gathered {
             spec.store_dir.as_deref().unwrap_or("/nix/store"),
             &options.store_root,
         )?;
+        database::check(spec, &store)?;
         let items = items::find(spec, &mut store)?;
         let base = base::open(context, &store, &items)?;
         let listing = base
             .as_ref()
-            .map(|base| base.holdings(store.dir()))
+            .map(|base| {
+                if spec.include_nix_db {
+                    // Its own database has to be looked for.
+                    base.listing()
+                } else {
+                    base.holdings(store.dir())
+                }
+            })
             .transpose()?;
         Ok(Self {
             store,

@@ -90,7 +90,9 @@ impl Identified {
     ) -> Result<(), Error> {
         let unread = Unread::find(&self.complete, &self.ownership)?;
         if content == TagContent::Defer {
-            self.unread = unread.example();
+            self.unread = unread
+                .example()
+                .or_else(|| self.complete.registered.unread.clone());
         }
         if self.unread.is_some() {
             self.resolved.tag.clear();

@@ -10,11 +10,13 @@
 //! | `close` | the closure: all store paths of the image, and the tree at its root | `paths`, `tree` |
 //! | `complete` | what is looked for in the closure is at the root as well | `tree` |
 //! | `commands` | commands have changed the root, and the closure is that of what they left | `terrine_isolate` |
+//! | `database` | Nix's database at the root, where it is asked for | |
 //! | `identify` | name, tag, platform and configuration | `machine`, `past`, `identity`, `content` |
 //! | `decide` | which store path goes into which layer | `group` |
 //! | `assemble` | the image as it is written, and what there is to say about it | `facts`, `explain` |
 //!
-//! [`closure`] is the first two of them.
+//! [`closure`] is the first two of them. Commands see the database, which afterwards registers the
+//! store paths that they brought as well.
 
 mod assemble;
 mod base;
@@ -24,6 +26,7 @@ mod complete;
 mod component;
 mod content;
 mod context;
+mod database;
 mod decide;
 pub mod dockertools;
 mod error;
@@ -114,8 +117,9 @@ pub struct Prepared<'p> {
 /// written.
 ///
 /// Where the tag is generated, files are read whose names say nothing about what is in them:
-/// directories of this machine, copies, and store paths without a hash. Of others no more than the
-/// first bytes of programs are read.
+/// directories of this machine, copies, and store paths without a hash. For a Nix database, store
+/// paths are read whose NAR hashes neither their source nor the cache knows. Of others no more than
+/// the first bytes of programs are read.
 ///
 /// # Errors
 ///
@@ -137,6 +141,8 @@ pub fn prepare<'p>(
 /// Decides and checks the same to show what the image would be. Of files, no more than the first
 /// bytes of programs are read; a tag that depends on more stays unknown. Commands at the root are
 /// run, because what they leave decides which store paths are in the image.
+/// bytes of programs are read; a tag that depends on more stays unknown. NAR hashes that nobody knows
+/// are placeholders in the Nix database, which is as large as the real one.
 ///
 /// # Errors
 ///
@@ -157,10 +163,16 @@ pub fn preview<'p>(
 fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prepared<'p>, Error> {
     // What is wrong with a pattern is told before anything is looked for.
     let ownership = context.ownership()?;
-    Gathered::of(context)?
-        .close(context)?
-        .complete(context)?
-        .run_commands(context, &ownership)?
+    let mut complete = Gathered::of(context)?.close(context)?.complete(context)?;
+    if context.spec.has_commands() {
+        // Commands see the database, and may change who owns it.
+        database::add(context, &mut complete, TagContent::Read)?;
+        complete = complete.run_commands(context, &ownership)?;
+        database::renew(context, &mut complete)?;
+    } else {
+        database::add(context, &mut complete, content)?;
+    }
+    complete
         .identify(context, ownership, content)?
         .decide(context)?
         .assemble(context)

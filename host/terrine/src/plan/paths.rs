@@ -8,7 +8,7 @@ use terrine_planner_host as planner;
 use super::Error;
 use super::items::{Item, Items};
 use crate::base::Listing;
-use crate::closure::{self, Database, Graph, GraphEntry, Mentions, Names, Node};
+use crate::closure::{self, Database, Graph, GraphEntry, Mentions, Names, Node, Registrations};
 use crate::layer::{Store, StorePath};
 use crate::rootfs::Root;
 use crate::spec::{ImageSpec, Json};
@@ -28,6 +28,8 @@ pub(super) struct Paths {
     pub(super) unreached: usize,
     /// Whether the paths go into the image.
     pub(super) included: bool,
+    /// The registrations in given closures, where the image has a database.
+    pub(super) registrations: Registrations,
 }
 
 impl Paths {
@@ -95,7 +97,8 @@ pub(super) fn find(
     }
     let texts = texts(spec, root);
     let needed = Needed::of(store, items);
-    let (graph, whole) = source(spec, store, &needed, &texts)?;
+    let mut registrations = Registrations::new();
+    let (graph, whole) = source(spec, store, &needed, &texts, &mut registrations)?;
     let Some(source) = graph else {
         return close(store, Graph::default(), items, &[], 0);
     };
@@ -118,7 +121,11 @@ pub(super) fn find(
         .iter()
         .map(|&root| graph.nodes()[root].path.clone())
         .collect();
-    close(store, graph.restrict(&keep), items, &roots, unreached)
+    let paths = close(store, graph.restrict(&keep), items, &roots, unreached)?;
+    Ok(Paths {
+        registrations,
+        ..paths
+    })
 }
 
 /// The closure of what commands see: of the contents, of their tools, and of what their scripts
@@ -137,7 +144,8 @@ pub(super) fn visible(
     needed
         .linked
         .extend(tools.map(|path| path.as_str().to_owned()));
-    let (Some(source), _) = source(spec, store, &needed, scripts)? else {
+    let (Some(source), _) = source(spec, store, &needed, scripts, &mut Registrations::default())?
+    else {
         return Ok(Graph::default());
     };
     let mut roots = needed.linked;
@@ -205,17 +213,26 @@ enum ReferenceSource {
     Database(Database),
 }
 
-/// Finds who knows, if anyone has to; and whether that is a closure of this image alone.
+/// Finds who knows, if anyone has to; and whether that is a closure of this image alone. What a
+/// given closure says beside references is added to `registrations`.
 fn source(
     spec: &ImageSpec,
     store: &Store,
     needed: &Needed,
     texts: &str,
+    registrations: &mut Registrations,
 ) -> Result<(Option<ReferenceSource>, bool), Error> {
     if !spec.closure.0.is_empty() {
         let mut graph = Graph::default();
         for file in &spec.closure.0 {
-            let other = closure::read(&spec.place(file), store.dir())?;
+            let file = spec.place(file);
+            let other = if spec.include_nix_db {
+                let (other, said) = closure::read_registered(&file, store.dir())?;
+                closure::merge(registrations, said).map_err(Error::Closures)?;
+                other
+            } else {
+                closure::read(&file, store.dir())?
+            };
             graph = graph.merge(other).map_err(Error::Closures)?;
         }
         return Ok((Some(ReferenceSource::Graph(graph)), true));
@@ -367,6 +384,7 @@ fn close(
         excluded: vec![],
         unreached,
         included: true,
+        registrations: Registrations::new(),
     })
 }
 

@@ -115,6 +115,15 @@ impl Root {
             .map(drop)
     }
 
+    /// Gives a file that is there another content. Owner, permissions and attributes stay.
+    pub fn replace_content(&mut self, path: &[u8], content: Vec<u8>) {
+        if let Some(node) = self.nodes.get_mut(&Key(path.to_vec()))
+            && node.kind() == Kind::File
+        {
+            node.content = NodeContent::Inline(content.into());
+        }
+    }
+
     /// Calls `visit` with each entry in archive order, up to the first error: a directory
     /// before its content, names in the order of their bytes.
     ///

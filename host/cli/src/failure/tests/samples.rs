@@ -16,7 +16,7 @@ use terrine::rootfs::{File, Origin};
 use terrine::spec::{ImageSpec, SpecError};
 use terrine::{
     assemble, cache, closure, copy, daemon, destination, export, history, layer, layout, plan,
-    planner, registry, replay, rootfs, sequence, source,
+    planner, registry, replay, rootfs, sequence, source, store_database,
 };
 
 use super::Walked;
@@ -52,6 +52,10 @@ pub(super) fn walk() -> Walked {
     walked.walk("terrine/src/source/error.rs", source_faults());
     walked.walk("terrine/src/source/error.rs", source_errors());
     walked.walk("terrine/src/spec/image/error.rs", vec![spec_error()]);
+    walked.walk(
+        "terrine/src/store_database/error.rs",
+        store_database_errors(),
+    );
     walked
 }
 
@@ -564,6 +568,22 @@ fn rootfs_errors() -> Vec<rootfs::Error> {
     errors
 }
 
+/// All but the one that holds an error of the database.
+fn store_database_errors() -> Vec<store_database::Error> {
+    use store_database::Error;
+    vec![
+        Error::Spool {
+            image: name(),
+            directory: path(),
+            source: full(),
+        },
+        Error::Invalid {
+            image: name(),
+            why: name(),
+        },
+    ]
+}
+
 fn assemble_errors() -> Vec<assemble::Error> {
     use assemble::Error;
     let mut errors = vec![Error::Output(full())];
@@ -593,6 +613,7 @@ fn plan_errors() -> Vec<plan::Error> {
         source: Box::new(error),
     }));
     errors.extend(rootfs_errors().into_iter().map(Error::from));
+    errors.extend(store_database_errors().into_iter().map(Error::from));
     errors.extend(layer_errors().into_iter().map(Error::from));
     errors.extend(planner_errors().into_iter().map(Error::from));
     errors.extend(

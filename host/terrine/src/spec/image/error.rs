@@ -163,11 +163,6 @@ const UNSUPPORTED: &[(&str, &str, &str)] = &[
         REMOVE,
     ),
     (
-        "includeNixDB",
-        "terrine writes no Nix database",
-        "load the closure's registration in the container",
-    ),
-    (
         "fromImageName",
         "a base image is the first one of its archive",
         REMOVE,

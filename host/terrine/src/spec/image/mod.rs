@@ -22,7 +22,8 @@ use super::json::unique_map;
 pub use config::Config;
 pub use error::SpecError;
 pub use parts::{
-    BaseConfig, CommandsSpec, FakeNss, FileSpec, PermissionSpec, Pipeline, PlannerSpec,
+    BaseConfig, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec, PermissionSpec, Pipeline,
+    PlannerSpec,
 };
 pub use values::{ModeField, OneOrMany, PathSwitch, Switch, TimeField};
 
@@ -134,6 +135,18 @@ pub struct ImageSpec {
     /// Adds what the shadow tools need to make users: `/etc/passwd`, `/etc/shadow`,
     /// `/etc/group`, `/etc/gshadow`, `/etc/pam.d/other` and `/etc/login.defs`.
     pub shadow_setup: bool,
+    /// Adds a Nix database, so that Nix works in the image: `nix-store --query`, `nix
+    /// copy`, builds and `nix-collect-garbage`, which keeps every store path that the image names.
+    /// All store paths of the image are registered, together with those that a database in the base
+    /// image registers; signatures are kept where the source has them. NAR hashes come from
+    /// `closure` or from the store's database, which are believed; those that are missing are
+    /// computed. Not with `includeStorePaths: false`. A base image in a registry is downloaded.
+    #[serde(rename = "includeNixDB")]
+    pub include_nix_db: bool,
+    /// Owner of the database, of the store's directory and of `var/nix` and `var/log/nix` beside
+    /// it: the user that runs Nix in the image without a daemon. To delete store paths of the
+    /// image as well, that user needs to own them: `uid`, `gid`. Only with `includeNixDB`.
+    pub nix_database: Option<NixDatabaseSpec>,
     /// Files, links and directories by their absolute paths in the image.
     #[serde(deserialize_with = "unique_map")]
     pub files: BTreeMap<String, FileSpec>,
@@ -199,6 +212,18 @@ impl ImageSpec {
         self.directory.join(path)
     }
 
+    /// Whether there are commands to run at the root.
+    pub fn has_commands(&self) -> bool {
+        [
+            &self.run_as_root,
+            &self.extra_commands,
+            &self.fake_root_commands,
+        ]
+        .into_iter()
+        .flatten()
+        .any(|script| !script.is_empty())
+    }
+
     /// The same of a path that is one already.
     pub fn directory_join(&self, path: &Path) -> PathBuf {
         self.directory.join(path)
@@ -253,7 +278,8 @@ mod tests {
             "created": "now", "mtime": "@7", "fakeNss": true, "binSh": "/nix/store/sh",
             "caCertificates": true, "usrBinEnv": false, "planner": "popularity",
             "layeringPipeline": [["popularity_contest"]], "permissions": [{"path": "/x", "mode": "0755"}],
-            "files": {"/etc/motd": {"text": "hi", "mode": "600"}}, "baseConfig": "all"
+            "files": {"/etc/motd": {"text": "hi", "mode": "600"}}, "baseConfig": "all",
+            "includeNixDB": true, "nixDatabase": {"uid": 1000}
         }"#,
         )
         .unwrap();
@@ -269,6 +295,9 @@ mod tests {
         assert_eq!(spec.planner.unwrap().policy, "popularity");
         assert_eq!(spec.permissions[0].mode, Some(ModeField(0o755)));
         assert_eq!(spec.base_config, BaseConfig::All);
+        assert!(spec.include_nix_db);
+        let owner = NixDatabaseSpec { uid: 1000, gid: 0 };
+        assert_eq!(spec.nix_database, Some(owner));
         let config = Json::Object(spec.config_json.unwrap()).to_string();
         assert_eq!(
             config,

@@ -69,6 +69,16 @@ pub struct FileSpec {
     pub gid: u32,
 }
 
+/// Owner of the Nix database and of the directories that Nix writes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NixDatabaseSpec {
+    /// Numeric owner; 0 if not given.
+    pub uid: u32,
+    /// Numeric group; 0 if not given.
+    pub gid: u32,
+}
+
 /// Permissions and owners of what matches a pattern. One of `path` and `regex` is
 /// needed; what is not given stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]

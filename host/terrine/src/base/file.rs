@@ -1,0 +1,72 @@
+//! Files of a base image that are read.
+
+use terrine_compress::Compression;
+use terrine_tar::{EntryType, Input};
+
+use super::merge::EntryKind;
+use super::{Base, Listing};
+use crate::source::changes::clean;
+use crate::source::seekable::Unpacking;
+use crate::source::{Error, Fault};
+
+impl Base {
+    /// Reads the file at an absolute path of the image, where its layers leave one: none where
+    /// there is something else, or nothing. No link is followed on the way to it.
+    ///
+    /// # Errors
+    ///
+    /// A layer that is truncated or broken, and a file of more than `limit` bytes.
+    pub fn read_file(
+        &self,
+        listing: &Listing,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let plain = path.trim_matches('/').as_bytes();
+        let Some(entry) = listing.entries.get(plain) else {
+            return Ok(None);
+        };
+        let layer = self.layers.get(entry.layer as usize);
+        let Some(layer) = layer.filter(|_| entry.kind == EntryKind::File) else {
+            return Ok(None);
+        };
+        if entry.size > limit {
+            let what = format!("`{path}`");
+            let (size, image) = (entry.size, &self.name);
+            return Err(Error::fault(image, Fault::TooLarge { what, size, limit }));
+        }
+        let failed = |error| self.unpacking(layer, &error);
+        let compression = layer.compression();
+        let input = match (compression, layer.layer.content()?) {
+            (Compression::None, Some(content)) => Input::Plain(content),
+            (compression, _) => {
+                Input::Unpacked(compression.decoder(layer.layer.open()?).map_err(failed)?)
+            }
+        };
+        // Of members with one name the last one counts.
+        let mut found = None;
+        let read = terrine_tar::read(input, |member, body| {
+            let is_file = matches!(
+                member.kind,
+                EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
+            );
+            if is_file && member.size <= limit && clean(&member.name)? == plain {
+                let mut bytes = vec![];
+                loop {
+                    match body.chunk()? {
+                        [] => break,
+                        chunk => bytes.extend_from_slice(chunk),
+                    }
+                }
+                found = Some(bytes);
+            }
+            Ok::<_, Unpacking>(())
+        });
+        match read {
+            Ok(()) => Ok(found),
+            Err(Unpacking::Fault(fault)) => Err(self.broken(layer, fault)),
+            Err(Unpacking::Io(error)) if compression != Compression::None => Err(failed(error)),
+            Err(error) => Err(error.of(&self.name)),
+        }
+    }
+}

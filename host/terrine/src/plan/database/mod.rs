@@ -1,0 +1,173 @@
+//! Nix's database at the root: which store paths it registers, and what it says of them.
+//!
+//! | what | where |
+//! |---|---|
+//! | the records of the closure | `own` |
+//! | those of the base image | `below` |
+//! | the files and directories that Nix needs | `place` |
+//!
+//! [`add`] takes the image as it is when everything that it holds is known, so commands that add
+//! store paths come before it.
+
+mod below;
+mod own;
+mod place;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::Error;
+use super::complete::Complete;
+use super::context::Context;
+use super::identify::TagContent;
+use crate::layer::Store;
+use crate::spec::ImageSpec;
+use crate::store_database::{self, Records};
+use place::Place;
+
+/// Facts about the database.
+#[derive(Debug, Default)]
+pub(super) struct Registered {
+    /// One of the store paths that have to be read before their NAR hashes are known. The database
+    /// has placeholders then, and the same size.
+    pub(super) unread: Option<PathBuf>,
+    /// Remarks for a person.
+    pub(super) remarks: Vec<String>,
+    /// The database that is at the root.
+    database: Vec<u8>,
+}
+
+/// Checks that the image can have the database that is asked for.
+pub(super) fn check(spec: &ImageSpec, store: &Store) -> Result<(), Error> {
+    let refuse = |why: &str, hint: &str| Err(Error::hinted("includeNixDB", why, hint));
+    match (spec.include_nix_db, store.dir()) {
+        (false, _) if spec.nix_database.is_some() => Err(Error::hinted(
+            "nixDatabase",
+            "the image has no Nix database",
+            "set `includeNixDB` to true",
+        )),
+        (false, _) => Ok(()),
+        (true, "/gnu/store") => refuse(
+            "Guix, whose store is `/gnu/store`, does not read the database of Nix",
+            "leave it out",
+        ),
+        (true, "") => refuse("a store in `/` has no place for it", "set `storeDir`"),
+        (true, _) if spec.include_store_paths == Some(false) => refuse(
+            "`includeStorePaths` is false, so the image has no store paths to register",
+            "leave out one of the two",
+        ),
+        (true, _) => Ok(()),
+    }
+}
+
+/// Adds the database to the root, if it is asked for: once, when the closure is final.
+///
+/// NAR hashes that neither a source nor the cache knows are computed, or stay open.
+pub(super) fn add(
+    context: &Context<'_, '_>,
+    complete: &mut Complete,
+    content: TagContent,
+) -> Result<(), Error> {
+    if !context.spec.include_nix_db {
+        return Ok(());
+    }
+    let mut registered = Registered::default();
+    let (records, stale) = records(context, complete, content, &mut registered)?;
+    registered.database = store_database::write(&records)?;
+    let owner = context.spec.nix_database.unwrap_or_default();
+    let roots = roots(complete, &records);
+    let place = Place {
+        root: &mut complete.root,
+        store_dir: complete.store.dir(),
+        owner: (owner.uid.into(), owner.gid.into()),
+    };
+    place.add(registered.database.clone(), &roots, &stale)?;
+    complete.registered = registered;
+    Ok(())
+}
+
+/// Brings the database up to date with the store paths that are in the image because of what
+/// commands left, unless the commands have changed or removed it.
+pub(super) fn renew(context: &Context<'_, '_>, complete: &mut Complete) -> Result<(), Error> {
+    if !context.spec.include_nix_db {
+        return Ok(());
+    }
+    let mut registered = Registered::default();
+    let (records, _) = records(context, complete, TagContent::Read, &mut registered)?;
+    registered.database = store_database::write(&records)?;
+    let owner = context.spec.nix_database.unwrap_or_default();
+    let roots = roots(complete, &records);
+    let place = Place {
+        root: &mut complete.root,
+        store_dir: complete.store.dir(),
+        owner: (owner.uid.into(), owner.gid.into()),
+    };
+    let before = std::mem::take(&mut complete.registered.database);
+    if registered.database != before
+        && !place.renew(&before, registered.database.clone(), &roots)?
+    {
+        registered.remarks.push(
+            "commands changed the Nix database, so it stays as they left it: store paths that they brought may be missing".to_owned(),
+        );
+    }
+    complete.registered = registered;
+    Ok(())
+}
+
+/// The store paths that are kept.
+fn roots(complete: &Complete, records: &Records) -> Vec<String> {
+    let roots = complete.paths.roots.iter();
+    roots
+        .map(|&root| complete.paths.graph.nodes()[root].path.clone())
+        .filter(|path| records.contains_key(path))
+        .collect()
+}
+
+/// The records of the closure and of the base image, and the suffixes of files beside its database
+/// that are not of this one.
+fn records(
+    context: &Context<'_, '_>,
+    complete: &mut Complete,
+    content: TagContent,
+    registered: &mut Registered,
+) -> Result<(Records, Vec<&'static str>), Error> {
+    let mut records = own::records(context, complete, content, registered)?;
+    let mut stale = vec![];
+    if let (Some(base), Some(listing)) = (&complete.base, &complete.listing) {
+        let store_dir = complete.store.dir();
+        let below = below::records(base, listing, store_dir, &records)?;
+        // What the base image holds whole is in no layer of this one.
+        let held = |path: &str| {
+            let index = complete.paths.graph.find(path);
+            index.is_some_and(|index| complete.paths.excluded.binary_search(&index).is_ok())
+        };
+        store_database::merge(&mut records, below, held);
+        stale.extend(below::left(listing, store_dir));
+    }
+    registered.remarks.extend(unregistered(complete, &records));
+    Ok((records, stale))
+}
+
+/// Returns a remark about paths in the store that no record is about. Nix takes them for garbage.
+fn unregistered(complete: &Complete, records: &Records) -> Option<String> {
+    let store_dir = complete.store.dir();
+    let in_base = complete.listing.iter().flat_map(|listing| {
+        let names = listing.names(store_dir.as_bytes());
+        let names = names.filter(|name| !name.starts_with(b"."));
+        names.map(|name| format!("{store_dir}/{}", String::from_utf8_lossy(name)))
+    });
+    let own = complete.paths.graph.nodes().iter();
+    let paths: BTreeSet<String> = own
+        .map(|node| node.path.clone())
+        .chain(in_base)
+        .filter(|path| !records.contains_key(path))
+        .collect();
+    let which = match paths.len() {
+        1 => "1 path in the store is".to_owned(),
+        count => format!("{count} paths in the store are"),
+    };
+    let example = paths.first()?;
+    Some(format!(
+        "{which} not in the Nix database, because it has no name of Nix's or nothing tells what it refers to: `nix-store --gc` would delete `{example}`"
+    ))
+}
