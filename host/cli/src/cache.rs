@@ -75,6 +75,14 @@ fn table(info: &Info, today: u64) -> String {
         ("compressed", HumanCount(info.blobs).to_string()),
         ("locations", HumanCount(info.locations).to_string()),
         ("facts", HumanCount(info.facts).to_string()),
+        (
+            "trees",
+            format!(
+                "{}, {}",
+                HumanCount(info.trees),
+                DecimalBytes(info.tree_bytes)
+            ),
+        ),
         ("last used", used),
     ] {
         // Writing to a string does not fail.

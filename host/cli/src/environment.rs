@@ -25,7 +25,7 @@ pub(super) fn planner_cache() -> Option<PathBuf> {
 
 /// Where the trees are kept that commands at the root left.
 pub(super) fn trees() -> Option<PathBuf> {
-    Some(cache()?.join("trees"))
+    Some(cache()?.join(terrine::cache::TREES))
 }
 
 /// A variable that is set and not empty.

@@ -91,7 +91,7 @@ impl Hint for Error {
                 level,
             } => remedy(failure, tail, *level),
             Self::Broken { source, .. } if source.raw_os_error() == Some(libc::ENOSPC) => Some(
-                "make room where the cache is, or set `TERRINE_CACHE_DIR` to another folder".into(),
+                "make room where the cache is, or set `XDG_CACHE_HOME` to another folder".into(),
             ),
             _ => None,
         }

@@ -68,6 +68,9 @@ pub struct Job {
     pub entries: Vec<Entry>,
     /// Whether the archive of a base image follows, over which the tree is laid.
     pub base: bool,
+    /// Whether commands need a `/tmp`: where the tree has none it gets one in which everyone may
+    /// write, and keeps it.
+    pub tmp: bool,
     /// The directory of store paths, where commands see any.
     pub store_dir: String,
     /// The store paths that commands see: their names, and where they are on this machine.

@@ -46,6 +46,9 @@ pub(crate) fn install(faked: Faked) -> Result<OwnedFd, Errno> {
 /// System calls about which the supervisor is always asked.
 fn always() -> Vec<i64> {
     let mut calls = vec![
+        libc::SYS_chroot,
+        libc::SYS_pivot_root,
+        libc::SYS_setns,
         libc::SYS_fchown,
         libc::SYS_fchownat,
         libc::SYS_fstat,

@@ -72,10 +72,7 @@ impl Header<'_> {
                 pax::record(&mut body, key, value);
             }
         }
-        for (name, value) in self.xattrs {
-            let key = format!("SCHILY.xattr.{}", String::from_utf8_lossy(name));
-            pax::record(&mut body, &key, value);
-        }
+        pax::attributes(self.xattrs, &mut body);
         pax::extended(body, out);
     }
 }

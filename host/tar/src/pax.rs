@@ -29,6 +29,8 @@ pub struct Header<'a> {
     pub uname: &'a [u8],
     /// Name of the group.
     pub gname: &'a [u8],
+    /// Extended attributes: names and values.
+    pub xattrs: &'a [(Vec<u8>, Vec<u8>)],
 }
 
 impl Header<'_> {
@@ -49,8 +51,8 @@ impl Header<'_> {
         records.number("gid", self.gid, 7);
         records.number("size", size, 11);
         records.number("mtime", self.mtime, 11);
-        if !records.0.is_empty() {
-            records.encode(out);
+        if !records.0.is_empty() || !self.xattrs.is_empty() {
+            records.encode(self.xattrs, out);
         }
         let mut block = Block::new(&name, self.kind.typeflag());
         block.number(100, self.mode.into(), 7);
@@ -88,7 +90,8 @@ impl<'a> Records<'a> {
     }
 
     /// The header block and the records, as a member of their own.
-    fn encode(&self, out: &mut Vec<u8>) {
+    /// Attributes may be any bytes, which readers know.
+    fn encode(&self, xattrs: &[(Vec<u8>, Vec<u8>)], out: &mut Vec<u8>) {
         let mut body = Vec::new();
         if self
             .0
@@ -100,6 +103,7 @@ impl<'a> Records<'a> {
         for (key, value) in &self.0 {
             record(&mut body, key, value);
         }
+        attributes(xattrs, &mut body);
         extended(body, out);
     }
 }
@@ -114,6 +118,14 @@ pub(crate) fn extended(mut body: Vec<u8>, out: &mut Vec<u8>) {
     out.extend_from_slice(&block.finish());
     body.resize(body.len().next_multiple_of(BLOCK), 0);
     out.extend_from_slice(&body);
+}
+
+/// Appends the records of extended attributes.
+pub(crate) fn attributes(xattrs: &[(Vec<u8>, Vec<u8>)], body: &mut Vec<u8>) {
+    for (name, value) in xattrs {
+        let key = format!("SCHILY.xattr.{}", String::from_utf8_lossy(name));
+        record(body, &key, value);
+    }
 }
 
 /// One record: its own length in decimal, a space, `key=value`, a newline.

@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat, symli
 use rustix::io::Errno;
 
 use super::records::Key;
-use super::resolve::{Place, Resolver};
+use super::resolve::{Found, Place, Resolver};
 use super::{Emulator, Reply};
 
 impl Emulator {
@@ -45,12 +45,12 @@ impl Emulator {
         place: &'p Place,
     ) -> Option<(rustix::fd::OwnedFd, &'p [u8], (u32, u32))> {
         let (directory, name) = self.resolver.at(pid, place)?;
-        let found = Resolver::stat(&directory).ok()?;
+        let Found { fd, stat: found } = directory;
         if !self.own_mounts.is_empty() && !self.own_mounts.contains(&found.stx_mnt_id) {
             return None;
         }
         let owner = self.owner_of_new(pid, &found);
-        (owner != self.default_owner).then_some((directory, name, owner))
+        (owner != self.default_owner).then_some((fd, name, owner))
     }
 
     pub(super) fn open(

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::records::Key;
-use super::resolve::{Resolver, Target};
+use super::resolve::{Found, Target};
 use super::{Emulator, Reply};
 use crate::sys::memory::{Plain, bytes_of, write};
 
@@ -69,10 +69,10 @@ impl Emulator {
     }
 
     pub(super) fn look(&mut self, pid: i32, file: &Target, into: Into) -> Result<Reply, Errno> {
-        let Some(fd) = self.resolver.open(pid, file) else {
-            return Ok(Reply::Continue);
-        };
-        let Ok(mut found) = Resolver::stat(&fd) else {
+        let Some(Found {
+            stat: mut found, ..
+        }) = self.resolver.open(pid, file)
+        else {
             return Ok(Reply::Continue);
         };
         let state = self.state(&found);

@@ -119,12 +119,20 @@ impl Emulator {
             Wanted::Symlink { at, target } => self.symlink(pid, &at, &target),
             Wanted::Mode { file, mode } => self.mode(pid, &file, mode),
             Wanted::Attribute(attribute) => self.attribute(pid, &attribute),
+            Wanted::Root => {
+                self.resolver.roots_differ();
+                Ok(Reply::Continue)
+            }
             Wanted::Identity => self.identity(question),
         }
     }
 
     /// Who a process is.
     fn who(&self, pid: i32) -> &Ids {
+        // As long as none became another one, all are the first.
+        if self.ids.len() == 1 {
+            return &self.ids[0];
+        }
         let mark = process::mark(pid).unwrap_or_default();
         usize::try_from(mark)
             .ok()

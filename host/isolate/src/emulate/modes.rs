@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Mode, chmodat};
 use rustix::io::Errno;
 
 use super::records::Key;
-use super::resolve::{Resolver, Target};
+use super::resolve::{Found, Target};
 use super::{Emulator, Reply};
 use crate::sys::memory::{read_exact, read_text, write};
 use crate::sys::seccomp::Question;
@@ -98,10 +98,7 @@ impl Attribute {
 
 impl Emulator {
     pub(super) fn mode(&mut self, pid: i32, file: &Target, mode: u32) -> Result<Reply, Errno> {
-        let Some(fd) = self.resolver.open(pid, file) else {
-            return Ok(Reply::Continue);
-        };
-        let Ok(found) = Resolver::stat(&fd) else {
+        let Some(Found { fd, stat: found }) = self.resolver.open(pid, file) else {
             return Ok(Reply::Continue);
         };
         let state = self.state(&found);
@@ -125,10 +122,7 @@ impl Emulator {
     }
 
     pub(super) fn attribute(&mut self, pid: i32, attribute: &Attribute) -> Result<Reply, Errno> {
-        let Some(fd) = self.resolver.open(pid, &attribute.file) else {
-            return Ok(Reply::Continue);
-        };
-        let Ok(found) = Resolver::stat(&fd) else {
+        let Some(Found { stat: found, .. }) = self.resolver.open(pid, &attribute.file) else {
             return Ok(Reply::Continue);
         };
         let key = Key::of(&found);

@@ -51,10 +51,10 @@ impl Emulator {
         let name = CString::new(name).map_err(|_| Errno::INVAL)?;
         let umask = self.resolver.umask(pid).unwrap_or(0o022);
         let mode = Mode::from_raw_mode(mode & 0o7777 & !umask);
-        mknodat(&directory, &name, kind, mode, 0)?;
+        mknodat(&directory.fd, &name, kind, mode, 0)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = Resolver::stat(&openat(&directory, &name, flags, Mode::empty())?)?;
-        let owner = self.owner_of_new(pid, &Resolver::stat(&directory)?);
+        let made = Resolver::stat(&openat(&directory.fd, &name, flags, Mode::empty())?)?;
+        let owner = self.owner_of_new(pid, &directory.stat);
         self.record_owner(&made, owner);
         Ok(Some(Key::of(&made)))
     }

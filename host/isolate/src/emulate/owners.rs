@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::look::FileState;
 use super::records::Key;
-use super::resolve::{Resolver, Target};
+use super::resolve::{Found, Target};
 use super::{Emulator, Ids, Reply};
 
 impl Emulator {
@@ -19,10 +19,7 @@ impl Emulator {
         uid: Option<u32>,
         gid: Option<u32>,
     ) -> Result<Reply, Errno> {
-        let Some(fd) = self.resolver.open(pid, file) else {
-            return Ok(Reply::Continue);
-        };
-        let Ok(found) = Resolver::stat(&fd) else {
+        let Some(Found { fd, stat: found }) = self.resolver.open(pid, file) else {
             return Ok(Reply::Continue);
         };
         if !self.own_mounts.is_empty() && !self.own_mounts.contains(&found.stx_mnt_id) {
@@ -71,6 +68,10 @@ impl Emulator {
                 let mode = Mode::from_raw_mode(mode);
                 chmodat(self.resolver.proc(), &link, mode, AtFlags::empty())?;
             }
+        }
+        // A file that nobody runs has no capabilities.
+        if state.mode & 0o111 == 0 {
+            return Ok(());
         }
         self.records.change(key, |record| record.capability = None);
         let path = format!("/proc/self/fd/{}", fd.as_raw_fd());

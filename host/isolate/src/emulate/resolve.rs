@@ -38,6 +38,14 @@ pub(crate) struct Resolver {
     proc_device: (u32, u32),
     /// The root of this step's processes, which is that of this process.
     root: Option<(OwnedFd, Id)>,
+    /// Whether any process changed its root since the step began.
+    roots_differ: bool,
+}
+
+/// A file that another process means, and what the kernel says of it.
+pub(crate) struct Found {
+    pub(crate) fd: OwnedFd,
+    pub(crate) stat: libc::statx,
 }
 
 /// What tells a directory from others.
@@ -66,6 +74,7 @@ impl Resolver {
             proc,
             proc_device: device,
             root: None,
+            roots_differ: false,
         }
     }
 
@@ -74,17 +83,25 @@ impl Resolver {
         let root = openat(CWD, c"/", OPEN | OFlags::DIRECTORY, Mode::empty())?;
         let id = id(&stat(&root)?);
         self.root = Some((root, id));
+        self.roots_differ = false;
         Ok(())
+    }
+
+    /// Notes that processes of this step may have other roots from now on.
+    pub(crate) fn roots_differ(&mut self) {
+        self.roots_differ = true;
     }
 
     /// Opens the file that a process means, as a place and not for reading. None for what only
     /// the kernel can tell: what is not there, and what depends on who looks.
-    pub(crate) fn open(&self, pid: i32, target: &Target) -> Option<OwnedFd> {
+    pub(crate) fn open(&self, pid: i32, target: &Target) -> Option<Found> {
         let (from, path, follow) = match target {
             Target::Descriptor(fd) => {
                 // Through the link of the process file system, which leads to any kind of file.
                 let link = CString::new(format!("{pid}/fd/{fd}")).ok()?;
-                return openat(&self.proc, &link, OPEN, Mode::empty()).ok();
+                let fd = openat(&self.proc, &link, OPEN, Mode::empty()).ok()?;
+                let stat = stat(&fd).ok()?;
+                return Some(Found { fd, stat });
             }
             Target::Path { from, path, follow } => (*from, path, *follow),
         };
@@ -106,7 +123,7 @@ impl Resolver {
 
     /// Calls `action` with the directory in which a process means a name, and the name.
     /// None where that cannot be told.
-    pub(crate) fn at<'p>(&self, pid: i32, place: &'p Place) -> Option<(OwnedFd, &'p [u8])> {
+    pub(crate) fn at<'p>(&self, pid: i32, place: &'p Place) -> Option<(Found, &'p [u8])> {
         let path = place.path.as_slice();
         let end = path.iter().rposition(|&byte| byte != b'/')? + 1;
         let path = &path[..end];
@@ -138,20 +155,17 @@ impl Resolver {
         from: i32,
         path: &[u8],
         open: impl Fn(&OwnedFd, &CStr) -> Result<OwnedFd, Errno>,
-    ) -> Option<OwnedFd> {
+    ) -> Option<Found> {
         // What these lead to depends on who looks.
         if path.starts_with(b"/proc/self") || path.starts_with(b"/proc/thread-self") {
             return None;
         }
         let path = CString::new(path).ok()?;
         let (root, id) = self.root.as_ref()?;
-        let theirs = CString::new(format!("{pid}/root")).ok()?;
-        let mask = libc::STATX_INO | libc::STATX_MNT_ID;
-        let found = statx(self.proc.as_fd(), &theirs, 0, mask).ok()?;
-        let elsewhere = if self::id(&found) == *id {
-            None
+        let elsewhere = if self.roots_differ {
+            self.other_root(pid, id)?
         } else {
-            Some(openat(&self.proc, &theirs, OPEN, Mode::empty()).ok()?)
+            None
         };
         let directory = if path.to_bytes().starts_with(b"/") {
             None
@@ -174,9 +188,23 @@ impl Resolver {
             enter(root).ok()?;
         }
         let opened = opened.ok()?;
-        let found = stat(&opened).ok()?;
-        let is_proc = (found.stx_dev_major, found.stx_dev_minor) == self.proc_device;
-        (!is_proc).then_some(opened)
+        let stat = stat(&opened).ok()?;
+        let is_proc = (stat.stx_dev_major, stat.stx_dev_minor) == self.proc_device;
+        (!is_proc).then_some(Found { fd: opened, stat })
+    }
+
+    /// The root of a process that has another one than this process. The outer option is none
+    /// where that cannot be told.
+    fn other_root(&self, pid: i32, ours: &Id) -> Option<Option<OwnedFd>> {
+        let theirs = CString::new(format!("{pid}/root")).ok()?;
+        let mask = libc::STATX_INO | libc::STATX_MNT_ID;
+        let found = statx(self.proc.as_fd(), &theirs, 0, mask).ok()?;
+        if id(&found) == *ours {
+            return Some(None);
+        }
+        openat(&self.proc, &theirs, OPEN, Mode::empty())
+            .ok()
+            .map(Some)
     }
 
     /// What the kernel says of an open file, with what tells it from all others.

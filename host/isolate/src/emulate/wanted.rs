@@ -32,6 +32,8 @@ pub(super) enum Wanted {
     Mode { file: Target, mode: u32 },
     /// An extended attribute is to be set, read or removed.
     Attribute(Attribute),
+    /// The caller is to have another root.
+    Root,
     /// The caller is to be somebody else, or to know who it is.
     Identity,
 }
@@ -98,6 +100,7 @@ impl Wanted {
         };
         let cwd = libc::AT_FDCWD;
         Ok(Some(match call {
+            libc::SYS_chroot | libc::SYS_pivot_root | libc::SYS_setns => Self::Root,
             libc::SYS_fchown => own(Target::Descriptor(number(a)), b, c),
             libc::SYS_fchownat => own(at(a, b, flags(e))?, c, d),
             libc::SYS_fstat => look(Target::Descriptor(number(a)), b),

@@ -25,7 +25,9 @@ use super::world::{World, ours};
 use super::{Trying, wire};
 use crate::Level;
 use crate::emulate::{Emulator, Granted, Ids};
-use crate::request::{Answer, Changes, Ending, Failure, Identity, Job, Place, Refusal};
+use crate::request::{
+    Answer, Changes, Ending, Entry, Failure, Identity, Job, Kind, Place, Refusal,
+};
 use crate::seccomp::Faked;
 use crate::sys::process::{self, Fork};
 use crate::sys::seccomp::answer_at_once;
@@ -185,6 +187,17 @@ impl<'a> Supervisor<'a> {
         }
         for entry in &job.entries {
             tree.put(entry, &mut self.emulator)?;
+        }
+        if job.tmp && fs::symlink_metadata(tree.path.join("tmp")).is_err() {
+            let tmp = Entry {
+                path: b"tmp".to_vec(),
+                kind: Kind::Directory,
+                mode: 0o1777,
+                uid: 0,
+                gid: 0,
+                xattrs: vec![],
+            };
+            tree.put(&tmp, &mut self.emulator)?;
         }
         tree.finish(&mut self.emulator)
             .trying("setting permissions")?;

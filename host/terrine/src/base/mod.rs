@@ -311,6 +311,7 @@ impl BaseLayer {
             link: b"",
             uname: &self.attributes.uname,
             gname: &self.attributes.gname,
+            xattrs: &[],
         }
     }
 }

@@ -33,7 +33,7 @@ pub use error::Error;
 use error::is_damage;
 use file::{File, Lookup, RowChange};
 pub use key::{LayerKey, LayerKeyBuilder};
-pub use report::{Cleared, Info, SCHEMA_VERSION, clear, info};
+pub use report::{Cleared, Info, SCHEMA_VERSION, TREES, clear, info};
 use row::{Id, Value};
 
 use terrine_oci::Digest;

@@ -1,7 +1,7 @@
 //! What is in a cache, and emptying it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use serde::Serialize;
 
@@ -13,6 +13,9 @@ use super::row::Kind;
 /// The version of the JSON that [`Info`] is written as. It grows when a field goes or changes
 /// its meaning, not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// The folder in the cache's own that keeps what commands at the root left.
+pub const TREES: &str = "trees";
 
 /// What is in a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +39,10 @@ pub struct Info {
     pub oldest_use: Option<u64>,
     /// The last such day.
     pub newest_use: Option<u64>,
+    /// How many trees are kept that commands at the root left.
+    pub trees: u64,
+    /// How many bytes these have.
+    pub tree_bytes: u64,
 }
 
 impl Info {
@@ -50,6 +57,8 @@ impl Info {
             facts: 0,
             oldest_use: None,
             newest_use: None,
+            trees: 0,
+            tree_bytes: 0,
         }
     }
 
@@ -85,9 +94,36 @@ pub struct Cleared {
 ///
 /// A database that can not be read, or is damaged.
 pub fn info(directory: &Path) -> Result<Info, Error> {
-    match File::existing(directory)? {
-        Some(file) => of(&file),
-        None => Ok(Info::empty(&directory.join(NAME))),
+    let info = match File::existing(directory)? {
+        Some(file) => of(&file)?,
+        None => Info::empty(&directory.join(NAME)),
+    };
+    let trees = Trees::of(&directory.join(TREES));
+    Ok(Info {
+        trees: trees.count,
+        tree_bytes: trees.bytes,
+        ..info
+    })
+}
+
+/// The trees in a folder.
+#[derive(Default)]
+struct Trees {
+    count: u64,
+    bytes: u64,
+}
+
+impl Trees {
+    /// Counts what can be seen: what cannot is of no use to anyone.
+    fn of(folder: &Path) -> Self {
+        let mut trees = Self::default();
+        for tree in fs::read_dir(folder).into_iter().flatten().flatten() {
+            trees.count += 1;
+            let files = fs::read_dir(tree.path()).into_iter().flatten().flatten();
+            let sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
+            trees.bytes += sizes.sum::<u64>();
+        }
+        trees
     }
 }
 
@@ -98,8 +134,22 @@ pub fn info(directory: &Path) -> Result<Info, Error> {
 ///
 /// A database that can not be written, or that another process holds for seconds.
 pub fn clear(directory: &Path) -> Result<Cleared, Error> {
+    let folder = directory.join(TREES);
+    let trees = Trees::of(&folder);
+    match fs::remove_dir_all(&folder) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::Io {
+                path: folder,
+                source,
+            });
+        }
+        _ => {}
+    }
     let Some(file) = File::existing(directory)? else {
-        return Ok(Cleared::default());
+        return Ok(Cleared {
+            entries: trees.count,
+            bytes: trees.bytes,
+        });
     };
     let before = size(file.path());
     let cleared = file.state().and_then(|state| match state {
@@ -112,8 +162,8 @@ pub fn clear(directory: &Path) -> Result<Cleared, Error> {
     };
     let entries = cleared.map_err(Error::database(file.path()))?;
     Ok(Cleared {
-        entries,
-        bytes: before.saturating_sub(size(file.path())),
+        entries: entries + trees.count,
+        bytes: before.saturating_sub(size(file.path())) + trees.bytes,
     })
 }
 

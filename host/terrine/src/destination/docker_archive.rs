@@ -30,6 +30,7 @@ pub fn header(name: &str, size: u64, mtime: i64) -> Header<'_> {
         link: b"",
         uname: b"",
         gname: b"",
+        xattrs: &[],
     }
 }
 

@@ -79,6 +79,7 @@ impl TreeEntry<'_> {
             link: self.link,
             uname: ownership.uname.as_bytes(),
             gname: ownership.gname.as_bytes(),
+            xattrs: &[],
         };
         if let Some(rule) = ownership.permissions.find(self.path) {
             rule.apply(&mut header);
@@ -91,6 +92,9 @@ impl Rule {
     fn apply<'a>(&'a self, header: &mut Header<'a>) {
         if header.kind != Kind::Symlink {
             header.mode = self.mode.unwrap_or(header.mode);
+        }
+        if header.kind == Kind::File {
+            header.xattrs = &self.xattrs;
         }
         // Some tools go by the name where there is one, which is not that of another owner.
         if let Some(uid) = self.uid {

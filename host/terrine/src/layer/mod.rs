@@ -6,6 +6,7 @@
 //! ([`Customisation`]) are implementations here, the root is one in [`crate::rootfs`].
 
 mod archive;
+mod capabilities;
 mod entries;
 mod error;
 mod feed;
@@ -19,6 +20,8 @@ mod store_layer;
 mod tree;
 
 pub use archive::Customisation;
+pub(crate) use capabilities::ATTRIBUTE as CAPABILITIES;
+pub use capabilities::{CapabilitiesError, capabilities};
 pub use entries::{ArchiveEntry, Entries, EntryContent, Visit};
 pub use error::{Change, Error};
 pub use feed::feed;

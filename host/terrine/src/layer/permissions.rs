@@ -29,6 +29,8 @@ pub struct Rule {
     pub uname: Option<String>,
     /// Name of the group, in layers that have names.
     pub gname: Option<String>,
+    /// Extended attributes of files: the capabilities of programs.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// A pattern for absolute paths in the image, directories without a slash at the end.
@@ -119,9 +121,16 @@ impl Permissions {
                     gid,
                     uname,
                     gname,
+                    xattrs,
                     ..
                 } = rule;
-                format!("{:?}", (pattern, mode, uid, gid, uname, gname))
+                let text = format!("{:?}", (pattern, mode, uid, gid, uname, gname));
+                // Rules without them keep the text that they had before there were any.
+                if xattrs.is_empty() {
+                    text
+                } else {
+                    format!("{text}{xattrs:?}")
+                }
             })
             .collect::<Vec<_>>()
             .join("\n")
@@ -145,6 +154,7 @@ mod tests {
             gid: None,
             uname: None,
             gname: None,
+            xattrs: vec![],
         }
     }
 

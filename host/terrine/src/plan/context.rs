@@ -3,7 +3,7 @@
 use terrine_planner_host::Planners;
 
 use super::{Error, PlanOptions};
-use crate::layer::{Ownership, Pattern, Permissions, Rule};
+use crate::layer::{self, Ownership, Pattern, Permissions, Rule};
 use crate::spec::{ImageSpec, PermissionSpec, Time, When};
 
 /// The time of files and of the image, unless they are given: that of dockerTools.
@@ -54,6 +54,14 @@ fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, Error> {
             ));
         }
     };
+    let capabilities = spec.capabilities.as_deref().map(|text| {
+        let value = layer::capabilities(text);
+        let named = |value| (layer::CAPABILITIES.to_vec(), value);
+        value
+            .map(named)
+            .map_err(|error| Error::field(format!("{field}.capabilities"), error.to_string()))
+    });
+    let capabilities = capabilities.transpose()?;
     Ok(Rule {
         pattern: pattern.map_err(|(field, error)| Error::field(field, error.to_string()))?,
         mode: spec.mode.map(|mode| mode.0),
@@ -61,5 +69,6 @@ fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, Error> {
         gid: spec.gid.map(i64::from),
         uname: spec.uname.clone(),
         gname: spec.gname.clone(),
+        xattrs: capabilities.into_iter().collect(),
     })
 }

@@ -51,6 +51,7 @@ impl Form {
             gid,
             uname,
             gname,
+            capabilities,
         } = rule;
         // One of these two is there, and begins the rule.
         for (label, pattern) in [("rule.path", path), ("rule.regex", regex)] {
@@ -61,7 +62,11 @@ impl Form {
         self.given("rule.mode", mode.map(|mode| format!("{:o}", mode.0)));
         self.given("rule.uid", *uid);
         self.given("rule.gid", *gid);
-        for (label, name) in [("rule.uname", uname), ("rule.gname", gname)] {
+        for (label, name) in [
+            ("rule.uname", uname),
+            ("rule.gname", gname),
+            ("rule.capabilities", capabilities),
+        ] {
             if let Some(name) = name {
                 self.quoted(label, name);
             }

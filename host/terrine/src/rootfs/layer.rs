@@ -134,10 +134,13 @@ fn header(entry: &RootEntry<'_>, out: &mut Vec<u8>) {
 }
 
 /// The entry with the permissions and owners that rules give it.
-fn owned<'a>(mut entry: RootEntry<'a>, permissions: &Permissions) -> RootEntry<'a> {
+fn owned<'a>(mut entry: RootEntry<'a>, permissions: &'a Permissions) -> RootEntry<'a> {
     if let Some(rule) = permissions.find(entry.path) {
         if entry.kind != Kind::Symlink {
             entry.mode = rule.mode.unwrap_or(entry.mode);
+        }
+        if entry.kind == Kind::File && !rule.xattrs.is_empty() {
+            entry.xattrs = &rule.xattrs;
         }
         entry.uid = rule.uid.unwrap_or(entry.uid);
         entry.gid = rule.gid.unwrap_or(entry.gid);

@@ -15,8 +15,8 @@ use terrine::registry::{Client, ClientOptions, CredentialsError};
 use terrine::rootfs::{File, Origin};
 use terrine::spec::{ImageSpec, SpecError};
 use terrine::{
-    assemble, cache, closure, copy, daemon, destination, export, history, layer, layout, plan,
-    planner, registry, replay, rootfs, sequence, source, store_database,
+    assemble, cache, closure, copy, daemon, destination, export, history, isolate, layer, layout,
+    plan, planner, registry, replay, rootfs, sequence, source, store_database,
 };
 
 use super::Walked;
@@ -27,6 +27,7 @@ pub(super) fn walk() -> Walked {
     let mut walked = Walked::default();
     walked.walk("cli/src/exit.rs", vec![usage()]);
     walked.walk("compress/src/setting.rs", settings());
+    walked.walk("isolate/src/error.rs", isolate_errors());
     walked.walk("oci/src/reference.rs", vec![reference()]);
     walked.walk("planner/src/author.rs", componentize_errors());
     walked.walk("planner/src/error.rs", planner_errors());
@@ -595,6 +596,32 @@ fn assemble_errors() -> Vec<assemble::Error> {
     errors
 }
 
+fn isolate_errors() -> Vec<isolate::Error> {
+    use isolate::{Ending, Error, Failure, Level, Tail};
+    let failed = |ending| Error::Failed {
+        failure: Failure {
+            step: name(),
+            ending,
+            line: None,
+        },
+        tail: Tail::default(),
+        level: Level::Single,
+    };
+    vec![
+        Error::NoLevel {
+            tried: vec![],
+            is_given: false,
+        },
+        failed(Ending::Time(1)),
+        failed(Ending::Processes(1)),
+        failed(Ending::NoShell(2)),
+        Error::Broken {
+            action: name(),
+            source: std::io::Error::from_raw_os_error(28),
+        },
+    ]
+}
+
 fn plan_errors() -> Vec<plan::Error> {
     use plan::Error;
     let mut errors = vec![
@@ -604,7 +631,16 @@ fn plan_errors() -> Vec<plan::Error> {
             hint: Some(name()),
         },
         Error::Foreign { message: name() },
+        Error::Differs {
+            path: name(),
+            what: "has another content",
+        },
     ];
+    errors.extend(
+        isolate_errors()
+            .into_iter()
+            .map(|error| Error::Commands(Box::new(error))),
+    );
     errors.extend(source_errors().into_iter().map(Error::from));
     errors.extend(closure_errors().into_iter().map(Error::from));
     errors.extend(closure_faults().into_iter().map(Error::Closures));

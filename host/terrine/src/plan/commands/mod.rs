@@ -174,6 +174,8 @@ fn run(
             work,
             entries: layer.entries,
             base: sees_base && base.is_some(),
+            // As programs expect it of the machine on which dockerTools runs this one.
+            tmp: sees_base,
             store_dir: asked.store_dir.clone(),
             store: asked.store.clone(),
             tools: asked.tools.clone(),

@@ -99,6 +99,8 @@ pub struct PermissionSpec {
     pub uname: Option<String>,
     /// Name of the group, in layers of store paths.
     pub gname: Option<String>,
+    /// Capabilities of programs, as `setcap` takes them: `cap_net_bind_service=ep`.
+    pub capabilities: Option<String>,
 }
 
 /// Which policy groups the store paths into layers, of which component, and its options.
