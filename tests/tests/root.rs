@@ -194,6 +194,7 @@ fn large_numbers_are_as_tar_has_them() {
             gid: id,
             uname: None,
             gname: None,
+            xattrs: vec![],
         };
         same(
             &archive(&copy(folder.path()), &layer::Permissions::new(vec![rule])),

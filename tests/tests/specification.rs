@@ -73,7 +73,7 @@ fn wrong_fields_are_named() {
             ),
             (
                 "an argument of dockerTools that there is not",
-                with("fakeRootCommands", json!("chown"))
+                with("keepContentsDirlinks", json!(true))
             ),
             ("a mistyped field", with("maxLayers", json!("3"))),
             (

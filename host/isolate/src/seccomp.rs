@@ -44,98 +44,91 @@ pub(crate) fn install(faked: Faked) -> Result<OwnedFd, Errno> {
 }
 
 /// System calls about which the supervisor is always asked.
-fn always() -> Vec<i64> {
-    let mut calls = vec![
-        libc::SYS_chroot,
-        libc::SYS_pivot_root,
-        libc::SYS_setns,
-        libc::SYS_fchown,
-        libc::SYS_fchownat,
-        libc::SYS_fstat,
-        libc::SYS_newfstatat,
-        libc::SYS_statx,
-    ];
-    #[cfg(target_arch = "x86_64")]
-    calls.extend([
+const ALWAYS: &[i64] = &[
+    libc::SYS_chroot,
+    libc::SYS_pivot_root,
+    libc::SYS_setns,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_fstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+];
+
+/// Those about who a process is.
+const IDS: &[i64] = &[
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    libc::SYS_setgroups,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_getresuid,
+    libc::SYS_getresgid,
+    libc::SYS_getgroups,
+];
+
+/// Those that make directories and links.
+const CREATION: &[i64] = &[libc::SYS_openat2, libc::SYS_mkdirat, libc::SYS_symlinkat];
+
+/// Those about permissions and capabilities.
+const MODES: &[i64] = &[
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_getxattr,
+    libc::SYS_lgetxattr,
+    libc::SYS_fgetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+];
+
+/// The calls that make special files, and which argument of theirs has the type.
+const NODES: &[(i64, u32)] = &[(libc::SYS_mknodat, 2)];
+
+/// The calls that open files, and which argument of theirs has the flags.
+const OPENS: &[(i64, u32)] = &[(libc::SYS_openat, 2)];
+
+/// The calls of the same kinds that newer machines do not have.
+#[cfg(target_arch = "x86_64")]
+mod old {
+    pub(super) const ALWAYS: &[i64] = &[
         libc::SYS_chown,
         libc::SYS_lchown,
         libc::SYS_stat,
         libc::SYS_lstat,
-    ]);
-    calls
-}
-
-fn ids() -> [i64; 16] {
-    [
-        libc::SYS_setuid,
-        libc::SYS_setgid,
-        libc::SYS_setreuid,
-        libc::SYS_setregid,
-        libc::SYS_setresuid,
-        libc::SYS_setresgid,
-        libc::SYS_setfsuid,
-        libc::SYS_setfsgid,
-        libc::SYS_setgroups,
-        libc::SYS_getuid,
-        libc::SYS_geteuid,
-        libc::SYS_getgid,
-        libc::SYS_getegid,
-        libc::SYS_getresuid,
-        libc::SYS_getresgid,
-        libc::SYS_getgroups,
-    ]
-}
-
-fn creation() -> Vec<i64> {
-    let mut calls = vec![libc::SYS_openat2, libc::SYS_mkdirat, libc::SYS_symlinkat];
-    #[cfg(target_arch = "x86_64")]
-    calls.extend([libc::SYS_creat, libc::SYS_mkdir, libc::SYS_symlink]);
-    calls
-}
-
-fn modes() -> Vec<i64> {
-    let mut calls = vec![
-        libc::SYS_fchmod,
-        libc::SYS_fchmodat,
-        libc::SYS_setxattr,
-        libc::SYS_lsetxattr,
-        libc::SYS_fsetxattr,
-        libc::SYS_getxattr,
-        libc::SYS_lgetxattr,
-        libc::SYS_fgetxattr,
-        libc::SYS_removexattr,
-        libc::SYS_lremovexattr,
-        libc::SYS_fremovexattr,
     ];
-    #[cfg(target_arch = "x86_64")]
-    calls.extend([libc::SYS_chmod]);
-    calls
+    pub(super) const CREATION: &[i64] = &[libc::SYS_creat, libc::SYS_mkdir, libc::SYS_symlink];
+    pub(super) const MODES: &[i64] = &[libc::SYS_chmod];
+    pub(super) const NODES: &[(i64, u32)] = &[(libc::SYS_mknod, 1)];
+    pub(super) const OPENS: &[(i64, u32)] = &[(libc::SYS_open, 1)];
+}
+#[cfg(not(target_arch = "x86_64"))]
+mod old {
+    pub(super) const ALWAYS: &[i64] = &[];
+    pub(super) const CREATION: &[i64] = &[];
+    pub(super) const MODES: &[i64] = &[];
+    pub(super) const NODES: &[(i64, u32)] = &[];
+    pub(super) const OPENS: &[(i64, u32)] = &[];
 }
 
-/// The calls that make special files, and which argument of theirs has the type.
-fn nodes() -> Vec<(i64, u32)> {
-    let calls = vec![(libc::SYS_mknodat, 2)];
-    #[cfg(target_arch = "x86_64")]
-    let calls = [calls, vec![(libc::SYS_mknod, 1)]].concat();
-    calls
-}
-
-/// The calls that open files, and which argument of theirs has the flags.
-fn opens() -> Vec<(i64, u32)> {
-    let calls = vec![(libc::SYS_openat, 2)];
-    #[cfg(target_arch = "x86_64")]
-    let calls = [calls, vec![(libc::SYS_open, 1)]].concat();
-    calls
-}
-
-/// Calls that would go round the filter, and those that no command at the root needs.
-fn refused() -> [i64; 3] {
-    [
-        libc::SYS_io_uring_setup,
-        libc::SYS_io_uring_enter,
-        libc::SYS_io_uring_register,
-    ]
-}
+/// Calls that would go round the filter.
+const REFUSED: &[i64] = &[
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+];
 
 fn program(faked: Faked) -> Vec<libc::sock_filter> {
     let mut program = Program(vec![]);
@@ -146,34 +139,23 @@ fn program(faked: Faked) -> Vec<libc::sock_filter> {
     if cfg!(target_arch = "x86_64") {
         program.from(X32, errno(libc::ENOSYS));
     }
-    for call in refused() {
-        program.when(call, errno(libc::ENOSYS));
-    }
-    for call in always() {
-        program.when(call, NOTIFY);
-    }
-    for (call, argument) in nodes() {
-        program.special(call, argument, faked.creation);
+    program.all(&[REFUSED], errno(libc::ENOSYS));
+    program.all(&[ALWAYS, old::ALWAYS], NOTIFY);
+    for (call, argument) in NODES.iter().chain(old::NODES) {
+        program.special(*call, *argument, faked.creation);
     }
     if faked.creation {
-        for call in creation() {
-            program.when(call, NOTIFY);
-        }
-        for (call, argument) in opens() {
-            program.flag(call, argument, libc::O_CREAT as u32);
+        program.all(&[CREATION, old::CREATION], NOTIFY);
+        for (call, argument) in OPENS.iter().chain(old::OPENS) {
+            program.flag(*call, *argument, libc::O_CREAT as u32);
         }
     }
     if faked.ids {
-        for call in ids() {
-            program.when(call, NOTIFY);
-        }
+        program.all(&[IDS], NOTIFY);
     }
     if faked.modes {
-        program.when(FCHMODAT2, NOTIFY);
         program.when(libc::SYS_capset, errno(0));
-        for call in modes() {
-            program.when(call, NOTIFY);
-        }
+        program.all(&[MODES, old::MODES], NOTIFY);
     }
     program.ends(ALLOW);
     program.0
@@ -213,6 +195,12 @@ impl Program {
     fn when(&mut self, call: i64, action: u32) {
         self.equal(call as u32, 0, 1);
         self.ends(action);
+    }
+
+    fn all(&mut self, calls: &[&[i64]], action: u32) {
+        for call in calls.iter().copied().flatten() {
+            self.when(*call, action);
+        }
     }
 
     fn from(&mut self, value: u32, action: u32) {

@@ -102,8 +102,11 @@ impl Emulator {
     }
 
     fn reply(&mut self, listener: BorrowedFd<'_>, question: &Question) -> Result<Reply, Errno> {
-        let Some(wanted) = Wanted::of(question)? else {
-            return Ok(Reply::Continue);
+        let wanted = match Wanted::of(question) {
+            // A process that keeps its memory to itself does without.
+            Ok(None) | Err(Errno::PERM | Errno::SRCH) => return Ok(Reply::Continue),
+            Ok(Some(wanted)) => wanted,
+            Err(errno) => return Err(errno),
         };
         // From here on what was read is of the thread that asked, and of no other.
         if !seccomp::still_waits(listener, question) {

@@ -38,173 +38,213 @@ pub(super) enum Wanted {
     Identity,
 }
 
-/// What follows the flags of openat2(2).
+/// The size of the structure that openat2(2) takes first of all, in bytes.
 const OPEN_HOW: usize = 24;
 
 impl Wanted {
     /// Reads what a call wants; none for one that the kernel shall do as it stands.
     pub(super) fn of(question: &Question) -> Result<Option<Self>, Errno> {
-        let Question {
-            pid,
-            call,
-            arguments: [a, b, c, d, e, _],
-            ..
-        } = *question;
-        let text = |address| read_text(pid, address);
-        let number = |argument: u64| argument as u32 as i32;
-        let flags = |argument: u64| argument as u32 as i32;
-        let path = |from, address, follow| {
-            Ok::<_, Errno>(Target::Path {
-                from,
-                path: text(address)?,
-                follow,
-            })
+        let call = Call {
+            pid: question.pid,
+            arguments: question.arguments,
         };
-        // A path below a directory, or, where it is empty and the flags say so, the descriptor.
-        let at = |from: u64, address: u64, flags: i32| {
-            let path = match address {
-                0 if flags & libc::AT_EMPTY_PATH != 0 => vec![],
-                address => text(address)?,
-            };
-            let from = number(from);
-            if path.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
-                if from == libc::AT_FDCWD {
-                    return Ok(Target::Path {
-                        from,
-                        path: b".".to_vec(),
-                        follow: true,
-                    });
-                }
-                return Ok(Target::Descriptor(from));
-            }
-            let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
-            Ok::<_, Errno>(Target::Path { from, path, follow })
-        };
-        let place = |from, address| {
-            Ok::<_, Errno>(Place {
-                from,
-                path: text(address)?,
-            })
-        };
-        let own = |file, uid: u64, gid: u64| {
-            let id = |id: u64| (id as u32 != u32::MAX).then_some(id as u32);
-            Self::Own {
-                file,
-                uid: id(uid),
-                gid: id(gid),
-            }
-        };
-        let look = |file, address| Self::Look {
-            file,
-            into: Into::Stat(address),
-        };
-        let cwd = libc::AT_FDCWD;
-        Ok(Some(match call {
-            libc::SYS_chroot | libc::SYS_pivot_root | libc::SYS_setns => Self::Root,
-            libc::SYS_fchown => own(Target::Descriptor(number(a)), b, c),
-            libc::SYS_fchownat => own(at(a, b, flags(e))?, c, d),
-            libc::SYS_fstat => look(Target::Descriptor(number(a)), b),
-            libc::SYS_newfstatat => look(at(a, b, flags(d))?, c),
-            libc::SYS_statx => Self::Look {
-                file: at(a, b, flags(c))?,
-                into: Into::Statx {
-                    address: e,
-                    flags: flags(c),
-                    mask: d as u32,
-                },
-            },
-            libc::SYS_mknodat => Self::Node {
-                at: place(number(a), b)?,
-                mode: c as u32,
-                device: d,
-            },
-            libc::SYS_openat => Self::Open {
-                at: place(number(a), b)?,
-                flags: c,
-                mode: d as u32,
-            },
-            libc::SYS_openat2 => {
-                let mut how = [0; OPEN_HOW];
-                read_exact(pid, c, &mut how)?;
-                let word = |at: usize| {
-                    let bytes: [u8; 8] = how[at..at + 8].try_into().unwrap_or_default();
-                    u64::from_ne_bytes(bytes)
-                };
-                // With rules for its way the kernel alone does it.
-                if word(16) != 0 || word(0) & libc::O_CREAT as u64 == 0 {
-                    return Ok(None);
-                }
-                Self::Open {
-                    at: place(number(a), b)?,
-                    flags: word(0),
-                    mode: word(8) as u32,
-                }
-            }
-            libc::SYS_mkdirat => Self::Directory {
-                at: place(number(a), b)?,
-                mode: c as u32,
-            },
-            libc::SYS_symlinkat => Self::Symlink {
-                at: place(number(b), c)?,
-                target: text(a)?,
-            },
-            libc::SYS_fchmod => Self::Mode {
-                file: Target::Descriptor(number(a)),
-                mode: b as u32,
-            },
-            libc::SYS_fchmodat => Self::Mode {
-                file: path(number(a), b, true)?,
-                mode: c as u32,
-            },
-            FCHMODAT2 => Self::Mode {
-                file: at(a, b, flags(d))?,
-                mode: c as u32,
-            },
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_chown => own(path(cwd, a, true)?, b, c),
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_lchown => own(path(cwd, a, false)?, b, c),
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_stat => look(path(cwd, a, true)?, b),
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_lstat => look(path(cwd, a, false)?, b),
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_mknod => Self::Node {
-                at: place(cwd, a)?,
-                mode: b as u32,
-                device: c,
-            },
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_open => Self::Open {
-                at: place(cwd, a)?,
-                flags: b,
-                mode: c as u32,
-            },
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_creat => Self::Open {
-                at: place(cwd, a)?,
-                flags: (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64,
-                mode: b as u32,
-            },
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_mkdir => Self::Directory {
-                at: place(cwd, a)?,
-                mode: b as u32,
-            },
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_symlink => Self::Symlink {
-                at: place(cwd, b)?,
-                target: text(a)?,
-            },
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_chmod => Self::Mode {
-                file: path(cwd, a, true)?,
-                mode: b as u32,
-            },
-            _ => match Attribute::of(question)? {
+        if let Some(wanted) = call.files(question.call)? {
+            return Ok(Some(wanted));
+        }
+        if let Some(wanted) = call.creation(question.call)? {
+            return Ok(Some(wanted));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wanted) = call.old(question.call)? {
+            return Ok(Some(wanted));
+        }
+        match question.call {
+            libc::SYS_openat2 => call.open_how(),
+            libc::SYS_chroot | libc::SYS_pivot_root | libc::SYS_setns => Ok(Some(Self::Root)),
+            _ => Ok(Some(match Attribute::of(question)? {
                 Some(attribute) => Self::Attribute(attribute),
                 None => Self::Identity,
+            })),
+        }
+    }
+}
+
+/// The arguments of a call, and whose it is.
+struct Call {
+    pid: i32,
+    arguments: [u64; 6],
+}
+
+impl Call {
+    /// Calls that look at files and change what is said of them.
+    fn files(&self, call: i64) -> Result<Option<Wanted>, Errno> {
+        Ok(Some(match call {
+            libc::SYS_fchown => self.own(self.descriptor(0), 1),
+            libc::SYS_fchownat => self.own(self.file(0, 4)?, 2),
+            libc::SYS_fstat => self.look(self.descriptor(0), 1),
+            libc::SYS_newfstatat => self.look(self.file(0, 3)?, 2),
+            libc::SYS_statx => Wanted::Look {
+                file: self.file(0, 2)?,
+                into: Into::Statx {
+                    address: self.arguments[4],
+                    flags: self.number(2),
+                    mask: self.arguments[3] as u32,
+                },
             },
+            libc::SYS_fchmod => self.mode(self.descriptor(0), 1),
+            libc::SYS_fchmodat => self.mode(self.path(self.number(0), 1, true)?, 2),
+            FCHMODAT2 => self.mode(self.file(0, 3)?, 2),
+            _ => return Ok(None),
         }))
+    }
+
+    /// Calls that make files.
+    fn creation(&self, call: i64) -> Result<Option<Wanted>, Errno> {
+        Ok(Some(match call {
+            libc::SYS_mknodat => self.node(self.place(self.number(0), 1)?, 2),
+            libc::SYS_openat => Wanted::Open {
+                at: self.place(self.number(0), 1)?,
+                flags: self.arguments[2],
+                mode: self.arguments[3] as u32,
+            },
+            libc::SYS_mkdirat => Wanted::Directory {
+                at: self.place(self.number(0), 1)?,
+                mode: self.arguments[2] as u32,
+            },
+            libc::SYS_symlinkat => Wanted::Symlink {
+                target: self.text(0)?,
+                at: self.place(self.number(1), 2)?,
+            },
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Calls that newer machines do not have.
+    #[cfg(target_arch = "x86_64")]
+    fn old(&self, call: i64) -> Result<Option<Wanted>, Errno> {
+        let cwd = libc::AT_FDCWD;
+        let created = (libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC) as u64;
+        Ok(Some(match call {
+            libc::SYS_chown => self.own(self.path(cwd, 0, true)?, 1),
+            libc::SYS_lchown => self.own(self.path(cwd, 0, false)?, 1),
+            libc::SYS_stat => self.look(self.path(cwd, 0, true)?, 1),
+            libc::SYS_lstat => self.look(self.path(cwd, 0, false)?, 1),
+            libc::SYS_chmod => self.mode(self.path(cwd, 0, true)?, 1),
+            libc::SYS_mknod => self.node(self.place(cwd, 0)?, 1),
+            libc::SYS_open => Wanted::Open {
+                at: self.place(cwd, 0)?,
+                flags: self.arguments[1],
+                mode: self.arguments[2] as u32,
+            },
+            libc::SYS_creat => Wanted::Open {
+                at: self.place(cwd, 0)?,
+                flags: created,
+                mode: self.arguments[1] as u32,
+            },
+            libc::SYS_mkdir => Wanted::Directory {
+                at: self.place(cwd, 0)?,
+                mode: self.arguments[1] as u32,
+            },
+            libc::SYS_symlink => Wanted::Symlink {
+                target: self.text(0)?,
+                at: self.place(cwd, 1)?,
+            },
+            _ => return Ok(None),
+        }))
+    }
+
+    /// openat2(2), whose flags are in memory. With rules for its way the kernel alone does it.
+    fn open_how(&self) -> Result<Option<Wanted>, Errno> {
+        let mut how = [0; OPEN_HOW];
+        read_exact(self.pid, self.arguments[2], &mut how)?;
+        let word = |at: usize| {
+            let bytes: [u8; 8] = how[at..at + 8].try_into().unwrap_or_default();
+            u64::from_ne_bytes(bytes)
+        };
+        let (flags, mode, resolve) = (word(0), word(8), word(16));
+        if resolve != 0 || flags & libc::O_CREAT as u64 == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Wanted::Open {
+            at: self.place(self.number(0), 1)?,
+            flags,
+            mode: mode as u32,
+        }))
+    }
+
+    fn number(&self, argument: usize) -> i32 {
+        self.arguments[argument] as u32 as i32
+    }
+
+    fn text(&self, argument: usize) -> Result<Vec<u8>, Errno> {
+        read_text(self.pid, self.arguments[argument])
+    }
+
+    fn descriptor(&self, argument: usize) -> Target {
+        Target::Descriptor(self.number(argument))
+    }
+
+    fn path(&self, from: i32, argument: usize, follow: bool) -> Result<Target, Errno> {
+        let path = self.text(argument)?;
+        Ok(Target::Path { from, path, follow })
+    }
+
+    fn place(&self, from: i32, argument: usize) -> Result<Place, Errno> {
+        let path = self.text(argument)?;
+        Ok(Place { from, path })
+    }
+
+    /// A path below a directory, which is the argument before it; or, where the path is empty and
+    /// the flags say so, that descriptor itself.
+    fn file(&self, from: usize, flags: usize) -> Result<Target, Errno> {
+        let (from, flags) = (self.number(from), self.number(flags));
+        let may_be_empty = flags & libc::AT_EMPTY_PATH != 0;
+        let path = match self.arguments[1] {
+            0 if may_be_empty => vec![],
+            _ => self.text(1)?,
+        };
+        if !path.is_empty() || !may_be_empty {
+            let follow = flags & libc::AT_SYMLINK_NOFOLLOW == 0;
+            return Ok(Target::Path { from, path, follow });
+        }
+        if from != libc::AT_FDCWD {
+            return Ok(Target::Descriptor(from));
+        }
+        Ok(Target::Path {
+            from,
+            path: b".".to_vec(),
+            follow: true,
+        })
+    }
+
+    fn own(&self, file: Target, owner: usize) -> Wanted {
+        let id = |argument: u64| (argument as u32 != u32::MAX).then_some(argument as u32);
+        Wanted::Own {
+            file,
+            uid: id(self.arguments[owner]),
+            gid: id(self.arguments[owner + 1]),
+        }
+    }
+
+    fn look(&self, file: Target, address: usize) -> Wanted {
+        Wanted::Look {
+            file,
+            into: Into::Stat(self.arguments[address]),
+        }
+    }
+
+    fn mode(&self, file: Target, mode: usize) -> Wanted {
+        Wanted::Mode {
+            file,
+            mode: self.arguments[mode] as u32,
+        }
+    }
+
+    fn node(&self, at: Place, mode: usize) -> Wanted {
+        Wanted::Node {
+            at,
+            mode: self.arguments[mode] as u32,
+            device: self.arguments[mode + 1],
+        }
     }
 }

@@ -461,6 +461,10 @@ impl<'a> Supervisor<'a> {
             return Some(Ending::Time(max_seconds.unwrap_or_default()));
         }
         let count = self.processes().count();
+        if count == 0 {
+            // Somebody else has buried it.
+            return Some(Ending::Exit(1));
+        }
         (count > *max_processes as usize).then_some(Ending::Processes(*max_processes))
     }
 }

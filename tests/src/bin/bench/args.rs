@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// How it is called.
-pub(super) const USAGE: &str = "usage: bench [--store DIR] [--rounds N] [--only stream|plan|ship]";
+pub(super) const USAGE: &str =
+    "usage: bench [--store DIR] [--rounds N] [--only stream|plan|commands|ship]";
 
 /// What is measured, and how often.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) enum Part {
     Stream,
     /// Plans of large closures.
     Plan,
+    /// Commands at the root.
+    Commands,
     /// Layouts and registries.
     Ship,
 }
@@ -63,6 +66,7 @@ fn part(text: &OsString) -> Result<Part, String> {
     match text.to_str() {
         Some("stream") => Ok(Part::Stream),
         Some("plan") => Ok(Part::Plan),
+        Some("commands") => Ok(Part::Commands),
         Some("ship") => Ok(Part::Ship),
         _ => Err(format!(
             "`{}` is not a part of the benchmark",

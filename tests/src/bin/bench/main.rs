@@ -1,6 +1,6 @@
 //! The benchmark: how `terrine stream` compares with `tar` over the same files,
 //! on the same machine, in the same minutes; how long large closures take to be planned; and
-//! how layouts and pushes compare with `skopeo`'s.
+//! how layouts and pushes compare with `skopeo`'s; and what commands at the root cost.
 //!
 //! ```text
 //! cargo run --release -p terrine-tests --bin bench [-- --store DIR] [--rounds N] [--only PART]
@@ -11,6 +11,7 @@
 //! `target/bench-store`, and are the same on every machine.
 
 mod args;
+mod commands;
 mod content;
 mod image;
 mod made;
@@ -94,6 +95,9 @@ fn run(args: &Args) -> Result<()> {
     }
     if args.wants(Part::Plan) {
         plans::plan(args.rounds)?;
+    }
+    if args.wants(Part::Commands) {
+        commands::commands(args.rounds)?;
     }
     if args.wants(Part::Ship) {
         ship::ship(&store, args.rounds)?;
