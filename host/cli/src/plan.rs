@@ -16,7 +16,7 @@ use super::{environment, output, table};
 /// Show what `build` would make, and why
 ///
 /// No image is written, and no more is read than names, sizes and the first bytes of
-/// programs.
+/// programs. Commands at the root are run, because what they leave decides what is in the image.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
