@@ -38,9 +38,9 @@ fn errno(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
-/// Puts the filter on this process.
-pub(crate) fn install(faked: Faked) -> Result<OwnedFd, Errno> {
-    seccomp::install(&mut program(faked))
+/// Puts the filter on this process, whose supervisor is the process `supervisor`.
+pub(crate) fn install(faked: Faked, supervisor: i32) -> Result<OwnedFd, Errno> {
+    seccomp::install(&mut program(faked, supervisor))
 }
 
 /// System calls about which the supervisor is always asked.
@@ -126,15 +126,19 @@ fn opens() -> Vec<(i64, u32)> {
 }
 
 /// Calls that would go round the filter, and those that no command at the root needs.
-fn refused() -> [i64; 3] {
+fn refused() -> [i64; 6] {
     [
+        // Keys are the machine's: those of whoever runs this program.
+        libc::SYS_add_key,
+        libc::SYS_keyctl,
+        libc::SYS_request_key,
         libc::SYS_io_uring_setup,
         libc::SYS_io_uring_enter,
         libc::SYS_io_uring_register,
     ]
 }
 
-fn program(faked: Faked) -> Vec<libc::sock_filter> {
+fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
     let mut program = Program(vec![]);
     program.load(ARCHITECTURE);
     // A program for another interface has other numbers, about which nobody would be asked.
@@ -146,6 +150,9 @@ fn program(faked: Faked) -> Vec<libc::sock_filter> {
     for call in refused() {
         program.when(call, errno(libc::ENOSYS));
     }
+    // The supervisor is root as commands are: its limits would be theirs to set.
+    let refused = errno(libc::EPERM);
+    program.argument(libc::SYS_prlimit64, 0, supervisor as u32, refused);
     for call in always() {
         program.when(call, NOTIFY);
     }
@@ -223,6 +230,16 @@ impl Program {
         self.load(ARGUMENTS + 8 * argument);
         self.push(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, flag);
         self.ends(NOTIFY);
+        self.ends(ALLOW);
+    }
+
+    /// Decides on a call one of whose arguments is this value.
+    fn argument(&mut self, call: i64, argument: u32, value: u32, action: u32) {
+        self.equal(call as u32, 0, 4);
+        self.load(ARGUMENTS + 8 * argument);
+        self.equal(value, 0, 1);
+        self.ends(action);
+        // No call that is looked for below has two rules.
         self.ends(ALLOW);
     }
 
