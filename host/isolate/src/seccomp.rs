@@ -166,6 +166,10 @@ fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
         for (call, argument) in opens() {
             program.flag(call, argument, libc::O_CREAT as u32);
         }
+        // A process keeps the rights of root when it becomes a user, until it is another program.
+        program.argument(libc::SYS_prctl, 0, libc::PR_SET_KEEPCAPS as u32, NOTIFY);
+        program.when(libc::SYS_execve, NOTIFY);
+        program.when(libc::SYS_execveat, NOTIFY);
     }
     if faked.ids {
         for call in ids() {

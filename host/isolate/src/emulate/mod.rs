@@ -132,6 +132,16 @@ impl Emulator {
             .unwrap_or(&self.ids[0])
     }
 
+    /// Whether a process may do what root may.
+    fn is_privileged(&self, pid: i32) -> bool {
+        if self.faked.ids {
+            self.who(pid).is_root()
+        } else {
+            // Where ids are the kernel's, so are capabilities.
+            self.resolver.may_chown(pid)
+        }
+    }
+
     /// Makes a process somebody else.
     fn become_other(&mut self, pid: i32, ids: Ids) -> Result<(), Errno> {
         let mark = match self.ids.iter().position(|known| *known == ids) {

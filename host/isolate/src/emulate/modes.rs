@@ -68,6 +68,9 @@ impl Attribute {
                 }
                 let mut value = vec![0; d as usize];
                 read_exact(pid, c, &mut value)?;
+                if !is_capability(&value) {
+                    return Err(Errno::INVAL);
+                }
                 What::Set {
                     value,
                     flags: e as u32,
@@ -94,6 +97,17 @@ impl Attribute {
         };
         Ok(Some(Self { file, what }))
     }
+}
+
+/// Whether the kernel takes a value for capabilities, by its version and its length.
+fn is_capability(value: &[u8]) -> bool {
+    let length = match value.get(3) {
+        Some(1) => 12,
+        Some(2) => 20,
+        Some(3) => 24,
+        _ => return false,
+    };
+    value.len() == length
 }
 
 impl Emulator {

@@ -42,6 +42,9 @@ impl Emulator {
                 return Ok(Reply::Continue);
             }
         }
+        if !self.faked.ids && !self.is_privileged(pid) {
+            return Err(Errno::PERM);
+        }
         let owner = (uid.unwrap_or(state.uid), gid.unwrap_or(state.gid));
         self.lose_privileges(&fd, &state, key)?;
         self.records

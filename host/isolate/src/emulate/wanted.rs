@@ -99,6 +99,11 @@ impl Wanted {
         let cwd = libc::AT_FDCWD;
         Ok(Some(match call {
             libc::SYS_fchown => own(Target::Descriptor(number(a)), b, c),
+            libc::SYS_fchownat
+                if flags(e) & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 =>
+            {
+                return Err(Errno::INVAL);
+            }
             libc::SYS_fchownat => own(at(a, b, flags(e))?, c, d),
             libc::SYS_fstat => look(Target::Descriptor(number(a)), b),
             libc::SYS_newfstatat => look(at(a, b, flags(d))?, c),
