@@ -62,16 +62,29 @@ pub(super) fn run(started: &Started<'_>) -> Answer {
     for number in 0..started.job.steps.len() {
         clean(&work.join(world_name(number)));
     }
+    if is_gone() {
+        // Nobody else is left to remove it.
+        clean(&started.job.scratch);
+    }
     match result {
         Ok(changes) => Answer::Done(changes),
         Err(Stop::Failed(failure)) => Answer::Failed(failure),
         Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
         Err(Stop::Broken(refusal)) => Answer::Broken(refusal),
-        Err(Stop::Gone) => {
-            clean(&started.job.scratch);
-            Answer::Done(Changes::default())
-        }
+        Err(Stop::Gone) => Answer::Done(Changes::default()),
     }
+}
+
+/// Whether the program that asked has ended.
+fn is_gone() -> bool {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::empty())];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let _ = poll(&mut fds, Some(&now));
+    fds[0].revents().contains(PollFlags::HUP)
 }
 
 fn world_name(number: usize) -> String {
