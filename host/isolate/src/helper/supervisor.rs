@@ -17,6 +17,7 @@ use rustix::process::{WaitStatus, chroot, fchdir, getpid};
 use rustix::system::sethostname;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use super::borrowed::Borrowed;
 use super::child;
 use super::listing::Listing;
 use super::processes::{Processes, reap};
@@ -92,7 +93,7 @@ fn world_name(number: usize) -> String {
 }
 
 /// Removes a folder and all that is in it, whatever its permissions.
-fn clean(folder: &Path) {
+pub(super) fn clean(folder: &Path) {
     if fs::remove_dir_all(folder).is_ok() || !folder.exists() {
         return;
     }
@@ -265,6 +266,11 @@ impl<'a> Supervisor<'a> {
             Stop::Broken
         };
         let faked = self.faked(step.identity);
+        // Until the step is over.
+        let _borrowed = match (self.started.level, step.place) {
+            (Level::Record, Place::Root) => Some(Borrowed::place(&world).map_err(&stop)?),
+            _ => None,
+        };
         let (here, there) = UnixStream::pair()
             .trying("making sockets")
             .map_err(Stop::Broken)?;

@@ -19,7 +19,7 @@ use crate::request::{Directory, Identity, Job, Place, Refusal, Step};
 use crate::sys::process::restrict_mounts;
 
 /// What is there for the commands alone, at the root.
-const PRIVATE: &str = ".terrine";
+pub(super) const PRIVATE: &str = ".terrine";
 /// Where the tree is that is no root.
 const TREE: &str = "build/root";
 /// The devices that Nix gives its builds.
