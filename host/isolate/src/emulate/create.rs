@@ -95,12 +95,18 @@ impl Emulator {
         at.check()?;
         let umask = self.resolver.umask(pid).unwrap_or(0o022);
         let given = OFlags::from_bits_retain(flags as u32);
-        let file = openat(
+        // Another process may make something else there meanwhile, such as a fifo, on which this
+        // process would wait for ever.
+        let made = openat(
             &at.directory,
             &at.name,
-            given | OFlags::CLOEXEC | OFlags::NOCTTY,
+            given | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOCTTY,
             Mode::from_raw_mode(mode & 0o7777 & !umask),
-        )?;
+        );
+        let file = match made {
+            Err(Errno::EXIST) => return Ok(Reply::Continue),
+            made => made?,
+        };
         self.record_owner(&Resolver::stat(&file)?, at.owner);
         Ok(Reply::File(file, flags as u32 & libc::O_CLOEXEC as u32))
     }

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 
-use rustix::fs::{AtFlags, Mode, chmodat};
+use rustix::fs::{AtFlags, Mode, chmodat, listxattr};
 use rustix::io::Errno;
 
 use super::records::Key;
@@ -15,6 +15,8 @@ use crate::sys::seccomp::Question;
 
 /// The extended attribute that holds a program's capabilities.
 const CAPABILITY: &[u8] = b"security.capability";
+/// The longest list of attributes that Linux has.
+const LONGEST_LIST: usize = 64 << 10;
 /// The longest value of it.
 const LONGEST: u64 = 24;
 
@@ -29,6 +31,7 @@ pub(super) struct Attribute {
 enum What {
     Set { value: Vec<u8>, flags: u32 },
     Get { address: u64, room: u64 },
+    List { address: u64, room: u64 },
     Remove,
 }
 
@@ -43,11 +46,20 @@ impl Attribute {
         } = *question;
         let by_fd = matches!(
             call,
-            libc::SYS_fsetxattr | libc::SYS_fgetxattr | libc::SYS_fremovexattr
+            libc::SYS_fsetxattr
+                | libc::SYS_fgetxattr
+                | libc::SYS_flistxattr
+                | libc::SYS_fremovexattr
         );
         let follow = match call {
-            libc::SYS_setxattr | libc::SYS_getxattr | libc::SYS_removexattr => true,
-            libc::SYS_lsetxattr | libc::SYS_lgetxattr | libc::SYS_lremovexattr => false,
+            libc::SYS_setxattr
+            | libc::SYS_getxattr
+            | libc::SYS_listxattr
+            | libc::SYS_removexattr => true,
+            libc::SYS_lsetxattr
+            | libc::SYS_lgetxattr
+            | libc::SYS_llistxattr
+            | libc::SYS_lremovexattr => false,
             _ if by_fd => false,
             _ => return Ok(None),
         };
@@ -60,8 +72,16 @@ impl Attribute {
                 follow,
             }
         };
-        let is_ours = read_text(pid, b)? == CAPABILITY;
+        let is_list = matches!(
+            call,
+            libc::SYS_listxattr | libc::SYS_llistxattr | libc::SYS_flistxattr
+        );
+        let is_ours = is_list || read_text(pid, b)? == CAPABILITY;
         let what = match call {
+            _ if is_list => What::List {
+                address: b,
+                room: c,
+            },
             libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_fsetxattr if is_ours => {
                 if d > LONGEST {
                     return Err(Errno::INVAL);
@@ -173,6 +193,28 @@ impl Emulator {
                     write(pid, *address, &value)?;
                 }
                 Ok(Reply::Value(value.len() as i64))
+            }
+            What::List { .. } if known.is_none() => Ok(Reply::Continue),
+            What::List { address, room } => {
+                let link = self.resolver.link(&fd)?;
+                let mut names = vec![0; LONGEST_LIST];
+                // A file system without attributes has this one all the same.
+                let length = listxattr(link, &mut names[..]).unwrap_or_default();
+                names.truncate(length);
+                if !names
+                    .split(|&byte| byte == 0)
+                    .any(|name| name == CAPABILITY)
+                {
+                    names.extend_from_slice(CAPABILITY);
+                    names.push(0);
+                }
+                if *room != 0 {
+                    if *room < names.len() as u64 {
+                        return Err(Errno::RANGE);
+                    }
+                    write(pid, *address, &names)?;
+                }
+                Ok(Reply::Value(names.len() as i64))
             }
             What::Remove if known.is_none() => Ok(Reply::Continue),
             What::Remove => {

@@ -76,7 +76,7 @@ impl Emulator {
             }
         }
         self.records.change(key, |record| record.capability = None);
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let path = self.resolver.link(fd)?;
         // There is rarely one, and where there is none that is no error.
         let _ = removexattr(path, c"security.capability");
         Ok(())

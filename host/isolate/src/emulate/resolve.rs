@@ -1,7 +1,7 @@
 //! The files that other processes mean.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
@@ -191,6 +191,13 @@ impl Resolver {
     /// The process file system.
     pub(crate) fn proc(&self) -> &OwnedFd {
         &self.proc
+    }
+
+    /// A path of an open file, for calls that take no descriptor of a place. It leads from the
+    /// working directory, which is made the process file system: there need be none at the root.
+    pub(crate) fn link(&self, fd: &OwnedFd) -> Result<String, Errno> {
+        fchdir(&self.proc)?;
+        Ok(format!("self/fd/{}", fd.as_raw_fd()))
     }
 
     /// The permissions that a process takes away from what it makes.
