@@ -90,10 +90,15 @@ fn creation() -> Vec<i64> {
     calls
 }
 
-fn modes() -> Vec<i64> {
-    let mut calls = vec![
-        libc::SYS_fchmod,
-        libc::SYS_fchmodat,
+fn permissions() -> Vec<i64> {
+    let mut calls = vec![libc::SYS_fchmod, libc::SYS_fchmodat, FCHMODAT2];
+    #[cfg(target_arch = "x86_64")]
+    calls.extend([libc::SYS_chmod]);
+    calls
+}
+
+fn modes() -> [i64; 12] {
+    [
         libc::SYS_setxattr,
         libc::SYS_lsetxattr,
         libc::SYS_fsetxattr,
@@ -106,10 +111,7 @@ fn modes() -> Vec<i64> {
         libc::SYS_removexattr,
         libc::SYS_lremovexattr,
         libc::SYS_fremovexattr,
-    ];
-    #[cfg(target_arch = "x86_64")]
-    calls.extend([libc::SYS_chmod]);
-    calls
+    ]
 }
 
 /// The calls that make special files, and which argument of theirs has the type.
@@ -179,8 +181,10 @@ fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
             program.when(call, NOTIFY);
         }
     }
+    for call in permissions() {
+        program.when(call, NOTIFY);
+    }
     if faked.modes {
-        program.when(FCHMODAT2, NOTIFY);
         program.when(libc::SYS_capset, errno(0));
         for call in modes() {
             program.when(call, NOTIFY);

@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 pub(crate) use ids::Ids;
+pub(crate) use modes::is_special;
 pub(crate) use records::{Device, Key, Records};
 use resolve::Resolver;
 use wanted::Wanted;

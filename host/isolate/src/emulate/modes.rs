@@ -119,6 +119,11 @@ impl Attribute {
     }
 }
 
+/// Whether permissions have bits that are lost when a file is written to.
+pub(crate) fn is_special(mode: u32) -> bool {
+    mode & (libc::S_ISUID | libc::S_ISGID) != 0
+}
+
 /// Whether the kernel takes a value for capabilities, by its version and its length.
 fn is_capability(value: &[u8]) -> bool {
     let length = match value.get(3) {
@@ -144,6 +149,10 @@ impl Emulator {
             return Err(Errno::PERM);
         }
         let mode = mode & 0o7777;
+        if !self.faked.modes {
+            self.keep_special(pid, &found, mode);
+            return Ok(Reply::Continue);
+        }
         let kept = match state.mode & libc::S_IFMT {
             libc::S_IFDIR => mode | 0o700,
             _ => mode | 0o600,
@@ -156,6 +165,21 @@ impl Emulator {
         self.records
             .change(Key::of(&found), |record| record.mode = Some(mode));
         Ok(Reply::Value(0))
+    }
+
+    /// Records the bits that a file has from here on, where the kernel sets them.
+    ///
+    /// A file that is written to loses them, but not if it is root that writes. Root of a user name
+    /// space is not root for that, so what the kernel says afterwards is not what counts.
+    fn keep_special(&mut self, pid: i32, found: &libc::statx, mode: u32) {
+        let key = Key::of(found);
+        let known = self.records.get(&key).is_some_and(|r| r.mode.is_some());
+        let is_file = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+        let is_special = is_special(mode);
+        if is_file && (known || is_special) && (self.faked.ids || self.is_privileged(pid)) {
+            self.records
+                .change(key, |record| record.mode = is_special.then_some(mode));
+        }
     }
 
     pub(super) fn attribute(&mut self, pid: i32, attribute: &Attribute) -> Result<Reply, Errno> {
