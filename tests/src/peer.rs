@@ -40,7 +40,8 @@ pub fn missing(why: &str) {
     skipped(why);
 }
 
+/// Says that a check is skipped which this machine has no place for.
 #[allow(clippy::print_stderr, reason = "a skipped check is said aloud")]
-fn skipped(why: &str) {
+pub fn skipped(why: &str) {
     eprintln!("SKIPPED: {why}");
 }

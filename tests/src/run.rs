@@ -81,7 +81,7 @@ pub fn verify(reference: &str) {
 }
 
 /// One cache for all tests, so that the planner is compiled once.
-pub(crate) fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     binary().parent().unwrap().join("test-cache")
 }
 

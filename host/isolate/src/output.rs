@@ -64,6 +64,19 @@ impl Tail {
         })
     }
 
+    /// Returns the line of a script that the last message of its shell is about. Not every shell
+    /// knows the line that it is at when it ends, least of all where it cannot read the script.
+    pub(crate) fn line(&self, script: &str) -> Option<u32> {
+        let last = self.lines.back()?;
+        let (before, after) = last.split_once(&format!("/{script}: "))?;
+        // Bash and busybox write `script: line 4: `, dash writes `dash: 4: script: `.
+        let number = match after.strip_prefix("line ") {
+            Some(rest) => rest.split_once(':')?.0,
+            None => before.rsplit(": ").nth(1)?,
+        };
+        number.parse().ok()
+    }
+
     /// Whether the last lines tell that the system refused something.
     pub(crate) fn is_refused(&self) -> bool {
         let told = [
@@ -101,6 +114,20 @@ mod tests {
         let tail = tail(&["a\u{1b}[2Jb\r", &"x".repeat(5000)]);
         assert!(tail.text().starts_with("    a\u{fffd}[2Jb\n"));
         assert_eq!(tail.text().lines().nth(1).unwrap().len(), 1004);
+    }
+
+    #[test]
+    fn a_line_is_found_in_the_message_of_a_shell() {
+        for (text, line) in [
+            ("/.terrine/x: line 4: jq: command not found", Some(4)),
+            ("/bin/sh: /.terrine/x: line 4: syntax error", Some(4)),
+            ("/bin/dash: 4: /.terrine/x: jq: not found", Some(4)),
+            ("/.terrine/other: line 4: jq: command not found", None),
+            ("cat: /.terrine/x: No such file or directory", None),
+            ("/.terrine/x: line of text", None),
+        ] {
+            assert_eq!(tail(&[text]).line("x"), line, "{text}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::helper::{ARGUMENT, wire};
-use crate::request::{Answer, Refusal, Request};
+use crate::request::{Answer, Failure, Refusal, Request};
 use crate::{Changes, Error, Job, Level, Tail};
 
 /// The start of the number of the process name space that a machine starts with.
@@ -118,11 +118,14 @@ impl Runner {
         let tail = tail.into_inner().unwrap_or_else(PoisonError::into_inner);
         match answer.map_err(Error::Helper)? {
             Answer::Done(changes) => Ok(Ok(changes)),
-            Answer::Failed(failure) => Err(Error::Failed {
-                failure,
-                tail,
-                level,
-            }),
+            Answer::Failed(failure) => {
+                let line = tail.line(&failure.step).or(failure.line);
+                Err(Error::Failed {
+                    failure: Failure { line, ..failure },
+                    tail,
+                    level,
+                })
+            }
             Answer::Refused(refusal) => Ok(Err(refusal)),
             Answer::Broken(Refusal { action, errno }) => Err(Error::Broken {
                 action,

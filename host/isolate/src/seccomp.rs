@@ -38,9 +38,9 @@ fn errno(errno: i32) -> u32 {
     libc::SECCOMP_RET_ERRNO | errno as u32
 }
 
-/// Puts the filter on this process.
-pub(crate) fn install(faked: Faked) -> Result<OwnedFd, Errno> {
-    seccomp::install(&mut program(faked))
+/// Puts the filter on this process, whose supervisor is the process `supervisor`.
+pub(crate) fn install(faked: Faked, supervisor: i32) -> Result<OwnedFd, Errno> {
+    seccomp::install(&mut program(faked, supervisor))
 }
 
 /// System calls about which the supervisor is always asked.
@@ -78,17 +78,20 @@ const IDS: &[i64] = &[
 /// Those that make directories and links.
 const CREATION: &[i64] = &[libc::SYS_openat2, libc::SYS_mkdirat, libc::SYS_symlinkat];
 
-/// Those about permissions and capabilities.
-const MODES: &[i64] = &[
-    libc::SYS_fchmod,
-    libc::SYS_fchmodat,
-    FCHMODAT2,
+/// Those about permissions.
+const PERMISSIONS: &[i64] = &[libc::SYS_fchmod, libc::SYS_fchmodat, FCHMODAT2];
+
+/// Those about capabilities of programs.
+const CAPABILITIES: &[i64] = &[
     libc::SYS_setxattr,
     libc::SYS_lsetxattr,
     libc::SYS_fsetxattr,
     libc::SYS_getxattr,
     libc::SYS_lgetxattr,
     libc::SYS_fgetxattr,
+    libc::SYS_listxattr,
+    libc::SYS_llistxattr,
+    libc::SYS_flistxattr,
     libc::SYS_removexattr,
     libc::SYS_lremovexattr,
     libc::SYS_fremovexattr,
@@ -110,7 +113,7 @@ mod old {
         libc::SYS_lstat,
     ];
     pub(super) const CREATION: &[i64] = &[libc::SYS_creat, libc::SYS_mkdir, libc::SYS_symlink];
-    pub(super) const MODES: &[i64] = &[libc::SYS_chmod];
+    pub(super) const PERMISSIONS: &[i64] = &[libc::SYS_chmod];
     pub(super) const NODES: &[(i64, u32)] = &[(libc::SYS_mknod, 1)];
     pub(super) const OPENS: &[(i64, u32)] = &[(libc::SYS_open, 1)];
 }
@@ -118,19 +121,23 @@ mod old {
 mod old {
     pub(super) const ALWAYS: &[i64] = &[];
     pub(super) const CREATION: &[i64] = &[];
-    pub(super) const MODES: &[i64] = &[];
+    pub(super) const PERMISSIONS: &[i64] = &[];
     pub(super) const NODES: &[(i64, u32)] = &[];
     pub(super) const OPENS: &[(i64, u32)] = &[];
 }
 
-/// Calls that would go round the filter.
+/// Calls that would go round the filter, and those that no command at the root needs.
 const REFUSED: &[i64] = &[
+    // Keys are the machine's: those of whoever runs this program.
+    libc::SYS_add_key,
+    libc::SYS_keyctl,
+    libc::SYS_request_key,
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
 ];
 
-fn program(faked: Faked) -> Vec<libc::sock_filter> {
+fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
     let mut program = Program(vec![]);
     program.load(ARCHITECTURE);
     // A program for another interface has other numbers, about which nobody would be asked.
@@ -140,7 +147,13 @@ fn program(faked: Faked) -> Vec<libc::sock_filter> {
         program.from(X32, errno(libc::ENOSYS));
     }
     program.all(&[REFUSED], errno(libc::ENOSYS));
-    program.all(&[ALWAYS, old::ALWAYS], NOTIFY);
+    // The supervisor is root as commands are: its limits would be theirs to set.
+    let refused = errno(libc::EPERM);
+    program.argument(libc::SYS_prlimit64, 0, supervisor as u32, refused);
+    program.all(
+        &[ALWAYS, old::ALWAYS, PERMISSIONS, old::PERMISSIONS],
+        NOTIFY,
+    );
     for (call, argument) in NODES.iter().chain(old::NODES) {
         program.special(*call, *argument, faked.creation);
     }
@@ -149,13 +162,16 @@ fn program(faked: Faked) -> Vec<libc::sock_filter> {
         for (call, argument) in OPENS.iter().chain(old::OPENS) {
             program.flag(*call, *argument, libc::O_CREAT as u32);
         }
+        // A process keeps the rights of root when it becomes a user, until it is another program.
+        program.argument(libc::SYS_prctl, 0, libc::PR_SET_KEEPCAPS as u32, NOTIFY);
+        program.all(&[&[libc::SYS_execve, libc::SYS_execveat]], NOTIFY);
     }
     if faked.ids {
         program.all(&[IDS], NOTIFY);
     }
     if faked.modes {
         program.when(libc::SYS_capset, errno(0));
-        program.all(&[MODES, old::MODES], NOTIFY);
+        program.all(&[CAPABILITIES], NOTIFY);
     }
     program.ends(ALLOW);
     program.0
@@ -214,6 +230,16 @@ impl Program {
         self.load(ARGUMENTS + 8 * argument);
         self.push(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 0, 1, flag);
         self.ends(NOTIFY);
+        self.ends(ALLOW);
+    }
+
+    /// Decides on a call one of whose arguments is this value.
+    fn argument(&mut self, call: i64, argument: u32, value: u32, action: u32) {
+        self.equal(call as u32, 0, 4);
+        self.load(ARGUMENTS + 8 * argument);
+        self.equal(value, 0, 1);
+        self.ends(action);
+        // No call that is looked for below has two rules.
         self.ends(ALLOW);
     }
 

@@ -2,10 +2,12 @@
 //! passes on its group: the kernel would make them root's.
 
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat, symlinkat};
 use rustix::io::Errno;
 
+use super::look::FileState;
 use super::records::Key;
 use super::resolve::{Found, Place, Resolver};
 use super::{Emulator, Reply};
@@ -37,20 +39,46 @@ impl Emulator {
         }
     }
 
-    /// The directory and the name that a process makes something at; none where the kernel can
-    /// make it: it would have the right owner.
-    fn place<'p>(
-        &self,
-        pid: i32,
-        place: &'p Place,
-    ) -> Option<(rustix::fd::OwnedFd, &'p [u8], (u32, u32))> {
+    /// Where a process makes something; none where the kernel can make it: it would have the right
+    /// owner.
+    fn place(&self, pid: i32, place: &Place) -> Option<At> {
         let (directory, name) = self.resolver.at(pid, place)?;
-        let Found { fd, stat: found } = directory;
+        let name = CString::new(name).ok()?;
+        let Found {
+            fd: directory,
+            stat: found,
+        } = directory;
         if !self.own_mounts.is_empty() && !self.own_mounts.contains(&found.stx_mnt_id) {
             return None;
         }
         let owner = self.owner_of_new(pid, &found);
-        (owner != self.default_owner).then_some((fd, name, owner))
+        let state = self.state(&found);
+        // The bit is on the disk where permissions are the kernel's.
+        let passes_on = self.faked.modes && state.mode & libc::S_ISGID != 0;
+        if owner == self.default_owner && !passes_on {
+            return None;
+        }
+        let may = self.may_write(pid, &state);
+        Some(At {
+            directory,
+            name,
+            owner,
+            passes_on,
+            may,
+        })
+    }
+
+    /// Whether a process may make something in a directory. The kernel takes it for root.
+    fn may_write(&self, pid: i32, directory: &FileState) -> bool {
+        let who = self.who(pid);
+        let bits = if who.fsuid == directory.uid {
+            directory.mode >> 6
+        } else if who.is_in(directory.gid) {
+            directory.mode >> 3
+        } else {
+            directory.mode
+        };
+        !self.faked.ids || who.is_root() || bits & 0o3 == 0o3
     }
 
     pub(super) fn open(
@@ -60,35 +88,47 @@ impl Emulator {
         flags: u64,
         mode: u32,
     ) -> Result<Reply, Errno> {
-        let Some((directory, name, owner)) = self.place(pid, place) else {
+        let Some(at) = self.place(pid, place) else {
             return Ok(Reply::Continue);
         };
-        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
         // What is there already keeps its owner.
-        if statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        if at.is_taken() {
             return Ok(Reply::Continue);
         }
+        at.check()?;
         let umask = self.resolver.umask(pid).unwrap_or(0o022);
         let given = OFlags::from_bits_retain(flags as u32);
-        let file = openat(
-            &directory,
-            &name,
-            given | OFlags::CLOEXEC | OFlags::NOCTTY,
+        // Another process may make something else there meanwhile, such as a fifo, on which this
+        // process would wait for ever.
+        let made = openat(
+            &at.directory,
+            &at.name,
+            given | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOCTTY,
             Mode::from_raw_mode(mode & 0o7777 & !umask),
-        )?;
-        self.record_owner(&Resolver::stat(&file)?, owner);
+        );
+        let file = match made {
+            Err(Errno::EXIST) => return Ok(Reply::Continue),
+            made => made?,
+        };
+        self.record_owner(&Resolver::stat(&file)?, at.owner);
         Ok(Reply::File(file, flags as u32 & libc::O_CLOEXEC as u32))
     }
 
     pub(super) fn directory(&mut self, pid: i32, place: &Place, mode: u32) -> Result<Reply, Errno> {
-        let Some((directory, name, owner)) = self.place(pid, place) else {
+        let Some(at) = self.place(pid, place) else {
             return Ok(Reply::Continue);
         };
-        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+        at.check()?;
         let umask = self.resolver.umask(pid).unwrap_or(0o022);
-        let mode = Mode::from_raw_mode(mode & 0o1777 & !umask);
-        mkdirat(&directory, &name, mode)?;
-        self.made(&directory, &name, owner)
+        let mode = mode & 0o1777 & !umask;
+        mkdirat(&at.directory, &at.name, Mode::from_raw_mode(mode))?;
+        let made = self.made(&at)?;
+        if at.passes_on {
+            let mode = Some(mode | libc::S_ISGID);
+            self.records
+                .change(Key::of(&made), |record| record.mode = mode);
+        }
+        Ok(Reply::Value(0))
     }
 
     pub(super) fn symlink(
@@ -97,19 +137,21 @@ impl Emulator {
         place: &Place,
         target: &[u8],
     ) -> Result<Reply, Errno> {
-        let Some((directory, name, owner)) = self.place(pid, place) else {
+        let Some(at) = self.place(pid, place) else {
             return Ok(Reply::Continue);
         };
-        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-        symlinkat(target, &directory, &name)?;
-        self.made(&directory, &name, owner)
+        at.check()?;
+        symlinkat(target, &at.directory, &at.name)?;
+        self.made(&at)?;
+        Ok(Reply::Value(0))
     }
 
     /// Makes a fifo, a socket or an empty file.
     pub(super) fn special(&mut self, pid: i32, place: &Place, mode: u32) -> Result<Reply, Errno> {
-        if self.place(pid, place).is_none() {
+        let Some(at) = self.place(pid, place) else {
             return Ok(Reply::Continue);
-        }
+        };
+        at.check()?;
         let kind = match mode & libc::S_IFMT {
             0 => FileType::RegularFile,
             kind => FileType::from_raw_mode(kind),
@@ -120,15 +162,37 @@ impl Emulator {
         }
     }
 
-    fn made(
-        &mut self,
-        directory: &rustix::fd::OwnedFd,
-        name: &CString,
-        owner: (u32, u32),
-    ) -> Result<Reply, Errno> {
+    fn made(&mut self, at: &At) -> Result<libc::statx, Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = openat(directory, name, flags, Mode::empty())?;
-        self.record_owner(&Resolver::stat(&made)?, owner);
-        Ok(Reply::Value(0))
+        let made = openat(&at.directory, &at.name, flags, Mode::empty())?;
+        let made = Resolver::stat(&made)?;
+        self.record_owner(&made, at.owner);
+        Ok(made)
+    }
+}
+
+/// Where something is made, and what it gets.
+struct At {
+    directory: OwnedFd,
+    name: CString,
+    owner: (u32, u32),
+    /// Whether the directory passes on its group, and that it does so.
+    passes_on: bool,
+    /// Whether the process may make something there.
+    may: bool,
+}
+
+impl At {
+    fn is_taken(&self) -> bool {
+        statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Refuses what the kernel would refuse; it tells first that a name is taken.
+    fn check(&self) -> Result<(), Errno> {
+        if self.may || self.is_taken() {
+            Ok(())
+        } else {
+            Err(Errno::ACCESS)
+        }
     }
 }

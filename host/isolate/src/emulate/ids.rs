@@ -22,6 +22,10 @@ pub(crate) struct Ids {
     sgid: u32,
     pub(crate) fsgid: u32,
     groups: Vec<u32>,
+    /// Whether it asked to keep its capabilities when it becomes a user.
+    keeps: bool,
+    /// Whether it is a user that kept them.
+    kept: bool,
 }
 
 /// An id as a call has it: the highest number leaves what is.
@@ -47,12 +51,24 @@ impl Ids {
             sgid: gid,
             fsgid: gid,
             groups: vec![],
+            keeps: false,
+            kept: false,
         }
     }
 
     /// Whether it has the rights of root.
     pub(crate) fn is_root(&self) -> bool {
-        self.euid == 0
+        self.euid == 0 || self.kept
+    }
+
+    /// Whether a user of it is root's.
+    fn has_root(&self) -> bool {
+        [self.uid, self.euid, self.suid].contains(&0)
+    }
+
+    /// Is another program: of capabilities, only those of root stay.
+    fn start(&mut self) {
+        (self.keeps, self.kept) = (false, false);
     }
 
     /// Whether it is in a group.
@@ -193,6 +209,7 @@ impl Emulator {
             libc::SYS_getgroups => return groups(pid, a, b, &who.groups),
             _ => {}
         }
+        let was = who.clone();
         let mut new = who;
         let mut value = 0;
         match call {
@@ -204,6 +221,8 @@ impl Emulator {
             libc::SYS_setresgid => new.set_all_groups([a, b, c].map(given))?,
             libc::SYS_setfsuid => value = new.set_file_user(given(a)),
             libc::SYS_setfsgid => value = new.set_file_group(given(a)),
+            libc::SYS_prctl => new.keeps = b != 0,
+            libc::SYS_execve | libc::SYS_execveat => new.start(),
             libc::SYS_setgroups => {
                 if !new.is_root() {
                     return Err(Errno::PERM);
@@ -212,8 +231,17 @@ impl Emulator {
             }
             _ => return Ok(Reply::Continue),
         }
-        self.become_other(pid, new)?;
-        Ok(Reply::Value(value.into()))
+        if was.has_root() && !new.has_root() {
+            new.kept = was.keeps;
+        }
+        if new != was {
+            self.become_other(pid, new)?;
+        }
+        // What is no change of ids the kernel does, too.
+        match call {
+            libc::SYS_prctl | libc::SYS_execve | libc::SYS_execveat => Ok(Reply::Continue),
+            _ => Ok(Reply::Value(value.into())),
+        }
     }
 }
 
@@ -268,6 +296,16 @@ mod tests {
         assert_eq!(ids.set_user(Some(0)), Err(Errno::PERM));
         assert_eq!(ids.set_group(Some(0)), Err(Errno::PERM));
         assert_eq!(ids.set_user(None), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn rights_that_are_kept_end_with_the_program() {
+        let mut ids = Ids::of(7, 5);
+        ids.kept = true;
+        ids.set_all_groups([Some(1), Some(1), Some(1)]).unwrap();
+        assert!(ids.is_root() && !ids.has_root());
+        ids.start();
+        assert_eq!(ids.set_user(Some(0)), Err(Errno::PERM));
     }
 
     #[test]

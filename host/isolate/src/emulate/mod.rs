@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 
 pub(crate) use ids::Ids;
+pub(crate) use modes::is_special;
 pub(crate) use records::{Device, Key, Records};
 use resolve::Resolver;
 use wanted::Wanted;
@@ -141,6 +142,16 @@ impl Emulator {
             .ok()
             .and_then(|mark| self.ids.get(mark))
             .unwrap_or(&self.ids[0])
+    }
+
+    /// Whether a process may do what root may.
+    fn is_privileged(&self, pid: i32) -> bool {
+        if self.faked.ids {
+            self.who(pid).is_root()
+        } else {
+            // Where ids are the kernel's, so are capabilities.
+            self.resolver.may_chown(pid)
+        }
     }
 
     /// Makes a process somebody else.

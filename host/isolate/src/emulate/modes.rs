@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 
-use rustix::fs::{AtFlags, Mode, chmodat};
+use rustix::fs::{AtFlags, Mode, chmodat, listxattr};
 use rustix::io::Errno;
 
 use super::records::Key;
@@ -15,6 +15,8 @@ use crate::sys::seccomp::Question;
 
 /// The extended attribute that holds a program's capabilities.
 const CAPABILITY: &[u8] = b"security.capability";
+/// The longest list of attributes that Linux has.
+const LONGEST_LIST: usize = 64 << 10;
 /// The longest value of it.
 const LONGEST: u64 = 24;
 
@@ -29,6 +31,7 @@ pub(super) struct Attribute {
 enum What {
     Set { value: Vec<u8>, flags: u32 },
     Get { address: u64, room: u64 },
+    List { address: u64, room: u64 },
     Remove,
 }
 
@@ -43,11 +46,20 @@ impl Attribute {
         } = *question;
         let by_fd = matches!(
             call,
-            libc::SYS_fsetxattr | libc::SYS_fgetxattr | libc::SYS_fremovexattr
+            libc::SYS_fsetxattr
+                | libc::SYS_fgetxattr
+                | libc::SYS_flistxattr
+                | libc::SYS_fremovexattr
         );
         let follow = match call {
-            libc::SYS_setxattr | libc::SYS_getxattr | libc::SYS_removexattr => true,
-            libc::SYS_lsetxattr | libc::SYS_lgetxattr | libc::SYS_lremovexattr => false,
+            libc::SYS_setxattr
+            | libc::SYS_getxattr
+            | libc::SYS_listxattr
+            | libc::SYS_removexattr => true,
+            libc::SYS_lsetxattr
+            | libc::SYS_lgetxattr
+            | libc::SYS_llistxattr
+            | libc::SYS_lremovexattr => false,
             _ if by_fd => false,
             _ => return Ok(None),
         };
@@ -60,14 +72,25 @@ impl Attribute {
                 follow,
             }
         };
-        let is_ours = read_text(pid, b)? == CAPABILITY;
+        let is_list = matches!(
+            call,
+            libc::SYS_listxattr | libc::SYS_llistxattr | libc::SYS_flistxattr
+        );
+        let is_ours = is_list || read_text(pid, b)? == CAPABILITY;
         let what = match call {
+            _ if is_list => What::List {
+                address: b,
+                room: c,
+            },
             libc::SYS_setxattr | libc::SYS_lsetxattr | libc::SYS_fsetxattr if is_ours => {
                 if d > LONGEST {
                     return Err(Errno::INVAL);
                 }
                 let mut value = vec![0; d as usize];
                 read_exact(pid, c, &mut value)?;
+                if !is_capability(&value) {
+                    return Err(Errno::INVAL);
+                }
                 What::Set {
                     value,
                     flags: e as u32,
@@ -96,6 +119,22 @@ impl Attribute {
     }
 }
 
+/// Whether permissions have bits that are lost when a file is written to.
+pub(crate) fn is_special(mode: u32) -> bool {
+    mode & (libc::S_ISUID | libc::S_ISGID) != 0
+}
+
+/// Whether the kernel takes a value for capabilities, by its version and its length.
+fn is_capability(value: &[u8]) -> bool {
+    let length = match value.get(3) {
+        Some(1) => 12,
+        Some(2) => 20,
+        Some(3) => 24,
+        _ => return false,
+    };
+    value.len() == length
+}
+
 impl Emulator {
     pub(super) fn mode(&mut self, pid: i32, file: &Target, mode: u32) -> Result<Reply, Errno> {
         let Some(Found { fd, stat: found }) = self.resolver.open(pid, file) else {
@@ -107,6 +146,10 @@ impl Emulator {
             return Err(Errno::PERM);
         }
         let mode = mode & 0o7777;
+        if !self.faked.modes {
+            self.keep_special(pid, &found, mode);
+            return Ok(Reply::Continue);
+        }
         let kept = match state.mode & libc::S_IFMT {
             libc::S_IFDIR => mode | 0o700,
             _ => mode | 0o600,
@@ -121,8 +164,23 @@ impl Emulator {
         Ok(Reply::Value(0))
     }
 
+    /// Records the bits that a file has from here on, where the kernel sets them.
+    ///
+    /// A file that is written to loses them, but not if it is root that writes. Root of a user name
+    /// space is not root for that, so what the kernel says afterwards is not what counts.
+    fn keep_special(&mut self, pid: i32, found: &libc::statx, mode: u32) {
+        let key = Key::of(found);
+        let known = self.records.get(&key).is_some_and(|r| r.mode.is_some());
+        let is_file = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+        let is_special = is_special(mode);
+        if is_file && (known || is_special) && (self.faked.ids || self.is_privileged(pid)) {
+            self.records
+                .change(key, |record| record.mode = is_special.then_some(mode));
+        }
+    }
+
     pub(super) fn attribute(&mut self, pid: i32, attribute: &Attribute) -> Result<Reply, Errno> {
-        let Some(Found { stat: found, .. }) = self.resolver.open(pid, &attribute.file) else {
+        let Some(Found { fd, stat: found }) = self.resolver.open(pid, &attribute.file) else {
             return Ok(Reply::Continue);
         };
         let key = Key::of(&found);
@@ -153,6 +211,28 @@ impl Emulator {
                     write(pid, *address, &value)?;
                 }
                 Ok(Reply::Value(value.len() as i64))
+            }
+            What::List { .. } if known.is_none() => Ok(Reply::Continue),
+            What::List { address, room } => {
+                let link = self.resolver.link(&fd)?;
+                let mut names = vec![0; LONGEST_LIST];
+                // A file system without attributes has this one all the same.
+                let length = listxattr(link, &mut names[..]).unwrap_or_default();
+                names.truncate(length);
+                if !names
+                    .split(|&byte| byte == 0)
+                    .any(|name| name == CAPABILITY)
+                {
+                    names.extend_from_slice(CAPABILITY);
+                    names.push(0);
+                }
+                if *room != 0 {
+                    if *room < names.len() as u64 {
+                        return Err(Errno::RANGE);
+                    }
+                    write(pid, *address, &names)?;
+                }
+                Ok(Reply::Value(names.len() as i64))
             }
             What::Remove if known.is_none() => Ok(Reply::Continue),
             What::Remove => {

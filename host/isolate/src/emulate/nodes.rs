@@ -21,7 +21,7 @@ impl Emulator {
         if !block && mode & libc::S_IFMT != libc::S_IFCHR {
             return self.special(pid, place, mode);
         }
-        if self.faked.ids && !self.who(pid).is_root() {
+        if !self.is_privileged(pid) {
             return Err(Errno::PERM);
         }
         let device = Device {

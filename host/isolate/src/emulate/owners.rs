@@ -7,6 +7,7 @@ use rustix::fs::{AtFlags, Mode, chmodat, removexattr};
 use rustix::io::Errno;
 
 use super::look::FileState;
+use super::modes::is_special;
 use super::records::Key;
 use super::resolve::{Found, Target};
 use super::{Emulator, Ids, Reply};
@@ -35,9 +36,15 @@ impl Emulator {
             // An owner that was recorded before, of which one half stays, stays recorded.
             let kept = self.records.get(&key).and_then(|record| record.owner);
             if kept.is_none() || (uid.is_some() && gid.is_some()) {
-                self.records.change(key, |record| record.owner = None);
+                self.records.change(key, |record| {
+                    record.owner = None;
+                    record.mode = record.mode.map(without_special).filter(|m| is_special(*m));
+                });
                 return Ok(Reply::Continue);
             }
+        }
+        if !self.faked.ids && !self.is_privileged(pid) {
+            return Err(Errno::PERM);
         }
         let owner = (uid.unwrap_or(state.uid), gid.unwrap_or(state.gid));
         self.lose_privileges(&fd, &state, key)?;
@@ -51,10 +58,7 @@ impl Emulator {
         if state.mode & libc::S_IFMT != libc::S_IFREG {
             return Ok(());
         }
-        let mut mode = state.mode & 0o7777 & !libc::S_ISUID;
-        if mode & libc::S_IXGRP != 0 {
-            mode &= !libc::S_ISGID;
-        }
+        let mode = without_special(state.mode & 0o7777);
         // Through the link of the process file system: descriptors of places take no changes.
         let link = CString::new(format!("self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::INVAL)?;
         if mode != state.mode & 0o7777 {
@@ -74,10 +78,20 @@ impl Emulator {
             return Ok(());
         }
         self.records.change(key, |record| record.capability = None);
-        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let path = self.resolver.link(fd)?;
         // There is rarely one, and where there is none that is no error.
         let _ = removexattr(path, c"security.capability");
         Ok(())
+    }
+}
+
+/// The permissions of a file that gets another owner.
+fn without_special(mode: u32) -> u32 {
+    let mode = mode & !libc::S_ISUID;
+    if mode & libc::S_IXGRP != 0 {
+        mode & !libc::S_ISGID
+    } else {
+        mode
     }
 }
 

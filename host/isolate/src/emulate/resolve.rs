@@ -1,7 +1,7 @@
 //! The files that other processes mean.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
@@ -102,6 +102,10 @@ impl Resolver {
                 let fd = openat(&self.proc, &link, OPEN, Mode::empty()).ok()?;
                 let stat = stat(&fd).ok()?;
                 return Some(Found { fd, stat });
+            }
+            Target::Path { path, follow, .. } if *follow && descriptor(path).is_some() => {
+                let fd = descriptor(path)?;
+                return self.open(pid, &Target::Descriptor(fd));
             }
             Target::Path { from, path, follow } => (*from, path, *follow),
         };
@@ -217,15 +221,42 @@ impl Resolver {
         &self.proc
     }
 
+    /// A path of an open file, for calls that take no descriptor of a place. It leads from the
+    /// working directory, which is made the process file system: there need be none at the root.
+    pub(crate) fn link(&self, fd: &OwnedFd) -> Result<String, Errno> {
+        fchdir(&self.proc)?;
+        Ok(format!("self/fd/{}", fd.as_raw_fd()))
+    }
+
     /// The permissions that a process takes away from what it makes.
     pub(crate) fn umask(&self, pid: i32) -> Option<u32> {
+        u32::from_str_radix(&self.status(pid, "Umask:")?, 8).ok()
+    }
+
+    /// Whether a process may change owners, the first of all capabilities.
+    pub(crate) fn may_chown(&self, pid: i32) -> bool {
+        let capabilities = self.status(pid, "CapEff:");
+        capabilities
+            .and_then(|text| u64::from_str_radix(&text, 16).ok())
+            .is_some_and(|capabilities| capabilities & 1 != 0)
+    }
+
+    /// What the process file system says of a process.
+    fn status(&self, pid: i32, what: &str) -> Option<String> {
         let path = CString::new(format!("{pid}/status")).ok()?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = openat(&self.proc, &path, flags, Mode::empty()).ok()?;
         let text = std::io::read_to_string(std::fs::File::from(file)).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Umask:"))?;
-        u32::from_str_radix(line.trim(), 8).ok()
+        let value = text.lines().find_map(|line| line.strip_prefix(what))?;
+        Some(value.trim().to_owned())
     }
+}
+
+/// The own descriptor that a process means by the path of its link.
+fn descriptor(path: &[u8]) -> Option<i32> {
+    const LINKS: [&[u8]; 3] = [b"/proc/self/fd/", b"/proc/thread-self/fd/", b"/dev/fd/"];
+    let number = LINKS.iter().find_map(|links| path.strip_prefix(*links))?;
+    std::str::from_utf8(number).ok()?.parse().ok()
 }
 
 /// Takes an open directory for the root.

@@ -38,6 +38,8 @@ pub(super) enum Wanted {
     Identity,
 }
 
+/// The flags that fchownat(2) knows.
+const CHOWN_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
 /// The size of the structure that openat2(2) takes first of all, in bytes.
 const OPEN_HOW: usize = 24;
 
@@ -80,6 +82,7 @@ impl Call {
     fn files(&self, call: i64) -> Result<Option<Wanted>, Errno> {
         Ok(Some(match call {
             libc::SYS_fchown => self.own(self.descriptor(0), 1),
+            libc::SYS_fchownat if self.number(4) & !CHOWN_FLAGS != 0 => return Err(Errno::INVAL),
             libc::SYS_fchownat => self.own(self.file(0, 4)?, 2),
             libc::SYS_fstat => self.look(self.descriptor(0), 1),
             libc::SYS_newfstatat => self.look(self.file(0, 3)?, 2),

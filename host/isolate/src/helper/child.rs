@@ -1,6 +1,7 @@
 //! The process that becomes the shell.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -10,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::Mode;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{setsid, umask};
+use rustix::process::{getppid, setsid, umask};
 
 use super::Trying;
 use super::world::World;
@@ -46,8 +47,8 @@ pub(super) const NO_SHELL: u8 = b'S';
 /// Becomes the shell of a step. Returns only if that fails, after telling the supervisor.
 pub(super) fn run(world: &World<'_>, faked: Faked, to: &UnixStream) {
     let told = match prepare(world, faked, to) {
-        Ok(()) => {
-            let errno = start(world).raw_os_error().unwrap_or(libc::EIO);
+        Ok(input) => {
+            let errno = start(world, input).raw_os_error().unwrap_or(libc::EIO);
             [&[NO_SHELL], &errno.to_le_bytes()[..]].concat()
         }
         Err(refusal) => {
@@ -59,7 +60,8 @@ pub(super) fn run(world: &World<'_>, faked: Faked, to: &UnixStream) {
     let _ = (&mut &*to).write_all(&told);
 }
 
-fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<(), Refusal> {
+/// Prepares this process. Returns what commands read from.
+fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<File, Refusal> {
     process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64).trying("asking for a signal")?;
     // No command runs yet that this process would have to hide from, and the supervisor follows it.
     process::prctl(libc::PR_SET_DUMPABLE, 1).trying("being seen")?;
@@ -68,6 +70,8 @@ fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<(), Refus
     if world.level != Level::Record {
         process::unshare(libc::CLONE_NEWNS).trying("making name spaces")?;
     }
+    // Opened here: a tree that is the root need not have it.
+    let input = File::open("/dev/null").trying("opening `/dev/null`")?;
     world.enter()?;
     process::bound(libc::RLIMIT_CORE, 0).trying("setting limits")?;
     process::bound(libc::RLIMIT_NOFILE, MAX_FILES).trying("setting limits")?;
@@ -87,8 +91,10 @@ fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<(), Refus
         Identity::Root => {}
     }
     process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).trying("giving up new rights")?;
-    let listener = seccomp::install(faked).trying("filtering system calls")?;
-    send(to, &listener).trying("reaching the supervisor")
+    let supervisor = getppid().map_or(1, |pid| pid.as_raw_nonzero().get());
+    let listener = seccomp::install(faked, supervisor).trying("filtering system calls")?;
+    send(to, &listener).trying("reaching the supervisor")?;
+    Ok(input)
 }
 
 fn send(to: &UnixStream, listener: &OwnedFd) -> io::Result<()> {
@@ -124,7 +130,7 @@ fn prelude(world: &World<'_>) -> String {
 }
 
 /// Starts the shell in the place of this process. Returns only if that fails.
-fn start(world: &World<'_>) -> io::Error {
+fn start(world: &World<'_>, input: File) -> io::Error {
     let Some(shell) = world.shell() else {
         return io::Error::from_raw_os_error(libc::ENOENT);
     };
@@ -151,7 +157,7 @@ fn start(world: &World<'_>) -> io::Error {
                 .iter()
                 .map(|(name, value)| (name, value)),
         )
-        .stdin(Stdio::null())
+        .stdin(Stdio::from(input))
         .stdout(Stdio::from(output))
         .exec()
 }

@@ -17,6 +17,7 @@ use rustix::process::{WaitStatus, chroot, fchdir, getpid};
 use rustix::system::sethostname;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use super::borrowed::Borrowed;
 use super::child;
 use super::listing::Listing;
 use super::processes::{Processes, reap};
@@ -64,16 +65,29 @@ pub(super) fn run(started: &Started<'_>) -> Answer {
     for number in 0..started.job.steps.len() {
         clean(&work.join(world_name(number)));
     }
+    if is_gone() {
+        // Nobody else is left to remove it.
+        clean(&started.job.scratch);
+    }
     match result {
         Ok(changes) => Answer::Done(changes),
         Err(Stop::Failed(failure)) => Answer::Failed(failure),
         Err(Stop::Refused(refusal)) => Answer::Refused(refusal),
         Err(Stop::Broken(refusal)) => Answer::Broken(refusal),
-        Err(Stop::Gone) => {
-            clean(&started.job.scratch);
-            Answer::Done(Changes::default())
-        }
+        Err(Stop::Gone) => Answer::Done(Changes::default()),
     }
+}
+
+/// Whether the program that asked has ended.
+fn is_gone() -> bool {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::empty())];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let _ = poll(&mut fds, Some(&now));
+    fds[0].revents().contains(PollFlags::HUP)
 }
 
 fn world_name(number: usize) -> String {
@@ -81,7 +95,7 @@ fn world_name(number: usize) -> String {
 }
 
 /// Removes a folder and all that is in it, whatever its permissions.
-fn clean(folder: &Path) {
+pub(super) fn clean(folder: &Path) {
     if fs::remove_dir_all(folder).is_ok() || !folder.exists() {
         return;
     }
@@ -265,6 +279,11 @@ impl<'a> Supervisor<'a> {
             Stop::Broken
         };
         let faked = self.faked(step.identity);
+        // Until the step is over.
+        let _borrowed = match (self.started.level, step.place) {
+            (Level::Record, Place::Root) => Some(Borrowed::place(&world).map_err(&stop)?),
+            _ => None,
+        };
         let (here, there) = UnixStream::pair()
             .trying("making sockets")
             .map_err(Stop::Broken)?;

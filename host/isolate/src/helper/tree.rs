@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use terrine_tar::{Described, EntryType, Input, read};
 
 use super::Trying;
-use crate::emulate::{Device, Emulator, Key};
+use crate::emulate::{Device, Emulator, Key, is_special};
 use crate::request::{Entry, Kind, Refusal, Xattrs};
 use crate::sys::files::statx;
 
@@ -378,10 +378,17 @@ impl Tree {
         mode: u32,
         emulator: &mut Emulator,
     ) -> Result<(), Errno> {
-        if !emulator.faked.modes {
-            return chmodat(directory, file, Mode::from_raw_mode(mode), AtFlags::empty());
-        }
         let found = look(directory, file.as_bytes())?;
+        if !emulator.faked.modes {
+            chmodat(directory, file, Mode::from_raw_mode(mode), AtFlags::empty())?;
+            let is_file = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG;
+            if is_file && is_special(mode) {
+                emulator
+                    .records
+                    .change(Key::of(&found), |record| record.mode = Some(mode));
+            }
+            return Ok(());
+        }
         let kept = match u32::from(found.stx_mode) & libc::S_IFMT {
             libc::S_IFDIR => mode | 0o700,
             _ => mode | 0o600,

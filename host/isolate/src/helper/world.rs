@@ -19,7 +19,7 @@ use crate::request::{Directory, Identity, Job, Place, Refusal, Step};
 use crate::sys::process::restrict_mounts;
 
 /// What is there for the commands alone, at the root.
-const PRIVATE: &str = ".terrine";
+pub(super) const PRIVATE: &str = ".terrine";
 /// Where the tree is that is no root.
 const TREE: &str = "build/root";
 /// The devices that Nix gives its builds.
@@ -147,6 +147,7 @@ impl World<'_> {
         fs::create_dir_all(&proc).trying("making directories")?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("proc", &proc, "proc", flags, None).trying("mounting `/proc`")?;
+        machine_is_read_only(&proc)?;
         chdir(&root).trying("entering the root")?;
         pivot_root(".", ".").trying("changing the root")?;
         unmount(".", UnmountFlags::DETACH).trying("leaving the old root")?;
@@ -263,7 +264,12 @@ impl World<'_> {
             let directories = self.step.path.iter();
             directories.map(move |directory| self.seen(directory).join(name))
         });
-        let mut all = on_path.chain(["/bin/bash".into(), "/bin/sh".into()]);
+        // In a world that is not the tree's these are nobody's, or the machine's.
+        let of_root: &[&str] = match self.step.place {
+            Place::Root => &["/bin/bash", "/bin/sh"],
+            Place::Directory => &[],
+        };
+        let mut all = on_path.chain(of_root.iter().map(PathBuf::from));
         all.find(|path| fs::metadata(path).is_ok_and(|found| found.is_file()))
     }
 
@@ -293,6 +299,29 @@ fn permit(path: &Path, mode: u32) -> Result<(), Refusal> {
 fn restrict(place: &Path, attributes: u64, recursive: bool) -> Result<(), Refusal> {
     let path = CString::new(place.as_os_str().as_bytes()).unwrap_or_default();
     restrict_mounts(&path, attributes, recursive).trying("restricting a mount")
+}
+
+/// Keeps what `/proc` has of the machine, and not of a process, from being written: the kernel
+/// lets the machine's root write to it, whatever name space and capabilities that has.
+fn machine_is_read_only(proc: &Path) -> Result<(), Refusal> {
+    for entry in fs::read_dir(proc).trying("listing `/proc`")? {
+        let entry = entry.trying("listing `/proc`")?;
+        let name = entry.file_name();
+        if name.as_bytes().iter().all(u8::is_ascii_digit) {
+            continue;
+        }
+        // What is gone meanwhile cannot be written to either.
+        let Ok(found) = fs::symlink_metadata(entry.path()) else {
+            continue;
+        };
+        let is_writable = found.is_file() && found.permissions().mode() & 0o222 != 0;
+        if found.is_dir() || is_writable {
+            let place = entry.path();
+            mount_bind(&place, &place).trying("mounting `/proc`")?;
+            restrict(&place, libc::MOUNT_ATTR_RDONLY, false)?;
+        }
+    }
+    Ok(())
 }
 
 /// Shows a file or directory of this machine at another place.

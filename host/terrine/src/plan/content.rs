@@ -89,12 +89,15 @@ impl<'a> Unread<'a> {
             files: vec![],
         };
         for path in &complete.paths.paths {
-            let unnamed = !is_named(&complete.store, path);
+            let joined = complete.has_joined(path.as_str());
+            let unnamed = !joined && !is_named(&complete.store, path);
             let files = unnamed.then(|| unread.list(path)).transpose()?;
             unread.paths.push(files.map(|files| (path, files)));
         }
+        // What commands left is known by all that went into them.
+        let entries = complete.ran.is_none().then(|| complete.root.entries());
         let names = Names::of(&complete.store);
-        for entry in complete.root.entries() {
+        for entry in entries.into_iter().flatten() {
             if let Data::Source(place) = entry.data {
                 let source = match names.find(place) {
                     Some(name) => CopySource::Named(name),

@@ -90,9 +90,12 @@ impl Identified {
     ) -> Result<(), Error> {
         let unread = Unread::find(&self.complete, &self.ownership)?;
         if content == TagContent::Defer {
-            self.unread = unread
-                .example()
-                .or_else(|| self.complete.registered.unread.clone());
+            // Before commands run everything is read.
+            let example = match self.complete.ran {
+                Some(_) => None,
+                None => unread.example(),
+            };
+            self.unread = example.or_else(|| self.complete.registered.unread.clone());
         }
         if self.unread.is_some() {
             self.resolved.tag.clear();
