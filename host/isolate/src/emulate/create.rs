@@ -70,12 +70,17 @@ impl Emulator {
         }
         let umask = self.resolver.umask(pid).unwrap_or(0o022);
         let given = OFlags::from_bits_retain(flags as u32);
-        let file = openat(
+        let file = match openat(
             &directory,
             &name,
-            given | OFlags::CLOEXEC | OFlags::NOCTTY,
+            // Nothing that came there meanwhile is opened: of a fifo this process would wait for
+            // the other end, and answer nobody.
+            given | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOCTTY,
             Mode::from_raw_mode(mode & 0o7777 & !umask),
-        )?;
+        ) {
+            Err(Errno::EXIST) => return Ok(Reply::Continue),
+            file => file?,
+        };
         self.record_owner(&Resolver::stat(&file)?, owner);
         Ok(Reply::File(file, flags as u32 & libc::O_CLOEXEC as u32))
     }
