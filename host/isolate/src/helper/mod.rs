@@ -12,6 +12,7 @@ mod ids;
 mod listing;
 mod outer;
 mod processes;
+mod room;
 mod supervisor;
 mod tree;
 pub(crate) mod wire;
