@@ -49,8 +49,10 @@ fn debian_packages_are_installed() {
         &json!({
             "fromImage": base,
             "copyToRoot": ["./more"],
-            // One of them is needed before another is unpacked.
+            // The base has no documents, and says so to dpkg. One of the packages is needed before
+            // another is unpacked.
             "runAsRoot": "
+                rm /etc/dpkg/dpkg.cfg.d/99mmdebstrap
                 export DEBIAN_FRONTEND=noninteractive
                 dpkg -i /debs/cron-daemon-common_*.deb
                 dpkg -i /debs/*.deb
@@ -64,6 +66,12 @@ fn debian_packages_are_installed() {
         let is_there = |name: &String| name.split('/').nth(1) == Some(gone);
         assert!(!names.iter().any(is_there), "{names:?}");
     }
+    // Nothing of the base is left in it.
+    let whiteout = "etc/dpkg/dpkg.cfg.d/.wh..wh..opq";
+    assert!(
+        names.iter().any(|name| name.contains(whiteout)),
+        "{names:?}"
+    );
     assert_eq!(Archive::read(image.clone()).layers().len(), 2);
     runs(
         &image,
