@@ -1,6 +1,6 @@
 //! Trees of earlier runs, each in a folder by its key.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +51,8 @@ impl<'a> Trees<'a> {
             fs::create_dir_all(folder)?;
             for entry in fs::read_dir(folder)?.flatten() {
                 let is_work = entry.file_name().to_string_lossy().starts_with(WORK);
-                if is_work && is_left(&entry.path()) {
+                // Held until it is gone, so that who has just made it sees that.
+                if let Some(_lock) = Some(entry.path()).filter(|_| is_work).and_then(left) {
                     let _ = fs::remove_dir_all(entry.path());
                 }
             }
@@ -63,16 +64,24 @@ impl<'a> Trees<'a> {
     pub(super) fn folder(&self) -> io::Result<Work> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(WORK);
-        let folder = match self.folder {
-            Some(folder) => builder.tempdir_in(fs::canonicalize(folder)?),
-            None => builder.tempdir_in(fs::canonicalize(std::env::temp_dir())?),
-        }?;
-        let lock = File::open(folder.path())?;
-        lock.lock()?;
-        Ok(Work {
-            folder,
-            _lock: lock,
-        })
+        loop {
+            let folder = match self.folder {
+                Some(folder) => builder.tempdir_in(fs::canonicalize(folder)?),
+                None => builder.tempdir_in(fs::canonicalize(std::env::temp_dir())?),
+            }?;
+            // Another process may take it for one that is left, as long as it is not locked.
+            let lock = match File::open(folder.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                lock => lock?,
+            };
+            lock.lock()?;
+            if folder.path().exists() {
+                return Ok(Work {
+                    folder,
+                    _lock: lock,
+                });
+            }
+        }
     }
 
     /// The tree of a key, if it is there and whole.
@@ -162,11 +171,8 @@ fn last_out(work: &Path) -> io::Result<PathBuf> {
     outs.last().ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// Whether no process works in a folder.
-fn is_left(folder: &Path) -> bool {
-    match File::open(folder).map(|folder| folder.try_lock()) {
-        Ok(Ok(())) => true,
-        Ok(Err(TryLockError::WouldBlock)) | Err(_) => false,
-        Ok(Err(TryLockError::Error(_))) => false,
-    }
+/// Locks a folder in which no process works.
+fn left(folder: PathBuf) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    folder.try_lock().is_ok().then_some(folder)
 }
