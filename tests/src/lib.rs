@@ -12,6 +12,7 @@ pub mod base;
 mod built_in;
 pub mod conf;
 pub mod consumer;
+pub mod debian;
 pub mod hello;
 pub mod http;
 pub mod nix;

@@ -8,6 +8,9 @@ use terrine_support::hint::Hint;
 use crate::request::{Ending, Failure};
 use crate::{Level, output::Tail};
 
+/// What was tried where the root of commands could not be the tree.
+pub(crate) const CHANGING_ROOT: &str = "changing the root";
+
 /// Commands that could not run, or that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -106,6 +109,13 @@ fn way_out(tried: &[(Level, String, i32)], is_given: bool) -> Cow<'static, str> 
     if is_refused && std::fs::read_to_string(restricted).is_ok_and(|text| text.trim() == "1") {
         return "this system keeps users from making name spaces: \
                 `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` allows it"
+            .into();
+    }
+    // Of those that ask for no name spaces it is the last, and it had all else.
+    if tried.iter().any(|(_, action, _)| action == CHANGING_ROOT) {
+        return "commands whose `/` is the image need name spaces, or the right to call chroot(2): \
+                be root in this container, use another `--root-level` if one is given, or use \
+                `fakeRootCommands` without `enableFakechroot`"
             .into();
     }
     if is_given {

@@ -23,8 +23,6 @@ pub(super) struct Listing<'a> {
     pub(super) emulator: &'a Emulator,
     /// Where files go.
     pub(super) out: PathBuf,
-    /// Paths that are there for the commands alone.
-    pub(super) ours: &'a BTreeSet<Vec<u8>>,
 }
 
 /// What is in the tree.
@@ -92,13 +90,13 @@ impl Listing<'_> {
                 names.push(entry.trying("listing the tree")?.file_name());
             }
             names.sort_unstable_by(|a, b| b.cmp(a));
-            open.extend(names.into_iter().filter_map(|name| {
+            open.extend(names.into_iter().map(|name| {
                 let mut child = path.clone();
                 if !child.is_empty() {
                     child.push(b'/');
                 }
                 child.extend_from_slice(name.as_bytes());
-                (!self.ours.contains(&child)).then_some(child)
+                child
             }));
         }
         Ok(())

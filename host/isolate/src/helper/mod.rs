@@ -7,12 +7,12 @@
 //! The program holds the other end of standard input for as long as it lives. Where that is
 //! closed, the program is gone, and the helper ends with all that it started and made.
 
-mod borrowed;
 mod child;
 mod ids;
 mod listing;
 mod outer;
 mod processes;
+mod room;
 mod supervisor;
 mod tree;
 pub(crate) mod wire;

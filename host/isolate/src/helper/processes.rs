@@ -68,12 +68,42 @@ impl<'a> Processes<'a> {
     }
 
     fn parent(&self, pid: i32) -> Option<i32> {
+        self.told(pid, 1)?.parse().ok()
+    }
+
+    /// Whether a process could make others.
+    fn is_moving(&self, pid: i32) -> bool {
+        let state = self.told(pid, 0);
+        state.is_some_and(|state| !matches!(&*state, "T" | "t" | "Z" | "X"))
+    }
+
+    /// One of the words that follow the name of a process: its state, its parent.
+    fn told(&self, pid: i32, word: usize) -> Option<String> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = openat(self.proc, format!("{pid}/stat"), flags, Mode::empty()).ok()?;
         let text = std::io::read_to_string(std::fs::File::from(file)).ok()?;
         // The name stands in brackets, and may hold anything.
         let (_, rest) = text.rsplit_once(')')?;
-        rest.split_whitespace().nth(1)?.parse().ok()
+        rest.split_whitespace().nth(word).map(str::to_owned)
+    }
+
+    /// Lets them all stand still, so that none makes others faster than they are ended. The first
+    /// process of a name space ends with it what it does not end itself.
+    fn halt(&self) {
+        if self.alone {
+            return;
+        }
+        for _ in 0..1000 {
+            let moving = self.list();
+            let moving = moving.into_iter().filter(|pid| self.is_moving(*pid));
+            let stopped = moving.filter_map(Pid::from_raw).map(|pid| {
+                let _ = kill_process(pid, Signal::STOP);
+            });
+            if stopped.count() == 0 {
+                return;
+            }
+            reap(None);
+        }
     }
 
     /// Ends them all, and what they start meanwhile.
@@ -91,6 +121,7 @@ impl<'a> Processes<'a> {
     }
 
     fn end_all(&self) {
+        self.halt();
         for _ in 0..1000 {
             let list = self.list();
             for pid in &list {

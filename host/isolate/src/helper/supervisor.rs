@@ -1,11 +1,10 @@
 //! The supervisor: the first process in the name spaces.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,17 +14,18 @@ use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{WaitStatus, chroot, fchdir, getpid};
 use rustix::system::sethostname;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-use super::borrowed::Borrowed;
 use super::child;
 use super::listing::Listing;
 use super::processes::{Processes, reap};
+use super::room::Room;
 use super::tree::{Tree, look};
-use super::world::{World, ours};
+use super::world::World;
 use super::{Trying, wire};
 use crate::Level;
 use crate::emulate::{Emulator, Granted, Ids};
+use crate::error::CHANGING_ROOT;
 use crate::request::{
     Answer, Changes, Ending, Entry, Failure, Identity, Job, Kind, Place, Refusal,
 };
@@ -78,7 +78,7 @@ pub(super) fn run(started: &Started<'_>) -> Answer {
     }
 }
 
-/// Whether the program that asked has ended.
+/// Whether the program that asked is gone.
 fn is_gone() -> bool {
     let stdin = io::stdin();
     let mut fds = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::empty())];
@@ -86,8 +86,8 @@ fn is_gone() -> bool {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    let _ = poll(&mut fds, Some(&now));
-    fds[0].revents().contains(PollFlags::HUP)
+    let polled = poll(&mut fds, Some(&now));
+    polled.is_ok() && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
 }
 
 fn world_name(number: usize) -> String {
@@ -142,6 +142,11 @@ impl<'a> Supervisor<'a> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = openat(CWD, "/proc", flags, Mode::empty()).trying("opening `/proc`")?;
         let root = openat(CWD, "/", PLACE, Mode::empty()).trying("opening the root")?;
+        if !is_own && job.steps.iter().any(|step| step.place == Place::Root) {
+            // The root that is there for another try: what is not granted shows before any step.
+            fchdir(&root).trying(CHANGING_ROOT)?;
+            chroot(".").trying(CHANGING_ROOT)?;
+        }
         let copy = proc.try_clone().trying("opening `/proc`")?;
         let faked = Faked {
             modes: !is_own,
@@ -163,28 +168,19 @@ impl<'a> Supervisor<'a> {
     fn run(&mut self) -> Result<Changes, Stop> {
         let job = self.started.job;
         let mut tree = self.tree().map_err(Stop::Broken)?;
-        let ours = self.make_room(&tree).map_err(Stop::Broken)?;
         for number in 0..job.steps.len() {
             self.step(&tree, number)?;
         }
         self.emulator.granted.clone_from(&self.started.granted);
         self.emulator.default_owner = (0, 0);
         self.emulator.own_mounts.clear();
-        for path in ours.iter().rev() {
-            let place = tree.path.join(path);
-            if fs::remove_dir(&place).is_err() && place.ends_with(".terrine") {
-                clean(&place);
-            }
-        }
         tree.finish(&mut self.emulator)
             .trying("setting permissions")
             .map_err(Stop::Broken)?;
-        let left: BTreeSet<Vec<u8>> = BTreeSet::new();
         Listing {
             tree: &tree,
             emulator: &self.emulator,
             out: job.work.join("out"),
-            ours: &left,
         }
         .read()
         .map_err(Stop::Broken)
@@ -218,35 +214,17 @@ impl<'a> Supervisor<'a> {
         Ok(tree)
     }
 
-    /// Makes the directories that commands find at their root. Returns those that were not there,
-    /// each after those that it is in.
-    fn make_room(&self, tree: &Tree) -> Result<Vec<PathBuf>, Refusal> {
+    /// Makes room in the tree for what commands find at their root.
+    fn room<'t>(&self, tree: &'t Tree, number: usize) -> Result<Option<Room<'t>>, Refusal> {
         let job = self.started.job;
-        let mut made = vec![];
-        if !job.steps.iter().any(|step| step.place == Place::Root) {
-            return Ok(made);
-        }
-        for path in ours(job) {
-            let mut place = PathBuf::new();
-            for name in Path::new(&path) {
-                place.push(name);
-                let whole = tree.path.join(&place);
-                match fs::symlink_metadata(&whole) {
-                    Ok(found) if found.is_dir() => {}
-                    Ok(_) => return Err(Errno::NOTDIR).trying(format!("using `/{path}`")),
-                    Err(_) => {
-                        fs::create_dir(&whole).trying(format!("making `/{path}`"))?;
-                        fs::set_permissions(
-                            &whole,
-                            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-                        )
-                        .trying(format!("making `/{path}`"))?;
-                        made.push(place.clone());
-                    }
-                }
+        match (job.steps[number].place, self.started.level) {
+            (Place::Directory, _) => Ok(None),
+            (Place::Root, Level::Record) => {
+                let aside = job.work.join(world_name(number)).join("aside");
+                Room::filled(&tree.path, job, &aside).map(Some)
             }
+            (Place::Root, _) => Room::to_mount(&tree.path, job).map(Some),
         }
-        Ok(made)
     }
 
     fn faked(&self, identity: Identity) -> Faked {
@@ -265,6 +243,7 @@ impl<'a> Supervisor<'a> {
         fs::create_dir(&folder)
             .trying("making a folder")
             .map_err(Stop::Broken)?;
+        let room = self.room(tree, number).map_err(Stop::Broken)?;
         let world = World {
             level: self.started.level,
             job,
@@ -279,11 +258,6 @@ impl<'a> Supervisor<'a> {
             Stop::Broken
         };
         let faked = self.faked(step.identity);
-        // Until the step is over.
-        let _borrowed = match (self.started.level, step.place) {
-            (Level::Record, Place::Root) => Some(Borrowed::place(&world).map_err(&stop)?),
-            _ => None,
-        };
         let (here, there) = UnixStream::pair()
             .trying("making sockets")
             .map_err(Stop::Broken)?;
@@ -321,7 +295,10 @@ impl<'a> Supervisor<'a> {
         drop(listener);
         self.come_back().map_err(Stop::Broken)?;
         let ending = match ended? {
-            Ending::Exit(0) => return Ok(()),
+            Ending::Exit(0) => {
+                let cleared = room.map_or(Ok(()), Room::clear);
+                return cleared.map_err(Stop::Broken);
+            }
             ending => ending,
         };
         let text = line
@@ -440,10 +417,11 @@ impl<'a> Supervisor<'a> {
             if let Some(mut socket) = starting
                 && !told.is_empty()
             {
-                let mut message = vec![];
-                // Closed by the kernel when the shell has started.
-                let _ = socket.read_to_end(&mut message);
-                if let [child::NO_SHELL, errno @ ..] = &*message {
+                // Closed by the kernel when the shell has started. What it tells before comes as a
+                // whole; who waited for more could not answer what it asks meanwhile.
+                let mut message = [0; 16];
+                let length = socket.read(&mut message).unwrap_or(0);
+                if let [child::NO_SHELL, errno @ ..] = &message[..length] {
                     let errno = errno.try_into().map_or(libc::EIO, i32::from_le_bytes);
                     return Ok(Ending::NoShell(errno));
                 }
@@ -532,10 +510,13 @@ fn one_processor() {
     let Ok(allowed) = sched_getaffinity(None) else {
         return;
     };
-    let Some(first) = (0..CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu)) else {
+    // The one that it is on, so that not all builds of a machine share the first.
+    let here = Some(sched_getcpu()).filter(|cpu| allowed.is_set(*cpu));
+    let first = || (0..CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu));
+    let Some(cpu) = here.or_else(first) else {
         return;
     };
     let mut one = CpuSet::new();
-    one.set(first);
+    one.set(cpu);
     let _ = sched_setaffinity(Some(getpid()), &one);
 }

@@ -15,6 +15,7 @@ use rustix::process::{chdir, chroot, pivot_root};
 
 use super::Trying;
 use crate::Level;
+use crate::error::CHANGING_ROOT;
 use crate::request::{Directory, Identity, Job, Place, Refusal, Step};
 use crate::sys::process::restrict_mounts;
 
@@ -22,8 +23,23 @@ use crate::sys::process::restrict_mounts;
 pub(super) const PRIVATE: &str = ".terrine";
 /// Where the tree is that is no root.
 const TREE: &str = "build/root";
-/// The devices that Nix gives its builds.
-const DEVICES: [&str; 6] = ["full", "null", "random", "tty", "urandom", "zero"];
+/// The devices that Nix gives its builds, with their numbers.
+pub(super) const DEVICES: [(&str, u32, u32); 6] = [
+    ("full", 1, 7),
+    ("null", 1, 3),
+    ("random", 1, 8),
+    ("tty", 5, 0),
+    ("urandom", 1, 9),
+    ("zero", 1, 5),
+];
+/// The links beside them.
+pub(super) const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
 
 /// What one step sees.
 pub(super) struct World<'a> {
@@ -273,15 +289,14 @@ impl World<'_> {
         all.find(|path| fs::metadata(path).is_ok_and(|found| found.is_file()))
     }
 
-    /// The world that is there, with a root of its own where that is needed and allowed.
+    /// The world that is there, with the tree as its root where that is asked for. The supervisor
+    /// has put into the tree what cannot be mounted.
     fn shared(&self) -> Result<(), Refusal> {
         if self.step.place == Place::Directory {
             return self.write(&self.folder);
         }
-        let private = self.tree.join(PRIVATE);
-        fs::create_dir_all(&private).trying("making directories")?;
-        self.write(&private)?;
-        chroot(self.tree).trying("changing the root")?;
+        self.write(&self.tree.join(PRIVATE))?;
+        chroot(self.tree).trying(CHANGING_ROOT)?;
         chdir("/").trying("entering the root")
     }
 }
@@ -347,16 +362,10 @@ fn devices(root: &Path) -> Result<(), Refusal> {
     let dev = root.join("dev");
     fs::create_dir_all(&dev).trying("making directories")?;
     temporary_files(&dev, "mode=0755")?;
-    for name in DEVICES {
+    for (name, ..) in DEVICES {
         bind(&Path::new("/dev").join(name), &dev.join(name))?;
     }
-    for (name, target) in [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-        ("ptmx", "pts/ptmx"),
-    ] {
+    for (name, target) in LINKS {
         symlink(target, dev.join(name)).trying("making links in `/dev`")?;
     }
     let shm = dev.join("shm");

@@ -1,5 +1,6 @@
 //! The tree, and what happens where two sources have the same path.
 
+use std::any::Any;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
@@ -7,7 +8,6 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use tempfile::TempDir;
 use terrine_tar::Kind;
 
 use super::entry::{Metadata, NewContent, Node, NodeContent, Strength};
@@ -25,8 +25,17 @@ const MAX_ENTRIES: usize = 1 << 22;
 pub struct Root {
     nodes: BTreeMap<Key, Node>,
     limit: usize,
-    /// A folder that has files of the root, for as long as the root is there.
-    folder: Option<Arc<TempDir>>,
+    /// What keeps files of the root where they are, for as long as the root is there.
+    held: Held,
+}
+
+/// Something whose only use is to live as long as a root.
+struct Held(#[expect(dead_code, reason = "it is held")] Option<Arc<dyn Any + Send + Sync>>);
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Held")
+    }
 }
 
 /// An absolute path without a slash at its end, so empty for the root.
@@ -74,13 +83,13 @@ impl Root {
         Self {
             nodes: BTreeMap::from([(Key(Vec::new()), node)]),
             limit: MAX_ENTRIES,
-            folder: None,
+            held: Held(None),
         }
     }
 
-    /// Keeps a folder with files of the root for as long as the root is there.
-    pub fn keep(&mut self, folder: Arc<TempDir>) {
-        self.folder = Some(folder);
+    /// Holds what keeps files of the root where they are for as long as the root is there.
+    pub fn keep(&mut self, held: Arc<dyn Any + Send + Sync>) {
+        self.held = Held(Some(held));
     }
 
     /// Adds an entry whose directory is there, at an absolute path that may be any bytes.

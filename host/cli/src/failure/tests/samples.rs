@@ -617,7 +617,7 @@ fn isolate_errors() -> Vec<isolate::Error> {
         failed(Ending::NoShell(2)),
         Error::Broken {
             action: name(),
-            source: std::io::Error::from_raw_os_error(28),
+            source: io::Error::from_raw_os_error(28),
         },
     ]
 }

@@ -1,6 +1,7 @@
 //! Trees of earlier runs, each in a folder by its key.
 
-use std::fs::{self, File, TryLockError};
+use std::any::Any;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,9 +24,13 @@ pub(super) struct Kept {
     pub(super) changes: Changes,
     /// The store paths that it mentions.
     pub(super) joined: Vec<String>,
-    /// The folder that it is in, where that does not stay.
-    pub(super) folder: Option<Arc<TempDir>>,
+    /// What keeps its files from being removed as long as they are needed: the folder that they
+    /// are in, where that does not stay, or a lock on it.
+    pub(super) held: Option<Held>,
 }
+
+/// What has to live as long as files are needed.
+pub(super) type Held = Arc<dyn Any + Send + Sync>;
 
 /// The folder of trees.
 pub(super) struct Trees<'a> {
@@ -51,7 +56,8 @@ impl<'a> Trees<'a> {
             fs::create_dir_all(folder)?;
             for entry in fs::read_dir(folder)?.flatten() {
                 let is_work = entry.file_name().to_string_lossy().starts_with(WORK);
-                if is_work && is_left(&entry.path()) {
+                // Held until it is gone, so that who has just made it sees that.
+                if let Some(_lock) = Some(entry.path()).filter(|_| is_work).and_then(left) {
                     let _ = fs::remove_dir_all(entry.path());
                 }
             }
@@ -63,21 +69,30 @@ impl<'a> Trees<'a> {
     pub(super) fn folder(&self) -> io::Result<Work> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(WORK);
-        let folder = match self.folder {
-            Some(folder) => builder.tempdir_in(fs::canonicalize(folder)?),
-            None => builder.tempdir_in(fs::canonicalize(std::env::temp_dir())?),
-        }?;
-        let lock = File::open(folder.path())?;
-        lock.lock()?;
-        Ok(Work {
-            folder,
-            _lock: lock,
-        })
+        loop {
+            let folder = match self.folder {
+                Some(folder) => builder.tempdir_in(fs::canonicalize(folder)?),
+                None => builder.tempdir_in(fs::canonicalize(std::env::temp_dir())?),
+            }?;
+            // Another process may take it for one that is left, as long as it is not locked.
+            let lock = match File::open(folder.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                lock => lock?,
+            };
+            lock.lock()?;
+            if folder.path().exists() {
+                return Ok(Work {
+                    folder,
+                    _lock: lock,
+                });
+            }
+        }
     }
 
     /// The tree of a key, if it is there and whole.
     pub(super) fn find(&self, key: Digest) -> Option<Kept> {
         let folder = self.place(key)?;
+        let held = hold(&folder)?;
         let changes = Changes::kept(&folder).ok()?;
         let file = folder.join(MENTIONS);
         let joined = fs::read_to_string(&file).ok()?;
@@ -86,7 +101,7 @@ impl<'a> Trees<'a> {
         Some(Kept {
             changes,
             joined: joined.lines().map(str::to_owned).collect(),
-            folder: None,
+            held: Some(held),
         })
     }
 
@@ -108,7 +123,7 @@ impl<'a> Trees<'a> {
             return Ok(Kept {
                 changes,
                 joined,
-                folder: Some(Arc::new(work.folder)),
+                held: Some(Arc::new(work.folder)),
             });
         };
         let text: String = joined.iter().map(|path| format!("{path}\n")).collect();
@@ -124,11 +139,12 @@ impl<'a> Trees<'a> {
                 }
             },
         };
+        let held = hold(&place);
         self.make_room();
         Ok(Kept {
             changes,
             joined,
-            folder: None,
+            held,
         })
     }
 
@@ -149,7 +165,10 @@ impl<'a> Trees<'a> {
             .collect();
         trees.sort_unstable_by(|a, b| b.cmp(a));
         for (_, tree) in trees.into_iter().skip(MOST) {
-            let _ = fs::remove_dir_all(tree);
+            // One that another process reads stays for now.
+            if let Some(_lock) = left(tree.join(MENTIONS)) {
+                let _ = fs::remove_dir_all(tree);
+            }
         }
     }
 }
@@ -162,11 +181,15 @@ fn last_out(work: &Path) -> io::Result<PathBuf> {
     outs.last().ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// Whether no process works in a folder.
-fn is_left(folder: &Path) -> bool {
-    match File::open(folder).map(|folder| folder.try_lock()) {
-        Ok(Ok(())) => true,
-        Ok(Err(TryLockError::WouldBlock)) | Err(_) => false,
-        Ok(Err(TryLockError::Error(_))) => false,
-    }
+/// Keeps a tree from being removed.
+fn hold(tree: &Path) -> Option<Held> {
+    let file = File::open(tree.join(MENTIONS)).ok()?;
+    file.lock_shared().ok()?;
+    Some(Arc::new(file))
+}
+
+/// Locks a folder or a file that no process uses.
+fn left(folder: PathBuf) -> Option<File> {
+    let folder = File::open(folder).ok()?;
+    folder.try_lock().is_ok().then_some(folder)
 }

@@ -49,8 +49,8 @@ pub(super) fn root(kept: &Kept) -> Result<Root, PlanError> {
     for mark in marks {
         root.put(&[b"/", &*mark].concat(), New::file(""), &origin)?;
     }
-    if let Some(folder) = &kept.folder {
-        root.keep(Arc::clone(folder));
+    if let Some(held) = &kept.held {
+        root.keep(Arc::clone(held));
     }
     Ok(root)
 }
