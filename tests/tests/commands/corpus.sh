@@ -5,7 +5,7 @@ chown -R 1000:1000 home/alice
 ln -s b home/alice/l; chown -h 7:8 home/alice/l
 chown 9:10 home/alice/l
 mkdir dev2; mknod dev2/null c 1 3; mknod -m 600 dev2/sda b 8 0; mkfifo dev2/pipe; chown 0:6 dev2/sda; chown 3:4 dev2/pipe
-mkdir bin; echo x > bin/su; chmod 4755 bin/su; echo x > bin/wall; chown 0:5 bin/wall; chmod 2755 bin/wall; mkdir tmp; chmod 1777 tmp
+mkdir bin; echo x > bin/su; chmod 4755 bin/su; echo x > bin/wall; chown 0:5 bin/wall; chmod 2755 bin/wall; mkdir -p tmp; chmod 1777 tmp
 echo y > bin/lost; chmod 6755 bin/lost; chown 12:13 bin/lost; echo z > bin/kept; chmod 6755 bin/kept; echo z >> bin/kept; cp -p bin/kept bin/kept2; chmod 755 bin/kept2; echo w > bin/group; chmod 2644 bin/group; chown 1:1 bin/group; echo w >> bin/group
 mkdir -p var/www; cp bin/su var/www/page; chown 33:44 var/www var/www/page; chmod 2750 var/www; chmod 640 var/www/page
 cp -a home/alice var/copy; cp -a dev2 var/dev3

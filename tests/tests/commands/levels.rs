@@ -57,7 +57,7 @@ fn system_calls_answer_the_same_at_each() {
     if !bench.compile("calls", include_str!("calls.c")) {
         return;
     }
-    let script = "mkdir tmp; chmod 1777 tmp; calls > said; \
+    let script = "mkdir -p tmp; chmod 1777 tmp; calls > said; \
                   find py thr -exec stat -c '%n %u:%g %a' {} + | sort >> said";
     at_each(
         &bench,
@@ -71,7 +71,7 @@ fn a_user_without_rights_leaves_the_same_at_each() {
     let Some(bench) = Bench::new() else { return };
     let script =
         "{ id -u; id -g; } > id; mkdir -p a/b; echo x > a/b/c; chmod 500 a/b; chmod 4751 a/b/c; ln -s b a/l
-        chmod 000 id; mkdir -m 1777 tmp; mkfifo p; ln a/b/c hard
+        chmod 000 id; mkdir -p -m 1777 tmp; mkfifo p; ln a/b/c hard
         ! chown 0:0 a 2> /dev/null; ! chown 5 a/b/c 2> /dev/null; ! mknod d c 1 3 2> /dev/null
         ! chroot . true 2> /dev/null; stat -c '%n %u:%g %a' a a/b a/b/c tmp > said";
     at_each(

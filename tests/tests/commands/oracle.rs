@@ -21,7 +21,7 @@ chown -R 1000:1000 home/alice; chown -h 7:8 home/alice/l; chown 9:10 home/alice/
 mkdir nodes; mknod nodes/null c 1 3; mknod -m 600 nodes/sda b 8 0; mkfifo nodes/pipe
 chown 0:6 nodes/sda; chown 3:4 nodes/pipe; cp -a nodes nodes2; cp -a home/alice var/alice
 echo x > bin/su; chmod 4755 bin/su; echo y >> bin/su; echo x > bin/wall; chown 0:5 bin/wall; chmod 2755 bin/wall
-mkdir tmp; chmod 1777 tmp; mkdir t; (cd home && tar -cf - alice) | (cd t && tar -xpf - alice/b)
+mkdir -p tmp; chmod 1777 tmp; mkdir t; (cd home && tar -cf - alice) | (cd t && tar -xpf - alice/b)
 echo l > hard1; chown 21:22 hard1; ln hard1 hard2; ln hard2 t/hard3; chmod 711 t/hard3
 i=0; while [ $i -lt 100 ]; do echo $i > r$i; chown $i:$i r$i; rm r$i; i=$((i+1)); done
 i=0; while [ $i -lt 30 ]; do echo $i > n$i; i=$((i+1)); done; stat -c '%n %u:%g' n[0-9]* > owners

@@ -1,5 +1,5 @@
 id > ids
-mkdir -m 1777 tmp w; chown 33:44 w
+mkdir -p -m 1777 tmp w; chown 33:44 w
 setpriv --reuid 33 --regid 44 --clear-groups bash -c 'id; umask; touch tmp/byweb; mkdir tmp/dweb; ln -s x tmp/lweb; echo a > tmp/dweb/a; mkfifo tmp/pweb; cp /etc/passwd tmp/cp; mv tmp/cp tmp/mv; chmod 4755 tmp/mv; stat -c "%n %u:%g %a" tmp/*; chown 0:0 tmp/mv 2> /dev/null || echo refused; chown 33:44 tmp/mv && echo same; chown :44 tmp/mv; ln tmp/mv tmp/hard; install -m 700 /etc/passwd tmp/inst; touch w/in; dd if=/dev/null of=w/dd 2>/dev/null; > w/trunc; echo x >> w/app; cat nothing < /dev/null 2>/dev/null; setpriv --reuid 0 true 2> /dev/null || echo noroot; mknod tmp/z c 1 3 2> /dev/null || echo nomknod' >> ids 2>&1
 setpriv --reuid 33 --regid 44 --groups 44,55 bash -c 'id; touch tmp/g; chown :55 tmp/g && echo group; chown :56 tmp/g 2> /dev/null || echo no' >> ids 2>&1
 perl -e '$>=33; $)=44; open F,">","tmp/perl"; close F; mkdir "tmp/perld"; $>=0; $)=0; open F,">","tmp/perl2"; print "$< $> $( $)\n"' >> ids 2>&1

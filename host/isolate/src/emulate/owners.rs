@@ -73,10 +73,6 @@ impl Emulator {
                 chmodat(self.resolver.proc(), &link, mode, AtFlags::empty())?;
             }
         }
-        // A file that nobody runs has no capabilities.
-        if state.mode & 0o111 == 0 {
-            return Ok(());
-        }
         self.records.change(key, |record| record.capability = None);
         let path = self.resolver.link(fd)?;
         // There is rarely one, and where there is none that is no error.

@@ -22,6 +22,8 @@ use crate::sys::process;
 
 /// How many files a process may have open.
 const MAX_FILES: u64 = 4096;
+/// How many processes there may be beyond those that end the commands, until that is seen.
+const MORE_PROCESSES: u64 = 4096;
 /// The capabilities that root has in commands, as in a container of Docker's: those with which
 /// owners, permissions and identities are changed, and no other.
 const KEPT: &[u64] = &[
@@ -76,8 +78,8 @@ fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<File, Ref
     process::bound(libc::RLIMIT_CORE, 0).trying("setting limits")?;
     process::bound(libc::RLIMIT_NOFILE, MAX_FILES).trying("setting limits")?;
     if world.level != Level::Record {
-        // More than what ends the commands, so that this is not what they run into.
-        let most = u64::from(world.job.max_processes) * 2 + 64;
+        // So much more than what ends the commands that they are seen before they run into this.
+        let most = u64::from(world.job.max_processes) + MORE_PROCESSES;
         process::bound(libc::RLIMIT_NPROC, most).trying("setting limits")?;
     }
     process::set_mark(0, 0).trying("setting limits")?;
