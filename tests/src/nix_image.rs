@@ -26,9 +26,10 @@ user:x:1000:1000:user:/home:/bin/sh
 
 /// Enters a root: in name spaces of its own, so that nothing of it outlives the command.
 const ENTER: &str = r#"
-root=$1; id=$2; shift 2
+root=$1; usr=$2; id=$3; shift 3
 mount --make-rprivate /
-for name in usr proc dev; do mount --rbind "/$name" "$root/$name"; done
+mount --rbind "$usr" "$root/usr"
+for name in proc dev; do mount --rbind "/$name" "$root/$name"; done
 exec chroot "$root" setpriv "--reuid=$id" "--regid=$id" --clear-groups env -i \
     PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/home TMPDIR=/tmp NIX_CONF_DIR=/conf "$@"
 "#;
@@ -37,6 +38,8 @@ exec chroot "$root" setpriv "--reuid=$id" "--regid=$id" --clear-groups env -i \
 #[derive(Debug)]
 pub struct NixImage {
     folder: tempfile::TempDir,
+    /// Where its tools are: those of this machine, or of another root.
+    usr: PathBuf,
 }
 
 impl NixImage {
@@ -51,6 +54,7 @@ impl NixImage {
         }
         let image = Self {
             folder: temporary(),
+            usr: "/usr".into(),
         };
         let (folder, root) = (image.folder.path(), image.root());
         // Others have to reach it.
@@ -84,6 +88,14 @@ impl NixImage {
         Some(image)
     }
 
+    /// The same with the tools of another root, its Nix among them.
+    pub fn with_tools_of(self, root: &Path) -> Self {
+        Self {
+            usr: root.join("usr"),
+            ..self
+        }
+    }
+
     /// The folder that is `/` for Nix.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("root")
@@ -108,6 +120,7 @@ impl NixImage {
         unshare
             .args(["--mount", "--fork", "sh", "-euc", ENTER, "sh"])
             .arg(self.root())
+            .arg(&self.usr)
             .arg(user.to_string())
             .args(command)
             .current_dir(Path::new("/"))

@@ -1,4 +1,4 @@
-//! How commands at the root are run, and what is shown of them.
+//! Arguments about commands at the root.
 
 use std::num::NonZeroU32;
 
@@ -9,7 +9,7 @@ use super::argument;
 use super::environment;
 use super::printer::Printer;
 
-/// How commands at the root are run.
+/// Arguments about commands at the root.
 #[derive(Debug, clap::Args)]
 pub(super) struct CommandArgs {
     /// Run commands at the root twice, and name the first difference

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use terrine::isolate::helper;
 
-/// Whether this process was started to run commands.
+/// Returns whether this process was started to run commands.
 pub(super) fn is_wanted() -> bool {
     let mut arguments = env::args_os().skip(1);
     arguments

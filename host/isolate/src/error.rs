@@ -1,4 +1,4 @@
-//! What can go wrong with commands.
+//! Errors of commands.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,7 +8,7 @@ use terrine_support::hint::Hint;
 use crate::request::{Ending, Failure};
 use crate::{Level, output::Tail};
 
-/// What was tried where the root of commands could not be the tree.
+/// The step that fails where the root of commands cannot be the tree.
 pub(crate) const CHANGING_ROOT: &str = "changing the root";
 
 /// Commands that could not run, or that failed.
@@ -24,7 +24,7 @@ pub enum Error {
     /// No level works on this machine.
     #[error("commands cannot be isolated on this machine: {}", listed(tried))]
     NoLevel {
-        /// What each level failed at.
+        /// The levels, each with the step that failed and the error of the system.
         tried: Vec<(Level, String, i32)>,
         /// Whether the level was asked for.
         is_given: bool,
@@ -32,9 +32,9 @@ pub enum Error {
     /// A step failed.
     #[error("`{}` failed: {}{}{}", failure.step, ended(failure.ending), at(failure.line), said(tail))]
     Failed {
-        /// Which one, and how.
+        /// The step, and its end.
         failure: Failure,
-        /// What commands printed at last.
+        /// The last lines that commands printed.
         tail: Tail,
         /// The level at which they ran.
         level: Level,
@@ -42,7 +42,7 @@ pub enum Error {
     /// Something other than the commands went wrong.
     #[error("commands cannot go on: {action}")]
     Broken {
-        /// What was tried.
+        /// The step that failed.
         action: String,
         /// The error of the system.
         #[source]

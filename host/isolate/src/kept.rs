@@ -1,4 +1,4 @@
-//! What commands left, kept in a folder.
+//! Trees that commands left, kept in folders.
 
 use std::fs::{self, File};
 use std::io;

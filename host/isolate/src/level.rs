@@ -1,4 +1,4 @@
-//! How much the kernel of a machine grants.
+//! Levels of what the kernel of a machine grants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use terrine_support::hint::Hint;
 
-/// How commands are isolated, the strongest level first. It decides what the kernel does by itself
+/// A way to isolate commands, the strongest first. It decides what the kernel does by itself
 /// and what is recorded for it, never what is in the layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Level {

@@ -1,10 +1,10 @@
-//! What commands print: the end of it is kept for messages.
+//! The output of commands, whose end is kept for messages.
 
 use std::collections::VecDeque;
 
-/// How many lines are kept.
+/// The number of lines that are kept.
 const LINES: usize = 40;
-/// How many bytes of a line are kept.
+/// The number of bytes that are kept of a line.
 const LENGTH: usize = 1000;
 
 /// The last lines that commands printed.
@@ -77,7 +77,7 @@ impl Tail {
         number.parse().ok()
     }
 
-    /// Whether the last lines tell that the system refused something.
+    /// Returns whether the last lines tell that the system refused something.
     pub(crate) fn is_refused(&self) -> bool {
         let told = [
             "Operation not permitted",

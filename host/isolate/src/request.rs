@@ -1,4 +1,4 @@
-//! What is asked of the helper process, and what it answers.
+//! Requests to the helper process, and its answers.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::Level;
 pub struct Entry {
     /// Its path without a slash at its start; empty for the root of the tree.
     pub path: Vec<u8>,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Permission bits, 0 to 07777.
     pub mode: u32,
@@ -26,7 +26,7 @@ pub struct Entry {
 /// Extended attributes: names and values.
 pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// A directory.
@@ -37,9 +37,9 @@ pub enum Kind {
     Inline(Vec<u8>),
     /// A file with the content of another.
     Copy {
-        /// Where that is on this machine.
+        /// Its place on this machine.
         source: PathBuf,
-        /// How many bytes it has.
+        /// Its size in bytes.
         size: u64,
     },
     /// A device.
@@ -77,11 +77,11 @@ pub struct Job {
     pub store: Vec<(String, PathBuf)>,
     /// Directories of this machine with tools.
     pub tools: Vec<PathBuf>,
-    /// What to run, in this order.
+    /// The steps, in the order in which they run.
     pub steps: Vec<Step>,
-    /// How many processes may run at once.
+    /// The number of processes that may run at once.
     pub max_processes: u32,
-    /// How long all steps together may take, in seconds.
+    /// The time that all steps together may take, in seconds.
     pub max_seconds: Option<u64>,
     /// Whether a place without name spaces is used although it is not isolated.
     pub unsafe_host: bool,
@@ -96,9 +96,9 @@ pub struct Step {
     pub script: Vec<u8>,
     /// The shell; none for the first one on the path.
     pub shell: Option<Directory>,
-    /// Where commands see the tree.
+    /// The place of the tree, as commands see it.
     pub place: Place,
-    /// Who commands seem to be.
+    /// The user that commands seem to be.
     pub identity: Identity,
     /// Directories with programs, in the order of the path.
     pub path: Vec<Directory>,
@@ -121,7 +121,7 @@ pub enum Directory {
     Tree(String),
 }
 
-/// Where commands see the tree.
+/// The place of the tree, as commands see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// As their working directory, in a world that holds little else.
@@ -130,7 +130,7 @@ pub enum Place {
     Root,
 }
 
-/// Who commands seem to be.
+/// The user that commands seem to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Identity {
     /// Root, whose changes of owners are kept.
@@ -139,26 +139,26 @@ pub enum Identity {
     User,
 }
 
-/// What the helper process is asked.
+/// A request to the helper process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) level: Level,
     pub(crate) job: Job,
 }
 
-/// What came of commands.
+/// The outcome of commands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// The entries of the layer, each directory before what is in it: all that lie over a base
     /// and differ from it, or that were given. Files are copies of files in the folder of the job.
     pub entries: Vec<Entry>,
-    /// What is in the base and no more in the tree.
+    /// Paths that are in the base and no longer in the tree.
     pub removed: Vec<Vec<u8>>,
     /// Directories of which nothing in the base is left.
     pub opaque: Vec<Vec<u8>>,
 }
 
-/// What the helper process answers.
+/// An answer of the helper process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// All steps ran.
@@ -176,13 +176,13 @@ pub(crate) enum Answer {
 pub struct Failure {
     /// The step's name.
     pub step: String,
-    /// How it ended.
+    /// Its end.
     pub ending: Ending,
     /// The line of the script that it ended at, where the shell told it.
     pub line: Option<u32>,
 }
 
-/// How a step ended.
+/// The end of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// With this exit status.
@@ -197,7 +197,7 @@ pub enum Ending {
     NoShell(i32),
 }
 
-/// What the system refused.
+/// A refusal of the system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     /// What was tried: `making name spaces`.

@@ -14,10 +14,10 @@ use crate::{Changes, Error, Job, Level, Tail};
 /// The start of the number of the process name space that a machine starts with.
 const FIRST_PROCESSES: &str = "pid:[4026531836]";
 
-/// What came of a job, and how.
+/// The outcome of a job.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What is in the layer.
+    /// The entries of the layer, and the paths that it removes.
     pub changes: Changes,
     /// The level at which commands ran.
     pub level: Level,
@@ -135,7 +135,7 @@ impl Runner {
     }
 }
 
-/// Whether a level may be used here at all.
+/// Returns whether a level may be used here at all.
 fn allowed(level: Level, unsafe_host: bool) -> Result<(), Refusal> {
     let refused = |action: &str| {
         Err(Refusal {

@@ -5,10 +5,10 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 
-/// What the supervisor answers in the place of the kernel.
+/// The calls that the supervisor answers in the place of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Faked {
-    /// Who a process is: set*id and get*id.
+    /// The identity of processes: set*id and get*id.
     pub(crate) ids: bool,
     /// Who owns what a process makes.
     pub(crate) creation: bool,

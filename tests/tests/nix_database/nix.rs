@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use serde_json::json;
-use terrine_tests::{NixImage, NixStore, Run};
+use terrine_tests::{NixImage, NixStore, Run, debian};
 
 use super::{USER, build, closure, spec};
 
@@ -15,56 +15,75 @@ fn nix_works_in_the_image_without_a_daemon() {
         return;
     };
     let archive = build(&store, &spec(&store));
-    let expected = closure(&store, &["app", "settings"]);
     for user in [USER, 0] {
         let Some(image) = NixImage::unpack(&archive) else {
             return;
         };
-        let app = store.path("app");
-        assert_eq!(
-            image.list(user, &["nix-store", "-qR", app, store.path("settings")]),
-            expected
-        );
-        let verified = image.run(user, &["nix-store", "--verify", "--check-contents"]);
-        assert_eq!(verified.code, Some(0), "{}", verified.stderr);
-        let said = verified.stderr.lines();
-        let odd: Vec<&str> = said
-            .filter(|line| !line.starts_with("reading ") && !line.starts_with("checking "))
-            .collect();
-        assert_eq!(odd, Vec::<&str>::new());
-
-        image.write("/tmp/added", b"added");
-        let added = image.list(user, &["nix-store", "--add", "/tmp/added"]);
-        let expression = format!(
-            "derivation {{ name = \"built\"; system = builtins.currentSystem; builder = \"/bin/sh\"; \
-             args = [ \"-c\" \"read line < ${{builtins.storePath {app}}}/share/self; echo $line > $out\" ]; }}"
-        );
-        let built = image.list(user, &["nix-build", "--no-out-link", "-E", &expression]);
-        assert_eq!(
-            fs::read_to_string(image.host(&built[0])).unwrap().trim(),
-            app
-        );
-
-        image
-            .run(user, &["nix", "copy", "--to", "file:///tmp/cache", app])
-            .ok();
-        let infos = fs::read_dir(image.host("/tmp/cache")).unwrap();
-        let infos = infos.filter(|file| {
-            let name = file.as_ref().unwrap().file_name();
-            name.to_str().unwrap().ends_with(".narinfo")
-        });
-        assert_eq!(infos.count(), closure(&store, &["app"]).len());
-
-        image.run(user, &["nix-store", "--gc"]).ok();
-        let left: BTreeSet<String> = fs::read_dir(image.host("/nix/store"))
-            .unwrap()
-            .map(|file| file.unwrap().file_name().into_string().unwrap())
-            .filter(|name| !name.starts_with('.'))
-            .map(|name| format!("/nix/store/{name}"))
-            .collect();
-        assert_eq!(left, expected.iter().cloned().collect());
-        assert!(!left.contains(&added[0]) && !left.contains(&built[0]));
+        works(&store, &image, user);
     }
+}
+
+#[test]
+fn the_nix_of_the_next_debian_works_in_the_image() {
+    let (Some(store), Some(root)) = (NixStore::build(), debian::root("trixie", "nix-bin")) else {
+        return;
+    };
+    let archive = build(&store, &spec(&store));
+    for user in [USER, 0] {
+        let Some(image) = NixImage::unpack(&archive) else {
+            return;
+        };
+        works(&store, &image.with_tools_of(&root), user);
+    }
+}
+
+/// Whether a user can do with Nix what images with a database are made for.
+fn works(store: &NixStore, image: &NixImage, user: u32) {
+    let expected = closure(store, &["app", "settings"]);
+    let app = store.path("app");
+    assert_eq!(
+        image.list(user, &["nix-store", "-qR", app, store.path("settings")]),
+        expected
+    );
+    let verified = image.run(user, &["nix-store", "--verify", "--check-contents"]);
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    let said = verified.stderr.lines();
+    let odd: Vec<&str> = said
+        .filter(|line| !line.starts_with("reading ") && !line.starts_with("checking "))
+        .collect();
+    assert_eq!(odd, Vec::<&str>::new());
+
+    image.write("/tmp/added", b"added");
+    let added = image.list(user, &["nix-store", "--add", "/tmp/added"]);
+    let expression = format!(
+        "derivation {{ name = \"built\"; system = builtins.currentSystem; builder = \"/bin/sh\"; \
+         args = [ \"-c\" \"read line < ${{builtins.storePath {app}}}/share/self; echo $line > $out\" ]; }}"
+    );
+    let built = image.list(user, &["nix-build", "--no-out-link", "-E", &expression]);
+    assert_eq!(
+        fs::read_to_string(image.host(&built[0])).unwrap().trim(),
+        app
+    );
+
+    image
+        .run(user, &["nix", "copy", "--to", "file:///tmp/cache", app])
+        .ok();
+    let infos = fs::read_dir(image.host("/tmp/cache")).unwrap();
+    let infos = infos.filter(|file| {
+        let name = file.as_ref().unwrap().file_name();
+        name.to_str().unwrap().ends_with(".narinfo")
+    });
+    assert_eq!(infos.count(), closure(store, &["app"]).len());
+
+    image.run(user, &["nix-store", "--gc"]).ok();
+    let left: BTreeSet<String> = fs::read_dir(image.host("/nix/store"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !name.starts_with('.'))
+        .map(|name| format!("/nix/store/{name}"))
+        .collect();
+    assert_eq!(left, expected.iter().cloned().collect());
+    assert!(!left.contains(&added[0]) && !left.contains(&built[0]));
 }
 
 #[test]

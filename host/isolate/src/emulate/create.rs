@@ -13,7 +13,7 @@ use super::resolve::{Found, Place, Resolver};
 use super::{Emulator, Reply};
 
 impl Emulator {
-    /// Who owns what a process makes in a directory.
+    /// Returns the owner of files that a process makes in a directory.
     pub(super) fn owner_of_new(&self, pid: i32, directory: &libc::statx) -> (u32, u32) {
         let state = self.state(directory);
         let (uid, gid) = if self.faked.ids {
@@ -39,7 +39,7 @@ impl Emulator {
         }
     }
 
-    /// Where a process makes something; none where the kernel can make it: it would have the right
+    /// Returns the place at which a process makes something; none where the kernel can make it: it would have the right
     /// owner.
     fn place(&self, pid: i32, place: &Place) -> Option<At> {
         let (directory, name) = self.resolver.at(pid, place)?;
@@ -68,7 +68,7 @@ impl Emulator {
         })
     }
 
-    /// Whether a process may make something in a directory. The kernel takes it for root.
+    /// Returns whether a process may make something in a directory. The kernel takes it for root.
     fn may_write(&self, pid: i32, directory: &FileState) -> bool {
         let who = self.who(pid);
         let bits = if who.fsuid == directory.uid {
@@ -171,7 +171,7 @@ impl Emulator {
     }
 }
 
-/// Where something is made, and what it gets.
+/// The place of a new file, and its owner.
 struct At {
     directory: OwnedFd,
     name: CString,

@@ -1,4 +1,4 @@
-//! Who a process is: set*id and get*id, by the rules of Linux for a process that has all
+//! The identity of processes: set*id and get*id, by the rules of Linux for a process that has all
 //! capabilities as long as its effective user is root.
 
 use rustix::io::Errno;
@@ -7,7 +7,7 @@ use super::{Emulator, Reply};
 use crate::sys::memory::{read_exact, write};
 use crate::sys::seccomp::Question;
 
-/// How many groups a process may have.
+/// The number of groups that a process may have.
 const MAX_GROUPS: u64 = 65536;
 
 /// The ids of a process.
@@ -56,12 +56,12 @@ impl Ids {
         }
     }
 
-    /// Whether it has the rights of root.
+    /// Returns whether it has the rights of root.
     pub(crate) fn is_root(&self) -> bool {
         self.euid == 0 || self.kept
     }
 
-    /// Whether a user of it is root's.
+    /// Returns whether a user of it is root's.
     fn has_root(&self) -> bool {
         [self.uid, self.euid, self.suid].contains(&0)
     }
@@ -71,7 +71,7 @@ impl Ids {
         (self.keeps, self.kept) = (false, false);
     }
 
-    /// Whether it is in a group.
+    /// Returns whether it is in a group.
     pub(crate) fn is_in(&self, gid: u32) -> bool {
         self.fsgid == gid || self.groups.contains(&gid)
     }

@@ -16,7 +16,7 @@ pub(crate) enum Into {
     Statx { address: u64, flags: i32, mask: u32 },
 }
 
-/// What a file is for commands.
+/// The state of a file as commands see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileState {
     pub(crate) uid: u32,

@@ -1,4 +1,4 @@
-//! What the kernel does not grant, recorded and shown again: owners, devices, identities.
+//! An illusion of all that the kernel does not grant, recorded and shown again: owners, devices, identities.
 //!
 //! The supervisor is asked about system calls (`seccomp`), looks at what they mean, and answers:
 //! the kernel shall do it, or it is done, or it fails. It is an illusion for commands that mean
@@ -29,7 +29,7 @@ use crate::seccomp::Faked;
 use crate::sys::process;
 use crate::sys::seccomp::{self, Question};
 
-/// What a call gets in the place of what the kernel would do.
+/// The answer to a call, in the place of the kernel's.
 pub(crate) enum Reply {
     /// The kernel does it.
     Continue,
@@ -48,7 +48,7 @@ pub(crate) struct Emulator {
     pub(crate) faked: Faked,
     /// Ids that the kernel takes for owners in this step; none in a step of a user without rights.
     pub(crate) granted: Granted,
-    /// Who owns what nobody recorded, where owners are not the kernel's.
+    /// The owner of files without a record, where owners are not the kernel's.
     pub(crate) default_owner: (u32, u32),
     /// The mounts where owners are the kernel's or recorded. What lies elsewhere is root's.
     pub(crate) own_mounts: Vec<u64>,
@@ -131,7 +131,7 @@ impl Emulator {
         }
     }
 
-    /// Who a process is.
+    /// Returns the ids of a process.
     fn who(&self, pid: i32) -> &Ids {
         // As long as none became another one, all are the first.
         if self.ids.len() == 1 {
@@ -144,7 +144,7 @@ impl Emulator {
             .unwrap_or(&self.ids[0])
     }
 
-    /// Whether a process may do what root may.
+    /// Returns whether a process may do what root may.
     fn is_privileged(&self, pid: i32) -> bool {
         if self.faked.ids {
             self.who(pid).is_root()
@@ -166,7 +166,7 @@ impl Emulator {
         process::set_mark(pid, mark as u64)
     }
 
-    /// Whether the kernel takes these ids for owners.
+    /// Returns whether the kernel takes these ids for owners.
     fn grants(&self, uid: Option<u32>, gid: Option<u32>) -> bool {
         let within = |id: u32| {
             self.granted
@@ -178,7 +178,7 @@ impl Emulator {
 }
 
 impl Emulator {
-    /// Whether the kernel takes these for the owner of a file now.
+    /// Returns whether the kernel takes these for the owner of a file now.
     pub(crate) fn takes(&self, (uid, gid): (u32, u32)) -> bool {
         !self.granted.is_empty() && self.grants(Some(uid), Some(gid))
     }

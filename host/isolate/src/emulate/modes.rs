@@ -119,12 +119,12 @@ impl Attribute {
     }
 }
 
-/// Whether permissions have bits that are lost when a file is written to.
+/// Returns whether permissions have bits that are lost when a file is written to.
 pub(crate) fn is_special(mode: u32) -> bool {
     mode & (libc::S_ISUID | libc::S_ISGID) != 0
 }
 
-/// Whether the kernel takes a value for capabilities, by its version and its length.
+/// Returns whether the kernel takes a value for capabilities, by its version and its length.
 fn is_capability(value: &[u8]) -> bool {
     let length = match value.get(3) {
         Some(1) => 12,

@@ -91,7 +91,7 @@ fn without_special(mode: u32) -> u32 {
     }
 }
 
-/// Whether the kernel would let a process change an owner.
+/// Returns whether the kernel would let a process change an owner.
 fn may(who: &Ids, state: &FileState, uid: Option<u32>, gid: Option<u32>) -> bool {
     if who.is_root() {
         return true;

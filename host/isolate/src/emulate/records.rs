@@ -1,8 +1,8 @@
-//! What is recorded of files, by what tells each from all others.
+//! The records of files.
 
 use std::collections::HashMap;
 
-/// What tells a file from every other, also from one that had its number before: numbers are used
+/// The numbers that tell a file from every other, also from one that had its number before: numbers are used
 /// again after a file is gone, times of birth are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -29,7 +29,7 @@ pub(crate) struct Device {
     pub(crate) minor: u32,
 }
 
-/// What is recorded of a file; nothing where the kernel's word counts.
+/// The record of a file; nothing where the kernel's word counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) owner: Option<(u32, u32)>,

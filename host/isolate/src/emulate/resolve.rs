@@ -34,7 +34,7 @@ pub(crate) struct Place {
 pub(crate) struct Resolver {
     /// The process file system, from which they are looked at.
     proc: OwnedFd,
-    /// What tells the process file system from others.
+    /// The device of the process file system.
     proc_device: (u32, u32),
     /// The root of this step's processes, which is that of this process.
     root: Option<(OwnedFd, Id)>,
@@ -48,7 +48,7 @@ pub(crate) struct Found {
     pub(crate) stat: libc::statx,
 }
 
-/// What tells a directory from others.
+/// The numbers that tell a directory from all others.
 type Id = (u32, u32, u64, u64);
 
 fn id(found: &libc::statx) -> Id {
@@ -211,7 +211,7 @@ impl Resolver {
             .map(Some)
     }
 
-    /// What the kernel says of an open file, with what tells it from all others.
+    /// Returns the kernel's word on an open file, with all that tells it from others.
     pub(crate) fn stat(fd: &OwnedFd) -> Result<libc::statx, Errno> {
         stat(fd)
     }
@@ -233,7 +233,7 @@ impl Resolver {
         u32::from_str_radix(&self.status(pid, "Umask:")?, 8).ok()
     }
 
-    /// Whether a process may change owners, the first of all capabilities.
+    /// Returns whether a process may change owners, the first of all capabilities.
     pub(crate) fn may_chown(&self, pid: i32) -> bool {
         let capabilities = self.status(pid, "CapEff:");
         capabilities
@@ -241,7 +241,7 @@ impl Resolver {
             .is_some_and(|capabilities| capabilities & 1 != 0)
     }
 
-    /// What the process file system says of a process.
+    /// Returns a line that the process file system has of a process.
     fn status(&self, pid: i32, what: &str) -> Option<String> {
         let path = CString::new(format!("{pid}/status")).ok()?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;

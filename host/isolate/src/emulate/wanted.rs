@@ -1,4 +1,4 @@
-//! What a system call wants, read from its arguments and from the caller's memory.
+//! The meaning of system calls, read from their arguments and from the callers' memory.
 
 use rustix::io::Errno;
 
@@ -12,7 +12,7 @@ use crate::sys::seccomp::Question;
 /// A system call, whatever its name.
 #[derive(Debug)]
 pub(super) enum Wanted {
-    /// What is there is to be told.
+    /// A file is to be described.
     Look { file: Target, into: Into },
     /// A file is to have another owner.
     Own {

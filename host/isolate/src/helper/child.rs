@@ -20,9 +20,9 @@ use crate::request::{Identity, Refusal};
 use crate::seccomp::{self, Faked};
 use crate::sys::process;
 
-/// How many files a process may have open.
+/// The number of files that a process may have open.
 const MAX_FILES: u64 = 4096;
-/// How many processes there may be beyond those that end the commands, until that is seen.
+/// The number of processes that there may be beyond those that end the commands, until that is seen.
 const MORE_PROCESSES: u64 = 4096;
 /// The capabilities that root has in commands, as in a container of Docker's: those with which
 /// owners, permissions and identities are changed, and no other.
@@ -41,7 +41,7 @@ const KEPT: &[u64] = &[
     31, // setfcap
 ];
 
-/// What the child says to its supervisor before it is the shell.
+/// Messages of the child to its supervisor before it is the shell.
 pub(super) const LISTENER: u8 = b'L';
 pub(super) const REFUSED: u8 = b'R';
 pub(super) const NO_SHELL: u8 = b'S';
@@ -113,7 +113,7 @@ fn send(to: &UnixStream, listener: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// What the shell is told before the script: to end at the first error, and to tell its line.
+/// Returns the text that the shell runs before the script: to end at the first error, and to tell its line.
 fn prelude(world: &World<'_>) -> String {
     let private = world.private();
     let (line, script) = (private.join("line"), private.join(&world.step.name));

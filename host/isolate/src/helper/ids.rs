@@ -11,7 +11,7 @@ use crate::Level;
 use crate::emulate::Granted;
 use crate::request::Refusal;
 
-/// How many ids root takes for a range of its own.
+/// The number of ids that root takes for a range of its own.
 const RANGE: u32 = 65536;
 
 /// Gives the user name space of a process its ids. Returns those of which the kernel makes owners.

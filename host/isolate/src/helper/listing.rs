@@ -21,11 +21,11 @@ const LONGEST: usize = 64 << 10;
 pub(super) struct Listing<'a> {
     pub(super) tree: &'a Tree,
     pub(super) emulator: &'a Emulator,
-    /// Where files go.
+    /// The folder that files are moved to.
     pub(super) out: PathBuf,
 }
 
-/// What is in the tree.
+/// An entry of the tree.
 struct Found {
     entry: Entry,
     stamp: Stamp,
@@ -129,6 +129,11 @@ impl Listing<'_> {
                 size: found.stx_size,
             },
             libc::S_IFIFO => Kind::Fifo,
+            // Tools take it for the mark of something deleted.
+            libc::S_IFCHR if state.device == (0, 0) => {
+                let path = String::from_utf8_lossy(&path);
+                return Err(Errno::INVAL).trying(format!("keeping the device 0:0 at `/{path}`"));
+            }
             kind @ (libc::S_IFCHR | libc::S_IFBLK) => Kind::Device {
                 block: kind == libc::S_IFBLK,
                 major: state.device.0,
@@ -178,7 +183,7 @@ impl Listing<'_> {
         Ok(attributes)
     }
 
-    /// Whether an entry is in the layer for its own sake.
+    /// Returns whether an entry is in the layer for its own sake.
     fn is_new(&self, found: &Found) -> Result<bool, Refusal> {
         let entry = &found.entry;
         if self.tree.given.contains(&entry.path) {

@@ -14,7 +14,7 @@ use crate::emulate::Granted;
 use crate::request::{Answer, Refusal, Request};
 use crate::sys::process::{self, Fork};
 
-/// What the first process of the name spaces is in.
+/// The name spaces of the supervisor.
 const SPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWPID

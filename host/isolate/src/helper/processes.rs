@@ -21,7 +21,7 @@ impl<'a> Processes<'a> {
         Self { proc, alone }
     }
 
-    /// How many there are.
+    /// Returns their number.
     pub(super) fn count(&self) -> usize {
         self.list().len()
     }
@@ -71,7 +71,7 @@ impl<'a> Processes<'a> {
         self.told(pid, 1)?.parse().ok()
     }
 
-    /// Whether a process could make others.
+    /// Returns whether a process could make others.
     fn is_moving(&self, pid: i32) -> bool {
         let state = self.told(pid, 0);
         state.is_some_and(|state| !matches!(&*state, "T" | "t" | "Z" | "X"))

@@ -13,12 +13,12 @@ use super::Trying;
 use super::world::{DEVICES, LINKS, PRIVATE, ours};
 use crate::request::{Job, Refusal};
 
-/// What was made in a tree, and what was taken out of it.
+/// The places in a tree that were made, and those that were emptied.
 pub(super) struct Room<'a> {
     tree: &'a Path,
     /// Directories that were not there, each after those that it is in.
     made: Vec<PathBuf>,
-    /// What stands in for a mount, with what was there before.
+    /// Directories that stand in for mounts, with those that were there before.
     filled: Vec<(PathBuf, Option<PathBuf>)>,
     /// Copies of store paths, beside those that the tree has.
     copies: Vec<PathBuf>,

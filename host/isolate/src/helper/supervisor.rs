@@ -33,12 +33,12 @@ use crate::seccomp::Faked;
 use crate::sys::process::{self, Fork};
 use crate::sys::seccomp::answer_at_once;
 
-/// How often processes are counted and clocks looked at.
+/// The time between two counts of processes, and two looks at the clock.
 const TICK: Duration = Duration::from_millis(50);
 /// The user and the group of builds of Nix.
 const USER: (u32, u32) = (1000, 100);
 
-/// What the supervisor is started with.
+/// All that the supervisor is started with.
 pub(super) struct Started<'a> {
     pub(super) level: Level,
     pub(super) job: &'a Job,
@@ -78,7 +78,7 @@ pub(super) fn run(started: &Started<'_>) -> Answer {
     }
 }
 
-/// Whether the program that asked is gone.
+/// Returns whether the program that asked is gone.
 fn is_gone() -> bool {
     let stdin = io::stdin();
     let mut fds = [PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::empty())];
@@ -441,7 +441,7 @@ impl<'a> Supervisor<'a> {
         }
     }
 
-    /// How commands end that had their share.
+    /// Returns the end of commands that had their share.
     fn overdue(&self, pid: i32) -> Option<Ending> {
         if let Some(status) = reap(Some(pid)) {
             return Some(ending(status));

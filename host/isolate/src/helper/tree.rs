@@ -24,7 +24,7 @@ use crate::sys::files::statx;
 /// The largest part of a file that is in memory, in bytes.
 const BUFFER: usize = 256 << 10;
 
-/// What tells a file from itself at another time.
+/// A file at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     key: Key,
@@ -42,7 +42,7 @@ impl Stamp {
     }
 }
 
-/// What was at a path before any command ran.
+/// An entry as it was before any command ran.
 #[derive(Debug, Clone)]
 pub(super) struct Original {
     /// The entry; of a file there is no content.
@@ -64,7 +64,7 @@ pub(super) struct Tree {
     late: Vec<(Vec<u8>, u32)>,
 }
 
-/// What the kernel says of a file, with what tells it from all others.
+/// Returns the kernel's word on a file, with all that tells it from others.
 pub(super) fn look(directory: impl AsFd, name: &[u8]) -> Result<libc::statx, Errno> {
     let name = std::ffi::CString::new(name).map_err(|_| Errno::INVAL)?;
     let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
@@ -424,7 +424,7 @@ pub(super) fn kept(xattrs: &[(Vec<u8>, Vec<u8>)]) -> Xattrs {
     kept
 }
 
-/// Whether an image keeps an attribute of this name.
+/// Returns whether an image keeps an attribute of this name.
 pub(super) fn is_kept(name: &[u8]) -> bool {
     name == b"security.capability" || name.starts_with(b"user.")
 }

@@ -1,4 +1,4 @@
-//! What goes between a program and its helper: messages with their length before them, and the
+//! The messages between a program and its helper: messages with their length before them, and the
 //! archive of a base image in parts.
 
 use std::io::{self, Read, Write};
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 /// The longest message, in bytes: a tree of millions of entries has less.
 const LONGEST: u64 = 4 << 30;
-/// How many bytes of an archive go in one part.
+/// The number of bytes of an archive in one part.
 const PART: usize = 256 << 10;
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

@@ -1,4 +1,4 @@
-//! What commands see of the machine.
+//! The world that commands see.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -19,9 +19,9 @@ use crate::error::CHANGING_ROOT;
 use crate::request::{Directory, Identity, Job, Place, Refusal, Step};
 use crate::sys::process::restrict_mounts;
 
-/// What is there for the commands alone, at the root.
+/// The directory at the root that is there for the commands alone.
 pub(super) const PRIVATE: &str = ".terrine";
-/// Where the tree is that is no root.
+/// The place of a tree that is not the root.
 const TREE: &str = "build/root";
 /// The devices that Nix gives its builds, with their numbers.
 pub(super) const DEVICES: [(&str, u32, u32); 6] = [
@@ -41,7 +41,7 @@ pub(super) const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-/// What one step sees.
+/// The world of one step.
 pub(super) struct World<'a> {
     pub(super) level: Level,
     pub(super) job: &'a Job,
@@ -63,12 +63,12 @@ pub(super) fn ours(job: &Job) -> Vec<String> {
 }
 
 impl World<'_> {
-    /// Whether there are name spaces to see something else in.
+    /// Returns whether there are name spaces to see something else in.
     fn is_own(&self) -> bool {
         self.level != Level::Record
     }
 
-    /// Where commands see what is there for them alone.
+    /// Returns the directory that is there for the commands alone, as they see it.
     pub(super) fn private(&self) -> PathBuf {
         if self.is_own() || self.step.place == Place::Root {
             Path::new("/").join(PRIVATE)
@@ -77,7 +77,7 @@ impl World<'_> {
         }
     }
 
-    /// Where commands see the tree.
+    /// The place of the tree, as commands see it.
     pub(super) fn tree(&self) -> PathBuf {
         match self.step.place {
             Place::Root => "/".into(),
@@ -86,7 +86,7 @@ impl World<'_> {
         }
     }
 
-    /// Where commands may leave what nobody keeps.
+    /// Returns the directory for temporary files.
     pub(super) fn temporary(&self) -> PathBuf {
         match self.step.place {
             Place::Directory if self.is_own() => "/build".into(),
@@ -212,7 +212,7 @@ impl World<'_> {
         )
     }
 
-    /// What is there for the commands alone: the script, tools, room for temporary files.
+    /// Puts in place all that is there for the commands alone: the script, tools, room for temporary files.
     fn give(&self, root: &Path) -> Result<(), Refusal> {
         let private = root.join(PRIVATE);
         fs::create_dir_all(&private).trying("making directories")?;

@@ -1,4 +1,4 @@
-//! What the kernel says of files.
+//! The kernel's word on files.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};

@@ -8,7 +8,7 @@ use super::checked;
 
 /// The longest path that the kernel takes, with the NUL that ends it.
 const PATH_MAX: usize = 4096;
-/// How much is read at once: never across the end of a page, behind which may be nothing.
+/// The most that is read at once, in bytes: never across the end of a page, behind which may be nothing.
 const PAGE: u64 = 4096;
 
 /// Reads a part of the memory of a process. Returns how many bytes there were.

@@ -4,7 +4,7 @@ use rustix::io::Errno;
 
 use super::checked;
 
-/// Which of two processes this one is.
+/// One of two processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fork {
     /// The one that was there, with the number of the new one.

@@ -9,7 +9,7 @@ use super::checked;
 /// A system call that waits for an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Question {
-    /// What tells it from all others.
+    /// The number that tells it from all others.
     pub(crate) id: u64,
     /// The thread that waits, by its number in the supervisor's name space.
     pub(crate) pid: i32,
@@ -84,7 +84,7 @@ pub(crate) fn next(listener: BorrowedFd<'_>) -> Result<Question, Errno> {
     })
 }
 
-/// Whether the thread that asked still waits, so that its number means no other.
+/// Returns whether the thread that asked still waits, so that its number means no other.
 pub(crate) fn still_waits(listener: BorrowedFd<'_>, question: &Question) -> bool {
     // Safety: the descriptor is open, and the kernel reads one number.
     let result = unsafe {

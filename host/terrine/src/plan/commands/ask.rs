@@ -1,4 +1,4 @@
-//! What a specification asks of commands, and what they may see for it.
+//! The commands that a specification asks for, and all that they may see.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::plan::paths;
 use crate::rootfs::{Data, Root};
 use crate::spec::ImageSpec;
 
-/// Where programs are in an image, in the order of the path of root.
+/// The directories of programs in an image, in the order of root's path.
 const USUAL: &[&str] = &[
     "usr/local/sbin",
     "usr/local/bin",
@@ -39,7 +39,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
 /// The name of `runAsRoot` in messages.
 const RUN_AS_ROOT: &str = "runAsRoot";
 
-/// What is asked for.
+/// The commands that are asked for.
 #[derive(Debug)]
 pub(super) struct Asked {
     /// The tree before.
@@ -56,7 +56,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// What a specification asks for; none where it has no commands.
+    /// Returns the commands that a specification asks for; none where it has no commands.
     pub(super) fn of(
         context: &Context<'_, '_>,
         complete: &Complete,
@@ -126,7 +126,7 @@ impl Asked {
     }
 }
 
-/// Where a package has its programs.
+/// Returns the directory of a package's programs.
 fn directory(
     item: &Item,
     store_dir: &str,
@@ -196,7 +196,7 @@ fn shell(
     ))
 }
 
-/// What makes steps of scripts.
+/// All that steps have in common.
 struct Steps<'a> {
     spec: &'a ImageSpec,
     path: &'a [Directory],

@@ -11,9 +11,9 @@ use tempfile::TempDir;
 use terrine_isolate::Changes;
 use terrine_oci::Digest;
 
-/// How many trees are kept: the ones least recently used go.
+/// The number of trees that are kept: the ones least recently used go.
 const MOST: usize = 32;
-/// What folders in which commands run begin with.
+/// The start of the names of folders in which commands run.
 const WORK: &str = ".work-";
 /// The file with the store paths that a tree mentions.
 const MENTIONS: &str = "mentions";
@@ -24,12 +24,12 @@ pub(super) struct Kept {
     pub(super) changes: Changes,
     /// The store paths that it mentions.
     pub(super) joined: Vec<String>,
-    /// What keeps its files from being removed as long as they are needed: the folder that they
+    /// A hold that keeps its files from being removed as long as they are needed: the folder that they
     /// are in, where that does not stay, or a lock on it.
     pub(super) held: Option<Held>,
 }
 
-/// What has to live as long as files are needed.
+/// Something that has to live as long as files are needed.
 pub(super) type Held = Arc<dyn Any + Send + Sync>;
 
 /// The folder of trees.

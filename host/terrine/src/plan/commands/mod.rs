@@ -36,7 +36,7 @@ use keep::Trees;
 /// How many processes commands may have at once, unless it is said otherwise.
 pub const MAX_PROCESSES: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
 
-/// What there is to tell of commands while an image is planned.
+/// News of commands while an image is planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommandsTold<'a> {
     /// The commands of a field of the specification begin.
@@ -47,17 +47,17 @@ pub enum CommandsTold<'a> {
     Kept,
 }
 
-/// How commands at the root are run.
+/// Arguments about commands at the root.
 #[derive(Clone)]
 pub struct CommandOptions<'a> {
     /// The program that answers [`terrine_isolate::helper::ARGUMENT`]; none where commands cannot
     /// be run.
     pub program: Option<PathBuf>,
-    /// How they are isolated; none for the strongest level that works.
+    /// The level at which they are isolated; none for the strongest level that works.
     pub level: Option<Level>,
-    /// How many processes they may have at once.
+    /// The number of processes that they may have at once.
     pub max_processes: NonZeroU32,
-    /// How long they may take, in seconds.
+    /// The time that they may take, in seconds.
     pub max_seconds: Option<u64>,
     /// Whether they may run where nothing isolates them.
     pub unsafe_host: bool,
@@ -85,7 +85,7 @@ impl CommandOptions<'_> {
     }
 }
 
-/// What commands did to an image.
+/// The work of commands on an image.
 #[derive(Debug)]
 pub(super) struct Ran {
     /// The digest of all that went into them.

@@ -1,4 +1,4 @@
-//! What commands left: the tree of the layer, and the store paths that it mentions.
+//! The outcome of commands: the tree of the layer, and the store paths that it mentions.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,7 +15,7 @@ use crate::layer::Store;
 use crate::rootfs::{New, Origin, Root};
 use crate::source::changes::{opaque, whiteout};
 
-/// How much of a file is read at once, in bytes.
+/// The most that is read of a file at once, in bytes.
 const BUFFER: usize = 1 << 20;
 /// The longest name of a store path, in bytes.
 const MAX_NAME: usize = 255;
