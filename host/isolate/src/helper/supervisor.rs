@@ -35,6 +35,8 @@ use crate::sys::seccomp::answer_at_once;
 
 /// The time between two counts of processes, and two looks at the clock.
 const TICK: Duration = Duration::from_millis(50);
+/// The time after which it is looked again whether a process that ends has ended.
+const MOMENT: Duration = Duration::from_micros(200);
 /// The user and the group of builds of Nix.
 const USER: (u32, u32) = (1000, 100);
 
@@ -402,9 +404,12 @@ impl<'a> Supervisor<'a> {
                 PollFd::from_borrowed_fd(socket, PollFlags::IN),
             ];
             let count = if starting.is_some() { 3 } else { 2 };
+            // The last of the commands is about to be buried.
+            let longest = if is_over { MOMENT } else { TICK };
+            let wait = next.saturating_duration_since(now).min(longest);
             let wait = Timespec {
                 tv_sec: 0,
-                tv_nsec: next.saturating_duration_since(now).as_nanos() as _,
+                tv_nsec: wait.as_nanos() as _,
             };
             match poll(&mut fds[..count], Some(&wait)) {
                 Err(Errno::INTR) => continue,
