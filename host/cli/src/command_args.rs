@@ -16,18 +16,18 @@ pub(super) struct CommandArgs {
     #[arg(long, help_heading = "Commands at the root")]
     check_root: bool,
 
-    /// How commands are isolated: real, range, single or record [default: the first that works]
+    /// The level at which commands are isolated: real, range, single or record [default: the first that works]
     ///
     /// `real` needs root, `range` subordinate ids and newuidmap, `single` user name spaces, and
     /// `record` a place that is isolated already. The layer is the same at each.
     #[arg(long, value_name = "LEVEL", value_parser = argument::read::<Level>, help_heading = "Commands at the root")]
     root_level: Option<Level>,
 
-    /// How many processes commands may have at once
+    /// The number of processes that commands may have at once
     #[arg(long, value_name = "N", default_value_t = MAX_PROCESSES, help_heading = "Commands at the root")]
     root_processes: NonZeroU32,
 
-    /// How long commands may take, in seconds
+    /// The time that commands may take, in seconds
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Commands at the root")]
     root_time: Option<u64>,
 
@@ -37,7 +37,7 @@ pub(super) struct CommandArgs {
 }
 
 impl CommandArgs {
-    /// How commands are run, by this program in another process.
+    /// Returns how commands are run: by this program, in another process.
     pub(super) fn options<'a>(
         &self,
         keep: bool,

@@ -78,7 +78,7 @@ impl EncodeArgs {
         )
     }
 
-    /// Whether anything is kept for later runs.
+    /// Returns whether anything is kept for later runs.
     pub(super) fn keeps(&self) -> bool {
         !self.no_cache
     }

@@ -23,7 +23,7 @@ pub(super) fn planner_cache() -> Option<PathBuf> {
     Some(cache()?.join("planner"))
 }
 
-/// Where the trees are kept that commands at the root left.
+/// Returns the folder of the trees that commands at the root left.
 pub(super) fn trees() -> Option<PathBuf> {
     Some(cache()?.join(terrine::cache::TREES))
 }

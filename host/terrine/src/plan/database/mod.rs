@@ -74,14 +74,8 @@ pub(super) fn add(
     let mut registered = Registered::default();
     let (records, stale) = records(context, complete, content, &mut registered)?;
     registered.database = store_database::write(&records)?;
-    let owner = context.spec.nix_database.unwrap_or_default();
     let roots = roots(complete, &records);
-    let place = Place {
-        root: &mut complete.root,
-        store_dir: complete.store.dir(),
-        owner: (owner.uid.into(), owner.gid.into()),
-    };
-    place.add(registered.database.clone(), &roots, &stale)?;
+    place(context, complete).add(registered.database.clone(), &roots, &stale)?;
     complete.registered = registered;
     Ok(())
 }
@@ -95,16 +89,10 @@ pub(super) fn renew(context: &Context<'_, '_>, complete: &mut Complete) -> Resul
     let mut registered = Registered::default();
     let (records, _) = records(context, complete, TagContent::Read, &mut registered)?;
     registered.database = store_database::write(&records)?;
-    let owner = context.spec.nix_database.unwrap_or_default();
     let roots = roots(complete, &records);
-    let place = Place {
-        root: &mut complete.root,
-        store_dir: complete.store.dir(),
-        owner: (owner.uid.into(), owner.gid.into()),
-    };
     let before = std::mem::take(&mut complete.registered.database);
     if registered.database != before
-        && !place.renew(&before, registered.database.clone(), &roots)?
+        && !place(context, complete).renew(&before, registered.database.clone(), &roots)?
     {
         registered.remarks.push(
             "commands changed the Nix database, so it stays as they left it: store paths that they brought may be missing".to_owned(),
@@ -112,6 +100,16 @@ pub(super) fn renew(context: &Context<'_, '_>, complete: &mut Complete) -> Resul
     }
     complete.registered = registered;
     Ok(())
+}
+
+/// The place of the database in the root, and its owner.
+fn place<'c>(context: &Context<'_, '_>, complete: &'c mut Complete) -> Place<'c> {
+    let owner = context.spec.nix_database.unwrap_or_default();
+    Place {
+        root: &mut complete.root,
+        store_dir: complete.store.dir(),
+        owner: (owner.uid.into(), owner.gid.into()),
+    }
 }
 
 /// The store paths that are kept.
