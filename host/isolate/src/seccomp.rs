@@ -8,6 +8,8 @@ use rustix::io::Errno;
 /// The calls that the supervisor answers in the place of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Faked {
+    /// Files: owners, and devices.
+    pub(crate) files: bool,
     /// The identity of processes: set*id and get*id.
     pub(crate) ids: bool,
     /// Who owns what a process makes.
@@ -43,8 +45,8 @@ pub(crate) fn install(faked: Faked, supervisor: i32) -> Result<OwnedFd, Errno> {
     seccomp::install(&mut program(faked, supervisor))
 }
 
-/// System calls about which the supervisor is always asked.
-const ALWAYS: &[i64] = &[
+/// System calls about files, and those after which a path leads elsewhere.
+const FILES: &[i64] = &[
     libc::SYS_chroot,
     libc::SYS_pivot_root,
     libc::SYS_setns,
@@ -81,11 +83,11 @@ const CREATION: &[i64] = &[libc::SYS_openat2, libc::SYS_mkdirat, libc::SYS_symli
 /// Those about permissions.
 const PERMISSIONS: &[i64] = &[libc::SYS_fchmod, libc::SYS_fchmodat, FCHMODAT2];
 
-/// Those about capabilities of programs.
+/// Those that may give programs capabilities.
+const GIVING: &[i64] = &[libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr];
+
+/// The others about capabilities of programs.
 const CAPABILITIES: &[i64] = &[
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_fsetxattr,
     libc::SYS_getxattr,
     libc::SYS_lgetxattr,
     libc::SYS_fgetxattr,
@@ -106,7 +108,7 @@ const OPENS: &[(i64, u32)] = &[(libc::SYS_openat, 2)];
 /// The calls of the same kinds that newer machines do not have.
 #[cfg(target_arch = "x86_64")]
 mod old {
-    pub(super) const ALWAYS: &[i64] = &[
+    pub(super) const FILES: &[i64] = &[
         libc::SYS_chown,
         libc::SYS_lchown,
         libc::SYS_stat,
@@ -119,7 +121,7 @@ mod old {
 }
 #[cfg(not(target_arch = "x86_64"))]
 mod old {
-    pub(super) const ALWAYS: &[i64] = &[];
+    pub(super) const FILES: &[i64] = &[];
     pub(super) const CREATION: &[i64] = &[];
     pub(super) const PERMISSIONS: &[i64] = &[];
     pub(super) const NODES: &[(i64, u32)] = &[];
@@ -135,6 +137,12 @@ const REFUSED: &[i64] = &[
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
+    // The same on every architecture, and not yet known to every C library: attributes by
+    // descriptors of directories. Without them C libraries take the older calls.
+    463, // setxattrat
+    464, // getxattrat
+    465, // listxattrat
+    466, // removexattrat
 ];
 
 fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
@@ -150,12 +158,14 @@ fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
     // The supervisor is root as commands are: its limits would be theirs to set.
     let refused = errno(libc::EPERM);
     program.argument(libc::SYS_prlimit64, 0, supervisor as u32, refused);
-    program.all(
-        &[ALWAYS, old::ALWAYS, PERMISSIONS, old::PERMISSIONS],
-        NOTIFY,
-    );
-    for (call, argument) in NODES.iter().chain(old::NODES) {
-        program.special(*call, *argument, faked.creation);
+    if faked.files {
+        program.all(
+            &[FILES, old::FILES, PERMISSIONS, old::PERMISSIONS, GIVING],
+            NOTIFY,
+        );
+        for (call, argument) in NODES.iter().chain(old::NODES) {
+            program.special(*call, *argument, faked.creation);
+        }
     }
     if faked.creation {
         program.all(&[CREATION, old::CREATION], NOTIFY);

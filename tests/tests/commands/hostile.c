@@ -69,6 +69,22 @@ static void mounts(const char *when) {
   try(name, umount2("/nix/store", MNT_DETACH));
 }
 
+static void devices(const char *when) {
+  char name[96], byte;
+  const char *places[] = {".", "/", "/tmp", "/build", "/dev", "/dev/shm", "/dev/pts",
+                          "/.terrine", "/.terrine/tmp", "/.terrine/tools"};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    snprintf(name, sizeof name, "%s/disk", places[i]);
+    mknod(name, S_IFBLK | 0666, makedev(254, 0));
+    if (read(open(name, O_RDONLY), &byte, 1) == 1) printf("GRANTED %s %s\n", when, name);
+    unlink(name);
+    snprintf(name, sizeof name, "%s/kmsg", places[i]);
+    mknod(name, S_IFCHR | 0666, makedev(1, 11));
+    if (read(open(name, O_RDONLY | O_NONBLOCK), &byte, 1) == 1) printf("GRANTED %s %s\n", when, name);
+    unlink(name);
+  }
+}
+
 int main(int count, char **words) {
   if (count < 5) return 1;
   pid_t other = atoi(words[3]);
@@ -85,13 +101,7 @@ int main(int count, char **words) {
   kill(1, SIGKILL);
   try("mount", mount("none", "/.terrine/tmp", "tmpfs", 0, 0));
   mounts("plain");
-  char byte;
-  mknod("disk", S_IFBLK | 0666, makedev(254, 0));
-  try("disk", read(open("disk", O_RDONLY), &byte, 1) - 1);
-  mknod("kmsg", S_IFCHR | 0666, makedev(1, 11));
-  try("kmsg", read(open("kmsg", O_RDONLY | O_NONBLOCK), &byte, 1) - 1);
-  unlink("disk");
-  unlink("kmsg");
+  devices("plain");
   char parameters[256] = {0};
   try("io_uring", syscall(425, 8, parameters));
   try("keys", syscall(SYS_keyctl, 0, -5, 0));
@@ -101,7 +111,15 @@ int main(int count, char **words) {
   try("time", syscall(SYS_settimeofday, 0, (int[]){0, 0}));
   try("handle", syscall(SYS_open_by_handle_at, AT_FDCWD, (int[]){8, 1, 0, 0}, O_RDONLY));
   // With a user name space of its own a process has all rights in it, but none over this one.
-  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) mounts("own");
+  mknod("kept", S_IFBLK | 0666, makedev(254, 0));
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0) {
+    mounts("own");
+    devices("own");
+    mount(".", "/dev/shm", 0, MS_BIND, 0);
+    char byte;
+    if (read(open("/dev/shm/kept", O_RDONLY), &byte, 1) == 1) printf("GRANTED a device made before\n");
+  }
   files(words[4]);
+  unlink("kept");
   return 0;
 }

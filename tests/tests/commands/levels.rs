@@ -1,9 +1,14 @@
 //! The layer has the same bytes at every level, whoever builds the image.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::chown;
+
 use serde_json::json;
+use terrine_tests::{Run, peer};
 
 use super::place::{self, At, Bench};
-use super::{With, same_layers, spec, top};
+use super::{With, entries, said, same_layers, spec, top};
 
 /// Programs of this machine that change owners in ways of their own.
 const PROGRAMS: &[&str] = &[
@@ -26,10 +31,66 @@ fn at_each(bench: &Bench, spec: &serde_json::Value, levels: &[At]) {
 #[test]
 fn a_static_shell_leaves_the_same_at_each() {
     let Some(bench) = Bench::new() else { return };
-    // Without a compiler the corpus has no program that is not busybox.
+    // Without compilers the corpus has no program that is not busybox.
     bench.compile("owner", include_str!("owner.c"));
+    bench.compile_with_musl("owner-musl", include_str!("owner.c"));
+    bench.compile_go("owner-go", include_str!("owner.go"));
     let spec = spec(&bench, "fakeRootCommands", include_str!("corpus.sh"));
     at_each(&bench, &spec, &place::all());
+}
+
+#[test]
+fn the_owners_of_tools_and_store_paths_are_not_shown() {
+    let Some(bench) = Bench::new() else { return };
+    if !rustix::process::geteuid().is_root() {
+        peer::missing("only root has files of several owners");
+        return;
+    }
+    let marker = bench.tools().join("lib/deep/marker");
+    fs::create_dir_all(marker.parent().unwrap()).unwrap();
+    fs::write(&marker, "").unwrap();
+    chown(&marker, Some(1000), Some(1001)).unwrap();
+    let script = "tools=${PATH%%/bin*}; cp -a \"$tools\"/lib/deep/marker .
+        stat -c '%u:%g %a' \"$tools\"/lib/deep/marker /dev/null /dev/tty > said";
+    for at in place::isolated() {
+        let layer = top(&bench
+            .build(&spec(&bench, "fakeRootCommands", script), at)
+            .ok());
+        let found = entries(&layer);
+        assert_eq!(found["said"].text, "0:0 644\n0:0 666\n0:0 666\n", "{at:?}");
+        assert_eq!(found["marker"].owner, (0, 0), "{at:?}");
+    }
+}
+
+#[test]
+fn the_owners_of_a_base_images_store_paths_are_shown() {
+    let Some(bench) = Bench::new() else { return };
+    let path = bench
+        .path()
+        .join("store/nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-app");
+    fs::create_dir_all(&path).unwrap();
+    fs::write(path.join("file"), "x").unwrap();
+    let closure = bench.path().join("closure.json");
+    let app = "/nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-app";
+    let known = json!([{"path": app, "narSize": 1, "references": []}]);
+    fs::write(&closure, known.to_string()).unwrap();
+    let base = json!({"name": "base:1", "architecture": "amd64", "uid": 33, "gid": 44})
+        .with("contents", app)
+        .with("closure", closure.to_str().unwrap());
+    let mut command = bench.command("build", &base, place::SINGLE, &bench.cache());
+    command.arg("--store-root").arg(bench.path().join("store"));
+    let file = bench.path().join("base.tar");
+    fs::write(&file, Run::of(&mut command).ok().stdout).unwrap();
+    place::open(bench.path());
+    let script =
+        "stat -c '%u:%g' /nix/store/*-app/file > said; ! chown 1 /nix/store/*-app/file 2>> said";
+    let spec = spec(&bench, "runAsRoot", script).with("fromImage", file.to_str().unwrap());
+    let mut all = BTreeSet::new();
+    for at in place::isolated() {
+        all.insert(said(&bench, &spec, at, "said"));
+    }
+    let expected = "33:44\nchown: /nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-app/file: Read-only file system\n";
+    assert_eq!(all, BTreeSet::from([expected.to_owned()]));
 }
 
 #[test]

@@ -115,10 +115,7 @@ fn nothing_of_this_machine_leaks() {
         "env",
     );
     for level in ["single", "record"] {
-        let at = place::At {
-            level,
-            by_user: false,
-        };
+        let at = place::root(level);
         let cache = bench.cache();
         let spec = spec(&bench, "extraCommands", script);
         let command = bench.command("build", &spec, at, &cache);

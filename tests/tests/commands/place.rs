@@ -15,32 +15,45 @@ use terrine_tests::{Run, binary, peer, run, terrine};
 /// A user without any rights, whom no machine knows.
 const USER: u32 = 4242;
 
-/// A level, and whether root or a user runs it.
+/// A level, and who runs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct At {
     pub(crate) level: &'static str,
-    pub(crate) by_user: bool,
+    who: Who,
 }
 
-const fn root(level: &'static str) -> At {
+/// Who starts terrine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Root,
+    /// Root who may make no devices, for whom the kernel does less: as in many containers.
+    Bounded,
+    User,
+}
+
+pub(crate) const fn root(level: &'static str) -> At {
     At {
         level,
-        by_user: false,
+        who: Who::Root,
     }
 }
 
 const fn user(level: &'static str) -> At {
     At {
         level,
-        by_user: true,
+        who: Who::User,
     }
 }
 
 /// The level of most tests, which every machine has.
 pub(crate) const SINGLE: At = root("single");
 /// All but those that isolate nothing.
-const ISOLATED: [At; 5] = [
+const ISOLATED: [At; 6] = [
     root("real"),
+    At {
+        level: "real",
+        who: Who::Bounded,
+    },
     root("range"),
     SINGLE,
     user("single"),
@@ -66,13 +79,17 @@ pub(crate) fn all() -> Vec<At> {
 
 impl At {
     fn is_possible(self) -> bool {
+        let by_user = self.who == Who::User;
         if geteuid().is_root() {
-            let needed = if self.by_user { "setpriv" } else { "sh" };
-            let has_ids =
-                self.level != "range" || !self.by_user || peer::find("newuidmap").is_some();
-            return peer::find(needed).is_some() && has_ids && (!self.by_user || is_reachable());
+            let needed = if self.who == Who::Root {
+                "sh"
+            } else {
+                "setpriv"
+            };
+            let has_ids = self.level != "range" || !by_user || peer::find("newuidmap").is_some();
+            return peer::find(needed).is_some() && has_ids && (!by_user || is_reachable());
         }
-        let is_possible = !self.by_user && matches!(self.level, "single" | "record");
+        let is_possible = self.who == Who::Root && matches!(self.level, "single" | "record");
         if !is_possible {
             peer::missing(&format!("{self:?} needs root"));
         }
@@ -96,6 +113,12 @@ fn as_user() -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--reuid", &USER.to_string(), "--regid", &USER.to_string()]);
     command.arg("--clear-groups");
+    command
+}
+
+fn bounded() -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-mknod", "--inh-caps", "-mknod"]);
     command
 }
 
@@ -150,7 +173,11 @@ impl Bench {
 
     /// Compiles a static program into the tools. Returns whether that could be done.
     pub(crate) fn compile(&self, name: &str, source: &str) -> bool {
-        let Some(gcc) = peer::find("gcc") else {
+        self.compile_with("gcc", name, source)
+    }
+
+    fn compile_with(&self, compiler: &str, name: &str, source: &str) -> bool {
+        let Some(gcc) = peer::find(compiler) else {
             return false;
         };
         let file = self.path().join(format!("{name}.c"));
@@ -158,6 +185,33 @@ impl Bench {
         let mut command = Command::new(gcc);
         command.args(["-O1", "-w", "-static", "-pthread", "-o"]);
         command.arg(self.tools().join("bin").join(name)).arg(file);
+        Run::of(&mut command).ok();
+        true
+    }
+
+    /// Compiles what `compile` does with another C library.
+    pub(crate) fn compile_with_musl(&self, name: &str, source: &str) -> bool {
+        self.compile_with("musl-gcc", name, source)
+    }
+
+    /// Compiles a program in Go, whose runtime makes system calls by itself.
+    pub(crate) fn compile_go(&self, name: &str, source: &str) -> bool {
+        let Some(go) = peer::find("go") else {
+            return false;
+        };
+        let file = self.path().join(format!("{name}.go"));
+        fs::write(&file, source).unwrap();
+        let mut command = Command::new(go);
+        command.args(["build", "-o"]);
+        command.arg(self.tools().join("bin").join(name)).arg(file);
+        for (name, value) in [
+            ("CGO_ENABLED", "0"),
+            ("GO111MODULE", "off"),
+            ("GOFLAGS", ""),
+        ] {
+            command.env(name, value);
+        }
+        command.env("GOCACHE", self.path().join("go-cache"));
         Run::of(&mut command).ok();
         true
     }
@@ -181,11 +235,13 @@ impl Bench {
         let file = cache.join("image.json");
         fs::write(&file, spec.to_string()).unwrap();
         let words = [subcommand, file.to_str().unwrap(), "--root-level", at.level];
-        let mut command = if at.by_user { as_user() } else { terrine() };
-        if at.by_user {
-            if at.level == "range" {
-                command = self.with_subordinate_ids();
-            }
+        let mut command = match at.who {
+            Who::Root => terrine(),
+            Who::Bounded => bounded(),
+            Who::User if at.level == "range" => self.with_subordinate_ids(),
+            Who::User => as_user(),
+        };
+        if at.who != Who::Root {
             command.arg(binary());
         }
         command

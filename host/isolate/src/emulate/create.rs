@@ -42,13 +42,8 @@ impl Emulator {
     /// Returns the place at which a process makes something; none where the kernel can make it: it would have the right
     /// owner.
     fn place(&self, pid: i32, place: &Place) -> Option<At> {
-        let (directory, name) = self.resolver.at(pid, place)?;
-        let name = CString::new(name).ok()?;
-        let Found {
-            fd: directory,
-            stat: found,
-        } = directory;
-        if !self.own_mounts.is_empty() && !self.own_mounts.contains(&found.stx_mnt_id) {
+        let found = self.resolver.look_around(pid, place)?;
+        if self.is_read_only(&found) {
             return None;
         }
         let owner = self.owner_of_new(pid, &found);
@@ -58,6 +53,8 @@ impl Emulator {
         if owner == self.default_owner && !passes_on {
             return None;
         }
+        let (Found { fd: directory, .. }, name) = self.resolver.at(pid, place)?;
+        let name = CString::new(name).ok()?;
         let may = self.may_write(pid, &state);
         Some(At {
             directory,
@@ -88,6 +85,9 @@ impl Emulator {
         flags: u64,
         mode: u32,
     ) -> Result<Reply, Errno> {
+        if place.is_directory() {
+            return Ok(Reply::Continue);
+        }
         let Some(at) = self.place(pid, place) else {
             return Ok(Reply::Continue);
         };
@@ -137,6 +137,9 @@ impl Emulator {
         place: &Place,
         target: &[u8],
     ) -> Result<Reply, Errno> {
+        if place.is_directory() {
+            return Ok(Reply::Continue);
+        }
         let Some(at) = self.place(pid, place) else {
             return Ok(Reply::Continue);
         };

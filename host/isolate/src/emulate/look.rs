@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::records::Key;
-use super::resolve::{Found, Target};
+use super::resolve::Target;
 use super::{Emulator, Reply};
 use crate::sys::memory::{Plain, bytes_of, write};
 
@@ -42,12 +42,11 @@ impl Emulator {
     /// Returns what a file is for commands.
     pub(crate) fn state(&self, found: &libc::statx) -> FileState {
         let mut state = FileState::of(found);
-        let is_own = self.own_mounts.contains(&found.stx_mnt_id);
-        if !is_own && !self.own_mounts.is_empty() {
+        if self.is_foreign(found) {
             (state.uid, state.gid) = (0, 0);
             return state;
         }
-        if self.granted.is_empty() {
+        if self.granted.ids.is_empty() {
             (state.uid, state.gid) = self.default_owner;
         }
         if let Some(record) = self.records.get(&Key::of(found)) {
@@ -69,10 +68,7 @@ impl Emulator {
     }
 
     pub(super) fn look(&mut self, pid: i32, file: &Target, into: Into) -> Result<Reply, Errno> {
-        let Some(Found {
-            stat: mut found, ..
-        }) = self.resolver.open(pid, file)
-        else {
+        let Some(mut found) = self.resolver.look(pid, file) else {
             return Ok(Reply::Continue);
         };
         let state = self.state(&found);

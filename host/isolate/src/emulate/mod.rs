@@ -18,9 +18,11 @@ mod wanted;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use ids::Ids;
 pub(crate) use modes::is_special;
+pub(crate) use nodes::STAND_IN;
 pub(crate) use records::{Device, Key, Records};
 use resolve::Resolver;
 use wanted::Wanted;
@@ -39,19 +41,30 @@ pub(crate) enum Reply {
     File(OwnedFd, u32),
 }
 
-/// The ids that the kernel grants, as ranges from the first to the last.
-pub(crate) type Granted = Vec<(u32, u32)>;
+/// The rights that the kernel grants.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Granted {
+    /// The ids that it takes for owners, as ranges from the first to the last.
+    pub(crate) ids: Vec<(u32, u32)>,
+    /// Whether it makes devices, and keeps the permissions of what root writes to, because this is
+    /// root outside of any user name space.
+    pub(crate) devices: bool,
+}
 
 /// The supervisor's knowledge.
 pub(crate) struct Emulator {
     pub(crate) records: Records,
     pub(crate) faked: Faked,
-    /// Ids that the kernel takes for owners in this step; none in a step of a user without rights.
+    /// The rights that the kernel grants in this step; none in a step of a user without rights.
     pub(crate) granted: Granted,
+    /// Whether a program may have capabilities.
+    pub(crate) has_capabilities: bool,
     /// The owner of files without a record, where owners are not the kernel's.
     pub(crate) default_owner: (u32, u32),
     /// The mounts where owners are the kernel's or recorded. What lies elsewhere is root's.
     pub(crate) own_mounts: Vec<u64>,
+    /// Those of the base image's store paths, whose owners are shown and cannot be changed.
+    pub(crate) base_mounts: Vec<u64>,
     ids: Vec<Ids>,
     resolver: Resolver,
 }
@@ -61,9 +74,11 @@ impl Emulator {
         Self {
             records: Records::default(),
             faked,
-            granted: vec![],
+            granted: Granted::default(),
+            has_capabilities: false,
             default_owner: (0, 0),
             own_mounts: vec![],
+            base_mounts: vec![],
             ids: vec![Ids::root()],
             resolver: Resolver::new(proc),
         }
@@ -166,12 +181,24 @@ impl Emulator {
         process::set_mark(pid, mark as u64)
     }
 
+    /// Returns whether a file lies where owners are another machine's, and shown as root's.
+    pub(crate) fn is_foreign(&self, found: &libc::statx) -> bool {
+        let mount = found.stx_mnt_id;
+        !self.own_mounts.is_empty()
+            && !self.own_mounts.contains(&mount)
+            && !self.base_mounts.contains(&mount)
+    }
+
+    /// Returns whether a file lies where nothing can be changed.
+    pub(crate) fn is_read_only(&self, found: &libc::statx) -> bool {
+        !self.own_mounts.is_empty() && !self.own_mounts.contains(&found.stx_mnt_id)
+    }
+
     /// Returns whether the kernel takes these ids for owners.
     fn grants(&self, uid: Option<u32>, gid: Option<u32>) -> bool {
         let within = |id: u32| {
-            self.granted
-                .iter()
-                .any(|(first, last)| (*first..=*last).contains(&id))
+            let mut ranges = self.granted.ids.iter();
+            ranges.any(|(first, last)| (*first..=*last).contains(&id))
         };
         uid.is_none_or(within) && gid.is_none_or(within)
     }
@@ -180,6 +207,6 @@ impl Emulator {
 impl Emulator {
     /// Returns whether the kernel takes these for the owner of a file now.
     pub(crate) fn takes(&self, (uid, gid): (u32, u32)) -> bool {
-        !self.granted.is_empty() && self.grants(Some(uid), Some(gid))
+        !self.granted.ids.is_empty() && self.grants(Some(uid), Some(gid))
     }
 }

@@ -172,14 +172,21 @@ impl Emulator {
         let key = Key::of(found);
         let known = self.records.get(&key).is_some_and(|r| r.mode.is_some());
         let is_file = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG;
-        let is_special = is_special(mode);
-        if is_file && (known || is_special) && (self.faked.ids || self.is_privileged(pid)) {
+        let by_kernel = self.granted.devices;
+        let kept = is_file && is_special(mode) && !by_kernel && self.is_privileged(pid);
+        if known || kept {
             self.records
-                .change(key, |record| record.mode = is_special.then_some(mode));
+                .change(key, |record| record.mode = kept.then_some(mode));
         }
     }
 
     pub(super) fn attribute(&mut self, pid: i32, attribute: &Attribute) -> Result<Reply, Errno> {
+        if let What::Set { .. } = attribute.what {
+            self.has_capabilities = true;
+        }
+        if !self.faked.modes {
+            return Ok(Reply::Continue);
+        }
         let Some(Found { fd, stat: found }) = self.resolver.open(pid, &attribute.file) else {
             return Ok(Reply::Continue);
         };

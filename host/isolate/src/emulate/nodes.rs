@@ -9,6 +9,10 @@ use super::records::{Device, Key};
 use super::resolve::{Place, Resolver};
 use super::{Emulator, Reply};
 
+/// The kind of file that stands in for a device: one that cannot be opened, as the devices that
+/// commands make cannot where the kernel makes them.
+pub(crate) const STAND_IN: FileType = FileType::Socket;
+
 impl Emulator {
     pub(super) fn node(
         &mut self,
@@ -17,9 +21,15 @@ impl Emulator {
         mode: u32,
         device: u64,
     ) -> Result<Reply, Errno> {
+        if place.is_directory() {
+            return Ok(Reply::Continue);
+        }
         let block = mode & libc::S_IFMT == libc::S_IFBLK;
         if !block && mode & libc::S_IFMT != libc::S_IFCHR {
             return self.special(pid, place, mode);
+        }
+        if self.granted.devices {
+            return Ok(Reply::Continue);
         }
         if !self.is_privileged(pid) {
             return Err(Errno::PERM);
@@ -29,7 +39,7 @@ impl Emulator {
             major: libc::major(device),
             minor: libc::minor(device),
         };
-        let Some(made) = self.make(pid, place, FileType::RegularFile, mode)? else {
+        let Some(made) = self.make(pid, place, STAND_IN, mode)? else {
             return Ok(Reply::Continue);
         };
         self.records

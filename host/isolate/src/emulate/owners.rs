@@ -1,7 +1,7 @@
 //! Changing owners: chown and its kin.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 use rustix::fs::{AtFlags, Mode, chmodat, removexattr};
 use rustix::io::Errno;
@@ -20,10 +20,10 @@ impl Emulator {
         uid: Option<u32>,
         gid: Option<u32>,
     ) -> Result<Reply, Errno> {
-        let Some(Found { fd, stat: found }) = self.resolver.open(pid, file) else {
+        let Some(found) = self.resolver.look(pid, file) else {
             return Ok(Reply::Continue);
         };
-        if !self.own_mounts.is_empty() && !self.own_mounts.contains(&found.stx_mnt_id) {
+        if self.is_read_only(&found) {
             // The kernel would say that the ids are wrong where the place is.
             return Err(Errno::ROFS);
         }
@@ -47,21 +47,39 @@ impl Emulator {
             return Err(Errno::PERM);
         }
         let owner = (uid.unwrap_or(state.uid), gid.unwrap_or(state.gid));
-        self.lose_privileges(&fd, &state, key)?;
-        self.records
-            .change(key, |record| record.owner = Some(owner));
+        self.lose_privileges(pid, file, &state, key)?;
+        // The owner that it seems to have anyway need not be that of its record: in a step of a
+        // user without rights all is root's in the end.
+        if owner != (state.uid, state.gid) {
+            self.records
+                .change(key, |record| record.owner = Some(owner));
+        }
         Ok(Reply::Value(0))
     }
 
     /// Takes away what the kernel takes away from a file that gets another owner.
-    fn lose_privileges(&mut self, fd: &OwnedFd, state: &FileState, key: Key) -> Result<(), Errno> {
-        if state.mode & libc::S_IFMT != libc::S_IFREG {
+    fn lose_privileges(
+        &mut self,
+        pid: i32,
+        file: &Target,
+        state: &FileState,
+        key: Key,
+    ) -> Result<(), Errno> {
+        let mode = without_special(state.mode & 0o7777);
+        let has_special = mode != state.mode & 0o7777;
+        if state.mode & libc::S_IFMT != libc::S_IFREG || !(has_special || self.has_capabilities) {
             return Ok(());
         }
-        let mode = without_special(state.mode & 0o7777);
+        let Some(Found { fd, stat: found }) = self.resolver.open(pid, file) else {
+            return Ok(());
+        };
+        // Another one that has come there meanwhile keeps what it has.
+        if Key::of(&found) != key {
+            return Ok(());
+        }
         // Through the link of the process file system: descriptors of places take no changes.
         let link = CString::new(format!("self/fd/{}", fd.as_raw_fd())).map_err(|_| Errno::INVAL)?;
-        if mode != state.mode & 0o7777 {
+        if has_special {
             if self
                 .records
                 .get(&key)
@@ -74,7 +92,7 @@ impl Emulator {
             }
         }
         self.records.change(key, |record| record.capability = None);
-        let path = self.resolver.link(fd)?;
+        let path = self.resolver.link(&fd)?;
         // There is rarely one, and where there is none that is no error.
         let _ = removexattr(path, c"security.capability");
         Ok(())

@@ -30,6 +30,14 @@ pub(crate) struct Place {
     pub(crate) path: Vec<u8>,
 }
 
+impl Place {
+    /// Returns whether the name can be that of a directory only. The kernel refuses to make
+    /// anything else there.
+    pub(crate) fn is_directory(&self) -> bool {
+        self.path.ends_with(b"/")
+    }
+}
+
 /// Opens what other processes mean.
 pub(crate) struct Resolver {
     /// The process file system, from which they are looked at.
@@ -62,9 +70,11 @@ fn id(found: &libc::statx) -> Id {
 
 const OPEN: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 
+/// All that tells a file from others, and what is said of it.
+const MASK: u32 = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
+
 fn stat(fd: &OwnedFd) -> Result<libc::statx, Errno> {
-    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
-    statx(fd.as_fd(), c"", libc::AT_EMPTY_PATH, mask)
+    statx(fd.as_fd(), c"", libc::AT_EMPTY_PATH, MASK)
 }
 
 impl Resolver {
@@ -125,31 +135,46 @@ impl Resolver {
         })
     }
 
-    /// Calls `action` with the directory in which a process means a name, and the name.
-    /// None where that cannot be told.
-    pub(crate) fn at<'p>(&self, pid: i32, place: &'p Place) -> Option<(Found, &'p [u8])> {
-        let path = place.path.as_slice();
-        let end = path.iter().rposition(|&byte| byte != b'/')? + 1;
-        let path = &path[..end];
-        let start = path
-            .iter()
-            .rposition(|&byte| byte == b'/')
-            .map_or(0, |slash| slash + 1);
-        let (directory, name) = path.split_at(start);
-        if matches!(name, b"." | b"..") {
-            return None;
+    /// Returns the kernel's word on the file that a process means, as [`Self::open`] finds it but
+    /// with fewer calls where no link needs to be followed.
+    pub(crate) fn look(&self, pid: i32, target: &Target) -> Option<libc::statx> {
+        let found = match target {
+            Target::Descriptor(fd) => {
+                let link = CString::new(format!("{pid}/fd/{fd}")).ok()?;
+                return statx(self.proc.as_fd(), &link, 0, MASK).ok();
+            }
+            Target::Path { from, path, follow } => match nearby(pid, *from, path) {
+                None => None,
+                Some(place) => {
+                    let flags = libc::AT_SYMLINK_NOFOLLOW;
+                    let found = statx(self.proc.as_fd(), &place, flags, MASK).ok()?;
+                    let is_link = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFLNK;
+                    (!(*follow && is_link)).then_some(found)
+                }
+            },
+        };
+        match found {
+            Some(found) => self.is_elsewhere(&found).then_some(found),
+            None => self.open(pid, target).map(|found| found.stat),
         }
-        let directory = if directory.is_empty() {
-            b"."
-        } else {
-            directory
-        };
-        let target = Target::Path {
-            from: place.from,
-            path: directory.to_vec(),
-            follow: true,
-        };
-        Some((self.open(pid, &target)?, name))
+    }
+
+    /// Returns whether a file is in no process file system, of which only the kernel can tell.
+    fn is_elsewhere(&self, found: &libc::statx) -> bool {
+        (found.stx_dev_major, found.stx_dev_minor) != self.proc_device
+    }
+
+    /// Returns the kernel's word on the directory in which a process means a name.
+    pub(crate) fn look_around(&self, pid: i32, place: &Place) -> Option<libc::statx> {
+        let (directory, _) = split(place)?;
+        self.look(pid, &directory)
+    }
+
+    /// Returns the directory in which a process means a name, and the name. None where that
+    /// cannot be told.
+    pub(crate) fn at<'p>(&self, pid: i32, place: &'p Place) -> Option<(Found, &'p [u8])> {
+        let (directory, name) = split(place)?;
+        Some((self.open(pid, &directory)?, name))
     }
 
     /// Opens a path in the world of another process.
@@ -193,8 +218,8 @@ impl Resolver {
         }
         let opened = opened.ok()?;
         let stat = stat(&opened).ok()?;
-        let is_proc = (stat.stx_dev_major, stat.stx_dev_minor) == self.proc_device;
-        (!is_proc).then_some(Found { fd: opened, stat })
+        self.is_elsewhere(&stat)
+            .then_some(Found { fd: opened, stat })
     }
 
     /// The root of a process that has another one than this process. The outer option is none
@@ -250,6 +275,48 @@ impl Resolver {
         let value = text.lines().find_map(|line| line.strip_prefix(what))?;
         Some(value.trim().to_owned())
     }
+}
+
+/// The directory of a name, and the name; none for a directory's names for itself and others.
+fn split(place: &Place) -> Option<(Target, &[u8])> {
+    let path = place.path.as_slice();
+    let end = path.iter().rposition(|&byte| byte != b'/')? + 1;
+    let path = &path[..end];
+    let start = path
+        .iter()
+        .rposition(|&byte| byte == b'/')
+        .map_or(0, |slash| slash + 1);
+    let (directory, name) = path.split_at(start);
+    if matches!(name, b"." | b"..") {
+        return None;
+    }
+    let directory = if directory.is_empty() {
+        b"."
+    } else {
+        directory
+    };
+    let target = Target::Path {
+        from: place.from,
+        path: directory.to_vec(),
+        follow: true,
+    };
+    Some((target, name))
+}
+
+/// The place of a file that a process means by a bare name in one of its directories, below the
+/// process file system: no link is on the way there but that of the directory.
+fn nearby(pid: i32, from: i32, path: &[u8]) -> Option<CString> {
+    let name = path.strip_prefix(b"./").unwrap_or(path);
+    if name.is_empty() || name == b".." || name.contains(&b'/') {
+        return None;
+    }
+    let mut place = match from {
+        libc::AT_FDCWD => format!("{pid}/cwd/"),
+        from => format!("{pid}/fd/{from}/"),
+    }
+    .into_bytes();
+    place.extend_from_slice(name);
+    CString::new(place).ok()
 }
 
 /// The own descriptor that a process means by the path of its link.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -25,11 +25,10 @@ const MAX_FILES: u64 = 4096;
 /// The number of processes that there may be beyond those that end the commands, until that is seen.
 const MORE_PROCESSES: u64 = 4096;
 /// The capabilities that root has in commands, as in a container of Docker's: those with which
-/// owners, permissions and identities are changed, and no other.
-const KEPT: &[u64] = &[
+/// owners, permissions and identities are changed, and devices made, which no mount lets open.
+pub(super) const KEPT: &[u64] = &[
     0,  // chown
     1,  // dac_override
-    2,  // dac_read_search
     3,  // fowner
     4,  // fsetid
     5,  // kill
@@ -38,6 +37,7 @@ const KEPT: &[u64] = &[
     8,  // setpcap
     10, // net_bind_service
     18, // sys_chroot
+    27, // mknod
     31, // setfcap
 ];
 
@@ -96,6 +96,11 @@ fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<File, Ref
     let supervisor = getppid().map_or(1, |pid| pid.as_raw_nonzero().get());
     let listener = seccomp::install(faked, supervisor).trying("filtering system calls")?;
     send(to, &listener).trying("reaching the supervisor")?;
+    // The supervisor follows this process before it can be gone.
+    let mut followed = [0];
+    (&mut &*to)
+        .read_exact(&mut followed)
+        .trying("reaching the supervisor")?;
     Ok(input)
 }
 

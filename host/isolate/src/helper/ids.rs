@@ -11,25 +11,49 @@ use crate::Level;
 use crate::emulate::Granted;
 use crate::request::Refusal;
 
+/// The map of a name space of which every id is that of the machine.
+const EVERY: (u32, u32) = (0, u32::MAX);
 /// The number of ids that root takes for a range of its own.
 const RANGE: u32 = 65536;
 
 /// Gives the user name space of a process its ids. Returns those of which the kernel makes owners.
 pub(super) fn map(pid: i32, level: Level) -> Result<Granted, Refusal> {
-    match level {
+    let ids = match level {
         Level::Real => all(pid),
         Level::Range if geteuid().is_root() => first(pid),
         Level::Range => range(pid),
         Level::Single | Level::Record => single(pid),
+    }?;
+    Ok(Granted {
+        ids,
+        devices: false,
+    })
+}
+
+/// Returns whether every id that there is can be an owner here.
+pub(super) fn is_every() -> bool {
+    ["/proc/self/uid_map", "/proc/self/gid_map"]
+        .into_iter()
+        .all(|map| fs::read_to_string(map).is_ok_and(|text| ranges(&text) == [EVERY]))
+}
+
+/// What the kernel grants root outside of any user name space.
+pub(super) fn everything() -> Granted {
+    Granted {
+        ids: vec![(0, u32::MAX - 1)],
+        devices: true,
     }
 }
+
+/// Ranges of ids from the first to the last.
+type Ids = Vec<(u32, u32)>;
 
 fn write(pid: i32, file: &str, text: &str) -> Result<(), Refusal> {
     fs::write(format!("/proc/{pid}/{file}"), text).trying(format!("writing `{file}`"))
 }
 
 /// All ids that there are here, each as itself.
-fn all(pid: i32) -> Result<Granted, Refusal> {
+fn all(pid: i32) -> Result<Ids, Refusal> {
     let mut granted = vec![];
     for (file, from) in [
         ("uid_map", "/proc/self/uid_map"),
@@ -61,7 +85,7 @@ fn ranges(map: &str) -> Vec<(u32, u32)> {
 }
 
 /// The first ids that there are, by who may map them without help.
-fn first(pid: i32) -> Result<Granted, Refusal> {
+fn first(pid: i32) -> Result<Ids, Refusal> {
     for file in ["uid_map", "gid_map"] {
         write(pid, file, &format!("0 0 {RANGE}\n"))?;
     }
@@ -69,7 +93,7 @@ fn first(pid: i32) -> Result<Granted, Refusal> {
 }
 
 /// The own id as root's, and the subordinate ones after it.
-fn range(pid: i32) -> Result<Granted, Refusal> {
+fn range(pid: i32) -> Result<Ids, Refusal> {
     let mut most = u32::MAX;
     let ids = [
         ("newuidmap", "/etc/subuid", geteuid().as_raw()),
@@ -117,7 +141,7 @@ fn subordinate(text: &str, uid: u32) -> Option<(u32, u32)> {
 }
 
 /// The own id as root's, and no other.
-fn single(pid: i32) -> Result<Granted, Refusal> {
+fn single(pid: i32) -> Result<Ids, Refusal> {
     write(pid, "setgroups", "deny")?;
     write(pid, "uid_map", &format!("0 {} 1\n", geteuid().as_raw()))?;
     write(pid, "gid_map", &format!("0 {} 1\n", getegid().as_raw()))?;

@@ -8,6 +8,7 @@
 //! closed, the program is gone, and the helper ends with all that it started and made.
 
 mod child;
+mod foreign;
 mod ids;
 mod listing;
 mod outer;

@@ -1,7 +1,7 @@
 //! The supervisor: the first process in the name spaces.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -16,13 +16,13 @@ use rustix::process::{WaitStatus, chroot, fchdir, getpid};
 use rustix::system::sethostname;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
-use super::child;
 use super::listing::Listing;
 use super::processes::{Processes, reap};
 use super::room::Room;
 use super::tree::{Tree, look};
 use super::world::World;
 use super::{Trying, wire};
+use super::{child, foreign};
 use crate::Level;
 use crate::emulate::{Emulator, Granted, Ids};
 use crate::error::CHANGING_ROOT;
@@ -44,7 +44,7 @@ const USER: (u32, u32) = (1000, 100);
 pub(super) struct Started<'a> {
     pub(super) level: Level,
     pub(super) job: &'a Job,
-    /// The ids of which the kernel makes owners.
+    /// The rights that the kernel grants.
     pub(super) granted: Granted,
 }
 
@@ -118,6 +118,8 @@ struct Supervisor<'a> {
     proc: OwnedFd,
     /// The root of this process, to come back to.
     root: OwnedFd,
+    /// Whether commands see files of owners who are not shown.
+    shows_foreign: bool,
     emulator: Emulator,
     deadline: Option<Instant>,
 }
@@ -154,12 +156,14 @@ impl<'a> Supervisor<'a> {
             modes: !is_own,
             ..Faked::default()
         };
+        let shows_foreign = started.granted.devices && foreign::is_any(job);
         let mut emulator = Emulator::new(copy, faked);
         emulator.granted.clone_from(&started.granted);
         Ok(Self {
             started,
             proc,
             root,
+            shows_foreign,
             emulator,
             deadline: job
                 .max_seconds
@@ -176,6 +180,7 @@ impl<'a> Supervisor<'a> {
         self.emulator.granted.clone_from(&self.started.granted);
         self.emulator.default_owner = (0, 0);
         self.emulator.own_mounts.clear();
+        self.emulator.base_mounts.clear();
         tree.finish(&mut self.emulator)
             .trying("setting permissions")
             .map_err(Stop::Broken)?;
@@ -230,8 +235,11 @@ impl<'a> Supervisor<'a> {
     }
 
     fn faked(&self, identity: Identity) -> Faked {
-        let emulated = self.started.granted.is_empty();
+        let granted = &self.started.granted;
+        let emulated = granted.ids.is_empty();
+        let is_real = granted.devices && identity == Identity::Root && !self.shows_foreign;
         Faked {
+            files: !is_real,
             ids: emulated || identity == Identity::User,
             creation: emulated && identity == Identity::Root,
             modes: self.started.level == Level::Record,
@@ -252,6 +260,7 @@ impl<'a> Supervisor<'a> {
             step,
             tree: &tree.path,
             folder,
+            makes_devices: self.started.granted.devices,
         };
         // What the machine does not grant shows in the first step.
         let stop = if number == 0 {
@@ -286,6 +295,8 @@ impl<'a> Supervisor<'a> {
             }
         };
         self.begin(&world, pid, faked).map_err(&stop)?;
+        let followed = (&mut &here).write_all(&[0]);
+        followed.trying("starting commands").map_err(&stop)?;
         let line = openat(
             CWD,
             world.private().join("line"),
@@ -334,7 +345,7 @@ impl<'a> Supervisor<'a> {
                 Ids::root()
             }
             Identity::User => {
-                self.emulator.granted.clear();
+                self.emulator.granted = Granted::default();
                 Ids::of(USER.0, USER.1)
             }
         };
@@ -342,6 +353,7 @@ impl<'a> Supervisor<'a> {
             .begin(first)
             .trying("following the commands")?;
         self.emulator.own_mounts.clear();
+        self.emulator.base_mounts.clear();
         if is_own {
             let tree = world.tree();
             let private = world.private();
@@ -351,6 +363,8 @@ impl<'a> Supervisor<'a> {
                     look(CWD, place.as_os_str().as_bytes()).trying("following the commands")?;
                 self.emulator.own_mounts.push(found.stx_mnt_id);
             }
+            let mounts = base_mounts(world).trying("following the commands")?;
+            self.emulator.base_mounts = mounts;
         }
         Ok(())
     }
@@ -469,6 +483,29 @@ impl<'a> Supervisor<'a> {
         }
         (count > *max_processes as usize).then_some(Ending::Processes(*max_processes))
     }
+}
+
+/// The mounts of the base image's store paths.
+fn base_mounts(world: &World<'_>) -> io::Result<Vec<u64>> {
+    let mut mounts = vec![];
+    if world.step.place != Place::Root {
+        return Ok(mounts);
+    }
+    let store = Path::new(&world.job.store_dir);
+    let listed = match fs::read_dir(store) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(mounts),
+        listed => listed?,
+    };
+    for entry in listed {
+        let name = entry?.file_name();
+        let given = world.job.store.iter().any(|(given, _)| name == **given);
+        if !given {
+            use std::os::unix::ffi::OsStrExt;
+            let path = store.join(name);
+            mounts.push(look(CWD, path.as_os_str().as_bytes())?.stx_mnt_id);
+        }
+    }
+    Ok(mounts)
 }
 
 fn ending(status: WaitStatus) -> Ending {

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags, chmodat, chownat,
-    linkat, mkdirat, mknodat, openat, openat2, setxattr, statat, symlinkat, unlinkat,
+    linkat, makedev, mkdirat, mknodat, openat, openat2, setxattr, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use terrine_tar::{Described, EntryType, Input, read};
 
 use super::Trying;
-use crate::emulate::{Device, Emulator, Key, is_special};
+use crate::emulate::{Device, Emulator, Key, STAND_IN, is_special};
 use crate::request::{Entry, Kind, Refusal, Xattrs};
 use crate::sys::files::statx;
 
@@ -203,7 +203,7 @@ impl Tree {
             xattrs: kept(&member.xattrs),
         };
         if digest.is_none() {
-            self.make(&directory, name, &entry)?;
+            make(&directory, name, &entry, emulator.granted.devices)?;
         }
         self.settle(&directory, name, &entry, emulator)?;
         let stamp = Stamp::of(&look(&directory, name)?);
@@ -264,7 +264,7 @@ impl Tree {
                 let file = self.create(&directory, name)?;
                 copy(source, file).map_err(|error| errno(&error))?;
             }
-            _ => self.make(&directory, name, entry)?,
+            _ => make(&directory, name, entry, emulator.granted.devices)?,
         }
         self.settle(&directory, name, entry, emulator)
     }
@@ -291,21 +291,6 @@ impl Tree {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o600);
         openat(directory, OsStr::from_bytes(name), flags, mode).map(File::from)
-    }
-
-    /// Makes an entry without content.
-    fn make(&self, directory: &OwnedFd, name: &[u8], entry: &Entry) -> Result<(), Errno> {
-        let name = OsStr::from_bytes(name);
-        let empty = Mode::from_raw_mode(0o600);
-        match &entry.kind {
-            Kind::Directory => match mkdirat(directory, name, Mode::from_raw_mode(0o700)) {
-                Err(Errno::EXIST | Errno::NOENT) => Ok(()),
-                made => made,
-            },
-            Kind::Symlink(target) => symlinkat(OsStr::from_bytes(target), directory, name),
-            Kind::Fifo => mknodat(directory, name, FileType::Fifo, empty, 0),
-            _ => mknodat(directory, name, FileType::RegularFile, empty, 0),
-        }
     }
 
     /// Gives what was made its owner, its permissions and its attributes.
@@ -343,6 +328,7 @@ impl Tree {
             major,
             minor,
         } = entry.kind
+            && !emulator.granted.devices
         {
             let device = Device {
                 block,
@@ -355,6 +341,7 @@ impl Tree {
         }
         let path = self.path.join(OsStr::from_bytes(&entry.path));
         for (name, value) in &entry.xattrs {
+            emulator.has_capabilities |= name == b"security.capability";
             let set = setxattr(&path, OsStr::from_bytes(name), value, XattrFlags::empty());
             match set {
                 Err(_) if name == b"security.capability" => {
@@ -382,7 +369,7 @@ impl Tree {
         if !emulator.faked.modes {
             chmodat(directory, file, Mode::from_raw_mode(mode), AtFlags::empty())?;
             let is_file = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG;
-            if is_file && is_special(mode) {
+            if is_file && is_special(mode) && !emulator.granted.devices {
                 emulator
                     .records
                     .change(Key::of(&found), |record| record.mode = Some(mode));
@@ -410,6 +397,35 @@ impl Tree {
             self.permit(&directory, OsStr::new("."), mode, emulator)?;
         }
         Ok(())
+    }
+}
+
+/// Makes an entry without content. What stands in for devices cannot be opened either.
+fn make(directory: &OwnedFd, name: &[u8], entry: &Entry, devices: bool) -> Result<(), Errno> {
+    let name = OsStr::from_bytes(name);
+    let empty = Mode::from_raw_mode(0o600);
+    match &entry.kind {
+        Kind::Directory => match mkdirat(directory, name, Mode::from_raw_mode(0o700)) {
+            Err(Errno::EXIST | Errno::NOENT) => Ok(()),
+            made => made,
+        },
+        Kind::Symlink(target) => symlinkat(OsStr::from_bytes(target), directory, name),
+        Kind::Fifo => mknodat(directory, name, FileType::Fifo, empty, 0),
+        Kind::Device { .. } if !devices => mknodat(directory, name, STAND_IN, empty, 0),
+        Kind::Device {
+            block,
+            major,
+            minor,
+        } => {
+            let kind = if *block {
+                FileType::BlockDevice
+            } else {
+                FileType::CharacterDevice
+            };
+            mknodat(directory, name, kind, empty, makedev(*major, *minor))
+        }
+        // Those with content are made as it is written.
+        Kind::Inline(_) | Kind::Copy { .. } => Ok(()),
     }
 }
 

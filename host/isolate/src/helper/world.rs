@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_bind_recursive,
     mount_change, unmount,
@@ -50,6 +51,8 @@ pub(super) struct World<'a> {
     pub(super) tree: &'a Path,
     /// An empty folder on this machine.
     pub(super) folder: PathBuf,
+    /// Whether devices can be made for it, so that it has none of the machine's.
+    pub(super) makes_devices: bool,
 }
 
 /// The directories that commands find at the root of a tree which are not part of it.
@@ -157,7 +160,7 @@ impl World<'_> {
             false,
         )?;
         self.store(&root)?;
-        devices(&root)?;
+        devices(&root, self.makes_devices)?;
         self.give(&root)?;
         let proc = root.join("proc");
         fs::create_dir_all(&proc).trying("making directories")?;
@@ -307,6 +310,23 @@ fn temporary_files(place: &Path, options: &str) -> Result<(), Refusal> {
     mount("tmpfs", place, "tmpfs", flags, Some(&*options)).trying("mounting a tmpfs")
 }
 
+/// Devices whose owners do not depend on the machine. Only they can be opened: the file system that has them
+/// is out of reach, and commands can make others on none where devices can be opened.
+fn own_devices(dev: &Path) -> Result<(), Refusal> {
+    let made = dev.join("made");
+    fs::create_dir(&made).trying("making directories")?;
+    mount("tmpfs", &made, "tmpfs", MountFlags::NOSUID, None).trying("mounting a tmpfs")?;
+    for (name, major, minor) in DEVICES {
+        let (device, mode) = (made.join(name), Mode::from_raw_mode(0o666));
+        let number = makedev(major, minor);
+        mknodat(CWD, &device, FileType::CharacterDevice, mode, number).trying("making devices")?;
+        permit(&device, 0o666)?;
+        bind(&device, &dev.join(name))?;
+    }
+    unmount(&made, UnmountFlags::DETACH).trying("unmounting a tmpfs")?;
+    fs::remove_dir(&made).trying("removing a directory")
+}
+
 fn permit(path: &Path, mode: u32) -> Result<(), Refusal> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).trying("setting permissions")
 }
@@ -358,12 +378,16 @@ fn bind(source: &Path, at: &Path) -> Result<(), Refusal> {
 }
 
 /// The devices of a build of Nix.
-fn devices(root: &Path) -> Result<(), Refusal> {
+fn devices(root: &Path, can_make: bool) -> Result<(), Refusal> {
     let dev = root.join("dev");
     fs::create_dir_all(&dev).trying("making directories")?;
     temporary_files(&dev, "mode=0755")?;
-    for (name, ..) in DEVICES {
-        bind(&Path::new("/dev").join(name), &dev.join(name))?;
+    if can_make {
+        own_devices(&dev)?;
+    } else {
+        for (name, ..) in DEVICES {
+            bind(&Path::new("/dev").join(name), &dev.join(name))?;
+        }
     }
     for (name, target) in LINKS {
         symlink(target, dev.join(name)).trying("making links in `/dev`")?;

@@ -72,6 +72,14 @@ pub(crate) fn drop_capabilities() -> Result<(), Errno> {
     checked(result).map(drop)
 }
 
+/// Returns the effective capabilities of this process, as bits by their numbers.
+pub(crate) fn capabilities() -> std::io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
+    bits.ok_or_else(|| std::io::ErrorKind::InvalidData.into())
+}
+
 /// The soft limit of a process for a resource (`RLIMIT_*`), as it is or as it is set to.
 fn limit(pid: i32, resource: libc::c_uint, soft: Option<u64>) -> Result<u64, Errno> {
     let mut old = libc::rlimit64 {
