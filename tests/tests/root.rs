@@ -33,10 +33,14 @@ fn feed(
     root: &Root,
     permissions: &layer::Permissions,
 ) -> std::io::Result<()> {
-    LayerOfRoot { root, permissions }
-        .entries()
-        .and_then(|entries| layer::feed(feeder, entries.as_ref()))
-        .map_err(|error| std::io::Error::other(error.to_string()))
+    LayerOfRoot {
+        root,
+        permissions,
+        late: None,
+    }
+    .entries()
+    .and_then(|entries| layer::feed(feeder, entries.as_ref()))
+    .map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// The archive of a root, which is checked to be as long as was said before.

@@ -100,7 +100,10 @@ impl ShipArgs {
             }
             Target::Archive(target) => {
                 rename(&mut image, target.name());
-                Ok(target.write(|out| image.run(out, progress), assemble::Error::is_closed)?)
+                let written =
+                    target.write(|out| image.run(out, progress), assemble::Error::is_closed)?;
+                image.remember(cache);
+                Ok(written)
             }
         }
     }

@@ -87,6 +87,56 @@ fn two_stores_make_the_same_image_whenever_they_registered_it() {
 }
 
 #[test]
+fn hashes_are_found_out_while_layers_are_made_or_are_there() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let folder = store.beside();
+    let (app, settings) = (store.path("app"), store.path("settings"));
+    let json = store.run("nix", &["path-info", "--json", "-r", app, settings]);
+    let mut infos: Vec<Value> = serde_json::from_str(&json).unwrap();
+    for info in &mut infos {
+        info.as_object_mut().unwrap().remove("narHash");
+    }
+    fs::write(folder.join("closure.json"), Value::from(infos).to_string()).unwrap();
+    let known = spec(&store);
+    let mut open = known.clone();
+    open["closure"] = json!("closure.json");
+    let ship = |spec: &Value, layout: &str, jobs: &str| {
+        let mut build = super::command(&store, "build", spec);
+        let layout = folder.join(layout);
+        build
+            .arg("--to")
+            .arg(format!("oci:{}:nix", layout.display()));
+        build.args(["--jobs", jobs, "--no-cache"]);
+        Run::of(&mut build).ok();
+        fs::read_to_string(layout.join("index.json")).unwrap()
+    };
+    let expected = ship(&known, "known", "2");
+    for (layout, jobs) in [
+        ("open-1", "1"),
+        ("open-4", "4"),
+        ("open-4", "4"),
+        ("known", "2"),
+    ] {
+        assert_eq!(ship(&open, layout, jobs), expected, "{layout}");
+    }
+    // A layer that is known is not made, so its paths are read for their hashes alone.
+    let cached = |spec: &Value| {
+        let mut build = super::command(&store, "build", spec);
+        let layout = folder.join("cached");
+        build
+            .arg("--to")
+            .arg(format!("oci:{}:nix", layout.display()));
+        Run::of(&mut build).ok();
+        fs::read_to_string(layout.join("index.json")).unwrap()
+    };
+    let first = cached(&known);
+    assert_eq!(cached(&open), first);
+    assert_eq!(cached(&open), first);
+}
+
+#[test]
 fn every_form_of_a_closure_makes_the_same_database() {
     let Some(mut store) = NixStore::build() else {
         return;

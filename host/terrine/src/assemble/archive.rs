@@ -21,11 +21,11 @@ impl NewImage<'_> {
     ///
     /// Anything that cannot be read, is not what it was, or is not what its digest
     /// says, and an output that does not take it. The archive is no image then.
-    pub fn run(self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
+    pub fn run(&self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
         let layers = self.new_layers();
         pipe::run(out, reporter, |feeder| {
             let mut writing = Writing {
-                image: &self,
+                image: self,
                 archive: DockerArchive::new(feeder, reporter),
                 members: vec![],
             };

@@ -18,8 +18,9 @@ use crate::base::{Base, BaseLayer};
 use crate::cache::{Cache, Plain};
 pub use crate::destination::Reporter;
 pub use crate::layer::{Customisation, StoreLayer};
-use crate::layer::{LayerHistory, LayerOfStore, NewLayer, Ownership, Store};
-use crate::rootfs::{LayerOfRoot, Root};
+use crate::layer::{LayerHistory, LayerOfStore, NewLayer, Ownership, Store, Watch};
+use crate::rootfs::{Late, LayerOfRoot, Root};
+use crate::store_database::LateDatabase;
 pub use error::Error;
 pub use outcome::{Outcome, Published, Written};
 pub use provenance::{PlanOrigin, labels, provenance};
@@ -46,6 +47,8 @@ pub struct NewImage<'p> {
     pub top: Top,
     /// What its manifest says of how it was made.
     pub provenance: Annotations,
+    /// The Nix database at its root, where what it says depends on what goes into layers.
+    pub late: Option<LateDatabase>,
 }
 
 /// The layer of everything that is no store path.
@@ -66,6 +69,7 @@ impl NewImage<'_> {
                 layer,
                 store: &self.store,
                 ownership: &self.ownership,
+                watch: self.late.as_ref().map(|late| late.passing() as &dyn Watch),
             }));
         }
         layers.push(match &self.top {
@@ -73,6 +77,10 @@ impl NewImage<'_> {
             Top::Root(root) => Box::new(LayerOfRoot {
                 root,
                 permissions: &self.ownership.permissions,
+                late: self.late.as_ref().map(|file| Late {
+                    file,
+                    store: &self.store,
+                }),
             }),
         });
         layers
@@ -89,6 +97,13 @@ impl NewImage<'_> {
             .iter()
             .map(|layer| Ok(layer.key(false)?.and_then(|key| cache.plain(&key))))
             .collect()
+    }
+
+    /// Lets the cache remember what was found out while layers were made.
+    pub fn remember(&self, cache: &Cache) {
+        if let Some(late) = &self.late {
+            late.passing().remember(cache);
+        }
     }
 
     /// The name that the image is loaded under.

@@ -83,6 +83,7 @@ impl NewImage<'_> {
         let new = self.new_layers();
         let (parts, listed) = self.parts(&new);
         let shipped = shipping.carrier().all(&parts, shipping.jobs, reporter)?;
+        self.remember(shipping.cache);
         self.publish(&listed, shipped, shipping, reporter)
     }
 

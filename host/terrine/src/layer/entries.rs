@@ -23,6 +23,9 @@ pub trait Entries: Send {
 /// Takes one entry after the other.
 pub type Visit<'v> = dyn FnMut(ArchiveEntry<'_>) -> Result<(), Error> + 'v;
 
+/// Is shown bytes as they are read.
+pub type Seen<'s> = dyn Fn(&[u8]) + 's;
+
 /// One entry of an archive.
 #[derive(Debug)]
 pub struct ArchiveEntry<'a> {
@@ -65,6 +68,8 @@ pub enum EntryContent<'a> {
         open: &'a dyn Fn() -> Result<OwnedFd, Error>,
         /// Returns the path that errors call the file by.
         path: &'a dyn Fn() -> PathBuf,
+        /// Is shown the bytes as they are read.
+        seen: Option<&'a Seen<'a>>,
     },
     /// It is part of an open file.
     Part {

@@ -30,7 +30,9 @@ fn feed_entry(feeder: &mut Feeder<'_>, entry: &ArchiveEntry<'_>) -> Result<(), E
     match entry.content {
         EntryContent::None => {}
         EntryContent::Inline(bytes) => feeder.put(bytes)?,
-        EntryContent::File { open, path } => read_exact(feeder, open()?, path, entry.size)?,
+        EntryContent::File { open, path, seen } => {
+            read_exact(feeder, open()?, path, entry.size, seen)?;
+        }
         EntryContent::Part { file, path, offset } => {
             read_part(feeder, file, path, offset, entry.size)?;
         }

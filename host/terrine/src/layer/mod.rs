@@ -18,11 +18,12 @@ mod read;
 mod store;
 mod store_layer;
 mod tree;
+mod watch;
 
 pub use archive::Customisation;
 pub(crate) use capabilities::ATTRIBUTE as CAPABILITIES;
 pub use capabilities::{CapabilitiesError, capabilities};
-pub use entries::{ArchiveEntry, Entries, EntryContent, Visit};
+pub use entries::{ArchiveEntry, Entries, EntryContent, Seen, Visit};
 pub use error::{Change, Error};
 pub use feed::feed;
 pub use identity::{identity, identity_of_all};
@@ -35,6 +36,7 @@ pub use store::{Store, StorePath, StorePathError};
 pub use store_layer::{LayerOfStore, StoreLayer};
 pub use terrine_tar::Kind;
 pub use tree::{Tree, TreeEntry, check_exists};
+pub use watch::{Watch, Watcher};
 
 /// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,
 /// `uname`, `gname` and `mtime` say.

@@ -53,6 +53,11 @@ pub trait NewLayer: fmt::Debug + Sync {
         None
     }
 
+    /// Returns whether the layer can be made only when all others of the image are.
+    fn comes_last(&self) -> bool {
+        false
+    }
+
     /// Checks the digest of the archive that was made.
     ///
     /// # Errors

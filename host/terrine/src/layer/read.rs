@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::{Errno, read, retry_on_intr};
 
-use super::{Change, Error};
+use super::{Change, Error, Seen};
 use crate::pipe::Feeder;
 
-/// Feeds exactly `size` bytes of a file. `path` is asked for what errors call it.
+/// Feeds exactly `size` bytes of a file, and shows them to `seen`. `path` is asked for what errors
+/// call it.
 ///
 /// # Errors
 ///
@@ -19,6 +20,7 @@ pub(crate) fn read_exact(
     file: impl AsFd,
     path: impl Fn() -> PathBuf,
     size: u64,
+    seen: Option<&Seen<'_>>,
 ) -> Result<(), Error> {
     let io = |errno: Errno| Error::Io {
         action: "reading",
@@ -43,7 +45,12 @@ pub(crate) fn read_exact(
         match count {
             0 => return changed(Change::Shrank),
             _ if count as u64 > rest => return changed(Change::Grew),
-            _ => feeder.advance(count),
+            _ => {
+                if let Some(seen) = seen {
+                    seen(&spare[..count]);
+                }
+                feeder.advance(count);
+            }
         }
         rest -= count as u64;
         ended = count < wanted;

@@ -1,5 +1,6 @@
 //! A layer of store paths.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,7 +14,8 @@ use super::measure::largest_path;
 use super::read::opening;
 use super::{
     ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure, Measuring,
-    NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, identity, identity_of_all,
+    NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, Watch, Watcher, identity,
+    identity_of_all,
 };
 use crate::cache::LayerKey;
 
@@ -42,6 +44,8 @@ pub struct LayerOfStore<'a> {
     pub store: &'a Store,
     /// The owners of the entries.
     pub ownership: &'a Ownership,
+    /// Who watches the store paths as they go by.
+    pub watch: Option<&'a dyn Watch>,
 }
 
 impl NewLayer for LayerOfStore<'_> {
@@ -63,6 +67,8 @@ impl NewLayer for LayerOfStore<'_> {
             measure,
             store: self.store,
             ownership: self.ownership,
+            paths: &self.layer.paths,
+            watch: self.watch,
         }))
     }
 
@@ -123,6 +129,8 @@ struct StoreEntries<'a> {
     measure: Measure,
     store: &'a Store,
     ownership: &'a Ownership,
+    paths: &'a [StorePath],
+    watch: Option<&'a dyn Watch>,
 }
 
 impl Entries for StoreEntries<'_> {
@@ -132,9 +140,11 @@ impl Entries for StoreEntries<'_> {
 
     fn visit(&self, visit: &mut Visit<'_>) -> Result<(), Error> {
         let mut header = Vec::new();
+        let watching = Watching::new(self.paths, self.watch);
         self.tree.for_each(|entry| {
             header.clear();
             entry.header(self.ownership).encode(&mut header);
+            watching.entry(&entry);
             if entry.kind != Kind::File {
                 return visit(ArchiveEntry::new(&header, 0, EntryContent::None));
             }
@@ -145,12 +155,62 @@ impl Entries for StoreEntries<'_> {
                     .open_at(entry.path, OFlags::NONBLOCK)
                     .map_err(|errno| opening(&path(), errno))
             };
+            let seen = |bytes: &[u8]| watching.content(bytes);
             let content = EntryContent::File {
                 open: &open,
                 path: &path,
+                seen: self.watch.is_some().then_some(&seen),
             };
             visit(ArchiveEntry::new(&header, entry.size, content))
-        })
+        })?;
+        watching.end();
+        Ok(())
+    }
+}
+
+/// The watcher of the path that is gone through.
+struct Watching<'a> {
+    watch: Option<&'a dyn Watch>,
+    /// The paths that have not come yet.
+    rest: Cell<&'a [StorePath]>,
+    watcher: RefCell<Option<Box<dyn Watcher + 'a>>>,
+}
+
+impl<'a> Watching<'a> {
+    fn new(paths: &'a [StorePath], watch: Option<&'a dyn Watch>) -> Self {
+        Self {
+            watch,
+            rest: Cell::new(paths),
+            watcher: RefCell::new(None),
+        }
+    }
+
+    fn entry(&self, entry: &TreeEntry<'_>) {
+        let Some(watch) = self.watch else {
+            return;
+        };
+        if let [path, rest @ ..] = self.rest.get()
+            && path.as_str().as_bytes() == entry.path
+        {
+            self.end();
+            self.rest.set(rest);
+            self.watcher.replace(watch.begin(path));
+        }
+        if let Some(watcher) = self.watcher.borrow_mut().as_mut() {
+            watcher.entry(entry);
+        }
+    }
+
+    fn content(&self, bytes: &[u8]) {
+        if let Some(watcher) = self.watcher.borrow_mut().as_mut() {
+            watcher.content(bytes);
+        }
+    }
+
+    fn end(&self) {
+        if let Some(watcher) = self.watcher.take() {
+            watcher.end();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::layer::{Error, Kind, Store, StorePath, Tree};
+use crate::layer::{Error, Kind, Store, StorePath, Tree, TreeEntry};
 
 /// The permission of which a NAR tells.
 const EXECUTABLE: u32 = 0o100;
@@ -26,6 +26,27 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// An entry of the path `top`.
+    pub(super) fn of(entry: &TreeEntry<'_>, top: &[u8]) -> Self {
+        Self {
+            path: entry.path.to_vec(),
+            depth: slashes(entry.path) - slashes(top),
+            kind: entry.kind,
+            executable: entry.mode & EXECUTABLE != 0,
+            size: if entry.kind == Kind::File {
+                entry.size
+            } else {
+                0
+            },
+            link: entry.link.to_vec(),
+        }
+    }
+
+    /// Returns whether this comes after the entry with a path, or after none.
+    pub(super) fn comes_after(&self, path: &[u8]) -> bool {
+        by_components(path).lt(by_components(&self.path))
+    }
+
     /// Its name in its directory.
     pub(super) fn name(&self) -> &[u8] {
         self.path.rsplit(|&byte| byte == b'/').next().unwrap_or(&[])
@@ -41,31 +62,23 @@ impl Entry {
 /// is not always the order of a layer.
 pub(super) fn list(store: &Store, path: &StorePath) -> Result<Vec<Entry>, Error> {
     let mut ancestors = store.ancestors().count();
-    let top = slashes(path.as_str().as_bytes());
     let mut entries = vec![];
     Tree::walk(store, std::slice::from_ref(path))?.for_each(|entry| {
         if ancestors > 0 {
             ancestors -= 1;
             return Ok(());
         }
-        entries.push(Entry {
-            path: entry.path.to_vec(),
-            depth: slashes(entry.path) - top,
-            kind: entry.kind,
-            executable: entry.mode & EXECUTABLE != 0,
-            size: if entry.kind == Kind::File {
-                entry.size
-            } else {
-                0
-            },
-            link: entry.link.to_vec(),
-        });
+        entries.push(Entry::of(&entry, path.as_str().as_bytes()));
         Ok::<_, Error>(())
     })?;
-    // No name holds a byte that comes before a slash then.
-    let rank = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
-    entries.sort_by(|a, b| a.path.iter().map(rank).cmp(b.path.iter().map(rank)));
+    entries.sort_by(|a, b| by_components(&a.path).cmp(by_components(&b.path)));
     Ok(entries)
+}
+
+/// The bytes of a path, so that no name holds one that comes before a slash.
+fn by_components(path: &[u8]) -> impl Iterator<Item = u8> {
+    let rank = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    path.iter().map(rank)
 }
 
 fn slashes(path: &[u8]) -> usize {

@@ -19,33 +19,61 @@ pub(super) enum Part<'a> {
 /// The entries are those of one path, each directory before its content.
 pub(super) fn frame<E>(
     entries: &[Entry],
-    visit: impl FnMut(Part<'_>) -> Result<(), E>,
+    mut visit: impl FnMut(Part<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut framing = Framing {
-        visit,
-        bytes: vec![],
-    };
-    framing.texts(&[b"nix-archive-1"]);
-    let mut open = 0;
+    let mut framing = Framing::new();
     for entry in entries {
-        framing.close(open, entry.depth);
-        framing.begin(entry)?;
-        // Every entry is closed when the next one is no deeper.
-        open = entry.depth + 1;
+        framing.entry(entry, &mut visit)?;
     }
-    framing.close(open, 0);
-    framing.flush()
+    framing.end(&mut visit)
 }
 
-struct Framing<V> {
-    visit: V,
+/// The bytes around contents, entry by entry.
+#[derive(Debug)]
+pub(super) struct Framing {
     /// The bytes that are not visited yet.
     bytes: Vec<u8>,
+    /// The number of entries that are not closed yet.
+    open: usize,
 }
 
-impl<E, V: FnMut(Part<'_>) -> Result<(), E>> Framing<V> {
+impl Framing {
+    pub(super) fn new() -> Self {
+        let mut framing = Self {
+            bytes: vec![],
+            open: 0,
+        };
+        framing.texts(&[b"nix-archive-1"]);
+        framing
+    }
+
+    /// Takes the next entry. The content of a file, if it has any, follows.
+    pub(super) fn entry<E>(
+        &mut self,
+        entry: &Entry,
+        visit: &mut impl FnMut(Part<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // Every entry is closed when the next one is no deeper.
+        self.close(self.open, entry.depth);
+        self.open = entry.depth + 1;
+        self.begin(entry, visit)
+    }
+
+    /// Ends the archive.
+    pub(super) fn end<E>(
+        mut self,
+        visit: &mut impl FnMut(Part<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.close(self.open, 0);
+        self.flush(visit)
+    }
+
     /// Begins an entry; of a file or a link there is nothing left but to close it.
-    fn begin(&mut self, entry: &Entry) -> Result<(), E> {
+    fn begin<E>(
+        &mut self,
+        entry: &Entry,
+        visit: &mut impl FnMut(Part<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         if entry.depth > 0 {
             self.texts(&[b"entry", b"(", b"name", entry.name(), b"node"]);
         }
@@ -62,8 +90,8 @@ impl<E, V: FnMut(Part<'_>) -> Result<(), E>> Framing<V> {
                 }
                 self.texts(&[b"contents"]);
                 self.bytes.extend(entry.size.to_le_bytes());
-                self.flush()?;
-                (self.visit)(Part::Content(entry))?;
+                self.flush(visit)?;
+                visit(Part::Content(entry))?;
                 self.fill(entry.size);
             }
         }
@@ -95,8 +123,8 @@ impl<E, V: FnMut(Part<'_>) -> Result<(), E>> Framing<V> {
         self.bytes.extend(&[0; UNIT][..(UNIT - rest) % UNIT]);
     }
 
-    fn flush(&mut self) -> Result<(), E> {
-        (self.visit)(Part::Bytes(&self.bytes))?;
+    fn flush<E>(&mut self, visit: &mut impl FnMut(Part<'_>) -> Result<(), E>) -> Result<(), E> {
+        visit(Part::Bytes(&self.bytes))?;
         self.bytes.clear();
         Ok(())
     }

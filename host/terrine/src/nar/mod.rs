@@ -8,10 +8,12 @@
 //! |---|---|
 //! | the entries of a path, in the order of their bytes | `entries` |
 //! | the bytes around the contents | `framing` |
+//! | the hash, while a layer of the path is made | `passing` |
 //! | the hash, of several paths at once, and what the cache knows | here |
 
 mod entries;
 mod framing;
+mod passing;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,6 +30,7 @@ use crate::layer::{self, Change, Error, Store, StorePath};
 use crate::parallel;
 use entries::Entry;
 use framing::Part;
+pub use passing::Passing;
 
 /// The number of bytes that are read at once.
 const BUFFER: usize = 1 << 16;

@@ -25,6 +25,7 @@ impl Decided {
                     base,
                     root,
                     paths,
+                    registered,
                     ..
                 },
             ownership,
@@ -44,6 +45,7 @@ impl Decided {
             resolved,
             layers: plan.layers(&paths),
             top: Top::Root(root),
+            late: registered.late,
         };
         remarks.extend(image.remarks());
         let mut facts = facts::gather(context.spec, &image, &paths, &plan, &machine, remarks);

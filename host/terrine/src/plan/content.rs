@@ -169,6 +169,7 @@ impl<'a> Unread<'a> {
             weight: 0,
         };
         let measure = layer::measure(&LayerOfStore {
+            watch: None,
             layer: &layer,
             store: self.store,
             ownership: self.ownership,

@@ -9,6 +9,7 @@ use super::Error;
 use super::complete::Complete;
 use super::content::{Contents, Unread};
 use super::context::Context;
+use super::database;
 use super::decide::{Asked, max_layers};
 use super::error::in_terms_of_the_spec;
 use super::identity::{Identity, Listed};
@@ -88,6 +89,9 @@ impl Identified {
         request: image::ResolveRequest,
         content: TagContent,
     ) -> Result<(), Error> {
+        if content == TagContent::Read {
+            database::settle(context, &mut self.complete)?;
+        }
         let unread = Unread::find(&self.complete, &self.ownership)?;
         if content == TagContent::Defer {
             // Before commands run everything is read.

@@ -56,6 +56,7 @@ use crate::spec::{ImageSpec, Time};
 pub use commands::{CommandOptions, CommandsTold, MAX_PROCESSES};
 pub use component::component;
 use context::Context;
+use database::Hashes;
 pub use decide::DEFAULT_POLICY;
 pub use error::Error;
 pub use explain::Explanation;
@@ -117,9 +118,9 @@ pub struct Prepared<'p> {
 /// written.
 ///
 /// Where the tag is generated, files are read whose names say nothing about what is in them:
-/// directories of this machine, copies, and store paths without a hash. For a Nix database, store
-/// paths are read whose NAR hashes neither their source nor the cache knows. Of others no more than
-/// the first bytes of programs are read.
+/// directories of this machine, copies, and store paths without a hash. So are store paths whose NAR
+/// hashes a Nix database needs at once and neither their source nor the cache knows. Of others no more
+/// than the first bytes of programs are read.
 ///
 /// # Errors
 ///
@@ -140,9 +141,8 @@ pub fn prepare<'p>(
 
 /// Decides and checks the same to show what the image would be. Of files, no more than the first
 /// bytes of programs are read; a tag that depends on more stays unknown. Commands at the root are
-/// run, because what they leave decides which store paths are in the image.
-/// bytes of programs are read; a tag that depends on more stays unknown. NAR hashes that nobody knows
-/// are placeholders in the Nix database, which is as large as the real one.
+/// run, because what they leave decides which store paths are in the image. NAR hashes that nobody
+/// knows are placeholders in the Nix database, which is as large as the real one.
 ///
 /// # Errors
 ///
@@ -166,11 +166,15 @@ fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prep
     let mut complete = Gathered::of(context)?.close(context)?.complete(context)?;
     if context.spec.has_commands() {
         // Commands see the database, and may change who owns it.
-        database::add(context, &mut complete, TagContent::Read)?;
+        database::add(context, &mut complete, Hashes::Read)?;
         complete = complete.run_commands(context, &ownership)?;
         database::renew(context, &mut complete)?;
     } else {
-        database::add(context, &mut complete, content)?;
+        let hashes = match content {
+            TagContent::Read => Hashes::AsLayersAreMade,
+            TagContent::Defer => Hashes::Known,
+        };
+        database::add(context, &mut complete, hashes)?;
     }
     complete
         .identify(context, ownership, content)?

@@ -1,5 +1,6 @@
 //! A root as a layer.
 
+use std::fmt;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,7 +15,7 @@ use terrine_tar::{Kind, gnu};
 use super::{Data, Root, RootEntry};
 use crate::layer::{
     self, ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure,
-    Measuring, NewLayer, Permissions, Visit,
+    Measuring, NewLayer, Permissions, Store, Visit,
 };
 
 /// The time of every entry, in seconds since 1970: 1980-01-01T00:00:00Z, which is what
@@ -28,6 +29,31 @@ pub struct LayerOfRoot<'a> {
     pub root: &'a Root,
     /// Exceptions by path.
     pub permissions: &'a Permissions,
+    /// The file whose content in the root is not the one that it gets.
+    pub late: Option<Late<'a>>,
+}
+
+/// A file that is late, and the store that it depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Late<'a> {
+    /// The file.
+    pub file: &'a dyn LateFile,
+    /// The store.
+    pub store: &'a Store,
+}
+
+/// A file in a root whose content is known only when the layers below are made. What the root has
+/// of it meanwhile is as long.
+pub trait LateFile: fmt::Debug + Sync {
+    /// Returns its path in the image.
+    fn path(&self) -> &str;
+
+    /// Returns its content.
+    ///
+    /// # Errors
+    ///
+    /// Something that it depends on and that cannot be read.
+    fn content(&self, store: &Store) -> Result<Vec<u8>, Error>;
 }
 
 impl NewLayer for LayerOfRoot<'_> {
@@ -48,6 +74,10 @@ impl NewLayer for LayerOfRoot<'_> {
             paths: vec![],
             comment: Some(ROOT_COMMENT.to_owned()),
         }
+    }
+
+    fn comes_last(&self) -> bool {
+        self.late.is_some()
     }
 }
 
@@ -93,16 +123,18 @@ impl Entries for RootEntries<'_> {
             match entry.data {
                 Data::None => visit(ArchiveEntry::new(&block, 0, EntryContent::None))?,
                 Data::Inline(bytes) => {
-                    visit(ArchiveEntry::new(
-                        &block,
-                        entry.size,
-                        EntryContent::Inline(bytes),
-                    ))?;
+                    let late = self.layer.late;
+                    let late = late.filter(|late| late.file.path().as_bytes() == entry.path);
+                    let content = late.map(|late| late.file.content(late.store));
+                    let content = content.transpose()?;
+                    let content = EntryContent::Inline(content.as_deref().unwrap_or(bytes));
+                    visit(ArchiveEntry::new(&block, entry.size, content))?;
                 }
                 Data::Source(path) => {
                     let content = EntryContent::File {
                         open: &|| open(path),
                         path: &|| path.to_owned(),
+                        seen: None,
                     };
                     visit(ArchiveEntry::new(&block, entry.size, content))?;
                 }

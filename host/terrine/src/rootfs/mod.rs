@@ -18,6 +18,6 @@ mod tree;
 pub use certificates::Certificates;
 pub use entry::{Data, New, Origin, RootEntry, Xattrs};
 pub use error::{Error, File};
-pub use layer::{LayerOfRoot, MTIME, measure};
+pub use layer::{Late, LateFile, LayerOfRoot, MTIME, measure};
 pub use resolve::Resolved;
 pub use tree::Root;

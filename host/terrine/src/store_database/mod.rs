@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the bytes of a database, from records | `write` |
 //! | the records of a database that exists | `read` |
+//! | a database whose records are complete when layers are made | `late` |
 //! | the outputs of a derivation, which the database lists | `derivation` |
 //! | the union of two databases | here |
 //!
@@ -12,6 +13,7 @@
 
 mod derivation;
 mod error;
+mod late;
 mod read;
 mod write;
 
@@ -21,6 +23,7 @@ use terrine_oci::Digest;
 
 pub use derivation::outputs;
 pub use error::Error;
+pub use late::LateDatabase;
 pub use read::{Image, read};
 pub use write::write;
 

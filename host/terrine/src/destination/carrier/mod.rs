@@ -83,6 +83,15 @@ pub enum Carried<'a> {
     Existing(&'a str, &'a Arc<dyn Layer>),
 }
 
+impl Carried<'_> {
+    fn comes_last(&self) -> bool {
+        match self {
+            Self::New(layer) => layer.comes_last(),
+            Self::Existing(..) => false,
+        }
+    }
+}
+
 /// A layer at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shipped {
@@ -145,13 +154,19 @@ impl Carrier<'_> {
         let weights = each(parts, jobs, |_, part| self.weight(&part.layer))?;
         // The largest first, so that none is left alone at the end.
         wanted.sort_by_key(|&index| Reverse((weights[index], index)));
-        let done = each(&wanted, jobs, |_, &index| {
-            let number = index + 1;
-            let shipped = self.bring(number, &parts[index], reporter)?;
-            reporter.finished(number, shipped.was_there);
-            Ok::<_, CarryError>(shipped)
-        })?;
-        let shipped: HashMap<usize, Shipped> = wanted.into_iter().zip(done).collect();
+        let (last, wanted): (Vec<usize>, Vec<usize>) = wanted
+            .into_iter()
+            .partition(|&index| parts[index].layer.comes_last());
+        let mut shipped: HashMap<usize, Shipped> = HashMap::new();
+        for group in [wanted, last] {
+            let done = each(&group, jobs, |_, &index| {
+                let number = index + 1;
+                let shipped = self.bring(number, &parts[index], reporter)?;
+                reporter.finished(number, shipped.was_there);
+                Ok::<_, CarryError>(shipped)
+            })?;
+            shipped.extend(group.into_iter().zip(done));
+        }
         Ok(first
             .iter()
             .filter_map(|index| shipped.get(index).cloned())

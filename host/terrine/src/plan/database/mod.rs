@@ -6,23 +6,24 @@
 //! | those of the base image | `below` |
 //! | the files and directories that Nix needs | `place` |
 //!
-//! [`add`] takes the image as it is when everything that it holds is known, so commands that add
-//! store paths come before it.
+//! [`add`] takes the image as it is when everything that it holds is known; [`renew`] brings the database
+//! up to date when commands have brought more. NAR hashes that nobody knows are found out while layers are
+//! made, unless the tag or commands need the database before ([`Hashes`]).
 
 mod below;
 mod own;
 mod place;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::complete::Complete;
 use super::context::Context;
-use super::identify::TagContent;
-use crate::layer::Store;
+use crate::layer::{Store, StorePath};
+use crate::rootfs::LateFile;
 use crate::spec::ImageSpec;
-use crate::store_database::{self, Records};
+use crate::store_database::{self, LateDatabase, Records};
 use place::Place;
 
 /// Facts about the database.
@@ -31,10 +32,24 @@ pub(super) struct Registered {
     /// One of the store paths that have to be read before their NAR hashes are known. The database
     /// has placeholders then, and the same size.
     pub(super) unread: Option<PathBuf>,
+    /// The database where it is known only when layers are made. Until then there are placeholders
+    /// in the one at the root.
+    pub(super) late: Option<LateDatabase>,
     /// Remarks for a person.
     pub(super) remarks: Vec<String>,
     /// The database that is at the root.
     database: Vec<u8>,
+}
+
+/// How NAR hashes come about that neither a source nor the cache knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hashes {
+    /// The files are read for them.
+    Read,
+    /// They are hashed as layers are made of the files, where nothing needs the database before.
+    AsLayersAreMade,
+    /// They stay open: there are placeholders for them.
+    Known,
 }
 
 /// Checks that the image can have the database that is asked for.
@@ -61,22 +76,38 @@ pub(super) fn check(spec: &ImageSpec, store: &Store) -> Result<(), Error> {
 }
 
 /// Adds the database to the root, if it is asked for: once, when the closure is final.
-///
-/// NAR hashes that neither a source nor the cache knows are computed, or stay open.
 pub(super) fn add(
     context: &Context<'_, '_>,
     complete: &mut Complete,
-    content: TagContent,
+    hashes: Hashes,
 ) -> Result<(), Error> {
     if !context.spec.include_nix_db {
         return Ok(());
     }
     let mut registered = Registered::default();
-    let (records, stale) = records(context, complete, content, &mut registered)?;
-    registered.database = store_database::write(&records)?;
-    let roots = roots(complete, &records);
-    place(context, complete).add(registered.database.clone(), &roots, &stale)?;
+    let found = records(context, complete, hashes, &mut registered)?;
+    registered.database = store_database::write(&found.records)?;
+    let roots = roots(complete, &found.records);
+    place(context, complete).add(registered.database.clone(), &roots, &found.stale)?;
+    if hashes == Hashes::AsLayersAreMade && !found.open.is_empty() {
+        let path = Place::file(complete.store.dir());
+        let late = LateDatabase::new(path, found.records, &complete.store, &found.open)?;
+        registered.late = Some(late);
+    }
     complete.registered = registered;
+    Ok(())
+}
+
+/// Reads what the database was to learn from layers as they are made, for something that needs it
+/// before.
+pub(super) fn settle(context: &Context<'_, '_>, complete: &mut Complete) -> Result<(), Error> {
+    if let Some(late) = complete.registered.late.take() {
+        let database = late.content(&complete.store)?;
+        late.passing().remember(context.options.cache);
+        complete
+            .root
+            .replace_content(late.path().as_bytes(), database);
+    }
     Ok(())
 }
 
@@ -87,7 +118,7 @@ pub(super) fn renew(context: &Context<'_, '_>, complete: &mut Complete) -> Resul
         return Ok(());
     }
     let mut registered = Registered::default();
-    let (records, _) = records(context, complete, TagContent::Read, &mut registered)?;
+    let Found { records, .. } = records(context, complete, Hashes::Read, &mut registered)?;
     registered.database = store_database::write(&records)?;
     let roots = roots(complete, &records);
     let before = std::mem::take(&mut complete.registered.database);
@@ -121,29 +152,55 @@ fn roots(complete: &Complete, records: &Records) -> Vec<String> {
         .collect()
 }
 
-/// The records of the closure and of the base image, and the suffixes of files beside its database
-/// that are not of this one.
+/// The records for a database.
+struct Found {
+    /// Those of the closure and of the base image.
+    records: Records,
+    /// The store paths whose NAR hashes are placeholders.
+    open: Vec<StorePath>,
+    /// Suffixes of files beside the base image's database that are not of this one.
+    stale: Vec<&'static str>,
+}
+
 fn records(
     context: &Context<'_, '_>,
     complete: &mut Complete,
-    content: TagContent,
+    hashes: Hashes,
     registered: &mut Registered,
-) -> Result<(Records, Vec<&'static str>), Error> {
-    let mut records = own::records(context, complete, content, registered)?;
+) -> Result<Found, Error> {
+    let (mut records, mut open) = own::records(context, complete)?;
     let mut stale = vec![];
+    let mut below = Records::new();
     if let (Some(base), Some(listing)) = (&complete.base, &complete.listing) {
         let store_dir = complete.store.dir();
-        let below = below::records(base, listing, store_dir, &records)?;
+        below = below::records(base, listing, store_dir, &records)?;
+        stale.extend(below::left(listing, store_dir));
+    }
+    // Two records of a path are merged by their hashes.
+    if hashes == Hashes::Read || hashes == Hashes::AsLayersAreMade && !below.is_empty() {
+        own::read(
+            context,
+            &complete.store,
+            &std::mem::take(&mut open),
+            &mut records,
+        )?;
+    }
+    let place = |path: &StorePath| complete.store.locate(Path::new(path.as_str()));
+    registered.unread = open.first().map(place);
+    if !below.is_empty() {
         // What the base image holds whole is in no layer of this one.
         let held = |path: &str| {
             let index = complete.paths.graph.find(path);
             index.is_some_and(|index| complete.paths.excluded.binary_search(&index).is_ok())
         };
         store_database::merge(&mut records, below, held);
-        stale.extend(below::left(listing, store_dir));
     }
     registered.remarks.extend(unregistered(complete, &records));
-    Ok((records, stale))
+    Ok(Found {
+        records,
+        open,
+        stale,
+    })
 }
 
 /// Returns a remark about paths in the store that no record is about. Nix takes them for garbage.

@@ -11,8 +11,7 @@ use terrine_oci::Digest;
 use super::super::Error;
 use super::super::complete::Complete;
 use super::super::context::Context;
-use super::super::identify::TagContent;
-use super::Registered;
+use crate::cache::Cache;
 use crate::closure::{Database, Registration, Registrations};
 use crate::layer::{self, Store, StorePath};
 use crate::nar::{self, Nar};
@@ -21,13 +20,12 @@ use crate::store_database::{self, Record, Records, is_valid_path};
 /// The largest derivation that is read, in bytes.
 const MAX_DERIVATION: u64 = 64 << 20;
 
-/// Makes the records of all store paths that the image needs.
+/// Makes the records of all store paths that the image needs. Returns those beside them whose NAR
+/// hashes neither their source nor the cache knows: their records have placeholders.
 pub(super) fn records(
     context: &Context<'_, '_>,
     complete: &mut Complete,
-    content: TagContent,
-    registered: &mut Registered,
-) -> Result<Records, Error> {
+) -> Result<(Records, Vec<StorePath>), Error> {
     let said = registrations(context, complete)?;
     let Complete { store, paths, .. } = &*complete;
     let nodes = paths.graph.nodes();
@@ -41,7 +39,7 @@ pub(super) fn records(
         .map(|&index| said.get(&nodes[index].path).unwrap_or(&nothing))
         .collect();
     let own: Vec<&StorePath> = valid.iter().map(|&index| &paths.paths[index]).collect();
-    let nars = nars(context, store, &own, &said, content, registered)?;
+    let (nars, open) = nars(context.options.cache, store, &own, &said)?;
     let mut records = Records::new();
     for (((&index, path), said), nar) in valid.iter().zip(own).zip(said).zip(nars) {
         let references = nodes[index].references.iter().map(|&i| &nodes[i].path);
@@ -55,7 +53,23 @@ pub(super) fn records(
         };
         records.insert(path.as_str().to_owned(), record);
     }
-    Ok(records)
+    Ok((records, open))
+}
+
+/// Reads the paths whose NAR hashes are placeholders.
+pub(super) fn read(
+    context: &Context<'_, '_>,
+    store: &Store,
+    open: &[StorePath],
+    records: &mut Records,
+) -> Result<(), Error> {
+    let nars = nar::hash(store, open, context.options.cache)?;
+    for (path, nar) in open.iter().zip(nars) {
+        if let Some(record) = records.get_mut(path.as_str()) {
+            (record.nar_hash, record.nar_size) = (nar.hash, nar.size);
+        }
+    }
+    Ok(())
 }
 
 /// Returns the registrations in the source of the closure.
@@ -75,32 +89,22 @@ fn registrations(
     Ok(Database::open(&file)?.registrations(nodes.map(|node| node.path.as_str()))?)
 }
 
-/// Hashes and sizes of the NARs of paths: what their source says, and the rest from the cache or
-/// the files.
+/// Hashes and sizes of the NARs of paths: what their source or the cache says, and placeholders for
+/// the hashes of the rest, which are returned beside them.
 fn nars(
-    context: &Context<'_, '_>,
+    cache: &Cache,
     store: &Store,
     paths: &[&StorePath],
     said: &[&Registration],
-    content: TagContent,
-    registered: &mut Registered,
-) -> Result<Vec<Nar>, Error> {
-    let cache = context.options.cache;
-    let unknown: Vec<StorePath> = paths
+) -> Result<(Vec<Nar>, Vec<StorePath>), Error> {
+    let unsaid: Vec<StorePath> = paths
         .iter()
         .zip(said)
         .filter(|(_, said)| said.nar_hash.is_none())
         .map(|(path, _)| (*path).clone())
         .collect();
-    let mut computed = match content {
-        TagContent::Read => nar::hash(store, &unknown, cache)?
-            .into_iter()
-            .map(Some)
-            .collect(),
-        TagContent::Defer => nar::known(store, &unknown, cache)?,
-    }
-    .into_iter();
-    let mut nars = vec![];
+    let mut known = nar::known(store, &unsaid, cache)?.into_iter();
+    let (mut nars, mut open) = (vec![], vec![]);
     for (path, said) in paths.iter().zip(said) {
         let size = || said.nar_size.map_or_else(|| nar::size(store, path), Ok);
         let nar = match said.nar_hash {
@@ -108,11 +112,10 @@ fn nars(
                 hash,
                 size: size()?,
             },
-            None => match computed.next().flatten() {
+            None => match known.next().flatten() {
                 Some(nar) => nar,
                 None => {
-                    let place = || store.locate(Path::new(path.as_str()));
-                    registered.unread.get_or_insert_with(place);
+                    open.push((*path).clone());
                     Nar {
                         hash: Digest::of(b""),
                         size: nar::size(store, path)?,
@@ -122,7 +125,7 @@ fn nars(
         };
         nars.push(nar);
     }
-    Ok(nars)
+    Ok((nars, open))
 }
 
 /// The outputs of a derivation; none of any other path.

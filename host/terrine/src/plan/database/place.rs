@@ -16,6 +16,11 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Returns the path of the database in an image.
+    pub(super) fn file(store_dir: &str) -> String {
+        format!("{}/db/db.sqlite", Database::state_dir(store_dir))
+    }
+
     /// Adds the database, and what Nix needs beside it: directories that its user may write to, so
     /// that no daemon is needed, and links that keep what the image was asked to hold.
     /// `roots` are the paths to keep, and `stale` the suffixes of files of the base image to remove.

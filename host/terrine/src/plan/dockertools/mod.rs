@@ -82,6 +82,7 @@ pub fn prepare<'p>(
         layers,
         top,
         provenance,
+        late: None,
     })
 }
 
