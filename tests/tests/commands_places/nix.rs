@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::process::geteuid;
+use terrine_tests::base::BaseImage;
 use terrine_tests::{Run, binary, debian, peer};
 
 use super::{Bench, Value, beside_binary, in_a_root, json, owners};
@@ -150,6 +151,17 @@ impl Nix {
                 }
             }
         }
+        // What the sandbox forbids commands is there all the same, if it was before.
+        fs::write(bench.path().join("base.tar"), base()).unwrap();
+        let spec = json!({
+            "fromImage": "./base.tar",
+            "files": {"/bin/mine": {"text": "x", "mode": "6755"}},
+            "runAsRoot": "stat -c '%n %a %u:%g' /usr/bin/* /var/mail > /said; touch /var/mail/new; mkdir /var/mail/box
+                stat -c '%n %a %u:%g' /var/mail/* >> /said; chmod 755 /usr/bin/wall; chown 3:4 /usr/bin/write",
+        });
+        let expected = outside("base", &spec);
+        let built = self.run(bench, "base", "single");
+        assert!(built.level.ok().stdout == expected);
         // The way out.
         let spec = json!({
             "extraCommands": "mkdir x",
@@ -159,6 +171,45 @@ impl Nix {
         let built = self.run(bench, "permissions", "single");
         assert!(built.level.ok().stdout == expected);
     }
+}
+
+/// A base image with permissions that the sandbox does not let anyone set, and with an attribute that its
+/// file system has no place for.
+fn base() -> Vec<u8> {
+    let mut layer = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, kind: tar::EntryType, mode: u32, attribute: bool| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(if mode & 0o2000 == 0 { 0 } else { 8 });
+        header.set_size(if kind == tar::EntryType::Regular {
+            1
+        } else {
+            0
+        });
+        if attribute {
+            let records = [("SCHILY.xattr.user.note", &b"kept"[..])];
+            layer.append_pax_extensions(records).unwrap();
+        }
+        let content: &[u8] = if kind == tar::EntryType::Regular {
+            b"x"
+        } else {
+            b""
+        };
+        layer.append_data(&mut header, path, content).unwrap();
+    };
+    for (path, mode, attribute) in [
+        ("usr/bin/chage", 0o2755, false),
+        ("usr/bin/note", 0o755, true),
+        ("usr/bin/passwd", 0o4755, false),
+        ("usr/bin/wall", 0o2755, false),
+        ("usr/bin/write", 0o6755, true),
+    ] {
+        add(path, tar::EntryType::Regular, mode, attribute);
+    }
+    add("var/mail", tar::EntryType::Directory, 0o2775, false);
+    BaseImage::old(&[&layer.into_inner().unwrap()], &[]).archive()
 }
 
 /// Lets the store be removed: its directories are read-only.

@@ -48,8 +48,9 @@ impl Emulator {
         }
         let owner = self.owner_of_new(pid, &found);
         let state = self.state(&found);
-        // The bit is on the disk where permissions are the kernel's.
-        let passes_on = self.faked.modes && state.mode & libc::S_ISGID != 0;
+        // Where the bit is on the disk, the kernel passes it on.
+        let is_on_disk = u32::from(found.stx_mode) & libc::S_ISGID != 0;
+        let passes_on = state.mode & libc::S_ISGID != 0 && !is_on_disk;
         if owner == self.default_owner && !passes_on {
             return None;
         }

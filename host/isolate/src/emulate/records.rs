@@ -38,6 +38,8 @@ pub(crate) struct Record {
     pub(crate) mode: Option<u32>,
     /// The value of `security.capability`.
     pub(crate) capability: Option<Vec<u8>>,
+    /// Attributes that the file had at first, and that its file system has no place for.
+    pub(crate) attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// All that is recorded.

@@ -31,6 +31,20 @@ struct Found {
     stamp: Stamp,
 }
 
+/// Refuses a device that tools take for the mark of something deleted.
+fn refuse_deletion(entry: &Entry) -> Result<(), Refusal> {
+    let Kind::Device {
+        block: false,
+        major: 0,
+        minor: 0,
+    } = entry.kind
+    else {
+        return Ok(());
+    };
+    let path = String::from_utf8_lossy(&entry.path);
+    Err(Errno::INVAL).trying(format!("keeping the device 0:0 at `/{path}`"))
+}
+
 impl Listing<'_> {
     /// Lists what is in the layer, and moves its files out of the tree.
     pub(super) fn read(&self) -> Result<Changes, Refusal> {
@@ -59,6 +73,7 @@ impl Listing<'_> {
         let needed: BTreeSet<Vec<u8>> = needed.into_iter().map(<[u8]>::to_vec).collect();
         for item in found {
             if needed.contains(&item.entry.path) || item.entry.path.is_empty() {
+                refuse_deletion(&item.entry)?;
                 let number = changes.entries.len();
                 changes.entries.push(self.taken(item.entry, number)?);
             }
@@ -129,11 +144,6 @@ impl Listing<'_> {
                 size: found.stx_size,
             },
             libc::S_IFIFO => Kind::Fifo,
-            // Tools take it for the mark of something deleted.
-            libc::S_IFCHR if state.device == (0, 0) => {
-                let path = String::from_utf8_lossy(&path);
-                return Err(Errno::INVAL).trying(format!("keeping the device 0:0 at `/{path}`"));
-            }
             kind @ (libc::S_IFCHR | libc::S_IFBLK) => Kind::Device {
                 block: kind == libc::S_IFBLK,
                 major: state.device.0,
@@ -175,9 +185,10 @@ impl Listing<'_> {
             value.truncate(length);
             attributes.push((name.to_vec(), value));
         }
-        let recorded = self.emulator.records.get(&Key::of(found));
-        if let Some(value) = recorded.and_then(|record| record.capability.clone()) {
-            attributes.push((b"security.capability".to_vec(), value));
+        if let Some(record) = self.emulator.records.get(&Key::of(found)) {
+            let capability = record.capability.clone();
+            attributes.extend(capability.map(|value| (b"security.capability".to_vec(), value)));
+            attributes.extend(record.attributes.iter().cloned());
         }
         attributes.sort();
         Ok(attributes)

@@ -350,8 +350,13 @@ impl Tree {
                         .records
                         .change(key, |record| record.capability = value);
                 }
-                // A file system without them loses those of users; the base image keeps them.
-                Err(Errno::OPNOTSUPP | Errno::PERM) => {}
+                // A file system without them has no place for those of users.
+                Err(Errno::OPNOTSUPP | Errno::PERM) => {
+                    let attribute = (name.clone(), value.clone());
+                    emulator
+                        .records
+                        .change(key, |record| record.attributes.push(attribute));
+                }
                 set => set?,
             }
         }
@@ -367,9 +372,21 @@ impl Tree {
     ) -> Result<(), Errno> {
         let found = look(directory, file.as_bytes())?;
         if !emulator.faked.modes {
-            chmodat(directory, file, Mode::from_raw_mode(mode), AtFlags::empty())?;
+            let set = |mode| chmodat(directory, file, Mode::from_raw_mode(mode), AtFlags::empty());
+            let is_refused = match set(mode) {
+                // A build of Nix may not set these.
+                Err(Errno::PERM) if is_special(mode) => {
+                    set(mode & 0o1777)?;
+                    true
+                }
+                done => {
+                    done?;
+                    false
+                }
+            };
             let is_file = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG;
-            if is_file && is_special(mode) && !emulator.granted.devices {
+            let may_lose = is_file && is_special(mode) && !emulator.granted.devices;
+            if is_refused || may_lose {
                 emulator
                     .records
                     .change(Key::of(&found), |record| record.mode = Some(mode));
