@@ -94,9 +94,14 @@ impl<'a> Writing<'a, '_> {
     fn new_layers(&mut self, layers: &'a [Box<dyn NewLayer + 'a>]) -> Result<(), Error> {
         thread::scope(|scope| {
             let (sender, entries) = sync_channel(1);
-            scope.spawn(move || list_entries(layers, &sender));
-            for (layer, entries) in layers.iter().zip(entries) {
+            let ahead = layers.iter().take_while(|layer| !layer.comes_last());
+            let (ahead, last) = layers.split_at(ahead.count());
+            scope.spawn(move || list_entries(ahead, &sender));
+            for (layer, entries) in ahead.iter().zip(entries) {
                 self.new_layer(layer.as_ref(), entries?.as_ref())?;
+            }
+            for layer in last {
+                self.new_layer(layer.as_ref(), layer.entries()?.as_ref())?;
             }
             Ok(())
         })

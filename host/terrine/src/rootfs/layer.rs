@@ -57,10 +57,15 @@ pub trait LateFile: fmt::Debug + Sync {
 }
 
 impl NewLayer for LayerOfRoot<'_> {
+    /// Whoever lists the entries of a layer that comes last is done with all others, so a late
+    /// file is not late any more.
     fn entries(&self) -> Result<Box<dyn Entries + '_>, Error> {
+        let late = self.late.map(|late| late.file.content(late.store));
+        let late = late.transpose()?;
         Ok(Box::new(RootEntries {
             layer: *self,
-            measure: measure(self.root, self.permissions)?,
+            measure: measure_with(self, late.as_deref())?,
+            late,
         }))
     }
 
@@ -88,15 +93,24 @@ impl NewLayer for LayerOfRoot<'_> {
 ///
 /// An archive whose size cannot be counted.
 pub fn measure(root: &Root, permissions: &Permissions) -> Result<Measure, Error> {
+    let layer = LayerOfRoot {
+        root,
+        permissions,
+        late: None,
+    };
+    measure_with(&layer, None)
+}
+
+fn measure_with(layer: &LayerOfRoot<'_>, late: Option<&[u8]>) -> Result<Measure, Error> {
     let mut measuring = Measuring::new();
     let mut block = Vec::new();
-    for entry in root.entries() {
+    for entry in layer.root.entries() {
         block.clear();
-        header(&owned(entry, permissions), &mut block);
+        header(&owned(entry, layer.permissions), &mut block);
         measuring.member(&block, entry.size);
         // No store path stands for what is only here.
         if let Data::Inline(bytes) = entry.data {
-            measuring.outline(bytes);
+            measuring.outline(layer.late_content(entry.path, late).unwrap_or(bytes));
         }
     }
     measuring
@@ -108,6 +122,16 @@ pub fn measure(root: &Root, permissions: &Permissions) -> Result<Measure, Error>
 struct RootEntries<'a> {
     layer: LayerOfRoot<'a>,
     measure: Measure,
+    /// The content of the late file.
+    late: Option<Vec<u8>>,
+}
+
+impl LayerOfRoot<'_> {
+    /// Returns the content of a file, if that is the late one.
+    fn late_content<'c>(&self, path: &[u8], content: Option<&'c [u8]>) -> Option<&'c [u8]> {
+        let late = self.late.filter(|late| late.file.path().as_bytes() == path);
+        late.and(content)
+    }
 }
 
 impl Entries for RootEntries<'_> {
@@ -123,11 +147,8 @@ impl Entries for RootEntries<'_> {
             match entry.data {
                 Data::None => visit(ArchiveEntry::new(&block, 0, EntryContent::None))?,
                 Data::Inline(bytes) => {
-                    let late = self.layer.late;
-                    let late = late.filter(|late| late.file.path().as_bytes() == entry.path);
-                    let content = late.map(|late| late.file.content(late.store));
-                    let content = content.transpose()?;
-                    let content = EntryContent::Inline(content.as_deref().unwrap_or(bytes));
+                    let late = self.layer.late_content(entry.path, self.late.as_deref());
+                    let content = EntryContent::Inline(late.unwrap_or(bytes));
                     visit(ArchiveEntry::new(&block, entry.size, content))?;
                 }
                 Data::Source(path) => {
