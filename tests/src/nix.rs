@@ -92,6 +92,13 @@ impl NixStore {
 
     /// What one of Nix's programs prints.
     pub fn run(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = self.command(program);
+        command.args(arguments);
+        String::from_utf8(Run::of(&mut command).ok().stdout).unwrap()
+    }
+
+    /// One of Nix's programs, which knows this store alone.
+    pub fn command(&self, program: &str) -> Command {
         let folder = self.folder.path();
         let mut command = Command::new(peer::find(program).unwrap());
         command
@@ -103,9 +110,8 @@ impl NixStore {
             .env(
                 "NIX_REMOTE",
                 format!("local?root={}", self.root().display()),
-            )
-            .args(arguments);
-        String::from_utf8(Run::of(&mut command).ok().stdout).unwrap()
+            );
+        command
     }
 
     /// Store paths that one of Nix's programs prints, sorted.

@@ -25,6 +25,7 @@ mod interrupt;
 mod layers;
 mod merge;
 mod meter;
+mod nix;
 mod output;
 mod plan;
 mod planner;
@@ -45,6 +46,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use exit::Status;
+use failure::Result;
 use printer::Printer;
 
 /// Makes layered, reproducible container images out of package closures
@@ -78,6 +80,9 @@ enum Command {
     Planner(planner::Command),
     #[command(subcommand)]
     Cache(cache::Command),
+    /// Build a derivation of the Nix library
+    #[command(name = nix::BUILD, hide = true)]
+    NixBuild,
 }
 
 /// Runs the command that the arguments ask for.
@@ -85,7 +90,11 @@ fn main() -> ExitCode {
     if helper::is_wanted() {
         return helper::run();
     }
-    let cli = match Cli::try_parse() {
+    let arguments = match nix::arguments() {
+        Ok(arguments) => arguments,
+        Err(failure) => return exit::report(Err(failure), &Printer::new(false)).into(),
+    };
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help goes to stdout and is a success; everything else is a usage error.
@@ -100,24 +109,31 @@ fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(cli.quiet);
-    let outcome = interrupt::install().and_then(|()| match cli.command {
-        Command::Build(args) => build::run(&args, &printer),
-        Command::Plan(args) => plan::run(&args, &printer),
-        Command::Stream(args) => stream::run(&args, &printer),
-        Command::Copy(args) => copy::run(&args, &printer),
-        Command::Index(args) => index::run(&args, &printer),
-        Command::Merge(args) => merge::run(&args, &printer),
-        Command::Layers(args) => layers::run(&args, &printer),
-        Command::Replay(args) => replay::run(&args, &printer),
+    let outcome = interrupt::install().and_then(|()| execute(cli, &printer));
+    exit::report(outcome, &printer).into()
+}
+
+/// Runs the subcommand that the arguments name.
+fn execute(cli: Cli, printer: &Printer) -> Result<()> {
+    match cli.command {
+        Command::Build(args) => build::run(&args, printer),
+        Command::Plan(args) => plan::run(&args, printer),
+        Command::Stream(args) => stream::run(&args, printer),
+        Command::Copy(args) => copy::run(&args, printer),
+        Command::Index(args) => index::run(&args, printer),
+        Command::Merge(args) => merge::run(&args, printer),
+        Command::Layers(args) => layers::run(&args, printer),
+        Command::Replay(args) => replay::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args),
-        Command::Verify(args) => verify::run(&args, &printer),
+        Command::Verify(args) => verify::run(&args, printer),
         Command::Diff(args) => diff::run(&args),
-        Command::Export(args) => export::run(&args, &printer),
+        Command::Export(args) => export::run(&args, printer),
         Command::Schema(args) => schema::run(&args),
         Command::Planner(command) => planner::run(&command),
-        Command::Cache(command) => cache::run(&command, &printer),
-    });
-    exit::report(outcome, &printer).into()
+        Command::Cache(command) => cache::run(&command, printer),
+        // The log of a build is no place for progress.
+        Command::NixBuild => nix::run(&Printer::new(true)),
+    }
 }
 
 #[cfg(test)]

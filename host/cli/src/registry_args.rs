@@ -6,6 +6,11 @@ use terrine::registry::{Client, ClientOptions, Credentials};
 
 use super::environment;
 
+/// How long a registry may be silent if nothing else is asked for, in seconds.
+const TIMEOUT: u64 = 60;
+/// How often something is tried again if nothing else is asked for.
+const RETRIES: u32 = 5;
+
 /// How registries are spoken to.
 #[derive(Debug, clap::Args)]
 pub(super) struct RegistryArgs {
@@ -16,7 +21,7 @@ pub(super) struct RegistryArgs {
     plain_http: bool,
 
     /// How long a registry may be silent, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = seconds(), help_heading = "Registries")]
+    #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT, value_parser = seconds(), help_heading = "Registries")]
     timeout: u64,
 
     /// How often what a registry fails to do is tried again
@@ -26,10 +31,20 @@ pub(super) struct RegistryArgs {
     #[arg(
         long,
         value_name = "N",
-        default_value_t = 5,
+        default_value_t = RETRIES,
         help_heading = "Registries"
     )]
     retries: u32,
+}
+
+impl Default for RegistryArgs {
+    fn default() -> Self {
+        Self {
+            plain_http: false,
+            timeout: TIMEOUT,
+            retries: RETRIES,
+        }
+    }
 }
 
 /// A time that is none is not long enough for anything.

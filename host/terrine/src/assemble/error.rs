@@ -37,6 +37,14 @@ pub enum Error {
     /// Where the image is to be.
     #[error(transparent)]
     Ship(#[from] destination::Error),
+    /// A field of `conf.json` that cannot be meant.
+    #[error("`{field}`: {why}")]
+    Conf {
+        /// The field.
+        field: String,
+        /// The fault.
+        why: String,
+    },
     /// The archive could not be written.
     #[error("writing the archive")]
     Output(#[source] io::Error),

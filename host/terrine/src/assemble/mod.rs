@@ -10,6 +10,8 @@ mod outcome;
 mod provenance;
 mod ship;
 
+use std::io::Write;
+
 use terrine_oci::{Annotations, Digest};
 use terrine_planner_host::image::{LayerRole, RenderRequest, RenderedLayer};
 use terrine_planner_host::{Planner, image};
@@ -17,8 +19,9 @@ use terrine_planner_host::{Planner, image};
 use crate::base::{Base, BaseLayer};
 use crate::cache::{Cache, Plain};
 pub use crate::destination::Reporter;
+use crate::layer::{self, LayerHistory, LayerOfStore, NewLayer, Ownership, Store, Watch};
 pub use crate::layer::{Customisation, StoreLayer};
-use crate::layer::{LayerHistory, LayerOfStore, NewLayer, Ownership, Store, Watch};
+use crate::pipe;
 use crate::rootfs::{Late, LayerOfRoot, Root};
 use crate::store_database::LateDatabase;
 pub use error::Error;
@@ -97,6 +100,29 @@ impl NewImage<'_> {
             .iter()
             .map(|layer| Ok(layer.key(false)?.and_then(|key| cache.plain(&key))))
             .collect()
+    }
+
+    /// Writes the archive of the uppermost layer. Returns its digest.
+    ///
+    /// # Errors
+    ///
+    /// Anything that cannot be read or is not what it was, and an output that does not take it.
+    pub fn write_top(&self, out: impl Write + Send) -> Result<Digest, Error> {
+        let layers = self.new_layers();
+        // There is always one.
+        let top = layers.last().map(AsRef::as_ref);
+        pipe::run(out, &(), |feeder| {
+            feeder.begin_hash()?;
+            if let Some(top) = top {
+                layer::feed(feeder, top.entries()?.as_ref())?;
+            }
+            feeder.end_hash()?;
+            Ok(feeder
+                .digests()?
+                .first()
+                .copied()
+                .unwrap_or(Digest::of(b"")))
+        })
     }
 
     /// Lets the cache remember what was found out while layers were made.

@@ -30,28 +30,33 @@ impl Context<'_, '_> {
     /// Who owns the entries of layers.
     pub(super) fn ownership(&self) -> Result<Ownership, Error> {
         let name = |given: &Option<String>| given.clone().unwrap_or_else(|| "root".to_owned());
-        let rules = self.spec.permissions.iter().enumerate();
-        let rules = rules.map(|(i, rule)| permission(rule, &format!("permissions[{i}]")));
+        let permissions =
+            permissions(&self.spec.permissions).map_err(|(field, why)| Error::field(field, why))?;
         Ok(Ownership {
             uid: self.spec.uid.into(),
             gid: self.spec.gid.into(),
             uname: name(&self.spec.uname),
             gname: name(&self.spec.gname),
             mtime: self.time(self.spec.mtime.map(|field| field.0))?.seconds(),
-            permissions: Permissions::new(rules.collect::<Result<_, _>>()?),
+            permissions,
         })
     }
 }
 
-fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, Error> {
+/// Reads rules for permissions. An error is the field that is to blame, and why.
+pub(super) fn permissions(specs: &[PermissionSpec]) -> Result<Permissions, (String, String)> {
+    let rules = specs.iter().enumerate();
+    let rules = rules.map(|(i, rule)| permission(rule, &format!("permissions[{i}]")));
+    Ok(Permissions::new(rules.collect::<Result<_, _>>()?))
+}
+
+fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, (String, String)> {
     let pattern = match (&spec.path, &spec.regex) {
         (Some(glob), None) => Pattern::glob(glob).map_err(|e| (format!("{field}.path"), e)),
         (None, Some(regex)) => Pattern::regex(regex).map_err(|e| (format!("{field}.regex"), e)),
         _ => {
-            return Err(Error::field(
-                field,
-                "it needs one of `path` and `regex`, and not both",
-            ));
+            let why = "it needs one of `path` and `regex`, and not both";
+            return Err((field.to_owned(), why.to_owned()));
         }
     };
     let capabilities = spec.capabilities.as_deref().map(|text| {
@@ -59,11 +64,11 @@ fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, Error> {
         let named = |value| (layer::CAPABILITIES.to_vec(), value);
         value
             .map(named)
-            .map_err(|error| Error::field(format!("{field}.capabilities"), error.to_string()))
+            .map_err(|error| (format!("{field}.capabilities"), error.to_string()))
     });
     let capabilities = capabilities.transpose()?;
     Ok(Rule {
-        pattern: pattern.map_err(|(field, error)| Error::field(field, error.to_string()))?,
+        pattern: pattern.map_err(|(field, error)| (field, error.to_string()))?,
         mode: spec.mode.map(|mode| mode.0),
         uid: spec.uid.map(i64::from),
         gid: spec.gid.map(i64::from),

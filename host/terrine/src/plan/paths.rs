@@ -107,7 +107,7 @@ pub(super) fn find(
     roots.extend(mentioned(spec, store, &texts, &source, base)?);
     roots.extend(joined.iter().cloned());
     let graph = source.graph(&roots.iter().cloned().collect::<Vec<_>>())?;
-    let roots: Vec<usize> = if whole && needed.is_empty() {
+    let roots: Vec<usize> = if whole && spec.whole_closure.unwrap_or(needed.is_empty()) {
         (0..graph.nodes().len()).collect()
     } else {
         roots
@@ -116,7 +116,10 @@ pub(super) fn find(
             .collect::<Result<_, _>>()?
     };
     let keep = graph.closure(&roots);
-    let unreached = graph.nodes().len() - keep.len();
+    let unreached = match spec.whole_closure {
+        Some(false) => 0,
+        _ => graph.nodes().len() - keep.len(),
+    };
     let roots: Vec<String> = roots
         .iter()
         .map(|&root| graph.nodes()[root].path.clone())

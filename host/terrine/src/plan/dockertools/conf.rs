@@ -2,6 +2,7 @@
 //! section 2.1).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,13 +11,14 @@ use serde_json::value::RawValue;
 use terrine_support::file::{self, FileError};
 use terrine_support::hint::Hint;
 
-use crate::spec::When;
+use crate::spec::{PermissionSpec, When};
 
 /// The largest file that is read, in bytes. 100,000 store paths make some 10 MB.
 const MAX_SIZE: u64 = 64 << 20;
 
 /// What to stream. Keys that are not listed here are ignored, as the original does;
-/// these are all needed, but for `variant`, which only newer versions write.
+/// these are all needed, but for `variant`, which only newer versions write, and the last two, which
+/// dockerTools has not.
 #[derive(Debug, Deserialize)]
 #[non_exhaustive]
 pub struct Conf {
@@ -52,6 +54,12 @@ pub struct Conf {
     pub uname: String,
     /// Name of that group.
     pub gname: String,
+    /// Owners and permissions in store layers, by path.
+    #[serde(default)]
+    pub permissions: Vec<PermissionSpec>,
+    /// Annotations of the image's manifest.
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A `conf.json` that can not be used.
@@ -126,7 +134,7 @@ impl Conf {
         deserializer
             .end()
             .map_err(|error| (String::new(), error.to_string()))?;
-        Ok(conf)
+        Ok::<Self, _>(conf)
     }
 }
 

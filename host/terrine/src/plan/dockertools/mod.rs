@@ -1,6 +1,8 @@
-//! `terrine stream`: an image whose grouping is ready-made in `conf.json`.
+//! `terrine stream`: an image whose grouping is ready-made in `conf.json`; and the way there, for an image
+//! that terrine has planned.
 
 mod conf;
+mod describe;
 mod prepare;
 
 use std::path::{Path, PathBuf};
@@ -8,11 +10,13 @@ use std::path::{Path, PathBuf};
 use terrine_oci::annotation;
 use terrine_planner_host::Planner;
 
+use super::context;
 use crate::assemble::{self, Customisation, Error, NewImage, PlanOrigin, Top};
 use crate::base::Base;
-use crate::layer::{Ownership, Permissions, Store};
+use crate::layer::{Ownership, Store};
 use crate::spec::Time;
 pub use conf::{Conf, ConfError};
+pub use describe::{LAYER, describe};
 
 /// What `conf.json` does not say.
 #[derive(Debug, Clone)]
@@ -57,7 +61,8 @@ pub fn prepare<'p>(
         uname: conf.uname.clone(),
         gname: conf.gname.clone(),
         mtime: conf.mtime.or_now(options.now).seconds(),
-        permissions: Permissions::default(),
+        permissions: context::permissions(&conf.permissions)
+            .map_err(|(field, why)| Error::Conf { field, why })?,
     };
     let created = conf.created.or_now(options.now).to_string();
     let top = Top::Archive(customisation);
@@ -72,6 +77,7 @@ pub fn prepare<'p>(
         provenance.insert(annotation::VERSION.to_owned(), resolved.tag.clone());
     }
     provenance.extend(assemble::labels(&resolved.config));
+    provenance.extend(conf.annotations.clone());
     Ok(NewImage {
         planner,
         store,

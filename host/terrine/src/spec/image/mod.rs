@@ -115,8 +115,12 @@ pub struct ImageSpec {
     /// What store paths refer to: the JSON of `exportReferencesGraph` or of `nix path-info
     /// --json --recursive`, or a folder made by `closureInfo`. If not given, the database of
     /// the store on this machine tells. Without store paths in `contents` and `copyToRoot`
-    /// everything in it belongs to the image; with them, what they reach.
+    /// everything in it belongs to the image; with them, what they reach. See `wholeClosure`.
     pub closure: OneOrMany,
+    /// Whether everything in `closure` belongs to the image. If not given, it does where no store
+    /// path is in `contents` and `copyToRoot`; if false, it never does, and nothing is said of what
+    /// is left out.
+    pub whole_closure: Option<bool>,
     /// The directory of store paths; `/nix/store` if not given.
     pub store_dir: Option<String>,
     /// Adds `/etc/passwd`, `/etc/group` and `/etc/nsswitch.conf` with `root` and `nobody`.

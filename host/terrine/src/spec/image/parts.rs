@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use terrine_oci::Digest;
 
 use super::values::{ModeField, OneOrMany};
@@ -81,7 +81,7 @@ pub struct NixDatabaseSpec {
 
 /// Permissions and owners of what matches a pattern. One of `path` and `regex` is
 /// needed; what is not given stays as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PermissionSpec {
     /// A shell pattern for the whole absolute path in the image: `*` and `?` stop at

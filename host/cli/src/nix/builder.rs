@@ -1,0 +1,191 @@
+//! Building derivations.
+
+use std::fs::{self, File, Permissions};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use clap::Parser;
+use serde_json::Value;
+use terrine::cache::Cache;
+use terrine::compress::{Encoder, Pool, Setting};
+use terrine::plan::dockertools::{self, Conf, ConfOptions};
+use terrine::plan::{self, CommandOptions, CommandsTold, PlanOptions};
+use terrine::planner::{Limits, Planners, Runtime};
+use terrine::spec::{ImageSpec, Time};
+
+use super::super::command_args::show;
+use super::super::failure::{Context, Failure, Result};
+use super::super::images::Images;
+use super::super::printer::Printer;
+use super::super::progress::Progress;
+use super::super::registry_args::RegistryArgs;
+use super::super::{Cli, environment, execute};
+use super::attributes::{Attributes, Content, Kind};
+use super::program;
+
+/// The length of the hash in a store path's name.
+const HASH: usize = 32;
+
+/// Builds the derivation that this process is the builder of.
+pub(in super::super) fn run(printer: &Printer) -> Result<()> {
+    let attributes = Attributes::read()?;
+    match &attributes.kind {
+        Kind::Image { spec, closure } => image(&attributes, spec.clone(), closure, printer),
+        Kind::Archive {
+            conf,
+            compression,
+            repository,
+        } => {
+            let out = attributes.output("out")?;
+            let tag = |name: &String| Ok::<_, Failure>(format!("{name}:{}", hash(out)?));
+            let name = repository.as_ref().map(tag).transpose()?;
+            archive(conf, compression, name, out, printer)
+        }
+        Kind::Files { files } => {
+            let out = attributes.output("out")?;
+            make_folder(out)?;
+            files
+                .iter()
+                .try_for_each(|(path, content)| put(&out.join(path), content))
+        }
+        Kind::Programs { programs } => {
+            let folder = attributes.output("out")?.join("bin");
+            make_folder(&folder)?;
+            for (name, words) in programs {
+                program::write(&folder.join(name), &attributes.terrine, words)?;
+            }
+            Ok(())
+        }
+        Kind::Run { arguments } => {
+            let out = attributes.output("out")?.display().to_string();
+            let words = arguments.iter().map(|word| word.replace("@out@", &out));
+            let words: Vec<String> = std::iter::once("terrine".to_owned()).chain(words).collect();
+            let cli = Cli::try_parse_from(words).map_err(|e| Failure::new(e.to_string()))?;
+            execute(cli, printer)
+        }
+    }
+}
+
+/// The hash in the name of an output.
+fn hash(output: &Path) -> Result<String> {
+    let name = output.file_name().and_then(|name| name.to_str());
+    let hash = name.and_then(|name| name.get(..HASH));
+    hash.map(str::to_owned)
+        .ok_or_else(|| Failure::new(format!("`{}` is no store path", output.display())))
+}
+
+fn make_folder(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making `{}`", folder.display()))
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(file, bytes).with_context(|| format!("writing `{}`", file.display()))
+}
+
+/// Makes a file of a folder.
+fn put(path: &Path, content: &Content) -> Result<()> {
+    make_folder(path.parent().unwrap_or(path))?;
+    match content {
+        Content::Text(text) => write(path, text.as_bytes()),
+        Content::Program(text) => {
+            write(path, text.as_bytes())?;
+            fs::set_permissions(path, Permissions::from_mode(0o755))
+                .with_context(|| format!("writing `{}`", path.display()))
+        }
+        Content::Link(target) => {
+            symlink(target, path).with_context(|| format!("making the link `{}`", path.display()))
+        }
+        Content::Directory {} => make_folder(path),
+    }
+}
+
+fn image(
+    attributes: &Attributes,
+    mut spec: Value,
+    closure: &Value,
+    printer: &Printer,
+) -> Result<()> {
+    let conf = attributes.output("conf")?;
+    let layer = attributes.output("layer")?;
+    if let Some(fields) = spec.as_object_mut() {
+        if fields.get("tag").is_none_or(Value::is_null) {
+            fields.insert("tag".to_owned(), hash(conf)?.into());
+        }
+        fields.insert("closure".to_owned(), "closure.json".into());
+        // It has the tools of commands, and what the base image is made of.
+        fields.insert("wholeClosure".to_owned(), false.into());
+    }
+    let folder = attributes.output("spec")?;
+    make_folder(folder)?;
+    write(&folder.join("closure.json"), closure.to_string().as_bytes())?;
+    let file = folder.join("image.json");
+    write(&file, spec.to_string().as_bytes())?;
+    make_folder(layer)?;
+    let text = planned(&file, layer, printer)?;
+    write(conf, text.as_bytes())?;
+    let words = ["stream".to_owned(), conf.display().to_string()];
+    program::write(attributes.output("out")?, &attributes.terrine, &words)
+}
+
+/// Plans the image of a specification, and writes its uppermost layer to a folder. Returns the
+/// image's `conf.json`.
+fn planned(file: &Path, layer: &Path, printer: &Printer) -> Result<String> {
+    let spec = ImageSpec::read(file)?;
+    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let planner = runtime.embedded()?;
+    let component = plan::component(&spec, &runtime)?;
+    let planners = Planners::one(&planner).with_layering(component.as_ref());
+    let registry = RegistryArgs::default();
+    let images = Images::new(&registry);
+    let cache = Cache::none();
+    let tell = |told: CommandsTold<'_>| show(told, printer);
+    let commands = CommandOptions {
+        program: std::env::current_exe().ok(),
+        tell: &tell,
+        ..CommandOptions::none()
+    };
+    let options = PlanOptions {
+        commands,
+        ..PlanOptions::new(images.opener(), &cache)
+    };
+    let prepared = plan::prepare(&spec, &options, planners)?;
+    for remark in &prepared.facts.remarks {
+        printer.warning(remark);
+    }
+    let archive = layer.join(dockertools::LAYER);
+    let out = File::create(&archive).with_context(|| format!("writing `{}`", archive.display()))?;
+    let digest = prepared.image.write_top(out)?;
+    write(&layer.join("checksum"), digest.hex().as_bytes())?;
+    let layer = layer.display().to_string();
+    Ok(dockertools::describe(&prepared.image, &spec, &layer))
+}
+
+fn archive(
+    conf: &Path,
+    compression: &str,
+    name: Option<String>,
+    out: &Path,
+    printer: &Printer,
+) -> Result<()> {
+    let setting: Setting = compression.parse()?;
+    let conf = Conf::read(conf)?;
+    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let planner = runtime.embedded()?;
+    let options = ConfOptions {
+        store_root: PathBuf::from("/"),
+        repo_tag: name,
+        now: Time::now(),
+    };
+    let image = dockertools::prepare(&conf, &options, &planner)?;
+    let progress = Progress::new(printer, image.layer_count());
+    let writing = || format!("writing `{}`", out.display());
+    let file = File::create(out).with_context(writing)?;
+    let pool = Pool::new(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    let mut encoder = Encoder::new(&setting, &pool, file).with_context(writing)?;
+    image.run(&mut encoder, &progress)?;
+    encoder.finish().with_context(writing)?;
+    progress.finish();
+    Ok(())
+}

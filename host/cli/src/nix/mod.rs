@@ -1,0 +1,19 @@
+//! What terrine is for Nix: the builder of derivations, and the interpreter of the programs that they hold.
+//!
+//! | what | where |
+//! |---|---|
+//! | programs that are arguments of terrine | `program` |
+//! | the attributes of a derivation | `attributes` |
+//! | what is built of them | `builder` |
+//!
+//! Both are for the Nix library in `nix/`, and no command for people.
+
+mod attributes;
+mod builder;
+mod program;
+
+pub(super) use builder::run;
+pub(super) use program::arguments;
+
+/// The subcommand that builds a derivation.
+pub(super) const BUILD: &str = "__nix-build";

@@ -1,0 +1,176 @@
+# What takes images that are there and makes others.
+{
+  lib,
+  build,
+  go,
+}:
+let
+  # The one hash of a fixed output, by whatever name it is given.
+  hashFrom =
+    arguments:
+    let
+      names = [
+        "hash"
+        "sha256"
+        "sha512"
+        "outputHash"
+      ];
+      found = builtins.filter (name: arguments.${name} or null != null) names;
+      name = builtins.head found;
+      value = arguments.${name};
+    in
+    if found == [ ] then
+      throw "pullImage: fetcher called without `hash`"
+    else if builtins.length found > 1 then
+      throw "pullImage: multiple hashes passed: ${toString found}"
+    else if name == "hash" then
+      {
+        outputHash = value;
+        outputHashAlgo = null;
+      }
+    else if name == "outputHash" then
+      {
+        outputHash = value;
+        outputHashAlgo = arguments.outputHashAlgo or null;
+      }
+    else
+      {
+        outputHash = value;
+        outputHashAlgo = name;
+      };
+
+  fileName = builtins.replaceStrings [ "/" ":" ] [ "-" "-" ];
+in
+{
+  pullImage =
+    {
+      imageName,
+      imageDigest,
+      hash ? null,
+      sha256 ? null,
+      sha512 ? null,
+      outputHash ? null,
+      outputHashAlgo ? null,
+      os ? "linux",
+      arch ? if go == null then null else go.GOARCH,
+      variant ? null,
+      finalImageName ? imageName,
+      finalImageTag ? "latest",
+      tlsVerify ? true,
+      name ? fileName "docker-image-${finalImageName}-${finalImageTag}.tar",
+    }@arguments:
+    let
+      platform =
+        if arch == null then
+          null
+        else
+          "${os}/${arch}${if variant == null || variant == "" then "" else "/${variant}"}";
+      passthru = {
+        inherit imageName imageDigest;
+        imageTag = finalImageTag;
+      };
+    in
+    build.run {
+      inherit name passthru;
+      arguments = [
+        "copy"
+        "docker://${imageName}@${imageDigest}"
+        "docker-archive:@out@:${finalImageName}:${finalImageTag}"
+      ]
+      ++ (
+        if platform == null then
+          [ ]
+        else
+          [
+            "--platform"
+            platform
+          ]
+      )
+      ++ (if tlsVerify then [ ] else [ "--plain-http" ]);
+      attributes = lib.given (hashFrom arguments) // {
+        outputHashMode = "flat";
+        impureEnvVars = [
+          "http_proxy"
+          "https_proxy"
+          "ftp_proxy"
+          "all_proxy"
+          "no_proxy"
+        ];
+      };
+    };
+
+  # One archive with all images of others.
+  mergeImages =
+    images:
+    build.run {
+      name = "merge-docker-images";
+      arguments = [
+        "merge"
+      ]
+      ++ map (image: "${image}") images
+      ++ [
+        "--output"
+        "@out@"
+      ];
+      attributes.unsafeDiscardReferences.out = true;
+    };
+
+  # The files of an image, as a tar archive.
+  exportImage =
+    {
+      fromImage,
+      name ? fromImage.name,
+      fromImageName ? null,
+      fromImageTag ? null,
+      diskSize ? 1024,
+    }:
+    build.run {
+      inherit name;
+      arguments = [
+        "export"
+        "${fromImage.archive or fromImage}"
+        "--output"
+        "@out@"
+      ];
+      attributes.unsafeDiscardReferences.out = true;
+    };
+
+  # Images of several platforms under one name: a layout of OCI's, and the way to a registry.
+  buildIndex =
+    {
+      name,
+      tag ? "latest",
+      images,
+    }:
+    let
+      base = baseNameOf name;
+      reference = "${lib.toLower name}:${tag}";
+      archives = map (image: "${image.archive or image}") images;
+      push = build.app "push-${base}" (
+        [ "index" ]
+        ++ archives
+        ++ [
+          "--to"
+          "docker://${reference}"
+        ]
+      );
+      copyTo = build.app "copy-${base}" ([ "index" ] ++ archives ++ [ "--to" ]);
+    in
+    build.run {
+      name = base;
+      arguments = [
+        "index"
+      ]
+      ++ archives
+      ++ [
+        "--to"
+        "oci:@out@:${tag}"
+      ];
+      attributes.unsafeDiscardReferences.out = true;
+      passthru = {
+        imageName = lib.toLower name;
+        imageTag = tag;
+        inherit images push copyTo;
+      };
+    };
+}

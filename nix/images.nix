@@ -1,0 +1,369 @@
+# Images: buildImage, buildLayeredImage, streamLayeredImage.
+{
+  lib,
+  build,
+  spec,
+}:
+let
+  compressors = {
+    none = {
+      extension = "";
+      compression = "none";
+    };
+    gz = {
+      extension = ".gz";
+      compression = "gzip";
+    };
+    zstd = {
+      extension = ".zst";
+      compression = "zstd";
+    };
+  };
+
+  compressorOf =
+    name: compressor:
+    compressors.${compressor}
+      or (throw "in docker image ${name}: compressor must be one of: [${toString (builtins.attrNames compressors)}]");
+
+  # Everything that can be had of an image that is described by `fields`.
+  image =
+    {
+      base,
+      imageName,
+      tag,
+      fields,
+      passthru ? { },
+      meta ? { },
+    }:
+    let
+      drv = build.derive {
+        name = base;
+        kind = "image";
+        outputs = [
+          "out"
+          "conf"
+          "layer"
+          "spec"
+        ];
+        inherit meta;
+        attributes = {
+          spec = fields;
+          exportReferencesGraph.closure = lib.storePathsIn fields;
+        };
+      };
+      imageTag = if tag != null then tag else lib.hashOf drv.conf;
+      reference = "${imageName}:${imageTag}";
+      stream = [
+        "stream"
+        "${drv.conf}"
+      ];
+      own = {
+        inherit imageName imageTag;
+        inherit (drv) conf;
+        streamScript = build.program;
+        isExe = true;
+        # The image to the registry that its name says, with what is missing there.
+        push = build.app "push-${base}" (
+          stream
+          ++ [
+            "--to"
+            "docker://${reference}"
+          ]
+        );
+        # The image to the storage of docker on this machine.
+        load = build.app "load-${base}" (
+          stream
+          ++ [
+            "--to"
+            "docker-daemon:${reference}"
+          ]
+        );
+        # The image to a place that is an argument.
+        copyTo = build.app "copy-${base}" (stream ++ [ "--to" ]);
+        # The layers, and why they are what they are.
+        plan = build.app "plan-${base}" [
+          "plan"
+          "${drv.spec}/image.json"
+        ];
+        archive = archive {
+          name = "${base}.tar";
+          image = self;
+          compression = "none";
+        };
+      };
+      all = passthru // own;
+      self =
+        drv
+        // all
+        // {
+          passthru = all;
+        };
+    in
+    self;
+
+  # A docker-archive of an image. With `ownTag` its tag is the hash of the archive.
+  archive =
+    {
+      name,
+      image,
+      compression,
+      ownTag ? false,
+      passthru ? { },
+      meta ? { },
+    }:
+    build.derive {
+      inherit name meta passthru;
+      kind = "archive";
+      attributes = {
+        conf = "${image.conf}";
+        inherit compression;
+        # For those who ask a derivation for it.
+        inherit (image) imageName;
+        # An archive that is not compressed would refer to all that is in it.
+        unsafeDiscardReferences.out = true;
+      }
+      // (if ownTag then { repository = image.imageName; } else { });
+    };
+
+  checkMaxLayers =
+    maxLayers: layeringPipeline: value:
+    if layeringPipeline == null && maxLayers < 2 then
+      throw "the maxLayers argument of dockerTools.buildLayeredImage function must be greather than 1 (current value: ${toString maxLayers})"
+    else
+      value;
+
+  stream =
+    {
+      name,
+      tag ? null,
+      fromImage ? null,
+      contents ? [ ],
+      config ? { },
+      architecture ? spec.defaultArchitecture,
+      variant ? spec.defaultVariant,
+      created ? "1970-01-01T00:00:01Z",
+      mtime ? "1970-01-01T00:00:01Z",
+      uid ? 0,
+      gid ? 0,
+      uname ? "root",
+      gname ? "root",
+      maxLayers ? 100,
+      extraCommands ? "",
+      fakeRootCommands ? "",
+      enableFakechroot ? false,
+      includeStorePaths ? true,
+      includeNixDB ? false,
+      passthru ? { },
+      meta ? { },
+      layeringPipeline ? null,
+      debug ? false,
+      # terrine's own.
+      planner ? null,
+      previous ? [ ],
+      history ? null,
+      permissions ? [ ],
+      files ? { },
+      annotations ? { },
+      labels ? { },
+      baseConfig ? null,
+      tmp ? false,
+      commands ? { },
+      nixDatabase ? null,
+    }@given:
+    let
+      arguments = defaults // spec.own // given;
+      defaults = {
+        inherit
+          tag
+          fromImage
+          config
+          architecture
+          variant
+          created
+          extraCommands
+          fakeRootCommands
+          includeNixDB
+          ;
+      };
+      fields = spec.make (arguments // { name = lib.toLower name; }) {
+        contents = spec.places contents;
+        inherit mtime uid gid;
+        inherit uname gname;
+        maxLayers = if layeringPipeline == null then maxLayers else null;
+        inherit layeringPipeline;
+        fakeRootCommands = spec.text fakeRootCommands;
+        enableFakechroot = if enableFakechroot then true else null;
+        includeStorePaths = if includeStorePaths then null else false;
+        planner =
+          if planner != null then
+            planner
+          else if layeringPipeline != null then
+            null
+          else
+            "auto";
+      };
+    in
+    checkMaxLayers maxLayers layeringPipeline (image {
+      base = baseNameOf name;
+      imageName = lib.toLower name;
+      inherit
+        tag
+        fields
+        passthru
+        meta
+        ;
+    });
+
+  streamArgs = builtins.functionArgs stream;
+in
+rec {
+  streamLayeredImage = lib.makeOverridable stream;
+
+  buildLayeredImage =
+    let
+      function =
+        arguments:
+        let
+          compressor = arguments.compressor or "gz";
+          inherit (compressorOf arguments.name compressor) extension compression;
+          streamed = streamLayeredImage (
+            builtins.removeAttrs arguments [
+              "compressor"
+              "meta"
+            ]
+          );
+        in
+        archive {
+          name = "${baseNameOf arguments.name}.tar${extension}";
+          image = streamed;
+          inherit compression;
+          meta = arguments.meta or { };
+          passthru = {
+            inherit (streamed)
+              imageName
+              imageTag
+              conf
+              push
+              load
+              copyTo
+              plan
+              ;
+            stream = streamed;
+          };
+        };
+    in
+    lib.makeOverridableWith (streamArgs // { compressor = true; }) function;
+
+  buildImage = lib.makeOverridable (
+    {
+      name,
+      tag ? null,
+      fromImage ? null,
+      fromImageName ? null,
+      fromImageTag ? null,
+      copyToRoot ? null,
+      contents ? null,
+      keepContentsDirlinks ? false,
+      config ? null,
+      architecture ? spec.defaultArchitecture,
+      variant ? spec.defaultVariant,
+      extraCommands ? "",
+      runAsRoot ? null,
+      uid ? 0,
+      gid ? 0,
+      diskSize ? 1024,
+      buildVMMemorySize ? 512,
+      created ? "1970-01-01T00:00:01Z",
+      compressor ? "gz",
+      includeNixDB ? false,
+      meta ? { },
+      # terrine's own.
+      planner ? null,
+      previous ? [ ],
+      history ? null,
+      permissions ? [ ],
+      files ? { },
+      annotations ? { },
+      labels ? { },
+      baseConfig ? null,
+      tmp ? false,
+      commands ? { },
+      nixDatabase ? null,
+    }@given:
+    let
+      inherit (compressorOf name compressor) extension compression;
+      rootContents =
+        if copyToRoot != null && contents != null then
+          throw "in docker image ${name}: You can not specify both contents and copyToRoot."
+        else if contents != null then
+          builtins.trace "in docker image ${name}: The contents parameter is deprecated. Change to copyToRoot if the contents are designed to be copied to the root filesystem, such as when you use `buildEnv` or similar between contents and your packages. Use copyToRoot = buildEnv { ... }; or similar if you intend to add packages to /bin." contents
+        else
+          copyToRoot;
+      defaults = {
+        inherit
+          tag
+          fromImage
+          config
+          architecture
+          variant
+          created
+          extraCommands
+          runAsRoot
+          includeNixDB
+          ;
+      };
+      fields = spec.make (defaults // spec.own // given // { name = lib.toLower name; }) {
+        copyToRoot = spec.places rootContents;
+        runAsRoot = if runAsRoot == null then null else spec.text runAsRoot;
+        planner = if planner != null then planner else "single";
+        permissions =
+          (if permissions == [ ] then [ ] else permissions)
+          ++ (
+            if uid == 0 && gid == 0 || runAsRoot != null then
+              [ ]
+            else
+              [
+                # The store stays root's: the first rule for a path counts.
+                { path = "${builtins.storeDir}/**"; }
+                { path = builtins.storeDir; }
+                { path = dirOf builtins.storeDir; }
+                {
+                  path = "/**";
+                  inherit uid gid;
+                }
+              ]
+          );
+      };
+      layered = image {
+        base = baseNameOf name;
+        imageName = lib.toLower name;
+        tag = if tag == null then "unset" else tag;
+        fields = fields // {
+          tag = if tag == null then "unset" else tag;
+        };
+      };
+      drv = archive {
+        name = "docker-image-${baseNameOf name}.tar${extension}";
+        image = layered;
+        inherit compression meta;
+        ownTag = tag == null;
+      };
+      imageTag = if tag == null then lib.hashOf drv else tag;
+      own = {
+        imageName = lib.toLower name;
+        inherit imageTag;
+        buildArgs = given;
+        inherit (layered) layer plan conf;
+      };
+    in
+    drv
+    // own
+    // {
+      passthru = own;
+    }
+  );
+
+  buildLayeredImageWithNixDb = arguments: buildLayeredImage (arguments // { includeNixDB = true; });
+
+  buildImageWithNixDb = arguments: buildImage (arguments // { includeNixDB = true; });
+}

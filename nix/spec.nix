@@ -1,0 +1,81 @@
+# Specifications of images, out of the arguments of functions.
+{
+  lib,
+  go,
+  hostSystem,
+  tools,
+  shell,
+}:
+let
+  # A path, a package or a text, as the text that terrine finds it by.
+  place = value: "${value}";
+  places = value: map place (lib.toList value);
+  text = value: if value == "" then null else value;
+in
+rec {
+  defaultArchitecture = if go == null then null else go.GOARCH;
+
+  defaultVariant =
+    let
+      goarm = if go == null then "" else toString (go.GOARM or "");
+    in
+    if goarm == "" then null else "v${goarm}";
+
+  # The fields that terrine has and dockerTools has not, with what stands for none.
+  own = {
+    planner = null;
+    previous = [ ];
+    history = null;
+    permissions = [ ];
+    files = { };
+    annotations = { };
+    labels = { };
+    baseConfig = null;
+    tmp = false;
+    commands = { };
+    nixDatabase = null;
+  };
+
+  # A specification: what is given of `fields`, and what the arguments of a function say.
+  make =
+    arguments: fields:
+    let
+      scripts = [
+        (arguments.extraCommands or "")
+        (arguments.fakeRootCommands or "")
+        (toString (arguments.runAsRoot or ""))
+      ];
+      hasCommands = builtins.any (script: script != "") scripts;
+      commands = arguments.commands or { };
+      default = lib.given {
+        path = map place tools;
+        inherit shell;
+      };
+      base = arguments.fromImage or null;
+    in
+    lib.given (
+      {
+        inherit (arguments) name tag config;
+        architecture = arguments.architecture;
+        system = if arguments.architecture == null then hostSystem else null;
+        variant = if arguments.variant == "" then null else arguments.variant;
+        fromImage = if base == null then null else place (base.archive or base);
+        inherit (arguments) created;
+        extraCommands = text (arguments.extraCommands or "");
+        commands = if hasCommands || commands != { } then default // commands else null;
+        planner = arguments.planner;
+        previous = if arguments.previous == [ ] then null else arguments.previous;
+        history = if arguments.history == null then null else place arguments.history;
+        permissions = if arguments.permissions == [ ] then null else arguments.permissions;
+        files = if arguments.files == { } then null else arguments.files;
+        annotations = if arguments.annotations == { } then null else arguments.annotations;
+        labels = if arguments.labels == { } then null else arguments.labels;
+        inherit (arguments) baseConfig nixDatabase;
+        tmp = if arguments.tmp then true else null;
+        includeNixDB = if arguments.includeNixDB then true else null;
+      }
+      // fields
+    );
+
+  inherit place places text;
+}

@@ -1,0 +1,226 @@
+# Images by the functions in `nix/`, of packages that the tools of this machine build.
+{ terrine, library }:
+let
+  system = builtins.currentSystem;
+  build =
+    name: script:
+    derivation {
+      inherit name system;
+      builder = "/bin/sh";
+      args = [
+        "-euc"
+        "${script}\nexit 0"
+      ];
+      PATH = "/usr/bin:/bin";
+    };
+  binary = builtins.path {
+    name = "terrine-binary";
+    path = terrine;
+  };
+  package = build "terrine" ''
+    mkdir -p $out/bin
+    cp ${binary} $out/bin/terrine
+    chmod +x $out/bin/terrine
+    printf '#!%s __run\n["stream"]\n' $out/bin/terrine > $out/bin/stream_layered_image
+    chmod +x $out/bin/stream_layered_image
+  '';
+  busybox = build "busybox" ''
+    mkdir -p $out/bin
+    cp /bin/busybox $out/bin/busybox
+    for name in sh mkdir chown chmod touch cat ln env id; do
+      ln -s busybox $out/bin/$name
+    done
+  '';
+  library' = import library {
+    terrine = package;
+    inherit system;
+    tools = [ busybox ];
+  };
+in
+rec {
+  terrineTools = library';
+  inherit package busybox;
+
+  greeting = build "greeting" "mkdir $out; echo Hello from an image that Nix made. > $out/greeting";
+  hello = build "hello" ''
+    mkdir -p $out/bin
+    printf '#!%s\n%s\n' ${busybox}/bin/sh '${busybox}/bin/cat ${greeting}/greeting' > $out/bin/hello
+    chmod +x $out/bin/hello
+  '';
+  unrelated = build "unrelated" "echo nothing > $out";
+
+  stream = terrineTools.streamLayeredImage {
+    name = "acme/Hello";
+    contents = [ hello ];
+    config.Cmd = [ "/bin/hello" ];
+  };
+  layered = terrineTools.buildLayeredImage {
+    name = "acme/hello";
+    tag = "layered";
+    contents = hello;
+    config.Cmd = [ "${hello}/bin/hello" ];
+  };
+  plain = terrineTools.buildImage {
+    name = "acme/plain";
+    copyToRoot = hello;
+    config.Cmd = [ "/bin/hello" ];
+    uid = 7;
+    gid = 8;
+    compressor = "zstd";
+  };
+  commands = terrineTools.buildLayeredImage {
+    name = "commands";
+    tag = "1";
+    contents = hello;
+    compressor = "none";
+    extraCommands = "mkdir -p var/lib/hello";
+    fakeRootCommands = "chown 5:6 /var/lib/hello; ln -s ${unrelated} /unrelated";
+    enableFakechroot = true;
+    permissions = [
+      {
+        path = "${hello}/bin/hello";
+        mode = "4555";
+      }
+    ];
+    annotations."org.example" = "yes";
+  };
+  asRoot = terrineTools.buildImage {
+    name = "as-root";
+    tag = "1";
+    fromImage = layered;
+    runAsRoot = "mkdir -p /data; chown 9 /data";
+  };
+  based = terrineTools.streamLayeredImage {
+    name = "based";
+    tag = "1";
+    fromImage = stream;
+    contents = greeting;
+    config.Env = [ "A=1" ];
+  };
+  database = terrineTools.buildLayeredImageWithNixDb {
+    name = "database";
+    tag = "1";
+    contents = hello;
+  };
+  other = stream.override { tag = "other"; };
+  merged = terrineTools.mergeImages [
+    layered
+    plain
+  ];
+  exported = terrineTools.exportImage { fromImage = layered; };
+  index = terrineTools.buildIndex {
+    name = "acme/index";
+    images = [ stream ];
+  };
+  users = terrineTools.buildLayeredImage {
+    name = "users";
+    tag = "1";
+    contents = [
+      (terrineTools.fakeNss.override { extraPasswdLines = [ "web:x:33:33::/:/bin/sh" ]; })
+    ];
+  };
+
+  # What a program prints in a build that has what it refers to and nothing else.
+  streamed = build "streamed.tar" "${stream} > $out";
+  # As Nixpkgs' streamLayeredImage wraps its script.
+  wrapped = build "wrapped.tar" ''
+    /bin/bash -c 'exec -a wrapper "$@"' sh ${package}/bin/stream_layered_image ${stream.conf} --repo_tag acme/hello:wrapped > $out
+  '';
+
+  # A set of packages whose dockerTools have the shape of Nixpkgs': a script in Python, and a wrapper that calls
+  # it with the conf.json.
+  packages = {
+    callPackage = file: _: throw "nobody asked for ${toString file}";
+    buildPackages.terrine = package;
+    dockerTools = library'.overridable (
+      { writePython3 }:
+      let
+        streamScript = writePython3 "stream" { } ./stream_layered_image.py;
+      in
+      {
+        streamLayeredImage =
+          conf:
+          build "stream" ''
+            printf '#!/bin/bash\nexec -a "$0" %s %s "$@"\n' ${streamScript} ${conf} > $out
+            chmod +x $out
+          '';
+        onlyThere = true;
+      }
+    ) { writePython3 = _: _: _: throw "there is no Python here"; };
+  };
+  overlaid =
+    let
+      final = packages // (import (library + "/overlays.nix")).stream final packages;
+    in
+    build "overlaid.tar" "${final.dockerTools.streamLayeredImage stream.conf} --repo_tag acme/hello:overlaid > $out";
+  replaced =
+    let
+      final =
+        packages
+        // (import (library + "/overlays.nix")).dockerTools final packages
+        // {
+          terrineTools = library';
+        };
+    in
+    final.dockerTools;
+
+  facts = {
+    replaced = {
+      inherit (replaced) onlyThere;
+      own = builtins.functionArgs replaced.exportImage == builtins.functionArgs library'.exportImage;
+    };
+    inherit (stream)
+      imageName
+      imageTag
+      isExe
+      ;
+    conf = "${stream.conf}";
+    plainTag = plain.imageTag;
+    plain = "${plain}";
+    layeredTag = layered.imageTag;
+    layeredName = layered.imageName;
+    overridden = other.imageTag;
+    push = stream.push.meta.mainProgram;
+    arguments = builtins.mapAttrs (_: function: function.__functionArgs) {
+      inherit (terrineTools) buildImage buildLayeredImage streamLayeredImage;
+    };
+    pull = builtins.functionArgs terrineTools.pullImage;
+    export = builtins.functionArgs terrineTools.exportImage;
+  };
+
+  # Each is refused, and by this text.
+  refused = {
+    compressor = terrineTools.buildLayeredImage {
+      name = "x";
+      compressor = "lzma";
+    };
+    contents = terrineTools.buildImage {
+      name = "x";
+      contents = hello;
+      copyToRoot = hello;
+    };
+    maxLayers = terrineTools.streamLayeredImage {
+      name = "x";
+      maxLayers = 1;
+    };
+    unknown = terrineTools.streamLayeredImage {
+      name = "x";
+      colour = "red";
+    };
+    hash = terrineTools.pullImage {
+      imageName = "x";
+      imageDigest = "sha256:0";
+    };
+    hashes = terrineTools.pullImage {
+      imageName = "x";
+      imageDigest = "sha256:0";
+      hash = "a";
+      sha256 = "b";
+    };
+  };
+  # Refused by terrine itself, while it builds.
+  failing = terrineTools.buildLayeredImage {
+    name = "failing";
+    config.cmd = [ "x" ];
+  };
+}

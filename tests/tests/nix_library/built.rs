@@ -1,0 +1,203 @@
+//! What the functions build.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use terrine_tests::archive::unpack;
+use terrine_tests::{Archive, NixStore, Run, fixture, peer};
+
+use super::{build, evaluate};
+
+fn read(path: &Path) -> Archive {
+    Archive::read(unpack(&fs::read(path).unwrap()))
+}
+
+/// Names, modes and owners of a layer's entries.
+fn listed(layer: &[u8]) -> Vec<(String, u32, u64, u64)> {
+    let mut archive = tar::Archive::new(layer);
+    let entries = archive.entries().unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let header = entry.header();
+        (
+            String::from_utf8(entry.path_bytes().into_owned()).unwrap(),
+            header.mode().unwrap(),
+            header.uid().unwrap(),
+            header.gid().unwrap(),
+        )
+    });
+    entries.collect()
+}
+
+#[test]
+fn a_stream_is_the_image_of_its_conf() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let facts = evaluate(&store, "facts");
+    let streamed = read(&build(&store, "streamed"));
+    let tag = facts["imageTag"].as_str().unwrap();
+    assert_eq!(
+        streamed.manifest["RepoTags"],
+        json!([format!("acme/hello:{tag}")])
+    );
+    assert_eq!(streamed.config()["config"]["Cmd"], json!(["/bin/hello"]));
+    let conf = build(&store, "stream.conf");
+    if let Some(python) = peer::find("python3") {
+        let mut command = std::process::Command::new(python);
+        command.arg(fixture("oracle/stream.py")).arg(&conf);
+        command.arg("--store-root").arg(store.root());
+        let theirs = Archive::read(Run::of(&mut command).ok().stdout);
+        assert_eq!(streamed.id, theirs.id);
+        assert!(streamed.layers() == theirs.layers());
+    }
+    // By the name of the script of Nixpkgs, as its wrapper calls it.
+    let wrapped = read(&build(&store, "wrapped"));
+    assert_eq!(wrapped.id, streamed.id);
+    assert_eq!(wrapped.manifest["RepoTags"], json!(["acme/hello:wrapped"]));
+    // By Nixpkgs' own function, with the overlay.
+    let overlaid = read(&build(&store, "overlaid"));
+    assert_eq!(overlaid.id, streamed.id);
+    assert_eq!(
+        overlaid.manifest["RepoTags"],
+        json!(["acme/hello:overlaid"])
+    );
+    // Another tag is another conf, and the same image.
+    let conf: Value =
+        serde_json::from_slice(&fs::read(build(&store, "other.conf")).unwrap()).unwrap();
+    assert_eq!(conf["repo_tag"], "acme/hello:other");
+}
+
+#[test]
+fn archives_hold_what_was_asked_for() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let layered = read(&build(&store, "layered"));
+    assert_eq!(layered.manifest["RepoTags"], json!(["acme/hello:layered"]));
+    assert_eq!(layered.layers().len(), 4, "{:?}", layered.manifest);
+
+    let facts = evaluate(&store, "facts");
+    let plain = read(&build(&store, "plain"));
+    let tag = facts["plainTag"].as_str().unwrap();
+    let named = json!([format!("acme/plain:{tag}")]);
+    assert_eq!(plain.manifest["RepoTags"], named);
+    // One layer of store paths, and the root, whose owner is another.
+    let layers = plain.layers();
+    assert_eq!(layers.len(), 2);
+    assert!(
+        listed(layers[0])
+            .iter()
+            .all(|entry| (entry.2, entry.3) == (0, 0))
+    );
+    let root = listed(layers[1]);
+    let hello = root.iter().find(|entry| entry.0 == "./bin/hello").unwrap();
+    assert_eq!((hello.2, hello.3), (7, 8));
+
+    let commands = read(&build(&store, "commands"));
+    let layers = commands.layers();
+    let root = listed(layers.last().unwrap());
+    let folder = root.iter().find(|entry| entry.0 == "./var/lib/hello/");
+    assert_eq!(folder.map(|entry| (entry.2, entry.3)), Some((5, 6)));
+    let all: Vec<_> = layers.iter().flat_map(|layer| listed(layer)).collect();
+    // A rule for a store path, and one that commands alone refer to.
+    let program = all
+        .iter()
+        .find(|entry| entry.0.ends_with("-hello/bin/hello"));
+    assert_eq!(program.map(|entry| entry.1), Some(0o4555));
+    assert!(all.iter().any(|entry| entry.0.ends_with("-unrelated")));
+
+    let as_root = read(&build(&store, "asRoot"));
+    let top = listed(as_root.layers().last().unwrap());
+    assert!(
+        top.iter().any(|entry| entry.0 == "./data/" && entry.2 == 9),
+        "{top:?}"
+    );
+    assert_eq!(as_root.layers().len(), 5);
+
+    let users = read(&build(&store, "users"));
+    let text = String::from_utf8_lossy(users.layers()[0]).into_owned();
+    assert!(
+        text.contains("\nweb:x:33:33::/:/bin/sh\nnobody:x:65534:65534"),
+        "{text}"
+    );
+    let database = read(&build(&store, "database"));
+    let root = listed(database.layers().last().unwrap());
+    assert!(
+        root.iter()
+            .any(|entry| entry.0 == "./nix/var/nix/db/db.sqlite")
+    );
+}
+
+#[test]
+fn archives_become_others() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let merged = Archive::read_all(fs::read(build(&store, "merged")).unwrap());
+    assert_eq!(merged.len(), 2);
+    let exported = fs::read(build(&store, "exported")).unwrap();
+    let files = listed(&exported);
+    assert!(
+        files
+            .iter()
+            .any(|entry| entry.0.ends_with("-hello/bin/hello"))
+    );
+    let index = build(&store, "index");
+    let text = fs::read_to_string(index.join("index.json")).unwrap();
+    assert!(
+        text.contains("application/vnd.oci.image.index.v1+json"),
+        "{text}"
+    );
+    let conf: Value =
+        serde_json::from_slice(&fs::read(build(&store, "based.conf")).unwrap()).unwrap();
+    assert!(conf["from_image"].as_str().unwrap().ends_with("-Hello.tar"));
+}
+
+#[test]
+fn builds_are_reproducible_and_refer_to_what_they_need() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    for attribute in [
+        "stream",
+        "layered",
+        "plain",
+        "commands",
+        "stream.push",
+        "users",
+    ] {
+        build(&store, attribute);
+        let all = super::arguments(&["--no-out-link", "--check", "-A", attribute]);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        store.run("nix-build", &all);
+    }
+    // An archive needs nothing (one that is not compressed from Nix 2.14 on); a stream needs terrine, its conf
+    // and the store paths.
+    for attribute in ["layered", "plain"] {
+        let path = build(&store, attribute);
+        let path = format!("/nix/store/{}", path.file_name().unwrap().to_str().unwrap());
+        let references = store.run("nix-store", &["-q", "--references", &path]);
+        assert_eq!(references, "", "{attribute}");
+    }
+    let path = build(&store, "stream");
+    let path = format!("/nix/store/{}", path.file_name().unwrap().to_str().unwrap());
+    let closure = store.list("nix-store", &["-qR", &path]);
+    let mut names: Vec<&str> = closure
+        .iter()
+        .map(|path| &path["/nix/store/".len() + 33..])
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "Hello",
+            "Hello-conf",
+            "Hello-layer",
+            "busybox",
+            "greeting",
+            "hello",
+            "terrine"
+        ]
+    );
+}

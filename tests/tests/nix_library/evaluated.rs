@@ -1,0 +1,189 @@
+//! What the functions say before anything is built.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::{Value, json};
+use terrine_tests::NixStore;
+
+use super::{evaluate, refusal};
+
+/// The arguments that Nixpkgs' functions have; all but the first have a default.
+const BUILD_IMAGE: &[&str] = &[
+    "name",
+    "tag",
+    "fromImage",
+    "fromImageName",
+    "fromImageTag",
+    "copyToRoot",
+    "runAsRoot",
+    "contents",
+    "config",
+    "keepContentsDirlinks",
+    "architecture",
+    "variant",
+    "extraCommands",
+    "uid",
+    "gid",
+    "diskSize",
+    "buildVMMemorySize",
+    "created",
+    "compressor",
+    "includeNixDB",
+    "meta",
+];
+const STREAM: &[&str] = &[
+    "name",
+    "tag",
+    "fromImage",
+    "layeringPipeline",
+    "contents",
+    "config",
+    "architecture",
+    "variant",
+    "created",
+    "mtime",
+    "uid",
+    "gid",
+    "uname",
+    "gname",
+    "maxLayers",
+    "extraCommands",
+    "fakeRootCommands",
+    "enableFakechroot",
+    "includeStorePaths",
+    "includeNixDB",
+    "passthru",
+    "meta",
+    "debug",
+];
+/// Those that only terrine's have.
+const OWN: &[&str] = &[
+    "planner",
+    "previous",
+    "history",
+    "permissions",
+    "files",
+    "annotations",
+    "labels",
+    "baseConfig",
+    "tmp",
+    "commands",
+    "nixDatabase",
+];
+
+/// Arguments as Nix tells them: whether each has a default.
+fn told(names: &[&[&str]]) -> Value {
+    let names = names.concat().into_iter();
+    let all: BTreeMap<&str, bool> = names.map(|name| (name, name != "name")).collect();
+    json!(all)
+}
+
+#[test]
+fn functions_take_what_those_of_dockertools_take() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let facts = evaluate(&store, "facts");
+    let arguments = &facts["arguments"];
+    assert_eq!(arguments["buildImage"], told(&[BUILD_IMAGE, OWN]));
+    assert_eq!(arguments["streamLayeredImage"], told(&[STREAM, OWN]));
+    assert_eq!(
+        arguments["buildLayeredImage"],
+        told(&[STREAM, OWN, &["compressor"]])
+    );
+    let pull = &facts["pull"];
+    for (name, has_default) in [
+        ("imageName", false),
+        ("imageDigest", false),
+        ("hash", true),
+        ("sha256", true),
+        ("os", true),
+        ("arch", true),
+        ("variant", true),
+        ("finalImageName", true),
+        ("finalImageTag", true),
+        ("tlsVerify", true),
+        ("name", true),
+    ] {
+        assert_eq!(pull[name], has_default, "{name}");
+    }
+    assert_eq!(facts["export"]["fromImage"], false);
+
+    // What derivations say of themselves.
+    let hash = |field: &str| {
+        let path = facts[field].as_str().unwrap();
+        path.strip_prefix("/nix/store/").unwrap()[..32].to_owned()
+    };
+    assert_eq!(facts["imageName"], "acme/hello");
+    assert_eq!(facts["imageTag"], hash("conf"));
+    assert_eq!(facts["plainTag"], hash("plain"));
+    assert_eq!(facts["layeredTag"], "layered");
+    assert_eq!(facts["layeredName"], "acme/hello");
+    assert_eq!(facts["overridden"], "other");
+    assert_eq!(facts["isExe"], true);
+    assert_eq!(facts["push"], "push-Hello");
+    // The overlay replaces what is here, and leaves what is not.
+    assert_eq!(facts["replaced"], json!({"onlyThere": true, "own": true}));
+}
+
+#[test]
+fn everything_in_nix_can_be_read_by_it() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let root = terrine_tests::workspace();
+    let mut files = vec![root.join("flake.nix")];
+    for folder in ["nix", "tests/nix"] {
+        let entries = fs::read_dir(root.join(folder)).unwrap();
+        files.extend(entries.map(|entry| entry.unwrap().path()));
+    }
+    let document = fs::read_to_string(root.join("docs/nix.md")).unwrap();
+    let blocks = document.split("```nix\n").skip(1);
+    for (number, block) in blocks.enumerate() {
+        let file = store.beside().join(format!("block-{number}.nix"));
+        fs::write(&file, block.split("```").next().unwrap()).unwrap();
+        files.push(file);
+    }
+    for file in files {
+        store.run("nix-instantiate", &["--parse", file.to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_before_anything_is_built() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    for (attribute, expected) in [
+        (
+            "compressor",
+            "in docker image x: compressor must be one of: [gz none zstd]",
+        ),
+        (
+            "contents",
+            "in docker image x: You can not specify both contents and copyToRoot.",
+        ),
+        (
+            "maxLayers",
+            "the maxLayers argument of dockerTools.buildLayeredImage function must be greather than 1 (current value: 1)",
+        ),
+        ("unknown", "called with unexpected argument 'colour'"),
+        ("hash", "pullImage: fetcher called without `hash`"),
+        ("hashes", "pullImage: multiple hashes passed: hash sha256"),
+    ] {
+        let said = refusal(&store, "nix-instantiate", &format!("refused.{attribute}"));
+        assert!(said.contains(expected), "{attribute}: {said}");
+    }
+}
+
+#[test]
+fn a_build_that_fails_ends_with_the_error_and_its_hint() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let said = refusal(&store, "nix-build", "failing");
+    for part in ["`config`: unknown field `cmd`", "hint: did you mean `Cmd`?"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
