@@ -13,6 +13,7 @@
 # | buildImage, buildLayeredImage, streamLayeredImage | images.nix |
 # | what takes archives and makes others | archives.nix |
 # | fakeNss, binSh and the like | helpers.nix |
+# | streamNixShellImage, buildNixShellImage | shell-image.nix |
 {
   pkgs ? null,
   # The package that builds, for the machine that builds.
@@ -41,8 +42,21 @@ let
   helpers = import ./helpers.nix { inherit lib pkgs build; };
   images = import ./images.nix { inherit lib build spec; };
   archives = import ./archives.nix { inherit lib build go; };
+  shellImages = import ./shell-image.nix {
+    inherit
+      lib
+      build
+      images
+      helpers
+      pkgs
+      ;
+  };
 in
-images
+builtins.removeAttrs images [
+  "streamImage"
+  "layeredImage"
+]
+// shellImages
 // archives
 // helpers
 // {

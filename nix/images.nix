@@ -32,6 +32,8 @@ let
       imageName,
       tag,
       fields,
+      # Store paths that are mentioned and not built.
+      unbuilt ? [ ],
       passthru ? { },
       meta ? { },
     }:
@@ -47,8 +49,8 @@ let
         ];
         inherit meta;
         attributes = {
-          spec = fields;
-          exportReferencesGraph.closure = lib.storePathsIn fields;
+          spec = if unbuilt == [ ] then fields else fields // { absentPaths = unbuilt; };
+          exportReferencesGraph.closure = lib.storePathsIn unbuilt fields;
         };
       };
       imageTag = if tag != null then tag else lib.hashOf drv.conf;
@@ -133,6 +135,7 @@ let
       value;
 
   stream =
+    unbuilt:
     {
       name,
       tag ? null,
@@ -207,6 +210,7 @@ let
       base = baseNameOf name;
       imageName = lib.toLower name;
       inherit
+        unbuilt
         tag
         fields
         passthru
@@ -214,19 +218,18 @@ let
         ;
     });
 
-  streamArgs = builtins.functionArgs stream;
-in
-rec {
-  streamLayeredImage = lib.makeOverridable stream;
+  streamImage = unbuilt: lib.makeOverridable (stream unbuilt);
+  streamArgs = builtins.functionArgs (stream [ ]);
 
-  buildLayeredImage =
+  layeredImage =
+    unbuilt:
     let
       function =
         arguments:
         let
           compressor = arguments.compressor or "gz";
           inherit (compressorOf arguments.name compressor) extension compression;
-          streamed = streamLayeredImage (
+          streamed = streamImage unbuilt (
             builtins.removeAttrs arguments [
               "compressor"
               "meta"
@@ -253,6 +256,12 @@ rec {
         };
     in
     lib.makeOverridableWith (streamArgs // { compressor = true; }) function;
+in
+rec {
+  inherit streamImage layeredImage;
+
+  streamLayeredImage = streamImage [ ];
+  buildLayeredImage = layeredImage [ ];
 
   buildImage = lib.makeOverridable (
     {

@@ -58,9 +58,10 @@ rec {
       };
     };
 
-  # The store paths that a value mentions, each with what it takes to have it.
+  # The store paths that a value mentions, each with what it takes to have it, but for those that nobody
+  # is to have.
   storePathsIn =
-    value:
+    unbuilt: value:
     let
       text = builtins.toJSON value;
       context = builtins.getContext text;
@@ -77,7 +78,9 @@ rec {
         )
       );
     in
-    map (path: builtins.appendContext path context) unique;
+    map (path: builtins.appendContext path context) (
+      builtins.filter (path: !builtins.elem path unbuilt) unique
+    );
 
   # A text for a pattern that is nothing but it.
   escape = builtins.replaceStrings [ "." "+" ] [ "\\." "\\+" ];

@@ -120,6 +120,53 @@ rec {
     ];
   };
 
+  # A derivation by a builder that reads a setup, as those of Nixpkgs do, and the environment of its build.
+  setup = build "setup" ''
+    mkdir $out
+    printf 'runHook() { eval "$shellHook"; }\nPATH=%s/bin\n' ${busybox} > $out/setup
+  '';
+  subject = derivation {
+    name = "subject";
+    inherit system;
+    builder = "/bin/bash";
+    args = [
+      "-c"
+      ''source $stdenv/setup; echo "$message $list $flag" > $out; cat $textPath >> $out''
+    ];
+    stdenv = setup;
+    message = "it's built";
+    list = [
+      1
+      "two"
+      greeting
+    ];
+    flag = true;
+    passAsFile = [ "text" ];
+    text = "as a file";
+    shellHook = "hooked=yes";
+  };
+  shell = terrineTools.streamNixShellImage {
+    drv = subject;
+    shell = "/bin/bash";
+    tag = "1";
+  };
+  # The image's environment, in a build that has what the image has.
+  inShell =
+    let
+      conf = "${shell.conf}";
+    in
+    build "in-shell" ''
+      export PATH=/usr/bin:/bin
+      python3 - ${conf} > run.sh <<'END'
+      import json, shlex, sys
+      config = json.load(open(sys.argv[1]))["config"]
+      print("exec env -i", *map(shlex.quote, config["Env"]), *map(shlex.quote, config["Entrypoint"]), '"$@"')
+      END
+      mkdir home
+      sed -i "s|=/build'|=$PWD/home'|g; s| out=[^ ]*| out=$out|" run.sh
+      bash run.sh buildDerivation
+    '';
+
   # What a program prints in a build that has what it refers to and nothing else.
   streamed = build "streamed.tar" "${stream} > $out";
   # As Nixpkgs' streamLayeredImage wraps its script.

@@ -155,6 +155,43 @@ fn archives_become_others() {
 }
 
 #[test]
+fn a_shell_image_has_the_environment_of_the_build() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    // What a container runs builds the same as Nix.
+    let expected = fs::read(build(&store, "subject")).unwrap();
+    assert_eq!(fs::read(build(&store, "inShell")).unwrap(), expected);
+    assert!(
+        expected.starts_with(b"it's built 1 two /nix/store/"),
+        "{expected:?}"
+    );
+    assert!(expected.ends_with(b" 1\nas a file"), "{expected:?}");
+    let conf: Value =
+        serde_json::from_slice(&fs::read(build(&store, "shell.conf")).unwrap()).unwrap();
+    let config = &conf["config"];
+    assert_eq!(config["User"], "1000:1000");
+    assert_eq!(config["WorkingDir"], "/build");
+    let environment = config["Env"].as_array().unwrap();
+    for expected in [
+        "HOME=/build",
+        "NIX_BUILD_CORES=1",
+        "TERM=xterm-256color",
+        "flag=1",
+        "shellHook=hooked=yes",
+    ] {
+        assert!(environment.contains(&json!(expected)), "{environment:?}");
+    }
+    let layer = build(&store, "shell.layer").join("layer.tar");
+    let root = listed(&fs::read(layer).unwrap());
+    for owned in ["./build/", "./etc/nix/", "./nix/store/"] {
+        let found = root.iter().find(|entry| entry.0 == owned);
+        let owner = found.map(|entry| (entry.2, entry.3));
+        assert_eq!(owner, Some((1000, 1000)), "{owned}");
+    }
+}
+
+#[test]
 fn builds_are_reproducible_and_refer_to_what_they_need() {
     let Some(store) = NixStore::build() else {
         return;

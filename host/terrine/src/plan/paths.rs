@@ -320,7 +320,8 @@ fn mentioned(
 ) -> Result<Vec<String>, Error> {
     let Mentions { known, unknown } = closure::mentions(texts, store.dir(), source.names())?;
     let in_base = |path: &str| base.is_some_and(|base| base.exists(path.as_bytes()));
-    match unknown.iter().find(|path| !in_base(path)) {
+    let may_be_absent = |path: &String| spec.absent_paths.contains(path) || in_base(path);
+    match unknown.iter().find(|path| !may_be_absent(path)) {
         None => Ok(known),
         Some(path) => {
             let in_config = spec.config_json.iter().flat_map(|config| config.iter());

@@ -121,6 +121,9 @@ pub struct ImageSpec {
     /// path is in `contents` and `copyToRoot`; if false, it never does, and nothing is said of what
     /// is left out.
     pub whole_closure: Option<bool>,
+    /// Store paths that may be mentioned although nothing is there, such as the output of a build
+    /// that is yet to be done in the image.
+    pub absent_paths: Vec<String>,
     /// The directory of store paths; `/nix/store` if not given.
     pub store_dir: Option<String>,
     /// Adds `/etc/passwd`, `/etc/group` and `/etc/nsswitch.conf` with `root` and `nobody`.

@@ -1,0 +1,195 @@
+# Images with the environment in which a derivation is built, as `nix-shell` has it.
+{
+  lib,
+  build,
+  images,
+  helpers,
+  pkgs,
+}:
+let
+  # A text as a word for a shell.
+  quote = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] text}'";
+  lines = list: builtins.concatStringsSep "" (map (line: "${line}\n") list);
+
+  # A value as it is in the environment of a build.
+  valueToString =
+    value:
+    if builtins.isPath value then
+      "${value}"
+    else if builtins.isList value then
+      builtins.concatStringsSep " " (map valueToString value)
+    else if value == true then
+      "1"
+    else if value == false || value == null then
+      ""
+    else
+      toString value;
+
+  # The outputs of a derivation: their paths and not what is there, which is yet to be built.
+  outputsOf =
+    drv:
+    map (name: {
+      inherit name;
+      value = builtins.unsafeDiscardStringContext drv.${name}.outPath;
+    }) (drv.outputs or [ "out" ]);
+
+  # The environment of a derivation: its attributes and its outputs.
+  environmentOf =
+    drv:
+    let
+      attributes = builtins.removeAttrs drv.drvAttrs [ "args" ];
+      asFile = lib.toList (drv.drvAttrs.passAsFile or null);
+      variable =
+        name: value:
+        if builtins.elem name asFile then
+          {
+            name = "${name}Path";
+            value = "${
+              helpers.files "shell-passAsFile-${name}" { "value".text = valueToString value; }
+            }/value";
+          }
+        else
+          {
+            inherit name;
+            value = valueToString value;
+          };
+      outputs = outputsOf drv;
+    in
+    builtins.listToAttrs (
+      map (name: variable name attributes.${name}) (builtins.attrNames attributes) ++ outputs
+    );
+
+  image =
+    function:
+    {
+      drv,
+      name ? "${drv.name}-env",
+      tag ? null,
+      uid ? 1000,
+      gid ? 1000,
+      homeDirectory ? "/build",
+      shell ? "${pkgs.bashInteractive}/bin/bash",
+      command ? null,
+      run ? null,
+      ...
+    }@arguments:
+    assert
+      !(drv.drvAttrs.__structuredAttrs or false)
+      || throw "streamNixShellImage: Does not work with the derivation ${drv.name} because it uses __structuredAttrs";
+    assert
+      command == null || run == null || throw "streamNixShellImage: Can't specify both command and run";
+    let
+      owner = { inherit uid gid; };
+      directory = owner // {
+        directory = true;
+      };
+      text = if command != null then command else run;
+      # Builds the derivation, in the shell.
+      builder = helpers.files "build-derivation" {
+        "bin/buildDerivation".program = ''
+          #!${shell}
+          exec ${quote (toString drv.drvAttrs.builder)} ${
+            builtins.concatStringsSep " " (map quote (map valueToString (drv.drvAttrs.args or [ ])))
+          }
+        '';
+      };
+      staticPath = "${dirOf shell}:${builder}/bin";
+      rc = "${
+        helpers.files "nix-shell-rc" {
+          "rc".text =
+            lines [
+              "unset PATH"
+              "dontAddDisableDepTrack=1"
+              ''[ -e "$stdenv/setup" ] && source "$stdenv/setup"''
+              ''PATH=${staticPath}:"$PATH"''
+              "SHELL=${shell}"
+              "BASH=${shell}"
+              "set +e"
+              ''if [ -n "$PS1" ] && [ -z "$NIX_SHELL_PRESERVE_PROMPT" ]; then PS1='\n\[\033[1;32m\][nix-shell:\w]\$\[\033[0m\] '; fi''
+              ''if [ "$(type -t runHook)" = function ]; then runHook shellHook; fi''
+              "unset NIX_ENFORCE_PURITY"
+              "shopt -u nullglob"
+              "shopt -s execfail"
+            ]
+            + (if text == null then "" else "${text}\nexit\n");
+        }
+      }/rc";
+      # Runs what a container is given for a command in the same environment.
+      enter = helpers.files "nix-shell-enter" {
+        "bin/enter".program = ''
+          #!${shell}
+          if [ "$1" = ${quote shell} ]; then exec "$@"; fi
+          source ${rc}
+          exec "$@"
+        '';
+      };
+      environment = {
+        PATH = staticPath;
+        HOME = homeDirectory;
+        NIX_STORE = builtins.storeDir;
+        NIX_BUILD_CORES = "1";
+      }
+      // (
+        if pkgs == null then
+          { }
+        else
+          {
+            SSL_CERT_FILE = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
+            NIX_SSL_CERT_FILE = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
+          }
+      )
+      // environmentOf drv
+      // {
+        NIX_BUILD_TOP = "/build";
+        TMPDIR = "/build";
+        TEMPDIR = "/build";
+        TMP = "/build";
+        TEMP = "/build";
+        PWD = "/build";
+        TERM = "xterm-256color";
+      };
+      users = {
+        extraPasswdLines = [
+          "nixbld:x:${toString uid}:${toString gid}:Build user:${homeDirectory}:/noshell"
+        ];
+        extraGroupLines = [ "nixbld:!:${toString gid}:" ];
+      };
+    in
+    function (map (output: output.value) (outputsOf drv)) (
+      builtins.removeAttrs arguments [
+        "drv"
+        "uid"
+        "gid"
+        "homeDirectory"
+        "shell"
+        "command"
+        "run"
+      ]
+      // {
+        inherit name tag;
+        contents = [
+          (helpers.fakeNss.override users)
+          (helpers.files "bin-sh" { "bin/sh".link = shell; })
+        ]
+        ++ (if pkgs == null then [ ] else [ helpers.usrBinEnv ]);
+        files = {
+          "/build" = directory;
+          "/etc/nix" = directory;
+          "/nix" = directory;
+          "/nix/store" = directory;
+          "/nix/var/nix" = directory;
+        };
+        config = {
+          User = "${toString uid}:${toString gid}";
+          WorkingDir = "/build";
+          Entrypoint = [ "${enter}/bin/enter" ];
+          Cmd = if run == null then [ shell "--rcfile" rc ] else [ shell rc ];
+          Env = map (name: "${name}=${environment.${name}}") (builtins.attrNames environment);
+        };
+      }
+    );
+in
+{
+  streamNixShellImage = image images.streamImage;
+  buildNixShellImage = image images.layeredImage;
+}
