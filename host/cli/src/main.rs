@@ -29,6 +29,7 @@ mod output;
 mod plan;
 mod planner;
 mod planner_args;
+mod prefetch;
 mod printer;
 mod progress;
 mod registry_args;
@@ -73,6 +74,7 @@ enum Command {
     Verify(verify::Args),
     Diff(diff::Args),
     Export(export::Args),
+    Prefetch(prefetch::Args),
     Schema(schema::Args),
     #[command(subcommand)]
     Planner(planner::Command),
@@ -113,6 +115,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args, &printer),
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args, &printer),
+        Command::Prefetch(args) => prefetch::run(&args, &printer),
         Command::Schema(args) => schema::run(&args),
         Command::Planner(command) => planner::run(&command),
         Command::Cache(command) => cache::run(&command, &printer),
