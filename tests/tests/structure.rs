@@ -19,7 +19,7 @@ use terrine_tests::workspace;
 /// The modules of the library, in rows: a module may use those of the rows below its own, and
 /// none of its own row.
 const ROWS: &[&[&str]] = &[
-    &["plan", "replay"],
+    &["plan", "prefetch", "replay"],
     &["assemble", "copy", "export", "history"],
     &[
         "destination",

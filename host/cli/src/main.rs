@@ -30,6 +30,7 @@ mod output;
 mod plan;
 mod planner;
 mod planner_args;
+mod prefetch;
 mod printer;
 mod progress;
 mod registry_args;
@@ -75,6 +76,7 @@ enum Command {
     Verify(verify::Args),
     Diff(diff::Args),
     Export(export::Args),
+    Prefetch(prefetch::Args),
     Schema(schema::Args),
     #[command(subcommand)]
     Planner(planner::Command),
@@ -128,6 +130,7 @@ fn execute(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Verify(args) => verify::run(&args, printer),
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args, printer),
+        Command::Prefetch(args) => prefetch::run(&args, printer),
         Command::Schema(args) => schema::run(&args),
         Command::Planner(command) => planner::run(&command),
         Command::Cache(command) => cache::run(&command, printer),

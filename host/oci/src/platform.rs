@@ -51,14 +51,19 @@ impl Platform {
     /// are the same, and the variant is, where one is asked for. `v8` is the variant that every
     /// `arm64` has.
     pub fn satisfies(&self, wanted: &Self) -> bool {
-        let usual = |platform: &Self| match (platform.architecture.as_str(), &platform.variant) {
-            ("arm64", Some(variant)) if variant == "v8" => None,
-            (_, variant) => variant.clone(),
-        };
-        let variant = usual(wanted);
+        let variant = wanted.distinct_variant();
         self.os == wanted.os
             && self.architecture == wanted.architecture
-            && (variant.is_none() || variant == usual(self))
+            && (variant.is_none() || variant == self.distinct_variant())
+    }
+
+    /// Returns the variant if not every processor of the architecture is of it: none for
+    /// `arm64/v8`.
+    pub fn distinct_variant(&self) -> Option<&str> {
+        match (self.architecture.as_str(), self.variant.as_deref()) {
+            ("arm64", Some("v8")) => None,
+            (_, variant) => variant,
+        }
     }
 }
 

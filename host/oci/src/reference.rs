@@ -229,6 +229,7 @@ impl FromStr for Repository {
             _ => (registry, name),
         };
         check_name(&name)?;
+        check_registry(&registry)?;
         let tag = tag.map(check_tag).transpose()?;
         Ok(Self {
             registry,
@@ -242,6 +243,16 @@ impl FromStr for Repository {
 /// Whether the first component of a name is a registry, and not part of the name.
 fn is_registry(component: &str) -> bool {
     component.contains(['.', ':']) || component == "localhost"
+}
+
+/// Refuses what cannot be a host with its port: `./x` and `../x` are paths.
+fn check_registry(registry: &str) -> Result<(), String> {
+    let starts = registry.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+    if starts && !registry.ends_with(':') {
+        Ok(())
+    } else {
+        Err(format!("`{registry}` is not the name of a registry"))
+    }
 }
 
 /// Components of lower-case letters and digits, with single separators between them (OCI
@@ -408,6 +419,9 @@ mod tests {
             "docker://",
             "docker://a/B:1",
             "docker://a//b",
+            "docker://./a",
+            "docker://../a/b",
+            "docker://host:/a",
             "docker://web:-x",
             "docker://web@sha256:12",
             "docker://web@sha512:12",

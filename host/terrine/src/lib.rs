@@ -19,6 +19,7 @@
 //! | destinations of images | [`destination`], [`layout`], [`daemon`] |
 //! | making an image, and copying existing ones | [`assemble`], [`copy`] |
 //! | reading existing images | [`inspect`], [`verify`], [`diff`], [`export`] |
+//! | what Nix needs to pull an existing image | [`prefetch`] |
 //! | what clients would have pulled | [`replay`] |
 //!
 //! The nouns that they share are in [`oci`]; compression is [`compress`], the client of registries
@@ -128,6 +129,7 @@ pub mod parallel;
 pub mod pipe;
 pub mod plan;
 pub mod platform;
+pub mod prefetch;
 pub mod replay;
 pub mod rootfs;
 pub mod sequence;

@@ -205,6 +205,12 @@ pub enum Fault {
         /// What there is.
         available: Vec<String>,
     },
+    /// A platform without an architecture, or with control characters.
+    #[error("its platform {0:?} is not a valid one")]
+    Platform(String),
+    /// An image that no digest stands for.
+    #[error("it has no manifest, and so no digest")]
+    NoManifest,
     /// Several images, and none was asked for.
     #[error("it holds {} images: {}", available.len(), list(available))]
     Several {

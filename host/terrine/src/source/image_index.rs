@@ -36,10 +36,13 @@ pub struct ImageIndex {
     trail: Vec<Digest>,
 }
 
-/// An image of an index, by its platform.
-struct Candidate {
-    platform: Platform,
-    descriptor: Descriptor,
+/// An image of an index, of which no more is read than its place there, if that has its platform.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The platform that the image is listed for.
+    pub platform: Platform,
+    /// The descriptor of the manifest.
+    pub descriptor: Descriptor,
 }
 
 /// What [`ImageIndex::walk`] shows an index and one of its children to.
@@ -155,9 +158,9 @@ impl ImageIndex {
     /// A nested index that can not be used, or an image whose platform only it itself tells.
     pub fn platforms(&self) -> Result<Vec<Platform>, Error> {
         Ok(self
-            .candidates()?
+            .listed()?
             .into_iter()
-            .map(|candidate| candidate.platform)
+            .map(|listed| listed.platform)
             .collect())
     }
 
@@ -167,7 +170,16 @@ impl ImageIndex {
     ///
     /// [`Fault::NoPlatform`] with what there is, and whatever can not be used.
     pub fn image(&self, wanted: &Platform) -> Result<Image, Error> {
-        let candidates = self.candidates()?;
+        self.manifest(&self.select(wanted)?.descriptor)
+    }
+
+    /// Returns the place of the image for a platform, which is not read.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageIndex::image`].
+    pub fn select(&self, wanted: &Platform) -> Result<Listed, Error> {
+        let candidates = self.listed()?;
         let satisfying = || {
             candidates
                 .iter()
@@ -175,7 +187,7 @@ impl ImageIndex {
         };
         let exact = satisfying().find(|one| one.platform.variant == wanted.variant);
         match exact.or_else(|| satisfying().next()) {
-            Some(candidate) => self.manifest(&candidate.descriptor),
+            Some(listed) => Ok(listed.clone()),
             None => {
                 let (wanted, available) = (wanted.to_string(), named(&candidates));
                 Err(Error::fault(
@@ -192,7 +204,7 @@ impl ImageIndex {
     ///
     /// [`Fault::Several`] with their platforms, and whatever can not be used.
     pub fn only(&self) -> Result<Image, Error> {
-        let candidates = self.candidates()?;
+        let candidates = self.listed()?;
         let fault = match candidates.as_slice() {
             [] => Fault::EmptyIndex,
             [first, rest @ ..]
@@ -216,14 +228,24 @@ impl ImageIndex {
     ///
     /// Whatever can not be used.
     pub fn images(&self) -> Result<Vec<(Descriptor, Image)>, Error> {
-        self.candidates()?
+        self.listed()?
             .into_iter()
-            .map(|candidate| {
-                let image = self.manifest(&candidate.descriptor)?;
-                let name = format!("{} ({})", self.name, candidate.platform);
-                Ok((candidate.descriptor, Image { name, ..image }))
+            .map(|listed| {
+                let image = self.open_listed(&listed)?;
+                Ok((listed.descriptor, image))
             })
             .collect()
+    }
+
+    /// Opens one of its images. Errors call it by its platform.
+    ///
+    /// # Errors
+    ///
+    /// Whatever can not be used.
+    pub fn open_listed(&self, listed: &Listed) -> Result<Image, Error> {
+        let image = self.manifest(&listed.descriptor)?;
+        let name = format!("{} ({})", self.name, listed.platform);
+        Ok(Image { name, ..image })
     }
 
     /// What it or a nested index lists under a digest.
@@ -245,13 +267,19 @@ impl ImageIndex {
         oci::image(&self.blobs, &self.name, document)
     }
 
-    fn candidates(&self) -> Result<Vec<Candidate>, Error> {
+    /// Lists its images, those of nested indexes included. No manifest is read whose platform is
+    /// listed.
+    ///
+    /// # Errors
+    ///
+    /// As [`ImageIndex::platforms`].
+    pub fn listed(&self) -> Result<Vec<Listed>, Error> {
         let mut candidates = Vec::new();
         let _ = self.walk(&mut 0, &mut |index, child| {
             if child.media_type.is_manifest()
                 && let Some(platform) = index.platform(child)?
             {
-                candidates.push(Candidate {
+                candidates.push(Listed {
                     platform,
                     descriptor: child.clone(),
                 });
@@ -364,7 +392,7 @@ fn too_many(count: usize) -> Fault {
     }
 }
 
-fn named(candidates: &[Candidate]) -> Vec<String> {
+fn named(candidates: &[Listed]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for candidate in candidates {
         let name = candidate.platform.to_string();

@@ -33,7 +33,9 @@ pub use docker_archive::DockerArchive;
 pub(crate) use docker_archive::{check, normal};
 pub use error::{Error, Fault};
 pub(crate) use hashing::HashingReader;
-pub use image_index::{ImageIndex, Opened, is_attestation, open_descriptor, open_document, pick};
+pub use image_index::{
+    ImageIndex, Listed, Opened, is_attestation, open_descriptor, open_document, pick,
+};
 pub(crate) use oci::check_compression;
 pub use oci::{Blobs, document, image};
 pub use oci_archive::open_archive;

@@ -16,7 +16,7 @@ use terrine::rootfs::{File, Origin};
 use terrine::spec::{ImageSpec, SpecError};
 use terrine::{
     assemble, cache, closure, copy, daemon, destination, export, history, isolate, layer, layout,
-    plan, planner, registry, replay, rootfs, sequence, source, store_database,
+    plan, planner, prefetch, registry, replay, rootfs, sequence, source, store_database,
 };
 
 use super::Walked;
@@ -46,6 +46,7 @@ pub(super) fn walk() -> Walked {
     walked.walk("terrine/src/layer/error.rs", layer_errors());
     walked.walk("terrine/src/layout/error.rs", layout_errors());
     walked.walk("terrine/src/plan/error.rs", plan_errors());
+    walked.walk("terrine/src/prefetch/name.rs", prefetch_errors());
     walked.walk("terrine/src/replay/error.rs", replay_errors());
     walked.walk("terrine/src/rootfs/error.rs", rootfs_errors());
     walked.walk("terrine/src/sequence/error.rs", sequence_faults());
@@ -405,6 +406,14 @@ fn copy_errors() -> Vec<copy::Error> {
     errors.extend(destination_errors().into_iter().map(Error::from));
     errors.extend(carry_errors().into_iter().map(Error::from));
     errors
+}
+
+fn prefetch_errors() -> Vec<prefetch::ParseNameError> {
+    vec![
+        "oci:x".parse::<prefetch::ImageName>().unwrap_err(),
+        "x:1".parse::<prefetch::FinalName>().unwrap_err(),
+        "-".parse::<prefetch::FinalTag>().unwrap_err(),
+    ]
 }
 
 fn export_errors() -> Vec<export::Error> {

@@ -1,0 +1,136 @@
+//! `terrine prefetch`: what Nix needs to pull an image.
+
+use terrine::oci::Platform;
+use terrine::prefetch::{
+    self, Choice, FinalName, FinalTag, ImageName, Names, Prefetched, PullArguments,
+};
+use terrine::source::Image;
+
+use super::failure::{Context, Result};
+use super::images::Images;
+use super::printer::Printer;
+use super::progress::Progress;
+use super::registry_args::RegistryArgs;
+use super::{argument, output};
+
+/// Print what `dockerTools.pullImage` needs of an image: its digest and hash
+///
+/// The output is a Nix attribute set, so that `pullImage (import ./image.nix)` works. `imageDigest`
+/// is the digest of the manifest for the platform, never that of an index. `hash` is that of the
+/// archive which `terrine copy docker://NAME@DIGEST docker-archive:FILE:FINALNAME:FINALTAG` writes,
+/// as terrine's own `pullImage` does: the same bytes on every machine. The archive
+/// is hashed, and stored nowhere.
+///
+/// In Nixpkgs' own `pullImage` skopeo writes the archive, which is another file with another hash.
+/// For that one, use `--no-hash` and take `hash` from the message of Nix.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The image in a registry: NAME[:TAG][@DIGEST], with `docker://` or without
+    #[arg(value_parser = argument::read::<ImageName>)]
+    image: ImageName,
+
+    /// The platform of the image
+    #[arg(
+        long,
+        value_name = "OS/ARCH",
+        default_value = "linux/amd64",
+        value_parser = argument::read::<Platform>,
+        help_heading = "Images"
+    )]
+    platform: Platform,
+
+    /// Print all platforms of an index, as a set of sets
+    ///
+    /// The keys are the values of GOARCH, with the variant after a hyphen if the platform has one:
+    /// `amd64`, `arm64`, `arm-v7`. `images.${pkgs.go.GOARCH}` finds the image, on 32-bit ARM
+    /// `images."arm-v${pkgs.go.GOARM}"`. Keys of other systems than Linux start with the system and
+    /// end with its version, if the index has one: `windows-amd64-10.0.17763.7249`.
+    #[arg(long, conflicts_with = "platform", help_heading = "Images")]
+    all: bool,
+
+    /// The name of the image in the archive [default: the name in the registry]
+    #[arg(long, value_name = "NAME", value_parser = argument::read::<FinalName>, help_heading = "Images")]
+    final_name: Option<FinalName>,
+
+    /// The tag of the image in the archive [default: the tag in the registry, or latest]
+    #[arg(long, value_name = "TAG", value_parser = argument::read::<FinalTag>, help_heading = "Images")]
+    final_tag: Option<FinalTag>,
+
+    /// Leave out `hash`, and fetch no layers
+    ///
+    /// Only manifests are fetched, and the configuration of an image without an index, because
+    /// nothing else names its platform.
+    #[arg(long, help_heading = "Output")]
+    no_hash: bool,
+
+    /// Print JSON: an object, or with `--all` an object of objects, with the same keys and values
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+const EXAMPLES: &str = "\
+Output:
+  imageName, imageDigest, hash, finalImageName, finalImageTag; os if it is not linux; arch;
+  variant if there is one
+
+Examples:
+  terrine prefetch debian:12 > debian.nix
+  terrine prefetch ghcr.io/acme/web:1.2 --platform linux/arm64 --final-name web
+  terrine prefetch debian:12 --all > debian.nix
+    pullImage (import ./debian.nix).${pkgs.go.GOARCH}
+  terrine prefetch debian:12 --no-hash --json | jq -r .imageDigest";
+
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
+    let prefetched =
+        prefetched(args, printer).with_context(|| format!("cannot prefetch `{}`", args.image))?;
+    let text = if args.json {
+        prefetched.to_json()
+    } else {
+        prefetched.to_nix()
+    };
+    output::print(&text)
+}
+
+/// Finds the manifests, and computes the hashes.
+fn prefetched(args: &Args, printer: &Printer) -> Result<Prefetched> {
+    let images = Images::new(&args.registry);
+    let opened = images.open(&args.image.reference())?;
+    if !args.all {
+        let choice = prefetch::one(&opened, &args.platform)?;
+        let arguments = arguments(args, &choice, printer)?;
+        return Ok(Prefetched::One(Box::new(arguments)));
+    }
+    let choices = prefetch::all(&opened)?.into_iter();
+    let all = choices.map(|(key, choice)| Ok((key, arguments(args, &choice, printer)?)));
+    Ok(Prefetched::All(all.collect::<Result<_>>()?))
+}
+
+/// Returns the arguments for one platform.
+fn arguments(args: &Args, choice: &Choice<'_>, printer: &Printer) -> Result<PullArguments> {
+    let (name, tag) = (args.final_name.as_ref(), args.final_tag.as_ref());
+    let names = Names::new(&args.image, name, tag);
+    if args.no_hash {
+        return Ok(names.arguments(choice));
+    }
+    hashed(&names, choice, choice.open()?, printer)
+}
+
+/// Reads the layers for the hash, and shows how far that is.
+fn hashed(
+    names: &Names,
+    choice: &Choice<'_>,
+    image: Image,
+    printer: &Printer,
+) -> Result<PullArguments> {
+    let progress = Progress::new(printer, image.layers.len());
+    let arguments = names.hashed(choice, image, &progress)?;
+    progress.finish();
+    let summary = progress.summary();
+    drop(progress);
+    printer.status(&format!("{} {}, {summary}", choice.digest, choice.platform));
+    Ok(arguments)
+}
