@@ -72,6 +72,7 @@ rec {
     name = "commands";
     tag = "1";
     contents = hello;
+    config.Cmd = [ "/bin/hello" ];
     compressor = "none";
     extraCommands = "mkdir -p var/lib/hello";
     fakeRootCommands = "chown 5:6 /var/lib/hello; ln -s ${unrelated} /unrelated";
@@ -89,6 +90,7 @@ rec {
     tag = "1";
     fromImage = layered;
     runAsRoot = "mkdir -p /data; chown 9 /data";
+    config.Cmd = [ "/bin/hello" ];
   };
   based = terrineTools.streamLayeredImage {
     name = "based";
@@ -101,6 +103,7 @@ rec {
     name = "database";
     tag = "1";
     contents = hello;
+    config.Cmd = [ "${hello}/bin/hello" ];
   };
   other = stream.override { tag = "other"; };
   merged = terrineTools.mergeImages [

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use terrine_tests::archive::unpack;
+use terrine_tests::consumer::{self, Consumed};
 use terrine_tests::{Archive, NixStore, Run, fixture, peer};
 
 use super::{build, evaluate};
@@ -127,6 +128,29 @@ fn archives_hold_what_was_asked_for() {
         root.iter()
             .any(|entry| entry.0 == "./nix/var/nix/db/db.sqlite")
     );
+}
+
+#[test]
+fn images_run() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    if !consumer::available(&["podman"]) {
+        return;
+    }
+    for (attribute, name) in [
+        ("layered", "acme/hello:layered"),
+        ("commands", "commands:1"),
+        ("asRoot", "as-root:1"),
+        ("database", "database:1"),
+    ] {
+        // Podman 4 takes no compressed archive, whoever compressed it.
+        let archive = read(&build(&store, attribute));
+        let file = store.beside().join("image.tar");
+        fs::write(&file, &archive.bytes).unwrap();
+        let consumed = Consumed::by("podman", &file, name);
+        consumed.check(&archive, "Hello from an image that Nix made.\n");
+    }
 }
 
 #[test]
