@@ -1,5 +1,9 @@
 # Images by the functions in `nix/`, of packages that the tools of this machine build.
-{ terrine, library }:
+{
+  terrine,
+  library,
+  busybox,
+}:
 let
   system = builtins.currentSystem;
   build =
@@ -13,10 +17,14 @@ let
       ];
       PATH = "/usr/bin:/bin";
     };
-  binary = builtins.path {
-    name = "terrine-binary";
-    path = terrine;
-  };
+  # Named by what they hold, wherever they are.
+  file =
+    name: path:
+    builtins.path {
+      inherit name path;
+    };
+  binary = file "terrine-binary" terrine;
+  busyboxBinary = file "busybox-binary" busybox;
   package = build "terrine" ''
     mkdir -p $out/bin
     cp ${binary} $out/bin/terrine
@@ -24,9 +32,10 @@ let
     printf '#!%s __run\n["stream"]\n' $out/bin/terrine > $out/bin/stream_layered_image
     chmod +x $out/bin/stream_layered_image
   '';
-  busybox = build "busybox" ''
+  tools = build "busybox" ''
     mkdir -p $out/bin
-    cp /bin/busybox $out/bin/busybox
+    cp ${busyboxBinary} $out/bin/busybox
+    chmod +x $out/bin/busybox
     for name in sh mkdir chown chmod touch cat ln env id; do
       ln -s busybox $out/bin/$name
     done
@@ -34,17 +43,17 @@ let
   library' = import library {
     terrine = package;
     inherit system;
-    tools = [ busybox ];
+    tools = [ tools ];
   };
 in
 rec {
   terrineTools = library';
-  inherit package busybox;
+  inherit package;
 
   greeting = build "greeting" "mkdir $out; echo Hello from an image that Nix made. > $out/greeting";
   hello = build "hello" ''
     mkdir -p $out/bin
-    printf '#!%s\n%s\n' ${busybox}/bin/sh '${busybox}/bin/cat ${greeting}/greeting' > $out/bin/hello
+    printf '#!%s\n%s\n' ${tools}/bin/sh '${tools}/bin/cat ${greeting}/greeting' > $out/bin/hello
     chmod +x $out/bin/hello
   '';
   unrelated = build "unrelated" "echo nothing > $out";
@@ -126,7 +135,7 @@ rec {
   # A derivation by a builder that reads a setup, as those of Nixpkgs do, and the environment of its build.
   setup = build "setup" ''
     mkdir $out
-    printf 'runHook() { eval "$shellHook"; }\nPATH=%s/bin\n' ${busybox} > $out/setup
+    printf 'runHook() { eval "$shellHook"; }\nPATH=%s/bin\n' ${tools} > $out/setup
   '';
   subject = derivation {
     name = "subject";

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::process::geteuid;
 use serde_json::{Value, json};
 use terrine_tests::archive::unpack;
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::{Archive, NixStore, Run, fixture, peer};
+use terrine_tests::{Archive, NixStore, Run, binary, debian, fixture, peer, temporary};
 
 use super::{build, evaluate};
 
@@ -150,6 +151,51 @@ fn images_run() {
         fs::write(&file, &archive.bytes).unwrap();
         let consumed = Consumed::by("podman", &file, name);
         consumed.check(&archive, "Hello from an image that Nix made.\n");
+    }
+}
+
+#[test]
+fn another_nix_builds_the_same() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    if !geteuid().is_root() {
+        peer::missing("sandboxes of Nix are made as root here");
+        return;
+    }
+    let Some(root) = debian::root("trixie", "nix-bin") else {
+        return;
+    };
+    let folder = temporary();
+    let place = folder.path().join("store");
+    let busybox = folder.path().join("busybox");
+    fs::copy(peer::find("busybox").unwrap(), &busybox).unwrap();
+    let binary = binary().parent().unwrap();
+    let folders = [terrine_tests::workspace(), binary, folder.path()];
+    for attribute in [
+        "streamed", "layered", "plain", "commands", "asRoot", "shell",
+    ] {
+        let mut command = debian::within(&root, &folders, "nix-build").unwrap();
+        let rest = ["--no-out-link", "-A", attribute];
+        command.args(super::arguments_with(&busybox, &rest));
+        command.arg("--store").arg(&place);
+        for (option, value) in [
+            ("sandbox", "true"),
+            ("sandbox-paths", "/bin /usr /lib /lib64?"),
+            ("build-users-group", ""),
+            ("substituters", ""),
+        ] {
+            command.args(["--option", option, value]);
+        }
+        command
+            .env("HOME", folder.path())
+            .env("NIX_CONF_DIR", folder.path());
+        let out = String::from_utf8(Run::of(&mut command).ok().stdout).unwrap();
+        let theirs = fs::read(place.join(&out.trim()[1..])).unwrap();
+        assert!(
+            theirs == fs::read(build(&store, attribute)).unwrap(),
+            "{attribute}"
+        );
     }
 }
 

@@ -8,17 +8,28 @@
 mod built;
 mod evaluated;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use terrine_tests::{NixStore, Run, binary, fixture};
+use terrine_tests::{NixStore, Run, binary, fixture, peer};
 
 /// Arguments for a program of Nix's that evaluates `tests/nix/images.nix`.
 fn arguments(rest: &[&str]) -> Vec<String> {
+    // One that is not there is told by the build that needs it.
+    let busybox = peer::find("busybox").unwrap_or_default();
+    arguments_with(&busybox, rest)
+}
+
+/// The same with the place of a static busybox.
+fn arguments_with(busybox: &Path, rest: &[&str]) -> Vec<String> {
     let library = terrine_tests::workspace().join("nix");
     let mut all = vec![fixture("nix/images.nix").display().to_string()];
-    for (name, value) in [("terrine", binary().to_owned()), ("library", library)] {
+    for (name, value) in [
+        ("terrine", binary().to_owned()),
+        ("library", library),
+        ("busybox", busybox.to_owned()),
+    ] {
         all.extend(["--arg".to_owned(), name.to_owned()]);
         all.push(value.display().to_string());
     }
