@@ -1,5 +1,6 @@
 //! The filter: which system calls a supervisor is asked about.
 
+use crate::emulate::MAKES;
 use crate::sys::seccomp;
 use std::os::fd::OwnedFd;
 
@@ -163,6 +164,7 @@ fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
             &[FILES, old::FILES, PERMISSIONS, old::PERMISSIONS, GIVING],
             NOTIFY,
         );
+        program.argument(libc::SYS_rt_sigaction, 0, libc::SIGCHLD as u32, NOTIFY);
         for (call, argument) in NODES.iter().chain(old::NODES) {
             program.special(*call, *argument, faked.creation);
         }
@@ -170,7 +172,7 @@ fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
     if faked.creation {
         program.all(&[CREATION, old::CREATION], NOTIFY);
         for (call, argument) in OPENS.iter().chain(old::OPENS) {
-            program.flag(*call, *argument, libc::O_CREAT as u32);
+            program.flag(*call, *argument, MAKES as u32);
         }
         // A process keeps the rights of root when it becomes a user, until it is another program.
         program.argument(libc::SYS_prctl, 0, libc::PR_SET_KEEPCAPS as u32, NOTIFY);

@@ -9,7 +9,8 @@ use rustix::io::Errno;
 
 use super::look::FileState;
 use super::records::Key;
-use super::resolve::{Found, Place, Resolver};
+use super::resolve::{Found, Place, Resolver, Target};
+use super::wanted::NAMELESS;
 use super::{Emulator, Reply};
 
 impl Emulator {
@@ -86,6 +87,9 @@ impl Emulator {
         flags: u64,
         mode: u32,
     ) -> Result<Reply, Errno> {
+        if flags & NAMELESS != 0 {
+            return self.open_nameless(pid, place, flags, mode);
+        }
         if place.is_directory() {
             return Ok(Reply::Continue);
         }
@@ -112,6 +116,37 @@ impl Emulator {
             made => made?,
         };
         self.record_owner(&Resolver::stat(&file)?, at.owner);
+        Ok(Reply::File(file, flags as u32 & libc::O_CLOEXEC as u32))
+    }
+
+    /// Makes a file that has no name yet, in a directory.
+    fn open_nameless(
+        &mut self,
+        pid: i32,
+        place: &Place,
+        flags: u64,
+        mode: u32,
+    ) -> Result<Reply, Errno> {
+        let target = Target::Path {
+            from: place.from,
+            path: place.path.clone(),
+            follow: true,
+        };
+        let Some(Found { fd, stat: found }) = self.resolver.open(pid, &target) else {
+            return Ok(Reply::Continue);
+        };
+        let owner = self.owner_of_new(pid, &found);
+        if self.is_read_only(&found) || owner == self.default_owner {
+            return Ok(Reply::Continue);
+        }
+        if !self.may_write(pid, &self.state(&found)) {
+            return Err(Errno::ACCESS);
+        }
+        let umask = self.resolver.umask(pid).unwrap_or(0o022);
+        let given = OFlags::from_bits_retain(flags as u32) | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode & 0o7777 & !umask);
+        let file = openat(&fd, c".", given, mode)?;
+        self.record_owner(&Resolver::stat(&file)?, owner);
         Ok(Reply::File(file, flags as u32 & libc::O_CLOEXEC as u32))
     }
 

@@ -268,6 +268,8 @@ fn groups(pid: i32, room: u64, address: u64, groups: &[u32]) -> Result<Reply, Er
 }
 
 fn read_groups(pid: i32, count: u64, address: u64) -> Result<Vec<u32>, Errno> {
+    // What a caller has in the upper half of a register is nothing to the kernel.
+    let count = u64::from(count as u32);
     if count > MAX_GROUPS {
         return Err(Errno::INVAL);
     }

@@ -25,9 +25,11 @@ pub(crate) use modes::is_special;
 pub(crate) use nodes::STAND_IN;
 pub(crate) use records::{Device, Key, Records};
 use resolve::Resolver;
+pub(crate) use wanted::MAKES;
 use wanted::Wanted;
 
 use crate::seccomp::Faked;
+use crate::sys::memory::{read_exact, write};
 use crate::sys::process;
 use crate::sys::seccomp::{self, Question};
 
@@ -138,6 +140,10 @@ impl Emulator {
             Wanted::Symlink { at, target } => self.symlink(pid, &at, &target),
             Wanted::Mode { file, mode } => self.mode(pid, &file, mode),
             Wanted::Attribute(attribute) => self.attribute(pid, &attribute),
+            Wanted::Signal(address) => {
+                restart_calls(pid, address);
+                Ok(Reply::Continue)
+            }
             Wanted::Root => {
                 self.resolver.roots_differ();
                 Ok(Reply::Continue)
@@ -201,6 +207,31 @@ impl Emulator {
             ranges.any(|(first, last)| (*first..=*last).contains(&id))
         };
         uid.is_none_or(within) && gid.is_none_or(within)
+    }
+}
+
+/// Lets system calls that a signal interrupts go on afterwards, in the structure that a process gives
+/// for handling it.
+///
+/// A call about which a question is asked can be interrupted until the supervisor has read the
+/// question, and fail where it never fails by itself: a shell would not expect that of open(2)
+/// because a job in the background has ended.
+fn restart_calls(pid: i32, address: u64) {
+    /// The handlers that are none.
+    const NONE: [u64; 2] = [libc::SIG_DFL as u64, libc::SIG_IGN as u64];
+    let mut action = [0; 16];
+    if address == 0 || read_exact(pid, address, &mut action).is_err() {
+        return;
+    }
+    let word = |at: usize| {
+        let bytes: [u8; 8] = action[at..at + 8].try_into().unwrap_or_default();
+        u64::from_ne_bytes(bytes)
+    };
+    let (handler, flags) = (word(0), word(8));
+    let restart = libc::SA_RESTART as u64;
+    if !NONE.contains(&handler) && flags & restart == 0 {
+        // What cannot be written to stays as it is.
+        let _ = write(pid, address + 8, &(flags | restart).to_ne_bytes());
     }
 }
 

@@ -32,12 +32,19 @@ pub(super) enum Wanted {
     Mode { file: Target, mode: u32 },
     /// An extended attribute is to be set, read or removed.
     Attribute(Attribute),
+    /// The caller handles a signal, by the structure at this address.
+    Signal(u64),
     /// The caller is to have another root.
     Root,
     /// The caller is to be somebody else, or to know who it is.
     Identity,
 }
 
+/// The flags of open(2) by which a file is made: `O_CREAT`, and that of a file without a name, which
+/// `O_TMPFILE` has beside that of a directory.
+pub(crate) const MAKES: u64 = libc::O_CREAT as u64 | NAMELESS;
+/// The one of a file without a name, the same on every architecture.
+pub(crate) const NAMELESS: u64 = 0o20_000_000;
 /// The flags that fchownat(2) knows.
 const CHOWN_FLAGS: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
 /// The size of the structure that openat2(2) takes first of all, in bytes.
@@ -62,6 +69,7 @@ impl Wanted {
         }
         match question.call {
             libc::SYS_openat2 => call.open_how(),
+            libc::SYS_rt_sigaction => Ok(Some(Self::Signal(question.arguments[1]))),
             libc::SYS_chroot | libc::SYS_pivot_root | libc::SYS_setns => Ok(Some(Self::Root)),
             _ => Ok(Some(match Attribute::of(question)? {
                 Some(attribute) => Self::Attribute(attribute),
@@ -165,7 +173,7 @@ impl Call {
             u64::from_ne_bytes(bytes)
         };
         let (flags, mode, resolve) = (word(0), word(8), word(16));
-        if resolve != 0 || flags & libc::O_CREAT as u64 == 0 {
+        if resolve != 0 || flags & MAKES == 0 {
             return Ok(None);
         }
         Ok(Some(Wanted::Open {
@@ -247,7 +255,8 @@ impl Call {
         Wanted::Node {
             at,
             mode: self.arguments[mode] as u32,
-            device: self.arguments[mode + 1],
+            // What a caller has in the upper half of a register is nothing to the kernel.
+            device: u64::from(self.arguments[mode + 1] as u32),
         }
     }
 }
