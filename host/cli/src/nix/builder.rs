@@ -159,7 +159,9 @@ fn planned(file: &Path, layer: &Path, printer: &Printer) -> Result<String> {
     let digest = prepared.image.write_top(out)?;
     write(&layer.join("checksum"), digest.hex().as_bytes())?;
     let layer = layer.display().to_string();
-    Ok(dockertools::describe(&prepared.image, &spec, &layer))
+    dockertools::describe(&prepared.image, &spec, &layer)
+        .map_err(|error| Failure::new(error.to_string()))
+        .context("writing conf.json")
 }
 
 fn archive(

@@ -51,7 +51,12 @@ fn is_below(place: &Path, left: &mut usize) -> bool {
         let Ok(entries) = fs::read_dir(&place) else {
             return true;
         };
-        open.extend(entries.flatten().map(|entry| entry.path()));
+        for entry in entries {
+            let Ok(entry) = entry else {
+                return true;
+            };
+            open.push(entry.path());
+        }
     }
     false
 }

@@ -41,14 +41,22 @@ struct Fields<'a> {
 
 /// Returns the `conf.json` of an image that was planned from a specification, whose uppermost layer is in the
 /// directory `layer`.
-pub fn describe(image: &NewImage<'_>, spec: &ImageSpec, layer: &str) -> String {
+///
+/// # Errors
+///
+/// A configuration that is no JSON, which no planner returns.
+pub fn describe(
+    image: &NewImage<'_>,
+    spec: &ImageSpec,
+    layer: &str,
+) -> Result<String, serde_json::Error> {
     let time = |field: Option<crate::spec::TimeField>| {
         field.map_or_else(|| NO_TIME.to_owned(), |field| field.0.to_string())
     };
     let ownership = &image.ownership;
     let fields = Fields {
         architecture: &image.resolved.architecture,
-        config: config(image, spec),
+        config: config(image, spec)?,
         os: &image.resolved.os,
         variant: image.resolved.variant.as_deref(),
         store_dir: image.store.dir(),
@@ -69,18 +77,17 @@ pub fn describe(image: &NewImage<'_>, spec: &ImageSpec, layer: &str) -> String {
         permissions: &spec.permissions,
         annotations: &spec.annotations,
     };
-    // Strings and lists of them: there is nothing that JSON cannot hold.
-    serde_json::to_string(&fields).unwrap_or_default()
+    serde_json::to_string(&fields)
 }
 
 /// The configuration as it was given, or, where it holds what `conf.json` has no field for, as it is
 /// in the image.
-fn config(image: &NewImage<'_>, spec: &ImageSpec) -> Box<RawValue> {
+fn config(image: &NewImage<'_>, spec: &ImageSpec) -> Result<Box<RawValue>, serde_json::Error> {
     let is_plain = spec.labels.is_empty() && spec.base_config == BaseConfig::Environment;
     let text = if is_plain {
         Json::Object(spec.config_json.clone().unwrap_or_default()).to_string()
     } else {
         image.resolved.config.clone()
     };
-    RawValue::from_string(text).unwrap_or_default()
+    RawValue::from_string(text)
 }
