@@ -6,9 +6,9 @@ use terrine::registry::{Client, ClientOptions, Credentials};
 
 use super::environment;
 
-/// How long a registry may be silent if nothing else is asked for, in seconds.
+/// The time for which a registry may be silent if nothing else is asked for, in seconds.
 const TIMEOUT: u64 = 60;
-/// How often something is tried again if nothing else is asked for.
+/// The number of further tries if nothing else is asked for.
 const RETRIES: u32 = 5;
 
 /// How registries are spoken to.

@@ -48,7 +48,7 @@ pub(super) enum Kind {
     Archive {
         /// The image's `conf.json`.
         conf: PathBuf,
-        /// How the archive is compressed, as terrine calls it.
+        /// The compression of the archive, in the notation of `--compression`.
         compression: String,
         /// The name of the image, if its tag is the archive's own hash.
         repository: Option<String>,
@@ -63,14 +63,14 @@ pub(super) enum Kind {
         /// The arguments of each.
         programs: BTreeMap<String, Vec<String>>,
     },
-    /// What a run of terrine writes.
+    /// The output of a run of terrine.
     Run {
         /// Its arguments, in which `@out@` is the place of the output.
         arguments: Vec<String>,
     },
 }
 
-/// What a path of a folder is.
+/// An entry of a folder.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Content {

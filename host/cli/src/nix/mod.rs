@@ -1,4 +1,5 @@
-//! What terrine is for Nix: the builder of derivations, and the interpreter of the programs that they hold.
+//! The side of terrine that Nix sees: a builder of derivations, and an interpreter of the programs that
+//! they hold.
 //!
 //! | what | where |
 //! |---|---|

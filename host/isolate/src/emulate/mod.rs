@@ -48,7 +48,7 @@ pub(crate) enum Reply {
 pub(crate) struct Granted {
     /// The ids that it takes for owners, as ranges from the first to the last.
     pub(crate) ids: Vec<(u32, u32)>,
-    /// Whether it makes devices, and keeps the permissions of what root writes to, because this is
+    /// True if it makes devices, and keeps the permissions of what root writes to, because this is
     /// root outside of any user name space.
     pub(crate) devices: bool,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Emulator {
     pub(crate) faked: Faked,
     /// The rights that the kernel grants in this step; none in a step of a user without rights.
     pub(crate) granted: Granted,
-    /// Whether a program may have capabilities.
+    /// True if a program may have capabilities.
     pub(crate) has_capabilities: bool,
     /// The owner of files without a record, where owners are not the kernel's.
     pub(crate) default_owner: (u32, u32),

@@ -37,7 +37,7 @@ pub(super) fn is_every() -> bool {
         .all(|map| fs::read_to_string(map).is_ok_and(|text| ranges(&text) == [EVERY]))
 }
 
-/// What the kernel grants root outside of any user name space.
+/// Returns the rights that the kernel grants root outside of any user name space.
 pub(super) fn everything() -> Granted {
     Granted {
         ids: vec![(0, u32::MAX - 1)],

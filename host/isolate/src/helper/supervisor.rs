@@ -118,7 +118,7 @@ struct Supervisor<'a> {
     proc: OwnedFd,
     /// The root of this process, to come back to.
     root: OwnedFd,
-    /// Whether commands see files of owners who are not shown.
+    /// True if commands see files of owners who are not to be shown.
     shows_foreign: bool,
     emulator: Emulator,
     deadline: Option<Instant>,

@@ -51,7 +51,7 @@ pub(super) struct World<'a> {
     pub(super) tree: &'a Path,
     /// An empty folder on this machine.
     pub(super) folder: PathBuf,
-    /// Whether devices can be made for it, so that it has none of the machine's.
+    /// True if devices can be made for it, so that it has none of the machine's.
     pub(super) makes_devices: bool,
 }
 

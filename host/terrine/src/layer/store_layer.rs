@@ -44,7 +44,7 @@ pub struct LayerOfStore<'a> {
     pub store: &'a Store,
     /// The owners of the entries.
     pub ownership: &'a Ownership,
-    /// Who watches the store paths as they go by.
+    /// The watcher of the store paths as they go by.
     pub watch: Option<&'a dyn Watch>,
 }
 

@@ -95,7 +95,7 @@ struct Hashing<'a> {
     before: Vec<u8>,
     /// The bytes of its content that have not come yet.
     rest: u64,
-    /// Whether everything came whole and in the order of a NAR, which names that are not UTF-8
+    /// True if everything came whole and in the order of a NAR, which names that are not UTF-8
     /// need not have in a layer.
     is_nar: bool,
 }

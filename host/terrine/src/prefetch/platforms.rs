@@ -17,7 +17,7 @@ pub struct Choice<'a> {
     place: Place<'a>,
 }
 
-/// Where an image is.
+/// The place of an image.
 #[derive(Debug)]
 enum Place<'a> {
     Alone(&'a Image),

@@ -41,7 +41,7 @@ pub(super) struct Registered {
     database: Vec<u8>,
 }
 
-/// How NAR hashes come about that neither a source nor the cache knows.
+/// The way to NAR hashes that neither a source nor the cache knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hashes {
     /// The files are read for them.
