@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use crate::helper::wire;
-use crate::{Changes, Kind};
+use crate::{Changes, Kind, wire};
 
 /// The file that lists the entries.
 const LIST: &str = "tree";

@@ -28,6 +28,7 @@ mod request;
 mod run;
 mod seccomp;
 mod sys;
+mod wire;
 
 pub use error::Error;
 pub use level::{Level, UnknownLevel};

@@ -7,9 +7,9 @@ use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::helper::{ARGUMENT, wire};
+use crate::helper::ARGUMENT;
 use crate::request::{Answer, Failure, Refusal, Request};
-use crate::{Changes, Error, Job, Level, Tail};
+use crate::{Changes, Error, Job, Level, Tail, wire};
 
 /// The start of the number of the process name space that a machine starts with.
 const FIRST_PROCESSES: &str = "pid:[4026531836]";

@@ -19,6 +19,7 @@ use crate::Level;
 use crate::request::{Identity, Refusal};
 use crate::seccomp::{self, Faked};
 use crate::sys::process;
+use crate::wire;
 
 /// The number of files that a process may have open.
 const MAX_FILES: u64 = 4096;
@@ -55,7 +56,7 @@ pub(super) fn run(world: &World<'_>, faked: Faked, to: &UnixStream) {
         }
         Err(refusal) => {
             let mut message = vec![REFUSED];
-            let _ = super::wire::send(&mut message, &refusal);
+            let _ = wire::send(&mut message, &refusal);
             message
         }
     };

@@ -7,6 +7,7 @@
 //! The program holds the other end of standard input for as long as it lives. Where that is
 //! closed, the program is gone, and the helper ends with all that it started and made.
 
+mod archive;
 mod child;
 mod foreign;
 mod ids;
@@ -16,7 +17,6 @@ mod processes;
 mod room;
 mod supervisor;
 mod tree;
-pub(crate) mod wire;
 mod world;
 
 use rustix::io::Errno;

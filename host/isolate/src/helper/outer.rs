@@ -11,11 +11,12 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, umask, waitpid};
 
 use super::child::KEPT;
 use super::supervisor::{self, Started};
-use super::{Trying, ids, wire};
+use super::{Trying, ids};
 use crate::Level;
 use crate::emulate::Granted;
 use crate::request::{Answer, Refusal, Request};
 use crate::sys::process::{self, Fork};
+use crate::wire;
 
 /// The name spaces of the supervisor, beside that of users.
 const SPACES: i32 = libc::CLONE_NEWNS

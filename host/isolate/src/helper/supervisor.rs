@@ -16,12 +16,13 @@ use rustix::process::{WaitStatus, chroot, fchdir, getpid};
 use rustix::system::sethostname;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
+use super::Trying;
+use super::archive::Archive;
 use super::listing::Listing;
 use super::processes::{Processes, reap};
 use super::room::Room;
 use super::tree::{Tree, look};
 use super::world::World;
-use super::{Trying, wire};
 use super::{child, foreign};
 use crate::Level;
 use crate::emulate::{Emulator, Granted, Ids};
@@ -32,6 +33,7 @@ use crate::request::{
 use crate::seccomp::Faked;
 use crate::sys::process::{self, Fork};
 use crate::sys::seccomp::answer_at_once;
+use crate::wire;
 
 /// The time between two counts of processes, and two looks at the clock.
 const TICK: Duration = Duration::from_millis(50);
@@ -198,7 +200,7 @@ impl<'a> Supervisor<'a> {
         let job = self.started.job;
         let mut tree = Tree::new(job.work.join("tree"))?;
         if job.base {
-            let mut archive = wire::Archive::new(io::stdin().lock());
+            let mut archive = Archive::new(io::stdin().lock());
             tree.unpack(&mut archive, &mut self.emulator)?;
             io::copy(&mut archive, &mut io::sink()).trying("reading the base image")?;
         }
