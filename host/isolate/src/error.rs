@@ -11,6 +11,10 @@ use crate::{Level, output::Tail};
 /// The step that fails where the root of commands cannot be the tree.
 pub(crate) const CHANGING_ROOT: &str = "changing the root";
 
+/// The ways round commands on a system that cannot run them.
+const NEEDS_LINUX: &str = "build this image on Linux, such as in a virtual machine, or say by `files` and \
+                           `permissions` what the commands do";
+
 /// Commands that could not run, or that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,6 +25,9 @@ pub enum Error {
     /// The base image could not be read while it was unpacked.
     #[error("cannot unpack the base image for commands")]
     Base(#[source] io::Error),
+    /// This system is not Linux, which alone has what isolates commands.
+    #[error("commands at the root run on Linux only")]
+    NoLinux,
     /// No level works on this machine.
     #[error("commands cannot be isolated on this machine: {}", listed(tried))]
     NoLevel {
@@ -87,6 +94,7 @@ fn said(tail: &Tail) -> String {
 impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::NoLinux => Some(NEEDS_LINUX.into()),
             Self::NoLevel { tried, is_given } => Some(way_out(tried, *is_given)),
             Self::Failed {
                 failure,

@@ -16,17 +16,27 @@
 //!
 //! The other process is the same program, started anew: it has to call [`helper::main`] where
 //! its only argument is [`helper::ARGUMENT`].
+//!
+//! All of this is Linux's. On other systems the crate has the same interface, and refuses each
+//! job ([`Error::NoLinux`]), so that programs need no code of their own for them.
 #![deny(unsafe_code)]
 
+#[cfg(target_os = "linux")]
 mod emulate;
 mod error;
+#[cfg(target_os = "linux")]
+pub mod helper;
+#[cfg(not(target_os = "linux"))]
+#[path = "elsewhere.rs"]
 pub mod helper;
 mod kept;
 mod level;
 mod output;
 mod request;
 mod run;
+#[cfg(target_os = "linux")]
 mod seccomp;
+#[cfg(target_os = "linux")]
 mod sys;
 mod wire;
 

@@ -44,13 +44,16 @@ impl Runner {
     /// # Errors
     ///
     /// Commands that fail, a machine on which they cannot be isolated, and a folder that cannot
-    /// take the tree.
+    /// take the tree. On systems other than Linux every job is refused.
     pub fn run(
         &self,
         job: &Job,
         base: Option<&OpenBase<'_>>,
         print: &Print<'_>,
     ) -> Result<Outcome, Error> {
+        if cfg!(not(target_os = "linux")) {
+            return Err(Error::NoLinux);
+        }
         let levels = match self.level {
             Some(level) => vec![level],
             None => Level::ALL.to_vec(),

@@ -617,6 +617,7 @@ fn isolate_errors() -> Vec<isolate::Error> {
         level: Level::Single,
     };
     vec![
+        Error::NoLinux,
         Error::NoLevel {
             tried: vec![],
             is_given: false,
