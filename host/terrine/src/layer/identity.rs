@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, OFlags, Stat, fstat, statat};
+use rustix::fs::{AtFlags, OFlags, Stat, statat};
 use rustix::io::Errno;
 
 use super::{Error, Store, StorePath, Tree};
@@ -23,9 +23,7 @@ pub fn identity(store: &Store, path: &StorePath) -> Result<String, Error> {
     let text = path.as_str().as_bytes();
     let slash = text.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
     let looked = if store.is_grafted(path) {
-        store
-            .open_at(text, OFlags::DIRECTORY | OFlags::PATH)
-            .and_then(fstat)
+        store.stat_at(text)
     } else if &text[..slash] == store.dir().as_bytes() {
         store
             .handle()
@@ -56,8 +54,7 @@ pub fn identity_of_all(store: &Store, path: &StorePath) -> Result<String, Error>
             return Ok(());
         }
         let stat = store
-            .open_at(entry.path, OFlags::PATH)
-            .and_then(fstat)
+            .stat_at(entry.path)
             .map_err(|errno| failed(store, entry.path, errno))?;
         text.push_str(&describe(&stat));
         text.push('\n');

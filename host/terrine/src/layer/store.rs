@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::fs::{Mode, OFlags, Stat, open, openat};
 use rustix::io::Errno;
 
 /// How many links a path may lead through, as Linux has it.
@@ -231,16 +231,36 @@ impl Store {
     /// be reached through links; from there on none is followed.
     pub(crate) fn open_at(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let (directory, below) = match self.grafted(path) {
-            Some((graft, b"")) => (graft.handle.as_fd(), &b"."[..]),
-            Some((graft, below)) => (graft.handle.as_fd(), below),
-            None => (self.handle()?, &path[self.dir.len() + 1..]),
-        };
+        let (directory, below) = self.start(path)?;
         match open_beneath(directory, below, flags) {
             // Not known to older kernels, and not allowed in some containers.
             Err(Errno::NOSYS | Errno::PERM) => openat(directory, below, flags, Mode::empty()),
             opened => opened,
         }
+    }
+
+    /// Looks at an absolute path of the image, which need not be one that may be read. Links are
+    /// followed no more than by [`Self::open_at`].
+    #[cfg(target_os = "linux")]
+    pub(super) fn stat_at(&self, path: &[u8]) -> Result<Stat, Errno> {
+        self.open_at(path, OFlags::PATH).and_then(rustix::fs::fstat)
+    }
+
+    /// Elsewhere nothing is opened without the right to read it.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn stat_at(&self, path: &[u8]) -> Result<Stat, Errno> {
+        use rustix::fs::{AtFlags, statat};
+        let (directory, below) = self.start(path)?;
+        statat(directory, below, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// The open directory that an absolute path of the image lies in, and the path below it.
+    fn start<'a>(&'a self, path: &'a [u8]) -> Result<(BorrowedFd<'a>, &'a [u8]), Errno> {
+        Ok(match self.grafted(path) {
+            Some((graft, b"")) => (graft.handle.as_fd(), b"."),
+            Some((graft, below)) => (graft.handle.as_fd(), below),
+            None => (self.handle()?, &path[self.dir.len() + 1..]),
+        })
     }
 }
 
