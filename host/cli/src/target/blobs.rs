@@ -33,7 +33,10 @@ pub(crate) enum BlobTarget<'c> {
     /// One that has what it was given.
     Direct(Box<dyn Destination + 'c>),
     /// An archive of a layout, which is written at the end.
-    Archive { archive: OciArchive, output: Output },
+    Archive {
+        archive: Box<OciArchive>,
+        output: Output,
+    },
 }
 
 impl BlobReference<'_> {
@@ -70,7 +73,7 @@ impl BlobReference<'_> {
             } => {
                 let tag = self::tag(image, tag)?;
                 let output = Output::open(Some(path))?;
-                let archive = OciArchive::new(reference.to_string(), tag);
+                let archive = Box::new(OciArchive::new(reference.to_string(), tag));
                 Ok(BlobTarget::Archive { archive, output })
             }
         }
@@ -82,7 +85,7 @@ impl BlobTarget<'_> {
     pub(crate) fn destination(&self) -> &dyn Destination {
         match self {
             Self::Direct(destination) => &**destination,
-            Self::Archive { archive, .. } => archive,
+            Self::Archive { archive, .. } => &**archive,
         }
     }
 
