@@ -47,6 +47,6 @@ rustPlatform.buildRustPackage {
       asl20
     ];
     mainProgram = "terrine";
-    platforms = lib.platforms.linux;
+    platforms = lib.platforms.linux ++ lib.platforms.darwin;
   };
 }
