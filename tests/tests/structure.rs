@@ -290,3 +290,28 @@ fn a_program_that_wants_one_crate_does_not_compile_the_others() {
         }
     }
 }
+
+/// Cargo builds a library with the features that the packages want which are built, so one that a test alone
+/// wants would be missing from the program that is built alone.
+#[test]
+fn how_json_is_written_does_not_depend_on_what_is_built() {
+    let root = workspace();
+    let mut manifests = vec![root.join("planner-wasm"), root.join("tests")];
+    let host = fs::read_dir(root.join("host")).unwrap();
+    manifests.extend(host.map(|entry| entry.unwrap().path()));
+    let mut count = 0;
+    for folder in manifests {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let mut lines = manifest.lines();
+        if let Some(line) = lines.find(|line| line.starts_with("serde_json")) {
+            // Text that is kept as it is has no say in that.
+            let allowed = [
+                "serde_json.workspace = true",
+                r#"serde_json = { workspace = true, features = ["raw_value"] }"#,
+            ];
+            assert!(allowed.contains(&line), "{}: {line}", folder.display());
+            count += 1;
+        }
+    }
+    assert!(count > 4);
+}
