@@ -1,14 +1,19 @@
 //! Images that exist, as the arguments name them.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use terrine::cache::{Cache, CacheOptions};
 use terrine::oci::{Descriptor, Platform, Reference};
+use terrine::plan::dockertools::{self, ConfOptions};
+use terrine::planner::{Limits, Runtime};
 use terrine::registry::Client;
 use terrine::source::{self, Image, Opened, RemoteOpener};
+use terrine::spec::Time;
 
-use super::argument;
 use super::failure::Result;
 use super::registry_args::RegistryArgs;
+use super::{argument, environment};
 
 /// Opens images, wherever they are.
 pub(super) struct Images {
@@ -81,6 +86,11 @@ impl Images {
 
     /// Opens what a reference leads to: an image, or several.
     pub(super) fn open(&self, reference: &Reference) -> Result<Opened> {
+        if let Reference::Path(path) = reference
+            && dockertools::is_conf(path)
+        {
+            return described(path).map(Opened::Image);
+        }
         Ok(source::open(reference, &self.opener)?)
     }
 
@@ -111,4 +121,21 @@ impl Images {
     ) -> Result<Image> {
         Ok(source::pick(self.open(reference)?, platform)?)
     }
+}
+
+/// Opens the image that a conf.json describes.
+fn described(path: &Path) -> Result<Image> {
+    let options = ConfOptions {
+        store_root: PathBuf::from("/"),
+        repo_tag: None,
+        now: Time::now(),
+    };
+    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let planner = runtime.embedded()?;
+    let cache = environment::cache().map_or_else(Cache::none, |folder| {
+        Cache::open_or_none(&folder, CacheOptions::on(environment::today()))
+    });
+    let image = dockertools::open(path, &options, &planner, &cache)?;
+    cache.flush();
+    Ok(image)
 }

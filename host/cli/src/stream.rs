@@ -69,15 +69,23 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     };
     let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
     let planner = runtime.embedded()?;
-    let image = dockertools::prepare(&conf, &options, &planner).with_context(|| cannot(args))?;
+    // It knows the layers of a base image that is no archive.
+    let on_conf = conf.from_image.as_deref().is_some_and(dockertools::is_conf);
+    let cache = if on_conf {
+        args.ship.encode.cache(printer)
+    } else {
+        Cache::none()
+    };
+    let image =
+        dockertools::prepare(&conf, &options, &planner, &cache).with_context(|| cannot(args))?;
     for remark in image.remarks() {
         printer.warning(&remark);
     }
     let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
     let cache = match &target {
-        Target::Blobs(_) => args.ship.encode.cache(printer),
+        Target::Blobs(_) if !on_conf => args.ship.encode.cache(printer),
         // An archive is made without it.
-        Target::Archive(_) => Cache::none(),
+        Target::Blobs(_) | Target::Archive(_) => cache,
     };
     let progress = Progress::new(printer, image.layer_count());
     let generated = image.tag_is_generated();

@@ -156,6 +156,20 @@ impl NewImage<'_> {
         })?)
     }
 
+    /// Returns the image's configuration, given the digests of its own layers, bottom to top.
+    ///
+    /// # Errors
+    ///
+    /// A planner that refuses to write it.
+    pub fn configuration(&self, own: &[Digest]) -> Result<String, Error> {
+        let base = self.base.iter().flat_map(Base::layers);
+        let base = base.map(|layer| rendered(base_history(layer), layer.diff_id));
+        let new = self.new_layers();
+        let own = new.iter().zip(own);
+        let own = own.map(|(layer, digest)| rendered(layer.history(), *digest));
+        self.render(base.chain(own).collect())
+    }
+
     /// How many layers the image has.
     pub fn layer_count(&self) -> usize {
         self.base.as_ref().map_or(0, |base| base.layers().len()) + self.layers.len() + 1

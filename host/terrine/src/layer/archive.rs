@@ -74,6 +74,11 @@ impl Customisation {
         self.size
     }
 
+    /// Returns the archive.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Returns the digest that its bytes must have.
     pub fn digest(&self) -> Digest {
         self.digest

@@ -5,6 +5,7 @@ use terrine_planner_host::{self as planner, Planner, image};
 
 use super::Error;
 use super::context::Context;
+use super::dockertools::{self, ConfOptions};
 use super::items::Items;
 use crate::base::Base;
 use crate::layer::{Store, StorePath};
@@ -24,6 +25,16 @@ pub(super) fn open(
     };
     let reference = reference(spec, "fromImage", text)?;
     let opened = match &reference {
+        Reference::Path(path) if dockertools::is_conf(path) => {
+            let conf = ConfOptions {
+                store_root: options.store_root.clone(),
+                repo_tag: None,
+                now: options.now,
+            };
+            let planner = context.planners.image;
+            let image = dockertools::open(path, &conf, planner, options.cache);
+            Opened::Image(image.map_err(|error| Error::BaseConf(Box::new(error)))?)
+        }
         Reference::Path(path) => source::open_first(&path.display().to_string(), path)?,
         reference => source::open(reference, options.images)?,
     };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use terrine_planner_host as planner;
 use terrine_support::hint::Hint;
 
+use super::dockertools;
 use crate::layer::StorePathError;
 use crate::spec::ImageSpec;
 use crate::{assemble, closure, history, layer, rootfs, source, store_database};
@@ -42,6 +43,9 @@ pub enum Error {
     /// The base image.
     #[error(transparent)]
     Base(#[from] source::Error),
+    /// The base image, where a `conf.json` describes it.
+    #[error(transparent)]
+    BaseConf(Box<dockertools::Error>),
     /// What store paths refer to.
     #[error(transparent)]
     Closure(#[from] closure::Error),
@@ -140,6 +144,7 @@ impl Hint for Error {
         match self {
             Self::Field { hint, .. } => hint.as_deref().map(Cow::from),
             Self::Base(error) => error.hint(),
+            Self::BaseConf(error) => error.hint(),
             Self::Closure(error) => error.hint(),
             Self::Closures(fault) => fault.hint(),
             Self::Past { source, .. } => source.hint(),

@@ -43,6 +43,7 @@ const NOT_MADE: &[(&str, &str, &[&str])] = &[
         "ConfError",
         &["File"],
     ),
+    ("terrine/src/plan/dockertools/error.rs", "Error", &["Conf"]),
     ("terrine/src/plan/error.rs", "Error", &["Store"]),
     ("terrine/src/sequence/error.rs", "Error", &["File"]),
     ("terrine/src/source/error.rs", "Fault", &["Document"]),

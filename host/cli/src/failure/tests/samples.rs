@@ -10,6 +10,7 @@ use terrine::compress::ParseSettingError;
 use terrine::destination::CarryError;
 use terrine::layer::Change;
 use terrine::oci::{Digest, ParseReferenceError, Reference, Repository};
+use terrine::plan::dockertools;
 use terrine::planner::{ComponentizeError, DescriptionFault, Imports, Limits, Runtime};
 use terrine::registry::{Client, ClientOptions, CredentialsError};
 use terrine::rootfs::{File, Origin};
@@ -45,6 +46,10 @@ pub(super) fn walk() -> Walked {
     walked.walk("terrine/src/history/error.rs", history_errors());
     walked.walk("terrine/src/layer/error.rs", layer_errors());
     walked.walk("terrine/src/layout/error.rs", layout_errors());
+    walked.walk(
+        "terrine/src/plan/dockertools/error.rs",
+        dockertools_errors(),
+    );
     walked.walk("terrine/src/plan/error.rs", plan_errors());
     walked.walk("terrine/src/prefetch/name.rs", prefetch_errors());
     walked.walk("terrine/src/replay/error.rs", replay_errors());
@@ -605,6 +610,17 @@ fn assemble_errors() -> Vec<assemble::Error> {
     errors
 }
 
+fn dockertools_errors() -> Vec<dockertools::Error> {
+    use dockertools::Error;
+    let base = |source| Error::Base {
+        path: path(),
+        source: Box::new(source),
+    };
+    let mut errors = vec![Error::Nested(64), base(Error::Nested(64))];
+    errors.extend(assemble_errors().into_iter().map(Error::from));
+    errors
+}
+
 fn isolate_errors() -> Vec<isolate::Error> {
     use isolate::{Ending, Error, Failure, Level, Tail};
     let failed = |ending| Error::Failed {
@@ -650,6 +666,11 @@ fn plan_errors() -> Vec<plan::Error> {
         isolate_errors()
             .into_iter()
             .map(|error| Error::Commands(Box::new(error))),
+    );
+    errors.extend(
+        dockertools_errors()
+            .into_iter()
+            .map(|error| Error::BaseConf(Box::new(error))),
     );
     errors.extend(source_errors().into_iter().map(Error::from));
     errors.extend(closure_errors().into_iter().map(Error::from));

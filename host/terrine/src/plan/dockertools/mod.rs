@@ -1,8 +1,12 @@
 //! `terrine stream`: an image whose grouping is ready-made in `conf.json`; and the way there, for an image
 //! that terrine has planned.
+//!
+//! Such an image is written ([`prepare()`]), or read like one that exists ([`open`]).
 
 mod conf;
 mod describe;
+mod error;
+mod existing;
 mod prepare;
 
 use std::path::{Path, PathBuf};
@@ -11,12 +15,18 @@ use terrine_oci::annotation;
 use terrine_planner_host::Planner;
 
 use super::context;
-use crate::assemble::{self, Customisation, Error, NewImage, PlanOrigin, Top};
+use crate::assemble::{self, Customisation, NewImage, PlanOrigin, Top};
 use crate::base::Base;
+use crate::cache::Cache;
 use crate::layer::{Ownership, Store};
 use crate::spec::Time;
 pub use conf::{Conf, ConfError};
 pub use describe::{LAYER, describe};
+pub use error::Error;
+pub use existing::{is_conf, open};
+
+/// How many images may be built on each other, each described by a `conf.json`.
+const MAX_DEPTH: usize = 64;
 
 /// What `conf.json` does not say.
 #[derive(Debug, Clone)]
@@ -33,18 +43,53 @@ pub struct ConfOptions {
 ///
 /// # Errors
 ///
-/// A base image, a path or a decision that can not be had.
+/// A base image, a path or a decision that can not be had. Layers of base images that are described by a
+/// `conf.json` are read here, unless the cache knows their digests.
 pub fn prepare<'p>(
     conf: &Conf,
     options: &ConfOptions,
     planner: &'p Planner<'p>,
+    cache: &Cache,
 ) -> Result<NewImage<'p>, Error> {
-    let store = Store::open(&conf.store_dir, &options.store_root)?;
-    let base = conf
-        .from_image
-        .as_deref()
-        .map(|path| Base::open(&locate(&store, path)))
-        .transpose()?;
+    prepare_at(conf, options, planner, cache, 0)
+}
+
+/// The same of an image on which so many others are built.
+fn prepare_at<'p>(
+    conf: &Conf,
+    options: &ConfOptions,
+    planner: &'p Planner<'p>,
+    cache: &Cache,
+    depth: usize,
+) -> Result<NewImage<'p>, Error> {
+    let store = Store::open(&conf.store_dir, &options.store_root).map_err(assemble::Error::from)?;
+    let base = conf.from_image.as_deref().map(|path| locate(&store, path));
+    let base = match base {
+        Some(path) if is_conf(&path) => {
+            // Its own name is of no interest here.
+            let options = ConfOptions {
+                repo_tag: None,
+                ..options.clone()
+            };
+            if depth == MAX_DEPTH {
+                return Err(Error::Nested(MAX_DEPTH));
+            }
+            let opened = existing::open_at(&path, &options, planner, cache, depth + 1);
+            Some(Base::new(opened.map_err(|error| error.of_base(path))?))
+        }
+        Some(path) => Some(Base::open(&path).map_err(assemble::Error::from)?),
+        None => None,
+    };
+    Ok(on_base(conf, options, planner, store, base)?)
+}
+
+fn on_base<'p>(
+    conf: &Conf,
+    options: &ConfOptions,
+    planner: &'p Planner<'p>,
+    store: Store,
+    base: Option<Base>,
+) -> Result<NewImage<'p>, assemble::Error> {
     let customisation = customisation(&conf.customisation_layer, &store)?;
     let resolved = prepare::resolve(
         conf,
@@ -62,7 +107,7 @@ pub fn prepare<'p>(
         gname: conf.gname.clone(),
         mtime: conf.mtime.or_now(options.now).seconds(),
         permissions: context::permissions(&conf.permissions)
-            .map_err(|(field, why)| Error::Conf { field, why })?,
+            .map_err(|(field, why)| assemble::Error::Conf { field, why })?,
     };
     let created = conf.created.or_now(options.now).to_string();
     let top = Top::Archive(customisation);
@@ -93,7 +138,7 @@ pub fn prepare<'p>(
 }
 
 /// The `layer.tar` and its `checksum` in a directory.
-fn customisation(directory: &str, store: &Store) -> Result<Customisation, Error> {
+fn customisation(directory: &str, store: &Store) -> Result<Customisation, assemble::Error> {
     let file = |name| locate(store, &Path::new(directory).join(name));
     Ok(Customisation::open(
         directory,

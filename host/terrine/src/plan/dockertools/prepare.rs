@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use terrine_oci::Digest;
 use terrine_planner_host::{self as planner, EmptyLayers, Planner, image, layering};
 
-use super::{Conf, ConfOptions, Error};
-use crate::assemble::StoreLayer;
+use super::{Conf, ConfOptions};
+use crate::assemble::{Error, StoreLayer};
 use crate::base::Base;
 use crate::layer::{self, Store, StorePath};
 
