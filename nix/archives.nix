@@ -3,6 +3,7 @@
   lib,
   build,
   go,
+  types,
 }:
 let
   # The one hash of a fixed output, by whatever name it is given.
@@ -70,7 +71,7 @@ in
         imageTag = finalImageTag;
       };
     in
-    build.run {
+    types.check types.arguments "pullImage" imageName arguments (build.run {
       inherit name passthru;
       arguments = [
         "copy"
@@ -97,23 +98,20 @@ in
           "no_proxy"
         ];
       };
-    };
+    });
 
-  # One archive with all images of others.
+  # One archive with all images of others, compressed as the last of these is.
   mergeImages =
     images:
-    build.run {
+    types.check types.arguments "mergeImages" null { inherit images; } (build.derive {
       name = "merge-docker-images";
-      arguments = [
-        "merge"
-      ]
-      ++ map (image: "${image}") images
-      ++ [
-        "--output"
-        "@out@"
-      ];
-      attributes.unsafeDiscardReferences.out = true;
-    };
+      kind = "merge";
+      attributes = {
+        # A stream has its name in its conf.json. An archive may have another.
+        images = map (image: if image.isExe or false then lib.sourceOf image else "${image}") images;
+        unsafeDiscardReferences.out = true;
+      };
+    });
 
   # The files of an image, as a tar archive.
   exportImage =
@@ -128,7 +126,7 @@ in
       inherit name;
       arguments = [
         "export"
-        "${fromImage.archive or fromImage}"
+        (lib.sourceOf fromImage)
         "--output"
         "@out@"
       ];
@@ -145,23 +143,23 @@ in
     let
       base = baseNameOf name;
       reference = "${lib.toLower name}:${tag}";
-      archives = map (image: "${image.archive or image}") images;
+      sources = map lib.sourceOf images;
       push = build.app "push-${base}" (
         [ "index" ]
-        ++ archives
+        ++ sources
         ++ [
           "--to"
           "docker://${reference}"
         ]
       );
-      copyTo = build.app "copy-${base}" ([ "index" ] ++ archives ++ [ "--to" ]);
+      copyTo = build.app "copy-${base}" ([ "index" ] ++ sources ++ [ "--to" ]);
     in
     build.run {
       name = base;
       arguments = [
         "index"
       ]
-      ++ archives
+      ++ sources
       ++ [
         "--to"
         "oci:@out@:${tag}"

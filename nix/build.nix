@@ -9,6 +9,24 @@ rec {
 
   # A derivation of a kind that terrine knows, with the attributes of that kind.
   derive =
+    arguments:
+    plain (
+      arguments
+      // {
+        attributes = arguments.attributes // {
+          planner = "${planner}";
+        };
+      }
+    );
+
+  # The planner, which is compiled once and not in every build.
+  planner = plain {
+    name = "terrine-planner";
+    kind = "planner";
+    attributes = { };
+  };
+
+  plain =
     {
       name,
       kind,
@@ -56,7 +74,7 @@ rec {
   # A package with one program: terrine with these arguments, and those that are given to it.
   app =
     name: arguments:
-    derive {
+    plain {
       inherit name;
       kind = "programs";
       attributes.programs.${name} = arguments;

@@ -10,7 +10,7 @@ let
   # A package of files that are texts, links and directories.
   files =
     name: files:
-    build.derive {
+    build.plain {
       inherit name;
       kind = "files";
       attributes = { inherit files; };
@@ -37,6 +37,15 @@ let
 in
 {
   inherit files;
+
+  # A package that is one file: a text, a program or a link.
+  file =
+    name: content:
+    build.plain {
+      inherit name;
+      kind = "file";
+      attributes.file = content;
+    };
 
   fakeNss = lib.makeOverridable fakeNssOf { };
 

@@ -3,6 +3,7 @@
   lib,
   build,
   spec,
+  types,
 }:
 let
   compressors = {
@@ -24,6 +25,64 @@ let
     name: compressor:
     compressors.${compressor}
       or (throw "in docker image ${name}: compressor must be one of: [${toString (builtins.attrNames compressors)}]");
+
+  # Programs for an image under a name. With `isOther` it is another one than its `conf` has.
+  apps =
+    {
+      base,
+      drv,
+      reference,
+      isOther ? false,
+    }:
+    let
+      stream = [
+        "stream"
+        "${drv.conf}"
+      ]
+      ++ (
+        if isOther then
+          [
+            "--repo-tag"
+            reference
+          ]
+        else
+          [ ]
+      );
+      to =
+        verb: place:
+        build.app "${verb}-${base}" (
+          stream
+          ++ [
+            "--to"
+            place
+          ]
+        );
+    in
+    {
+      # The image to the registry that its name says, with what is missing there.
+      push = to "push" "docker://${reference}";
+      # The image to the storage of docker, or of podman, on this machine.
+      load = to "load" "docker-daemon:${reference}";
+      loadPodman = to "load" "containers-storage:${reference}";
+      # The image to a place that is an argument.
+      copyTo = build.app "copy-${base}" (stream ++ [ "--to" ]);
+      # The layers, and why they are what they are.
+      plan = build.app "plan-${base}" (
+        [
+          "plan"
+          "${drv.spec}/image.json"
+        ]
+        ++ (
+          if isOther then
+            [
+              "--tag"
+              (lib.tagOf reference)
+            ]
+          else
+            [ ]
+        )
+      );
+    };
 
   # Everything that can be had of an image that is described by `fields`.
   image =
@@ -54,39 +113,15 @@ let
         };
       };
       imageTag = if tag != null then tag else lib.hashOf drv.conf;
-      reference = "${imageName}:${imageTag}";
-      stream = [
-        "stream"
-        "${drv.conf}"
-      ];
-      own = {
+      own = apps {
+        inherit base drv;
+        reference = "${imageName}:${imageTag}";
+      }
+      // {
         inherit imageName imageTag;
         inherit (drv) conf;
         streamScript = build.program;
         isExe = true;
-        # The image to the registry that its name says, with what is missing there.
-        push = build.app "push-${base}" (
-          stream
-          ++ [
-            "--to"
-            "docker://${reference}"
-          ]
-        );
-        # The image to the storage of docker on this machine.
-        load = build.app "load-${base}" (
-          stream
-          ++ [
-            "--to"
-            "docker-daemon:${reference}"
-          ]
-        );
-        # The image to a place that is an argument.
-        copyTo = build.app "copy-${base}" (stream ++ [ "--to" ]);
-        # The layers, and why they are what they are.
-        plan = build.app "plan-${base}" [
-          "plan"
-          "${drv.spec}/image.json"
-        ];
         archive = archive {
           name = "${base}.tar";
           image = self;
@@ -133,6 +168,17 @@ let
       throw "the maxLayers argument of dockerTools.buildLayeredImage function must be greather than 1 (current value: ${toString maxLayers})"
     else
       value;
+
+  checkPlanner =
+    name: planner: layeringPipeline: value:
+    if planner != null && layeringPipeline != null then
+      throw "in docker image ${name}: You can not specify both planner and layeringPipeline."
+    else
+      value;
+
+  check =
+    function: given:
+    types.check types.arguments function (given.name or null) given;
 
   stream =
     unbuilt:
@@ -190,8 +236,9 @@ let
       };
       fields = spec.make (arguments // { name = lib.toLower name; }) {
         contents = spec.places contents;
-        inherit mtime uid gid;
-        inherit uname gname;
+        inherit mtime uname gname;
+        uid = spec.number uid;
+        gid = spec.number gid;
         maxLayers = if layeringPipeline == null then maxLayers else null;
         inherit layeringPipeline;
         fakeRootCommands = spec.text fakeRootCommands;
@@ -206,7 +253,9 @@ let
             "auto";
       };
     in
-    checkMaxLayers maxLayers layeringPipeline (image {
+    check "streamLayeredImage" given (
+      checkMaxLayers maxLayers layeringPipeline (
+        checkPlanner name planner layeringPipeline (image {
       base = baseNameOf name;
       imageName = lib.toLower name;
       inherit
@@ -216,7 +265,7 @@ let
         passthru
         meta
         ;
-    });
+    })));
 
   streamImage = unbuilt: lib.makeOverridable (stream unbuilt);
   streamArgs = builtins.functionArgs (stream [ ]);
@@ -227,7 +276,7 @@ let
       function =
         arguments:
         let
-          compressor = arguments.compressor or "gz";
+          compressor = check "buildLayeredImage" arguments (arguments.compressor or "gz");
           inherit (compressorOf arguments.name compressor) extension compression;
           streamed = streamImage unbuilt (
             builtins.removeAttrs arguments [
@@ -248,6 +297,7 @@ let
               conf
               push
               load
+              loadPodman
               copyTo
               plan
               ;
@@ -328,7 +378,7 @@ rec {
         permissions =
           (if permissions == [ ] then [ ] else permissions)
           ++ (
-            if uid == 0 && gid == 0 || runAsRoot != null then
+            if spec.number uid == 0 && spec.number gid == 0 || runAsRoot != null then
               [ ]
             else
               [
@@ -338,7 +388,8 @@ rec {
                 { path = dirOf builtins.storeDir; }
                 {
                   path = "/**";
-                  inherit uid gid;
+                  uid = spec.number uid;
+                  gid = spec.number gid;
                 }
               ]
           );
@@ -346,6 +397,7 @@ rec {
       layered = image {
         base = baseNameOf name;
         imageName = lib.toLower name;
+        # Where none is given it is the hash of the archive.
         tag = if tag == null then "unset" else tag;
         fields = fields // {
           tag = if tag == null then "unset" else tag;
@@ -358,18 +410,26 @@ rec {
         ownTag = tag == null;
       };
       imageTag = if tag == null then lib.hashOf drv else tag;
-      own = {
+      own = apps {
+        base = baseNameOf name;
+        drv = layered;
+        reference = "${lib.toLower name}:${imageTag}";
+        isOther = tag == null;
+      }
+      // {
         imageName = lib.toLower name;
         inherit imageTag;
         buildArgs = given;
-        inherit (layered) layer plan conf;
+        inherit (layered) layer conf;
       };
     in
-    drv
-    // own
-    // {
-      passthru = own;
-    }
+    check "buildImage" given (
+      drv
+      // own
+      // {
+        passthru = own;
+      }
+    )
   );
 
   buildLayeredImageWithNixDb = arguments: buildLayeredImage (arguments // { includeNixDB = true; });

@@ -35,6 +35,12 @@ rec {
   hashOf =
     path: builtins.substring 0 32 (baseNameOf (builtins.unsafeDiscardStringContext (toString path)));
 
+  # The tag of a name that has one.
+  tagOf = reference: builtins.elemAt (builtins.match "(.*):([^:]*)" reference) 1;
+
+  # What an image is read from: where its conf.json is known, no archive of it is needed.
+  sourceOf = image: "${image.conf or image}";
+
   # A function of named arguments, whose result has `override`: the same with other arguments.
   makeOverridable = function: makeOverridableWith (builtins.functionArgs function) function;
 

@@ -5,6 +5,8 @@
   images,
   helpers,
   pkgs,
+  spec,
+  types,
 }:
 let
   # A text as a word for a shell.
@@ -73,13 +75,16 @@ let
       run ? null,
       ...
     }@arguments:
-    assert
-      !(drv.drvAttrs.__structuredAttrs or false)
-      || throw "streamNixShellImage: Does not work with the derivation ${drv.name} because it uses __structuredAttrs";
+    assert types.check types.arguments "streamNixShellImage" name arguments true;
     assert
       command == null || run == null || throw "streamNixShellImage: Can't specify both command and run";
     let
-      owner = { inherit uid gid; };
+      owner = {
+        uid = spec.number uid;
+        gid = spec.number gid;
+      };
+      isStructured = drv.drvAttrs.__structuredAttrs or false;
+      structured = (import ./structured.nix).files drv.drvAttrs (builtins.listToAttrs (outputsOf drv));
       directory = owner // {
         directory = true;
       };
@@ -88,7 +93,7 @@ let
       builder = helpers.files "build-derivation" {
         "bin/buildDerivation".program = ''
           #!${shell}
-          exec ${quote (toString drv.drvAttrs.builder)} ${
+          exec ${quote (valueToString drv.drvAttrs.builder)} ${
             builtins.concatStringsSep " " (map quote (map valueToString (drv.drvAttrs.args or [ ])))
           }
         '';
@@ -98,8 +103,13 @@ let
         helpers.files "nix-shell-rc" {
           "rc".text =
             lines [
+              # Not for the shells that this one starts.
+              ''[ "$BASH_ENV" = "''${BASH_SOURCE[0]}" ] && unset BASH_ENV''
               "unset PATH"
               "dontAddDisableDepTrack=1"
+            ]
+            + (if isStructured then ''[ -e "$NIX_ATTRS_SH_FILE" ] && source "$NIX_ATTRS_SH_FILE"'' + "\n" else "")
+            + lines [
               ''[ -e "$stdenv/setup" ] && source "$stdenv/setup"''
               ''PATH=${staticPath}:"$PATH"''
               "SHELL=${shell}"
@@ -118,8 +128,13 @@ let
       enter = helpers.files "nix-shell-enter" {
         "bin/enter".program = ''
           #!${shell}
-          if [ "$1" = ${quote shell} ]; then exec "$@"; fi
+          if [ "$1" = ${quote shell} ]; then
+            # Read where the shell is not interactive, as `--rcfile` is where it is.
+            if [ "$2" = --rcfile ]; then export BASH_ENV="$3"; fi
+            exec "$@"
+          fi
           source ${rc}
+          export PATH
           exec "$@"
         '';
       };
@@ -138,7 +153,17 @@ let
             NIX_SSL_CERT_FILE = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
           }
       )
-      // environmentOf drv
+      // (
+        if isStructured then
+          {
+            NIX_ATTRS_JSON_FILE = "/build/.attrs.json";
+            NIX_ATTRS_SH_FILE = "/build/.attrs.sh";
+          }
+          # As `nix-shell` has them: for commands, not for the builder.
+          // builtins.listToAttrs (outputsOf drv)
+        else
+          environmentOf drv
+      )
       // {
         NIX_BUILD_TOP = "/build";
         TMPDIR = "/build";
@@ -171,14 +196,38 @@ let
           (helpers.fakeNss.override users)
           (helpers.files "bin-sh" { "bin/sh".link = shell; })
         ]
-        ++ (if pkgs == null then [ ] else [ helpers.usrBinEnv ]);
+        ++ (if pkgs == null then [ ] else [ helpers.usrBinEnv ])
+        ++ lib.toList (arguments.contents or null);
         files = {
           "/build" = directory;
           "/etc/nix" = directory;
           "/nix" = directory;
-          "/nix/store" = directory;
-          "/nix/var/nix" = directory;
-        };
+        }
+        // (
+          # The database has the directories that Nix writes to.
+          if arguments.includeNixDB or false then
+            { }
+          else
+            {
+              "/nix/store" = directory;
+              "/nix/var/nix" = directory;
+            }
+        )
+        // (
+          if isStructured then
+            {
+              "/build/.attrs.json" = owner // {
+                text = structured.json;
+              };
+              "/build/.attrs.sh" = owner // {
+                text = structured.shell;
+              };
+            }
+          else
+            { }
+        )
+        // arguments.files or { };
+        nixDatabase = arguments.nixDatabase or (if arguments.includeNixDB or false then owner else null);
         config = {
           User = "${toString uid}:${toString gid}";
           WorkingDir = "/build";

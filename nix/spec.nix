@@ -5,12 +5,15 @@
   hostSystem,
   tools,
   shell,
+  system,
 }:
 let
   # A path, a package or a text, as the text that terrine finds it by.
   place = value: "${value}";
   places = value: map place (lib.toList value);
-  text = value: if value == "" then null else value;
+  text = value: if value == "" then null else toString value;
+  # An integer, which dockerTools takes as a text as well.
+  number = value: if builtins.isString value then builtins.fromJSON value else value;
 in
 rec {
   defaultArchitecture = if go == null then null else go.GOARCH;
@@ -52,14 +55,18 @@ rec {
         inherit shell;
       };
       base = arguments.fromImage or null;
+      isDarwin = builtins.match ".*-darwin" system != null;
     in
+    assert
+      !(hasCommands && isDarwin)
+      || throw "in docker image ${arguments.name}: commands at the root need Linux, and this is built on ${system}. Make what they make in a package of its own, say it by `files` and `permissions`, or take the functions of Nixpkgs for Linux, which a builder for Linux builds.";
     lib.given (
       {
         inherit (arguments) name tag config;
         architecture = arguments.architecture;
         system = if arguments.architecture == null then hostSystem else null;
         variant = if arguments.variant == "" then null else arguments.variant;
-        fromImage = if base == null then null else place (base.archive or base);
+        fromImage = if base == null then null else lib.sourceOf base;
         inherit (arguments) created;
         extraCommands = text (arguments.extraCommands or "");
         commands = if hasCommands || commands != { } then default // commands else null;
@@ -77,5 +84,10 @@ rec {
       // fields
     );
 
-  inherit place places text;
+  inherit
+    place
+    places
+    text
+    number
+    ;
 }

@@ -3,9 +3,9 @@
   terrine,
   library,
   busybox,
+  system ? builtins.currentSystem,
 }:
 let
-  system = builtins.currentSystem;
   build =
     name: script:
     derivation {
@@ -36,7 +36,7 @@ let
     mkdir -p $out/bin
     cp ${busyboxBinary} $out/bin/busybox
     chmod +x $out/bin/busybox
-    for name in sh mkdir chown chmod touch cat ln env id; do
+    for name in sh mkdir chown chmod touch cat ln env id ls cp stat readlink find httpd wget test sleep; do
       ln -s busybox $out/bin/$name
     done
   '';
@@ -48,7 +48,7 @@ let
 in
 rec {
   terrineTools = library';
-  inherit package;
+  inherit package build tools;
 
   greeting = build "greeting" "mkdir $out; echo Hello from an image that Nix made. > $out/greeting";
   hello = build "hello" ''
@@ -143,7 +143,7 @@ rec {
     builder = "/bin/bash";
     args = [
       "-c"
-      ''source $stdenv/setup; echo "$message $list $flag" > $out; cat $textPath >> $out''
+      ''source $stdenv/setup; echo "$message $list $flag" > $out; cat $textPath >> $out; exit 0''
     ];
     stdenv = setup;
     message = "it's built";
@@ -156,6 +156,49 @@ rec {
     passAsFile = [ "text" ];
     text = "as a file";
     shellHook = "hooked=yes";
+  };
+  # One with structured attributes, whose builder keeps what it finds.
+  structured = derivation {
+    name = "structured";
+    inherit system setup;
+    __structuredAttrs = true;
+    builder = "/bin/bash";
+    args = [
+      "-c"
+      ''PATH=/usr/bin:/bin; . ./.attrs.sh; mkdir -p ''${outputs[out]}; touch ''${outputs[dev]}; cp .attrs.* ''${outputs[out]}; exit 0''
+    ];
+    outputs = [
+      "out"
+      "dev"
+    ];
+    text = "it's";
+    number = 3;
+    whole = 2.0;
+    fraction = 1.5;
+    yes = true;
+    no = false;
+    nothing = null;
+    list = [
+      1
+      "a b"
+      true
+    ];
+    nested = [ [ 1 ] ];
+    empty = [ ];
+    set = {
+      a = "b'c";
+      "with space" = 1;
+    };
+    deep.er.est = 1;
+    "not-a-name" = "x";
+    package = greeting;
+    packages = [ greeting ];
+    env.EXPORTED = "yes";
+  };
+  structuredShell = terrineTools.streamNixShellImage {
+    drv = structured;
+    shell = "/bin/bash";
+    tag = "1";
   };
   shell = terrineTools.streamNixShellImage {
     drv = subject;
@@ -243,6 +286,17 @@ rec {
     arguments = builtins.mapAttrs (_: function: function.__functionArgs) {
       inherit (terrineTools) buildImage buildLayeredImage streamLayeredImage;
     };
+    shell = builtins.functionArgs terrineTools.streamNixShellImage;
+    darwin =
+      let
+        image = onDarwin.streamLayeredImage { name = "web"; };
+      in
+      {
+        inherit (image) system;
+        host = image.drvAttrs.spec.system;
+      };
+    # What dockerTools has, and is here.
+    names = builtins.attrNames terrineTools;
     pull = builtins.functionArgs terrineTools.pullImage;
     export = builtins.functionArgs terrineTools.exportImage;
   };
@@ -276,6 +330,49 @@ rec {
       hash = "a";
       sha256 = "b";
     };
+  };
+  # The same of arguments of a wrong type, and of those that contradict each other.
+  mistaken = {
+    maxLayers = terrineTools.streamLayeredImage {
+      name = "web";
+      maxLayers = "10";
+    };
+    contents = terrineTools.buildLayeredImage {
+      name = "web";
+      contents = [
+        hello
+        1
+      ];
+    };
+    name = terrineTools.buildImage { name = null; };
+    config = terrineTools.buildImage {
+      name = "web";
+      config = [ "/bin/web" ];
+    };
+    uid = terrineTools.streamLayeredImage {
+      name = "web";
+      uid = "root";
+    };
+    drv = terrineTools.streamNixShellImage {
+      drv = "/nix/store/x";
+      name = "web";
+      shell = "/bin/bash";
+    };
+    merge = terrineTools.mergeImages layered;
+    planner = terrineTools.streamLayeredImage {
+      name = "web";
+      planner = "auto";
+      layeringPipeline = [ ];
+    };
+    darwin = onDarwin.streamLayeredImage {
+      name = "web";
+      extraCommands = "mkdir x";
+    };
+  };
+  # As macOS builds.
+  onDarwin = import library {
+    terrine = package;
+    system = "aarch64-darwin";
   };
   # Refused by terrine itself, while it builds.
   failing = terrineTools.buildLayeredImage {

@@ -15,6 +15,8 @@ use super::{Archive, Run, fixture, peer, temporary};
 pub struct Consumed {
     // Sockets have short paths, so this is no folder of the test's.
     work: tempfile::TempDir,
+    /// What it said beside.
+    pub said: String,
 }
 
 impl Consumed {
@@ -31,8 +33,8 @@ impl Consumed {
             .arg(work.path())
             .arg(fixture("consumers").join(script))
             .args(arguments);
-        Run::of(&mut command).ok();
-        Self { work }
+        let said = Run::of(&mut command).ok().stderr;
+        Self { work, said }
     }
 
     /// A file that the consumer left.

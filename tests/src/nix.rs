@@ -32,6 +32,28 @@ pub struct NixStore {
     paths: BTreeMap<String, String>,
 }
 
+/// Makes a root of what is at `/`, but for `/nix`, which is that of another root.
+const INSIDE: &str = r#"
+store=$1 root=$2
+shift 2
+mount --make-rprivate /
+mount -t tmpfs none "$root"
+for path in /*; do
+    name=${path#/}
+    if [ "$name" = nix ]; then continue; fi
+    if [ -L "$path" ]; then
+        cp -P "$path" "$root/"
+    elif [ -d "$path" ]; then
+        mkdir "$root/$name"
+        mount --rbind "$path" "$root/$name"
+    fi
+done
+mkdir "$root/nix"
+mount --rbind "$store/nix" "$root/nix"
+directory=$PWD
+exec chroot "$root" sh -euc 'cd "$0"; exec "$@"' "$directory" "$@"
+"#;
+
 impl NixStore {
     /// A store with everything built; nothing, said aloud, where that can not be had.
     pub fn build() -> Option<Self> {
@@ -112,6 +134,29 @@ impl NixStore {
                 format!("local?root={}", self.root().display()),
             );
         command
+    }
+
+    /// A program that finds this store at `/nix`, and everything else where it is: in name spaces of its own.
+    /// Nothing, said aloud, where that cannot be.
+    pub fn inside(&self, program: &str) -> Option<Command> {
+        if !geteuid().is_root() {
+            peer::missing("only root can put a store at its place");
+            return None;
+        }
+        let folder = self.folder.path();
+        let mut command = Command::new(peer::find("unshare")?);
+        command
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("HOME", folder.join("home"))
+            .env("TMPDIR", folder.join("tmp"))
+            .env("NIX_CONF_DIR", folder.join("conf"))
+            .args(["--mount", "--fork", "sh", "-euc", INSIDE, "sh"])
+            .arg(self.root())
+            .arg(folder.join("inside"))
+            .arg(program);
+        fs::create_dir_all(folder.join("inside")).unwrap();
+        Some(command)
     }
 
     /// Store paths that one of Nix's programs prints, sorted.

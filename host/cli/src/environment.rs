@@ -4,6 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where terrine keeps what it can do without: `$XDG_CACHE_HOME/terrine`, or that below
@@ -18,8 +19,20 @@ pub(super) fn cache() -> Option<PathBuf> {
     Some(cache.join("terrine"))
 }
 
+/// The folder of compiled planners of a build of Nix, which has no home to keep them in.
+static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Lets this process take compiled planners from a folder, once and for all.
+pub(super) fn keep_compiled(folder: PathBuf) {
+    // Only the first counts, and there is one builder in a process.
+    let _ = COMPILED.set(folder);
+}
+
 /// Where compiled planners are kept.
 pub(super) fn planner_cache() -> Option<PathBuf> {
+    if let Some(folder) = COMPILED.get() {
+        return Some(folder.clone());
+    }
     Some(cache()?.join("planner"))
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use terrine::copy::{self, Named};
-use terrine::oci::{Reference, Selector};
+use terrine::oci::{Platform, Reference, Selector};
 use terrine::source::{self, DockerArchive, Opened};
 
 use super::argument;
@@ -40,10 +40,7 @@ Examples:
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let output = Output::open(args.output.as_deref())?;
     let images = Images::new(&args.images.registry);
-    let mut all = vec![];
-    for from in &args.from {
-        all.extend(named(&images, from, args).with_context(|| format!("can not merge `{from}`"))?);
-    }
+    let all = open(&images, &args.from, args.images.platform.as_ref())?;
     let progress = Progress::new(
         printer,
         all.iter().map(|named| named.image.layers.len()).sum(),
@@ -58,8 +55,22 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
+/// Opens all images that references lead to, with their names.
+pub(super) fn open(
+    images: &Images,
+    references: &[Reference],
+    platform: Option<&Platform>,
+) -> Result<Vec<Named>> {
+    let mut all = vec![];
+    for from in references {
+        let opened = named(images, from, platform);
+        all.extend(opened.with_context(|| format!("can not merge `{from}`"))?);
+    }
+    Ok(all)
+}
+
 /// The images that a reference leads to, with their names.
-fn named(images: &Images, from: &Reference, args: &Args) -> Result<Vec<Named>> {
+fn named(images: &Images, from: &Reference, platform: Option<&Platform>) -> Result<Vec<Named>> {
     let path = match from {
         Reference::DockerArchive {
             path,
@@ -76,7 +87,7 @@ fn named(images: &Images, from: &Reference, args: &Args) -> Result<Vec<Named>> {
         let each = archive.manifests().iter().enumerate();
         let each = each.map(|(number, manifest)| {
             let image = Opened::Image(archive.image(&Selector::Number(number))?);
-            let image = source::pick(image, args.images.platform.as_ref())?;
+            let image = source::pick(image, platform)?;
             Ok(Named {
                 image,
                 names: manifest.repo_tags.clone(),
@@ -84,7 +95,7 @@ fn named(images: &Images, from: &Reference, args: &Args) -> Result<Vec<Named>> {
         });
         return each.collect();
     }
-    let image = images.image(from, args.images.platform.as_ref())?;
+    let image = images.image(from, platform)?;
     let names = image_names(from, &image);
     Ok(vec![Named { image, names }])
 }

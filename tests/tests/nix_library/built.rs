@@ -5,9 +5,9 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 use serde_json::{Value, json};
-use terrine_tests::archive::unpack;
+use terrine_tests::archive::{digest, unpack};
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::{Archive, NixStore, Run, binary, debian, fixture, peer, temporary};
+use terrine_tests::{Archive, NixStore, Run, binary, debian, fixture, peer, policy, temporary};
 
 use super::{build, evaluate};
 
@@ -36,7 +36,7 @@ fn a_stream_is_the_image_of_its_conf() {
     let Some(store) = NixStore::build() else {
         return;
     };
-    let facts = evaluate(&store, "facts");
+    let facts = evaluate(&store, "images.nix", "facts");
     let streamed = read(&build(&store, "streamed"));
     let tag = facts["imageTag"].as_str().unwrap();
     assert_eq!(
@@ -79,7 +79,7 @@ fn archives_hold_what_was_asked_for() {
     assert_eq!(layered.manifest["RepoTags"], json!(["acme/hello:layered"]));
     assert_eq!(layered.layers().len(), 4, "{:?}", layered.manifest);
 
-    let facts = evaluate(&store, "facts");
+    let facts = evaluate(&store, "images.nix", "facts");
     let plain = read(&build(&store, "plain"));
     let tag = facts["plainTag"].as_str().unwrap();
     let named = json!([format!("acme/plain:{tag}")]);
@@ -177,7 +177,7 @@ fn another_nix_builds_the_same() {
     ] {
         let mut command = debian::within(&root, &folders, "nix-build").unwrap();
         let rest = ["--no-out-link", "-A", attribute];
-        command.args(super::arguments_with(&busybox, &rest));
+        command.args(super::arguments_with(&busybox, "images.nix", &rest));
         command.arg("--store").arg(&place);
         for (option, value) in [
             ("sandbox", "true"),
@@ -204,7 +204,7 @@ fn archives_become_others() {
     let Some(store) = NixStore::build() else {
         return;
     };
-    let merged = Archive::read_all(fs::read(build(&store, "merged")).unwrap());
+    let merged = Archive::read_all(unpack(&fs::read(build(&store, "merged")).unwrap()));
     assert_eq!(merged.len(), 2);
     let exported = fs::read(build(&store, "exported")).unwrap();
     let files = listed(&exported);
@@ -221,7 +221,12 @@ fn archives_become_others() {
     );
     let conf: Value =
         serde_json::from_slice(&fs::read(build(&store, "based.conf")).unwrap()).unwrap();
-    assert!(conf["from_image"].as_str().unwrap().ends_with("-Hello.tar"));
+    assert!(
+        conf["from_image"]
+            .as_str()
+            .unwrap()
+            .ends_with("-Hello-conf")
+    );
 }
 
 #[test]
@@ -273,9 +278,12 @@ fn builds_are_reproducible_and_refer_to_what_they_need() {
         "commands",
         "stream.push",
         "users",
+        "merged",
+        "index",
+        "terrineTools.planner",
     ] {
         build(&store, attribute);
-        let all = super::arguments(&["--no-out-link", "--check", "-A", attribute]);
+        let all = super::arguments("images.nix", &["--no-out-link", "--check", "-A", attribute]);
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         store.run("nix-build", &all);
     }
@@ -307,4 +315,42 @@ fn builds_are_reproducible_and_refer_to_what_they_need() {
             "terrine"
         ]
     );
+}
+
+#[test]
+fn a_planner_is_a_derivation_that_is_held_against_its_digest() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let component = policy::steady();
+    let digest = format!("sha256:{}", digest(&fs::read(&component).unwrap()));
+    let component = component.to_str().unwrap();
+    let words = |digest| {
+        [
+            "--arg",
+            "component",
+            component,
+            "--argstr",
+            "digest",
+            digest,
+        ]
+    };
+    let rest = words(&digest);
+    let spec = super::build_with(&store, "policy.nix", &["image.spec"], &rest).remove(0);
+    let spec = fs::read_to_string(spec.join("image.json")).unwrap();
+    assert!(spec.contains("-policy/policy.wasm"), "{spec}");
+    // The planner is no part of the image.
+    let conf = super::build_with(&store, "policy.nix", &["image.conf"], &rest).remove(0);
+    let conf = fs::read_to_string(conf).unwrap();
+    assert!(
+        !conf.contains("-policy\"") && conf.contains("-hello"),
+        "{conf}"
+    );
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let mut command = store.command("nix-build");
+    let mut all = vec!["--no-out-link", "-A", "image.conf"];
+    all.extend(words(&wrong));
+    let run = Run::of(command.args(super::arguments("policy.nix", &all)));
+    assert_ne!(run.code, Some(0));
+    assert!(run.stderr.contains(&wrong), "{}", run.stderr);
 }

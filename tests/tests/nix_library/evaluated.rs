@@ -72,6 +72,29 @@ const OWN: &[&str] = &[
     "nixDatabase",
 ];
 
+/// The functions of dockerTools. `tests`, and the three that `docs/nix.md` names, are not here.
+const DOCKERTOOLS: &[&str] = &[
+    "binSh",
+    "buildImage",
+    "buildImageWithNixDb",
+    "buildLayeredImage",
+    "buildLayeredImageWithNixDb",
+    "buildNixShellImage",
+    "caCertificates",
+    "examples",
+    "exportImage",
+    "fakeNss",
+    "mergeImages",
+    "mkPureLayer",
+    "mkRootLayer",
+    "pullImage",
+    "shadowSetup",
+    "shellScript",
+    "streamLayeredImage",
+    "streamNixShellImage",
+    "usrBinEnv",
+];
+
 /// Arguments as Nix tells them: whether each has a default.
 fn told(names: &[&[&str]]) -> Value {
     let names = names.concat().into_iter();
@@ -84,7 +107,7 @@ fn functions_take_what_those_of_dockertools_take() {
     let Some(store) = NixStore::build() else {
         return;
     };
-    let facts = evaluate(&store, "facts");
+    let facts = evaluate(&store, "images.nix", "facts");
     let arguments = &facts["arguments"];
     assert_eq!(arguments["buildImage"], told(&[BUILD_IMAGE, OWN]));
     assert_eq!(arguments["streamLayeredImage"], told(&[STREAM, OWN]));
@@ -109,6 +132,31 @@ fn functions_take_what_those_of_dockertools_take() {
         assert_eq!(pull[name], has_default, "{name}");
     }
     assert_eq!(facts["export"]["fromImage"], false);
+    for name in [
+        "drv",
+        "name",
+        "tag",
+        "uid",
+        "gid",
+        "homeDirectory",
+        "shell",
+        "command",
+        "run",
+    ] {
+        assert_eq!(facts["shell"][name], name != "drv", "{name}");
+    }
+    let names: Vec<&str> = facts["names"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    for name in DOCKERTOOLS {
+        assert!(names.contains(name), "{name}");
+    }
+    // macOS builds images for Linux.
+    let darwin = json!({"system": "aarch64-darwin", "host": "aarch64-linux"});
+    assert_eq!(facts["darwin"], darwin);
 
     // What derivations say of themselves.
     let hash = |field: &str| {
@@ -173,6 +221,54 @@ fn what_cannot_be_meant_is_refused_before_anything_is_built() {
         ("hashes", "pullImage: multiple hashes passed: hash sha256"),
     ] {
         let said = refusal(&store, "nix-instantiate", &format!("refused.{attribute}"));
+        assert!(said.contains(expected), "{attribute}: {said}");
+    }
+}
+
+#[test]
+fn what_is_of_a_wrong_type_is_told_with_the_image() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    for (attribute, expected) in [
+        (
+            "maxLayers",
+            "streamLayeredImage: the argument `maxLayers` of the image `web` must be an integer, and is a string",
+        ),
+        (
+            "contents",
+            "buildLayeredImage: the argument `contents` of the image `web` must be a package, a path, a list of these, or null, and is a list with a set, an integer",
+        ),
+        (
+            "name",
+            "buildImage: the argument `name` must be a string, and is null",
+        ),
+        (
+            "config",
+            "buildImage: the argument `config` of the image `web` must be a set or null, and is a list with a string",
+        ),
+        (
+            "uid",
+            "the argument `uid` of the image `web` must be a number from 0 on, and is a string",
+        ),
+        (
+            "drv",
+            "streamNixShellImage: the argument `drv` of the image `web` must be a derivation, and is a string",
+        ),
+        (
+            "merge",
+            "mergeImages: the argument `images` must be a list in which each is a package or a path, and is a set",
+        ),
+        (
+            "planner",
+            "in docker image web: You can not specify both planner and layeringPipeline.",
+        ),
+        (
+            "darwin",
+            "in docker image web: commands at the root need Linux, and this is built on aarch64-darwin.",
+        ),
+    ] {
+        let said = refusal(&store, "nix-instantiate", &format!("mistaken.{attribute}"));
         assert!(said.contains(expected), "{attribute}: {said}");
     }
 }

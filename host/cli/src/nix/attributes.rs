@@ -23,6 +23,8 @@ pub(super) struct Attributes {
     pub(super) outputs: BTreeMap<String, PathBuf>,
     /// The program that interprets what is built.
     pub(super) terrine: String,
+    /// The folder with the compiled planner, which is an output of the kind [`Kind::Planner`].
+    pub(super) planner: Option<PathBuf>,
     /// The kind of derivation, and what it has beside.
     #[serde(flatten)]
     pub(super) kind: Kind,
@@ -36,6 +38,8 @@ pub(super) struct Attributes {
     rename_all_fields = "camelCase"
 )]
 pub(super) enum Kind {
+    /// The built-in planner, compiled (`out`): otherwise every other build would do it.
+    Planner,
     /// An image: its `conf.json` (`conf`), its uppermost layer (`layer`), what it was planned from (`spec`), and
     /// a program that writes it (`out`).
     Image {
@@ -52,6 +56,16 @@ pub(super) enum Kind {
         compression: String,
         /// The name of the image, if its tag is the archive's own hash.
         repository: Option<String>,
+    },
+    /// One docker-archive of several images (`out`), compressed as the last of these is.
+    Merge {
+        /// The images.
+        images: Vec<PathBuf>,
+    },
+    /// A file (`out`).
+    File {
+        /// What it is.
+        file: Content,
     },
     /// A folder of files (`out`).
     Files {

@@ -1,6 +1,7 @@
 //! Building derivations.
 
 use std::fs::{self, File, Permissions};
+use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,9 @@ use std::thread;
 use clap::Parser;
 use serde_json::Value;
 use terrine::cache::Cache;
-use terrine::compress::{Encoder, Pool, Setting};
+use terrine::compress::{Compression, Encoder, MAGIC, Pool, Setting};
+use terrine::copy;
+use terrine::oci::Reference;
 use terrine::plan::dockertools::{self, Conf, ConfOptions};
 use terrine::plan::{self, CommandOptions, CommandsTold, PlanOptions};
 use terrine::planner::{Limits, Planners, Runtime};
@@ -18,6 +21,7 @@ use terrine::spec::{ImageSpec, Time};
 use super::super::command_args::show;
 use super::super::failure::{Context, Failure, Result};
 use super::super::images::Images;
+use super::super::merge;
 use super::super::printer::Printer;
 use super::super::progress::Progress;
 use super::super::registry_args::RegistryArgs;
@@ -31,7 +35,11 @@ const HASH: usize = 32;
 /// Builds the derivation that this process is the builder of.
 pub(in super::super) fn run(printer: &Printer) -> Result<()> {
     let attributes = Attributes::read()?;
+    if let Some(folder) = &attributes.planner {
+        environment::keep_compiled(folder.clone());
+    }
     match &attributes.kind {
+        Kind::Planner => compile(attributes.output("out")?),
         Kind::Image { spec, closure } => image(&attributes, spec.clone(), closure, printer),
         Kind::Archive {
             conf,
@@ -43,6 +51,8 @@ pub(in super::super) fn run(printer: &Printer) -> Result<()> {
             let name = repository.as_ref().map(tag).transpose()?;
             archive(conf, compression, name, out, printer)
         }
+        Kind::Merge { images } => merged(images, attributes.output("out")?, printer),
+        Kind::File { file } => put(attributes.output("out")?, file),
         Kind::Files { files } => {
             let out = attributes.output("out")?;
             make_folder(out)?;
@@ -66,6 +76,32 @@ pub(in super::super) fn run(printer: &Printer) -> Result<()> {
             execute(cli, printer)
         }
     }
+}
+
+/// Compiles the built-in planner to a folder.
+fn compile(out: &Path) -> Result<()> {
+    // How often each file is used is written beside it, sooner or later: only what was compiled is kept.
+    let folder = std::env::temp_dir().join("planner");
+    make_folder(&folder)?;
+    let runtime = Runtime::new(Limits::default(), Some(&folder))?;
+    runtime.embedded()?;
+    copy_compiled(&folder, out)
+}
+
+fn copy_compiled(from: &Path, to: &Path) -> Result<()> {
+    let cannot = || format!("copying `{}`", from.display());
+    make_folder(to)?;
+    for entry in fs::read_dir(from).with_context(cannot)? {
+        let (from, to) = entry
+            .map(|entry| (entry.path(), to.join(entry.file_name())))
+            .with_context(cannot)?;
+        if from.is_dir() {
+            copy_compiled(&from, &to)?;
+        } else if from.extension().is_none() {
+            fs::copy(&from, &to).with_context(cannot)?;
+        }
+    }
+    Ok(())
 }
 
 /// The hash in the name of an output.
@@ -180,14 +216,54 @@ fn archive(
         repo_tag: name,
         now: Time::now(),
     };
-    let image = dockertools::prepare(&conf, &options, &planner)?;
+    let image = dockertools::prepare(&conf, &options, &planner, &Cache::none())?;
     let progress = Progress::new(printer, image.layer_count());
+    encoded(out, &setting, |encoder| {
+        image.run(encoder, &progress)?;
+        Ok(())
+    })?;
+    progress.finish();
+    Ok(())
+}
+
+fn merged(images: &[PathBuf], out: &Path, printer: &Printer) -> Result<()> {
+    let references: Vec<Reference> = images.iter().cloned().map(Reference::Path).collect();
+    let setting = match images.last().map(|image| compression(image)).transpose()? {
+        Some(Compression::Gzip) => Setting::GZIP,
+        Some(Compression::Zstd) => Setting::ZSTD,
+        _ => Setting::NONE,
+    };
+    let registry = RegistryArgs::default();
+    let all = merge::open(&Images::new(&registry), &references, None)?;
+    let layers = all.iter().map(|named| named.image.layers.len());
+    let progress = Progress::new(printer, layers.sum());
+    encoded(out, &setting, |encoder| {
+        Ok(copy::write_archive(all, encoder, &progress)?)
+    })?;
+    progress.finish();
+    Ok(())
+}
+
+/// How an archive is compressed.
+fn compression(archive: &Path) -> Result<Compression> {
+    let mut head = vec![];
+    File::open(archive)
+        .and_then(|file| file.take(MAGIC as u64).read_to_end(&mut head))
+        .with_context(|| format!("reading `{}`", archive.display()))?;
+    Ok(Compression::detect(&head))
+}
+
+/// Writes a file that is compressed on the way.
+fn encoded(
+    out: &Path,
+    setting: &Setting,
+    write: impl FnOnce(&mut Encoder<'_, File>) -> Result<()>,
+) -> Result<()> {
     let writing = || format!("writing `{}`", out.display());
     let file = File::create(out).with_context(writing)?;
     let pool = Pool::new(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
-    let mut encoder = Encoder::new(&setting, &pool, file).with_context(writing)?;
-    image.run(&mut encoder, &progress)?;
+    let mut encoder = Encoder::new(setting, &pool, file).with_context(writing)?;
+    write(&mut encoder)?;
     encoder.finish().with_context(writing)?;
-    progress.finish();
     Ok(())
 }

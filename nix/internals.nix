@@ -1,0 +1,50 @@
+# What dockerTools uses within itself and lets others see, as far as it is of use without its other parts.
+{
+  lib,
+  helpers,
+  images,
+  shell,
+}:
+let
+  # The directory with the uppermost layer of an image: `layer.tar` and its `checksum`.
+  layerOf = arguments: (images.buildImage arguments).layer;
+in
+{
+  # A program of the shell.
+  shellScript =
+    name: text:
+    helpers.file name {
+      program = "#!${if shell == null then "/bin/sh" else shell}\n${text}";
+    };
+
+  # A layer of copies of packages.
+  mkPureLayer =
+    {
+      name,
+      # The configuration is no part of a layer here.
+      baseJson ? null,
+      copyToRoot ? null,
+      keepContentsDirlinks ? false,
+      uid ? 0,
+      gid ? 0,
+      extraCommands ? "",
+    }@arguments:
+    layerOf (builtins.removeAttrs arguments [ "baseJson" ]);
+
+  # The same after commands of root.
+  mkRootLayer =
+    {
+      name,
+      runAsRoot,
+      baseJson ? null,
+      fromImage ? null,
+      fromImageName ? null,
+      fromImageTag ? null,
+      diskSize ? 1024,
+      buildVMMemorySize ? 512,
+      keepContentsDirlinks ? false,
+      copyToRoot ? null,
+      extraCommands ? "",
+    }@arguments:
+    layerOf (builtins.removeAttrs arguments [ "baseJson" ]);
+}
