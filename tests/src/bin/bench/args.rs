@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// How it is called.
 pub(super) const USAGE: &str =
-    "usage: bench [--store DIR] [--rounds N] [--only stream|plan|commands|ship]";
+    "usage: bench [--store DIR] [--rounds N] [--only stream|plan|commands|nix|ship]";
 
 /// What is measured, and how often.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) enum Part {
     Plan,
     /// Commands at the root.
     Commands,
+    /// Images that Nix builds.
+    Nix,
     /// Layouts and registries.
     Ship,
 }
@@ -67,6 +69,7 @@ fn part(text: &OsString) -> Result<Part, String> {
         Some("stream") => Ok(Part::Stream),
         Some("plan") => Ok(Part::Plan),
         Some("commands") => Ok(Part::Commands),
+        Some("nix") => Ok(Part::Nix),
         Some("ship") => Ok(Part::Ship),
         _ => Err(format!(
             "`{}` is not a part of the benchmark",

@@ -16,6 +16,7 @@ mod content;
 mod image;
 mod made;
 mod measure;
+mod nix;
 mod plans;
 mod random;
 mod ship;
@@ -98,6 +99,9 @@ fn run(args: &Args) -> Result<()> {
     }
     if args.wants(Part::Commands) {
         commands::commands(args.rounds)?;
+    }
+    if args.wants(Part::Nix) {
+        nix::nix(args.rounds)?;
     }
     if args.wants(Part::Ship) {
         ship::ship(&store, args.rounds)?;

@@ -1,0 +1,69 @@
+//! What an image costs in Nix: evaluation and build, against derivations of dockerTools' shape.
+
+use std::path::Path;
+use std::process::Command;
+
+use terrine_tests::{NixStore, binary, fixture, peer, workspace};
+
+use super::Result;
+use super::measure::{self, Samples};
+use super::table::{self, Budget, Row, Value};
+
+/// What is built, and what it is.
+const BUILDS: [(&str, &str); 4] = [
+    ("oursStream", "a stream by the library"),
+    ("theirsStream", "one by shells and Python"),
+    ("ours", "an archive by the library"),
+    ("theirs", "one by shells and Python"),
+];
+
+/// Images of 400 paths by the library and by derivations of dockerTools' shape, by turns.
+pub(super) fn nix(rounds: usize) -> Result<()> {
+    let (Some(store), Some(busybox)) = (NixStore::build(), peer::find("busybox")) else {
+        table::note("there is no Nix: its images are not measured");
+        return Ok(());
+    };
+    table::section(&format!("an image of 400 paths in Nix, {rounds} rounds"));
+    let mut samples = [(); 4].map(|()| Samples::default());
+    for round in 0..=rounds {
+        for ((attribute, _), samples) in BUILDS.iter().zip(&mut samples) {
+            let mut command = build(&store, &busybox, attribute, round);
+            let sample = measure::pipeline(&mut command)?;
+            // The first round makes what all share: the paths, and what terrine is.
+            if round > 0 {
+                samples.push(sample);
+            }
+        }
+    }
+    for ((_, title), samples) in BUILDS.iter().zip(&samples) {
+        Row::new(title, Value::Times(samples.best(), samples.median())).print();
+    }
+    for (ours, what) in [(0, "stream"), (2, "archive")] {
+        let [ours, theirs] = [&samples[ours], &samples[ours + 1]];
+        let ratio = ours.median().as_secs_f64() / theirs.median().as_secs_f64();
+        Row::new(
+            &format!("the library's {what} / theirs"),
+            Value::Factor(ratio),
+        )
+        .budget(&Budget::new("1.0".to_owned(), ratio <= 1.0))
+        .print();
+    }
+    Ok(())
+}
+
+fn build(store: &NixStore, busybox: &Path, attribute: &str, round: usize) -> Command {
+    let mut command = store.command("nix-build");
+    command
+        .arg(fixture("nix/time.nix"))
+        .args(["--no-out-link", "--quiet", "-A", attribute])
+        .args(["--argstr", "round", &format!("{attribute}-{round}")]);
+    for (name, value) in [
+        ("terrine", binary().to_owned()),
+        ("library", workspace().join("nix")),
+        ("busybox", busybox.to_owned()),
+        ("script", fixture("oracle/stream.py")),
+    ] {
+        command.arg("--arg").arg(name).arg(value);
+    }
+    command
+}
