@@ -36,6 +36,7 @@
         default = {
           type = "app";
           program = "${self.packages.${pkgs.stdenv.hostPlatform.system}.terrine}/bin/terrine";
+          meta.description = "Makes layered, reproducible container images out of package closures";
         };
       });
 
