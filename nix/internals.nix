@@ -8,8 +8,17 @@
 let
   # The directory with the uppermost layer of an image: `layer.tar` and its `checksum`.
   layerOf = arguments: (images.buildImage arguments).layer;
+
+  absent = {
+    tarsum = "nothing reads the sums of Docker 1.9 any more; `sha256sum` tells the digest of a layer";
+    mergeDrvs = "`symlinkJoin` joins packages, and `contents` takes a list of them";
+    runWithOverlay = "there is no virtual machine; `runAsRoot` and `commands` run commands on an image";
+  };
 in
 {
+  # The names of those that are not.
+  absent = builtins.attrNames absent;
+
   # A program of the shell.
   shellScript =
     name: text:
@@ -48,3 +57,5 @@ in
     }@arguments:
     layerOf (builtins.removeAttrs arguments [ "baseJson" ]);
 }
+# Those that are of no use here, each with what does the same. The overlay leaves Nixpkgs' in their place.
+// builtins.mapAttrs (name: instead: throw "`${name}` is not among terrine's functions: ${instead}") absent

@@ -11,7 +11,8 @@ rec {
     final: prev:
     default final prev
     // {
-      dockerTools = prev.dockerTools // final.terrineTools;
+      dockerTools =
+        prev.dockerTools // builtins.removeAttrs final.terrineTools final.terrineTools.absent;
     };
 
   # Leaves `dockerTools` as it is, but lets terrine stream its images in the place of a Python script: the same

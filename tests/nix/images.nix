@@ -247,6 +247,7 @@ rec {
             chmod +x $out
           '';
         onlyThere = true;
+        tarsum = "theirs";
       }
     ) { writePython3 = _: _: _: throw "there is no Python here"; };
   };
@@ -268,7 +269,7 @@ rec {
 
   facts = {
     replaced = {
-      inherit (replaced) onlyThere;
+      inherit (replaced) onlyThere tarsum;
       own = builtins.functionArgs replaced.exportImage == builtins.functionArgs library'.exportImage;
     };
     inherit (stream)
@@ -359,6 +360,7 @@ rec {
       shell = "/bin/bash";
     };
     merge = terrineTools.mergeImages layered;
+    absent = terrineTools.mergeDrvs;
     planner = terrineTools.streamLayeredImage {
       name = "web";
       planner = "auto";

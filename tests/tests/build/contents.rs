@@ -263,3 +263,62 @@ fn helpers_put_real_files_at_the_root() {
     layers.sort();
     assert_eq!(layers, ["core", "sh"]);
 }
+
+/// In a layer, a file of such a name takes another away from the layers below: `.wh..wh..opq` at the root
+/// would leave nothing of them.
+#[test]
+fn names_that_take_files_away_are_refused_wherever_they_are_from() {
+    let store = store();
+    store.file("opaque/share/.wh..wh..opq", b"");
+    store.file("libc/lib/.wh.libm.so", b"");
+    store.file("copied/etc/.wh.passwd", b"");
+    let clean = TestStore::default();
+    clean.file_with_mode("app/bin/app", b"app", 0o555);
+    let graph: &[(&str, u64, &str)] = &[
+        ("app", 1, "libc"),
+        ("opaque", 1, ""),
+        ("libc", 1, ""),
+        ("data", 1, ""),
+    ];
+    for (spec, expected) in [
+        (
+            SpecFile::new(&store, &["opaque"]).graph(graph),
+            "`/share/.wh..wh..opq` of contents `/nix/store/opaque` has a name",
+        ),
+        (
+            SpecFile::new(&store, &["app"]).graph(graph),
+            "/nix/store/libc/lib/.wh.libm.so` has a name that takes files away",
+        ),
+        (
+            SpecFile::new(&store, &["data"])
+                .graph(graph)
+                .with("copyToRoot", json!([store.path("copied")])),
+            "`/etc/.wh.passwd` of copyToRoot `/nix/store/copied` has a name",
+        ),
+        (
+            SpecFile::new(&clean, &["app"])
+                .graph(&[("app", 1, "")])
+                .with("files", json!({"/srv/.wh.x": {"text": ""}})),
+            "`/srv/.wh.x` of `files` has a name",
+        ),
+        (
+            SpecFile::new(&clean, &["app"])
+                .graph(&[("app", 1, "")])
+                .with("files", json!({"/.wh.srv/x": {"text": ""}})),
+            "`/.wh.srv` of `files` has a name",
+        ),
+    ] {
+        let run = spec.run();
+        assert_eq!(run.code, Some(1), "{expected}: {}", run.stderr);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        let hint = "hint: leave the file out or give it another name";
+        assert!(run.stderr.contains(hint), "{}", run.stderr);
+    }
+    // So are those that a conf.json has in a layer.
+    let run = terrine_tests::ConfFile::new(&store, &[&["libc"]]).run();
+    assert!(
+        run.stderr.contains(".wh.libm.so` has a name"),
+        "{}",
+        run.stderr
+    );
+}

@@ -156,3 +156,18 @@ fn a_disk_that_is_full_is_told() {
         assert!(run.stderr.contains(expected), "{}", run.stderr);
     }
 }
+
+#[test]
+fn names_of_whiteouts_are_refused() {
+    let Some(bench) = Bench::new() else { return };
+    for field in ["extraCommands", "fakeRootCommands", "runAsRoot"] {
+        let spec = spec(&bench, field, "mkdir -p d; touch d/.wh.x");
+        let text = bench.refusal(&spec, SINGLE);
+        for part in [
+            "`/d/.wh.x` of commands has a name that takes files away",
+            "hint: leave the file out or give it another name",
+        ] {
+            assert!(text.contains(part), "{field}: {text}");
+        }
+    }
+}

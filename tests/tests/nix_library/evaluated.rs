@@ -72,7 +72,7 @@ const OWN: &[&str] = &[
     "nixDatabase",
 ];
 
-/// The functions of dockerTools. `tests`, and the three that `docs/nix.md` names, are not here.
+/// The functions of dockerTools. `tests` is not here; three say what does the same.
 const DOCKERTOOLS: &[&str] = &[
     "binSh",
     "buildImage",
@@ -84,14 +84,17 @@ const DOCKERTOOLS: &[&str] = &[
     "examples",
     "exportImage",
     "fakeNss",
+    "mergeDrvs",
     "mergeImages",
     "mkPureLayer",
     "mkRootLayer",
     "pullImage",
+    "runWithOverlay",
     "shadowSetup",
     "shellScript",
     "streamLayeredImage",
     "streamNixShellImage",
+    "tarsum",
     "usrBinEnv",
 ];
 
@@ -172,7 +175,10 @@ fn functions_take_what_those_of_dockertools_take() {
     assert_eq!(facts["isExe"], true);
     assert_eq!(facts["push"], "push-Hello");
     // The overlay replaces what is here, and leaves what is not.
-    assert_eq!(facts["replaced"], json!({"onlyThere": true, "own": true}));
+    assert_eq!(
+        facts["replaced"],
+        json!({"onlyThere": true, "own": true, "tarsum": "theirs"})
+    );
 }
 
 #[test]
@@ -258,6 +264,10 @@ fn what_is_of_a_wrong_type_is_told_with_the_image() {
         (
             "merge",
             "mergeImages: the argument `images` must be a list in which each is a package or a path, and is a set",
+        ),
+        (
+            "absent",
+            "`mergeDrvs` is not among terrine's functions: `symlinkJoin` joins packages",
         ),
         (
             "planner",

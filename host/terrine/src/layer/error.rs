@@ -39,6 +39,12 @@ pub enum Error {
         /// What it is.
         kind: &'static str,
     },
+    /// A name that means something else in a layer (OCI image specification, "Whiteouts").
+    #[error("`{}` has a name that takes files away from the layers below, which no file of an image can have", path.display())]
+    Whiteout {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// A path that no system could unpack.
     #[error("`{}...` has {length} bytes, and a path may have {limit}", path.display())]
     TooLong {
@@ -99,6 +105,9 @@ pub enum Error {
     Closed,
 }
 
+/// What the user can do about a name that starts with `.wh.`.
+pub(crate) const WHITEOUT_HINT: &str = "leave the file out or give it another name: in layers, names that start with `.wh.` have no other meaning";
+
 impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
@@ -106,6 +115,7 @@ impl Hint for Error {
                 "build or fetch the path first; for a store below another directory, give `--store-root`".into(),
             ),
             Self::Special { .. } => Some("containers get their devices and sockets when they run".into()),
+            Self::Whiteout { .. } => Some(WHITEOUT_HINT.into()),
             Self::Mismatch { .. } => Some("build the customisation layer again".into()),
             Self::Changed { .. } => Some("run again when nothing writes to the path any more".into()),
             _ => None,

@@ -24,6 +24,7 @@ pub use archive::Customisation;
 pub(crate) use capabilities::ATTRIBUTE as CAPABILITIES;
 pub use capabilities::{CapabilitiesError, capabilities};
 pub use entries::{ArchiveEntry, Entries, EntryContent, Seen, Visit};
+pub(crate) use error::WHITEOUT_HINT;
 pub use error::{Change, Error};
 pub use feed::feed;
 pub use identity::{identity, identity_of_all};
@@ -35,6 +36,7 @@ pub(crate) use read::{opening, read_exact};
 pub use store::{Store, StorePath, StorePathError};
 pub use store_layer::{LayerOfStore, StoreLayer};
 pub use terrine_tar::Kind;
+pub(crate) use tree::is_whiteout;
 pub use tree::{Tree, TreeEntry, check_exists};
 pub use watch::{Watch, Watcher};
 

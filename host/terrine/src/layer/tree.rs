@@ -166,6 +166,13 @@ impl Node {
     }
 }
 
+/// Returns whether a path is, by the last of its names, one that takes another away in a layer, or all in
+/// its directory.
+pub(crate) fn is_whiteout(path: &[u8]) -> bool {
+    let start = path.iter().rposition(|&byte| byte == b'/');
+    path[start.map_or(0, |slash| slash + 1)..].starts_with(b".wh.")
+}
+
 /// A walk through one store path.
 struct Walk<'a> {
     store: &'a Store,
@@ -268,6 +275,11 @@ impl Walk<'_> {
                 path: start,
                 length: self.path.len(),
                 limit: MAX_PATH,
+            });
+        }
+        if is_whiteout(&self.path) {
+            return Err(Error::Whiteout {
+                path: self.place(b""),
             });
         }
         // A path of at most MAX_PATH bytes is not deeper than a u16 counts.

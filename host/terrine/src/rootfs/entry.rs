@@ -62,6 +62,7 @@ pub(super) enum NewContent {
     Source(PathBuf),
     Device { block: bool, major: u32, minor: u32 },
     Fifo,
+    Whiteout,
 }
 
 impl New {
@@ -99,6 +100,11 @@ impl New {
     /// A fifo, of mode 0644.
     pub fn fifo() -> Self {
         Self::with(NewContent::Fifo, 0o644)
+    }
+
+    /// A file whose name takes another away from the layers below. Nothing else may have such a name.
+    pub fn whiteout() -> Self {
+        Self::with(NewContent::Whiteout, 0o644)
     }
 
     /// The same with these extended attributes.
@@ -184,9 +190,18 @@ pub(super) enum NodeContent {
     Directory(Strength),
     Symlink(Box<[u8]>),
     Inline(Box<[u8]>),
-    Source { path: PathBuf, size: u64 },
-    Device { block: bool, major: u32, minor: u32 },
+    Source {
+        path: PathBuf,
+        size: u64,
+    },
+    Device {
+        block: bool,
+        major: u32,
+        minor: u32,
+    },
     Fifo,
+    /// A file with nothing in it, whose name takes another away.
+    Whiteout,
 }
 
 /// Whose word counts on a directory's permissions and owner: the strongest.
@@ -243,7 +258,9 @@ impl Node {
         match self.content {
             NodeContent::Directory(_) => Kind::Directory,
             NodeContent::Symlink(_) => Kind::Symlink,
-            NodeContent::Inline(_) | NodeContent::Source { .. } => Kind::File,
+            NodeContent::Inline(_) | NodeContent::Source { .. } | NodeContent::Whiteout => {
+                Kind::File
+            }
             NodeContent::Device { block: false, .. } => Kind::CharacterDevice,
             NodeContent::Device { block: true, .. } => Kind::BlockDevice,
             NodeContent::Fifo => Kind::Fifo,
@@ -257,6 +274,7 @@ impl Node {
             NodeContent::Directory(_) => (0, b"", Data::None),
             NodeContent::Symlink(target) => (0, target, Data::None),
             NodeContent::Inline(bytes) => (bytes.len() as u64, b"", Data::Inline(bytes)),
+            NodeContent::Whiteout => (0, b"", Data::Inline(b"")),
             NodeContent::Source { path, size } => (*size, b"", Data::Source(path)),
             NodeContent::Device { .. } | NodeContent::Fifo => (0, b"", Data::None),
         };

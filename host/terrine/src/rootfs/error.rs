@@ -77,6 +77,16 @@ pub enum Error {
         /// The most that are allowed.
         limit: usize,
     },
+    /// A name that means something else in a layer.
+    #[error(
+        "`{path}` of {origin} has a name that takes files away from the layers below, which no file of an image can have"
+    )]
+    Whiteout {
+        /// The path.
+        path: String,
+        /// Who has it.
+        origin: Origin,
+    },
     /// Text that is no path in the image.
     #[error("`{0}` is not an absolute path without `..`")]
     Path(String),
@@ -156,6 +166,7 @@ impl Hint for Error {
                 file: File::Group, ..
             } => Some("a line has the form `name:x:gid:member,member`".into()),
             Self::NoCertificate(_) => Some("certificates are read in their text form (PEM)".into()),
+            Self::Whiteout { .. } => Some(layer::WHITEOUT_HINT.into()),
             Self::Layer(error) => error.hint(),
             _ => None,
         }

@@ -190,6 +190,12 @@ impl Root {
             }
             .into());
         }
+        if layer::is_whiteout(&path) && node.content != NodeContent::Whiteout {
+            return Err(Error::Whiteout {
+                path: shown(&path),
+                origin: (*node.origin).clone(),
+            });
+        }
         let full = self.nodes.len() >= self.limit;
         match self.nodes.entry(Key(path)) {
             Slot::Vacant(_) if full => Err(Error::TooMany {
@@ -317,6 +323,7 @@ fn prepare(path: &str, new: New, origin: &Arc<Origin>) -> Result<Node, Error> {
             minor,
         },
         NewContent::Fifo => NodeContent::Fifo,
+        NewContent::Whiteout => NodeContent::Whiteout,
     };
     Ok(Node {
         content,

@@ -542,6 +542,7 @@ fn layer_errors() -> Vec<layer::Error> {
             path: path(),
             change: Change::Grew,
         },
+        Error::Whiteout { path: path() },
     ]
 }
 
@@ -570,6 +571,10 @@ fn rootfs_errors() -> Vec<rootfs::Error> {
             origin: Origin::Contents(name()),
         },
         Error::NotDirectory { origin: origin() },
+        Error::Whiteout {
+            path: name(),
+            origin: origin(),
+        },
         Error::Loop {
             path: name(),
             target: name(),

@@ -47,7 +47,7 @@ pub(super) fn root(kept: &Kept) -> Result<Root, PlanError> {
     let marks = changes.removed.iter().map(|path| whiteout(path));
     let marks = marks.chain(changes.opaque.iter().map(|path| opaque(path)));
     for mark in marks {
-        root.put(&[b"/", &*mark].concat(), New::file(""), &origin)?;
+        root.put(&[b"/", &*mark].concat(), New::whiteout(), &origin)?;
     }
     if let Some(held) = &kept.held {
         root.keep(Arc::clone(held));

@@ -51,7 +51,7 @@ impl Place<'_> {
         for suffix in stale {
             // A whiteout: what is left of the base image's database is not of this one.
             let path = format!("{state}/db/.wh.db.sqlite{suffix}");
-            self.put(&path, New::file(vec![]))?;
+            self.put(&path, New::whiteout())?;
         }
         Ok(())
     }
