@@ -4,11 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use terrine::plan::{self, CommandsTold};
-use terrine::planner::{Limits, Planners, Runtime};
+use terrine::planner::{Limits, Planners};
 
 use super::command_args::show;
 use super::encode_args::close_cache;
-use super::environment;
 use super::exit::Usage;
 use super::failure::{Context, Result};
 use super::image_args::ImageArgs;
@@ -60,7 +59,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         .transpose()?;
     drop(early);
     let spec = args.image.spec()?;
-    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let runtime = args.image.compile().runtime(Limits::default(), printer)?;
     let cannot = || format!("can not build {}", args.image.what());
     let planner = runtime.embedded()?;
     let component = plan::component(&spec, &runtime).with_context(cannot)?;

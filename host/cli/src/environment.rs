@@ -7,6 +7,10 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use terrine::planner::compile;
+
+use super::printer::Printer;
+
 /// Where terrine keeps what it can do without: `$XDG_CACHE_HOME/terrine`, or that below
 /// `~/.cache`. None where neither is known.
 pub(super) fn cache() -> Option<PathBuf> {
@@ -28,12 +32,33 @@ pub(super) fn keep_compiled(folder: PathBuf) {
     let _ = COMPILED.set(folder);
 }
 
-/// Where compiled planners are kept.
-pub(super) fn planner_cache() -> Option<PathBuf> {
-    if let Some(folder) = COMPILED.get() {
-        return Some(folder.clone());
+/// Where compiled planners are kept, if that is the user's own: they are run. Why it is not is said.
+pub(super) fn planner_cache(printer: &Printer) -> Option<PathBuf> {
+    let (folder, fault) = compiled_planners()?;
+    if let Some(why) = fault {
+        let folder = folder.display();
+        printer.warning(&format!(
+            "compiled planners are not taken from `{folder}`, and planners are compiled anew: {why}"
+        ));
+        return None;
     }
-    Some(cache()?.join("planner"))
+    Some(folder)
+}
+
+/// The same in silence.
+pub(super) fn planner_cache_quietly() -> Option<PathBuf> {
+    let (folder, fault) = compiled_planners()?;
+    fault.is_none().then_some(folder)
+}
+
+/// The folder of compiled planners, and why it is not the user's own.
+fn compiled_planners() -> Option<(PathBuf, Option<String>)> {
+    if let Some(folder) = COMPILED.get() {
+        return Some((folder.clone(), None));
+    }
+    let folder = cache()?.join("planner");
+    let fault = compile::check_folder(&folder).err();
+    Some((folder, fault))
 }
 
 /// Returns the folder of the trees that commands at the root left.

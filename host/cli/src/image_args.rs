@@ -11,6 +11,7 @@ use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeFie
 
 use super::argument;
 use super::command_args::CommandArgs;
+use super::compile_args::CompileArgs;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::history_args::HistoryArgs;
@@ -181,11 +182,17 @@ impl ImageArgs {
             store_root: self.store_root.clone(),
             allow_foreign: self.allow_foreign,
             allow_missing_previous: self.past.allow_missing_previous,
+            allow_absent: false,
             now: Time::now(),
             images,
             cache,
             commands,
         }
+    }
+
+    /// What compiling a planner may take.
+    pub(super) fn compile(&self) -> CompileArgs {
+        self.planner.compile
     }
 
     /// What errors call the image.

@@ -130,7 +130,10 @@ fn described(path: &Path) -> Result<Image> {
         repo_tag: None,
         now: Time::now(),
     };
-    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let runtime = Runtime::new(
+        Limits::default(),
+        environment::planner_cache_quietly().as_deref(),
+    )?;
     let planner = runtime.embedded()?;
     let cache = environment::cache().map_or_else(Cache::none, |folder| {
         Cache::open_or_none(&folder, CacheOptions::on(environment::today()))

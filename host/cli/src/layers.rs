@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use terrine::closure::{self, Graph};
 use terrine::history::{self, Past, Previous};
 use terrine::plan::{Grouping, group};
-use terrine::planner::{Limits, Runtime};
+use terrine::planner::Limits;
 
 use super::failure::{Context, Failure, JsonError, Result};
 use super::history_args::HistoryArgs;
 use super::images::Images;
+use super::output;
 use super::planner_args::{self, PlannerArgs};
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
-use super::{environment, output};
 
 /// Group the store paths of a graph into layers
 ///
@@ -80,8 +80,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
             options(args)?,
         ),
     };
-    let cache = environment::planner_cache();
-    let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
+    let runtime = args.planner.compile.runtime(Limits::default(), printer)?;
     let planner = match &args.planner.planner {
         Some(file) => runtime.load_file(file, planner_args::imports(args.planner.sealed_wasi))?,
         None if args.planner.sealed_wasi => return Err(planner_args::not_for_the_built_in()),

@@ -5,6 +5,7 @@ mod argument;
 mod build;
 mod cache;
 mod command_args;
+mod compile_args;
 mod copy;
 mod copy_args;
 mod diff;
@@ -89,6 +90,9 @@ enum Command {
 
 /// Runs the command that the arguments ask for.
 fn main() -> ExitCode {
+    if let Some(code) = helper::compiled() {
+        return code;
+    }
     if helper::is_wanted() {
         return helper::run();
     }
@@ -132,7 +136,7 @@ fn execute(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Export(args) => export::run(&args, printer),
         Command::Prefetch(args) => prefetch::run(&args, printer),
         Command::Schema(args) => schema::run(&args),
-        Command::Planner(command) => planner::run(&command),
+        Command::Planner(command) => planner::run(&command, printer),
         Command::Cache(command) => cache::run(&command, printer),
         // The log of a build is no place for progress.
         Command::NixBuild => nix::run(&Printer::new(true)),

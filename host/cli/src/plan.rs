@@ -1,7 +1,7 @@
 //! `terrine plan`: what an image would be.
 
 use terrine::plan::{self, CommandsTold};
-use terrine::planner::{Limits, Planners, Runtime};
+use terrine::planner::{Limits, Planners};
 
 use super::command_args::show;
 use super::encode_args::open_cache;
@@ -11,7 +11,7 @@ use super::image_args::ImageArgs;
 use super::images::Images;
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
-use super::{environment, output, table};
+use super::{output, table};
 
 /// Show what `build` would make, and why
 ///
@@ -35,8 +35,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let spec = args.image.spec()?;
-    let cache = environment::planner_cache();
-    let runtime = Runtime::new(Limits::default(), cache.as_deref())?;
+    let runtime = args.image.compile().runtime(Limits::default(), printer)?;
     let cannot = || format!("can not plan {}", args.image.what());
     let planner = runtime.embedded()?;
     let component = plan::component(&spec, &runtime).with_context(cannot)?;

@@ -4,6 +4,7 @@ use terrine::planner::{ComponentFile, Imports};
 use terrine::spec::{ImageSpec, Json, PlannerSpec};
 
 use super::argument;
+use super::compile_args::CompileArgs;
 use super::exit::Usage;
 use super::failure::{Failure, Result};
 use super::image_args::{here, pair};
@@ -50,6 +51,9 @@ pub(super) struct PlannerArgs {
     /// to stderr is shown if it fails.
     #[arg(long, help_heading = "Layers", conflicts_with = "pipeline")]
     pub(super) sealed_wasi: bool,
+
+    #[command(flatten)]
+    pub(super) compile: CompileArgs,
 }
 
 /// Reads `FILE[@sha256:HEX]`.

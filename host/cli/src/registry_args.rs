@@ -20,6 +20,13 @@ pub(super) struct RegistryArgs {
     #[arg(long, help_heading = "Registries")]
     plain_http: bool,
 
+    /// Whether registries have to show a certificate that is known
+    ///
+    /// With `false` they are spoken to as they answer, by TLS if they can. Whoever is on the way can read
+    /// and change all of it then, credentials as well.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, help_heading = "Registries")]
+    tls_verify: bool,
+
     /// How long a registry may be silent, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT, value_parser = seconds(), help_heading = "Registries")]
     timeout: u64,
@@ -41,6 +48,7 @@ impl Default for RegistryArgs {
     fn default() -> Self {
         Self {
             plain_http: false,
+            tls_verify: true,
             timeout: TIMEOUT,
             retries: RETRIES,
         }
@@ -58,6 +66,7 @@ impl RegistryArgs {
         let files = Credentials::default_files(environment::variable);
         Client::new(ClientOptions {
             plain_http: self.plain_http,
+            tls_verify: self.tls_verify,
             stall_timeout: Duration::from_secs(self.timeout),
             retries: self.retries,
             credentials: Credentials::new(files),

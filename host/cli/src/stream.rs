@@ -67,7 +67,10 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         repo_tag: args.repo_tag.clone().filter(|name| !name.is_empty()),
         now: Time::now(),
     };
-    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let runtime = Runtime::new(
+        Limits::default(),
+        environment::planner_cache(printer).as_deref(),
+    )?;
     let planner = runtime.embedded()?;
     // It knows the layers of a base image that is no archive.
     let on_conf = conf.from_image.as_deref().is_some_and(dockertools::is_conf);

@@ -189,6 +189,47 @@ fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
     program.0
 }
 
+/// What a process needs that computes, and reads and writes what is open.
+const COMPUTING: &[i64] = &[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_close,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_mprotect,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_futex,
+    libc::SYS_sched_yield,
+    libc::SYS_getrandom,
+    libc::SYS_clock_gettime,
+    libc::SYS_sigaltstack,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_restart_syscall,
+    // A process that gives up sends a signal to itself.
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_tgkill,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
+/// Leaves this process what it needs to compute: any other call ends it.
+pub(crate) fn confine() -> Result<(), Errno> {
+    rustix::thread::set_no_new_privs(true)?;
+    let mut program = Program(vec![]);
+    program.load(ARCHITECTURE);
+    program.unless(ARCH, libc::SECCOMP_RET_KILL_PROCESS);
+    program.load(NUMBER);
+    program.all(&[COMPUTING], ALLOW);
+    program.ends(libc::SECCOMP_RET_KILL_PROCESS);
+    seccomp::restrict(&mut program.0)
+}
+
 /// A program of the kernel's packet filter.
 struct Program(Vec<libc::sock_filter>);
 

@@ -77,6 +77,39 @@ pub enum Error {
         #[source]
         source: Cause,
     },
+    /// The process that compiles components can not be had.
+    #[error("compiling planners by `{}`", program.display())]
+    Compiler {
+        /// The program that was started.
+        program: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Compiling the component takes too long.
+    #[error("planner `{component}` takes more than {} seconds of a processor to compile", limit.as_secs())]
+    CompileTime {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// Compiling the component takes too much memory.
+    #[error("planner `{component}` takes more than {} MiB of memory to compile", limit >> 20)]
+    CompileMemory {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// How much it may take, in bytes.
+        limit: u64,
+    },
+    /// Compiling the component ended by itself.
+    #[error("compiling the planner `{component}` ended by {how}")]
+    CompileEnded {
+        /// The component's name, as the user knows it.
+        component: String,
+        /// What ended it.
+        how: String,
+    },
     /// The component instantiates what it holds so often that it can not be compiled.
     #[error("planner `{component}` unfolds to more than {limit} parts, the most that is compiled")]
     Extent {
@@ -348,6 +381,15 @@ impl Hint for Error {
             Self::Passing { .. } => "link its modules to one before a component is made of it",
             Self::Work { .. } => {
                 "the time grows with the square of the branches in a function: have smaller ones"
+            }
+            Self::CompileTime { .. } => {
+                "a compiler's output takes less: look at where it comes from; `--compile-time` allows more"
+            }
+            Self::CompileMemory { .. } => {
+                "a compiler's output takes less: look at where it comes from; `--compile-memory` allows more"
+            }
+            Self::CompileEnded { .. } => {
+                "no compiler makes such components: look at where it comes from"
             }
             Self::Description { .. } => {
                 "mend its `describe`; the rules are in `wit/` of terrine's sources"

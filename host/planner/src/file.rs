@@ -9,7 +9,7 @@ use super::Error;
 
 /// The largest file that is read, in bytes. Components that bring the runtime of Python or
 /// JavaScript along have some tens of megabytes.
-const MAX_SIZE: u64 = 128 << 20;
+pub(crate) const MAX_SIZE: u64 = 128 << 20;
 
 /// What a pin begins with. Anything else after an `@` belongs to the file's name.
 const PIN: &str = "@sha256:";

@@ -6,10 +6,13 @@ use terrine_oci::Digest;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine};
 
+use super::compile::{Compiler, Kept};
 use super::component::Planner;
 use super::state::State;
 use super::{ComponentFile, EMBEDDED, Error, Limits, clock, contract, extent, fuel, sealed};
 
+/// The largest stack that compiled code may be given, in bytes.
+pub(super) const MAX_STACK: usize = 64 << 20;
 /// The name of the built-in planner in errors.
 const EMBEDDED_NAME: &str = "terrine";
 
@@ -31,28 +34,46 @@ pub struct Runtime {
     trusted: Engine,
     /// For all others.
     watched: Engine,
+    /// What compiles them; this process, if nothing else does.
+    compiler: Option<Compiler>,
+    /// What was compiled of them before.
+    kept: Option<Kept>,
     pub(super) limits: Limits,
 }
 
 impl Runtime {
     /// Sets up the engine. Compiled components are kept in `cache`, by wasmtime's
-    /// own cache; where that folder can not be had, each run compiles anew.
+    /// own cache; where that folder can not be had, each run compiles anew. Code is run that is found
+    /// there, so nobody else may be able to write to it.
+    ///
+    /// Components that are not built in are compiled in this process, by counts alone kept from
+    /// taking too much; [`Runtime::with_compiler`] has it done where the kernel limits it.
     ///
     /// # Errors
     ///
     /// A machine that the engine does not support, or one that has no thread left.
     pub fn new(limits: Limits, cache: Option<&Path>) -> Result<Self, Error> {
         let trusted = config(limits, cache);
-        let mut watched = trusted.clone();
-        watched.epoch_interruption(true);
+        let watched = watched(limits, cache);
         let engine = |config| Engine::new(config).map_err(|error| Error::Engine(error.into()));
         let (trusted, watched) = (engine(&trusted)?, engine(&watched)?);
         clock::start(&watched).map_err(|error| Error::Engine(error.into()))?;
         Ok(Self {
             trusted,
             watched,
+            compiler: None,
+            kept: cache.map(Kept::below),
             limits,
         })
+    }
+
+    /// Lets components that are not built in be compiled by another process.
+    #[must_use]
+    pub fn with_compiler(self, compiler: Compiler) -> Self {
+        Self {
+            compiler: Some(compiler),
+            ..self
+        }
     }
 
     /// The built-in planner.
@@ -61,7 +82,8 @@ impl Runtime {
     ///
     /// As [`Runtime::load`]; only a broken build brings them about.
     pub fn embedded(&self) -> Result<Planner<'_>, Error> {
-        let planner = self.compile(&self.trusted, EMBEDDED_NAME, EMBEDDED, Imports::Nothing)?;
+        let compile = || from_binary(&self.trusted, EMBEDDED_NAME, EMBEDDED);
+        let planner = self.prepare(EMBEDDED_NAME, EMBEDDED, Imports::Nothing, compile)?;
         Ok(Planner {
             embedded: true,
             ..planner
@@ -87,24 +109,28 @@ impl Runtime {
     /// Bytes that are not a component, a component that imports more than `imports`, and one
     /// that does not export the policies of this version of the contract.
     pub fn load(&self, name: &str, bytes: &[u8], imports: Imports) -> Result<Planner<'_>, Error> {
-        self.compile(&self.watched, name, bytes, imports)
+        self.prepare(name, bytes, imports, || match &self.compiler {
+            None => from_binary(&self.watched, name, bytes),
+            Some(compiler) => {
+                let stack = self.limits.stack;
+                compiler.compile(&self.watched, self.kept.as_ref(), name, bytes, stack)
+            }
+        })
     }
 
-    fn compile(
+    /// Checks a component before and after it is compiled.
+    fn prepare(
         &self,
-        engine: &Engine,
         name: &str,
         bytes: &[u8],
         imports: Imports,
+        compile: impl FnOnce() -> Result<Component, Error>,
     ) -> Result<Planner<'_>, Error> {
         contract::check_kind(name, bytes)?;
         extent::check(name, bytes)?;
         let component = || name.to_owned();
-        let compiled =
-            Component::from_binary(engine, bytes).map_err(|error| Error::NotAComponent {
-                component: component(),
-                source: error.into(),
-            })?;
+        let compiled = compile()?;
+        let engine = compiled.engine();
         let imported = contract::imports(engine, &compiled);
         contract::check_exports(engine, name, &compiled)?;
         contract::check_imports(name, &imported, imports)?;
@@ -125,6 +151,20 @@ impl Runtime {
             instance,
         })
     }
+}
+
+fn from_binary(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, Error> {
+    Component::from_binary(engine, bytes).map_err(|error| Error::NotAComponent {
+        component: name.to_owned(),
+        source: error.into(),
+    })
+}
+
+/// How components that are not built in are compiled.
+pub(super) fn watched(limits: Limits, cache: Option<&Path>) -> Config {
+    let mut config = config(limits, cache);
+    config.epoch_interruption(true);
+    config
 }
 
 /// How all components are compiled.

@@ -29,6 +29,9 @@ pub struct ClientOptions {
     /// Without TLS. Loopback addresses (`localhost`, 127.0.0.0/8, `[::1]`) are spoken to as
     /// they answer anyway.
     pub plain_http: bool,
+    /// Whether the certificates of registries are checked. Where they are not, registries are spoken to as they
+    /// answer, by TLS if they can.
+    pub tls_verify: bool,
     /// How often something that may pass is tried again: broken connections, silence, and the
     /// statuses 408, 429, 500, 502, 503 and 504. A transfer that goes on where it broke off counts
     /// anew after each mebibyte.
@@ -50,6 +53,7 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             plain_http: false,
+            tls_verify: true,
             retries: 5,
             back_off: Duration::from_millis(250),
             connect_timeout: Duration::from_secs(30),
@@ -70,6 +74,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Inner {
     plain_http: bool,
+    tls_verify: bool,
     retry: Retry,
     transport: Transport,
     credentials: Credentials,
@@ -94,6 +99,7 @@ impl Client {
     pub fn new(options: ClientOptions) -> Self {
         let ClientOptions {
             plain_http,
+            tls_verify,
             retries,
             back_off,
             user_agent,
@@ -106,8 +112,9 @@ impl Client {
         };
         let inner = Inner {
             plain_http,
+            tls_verify,
             retry: Retry { retries, back_off },
-            transport: Transport::new(&user_agent, timeouts),
+            transport: Transport::new(&user_agent, timeouts, tls_verify),
             credentials,
             registries: Mutex::default(),
             pushed: Mutex::default(),
@@ -256,7 +263,7 @@ impl Client {
         }
         let scheme = if self.inner.plain_http {
             Scheme::HTTP
-        } else if location::is_loopback(&registry.host) {
+        } else if !self.inner.tls_verify || location::is_loopback(&registry.host) {
             self.detect(&registry.host)?
         } else {
             Scheme::HTTPS

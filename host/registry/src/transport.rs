@@ -95,9 +95,10 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(user_agent: &str, timeouts: Timeouts) -> Self {
+    pub(super) fn new(user_agent: &str, timeouts: Timeouts, tls_verify: bool) -> Self {
         let tls = TlsConfig::builder()
             .root_certs(RootCerts::PlatformVerifier)
+            .disable_verification(!tls_verify)
             .build();
         let config = || {
             Agent::config_builder()

@@ -24,7 +24,7 @@ fn loaded(component: &[u8]) -> String {
 }
 
 /// A number as WebAssembly has it.
-fn number(mut value: usize) -> Vec<u8> {
+pub(super) fn number(mut value: usize) -> Vec<u8> {
     let mut bytes = vec![];
     while value >= 0x80 {
         bytes.push((value & 0x7f) as u8 | 0x80);
@@ -34,7 +34,7 @@ fn number(mut value: usize) -> Vec<u8> {
     bytes
 }
 
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn section(id: u8, content: &[u8]) -> Vec<u8> {
     [&[id][..], &number(content.len()), content].concat()
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod cli;
 mod compiling;
 mod component;
+mod contained;
 mod costs;
 mod limits;
 mod loading;

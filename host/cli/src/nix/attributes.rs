@@ -25,6 +25,8 @@ pub(super) struct Attributes {
     pub(super) terrine: String,
     /// The folder with the compiled planner, which is an output of the kind [`Kind::Planner`].
     pub(super) planner: Option<PathBuf>,
+    /// The authorities by which registries are known, in a file, where the environment names none.
+    pub(super) certificates: Option<PathBuf>,
     /// The kind of derivation, and what it has beside.
     #[serde(flatten)]
     pub(super) kind: Kind,

@@ -1,10 +1,13 @@
 //! Building derivations.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 
 use clap::Parser;
@@ -19,6 +22,7 @@ use terrine::planner::{Limits, Planners, Runtime};
 use terrine::spec::{ImageSpec, Time};
 
 use super::super::command_args::show;
+use super::super::compile_args::CompileArgs;
 use super::super::failure::{Context, Failure, Result};
 use super::super::images::Images;
 use super::super::merge;
@@ -72,10 +76,33 @@ pub(in super::super) fn run(printer: &Printer) -> Result<()> {
             let out = attributes.output("out")?.display().to_string();
             let words = arguments.iter().map(|word| word.replace("@out@", &out));
             let words: Vec<String> = std::iter::once("terrine".to_owned()).chain(words).collect();
+            if let Some(authorities) = authorities(&attributes) {
+                return again(&words[1..], &authorities);
+            }
             let cli = Cli::try_parse_from(words).map_err(|e| Failure::new(e.to_string()))?;
             execute(cli, printer)
         }
     }
+}
+
+/// The variable by which the authorities are found that registries are known by.
+const AUTHORITIES: &str = "SSL_CERT_FILE";
+
+/// The file of authorities that is to be found by it: the user's own, or that of the derivation.
+fn authorities(attributes: &Attributes) -> Option<OsString> {
+    if environment::variable(AUTHORITIES).is_some() {
+        return None;
+    }
+    let own = environment::variable("NIX_SSL_CERT_FILE").filter(|file| Path::new(file).exists());
+    own.or_else(|| attributes.certificates.clone().map(OsString::from))
+}
+
+/// Becomes a run of this program with other authorities: they are found by its environment alone.
+fn again(words: &[String], authorities: &OsStr) -> Result<()> {
+    let program = std::env::current_exe().context("looking for this program")?;
+    let mut command = Command::new(program);
+    command.args(words).env(AUTHORITIES, authorities);
+    Err(command.exec()).context("starting anew")
 }
 
 /// Compiles the built-in planner to a folder.
@@ -169,7 +196,7 @@ fn image(
 /// image's `conf.json`.
 fn planned(file: &Path, layer: &Path, printer: &Printer) -> Result<String> {
     let spec = ImageSpec::read(file)?;
-    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
     let planner = runtime.embedded()?;
     let component = plan::component(&spec, &runtime)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
@@ -184,6 +211,7 @@ fn planned(file: &Path, layer: &Path, printer: &Printer) -> Result<String> {
     };
     let options = PlanOptions {
         commands,
+        allow_absent: true,
         ..PlanOptions::new(images.opener(), &cache)
     };
     let prepared = plan::prepare(&spec, &options, planners)?;
@@ -209,7 +237,7 @@ fn archive(
 ) -> Result<()> {
     let setting: Setting = compression.parse()?;
     let conf = Conf::read(conf)?;
-    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
     let planner = runtime.embedded()?;
     let options = ConfOptions {
         store_root: PathBuf::from("/"),

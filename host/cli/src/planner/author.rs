@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use terrine::file;
 use terrine::planner::{self, Imports, Limits, WIT};
 
-use super::runtime;
+use super::super::compile_args::CompileArgs;
+use super::super::printer::Printer;
 use crate::failure::{Context, Result};
 use crate::output::Output;
 
@@ -49,11 +50,11 @@ pub(super) fn wit(args: &WitArgs) -> Result<()> {
 }
 
 /// Makes a component of a module, and sees whether it can be used.
-pub(super) fn componentize(args: &ComponentizeArgs) -> Result<()> {
+pub(super) fn componentize(args: &ComponentizeArgs, printer: &Printer) -> Result<()> {
     let name = args.module.display().to_string();
     let module = file::read(&args.module, MAX_SIZE)?;
     let component = planner::componentize(&name, &module)?;
-    let runtime = runtime(Limits::default())?;
+    let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
     runtime
         .load(&name, &component, Imports::Nothing)?
         .describe()?;

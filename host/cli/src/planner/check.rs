@@ -10,9 +10,10 @@ use terrine::planner::layering::Info;
 use terrine::planner::{Limits, Planner};
 use terrine::spec::Json;
 
+use super::super::printer::Printer;
 use super::check_tables::{Checked, PolicyTrials, to_json, to_table};
 use super::format::{Format, FormatArgs};
-use super::{ComponentArgs, print, runtime};
+use super::{ComponentArgs, print};
 use crate::exit::Usage;
 use crate::failure::{Context, Failure, Result};
 use crate::planner_args::merge;
@@ -77,10 +78,10 @@ Examples:
   terrine planner check my-policy.wasm --policy spread --option by=3
   terrine planner check my-policy.wasm --closure graph.json --time";
 
-pub(super) fn run(args: &Args) -> Result<()> {
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let mut limits = Limits::default();
     limits.fuel = args.fuel;
-    let runtime = runtime(limits)?;
+    let runtime = args.component.runtime(limits, printer)?;
     let planner = args.component.load(&runtime)?;
     // Cheap, by the contract: who loops in it is told at once.
     let info = planner

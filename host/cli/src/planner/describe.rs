@@ -6,8 +6,9 @@ use terrine::planner::layering::{Info, PolicyInfo};
 use terrine::planner::{CONTRACT, Limits, Planner};
 use terrine::spec::Json;
 
+use super::super::printer::Printer;
 use super::format::{Format, FormatArgs};
-use super::{ComponentArgs, SCHEMA_VERSION, json, list, print, runtime};
+use super::{ComponentArgs, SCHEMA_VERSION, json, list, print};
 use crate::failure::{JsonError, Result};
 use crate::image_tables::plain;
 use crate::table::line;
@@ -52,8 +53,8 @@ struct Policy<'a> {
     options_schema: Box<RawValue>,
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
-    let runtime = runtime(Limits::default())?;
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
+    let runtime = args.component.runtime(Limits::default(), printer)?;
     let planner = args.component.load(&runtime)?;
     let info = planner.describe()?;
     let text = match args.show.format() {

@@ -7,8 +7,10 @@ use terrine::plan::DEFAULT_POLICY;
 use terrine::planner::layering::{Info, PolicyInfo};
 use terrine::planner::{Limits, Planner};
 
+use super::super::compile_args::CompileArgs;
+use super::super::printer::Printer;
 use super::format::{Format, FormatArgs};
-use super::{SCHEMA_VERSION, json, print, runtime};
+use super::{SCHEMA_VERSION, json, print};
 use crate::failure::Result;
 
 /// List the policies that are built in, and which are used where none is named
@@ -36,8 +38,8 @@ pub(super) struct Policy<'a> {
     uses_history: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<()> {
-    let runtime = runtime(Limits::default())?;
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
+    let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
     let planner = runtime.embedded()?;
     let info = planner.describe()?;
     let defaults = Defaults::of(&planner, &info);

@@ -12,9 +12,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use terrine::planner::{ComponentFile, EMBEDDED, Limits, Planner, Runtime};
 
+use super::compile_args::CompileArgs;
+use super::format;
 use super::output::{Output, print};
 use super::planner_args::{component, imports, not_for_the_built_in};
-use super::{environment, format};
+use super::printer::Printer;
 use crate::failure::{Context, JsonError, Result};
 
 /// Look after planners, the components that decide what goes into which layer
@@ -35,11 +37,11 @@ pub(super) enum Command {
     Componentize(author::ComponentizeArgs),
 }
 
-pub(super) fn run(command: &Command) -> Result<()> {
+pub(super) fn run(command: &Command, printer: &Printer) -> Result<()> {
     match command {
-        Command::List(args) => list::run(args),
-        Command::Describe(args) => describe::run(args),
-        Command::Check(args) => check::run(args),
+        Command::List(args) => list::run(args, printer),
+        Command::Describe(args) => describe::run(args, printer),
+        Command::Check(args) => check::run(args, printer),
         Command::Export { file } => {
             let output = Output::open(Some(file))?;
             (&output)
@@ -48,7 +50,7 @@ pub(super) fn run(command: &Command) -> Result<()> {
             output.commit()
         }
         Command::Wit(args) => author::wit(args),
-        Command::Componentize(args) => author::componentize(args),
+        Command::Componentize(args) => author::componentize(args, printer),
     }
 }
 
@@ -62,9 +64,17 @@ struct ComponentArgs {
     /// Give it a WASI in which nothing can be read or reached
     #[arg(long)]
     sealed_wasi: bool,
+
+    #[command(flatten)]
+    compile: CompileArgs,
 }
 
 impl ComponentArgs {
+    /// What runs it.
+    fn runtime(&self, limits: Limits, printer: &Printer) -> Result<Runtime> {
+        self.compile.runtime(limits, printer)
+    }
+
     fn load<'r>(&self, runtime: &'r Runtime) -> Result<Planner<'r>> {
         match &self.file {
             Some(file) => Ok(runtime.load_file(file, imports(self.sealed_wasi))?),
@@ -79,13 +89,6 @@ impl ComponentArgs {
             .as_ref()
             .map(|file| file.path.display().to_string())
     }
-}
-
-fn runtime(limits: Limits) -> Result<Runtime> {
-    Ok(Runtime::new(
-        limits,
-        environment::planner_cache().as_deref(),
-    )?)
 }
 
 /// JSON text, indented, with a newline at the end.

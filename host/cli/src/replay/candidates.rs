@@ -1,11 +1,13 @@
 //! Which policies are replayed, of which components.
 
 use terrine::planner::layering::Info;
-use terrine::planner::{ComponentFile, Planner, Runtime};
+use terrine::planner::{ComponentFile, Limits, Planner, Runtime};
 use terrine::replay::{Candidate, Settings};
 use terrine::spec::Json;
 
+use super::super::compile_args::CompileArgs;
 use super::super::planner_args;
+use super::super::printer::Printer;
 use crate::failure::{Failure, Result};
 
 /// Which policies are replayed.
@@ -33,6 +35,9 @@ pub(super) struct Candidates {
     /// Give these components a WASI in which nothing can be read or reached
     #[arg(long, requires = "planner", help_heading = "Policies")]
     sealed_wasi: bool,
+
+    #[command(flatten)]
+    compile: CompileArgs,
 }
 
 /// A policy that is asked for, and its options as JSON text.
@@ -62,6 +67,11 @@ pub(super) struct Component<'r> {
 }
 
 impl Candidates {
+    /// What runs the components.
+    pub(super) fn runtime(&self, printer: &Printer) -> Result<Runtime> {
+        self.compile.runtime(Limits::default(), printer)
+    }
+
     /// Compiles the components that may take part, the built-in one first.
     pub(super) fn compile<'r>(&self, runtime: &'r Runtime) -> Result<Vec<Component<'r>>> {
         let mut planners = vec![runtime.embedded()?];

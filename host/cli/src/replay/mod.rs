@@ -12,13 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Subcommand, ValueEnum};
-use terrine::planner::{Limits, Runtime};
 use terrine::replay::{self, Candidate, Fleet, Keep, Settings, Task};
 use terrine::sequence;
 
 use self::candidates::Candidates;
 use self::progress::Plans;
-use super::environment;
 use super::exit::Usage;
 use super::format::{Format, FormatArgs};
 use super::output::{self, Output};
@@ -175,7 +173,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         .map(|file| Output::open(Some(file)))
         .transpose()?;
     let fleet = fleet(args, printer)?;
-    let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+    let runtime = args.candidates.runtime(printer)?;
     let components = args.candidates.compile(&runtime)?;
     let candidates = args.candidates.find(&components)?;
     let tasks = tasks(&candidates, &budgets(args));

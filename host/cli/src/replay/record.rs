@@ -17,7 +17,7 @@ use terrine::source::Image;
 use terrine::spec::{ImageSpec, Time};
 
 use super::super::argument;
-use super::super::environment;
+use super::super::compile_args::CompileArgs;
 use super::super::exit::Usage;
 use super::super::images::{Images, ImagesArgs};
 use super::super::output::{self, Output};
@@ -111,7 +111,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     if let (Some(updates), Some(name)) = (&mut updates, &args.name) {
         updates.rename(name)?;
     }
-    let mut reader = Reader::new(args)?;
+    let mut reader = Reader::new(args, printer)?;
     for reference in &args.steps {
         let cannot = || format!("can not record `{reference}`");
         let step = reader.read(reference).with_context(cannot)?;
@@ -163,7 +163,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(args: &'a Args) -> Result<Self> {
+    fn new(args: &'a Args, printer: &Printer) -> Result<Self> {
         let mut graph = Graph::default();
         for file in &args.closure {
             let other = closure::read(file, &args.store_dir)?;
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
                 .merge(other)
                 .context("the closures do not go together")?;
         }
-        let runtime = Runtime::new(Limits::default(), environment::planner_cache().as_deref())?;
+        let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
         let images = Images::new(&args.which.registry);
         Ok(Self {
             args,
@@ -238,6 +238,7 @@ impl<'a> Reader<'a> {
             store_root: self.args.store_root.clone(),
             allow_foreign: true,
             allow_missing_previous: true,
+            allow_absent: false,
             now: Time::now(),
             images: self.images.opener(),
             cache: &Cache::none(),

@@ -49,6 +49,24 @@ pub(crate) fn install(program: &mut [libc::sock_filter]) -> Result<OwnedFd, Errn
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
+/// Puts a filter on this process that asks nobody.
+pub(crate) fn restrict(program: &mut [libc::sock_filter]) -> Result<(), Errno> {
+    let filter = libc::sock_fprog {
+        len: program.len() as libc::c_ushort,
+        filter: program.as_mut_ptr(),
+    };
+    // Safety: the kernel reads the program, which outlives the call, and checks it.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_TSYNC,
+            &raw const filter,
+        )
+    };
+    checked(result).map(drop)
+}
+
 /// Lets a question wake its supervisor on the same processor, which is faster. Linux has this
 /// from 6.6 on.
 pub(crate) fn answer_at_once(listener: BorrowedFd<'_>) {

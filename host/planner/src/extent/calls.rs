@@ -70,7 +70,11 @@ impl Given {
                 }
             }
             Payload::ComponentInstanceSection(instances) => {
-                self.instances.extend((0..instances.count()).map(|_| false));
+                // Read and not counted: a section may say that it has more than there are.
+                for instance in instances {
+                    instance?;
+                    self.instances.push(false);
+                }
             }
             Payload::ComponentAliasSection(aliases) => {
                 for alias in aliases {

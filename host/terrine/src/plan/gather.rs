@@ -59,7 +59,7 @@ impl Gathered {
             listing,
         } = self;
         let root = tree::grow(context.spec, &store, &items)?;
-        let mut paths = paths::find(context.spec, &store, &items, &root, listing.as_ref(), &[])?;
+        let mut paths = paths::find(context, &store, &items, &root, listing.as_ref(), &[])?;
         paths.exclude_held(&store, listing.as_ref())?;
         Ok(Closed {
             store,

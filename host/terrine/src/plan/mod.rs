@@ -78,6 +78,9 @@ pub struct PlanOptions<'a> {
     pub allow_foreign: bool,
     /// Whether an image of `previous` that is not there is passed over.
     pub allow_missing_previous: bool,
+    /// Whether store paths that texts mention may be outside of the closure: Nix tells its builders what
+    /// counts.
+    pub allow_absent: bool,
     /// What `now` means.
     pub now: Time,
     /// Who opens a base image that is in no file.
@@ -97,6 +100,7 @@ impl<'a> PlanOptions<'a> {
             store_root,
             allow_foreign: false,
             allow_missing_previous: false,
+            allow_absent: false,
             now: Time::now(),
             images,
             cache,

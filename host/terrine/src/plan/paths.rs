@@ -6,6 +6,7 @@ use std::path::Path;
 use terrine_planner_host as planner;
 
 use super::Error;
+use super::context::Context;
 use super::items::{Item, Items};
 use crate::base::Listing;
 use crate::closure::{self, Database, Graph, GraphEntry, Mentions, Names, Node, Registrations};
@@ -85,13 +86,14 @@ impl Paths {
 /// Finds the closure of everything that the specification names or mentions, and of what has
 /// `joined` it since.
 pub(super) fn find(
-    spec: &ImageSpec,
+    context: &Context<'_, '_>,
     store: &Store,
     items: &Items,
     root: &Root,
     base: Option<&Listing>,
     joined: &[String],
 ) -> Result<Paths, Error> {
+    let spec = context.spec;
     if spec.include_store_paths == Some(false) {
         return Ok(Paths::default());
     }
@@ -104,7 +106,7 @@ pub(super) fn find(
     };
     let mut roots: BTreeSet<String> = needed.linked.clone();
     roots.extend(source.references(&needed.copied)?);
-    roots.extend(mentioned(spec, store, &texts, &source, base)?);
+    roots.extend(mentioned(context, store, &texts, &source, base)?);
     roots.extend(joined.iter().cloned());
     let graph = source.graph(&roots.iter().cloned().collect::<Vec<_>>())?;
     let roots: Vec<usize> = if whole && spec.whole_closure.unwrap_or(needed.is_empty()) {
@@ -312,7 +314,7 @@ fn known(graph: &Graph, path: &str) -> Result<usize, Error> {
 
 /// The store paths that texts mention.
 fn mentioned(
-    spec: &ImageSpec,
+    context: &Context<'_, '_>,
     store: &Store,
     texts: &str,
     source: &ReferenceSource,
@@ -320,7 +322,9 @@ fn mentioned(
 ) -> Result<Vec<String>, Error> {
     let Mentions { known, unknown } = closure::mentions(texts, store.dir(), source.names())?;
     let in_base = |path: &str| base.is_some_and(|base| base.exists(path.as_bytes()));
-    let may_be_absent = |path: &String| spec.absent_paths.contains(path) || in_base(path);
+    let Context { spec, options, .. } = context;
+    let may_be_absent =
+        |path: &String| options.allow_absent || spec.absent_paths.contains(path) || in_base(path);
     match unknown.iter().find(|path| !may_be_absent(path)) {
         None => Ok(known),
         Some(path) => {

@@ -123,6 +123,18 @@ fn planner_errors() -> Vec<planner::Error> {
     };
     let function = "plan";
     vec![
+        Error::CompileTime {
+            component: name(),
+            limit: Duration::from_secs(30),
+        },
+        Error::CompileMemory {
+            component: name(),
+            limit: 1 << 30,
+        },
+        Error::CompileEnded {
+            component: name(),
+            how: name(),
+        },
         Error::Read {
             path: path(),
             source: ErrorKind::NotFound.into(),

@@ -129,7 +129,7 @@ impl Complete {
         let before = self.paths.paths.iter().map(|path| path.as_str().to_owned());
         let before = before.collect();
         self.paths = paths::find(
-            context.spec,
+            context,
             &self.store,
             &self.items,
             &self.root,

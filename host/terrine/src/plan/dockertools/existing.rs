@@ -130,7 +130,9 @@ fn plain(layer: &dyn NewLayer, cache: &Cache) -> Result<Plain, assemble::Error> 
         feeder.end_hash()?;
         Ok::<_, assemble::Error>(feeder.digests()?)
     })?;
-    let diff_id = digests.first().copied().unwrap_or(Digest::of(b""));
+    let Some(&diff_id) = digests.first() else {
+        return Err(pipe::Closed.into());
+    };
     let found = Plain { diff_id, size };
     if let Some(key) = key {
         cache.remember_plain(&key, &found);
@@ -182,10 +184,8 @@ impl Layer for Made {
         let (content, number, size) = (Arc::clone(&self.content), self.number, self.plain.size);
         let make = move || {
             let outcome = content.write(number, size, Pieces(sender.clone()));
-            if let Err(error) = outcome {
-                // Nobody hears it who has stopped reading.
-                let _ = sender.send(Err(error));
-            }
+            // Nobody hears it who has stopped reading.
+            let _ = sender.send(outcome.map(|()| vec![]));
         };
         let started = thread::Builder::new().spawn(make);
         started.map_err(|source| source::Error::Io {
@@ -196,6 +196,7 @@ impl Layer for Made {
             pieces,
             piece: vec![],
             read: 0,
+            over: false,
         }))
     }
 
@@ -211,7 +212,7 @@ impl Content {
     /// Writes the archive of a layer, which has to have so many bytes.
     fn write(&self, number: usize, size: u64, out: Pieces) -> io::Result<()> {
         let Some(layer) = self.layers.get(number) else {
-            return Ok(());
+            return Err(io::ErrorKind::NotFound.into());
         };
         let layer = LayerOfStore {
             layer,
@@ -223,7 +224,8 @@ impl Content {
         let now = entries.measure().size;
         if now != size {
             return Err(io::Error::other(format!(
-                "it has {now} bytes now, and had {size}"
+                "layer {} has {now} bytes now, and had {size}",
+                number + 1
             )));
         }
         pipe::run(out, &(), |feeder| {
@@ -298,6 +300,9 @@ struct Pieces(SyncSender<io::Result<Vec<u8>>>);
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
         let sent = self.0.send(Ok(bytes.to_vec()));
         sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         Ok(bytes.len())
@@ -313,16 +318,21 @@ struct Reading {
     pieces: Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     read: usize,
+    /// Whether the writer has said that all is written.
+    over: bool,
 }
 
 impl Read for Reading {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.read == self.piece.len() {
-            // The writer is gone when all is written.
-            let Ok(piece) = self.pieces.recv() else {
+            if self.over {
                 return Ok(0);
-            };
-            (self.piece, self.read) = (piece?, 0);
+            }
+            // A writer that is gone without a word has not written all.
+            let gone = |_| io::Error::from(io::ErrorKind::UnexpectedEof);
+            (self.piece, self.read) = (self.pieces.recv().map_err(gone)??, 0);
+            // The last piece is empty.
+            self.over = self.piece.is_empty();
         }
         let rest = &self.piece[self.read..];
         let count = rest.len().min(buffer.len());

@@ -1,0 +1,108 @@
+//! What the child does: limits itself, reads a component, and writes compiled code.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use wasmtime::Engine;
+
+use super::CompileLimits;
+use crate::runtime::{self, MAX_STACK};
+use crate::{Limits, MAX_SIZE};
+
+/// The exit code of a component that is none, whose fault is on stderr.
+pub(super) const REFUSED: u8 = 2;
+/// How many files may be open: the three that everyone has, and one to read of the machine.
+const FILES: u64 = 8;
+
+/// Takes from a process what compiling does not need: what is allowed is to compute and to write the result.
+pub type Confine = fn() -> io::Result<()>;
+
+/// Does the child's work. `arguments` are those behind the one that a [`Compiler`](super::Compiler) names, and
+/// `confine` is called before the component is looked at. Returns the exit code.
+pub fn run(arguments: impl Iterator<Item = OsString>, confine: Confine) -> u8 {
+    match compile(arguments, confine) {
+        Ok(()) => 0,
+        Err(Fault::Refused(why)) => {
+            // The parent says it; without a parent nobody hears.
+            let _ = io::stderr().write_all(why.as_bytes());
+            REFUSED
+        }
+        Err(Fault::Other(error)) => {
+            let _ = io::stderr().write_all(error.to_string().as_bytes());
+            1
+        }
+    }
+}
+
+enum Fault {
+    Refused(String),
+    Other(io::Error),
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+fn compile(arguments: impl Iterator<Item = OsString>, confine: Confine) -> Result<(), Fault> {
+    let (limits, stack) =
+        parse(arguments).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    limit(limits)?;
+    let mut bytes = vec![];
+    io::stdin()
+        .lock()
+        .take(MAX_SIZE + 1)
+        .read_to_end(&mut bytes)?;
+    let limits = Limits {
+        stack,
+        ..Limits::default()
+    };
+    let engine = Engine::new(&runtime::watched(limits, None)).map_err(io::Error::other)?;
+    confine()?;
+    let code = engine.precompile_component(&bytes).map_err(|error| {
+        let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+        Fault::Refused(causes.join(": "))
+    })?;
+    io::stdout().write_all(&code)?;
+    Ok(())
+}
+
+/// The arguments that [`super::parent`] gives: seconds, bytes of memory, bytes of stack.
+fn parse(arguments: impl Iterator<Item = OsString>) -> Option<(CompileLimits, usize)> {
+    let numbers: Option<Vec<u64>> = arguments
+        .map(|argument| argument.to_str()?.parse().ok())
+        .collect();
+    let [seconds, memory, stack] = numbers?.try_into().ok()?;
+    let stack = usize::try_from(stack)
+        .ok()
+        .filter(|&stack| stack <= MAX_STACK)?;
+    Some((
+        CompileLimits {
+            time: Duration::from_secs(seconds),
+            memory,
+        },
+        stack,
+    ))
+}
+
+/// Sets the limits of this process, where it has no lower ones. The soft one of time ends it, the hard one is
+/// there if it does not.
+fn limit(limits: CompileLimits) -> io::Result<()> {
+    let seconds = limits.time.as_secs().max(1);
+    let set = |resource, current: u64, maximum: u64| {
+        let had = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let limit = Rlimit {
+            current: Some(current.min(had)),
+            maximum: Some(maximum.min(had)),
+        };
+        setrlimit(resource, limit).map_err(io::Error::from)
+    };
+    set(Resource::Core, 0, 0)?;
+    set(Resource::Fsize, 0, 0)?;
+    set(Resource::Nofile, FILES, FILES)?;
+    set(Resource::Cpu, seconds, seconds.saturating_add(1))?;
+    set(Resource::As, limits.memory, limits.memory)
+}

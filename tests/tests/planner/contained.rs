@@ -1,0 +1,272 @@
+//! Components that take hours or all memory to compile, whatever is counted before: the process that compiles
+//! them has limits of its own.
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use terrine_tests::{Run, SpecFile, TestStore, binary, terrine};
+
+use super::compiling::{number, section};
+use super::component::good;
+
+/// A component that is a module of functions of one type with these bodies.
+fn functions(kind: &[u8], bodies: &[Vec<u8>]) -> Vec<u8> {
+    let empty: &[u8] = &[0x60, 0, 0];
+    let types = [&[2], empty, kind].concat();
+    let kinds = [number(bodies.len()), vec![0; bodies.len()]].concat();
+    let mut code = number(bodies.len());
+    for body in bodies {
+        code.extend(number(body.len()));
+        code.extend(body);
+    }
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &types),
+        section(3, &kinds),
+        section(10, &code),
+    ];
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module.concat())].concat()
+}
+
+/// So many empty functions.
+fn empty(count: usize) -> Vec<u8> {
+    functions(&[0x60, 0, 0], &vec![vec![0, 0x0b]; count])
+}
+
+/// One function with so many loops of 1,000 parameters and results.
+fn loops(count: usize) -> Vec<u8> {
+    let values = [number(1000), vec![0x7f; 1000]].concat();
+    let kind = [&[0x60][..], &values, &values].concat();
+    let body = [
+        vec![0],
+        [0x41, 0].repeat(1000),
+        [0x03, 0x01, 0x0b].repeat(count),
+        vec![0x1a; 1000],
+        vec![0x0b],
+    ];
+    functions(&kind, &[body.concat()])
+}
+
+/// Functions with so many locals each.
+fn locals(count: usize, each: usize) -> Vec<u8> {
+    let body = [vec![1], number(each), vec![0x7f, 0x0b]].concat();
+    functions(&[0x60, 0, 0], &vec![body; count])
+}
+
+/// A section that says that it has as many instances as a number can.
+fn declared() -> Vec<u8> {
+    [
+        &b"\0asm\x0d\0\x01\0"[..],
+        &section(5, &[0xff, 0xff, 0xff, 0xff, 0x0f]),
+    ]
+    .concat()
+}
+
+/// A folder with a component, and a cache of its own.
+struct Place {
+    store: TestStore,
+}
+
+impl Place {
+    fn with(component: &[u8]) -> Self {
+        let store = TestStore::default();
+        store.file("app/bin/app", b"app");
+        fs::write(store.root().join("planner.wasm"), component).unwrap();
+        Self { store }
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.store.root().join("cache")
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = terrine();
+        command
+            .current_dir(self.store.root())
+            .env("XDG_CACHE_HOME", self.cache())
+            .args(words);
+        command
+    }
+
+    fn describe(&self, more: &[&str]) -> Run {
+        Run::of(
+            self.command(&["planner", "describe", "planner.wasm"])
+                .args(more),
+        )
+    }
+
+    /// The files of compiled components.
+    fn kept(&self) -> Vec<PathBuf> {
+        let folder = self.cache().join("terrine/planner/components");
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+#[test]
+fn what_takes_too_much_is_ended() {
+    let memory = "planner `planner.wasm` takes more than 64 MiB of memory to compile";
+    let time = "planner `planner.wasm` takes more than 1 seconds of a processor to compile";
+    for (what, component, limits, expected) in [
+        ("loops", loops(400), ["--compile-memory", "64"], memory),
+        (
+            "more loops",
+            loops(2000),
+            ["--compile-memory", "64"],
+            memory,
+        ),
+        (
+            "functions",
+            empty(390_000),
+            ["--compile-memory", "64"],
+            memory,
+        ),
+        ("functions", empty(390_000), ["--compile-time", "1"], time),
+        (
+            "locals",
+            locals(20_000, 50_000),
+            ["--compile-time", "1"],
+            time,
+        ),
+    ] {
+        let place = Place::with(&component);
+        let start = Instant::now();
+        let run = place.describe(&limits);
+        assert_eq!(run.code, Some(1), "{what}: {}", run.stderr);
+        assert!(run.stderr.contains(expected), "{what}: {}", run.stderr);
+        let hint = format!("`{}` allows more", limits[0]);
+        assert!(run.stderr.contains(&hint), "{what}: {}", run.stderr);
+        // A processor may be shared by all tests.
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        assert_eq!(place.kept(), Vec::<PathBuf>::new(), "{what}");
+    }
+}
+
+#[test]
+fn what_is_only_declared_takes_nothing() {
+    let place = Place::with(&declared());
+    let mut command = Command::new("sh");
+    // Far less than a number for each that is declared.
+    let script = r#"ulimit -v 1000000; exec "$0" planner describe planner.wasm"#;
+    command.current_dir(place.store.root());
+    command.env("XDG_CACHE_HOME", place.cache());
+    let run = Run::of(command.args(["-euc", script]).arg(binary()));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("is not a WebAssembly component"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn every_command_that_takes_a_planner_ends_it() {
+    let place = Place::with(&loops(400));
+    let spec = SpecFile::new(&place.store, &["app"]).graph(&[("app", 1, "")]);
+    spec.write();
+    let limit = ["--planner", "planner.wasm", "--compile-memory", "64"];
+    for command in [
+        &["build", "image.json", "--no-cache"][..],
+        &["plan", "image.json"],
+        &["layers", "--graph", "graph.json", "--max-layers", "5"],
+    ] {
+        let run = Run::of(place.command(command).args(limit));
+        let expected = "planner `planner.wasm` takes more than 64 MiB of memory to compile";
+        let planner = run
+            .stderr
+            .replace(&format!("{}/", place.store.root().display()), "");
+        assert!(planner.contains(expected), "{command:?}: {}", run.stderr);
+        assert!(run.stdout.is_empty(), "{command:?}");
+    }
+    let run = Run::of(&mut place.command(&[
+        "planner",
+        "check",
+        "planner.wasm",
+        "--compile-memory",
+        "64",
+    ]));
+    assert!(
+        run.stderr.contains("takes more than 64 MiB"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn what_was_compiled_is_kept_and_looked_at_before_it_is_run() {
+    let place = Place::with(&good().build());
+    place.describe(&[]).ok();
+    let [file] = &place.kept()[..] else {
+        panic!("{:?}", place.kept());
+    };
+    let code = fs::read(file).unwrap();
+    // What is there is taken: nothing could be compiled in so little memory.
+    place.describe(&["--compile-memory", "64"]).ok();
+    // What is no such code is made again.
+    fs::write(file, &code[..code.len() / 2]).unwrap();
+    place.describe(&[]).ok();
+    assert!(fs::read(file).unwrap() == code);
+}
+
+#[test]
+fn code_from_a_folder_of_others_is_not_run() {
+    let place = Place::with(&good().build());
+    place.describe(&[]).ok();
+    let folder = place.cache().join("terrine/planner");
+    fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+    for file in place.kept() {
+        fs::remove_file(file).unwrap();
+    }
+    let run = place.describe(&[]).ok();
+    let expected = format!(
+        "compiled planners are not taken from `{0}`, and planners are compiled anew: others may write to `{0}`",
+        folder.display()
+    );
+    assert!(run.stderr.contains(&expected), "{}", run.stderr);
+    assert_eq!(place.kept(), Vec::<PathBuf>::new());
+}
+
+/// What the process that compiles may do of all that a system has: next to nothing.
+#[test]
+fn the_process_that_compiles_is_confined() {
+    let mut child = Command::new(binary())
+        .args(["__compile-planner", "30", "1073741824", "1048576"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&empty(60_000)).unwrap();
+    drop(stdin);
+    let status = format!("/proc/{}/status", child.id());
+    let limits = format!("/proc/{}/limits", child.id());
+    let start = Instant::now();
+    let mut seen = String::new();
+    while start.elapsed() < Duration::from_secs(30) {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        if text.contains("Seccomp:\t2") {
+            seen = text;
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(seen.contains("NoNewPrivs:\t1"), "{seen}");
+    let limits = fs::read_to_string(limits).unwrap();
+    for (limit, value) in [
+        ("Max address space", "1073741824"),
+        ("Max cpu time", "30"),
+        ("Max file size", "0"),
+        ("Max core file size", "0"),
+    ] {
+        let line = limits.lines().find(|line| line.starts_with(limit)).unwrap();
+        assert!(line.contains(&format!(" {value} ")), "{line}");
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout.starts_with(b"\x7fELF"));
+}
