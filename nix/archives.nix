@@ -4,6 +4,7 @@
   build,
   go,
   types,
+  certificates,
 }:
 let
   # The one hash of a fixed output, by whatever name it is given.
@@ -27,7 +28,8 @@ let
     else if name == "hash" then
       {
         outputHash = value;
-        outputHashAlgo = null;
+        # Of none yet: Nix says what it is.
+        outputHashAlgo = if value == "" then "sha256" else null;
       }
     else if name == "outputHash" then
       {
@@ -67,7 +69,9 @@ in
         else
           "${os}/${arch}${if variant == null || variant == "" then "" else "/${variant}"}";
       passthru = {
-        inherit imageName imageDigest;
+        inherit imageDigest;
+        # As it is loaded.
+        imageName = finalImageName;
         imageTag = finalImageTag;
       };
     in
@@ -87,8 +91,8 @@ in
             platform
           ]
       )
-      ++ (if tlsVerify then [ ] else [ "--plain-http" ]);
-      attributes = lib.given (hashFrom arguments) // {
+      ++ (if tlsVerify then [ ] else [ "--tls-verify=false" ]);
+      attributes = lib.given (hashFrom arguments // { inherit certificates; }) // {
         outputHashMode = "flat";
         impureEnvVars = [
           "http_proxy"
@@ -96,6 +100,12 @@ in
           "ftp_proxy"
           "all_proxy"
           "no_proxy"
+          "HTTP_PROXY"
+          "HTTPS_PROXY"
+          "FTP_PROXY"
+          "ALL_PROXY"
+          "NO_PROXY"
+          "NIX_SSL_CERT_FILE"
         ];
       };
     });
@@ -121,8 +131,8 @@ in
       fromImageName ? null,
       fromImageTag ? null,
       diskSize ? 1024,
-    }:
-    build.run {
+    }@arguments:
+    types.check types.arguments "exportImage" name arguments (build.run {
       inherit name;
       arguments = [
         "export"
@@ -131,7 +141,7 @@ in
         "@out@"
       ];
       attributes.unsafeDiscardReferences.out = true;
-    };
+    });
 
   # Images of several platforms under one name: a layout of OCI's, and the way to a registry.
   buildIndex =
@@ -139,7 +149,7 @@ in
       name,
       tag ? "latest",
       images,
-    }:
+    }@arguments:
     let
       base = baseNameOf name;
       reference = "${lib.toLower name}:${tag}";
@@ -154,7 +164,7 @@ in
       );
       copyTo = build.app "copy-${base}" ([ "index" ] ++ sources ++ [ "--to" ]);
     in
-    build.run {
+    types.check types.arguments "buildIndex" name arguments (build.run {
       name = base;
       arguments = [
         "index"
@@ -170,5 +180,5 @@ in
         imageTag = tag;
         inherit images push copyTo;
       };
-    };
+    });
 }

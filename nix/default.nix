@@ -33,6 +33,8 @@
   # What commands find on their path beside what is in the image, and the shell that runs them.
   tools ? if pkgs == null then [ ] else pkgs.buildPackages.stdenv.initialPath,
   shell ? if pkgs == null then null else pkgs.buildPackages.runtimeShell,
+  # The authorities by which registries are known, in a file.
+  certificates ? if pkgs == null then null else "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt",
 }:
 let
   lib = import ./lib.nix;
@@ -63,6 +65,7 @@ let
       build
       go
       types
+      certificates
       ;
   };
   shellImages = import ./shell-image.nix {
@@ -82,6 +85,7 @@ let
       helpers
       images
       shell
+      pkgs
       ;
   };
   self =

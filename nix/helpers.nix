@@ -79,6 +79,7 @@ in
 
   # Commands that make what `useradd` and `groupadd` need, where it is not there yet.
   shadowSetup = ''
+    ${if pkgs == null then "" else "export PATH=${(pkgs.buildPackages or pkgs).shadow}/bin:$PATH"}
     mkdir -p /etc/pam.d
     if ! [ -f /etc/passwd ]; then
       echo "root:x:0:0::/root:${if pkgs == null then "/bin/sh" else pkgs.runtimeShell}" > /etc/passwd

@@ -222,12 +222,12 @@ let
     let
       arguments = defaults // spec.own // given;
       defaults = {
+        variant = spec.variantFor architecture;
         inherit
           tag
           fromImage
           config
           architecture
-          variant
           created
           extraCommands
           fakeRootCommands
@@ -359,12 +359,12 @@ rec {
         else
           copyToRoot;
       defaults = {
+        variant = spec.variantFor architecture;
         inherit
           tag
           fromImage
           config
           architecture
-          variant
           created
           extraCommands
           runAsRoot

@@ -4,6 +4,7 @@
   helpers,
   images,
   shell,
+  pkgs,
 }:
 let
   # The directory with the uppermost layer of an image: `layer.tar` and its `checksum`.
@@ -23,7 +24,11 @@ in
   shellScript =
     name: text:
     helpers.file name {
-      program = "#!${if shell == null then "/bin/sh" else shell}\n${text}";
+      program = ''
+        #!${if shell == null then "/bin/sh" else shell}
+        set -e
+        export PATH=${if pkgs == null then "" else "${pkgs.coreutils}/bin:"}/bin
+        ${text}'';
     };
 
   # A layer of copies of packages.

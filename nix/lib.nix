@@ -47,34 +47,94 @@ rec {
   # The same of a function that does not name all of its arguments itself.
   makeOverridableWith = names: function: {
     __functionArgs = names;
-    __functor = _: arguments: overridable function arguments;
+    __functor = _: arguments: overridableWith names function arguments;
   };
 
-  overridable =
-    function: arguments:
+  overridable = function: overridableWith (builtins.functionArgs function) function;
+
+  overridableWith =
+    names: function: arguments:
     let
       result = function arguments;
-      again = new: overridable function (arguments // (if isFunction new then new arguments else new));
+      again =
+        new: overridableWith names function (arguments // (if isFunction new then new arguments else new));
     in
     result
     // {
       override = {
-        __functionArgs = builtins.functionArgs function;
+        __functionArgs = names;
         __functor = _: again;
       };
     };
 
+  # A list of what may be lists in each other, without what is null.
+  flatten =
+    value:
+    if isList value then
+      builtins.concatMap flatten value
+    else if value == null then
+      [ ]
+    else
+      [ value ];
+
+  # The names that store paths of a context have behind their hashes: those of sources, and of outputs.
+  namesIn =
+    context:
+    let
+      nameOf = path: builtins.substring 33 (-1) (baseNameOf path);
+      names =
+        path:
+        let
+          source = nameOf path;
+          drv = builtins.match "(.*)[.]drv" source;
+          name = builtins.head drv;
+          outputs = context.${path}.outputs or [ ];
+        in
+        if drv == null || outputs == [ ] && !(context.${path}.allOutputs or false) then
+          [ source ]
+        else
+          map (output: if output == "out" then name else "${name}-${output}") outputs;
+    in
+    builtins.concatMap names (builtins.attrNames context);
+
+  # The texts in a value that come from something which is built, or copied to the store.
+  textsIn =
+    value:
+    if isString value then
+      if builtins.hasContext value then [ value ] else [ ]
+    else if builtins.isPath value || isAttrs value && (value ? outPath || value ? __toString) then
+      [ "${value}" ]
+    else if isList value then
+      builtins.concatMap textsIn value
+    else if isAttrs value then
+      builtins.concatMap textsIn (builtins.attrValues value)
+    else
+      [ ];
+
   # The store paths that a value mentions, each with what it takes to have it, but for those that nobody
-  # is to have.
+  # is to have. A text may go on behind a path, and may look like one: what counts are the names that the
+  # context has.
   storePathsIn =
     unbuilt: value:
     let
-      text = builtins.toJSON value;
+      text = builtins.concatStringsSep "\n" (textsIn value);
       context = builtins.getContext text;
       plain = builtins.unsafeDiscardStringContext text;
+      known = builtins.sort (a: b: builtins.stringLength a > builtins.stringLength b) (namesIn context);
       directory = escape builtins.storeDir;
-      parts = builtins.split "(${directory}/[0-9a-z]{32}-[0-9a-zA-Z+._?=-]+)" plain;
-      paths = builtins.concatMap (part: if isList part then part else [ ]) parts;
+      parts = builtins.split "${directory}/([0-9abcdfghijklmnpqrsvwxyz]{32})-([0-9a-zA-Z+._?=-]+)" plain;
+      whole =
+        part:
+        let
+          rest = builtins.elemAt part 1;
+          starts = name: builtins.substring 0 (builtins.stringLength name) rest == name;
+          found = builtins.filter starts known;
+        in
+        if found == [ ] then
+          [ ]
+        else
+          [ "${builtins.storeDir}/${builtins.head part}-${builtins.head found}" ];
+      paths = builtins.concatMap (part: if isList part then whole part else [ ]) parts;
       unique = builtins.attrNames (
         builtins.listToAttrs (
           map (name: {

@@ -3,6 +3,7 @@
   lib,
   rustPlatform,
   lld,
+  buildPackages,
 }:
 let
   manifest = lib.importTOML ../Cargo.toml;
@@ -32,7 +33,7 @@ rustPlatform.buildRustPackage {
 
   # The planner is compiled to WebAssembly.
   nativeBuildInputs = [ lld ];
-  env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER = "${lld}/bin/wasm-ld";
+  env.CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER = "${buildPackages.lld}/bin/wasm-ld";
 
   # What Nixpkgs' streamLayeredImage calls in the place of its script.
   postInstall = ''

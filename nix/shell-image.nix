@@ -35,6 +35,16 @@ let
       value = builtins.unsafeDiscardStringContext drv.${name}.outPath;
     }) (drv.outputs or [ "out" ]);
 
+  # A text with the places of the outputs where a derivation has stand-ins for them.
+  withOutputs =
+    drv: text:
+    let
+      outputs = outputsOf drv;
+    in
+    builtins.replaceStrings (map (output: builtins.placeholder output.name) outputs) (map (
+      output: output.value
+    ) outputs) text;
+
   # The environment of a derivation: its attributes and its outputs.
   environmentOf =
     drv:
@@ -47,13 +57,13 @@ let
           {
             name = "${name}Path";
             value = "${
-              helpers.files "shell-passAsFile-${name}" { "value".text = valueToString value; }
+              helpers.files "shell-passAsFile-${name}" { "value".text = withOutputs drv (valueToString value); }
             }/value";
           }
         else
           {
             inherit name;
-            value = valueToString value;
+            value = withOutputs drv (valueToString value);
           };
       outputs = outputsOf drv;
     in
@@ -70,7 +80,11 @@ let
       uid ? 1000,
       gid ? 1000,
       homeDirectory ? "/build",
-      shell ? "${pkgs.bashInteractive}/bin/bash",
+      shell ?
+        if pkgs == null then
+          throw "streamNixShellImage: the image needs a shell: give `shell`, or the library `pkgs`"
+        else
+          "${pkgs.bashInteractive}/bin/bash",
       command ? null,
       run ? null,
       ...
@@ -88,13 +102,14 @@ let
       directory = owner // {
         directory = true;
       };
+      value = value: withOutputs drv (valueToString value);
       text = if command != null then command else run;
       # Builds the derivation, in the shell.
       builder = helpers.files "build-derivation" {
         "bin/buildDerivation".program = ''
           #!${shell}
-          exec ${quote (valueToString drv.drvAttrs.builder)} ${
-            builtins.concatStringsSep " " (map quote (map valueToString (drv.drvAttrs.args or [ ])))
+          exec ${quote (value drv.drvAttrs.builder)} ${
+            builtins.concatStringsSep " " (map (word: quote (value word)) (drv.drvAttrs.args or [ ]))
           }
         '';
       };
@@ -217,10 +232,10 @@ let
           if isStructured then
             {
               "/build/.attrs.json" = owner // {
-                text = structured.json;
+                text = withOutputs drv structured.json;
               };
               "/build/.attrs.sh" = owner // {
-                text = structured.shell;
+                text = withOutputs drv structured.shell;
               };
             }
           else
@@ -233,7 +248,13 @@ let
           WorkingDir = "/build";
           Entrypoint = [ "${enter}/bin/enter" ];
           Cmd = if run == null then [ shell "--rcfile" rc ] else [ shell rc ];
-          Env = map (name: "${name}=${environment.${name}}") (builtins.attrNames environment);
+        }
+        // arguments.config or { }
+        // {
+          # What is given counts more.
+          Env =
+            map (name: "${name}=${environment.${name}}") (builtins.attrNames environment)
+            ++ arguments.config.Env or [ ];
         };
       }
     );

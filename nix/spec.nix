@@ -10,8 +10,14 @@
 let
   # A path, a package or a text, as the text that terrine finds it by.
   place = value: "${value}";
-  places = value: map place (lib.toList value);
-  text = value: if value == "" then null else toString value;
+  places = value: map place (lib.flatten value);
+  # Commands: a text, or a file that holds them.
+  text =
+    value:
+    let
+      commands = if builtins.isPath value then builtins.readFile value else "${value}";
+    in
+    if commands == "" then null else commands;
   # An integer, which dockerTools takes as a text as well.
   number = value: if builtins.isString value then builtins.fromJSON value else value;
 in
@@ -23,6 +29,10 @@ rec {
       goarm = if go == null then "" else toString (go.GOARM or "");
     in
     if goarm == "" then null else "v${goarm}";
+
+  # The variant that is meant where none is given: another architecture has not that of the host.
+  variantFor =
+    architecture: if architecture == defaultArchitecture then defaultVariant else null;
 
   # The fields that terrine has and dockerTools has not, with what stands for none.
   own = {
@@ -46,9 +56,9 @@ rec {
       scripts = [
         (arguments.extraCommands or "")
         (arguments.fakeRootCommands or "")
-        (toString (arguments.runAsRoot or ""))
+        (if arguments.runAsRoot or null == null then "" else arguments.runAsRoot)
       ];
-      hasCommands = builtins.any (script: script != "") scripts;
+      hasCommands = builtins.any (script: text script != null) scripts;
       commands = arguments.commands or { };
       default = lib.given {
         path = map place tools;

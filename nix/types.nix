@@ -36,7 +36,7 @@ let
     is =
       value:
       builtins.isInt value && value >= 0
-      || builtins.isString value && builtins.match "[0-9]+" value != null;
+      || builtins.isString value && builtins.match "0|[1-9][0-9]*" value != null;
   };
   list = {
     what = "a list";
@@ -59,8 +59,9 @@ let
   script = either string path // {
     what = "a text of commands";
   };
-  paths = orNull (either path (listOf path)) // {
+  paths = {
     what = "a package, a path, a list of these, or null";
+    is = value: value == null || path.is value || builtins.isList value && builtins.all paths.is value;
   };
 in
 {

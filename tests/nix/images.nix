@@ -114,6 +114,24 @@ rec {
     contents = hello;
     config.Cmd = [ "${hello}/bin/hello" ];
   };
+  # What goes on behind a path, what only looks like one, and lists in each other.
+  mentions = terrineTools.streamLayeredImage {
+    name = "mentions";
+    tag = "1";
+    contents = [
+      null
+      [ [ greeting ] ]
+    ];
+    config = {
+      Env = [
+        "M=${hello}=/src"
+        "NONE=/nix/store/00000000000000000000000000000000-${"hello"}"
+        "SCRUBBED=/nix/store/eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee-hello"
+      ];
+      Labels.x = "made of ${greeting}.";
+    };
+    extraCommands = ./commands.sh;
+  };
   other = stream.override { tag = "other"; };
   merged = terrineTools.mergeImages [
     layered
@@ -153,6 +171,7 @@ rec {
       greeting
     ];
     flag = true;
+    prefix = "--prefix=${builtins.placeholder "out"}";
     passAsFile = [ "text" ];
     text = "as a file";
     shellHook = "hooked=yes";
@@ -178,6 +197,7 @@ rec {
     yes = true;
     no = false;
     nothing = null;
+    prefix = "--prefix=${builtins.placeholder "dev"}";
     list = [
       1
       "a b"
@@ -204,6 +224,10 @@ rec {
     drv = subject;
     shell = "/bin/bash";
     tag = "1";
+    config = {
+      Labels.own = "yes";
+      Env = [ "OWN=yes" ];
+    };
   };
   # The image's environment, in a build that has what the image has.
   inShell =
@@ -284,6 +308,38 @@ rec {
     layeredName = layered.imageName;
     overridden = other.imageTag;
     push = stream.push.meta.mainProgram;
+    override = layered.override.__functionArgs ? compressor;
+    pulled =
+      let
+        image = terrineTools.pullImage {
+          imageName = "a/b";
+          imageDigest = "sha256:0";
+          hash = "";
+          finalImageName = "c/d";
+        };
+      in
+      "${image.imageName}:${image.imageTag} ${builtins.substring 0 11 image.drvPath}";
+    # Of another architecture than the host's, whose variant it has not.
+    variants =
+      let
+        tools = import library {
+          terrine = package;
+          inherit system;
+          go = {
+            GOARCH = "arm";
+            GOARM = "7";
+          };
+        };
+        variant = arguments: (tools.buildImage ({ name = "x"; } // arguments)).conf.drvAttrs.spec.variant or null;
+      in
+      map variant [
+        { }
+        { architecture = "amd64"; }
+        {
+          architecture = "arm";
+          variant = "v6";
+        }
+      ];
     arguments = builtins.mapAttrs (_: function: function.__functionArgs) {
       inherit (terrineTools) buildImage buildLayeredImage streamLayeredImage;
     };
@@ -360,6 +416,14 @@ rec {
       shell = "/bin/bash";
     };
     merge = terrineTools.mergeImages layered;
+    export = terrineTools.exportImage {
+      name = "x";
+      fromImage = 5;
+    };
+    index = terrineTools.buildIndex {
+      name = "web";
+      images = stream;
+    };
     absent = terrineTools.mergeDrvs;
     planner = terrineTools.streamLayeredImage {
       name = "web";

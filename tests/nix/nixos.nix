@@ -540,7 +540,8 @@ let
       ];
       fakeRootCommands = ''
         ${t.shadowSetup}
-        echo "user:x:1000:1000::/home:/bin/sh" >> /etc/passwd
+        useradd -r user
+      echo "user:x:1000:1000::/home:/bin/sh" >> /etc/passwd
       '';
       enableFakechroot = true;
       config.Cmd = [

@@ -57,7 +57,17 @@ rec {
     "/usr/bin/nix"
     "/usr/bin/nix-store"
   ];
+  shadow = build "shadow" ''
+    mkdir -p $out/bin
+    printf '#!%s\necho "$2:x:7:7::/:/bin/sh" >> /etc/passwd\n' ${tools}/bin/sh > $out/bin/useradd
+    chmod 755 $out/bin/useradd
+  '';
   buildPackages = {
-    inherit stdenv runtimeShell terrine;
+    inherit
+      stdenv
+      runtimeShell
+      terrine
+      shadow
+      ;
   };
 }

@@ -7,18 +7,42 @@
   registry,
   imageDigest ? "",
   hash ? "",
+  authority ? null,
 }:
 let
-  inherit (import ./images.nix { inherit terrine library busybox; }) terrineTools hello greeting;
-in
-rec {
-  pulled = terrineTools.pullImage {
+  inherit (import ./images.nix { inherit terrine library busybox; })
+    terrineTools
+    package
+    hello
+    greeting
+    ;
+  # With an authority that the machine does not know.
+  trusting = import library {
+    terrine = package;
+    system = builtins.currentSystem;
+    certificates = builtins.path {
+      name = "authority";
+      path = authority;
+    };
+  };
+  pull = {
     imageName = "${registry}/hello";
     inherit imageDigest hash;
     finalImageName = "hello";
     finalImageTag = "pulled";
-    tlsVerify = false;
   };
+in
+rec {
+  pulled = terrineTools.pullImage (pull // { tlsVerify = false; });
+  checked = trusting.pullImage (pull // { name = "checked.tar"; });
+  unchecked = terrineTools.pullImage (
+    pull
+    // {
+      name = "unchecked.tar";
+      tlsVerify = false;
+    }
+  );
+  unknown = terrineTools.pullImage (pull // { name = "unknown.tar"; });
   onPulled = terrineTools.buildLayeredImage {
     name = "on-pulled";
     tag = "1";

@@ -23,6 +23,7 @@ let
       inherit callPackage;
       buildPackages = toys.buildPackages // {
         inherit callPackage;
+        lld = toys.hello;
       };
       lib = {
         importTOML = file: builtins.fromTOML (builtins.readFile file);

@@ -247,6 +247,7 @@ fn a_shell_image_has_the_environment_of_the_build() {
     let config = &conf["config"];
     assert_eq!(config["User"], "1000:1000");
     assert_eq!(config["WorkingDir"], "/build");
+    assert_eq!(config["Labels"]["own"], "yes");
     let environment = config["Env"].as_array().unwrap();
     for expected in [
         "HOME=/build",
@@ -254,6 +255,7 @@ fn a_shell_image_has_the_environment_of_the_build() {
         "TERM=xterm-256color",
         "flag=1",
         "shellHook=hooked=yes",
+        "OWN=yes",
     ] {
         assert!(environment.contains(&json!(expected)), "{environment:?}");
     }
@@ -353,4 +355,22 @@ fn a_planner_is_a_derivation_that_is_held_against_its_digest() {
     let run = Run::of(command.args(super::arguments("policy.nix", &all)));
     assert_ne!(run.code, Some(0));
     assert!(run.stderr.contains(&wrong), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_mentioned_is_what_nix_knows() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let conf = fs::read_to_string(build(&store, "mentions.conf")).unwrap();
+    let conf: Value = serde_json::from_str(&conf).unwrap();
+    let paths = conf["store_layers"].to_string();
+    for name in ["-hello", "-greeting", "-busybox"] {
+        assert!(paths.contains(&format!("{name}\"")), "{paths}");
+    }
+    let layer = build(&store, "mentions.layer").join("layer.tar");
+    let root = listed(&fs::read(layer).unwrap());
+    for path in ["./from-a-file/", "./greeting"] {
+        assert!(root.iter().any(|entry| entry.0 == path), "{root:?}");
+    }
 }

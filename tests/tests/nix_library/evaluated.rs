@@ -174,6 +174,9 @@ fn functions_take_what_those_of_dockertools_take() {
     assert_eq!(facts["overridden"], "other");
     assert_eq!(facts["isExe"], true);
     assert_eq!(facts["push"], "push-Hello");
+    assert_eq!(facts["override"], true);
+    assert_eq!(facts["pulled"], "c/d:latest /nix/store/");
+    assert_eq!(facts["variants"], json!(["v7", null, "v6"]));
     // The overlay replaces what is here, and leaves what is not.
     assert_eq!(
         facts["replaced"],
@@ -190,7 +193,8 @@ fn everything_in_nix_can_be_read_by_it() {
     let mut files = vec![root.join("flake.nix")];
     for folder in ["nix", "tests/nix"] {
         let entries = fs::read_dir(root.join(folder)).unwrap();
-        files.extend(entries.map(|entry| entry.unwrap().path()));
+        let paths = entries.map(|entry| entry.unwrap().path());
+        files.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "nix")));
     }
     let document = fs::read_to_string(root.join("docs/nix.md")).unwrap();
     let blocks = document.split("```nix\n").skip(1);
@@ -264,6 +268,14 @@ fn what_is_of_a_wrong_type_is_told_with_the_image() {
         (
             "merge",
             "mergeImages: the argument `images` must be a list in which each is a package or a path, and is a set",
+        ),
+        (
+            "export",
+            "exportImage: the argument `fromImage` of the image `x` must be a package or a path or null, and is an integer",
+        ),
+        (
+            "index",
+            "buildIndex: the argument `images` of the image `web` must be a list in which each is a package or a path, and is a set",
         ),
         (
             "absent",

@@ -172,3 +172,43 @@ fn no_archive_lies_between_an_image_and_one_on_it() {
         "{names:?}"
     );
 }
+
+#[test]
+fn a_registry_has_to_be_known_or_is_not_looked_at() {
+    let (Some(store), Some(registry)) = (NixStore::build(), Registry::with_tls()) else {
+        return;
+    };
+    let archive = build(&store, "layered");
+    let archive = format!("docker-archive:{}", archive.display());
+    let to = format!("docker://{}/hello:1", registry.host());
+    let mut command = terrine();
+    command.env("SSL_CERT_FILE", registry.authority());
+    Run::of(command.args(["copy", &archive, &to])).ok();
+    let mut command = terrine();
+    let name = format!("{}/hello:1", registry.host());
+    command.args(["prefetch", "--json", "--tls-verify=false", &name]);
+    command.args(["--final-name", "hello", "--final-tag", "pulled"]);
+    let told: Value = serde_json::from_slice(&Run::of(&mut command).ok().stdout).unwrap();
+    let authority = registry.authority();
+    let rest = [
+        "--argstr",
+        "registry",
+        registry.host(),
+        "--argstr",
+        "imageDigest",
+        told["imageDigest"].as_str().unwrap(),
+        "--argstr",
+        "hash",
+        told["hash"].as_str().unwrap(),
+        "--arg",
+        "authority",
+        authority.to_str().unwrap(),
+    ];
+    let built = build_with(&store, "remote.nix", &["checked", "unchecked"], &rest);
+    assert!(fs::read(&built[0]).unwrap() == fs::read(&built[1]).unwrap());
+    let mut all = vec!["--no-out-link", "-A", "unknown"];
+    all.extend(rest);
+    let mut command = store.command("nix-build");
+    let run = Run::of(command.args(super::arguments("remote.nix", &all)));
+    assert_ne!(run.code, Some(0), "{}", run.stderr);
+}

@@ -28,6 +28,11 @@ const DIFFERENT: &[(&str, &str)] = &[
         "__json",
         "the attributes as the derivation has them, which are compared",
     ),
+    (
+        "prefix",
+        "`nix-shell` leaves the stand-in of an output where it is",
+    ),
+    ("OWN", "a variable that is given to the image"),
     ("NIX_BUILD_SHELL", "set by the test"),
     ("__ETC_PROFILE_SOURCED", "left behind by `nix-shell`"),
     ("OLDPWD", "as the shell was entered"),
