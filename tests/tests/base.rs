@@ -676,13 +676,21 @@ fn a_conf_that_cannot_be_built_on_is_told() {
     ] {
         assert!(run.stderr.contains(part), "{}", run.stderr);
     }
-    // It is no conf.json.
+    // It is no conf.json, or one that lacks something.
     let other = store.root().join("other.json");
-    fs::write(&other, "{}").unwrap();
-    let run = own(&other).run();
-    assert!(
-        run.stderr.contains("other.json` is not a usable conf.json"),
-        "{}",
-        run.stderr
-    );
+    for (text, expected) in [
+        ("{}", "neither a docker-archive nor an OCI archive"),
+        (
+            r#"{"customisation_layer": "x"}"#,
+            "other.json` is not a usable conf.json: missing field",
+        ),
+        (
+            r#"{"customisation_layer": "#,
+            "other.json` is not a usable conf.json",
+        ),
+    ] {
+        fs::write(&other, text).unwrap();
+        let run = own(&other).run();
+        assert!(run.stderr.contains(expected), "{text}: {}", run.stderr);
+    }
 }

@@ -14,7 +14,7 @@ use terrine_support::hint::Hint;
 use crate::spec::{PermissionSpec, When};
 
 /// The largest file that is read, in bytes. 100,000 store paths make some 10 MB.
-const MAX_SIZE: u64 = 64 << 20;
+pub(super) const MAX_SIZE: u64 = 64 << 20;
 
 /// What to stream. Keys that are not listed here are ignored, as the original does;
 /// these are all needed, but for `variant`, which only newer versions write, and the last two, which

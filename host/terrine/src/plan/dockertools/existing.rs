@@ -11,10 +11,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use terrine_compress::Compression;
 use terrine_oci::{Configuration, Descriptor, Digest, MediaType};
 use terrine_planner_host::Planner;
+use terrine_support::file;
 
+use super::conf::MAX_SIZE;
 use super::{Conf, ConfOptions, Error, prepare_at};
 use crate::assemble::{self, Customisation, StoreLayer, Top};
 use crate::base::Base;
@@ -28,8 +32,8 @@ const HEAD: u64 = 512;
 /// How many pieces of a layer wait for the reader.
 const AHEAD: usize = 2;
 
-/// Returns whether a path leads to a `conf.json`: to a text that starts as an object does. Archives have bytes
-/// in their first block that no text has.
+/// Returns whether a path leads to a `conf.json`: to an object with the field that every one has. Archives have
+/// bytes in their first block that no text has.
 pub fn is_conf(path: &Path) -> bool {
     // Looked at before it is opened: opening a fifo would wait for its other end.
     if !path.is_file() {
@@ -37,7 +41,19 @@ pub fn is_conf(path: &Path) -> bool {
     }
     let mut head = vec![];
     let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
-    read.is_ok() && head.trim_ascii_start().first() == Some(&b'{') && !head.contains(&0)
+    let is_text = read.is_ok() && !head.contains(&0);
+    is_text
+        && head.trim_ascii_start().first() == Some(&b'{')
+        // One that cannot be read is better told of as what it looks like.
+        && file::read(path, MAX_SIZE)
+            .map_or(true, |text| serde_json::from_slice(&text).map_or(true, |Probe { field }| field.is_some()))
+}
+
+/// The field that tells a `conf.json` from other objects.
+#[derive(Deserialize)]
+struct Probe {
+    #[serde(default, rename = "customisation_layer")]
+    field: Option<IgnoredAny>,
 }
 
 /// Opens the image that a `conf.json` describes. Layers whose digests the cache does not know are read for
