@@ -552,6 +552,28 @@ let
       ];
     };
 
+    # The library's own examples.
+    examples = t.examples // {
+      service = t.examples.service.archive;
+    };
+    # What dockerTools uses within itself.
+    internals = {
+      pure = t.mkPureLayer {
+        name = "pure";
+        copyToRoot = hello;
+      };
+      root = t.mkRootLayer {
+        name = "root";
+        copyToRoot = tools;
+        runAsRoot = "mkdir /made";
+      };
+      script = t.shellScript "script" ''
+        echo from a script
+        false
+        echo not reached
+      '';
+    };
+
     # The tests of images of shells.
     shells =
       let

@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use terrine_tests::archive::unpack;
+use terrine_tests::archive::{digest, unpack};
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::{Archive, NixStore};
+use terrine_tests::{Archive, NixStore, Run};
 
 use super::{build_all, evaluate};
 
@@ -159,7 +160,7 @@ const LINES: &[(&str, Seen)] = &[
     ),
 ];
 /// What is asked beyond that.
-const BEYOND: &[&str] = &["shadowSetup", "shell-piped", "shell-structured"];
+const BEYOND: &[&str] = &["shadowSetup", "shell-piped", "shell-structured", "examples"];
 
 /// The archives of `tests/nix/nixos.nix` that the consumer is given.
 const IMAGES: &[&str] = &[
@@ -214,6 +215,12 @@ const IMAGES: &[&str] = &[
     "bareLayered",
     "certificates",
     "shadow",
+    "examples.hello",
+    "examples.bash",
+    "examples.service",
+    "examples.onTop",
+    "examples.nix",
+    "examples.shell",
     "shells.basic",
     "shells.hook",
     "shells.inputs",
@@ -260,6 +267,36 @@ fn what_nixos_asks_of_images_holds() {
     let missing: Vec<_> = asked.difference(&held).collect();
     assert!(missing.is_empty(), "{missing:?}: {}", consumed.said);
     assert!(held.is_subset(&asked), "{held:?}");
+}
+
+#[test]
+fn what_dockertools_uses_within_itself_is_there() {
+    let Some(store) = NixStore::build() else {
+        return;
+    };
+    let names = ["internals.pure", "internals.root", "internals.script"];
+    let built = build_all(&store, "nixos.nix", &names);
+    for (path, entry) in built.iter().zip(["./bin/hello", "./made/"]) {
+        let layer = fs::read(path.join("layer.tar")).unwrap();
+        let checksum = fs::read_to_string(path.join("checksum")).unwrap();
+        assert_eq!(checksum.trim(), digest(&layer));
+        let entries = Archive::entries(&layer);
+        assert!(entries.iter().any(|name| name == entry), "{entries:?}");
+    }
+    let Some(mut command) = store.inside(&format!("/{}", inside(&store, &built[2]))) else {
+        return;
+    };
+    let run = Run::of(&mut command);
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert_eq!(run.stdout, b"from a script\n");
+}
+
+/// Where a path on this machine is for those who find the store at its place.
+fn inside(store: &NixStore, path: &Path) -> String {
+    path.strip_prefix(store.root())
+        .unwrap()
+        .display()
+        .to_string()
 }
 
 #[test]
