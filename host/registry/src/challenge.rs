@@ -27,8 +27,12 @@ impl Challenge {
     /// # Errors
     ///
     /// Headers that can not be read, schemes that are not supported, and tokens that are to be
-    /// fetched in the open for a registry that is not.
-    pub(super) fn of(asked: &Uri, headers: &HeaderMap) -> Result<Option<Self>, Cause> {
+    /// fetched in the open: for a registry that is not, and on another machine unless `is_open` allows it.
+    pub(super) fn of(
+        asked: &Uri,
+        headers: &HeaderMap,
+        is_open: bool,
+    ) -> Result<Option<Self>, Cause> {
         let host = location::host(asked);
         let broken = |why: &str| Cause::Answer {
             host: host.clone(),
@@ -41,7 +45,7 @@ impl Challenge {
             let value = value.to_str().map_err(|_| unreadable())?;
             for challenge in http_auth::parse_challenges(value).map_err(|_| unreadable())? {
                 if challenge.scheme.eq_ignore_ascii_case("bearer") {
-                    return bearer(asked, &challenge).map(Some);
+                    return bearer(asked, &challenge, is_open).map(Some);
                 }
                 basic |= challenge.scheme.eq_ignore_ascii_case("basic");
                 others.push(format!("`{}`", super::answer::clean(challenge.scheme, 32)));
@@ -58,7 +62,11 @@ impl Challenge {
     }
 }
 
-fn bearer(asked: &Uri, challenge: &http_auth::ChallengeRef<'_>) -> Result<Challenge, Cause> {
+fn bearer(
+    asked: &Uri,
+    challenge: &http_auth::ChallengeRef<'_>,
+    is_open: bool,
+) -> Result<Challenge, Cause> {
     let host = location::host(asked);
     let parameter = |name: &str| {
         challenge
@@ -82,6 +90,10 @@ fn bearer(asked: &Uri, challenge: &http_auth::ChallengeRef<'_>) -> Result<Challe
             to: location::host(&realm),
         });
     }
+    let to = location::host(&realm);
+    if !location::is_https(&realm) && !is_open && !location::is_loopback(&to) {
+        return Err(Cause::Open { host, to });
+    }
     Ok(Challenge::Bearer {
         realm,
         service: parameter("service"),
@@ -98,7 +110,7 @@ mod tests {
         for value in values {
             headers.append(header::WWW_AUTHENTICATE, value.parse().unwrap());
         }
-        Challenge::of(&asked.parse().unwrap(), &headers).map_err(|error| error.to_string())
+        Challenge::of(&asked.parse().unwrap(), &headers, false).map_err(|error| error.to_string())
     }
 
     fn bearer(
@@ -142,11 +154,27 @@ mod tests {
             of(a, &["Bearer realm=\"/token\""]),
             bearer("https://a/token", None, None)
         );
-        assert_eq!(
-            of("http://a/", &["Bearer realm=\"http://b/\""]),
-            bearer("http://b/", None, None)
-        );
+        // A service on this machine, or on none.
+        for realm in ["http://127.0.0.1:5001/", "http://[::1]/", "https://b/"] {
+            let value = format!("Bearer realm=\"{realm}\"");
+            let expected = bearer(realm, None, None);
+            assert_eq!(of("http://127.0.0.1:5000/", &[&value]), expected);
+        }
         assert_eq!(of(a, &[]), Ok(None));
+    }
+
+    #[test]
+    fn logins_are_not_sent_in_the_open_to_other_machines() {
+        let asked: Uri = "http://127.0.0.1:5000/v2/".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        let value = "Bearer realm=\"http://example.org/token?x=secret\"";
+        headers.append(header::WWW_AUTHENTICATE, value.parse().unwrap());
+        let error = Challenge::of(&asked, &headers, false).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`127.0.0.1:5000` wants logins to be sent to `example.org` without encryption; `--plain-http` allows it"
+        );
+        assert!(Challenge::of(&asked, &headers, true).is_ok());
     }
 
     #[test]

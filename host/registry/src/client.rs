@@ -203,9 +203,11 @@ impl Client {
         if !refuses(&answer) {
             return Ok(answer);
         }
+        // Who wants no encryption has said so.
+        let is_open = self.inner.plain_http || !self.inner.tls_verify;
         let (mut answer, mut used) = (answer, used);
         for _ in 0..MAX_RENEWALS {
-            let Some(challenge) = Challenge::of(&answer.uri, &answer.headers)? else {
+            let Some(challenge) = Challenge::of(&answer.uri, &answer.headers, is_open)? else {
                 break;
             };
             let renewed = registry

@@ -129,6 +129,16 @@ pub enum Cause {
         /// Where it leads, without the query.
         to: String,
     },
+    /// A token service on another machine that is to be sent a login in the open.
+    #[error(
+        "`{host}` wants logins to be sent to `{to}` without encryption; `--plain-http` allows it"
+    )]
+    Open {
+        /// The host, with its port.
+        host: String,
+        /// Where they would be sent, without the query.
+        to: String,
+    },
     /// Redirections without an end.
     #[error("`{host}` redirects more than {limit} times")]
     Redirects {
