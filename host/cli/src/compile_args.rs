@@ -1,4 +1,4 @@
-//! What compiling a planner from a file may take.
+//! Limits of compiling a planner from a file.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ const TIME: u64 = 30;
 /// MiB of memory.
 const MEMORY: u64 = 1024;
 
-/// What compiling a planner from a file may take.
+/// Limits of compiling a planner from a file.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct CompileArgs {
-    /// How many seconds of a processor a planner from a file may take to be compiled
+    /// The processor time that compiling a planner from a file may take, in seconds
     ///
     /// It is compiled once, in a process that can do nothing else, and then kept in the cache.
     #[arg(long, value_name = "SECONDS", default_value_t = TIME, value_parser = clap::value_parser!(u64).range(1..=86_400), help_heading = "Planners from files")]
     compile_time: u64,
 
-    /// How many MiB of memory it may take
+    /// The memory that compiling it may take, in MiB
     #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(64..=1 << 20), help_heading = "Planners from files")]
     compile_memory: u64,
 }
@@ -38,7 +38,7 @@ impl Default for CompileArgs {
 }
 
 impl CompileArgs {
-    /// What runs planners, those from files among them.
+    /// Returns a runtime of planners, those from files among them.
     pub(super) fn runtime(self, limits: Limits, printer: &Printer) -> Result<Runtime> {
         let cache = environment::planner_cache(printer);
         let runtime = Runtime::new(limits, cache.as_deref())?;

@@ -32,7 +32,8 @@ pub(super) fn keep_compiled(folder: PathBuf) {
     let _ = COMPILED.set(folder);
 }
 
-/// Where compiled planners are kept, if that is the user's own: they are run. Why it is not is said.
+/// Returns the folder of compiled planners. One that is not the user's own is warned of and not returned,
+/// because what is in it is run.
 pub(super) fn planner_cache(printer: &Printer) -> Option<PathBuf> {
     let (folder, fault) = compiled_planners()?;
     if let Some(why) = fault {

@@ -190,7 +190,7 @@ impl ImageArgs {
         }
     }
 
-    /// What compiling a planner may take.
+    /// Returns the limits of compiling a planner.
     pub(super) fn compile(&self) -> CompileArgs {
         self.planner.compile
     }

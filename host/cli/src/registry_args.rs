@@ -20,7 +20,7 @@ pub(super) struct RegistryArgs {
     #[arg(long, help_heading = "Registries")]
     plain_http: bool,
 
-    /// Whether registries have to show a certificate that is known
+    /// Check the certificates of registries
     ///
     /// With `false` they are spoken to as they answer, by TLS if they can. Whoever is on the way can read
     /// and change all of it then, credentials as well.

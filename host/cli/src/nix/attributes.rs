@@ -66,7 +66,7 @@ pub(super) enum Kind {
     },
     /// A file (`out`).
     File {
-        /// What it is.
+        /// Its kind and content.
         file: Content,
     },
     /// A folder of files (`out`).

@@ -272,7 +272,7 @@ fn merged(images: &[PathBuf], out: &Path, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-/// How an archive is compressed.
+/// Returns the compression of an archive.
 fn compression(archive: &Path) -> Result<Compression> {
     let mut head = vec![];
     File::open(archive)

@@ -70,7 +70,7 @@ struct ComponentArgs {
 }
 
 impl ComponentArgs {
-    /// What runs it.
+    /// Returns a runtime for it.
     fn runtime(&self, limits: Limits, printer: &Printer) -> Result<Runtime> {
         self.compile.runtime(limits, printer)
     }

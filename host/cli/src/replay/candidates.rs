@@ -67,7 +67,7 @@ pub(super) struct Component<'r> {
 }
 
 impl Candidates {
-    /// What runs the components.
+    /// Returns a runtime for the components.
     pub(super) fn runtime(&self, printer: &Printer) -> Result<Runtime> {
         self.compile.runtime(Limits::default(), printer)
     }
