@@ -189,7 +189,7 @@ fn program(faked: Faked, supervisor: i32) -> Vec<libc::sock_filter> {
     program.0
 }
 
-/// What a process needs that computes, and reads and writes what is open.
+/// The calls of a process that computes, and reads and writes what is open.
 const COMPUTING: &[i64] = &[
     libc::SYS_read,
     libc::SYS_write,

@@ -57,6 +57,24 @@ fn locals(count: usize, each: usize) -> Vec<u8> {
     functions(&[0x60, 0, 0], &vec![body; count])
 }
 
+/// One function that calls through a table so often, each time with the result of the call before.
+fn indirect(count: usize) -> Vec<u8> {
+    let body = [
+        vec![0, 0x20, 0],
+        [0x20, 0, 0x11, 0, 0].repeat(count),
+        vec![0x0b],
+    ]
+    .concat();
+    let module = [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 1, 0x7f, 1, 0x7f]),
+        section(3, &[1, 0]),
+        section(4, &[1, 0x70, 0, 1]),
+        section(10, &[vec![1], number(body.len()), body].concat()),
+    ];
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, &module.concat())].concat()
+}
+
 /// A section that says that it has as many instances as a number can.
 fn declared() -> Vec<u8> {
     [
@@ -116,6 +134,12 @@ fn what_takes_too_much_is_ended() {
         (
             "more loops",
             loops(2000),
+            ["--compile-memory", "64"],
+            memory,
+        ),
+        (
+            "calls",
+            indirect(60_000),
             ["--compile-memory", "64"],
             memory,
         ),

@@ -1,4 +1,4 @@
-//! What the child does: limits itself, reads a component, and writes compiled code.
+//! The child: it limits itself, reads a component, and writes compiled code.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use crate::{Limits, MAX_SIZE};
 
 /// The exit code of a component that is none, whose fault is on stderr.
 pub(super) const REFUSED: u8 = 2;
-/// How many files may be open: the three that everyone has, and one to read of the machine.
+/// The most files that may be open: the three that everyone has, and a few to look at the machine.
 const FILES: u64 = 8;
 
 /// Takes from a process what compiling does not need: what is allowed is to compute and to write the result.

@@ -1,4 +1,4 @@
-//! Whether code from a folder may be run: nobody else can have put it there.
+//! Folders from which code may be run: nobody else can have put it there.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-/// Who may write beside the owner.
+/// The permissions of others than the owner to write.
 const OTHERS: u32 = 0o022;
-/// Where only the owner of an entry may replace it.
+/// The bit of a directory in which only the owner of an entry may replace it.
 const STICKY: u32 = 0o1000;
-/// How owners look in a name space of users that does not have them: root's, for the most part.
+/// The owner that a name space of users shows for those that it does not have: root, for the most part.
 const NOBODY: u32 = 65534;
 
 /// Checks that nobody but this user and root can put a file into a folder, or another folder in its place.
@@ -52,7 +52,7 @@ fn check(folder: &Path, own: &dyn Fn(&Metadata) -> bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Where a folder really is, or would be.
+/// Returns the place where a folder really is, or would be.
 fn real(folder: &Path) -> io::Result<PathBuf> {
     for path in folder.ancestors() {
         match fs::canonicalize(path) {

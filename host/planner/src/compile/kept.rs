@@ -12,7 +12,7 @@ use wasmtime::Engine;
 
 /// The folder within the one for compiled planners.
 const FOLDER: &str = "components";
-/// How many files are kept: the ones that were made last.
+/// The most files that are kept: those that were made last.
 const MAX_FILES: usize = 32;
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 1 << 30;
@@ -31,7 +31,7 @@ impl Kept {
         }
     }
 
-    /// What code is known by: the component, this version, and all settings of the engine.
+    /// Returns the name of code: it depends on the component, this version, and all settings of the engine.
     pub(super) fn key(&self, engine: &Engine, bytes: &[u8]) -> String {
         let mut settings = Settings(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut settings);

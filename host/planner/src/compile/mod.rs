@@ -28,7 +28,7 @@ pub(super) use kept::Kept;
 
 use super::Error;
 
-/// What compiling a component may take.
+/// Limits of compiling a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompileLimits {
@@ -62,7 +62,7 @@ pub struct Compiler {
     pub program: PathBuf,
     /// The argument that tells it what it is started for.
     pub argument: String,
-    /// What it may take.
+    /// Its limits.
     pub limits: CompileLimits,
 }
 

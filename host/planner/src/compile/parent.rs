@@ -3,17 +3,18 @@
 use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Compiler;
 use super::child::REFUSED;
+use super::{CompileLimits, Compiler};
 use crate::Error;
 
-/// How much of what the child says is read, in bytes.
+/// The most that is read of what the child says, in bytes.
 const SAID: u64 = 64 << 10;
 /// What Rust says where memory is not to be had.
 const NO_MEMORY: &str = "memory allocation of";
@@ -42,13 +43,15 @@ pub(super) fn compile(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    let talked = talk(&mut child, bytes, limits.memory, patience(limits.time));
+    let waited = AtomicBool::new(false);
+    let talked = talk(&mut child, bytes, limits, &waited);
     let status = child.wait().map_err(failed)?;
     let (code, said) = talked.map_err(failed)?;
     if status.success() {
         return Ok(code);
     }
-    Err(fault(compiler, name, status, &said))
+    let waited = waited.into_inner();
+    Err(fault(compiler, name, status, waited, &said))
 }
 
 /// How long the child may be there: it may have to wait for the processor.
@@ -57,12 +60,13 @@ fn patience(time: Duration) -> Duration {
         .saturating_add(Duration::from_secs(10))
 }
 
-/// Gives the child the component, and takes what it writes: the code, and what it says.
+/// Gives the child the component, and takes what it writes: the code, and what it says. Notes whether it was
+/// waited for in vain.
 fn talk(
     child: &mut Child,
     bytes: &[u8],
-    memory: u64,
-    patience: Duration,
+    limits: CompileLimits,
+    waited: &AtomicBool,
 ) -> io::Result<(Vec<u8>, String)> {
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
@@ -73,9 +77,10 @@ fn talk(
         let (over, ends) = channel::<()>();
         scope.spawn(move || {
             // Its own limit is of processor time; this is for a child that does not get to work.
-            if ends.recv_timeout(patience) == Err(RecvTimeoutError::Timeout)
+            if ends.recv_timeout(patience(limits.time)) == Err(RecvTimeoutError::Timeout)
                 && let Some(pid) = pid
             {
+                waited.store(true, Ordering::Relaxed);
                 let _ = kill_process(pid, Signal::KILL);
             }
         });
@@ -87,7 +92,7 @@ fn talk(
         });
         let mut code = vec![];
         // It cannot hold more than it may have.
-        let read = stdout.take(memory).read_to_end(&mut code);
+        let read = stdout.take(limits.memory).read_to_end(&mut code);
         drop(over);
         let said = said.join().unwrap_or_else(|_| Ok(vec![]))?;
         read?;
@@ -95,8 +100,8 @@ fn talk(
     })
 }
 
-/// What ended the child.
-fn fault(compiler: &Compiler, name: &str, status: ExitStatus, said: &str) -> Error {
+/// Returns the error of a child that ended with this status, after it was `waited` for in vain or not.
+fn fault(compiler: &Compiler, name: &str, status: ExitStatus, waited: bool, said: &str) -> Error {
     let component = name.to_owned();
     let limits = compiler.limits;
     if status.code() == Some(i32::from(REFUSED)) {
@@ -107,8 +112,12 @@ fn fault(compiler: &Compiler, name: &str, status: ExitStatus, said: &str) -> Err
     }
     let signal = status.signal().and_then(Signal::from_named_raw);
     match signal {
-        // Killed where the first signal did not end it, or where it had to wait too long.
-        Some(Signal::XCPU | Signal::KILL) => Error::CompileTime {
+        Some(Signal::XCPU) => Error::CompileTime {
+            component,
+            limit: limits.time,
+        },
+        // A machine that has no memory left kills, too.
+        Some(Signal::KILL) if waited => Error::CompileTime {
             component,
             limit: limits.time,
         },
