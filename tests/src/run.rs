@@ -12,21 +12,24 @@ use super::{peer, signals};
 /// here, which takes no time when it is there already.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| built("terrine-cli", &["--bins"], "terrine"))
+    BINARY.get_or_init(|| built("terrine"))
 }
 
 /// An example of the library, of the same profile.
 pub fn example(name: &str) -> PathBuf {
-    built("terrine", &["--example", name], name)
+    built(name)
 }
 
-/// What cargo makes of a target of a package.
-fn built(package: &str, target: &[&str], executable: &str) -> PathBuf {
+/// The program that cargo makes, `terrine` or the example.
+///
+/// Of the whole workspace, and an example always among it: so everything has the features that the tests
+/// themselves are built with, and is not built a second time with others.
+fn built(executable: &str) -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(super::workspace())
-        .args(["build", "--locked", "--package", package])
-        .args(target);
+        .args(["build", "--locked", "--workspace"])
+        .args(["--bin", "terrine", "--example", "ship"]);
     cargo
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit());

@@ -104,6 +104,13 @@ impl Shipment {
         self.home.path().join("cache/terrine/layers.sqlite")
     }
 
+    /// Forgets what is known of layers, so that the next run makes and sends all of them. Compiled planners stay.
+    pub fn forget(&self) -> &Self {
+        // There may be none yet.
+        let _ = fs::remove_file(self.database());
+        self
+    }
+
     /// Keeps a command to the home.
     pub fn at_home(&self, mut command: Command) -> Command {
         command

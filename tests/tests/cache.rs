@@ -6,14 +6,15 @@
     reason = "a test that can not be set up has failed"
 )]
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use terrine::cache::{Cache, CacheOptions, LayerKey, Plain, Stored};
 use terrine::oci::Digest;
-use terrine_tests::{Run, peer, temporary, terrine};
+use terrine_tests::{Run, SpecFile, TestStore, peer, temporary, terrine};
 
 fn today() -> u64 {
     SystemTime::now()
@@ -115,6 +116,15 @@ fn what_is_wrong_with_it_is_said() {
         "something else, and long enough to be looked at".repeat(100),
     )
     .unwrap();
+    texts.extend(["info", "clear"].map(|command| said(home.path(), &[command])));
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &file).unwrap();
+    texts.extend(["info", "clear"].map(|command| said(home.path(), &[command])));
+    fs::remove_file(&file).unwrap();
+    fill(&on(home.path(), today()), 0..3);
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[100..].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
     texts.extend(["info", "clear", "info"].map(|command| said(home.path(), &[command])));
     let nowhere = terrine()
         .env_remove("XDG_CACHE_HOME")
@@ -183,4 +193,35 @@ fn a_full_or_read_only_disk_is_complained_of_and_loses_nothing() {
         "{read_only}"
     );
     insta::assert_snapshot!("read-only", cleared);
+}
+
+#[test]
+fn a_folder_of_others_is_told_and_done_without() {
+    let home = temporary();
+    let store = TestStore::default();
+    store.file("app/bin/app", b"app");
+    let spec = SpecFile::new(&store, &["app"]).graph(&[("app", 100, "")]);
+    fs::create_dir(folder(home.path())).unwrap();
+    fs::set_permissions(folder(home.path()), Permissions::from_mode(0o777)).unwrap();
+    let build = |more: &[&str]| {
+        let mut command = spec.command("build");
+        command.env("XDG_CACHE_HOME", home.path()).args(more);
+        Run::of(command.arg("-o").arg(store.root().join("out.tar"))).ok()
+    };
+    let told = build(&[]).stderr;
+    for expected in [
+        "compiled planners are not taken from",
+        "the cache of layers can not be used",
+        "others may write to",
+    ] {
+        assert!(told.contains(expected), "{told}");
+    }
+    assert_eq!(fs::read_dir(folder(home.path())).unwrap().count(), 0);
+    // Who wants no cache has no trouble with one, and leaves none.
+    assert!(!build(&["--no-cache"]).stderr.contains("warning"));
+    let own = temporary();
+    let mut command = spec.command("build");
+    command.env("XDG_CACHE_HOME", own.path().join("x"));
+    Run::of(command.args(["--no-cache", "-o", "/dev/null"])).ok();
+    assert!(!own.path().join("x").exists());
 }

@@ -152,7 +152,7 @@ fn xattrs(path: &Path, content: &[u8]) -> (String, Option<Vec<u8>>) {
     (String::from_utf8_lossy(content).into_owned(), value)
 }
 
-fn image(layers: &[Vec<u8>], folder: &Path) -> PathBuf {
+fn image_of(layers: &[Vec<u8>], folder: &Path) -> PathBuf {
     let layers: Vec<&[u8]> = layers.iter().map(Vec::as_slice).collect();
     let path = folder.join("image.tar");
     fs::write(&path, BaseImage::old(&layers, &[]).archive()).unwrap();
@@ -161,12 +161,21 @@ fn image(layers: &[Vec<u8>], folder: &Path) -> PathBuf {
 
 /// What GNU tar makes of what terrine exports.
 fn exported(image: &Path, folder: &Path) -> BTreeMap<Vec<u8>, String> {
+    exported_with(image, folder, &[])
+}
+
+/// The same with more arguments.
+fn exported_with(image: &Path, folder: &Path, more: &[&str]) -> BTreeMap<Vec<u8>, String> {
     let archive = folder.join("export.tar");
-    Run::of(terrine().arg("export").arg(image).arg("-o").arg(&archive)).ok();
+    let mut command = terrine();
+    command.arg("export").arg(image).arg("-o").arg(&archive);
+    Run::of(command.args(more)).ok();
     let root = folder.join("exported");
     fs::create_dir(&root).unwrap();
     extract(&archive, &root);
-    listing(&root)
+    let listed = listing(&root);
+    fs::remove_dir_all(&root).unwrap();
+    listed
 }
 
 fn extract(archive: &Path, root: &Path) {
@@ -401,7 +410,7 @@ proptest! {
             let layers = sensible(layers);
             let folder = temporary();
             let archives: Vec<Vec<u8>> = layers.iter().map(|layer| archive(layer)).collect();
-            let image = image(&archives, folder.path());
+            let image = image_of(&archives, folder.path());
             let exported = exported(&image, folder.path());
             prop_assert_eq!(&exported, &unpacked(&layers, folder.path()));
             prop_assert_eq!(&exported, &by_umoci(&image, folder.path()));
@@ -445,7 +454,7 @@ fn links_above_a_name_are_followed_as_umoci_does() {
         ),
     ] {
         let folder = temporary();
-        let image = image(&[archive(&below()), archive(&above)], folder.path());
+        let image = image_of(&[archive(&below()), archive(&above)], folder.path());
         let exported = exported(&image, folder.path());
         assert!(
             exported.contains_key(expected.as_bytes()),
@@ -517,7 +526,7 @@ fn what_tar_writes_in_each_of_its_formats_comes_out_as_it_was() {
                 .arg("."),
         )
         .ok();
-        let image = image(&[fs::read(&layer).unwrap()], folder.path());
+        let image = image_of(&[fs::read(&layer).unwrap()], folder.path());
         let mut expected = listing(source.path());
         let exact = format == "posix";
         let nothing = expected.get_mut(&b"none"[..]).unwrap();
@@ -525,16 +534,9 @@ fn what_tar_writes_in_each_of_its_formats_comes_out_as_it_was() {
             *nothing = nothing.replace("Some([49, 10, 50, 61, 51])", "None");
         }
         let mut exported = exported(&image, folder.path());
-        if !exact {
-            // That format has whole seconds.
-            for list in [&mut expected, &mut exported] {
-                list.values_mut()
-                    .filter(|text| !text.starts_with("directory"))
-                    .for_each(|text| {
-                        let (before, after) = text.rsplit_once('.').unwrap();
-                        *text = format!("{before} {}", after.split_once(' ').unwrap().1);
-                    });
-            }
+        // One format has whole seconds.
+        for list in [&mut expected, &mut exported] {
+            without_fractions(list, exact);
         }
         assert!(
             exported == expected,
@@ -545,5 +547,73 @@ fn what_tar_writes_in_each_of_its_formats_comes_out_as_it_was() {
                 .find(|(a, b)| a != b)
                 .map(|(a, b)| (a.1.len(), b.1.len()))
         );
+        if sparse.is_empty() {
+            continue;
+        }
+        let archive = folder.path().join("export.tar");
+        let filled = fs::metadata(&archive).unwrap().len();
+        let mut kept = exported_with(&image, folder.path(), &["--sparse"]);
+        without_fractions(&mut kept, exact);
+        assert!(kept == expected, "{format} {sparse:?} with holes");
+        let bytes = fs::read(&archive).unwrap();
+        assert!(bytes.len() as u64 + (5 << 20) < filled, "{}", bytes.len());
+        python_reads(&archive, &source.path().join("sparse"));
+        // What comes out goes in again, and comes out as it is.
+        let again = image_of(std::slice::from_ref(&bytes), folder.path());
+        exported_with(&again, folder.path(), &["--sparse"]);
+        assert!(fs::read(&archive).unwrap() == bytes, "{format} {sparse:?}");
     }
+}
+
+/// Takes fractions of seconds away, where a format has none.
+fn without_fractions(list: &mut BTreeMap<Vec<u8>, String>, exact: bool) {
+    if exact {
+        return;
+    }
+    list.values_mut()
+        .filter(|text| !text.starts_with("directory"))
+        .for_each(|text| {
+            let (before, after) = text.rsplit_once('.').unwrap();
+            *text = format!("{before} {}", after.split_once(' ').unwrap().1);
+        });
+}
+
+/// Python has the same content for the member `sparse`.
+fn python_reads(archive: &Path, file: &Path) {
+    let script = "import sys, tarfile
+archive = tarfile.open(sys.argv[1])
+assert archive.extractfile('sparse').read() == open(sys.argv[2], 'rb').read()";
+    let mut command = Command::new("python3");
+    Run::of(command.args(["-c", script]).arg(archive).arg(file)).ok();
+}
+
+#[test]
+fn holes_out_of_all_proportion_are_not_filled() {
+    let folder = temporary();
+    run(folder.path(), "truncate", &["-s", "60G", "hole"]);
+    let layer = folder.path().join("layer.tar");
+    let mut command = Command::new("tar");
+    command.current_dir(folder.path());
+    Run::of(command.args(["-c", "--sparse", "-f", "layer.tar", "hole"])).ok();
+    let image = image_of(&[fs::read(&layer).unwrap()], folder.path());
+    let archive = folder.path().join("export.tar");
+    let mut command = terrine();
+    let refused = Run::of(command.arg("export").arg(&image).arg("-o").arg(&archive));
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("nearly all of which are holes")
+            && refused.stderr.contains("`terrine export --sparse` keeps"),
+        "{}",
+        refused.stderr
+    );
+    assert!(!archive.exists());
+    let mut command = terrine();
+    command.args(["export", "--sparse"]).arg(&image);
+    let kept = Run::of(command.arg("-o").arg(&archive)).ok();
+    assert!(kept.stderr.contains("1 members, 0 B"), "{}", kept.stderr);
+    assert!(fs::metadata(&archive).unwrap().len() < 20_000);
+    let mut command = Command::new("tar");
+    let listed = Run::of(command.arg("-tvf").arg(&archive)).ok();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains(&(60_u64 << 30).to_string()), "{listed}");
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use terrine_tests::{Run, Shipment, peer, temporary};
 
-const QUICK: [&str; 2] = ["-q", "--no-cache"];
+const QUICK: [&str; 1] = ["-q"];
 
 /// A layout with an older image, and what is to be written beside it.
 struct Scene {
@@ -29,7 +29,7 @@ impl Scene {
             shipment: Shipment::new(&[("a", 2_000_000), ("b", 1_500_000)]),
         };
         let older = Shipment::new(&[("old", 10_000)]);
-        older.build(&scene.image("old"), &QUICK).ok();
+        older.forget().build(&scene.image("old"), &QUICK).ok();
         scene
     }
 
@@ -42,7 +42,10 @@ impl Scene {
     }
 
     fn start(&self) -> Child {
-        let mut command = self.shipment.build_command(&self.image("new"), &QUICK);
+        let mut command = self
+            .shipment
+            .forget()
+            .build_command(&self.image("new"), &QUICK);
         command
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -62,7 +65,10 @@ impl Scene {
     }
 
     fn completes(&self, what: &str) {
-        self.shipment.build(&self.image("new"), &QUICK).ok();
+        self.shipment
+            .forget()
+            .build(&self.image("new"), &QUICK)
+            .ok();
         self.is_whole(what);
         assert!(self.shipment.is_valid(&self.image("new")), "{what}");
         assert_eq!(leftovers(&self.path()), Vec::<String>::new(), "{what}");
@@ -155,7 +161,7 @@ fn a_full_disk_is_said_and_breaks_nothing() {
     }
     let path = place.path().to_owned();
     let scene = Scene::new(place);
-    let run = scene.shipment.build(&scene.image("new"), &QUICK);
+    let run = scene.shipment.forget().build(&scene.image("new"), &QUICK);
     let left = leftovers(&scene.path());
     scene.is_whole("full");
     let more = Command::new("mount")
@@ -193,7 +199,7 @@ fn writers_at_once_lose_nothing() {
         .iter()
         .enumerate()
         .map(|(n, shipment)| {
-            let mut command = shipment.build_command(&image(n), &QUICK);
+            let mut command = shipment.forget().build_command(&image(n), &QUICK);
             command
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped())

@@ -68,10 +68,11 @@ impl Scene {
     }
 
     fn push(&self, arguments: &[&str]) -> Run {
-        let quick = ["-q", "--no-cache", "--timeout", "2", "--retries", "2"];
+        let quick = ["-q", "--timeout", "2", "--retries", "2"];
         let start = Instant::now();
         let run = self
             .shipment
+            .forget()
             .build(&self.to(), &[&quick, arguments].concat());
         assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
         run
@@ -530,9 +531,7 @@ fn whatever_goes_wrong_nothing_half_made_is_tagged() {
 
 /// A push through a slow proxy, under way.
 fn under_way(scene: &Scene) -> Child {
-    let mut command = scene
-        .shipment
-        .build_command(&scene.to(), &["-q", "--no-cache"]);
+    let mut command = scene.shipment.forget().build_command(&scene.to(), &["-q"]);
     command
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -28,9 +28,19 @@ const ROWS: &[&[&str]] = &[
         "store_database",
         "verify",
     ],
-    &["base", "closure", "inspect", "nar", "platform", "rootfs"],
+    &[
+        "base",
+        "closure",
+        "filesystem",
+        "inspect",
+        "nar",
+        "platform",
+        "rootfs",
+    ],
     &["layer", "source"],
-    &["cache", "daemon", "layout", "parallel", "pipe", "spec"],
+    &[
+        "beneath", "cache", "daemon", "layout", "parallel", "pipe", "spec", "sqlite",
+    ],
 ];
 
 /// Each outside library that one crate alone may know, and that crate.

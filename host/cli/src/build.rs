@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use terrine::plan::{self, CommandsTold};
-use terrine::planner::{Limits, Planners};
+use terrine::planner::Planners;
 
+use super::cache_args::close_cache;
 use super::command_args::show;
-use super::encode_args::close_cache;
 use super::exit::Usage;
 use super::failure::{Context, Result};
 use super::image_args::ImageArgs;
@@ -59,22 +59,28 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         .transpose()?;
     drop(early);
     let spec = args.image.spec()?;
-    let runtime = args.image.compile().runtime(Limits::default(), printer)?;
+    let runtime = args
+        .image
+        .limits()
+        .runtime(args.ship.encode.cache, printer)?;
     let cannot = || format!("can not build {}", args.image.what());
     let planner = runtime.embedded()?;
     let component = plan::component(&spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.ship.registry);
-    let cache = args.ship.encode.cache(printer);
+    let cache = args.ship.encode.cache.layers(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);
-    let commands = args.image.commands.options(args.ship.encode.keeps(), &tell);
+    let commands = args
+        .image
+        .commands
+        .options(args.ship.encode.cache.keeps(), &tell);
     let options = args.image.options(images.opener(), &cache, commands);
     let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;
     for remark in &facts.remarks {
         printer.warning(remark);
     }
-    let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
+    let target = open_target(&args.ship, images.client(), &image.resolved.tag, printer)?;
     let progress = Progress::new(printer, image.layer_count());
     let name = target.name().unwrap_or_else(|| image.reference());
     let outcome = args

@@ -65,7 +65,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     };
     let tag = default_tag(&args.from);
     let target = TargetReference::of(&args.to)
-        .open(images.client(), tag.as_deref())
+        .open(
+            images.client(),
+            tag.as_deref(),
+            args.copy.encode.lock_wait(printer),
+        )
         .with_context(cannot)?;
     match target {
         Target::Blobs(target) => blobs(args, &opened, target, printer),

@@ -10,7 +10,8 @@ use terrine::destination::{Carrier, Destination, Recompress, Reporter};
 use terrine::oci::{Annotations, Reference};
 
 use super::argument;
-use super::encode_args::{EncodeArgs, close_cache, setting};
+use super::cache_args::close_cache;
+use super::encode_args::{EncodeArgs, setting};
 use super::failure::Result;
 use super::printer::Printer;
 
@@ -25,7 +26,7 @@ pub(super) struct CopyArgs {
     compression: Option<Reencode>,
 
     #[command(flatten)]
-    encode: EncodeArgs,
+    pub(super) encode: EncodeArgs,
 }
 
 /// Compression that layers which exist are to have.
@@ -69,7 +70,7 @@ impl CopyArgs {
             recompress: self.recompress(destination),
             pool: self.encode.pool(),
             jobs: self.encode.jobs(),
-            cache: self.encode.cache(printer),
+            cache: self.encode.cache.layers(printer),
             annotations: self.encode.annotations()?,
         })
     }

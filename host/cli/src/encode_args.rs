@@ -2,14 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::thread;
+use std::time::Duration;
 
-use terrine::cache::Cache;
 use terrine::compress::{Pool, Setting};
 use terrine::destination::Destination;
-use terrine::hint::Hint;
+use terrine::layout::LockWait;
 use terrine::oci::{Annotations, Reference};
 
-use super::environment;
+use super::cache_args::CacheArgs;
 use super::exit::Usage;
 use super::failure::Result;
 use super::image_args::pair;
@@ -30,11 +30,12 @@ pub(super) struct EncodeArgs {
     #[arg(long, value_name = "N", help_heading = "Output")]
     jobs: Option<NonZeroUsize>,
 
-    /// Do without the cache of layers
-    ///
-    /// The cache only saves time: no byte of an image depends on it. See `terrine cache`.
-    #[arg(long, help_heading = "Output")]
-    no_cache: bool,
+    /// How long to wait for another process that writes to the same layout, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400), help_heading = "Output")]
+    lock_timeout: u64,
+
+    #[command(flatten, next_help_heading = "Output")]
+    pub(super) cache: CacheArgs,
 }
 
 impl EncodeArgs {
@@ -70,6 +71,16 @@ impl EncodeArgs {
         self.jobs.unwrap_or_else(|| processors().max(least))
     }
 
+    /// Returns how long other writers of a layout are waited for, which is told.
+    pub(super) fn lock_wait(&self, printer: &Printer) -> LockWait {
+        let printer = *printer;
+        LockWait::new(Duration::from_secs(self.lock_timeout), move |holder| {
+            printer.status(&format!(
+                "waiting for the lock of the layout, held by {holder}"
+            ));
+        })
+    }
+
     /// Starts what compresses.
     pub(super) fn pool(&self) -> Pool {
         Pool::new(
@@ -77,61 +88,10 @@ impl EncodeArgs {
                 .map_or_else(processors, |jobs| jobs.min(processors())),
         )
     }
-
-    /// Returns whether anything is kept for later runs.
-    pub(super) fn keeps(&self) -> bool {
-        !self.no_cache
-    }
-
-    /// Opens the cache of layers, unless it is not wanted.
-    pub(super) fn cache(&self, printer: &Printer) -> Cache {
-        if self.no_cache {
-            Cache::none()
-        } else {
-            open_cache(printer)
-        }
-    }
-}
-
-/// Opens the cache of layers. One that cannot be had is told of, and done without.
-pub(super) fn open_cache(printer: &Printer) -> Cache {
-    let Some(directory) = environment::cache() else {
-        return Cache::none();
-    };
-    Cache::open(
-        &directory,
-        terrine::cache::CacheOptions::on(environment::today()),
-    )
-    .unwrap_or_else(|error| {
-        printer.warning_with_hint(
-            &format!("the cache of layers can not be used: {}", chain(&error)),
-            error.hint().as_deref(),
-        );
-        Cache::none()
-    })
 }
 
 fn processors() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-}
-
-/// Keeps what the cache has learnt, and tells of it if that could not be done.
-pub(super) fn close_cache(cache: &Cache, printer: &Printer) {
-    cache.flush();
-    if let Some(complaint) = cache.complaint() {
-        printer.warning(&format!("the cache of layers: {complaint}"));
-    }
-}
-
-/// Error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// Compression of what is compressed here on the way to a destination.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use terrine::planner::compile;
+use terrine::folder;
 
 use super::printer::Printer;
 
@@ -54,17 +54,19 @@ pub(super) fn planner_cache_quietly() -> Option<PathBuf> {
 
 /// The folder of compiled planners, and why it is not the user's own.
 fn compiled_planners() -> Option<(PathBuf, Option<String>)> {
-    if let Some(folder) = COMPILED.get() {
-        return Some((folder.clone(), None));
+    if let Some(place) = COMPILED.get() {
+        return Some((place.clone(), None));
     }
-    let folder = cache()?.join("planner");
-    let fault = compile::check_folder(&folder).err();
-    Some((folder, fault))
+    let place = cache()?.join("planner");
+    let fault = folder::check(&place).err();
+    Some((place, fault))
 }
 
-/// Returns the folder of the trees that commands at the root left.
+/// Returns the folder of the trees that commands at the root left, if it is the user's own: what is in it goes
+/// into images. The layer cache is beside it, and tells why it is not.
 pub(super) fn trees() -> Option<PathBuf> {
-    Some(cache()?.join(terrine::cache::TREES))
+    let place = cache()?.join(terrine::cache::TREES);
+    folder::check(&place).is_ok().then_some(place)
 }
 
 /// A variable that is set and not empty.

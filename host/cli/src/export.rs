@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use indicatif::DecimalBytes;
-use terrine::export;
+use terrine::export::{self, Holes};
 
 use super::failure::{Context, Result};
 use super::images::OneImage;
@@ -27,6 +27,13 @@ pub(super) struct Args {
     /// The file appears when it is complete, and not if anything fails.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Keep the holes of files that layers store sparsely, as `tar --sparse` does
+    ///
+    /// Otherwise they are written as zeros, and refused where they are out of all proportion to their layer. Only
+    /// files that a layer has with holes get some. GNU tar, bsdtar, Python and Go read them.
+    #[arg(long)]
+    sparse: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -39,7 +46,12 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let output = Output::open(args.output.as_deref())?;
     let image = args.image.open()?;
     let progress = Progress::new(printer, image.layers.len());
-    let exported = export::export(&image, &output, &progress)
+    let holes = if args.sparse {
+        Holes::Kept
+    } else {
+        Holes::Filled
+    };
+    let exported = export::export(&image, &output, holes, &progress)
         .with_context(|| format!("can not export `{}`", args.image.name))?;
     drop(progress);
     output.commit()?;

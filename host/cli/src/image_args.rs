@@ -11,10 +11,10 @@ use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeFie
 
 use super::argument;
 use super::command_args::CommandArgs;
-use super::compile_args::CompileArgs;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::history_args::HistoryArgs;
+use super::limit_args::LimitArgs;
 use super::planner_args::PlannerArgs;
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
@@ -191,8 +191,8 @@ impl ImageArgs {
     }
 
     /// Returns the limits of compiling a planner.
-    pub(super) fn compile(&self) -> CompileArgs {
-        self.planner.compile
+    pub(super) fn limits(&self) -> LimitArgs {
+        self.planner.limits
     }
 
     /// What errors call the image.

@@ -58,7 +58,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
                 .with_context(cannot)?,
         );
     }
-    let target = to.open(images.client(), None).with_context(cannot)?;
+    let target = to
+        .open(images.client(), None, args.copy.encode.lock_wait(printer))
+        .with_context(cannot)?;
     let destination = target.destination();
     let context = args.copy.context(destination, printer)?;
     let progress = Progress::new(

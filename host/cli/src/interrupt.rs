@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io, process, thread};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use terrine::layout::Pending;
 
@@ -23,7 +23,10 @@ static LAYOUT: Mutex<Option<Pending>> = Mutex::new(None);
 /// waiting for whoever reads its output.
 pub(super) fn install() -> Result<()> {
     let ignored = ignored();
-    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
+    // A file that may not grow is an error of whoever writes it, and no reason to leave it behind.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
+        .context("installing the signal handler")?;
+    let wanted = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU]
         .into_iter()
         .filter(|signal| !ignored.contains(signal));
     let mut signals = Signals::new(wanted).context("installing the signal handler")?;

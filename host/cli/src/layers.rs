@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use terrine::closure::{self, Graph};
 use terrine::history::{self, Past, Previous};
 use terrine::plan::{Grouping, group};
-use terrine::planner::Limits;
 
+use super::cache_args::CacheArgs;
 use super::failure::{Context, Failure, JsonError, Result};
 use super::history_args::HistoryArgs;
 use super::images::Images;
@@ -68,6 +68,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     registry: RegistryArgs,
+
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
@@ -80,7 +83,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
             options(args)?,
         ),
     };
-    let runtime = args.planner.compile.runtime(Limits::default(), printer)?;
+    let runtime = args.planner.limits.runtime(args.cache, printer)?;
     let planner = match &args.planner.planner {
         Some(file) => runtime.load_file(file, planner_args::imports(args.planner.sealed_wasi))?,
         None if args.planner.sealed_wasi => return Err(planner_args::not_for_the_built_in()),

@@ -4,8 +4,9 @@
 mod argument;
 mod build;
 mod cache;
+mod cache_args;
+mod closed;
 mod command_args;
-mod compile_args;
 mod copy;
 mod copy_args;
 mod diff;
@@ -24,6 +25,7 @@ mod index;
 mod inspect;
 mod interrupt;
 mod layers;
+mod limit_args;
 mod merge;
 mod meter;
 mod nix;
@@ -109,8 +111,12 @@ fn main() -> ExitCode {
             } else {
                 Status::Done
             };
-            // Whoever asked may not be listening.
-            let _ = error.print();
+            if error.use_stderr() {
+                printer::usage(&error.render().ansi().to_string());
+            } else {
+                // Whoever asked may not be listening.
+                let _ = error.print();
+            }
             return status.into();
         }
     };

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::closed;
 use super::exit::Usage;
 use super::failure::{Context, Result};
 use super::interrupt;
@@ -36,6 +37,7 @@ impl Output {
     }
 
     fn stdout() -> Result<Self> {
+        closed::check().context("writing to stdout")?;
         let stdout = io::stdout();
         if stdout.is_terminal() {
             return Err(Usage {
@@ -107,8 +109,8 @@ fn persist(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
 
 /// Writes text that is data, or was asked for, to stdout.
 pub(super) fn print(text: &str) -> Result<()> {
-    io::stdout()
-        .write_all(text.as_bytes())
+    closed::check()
+        .and_then(|()| io::stdout().write_all(text.as_bytes()))
         .context("writing to stdout")
 }
 

@@ -1,10 +1,10 @@
 //! `terrine plan`: what an image would be.
 
 use terrine::plan::{self, CommandsTold};
-use terrine::planner::{Limits, Planners};
+use terrine::planner::Planners;
 
+use super::cache_args::CacheArgs;
 use super::command_args::show;
-use super::encode_args::open_cache;
 use super::failure::{Context, Result};
 use super::format::{Format, FormatArgs};
 use super::image_args::ImageArgs;
@@ -30,20 +30,23 @@ pub(super) struct Args {
     explain: Option<String>,
 
     #[command(flatten, next_help_heading = "Output")]
+    cache: CacheArgs,
+
+    #[command(flatten, next_help_heading = "Output")]
     show: FormatArgs,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let spec = args.image.spec()?;
-    let runtime = args.image.compile().runtime(Limits::default(), printer)?;
+    let runtime = args.image.limits().runtime(args.cache, printer)?;
     let cannot = || format!("can not plan {}", args.image.what());
     let planner = runtime.embedded()?;
     let component = plan::component(&spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.registry);
-    let memory = open_cache(printer);
+    let memory = args.cache.layers(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);
-    let commands = args.image.commands.options(true, &tell);
+    let commands = args.image.commands.options(args.cache.keeps(), &tell);
     let options = args.image.options(images.opener(), &memory, commands);
     let mut preview = plan::preview(&spec, &options, planners).with_context(cannot)?;
     for remark in &preview.facts.remarks {

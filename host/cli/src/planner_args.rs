@@ -4,10 +4,10 @@ use terrine::planner::{ComponentFile, Imports};
 use terrine::spec::{ImageSpec, Json, PlannerSpec};
 
 use super::argument;
-use super::compile_args::CompileArgs;
 use super::exit::Usage;
 use super::failure::{Failure, Result};
 use super::image_args::{here, pair};
+use super::limit_args::LimitArgs;
 
 /// Which planner groups store paths into layers, and how.
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ pub(super) struct PlannerArgs {
     pub(super) sealed_wasi: bool,
 
     #[command(flatten)]
-    pub(super) compile: CompileArgs,
+    pub(super) limits: LimitArgs,
 }
 
 /// Reads `FILE[@sha256:HEX]`.

@@ -9,6 +9,11 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
+/// The most characters of a value in a message.
+const VALUE: usize = 300;
+/// The most characters of a line of a message.
+const LINE: usize = 2000;
+
 /// Writes to stderr, in colour where that is a terminal that wants it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Printer {
@@ -39,6 +44,7 @@ impl Printer {
 
     /// Something that may not be meant.
     pub(super) fn warning(&self, text: &str) {
+        let text = short(text);
         print(&format!("{WARNING}warning{WARNING:#}: {text}\n"));
     }
 
@@ -54,6 +60,7 @@ impl Printer {
     pub(super) fn error(&self, chain: &[String], hint: Option<&str>) {
         let mut text = String::new();
         for (depth, message) in chain.iter().enumerate() {
+            let message = short(message);
             match depth {
                 0 => text.push_str(&format!("{ERROR}error{ERROR:#}: {message}\n")),
                 _ => text.push_str(&format!("  caused by: {message}\n")),
@@ -66,7 +73,61 @@ impl Printer {
     }
 }
 
+/// What is wrong with arguments, as it is rendered with colours.
+pub(super) fn usage(text: &str) {
+    let lines = text.split('\n').map(|line| cut(line, LINE / 2));
+    print(&lines.collect::<Vec<_>>().join("\n"));
+}
+
+/// A message that repeats little of what it was given: a value in backticks has some hundred characters at most,
+/// and a line not many more.
+pub(super) fn short(message: &str) -> String {
+    let lines = message.split('\n').map(|line| {
+        let parts: Vec<String> = line
+            .split('`')
+            .enumerate()
+            .map(|(number, part)| match number % 2 {
+                0 => part.to_owned(),
+                _ => cut(part, VALUE),
+            })
+            .collect();
+        cut(&parts.join("`"), LINE)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Text without its middle if it has more characters.
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(most / 4 * 3).collect();
+    let end: String = text.chars().skip(count - most / 5).collect();
+    format!("{start}…{end}")
+}
+
 /// Text that can not be written to stderr has nowhere else to go.
 fn print(text: &str) {
     let _ = AutoStream::auto(std::io::stderr()).write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_repeat_little_of_what_they_were_given() {
+        let plain = "`a` is not `b`: no\nsuch `thing`";
+        assert_eq!(short(plain), plain);
+        let long = "ö".repeat(100_000);
+        let text = short(&format!("the name `{long}` is not one, and `x` is"));
+        assert_eq!(text.chars().count(), 29 + 225 + 1 + 60 + 5);
+        assert!(text.starts_with("the name `öö") && text.ends_with("ö` is not one, and `x` is"));
+        assert!(short(&long).chars().count() < LINE);
+        assert!(short(&format!("`{long}")).chars().count() < LINE);
+    }
 }

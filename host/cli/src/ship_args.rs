@@ -12,6 +12,7 @@ use terrine::registry::Client;
 use super::argument;
 use super::encode_args::{EncodeArgs, setting};
 use super::failure::{Context, Result};
+use super::printer::Printer;
 use super::progress::Progress;
 use super::registry_args::RegistryArgs;
 use super::target::{Target, TargetReference, is_stdout};
@@ -124,9 +125,10 @@ pub(super) fn open_target<'c>(
     args: &ShipArgs,
     client: &'c Client,
     tag: &str,
+    printer: &Printer,
 ) -> Result<Target<'c>> {
     let reference = args.target();
     TargetReference::of(&reference)
-        .open(client, Some(tag))
+        .open(client, Some(tag), args.encode.lock_wait(printer))
         .with_context(|| format!("can not write to `{reference}`"))
 }

@@ -7,8 +7,7 @@ use terrine::plan::dockertools::{self, Conf, ConfOptions};
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::Time;
 
-use super::encode_args::close_cache;
-use super::environment;
+use super::cache_args::close_cache;
 use super::failure::{Context, Result};
 use super::images::Images;
 use super::output::Output;
@@ -69,13 +68,13 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     };
     let runtime = Runtime::new(
         Limits::default(),
-        environment::planner_cache(printer).as_deref(),
+        args.ship.encode.cache.planners(printer).as_deref(),
     )?;
     let planner = runtime.embedded()?;
     // It knows the layers of a base image that is no archive.
     let on_conf = conf.from_image.as_deref().is_some_and(dockertools::is_conf);
     let cache = if on_conf {
-        args.ship.encode.cache(printer)
+        args.ship.encode.cache.layers(printer)
     } else {
         Cache::none()
     };
@@ -84,9 +83,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     for remark in image.remarks() {
         printer.warning(&remark);
     }
-    let target = open_target(&args.ship, images.client(), &image.resolved.tag)?;
+    let target = open_target(&args.ship, images.client(), &image.resolved.tag, printer)?;
     let cache = match &target {
-        Target::Blobs(_) if !on_conf => args.ship.encode.cache(printer),
+        Target::Blobs(_) if !on_conf => args.ship.encode.cache.layers(printer),
         // An archive is made without it.
         Target::Blobs(_) | Target::Archive(_) => cache,
     };

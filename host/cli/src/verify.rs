@@ -24,8 +24,10 @@ const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 /// Compute again everything that images say of themselves
 ///
 /// Digests, sizes and media types of manifest, configuration and layers, the digests of what
-/// the layers unpack to, and whether these are readable archives. Everything that is wrong is
-/// told, and any of it is a failure.
+/// the layers unpack to, whether these are readable archives, and whether their files go on top of each other: hard
+/// links and whiteouts included. Everything that is wrong is told, and any of it is a failure.
+///
+/// The content of files is not looked at, nor what a configuration asks of a runtime.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -94,8 +94,9 @@ impl Read for Proportionate<'_> {
     }
 }
 
-/// Whether `given` bytes are too many to come from `taken` ones.
-fn is_bomb(taken: u64, given: u64) -> bool {
+/// Returns whether `given` bytes are too many to come from `taken` ones: more than 4 GiB, and more than 200 times
+/// as many on top.
+pub fn is_bomb(taken: u64, given: u64) -> bool {
     given > taken.saturating_mul(RATIO).saturating_add(UNSUSPECTED)
 }
 

@@ -15,6 +15,7 @@ mod setting;
 mod tests;
 mod window;
 
+pub use decode::is_bomb;
 pub use encoder::Encoder;
 pub use pool::Pool;
 pub use setting::{ParseSettingError, Setting};

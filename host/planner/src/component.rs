@@ -9,6 +9,7 @@ use super::state::State;
 use super::{
     Cause, EmptyLayers, Error, Limits, Runtime, Usage, bindings, clock, describe, image, layering,
     sanitize, validate,
+    watch::{self, Work},
 };
 
 /// A compiled component, ready to be called. A clone shares what was compiled.
@@ -90,14 +91,21 @@ impl Planner<'_> {
         }
     }
 
-    /// Says what the component is. The description is checked.
+    /// Says what the component is. The description is checked. That is little to do, by the contract, so one from
+    /// a file has [less time](Limits::quick) for it.
     ///
     /// # Errors
     ///
     /// A component with other types than the contract's, one that fails, and a description
     /// that breaks a rule.
     pub fn describe(&self) -> Result<layering::Info, Error> {
-        let (mut info, _) = call!(self, layering, "describe", call_describe())?;
+        let limits = if self.embedded {
+            self.limits
+        } else {
+            self.limits.quick()
+        };
+        let planner = self.within(limits);
+        let (mut info, _) = call!(planner, layering, "describe", call_describe())?;
         describe::check(&info).map_err(|source| Error::Description {
             component: self.name.clone(),
             source,
@@ -228,6 +236,24 @@ impl Planner<'_> {
         ) -> wasmtime::Result<wasmtime::Result<T>>,
     ) -> Result<(T, Usage), Error> {
         let limits = self.limits;
+        let limit = (!self.embedded).then_some(limits.time);
+        let about = (self.name.as_str(), Work::Call(function), limit);
+        watch::during(self.runtime.watch.as_ref(), about, || {
+            self.run(limits, function, call)
+        })
+    }
+
+    /// The same, without telling of it.
+    fn run<T>(
+        &self,
+        limits: Limits,
+        function: &'static str,
+        call: impl FnOnce(
+            &mut Store<State>,
+            &wasmtime::component::Instance,
+            &InstancePre<State>,
+        ) -> wasmtime::Result<wasmtime::Result<T>>,
+    ) -> Result<(T, Usage), Error> {
         let mut store = Store::new(self.instance.engine(), State::new(limits));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.lifted);

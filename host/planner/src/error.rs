@@ -395,9 +395,12 @@ impl Hint for Error {
                 "mend its `describe`; the rules are in `wit/` of terrine's sources"
             }
             Self::Time { .. } => {
-                "all that it may compute takes a minute or so: look at what it does with its memory"
+                "all that it may compute takes some seconds: look at what it does with its memory; `--planner-time` allows more"
             }
-            Self::Fuel { .. } | Self::Memory { .. } | Self::Stack { .. } | Self::Table { .. } => {
+            Self::Fuel { .. } => {
+                "`terrine planner check` shows what it uses on graphs of many kinds; `--planner-fuel` allows more"
+            }
+            Self::Memory { .. } | Self::Stack { .. } | Self::Table { .. } => {
                 "`terrine planner check` shows what it uses on graphs of many kinds"
             }
             _ => return None,

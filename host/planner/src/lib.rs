@@ -28,6 +28,7 @@ mod sealed;
 mod state;
 mod store_name;
 mod validate;
+mod watch;
 
 pub use author::{ComponentizeError, WIT, componentize};
 pub use bindings::{image, layering};
@@ -43,6 +44,7 @@ pub use record::request_digest;
 pub use runtime::{Imports, Runtime};
 pub use store_name::{is_hashed, name, store_path};
 pub use validate::{EmptyLayers, Violation, validate};
+pub use watch::{AtWork, Work};
 
 /// The built-in planner, as embedded at build time.
 pub const EMBEDDED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/planner.wasm"));

@@ -4,8 +4,19 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-/// What one call into a component may use. The defaults are far above what the
-/// built-in planner needs for a closure of 100,000 paths.
+/// Which part of its limits a component is given for little work: one of so many.
+const PARTS: u32 = 20;
+/// No part of the fuel is smaller: about a second, and a thousand times what any built-in policy takes for a small
+/// graph. Whoever lowers the fuel wants just that.
+const LEAST_FUEL: u64 = 5_000_000_000;
+/// No part of the time is smaller: a machine may have other things to do.
+const LEAST_TIME: Duration = Duration::from_secs(10);
+
+/// What one call into a component may use.
+///
+/// The defaults are far above what planners need: an endless loop ends after some seconds, and one that is
+/// written in Python uses a seventh of the fuel for a closure of 100,000 paths. The built-in planner, whose
+/// code is known, has [more fuel](Limits::BUILT_IN_FUEL).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -37,11 +48,28 @@ impl Default for Limits {
             table_elements: 100_000,
             instances: 64,
             handles: 10_000,
-            fuel: 100_000_000_000,
-            time: Duration::from_secs(600),
+            fuel: 20_000_000_000,
+            time: Duration::from_secs(30),
             stack: 1 << 20,
             lifted: 64 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// The fuel of the built-in planner if a caller's limits have less: far more than it needs for a closure of
+    /// 100,000 paths.
+    pub const BUILT_IN_FUEL: u64 = 100_000_000_000;
+
+    /// The limits of a call with little to do, such as `describe` and a plan of a small graph: a part of the
+    /// fuel and the time, or all where that is little already.
+    #[must_use]
+    pub fn quick(mut self) -> Self {
+        if self.fuel > LEAST_FUEL {
+            self.fuel = LEAST_FUEL.max(self.fuel / u64::from(PARTS));
+            self.time = self.time.min(LEAST_TIME.max(self.time / PARTS));
+        }
+        self
     }
 }
 
@@ -143,6 +171,37 @@ impl ResourceLimiter for Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_never_more_than_all_and_never_tiny() {
+        for (fuel, quick) in [
+            (1, 1),
+            (1000, 1000),
+            (LEAST_FUEL, LEAST_FUEL),
+            (LEAST_FUEL + 1, LEAST_FUEL),
+            (100_000_000_000, LEAST_FUEL),
+            (1_000_000_000_000, 50_000_000_000),
+            (u64::MAX, u64::MAX / 20),
+        ] {
+            let limits = Limits {
+                fuel,
+                ..Limits::default()
+            };
+            let less = limits.quick();
+            assert_eq!(
+                (less.fuel, less.time < limits.time),
+                (quick, quick < fuel),
+                "{fuel}"
+            );
+        }
+        for (seconds, quick) in [(1, 1), (10, 10), (30, 10), (600, 30)] {
+            let limits = Limits {
+                time: Duration::from_secs(seconds),
+                ..Limits::default()
+            };
+            assert_eq!(limits.quick().time, Duration::from_secs(quick));
+        }
+    }
 
     #[test]
     fn memories_are_counted_together() {

@@ -1,7 +1,9 @@
 //! The engine, and how components get into it.
 
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit};
 use terrine_oci::Digest;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Engine};
@@ -9,12 +11,21 @@ use wasmtime::{Cache, CacheConfig, Config, Engine};
 use super::compile::{Compiler, Kept};
 use super::component::Planner;
 use super::state::State;
+use super::watch::{self, AtWork, Watch, Work};
 use super::{ComponentFile, EMBEDDED, Error, Limits, clock, contract, extent, fuel, sealed};
 
 /// The largest stack that compiled code may be given, in bytes.
 pub(super) const MAX_STACK: usize = 64 << 20;
 /// The name of the built-in planner in errors.
 const EMBEDDED_NAME: &str = "terrine";
+
+/// The least address space in which memories are given 4 GiB each, of which they use little, in bytes. Checks of
+/// bounds cost nothing then.
+const ROOMY: u64 = 64 << 30;
+/// What a memory is given at once where there is less, in bytes, beside what it asks for.
+const GROWTH: u64 = 16 << 20;
+/// What is kept free behind it, in bytes.
+const GUARD: u64 = 64 << 10;
 
 /// What a component may import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +50,8 @@ pub struct Runtime {
     /// What was compiled of them before.
     kept: Option<Kept>,
     pub(super) limits: Limits,
+    /// Hears of those that take long.
+    pub(super) watch: Option<Watch>,
 }
 
 impl Runtime {
@@ -64,6 +77,7 @@ impl Runtime {
             compiler: None,
             kept: cache.map(Kept::below),
             limits,
+            watch: None,
         })
     }
 
@@ -76,7 +90,20 @@ impl Runtime {
         }
     }
 
-    /// The built-in planner.
+    /// Tells when a planner is still at work after so much time, and each time that it has gone by again.
+    #[must_use]
+    pub fn with_watch(
+        self,
+        every: Duration,
+        tell: impl Fn(AtWork<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            watch: Some(Watch::new(every, tell)),
+            ..self
+        }
+    }
+
+    /// The built-in planner. It has at least [`Limits::BUILT_IN_FUEL`].
     ///
     /// # Errors
     ///
@@ -86,6 +113,10 @@ impl Runtime {
         let planner = self.prepare(EMBEDDED_NAME, EMBEDDED, Imports::Nothing, compile)?;
         Ok(Planner {
             embedded: true,
+            limits: Limits {
+                fuel: self.limits.fuel.max(Limits::BUILT_IN_FUEL),
+                ..self.limits
+            },
             ..planner
         })
     }
@@ -113,7 +144,10 @@ impl Runtime {
             None => from_binary(&self.watched, name, bytes),
             Some(compiler) => {
                 let stack = self.limits.stack;
-                compiler.compile(&self.watched, self.kept.as_ref(), name, bytes, stack)
+                let about = (name, Work::Compile, Some(compiler.limits.time));
+                watch::during(self.watch.as_ref(), about, || {
+                    compiler.compile(&self.watched, self.kept.as_ref(), name, bytes, stack)
+                })
             }
         })
     }
@@ -178,8 +212,19 @@ fn config(limits: Limits, cache: Option<&Path>) -> Config {
     config.consume_fuel(true);
     config.operator_cost(fuel::costs());
     config.max_wasm_stack(limits.stack);
+    if address_space().is_some_and(|limit| limit < ROOMY) {
+        // Code then looks at bounds itself, and a memory moves when it grows.
+        config.memory_reservation(0);
+        config.memory_reservation_for_growth(GROWTH);
+        config.memory_guard_size(GUARD);
+    }
     config.cache(cache.and_then(open_cache));
     config
+}
+
+/// Returns how much address space this process may have, in bytes, if that is limited (`ulimit -v`).
+fn address_space() -> Option<u64> {
+    getrlimit(Resource::As).current
 }
 
 /// Opens wasmtime's cache in a folder, which is made if need be.

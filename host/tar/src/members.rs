@@ -93,6 +93,7 @@ pub fn read<E: From<Error>>(
             place: 0,
             rest: stored,
             sparse,
+            begun: false,
             at,
             pass: &mut pass,
         };
@@ -134,6 +135,8 @@ pub struct Body<'p, 'a> {
     /// How much of what is stored has not.
     rest: u64,
     sparse: Sparse,
+    /// Whether the map has been looked at.
+    begun: bool,
     /// Where the member's header is.
     at: u64,
 }
@@ -145,9 +148,7 @@ impl Body<'_, '_> {
     ///
     /// An archive that is truncated, or has no sense in its map of a sparse file.
     pub fn chunk(&mut self) -> Result<&[u8], Error> {
-        if self.place == 0 {
-            self.begin()?;
-        }
+        self.begin()?;
         let (length, stored) = match &mut self.sparse {
             _ if self.place >= self.size => return Ok(&[]),
             Sparse::Map(map, _) => map.at(self.place, self.size),
@@ -162,8 +163,55 @@ impl Body<'_, '_> {
         self.pass.exactly(length)
     }
 
-    /// Looks at the map of what is stored.
+    /// Some more of what is stored of the content; nothing at its end. Holes are passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Body::chunk`].
+    pub fn stored_chunk(&mut self) -> Result<&[u8], Error> {
+        self.begin()?;
+        let length = usize::try_from(self.rest).map_or(SKIPPED, |rest| rest.min(SKIPPED));
+        self.place = self.size;
+        self.rest -= length as u64;
+        self.pass.exactly(length)
+    }
+
+    /// The parts of the file that are stored, by offset and length in bytes; none where it is stored as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Body::chunk`].
+    pub fn parts(&mut self) -> Result<Option<&[(u64, u64)]>, Error> {
+        self.begin()?;
+        Ok(match &self.sparse {
+            Sparse::Map(map, _) => Some(map.parts()),
+            Sparse::Not | Sparse::Content => None,
+        })
+    }
+
+    /// How many bytes of the file are in holes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Body::chunk`].
+    pub fn holes(&mut self) -> Result<u64, Error> {
+        let size = self.size;
+        let stored = self
+            .parts()?
+            .map_or(size, |parts| parts.iter().map(|(_, length)| length).sum());
+        Ok(size.saturating_sub(stored))
+    }
+
+    /// How many bytes of the archive have been read or passed over.
+    pub fn position(&self) -> u64 {
+        self.pass.position
+    }
+
+    /// Looks at the map of what is stored, once.
     fn begin(&mut self) -> Result<(), Error> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
         if let Sparse::Content = self.sparse {
             let map = self.map()?;
             self.sparse = Sparse::Map(map, self.size);

@@ -65,6 +65,11 @@ impl Map {
         Ok(())
     }
 
+    /// The parts that are stored.
+    pub(crate) fn parts(&self) -> &[(u64, u64)] {
+        &self.parts
+    }
+
     fn end(&self) -> u64 {
         self.parts
             .last()

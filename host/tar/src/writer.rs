@@ -46,10 +46,44 @@ impl<W: Write> Writer<W> {
             0
         };
         let records = records(&name, link, size, described);
+        self.write(&records, &header(&name, kind, link, size, described)?)
+    }
+
+    /// Writes what comes before the stored parts of a file with holes, which are to follow one after the other.
+    /// That is version 1.0 of what GNU tar writes with `--sparse` (its manual, "Storing Sparse Files").
+    /// Returns how many bytes the content has in the archive.
+    pub fn sparse_header(
+        &mut self,
+        path: &[u8],
+        described: &Described,
+        parts: &[(u64, u64)],
+    ) -> io::Result<u64> {
+        let map = sparse_map(described.size, parts);
+        let stored: u64 = parts.iter().map(|(_, length)| length).sum();
+        let size = map.len() as u64 + stored;
+        let slash = path.iter().rposition(|&byte| byte == b'/');
+        let (directory, name) = path.split_at(slash.map_or(0, |slash| slash + 1));
+        let own = [directory, b"GNUSparseFile.0/", name].concat();
+        let mut records = records(&own, b"", size, described);
+        let size_of_file = described.size.to_string();
+        for (key, value) in [
+            ("major", &b"1"[..]),
+            ("minor", b"0"),
+            ("name", path),
+            ("realsize", size_of_file.as_bytes()),
+        ] {
+            records.push((format!("GNU.sparse.{key}"), value.to_vec()));
+        }
+        let header = header(&own, EntryType::Regular, b"", size, described)?;
+        self.write(&records, &header)?;
+        self.content(&map)?;
+        Ok(size)
+    }
+
+    fn write(&mut self, records: &[(String, Vec<u8>)], header: &Header) -> io::Result<()> {
         let records = records.iter().map(|(key, value)| (key.as_str(), &**value));
         self.builder.append_pax_extensions(records)?;
-        self.builder
-            .append(&header(&name, kind, link, size, described)?, io::empty())
+        self.builder.append(header, io::empty())
     }
 
     /// Writes some of a member's content.
@@ -68,6 +102,22 @@ impl<W: Write> Writer<W> {
         self.builder.finish()?;
         self.builder.get_mut().flush()
     }
+}
+
+/// The map of a file with holes, in whole blocks.
+fn sparse_map(size: u64, parts: &[(u64, u64)]) -> Vec<u8> {
+    let mut parts: Vec<(u64, u64)> = parts.iter().copied().filter(|part| part.1 > 0).collect();
+    // A hole at the end is told by a part with nothing in it.
+    if parts.last().is_none_or(|(at, length)| at + length < size) {
+        parts.push((size, 0));
+    }
+    let mut map = format!("{}\n", parts.len());
+    for (at, length) in parts {
+        map.push_str(&format!("{at}\n{length}\n"));
+    }
+    let mut map = map.into_bytes();
+    map.resize(map.len().next_multiple_of(BLOCK as usize), 0);
+    map
 }
 
 fn header(

@@ -113,6 +113,7 @@
 
 pub mod assemble;
 pub mod base;
+pub mod beneath;
 pub mod cache;
 pub mod closure;
 pub mod copy;
@@ -120,6 +121,7 @@ pub mod daemon;
 pub mod destination;
 pub mod diff;
 pub mod export;
+mod filesystem;
 pub mod history;
 pub mod inspect;
 pub mod layer;
@@ -135,6 +137,7 @@ pub mod rootfs;
 pub mod sequence;
 pub mod source;
 pub mod spec;
+mod sqlite;
 pub mod store_database;
 pub mod verify;
 
@@ -143,4 +146,4 @@ pub use terrine_isolate as isolate;
 pub use terrine_oci as oci;
 pub use terrine_planner_host as planner;
 pub use terrine_registry as registry;
-pub use terrine_support::{file, hint};
+pub use terrine_support::{file, folder, hint};

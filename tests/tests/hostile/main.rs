@@ -8,6 +8,7 @@
 
 mod content;
 mod documents;
+mod races;
 
 use std::fs;
 use std::path::{Path, PathBuf};

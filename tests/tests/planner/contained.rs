@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use terrine_tests::{Run, SpecFile, TestStore, binary, terrine};
 
 use super::compiling::{number, section};
-use super::component::good;
+use super::component::{describing, good, planning};
 
 /// A component that is a module of functions of one type with these bodies.
 fn functions(kind: &[u8], bodies: &[Vec<u8>]) -> Vec<u8> {
@@ -293,4 +293,103 @@ fn the_process_that_compiles_is_confined() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(output.stdout.starts_with(b"\x7fELF"));
+}
+
+/// Every command that runs a planner, with arguments.
+const COMMANDS: [&[&str]; 5] = [
+    &["build", "image.json", "--planner", "planner.wasm"],
+    &["plan", "image.json", "--planner", "planner.wasm"],
+    &[
+        "layers",
+        "--graph",
+        "graph.json",
+        "--max-layers",
+        "5",
+        "--planner",
+        "planner.wasm",
+    ],
+    &[
+        "planner",
+        "check",
+        "planner.wasm",
+        "--closure",
+        "graph.json",
+    ],
+    &["replay", "updates.json", "--planner", "planner.wasm"],
+];
+
+#[test]
+fn a_planner_that_never_ends_is_ended_in_every_command() {
+    for (component, function) in [
+        (planning("(loop (br 0)) (unreachable)"), "plan"),
+        (describing("(loop (br 0)) (unreachable)"), "describe"),
+    ] {
+        let place = Place::with(&component.build());
+        let spec = SpecFile::new(&place.store, &["app"]).graph(&[("app", 1, "")]);
+        spec.write();
+        let recorded = Run::of(
+            place
+                .command(&["replay", "record", "graph.json"])
+                .arg("graph.json"),
+        );
+        fs::write(
+            place.store.root().join("updates.json"),
+            recorded.ok().stdout,
+        )
+        .unwrap();
+        for command in COMMANDS {
+            let run = |limits: [&str; 4]| {
+                let run = Run::of(place.command(command).args(limits));
+                assert_eq!(run.code, Some(1), "{command:?}: {}", run.stderr);
+                run.stderr + &String::from_utf8_lossy(&run.stdout)
+            };
+            let fuel = run(["--planner-fuel", "1000000", "--planner-time", "1000"]);
+            let expected = format!("used up its fuel in `{function}`, the limit is 1000000 units");
+            assert!(fuel.contains(&expected), "{command:?}: {fuel}");
+            let time = run(["--planner-fuel", "4000000000", "--planner-time", "1"]);
+            assert!(
+                time.contains(&format!("took longer than 1 s in `{function}`"))
+                    || time.contains("used up its fuel"),
+                "{command:?}: {time}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_planner_that_is_at_work_is_told_of() {
+    let place = Place::with(&planning("(loop (br 0)) (unreachable)").build());
+    let spec = SpecFile::new(&place.store, &["app"]).graph(&[("app", 1, "")]);
+    spec.write();
+    let start = Instant::now();
+    let more = ["--planner-time", "7", "--planner-fuel", "1000000000000"];
+    let run = Run::of(place.command(COMMANDS[0]).args(more));
+    assert!(start.elapsed() < Duration::from_secs(60));
+    for expected in [
+        "planner.wasm` is still at work in `plan`, after 5 s; it may take 7 s",
+        "took longer than 7 s in `plan`, with fuel left",
+        "`--planner-time` allows more",
+    ] {
+        assert!(run.stderr.contains(expected), "{expected}: {}", run.stderr);
+    }
+    let quiet = Run::of(
+        place
+            .command(COMMANDS[1])
+            .args(["-q", "--planner-time", "6"])
+            .args(&more[2..]),
+    );
+    assert!(!quiet.stderr.contains("still at work"), "{}", quiet.stderr);
+    // By default it is some seconds.
+    let start = Instant::now();
+    let run = Run::of(&mut place.command(COMMANDS[1]));
+    let expected = [
+        "used up its fuel in `plan`, the limit is 20000000000 units",
+        "took longer than 30 s",
+    ];
+    assert!(
+        expected.iter().any(|text| run.stderr.contains(text)),
+        "{}",
+        run.stderr
+    );
+    assert!(start.elapsed() < Duration::from_secs(60));
 }

@@ -21,10 +21,11 @@ use terrine::plan::{self, CommandOptions, CommandsTold, PlanOptions};
 use terrine::planner::{Limits, Planners, Runtime};
 use terrine::spec::{ImageSpec, Time};
 
+use super::super::cache_args::CacheArgs;
 use super::super::command_args::show;
-use super::super::compile_args::CompileArgs;
 use super::super::failure::{Context, Failure, Result};
 use super::super::images::Images;
+use super::super::limit_args::LimitArgs;
 use super::super::merge;
 use super::super::printer::Printer;
 use super::super::progress::Progress;
@@ -196,7 +197,7 @@ fn image(
 /// image's `conf.json`.
 fn planned(file: &Path, layer: &Path, printer: &Printer) -> Result<String> {
     let spec = ImageSpec::read(file)?;
-    let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
+    let runtime = LimitArgs::default().runtime(CacheArgs::default(), printer)?;
     let planner = runtime.embedded()?;
     let component = plan::component(&spec, &runtime)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
@@ -237,7 +238,7 @@ fn archive(
 ) -> Result<()> {
     let setting: Setting = compression.parse()?;
     let conf = Conf::read(conf)?;
-    let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
+    let runtime = LimitArgs::default().runtime(CacheArgs::default(), printer)?;
     let planner = runtime.embedded()?;
     let options = ConfOptions {
         store_root: PathBuf::from("/"),

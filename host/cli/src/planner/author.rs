@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use terrine::file;
-use terrine::planner::{self, Imports, Limits, WIT};
+use terrine::planner::{self, Imports, WIT};
 
-use super::super::compile_args::CompileArgs;
+use super::super::cache_args::CacheArgs;
+use super::super::limit_args::LimitArgs;
 use super::super::printer::Printer;
 use crate::failure::{Context, Result};
 use crate::output::Output;
@@ -37,6 +38,9 @@ pub(crate) struct ComponentizeArgs {
     /// The file to write, or `-` for stdout
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// Writes the contract.
@@ -54,7 +58,7 @@ pub(super) fn componentize(args: &ComponentizeArgs, printer: &Printer) -> Result
     let name = args.module.display().to_string();
     let module = file::read(&args.module, MAX_SIZE)?;
     let component = planner::componentize(&name, &module)?;
-    let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
+    let runtime = args.limits.runtime(CacheArgs::default(), printer)?;
     runtime
         .load(&name, &component, Imports::Nothing)?
         .describe()?;

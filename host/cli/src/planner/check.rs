@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use terrine::closure;
 use terrine::history::Past;
 use terrine::plan::{Grouping, request};
-use terrine::planner::check::{Case, Outcome, Trial, budgets, corpus, quick, trials};
+use terrine::planner::Planner;
+use terrine::planner::check::{Case, Outcome, Trial, budgets, corpus, trials};
 use terrine::planner::layering::Info;
-use terrine::planner::{Limits, Planner};
 use terrine::spec::Json;
 
 use super::super::printer::Printer;
@@ -60,10 +60,6 @@ pub(crate) struct Args {
     )]
     store_dir: String,
 
-    /// How much fuel a call may use
-    #[arg(long, value_name = "UNITS", default_value_t = Limits::default().fuel, value_parser = clap::value_parser!(u64).range(1..))]
-    fuel: u64,
-
     /// Show how long each call took, too
     #[arg(long)]
     time: bool,
@@ -79,15 +75,11 @@ Examples:
   terrine planner check my-policy.wasm --closure graph.json --time";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let mut limits = Limits::default();
-    limits.fuel = args.fuel;
-    let runtime = args.component.runtime(limits, printer)?;
+    let runtime = args.component.runtime(printer)?;
     let planner = args.component.load(&runtime)?;
-    // Cheap, by the contract: who loops in it is told at once.
     let info = planner
-        .within(quick(limits))
         .describe()
-        .context("asking which policies it has, for which a twentieth of the limits has to do")?;
+        .context("asking which policies it has, for which a part of the limits has to do")?;
     let options = merge(Json::Object(Default::default()), &args.option)?.to_string();
     let policies = policies(args, &planner, &info, &options)?;
     let cases = cases(args)?;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use terrine::planner::layering::{Info, PolicyInfo};
-use terrine::planner::{CONTRACT, Limits, Planner};
+use terrine::planner::{CONTRACT, Planner};
 use terrine::spec::Json;
 
 use super::super::printer::Printer;
@@ -54,7 +54,7 @@ struct Policy<'a> {
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let runtime = args.component.runtime(Limits::default(), printer)?;
+    let runtime = args.component.runtime(printer)?;
     let planner = args.component.load(&runtime)?;
     let info = planner.describe()?;
     let text = match args.show.format() {

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use terrine::plan::DEFAULT_POLICY;
+use terrine::planner::Planner;
 use terrine::planner::layering::{Info, PolicyInfo};
-use terrine::planner::{Limits, Planner};
 
-use super::super::compile_args::CompileArgs;
+use super::super::cache_args::CacheArgs;
+use super::super::limit_args::LimitArgs;
 use super::super::printer::Printer;
 use super::format::{Format, FormatArgs};
 use super::{SCHEMA_VERSION, json, print};
@@ -39,7 +40,7 @@ pub(super) struct Policy<'a> {
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
+    let runtime = LimitArgs::default().runtime(CacheArgs::default(), printer)?;
     let planner = runtime.embedded()?;
     let info = planner.describe()?;
     let defaults = Defaults::of(&planner, &info);

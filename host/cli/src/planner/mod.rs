@@ -10,10 +10,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use terrine::planner::{ComponentFile, EMBEDDED, Limits, Planner, Runtime};
+use terrine::planner::{ComponentFile, EMBEDDED, Planner, Runtime};
 
-use super::compile_args::CompileArgs;
+use super::cache_args::CacheArgs;
 use super::format;
+use super::limit_args::LimitArgs;
 use super::output::{Output, print};
 use super::planner_args::{component, imports, not_for_the_built_in};
 use super::printer::Printer;
@@ -66,19 +67,23 @@ struct ComponentArgs {
     sealed_wasi: bool,
 
     #[command(flatten)]
-    compile: CompileArgs,
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 impl ComponentArgs {
     /// Returns a runtime for it.
-    fn runtime(&self, limits: Limits, printer: &Printer) -> Result<Runtime> {
-        self.compile.runtime(limits, printer)
+    fn runtime(&self, printer: &Printer) -> Result<Runtime> {
+        self.limits.runtime(self.cache, printer)
     }
 
     fn load<'r>(&self, runtime: &'r Runtime) -> Result<Planner<'r>> {
         match &self.file {
             Some(file) => Ok(runtime.load_file(file, imports(self.sealed_wasi))?),
             None if self.sealed_wasi => Err(not_for_the_built_in()),
+            None if self.limits.says_fuel() => Ok(runtime.embedded()?.within(self.limits.limits())),
             None => Ok(runtime.embedded()?),
         }
     }

@@ -1,11 +1,12 @@
 //! Which policies are replayed, of which components.
 
 use terrine::planner::layering::Info;
-use terrine::planner::{ComponentFile, Limits, Planner, Runtime};
+use terrine::planner::{ComponentFile, Planner, Runtime};
 use terrine::replay::{Candidate, Settings};
 use terrine::spec::Json;
 
-use super::super::compile_args::CompileArgs;
+use super::super::cache_args::CacheArgs;
+use super::super::limit_args::LimitArgs;
 use super::super::planner_args;
 use super::super::printer::Printer;
 use crate::failure::{Failure, Result};
@@ -37,7 +38,10 @@ pub(super) struct Candidates {
     sealed_wasi: bool,
 
     #[command(flatten)]
-    compile: CompileArgs,
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 /// A policy that is asked for, and its options as JSON text.
@@ -69,7 +73,7 @@ pub(super) struct Component<'r> {
 impl Candidates {
     /// Returns a runtime for the components.
     pub(super) fn runtime(&self, printer: &Printer) -> Result<Runtime> {
-        self.compile.runtime(Limits::default(), printer)
+        self.limits.silent_runtime(self.cache, printer)
     }
 
     /// Compiles the components that may take part, the built-in one first.

@@ -11,15 +11,16 @@ use terrine::history::{self, Closures};
 use terrine::inspect::inspect;
 use terrine::oci::{Reference, Selector, annotation};
 use terrine::plan;
-use terrine::planner::{Limits, Runtime};
+use terrine::planner::Runtime;
 use terrine::sequence::{self, Sequence};
 use terrine::source::Image;
 use terrine::spec::{ImageSpec, Time};
 
 use super::super::argument;
-use super::super::compile_args::CompileArgs;
+use super::super::cache_args::CacheArgs;
 use super::super::exit::Usage;
 use super::super::images::{Images, ImagesArgs};
+use super::super::limit_args::LimitArgs;
 use super::super::output::{self, Output};
 use super::super::printer::Printer;
 use super::input::Input;
@@ -171,7 +172,7 @@ impl<'a> Reader<'a> {
                 .merge(other)
                 .context("the closures do not go together")?;
         }
-        let runtime = CompileArgs::default().runtime(Limits::default(), printer)?;
+        let runtime = LimitArgs::default().runtime(CacheArgs::default(), printer)?;
         let images = Images::new(&args.which.registry);
         Ok(Self {
             args,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use terrine::destination::{Destination, LayoutDestination, OciArchive, RegistryDestination};
-use terrine::layout::Layout;
+use terrine::layout::{Layout, LockWait};
 use terrine::oci::{Reference, Repository, Selector};
 use terrine::registry::Client;
 
@@ -41,7 +41,12 @@ pub(crate) enum BlobTarget<'c> {
 
 impl BlobReference<'_> {
     /// Opens the destination. `tag` is the one of the image if the reference has none.
-    pub(crate) fn open<'c>(self, client: &'c Client, tag: Option<&str>) -> Result<BlobTarget<'c>> {
+    pub(crate) fn open<'c>(
+        self,
+        client: &'c Client,
+        tag: Option<&str>,
+        wait: LockWait,
+    ) -> Result<BlobTarget<'c>> {
         match self {
             Self::Registry(repository) => {
                 if repository.digest.is_some() {
@@ -59,7 +64,7 @@ impl BlobReference<'_> {
             }
             Self::Layout { path, image } => {
                 let tag = self::tag(image, tag)?;
-                let layout = Layout::create(path)?;
+                let layout = Layout::create(path)?.with_wait(wait);
                 interrupt::watch(layout.pending());
                 // What dead runs left is in nobody's way.
                 let _ = layout.sweep();

@@ -6,6 +6,7 @@ mod blobs;
 use std::path::Path;
 
 use terrine::daemon::Loader;
+use terrine::layout::LockWait;
 use terrine::oci::{Reference, Selector};
 use terrine::registry::Client;
 
@@ -62,9 +63,14 @@ impl<'r> TargetReference<'r> {
     }
 
     /// Opens the destination. `tag` is the one of the image if the reference has none.
-    pub(super) fn open<'c>(self, client: &'c Client, tag: Option<&str>) -> Result<Target<'c>> {
+    pub(super) fn open<'c>(
+        self,
+        client: &'c Client,
+        tag: Option<&str>,
+        wait: LockWait,
+    ) -> Result<Target<'c>> {
         match self {
-            Self::Blobs(blobs) => blobs.open(client, tag).map(Target::Blobs),
+            Self::Blobs(blobs) => blobs.open(client, tag, wait).map(Target::Blobs),
             Self::Archive(archive) => archive.open(tag).map(Target::Archive),
         }
     }

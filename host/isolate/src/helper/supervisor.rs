@@ -169,7 +169,7 @@ impl<'a> Supervisor<'a> {
             emulator,
             deadline: job
                 .max_seconds
-                .map(|seconds| Instant::now() + Duration::from_secs(seconds)),
+                .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds))),
         })
     }
 

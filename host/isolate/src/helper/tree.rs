@@ -466,8 +466,11 @@ fn errno(error: &io::Error) -> Errno {
     Errno::from_raw_os_error(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
+/// Copies a file whose path has no link: what has become one since then leads somewhere else.
 fn copy(source: &Path, mut to: File) -> io::Result<()> {
-    let mut from = File::open(source)?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = openat2(CWD, source, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+    let mut from = File::from(opened);
     io::copy(&mut from, &mut to).map(drop)
 }
 

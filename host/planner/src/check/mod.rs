@@ -10,7 +10,7 @@ mod trials;
 use std::time::{Duration, Instant};
 
 pub use corpus::{Case, budgets, corpus};
-pub use trials::{quick, trials};
+pub use trials::trials;
 
 use super::layering::{ErrorKind, Planned, Request};
 use super::{Error, Planner, Usage};

@@ -1,43 +1,26 @@
 //! A policy on all cases, and when that has become pointless.
 //!
 //! A policy that loops without end would use up all of its fuel in every call, and the answer
-//! would take a quarter of an hour. So small graphs are given a part of the fuel first, and a
+//! would take minutes. So small graphs are given a part of the fuel first, and a
 //! policy that has used up its fuel a second time is not asked again. Fuel is the same on every
 //! machine, and so is the answer; but for components whose instructions are so slow that they run
 //! into the time for a call, which is there for these.
 
 use super::{Case, Outcome, Trial, trial};
-use crate::{Limits, Planner};
+use crate::Planner;
 
 /// How many paths a small graph has at most.
 const SMALL: usize = 100;
 
-/// Which part of its fuel a policy is given for a small graph: one of so many.
-const PARTS: u32 = 20;
-
-/// No part is smaller than this, in units of fuel: about a second, and a thousand times what any
-/// built-in policy takes for a small graph. Someone who lowers the fuel wants just that.
-const LEAST: u64 = 5_000_000_000;
-
 /// In how many cases a policy may use up its fuel until it is not asked any more.
 const PATIENCE: usize = 2;
 
-/// The limits that should do for a call with little to do: for `describe`, and for a plan of a
-/// small graph. A part of the fuel and the time, or all where the fuel is little already.
-pub fn quick(mut limits: Limits) -> Limits {
-    if limits.fuel > LEAST {
-        limits.fuel = LEAST.max(limits.fuel / u64::from(PARTS));
-        limits.time /= PARTS;
-    }
-    limits
-}
-
 /// Asks a policy about all cases, one [`trial`] for each, in their order. Small graphs have the
-/// [`quick`] limits. If these were not enough for one of them, it is tried again with all of the
+/// [quick](crate::Limits::quick) limits. If these were not enough for one of them, it is tried again with all of the
 /// fuel; if a second case uses up its fuel, or its time, the rest is [not run](Outcome::NotRun).
 pub fn trials(planner: &Planner<'_>, policy: &str, options: &str, cases: &[Case]) -> Vec<Trial> {
     let limits = planner.limits();
-    let restricted = planner.within(quick(limits));
+    let restricted = planner.within(limits.quick());
     let small = |case: &Case| case.request.paths.len() <= SMALL;
     let mut trials: Vec<Trial> = vec![];
     let mut used_up: Vec<usize> = vec![];
@@ -76,34 +59,5 @@ fn explain(trial: &mut Trial) {
         why.push_str(&format!(
             "; a graph of at most {SMALL} paths has to do with that"
         ));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_is_never_more_than_all_and_never_tiny() {
-        for (fuel, quick) in [
-            (1, 1),
-            (1000, 1000),
-            (LEAST, LEAST),
-            (LEAST + 1, LEAST),
-            (100_000_000_000, LEAST),
-            (1_000_000_000_000, 50_000_000_000),
-            (u64::MAX, u64::MAX / 20),
-        ] {
-            let limits = Limits {
-                fuel,
-                ..Limits::default()
-            };
-            let less = super::quick(limits);
-            assert_eq!(
-                (less.fuel, less.time < limits.time),
-                (quick, quick < fuel),
-                "{fuel}"
-            );
-        }
     }
 }

@@ -9,10 +9,8 @@
 //! | starting the child, and how it ends | `parent` |
 //! | what the child does | `child` |
 //! | what was compiled before | `kept` |
-//! | whether a folder is the user's own | `folder` |
 
 mod child;
-mod folder;
 mod kept;
 mod parent;
 
@@ -23,7 +21,6 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Error as Failure};
 
 pub use child::{Confine, run};
-pub use folder::check_folder;
 pub(super) use kept::Kept;
 
 use super::Error;

@@ -44,8 +44,12 @@ pub(super) fn compile(
         .spawn()
         .map_err(failed)?;
     let waited = AtomicBool::new(false);
-    let talked = talk(&mut child, bytes, limits, &waited);
-    let status = child.wait().map_err(failed)?;
+    let (talked, status) = watched(&mut child, limits, &waited, |child| {
+        let talked = talk(child, bytes, limits);
+        // One that closed its pipes may still be there, and the clock runs on.
+        (talked, child.wait())
+    });
+    let status = status.map_err(failed)?;
     let (code, said) = talked.map_err(failed)?;
     if status.success() {
         return Ok(code);
@@ -60,18 +64,13 @@ fn patience(time: Duration) -> Duration {
         .saturating_add(Duration::from_secs(10))
 }
 
-/// Gives the child the component, and takes what it writes: the code, and what it says. Notes whether it was
-/// waited for in vain.
-fn talk(
+/// Does something with a child, which is killed if that takes too long. Notes whether it was waited for in vain.
+fn watched<T>(
     child: &mut Child,
-    bytes: &[u8],
     limits: CompileLimits,
     waited: &AtomicBool,
-) -> io::Result<(Vec<u8>, String)> {
-    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
-        return Err(io::ErrorKind::BrokenPipe.into());
-    };
+    run: impl FnOnce(&mut Child) -> T,
+) -> T {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     thread::scope(|scope| {
         let (over, ends) = channel::<()>();
@@ -84,6 +83,18 @@ fn talk(
                 let _ = kill_process(pid, Signal::KILL);
             }
         });
+        let _over = over;
+        run(child)
+    })
+}
+
+/// Gives the child the component, and takes what it writes: the code, and what it says.
+fn talk(child: &mut Child, bytes: &[u8], limits: CompileLimits) -> io::Result<(Vec<u8>, String)> {
+    let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    };
+    thread::scope(|scope| {
         // A child that ends early reads no more: why it did is what it says.
         scope.spawn(move || drop(stdin.write_all(bytes)));
         let said = scope.spawn(move || {
@@ -93,7 +104,6 @@ fn talk(
         let mut code = vec![];
         // It cannot hold more than it may have.
         let read = stdout.take(limits.memory).read_to_end(&mut code);
-        drop(over);
         let said = said.join().unwrap_or_else(|_| Ok(vec![]))?;
         read?;
         Ok((code, String::from_utf8_lossy(&said).into_owned()))

@@ -27,6 +27,26 @@ pub enum Error {
         /// What should be the database.
         path: PathBuf,
     },
+    /// There is a link in its place.
+    #[error("the layer cache `{}` is a link, and is not followed", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// There is a file in its place that is not known to be one.
+    #[error("the file `{}` is not a layer cache", path.display())]
+    NotACache {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others than the user may have written it.
+    #[error("the layer cache in `{}` is not the user's own: {why}", path.display())]
+    NotOwn {
+        /// Its folder.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The database refuses. What SQLite says is not a cause of its own, because it would say
     /// it twice.
     #[error("using the layer cache `{}`: {reason}", path.display())]
@@ -82,11 +102,14 @@ impl Hint for Error {
                 }
                 _ => None,
             },
-            Self::NotAFile { .. } => {
+            Self::NotAFile { .. } | Self::Link { .. } | Self::NotACache { .. } => {
                 Some("remove what is there, or name another place in `XDG_CACHE_HOME`".into())
             }
             Self::Damaged { .. } => {
                 Some("`terrine cache clear` begins it anew; nothing depends on it".into())
+            }
+            Self::NotOwn { .. } => {
+                Some("take the permission away, or name another place in `XDG_CACHE_HOME`".into())
             }
             Self::Io { .. } => Some(ELSEWHERE.into()),
         }

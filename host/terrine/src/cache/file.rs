@@ -12,10 +12,11 @@
 //!
 //! The file is never removed or replaced while it may be in use: a process that still has it
 //! open would leave its journal beside the new one, to be played back into that. A damaged one
-//! is emptied in place, under SQLite's own locks.
+//! is emptied in place, under SQLite's own locks. That is done only to a file that says that it is a cache, and
+//! a link is not followed: nothing else that has come into this place is lost.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,6 +34,12 @@ pub(super) const NAME: &str = "layers.sqlite";
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// The version of the table and of what is in it.
 const VERSION: i64 = 1;
+/// What the header says that the database is for, as a number of SQLite's: "trrn".
+const APPLICATION: i32 = i32::from_be_bytes(*b"trrn");
+/// What every database of SQLite begins with, and where the application stands in its header, in bytes
+/// (sqlite.org/fileformat2.html, 1.3).
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const APPLICATION_AT: usize = 68;
 const SCHEMA: &str = "CREATE TABLE entries (kind INTEGER NOT NULL, key BLOB NOT NULL, \
     value BLOB NOT NULL, used INTEGER NOT NULL, seal BLOB NOT NULL, \
     PRIMARY KEY (kind, key)) STRICT, WITHOUT ROWID";
@@ -103,7 +110,7 @@ impl File {
 
     /// Opens the database of a folder, whatever is in it. None if there is none.
     pub(super) fn existing(folder: &Path) -> Result<Option<Self>, Error> {
-        match fs::metadata(folder.join(NAME)) {
+        match fs::symlink_metadata(folder.join(NAME)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             _ => Self::connect(folder, OpenFlags::empty()).map(Some),
         }
@@ -111,16 +118,36 @@ impl File {
 
     fn connect(folder: &Path, flags: OpenFlags) -> Result<Self, Error> {
         let path = folder.join(NAME);
-        match fs::metadata(&path) {
-            Ok(metadata) if !metadata.is_file() => return Err(Error::NotAFile { path }),
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::Io { path, source });
-            }
-            _ => {}
+        let known = is_known(&path)?;
+        // SQLite follows no link at all then, so those on the way to the folder are followed here.
+        let real = fs::canonicalize(folder).map_err(|source| Error::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let flags = flags
+            | OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let connection =
+            Self::open_database(&real.join(NAME), flags).map_err(Error::database(&path))?;
+        let file = Self { connection, path };
+        if !known {
+            file.check_foreign()?;
         }
-        let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Self::open_database(&path, flags).map_err(Error::database(&path))?;
-        Ok(Self { connection, path })
+        Ok(file)
+    }
+
+    /// Refuses a file that does not say that it is a cache, unless it is one all the same or holds nothing.
+    fn check_foreign(&self) -> Result<(), Error> {
+        let refused = || Error::NotACache {
+            path: self.path.clone(),
+        };
+        match self.state() {
+            Ok(State::Ours | State::Empty) => Ok(()),
+            Ok(State::Foreign) => Err(refused()),
+            Err(error) if is_damage(&error) => Err(refused()),
+            Err(error) => Err(Error::database(&self.path)(error)),
+        }
     }
 
     /// Connects to a file, with all settings made.
@@ -203,6 +230,8 @@ impl File {
             State::Ours => Ok(()),
             _ => {
                 self.connection.execute_batch(SCHEMA)?;
+                self.connection
+                    .pragma_update(None, "application_id", APPLICATION)?;
                 self.connection.pragma_update(None, "user_version", VERSION)
             }
         })
@@ -365,4 +394,33 @@ impl File {
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
+}
+
+/// Tells whether a file says that it is a cache, as one does that is yet to be made or written.
+fn is_known(path: &Path) -> Result<bool, Error> {
+    let failed = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        metadata => metadata.map_err(failed)?,
+    };
+    if metadata.is_symlink() {
+        return Err(Error::Link {
+            path: path.to_owned(),
+        });
+    }
+    if !metadata.is_file() {
+        return Err(Error::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let mut header = vec![];
+    fs::File::open(path)
+        .and_then(|file| file.take(100).read_to_end(&mut header))
+        .map_err(failed)?;
+    let application = header.get(APPLICATION_AT..APPLICATION_AT + 4);
+    Ok(header.is_empty()
+        || header.starts_with(MAGIC) && application == Some(&APPLICATION.to_be_bytes()))
 }

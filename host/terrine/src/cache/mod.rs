@@ -37,6 +37,7 @@ pub use report::{Cleared, Info, SCHEMA_VERSION, TREES, clear, info};
 use row::{Id, Value};
 
 use terrine_oci::Digest;
+use terrine_support::folder;
 
 /// How many repositories are remembered for a blob of a registry.
 pub const LOCATIONS: usize = 8;
@@ -112,13 +113,13 @@ struct Inner {
 }
 
 impl Cache {
-    /// Opens the cache of a folder, which is made if need be. A file that is no database, is
-    /// damaged or of another version is begun anew.
+    /// Opens the cache of a folder, which is made if need be. One that is damaged or of another version is begun
+    /// anew.
     ///
     /// # Errors
     ///
-    /// A folder that can not be made or read, something else than a file in the place of the
-    /// database, and one that another process holds for seconds.
+    /// A folder that can not be made or read, or that is not the user's own; something else in the place of the
+    /// database, a link to one included; and one that another process holds for seconds.
     pub fn open(directory: &Path, options: CacheOptions) -> Result<Self, Error> {
         DirBuilder::new()
             .recursive(true)
@@ -128,6 +129,10 @@ impl Cache {
                 path: directory.to_owned(),
                 source,
             })?;
+        folder::check(directory).map_err(|why| Error::NotOwn {
+            path: directory.to_owned(),
+            why,
+        })?;
         let (file, damaged) = File::create(directory)?;
         let cache = Self::with(Some(file), options);
         if damaged {

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Statement};
 use terrine_support::file::FileError;
 
 use super::{Error, Fault, Graph, GraphEntry, Names};
+use crate::sqlite;
 
 /// How long to wait for a process that holds the whole database.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,10 +45,17 @@ impl Database {
     ///
     /// A file that is not there, can not be read, or is not the database of a store.
     pub fn open(file: &Path) -> Result<Self, Error> {
-        if fs::metadata(file).map_err(FileError::io(file))?.is_dir() {
+        let kind = fs::metadata(file).map_err(FileError::io(file))?;
+        if !kind.is_file() {
+            // SQLite would wait for whoever writes to a fifo.
+            let why = if kind.is_dir() {
+                "it is a folder"
+            } else {
+                "it is no regular file"
+            };
             return Err(Error::NotADatabase {
                 path: file.to_owned(),
-                why: "it is a folder".to_owned(),
+                why: why.to_owned(),
             });
         }
         let connection = match connect(file, OpenFlags::empty()) {
@@ -133,11 +141,18 @@ impl Database {
 
     fn check_schema(&self) -> Result<(), Error> {
         for (table, query) in [("ValidPaths", BY_ID), ("Refs", REFERENCES)] {
+            let found = sqlite::is_table(&self.connection, table);
+            if !found.map_err(|source| failed(&self.file, source))? {
+                return Err(Error::NotADatabase {
+                    path: self.file.clone(),
+                    why: format!("it has no table `{table}`"),
+                });
+            }
             match self.connection.prepare(query) {
                 Ok(_) => {}
                 // `no such table`, `no such column`.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
-                    let why = format!("it has no table `{table}`, or another");
+                    let why = format!("its table `{table}` is another");
                     return Err(Error::NotADatabase {
                         path: self.file.clone(),
                         why,
@@ -233,8 +248,9 @@ impl Names for Database {
 /// Opens a file and begins to read, so that all that follows is of one moment.
 fn connect(file: impl AsRef<Path>, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags)?;
+    let mut connection = Connection::open_with_flags(file, flags)?;
     connection.busy_timeout(PATIENCE)?;
+    sqlite::restrict(&mut connection)?;
     connection.execute_batch("BEGIN")?;
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(connection)
@@ -278,6 +294,10 @@ fn failed(file: &Path, source: rusqlite::Error) -> Error {
         Some(ErrorCode::NotADatabase) => Error::NotADatabase {
             path,
             why: "it is not an SQLite database".to_owned(),
+        },
+        Some(ErrorCode::OperationInterrupted) => Error::NotADatabase {
+            path,
+            why: "it takes far too long to read".to_owned(),
         },
         _ => Error::Database { path, source },
     }
@@ -480,8 +500,27 @@ mod tests {
             .execute_batch("CREATE TABLE ValidPaths (id integer primary key, path, narSize)")
             .unwrap();
         assert_eq!(why("text"), "it is not an SQLite database");
-        assert_eq!(why("empty"), "it has no table `ValidPaths`, or another");
-        assert_eq!(why("other"), "it has no table `Refs`, or another");
+        assert_eq!(why("empty"), "it has no table `ValidPaths`");
+        assert_eq!(why("other"), "it has no table `Refs`");
+        other
+            .execute_batch("CREATE TABLE Refs (referrer, other)")
+            .unwrap();
+        assert_eq!(why("other"), "its table `Refs` is another");
+        // A view can be a query without end.
+        let views = Connection::open(folder.path().join("views")).unwrap();
+        views
+            .execute_batch(
+                "CREATE TABLE Refs (referrer, reference);
+                 CREATE VIEW ValidPaths AS WITH RECURSIVE n(i) AS
+                     (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+                     SELECT i AS id, '/nix/store/x' AS path, 1 AS narSize FROM n",
+            )
+            .unwrap();
+        assert_eq!(why("views"), "it has no table `ValidPaths`");
+        let fifo = folder.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert_eq!(why("fifo"), "it is no regular file");
         assert_eq!(why(""), "it is a folder");
         let missing = folder.path().join("missing");
         assert!(matches!(

@@ -9,34 +9,43 @@
 //! same bytes.
 
 mod counted;
-mod tree;
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use terrine_compress::Compression;
+use terrine_compress::{Compression, is_bomb};
 use terrine_oci::Digest;
 use terrine_support::hint::Hint;
 use terrine_tar::{Body, Described, EntryType, Input, MAX_UNPACKED, Writer};
 
 use crate::destination::Reporter;
+use crate::filesystem::{Id, Leaf, NamedDirectory, ROOT, Tree};
 use crate::layer::LayerOrigin;
 use crate::source::seekable::{self, Unpacking};
 use crate::source::{self, Fault, HashingReader, Image, Layer, Spool, Spooled};
 use counted::Counted;
-use tree::{Leaf, NamedDirectory, ROOT, Tree};
 
 /// How much is written at once, in bytes.
 const BUFFER: usize = 1 << 20;
+
+/// What becomes of the holes of files that are stored sparsely.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Holes {
+    /// They are filled with zeros, which everyone can read.
+    #[default]
+    Filled,
+    /// They stay holes, as GNU tar writes them with `--sparse`.
+    Kept,
+}
 
 /// What came out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exported {
     /// How many members the archive has.
     pub members: u64,
-    /// How many bytes its files have together.
+    /// How many bytes are written of its files.
     pub bytes: u64,
 }
 
@@ -69,8 +78,14 @@ impl Hint for Error {
 /// # Errors
 ///
 /// A layer that can not be read, is not the one that it should be, or makes no sense on those
-/// below it; and an output that fails. What has been written then is of no use.
-pub fn export(image: &Image, out: impl Write, reporter: &dyn Reporter) -> Result<Exported, Error> {
+/// below it; holes that are filled and out of all proportion; and an output that fails. What has been written then
+/// is of no use.
+pub fn export(
+    image: &Image,
+    out: impl Write,
+    holes: Holes,
+    reporter: &dyn Reporter,
+) -> Result<Exported, Error> {
     let layers = at_hand(image, reporter)?;
     let tree = look(&image.name, &layers, reporter)?;
     let (mut leaves, directories) = tree.list();
@@ -85,6 +100,9 @@ pub fn export(image: &Image, out: impl Write, reporter: &dyn Reporter) -> Result
         tree: &tree,
         writer: Writer::new(BufWriter::with_capacity(BUFFER, out)),
         exported: Exported::default(),
+        holes,
+        stored: 0,
+        filled: 0,
     };
     if tree.directory(ROOT).is_some() {
         exporting.directory(ROOT, b"").map_err(Error::Output)?;
@@ -210,6 +228,11 @@ struct Exporting<'a, W: Write> {
     done: Vec<bool>,
     writer: Writer<W>,
     exported: Exported,
+    holes: Holes,
+    /// The bytes of the layer as it is stored.
+    stored: u64,
+    /// How many bytes of its holes have been filled.
+    filled: u64,
 }
 
 /// What ends a layer's pass.
@@ -234,6 +257,7 @@ impl<W: Write> Exporting<'_, W> {
     /// Copies what there is of a layer; `leaves` are in the order of its members.
     fn layer(&mut self, layer: &dyn Layer, leaves: &[Leaf]) -> Result<(), Error> {
         let tree = self.tree;
+        (self.stored, self.filled) = (layer.stored_size(), 0);
         let mut groups = leaves.chunk_by(|a, b| a.inode == b.inode).peekable();
         let decoder = layer
             .compression()
@@ -278,14 +302,6 @@ impl<W: Write> Exporting<'_, W> {
         let described = &tree.inode_of(first.inode).described;
         self.parents(&first.path).map_err(Stopped::Output)?;
         let (kind, link) = (described.kind, &*described.link);
-        let link = if kind == EntryType::Symlink {
-            link
-        } else {
-            b""
-        };
-        self.writer
-            .header(&first.path, kind, link, described)
-            .map_err(Stopped::Output)?;
         self.exported.members += 1;
         if kind == EntryType::Regular {
             let (expected, actual) = (described.size, again.size);
@@ -297,7 +313,16 @@ impl<W: Write> Exporting<'_, W> {
                 })
                 .into());
             }
-            self.content(expected, body)?;
+            self.file(&first.path, described, body)?;
+        } else {
+            let link = if kind == EntryType::Symlink {
+                link
+            } else {
+                b""
+            };
+            self.writer
+                .header(&first.path, kind, link, described)
+                .map_err(Stopped::Output)?;
         }
         for other in others {
             self.parents(&other.path).map_err(Stopped::Output)?;
@@ -309,8 +334,43 @@ impl<W: Write> Exporting<'_, W> {
         Ok(())
     }
 
-    fn content(&mut self, size: u64, body: &mut Body<'_, '_>) -> Result<(), Stopped> {
-        let total = self.exported.bytes.saturating_add(size);
+    /// Writes a file, with its holes or without.
+    fn file(
+        &mut self,
+        path: &[u8],
+        described: &Described,
+        body: &mut Body<'_, '_>,
+    ) -> Result<(), Stopped> {
+        let holes = body.holes()?;
+        if self.holes == Holes::Kept && holes > 0 {
+            self.count(described.size - holes)?;
+            let parts = body.parts()?.unwrap_or_default();
+            let size = self
+                .writer
+                .sparse_header(path, described, parts)
+                .map_err(Stopped::Output)?;
+            return self.content(size, body, Body::stored_chunk);
+        }
+        self.filled = self.filled.saturating_add(holes);
+        let size = self.filled.saturating_add(body.position());
+        if holes > 0 && is_bomb(self.stored, size) {
+            return Err(Unpacking::from(Fault::Holes {
+                member: String::from_utf8_lossy(path).into_owned(),
+                stored: self.stored,
+                size,
+            })
+            .into());
+        }
+        self.count(described.size)?;
+        self.writer
+            .header(path, EntryType::Regular, b"", described)
+            .map_err(Stopped::Output)?;
+        self.content(described.size, body, Body::chunk)
+    }
+
+    /// Counts bytes of files.
+    fn count(&mut self, bytes: u64) -> Result<(), Stopped> {
+        let total = self.exported.bytes.saturating_add(bytes);
         if total > MAX_UNPACKED {
             let what = "what it holds".to_owned();
             let fault = Fault::TooLarge {
@@ -321,8 +381,18 @@ impl<W: Write> Exporting<'_, W> {
             return Err(Unpacking::from(fault).into());
         }
         self.exported.bytes = total;
+        Ok(())
+    }
+
+    /// Copies a content, which takes so many bytes in the archive.
+    fn content<'p, 'a>(
+        &mut self,
+        size: u64,
+        body: &mut Body<'p, 'a>,
+        chunk: impl for<'b> Fn(&'b mut Body<'p, 'a>) -> Result<&'b [u8], terrine_tar::Error>,
+    ) -> Result<(), Stopped> {
         loop {
-            let chunk = body.chunk()?;
+            let chunk = chunk(body)?;
             if chunk.is_empty() {
                 return self.writer.pad(size).map_err(Stopped::Output);
             }
@@ -338,7 +408,7 @@ impl<W: Write> Exporting<'_, W> {
             .try_for_each(|(id, path)| self.directory(id, path))
     }
 
-    fn directory(&mut self, id: tree::Id, path: &[u8]) -> io::Result<()> {
+    fn directory(&mut self, id: Id, path: &[u8]) -> io::Result<()> {
         if std::mem::replace(&mut self.done[id as usize], true) {
             return Ok(());
         }

@@ -16,7 +16,7 @@ fn run(layers: &[Vec<u8>]) -> Result<Vec<u8>, String> {
         .map(|(plain, &compression)| MemoryLayer::new(plain, compression))
         .collect();
     let mut out = vec![];
-    let outcome = export(&image(layers, |_| {}), &mut out, &());
+    let outcome = export(&image(layers, |_| {}), &mut out, Holes::Filled, &());
     outcome.map(|_| out).map_err(|error| {
         std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
             error.source()
@@ -173,7 +173,7 @@ fn what_makes_no_sense_is_an_error() {
 fn a_layer_that_is_another_is_an_error() {
     let mut layer = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
     layer.diff_id = Digest::of(b"");
-    let error = export(&image(vec![layer], |_| {}), &mut vec![], &()).unwrap_err();
+    let error = export(&image(vec![layer], |_| {}), &mut vec![], Holes::Filled, &()).unwrap_err();
     assert!(matches!(
         error,
         Error::Image(source::Error::Fault {
@@ -195,7 +195,7 @@ fn an_output_that_fails_is_told() {
         }
     }
     let layer = MemoryLayer::new(&archive(&["a=1"]), Compression::Zstd);
-    let error = export(&image(vec![layer], |_| {}), Full, &()).unwrap_err();
+    let error = export(&image(vec![layer], |_| {}), Full, Holes::Filled, &()).unwrap_err();
     assert!(matches!(error, Error::Output(error) if error.kind() == io::ErrorKind::StorageFull));
 }
 
@@ -204,7 +204,7 @@ fn a_layer_of_a_registry_is_what_its_media_type_says() {
     let mut layer = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
     layer.repository = Some("localhost:5000/a".parse().unwrap());
     layer.descriptor.media_type = Compression::Gzip.media_type().unwrap();
-    let error = export(&image(vec![layer], |_| {}), &mut vec![], &()).unwrap_err();
+    let error = export(&image(vec![layer], |_| {}), &mut vec![], Holes::Filled, &()).unwrap_err();
     let is_told = matches!(
         error,
         Error::Image(source::Error::Fault {
@@ -270,7 +270,7 @@ fn what_is_read_and_written_is_told() {
         let sizes = [&layers[0], &layers[1]].map(Layer::stored_size);
         let told = Told::default();
         let mut out = vec![];
-        export(&image(layers, |_| {}), &mut out, &told).unwrap();
+        export(&image(layers, |_| {}), &mut out, Holes::Filled, &told).unwrap();
         // Once, whether they are fetched before or not.
         assert_eq!(told.read.into_inner(), sizes[0] + sizes[1], "{in_registry}");
         assert_eq!(told.written.into_inner(), out.len() as u64);

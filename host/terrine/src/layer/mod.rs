@@ -36,8 +36,8 @@ pub(crate) use read::{opening, read_exact};
 pub use store::{Store, StorePath, StorePathError};
 pub use store_layer::{LayerOfStore, StoreLayer};
 pub use terrine_tar::Kind;
-pub(crate) use tree::is_whiteout;
 pub use tree::{Tree, TreeEntry, check_exists};
+pub(crate) use tree::{is_whiteout, unfit};
 pub use watch::{Watch, Watcher};
 
 /// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,

@@ -69,8 +69,8 @@ pub(crate) fn opening(path: &Path, errno: Errno) -> Error {
             path,
             change: Change::Vanished,
         },
-        // A symbolic link, a directory on the way that is none any more, a socket.
-        Errno::LOOP | Errno::NOTDIR | Errno::NXIO => Error::Changed {
+        // A symbolic link, which may lead out, a directory on the way that is none any more, a socket.
+        Errno::LOOP | Errno::XDEV | Errno::NOTDIR | Errno::NXIO => Error::Changed {
             path,
             change: Change::Replaced,
         },

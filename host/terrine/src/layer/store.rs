@@ -8,18 +8,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, Stat, open, openat};
+use rustix::fs::{Mode, OFlags, Stat, open};
 use rustix::io::Errno;
+
+use crate::beneath::{SEARCH, open_beneath};
 
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
-
-/// How a directory is opened for what is below it: a store need not let everyone list it.
-#[cfg(target_os = "linux")]
-const SEARCH: OFlags = OFlags::PATH;
-/// Elsewhere there is no such way.
-#[cfg(not(target_os = "linux"))]
-const SEARCH: OFlags = OFlags::RDONLY;
 
 /// A directory of store paths: `/nix/store`, `/gnu/store`, or one of these below
 /// another root, as Nix's chroot stores lie.
@@ -230,13 +225,8 @@ impl Store {
     /// Opens an absolute path of the image, for reading. The store's directory itself may
     /// be reached through links; from there on none is followed.
     pub(crate) fn open_at(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-        let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let (directory, below) = self.start(path)?;
-        match open_beneath(directory, below, flags) {
-            // Not known to older kernels, and not allowed in some containers.
-            Err(Errno::NOSYS | Errno::PERM) => openat(directory, below, flags, Mode::empty()),
-            opened => opened,
-        }
+        open_beneath(directory, below, flags)
     }
 
     /// Looks at an absolute path of the image, which need not be one that may be read. Links are
@@ -262,25 +252,6 @@ impl Store {
             None => (self.handle()?, &path[self.dir.len() + 1..]),
         })
     }
-}
-
-/// Opens a path without following a link anywhere on it.
-#[cfg(target_os = "linux")]
-fn open_beneath(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    use rustix::fs::{ResolveFlags, openat2};
-    openat2(
-        directory,
-        path,
-        flags,
-        Mode::empty(),
-        ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH,
-    )
-}
-
-/// Elsewhere only the last component can be kept from being a link.
-#[cfg(not(target_os = "linux"))]
-fn open_beneath(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> Result<OwnedFd, Errno> {
-    Err(Errno::NOSYS)
 }
 
 /// A path's components, the last one first.

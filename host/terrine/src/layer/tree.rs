@@ -5,12 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, Stat, readlinkat, statat};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use terrine_tar::Kind;
 use terrine_tar::order::compare;
 
+use super::read::opening;
 use super::{Error, Store, StorePath};
+use crate::beneath::{self, Found};
 
 /// The longest path that Linux takes (`PATH_MAX`, without the NUL that ends it). A
 /// longer one could be archived, but no container tool could unpack it.
@@ -300,25 +302,31 @@ impl Walk<'_> {
             .store
             .open_at(&self.path, OFlags::DIRECTORY)
             .map_err(failed)?;
-        let mut children = Vec::new();
-        for entry in Dir::read_from(&handle).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                let looked = look(handle.as_fd(), name)
-                    .map_err(|errno| self.failed("looking at", name, errno))?;
-                children.push(looked.map_err(|kind| self.special(name, kind))?);
+        let found = beneath::list(&handle).map_err(|(name, errno)| match name.as_slice() {
+            b"" => failed(errno),
+            name => self.failed("looking at", name, errno),
+        })?;
+        let mut children = Vec::with_capacity(found.len());
+        for found in found {
+            if let Some(kind) = unfit(found.kind) {
+                return Err(self.special(&found.name, kind));
             }
+            children.push(Child::from(found));
         }
         children.sort_unstable_by(|a, b| compare(&a.name, &b.name));
         Ok(children)
     }
 
     fn failed(&self, action: &'static str, name: &[u8], errno: Errno) -> Error {
-        Error::Io {
-            action,
-            path: self.place(name),
-            source: errno.into(),
+        let path = self.place(name);
+        match errno {
+            // A directory on the way that has become a link, or none any more.
+            Errno::LOOP | Errno::XDEV | Errno::NOTDIR => opening(&path, errno),
+            _ => Error::Io {
+                action,
+                path,
+                source: errno.into(),
+            },
         }
     }
 
@@ -343,24 +351,25 @@ impl Walk<'_> {
 /// Looks at one entry of an open directory. The inner error says what it is that a layer
 /// can not hold.
 fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Result<Child, &'static str>, Errno> {
-    let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let mut link: Box<[u8]> = Box::default();
-    let (kind, size) = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => (Kind::File, u64::try_from(stat.st_size).unwrap_or(0)),
-        FileType::Directory => (Kind::Directory, 0),
-        FileType::Symlink => {
-            link = readlinkat(directory, name, Vec::new())?.into_bytes().into();
-            (Kind::Symlink, link.len() as u64)
+    let found = beneath::look(directory, name)?;
+    Ok(unfit(found.kind).map_or_else(|| Ok(Child::from(found)), Err))
+}
+
+impl From<Found> for Child {
+    fn from(found: Found) -> Self {
+        let (kind, size) = match found.kind {
+            FileType::Directory => (Kind::Directory, 0),
+            FileType::Symlink => (Kind::Symlink, found.link.len() as u64),
+            _ => (Kind::File, found.size),
+        };
+        Self {
+            name: found.name,
+            kind,
+            mode: found.mode,
+            size,
+            link: found.link,
         }
-        other => return Ok(Err(describe(other))),
-    };
-    Ok(Ok(Child {
-        name: name.into(),
-        kind,
-        mode: permissions(kind, &stat),
-        size,
-        link,
-    }))
+    }
 }
 
 /// Checks that a path is there and can be in a layer, without looking below it.
@@ -383,25 +392,14 @@ fn place(store: &Store, path: &[u8]) -> PathBuf {
     store.locate(Path::new(OsStr::from_bytes(path)))
 }
 
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "the type of modes is another on each system"
-)]
-fn permissions(kind: Kind, stat: &Stat) -> u16 {
-    // Links have all permissions on Linux. On other systems they have permissions of their own, and
-    // no image depends on them.
-    if cfg!(not(target_os = "linux")) && kind == Kind::Symlink {
-        return 0o777;
-    }
-    (stat.st_mode & 0o7777) as u16
-}
-
-fn describe(kind: FileType) -> &'static str {
+/// What it is that a layer can not hold, if it is that.
+pub(crate) fn unfit(kind: FileType) -> Option<&'static str> {
     match kind {
-        FileType::Fifo => "fifo",
-        FileType::Socket => "socket",
-        FileType::CharacterDevice => "character device",
-        FileType::BlockDevice => "block device",
-        _ => "file of an unknown kind",
+        FileType::RegularFile | FileType::Directory | FileType::Symlink => None,
+        FileType::Fifo => Some("fifo"),
+        FileType::Socket => Some("socket"),
+        FileType::CharacterDevice => Some("character device"),
+        FileType::BlockDevice => Some("block device"),
+        FileType::Unknown => Some("file of an unknown kind"),
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use terrine_oci::Digest;
 use terrine_support::hint::Hint;
@@ -88,6 +89,16 @@ pub enum Error {
         /// How many there are.
         actual: u64,
     },
+    /// Another writer that does not come to its end.
+    #[error("`{}` is locked by {holder}: it was waited for {} s", path.display(), waited.as_secs())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// Who holds it.
+        holder: super::Holder,
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// A name that other tools do not take.
     #[error("`{0}` can not be the name of an image in an OCI layout")]
     Name(String),
@@ -119,6 +130,9 @@ impl Hint for Error {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room there; what the layout held is still valid".into())
             }
+            Self::Locked { .. } => Some(
+                "run again when that is done, or wait longer by `--lock-timeout`; all blobs are there already".into(),
+            ),
             Self::Io {
                 action: super::LOCKING,
                 ..

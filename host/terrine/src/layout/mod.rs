@@ -17,6 +17,7 @@
 //! not take it.
 
 mod error;
+mod lock;
 mod staged;
 mod tag;
 
@@ -30,6 +31,7 @@ use rustix::io::Errno;
 use serde::Deserialize;
 
 pub use error::Error;
+pub use lock::{Holder, LockWait};
 pub use staged::{Abandoned, Pending, StagedFile};
 pub(crate) use tag::REF_NAME;
 pub use tag::check_name;
@@ -58,6 +60,7 @@ pub struct Layout {
     path: PathBuf,
     directory: OwnedFd,
     pending: Pending,
+    wait: LockWait,
 }
 
 impl Layout {
@@ -74,6 +77,7 @@ impl Layout {
             path: path.to_owned(),
             directory,
             pending: Pending::default(),
+            wait: LockWait::default(),
         };
         let missing = |member| Error::Missing {
             path: path.to_owned(),
@@ -133,6 +137,12 @@ impl Layout {
         let layout = Self::open(path)?;
         layout.sync()?;
         Ok(layout)
+    }
+
+    /// Waits for other writers as this says.
+    #[must_use]
+    pub fn with_wait(self, wait: LockWait) -> Self {
+        Self { wait, ..self }
     }
 
     /// Where it is.

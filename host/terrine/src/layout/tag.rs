@@ -2,19 +2,15 @@
 //! is, to the last space.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::retry_on_intr;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use terrine_oci::{Descriptor, MAX_DOCUMENT};
 
-use super::{Error, INDEX, LOCKING, Layout, MARKER, READING, WRITING};
+use super::{Error, INDEX, Layout, MARKER, WRITING, lock};
 
 /// The annotation that is an image's name in a layout (OCI image specification, "Pre-Defined
 /// Annotation Keys").
@@ -27,12 +23,12 @@ impl Layout {
     /// Lists an image, by a name or without one. It takes the place of the one that has the
     /// name, or, without one, of the same image without a name. All others stay.
     ///
-    /// Waits for others who do the same. When it returns, the index is on the disk.
+    /// Waits for others who do the same, as long as [`Layout::with_wait`] says. When it returns, the index is on the disk.
     ///
     /// # Errors
     ///
     /// A name that other tools do not take, a manifest that is not there, an index that can
-    /// not be read or written, and a file system without locks.
+    /// not be read or written, a file system without locks, and a lock that others hold for too long.
     pub fn tag(&self, mut descriptor: Descriptor, name: Option<&str>) -> Result<(), Error> {
         name.map_or(Ok(()), check_name)?;
         self.blob(&descriptor)?;
@@ -42,7 +38,7 @@ impl Layout {
                 .annotations
                 .insert(REF_NAME.to_owned(), name.to_owned());
         }
-        let _lock = self.lock()?;
+        let _lock = lock::take(&self.path.join(MARKER), &self.wait)?;
         let before = self.index_text()?;
         let mut index: Fields =
             serde_json::from_slice(&before).map_err(|error| self.json(&error))?;
@@ -74,31 +70,6 @@ impl Layout {
         };
         write().map_err(|source| Error::io(WRITING, &path, source))?;
         self.sync()
-    }
-
-    /// The lock that writers of the index take turns by, while the file is open.
-    fn lock(&self) -> Result<File, Error> {
-        let path = self.path.join(MARKER);
-        let failed = |source: std::io::Error| Error::io(LOCKING, &path, source);
-        loop {
-            // Some file systems only lock what can be written to.
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open(&path)
-                .or_else(|_| File::open(&path))
-                .map_err(|source| Error::io(READING, &path, source))?;
-            retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))
-                .map_err(|errno| failed(errno.into()))?;
-            // Somebody may have put another file there while we waited.
-            let (ours, there) = (
-                file.metadata().map_err(failed)?,
-                path.metadata().map_err(failed)?,
-            );
-            if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
-                return Ok(file);
-            }
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{ffi::OsStr, thread};
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
@@ -24,7 +24,7 @@ use crate::layer::{
     self, Change, Error, LayerOfStore, Ownership, Store, StoreLayer, StorePath, Tree,
 };
 use crate::parallel;
-use crate::rootfs::Data;
+use crate::rootfs::{Data, SourceFile};
 
 /// How many bytes are read at once.
 const BUFFER: usize = 1 << 16;
@@ -66,7 +66,7 @@ enum Place<'a> {
     /// At this path of the image, in the store.
     Store(Vec<u8>),
     /// Here on this machine.
-    Here(&'a Path),
+    Here(SourceFile<'a>),
 }
 
 /// What is in an image.
@@ -99,7 +99,7 @@ impl<'a> Unread<'a> {
         let names = Names::of(&complete.store);
         for entry in entries.into_iter().flatten() {
             if let Data::Source(place) = entry.data {
-                let source = match names.find(place) {
+                let source = match names.find(&place) {
                     Some(name) => CopySource::Named(name),
                     None => CopySource::Read(unread.push(Place::Here(place), entry.size)),
                 };
@@ -211,12 +211,9 @@ impl<'a> Names<'a> {
     }
 
     /// The path in the image of a file in the store, if its name carries a hash.
-    fn find(&self, place: &Path) -> Option<Vec<u8>> {
-        let below = self.below(place).map(Path::to_owned);
-        let below = below.or_else(|| {
-            let real = fs::canonicalize(place).ok()?;
-            self.below(&real).map(Path::to_owned)
-        })?;
+    fn find(&self, file: &SourceFile<'_>) -> Option<Vec<u8>> {
+        let below = self.below(&file.place()).map(Path::to_owned);
+        let below = below.or_else(|| self.below(&file.real()).map(Path::to_owned))?;
         let top = below.components().next()?.as_os_str().to_str()?;
         let name = [
             self.store.dir().as_bytes(),
@@ -240,7 +237,7 @@ impl Unnamed<'_> {
     fn path(&self, store: &Store) -> PathBuf {
         match &self.place {
             Place::Store(path) => store.locate(Path::new(OsStr::from_bytes(path))),
-            Place::Here(path) => path.to_path_buf(),
+            Place::Here(file) => file.place(),
         }
     }
 
@@ -273,11 +270,7 @@ impl Unnamed<'_> {
     fn open(&self, store: &Store) -> Result<File, Errno> {
         let file = match &self.place {
             Place::Store(path) => store.open_at(path, OFlags::NONBLOCK)?,
-            Place::Here(path) => open(
-                *path,
-                OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?,
+            Place::Here(file) => return file.open(),
         };
         Ok(file.into())
     }

@@ -1,5 +1,7 @@
 //! What the image's programs run on, and whether that is what the image is for.
 
+use std::io;
+
 use terrine_planner_host::image;
 
 use super::Error;
@@ -35,15 +37,17 @@ pub(super) fn find(context: &Context<'_, '_>, complete: &Complete) -> Result<Mac
         .entries()
         .filter(|entry| entry.mode & 0o111 != 0)
     {
-        let Data::Source(place) = entry.data else {
+        let Data::Source(file) = entry.data else {
             continue;
         };
-        let failed = |source| Error::Io {
+        let opened = file.open().map_err(io::Error::from);
+        let head = opened.and_then(platform::head);
+        let head = head.map_err(|source| Error::Io {
             field: "copyToRoot",
-            path: place.to_owned(),
+            path: file.place(),
             source,
-        };
-        findings.add(entry.path, &platform::head(place).map_err(failed)?);
+        })?;
+        findings.add(entry.path, &head);
     }
     let base = complete.base.as_ref().and_then(architecture_of);
     let (platform, source) = decide(context.spec, &findings, base.as_deref());

@@ -113,9 +113,9 @@ fn read_head(store: &Store, entry: &TreeEntry<'_>, buffer: &mut [u8]) -> Result<
 /// # Errors
 ///
 /// A file that can not be read.
-pub fn head(path: &Path) -> io::Result<Vec<u8>> {
+pub fn head(file: File) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
+    file.take(HEAD as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 

@@ -3,15 +3,17 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
+
 use super::entry::{Node, NodeContent, Strength};
-use super::join::read_link;
-use super::list::{Child, check_directory, children, describe, failed};
+use super::list::{children, failed, open};
 use super::tree::{Twice, shown};
 use super::{Error, Origin, Root};
+use crate::beneath::{Beneath, Found, identity};
 use crate::layer::{self, Store};
 
 impl Root {
@@ -27,18 +29,20 @@ impl Root {
     /// a directory that it lies in, a directory against something else, and a path that
     /// something other than a copied package has.
     pub fn copy(&mut self, source: &Path, store: &Store, origin: Origin) -> Result<(), Error> {
-        check_directory(source, &origin)?;
         let in_store = store.locate(Path::new(store.dir()));
+        let opened = open(source, &origin)?;
         let source = if source.starts_with(&in_store) {
             source.to_owned()
         } else {
-            fs::canonicalize(source).map_err(|error| failed("looking at", source, error))?
+            opened.real(b"")
         };
         Copy {
             root: self,
             store,
             in_store,
             source: &source,
+            opened: Arc::new(opened),
+            opened_store: None,
             origin: Arc::new(origin),
         }
         .run()
@@ -52,50 +56,88 @@ struct Copy<'a> {
     /// The store's directory on this machine.
     in_store: PathBuf,
     source: &'a Path,
+    /// The directory `source`, which nothing leads out of while it is read.
+    opened: Arc<Beneath>,
+    /// The store's, once a link leads there.
+    opened_store: Option<Arc<Beneath>>,
     origin: Arc<Origin>,
+}
+
+/// A directory of this machine that the walk can reach: in one that is open, and below it.
+#[derive(Clone)]
+struct Reached {
+    at: Arc<Beneath>,
+    below: Vec<u8>,
+}
+
+impl Reached {
+    fn place(&self) -> PathBuf {
+        self.at.place(&self.below)
+    }
+
+    fn child(&self, name: &[u8]) -> Self {
+        let at = Arc::clone(&self.at);
+        let below = match self.below.as_slice() {
+            b"" => name.to_vec(),
+            below => [below, b"/", name].concat(),
+        };
+        Self { at, below }
+    }
 }
 
 /// A directory that the walk is in.
 struct Level {
     /// Its path in the image; empty for the root.
     path: Vec<u8>,
-    /// Where it is on this machine.
-    place: PathBuf,
+    reached: Reached,
     /// What tells it from every other directory.
     id: (u64, u64),
-    children: std::vec::IntoIter<Child>,
+    children: std::vec::IntoIter<Found>,
 }
 
 impl Copy<'_> {
     fn run(mut self) -> Result<(), Error> {
         let mut open = Vec::new();
-        self.enter(Vec::new(), self.source.to_owned(), &mut open)?;
+        let source = Reached {
+            at: Arc::clone(&self.opened),
+            below: vec![],
+        };
+        self.enter(Vec::new(), source, &mut open)?;
         while let Some(level) = open.last_mut() {
             let Some(child) = level.children.next() else {
                 open.pop();
                 continue;
             };
-            let path = [&level.path[..], b"/", child.name.as_bytes()].concat();
-            let place = level.place.join(&child.name);
-            if child.kind.is_dir() {
-                self.enter(path, place, &mut open)?;
-            } else if child.kind.is_symlink() {
-                let target = read_link(&place)?;
-                match self.follow(&level.place, &target) {
-                    Some(directory) => self.enter(path, directory, &mut open)?,
-                    None => self.put(path, Node::symlink(&target, &self.origin))?,
+            let path = [&level.path[..], b"/", &child.name].concat();
+            let reached = level.reached.child(&child.name);
+            match child.kind {
+                FileType::Directory => self.enter(path, reached, &mut open)?,
+                FileType::Symlink => {
+                    let place = level.reached.place();
+                    match self.follow(&place, &child.link)? {
+                        Some(directory) => self.enter(path, directory, &mut open)?,
+                        None => self.put(path, Node::symlink(&child.link, &self.origin))?,
+                    }
                 }
-            } else {
-                self.file(path, place, &child)?;
+                _ => self.file(path, reached, &child)?,
             }
         }
         Ok(())
     }
 
     /// Adds a directory and lists it, unless it is one of those that lead to it.
-    fn enter(&mut self, path: Vec<u8>, place: PathBuf, open: &mut Vec<Level>) -> Result<(), Error> {
-        let found = fs::metadata(&place).map_err(|error| failed("looking at", &place, error))?;
-        let id = (found.dev(), found.ino());
+    fn enter(
+        &mut self,
+        path: Vec<u8>,
+        reached: Reached,
+        open: &mut Vec<Level>,
+    ) -> Result<(), Error> {
+        let failed = |errno: Errno| layer::opening(&reached.place(), errno);
+        let directory = reached
+            .at
+            .open_at(&reached.below, OFlags::DIRECTORY)
+            .map_err(failed)?;
+        let (id, mode) = identity(&directory).map_err(failed)?;
         if let Some(above) = open.iter().find(|level| level.id == id) {
             let (path, target) = (shown(&path), shown(&above.path));
             return Err(Error::Loop {
@@ -106,15 +148,12 @@ impl Copy<'_> {
         }
         if !path.is_empty() {
             let content = NodeContent::Directory(Strength::Copied);
-            self.put(
-                path.clone(),
-                Node::root(content, found.mode() & 0o7777, &self.origin),
-            )?;
+            self.put(path.clone(), Node::root(content, mode, &self.origin))?;
         }
-        let children = children(&place)?.into_iter();
+        let children = children(&directory, &reached.at, &reached.below)?.into_iter();
         open.push(Level {
             path,
-            place,
+            reached,
             id,
             children,
         });
@@ -122,41 +161,67 @@ impl Copy<'_> {
     }
 
     /// The directory that a link leads to, if it is one that is copied in its place. What
-    /// lies elsewhere on this machine has no business in an image.
-    fn follow(&self, directory: &Path, target: &[u8]) -> Option<PathBuf> {
-        let target = Path::new(OsStr::from_bytes(target));
-        let found = if target.is_absolute() {
-            self.store.resolve(target)
-        } else if directory.starts_with(&self.in_store) {
-            let root = self.store.locate(Path::new("/"));
-            let directory = directory.strip_prefix(root).ok()?;
-            self.store
-                .resolve(&Path::new("/").join(directory).join(target))
-        } else {
-            fs::canonicalize(directory.join(target)).ok()?
+    /// lies elsewhere on this machine has no business in an image. Whatever the link leads to a
+    /// moment later, the directory is opened in the one that it is to be in.
+    fn follow(&mut self, directory: &Path, target: &[u8]) -> Result<Option<Reached>, Error> {
+        let Some(found) = self.target(directory, target) else {
+            return Ok(None);
         };
-        let is_ours = found.starts_with(&self.in_store) || found.starts_with(self.source);
-        (is_ours && fs::symlink_metadata(&found).is_ok_and(|found| found.is_dir())).then_some(found)
+        let (at, below) = if let Ok(below) = found.strip_prefix(self.source) {
+            (Arc::clone(&self.opened), below)
+        } else if let Ok(below) = found.strip_prefix(&self.in_store) {
+            (self.store_directory()?, below)
+        } else {
+            return Ok(None);
+        };
+        let is_directory = fs::symlink_metadata(&found).is_ok_and(|found| found.is_dir());
+        let below = below.as_os_str().as_bytes().to_vec();
+        Ok(is_directory.then_some(Reached { at, below }))
     }
 
-    fn file(&mut self, path: Vec<u8>, place: PathBuf, child: &Child) -> Result<(), Error> {
-        if !child.kind.is_file() {
+    /// Where a link in a directory leads.
+    fn target(&self, directory: &Path, target: &[u8]) -> Option<PathBuf> {
+        let target = Path::new(OsStr::from_bytes(target));
+        if target.is_absolute() {
+            return Some(self.store.resolve(target));
+        }
+        if directory.starts_with(&self.in_store) {
+            let root = self.store.locate(Path::new("/"));
+            let directory = directory.strip_prefix(root).ok()?;
+            let path = Path::new("/").join(directory).join(target);
+            return Some(self.store.resolve(&path));
+        }
+        let directory = self
+            .source
+            .join(directory.strip_prefix(self.opened.place(b"")).ok()?);
+        fs::canonicalize(directory.join(target)).ok()
+    }
+
+    fn store_directory(&mut self) -> Result<Arc<Beneath>, Error> {
+        if let Some(opened) = &self.opened_store {
+            return Ok(Arc::clone(opened));
+        }
+        let opened = Beneath::open(&self.in_store)
+            .map_err(|error| failed("opening", &self.in_store, error))?;
+        let opened = Arc::new(opened);
+        self.opened_store = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    fn file(&mut self, path: Vec<u8>, reached: Reached, child: &Found) -> Result<(), Error> {
+        if let Some(kind) = layer::unfit(child.kind) {
             return Err(layer::Error::Special {
-                path: place,
-                kind: describe(child.kind),
+                path: reached.place(),
+                kind,
             }
             .into());
         }
-        let found =
-            fs::symlink_metadata(&place).map_err(|error| failed("looking at", &place, error))?;
         let content = NodeContent::Source {
-            path: place,
-            size: found.len(),
+            at: reached.at,
+            below: reached.below.into(),
+            size: child.size,
         };
-        self.put(
-            path,
-            Node::root(content, found.mode() & 0o7777, &self.origin),
-        )
+        self.put(path, Node::root(content, child.mode.into(), &self.origin))
     }
 
     fn put(&mut self, path: Vec<u8>, node: Node) -> Result<(), Error> {

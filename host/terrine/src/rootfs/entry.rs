@@ -1,10 +1,15 @@
 //! What a root holds, and who put it there.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use terrine_tar::Kind;
+
+use crate::beneath::Beneath;
 
 /// Who put an entry there, for rules and messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +65,7 @@ pub(super) enum NewContent {
     Symlink(Vec<u8>),
     Inline(Vec<u8>),
     Source(PathBuf),
+    Beneath(Arc<Beneath>, Vec<u8>),
     Device { block: bool, major: u32, minor: u32 },
     Fifo,
     Whiteout,
@@ -75,6 +81,12 @@ impl New {
     /// written, of mode 0644.
     pub fn copy_of(source: impl Into<PathBuf>) -> Self {
         Self::with(NewContent::Source(source.into()), 0o644)
+    }
+
+    /// The same of a file in a directory that is open already.
+    pub fn copy_from(directory: &Arc<Beneath>, below: impl Into<Vec<u8>>) -> Self {
+        let source = NewContent::Beneath(Arc::clone(directory), below.into());
+        Self::with(source, 0o644)
     }
 
     /// A symbolic link, whose permissions mean nothing.
@@ -173,7 +185,36 @@ pub enum Data<'a> {
     /// Here.
     Inline(&'a [u8]),
     /// In a file of this machine.
-    Source(&'a Path),
+    Source(SourceFile<'a>),
+}
+
+/// A file of this machine, in a directory that nothing leads out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceFile<'a> {
+    at: &'a Beneath,
+    below: &'a [u8],
+}
+
+impl SourceFile<'_> {
+    /// Opens it, never through a link below its directory, and never waiting for a fifo's other end.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened, or is a link now.
+    pub(crate) fn open(&self) -> Result<File, Errno> {
+        let opened = self.at.open_at(self.below, OFlags::NONBLOCK)?;
+        Ok(opened.into())
+    }
+
+    /// Returns where it is, for messages.
+    pub fn place(&self) -> PathBuf {
+        self.at.place(self.below)
+    }
+
+    /// Returns the same without links.
+    pub fn real(&self) -> PathBuf {
+        self.at.real(self.below)
+    }
 }
 
 /// An entry without its path.
@@ -191,7 +232,8 @@ pub(super) enum NodeContent {
     Symlink(Box<[u8]>),
     Inline(Box<[u8]>),
     Source {
-        path: PathBuf,
+        at: Arc<Beneath>,
+        below: Box<[u8]>,
         size: u64,
     },
     Device {
@@ -275,7 +317,9 @@ impl Node {
             NodeContent::Symlink(target) => (0, target, Data::None),
             NodeContent::Inline(bytes) => (bytes.len() as u64, b"", Data::Inline(bytes)),
             NodeContent::Whiteout => (0, b"", Data::Inline(b"")),
-            NodeContent::Source { path, size } => (*size, b"", Data::Source(path)),
+            NodeContent::Source { at, below, size } => {
+                (*size, b"", Data::Source(SourceFile { at, below }))
+            }
             NodeContent::Device { .. } | NodeContent::Fifo => (0, b"", Data::None),
         };
         let device = match self.content {

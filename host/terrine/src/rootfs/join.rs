@@ -1,14 +1,16 @@
 //! Packages joined at the root by links, as `lndir` does.
 
-use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::{FileType, OFlags};
+
 use super::entry::Node;
-use super::list::{Child, check_directory, children, failed};
+use super::list::{children, open};
 use super::tree::{Twice, normalise};
 use super::{Error, Origin, Root};
+use crate::beneath::{Beneath, Found};
+use crate::layer;
 
 /// What version control leaves in a directory: left out, if it is a directory itself.
 const VERSION_CONTROL: [&[u8]; 8] = [
@@ -36,25 +38,24 @@ impl Root {
     /// than a package has as something else.
     pub fn link(&mut self, at: &str, source: &Path, origin: Origin) -> Result<(), Error> {
         let at = normalise(at)?;
-        check_directory(source, &origin)?;
+        let source = open(source, &origin)?;
         let origin = Arc::new(origin);
         // Directories that are still to be listed, below the root and below `source`.
         let mut open = vec![Vec::new()];
         while let Some(directory) = open.pop() {
-            let place = below(source, &directory);
-            for child in children(&place)?
-                .into_iter()
-                .filter(|child| !is_left_out(child))
-            {
-                let path = [&directory[..], b"/", child.name.as_bytes()].concat();
-                if child.kind.is_dir() {
+            for child in list(&source, &directory)? {
+                if is_left_out(&child) {
+                    continue;
+                }
+                let path = [&directory[..], b"/", &child.name].concat();
+                if child.kind == FileType::Directory {
                     if self.place(path.clone(), Node::implied(&origin), Twice::Keep)? {
                         open.push(path);
                     }
                     continue;
                 }
-                let target = if child.kind.is_symlink() {
-                    read_link(&place.join(&child.name))?
+                let target = if child.kind == FileType::Symlink {
+                    child.link.into_vec()
                 } else {
                     [at.as_bytes(), &path].concat()
                 };
@@ -65,25 +66,24 @@ impl Root {
     }
 }
 
-/// A path of the root as it is in `source`.
-fn below(source: &Path, path: &[u8]) -> std::path::PathBuf {
-    source.join(std::ffi::OsStr::from_bytes(
-        path.strip_prefix(b"/").unwrap_or(path),
-    ))
+/// Lists a directory of a package by its path at the root.
+fn list(source: &Beneath, path: &[u8]) -> Result<Vec<Found>, layer::Error> {
+    let below = path.strip_prefix(b"/").unwrap_or(path);
+    let directory = source
+        .open_at(below, OFlags::DIRECTORY)
+        .map_err(|errno| layer::opening(&source.place(below), errno))?;
+    children(&directory, source, below)
 }
 
-fn is_left_out(child: &Child) -> bool {
-    let name = child.name.as_bytes();
-    name.ends_with(b"~") || (child.kind.is_dir() && VERSION_CONTROL.contains(&name))
-}
-
-pub(super) fn read_link(path: &Path) -> Result<Vec<u8>, Error> {
-    let target = fs::read_link(path).map_err(|error| failed("reading", path, error))?;
-    Ok(target.into_os_string().into_vec())
+fn is_left_out(child: &Found) -> bool {
+    let name = &*child.name;
+    name.ends_with(b"~") || (child.kind == FileType::Directory && VERSION_CONTROL.contains(&name))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use terrine_support::hint::Hint;
     use terrine_tar::Kind;
 

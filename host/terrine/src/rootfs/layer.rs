@@ -1,18 +1,13 @@
 //! A root as a layer.
 
 use std::fmt;
-use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 use terrine_oci::ROOT_COMMENT;
 use terrine_planner_host::image::LayerRole;
 use terrine_tar::{Kind, gnu};
 
-use super::{Data, Root, RootEntry};
+use super::{Data, Root, RootEntry, SourceFile};
 use crate::layer::{
     self, ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure,
     Measuring, NewLayer, Permissions, Store, Visit,
@@ -151,10 +146,10 @@ impl Entries for RootEntries<'_> {
                     let content = EntryContent::Inline(late.unwrap_or(bytes));
                     visit(ArchiveEntry::new(&block, entry.size, content))?;
                 }
-                Data::Source(path) => {
+                Data::Source(file) => {
                     let content = EntryContent::File {
-                        open: &|| open(path),
-                        path: &|| path.to_owned(),
+                        open: &|| open(file),
+                        path: &|| file.place(),
                         seen: None,
                     };
                     visit(ArchiveEntry::new(&block, entry.size, content))?;
@@ -201,23 +196,10 @@ fn owned<'a>(mut entry: RootEntry<'a>, permissions: &'a Permissions) -> RootEntr
     entry
 }
 
-/// Opens a file, never through a link, and never waiting for a fifo's other end.
-fn open(path: &Path) -> Result<OwnedFd, Error> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = File::options()
-        .read(true)
-        .custom_flags(flags as i32)
-        .open(path)
-        .map_err(|source| {
-            let errno = source.raw_os_error().map(Errno::from_raw_os_error);
-            errno.map_or_else(
-                || Error::Io {
-                    action: "opening",
-                    path: path.to_owned(),
-                    source,
-                },
-                |errno| layer::opening(path, errno),
-            )
-        })?;
-    Ok(file.into())
+/// Opens a file.
+fn open(file: SourceFile<'_>) -> Result<OwnedFd, Error> {
+    let opened = file.open();
+    opened
+        .map(OwnedFd::from)
+        .map_err(|errno| layer::opening(&file.place(), errno))
 }

@@ -1,58 +1,44 @@
 //! Directories of this machine.
 
-use std::ffi::OsString;
-use std::fs::{self, FileType};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{Error, Origin};
+use crate::beneath::{self, Beneath, Found};
 use crate::layer;
 
-/// An entry of a directory.
-#[derive(Debug)]
-pub(super) struct Child {
-    pub(super) name: OsString,
-    pub(super) kind: FileType,
-}
-
-/// The entries of a directory in the order of their names, so that the same trees give
+/// The entries of an open directory in the order of their names, so that the same trees give
 /// the same errors.
-pub(super) fn children(directory: &Path) -> Result<Vec<Child>, layer::Error> {
-    let failed = |error| failed("listing", directory, error);
-    let mut children = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        children.push(Child {
-            name: entry.file_name(),
-            kind: entry.file_type().map_err(failed)?,
-        });
-    }
+pub(super) fn children(
+    directory: &OwnedFd,
+    at: &Beneath,
+    below: &[u8],
+) -> Result<Vec<Found>, layer::Error> {
+    let mut children = beneath::list(directory).map_err(|(name, errno)| {
+        let place = at.place(below);
+        let place = if name.is_empty() {
+            place
+        } else {
+            place.join(std::ffi::OsStr::from_bytes(&name))
+        };
+        failed("listing", &place, errno.into())
+    })?;
     children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(children)
 }
 
-/// Checks that what is to be joined at the root is a directory, or a link to one.
-pub(super) fn check_directory(source: &Path, origin: &Origin) -> Result<(), Error> {
-    let found = fs::metadata(source).map_err(|error| failed("looking at", source, error))?;
-    if found.is_dir() {
-        Ok(())
-    } else {
-        Err(Error::NotDirectory {
+/// Opens what is to be joined at the root: a directory, or a link to one.
+pub(super) fn open(source: &Path, origin: &Origin) -> Result<Beneath, Error> {
+    let failed = |error| failed("looking at", source, error);
+    if !fs::metadata(source).map_err(failed)?.is_dir() {
+        return Err(Error::NotDirectory {
             origin: origin.clone(),
-        })
+        });
     }
-}
-
-/// What it is that a layer can not hold.
-pub(super) fn describe(kind: FileType) -> &'static str {
-    match kind {
-        kind if kind.is_fifo() => "fifo",
-        kind if kind.is_socket() => "socket",
-        kind if kind.is_char_device() => "character device",
-        kind if kind.is_block_device() => "block device",
-        _ => "file of an unknown kind",
-    }
+    Ok(Beneath::open(source).map_err(failed)?)
 }
 
 pub(super) fn failed(action: &'static str, path: &Path, source: io::Error) -> layer::Error {

@@ -16,7 +16,7 @@ mod resolve;
 mod tree;
 
 pub use certificates::Certificates;
-pub use entry::{Data, New, Origin, RootEntry, Xattrs};
+pub use entry::{Data, New, Origin, RootEntry, SourceFile, Xattrs};
 pub use error::{Error, File};
 pub use layer::{Late, LateFile, LayerOfRoot, MTIME, measure};
 pub use resolve::Resolved;

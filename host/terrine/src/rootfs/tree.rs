@@ -5,13 +5,16 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use terrine_tar::Kind;
 
 use super::entry::{Metadata, NewContent, Node, NodeContent, Strength};
 use super::{Error, New, Origin, RootEntry};
+use crate::beneath::Beneath;
 use crate::layer;
 
 /// The longest path, and the longest target of a link, that Linux takes.
@@ -25,6 +28,8 @@ const MAX_ENTRIES: usize = 1 << 22;
 pub struct Root {
     nodes: BTreeMap<Key, Node>,
     limit: usize,
+    /// The directory `/` of this machine, for files that the description names.
+    top: Option<Arc<Beneath>>,
     /// What keeps files of the root where they are, for as long as the root is there.
     held: Held,
 }
@@ -83,6 +88,7 @@ impl Root {
         Self {
             nodes: BTreeMap::from([(Key(Vec::new()), node)]),
             limit: MAX_ENTRIES,
+            top: None,
             held: Held(None),
         }
     }
@@ -103,7 +109,7 @@ impl Root {
             .rposition(|&byte| byte != b'/')
             .map_or(0, |last| last + 1);
         let path = path[..end].to_vec();
-        let node = prepare(&String::from_utf8_lossy(&path), entry, origin)?;
+        let node = self.prepare(&String::from_utf8_lossy(&path), entry, origin)?;
         self.place(path, node, Twice::Refuse).map(drop)
     }
 
@@ -116,7 +122,7 @@ impl Root {
     pub fn add(&mut self, path: &str, entry: New, origin: Origin) -> Result<(), Error> {
         let plain = normalise(path)?;
         let origin = Arc::new(origin);
-        let node = prepare(&plain, entry, &origin)?;
+        let node = self.prepare(&plain, entry, &origin)?;
         for (end, _) in plain.match_indices('/').skip(1) {
             self.place(plain[..end].into(), Node::implied(&origin), Twice::Refuse)?;
         }
@@ -212,6 +218,68 @@ impl Root {
             }
         }
     }
+
+    /// Checks what can be checked without looking at the tree.
+    fn prepare(&mut self, path: &str, new: New, origin: &Arc<Origin>) -> Result<Node, Error> {
+        let New {
+            content,
+            mode,
+            uid,
+            gid,
+            xattrs,
+        } = new;
+        if path.is_empty() && !matches!(content, NewContent::Directory) {
+            return Err(Error::NotRoot);
+        }
+        if mode > 0o7777 {
+            return Err(Error::Mode {
+                path: shown(path.as_bytes()),
+                mode,
+            });
+        }
+        let content = match content {
+            NewContent::Directory => NodeContent::Directory(Strength::Given),
+            NewContent::Symlink(target) => NodeContent::Symlink(check_target(path, target)?.into()),
+            NewContent::Inline(bytes) => NodeContent::Inline(bytes.into()),
+            NewContent::Source(source) => self.look(path, &source)?,
+            NewContent::Beneath(at, below) => look_beneath(path, at, below)?,
+            NewContent::Device {
+                block,
+                major,
+                minor,
+            } => NodeContent::Device {
+                block,
+                major,
+                minor,
+            },
+            NewContent::Fifo => NodeContent::Fifo,
+            NewContent::Whiteout => NodeContent::Whiteout,
+        };
+        Ok(Node {
+            content,
+            metadata: Metadata { mode, uid, gid },
+            origin: Arc::clone(origin),
+            xattrs,
+        })
+    }
+
+    /// Looks at a file that the user names, which may be a link to it. What that leads to now is what is read.
+    fn look(&mut self, path: &str, source: &Path) -> Result<NodeContent, Error> {
+        let failed = |error| super::list::failed("looking at", source, error);
+        if !fs::metadata(source).map_err(failed)?.is_file() {
+            return Err(not_file(path, source));
+        }
+        let real = fs::canonicalize(source).map_err(failed)?;
+        let top = match &self.top {
+            Some(top) => Arc::clone(top),
+            None => {
+                let top = Beneath::open(Path::new("/")).map_err(failed)?;
+                Arc::clone(self.top.insert(Arc::new(top)))
+            }
+        };
+        let below = real.as_os_str().as_bytes()[1..].to_vec();
+        look_beneath(path, top, below)
+    }
 }
 
 /// What becomes of a node when another comes to its path.
@@ -290,49 +358,6 @@ pub(super) fn normalise(path: &str) -> Result<String, Error> {
     Ok(plain)
 }
 
-/// Checks what can be checked without looking at the tree.
-fn prepare(path: &str, new: New, origin: &Arc<Origin>) -> Result<Node, Error> {
-    let New {
-        content,
-        mode,
-        uid,
-        gid,
-        xattrs,
-    } = new;
-    if path.is_empty() && !matches!(content, NewContent::Directory) {
-        return Err(Error::NotRoot);
-    }
-    if mode > 0o7777 {
-        return Err(Error::Mode {
-            path: shown(path.as_bytes()),
-            mode,
-        });
-    }
-    let content = match content {
-        NewContent::Directory => NodeContent::Directory(Strength::Given),
-        NewContent::Symlink(target) => NodeContent::Symlink(check_target(path, target)?.into()),
-        NewContent::Inline(bytes) => NodeContent::Inline(bytes.into()),
-        NewContent::Source(source) => look(path, &source)?,
-        NewContent::Device {
-            block,
-            major,
-            minor,
-        } => NodeContent::Device {
-            block,
-            major,
-            minor,
-        },
-        NewContent::Fifo => NodeContent::Fifo,
-        NewContent::Whiteout => NodeContent::Whiteout,
-    };
-    Ok(Node {
-        content,
-        metadata: Metadata { mode, uid, gid },
-        origin: Arc::clone(origin),
-        xattrs,
-    })
-}
-
 fn check_target(path: &str, target: Vec<u8>) -> Result<Vec<u8>, Error> {
     if target.is_empty() || target.len() > MAX_PATH || target.contains(&0) {
         let target = String::from_utf8_lossy(&target[..target.len().min(100)]).into_owned();
@@ -344,27 +369,25 @@ fn check_target(path: &str, target: Vec<u8>) -> Result<Vec<u8>, Error> {
     Ok(target)
 }
 
-/// Looks at a file that the user names, which may be a link to it.
-fn look(path: &str, source: &Path) -> Result<NodeContent, Error> {
-    let failed = |error| super::list::failed("looking at", source, error);
-    let metadata = fs::metadata(source).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(Error::NotFile {
-            path: path.to_owned(),
-            source_path: source.to_owned(),
-        });
-    }
-    let is_link = fs::symlink_metadata(source).map_err(failed)?.is_symlink();
-    // No link is followed when it is read.
-    let source = if is_link {
-        fs::canonicalize(source).map_err(failed)?
-    } else {
-        source.to_owned()
+/// Looks at a file in a directory.
+fn look_beneath(path: &str, at: Arc<Beneath>, below: Vec<u8>) -> Result<NodeContent, Error> {
+    let failed = |errno: Errno| super::list::failed("looking at", &at.place(&below), errno.into());
+    let size = at.size(&below).map_err(failed)?;
+    let Some(size) = size else {
+        return Err(not_file(path, &at.place(&below)));
     };
     Ok(NodeContent::Source {
-        path: source,
-        size: metadata.len(),
+        at,
+        below: below.into(),
+        size,
     })
+}
+
+fn not_file(path: &str, source: &Path) -> Error {
+    Error::NotFile {
+        path: path.to_owned(),
+        source_path: source.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -245,6 +245,18 @@ pub enum Fault {
         /// The largest allowed.
         limit: u64,
     },
+    /// Files that come to more than the layer can sensibly hold, because they are next to nothing but holes.
+    #[error(
+        "`{member}` brings the files of {stored} bytes to {size} bytes, nearly all of which are holes"
+    )]
+    Holes {
+        /// The file that is too much.
+        member: String,
+        /// The bytes of the layer as it is stored.
+        stored: u64,
+        /// The bytes of its files so far.
+        size: u64,
+    },
     /// Compressed bytes that can not be unpacked.
     #[error("{what} can not be unpacked by {compression}: {why}")]
     Compression {
@@ -337,6 +349,7 @@ impl Hint for Fault {
                 Some("name one of these after the path, or a platform by `--platform`".into())
             }
             Self::NoSuchImage { .. } => Some("name one of these after the path".into()),
+            Self::Holes { .. } => Some("`terrine export --sparse` keeps holes as they are".into()),
             Self::Archive(fault) => fault.hint(),
             Self::Document { fault, .. } => fault.hint(),
             Self::Layer { fault, .. } => fault.hint(),

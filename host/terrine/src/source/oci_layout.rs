@@ -99,7 +99,9 @@ fn convert(image: &str, error: layout::Error) -> Error {
             actual,
         },
         // These are about writing.
-        error @ (layout::Error::Occupied { .. } | layout::Error::Name(_)) => {
+        error @ (layout::Error::Occupied { .. }
+        | layout::Error::Locked { .. }
+        | layout::Error::Name(_)) => {
             let source = std::io::Error::other(error);
             return Error::Io {
                 image: image.to_owned(),

@@ -1,6 +1,8 @@
 //! Points in time, as `conf.json` gives them and image configurations write them.
 
-use jiff::civil::Time as ClockTime;
+use std::time::SystemTime;
+
+use jiff::civil::{Time as ClockTime, date};
 use jiff::fmt::temporal::Pieces;
 use jiff::{Timestamp, tz::Offset};
 use terrine_support::hint::Hint;
@@ -88,11 +90,22 @@ impl Time {
         }
     }
 
-    /// The present, with microseconds.
+    /// The present, with microseconds. A clock that shows a year before 1 or after 9999 is taken for one that
+    /// shows the first or the last moment of these.
     pub fn now() -> Self {
+        Self::of_clock(SystemTime::now())
+    }
+
+    fn of_clock(clock: SystemTime) -> Self {
         let offset = Offset::UTC;
+        let first = date(1, 1, 1).at(0, 0, 0, 0);
+        let civil = match Timestamp::try_from(clock) {
+            Ok(now) => offset.to_datetime(now).max(first),
+            Err(_) if clock < SystemTime::UNIX_EPOCH => first,
+            Err(_) => date(9999, 12, 30).at(22, 0, 0, 0),
+        };
         Self {
-            civil: offset.to_datetime(Timestamp::now()),
+            civil,
             offset: Some(offset),
         }
     }
@@ -230,6 +243,30 @@ mod tests {
             "999999999999",
         ] {
             assert!(Time::from_seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn any_clock_has_a_time() {
+        let at = |seconds: i64| {
+            let far = std::time::Duration::from_secs(seconds.unsigned_abs());
+            let clock = if seconds < 0 {
+                SystemTime::UNIX_EPOCH.checked_sub(far)
+            } else {
+                SystemTime::UNIX_EPOCH.checked_add(far)
+            };
+            let now = Time::of_clock(clock.unwrap());
+            assert_eq!(Time::parse(&now.to_string()).unwrap(), now);
+            now.to_string()
+        };
+        for (seconds, expected) in [
+            (0, "1970-01-01T00:00:00+00:00"),
+            (-1, "1969-12-31T23:59:59+00:00"),
+            (-62_135_596_801, "0001-01-01T00:00:00+00:00"),
+            (-1 << 40, "0001-01-01T00:00:00+00:00"),
+            (1 << 40, "9999-12-30T22:00:00+00:00"),
+        ] {
+            assert_eq!(at(seconds), expected, "{seconds}");
         }
     }
 

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::{Error, Record, Records, is_valid_path};
 use crate::closure::Registration;
+use crate::sqlite;
 
 /// The most paths that a database may register.
 const MAX_PATHS: usize = 1 << 20;
@@ -68,15 +68,8 @@ pub fn read(image: &Image<'_>) -> Result<Records, Error> {
 /// Opens a copy of a database that nobody else has, so that nothing of its schema runs.
 fn open(file: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-    for off in [
-        DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
-        DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER,
-        DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
-    ] {
-        connection.set_db_config(off, false)?;
-    }
+    let mut connection = Connection::open_with_flags(file, flags)?;
+    sqlite::restrict(&mut connection)?;
     connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0;")?;
     Ok(connection)
 }
@@ -114,15 +107,11 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// Checks that a table is one, and not a view or something that a module makes up.
     fn check_table(&self, name: &str) -> Result<(), Error> {
-        let query = "SELECT count(*) FROM sqlite_schema
-            WHERE name = ?1 AND type = 'table' AND rootpage > 0";
-        let count: i64 = self
-            .connection
-            .query_row(query, [name], |row| row.get(0))
-            .map_err(|source| self.image.failed(source))?;
-        match count {
-            1 => Ok(()),
-            _ => Err(self.image.invalid(format!("it has no table `{name}`"))),
+        let found = sqlite::is_table(self.connection, name);
+        if found.map_err(|source| self.image.failed(source))? {
+            Ok(())
+        } else {
+            Err(self.image.invalid(format!("it has no table `{name}`")))
         }
     }
 
@@ -265,7 +254,10 @@ mod tests {
         fs::write(&file, write(&records()).unwrap()).unwrap();
         let connection = Connection::open(&file).unwrap();
         connection
-            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+            .set_db_config(
+                rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+                true,
+            )
             .unwrap();
         connection.execute_batch(sql).unwrap();
         drop(connection);

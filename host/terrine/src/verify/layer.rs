@@ -1,40 +1,63 @@
 //! One layer, read once.
 
 use std::io::{self, Cursor, Read};
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
-use terrine_compress::{Compression, MAGIC};
+use terrine_compress::{Compression, MAGIC, is_bomb};
 use terrine_oci::{Descriptor, Digest};
-use terrine_tar::{Input, MAX_UNPACKED};
+use terrine_tar::{Body, Described, Input, MAX_UNPACKED};
 
 use super::{Checks, VerifyReporter};
-use crate::source::changes::Change;
-use crate::source::seekable::{self, Unpacking};
+use crate::source::changes::{Budget, Change};
+use crate::source::seekable::Unpacking;
 use crate::source::{Fault, Layer};
 
 /// How many bytes are read at once of what is only hashed.
 const BUFFER: usize = 256 << 10;
 
-/// Looks at a layer; `descriptor` is what the manifest says of it. How many bytes were read.
+/// What became of looking at a layer.
+pub(super) struct Looked {
+    /// What it is called.
+    pub(super) name: String,
+    pub(super) checks: Checks,
+    /// How many bytes were read.
+    pub(super) bytes: u64,
+    /// Its members; none where not all of them can be listed.
+    pub(super) members: Option<Vec<Described>>,
+}
+
+/// Looks at a layer; `descriptor` is what the manifest says of it.
 pub(super) fn check(
     number: usize,
     layer: &dyn Layer,
     descriptor: Option<&Descriptor>,
+    budget: &Mutex<Budget>,
     reporter: &dyn VerifyReporter,
-) -> (Checks, u64) {
+) -> Looked {
     let name = format!("layer {number} (`{}`)", layer.name());
     let mut checks = Checks::default();
     let read = match layer.open() {
-        Ok(stored) => read(stored, reporter),
+        Ok(stored) => read(stored, layer.stored_size(), budget, reporter),
         Err(error) => {
             checks.add(&name);
             checks.failed(&name, &"a layer that can be read", &chain(&error));
-            return (checks, 0);
+            return Looked {
+                name,
+                checks,
+                bytes: 0,
+                members: None,
+            };
         }
     };
     stored(&name, layer, descriptor, &read, &mut checks);
     contained(&name, layer, &read, &mut checks);
-    (checks, read.size)
+    Looked {
+        name,
+        checks,
+        bytes: read.size,
+        members: read.faults.is_empty().then_some(read.members),
+    }
 }
 
 /// What a layer turned out to be.
@@ -49,6 +72,8 @@ struct ReadLayer {
     diff_id: Option<Digest>,
     /// What is wrong with reading, unpacking and listing it.
     faults: Vec<(&'static str, String)>,
+    /// Its members, as far as they can be listed.
+    members: Vec<Described>,
 }
 
 /// The blob.
@@ -113,7 +138,12 @@ fn promised(name: &str) -> Option<Digest> {
 }
 
 /// Reads a layer to its end, or as far as it goes.
-fn read(stored: impl Read + Send, reporter: &dyn VerifyReporter) -> ReadLayer {
+fn read(
+    stored: impl Read + Send,
+    stored_size: u64,
+    budget: &Mutex<Budget>,
+    reporter: &dyn VerifyReporter,
+) -> ReadLayer {
     let mut raw = Stored {
         inner: stored,
         hash: Sha256::new(),
@@ -127,8 +157,14 @@ fn read(stored: impl Read + Send, reporter: &dyn VerifyReporter) -> ReadLayer {
     }
     let compression = Compression::detect(&start);
     let whole = Cursor::new(start).chain(&mut raw);
+    let mut members = Members {
+        stored: stored_size,
+        holes: 0,
+        budget,
+        listed: vec![],
+    };
     let unpacked = if faults.is_empty() {
-        unpack(whole, compression, &mut faults)
+        unpack(whole, compression, &mut members, &mut faults)
     } else {
         None
     };
@@ -150,6 +186,44 @@ fn read(stored: impl Read + Send, reporter: &dyn VerifyReporter) -> ReadLayer {
         digest,
         diff_id,
         faults,
+        members: members.listed,
+    }
+}
+
+/// The members of a layer, as they come.
+struct Members<'b> {
+    /// The bytes of the layer as it is stored.
+    stored: u64,
+    /// How many bytes of its files are in holes so far.
+    holes: u64,
+    /// What may be held of all layers.
+    budget: &'b Mutex<Budget>,
+    listed: Vec<Described>,
+}
+
+impl Members<'_> {
+    fn add(&mut self, member: Described, body: &mut Body<'_, '_>) -> Result<(), Unpacking> {
+        Change::of(&member.name)?;
+        let holes = body.holes()?;
+        self.holes = self.holes.saturating_add(holes);
+        let size = self.holes.saturating_add(body.position());
+        if holes > 0 && is_bomb(self.stored, size) {
+            return Err(Fault::Holes {
+                member: String::from_utf8_lossy(&member.name).into_owned(),
+                stored: self.stored,
+                size,
+            }
+            .into());
+        }
+        let attributes = member.xattrs.iter();
+        let text: usize = attributes
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        let text = text + member.name.len() + member.link.len();
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.take(text)?;
+        self.listed.push(member);
+        Ok(())
     }
 }
 
@@ -158,6 +232,7 @@ fn read(stored: impl Read + Send, reporter: &dyn VerifyReporter) -> ReadLayer {
 fn unpack(
     whole: impl Read + Send,
     compression: Compression,
+    members: &mut Members<'_>,
     faults: &mut Vec<(&'static str, String)>,
 ) -> Option<Option<Digest>> {
     let decoder = match compression.decoder(whole) {
@@ -173,9 +248,8 @@ fn unpack(
         hash,
         error: None,
     };
-    let listed = seekable::for_each(Input::Unpacked(Box::new(&mut plain)), |member| {
-        Change::of(&member.name)?;
-        Ok(())
+    let listed = terrine_tar::read(Input::Unpacked(Box::new(&mut plain)), |member, body| {
+        members.add(member, body)
     });
     // What comes after the end of the archive, or after what is none, is part of the layer.
     let ended = plain.error.is_some() || drain(&mut plain, MAX_UNPACKED).unwrap_or(true);
@@ -281,7 +355,7 @@ fn io_chain(error: &io::Error) -> String {
 }
 
 /// An error and what caused it, as one text.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source())
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -2,19 +2,26 @@
 //!
 //! go-containerregistry's `validate` is the model: all that is wrong is told, with both sides,
 //! not only what comes first. Each blob is read once: what is stored and what it unpacks to
-//! are hashed together, and the members of the layer listed on the way.
+//! are hashed together, and the members of the layer listed on the way. Then the layers are put on top of each
+//! other, as [`export`](crate::export) does it: what that refuses is told here.
 
 mod layer;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::channel;
 use std::thread;
 
 use serde::Serialize;
 use terrine_oci::{Content, Descriptor, Digest, Document, Manifest, MediaType};
+use terrine_tar::Described;
 
-use crate::source::Image;
+use crate::filesystem::Tree;
+use crate::source::changes::Budget;
+use crate::source::{Fault, Image};
+use layer::Looked;
 
 /// The version of the JSON that [`to_json`] writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -149,10 +156,13 @@ impl<'a> Verification<'a> {
         }
         counts(image, manifest, &mut checks);
         let mut bytes_read = 0;
-        for (layer, bytes) in self.layers(manifest, reporter) {
-            checks.append(layer);
-            bytes_read += bytes;
-        }
+        let mut files = Files::default();
+        self.layers(manifest, reporter, |looked| {
+            checks.append(looked.checks);
+            bytes_read += looked.bytes;
+            files.add(looked.name, looked.members);
+        });
+        files.tell(&mut checks);
         VerifyReport {
             name: image.name.clone(),
             image_id: image.configuration.digest(),
@@ -192,37 +202,84 @@ impl<'a> Verification<'a> {
         }
     }
 
-    /// The layers, on several threads.
+    /// The layers, on several threads; what they turned out to be is taken in their order.
     fn layers(
         &self,
         manifest: Option<&Manifest>,
         reporter: &dyn VerifyReporter,
-    ) -> Vec<(Checks, u64)> {
+        mut take: impl FnMut(Looked),
+    ) {
         let layers = &self.image.layers;
         let next = AtomicUsize::new(0);
-        let done: Mutex<Vec<(usize, Checks, u64)>> = Mutex::new(Vec::new());
+        let budget = Mutex::new(Budget::default());
+        let (sender, done) = channel();
         thread::scope(|scope| {
             for _ in 0..self.threads.get().min(layers.len()) {
-                scope.spawn(|| {
+                let (sender, next, budget) = (sender.clone(), &next, &budget);
+                scope.spawn(move || {
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         let Some(layer) = layers.get(number) else {
                             return;
                         };
                         let descriptor = manifest.and_then(|manifest| manifest.layers.get(number));
-                        let (checks, bytes) =
-                            layer::check(number + 1, &**layer, descriptor, reporter);
-                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                        done.push((number, checks, bytes));
+                        let looked =
+                            layer::check(number + 1, &**layer, descriptor, budget, reporter);
+                        // Whoever takes them is there to the end.
+                        let _ = sender.send((number, looked));
                     }
                 });
             }
+            drop(sender);
+            let mut early = BTreeMap::new();
+            let mut turn = 0;
+            for (number, looked) in done {
+                early.insert(number, looked);
+                while let Some(looked) = early.remove(&turn) {
+                    take(looked);
+                    turn += 1;
+                }
+            }
         });
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.sort_by_key(|(number, ..)| *number);
-        done.into_iter()
-            .map(|(_, checks, bytes)| (checks, bytes))
-            .collect()
+    }
+}
+
+/// The files of the layers, each on top of those below, as `export` and containers have them.
+#[derive(Default)]
+struct Files {
+    tree: Tree,
+    layers: u32,
+    /// A layer could not be listed, which is told already: what is above it means nothing.
+    unknown: bool,
+    /// The first layer that does not go on those below it, and why.
+    fault: Option<(String, Fault)>,
+}
+
+impl Files {
+    fn add(&mut self, name: String, members: Option<Vec<Described>>) {
+        let Some(members) = members else {
+            self.unknown = true;
+            return;
+        };
+        if self.unknown || self.fault.is_some() {
+            return;
+        }
+        let mut members = (0..).zip(members);
+        let applied =
+            members.try_for_each(|(number, member)| self.tree.apply(self.layers, number, member));
+        self.layers += 1;
+        self.fault = applied.err().map(|fault| (name, fault));
+    }
+
+    fn tell(self, checks: &mut Checks) {
+        if let Some((name, fault)) = self.fault {
+            let what = format!("{name}: files");
+            let found = layer::chain(&fault);
+            checks.failed(&what, &"files that an image can have", &found);
+        }
+        if !self.unknown {
+            checks.add("files of the layers, on top of each other");
+        }
     }
 }
 

@@ -52,7 +52,9 @@ fn a_whole_image_is_valid() {
             (sizes, sizes)
         );
         let last = format!("layer 3 (`{}`): content", image.layers[2].name());
-        assert_eq!(report.checked.last(), Some(&last));
+        let files = "files of the layers, on top of each other";
+        let end = &report.checked[report.checked.len() - 2..];
+        assert_eq!(end, [last.as_str(), files]);
         assert!(report.is_valid());
     }
 }
@@ -213,4 +215,57 @@ fn documents_are_held_against_each_other() {
     let manifest = Manifest::new(manifest.config, vec![], Annotations::new());
     image.manifest = Some(manifest.to_document());
     assert!(!verify(&image, &()).is_valid());
+}
+
+/// What `verify` says of layers in the notation of [`archive`], and what `export` does.
+fn both(layers: &[&[&str]]) -> (Vec<String>, Result<(), String>) {
+    let layers = || {
+        layers
+            .iter()
+            .map(|entries| MemoryLayer::new(&archive(entries), Compression::None))
+            .collect::<Vec<_>>()
+    };
+    let report = verify(&image(layers(), |_| {}), &());
+    let mut out = vec![];
+    let exported = crate::export::export(
+        &image(layers(), |_| {}),
+        &mut out,
+        crate::export::Holes::Filled,
+        &(),
+    );
+    (
+        wrong(&report),
+        exported.map(drop).map_err(|error| layer::chain(&error)),
+    )
+}
+
+#[test]
+fn what_export_refuses_is_told() {
+    let long = format!("a -> {}", "x".repeat(4096));
+    let deep = format!("{}=1", "d/".repeat(2100));
+    let cases: &[(&[&[&str]], &str)] = &[
+        (&[&["a => missing"]], "leads to `missing`"),
+        (&[&["a => a"]], "leads to `a`"),
+        (&[&["a => ../out"]], "leads out of the archive"),
+        (&[&["d/", "a => d"]], "leads to `d`"),
+        (&[&["a=1", "a/b=1"]], "not a directory"),
+        (&[&["a=1"], &["a/b=1"]], "not a directory"),
+        (&[&["a=1"], &[".wh.a", "b => a"]], ""),
+        (&[&[&long]], "can not be used"),
+        (&[&[&deep]], ""),
+        (&[&["l -> l", "l/x=1"]], "leads nowhere"),
+        (&[&["a=1", "b => a", "c -> /etc/passwd"]], ""),
+    ];
+    for (layers, expected) in cases {
+        let (told, exported) = both(layers);
+        assert_eq!(told.is_empty(), exported.is_ok(), "{told:?} {exported:?}");
+        if let Err(why) = exported {
+            let told = told.join("\n");
+            assert!(
+                told.contains(": files: expected") || told.contains(": content: expected"),
+                "{told}"
+            );
+            assert!(why.contains(expected), "{expected}: {why}");
+        }
+    }
 }

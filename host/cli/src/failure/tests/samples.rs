@@ -486,6 +486,12 @@ fn cache_errors() -> Vec<cache::Error> {
             source: full(),
         },
         Error::NotAFile { path: path() },
+        Error::Link { path: path() },
+        Error::NotACache { path: path() },
+        Error::NotOwn {
+            path: path(),
+            why: "others may write to `/x`".to_owned(),
+        },
         Error::Damaged { path: path() },
     ]
 }

@@ -39,6 +39,19 @@ fn altered_rows_are_not_believed_and_go() {
     }
 }
 
+/// A file that does not say that it is a cache is left alone, by `clear` as well; unless all of it is one.
+fn refused_unless_whole(folder: &Path, bytes: &[u8]) {
+    match Cache::open(folder, CacheOptions::on(DAY)) {
+        Ok(cache) => drop(check(&cache, 0..40)),
+        Err(error) => {
+            assert!(matches!(error, Error::NotACache { .. }), "{error:?}");
+            assert!(matches!(info(folder), Err(Error::NotACache { .. })));
+            assert!(matches!(clear(folder), Err(Error::NotACache { .. })));
+            assert!(fs::read(database(folder)).unwrap() == bytes);
+        }
+    }
+}
+
 /// A cache that was damaged holds no lies, and works from then on.
 fn survives(folder: &Path, what: &str) {
     let cache = open(folder);
@@ -81,7 +94,12 @@ fn flipped_bits_are_never_believed() {
         let folder = folder();
         let mut bytes = bytes.clone();
         bytes[place] ^= [0xff, 1, 0x80, 4][i % 4];
-        fs::write(database(folder.path()), bytes).unwrap();
+        fs::write(database(folder.path()), &bytes).unwrap();
+        // It does not say any more that it is a cache.
+        if place < 16 {
+            refused_unless_whole(folder.path(), &bytes);
+            continue;
+        }
         survives(folder.path(), &format!("byte {place}"));
     }
 }
@@ -92,37 +110,35 @@ fn a_truncated_file_is_begun_anew() {
     fill(&open(whole.path()), 0..40);
     let bytes = fs::read(database(whole.path())).unwrap();
     let page = (0..bytes.len()).step_by(4096);
-    for length in page.chain([1, 50, 100, 511, 512, 1000, 4097, 10_000, bytes.len() - 1]) {
+    for length in page.chain([100, 511, 512, 1000, 4097, 10_000, bytes.len() - 1]) {
         let folder = folder();
         fs::write(database(folder.path()), &bytes[..length]).unwrap();
         survives(folder.path(), &format!("{length} bytes"));
     }
+    // Nobody can know what that was.
+    for length in [1, 50, 71] {
+        let folder = folder();
+        fs::write(database(folder.path()), &bytes[..length]).unwrap();
+        refused_unless_whole(folder.path(), &bytes[..length]);
+    }
+}
+
+fn garbage(n: usize) -> Vec<u8> {
+    (0..n).flat_map(|i| *digest(i as u64).as_bytes()).collect()
 }
 
 #[test]
-fn what_is_no_cache_is_begun_anew() {
-    let garbage = |n: usize| {
-        (0..n)
-            .flat_map(|i| *digest(i as u64).as_bytes())
-            .collect::<Vec<u8>>()
-    };
-    for (what, bytes) in [
-        (
-            "text",
-            b"not a database, but long enough for a header\n".repeat(200),
-        ),
-        ("garbage", garbage(2000)),
-        ("zeros", vec![0; 8192]),
-        (
-            "an interrupted header",
-            [b"SQLite format 3\0".to_vec(), garbage(300)].concat(),
-        ),
-    ] {
+fn what_is_a_cache_by_its_header_alone_is_begun_anew() {
+    let whole = folder();
+    fill(&open(whole.path()), 0..40);
+    let header = &fs::read(database(whole.path())).unwrap()[..100];
+    for length in [0, 100, 300] {
         let folder = folder();
+        let bytes = [header, &garbage(length)].concat();
         fs::write(database(folder.path()), &bytes).unwrap();
         assert!(
             matches!(info(folder.path()), Err(Error::Damaged { .. })),
-            "{what}"
+            "{length}"
         );
         let cache = open(folder.path());
         assert!(
@@ -130,17 +146,79 @@ fn what_is_no_cache_is_begun_anew() {
                 .complaint()
                 .unwrap()
                 .ends_with("was damaged, and is begun anew"),
-            "{what}"
+            "{length}"
         );
         drop(cache);
-        survives(folder.path(), what);
+        survives(folder.path(), "a header");
         // A journal that is nobody's.
         fs::write(folder.path().join("layers.sqlite-journal"), &bytes).unwrap();
-        survives(folder.path(), what);
+        survives(folder.path(), "a journal");
         fs::write(database(folder.path()), &bytes).unwrap();
-        assert_eq!(clear(folder.path()).unwrap().entries, 0, "{what}");
-        survives(folder.path(), what);
+        assert_eq!(clear(folder.path()).unwrap().entries, 0);
+        survives(folder.path(), "cleared");
     }
+}
+
+#[test]
+fn a_file_that_is_no_cache_is_left_alone() {
+    let another = folder();
+    let database_of_others = another.path().join("x.sqlite");
+    Connection::open(&database_of_others)
+        .unwrap()
+        .execute_batch("CREATE TABLE accounts (name TEXT); INSERT INTO accounts VALUES ('me')")
+        .unwrap();
+    for bytes in [
+        b"not a database, but long enough for a header\n".repeat(200),
+        garbage(2000),
+        vec![0; 8192],
+        [b"SQLite format 3\0".to_vec(), garbage(300)].concat(),
+        fs::read(&database_of_others).unwrap(),
+    ] {
+        let folder = folder();
+        fs::write(database(folder.path()), &bytes).unwrap();
+        let error = Cache::open(folder.path(), CacheOptions::on(DAY)).unwrap_err();
+        assert!(matches!(error, Error::NotACache { .. }), "{error:?}");
+        refused_unless_whole(folder.path(), &bytes);
+    }
+}
+
+#[test]
+fn a_link_is_not_followed() {
+    let target = folder();
+    fill(&open(target.path()), 0..3);
+    let before = fs::read(database(target.path())).unwrap();
+    for to in [database(target.path()), target.path().join("missing")] {
+        let folder = folder();
+        std::os::unix::fs::symlink(&to, database(folder.path())).unwrap();
+        let error = Cache::open(folder.path(), CacheOptions::on(DAY)).unwrap_err();
+        assert!(matches!(error, Error::Link { .. }), "{error:?}");
+        assert!(info(folder.path()).is_err() && clear(folder.path()).is_err());
+    }
+    assert!(fs::read(database(target.path())).unwrap() == before);
+    assert!(!target.path().join("missing").exists());
+    // On the way to its folder there may be some.
+    let folder = folder();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(target.path(), &link).unwrap();
+    assert_eq!(check(&open(&link), 0..3), 12);
+}
+
+#[test]
+fn a_folder_of_others_is_not_used() {
+    let folder = folder();
+    fill(&open(folder.path()), 0..3);
+    let set = |mode| {
+        let permissions = PermissionsExt::from_mode(mode);
+        fs::set_permissions(folder.path(), permissions).unwrap();
+    };
+    for mode in [0o777, 0o775, 0o1777] {
+        set(mode);
+        let error = Cache::open(folder.path(), CacheOptions::on(DAY)).unwrap_err();
+        assert!(matches!(error, Error::NotOwn { .. }), "{mode:o}: {error:?}");
+        assert!(error.hint().is_some());
+    }
+    set(0o755);
+    assert_eq!(check(&open(folder.path()), 0..3), 12);
 }
 
 #[test]

@@ -272,8 +272,8 @@ fn entries(root: &Root) -> Vec<Entry> {
         path: entry.path[1..].to_vec(),
         kind: match entry.data {
             Data::Inline(bytes) => Kind::Inline(bytes.to_vec()),
-            Data::Source(path) => Kind::Copy {
-                source: absolute(path),
+            Data::Source(file) => Kind::Copy {
+                source: file.real(),
                 size: entry.size,
             },
             Data::None => match entry.kind {

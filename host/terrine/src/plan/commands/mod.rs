@@ -28,7 +28,7 @@ use super::complete::Complete;
 use super::context::Context;
 use super::{Error as PlanError, paths};
 use crate::base::Base;
-use crate::export;
+use crate::export::{self, Holes};
 use crate::layer::Ownership;
 use ask::Asked;
 use keep::Trees;
@@ -226,7 +226,7 @@ fn open(base: Option<&Base>) -> io::Result<Box<dyn io::Read + Send + '_>> {
         return Ok(Box::new(io::empty()));
     };
     let image = base.image();
-    let writing = std::thread::spawn(move || export::export(&image, writer, &()));
+    let writing = std::thread::spawn(move || export::export(&image, writer, Holes::Filled, &()));
     Ok(Box::new(Exporting {
         reader,
         writing: Some(writing),

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memchr::memmem::Finder;
@@ -10,6 +12,7 @@ use terrine_isolate::{Changes, Kind};
 use super::PlanError;
 use super::ask::Asked;
 use super::keep::Kept;
+use crate::beneath::Beneath;
 use crate::closure;
 use crate::layer::Store;
 use crate::rootfs::{New, Origin, Root};
@@ -25,12 +28,13 @@ pub(super) fn root(kept: &Kept) -> Result<Root, PlanError> {
     let origin = Arc::new(Origin::Commands);
     let mut root = Root::new();
     let changes = &kept.changes;
+    let mut folders = Folders::default();
     for entry in &changes.entries {
         let new = match &entry.kind {
             Kind::Directory => New::directory(),
             Kind::Symlink(target) => New::symlink(target.clone()),
             Kind::Inline(bytes) => New::file(bytes.clone()),
-            Kind::Copy { source, .. } => New::copy_of(source),
+            Kind::Copy { source, .. } => folders.file(source)?,
             Kind::Device {
                 block,
                 major,
@@ -53,6 +57,32 @@ pub(super) fn root(kept: &Kept) -> Result<Root, PlanError> {
         root.keep(Arc::clone(held));
     }
     Ok(root)
+}
+
+/// The folders that hold the files: one, for the most part.
+#[derive(Default)]
+struct Folders {
+    last: Option<(PathBuf, Arc<Beneath>)>,
+}
+
+impl Folders {
+    /// Returns a file that is in one of them.
+    fn file(&mut self, source: &Path) -> Result<New, PlanError> {
+        let (Some(folder), Some(name)) = (source.parent(), source.file_name()) else {
+            return Ok(New::copy_of(source));
+        };
+        let last = self.last.take().filter(|(path, _)| path == folder);
+        let (path, opened) = match last {
+            Some(last) => last,
+            None => {
+                let opened = Beneath::open(folder).map_err(PlanError::Trees)?;
+                (folder.to_owned(), Arc::new(opened))
+            }
+        };
+        let file = New::copy_from(&opened, name.as_bytes());
+        self.last = Some((path, opened));
+        Ok(file)
+    }
 }
 
 /// The store paths that links and files mention, of those that commands could see.

@@ -1,8 +1,10 @@
 //! The files and directories that Nix needs.
 
+use std::io::Read;
+
 use super::super::Error;
 use crate::closure::Database;
-use crate::rootfs::{Data, New, Origin, Root};
+use crate::rootfs::{Data, New, Origin, Root, SourceFile};
 use crate::store_database;
 
 /// The place of the database in a root.
@@ -70,7 +72,7 @@ impl Place<'_> {
             .root
             .get(path.as_bytes())
             .is_some_and(|entry| match entry.data {
-                Data::Source(file) => std::fs::read(file).is_ok_and(|bytes| bytes == before),
+                Data::Source(file) => holds(file, before),
                 Data::Inline(bytes) => bytes == before,
                 Data::None => false,
             });
@@ -95,4 +97,14 @@ impl Place<'_> {
         let origin = Origin::Helper("includeNixDB");
         Ok(self.root.add(path, new.owner(uid, gid), origin)?)
     }
+}
+
+/// Returns whether a file can be read and holds this.
+fn holds(file: SourceFile<'_>, expected: &[u8]) -> bool {
+    let mut bytes = vec![];
+    let read = file
+        .open()
+        .map_err(std::io::Error::from)
+        .and_then(|mut file| file.read_to_end(&mut bytes));
+    read.is_ok() && bytes == expected
 }

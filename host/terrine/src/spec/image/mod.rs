@@ -49,10 +49,11 @@ pub struct ImageSpec {
     /// Directories that are joined at the image's root as symbolic links; the first wins
     /// where two have the same file. Store paths, whose closures become the image's layers,
     /// or directories of this machine, each of which becomes a store path `<storeDir>/<its
-    /// name>`.
+    /// name>`. A link that is named itself is followed; below it nothing leads out of it.
     pub contents: OneOrMany,
     /// Directories whose content is copied to the image's root. Links to directories
-    /// become directories; of two files at one place the last wins.
+    /// become directories where these are in it or in the store; of two files at one place the last
+    /// wins. A link that is named itself is followed; below it nothing leads out of it.
     pub copy_to_root: OneOrMany,
     /// How containers run: `Cmd`, `Env`, `User` and so on.
     pub config: Option<Config>,

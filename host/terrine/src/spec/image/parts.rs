@@ -54,7 +54,8 @@ pub struct CommandsSpec {
 pub struct FileSpec {
     /// The file's content.
     pub text: Option<String>,
-    /// A file of this machine whose content it gets; relative to the specification.
+    /// A file of this machine whose content it gets; relative to the specification. Links on its path
+    /// are followed.
     pub source: Option<String>,
     /// The target of a symbolic link.
     pub link: Option<String>,

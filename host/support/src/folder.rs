@@ -1,4 +1,4 @@
-//! Folders from which code may be run: nobody else can have put it there.
+//! Folders that may be trusted with what is kept: nobody else can have put it there.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -20,16 +20,16 @@ const NOBODY: u32 = 65534;
 /// # Errors
 ///
 /// Why others could, for a person.
-pub fn check_folder(folder: &Path) -> Result<(), String> {
+pub fn check(folder: &Path) -> Result<(), String> {
     let real = real(folder).map_err(|error| error.to_string())?;
     for path in [folder, &real] {
-        check(path, &|metadata| metadata.uid() == geteuid().as_raw())?;
+        check_way(path, &|metadata| metadata.uid() == geteuid().as_raw())?;
     }
     Ok(())
 }
 
 /// Checks each directory on the way, and the links between them, whose targets are on another way.
-fn check(folder: &Path, own: &dyn Fn(&Metadata) -> bool) -> Result<(), String> {
+fn check_way(folder: &Path, own: &dyn Fn(&Metadata) -> bool) -> Result<(), String> {
     let mut way: Vec<&Path> = folder.ancestors().collect();
     way.reverse();
     for path in way {
@@ -81,11 +81,11 @@ mod tests {
         let set =
             |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
         let folder = top.join("cache/planner");
-        assert_eq!(check_folder(&folder), Ok(()));
+        assert_eq!(check(&folder), Ok(()));
         fs::create_dir_all(&folder).unwrap();
         set(&folder, 0o755);
         set(&top.join("cache"), 0o755);
-        assert_eq!(check_folder(&folder), Ok(()));
+        assert_eq!(check(&folder), Ok(()));
         for (path, mode, expected) in [
             (folder.clone(), 0o777, Err(&folder)),
             (folder.clone(), 0o1777, Err(&folder)),
@@ -97,15 +97,15 @@ mod tests {
             set(&path, mode);
             let expected =
                 expected.map_err(|path| format!("others may write to `{}`", path.display()));
-            assert_eq!(check_folder(&folder), expected, "{mode:o}");
+            assert_eq!(check(&folder), expected, "{mode:o}");
             set(&path, 0o755);
         }
         // A link is as good as what it leads to.
         let link = top.join("link");
         symlink("cache/planner", &link).unwrap();
-        assert_eq!(check_folder(&link), Ok(()));
+        assert_eq!(check(&link), Ok(()));
         set(&folder, 0o777);
-        assert!(check_folder(&link).is_err());
+        assert!(check(&link).is_err());
     }
 
     #[test]
@@ -114,10 +114,10 @@ mod tests {
         if geteuid().is_root() {
             std::os::unix::fs::chown(top.path(), Some(1234), None).unwrap();
             let expected = format!("`{}` belongs to the user 1234", top.path().display());
-            assert_eq!(check_folder(&top.path().join("x")), Err(expected));
+            assert_eq!(check(&top.path().join("x")), Err(expected));
         } else {
             let strangers = |_: &Metadata| false;
-            assert!(check(top.path(), &strangers).is_err());
+            assert!(check_way(top.path(), &strangers).is_err());
         }
     }
 }

@@ -19,15 +19,15 @@ const MAX_LINKS: usize = 40;
 const MAX_STEPS: u64 = 200_000_000;
 
 /// The number of a node.
-pub(super) type Id = u32;
+pub(crate) type Id = u32;
 /// A path without links, as its names.
 type Names = Vec<Box<[u8]>>;
 /// The directory that everything is in.
-pub(super) const ROOT: Id = 0;
+pub(crate) const ROOT: Id = 0;
 
 /// The files of an image.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     nodes: Vec<Node>,
     inodes: Vec<Inode>,
     budget: Budget,
@@ -51,7 +51,7 @@ enum What {
 
 /// A directory.
 #[derive(Debug, Default)]
-pub(super) struct Directory {
+pub(crate) struct Directory {
     /// The number of its inode; none where no layer speaks of it.
     inode: Option<u32>,
     children: BTreeMap<Box<[u8]>, Id>,
@@ -59,24 +59,24 @@ pub(super) struct Directory {
 
 /// What one member of a layer put there.
 #[derive(Debug)]
-pub(super) struct Inode {
+pub(crate) struct Inode {
     /// The layer, counted from the bottom.
-    pub(super) layer: u32,
+    pub(crate) layer: u32,
     /// The member, counted from the first one.
-    pub(super) member: u32,
+    pub(crate) member: u32,
     /// What its headers say; without its name.
-    pub(super) described: Described,
+    pub(crate) described: Described,
 }
 
 /// A path with something at it that is no directory.
 #[derive(Debug)]
-pub(super) struct Leaf {
-    pub(super) path: Box<[u8]>,
-    pub(super) inode: u32,
+pub(crate) struct Leaf {
+    pub(crate) path: Box<[u8]>,
+    pub(crate) inode: u32,
 }
 
 /// A directory and its path.
-pub(super) type NamedDirectory = (Id, Box<[u8]>);
+pub(crate) type NamedDirectory = (Id, Box<[u8]>);
 
 impl Default for Tree {
     fn default() -> Self {
@@ -101,7 +101,7 @@ impl Tree {
     ///
     /// A name or a link that leads nowhere, what is below something that is no directory, and
     /// more of everything than any image has.
-    pub(super) fn apply(
+    pub(crate) fn apply(
         &mut self,
         layer: u32,
         member: u32,
@@ -399,12 +399,12 @@ impl Tree {
     }
 
     /// An inode by its number.
-    pub(super) fn inode_of(&self, number: u32) -> &Inode {
+    pub(crate) fn inode_of(&self, number: u32) -> &Inode {
         &self.inodes[number as usize]
     }
 
     /// What is said of a directory; nothing where no layer speaks of it.
-    pub(super) fn directory(&self, id: Id) -> Option<&Described> {
+    pub(crate) fn directory(&self, id: Id) -> Option<&Described> {
         match &self.nodes[id as usize].what {
             What::Directory(Directory {
                 inode: Some(inode), ..
@@ -414,7 +414,7 @@ impl Tree {
     }
 
     /// The directories above a path, with theirs, from the top.
-    pub(super) fn above<'a>(&self, path: &'a [u8]) -> Vec<(Id, &'a [u8])> {
+    pub(crate) fn above<'a>(&self, path: &'a [u8]) -> Vec<(Id, &'a [u8])> {
         let slashes = path
             .iter()
             .enumerate()
@@ -433,7 +433,7 @@ impl Tree {
 
     /// All paths with something at them that is no directory, and all directories, each in
     /// the order of names, directories before what is in them.
-    pub(super) fn list(&self) -> (Vec<Leaf>, Vec<NamedDirectory>) {
+    pub(crate) fn list(&self) -> (Vec<Leaf>, Vec<NamedDirectory>) {
         let (mut leaves, mut directories) = (vec![], vec![]);
         let mut open: Vec<(Id, Box<[u8]>)> = vec![(ROOT, Box::default())];
         while let Some((id, path)) = open.pop() {
@@ -457,7 +457,7 @@ impl Tree {
     }
 
     /// How many nodes there are, so that each has a smaller number.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
 }

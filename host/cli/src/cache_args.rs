@@ -1,0 +1,69 @@
+//! The caches: what is known of layers, what commands left, and compiled planners.
+
+use std::path::PathBuf;
+
+use terrine::cache::{Cache, CacheOptions};
+use terrine::hint::Hint;
+
+use super::environment;
+use super::printer::Printer;
+
+/// Whether caches are used.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct CacheArgs {
+    /// Do without the caches of layers and of compiled planners
+    ///
+    /// They only save time: no byte of an image depends on them. See `terrine cache`.
+    #[arg(long)]
+    no_cache: bool,
+}
+
+impl CacheArgs {
+    /// Returns whether anything is kept for later runs.
+    pub(super) fn keeps(self) -> bool {
+        !self.no_cache
+    }
+
+    /// Opens the cache of layers, unless it is not wanted. One that cannot be had is told of, and done without.
+    pub(super) fn layers(self, printer: &Printer) -> Cache {
+        if self.no_cache {
+            return Cache::none();
+        }
+        let Some(directory) = environment::cache() else {
+            return Cache::none();
+        };
+        Cache::open(&directory, CacheOptions::on(environment::today())).unwrap_or_else(|error| {
+            printer.warning_with_hint(
+                &format!("the cache of layers can not be used: {}", chain(&error)),
+                error.hint().as_deref(),
+            );
+            Cache::none()
+        })
+    }
+
+    /// Returns the folder of compiled planners, unless it is not wanted.
+    pub(super) fn planners(self, printer: &Printer) -> Option<PathBuf> {
+        self.keeps()
+            .then(|| environment::planner_cache(printer))
+            .flatten()
+    }
+}
+
+/// Keeps what the cache has learnt, and tells of it if that could not be done.
+pub(super) fn close_cache(cache: &Cache, printer: &Printer) {
+    cache.flush();
+    if let Some(complaint) = cache.complaint() {
+        printer.warning(&format!("the cache of layers: {complaint}"));
+    }
+}
+
+/// Error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,314 @@
+//! Directories of this machine that are listed and read from within.
+//!
+//! A path is followed from an open directory, and no link on it. Somebody who may write to a directory while it is
+//! read can change what an image gets of it, but cannot lead out of it: a directory that is exchanged for a link
+//! is an error. The directory itself is named by the user, and may be a link.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+/// How a directory is opened for what is below it: not everyone may list it.
+#[cfg(target_os = "linux")]
+pub(crate) const SEARCH: OFlags = OFlags::PATH;
+/// Elsewhere there is no such way.
+#[cfg(not(target_os = "linux"))]
+pub(crate) const SEARCH: OFlags = OFlags::RDONLY;
+
+/// A directory that is read from within.
+#[derive(Debug)]
+pub struct Beneath {
+    handle: OwnedFd,
+    /// As the user knows it.
+    place: PathBuf,
+    /// Without links.
+    real: PathBuf,
+}
+
+/// It is the place that counts.
+impl PartialEq for Beneath {
+    fn eq(&self, other: &Self) -> bool {
+        self.real == other.real
+    }
+}
+
+impl Eq for Beneath {}
+
+impl Beneath {
+    /// Opens a directory, or what a link to one leads to.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, is no directory, or cannot be opened.
+    pub fn open(place: &Path) -> io::Result<Self> {
+        Ok(Self {
+            handle: open(
+                place,
+                SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?,
+            place: place.to_owned(),
+            real: std::fs::canonicalize(place)?,
+        })
+    }
+
+    /// Returns where a path below it is, for messages.
+    pub fn place(&self, below: &[u8]) -> PathBuf {
+        join(&self.place, below)
+    }
+
+    /// Returns the same without links, if none is below it.
+    pub fn real(&self, below: &[u8]) -> PathBuf {
+        join(&self.real, below)
+    }
+
+    /// Returns the size of a file below it, in bytes; none if it is something else, as a link is.
+    pub(crate) fn size(&self, below: &[u8]) -> Result<Option<u64>, Errno> {
+        let slash = below.iter().rposition(|&byte| byte == b'/');
+        let (directory, name) = match slash {
+            Some(slash) => (&below[..slash], &below[slash + 1..]),
+            None => (&b""[..], below),
+        };
+        let directory = self.search(directory)?;
+        let found = look(directory.as_fd(), name)?;
+        Ok((found.kind == FileType::RegularFile).then_some(found.size))
+    }
+
+    /// Opens a directory below it, which need not be one that may be listed.
+    fn search(&self, below: &[u8]) -> Result<OwnedFd, Errno> {
+        self.open_at(below, SEARCH | OFlags::DIRECTORY)
+    }
+
+    /// Opens a path below it for reading; an empty one is the directory itself.
+    ///
+    /// # Errors
+    ///
+    /// A link on the path, and what cannot be opened.
+    pub(crate) fn open_at(&self, below: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let below = if below.is_empty() { b"." } else { below };
+        open_beneath(self.handle.as_fd(), below, flags)
+    }
+}
+
+fn join(place: &Path, below: &[u8]) -> PathBuf {
+    if below.is_empty() {
+        place.to_owned()
+    } else {
+        place.join(OsStr::from_bytes(below))
+    }
+}
+
+/// Opens a path for reading, without following a link anywhere on it.
+pub(crate) fn open_beneath(
+    directory: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match at_once(directory, path, flags) {
+        // Not known to older kernels, and not allowed in some containers.
+        Err(Errno::NOSYS | Errno::PERM) => step_by_step(directory, path, flags),
+        opened => opened,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn at_once(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{ResolveFlags, openat2};
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+    openat2(directory, path, flags, Mode::empty(), resolve)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn at_once(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
+}
+
+/// Opens one directory after the other, each by its name alone.
+fn step_by_step(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let mut names = path
+        .split(|&byte| byte == b'/')
+        .filter(|name| !matches!(*name, b"" | b"."))
+        .peekable();
+    if path.starts_with(b"/") {
+        return Err(Errno::XDEV);
+    }
+    let mut at: Option<OwnedFd> = None;
+    let way = SEARCH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    while let Some(name) = names.next() {
+        if name == b".." {
+            return Err(Errno::XDEV);
+        }
+        let from = at.as_ref().map_or(directory, AsFd::as_fd);
+        if names.peek().is_none() {
+            return openat(from, name, flags, Mode::empty());
+        }
+        at = Some(openat(from, name, way, Mode::empty())?);
+    }
+    openat(directory, ".", flags, Mode::empty())
+}
+
+/// An entry of a directory, as it was found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) name: Box<[u8]>,
+    pub(crate) kind: FileType,
+    /// Permission bits, 0 to 07777.
+    pub(crate) mode: u16,
+    /// The size of a file in bytes, else 0.
+    pub(crate) size: u64,
+    /// The target of a symbolic link, else empty.
+    pub(crate) link: Box<[u8]>,
+}
+
+/// Looks at one entry of an open directory.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the type of modes is another on each system"
+)]
+pub(crate) fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Found, Errno> {
+    let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let link = match kind {
+        FileType::Symlink => readlinkat(directory, name, Vec::new())?.into_bytes().into(),
+        _ => Box::default(),
+    };
+    let size = match kind {
+        FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
+        _ => 0,
+    };
+    // Links have all permissions on Linux. On other systems they have permissions of their own, and
+    // no image depends on them.
+    let mode = match kind {
+        FileType::Symlink if cfg!(not(target_os = "linux")) => 0o777,
+        _ => (stat.st_mode & 0o7777) as u16,
+    };
+    Ok(Found {
+        name: name.into(),
+        kind,
+        mode,
+        size,
+        link,
+    })
+}
+
+/// Lists an open directory, in no order.
+///
+/// # Errors
+///
+/// The name of the entry that cannot be looked at, if it is one, and why.
+pub(crate) fn list(directory: &OwnedFd) -> Result<Vec<Found>, (Vec<u8>, Errno)> {
+    let mut found = Vec::new();
+    let failed = |errno| (vec![], errno);
+    for entry in Dir::read_from(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            let looked = look(directory.as_fd(), name);
+            found.push(looked.map_err(|errno| (name.to_vec(), errno))?);
+        }
+    }
+    Ok(found)
+}
+
+/// What tells a directory from every other, and its permissions.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the types of numbers are others on each system"
+)]
+pub(crate) fn identity(directory: &OwnedFd) -> Result<((u64, u64), u32), Errno> {
+    let stat = fstat(directory)?;
+    let id = (stat.st_dev as u64, stat.st_ino as u64);
+    Ok((id, (stat.st_mode & 0o7777) as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::Read;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir_all(path("in/d/e")).unwrap();
+        fs::create_dir(path("out")).unwrap();
+        for file in ["in/f", "in/d/g", "in/d/e/h", "out/secret"] {
+            fs::write(path(file), file).unwrap();
+        }
+        for (link, to) in [
+            ("in/link", "f"),
+            ("in/d/up", ".."),
+            ("in/away", "../out"),
+            ("named", "in"),
+        ] {
+            symlink(to, path(link)).unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn nothing_leads_out_whichever_way_it_is_opened() {
+        let folder = folder();
+        // The directory itself may be a link.
+        let beneath = Beneath::open(&folder.path().join("named")).unwrap();
+        type Open = fn(BorrowedFd<'_>, &[u8], OFlags) -> Result<OwnedFd, Errno>;
+        let ways: [Open; 2] = [open_beneath, |directory, path, flags| {
+            step_by_step(directory, path, flags | OFlags::NOFOLLOW)
+        }];
+        for open in ways {
+            let read = |path: &str| {
+                let file = open(beneath.handle.as_fd(), path.as_bytes(), OFlags::empty())?;
+                let mut text = String::new();
+                let read = File::from(file).read_to_string(&mut text);
+                Ok::<_, Errno>(read.map_or_else(|_| "a directory".to_owned(), |_| text))
+            };
+            assert_eq!(read("f").unwrap(), "in/f");
+            assert_eq!(read("./d//g").unwrap(), "in/d/g");
+            assert_eq!(read("d/e/h").unwrap(), "in/d/e/h");
+            assert_eq!(read(".").unwrap(), "a directory");
+            for path in [
+                "link",
+                "away/secret",
+                "d/up/f",
+                "../out/secret",
+                "d/../../out/secret",
+                "/etc/passwd",
+                "missing",
+                "f/x",
+            ] {
+                assert!(read(path).is_err(), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn places_are_named_as_the_user_does() {
+        let folder = folder();
+        let beneath = Beneath::open(&folder.path().join("named")).unwrap();
+        assert_eq!(beneath.place(b"d/g"), folder.path().join("named/d/g"));
+        let real = fs::canonicalize(folder.path()).unwrap().join("in");
+        assert_eq!(beneath.real(b"d/g"), real.join("d/g"));
+        assert_eq!(beneath.real(b""), real);
+        assert!(Beneath::open(&folder.path().join("in/f")).is_err());
+        let all = list(&beneath.open_at(b"d", OFlags::DIRECTORY).unwrap()).unwrap();
+        let mut all: Vec<_> = all
+            .iter()
+            .map(|found| (&*found.name, found.kind, found.size, &*found.link))
+            .collect();
+        all.sort_unstable_by_key(|found| found.0);
+        let expected: [(&[u8], _, _, &[u8]); 3] = [
+            (b"e", FileType::Directory, 0, b""),
+            (b"g", FileType::RegularFile, 6, b""),
+            (b"up", FileType::Symlink, 0, b".."),
+        ];
+        assert_eq!(all, expected);
+    }
+}
