@@ -1,4 +1,4 @@
-//! Signals: an interrupted run leaves no temporary file behind.
+//! Signals: an interrupted run leaves no temporary file behind, and no credential helper.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -69,6 +69,8 @@ fn stop(signal: i32) -> ! {
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
     let _abandoned = pending.as_ref().map(Pending::abandon);
+    // A terminal does not interrupt them: they are in groups of their own.
+    terrine::registry::end_helpers();
     process::exit(128 + signal)
 }
 

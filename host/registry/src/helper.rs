@@ -1,14 +1,20 @@
 //! Programs that keep credentials: the protocol of docker-credential-helpers.
 
-use std::io::{self, Write};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::answer::clean;
+use super::asked::Asked;
 use super::credentials::{CredentialsError, Secret};
+use super::process::{self, Failed};
 
+/// How long a helper may take. Some of them ask the user for a password, or send a question to a
+/// telephone: a minute is enough for an answer, and little enough for a run that nobody watches.
+const TIME: Duration = Duration::from_secs(60);
 /// The user whose password is an identity token.
 const TOKEN_USER: &str = "<token>";
 /// How helpers say that they have nothing.
@@ -24,70 +30,91 @@ struct Answer {
     secret: String,
 }
 
-/// Asks `docker-credential-NAME` for what it has for a server. It is looked for in `directory`
-/// instead of where programs are, if that is given.
-///
-/// # Errors
-///
-/// A helper that is not there, that fails, or whose answer is none.
-pub(super) fn get(
-    name: &str,
-    server: &str,
-    directory: Option<&Path>,
-) -> Result<Option<Secret>, CredentialsError> {
-    let program = format!("docker-credential-{name}");
-    let error = |why: String| CredentialsError::Helper {
-        program: program.clone(),
-        why,
-    };
-    if name.is_empty()
-        || !name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
-    {
-        return Err(error("that is not the name of a helper".to_owned()));
-    }
-    let path = directory.map_or_else(
-        || program.clone().into(),
-        |directory| directory.join(&program),
-    );
-    let mut child = Command::new(path)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|failed| match failed.kind() {
-            io::ErrorKind::NotFound => error("there is no such program".to_owned()),
-            _ => error(failed.to_string()),
-        })?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that does not read it says so by its status.
-        let _ = stdin.write_all(server.as_bytes());
-    }
-    let output = child
-        .wait_with_output()
-        .map_err(|failed| error(failed.to_string()))?;
-    if !output.status.success() {
-        // What failed is said on stdout by the protocol.
-        let said = [&output.stdout, &output.stderr]
-            .map(|bytes| clean(&String::from_utf8_lossy(bytes), MAX_SHOWN));
-        if said.iter().any(|said| said.contains(NOT_FOUND)) {
-            return Ok(None);
+/// The helpers, and what they said.
+#[derive(Debug)]
+pub(super) struct Helpers {
+    /// Where they are, if not where programs are.
+    pub(super) directory: Option<PathBuf>,
+    /// How long one may take.
+    pub(super) limit: Duration,
+    /// By helper and server: a helper does not know repositories.
+    said: Asked<Option<Secret>>,
+}
+
+impl Default for Helpers {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            limit: TIME,
+            said: Asked::default(),
         }
-        let said = said.into_iter().find(|said| !said.is_empty());
-        return Err(error(
-            said.unwrap_or_else(|| format!("it ended with {}", output.status)),
-        ));
     }
-    // Its answer is never shown: it holds the secret.
-    let answer: Answer = serde_json::from_slice(&output.stdout)
-        .map_err(|_| error("its answer is not what the protocol says".to_owned()))?;
-    Ok(Some(match answer.username.as_str() {
-        TOKEN_USER => Secret::IdentityToken(answer.secret),
-        _ => Secret::Password {
-            user: answer.username,
-            password: answer.secret,
-        },
-    }))
+}
+
+impl Helpers {
+    /// What `docker-credential-NAME` has for a server. It is asked once.
+    ///
+    /// # Errors
+    ///
+    /// A helper that is not there, that fails, that takes too long, or whose answer is none.
+    pub(super) fn get(&self, name: &str, server: &str) -> Result<Option<Secret>, CredentialsError> {
+        self.said
+            .get(&format!("{name}\n{server}"), || self.ask(name, server))
+    }
+
+    fn ask(&self, name: &str, server: &str) -> Result<Option<Secret>, CredentialsError> {
+        let program = format!("docker-credential-{name}");
+        let error = |why: String| CredentialsError::Helper {
+            program: program.clone(),
+            why,
+        };
+        if name.is_empty()
+            || !name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        {
+            return Err(error("that is not the name of a helper".to_owned()));
+        }
+        let path = self.directory.as_ref().map_or_else(
+            || program.clone().into(),
+            |directory| directory.join(&program),
+        );
+        let mut command = Command::new(path);
+        command.arg("get");
+        let output = process::run(&mut command, server.as_bytes(), self.limit).map_err(
+            |failed| match failed {
+                Failed::Io(failed) if failed.kind() == io::ErrorKind::NotFound => {
+                    error("there is no such program".to_owned())
+                }
+                Failed::Time(_) | Failed::Terminal => CredentialsError::Waits {
+                    program: program.clone(),
+                    server: server.to_owned(),
+                    why: failed.why(),
+                },
+                Failed::Io(_) | Failed::Much => error(failed.why()),
+            },
+        )?;
+        if !output.status.success() {
+            // What failed is said on stdout by the protocol.
+            let said = [&output.stdout, &output.stderr]
+                .map(|bytes| clean(&String::from_utf8_lossy(bytes), MAX_SHOWN));
+            if said.iter().any(|said| said.contains(NOT_FOUND)) {
+                return Ok(None);
+            }
+            let said = said.into_iter().find(|said| !said.is_empty());
+            return Err(error(
+                said.unwrap_or_else(|| format!("it ended with {}", output.status)),
+            ));
+        }
+        // Its answer is never shown: it holds the secret.
+        let answer: Answer = serde_json::from_slice(&output.stdout)
+            .map_err(|_| error("its answer is not what the protocol says".to_owned()))?;
+        Ok(Some(match answer.username.as_str() {
+            TOKEN_USER => Secret::IdentityToken(answer.secret),
+            _ => Secret::Password {
+                user: answer.username,
+                password: answer.secret,
+            },
+        }))
+    }
 }

@@ -16,10 +16,13 @@
 //! | endpoints | `documents`, `blob`, `upload` |
 //! | an upload that breaks off | `sending` |
 //! | once more, and when | `retry` |
-//! | who may | `authorization`, `challenge`, `credentials`, `helper` |
+//! | who may | `authorization`, `challenge`, `credentials`, `auth_file`, `asked` |
+//! | programs that keep credentials | `helper`, `process`, `group` |
 //! | one request and its answer | `transport`, `answer`, `location` |
 
 mod answer;
+mod asked;
+mod auth_file;
 mod authorization;
 mod blob;
 mod challenge;
@@ -27,8 +30,10 @@ mod client;
 mod credentials;
 mod documents;
 mod error;
+mod group;
 mod helper;
 mod location;
+mod process;
 mod retry;
 mod sending;
 #[cfg(test)]
@@ -42,3 +47,4 @@ pub use blob::BlobReader;
 pub use client::{Client, ClientOptions};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::{Cause, Error};
+pub use group::end_helpers;

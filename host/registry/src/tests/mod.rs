@@ -1,19 +1,23 @@
 //! The client against servers that do what a script says.
 
 mod answers;
+mod credentials;
 mod documents;
 mod downloads;
+mod helpers;
 mod logins;
 mod resumed;
 mod uploads;
 
 use std::error::Error as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use terrine_oci::{Descriptor, MediaType, Repository};
 
 use super::testing::{Server, Step, step};
-use super::{ClientOptions, Credentials, Error};
+use super::{ClientOptions, Credentials, Error, group};
 
 const INDEX: &[u8] =
     br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
@@ -44,6 +48,15 @@ fn login(server: &Server, folder: &tempfile::TempDir, entry: &str) -> Credential
     )
     .unwrap();
     Credentials::new(vec![file])
+}
+
+/// Makes a program that keeps credentials, of a script for a shell.
+fn helper(folder: &Path, name: &str, script: &str) {
+    let path = folder.join(format!("docker-credential-{name}"));
+    // A program that starts at the same time would have the file open, and so it would be busy.
+    let _none_starts = group::lock();
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
 }
 
 /// `user:secret`.

@@ -32,7 +32,7 @@ pub(super) fn walk() -> Walked {
     walked.walk("oci/src/reference.rs", vec![reference()]);
     walked.walk("planner/src/author.rs", componentize_errors());
     walked.walk("planner/src/error.rs", planner_errors());
-    walked.walk("registry/src/credentials.rs", vec![credentials()]);
+    walked.walk("registry/src/credentials.rs", credentials());
     walked.walk("registry/src/error.rs", vec![registry_error()]);
     walked.walk("terrine/src/assemble/error.rs", assemble_errors());
     walked.walk("terrine/src/cache/error.rs", cache_errors());
@@ -241,11 +241,18 @@ fn not_a_component() -> planner::Error {
     }
 }
 
-fn credentials() -> CredentialsError {
-    CredentialsError::Helper {
-        program: name(),
-        why: name(),
-    }
+fn credentials() -> Vec<CredentialsError> {
+    vec![
+        CredentialsError::Helper {
+            program: name(),
+            why: name(),
+        },
+        CredentialsError::Waits {
+            program: name(),
+            server: name(),
+            why: name(),
+        },
+    ]
 }
 
 /// Error of a registry that has nothing.
