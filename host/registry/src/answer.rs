@@ -9,9 +9,10 @@ use ureq::Timeout;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
 
 use super::error::{Again, Cause, Failure};
+use super::failure::failure;
 use super::location;
+use super::pace::Timeouts;
 use super::retry;
-use super::transport::{self, Timeouts};
 
 /// How much of an error's body is read, in bytes.
 const MAX_MESSAGE: u64 = 8 << 10;
@@ -29,6 +30,8 @@ pub(super) struct Answer {
     /// Who answered, after redirections.
     pub(super) uri: Uri,
     pub(super) timeouts: Timeouts,
+    /// From when on the time counts in which all of it must be there, if it is short.
+    pub(super) start: Instant,
 }
 
 impl Answer {
@@ -103,7 +106,8 @@ impl Answer {
     pub(super) fn bytes(mut self, limit: u64) -> Result<Vec<u8>, Failure> {
         let (bytes, end) = self.read(limit.saturating_add(1));
         if let Err(error) = end {
-            return Err(transport::failure(&self.uri, error, &self.timeouts));
+            let count = bytes.len() as u64;
+            return Err(failure(&self.uri, error, &self.timeouts, count));
         }
         if bytes.len() as u64 > limit {
             Err(self
@@ -136,7 +140,6 @@ impl Answer {
         let mut bytes = vec![];
         let mut chunk = vec![0; 16 << 10];
         let mut body = self.body.as_reader().take(limit);
-        let start = Instant::now();
         loop {
             match body.read(&mut chunk) {
                 Ok(0) => return (bytes, Ok(())),
@@ -144,7 +147,7 @@ impl Answer {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return (bytes, Err(error.into())),
             }
-            if start.elapsed() > self.timeouts.in_all() {
+            if self.start.elapsed() > self.timeouts.answer {
                 return (bytes, Err(ureq::Error::Timeout(Timeout::RecvBody)));
             }
         }

@@ -2,15 +2,19 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::time::Instant;
 
 use terrine_oci::{Descriptor, Digest, Repository};
 use ureq::BodyReader;
-use ureq::http::{Method, StatusCode, header};
+use ureq::http::{Method, StatusCode, Uri, header};
 
 use super::answer::Answer;
 use super::client::Client;
 use super::error::{Again, Cause, Error, Failure};
-use super::transport::{self, Request};
+use super::failure::failure;
+use super::location;
+use super::pace::{Meter, Pace, Timeouts};
+use super::transport::Request;
 
 /// After so many bytes the count of broken connections starts anew: a large blob may survive
 /// more of them than a small one, and a byte for each is not progress.
@@ -73,6 +77,11 @@ impl Client {
             repository: repository.clone(),
             digest: blob.digest,
             size: blob.size,
+            pace: if blob.media_type.is_config() {
+                Pace::Whole
+            } else {
+                Pace::Rate
+            },
             read: 0,
             body: None,
             failures: 0,
@@ -89,6 +98,8 @@ pub struct BlobReader {
     repository: Repository,
     digest: Digest,
     size: u64,
+    /// How fast it must come.
+    pace: Pace,
     read: u64,
     /// None after the last byte.
     body: Option<Body>,
@@ -97,11 +108,63 @@ pub struct BlobReader {
     counted: u64,
 }
 
+/// What comes by one connection.
 struct Body {
     reader: BodyReader<'static>,
     /// Whose it is, for errors.
-    uri: ureq::http::Uri,
-    timeouts: transport::Timeouts,
+    uri: Uri,
+    /// With the time for all of it in the place of that for an answer.
+    timeouts: Timeouts,
+    meter: Meter,
+    pace: Pace,
+    /// How many bytes came.
+    count: u64,
+}
+
+impl Body {
+    /// Reads some of it, unless too little came so far.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        if let Some(slow) = self.meter.slow() {
+            let host = location::host(&self.uri);
+            let (bytes, time) = (slow.bytes, slow.time);
+            return Err(Failure::passing(match self.pace {
+                Pace::Whole => Cause::Slow { host, bytes, time },
+                Pace::Rate => Cause::Stalled {
+                    host,
+                    did: "sent",
+                    bytes,
+                    time,
+                    least: self.timeouts.least,
+                },
+            }));
+        }
+        let start = Instant::now();
+        let done = loop {
+            match self.reader.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => break done,
+            }
+        };
+        let count = done.as_ref().map_or(0, |count| *count as u64);
+        self.meter.count(count, start.elapsed());
+        self.count = self.count.saturating_add(count);
+        done.map_err(|error| failure(&self.uri, error.into(), &self.timeouts, self.count))
+    }
+
+    /// Reads so many bytes to no end, or fewer if there are no more, and says how many.
+    fn skip(&mut self, count: u64) -> Result<u64, Failure> {
+        let mut buffer = vec![0; 16 << 10];
+        let mut skipped = 0;
+        while skipped < count {
+            let left = usize::try_from(count - skipped).unwrap_or(usize::MAX);
+            let room = buffer.len().min(left);
+            match self.read(&mut buffer[..room])? {
+                0 => break,
+                some => skipped += some as u64,
+            }
+        }
+        Ok(skipped)
+    }
 }
 
 impl BlobReader {
@@ -118,7 +181,7 @@ impl BlobReader {
         let uri = self
             .client
             .url(&self.repository, &format!("blobs/{}", self.digest))?;
-        let mut request = Request::new(Method::GET, uri);
+        let mut request = Request::new(Method::GET, uri).for_blob(self.size, self.pace);
         if self.read > 0 {
             request = request.with_header(header::RANGE, format!("bytes={}-", self.read));
         }
@@ -145,20 +208,28 @@ impl BlobReader {
             timeouts,
             ..
         } = answer;
-        let mut reader = body.into_reader();
+        let answer = match self.pace {
+            Pace::Whole => timeouts.answer,
+            Pace::Rate => timeouts.blob(self.size),
+        };
+        let mut body = Body {
+            reader: body.into_reader(),
+            uri,
+            timeouts: Timeouts { answer, ..timeouts },
+            meter: Meter::new(&timeouts, self.pace),
+            pace: self.pace,
+            count: 0,
+        };
         // A registry that does not know ranges starts from the start.
-        let skipped = self.read - start;
-        match io::copy(&mut (&mut reader).take(skipped), &mut io::sink()) {
-            Ok(count) if count == skipped => Ok(Body {
-                reader,
-                uri,
-                timeouts,
-            }),
-            Ok(count) => Err(Failure::passing(Cause::Size {
+        let before = self.read - start;
+        let skipped = body.skip(before)?;
+        if skipped == before {
+            Ok(body)
+        } else {
+            Err(Failure::passing(Cause::Size {
                 expected: self.size,
-                actual: start + count,
-            })),
-            Err(error) => Err(transport::failure(&uri, error.into(), &timeouts)),
+                actual: start + skipped,
+            }))
         }
     }
 
@@ -209,7 +280,7 @@ impl BlobReader {
 
     /// After the last byte there must be none, and the connection is free again.
     fn finish(&mut self) -> io::Result<()> {
-        let more = self.body.take().map(|mut body| body.reader.read(&mut [0]));
+        let more = self.body.take().map(|mut body| body.read(&mut [0]));
         match more {
             Some(Ok(count)) if count > 0 => Err(self.error(Cause::Size {
                 expected: self.size,
@@ -239,7 +310,7 @@ impl Read for BlobReader {
                     actual: self.read,
                 }));
             };
-            let failure = match body.reader.read(&mut buffer[..room]) {
+            let failure = match body.read(&mut buffer[..room]) {
                 Ok(0) => Failure::passing(Cause::Size {
                     expected: self.size,
                     actual: self.read,
@@ -251,8 +322,7 @@ impl Read for BlobReader {
                     }
                     return Ok(count);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-                Err(error) => transport::failure(&body.uri, error.into(), &body.timeouts),
+                Err(failure) => failure,
             };
             self.resume(failure)?;
         }

@@ -14,11 +14,20 @@ use super::challenge::Challenge;
 use super::credentials::Credentials;
 use super::error::{Cause, Error, Failure};
 use super::location;
+use super::pace::Timeouts;
 use super::retry::Retry;
-use super::transport::{Request, Timeouts, Transport};
+use super::transport::{Request, Transport};
 
 /// Where the registry of names without one is.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
+
+/// How long an answer may take that is no blob: twice as long as a registry may be silent, so that
+/// silence is told as silence, and the largest manifest comes over a line of 35 KiB a second.
+const ANSWER: Duration = Duration::from_secs(120);
+
+/// The least rate of a blob, in bytes a second. The slowest lines in use are faster, and a server
+/// that keeps a connection alive with a byte now and then is slower.
+const LEAST: u64 = 1 << 10;
 
 /// How many tokens are tried for one request that is refused, as long as they are others'.
 const MAX_RENEWALS: usize = 4;
@@ -43,6 +52,13 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// How long a registry may be silent. After an upload it may be so five times as long.
     pub stall_timeout: Duration,
+    /// How long all of a short answer may take: a manifest, a configuration, a token, an error. The
+    /// time counts from the request to the last byte, redirections included.
+    pub answer_timeout: Duration,
+    /// How many bytes of another blob must come or go in a second, on the average of
+    /// `answer_timeout`. A transfer that is slower counts as a connection that broke. Zero is no
+    /// limit.
+    pub least_rate: u64,
     /// What we say that we are.
     pub user_agent: String,
     /// Who we are.
@@ -58,6 +74,8 @@ impl Default for ClientOptions {
             back_off: Duration::from_millis(250),
             connect_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
+            answer_timeout: ANSWER,
+            least_rate: LEAST,
             user_agent: concat!("terrine/", env!("CARGO_PKG_VERSION")).to_owned(),
             credentials: Credentials::default(),
         }
@@ -106,10 +124,12 @@ impl Client {
             credentials,
             ..
         } = options;
-        let timeouts = Timeouts {
-            connect: options.connect_timeout,
-            stall: options.stall_timeout,
-        };
+        let timeouts = Timeouts::new(
+            options.connect_timeout,
+            options.stall_timeout,
+            options.answer_timeout,
+            options.least_rate,
+        );
         let inner = Inner {
             plain_http,
             tls_verify,

@@ -81,6 +81,30 @@ pub enum Cause {
         /// How long was waited.
         limit: Duration,
     },
+    /// An answer that does not come to its end in time.
+    #[error("`{host}` sent {bytes} bytes in {} s, and not the end of its answer", time.as_secs_f32())]
+    Slow {
+        /// The host, with its port.
+        host: String,
+        /// How many bytes came, without the head.
+        bytes: u64,
+        /// In which time.
+        time: Duration,
+    },
+    /// A blob that comes or goes too slowly.
+    #[error("`{host}` {did} {bytes} bytes in {} s, and {least} in a second are the least", time.as_secs_f32())]
+    Stalled {
+        /// The host, with its port.
+        host: String,
+        /// What it did with them: it sent or took them.
+        did: &'static str,
+        /// How many bytes there were.
+        bytes: u64,
+        /// In which time.
+        time: Duration,
+        /// The least number for one second.
+        least: u64,
+    },
     /// An answer that is not a success.
     #[error("`{host}` answers {status}{}", said(says))]
     Status {
@@ -201,6 +225,9 @@ impl Cause {
                 "check the name of the repository and the tag; registries also say this of what may not be seen"
                     .to_owned(),
             ),
+            Self::Silent { .. } | Self::Slow { .. } => {
+                Some("allow more time with `--timeout` if it is only slow".to_owned())
+            }
             Self::NoTls(_) => Some("give `--plain-http` if it is meant to be so".to_owned()),
             Self::Certificate { .. } => Some(
                 "add the authority that signed it to the system's certificates, or name a file with it by the variable `SSL_CERT_FILE`"

@@ -18,7 +18,8 @@
 //! | once more, and when | `retry` |
 //! | who may | `authorization`, `challenge`, `credentials`, `auth_file`, `asked` |
 //! | programs that keep credentials | `helper`, `process`, `group` |
-//! | one request and its answer | `transport`, `answer`, `location` |
+//! | one request and its answer | `transport`, `outgoing`, `answer`, `location`, `failure` |
+//! | how long, and how slow | `pace` |
 
 mod answer;
 mod asked;
@@ -30,9 +31,12 @@ mod client;
 mod credentials;
 mod documents;
 mod error;
+mod failure;
 mod group;
 mod helper;
 mod location;
+mod outgoing;
+mod pace;
 mod process;
 mod retry;
 mod sending;

@@ -131,7 +131,10 @@ impl<'a> Sending<'a> {
                     failure
                 };
             }
-            Cause::Connection { .. } | Cause::Silent { .. } => self.asks = !self.not_to_ask,
+            Cause::Connection { .. }
+            | Cause::Silent { .. }
+            | Cause::Slow { .. }
+            | Cause::Stalled { .. } => self.asks = !self.not_to_ask,
             _ => {}
         }
         if failure.again != Again::No && self.blob.size >= LARGE && !self.refused {

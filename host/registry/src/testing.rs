@@ -14,6 +14,8 @@ pub(super) struct Step {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     end: End,
+    /// How many milliseconds it takes before there is an answer.
+    late: u64,
 }
 
 /// What happens after the head of the answer.
@@ -35,6 +37,11 @@ enum End {
     Early,
     /// The body, a byte at a time with that many milliseconds between them, and more of it.
     Drip(u64),
+    /// The head likewise, without an end.
+    DripHead(u64),
+    /// So many times 100,000 bytes of the request's body are read, that many milliseconds after one
+    /// another, then all of it if the connection is not to end.
+    Sip(u64, u64, bool),
 }
 
 /// Expects a request and answers 200 without a body.
@@ -45,6 +52,7 @@ pub(super) fn step(expected: impl Into<String>) -> Step {
         headers: vec![],
         body: vec![],
         end: End::Close,
+        late: 0,
     }
 }
 
@@ -121,8 +129,27 @@ impl Step {
         }
     }
 
+    pub(super) fn drip_head(self, wait: u64) -> Self {
+        Self {
+            end: End::DripHead(wait),
+            ..self
+        }
+    }
+
+    pub(super) fn sip(self, times: u64, wait: u64, ends: bool) -> Self {
+        Self {
+            end: End::Sip(times, wait, ends),
+            ..self
+        }
+    }
+
+    pub(super) fn late(self, late: u64) -> Self {
+        Self { late, ..self }
+    }
+
     /// Writes the answer.
     fn answer(&self, stream: &mut TcpStream, is_head: bool) -> std::io::Result<()> {
+        std::thread::sleep(Duration::from_millis(self.late));
         let mut head = format!("HTTP/1.1 {} Some Reason\r\n", self.status);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
@@ -137,6 +164,12 @@ impl Step {
         }
         if self.end != End::Keep {
             head += "connection: close\r\n";
+        }
+        if let End::DripHead(wait) = self.end {
+            for byte in format!("{head}x: ").bytes().chain(std::iter::repeat(b'x')) {
+                std::thread::sleep(Duration::from_millis(wait));
+                stream.write_all(&[byte])?;
+            }
         }
         stream.write_all(format!("{head}\r\n").as_bytes())?;
         let sent = match self.end {
@@ -232,7 +265,7 @@ fn serve(listener: &TcpListener, steps: Vec<Step>) -> Vec<Seen> {
         assert_eq!(request.line, step.expected, "after {} requests", seen.len());
         let is_head = request.line.starts_with("HEAD");
         seen.push(request);
-        if matches!(step.end, End::Refuse | End::Stop(_)) {
+        if matches!(step.end, End::Refuse | End::Stop(_) | End::Sip(_, _, true)) {
             continue;
         }
         // The client may be gone already, and that may be right.
@@ -292,6 +325,26 @@ fn read(stream: &mut BufReader<TcpStream>, step: &Step, connection: usize) -> Se
         } else {
             u64::MAX
         };
+        if let End::Sip(times, wait, ends) = step.end {
+            for _ in 0..times {
+                std::thread::sleep(Duration::from_millis(wait));
+                let left = length - body.len() as u64;
+                let sip = stream.take(left.min(100_000)).read_to_end(&mut body);
+                // The client may be gone.
+                if sip.is_err() {
+                    break;
+                }
+            }
+            if ends {
+                return Seen {
+                    line,
+                    headers,
+                    body,
+                    connection,
+                };
+            }
+        }
+        let length = length - body.len() as u64;
         // One that is broken off is seen as far as it came.
         stream
             .take(length.min(most))

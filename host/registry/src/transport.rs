@@ -1,7 +1,7 @@
 //! One request and its answer: connections, redirections, timeouts.
 
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::Instant;
 
 use ureq::http::{self, HeaderName, HeaderValue, Method, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -9,34 +9,15 @@ use ureq::{Agent, SendBody, Timeout};
 
 use super::answer::Answer;
 use super::error::{Cause, Failure};
+use super::failure::failure;
 use super::location;
+use super::outgoing::Outgoing;
+use super::pace::{Meter, Pace, Timeouts};
 
 /// How many redirections are followed.
 const MAX_REDIRECTS: usize = 10;
 /// How many connections are kept for one host: as many as there may be transfers at once.
 const MAX_IDLE: usize = 16;
-/// How much longer than anything else the answer to an upload may take: registries hash and
-/// move what they got before they answer.
-const COMMIT: u32 = 5;
-/// How many times the limit of silence an answer may take in all, blobs excepted, so that a byte
-/// now and then is not enough.
-const ANSWER: u32 = 10;
-
-/// How long is waited.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timeouts {
-    /// For a name to be resolved, and for a connection.
-    pub(super) connect: Duration,
-    /// For the next byte.
-    pub(super) stall: Duration,
-}
-
-impl Timeouts {
-    /// For the head of an answer in all, and for the body of one that is short.
-    pub(super) fn in_all(&self) -> Duration {
-        self.stall.saturating_mul(ANSWER)
-    }
-}
 
 /// What is sent.
 pub(super) enum Payload<'a> {
@@ -61,6 +42,8 @@ pub(super) struct Request<'a> {
     pub(super) uri: Uri,
     pub(super) headers: Vec<(HeaderName, String)>,
     pub(super) payload: Payload<'a>,
+    /// The blob that is asked for: its size, and how fast it must come. Other answers are short.
+    blob: Option<(u64, Pace)>,
 }
 
 impl<'a> Request<'a> {
@@ -71,6 +54,7 @@ impl<'a> Request<'a> {
             uri,
             headers: vec![],
             payload: Payload::Nothing,
+            blob: None,
         }
     }
 
@@ -81,6 +65,12 @@ impl<'a> Request<'a> {
 
     pub(super) fn with_payload(self, payload: Payload<'a>) -> Self {
         Self { payload, ..self }
+    }
+
+    /// Asks for a blob of that size, or the rest of one.
+    pub(super) fn for_blob(self, size: u64, pace: Pace) -> Self {
+        let blob = Some((size, pace));
+        Self { blob, ..self }
     }
 }
 
@@ -113,7 +103,6 @@ impl Transport {
                 .timeout_connect(Some(timeouts.connect))
                 .timeout_per_read(Some(timeouts.stall))
                 .timeout_per_write(Some(timeouts.stall))
-                .timeout_recv_response(Some(timeouts.in_all()))
         };
         let (remote, local) = (
             config().build().new_agent(),
@@ -136,8 +125,9 @@ impl Transport {
         let follows = request.method == Method::GET || request.method == Method::HEAD;
         let mut uri = request.uri.clone();
         let mut authorization = authorization;
+        let start = Instant::now();
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.exchange(request, &uri, authorization)?;
+            let answer = self.exchange(request, &uri, authorization, start)?;
             if !follows || !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
             }
@@ -155,11 +145,13 @@ impl Transport {
         .into())
     }
 
+    /// Sends a request whose first one was sent at `start`.
     fn exchange(
         &self,
         request: &Request<'_>,
         uri: &Uri,
         authorization: Option<&HeaderValue>,
+        start: Instant,
     ) -> Result<Answer, Failure> {
         let mut outgoing = match &request.payload {
             Payload::Nothing => None,
@@ -168,10 +160,11 @@ impl Transport {
                 size,
                 open,
                 progress,
-            } => Some(Outgoing::new(
+            } => Some(Outgoing::blob(
                 open().map_err(Cause::Source)?,
                 *size,
                 progress,
+                Meter::new(&self.timeouts, Pace::Rate),
             )),
         };
         let mut head = http::Request::builder()
@@ -186,24 +179,33 @@ impl Transport {
         if let Some(value) = authorization {
             head = head.header(header::AUTHORIZATION, value);
         }
-        let agent = if location::is_loopback(&location::host(uri)) {
-            &self.local
-        } else {
-            &self.remote
-        };
-        let mut timeouts = self.timeouts;
-        if matches!(request.payload, Payload::Stream { .. }) {
-            timeouts.stall = timeouts.stall.saturating_mul(COMMIT);
-        }
-        let read = (timeouts.stall != self.timeouts.stall).then_some(timeouts.stall);
         let answered = match &mut outgoing {
-            None => run(agent, read, head.body(SendBody::none())),
-            Some(outgoing) => run(agent, read, head.body(SendBody::from_reader(outgoing))),
+            None => self.run(request, head.body(SendBody::none()), start),
+            Some(outgoing) => self.run(request, head.body(SendBody::from_reader(outgoing)), start),
         };
-        if let Some(error) = outgoing.and_then(|outgoing| outgoing.failed) {
-            return Err(Cause::Source(error).into());
+        match outgoing.map(Outgoing::fault).unwrap_or_default() {
+            (Some(error), _) => return Err(Cause::Source(error).into()),
+            (None, Some(slow)) => {
+                let stalled = Cause::Stalled {
+                    host: location::host(uri),
+                    did: "took",
+                    bytes: slow.bytes,
+                    time: slow.time,
+                    least: self.timeouts.least,
+                };
+                return Err(Failure::passing(stalled));
+            }
+            (None, None) => {}
         }
-        let response = answered.map_err(|error| failure(uri, error, &timeouts))?;
+        let response = answered.map_err(|error| {
+            let timeouts = match (&request.payload, &error) {
+                (Payload::Stream { .. }, ureq::Error::Timeout(Timeout::PerWrite)) => self.timeouts,
+                (Payload::Stream { .. }, _) => self.timeouts.commit(),
+                _ => self.timeouts,
+            };
+            failure(uri, error, &timeouts, 0)
+        })?;
+        let is_short = request.blob.is_none() && !matches!(request.payload, Payload::Stream { .. });
         let (parts, body) = response.into_parts();
         Ok(Answer {
             status: parts.status,
@@ -211,172 +213,44 @@ impl Transport {
             body,
             uri: uri.clone(),
             timeouts: self.timeouts,
+            start: if is_short { start } else { Instant::now() },
         })
     }
-}
 
-/// Runs one request, with another limit of silence if one is given.
-fn run(
-    agent: &Agent,
-    read: Option<Duration>,
-    request: http::Result<http::Request<SendBody<'_>>>,
-) -> Result<http::Response<ureq::Body>, ureq::Error> {
-    let request = request.map_err(ureq::Error::Http)?;
-    match read {
-        None => agent.run(request),
-        Some(_) => agent.run(
-            agent
-                .configure_request(request)
-                .timeout_per_read(read)
-                .build(),
-        ),
-    }
-}
-
-/// What is sent, and whether reading it failed: that is not the registry's fault.
-struct Outgoing<'a> {
-    inner: Box<dyn Read + 'a>,
-    size: u64,
-    sent: u64,
-    progress: &'a dyn Fn(u64),
-    failed: Option<io::Error>,
-}
-
-impl<'a> Outgoing<'a> {
-    fn new(inner: Box<dyn Read + 'a>, size: u64, progress: &'a dyn Fn(u64)) -> Self {
-        progress(0);
-        Self {
-            inner,
-            size,
-            sent: 0,
-            progress,
-            failed: None,
-        }
-    }
-
-    fn bytes(bytes: &'a [u8]) -> Self {
-        Self::new(Box::new(bytes), bytes.len() as u64, &|_| ())
-    }
-
-    /// The end is looked for before the last bytes are sent: readers that verify fail there,
-    /// and the registry must not have got the whole by then.
-    fn next(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.size - self.sent;
-        let room = buffer
-            .len()
-            .min(usize::try_from(left).unwrap_or(usize::MAX));
-        let count = read(&mut self.inner, &mut buffer[..room])?;
-        if count == 0 && room > 0 {
-            let (size, sent) = (self.size, self.sent);
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("it ends after {sent} bytes, and has {size} by its descriptor"),
-            ));
-        }
-        if count as u64 == left && read(&mut self.inner, &mut [0])? > 0 {
-            let size = self.size;
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it has more than the {size} bytes of its descriptor"),
-            ));
-        }
-        Ok(count)
-    }
-}
-
-fn read(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match from.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
-}
-
-impl Read for Outgoing<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.failed.is_some() || buffer.is_empty() {
-            return Ok(0);
-        }
-        match self.next(buffer) {
-            Ok(count) => {
-                self.sent += count as u64;
-                (self.progress)(self.sent);
-                Ok(count)
+    /// Runs one request, with the limits of what is asked for.
+    fn run(
+        &self,
+        request: &Request<'_>,
+        outgoing: http::Result<http::Request<SendBody<'_>>>,
+        start: Instant,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let outgoing = outgoing.map_err(ureq::Error::Http)?;
+        let agent = if location::is_loopback(&location::host(outgoing.uri())) {
+            &self.local
+        } else {
+            &self.remote
+        };
+        let timeouts = &self.timeouts;
+        // Of all the time that redirections may take together.
+        let left = timeouts.answer.saturating_sub(start.elapsed());
+        let limited = agent.configure_request(outgoing);
+        let limited = match (&request.payload, request.blob) {
+            (Payload::Stream { .. }, _) => {
+                let commit = timeouts.commit();
+                limited
+                    .timeout_send_request(Some(timeouts.answer))
+                    .timeout_per_read(Some(commit.stall))
+                    .timeout_recv_response(Some(commit.answer))
+                    .timeout_recv_body(Some(timeouts.answer))
             }
-            Err(error) => {
-                self.failed = Some(error);
-                Err(io::Error::other("the source failed"))
-            }
-        }
-    }
-}
-
-/// What an error of the connection to a URL means.
-pub(super) fn failure(uri: &Uri, error: ureq::Error, timeouts: &Timeouts) -> Failure {
-    let host = location::host(uri);
-    let connection = |why: String| Cause::Connection {
-        host: host.clone(),
-        why,
-    };
-    match error {
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => Failure::passing(connection(
-            format!("nothing for {} s", timeouts.connect.as_secs_f32()),
-        )),
-        ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
-            Failure::passing(Cause::Silent {
-                host,
-                limit: timeouts.stall,
-            })
-        }
-        ureq::Error::Timeout(_) => {
-            Failure::passing(connection("its answer takes too long".to_owned()))
-        }
-        ureq::Error::HostNotFound => connection("there is no such host".to_owned()).into(),
-        ureq::Error::Rustls(error) => tls(host, &error),
-        ureq::Error::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(error) => tls(host, error),
-            None => Failure::passing(connection(error.to_string())),
-        },
-        ureq::Error::Protocol(error) => Failure::passing(Cause::Answer {
-            host,
-            why: super::answer::clean(&error.to_string(), 200),
-        }),
-        error @ (ureq::Error::ConnectionFailed | ureq::Error::BodyStalled) => {
-            Failure::passing(connection(error.to_string()))
-        }
-        error => connection(super::answer::clean(&error.to_string(), 200)).into(),
-    }
-}
-
-fn tls(host: String, error: &rustls::Error) -> Failure {
-    match error {
-        // What is no TLS at all has no content type.
-        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => {
-            Cause::NoTls(host).into()
-        }
-        rustls::Error::InvalidCertificate(error) => Cause::Certificate {
-            host,
-            why: certificate(error),
-        }
-        .into(),
-        error => Failure::passing(Cause::Connection {
-            host,
-            why: error.to_string(),
-        }),
-    }
-}
-
-/// What is wrong with a certificate.
-fn certificate(error: &rustls::CertificateError) -> String {
-    use rustls::CertificateError as E;
-    match error {
-        E::UnknownIssuer => "it is signed by an authority that is not known".to_owned(),
-        E::Expired | E::ExpiredContext { .. } => "it has expired".to_owned(),
-        E::NotValidYet | E::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
-        E::NotValidForName | E::NotValidForNameContext { .. } => {
-            "it is for another name".to_owned()
-        }
-        other => super::answer::clean(&other.to_string(), 200),
+            (_, Some((size, Pace::Rate))) => limited
+                .timeout_send_request(Some(left))
+                .timeout_recv_response(Some(left))
+                // The rate is looked at between reads, and one read may take long: a record or
+                // the head of a chunk need not end.
+                .timeout_recv_body(Some(timeouts.blob(size))),
+            _ => limited.timeout_global(Some(left)),
+        };
+        agent.run(limited.build())
     }
 }

@@ -7,6 +7,7 @@ mod downloads;
 mod helpers;
 mod logins;
 mod resumed;
+mod slow;
 mod uploads;
 
 use std::error::Error as _;
