@@ -28,6 +28,9 @@ pub(super) struct RegistryArgs {
     tls_verify: bool,
 
     /// How long a registry may be silent, in seconds
+    ///
+    /// A manifest, a configuration or a token must be there after twice as long, or two minutes if
+    /// that is longer. In the same time at least 1 KiB of a layer must come or go for each second.
     #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT, value_parser = seconds(), help_heading = "Registries")]
     timeout: u64,
 
@@ -64,13 +67,17 @@ impl RegistryArgs {
     /// A client with the credentials that `docker login` and `podman login` left.
     pub(super) fn client(&self) -> Client {
         let files = Credentials::default_files(environment::variable);
+        let defaults = ClientOptions::default();
+        let silence = Duration::from_secs(self.timeout);
         Client::new(ClientOptions {
             plain_http: self.plain_http,
             tls_verify: self.tls_verify,
-            stall_timeout: Duration::from_secs(self.timeout),
+            stall_timeout: silence,
+            // Longer than silence, which is told as such.
+            answer_timeout: defaults.answer_timeout.max(silence.saturating_mul(2)),
             retries: self.retries,
             credentials: Credentials::new(files),
-            ..ClientOptions::default()
+            ..defaults
         })
     }
 }

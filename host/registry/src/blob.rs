@@ -2,18 +2,15 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::time::Instant;
 
 use terrine_oci::{Descriptor, Digest, Repository};
-use ureq::BodyReader;
-use ureq::http::{Method, StatusCode, Uri, header};
+use ureq::http::{Method, StatusCode, header};
 
 use super::answer::Answer;
+use super::body::Body;
 use super::client::Client;
 use super::error::{Again, Cause, Error, Failure};
-use super::failure::failure;
-use super::location;
-use super::pace::{Meter, Pace, Timeouts};
+use super::pace::Pace;
 use super::transport::Request;
 
 /// After so many bytes the count of broken connections starts anew: a large blob may survive
@@ -108,65 +105,6 @@ pub struct BlobReader {
     counted: u64,
 }
 
-/// What comes by one connection.
-struct Body {
-    reader: BodyReader<'static>,
-    /// Whose it is, for errors.
-    uri: Uri,
-    /// With the time for all of it in the place of that for an answer.
-    timeouts: Timeouts,
-    meter: Meter,
-    pace: Pace,
-    /// How many bytes came.
-    count: u64,
-}
-
-impl Body {
-    /// Reads some of it, unless too little came so far.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
-        if let Some(slow) = self.meter.slow() {
-            let host = location::host(&self.uri);
-            let (bytes, time) = (slow.bytes, slow.time);
-            return Err(Failure::passing(match self.pace {
-                Pace::Whole => Cause::Slow { host, bytes, time },
-                Pace::Rate => Cause::Stalled {
-                    host,
-                    did: "sent",
-                    bytes,
-                    time,
-                    least: self.timeouts.least,
-                },
-            }));
-        }
-        let start = Instant::now();
-        let done = loop {
-            match self.reader.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                done => break done,
-            }
-        };
-        let count = done.as_ref().map_or(0, |count| *count as u64);
-        self.meter.count(count, start.elapsed());
-        self.count = self.count.saturating_add(count);
-        done.map_err(|error| failure(&self.uri, error.into(), &self.timeouts, self.count))
-    }
-
-    /// Reads so many bytes to no end, or fewer if there are no more, and says how many.
-    fn skip(&mut self, count: u64) -> Result<u64, Failure> {
-        let mut buffer = vec![0; 16 << 10];
-        let mut skipped = 0;
-        while skipped < count {
-            let left = usize::try_from(count - skipped).unwrap_or(usize::MAX);
-            let room = buffer.len().min(left);
-            match self.read(&mut buffer[..room])? {
-                0 => break,
-                some => skipped += some as u64,
-            }
-        }
-        Ok(skipped)
-    }
-}
-
 impl BlobReader {
     /// Asks for what is not read yet.
     fn connect(&mut self) -> Result<(), Error> {
@@ -202,24 +140,7 @@ impl BlobReader {
                 .into());
             }
         }
-        let Answer {
-            body,
-            uri,
-            timeouts,
-            ..
-        } = answer;
-        let answer = match self.pace {
-            Pace::Whole => timeouts.answer,
-            Pace::Rate => timeouts.blob(self.size),
-        };
-        let mut body = Body {
-            reader: body.into_reader(),
-            uri,
-            timeouts: Timeouts { answer, ..timeouts },
-            meter: Meter::new(&timeouts, self.pace),
-            pace: self.pace,
-            count: 0,
-        };
+        let mut body = Body::of(answer, self.size, self.pace);
         // A registry that does not know ranges starts from the start.
         let before = self.read - start;
         let skipped = body.skip(before)?;

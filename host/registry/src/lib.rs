@@ -13,7 +13,7 @@
 //!
 //! | what | module |
 //! |---|---|
-//! | endpoints | `documents`, `blob`, `upload` |
+//! | endpoints | `documents`, `blob`, `body`, `upload` |
 //! | an upload that breaks off | `sending` |
 //! | once more, and when | `retry` |
 //! | who may | `authorization`, `challenge`, `credentials`, `auth_file`, `asked` |
@@ -26,6 +26,7 @@ mod asked;
 mod auth_file;
 mod authorization;
 mod blob;
+mod body;
 mod challenge;
 mod client;
 mod credentials;

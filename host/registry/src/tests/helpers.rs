@@ -1,6 +1,7 @@
 //! Programs that keep credentials, and what they must not do.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use tempfile::TempDir;
 
 use super::super::credentials::{CredentialsError, Secret};
 use super::super::testing::{Server, step};
-use super::super::{Client, ClientOptions, Credentials};
+use super::super::{Client, ClientOptions, Credentials, group};
 use super::{GET, chain, helper, image, index, options};
 use terrine_support::hint::Hint;
 
@@ -315,11 +316,18 @@ fn helpers_end_with_a_process_that_is_interrupted() {
         let name = "tests::helpers::helpers_end_with_a_process_that_is_interrupted";
         let program = std::env::current_exe().unwrap();
         let start = Instant::now();
-        let run = std::process::Command::new(program)
-            .args(["--exact", name])
-            .env(FOLDER, folder.path())
-            .output()
-            .unwrap();
+        let started = {
+            // See `helper`.
+            let _none_is_written = group::lock();
+            std::process::Command::new(program)
+                .args(["--exact", name])
+                .env(FOLDER, folder.path())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        };
+        let run = started.wait_with_output().unwrap();
         assert!(run.status.success(), "{run:?}");
         assert!(start.elapsed() < LONG);
         assert!(folder.path().join("pid").exists() && ends(&folder, "pid"));

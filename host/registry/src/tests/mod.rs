@@ -6,6 +6,7 @@ mod documents;
 mod downloads;
 mod helpers;
 mod logins;
+mod rates;
 mod resumed;
 mod slow;
 mod uploads;

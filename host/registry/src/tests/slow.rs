@@ -1,6 +1,6 @@
 //! Registries that are not silent, but slow.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use terrine_oci::{Descriptor, Digest, MediaType, Repository};
@@ -12,12 +12,12 @@ use super::uploads::{started, upload};
 use super::{GET, bearer, blob, bytes, chain, image, index, options};
 
 /// The time for what is short.
-const SHORT: Duration = Duration::from_millis(400);
+pub(super) const SHORT: Duration = Duration::from_millis(400);
 /// What everything here takes if it is bounded, and more.
 const LONG: Duration = Duration::from_secs(60);
 
 /// One attempt, and little time for it.
-fn hurried() -> ClientOptions {
+pub(super) fn hurried() -> ClientOptions {
     ClientOptions {
         retries: 0,
         answer_timeout: SHORT,
@@ -34,7 +34,7 @@ fn unhurried() -> ClientOptions {
 }
 
 /// Asks a server with that script, and says in which time.
-fn ask<T>(
+pub(super) fn ask<T>(
     options: ClientOptions,
     steps: Vec<Step>,
     ask: impl FnOnce(&Client, &Repository) -> T,
@@ -50,7 +50,7 @@ fn ask<T>(
 }
 
 /// How many bytes came, if that is the error.
-fn slow(error: &Error) -> u64 {
+pub(super) fn slow(error: &Error) -> u64 {
     let Cause::Slow { bytes, time, .. } = *error.cause() else {
         panic!("{error:?}")
     };
@@ -157,7 +157,7 @@ fn what_is_said_of_an_error_is_not_waited_for() {
 }
 
 /// Reads a blob.
-fn read(client: &Client, of: &Repository, blob: &Descriptor) -> Result<Vec<u8>, Error> {
+pub(super) fn read(client: &Client, of: &Repository, blob: &Descriptor) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![];
     let read = client.blob(of, blob)?.read_to_end(&mut bytes);
     read.map(|_| bytes).map_err(|error| {
@@ -166,7 +166,7 @@ fn read(client: &Client, of: &Repository, blob: &Descriptor) -> Result<Vec<u8>, 
     })
 }
 
-fn path(digest: Digest) -> String {
+pub(super) fn path(digest: Digest) -> String {
     format!("GET /v2/acme/web/blobs/{digest}")
 }
 
@@ -196,161 +196,6 @@ fn a_configuration_is_there_in_time_or_not_at_all() {
         });
         assert_eq!(got, content);
     }
-}
-
-#[test]
-fn a_layer_below_the_least_rate_is_an_interruption() {
-    let content = bytes(1000);
-    let blob = blob(&content);
-    let layer = || step(path(blob.digest)).body(&*content);
-    let limits = |retries| ClientOptions {
-        retries,
-        least_rate: 1000,
-        ..hurried()
-    };
-    let error = ask(limits(0), vec![layer().drip(10)], |client, of| {
-        read(client, of, &blob).unwrap_err()
-    });
-    let Cause::Stalled { bytes, time, .. } = *error.cause() else {
-        panic!("{error:?}")
-    };
-    assert!((1..400).contains(&bytes) && time >= SHORT, "{error:?}");
-    let expected = format!(
-        " sent {bytes} bytes in {} s, and 1000 in a second are the least",
-        time.as_secs_f32()
-    );
-    assert!(chain(&error).ends_with(&expected), "{}", chain(&error));
-    // The next connection is fast.
-    let got = ask(limits(1), vec![layer().drip(10), layer()], |client, of| {
-        read(client, of, &blob).unwrap()
-    });
-    assert_eq!(got, content);
-    // What was read before is read again, and that has to go on as well.
-    let steps = vec![layer().cut(900), layer().drip(10), layer().drip(10)];
-    let error = ask(limits(1), steps, |client, of| {
-        read(client, of, &blob).unwrap_err()
-    });
-    assert!(matches!(error.cause(), Cause::Stalled { .. }), "{error:?}");
-}
-
-#[test]
-fn a_layer_above_the_least_rate_takes_as_long_as_it_takes() {
-    let content = bytes(200);
-    let blob = blob(&content);
-    let options = ClientOptions {
-        least_rate: 5,
-        ..hurried()
-    };
-    let start = Instant::now();
-    let steps = vec![step(path(blob.digest)).body(&*content).drip(10)];
-    let got = ask(options, steps, |client, of| {
-        read(client, of, &blob).unwrap()
-    });
-    assert_eq!(got, content);
-    assert!(start.elapsed() > 4 * SHORT);
-}
-
-#[test]
-fn a_reader_of_ours_may_be_slow() {
-    let content = bytes(1000);
-    let blob = blob(&content);
-    let options = ClientOptions {
-        least_rate: 100_000,
-        ..hurried()
-    };
-    let steps = vec![step(path(blob.digest)).body(&*content)];
-    ask(options, steps, |client, of| {
-        let mut reader = client.blob(of, &blob).unwrap();
-        let mut buffer = [0; 500];
-        reader.read_exact(&mut buffer).unwrap();
-        // Longer than it is looked at, and shorter than such a blob may take in all.
-        std::thread::sleep(SHORT / 2);
-        reader.read_exact(&mut buffer).unwrap();
-    });
-}
-
-/// Larger than all that may wait between a client and a server that does not read.
-const SIZE: usize = 40_000_000;
-
-#[test]
-fn an_upload_below_the_least_rate_is_an_interruption() {
-    let content = bytes(SIZE);
-    let put = || {
-        step(format!(
-            "PUT /u?digest=sha256%3A{}",
-            Digest::of(&content).hex()
-        ))
-    };
-    let limits = |retries| ClientOptions {
-        retries,
-        least_rate: 10_000_000,
-        // Until the server listens again after it was slow, there is no answer.
-        answer_timeout: 5 * SHORT,
-        ..hurried()
-    };
-    // A megabyte in a second.
-    let slow = |tenths| put().sip(tenths, 100, true);
-    let error = ask(limits(0), vec![started("/u"), slow(40)], |client, to| {
-        upload(client, to, &content).0.unwrap_err()
-    });
-    let said = chain(&error);
-    assert!(
-        said.contains(" took ") && said.ends_with(" s, and 10000000 in a second are the least"),
-        "{said}"
-    );
-    let steps = vec![
-        started("/u"),
-        slow(25),
-        step("GET /u").status(204).header("range", "0-99"),
-        put().status(201),
-    ];
-    ask(limits(1), steps, |client, to| {
-        upload(client, to, &content).0.unwrap();
-    });
-}
-
-#[test]
-fn an_upload_above_the_least_rate_takes_as_long_as_it_takes() {
-    let content = bytes(SIZE);
-    let put = step(format!(
-        "PUT /u?digest=sha256%3A{}",
-        Digest::of(&content).hex()
-    ));
-    let options = ClientOptions {
-        least_rate: 100_000,
-        ..hurried()
-    };
-    let steps = vec![started("/u"), put.sip(20, 100, false).status(201)];
-    ask(options, steps, |client, to| {
-        upload(client, to, &content).0.unwrap();
-    });
-}
-
-#[test]
-fn a_source_of_ours_may_be_slow() {
-    /// Waits before each read.
-    struct Late(io::Cursor<Vec<u8>>);
-    impl Read for Late {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            std::thread::sleep(SHORT / 2);
-            self.0.read(buffer)
-        }
-    }
-    let content = bytes(1_000_000);
-    let blob = blob(&content);
-    let put = step(format!("PUT /u?digest=sha256%3A{}", blob.digest.hex()));
-    let options = ClientOptions {
-        least_rate: 10_000_000,
-        ..hurried()
-    };
-    let steps = vec![started("/u"), put.status(201)];
-    ask(options, steps, |client, to| {
-        let open = || {
-            let late = Late(io::Cursor::new(content.clone()));
-            io::Result::Ok(Box::new(late) as Box<dyn Read + Send>)
-        };
-        client.upload(to, &blob, &open, &|_| ()).unwrap();
-    });
 }
 
 #[test]
