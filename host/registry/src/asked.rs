@@ -1,4 +1,4 @@
-//! What is asked for once, however many threads want it.
+//! Answers that are asked for once, however many threads want them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::credentials::CredentialsError;
 
-/// How long an error counts. Threads that want the same must not all wait for the same failure,
-/// one after another; and a process that lives long may ask again.
+/// The time for which an error counts. Threads that want the same must not all wait for the same
+/// failure, one after another; and a process that lives long may ask again.
 const ERROR: Duration = Duration::from_secs(60);
 
 /// An answer, and when it came.
@@ -37,7 +37,8 @@ impl<T> fmt::Debug for Asked<T> {
 }
 
 impl<T: Clone> Asked<T> {
-    /// The answer that is known, or else the one that `ask` gives, while others who want it wait.
+    /// Returns the answer that is known, or else the one that `ask` gives, while others who want it
+    /// wait.
     pub(super) fn get(
         &self,
         key: &str,

@@ -95,7 +95,7 @@ pub struct BlobReader {
     repository: Repository,
     digest: Digest,
     size: u64,
-    /// How fast it must come.
+    /// The speed that it must have.
     pace: Pace,
     read: u64,
     /// None after the last byte.

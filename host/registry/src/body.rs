@@ -1,4 +1,4 @@
-//! What comes of a blob by one connection.
+//! The part of a blob that comes by one connection.
 
 use std::io::{self, Read};
 use std::time::Instant;
@@ -12,16 +12,16 @@ use super::failure::failure;
 use super::location;
 use super::pace::{Meter, Pace, Timeouts};
 
-/// What comes by one connection.
+/// The part of a blob that comes by one connection.
 pub(super) struct Body {
     reader: BodyReader<'static>,
-    /// Whose it is, for errors.
+    /// Its URL, for errors.
     uri: Uri,
     /// With the time for all of it in the place of that for an answer.
     timeouts: Timeouts,
     meter: Meter,
     pace: Pace,
-    /// How many bytes came.
+    /// The number of bytes that came.
     count: u64,
 }
 

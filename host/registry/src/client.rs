@@ -21,7 +21,7 @@ use super::transport::{Request, Transport};
 /// Where the registry of names without one is.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
-/// How long an answer may take that is no blob: twice as long as a registry may be silent, so that
+/// The time that an answer may take that is no blob: twice as long as a registry may be silent, so that
 /// silence is told as silence, and the largest manifest comes over a line of 35 KiB a second.
 const ANSWER: Duration = Duration::from_secs(120);
 
@@ -52,10 +52,10 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// How long a registry may be silent. After an upload it may be so five times as long.
     pub stall_timeout: Duration,
-    /// How long all of a short answer may take: a manifest, a configuration, a token, an error. The
+    /// The time that all of a short answer may take: a manifest, a configuration, a token, an error. The
     /// time counts from the request to the last byte, redirections included.
     pub answer_timeout: Duration,
-    /// How many bytes of another blob must come or go in a second, on the average of
+    /// The number of bytes of another blob that must come or go in a second, on the average of
     /// `answer_timeout`. A transfer that is slower counts as a connection that broke. Zero is no
     /// limit.
     pub least_rate: u64,

@@ -104,7 +104,7 @@ impl Hint for CredentialsError {
     }
 }
 
-/// Where credentials are looked for. Files are read when a registry asks for credentials, and once
+/// The places where credentials are looked for. Files are read when a registry asks for credentials, and once
 /// for each repository; helpers run once for each registry.
 ///
 /// A helper that takes long holds up only those who want the same login. It runs in a group of

@@ -86,7 +86,7 @@ pub enum Cause {
     Slow {
         /// The host, with its port.
         host: String,
-        /// How many bytes came, without the head.
+        /// The number of bytes that came, without the head.
         bytes: u64,
         /// In which time.
         time: Duration,
@@ -96,9 +96,9 @@ pub enum Cause {
     Stalled {
         /// The host, with its port.
         host: String,
-        /// What it did with them: it sent or took them.
+        /// The word for its part: it sent or took them.
         did: &'static str,
-        /// How many bytes there were.
+        /// The number of bytes that there were.
         bytes: u64,
         /// In which time.
         time: Duration,

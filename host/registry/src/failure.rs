@@ -1,4 +1,4 @@
-//! What errors of connections mean.
+//! The meaning of errors of connections.
 
 use ureq::Timeout;
 use ureq::http::Uri;
@@ -7,7 +7,7 @@ use super::error::{Cause, Failure};
 use super::location;
 use super::pace::Timeouts;
 
-/// What an error of the connection to a URL means, after so many bytes of the answer.
+/// Says what an error of the connection to a URL means, after so many bytes of the answer.
 pub(super) fn failure(uri: &Uri, error: ureq::Error, timeouts: &Timeouts, bytes: u64) -> Failure {
     let host = location::host(uri);
     let connection = |why: String| Cause::Connection {
@@ -64,7 +64,7 @@ fn tls(host: String, error: &rustls::Error) -> Failure {
     }
 }
 
-/// What is wrong with a certificate.
+/// Says what is wrong with a certificate.
 fn certificate(error: &rustls::CertificateError) -> String {
     use rustls::CertificateError as E;
     match error {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 /// The groups that there are at the moment.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
-/// How often a killed process is looked at before a thread is left to wait for it.
+/// The number of looks at a killed process before a thread is left to wait for it.
 const LOOKS: u32 = 100;
 /// The time between two such looks.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -28,7 +28,7 @@ pub fn end_helpers() {
     std::mem::forget(groups);
 }
 
-/// What became of a program.
+/// The state of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// It runs.
@@ -45,7 +45,7 @@ pub(super) struct Group {
     child: Child,
     /// The program, and its group.
     pid: Pid,
-    /// Whether it was killed.
+    /// True once it was killed.
     is_over: bool,
 }
 

@@ -12,7 +12,7 @@ use super::asked::Asked;
 use super::credentials::{CredentialsError, Secret};
 use super::process::{self, Failed};
 
-/// How long a helper may take. Some of them ask the user for a password, or send a question to a
+/// The time that a helper may take. Some of them ask the user for a password, or send a question to a
 /// telephone: a minute is enough for an answer, and little enough for a run that nobody watches.
 const TIME: Duration = Duration::from_secs(60);
 /// The user whose password is an identity token.
@@ -33,9 +33,9 @@ struct Answer {
 /// The helpers, and what they said.
 #[derive(Debug)]
 pub(super) struct Helpers {
-    /// Where they are, if not where programs are.
+    /// Their directory, if they are not where programs are.
     pub(super) directory: Option<PathBuf>,
-    /// How long one may take.
+    /// The time that one may take.
     pub(super) limit: Duration,
     /// By helper and server: a helper does not know repositories.
     said: Asked<Option<Secret>>,
@@ -52,7 +52,7 @@ impl Default for Helpers {
 }
 
 impl Helpers {
-    /// What `docker-credential-NAME` has for a server. It is asked once.
+    /// Returns what `docker-credential-NAME` has for a server. It is asked once.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@
 //! | who may | `authorization`, `challenge`, `credentials`, `auth_file`, `asked` |
 //! | programs that keep credentials | `helper`, `process`, `group` |
 //! | one request and its answer | `transport`, `outgoing`, `answer`, `location`, `failure` |
-//! | how long, and how slow | `pace` |
+//! | limits of time and of speed | `pace` |
 
 mod answer;
 mod asked;

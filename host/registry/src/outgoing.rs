@@ -1,19 +1,19 @@
-//! What is sent, as it is read.
+//! Bytes to send, as they are read.
 
 use std::io::{self, Read};
 use std::time::Instant;
 
 use super::pace::{Meter, Slow};
 
-/// What is sent, and whether reading it failed: that is not the registry's fault.
+/// Bytes to send. A failure to read them is kept here: it is not the registry's fault.
 pub(super) struct Outgoing<'a> {
     inner: Box<dyn Read + 'a>,
     pub(super) size: u64,
     sent: u64,
     progress: &'a dyn Fn(u64),
-    /// How fast it must go.
+    /// A look at its speed.
     meter: Option<Meter>,
-    /// What is on its way, and since when.
+    /// The number of bytes that are on their way, and since when.
     last: Option<(u64, Instant)>,
     failed: Option<io::Error>,
     slow: Option<Slow>,
@@ -51,12 +51,12 @@ impl<'a> Outgoing<'a> {
         Self::new(Box::new(bytes), bytes.len() as u64, &|_| ())
     }
 
-    /// Why it ended before its time, if that is so: the source failed, or it was too slow.
+    /// Says why it ended before its time, if that is so: the source failed, or it was too slow.
     pub(super) fn fault(self) -> (Option<io::Error>, Option<Slow>) {
         (self.failed, self.slow)
     }
 
-    /// Looks at how fast it goes, whenever there is room for more.
+    /// Looks at the speed, whenever there is room for more.
     fn look(&mut self) {
         let Some(meter) = &mut self.meter else { return };
         if let Some((count, since)) = self.last.take() {

@@ -1,14 +1,14 @@
-//! How long is waited, and how slow is too slow.
+//! Limits of time and of speed.
 
 use std::time::Duration;
 
 /// The longest time of any kind: a clock cannot count much further than that.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// How much longer than anything else the answer to an upload may take: registries hash and
-/// move what they got before they answer.
+/// The factor by which the answer to an upload may take longer than anything else: registries
+/// hash and move what they got before they answer.
 const COMMIT: u32 = 5;
 
-/// How long is waited.
+/// Limits of time, and the least rate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
     /// For a name to be resolved, and for a connection.
@@ -17,7 +17,7 @@ pub(super) struct Timeouts {
     pub(super) stall: Duration,
     /// For all of an answer that is no blob. Of a blob, the rate is looked at after so long.
     pub(super) answer: Duration,
-    /// How many bytes of a blob there must be in a second.
+    /// The number of bytes of a blob that there must be in a second.
     pub(super) least: u64,
 }
 
@@ -31,7 +31,7 @@ impl Timeouts {
         }
     }
 
-    /// The same for the answer to an upload.
+    /// Returns those for the answer to an upload.
     pub(super) fn commit(self) -> Self {
         let stall = self.stall.saturating_mul(COMMIT);
         Self {
@@ -41,7 +41,7 @@ impl Timeouts {
         }
     }
 
-    /// How long a blob of that size can take at most.
+    /// Returns the longest time for a blob of that size.
     pub(super) fn blob(&self, size: u64) -> Duration {
         let seconds = size.checked_div(self.least).unwrap_or(u64::MAX);
         self.answer
@@ -50,7 +50,7 @@ impl Timeouts {
     }
 }
 
-/// How fast a transfer must be.
+/// The speed that a transfer must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
     /// All of it must be there in time.
@@ -71,7 +71,7 @@ pub(super) struct Slow {
 #[derive(Debug)]
 pub(super) struct Meter {
     pace: Pace,
-    /// How long is looked before there is a verdict.
+    /// The time that is looked at before there is a verdict.
     window: Duration,
     least: u64,
     bytes: u64,
@@ -95,7 +95,7 @@ impl Meter {
         self.waited = self.waited.saturating_add(waited);
     }
 
-    /// Whether it is too slow. If it is not, the rate is looked at anew.
+    /// Returns the verdict if it is too slow. If it is not, the rate is looked at anew.
     pub(super) fn slow(&mut self) -> Option<Slow> {
         if self.waited < self.window {
             return None;

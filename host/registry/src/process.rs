@@ -12,12 +12,12 @@ use super::group::{Group, State};
 
 /// The longest answer, in bytes: those that hold a token of a cloud have a few thousand.
 const MAX_ANSWER: usize = 64 << 10;
-/// How much is kept of what it says besides, in bytes. The rest is read and dropped.
+/// The number of bytes that are kept of stderr. The rest is read and dropped.
 const MAX_SAID: usize = 8 << 10;
 /// The time after which the program is looked at if it says nothing.
 const STEP: Duration = Duration::from_millis(10);
 
-/// What a program said, and how it ended.
+/// The output of a program, and its end.
 #[derive(Debug)]
 pub(super) struct Output {
     pub(super) status: ExitStatus,
@@ -26,7 +26,7 @@ pub(super) struct Output {
     pub(super) stderr: Vec<u8>,
 }
 
-/// Why there is no output.
+/// The reason that there is no output.
 #[derive(Debug)]
 pub(super) enum Failed {
     /// The system refused.
@@ -40,7 +40,7 @@ pub(super) enum Failed {
 }
 
 impl Failed {
-    /// The same in words.
+    /// Says it in words.
     pub(super) fn why(&self) -> String {
         match self {
             Self::Io(error) => error.to_string(),
@@ -156,7 +156,7 @@ impl<'a> Pipes<'a> {
     }
 }
 
-/// What comes out of a pipe.
+/// The bytes that come out of a pipe.
 struct Incoming<P> {
     /// None after its end.
     pipe: Option<P>,

@@ -14,7 +14,7 @@ pub(super) struct Step {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     end: End,
-    /// How many milliseconds it takes before there is an answer.
+    /// The milliseconds before there is an answer.
     late: u64,
 }
 

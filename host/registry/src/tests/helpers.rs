@@ -57,7 +57,7 @@ fn password() -> Option<Secret> {
     })
 }
 
-/// Whether there is a process, zombies included. Its number is in a file.
+/// Says whether there is a process, zombies included. Its number is in a file.
 fn runs(folder: &TempDir, file: &str) -> bool {
     // One that did not come that far does not run.
     let number = std::fs::read_to_string(folder.path().join(file)).unwrap_or_default();

@@ -13,7 +13,7 @@ use super::{GET, bearer, blob, bytes, chain, image, index, options};
 
 /// The time for what is short.
 pub(super) const SHORT: Duration = Duration::from_millis(400);
-/// What everything here takes if it is bounded, and more.
+/// More than everything here takes if it is bounded.
 const LONG: Duration = Duration::from_secs(60);
 
 /// One attempt, and little time for it.
@@ -49,7 +49,7 @@ pub(super) fn ask<T>(
     answer
 }
 
-/// How many bytes came, if that is the error.
+/// Returns the number of bytes that came, if that is the error.
 pub(super) fn slow(error: &Error) -> u64 {
     let Cause::Slow { bytes, time, .. } = *error.cause() else {
         panic!("{error:?}")
