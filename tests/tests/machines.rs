@@ -99,7 +99,7 @@ fn a_file_that_may_not_grow_is_an_error_and_leaves_nothing() {
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         assert!(run.stderr.contains("File too large"), "{}", run.stderr);
     }
-    assert_eq!(names(out.path()), [layout.clone()]);
+    assert_eq!(names(out.path()), std::slice::from_ref(&layout));
     let parts = names(&layout);
     let parts: Vec<_> = parts
         .iter()

@@ -123,7 +123,7 @@ fn keeps_the_contract(planner: &Planner<'_>, name: &str) {
     let (_, usage) = planner.plan_measured(&large, EmptyLayers::Refused).unwrap();
     let limits = Limits::default();
     assert!(
-        usage.fuel < limits.fuel / 10 && usage.memory < limits.memory / 2,
+        usage.fuel < limits.fuel / 5 && usage.memory < limits.memory / 2,
         "{usage:?}"
     );
 }

@@ -1,6 +1,6 @@
 //! When something is tried once more.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use ureq::http::StatusCode;
@@ -70,7 +70,9 @@ pub(super) fn after(text: &str) -> Option<Duration> {
     let date = jiff::fmt::rfc2822::DateTimeParser::new()
         .parse_timestamp(text)
         .ok()?;
-    let wait = date.duration_since(Timestamp::now());
+    // A clock that shows a year which has no date knows nothing of this one either.
+    let now = Timestamp::try_from(SystemTime::now()).ok()?;
+    let wait = date.duration_since(now);
     Some(wait.try_into().unwrap_or(Duration::ZERO))
 }
 

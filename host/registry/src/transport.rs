@@ -1,7 +1,7 @@
 //! One request and its answer: connections, redirections, timeouts.
 
 use std::io::{self, Read};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use ureq::http::{self, HeaderName, HeaderValue, Method, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -153,6 +153,7 @@ impl Transport {
         authorization: Option<&HeaderValue>,
         start: Instant,
     ) -> Result<Answer, Failure> {
+        check_clock(uri, SystemTime::now())?;
         let mut outgoing = match &request.payload {
             Payload::Nothing => None,
             Payload::Bytes(bytes) => Some(Outgoing::bytes(bytes)),
@@ -252,5 +253,31 @@ impl Transport {
             _ => limited.timeout_global(Some(left)),
         };
         agent.run(limited.build())
+    }
+}
+
+/// Checks that the machine's clock can be held against certificates: what does it counts from 1970, and panics.
+fn check_clock(uri: &Uri, now: SystemTime) -> Result<(), Cause> {
+    if uri.scheme_str() == Some("https") && now < SystemTime::UNIX_EPOCH {
+        return Err(Cause::Certificate {
+            host: location::host(uri),
+            why: "the clock of this machine shows a time before 1970".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_no_certificate_knows_is_told() {
+        let early = SystemTime::UNIX_EPOCH - std::time::Duration::from_secs(1);
+        let https = Uri::from_static("https://registry.example/v2/");
+        let error = check_clock(&https, early).unwrap_err();
+        assert!(error.to_string().contains("before 1970"), "{error}");
+        assert!(check_clock(&https, SystemTime::UNIX_EPOCH).is_ok());
+        assert!(check_clock(&Uri::from_static("http://localhost:5000/"), early).is_ok());
     }
 }

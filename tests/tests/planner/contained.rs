@@ -393,3 +393,44 @@ fn a_planner_that_is_at_work_is_told_of() {
     );
     assert!(start.elapsed() < Duration::from_secs(60));
 }
+
+/// The components of `docs/sandbox.md`, by the names of their files.
+fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    // Each read waits for the one before it, and finds nothing in any cache.
+    let slow = "(local $at i32)
+        (drop (memory.grow (i32.const 8000)))
+        (loop $more
+            (local.set $at (i32.and (i32.add (i32.mul (local.get $at) (i32.const 1103515245)) (i32.const 12345)) (i32.const 0x1fffffff)))
+            (local.set $at (i32.add (local.get $at) (i32.load (local.get $at))))
+            (local.set $at (i32.and (local.get $at) (i32.const 0x1fffffff)))
+            (br $more))
+        (unreachable)";
+    vec![
+        ("declared", declared()),
+        ("loops-400", loops(400)),
+        ("loops-2000", loops(2000)),
+        ("functions-390000", empty(390_000)),
+        ("locals-2000", locals(2000, 50_000)),
+        ("locals-20000", locals(20_000, 50_000)),
+        ("indirect-60000", indirect(60_000)),
+        (
+            "endless-describe",
+            describing("(loop (br 0)) (unreachable)").build(),
+        ),
+        (
+            "endless-plan",
+            planning("(loop (br 0)) (unreachable)").build(),
+        ),
+        ("slow-plan", planning(slow).build()),
+    ]
+}
+
+#[test]
+#[ignore = "writes files for the measurements of `docs/sandbox.md`"]
+fn hostile_components_are_written() {
+    let folder = PathBuf::from(std::env::var_os("TERRINE_COMPONENTS").unwrap());
+    fs::create_dir_all(&folder).unwrap();
+    for (name, component) in hostile() {
+        fs::write(folder.join(format!("{name}.wasm")), component).unwrap();
+    }
+}

@@ -119,7 +119,7 @@ fn what_an_instruction_takes_is_what_it_costs() {
 #[test]
 fn instructions_that_take_long_use_up_the_fuel_soon() {
     let mut limits = Limits::default();
-    // A hundredth of what a call may use.
+    // A twentieth of what a call may use.
     limits.fuel = 1_000_000_000;
     let runtime = Runtime::new(limits, None).unwrap();
     for (_, instruction) in CALLS.iter().chain(BULK) {
@@ -146,6 +146,8 @@ fn instructions_that_take_long_use_up_the_fuel_soon() {
 fn a_clock_ends_what_fuel_does_not() {
     let mut limits = Limits::default();
     limits.time = Duration::from_secs(1);
+    // Of which `describe` has a part.
+    limits.fuel = 1_000_000_000_000;
     let runtime = Runtime::new(limits, None).unwrap();
     // All of the fuel takes half a minute.
     let component = describing("(loop (br 0)) (unreachable)").build();
