@@ -268,7 +268,7 @@ impl Scan<'_> {
             mode: header.mode().unwrap_or(0o644) & 0o7777,
             uid: number(header.uid()),
             gid: number(header.gid()),
-            mtime: number(header.mtime()),
+            mtime: seconds(header).unwrap_or_default(),
             uname: header.username_bytes().unwrap_or_default().to_vec(),
             gname: header.groupname_bytes().unwrap_or_default().to_vec(),
         };
@@ -287,6 +287,16 @@ pub fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
     match Header::from_byte_slice(block).cksum() {
         Ok(checksum) if checksum == expected => Ok(()),
         _ => Err(bad()),
+    }
+}
+
+/// Returns the time in a header, in seconds since 1970. GNU tar writes one before that as a negative
+/// number in base 256.
+pub(crate) fn seconds(header: &Header) -> Option<i64> {
+    let number = header.mtime().ok()?;
+    match header.as_old().mtime[0] {
+        0xff => Some(number as i64),
+        _ => i64::try_from(number).ok(),
     }
 }
 
@@ -347,6 +357,28 @@ fn linked_name(name: &str, target: &[u8]) -> Result<String, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_before_1970_are_read() {
+        for mtime in [-940_565_948, -1, 0, 1, 0o77_777_777_777, 1 << 40] {
+            let mut block = vec![];
+            let written = crate::gnu::Header {
+                name: b"a",
+                kind: crate::Kind::File,
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+                size: 0,
+                mtime,
+                link: b"",
+                device: (0, 0),
+                xattrs: &[],
+            };
+            written.encode(&mut block);
+            let header = Header::from_byte_slice(&block);
+            assert_eq!(seconds(header), Some(mtime));
+        }
+    }
 
     #[test]
     fn names_do_not_lead_out_of_the_archive() {

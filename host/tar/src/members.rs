@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use tar::{EntryType, Header};
 
-use super::archive::{MAX_EXTENSION, check_header, has_content};
+use super::archive::{MAX_EXTENSION, check_header, has_content, seconds};
 use super::extended::{Extended, SparseMap, is_extension};
 use super::sparse::{BadMap, Map, Numbers};
 use super::{BLOCK, Error, Fault, FilePart, MAX_UNPACKED, padding};
@@ -262,12 +262,7 @@ fn describe(header: &Header, extended: Extended, size: u64) -> Described {
         link: link.unwrap_or_default(),
         mtime: extended
             .mtime
-            .or_else(|| {
-                header
-                    .mtime()
-                    .ok()
-                    .and_then(|seconds| i64::try_from(seconds).ok())
-            })
+            .or_else(|| seconds(header))
             .unwrap_or_default(),
         nanos: extended.nanos,
         mode: header.mode().unwrap_or_default() & 0o7777,
