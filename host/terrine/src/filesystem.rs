@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use terrine_tar::{Described, EntryType};
 
 use crate::source::Fault;
-use crate::source::changes::{Budget, Change, MAX_PATH, bad_name, clean, components, parent};
+use crate::source::changes::{
+    Budget, Change, MAX_PATH, bad_name, clean, components, is_mark, parent,
+};
 
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
@@ -149,6 +151,11 @@ impl Tree {
                 (self.resolved(parent(path).unwrap_or_default())?, name)
             }
         };
+        // A link may lead to a directory of a name that no member has.
+        let is_bad = |name: &[u8]| is_mark(name) || name.contains(&0);
+        if directory.iter().any(|name| is_bad(name)) || described.link.contains(&0) {
+            return Err(bad_name(path).into());
+        }
         let length = directory.iter().map(|name| name.len() + 1).sum::<usize>() + name.len();
         let text: usize = described
             .xattrs

@@ -153,6 +153,10 @@ fn what_makes_no_sense_is_an_error() {
             &[&["a -> b", "b -> a", "a/c=1"]],
             "its member `a` is a link that leads nowhere",
         ),
+        (
+            &[&["a -> .wh.d", "a/b=1"]],
+            "it holds the name \"a/b\", which is too long or has control characters",
+        ),
     ] {
         assert_eq!(entries(layers), Err(expected.to_owned()));
     }

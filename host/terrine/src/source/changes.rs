@@ -40,6 +40,9 @@ impl Change {
     pub(crate) fn of(written: &[u8]) -> Result<Self, Fault> {
         let path = clean(written)?;
         let directory = parent(&path);
+        if directory.is_some_and(|directory| components(directory).any(is_mark)) {
+            return Err(bad_name(written));
+        }
         let name = &path[directory.map_or(0, |directory| directory.len() + 1)..];
         if name == OPAQUE {
             return Ok(Self::Empty(directory.unwrap_or_default().to_vec()));
@@ -58,6 +61,12 @@ impl Change {
             [dir, b"/", removed].concat()
         })))
     }
+}
+
+/// Returns whether a name is that of a mark. Nothing can lie in a directory of such a name: whoever reads a layer takes
+/// the directory itself for a mark.
+pub(crate) fn is_mark(name: &[u8]) -> bool {
+    name.starts_with(WHITEOUT) && !name.starts_with(META)
 }
 
 /// The path of the mark that takes a path away from the layers below.
@@ -157,7 +166,16 @@ mod tests {
         assert_eq!(of("a/.wh..wh..opq"), Ok(Change::Empty(b"a".to_vec())));
         assert_eq!(of(".wh..wh..opq"), Ok(Change::Empty(vec![])));
         assert_eq!(of(".wh..wh.plnk"), Ok(Change::Nothing));
-        for name in [".wh.", "a/.wh..", "a/.wh...", "a\0b", "a/../b", ".."] {
+        for name in [
+            ".wh.",
+            "a/.wh..",
+            "a/.wh...",
+            "a\0b",
+            "a/../b",
+            "..",
+            ".wh.a/b",
+            "a/.wh.b/c/d",
+        ] {
             assert!(of(name).is_err(), "{name:?}");
         }
         assert!(of(&"x/".repeat(MAX_PATH)).is_err());
