@@ -306,7 +306,11 @@ fn a_program_that_wants_one_crate_does_not_compile_the_others() {
 #[test]
 fn how_json_is_written_does_not_depend_on_what_is_built() {
     let root = workspace();
-    let mut manifests = vec![root.join("planner-wasm"), root.join("tests")];
+    let mut manifests = vec![
+        root.join("planner-wasm"),
+        root.join("tests"),
+        root.join("tests/fuzz"),
+    ];
     let host = fs::read_dir(root.join("host")).unwrap();
     manifests.extend(host.map(|entry| entry.unwrap().path()));
     let mut count = 0;

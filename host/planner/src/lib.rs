@@ -18,6 +18,8 @@ mod error;
 mod extent;
 mod file;
 mod fuel;
+#[doc(hidden)]
+pub mod fuzz;
 mod limits;
 mod options;
 mod planners;

@@ -59,7 +59,10 @@ impl Planner<'_> {
 }
 
 /// Checks the names of options: the name that is wrong, what is wrong with it, and a hint.
-fn check_options(policy: &PolicyInfo, options: &str) -> Result<(), (String, String, String)> {
+pub(super) fn check_options(
+    policy: &PolicyInfo,
+    options: &str,
+) -> Result<(), (String, String, String)> {
     let Ok(options) = serde_json::from_str::<Map<String, Value>>(options) else {
         let hint = "write an object, as `{\"name\": 1}`".to_owned();
         return Err((

@@ -198,7 +198,7 @@ struct OneError {
     message: Option<String>,
 }
 
-fn message(bytes: &[u8], is_text: bool) -> Option<String> {
+pub(super) fn message(bytes: &[u8], is_text: bool) -> Option<String> {
     let one = |code: Option<String>, message: Option<String>| {
         let code = code
             .map(|code| clean(&code, 64))

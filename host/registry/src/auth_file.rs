@@ -96,6 +96,23 @@ pub(super) fn read(file: &Path) -> Result<Option<Config>, CredentialsError> {
     })
 }
 
+/// Finds what a file itself has for a repository of a registry. No helper is run.
+pub(super) fn in_file(
+    file: &Path,
+    registry: &str,
+    name: &str,
+) -> Result<Option<Secret>, CredentialsError> {
+    let Some(config) = read(file)? else {
+        return Ok(None);
+    };
+    let config = Config {
+        helpers: None,
+        store: None,
+        ..config
+    };
+    config.find(registry, name, file, &Helpers::default())
+}
+
 impl Config {
     /// The helper of the registry, then what the file has itself, the most specific first, then
     /// the helper of everything.

@@ -33,6 +33,8 @@ mod credentials;
 mod documents;
 mod error;
 mod failure;
+#[doc(hidden)]
+pub mod fuzz;
 mod group;
 mod helper;
 mod location;
