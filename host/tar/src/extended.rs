@@ -11,9 +11,9 @@ pub(crate) struct Extended {
     pub(crate) link: Option<Vec<u8>>,
     /// How many bytes follow the member's header.
     pub(crate) size: Option<u64>,
-    /// Time of last modification, in whole seconds since 1970.
+    /// Time of last modification, in seconds since 1970, rounded down.
     pub(crate) mtime: Option<i64>,
-    /// The fraction of it, in nanoseconds.
+    /// The nanoseconds after these.
     pub(crate) nanos: u32,
     /// Numeric owner.
     pub(crate) uid: Option<u64>,
@@ -42,6 +42,8 @@ pub(crate) enum SparseMap {
     Content,
 }
 
+/// The nanoseconds of a second.
+pub(crate) const NANOS: u32 = 1_000_000_000;
 /// Before the names of extended attributes.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
@@ -85,7 +87,7 @@ impl Extended {
             match key {
                 b"path" => self.name = text(),
                 b"linkpath" => self.link = text(),
-                b"mtime" => (self.mtime, self.nanos) = (seconds(value), nanos(value)),
+                b"mtime" => (self.mtime, self.nanos) = time(value),
                 b"uid" => self.uid = number(value)?,
                 b"gid" => self.gid = number(value)?,
                 b"size" => self.size = number(value)?,
@@ -134,6 +136,17 @@ fn record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let pair = record.get(blank + 1..)?.strip_suffix(b"\n")?;
     let equals = pair.iter().position(|&byte| byte == b'=')?;
     Some((&pair[..equals], &pair[equals + 1..], rest))
+}
+
+/// Reads a time as seconds and nanoseconds after them. A fraction of a time before 1970 counts backwards, too.
+fn time(value: &[u8]) -> (Option<i64>, u32) {
+    let Some(seconds) = seconds(value) else {
+        return (None, 0);
+    };
+    match (nanos(value), seconds.checked_sub(1)) {
+        (nanos @ 1.., Some(before)) if value.starts_with(b"-") => (Some(before), NANOS - nanos),
+        (nanos, _) => (Some(seconds), nanos),
+    }
 }
 
 /// The whole seconds of a time with a fraction, if that is what it is.
@@ -188,7 +201,15 @@ mod tests {
         let extended = read(b"24 SCHILY.xattr.x=1\n2=3\n12 path=a\nb\n10 size=7\n\0\0\0").unwrap();
         assert_eq!(extended.name.as_deref(), Some(&b"a\nb"[..]));
         assert_eq!(extended.size, Some(7));
-        assert_eq!(read(b"16 mtime=-12.75\n").unwrap().mtime, Some(-12));
+        for (text, seconds, nanos) in [
+            (&b"16 mtime=-12.75\n"[..], -13, 250_000_000),
+            (b"14 mtime=-0.5\n", -1, 500_000_000),
+            (b"12 mtime=-3\n", -3, 0),
+            (b"13 mtime=0.5\n", 0, 500_000_000),
+        ] {
+            let extended = read(text).unwrap();
+            assert_eq!((extended.mtime, extended.nanos), (Some(seconds), nanos));
+        }
         let extended = read(b"22 mtime=1.2500000198\n10 uid=77\n").unwrap();
         assert_eq!(
             (extended.mtime, extended.nanos, extended.uid),

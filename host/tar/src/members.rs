@@ -33,9 +33,9 @@ pub struct Described {
     pub size: u64,
     /// The target of a link, as written.
     pub link: Vec<u8>,
-    /// Time of last modification, in whole seconds since 1970.
+    /// Time of last modification, in seconds since 1970, rounded down.
     pub mtime: i64,
-    /// The fraction of it, in nanoseconds.
+    /// The nanoseconds after these.
     pub nanos: u32,
     /// Permission bits.
     pub mode: u32,

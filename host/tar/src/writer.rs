@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use tar::{Builder, EntryType, Header};
 
+use super::extended::NANOS;
 use super::{BLOCK, Described};
 
 /// The largest number in a field of seven octal digits.
@@ -181,10 +182,37 @@ fn records(name: &[u8], link: &[u8], size: u64, described: &Described) -> Vec<(S
 }
 
 fn time(described: &Described) -> String {
-    match described.nanos {
-        0 => described.mtime.to_string(),
-        nanos => format!("{}.{nanos:09}", described.mtime)
-            .trim_end_matches('0')
-            .to_owned(),
+    let Described { mtime, nanos, .. } = *described;
+    let (sign, seconds, fraction) = match nanos {
+        0 => return mtime.to_string(),
+        // Written as what is left of the second that it lies in.
+        nanos if mtime < 0 => ("-", (mtime + 1).unsigned_abs(), NANOS - nanos),
+        nanos => ("", mtime.unsigned_abs(), nanos),
+    };
+    let text = format!("{sign}{seconds}.{fraction:09}");
+    text.trim_end_matches('0').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_decimal_numbers() {
+        for (mtime, nanos, expected) in [
+            (-13, 250_000_000, "-12.75"),
+            (-1, 500_000_000, "-0.5"),
+            (-3, 0, "-3"),
+            (0, 500_000_000, "0.5"),
+            (1, 10, "1.00000001"),
+            (i64::MIN, 1, "-9223372036854775807.999999999"),
+        ] {
+            let described = Described {
+                mtime,
+                nanos,
+                ..Described::directory()
+            };
+            assert_eq!(time(&described), expected);
+        }
     }
 }
