@@ -34,7 +34,20 @@ pub fn render(request: &RenderRequest) -> Result<String, Error> {
         .map(|layer| entry(&request.created, layer))
         .collect();
     image.insert("history".to_owned(), history);
-    python::dumps(&Value::Object(image)).map_err(|python::Overflow(number)| {
+    dumps(&Value::Object(image))
+}
+
+/// Checks that a `config` can be rendered, before anything is made for it.
+///
+/// # Errors
+///
+/// A number that readers of JSON do not take.
+pub(super) fn check_config(config: &Value) -> Result<(), Error> {
+    dumps(config).map(drop)
+}
+
+fn dumps(value: &Value) -> Result<String, Error> {
+    python::dumps(value).map_err(|python::Overflow(number)| {
         error(
             ErrorKind::InvalidConfiguration,
             "config",

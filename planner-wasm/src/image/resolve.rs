@@ -1,6 +1,6 @@
 //! `resolve`: everything about an image that is known before its bytes are.
 
-use super::{budget, config, error, platform, reference, tag};
+use super::{budget, config, error, platform, reference, render, tag};
 use crate::bindings::image::{Error, ErrorKind, ResolveRequest, Resolved};
 
 /// Decides what can be decided before any byte is read.
@@ -14,6 +14,7 @@ pub fn resolve(request: &ResolveRequest) -> Result<Resolved, Error> {
     let platform = platform::parse(&request.platform, request.variant.as_deref())?;
     let store_layers = budget::store_layers(request)?;
     let config = config::resolve(request)?;
+    render::check_config(&config)?;
     let given = given_tag(request, reference.tag)?;
     let remarks = platform
         .foreign_os
@@ -106,6 +107,16 @@ mod tests {
             resolve(&request("a", Some(""))).unwrap_err().message,
             "the tag is empty"
         );
+    }
+
+    #[test]
+    fn a_number_that_cannot_be_rendered_is_refused_before_any_byte() {
+        let huge = ResolveRequest {
+            config: r#"{"x": [1e999]}"#.to_owned(),
+            ..request("a", None)
+        };
+        let error = resolve(&huge).unwrap_err();
+        assert_eq!(error.message, "`1e+999` is too large a number");
     }
 
     #[test]

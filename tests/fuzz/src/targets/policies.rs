@@ -65,6 +65,8 @@ fn seeds() -> Vec<Vec<u8>> {
         r#"{"layers":[["/nix/store/0"],["/nix/store/1","/nix/store/2"]]}"#,
     ];
     let config = r#"{"Cmd":["x"],"Env":["PATH=/bin","A=b"],"Labels":{"a":"b"},"n":1.50}"#;
+    // What cannot be rendered is refused when it is resolved.
+    let huge = r#"{"n":1e999}"#;
     let base = r#"{"config":{"Env":["PATH=/base"],"Volumes":{"/v":{}},"Entrypoint":["y"]}}"#;
     (0..8_u8)
         .map(|policy| {
@@ -73,6 +75,7 @@ fn seeds() -> Vec<Vec<u8>> {
                 .chain((0..150).map(|at: u8| at.wrapping_mul(7) ^ policy))
                 .collect();
             let options = options[usize::from(policy) % options.len()];
+            let config = if policy == 7 { huge } else { config };
             chunks::join(&[
                 &graph,
                 options.as_bytes(),
