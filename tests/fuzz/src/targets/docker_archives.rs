@@ -1,6 +1,6 @@
 //! Docker-archives, as they come from elsewhere.
 
-use terrine::export::export;
+use terrine::export::{Holes, export};
 use terrine::inspect::inspect;
 use terrine::oci::{Digest, Selector};
 use terrine::source::DockerArchive;
@@ -104,7 +104,7 @@ fn run(data: &[u8]) -> bool {
             );
         }
         inspect(&image).expect("an image in a file");
-        drop(export(&image, Bounded(1 << 20), &()));
+        drop(export(&image, Bounded(1 << 20), Holes::Filled, &()));
     }
     accepted
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use terrine::base::Base;
 use terrine::compress::Compression;
-use terrine::export::{Exported, export};
+use terrine::export::{Exported, Holes, export};
 use terrine::inspect::inspect;
 use terrine::oci::{Configuration, Descriptor, Digest, MediaType};
 use terrine::source::{self, FilePart, Image, Layer};
@@ -166,9 +166,9 @@ impl Write for Bounded {
     }
 }
 
-fn exported(image: &Image) -> Result<(Vec<u8>, Exported), String> {
+fn exported(image: &Image, holes: Holes) -> Result<(Vec<u8>, Exported), String> {
     let mut out = Bounded(vec![]);
-    let exported = export(image, &mut out, &()).map_err(|error| super::chain(&error))?;
+    let exported = export(image, &mut out, holes, &()).map_err(|error| super::chain(&error))?;
     Ok((out.0, exported))
 }
 
@@ -186,7 +186,8 @@ fn run(data: &[u8]) -> bool {
         file,
     };
     let streamed = image(parts.iter().map(|part| plain(part, None)).collect());
-    let outcome = exported(&streamed);
+    let outcome = exported(&streamed, Holes::Filled);
+    let kept = exported(&streamed, Holes::Kept);
     let report = Verification::new(&streamed)
         .threads(NonZeroUsize::MIN)
         .run(&());
@@ -197,14 +198,22 @@ fn run(data: &[u8]) -> bool {
         let placed = image(vec![plain(&part, Some(scratch::file(part)))]);
         // What is wrong with a size that no archive has is told in two ways.
         assert_eq!(
-            exported(&placed).ok(),
+            exported(&placed, Holes::Filled).ok(),
             outcome.as_ref().ok().cloned(),
             "read in place and as a stream: {:?}",
             outcome.as_ref().err()
         );
     }
-    let Ok((archive, said)) = outcome else {
-        return false;
+    let (archive, said) = match outcome {
+        Ok(exported) => exported,
+        Err(why) => {
+            let is_refused = !why.starts_with("writing the archive");
+            assert!(
+                !is_refused || !report.is_valid(),
+                "refused, and found right: {why}"
+            );
+            return false;
+        }
     };
     assert!(
         report.is_valid(),
@@ -213,6 +222,19 @@ fn run(data: &[u8]) -> bool {
     );
     drop(listing);
     check(&archive, said);
+    let (kept, _) = kept.expect("what can be filled can be kept");
+    let again = image(vec![Plain {
+        bytes: kept.clone(),
+        file: None,
+    }]);
+    // What old layers have for themselves is not taken a second time.
+    let is_meta = archive.windows(7).any(|part| part == b".wh..wh");
+    if !is_meta {
+        let (second, _) = exported(&again, Holes::Kept).expect("holes are kept again");
+        assert!(second == kept, "holes are kept otherwise");
+        let (filled, _) = exported(&again, Holes::Filled).expect("kept holes are filled");
+        assert!(filled == archive, "kept holes are filled otherwise");
+    }
     true
 }
 
@@ -238,7 +260,8 @@ fn check(archive: &[u8], said: Exported) {
         bytes: archive.to_vec(),
         file: None,
     }]);
-    let (second, told) = exported(&again).expect("what was exported is exported again");
+    let (second, told) =
+        exported(&again, Holes::Filled).expect("what was exported is exported again");
     assert_eq!(told, said, "exported again");
     assert!(second == archive, "exported again to other bytes");
     let report = Verification::new(&again)
