@@ -225,3 +225,28 @@ fn a_folder_of_others_is_told_and_done_without() {
     Run::of(command.args(["--no-cache", "-o", "/dev/null"])).ok();
     assert!(!own.path().join("x").exists());
 }
+
+#[test]
+fn a_mask_that_lets_the_group_write_is_no_trouble() {
+    let home = temporary();
+    let store = TestStore::default();
+    store.file("app/bin/app", b"app");
+    let spec = SpecFile::new(&store, &["app"]).graph(&[("app", 100, "")]);
+    let mut build = spec.command("build");
+    build.args(["-o", "/dev/null"]);
+    let words: Vec<_> = std::iter::once(build.get_program())
+        .chain(build.get_args())
+        .collect();
+    for run in 0..2 {
+        let mut command = Command::new("sh");
+        command
+            .args(["-euc", r#"umask 002; exec "$@""#, "sh"])
+            .args(&words);
+        let run_of = Run::of(command.env("XDG_CACHE_HOME", home.path().join("cache"))).ok();
+        assert!(
+            !run_of.stderr.contains("warning"),
+            "{run}: {}",
+            run_of.stderr
+        );
+    }
+}

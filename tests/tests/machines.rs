@@ -57,7 +57,14 @@ fn a_closed_stdout_is_an_error() {
     let build = image(&store).command("build");
     let mut list = terrine_tests::terrine();
     list.args(["planner", "list"]);
-    for command in [&build, &list] {
+    let mut help = terrine_tests::terrine();
+    help.args(["build", "--help"]);
+    let mut named = image(&store).command("build");
+    named.args(["-o", "/dev/stdout"]);
+    let run = Run::of(&mut by_shell(r#"exec "$@" >&-"#, &named));
+    assert_eq!(run.code, Some(1), "{}", run.stderr);
+    assert!(run.stderr.contains("Bad file descriptor"), "{}", run.stderr);
+    for command in [&build, &list, &help] {
         let run = Run::of(&mut by_shell(r#"exec "$@" >&-"#, command));
         assert_eq!(run.code, Some(1), "{}", run.stderr);
         let expected = "error: writing to stdout\n  caused by: Bad file descriptor (os error 9)\n";
@@ -206,7 +213,17 @@ fn messages_repeat_little_of_what_they_were_given() {
     let mut file = Command::new(binary());
     file.args(["inspect"])
         .arg(format!("/{}", "y/".repeat(30_000)));
+    let lines = "a\n".repeat(20_000);
+    let mut many = Command::new(binary());
+    many.args(["inspect", &lines]);
+    let mut flags = Command::new(binary());
+    flags.args(["build", &format!("--{lines}")]);
+    let mut broken = image(&store);
+    broken.json[&lines] = 1.into();
     for command in [
+        &mut many,
+        &mut flags,
+        &mut broken.command("plan"),
         &mut name.command("build"),
         &mut field.command("build"),
         &mut cmd.command("build"),

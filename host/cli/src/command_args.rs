@@ -50,7 +50,7 @@ impl CommandArgs {
             max_seconds: self.root_time,
             unsafe_host: self.unsafe_host,
             check: self.check_root,
-            trees: environment::trees().filter(|_| keep),
+            trees: keep.then(environment::trees).flatten(),
             tell,
         }
     }

@@ -58,7 +58,8 @@ fn compiled_planners() -> Option<(PathBuf, Option<String>)> {
         return Some((place.clone(), None));
     }
     let place = cache()?.join("planner");
-    let fault = folder::check(&place).err();
+    // Made here, so that it is the user's own whatever the mask for new files says, and nobody else makes it.
+    let fault = folder::make(&place).err();
     Some((place, fault))
 }
 

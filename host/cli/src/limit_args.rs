@@ -22,9 +22,10 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// Limits of planners from files.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct LimitArgs {
-    /// The fuel that one call of a planner may use [default: 20,000,000,000, five times as much for the built-in one]
+    /// The fuel that one call of a planner may use [default: 20,000,000,000]
     ///
-    /// About one unit for an instruction, which makes some seconds in all. It is the same on every machine.
+    /// About one unit for an instruction, so a few seconds of work. It is the same on every machine. The built-in
+    /// planner has 100,000,000,000 at least, but where it is checked.
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Planners from files")]
     planner_fuel: Option<u64>,
 

@@ -48,9 +48,10 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use exit::Status;
-use failure::Result;
+use failure::{Context, Result};
 use printer::Printer;
 
 /// Makes layered, reproducible container images out of package closures
@@ -113,6 +114,8 @@ fn main() -> ExitCode {
             };
             if error.use_stderr() {
                 printer::usage(&error.render().ansi().to_string());
+            } else if let Err(failure) = closed::check().context("writing to stdout") {
+                return exit::report(Err(failure), &Printer::new(false)).into();
             } else {
                 // Whoever asked may not be listening.
                 let _ = error.print();
@@ -121,8 +124,20 @@ fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(cli.quiet);
+    files();
     let outcome = interrupt::install().and_then(|()| execute(cli, &printer));
     exit::report(outcome, &printer).into()
+}
+
+/// Lets as many files be open as the system allows: each directory that an image is made of is one.
+fn files() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Whatever it is, most images need fewer.
+    let _ = setrlimit(Resource::Nofile, all);
 }
 
 /// Runs the subcommand that the arguments name.

@@ -57,6 +57,13 @@ impl Output {
     }
 
     fn file(path: &Path) -> io::Result<Self> {
+        // Other names of stdout.
+        if ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+            .iter()
+            .any(|name| path == Path::new(name))
+        {
+            closed::check()?;
+        }
         let path = match fs::metadata(path) {
             // A device or a fifo is written to, not replaced.
             Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => {

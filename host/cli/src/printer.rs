@@ -12,7 +12,11 @@ const HINT: Style = AnsiColor::Cyan.on_default().bold();
 /// The most characters of a value in a message.
 const VALUE: usize = 300;
 /// The most characters of a line of a message.
-const LINE: usize = 2000;
+const LINE: usize = 1000;
+/// The most lines of a message.
+const LINES: usize = 50;
+/// The most characters of a message.
+const MESSAGE: usize = 4000;
 
 /// Writes to stderr, in colour where that is a terminal that wants it.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +37,7 @@ impl Printer {
     /// Something that is going on, for those who do not want quiet.
     pub(super) fn status(&self, text: &str) {
         if !self.quiet {
-            print(&format!("{text}\n"));
+            print(&format!("{}\n", short(text)));
         }
     }
 
@@ -51,7 +55,7 @@ impl Printer {
     /// Something that is done without, and what to do about it.
     pub(super) fn warning_with_hint(&self, text: &str, hint: Option<&str>) {
         self.warning(text);
-        if let Some(hint) = hint {
+        if let Some(hint) = hint.map(short) {
             print(&format!("{HINT}hint{HINT:#}: {hint}\n"));
         }
     }
@@ -67,6 +71,7 @@ impl Printer {
             }
         }
         if let Some(hint) = hint {
+            let hint = short(hint);
             text.push_str(&format!("{HINT}hint{HINT:#}: {hint}\n"));
         }
         print(&text);
@@ -76,7 +81,7 @@ impl Printer {
 /// What is wrong with arguments, as it is rendered with colours.
 pub(super) fn usage(text: &str) {
     let lines = text.split('\n').map(|line| cut(line, LINE / 2));
-    print(&lines.collect::<Vec<_>>().join("\n"));
+    print(&cut(&few(lines), MESSAGE));
 }
 
 /// A message that repeats little of what it was given: a value in backticks has some hundred characters at most,
@@ -93,7 +98,17 @@ pub(super) fn short(message: &str) -> String {
             .collect();
         cut(&parts.join("`"), LINE)
     });
-    lines.collect::<Vec<_>>().join("\n")
+    cut(&few(lines), MESSAGE)
+}
+
+/// The first of many lines.
+fn few(lines: impl Iterator<Item = String>) -> String {
+    let mut lines = lines.peekable();
+    let mut few: Vec<String> = lines.by_ref().take(LINES).collect();
+    if lines.peek().is_some() {
+        few.push("…".to_owned());
+    }
+    few.join("\n")
 }
 
 /// Text without its middle if it has more characters.
@@ -129,5 +144,7 @@ mod tests {
         assert!(text.starts_with("the name `öö") && text.ends_with("ö` is not one, and `x` is"));
         assert!(short(&long).chars().count() < LINE);
         assert!(short(&format!("`{long}")).chars().count() < LINE);
+        assert!(short(&"a\n".repeat(20_000)).chars().count() < MESSAGE);
+        assert_eq!(short("a\nb"), "a\nb");
     }
 }

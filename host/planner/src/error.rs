@@ -394,6 +394,16 @@ impl Hint for Error {
             Self::Description { .. } => {
                 "mend its `describe`; the rules are in `wit/` of terrine's sources"
             }
+            Self::Fuel {
+                function: "describe",
+                ..
+            }
+            | Self::Time {
+                function: "describe",
+                ..
+            } => {
+                "saying which policies it has takes next to nothing, and has a part of what a plan may use: look at what it does there"
+            }
             Self::Time { .. } => {
                 "all that it may compute takes some seconds: look at what it does with its memory; `--planner-time` allows more"
             }

@@ -1,8 +1,8 @@
 //! Folders that may be trusted with what is kept: nobody else can have put it there.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, DirBuilder, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
@@ -13,6 +13,17 @@ const OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 /// The owner that a name space of users shows for those that it does not have: root, for the most part.
 const NOBODY: u32 = 65534;
+
+/// Makes a folder for this user alone, if it is not there, and checks it as it is then.
+///
+/// # Errors
+///
+/// As [`check`]. One that cannot be made passes, if it could be made where that holds.
+pub fn make(folder: &Path) -> Result<(), String> {
+    // What cannot be made is told by whoever wants to write there.
+    let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    check(folder)
+}
 
 /// Checks that nobody but this user and root can put a file into a folder, or another folder in its place.
 /// A folder that is not there passes, if it can be made where that holds.

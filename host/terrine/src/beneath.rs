@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, readlinkat, stat, statat,
+};
 use rustix::io::Errno;
 
 /// How a directory is opened for what is below it: not everyone may list it.
@@ -46,14 +48,17 @@ impl Beneath {
     ///
     /// What is missing, is no directory, or cannot be opened.
     pub fn open(place: &Path) -> io::Result<Self> {
+        let flags = SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = open(place, flags, Mode::empty())?;
+        let real = std::fs::canonicalize(place)?;
+        let (opened, named) = (fstat(&handle)?, stat(&real)?);
+        if (opened.st_dev, opened.st_ino) != (named.st_dev, named.st_ino) {
+            return Err(io::Error::other("it was replaced while it was opened"));
+        }
         Ok(Self {
-            handle: open(
-                place,
-                SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?,
+            handle,
             place: place.to_owned(),
-            real: std::fs::canonicalize(place)?,
+            real,
         })
     }
 
@@ -172,21 +177,21 @@ pub(crate) struct Found {
     reason = "the type of modes is another on each system"
 )]
 pub(crate) fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Found, Errno> {
-    let stat = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let kind = FileType::from_raw_mode(stat.st_mode);
+    let found = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let kind = FileType::from_raw_mode(found.st_mode);
     let link = match kind {
         FileType::Symlink => readlinkat(directory, name, Vec::new())?.into_bytes().into(),
         _ => Box::default(),
     };
     let size = match kind {
-        FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
+        FileType::RegularFile => u64::try_from(found.st_size).unwrap_or(0),
         _ => 0,
     };
     // Links have all permissions on Linux. On other systems they have permissions of their own, and
     // no image depends on them.
     let mode = match kind {
         FileType::Symlink if cfg!(not(target_os = "linux")) => 0o777,
-        _ => (stat.st_mode & 0o7777) as u16,
+        _ => (found.st_mode & 0o7777) as u16,
     };
     Ok(Found {
         name: name.into(),
@@ -222,9 +227,9 @@ pub(crate) fn list(directory: &OwnedFd) -> Result<Vec<Found>, (Vec<u8>, Errno)> 
     reason = "the types of numbers are others on each system"
 )]
 pub(crate) fn identity(directory: &OwnedFd) -> Result<((u64, u64), u32), Errno> {
-    let stat = fstat(directory)?;
-    let id = (stat.st_dev as u64, stat.st_ino as u64);
-    Ok((id, (stat.st_mode & 0o7777) as u32))
+    let found = fstat(directory)?;
+    let id = (found.st_dev as u64, found.st_ino as u64);
+    Ok((id, (found.st_mode & 0o7777) as u32))
 }
 
 #[cfg(test)]

@@ -1,13 +1,17 @@
 //! Databases that somebody else wrote: only their tables are read, and not for ever.
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension};
+use std::time::{Duration, Instant};
 
-/// How many steps of SQLite's machine are done before they are counted.
-const STEPS: i32 = 1_000_000;
-/// How often they are counted: so many millions of steps are a minute or less, and a closure of 100,000 paths takes
-/// some tens of them.
-const MILLIONS: u32 = 4_000;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+
+/// How many steps of SQLite's machine are done before the clock is looked at.
+const STEPS: i32 = 10_000;
+/// How long a database may be read. One of 100,000 paths takes seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The longest text that is made or read, in bytes.
+const MAX_LENGTH: i32 = 1 << 20;
 
 /// Lets nothing of a schema run: no view, no trigger, no function that writes; and no query without end.
 ///
@@ -15,10 +19,10 @@ const MILLIONS: u32 = 4_000;
 ///
 /// A setting that SQLite does not take.
 pub(crate) fn restrict(connection: &mut Connection) -> rusqlite::Result<()> {
-    restrict_to(connection, MILLIONS)
+    restrict_to(connection, PATIENCE)
 }
 
-fn restrict_to(connection: &mut Connection, millions: u32) -> rusqlite::Result<()> {
+fn restrict_to(connection: &mut Connection, patience: Duration) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     for off in [
         DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
@@ -27,17 +31,13 @@ fn restrict_to(connection: &mut Connection, millions: u32) -> rusqlite::Result<(
     ] {
         connection.set_db_config(off, false)?;
     }
-    let mut counted = 0;
-    connection.progress_handler(
-        STEPS,
-        Some(move || {
-            counted += 1;
-            counted > millions
-        }),
-    )
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_LENGTH)?;
+    let start = Instant::now();
+    connection.progress_handler(STEPS, Some(move || start.elapsed() > patience))
 }
 
-/// Returns whether a table is one, and not a view or something that a module makes up.
+/// Returns whether a table is one, and not a view or something that a module makes up; and whether what its columns
+/// hold is in it, and not computed.
 ///
 /// # Errors
 ///
@@ -47,7 +47,26 @@ pub(crate) fn is_table(connection: &Connection, name: &str) -> rusqlite::Result<
     let found: Option<i64> = connection
         .query_row(query, [name], |row| row.get(0))
         .optional()?;
-    Ok(found.is_some())
+    if found.is_none() {
+        return Ok(false);
+    }
+    let computed = "SELECT count(*) FROM pragma_table_xinfo(?1) WHERE hidden <> 0";
+    let computed: i64 = connection.query_row(computed, [name], |row| row.get(0))?;
+    Ok(computed == 0)
+}
+
+/// Returns whether a statement was refused because a table or a column is missing.
+pub(crate) fn is_about_schema(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqlInputError { .. })
+        || error.sqlite_error_code() == Some(ErrorCode::Unknown)
+}
+
+/// Returns whether a database took too long, or has texts that are too long.
+pub(crate) fn is_too_much(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::OperationInterrupted | ErrorCode::TooBig)
+    )
 }
 
 #[cfg(test)]
@@ -58,18 +77,24 @@ mod tests {
     fn only_tables_are_tables_and_queries_end() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection
-            .execute_batch("CREATE TABLE t (x); CREATE VIEW v AS SELECT 1 AS x")
+            .execute_batch(
+                "CREATE TABLE t (x); CREATE VIEW v AS SELECT 1 AS x;
+                 CREATE TABLE long (id, x TEXT GENERATED ALWAYS AS (printf('%.*c', id, 'x')) VIRTUAL);
+                 INSERT INTO long VALUES (900000000)",
+            )
             .unwrap();
-        restrict_to(&mut connection, 3).unwrap();
+        restrict_to(&mut connection, Duration::from_millis(100)).unwrap();
         assert!(is_table(&connection, "t").unwrap());
-        assert!(!is_table(&connection, "v").unwrap());
-        assert!(!is_table(&connection, "missing").unwrap());
+        for name in ["v", "long", "missing"] {
+            assert!(!is_table(&connection, name).unwrap(), "{name}");
+        }
         assert!(connection.prepare("SELECT x FROM v").is_err());
+        let error = |query: &str| {
+            let row = connection.query_row(query, [], |row| row.get::<_, i64>(0));
+            row.unwrap_err()
+        };
+        assert!(is_too_much(&error("SELECT length(x) FROM long")));
         let forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
-        let error = connection
-            .query_row(forever, [], |row| row.get::<_, i64>(0))
-            .unwrap_err();
-        let interrupted = Some(rusqlite::ErrorCode::OperationInterrupted);
-        assert_eq!(error.sqlite_error_code(), interrupted);
+        assert!(is_too_much(&error(forever)));
     }
 }

@@ -34,6 +34,11 @@ fn the_table_lists_the_targets() {
     let listed: Vec<&str> = rows.map(|(name, _)| name).collect();
     let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
     assert_eq!(listed, names);
+    let unknown = Command::new(workspace().join("tests/fuzz/run"))
+        .arg("nosuch")
+        .output()
+        .expect("a script that can be run");
+    assert_eq!(unknown.status.code(), Some(2), "{unknown:?}");
     let run = script("run", &["--list"]);
     let sorted: BTreeSet<&str> = names.into_iter().collect();
     assert_eq!(run.lines().collect::<BTreeSet<_>>(), sorted);

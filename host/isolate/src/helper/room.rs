@@ -1,12 +1,17 @@
 //! Room in a tree that is the root of commands: the directories on which they find what is there
 //! for them alone, and, where nothing can be mounted, that itself.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use rustix::fs::{
+    CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fstat, makedev, mknodat, openat, openat2,
+    readlinkat,
+};
 use rustix::io::Errno;
 
 use super::Trying;
@@ -175,24 +180,50 @@ fn devices(dev: &Path) -> io::Result<()> {
     make(&dev.join("pts"), 0o755)
 }
 
-/// Copies files, directories and links, with their permissions.
+/// Copies files, directories and links, with their permissions. What is copied is looked at and opened from the
+/// directory that it is in, through no link, so that nothing leads out of it meanwhile.
 fn copy(source: &Path, at: &Path) -> io::Result<()> {
-    let mut open = vec![(source.to_owned(), at.to_owned())];
+    let (Some(parent), Some(name)) = (source.parent(), source.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let way = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = openat(CWD, parent, way, Mode::empty())?;
+    let beneath = |path: &Path, flags: OFlags| {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        openat2(&parent, path, flags, Mode::empty(), resolve)
+    };
+    let mut open = vec![(PathBuf::from(name), at.to_owned())];
     // Directories get their permissions when all is in them.
     let mut late = vec![];
-    while let Some((source, at)) = open.pop() {
-        let found = fs::symlink_metadata(&source)?;
-        if found.is_symlink() {
-            symlink(fs::read_link(&source)?, &at)?;
-        } else if found.is_dir() {
-            make(&at, 0o700)?;
-            for entry in fs::read_dir(&source)? {
-                let entry = entry?;
-                open.push((entry.path(), at.join(entry.file_name())));
+    while let Some((path, at)) = open.pop() {
+        let found = fstat(beneath(&path, OFlags::PATH)?)?;
+        let mode = fs::Permissions::from_mode(found.st_mode & 0o7777);
+        match FileType::from_raw_mode(found.st_mode) {
+            FileType::Symlink => {
+                let link = beneath(&path, OFlags::PATH)?;
+                let target = readlinkat(&link, c"", Vec::new())?;
+                symlink(OsStr::from_bytes(target.as_bytes()), &at)?;
             }
-            late.push((at, found.permissions()));
-        } else if found.is_file() {
-            fs::copy(&source, &at)?;
+            FileType::Directory => {
+                make(&at, 0o700)?;
+                for entry in Dir::read_from(beneath(&path, OFlags::DIRECTORY)?)? {
+                    let entry = entry?;
+                    let name = entry.file_name();
+                    if name != c"." && name != c".." {
+                        let name = OsStr::from_bytes(name.to_bytes());
+                        open.push((path.join(name), at.join(name)));
+                    }
+                }
+                late.push((at, mode));
+            }
+            FileType::RegularFile => {
+                let mut from = File::from(beneath(&path, OFlags::NONBLOCK)?);
+                let mut to = File::create_new(&at)?;
+                io::copy(&mut from, &mut to)?;
+                to.set_permissions(mode)?;
+            }
+            _ => {}
         }
     }
     for (directory, permissions) in late.into_iter().rev() {

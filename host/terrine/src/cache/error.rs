@@ -121,11 +121,13 @@ const ELSEWHERE: &str =
 
 /// Whether the file is not the database that it should be.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        // `Unknown` is the code of missing tables and columns.
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
-    )
+    let code = error.sqlite_error_code();
+    matches!(error, rusqlite::Error::SqlInputError { .. })
+        || matches!(
+            code,
+            // `Unknown` is the code of missing tables and columns.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
+        )
 }
 
 /// Whether another process holds the database.

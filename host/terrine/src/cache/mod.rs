@@ -37,7 +37,6 @@ pub use report::{Cleared, Info, SCHEMA_VERSION, TREES, clear, info};
 use row::{Id, Value};
 
 use terrine_oci::Digest;
-use terrine_support::folder;
 
 /// How many repositories are remembered for a blob of a registry.
 pub const LOCATIONS: usize = 8;
@@ -129,10 +128,7 @@ impl Cache {
                 path: directory.to_owned(),
                 source,
             })?;
-        folder::check(directory).map_err(|why| Error::NotOwn {
-            path: directory.to_owned(),
-            why,
-        })?;
+        report::check(directory)?;
         let (file, damaged) = File::create(directory)?;
         let cache = Self::with(Some(file), options);
         if damaged {

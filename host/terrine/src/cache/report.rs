@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use serde::Serialize;
+use terrine_support::folder;
 
 use super::Error;
 use super::error::is_damage;
@@ -94,6 +95,7 @@ pub struct Cleared {
 ///
 /// A database that can not be read, or is damaged.
 pub fn info(directory: &Path) -> Result<Info, Error> {
+    check(directory)?;
     let info = match File::existing(directory)? {
         Some(file) => of(&file)?,
         None => Info::empty(&directory.join(NAME)),
@@ -134,6 +136,9 @@ impl Trees {
 ///
 /// A database that can not be written, or that another process holds for seconds.
 pub fn clear(directory: &Path) -> Result<Cleared, Error> {
+    check(directory)?;
+    // What is refused is told before anything is removed.
+    let file = File::existing(directory)?;
     let folder = directory.join(TREES);
     let trees = Trees::of(&folder);
     match fs::remove_dir_all(&folder) {
@@ -145,7 +150,7 @@ pub fn clear(directory: &Path) -> Result<Cleared, Error> {
         }
         _ => {}
     }
-    let Some(file) = File::existing(directory)? else {
+    let Some(file) = file else {
         return Ok(Cleared {
             entries: trees.count,
             bytes: trees.bytes,
@@ -164,6 +169,14 @@ pub fn clear(directory: &Path) -> Result<Cleared, Error> {
     Ok(Cleared {
         entries: entries + trees.count,
         bytes: before.saturating_sub(size(file.path())) + trees.bytes,
+    })
+}
+
+/// Checks that the folder is the user's own, if it is there.
+pub(super) fn check(directory: &Path) -> Result<(), Error> {
+    folder::check(directory).map_err(|why| Error::NotOwn {
+        path: directory.to_owned(),
+        why,
     })
 }
 

@@ -16,6 +16,9 @@ use crate::sqlite;
 /// How long to wait for a process that holds the whole database.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The longest path that Linux takes, in bytes.
+const MAX_PATH: usize = 4095;
+
 const BY_PATH: &str = "SELECT id FROM ValidPaths WHERE path = ?1";
 const BY_ID: &str = "SELECT path, narSize FROM ValidPaths WHERE id = ?1";
 const REFERENCES: &str = "SELECT reference FROM Refs WHERE referrer = ?1";
@@ -150,9 +153,9 @@ impl Database {
             }
             match self.connection.prepare(query) {
                 Ok(_) => {}
-                // `no such table`, `no such column`.
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
-                    let why = format!("its table `{table}` is another");
+                // `no such column`.
+                Err(error) if sqlite::is_about_schema(&error) => {
+                    let why = format!("its table `{table}` has other columns");
                     return Err(Error::NotADatabase {
                         path: self.file.clone(),
                         why,
@@ -201,6 +204,8 @@ impl PathRow {
             .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let (path, size) = row.map_or((None, None), |(path, size)| (Some(path), size));
+        // No system has such a path, and a default of a column can be one for every row.
+        let path = path.filter(|path: &String| path.len() <= MAX_PATH);
         let references = references
             .query_map([id], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
@@ -295,9 +300,9 @@ fn failed(file: &Path, source: rusqlite::Error) -> Error {
             path,
             why: "it is not an SQLite database".to_owned(),
         },
-        Some(ErrorCode::OperationInterrupted) => Error::NotADatabase {
+        _ if sqlite::is_too_much(&source) => Error::NotADatabase {
             path,
-            why: "it takes far too long to read".to_owned(),
+            why: "it takes far too long to read, or has far too much text".to_owned(),
         },
         _ => Error::Database { path, source },
     }
@@ -505,7 +510,7 @@ mod tests {
         other
             .execute_batch("CREATE TABLE Refs (referrer, other)")
             .unwrap();
-        assert_eq!(why("other"), "its table `Refs` is another");
+        assert_eq!(why("other"), "its table `Refs` has other columns");
         // A view can be a query without end.
         let views = Connection::open(folder.path().join("views")).unwrap();
         views
@@ -517,10 +522,13 @@ mod tests {
             )
             .unwrap();
         assert_eq!(why("views"), "it has no table `ValidPaths`");
-        let fifo = folder.path().join("fifo");
-        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        assert_eq!(why("fifo"), "it is no regular file");
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{CWD, FileType, Mode, mknodat};
+            let fifo = folder.path().join("fifo");
+            mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
+            assert_eq!(why("fifo"), "it is no regular file");
+        }
         assert_eq!(why(""), "it is a folder");
         let missing = folder.path().join("missing");
         assert!(matches!(

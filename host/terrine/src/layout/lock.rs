@@ -128,6 +128,10 @@ fn holder(file: &File) -> Holder {
     };
     let name = fs::read_to_string(format!("/proc/{number}/comm")).unwrap_or_default();
     let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
+    if name.is_empty() {
+        // The one that took it has ended, and another one has its open file.
+        return Holder::default();
+    }
     let status = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
     let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
     Holder {

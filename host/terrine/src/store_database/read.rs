@@ -17,6 +17,8 @@ use crate::sqlite;
 const MAX_PATHS: usize = 1 << 20;
 /// The most references that it may have.
 const MAX_REFERENCES: usize = 1 << 24;
+/// The most text of all paths together, in bytes.
+const MAX_ALL: usize = 512 << 20;
 /// The longest text that Nix writes into a column is a list of signatures, in bytes.
 const MAX_TEXT: usize = 64 << 10;
 
@@ -84,6 +86,9 @@ impl Image<'_> {
     }
 
     fn failed(&self, source: rusqlite::Error) -> Error {
+        if sqlite::is_too_much(&source) {
+            return self.invalid("it takes far too long to read, or has far too much text");
+        }
         Error::Read {
             image: self.name.to_owned(),
             source,
@@ -96,6 +101,14 @@ impl Image<'_> {
             why: why.into(),
         }
     }
+}
+
+/// The error of SQLite for what is too long.
+fn too_big() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_TOOBIG),
+        None,
+    )
 }
 
 /// A database that is read.
@@ -118,9 +131,14 @@ impl Reading<'_> {
     fn records(&self) -> Result<Records, Error> {
         let mut paths = BTreeMap::new();
         let mut records = Records::new();
+        let mut total = 0;
         self.each(PATHS, MAX_PATHS, |row| {
             let id: i64 = row.get(0)?;
             let texts: [Option<String>; 4] = [row.get(1)?, row.get(2)?, row.get(4)?, row.get(5)?];
+            total += texts.iter().flatten().map(String::len).sum::<usize>();
+            if total > MAX_ALL {
+                return Err(too_big());
+            }
             Ok((id, texts, row.get::<_, Option<i64>>(3)?))
         })?
         .into_iter()
@@ -142,12 +160,14 @@ impl Reading<'_> {
                 record.references.insert(reference);
             }
         }
+        let mut total = 0;
         for (derivation, name, path) in self.each(OUTPUTS, MAX_PATHS, |row| {
-            Ok((
-                row.get(0)?,
-                row.get::<_, String>(1)?,
-                row.get::<_, String>(2)?,
-            ))
+            let (name, path): (String, String) = (row.get(1)?, row.get(2)?);
+            total += name.len() + path.len();
+            if total > MAX_ALL {
+                return Err(too_big());
+            }
+            Ok((row.get(0)?, name, path))
         })? {
             if !is_valid_path(&path, self.image.store_dir) {
                 return Err(self.image.invalid(format!("`{path}` is not a store path")));
@@ -308,6 +328,11 @@ mod tests {
                 "no path has the number 77",
             ),
             ("DROP TABLE Refs", "it has no table `Refs`"),
+            // What is not in the file can be as long as it likes.
+            (
+                "ALTER TABLE ValidPaths ADD COLUMN x TEXT GENERATED ALWAYS AS (printf('%.*c', 900000000, 'x')) VIRTUAL",
+                "it has no table `ValidPaths`",
+            ),
             (
                 "DROP TABLE Refs; CREATE VIEW Refs AS SELECT 1 AS referrer, 1 AS reference",
                 "it has no table `Refs`",

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 use terrine_compress::{Compression, MAGIC, is_bomb};
 use terrine_oci::{Descriptor, Digest};
-use terrine_tar::{Body, Described, Input, MAX_UNPACKED};
+use terrine_tar::{Body, Described, EntryType, Input, MAX_UNPACKED};
 
 use super::{Checks, VerifyReporter};
 use crate::source::changes::{Budget, Change};
@@ -204,7 +204,11 @@ struct Members<'b> {
 impl Members<'_> {
     fn add(&mut self, member: Described, body: &mut Body<'_, '_>) -> Result<(), Unpacking> {
         Change::of(&member.name)?;
-        let holes = body.holes()?;
+        // The map of what is stored is looked at, as whoever reads the file has to.
+        let holes = match member.kind {
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => body.holes()?,
+            _ => 0,
+        };
         self.holes = self.holes.saturating_add(holes);
         let size = self.holes.saturating_add(body.position());
         if holes > 0 && is_bomb(self.stored, size) {
@@ -262,6 +266,10 @@ fn unpack(
             faults.push((expected, error));
             return None;
         }
+        (Err(Unpacking::Fault(fault @ Fault::Holes { .. })), None) => faults.push((
+            "files in proportion to it, as only `export --sparse` writes these",
+            chain(&fault),
+        )),
         (Err(error), None) => faults.push(("a readable archive", unpacking(error))),
         (Ok(()), None) => {}
     }

@@ -319,6 +319,11 @@ fn layout_errors() -> Vec<layout::Error> {
             expected: 1,
             actual: 2,
         },
+        Error::Locked {
+            path: path(),
+            holder: layout::Holder::default(),
+            waited: Duration::from_secs(60),
+        },
         Error::Name(name()),
     ]
 }
@@ -332,6 +337,11 @@ fn source_faults() -> Vec<source::Fault> {
             size: 2,
             length: 1,
         }),
+        Fault::Holes {
+            member: name(),
+            stored: 1,
+            size: 2,
+        },
         Fault::Directory,
         Fault::NoKind,
         Fault::NoLayout("index.json"),

@@ -53,7 +53,7 @@ impl<'a> Trees<'a> {
     /// Opens a folder, and removes what processes that were killed left in it.
     pub(super) fn open(folder: Option<&'a Path>) -> io::Result<Self> {
         if let Some(folder) = folder {
-            fs::create_dir_all(folder)?;
+            terrine_support::folder::make(folder).map_err(io::Error::other)?;
             for entry in fs::read_dir(folder)?.flatten() {
                 let is_work = entry.file_name().to_string_lossy().starts_with(WORK);
                 // Held until it is gone, so that who has just made it sees that.

@@ -1,17 +1,17 @@
 //! The digest of all that goes into commands.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use rustix::fs::{FileType, OFlags};
 use sha2::{Digest as _, Sha256};
 use terrine_isolate::{Directory, Identity, Place, Step};
 use terrine_oci::Digest;
 
 use super::PlanError;
 use super::ask::Asked;
+use crate::beneath::{Beneath, identity, list};
 use crate::layer::{Ownership, Permissions};
 use crate::plan::complete::Complete;
 use crate::plan::content::Unread;
@@ -88,30 +88,40 @@ fn named(directory: &Directory) -> String {
     }
 }
 
-/// The digest of a directory of this machine: names, permissions, targets and contents.
+/// The digest of a directory of this machine: names, permissions, targets and contents. Nothing leads out of it
+/// while it is read.
 fn directory(path: &Path) -> io::Result<Digest> {
     let mut hash = Sha256::new();
-    let mut open = vec![path.to_owned()];
-    while let Some(place) = open.pop() {
-        let found = fs::symlink_metadata(&place)?;
-        let name = place.strip_prefix(path).unwrap_or(&place).as_os_str();
-        let mut part = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
-        part(name.as_bytes());
-        part(&found.permissions().mode().to_le_bytes());
-        if found.is_symlink() {
-            part(fs::read_link(&place)?.as_os_str().as_bytes());
-        } else if found.is_dir() {
-            let mut children: Vec<_> = fs::read_dir(&place)?
-                .map(|child| child.map(|child| child.path()))
-                .collect::<io::Result<_>>()?;
-            children.sort_unstable_by(|a, b| b.cmp(a));
-            open.extend(children);
-        } else if found.is_file() {
-            part(&found.len().to_le_bytes());
-            io::copy(&mut File::open(&place)?, &mut hash)?;
+    let at = Beneath::open(path)?;
+    let (_, mode) = identity(&at.open_at(b"", OFlags::DIRECTORY)?)?;
+    hash.update(mode.to_le_bytes());
+    let mut open = vec![vec![]];
+    while let Some(below) = open.pop() {
+        let listed = at.open_at(&below, OFlags::DIRECTORY)?;
+        let mut children = list(&listed).map_err(|(_, errno)| errno)?;
+        children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        for child in children {
+            let below = match below.as_slice() {
+                b"" => child.name.to_vec(),
+                below => [below, b"/", &child.name].concat(),
+            };
+            let mut part = |bytes: &[u8]| {
+                hash.update((bytes.len() as u64).to_le_bytes());
+                hash.update(bytes);
+            };
+            part(&below);
+            part(&child.kind.as_raw_mode().to_le_bytes());
+            part(&child.mode.to_le_bytes());
+            part(&child.link);
+            part(&child.size.to_le_bytes());
+            match child.kind {
+                FileType::Directory => open.push(below),
+                FileType::RegularFile => {
+                    let mut file = File::from(at.open_at(&below, OFlags::NONBLOCK)?);
+                    io::copy(&mut file, &mut hash)?;
+                }
+                _ => {}
+            }
         }
     }
     Ok(hash.into())
