@@ -48,7 +48,7 @@ impl Workspace {
         workspace.write(
             "Cargo.toml",
             &read("Cargo.toml")
-                .replace(", \"tests\"]", "]")
+                .replace(", \"tests\", \"tests/fuzz\"]", "]")
                 .replace("[\"host/cli\"]", "[\"host/planner\"]"),
         );
         // The manifest without the dependencies of the crate, but with those of the script.

@@ -25,7 +25,7 @@ pub(super) struct LimitArgs {
     /// The fuel that one call of a planner may use [default: 20,000,000,000]
     ///
     /// About one unit for an instruction, so a few seconds of work. It is the same on every machine. The built-in
-    /// planner has 100,000,000,000 at least, but where it is checked.
+    /// planner has at least 100,000,000,000, except in `planner check`.
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Planners from files")]
     planner_fuel: Option<u64>,
 

@@ -20,6 +20,8 @@ const NOBODY: u32 = 65534;
 ///
 /// As [`check`]. One that cannot be made passes, if it could be made where that holds.
 pub fn make(folder: &Path) -> Result<(), String> {
+    // Nothing is left in a place of others.
+    check(folder)?;
     // What cannot be made is told by whoever wants to write there.
     let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     check(folder)

@@ -180,7 +180,12 @@ pub(crate) fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Found, Errn
     let found = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let kind = FileType::from_raw_mode(found.st_mode);
     let link = match kind {
-        FileType::Symlink => readlinkat(directory, name, Vec::new())?.into_bytes().into(),
+        FileType::Symlink => match readlinkat(directory, name, Vec::new()) {
+            Ok(target) => target.into_bytes().into(),
+            // It was a link a moment ago.
+            Err(Errno::INVAL) => return Err(Errno::LOOP),
+            Err(errno) => return Err(errno),
+        },
         _ => Box::default(),
     };
     let size = match kind {

@@ -135,7 +135,7 @@ fn a_disk_that_is_full_is_told() {
         let spec = spec(&bench, "extraCommands", script);
         let build = bench.command("build", &spec, SINGLE, &cache);
         let mount = format!(
-            "mount -t tmpfs -o size=8m none {} && exec \"$@\"",
+            "mount -t tmpfs -o size=8m,mode=700 none {} && exec \"$@\"",
             trees.display()
         );
         let mut command = Command::new("unshare");

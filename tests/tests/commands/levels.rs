@@ -81,7 +81,6 @@ fn the_owners_of_a_base_images_store_paths_are_shown() {
     command.arg("--store-root").arg(bench.path().join("store"));
     let file = bench.path().join("base.tar");
     fs::write(&file, Run::of(&mut command).ok().stdout).unwrap();
-    place::open(bench.path());
     let script =
         "stat -c '%u:%g' /nix/store/*-app/file > said; ! chown 1 /nix/store/*-app/file 2>> said";
     let spec = spec(&bench, "runAsRoot", script).with("fromImage", file.to_str().unwrap());

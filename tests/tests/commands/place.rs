@@ -146,7 +146,8 @@ impl Bench {
             .prefix("terrine-commands-")
             .tempdir_in(parent)
             .unwrap();
-        open(folder.path());
+        // Others look for their caches and programs in it.
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let bench = Self {
             folder,
             builds: AtomicU32::new(0),
@@ -226,14 +227,25 @@ impl Bench {
             .arg(planner())
             .arg(cache.join("terrine/planner"));
         Run::of(&mut copy).ok();
-        Run::of(Command::new("chmod").args(["-R", "a+rwX"]).arg(&cache)).ok();
         cache
+    }
+
+    /// Gives a cache to the user who is to use it: one that others may write to is not used.
+    fn give(cache: &Path, at: At) {
+        if !geteuid().is_root() {
+            return;
+        }
+        let user = if at.who == Who::User { USER } else { 0 };
+        let owner = format!("{user}:{user}");
+        Run::of(Command::new("chown").args(["-R", &owner]).arg(cache)).ok();
+        Run::of(Command::new("chmod").args(["-R", "go-w"]).arg(cache)).ok();
     }
 
     /// `terrine SUBCOMMAND` on a specification, with its caches in a folder.
     pub(crate) fn command(&self, subcommand: &str, spec: &Value, at: At, cache: &Path) -> Command {
         let file = cache.join("image.json");
         fs::write(&file, spec.to_string()).unwrap();
+        Self::give(cache, at);
         let words = [subcommand, file.to_str().unwrap(), "--root-level", at.level];
         let mut command = match at.who {
             Who::Root => terrine(),
@@ -314,11 +326,6 @@ impl Bench {
         fs::write(root.join("etc/group"), "root:x:0:\nwww:x:44:\n").unwrap();
         Some(root)
     }
-}
-
-/// Lets everybody write to a folder.
-pub(crate) fn open(folder: &Path) {
-    fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
 }
 
 /// A static busybox.

@@ -297,8 +297,22 @@ fn the_process_that_compiles_is_confined() {
 
 /// Every command that runs a planner, with arguments.
 const COMMANDS: [&[&str]; 5] = [
-    &["build", "image.json", "--planner", "planner.wasm"],
-    &["plan", "image.json", "--planner", "planner.wasm"],
+    &[
+        "build",
+        "image.json",
+        "--store-root",
+        ".",
+        "--planner",
+        "planner.wasm",
+    ],
+    &[
+        "plan",
+        "image.json",
+        "--store-root",
+        ".",
+        "--planner",
+        "planner.wasm",
+    ],
     &[
         "layers",
         "--graph",

@@ -50,17 +50,19 @@ impl From<io::Error> for Fault {
 fn compile(arguments: impl Iterator<Item = OsString>, confine: Confine) -> Result<(), Fault> {
     let (limits, stack) =
         parse(arguments).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let settings = Limits {
+        stack,
+        ..Limits::default()
+    };
+    // Before the limits: how much address space there is decides about the code, as it does in the parent.
+    let config = runtime::watched(settings, None);
     limit(limits)?;
     let mut bytes = vec![];
     io::stdin()
         .lock()
         .take(MAX_SIZE + 1)
         .read_to_end(&mut bytes)?;
-    let limits = Limits {
-        stack,
-        ..Limits::default()
-    };
-    let engine = Engine::new(&runtime::watched(limits, None)).map_err(io::Error::other)?;
+    let engine = Engine::new(&config).map_err(io::Error::other)?;
     confine()?;
     let code = engine.precompile_component(&bytes).map_err(|error| {
         let causes: Vec<String> = error.chain().map(ToString::to_string).collect();

@@ -297,14 +297,14 @@ impl Walk<'_> {
 
     /// The entries of the directory at the current path, in order.
     fn list(&self) -> Result<Vec<Child>, Error> {
-        let failed = |errno| self.failed("listing", b"", errno);
+        let failed = |errno| self.changed("listing", b"", errno);
         let handle = self
             .store
             .open_at(&self.path, OFlags::DIRECTORY)
             .map_err(failed)?;
         let found = beneath::list(&handle).map_err(|(name, errno)| match name.as_slice() {
             b"" => failed(errno),
-            name => self.failed("looking at", name, errno),
+            name => self.changed("looking at", name, errno),
         })?;
         let mut children = Vec::with_capacity(found.len());
         for found in found {
@@ -318,15 +318,19 @@ impl Walk<'_> {
     }
 
     fn failed(&self, action: &'static str, name: &[u8], errno: Errno) -> Error {
-        let path = self.place(name);
+        Error::Io {
+            action,
+            path: self.place(name),
+            source: errno.into(),
+        }
+    }
+
+    /// The error of something that was there a moment ago.
+    fn changed(&self, action: &'static str, name: &[u8], errno: Errno) -> Error {
         match errno {
             // A directory on the way that has become a link, or none any more.
-            Errno::LOOP | Errno::XDEV | Errno::NOTDIR => opening(&path, errno),
-            _ => Error::Io {
-                action,
-                path,
-                source: errno.into(),
-            },
+            Errno::LOOP | Errno::XDEV | Errno::NOTDIR => opening(&self.place(name), errno),
+            _ => self.failed(action, name, errno),
         }
     }
 

@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use super::{Error, Origin};
 use crate::beneath::{self, Beneath, Found};
 use crate::layer;
@@ -24,7 +26,10 @@ pub(super) fn children(
         } else {
             place.join(std::ffi::OsStr::from_bytes(&name))
         };
-        failed("listing", &place, errno.into())
+        match errno {
+            Errno::LOOP | Errno::XDEV | Errno::NOTDIR => layer::opening(&place, errno),
+            _ => failed("listing", &place, errno.into()),
+        }
     })?;
     children.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(children)
