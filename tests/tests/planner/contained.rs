@@ -412,11 +412,11 @@ fn a_planner_that_is_at_work_is_told_of() {
 fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     // Each read waits for the one before it, and finds nothing in any cache.
     let slow = "(local $at i32)
-        (drop (memory.grow (i32.const 8000)))
+        (drop (memory.grow (i32.const 4200)))
         (loop $more
-            (local.set $at (i32.and (i32.add (i32.mul (local.get $at) (i32.const 1103515245)) (i32.const 12345)) (i32.const 0x1fffffff)))
+            (local.set $at (i32.and (i32.add (i32.mul (local.get $at) (i32.const 1103515245)) (i32.const 12345)) (i32.const 0x0fffffff)))
             (local.set $at (i32.add (local.get $at) (i32.load (local.get $at))))
-            (local.set $at (i32.and (local.get $at) (i32.const 0x1fffffff)))
+            (local.set $at (i32.and (local.get $at) (i32.const 0x0fffffff)))
             (br $more))
         (unreachable)";
     vec![
