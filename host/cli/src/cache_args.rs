@@ -8,7 +8,7 @@ use terrine::hint::Hint;
 use super::environment;
 use super::printer::Printer;
 
-/// Whether caches are used.
+/// The use of caches.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct CacheArgs {
     /// Do without the caches of layers and of compiled planners

@@ -1,4 +1,4 @@
-//! Whether the process was started without a standard output.
+//! A check that the process was started with a standard output.
 //!
 //! The standard library opens `/dev/null` in the place of a standard stream that is closed, before `main` runs: what
 //! is written would be lost without a word. So this looks before it does.
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::{Errno, fcntl_getfd};
 
-/// Whether standard output was closed when the process began.
+/// True if standard output was closed when the process began.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn look() {
@@ -28,7 +28,7 @@ static LOOK: extern "C" fn() = look;
 ///
 /// # Errors
 ///
-/// What the system would say of one that is closed.
+/// The system's error for one that is closed.
 pub(super) fn check() -> io::Result<()> {
     if CLOSED.load(Ordering::Relaxed) {
         return Err(Errno::BADF.into());

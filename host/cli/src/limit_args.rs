@@ -16,7 +16,7 @@ const TIME: u64 = 30;
 const MEMORY: u64 = 1024;
 /// The longest time of all, in seconds: a day.
 const LONGEST: u64 = 86_400;
-/// How long nothing is said of a planner that is at work.
+/// The time for which nothing is said of a planner that is at work.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Limits of planners from files.

@@ -78,7 +78,7 @@ impl Printer {
     }
 }
 
-/// What is wrong with arguments, as it is rendered with colours.
+/// Prints an error of the arguments, as it is rendered with colours.
 pub(super) fn usage(text: &str) {
     let lines = text.split('\n').map(|line| cut(line, LINE / 2));
     print(&cut(&few(lines), MESSAGE));

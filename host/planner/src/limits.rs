@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-/// Which part of its limits a component is given for little work: one of so many.
+/// The part of its limits that a component is given for little work: one of so many.
 const PARTS: u32 = 20;
 /// No part of the fuel is smaller: about a second, and a thousand times what any built-in policy takes for a small
 /// graph. Whoever lowers the fuel wants just that.
@@ -12,7 +12,7 @@ const LEAST_FUEL: u64 = 5_000_000_000;
 /// No part of the time is smaller: a machine may have other things to do.
 const LEAST_TIME: Duration = Duration::from_secs(10);
 
-/// What one call into a component may use.
+/// Limits of one call into a component.
 ///
 /// The defaults are far above what planners need: an endless loop ends after some seconds, and one that is
 /// written in Python uses a seventh of the fuel for a closure of 100,000 paths. The built-in planner, whose

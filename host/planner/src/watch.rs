@@ -13,13 +13,13 @@ pub struct AtWork<'a> {
     pub component: &'a str,
     /// The work.
     pub work: Work,
-    /// How long it has been at it.
+    /// The time that it has been at it.
     pub elapsed: Duration,
-    /// How long it may be at it, where that is limited.
+    /// The time that it may be at it, where that is limited.
     pub limit: Option<Duration>,
 }
 
-/// What a planner is at.
+/// The kinds of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Work {

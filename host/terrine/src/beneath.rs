@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-/// How a directory is opened for what is below it: not everyone may list it.
+/// Flags that open a directory for what is below it: not everyone may list it.
 #[cfg(target_os = "linux")]
 pub(crate) const SEARCH: OFlags = OFlags::PATH;
 /// Elsewhere there is no such way.
@@ -226,7 +226,7 @@ pub(crate) fn list(directory: &OwnedFd) -> Result<Vec<Found>, (Vec<u8>, Errno)> 
     Ok(found)
 }
 
-/// What tells a directory from every other, and its permissions.
+/// Returns the numbers that tell a directory from every other, and its permissions.
 #[allow(
     clippy::unnecessary_cast,
     reason = "the types of numbers are others on each system"

@@ -6,9 +6,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
-/// How many steps of SQLite's machine are done before the clock is looked at.
+/// The steps of SQLite's machine that are done before the clock is looked at.
 const STEPS: i32 = 10_000;
-/// How long a database may be read. One of 100,000 paths takes seconds.
+/// The time for which a database may be read. One of 100,000 paths takes seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The longest text that is made or read, in bytes.
 const MAX_LENGTH: i32 = 1 << 20;

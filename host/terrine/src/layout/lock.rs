@@ -13,16 +13,16 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::{Error, LOCKING, READING};
 
-/// How long writers wait for each other, if nobody says otherwise. Rewriting an index takes milliseconds.
+/// The time that writers wait for each other, if nobody says otherwise. Rewriting an index takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long nobody is told of it.
+/// The time for which nobody is told of it.
 const SILENCE: Duration = Duration::from_secs(2);
-/// How often to try.
+/// The time between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The ticks in a second in which Linux tells programs how long a process has been there, whatever its own clock.
 const TICKS: u64 = 100;
 
-/// How long a writer waits for another one, and who hears of it.
+/// The time that a writer waits for another one, and somebody who hears of it.
 pub struct LockWait {
     patience: Duration,
     tell: Box<dyn Fn(&Holder) + Send + Sync>,
@@ -58,7 +58,7 @@ impl LockWait {
 pub struct Holder {
     /// Its number and its name.
     process: Option<(u32, String)>,
-    /// How long it has been there.
+    /// The time that it has been there.
     age: Option<Duration>,
 }
 
@@ -160,7 +160,7 @@ fn process(locks: &str, device: u64, inode: u64) -> Option<u32> {
     exact.or(found.first()).map(|(_, process)| *process)
 }
 
-/// How long a process has been there, by its line of numbers (proc_pid_stat(5)) and the machine's.
+/// Returns the time that a process has been there, by its line of numbers (proc_pid_stat(5)) and the machine's.
 fn age(status: &str, uptime: &str) -> Option<Duration> {
     // The name is in brackets, and may hold anything.
     let (_, numbers) = status.rsplit_once(')')?;
