@@ -16,6 +16,7 @@ use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::ship_args::{ShipArgs, open_target};
+use super::strict_args::StrictArgs;
 use super::target::names_tag;
 
 /// Build an image out of store paths and directories
@@ -30,6 +31,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     ship: ShipArgs,
+
+    #[command(flatten)]
+    strict: StrictArgs,
 
     /// Write what the image turned out to be to this file, as JSON; `-` for stdout
     #[arg(long, value_name = "FILE", help_heading = "Output")]
@@ -77,9 +81,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let options = args.image.options(images.opener(), &cache, commands);
     let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;
-    for remark in &facts.remarks {
-        printer.warning(remark);
-    }
+    args.strict
+        .print(&facts.remarks, printer)
+        .with_context(cannot)?;
     let target = open_target(&args.ship, images.client(), &image.resolved.tag, printer)?;
     let progress = Progress::new(printer, image.layer_count());
     let name = target.name().unwrap_or_else(|| image.reference());

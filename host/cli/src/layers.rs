@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use terrine::closure::{self, Graph};
 use terrine::history::{self, Past, Previous};
 use terrine::plan::{Grouping, group};
+use terrine::remark::Remark;
 
 use super::cache_args::CacheArgs;
 use super::failure::{Context, Failure, JsonError, Result};
@@ -15,6 +16,7 @@ use super::output;
 use super::planner_args::{self, PlannerArgs};
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
+use super::strict_args::StrictArgs;
 
 /// Group the store paths of a graph into layers
 ///
@@ -71,6 +73,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     cache: CacheArgs,
+
+    #[command(flatten)]
+    strict: StrictArgs,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
@@ -89,10 +94,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         None if args.planner.sealed_wasi => return Err(planner_args::not_for_the_built_in()),
         None => runtime.embedded()?,
     };
-    let past = past(args, printer)?;
-    if let Some(remark) = past.remark(&planner, policy)? {
-        printer.warning(&remark);
-    }
+    let (past, mut remarks) = past(args)?;
+    remarks.extend(past.remark(&planner, policy)?.map(Remark::from));
+    args.strict.print(&remarks, printer)?;
     let grouping = Grouping {
         graph: &graph,
         roots: &graph.roots(),
@@ -136,9 +140,9 @@ fn excluded(args: &Args, graph: &Graph) -> Result<Vec<usize>> {
     Ok(excluded)
 }
 
-/// What the arguments say of the past.
-fn past(args: &Args, printer: &Printer) -> Result<Past> {
-    let mut past = Past::default();
+/// What the arguments say of the past, and what to say about that.
+fn past(args: &Args) -> Result<(Past, Vec<Remark>)> {
+    let (mut past, mut remarks) = (Past::default(), vec![]);
     if let Some(file) = &args.past.history {
         past.read_updates(file, &args.store_dir)?;
     }
@@ -147,12 +151,13 @@ fn past(args: &Args, printer: &Printer) -> Result<Past> {
         match history::open(reference, images.opener(), None)? {
             Previous::Held(image) => past.held.push(image),
             Previous::Missing(_) if args.past.allow_missing_previous => {
-                printer.warning(&format!("there is no previous image `{reference}`"));
+                let message = format!("there is no previous image `{reference}`");
+                remarks.push(Remark::warning(message));
             }
             Previous::Missing(error) => return Err(error.into()),
         }
     }
-    Ok(past)
+    Ok((past, remarks))
 }
 
 /// The options: all of them at once, and single ones over them.

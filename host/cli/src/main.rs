@@ -41,6 +41,7 @@ mod replay;
 mod schema;
 mod ship_args;
 mod stream;
+mod strict_args;
 mod table;
 mod target;
 mod verify;

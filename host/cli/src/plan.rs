@@ -11,6 +11,7 @@ use super::image_args::ImageArgs;
 use super::images::Images;
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
+use super::strict_args::StrictArgs;
 use super::{output, table};
 
 /// Show what `build` would make, and why
@@ -32,6 +33,9 @@ pub(super) struct Args {
     #[command(flatten, next_help_heading = "Output")]
     cache: CacheArgs,
 
+    #[command(flatten)]
+    strict: StrictArgs,
+
     #[command(flatten, next_help_heading = "Output")]
     show: FormatArgs,
 }
@@ -49,9 +53,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let commands = args.image.commands.options(args.cache.keeps(), &tell);
     let options = args.image.options(images.opener(), &memory, commands);
     let mut preview = plan::preview(&spec, &options, planners).with_context(cannot)?;
-    for remark in &preview.facts.remarks {
-        printer.warning(remark);
-    }
+    let warnings = args.strict.print(&preview.facts.remarks, printer);
     let format = args.show.format();
     let text = match (&args.explain, format) {
         (Some(path), Format::Json) => preview.facts.explain(path)?.to_json(),
@@ -65,5 +67,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
             }
         }
     };
-    output::print(&text)
+    output::print(&text)?;
+    // What is wrong with the plan is best seen in the plan.
+    warnings.with_context(cannot)
 }

@@ -4,9 +4,11 @@ use std::io::Write;
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
+use terrine::remark::{Level, Remark};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const NOTE: Style = AnsiColor::Green.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
 /// The most characters of a value in a message.
@@ -46,6 +48,18 @@ impl Printer {
         print(&format!("{text}\n"));
     }
 
+    /// Something about an image, with its remedy. Notes are for those who do not want quiet.
+    pub(super) fn remark(&self, remark: &Remark) {
+        match remark.level {
+            Level::Warning => self.warning_with_hint(&remark.message, remark.hint.as_deref()),
+            Level::Note if self.quiet => {}
+            Level::Note => {
+                print(&format!("{NOTE}note{NOTE:#}: {}\n", short(&remark.message)));
+                self.hint(remark.hint.as_deref());
+            }
+        }
+    }
+
     /// Something that may not be meant.
     pub(super) fn warning(&self, text: &str) {
         let text = short(text);
@@ -55,6 +69,10 @@ impl Printer {
     /// Something that is done without, and what to do about it.
     pub(super) fn warning_with_hint(&self, text: &str, hint: Option<&str>) {
         self.warning(text);
+        self.hint(hint);
+    }
+
+    fn hint(&self, hint: Option<&str>) {
         if let Some(hint) = hint.map(short) {
             print(&format!("{HINT}hint{HINT:#}: {hint}\n"));
         }

@@ -14,6 +14,7 @@ use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::ship_args::{ShipArgs, open_target};
+use super::strict_args::StrictArgs;
 use super::target::{Target, names_tag};
 
 /// Write the image that a dockerTools conf.json describes
@@ -35,6 +36,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     ship: ShipArgs,
+
+    #[command(flatten)]
+    strict: StrictArgs,
 
     /// Look for store paths below this directory
     ///
@@ -80,9 +84,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     };
     let image =
         dockertools::prepare(&conf, &options, &planner, &cache).with_context(|| cannot(args))?;
-    for remark in image.remarks() {
-        printer.warning(&remark);
-    }
+    args.strict
+        .print(&image.remarks(), printer)
+        .with_context(|| cannot(args))?;
     let target = open_target(&args.ship, images.client(), &image.resolved.tag, printer)?;
     let cache = match &target {
         Target::Blobs(_) if !on_conf => args.ship.encode.cache.layers(printer),

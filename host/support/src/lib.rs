@@ -1,6 +1,7 @@
 //! What every crate of the host may need: files that are read whole, up to a limit, folders that are the user's
-//! own, and errors that know a remedy.
+//! own, errors that know a remedy, and remarks about what is made all the same.
 
 pub mod file;
 pub mod folder;
 pub mod hint;
+pub mod remark;

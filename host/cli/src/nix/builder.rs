@@ -217,7 +217,7 @@ fn planned(file: &Path, layer: &Path, printer: &Printer) -> Result<String> {
     };
     let prepared = plan::prepare(&spec, &options, planners)?;
     for remark in &prepared.facts.remarks {
-        printer.warning(remark);
+        printer.remark(remark);
     }
     let archive = layer.join(dockertools::LAYER);
     let out = File::create(&archive).with_context(|| format!("writing `{}`", archive.display()))?;

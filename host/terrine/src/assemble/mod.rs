@@ -15,6 +15,7 @@ use std::io::Write;
 use terrine_oci::{Annotations, Digest};
 use terrine_planner_host::image::{LayerRole, RenderRequest, RenderedLayer};
 use terrine_planner_host::{Planner, image};
+use terrine_support::remark::Remark;
 
 use crate::base::{Base, BaseLayer};
 use crate::cache::{Cache, Plain};
@@ -176,13 +177,15 @@ impl NewImage<'_> {
     }
 
     /// What a person should be told before it is made.
-    pub fn remarks(&self) -> Vec<String> {
-        let mut remarks = self.resolved.remarks.clone();
+    pub fn remarks(&self) -> Vec<Remark> {
+        let remarks = self.resolved.remarks.iter().cloned();
+        let mut remarks: Vec<Remark> = remarks.map(Remark::warning).collect();
         if self.layer_count() > DOCKER_MAX_LAYERS {
-            remarks.push(format!(
+            let message = format!(
                 "the image has {} layers, and Docker takes {DOCKER_MAX_LAYERS}",
                 self.layer_count()
-            ));
+            );
+            remarks.push(Remark::warning(message).hint("lower `maxLayers`"));
         }
         remarks
     }

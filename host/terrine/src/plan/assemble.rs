@@ -2,6 +2,7 @@
 
 use terrine_oci::annotation;
 use terrine_planner_host::image::Resolved;
+use terrine_support::remark::Remark;
 
 use super::complete::Complete;
 use super::context::Context;
@@ -16,7 +17,7 @@ impl Decided {
     /// Puts together what is written, and what there is to say about it.
     pub(super) fn assemble<'p>(self, context: &Context<'_, 'p>) -> Result<Prepared<'p>, Error> {
         let mut remarks = self.remarks();
-        remarks.extend(meaningless(context.spec));
+        remarks.extend(meaningless(context.spec).into_iter().map(Remark::from));
         let Self { identified, plan } = self;
         let Identified {
             complete:
@@ -57,7 +58,7 @@ impl Decided {
     }
 
     /// What a person should be told before the image is made.
-    fn remarks(&self) -> Vec<String> {
+    fn remarks(&self) -> Vec<Remark> {
         let Identified {
             complete,
             machine,
@@ -73,7 +74,7 @@ impl Decided {
             complete.listing.as_ref(),
         ));
         remarks.extend(self.plan.remarks.iter().cloned());
-        remarks
+        remarks.into_iter().map(Remark::from).collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! What there is to say about an image: for people, and as JSON for programs.
 
-use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use terrine_oci::{Annotations, Descriptor};
+use terrine_support::remark::Remark;
 
 use super::Error;
 use super::decide::{self, LayerPlan};
@@ -63,8 +65,10 @@ pub struct Facts {
     pub size: u64,
     /// The layers, bottom to top.
     pub layers: Vec<LayerFacts>,
-    /// What a person should be told.
-    pub remarks: Vec<String>,
+    /// What a person should be told: the messages of all as `remarks`, and the warnings among them
+    /// with their remedies as `warnings`.
+    #[serde(flatten, serialize_with = "remarks")]
+    pub remarks: Vec<Remark>,
     /// What refers to what.
     #[serde(skip)]
     pub(super) graph: Graph,
@@ -174,7 +178,7 @@ pub(super) fn gather(
     paths: &Paths,
     plan: &LayerPlan,
     machine: &Machine,
-    remarks: Vec<String>,
+    remarks: Vec<Remark>,
 ) -> Facts {
     let layers = layers(image, paths, plan);
     let count = |kind| {
@@ -268,6 +272,28 @@ fn layers(image: &NewImage<'_>, paths: &Paths, plan: &LayerPlan) -> Vec<LayerFac
         layer.number = i + 1;
     }
     layers
+}
+
+/// Writes the messages of all remarks, and the warnings among them with their remedies.
+fn remarks<S: Serializer>(remarks: &[Remark], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Warning<'a> {
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'a str>,
+    }
+    let messages: Vec<&str> = remarks.iter().map(|remark| &*remark.message).collect();
+    let warnings = remarks.iter().filter(|remark| remark.is_warning());
+    let warnings: Vec<Warning<'_>> = warnings
+        .map(|remark| Warning {
+            message: &remark.message,
+            hint: remark.hint.as_deref(),
+        })
+        .collect();
+    let mut map = serializer.serialize_map(Some(2))?;
+    map.serialize_entry("remarks", &messages)?;
+    map.serialize_entry("warnings", &warnings)?;
+    map.end()
 }
 
 /// The environment in a configuration.

@@ -22,11 +22,13 @@ use terrine::{
 
 use super::Walked;
 use crate::exit::Usage;
+use crate::strict_args::Warnings;
 
 /// Brings every error with a hint through a failure.
 pub(super) fn walk() -> Walked {
     let mut walked = Walked::default();
     walked.walk("cli/src/exit.rs", vec![usage()]);
+    walked.walk("cli/src/strict_args.rs", vec![Warnings(1)]);
     walked.walk("compress/src/setting.rs", settings());
     walked.walk("isolate/src/error.rs", isolate_errors());
     walked.walk("oci/src/reference.rs", vec![reference()]);

@@ -1,0 +1,53 @@
+//! Remarks about an image, and whether its warnings end the run.
+
+use std::borrow::Cow;
+
+use terrine::hint::Hint;
+use terrine::remark::Remark;
+
+use super::failure::Result;
+use super::printer::Printer;
+
+/// Whether warnings are errors.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct StrictArgs {
+    /// Treat warnings about the image as errors
+    ///
+    /// Nothing is written where there is one. For CI.
+    #[arg(long, help_heading = "Output")]
+    strict: bool,
+}
+
+/// Warnings that end the run.
+#[derive(Debug, thiserror::Error)]
+#[error("{}, and `--strict` treats warnings as errors", counted(*.0))]
+pub(super) struct Warnings(pub(super) usize);
+
+impl Hint for Warnings {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        Some("mend what the warnings name, or leave out `--strict`".into())
+    }
+}
+
+fn counted(warnings: usize) -> String {
+    match warnings {
+        1 => "1 warning".to_owned(),
+        count => format!("{count} warnings"),
+    }
+}
+
+impl StrictArgs {
+    /// Prints all remarks.
+    ///
+    /// # Errors
+    ///
+    /// Warnings among them, where they are errors.
+    pub(super) fn print(self, remarks: &[Remark], printer: &Printer) -> Result<()> {
+        remarks.iter().for_each(|remark| printer.remark(remark));
+        let warnings = remarks.iter().filter(|remark| remark.is_warning()).count();
+        if self.strict && warnings > 0 {
+            return Err(Warnings(warnings).into());
+        }
+        Ok(())
+    }
+}
