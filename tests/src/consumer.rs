@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::process::geteuid;
 
-use super::{Archive, Run, fixture, peer, temporary};
+use super::{Archive, Generation, Run, fixture, peer, temporary};
 
 /// What a consumer made of an image.
 #[derive(Debug)]
@@ -22,13 +22,28 @@ pub struct Consumed {
 impl Consumed {
     /// Lets a consumer load and run an image, by its script. It has to be [available].
     pub fn by(script: &str, image: &Path, reference: &str) -> Self {
-        Self::with(script, &[image.as_os_str(), reference.as_ref()])
+        Self::by_generation(Generation::Machine, script, image, reference)
+    }
+
+    /// The same by a consumer of a generation.
+    pub fn by_generation(
+        generation: Generation,
+        script: &str,
+        image: &Path,
+        reference: &str,
+    ) -> Self {
+        Self::with_generation(generation, script, &[image.as_os_str(), reference.as_ref()])
     }
 
     /// Runs a consumer's script with arguments of its own. It has to be [available].
     pub fn with(script: &str, arguments: &[&OsStr]) -> Self {
+        Self::with_generation(Generation::Machine, script, arguments)
+    }
+
+    /// The same with a consumer of a generation.
+    pub fn with_generation(generation: Generation, script: &str, arguments: &[&OsStr]) -> Self {
         let work = temporary();
-        let mut command = Command::new(fixture("consumers/isolated"));
+        let mut command = isolated(generation);
         command
             .arg(work.path())
             .arg(fixture("consumers").join(script))
@@ -70,23 +85,34 @@ impl Consumed {
     }
 }
 
-/// Whether programs are installed that a consumer needs, and daemons and containers can be
-/// had here; said aloud where not.
+/// Returns true if programs are installed that a consumer needs, and daemons and containers can run
+/// here; says so aloud if not.
 pub fn available(tools: &[&str]) -> bool {
-    tools.iter().all(|tool| peer::find(tool).is_some()) && can_isolate()
+    available_in(Generation::Machine, tools)
 }
 
-fn can_isolate() -> bool {
+/// The same of the programs of a generation.
+pub fn available_in(generation: Generation, tools: &[&str]) -> bool {
+    tools.iter().all(|tool| generation.has(tool)) && can_isolate(generation)
+}
+
+/// A command that runs another one in name spaces of its own, by the programs of a generation.
+fn isolated(generation: Generation) -> Command {
+    let mut command = Command::new(fixture("consumers/isolated"));
+    command.env_remove("CONSUMERS");
+    if let Some(root) = generation.root() {
+        command.env("CONSUMERS", root);
+    }
+    command
+}
+
+fn can_isolate(generation: Generation) -> bool {
     if !geteuid().is_root() {
         peer::missing("containers are run as root here");
         return false;
     }
     let work = temporary();
-    let run = Run::of(
-        Command::new(fixture("consumers/isolated"))
-            .arg(work.path())
-            .arg("true"),
-    );
+    let run = Run::of(isolated(generation).arg(work.path()).arg("true"));
     if run.code != Some(0) {
         peer::missing(&format!(
             "no name spaces of our own can be had here: {}",

@@ -11,7 +11,7 @@ use std::fs;
 
 use serde_json::json;
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::{Archive, SpecFile, TestStore, fixture};
+use terrine_tests::{Archive, Generation, SpecFile, TestStore, fixture};
 
 const GREETING: &str = "Hello from a layer of its own.\n";
 const REFERENCE: &str = "hello:1.0";
@@ -91,13 +91,18 @@ fn root(consumed: &Consumed) -> BTreeMap<String, (char, u32, (u64, u64), String)
         .collect()
 }
 
-fn check(script: &str, tools: &[&str]) {
-    if !consumer::available(tools) {
+fn check(generation: Generation, script: &str, tools: &[&str]) {
+    if !consumer::available_in(generation, tools) {
         return;
     }
     for user in ["", "1000:1000", "app"] {
         let (store, archive) = build(user);
-        let consumed = Consumed::by(script, &store.root().join("image.tar"), REFERENCE);
+        let consumed = Consumed::by_generation(
+            generation,
+            script,
+            &store.root().join("image.tar"),
+            REFERENCE,
+        );
         consumed.check(&archive, GREETING);
         let directory = |mode: u32, owner: u64| ('d', mode, (owner, owner), String::new());
         let file = |mode: u32, owner: u64| ('f', mode, (owner, owner), String::new());
@@ -147,16 +152,27 @@ fn check(script: &str, tools: &[&str]) {
             ("var/run".to_owned(), link("/run")),
         ]
         .into();
-        assert_eq!(root(&consumed), expected, "{script} as `{user}`");
+        assert_eq!(
+            root(&consumed),
+            expected,
+            "{script} as `{user}`, {generation:?}"
+        );
     }
 }
 
-#[test]
-fn docker_runs_it_and_has_the_declared_root() {
-    check("docker", &["dockerd", "docker", "containerd", "runc"]);
+terrine_tests::for_each_generation!(
+    docker_runs_it_and_has_the_declared_root,
+    podman_runs_it_and_has_the_declared_root,
+);
+
+fn docker_runs_it_and_has_the_declared_root(generation: Generation) {
+    check(
+        generation,
+        "docker",
+        &["dockerd", "docker", "containerd", "runc"],
+    );
 }
 
-#[test]
-fn podman_runs_it_and_has_the_declared_root() {
-    check("podman", &["podman", "runc"]);
+fn podman_runs_it_and_has_the_declared_root(generation: Generation) {
+    check(generation, "podman", &["podman", "runc"]);
 }

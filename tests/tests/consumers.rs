@@ -16,8 +16,7 @@ use serde_json::{Value, json};
 use terrine_tests::archive::filter;
 use terrine_tests::base::{self, BaseImage};
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::skopeo::{skopeo, try_skopeo, umoci};
-use terrine_tests::{Archive, ConfFile, Run, TestStore, conf, fixture, peer, terrine};
+use terrine_tests::{Archive, ConfFile, Generation, Run, TestStore, conf, fixture, peer, terrine};
 
 /// What the example prints.
 const GREETING: &str = "Hello from a layer of its own.\n";
@@ -109,13 +108,13 @@ fn image(store: &TestStore, json: Value) -> (Archive, std::path::PathBuf) {
 }
 
 /// Lets a consumer load and run the image, and checks what it says.
-fn consume(script: &str, tools: &[&str]) -> Option<(Consumed, Archive)> {
-    if !consumer::available(tools) {
+fn consume(generation: Generation, script: &str, tools: &[&str]) -> Option<(Consumed, Archive)> {
+    if !consumer::available_in(generation, tools) {
         return None;
     }
     let (store, conf) = store();
     let (archive, file) = image(&store, conf);
-    let consumed = Consumed::by(script, &file, REFERENCE);
+    let consumed = Consumed::by_generation(generation, script, &file, REFERENCE);
     consumed.check(&archive, GREETING);
     Some((consumed, archive))
 }
@@ -178,10 +177,17 @@ fn check_root(consumed: &Consumed) {
     assert_eq!(seen, 8);
 }
 
-#[test]
-fn docker_loads_and_runs_it() {
+terrine_tests::for_each_generation!(
+    docker_loads_and_runs_it,
+    podman_loads_and_runs_it,
+    containerd_imports_and_runs_it,
+    skopeo_inspects_and_copies_it,
+    an_image_that_was_interrupted_is_refused_by_those_who_load,
+);
+
+fn docker_loads_and_runs_it(generation: Generation) {
     let tools = ["dockerd", "docker", "containerd", "runc"];
-    let Some((consumed, archive)) = consume("docker", &tools) else {
+    let Some((consumed, archive)) = consume(generation, "docker", &tools) else {
         return;
     };
     check_root(&consumed);
@@ -202,32 +208,32 @@ fn what_docker_saves_is_a_base(saved: &Path, archive: &Archive) {
     assert_eq!(derived.diff_ids()[..base.len()], base);
 }
 
-#[test]
-fn podman_loads_and_runs_it() {
-    let Some((consumed, _)) = consume("podman", &["podman", "runc"]) else {
+fn podman_loads_and_runs_it(generation: Generation) {
+    let Some((consumed, _)) = consume(generation, "podman", &["podman", "runc"]) else {
         return;
     };
     check_root(&consumed);
 }
 
-#[test]
-fn containerd_imports_and_runs_it() {
-    consume("containerd", &["containerd", "ctr", "runc"]);
+fn containerd_imports_and_runs_it(generation: Generation) {
+    consume(generation, "containerd", &["containerd", "ctr", "runc"]);
 }
 
-#[test]
-fn skopeo_inspects_and_copies_it() {
+fn skopeo_inspects_and_copies_it(generation: Generation) {
     let (store, conf) = store();
     let (archive, file) = image(&store, conf);
     let source = format!("docker-archive:{}", file.display());
-    let Some(run) = skopeo(store.root(), &["inspect", "--config", "--raw", &source]) else {
+    let Some(run) = generation.skopeo(store.root(), &["inspect", "--config", "--raw", &source])
+    else {
         return;
     };
     assert_eq!(
         String::from_utf8(run.stdout).unwrap().trim_end(),
         archive.configuration
     );
-    let run = skopeo(store.root(), &["inspect", "--raw", &source]).unwrap();
+    let run = generation
+        .skopeo(store.root(), &["inspect", "--raw", &source])
+        .unwrap();
     let manifest: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(
         manifest["config"]["digest"],
@@ -235,7 +241,7 @@ fn skopeo_inspects_and_copies_it() {
     );
 
     let layout = store.root().join("layout");
-    skopeo(
+    generation.skopeo(
         store.root(),
         &[
             "copy",
@@ -262,11 +268,11 @@ fn skopeo_inspects_and_copies_it() {
         archive.layers().len()
     );
 
-    umoci_unpacks(&store, &layout);
+    umoci_unpacks(generation, &store, &layout);
 }
 
 /// Unpacks the layout that skopeo wrote, and looks at the files.
-fn umoci_unpacks(store: &TestStore, layout: &Path) {
+fn umoci_unpacks(generation: Generation, store: &TestStore, layout: &Path) {
     if !geteuid().is_root() {
         return peer::missing("umoci sets owners as root only");
     }
@@ -274,11 +280,12 @@ fn umoci_unpacks(store: &TestStore, layout: &Path) {
         store.root().join("bundle"),
         format!("{}:copy", layout.display()),
     );
-    if umoci(
-        store.root(),
-        &["unpack", "--image", &image, bundle.to_str().unwrap()],
-    )
-    .is_none()
+    if generation
+        .umoci(
+            store.root(),
+            &["unpack", "--image", &image, bundle.to_str().unwrap()],
+        )
+        .is_none()
     {
         return;
     }
@@ -322,13 +329,12 @@ fn umoci_unpacks(store: &TestStore, layout: &Path) {
     );
 }
 
-#[test]
-fn an_image_that_was_interrupted_is_refused_by_those_who_load() {
+fn an_image_that_was_interrupted_is_refused_by_those_who_load(generation: Generation) {
     let (store, json) = store();
     let (archive, file) = image(&store, json);
     fs::write(&file, &archive.bytes[..archive.bytes.len() - 10240]).unwrap();
     let source = format!("docker-archive:{}", file.display());
-    let inspect = || try_skopeo(store.root(), &["inspect", &source]);
+    let inspect = || generation.try_skopeo(store.root(), &["inspect", &source]);
     let Some(run) = inspect() else { return };
     assert_eq!(run.code, Some(1));
     fs::write(&file, &archive.bytes).unwrap();

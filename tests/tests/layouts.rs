@@ -9,7 +9,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use terrine::compress::Compression;
 use terrine::layout::Layout;
@@ -17,7 +16,7 @@ use terrine::oci::{Annotations, Digest, Manifest, MediaType, Reference};
 use terrine::source::{Image, LocalOpener, Verified, open, pick};
 use terrine_tests::archive::digest;
 use terrine_tests::base::{self, BaseImage};
-use terrine_tests::{Run, TestStore, peer};
+use terrine_tests::{Generation, Run, TestStore};
 
 /// A docker-archive of two layers, and its image id.
 fn archive(store: &TestStore) -> (PathBuf, String) {
@@ -31,12 +30,9 @@ fn archive(store: &TestStore) -> (PathBuf, String) {
 }
 
 /// Runs skopeo or umoci in the store's root, with nothing of the user's.
-fn tool(store: &TestStore, name: &str, arguments: &[&str]) -> Option<Run> {
-    let mut command = Command::new(peer::find(name)?);
-    command
-        .current_dir(store.root())
-        .env("TMPDIR", store.root())
-        .env("HOME", store.root());
+fn tool(generation: Generation, store: &TestStore, name: &str, arguments: &[&str]) -> Option<Run> {
+    let mut command = generation.command(name, store.root())?;
+    command.current_dir(store.root());
     if name == "skopeo" {
         command.arg("--insecure-policy");
     }
@@ -90,14 +86,19 @@ fn write(image: &Image, path: &Path, name: &str) {
     layout.tag(manifest, Some(name)).unwrap();
 }
 
-#[test]
-fn what_skopeo_writes_is_read() {
+terrine_tests::for_each_generation!(
+    what_skopeo_writes_is_read,
+    what_umoci_writes_is_read,
+    others_take_what_is_written_and_write_beside_it,
+);
+
+fn what_skopeo_writes_is_read(generation: Generation) {
     let store = TestStore::default();
     let (archive, _) = archive(&store);
     let source = format!("docker-archive:{}", archive.display());
     let copy = |options: &[&str], to: &str| {
         let arguments = [&["copy", "--quiet"], options, &[&source, to]].concat();
-        tool(&store, "skopeo", &arguments).map(drop)
+        tool(generation, &store, "skopeo", &arguments).map(drop)
     };
     let place = |name: &str| store.root().join(name).display().to_string();
     let (gzip, zstd, tar) = (place("gzip"), place("zstd"), place("oci.tar"));
@@ -129,18 +130,18 @@ fn what_skopeo_writes_is_read() {
     }
 }
 
-#[test]
-fn what_umoci_writes_is_read() {
+fn what_umoci_writes_is_read(generation: Generation) {
     let store = TestStore::default();
     fs::create_dir(store.root().join("files")).unwrap();
     fs::write(store.root().join("files/x"), "x").unwrap();
-    if tool(&store, "umoci", &["init", "--layout", "u"]).is_none() {
+    if tool(generation, &store, "umoci", &["init", "--layout", "u"]).is_none() {
         return;
     }
-    tool(&store, "umoci", &["new", "--image", "u:web"]);
+    tool(generation, &store, "umoci", &["new", "--image", "u:web"]);
     let place = store.root().join("u").display().to_string();
     assert_eq!(read(&format!("oci:{place}")).layers.len(), 0);
     tool(
+        generation,
         &store,
         "umoci",
         &[
@@ -157,8 +158,7 @@ fn what_umoci_writes_is_read() {
     verify(&image);
 }
 
-#[test]
-fn others_take_what_is_written_and_write_beside_it() {
+fn others_take_what_is_written_and_write_beside_it(generation: Generation) {
     let store = TestStore::default();
     let (archive, id) = archive(&store);
     let image = read(&archive.display().to_string());
@@ -169,12 +169,18 @@ fn others_take_what_is_written_and_write_beside_it() {
     let _staged = layout.stage().unwrap();
     fs::write(path.join(".terrine-left.part"), "x").unwrap();
 
-    let Some(run) = tool(&store, "skopeo", &["inspect", "--raw", "oci:layout:web"]) else {
+    let Some(run) = tool(
+        generation,
+        &store,
+        "skopeo",
+        &["inspect", "--raw", "oci:layout:web"],
+    ) else {
         return;
     };
     let manifest: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(manifest["config"]["digest"], format!("sha256:{id}"));
     tool(
+        generation,
         &store,
         "skopeo",
         &[
@@ -192,12 +198,21 @@ fn others_take_what_is_written_and_write_beside_it() {
     );
 
     tool(
+        generation,
         &store,
         "skopeo",
         &["copy", "--quiet", "oci:layout:web", "oci:layout:skopeo"],
     );
-    if tool(&store, "umoci", &["tag", "--image", "layout:web", "umoci"]).is_some() {
+    if tool(
+        generation,
+        &store,
+        "umoci",
+        &["tag", "--image", "layout:web", "umoci"],
+    )
+    .is_some()
+    {
         tool(
+            generation,
             &store,
             "umoci",
             &[
@@ -213,7 +228,7 @@ fn others_take_what_is_written_and_write_beside_it() {
             fs::read(store.root().join("files/etc/two")).unwrap(),
             b"two"
         );
-        tool(&store, "umoci", &["gc", "--layout", "layout"]);
+        tool(generation, &store, "umoci", &["gc", "--layout", "layout"]);
     }
     write(&image, &path, "last");
     assert_eq!(layout.sweep().unwrap(), 1);

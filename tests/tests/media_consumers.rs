@@ -8,21 +8,23 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use rustix::process::geteuid;
 use terrine_tests::consumer::{self, Consumed};
 use terrine_tests::hello::{self, GREETING};
 use terrine_tests::registry::Registry;
-use terrine_tests::skopeo::umoci;
-use terrine_tests::{Archive, OciLayout, Run, TestStore, binary, peer, terrine, verify};
+use terrine_tests::{
+    Archive, Generation, OciLayout, Run, TestStore, binary, peer, terrine, verify,
+};
 
 /// How the layers of each image are compressed, which is also its tag; one has all kinds.
 const SETTINGS: [&str; 4] = ["none", "gzip", "zstd", "mixed"];
 /// Those that older consumers know.
 const OLD: [&str; 2] = ["none", "gzip"];
 /// The first version of Docker that pulls layers by zstd.
-const DOCKER_WITH_ZSTD: u32 = 23;
+const DOCKER_WITH_ZSTD: (u32, u32) = (23, 0);
+/// The first version of umoci that unpacks them.
+const UMOCI_WITH_ZSTD: (u32, u32) = (0, 5);
 
 /// The example in all media, in the root of a store: a layout `layout`, an archive of a layout
 /// for each setting, docker-archives of one and of two images, and in a registry.
@@ -97,7 +99,7 @@ impl Images {
     }
 
     /// Lets a consumer pull and load all of it, but for the settings that it does not know.
-    fn consume(&self, script: &str, settings: &[&str]) -> Consumed {
+    fn consume(&self, generation: Generation, script: &str, settings: &[&str]) -> Consumed {
         // The registry of the script's own has its storage where this one has it.
         let storage = self.registry.storage();
         let storage = storage.ancestors().nth(3).unwrap();
@@ -111,7 +113,7 @@ impl Images {
                 .iter()
                 .map(|setting| AsRef::<std::ffi::OsStr>::as_ref(*setting)),
         );
-        Consumed::with(script, &arguments)
+        Consumed::with_generation(generation, script, &arguments)
     }
 
     /// What one of them wrote has the layers of the example and this image id, for terrine too.
@@ -128,36 +130,31 @@ impl Images {
     }
 }
 
-/// The first number of the daemon's version.
-fn docker_version() -> u32 {
-    let run = Run::of(Command::new(peer::find("dockerd").unwrap()).arg("--version")).ok();
-    let text = String::from_utf8(run.stdout).unwrap();
-    text.split_once("version ")
-        .unwrap()
-        .1
-        .split('.')
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
-}
-
 fn file(transport: &str, path: &Path) -> String {
     format!("{transport}:{}", path.display())
 }
 
-#[test]
-fn docker_pulls_and_loads_and_is_read() {
+terrine_tests::for_each_generation!(
+    docker_pulls_and_loads_and_is_read,
+    podman_pulls_and_loads_and_is_read,
+    containerd_pulls_and_imports,
+    umoci_unpacks_layouts,
+);
+
+fn docker_pulls_and_loads_and_is_read(generation: Generation) {
     let tools = ["dockerd", "docker", "containerd", "runc", "ip"];
-    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else {
+    let Some(images) = consumer::available_in(generation, &tools)
+        .then(Images::make)
+        .flatten()
+    else {
         return;
     };
-    let pulled: &[&str] = if docker_version() < DOCKER_WITH_ZSTD {
+    let pulled: &[&str] = if generation.version("dockerd") < Some(DOCKER_WITH_ZSTD) {
         &OLD
     } else {
         &SETTINGS
     };
-    let consumed = images.consume("docker-media", pulled);
+    let consumed = images.consume(generation, "docker-media", pulled);
     for setting in pulled {
         consumed.check_in(&format!("pulled-{setting}"), &images.archive, GREETING);
     }
@@ -181,13 +178,15 @@ fn docker_pulls_and_loads_and_is_read() {
     assert_eq!(back.image(Some("1")).id(), images.archive.id);
 }
 
-#[test]
-fn podman_pulls_and_loads_and_is_read() {
+fn podman_pulls_and_loads_and_is_read(generation: Generation) {
     let tools = ["podman", "buildah", "runc", "ip"];
-    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else {
+    let Some(images) = consumer::available_in(generation, &tools)
+        .then(Images::make)
+        .flatten()
+    else {
         return;
     };
-    let consumed = images.consume("podman-media", &SETTINGS);
+    let consumed = images.consume(generation, "podman-media", &SETTINGS);
     for setting in SETTINGS {
         for way in ["pulled", "layout", "archive", "copied"] {
             consumed.check_in(&format!("{way}-{setting}"), &images.archive, GREETING);
@@ -223,13 +222,15 @@ fn podman_pulls_and_loads_and_is_read() {
     assert_eq!(image.diff_ids[..layers.len()], layers);
 }
 
-#[test]
-fn containerd_pulls_and_imports() {
+fn containerd_pulls_and_imports(generation: Generation) {
     let tools = ["containerd", "ctr", "runc", "ip"];
-    let Some(images) = consumer::available(&tools).then(Images::make).flatten() else {
+    let Some(images) = consumer::available_in(generation, &tools)
+        .then(Images::make)
+        .flatten()
+    else {
         return;
     };
-    let consumed = images.consume("containerd-media", &SETTINGS);
+    let consumed = images.consume(generation, "containerd-media", &SETTINGS);
     for setting in SETTINGS {
         for way in ["pulled", "archive"] {
             consumed.check_in(&format!("{way}-{setting}"), &images.archive, GREETING);
@@ -238,18 +239,21 @@ fn containerd_pulls_and_imports() {
     consumed.check_in("archive", &images.archive, GREETING);
 }
 
-#[test]
-fn umoci_unpacks_layouts() {
+fn umoci_unpacks_layouts(generation: Generation) {
     let Some(images) = Images::make() else { return };
     if !geteuid().is_root() {
         return peer::missing("umoci sets owners as root only");
     }
-    // Version 0.4.7 knows no zstd.
+    let unpacked: &[&str] = if generation.version("umoci") < Some(UMOCI_WITH_ZSTD) {
+        &OLD
+    } else {
+        &SETTINGS
+    };
     let layout = images.store.root().join("layout");
-    for setting in OLD {
+    for setting in unpacked {
         let bundle = images.store.root().join(format!("bundle-{setting}"));
         let image = format!("{}:{setting}", layout.display());
-        let Some(_) = umoci(
+        let Some(_) = generation.umoci(
             images.store.root(),
             &["unpack", "--image", &image, bundle.to_str().unwrap()],
         ) else {

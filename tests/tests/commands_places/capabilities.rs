@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use terrine_tests::skopeo::{skopeo, umoci};
-use terrine_tests::{Archive, Run, peer};
+use terrine_tests::{Archive, Generation, Run, peer};
 
 use super::{Bench, json, runs};
 
@@ -82,15 +81,26 @@ with tarfile.open(sys.argv[1]) as archive:
     }
     let file = bench.path().join("image.tar");
     fs::write(&file, &archive).unwrap();
-    let layout = format!("oci:{}:places", bench.path().join("layout").display());
+    for generation in [Generation::Machine, Generation::Newer] {
+        is_unpacked(generation, bench.path(), &file);
+    }
+}
+
+/// Lets skopeo and umoci of a generation unpack an archive.
+fn is_unpacked(generation: Generation, folder: &Path, file: &Path) {
+    let name = format!("{generation:?}").to_lowercase();
+    let layout = format!("oci:{}:{name}", folder.join("layout").display());
     let from = format!("docker-archive:{}", file.display());
-    if skopeo(bench.path(), &["copy", "--quiet", &from, &layout]).is_none() {
+    if generation
+        .skopeo(folder, &["copy", "--quiet", &from, &layout])
+        .is_none()
+    {
         return;
     }
-    let bundle = bench.path().join("bundle");
+    let bundle = folder.join(name);
     let image = &layout["oci:".len()..];
     let arguments = ["unpack", "--image", image, bundle.to_str().unwrap()];
-    if umoci(bench.path(), &arguments).is_some()
+    if generation.umoci(folder, &arguments).is_some()
         && let Some(found) = attribute(&bundle.join("rootfs/bin/server"))
     {
         assert_eq!(found, hex());

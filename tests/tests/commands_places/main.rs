@@ -20,7 +20,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::{Archive, Run, binary, peer, temporary, terrine};
+use terrine_tests::{Archive, Generation, Run, binary, peer, temporary, terrine};
 
 /// The name of images.
 const NAME: &str = "places:1";
@@ -235,8 +235,10 @@ fn runs(archive: &[u8], expected: &str) {
         ("docker", &["dockerd", "docker", "containerd", "runc"]),
         ("containerd", &["containerd", "ctr", "runc"]),
     ] {
-        if consumer::available(tools) {
-            Consumed::by(script, &file, NAME).check(&archive, expected);
+        for generation in [Generation::Machine, Generation::Newer] {
+            if consumer::available_in(generation, tools) {
+                Consumed::by_generation(generation, script, &file, NAME).check(&archive, expected);
+            }
         }
     }
 }

@@ -3,13 +3,17 @@
 use std::fs;
 
 use serde_json::Value;
-use terrine_tests::skopeo::{skopeo, umoci};
-use terrine_tests::{Archive, OciLayout, hello, verify};
+use terrine_tests::{Archive, Generation, OciLayout, hello, verify};
 
 use super::{MEDIA, Medium, NAME, SETTINGS, Shelf, TAG, copy, stream};
 
-#[test]
-fn what_skopeo_copies_is_read() {
+terrine_tests::for_each_generation!(
+    what_skopeo_copies_is_read,
+    skopeo_takes_what_is_written_and_pushed,
+    what_umoci_writes_is_read,
+);
+
+fn what_skopeo_copies_is_read(generation: Generation) {
     let Some(shelf) = Shelf::new() else { return };
     let store = hello::store();
     let archive = hello::on_base(&store).archive();
@@ -55,13 +59,16 @@ fn what_skopeo_copies_is_read() {
             &[&source, &to],
         ]
         .concat();
-        if skopeo(shelf.folder.path(), &copy_it).is_none() {
+        if generation.skopeo(shelf.folder.path(), &copy_it).is_none() {
             return;
         }
         verify(&to);
         // Of one format it makes another, and the image id is another then.
         let inspect = ["inspect", "--tls-verify=false", "--raw", &to];
-        let raw = skopeo(shelf.folder.path(), &inspect).unwrap().stdout;
+        let raw = generation
+            .skopeo(shelf.folder.path(), &inspect)
+            .unwrap()
+            .stdout;
         let raw: Value = serde_json::from_slice(&raw).unwrap();
         let id = raw["config"]["digest"]
             .as_str()
@@ -91,8 +98,7 @@ fn what_skopeo_copies_is_read() {
     }
 }
 
-#[test]
-fn skopeo_takes_what_is_written_and_pushed() {
+fn skopeo_takes_what_is_written_and_pushed(generation: Generation) {
     let Some(shelf) = Shelf::new() else { return };
     let store = hello::store();
     let conf = hello::on_base(&store);
@@ -115,7 +121,7 @@ fn skopeo_takes_what_is_written_and_pushed() {
             let file = shelf.path(&format!("{name}-taken.tar"));
             let to = format!("oci-archive:{}:{NAME}", file.display());
             let arguments = ["copy", "--quiet", "--src-tls-verify=false", &from, &to];
-            if skopeo(shelf.folder.path(), &arguments).is_none() {
+            if generation.skopeo(shelf.folder.path(), &arguments).is_none() {
                 return;
             }
             verify(&to);
@@ -129,8 +135,7 @@ fn skopeo_takes_what_is_written_and_pushed() {
     }
 }
 
-#[test]
-fn what_umoci_writes_is_read() {
+fn what_umoci_writes_is_read(generation: Generation) {
     let Some(shelf) = Shelf::new() else { return };
     let folder = shelf.folder.path();
     let store = hello::store();
@@ -141,19 +146,20 @@ fn what_umoci_writes_is_read() {
         &["--compression", "gzip"],
     );
     let image = format!("{layout}:{TAG}");
-    if umoci(
-        folder,
-        &[
-            "config",
-            "--image",
-            &image,
-            "--tag",
-            "configured",
-            "--config.user",
-            "7",
-        ],
-    )
-    .is_none()
+    if generation
+        .umoci(
+            folder,
+            &[
+                "config",
+                "--image",
+                &image,
+                "--tag",
+                "configured",
+                "--config.user",
+                "7",
+            ],
+        )
+        .is_none()
     {
         return;
     }
