@@ -68,6 +68,9 @@ pub fn terrine() -> Command {
     command
         .env("XDG_CACHE_HOME", cache())
         .env_remove("RUST_BACKTRACE")
+        // Tests may be a job on GitHub themselves.
+        .env_remove("GITHUB_ACTIONS")
+        .env_remove("GITHUB_OUTPUT")
         .stdin(Stdio::null());
     command
 }

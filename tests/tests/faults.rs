@@ -411,12 +411,12 @@ fn until(mut holds: impl FnMut() -> bool) {
 
 #[test]
 fn a_signal_ends_the_run_and_leaves_only_the_old_file() {
-    for (signal, code) in [
-        (Signal::INT, Some(130)),
-        (Signal::TERM, Some(143)),
-        (Signal::HUP, Some(129)),
-        (Signal::QUIT, Some(131)),
-        (Signal::KILL, None),
+    for (signal, name, code) in [
+        (Signal::INT, "int", Some(130)),
+        (Signal::TERM, "term", Some(143)),
+        (Signal::HUP, "hup", Some(129)),
+        (Signal::QUIT, "quit", Some(131)),
+        (Signal::KILL, "kill", None),
     ] {
         let store = TestStore::default();
         store.directory("a");
@@ -443,6 +443,12 @@ fn a_signal_ends_the_run_and_leaves_only_the_old_file() {
         assert_eq!(fs::read(&file).unwrap(), b"old");
         if code.is_some() {
             assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "{signal:?}");
+            let said = format!(
+                "error: interrupted by SIG{}\nhint: `{}` was not written\n",
+                name.to_uppercase(),
+                file.display()
+            );
+            assert!(run.stderr.ends_with(&said), "{}", run.stderr);
         }
     }
 }
@@ -488,6 +494,12 @@ fn a_signal_removes_the_summary_as_well_as_the_image() {
         let run: Run = child.wait_with_output().unwrap().into();
         assert_eq!(run.code, Some(130), "{option} {image}: {}", run.stderr);
         assert!(names().is_empty(), "{option} {image}: {:?}", names());
+        assert!(
+            run.stderr.contains("interrupted by SIGINT"),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.contains(" were not written"), "{}", run.stderr);
     }
 }
 

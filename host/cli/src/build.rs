@@ -10,6 +10,7 @@ use super::cache_args::close_cache;
 use super::command_args::show;
 use super::exit::Usage;
 use super::failure::{Context, Result};
+use super::github::{self, Outputs};
 use super::image_args::ImageArgs;
 use super::images::Images;
 use super::output::Output;
@@ -102,6 +103,8 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     summary.map_or(Ok(()), Output::commit)?;
     progress.finish();
     let (id, written) = (outcome.id, progress.summary());
+    let digest = outcome.published.map(|image| image.manifest.digest);
+    github::leave(&Outputs::of(&args.ship.target(), &name, digest), printer);
     if facts.tag_generated && !names_tag(&args.ship.target()) {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.
         printer.result(&format!("{id} {name} (tag generated), {written}"));

@@ -7,6 +7,7 @@ use terrine::source::{Image, Opened};
 use super::argument;
 use super::copy_args::CopyArgs;
 use super::failure::{Context, Result};
+use super::github::{self, Outputs};
 use super::images::{Images, ImagesArgs};
 use super::printer::Printer;
 use super::progress::Progress;
@@ -129,7 +130,10 @@ pub(super) fn finish(
     progress.finish();
     let summary = progress.summary();
     drop(progress);
+    let name = target.destination().name();
     target.commit()?;
+    let digest = Some(document.digest());
+    github::leave(&Outputs::of(to, &name, digest), printer);
     printer.status(&format!("{} {to}, {summary}", document.digest()));
     Ok(())
 }
@@ -143,6 +147,7 @@ fn archive(args: &Args, opened: Opened, target: ArchiveTarget, printer: &Printer
         Some(name) => vec![name.to_owned()],
         None => image_names(&args.from, &image),
     };
+    let name = names.first().cloned().unwrap_or_else(|| id.to_string());
     target.write(
         |out| copy::write_archive(vec![Named { image, names }], out, &progress),
         copy::Error::is_closed,
@@ -151,6 +156,7 @@ fn archive(args: &Args, opened: Opened, target: ArchiveTarget, printer: &Printer
     progress.finish();
     let summary = progress.summary();
     drop(progress);
+    github::leave(&Outputs::of(&args.to, &name, None), printer);
     printer.status(&format!("{id} {}, {summary}", args.to));
     Ok(())
 }

@@ -15,7 +15,7 @@ Exit status:
   0    done
   1    the input is wrong, or something failed
   2    the arguments are wrong
-  130  interrupted";
+  130  interrupted by SIGINT (143 by SIGTERM)";
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

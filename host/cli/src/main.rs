@@ -7,6 +7,7 @@ mod cache;
 mod cache_args;
 mod closed;
 mod command_args;
+mod completions;
 mod copy;
 mod copy_args;
 mod diff;
@@ -16,6 +17,7 @@ mod exit;
 mod export;
 mod failure;
 mod format;
+mod github;
 mod helper;
 mod history_args;
 mod image_args;
@@ -26,6 +28,7 @@ mod inspect;
 mod interrupt;
 mod layers;
 mod limit_args;
+mod man;
 mod merge;
 mod meter;
 mod nix;
@@ -45,6 +48,7 @@ mod strict_args;
 mod table;
 mod target;
 mod verify;
+mod version;
 
 use std::process::ExitCode;
 
@@ -53,7 +57,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use exit::Status;
 use failure::{Context, Result};
-use printer::Printer;
+use printer::{LogFormat, Printer};
 
 /// Makes layered, reproducible container images out of package closures
 #[derive(Debug, Parser)]
@@ -62,6 +66,10 @@ struct Cli {
     /// Say nothing but warnings, errors, and a tag that was generated
     #[arg(short, long, global = true)]
     quiet: bool,
+
+    /// How to write messages, which go to stderr
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
 
     #[command(subcommand)]
     command: Command,
@@ -87,9 +95,9 @@ enum Command {
     Planner(planner::Command),
     #[command(subcommand)]
     Cache(cache::Command),
-    /// Build a derivation of the Nix library
-    #[command(name = nix::BUILD, hide = true)]
-    NixBuild,
+    Completions(completions::Args),
+    Man(man::Args),
+    Version(version::Args),
 }
 
 /// Runs the command that the arguments ask for.
@@ -102,32 +110,41 @@ fn main() -> ExitCode {
     }
     let arguments = match nix::arguments() {
         Ok(arguments) => arguments,
-        Err(failure) => return exit::report(Err(failure), &Printer::new(false)).into(),
+        Err(failure) => return exit::report(Err(failure), &Printer::plain(false)).into(),
     };
+    if nix::is_wanted(&arguments) {
+        // The log of a build is no place for progress.
+        return run(&Printer::plain(true), nix::run);
+    }
+    // What is wrong with the arguments is said in the format that they ask for.
+    let early = Printer::new(false, LogFormat::asked_for(&arguments));
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help goes to stdout and is a success; everything else is a usage error.
-            let status = if error.use_stderr() {
-                Status::Usage
-            } else {
-                Status::Done
-            };
-            if error.use_stderr() {
-                printer::usage(&error.render().ansi().to_string());
-            } else if let Err(failure) = closed::check().context("writing to stdout") {
-                return exit::report(Err(failure), &Printer::new(false)).into();
-            } else {
-                // Whoever asked may not be listening.
-                let _ = error.print();
-            }
-            return status.into();
-        }
+        Err(error) => return unparsed(error, &early),
     };
-    let printer = Printer::new(cli.quiet);
+    let printer = Printer::new(cli.quiet, cli.log_format);
+    run(&printer, |printer| execute(cli, printer))
+}
+
+/// Prints the help that is asked for, which goes to stdout and is a success, or what is wrong with the arguments.
+fn unparsed(error: clap::Error, printer: &Printer) -> ExitCode {
+    if error.use_stderr() {
+        printer.usage(&printer::tidy(error));
+        return Status::Usage.into();
+    }
+    if let Err(failure) = closed::check().context("writing to stdout") {
+        return exit::report(Err(failure), printer).into();
+    }
+    // Whoever asked may not be listening.
+    let _ = error.print();
+    Status::Done.into()
+}
+
+/// Runs a command, and says what went wrong.
+fn run(printer: &Printer, command: impl FnOnce(&Printer) -> Result<()>) -> ExitCode {
     files();
-    let outcome = interrupt::install().and_then(|()| execute(cli, &printer));
-    exit::report(outcome, &printer).into()
+    let outcome = interrupt::install(*printer).and_then(|()| command(printer));
+    exit::report(outcome, printer).into()
 }
 
 /// Lets as many files be open as the system allows: each directory that an image is made of is one.
@@ -160,8 +177,9 @@ fn execute(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Schema(args) => schema::run(&args),
         Command::Planner(command) => planner::run(&command, printer),
         Command::Cache(command) => cache::run(&command, printer),
-        // The log of a build is no place for progress.
-        Command::NixBuild => nix::run(&Printer::new(true)),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Version(args) => version::run(&args),
     }
 }
 

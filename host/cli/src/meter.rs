@@ -30,11 +30,11 @@ impl Meter {
         template: &str,
         so_far: impl Fn() -> Option<String> + Send + 'static,
     ) -> Self {
-        let terminal = std::io::stderr().is_terminal();
-        let bar = (!printer.is_quiet() && terminal).then(|| bar(length, template));
-        let speaks = !printer.is_quiet() && !terminal;
+        let draws = printer.draws() && std::io::stderr().is_terminal();
+        let bar = draws.then(|| bar(length, template));
+        let speaks = !printer.is_quiet() && !draws;
         let printer = *printer;
-        let pulse = speaks.then(|| Pulse::new(SILENCE, so_far, move |text| printer.status(text)));
+        let pulse = speaks.then(|| Pulse::new(SILENCE, so_far, move |text| printer.progress(text)));
         Self {
             bar,
             pulse: Mutex::new(pulse),

@@ -53,6 +53,7 @@ impl Output {
             .context("writing to stdout")?
             .into();
         enlarge_pipe(&file);
+        interrupt::leaves("what went to stdout is not complete");
         Ok(Self::Stream(file))
     }
 
@@ -82,7 +83,7 @@ impl Output {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        let temporary = interrupt::guard(|| {
+        let temporary = interrupt::guard(&path, || {
             tempfile::Builder::new()
                 .prefix(".terrine-")
                 .suffix(".partial")

@@ -9,6 +9,7 @@ use terrine::spec::Time;
 
 use super::cache_args::close_cache;
 use super::failure::{Context, Result};
+use super::github::{self, Outputs};
 use super::images::Images;
 use super::output::Output;
 use super::printer::Printer;
@@ -104,6 +105,8 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     target.commit()?;
     progress.finish();
     let (id, summary) = (outcome.id, progress.summary());
+    let digest = outcome.published.map(|image| image.manifest.digest);
+    github::leave(&Outputs::of(&args.ship.target(), &name, digest), printer);
     if generated && !names_tag(&args.ship.target()) {
         // Nobody could know it otherwise, so it is said to those who want quiet as well.
         printer.result(&format!("{id} {name} (tag generated), {summary}"));

@@ -13,8 +13,15 @@ mod attributes;
 mod builder;
 mod program;
 
+use std::ffi::OsString;
+
 pub(super) use builder::run;
 pub(super) use program::arguments;
 
-/// The subcommand that builds a derivation.
-pub(super) const BUILD: &str = "__nix-build";
+/// The argument that makes this process build a derivation.
+const BUILD: &str = "__nix-build";
+
+/// Returns whether this process was started to build a derivation.
+pub(super) fn is_wanted(arguments: &[OsString]) -> bool {
+    matches!(arguments, [_, only] if only == BUILD)
+}

@@ -59,6 +59,7 @@ impl BlobReference<'_> {
                     ..repository.clone()
                 }
                 .or_latest();
+                interrupt::leaves_blobs();
                 let destination = RegistryDestination::new(client, repository);
                 Ok(BlobTarget::Direct(Box::new(destination)))
             }

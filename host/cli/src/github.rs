@@ -1,0 +1,131 @@
+//! Jobs of GitHub Actions: what a step leaves to those after it.
+//!
+//! Warnings and errors are shown beside a job by what `printer` writes.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use terrine::oci::{Digest, Reference};
+
+use super::environment;
+use super::printer::Printer;
+
+/// Outputs of a step that makes an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Outputs {
+    /// The digest of the manifest, or the index, where there is one.
+    pub(super) digest: Option<String>,
+    /// The name to use the image by, with its digest where it has one.
+    pub(super) image: String,
+    /// All names with their tags.
+    pub(super) tags: Vec<String>,
+}
+
+/// Tells whether this process is a step of a job.
+pub(super) fn is_job() -> bool {
+    environment::variable("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// Leaves outputs to later steps, if this process is a step of a job.
+pub(super) fn leave(outputs: &Outputs, printer: &Printer) {
+    let Some(file) = output_file() else { return };
+    if let Err(error) = append(Path::new(&file), &outputs.lines()) {
+        let file = file.display();
+        printer.warning_with_hint(
+            &format!("the outputs of this step cannot be written to `{file}`: {error}"),
+            Some("`GITHUB_OUTPUT` names that file; steps after this one do not have its outputs"),
+        );
+    }
+}
+
+fn output_file() -> Option<OsString> {
+    is_job()
+        .then(|| environment::variable("GITHUB_OUTPUT"))
+        .flatten()
+}
+
+/// Adds lines to a file, all at once.
+fn append(file: &Path, lines: &str) -> io::Result<()> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(file)?
+        .write_all(lines.as_bytes())
+}
+
+impl Outputs {
+    /// Returns what is known of an image that is at a target, by its name there.
+    pub(super) fn of(target: &Reference, name: &str, digest: Option<Digest>) -> Self {
+        // As `docker pull` takes it.
+        let name = name.strip_prefix("docker://").unwrap_or(name);
+        let image = match (target, digest) {
+            (Reference::Registry(repository), Some(digest)) => {
+                format!("{}@{digest}", repository.full_name())
+            }
+            _ => name.to_owned(),
+        };
+        Self {
+            digest: digest.map(|digest| digest.to_string()),
+            image,
+            tags: vec![name.to_owned()],
+        }
+    }
+
+    /// Returns the lines of the file.
+    fn lines(&self) -> String {
+        let digest = self.digest.as_deref().unwrap_or_default();
+        let tags = self.tags.join("\n");
+        [("digest", digest), ("image", &self.image), ("tags", &tags)]
+            .map(|(name, value)| line(name, value))
+            .concat()
+    }
+}
+
+/// A name and its value, which may have several lines.
+fn line(name: &str, value: &str) -> String {
+    if !value.contains(['\n', '\r']) {
+        return format!("{name}={value}\n");
+    }
+    // No line of the value ends it.
+    let mut end = "END".to_owned();
+    while value.lines().any(|line| line.trim() == end) {
+        end.push('_');
+    }
+    format!("{name}<<{end}\n{value}\n{end}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_lines_of_a_file() {
+        let outputs = Outputs {
+            digest: Some("sha256:ab".to_owned()),
+            image: "ghcr.io/acme/web@sha256:ab".to_owned(),
+            tags: vec!["ghcr.io/acme/web:1".to_owned()],
+        };
+        let expected =
+            "digest=sha256:ab\nimage=ghcr.io/acme/web@sha256:ab\ntags=ghcr.io/acme/web:1\n";
+        assert_eq!(outputs.lines(), expected);
+        let several = Outputs {
+            digest: None,
+            tags: vec!["a:1".to_owned(), "END".to_owned()],
+            ..outputs
+        };
+        let expected = "digest=\nimage=ghcr.io/acme/web@sha256:ab\ntags<<END_\na:1\nEND\nEND_\n";
+        assert_eq!(several.lines(), expected);
+    }
+
+    #[test]
+    fn what_other_steps_left_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("output");
+        for line in ["a=1\n", "b=2\n"] {
+            append(&file, line).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "a=1\nb=2\n");
+    }
+}

@@ -1,0 +1,215 @@
+//! The form of messages: for programs, for jobs on GitHub; and what shells and `man` are given.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can not be set up has failed"
+)]
+
+use std::fs;
+
+use serde_json::{Value, json};
+use terrine_tests::{Run, SpecFile, TestStore, peer, temporary, terrine};
+
+/// What a run says on stderr, each line as JSON.
+fn records(run: &Run) -> Vec<Value> {
+    run.stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect()
+}
+
+/// A store whose image may have a file of its own.
+fn store() -> TestStore {
+    let store = TestStore::default();
+    store.file_with_mode("hello/bin/hello", b"#!/nix/store/hello/bin/hello\n", 0o555);
+    store
+}
+
+#[test]
+fn every_message_is_a_json_object_on_a_line() {
+    let store = store();
+    let spec = SpecFile::new(&store, &["hello"])
+        .graph(&[("hello", 1, "")])
+        .with("diskSize", 1);
+    let out = spec.root().join("image.tar");
+    let mut build = spec.command("build");
+    let run = Run::of(build.args(["--log-format", "json", "-o"]).arg(&out)).ok();
+    let said = records(&run);
+    let of = |level: &str| {
+        let found: Vec<&Value> = said.iter().filter(|said| said["level"] == level).collect();
+        found
+    };
+    let warning = "`diskSize` means nothing here: there is no virtual machine";
+    assert_eq!(
+        of("warning"),
+        [&json!({"level": "warning", "message": warning})]
+    );
+    assert!(!of("info").is_empty(), "{said:?}");
+    assert_eq!(of("error").len(), 0);
+
+    let missing = Run::of(terrine().args(["build", "missing.json", "--log-format=json"]));
+    assert_eq!(missing.code, Some(1));
+    let error = &records(&missing)[0];
+    assert_eq!(error["level"], "error");
+    assert!(
+        error["causes"]
+            .as_array()
+            .is_some_and(|causes| !causes.is_empty()),
+        "{error}"
+    );
+
+    // What cannot be parsed says so in the format that it asks for.
+    let usage = Run::of(terrine().args(["--log-format", "json", "inspect", "--platfrom", "x"]));
+    assert_eq!(usage.code, Some(2));
+    let error = &records(&usage)[0];
+    assert_eq!(error["message"], "unexpected argument '--platfrom' found");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(
+        hint.contains("a similar argument exists: '--platform'"),
+        "{hint}"
+    );
+}
+
+#[test]
+fn an_option_nobody_knows_is_not_advised_to_be_a_value() {
+    for command in [
+        "build", "stream", "inspect", "copy", "index", "replay", "cache", "verify",
+    ] {
+        let run = Run::of(terrine().args([command, "--all-of-them"]));
+        assert_eq!(run.code, Some(2));
+        assert!(!run.stderr.contains("as a value"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_job_on_github_shows_warnings_and_errors_and_has_outputs() {
+    let store = store();
+    let spec = SpecFile::new(&store, &["hello"])
+        .graph(&[("hello", 1, "")])
+        .with("diskSize", 1);
+    let folder = temporary();
+    let output = folder.path().join("output");
+    fs::write(&output, "before=1\n").unwrap();
+    let run = |command: &mut std::process::Command| {
+        let command = command.env("GITHUB_ACTIONS", "true");
+        Run::of(command.env("GITHUB_OUTPUT", &output))
+    };
+    let layout = format!("oci:{}:1", folder.path().join("layout").display());
+    let built = run(spec.command("build").args(["--to", &layout])).ok();
+    let warning =
+        "::warning title=terrine::`diskSize` means nothing here: there is no virtual machine\n";
+    assert!(built.stderr.contains(warning), "{}", built.stderr);
+    let outputs = fs::read_to_string(&output).unwrap();
+    let value = |name: &str| {
+        let line = outputs
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        line.to_owned()
+    };
+    assert!(outputs.starts_with("before=1\n"), "{outputs}");
+    let inspected = Run::of(terrine().args(["inspect", "--format", "json", &layout])).ok();
+    let inspected = String::from_utf8(inspected.stdout).unwrap();
+    assert!(inspected.contains(&value("digest=")), "{inspected}");
+    assert_eq!((value("image="), value("tags=")), (layout.clone(), layout));
+
+    // An error is one line, whatever it holds.
+    let missing = run(terrine().args(["inspect", "100%\nx"]));
+    let error = "::error title=terrine::reading the image `100%25%0Ax`%0A  caused by: ";
+    assert!(missing.stderr.starts_with(error), "{}", missing.stderr);
+    assert_eq!(missing.stderr.lines().count(), 1);
+
+    // Elsewhere nothing of this is written.
+    fs::remove_file(&output).unwrap();
+    let mut elsewhere = spec.command("build");
+    let elsewhere = Run::of(elsewhere.env("GITHUB_OUTPUT", &output)).ok();
+    assert!(
+        elsewhere.stderr.contains("warning: `diskSize`"),
+        "{}",
+        elsewhere.stderr
+    );
+    assert!(!output.exists());
+    // Outputs that cannot be left are told of.
+    let mut nowhere = spec.command("build");
+    let nowhere = nowhere.env("GITHUB_ACTIONS", "true");
+    let nowhere = Run::of(nowhere.env("GITHUB_OUTPUT", folder.path())).ok();
+    assert!(
+        nowhere
+            .stderr
+            .contains("::warning title=terrine::the outputs"),
+        "{}",
+        nowhere.stderr
+    );
+}
+
+#[test]
+fn the_version_is_told_to_programs() {
+    let version = Run::of(terrine().args(["version", "--format", "json"])).ok();
+    let version: Value = serde_json::from_slice(&version.stdout).unwrap();
+    let short = Run::of(terrine().arg("--version")).ok();
+    let short = String::from_utf8(short.stdout).unwrap();
+    let expected = format!("terrine {}\n", version["version"].as_str().unwrap());
+    assert_eq!(short, expected);
+    let planner = Run::of(terrine().args(["planner", "export", "-"])).ok();
+    let digest = terrine::oci::Digest::of(&planner.stdout);
+    assert_eq!(version["planner"]["digest"], digest.to_string());
+    assert_eq!(version["planner"]["contract"], terrine::planner::CONTRACT);
+}
+
+#[test]
+fn shells_take_the_completions() {
+    let folder = temporary();
+    for (shell, check) in [
+        ("bash", Some(&["bash", "-n"])),
+        ("zsh", Some(&["zsh", "-n"])),
+        ("fish", Some(&["fish", "-n"])),
+        ("elvish", None),
+        ("powershell", None),
+    ] {
+        let script = Run::of(terrine().args(["completions", shell])).ok().stdout;
+        let text = String::from_utf8(script).unwrap();
+        assert!(
+            text.contains("prefetch") && text.contains("compression"),
+            "{shell}"
+        );
+        assert!(!text.contains("__nix-build"), "{shell}");
+        let Some([program, option]) = check else {
+            continue;
+        };
+        let file = folder.path().join(shell);
+        fs::write(&file, text).unwrap();
+        match std::process::Command::new(program)
+            .arg(option)
+            .arg(&file)
+            .output()
+        {
+            Ok(output) => assert!(output.status.success(), "{shell}: {output:?}"),
+            Err(_) if shell != "bash" => {}
+            Err(_) => peer::missing("there is no bash"),
+        }
+    }
+    let unknown = Run::of(terrine().args(["completions", "tcsh"]));
+    assert_eq!(unknown.code, Some(2));
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = temporary();
+    let pages = folder.path().join("man/man1");
+    let _ = Run::of(terrine().args(["man", "--output"]).arg(&pages)).ok();
+    for (page, arguments) in [
+        ("terrine", &[][..]),
+        ("terrine-copy", &["copy"]),
+        ("terrine-cache-info", &["cache", "info"]),
+    ] {
+        let printed = Run::of(terrine().arg("man").args(arguments)).ok().stdout;
+        assert_eq!(fs::read(pages.join(format!("{page}.1"))).unwrap(), printed);
+    }
+    let unknown = Run::of(terrine().args(["man", "copi"]));
+    assert_eq!(unknown.code, Some(2));
+    assert!(
+        unknown
+            .stderr
+            .contains("there is no command `terrine copi`")
+    );
+}
