@@ -200,7 +200,9 @@ fn a_folder_of_others_is_told_and_done_without() {
     let home = temporary();
     let store = TestStore::default();
     store.file("app/bin/app", b"app");
-    let spec = SpecFile::new(&store, &["app"]).graph(&[("app", 100, "")]);
+    let spec = SpecFile::new(&store, &["app"])
+        .graph(&[("app", 100, "")])
+        .with("config", serde_json::Value::Null);
     fs::create_dir(folder(home.path())).unwrap();
     fs::set_permissions(folder(home.path()), Permissions::from_mode(0o777)).unwrap();
     let build = |more: &[&str]| {
@@ -231,7 +233,9 @@ fn a_mask_that_lets_the_group_write_is_no_trouble() {
     let home = temporary();
     let store = TestStore::default();
     store.file("app/bin/app", b"app");
-    let spec = SpecFile::new(&store, &["app"]).graph(&[("app", 100, "")]);
+    let spec = SpecFile::new(&store, &["app"])
+        .graph(&[("app", 100, "")])
+        .with("config", serde_json::Value::Null);
     let mut build = spec.command("build");
     build.args(["-o", "/dev/null"]);
     let words: Vec<_> = std::iter::once(build.get_program())

@@ -313,7 +313,9 @@ fn layers_that_clients_hold_are_kept() {
     }
     let image = |names: &[&str], tag: &str, more: &[&str]| {
         let graph: Vec<_> = names.iter().map(|name| (*name, 5000, "")).collect();
-        let spec = SpecFile::new(&store, names).graph(&graph);
+        let spec = SpecFile::new(&store, names)
+            .graph(&graph)
+            .with("config", Value::Null);
         let to = format!("oci:{}:{tag}", store.root().join("layout").display());
         let run = Run::of(
             spec.command("build")

@@ -10,6 +10,7 @@
 mod component;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use terrine_tests::base::{BaseImage, layer};
 use terrine_tests::registry::Registry;
@@ -62,6 +63,11 @@ fn folder() -> tempfile::TempDir {
     }
     fs::create_dir_all(folder.path().join("site/bin")).unwrap();
     fs::write(folder.path().join("site/bin/web"), "").unwrap();
+    fs::create_dir_all(folder.path().join("web/bin")).unwrap();
+    let hello = "nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-hello-1.0/bin/hello";
+    let program = folder.path().join("web/bin/web");
+    fs::write(&program, fs::read(example.join(hello)).unwrap()).unwrap();
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(
         folder.path().join("my-policy.wasm"),
         component::good().build(),
@@ -135,6 +141,11 @@ fn every_command_of_ours_does_what_it_says() {
             }
         }));
         let run = Run::of(&mut command).ok();
+        assert!(
+            !run.stderr.contains("in the image"),
+            "{ours}: {}",
+            run.stderr
+        );
         let output = words
             .iter()
             .position(|word| matches!(*word, "-o" | "--output"));

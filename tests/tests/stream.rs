@@ -73,7 +73,8 @@ fn a_run_says_a_line_for_each_layer() {
 #[test]
 fn a_quiet_run_says_nothing() {
     let store = store();
-    let run = Run::of(ConfFile::new(&store, &[&["a"]]).command().arg("-q")).ok();
+    let conf = ConfFile::new(&store, &[&["a"]]).with("config", json!({}));
+    let run = Run::of(conf.command().arg("-q")).ok();
     assert_eq!(run.stderr, "");
 }
 
@@ -409,11 +410,13 @@ fn many_layers_are_warned_about() {
     }
     let layers: Vec<Vec<&str>> = names.iter().map(|name| vec![name.as_str()]).collect();
     let layers: Vec<&[&str]> = layers.iter().map(Vec::as_slice).collect();
-    let run = Run::of(ConfFile::new(&store, &layers).command().arg("-q")).ok();
+    let run = |layers| {
+        let conf = ConfFile::new(&store, layers).with("config", json!({}));
+        Run::of(conf.command().arg("-q")).ok()
+    };
     assert_eq!(
-        run.stderr,
-        "warning: the image has 126 layers, and Docker takes 125\n"
+        run(&layers).stderr,
+        "warning: the image has 126 layers, and Docker takes 125\nhint: lower `maxLayers`\n"
     );
-    let run = Run::of(ConfFile::new(&store, &layers[1..]).command().arg("-q")).ok();
-    assert_eq!(run.stderr, "");
+    assert_eq!(run(&layers[1..]).stderr, "");
 }

@@ -25,6 +25,7 @@ const ROWS: &[&[&str]] = &[
         "destination",
         "diff",
         "sequence",
+        "startup",
         "store_database",
         "verify",
     ],

@@ -46,7 +46,7 @@ Examples:
   terrine build image.json | docker load
   terrine build image.json --to docker://ghcr.io/acme/web:1.2
   terrine build image.json --to oci:./layout:web --compression zstd
-  terrine build --name web --contents ./site -o web.tar -- /bin/web --port 80";
+  terrine build --name web --contents ./web -o web.tar -- /bin/web --port 80";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     check_outputs(args)?;

@@ -86,7 +86,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let image =
         dockertools::prepare(&conf, &options, &planner, &cache).with_context(|| cannot(args))?;
     args.strict
-        .print(&image.remarks(), printer)
+        .print(&dockertools::remarks(&image), printer)
         .with_context(|| cannot(args))?;
     let target = open_target(&args.ship, images.client(), &image.resolved.tag, printer)?;
     let cache = match &target {

@@ -15,6 +15,7 @@
 //! | reading, hashing and writing at once | [`pipe`] |
 //! | what is known of layers already | [`cache`] |
 //! | NAR hashes, and Nix's database in an image | [`nar`], [`store_database`] |
+//! | whether a container can start | [`startup`] |
 //! | existing images | [`source`], [`base`] |
 //! | destinations of images | [`destination`], [`layout`], [`daemon`] |
 //! | making an image, and copying existing ones | [`assemble`], [`copy`] |
@@ -138,6 +139,7 @@ pub mod sequence;
 pub mod source;
 pub mod spec;
 mod sqlite;
+pub mod startup;
 pub mod store_database;
 pub mod verify;
 

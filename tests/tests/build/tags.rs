@@ -164,7 +164,8 @@ fn a_plan_does_not_read_for_a_tag_and_says_so() {
     let store = TestStore::default();
     let spec = untagged(&store, &[])
         .with("closure", Value::Null)
-        .with("contents", "./site");
+        .with("contents", "./site")
+        .with("config", Value::Null);
     let file = store.root().join("site/file");
     write(&file, "content");
     let plan = spec.plan();

@@ -72,6 +72,7 @@ fn a_terminal_shows_a_bar() {
 fn quiet_is_silent_where_the_tag_is_given() {
     let place = Place::new();
     fs::create_dir(place.root().join("site")).unwrap();
+    fs::write(place.root().join("site/file"), "").unwrap();
     let build = "-q build --name web --contents site --architecture amd64";
     let run = place.run(&format!("{build} --to oci:layout:given")).ok();
     assert_eq!((run.stdout.len(), run.stderr.as_str()), (0, ""));

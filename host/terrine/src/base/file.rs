@@ -43,30 +43,39 @@ impl Base {
                 Input::Unpacked(compression.decoder(layer.layer.open()?).map_err(failed)?)
             }
         };
-        // Of members with one name the last one counts.
-        let mut found = None;
-        let read = terrine_tar::read(input, |member, body| {
-            let is_file = matches!(
-                member.kind,
-                EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
-            );
-            if is_file && member.size <= limit && clean(&member.name)? == plain {
-                let mut bytes = vec![];
-                loop {
-                    match body.chunk()? {
-                        [] => break,
-                        chunk => bytes.extend_from_slice(chunk),
-                    }
-                }
-                found = Some(bytes);
-            }
-            Ok::<_, Unpacking>(())
-        });
-        match read {
-            Ok(()) => Ok(found),
+        match member(input, plain, limit) {
+            Ok(found) => Ok(found),
             Err(Unpacking::Fault(fault)) => Err(self.broken(layer, fault)),
             Err(Unpacking::Io(error)) if compression != Compression::None => Err(failed(error)),
             Err(error) => Err(error.of(&self.name)),
         }
     }
+}
+
+/// Reads the file at a path of an archive, which has no slash at either end: of members with one name the last one. One
+/// of more than `limit` bytes is none.
+pub(super) fn member(
+    input: Input<'_>,
+    path: &[u8],
+    limit: u64,
+) -> Result<Option<Vec<u8>>, Unpacking> {
+    let mut found = None;
+    terrine_tar::read(input, |member, body| {
+        let is_file = matches!(
+            member.kind,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
+        );
+        if is_file && member.size <= limit && clean(&member.name)? == path {
+            let mut bytes = vec![];
+            loop {
+                match body.chunk()? {
+                    [] => break,
+                    chunk => bytes.extend_from_slice(chunk),
+                }
+            }
+            found = Some(bytes);
+        }
+        Ok::<_, Unpacking>(())
+    })?;
+    Ok(found)
 }

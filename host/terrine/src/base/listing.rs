@@ -28,6 +28,24 @@ pub struct Listing {
     claimed: Option<Claimed>,
 }
 
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed<'a> {
+    /// Nothing.
+    Nothing,
+    /// That is not known, or tools do not agree on it.
+    Unknown,
+    /// A directory.
+    Directory,
+    /// A symbolic link to this target.
+    Link(&'a [u8]),
+    /// A regular file with these permission bits.
+    File {
+        /// Permission bits.
+        mode: u32,
+    },
+}
+
 /// Store paths that an image says that it holds.
 #[derive(Debug)]
 struct Claimed {
@@ -186,6 +204,23 @@ impl Listing {
         true
     }
 
+    /// Returns what is at a path whose directories are directories, and no links.
+    pub fn look(&self, path: &[u8]) -> Listed<'_> {
+        if self.claimed.is_some() {
+            return Listed::Unknown;
+        }
+        let Some(entry) = self.entries.get(plain(path)) else {
+            return Listed::Nothing;
+        };
+        match entry.kind {
+            EntryKind::Directory if entry.doubtful => Listed::Unknown,
+            EntryKind::Directory => Listed::Directory,
+            EntryKind::Symlink => Listed::Link(&entry.link),
+            EntryKind::File => Listed::File { mode: entry.mode },
+            EntryKind::Other => Listed::Unknown,
+        }
+    }
+
     /// Whether a store path is there whole: one whose name carries a hash, with the entries
     /// that its fingerprint stands for, all from one layer.
     ///
@@ -229,7 +264,11 @@ impl Claimed {
 }
 
 /// Adds a member of a layer's archive.
-fn add(layer: &mut ListedLayer, member: Described, budget: &mut Budget) -> Result<(), Fault> {
+pub(super) fn add(
+    layer: &mut ListedLayer,
+    member: Described,
+    budget: &mut Budget,
+) -> Result<(), Fault> {
     match Change::of(&member.name)? {
         Change::Empty(path) => layer.empty(path.into(), budget),
         Change::Remove(path) => layer.remove(path.into(), budget),
@@ -274,6 +313,7 @@ fn entry(entries: &Entries, member: Described) -> Result<ListedEntry, Fault> {
     Ok(ListedEntry {
         size,
         link: link.into(),
+        mode: member.mode,
         mtime: member.mtime,
         ..ListedEntry::new(kind)
     })
@@ -388,6 +428,25 @@ mod tests {
                 "{above:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_at_a_path_is_told_without_following_links() {
+        let base = &["bin/", "bin/sh=1", "sbin -> bin", "etc/x=1", "opt -> usr"];
+        let listing = listing(&[base, &["etc/x=2", "opt/tool=1"]]);
+        for (path, expected) in [
+            ("/bin", Listed::Directory),
+            ("/bin/sh", Listed::File { mode: 0o755 }),
+            ("/sbin", Listed::Link(b"bin")),
+            ("/sbin/sh", Listed::Nothing),
+            ("/etc/x", Listed::File { mode: 0o755 }),
+            // Some tools would have followed the link.
+            ("/opt", Listed::Unknown),
+        ] {
+            assert_eq!(listing.look(path.as_bytes()), expected, "{path}");
+        }
+        let unread = Listing::claimed(BTreeSet::new(), "/nix/store");
+        assert_eq!(unread.look(b"/bin"), Listed::Unknown);
     }
 
     #[test]

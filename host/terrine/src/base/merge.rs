@@ -27,6 +27,8 @@ pub(super) struct ListedEntry {
     pub(super) size: u64,
     /// The target of a symbolic link, else empty.
     pub(super) link: Box<[u8]>,
+    /// Permission bits.
+    pub(super) mode: u32,
     /// Time of last modification, in seconds since 1970.
     pub(super) mtime: i64,
     /// The layer that it is from, counted from the bottom.
@@ -57,6 +59,7 @@ impl ListedEntry {
             kind,
             size: 0,
             link: Box::default(),
+            mode: 0,
             mtime: 0,
             layer: 0,
             doubtful: false,
@@ -74,6 +77,12 @@ impl Entries {
     /// The entry at a path.
     pub(super) fn get(&self, path: &[u8]) -> Option<&ListedEntry> {
         self.0.get(path)
+    }
+
+    /// Whether there is nothing but directories.
+    pub(super) fn has_only_directories(&self) -> bool {
+        let mut entries = self.0.values();
+        entries.all(|entry| entry.kind == EntryKind::Directory)
     }
 
     /// Everything below a path, in the order of the bytes. The root has no name.
@@ -183,6 +192,11 @@ impl ListedLayer {
         budget.take(path.len())?;
         self.emptied.insert(path);
         Ok(())
+    }
+
+    /// Whether it takes anything away from the layers below.
+    pub(super) fn takes_away(&self) -> bool {
+        !self.removed.is_empty() || !self.emptied.is_empty()
     }
 
     /// A copy, which needs as much memory again.

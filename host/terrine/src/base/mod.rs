@@ -3,6 +3,7 @@
 //! It is hostile until verified: the configuration and every layer are held against their
 //! digests.
 
+mod archive;
 mod claims;
 mod file;
 mod fingerprint;
@@ -20,8 +21,9 @@ use terrine_planner_host::image;
 use terrine_tar::{Header, Kind, MAX_UNPACKED};
 
 use crate::source::{self, Attributes, Error, Fault, HashingReader, Image, Layer, Spool, Spooled};
+pub use archive::{LayerFiles, read_member};
 pub use fingerprint::{Fingerprint, fingerprint};
-pub use listing::Listing;
+pub use listing::{Listed, Listing};
 
 /// An image to build on.
 #[derive(Debug)]

@@ -7,16 +7,18 @@ use terrine_support::remark::Remark;
 use super::complete::Complete;
 use super::context::Context;
 use super::decide::{Decided, LayerPlan};
+use super::files::PlannedFiles;
 use super::identify::Identified;
 use super::{Error, Prepared, facts, tree};
 use crate::assemble::{self, NewImage, Top};
 use crate::base::Base;
 use crate::spec::ImageSpec;
+use crate::startup::{self, Interpreters};
 
 impl Decided {
     /// Puts together what is written, and what there is to say about it.
     pub(super) fn assemble<'p>(self, context: &Context<'_, 'p>) -> Result<Prepared<'p>, Error> {
-        let mut remarks = self.remarks();
+        let mut remarks = self.remarks(context);
         remarks.extend(meaningless(context.spec).into_iter().map(Remark::from));
         let Self { identified, plan } = self;
         let Identified {
@@ -58,23 +60,33 @@ impl Decided {
     }
 
     /// What a person should be told before the image is made.
-    fn remarks(&self) -> Vec<Remark> {
+    fn remarks(&self, context: &Context<'_, '_>) -> Vec<Remark> {
         let Identified {
             complete,
             machine,
             past,
+            ownership,
+            resolved,
             ..
         } = &self.identified;
         let mut remarks = complete.paths.remarks();
         remarks.extend(complete.registered.remarks.iter().cloned());
         remarks.extend(past.remarks.iter().cloned());
-        remarks.extend(machine.remarks(complete));
         remarks.extend(tree::hidden_links(
             &complete.root,
             complete.listing.as_ref(),
         ));
         remarks.extend(self.plan.remarks.iter().cloned());
-        remarks.into_iter().map(Remark::from).collect()
+        let mut remarks: Vec<Remark> = remarks.into_iter().map(Remark::from).collect();
+        let files = PlannedFiles::of(context, complete, &ownership.permissions);
+        remarks.extend(complete.is_empty().then(startup::empty));
+        remarks.extend(startup::check(
+            &resolved.config,
+            &files,
+            Interpreters::Elsewhere,
+        ));
+        remarks.extend(machine.remarks(&files));
+        remarks
     }
 }
 

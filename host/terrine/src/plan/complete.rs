@@ -1,12 +1,16 @@
 //! The third phase: everything that the image holds is there, and where.
 
+use std::convert::Infallible;
+
+use terrine_tar::Kind;
+
 use super::commands::Ran;
 use super::database::Registered;
 use super::items::Items;
-use super::paths::{self, Paths};
+use super::paths::Paths;
 use crate::base::{Base, Listing};
-use crate::layer::Store;
-use crate::rootfs::{Resolved, Root};
+use crate::layer::{Store, StorePath, Tree};
+use crate::rootfs::{Root, RootEntry};
 
 /// All that the image holds.
 #[derive(Debug)]
@@ -27,19 +31,29 @@ pub(super) struct Complete {
 }
 
 impl Complete {
-    /// Whether an absolute path leads to anything in the image.
-    pub(super) fn has(&self, path: &[u8]) -> bool {
-        // A store that is mounted when the image runs has whatever this one has.
-        if paths::exists(&self.store, path) {
-            return self.holds(path);
+    /// Whether there are no files in the image, wherever they may be from.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_directory = |entry: RootEntry<'_>| entry.kind == Kind::Directory;
+        self.base.is_none()
+            && self.paths.included
+            && self.root.entries().all(is_directory)
+            && self.paths.paths.iter().all(|path| self.has_no_files(path))
+    }
+
+    /// Whether a store path is a directory of this machine in which there are only directories.
+    fn has_no_files(&self, path: &StorePath) -> bool {
+        let mut is_empty = self.store.is_grafted(path);
+        if let Some(tree) = is_empty
+            .then(|| Tree::walk(&self.store, std::slice::from_ref(path)).ok())
+            .flatten()
+        {
+            let walked: Result<(), Infallible> = tree.for_each(|entry| {
+                is_empty &= entry.kind == Kind::Directory;
+                Ok(())
+            });
+            debug_assert!(walked.is_ok());
         }
-        match self.root.resolve(path) {
-            Resolved::Here(_) => true,
-            Resolved::Elsewhere(target) => {
-                paths::exists(&self.store, &target) && self.holds(&target) || self.in_base(&target)
-            }
-            Resolved::Nowhere => self.in_base(path),
-        }
+        is_empty
     }
 
     /// Whether a store path is in the image for no other reason than what commands left.
@@ -47,21 +61,5 @@ impl Complete {
         self.ran
             .as_ref()
             .is_some_and(|ran| !ran.before.contains(path))
-    }
-
-    /// Whether a path of the store is in the image.
-    fn holds(&self, path: &[u8]) -> bool {
-        let text = String::from_utf8_lossy(path);
-        let Ok(path) = self.store.path(&text) else {
-            return false;
-        };
-        let top = self.store.top(&path);
-        !self.paths.included
-            || self.paths.graph.find(top.as_str()).is_some()
-            || self.in_base(text.as_bytes())
-    }
-
-    fn in_base(&self, path: &[u8]) -> bool {
-        self.listing.as_ref().is_some_and(|base| base.exists(path))
     }
 }

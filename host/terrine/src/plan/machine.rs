@@ -3,15 +3,17 @@
 use std::io;
 
 use terrine_planner_host::image;
+use terrine_support::remark::Remark;
 
 use super::Error;
 use super::complete::Complete;
 use super::context::Context;
 use super::facts::ArchitectureSource;
 use crate::base::Base;
-use crate::platform::{self, Findings};
+use crate::platform::{self, Bytes, Findings, HEAD};
 use crate::rootfs::Data;
 use crate::spec::ImageSpec;
+use crate::startup::{Files, Resolved, resolve};
 
 /// How many interpreters are told of by name.
 const MAX_REMARKS: usize = 8;
@@ -37,17 +39,22 @@ pub(super) fn find(context: &Context<'_, '_>, complete: &Complete) -> Result<Mac
         .entries()
         .filter(|entry| entry.mode & 0o111 != 0)
     {
-        let Data::Source(file) = entry.data else {
-            continue;
-        };
-        let opened = file.open().map_err(io::Error::from);
-        let head = opened.and_then(platform::head);
-        let head = head.map_err(|source| Error::Io {
-            field: "copyToRoot",
-            path: file.place(),
-            source,
-        })?;
-        findings.add(entry.path, &head);
+        match entry.data {
+            Data::None => {}
+            Data::Inline(bytes) => {
+                findings.add(entry.path, &bytes[..bytes.len().min(HEAD)], &bytes);
+            }
+            Data::Source(file) => {
+                let opened = file.open().map_err(io::Error::from);
+                let read = opened.and_then(|file| Ok((file.read_at(0, HEAD)?, file)));
+                let (head, file) = read.map_err(|source| Error::Io {
+                    field: "copyToRoot",
+                    path: file.place(),
+                    source,
+                })?;
+                findings.add(entry.path, &head, &file);
+            }
+        }
     }
     let base = complete.base.as_ref().and_then(architecture_of);
     let (platform, source) = decide(context.spec, &findings, base.as_deref());
@@ -118,22 +125,16 @@ impl Machine {
         }
     }
 
-    /// Scripts whose interpreters are not in the image.
-    pub(super) fn remarks(&self, complete: &Complete) -> Vec<String> {
-        let missing = self
-            .findings
-            .missing_interpreters(|path| complete.has(path));
+    /// Warns of scripts and programs whose interpreters are not in the image.
+    pub(super) fn remarks(&self, files: &dyn Files) -> Vec<Remark> {
+        let exists = |path: &[u8]| !matches!(resolve(files, path), Resolved::Nothing(_));
+        let mut missing = self.findings.missing_interpreters(exists);
         let more = missing.len().saturating_sub(MAX_REMARKS);
-        let mut remarks: Vec<String> = missing
-            .iter()
-            .take(MAX_REMARKS)
-            .map(ToString::to_string)
-            .collect();
+        missing.truncate(MAX_REMARKS);
         if more > 0 {
-            remarks.push(format!(
-                "{more} more interpreters of scripts are not in the image"
-            ));
+            let message = format!("{more} more interpreters of programs are not in the image");
+            missing.push(Remark::warning(message));
         }
-        remarks
+        missing
     }
 }

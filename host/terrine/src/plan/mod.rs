@@ -32,6 +32,7 @@ pub mod dockertools;
 mod error;
 mod explain;
 mod facts;
+mod files;
 mod form;
 mod gather;
 mod group;

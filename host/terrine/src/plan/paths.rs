@@ -1,7 +1,6 @@
 //! The closure: which store paths the image needs, and which of them it brings itself.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use terrine_planner_host as planner;
 
@@ -394,14 +393,4 @@ fn close(
         included: true,
         registrations: Registrations::new(),
     })
-}
-
-/// Whether a path of the image is there on this machine, in one of the store paths.
-pub(super) fn exists(store: &Store, path: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(path) else {
-        return false;
-    };
-    store
-        .path(text)
-        .is_ok_and(|path| store.resolve(Path::new(path.as_str())).exists())
 }

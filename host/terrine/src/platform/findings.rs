@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use terrine_support::remark::Remark;
 
-use super::{Machine, Program};
+use super::{Bytes, Interpreter, Machine, Program, is_missing, loader};
 
 /// One of several files, and how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Findings {
     mach_o: BTreeMap<String, Example>,
     #[serde(with = "pairs")]
     scripts: BTreeMap<Vec<u8>, Example>,
+    #[serde(with = "pairs")]
+    loaders: BTreeMap<Vec<u8>, Example>,
 }
 
 /// Maps as lists of pairs.
@@ -57,13 +60,6 @@ pub struct Foreign {
     architecture: String,
 }
 
-/// Scripts whose interpreter is not there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
-    interpreter: Vec<u8>,
-    example: Example,
-}
-
 impl Example {
     /// The path as text.
     pub fn path_text(&self) -> String {
@@ -85,14 +81,22 @@ impl Example {
 }
 
 impl Findings {
-    /// Adds an executable by its path and its first bytes.
-    pub fn add(&mut self, path: &[u8], head: &[u8]) {
+    /// Adds an executable by its path, its first bytes, and all of them.
+    pub fn add(&mut self, path: &[u8], head: &[u8], file: &dyn Bytes) {
         let example = Example {
             path: path.to_vec(),
             count: 1,
         };
         match super::inspect(head) {
-            Program::Elf(machine) => count(&mut self.elf, machine, example),
+            Program::Elf(machine) => {
+                // A library that can be run as well seldom is.
+                if !is_library(path)
+                    && let Some(name) = loader(head, file)
+                {
+                    count(&mut self.loaders, name, example.clone());
+                }
+                count(&mut self.elf, machine, example);
+            }
             Program::MachO(machine) => count(&mut self.mach_o, machine, example),
             Program::Script(interpreter) => count(&mut self.scripts, interpreter, example),
             // Programs of Windows are run by others than the kernel, if at all.
@@ -125,6 +129,10 @@ impl Findings {
             .scripts
             .into_iter()
             .for_each(|(key, example)| count(&mut self.scripts, key, example));
+        other
+            .loaders
+            .into_iter()
+            .for_each(|(key, example)| count(&mut self.loaders, key, example));
     }
 
     /// The architecture in Go's terms that most of the programs run on, and one of those
@@ -176,20 +184,28 @@ impl Findings {
         })
     }
 
-    /// The scripts whose interpreters are not there, most of them first.
-    pub fn missing_interpreters(&self, exists: impl Fn(&[u8]) -> bool) -> Vec<Missing> {
-        let mut missing: Vec<Missing> = self
-            .scripts
-            .iter()
-            .filter(|(interpreter, _)| !exists(interpreter))
-            .map(|(interpreter, example)| Missing {
-                interpreter: interpreter.clone(),
-                example: example.clone(),
-            })
-            .collect();
-        missing.sort_by_key(|missing| std::cmp::Reverse(missing.example.count));
-        missing
+    /// Warns of scripts and programs whose interpreters are not there: of what most of them need first.
+    pub fn missing_interpreters(&self, exists: impl Fn(&[u8]) -> bool) -> Vec<Remark> {
+        let kinds = [(&self.loaders, true), (&self.scripts, false)];
+        let all = kinds.into_iter().flat_map(|(map, is_loader)| {
+            map.iter()
+                .map(move |(path, example)| (path, example, is_loader))
+        });
+        let mut missing: Vec<_> = all.filter(|(path, ..)| !exists(path)).collect();
+        missing.sort_by_key(|(_, example, _)| std::cmp::Reverse(example.count));
+        let remark = |(path, example, is_loader): (&Vec<u8>, &Example, bool)| {
+            let whose = format!("`{}`{}", example.path_text(), example.others());
+            let path = path.clone();
+            is_missing(&Interpreter { path, is_loader }, &whose)
+        };
+        missing.into_iter().map(remark).collect()
     }
+}
+
+/// Whether a path has the name of a shared library: `libc.so`, `libc.so.6`.
+fn is_library(path: &[u8]) -> bool {
+    let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.")
 }
 
 fn count<K: Ord>(map: &mut BTreeMap<K, Example>, key: K, example: Example) {
@@ -215,20 +231,9 @@ impl std::fmt::Display for Foreign {
     }
 }
 
-impl std::fmt::Display for Missing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "the interpreter `{}` of `{}`{} is not in the image",
-            String::from_utf8_lossy(&self.interpreter),
-            self.example.path_text(),
-            self.example.others()
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::loader::tests::dynamic;
     use super::super::program::tests::elf_head;
     use super::*;
 
@@ -239,7 +244,8 @@ mod tests {
     fn findings(programs: &[(&str, (u16, bool))]) -> Findings {
         let mut findings = Findings::default();
         for (path, (machine, wide)) in programs {
-            findings.add(path.as_bytes(), &elf_head(*machine, *wide, true, 3));
+            let head = elf_head(*machine, *wide, true, 3);
+            findings.add(path.as_bytes(), &head, &head);
         }
         findings
     }
@@ -277,10 +283,8 @@ mod tests {
             "`/y` (and 1 other) is a program for linux/arm64, and the image is for linux/amd64: it would fail with exec format error"
         );
         let mut darwin = Findings::default();
-        darwin.add(
-            b"/m",
-            &[&[0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1][..], &[0; 32]].concat(),
-        );
+        let head = [&[0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1][..], &[0; 32]].concat();
+        darwin.add(b"/m", &head, &head);
         assert_eq!(architecture(&darwin), None);
         assert!(
             darwin
@@ -299,7 +303,7 @@ mod tests {
             ("/b", "#!/bin/perl\n"),
             ("/c", "#!/bin/perl -w"),
         ] {
-            findings.add(path.as_bytes(), text.as_bytes());
+            findings.add(path.as_bytes(), text.as_bytes(), &text.as_bytes());
         }
         let missing = |exists: &str| {
             let missing = findings.missing_interpreters(|path| path == exists.as_bytes());
@@ -314,6 +318,23 @@ mod tests {
             "the interpreter `/bin/perl` of `/b` (and 1 other) is not in the image"
         );
         assert_eq!(missing("").len(), 2);
+    }
+
+    #[test]
+    fn loaders_that_are_missing_are_listed_but_not_those_of_libraries() {
+        let mut findings = Findings::default();
+        let file = dynamic(true, true, 64, 792, b"/lib/ld.so\0");
+        for path in ["/bin/a", "/lib/libc.so.6", "/bin/b", "/lib/libx.so"] {
+            findings.add(path.as_bytes(), &file, &file);
+        }
+        let again = Findings::from_text(&findings.to_text()).unwrap();
+        let missing = again.missing_interpreters(|_| false);
+        assert_eq!(missing.len(), 1);
+        assert_eq!(
+            missing[0].message,
+            "the dynamic loader `/lib/ld.so` of `/bin/a` (and 1 other) is not in the image"
+        );
+        assert_eq!(again.missing_interpreters(|_| true), []);
     }
 
     #[test]

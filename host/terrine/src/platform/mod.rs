@@ -4,12 +4,16 @@
 //! every executable of some store paths, and [`Findings`] says what that makes of the
 //! image.
 
+mod bytes;
 mod findings;
+mod loader;
 mod machine;
 mod program;
 mod scan;
 
-pub use findings::{Example, Findings, Foreign, Missing};
+pub use bytes::Bytes;
+pub use findings::{Example, Findings, Foreign};
+pub use loader::{Interpreter, is_missing, loader};
 pub use machine::{Machine, this_machine};
 pub use program::{HEAD, Program, inspect};
-pub use scan::{head, scan};
+pub use scan::scan;

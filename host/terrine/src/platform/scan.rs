@@ -2,19 +2,18 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread;
 
 use rustix::fs::OFlags;
-use rustix::io::{read, retry_on_intr};
 use terrine_oci::Digest;
 use terrine_planner_host as planner;
 use terrine_tar::Kind;
 
-use super::{Findings, HEAD};
+use super::{Bytes, Findings, HEAD};
 use crate::cache::Cache;
 use crate::layer::{self, Error, Store, StorePath, Tree, TreeEntry};
 use crate::parallel::each;
@@ -25,7 +24,7 @@ const THREADS: usize = 4;
 const EXECUTE: u32 = 0o111;
 
 /// What cached findings are called; the number grows when they come to say other things.
-const FACT: &str = "platform 1";
+const FACT: &str = "platform 2";
 
 /// Looks at the executables of store paths: the regular files that anyone may run. What is
 /// known of a path whose name carries a hash is not looked for again.
@@ -87,36 +86,29 @@ fn known(keys: &[Option<Digest>], cache: &Cache) -> Vec<Option<Findings>> {
 
 fn scan_path(store: &Store, path: &StorePath) -> Result<Findings, Error> {
     let mut findings = Findings::default();
-    let mut buffer = [0; HEAD];
     Tree::walk(store, std::slice::from_ref(path))?.for_each(|entry| {
         if entry.kind == Kind::File && entry.mode & EXECUTE != 0 && entry.size > 0 {
-            let length = read_head(store, &entry, &mut buffer)?;
-            findings.add(entry.path, &buffer[..length]);
+            let (file, head) = open(store, &entry)?;
+            findings.add(entry.path, &head, &file);
         }
         Ok::<_, Error>(())
     })?;
     Ok(findings)
 }
 
-fn read_head(store: &Store, entry: &TreeEntry<'_>, buffer: &mut [u8]) -> Result<usize, Error> {
-    let file = store.open_at(entry.path, OFlags::NONBLOCK);
-    file.and_then(|file| retry_on_intr(|| read(&file, &mut *buffer)))
-        .map_err(|errno| Error::Io {
-            action: "reading",
-            path: store.locate(Path::new(OsStr::from_bytes(entry.path))),
-            source: errno.into(),
-        })
-}
-
-/// The first bytes of a file.
-///
-/// # Errors
-///
-/// A file that can not be read.
-pub fn head(file: File) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    file.take(HEAD as u64).read_to_end(&mut head)?;
-    Ok(head)
+/// Opens a file, and reads its first bytes.
+fn open(store: &Store, entry: &TreeEntry<'_>) -> Result<(File, Vec<u8>), Error> {
+    let opened = store.open_at(entry.path, OFlags::NONBLOCK);
+    let read = opened.map_err(io::Error::from).and_then(|file| {
+        let file = File::from(file);
+        let head = file.read_at(0, HEAD)?;
+        Ok((file, head))
+    });
+    read.map_err(|source| Error::Io {
+        action: "reading",
+        path: store.locate(Path::new(OsStr::from_bytes(entry.path))),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod describe;
 mod error;
 mod existing;
 mod prepare;
+mod remarks;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,7 @@ pub use conf::{Conf, ConfError};
 pub use describe::{LAYER, describe};
 pub use error::Error;
 pub use existing::{is_conf, open};
+pub use remarks::remarks;
 
 /// How many images may be built on each other, each described by a `conf.json`.
 const MAX_DEPTH: usize = 64;

@@ -1,0 +1,148 @@
+//! What lies below the uppermost layer: store paths, and the base image.
+
+use std::cell::OnceCell;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::base::{Base, Listed, Listing};
+use crate::layer::{Permissions, Store, StorePath};
+use crate::platform::Bytes;
+use crate::startup::Look;
+
+/// The permission bits of which one makes a file an executable.
+const EXECUTE: u32 = 0o111;
+
+/// Whether an image has a store path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Held {
+    /// It has, as it is on this machine.
+    Here,
+    /// It may be there when the image runs.
+    Perhaps,
+    /// It has not.
+    No,
+}
+
+/// The store paths of an image.
+pub(in super::super) struct StoreFiles<'a> {
+    pub(in super::super) store: &'a Store,
+    pub(in super::super) permissions: &'a Permissions,
+    pub(in super::super) holds: Box<dyn Fn(&StorePath) -> Held + 'a>,
+}
+
+impl StoreFiles<'_> {
+    /// Returns what is at a path; none where no store path of the image says.
+    pub(super) fn look(&self, path: &[u8]) -> Option<Look> {
+        let text = std::str::from_utf8(path).ok()?;
+        let place = self.store.path(text).ok()?;
+        let top = self.store.top(&place);
+        let held = (self.holds)(&top);
+        if held == Held::No {
+            return None;
+        }
+        let place = self.store.locate(Path::new(OsStr::from_bytes(path)));
+        let Ok(metadata) = fs::symlink_metadata(&place) else {
+            let there = fs::symlink_metadata(self.store.locate(Path::new(top.as_str()))).is_ok();
+            return (!there || held == Held::Perhaps).then_some(Look::Unknown);
+        };
+        let kind = metadata.file_type();
+        Some(if kind.is_dir() {
+            Look::Directory
+        } else if kind.is_symlink() {
+            match fs::read_link(&place) {
+                Ok(target) => Look::Link(target.as_os_str().as_bytes().to_vec()),
+                Err(_) => Look::Unknown,
+            }
+        } else {
+            let mode = metadata.permissions().mode();
+            file(path, mode, self.permissions)
+        })
+    }
+
+    /// Opens the file at a path of the store.
+    pub(super) fn open(&self, path: &[u8]) -> Option<Box<dyn Bytes>> {
+        self.store.path(std::str::from_utf8(path).ok()?).ok()?;
+        let file = self.store.open_at(path, OFlags::NONBLOCK).ok()?;
+        Some(Box::new(File::from(file)))
+    }
+
+    /// Returns what is at a path, given what a base image has there: the store and the directories that it lies in are
+    /// there even if they are mounted.
+    pub(super) fn with_above(&self, path: &[u8], has_store: bool, base: Look) -> Look {
+        let mut ancestors = self.store.ancestors();
+        let is_above = ancestors.any(|ancestor| ancestor.as_bytes() == path);
+        match base {
+            _ if is_above && has_store => Look::Directory,
+            Look::Nothing if is_above => Look::Directory,
+            base => base,
+        }
+    }
+}
+
+/// A file with these permission bits, unless rules give it others.
+pub(super) fn file(path: &[u8], mode: u32, permissions: &Permissions) -> Look {
+    let mode = permissions
+        .find(path)
+        .and_then(|rule| rule.mode)
+        .unwrap_or(mode);
+    Look::File {
+        executable: mode & EXECUTE != 0,
+    }
+}
+
+/// The files of the image that another is built on.
+pub(in super::super) enum BaseFiles<'a> {
+    /// There is no such image.
+    None,
+    /// Nobody looked into it.
+    Unread,
+    /// These.
+    Listed(&'a Base, &'a Listing),
+    /// These, which are listed when they are asked for; none where that fails.
+    Late(&'a Base, OnceCell<Option<Listing>>),
+}
+
+impl BaseFiles<'_> {
+    fn listing(&self) -> Option<(&Base, &Listing)> {
+        match self {
+            Self::None | Self::Unread => None,
+            Self::Listed(base, listing) => Some((base, listing)),
+            Self::Late(base, listing) => {
+                let listing = listing.get_or_init(|| base.listing().ok());
+                Some((base, listing.as_ref()?))
+            }
+        }
+    }
+
+    pub(super) fn look(&self, path: &[u8]) -> Look {
+        match self.listing() {
+            Some((_, listing)) => looked(listing.look(path), |mode| Look::File {
+                executable: mode & EXECUTE != 0,
+            }),
+            None if matches!(self, Self::None) => Look::Nothing,
+            None => Look::Unknown,
+        }
+    }
+
+    pub(super) fn read(&self, path: &[u8], limit: usize) -> Option<Vec<u8>> {
+        let (base, listing) = self.listing()?;
+        let path = std::str::from_utf8(path).ok()?;
+        base.read_file(listing, path, limit as u64).ok()?
+    }
+}
+
+/// What a listing says, given what files with permission bits are.
+pub(super) fn looked(listed: Listed<'_>, file: impl Fn(u32) -> Look) -> Look {
+    match listed {
+        Listed::Nothing => Look::Nothing,
+        Listed::Unknown => Look::Unknown,
+        Listed::Directory => Look::Directory,
+        Listed::Link(target) => Look::Link(target.to_vec()),
+        Listed::File { mode } => file(mode),
+    }
+}

@@ -1,0 +1,428 @@
+//! Values of a configuration that no container engine takes, or that do not mean what they seem to.
+
+use terrine_support::remark::Remark;
+
+use super::command;
+use super::config::{Config, Health};
+use super::{Files, Resolved, resolve};
+
+/// Names of signals, without `SIG`.
+const SIGNALS: &[&str] = &[
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
+    "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
+    "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN", "RTMAX",
+];
+/// The largest number of a signal.
+const MAX_SIGNAL: u32 = 64;
+/// A millisecond, in nanoseconds: the shortest time of a health check.
+const MILLISECOND: i64 = 1_000_000;
+
+/// Checks what has nothing to do with the command and the user.
+pub(super) fn check(config: &Config, files: &dyn Files) -> Vec<Remark> {
+    let words = config.entrypoint.iter().chain(&config.cmd);
+    let mut remarks: Vec<Remark> = words
+        .filter_map(|word| nul("a command", word))
+        .take(1)
+        .collect();
+    remarks.extend(
+        config
+            .env
+            .iter()
+            .filter_map(|variable| self::variable(variable)),
+    );
+    remarks.extend(directory(config, files));
+    remarks.extend(config.exposed_ports.iter().filter_map(|port| exposed(port)));
+    remarks.extend(config.volumes.iter().filter_map(|path| volume(path, files)));
+    remarks.extend(stop_signal(&config.stop_signal));
+    if let Some(health) = &config.health {
+        remarks.extend(check_health(health, config, files));
+    }
+    remarks
+}
+
+fn nul(what: &str, text: &str) -> Option<Remark> {
+    let shown = text.replace('\0', "\\0");
+    let message = format!("`{shown}` has a NUL in it, which {what} cannot hold");
+    text.contains('\0').then(|| Remark::warning(message))
+}
+
+fn variable(text: &str) -> Option<Remark> {
+    let message = match text.split_once('=') {
+        None => format!("`{text}` in `Env` has no `=`"),
+        Some(("", _)) => format!("`{text}` in `Env` has no name"),
+        Some(_) => return nul("an environment variable", text),
+    };
+    Some(Remark::warning(message).hint("write each variable as `NAME=value`"))
+}
+
+/// The directory that containers start in. One that is not there is made.
+fn directory(config: &Config, files: &dyn Files) -> Option<Remark> {
+    let directory = config.directory();
+    if !directory.starts_with('/') {
+        let message = format!("`WorkingDir` is `{directory}`, and has to be an absolute path");
+        return Some(
+            Remark::warning(message)
+                .hint(format!("write `/{}`", directory.trim_start_matches("./"))),
+        );
+    }
+    let (file, rest) = file_on(files, directory)?;
+    let message = if rest {
+        format!("`WorkingDir` is `{directory}`, and `{file}` is a file")
+    } else {
+        format!("`WorkingDir` is `{directory}`, which is a file")
+    };
+    Some(Remark::warning(message).hint("name a directory; one that is not in the image is made"))
+}
+
+/// The first file on the way along an absolute path, and whether the path goes on from there.
+fn file_on<'p>(files: &dyn Files, path: &'p str) -> Option<(&'p str, bool)> {
+    let plain = path.trim_end_matches('/');
+    let ends = plain.match_indices('/').map(|(end, _)| end).skip(1);
+    ends.chain([plain.len()]).find_map(|end| {
+        let is_file = matches!(
+            resolve(files, &plain.as_bytes()[..end]),
+            Resolved::File { .. }
+        );
+        is_file.then(|| (&plain[..end], end < plain.len()))
+    })
+}
+
+/// A port as `80`, `80/tcp` or `8000-8010/udp`.
+fn exposed(text: &str) -> Option<Remark> {
+    let (ports, protocol) = text.split_once('/').unwrap_or((text, ""));
+    let is_protocol = ["", "tcp", "udp", "sctp"].contains(&&*protocol.to_ascii_lowercase());
+    let number = |text: &str| {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|&port| digits && port > 0)
+    };
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let is_range = number(first)
+        .zip(number(last))
+        .is_some_and(|(first, last)| first <= last);
+    let message = format!("`{text}` in `ExposedPorts` is no port");
+    let hint = "write a number between 1 and 65535, and `/tcp`, `/udp` or `/sctp`";
+    (!is_protocol || !is_range).then(|| Remark::warning(message).hint(hint))
+}
+
+fn volume(path: &str, files: &dyn Files) -> Option<Remark> {
+    if path.trim_matches('/').is_empty() {
+        let message = format!("`{path}` in `Volumes` would take the place of the whole image");
+        return Some(Remark::warning(message).hint("name the directory that holds the data"));
+    }
+    let absolute = format!("/{}", path.trim_start_matches('/'));
+    let (file, _) = file_on(files, &absolute)?;
+    let message = if file == absolute.trim_end_matches('/') {
+        format!("`{path}` in `Volumes` is a file, and a volume is a directory")
+    } else {
+        format!("`{path}` in `Volumes` cannot be made: `{file}` is a file")
+    };
+    Some(Remark::warning(message).hint("name a directory; one that is not in the image is made"))
+}
+
+fn stop_signal(text: &str) -> Option<Remark> {
+    let message = format!("`StopSignal` is `{text}`, which is no signal");
+    let hint = "write a name such as `SIGTERM`, or a number between 1 and 64";
+    (!text.is_empty() && !is_signal(text)).then(|| Remark::warning(message).hint(hint))
+}
+
+fn is_signal(text: &str) -> bool {
+    if let Ok(number) = text.parse::<u32>() {
+        return (1..=MAX_SIGNAL).contains(&number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let offset = |text: &str, most: u32| text.parse::<u32>().is_ok_and(|n| (1..=most).contains(&n));
+    match (name.strip_prefix("RTMIN+"), name.strip_prefix("RTMAX-")) {
+        (Some(more), _) => offset(more, 15),
+        (_, Some(less)) => offset(less, 14),
+        (None, None) => SIGNALS.contains(&name),
+    }
+}
+
+fn check_health(health: &Health, config: &Config, files: &dyn Files) -> Vec<Remark> {
+    let mut remarks = vec![];
+    let words: Vec<&str> = health.test.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["NONE", ..] => {}
+        ["CMD" | "CMD-SHELL"] => remarks.push(
+            Remark::warning("`Healthcheck` has no command")
+                .hint("write it after the first word: `[\"CMD\", \"/bin/check\"]`"),
+        ),
+        ["CMD", word, ..] => remarks.extend(command::check_health(config, files, word)),
+        ["CMD-SHELL", ..] => {
+            let shell = config.shell.first().map_or("/bin/sh", String::as_str);
+            remarks.extend(command::check_health(config, files, shell));
+        }
+        [first, ..] => remarks.push(
+            Remark::warning(format!(
+                "`Test` of `Healthcheck` begins with `{first}`, and is never run"
+            ))
+            .hint("begin it with `CMD`, `CMD-SHELL` or `NONE`: `[\"CMD\", \"/bin/check\"]`"),
+        ),
+    }
+    for &(name, time) in &health.times {
+        if time < 0 || (1..MILLISECOND).contains(&time) {
+            let message = format!(
+                "`{name}` of `Healthcheck` is {time} nanoseconds, and at least {MILLISECOND} are taken"
+            );
+            remarks.push(
+                Remark::warning(message).hint("write nanoseconds: 30 seconds are 30000000000"),
+            );
+        }
+    }
+    if health.retries < 0 {
+        let message = format!("`Retries` of `Healthcheck` is {}", health.retries);
+        remarks.push(Remark::warning(message).hint("write a number that is not negative"));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Tree;
+    use super::*;
+
+    const FILES: &[&str] = &[
+        "/etc/file",
+        "/bin/check*=\x7fELF",
+        "/bin/link -> /etc/file",
+        "/srv/",
+    ];
+
+    fn messages(config: &str) -> Vec<String> {
+        let remarks = check(&Config::read(config), &Tree::of(FILES));
+        assert!(
+            remarks
+                .iter()
+                .all(|remark| remark.hint.is_some() || remark.message.contains("NUL"))
+        );
+        remarks.into_iter().map(|remark| remark.message).collect()
+    }
+
+    /// Values of a field that are taken, and the messages about those that are not.
+    fn holds(field: &str, fine: &[&str], wrong: &[(&str, &str)]) {
+        for value in fine {
+            let config = format!(r#"{{"{field}": {value}}}"#);
+            assert_eq!(messages(&config), Vec::<String>::new(), "{config}");
+        }
+        for (value, message) in wrong {
+            let config = format!(r#"{{"{field}": {value}}}"#);
+            assert_eq!(messages(&config), [*message], "{config}");
+        }
+    }
+
+    #[test]
+    fn variables_have_names_and_values() {
+        holds(
+            "Env",
+            &[
+                "[]",
+                r#"["A=b"]"#,
+                r#"["A="]"#,
+                r#"["A B=c"]"#,
+                r#"["A=b=c"]"#,
+                "null",
+                "7",
+            ],
+            &[
+                (r#"["FOO"]"#, "`FOO` in `Env` has no `=`"),
+                (r#"[""]"#, "`` in `Env` has no `=`"),
+                (r#"["A=b", "=x"]"#, "`=x` in `Env` has no name"),
+                (
+                    r#"["A=\u0000"]"#,
+                    "`A=\\0` has a NUL in it, which an environment variable cannot hold",
+                ),
+            ],
+        );
+        holds(
+            "Cmd",
+            &[],
+            &[(
+                r#"["a\u0000"]"#,
+                "`a\\0` has a NUL in it, which a command cannot hold",
+            )],
+        );
+    }
+
+    #[test]
+    fn working_directories_are_absolute_and_no_files() {
+        holds(
+            "WorkingDir",
+            &[
+                r#""""#,
+                r#""/""#,
+                r#""/srv""#,
+                r#""/new/x""#,
+                r#""/bin/../etc""#,
+            ],
+            &[
+                (
+                    r#""srv""#,
+                    "`WorkingDir` is `srv`, and has to be an absolute path",
+                ),
+                (
+                    r#""./srv""#,
+                    "`WorkingDir` is `./srv`, and has to be an absolute path",
+                ),
+                (
+                    r#""/etc/file""#,
+                    "`WorkingDir` is `/etc/file`, which is a file",
+                ),
+                (
+                    r#""/bin/link/""#,
+                    "`WorkingDir` is `/bin/link/`, which is a file",
+                ),
+                (
+                    r#""/etc/file/x""#,
+                    "`WorkingDir` is `/etc/file/x`, and `/etc/file` is a file",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn ports_are_numbers_with_a_protocol() {
+        let wrong = [
+            "70000/tcp",
+            "0/tcp",
+            "http",
+            "-1/tcp",
+            "",
+            "/tcp",
+            "8080:80",
+            "90-80/tcp",
+            "80/foo",
+            "+80",
+            "80/tcp/x",
+        ];
+        for port in wrong {
+            let config = format!(r#"{{"ExposedPorts": {{"{port}": {{}}}}}}"#);
+            assert_eq!(
+                messages(&config),
+                [format!("`{port}` in `ExposedPorts` is no port")]
+            );
+        }
+        for port in [
+            "80",
+            "80/tcp",
+            "80/TCP",
+            "53/udp",
+            "9/sctp",
+            "80/",
+            "8000-8010/tcp",
+            "65535",
+        ] {
+            let config = format!(r#"{{"ExposedPorts": {{"{port}": {{}}}}}}"#);
+            assert_eq!(messages(&config), Vec::<String>::new(), "{port}");
+        }
+    }
+
+    /// What podman 4.3 takes, and what it does not. Docker falls back to another signal.
+    #[test]
+    fn signals_have_names_or_numbers() {
+        for signal in [
+            "SIGTERM",
+            "TERM",
+            "term",
+            "sigterm",
+            "15",
+            "1",
+            "64",
+            "RTMIN+3",
+            "SIGRTMIN+15",
+            "SIGRTMAX-14",
+            "SIGCLD",
+            "SIGSTKFLT",
+            "SIGIOT",
+            "",
+        ] {
+            assert_eq!(stop_signal(signal), None, "{signal}");
+        }
+        for signal in [
+            "0",
+            "65",
+            "-1",
+            "SIGFOO",
+            "foo",
+            " TERM",
+            "9x",
+            "SIGEMT",
+            "SIGUNUSED",
+            "RTMIN+40",
+            "SIGRTMIN+16",
+            "SIGRTMAX-15",
+        ] {
+            assert!(stop_signal(signal).is_some(), "{signal}");
+        }
+    }
+
+    #[test]
+    fn volumes_are_directories() {
+        holds(
+            "Volumes",
+            &[
+                r#"{"/data": {}}"#,
+                r#"{"data": {}}"#,
+                r#"{"/srv": {}}"#,
+                r#"{"/a/../b": {}}"#,
+            ],
+            &[
+                (
+                    r#"{"/": {}}"#,
+                    "`/` in `Volumes` would take the place of the whole image",
+                ),
+                (
+                    r#"{"": {}}"#,
+                    "`` in `Volumes` would take the place of the whole image",
+                ),
+                (
+                    r#"{"/etc/file": {}}"#,
+                    "`/etc/file` in `Volumes` is a file, and a volume is a directory",
+                ),
+                (
+                    r#"{"/etc/file/x": {}}"#,
+                    "`/etc/file/x` in `Volumes` cannot be made: `/etc/file` is a file",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn health_checks_have_a_form_a_program_and_nanoseconds() {
+        holds(
+            "Healthcheck",
+            &[
+                "{}",
+                r#"{"Test": []}"#,
+                r#"{"Test": ["NONE"]}"#,
+                r#"{"Test": ["CMD", "/bin/check"], "Interval": 30000000000, "Retries": 3}"#,
+                r#"{"Test": ["CMD", "check"]}"#,
+                r#"{"Interval": 0}"#,
+            ],
+            &[
+                (
+                    r#"{"Test": ["/bin/check"]}"#,
+                    "`Test` of `Healthcheck` begins with `/bin/check`, and is never run",
+                ),
+                (r#"{"Test": ["CMD"]}"#, "`Healthcheck` has no command"),
+                (
+                    r#"{"Test": ["CMD", "/bin/no"]}"#,
+                    "the program `/bin/no` of `Healthcheck` is not in the image",
+                ),
+                (
+                    r#"{"Test": ["CMD-SHELL", "true"]}"#,
+                    "the program `/bin/sh` of `Healthcheck` is not in the image",
+                ),
+                (
+                    r#"{"Interval": 30}"#,
+                    "`Interval` of `Healthcheck` is 30 nanoseconds, and at least 1000000 are taken",
+                ),
+                (
+                    r#"{"Timeout": -1}"#,
+                    "`Timeout` of `Healthcheck` is -1 nanoseconds, and at least 1000000 are taken",
+                ),
+                (r#"{"Retries": -1}"#, "`Retries` of `Healthcheck` is -1"),
+            ],
+        );
+    }
+}
