@@ -1,30 +1,20 @@
 //! Who may do what: tokens and passwords, for one registry.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use ureq::http::{HeaderValue, Method, Uri, header};
+use ureq::http::{HeaderValue, Uri};
 
-use super::answer::Answer;
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login, Secret};
-use super::error::{Cause, Failure};
-use super::location;
-use super::transport::{Payload, Request, Transport};
+use super::error::{Again, Failure};
+use super::token::{self, basic};
+use super::transport::Transport;
 
-/// The largest answer of a token service, in bytes.
-const MAX_TOKEN: u64 = 256 << 10;
-/// How long a token is good if the service does not say (token authentication
-/// specification, `expires_in`).
-const LIFETIME: Duration = Duration::from_secs(60);
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(10);
-/// What we are called where a name is wanted.
-const CLIENT: &str = "terrine";
 
 /// What may be done to one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +55,12 @@ struct State {
     /// What the registry asked for last.
     challenge: Option<Challenge>,
     tokens: Vec<Token>,
+    /// Whether it took what it was given, ever.
+    took: bool,
+    /// The scopes for which there was neither a password nor a token that could be had.
+    without: BTreeSet<String>,
+    /// The scopes for which the registry got a password that it had not asked for.
+    unasked: BTreeSet<(String, bool)>,
 }
 
 /// What is known of one registry's authentication.
@@ -98,73 +94,150 @@ impl Authorization {
         }
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what the registry asks of everybody, if it has not asked for anything yet.
+    pub(super) fn learn(&self, challenge: Challenge) {
+        let mut state = self.state();
+        if state.challenge.is_none() {
+            state.challenge = Some(challenge.of_all());
+        }
+    }
+
+    /// Whether the registry asked for anything so far.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.state().challenge.is_some()
+    }
+
+    /// The service of the tokens, if the registry took one before.
+    pub(super) fn service(&self) -> Option<Uri> {
+        let state = self.state();
+        match &state.challenge {
+            Some(Challenge::Bearer { realm, .. }) if state.took => Some(realm.clone()),
+            _ => None,
+        }
+    }
+
+    /// Notes that the registry took what it was given.
+    pub(super) fn took(&self, used: &HeaderValue) {
+        let mut state = self.state();
+        state.took = true;
+        if state.challenge.is_none() && !is_token(used) {
+            state.challenge = Some(Challenge::Basic);
+        }
+    }
+
     /// What the next request has for its `Authorization`: none if the registry has not asked
-    /// for it yet. The first of the scopes is that of the repository whose login counts.
+    /// for it yet, or nothing can be had. Many read without, and a refusal tells what is wrong.
+    /// The first of the scopes is that of the repository whose login counts.
     pub(super) fn current(
         &self,
         means: Means<'_>,
         scopes: &[Scope],
     ) -> Result<Option<HeaderValue>, Failure> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.challenge.clone() {
-            Some(challenge) => self.answer(means, &mut state, &challenge, scopes),
-            None => Ok(None),
+        let mut state = self.state();
+        let Some(challenge) = state.challenge.clone() else {
+            return Ok(None);
+        };
+        let key = key(scopes);
+        if state.without.contains(&key) {
+            return Ok(None);
+        }
+        match self.answer(means, &mut state, &challenge, scopes, true) {
+            Err(failure) if failure.again == Again::No => {
+                state.without.insert(key);
+                Ok(None)
+            }
+            answered => answered,
         }
     }
 
-    /// The same after the registry refused `used`; none if there is nothing better.
+    /// The same after the registry refused `used` and offered something; none if there is
+    /// nothing better.
     pub(super) fn renew(
         &self,
         means: Means<'_>,
-        challenge: Challenge,
+        offered: Option<Challenge>,
         scopes: &[Scope],
         used: Option<&HeaderValue>,
     ) -> Result<Option<Renewed>, Failure> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        let challenge = match (offered, state.challenge.clone()) {
+            // The service of a token that has ended gives another, whatever the registry says.
+            (None | Some(Challenge::Basic), Some(known @ Challenge::Bearer { .. }))
+                if used.is_some_and(is_token) =>
+            {
+                known
+            }
+            (Some(offered), _) => offered,
+            (None, Some(known)) => known,
+            (None, None) => return Ok(self.unasked(means, &mut state, scopes, used)),
+        };
         state.tokens.retain(|token| Some(&token.value) != used);
         let before = state.tokens.len();
-        let value = self.answer(means, &mut state, &challenge, scopes)?;
+        let value = self.answer(means, &mut state, &challenge, scopes, used.is_none())?;
         // Some may have ended by now, and then one more has come.
         let is_old = matches!(challenge, Challenge::Bearer { .. }) && state.tokens.len() <= before;
-        state.challenge = Some(challenge);
+        state.challenge = Some(challenge.of_all());
+        state.without.remove(&key(scopes));
         let value = value.filter(|value| Some(value) != used);
         Ok(value.map(|value| Renewed { value, is_old }))
     }
 
-    /// The file with the login that is used for a repository.
-    pub(super) fn login_file(
+    /// The password for a registry that refuses and does not say what it wants: it may hide what
+    /// the anonymous may not see. Each repository is tried once, to read and to write.
+    fn unasked(
+        &self,
+        means: Means<'_>,
+        state: &mut State,
+        scopes: &[Scope],
+        used: Option<&HeaderValue>,
+    ) -> Option<Renewed> {
+        let scope = scopes.first()?;
+        let scope = (scope.repository.clone(), scope.push);
+        if used.is_some() || !state.unasked.insert(scope) {
+            return None;
+        }
+        let login = self.login(means, scopes).ok().flatten();
+        password(login).map(|value| Renewed {
+            value,
+            is_old: false,
+        })
+    }
+
+    /// The login that is used for a repository.
+    pub(super) fn login(
         &self,
         means: Means<'_>,
         scopes: &[Scope],
-    ) -> Option<std::path::PathBuf> {
-        self.login(means, scopes)
-            .ok()
-            .flatten()
-            .map(|login| login.file)
-    }
-
-    fn login(&self, means: Means<'_>, scopes: &[Scope]) -> Result<Option<Login>, Failure> {
+    ) -> Result<Option<Login>, Failure> {
         let repository = scopes.first().map_or("", |scope| &scope.repository);
         Ok(means.credentials.find(&self.registry, repository)?)
     }
 
+    /// Answers a challenge. Where that is `lenient`, a login that cannot be read counts as none:
+    /// what everybody may read does not need it.
     fn answer(
         &self,
         means: Means<'_>,
         state: &mut State,
         challenge: &Challenge,
         scopes: &[Scope],
+        is_lenient: bool,
     ) -> Result<Option<HeaderValue>, Failure> {
+        let login = || match self.login(means, scopes) {
+            Err(_) if is_lenient => Ok(None),
+            found => found,
+        };
         let Challenge::Bearer {
             realm,
             service,
             scope,
         } = challenge
         else {
-            return Ok(match self.login(means, scopes)?.map(|login| login.secret) {
-                Some(Secret::Password { user, password }) => Some(basic(&user, &password)),
-                Some(Secret::IdentityToken(_)) | None => None,
-            });
+            return Ok(password(login()?));
         };
         let now = Instant::now();
         state.tokens.retain(|token| token.until > now);
@@ -179,8 +252,13 @@ impl Authorization {
             return Ok(Some(token.value.clone()));
         }
         let wanted = wanted(scopes, scope.as_deref());
-        let login = self.login(means, scopes)?;
-        let (value, lifetime) = fetch(means.transport, realm, service.as_deref(), &wanted, login)?;
+        let (value, lifetime) = token::fetch(
+            means.transport,
+            realm,
+            service.as_deref(),
+            &wanted,
+            login()?,
+        )?;
         // A short one is good for the request that it is fetched for at least.
         let lifetime = lifetime.saturating_sub(MARGIN.min(lifetime / 4));
         let until = now.checked_add(lifetime).unwrap_or(now);
@@ -192,6 +270,25 @@ impl Authorization {
             until,
         });
         Ok(Some(value))
+    }
+}
+
+/// Names scopes.
+fn key(scopes: &[Scope]) -> String {
+    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    scopes.join(" ")
+}
+
+/// Whether an `Authorization` is a token.
+fn is_token(value: &HeaderValue) -> bool {
+    value.as_bytes().starts_with(b"Bearer ")
+}
+
+/// The `Authorization` of a login that is a password.
+fn password(login: Option<Login>) -> Option<HeaderValue> {
+    match login?.secret {
+        Secret::Password { user, password } => Some(basic(&user, &password)),
+        Secret::IdentityToken(_) => None,
     }
 }
 
@@ -215,122 +312,4 @@ fn wanted(scopes: &[Scope], named: Option<&str>) -> Vec<String> {
         }
     }
     wanted
-}
-
-fn basic(user: &str, password: &str) -> HeaderValue {
-    secret(&format!(
-        "Basic {}",
-        STANDARD.encode(format!("{user}:{password}"))
-    ))
-    // Base64 has only what headers may have.
-    .unwrap_or(HeaderValue::from_static("Basic"))
-}
-
-fn secret(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: Option<String>,
-    access_token: Option<String>,
-    expires_in: Option<u64>,
-}
-
-/// Fetches a token and says how long it is good.
-fn fetch(
-    transport: &Transport,
-    realm: &Uri,
-    service: Option<&str>,
-    scopes: &[String],
-    login: Option<Login>,
-) -> Result<(HeaderValue, Duration), Failure> {
-    let file = login.as_ref().map(|login| login.file.clone());
-    let answer = match login.map(|login| login.secret) {
-        Some(Secret::IdentityToken(token)) => exchange(transport, realm, service, scopes, &token)?,
-        Some(Secret::Password { user, password }) => {
-            ask(transport, realm, service, scopes, Some((&user, &password)))?
-        }
-        None => ask(transport, realm, service, scopes, None)?,
-    };
-    token(answer, file)
-}
-
-/// The token authentication specification's way, with a password or anonymous.
-fn ask(
-    transport: &Transport,
-    realm: &Uri,
-    service: Option<&str>,
-    scopes: &[String],
-    login: Option<(&str, &str)>,
-) -> Result<Answer, Failure> {
-    let mut uri = realm.clone();
-    let account = login.map(|(user, _)| ("account", user));
-    let service = service.map(|service| ("service", service));
-    let parameters = account.into_iter().chain(service);
-    for (name, value) in parameters.chain(scopes.iter().map(|scope| ("scope", scope.as_str()))) {
-        uri = location::with_parameter(&uri, name, value)
-            .ok_or_else(|| Cause::Name(location::host(realm)))?;
-    }
-    let value = login.map(|(user, password)| basic(user, password));
-    transport.send(&Request::new(Method::GET, uri), value.as_ref())
-}
-
-/// OAuth 2's way, with an identity token.
-fn exchange(
-    transport: &Transport,
-    realm: &Uri,
-    service: Option<&str>,
-    scopes: &[String],
-    token: &str,
-) -> Result<Answer, Failure> {
-    let form = [
-        ("grant_type", "refresh_token"),
-        ("service", service.unwrap_or_default()),
-        ("client_id", CLIENT),
-        ("scope", &scopes.join(" ")),
-        ("refresh_token", token),
-    ]
-    .map(|(name, value)| format!("{name}={}", location::encode(value)))
-    .join("&");
-    let request = Request::new(Method::POST, realm.clone())
-        .with_header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .with_payload(Payload::Bytes(form.as_bytes()));
-    transport.send(&request, None)
-}
-
-fn token(
-    mut answer: Answer,
-    login: Option<std::path::PathBuf>,
-) -> Result<(HeaderValue, Duration), Failure> {
-    let host = location::host(&answer.uri);
-    match answer.status.as_u16() {
-        200 => {}
-        400 | 401 | 403 => {
-            let says = answer.message();
-            return Err(Cause::Unauthorized { host, login, says }.into());
-        }
-        _ => return Err(answer.failure()),
-    }
-    let broken = || Cause::Answer {
-        host: host.clone(),
-        why: "it holds no token".to_owned(),
-    };
-    let bytes = answer.bytes(MAX_TOKEN)?;
-    // The parser's message could quote the token.
-    let answer: TokenAnswer = serde_json::from_slice(&bytes).map_err(|_| broken())?;
-    let text = answer
-        .token
-        .filter(|text| !text.is_empty())
-        .or(answer.access_token);
-    let value = text
-        .filter(|text| !text.is_empty())
-        .and_then(|text| secret(&format!("Bearer {text}")));
-    let lifetime = answer
-        .expires_in
-        .filter(|&seconds| seconds > 0)
-        .map(Duration::from_secs);
-    Ok((value.ok_or_else(broken)?, lifetime.unwrap_or(LIFETIME)))
 }

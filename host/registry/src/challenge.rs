@@ -22,6 +22,19 @@ pub(super) enum Challenge {
 }
 
 impl Challenge {
+    /// What it asks of everybody: without scopes of one repository, which others do not need.
+    pub(super) fn of_all(mut self) -> Self {
+        if let Self::Bearer { scope, .. } = &mut self {
+            let words = scope.take().unwrap_or_default();
+            let words: Vec<&str> = words
+                .split_ascii_whitespace()
+                .filter(|word| !word.starts_with("repository:"))
+                .collect();
+            *scope = Some(words.join(" ")).filter(|words| !words.is_empty());
+        }
+        self
+    }
+
     /// The best of what the answer of `asked` offers; none if it offers nothing at all.
     ///
     /// # Errors

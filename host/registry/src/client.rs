@@ -1,22 +1,20 @@
 //! The client: what all endpoints have in common.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use terrine_oci::Repository;
+use ureq::http::Uri;
 use ureq::http::uri::Scheme;
-use ureq::http::{Method, Uri};
 
-use super::answer::Answer;
-use super::authorization::{Authorization, Means, Scope};
-use super::challenge::Challenge;
+use super::authorization::Scope;
 use super::credentials::Credentials;
 use super::error::{Cause, Error, Failure};
-use super::location;
+use super::greeting::Registry;
 use super::pace::Timeouts;
 use super::retry::Retry;
-use super::transport::{Request, Transport};
+use super::transport::Transport;
 
 /// Where the registry of names without one is.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -28,9 +26,6 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// The least rate of a blob, in bytes a second. The slowest lines in use are faster, and a server
 /// that keeps a connection alive with a byte now and then is slower.
 const LEAST: u64 = 1 << 10;
-
-/// How many tokens are tried for one request that is refused, as long as they are others'.
-const MAX_RENEWALS: usize = 4;
 
 /// How registries are spoken to.
 #[derive(Debug)]
@@ -86,30 +81,19 @@ impl Default for ClientOptions {
 /// threads at once; clones share connections and tokens.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    plain_http: bool,
-    tls_verify: bool,
+pub(super) struct Inner {
+    pub(super) plain_http: bool,
+    pub(super) tls_verify: bool,
     retry: Retry,
-    transport: Transport,
-    credentials: Credentials,
+    pub(super) transport: Transport,
+    pub(super) credentials: Credentials,
     registries: Mutex<BTreeMap<String, Arc<Registry>>>,
     /// Repositories that are pushed to.
     pushed: Mutex<BTreeSet<(String, String)>>,
-}
-
-/// One registry.
-#[derive(Debug)]
-struct Registry {
-    /// Where its API is, with the port.
-    host: String,
-    scheme: OnceLock<Scheme>,
-    /// Held while the scheme is found out, so that threads do not all do it.
-    finding: Mutex<()>,
-    authorization: Authorization,
 }
 
 impl Client {
@@ -193,138 +177,22 @@ impl Client {
         url(&scheme, &registry.host, &format!("/v2/{}/{path}", of.name))
     }
 
-    /// Sends a request to a registry, with what its authentication wants. A request that leads
-    /// elsewhere goes without.
-    pub(super) fn send(
-        &self,
-        to: &Repository,
-        request: &Request<'_>,
-        scopes: &[Scope],
-    ) -> Result<Answer, Failure> {
-        let registry = self.registry(&to.registry);
-        let means = Means {
-            transport: &self.inner.transport,
-            credentials: &self.inner.credentials,
-        };
-        let is_own = |uri: &Uri| {
-            let own = url(
-                registry.scheme.get().unwrap_or(&Scheme::HTTPS),
-                &registry.host,
-                "/",
-            );
-            own.is_ok_and(|own| location::is_same_origin(&own, uri))
-        };
-        if !is_own(&request.uri) {
-            return means.transport.send(request, None);
-        }
-        let used = registry.authorization.current(means, scopes)?;
-        let answer = means.transport.send(request, used.as_ref())?;
-        let refuses = |answer: &Answer| answer.status.as_u16() == 401 && is_own(&answer.uri);
-        if !refuses(&answer) {
-            return Ok(answer);
-        }
-        // Who wants no encryption has said so.
-        let is_open = self.inner.plain_http || !self.inner.tls_verify;
-        let (mut answer, mut used) = (answer, used);
-        for _ in 0..MAX_RENEWALS {
-            let Some(challenge) = Challenge::of(&answer.uri, &answer.headers, is_open)? else {
-                break;
-            };
-            let renewed = registry
-                .authorization
-                .renew(means, challenge, scopes, used.as_ref())?;
-            let Some(renewed) = renewed else { break };
-            answer.discard();
-            answer = means.transport.send(request, Some(&renewed.value))?;
-            if !refuses(&answer) {
-                return Ok(answer);
-            }
-            if !renewed.is_old {
-                break;
-            }
-            used = Some(renewed.value);
-        }
-        let login = registry.authorization.login_file(means, scopes);
-        let says = answer.message();
-        Err(Cause::Unauthorized {
-            host: to.registry.clone(),
-            login,
-            says,
-        }
-        .into())
-    }
-
-    fn registry(&self, name: &str) -> Arc<Registry> {
+    /// What is known of a registry.
+    pub(super) fn registry(&self, name: &str) -> Arc<Registry> {
         let mut registries = self
             .inner
             .registries
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let registry = registries.entry(name.to_owned()).or_insert_with(|| {
-            Arc::new(Registry {
-                host: if name == HUB.0 { HUB.1 } else { name }.to_owned(),
-                scheme: OnceLock::new(),
-                finding: Mutex::default(),
-                authorization: Authorization::new(name.to_owned()),
-            })
-        });
+        let host = if name == HUB.0 { HUB.1 } else { name };
+        let registry = registries
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Registry::new(name, host)));
         Arc::clone(registry)
     }
-
-    /// How a registry is spoken to. One on this machine is asked, without credentials.
-    fn scheme(&self, registry: &Registry) -> Result<Scheme, Failure> {
-        if let Some(scheme) = registry.scheme.get() {
-            return Ok(scheme.clone());
-        }
-        let _finding = registry
-            .finding
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(scheme) = registry.scheme.get() {
-            return Ok(scheme.clone());
-        }
-        let scheme = if self.inner.plain_http {
-            Scheme::HTTP
-        } else if !self.inner.tls_verify || location::is_loopback(&registry.host) {
-            self.detect(&registry.host)?
-        } else {
-            Scheme::HTTPS
-        };
-        Ok(registry.scheme.get_or_init(|| scheme).clone())
-    }
-
-    fn detect(&self, host: &str) -> Result<Scheme, Failure> {
-        let ping = |scheme: &Scheme| {
-            let request = Request::new(Method::GET, url(scheme, host, "/v2/")?);
-            self.inner
-                .transport
-                .send(&request, None)
-                .map(Answer::discard)
-        };
-        match ping(&Scheme::HTTPS) {
-            Ok(()) => Ok(Scheme::HTTPS),
-            // Some servers close the connection when they are greeted in TLS.
-            Err(Failure {
-                cause: Cause::NoTls(_) | Cause::Connection { .. },
-                ..
-            }) => ping(&Scheme::HTTP).map(|()| Scheme::HTTP).map_err(at_once),
-            Err(failure) => Err(failure),
-        }
-    }
 }
 
-/// A failure of the first contact. Where nobody listens on this machine nothing is gained by
-/// waiting: a name or a port is wrong.
-fn at_once(failure: Failure) -> Failure {
-    match failure.cause {
-        Cause::Connection { ref why, .. } if why.starts_with("Connection refused") => {
-            failure.cause.into()
-        }
-        _ => failure,
-    }
-}
-
-fn url(scheme: &Scheme, host: &str, path: &str) -> Result<Uri, Failure> {
+pub(super) fn url(scheme: &Scheme, host: &str, path: &str) -> Result<Uri, Failure> {
     let text = format!("{scheme}://{host}{path}");
     let uri: Option<Uri> = text.parse().ok();
     // `host` must be the whole authority: no user, no start of the path.

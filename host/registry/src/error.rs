@@ -132,8 +132,20 @@ pub enum Cause {
     Unauthorized {
         /// Who refuses: the registry, or the service that gives its tokens.
         host: String,
+        /// The registry that the login is for, if it is another one than the image's name says.
+        elsewhere: Option<String>,
         /// The file that the login came from.
         login: Option<PathBuf>,
+        /// The registry's own message.
+        says: Option<String>,
+    },
+    /// A token that is refused, by a registry that took one before.
+    #[error("`{host}` takes no token of `{service}` any more{}", said(says))]
+    Token {
+        /// The registry, with its port.
+        host: String,
+        /// The service that gave it.
+        service: String,
         /// The registry's own message.
         says: Option<String>,
     },
@@ -214,10 +226,17 @@ impl Cause {
 
     /// Returns the remedy; what can be done about a missing login names the registry.
     fn remedy(&self, registry: &str) -> Option<String> {
-        let login =
-            || format!("log in with `docker login {registry}` or `podman login {registry}`");
+        let login_to =
+            |name: &str| format!("log in with `docker login {name}` or `podman login {name}`");
+        let login = || login_to(registry);
         match self {
-            Self::Unauthorized { .. } => Some(login()),
+            Self::Unauthorized { elsewhere, .. } => {
+                Some(login_to(elsewhere.as_deref().unwrap_or(registry)))
+            }
+            Self::Token { .. } => Some(format!(
+                "try again, and {} if that does not help; a clock that is wrong ends tokens early, too",
+                login()
+            )),
             Self::Status { status, .. } if status.as_u16() == 403 => {
                 Some(format!("{}, as somebody who may do this", login()))
             }

@@ -16,9 +16,9 @@
 //! | endpoints | `documents`, `blob`, `body`, `upload` |
 //! | an upload that breaks off | `sending` |
 //! | once more, and when | `retry` |
-//! | who may | `authorization`, `challenge`, `credentials`, `auth_file`, `asked` |
+//! | who may | `session`, `greeting`, `authorization`, `challenge`, `token`, `credentials`, `auth_file`, `asked` |
 //! | programs that keep credentials | `helper`, `process`, `group` |
-//! | one request and its answer | `transport`, `outgoing`, `answer`, `location`, `failure` |
+//! | one request and its answer | `transport`, `redirect`, `outgoing`, `answer`, `loose`, `location`, `failure` |
 //! | limits of time and of speed | `pace` |
 
 mod answer;
@@ -35,18 +35,23 @@ mod error;
 mod failure;
 #[doc(hidden)]
 pub mod fuzz;
+mod greeting;
 mod group;
 mod helper;
 mod location;
+mod loose;
 mod outgoing;
 mod pace;
 mod process;
+mod redirect;
 mod retry;
 mod sending;
+mod session;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod token;
 mod transport;
 mod upload;
 

@@ -93,6 +93,23 @@ pub(super) fn is_loopback(authority: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
+/// The start of a registry's API in a URL, up to `/v2/`; none if it is not part of one.
+pub(super) fn api(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    let end = path.find("/v2/")? + "/v2/".len();
+    let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+    format!("{scheme}://{authority}{}", &path[..end])
+        .parse()
+        .ok()
+}
+
+/// The name of the repository in a URL of a registry's API.
+pub(super) fn repository(uri: &Uri) -> Option<&str> {
+    let (_, rest) = uri.path().split_once("/v2/")?;
+    let ends = ["/manifests/", "/blobs/"].map(|kind| rest.rfind(kind));
+    Some(&rest[..ends.into_iter().max()??])
+}
+
 /// What errors call a URL's host.
 pub(super) fn host(uri: &Uri) -> String {
     uri.authority().map(ToString::to_string).unwrap_or_default()
@@ -150,6 +167,30 @@ mod tests {
             );
         }
         assert_eq!(encode("a b/ü"), "a%20b%2F%C3%BC");
+    }
+
+    #[test]
+    fn parts_of_the_api_are_found() {
+        for (text, api_of, name) in [
+            ("http://a/v2/x/manifests/1", Some("http://a/v2/"), Some("x")),
+            (
+                "https://a:1/p/v2/x/y/blobs/uploads/?z",
+                Some("https://a:1/p/v2/"),
+                Some("x/y"),
+            ),
+            (
+                "https://a/v2/blobs/blobs/z",
+                Some("https://a/v2/"),
+                Some("blobs"),
+            ),
+            ("https://a/v2/", Some("https://a/v2/"), None),
+            ("https://a/v2/manifests/x", Some("https://a/v2/"), None),
+            ("https://a/store?x=/v2/", None, None),
+        ] {
+            let text = uri(text);
+            assert_eq!(api(&text), api_of.map(uri), "{text}");
+            assert_eq!(repository(&text), name, "{text}");
+        }
     }
 
     #[test]

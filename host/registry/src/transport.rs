@@ -13,6 +13,7 @@ use super::failure::failure;
 use super::location;
 use super::outgoing::Outgoing;
 use super::pace::{Meter, Pace, Timeouts};
+use super::redirect::Hop;
 
 /// How many redirections are followed.
 const MAX_REDIRECTS: usize = 10;
@@ -44,6 +45,8 @@ pub(super) struct Request<'a> {
     pub(super) payload: Payload<'a>,
     /// The blob that is asked for: its size, and how fast it must come. Other answers are short.
     blob: Option<(u64, Pace)>,
+    /// Whether the body holds what is for this host alone.
+    pub(super) is_secret: bool,
 }
 
 impl<'a> Request<'a> {
@@ -55,6 +58,15 @@ impl<'a> Request<'a> {
             headers: vec![],
             payload: Payload::Nothing,
             blob: None,
+            is_secret: false,
+        }
+    }
+
+    /// Says that the body holds what is for this host alone.
+    pub(super) fn with_secrets(self) -> Self {
+        Self {
+            is_secret: true,
+            ..self
         }
     }
 
@@ -115,28 +127,42 @@ impl Transport {
         }
     }
 
-    /// Sends a request and follows where it leads: GET and HEAD alone, and without
-    /// `authorization` from the first other host on.
+    /// Sends a request and follows where it leads, without `authorization` from the first
+    /// other host on.
     pub(super) fn send(
         &self,
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Answer, Failure> {
-        let follows = request.method == Method::GET || request.method == Method::HEAD;
-        let mut uri = request.uri.clone();
-        let mut authorization = authorization;
-        let start = Instant::now();
+        let (mut from, mut authorization) = (request.uri.clone(), authorization);
+        self.follow(request, &mut |hop| {
+            if !location::is_same_origin(&from, &hop.uri) {
+                authorization = None;
+            }
+            from = hop.uri.clone();
+            self.exchange(hop, authorization)
+        })
+    }
+
+    /// Follows where a request leads. `deliver` sends it to one host, and knows what that host
+    /// may be given.
+    pub(super) fn follow(
+        &self,
+        request: &Request<'_>,
+        deliver: &mut dyn FnMut(&mut Hop<'_>) -> Result<Answer, Failure>,
+    ) -> Result<Answer, Failure> {
+        let mut hop = Hop::first(request);
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.exchange(request, &uri, authorization, start)?;
-            if !follows || !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+            let answer = deliver(&mut hop)?;
+            if !Hop::is_led_by(answer.status) {
                 return Ok(answer);
             }
             let to = answer.location()?;
-            if !location::is_same_origin(&uri, &to) {
-                authorization = None;
+            if !hop.may_go(&to) {
+                return Ok(answer);
             }
+            hop.go(answer.status, to);
             answer.discard();
-            uri = to;
         }
         Err(Cause::Redirects {
             host: location::host(&request.uri),
@@ -145,16 +171,22 @@ impl Transport {
         .into())
     }
 
-    /// Sends a request whose first one was sent at `start`.
-    fn exchange(
+    /// Sends a request to one host.
+    pub(super) fn exchange(
         &self,
-        request: &Request<'_>,
-        uri: &Uri,
+        hop: &Hop<'_>,
         authorization: Option<&HeaderValue>,
-        start: Instant,
     ) -> Result<Answer, Failure> {
+        let Hop {
+            request,
+            uri,
+            start,
+            ..
+        } = hop;
+        let (request, start) = (*request, *start);
         check_clock(uri, SystemTime::now())?;
         let mut outgoing = match &request.payload {
+            _ if !hop.has_body => None,
             Payload::Nothing => None,
             Payload::Bytes(bytes) => Some(Outgoing::bytes(bytes)),
             Payload::Stream {
@@ -169,10 +201,12 @@ impl Transport {
             )),
         };
         let mut head = http::Request::builder()
-            .method(request.method.clone())
+            .method(hop.method.clone())
             .uri(uri.clone());
         for (name, value) in &request.headers {
-            head = head.header(name, value);
+            if hop.has_body || !is_of_body(name) {
+                head = head.header(name, value);
+            }
         }
         if let Some(outgoing) = &outgoing {
             head = head.header(header::CONTENT_LENGTH, outgoing.size);
@@ -254,6 +288,11 @@ impl Transport {
         };
         agent.run(limited.build())
     }
+}
+
+/// Whether a header says something of the body.
+fn is_of_body(name: &HeaderName) -> bool {
+    [header::CONTENT_TYPE, header::CONTENT_RANGE, header::EXPECT].contains(name)
 }
 
 /// Checks that the machine's clock can be held against certificates: what does it counts from 1970, and panics.

@@ -159,7 +159,7 @@ fn tokens_are_fetched_renewed_and_told_about() {
         proxy
             .requests()
             .iter()
-            .take_while(|request| !request.is("GET", "/manifests/"))
+            .take_while(|request| !request.is("PUT", "/manifests/"))
             .filter(|request| asked(request))
             .count(),
         1,

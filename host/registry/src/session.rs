@@ -1,0 +1,196 @@
+//! A request to a registry, with what its authentication wants, from host to host.
+//!
+//! Each host gets what is for it and nothing else: the registry that the name says its own login, a
+//! registry that the name redirects to the login of that one, and storage nothing.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use terrine_oci::Repository;
+use ureq::http::Uri;
+
+use super::answer::Answer;
+use super::authorization::{Means, Scope};
+use super::challenge::Challenge;
+use super::client::Client;
+use super::error::{Again, Cause, Failure};
+use super::greeting::Registry;
+use super::location;
+use super::redirect::Hop;
+use super::transport::Request;
+
+/// How many tokens are tried for one request that is refused, as long as they are others'.
+const MAX_RENEWALS: usize = 4;
+
+/// A registry that a request goes to.
+struct Peer {
+    registry: Arc<Registry>,
+    /// Whether it is the one that the image's name says.
+    is_own: bool,
+    /// Its `/v2/`.
+    api: Uri,
+    scopes: Vec<Scope>,
+}
+
+impl Client {
+    /// Sends a request to a registry, and on to where that leads.
+    pub(super) fn send(
+        &self,
+        to: &Repository,
+        request: &Request<'_>,
+        scopes: &[Scope],
+    ) -> Result<Answer, Failure> {
+        let transport = &self.inner.transport;
+        transport.follow(request, &mut |hop| match self.peer(to, &hop.uri, scopes) {
+            Some(peer) => self.authorized(&peer, hop),
+            None => transport.exchange(hop, None),
+        })
+    }
+
+    /// The registry that a URL belongs to; none if it is another server's.
+    fn peer(&self, to: &Repository, uri: &Uri, scopes: &[Scope]) -> Option<Peer> {
+        let own = self.registry(&to.registry);
+        let is_own = own.is_own(uri);
+        let (registry, scopes) = if is_own {
+            (own, scopes.to_vec())
+        } else {
+            (self.elsewhere(uri)?, renamed(scopes, uri))
+        };
+        Some(Peer {
+            registry,
+            is_own,
+            api: location::api(uri).or_else(|| location::resolve(uri, "/v2/"))?,
+            scopes,
+        })
+    }
+
+    /// A registry that is not the one of the image's name: what is there looks like the API of
+    /// one, and it may be given a login.
+    pub(super) fn elsewhere(&self, uri: &Uri) -> Option<Arc<Registry>> {
+        location::api(uri)?;
+        let host = location::host(uri);
+        let is_safe = location::is_https(uri) || self.is_open() || location::is_loopback(&host);
+        let default = if location::is_https(uri) {
+            ":443"
+        } else {
+            ":80"
+        };
+        let name = host.strip_suffix(default).unwrap_or(&host);
+        is_safe.then(|| self.registry(name))
+    }
+
+    /// Sends a request to a registry, once more with what it asks for if it refuses.
+    fn authorized(&self, peer: &Peer, hop: &mut Hop<'_>) -> Result<Answer, Failure> {
+        let transport = &self.inner.transport;
+        let means = Means {
+            transport,
+            credentials: &self.inner.credentials,
+        };
+        let Peer {
+            registry,
+            is_own,
+            api,
+            scopes,
+        } = peer;
+        let authorization = &registry.authorization;
+        let named = |failure| named(failure, registry, *is_own);
+        if *is_own {
+            self.greet(registry, api)?;
+        }
+        let mut used = authorization.current(means, scopes).map_err(named)?;
+        let mut answer = transport.exchange(hop, used.as_ref())?;
+        for _ in 0..MAX_RENEWALS {
+            if !refuses(&answer, used.is_some()) {
+                break;
+            }
+            if used.is_none() {
+                self.greet(registry, api)?;
+            }
+            let offered = match Challenge::of(&answer.uri, &answer.headers, self.is_open()) {
+                Err(cause) if answer.status.as_u16() == 401 && !authorization.is_wanted() => {
+                    return Err(cause.into());
+                }
+                offered => offered.unwrap_or_default(),
+            };
+            let renewed = authorization
+                .renew(means, offered, scopes, used.as_ref())
+                .map_err(named)?;
+            let Some(renewed) = renewed else { break };
+            answer.discard();
+            hop.start = Instant::now();
+            answer = transport.exchange(hop, Some(&renewed.value))?;
+            used = Some(renewed.value);
+            if !renewed.is_old {
+                break;
+            }
+        }
+        match answer.status.as_u16() {
+            401 => Err(named(self.refused(peer, means, answer)?.into())),
+            // What was asked for may be hidden, and a login that cannot be read would show it.
+            403 | 404 if authorization.is_wanted() => {
+                authorization.login(means, scopes)?;
+                Ok(answer)
+            }
+            403 | 404 => Ok(answer),
+            _ => {
+                if let Some(used) = &used {
+                    authorization.took(used);
+                }
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Why a registry refuses for good.
+    fn refused(&self, peer: &Peer, means: Means<'_>, mut answer: Answer) -> Result<Cause, Failure> {
+        let authorization = &peer.registry.authorization;
+        let login = authorization.login(means, &peer.scopes)?;
+        let says = answer.message();
+        let host = peer.registry.name.clone();
+        Ok(match authorization.service() {
+            Some(service) => Cause::Token {
+                host,
+                service: location::host(&service),
+                says,
+            },
+            None => Cause::Unauthorized {
+                host,
+                elsewhere: None,
+                login: login.map(|login| login.file),
+                says,
+            },
+        })
+    }
+}
+
+/// Whether an answer asks for another `Authorization`. Registries hide what is private by 403 and
+/// 404; after a token or a password that is an answer, unless it says what else is wanted.
+fn refuses(answer: &Answer, has_some: bool) -> bool {
+    let asks = answer
+        .header(ureq::http::header::WWW_AUTHENTICATE)
+        .is_some();
+    match answer.status.as_u16() {
+        401 => true,
+        403 | 404 => !has_some || asks,
+        _ => false,
+    }
+}
+
+/// The scopes of a request that was led to another registry, which may have it under another name.
+fn renamed(scopes: &[Scope], uri: &Uri) -> Vec<Scope> {
+    let mut scopes = scopes.to_vec();
+    if let (Some(scope), Some(name)) = (scopes.first_mut(), location::repository(uri)) {
+        scope.repository = name.to_owned();
+    }
+    scopes
+}
+
+/// Names the registry that a missing login is for, if it is not the one of the image's name.
+fn named(mut failure: Failure, registry: &Registry, is_own: bool) -> Failure {
+    if let (Cause::Unauthorized { elsewhere, .. }, Again::No, false) =
+        (&mut failure.cause, failure.again, is_own)
+    {
+        *elsewhere = Some(registry.name.clone());
+    }
+    failure
+}

@@ -1,0 +1,198 @@
+//! Names that lead to another registry, and requests that are to be repeated elsewhere.
+
+use terrine_oci::{Digest, Document};
+use terrine_support::hint::Hint;
+
+use super::super::testing::{Seen, Server, Step, step};
+use super::super::{Client, ClientOptions, Credentials};
+use super::uploads::{START, started, upload};
+use super::{ENTRY, GET, INDEX, INDEX_TYPE, bearer, bytes, chain, image, index, options};
+
+const PING: &str = "GET /v2/";
+const BASIC: &str = "Basic realm=\"x\"";
+const PUT: &str = "PUT /v2/acme/web/manifests/1.2";
+
+/// The answer of a registry that has moved.
+fn moved(request: &str, status: u16, to: &Server) -> Step {
+    let path = request.split_once(' ').unwrap().1;
+    let to = format!("http://{}{path}", to.address);
+    step(request).status(status).header("location", to)
+}
+
+fn sent(seen: &[Seen]) -> Vec<Option<&str>> {
+    seen.iter()
+        .map(|seen| seen.header("authorization"))
+        .collect()
+}
+
+/// A client with a login for each of these servers: `NAME:secret`, `b` for the second.
+fn with_logins(folder: &tempfile::TempDir, entries: &[(&Server, &str)]) -> Client {
+    let entries: Vec<String> = entries
+        .iter()
+        .map(|(server, entry)| format!(r#""{}":{entry}"#, server.address))
+        .collect();
+    let file = folder.path().join("auth.json");
+    std::fs::write(&file, format!(r#"{{"auths":{{{}}}}}"#, entries.join(","))).unwrap();
+    Client::new(ClientOptions {
+        credentials: Credentials::new(vec![file]),
+        ..options()
+    })
+}
+
+#[test]
+fn a_registry_that_a_name_leads_to_gets_its_own_token() {
+    for status in [301, 302, 303, 307, 308] {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b, tokens) = (Server::bind(), Server::bind(), Server::bind());
+        let of = image(&a);
+        // The login is for the name, and goes neither to the other registry nor to its service.
+        let client = with_logins(&folder, &[(&a, ENTRY)]);
+        let challenge = bearer(&tokens);
+        let token = "GET /token?a=b&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull";
+        let tokens = tokens.run(vec![
+            step(token).body(r#"{"token":"one","expires_in":300}"#),
+        ]);
+        let answers = [PING, GET, GET].map(|request| moved(request, status, &b));
+        let a = a.run(answers.into());
+        let b = b.run(vec![
+            step(PING).status(401).header("www-authenticate", challenge),
+            index(GET),
+            index(GET),
+        ]);
+        client.document(&of).unwrap();
+        client.document(&of).unwrap();
+        assert_eq!(sent(&a.seen()), [None; 3], "{status}");
+        let one = Some("Bearer one");
+        assert_eq!(sent(&b.seen()), [None, one, one]);
+        assert_eq!(sent(&tokens.seen()), [None]);
+    }
+}
+
+#[test]
+fn each_registry_gets_its_own_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (Server::bind(), Server::bind());
+    let of = image(&a);
+    // `b:b`.
+    let client = with_logins(&folder, &[(&a, ENTRY), (&b, r#"{"auth":"Yjpi"}"#)]);
+    // The other one has the image under another name, and asks by itself.
+    let elsewhere = format!("http://{}/v2/mirror/web/manifests/1.2", b.address);
+    let here = || step(GET).status(307).header("location", &*elsewhere);
+    let a = a.run(vec![
+        step(PING).status(401).header("www-authenticate", BASIC),
+        here(),
+        here(),
+    ]);
+    let mirrored = "GET /v2/mirror/web/manifests/1.2";
+    let b = b.run(vec![
+        step(mirrored).status(401).header("www-authenticate", BASIC),
+        index(mirrored),
+        index(mirrored),
+    ]);
+    client.document(&of).unwrap();
+    client.document(&of).unwrap();
+    let login = Some("Basic dXNlcjpzZWNyZXQ=");
+    assert_eq!(sent(&a.seen()), [None, login, login]);
+    let login = Some("Basic Yjpi");
+    assert_eq!(sent(&b.seen()), [None, login, login]);
+}
+
+#[test]
+fn a_missing_login_is_named_for_the_registry_that_wants_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (Server::bind(), Server::bind());
+    let of = image(&a);
+    let client = with_logins(&folder, &[(&a, ENTRY)]);
+    let host = b.address;
+    let a = a.run(vec![moved(PING, 302, &b), moved(GET, 302, &b)]);
+    let b = b.run(vec![
+        step(PING).status(401).header("www-authenticate", BASIC),
+        step(GET).status(401).header("www-authenticate", BASIC),
+    ]);
+    let error = client.document(&of).unwrap_err();
+    assert!(
+        chain(&error).ends_with(&format!("`{host}` wants a login")),
+        "{}",
+        chain(&error)
+    );
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.contains(&format!("docker login {host}")), "{hint}");
+    assert_eq!(sent(&a.seen()), [None, None]);
+    assert_eq!(sent(&b.seen()), [None, None]);
+}
+
+#[test]
+fn uploads_are_repeated_where_they_are_led_to() {
+    let content = bytes(300_000);
+    let document = Document::parse(INDEX.to_vec(), None).unwrap();
+    let put = format!("PUT /u?digest=sha256%3A{}", Digest::of(&content).hex());
+    for status in [301, 302, 307, 308] {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (Server::bind(), Server::bind());
+        let to = image(&a);
+        let client = with_logins(&folder, &[(&a, ENTRY)]);
+        let location = format!("http://{}/u", a.address);
+        let a = a.run(vec![
+            step(PING).status(401).header("www-authenticate", BASIC),
+            moved(START, status, &b),
+            moved(&put, status, &b),
+            moved(PUT, status, &b),
+        ]);
+        let b = b.run(vec![
+            started(location),
+            step(&*put).status(201),
+            step(PUT).status(201),
+        ]);
+        let (result, told) = upload(&client, &to, &content);
+        result.unwrap();
+        assert_eq!(told.iter().filter(|sent| **sent == 300_000).count(), 2);
+        client.put_document(&to, &document).unwrap();
+        let (a, b) = (a.seen(), b.seen());
+        assert!(a[2].body == content && b[1].body == content, "{status}");
+        assert_eq!((&*a[3].body, &*b[2].body), (INDEX, INDEX));
+        assert_eq!(b[2].header("content-type"), Some(INDEX_TYPE));
+        let login = Some("Basic dXNlcjpzZWNyZXQ=");
+        assert_eq!(sent(&a), [None, login, login, login]);
+        assert_eq!(sent(&b), [None; 3]);
+    }
+}
+
+#[test]
+fn a_login_stays_with_a_request_that_is_repeated_on_its_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::bind();
+    let to = image(&server);
+    let client = with_logins(&folder, &[(&server, ENTRY)]);
+    let running = server.run(vec![
+        step(PING).status(401).header("www-authenticate", BASIC),
+        step(PUT)
+            .status(308)
+            .header("location", "/v2/acme/web/manifests/other"),
+        step("PUT /v2/acme/web/manifests/other").status(201),
+    ]);
+    let document = Document::parse(INDEX.to_vec(), None).unwrap();
+    client.put_document(&to, &document).unwrap();
+    let seen = running.seen();
+    assert_eq!(seen[2].body, INDEX);
+    let login = Some("Basic dXNlcjpzZWNyZXQ=");
+    assert_eq!(sent(&seen), [None, login, login]);
+}
+
+#[test]
+fn identity_tokens_are_not_led_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, tokens, other) = (Server::bind(), Server::bind(), Server::bind());
+    let of = image(&registry);
+    let client = with_logins(&folder, &[(&registry, r#"{"identitytoken":"secret"}"#)]);
+    let challenge = bearer(&tokens);
+    let ask = "POST /token?a=b";
+    let tokens = tokens.run(vec![moved(ask, 307, &other), moved(ask, 307, &other)]);
+    let registry = registry.run(vec![
+        step(PING).status(401).header("www-authenticate", challenge),
+        step(GET).status(401),
+    ]);
+    let error = chain(&client.document(&of).unwrap_err());
+    assert!(error.contains("answers 307 Temporary Redirect"), "{error}");
+    registry.seen();
+    tokens.seen();
+}
