@@ -524,3 +524,106 @@ fn images_of_dockertools_are_recorded() {
         json!([{"path": hashed("a", "web-1.0"), "narSize": 3, "references": []}])
     );
 }
+
+/// A directory of one name with other files in it: from a specification, from images, and where nothing tells.
+#[test]
+fn a_directory_that_changed_under_its_name_is_pulled_again() {
+    let folder = temporary();
+    let site = folder.path().join("site");
+    let run = |arguments: &[&str]| {
+        let mut command = terrine();
+        Run::of(command.current_dir(folder.path()).args(arguments)).ok()
+    };
+    fs::create_dir(&site).unwrap();
+    for (step, content) in ["one", "two", "two"].into_iter().enumerate() {
+        fs::write(site.join("index.html"), content).unwrap();
+        fs::write(
+            folder.path().join("image.json"),
+            json!({"name": format!("web:{step}"), "contents": "./site"}).to_string(),
+        )
+        .unwrap();
+        let archive = format!("{step}.tar");
+        run(&["build", "image.json", "-o", &archive]);
+        run(&["plan", "image.json", "--format", "json"]);
+        run(&[
+            "replay",
+            "record",
+            "image.json",
+            "-o",
+            "specs.json",
+            "--append",
+        ]);
+    }
+    run(&[
+        "replay",
+        "record",
+        "0.tar",
+        "1.tar",
+        "2.tar",
+        "-o",
+        "images.json",
+    ]);
+    // The directory is the same in the image and on this machine.
+    let read = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap();
+    let contents = |file: &str| {
+        let sequence: Value = serde_json::from_str(&read(file)).unwrap();
+        let paths = sequence["paths"].as_array().unwrap().clone();
+        paths
+            .iter()
+            .map(|path| path["content"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(contents("specs.json").len(), 2);
+    assert_eq!(contents("specs.json"), contents("images.json"));
+    for file in ["specs.json", "images.json"] {
+        let replayed = run(&[
+            "replay",
+            file,
+            "--max-layers",
+            "5",
+            "--policy",
+            "auto",
+            "--format",
+            "json",
+        ]);
+        assert!(
+            !replayed.stderr.contains("nobody can tell"),
+            "{}",
+            replayed.stderr
+        );
+        let report: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+        let pulled: Vec<usize> = report["runs"][0]["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["paths"].as_u64().unwrap() as usize)
+            .collect();
+        assert_eq!(pulled, [1, 0], "{file}");
+    }
+    // A closure does not say what is in it.
+    let closure = json!([{"path": "/nix/store/site", "narSize": 3, "references": []}]).to_string();
+    for step in ["a.json", "b.json"] {
+        fs::write(folder.path().join(step), &closure).unwrap();
+    }
+    let recorded = run(&[
+        "replay",
+        "record",
+        "a.json",
+        "b.json",
+        "-o",
+        "closures.json",
+    ]);
+    let message = "nobody can tell whether the content of `/nix/store/site` changed";
+    assert!(recorded.stderr.contains(message), "{}", recorded.stderr);
+    let replayed = run(&[
+        "replay",
+        "closures.json",
+        "--max-layers",
+        "5",
+        "--format",
+        "json",
+    ]);
+    assert!(replayed.stderr.contains(message), "{}", replayed.stderr);
+    let report: Value = serde_json::from_slice(&replayed.stdout).unwrap();
+    assert_eq!(report["images"][0]["uncertain"], json!(["/nix/store/site"]));
+}

@@ -176,10 +176,13 @@ pub(super) fn diff(diff: &Diff) -> String {
 
 /// The store paths that caused a pull.
 fn causes(paths: &Paths, text: &mut String) {
-    let changed = paths
-        .changed
-        .iter()
-        .map(|path| format!("~ {} -> {}", path.old, path.new));
+    let changed = paths.changed.iter().map(|path| {
+        if path.old == path.new {
+            format!("~ {} (layer {})", path.new, path.layer)
+        } else {
+            format!("~ {} -> {}", path.old, path.new)
+        }
+    });
     let moved = |list: &[MovedPath]| -> Vec<String> {
         list.iter()
             .map(|moved| {
@@ -214,6 +217,11 @@ fn causes(paths: &Paths, text: &mut String) {
     section(
         "unchanged, but in a layer that changed",
         &moved(&paths.carried),
+        text,
+    );
+    section(
+        "cannot tell whether they changed: no hash in the name, and a layer that changed",
+        &moved(&paths.unknown),
         text,
     );
 }

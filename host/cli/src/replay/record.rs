@@ -1,5 +1,6 @@
 //! `terrine replay record`: a sequence of closures, from images or specifications.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -89,6 +90,8 @@ struct Recorded {
     name: Option<String>,
     label: Option<String>,
     closure: Vec<GraphEntry>,
+    /// What tells the contents of paths apart whose names have no hash, as far as it is known.
+    contents: BTreeMap<String, String>,
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
@@ -136,11 +139,20 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         ));
         let name = args.name.as_deref().or(step.name.as_deref()).unwrap_or("");
         match &mut updates {
-            Some(updates) => updates.add(&label, &step.closure).with_context(cannot)?,
+            Some(updates) => updates
+                .add_known(&label, &step.closure, &step.contents)
+                .with_context(cannot)?,
             None => {
-                updates = Some(Sequence::new(name, &label, &step.closure).with_context(cannot)?);
+                let first = Sequence::new_known(name, &label, &step.closure, &step.contents);
+                updates = Some(first.with_context(cannot)?);
             }
         }
+    }
+    for remark in updates
+        .iter()
+        .flat_map(|updates| super::uncertain(&updates.uncertain()))
+    {
+        printer.remark(&remark);
     }
     let text = updates.map_or(String::new(), |updates| updates.to_json());
     match output {
@@ -197,6 +209,7 @@ impl<'a> Reader<'a> {
                     name: None,
                     label: stem,
                     closure: graph.into_entries(),
+                    contents: BTreeMap::new(),
                 });
             }
         };
@@ -210,6 +223,7 @@ impl<'a> Reader<'a> {
             .image(reference, self.args.which.platform.as_ref())?;
         let store_dir = self.args.store_dir.trim_end_matches('/');
         let closure = self.closures.of(&image, store_dir)?;
+        let contents = self.closures.contents(&image, store_dir)?;
         if closure.is_empty() {
             return Err(Failure::new(format!(
                 "it has no store paths in `{}`",
@@ -229,6 +243,7 @@ impl<'a> Reader<'a> {
                 })
                 .or_else(|| image.configuration.created().map(ToOwned::to_owned)),
             closure,
+            contents,
         })
     }
 
@@ -245,7 +260,8 @@ impl<'a> Reader<'a> {
             cache: &Cache::none(),
             commands: plan::CommandOptions::none(),
         };
-        let closure = plan::closure(&spec, &options, &planner)?.into_entries();
+        let (closure, contents) = plan::closure(&spec, &options, &planner)?;
+        let closure = closure.into_entries();
         let (name, tag) = spec.name.as_deref().map_or((None, None), |name| {
             let (name, tag) = split(name);
             (Some(name), tag)
@@ -259,6 +275,7 @@ impl<'a> Reader<'a> {
             name,
             label,
             closure,
+            contents,
         })
     }
 }
@@ -323,6 +340,7 @@ fn plan(text: &[u8]) -> Result<Recorded> {
         name: called.name.map(|name| split(&name).0),
         label: called.tag,
         closure,
+        contents: BTreeMap::new(),
     })
 }
 

@@ -58,7 +58,7 @@ pub struct Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
-    /// It has the same bytes, as far as can be told without reading them.
+    /// It has the same bytes, as far as can be told without reading them; or it has the image by its id.
     Shared,
     /// It has the same content, but stored as other bytes: they are pulled again.
     Recompressed,
@@ -107,11 +107,17 @@ pub fn diff(old: &Image, new: &Image) -> Result<Diff, Error> {
 
 /// Compares what is said of two images.
 pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
-    let layers: Vec<LayerDiff> = new
+    let mut layers: Vec<LayerDiff> = new
         .layers
         .iter()
         .map(|layer| look(layer, &old.layers))
         .collect();
+    if old.image_id == new.image_id && (old.manifest.is_none() || new.manifest.is_none()) {
+        // A client that took one of them from an archive knows it by its id, and pulls no image that it has.
+        layers
+            .iter_mut()
+            .for_each(|layer| layer.status = Status::Shared);
+    }
     let contents: BTreeSet<Digest> = new.layers.iter().map(|layer| layer.diff_id).collect();
     let gone = old
         .layers

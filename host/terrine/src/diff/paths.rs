@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use terrine_planner_host::is_hashed;
 
 use super::{LayerDiff, Status};
 use crate::inspect::Inspection;
@@ -18,7 +19,7 @@ pub struct Paths {
     pub added: Vec<String>,
     /// Those that only the old image has, and nothing of the name is in the new one.
     pub removed: Vec<String>,
-    /// Those of which the new image has another version.
+    /// Those of which the new image has another version. One whose name has no hash may have the same path in both.
     pub changed: Vec<ChangedPath>,
     /// Those that both have and that are pulled all the same, because they are in another
     /// layer now.
@@ -26,6 +27,9 @@ pub struct Paths {
     /// Those that both have and that are pulled all the same, because something else in their
     /// layer is another.
     pub carried: Vec<MovedPath>,
+    /// Those that both have and of which nobody can tell whether they changed: their names have no hash, and their
+    /// layers are others.
+    pub unknown: Vec<MovedPath>,
 }
 
 /// A store path in two versions.
@@ -72,7 +76,6 @@ pub(super) fn compare(old: &Inspection, new: &Inspection, layers: &[LayerDiff]) 
     pair(&mut paths, &after, |path| name(path));
     // What is left may have another version in its name.
     pair(&mut paths, &after, |path| unversioned(name(path)));
-    paths.changed.sort();
     let counterparts = counterparts(&before, &after);
     for (path, &layer) in &after {
         let Some(&old_layer) = before.get(path) else {
@@ -84,22 +87,57 @@ pub(super) fn compare(old: &Inspection, new: &Inspection, layers: &[LayerDiff]) 
         if !is_pulled {
             continue;
         }
+        let moved = MovedPath {
+            path: (*path).to_owned(),
+            old_layer,
+            layer,
+        };
+        if !is_hashed(path) {
+            let before = (old, old_layer);
+            if is_changed(path, before, (new, layer)) {
+                paths.changed.push(in_place(path, layer));
+            } else {
+                paths.unknown.push(moved);
+            }
+            continue;
+        }
         let list = match counterparts.get(&layer) {
             Some(&counterpart) if counterpart == old_layer => &mut paths.carried,
             _ => &mut paths.moved,
         };
-        list.push(MovedPath {
-            path: (*path).to_owned(),
-            old_layer,
-            layer,
-        });
+        list.push(moved);
     }
+    paths.changed.sort();
     let key = |path: &String| (name(path).to_owned(), path.clone());
     paths.added.sort_by_cached_key(key);
     paths.removed.sort_by_cached_key(key);
     paths.moved.sort_by_cached_key(|moved| key(&moved.path));
     paths.carried.sort_by_cached_key(|moved| key(&moved.path));
+    paths.unknown.sort_by_cached_key(|moved| key(&moved.path));
     Some(paths)
+}
+
+/// Whether a path whose name has no hash is another one in a layer with other content: it is, where both layers are
+/// made of the same paths and no other of these could have changed.
+fn is_changed(path: &str, old: (&Inspection, usize), new: (&Inspection, usize)) -> bool {
+    let paths = |(image, layer): (&Inspection, usize)| {
+        let layer = image.layers.get(layer - 1)?;
+        let paths: BTreeSet<String> = layer.store_paths.as_ref()?.iter().cloned().collect();
+        Some(paths)
+    };
+    let (before, after) = (paths(old), paths(new));
+    before == after
+        && after.is_some_and(|all| all.iter().all(|other| other == path || is_hashed(other)))
+}
+
+/// A path that is another one under the same name.
+fn in_place(path: &str, layer: usize) -> ChangedPath {
+    ChangedPath {
+        name: name(path).to_owned(),
+        old: path.to_owned(),
+        new: path.to_owned(),
+        layer,
+    }
 }
 
 /// The layers of an image's store paths; none where it names none.

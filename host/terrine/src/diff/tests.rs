@@ -46,9 +46,69 @@ fn the_same_image_is_the_same() {
 }
 
 #[test]
+fn an_image_that_came_in_an_archive_is_not_pulled_again() {
+    let published = of(&[&[format!("{A}-a")]], Compression::Gzip);
+    for compression in [Compression::None, Compression::Zstd] {
+        let mut archived = of(&[&[format!("{A}-a")]], compression);
+        archived.manifest = None;
+        for (old, new) in [(&archived, &published), (&published, &archived)] {
+            let same = diff(old, new).unwrap();
+            assert!(same.is_same());
+            assert_eq!((same.pull_bytes, same.pull_layers), (0, 0));
+            assert_eq!(same.paths, Some(Paths::default()));
+        }
+    }
+}
+
+/// Paths without a hash, by the layers that they are in: what is told of `site` where each layer has other content.
+#[test]
+fn a_path_without_a_hash_is_known_by_the_content_of_its_layer() {
+    let site = || "/nix/store/site".to_owned();
+    let (other, hashed) = ("/nix/store/other".to_owned(), format!("{A}-lib"));
+    let image = |content: &str, paths: &[String]| {
+        let entry = format!("nix/store/site/index.html={content}");
+        let mut entries = vec![entry.as_str()];
+        entries.extend(paths.iter().skip(1).map(|path| &path[1..]));
+        let layer = MemoryLayer::new(&archive(&entries), Compression::Gzip);
+        image(vec![layer], |text| {
+            text["history"] = json!([{"comment": format!("store paths: {}", repr(paths))}]);
+        })
+    };
+    let told = |old: &Image, new: &Image| {
+        let paths = diff(old, new).unwrap().paths.unwrap();
+        assert_eq!((paths.moved, paths.carried), (vec![], vec![]));
+        match (paths.changed.as_slice(), paths.unknown.as_slice()) {
+            ([], []) => "same",
+            ([changed], []) if changed.old == changed.new => "changed",
+            ([], [unknown]) if unknown.path == site() => "cannot tell",
+            other => panic!("{other:?}"),
+        }
+    };
+    let alone = &[site()];
+    assert_eq!(told(&image("a", alone), &image("a", alone)), "same");
+    assert_eq!(told(&image("a", alone), &image("b", alone)), "changed");
+    let with_lib = &[site(), hashed];
+    assert_eq!(
+        told(&image("a", alone), &image("a", with_lib)),
+        "cannot tell"
+    );
+    let (old, new) = (image("a", with_lib), image("b", with_lib));
+    let paths = diff(&old, &new).unwrap().paths.unwrap();
+    assert_eq!(
+        paths.changed.len() + paths.carried.len(),
+        2,
+        "the library cannot have changed"
+    );
+    let with_other = &[site(), other];
+    let (old, new) = (image("a", with_other), image("b", with_other));
+    assert_eq!(diff(&old, &new).unwrap().paths.unwrap().unknown.len(), 2);
+}
+
+#[test]
 fn without_digests_sizes_tell() {
     let mut one = of(&[&[format!("{A}-a")]], Compression::Gzip);
-    let mut other = of(&[&[format!("{A}-a")]], Compression::Zstd);
+    let more = [format!("{A}-b")];
+    let mut other = of(&[&[format!("{A}-a")], &more], Compression::Zstd);
     (one.manifest, other.manifest) = (None, None);
     assert_eq!(
         diff(&one, &one.clone()).unwrap().layers[0].status,
@@ -116,6 +176,7 @@ fn paths_that_cause_a_pull_are_named() {
                 old_layer: 2,
                 layer: 2
             }],
+            unknown: vec![],
         }
     );
 }

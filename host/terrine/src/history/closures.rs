@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use terrine_compress::Compression;
 use terrine_oci::Digest;
+use terrine_planner_host::is_hashed;
 use terrine_planner_host::layering::HeldImage;
 use terrine_tar::Input;
 
+use super::contents;
 use crate::closure::{Graph, GraphEntry};
 use crate::inspect::{Inspection, inspect};
 use crate::source::changes::Change;
-use crate::source::seekable::{Unpacking, for_each};
+use crate::source::seekable::Unpacking;
 use crate::source::{self, Fault, Image, Layer};
 
 /// Finds the closures of images. A layer that several of them have is read once.
@@ -27,7 +29,12 @@ struct LayerEffect {
     sizes: BTreeMap<String, u64>,
     /// The paths that it takes away from the layers below.
     removed: Vec<String>,
+    /// Of paths whose names have no hash, what is at each place in them.
+    contents: BTreeMap<String, Content>,
 }
+
+/// What is at each place in a store path, in a form that is another one for another content.
+type Content = BTreeMap<Vec<u8>, String>;
 
 impl Closures {
     /// The store paths in an image, each with the sum of its files' sizes. What they refer to is
@@ -81,6 +88,38 @@ impl Closures {
             .collect())
     }
 
+    /// Returns what tells the contents of an image's store paths apart, of those whose names have no hash. Only paths that
+    /// [`Closures::of`] finds count.
+    ///
+    /// # Errors
+    ///
+    /// As [`Closures::of`].
+    pub fn contents(
+        &mut self,
+        image: &Image,
+        store_dir: &str,
+    ) -> Result<BTreeMap<String, String>, source::Error> {
+        let inspection = inspect(image)?;
+        let mut all: BTreeMap<String, Content> = BTreeMap::new();
+        let any = (0..image.layers.len()).any(|number| named_in(&inspection, number).is_some());
+        for (number, layer) in image.layers.iter().enumerate() {
+            if any && named_in(&inspection, number).is_none() {
+                continue;
+            }
+            let effect = self.content(&image.name, &**layer, store_dir)?;
+            for path in &effect.removed {
+                all.remove(path);
+            }
+            for (path, content) in effect.contents {
+                all.entry(path).or_default().extend(content);
+            }
+        }
+        Ok(all
+            .into_iter()
+            .map(|(path, content)| (path, contents::digest(&content)))
+            .collect())
+    }
+
     fn content(
         &mut self,
         image: &str,
@@ -116,10 +155,16 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<LayerEffect, 
         }
     };
     let mut content = LayerEffect::default();
-    for_each(source, |member| {
+    terrine_tar::read(source, |member, body| {
         match Change::of(&member.name)? {
-            Change::Put(path) => {
-                if let Some((path, _)) = store_path(&path, store_dir) {
+            Change::Put(at) => {
+                if let Some((path, _)) = store_path(&at, store_dir) {
+                    if !is_hashed(&path) {
+                        let line = contents::member(&member, body)?;
+                        let below = at.get(path.len() - 1..).unwrap_or_default();
+                        let content = content.contents.entry(path.clone()).or_default();
+                        content.insert(below.to_vec(), line);
+                    }
                     let size = content.sizes.entry(path).or_default();
                     *size = size.saturating_add(if member.kind.is_file() {
                         member.size
@@ -128,14 +173,18 @@ fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<LayerEffect, 
                     });
                 }
             }
-            Change::Remove(path) => {
-                if let Some((path, true)) = store_path(&path, store_dir) {
-                    content.removed.push(path);
+            Change::Remove(path) => match store_path(&path, store_dir) {
+                Some((path, true)) => content.removed.push(path),
+                Some((at, false)) if !is_hashed(&at) => {
+                    let below = path.get(at.len() - 1..).unwrap_or_default().to_vec();
+                    let content = content.contents.entry(at).or_default();
+                    content.insert(below, contents::GONE.to_owned());
                 }
-            }
+                _ => {}
+            },
             Change::Empty(_) | Change::Nothing => {}
         }
-        Ok(())
+        Ok::<_, Unpacking>(())
     })
     .map_err(|error| match error {
         Unpacking::Fault(fault) => source::Error::fault(
@@ -252,6 +301,47 @@ mod tests {
             closure(&image),
             expected.map(|(path, size)| (path.to_owned(), size))
         );
+    }
+
+    #[test]
+    fn contents_of_paths_without_a_hash_are_told_apart() {
+        let hashed = "nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-lib/x=1";
+        let contents = |layers: &[&[&str]], compression| {
+            let layers = layers
+                .iter()
+                .map(|members| layer(members, compression))
+                .collect();
+            let contents = Closures::default()
+                .contents(&image(layers, |_| {}), "/nix/store")
+                .unwrap();
+            assert_eq!(contents.keys().collect::<Vec<_>>(), ["/nix/store/site"]);
+            contents.into_values().next().unwrap()
+        };
+        let one = contents(&[&[hashed, "nix/store/site/a=one"]], Compression::Gzip);
+        for layers in [
+            &[&["nix/store/site/a=one"][..]][..],
+            &[&["nix/store/site/a=old"], &[hashed, "nix/store/site/a=one"]],
+            &[
+                &["nix/store/site/b=x", "nix/store/site/a=one"],
+                &["nix/store/site/.wh.b="],
+            ],
+            &[
+                &["nix/store/site/b=x"],
+                &["nix/store/.wh.site="],
+                &["nix/store/site/a=one"],
+            ],
+        ] {
+            assert_eq!(contents(layers, Compression::None), one, "{layers:?}");
+        }
+        for members in [
+            &["nix/store/site/a=two"][..],
+            &["nix/store/site/b=one"],
+            &["nix/store/site/a=one", "nix/store/site/b="],
+            &["nix/store/site/a -> one"],
+            &["nix/store/site=one"],
+        ] {
+            assert_ne!(contents(&[members], Compression::None), one, "{members:?}");
+        }
     }
 
     #[test]

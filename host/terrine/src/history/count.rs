@@ -40,16 +40,27 @@ type Paths = BTreeSet<(String, String)>;
 impl Counter {
     /// Counts the next closure, given by its paths.
     pub fn add<'a>(&mut self, closure: impl IntoIterator<Item = &'a str>) {
+        self.add_known(closure.into_iter().map(|path| (path, "")));
+    }
+
+    /// Counts the next closure, given by its paths and what tells their contents apart, which is nothing where their
+    /// names do.
+    pub fn add_known<'a>(&mut self, closure: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let now = self.steps;
         self.steps += 1;
         let mut packages: HashMap<String, Paths> = HashMap::new();
-        for path in closure {
+        for (path, content) in closure {
             let StorePath {
                 path,
                 name,
                 package,
                 ..
             } = store_path(path, 0, vec![]);
+            // No path holds a NUL.
+            let path = match content {
+                "" => path,
+                content => format!("{path}\0{content}"),
+            };
             self.paths.entry(path.clone()).or_default().push(now);
             packages.entry(package).or_default().insert((path, name));
         }
@@ -60,7 +71,8 @@ impl Counter {
 
     /// Counts the next closure of a sequence with these paths.
     pub fn add_step(&mut self, paths: &[Path], step: &Step) {
-        self.add(step.paths.iter().map(|&index| paths[index].path.as_str()));
+        let paths = step.paths.iter().map(|&index| &paths[index]);
+        self.add_known(paths.map(|path| (path.path.as_str(), path.content.as_str())));
     }
 
     /// The history of a request for these paths, whose clients hold these images.

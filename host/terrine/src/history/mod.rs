@@ -5,6 +5,7 @@
 //! request's digest.
 
 mod closures;
+mod contents;
 mod count;
 mod error;
 mod held;
@@ -20,6 +21,7 @@ use terrine_planner_host::{self as planner, Planner};
 
 use crate::sequence::{self, Sequence};
 pub use closures::{Closures, complete, entries};
+pub use contents::of_store;
 pub use count::Counter;
 pub use error::Error;
 pub(crate) use held::held;

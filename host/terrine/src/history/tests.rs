@@ -154,3 +154,16 @@ fn sizes_of_held_paths_come_from_whoever_knows_them() {
         .digest()
     );
 }
+
+#[test]
+fn another_content_under_the_same_path_is_a_change() {
+    let mut counter = Counter::default();
+    for content in ["one", "two", "two", "three"] {
+        counter.add_known([("/nix/store/site", content), ("/nix/store/plain", "")]);
+    }
+    let paths = ["/nix/store/site", "/nix/store/plain"].map(|path| store_path(path, 1, vec![]));
+    let history = counter.history(&paths, vec![]);
+    assert_eq!(history.observations[0].changes, [1, 3]);
+    assert!(history.observations[0].version_changes.is_empty());
+    assert!(history.observations[1].changes.is_empty());
+}

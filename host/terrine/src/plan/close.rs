@@ -1,5 +1,9 @@
 //! The second phase: the closure, and the tree at the root as far as the specification tells.
 
+use std::collections::BTreeMap;
+
+use terrine_planner_host::is_hashed;
+
 use super::complete::Complete;
 use super::context::Context;
 use super::database::Registered;
@@ -8,7 +12,8 @@ use super::paths::Paths;
 use super::{Error, tree};
 use crate::base::{Base, Listing};
 use crate::closure::Graph;
-use crate::layer::Store;
+use crate::history;
+use crate::layer::{Store, StorePath};
 use crate::rootfs::Root;
 
 /// An image to which all belongs that its parts refer to.
@@ -32,6 +37,17 @@ impl Closed {
             .filter(|index| self.paths.excluded.binary_search(index).is_err())
             .collect();
         self.paths.graph.restrict(&own)
+    }
+
+    /// What tells the contents of those paths apart whose names have no hash.
+    pub(super) fn contents(&self) -> Result<BTreeMap<String, String>, Error> {
+        let is_named = |path: &&StorePath| is_hashed(path.as_str()) && !self.store.is_grafted(path);
+        let unnamed = self.paths.own().filter(|path| !is_named(path));
+        let content = |path: &StorePath| {
+            let content = history::of_store(&self.store, path)?;
+            Ok((path.as_str().to_owned(), content))
+        };
+        unnamed.map(content).collect()
     }
 
     /// Completes the root by what only a closed image tells: the programs that links at the root

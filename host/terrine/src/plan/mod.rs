@@ -45,6 +45,7 @@ mod paths;
 mod preview;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use terrine_planner_host::{Planner, Planners};
@@ -188,7 +189,8 @@ fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prep
 }
 
 /// The closure of an image: the store paths that would go into its layers, and what they refer
-/// to. Nothing is decided, and no program is looked at.
+/// to; and what tells the contents of those apart whose names have no hash. Nothing is decided, and no program is
+/// looked at.
 ///
 /// # Errors
 ///
@@ -197,11 +199,12 @@ pub fn closure(
     spec: &ImageSpec,
     options: &PlanOptions<'_>,
     planner: &Planner<'_>,
-) -> Result<Graph, Error> {
+) -> Result<(Graph, BTreeMap<String, String>), Error> {
     let context = Context {
         spec,
         options,
         planners: Planners::one(planner),
     };
-    Ok(Gathered::of(&context)?.close(&context)?.graph())
+    let closed = Gathered::of(&context)?.close(&context)?;
+    Ok((closed.graph(), closed.contents()?))
 }

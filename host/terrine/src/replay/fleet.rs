@@ -1,8 +1,8 @@
 //! Several sequences side by side, with their paths in one table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use terrine_planner_host::{layering, store_path};
+use terrine_planner_host::{is_hashed, layering, store_path};
 
 use crate::sequence::Sequence;
 
@@ -18,6 +18,8 @@ pub struct Fleet {
 #[derive(Debug, Clone)]
 pub(super) struct FleetPath {
     pub(super) path: String,
+    /// What tells its content apart from others under the same path; empty where its name does, or nothing.
+    pub(super) content: String,
     /// Its package, as the contract has it.
     pub(super) package: String,
     /// In bytes; the largest where sequences do not agree.
@@ -38,9 +40,9 @@ pub(super) struct FleetImage {
 impl Fleet {
     /// A fleet of these images. A sequence without a name is called by its number.
     pub fn new(sequences: Vec<Sequence>) -> Self {
-        let mut table: BTreeMap<&str, (u32, u64)> = BTreeMap::new();
+        let mut table: BTreeMap<(&str, &str), (u32, u64)> = BTreeMap::new();
         for path in sequences.iter().flat_map(Sequence::paths) {
-            let (_, size) = table.entry(&path.path).or_default();
+            let (_, size) = table.entry((&path.path, &path.content)).or_default();
             *size = path.size.max(*size);
         }
         (0..)
@@ -52,16 +54,17 @@ impl Fleet {
                 updates
                     .paths()
                     .iter()
-                    .map(|path| table[path.path.as_str()].0)
+                    .map(|path| table[&(path.path.as_str(), path.content.as_str())].0)
                     .collect()
             })
             .collect();
         let paths = table
             .iter()
-            .map(|(path, &(_, size))| {
+            .map(|(&(path, content), &(_, size))| {
                 let layering::StorePath { path, package, .. } = store_path(path, 0, vec![]);
                 FleetPath {
                     path,
+                    content: content.to_owned(),
                     package,
                     size,
                 }
@@ -92,6 +95,26 @@ impl Fleet {
 
     pub(super) fn paths(&self) -> &[FleetPath] {
         &self.paths
+    }
+
+    /// The paths of which nobody can tell whether they changed, each once.
+    pub fn uncertain(&self) -> BTreeSet<&str> {
+        let images = self.images.iter();
+        let mut uncertain: BTreeSet<&str> =
+            images.flat_map(|image| image.updates.uncertain()).collect();
+        // Nor can anybody tell whether several images have the same.
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for path in self.images.iter().flat_map(|image| image.updates.paths()) {
+            if path.content.is_empty() && !is_hashed(&path.path) {
+                *seen.entry(&path.path).or_default() += 1;
+            }
+        }
+        uncertain.extend(
+            seen.into_iter()
+                .filter(|&(_, uses)| uses > 1)
+                .map(|(path, _)| path),
+        );
+        uncertain
     }
 
     /// The sum of some paths' sizes, in bytes.

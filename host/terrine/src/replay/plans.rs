@@ -67,8 +67,9 @@ impl<'a> Plans<'a> {
     fn remember(&mut self, step: usize) {
         if self.settings.with_history && step <= self.image.updates.steps().len() {
             let paths = self.image.closure(step).iter();
+            let paths = paths.map(|&path| &self.fleet.paths()[path as usize]);
             self.past
-                .add(paths.map(|&path| self.fleet.paths()[path as usize].path.as_str()));
+                .add_known(paths.map(|path| (path.path.as_str(), path.content.as_str())));
         }
     }
 

@@ -38,6 +38,9 @@ pub struct ImageFacts {
     /// References that were left out, because the closure that they are in does not have what
     /// they lead to; over all steps.
     pub lost_references: usize,
+    /// Paths of which nobody can tell whether their content changed; figures count them as unchanged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncertain: Vec<String>,
 }
 
 /// How updates were replayed.
@@ -215,6 +218,12 @@ pub(super) fn report(fleet: &Fleet, settings: &Settings<'_>, runs: Vec<Run>) -> 
                 name: image.name.clone(),
                 steps: image.updates.steps().len(),
                 lost_references: image.updates.lost_references(),
+                uncertain: image
+                    .updates
+                    .uncertain()
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect(),
             })
             .collect(),
         settings: SettingFacts {

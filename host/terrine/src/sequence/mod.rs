@@ -10,6 +10,9 @@
 //!  "steps": [{"date": "2024-01-01", "paths": [0, 1]}]}
 //! ```
 //!
+//! A path whose name has no hash may have a `content`, a text that is another one for another content, and may be listed
+//! again with another.
+//!
 //! Steps are counted from 1 where people read of them.
 
 mod error;
@@ -18,6 +21,10 @@ mod record;
 #[cfg(test)]
 mod tests;
 mod write;
+
+use std::collections::BTreeMap;
+
+use terrine_planner_host::is_hashed;
 
 pub use error::{Error, Fault};
 pub use read::read;
@@ -39,6 +46,9 @@ pub struct Path {
     pub path: String,
     /// Its NAR size in bytes where that is known, else the sum of its files' sizes, else 0.
     pub size: u64,
+    /// What tells its content apart from others under the same path, where its name has no hash and that is known; empty
+    /// otherwise.
+    pub content: String,
     /// What it refers to, as indices of the sequence's paths, ascending. Those that are not
     /// in a step's closure do not count there: something else has them, such as a base image.
     pub references: Vec<usize>,
@@ -74,6 +84,24 @@ impl Sequence {
         &self.steps
     }
 
+    /// The paths of which nobody can tell whether they changed: their names have no hash, and of at least one of several
+    /// steps nothing is known of their content.
+    pub fn uncertain(&self) -> Vec<&str> {
+        let mut seen: BTreeMap<&str, (usize, bool)> = BTreeMap::new();
+        for &index in self.steps.iter().flat_map(|step| &step.paths) {
+            let path = &self.paths[index];
+            if !is_hashed(&path.path) {
+                let (count, is_known) = seen.entry(&path.path).or_insert((0, true));
+                *count += 1;
+                *is_known &= !path.content.is_empty();
+            }
+        }
+        let uncertain = seen
+            .into_iter()
+            .filter(|&(_, (count, known))| count > 1 && !known);
+        uncertain.map(|(path, _)| path).collect()
+    }
+
     /// How many references, over all steps, are to paths that are not in the step's closure.
     /// They are left out, so policies see less of the graph than there was.
     pub fn lost_references(&self) -> usize {
@@ -87,6 +115,8 @@ impl Sequence {
                 .flat_map(|&index| &self.paths[index].references);
             lost += references
                 .filter(|&&reference| alive[reference] != number)
+                // The step has the same path with another content.
+                .filter(|&&reference| self.paths[reference].content.is_empty())
                 .count();
         }
         lost

@@ -25,6 +25,8 @@ struct PathRecord {
     #[serde(default)]
     nar_size: Option<u64>,
     #[serde(default)]
+    content: String,
+    #[serde(default)]
     references: Vec<u64>,
 }
 
@@ -93,7 +95,7 @@ impl Record {
         let mut seen = HashSet::new();
         for (index, path) in self.paths.iter().enumerate() {
             below(&path.path, &store_dir)?;
-            if !seen.insert(path.path.as_str()) {
+            if !seen.insert((path.path.as_str(), path.content.as_str())) {
                 return Err(Fault::Twice {
                     index,
                     path: path.path.clone(),
@@ -132,9 +134,11 @@ impl PathRecord {
         })?;
         references.sort_unstable();
         references.dedup();
+        one_line(&self.content, || format!("paths[{index}].content"))?;
         Ok(Path {
             path: self.path,
             size,
+            content: self.content,
             references,
         })
     }
@@ -149,11 +153,15 @@ impl StepRecord {
             format!("steps[{index}].paths[{i}]")
         })?;
         paths.sort_unstable();
-        if let Some(pair) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+        let mut seen = HashSet::new();
+        if let Some(&twice) = paths
+            .iter()
+            .find(|&&index| !seen.insert(&known[index].path))
+        {
             return Err(Fault::TwiceInStep {
                 number,
                 label,
-                path: known[pair[0]].path.clone(),
+                path: known[twice].path.clone(),
             });
         }
         if paths.is_empty() {

@@ -1,6 +1,6 @@
 //! Making sequences, closure by closure.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::read::{below, one_line, split};
 use super::{Fault, Path, Sequence, Step};
@@ -13,6 +13,20 @@ impl Sequence {
     ///
     /// As [`Sequence::add`].
     pub fn new(name: &str, label: &str, closure: &[GraphEntry]) -> Result<Self, Fault> {
+        Self::new_known(name, label, closure, &BTreeMap::new())
+    }
+
+    /// A sequence of one closure, with what tells the contents of its paths apart.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sequence::add`].
+    pub fn new_known(
+        name: &str,
+        label: &str,
+        closure: &[GraphEntry],
+        contents: &BTreeMap<String, String>,
+    ) -> Result<Self, Fault> {
         let first = closure.first();
         one_line(label, || "steps[0].date".to_owned())?;
         let first = first.ok_or_else(|| Fault::EmptyStep {
@@ -27,7 +41,7 @@ impl Sequence {
             paths: vec![],
             steps: vec![],
         };
-        updates.add(label, closure)?;
+        updates.add_known(label, closure, contents)?;
         Ok(updates)
     }
 
@@ -51,6 +65,21 @@ impl Sequence {
     /// A closure without a path, with one twice, or with one of another store; a label with
     /// control characters.
     pub fn add(&mut self, label: &str, closure: &[GraphEntry]) -> Result<(), Fault> {
+        self.add_known(label, closure, &BTreeMap::new())
+    }
+
+    /// Adds a closure with what tells the contents of some of its paths apart: of those whose names have no hash.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sequence::add`].
+    pub fn add_known(
+        &mut self,
+        label: &str,
+        closure: &[GraphEntry],
+        contents: &BTreeMap<String, String>,
+    ) -> Result<(), Fault> {
+        let content = |path: &str| contents.get(path).map_or("", String::as_str);
         let number = self.steps.len() + 1;
         one_line(label, || format!("steps[{}].date", number - 1))?;
         if closure.is_empty() {
@@ -72,10 +101,9 @@ impl Sequence {
                 });
             }
         }
-        let mut indices: HashMap<String, usize> = self
-            .paths
-            .iter()
-            .enumerate()
+        let known = self.paths.iter().enumerate();
+        let mut indices: HashMap<String, usize> = known
+            .filter(|(_, path)| path.content == content(&path.path))
             .map(|(i, path)| (path.path.clone(), i))
             .collect();
         for path in sorted {
@@ -84,6 +112,7 @@ impl Sequence {
                 self.paths.push(Path {
                     path: path.to_owned(),
                     size: 0,
+                    content: content(path).to_owned(),
                     references: vec![],
                 });
             }

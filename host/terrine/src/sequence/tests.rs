@@ -35,6 +35,7 @@ fn a_sequence_is_read() {
     let updates = with(&format!("{A}, {B}"), steps).unwrap();
     assert_eq!((updates.name(), updates.store_dir()), ("web", "/nix/store"));
     let path = |path: &str, size, references: &[usize]| Path {
+        content: String::new(),
         path: path.to_owned(),
         size,
         references: references.to_vec(),
@@ -228,4 +229,38 @@ fn a_file_that_can_not_be_read_is_named() {
         read(&file),
         Err(Error::File(FileError::TooLarge { .. }))
     ));
+}
+
+#[test]
+fn a_path_without_a_hash_is_another_one_with_another_content() {
+    let closure = [
+        entry("site", 5, ""),
+        entry(&format!("{}-lib", "a".repeat(32)), 7, ""),
+    ];
+    let known = |content: &str| [("/nix/store/site".to_owned(), content.to_owned())].into();
+    let mut updates = Sequence::new_known("x", "1", &closure, &known("one")).unwrap();
+    updates.add_known("2", &closure, &known("two")).unwrap();
+    updates.add_known("3", &closure, &known("one")).unwrap();
+    let steps: Vec<&[usize]> = updates.steps().iter().map(|step| &*step.paths).collect();
+    assert_eq!(
+        (
+            updates.paths().len(),
+            steps[0] == steps[2],
+            steps[0] == steps[1]
+        ),
+        (3, true, false)
+    );
+    assert_eq!(updates.uncertain(), Vec::<&str>::new());
+    assert_eq!(
+        Sequence::parse(updates.to_json().as_bytes()).unwrap(),
+        updates
+    );
+    // One step of which nothing is known is enough.
+    updates.add("4", &closure).unwrap();
+    assert_eq!(updates.uncertain(), ["/nix/store/site"]);
+    // A single step has nothing to be compared with.
+    assert_eq!(
+        Sequence::new("x", "1", &closure).unwrap().uncertain(),
+        Vec::<&str>::new()
+    );
 }

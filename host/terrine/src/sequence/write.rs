@@ -9,6 +9,8 @@ use super::Sequence;
 struct PathRecord<'a> {
     path: &'a str,
     nar_size: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    content: &'a str,
     references: &'a [usize],
 }
 
@@ -26,6 +28,7 @@ impl Sequence {
             text(&PathRecord {
                 path: &path.path,
                 nar_size: path.size,
+                content: &path.content,
                 references: &path.references,
             })
         });
