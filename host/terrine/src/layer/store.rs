@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, Stat, open};
 use rustix::io::Errno;
@@ -18,22 +19,22 @@ const MAX_LINKS: usize = 40;
 
 /// A directory of store paths: `/nix/store`, `/gnu/store`, or one of these below
 /// another root, as Nix's chroot stores lie.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Store {
     dir: String,
     root: PathBuf,
     /// The store's directory on this machine; none if there is none, which is as good
     /// as an empty one.
-    handle: Option<OwnedFd>,
+    handle: Option<Arc<OwnedFd>>,
     /// Directories that lie elsewhere on this machine, by their paths in the image.
     grafts: BTreeMap<String, Graft>,
 }
 
 /// A directory that is a store path in the image and lies elsewhere on this machine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Graft {
     place: PathBuf,
-    handle: OwnedFd,
+    handle: Arc<OwnedFd>,
 }
 
 impl Store {
@@ -55,7 +56,7 @@ impl Store {
         let path = root.join(plain.trim_start_matches('/'));
         let flags = SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = match open(&path, flags, Mode::empty()) {
-            Ok(handle) => Some(handle),
+            Ok(handle) => Some(Arc::new(handle)),
             Err(Errno::NOENT) => None,
             Err(errno) => {
                 return Err(StorePathError::Root {
@@ -140,7 +141,7 @@ impl Store {
             path.0.clone(),
             Graft {
                 place: place.to_owned(),
-                handle,
+                handle: Arc::new(handle),
             },
         );
         Ok(path)
@@ -219,7 +220,7 @@ impl Store {
 
     /// The store's directory on this machine.
     pub(super) fn handle(&self) -> Result<BorrowedFd<'_>, Errno> {
-        self.handle.as_ref().map(AsFd::as_fd).ok_or(Errno::NOENT)
+        self.handle.as_deref().map(AsFd::as_fd).ok_or(Errno::NOENT)
     }
 
     /// Opens an absolute path of the image, for reading. The store's directory itself may

@@ -70,6 +70,7 @@ impl Decided {
             ..
         } = &self.identified;
         let mut remarks = complete.paths.remarks();
+        remarks.extend(complete.lost.iter().cloned());
         remarks.extend(complete.registered.remarks.iter().cloned());
         remarks.extend(past.remarks.iter().cloned());
         remarks.extend(tree::hidden_links(

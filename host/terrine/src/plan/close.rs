@@ -66,6 +66,7 @@ impl Closed {
         } = self;
         tree::add_found(context.spec, &store, &paths, &mut root)?;
         Ok(Complete {
+            lost: root.remarks(),
             store,
             items,
             base,

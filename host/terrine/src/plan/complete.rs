@@ -24,6 +24,8 @@ pub(super) struct Complete {
     pub(super) root: Root,
     /// The store paths that the image needs.
     pub(super) paths: Paths,
+    /// What a person should be told of files that are not in the image.
+    pub(super) lost: Vec<String>,
     /// What commands did, where there were any.
     pub(super) ran: Option<Ran>,
     /// Facts about the database at the root.

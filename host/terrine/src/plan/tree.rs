@@ -24,7 +24,7 @@ const BUNDLES: &[&str] = &[
 
 /// Makes the tree, but for what has to be looked for in the closure.
 pub(super) fn grow(spec: &ImageSpec, store: &Store, items: &Items) -> Result<Root, Error> {
-    let mut root = Root::new();
+    let mut root = Root::new().within(store);
     for item in &items.contents {
         let at = item.at.as_deref().unwrap_or_default();
         root.link(at, &item.place, Origin::Contents(item.named.clone()))?;

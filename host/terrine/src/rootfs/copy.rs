@@ -21,7 +21,8 @@ impl Root {
     /// directories become directories if these are in the store or in `source`; other
     /// links are kept. Files are read when the archive is written.
     ///
-    /// What comes twice is taken from the last package. The root itself stays as it is.
+    /// What comes twice is taken from the last package. Links to directories that the root has already are
+    /// followed. The root itself stays as it is.
     ///
     /// # Errors
     ///
@@ -146,10 +147,13 @@ impl Copy<'_> {
                 origin: (*self.origin).clone(),
             });
         }
-        if !path.is_empty() {
+        let path = if path.is_empty() {
+            path
+        } else {
             let content = NodeContent::Directory(Strength::Copied);
-            self.put(path.clone(), Node::root(content, mode, &self.origin))?;
-        }
+            let node = Node::root(content, mode, &self.origin);
+            self.root.make(&path, node)?
+        };
         let children = children(&directory, &reached.at, &reached.below)?.into_iter();
         open.push(Level {
             path,

@@ -12,7 +12,7 @@ use terrine_tar::Kind;
 use crate::beneath::Beneath;
 
 /// Who put an entry there, for rules and messages.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A package whose files are linked to, by its path.
     Contents(String),

@@ -173,7 +173,7 @@ impl Hint for Error {
     }
 }
 
-fn noun(kind: Kind) -> &'static str {
+pub(super) fn noun(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "file",
         Kind::Directory => "directory",

@@ -8,6 +8,7 @@ use rustix::fs::{FileType, OFlags};
 use super::entry::Node;
 use super::list::{children, open};
 use super::tree::{Twice, normalise};
+use super::way::Way;
 use super::{Error, Origin, Root};
 use crate::beneath::{Beneath, Found};
 use crate::layer;
@@ -24,45 +25,148 @@ const VERSION_CONTROL: [&[u8]; 8] = [
     b"SCCS",
 ];
 
+/// A directory that is being joined.
+struct Joined {
+    /// Its path in the image.
+    path: Vec<u8>,
+    from: Directory,
+}
+
+/// Where a directory that is joined lies.
+enum Directory {
+    /// In the package, at this path below it, which starts with a slash or is empty.
+    InPackage(Vec<u8>),
+    /// At this path of the store: a link of the package leads there.
+    InStore(Vec<u8>),
+}
+
+impl Directory {
+    fn child(&self, name: &[u8]) -> Self {
+        let child = |directory: &[u8]| [directory, b"/", name].concat();
+        match self {
+            Self::InPackage(below) => Self::InPackage(child(below)),
+            Self::InStore(at) => Self::InStore(child(at)),
+        }
+    }
+
+    /// Returns its path in the image's store.
+    fn in_store(&self, package: &str) -> Vec<u8> {
+        match self {
+            Self::InPackage(below) => [package.as_bytes(), below].concat(),
+            Self::InStore(at) => at.clone(),
+        }
+    }
+}
+
+/// A package that is joined at the root.
+struct Join<'a> {
+    root: &'a mut Root,
+    /// Its path in the image.
+    at: String,
+    source: Beneath,
+    origin: Arc<Origin>,
+    /// The directories that are still to be listed.
+    open: Vec<Joined>,
+}
+
 impl Root {
     /// Joins a directory at the root: its directories are made anew, and what they hold
     /// becomes links to it. A link is made again with the target that it has. `at` is the
     /// directory's absolute path in the image, `source` where it is on this machine.
     ///
     /// As with `lndir`, what ends in `~` and the directories of version control are left
-    /// out, and of several packages the first one has a path, whatever it is there.
+    /// out, and of several packages the first one has a path, whatever it is there. But where one
+    /// of them has a directory and another a link to one, nothing of either is lost: what comes later goes
+    /// through the link, and a link into the store becomes a directory of links.
     ///
     /// # Errors
     ///
     /// What is not a directory or can not be listed, and a path that something other
     /// than a package has as something else.
     pub fn link(&mut self, at: &str, source: &Path, origin: Origin) -> Result<(), Error> {
-        let at = normalise(at)?;
-        let source = open(source, &origin)?;
-        let origin = Arc::new(origin);
-        // Directories that are still to be listed, below the root and below `source`.
-        let mut open = vec![Vec::new()];
-        while let Some(directory) = open.pop() {
-            for child in list(&source, &directory)? {
-                if is_left_out(&child) {
-                    continue;
+        let mut join = Join {
+            root: self,
+            at: normalise(at)?,
+            source: open(source, &origin)?,
+            origin: Arc::new(origin),
+            open: vec![],
+        };
+        join.open.push(Joined {
+            path: vec![],
+            from: Directory::InPackage(vec![]),
+        });
+        while let Some(directory) = join.open.pop() {
+            join.directory(&directory)?;
+        }
+        Ok(())
+    }
+}
+
+impl Join<'_> {
+    fn directory(&mut self, directory: &Joined) -> Result<(), Error> {
+        let (children, moved) = match &directory.from {
+            Directory::InPackage(below) => (list(&self.source, below)?, *below != directory.path),
+            Directory::InStore(at) => (self.root.list_store(at)?.unwrap_or_default(), true),
+        };
+        for child in children {
+            if is_left_out(&child) {
+                continue;
+            }
+            let path = [&directory.path[..], b"/", &child.name].concat();
+            let from = directory.from.child(&child.name);
+            match child.kind {
+                FileType::Directory => self.enter(&path, from)?,
+                FileType::Symlink => {
+                    let in_store = from.in_store(&self.at);
+                    // From elsewhere it would lead elsewhere.
+                    let keeps = !moved || child.link.starts_with(b"/");
+                    let target = if keeps { &*child.link } else { &in_store };
+                    self.link(path, target, &in_store)?;
                 }
-                let path = [&directory[..], b"/", &child.name].concat();
-                if child.kind == FileType::Directory {
-                    if self.place(path.clone(), Node::implied(&origin), Twice::Keep)? {
-                        open.push(path);
-                    }
-                    continue;
-                }
-                let target = if child.kind == FileType::Symlink {
-                    child.link.into_vec()
-                } else {
-                    [at.as_bytes(), &path].concat()
-                };
-                self.place(path, Node::symlink(&target, &origin), Twice::Keep)?;
+                _ => self.place(path, &from.in_store(&self.at))?,
             }
         }
         Ok(())
+    }
+
+    /// Makes a directory, which is listed later.
+    fn enter(&mut self, path: &[u8], from: Directory) -> Result<(), Error> {
+        let node = Node::implied(&self.origin);
+        match self.root.directory(path, node, Twice::Keep)? {
+            Ok(path) => self.open.push(Joined { path, from }),
+            // What is there has the path, or is of another kind of source.
+            Err(blocked) => {
+                let node = Node::implied(&self.origin);
+                self.root.place(blocked, node, Twice::Keep)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a link again. Where there is a directory or a link to one already, and this link leads to
+    /// another one, what lies in that is joined as well.
+    fn link(&mut self, path: Vec<u8>, target: &[u8], in_store: &[u8]) -> Result<(), Error> {
+        let Some(old) = self.root.node(&path) else {
+            return self.place(path, target);
+        };
+        let same = old.content == Node::symlink(target, &self.origin).content;
+        let directory = self.root.directory_in_store(in_store);
+        match directory.filter(|_| !same && old.origin.is_like(&self.origin)) {
+            Some(directory) => match self.root.way(&path) {
+                Way::Store { at, .. } if at == directory => Ok(()),
+                Way::Store { ref at, .. } if self.root.directory_in_store(at).is_none() => {
+                    self.place(path, target)
+                }
+                Way::Blocked(_) => self.place(path, target),
+                _ => self.enter(&path, Directory::InStore(directory)),
+            },
+            None => self.place(path, target),
+        }
+    }
+
+    fn place(&mut self, path: Vec<u8>, target: &[u8]) -> Result<(), Error> {
+        let node = Node::symlink(target, &self.origin);
+        self.root.place(path, node, Twice::Keep).map(drop)
     }
 }
 
@@ -147,8 +251,10 @@ mod tests {
         );
         let kinds = "`/etc` is a file in `fakeNss` and a directory in contents `/nix/store/x-base`";
         assert_eq!(with("/etc", New::file(""), false), Err(kinds.to_owned()));
-        let kinds = "`/link` is a symbolic link in contents `/nix/store/x-base` and a directory in `fakeNss`";
-        assert_eq!(with("/link/x", New::file(""), true), Err(kinds.to_owned()));
+        let kinds = "`/link` is a directory in `fakeNss` and a symbolic link in contents `/nix/store/x-base`";
+        assert_eq!(with("/link/x", New::file(""), false), Err(kinds.to_owned()));
+        // The link is there, and leads somewhere.
+        assert_eq!(with("/link/x", New::file(""), true), Ok(()));
         for link_first in [false, true] {
             assert_eq!(
                 with("/etc/passwd", New::symlink("/p/etc/passwd"), link_first),

@@ -19,10 +19,14 @@ pub(super) fn children(
     at: &Beneath,
     below: &[u8],
 ) -> Result<Vec<Found>, layer::Error> {
+    sorted(directory, &at.place(below))
+}
+
+/// The same of a directory that is known by its place.
+pub(super) fn sorted(directory: &OwnedFd, place: &Path) -> Result<Vec<Found>, layer::Error> {
     let mut children = beneath::list(directory).map_err(|(name, errno)| {
-        let place = at.place(below);
         let place = if name.is_empty() {
-            place
+            place.to_owned()
         } else {
             place.join(std::ffi::OsStr::from_bytes(&name))
         };

@@ -12,8 +12,10 @@ pub mod helpers;
 mod join;
 mod layer;
 mod list;
+mod lost;
 mod resolve;
 mod tree;
+mod way;
 
 pub use certificates::Certificates;
 pub use entry::{Data, New, Origin, RootEntry, SourceFile, Xattrs};

@@ -5,7 +5,7 @@ use terrine_tar::Kind;
 use super::{Root, RootEntry};
 
 /// How many links a path may lead through, as Linux has it.
-const MAX_LINKS: usize = 40;
+pub(super) const MAX_LINKS: usize = 40;
 
 /// Where a path of the image leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Root {
 }
 
 /// A path's components, the last one first.
-fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
     path.split(|&byte| byte == b'/')
         .filter(|name| !matches!(*name, b"" | b"."))
         .map(<[u8]>::to_vec)

@@ -13,9 +13,10 @@ use rustix::io::Errno;
 use terrine_tar::Kind;
 
 use super::entry::{Metadata, NewContent, Node, NodeContent, Strength};
+use super::lost::Lost;
 use super::{Error, New, Origin, RootEntry};
 use crate::beneath::Beneath;
-use crate::layer;
+use crate::layer::{self, Store};
 
 /// The longest path, and the longest target of a link, that Linux takes.
 pub(super) const MAX_PATH: usize = 4095;
@@ -26,8 +27,14 @@ const MAX_ENTRIES: usize = 1 << 22;
 /// Everything that lies at the image's root and is not a store path.
 #[derive(Debug)]
 pub struct Root {
-    nodes: BTreeMap<Key, Node>,
+    pub(super) nodes: BTreeMap<Key, Node>,
     limit: usize,
+    /// The store that links of the root lead into, where it is known.
+    pub(super) store: Option<Store>,
+    /// Links of the base image to directories, by their paths.
+    pub(super) base_links: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// What is not in the image although a package has it.
+    pub(super) lost: Lost,
     /// The directory `/` of this machine, for files that the description names.
     top: Option<Arc<Beneath>>,
     /// What keeps files of the root where they are, for as long as the root is there.
@@ -45,7 +52,7 @@ impl std::fmt::Debug for Held {
 
 /// An absolute path without a slash at its end, so empty for the root.
 #[derive(Debug, PartialEq, Eq)]
-struct Key(Vec<u8>);
+pub(super) struct Key(pub(super) Vec<u8>);
 
 impl Ord for Key {
     /// By components, so that a directory's content follows it. No name holds a byte
@@ -88,9 +95,19 @@ impl Root {
         Self {
             nodes: BTreeMap::from([(Key(Vec::new()), node)]),
             limit: MAX_ENTRIES,
+            store: None,
+            base_links: BTreeMap::new(),
+            lost: Lost::default(),
             top: None,
             held: Held(None),
         }
+    }
+
+    /// The same in an image with a store. A link that leads into it becomes a directory of links where
+    /// something else is put into the directory that it leads to.
+    pub fn within(mut self, store: &Store) -> Self {
+        self.store = Some(store.clone());
+        self
     }
 
     /// Holds what keeps files of the root where they are for as long as the root is there.
@@ -113,7 +130,8 @@ impl Root {
         self.place(path, node, Twice::Refuse).map(drop)
     }
 
-    /// Adds an entry, and the directories that it lies in.
+    /// Adds an entry, and the directories that it lies in. Links to directories are followed, as a
+    /// file system does.
     ///
     /// # Errors
     ///
@@ -123,11 +141,26 @@ impl Root {
         let plain = normalise(path)?;
         let origin = Arc::new(origin);
         let node = self.prepare(&plain, entry, &origin)?;
-        for (end, _) in plain.match_indices('/').skip(1) {
-            self.place(plain[..end].into(), Node::implied(&origin), Twice::Refuse)?;
+        if node.kind() == Kind::Directory {
+            return self.make(plain.as_bytes(), node).map(drop);
         }
-        self.place(plain.into_bytes(), node, Twice::Refuse)
-            .map(drop)
+        let slash = plain.rfind('/').unwrap_or(0);
+        let directory = self.make(&plain.as_bytes()[..slash], Node::implied(&origin))?;
+        let path = [&directory[..], &plain.as_bytes()[slash..]].concat();
+        self.place(path, node, Twice::Refuse).map(drop)
+    }
+
+    /// Makes the directory that a path leads to, and returns its path without links.
+    pub(super) fn make(&mut self, path: &[u8], node: Node) -> Result<Vec<u8>, Error> {
+        let origin = Arc::clone(&node.origin);
+        match self.directory(path, node, Twice::Refuse)? {
+            Ok(at) => Ok(at),
+            Err(blocked) => {
+                let old = self.node(&blocked);
+                let new = Node::implied(&origin);
+                Err(old.map_or_else(|| Error::NotRoot, |old| kinds(&blocked, old, &new)))
+            }
+        }
     }
 
     /// Gives a file that is there another content. Owner, permissions and attributes stay.
@@ -177,6 +210,11 @@ impl Root {
         })
     }
 
+    /// Says for people what is not in the image although a package has it.
+    pub fn remarks(&self) -> Vec<String> {
+        self.lost.remarks()
+    }
+
     /// The directories below the root, each of which would hide a link of a base image.
     pub fn directories(&self) -> impl Iterator<Item = RootEntry<'_>> {
         self.entries()
@@ -214,7 +252,7 @@ impl Root {
             }
             Slot::Occupied(mut slot) => {
                 let path = slot.key().0.clone();
-                meet(slot.get_mut(), node, twice, &path)
+                meet(slot.get_mut(), node, twice, &path, &mut self.lost)
             }
         }
     }
@@ -282,26 +320,39 @@ impl Root {
     }
 }
 
-/// What becomes of a node when another comes to its path.
-fn meet(old: &mut Node, new: Node, twice: Twice, path: &[u8]) -> Result<bool, Error> {
+/// What becomes of a node when another comes to its path. What is lost is noted.
+fn meet(
+    old: &mut Node,
+    new: Node,
+    twice: Twice,
+    path: &[u8],
+    lost: &mut Lost,
+) -> Result<bool, Error> {
     let alike = old.origin.is_like(&new.origin);
+    let same = old.content == new.content && old.metadata == new.metadata;
     match (&old.content, &new.content) {
         (NodeContent::Directory(was), NodeContent::Directory(is)) => {
-            let same = was == is && old.metadata != new.metadata;
-            if same && *is == Strength::Given {
+            let differ = was == is && old.metadata != new.metadata;
+            if differ && *is == Strength::Given {
                 return Err(clash(path, old, &new));
             }
-            if is > was || (same && *is == Strength::Copied) {
+            if is > was || (differ && *is == Strength::Copied) {
                 *old = new;
             }
             Ok(true)
         }
-        _ if alike && twice == Twice::Keep => Ok(false),
+        _ if alike && twice == Twice::Keep => {
+            if !same {
+                lost.note(path, old, &new);
+            }
+            Ok(false)
+        }
         (NodeContent::Directory(_), _) | (_, NodeContent::Directory(_)) => {
             Err(kinds(path, old, &new))
         }
-        _ if old.content == new.content && old.metadata == new.metadata => Ok(true),
+        _ if same => Ok(true),
         _ if alike && twice == Twice::Replace => {
+            lost.note(path, &new, old);
             *old = new;
             Ok(true)
         }
@@ -324,7 +375,7 @@ fn clash(path: &[u8], old: &Node, new: &Node) -> Error {
     }
 }
 
-fn kinds(path: &[u8], old: &Node, new: &Node) -> Error {
+pub(super) fn kinds(path: &[u8], old: &Node, new: &Node) -> Error {
     Error::Kinds {
         path: shown(path),
         first: (*old.origin).clone(),
@@ -391,271 +442,4 @@ fn not_file(path: &str, source: &Path) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn paths(root: &Root) -> Vec<String> {
-        root.entries().map(|entry| shown(entry.path)).collect()
-    }
-
-    #[test]
-    fn entries_come_by_names_and_directories_before_their_content() {
-        let mut root = Root::new();
-        for path in [
-            "/foo/a",
-            "/foo-bar",
-            "/foo.txt",
-            "/Foo",
-            "/foo0",
-            "//foo/./a-b//c/",
-            "/fo",
-        ] {
-            root.add(path, New::file(""), Origin::Files).unwrap();
-        }
-        let expected = [
-            "/",
-            "/Foo",
-            "/fo",
-            "/foo",
-            "/foo/a",
-            "/foo/a-b",
-            "/foo/a-b/c",
-            "/foo-bar",
-            "/foo.txt",
-            "/foo0",
-        ];
-        assert_eq!(paths(&root), expected);
-        let directories: Vec<_> = root.directories().map(|entry| shown(entry.path)).collect();
-        assert_eq!(directories, ["/foo", "/foo/a-b"]);
-        assert_eq!(root.get(b"/foo/").unwrap().kind, Kind::Directory);
-        assert_eq!(root.get(b"/").unwrap().path, b"/");
-        assert!(root.get(b"/bar").is_none());
-    }
-
-    #[test]
-    fn texts_are_targets_and_contents() {
-        let mut root = Root::new();
-        root.add("/a", New::file("inline"), Origin::Files).unwrap();
-        root.add("/b", New::symlink("target"), Origin::Files)
-            .unwrap();
-        root.add(
-            "/c",
-            New::copy_of(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")),
-            Origin::Files,
-        )
-        .unwrap();
-        assert_eq!(
-            root.texts().collect::<Vec<_>>(),
-            [&b"inline"[..], b"target"]
-        );
-    }
-
-    /// Adds both and says what is at `/x` then, or what is wrong.
-    fn both(first: (&str, New, Origin), second: (&str, New, Origin)) -> String {
-        let mut root = Root::new();
-        for (path, new, origin) in [first, second] {
-            if let Err(error) = root.add(path, new, origin) {
-                return error.to_string();
-            }
-        }
-        root.get(b"/x")
-            .map(|entry| format!("{:?} {:o}", entry.kind, entry.mode))
-            .unwrap()
-    }
-
-    #[test]
-    fn what_two_sources_have_has_to_be_the_same() {
-        let (nss, base) = (
-            || Origin::Helper("fakeNss"),
-            || Origin::Contents("/nix/store/x-base".into()),
-        );
-        let (file, link, directory) = (
-            New::file,
-            |target: &str| New::symlink(target),
-            New::directory,
-        );
-        let clash = "`/x` comes from both contents `/nix/store/x-base` and `fakeNss`";
-        for (path, first, other, second, expected) in [
-            ("/x", file("a"), "/x", file("b"), clash),
-            ("/x", file("a"), "/x", file("a"), "File 644"),
-            ("/x", file("a"), "/x", file("a").mode(0o600), clash),
-            ("/x", file("a"), "/x", file("a").owner(1, 0), clash),
-            ("/x", link("a"), "/x", link("a"), "Symlink 777"),
-            ("/x", link("a"), "/x", link("b"), clash),
-            ("/x", link("a"), "/x", file("a"), clash),
-            ("/x", directory(), "/x", directory(), "Directory 755"),
-            (
-                "/x",
-                directory().mode(0o700),
-                "/x",
-                directory().mode(0o700),
-                "Directory 700",
-            ),
-            ("/x", directory().mode(0o700), "/x", directory(), clash),
-            (
-                "/x/y",
-                file("a"),
-                "/x",
-                directory().mode(0o700),
-                "Directory 700",
-            ),
-            (
-                "/x",
-                directory().mode(0o700),
-                "/x/y",
-                file("a"),
-                "Directory 700",
-            ),
-            (
-                "/x",
-                link("a"),
-                "/x/y/z",
-                file("a"),
-                "`/x` is a symbolic link in contents `/nix/store/x-base` and a directory in `fakeNss`",
-            ),
-            (
-                "/x/y",
-                file("a"),
-                "/x",
-                file("a"),
-                "`/x` is a directory in contents `/nix/store/x-base` and a file in `fakeNss`",
-            ),
-        ] {
-            let found = both((path, first, base()), (other, second, nss()));
-            assert_eq!(found, expected);
-        }
-        let twice = both(
-            ("/x", file("a"), Origin::Files),
-            ("/x", file("b"), Origin::Files),
-        );
-        assert_eq!(twice, "`/x` comes twice from `files`");
-    }
-
-    #[test]
-    fn among_packages_the_first_stays_or_the_last_replaces() {
-        let origin = |copied, name: &str| {
-            Arc::new(if copied {
-                Origin::CopyToRoot(name.into())
-            } else {
-                Origin::Contents(name.into())
-            })
-        };
-        let link = |target: &str, origin: &_| Node::symlink(target.as_bytes(), origin);
-        for (copied, twice, target) in [(false, Twice::Keep, "a"), (true, Twice::Replace, "b")] {
-            let (one, two) = (origin(copied, "one"), origin(copied, "two"));
-            let mut root = Root::new();
-            root.place(b"/x".into(), link("a", &one), twice).unwrap();
-            root.place(b"/x".into(), link("b", &two), twice).unwrap();
-            assert_eq!(root.get(b"/x").unwrap().link, target.as_bytes());
-            // Of another kind than what is there, it is nobody's to settle.
-            let other = root.place(b"/x".into(), link("c", &origin(!copied, "three")), twice);
-            assert!(matches!(other, Err(Error::Clash { .. })), "{other:?}");
-            let directory = root.place(b"/x".into(), Node::implied(&two), twice);
-            match twice {
-                Twice::Keep => assert!(!directory.unwrap()),
-                _ => assert!(matches!(directory, Err(Error::Kinds { .. }))),
-            }
-        }
-    }
-
-    #[test]
-    fn of_directories_the_strongest_word_on_permissions_counts() {
-        use Strength::{Copied, Given, Implied};
-        let modes = |given: &[(Strength, u32)]| {
-            let mut root = Root::new();
-            for &(strength, mode) in given {
-                let node = Node::root(
-                    NodeContent::Directory(strength),
-                    mode,
-                    &Arc::new(Origin::Files),
-                );
-                root.place(b"/x".into(), node, Twice::Refuse).unwrap();
-            }
-            root.get(b"/x").unwrap().mode
-        };
-        for (given, expected) in [
-            (&[(Implied, 0o755), (Copied, 0o555)][..], 0o555),
-            (&[(Copied, 0o555), (Implied, 0o755)], 0o555),
-            (&[(Copied, 0o555), (Copied, 0o550)], 0o550),
-            (&[(Copied, 0o555), (Given, 0o1777)], 0o1777),
-            (
-                &[(Given, 0o1777), (Copied, 0o555), (Implied, 0o755)],
-                0o1777,
-            ),
-        ] {
-            assert_eq!(modes(given), expected, "{given:?}");
-        }
-    }
-
-    #[test]
-    fn what_can_not_be_in_an_image_is_refused() {
-        let add = |path: &str, new: New| {
-            Root::new()
-                .add(path, new, Origin::Files)
-                .map_err(|error| error.to_string())
-        };
-        let (file, directory) = (|| New::file("a"), New::directory);
-        for (path, new, message) in [
-            ("", file(), "`` is not an absolute path without `..`"),
-            (
-                "etc/x",
-                file(),
-                "`etc/x` is not an absolute path without `..`",
-            ),
-            (
-                "/etc/../x",
-                file(),
-                "`/etc/../x` is not an absolute path without `..`",
-            ),
-            (
-                "/x\0",
-                file(),
-                "`/x\0` is not an absolute path without `..`",
-            ),
-            ("//.", file(), "`/` can only be a directory"),
-            (
-                "/x",
-                file().mode(0o10000),
-                "the mode 10000 of `/x` is above 7777",
-            ),
-            ("/x", New::symlink(""), "`/x` can not be a link to ``"),
-            ("/x", New::symlink("a\0"), "`/x` can not be a link to `a\0`"),
-            (
-                "/x",
-                New::copy_of("/"),
-                "`/` for `/x` is not a regular file",
-            ),
-            (
-                "/x",
-                New::copy_of("/no/such/file"),
-                "`/no/such/file` does not exist",
-            ),
-        ] {
-            assert_eq!(add(path, new), Err(message.to_owned()));
-        }
-        assert_eq!(add("/", directory().mode(0o700)), Ok(()));
-        let path = |length: usize| "/d".repeat(length / 2) + &"x".repeat(length % 2);
-        assert_eq!(add(&path(4095), file()), Ok(()));
-        assert!(
-            add(&path(4096), file())
-                .unwrap_err()
-                .ends_with("has 4096 bytes, and a path may have 4095")
-        );
-        assert!(add("/x", New::symlink("x".repeat(4096))).is_err());
-    }
-
-    #[test]
-    fn there_are_not_more_entries_than_are_allowed() {
-        let mut root = Root {
-            limit: 3,
-            ..Root::new()
-        };
-        root.add("/a/b", New::file(""), Origin::Files).unwrap();
-        root.add("/a/b", New::file(""), Origin::Files).unwrap();
-        let error = root.add("/a/c", New::file(""), Origin::Files).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`files` brings the root to more than 3 entries"
-        );
-    }
-}
+mod tests;
