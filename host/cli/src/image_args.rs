@@ -7,7 +7,9 @@ use terrine::cache::Cache;
 use terrine::oci::Reference;
 use terrine::plan::{CommandOptions, PlanOptions};
 use terrine::source::Opener;
-use terrine::spec::{ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When};
+use terrine::spec::{
+    ContentsSpec, ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When,
+};
 
 use super::argument;
 use super::command_args::CommandArgs;
@@ -39,12 +41,29 @@ pub(super) struct ImageArgs {
     from_image: Option<Reference>,
 
     /// A directory or store path to join at the root, as links; may be repeated
-    #[arg(long, value_name = "PATH", help_heading = "Content")]
+    ///
+    /// A directory becomes the store path `contents`, `contents-2` and so on, or the one that
+    /// is named. Write `./NAME=DIR` for a path with an equals sign.
+    #[arg(long, value_name = "[NAME=]PATH", help_heading = "Content")]
     contents: Vec<PathBuf>,
 
     /// A directory to copy to the root; may be repeated
     #[arg(long, value_name = "PATH", help_heading = "Content")]
     copy_to_root: Vec<PathBuf>,
+
+    /// Leave out of directories what matches this pattern of `.dockerignore`; may be repeated
+    ///
+    /// Patterns are relative to each directory of `--contents` and `--copy-to-root`, and the last that
+    /// matches decides. `.git`, `.hg` and `.svn` are left out unless `!.git` or the like takes them back.
+    #[arg(long, value_name = "PATTERN", help_heading = "Content")]
+    exclude: Vec<String>,
+
+    /// Keep the permissions of files and directories that are not in the store
+    ///
+    /// Without it they are those that version control records: 0755 for directories and programs, 0644 for other
+    /// files.
+    #[arg(long, help_heading = "Content")]
+    keep_modes: bool,
 
     /// What store paths refer to; may be repeated
     ///
@@ -241,7 +260,6 @@ impl ImageArgs {
 
     fn content(&self, spec: &mut ImageSpec) -> Result<()> {
         for (list, more) in [
-            (&mut spec.contents.0, &self.contents),
             (&mut spec.copy_to_root.0, &self.copy_to_root),
             (&mut spec.closure.0, &self.closure),
         ] {
@@ -251,6 +269,11 @@ impl ImageArgs {
                     .collect::<Result<Vec<_>, _>>()?,
             );
         }
+        for contents in &self.contents {
+            spec.contents.0.push(named_contents(contents)?);
+        }
+        spec.exclude.0.extend(self.exclude.iter().cloned());
+        spec.keep_modes |= self.keep_modes;
         replace(&mut spec.store_dir, &self.store_dir);
         if self.fake_nss && spec.fake_nss == Switch::Off {
             spec.fake_nss = Switch::On;
@@ -359,6 +382,22 @@ pub(super) fn here(path: &Path) -> Result<String> {
         Some(text) => Ok(text.to_owned()),
         None => Err(Failure::new(format!("`{}` is not UTF-8", path.display()))),
     }
+}
+
+/// Contents with a name or without. What has a slash before its first equals sign is a path.
+fn named_contents(text: &Path) -> Result<ContentsSpec> {
+    let named = text
+        .to_str()
+        .and_then(|text| text.split_once('='))
+        .filter(|(name, _)| !name.contains('/'));
+    let (name, path) = match named {
+        Some((name, path)) => (Some(name.to_owned()), Path::new(path)),
+        None => (None, text),
+    };
+    Ok(ContentsSpec {
+        name,
+        path: here(path)?,
+    })
 }
 
 /// The same as text.

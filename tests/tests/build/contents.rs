@@ -176,13 +176,19 @@ fn directories_of_this_machine_are_contents_too() {
     let run = Run::of(terrine().arg("build").arg(folder.path().join("image.json"))).ok();
     let archive = Archive::read(run.stdout);
     let root = root(&archive);
-    assert_eq!(root["www/index.html"].3, "/nix/store/site/www/index.html");
-    assert_eq!(root["www/more.html"].3, "/nix/store/site-2/www/more.html");
+    assert_eq!(
+        root["www/index.html"].3,
+        "/nix/store/contents/www/index.html"
+    );
+    assert_eq!(
+        root["www/more.html"].3,
+        "/nix/store/contents-2/www/more.html"
+    );
     assert_eq!(
         (root["etc/motd"].0, root["etc/motd"].3.as_str()),
         ('f', "hello")
     );
-    assert_eq!(all(&archive)["nix/store/site-2/www/more.html"].3, "<b>");
+    assert_eq!(all(&archive)["nix/store/contents-2/www/more.html"].3, "<b>");
     assert_eq!(archive.layers().len(), 3);
     // The same by flags alone, from where the directories are.
     let mut command = terrine();

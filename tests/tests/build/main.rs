@@ -9,6 +9,7 @@ mod based;
 mod contents;
 mod grouping;
 mod metadata;
+mod plain;
 mod sameness;
 mod tags;
 

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
 use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 
-use super::{Ownership, Rule, Tree, TreeEntry};
+use super::{Attributes, Ownership, Rule, Tree, TreeEntry, with_rule};
 
 /// What is known of a layer before its content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +66,12 @@ impl Measuring {
 }
 
 impl TreeEntry<'_> {
-    /// The header that the entry has in a layer.
-    pub(super) fn header<'a>(&'a self, ownership: &'a Ownership) -> Header<'a> {
+    /// The header that the entry has in a layer. `attributes` holds those that it has by itself and by a rule.
+    pub(super) fn header<'a>(
+        &'a self,
+        ownership: &'a Ownership,
+        attributes: &'a mut Attributes,
+    ) -> Header<'a> {
         let mut header = Header {
             name: self.path,
             kind: self.kind,
@@ -79,10 +83,13 @@ impl TreeEntry<'_> {
             link: self.link,
             uname: ownership.uname.as_bytes(),
             gname: ownership.gname.as_bytes(),
-            xattrs: &[],
+            xattrs: self.xattrs,
         };
         if let Some(rule) = ownership.permissions.find(self.path) {
             rule.apply(&mut header);
+            if self.kind == Kind::File {
+                header.xattrs = with_rule(self.xattrs, &rule.xattrs, attributes);
+            }
         }
         header
     }
@@ -92,9 +99,6 @@ impl Rule {
     fn apply<'a>(&'a self, header: &mut Header<'a>) {
         if header.kind != Kind::Symlink {
             header.mode = self.mode.unwrap_or(header.mode);
-        }
-        if header.kind == Kind::File {
-            header.xattrs = &self.xattrs;
         }
         // Some tools go by the name where there is one, which is not that of another owner.
         if let Some(uid) = self.uid {

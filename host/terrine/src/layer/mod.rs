@@ -6,26 +6,31 @@
 //! ([`Customisation`]) are implementations here, the root is one in [`crate::rootfs`].
 
 mod archive;
+mod attributes;
 mod capabilities;
 mod entries;
 mod error;
+mod exclude;
 mod feed;
 mod identity;
 mod measure;
 mod new_layer;
 mod permissions;
 mod read;
+mod selection;
 mod store;
 mod store_layer;
 mod tree;
 mod watch;
 
 pub use archive::Customisation;
+pub(crate) use attributes::{Attributes, with_rule};
 pub(crate) use capabilities::ATTRIBUTE as CAPABILITIES;
 pub use capabilities::{CapabilitiesError, capabilities};
 pub use entries::{ArchiveEntry, Entries, EntryContent, Seen, Visit};
 pub(crate) use error::WHITEOUT_HINT;
 pub use error::{Change, Error};
+pub use exclude::{Exclude, ExcludeError};
 pub use feed::feed;
 pub use identity::{identity, identity_of_all};
 pub use measure::Measure;
@@ -33,6 +38,7 @@ pub(crate) use measure::Measuring;
 pub use new_layer::{LayerHistory, LayerOrigin, NewLayer, measure};
 pub use permissions::{Pattern, PatternError, Permissions, Rule};
 pub(crate) use read::{opening, read_exact};
+pub use selection::Selection;
 pub use store::{Store, StorePath, StorePathError};
 pub use store_layer::{LayerOfStore, StoreLayer};
 pub use terrine_tar::Kind;

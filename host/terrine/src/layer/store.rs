@@ -12,7 +12,8 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags, Stat, open};
 use rustix::io::Errno;
 
-use crate::beneath::{SEARCH, open_beneath};
+use super::Selection;
+use crate::beneath::{Found, SEARCH, open_beneath};
 
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
@@ -35,6 +36,7 @@ pub struct Store {
 struct Graft {
     place: PathBuf,
     handle: Arc<OwnedFd>,
+    selection: Arc<Selection>,
 }
 
 impl Store {
@@ -124,12 +126,17 @@ impl Store {
         self.path(&format!("{}/{below}", self.dir)).ok()
     }
 
-    /// Makes a directory of this machine, wherever it lies, the store path `name`.
+    /// Makes what is selected of a directory of this machine, wherever that lies, the store path `name`.
     ///
     /// # Errors
     ///
     /// A `name` that is none, and a directory that can not be opened.
-    pub fn graft(&mut self, name: &str, place: &Path) -> Result<StorePath, StorePathError> {
+    pub fn graft(
+        &mut self,
+        name: &str,
+        place: &Path,
+        selection: Selection,
+    ) -> Result<StorePath, StorePathError> {
         let path = self.path(&format!("{}/{name}", self.dir))?;
         let flags = SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle =
@@ -142,6 +149,7 @@ impl Store {
             Graft {
                 place: place.to_owned(),
                 handle: Arc::new(handle),
+                selection: Arc::new(selection),
             },
         );
         Ok(path)
@@ -151,6 +159,25 @@ impl Store {
     /// about its content.
     pub fn is_grafted(&self, path: &StorePath) -> bool {
         self.grafts.contains_key(path.as_str())
+    }
+
+    /// Takes from the entries of a directory what is not selected of it, and settles their permissions. Those of
+    /// store paths stay as they are.
+    pub(crate) fn select(&self, directory: &[u8], found: &mut Vec<Found>) {
+        if let Some((graft, below)) = self.grafted(directory) {
+            graft.selection.apply(below, found);
+        }
+    }
+
+    /// Returns the extended attributes of a path, where it lies elsewhere on this machine. Store paths have none.
+    pub(super) fn attributes(&self, path: &[u8]) -> &[(Vec<u8>, Vec<u8>)] {
+        self.grafted(path)
+            .map_or(&[], |(graft, below)| graft.selection.attributes(below))
+    }
+
+    /// Returns how a path is selected, if it lies elsewhere on this machine.
+    pub(super) fn selection(&self, path: &[u8]) -> Option<&Selection> {
+        self.grafted(path).map(|(graft, _)| &*graft.selection)
     }
 
     /// Where an absolute path of the image is on this machine.
@@ -421,7 +448,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("file"), "x").unwrap();
         let mut store = store("/nix/store");
-        let site = store.graft("site", place.path()).unwrap();
+        let site = store.graft("site", place.path(), Selection::all()).unwrap();
         assert_eq!(site.as_str(), "/nix/store/site");
         assert!(store.is_grafted(&site));
         assert_eq!(
@@ -438,8 +465,12 @@ mod tests {
                 .open_at(b"/nix/store/site/file", OFlags::empty())
                 .is_ok()
         );
-        assert!(store.graft("..", place.path()).is_err());
-        assert!(store.graft("gone", &place.path().join("gone")).is_err());
+        assert!(store.graft("..", place.path(), Selection::all()).is_err());
+        assert!(
+            store
+                .graft("gone", &place.path().join("gone"), Selection::all())
+                .is_err()
+        );
     }
 
     #[test]

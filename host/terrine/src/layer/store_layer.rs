@@ -21,7 +21,7 @@ use crate::cache::LayerKey;
 
 /// The version of how layers are written beside their inputs: it grows when the same inputs come
 /// to make other bytes.
-const DIALECT: &str = "1";
+const DIALECT: &str = "2";
 
 /// The store paths of a layer.
 #[derive(Debug)]
@@ -55,7 +55,9 @@ impl NewLayer for LayerOfStore<'_> {
         let mut header = Vec::new();
         tree.for_each(|entry| {
             header.clear();
-            entry.header(self.ownership).encode(&mut header);
+            let mut attributes = vec![];
+            let own = entry.header(self.ownership, &mut attributes);
+            own.encode(&mut header);
             measuring.member(&header, content_size(&entry));
             Ok::<_, Error>(())
         })?;
@@ -114,6 +116,9 @@ impl NewLayer for LayerOfStore<'_> {
             key = key
                 .field("path", path.as_str().as_bytes())
                 .field("identity", identity.as_bytes());
+            if let Some(selection) = self.store.selection(path.as_str().as_bytes()) {
+                key = key.field("selection", selection.describe().as_bytes());
+            }
         }
         Ok(Some(key.finish()))
     }
@@ -143,7 +148,9 @@ impl Entries for StoreEntries<'_> {
         let watching = Watching::new(self.paths, self.watch);
         self.tree.for_each(|entry| {
             header.clear();
-            entry.header(self.ownership).encode(&mut header);
+            let mut attributes = vec![];
+            let own = entry.header(self.ownership, &mut attributes);
+            own.encode(&mut header);
             watching.entry(&entry);
             if entry.kind != Kind::File {
                 return visit(ArchiveEntry::new(&header, 0, EntryContent::None));

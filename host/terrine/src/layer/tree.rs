@@ -1,5 +1,6 @@
 //! The first look: what is there, in order, without opening a file.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +12,7 @@ use terrine_tar::Kind;
 use terrine_tar::order::compare;
 
 use super::read::opening;
-use super::{Error, Store, StorePath};
+use super::{Attributes, Error, Store, StorePath};
 use crate::beneath::{self, Found};
 
 /// The longest path that Linux takes (`PATH_MAX`, without the NUL that ends it). A
@@ -30,6 +31,8 @@ pub struct Tree {
     nodes: Vec<Node>,
     /// Names, each followed by its target where it is a symbolic link.
     text: Vec<u8>,
+    /// Extended attributes by the numbers of their entries.
+    attributes: BTreeMap<usize, Attributes>,
 }
 
 /// An entry without its directory, which the nodes before it tell.
@@ -57,6 +60,8 @@ pub struct TreeEntry<'a> {
     pub size: u64,
     /// Target of a symbolic link, else empty.
     pub link: &'a [u8],
+    /// Extended attributes: names and values.
+    pub xattrs: &'a [(Vec<u8>, Vec<u8>)],
 }
 
 impl Tree {
@@ -106,7 +111,7 @@ impl Tree {
         let mut path = Vec::new();
         // The length of the path at each depth.
         let mut lengths: Vec<usize> = Vec::new();
-        for node in &self.nodes {
+        for (number, node) in self.nodes.iter().enumerate() {
             let depth = usize::from(node.depth);
             lengths.truncate(depth);
             path.truncate(lengths.last().copied().unwrap_or(0));
@@ -127,6 +132,7 @@ impl Tree {
                 mode: node.mode.into(),
                 size,
                 link,
+                xattrs: self.attributes.get(&number).map_or(&[], Vec::as_slice),
             })?;
         }
         Ok(())
@@ -249,7 +255,11 @@ impl Walk<'_> {
                 .store
                 .open_at(&self.path, OFlags::DIRECTORY)
                 .map_err(failed)?;
-            look(directory.as_fd(), b".")
+            let mut top = beneath::look(directory.as_fd(), b".").map_err(failed)?;
+            if let Some(selection) = self.store.selection(&self.path) {
+                top.mode = selection.mode(top.kind, top.mode);
+            }
+            return Ok(Child::from(top));
         } else if parent == self.store.dir().as_bytes() {
             look(self.store.handle().map_err(failed)?, name)
         } else {
@@ -287,6 +297,11 @@ impl Walk<'_> {
         // A path of at most MAX_PATH bytes is not deeper than a u16 counts.
         let node = Node::new(child.kind, child.mode, child.size, depth as u16);
         let (store, path) = (self.store, &self.path);
+        let attributes = store.attributes(path);
+        if !attributes.is_empty() {
+            let number = self.tree.nodes.len();
+            self.tree.attributes.insert(number, attributes.to_vec());
+        }
         self.tree
             .push(node, &child.name, &child.link, || place(store, path))?;
         if child.kind == Kind::Directory {
@@ -302,10 +317,11 @@ impl Walk<'_> {
             .store
             .open_at(&self.path, OFlags::DIRECTORY)
             .map_err(failed)?;
-        let found = beneath::list(&handle).map_err(|(name, errno)| match name.as_slice() {
+        let mut found = beneath::list(&handle).map_err(|(name, errno)| match name.as_slice() {
             b"" => failed(errno),
             name => self.changed("looking at", name, errno),
         })?;
+        self.store.select(&self.path, &mut found);
         let mut children = Vec::with_capacity(found.len());
         for found in found {
             if let Some(kind) = unfit(found.kind) {

@@ -70,7 +70,6 @@ impl Decided {
             ..
         } = &self.identified;
         let mut remarks = complete.paths.remarks();
-        remarks.extend(complete.lost.iter().cloned());
         remarks.extend(complete.registered.remarks.iter().cloned());
         remarks.extend(past.remarks.iter().cloned());
         remarks.extend(tree::hidden_links(
@@ -78,7 +77,8 @@ impl Decided {
             complete.listing.as_ref(),
         ));
         remarks.extend(self.plan.remarks.iter().cloned());
-        let mut remarks: Vec<Remark> = remarks.into_iter().map(Remark::from).collect();
+        let lost = complete.items.remarks.iter().chain(&complete.lost).cloned();
+        let mut remarks: Vec<Remark> = lost.chain(remarks.into_iter().map(Remark::from)).collect();
         let files = PlannedFiles::of(context, complete, &ownership.permissions);
         remarks.extend(complete.is_empty().then(startup::empty));
         remarks.extend(startup::check(

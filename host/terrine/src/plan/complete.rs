@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use terrine_support::remark::Remark;
 use terrine_tar::Kind;
 
 use super::commands::Ran;
@@ -25,7 +26,7 @@ pub(super) struct Complete {
     /// The store paths that the image needs.
     pub(super) paths: Paths,
     /// What a person should be told of files that are not in the image.
-    pub(super) lost: Vec<String>,
+    pub(super) lost: Vec<Remark>,
     /// What commands did, where there were any.
     pub(super) ran: Option<Ran>,
     /// Facts about the database at the root.

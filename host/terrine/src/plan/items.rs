@@ -5,12 +5,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use terrine_support::remark::Remark;
+
 use super::Error;
-use crate::layer::{Store, StorePath};
+use crate::layer::{Exclude, Selection, Store, StorePath};
 use crate::spec::{ImageSpec, PathSwitch};
 
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
+/// The name of the store path that a directory becomes without one.
+const UNNAMED: &str = "contents";
+/// The longest name of a store path, as Nix has it.
+const MAX_NAME: usize = 211;
 
 /// Something that a specification names.
 #[derive(Debug, Clone)]
@@ -23,6 +29,8 @@ pub(super) struct Item {
     pub(super) store_path: Option<StorePath>,
     /// Where it is on this machine.
     pub(super) place: PathBuf,
+    /// What of it is in the image, if it is copied or a directory of this machine.
+    pub(super) selection: Option<Selection>,
 }
 
 /// Everything that a specification names.
@@ -37,6 +45,8 @@ pub(super) struct Items {
     pub(super) sources: Vec<(String, Item)>,
     /// The packages with the tools of commands.
     pub(super) tools: Vec<Item>,
+    /// What a person should be told of directories of this machine.
+    pub(super) remarks: Vec<Remark>,
 }
 
 impl Items {
@@ -52,19 +62,53 @@ impl Items {
 /// `contents` names become store paths.
 pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> {
     let mut items = Items::default();
+    let plain = Plain::of(spec)?;
     let mut taken = BTreeSet::new();
-    for (i, named) in spec.contents.0.iter().enumerate() {
+    let named = spec
+        .contents
+        .0
+        .iter()
+        .filter_map(|contents| contents.name.as_deref());
+    for name in named {
+        if !taken.insert(name.to_owned()) {
+            return Err(Error::field(
+                "contents",
+                format!("two of them have the name `{name}`"),
+            ));
+        }
+    }
+    for (i, contents) in spec.contents.0.iter().enumerate() {
         let field = format!("contents[{i}]");
-        let item = item(spec, store, named, &field)?;
-        items.contents.push(match item.store_path {
-            Some(_) => item,
-            None => graft(item, store, &mut taken, &field)?,
-        });
+        let item = item(spec, store, &contents.path, &field)?;
+        items
+            .contents
+            .push(match (&item.store_path, &contents.name) {
+                (Some(path), Some(_)) => {
+                    let why = format!("`{}` has a name already", path.as_str());
+                    return Err(Error::hinted(
+                        field,
+                        why,
+                        "names are for directories of this machine",
+                    ));
+                }
+                (Some(_), None) => item,
+                (None, name) => {
+                    let name = match name {
+                        Some(name) => name.clone(),
+                        None => free_name(&mut taken),
+                    };
+                    let item = plain.select(item, &field, &mut items.remarks)?;
+                    graft(item, store, &name, &field)?
+                }
+            });
     }
     for (i, named) in spec.copy_to_root.0.iter().enumerate() {
-        items
-            .copied
-            .push(item(spec, store, named, &format!("copyToRoot[{i}]"))?);
+        let field = format!("copyToRoot[{i}]");
+        let item = item(spec, store, named, &field)?;
+        items.copied.push(match item.store_path {
+            Some(_) => whole(item, &mut items.remarks)?,
+            None => plain.select(item, &field, &mut items.remarks)?,
+        });
     }
     for (i, named) in spec.commands.path.0.iter().enumerate() {
         items
@@ -80,10 +124,9 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
     items.certificates = helper(&spec.ca_certificates, "caCertificates")?;
     for (path, file) in &spec.files {
         if let Some(source) = &file.source {
-            items.sources.push((
-                path.clone(),
-                item(spec, store, source, &format!("files.{path}.source"))?,
-            ));
+            let item = item(spec, store, source, &format!("files.{path}.source"))?;
+            let item = plain.file(item, &mut items.remarks)?;
+            items.sources.push((path.clone(), item));
         }
     }
     Ok(items)
@@ -103,6 +146,7 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
             store_path: Some(store.top(&path)),
             at: Some(path.as_str().to_owned()),
             place,
+            selection: None,
         });
     }
     let real = fs::canonicalize(&place).unwrap_or_else(|_| place.clone());
@@ -114,6 +158,7 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
         at,
         store_path,
         place,
+        selection: None,
     })
 }
 
@@ -140,48 +185,102 @@ fn linked(store: &Store, place: &Path) -> Option<StorePath> {
     None
 }
 
-/// Makes a directory of this machine a store path by its own name; a number is added to
-/// one that is taken.
-fn graft(
-    item: Item,
-    store: &mut Store,
-    taken: &mut BTreeSet<String>,
-    field: &str,
-) -> Result<Item, Error> {
-    let failed = |source| Error::Io {
-        field: "contents",
-        path: item.place.clone(),
-        source,
-    };
-    if !fs::metadata(&item.place).map_err(failed)?.is_dir() {
+/// What is in the image of directories of this machine.
+struct Plain {
+    exclude: Exclude,
+    keeps_modes: bool,
+}
+
+impl Plain {
+    fn of(spec: &ImageSpec) -> Result<Self, Error> {
+        let patterns = spec.exclude.0.iter().map(String::as_str);
+        let exclude = Exclude::new(patterns).map_err(|error| Error::value("exclude", &error))?;
+        Ok(Self {
+            exclude,
+            keeps_modes: spec.keep_modes,
+        })
+    }
+
+    /// Looks at a single file.
+    fn file(&self, item: Item, remarks: &mut Vec<Remark>) -> Result<Item, Error> {
+        // What is no file is told when it is copied.
+        if !item.place.is_file() {
+            return Ok(item);
+        }
+        let keeps_modes = self.keeps_modes || item.store_path.is_some();
+        let selection = Selection::of_file(&item.place, keeps_modes)?;
+        remarks.extend(selection.remarks(&item.named));
+        Ok(Item {
+            selection: Some(selection),
+            ..item
+        })
+    }
+
+    /// Finds what of a directory is in the image.
+    fn select(&self, item: Item, field: &str, remarks: &mut Vec<Remark>) -> Result<Item, Error> {
+        let failed = |source| Error::Io {
+            field: "contents",
+            path: item.place.clone(),
+            source,
+        };
+        if !fs::metadata(&item.place).map_err(failed)?.is_dir() {
+            return Err(Error::hinted(
+                field,
+                format!("`{}` is not a directory", item.place.display()),
+                "put a single file at its place with `files`",
+            ));
+        }
+        let selection = Selection::of(&item.place, &self.exclude, self.keeps_modes)?;
+        remarks.extend(selection.remarks(&item.named));
+        Ok(Item {
+            selection: Some(selection),
+            ..item
+        })
+    }
+}
+
+/// All of a store path, with the attributes of its files.
+fn whole(item: Item, remarks: &mut Vec<Remark>) -> Result<Item, Error> {
+    // What is no directory is told when it is copied.
+    if !item.place.is_dir() {
+        return Ok(item);
+    }
+    let selection = Selection::whole(&item.place)?;
+    remarks.extend(selection.remarks(&item.named));
+    Ok(Item {
+        selection: Some(selection),
+        ..item
+    })
+}
+
+/// Returns the name of a directory that is given none. That of the directory itself is often another in each run:
+/// a folder for temporary files, a checkout.
+fn free_name(taken: &mut BTreeSet<String>) -> String {
+    let mut name = UNNAMED.to_owned();
+    let mut number = 1;
+    while !taken.insert(name.clone()) {
+        number += 1;
+        name = format!("{UNNAMED}-{number}");
+    }
+    name
+}
+
+/// Makes a directory of this machine a store path.
+fn graft(item: Item, store: &mut Store, name: &str, field: &str) -> Result<Item, Error> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
+    if name.is_empty()
+        || name.starts_with('.')
+        || name.len() > MAX_NAME
+        || !name.chars().all(is_plain)
+    {
         return Err(Error::hinted(
-            field,
-            format!("`{}` is not a directory", item.place.display()),
-            "put a single file at its place with `files`",
+            format!("{field}.name"),
+            format!("`{name}` is not the name of a store path"),
+            "a name has letters, digits and `+-._?=`, and does not start with a dot",
         ));
     }
-    // The name as it was given, unless that is `.` or the like.
-    let named = Path::new(&item.named).file_name().map(PathBuf::from);
-    let real = || {
-        fs::canonicalize(&item.place)
-            .ok()?
-            .file_name()
-            .map(PathBuf::from)
-    };
-    let name = named
-        .or_else(real)
-        .and_then(|name| name.to_str().map(str::to_owned));
-    let Some(name) = name else {
-        return Err(Error::field(
-            field,
-            format!("`{}` has no name to go by", item.place.display()),
-        ));
-    };
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    let name = std::iter::once(name.clone())
-        .chain(numbered)
-        .find(|name| taken.insert(name.clone()));
-    let path = store.graft(&name.unwrap_or_default(), &item.place)?;
+    let selection = item.selection.clone().unwrap_or_default();
+    let path = store.graft(name, &item.place, selection)?;
     Ok(Item {
         at: Some(path.as_str().to_owned()),
         store_path: Some(path),

@@ -1,14 +1,17 @@
 //! The tree at the image's root: contents, copies, helpers and files.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+use rustix::fs::FileType;
 
 use super::Error;
 use super::items::{Item, Items};
 use super::paths::Paths;
 use crate::base::Listing;
-use crate::layer::Store;
+use crate::layer::{Selection, Store};
 use crate::rootfs::{Certificates, New, Origin, Root, helpers};
 use crate::spec::{FileSpec, ImageSpec, PathSwitch};
 
@@ -30,7 +33,10 @@ pub(super) fn grow(spec: &ImageSpec, store: &Store, items: &Items) -> Result<Roo
         root.link(at, &item.place, Origin::Contents(item.named.clone()))?;
     }
     for item in &items.copied {
-        root.copy(&item.place, store, Origin::CopyToRoot(item.named.clone()))?;
+        let all = Selection::all();
+        let selection = item.selection.as_ref().unwrap_or(&all);
+        let origin = Origin::CopyToRoot(item.named.clone());
+        root.copy(&item.place, store, selection, origin)?;
     }
     add_helpers(spec, items, &mut root)?;
     for (path, file) in &spec.files {
@@ -39,7 +45,8 @@ pub(super) fn grow(spec: &ImageSpec, store: &Store, items: &Items) -> Result<Roo
             .iter()
             .find(|(named, _)| named == path)
             .map(|(_, item)| item);
-        root.add(path, new(path, file, source)?, Origin::Files)?;
+        let new = new(path, file, source)?;
+        root.add(path, new, Origin::Files)?;
     }
     Ok(root)
 }
@@ -221,7 +228,7 @@ fn new(path: &str, file: &FileSpec, source: Option<&Item>) -> Result<New, Error>
     Ok(new.owner(file.uid.into(), file.gid.into()))
 }
 
-/// A file with the content and the permissions of another.
+/// A file with the content of another, and its permissions as far as they are kept.
 fn copy_of(item: &Item) -> Result<New, Error> {
     let failed = |source| Error::Io {
         field: "files",
@@ -229,7 +236,16 @@ fn copy_of(item: &Item) -> Result<New, Error> {
         source,
     };
     let metadata = fs::metadata(&item.place).map_err(failed)?;
-    Ok(New::copy_of(&item.place).mode(metadata.permissions().mode() & 0o7777))
+    let mode = metadata.permissions().mode() & 0o7777;
+    let new = New::copy_of(&item.place);
+    let Some(selection) = &item.selection else {
+        return Ok(new.mode(mode));
+    };
+    let mode = selection.mode(FileType::RegularFile, mode as u16);
+    let name = item.place.file_name().unwrap_or_default().as_bytes();
+    Ok(new
+        .mode(mode.into())
+        .xattrs(selection.attributes(name).to_vec()))
 }
 
 /// Links of the base image that directories at the root would hide.

@@ -9,15 +9,15 @@ use std::sync::Arc;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
-use super::entry::{Node, NodeContent, Strength};
+use super::entry::{Node, NodeContent, Strength, Xattrs};
 use super::list::{children, failed, open};
 use super::tree::{Twice, shown};
 use super::{Error, Origin, Root};
 use crate::beneath::{Beneath, Found, identity};
-use crate::layer::{self, Store};
+use crate::layer::{self, Selection, Store};
 
 impl Root {
-    /// Copies what a directory holds to the root, with its permissions, for 0:0. Links to
+    /// Copies what is selected of a directory to the root, with its permissions, for 0:0. Links to
     /// directories become directories if these are in the store or in `source`; other
     /// links are kept. Files are read when the archive is written.
     ///
@@ -29,7 +29,13 @@ impl Root {
     /// What is not a directory or can not be listed, what a layer can not hold, a link to
     /// a directory that it lies in, a directory against something else, and a path that
     /// something other than a copied package has.
-    pub fn copy(&mut self, source: &Path, store: &Store, origin: Origin) -> Result<(), Error> {
+    pub fn copy(
+        &mut self,
+        source: &Path,
+        store: &Store,
+        selection: &Selection,
+        origin: Origin,
+    ) -> Result<(), Error> {
         let in_store = store.locate(Path::new(store.dir()));
         let opened = open(source, &origin)?;
         let source = if source.starts_with(&in_store) {
@@ -44,6 +50,7 @@ impl Root {
             source: &source,
             opened: Arc::new(opened),
             opened_store: None,
+            selection,
             origin: Arc::new(origin),
         }
         .run()
@@ -61,6 +68,8 @@ struct Copy<'a> {
     opened: Arc<Beneath>,
     /// The store's, once a link leads there.
     opened_store: Option<Arc<Beneath>>,
+    /// What of the directory is copied.
+    selection: &'a Selection,
     origin: Arc<Origin>,
 }
 
@@ -139,6 +148,12 @@ impl Copy<'_> {
             .open_at(&reached.below, OFlags::DIRECTORY)
             .map_err(failed)?;
         let (id, mode) = identity(&directory).map_err(failed)?;
+        let is_own = Arc::ptr_eq(&reached.at, &self.opened);
+        let mode = if is_own {
+            self.selection.mode(FileType::Directory, mode as u16).into()
+        } else {
+            mode
+        };
         if let Some(above) = open.iter().find(|level| level.id == id) {
             let (path, target) = (shown(&path), shown(&above.path));
             return Err(Error::Loop {
@@ -151,10 +166,15 @@ impl Copy<'_> {
             path
         } else {
             let content = NodeContent::Directory(Strength::Copied);
-            let node = Node::root(content, mode, &self.origin);
+            let mut node = Node::root(content, mode, &self.origin);
+            node.xattrs = self.attributes(&reached);
             self.root.make(&path, node)?
         };
-        let children = children(&directory, &reached.at, &reached.below)?.into_iter();
+        let mut children = children(&directory, &reached.at, &reached.below)?;
+        if is_own {
+            self.selection.apply(&reached.below, &mut children);
+        }
+        let children = children.into_iter();
         open.push(Level {
             path,
             reached,
@@ -172,6 +192,10 @@ impl Copy<'_> {
             return Ok(None);
         };
         let (at, below) = if let Ok(below) = found.strip_prefix(self.source) {
+            let mut whole = below.ancestors();
+            if whole.any(|path| self.selection.leaves_out(path.as_os_str().as_bytes())) {
+                return Ok(None);
+            }
             (Arc::clone(&self.opened), below)
         } else if let Ok(below) = found.strip_prefix(&self.in_store) {
             (self.store_directory()?, below)
@@ -220,12 +244,24 @@ impl Copy<'_> {
             }
             .into());
         }
+        let xattrs = self.attributes(&reached);
         let content = NodeContent::Source {
             at: reached.at,
             below: reached.below.into(),
             size: child.size,
         };
-        self.put(path, Node::root(content, child.mode.into(), &self.origin))
+        let mut node = Node::root(content, child.mode.into(), &self.origin);
+        node.xattrs = xattrs;
+        self.put(path, node)
+    }
+
+    /// Returns the extended attributes of what is in the directory that is copied.
+    fn attributes(&self, reached: &Reached) -> Xattrs {
+        if Arc::ptr_eq(&reached.at, &self.opened) {
+            self.selection.attributes(&reached.below).to_vec()
+        } else {
+            vec![]
+        }
     }
 
     fn put(&mut self, path: Vec<u8>, node: Node) -> Result<(), Error> {
@@ -288,7 +324,8 @@ mod tests {
         let (machine, store) = machine();
         let mut root = Root::new();
         let origin = Origin::CopyToRoot(format!("/{place}"));
-        root.copy(&machine.path().join(place), &store, origin)
+        let selection = Selection::all();
+        root.copy(&machine.path().join(place), &store, &selection, origin)
             .map(|()| root)
     }
 
@@ -374,7 +411,12 @@ mod tests {
             std::os::unix::net::UnixListener::bind(machine.path().join("home/socket")).unwrap();
         let origin = Origin::CopyToRoot("/home".into());
         let error = Root::new()
-            .copy(&machine.path().join("home"), &store, origin)
+            .copy(
+                &machine.path().join("home"),
+                &store,
+                &Selection::all(),
+                origin,
+            )
             .unwrap_err();
         assert!(
             error

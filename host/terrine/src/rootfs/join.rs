@@ -65,6 +65,8 @@ struct Join<'a> {
     at: String,
     source: Beneath,
     origin: Arc<Origin>,
+    /// Whether it is a package, and not a directory of this machine, of which is left out what the user says.
+    is_package: bool,
     /// The directories that are still to be listed.
     open: Vec<Joined>,
 }
@@ -75,7 +77,7 @@ impl Root {
     /// directory's absolute path in the image, `source` where it is on this machine.
     ///
     /// As with `lndir`, what ends in `~` and the directories of version control are left
-    /// out, and of several packages the first one has a path, whatever it is there. But where one
+    /// out of a package, and of several packages the first one has a path, whatever it is there. But where one
     /// of them has a directory and another a link to one, nothing of either is lost: what comes later goes
     /// through the link, and a link into the store becomes a directory of links.
     ///
@@ -84,9 +86,13 @@ impl Root {
     /// What is not a directory or can not be listed, and a path that something other
     /// than a package has as something else.
     pub fn link(&mut self, at: &str, source: &Path, origin: Origin) -> Result<(), Error> {
+        let at = normalise(at)?;
+        let store = self.store.as_ref();
+        let path = store.and_then(|store| Some((store, store.path(&at).ok()?)));
         let mut join = Join {
+            is_package: path.is_none_or(|(store, path)| !store.is_grafted(&path)),
             root: self,
-            at: normalise(at)?,
+            at,
             source: open(source, &origin)?,
             origin: Arc::new(origin),
             open: vec![],
@@ -105,14 +111,15 @@ impl Root {
 impl Join<'_> {
     fn directory(&mut self, directory: &Joined) -> Result<(), Error> {
         let (children, moved) = match &directory.from {
-            Directory::InPackage(below) => (list(&self.source, below)?, *below != directory.path),
+            Directory::InPackage(below) => (self.list(below)?, *below != directory.path),
             Directory::InStore(at) => (self.root.list_store(at)?.unwrap_or_default(), true),
         };
         for child in children {
-            if is_left_out(&child) {
+            let path = [&directory.path[..], b"/", &child.name].concat();
+            if self.is_package && is_left_out(&child) {
+                self.root.lost.leave_out(&path, &self.origin);
                 continue;
             }
-            let path = [&directory.path[..], b"/", &child.name].concat();
             let from = directory.from.child(&child.name);
             match child.kind {
                 FileType::Directory => self.enter(&path, from)?,
@@ -164,19 +171,24 @@ impl Join<'_> {
         }
     }
 
+    /// Lists a directory of the package by its path below it.
+    fn list(&self, path: &[u8]) -> Result<Vec<Found>, layer::Error> {
+        let below = path.strip_prefix(b"/").unwrap_or(path);
+        let directory = self
+            .source
+            .open_at(below, OFlags::DIRECTORY)
+            .map_err(|errno| layer::opening(&self.source.place(below), errno))?;
+        let mut found = children(&directory, &self.source, below)?;
+        if let Some(store) = &self.root.store {
+            store.select(&[self.at.as_bytes(), path].concat(), &mut found);
+        }
+        Ok(found)
+    }
+
     fn place(&mut self, path: Vec<u8>, target: &[u8]) -> Result<(), Error> {
         let node = Node::symlink(target, &self.origin);
         self.root.place(path, node, Twice::Keep).map(drop)
     }
-}
-
-/// Lists a directory of a package by its path at the root.
-fn list(source: &Beneath, path: &[u8]) -> Result<Vec<Found>, layer::Error> {
-    let below = path.strip_prefix(b"/").unwrap_or(path);
-    let directory = source
-        .open_at(below, OFlags::DIRECTORY)
-        .map_err(|errno| layer::opening(&source.place(below), errno))?;
-    children(&directory, source, below)
 }
 
 fn is_left_out(child: &Found) -> bool {

@@ -9,8 +9,8 @@ use terrine_tar::{Kind, gnu};
 
 use super::{Data, Root, RootEntry, SourceFile};
 use crate::layer::{
-    self, ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure,
-    Measuring, NewLayer, Permissions, Store, Visit,
+    self, ArchiveEntry, Attributes, Entries, EntryContent, Error, LayerHistory, LayerOrigin,
+    Measure, Measuring, NewLayer, Permissions, Store, Visit,
 };
 
 /// The time of every entry, in seconds since 1970: 1980-01-01T00:00:00Z, which is what
@@ -101,7 +101,9 @@ fn measure_with(layer: &LayerOfRoot<'_>, late: Option<&[u8]>) -> Result<Measure,
     let mut block = Vec::new();
     for entry in layer.root.entries() {
         block.clear();
-        header(&owned(entry, layer.permissions), &mut block);
+        let mut attributes = vec![];
+        let owned = owned(entry, layer.permissions, &mut attributes);
+        header(&owned, &mut block);
         measuring.member(&block, entry.size);
         // No store path stands for what is only here.
         if let Data::Inline(bytes) = entry.data {
@@ -138,7 +140,9 @@ impl Entries for RootEntries<'_> {
         let mut block = Vec::new();
         for entry in self.layer.root.entries() {
             block.clear();
-            header(&owned(entry, self.layer.permissions), &mut block);
+            let mut attributes = vec![];
+            let owned = owned(entry, self.layer.permissions, &mut attributes);
+            header(&owned, &mut block);
             match entry.data {
                 Data::None => visit(ArchiveEntry::new(&block, 0, EntryContent::None))?,
                 Data::Inline(bytes) => {
@@ -182,13 +186,17 @@ fn header(entry: &RootEntry<'_>, out: &mut Vec<u8>) {
 }
 
 /// The entry with the permissions and owners that rules give it.
-fn owned<'a>(mut entry: RootEntry<'a>, permissions: &'a Permissions) -> RootEntry<'a> {
+fn owned<'a>(
+    mut entry: RootEntry<'a>,
+    permissions: &'a Permissions,
+    attributes: &'a mut Attributes,
+) -> RootEntry<'a> {
     if let Some(rule) = permissions.find(entry.path) {
         if entry.kind != Kind::Symlink {
             entry.mode = rule.mode.unwrap_or(entry.mode);
         }
-        if entry.kind == Kind::File && !rule.xattrs.is_empty() {
-            entry.xattrs = &rule.xattrs;
+        if entry.kind == Kind::File {
+            entry.xattrs = layer::with_rule(entry.xattrs, &rule.xattrs, attributes);
         }
         entry.uid = rule.uid.unwrap_or(entry.uid);
         entry.gid = rule.gid.unwrap_or(entry.gid);

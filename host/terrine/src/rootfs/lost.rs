@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use terrine_support::remark::Remark;
 use terrine_tar::Kind;
 
 use super::Origin;
@@ -17,6 +18,8 @@ const MAX_PATHS: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Lost {
     clashes: BTreeMap<Clash, Paths>,
+    /// What is left out of packages as `lndir` does.
+    left_out: BTreeMap<Origin, Paths>,
 }
 
 /// Two packages that have the same paths.
@@ -36,6 +39,25 @@ struct Paths {
     first: Vec<String>,
 }
 
+impl Paths {
+    fn add(&mut self, path: &[u8]) {
+        self.count += 1;
+        if self.first.len() < MAX_PATHS {
+            self.first.push(format!("`{}`", shown(path)));
+        }
+    }
+
+    /// Names the first of them, and the verb that fits their number.
+    fn told(&self) -> (String, &'static str) {
+        let mut names = self.first.join(", ");
+        let more = self.count - self.first.len();
+        if more > 0 {
+            names.push_str(&format!(" and {more} more"));
+        }
+        (names, if self.count == 1 { "is" } else { "are" })
+    }
+}
+
 impl Lost {
     /// Notes that `loser` is not in the image, because `winner` is there.
     pub(super) fn note(&mut self, path: &[u8], winner: &Node, loser: &Node) {
@@ -51,49 +73,58 @@ impl Lost {
             number,
             ..Paths::default()
         });
-        paths.count += 1;
-        if paths.first.len() < MAX_PATHS {
-            paths.first.push(format!("`{}`", shown(path)));
-        }
+        paths.add(path);
+    }
+
+    /// Notes that a package has a file by whose name it is left out.
+    pub(super) fn leave_out(&mut self, path: &[u8], origin: &Origin) {
+        self.left_out.entry(origin.clone()).or_default().add(path);
     }
 
     /// Says for people what is lost, in the order in which it was found.
-    pub(super) fn remarks(&self) -> Vec<String> {
+    pub(super) fn remarks(&self) -> Vec<Remark> {
         let mut clashes: Vec<_> = self.clashes.iter().collect();
         clashes.sort_by_key(|(_, paths)| paths.number);
-        let mut remarks: Vec<String> = clashes
+        let mut remarks: Vec<Remark> = clashes
             .iter()
             .take(MAX_REMARKS)
             .map(|(clash, paths)| remark(clash, paths))
             .collect();
+        let left_out = self.left_out.iter().take(MAX_REMARKS);
+        remarks.extend(left_out.map(|(origin, paths)| {
+            let (names, are) = paths.told();
+            Remark::note(format!(
+                "{names} of {origin} {are} not linked to at the root, by the rules of `lndir`"
+            ))
+        }));
         let rest = clashes.len().saturating_sub(MAX_REMARKS);
         if rest > 0 {
-            remarks.push(format!(
+            remarks.push(Remark::warning(format!(
                 "{rest} more pairs of packages have the same paths, of which one is in the image"
-            ));
+            )));
         }
         remarks
     }
 }
 
-fn remark(clash: &Clash, paths: &Paths) -> String {
+fn remark(clash: &Clash, paths: &Paths) -> Remark {
     let Clash {
         winner,
         loser,
         kinds,
     } = clash;
-    let mut names = paths.first.join(", ");
-    let more = paths.count - paths.first.len();
-    if more > 0 {
-        names.push_str(&format!(" and {more} more"));
-    }
-    let are = if paths.count == 1 { "is" } else { "are" };
-    match kinds {
+    let (names, are) = paths.told();
+    let message = match kinds {
         Some((first, second)) => format!(
             "{names} {are} a {first} in {winner} and a {second} in {loser}: what {winner} has is in the image"
         ),
         None => {
             format!("{names} {are} in {winner} and in {loser}: what {winner} has is in the image")
         }
-    }
+    };
+    let hint = match winner {
+        Origin::CopyToRoot(_) => "name the package that is to have them last in `copyToRoot`",
+        _ => "name the package that is to have them first in `contents`",
+    };
+    Remark::warning(message).hint(hint)
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use terrine_support::remark::Remark;
 use terrine_tar::Kind;
 
 use super::entry::{Metadata, NewContent, Node, NodeContent, Strength};
@@ -211,7 +212,7 @@ impl Root {
     }
 
     /// Says for people what is not in the image although a package has it.
-    pub fn remarks(&self) -> Vec<String> {
+    pub fn remarks(&self) -> Vec<Remark> {
         self.lost.remarks()
     }
 

@@ -119,7 +119,9 @@ impl Root {
             return Ok(None);
         };
         let place = store.locate(Path::new(OsStr::from_bytes(at)));
-        list::sorted(&directory, &place).map(Some)
+        let mut found = list::sorted(&directory, &place)?;
+        store.select(at, &mut found);
+        Ok(Some(found))
     }
 
     /// Returns the directory of the store that a path in it leads to, if it leads to one.

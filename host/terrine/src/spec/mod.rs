@@ -6,9 +6,9 @@ mod time;
 mod when;
 
 pub use image::{
-    BaseConfig, CommandsSpec, Config, FakeNss, FileSpec, ImageSpec, ModeField, NixDatabaseSpec,
-    OneOrMany, PathSwitch, PermissionSpec, Pipeline, PlannerSpec, SpecError, Switch, TimeField,
-    schema,
+    BaseConfig, CommandsSpec, Config, Contents, ContentsSpec, FakeNss, FileSpec, ImageSpec,
+    ModeField, NixDatabaseSpec, OneOrMany, PathSwitch, PermissionSpec, Pipeline, PlannerSpec,
+    SpecError, Switch, TimeField, schema,
 };
 pub use json::Json;
 pub use time::{ParseTimeError, Time};

@@ -4,6 +4,7 @@
 //! them.
 
 mod config;
+mod contents;
 mod error;
 mod parts;
 mod values;
@@ -20,6 +21,7 @@ use terrine_support::file::{self, FileError};
 use super::Json;
 use super::json::unique_map;
 pub use config::Config;
+pub use contents::{Contents, ContentsSpec};
 pub use error::SpecError;
 pub use parts::{
     BaseConfig, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec, PermissionSpec, Pipeline,
@@ -46,15 +48,29 @@ pub struct ImageSpec {
     /// `docker://debian:12` or `oci:layout:base`. Of one for several platforms the image's own
     /// is taken.
     pub from_image: Option<String>,
-    /// Directories that are joined at the image's root as symbolic links; the first wins
-    /// where two have the same file. Store paths, whose closures become the image's layers,
-    /// or directories of this machine, each of which becomes a store path `<storeDir>/<its
-    /// name>`. A link that is named itself is followed; below it nothing leads out of it.
-    pub contents: OneOrMany,
-    /// Directories whose content is copied to the image's root. Links to directories
-    /// become directories where these are in it or in the store; of two files at one place the last
-    /// wins. A link that is named itself is followed; below it nothing leads out of it.
+    /// Directories that are joined at the image's root as symbolic links: store paths, whose closures
+    /// become the image's layers, or directories of this machine, each of which becomes a store path. That
+    /// is `<storeDir>/contents`, `contents-2` and so on, or `<storeDir>/NAME` for an object with `name` and `path`.
+    /// The first wins where two have the same file, which is remarked. Where one has a directory and
+    /// another a link to one, nothing of either is lost: what comes later goes through the link, and a link into the
+    /// store becomes a directory of links. A link that is named itself is followed; below it nothing leads out of
+    /// it.
+    pub contents: Contents,
+    /// Directories whose content is copied to the image's root, with the extended attributes of files:
+    /// capabilities and `user.*`. Links to directories
+    /// become directories where these are in it or in the store; links that the root has already are followed.
+    /// Of two files at one place the last wins, which is remarked. A link that is named itself is followed;
+    /// below it nothing leads out of it.
     pub copy_to_root: OneOrMany,
+    /// What is left out of directories of this machine in `contents` and `copyToRoot`: patterns as in
+    /// a `.dockerignore` file, relative to each directory. The last that matches a path, or a directory
+    /// that it lies in, decides; `!` takes back. `.git`, `.hg` and `.svn` are left out unless a pattern takes them back,
+    /// as `!.git` does.
+    pub exclude: OneOrMany,
+    /// Whether files and directories of this machine keep their permissions in the image. If not, they have
+    /// those that version control records: 0755 for directories and for programs, 0644 for other files.
+    /// Set-id bits of programs and sticky directories stay. Store paths always keep theirs.
+    pub keep_modes: bool,
     /// How containers run: `Cmd`, `Env`, `User` and so on.
     pub config: Option<Config>,
     /// What is taken over from the base image's configuration.
@@ -291,7 +307,10 @@ mod tests {
         }"#,
         )
         .unwrap();
-        assert_eq!(spec.contents.0, ["/nix/store/a"]);
+        assert_eq!(
+            spec.contents.0,
+            [ContentsSpec::from("/nix/store/a".to_owned())]
+        );
         assert_eq!(spec.copy_to_root.0, ["b", "c"]);
         assert_eq!(spec.created.map(|time| time.0), Some(When::Now));
         assert_eq!(spec.fake_nss, Switch::On);
@@ -343,11 +362,11 @@ mod tests {
         let table = [
             (
                 r#"{"contents": [1]}"#,
-                "`contents[0]`: invalid type: integer `1`, expected a string",
+                "`contents[0]`: invalid type: integer `1`, expected a path, or an object with `name` and `path`",
             ),
             (
                 r#"{"contents": 1}"#,
-                "`contents`: invalid type: integer `1`, expected a string or a list of strings",
+                "`contents`: invalid type: integer `1`, expected a path, an object with `name` and `path`, or a list of them",
             ),
             (
                 r#"{"config": {"Cmd": "x"}}"#,

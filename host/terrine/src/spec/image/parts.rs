@@ -62,7 +62,7 @@ pub struct FileSpec {
     /// Whether it is a directory.
     pub directory: bool,
     /// Permission bits, in octal digits. `0644` for `text`, those of the file for
-    /// `source`, `0755` for a directory.
+    /// `source` as `keepModes` has it, `0755` for a directory.
     pub mode: Option<ModeField>,
     /// Numeric owner; 0 if not given.
     pub uid: u32,
