@@ -1,11 +1,12 @@
 //! How far an image is: a bar on a terminal; elsewhere a line for each layer that is made, and
 //! one every few seconds while nothing else is said.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::DecimalBytes;
+use indicatif::{DecimalBytes, HumanDuration};
 use terrine::destination::Reporter;
 use terrine::layer::LayerOrigin;
 use terrine::pipe::Observer;
@@ -27,11 +28,18 @@ struct Count {
     start: Instant,
     read: AtomicU64,
     written: AtomicU64,
+    /// How many bytes there are to write, those of layers that are skipped among them; 0 where that is not known.
+    expected: AtomicU64,
+    skipped: AtomicU64,
     sent: AtomicU64,
+    /// How many bytes there are to send of the layers that are made so far.
+    to_send: AtomicU64,
     finished: AtomicUsize,
     there: AtomicUsize,
     /// Whether anything was said since the last look.
     said: AtomicBool,
+    /// Whether it is over.
+    over: AtomicBool,
 }
 
 impl<'a> Progress<'a> {
@@ -39,7 +47,7 @@ impl<'a> Progress<'a> {
         let count = Arc::new(Count::new());
         let counted = Arc::clone(&count);
         let meter = Meter::new(printer, layers as u64, template(layers), move || {
-            counted.so_far()
+            counted.so_far(layers)
         });
         Self {
             printer,
@@ -51,6 +59,7 @@ impl<'a> Progress<'a> {
 
     /// Takes the bar away.
     pub(super) fn finish(&self) {
+        self.count.over.store(true, Ordering::Relaxed);
         self.meter.finish();
     }
 
@@ -74,31 +83,47 @@ impl Count {
             start: Instant::now(),
             read: AtomicU64::new(0),
             written: AtomicU64::new(0),
+            expected: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            to_send: AtomicU64::new(0),
             finished: AtomicUsize::new(0),
             there: AtomicUsize::new(0),
             said: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         }
     }
 
     /// The summary, if nothing was said since the last look.
-    fn so_far(&self) -> Option<String> {
-        (!self.said.swap(false, Ordering::Relaxed)).then(|| self.summary())
+    fn so_far(&self, layers: usize) -> Option<String> {
+        (!self.said.swap(false, Ordering::Relaxed)).then(|| self.line(layers))
     }
 
+    /// What was done, when it is over; before that, how far it is.
     fn summary(&self) -> String {
-        let written = self.written.load(Ordering::Relaxed);
-        let read = self.read.load(Ordering::Relaxed);
+        let written = load(&self.written);
+        let read = load(&self.read);
         if read > 0 && written == 0 {
             return format!("{} read at {}/s", DecimalBytes(read), self.speed(read));
         }
-        let speed = self.speed(written);
+        if self.over.load(Ordering::Relaxed) {
+            self.outcome(written)
+        } else {
+            self.estimate(written).to_string()
+        }
+    }
+
+    fn outcome(&self, written: u64) -> String {
         let there = self.there.load(Ordering::Relaxed);
         let finished = self.finished.load(Ordering::Relaxed);
-        let sent = self.sent.load(Ordering::Relaxed);
+        let sent = load(&self.sent);
         let mut parts = vec![];
         if written > 0 || there == 0 {
-            parts.push(format!("{} at {speed}/s", DecimalBytes(written)));
+            parts.push(format!(
+                "{} at {}/s",
+                DecimalBytes(written),
+                self.speed(written)
+            ));
         }
         match there {
             0 => {}
@@ -111,6 +136,35 @@ impl Count {
         parts.join(", ")
     }
 
+    fn estimate(&self, written: u64) -> Estimate {
+        Estimate {
+            seconds: self
+                .start
+                .elapsed()
+                .max(Duration::from_millis(1))
+                .as_secs_f64(),
+            written,
+            expected: load(&self.expected).saturating_sub(load(&self.skipped)),
+            sent: load(&self.sent),
+            to_send: load(&self.to_send),
+        }
+    }
+
+    /// How far it is, with the number of layers, which a bar shows in its own place.
+    fn line(&self, layers: usize) -> String {
+        let finished = self.finished.load(Ordering::Relaxed);
+        let mut line = self.summary();
+        if finished > 0 {
+            let of = if layers > 0 {
+                format!(" of {layers}")
+            } else {
+                String::new()
+            };
+            line.push_str(&format!(", {finished}{of} layers done"));
+        }
+        line
+    }
+
     /// So many bytes for each second so far.
     fn speed(&self, bytes: u64) -> DecimalBytes {
         let seconds = self
@@ -119,6 +173,76 @@ impl Count {
             .max(Duration::from_millis(1))
             .as_secs_f64();
         DecimalBytes((bytes as f64 / seconds) as u64)
+    }
+}
+
+fn load(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
+/// How many bytes of headers an archive may have that were not expected.
+const HEADERS: u64 = 1 << 20;
+
+/// How far it is, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+struct Estimate {
+    seconds: f64,
+    written: u64,
+    /// How many bytes there are to write; 0 where that is not known.
+    expected: u64,
+    sent: u64,
+    to_send: u64,
+}
+
+impl Estimate {
+    /// How many seconds are left, where that can be told.
+    fn rest(&self) -> Option<u64> {
+        let rest = |done: u64, all: u64| (all - done) as f64 * self.seconds / done as f64;
+        let total = self.total().filter(|_| self.written > 0)?;
+        let writes = rest(self.written, total);
+        let sends = match self.sent {
+            0 => 0.0,
+            sent => rest(sent, self.to_send.max(sent)),
+        };
+        // Before that it says little.
+        (self.seconds >= 1.0).then(|| writes.max(sends).ceil() as u64)
+    }
+
+    /// How many bytes there are to write, where that is known. Archives have headers beside what was expected; an
+    /// estimate that turned out to be much too small is none.
+    fn total(&self) -> Option<u64> {
+        let most = self.expected + self.expected / 20 + HEADERS;
+        let is_known = self.expected > 0 && self.written <= most;
+        is_known.then(|| self.expected.max(self.written))
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", DecimalBytes(self.written))?;
+        if let Some(total) = self.total() {
+            write!(f, " of {}", DecimalBytes(total))?;
+        }
+        write!(
+            f,
+            " at {}/s",
+            DecimalBytes((self.written as f64 / self.seconds) as u64)
+        )?;
+        match (self.sent, self.to_send) {
+            (0, 0) => {}
+            (sent, all) if all > sent => {
+                write!(f, ", {} of {} sent", DecimalBytes(sent), DecimalBytes(all))?;
+            }
+            (sent, _) => write!(f, ", {} sent", DecimalBytes(sent))?,
+        }
+        match self.rest() {
+            Some(rest) if rest > 0 => write!(
+                f,
+                ", about {} left",
+                HumanDuration(Duration::from_secs(rest))
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -164,6 +288,18 @@ impl Reporter for Progress<'_> {
         self.count.said.store(true, Ordering::Relaxed);
     }
 
+    fn expected(&self, bytes: u64) {
+        self.add(&self.count.expected, bytes);
+    }
+
+    fn skipped(&self, bytes: u64) {
+        self.add(&self.count.skipped, bytes);
+    }
+
+    fn to_send(&self, bytes: u64) {
+        self.add(&self.count.to_send, bytes);
+    }
+
     fn read(&self, bytes: u64) {
         self.add(&self.count.read, bytes);
     }
@@ -199,6 +335,7 @@ mod tests {
         count.sent.store(sent, Ordering::Relaxed);
         count.finished.store(finished, Ordering::Relaxed);
         count.there.store(there, Ordering::Relaxed);
+        count.over.store(true, Ordering::Relaxed);
         let text = count.summary();
         match (text.find(" at "), text.find("/s")) {
             (Some(start), Some(end)) => format!("{}{}", &text[..start], &text[end + 2..]),
@@ -226,7 +363,77 @@ mod tests {
         let count = Count::new();
         // What was said before the first look is not silence.
         count.said.store(true, Ordering::Relaxed);
-        assert_eq!(count.so_far(), None);
-        assert!(count.so_far().unwrap().starts_with("0 B at "));
+        assert_eq!(count.so_far(3), None);
+        assert!(count.so_far(3).unwrap().starts_with("0 B at "));
+    }
+
+    /// What is told ten seconds after the start.
+    fn told(written: u64, expected: u64, sent: u64, to_send: u64) -> String {
+        let estimate = Estimate {
+            seconds: 10.0,
+            written,
+            expected,
+            sent,
+            to_send,
+        };
+        estimate.to_string()
+    }
+
+    #[test]
+    fn total_rate_and_rest_are_told_where_they_are_known() {
+        const M: u64 = 1_000_000;
+        for (written, expected, sent, to_send, told_of) in [
+            (100 * M, 0, 0, 0, "100.00 MB at 10.00 MB/s"),
+            (
+                100 * M,
+                400 * M,
+                0,
+                0,
+                "100.00 MB of 400.00 MB at 10.00 MB/s, about 30 seconds left",
+            ),
+            // An estimate that is too small is no longer one.
+            (
+                401 * M,
+                400 * M,
+                0,
+                0,
+                "401.00 MB of 401.00 MB at 40.10 MB/s",
+            ),
+            (500 * M, 400 * M, 0, 0, "500.00 MB at 50.00 MB/s"),
+            (
+                400 * M,
+                400 * M,
+                50 * M,
+                500 * M,
+                "400.00 MB of 400.00 MB at 40.00 MB/s, 50.00 MB of 500.00 MB sent, about 2 minutes left",
+            ),
+            (
+                400 * M,
+                400 * M,
+                500 * M,
+                500 * M,
+                "400.00 MB of 400.00 MB at 40.00 MB/s, 500.00 MB sent",
+            ),
+        ] {
+            assert_eq!(told(written, expected, sent, to_send), told_of);
+        }
+    }
+
+    #[test]
+    fn layers_that_were_there_are_told_of_when_it_is_over() {
+        let count = Count::new();
+        count.expected.store(700, Ordering::Relaxed);
+        count.skipped.store(200, Ordering::Relaxed);
+        count.written.store(100, Ordering::Relaxed);
+        count.finished.store(2, Ordering::Relaxed);
+        count.there.store(2, Ordering::Relaxed);
+        // The third one is on its way.
+        let line = count.line(3);
+        assert!(line.starts_with("100 B of 500 B at "), "{line}");
+        assert!(line.ends_with(", 2 of 3 layers done"), "{line}");
+        assert!(!line.contains("there"), "{line}");
+        count.finished.store(3, Ordering::Relaxed);
+        count.over.store(true, Ordering::Relaxed);
+        assert!(count.summary().ends_with("2 of 3 layers were there"));
     }
 }

@@ -42,6 +42,11 @@ pub fn write_archive(
         .into_iter()
         .map(|named| (Base::new(named.image), named.names))
         .collect();
+    let layers = images.iter().flat_map(|(base, _)| base.layers());
+    let sizes: BTreeMap<Digest, u64> = layers
+        .map(|layer| (layer.diff_id, layer.stored_size()))
+        .collect();
+    reporter.expected(sizes.into_values().fold(0, u64::saturating_add));
     pipe::run(out, reporter, |feeder| {
         let mut writing = Writing {
             archive: DockerArchive::new(feeder, reporter),

@@ -8,6 +8,13 @@ pub trait Reporter: Observer {
     /// A layer begins: its number, counted from 1, and its size in bytes; 0 where that is not
     /// known yet.
     fn layer(&self, number: usize, origin: LayerOrigin<'_>, size: u64);
+    /// So many more bytes of layers will be written, about: of those that are there already as well, of which
+    /// [`Reporter::skipped`] tells.
+    fn expected(&self, _bytes: u64) {}
+    /// So many of the bytes that were expected are not written, because they are where they should be.
+    fn skipped(&self, _bytes: u64) {}
+    /// So many more bytes will go to a registry.
+    fn to_send(&self, _bytes: u64) {}
     /// So many more bytes of layers have been read, where they are all read before anything is
     /// written.
     fn read(&self, _bytes: u64) {}

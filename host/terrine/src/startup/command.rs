@@ -5,6 +5,8 @@ use terrine_support::remark::Remark;
 use super::config::Config;
 use super::{Files, Interpreters, Resolved, program, resolve};
 
+/// How much of a script's first line is looked at, in bytes: what Linux reads.
+const ENV_LINE: usize = 256;
 /// Where container engines look for commands in an image that has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -22,7 +24,8 @@ pub(super) fn check(
     let role = format!("the command `{word}`");
     let found = match find(config, files, word) {
         Found::Program(path) => {
-            return program::check(files, &path, &role, interpreters);
+            return program::check(files, &path, &role, interpreters)
+                .or_else(|| by_env(config, files, &path, &role));
         }
         Found::Unknown if is_surely_a_line(word) => None,
         found => Some(complaint(&found, &role)?),
@@ -35,10 +38,38 @@ pub(super) fn check(
     found.map(|remark| match remark.hint {
         Some(_) => remark,
         None => {
-            let hint = format!("add it to the image by `contents`, or correct `{field}`");
-            remark.hint(hint)
+            let how = match word.as_str() {
+                "/bin/sh" => "add a shell with `binSh`",
+                "/usr/bin/env" => "add `env` with `usrBinEnv`",
+                _ => "add it to the image by `contents`",
+            };
+            remark.hint(format!("{how}, or correct `{field}`"))
         }
     })
+}
+
+/// Looks for the program that a script is run by, where its first line leaves that to `env`.
+fn by_env(config: &Config, files: &dyn Files, path: &[u8], role: &str) -> Option<Remark> {
+    let head = files.open(path)?.read_at(0, ENV_LINE).ok()?;
+    let line = head
+        .strip_prefix(b"#!")?
+        .split(|&byte| byte == b'\n')
+        .next()?;
+    let line = std::str::from_utf8(line)
+        .ok()?
+        .trim_start_matches([' ', '\t']);
+    let (env, word) = line.split_once([' ', '\t'])?;
+    // The kernel passes all that follows as one word.
+    let word = word.trim_matches([' ', '\t']);
+    if !env.ends_with("/env") || word.is_empty() || word.starts_with('-') || word.contains('=') {
+        return None;
+    }
+    let Found::NotInPath(dirs) = find(config, files, word) else {
+        return None;
+    };
+    let shown = word.escape_debug();
+    let message = format!("{role} is run by `{shown}`, which no directory of PATH has (`{dirs}`)");
+    Some(Remark::warning(message).hint("add it to the image by `contents`, or set `PATH` in `Env`"))
 }
 
 /// Looks for the program of a health check.
@@ -280,6 +311,37 @@ mod tests {
         }
         let entrypoint = config(&["/bin/no"], &["web"], &[], "");
         assert!(said(FILES, &entrypoint).ends_with(&add("Entrypoint")));
+    }
+
+    #[test]
+    fn what_env_looks_for_has_to_be_there() {
+        let path = DEFAULT_PATH;
+        let missing = |word: &str| {
+            format!(
+                "the command `/run` is run by `{word}`, which no directory of PATH has (`{path}`)"
+            )
+        };
+        for (line, expected) in [
+            ("#!/usr/bin/env web\n", String::new()),
+            ("#! /usr/bin/env  web \n", String::new()),
+            ("#!/usr/bin/env -S web --port 80\n", String::new()),
+            ("#!/usr/bin/env A=b web\n", String::new()),
+            ("#!/bin/web no\n", String::new()),
+            ("#!/usr/bin/env bash\nexit\n", missing("bash")),
+            ("#!/usr/bin/env web\r\n", missing(r"web\r")),
+            // All of it is one word.
+            ("#!/usr/bin/env web --port\n", missing("web --port")),
+        ] {
+            let entry = format!("/run*={line}");
+            let files = [FILES, &["/usr/bin/env*=\x7fELF", &entry]].concat();
+            let said = said(&files, &config(&[], &["/run"], &[], ""));
+            assert_eq!(said.split("; ").next().unwrap(), expected, "{line}");
+        }
+        let shell = said(&[], &config(&[], &["/bin/sh", "-c", "x"], &[], ""));
+        assert!(
+            shell.ends_with("add a shell with `binSh`, or correct `Cmd`"),
+            "{shell}"
+        );
     }
 
     #[test]

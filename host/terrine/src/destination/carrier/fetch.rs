@@ -9,7 +9,7 @@ use terrine_tar::MAX_UNPACKED;
 
 use super::super::{Error, Reporter, Staged};
 use super::make::check;
-use super::{Carrier, CarryError, Shipped};
+use super::{Carrier, CarryError, Shipped, sending};
 use crate::cache::Plain;
 use crate::pipe::Observer;
 use crate::source::{self, Blobs, Fault, Layer, Verified};
@@ -47,7 +47,7 @@ impl Carrier<'_> {
         }
         begin(layer.stored_size());
         let (staged, size) = self.stage_layer(image, layer, &descriptor, reporter)?;
-        self.keep(staged, &descriptor, &|bytes| reporter.sent(bytes))?;
+        self.keep(staged, &descriptor, &sending(reporter, descriptor.size))?;
         Ok(Shipped {
             descriptor,
             diff_id,

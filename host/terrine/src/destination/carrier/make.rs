@@ -6,7 +6,7 @@ use terrine_compress::Compression;
 use terrine_oci::{Descriptor, Digest, MediaType};
 
 use super::super::{Reporter, blob};
-use super::{Carrier, CarryError, Shipped};
+use super::{Carrier, CarryError, Shipped, sending};
 use crate::cache::{Cache, LayerKey, Plain, Stored, agreed};
 use crate::layer::{self, NewLayer, StorePath};
 use crate::pipe::Feeder;
@@ -70,8 +70,11 @@ impl Carrier<'_> {
             |feeder| contents.feed(feeder, begin),
         )?;
         contents.verify(blob.plain)?;
-        let was_there =
-            self.settle(blob.staged, &blob.descriptor, &|bytes| reporter.sent(bytes))?;
+        let was_there = self.settle(
+            blob.staged,
+            &blob.descriptor,
+            &sending(reporter, blob.descriptor.size),
+        )?;
         contents.remember(blob.plain);
         // The blob of a plain layer is known by the layer, unless only its digest is known.
         let is_told = self.setting.compression() == Compression::None

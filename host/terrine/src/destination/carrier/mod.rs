@@ -14,6 +14,7 @@ mod fetch;
 mod make;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -152,6 +153,8 @@ impl Carrier<'_> {
             .filter(|&index| first[index] == index)
             .collect();
         let weights = each(parts, jobs, |_, part| self.weight(&part.layer))?;
+        let total = wanted.iter().map(|&index| weights[index]);
+        reporter.expected(total.fold(0, u64::saturating_add));
         // The largest first, so that none is left alone at the end.
         wanted.sort_by_key(|&index| Reverse((weights[index], index)));
         let (last, wanted): (Vec<usize>, Vec<usize>) = wanted
@@ -161,7 +164,11 @@ impl Carrier<'_> {
         for group in [wanted, last] {
             let done = each(&group, jobs, |_, &index| {
                 let number = index + 1;
-                let shipped = self.bring(number, &parts[index], reporter)?;
+                let begun = Cell::new(false);
+                let shipped = self.bring(number, &parts[index], &begun, reporter)?;
+                if !begun.get() {
+                    reporter.skipped(weights[index]);
+                }
                 reporter.finished(number, shipped.was_there);
                 Ok::<_, CarryError>(shipped)
             })?;
@@ -192,14 +199,18 @@ impl Carrier<'_> {
         Ok(layer::measure(layer)?.size)
     }
 
-    /// Brings one layer. The reporter is told only of one that is made or read.
+    /// Brings one layer. The reporter is told only of one that is made or read, which is `begun` then.
     fn bring(
         &self,
         number: usize,
         part: &Part<'_>,
+        begun: &Cell<bool>,
         reporter: &dyn Reporter,
     ) -> Result<Shipped, CarryError> {
-        let begin = |size| reporter.layer(number, part.origin, size);
+        let begin = |size| {
+            begun.set(true);
+            reporter.layer(number, part.origin, size);
+        };
         match part.layer {
             Carried::New(layer) => self.make(&MadeOf::new(self, layer)?, &begin, reporter),
             Carried::Existing(image, layer) if self.stays(layer.as_ref()) => {
@@ -288,6 +299,17 @@ impl Carrier<'_> {
                 .remember_location(&own.registry, &own.name, blob.digest);
         }
         Ok(())
+    }
+}
+
+/// Tells of the bytes of a blob that go to a registry, and before the first ones how many they will be.
+fn sending(reporter: &dyn Reporter, size: u64) -> impl Fn(u64) + '_ {
+    let told = Cell::new(false);
+    move |bytes| {
+        if !told.replace(true) {
+            reporter.to_send(size);
+        }
+        reporter.sent(bytes);
     }
 }
 
