@@ -1,7 +1,7 @@
 //! `terrine copy`: an image from one place to another.
 
 use terrine::copy::{self, Named};
-use terrine::oci::{Content, Document, Reference, Selector};
+use terrine::oci::{Content, Descriptor, Document, Reference, Selector};
 use terrine::source::{Image, Opened};
 
 use super::argument;
@@ -62,6 +62,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         (opened, Some(_)) => Opened::Image(
             terrine::source::pick(opened, args.images.platform.as_ref()).with_context(cannot)?,
         ),
+        (choice @ Opened::Choice { .. }, None) => {
+            Opened::Image(terrine::source::pick(choice, None).with_context(cannot)?)
+        }
         (opened, None) => opened,
     };
     let tag = default_tag(&args.from);
@@ -85,20 +88,31 @@ fn blobs(args: &Args, opened: &Opened, target: BlobTarget<'_>, printer: &Printer
     let context = args.copy.context(destination, printer)?;
     let layers = match opened {
         Opened::Image(image) => image.layers.len(),
-        Opened::Index(_) => 0,
+        Opened::Index(_) | Opened::Choice { .. } => 0,
     };
     let progress = Progress::new(printer, layers);
     let copying = context.copying(destination, &progress);
     let document = match opened {
         Opened::Image(image) => copying.image(image)?,
-        Opened::Index(index) => copying.whole_index(index)?,
+        Opened::Index(index) | Opened::Choice { images: index, .. } => {
+            copying.whole_index(index)?
+        }
     };
     context.close(printer);
     finish(&document, &args.to, target, progress, printer)?;
     if let Opened::Index(index) = opened {
-        warn_of_left_out(index.children().len(), &document, printer);
+        warn_of_left_out(known(index.children()), &document, printer);
     }
     Ok(())
+}
+
+/// Counts what of an index is not left out for its type.
+fn known(entries: &[Descriptor]) -> usize {
+    let known = |entry: &&Descriptor| {
+        let media_type = &entry.media_type;
+        media_type.is_index() || media_type.is_manifest() || media_type.is_generic()
+    };
+    entries.iter().filter(known).count()
 }
 
 /// Says how many of what an index listed is not in its copy.
@@ -106,7 +120,7 @@ fn warn_of_left_out(listed: usize, copy: &Document, printer: &Printer) {
     let Content::Index(index) = &copy.content else {
         return;
     };
-    let (what, they) = match listed.saturating_sub(index.manifests.len()) {
+    let (what, they) = match listed.saturating_sub(known(&index.manifests)) {
         0 => return,
         1 => ("1 attestation, signature or list".to_owned(), "it speaks"),
         count => (

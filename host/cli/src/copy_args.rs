@@ -6,7 +6,7 @@ use std::str::FromStr;
 use terrine::cache::Cache;
 use terrine::compress::{ParseSettingError, Pool, Setting};
 use terrine::copy::Copying;
-use terrine::destination::{Carrier, Destination, Recompress, Reporter};
+use terrine::destination::{Carrier, Destination, Foreign, Recompress, Reporter};
 use terrine::oci::{Annotations, Reference};
 
 use super::argument;
@@ -24,6 +24,12 @@ pub(super) struct CopyArgs {
     /// Without a level, layers that are compressed in that way stay as they are.
     #[arg(long, value_name = "HOW", value_parser = argument::read::<Reencode>, help_heading = "Output")]
     compression: Option<Reencode>,
+
+    /// Copy layers that are not distributed with their images, too, as far as the source has them
+    ///
+    /// Such layers, those of Windows for example, are left where their image's manifest says that they are.
+    #[arg(long, help_heading = "Output")]
+    all_layers: bool,
 
     #[command(flatten)]
     pub(super) encode: EncodeArgs,
@@ -68,6 +74,11 @@ impl CopyArgs {
         Ok(CopyContext {
             setting: setting(self.setting(), destination),
             recompress: self.recompress(destination),
+            foreign: if self.all_layers {
+                Foreign::Brought
+            } else {
+                Foreign::Left
+            },
             pool: self.encode.pool(),
             jobs: self.encode.jobs(),
             cache: self.encode.cache.layers(printer),
@@ -91,6 +102,7 @@ impl CopyArgs {
 pub(super) struct CopyContext {
     setting: Setting,
     recompress: Recompress,
+    foreign: Foreign,
     pool: Pool,
     jobs: NonZeroUsize,
     cache: Cache,
@@ -107,12 +119,13 @@ impl CopyContext {
         let Self {
             setting,
             recompress,
+            foreign,
             pool,
             jobs,
             cache,
             annotations,
         } = self;
-        let (recompress, jobs) = (*recompress, *jobs);
+        let (recompress, foreign, jobs) = (*recompress, *foreign, *jobs);
         // Manifests of Docker have their place in registries only.
         let only_oci = destination.repository().is_none();
         let carrier = Carrier {
@@ -122,6 +135,7 @@ impl CopyContext {
             cache,
             cache_directories: false,
             recompress,
+            foreign,
         };
         Copying {
             carrier,

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf, absolute};
 
 use terrine::cache::Cache;
-use terrine::oci::Reference;
+use terrine::oci::{Platform, Reference};
 use terrine::plan::{CommandOptions, PlanOptions};
 use terrine::source::Opener;
 use terrine::spec::{
@@ -16,6 +16,7 @@ use super::command_args::CommandArgs;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::history_args::HistoryArgs;
+use super::images::linux;
 use super::limit_args::LimitArgs;
 use super::planner_args::PlannerArgs;
 
@@ -126,8 +127,12 @@ pub(super) struct ImageArgs {
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Configuration")]
     label: Vec<String>,
 
+    /// The platform, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH", value_parser = linux, help_heading = "Image", conflicts_with_all = ["architecture", "system"])]
+    platform: Option<Platform>,
+
     /// The architecture in Go's terms, such as arm64
-    #[arg(long, help_heading = "Image")]
+    #[arg(long, help_heading = "Image", conflicts_with = "system")]
     architecture: Option<String>,
 
     /// The system in Nix's terms, such as aarch64-linux
@@ -248,14 +253,34 @@ impl ImageArgs {
     fn image(&self, spec: &mut ImageSpec) -> Result<()> {
         replace(&mut spec.name, &self.name);
         replace(&mut spec.tag, &self.tag);
-        replace(&mut spec.architecture, &self.architecture);
-        replace(&mut spec.system, &self.system);
+        self.machine(spec);
         replace(&mut spec.created, &self.created.map(TimeField));
         replace(&mut spec.mtime, &self.mtime.map(TimeField));
         if let Some(reference) = &self.from_image {
             spec.from_image = Some(text_from_here(reference)?);
         }
         Ok(())
+    }
+
+    /// What the flags say of the platform counts more than all that the file says of it.
+    fn machine(&self, spec: &mut ImageSpec) {
+        let (architecture, variant) = match &self.platform {
+            Some(platform) => (Some(&platform.architecture), platform.variant.clone()),
+            None => (self.architecture.as_ref(), None),
+        };
+        if let Some(architecture) = architecture {
+            if self.platform.is_some() || spec.architecture.as_ref() != Some(architecture) {
+                spec.variant = variant;
+            }
+            spec.architecture = Some(architecture.clone());
+            spec.system = None;
+        }
+        if let Some(system) = &self.system {
+            if spec.architecture.take().is_some() {
+                spec.variant = None;
+            }
+            spec.system = Some(system.clone());
+        }
     }
 
     fn content(&self, spec: &mut ImageSpec) -> Result<()> {

@@ -96,6 +96,7 @@ fn row(layer: &LayerFacts, text: &mut String) {
         .map_or("-".to_owned(), |paths| paths.len().to_string());
     let first = layer.store_paths.iter().flatten().next();
     let what = first
+        .or(layer.urls.first())
         .or(layer.comment.as_ref())
         .or(layer.created_by.as_ref());
     let what = plain(&shorten(what.map_or("", |what| what)));

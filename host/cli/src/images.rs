@@ -123,11 +123,24 @@ impl Images {
     }
 }
 
+/// Reads the platform of an image that is made here.
+pub(super) fn linux(text: &str) -> Result<Platform, String> {
+    let platform: Platform = argument::read(text)?;
+    if platform.os == "linux" {
+        return Ok(platform);
+    }
+    let os = &platform.os;
+    Err(format!(
+        "images are made for Linux, not for `{os}`: write `linux/amd64` or the like"
+    ))
+}
+
 /// Opens the image that a conf.json describes.
 fn described(path: &Path) -> Result<Image> {
     let options = ConfOptions {
         store_root: PathBuf::from("/"),
         repo_tag: None,
+        platform: None,
         now: Time::now(),
     };
     let runtime = Runtime::new(

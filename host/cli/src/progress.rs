@@ -300,6 +300,10 @@ impl Reporter for Progress<'_> {
         self.add(&self.count.to_send, bytes);
     }
 
+    fn left_out(&self, what: &str) {
+        self.printer.warning(&format!("left out: {what}"));
+    }
+
     fn read(&self, bytes: u64) {
         self.add(&self.count.read, bytes);
     }

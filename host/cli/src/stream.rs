@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use terrine::cache::Cache;
+use terrine::oci::Platform;
 use terrine::plan::dockertools::{self, Conf, ConfOptions};
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::Time;
@@ -10,7 +11,7 @@ use terrine::spec::Time;
 use super::cache_args::close_cache;
 use super::failure::{Context, Result};
 use super::github::{self, Outputs};
-use super::images::Images;
+use super::images::{Images, linux};
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -34,6 +35,10 @@ pub(super) struct Args {
     /// Without a tag, one is generated from the image's description.
     #[arg(short = 't', long, alias = "repo_tag", value_name = "NAME:TAG")]
     repo_tag: Option<String>,
+
+    /// Make the image for this platform instead of the one in conf.json, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH", value_parser = linux)]
+    platform: Option<Platform>,
 
     #[command(flatten)]
     ship: ShipArgs,
@@ -69,6 +74,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         store_root: args.store_root.clone(),
         // Given but empty is not given, as in the original.
         repo_tag: args.repo_tag.clone().filter(|name| !name.is_empty()),
+        platform: args.platform.clone(),
         now: Time::now(),
     };
     let runtime = Runtime::new(

@@ -19,9 +19,17 @@ impl Compression {
     /// The compression of a layer of this type; none for a type that is not a layer's.
     pub fn of(media_type: &MediaType) -> Option<Self> {
         match media_type {
-            MediaType::OciLayer | MediaType::DockerLayer => Some(Self::None),
-            MediaType::OciLayerGzip | MediaType::DockerLayerGzip => Some(Self::Gzip),
-            MediaType::OciLayerZstd | MediaType::DockerLayerZstd => Some(Self::Zstd),
+            MediaType::OciLayer
+            | MediaType::DockerLayer
+            | MediaType::OciForeignLayer
+            | MediaType::DockerForeignLayer => Some(Self::None),
+            MediaType::OciLayerGzip
+            | MediaType::DockerLayerGzip
+            | MediaType::OciForeignLayerGzip
+            | MediaType::DockerForeignLayerGzip => Some(Self::Gzip),
+            MediaType::OciLayerZstd
+            | MediaType::DockerLayerZstd
+            | MediaType::OciForeignLayerZstd => Some(Self::Zstd),
             _ => None,
         }
     }
@@ -47,6 +55,8 @@ mod tests {
             MediaType::DockerLayer,
             MediaType::DockerLayerGzip,
             MediaType::DockerLayerZstd,
+            MediaType::DockerForeignLayer,
+            MediaType::DockerForeignLayerGzip,
             MediaType::DockerConfig,
         ] {
             assert_eq!(

@@ -1,6 +1,6 @@
 //! Annotations: their names, and what terrine itself writes.
 
-use super::Annotations;
+use super::{Annotations, Descriptor};
 
 /// The tag of an image in an OCI layout (OCI image specification, "Annotations").
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
@@ -43,9 +43,87 @@ pub fn store_paths(annotations: &Annotations) -> Option<Vec<String>> {
     serde_json::from_str(annotations.get(STORE_PATHS)?).ok()
 }
 
+/// What the names of annotations start with that are true of a layer's compressed bytes only: indexes of their
+/// content, by which some tools read layers that they have not pulled.
+const BOUND: &[&str] = &[
+    "containerd.io/snapshot/stargz/",
+    "containerd.io/snapshot/nydus-",
+    "containerd.io/snapshot/overlaybd/",
+    "io.containers.estargz.",
+    "io.github.containers.zstd-chunked.",
+];
+
+/// Returns annotations that speak of a blob as they are when `new` has taken its place. Digest and size of the old
+/// one become those of the new one, and what is true of the old bytes only is left out. What is said of the plain
+/// layer stays.
+pub fn followed(annotations: &Annotations, old: &Descriptor, new: &Descriptor) -> Annotations {
+    let mut annotations = annotations.clone();
+    if old.digest == new.digest {
+        return annotations;
+    }
+    let (old_hex, new_hex) = (old.digest.hex(), new.digest.hex());
+    let (old_size, new_size) = (old.size.to_string(), new.size.to_string());
+    annotations.retain(|name, value| {
+        let name = name.to_ascii_lowercase();
+        if BOUND.iter().any(|prefix| name.starts_with(prefix)) {
+            return false;
+        }
+        if ["uncompressed", "diffid", "diff-id", "diff_id"]
+            .iter()
+            .any(|plain| name.contains(plain))
+        {
+            return true;
+        }
+        if *value == old_hex || *value == old.digest.to_string() {
+            *value = value.replace(&old_hex, &new_hex);
+        } else if *value == old_size && name.contains("size") {
+            value.clone_from(&new_size);
+        }
+        !value.contains(&old_hex)
+    });
+    annotations
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MediaType;
+
+    #[test]
+    fn what_is_said_of_bytes_follows_them() {
+        let old = Descriptor::of(MediaType::OciLayerGzip, b"old");
+        let new = Descriptor::of(MediaType::OciLayerZstd, b"newer");
+        let (old_digest, new_digest) = (old.digest.to_string(), new.digest.to_string());
+        let all = |pairs: &[(&str, &str)]| -> Annotations {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let annotations = all(&[
+            ("a.digest", &old_digest),
+            ("a.hex", &old.digest.hex()),
+            ("a.size", "3"),
+            ("a.count", "3"),
+            ("a.uncompressed-size", "3"),
+            ("containerd.io/uncompressed", &old_digest),
+            ("containerd.io/snapshot/stargz/toc.digest", "sha256:x"),
+            ("io.github.containers.zstd-chunked.manifest-position", "1:2"),
+            ("a.proof", &format!("signed {old_digest}")),
+            (STORE_PATHS, "[]"),
+        ]);
+        assert_eq!(followed(&annotations, &old, &old), annotations);
+        let expected = all(&[
+            ("a.digest", &new_digest),
+            ("a.hex", &new.digest.hex()),
+            ("a.size", "5"),
+            ("a.count", "3"),
+            ("a.uncompressed-size", "3"),
+            ("containerd.io/uncompressed", &old_digest),
+            (STORE_PATHS, "[]"),
+        ]);
+        assert_eq!(followed(&annotations, &old, &new), expected);
+    }
 
     #[test]
     fn what_is_written_is_read() {

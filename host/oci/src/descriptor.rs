@@ -3,33 +3,99 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
-use super::{Digest, MediaType, Platform};
+use super::other_fields::{self, OtherFields};
+use super::{Digest, MediaType, Platform, annotation};
 
 /// Annotations: names in reverse domain notation, and their values.
 pub type Annotations = BTreeMap<String, String>;
 
 /// A reference to a blob by what it is and by its digest (OCI image specification,
 /// "Content Descriptors").
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What it is.
+    /// What it is; an empty type where that is not said.
+    #[serde(skip_serializing_if = "MediaType::is_empty")]
     pub media_type: MediaType,
     /// The digest of its bytes.
     pub digest: Digest,
     /// How many bytes it has.
     pub size: u64,
-    /// What it runs on, where it is an image of several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Where it can be had beside the place of its image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// What it runs on, where it is an image of several. One that names no system or no architecture is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// What is said of it.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Annotations::is_empty"
-    )]
+    #[serde(skip_serializing_if = "Annotations::is_empty")]
     pub annotations: Annotations,
+    /// What it is, where it is a manifest of more than an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// What else is said of it.
+    #[serde(flatten)]
+    pub other: OtherFields,
+}
+
+/// The fields that are known.
+const FIELDS: &[&str] = &[
+    "mediaType",
+    "digest",
+    "size",
+    "urls",
+    "platform",
+    "annotations",
+    "artifactType",
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Known {
+    #[serde(default, deserialize_with = "null_as_default")]
+    media_type: MediaType,
+    digest: Digest,
+    size: u64,
+    #[serde(default, deserialize_with = "null_as_default")]
+    urls: Vec<String>,
+    #[serde(default)]
+    platform: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    annotations: Annotations,
+    #[serde(default)]
+    artifact_type: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Descriptor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (known, mut other) = other_fields::split::<Known, D>(deserializer, FIELDS)?;
+        let platform = known.platform.as_deref();
+        let platform = platform.and_then(|text| Platform::parse_loosely(text.get()));
+        if let (None, Some(text)) = (&platform, known.platform) {
+            other.insert("platform", text);
+        }
+        let Known {
+            media_type,
+            digest,
+            size,
+            urls,
+            annotations,
+            artifact_type,
+            ..
+        } = known;
+        Ok(Self {
+            media_type,
+            digest,
+            size,
+            urls,
+            platform,
+            annotations,
+            artifact_type,
+            other,
+        })
+    }
 }
 
 impl Descriptor {
@@ -44,9 +110,30 @@ impl Descriptor {
             media_type,
             digest,
             size,
+            urls: vec![],
             platform: None,
             annotations: Annotations::new(),
+            artifact_type: None,
+            other: OtherFields::default(),
         }
+    }
+
+    /// The descriptor of other bytes that take the place of these. What is said of the blob stays, but for
+    /// what is true of its old bytes only: they themselves, and where to get them.
+    #[must_use]
+    pub fn replaced(&self, media_type: MediaType, digest: Digest, size: u64) -> Self {
+        let mut new = Self {
+            media_type,
+            digest,
+            size,
+            ..self.clone()
+        };
+        if digest != self.digest {
+            new.urls.clear();
+            new.other.remove("data");
+        }
+        new.annotations = annotation::followed(&self.annotations, self, &new);
+        new
     }
 }
 
@@ -57,4 +144,78 @@ where
     D: Deserializer<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn parse(fields: &str) -> Result<Descriptor, serde_json::Error> {
+        serde_json::from_str(&format!(r#"{{"digest":"{DIGEST}","size":0{fields}}}"#))
+    }
+
+    #[test]
+    fn what_is_not_known_is_kept() {
+        let text = format!(
+            r#"{{"mediaType":"a/b","digest":"{DIGEST}","size":0,"urls":["https://a.example/b"],"platform":{{"architecture":"arm","os":"linux","os.features":["x"],"variant":"v7","features":["sse4"]}},"annotations":{{"a":"b"}},"artifactType":"c/d","data":"","x":{{"y":[1.50,null]}}}}"#
+        );
+        let descriptor: Descriptor = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&descriptor).unwrap(), text);
+        let same = descriptor.replaced(MediaType::OciLayer, descriptor.digest, 0);
+        assert_eq!(same.urls, descriptor.urls);
+        let replaced = descriptor.replaced(MediaType::OciLayer, Digest::of(b"x"), 1);
+        let text = serde_json::to_string(&replaced).unwrap();
+        assert!(!text.contains("urls") && !text.contains("data"), "{text}");
+        assert!(text.contains(r#""x":{"y":[1.50,null]}"#), "{text}");
+    }
+
+    #[test]
+    fn a_platform_that_says_too_little_is_none() {
+        for platform in [
+            "null",
+            "{}",
+            r#"{"os":"linux"}"#,
+            r#"{"os":"linux","architecture":""}"#,
+            r#"{"os":null,"architecture":"amd64"}"#,
+            r#"{"os":1,"architecture":"amd64"}"#,
+            r#""linux/amd64""#,
+            "[]",
+        ] {
+            let descriptor = parse(&format!(r#","platform":{platform}"#)).unwrap();
+            assert_eq!(descriptor.platform, None, "{platform}");
+            let written = serde_json::to_string(&descriptor).unwrap();
+            assert_eq!(written.contains(platform), platform != "null", "{written}");
+        }
+        let loose =
+            r#","platform":{"os":"linux","architecture":"arm64","variant":null,"os.features":"x"}"#;
+        let platform = parse(loose).unwrap().platform.unwrap();
+        assert_eq!(platform.to_string(), "linux/arm64");
+    }
+
+    #[test]
+    fn what_is_null_or_missing_is_empty() {
+        for fields in ["", r#","mediaType":null,"urls":null,"annotations":null"#] {
+            let descriptor = parse(fields).unwrap();
+            assert!(descriptor.media_type.is_empty(), "{fields}");
+            assert_eq!(
+                serde_json::to_string(&descriptor).unwrap(),
+                format!(r#"{{"digest":"{DIGEST}","size":0}}"#)
+            );
+        }
+    }
+
+    #[test]
+    fn what_counts_twice_is_refused() {
+        for fields in [r#","size":1"#, r#","platform":null,"platform":{}"#] {
+            let error = parse(fields).unwrap_err().to_string();
+            assert!(error.contains("duplicate field"), "{error}");
+        }
+        let error = serde_json::from_str::<Descriptor>("{}").unwrap_err();
+        assert!(
+            error.to_string().starts_with("missing field `digest`"),
+            "{error}"
+        );
+    }
 }

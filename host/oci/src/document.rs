@@ -2,10 +2,11 @@
 //!
 //! They are kept as the bytes that their digest covers; what is parsed is a view of them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use terrine_support::hint::Hint;
 
 use super::descriptor::null_as_default;
+use super::other_fields::{self, OtherFields};
 use super::{Annotations, Descriptor, Digest, MediaType};
 
 /// The largest manifest or index that is read, in bytes: what registries take
@@ -13,53 +14,55 @@ use super::{Annotations, Descriptor, Digest, MediaType};
 pub const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// An image manifest (OCI image specification, "Image Manifest").
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// Always 2.
     pub schema_version: u32,
     /// What it is itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
     /// What it is, where it is more than an image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The image configuration.
     pub config: Descriptor,
     /// The layers, bottom to top.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub layers: Vec<Descriptor>,
     /// The manifest that it says something of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Box<Descriptor>>,
     /// What is said of it.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Annotations::is_empty"
-    )]
+    #[serde(skip_serializing_if = "Annotations::is_empty")]
     pub annotations: Annotations,
+    /// What else it says.
+    #[serde(flatten)]
+    pub other: OtherFields,
 }
 
 /// A list of manifests (OCI image specification, "Image Index").
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
     /// Always 2.
     pub schema_version: u32,
     /// What it is itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
+    /// What it is, where it is more than a list of images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
     /// The manifests, and possibly other indexes.
-    #[serde(default, deserialize_with = "null_as_default")]
     pub manifests: Vec<Descriptor>,
+    /// The manifest that it says something of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Box<Descriptor>>,
     /// What is said of it.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Annotations::is_empty"
-    )]
+    #[serde(skip_serializing_if = "Annotations::is_empty")]
     pub annotations: Annotations,
+    /// What else it says.
+    #[serde(flatten)]
+    pub other: OtherFields,
 }
 
 /// A manifest or an index as it is stored.
@@ -195,6 +198,71 @@ impl Document {
     }
 }
 
+/// The fields of [`Known`].
+const FIELDS: &[&str] = &[
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "subject",
+    "annotations",
+];
+
+/// What is known of manifests and indexes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Known {
+    schema_version: u32,
+    #[serde(default)]
+    media_type: Option<MediaType>,
+    #[serde(default)]
+    artifact_type: Option<String>,
+    #[serde(default)]
+    config: Option<Descriptor>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    layers: Vec<Descriptor>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    manifests: Vec<Descriptor>,
+    #[serde(default)]
+    subject: Option<Box<Descriptor>>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    annotations: Annotations,
+}
+
+impl<'de> Deserialize<'de> for Manifest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (known, other) = other_fields::split::<Known, D>(deserializer, FIELDS)?;
+        let missing = || serde::de::Error::missing_field("config");
+        Ok(Self {
+            schema_version: known.schema_version,
+            media_type: known.media_type,
+            artifact_type: known.artifact_type,
+            config: known.config.ok_or_else(missing)?,
+            layers: known.layers,
+            subject: known.subject,
+            annotations: known.annotations,
+            other,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Index {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (known, other) = other_fields::split::<Known, D>(deserializer, FIELDS)?;
+        Ok(Self {
+            schema_version: known.schema_version,
+            media_type: known.media_type,
+            artifact_type: known.artifact_type,
+            manifests: known.manifests,
+            subject: known.subject,
+            annotations: known.annotations,
+            other,
+        })
+    }
+}
+
 impl Manifest {
     /// An OCI manifest.
     pub fn new(config: Descriptor, layers: Vec<Descriptor>, annotations: Annotations) -> Self {
@@ -206,6 +274,7 @@ impl Manifest {
             layers,
             subject: None,
             annotations,
+            other: OtherFields::default(),
         }
     }
 
@@ -226,8 +295,11 @@ impl Index {
         Self {
             schema_version: 2,
             media_type: Some(MediaType::OciIndex),
+            artifact_type: None,
             manifests,
+            subject: None,
             annotations,
+            other: OtherFields::default(),
         }
     }
 
@@ -279,6 +351,28 @@ mod tests {
             parse(&manifest, Some(&MediaType::DockerManifest)),
             Ok(MediaType::DockerManifest)
         );
+    }
+
+    #[test]
+    fn what_is_not_known_is_kept() {
+        let subject = format!(r#""subject":{CONFIG}"#);
+        for text in [
+            format!(
+                r#"{{"schemaVersion":2,"artifactType":"a/b","config":{CONFIG},"layers":[{CONFIG}],{subject},"annotations":{{"a":"b"}},"x":[1.0]}}"#
+            ),
+            format!(
+                r#"{{"schemaVersion":2,"artifactType":"a/b","manifests":[{CONFIG}],{subject},"annotations":{{"a":"b"}},"x":{{}}}}"#
+            ),
+        ] {
+            let written = match Document::parse(text.clone().into_bytes(), None)
+                .unwrap()
+                .content
+            {
+                Content::Manifest(manifest) => manifest.to_document().bytes,
+                Content::Index(index) => index.to_document().bytes,
+            };
+            assert_eq!(String::from_utf8(written).unwrap(), text);
+        }
     }
 
     #[test]

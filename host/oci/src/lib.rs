@@ -2,23 +2,28 @@
 
 pub mod annotation;
 mod archive_manifest;
+mod config_types;
 mod configuration;
 mod descriptor;
 mod digest;
 mod document;
 pub mod history;
 mod media_type;
+mod other_fields;
 mod platform;
 mod reference;
 mod run_config;
+mod variant;
 
 pub use archive_manifest::ArchiveManifest;
+pub use config_types::{Mistyped, mistyped};
 pub use configuration::{Configuration, ConfigurationError, HistoryEntry, MAX_CONFIGURATION};
 pub use descriptor::{Annotations, Descriptor};
 pub use digest::{Digest, ParseDigestError};
 pub use document::{Content, Document, DocumentError, Index, MAX_DOCUMENT, Manifest};
 pub use history::{ROOT_COMMENT, store_paths};
 pub use media_type::MediaType;
+pub use other_fields::OtherFields;
 pub use platform::{ParsePlatformError, Platform};
 pub use reference::{ParseReferenceError, Reference, Repository, Selector};
 pub use run_config::{Empty, Names, RunConfig};

@@ -33,6 +33,16 @@ pub enum MediaType {
     DockerLayerGzip,
     /// A layer compressed by Zstandard in Docker's terms, as buildkit writes it.
     DockerLayerZstd,
+    /// A plain layer that is not distributed with its image.
+    OciForeignLayer,
+    /// The same, compressed by gzip.
+    OciForeignLayerGzip,
+    /// The same, compressed by Zstandard.
+    OciForeignLayerZstd,
+    /// A plain layer that is not distributed with its image, in Docker's terms.
+    DockerForeignLayer,
+    /// The same, compressed by gzip: the base layers of Windows.
+    DockerForeignLayerGzip,
     /// Anything else.
     Other(String),
 }
@@ -87,6 +97,26 @@ const NAMES: &[(MediaType, &str)] = &[
         MediaType::DockerLayerZstd,
         "application/vnd.docker.image.rootfs.diff.tar.zstd",
     ),
+    (
+        MediaType::OciForeignLayer,
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    ),
+    (
+        MediaType::OciForeignLayerGzip,
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    ),
+    (
+        MediaType::OciForeignLayerZstd,
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    ),
+    (
+        MediaType::DockerForeignLayer,
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    ),
+    (
+        MediaType::DockerForeignLayerGzip,
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+    ),
 ];
 
 impl MediaType {
@@ -123,6 +153,35 @@ impl MediaType {
         matches!(self, Self::OciConfig | Self::DockerConfig)
     }
 
+    /// Whether it says nothing: there is none, or the one for any bytes.
+    pub fn is_generic(&self) -> bool {
+        matches!(self.as_str(), "" | "application/octet-stream")
+    }
+
+    /// Whether registries have called image configurations so: they are told from others by what is in them.
+    pub fn may_be_config(&self) -> bool {
+        self.is_config()
+            || self.is_generic()
+            || matches!(self.as_str(), "application/json" | "text/html")
+    }
+
+    /// Whether it is a layer that is not distributed with its image, because its licence does not allow it.
+    pub fn is_foreign(&self) -> bool {
+        matches!(
+            self,
+            Self::OciForeignLayer
+                | Self::OciForeignLayerGzip
+                | Self::OciForeignLayerZstd
+                | Self::DockerForeignLayer
+                | Self::DockerForeignLayerGzip
+        )
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.as_str().is_empty()
+    }
+
     /// The OCI type that means the same; itself where there is none.
     pub fn to_oci(&self) -> Self {
         match self {
@@ -132,8 +191,17 @@ impl MediaType {
             Self::DockerLayer => Self::OciLayer,
             Self::DockerLayerGzip => Self::OciLayerGzip,
             Self::DockerLayerZstd => Self::OciLayerZstd,
+            Self::DockerForeignLayer => Self::OciForeignLayer,
+            Self::DockerForeignLayerGzip => Self::OciForeignLayerGzip,
             other => other.clone(),
         }
+    }
+}
+
+impl Default for MediaType {
+    /// None.
+    fn default() -> Self {
+        Self::Other(String::new())
     }
 }
 
@@ -169,6 +237,28 @@ mod tests {
             MediaType::parse("text/html; charset=utf-8").as_str(),
             "text/html"
         );
+    }
+
+    #[test]
+    fn only_layers_are_foreign() {
+        for (media_type, name) in NAMES {
+            let foreign = name.contains(".foreign.") || name.contains(".nondistributable.");
+            assert_eq!(media_type.is_foreign(), foreign, "{name}");
+            assert_eq!(media_type.to_oci().is_foreign(), foreign, "{name}");
+        }
+    }
+
+    #[test]
+    fn configurations_have_been_called_otherwise() {
+        for name in [
+            "",
+            "application/octet-stream",
+            "application/json; charset=utf-8",
+        ] {
+            assert!(MediaType::parse(name).may_be_config(), "{name}");
+        }
+        assert!(!MediaType::parse("application/vnd.oci.empty.v1+json").may_be_config());
+        assert!(!MediaType::OciLayer.may_be_config());
     }
 
     #[test]

@@ -18,7 +18,7 @@ const ACCEPTED: [MediaType; 4] = [
 /// An answer's head: no document, one described in full, or one that is just there.
 enum Head {
     Nothing,
-    All(Descriptor),
+    All(Box<Descriptor>),
     Some,
 }
 
@@ -73,7 +73,7 @@ impl Client {
             |_| self.head(of),
         )? {
             Head::Nothing => Ok(None),
-            Head::All(descriptor) => Ok(Some(descriptor)),
+            Head::All(descriptor) => Ok(Some(*descriptor)),
             Head::Some => match self.document(of) {
                 Ok(document) => Ok(Some(document.descriptor())),
                 Err(error) if error.cause().is_not_found() => Ok(None),
@@ -105,7 +105,7 @@ impl Client {
             .zip(told.or(of.digest))
             .zip(answer.length())
             .map(|((kind, digest), size)| Descriptor::new(kind, digest, size));
-        Ok(descriptor.map_or(Head::Some, Head::All))
+        Ok(descriptor.map_or(Head::Some, |all| Head::All(Box::new(all))))
     }
 
     /// Puts a manifest or an index under its digest where the reference has one, else under

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use tar::{EntryType, Header};
 
 use super::extended::{Extended, is_extension};
-use super::{BLOCK, Error, Fault, FilePart};
+use super::{BLOCK, Error, Fault, FilePart, number};
 
 /// The longest extended header that is read, in bytes.
 pub(crate) const MAX_EXTENSION: u64 = 1 << 20;
@@ -147,9 +147,7 @@ impl Scan<'_> {
             if count > MAX_MEMBERS {
                 return Err(Fault::TooManyMembers(MAX_MEMBERS).into());
             }
-            let declared = header
-                .entry_size()
-                .map_err(|_| Fault::BadHeader(position))?;
+            let declared = declared_size(header).ok_or(Fault::BadHeader(position))?;
             let is_extension = is_extension(header.entry_type());
             let size = if is_extension {
                 declared
@@ -255,20 +253,16 @@ impl Scan<'_> {
             EntryType::Symlink => MemberKind::Link(linked_name(&name, &link())?),
             _ => MemberKind::Other,
         };
-        let number = |value: io::Result<u64>| {
-            value
-                .ok()
-                .and_then(|value| i64::try_from(value).ok())
-                .unwrap_or(0)
-        };
+        let number = |bytes: &[u8]| number::field(bytes).unwrap_or_default();
+        let fields = header.as_old();
         let member = Member {
             kind,
             offset,
             size,
             mode: header.mode().unwrap_or(0o644) & 0o7777,
-            uid: number(header.uid()),
-            gid: number(header.gid()),
-            mtime: seconds(header).unwrap_or_default(),
+            uid: number(&fields.uid),
+            gid: number(&fields.gid),
+            mtime: number(&fields.mtime),
             uname: header.username_bytes().unwrap_or_default().to_vec(),
             gname: header.groupname_bytes().unwrap_or_default().to_vec(),
         };
@@ -282,22 +276,31 @@ impl Scan<'_> {
 pub fn check_header(block: &[u8], position: u64) -> Result<(), Fault> {
     let bad = || Fault::BadHeader(position);
     let block: &[u8; 512] = block.try_into().map_err(|_| bad())?;
-    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
-    let expected = sum(block) - sum(&block[148..156]) + 8 * u32::from(b' ');
-    match Header::from_byte_slice(block).cksum() {
-        Ok(checksum) if checksum == expected => Ok(()),
-        _ => Err(bad()),
+    let header = Header::from_byte_slice(block);
+    let said = number::field(&header.as_old().cksum).ok_or_else(bad)?;
+    let own = 148..156;
+    let spaces = 8 * i64::from(b' ');
+    let others = || {
+        let bytes = block.iter().enumerate();
+        bytes
+            .filter(|(place, _)| !own.contains(place))
+            .map(|(_, &byte)| byte)
+    };
+    // Some archivers took bytes for numbers with a sign.
+    let sums = [
+        spaces + others().map(i64::from).sum::<i64>(),
+        spaces + others().map(|byte| i64::from(byte as i8)).sum::<i64>(),
+    ];
+    if sums.contains(&said) {
+        Ok(())
+    } else {
+        Err(bad())
     }
 }
 
-/// Returns the time in a header, in seconds since 1970. GNU tar writes one before that as a negative
-/// number in base 256.
-pub(crate) fn seconds(header: &Header) -> Option<i64> {
-    let number = header.mtime().ok()?;
-    match header.as_old().mtime[0] {
-        0xff => Some(number as i64),
-        _ => i64::try_from(number).ok(),
-    }
+/// Returns how many bytes a header says that its member has.
+pub(crate) fn declared_size(header: &Header) -> Option<u64> {
+    number::natural(&header.as_old().size)
 }
 
 /// Whether the size in a header counts bytes that follow it.
@@ -376,7 +379,7 @@ mod tests {
             };
             written.encode(&mut block);
             let header = Header::from_byte_slice(&block);
-            assert_eq!(seconds(header), Some(mtime));
+            assert_eq!(number::field(&header.as_old().mtime), Some(mtime));
         }
     }
 

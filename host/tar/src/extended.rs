@@ -88,8 +88,9 @@ impl Extended {
                 b"path" => self.name = text(),
                 b"linkpath" => self.link = text(),
                 b"mtime" => (self.mtime, self.nanos) = time(value),
-                b"uid" => self.uid = number(value)?,
-                b"gid" => self.gid = number(value)?,
+                // What is no number is passed over, as by GNU tar.
+                b"uid" => self.uid = number(value).unwrap_or(self.uid),
+                b"gid" => self.gid = number(value).unwrap_or(self.gid),
                 b"size" => self.size = number(value)?,
                 b"GNU.sparse.name" => self.sparse_name = text(),
                 b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse_size = number(value)?,
@@ -138,34 +139,44 @@ fn record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((&pair[..equals], &pair[equals + 1..], rest))
 }
 
-/// Reads a time as seconds and nanoseconds after them. A fraction of a time before 1970 counts backwards, too.
+/// Reads a time as seconds and nanoseconds after them; none where it is no time. A fraction of a time before 1970
+/// counts backwards, too, and what is finer than nanoseconds is rounded down.
 fn time(value: &[u8]) -> (Option<i64>, u32) {
-    let Some(seconds) = seconds(value) else {
-        return (None, 0);
+    exact_time(value).map_or((None, 0), |(seconds, nanos)| (Some(seconds), nanos))
+}
+
+fn exact_time(value: &[u8]) -> Option<(i64, u32)> {
+    let (digits, negative) = match value.strip_prefix(b"-") {
+        Some(digits) => (digits, true),
+        None => (value, false),
     };
-    match (nanos(value), seconds.checked_sub(1)) {
-        (nanos @ 1.., Some(before)) if value.starts_with(b"-") => (Some(before), NANOS - nanos),
-        (nanos, _) => (Some(seconds), nanos),
+    let dot = digits.iter().position(|&byte| byte == b'.');
+    let (whole, fraction) = match dot {
+        Some(dot) => (&digits[..dot], &digits[dot + 1..]),
+        None => (digits, &b""[..]),
+    };
+    if whole.is_empty()
+        || ![whole, fraction]
+            .iter()
+            .all(|part| part.iter().all(u8::is_ascii_digit))
+    {
+        return None;
     }
-}
-
-/// The whole seconds of a time with a fraction, if that is what it is.
-fn seconds(value: &[u8]) -> Option<i64> {
-    let whole = value.split(|&byte| byte == b'.').next()?;
-    std::str::from_utf8(whole).ok()?.parse().ok()
-}
-
-/// The fraction of a time, cut off after nanoseconds.
-fn nanos(value: &[u8]) -> u32 {
-    let fraction = value
+    let whole: i128 = std::str::from_utf8(whole).ok()?.parse().ok()?;
+    let (shown, finer) = fraction.split_at(fraction.len().min(9));
+    let nanos = shown
         .iter()
-        .position(|&byte| byte == b'.')
-        .map_or(&b""[..], |dot| &value[dot + 1..]);
-    (0..9)
-        .map_while(|place| fraction.get(place).filter(|byte| byte.is_ascii_digit()))
-        .zip(0..)
-        .map(|(byte, i)| u32::from(byte - b'0') * 10_u32.pow(8 - i))
-        .sum()
+        .fold(0, |nanos, digit| nanos * 10 + i128::from(digit - b'0'));
+    let nanos = nanos * 10_i128.pow(9 - u32::try_from(shown.len()).ok()?);
+    let nanos = whole.checked_mul(NANOS.into())?.checked_add(nanos)?;
+    let total = if negative {
+        -nanos - i128::from(finer.iter().any(|&digit| digit != b'0'))
+    } else {
+        nanos
+    };
+    let seconds = i64::try_from(total.div_euclid(NANOS.into())).ok()?;
+    let nanos = u32::try_from(total.rem_euclid(NANOS.into())).ok()?;
+    Some((seconds, nanos))
 }
 
 /// A number; none for an empty value, which takes back what was said before.
@@ -206,10 +217,29 @@ mod tests {
             (b"14 mtime=-0.5\n", -1, 500_000_000),
             (b"12 mtime=-3\n", -3, 0),
             (b"13 mtime=0.5\n", 0, 500_000_000),
+            (b"12 mtime=5.\n", 5, 0),
+            (b"22 mtime=-1.100000000\n", -2, 900_000_000),
+            (b"26 mtime=-1.1000000000001\n", -2, 899_999_999),
+            (b"23 mtime=-1.9999999999\n", -2, 0),
+            (b"22 mtime=1.9999999999\n", 1, 999_999_999),
         ] {
             let extended = read(text).unwrap();
             assert_eq!((extended.mtime, extended.nanos), (Some(seconds), nanos));
         }
+        for text in [
+            &b"12 mtime=.5\n"[..],
+            b"13 mtime=+12\n",
+            b"14 mtime=1.5x\n",
+            b"13 mtime=1e9\n",
+            b"10 mtime=\n",
+            b"11 mtime=-\n",
+            b"14 mtime=--12\n",
+            b"38 mtime=9999999999999999999999999999\n",
+        ] {
+            let extended = read(text).unwrap();
+            assert_eq!((extended.mtime, extended.nanos), (None, 0));
+        }
+        assert_eq!(read(b"10 uid=-1\n").unwrap().uid, None);
         let extended = read(b"22 mtime=1.2500000198\n10 uid=77\n").unwrap();
         assert_eq!(
             (extended.mtime, extended.nanos, extended.uid),

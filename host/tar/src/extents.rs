@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use tar::{EntryType, Header};
 
-use super::archive::{MAX_EXTENSION, check_header, has_content};
+use super::archive::{MAX_EXTENSION, check_header, declared_size, has_content};
 use super::extended::{Extended, is_extension};
 use super::{BLOCK, padding};
 
@@ -69,7 +69,7 @@ fn cut(file: &File, length: u64) -> Result<Vec<Extent>, Stop> {
         check_header(&block, position).map_err(|_| Stop::Form)?;
         let header = Header::from_byte_slice(&block);
         let kind = header.entry_type();
-        let declared = header.entry_size().map_err(|_| Stop::Form)?;
+        let declared = declared_size(header).ok_or(Stop::Form)?;
         position += BLOCK;
         if is_extension(kind) {
             if declared > MAX_EXTENSION {

@@ -20,6 +20,7 @@ mod extended;
 mod extents;
 pub mod gnu;
 mod members;
+mod number;
 pub mod order;
 mod pax;
 mod sparse;

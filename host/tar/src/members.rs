@@ -4,8 +4,9 @@ use std::io::{self, Read};
 
 use tar::{EntryType, Header};
 
-use super::archive::{MAX_EXTENSION, check_header, has_content, seconds};
+use super::archive::{MAX_EXTENSION, check_header, declared_size, has_content};
 use super::extended::{Extended, SparseMap, is_extension};
+use super::number;
 use super::sparse::{BadMap, Map, Numbers};
 use super::{BLOCK, Error, Fault, FilePart, MAX_UNPACKED, padding};
 
@@ -249,7 +250,13 @@ fn describe(header: &Header, extended: Extended, size: u64) -> Described {
     let link = extended
         .link
         .or_else(|| header.link_name_bytes().map(Into::into));
-    let device = |number: io::Result<Option<u32>>| number.ok().flatten().unwrap_or_default();
+    let gnu = header.as_gnu().map(|gnu| (&gnu.dev_major, &gnu.dev_minor));
+    let ustar = || Some(header.as_ustar()?).map(|ustar| (&ustar.dev_major, &ustar.dev_minor));
+    let device = |field: &[u8]| {
+        let number = number::natural(field).and_then(|number| u32::try_from(number).ok());
+        number.unwrap_or_default()
+    };
+    let fields = header.as_old();
     let mut kind = header.entry_type();
     // Before there was a kind for directories, they were told by their names.
     if header.as_bytes()[156] == 0 && name.ends_with(b"/") {
@@ -262,19 +269,21 @@ fn describe(header: &Header, extended: Extended, size: u64) -> Described {
         link: link.unwrap_or_default(),
         mtime: extended
             .mtime
-            .or_else(|| seconds(header))
+            .or_else(|| number::field(&fields.mtime))
             .unwrap_or_default(),
         nanos: extended.nanos,
-        mode: header.mode().unwrap_or_default() & 0o7777,
+        mode: number::natural(&fields.mode).unwrap_or_default() as u32 & 0o7777,
         uid: extended
             .uid
-            .or_else(|| header.uid().ok())
+            .or_else(|| number::natural(&fields.uid))
             .unwrap_or_default(),
         gid: extended
             .gid
-            .or_else(|| header.gid().ok())
+            .or_else(|| number::natural(&fields.gid))
             .unwrap_or_default(),
-        device: (device(header.device_major()), device(header.device_minor())),
+        device: gnu
+            .or_else(ustar)
+            .map_or((0, 0), |(major, minor)| (device(major), device(minor))),
         xattrs: extended.xattrs,
     }
 }
@@ -296,7 +305,7 @@ impl Pass<'_> {
             if !is_extension(kind) {
                 return Ok(Some((block, extended, at)));
             }
-            let declared = header.entry_size().map_err(|_| Fault::BadHeader(at))?;
+            let declared = declared_size(header).ok_or(Fault::BadHeader(at))?;
             let content = self.extension(declared)?;
             extended
                 .add(kind, &content)
@@ -314,7 +323,7 @@ impl Pass<'_> {
     ) -> Result<(Sparse, u64), Error> {
         let bad = || Fault::BadHeader(at);
         let kind = header.entry_type();
-        let declared = header.entry_size().map_err(|_| bad())?;
+        let declared = declared_size(header).ok_or_else(bad)?;
         let stored = if has_content(kind) {
             extended.size.unwrap_or(declared)
         } else {

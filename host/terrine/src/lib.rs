@@ -83,7 +83,7 @@
 //! use terrine::compress::{Pool, Setting};
 //! use terrine::oci::{Annotations, Reference};
 //! use terrine::layout::Layout;
-//! use terrine::destination::{Carrier, LayoutDestination, Recompress};
+//! use terrine::destination::{Carrier, Foreign, LayoutDestination, Recompress};
 //! use terrine::source::{self, LocalOpener};
 //! use terrine::copy::Copying;
 //!
@@ -100,6 +100,7 @@
 //!         cache: &Cache::none(),
 //!         cache_directories: false,
 //!         recompress: Recompress::All,
+//!         foreign: Foreign::Left,
 //!     },
 //!     jobs,
 //!     only_oci: true,

@@ -10,6 +10,7 @@ mod archives;
 mod between;
 mod builds;
 mod indexes;
+mod labels;
 mod others;
 mod written;
 

@@ -243,6 +243,7 @@ fn archive(
     let options = ConfOptions {
         store_root: PathBuf::from("/"),
         repo_tag: name,
+        platform: None,
         now: Time::now(),
     };
     let image = dockertools::prepare(&conf, &options, &planner, &Cache::none())?;

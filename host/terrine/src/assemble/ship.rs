@@ -9,7 +9,7 @@ use terrine_planner_host::image::LayerRole;
 use super::{Error, NewImage, Outcome, Published, Reporter, Written};
 use crate::base::Base;
 use crate::cache::Cache;
-use crate::destination::{self, Carried, Carrier, Destination, Part, Recompress, Shipped};
+use crate::destination::{self, Carried, Carrier, Destination, Foreign, Part, Recompress, Shipped};
 use crate::layer::{LayerHistory, LayerOrigin, NewLayer, StorePath};
 
 /// The most bytes that the annotations of layers may have together: a manifest may have 4 MiB in
@@ -67,6 +67,7 @@ impl<'a> Shipping<'a> {
             cache: self.cache,
             cache_directories: self.cache_directories,
             recompress: Recompress::Plain,
+            foreign: Foreign::Left,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::merge::EntryKind;
 use super::{Base, Listing};
 use crate::source::changes::clean;
 use crate::source::seekable::Unpacking;
-use crate::source::{Error, Fault};
+use crate::source::{self, Error, Fault};
 
 impl Base {
     /// Reads the file at an absolute path of the image, where its layers leave one: none where
@@ -35,18 +35,13 @@ impl Base {
             let (size, image) = (entry.size, &self.name);
             return Err(Error::fault(image, Fault::TooLarge { what, size, limit }));
         }
-        let failed = |error| self.unpacking(layer, &error);
-        let compression = layer.compression();
-        let input = match (compression, layer.layer.content()?) {
-            (Compression::None, Some(content)) => Input::Plain(content),
-            (compression, _) => {
-                Input::Unpacked(compression.decoder(layer.layer.open()?).map_err(failed)?)
-            }
-        };
+        let input = source::input(&self.name, layer.layer.as_ref())?;
         match member(input, plain, limit) {
             Ok(found) => Ok(found),
             Err(Unpacking::Fault(fault)) => Err(self.broken(layer, fault)),
-            Err(Unpacking::Io(error)) if compression != Compression::None => Err(failed(error)),
+            Err(Unpacking::Io(error)) if layer.compression() != Compression::None => {
+                Err(self.unpacking(layer, &error))
+            }
             Err(error) => Err(error.of(&self.name)),
         }
     }

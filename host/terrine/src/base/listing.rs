@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use terrine_compress::Compression;
 use terrine_oci::Digest;
-use terrine_tar::{Described, EntryType, Input};
+use terrine_tar::{Described, EntryType};
 
 use super::fingerprint::Fingerprint;
 use super::merge::{Entries, EntryKind, ListedEntry, ListedLayer};
 use super::{Base, BaseLayer};
 use crate::source::changes::{Budget, Change, MAX_PATH, bad_name, clean, components, parent};
 use crate::source::seekable::{Unpacking, for_each};
-use crate::source::{Error, Fault};
+use crate::source::{self, Error, Fault};
 
 /// How many links a path may lead through, as Linux has it.
 const MAX_LINKS: usize = 40;
@@ -91,20 +91,13 @@ impl Base {
     }
 
     fn read(&self, layer: &BaseLayer, budget: &mut Budget) -> Result<ListedLayer, Error> {
-        let failed = |error| self.unpacking(layer, &error);
-        let compression = layer.compression();
-        let source = match (compression, layer.layer.content()?) {
-            (Compression::None, Some(content)) => Input::Plain(content),
-            (compression, _) => {
-                Input::Unpacked(compression.decoder(layer.layer.open()?).map_err(failed)?)
-            }
-        };
+        let source = source::input(&self.name, layer.layer.as_ref())?;
         let mut read = ListedLayer::default();
         match for_each(source, |member| add(&mut read, member, budget)) {
             Ok(()) => {}
             Err(Unpacking::Fault(fault)) => return Err(self.broken(layer, fault)),
-            Err(Unpacking::Io(error)) if compression != Compression::None => {
-                return Err(failed(error));
+            Err(Unpacking::Io(error)) if layer.compression() != Compression::None => {
+                return Err(self.unpacking(layer, &error));
             }
             Err(error) => return Err(error.of(&self.name)),
         }
@@ -335,6 +328,8 @@ fn has_hash(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use terrine_tar::Input;
+
     use super::*;
 
     /// A layer of entries: `name/` is a directory, `name -> target` a link, `name => target`

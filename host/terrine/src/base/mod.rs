@@ -191,7 +191,7 @@ impl Base {
     ///
     /// A compressed layer that can not be unpacked, or is not the one it should be.
     pub fn transfer(&self, layer: &BaseLayer) -> Result<Transfer, Error> {
-        let compression = layer.compression();
+        let compression = layer.layer.look()?;
         if compression == Compression::None {
             return Ok(Transfer {
                 size: layer.stored_size(),

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use terrine_oci::{Annotations, Content, Descriptor, Digest, Document, Manifest, MediaType};
+use terrine_oci::{Platform, annotation};
 
 use super::Error;
 use crate::destination::{self, Carried, Carrier, Part, Reporter, Shipped};
@@ -33,9 +34,10 @@ impl Copying<'_> {
     /// not take it.
     pub fn image(&self, image: &Image) -> Result<Document, Error> {
         let document = self.bring(image)?;
+        let platform = Some(image.configuration.platform()).filter(Platform::is_whole);
         self.carrier
             .destination
-            .publish(&document, Some(&image.configuration.platform()))?;
+            .publish(&document, platform.as_ref())?;
         Ok(document)
     }
 
@@ -54,7 +56,7 @@ impl Copying<'_> {
             .collect();
         let shipped = self.carrier.all(&parts, self.jobs, self.reporter)?;
         let text = image.configuration.text().as_bytes();
-        let document = self.document(image, &shipped);
+        let document = self.document(image, shipped)?;
         let config = match &document.content {
             Content::Manifest(manifest) => manifest.config.clone(),
             Content::Index(_) => Descriptor::of(MediaType::OciConfig, text),
@@ -65,43 +67,76 @@ impl Copying<'_> {
         Ok(document)
     }
 
-    /// The manifest: the image's own, if it fits what was brought.
-    fn document(&self, image: &Image, shipped: &[Shipped]) -> Document {
-        let own = match &image.manifest {
-            Some(
-                document @ Document {
-                    content: Content::Manifest(manifest),
-                    ..
-                },
-            ) => Some((document, manifest)),
-            _ => None,
+    /// The manifest: the image's own, if it fits what was brought. Else what that says stays, as far as it is still
+    /// true.
+    fn document(&self, image: &Image, shipped: Vec<Shipped>) -> Result<Document, Error> {
+        let Some((document, own)) = own_manifest(image) else {
+            let config =
+                Descriptor::of(MediaType::OciConfig, image.configuration.text().as_bytes());
+            let layers = shipped.into_iter().map(|shipped| shipped.descriptor);
+            let annotations = self.annotated(Annotations::new());
+            return Ok(Manifest::new(config, layers.collect(), annotations).to_document());
         };
-        if let Some((document, manifest)) = own {
-            let same = manifest.layers.iter().map(|layer| layer.digest);
-            let same = same.eq(shipped.iter().map(|shipped| shipped.descriptor.digest));
-            let allowed = !self.only_oci || document.media_type == MediaType::OciManifest;
-            if same && allowed && self.annotations.is_empty() {
-                return document.clone();
-            }
+        let same = own.layers.iter().map(|layer| layer.digest);
+        let same = same.eq(shipped.iter().map(|shipped| shipped.descriptor.digest));
+        let allowed = !self.only_oci || document.media_type == MediaType::OciManifest;
+        if same && allowed && self.annotations.is_empty() {
+            return Ok(document.clone());
         }
-        let config = Descriptor::of(MediaType::OciConfig, image.configuration.text().as_bytes());
-        let layers = shipped.iter().enumerate().map(|(index, shipped)| {
-            let mut descriptor = shipped.descriptor.clone();
-            if let Some(old) = own.and_then(|(_, manifest)| manifest.layers.get(index)) {
-                descriptor.annotations.clone_from(&old.annotations);
-            }
-            descriptor
-        });
-        let mut annotations = own.map_or(Annotations::new(), |(_, own)| own.annotations.clone());
+        let layers = image.layers.iter().zip(&own.layers).zip(shipped);
+        let layers = layers.map(|((layer, old), shipped)| listed(layer.as_ref(), old, shipped));
+        let layers = layers.collect::<Result<Vec<_>, Error>>()?;
+        let mut annotations = own.annotations.clone();
+        for (old, new) in own.layers.iter().zip(&layers) {
+            annotations = annotation::followed(&annotations, old, new);
+        }
+        if !same && annotations.contains_key(annotation::COMPRESSION) {
+            let setting = self.carrier.setting.describe();
+            annotations.insert(annotation::COMPRESSION.to_owned(), setting);
+        }
+        let manifest = Manifest {
+            media_type: Some(MediaType::OciManifest),
+            config: Descriptor {
+                media_type: MediaType::OciConfig,
+                ..own.config.clone()
+            },
+            layers,
+            annotations: self.annotated(annotations),
+            ..own.clone()
+        };
+        Ok(manifest.to_document())
+    }
+
+    /// Adds the annotations that were asked for. An empty value takes one away.
+    pub(super) fn annotated(&self, mut annotations: Annotations) -> Annotations {
         annotations.extend(self.annotations.clone());
         annotations.retain(|_, value| !value.is_empty());
-        let mut manifest = Manifest::new(config, layers.collect(), annotations);
-        if let Some((_, own)) = own {
-            manifest.artifact_type.clone_from(&own.artifact_type);
-            manifest.subject.clone_from(&own.subject);
-        }
-        manifest.to_document()
+        annotations
     }
+}
+
+/// Returns the manifest of an image that has one.
+fn own_manifest(image: &Image) -> Option<(&Document, &Manifest)> {
+    let document = image.manifest.as_ref()?;
+    match &document.content {
+        Content::Manifest(manifest) => Some((document, manifest)),
+        Content::Index(_) => None,
+    }
+}
+
+/// Returns the descriptor of a layer for a manifest that is written here.
+fn listed(layer: &dyn Layer, old: &Descriptor, shipped: Shipped) -> Result<Descriptor, Error> {
+    let Descriptor {
+        mut media_type,
+        digest,
+        size,
+        ..
+    } = shipped.descriptor;
+    if digest == old.digest && !layer.is_foreign() {
+        // Nobody has read one that was there.
+        media_type = layer.look()?.media_type().unwrap_or(media_type);
+    }
+    Ok(old.replaced(media_type, digest, size))
 }
 
 /// Returns a key that two layers of an image share only where nothing else is said of them.

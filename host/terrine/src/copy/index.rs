@@ -1,9 +1,10 @@
 //! Several images under one name.
 
+use terrine_oci::annotation;
 use terrine_oci::{Annotations, Content, Descriptor, Document, Index, MediaType, Platform};
 
 use super::{Copying, Error};
-use crate::source::{self, Fault, Image, ImageIndex, Opened};
+use crate::source::{self, Image, ImageIndex, Opened};
 
 impl Copying<'_> {
     /// Brings images, one for each platform, and gives their index the destination's name. What
@@ -51,56 +52,88 @@ impl Copying<'_> {
         };
         let mut entries = vec![];
         for child in index.children() {
-            let (document, is_image) = each.bring_child(index, child, count)?;
-            self.carrier.destination.put_document(&document)?;
-            let entry = Descriptor {
-                platform: child.platform.clone(),
-                annotations: child.annotations.clone(),
-                ..document.descriptor()
-            };
-            entries.push((entry, is_image));
+            entries.push(each.bring_child(index, child, count)?);
         }
+        let old = index.children().iter().zip(&entries);
+        let new = old.filter_map(|(old, new)| Some((old, &new.as_ref()?.0)));
+        let replaced: Vec<_> = new.filter(|(old, new)| old.digest != new.digest).collect();
+        let same = replaced.is_empty() && entries.iter().all(Option::is_some);
         let own = &index.document;
-        let same = entries.iter().map(|(entry, _)| entry.digest);
-        let same = same.eq(index.children().iter().map(|child| child.digest));
         let allowed = !self.only_oci || own.media_type == MediaType::OciIndex;
+        let Content::Index(listed) = &own.content else {
+            return Ok(own.clone());
+        };
         if same && allowed && self.annotations.is_empty() {
             return Ok(own.clone());
         }
-        if !same {
-            // They speak of images that are not here.
-            entries.retain(|(_, is_image)| *is_image);
+        let mut annotations = listed.annotations.clone();
+        for (old, new) in &replaced {
+            annotations = annotation::followed(&annotations, old, new);
         }
-        let entries = entries.into_iter().map(|(entry, _)| entry).collect();
-        let mut annotations = match &own.content {
-            Content::Index(index) => index.annotations.clone(),
-            Content::Manifest(_) => Annotations::new(),
+        // What is no image speaks of images that are not here.
+        let stays = |is_image: bool| is_image || replaced.is_empty();
+        let entries = entries.iter().flatten();
+        let entries = entries.filter(|(_, is_image)| stays(*is_image));
+        let rewritten = Index {
+            media_type: Some(MediaType::OciIndex),
+            manifests: entries.map(|(entry, _)| entry.clone()).collect(),
+            annotations: self.annotated(annotations),
+            ..listed.clone()
         };
-        annotations.extend(self.annotations.clone());
-        annotations.retain(|_, value| !value.is_empty());
-        Ok(Index::new(entries, annotations).to_document())
+        Ok(rewritten.to_document())
     }
 
-    /// Brings one of those that an index lists, and tells whether it is an image, or an index.
+    /// Brings one of those that an index lists. Returns its entry here, and whether it is an image, or an index;
+    /// none if it stays behind.
     fn bring_child(
         &self,
         index: &ImageIndex,
         child: &Descriptor,
         count: &mut usize,
-    ) -> Result<(Document, bool), Error> {
-        if source::is_attestation(child) {
-            return Ok((self.opaque(index, child)?, false));
+    ) -> Result<Option<(Descriptor, bool)>, Error> {
+        let media_type = &child.media_type;
+        if !media_type.is_index() && !media_type.is_manifest() && !media_type.is_generic() {
+            return self.unknown(index, child);
         }
-        match index.open(child) {
-            Ok(Opened::Image(image)) => Ok((self.bring(&image)?, true)),
-            Ok(Opened::Index(nested)) => Ok((self.bring_index(&nested, count)?, true)),
-            // Signatures, and lists of what is in an image.
-            Err(source::Error::Fault {
-                fault: Fault::Artifact(_),
-                ..
-            }) => Ok((self.opaque(index, child)?, false)),
-            Err(error) => Err(error.into()),
+        let (document, is_image) = if source::is_attestation(child) {
+            (self.opaque(index, child)?, false)
+        } else {
+            match index.open(child) {
+                Ok(Opened::Image(image)) => (self.bring(&image)?, true),
+                Ok(Opened::Index(nested) | Opened::Choice { images: nested, .. }) => {
+                    (self.bring_index(&nested, count)?, true)
+                }
+                // Signatures, and lists of what is in an image.
+                Err(error) if error.is_no_image() => (self.opaque(index, child)?, false),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        self.carrier.destination.put_document(&document)?;
+        let new = document.descriptor();
+        let entry = child.replaced(new.media_type, new.digest, new.size);
+        Ok(Some((entry, is_image)))
+    }
+
+    /// Brings something of a type that terrine does not know: a blob in layouts. What it is in a registry, and
+    /// what it refers to there, nobody knows.
+    fn unknown(
+        &self,
+        index: &ImageIndex,
+        child: &Descriptor,
+    ) -> Result<Option<(Descriptor, bool)>, Error> {
+        let (blobs, destination) = (index.blobs().as_ref(), self.carrier.destination);
+        if blobs.repository().is_none() && destination.repository().is_none() {
+            self.carrier
+                .blob(&index.name, blobs, child, self.reporter)?;
+            return Ok(Some((child.clone(), false)));
         }
+        let Descriptor {
+            media_type, digest, ..
+        } = child;
+        self.reporter.left_out(&format!(
+            "`{digest}` of the index: it is `{media_type}`, which registries have no place for"
+        ));
+        Ok(None)
     }
 
     /// Brings something that is kept like an image and is none: its blobs as they are.
@@ -124,10 +157,16 @@ impl Copying<'_> {
     ) -> Result<Descriptor, Error> {
         let document = self.bring(image)?;
         self.carrier.destination.put_document(&document)?;
+        let new = document.descriptor();
+        let old = image.manifest.as_ref().map(Document::descriptor);
+        let annotations = match old {
+            Some(old) => annotation::followed(&annotations, &old, &new),
+            None => annotations,
+        };
         Ok(Descriptor {
             platform: Some(platform),
             annotations,
-            ..document.descriptor()
+            ..new
         })
     }
 }

@@ -103,11 +103,8 @@ pub(super) fn unpacked<E: From<source::Error> + From<pipe::Closed>>(
     image: &str,
     layer: &Arc<dyn Layer>,
 ) -> Result<(), E> {
-    let compression = layer.compression();
     let unpacking = |error| source::Error::unpacking(image, layer.as_ref(), error);
-    let raw = layer.open()?;
-    let decoder = compression.decoder(raw).map_err(unpacking)?;
-    let mut plain = decoder.take(MAX_UNPACKED + 1);
+    let mut plain = source::unpacked(image, layer.as_ref())?.take(MAX_UNPACKED + 1);
     let mut total = 0;
     loop {
         match plain.read(feeder.spare()?) {

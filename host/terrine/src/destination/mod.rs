@@ -19,7 +19,7 @@ mod tests;
 use std::fmt;
 
 pub use blob::from_bytes;
-pub use carrier::{Carried, Carrier, CarryError, Part, Recompress, Shipped};
+pub use carrier::{Carried, Carrier, CarryError, Foreign, Part, Recompress, Shipped};
 pub use docker_archive::DockerArchive;
 pub use error::Error;
 pub use layout::LayoutDestination;

@@ -22,6 +22,8 @@ pub trait Reporter: Observer {
     fn sent(&self, _bytes: u64) {}
     /// A layer is where it should be, and was so before, if `was_there`.
     fn finished(&self, _number: usize, _was_there: bool) {}
+    /// Something stays behind: what it is, and why.
+    fn left_out(&self, _what: &str) {}
 }
 
 /// Nobody wants to know.

@@ -60,6 +60,7 @@ fn bring(
         cache,
         cache_directories: false,
         recompress,
+        foreign: Foreign::Left,
     };
     let layer: Arc<dyn Layer> = Arc::new(layer.clone());
     let part = Part {

@@ -144,13 +144,6 @@ fn at_hand(image: &Image, reporter: &dyn Reporter) -> Result<Vec<AtHand>, source
             }
             let spooled = Spooled::new(layer, image.name.clone(), Arc::clone(&spool));
             spooled.fetch(&|bytes| reporter.read(bytes))?;
-            let media_type = spooled.descriptor()?.media_type;
-            source::check_compression(
-                &image.name,
-                spooled.name(),
-                &media_type,
-                spooled.compression(),
-            )?;
             Ok(AtHand {
                 layer: Arc::new(spooled),
                 told: true,
@@ -163,15 +156,15 @@ fn at_hand(image: &Image, reporter: &dyn Reporter) -> Result<Vec<AtHand>, source
 fn look(image: &str, layers: &[AtHand], reporter: &dyn Reporter) -> Result<Tree, source::Error> {
     let mut tree = Tree::default();
     for (number, AtHand { layer, told }) in (0..).zip(layers) {
-        let compression = layer.compression();
-        let source = match (compression, layer.content()?) {
-            (Compression::None, Some(content)) => Input::Plain(content),
+        let source = match (layer.content()?, layer.compression()) {
+            (Some(content), Compression::None) => Input::Plain(content),
             _ => {
-                let decoder = compression.decoder(Counted::new(layer.open()?, |bytes| {
+                let stored = Counted::new(layer.open()?, |bytes| {
                     if !told {
                         reporter.read(bytes);
                     }
-                }));
+                });
+                let decoder = layer.compression().decoder(stored);
                 Input::Unpacked(decoder.map_err(|error| undecoded(image, &**layer, error))?)
             }
         };
@@ -259,10 +252,7 @@ impl<W: Write> Exporting<'_, W> {
         let tree = self.tree;
         (self.stored, self.filled) = (layer.stored_size(), 0);
         let mut groups = leaves.chunk_by(|a, b| a.inode == b.inode).peekable();
-        let decoder = layer
-            .compression()
-            .decoder(layer.open()?)
-            .map_err(|error| undecoded(self.image, layer, error))?;
+        let decoder = source::unpacked(self.image, layer)?;
         let mut plain = HashingReader {
             inner: decoder,
             hash: Sha256::new(),

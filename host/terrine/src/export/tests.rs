@@ -203,22 +203,6 @@ fn an_output_that_fails_is_told() {
     assert!(matches!(error, Error::Output(error) if error.kind() == io::ErrorKind::StorageFull));
 }
 
-#[test]
-fn a_layer_of_a_registry_is_what_its_media_type_says() {
-    let mut layer = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
-    layer.repository = Some("localhost:5000/a".parse().unwrap());
-    layer.descriptor.media_type = Compression::Gzip.media_type().unwrap();
-    let error = export(&image(vec![layer], |_| {}), &mut vec![], Holes::Filled, &()).unwrap_err();
-    let is_told = matches!(
-        error,
-        Error::Image(source::Error::Fault {
-            fault: Fault::MediaType { .. },
-            ..
-        })
-    );
-    assert!(is_told, "{error:?}");
-}
-
 /// What a reporter is told: how much in all, and the rest in order.
 #[derive(Default)]
 struct Told {

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use terrine_compress::Compression;
 use terrine_oci::Digest;
 use terrine_planner_host::is_hashed;
 use terrine_planner_host::layering::HeldImage;
-use terrine_tar::Input;
 
 use super::contents;
 use crate::closure::{Graph, GraphEntry};
@@ -145,15 +143,7 @@ fn named_in(image: &Inspection, layer: usize) -> Option<&Vec<String>> {
 }
 
 fn read(image: &str, layer: &dyn Layer, store_dir: &str) -> Result<LayerEffect, source::Error> {
-    let source = match (layer.compression(), layer.content()?) {
-        (Compression::None, Some(content)) => Input::Plain(content),
-        (compression, _) => {
-            let decoder = compression
-                .decoder(layer.open()?)
-                .map_err(|error| source::Error::unpacking(image, layer, error));
-            Input::Unpacked(decoder?)
-        }
-    };
+    let source = source::input(image, layer)?;
     let mut content = LayerEffect::default();
     terrine_tar::read(source, |member, body| {
         match Change::of(&member.name)? {
@@ -256,6 +246,8 @@ mod tests {
     use std::sync::Arc;
 
     use terrine_oci::annotation;
+
+    use terrine_compress::Compression;
 
     use super::*;
     use crate::source::testing::{MemoryLayer, archive, image};

@@ -49,7 +49,7 @@ pub fn open(
     };
     let platform = match &opened {
         source::Opened::Image(_) => None,
-        source::Opened::Index(_) => platform,
+        source::Opened::Index(_) | source::Opened::Choice { .. } => platform,
     };
     let image = source::pick(opened, platform)?;
     let inspection = inspect(&image)?;

@@ -73,6 +73,9 @@ pub struct LayerFacts {
     pub store_paths: Option<Vec<String>>,
     /// What the manifest says of it, but for store paths.
     pub annotations: Annotations,
+    /// Where else it can be had: a layer that is not distributed with its image.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
 }
 
 /// Looks at an image. No layer is read.
@@ -163,6 +166,9 @@ fn facts(
         store_paths: annotated.or_else(|| history::store_paths(comment.as_deref()?)),
         comment,
         annotations,
+        urls: descriptor
+            .map(|descriptor| descriptor.urls.clone())
+            .unwrap_or_default(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::items::Items;
 use crate::base::Base;
 use crate::layer::{Store, StorePath};
 use crate::platform;
-use crate::source::{self, Opened};
+use crate::source::{self, Fault, Image, Opened};
 use crate::spec::ImageSpec;
 
 /// Opens the base image that a specification names, if it names one.
@@ -29,6 +29,7 @@ pub(super) fn open(
             let conf = ConfOptions {
                 store_root: options.store_root.clone(),
                 repo_tag: None,
+                platform: None,
                 now: options.now,
             };
             let planner = context.planners.image;
@@ -40,12 +41,26 @@ pub(super) fn open(
     };
     let image = match opened {
         Opened::Image(image) => image,
-        index @ Opened::Index(_) => {
-            let wanted = wanted(context, store, items)?;
-            source::pick(index, wanted.as_ref())?
-        }
+        several => match wanted(context, store, items)? {
+            Some(wanted) => source::pick(several, Some(&wanted))?,
+            None => for_this_machine(several)?,
+        },
     };
     Ok(Some(Base::new(image)))
+}
+
+/// The only image, else the one for this machine.
+fn for_this_machine(several: Opened) -> Result<Image, source::Error> {
+    match source::pick(several.clone(), None) {
+        Err(source::Error::Fault {
+            fault: Fault::Several { .. },
+            ..
+        }) => {
+            let machine = Platform::new("linux", platform::this_machine(), None);
+            source::pick(several, Some(&machine))
+        }
+        image => image,
+    }
 }
 
 /// The image that a field names: paths start where the specification lies.
@@ -65,7 +80,7 @@ pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Ref
     Ok(reference)
 }
 
-/// The platform that the image is for, as far as that is known without a base image.
+/// The platform that the image is for, as far as that is known without a base image and without this machine.
 fn wanted(
     context: &Context<'_, '_>,
     store: &Store,
@@ -80,7 +95,6 @@ fn wanted(
             let findings = platform::scan(store, &paths, context.options.cache)?;
             match findings.architecture() {
                 Some((architecture, _)) => architecture,
-                // Then it has to be the only one there is.
                 None => return Ok(None),
             }
         }

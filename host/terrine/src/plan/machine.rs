@@ -2,6 +2,7 @@
 
 use std::io;
 
+use terrine_oci::Platform;
 use terrine_planner_host::image;
 use terrine_support::remark::Remark;
 
@@ -96,7 +97,8 @@ fn decide(
 fn architecture_of(base: &Base) -> Option<String> {
     let configuration: serde_json::Value = serde_json::from_str(base.configuration()).ok()?;
     let architecture = configuration.get("architecture")?.as_str()?;
-    (!architecture.is_empty()).then(|| architecture.to_owned())
+    let normal = Platform::new("linux", architecture, None).normalized();
+    (!architecture.is_empty()).then_some(normal.architecture)
 }
 
 impl Machine {

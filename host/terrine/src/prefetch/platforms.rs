@@ -36,7 +36,9 @@ pub fn one<'a>(opened: &'a Opened, wanted: &Platform) -> Result<Choice<'a>, Erro
             source::pick(Opened::Image(image.clone()), Some(wanted))?;
             Choice::alone(image)
         }
-        Opened::Index(index) => Choice::listed(index, index.select(wanted)?),
+        Opened::Index(index) | Opened::Choice { images: index, .. } => {
+            Choice::listed(index, index.select(wanted)?)
+        }
     }
 }
 
@@ -50,7 +52,7 @@ pub fn one<'a>(opened: &'a Opened, wanted: &Platform) -> Result<Choice<'a>, Erro
 pub fn all(opened: &Opened) -> Result<BTreeMap<String, Choice<'_>>, Error> {
     let (name, choices) = match opened {
         Opened::Image(image) => (&image.name, vec![Choice::alone(image)?]),
-        Opened::Index(index) => {
+        Opened::Index(index) | Opened::Choice { images: index, .. } => {
             let listed = index.listed()?.into_iter();
             let choices = listed.map(|listed| Choice::listed(index, listed));
             (&index.name, choices.collect::<Result<_, _>>()?)

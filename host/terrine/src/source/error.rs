@@ -10,6 +10,7 @@ use terrine_registry as registry;
 use terrine_support::hint::Hint;
 
 use super::Layer;
+use super::oci::NO_LAYER;
 use crate::daemon;
 
 /// An image that can not be used.
@@ -90,6 +91,36 @@ impl Error {
         Self::Fault {
             image: image.to_owned(),
             fault,
+        }
+    }
+
+    /// Whether a blob is not there.
+    pub(crate) fn is_absent_blob(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_not_found(),
+            Self::Fault { fault, .. } => {
+                matches!(fault, Fault::Archive(terrine_tar::Fault::NoMember(_)))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it says that a layer cannot be had because it is not distributed with its image.
+    pub(crate) fn is_foreign_layer(&self) -> bool {
+        match self {
+            Self::Fault { fault, .. } => matches!(fault, Fault::Foreign { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether it only says that a manifest is none of an image: of a signature, an attestation, a chart.
+    pub(crate) fn is_no_image(&self) -> bool {
+        match self {
+            Self::Fault { fault, .. } => matches!(
+                fault,
+                Fault::Artifact(_) | Fault::LayerType { why: NO_LAYER, .. }
+            ),
+            _ => false,
         }
     }
 
@@ -187,15 +218,16 @@ pub enum Fault {
         /// What is wrong with that.
         why: &'static str,
     },
-    /// A layer whose bytes are not what its media type says.
-    #[error("its layer `{name}` is called `{media_type}`, and its bytes are {found}")]
-    MediaType {
+    /// A layer that is not distributed with its image, where its bytes are needed.
+    #[error(
+        "its layer `{name}` is not distributed with it, but from {}",
+        from(urls)
+    )]
+    Foreign {
         /// The layer's digest.
         name: String,
-        /// Its media type.
-        media_type: String,
-        /// How its bytes are compressed.
-        found: Compression,
+        /// Where it can be had.
+        urls: Vec<String>,
     },
     /// No image for the platform that is asked for.
     #[error("it has no image for {wanted}, but for {}", list(available))]
@@ -342,8 +374,9 @@ impl Hint for Fault {
             | Self::Compression { .. }
             | Self::Digest { .. }
             | Self::Size { .. } => Some("fetch or build the image again".into()),
-            Self::NoPlatform { .. } => Some(
-                "ask for one of these: by `--platform`, or where an image is built by `--architecture`".into(),
+            Self::NoPlatform { .. } => Some("ask for one of these by `--platform`".into()),
+            Self::Foreign { .. } => Some(
+                "`terrine copy` leaves such a layer where it is; what reads layers needs an image that has it".into(),
             ),
             Self::Several { .. } => {
                 Some("name one of these after the path, or a platform by `--platform`".into())
@@ -355,6 +388,14 @@ impl Hint for Fault {
             Self::Layer { fault, .. } => fault.hint(),
             _ => None,
         }
+    }
+}
+
+/// The places of a layer for an error.
+fn from(urls: &[String]) -> String {
+    match urls {
+        [] => "elsewhere".to_owned(),
+        urls => list(urls),
     }
 }
 

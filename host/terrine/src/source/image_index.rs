@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use terrine_oci::{Content, Descriptor, Digest, Document, DocumentError, Platform};
+use terrine_oci::{Annotations, Content, Descriptor, Digest, Document, DocumentError};
+use terrine_oci::{Index, Platform, annotation};
 
 use super::oci::{self, Blobs, document_fault};
 use super::{Error, Fault, Image};
@@ -22,6 +23,13 @@ pub enum Opened {
     Image(Image),
     /// Several.
     Index(ImageIndex),
+    /// Several that do not belong together, of which only a platform may tell the one that is meant.
+    Choice {
+        /// All of them.
+        images: ImageIndex,
+        /// Their names.
+        available: Vec<String>,
+    },
 }
 
 /// An index, and where what it lists is. Nothing of that is read before it is wanted.
@@ -179,23 +187,38 @@ impl ImageIndex {
     ///
     /// As [`ImageIndex::image`].
     pub fn select(&self, wanted: &Platform) -> Result<Listed, Error> {
+        let mut best = self.best(wanted)?;
+        Ok(best.swap_remove(0))
+    }
+
+    /// Returns the images that suit a platform as well as any, in order: at least one.
+    fn best(&self, wanted: &Platform) -> Result<Vec<Listed>, Error> {
         let candidates = self.listed()?;
-        let satisfying = || {
-            candidates
-                .iter()
-                .filter(|one| one.platform.satisfies(wanted))
+        let rank = |one: &Listed| match candidates.len() {
+            // The only one, which says nothing, is for whatever is asked for.
+            1 if !one.platform.is_whole() => Some(0),
+            _ => one.platform.rank(wanted),
         };
-        let exact = satisfying().find(|one| one.platform.variant == wanted.variant);
-        match exact.or_else(|| satisfying().next()) {
-            Some(listed) => Ok(listed.clone()),
-            None => {
-                let (wanted, available) = (wanted.to_string(), named(&candidates));
-                Err(Error::fault(
-                    &self.name,
-                    Fault::NoPlatform { wanted, available },
-                ))
-            }
+        let Some(best) = candidates.iter().filter_map(rank).min() else {
+            let (wanted, available) = (wanted.to_string(), named(&candidates));
+            return Err(Error::fault(
+                &self.name,
+                Fault::NoPlatform { wanted, available },
+            ));
+        };
+        let suits = candidates.iter().filter(|one| rank(one) == Some(best));
+        Ok(suits.cloned().collect())
+    }
+
+    /// Returns the only image for a platform of several that do not belong together.
+    fn only_for(&self, wanted: &Platform, available: &[String]) -> Result<Image, Error> {
+        let best = self.best(wanted)?;
+        let first = &best[0].descriptor;
+        if best.iter().any(|one| one.descriptor.digest != first.digest) {
+            let available = available.to_vec();
+            return Err(Error::fault(&self.name, Fault::Several { available }));
         }
+        self.manifest(first)
     }
 
     /// Its image, if it has just one.
@@ -276,7 +299,7 @@ impl ImageIndex {
     pub fn listed(&self) -> Result<Vec<Listed>, Error> {
         let mut candidates = Vec::new();
         let _ = self.walk(&mut 0, &mut |index, child| {
-            if child.media_type.is_manifest()
+            if may_be_manifest(child)
                 && let Some(platform) = index.platform(child)?
             {
                 candidates.push(Listed {
@@ -291,18 +314,38 @@ impl ImageIndex {
 
     /// The platform of a manifest; none if it is no image.
     fn platform(&self, child: &Descriptor) -> Result<Option<Platform>, Error> {
-        if let Some(platform) = &child.platform {
+        if let (Some(platform), None) = (&child.platform, &child.artifact_type) {
             return Ok(Some(platform.clone()));
         }
+        let own = match self.open(child) {
+            Ok(Opened::Image(image)) => Some(image.configuration.platform()),
+            Ok(_) => None,
+            Err(error) if error.is_no_image() => None,
+            Err(error) => return Err(error),
+        };
+        Ok(own.map(|own| child.platform.clone().unwrap_or(own)))
+    }
+
+    /// Whether one of those that it lists is an image, or an index. One that cannot be used is.
+    pub(super) fn is_image(&self, child: &Descriptor) -> bool {
         match self.open(child) {
-            Ok(Opened::Image(image)) => Ok(Some(image.configuration.platform())),
-            Ok(Opened::Index(_))
-            | Err(Error::Fault {
-                fault: Fault::Artifact(_),
-                ..
-            }) => Ok(None),
-            Err(error) => Err(error),
+            Ok(_) => true,
+            Err(error) => !error.is_no_image(),
         }
+    }
+
+    /// Returns an index of some of the entries, without the names that these have.
+    pub(super) fn with(&self, entries: &[&Descriptor]) -> Result<Self, Error> {
+        let nameless = |entry: &&Descriptor| {
+            let mut entry = (*entry).clone();
+            let names = [annotation::REF_NAME, annotation::CONTAINERD_NAME];
+            let is_name = |key: &String| names.contains(&key.as_str());
+            entry.annotations.retain(|key, _| !is_name(key));
+            entry
+        };
+        let entries = entries.iter().map(nameless).collect();
+        let document = Index::new(entries, Annotations::new()).to_document();
+        Self::below(&self.blobs, &self.name, document, &self.trail)
     }
 
     /// Adds how many it lists to those of the indexes that lead here.
@@ -344,7 +387,7 @@ impl ImageIndex {
 }
 
 /// The image that is meant: of an index that of the platform, which only an index with several
-/// needs. An image that says that it is for another platform is not taken.
+/// needs. The platform also tells which of images that do not belong together is meant. An image that says that it is for another platform is not taken.
 ///
 /// # Errors
 ///
@@ -355,11 +398,16 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
         (Opened::Image(image), _) => image,
         (Opened::Index(index), None) => return index.only(),
         (Opened::Index(index), Some(wanted)) => return index.image(wanted),
+        (Opened::Choice { images, available }, None) => {
+            return Err(Error::fault(&images.name, Fault::Several { available }));
+        }
+        (Opened::Choice { images, available }, Some(wanted)) => {
+            return images.only_for(wanted, &available);
+        }
     };
     let own = image.configuration.platform();
-    let silent = own.os.is_empty() || own.architecture.is_empty();
     match platform {
-        Some(wanted) if !silent && !own.satisfies(wanted) => {
+        Some(wanted) if own.is_whole() && !own.satisfies(wanted) => {
             let (wanted, available) = (wanted.to_string(), vec![own.to_string()]);
             Err(Error::fault(
                 &image.name,
@@ -368,6 +416,11 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
         }
         _ => Ok(image),
     }
+}
+
+/// Whether a descriptor can be that of a manifest: it says so, or nothing.
+pub(super) fn may_be_manifest(descriptor: &Descriptor) -> bool {
+    descriptor.media_type.is_manifest() || descriptor.media_type.is_generic()
 }
 
 /// Whether a manifest says something of an image and is none itself: buildkit lists such as

@@ -21,6 +21,7 @@ pub(crate) mod seekable;
 mod spool;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unpacked;
 mod verified;
 
 use std::fmt;
@@ -36,7 +37,6 @@ pub(crate) use hashing::HashingReader;
 pub use image_index::{
     ImageIndex, Listed, Opened, is_attestation, open_descriptor, open_document, pick,
 };
-pub(crate) use oci::check_compression;
 pub use oci::{Blobs, document, image};
 pub use oci_archive::open_archive;
 pub use oci_images::OciImages;
@@ -46,6 +46,7 @@ pub use opener::{LocalOpener, Opener, RemoteOpener};
 pub use spool::{Spool, Spooled};
 use terrine_compress::Compression;
 pub use terrine_tar::FilePart;
+pub(crate) use unpacked::{input, unpacked};
 pub use verified::Verified;
 
 /// An image that exists.
@@ -82,9 +83,23 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// How many bytes are stored.
     fn stored_size(&self) -> u64;
 
-    /// How they are compressed: by their first bytes where these are at hand, else by the
-    /// media type.
+    /// How they are compressed: by their first bytes where these are at hand or have been read by [`Layer::open`],
+    /// else by the media type, which may be wrong.
     fn compression(&self) -> Compression;
+
+    /// The same by their first bytes, which are fetched if nobody has read them yet.
+    ///
+    /// # Errors
+    ///
+    /// A layer that cannot be had.
+    fn look(&self) -> Result<Compression, Error> {
+        Ok(self.compression())
+    }
+
+    /// Whether the layer is not distributed with its image: whoever copies the image leaves it where it is.
+    fn is_foreign(&self) -> bool {
+        false
+    }
 
     /// The bytes as they are stored, as many as [`Layer::stored_size`] says or an error. They
     /// are not verified, see [`Verified`].

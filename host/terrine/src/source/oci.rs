@@ -1,8 +1,8 @@
 //! Images as OCI has them: documents and blobs, wherever these are.
 
 use std::fmt;
-use std::io::Read;
-use std::sync::Arc;
+use std::io::{self, Read};
+use std::sync::{Arc, OnceLock};
 
 use terrine_compress::{Compression, MAGIC};
 use terrine_oci::{
@@ -14,6 +14,9 @@ use super::{Error, Fault, FilePart, Image, Layer, Verified};
 
 /// How many layers an image may have. Docker takes 127, the kernel 500.
 const MAX_LAYERS: usize = 1000;
+
+/// What is wrong with a layer of something else than an image.
+pub(super) const NO_LAYER: &str = "that is no layer of an image";
 
 /// Where the blobs of images are: a layout, an archive of one, a repository of a registry.
 pub trait Blobs: fmt::Debug + Send + Sync {
@@ -57,7 +60,7 @@ pub trait Blobs: fmt::Debug + Send + Sync {
 pub fn document(blobs: &dyn Blobs, name: &str, descriptor: &Descriptor) -> Result<Document, Error> {
     let wrong = |fault| document_fault(name, &descriptor.digest.to_string(), fault);
     let media_type = &descriptor.media_type;
-    if !media_type.is_index() && !media_type.is_manifest() {
+    if !media_type.is_index() && !media_type.is_manifest() && !media_type.is_generic() {
         return Err(wrong(DocumentError::Unsupported(media_type.to_string())));
     }
     if descriptor.size > MAX_DOCUMENT {
@@ -128,8 +131,9 @@ fn configuration(
 ) -> Result<Configuration, Error> {
     let fault = |fault| Error::fault(name, fault);
     let descriptor = &manifest.config;
-    if !descriptor.media_type.is_config() {
-        return Err(fault(Fault::Artifact(descriptor.media_type.to_string())));
+    let artifact = || fault(Fault::Artifact(descriptor.media_type.to_string()));
+    if !descriptor.media_type.may_be_config() {
+        return Err(artifact());
     }
     let (size, limit) = (descriptor.size, MAX_CONFIGURATION);
     if size > limit {
@@ -141,6 +145,9 @@ fn configuration(
     }
     let text = verified(blobs.blob(descriptor)?, name, descriptor)?;
     Configuration::parse(text).map_err(|error| {
+        if !descriptor.media_type.is_config() {
+            return artifact();
+        }
         fault(Fault::Json {
             member: descriptor.digest.to_string(),
             why: error.to_string(),
@@ -171,24 +178,59 @@ fn layer(
 ) -> Result<OciLayer, Error> {
     let name = descriptor.digest.to_string();
     let media_type = &descriptor.media_type;
-    let Some(said) = Compression::of(media_type) else {
+    if !may_be_layer(media_type) {
         return Err(Error::fault(image, unusable_layer(name, media_type)));
-    };
-    if let Some(content) = blobs.content(descriptor)? {
-        let mut start = Vec::new();
-        content
-            .take(MAGIC as u64)
-            .read_to_end(&mut start)
-            .map_err(|error| Error::reading(image, error))?;
-        check_compression(image, name, media_type, Compression::detect(&start))?;
     }
-    let blobs = Arc::clone(blobs);
+    let mut found = OnceLock::new();
+    // One that is not distributed with the image need not be here.
+    if !media_type.is_foreign()
+        && let Some(content) = blobs.content(descriptor)?
+    {
+        let detected = detect(content).map_err(|error| Error::reading(image, error))?;
+        found = OnceLock::from(detected.0);
+    }
+    if descriptor.digest == diff_id {
+        // What is the plain layer is plain, whatever it starts with.
+        found = OnceLock::from(Compression::None);
+    }
     Ok(OciLayer {
-        blobs,
+        blobs: Arc::clone(blobs),
+        image: image.to_owned(),
         descriptor: descriptor.clone(),
         diff_id,
-        compression: said,
+        found,
     })
+}
+
+/// Tells a compression by the first bytes, which are returned, too.
+fn detect(content: impl Read) -> io::Result<(Compression, Vec<u8>)> {
+    let mut start = Vec::new();
+    content.take(MAGIC as u64).read_to_end(&mut start)?;
+    Ok((Compression::detect(&start), start))
+}
+
+/// Whether a type can be that of a layer, however that is compressed: tools have written more than the
+/// specification has.
+fn may_be_layer(media_type: &MediaType) -> bool {
+    const TAR: &[&str] = &[
+        "application/x-tar",
+        "application/tar",
+        "application/tar+gzip",
+        "application/x-gtar",
+        "application/gzip",
+        "application/x-gzip",
+        "application/zstd",
+    ];
+    const LAYERS: &[&str] = &[
+        "application/vnd.oci.image.layer.v1.tar",
+        "application/vnd.docker.image.rootfs.diff.tar",
+    ];
+    let text = media_type.as_str();
+    let other_compression = || LAYERS.iter().any(|layer| text.starts_with(layer));
+    Compression::of(media_type).is_some()
+        || media_type.is_generic()
+        || TAR.contains(&text)
+        || other_compression() && !text.ends_with("+encrypted")
 }
 
 /// Why a layer of a type that is not known can not be read.
@@ -196,10 +238,7 @@ fn unusable_layer(name: String, media_type: &MediaType) -> Fault {
     let media_type = media_type.to_string();
     let why = match media_type.as_str() {
         text if text.ends_with("+encrypted") => "it is encrypted",
-        text if text.contains(".nondistributable.") || text.contains(".foreign.") => {
-            "it is not distributed with the image"
-        }
-        _ => "that is no layer of an image",
+        _ => NO_LAYER,
     };
     Fault::LayerType {
         name,
@@ -208,38 +247,27 @@ fn unusable_layer(name: String, media_type: &MediaType) -> Fault {
     }
 }
 
-/// Holds what the bytes of a layer are compressed by against its media type, if that says it.
-///
-/// # Errors
-///
-/// Another compression.
-pub(crate) fn check_compression(
-    image: &str,
-    name: String,
-    media_type: &MediaType,
-    found: Compression,
-) -> Result<(), Error> {
-    if Compression::of(media_type).is_none_or(|said| said == found) {
-        return Ok(());
-    }
-    let media_type = media_type.to_string();
-    Err(Error::fault(
-        image,
-        Fault::MediaType {
-            name,
-            media_type,
-            found,
-        },
-    ))
-}
-
 /// A layer by its descriptor.
 #[derive(Debug)]
 struct OciLayer {
     blobs: Arc<dyn Blobs>,
+    /// What errors call its image.
+    image: String,
     descriptor: Descriptor,
     diff_id: Digest,
-    compression: Compression,
+    /// What its bytes are compressed by, once somebody has seen the first of them.
+    found: OnceLock<Compression>,
+}
+
+impl OciLayer {
+    /// Why a layer cannot be had, if that is because its image need not have it.
+    fn explained(&self, error: Error) -> Error {
+        if !self.is_foreign() || !error.is_absent_blob() {
+            return error;
+        }
+        let (name, urls) = (self.name(), self.descriptor.urls.clone());
+        Error::fault(&self.image, Fault::Foreign { name, urls })
+    }
 }
 
 impl Layer for OciLayer {
@@ -260,15 +288,41 @@ impl Layer for OciLayer {
     }
 
     fn compression(&self) -> Compression {
-        self.compression
+        let said = || Compression::of(&self.descriptor.media_type);
+        let found = self.found.get().copied();
+        found.or_else(said).unwrap_or(Compression::None)
+    }
+
+    fn look(&self) -> Result<Compression, Error> {
+        if self.found.get().is_none() {
+            drop(self.open()?);
+        }
+        Ok(self.compression())
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.descriptor.media_type.is_foreign()
     }
 
     fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error> {
-        self.blobs.blob(&self.descriptor)
+        let blob = self.blobs.blob(&self.descriptor);
+        let mut stored = blob.map_err(|error| self.explained(error))?;
+        if self.found.get().is_some() {
+            return Ok(stored);
+        }
+        let reading = |error| self.explained(Error::reading(&self.image, error));
+        let (found, start) = detect(&mut stored).map_err(reading)?;
+        let _ = self.found.set(found);
+        Ok(Box::new(io::Cursor::new(start).chain(stored)))
     }
 
     fn content(&self) -> Result<Option<FilePart<'_>>, Error> {
-        self.blobs.content(&self.descriptor)
+        let content = self.blobs.content(&self.descriptor);
+        let content = content.map_err(|error| self.explained(error))?;
+        if content.is_some() && self.found.get().is_none() {
+            self.look()?;
+        }
+        Ok(content)
     }
 
     fn repository(&self) -> Option<&Repository> {

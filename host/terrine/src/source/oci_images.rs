@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use terrine_oci::{Descriptor, Digest, Document, Selector};
+use terrine_oci::{Descriptor, Digest, Document, Platform, Selector};
 
 use super::docker_archive::normal;
-use super::image_index::{ImageIndex, Opened, is_attestation, open_descriptor};
+use super::image_index::{ImageIndex, Opened, is_attestation, may_be_manifest, open_descriptor};
 use super::oci::{Blobs, document_fault};
 use super::{Error, Fault};
 use crate::layout::{INDEX, REF_NAME};
@@ -41,10 +41,7 @@ impl OciImages {
             .iter()
             .enumerate()
             .map(|(number, entry)| {
-                entry
-                    .annotations
-                    .get(IMAGE_NAME)
-                    .or_else(|| entry.annotations.get(REF_NAME))
+                full_name(entry)
                     .cloned()
                     .unwrap_or_else(|| format!("@{number}"))
             })
@@ -77,7 +74,7 @@ impl OciImages {
             Selector::Name(name) => match self.named(name).as_slice() {
                 [] => Err(missing(name.clone())),
                 [entry] => self.entry(entry),
-                several => Err(self.several(several)),
+                several => self.several(several),
             },
             Selector::Digest(digest) => {
                 let entry = self.entries().iter().find(|entry| entry.digest == *digest);
@@ -107,9 +104,12 @@ impl OciImages {
         let whole: Vec<_> = entries
             .iter()
             .copied()
+            .filter(|entry| entry.media_type.is_index() || may_be_manifest(entry))
             .filter(|entry| is_named(entry) || !nested.contains(&entry.digest))
+            .filter(|entry| self.index.is_image(entry))
             .collect();
         match whole.as_slice() {
+            [] => self.entry(entries[0]),
             [entry] => self.entry(entry),
             several
                 if several
@@ -118,7 +118,7 @@ impl OciImages {
             {
                 Ok(Opened::Index(self.index.clone()))
             }
-            several => Err(self.several(several)),
+            several => self.several(several),
         }
     }
 
@@ -155,7 +155,22 @@ impl OciImages {
         .unwrap_or_default()
     }
 
-    fn several(&self, entries: &[&Descriptor]) -> Error {
+    /// Several entries: the images of one index, if they have one name, or none, and each a platform of its own.
+    fn several(&self, entries: &[&Descriptor]) -> Result<Opened, Error> {
+        let images = self.index.with(entries)?;
+        let names: Vec<Option<&String>> = entries.iter().map(|entry| full_name(entry)).collect();
+        if names.iter().all(|name| *name == names[0])
+            && entries.iter().all(|entry| may_be_manifest(entry))
+        {
+            let listed = images.listed()?;
+            let platforms: Vec<_> = listed.iter().map(|one| one.platform.normalized()).collect();
+            let is_first = |(number, platform): (usize, &Platform)| {
+                platform.is_whole() && !platforms[..number].contains(platform)
+            };
+            if listed.len() == entries.len() && platforms.iter().enumerate().all(is_first) {
+                return Ok(Opened::Index(images));
+            }
+        }
         let available = self
             .entries()
             .iter()
@@ -163,8 +178,14 @@ impl OciImages {
             .filter(|(entry, _)| entries.iter().any(|other| other.digest == entry.digest))
             .map(|(_, name)| name)
             .collect();
-        Error::fault(&self.index.name, Fault::Several { available })
+        Ok(Opened::Choice { images, available })
     }
+}
+
+/// The name of an entry, the longer one where it has two.
+fn full_name(entry: &Descriptor) -> Option<&String> {
+    let names = [IMAGE_NAME, REF_NAME].into_iter();
+    names.filter_map(|key| entry.annotations.get(key)).next()
 }
 
 fn is_named(entry: &Descriptor) -> bool {

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use terrine_compress::{Compression, MAGIC};
+use terrine_compress::Compression;
 use terrine_oci::{Descriptor, Digest, Repository};
 
 use super::{Attributes, Error, FilePart, Layer, Verified};
@@ -170,15 +170,17 @@ impl Layer for Spooled {
     }
 
     fn compression(&self) -> Compression {
-        let Some(&place) = self.place.get() else {
-            return self.inner.compression();
-        };
-        let mut start = vec![];
-        let content = self.spool.content(place, self.stored_size());
-        match content.and_then(|content| content.take(MAGIC as u64).read_to_end(&mut start)) {
-            Ok(_) => Compression::detect(&start),
-            Err(_) => self.inner.compression(),
-        }
+        self.inner.compression()
+    }
+
+    fn look(&self) -> Result<Compression, Error> {
+        // Whoever wants to know this is about to read it.
+        self.fetched(&|_| {})?;
+        self.inner.look()
+    }
+
+    fn is_foreign(&self) -> bool {
+        self.inner.is_foreign()
     }
 
     fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error> {

@@ -39,6 +39,15 @@ pub(super) fn check(
     let mut checks = Checks::default();
     let read = match layer.open() {
         Ok(stored) => read(stored, layer.stored_size(), budget, reporter),
+        Err(error) if error.is_foreign_layer() => {
+            checks.add(&format!("{name}: not distributed with the image"));
+            return Looked {
+                name,
+                checks,
+                bytes: 0,
+                members: None,
+            };
+        }
         Err(error) => {
             checks.add(&name);
             checks.failed(&name, &"a layer that can be read", &chain(&error));

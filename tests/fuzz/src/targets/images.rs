@@ -226,7 +226,7 @@ fn check(image: &Image, archive: &[u8]) {
     assert_eq!(image.layers.len(), image.configuration.diff_ids().len());
     let opened = match source::open_file("archive", scratch::file(archive)) {
         Ok(Opened::Image(image)) => Ok(image),
-        Ok(index @ Opened::Index(_)) => source::pick(index, None),
+        Ok(several) => source::pick(several, None),
         Err(error) => Err(error),
     };
     let same = match opened {

@@ -352,6 +352,10 @@ fn source_faults() -> Vec<source::Fault> {
             wanted: name(),
             available: list(),
         },
+        Fault::Foreign {
+            name: name(),
+            urls: list(),
+        },
         Fault::Several { available: list() },
         Fault::NoSuchImage {
             wanted: name(),

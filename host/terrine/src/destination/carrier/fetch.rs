@@ -4,12 +4,13 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
+use terrine_compress::Compression;
 use terrine_oci::{Descriptor, Repository};
 use terrine_tar::MAX_UNPACKED;
 
 use super::super::{Error, Reporter, Staged};
-use super::make::check;
-use super::{Carrier, CarryError, Shipped, sending};
+use super::make::{Reencoded, check};
+use super::{Carrier, CarryError, Foreign, Shipped, sending};
 use crate::cache::Plain;
 use crate::pipe::Observer;
 use crate::source::{self, Blobs, Fault, Layer, Verified};
@@ -27,32 +28,65 @@ impl Carrier<'_> {
         reporter: &dyn Reporter,
     ) -> Result<Shipped, CarryError> {
         let given = layer.descriptor()?;
-        let media_type = layer
-            .compression()
-            .media_type()
-            .unwrap_or_else(|| given.media_type.clone());
-        let descriptor = Descriptor {
-            annotations: given.annotations,
-            ..Descriptor::new(media_type, given.digest, given.size)
-        };
         let diff_id = layer.diff_id();
         let origins: Vec<Repository> = layer.repository().into_iter().cloned().collect();
-        if self.is_there(&descriptor, &origins)? {
-            return Ok(Shipped {
-                descriptor,
-                diff_id,
-                size: None,
-                was_there: true,
-            });
+        let there = |descriptor| Shipped {
+            descriptor,
+            diff_id,
+            size: None,
+            was_there: true,
+        };
+        if self.is_there(&given, &origins)? {
+            let is_plain = given.digest == diff_id;
+            if (layer.compression() == Compression::None) != is_plain {
+                layer.look()?;
+            }
+            return Ok(there(described(layer.as_ref(), &given)));
         }
         begin(layer.stored_size());
-        let (staged, size) = self.stage_layer(image, layer, &descriptor, reporter)?;
+        let stored = layer.open()?;
+        if !self.stays(layer.as_ref()) {
+            // Its first bytes are not what its media type says.
+            drop(stored);
+            return self.make(&Reencoded { image, layer }, &|_| {}, reporter);
+        }
+        let (staged, size) = self.stage_layer(image, layer, stored, &given, reporter)?;
+        let descriptor = described(layer.as_ref(), &given);
         self.keep(staged, &descriptor, &sending(reporter, descriptor.size))?;
         Ok(Shipped {
             descriptor,
             diff_id,
             size: Some(size),
             was_there: false,
+        })
+    }
+
+    /// Brings a layer that is not distributed with its image, if that is asked for and it can be had. Else only
+    /// its descriptor is kept.
+    pub(super) fn foreign(
+        &self,
+        image: &str,
+        layer: &Arc<dyn Layer>,
+        begin: &dyn Fn(u64),
+        reporter: &dyn Reporter,
+    ) -> Result<Shipped, CarryError> {
+        if self.foreign == Foreign::Brought {
+            match self.fetch(image, layer, begin, reporter) {
+                Err(CarryError::Source(error)) if error.is_foreign_layer() => {
+                    let name = layer.name();
+                    reporter.left_out(&format!(
+                        "the layer `{name}`: it is not distributed with its image, which does not have it"
+                    ));
+                }
+                outcome => return outcome,
+            }
+        }
+        let given = layer.descriptor()?;
+        Ok(Shipped {
+            descriptor: described(layer.as_ref(), &given),
+            diff_id: layer.diff_id(),
+            size: None,
+            was_there: true,
         })
     }
 
@@ -93,12 +127,11 @@ impl Carrier<'_> {
         &self,
         image: &str,
         layer: &Arc<dyn Layer>,
+        stored: Box<dyn Read + Send + '_>,
         blob: &Descriptor,
         observer: &dyn Observer,
     ) -> Result<(Staged, u64), CarryError> {
-        let raw = Verified::new(layer.open()?, layer.name(), blob.size, blob.digest);
-        // One that was fetched by now says by its bytes what it is.
-        source::check_compression(image, layer.name(), &blob.media_type, layer.compression())?;
+        let raw = Verified::new(stored, layer.name(), blob.size, blob.digest);
         let (staged, plain) =
             self.stage(raw, observer, |raw| unpack(image, layer.as_ref(), raw))?;
         check(image, layer.as_ref(), plain.diff_id)?;
@@ -126,6 +159,18 @@ impl Carrier<'_> {
             return Err(Error::Staging { place, source }.into());
         }
         Ok((staged, outcome?))
+    }
+}
+
+/// Returns the descriptor of a layer that stays as it is stored, with the type that its bytes have.
+fn described(layer: &dyn Layer, given: &Descriptor) -> Descriptor {
+    let media_type = match layer.compression().media_type() {
+        Some(media_type) if !layer.is_foreign() => media_type,
+        _ => given.media_type.to_oci(),
+    };
+    Descriptor {
+        media_type,
+        ..given.clone()
     }
 }
 

@@ -62,6 +62,17 @@ pub struct Carrier<'a> {
     pub cache_directories: bool,
     /// Which existing layers are compressed again.
     pub recompress: Recompress,
+    /// Which layers are brought that are not distributed with their images.
+    pub foreign: Foreign,
+}
+
+/// Which layers are brought that are not distributed with their images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    /// None: whoever runs the image gets them from where its manifest says.
+    Left,
+    /// Those that are at the place of the image.
+    Brought,
 }
 
 /// A layer that is to be at the destination.
@@ -213,6 +224,9 @@ impl Carrier<'_> {
         };
         match part.layer {
             Carried::New(layer) => self.make(&MadeOf::new(self, layer)?, &begin, reporter),
+            Carried::Existing(image, layer) if layer.is_foreign() => {
+                self.foreign(image, layer, &begin, reporter)
+            }
             Carried::Existing(image, layer) if self.stays(layer.as_ref()) => {
                 self.fetch(image, layer, &begin, reporter)
             }
@@ -224,6 +238,10 @@ impl Carrier<'_> {
 
     /// Returns true for an existing layer that keeps its compression.
     fn stays(&self, layer: &dyn Layer) -> bool {
+        // Its descriptor says where else to get just these bytes.
+        if layer.is_foreign() {
+            return true;
+        }
         let wanted = self.setting.compression();
         match (self.recompress, layer.compression()) {
             (_, Compression::Bzip2 | Compression::Xz) => false,

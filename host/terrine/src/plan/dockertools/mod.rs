@@ -12,7 +12,7 @@ mod remarks;
 
 use std::path::{Path, PathBuf};
 
-use terrine_oci::annotation;
+use terrine_oci::{Platform, annotation};
 use terrine_planner_host::Planner;
 
 use super::context;
@@ -20,6 +20,7 @@ use crate::assemble::{self, Customisation, NewImage, PlanOrigin, Top};
 use crate::base::Base;
 use crate::cache::Cache;
 use crate::layer::{Ownership, Store};
+use crate::source::{self, Opened};
 use crate::spec::Time;
 pub use conf::{Conf, ConfError};
 pub use describe::{LAYER, describe};
@@ -37,6 +38,8 @@ pub struct ConfOptions {
     pub store_root: PathBuf,
     /// The name to use instead of the one in `conf.json`.
     pub repo_tag: Option<String>,
+    /// The platform to use instead of the one in `conf.json`.
+    pub platform: Option<Platform>,
     /// What `now` means.
     pub now: Time,
 }
@@ -79,10 +82,28 @@ fn prepare_at<'p>(
             let opened = existing::open_at(&path, &options, planner, cache, depth + 1);
             Some(Base::new(opened.map_err(|error| error.of_base(path))?))
         }
-        Some(path) => Some(Base::open(&path).map_err(assemble::Error::from)?),
+        Some(path) => Some(open_base(conf, options, planner, &path)?),
         None => None,
     };
     Ok(on_base(conf, options, planner, store, base)?)
+}
+
+/// Opens a base image that is not described by a `conf.json`. Of several that for the image's platform is taken.
+fn open_base(
+    conf: &Conf,
+    options: &ConfOptions,
+    planner: &Planner<'_>,
+    path: &Path,
+) -> Result<Base, assemble::Error> {
+    let image = match source::open_first(&path.display().to_string(), path)? {
+        Opened::Image(image) => image,
+        several => {
+            let (platform, variant) = prepare::platform(conf, options);
+            let wanted = super::base::platform(&platform, variant, planner)?;
+            source::pick(several, Some(&wanted))?
+        }
+    };
+    Ok(Base::new(image))
 }
 
 fn on_base<'p>(

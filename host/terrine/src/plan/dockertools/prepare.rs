@@ -18,11 +18,12 @@ pub(super) fn resolve(
     customisation: Digest,
     planner: &Planner<'_>,
 ) -> Result<image::Resolved, Error> {
+    let (platform, variant) = platform(conf, options);
     let request = image::ResolveRequest {
         reference: options.repo_tag.as_ref().unwrap_or(&conf.repo_tag).clone(),
         tag: None,
-        platform: conf.architecture.clone(),
-        variant: conf.variant.clone(),
+        platform,
+        variant,
         config: conf.config.get().to_owned(),
         base: base.map(image::BaseImage::from),
         inherit: image::Inheritance::Environment,
@@ -35,6 +36,14 @@ pub(super) fn resolve(
     planner
         .resolve(&request)
         .map_err(|error| in_terms_of_conf(error, options.repo_tag.is_some()))
+}
+
+/// Returns the platform and its variant: those that were asked for, else those of `conf.json`.
+pub(super) fn platform(conf: &Conf, options: &ConfOptions) -> (String, Option<String>) {
+    match &options.platform {
+        Some(platform) => (platform.architecture.clone(), platform.variant.clone()),
+        None => (conf.architecture.clone(), conf.variant.clone()),
+    }
 }
 
 /// Everything in the image that the rest of the request does not tell, a line for each

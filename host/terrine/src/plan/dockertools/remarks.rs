@@ -16,6 +16,9 @@ use crate::startup::{self, Interpreters};
 /// more is looked at than the headers of archives that are not compressed.
 pub fn remarks(image: &NewImage<'_>) -> Vec<Remark> {
     let mut remarks = image.remarks();
+    // Those types are the original's, which writes whatever it is given.
+    let mistyped = terrine_oci::mistyped(&image.resolved.config).into_iter();
+    remarks.extend(mistyped.map(|field| Remark::warning(field.message).hint(field.hint)));
     let Top::Archive(archive) = &image.top else {
         return remarks;
     };

@@ -92,7 +92,11 @@ fn an_index_gives_the_image_of_the_platform() {
     made.list(vec![index]);
     for (wanted, expected) in [
         ("linux/amd64", "amd64"),
-        ("linux/arm", "v6"),
+        ("linux/arm", "v7"),
+        ("linux/arm/v8", "v7"),
+        ("linux/x86_64", "amd64"),
+        ("linux/amd64/v3", "amd64"),
+        ("linux/aarch64", "arm64"),
         ("linux/arm/v7", "v7"),
         ("linux/arm64", "arm64"),
         ("linux/riscv64", "riscv64"),
@@ -155,4 +159,29 @@ fn artifacts_beside_images_are_passed_over() {
         made.index(vec![artifact, made.image("linux/amd64", "x")]),
     ]);
     assert_eq!(made.pick(None).as_deref(), Ok("x"));
+}
+
+#[test]
+fn what_is_no_image_does_not_make_several_of_one() {
+    let made = Made::new();
+    let image = made.image("linux/amd64", "x");
+    let layer = made.put(b"{}", MediaType::parse("application/vnd.in-toto+json"));
+    let config = made.config("linux/amd64", &[layer.digest]);
+    let attestation = made.manifest(config, vec![layer]);
+    let chart = made.put(
+        b"{}",
+        MediaType::parse("application/vnd.cncf.helm.config.v1+json"),
+    );
+    let mut artifact = on(&made.manifest(chart, vec![]), "linux/amd64");
+    artifact.artifact_type = Some("application/vnd.cncf.helm.config.v1+json".to_owned());
+    let unknown = made.put(b"<html>", MediaType::parse("text/html"));
+    for other in [attestation, artifact, unknown] {
+        let entries = vec![other.clone(), image.clone()];
+        made.list(entries.clone());
+        assert_eq!(made.pick(None).as_deref(), Ok("x"), "{other:?}");
+        assert_eq!(made.pick(Some("linux/amd64")).as_deref(), Ok("x"));
+        made.list(vec![made.index(entries)]);
+        assert_eq!(made.pick(None).as_deref(), Ok("x"), "{other:?}");
+        assert_eq!(made.pick(Some("linux/amd64")).as_deref(), Ok("x"));
+    }
 }

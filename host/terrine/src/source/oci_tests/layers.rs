@@ -117,19 +117,15 @@ fn layers_and_diff_ids_are_as_many() {
 fn types_that_are_no_layers_are_named() {
     for (text, expected) in [
         (
-            "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-            "not distributed",
-        ),
-        (
-            "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-            "not distributed",
-        ),
-        (
             "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
             "it is encrypted",
         ),
         (
             "application/vnd.wasm.content.layer.v1+wasm",
+            "that is no layer of an image",
+        ),
+        (
+            "application/vnd.in-toto+json",
             "that is no layer of an image",
         ),
     ] {
@@ -150,27 +146,170 @@ fn types_that_are_no_layers_are_named() {
 }
 
 #[test]
-fn a_type_that_its_bytes_belie_is_refused() {
-    for (bytes, media_type, expected) in [
-        (gzip(b"x"), MediaType::OciLayer, "its bytes are gzip"),
+fn bytes_count_more_than_what_they_are_called() {
+    let zstd = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
+    for (bytes, plain, name, expected) in [
+        (
+            gzip(b"x"),
+            &b"x"[..],
+            MediaType::OciLayer.as_str(),
+            Compression::Gzip,
+        ),
         (
             b"x".to_vec(),
-            MediaType::OciLayerGzip,
-            "its bytes are plain",
+            b"x",
+            MediaType::OciLayerGzip.as_str(),
+            Compression::None,
         ),
-        (gzip(b"x"), MediaType::OciLayerZstd, "its bytes are gzip"),
+        (
+            b"x".to_vec(),
+            b"x",
+            MediaType::DockerLayerZstd.as_str(),
+            Compression::None,
+        ),
+        (
+            gzip(b"x"),
+            b"x",
+            MediaType::OciLayerZstd.as_str(),
+            Compression::Gzip,
+        ),
+        (
+            zstd(b"x"),
+            b"x",
+            MediaType::DockerLayerGzip.as_str(),
+            Compression::Zstd,
+        ),
+        (
+            zstd(b"x"),
+            b"x",
+            "application/octet-stream",
+            Compression::Zstd,
+        ),
+        (gzip(b"x"), b"x", "", Compression::Gzip),
+        (gzip(b"x"), b"x", "application/x-tar", Compression::Gzip),
+        (
+            b"x".to_vec(),
+            b"x",
+            "application/vnd.oci.image.layer.v1.tar+xz",
+            Compression::None,
+        ),
+        // An archive whose first file is called so.
         (
             b"BZh9".to_vec(),
-            MediaType::DockerLayer,
-            "its bytes are bzip2",
+            b"BZh9",
+            MediaType::DockerLayer.as_str(),
+            Compression::None,
+        ),
+        (
+            b"\x1f\x8b".to_vec(),
+            b"\x1f\x8b",
+            MediaType::OciLayer.as_str(),
+            Compression::None,
         ),
     ] {
         let made = Made::new();
-        let layer = made.put(&bytes, media_type.clone());
-        let config = made.config("linux/amd64", &[layer.digest]);
+        let layer = made.put(&bytes, MediaType::parse(name));
+        let config = made.config("linux/amd64", &[Digest::of(plain)]);
         made.list(vec![made.manifest(config, vec![layer])]);
-        refused(made.only(), expected);
-        refused(made.only(), &format!("is called `{media_type}`"));
+        let image = pick(made.only().unwrap(), None).unwrap();
+        let layer = image.layers[0].as_ref();
+        assert_eq!(layer.compression(), expected, "{name}");
+        let mut read = vec![];
+        unpacked("x", layer)
+            .unwrap()
+            .read_to_end(&mut read)
+            .unwrap();
+        assert_eq!(read, plain, "{name}");
+    }
+}
+
+/// Blobs that cannot be read at any place, as those of a registry.
+#[derive(Debug)]
+struct Remote(Vec<(Descriptor, Vec<u8>)>);
+
+impl Blobs for Remote {
+    fn blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
+        let (_, bytes) = self.0.iter().find(|(one, _)| one == blob).unwrap();
+        Ok(Box::new(&bytes[..]))
+    }
+}
+
+#[test]
+fn a_layer_of_a_registry_tells_what_it_is_when_it_is_opened() {
+    let open = |bytes: Vec<u8>, media_type, plain: &[u8]| {
+        let layer = Descriptor::of(media_type, &bytes);
+        let text = serde_json::json!({"rootfs": {"diff_ids": [Digest::of(plain)]}}).to_string();
+        let config = Descriptor::of(MediaType::OciConfig, text.as_bytes());
+        let manifest = Manifest::new(config.clone(), vec![layer.clone()], Annotations::new());
+        let blobs = vec![(layer, bytes), (config, text.into_bytes())];
+        let blobs: Arc<dyn Blobs> = Arc::new(Remote(blobs));
+        open_document(&blobs, "x", manifest.to_document())
+            .and_then(|opened| pick(opened, None))
+            .unwrap()
+    };
+    let image = open(gzip(b"x"), MediaType::OciLayer, b"x");
+    let layer = image.layers[0].as_ref();
+    assert_eq!(layer.compression(), Compression::None);
+    assert_eq!(layer.look().unwrap(), Compression::Gzip);
+    let image = open(gzip(b"x"), MediaType::OciLayerZstd, b"x");
+    let mut read = vec![];
+    let layer = image.layers[0].as_ref();
+    unpacked("x", layer)
+        .unwrap()
+        .read_to_end(&mut read)
+        .unwrap();
+    assert_eq!(
+        (&read[..], layer.compression()),
+        (&b"x"[..], Compression::Gzip)
+    );
+    // Its digest tells that one is plain.
+    let image = open(b"x".to_vec(), MediaType::OciLayerGzip, b"x");
+    assert_eq!(image.layers[0].compression(), Compression::None);
+}
+
+#[test]
+fn a_layer_that_is_not_distributed_need_not_be_there() {
+    for media_type in [
+        MediaType::OciForeignLayerGzip,
+        MediaType::DockerForeignLayerGzip,
+    ] {
+        let made = Made::new();
+        let bytes = gzip(b"x");
+        let mut layer = Descriptor::of(media_type, &bytes);
+        layer.urls = vec!["https://a.example/x".to_owned()];
+        let config = made.config("windows/amd64", &[Digest::of(b"x")]);
+        made.list(vec![made.manifest(config, vec![layer.clone()])]);
+        let image = pick(made.only().unwrap(), None).unwrap();
+        assert!(image.layers[0].is_foreign());
+        refused(
+            image.layers[0].open(),
+            "is not distributed with it, but from `https://a.example/x`",
+        );
+        made.put(&bytes, layer.media_type);
+        let image = pick(made.only().unwrap(), None).unwrap();
+        let mut read = vec![];
+        let mut layer = unpacked("x", image.layers[0].as_ref()).unwrap();
+        layer.read_to_end(&mut read).unwrap();
+        assert_eq!(read, b"x");
+    }
+}
+
+#[test]
+fn a_configuration_is_told_by_what_is_in_it() {
+    for name in [
+        "",
+        "application/octet-stream",
+        "application/json",
+        "text/html",
+    ] {
+        let made = Made::new();
+        let config = made.config("linux/amd64", &[]);
+        let config = Descriptor::new(MediaType::parse(name), config.digest, config.size);
+        made.list(vec![made.manifest(config, vec![])]);
+        assert!(made.only().is_ok(), "{name}");
+        let config = made.put(b"{}", MediaType::parse(name));
+        made.list(vec![made.manifest(config, vec![])]);
+        refused(made.only(), "it is no image");
     }
 }
 

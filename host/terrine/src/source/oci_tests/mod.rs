@@ -131,7 +131,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn message(opened: &Result<Opened, Error>) -> String {
     match opened {
         Ok(Opened::Image(image)) => image.configuration.digest().to_string(),
-        Ok(Opened::Index(index)) => index.document.digest().to_string(),
+        Ok(Opened::Index(index) | Opened::Choice { images: index, .. }) => {
+            index.document.digest().to_string()
+        }
         Err(error) => chain(error),
     }
 }

@@ -97,6 +97,74 @@ fn the_only_image_is_found_whatever_else_is_listed() {
     assert_eq!(made.by(&Selector::Digest(other.digest)).as_deref(), Ok("y"));
 }
 
+#[test]
+fn a_platform_tells_images_apart() {
+    let made = Made::new();
+    let image = |platform: &str| made.image(platform, platform);
+    let named = |platform: &str, name: &str| with(&image(platform), REF_NAME, name);
+    let meant = |selector: &Selector, platform: Option<&str>| {
+        let platform = platform.map(|text| text.parse().unwrap());
+        let opened = made.open(selector);
+        let image = opened.and_then(|opened| pick(opened, platform.as_ref()));
+        image
+            .map(|image| first_layer(&image))
+            .map_err(|error| chain(&error))
+    };
+    let by = |name: &str| Selector::Name(name.to_owned());
+    // One name twice, and names, all without a platform that the index tells.
+    made.list(vec![
+        named("linux/amd64", "web"),
+        named("linux/arm64", "web"),
+        named("linux/s390x", "other"),
+    ]);
+    for wanted in ["linux/amd64", "linux/arm64"] {
+        assert_eq!(meant(&by("web"), Some(wanted)).as_deref(), Ok(wanted));
+    }
+    for wanted in ["linux/amd64", "linux/arm64", "linux/s390x"] {
+        assert_eq!(meant(&Selector::Only, Some(wanted)).as_deref(), Ok(wanted));
+    }
+    let error = meant(&by("web"), None).unwrap_err();
+    assert!(
+        error.contains("2 images: `linux/amd64`, `linux/arm64`"),
+        "{error}"
+    );
+    let error = meant(&by("web"), Some("linux/s390x")).unwrap_err();
+    assert!(error.contains("no image for linux/s390x"), "{error}");
+    let error = meant(&Selector::Only, None).unwrap_err();
+    assert!(error.contains("3 images: `web`, `web`, `other`"), "{error}");
+    // What is one image for its name is an index to whoever copies it.
+    let Opened::Index(index) = made.open(&by("web")).unwrap() else {
+        panic!("no index")
+    };
+    let text = String::from_utf8(index.document.bytes).unwrap();
+    assert!(!text.contains(REF_NAME), "{text}");
+
+    // Two names for one platform: none is meant.
+    let other = made.image("linux/amd64", "other");
+    made.list(vec![
+        named("linux/amd64", "a"),
+        with(&other, REF_NAME, "b"),
+        named("linux/arm/v6", "c"),
+    ]);
+    let error = meant(&Selector::Only, Some("linux/amd64")).unwrap_err();
+    assert!(error.contains("it holds 3 images: `a`, `b`"), "{error}");
+    assert_eq!(
+        meant(&Selector::Only, Some("linux/arm/v7")).as_deref(),
+        Ok("linux/arm/v6")
+    );
+    // Without names and platforms.
+    made.list(vec![image("linux/amd64"), image("linux/arm64")]);
+    assert_eq!(
+        meant(&Selector::Only, Some("linux/arm64")).as_deref(),
+        Ok("linux/arm64")
+    );
+    let error = meant(&Selector::Only, None).unwrap_err();
+    assert!(
+        error.contains("2 images: `linux/amd64`, `linux/arm64`"),
+        "{error}"
+    );
+}
+
 fn open_text(text: &str) -> Result<Opened, Error> {
     open(&text.parse::<Reference>().unwrap(), &LocalOpener)
 }

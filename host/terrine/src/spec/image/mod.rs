@@ -46,7 +46,7 @@ pub struct ImageSpec {
     /// The image to build on: a docker-archive or an OCI archive, plain or compressed, or an OCI
     /// layout, by its path; or any image in the notation of the container tools, as
     /// `docker://debian:12` or `oci:layout:base`. Of one for several platforms the image's own
-    /// is taken.
+    /// is taken, and if nothing tells that, this machine's.
     pub from_image: Option<String>,
     /// Directories that are joined at the image's root as symbolic links: store paths, whose closures
     /// become the image's layers, or directories of this machine, each of which becomes a store path. That

@@ -1,0 +1,88 @@
+//! Fields of documents that terrine knows nothing of: who rewrites a document keeps them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::{Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+/// The fields of an object beyond those that are known, by name, as they are written.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct OtherFields(BTreeMap<String, Box<RawValue>>);
+
+impl OtherFields {
+    /// Returns true if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Leaves out a field.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Adds a field whose value terrine cannot use.
+    pub(super) fn insert(&mut self, name: &str, value: Box<RawValue>) {
+        self.0.insert(name.to_owned(), value);
+    }
+}
+
+impl PartialEq for OtherFields {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |fields: &'_ Self| -> Vec<(String, String)> {
+            let fields = fields.0.iter();
+            fields
+                .map(|(name, value)| (name.clone(), value.get().to_owned()))
+                .collect()
+        };
+        text(self) == text(other)
+    }
+}
+
+impl Eq for OtherFields {}
+
+/// Reads an object: the fields that are known as a `T`, and all others as they are.
+pub(super) fn split<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+    known: &'static [&'static str],
+) -> Result<(T, OtherFields), D::Error> {
+    deserializer.deserialize_map(Split(known, PhantomData))
+}
+
+struct Split<T>(&'static [&'static str], PhantomData<T>);
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for Split<T> {
+    type Value = (T, OtherFields);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields: BTreeMap<&'static str, Box<RawValue>> = BTreeMap::new();
+        let mut other = OtherFields::default();
+        while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+            match self.0.iter().find(|known| **known == name) {
+                Some(known) => {
+                    // Readers do not agree on which of two counts.
+                    if fields.insert(known, value).is_some() {
+                        return Err(A::Error::custom(format!("duplicate field `{name}`")));
+                    }
+                }
+                None => other.insert(&name, value),
+            }
+        }
+        let text = serde_json::to_string(&fields).map_err(A::Error::custom)?;
+        match serde_json::from_str(&text) {
+            Ok(known) => Ok((known, other)),
+            Err(error) => {
+                // The place is one in a text that nobody sees.
+                let error = error.to_string();
+                let what = error.split(" at line ").next().unwrap_or_default();
+                Err(A::Error::custom(what))
+            }
+        }
+    }
+}

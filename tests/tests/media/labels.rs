@@ -1,0 +1,256 @@
+//! Images whose documents call things by other names than their bytes have, and those that not everything is of.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use terrine_tests::archive::{digest, filter};
+use terrine_tests::{Archive, OciLayout, Run, terrine};
+
+use super::written::{Written, configuration, layer};
+use super::{Medium, Shelf, TAG, copy, run};
+
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
+const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
+
+/// The bytes of the only document that a layout lists.
+fn document(folder: &Path) -> Vec<u8> {
+    let index = fs::read(folder.join("index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let digest = index["manifests"][0]["digest"].as_str().unwrap();
+    let hex = digest.strip_prefix("sha256:").unwrap();
+    fs::read(folder.join("blobs/sha256").join(hex)).unwrap()
+}
+
+/// What a run that has to succeed writes to stdout.
+fn shown(arguments: &[&str]) -> String {
+    String::from_utf8(run(arguments).stdout).unwrap()
+}
+
+/// The types of the layers of a manifest.
+fn types(manifest: &[u8]) -> Vec<String> {
+    let manifest: Value = serde_json::from_slice(manifest).unwrap();
+    let layers = manifest["layers"].as_array().unwrap().iter();
+    layers
+        .map(|layer| layer["mediaType"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[test]
+fn bytes_count_more_than_labels_wherever_an_image_is() {
+    let Some(shelf) = Shelf::new() else { return };
+    let written = Written::new(shelf.path("written"));
+    let plain = ["a", "b", "c"].map(layer);
+    let gzip = filter("gzip", &["-nc"], &plain[1]);
+    let zstd = filter("zstd", &["-qc"], &plain[2]);
+    let config = configuration("amd64", &plain.each_ref().map(Vec::as_slice));
+    let config = written.put("application/octet-stream", &config);
+    let layers = [
+        written.put(GZIP, &plain[0]),
+        written.put(TAR, &gzip),
+        written.put(GZIP, &zstd),
+    ];
+    written.list(written.manifest(&config, &layers), TAG);
+    let at = |medium, name: &str| shelf.reference(medium, name);
+    // As it is it goes everywhere, to a registry without compressing plain layers.
+    copy(
+        &at(Medium::Layout, "written"),
+        &at(Medium::OciArchive, "archive"),
+    );
+    let wrong = |medium, name: &str| {
+        let image = at(medium, name);
+        let told = Run::of(terrine().args(["verify", &image]));
+        assert_eq!(told.code, Some(1), "{image}");
+        assert_eq!(
+            told.stderr.matches(": media type:").count(),
+            3,
+            "{}",
+            told.stderr
+        );
+        assert!(shown(&["inspect", &image]).contains("amd64"), "{image}");
+        // What is rewritten is right, and what reads layers reads them.
+        for (setting, expected) in [("none", TAR), ("gzip", GZIP), ("zstd", ZSTD)] {
+            let to = at(Medium::Layout, &format!("{name}-{medium:?}-{setting}"));
+            run(&["copy", &image, &to, "--compression", setting]);
+            terrine_tests::verify(&to);
+            let folder = shelf.path(&format!("{name}-{medium:?}-{setting}"));
+            let made = OciLayout::read(&folder).image(Some(TAG));
+            assert_eq!(types(&made.manifest), [expected; 3], "{image} {setting}");
+        }
+        let noted = at(Medium::Layout, &format!("{name}-{medium:?}-noted"));
+        run(&["copy", &image, &noted, "--annotation", "a=1"]);
+        let folder = shelf.path(&format!("{name}-{medium:?}-noted"));
+        let made = OciLayout::read(&folder).image(Some(TAG));
+        assert_eq!(types(&made.manifest), [TAR, GZIP, ZSTD], "{image}");
+        let archive = shelf.path(&format!("{name}-{medium:?}.tar"));
+        run(&["merge", &image, "-o", &archive.display().to_string()]);
+        let archive = Archive::read(fs::read(archive).unwrap());
+        assert_eq!(archive.diff_ids().len(), 3);
+        let files = shelf.path(&format!("{name}-{medium:?}-files.tar"));
+        run(&["export", &image, "-o", &files.display().to_string()]);
+        assert!(fs::metadata(files).unwrap().len() > 0);
+    };
+    wrong(Medium::Layout, "written");
+    wrong(Medium::OciArchive, "archive");
+    let repository = "labels";
+    for blob in [&plain[0], &gzip, &zstd] {
+        shelf.registry.put_blob(repository, blob);
+    }
+    let kind = "application/vnd.oci.image.manifest.v1+json";
+    let config_bytes = configuration("amd64", &plain.each_ref().map(Vec::as_slice));
+    shelf.registry.put_blob(repository, &config_bytes);
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers});
+    let manifest = manifest.to_string();
+    shelf
+        .registry
+        .put_manifest(repository, TAG, kind, manifest.as_bytes());
+    wrong(Medium::Registry, repository);
+}
+
+#[test]
+fn layers_that_are_not_distributed_stay_where_they_are() {
+    let Some(shelf) = Shelf::new() else { return };
+    let written = Written::new(shelf.path("written"));
+    let plain = ["base", "own"].map(layer);
+    let config = configuration("amd64", &plain.each_ref().map(Vec::as_slice));
+    let config = String::from_utf8(config)
+        .unwrap()
+        .replace("linux", "windows");
+    let config = written.put(CONFIG, config.as_bytes());
+    let gzip = filter("gzip", &["-nc"], &plain[0]);
+    let kind = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+    let mut foreign = written.put(kind, &gzip);
+    foreign["urls"] = json!(["https://mcr.example/base"]);
+    let hex = digest(&gzip);
+    let blob = shelf.path("written").join("blobs/sha256").join(&hex);
+    let windows = written.manifest(&config, &[foreign.clone(), written.put(TAR, &plain[1])]);
+    let entry = written.put(
+        "application/vnd.oci.image.index.v1+json",
+        &written.index(&[windows, written.image("amd64", &[&layer("linux")])]),
+    );
+    written.list(entry, TAG);
+    let at = |medium, name: &str| shelf.reference(medium, name);
+    let holds = |name: &str| {
+        let folder = shelf.path(name);
+        folder.join("blobs/sha256").join(&hex).exists()
+    };
+    let from = at(Medium::Layout, "written");
+    copy(&from, &at(Medium::Layout, "left"));
+    assert!(!holds("left"));
+    run(&["copy", &from, &at(Medium::Layout, "all"), "--all-layers"]);
+    assert!(holds("all"));
+    // Where it cannot be had, all the rest goes.
+    fs::remove_file(blob).unwrap();
+    let rest = run(&["copy", &from, &at(Medium::Layout, "rest"), "--all-layers"]);
+    assert!(
+        rest.stderr
+            .contains("warning: left out: the layer `sha256:"),
+        "{}",
+        rest.stderr
+    );
+    let windows = ["--platform", "windows/amd64"];
+    let text = shown(&["inspect", &from, windows[0], windows[1]]);
+    assert!(text.contains("https://mcr.example/base"), "{text}");
+    run(&["verify", &at(Medium::Layout, "left")]);
+    let zstd = at(Medium::Layout, "zstd");
+    run(&[
+        "copy",
+        &from,
+        &zstd,
+        windows[0],
+        windows[1],
+        "--compression",
+        "zstd",
+    ]);
+    let manifest = document(&shelf.path("zstd"));
+    assert_eq!(types(&manifest), [kind, ZSTD]);
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["layers"][0], foreign);
+    let refused =
+        Run::of(terrine().args(["export", &from, windows[0], windows[1], "-o", "/dev/null"]));
+    assert!(
+        refused
+            .stderr
+            .contains("is not distributed with it, but from `https://mcr.example/base`"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_base_of_several_platforms_gives_the_one_that_is_meant() {
+    let Some(shelf) = Shelf::new() else { return };
+    let written = Written::new(shelf.path("written"));
+    let this = if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "amd64"
+    };
+    let images = ["amd64", "arm64", "s390x"].map(|architecture| {
+        let mut image = written.image(architecture, &[&layer(architecture)]);
+        image["platform"] = json!({"architecture": architecture, "os": "linux"});
+        image
+    });
+    let entry = written.put(
+        "application/vnd.oci.image.index.v1+json",
+        &written.index(&images),
+    );
+    written.list(entry, TAG);
+    let from = shelf.reference(Medium::Layout, "written");
+    let build = |options: &[&str]| {
+        let base = ["build", "--name", "web:1", "--from-image", &from];
+        let to = shelf.path("built").display().to_string();
+        let to = format!("oci:{to}:web");
+        Run::of(terrine().args(base).args(["--to", &to]).args(options))
+    };
+    let built = || {
+        let image = format!("oci:{}:web", shelf.path("built").display());
+        let text = shown(&["inspect", &image]);
+        let line = text.lines().find(|line| line.starts_with("platform"));
+        line.unwrap().split_whitespace().last().unwrap().to_owned()
+    };
+    for (options, expected) in [
+        (&[][..], this),
+        (&["--platform", "linux/s390x"], "s390x"),
+        (&["--platform", "linux/aarch64"], "arm64"),
+        (&["--architecture", "arm64"], "arm64"),
+        (&["--system", "s390x-linux"], "s390x"),
+    ] {
+        build(options).ok();
+        assert_eq!(built(), format!("linux/{expected}"), "{options:?}");
+    }
+    let missing = build(&["--platform", "linux/riscv64"]);
+    assert!(
+        missing.stderr.contains("no image for linux/riscv64")
+            && missing
+                .stderr
+                .contains("ask for one of these by `--platform`"),
+        "{}",
+        missing.stderr
+    );
+    for (options, says) in [
+        (
+            ["--platform", "linux/amd64", "--system", "x86_64-linux"],
+            "cannot be used with",
+        ),
+        (
+            ["--platform", "linux/amd64", "--architecture", "amd64"],
+            "cannot be used with",
+        ),
+        (
+            ["--system", "x86_64-linux", "--architecture", "amd64"],
+            "cannot be used with",
+        ),
+        (
+            ["--platform", "windows/amd64", "--tag", "1"],
+            "images are made for Linux",
+        ),
+    ] {
+        let refused = build(&options);
+        assert_eq!(refused.code, Some(2), "{options:?}");
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    }
+}
