@@ -386,7 +386,8 @@ fn a_full_disk_is_said_and_leaves_nothing() {
 fn a_closed_pipe_ends_the_run_quietly() {
     let store = TestStore::default();
     store.file("a", &vec![7; MUCH]);
-    let mut command = ConfFile::new(&store, &[&["a"]]).command();
+    let conf = ConfFile::new(&store, &[&["a"]]).with("config", json!({}));
+    let mut command = conf.command();
     let mut child = command
         .arg("-q")
         .stdout(Stdio::piped())
