@@ -110,7 +110,8 @@ fn a_tag_is_generated_where_there_is_none_and_reported() {
         .unwrap()
         .to_owned();
     assert!(
-        run.stderr.contains(&format!(" {tag} (tag generated), ")),
+        run.stderr.contains(&format!("{tag}: image id "))
+            && run.stderr.contains(" (tag generated), "),
         "{}",
         run.stderr
     );
@@ -124,7 +125,7 @@ fn a_tag_is_generated_where_there_is_none_and_reported() {
     );
     let quiet = Run::of(conf.command().arg("-q")).ok();
     assert!(
-        quiet.stderr.contains(&format!(" {tag} (tag generated)")),
+        quiet.stderr.contains(&format!("{tag}: image id ")),
         "{}",
         quiet.stderr
     );

@@ -1,24 +1,17 @@
 //! `terrine build`: an image out of store paths and directories.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
 use terrine::plan::{self, CommandsTold};
 use terrine::planner::Planners;
 
 use super::cache_args::close_cache;
 use super::command_args::show;
-use super::exit::Usage;
 use super::failure::{Context, Result};
-use super::github::{self, Outputs};
 use super::image_args::ImageArgs;
 use super::images::Images;
-use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{ShipArgs, open_target};
+use super::ship_args::ShipArgs;
 use super::strict_args::StrictArgs;
-use super::target::names_tag;
 
 /// Build an image out of store paths and directories
 ///
@@ -35,34 +28,18 @@ pub(super) struct Args {
 
     #[command(flatten)]
     strict: StrictArgs,
-
-    /// Write what the image turned out to be to this file, as JSON; `-` for stdout
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    summary: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   terrine build image.json | docker load
   terrine build image.json --to docker://ghcr.io/acme/web:1.2
+  terrine build image.json --tag 1.2 --tag latest --to docker://ghcr.io/acme/web --to oci:./layout
   terrine build image.json --to oci:./layout:web --compression zstd
   terrine build --name web --contents ./web -o web.tar -- /bin/web --port 80";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    check_outputs(args)?;
     args.ship.check()?;
-    let summary = args
-        .summary
-        .as_deref()
-        .map(|path| Output::open(Some(path)))
-        .transpose()?;
-    // A terminal is refused before anything is done.
-    let early = args
-        .ship
-        .is_stdout()
-        .then(|| Output::open(None))
-        .transpose()?;
-    drop(early);
     let spec = args.image.spec()?;
     let runtime = args
         .image
@@ -85,43 +62,18 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     args.strict
         .print(&facts.remarks, printer)
         .with_context(cannot)?;
-    let target = open_target(&args.ship, images.client(), &image.resolved.tag, printer)?;
     let progress = Progress::new(printer, image.layer_count());
-    let name = target.name().unwrap_or_else(|| image.reference());
-    let outcome = args
+    let (landings, shipped) = args
         .ship
-        .ship(image, &target, &cache, &progress)
+        .ship(&image, images.client(), &cache, &progress, printer)
         .with_context(cannot)?;
     close_cache(&cache, printer);
-    facts.complete(&outcome);
-    target.commit()?;
-    if let Some(summary) = &summary {
-        let mut file = summary;
-        file.write_all(facts.to_json().as_bytes())
-            .context("writing the summary")?;
-    }
-    summary.map_or(Ok(()), Output::commit)?;
     progress.finish();
-    let (id, written) = (outcome.id, progress.summary());
-    let digest = outcome.published.map(|image| image.manifest.digest);
-    github::leave(&Outputs::of(&args.ship.target(), &name, digest), printer);
-    if facts.tag_generated && !names_tag(&args.ship.target()) {
-        // Nobody could know it otherwise, so it is said to those who want quiet as well.
-        printer.result(&format!("{id} {name} (tag generated), {written}"));
-    } else {
-        printer.status(&format!("{id} {name}, {written}"));
+    landings.tell(&shipped.landed, printer)?;
+    if let (Some(outcome), false) = (&shipped.outcome, shipped.has_failed()) {
+        facts.complete(outcome);
+        facts.destinations.clone_from(&shipped.landed);
+        landings.write(&shipped.landed, Some(outcome.id), Some(facts.to_json()))?;
     }
-    Ok(())
-}
-
-/// Checks that no two things go to stdout.
-fn check_outputs(args: &Args) -> Result<()> {
-    if args.ship.is_stdout() && args.summary.as_deref() == Some(Path::new("-")) {
-        return Err(Usage {
-            message: "the archive and the summary can not both go to stdout".to_owned(),
-            hint: "name a file with `-o` or with `--summary`",
-        }
-        .into());
-    }
-    Ok(())
+    shipped.tell(&progress.summary(), printer)
 }

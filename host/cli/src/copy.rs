@@ -1,17 +1,19 @@
 //! `terrine copy`: an image from one place to another.
 
 use terrine::copy::{self, Named};
-use terrine::oci::{Content, Descriptor, Document, Reference, Selector};
+use terrine::oci::{Content, Descriptor, Digest, Document, Reference, Selector};
+use terrine::plan::DestinationFacts;
 use terrine::source::{Image, Opened};
 
-use super::argument;
 use super::copy_args::CopyArgs;
-use super::failure::{Context, Result};
-use super::github::{self, Outputs};
+use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
 use super::images::{Images, ImagesArgs};
+use super::landing::{LandingArgs, Landings};
 use super::printer::Printer;
 use super::progress::Progress;
-use super::target::{ArchiveTarget, BlobTarget, Target, TargetReference};
+use super::target::{ArchiveTarget, BlobTarget, Place, Target, TargetReference};
+use super::{argument, exit, target};
 
 /// Copy an image: pull, push, convert
 ///
@@ -26,9 +28,17 @@ pub(super) struct Args {
     #[arg(value_parser = argument::read::<Reference>)]
     from: Reference,
 
-    /// Where it is to be, in the same notation
-    #[arg(value_parser = argument::read::<Reference>)]
-    to: Reference,
+    /// Where it is to be, in the same notation; may be repeated
+    #[arg(required = true, value_parser = argument::read::<Reference>)]
+    to: Vec<Reference>,
+
+    /// A tag for destinations that name none [default: the one that it has where it is]; may be
+    /// repeated
+    #[arg(long, help_heading = "Output")]
+    tag: Vec<String>,
+
+    #[command(flatten)]
+    landing: LandingArgs,
 
     #[command(flatten)]
     copy: CopyArgs,
@@ -51,11 +61,19 @@ How images are written:
 Examples:
   terrine copy docker-archive:old.tar docker://localhost:5000/old
   terrine copy docker://debian:12 oci:layout:debian --platform linux/arm64
-  terrine copy oci:layout:web docker-daemon:web:1.2";
+  terrine copy oci:layout:web docker-daemon:web:1.2
+  terrine copy oci:layout:web docker://ghcr.io/acme/web docker://quay.io/acme/web --tag 1 --tag latest";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let cannot = || format!("can not copy `{}` to `{}`", args.from, args.to);
-    args.copy.check(&args.to)?;
+    for to in &args.to {
+        args.copy.check(to)?;
+    }
+    let places = places(args)?;
+    let landings = args.landing.open(places.iter())?;
+    let cannot = || match &args.to[..] {
+        [to] => format!("can not copy `{}` to `{to}`", args.from),
+        _ => format!("can not copy `{}`", args.from),
+    };
     let images = Images::new(&args.images.registry);
     let opened = images.open(&args.from).with_context(cannot)?;
     let opened = match (opened, &args.images.platform) {
@@ -67,28 +85,83 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         }
         (opened, None) => opened,
     };
-    let tag = default_tag(&args.from);
-    let target = TargetReference::of(&args.to)
-        .open(
-            images.client(),
-            tag.as_deref(),
-            args.copy.encode.lock_wait(printer),
-        )
-        .with_context(cannot)?;
-    match target {
-        Target::Blobs(target) => blobs(args, &opened, target, printer),
-        Target::Archive(target) => archive(args, opened, target, printer),
+    let mut copied = Copied::default();
+    let alone = places.len() == 1;
+    for place in &places {
+        let to = format!("can not copy `{}` to `{}`", args.from, place.reference);
+        match one(args, &opened, place, &images, printer).with_context(|| to) {
+            Ok((landed, id)) => {
+                copied.landed.push(landed);
+                copied.id = id;
+            }
+            Err(failure) if alone || failure.is::<Usage>() => return Err(failure),
+            Err(failure) => copied.failures.push(failure),
+        }
     }
-    .with_context(cannot)
+    copied.finish(landings, printer)
+}
+
+/// Returns the places where the image is to be, with its names there.
+fn places(args: &Args) -> Result<Vec<Place>> {
+    let tags = match &args.tag[..] {
+        [] => default_tag(&args.from).into_iter().collect(),
+        given => given.to_vec(),
+    };
+    let named = args.to.iter().map(|reference| Place {
+        reference: reference.clone(),
+        names: target::names(reference, |_| tags.clone()),
+    });
+    target::places(named.collect())
+}
+
+/// Copies that are done, and why others are not.
+#[derive(Default)]
+pub(super) struct Copied {
+    pub(super) landed: Vec<DestinationFacts>,
+    pub(super) id: Option<Digest>,
+    pub(super) failures: Vec<Failure>,
+}
+
+impl Copied {
+    /// Says what is where.
+    pub(super) fn finish(self, landings: Landings, printer: &Printer) -> Result<()> {
+        landings.tell(&self.landed, printer)?;
+        if self.failures.is_empty() {
+            landings.write(&self.landed, self.id, None)?;
+        }
+        exit::several(&self.failures, printer)
+    }
+}
+
+/// Copies to one place. Returns where the image is then, and its id if it is one.
+fn one(
+    args: &Args,
+    opened: &Opened,
+    place: &Place,
+    images: &Images,
+    printer: &Printer,
+) -> Result<(DestinationFacts, Option<Digest>)> {
+    let wait = args.copy.encode.lock_wait(printer);
+    let target = TargetReference::of(&place.reference).open(images.client(), place, wait)?;
+    match target {
+        Target::Blobs(target) => blobs(args, opened, place, target, printer),
+        Target::Archive(target) => archive(args, opened, place, target, printer),
+    }
 }
 
 /// Copies to a destination for blobs.
-fn blobs(args: &Args, opened: &Opened, target: BlobTarget<'_>, printer: &Printer) -> Result<()> {
+fn blobs(
+    args: &Args,
+    opened: &Opened,
+    place: &Place,
+    target: BlobTarget<'_>,
+    printer: &Printer,
+) -> Result<(DestinationFacts, Option<Digest>)> {
     let destination = target.destination();
     let context = args.copy.context(destination, printer)?;
-    let layers = match opened {
-        Opened::Image(image) => image.layers.len(),
-        Opened::Index(_) | Opened::Choice { .. } => 0,
+    let (layers, id) = match opened {
+        Opened::Image(image) => (image.layers.len(), Some(image.configuration.digest())),
+        Opened::Index(_) | Opened::Choice { .. } => (0, None),
     };
     let progress = Progress::new(printer, layers);
     let copying = context.copying(destination, &progress);
@@ -99,11 +172,11 @@ fn blobs(args: &Args, opened: &Opened, target: BlobTarget<'_>, printer: &Printer
         }
     };
     context.close(printer);
-    finish(&document, &args.to, target, progress, printer)?;
+    finish(&document, place, target, progress, printer)?;
     if let Opened::Index(index) = opened {
         warn_of_left_out(known(index.children()), &document, printer);
     }
-    Ok(())
+    Ok((place.landed(Some(&document.descriptor()), &[]), id))
 }
 
 /// Counts what of an index is not left out for its type.
@@ -136,7 +209,7 @@ fn warn_of_left_out(listed: usize, copy: &Document, printer: &Printer) {
 /// Ends a copy, and says what is where now.
 pub(super) fn finish(
     document: &Document,
-    to: &Reference,
+    place: &Place,
     target: BlobTarget<'_>,
     progress: Progress<'_>,
     printer: &Printer,
@@ -144,24 +217,31 @@ pub(super) fn finish(
     progress.finish();
     let summary = progress.summary();
     drop(progress);
-    let name = target.destination().name();
     target.commit()?;
-    let digest = Some(document.digest());
-    github::leave(&Outputs::of(to, &name, digest), printer);
-    printer.status(&format!("{} {to}, {summary}", document.digest()));
+    let (title, digest) = (place.title(), document.digest());
+    printer.status(&format!("{title}: manifest {digest}, {summary}"));
     Ok(())
 }
 
 /// Copies to a docker-archive, or to a storage that takes one.
-fn archive(args: &Args, opened: Opened, target: ArchiveTarget, printer: &Printer) -> Result<()> {
-    let image = terrine::source::pick(opened, None)?;
+fn archive(
+    args: &Args,
+    opened: &Opened,
+    place: &Place,
+    target: ArchiveTarget,
+    printer: &Printer,
+) -> Result<(DestinationFacts, Option<Digest>)> {
+    let image = match opened {
+        Opened::Image(image) => image.clone(),
+        Opened::Index(index) | Opened::Choice { images: index, .. } => index.only()?,
+    };
     let progress = Progress::new(printer, image.layers.len());
     let id = image.configuration.digest();
-    let names = match target.name() {
-        Some(name) => vec![name.to_owned()],
+    let names = match target.names() {
+        Some(names) => names.to_vec(),
         None => image_names(&args.from, &image),
     };
-    let name = names.first().cloned().unwrap_or_else(|| id.to_string());
+    let landed = place.landed(None, &names);
     target.write(
         |out| copy::write_archive(vec![Named { image, names }], out, &progress),
         copy::Error::is_closed,
@@ -170,9 +250,9 @@ fn archive(args: &Args, opened: Opened, target: ArchiveTarget, printer: &Printer
     progress.finish();
     let summary = progress.summary();
     drop(progress);
-    github::leave(&Outputs::of(&args.to, &name, None), printer);
-    printer.status(&format!("{id} {}, {summary}", args.to));
-    Ok(())
+    let title = place.title();
+    printer.status(&format!("{title}: image id {id}, {summary}"));
+    Ok((landed, Some(id)))
 }
 
 /// The names that an image has where it is, for an archive: the one that it was asked for by, or

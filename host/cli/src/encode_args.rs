@@ -42,6 +42,7 @@ impl EncodeArgs {
     /// Checks that nothing is asked of a docker-archive that it has no form for.
     pub(super) fn check(&self, to: &Reference, compression: Option<&Setting>) -> Result<()> {
         self.annotations()?;
+        to.check_target()?;
         if let TargetReference::Blobs(_) = TargetReference::of(to) {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use terrine::hint::Hint;
+use terrine::oci::MissingTransport;
 
 use super::failure::{Failure, Result};
 use super::printer::Printer;
@@ -56,6 +57,20 @@ pub(super) struct Told;
 
 impl Hint for Told {}
 
+/// Says what went wrong with several things of which others were done. A reader that does not want
+/// more is no news.
+pub(super) fn several(failures: &[Failure], printer: &Printer) -> Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    for failure in failures {
+        if !failure.chain().any(is_broken_pipe) {
+            complain(failure, printer);
+        }
+    }
+    Err(Told.into())
+}
+
 /// Says what went wrong, if anything did.
 pub(super) fn report(outcome: Result<()>, printer: &Printer) -> Status {
     let Err(failure) = outcome else {
@@ -69,7 +84,7 @@ pub(super) fn report(outcome: Result<()>, printer: &Printer) -> Status {
         return Status::Failed;
     }
     complain(&failure, printer);
-    if failure.is::<Usage>() {
+    if failure.is::<Usage>() || failure.is::<MissingTransport>() {
         Status::Usage
     } else {
         Status::Failed

@@ -7,20 +7,20 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 
-use terrine::oci::{Digest, Reference};
+use terrine::plan::DestinationFacts;
 
 use super::environment;
 use super::printer::Printer;
 
 /// Outputs of a step that makes an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Outputs {
+struct Outputs {
     /// The digest of the manifest, or the index, where there is one.
-    pub(super) digest: Option<String>,
+    digest: Option<String>,
     /// The name to use the image by, with its digest where it has one.
-    pub(super) image: String,
+    image: String,
     /// All names with their tags.
-    pub(super) tags: Vec<String>,
+    tags: Vec<String>,
 }
 
 /// Tells whether this process is a step of a job.
@@ -29,8 +29,10 @@ pub(super) fn is_job() -> bool {
 }
 
 /// Leaves outputs to later steps, if this process is a step of a job.
-pub(super) fn leave(outputs: &Outputs, printer: &Printer) {
-    let Some(file) = output_file() else { return };
+pub(super) fn leave(landed: &[DestinationFacts], printer: &Printer) {
+    let (Some(file), Some(outputs)) = (output_file(), Outputs::of(landed)) else {
+        return;
+    };
     if let Err(error) = append(Path::new(&file), &outputs.lines()) {
         let file = file.display();
         printer.warning_with_hint(
@@ -56,21 +58,24 @@ fn append(file: &Path, lines: &str) -> io::Result<()> {
 }
 
 impl Outputs {
-    /// Returns what is known of an image that is at a target, by its name there.
-    pub(super) fn of(target: &Reference, name: &str, digest: Option<Digest>) -> Self {
-        // As `docker pull` takes it.
-        let name = name.strip_prefix("docker://").unwrap_or(name);
-        let image = match (target, digest) {
-            (Reference::Registry(repository), Some(digest)) => {
-                format!("{}@{digest}", repository.full_name())
-            }
-            _ => name.to_owned(),
+    /// Returns what is known of an image that is at some destinations: its digest at the first one
+    /// that has manifests.
+    fn of(landed: &[DestinationFacts]) -> Option<Self> {
+        let pinned = landed.iter().find(|landed| landed.manifest.is_some());
+        let first = pinned.or(landed.first())?;
+        let in_registry = first.destination.starts_with("docker://");
+        let image = match &first.reference {
+            Some(reference) if in_registry => reference.clone(),
+            _ => names(first).swap_remove(0),
         };
-        Self {
-            digest: digest.map(|digest| digest.to_string()),
+        Some(Self {
+            digest: first
+                .manifest
+                .as_ref()
+                .map(|manifest| manifest.digest.to_string()),
             image,
-            tags: vec![name.to_owned()],
-        }
+            tags: landed.iter().flat_map(names).collect(),
+        })
     }
 
     /// Returns the lines of the file.
@@ -80,6 +85,23 @@ impl Outputs {
         [("digest", digest), ("image", &self.image), ("tags", &tags)]
             .map(|(name, value)| line(name, value))
             .concat()
+    }
+}
+
+/// Returns the names of an image at a destination, with its tags: at least one.
+fn names(landed: &DestinationFacts) -> Vec<String> {
+    // As `docker pull` takes it.
+    let place = &landed.destination;
+    let bare = place.strip_prefix("docker://").unwrap_or(place);
+    let names = landed.tags.iter().map(|tag| match landed.manifest {
+        Some(_) => format!("{bare}:{tag}"),
+        None => tag.clone(),
+    });
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        vec![bare.to_owned()]
+    } else {
+        names
     }
 }
 

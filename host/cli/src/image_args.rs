@@ -8,10 +8,9 @@ use terrine::oci::{Platform, Reference};
 use terrine::plan::{CommandOptions, PlanOptions};
 use terrine::source::Opener;
 use terrine::spec::{
-    ContentsSpec, ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When,
+    BaseConfig, ContentsSpec, ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When,
 };
 
-use super::argument;
 use super::command_args::CommandArgs;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
@@ -19,6 +18,7 @@ use super::history_args::HistoryArgs;
 use super::images::linux;
 use super::limit_args::LimitArgs;
 use super::planner_args::PlannerArgs;
+use super::{argument, file_args};
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
 #[derive(Debug, clap::Args)]
@@ -32,14 +32,21 @@ pub(super) struct ImageArgs {
     #[arg(long, value_name = "NAME", help_heading = "Image")]
     name: Option<String>,
 
-    /// The image's tag
+    /// A tag of the image; may be repeated
+    ///
+    /// The image gets all of them wherever its destination names no tag.
     #[arg(long, help_heading = "Image")]
-    tag: Option<String>,
+    tag: Vec<String>,
 
     /// The image to build on: a file or an OCI layout, or an image in a registry or anywhere
     /// else, as docker://debian:12
     #[arg(long, value_name = "IMAGE", value_parser = argument::read::<Reference>, help_heading = "Image")]
     from_image: Option<Reference>,
+
+    /// What is taken over from the base image: its environment, or all that FROM in a Dockerfile
+    /// takes over, such as command, user and directory [default: environment]
+    #[arg(long, value_name = "WHAT", value_parser = ["environment", "all"], help_heading = "Image")]
+    base_config: Option<String>,
 
     /// A directory or store path to join at the root, as links; may be repeated
     ///
@@ -65,6 +72,17 @@ pub(super) struct ImageArgs {
     /// files.
     #[arg(long, help_heading = "Content")]
     keep_modes: bool,
+
+    /// A file of this machine to copy to a path in the image; may be repeated
+    ///
+    /// MODE is in octal digits. A path that ends in a slash is the directory that the file goes to. The file
+    /// takes the place of one in the specification.
+    #[arg(
+        long,
+        value_name = "SRC:DST[:MODE[:UID:GID]]",
+        help_heading = "Content"
+    )]
+    file: Vec<String>,
 
     /// What store paths refer to; may be repeated
     ///
@@ -252,10 +270,27 @@ impl ImageArgs {
 
     fn image(&self, spec: &mut ImageSpec) -> Result<()> {
         replace(&mut spec.name, &self.name);
-        replace(&mut spec.tag, &self.tag);
+        if let [tag, others @ ..] = &self.tag[..] {
+            // The tag in the name of the file's image counts no more than its field would.
+            if let (Some(name), None) = (&mut spec.name, &self.name)
+                && let Some((bare, tag)) = name.rsplit_once(':')
+                && !tag.contains('/')
+            {
+                *name = bare.to_owned();
+            }
+            spec.tag = Some(tag.clone());
+            spec.tags.0 = others.to_vec();
+        }
         self.machine(spec);
         replace(&mut spec.created, &self.created.map(TimeField));
         replace(&mut spec.mtime, &self.mtime.map(TimeField));
+        if let Some(what) = &self.base_config {
+            spec.base_config_given = true;
+            spec.base_config = match what.as_str() {
+                "all" => BaseConfig::All,
+                _ => BaseConfig::Environment,
+            };
+        }
         if let Some(reference) = &self.from_image {
             spec.from_image = Some(text_from_here(reference)?);
         }
@@ -299,6 +334,7 @@ impl ImageArgs {
         }
         spec.exclude.0.extend(self.exclude.iter().cloned());
         spec.keep_modes |= self.keep_modes;
+        file_args::apply(&self.file, spec)?;
         replace(&mut spec.store_dir, &self.store_dir);
         if self.fake_nss && spec.fake_nss == Switch::Off {
             spec.fake_nss = Switch::On;
@@ -427,6 +463,7 @@ fn named_contents(text: &Path) -> Result<ContentsSpec> {
 
 /// The same as text.
 fn text_from_here(reference: &Reference) -> Result<String> {
+    reference.check_source()?;
     match reference {
         Reference::Path(path) => here(path),
         reference => Ok(from_here(reference)?.to_string()),

@@ -91,6 +91,7 @@ impl Images {
         {
             return described(path).map(Opened::Image);
         }
+        reference.check_source()?;
         Ok(source::open(reference, &self.opener)?)
     }
 

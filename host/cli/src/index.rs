@@ -1,16 +1,19 @@
 //! `terrine index`: images of several platforms under one name.
 
-use terrine::oci::Reference;
+use terrine::oci::{Descriptor, Reference};
+use terrine::plan::DestinationFacts;
+use terrine::source::Image;
 
-use super::argument;
-use super::copy;
+use super::copy::{self, Copied};
 use super::copy_args::CopyArgs;
 use super::exit::Usage;
 use super::failure::{Context, Result};
 use super::images::{Images, ImagesArgs};
+use super::landing::LandingArgs;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::target::TargetReference;
+use super::target::{BlobReference, Place, TargetReference};
+use super::{argument, target};
 
 /// Put images of several platforms under one name
 ///
@@ -19,13 +22,21 @@ use super::target::TargetReference;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Where the index is to be: docker://NAME:TAG, oci:DIRECTORY[:TAG] or oci-archive:FILE[:TAG]
-    #[arg(long, value_name = "IMAGE", value_parser = argument::read::<Reference>)]
-    to: Reference,
+    /// Where the index is to be: docker://NAME:TAG, oci:DIRECTORY[:TAG] or oci-archive:FILE[:TAG];
+    /// may be repeated
+    #[arg(long, value_name = "IMAGE", required = true, value_parser = argument::read::<Reference>)]
+    to: Vec<Reference>,
+
+    /// A tag for destinations that name none; may be repeated
+    #[arg(long, help_heading = "Output")]
+    tag: Vec<String>,
 
     /// The images, one for each platform
     #[arg(value_name = "IMAGE", required = true, value_parser = argument::read::<Reference>)]
     from: Vec<Reference>,
+
+    #[command(flatten)]
+    landing: LandingArgs,
 
     #[command(flatten)]
     copy: CopyArgs,
@@ -40,35 +51,64 @@ Examples:
   terrine index --to oci:./layout:web web-amd64.tar web-arm64.tar";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let cannot = || format!("can not make the index `{}`", args.to);
-    let TargetReference::Blobs(to) = TargetReference::of(&args.to) else {
-        return Err(Usage {
-            message: format!("`{}` has no place for an index", args.to),
-            hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG or oci-archive:FILE:TAG",
-        }
-        .into());
-    };
-    args.copy.check(&args.to)?;
+    for to in &args.to {
+        blobs(to)?;
+        args.copy.check(to)?;
+    }
+    let named = args.to.iter().map(|reference| Place {
+        reference: reference.clone(),
+        names: target::names(reference, |_| args.tag.clone()),
+    });
+    let places = target::places(named.collect())?;
+    let landings = args.landing.open(places.iter())?;
     let images = Images::new(&args.images.registry);
     let mut listed = vec![];
     for from in &args.from {
-        listed.extend(
-            images
-                .all(from, args.images.platform.as_ref())
-                .with_context(cannot)?,
-        );
+        let opened = images.all(from, args.images.platform.as_ref());
+        listed.extend(opened.context("can not make the index")?);
     }
-    let target = to
-        .open(images.client(), None, args.copy.encode.lock_wait(printer))
-        .with_context(cannot)?;
+    let mut copied = Copied::default();
+    let alone = places.len() == 1;
+    for place in &places {
+        let cannot = format!("can not make the index `{}`", place.title());
+        match one(args, &listed, place, &images, printer).with_context(|| cannot) {
+            Ok(landed) => copied.landed.push(landed),
+            Err(failure) if alone || failure.is::<Usage>() => return Err(failure),
+            Err(failure) => copied.failures.push(failure),
+        }
+    }
+    copied.finish(landings, printer)
+}
+
+/// Returns the destination that a reference names, where that has a place for an index.
+fn blobs(to: &Reference) -> Result<BlobReference<'_>> {
+    match TargetReference::of(to) {
+        TargetReference::Blobs(to) => Ok(to),
+        TargetReference::Archive(_) => Err(Usage {
+            message: format!("`{to}` has no place for an index"),
+            hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG or oci-archive:FILE:TAG",
+        }
+        .into()),
+    }
+}
+
+/// Puts images under one name at one place.
+fn one(
+    args: &Args,
+    listed: &[(Option<Descriptor>, Image)],
+    place: &Place,
+    images: &Images,
+    printer: &Printer,
+) -> Result<DestinationFacts> {
+    let wait = args.copy.encode.lock_wait(printer);
+    let target = blobs(&place.reference)?.open(images.client(), place, wait)?;
     let destination = target.destination();
     let context = args.copy.context(destination, printer)?;
-    let progress = Progress::new(
-        printer,
-        listed.iter().map(|(_, image)| image.layers.len()).sum(),
-    );
+    let layers = listed.iter().map(|(_, image)| image.layers.len());
+    let progress = Progress::new(printer, layers.sum());
     let copying = context.copying(destination, &progress);
-    let document = copying.index(&listed).with_context(cannot)?;
+    let document = copying.index(listed)?;
     context.close(printer);
-    copy::finish(&document, &args.to, target, progress, printer)
+    copy::finish(&document, place, target, progress, printer)?;
+    Ok(place.landed(Some(&document.descriptor()), &[]))
 }

@@ -11,11 +11,13 @@ mod completions;
 mod copy;
 mod copy_args;
 mod diff;
+mod digest;
 mod encode_args;
 mod environment;
 mod exit;
 mod export;
 mod failure;
+mod file_args;
 mod format;
 mod github;
 mod helper;
@@ -26,6 +28,7 @@ mod images;
 mod index;
 mod inspect;
 mod interrupt;
+mod landing;
 mod layers;
 mod limit_args;
 mod man;
@@ -43,9 +46,11 @@ mod registry_args;
 mod replay;
 mod schema;
 mod ship_args;
+mod shipped;
 mod stream;
 mod strict_args;
 mod table;
+mod tag;
 mod target;
 mod verify;
 mod version;
@@ -81,11 +86,13 @@ enum Command {
     Plan(Box<plan::Args>),
     Stream(Box<stream::Args>),
     Copy(Box<copy::Args>),
+    Tag(tag::Args),
     Index(Box<index::Args>),
     Merge(merge::Args),
     Layers(layers::Args),
     Replay(Box<replay::Args>),
     Inspect(inspect::Args),
+    Digest(digest::Args),
     Verify(verify::Args),
     Diff(diff::Args),
     Export(export::Args),
@@ -165,11 +172,13 @@ fn execute(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Plan(args) => plan::run(&args, printer),
         Command::Stream(args) => stream::run(&args, printer),
         Command::Copy(args) => copy::run(&args, printer),
+        Command::Tag(args) => tag::run(&args, printer),
         Command::Index(args) => index::run(&args, printer),
         Command::Merge(args) => merge::run(&args, printer),
         Command::Layers(args) => layers::run(&args, printer),
         Command::Replay(args) => replay::run(&args, printer),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Digest(args) => digest::run(&args),
         Command::Verify(args) => verify::run(&args, printer),
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args, printer),

@@ -36,6 +36,16 @@ impl Output {
         }
     }
 
+    /// Opens an output for text, which a terminal shows.
+    pub(super) fn open_text(path: Option<&Path>) -> Result<Self> {
+        if path.is_some_and(|path| path != Path::new("-")) {
+            return Self::open(path);
+        }
+        closed::check().context("writing to stdout")?;
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        Ok(Self::Stream(stdout.context("writing to stdout")?.into()))
+    }
+
     fn stdout() -> Result<Self> {
         closed::check().context("writing to stdout")?;
         let stdout = io::stdout();

@@ -2,20 +2,26 @@
 //! that it has there.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use terrine::assemble::{self, NewImage, Outcome, Shipping};
 use terrine::cache::Cache;
 use terrine::compress::Setting;
-use terrine::oci::{Reference, Selector};
+use terrine::destination::{Destination, GatheredLayers, Recompress};
+use terrine::oci::{ParseReferenceError, Reference, Selector};
 use terrine::registry::Client;
 
-use super::argument;
 use super::encode_args::{EncodeArgs, setting};
-use super::failure::{Context, Result};
+use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
+use super::landing::{LandingArgs, Landings};
+use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::registry_args::RegistryArgs;
-use super::target::{Target, TargetReference, is_stdout};
+use super::shipped::Shipped;
+use super::target::{ArchiveTarget, Place, Target, TargetReference, is_stdout};
+use super::{argument, target};
 
 /// Arguments of what makes an image: its destination, and the form that it has there.
 #[derive(Debug, clap::Args)]
@@ -26,13 +32,22 @@ pub(super) struct ShipArgs {
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Where the image goes: a registry, a layout, an archive, or the storage of docker or podman
+    /// Where the image goes: a registry, a layout, an archive, or the storage of docker or podman;
+    /// may be repeated
     ///
-    /// docker://NAME:TAG, oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
-    /// docker-archive:FILE[:NAME:TAG], docker-daemon:NAME:TAG, containers-storage:NAME:TAG, or
-    /// `-` for a docker-archive on stdout. What is there already is not made again.
-    #[arg(long, value_name = "IMAGE", value_parser = argument::read::<Reference>, help_heading = "Output", conflicts_with = "output")]
-    to: Option<Reference>,
+    /// docker://NAME[:TAG], oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
+    /// docker-archive:FILE[:NAME[:TAG]], docker-daemon:NAME[:TAG], containers-storage:NAME[:TAG],
+    /// or `-` for a docker-archive on stdout. What is there already is not made again. Without a
+    /// tag, the image gets its own tags, or `latest` if it has none. `:@` in the place of a tag
+    /// is the tag that is generated from all that the image is made of; archives get it where the
+    /// image has no tag. Of several destinations, each gets what it does not have, and what one
+    /// of them fails to do does not keep the image from the others.
+    #[arg(long, value_name = "IMAGE", value_parser = argument::read::<To>, help_heading = "Output", conflicts_with = "output")]
+    to: Vec<To>,
+
+    /// Use the generated tag wherever a destination names no tag
+    #[arg(long, help_heading = "Output")]
+    generated_tag: bool,
 
     /// How layers are compressed: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for
     /// registries, none elsewhere]
@@ -48,87 +63,284 @@ pub(super) struct ShipArgs {
     cache_directories: bool,
 
     #[command(flatten)]
+    landing: LandingArgs,
+
+    #[command(flatten)]
     pub(super) encode: EncodeArgs,
 
     #[command(flatten)]
     pub(super) registry: RegistryArgs,
 }
 
+/// Destination of an image that is made.
+#[derive(Debug, Clone)]
+struct To {
+    reference: Reference,
+    /// Whether the generated tag is asked for.
+    generated: bool,
+}
+
+impl FromStr for To {
+    type Err = ParseReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bare = text.strip_suffix(":@");
+        Ok(Self {
+            reference: bare.unwrap_or(text).parse()?,
+            generated: bare.is_some(),
+        })
+    }
+}
+
+/// The tags of an image that is made.
+struct Tags {
+    /// Those that were given.
+    given: Vec<String>,
+    /// The one that was generated, where none was given.
+    generated: Option<String>,
+}
+
+impl Tags {
+    fn of(image: &NewImage<'_>) -> Self {
+        let tag = image.resolved.tag.clone();
+        if image.tag_is_generated() {
+            return Self {
+                given: vec![],
+                generated: Some(tag),
+            };
+        }
+        let given = [tag].into_iter().chain(image.tags.iter().cloned());
+        Self {
+            given: given.collect(),
+            generated: None,
+        }
+    }
+
+    /// Returns those of a destination that names none.
+    fn pick(&self, generated: bool) -> Vec<String> {
+        match &self.generated {
+            None => self.given.clone(),
+            Some(tag) if generated => vec![tag.clone()],
+            Some(_) => vec!["latest".to_owned()],
+        }
+    }
+}
+
+/// A place where the image goes, and what it takes to write there.
+type Opened<'c> = (Place, Target<'c>);
+
 impl ShipArgs {
-    /// Returns the reference to the destination.
-    pub(super) fn target(&self) -> Reference {
-        match (&self.to, &self.output) {
-            (Some(to), _) => to.clone(),
-            (None, Some(path)) => Reference::DockerArchive {
+    /// Returns the destinations.
+    fn to(&self) -> Vec<To> {
+        let one = |reference| {
+            vec![To {
+                reference,
+                generated: false,
+            }]
+        };
+        match &self.output {
+            Some(path) => one(Reference::DockerArchive {
                 path: path.clone(),
                 image: Selector::Only,
-            },
-            (None, None) => Reference::Stdio,
+            }),
+            None if self.to.is_empty() => one(Reference::Stdio),
+            None => self.to.clone(),
         }
     }
 
     /// Tells whether the image goes to stdout.
     pub(super) fn is_stdout(&self) -> bool {
-        is_stdout(&self.target())
+        self.to().iter().any(|to| is_stdout(&to.reference))
+    }
+
+    /// Tells whether the image goes to docker-archives alone.
+    pub(super) fn is_archive(&self) -> bool {
+        let is_archive = |to: &To| {
+            matches!(
+                TargetReference::of(&to.reference),
+                TargetReference::Archive(_)
+            )
+        };
+        self.to().iter().all(is_archive)
     }
 
     /// Checks what cannot be meant.
     pub(super) fn check(&self) -> Result<()> {
-        self.encode.check(&self.target(), self.compression.as_ref())
+        let to = self.to();
+        let takes = |to: &&To| {
+            matches!(
+                TargetReference::of(&to.reference),
+                TargetReference::Blobs(_)
+            )
+        };
+        let any_blobs = to.iter().any(|to| takes(&to));
+        for to in &to {
+            // What a docker-archive has no form for may be meant for the others.
+            if !any_blobs || takes(&to) {
+                self.encode
+                    .check(&to.reference, self.compression.as_ref())?;
+            }
+            to.reference.check_target()?;
+        }
+        let named = to.into_iter().map(|To { reference, .. }| {
+            let names = target::names(&reference, |_| vec![]);
+            Place { reference, names }
+        });
+        // Whether destinations go together depends on no tag of the image.
+        let places = target::places(named.collect())?;
+        self.landing.check_places(places.iter())?;
+        if self.is_stdout() {
+            // A terminal is refused before anything is done.
+            Output::open(None)?;
+        }
+        Ok(())
     }
 
-    /// Brings the image to its destination.
+    /// Returns the places where the image goes, with its tags there.
+    fn places(&self, tags: &Tags) -> Result<Vec<Place>> {
+        let named = self.to().into_iter().map(
+            |To {
+                 reference,
+                 generated,
+             }| {
+                let generated = generated || self.generated_tag;
+                if generated && let (None, Some(tag)) = (&tags.generated, tags.given.first()) {
+                    return Err(Failure::from(Usage {
+                        message: format!("the image has the tag `{tag}`, and none is generated"),
+                        hint: "leave out the tag, or `:@` and `--generated-tag`",
+                    }));
+                }
+                let names =
+                    target::names(&reference, |is_archive| tags.pick(generated || is_archive));
+                Ok(Place { reference, names })
+            },
+        );
+        target::places(named.collect::<Result<_>>()?)
+    }
+
+    /// Brings the image to its destinations.
     pub(super) fn ship(
         &self,
-        mut image: NewImage<'_>,
-        target: &Target<'_>,
+        image: &NewImage<'_>,
+        client: &Client,
         cache: &Cache,
         progress: &Progress<'_>,
-    ) -> Result<Outcome> {
-        match target {
-            Target::Blobs(target) => {
-                let destination = target.destination();
-                let shipping = Shipping {
-                    destination,
-                    setting: &setting(self.compression, destination),
-                    pool: &self.encode.pool(),
-                    jobs: self.encode.jobs(),
-                    cache,
-                    cache_directories: self.cache_directories,
-                    annotations: &self.encode.annotations()?,
-                };
-                Ok(image.ship(&shipping, progress)?)
-            }
-            Target::Archive(target) => {
-                rename(&mut image, target.name());
-                let written =
-                    target.write(|out| image.run(out, progress), assemble::Error::is_closed)?;
-                image.remember(cache);
-                Ok(written)
+        printer: &Printer,
+    ) -> Result<(Landings, Shipped)> {
+        let tags = Tags::of(image);
+        let places = self.places(&tags)?;
+        let landings = self.landing.open(places.iter())?;
+        let mut shipped = Shipped::nowhere(tags.generated.clone());
+        let alone = places.len() == 1;
+        let mut open = vec![];
+        for place in places {
+            let cannot = format!("can not write to `{}`", place.reference);
+            match self.open(&place, client, printer).with_context(|| cannot) {
+                Ok(target) => open.push((place, target)),
+                // What cannot be meant ends the run before anything is made.
+                Err(failure) if alone || failure.is::<Usage>() => return Err(failure),
+                Err(failure) => shipped.failures.push(failure),
             }
         }
+        if let [(_, Target::Archive(target))] = &open[..] {
+            let own = image.references();
+            let names = target.names().unwrap_or(&own);
+            let written = target.write(
+                |out| image.run_as(names, out, progress),
+                assemble::Error::is_closed,
+            );
+            image.remember(cache);
+            shipped.take(open.remove(0), written.map_err(Failure::from), image, alone)?;
+            return Ok((landings, shipped));
+        }
+        for (target, outcome) in self.ship_to_all(image, open, cache, progress)? {
+            shipped.take(target, outcome, image, alone)?;
+        }
+        Ok((landings, shipped))
+    }
+
+    fn open<'c>(&self, place: &Place, client: &'c Client, printer: &Printer) -> Result<Target<'c>> {
+        let wait = self.encode.lock_wait(printer);
+        TargetReference::of(&place.reference).open(client, place, wait)
+    }
+
+    /// Makes the layers once, and brings them to several destinations, or to one for blobs.
+    fn ship_to_all<'c>(
+        &self,
+        image: &NewImage<'_>,
+        targets: Vec<Opened<'c>>,
+        cache: &Cache,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<(Opened<'c>, Result<Outcome>)>> {
+        let annotations = self.encode.annotations()?;
+        let pool = self.encode.pool();
+        let gathered: Vec<Option<GatheredLayers>> = targets
+            .iter()
+            .map(|(place, target)| match target {
+                Target::Blobs(_) => None,
+                Target::Archive(_) => Some(GatheredLayers::new(place.title())),
+            })
+            .collect();
+        let destinations =
+            targets
+                .iter()
+                .zip(&gathered)
+                .filter_map(|((_, target), gathered)| match (target, gathered) {
+                    (Target::Blobs(target), _) => {
+                        let destination = target.destination();
+                        let setting = setting(self.compression, destination);
+                        Some((destination, setting, Recompress::Plain))
+                    }
+                    (Target::Archive(_), Some(gathered)) => {
+                        let destination: &dyn Destination = gathered;
+                        Some((destination, Setting::NONE, Recompress::ForArchives))
+                    }
+                    (Target::Archive(_), None) => None,
+                });
+        let destinations: Vec<_> = destinations.collect();
+        let shippings: Vec<Shipping<'_>> = destinations
+            .iter()
+            .map(|(destination, setting, recompress)| Shipping {
+                destination: *destination,
+                setting,
+                recompress: *recompress,
+                pool: &pool,
+                jobs: self.encode.jobs(),
+                cache,
+                cache_directories: self.cache_directories,
+                annotations: &annotations,
+            })
+            .collect();
+        let outcomes = image.ship_to_all(&shippings, progress)?;
+        let mut all = vec![];
+        for ((target, gathered), outcome) in targets.into_iter().zip(&gathered).zip(outcomes) {
+            let outcome = match (&target.1, gathered, outcome) {
+                (Target::Archive(archive), Some(gathered), Ok(outcome)) => {
+                    write_gathered(image, archive, gathered, outcome).map_err(Failure::from)
+                }
+                (_, _, outcome) => outcome.map_err(Failure::from),
+            };
+            all.push((target, outcome));
+        }
+        Ok(all)
     }
 }
 
-/// Gives the image another name.
-fn rename(image: &mut NewImage<'_>, name: Option<&str>) {
-    let Some((repository, tag)) = name.and_then(|name| name.rsplit_once(':')) else {
-        return;
-    };
-    image.resolved.repository = repository.to_owned();
-    image.resolved.tag = tag.to_owned();
-    image.resolved.tag_generated = false;
-}
-
-/// Opens the destination of an image with this tag.
-pub(super) fn open_target<'c>(
-    args: &ShipArgs,
-    client: &'c Client,
-    tag: &str,
-    printer: &Printer,
-) -> Result<Target<'c>> {
-    let reference = args.target();
-    TargetReference::of(&reference)
-        .open(client, Some(tag), args.encode.lock_wait(printer))
-        .with_context(|| format!("can not write to `{reference}`"))
+/// Writes a docker-archive of layers that wait for it.
+fn write_gathered(
+    image: &NewImage<'_>,
+    target: &ArchiveTarget,
+    gathered: &GatheredLayers,
+    outcome: Outcome,
+) -> Result<Outcome, assemble::Error> {
+    let own = image.references();
+    let names = target.names().unwrap_or(&own);
+    target.write(
+        |out| image.write_gathered(gathered, &outcome, names, out),
+        assemble::Error::is_closed,
+    )?;
+    Ok(Outcome {
+        published: None,
+        ..outcome
+    })
 }

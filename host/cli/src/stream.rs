@@ -3,21 +3,19 @@
 use std::path::PathBuf;
 
 use terrine::cache::Cache;
-use terrine::oci::Platform;
+use terrine::oci::{Platform, Repository};
 use terrine::plan::dockertools::{self, Conf, ConfOptions};
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::Time;
 
 use super::cache_args::close_cache;
+use super::exit::Usage;
 use super::failure::{Context, Result};
-use super::github::{self, Outputs};
 use super::images::{Images, linux};
-use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::ship_args::{ShipArgs, open_target};
+use super::ship_args::ShipArgs;
 use super::strict_args::StrictArgs;
-use super::target::{Target, names_tag};
 
 /// Write the image that a dockerTools conf.json describes
 ///
@@ -40,6 +38,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "OS/ARCH", value_parser = linux)]
     platform: Option<Platform>,
 
+    /// The image's tag instead of the one in conf.json; may be repeated
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+
     #[command(flatten)]
     ship: ShipArgs,
 
@@ -61,19 +63,11 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     args.ship.check()?;
-    // A terminal is refused before anything is done.
-    let early = args
-        .ship
-        .is_stdout()
-        .then(|| Output::open(None))
-        .transpose()?;
-    drop(early);
     let conf = Conf::read(&args.conf)?;
     let images = Images::new(&args.ship.registry);
     let options = ConfOptions {
         store_root: args.store_root.clone(),
-        // Given but empty is not given, as in the original.
-        repo_tag: args.repo_tag.clone().filter(|name| !name.is_empty()),
+        repo_tag: repo_tag(args, &conf)?,
         platform: args.platform.clone(),
         now: Time::now(),
     };
@@ -89,37 +83,55 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     } else {
         Cache::none()
     };
-    let image =
+    let mut image =
         dockertools::prepare(&conf, &options, &planner, &cache).with_context(|| cannot(args))?;
+    image.tags = args.tag.iter().skip(1).cloned().collect();
     args.strict
         .print(&dockertools::remarks(&image), printer)
         .with_context(|| cannot(args))?;
-    let target = open_target(&args.ship, images.client(), &image.resolved.tag, printer)?;
-    let cache = match &target {
-        Target::Blobs(_) if !on_conf => args.ship.encode.cache.layers(printer),
-        // An archive is made without it.
-        Target::Blobs(_) | Target::Archive(_) => cache,
+    // An archive is made without it.
+    let cache = if on_conf || args.ship.is_archive() {
+        cache
+    } else {
+        args.ship.encode.cache.layers(printer)
     };
     let progress = Progress::new(printer, image.layer_count());
-    let generated = image.tag_is_generated();
-    let name = target.name().unwrap_or_else(|| image.reference());
-    let outcome = args
+    let (landings, shipped) = args
         .ship
-        .ship(image, &target, &cache, &progress)
+        .ship(&image, images.client(), &cache, &progress, printer)
         .with_context(|| cannot(args))?;
     close_cache(&cache, printer);
-    target.commit()?;
     progress.finish();
-    let (id, summary) = (outcome.id, progress.summary());
-    let digest = outcome.published.map(|image| image.manifest.digest);
-    github::leave(&Outputs::of(&args.ship.target(), &name, digest), printer);
-    if generated && !names_tag(&args.ship.target()) {
-        // Nobody could know it otherwise, so it is said to those who want quiet as well.
-        printer.result(&format!("{id} {name} (tag generated), {summary}"));
-    } else {
-        printer.status(&format!("{id} {name}, {summary}"));
+    landings.tell(&shipped.landed, printer)?;
+    if let (Some(outcome), false) = (&shipped.outcome, shipped.has_failed()) {
+        landings.write(&shipped.landed, Some(outcome.id), None)?;
     }
-    Ok(())
+    shipped.tell(&progress.summary(), printer)
+}
+
+/// Returns the name and the first tag that were given instead of those in conf.json.
+fn repo_tag(args: &Args, conf: &Conf) -> Result<Option<String>> {
+    // Given but empty is not given, as in the original.
+    let given = args.repo_tag.as_ref().filter(|name| !name.is_empty());
+    for tag in &args.tag {
+        let read = format!("image:{tag}").parse::<Repository>();
+        if read.is_err() {
+            return Err(Usage {
+                message: format!("`--tag {tag}`: it is not a tag"),
+                hint: "a tag has up to 128 letters, digits, `_`, `.` and `-`, and starts with one of the first three",
+            }
+            .into());
+        }
+    }
+    let Some(tag) = args.tag.first() else {
+        return Ok(given.cloned());
+    };
+    let name = given.unwrap_or(&conf.repo_tag);
+    let bare = match name.rsplit_once(':') {
+        Some((bare, tag)) if !tag.contains('/') => bare,
+        _ => name,
+    };
+    Ok(Some(format!("{bare}:{tag}")))
 }
 
 fn cannot(args: &Args) -> String {

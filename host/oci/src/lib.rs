@@ -13,6 +13,7 @@ mod other_fields;
 mod platform;
 mod reference;
 mod run_config;
+mod transport;
 mod variant;
 
 pub use archive_manifest::ArchiveManifest;
@@ -27,6 +28,7 @@ pub use other_fields::OtherFields;
 pub use platform::{ParsePlatformError, Platform};
 pub use reference::{ParseReferenceError, Reference, Repository, Selector};
 pub use run_config::{Empty, Names, RunConfig};
+pub use transport::MissingTransport;
 
 /// A value as JSON text, indented, with a newline at the end. For values whose maps have
 /// strings as keys, which do not fail to serialize.

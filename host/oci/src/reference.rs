@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use terrine_support::hint::Hint;
 
-use super::Digest;
+use super::{Digest, transport};
 
 /// The registry that names without one are of.
 const DEFAULT_REGISTRY: &str = "docker.io";
@@ -87,10 +87,15 @@ pub struct Repository {
 pub struct ParseReferenceError {
     text: String,
     why: String,
+    /// What the user can do about it, where that is more than to look at the notation.
+    hint: Option<String>,
 }
 
 impl Hint for ParseReferenceError {
     fn hint(&self) -> Option<Cow<'_, str>> {
+        if let Some(hint) = &self.hint {
+            return Some(hint.into());
+        }
         Some("write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME:TAG or containers-storage:NAME:TAG".into())
     }
 }
@@ -102,6 +107,11 @@ impl FromStr for Reference {
         let error = |why: &str| ParseReferenceError {
             text: text.to_owned(),
             why: why.to_owned(),
+            hint: None,
+        };
+        let meant = |why: &str| ParseReferenceError {
+            hint: transport::meant(text).map(|meant| format!("did you mean `{meant}`?")),
+            ..error(why)
         };
         let named = |rest: &str, what: &str| match rest {
             "" => Err(error(&format!("it names no {what}"))),
@@ -114,12 +124,18 @@ impl FromStr for Reference {
             return path(text, error);
         };
         match transport {
+            // A path may start with two slashes, but nobody writes one so.
+            "oci" | "oci-archive" | "docker-archive" | "docker-daemon" | "containers-storage"
+                if rest.starts_with("//") =>
+            {
+                Err(meant(&format!("`//` does not follow `{transport}:`")))
+            }
             "docker" => match rest.strip_prefix("//") {
                 Some(rest) => rest
                     .parse()
                     .map(Self::Registry)
                     .map_err(|why: String| error(&why)),
-                None => Err(error("`docker:` is followed by `//`")),
+                None => Err(meant("`docker:` is followed by `//`")),
             },
             "docker-archive" => {
                 let (path, image) = archive(rest).map_err(|why| error(&why))?;
@@ -144,10 +160,19 @@ impl FromStr for Reference {
             }
             "docker-daemon" => Ok(Self::DockerDaemon(named(rest, "image")?)),
             "containers-storage" => Ok(Self::ContainersStorage(named(rest, "image")?)),
-            // Transports of others, and URLs.
-            "dir" | "ostree" | "sif" | "tarball" | "http" | "https" | "docker-tar" => Err(error(
-                &format!("the transport `{transport}` is not supported"),
-            )),
+            "http" | "https" => Err(meant("it is a URL")),
+            "dir" => Err(ParseReferenceError {
+                hint: Some(format!(
+                    "make an OCI layout of it first: `skopeo copy {text} oci:{rest}-oci`"
+                )),
+                ..error("the transport `dir` is not supported")
+            }),
+            "ostree" | "sif" => Err(error(&format!(
+                "the transport `{transport}` is not supported"
+            ))),
+            _ if transport::is_other(transport, rest) => Err(meant(&format!(
+                "the transport `{transport}` is not supported"
+            ))),
             _ => path(text, error),
         }
     }

@@ -101,6 +101,21 @@ impl Loader {
         Ok(file)
     }
 
+    /// Lets the program give an image another name.
+    ///
+    /// # Errors
+    ///
+    /// A program that is not there, or fails.
+    pub fn tag(self, image: &str, name: &str) -> Result<(), Error> {
+        let mut command = Command::new(self.program());
+        // So that a name that starts with a hyphen is not an option.
+        command.args(["tag", "--", image, name]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = self.spawn(&mut command)?;
+        let said = Said::by(&mut child);
+        self.finish("tag", child, said)
+    }
+
     fn spawn(self, command: &mut Command) -> Result<Child, Error> {
         let program = self.program();
         command

@@ -8,9 +8,12 @@
 
 mod archives;
 mod arguments;
+mod destinations;
 mod missing;
 mod outcome;
 mod progress;
+mod references;
+mod tags;
 
 use std::fs;
 use std::path::Path;

@@ -32,6 +32,7 @@ impl Input {
         let Reference::Path(path) = reference else {
             return Ok(Self::Image(reference.clone()));
         };
+        reference.check_source()?;
         let reading = || format!("reading `{}`", path.display());
         if fs::metadata(path).with_context(reading)?.is_dir() {
             return Ok(if path.join("registration").exists() {

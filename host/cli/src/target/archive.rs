@@ -6,7 +6,7 @@ use std::path::Path;
 use terrine::daemon::{self, Loader};
 use terrine::oci::{Digest, Repository, Selector};
 
-use super::usage;
+use super::{Place, usage};
 use crate::failure::Result;
 use crate::output::Output;
 
@@ -17,32 +17,29 @@ pub(crate) enum ArchiveReference<'r> {
     /// A path of which nothing is said.
     Path(&'r Path),
     /// A program with a storage of its own.
-    Loader { loader: Loader, name: &'r str },
+    Loader(Loader),
 }
 
-/// Docker-archive, and the name that the image has there.
+/// Docker-archive, and the names that the image has there.
 pub(crate) enum ArchiveTarget {
-    /// A file, or stdout, where the image keeps its own name unless another is given.
-    Output {
-        output: Output,
-        name: Option<String>,
-    },
+    /// A file, or stdout, where the image keeps its own names unless others are given.
+    Output { output: Output, names: Vec<String> },
     /// A program that loads it.
-    Loader { loader: Loader, name: String },
+    Loader { loader: Loader, names: Vec<String> },
 }
 
 impl ArchiveReference<'_> {
-    /// Opens the output. `tag` is the one of the image if the reference has a name without one.
-    pub(crate) fn open(self, tag: Option<&str>) -> Result<ArchiveTarget> {
+    /// Opens the output, where the image gets all names of a place.
+    pub(crate) fn open(self, place: &Place) -> Result<ArchiveTarget> {
+        place.names.iter().try_for_each(|name| check_name(name))?;
+        let names = place.names.clone();
         match self {
             Self::File { path, image } => {
-                let name = match image {
-                    Selector::Only => None,
-                    Selector::Name(name) => Some(image_name(name, tag)?),
-                    _ => return Err(usage("an image is written by its name, not by its number")),
-                };
+                if matches!(image, Selector::Number(_) | Selector::Digest(_)) {
+                    return Err(usage("an image is written by its name, not by its number"));
+                }
                 let output = Output::open(Some(path))?;
-                Ok(ArchiveTarget::Output { output, name })
+                Ok(ArchiveTarget::Output { output, names })
             }
             // A directory is one of something, and what is not there may be anything.
             Self::Path(path) if path.is_dir() => {
@@ -50,22 +47,20 @@ impl ArchiveReference<'_> {
             }
             Self::Path(path) => Ok(ArchiveTarget::Output {
                 output: Output::open(Some(path))?,
-                name: None,
+                names,
             }),
-            Self::Loader { loader, name } => Ok(ArchiveTarget::Loader {
-                loader,
-                name: image_name(name, tag)?,
-            }),
+            Self::Loader(loader) => Ok(ArchiveTarget::Loader { loader, names }),
         }
     }
 }
 
 impl ArchiveTarget {
-    /// Returns the name that the image has there, where that is not its own.
-    pub(crate) fn name(&self) -> Option<&str> {
+    /// Returns the names that the image has there, where these are not its own.
+    pub(crate) fn names(&self) -> Option<&[String]> {
         match self {
-            Self::Output { name, .. } => name.as_deref(),
-            Self::Loader { name, .. } => Some(name),
+            Self::Output { names, .. } | Self::Loader { names, .. } => {
+                (!names.is_empty()).then_some(names)
+            }
         }
     }
 
@@ -91,19 +86,22 @@ impl ArchiveTarget {
     }
 }
 
-/// Name that Docker and podman load an image by: they take none without a tag, which is that of
-/// the image, if it has one.
-fn image_name(name: &str, tag: Option<&str>) -> Result<String> {
-    let named = match name.rsplit_once(':') {
-        Some((_, tag)) if !tag.contains('/') => name.to_owned(),
-        _ => format!("{name}:{}", tag.unwrap_or("latest")),
-    };
-    match named.parse::<Repository>() {
+/// Checks a name that Docker and podman are to load an image by.
+fn check_name(name: &str) -> Result<()> {
+    let bare = name.strip_suffix(":latest").unwrap_or(name);
+    match name.parse::<Repository>() {
         Err(why) => Err(usage(&why)),
         // Also `sha256:ID`, which looks like a name and a tag.
-        Ok(_) if name.contains('@') || name.parse::<Digest>().is_ok() => Err(usage(
-            "a digest is what comes out, and can not be asked for",
-        )),
-        Ok(_) => Ok(named),
+        Ok(_)
+            if name.contains('@')
+                || [name, bare]
+                    .iter()
+                    .any(|name| name.parse::<Digest>().is_ok()) =>
+        {
+            Err(usage(
+                "a digest is what comes out, and can not be asked for",
+            ))
+        }
+        Ok(_) => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use terrine::layout::{Layout, LockWait};
 use terrine::oci::{Reference, Repository, Selector};
 use terrine::registry::Client;
 
-use super::usage;
+use super::{Place, usage};
 use crate::exit::Usage;
 use crate::failure::{Context, Result};
 use crate::interrupt;
@@ -40,11 +40,11 @@ pub(crate) enum BlobTarget<'c> {
 }
 
 impl BlobReference<'_> {
-    /// Opens the destination. `tag` is the one of the image if the reference has none.
+    /// Opens the destination, where the image gets all names of a place.
     pub(crate) fn open<'c>(
         self,
         client: &'c Client,
-        tag: Option<&str>,
+        place: &Place,
         wait: LockWait,
     ) -> Result<BlobTarget<'c>> {
         match self {
@@ -54,22 +54,18 @@ impl BlobReference<'_> {
                         "a digest is what comes out, and can not be asked for",
                     ));
                 }
-                let repository = Repository {
-                    tag: repository.tag.clone().or(tag.map(ToOwned::to_owned)),
-                    ..repository.clone()
-                }
-                .or_latest();
+                let (repository, more) = place.tagged(repository);
                 interrupt::leaves_blobs();
-                let destination = RegistryDestination::new(client, repository);
+                let destination = RegistryDestination::new(client, repository).with_more_tags(more);
                 Ok(BlobTarget::Direct(Box::new(destination)))
             }
             Self::Layout { path, image } => {
-                let tag = self::tag(image, tag)?;
+                check_tags(image, &place.names)?;
                 let layout = Layout::create(path)?.with_wait(wait);
                 interrupt::watch(layout.pending());
                 // What dead runs left is in nobody's way.
                 let _ = layout.sweep();
-                let destination = LayoutDestination::new(layout, tag);
+                let destination = LayoutDestination::new(layout, place.names.clone());
                 Ok(BlobTarget::Direct(Box::new(destination)))
             }
             Self::Archive {
@@ -77,9 +73,9 @@ impl BlobReference<'_> {
                 path,
                 image,
             } => {
-                let tag = self::tag(image, tag)?;
+                check_tags(image, &place.names)?;
                 let output = Output::open(Some(path))?;
-                let archive = Box::new(OciArchive::new(reference.to_string(), tag));
+                let archive = Box::new(OciArchive::new(reference.to_string(), place.names.clone()));
                 Ok(BlobTarget::Archive { archive, output })
             }
         }
@@ -107,21 +103,18 @@ impl BlobTarget<'_> {
     }
 }
 
-/// Tag that an image is to have in a layout: the one that the reference has, or else `tag`.
-fn tag(image: &Selector, tag: Option<&str>) -> Result<Option<String>> {
+/// Checks that an image can have these tags in a layout.
+fn check_tags(image: &Selector, tags: &[String]) -> Result<()> {
     match image {
-        Selector::Only => {
-            let Some(tag) = tag else { return Ok(None) };
-            terrine::layout::check_name(tag).map_err(|error| Usage {
-                message: error.to_string(),
-                hint: "name the tag that it is to have there: `oci:DIRECTORY:TAG`",
-            })?;
-            Ok(Some(tag.to_owned()))
-        }
-        Selector::Name(name) => {
-            terrine::layout::check_name(name)?;
-            Ok(Some(name.clone()))
-        }
+        Selector::Only => tags.iter().try_for_each(|tag| {
+            let checked = terrine::layout::check_name(tag);
+            checked.map_err(|error| {
+                let message = error.to_string();
+                let hint = "name the tag that it is to have there: `oci:DIRECTORY:TAG`";
+                Usage { message, hint }.into()
+            })
+        }),
+        Selector::Name(name) => Ok(terrine::layout::check_name(name)?),
         Selector::Number(_) | Selector::Digest(_) => Err(usage(
             "an image is written by its tag, not by its number or digest",
         )),

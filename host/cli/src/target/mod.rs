@@ -2,6 +2,7 @@
 
 mod archive;
 mod blobs;
+mod place;
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use terrine::registry::Client;
 
 pub(super) use archive::{ArchiveReference, ArchiveTarget};
 pub(super) use blobs::{BlobReference, BlobTarget};
+pub(super) use place::{Place, names, places};
 
 use super::exit::Usage;
 use super::failure::{Failure, Result};
@@ -51,60 +53,34 @@ impl<'r> TargetReference<'r> {
                 path: Path::new("-"),
                 image: &Selector::Only,
             }),
-            Reference::DockerDaemon(name) => Self::Archive(ArchiveReference::Loader {
-                loader: Loader::Docker,
-                name,
-            }),
-            Reference::ContainersStorage(name) => Self::Archive(ArchiveReference::Loader {
-                loader: Loader::Podman,
-                name,
-            }),
+            Reference::DockerDaemon(_) => Self::Archive(ArchiveReference::Loader(Loader::Docker)),
+            Reference::ContainersStorage(_) => {
+                Self::Archive(ArchiveReference::Loader(Loader::Podman))
+            }
         }
     }
 
-    /// Opens the destination. `tag` is the one of the image if the reference has none.
+    /// Opens the destination, where the image gets all names of a place.
     pub(super) fn open<'c>(
         self,
         client: &'c Client,
-        tag: Option<&str>,
+        place: &Place,
         wait: LockWait,
     ) -> Result<Target<'c>> {
         match self {
-            Self::Blobs(blobs) => blobs.open(client, tag, wait).map(Target::Blobs),
-            Self::Archive(archive) => archive.open(tag).map(Target::Archive),
+            Self::Blobs(blobs) => blobs.open(client, place, wait).map(Target::Blobs),
+            Self::Archive(archive) => archive.open(place).map(Target::Archive),
         }
     }
 }
 
 impl Target<'_> {
-    /// Returns the name that the image has there, where that is not its own.
-    pub(super) fn name(&self) -> Option<String> {
-        match self {
-            Self::Blobs(blobs) => Some(blobs.destination().name()),
-            Self::Archive(archive) => archive.name().map(ToOwned::to_owned),
-        }
-    }
-
     /// Writes what was gathered, and gives it its name.
     pub(super) fn commit(self) -> Result<()> {
         match self {
             Self::Blobs(blobs) => blobs.commit(),
             Self::Archive(archive) => archive.commit(),
         }
-    }
-}
-
-/// Tells whether a reference says by what tag the image is to be known.
-pub(super) fn names_tag(reference: &Reference) -> bool {
-    match reference {
-        Reference::Registry(repository) => repository.tag.is_some(),
-        Reference::DockerArchive { image, .. }
-        | Reference::OciLayout { image, .. }
-        | Reference::OciArchive { image, .. } => *image != Selector::Only,
-        Reference::DockerDaemon(name) | Reference::ContainersStorage(name) => name
-            .rsplit_once(':')
-            .is_some_and(|(_, tag)| !tag.contains('/')),
-        Reference::Path(_) | Reference::Stdio => false,
     }
 }
 

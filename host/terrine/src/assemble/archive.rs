@@ -22,6 +22,20 @@ impl NewImage<'_> {
     /// Anything that cannot be read, is not what it was, or is not what its digest
     /// says, and an output that does not take it. The archive is no image then.
     pub fn run(&self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
+        self.run_as(&self.references(), out, reporter)
+    }
+
+    /// Writes the same under other names.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewImage::run`].
+    pub fn run_as(
+        &self,
+        names: &[String],
+        out: impl Write + Send,
+        reporter: &dyn Reporter,
+    ) -> Result<Outcome, Error> {
         let layers = self.new_layers();
         if let Some(total) = self.approximate_size(&layers) {
             reporter.expected(total);
@@ -29,6 +43,7 @@ impl NewImage<'_> {
         pipe::run(out, reporter, |feeder| {
             let mut writing = Writing {
                 image: self,
+                names,
                 archive: DockerArchive::new(feeder, reporter),
                 members: vec![],
             };
@@ -74,6 +89,8 @@ enum DiffId {
 /// The archive as far as it is written.
 struct Writing<'a, 'f> {
     image: &'a NewImage<'a>,
+    /// What it is to be loaded as.
+    names: &'a [String],
     archive: DockerArchive<'a, 'f>,
     members: Vec<Listed>,
 }
@@ -131,8 +148,16 @@ impl<'a> Writing<'a, '_> {
         let measure = entries.measure();
         let promised = layer.promised();
         let member = match promised {
-            Some(promised) => self.unused(format!("{}/layer.tar", promised.diff_id.hex())),
-            None => self.member_name(measure.outline),
+            Some(promised) => unused(
+                format!("{}/layer.tar", promised.diff_id.hex()),
+                &self.members(),
+            ),
+            None => member_name(
+                self.names.first().map_or("", String::as_str),
+                self.image.base.as_ref(),
+                measure.outline,
+                &self.members(),
+            ),
         };
         let header = header(&member, measure.size, self.image.ownership.mtime);
         let stretch = self.archive.new_layer(layer, entries, &header)?;
@@ -171,7 +196,7 @@ impl<'a> Writing<'a, '_> {
             .document(&config, configuration.as_bytes(), mtime)?;
         let manifest = ArchiveManifest {
             config,
-            repo_tags: vec![image.reference()],
+            repo_tags: self.names.to_vec(),
             layers: members,
         };
         self.archive.finish(&[manifest], mtime)?;
@@ -187,28 +212,37 @@ impl<'a> Writing<'a, '_> {
         self.archive.list();
     }
 
-    /// Returns a name for a layer whose digest is not known yet: it covers everything but the
-    /// contents of files, and where the layer is used, so that archives can be merged.
-    /// Shorter than a digest, lest it be taken for one.
-    fn member_name(&self, outline: Digest) -> String {
-        let base = self.image.base.as_ref().map_or("", Base::configuration);
-        let number = self.members.len();
-        let place = format!(
-            "{} {number} {outline} {}",
-            self.image.reference(),
-            Digest::of(base.as_bytes())
-        );
-        let name = Digest::of(place.as_bytes()).hex();
-        self.unused(format!("{}/layer.tar", &name[..32]))
+    fn members(&self) -> Vec<String> {
+        let listed = self.members.iter();
+        listed.map(|listed| listed.member.clone()).collect()
     }
+}
 
-    /// Returns the name itself, unless the base has a layer of that name.
-    fn unused(&self, mut name: String) -> String {
-        while self.members.iter().any(|listed| listed.member == name) {
-            name = format!("layers/{name}");
-        }
-        name
+/// Returns a name for a layer whose digest is not known yet: it covers everything but the
+/// contents of files, and where the layer is used, so that archives can be merged.
+/// Shorter than a digest, lest it be taken for one.
+pub(super) fn member_name(
+    reference: &str,
+    base: Option<&Base>,
+    outline: Digest,
+    members: &[String],
+) -> String {
+    let base = base.map_or("", Base::configuration);
+    let number = members.len();
+    let place = format!(
+        "{reference} {number} {outline} {}",
+        Digest::of(base.as_bytes())
+    );
+    let name = Digest::of(place.as_bytes()).hex();
+    unused(format!("{}/layer.tar", &name[..32]), members)
+}
+
+/// Returns the name itself, unless the base has a layer of that name.
+pub(super) fn unused(mut name: String, members: &[String]) -> String {
+    while members.contains(&name) {
+        name = format!("layers/{name}");
     }
+    name
 }
 
 /// Lists the entries of layers, one layer ahead and not further, or memory would grow with the

@@ -6,6 +6,7 @@
 
 mod archive;
 mod error;
+mod gathered;
 mod outcome;
 mod provenance;
 mod ship;
@@ -49,6 +50,8 @@ pub struct NewImage<'p> {
     pub layers: Vec<StoreLayer>,
     /// Its uppermost layer.
     pub top: Top,
+    /// Its other tags.
+    pub tags: Vec<String>,
     /// What its manifest says of how it was made.
     pub provenance: Annotations,
     /// The Nix database at its root, where what it says depends on what goes into layers.
@@ -136,6 +139,13 @@ impl NewImage<'_> {
     /// The name that the image is loaded under.
     pub fn reference(&self) -> String {
         format!("{}:{}", self.resolved.repository, self.resolved.tag)
+    }
+
+    /// The names that the image is loaded under: one for each tag.
+    pub fn references(&self) -> Vec<String> {
+        let other = self.tags.iter();
+        let other = other.map(|tag| format!("{}:{tag}", self.resolved.repository));
+        [self.reference()].into_iter().chain(other).collect()
     }
 
     /// Whether the tag in it was generated.

@@ -24,6 +24,8 @@ pub struct Shipping<'a> {
     /// How its layers are compressed. Those of its base stay as they are, unless they are
     /// plain.
     pub setting: &'a Setting,
+    /// Which layers of its base are compressed again.
+    pub recompress: Recompress,
     /// The threads that compress.
     pub pool: &'a Pool,
     /// The number of layers that are made at once.
@@ -50,6 +52,7 @@ impl<'a> Shipping<'a> {
         Self {
             destination,
             setting,
+            recompress: Recompress::Plain,
             pool,
             jobs,
             cache,
@@ -66,7 +69,7 @@ impl<'a> Shipping<'a> {
             pool: self.pool,
             cache: self.cache,
             cache_directories: self.cache_directories,
-            recompress: Recompress::Plain,
+            recompress: self.recompress,
             foreign: Foreign::Left,
         }
     }
@@ -81,11 +84,34 @@ impl NewImage<'_> {
     /// Anything that cannot be read, is not what it was, or is not what its digest says, and a
     /// destination that does not take it.
     pub fn ship(&self, shipping: &Shipping<'_>, reporter: &dyn Reporter) -> Result<Outcome, Error> {
+        let mut outcomes = self.ship_to_all(&[*shipping], reporter)?;
+        outcomes.remove(0)
+    }
+
+    /// Does the same for several destinations. Each layer is read once, and compressed once for
+    /// each setting; each destination gets what is missing there. What one fails to do does not
+    /// keep the image from the others. Returns what came of each.
+    ///
+    /// # Errors
+    ///
+    /// Anything that cannot be read, is not what it was, or is not what its digest says.
+    pub fn ship_to_all(
+        &self,
+        shippings: &[Shipping<'_>],
+        reporter: &dyn Reporter,
+    ) -> Result<Vec<Result<Outcome, Error>>, Error> {
+        let Some(first) = shippings.first() else {
+            return Ok(vec![]);
+        };
         let new = self.new_layers();
         let (parts, listed) = self.parts(&new);
-        let shipped = shipping.carrier().all(&parts, shipping.jobs, reporter)?;
-        self.remember(shipping.cache);
-        self.publish(&listed, shipped, shipping, reporter)
+        let carriers: Vec<Carrier<'_>> = shippings.iter().map(Shipping::carrier).collect();
+        let brought = destination::all(&carriers, &parts, first.jobs, reporter)?;
+        self.remember(first.cache);
+        let outcomes = shippings.iter().zip(brought);
+        let outcomes =
+            outcomes.map(|(shipping, brought)| self.publish(&listed, brought?, shipping, reporter));
+        Ok(outcomes.collect())
     }
 
     /// Lists all layers, bottom to top, for the carrier and for the documents.

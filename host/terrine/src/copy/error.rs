@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
+use terrine_compress::Compression;
 use terrine_support::hint::Hint;
 
 use crate::destination::CarryError;
@@ -47,6 +48,18 @@ pub enum Error {
         /// Their name.
         name: String,
     },
+    /// A layer that no manifest can name.
+    #[error(
+        "`{image}` has no manifest, and none can name its layer `{layer}`, which is compressed by {compression}"
+    )]
+    NoManifest {
+        /// The image.
+        image: String,
+        /// The layer.
+        layer: String,
+        /// How it is compressed.
+        compression: Compression,
+    },
     /// An image that does not say what it runs on.
     #[error("`{image}` does not say what platform it is for")]
     NoPlatform {
@@ -62,6 +75,9 @@ impl Hint for Error {
             Self::Layer(error) => error.hint(),
             Self::Destination(error) => error.hint(),
             Self::Closed(error) => error.hint(),
+            Self::NoManifest { .. } => {
+                Some("copy it to an OCI layout, where it gets a manifest".into())
+            }
             Self::SamePlatform { .. } => Some("give one image for each platform".into()),
             Self::SameName { .. } => {
                 Some("copy one of them to an archive by another name first".into())

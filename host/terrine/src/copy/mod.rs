@@ -5,6 +5,7 @@
 //! id and the diff ids are always the same.
 
 mod archive;
+mod digest;
 mod error;
 mod image;
 mod index;
@@ -12,5 +13,6 @@ mod index;
 mod tests;
 
 pub use archive::{Named, write_archive};
+pub use digest::manifest;
 pub use error::Error;
 pub use image::Copying;

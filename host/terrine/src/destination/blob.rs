@@ -13,43 +13,36 @@ use crate::cache::Plain;
 use crate::pipe::{self, Feeder, Observer};
 use crate::source::{self, Fault, Layer};
 
-/// A blob that is made and waits to be kept.
+/// Where a blob waits for its digest, and how it is compressed.
 #[derive(Debug)]
-pub(super) struct Blob {
-    /// What it is without its compression.
-    pub(super) plain: Plain,
-    /// What it is.
-    pub(super) descriptor: Descriptor,
-    /// Where it waits.
+pub(super) struct Out<'a> {
     pub(super) staged: Staged,
+    pub(super) setting: &'a Setting,
 }
 
-/// Makes a blob of a layer that `produce` feeds.
+/// A layer that is made: plain bytes, and the blobs that they are compressed to.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// What it is without compression; none where no blob could be kept.
+    pub(super) plain: Option<Plain>,
+    /// By output: the blob and where it waits, or why it could not be written.
+    pub(super) blobs: Vec<io::Result<(Descriptor, Staged)>>,
+}
+
+/// Makes the blobs of a layer that `produce` feeds once. An output that fails does not end the
+/// others.
 ///
 /// # Errors
 ///
-/// What `produce` returns, and a destination without room.
-pub(super) fn make<E: From<Error> + From<pipe::Closed>>(
-    destination: &dyn Destination,
-    setting: &Setting,
+/// What `produce` returns.
+pub(super) fn make<E: From<pipe::Closed>>(
+    outs: Vec<Out<'_>>,
     pool: &Pool,
     observer: &dyn Observer,
     produce: impl FnOnce(&mut Feeder<'_>) -> Result<(), E>,
-) -> Result<Blob, E> {
-    let staged = destination.stage()?;
-    let staging = |source| Error::Staging {
-        place: destination.name(),
-        source,
-    };
-    // Where nothing is compressed the two digests are one.
-    let hashed = setting.compression() != Compression::None;
-    let out = HashingWriter {
-        inner: staged,
-        hash: hashed.then(Sha256::new),
-        size: 0,
-    };
-    let mut encoder = Encoder::new(setting, pool, out).map_err(staging)?;
-    let outcome = pipe::run::<_, Failure<E>>(&mut encoder, observer, |feeder| {
+) -> Result<Made, E> {
+    let mut outputs = Outputs(outs.into_iter().map(|out| Output::new(out, pool)).collect());
+    let outcome = pipe::run::<_, Failure<E>>(&mut outputs, observer, |feeder| {
         feeder.begin_hash()?;
         produce(feeder).map_err(Failure::Producer)?;
         feeder.end_hash()?;
@@ -59,23 +52,82 @@ pub(super) fn make<E: From<Error> + From<pipe::Closed>>(
         Ok(Plain { diff_id, size })
     });
     let plain = match outcome {
-        Ok(plain) => plain,
+        Ok(plain) => Some(plain),
         Err(Failure::Producer(error)) => return Err(error),
         Err(Failure::Closed(closed)) => return Err(closed.into()),
-        Err(Failure::Output(source)) => return Err(staging(source).into()),
+        // Each output has its own failure.
+        Err(Failure::Output) => None,
     };
-    let out = encoder.finish().map_err(staging)?;
-    let digest = out.hash.map_or(plain.diff_id, Digest::from);
-    let media_type = setting
-        .compression()
-        .media_type()
-        .unwrap_or(MediaType::OciLayer);
-    let descriptor = Descriptor::new(media_type, digest, out.size);
-    Ok(Blob {
+    let blobs = outputs.0.into_iter().map(|output| output.finish(plain));
+    Ok(Made {
         plain,
-        descriptor,
-        staged: out.inner,
+        blobs: blobs.collect(),
     })
+}
+
+/// Outputs that all get the same bytes.
+struct Outputs<'p>(Vec<Output<'p>>);
+
+/// One of them, as far as it is written.
+struct Output<'p> {
+    encoder: io::Result<Encoder<'p, HashingWriter>>,
+    compression: Compression,
+}
+
+impl<'p> Output<'p> {
+    fn new(out: Out<'_>, pool: &'p Pool) -> Self {
+        let compression = out.setting.compression();
+        // Where nothing is compressed the two digests are one.
+        let hashed = compression != Compression::None;
+        let writer = HashingWriter {
+            inner: out.staged,
+            hash: hashed.then(Sha256::new),
+            size: 0,
+        };
+        Self {
+            encoder: Encoder::new(out.setting, pool, writer),
+            compression,
+        }
+    }
+
+    /// Writes bytes, unless it has failed. Returns whether it has not.
+    fn write_all(&mut self, bytes: &[u8]) -> bool {
+        if let Ok(encoder) = &mut self.encoder
+            && let Err(error) = encoder.write_all(bytes)
+        {
+            self.encoder = Err(error);
+        }
+        self.encoder.is_ok()
+    }
+
+    fn finish(self, plain: Option<Plain>) -> io::Result<(Descriptor, Staged)> {
+        let out = self.encoder?.finish()?;
+        let digest = match (out.hash, plain) {
+            (Some(hash), _) => hash.into(),
+            (None, Some(plain)) => plain.diff_id,
+            (None, None) => return Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        let media_type = self.compression.media_type().unwrap_or(MediaType::OciLayer);
+        Ok((Descriptor::new(media_type, digest, out.size), out.inner))
+    }
+}
+
+impl Write for Outputs<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut any = false;
+        for output in &mut self.0 {
+            any |= output.write_all(bytes);
+        }
+        if any {
+            Ok(bytes.len())
+        } else {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Stages bytes that are in memory: a configuration.
@@ -132,7 +184,7 @@ pub(super) fn unpacked<E: From<source::Error> + From<pipe::Closed>>(
 enum Failure<E> {
     Producer(E),
     Closed(pipe::Closed),
-    Output(io::Error),
+    Output,
 }
 
 impl<E> From<pipe::Closed> for Failure<E> {
@@ -142,8 +194,8 @@ impl<E> From<pipe::Closed> for Failure<E> {
 }
 
 impl<E> From<io::Error> for Failure<E> {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
+    fn from(_: io::Error) -> Self {
+        Self::Output
     }
 }
 

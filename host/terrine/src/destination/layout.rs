@@ -5,17 +5,18 @@ use terrine_oci::{Descriptor, Document, MediaType, Platform, Repository};
 use super::{Destination, Error, Staged};
 use crate::layout::Layout;
 
-/// A layout, and the name that an image is to have there.
+/// A layout, and the names that an image is to have there.
 #[derive(Debug)]
 pub struct LayoutDestination {
     layout: Layout,
-    tag: Option<String>,
+    tags: Vec<String>,
 }
 
 impl LayoutDestination {
-    /// A layout where the image gets this tag, or none.
-    pub fn new(layout: Layout, tag: Option<String>) -> Self {
-        Self { layout, tag }
+    /// A layout where the image gets these tags, or none.
+    pub fn new(layout: Layout, tags: impl IntoIterator<Item = String>) -> Self {
+        let tags = tags.into_iter().collect();
+        Self { layout, tags }
     }
 }
 
@@ -29,7 +30,8 @@ impl Destination for LayoutDestination {
     }
 
     fn keep(&self, staged: Staged, blob: &Descriptor, _: &dyn Fn(u64)) -> Result<(), Error> {
-        Ok(self.layout.keep(staged.into_layout(self.name())?, blob)?)
+        let staged = staged.into_layout(&self.layout, blob.size)?;
+        Ok(self.layout.keep(staged, blob)?)
     }
 
     fn put_document(&self, document: &Document) -> Result<(), Error> {
@@ -47,13 +49,19 @@ impl Destination for LayoutDestination {
         debug_assert!(
             MediaType::is_manifest(&descriptor.media_type) || descriptor.media_type.is_index()
         );
-        Ok(self.layout.tag(descriptor, self.tag.as_deref())?)
+        if self.tags.is_empty() {
+            return Ok(self.layout.tag(descriptor, None)?);
+        }
+        for tag in &self.tags {
+            self.layout.tag(descriptor.clone(), Some(tag))?;
+        }
+        Ok(())
     }
 
     fn name(&self) -> String {
         let tag = self
-            .tag
-            .as_ref()
+            .tags
+            .first()
             .map_or(String::new(), |tag| format!(":{tag}"));
         format!("oci:{}{tag}", self.layout.path().display())
     }

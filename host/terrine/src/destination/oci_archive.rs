@@ -5,13 +5,13 @@
 //! no image.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 use terrine_oci::{Annotations, Descriptor, Digest, Document, Index, Platform, Repository};
-use terrine_tar::{END_OF_ARCHIVE, RECORD, padding};
+use terrine_tar::Header;
 
-use super::{Destination, Error, Staged, docker_archive};
+use super::{Destination, Error, Members, Staged, docker_archive};
 use crate::source::Spool;
 
 /// What `oci-layout` says (OCI image specification, "Image Layout").
@@ -23,7 +23,7 @@ const MTIME: i64 = 1;
 #[derive(Debug)]
 pub struct OciArchive {
     name: String,
-    tag: Option<String>,
+    tags: Vec<String>,
     spool: Spool,
     held: Mutex<Held>,
 }
@@ -37,11 +37,11 @@ struct Held {
 }
 
 impl OciArchive {
-    /// An archive that people know as `name`, where the image gets this tag, or none.
-    pub fn new(name: String, tag: Option<String>) -> Self {
+    /// An archive that people know as `name`, where the image gets these tags, or none.
+    pub fn new(name: String, tags: impl IntoIterator<Item = String>) -> Self {
         Self {
             name,
-            tag,
+            tags: tags.into_iter().collect(),
             spool: Spool::default(),
             held: Mutex::default(),
         }
@@ -57,8 +57,7 @@ impl OciArchive {
             .held
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut archive = Writer { out, written: 0 };
-        archive.all(&held, &self.spool).map_err(Error::Output)
+        write(&held, &self.spool, out).map_err(Error::Output)
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Held> {
@@ -100,16 +99,21 @@ impl Destination for OciArchive {
 
     fn publish(&self, document: &Document, platform: Option<&Platform>) -> Result<(), Error> {
         self.put_document(document)?;
-        let mut descriptor = Descriptor {
+        let descriptor = Descriptor {
             platform: platform.cloned(),
             ..document.descriptor()
         };
-        if let Some(tag) = &self.tag {
-            descriptor
+        let mut held = self.held();
+        for tag in &self.tags {
+            let mut named = descriptor.clone();
+            named
                 .annotations
                 .insert(terrine_oci::annotation::REF_NAME.to_owned(), tag.clone());
+            held.index.push(named);
         }
-        self.held().index.push(descriptor);
+        if self.tags.is_empty() {
+            held.index.push(descriptor);
+        }
         Ok(())
     }
 
@@ -118,47 +122,25 @@ impl Destination for OciArchive {
     }
 }
 
-/// The archive as far as it is written.
-struct Writer<'a, W> {
-    out: &'a mut W,
-    written: u64,
+fn write(held: &Held, spool: &Spool, out: &mut impl Write) -> io::Result<()> {
+    let mut archive = Members::new(out);
+    archive.member(&header("oci-layout", LAYOUT.len()), LAYOUT)?;
+    for (digest, &(offset, size)) in &held.blobs {
+        let name = blob_name(digest);
+        let header = docker_archive::header(&name, size, MTIME);
+        archive.member(&header, spool.content(offset, size)?)?;
+    }
+    for (digest, bytes) in &held.documents {
+        archive.member(&header(&blob_name(digest), bytes.len()), &bytes[..])?;
+    }
+    let index = Index::new(held.index.clone(), Annotations::new());
+    let index = index.to_document().bytes;
+    archive.member(&header("index.json", index.len()), &index[..])?;
+    archive.finish()
 }
 
-impl<W: Write> Writer<'_, W> {
-    fn all(&mut self, held: &Held, spool: &Spool) -> io::Result<()> {
-        self.member("oci-layout", LAYOUT.len() as u64, LAYOUT)?;
-        for (digest, &(offset, size)) in &held.blobs {
-            self.member(&blob_name(digest), size, spool.content(offset, size)?)?;
-        }
-        for (digest, bytes) in &held.documents {
-            self.member(&blob_name(digest), bytes.len() as u64, &bytes[..])?;
-        }
-        let index = Index::new(held.index.clone(), Annotations::new())
-            .to_document()
-            .bytes;
-        self.member("index.json", index.len() as u64, &index[..])?;
-        let end = (self.written + END_OF_ARCHIVE).next_multiple_of(RECORD);
-        self.zeros(end - self.written)?;
-        self.out.flush()
-    }
-
-    fn member(&mut self, name: &str, size: u64, mut content: impl Read) -> io::Result<()> {
-        let mut block = Vec::new();
-        docker_archive::header(name, size, MTIME).encode(&mut block);
-        self.out.write_all(&block)?;
-        let copied = io::copy(&mut content, self.out)?;
-        if copied != size {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.written += block.len() as u64 + size;
-        self.zeros(padding(size))
-    }
-
-    fn zeros(&mut self, count: u64) -> io::Result<()> {
-        io::copy(&mut io::repeat(0).take(count), self.out)?;
-        self.written += count;
-        Ok(())
-    }
+fn header(name: &str, size: usize) -> Header<'_> {
+    docker_archive::header(name, size as u64, MTIME)
 }
 
 fn blob_name(digest: &Digest) -> String {

@@ -10,11 +10,13 @@ use terrine_registry::Client;
 use super::{Destination, Error, Staged};
 use crate::source::FilePart;
 
-/// A repository, and the tag that an image is to have there.
+/// A repository, and the tags that an image is to have there.
 #[derive(Debug)]
 pub struct RegistryDestination<'c> {
     client: &'c Client,
     repository: Repository,
+    /// The tags beside the one of `repository`.
+    more: Vec<String>,
     /// Whether the registry has answered.
     ready: Mutex<bool>,
 }
@@ -27,8 +29,15 @@ impl<'c> RegistryDestination<'c> {
         Self {
             client,
             repository,
+            more: vec![],
             ready: Mutex::new(false),
         }
+    }
+
+    /// Gives the image these tags as well.
+    #[must_use]
+    pub fn with_more_tags(self, more: Vec<String>) -> Self {
+        Self { more, ..self }
     }
 }
 
@@ -86,7 +95,15 @@ impl Destination for RegistryDestination<'_> {
     }
 
     fn publish(&self, document: &Document, _: Option<&Platform>) -> Result<(), Error> {
-        Ok(self.client.put_document(&self.repository, document)?)
+        self.client.put_document(&self.repository, document)?;
+        for tag in &self.more {
+            let named = Repository {
+                tag: Some(tag.clone()),
+                ..self.repository.clone()
+            };
+            self.client.put_document(&named, document)?;
+        }
+        Ok(())
     }
 
     fn repository(&self) -> Option<&Repository> {

@@ -4,14 +4,15 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use super::Error;
-use crate::layout;
+use crate::layout::{Layout, StagedFile};
+use crate::source::FilePart;
 
 /// Bytes of a blob on their way: written once, then kept under their digest or dropped, which
 /// leaves nothing behind.
 #[derive(Debug)]
 pub enum Staged {
     /// In the layout that they are for.
-    Layout(layout::StagedFile),
+    Layout(StagedFile),
     /// In a temporary file without a name.
     File(File),
 }
@@ -25,6 +26,14 @@ impl Staged {
             .map_err(|source| Error::Staging { place, source })
     }
 
+    /// Returns the same bytes for another destination, where they wait in a file without a name.
+    pub(super) fn share(&self) -> io::Result<Self> {
+        match self {
+            Self::File(file) => file.try_clone().map(Self::File),
+            Self::Layout(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// The temporary file that it is; `place` is where it should go.
     pub(super) fn into_file(self, place: String) -> Result<File, Error> {
         match self {
@@ -33,12 +42,18 @@ impl Staged {
         }
     }
 
-    /// The file of a layout that it is; `place` is where it should go.
-    pub(super) fn into_layout(self, place: String) -> Result<layout::StagedFile, Error> {
-        match self {
-            Self::Layout(staged) => Ok(staged),
-            Self::File(_) => Err(elsewhere(place)),
-        }
+    /// The file of `layout` that it is. Bytes that wait elsewhere are copied there.
+    pub(super) fn into_layout(self, layout: &Layout, size: u64) -> Result<StagedFile, Error> {
+        let file = match self {
+            Self::Layout(staged) => return Ok(staged),
+            Self::File(file) => file,
+        };
+        let mut staged = layout.stage()?;
+        io::copy(&mut FilePart::of(file, size), &mut staged).map_err(|source| Error::Staging {
+            place: layout.path().display().to_string(),
+            source,
+        })?;
+        Ok(staged)
     }
 }
 

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::decide::{Decided, LayerPlan};
 use super::files::PlannedFiles;
 use super::identify::Identified;
-use super::{Error, Prepared, facts, tree};
+use super::{Error, Prepared, facts, inherited, tags, tree};
 use crate::assemble::{self, NewImage, Top};
 use crate::base::Base;
 use crate::spec::ImageSpec;
@@ -19,6 +19,8 @@ impl Decided {
     /// Puts together what is written, and what there is to say about it.
     pub(super) fn assemble<'p>(self, context: &Context<'_, 'p>) -> Result<Prepared<'p>, Error> {
         let mut remarks = self.remarks(context);
+        let base = self.identified.complete.base.as_ref();
+        remarks.extend(inherited::dropped(context.spec, base));
         remarks.extend(meaningless(context.spec).into_iter().map(Remark::from));
         let Self { identified, plan } = self;
         let Identified {
@@ -45,6 +47,7 @@ impl Decided {
             created,
             provenance: provenance(context.spec, &plan, base.as_ref(), &resolved),
             base,
+            tags: tags::others(context.spec, &resolved)?,
             resolved,
             layers: plan.layers(&paths),
             top: Top::Root(root),

@@ -67,6 +67,12 @@ fn for_this_machine(several: Opened) -> Result<Image, source::Error> {
 pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Reference, Error> {
     let reference = text.parse::<Reference>();
     let mut reference = reference.map_err(|error| Error::value(field, &error))?;
+    if let Reference::Path(path) = &reference
+        && !spec.directory_join(path).exists()
+    {
+        let checked = reference.check_source();
+        checked.map_err(|error| Error::value(field, &error))?;
+    }
     match &mut reference {
         Reference::Path(path)
         | Reference::DockerArchive { path, .. }

@@ -32,6 +32,9 @@ pub struct Facts {
     pub tag: Option<String>,
     /// Whether it is generated.
     pub tag_generated: bool,
+    /// All tags, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// One of the files that have to be read before the tag is known, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag_after_reading: Option<String>,
@@ -41,6 +44,9 @@ pub struct Facts {
     /// docker-archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Descriptor>,
+    /// Where the image is; empty before it is written, and where it went to stdout alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<DestinationFacts>,
     /// When the image says that it was created.
     pub created: String,
     /// The operating system in Go's terms.
@@ -78,6 +84,23 @@ pub struct Facts {
     /// The paths that the base image has, as indices of the graph.
     #[serde(skip)]
     pub(super) held: Vec<usize>,
+}
+
+/// A place where an image is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DestinationFacts {
+    /// The reference to it, without a tag.
+    pub destination: String,
+    /// The tags that the image has there; with their names in a docker-archive, and in the storage
+    /// of docker or podman.
+    pub tags: Vec<String>,
+    /// The reference to the image by its digest, where it has a manifest there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The manifest, or the index, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Descriptor>,
 }
 
 /// Who says what architecture an image is for.
@@ -193,9 +216,14 @@ pub(super) fn gather(
         name: resolved.repository.clone(),
         tag: Some(resolved.tag.clone()),
         tag_generated: resolved.tag_generated,
+        tags: match &image.tags[..] {
+            [] => vec![],
+            others => [&resolved.tag].into_iter().chain(others).cloned().collect(),
+        },
         tag_after_reading: None,
         image_id: None,
         manifest: None,
+        destinations: vec![],
         created: image.created.clone(),
         os: resolved.os.clone(),
         architecture: resolved.architecture.clone(),

@@ -15,6 +15,7 @@ use super::error::in_terms_of_the_spec;
 use super::identity::{Identity, Listed};
 use super::machine::{self, Machine};
 use super::past::{self, KnownHistory};
+use super::tags;
 use crate::layer::Ownership;
 use crate::rootfs;
 use crate::spec::{BaseConfig, Json, When};
@@ -195,7 +196,7 @@ fn request(
         .map(|entries| Json::Object(entries).to_string());
     Ok(image::ResolveRequest {
         reference: name.clone(),
-        tag: spec.tag.clone(),
+        tag: tags::first(spec),
         platform: machine.platform.clone(),
         variant: spec.variant.clone(),
         config: config.unwrap_or_else(|| "{}".to_owned()),

@@ -38,11 +38,13 @@ mod gather;
 mod group;
 mod identify;
 mod identity;
+mod inherited;
 mod items;
 mod machine;
 mod past;
 mod paths;
 mod preview;
+mod tags;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -63,8 +65,8 @@ pub use decide::DEFAULT_POLICY;
 pub use error::Error;
 pub use explain::Explanation;
 pub use facts::{
-    ArchitectureSource, Budget, Facts, LayerFacts, LayerKind, PathFacts, PlannerFacts,
-    SCHEMA_VERSION,
+    ArchitectureSource, Budget, DestinationFacts, Facts, LayerFacts, LayerKind, PathFacts,
+    PlannerFacts, SCHEMA_VERSION,
 };
 use gather::Gathered;
 pub use group::{Grouping, group, request};

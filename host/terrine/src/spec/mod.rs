@@ -2,6 +2,7 @@
 
 mod image;
 mod json;
+mod mistaken;
 mod time;
 mod when;
 
@@ -11,5 +12,6 @@ pub use image::{
     SpecError, Switch, TimeField, schema,
 };
 pub use json::Json;
+pub(crate) use mistaken::{Wanted, mistaken};
 pub use time::{ParseTimeError, Time};
 pub use when::When;

@@ -32,6 +32,11 @@ pub(super) fn walk() -> Walked {
     walked.walk("compress/src/setting.rs", settings());
     walked.walk("isolate/src/error.rs", isolate_errors());
     walked.walk("oci/src/reference.rs", vec![reference()]);
+    let name = Reference::Path("localhost/web".into());
+    walked.walk(
+        "oci/src/transport.rs",
+        vec![name.check_source().unwrap_err()],
+    );
     walked.walk("planner/src/author.rs", componentize_errors());
     walked.walk("planner/src/error.rs", planner_errors());
     walked.walk("registry/src/credentials.rs", credentials());
@@ -431,6 +436,11 @@ fn carry_errors() -> Vec<CarryError> {
 fn copy_errors() -> Vec<copy::Error> {
     use copy::Error;
     let mut errors = vec![
+        Error::NoManifest {
+            image: name(),
+            layer: name(),
+            compression: terrine::compress::Compression::Xz,
+        },
         Error::SamePlatform {
             first: name(),
             second: name(),

@@ -9,8 +9,9 @@ use terrine_oci::{Descriptor, Repository};
 use terrine_tar::MAX_UNPACKED;
 
 use super::super::{Error, Reporter, Staged};
+use super::fan::{self, Fan, Landed};
 use super::make::{Reencoded, check};
-use super::{Carrier, CarryError, Foreign, Shipped, sending};
+use super::{Carrier, CarryError, Foreign, sending};
 use crate::cache::Plain;
 use crate::pipe::Observer;
 use crate::source::{self, Blobs, Fault, Layer, Verified};
@@ -18,78 +19,131 @@ use crate::source::{self, Blobs, Fault, Layer, Verified};
 /// The bytes that are read at once.
 const BUFFER: usize = 256 << 10;
 
-impl Carrier<'_> {
-    /// Brings an existing layer as it is stored, unless it is at the destination.
+impl Fan<'_, '_> {
+    /// Brings an existing layer as it is stored to the destinations that do not have it.
     pub(super) fn fetch(
         &self,
+        lanes: &[usize],
         image: &str,
         layer: &Arc<dyn Layer>,
         begin: &dyn Fn(u64),
         reporter: &dyn Reporter,
-    ) -> Result<Shipped, CarryError> {
+    ) -> Result<Landed, CarryError> {
         let given = layer.descriptor()?;
         let diff_id = layer.diff_id();
         let origins: Vec<Repository> = layer.repository().into_iter().cloned().collect();
-        let there = |descriptor| Shipped {
-            descriptor,
-            diff_id,
-            size: None,
-            was_there: true,
-        };
-        if self.is_there(&given, &origins)? {
-            let is_plain = given.digest == diff_id;
-            if (layer.compression() == Compression::None) != is_plain {
-                layer.look()?;
+        let (mut landed, mut lacking) = (vec![], vec![]);
+        for &lane in lanes {
+            match self.step(lane, self.carriers[lane].is_there(&given, &origins)) {
+                Some(true) => landed.push(lane),
+                Some(false) => lacking.push(lane),
+                None => {}
             }
-            return Ok(there(described(layer.as_ref(), &given)));
+        }
+        let is_plain = given.digest == diff_id;
+        if !landed.is_empty() && (layer.compression() == Compression::None) != is_plain {
+            layer.look()?;
+        }
+        let there = |lane| {
+            fan::landed(
+                lane,
+                &described(layer.as_ref(), &given),
+                diff_id,
+                None,
+                true,
+            )
+        };
+        let mut landed: Landed = landed.into_iter().map(there).collect();
+        if lacking.is_empty() {
+            return Ok(landed);
         }
         begin(layer.stored_size());
         let stored = layer.open()?;
-        if !self.stays(layer.as_ref()) {
-            // Its first bytes are not what its media type says.
+        // Its first bytes may not be what its media type says.
+        let (lacking, changes): (Vec<usize>, Vec<usize>) = lacking
+            .into_iter()
+            .partition(|&lane| self.carriers[lane].stays(layer.as_ref()));
+        if !lacking.is_empty() {
+            landed.extend(self.as_stored(&lacking, image, layer, stored, reporter)?);
+        } else {
             drop(stored);
-            return self.make(&Reencoded { image, layer }, &|_| {}, reporter);
         }
-        let (staged, size) = self.stage_layer(image, layer, stored, &given, reporter)?;
+        if !changes.is_empty() {
+            landed.extend(self.make(&changes, &Reencoded { image, layer }, &|_| {}, reporter)?);
+        }
+        Ok(landed)
+    }
+}
+
+impl Fan<'_, '_> {
+    /// Brings the bytes of a layer as they are stored to destinations that do not have them.
+    fn as_stored(
+        &self,
+        lacking: &[usize],
+        image: &str,
+        layer: &Arc<dyn Layer>,
+        stored: Box<dyn Read + Send + '_>,
+        reporter: &dyn Reporter,
+    ) -> Result<Landed, CarryError> {
+        let given = layer.descriptor()?;
+        let Some(staged) = self.stage(lacking) else {
+            return Ok(vec![]);
+        };
+        let (staged, size) = match stage_layer(staged, image, layer, stored, &given, reporter)? {
+            Ok(staged) => staged,
+            Err(error) => {
+                self.unwritten(lacking, &error);
+                return Ok(vec![]);
+            }
+        };
         let descriptor = described(layer.as_ref(), &given);
-        self.keep(staged, &descriptor, &sending(reporter, descriptor.size))?;
-        Ok(Shipped {
-            descriptor,
-            diff_id,
-            size: Some(size),
-            was_there: false,
-        })
+        let kept = self.hand_out(lacking, staged, |carrier, staged| {
+            carrier.keep(staged, &descriptor, &sending(reporter, descriptor.size))?;
+            Ok(false)
+        });
+        let landed = kept.into_iter().map(|(lane, was_there)| {
+            fan::landed(lane, &descriptor, layer.diff_id(), Some(size), was_there)
+        });
+        Ok(landed.collect())
     }
 
-    /// Brings a layer that is not distributed with its image, if that is asked for and it can be had. Else only
-    /// its descriptor is kept.
+    /// Brings a layer that is not distributed with its image to the destinations where that is asked for, if it can
+    /// be had. Else only its descriptor is kept.
     pub(super) fn foreign(
         &self,
+        lanes: &[usize],
         image: &str,
         layer: &Arc<dyn Layer>,
         begin: &dyn Fn(u64),
         reporter: &dyn Reporter,
-    ) -> Result<Shipped, CarryError> {
-        if self.foreign == Foreign::Brought {
-            match self.fetch(image, layer, begin, reporter) {
+    ) -> Result<Landed, CarryError> {
+        let (brought, mut left): (Vec<usize>, Vec<usize>) = lanes
+            .iter()
+            .partition(|&&lane| self.carriers[lane].foreign == Foreign::Brought);
+        let mut landed = vec![];
+        if !brought.is_empty() {
+            match self.fetch(&brought, image, layer, begin, reporter) {
                 Err(CarryError::Source(error)) if error.is_foreign_layer() => {
                     let name = layer.name();
                     reporter.left_out(&format!(
                         "the layer `{name}`: it is not distributed with its image, which does not have it"
                     ));
+                    left.extend(brought);
                 }
-                outcome => return outcome,
+                outcome => landed = outcome?,
             }
         }
         let given = layer.descriptor()?;
-        Ok(Shipped {
-            descriptor: described(layer.as_ref(), &given),
-            diff_id: layer.diff_id(),
-            size: None,
-            was_there: true,
-        })
+        let descriptor = described(layer.as_ref(), &given);
+        landed.extend(
+            left.into_iter()
+                .map(|lane| fan::landed(lane, &descriptor, layer.diff_id(), None, true)),
+        );
+        Ok(landed)
     }
+}
 
+impl Carrier<'_> {
     /// Brings a blob that is no layer of an image, unless it is at the destination. Errors call
     /// its image `name`.
     ///
@@ -114,52 +168,62 @@ impl Carrier<'_> {
             blob.size,
             blob.digest,
         );
-        let (staged, _) = self.stage(raw, &(), |raw| {
+        let staged = self.destination.stage()?;
+        let staged = stage(staged, raw, &(), |raw| {
             io::copy(raw, &mut io::sink())
                 .map_err(|error| source::Error::reading(name, error).into())
         })?;
+        let (staged, _) = staged.map_err(|source| Error::Staging {
+            place: self.destination.name(),
+            source,
+        })?;
         Ok(self.keep(staged, blob, &|bytes| reporter.sent(bytes))?)
     }
+}
 
-    /// Stages the bytes of a layer as they are, and unpacks them on the way to see whether they
-    /// are those that the configuration names. Returns the size of what they unpack to.
-    fn stage_layer(
-        &self,
-        image: &str,
-        layer: &Arc<dyn Layer>,
-        stored: Box<dyn Read + Send + '_>,
-        blob: &Descriptor,
-        observer: &dyn Observer,
-    ) -> Result<(Staged, u64), CarryError> {
-        let raw = Verified::new(stored, layer.name(), blob.size, blob.digest);
-        let (staged, plain) =
-            self.stage(raw, observer, |raw| unpack(image, layer.as_ref(), raw))?;
-        check(image, layer.as_ref(), plain.diff_id)?;
-        Ok((staged, plain.size))
-    }
+/// Stages the bytes of a layer as they are, and unpacks them on the way to see whether they are
+/// those that the configuration names. Returns the size of what they unpack to as well, or why
+/// they could not be written.
+fn stage_layer(
+    staged: Staged,
+    image: &str,
+    layer: &Arc<dyn Layer>,
+    stored: Box<dyn Read + Send + '_>,
+    blob: &Descriptor,
+    observer: &dyn Observer,
+) -> Result<io::Result<(Staged, u64)>, CarryError> {
+    let raw = Verified::new(stored, layer.name(), blob.size, blob.digest);
+    let staged = stage(staged, raw, observer, |raw| {
+        unpack(image, layer.as_ref(), raw)
+    })?;
+    let (staged, plain) = match staged {
+        Ok(staged) => staged,
+        Err(error) => return Ok(Err(error)),
+    };
+    check(image, layer.as_ref(), plain.diff_id)?;
+    Ok(Ok((staged, plain.size)))
+}
 
-    /// Stages all that `read` reads of a reader. A place without room is an error of its own, and
-    /// not one of the reader.
-    fn stage<R: Read + Send, T>(
-        &self,
-        raw: R,
-        observer: &dyn Observer,
-        read: impl FnOnce(&mut Tee<'_, R>) -> Result<T, CarryError>,
-    ) -> Result<(Staged, T), CarryError> {
-        let mut staged = self.destination.stage()?;
-        let mut tee = Tee {
-            inner: raw,
-            out: &mut staged,
-            failed: None,
-            observer,
-        };
-        let outcome = read(&mut tee);
-        if let Some(source) = tee.failed {
-            let place = self.destination.name();
-            return Err(Error::Staging { place, source }.into());
-        }
-        Ok((staged, outcome?))
+/// Stages all that `read` reads of a reader, or returns why it could not be written, which is no
+/// error of the reader.
+fn stage<R: Read + Send, T>(
+    mut staged: Staged,
+    raw: R,
+    observer: &dyn Observer,
+    read: impl FnOnce(&mut Tee<'_, R>) -> Result<T, CarryError>,
+) -> Result<io::Result<(Staged, T)>, CarryError> {
+    let mut tee = Tee {
+        inner: raw,
+        out: &mut staged,
+        failed: None,
+        observer,
+    };
+    let outcome = read(&mut tee);
+    if let Some(error) = tee.failed {
+        return Ok(Err(error));
     }
+    let value = outcome?;
+    Ok(Ok((staged, value)))
 }
 
 /// Returns the descriptor of a layer that stays as it is stored, with the type that its bytes have.

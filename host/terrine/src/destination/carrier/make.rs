@@ -6,7 +6,8 @@ use terrine_compress::Compression;
 use terrine_oci::{Descriptor, Digest, MediaType};
 
 use super::super::{Reporter, blob};
-use super::{Carrier, CarryError, Shipped, sending};
+use super::fan::{self, Fan, Landed};
+use super::{Carrier, CarryError, sending};
 use crate::cache::{Cache, LayerKey, Plain, Stored, agreed};
 use crate::layer::{self, NewLayer, StorePath};
 use crate::pipe::Feeder;
@@ -39,55 +40,90 @@ pub(super) struct Known {
     size: Option<u64>,
 }
 
-impl Carrier<'_> {
-    /// Makes a layer, unless it is known and at the destination.
+impl Fan<'_, '_> {
+    /// Makes a layer, unless it is known and at all destinations.
     pub(super) fn make(
         &self,
+        lanes: &[usize],
         contents: &dyn Contents,
         begin: &dyn Fn(u64),
         reporter: &dyn Reporter,
-    ) -> Result<Shipped, CarryError> {
+    ) -> Result<Landed, CarryError> {
         let known = contents.known();
-        let stored = known.and_then(|known| Some((known, self.stored(known)?)));
-        if let Some((known, descriptor)) = &stored
-            && self.is_there(descriptor, &[])?
-        {
-            return Ok(Shipped {
-                descriptor: descriptor.clone(),
-                diff_id: known.diff_id,
-                size: known.size,
-                was_there: true,
-            });
+        let (mut landed, lacking) = self.known(lanes, contents);
+        let mut outs = vec![];
+        let mut groups = vec![];
+        for group in self.by_setting(&lacking) {
+            let setting = self.carriers[group[0]].setting;
+            if let Some(staged) = self.stage(&group) {
+                outs.push(blob::Out { staged, setting });
+                groups.push(group);
+            }
         }
-        if stored.is_none() && contents.is_slow() {
-            self.destination.ready()?;
+        if groups.is_empty() {
+            return Ok(landed);
         }
-        let blob = blob::make::<CarryError>(
-            self.destination,
-            self.setting,
-            self.pool,
-            reporter,
-            |feeder| contents.feed(feeder, begin),
-        )?;
-        contents.verify(blob.plain)?;
-        let was_there = self.settle(
-            blob.staged,
-            &blob.descriptor,
-            &sending(reporter, blob.descriptor.size),
-        )?;
-        contents.remember(blob.plain);
+        let made = blob::make::<CarryError>(outs, self.carriers[0].pool, reporter, |feeder| {
+            contents.feed(feeder, begin)
+        })?;
+        if let Some(plain) = made.plain {
+            contents.verify(plain)?;
+        }
+        for (group, blob) in groups.iter().zip(made.blobs) {
+            match (made.plain, blob) {
+                (Some(plain), Ok((blob, staged))) => {
+                    let kept = self.hand_out(group, staged, |carrier, staged| {
+                        carrier.settle(staged, &blob, &sending(reporter, blob.size))
+                    });
+                    if !kept.is_empty() {
+                        self.carriers[group[0]].remember_made(known, plain, &blob);
+                        contents.remember(plain);
+                    }
+                    landed.extend(kept.into_iter().map(|(lane, was_there)| {
+                        fan::landed(lane, &blob, plain.diff_id, Some(plain.size), was_there)
+                    }));
+                }
+                (_, Err(error)) => self.unwritten(group, &error),
+                (None, Ok(_)) => {}
+            }
+        }
+        Ok(landed)
+    }
+
+    /// Returns where a layer is already, and the destinations that it has to be made for.
+    fn known(&self, lanes: &[usize], contents: &dyn Contents) -> (Landed, Vec<usize>) {
+        let known = contents.known();
+        let (mut landed, mut lacking) = (vec![], vec![]);
+        for &lane in lanes {
+            let carrier = &self.carriers[lane];
+            let stored = known.and_then(|known| Some((known, carrier.stored(known)?)));
+            let there = match &stored {
+                Some((_, blob)) => carrier.is_there(blob, &[]),
+                // Before something is made that takes its time.
+                None if contents.is_slow() => carrier.destination.ready().map(|()| false),
+                None => Ok(false),
+            };
+            match (self.step(lane, there), stored) {
+                (Some(true), Some((known, blob))) => {
+                    landed.push(fan::landed(lane, &blob, known.diff_id, known.size, true));
+                }
+                (Some(_), _) => lacking.push(lane),
+                (None, _) => {}
+            }
+        }
+        (landed, lacking)
+    }
+}
+
+impl Carrier<'_> {
+    /// Remembers the blob that a layer is made into.
+    fn remember_made(&self, known: Option<Known>, plain: Plain, blob: &Descriptor) {
         // The blob of a plain layer is known by the layer, unless only its digest is known.
         let is_told = self.setting.compression() == Compression::None
             && known.is_none_or(|known| known.size.is_some());
         if !is_told {
-            self.remember_stored(blob.plain, &blob.descriptor);
+            self.remember_stored(plain, blob);
         }
-        Ok(Shipped {
-            descriptor: blob.descriptor,
-            diff_id: blob.plain.diff_id,
-            size: Some(blob.plain.size),
-            was_there,
-        })
     }
 
     /// Returns the blob that a known layer is compressed to, where an earlier run found out.

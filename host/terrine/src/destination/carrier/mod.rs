@@ -6,16 +6,16 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | the order of layers, and several at once | here |
+//! | the order of layers, several at once, and several destinations | `fan` |
 //! | a layer that is made here: of files, or by compressing another one | `make` |
 //! | bytes that go as they are | `fetch` |
 
+mod fan;
 mod fetch;
 mod make;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -27,10 +27,9 @@ use terrine_support::hint::Hint;
 use super::{Destination, Error, Reporter, Staged};
 use crate::cache::Cache;
 use crate::layer::{self, LayerOrigin, NewLayer};
-use crate::parallel::each;
 use crate::pipe::Closed;
 use crate::source::{self, Layer};
-use make::{MadeOf, Reencoded};
+pub use fan::{Brought, all};
 
 /// Which existing layers are compressed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +40,9 @@ pub enum Recompress {
     Plain,
     /// All that are not compressed in the way that is asked for, at whatever level.
     All,
+    /// Those that are not plain and not compressed by gzip, because not every program that takes a
+    /// docker-archive reads them.
+    ForArchives,
     /// All, because nothing tells at what level they are compressed. None of those that are not
     /// compressed, if that is asked for.
     Always,
@@ -159,81 +161,8 @@ impl Carrier<'_> {
         jobs: NonZeroUsize,
         reporter: &dyn Reporter,
     ) -> Result<Vec<Shipped>, CarryError> {
-        let first = firsts(parts);
-        let mut wanted: Vec<usize> = (0..parts.len())
-            .filter(|&index| first[index] == index)
-            .collect();
-        let weights = each(parts, jobs, |_, part| self.weight(&part.layer))?;
-        let total = wanted.iter().map(|&index| weights[index]);
-        reporter.expected(total.fold(0, u64::saturating_add));
-        // The largest first, so that none is left alone at the end.
-        wanted.sort_by_key(|&index| Reverse((weights[index], index)));
-        let (last, wanted): (Vec<usize>, Vec<usize>) = wanted
-            .into_iter()
-            .partition(|&index| parts[index].layer.comes_last());
-        let mut shipped: HashMap<usize, Shipped> = HashMap::new();
-        for group in [wanted, last] {
-            let done = each(&group, jobs, |_, &index| {
-                let number = index + 1;
-                let begun = Cell::new(false);
-                let shipped = self.bring(number, &parts[index], &begun, reporter)?;
-                if !begun.get() {
-                    reporter.skipped(weights[index]);
-                }
-                reporter.finished(number, shipped.was_there);
-                Ok::<_, CarryError>(shipped)
-            })?;
-            shipped.extend(group.into_iter().zip(done));
-        }
-        Ok(first
-            .iter()
-            .filter_map(|index| shipped.get(index).cloned())
-            .collect())
-    }
-
-    /// Returns the approximate size of a layer in bytes. Where nobody knows it, its files are
-    /// looked at: that takes less than what is lost when a large one is left to the end.
-    fn weight(&self, layer: &Carried<'_>) -> Result<u64, CarryError> {
-        let layer = match layer {
-            Carried::Existing(_, layer) => return Ok(layer.stored_size()),
-            Carried::New(layer) => *layer,
-        };
-        if let Some(weight) = layer.weight() {
-            return Ok(weight);
-        }
-        if layer.store_paths().is_empty() {
-            return Ok(0);
-        }
-        if let Some(size) = MadeOf::new(self, layer)?.size() {
-            return Ok(size);
-        }
-        Ok(layer::measure(layer)?.size)
-    }
-
-    /// Brings one layer. The reporter is told only of one that is made or read, which is `begun` then.
-    fn bring(
-        &self,
-        number: usize,
-        part: &Part<'_>,
-        begun: &Cell<bool>,
-        reporter: &dyn Reporter,
-    ) -> Result<Shipped, CarryError> {
-        let begin = |size| {
-            begun.set(true);
-            reporter.layer(number, part.origin, size);
-        };
-        match part.layer {
-            Carried::New(layer) => self.make(&MadeOf::new(self, layer)?, &begin, reporter),
-            Carried::Existing(image, layer) if layer.is_foreign() => {
-                self.foreign(image, layer, &begin, reporter)
-            }
-            Carried::Existing(image, layer) if self.stays(layer.as_ref()) => {
-                self.fetch(image, layer, &begin, reporter)
-            }
-            Carried::Existing(image, layer) => {
-                self.make(&Reencoded { image, layer }, &begin, reporter)
-            }
-        }
+        let mut brought = all(std::slice::from_ref(self), parts, jobs, reporter)?;
+        Ok(brought.remove(0)?)
     }
 
     /// Returns true for an existing layer that keeps its compression.
@@ -246,6 +175,9 @@ impl Carrier<'_> {
         match (self.recompress, layer.compression()) {
             (_, Compression::Bzip2 | Compression::Xz) => false,
             (Recompress::Never, _) => true,
+            (Recompress::ForArchives, compression) => {
+                matches!(compression, Compression::None | Compression::Gzip)
+            }
             // What one registry has as it is goes to another as it is: that is a mirror.
             (Recompress::Plain, Compression::None) => {
                 wanted == Compression::None || layer.repository().is_some()

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use terrine_support::file::{self, FileError};
 use terrine_support::hint::Hint;
 
-use crate::spec::{PermissionSpec, When};
+use crate::spec::{PermissionSpec, Wanted, When, mistaken};
 
 /// The largest file that is read, in bytes. 100,000 store paths make some 10 MB.
 pub(super) const MAX_SIZE: u64 = 64 << 20;
@@ -78,6 +78,8 @@ pub enum ConfError {
         field: String,
         /// What is wrong, and where in the text.
         why: String,
+        /// What the user can do about it.
+        hint: Option<&'static str>,
     },
 }
 
@@ -85,7 +87,7 @@ impl Hint for ConfError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::File(error) => error.hint(),
-            Self::Invalid { .. } => None,
+            Self::Invalid { hint, .. } => hint.map(Cow::from),
         }
     }
 }
@@ -106,10 +108,22 @@ impl Conf {
     /// A file that can not be read, is too large, or is not what it should be.
     pub fn read(path: &Path) -> Result<Self, ConfError> {
         let text = file::read(path, MAX_SIZE)?;
-        Self::parse(&text).map_err(|(field, why)| ConfError::Invalid {
-            path: path.to_owned(),
-            field,
-            why,
+        Self::parse(&text).map_err(|(field, why)| {
+            let path = path.to_owned();
+            match mistaken(&text, &path, Wanted::Conf) {
+                Some(mistaken) => ConfError::Invalid {
+                    path,
+                    field: String::new(),
+                    why: mistaken.what.to_owned(),
+                    hint: Some(mistaken.instead),
+                },
+                None => ConfError::Invalid {
+                    path,
+                    field,
+                    why,
+                    hint: None,
+                },
+            }
         })
     }
 

@@ -155,6 +155,7 @@ fn on_base<'p>(
         resolved,
         layers,
         top,
+        tags: vec![],
         provenance,
         late: None,
     })

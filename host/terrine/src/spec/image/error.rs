@@ -8,6 +8,8 @@ use serde::Deserialize;
 use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
 
+use crate::spec::mistaken::Mistaken;
+
 /// How alike two names are, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
 
@@ -75,6 +77,15 @@ impl Invalid {
             field,
             why,
             hint,
+        }
+    }
+}
+
+impl From<Mistaken> for Invalid {
+    fn from(mistaken: Mistaken) -> Self {
+        Self {
+            hint: Some(mistaken.instead.to_owned()),
+            ..Self::whole(mistaken.what)
         }
     }
 }

@@ -18,8 +18,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use terrine_support::file::{self, FileError};
 
-use super::Json;
 use super::json::unique_map;
+use super::{Json, Wanted, mistaken};
 pub use config::Config;
 pub use contents::{Contents, ContentsSpec};
 pub use error::SpecError;
@@ -43,6 +43,8 @@ pub struct ImageSpec {
     /// The tag. If not given, one is generated from everything that the image is made of: a
     /// store path whose name carries a hash is known by it, of everything else every byte counts.
     pub tag: Option<String>,
+    /// Further tags. The image gets all of them wherever its destination names no tag.
+    pub tags: OneOrMany,
     /// The image to build on: a docker-archive or an OCI archive, plain or compressed, or an OCI
     /// layout, by its path; or any image in the notation of the container tools, as
     /// `docker://debian:12` or `oci:layout:base`. Of one for several platforms the image's own
@@ -195,16 +197,21 @@ pub struct ImageSpec {
     /// What `config` says, with all it says.
     #[serde(skip)]
     pub config_json: Option<BTreeMap<String, Json>>,
+    /// Whether `baseConfig` was given.
+    #[serde(skip)]
+    pub base_config_given: bool,
     /// Where relative paths start.
     #[serde(skip)]
     pub directory: PathBuf,
 }
 
-/// The `config` of a specification alone.
+/// What matters as it was written.
 #[derive(Deserialize)]
 struct ConfigOnly {
     #[serde(default)]
     config: Option<Json>,
+    #[serde(default, rename = "baseConfig")]
+    base_config: Option<Json>,
 }
 
 impl ImageSpec {
@@ -226,7 +233,10 @@ impl ImageSpec {
     /// As [`ImageSpec::read`].
     pub fn read_from(reader: impl Read, name: &Path, directory: &Path) -> Result<Self, SpecError> {
         let text = file::read_from(reader, name, MAX_SIZE)?;
-        let mut spec = Self::parse(&text).map_err(|invalid| invalid.of(name))?;
+        let mut spec = Self::parse(&text).map_err(|invalid| {
+            let mistaken = mistaken(&text, name, Wanted::Specification);
+            mistaken.map_or(invalid, error::Invalid::from).of(name)
+        })?;
         spec.directory = directory.to_owned();
         Ok(spec)
     }
@@ -260,6 +270,7 @@ impl ImageSpec {
         }
         let mut spec: Self = error::deserialize(text)?;
         let config: ConfigOnly = error::deserialize(text)?;
+        spec.base_config_given = config.base_config.is_some();
         spec.config_json = match config.config {
             Some(Json::Object(entries)) => Some(entries),
             _ => None,

@@ -1,0 +1,182 @@
+//! `--file`: files of the image's root from flags.
+
+use std::path::Path;
+
+use terrine::spec::{FileSpec, ImageSpec, ModeField};
+
+use super::exit::Usage;
+use super::failure::{Failure, Result};
+use super::image_args::here;
+
+/// A file of this machine, and what it becomes in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FileArg {
+    source: String,
+    path: String,
+    mode: Option<u32>,
+    owner: Option<(u32, u32)>,
+}
+
+/// Adds files to a specification, in the place of those that it has at their paths.
+pub(super) fn apply(files: &[String], spec: &mut ImageSpec) -> Result<()> {
+    let mut seen: Vec<String> = vec![];
+    for text in files {
+        let file = read(text, Path::exists).map_err(|why| usage(text, &why))?;
+        let source = Path::new(&file.source);
+        if source.is_dir() {
+            let why = format!(
+                "`{}` is a directory, which `--copy-to-root` copies",
+                file.source
+            );
+            return Err(usage(text, &why));
+        }
+        if !source.exists() {
+            return Err(usage(text, &format!("there is no file `{}`", file.source)));
+        }
+        if seen.contains(&file.path) {
+            return Err(usage(text, &format!("`{}` is given twice", file.path)));
+        }
+        let (uid, gid) = file.owner.unwrap_or_default();
+        let entry = FileSpec {
+            source: Some(here(source)?),
+            mode: file.mode.map(ModeField),
+            uid,
+            gid,
+            ..FileSpec::default()
+        };
+        seen.push(file.path.clone());
+        spec.files.insert(file.path, entry);
+    }
+    Ok(())
+}
+
+fn usage(text: &str, why: &str) -> Failure {
+    Usage {
+        message: format!("`--file {text}`: {why}"),
+        hint: "write SRC:DST[:MODE[:UID:GID]], such as `./web.conf:/etc/web.conf:0644`; DST is an absolute path in the image",
+    }
+    .into()
+}
+
+/// Reads an argument. `exists` tells which of several readings of paths with colons is meant.
+fn read(text: &str, exists: impl Fn(&Path) -> bool) -> Result<FileArg, String> {
+    let (paths, mode, owner) = suffixes(text)?;
+    let splits = || {
+        let starts = paths.match_indices(":/").map(|(at, _)| at);
+        starts.map(|at| (&paths[..at], &paths[at + 1..]))
+    };
+    let there = splits().find(|(source, _)| exists(Path::new(source)));
+    let Some((source, path)) = there.or_else(|| splits().next()) else {
+        return Err(match paths.split_once(':') {
+            Some((_, path)) if !path.is_empty() => {
+                format!("`{path}` is not an absolute path in the image")
+            }
+            _ => "it says no path in the image".to_owned(),
+        });
+    };
+    if source.is_empty() {
+        return Err("it names no file".to_owned());
+    }
+    let name = Path::new(source).file_name().and_then(|name| name.to_str());
+    // As elsewhere, a slash at the end means the directory.
+    let path = match (path.ends_with('/'), name) {
+        (true, Some(name)) => format!("{path}{name}"),
+        _ => path.to_owned(),
+    };
+    Ok(FileArg {
+        source: source.to_owned(),
+        path,
+        mode,
+        owner,
+    })
+}
+
+type Suffixes<'a> = (&'a str, Option<u32>, Option<(u32, u32)>);
+
+/// Takes mode and owner from the end.
+fn suffixes(text: &str) -> Result<Suffixes<'_>, String> {
+    let mut parts = text.rsplitn(4, ':');
+    if let (Some(gid), Some(uid), Some(mode), Some(rest)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+        && let (Ok(gid), Ok(uid), Some(bits)) = (gid.parse(), uid.parse(), octal(mode))
+        && rest.contains(":/")
+    {
+        return Ok((rest, Some(bits), Some((uid, gid))));
+    }
+    let Some((rest, last)) = text
+        .rsplit_once(':')
+        .filter(|(rest, _)| rest.contains(":/"))
+    else {
+        return Ok((text, None, None));
+    };
+    if let Some(mode) = octal(last) {
+        return match rest.rsplit_once(':') {
+            Some((paths, other)) if octal(other).is_some() && paths.contains(":/") => {
+                Err("a user without a group: both follow the mode, or neither".to_owned())
+            }
+            _ => Ok((rest, Some(mode), None)),
+        };
+    }
+    if !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()) {
+        return Err(format!("`{last}` is not a mode in octal digits"));
+    }
+    Ok((text, None, None))
+}
+
+/// Reads permission bits.
+fn octal(text: &str) -> Option<u32> {
+    let digits = (3..=5).contains(&text.len()) && text.chars().all(|c| ('0'..='7').contains(&c));
+    let bits = u32::from_str_radix(text, 8).ok()?;
+    (digits && bits <= 0o7777).then_some(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_mode_and_owner_are_read() {
+        for (text, source, path, mode, owner) in [
+            ("a:/b", "a", "/b", None, None),
+            ("./a:/etc/b:0640", "./a", "/etc/b", Some(0o640), None),
+            (
+                "a:/b:755:1000:100",
+                "a",
+                "/b",
+                Some(0o755),
+                Some((1000, 100)),
+            ),
+            ("a:/b:4755", "a", "/b", Some(0o4755), None),
+            ("/x/a:/etc/", "/x/a", "/etc/a", None, None),
+            ("a:/", "a", "/a", None, None),
+            ("a:b:/c", "a:b", "/c", None, None),
+            ("a:/b:c", "a", "/b:c", None, None),
+            ("a:/b:12:0644", "a", "/b:12", Some(0o644), None),
+            ("there:/x:/y", "there:/x", "/y", None, None),
+        ] {
+            let expected = FileArg {
+                source: source.to_owned(),
+                path: path.to_owned(),
+                mode,
+                owner,
+            };
+            let read = read(text, |path| path == Path::new("there:/x"));
+            assert_eq!(read, Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        for (text, expected) in [
+            ("a", "it says no path"),
+            ("a:", "it says no path"),
+            ("a:b", "`b` is not an absolute path"),
+            (":/b", "it names no file"),
+            ("a:/b:999", "`999` is not a mode"),
+            ("a:/b:0644:1000", "a user without a group"),
+        ] {
+            let why = read(text, |_| false).unwrap_err();
+            assert!(why.starts_with(expected), "{text}: {why}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Several destinations at once: each layer is read once, and compressed once for each setting.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use terrine_oci::Descriptor;
+
+use super::make::{MadeOf, Reencoded};
+use super::{Carried, Carrier, CarryError, Part, Shipped};
+use crate::destination::{Destination, Error, Reporter, Staged};
+use crate::layer;
+use crate::parallel::each;
+
+/// A layer at the destinations that have it now, by the number of each.
+pub(super) type Landed = Vec<(usize, Shipped)>;
+
+/// Layers of an image at one destination, or why that has not got them.
+pub type Brought = Result<Vec<Shipped>, Error>;
+
+/// Carriers of the same layers.
+pub(super) struct Fan<'c, 'a> {
+    pub(super) carriers: &'c [Carrier<'a>],
+    /// Why a destination gets nothing more, by its number.
+    failed: Mutex<Vec<Option<Error>>>,
+}
+
+/// Why no more layers are begun.
+enum Stop {
+    /// A layer that cannot be made or read.
+    Layer(CarryError),
+    /// All destinations have failed.
+    NobodyLeft,
+}
+
+/// Brings the layers of an image to the destinations of all carriers, `jobs` layers at once. What
+/// one destination fails to do does not keep the layers from the others. Returns by carrier what
+/// the layers are at its destination, in the order of `parts`.
+///
+/// # Errors
+///
+/// A layer that cannot be made or read, or is not what it should be.
+pub fn all(
+    carriers: &[Carrier<'_>],
+    parts: &[Part<'_>],
+    jobs: NonZeroUsize,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Brought>, CarryError> {
+    let fan = Fan {
+        carriers,
+        failed: Mutex::new(carriers.iter().map(|_| None).collect()),
+    };
+    let first = super::firsts(parts);
+    let mut wanted: Vec<usize> = (0..parts.len())
+        .filter(|&index| first[index] == index)
+        .collect();
+    let weights = each(parts, jobs, |_, part| fan.weight(&part.layer))?;
+    let total = wanted.iter().map(|&index| weights[index]);
+    reporter.expected(total.fold(0, u64::saturating_add));
+    // The largest first, so that none is left alone at the end.
+    wanted.sort_by_key(|&index| Reverse((weights[index], index)));
+    let (last, wanted): (Vec<usize>, Vec<usize>) = wanted
+        .into_iter()
+        .partition(|&index| parts[index].layer.comes_last());
+    let mut landed: HashMap<usize, Landed> = HashMap::new();
+    for group in [wanted, last] {
+        let done = each(&group, jobs, |_, &index| {
+            fan.one(index + 1, &parts[index], weights[index], reporter)
+        });
+        match done {
+            Ok(done) => landed.extend(group.into_iter().zip(done)),
+            Err(Stop::Layer(error)) => return Err(error),
+            Err(Stop::NobodyLeft) => break,
+        }
+    }
+    Ok(fan.outcomes(&first, &landed))
+}
+
+impl Fan<'_, '_> {
+    /// Brings one layer to all destinations that have not failed.
+    fn one(
+        &self,
+        number: usize,
+        part: &Part<'_>,
+        weight: u64,
+        reporter: &dyn Reporter,
+    ) -> Result<Landed, Stop> {
+        let begun = Cell::new(false);
+        let landed = self.bring(number, part, &begun, reporter);
+        let landed = landed.map_err(Stop::Layer)?;
+        if landed.is_empty() {
+            return Err(Stop::NobodyLeft);
+        }
+        if !begun.get() {
+            reporter.skipped(weight);
+        }
+        reporter.finished(number, landed.iter().all(|(_, shipped)| shipped.was_there));
+        Ok(landed)
+    }
+
+    /// Brings one layer. The reporter is told only of one that is made or read, which is `begun` then.
+    fn bring(
+        &self,
+        number: usize,
+        part: &Part<'_>,
+        begun: &Cell<bool>,
+        reporter: &dyn Reporter,
+    ) -> Result<Landed, CarryError> {
+        let begin = |size| {
+            // A layer that is read for several settings is one all the same.
+            if !begun.replace(true) {
+                reporter.layer(number, part.origin, size);
+            }
+        };
+        let lanes = self.alive();
+        let (image, layer) = match part.layer {
+            Carried::New(layer) => {
+                let made = MadeOf::new(&self.carriers[0], layer)?;
+                return self.make(&lanes, &made, &begin, reporter);
+            }
+            Carried::Existing(image, layer) => (image, layer),
+        };
+        if layer.is_foreign() {
+            return self.foreign(&lanes, image, layer, &begin, reporter);
+        }
+        let (stays, changes): (Vec<usize>, Vec<usize>) = lanes
+            .into_iter()
+            .partition(|&lane| self.carriers[lane].stays(layer.as_ref()));
+        let mut landed = vec![];
+        if !stays.is_empty() {
+            landed = self.fetch(&stays, image, layer, &begin, reporter)?;
+        }
+        if !changes.is_empty() {
+            let again = Reencoded { image, layer };
+            landed.extend(self.make(&changes, &again, &begin, reporter)?);
+        }
+        Ok(landed)
+    }
+
+    /// Returns the approximate size of a layer in bytes. Where nobody knows it, its files are
+    /// looked at: that takes less than what is lost when a large one is left to the end.
+    fn weight(&self, layer: &Carried<'_>) -> Result<u64, CarryError> {
+        let layer = match layer {
+            Carried::Existing(_, layer) => return Ok(layer.stored_size()),
+            Carried::New(layer) => *layer,
+        };
+        if let Some(weight) = layer.weight() {
+            return Ok(weight);
+        }
+        if layer.store_paths().is_empty() {
+            return Ok(0);
+        }
+        if let Some(size) = MadeOf::new(&self.carriers[0], layer)?.size() {
+            return Ok(size);
+        }
+        Ok(layer::measure(layer)?.size)
+    }
+
+    /// Returns what came of a step of one destination. After a failure it gets nothing more.
+    pub(super) fn step<T>(&self, lane: usize, outcome: Result<T, Error>) -> Option<T> {
+        match outcome {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.failed()[lane].get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    /// Gives up destinations for which a file could not be written.
+    pub(super) fn unwritten(&self, lanes: &[usize], source: &io::Error) {
+        for &lane in lanes {
+            let place = match lanes {
+                [_] => self.destination(lane).name(),
+                _ => std::env::temp_dir().display().to_string(),
+            };
+            let source = again(source);
+            self.step::<()>(lane, Err(Error::Staging { place, source }));
+        }
+    }
+
+    /// Finds a place where bytes for some destinations wait: that of the only one, or a file that
+    /// all of them read.
+    pub(super) fn stage(&self, lanes: &[usize]) -> Option<Staged> {
+        if let [lane] = lanes {
+            return self.step(*lane, self.destination(*lane).stage());
+        }
+        match tempfile::tempfile() {
+            Ok(file) => Some(Staged::File(file)),
+            Err(error) => {
+                self.unwritten(lanes, &error);
+                None
+            }
+        }
+    }
+
+    /// Gives staged bytes to destinations by `keep`, which returns whether the blob was there.
+    pub(super) fn hand_out(
+        &self,
+        lanes: &[usize],
+        staged: Staged,
+        keep: impl Fn(&Carrier<'_>, Staged) -> Result<bool, Error>,
+    ) -> Vec<(usize, bool)> {
+        let mut kept = vec![];
+        let mut staged = Some(staged);
+        for (index, &lane) in lanes.iter().enumerate() {
+            let is_last = index + 1 == lanes.len();
+            let share = match (&staged, is_last) {
+                (Some(staged), false) => staged.share().map(Some),
+                _ => Ok(staged.take()),
+            };
+            match share {
+                Ok(Some(share)) => {
+                    let was_there = self.step(lane, keep(&self.carriers[lane], share));
+                    kept.extend(was_there.map(|was_there| (lane, was_there)));
+                }
+                Ok(None) => {}
+                Err(error) => self.unwritten(&[lane], &error),
+            }
+        }
+        kept
+    }
+
+    fn destination(&self, lane: usize) -> &dyn Destination {
+        self.carriers[lane].destination
+    }
+
+    /// Puts destinations together whose layers are compressed in the same way.
+    pub(super) fn by_setting(&self, lanes: &[usize]) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = vec![];
+        for &lane in lanes {
+            let setting = self.carriers[lane].setting;
+            let same = |group: &&mut Vec<usize>| self.carriers[group[0]].setting == setting;
+            match groups.iter_mut().find(same) {
+                Some(group) => group.push(lane),
+                None => groups.push(vec![lane]),
+            }
+        }
+        groups
+    }
+
+    /// Numbers of the destinations that have not failed.
+    fn alive(&self) -> Vec<usize> {
+        let failed = self.failed();
+        (0..self.carriers.len())
+            .filter(|&lane| failed[lane].is_none())
+            .collect()
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Vec<Option<Error>>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what each destination has got in the end.
+    fn outcomes(&self, first: &[usize], landed: &HashMap<usize, Landed>) -> Vec<Brought> {
+        let mut failed = self.failed();
+        let layers = |lane: usize| {
+            let layer = |index: &usize| {
+                let landed = landed.get(index)?;
+                let (_, shipped) = landed.iter().find(|(number, _)| *number == lane)?;
+                Some(shipped.clone())
+            };
+            first.iter().filter_map(layer).collect()
+        };
+        (0..self.carriers.len())
+            .map(|lane| match failed[lane].take() {
+                Some(error) => Err(error),
+                None => Ok(layers(lane)),
+            })
+            .collect()
+    }
+}
+
+/// Returns the same failure of the system for another destination.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// Returns the descriptor of an existing layer, as a destination has it.
+pub(super) fn landed(
+    lane: usize,
+    descriptor: &Descriptor,
+    diff_id: terrine_oci::Digest,
+    size: Option<u64>,
+    was_there: bool,
+) -> (usize, Shipped) {
+    let descriptor = descriptor.clone();
+    let shipped = Shipped {
+        descriptor,
+        diff_id,
+        size,
+        was_there,
+    };
+    (lane, shipped)
+}

@@ -1,0 +1,167 @@
+//! Several destinations of one run.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use terrine_tests::registry::Registry;
+
+use super::Place;
+
+fn lines(stdout: &[u8]) -> Vec<String> {
+    let text = String::from_utf8(stdout.to_vec()).unwrap();
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+/// The digest that a command prints.
+fn digest(place: &Place, reference: &str) -> String {
+    lines(&place.run(&format!("digest {reference}")).ok().stdout).remove(0)
+}
+
+#[test]
+fn each_destination_gets_what_it_gets_alone() {
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let place = Place::new();
+    let host = registry.host();
+    let several = format!(
+        "BUILD --tag 1 --tag 2 --to docker://{host}/a/web --to oci:layout --to docker-archive:both.tar \
+         --to oci-archive:both-oci.tar:x --to docker://{host}/b/web:only --to oci:./layout:3 \
+         --digest-file digests --summary summary.json"
+    );
+    let said = lines(&place.run(&several).ok().stdout);
+    for (line, kept) in [
+        (
+            format!("BUILD --tag 1 --to docker://{host}/alone/web:1"),
+            None,
+        ),
+        ("BUILD --tag 1 --to oci:alone".to_owned(), None),
+        (
+            "BUILD --tag 1 --tag 2 -o alone.tar".to_owned(),
+            Some(("alone.tar", "both.tar")),
+        ),
+        (
+            "BUILD --tag 1 --to oci-archive:alone-oci.tar:x".to_owned(),
+            Some(("alone-oci.tar", "both-oci.tar")),
+        ),
+    ] {
+        place.run(&line).ok();
+        if let Some((alone, both)) = kept {
+            assert!(place.file(alone) == place.file(both), "{line}");
+        }
+    }
+    let pushed = digest(&place, &format!("docker://{host}/alone/web:1"));
+    let layout = digest(&place, "oci:alone:1");
+    assert_ne!(pushed, layout);
+    assert_eq!(
+        said,
+        [
+            format!("{host}/a/web@{pushed}"),
+            format!("oci:layout@{layout}"),
+            format!("oci-archive:both-oci.tar@{layout}"),
+            format!("{host}/b/web@{pushed}"),
+        ]
+    );
+    assert_eq!(
+        lines(&place.file("digests")),
+        [&pushed, &layout, &layout, &pushed].map(String::clone)
+    );
+    for tag in ["1", "2", "3"] {
+        assert_eq!(digest(&place, &format!("oci:layout:{tag}")), layout);
+    }
+    assert_eq!(registry.tags("a/web"), ["1", "2"]);
+    assert_eq!(registry.tags("b/web"), ["only"]);
+    assert_eq!(place.names("both.tar"), json!([["web:1", "web:2"]]));
+    let summary: Value = serde_json::from_slice(&place.file("summary.json")).unwrap();
+    let tags: Vec<&Value> = summary["destinations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|destination| &destination["tags"])
+        .collect();
+    assert_eq!(
+        tags,
+        [
+            &json!(["1", "2"]),
+            &json!(["1", "2", "3"]),
+            &json!(["web:1", "web:2"]),
+            &json!(["x"]),
+            &json!(["only"])
+        ]
+    );
+    place
+        .run(&format!(
+            "verify both.tar both-oci.tar oci:layout:1 docker://{host}/b/web:only"
+        ))
+        .ok();
+    // Again, nothing is sent.
+    let again = place.run(&format!(
+        "BUILD --to docker://{host}/a/web --to docker://{host}/b/web"
+    ));
+    assert!(!again.ok().stderr.contains(" sent"));
+}
+
+#[test]
+fn one_of_several_may_be_stdout() {
+    let place = Place::new();
+    let alone = place.run("BUILD").ok().stdout;
+    assert!(place.run("BUILD --to - --to oci:layout").ok().stdout == alone);
+    assert!(
+        place
+            .run("BUILD --to oci:layout --to docker-archive:-")
+            .ok()
+            .stdout
+            == alone
+    );
+    place.run("verify oci:layout:1.2").ok();
+}
+
+#[test]
+fn what_one_fails_to_do_does_not_keep_the_image_from_the_others() {
+    let place = Place::new();
+    fs::write(place.root().join("file"), "x").unwrap();
+    for line in [
+        "BUILD --to docker://localhost:1/x:1 --to oci:layout:x --to oci:file --to docker-archive:new.tar",
+        "copy web.tar docker://localhost:1/x:1 oci:layout:x oci:file docker-archive:new.tar",
+    ] {
+        let run = place.run(line);
+        assert_eq!(run.code, Some(1), "{line}");
+        for named in ["docker://localhost:1/x:1", "oci:file"] {
+            assert!(
+                run.stderr.contains(&format!("to `{named}")),
+                "{}",
+                run.stderr
+            );
+        }
+        let said = lines(&run.stdout);
+        assert!(
+            said.len() == 1 && said[0].starts_with("oci:layout@sha256:"),
+            "{said:?}"
+        );
+        place.run("verify oci:layout:x new.tar").ok();
+        fs::remove_file(place.root().join("new.tar")).unwrap();
+    }
+    // All of them.
+    let run = place.run("BUILD --to docker://localhost:1/x:1 --to oci:file");
+    assert_eq!((run.code, run.stdout.len()), (Some(1), 0), "{}", run.stderr);
+}
+
+#[test]
+fn what_can_not_go_together_is_told_before_anything_is_made() {
+    let place = Place::new();
+    let lines = [
+        "BUILD --to docker-archive:new.tar --to oci-archive:./new.tar",
+        "BUILD --to - --to oci-archive:-",
+        "BUILD --to docker-archive:new.tar --digest-file digest",
+        "BUILD --to oci:layout --summary - --digest-file -",
+        "BUILD --to oci:layout:@",
+        "BUILD --to oci:layout --generated-tag",
+        "tag web.tar latest",
+        "tag oci:layout docker://localhost/x:1",
+    ];
+    for line in lines {
+        assert_eq!(place.run(line).code, Some(2), "{line}");
+    }
+    insta::assert_snapshot!("together", place.said(&lines));
+    assert!(!place.root().join("new.tar").exists());
+}
