@@ -208,9 +208,9 @@ fn a_base_of_several_platforms_gives_the_one_that_is_meant() {
     };
     let built = || {
         let image = format!("oci:{}:web", shelf.path("built").display());
-        let text = shown(&["inspect", &image]);
-        let line = text.lines().find(|line| line.starts_with("platform"));
-        line.unwrap().split_whitespace().last().unwrap().to_owned()
+        let text = shown(&["inspect", &image, "--format", "json"]);
+        let facts: Value = serde_json::from_str(&text).unwrap();
+        facts["platform"].as_str().unwrap().to_owned()
     };
     for (options, expected) in [
         (&[][..], this),
