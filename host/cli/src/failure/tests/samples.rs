@@ -33,6 +33,7 @@ pub(super) fn walk() -> Walked {
     walked.walk("isolate/src/error.rs", isolate_errors());
     walked.walk("oci/src/reference.rs", vec![reference()]);
     let name = Reference::Path("localhost/web".into());
+    walked.walk("terrine/src/plan/dockertools/conf.rs", vec![conf_error()]);
     walked.walk(
         "oci/src/transport.rs",
         vec![name.check_source().unwrap_err()],
@@ -52,6 +53,8 @@ pub(super) fn walk() -> Walked {
     walked.walk("terrine/src/export/mod.rs", export_errors());
     walked.walk("terrine/src/history/error.rs", history_errors());
     walked.walk("terrine/src/layer/error.rs", layer_errors());
+    let pattern = layer::Exclude::new(["[a"]).unwrap_err();
+    walked.walk("terrine/src/layer/exclude.rs", vec![pattern]);
     walked.walk("terrine/src/layout/error.rs", layout_errors());
     walked.walk(
         "terrine/src/plan/dockertools/error.rs",
@@ -266,12 +269,17 @@ fn credentials() -> Vec<CredentialsError> {
 fn registry_error() -> registry::Error {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let registry = listener.local_addr().unwrap().to_string();
-    let answering = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let _ = stream.read(&mut [0; 4096]).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            .unwrap();
+    // It is asked whether there is a login as well, and answers all in the same way.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream
+                .write_all(
+                    b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                )
+                .unwrap();
+        }
     });
     let client = Client::new(ClientOptions {
         plain_http: true,
@@ -279,11 +287,9 @@ fn registry_error() -> registry::Error {
         ..ClientOptions::default()
     });
     let image = format!("{registry}/name:tag");
-    let error = client
+    client
         .document(&image.parse::<Repository>().unwrap())
-        .unwrap_err();
-    answering.join().unwrap();
-    error
+        .unwrap_err()
 }
 
 fn daemon_errors() -> Vec<daemon::Error> {
@@ -675,6 +681,12 @@ fn dockertools_errors() -> Vec<dockertools::Error> {
     let mut errors = vec![Error::Nested(64), base(Error::Nested(64))];
     errors.extend(assemble_errors().into_iter().map(Error::from));
     errors
+}
+
+fn conf_error() -> dockertools::ConfError {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, "name: web\n").unwrap();
+    dockertools::Conf::read(file.path()).unwrap_err()
 }
 
 fn isolate_errors() -> Vec<isolate::Error> {
