@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
+use serde_json::Value;
 use terrine_oci::Digest;
 use ureq::Timeout;
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
@@ -11,6 +11,7 @@ use ureq::http::{HeaderMap, StatusCode, Uri, header};
 use super::error::{Again, Cause, Failure};
 use super::failure::failure;
 use super::location;
+use super::loose;
 use super::pace::Timeouts;
 use super::retry;
 
@@ -45,32 +46,37 @@ impl Answer {
         self.header(header::CONTENT_LENGTH)?.trim().parse().ok()
     }
 
-    /// The digest that the registry says what it has, or took, has.
-    ///
-    /// # Errors
-    ///
-    /// Something else in its place. Digests by other algorithms count as none.
-    pub(super) fn digest(&self) -> Result<Option<Digest>, Cause> {
+    /// The digest that the registry says what it has, or took, has. Digests by other algorithms
+    /// count as none, and so does what is no digest.
+    pub(super) fn digest(&self) -> Option<Digest> {
         const NAME: header::HeaderName = header::HeaderName::from_static("docker-content-digest");
-        match self
-            .headers
-            .get(&NAME)
-            .map(|value| value.to_str().unwrap_or_default().trim())
-        {
-            Some(text) if text.starts_with("sha256:") => match text.parse() {
-                Ok(digest) => Ok(Some(digest)),
-                Err(_) => Err(self.broken("its `Docker-Content-Digest` is no digest".to_owned())),
-            },
-            _ => Ok(None),
+        self.header(NAME)?.trim().parse().ok()
+    }
+
+    /// Holds the digest that the registry says against the one that it must be, and tells whether
+    /// it says one.
+    pub(super) fn check_digest(&self, expected: Digest) -> Result<bool, Cause> {
+        match self.digest() {
+            Some(actual) if actual != expected => Err(Cause::Digest { expected, actual }),
+            told => Ok(told.is_some()),
         }
     }
 
-    /// Holds the digest that the registry says against the one that it must be.
-    pub(super) fn check_digest(&self, expected: Digest) -> Result<(), Cause> {
-        match self.digest()? {
-            Some(actual) if actual != expected => Err(Cause::Digest { expected, actual }),
-            _ => Ok(()),
-        }
+    /// Whether the body is all of what was asked for.
+    pub(super) fn is_whole(&self) -> bool {
+        self.status.is_success()
+            && !matches!(
+                self.status,
+                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::PARTIAL_CONTENT
+            )
+    }
+
+    /// Whether the server knows the method, or only GET.
+    pub(super) fn knows_method(&self) -> bool {
+        !matches!(
+            self.status,
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+        )
     }
 
     /// Where it leads.
@@ -179,57 +185,56 @@ impl Answer {
     }
 }
 
-/// Errors of the OCI distribution specification, "Error Codes", and what token services say.
-#[derive(Deserialize)]
-struct Errors {
-    #[serde(default)]
-    errors: Vec<OneError>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default, alias = "details", alias = "error_description")]
-    message: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct OneError {
-    #[serde(default)]
-    code: Option<String>,
-    #[serde(default)]
-    message: Option<String>,
-}
-
+/// Reads what a body says of an error: in the form of the OCI distribution specification ("Error
+/// Codes"), in those of token services, or as a line of text.
 pub(super) fn message(bytes: &[u8], is_text: bool) -> Option<String> {
-    let one = |code: Option<String>, message: Option<String>| {
-        let code = code
-            .map(|code| clean(&code, 64))
-            .filter(|code| !code.is_empty());
-        let message = message
-            .map(|text| clean(&text, MAX_SHOWN))
-            .filter(|text| !text.is_empty());
-        match (code, message) {
-            (Some(code), Some(message)) => Some(format!("{message} ({code})")),
-            (code, message) => message.or(code),
-        }
-    };
-    let said: Vec<String> = match serde_json::from_slice::<Errors>(bytes) {
-        Ok(body) if !body.errors.is_empty() => body
-            .errors
-            .into_iter()
-            .take(MAX_MESSAGES)
-            .filter_map(|e| one(e.code, e.message))
-            .collect(),
-        Ok(body) => one(body.error, body.message).into_iter().collect(),
-        Err(_) if is_text => {
+    let said = match loose::parse(bytes) {
+        Some(body) => messages(&body),
+        None if is_text => {
             let text = String::from_utf8_lossy(bytes);
-            let line = clean(text.trim().lines().next().unwrap_or_default(), MAX_SHOWN);
-            Some(line)
-                .filter(|line| !line.is_empty())
-                .into_iter()
-                .collect()
+            clean(text.trim().lines().next().unwrap_or_default(), MAX_SHOWN)
         }
-        Err(_) => vec![],
+        None => String::new(),
     };
-    (!said.is_empty()).then(|| said.join("; "))
+    Some(said).filter(|said| !said.is_empty())
+}
+
+/// The messages in a body, of whatever type its fields are.
+fn messages(body: &Value) -> String {
+    let said: Vec<String> = match &body["errors"] {
+        Value::Array(errors) if !errors.is_empty() => {
+            errors.iter().take(MAX_MESSAGES).filter_map(one).collect()
+        }
+        Value::Null | Value::Array(_) => one(body).into_iter().collect(),
+        errors => one(errors).into_iter().collect(),
+    };
+    said.join("; ")
+}
+
+/// One message, with its code.
+fn one(error: &Value) -> Option<String> {
+    let shown = |value: &Value, limit: usize| {
+        let text = match value {
+            Value::Number(number) => number.to_string(),
+            other => other.as_str().unwrap_or_default().to_owned(),
+        };
+        Some(clean(&text, limit)).filter(|text| !text.is_empty())
+    };
+    if !error.is_object() {
+        return shown(error, MAX_SHOWN);
+    }
+    if error["error"].is_object() {
+        return one(&error["error"]);
+    }
+    let first = |names: &[&str], limit| names.iter().find_map(|name| shown(&error[*name], limit));
+    let message = first(
+        &["message", "details", "detail", "error_description"],
+        MAX_SHOWN,
+    );
+    match (first(&["code", "error"], 64), message) {
+        (Some(code), Some(message)) => Some(format!("{message} ({code})")),
+        (code, message) => message.or(code),
+    }
 }
 
 /// Text from elsewhere, in one line, without control characters and not longer than that.
@@ -278,6 +283,28 @@ mod tests {
                 Some("x (invalid_grant)"),
             ),
             ("<html>long</html>", false, None),
+            (r#"{"errors":"broken"}"#, false, Some("broken")),
+            (r#"{"errors":["a",null,5]}"#, false, Some("a; 5")),
+            (
+                r#"{"errors":{"code":7,"message":"a"}}"#,
+                false,
+                Some("a (7)"),
+            ),
+            (r#"{"errors":null,"message":["a"]}"#, false, None),
+            (r#"{"errors":[],"message":"a"}"#, false, Some("a")),
+            (
+                r#"{"error":{"code":404,"message":"a"},"status":404}"#,
+                false,
+                Some("a (404)"),
+            ),
+            (
+                r#"{"code":null,"message":true,"detail":"a"}"#,
+                false,
+                Some("a"),
+            ),
+            ("\"a\"", false, Some("a")),
+            ("null", true, None),
+            ("\u{feff}{\"message\":\"a\"}", false, Some("a")),
             ("no\r\nmore", true, Some("no")),
             ("", true, None),
             ("{}", false, None),

@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::credentials::{CredentialsError, Secret};
 use super::helper::Helpers;
+use super::loose;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 1 << 20;
@@ -21,19 +22,14 @@ const HUB: &str = "docker.io";
 /// Docker Hub, as `docker login` writes it and helpers know it.
 pub(super) const HUB_SERVER: &str = "https://index.docker.io/v1/";
 
-/// One file.
-#[derive(Debug, Deserialize)]
+/// One file. A field that is null or of another type than usual is as good as none.
+#[derive(Debug)]
 pub(super) struct Config {
-    #[serde(default)]
-    auths: Option<BTreeMap<String, AuthEntry>>,
-    #[serde(default, rename = "credHelpers")]
-    helpers: Option<BTreeMap<String, String>>,
-    #[serde(default, rename = "credsStore")]
+    auths: BTreeMap<String, AuthEntry>,
+    helpers: BTreeMap<String, String>,
     store: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
 struct AuthEntry {
     auth: Option<String>,
     username: Option<String>,
@@ -78,22 +74,20 @@ pub(super) fn read(file: &Path) -> Result<Option<Config>, CredentialsError> {
         return Err(broken(format!("it has more than {MAX_FILE} bytes")));
     }
     // `podman login` of old versions leaves empty files.
+    let text = loose::without_mark(&text);
     if text.trim_ascii().is_empty() {
         return Ok(None);
     }
     // The parser's own message quotes what it finds.
-    serde_json::from_slice(&text).map(Some).map_err(|error| {
-        let what = if error.is_data() {
-            "an unexpected value"
-        } else {
-            "not JSON"
-        };
-        broken(format!(
-            "{what} at line {}, column {}",
-            error.line(),
-            error.column()
-        ))
-    })
+    let config: Value = serde_json::from_slice(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        broken(format!("not JSON at line {line}, column {column}"))
+    })?;
+    match config {
+        Value::Null => Ok(None),
+        Value::Object(_) => Ok(Some(Config::of(&config))),
+        _ => Err(broken("it is not a JSON object".to_owned())),
+    }
 }
 
 /// Finds what a file itself has for a repository of a registry. No helper is run.
@@ -106,7 +100,7 @@ pub(super) fn in_file(
         return Ok(None);
     };
     let config = Config {
-        helpers: None,
+        helpers: BTreeMap::new(),
         store: None,
         ..config
     };
@@ -114,8 +108,22 @@ pub(super) fn in_file(
 }
 
 impl Config {
+    fn of(config: &Value) -> Self {
+        let fields = |name: &str| config[name].as_object().into_iter().flatten();
+        let owned = |value: &Value| loose::text(value).map(str::to_owned);
+        Self {
+            auths: fields("auths")
+                .map(|(key, entry)| (key.clone(), AuthEntry::of(entry)))
+                .collect(),
+            helpers: fields("credHelpers")
+                .filter_map(|(key, helper)| Some((key.clone(), owned(helper)?)))
+                .collect(),
+            store: owned(&config["credsStore"]),
+        }
+    }
+
     /// The helper of the registry, then what the file has itself, the most specific first, then
-    /// the helper of everything.
+    /// the helper of everything. The first that fails is told if there is no other.
     pub(super) fn find(
         &self,
         registry: &str,
@@ -129,61 +137,83 @@ impl Config {
         } else {
             registry
         };
-        let mut wanted = format!("{registry}/{name}");
-        for (key, helper) in self.helpers.iter().flatten() {
-            if normal(key) == registry
-                && !helper.is_empty()
-                && let Some(secret) = helpers.get(helper, server)?
-            {
-                return Ok(Some(secret));
-            }
+        let of_registry = self
+            .helpers
+            .iter()
+            .filter(|(key, _)| normal(key) == registry)
+            .map(|(_, helper)| helpers.get(helper, server));
+        let path = format!("{registry}/{name}");
+        let ends = path.char_indices().rev();
+        let wanted = std::iter::once(path.as_str())
+            .chain(ends.filter(|(_, c)| *c == '/').map(|(end, _)| &path[..end]));
+        let in_file = wanted.flat_map(|wanted| {
+            let entries = self.auths.iter();
+            entries
+                .filter(move |(key, _)| normal(key) == wanted)
+                .map(|(key, entry)| entry.secret(key, file))
+        });
+        let of_all = self.store.iter().map(|store| helpers.get(store, server));
+        first(of_registry.chain(in_file).chain(of_all))
+    }
+}
+
+/// The first of several that is there, else the first failure.
+pub(super) fn first<T>(
+    found: impl Iterator<Item = Result<Option<T>, CredentialsError>>,
+) -> Result<Option<T>, CredentialsError> {
+    let mut failed = None;
+    for found in found {
+        match found {
+            Ok(None) => {}
+            Ok(found) => return Ok(found),
+            Err(error) => failed = failed.or(Some(error)),
         }
-        loop {
-            for (key, entry) in self.auths.iter().flatten() {
-                if normal(key) == wanted
-                    && let Some(secret) = entry.secret(key, file)?
-                {
-                    return Ok(Some(secret));
-                }
-            }
-            match wanted.rfind('/') {
-                Some(slash) => wanted.truncate(slash),
-                None => break,
-            }
+    }
+    failed.map_or(Ok(None), Err)
+}
+
+impl AuthEntry {
+    fn of(entry: &Value) -> Self {
+        let owned = |name: &str| loose::text(&entry[name]).map(str::to_owned);
+        Self {
+            auth: owned("auth"),
+            username: owned("username"),
+            password: owned("password"),
+            identitytoken: owned("identitytoken"),
         }
-        match self.store.as_deref() {
-            Some(store) if !store.is_empty() => helpers.get(store, server),
+    }
+
+    fn secret(&self, key: &str, file: &Path) -> Result<Option<Secret>, CredentialsError> {
+        if let Some(token) = &self.identitytoken {
+            return Ok(Some(Secret::IdentityToken(token.clone())));
+        }
+        if let Some(secret) = self.auth.as_deref().and_then(decoded) {
+            return Ok(Some(secret));
+        }
+        match (&self.username, &self.password) {
+            (Some(user), Some(password)) => Ok(Some(Secret::Password {
+                user: user.clone(),
+                password: password.clone(),
+            })),
+            _ if self.auth.is_some() => Err(CredentialsError::Broken {
+                file: file.to_owned(),
+                why: format!("the `auth` of `{key}` is not a user and a password in base64"),
+            }),
             _ => Ok(None),
         }
     }
 }
 
-impl AuthEntry {
-    fn secret(&self, key: &str, file: &Path) -> Result<Option<Secret>, CredentialsError> {
-        let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        if let Some(token) = some(&self.identitytoken) {
-            return Ok(Some(Secret::IdentityToken(token)));
-        }
-        if let Some(auth) = some(&self.auth) {
-            let broken = || CredentialsError::Broken {
-                file: file.to_owned(),
-                why: format!("the `auth` of `{key}` is not a user and a password in base64"),
-            };
-            let bytes = STANDARD.decode(auth.trim()).map_err(|_| broken())?;
-            let text = String::from_utf8(bytes).map_err(|_| broken())?;
-            let (user, password) = text.split_once(':').ok_or_else(broken)?;
-            // As Docker: old versions wrote zeros.
-            let password = password.trim_end_matches('\0').to_owned();
-            return Ok(Some(Secret::Password {
-                user: user.to_owned(),
-                password,
-            }));
-        }
-        let (user, password) = (some(&self.username), some(&self.password));
-        Ok(user
-            .zip(password)
-            .map(|(user, password)| Secret::Password { user, password }))
-    }
+/// The user and the password in an `auth`. As in Go, line breaks between digits do not count.
+fn decoded(auth: &str) -> Option<Secret> {
+    let digits: String = auth.split_ascii_whitespace().collect();
+    let text = String::from_utf8(STANDARD.decode(digits).ok()?).ok()?;
+    let (user, password) = text.split_once(':')?;
+    Some(Secret::Password {
+        user: user.to_owned(),
+        // As Docker: old versions wrote zeros.
+        password: password.trim_end_matches('\0').to_owned(),
+    })
 }
 
 /// The key of `auths` without what only URLs have.

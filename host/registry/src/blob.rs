@@ -11,6 +11,7 @@ use super::body::Body;
 use super::client::Client;
 use super::error::{Again, Cause, Error, Failure};
 use super::pace::Pace;
+use super::success::Presence;
 use super::transport::Request;
 
 /// After so many bytes the count of broken connections starts anew: a large blob may survive
@@ -24,6 +25,19 @@ impl Client {
     ///
     /// A registry that does not answer this.
     pub fn blob_size(&self, repository: &Repository, digest: Digest) -> Result<Option<u64>, Error> {
+        let presence = self.presence(repository, digest)?;
+        Ok(match presence {
+            Presence::Size(size) => Some(size),
+            Presence::Missing | Presence::Unmeasured | Presence::Unknown => None,
+        })
+    }
+
+    /// Whether a registry has a blob.
+    pub(super) fn presence(
+        &self,
+        repository: &Repository,
+        digest: Digest,
+    ) -> Result<Presence, Error> {
         self.head_blob(repository, digest, || {
             format!("asking for {digest} in `{}`", repository.full_name())
         })
@@ -47,14 +61,20 @@ impl Client {
         repository: &Repository,
         digest: Digest,
         operation: impl Fn() -> String,
-    ) -> Result<Option<u64>, Error> {
+    ) -> Result<Presence, Error> {
         self.run(repository, operation, |_| {
             let uri = self.url(repository, &format!("blobs/{digest}"))?;
             let request = Request::new(Method::HEAD, uri);
             let answer = self.send(repository, &request, &[self.scope(repository, false)])?;
             match answer.status {
-                StatusCode::OK => Ok(answer.length()),
-                StatusCode::NOT_FOUND => Ok(None),
+                StatusCode::NOT_FOUND => Ok(Presence::Missing),
+                status if status.is_success() => Ok(match answer.length() {
+                    // An answer that has no body need not say how long it would be.
+                    Some(0) if digest != Digest::of(b"") => Presence::Unmeasured,
+                    Some(size) => Presence::Size(size),
+                    None => Presence::Unmeasured,
+                }),
+                _ if !answer.knows_method() => Ok(Presence::Unknown),
                 _ => Err(answer.failure()),
             }
         })
@@ -126,8 +146,9 @@ impl BlobReader {
         let scopes = [self.client.scope(&self.repository, false)];
         let answer = self.client.send(&self.repository, &request, &scopes)?;
         let start = match answer.status {
-            StatusCode::OK => 0,
-            StatusCode::PARTIAL_CONTENT if self.read > 0 => self.range(&answer)?,
+            // Some answer any request for a file so.
+            StatusCode::PARTIAL_CONTENT => self.range(&answer)?,
+            _ if answer.is_whole() => 0,
             _ => return Err(answer.failure()),
         };
         if let Some(length) = answer.length() {

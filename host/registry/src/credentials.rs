@@ -176,16 +176,14 @@ impl Credentials {
         name: &str,
     ) -> Result<Option<Login>, CredentialsError> {
         self.found.get(&format!("{registry}/{name}"), || {
-            for file in &self.files {
+            auth_file::first(self.files.iter().map(|file| {
                 let Some(config) = auth_file::read(file)? else {
-                    continue;
+                    return Ok(None);
                 };
-                if let Some(secret) = config.find(registry, name, file, &self.helpers)? {
-                    let file = file.clone();
-                    return Ok(Some(Login { secret, file }));
-                }
-            }
-            Ok(None)
+                let secret = config.find(registry, name, file, &self.helpers)?;
+                let file = file.clone();
+                Ok(secret.map(|secret| Login { secret, file }))
+            }))
         })
     }
 }

@@ -18,7 +18,7 @@
 //! | once more, and when | `retry` |
 //! | who may | `session`, `greeting`, `authorization`, `challenge`, `token`, `credentials`, `auth_file`, `asked` |
 //! | programs that keep credentials | `helper`, `process`, `group` |
-//! | one request and its answer | `transport`, `redirect`, `outgoing`, `answer`, `loose`, `location`, `failure` |
+//! | one request and its answer | `transport`, `redirect`, `outgoing`, `answer`, `success`, `loose`, `location`, `failure` |
 //! | limits of time and of speed | `pace` |
 
 mod answer;
@@ -47,6 +47,7 @@ mod redirect;
 mod retry;
 mod sending;
 mod session;
+mod success;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use super::answer::Answer;
 use super::client::Client;
 use super::error::{Again, Cause, Failure};
 use super::location;
+use super::success::{Presence, Took};
 use super::transport::{Payload, Request};
 
 /// Blobs of fewer bytes are sent again: that is as quick as asking.
@@ -218,15 +219,27 @@ impl<'a> Sending<'a> {
         let answer = self
             .client
             .send(self.to, &request, &[self.client.scope(self.to, true)])?;
-        if !matches!(
-            answer.status,
-            StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT
-        ) {
+        if !answer.status.is_success() {
             return Err(answer.failure());
         }
-        answer.check_digest(digest)?;
+        let is_sure = answer.check_digest(digest)? || answer.status == StatusCode::CREATED;
+        let took = Took::of(&answer);
         answer.discard();
-        Ok(())
+        if is_sure { Ok(()) } else { self.confirm(&took) }
+    }
+
+    /// Looks for a blob that was taken by an answer that does not say so.
+    fn confirm(&self, took: &Took) -> Result<(), Failure> {
+        match self.client.presence(self.to, self.blob.digest) {
+            Ok(Presence::Missing) => Err(took.nothing("such blob")),
+            Ok(Presence::Size(actual)) if actual != self.blob.size => Err(Cause::Size {
+                expected: self.blob.size,
+                actual,
+            }
+            .into()),
+            // Who may not ask has to believe it: a manifest without its blobs is refused.
+            _ => Ok(()),
+        }
     }
 
     /// Reads the blob from a byte on. What comes before is read as well: readers that verify

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::error::{Again, Cause, Error, Failure};
 use super::location;
 use super::sending::Sending;
+use super::success::Presence;
 use super::transport::{Payload, Request};
 
 impl Client {
@@ -72,6 +73,11 @@ impl Client {
                 }
                 Ok(false)
             }
+            status if status.is_success() => {
+                answer.discard();
+                let presence = self.presence(to, digest);
+                Ok(presence.is_ok_and(Presence::is_there))
+            }
             _ => Err(answer.failure()),
         }
     }
@@ -109,7 +115,7 @@ impl Client {
         let uri = self.url(to, "blobs/uploads/")?;
         let request = Request::new(Method::POST, uri).with_payload(Payload::Bytes(b""));
         let answer = self.send(to, &request, &[self.scope(to, true)])?;
-        if answer.status != StatusCode::ACCEPTED {
+        if !answer.status.is_success() {
             return Err(answer.failure());
         }
         let location = answer.location()?;

@@ -109,6 +109,65 @@ fn entries_have_several_forms() {
 }
 
 #[test]
+fn what_is_written_loosely_costs_itself_alone() {
+    let good = format!(r#""a.b":{{"auth":"{}"}}"#, auth("x"));
+    for text in [
+        format!(r#"{{"auths":{{{good},"c.d":null}},"credHelpers":null,"credsStore":null}}"#),
+        format!(r#"{{"auths":{{"c.d":5,"e.f":[],{good}}},"credHelpers":5,"credsStore":{{}}}}"#),
+        format!(r#"{{"auths":{{{good}}},"credHelpers":{{"a.b":null,"c.d":7}},"x":[null]}}"#),
+        format!(r#"{{"auths":{{{good},"c.d":{{"auth":5}},"e.f":{{"auth":"$"}}}}}}"#),
+        // Another key of the same registry, and a less specific one.
+        format!(r#"{{"auths":{{{good},"https://a.b/v1/":{{"auth":"$"}}}}}}"#),
+        format!(r#"{{"auths":{{{good},"a.b/x":{{"auth":"$"}}}}}}"#),
+        format!(r#"{{"auths":{{{good},"a.b/x":{{"auth":null,"username":7}}}}}}"#),
+        // Other fields of the same entry.
+        format!(
+            r#"{{"auths":{{"a.b":{{"auth":"{}","identitytoken":null,"email":5}}}}}}"#,
+            auth("x")
+        ),
+        r#"{"auths":{"a.b":{"auth":"$","username":"user","password":"secret-x"}}}"#.to_owned(),
+        r#"{"auths":{"a.b":{"auth":[1],"username":"user","password":"secret-x"}}}"#.to_owned(),
+        format!(r#"{{"auths":{{{good}}},"credHelpers":{{"a.b":"bad"}}}}"#),
+        format!("\u{feff}{{\"auths\":{{{good}}}}}\r\n"),
+        format!(
+            r#"{{"auths":{{"a.b":{{"auth":"{}\n"}}}}}}"#,
+            auth("x").replacen('V', r"V\n", 1)
+        ),
+    ] {
+        assert_eq!(
+            find(&text, "a.b", "x/y"),
+            password("user", "secret-x"),
+            "{text}"
+        );
+    }
+    for text in [
+        "null",
+        "{}",
+        "\u{feff}",
+        r#"{"auths":"secret-word"}"#,
+        r#"{"auths":[]}"#,
+        r#"{"auths":{"a.b":null}}"#,
+        r#"{"auths":{"a.b":{"auth":5}}}"#,
+        r#"{"auths":{"a.b":{"username":"u"}}}"#,
+    ] {
+        assert_eq!(find(text, "a.b", "x/y"), Ok(None), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_hide_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let [bad, good] = ["bad.json", "good.json"].map(|name| folder.path().join(name));
+    std::fs::write(&bad, "{").unwrap();
+    let text = format!(r#"{{"auths":{{"a.b":{{"auth":"{}"}}}}}}"#, auth("x"));
+    std::fs::write(&good, text).unwrap();
+    let credentials = Credentials::new(vec![bad, good]);
+    assert!(credentials.find("a.b", "x").unwrap().is_some());
+    let error = credentials.find("c.d", "x").unwrap_err().to_string();
+    assert!(error.contains("bad.json"), "{error}");
+}
+
+#[test]
 fn helpers_are_asked() {
     let of = |helper: &str| {
         find(
@@ -155,10 +214,7 @@ fn helpers_are_asked() {
 fn broken_files_are_named_and_not_quoted() {
     for (text, expected) in [
         ("{\n  \"auths\": {]}", "not JSON at line 2, column 13"),
-        (
-            r#"{"auths":"secret-word"}"#,
-            "an unexpected value at line 1",
-        ),
+        (r#"["secret-word"]"#, "it is not a JSON object"),
         (
             r#"{"auths":{"a.b":{"auth":"secret-word!"}}}"#,
             "the `auth` of `a.b` is not",

@@ -11,6 +11,7 @@ mod moved;
 mod rates;
 mod resumed;
 mod slow;
+mod statuses;
 mod uploads;
 
 use std::error::Error as _;
