@@ -4,6 +4,7 @@ use serde::Deserialize;
 use terrine_support::hint::Hint;
 
 use super::descriptor::null_as_default;
+use super::loose;
 use super::{Digest, Platform};
 
 /// The largest configuration that is read, in bytes.
@@ -24,18 +25,19 @@ struct View {
     architecture: String,
     #[serde(default, deserialize_with = "null_as_default")]
     os: String,
-    #[serde(rename = "os.version", default)]
+    #[serde(rename = "os.version", default, deserialize_with = "loose::or_default")]
     os_version: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loose::or_default")]
     variant: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loose::or_default")]
     created: Option<String>,
+    #[serde(deserialize_with = "null_as_default")]
     rootfs: RootFs,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "loose::list_or_default")]
     history: Vec<HistoryEntry>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 struct RootFs {
     /// Null or missing where there are none: Go writes empty lists in all these ways.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -46,16 +48,16 @@ struct RootFs {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct HistoryEntry {
     /// When.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "loose::or_default")]
     pub created: String,
     /// By what command.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "loose::or_default")]
     pub created_by: String,
     /// What else is to be said.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "loose::or_default")]
     pub comment: String,
     /// Whether there is no layer for it.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "loose::or_default")]
     pub empty_layer: bool,
 }
 
@@ -148,11 +150,29 @@ mod tests {
 
     #[test]
     fn what_go_leaves_out_is_empty() {
-        for rootfs in [r#"{}"#, r#"{"diff_ids":null}"#, r#"{"diff_ids":[]}"#] {
+        for rootfs in ["null", "{}", r#"{"diff_ids":null}"#, r#"{"diff_ids":[]}"#] {
             let configuration = parse(&format!(
                 r#"{{"rootfs":{rootfs},"history":null,"os":null}}"#
             ));
             assert_eq!(configuration.unwrap().diff_ids().len(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_of_another_type_costs_itself_alone() {
+        let text = r#"{"rootfs":{},"created":5,"variant":null,"os.version":[],"os":"linux","architecture":"arm","history":[null,{"created":5,"created_by":["a"],"comment":"x","empty_layer":"yes"},"y"]}"#;
+        let configuration = parse(text).unwrap();
+        assert_eq!(configuration.created(), None);
+        assert_eq!(configuration.platform().to_string(), "linux/arm");
+        let only = HistoryEntry {
+            comment: "x".to_owned(),
+            ..HistoryEntry::default()
+        };
+        let none = HistoryEntry::default();
+        assert_eq!(configuration.history(), [none.clone(), only, none]);
+        for history in ["null", "{}", "5"] {
+            let text = format!(r#"{{"rootfs":{{}},"history":{history}}}"#);
+            assert_eq!(parse(&text).unwrap().history(), [], "{history}");
         }
     }
 

@@ -8,6 +8,7 @@ mod descriptor;
 mod digest;
 mod document;
 pub mod history;
+mod loose;
 mod media_type;
 mod other_fields;
 mod platform;

@@ -4,6 +4,7 @@ use ureq::http::{HeaderMap, Uri, header};
 
 use super::error::Cause;
 use super::location;
+use super::offer::{self, Offer};
 
 /// How to authenticate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,14 +55,14 @@ impl Challenge {
         let mut basic = false;
         let mut others = vec![];
         for value in headers.get_all(header::WWW_AUTHENTICATE) {
-            let unreadable = || broken("its `WWW-Authenticate` can not be read");
-            let value = value.to_str().map_err(|_| unreadable())?;
-            for challenge in http_auth::parse_challenges(value).map_err(|_| unreadable())? {
-                if challenge.scheme.eq_ignore_ascii_case("bearer") {
-                    return bearer(asked, &challenge, is_open).map(Some);
+            let offers = offer::read(value.as_bytes())
+                .ok_or_else(|| broken("its `WWW-Authenticate` cannot be read"))?;
+            for offer in offers {
+                if offer.scheme.eq_ignore_ascii_case("bearer") {
+                    return bearer(asked, &offer, is_open).map(Some);
                 }
-                basic |= challenge.scheme.eq_ignore_ascii_case("basic");
-                others.push(format!("`{}`", super::answer::clean(challenge.scheme, 32)));
+                basic |= offer.scheme.eq_ignore_ascii_case("basic");
+                others.push(format!("`{}`", super::answer::clean(&offer.scheme, 32)));
             }
         }
         match (basic, others.is_empty()) {
@@ -75,27 +76,17 @@ impl Challenge {
     }
 }
 
-fn bearer(
-    asked: &Uri,
-    challenge: &http_auth::ChallengeRef<'_>,
-    is_open: bool,
-) -> Result<Challenge, Cause> {
+fn bearer(asked: &Uri, offer: &Offer, is_open: bool) -> Result<Challenge, Cause> {
     let host = location::host(asked);
-    let parameter = |name: &str| {
-        challenge
-            .params
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.to_unescaped())
-    };
     let broken = |why: &str| Cause::Answer {
         host: host.clone(),
         why: why.to_owned(),
     };
-    let realm =
-        parameter("realm").ok_or_else(|| broken("its `WWW-Authenticate` names no realm"))?;
+    let realm = offer
+        .parameter("realm")
+        .ok_or_else(|| broken("its `WWW-Authenticate` names no realm"))?;
     // Absolute by the specification; relative ones have been seen.
-    let realm = location::resolve(asked, &realm)
+    let realm = location::resolve(asked, realm)
         .ok_or_else(|| broken("the realm of its `WWW-Authenticate` is not a URL"))?;
     if location::is_https(asked) && !location::is_https(&realm) {
         return Err(Cause::Downgrade {
@@ -109,8 +100,8 @@ fn bearer(
     }
     Ok(Challenge::Bearer {
         realm,
-        service: parameter("service"),
-        scope: parameter("scope"),
+        service: offer.parameter("service").map(str::to_owned),
+        scope: offer.parameter("scope").map(str::to_owned),
     })
 }
 
@@ -204,7 +195,8 @@ mod tests {
             ),
             ("Bearer service=\"x\"", "names no realm"),
             ("Bearer realm=\"ftp://x\"", "is not a URL"),
-            ("Bearer realm=\"unfinished", "can not be read"),
+            ("Bearer realm=\"unfinished", "names no realm"),
+            ("=", "cannot be read"),
         ] {
             let error = of(a, &[value]).unwrap_err();
             assert!(error.contains(expected), "{value}: {error}");

@@ -16,7 +16,7 @@
 //! | endpoints | `documents`, `blob`, `body`, `upload` |
 //! | an upload that breaks off | `sending` |
 //! | once more, and when | `retry` |
-//! | who may | `session`, `greeting`, `authorization`, `challenge`, `token`, `credentials`, `auth_file`, `asked` |
+//! | who may | `session`, `greeting`, `authorization`, `challenge`, `offer`, `token`, `credentials`, `auth_file`, `asked` |
 //! | programs that keep credentials | `helper`, `process`, `group` |
 //! | one request and its answer | `transport`, `redirect`, `outgoing`, `answer`, `success`, `loose`, `location`, `failure` |
 //! | limits of time and of speed | `pace` |
@@ -40,6 +40,7 @@ mod group;
 mod helper;
 mod location;
 mod loose;
+mod offer;
 mod outgoing;
 mod pace;
 mod process;
