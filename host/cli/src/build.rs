@@ -49,7 +49,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let planner = runtime.embedded()?;
     let component = plan::component(&spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
-    let images = Images::new(&args.ship.registry);
+    let mut named = args.image.named();
+    named.extend(args.ship.named());
+    let images = Images::new(&args.ship.registry, &named)?;
     let cache = args.ship.encode.cache.layers(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);
     let commands = args

@@ -3,6 +3,7 @@
 use terrine::copy::{self, Named};
 use terrine::oci::{Content, Descriptor, Digest, Document, Reference, Selector};
 use terrine::plan::DestinationFacts;
+use terrine::registry::Client;
 use terrine::source::{Image, Opened};
 
 use super::copy_args::CopyArgs;
@@ -12,6 +13,7 @@ use super::images::{Images, ImagesArgs};
 use super::landing::{LandingArgs, Landings};
 use super::printer::Printer;
 use super::progress::Progress;
+use super::registry_args::Creds;
 use super::target::{ArchiveTarget, BlobTarget, Place, Target, TargetReference};
 use super::{argument, exit, target};
 
@@ -40,6 +42,14 @@ pub(super) struct Args {
     #[command(flatten)]
     landing: LandingArgs,
 
+    /// Log in to the registry that the image is in with this user and password
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = "Registries", conflicts_with = "creds")]
+    src_creds: Option<Creds>,
+
+    /// Log in to the registry that the image goes to with this user and password
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = "Registries", conflicts_with = "creds")]
+    dest_creds: Option<Creds>,
+
     #[command(flatten)]
     copy: CopyArgs,
 
@@ -64,6 +74,19 @@ Examples:
   terrine copy oci:layout:web docker-daemon:web:1.2
   terrine copy oci:layout:web docker://ghcr.io/acme/web docker://quay.io/acme/web --tag 1 --tag latest";
 
+/// Returns a client that has the logins that the arguments give.
+fn client(args: &Args) -> Result<Client> {
+    let mut own = vec![];
+    if let Some(creds) = &args.src_creds {
+        own.push((&args.from, creds));
+    }
+    if let Some(creds) = &args.dest_creds {
+        own.extend(args.to.iter().map(|to| (to, creds)));
+    }
+    let named: Vec<&Reference> = args.to.iter().chain([&args.from]).collect();
+    args.images.registry.client_with(&named, &own)
+}
+
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     for to in &args.to {
         args.copy.check(to)?;
@@ -74,7 +97,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         [to] => format!("can not copy `{}` to `{to}`", args.from),
         _ => format!("can not copy `{}`", args.from),
     };
-    let images = Images::new(&args.images.registry);
+    let images = Images::of(client(args)?);
     let opened = images.open(&args.from).with_context(cannot)?;
     let opened = match (opened, &args.images.platform) {
         (opened, Some(_)) => Opened::Image(

@@ -32,6 +32,7 @@ Examples:
   terrine diff web-1.1.tar web-1.2.tar | jq .pullBytes";
 
 pub(super) fn run(args: &Args) -> Result<()> {
+    args.which.check(&[&args.old, &args.new])?;
     let old = args.which.open(&args.old)?;
     let new = args.which.open(&args.new)?;
     let diff = terrine::diff::diff(&old, &new)?;

@@ -28,3 +28,10 @@ pub(super) struct HistoryArgs {
     #[arg(long, help_heading = "Layers")]
     pub(super) allow_missing_previous: bool,
 }
+
+impl HistoryArgs {
+    /// Returns the images that the arguments name.
+    pub(super) fn named(&self) -> Vec<&Reference> {
+        self.previous.iter().collect()
+    }
+}

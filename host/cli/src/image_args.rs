@@ -232,6 +232,13 @@ impl ImageArgs {
         }
     }
 
+    /// Returns the images that the arguments name.
+    pub(super) fn named(&self) -> Vec<&Reference> {
+        let mut named = self.past.named();
+        named.extend(&self.from_image);
+        named
+    }
+
     /// Returns the limits of compiling a planner.
     pub(super) fn limits(&self) -> LimitArgs {
         self.planner.limits

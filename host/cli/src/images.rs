@@ -33,17 +33,25 @@ pub(super) struct ImagesArgs {
 }
 
 impl ImagesArgs {
+    /// Checks that `--creds` can be meant where these images are opened, one after another.
+    pub(super) fn check<T: AsRef<str>>(&self, texts: &[T]) -> Result<()> {
+        // What is no reference is told when it is opened.
+        let references = texts.iter().filter_map(|text| text.as_ref().parse().ok());
+        let references: Vec<Reference> = references.collect();
+        self.registry.check(&references.iter().collect::<Vec<_>>())
+    }
+
     /// Opens the one image that a text leads to.
     pub(super) fn open(&self, text: &str) -> Result<Image> {
         let reference = text.parse::<Reference>()?;
-        Images::new(&self.registry).image(&reference, self.platform.as_ref())
+        Images::new(&self.registry, &[&reference])?.image(&reference, self.platform.as_ref())
     }
 
     /// Opens all images that a text leads to: several if it is an index and no platform is asked
     /// for.
     pub(super) fn open_all(&self, text: &str) -> Result<Vec<(Option<Descriptor>, Image)>> {
         let reference = text.parse::<Reference>()?;
-        Images::new(&self.registry).all(&reference, self.platform.as_ref())
+        Images::new(&self.registry, &[&reference])?.all(&reference, self.platform.as_ref())
     }
 }
 
@@ -66,8 +74,14 @@ impl OneImage {
 }
 
 impl Images {
-    pub(super) fn new(args: &RegistryArgs) -> Self {
-        let client = Arc::new(args.client());
+    /// Opens images with the logins that the arguments give for those that they name.
+    pub(super) fn new(args: &RegistryArgs, named: &[&Reference]) -> Result<Self> {
+        Ok(Self::of(args.client(named)?))
+    }
+
+    /// Opens images by a client.
+    pub(super) fn of(client: Client) -> Self {
+        let client = Arc::new(client);
         Self {
             opener: RemoteOpener::new(Arc::clone(&client)),
             client,

@@ -84,6 +84,7 @@ fn stop(signal: i32, printer: Printer) -> ! {
     terrine::registry::end_helpers();
     let left = *LEFT.lock().unwrap_or_else(PoisonError::into_inner);
     tell(printer, signal, left_of(&unwritten, left));
+    super::prompt::show();
     process::exit(128 + signal)
 }
 

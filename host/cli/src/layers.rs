@@ -146,7 +146,7 @@ fn past(args: &Args) -> Result<(Past, Vec<Remark>)> {
     if let Some(file) = &args.past.history {
         past.read_updates(file, &args.store_dir)?;
     }
-    let images = Images::new(&args.registry);
+    let images = Images::new(&args.registry, &args.past.named())?;
     for reference in &args.past.previous {
         match history::open(reference, images.opener(), None)? {
             Previous::Held(image) => past.held.push(image),

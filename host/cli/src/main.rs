@@ -31,6 +31,8 @@ mod interrupt;
 mod landing;
 mod layers;
 mod limit_args;
+mod login;
+mod logout;
 mod man;
 mod merge;
 mod meter;
@@ -42,6 +44,7 @@ mod planner_args;
 mod prefetch;
 mod printer;
 mod progress;
+mod prompt;
 mod registry_args;
 mod replay;
 mod schema;
@@ -97,6 +100,8 @@ enum Command {
     Diff(diff::Args),
     Export(export::Args),
     Prefetch(prefetch::Args),
+    Login(login::Args),
+    Logout(logout::Args),
     Schema(schema::Args),
     #[command(subcommand)]
     Planner(planner::Command),
@@ -136,7 +141,7 @@ fn main() -> ExitCode {
 /// Prints the help that is asked for, which goes to stdout and is a success, or what is wrong with the arguments.
 fn unparsed(error: clap::Error, printer: &Printer) -> ExitCode {
     if error.use_stderr() {
-        printer.usage(&printer::tidy(error));
+        printer.usage(&argument::without_login(printer::tidy(error)));
         return Status::Usage.into();
     }
     if let Err(failure) = closed::check().context("writing to stdout") {
@@ -183,6 +188,8 @@ fn execute(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Diff(args) => diff::run(&args),
         Command::Export(args) => export::run(&args, printer),
         Command::Prefetch(args) => prefetch::run(&args, printer),
+        Command::Login(args) => login::run(&args, printer),
+        Command::Logout(args) => logout::run(&args, printer),
         Command::Schema(args) => schema::run(&args),
         Command::Planner(command) => planner::run(&command, printer),
         Command::Cache(command) => cache::run(&command, printer),

@@ -39,7 +39,8 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let output = Output::open(args.output.as_deref())?;
-    let images = Images::new(&args.images.registry);
+    let named: Vec<&Reference> = args.from.iter().collect();
+    let images = Images::new(&args.images.registry, &named)?;
     let all = open(&images, &args.from, args.images.platform.as_ref())?;
     let progress = Progress::new(
         printer,

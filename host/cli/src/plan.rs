@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let planner = runtime.embedded()?;
     let component = plan::component(&spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
-    let images = Images::new(&args.registry);
+    let images = Images::new(&args.registry, &args.image.named())?;
     let memory = args.cache.layers(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);
     let commands = args.image.commands.options(args.cache.keeps(), &tell);

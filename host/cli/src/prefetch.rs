@@ -97,8 +97,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
 
 /// Finds the manifests, and computes the hashes.
 fn prefetched(args: &Args, printer: &Printer) -> Result<Prefetched> {
-    let images = Images::new(&args.registry);
-    let opened = images.open(&args.image.reference())?;
+    let reference = args.image.reference();
+    let images = Images::new(&args.registry, &[&reference])?;
+    let opened = images.open(&reference)?;
     if !args.all {
         let choice = prefetch::one(&opened, &args.platform)?;
         let arguments = arguments(args, &choice, printer)?;

@@ -1,10 +1,21 @@
 //! How registries are spoken to.
 
+use std::convert::Infallible;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use terrine::registry::{Client, ClientOptions, Credentials};
+use terrine::oci::Reference;
+use terrine::registry::{
+    CertificatePlaces, Client, ClientOptions, Credentials, Proxies, UserPassword,
+};
 
-use super::environment;
+use super::exit::Usage;
+use super::failure::{Context, Result};
+use super::{environment, prompt};
+
+/// The variable with the text of a file of logins, as Docker and GitLab have it.
+const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
 
 /// The time for which a registry may be silent if nothing else is asked for, in seconds.
 const TIMEOUT: u64 = 60;
@@ -13,7 +24,7 @@ const RETRIES: u32 = 5;
 
 /// How registries are spoken to.
 #[derive(Debug, clap::Args)]
-pub(super) struct RegistryArgs {
+pub(super) struct ConnectionArgs {
     /// Speak HTTP without TLS to registries
     ///
     /// On this machine (localhost) that is done anyway where a registry speaks nothing else.
@@ -26,6 +37,14 @@ pub(super) struct RegistryArgs {
     /// and change all of it then, credentials as well.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, help_heading = "Registries")]
     tls_verify: bool,
+
+    /// Take certificates from this folder
+    ///
+    /// `*.crt` are authorities that are trusted, `NAME.cert` and `NAME.key` prove who we are. Without it the first of
+    /// `~/.config/containers/certs.d/HOST[:PORT]`, `/etc/containers/certs.d/HOST[:PORT]` and `/etc/docker/certs.d/HOST[:PORT]`
+    /// that is there counts. The system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR, are trusted as well.
+    #[arg(long, value_name = "DIRECTORY", help_heading = "Registries")]
+    cert_dir: Option<PathBuf>,
 
     /// How long a registry may be silent, in seconds
     ///
@@ -47,15 +66,45 @@ pub(super) struct RegistryArgs {
     retries: u32,
 }
 
-impl Default for RegistryArgs {
+impl Default for ConnectionArgs {
     fn default() -> Self {
         Self {
             plain_http: false,
             tls_verify: true,
+            cert_dir: None,
             timeout: TIMEOUT,
             retries: RETRIES,
         }
     }
+}
+
+/// How registries are spoken to, and as whom.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct RegistryArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+
+    #[command(flatten)]
+    authfile: AuthfileArgs,
+
+    /// Log in with this user and password
+    ///
+    /// They are for the one registry that the arguments name. Whoever lists the processes of this machine sees them:
+    /// `terrine login` keeps a login instead. Without a password it is asked for on the terminal.
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = "Registries")]
+    creds: Option<Creds>,
+}
+
+/// The file with logins.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct AuthfileArgs {
+    /// The file with logins
+    ///
+    /// Else they are in DOCKER_AUTH_CONFIG, which holds the text of such a file, and in the file that REGISTRY_AUTH_FILE
+    /// names, or else in podman's `containers/auth.json` in XDG_RUNTIME_DIR or below `~/.config`, and in Docker's
+    /// `~/.docker/config.json`: the first that has one for the registry counts.
+    #[arg(long, value_name = "FILE", help_heading = "Registries")]
+    authfile: Option<PathBuf>,
 }
 
 /// A time that is none is not long enough for anything.
@@ -64,10 +113,69 @@ fn seconds() -> clap::builder::RangedU64ValueParser {
 }
 
 impl RegistryArgs {
-    /// A client with the credentials that `docker login` and `podman login` left.
-    pub(super) fn client(&self) -> Client {
-        let files = Credentials::default_files(environment::variable);
+    /// A client for the images that the arguments name.
+    pub(super) fn client(&self, named: &[&Reference]) -> Result<Client> {
+        self.client_with(named, &[])
+    }
+
+    /// Checks that `--creds` is for one registry.
+    pub(super) fn check(&self, named: &[&Reference]) -> Result<()> {
+        match self.creds {
+            Some(_) => only_registry(named).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// A client for the images that the arguments name, with logins that are for one image each.
+    pub(super) fn client_with(
+        &self,
+        named: &[&Reference],
+        own: &[(&Reference, &Creds)],
+    ) -> Result<Client> {
+        let mut credentials = self.authfile.credentials()?;
+        for (reference, creds) in own {
+            if let Reference::Registry(of) = reference {
+                let (registry, name) = (&of.registry, Some(of.name.as_str()));
+                credentials = credentials.with_login(registry, name, creds.login()?);
+            }
+        }
+        if let Some(creds) = &self.creds
+            && let Some(registry) = only_registry(named)?
+        {
+            credentials = credentials.with_login(registry, None, creds.login()?);
+        }
+        Ok(self.connection.client(credentials))
+    }
+}
+
+/// The registry that references name, if any does.
+fn only_registry<'a>(named: &[&'a Reference]) -> Result<Option<&'a str>> {
+    let mut registries: Vec<&str> = named
+        .iter()
+        .filter_map(|reference| match reference {
+            Reference::Registry(of) => Some(of.registry.as_str()),
+            _ => None,
+        })
+        .collect();
+    registries.sort_unstable();
+    registries.dedup();
+    match registries[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        [one, other, ..] => Err(Usage {
+            message: format!("`--creds` is for one registry, and `{one}` and `{other}` are named"),
+            hint: "keep logins with `terrine login`, or give `copy` `--src-creds` and `--dest-creds`",
+        }
+        .into()),
+    }
+}
+
+impl ConnectionArgs {
+    /// A client that has these logins.
+    pub(super) fn client(&self, credentials: Credentials) -> Client {
         let defaults = ClientOptions::default();
+        let mut certificates = CertificatePlaces::of_environment(environment::variable);
+        certificates.given = self.cert_dir.clone();
         let silence = Duration::from_secs(self.timeout);
         Client::new(ClientOptions {
             plain_http: self.plain_http,
@@ -76,8 +184,74 @@ impl RegistryArgs {
             // Longer than silence, which is told as such.
             answer_timeout: defaults.answer_timeout.max(silence.saturating_mul(2)),
             retries: self.retries,
-            credentials: Credentials::new(files),
+            credentials,
+            certificates,
+            proxies: Proxies::of_environment(environment::variable),
             ..defaults
         })
+    }
+}
+
+impl AuthfileArgs {
+    /// The files that `terrine login`, `docker login` and `podman login` write.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        match &self.authfile {
+            Some(file) => vec![file.clone()],
+            None => Credentials::default_files(environment::variable),
+        }
+    }
+
+    /// The logins that there are.
+    pub(super) fn credentials(&self) -> Result<Credentials> {
+        let credentials = Credentials::new(self.files());
+        if let Some(file) = &self.authfile {
+            std::fs::metadata(file)
+                .with_context(|| format!("reading the logins in `{}`", file.display()))?;
+            return Ok(credentials);
+        }
+        Ok(match environment::variable(AUTH_CONFIG) {
+            Some(text) => credentials.with_text(AUTH_CONFIG, text.into_vec()),
+            None => credentials,
+        })
+    }
+}
+
+/// A user and a password as an argument. They are read late: the parser of arguments shows what it cannot read.
+#[derive(Clone)]
+pub(super) struct Creds(String);
+
+impl std::fmt::Debug for Creds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Creds")
+    }
+}
+
+impl Creds {
+    /// Takes any text.
+    pub(super) fn read(text: &str) -> std::result::Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn login(&self) -> Result<UserPassword> {
+        let (user, password) = match self.0.split_once(':') {
+            Some((user, password)) => (user, Some(password.to_owned())),
+            None => (self.0.as_str(), None),
+        };
+        if user.is_empty() {
+            return Err(Usage {
+                message: "there is no user before the password".to_owned(),
+                hint: "write USER:PASSWORD",
+            }
+            .into());
+        }
+        let password = match password {
+            Some(password) => password,
+            None => prompt::password("Password: ")?.ok_or(Usage {
+                message: "there is no terminal to ask for the password".to_owned(),
+                hint: "write USER:PASSWORD, or keep a login with `terrine login --password-stdin`",
+            })?,
+        };
+        let user = user.to_owned();
+        Ok(UserPassword { user, password })
     }
 }

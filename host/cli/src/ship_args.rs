@@ -130,6 +130,11 @@ impl Tags {
 type Opened<'c> = (Place, Target<'c>);
 
 impl ShipArgs {
+    /// Returns what the arguments name.
+    pub(super) fn named(&self) -> Vec<&Reference> {
+        self.to.iter().map(|to| &to.reference).collect()
+    }
+
     /// Returns the destinations.
     fn to(&self) -> Vec<To> {
         let one = |reference| {

@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let cannot = || format!("can not tag `{}`", args.image);
     let manifest = match &args.image {
         Reference::Registry(repository) => {
-            let images = Images::new(&args.registry);
+            let images = Images::new(&args.registry, &[&args.image])?;
             Some(in_registry(images.client(), repository, &place).with_context(cannot)?)
         }
         Reference::OciLayout { path, image } => {

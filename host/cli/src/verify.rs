@@ -50,6 +50,7 @@ Examples:
   terrine verify --format json web.tar | jq '.images[].mismatches'";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
+    args.which.check(&args.images)?;
     let mut reports = Vec::new();
     let mut valid = true;
     for reference in &args.images {

@@ -91,6 +91,28 @@ pub struct ParseReferenceError {
     hint: Option<String>,
 }
 
+impl ParseReferenceError {
+    /// A reference that a user and a password are written in. They are not shown.
+    fn with_login(rest: &str) -> Self {
+        let shown = rest.rsplit('@').next().unwrap_or_default();
+        Self {
+            text: format!("docker://…@{shown}"),
+            why: "it has a user or a password in it".to_owned(),
+            hint: Some("log in with `terrine login`, which keeps the password where docker and podman do, or give `--creds USER:PASSWORD`".to_owned()),
+        }
+    }
+}
+
+/// Tells whether there is a user before the host, and not a digest at the end.
+fn has_login(rest: &str) -> bool {
+    match rest.split_once('@') {
+        Some((_, after)) => {
+            after.contains(['/', '.']) || (after.contains(':') && !after.starts_with("sha"))
+        }
+        None => false,
+    }
+}
+
 impl Hint for ParseReferenceError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         if let Some(hint) = &self.hint {
@@ -131,6 +153,7 @@ impl FromStr for Reference {
                 Err(meant(&format!("`//` does not follow `{transport}:`")))
             }
             "docker" => match rest.strip_prefix("//") {
+                Some(rest) if has_login(rest) => Err(ParseReferenceError::with_login(rest)),
                 Some(rest) => rest
                     .parse()
                     .map(Self::Registry)
@@ -461,5 +484,28 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+    #[test]
+    fn logins_in_references_are_refused_and_not_repeated() {
+        for (text, shown) in [
+            ("docker://user:secret@host/x", "host/x"),
+            ("docker://secret@host:5000/x:1", "host:5000/x:1"),
+            ("docker://user:sec@ret@host/x", "host/x"),
+            ("docker://user:secret@ghcr.io/x@sha256:1", "sha256:1"),
+        ] {
+            let error = text.parse::<Reference>().unwrap_err();
+            let expected = format!(
+                "`docker://…@{shown}` is not an image reference: it has a user or a password in it"
+            );
+            assert_eq!(error.to_string(), expected);
+            assert!(
+                error
+                    .hint()
+                    .unwrap()
+                    .starts_with("log in with `terrine login`")
+            );
+        }
+        let digest = "docker://host/x@sha512:a".parse::<Reference>().unwrap_err();
+        assert!(!digest.to_string().contains("password"), "{digest}");
     }
 }

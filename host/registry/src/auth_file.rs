@@ -16,7 +16,7 @@ use super::helper::Helpers;
 use super::loose;
 
 /// The largest file that is read, in bytes.
-const MAX_FILE: u64 = 1 << 20;
+pub(super) const MAX_FILE: u64 = 1 << 20;
 /// Docker Hub, as names of images have it.
 const HUB: &str = "docker.io";
 /// Docker Hub, as `docker login` writes it and helpers know it.
@@ -26,8 +26,8 @@ pub(super) const HUB_SERVER: &str = "https://index.docker.io/v1/";
 #[derive(Debug)]
 pub(super) struct Config {
     auths: BTreeMap<String, AuthEntry>,
-    helpers: BTreeMap<String, String>,
-    store: Option<String>,
+    pub(super) helpers: BTreeMap<String, String>,
+    pub(super) store: Option<String>,
 }
 
 struct AuthEntry {
@@ -66,6 +66,11 @@ pub(super) fn read(file: &Path) -> Result<Option<Config>, CredentialsError> {
         .take(MAX_FILE + 1)
         .read_to_end(&mut text)
         .map_err(failed)?;
+    parse(&text, file)
+}
+
+/// Reads the text of a file; none if it is empty.
+pub(super) fn parse(text: &[u8], file: &Path) -> Result<Option<Config>, CredentialsError> {
     let broken = |why: String| CredentialsError::Broken {
         file: file.to_owned(),
         why,
@@ -120,6 +125,11 @@ impl Config {
                 .collect(),
             store: owned(&config["credsStore"]),
         }
+    }
+
+    /// Returns the keys of its logins.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.auths.keys().map(String::as_str)
     }
 
     /// The helper of the registry, then what the file has itself, the most specific first, then
@@ -217,7 +227,7 @@ fn decoded(auth: &str) -> Option<Secret> {
 }
 
 /// The key of `auths` without what only URLs have.
-fn normal(key: &str) -> String {
+pub(super) fn normal(key: &str) -> String {
     let rest = key
         .strip_prefix("https://")
         .or_else(|| key.strip_prefix("http://"));

@@ -5,16 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use terrine_oci::Repository;
-use ureq::http::Uri;
 use ureq::http::uri::Scheme;
+use ureq::http::{Method, Uri};
 
 use super::authorization::Scope;
 use super::credentials::Credentials;
 use super::error::{Cause, Error, Failure};
 use super::greeting::Registry;
+use super::logins::ServerName;
 use super::pace::Timeouts;
+use super::proxy::Proxies;
 use super::retry::Retry;
-use super::transport::Transport;
+use super::tls::{CertificatePlaces, TlsConnector, Trust};
+use super::transport::{Request, Transport};
 
 /// Where the registry of names without one is.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
@@ -58,6 +61,10 @@ pub struct ClientOptions {
     pub user_agent: String,
     /// Who we are.
     pub credentials: Credentials,
+    /// Where certificates are: those that are trusted besides the system's, and our own.
+    pub certificates: CertificatePlaces,
+    /// The proxies.
+    pub proxies: Proxies,
 }
 
 impl Default for ClientOptions {
@@ -73,6 +80,8 @@ impl Default for ClientOptions {
             least_rate: LEAST,
             user_agent: concat!("terrine/", env!("CARGO_PKG_VERSION")).to_owned(),
             credentials: Credentials::default(),
+            certificates: CertificatePlaces::default(),
+            proxies: Proxies::default(),
         }
     }
 }
@@ -89,7 +98,10 @@ pub(super) struct Inner {
     pub(super) plain_http: bool,
     pub(super) tls_verify: bool,
     retry: Retry,
-    pub(super) transport: Transport,
+    user_agent: String,
+    timeouts: Timeouts,
+    trust: Arc<Trust>,
+    proxies: Arc<Proxies>,
     pub(super) credentials: Credentials,
     registries: Mutex<BTreeMap<String, Arc<Registry>>>,
     /// Repositories that are pushed to.
@@ -106,6 +118,8 @@ impl Client {
             back_off,
             user_agent,
             credentials,
+            certificates,
+            proxies,
             ..
         } = options;
         let timeouts = Timeouts::new(
@@ -118,7 +132,10 @@ impl Client {
             plain_http,
             tls_verify,
             retry: Retry { retries, back_off },
-            transport: Transport::new(&user_agent, timeouts, tls_verify),
+            user_agent,
+            timeouts,
+            trust: Arc::new(Trust::new(certificates, tls_verify)),
+            proxies: Arc::new(proxies),
             credentials,
             registries: Mutex::default(),
             pushed: Mutex::default(),
@@ -137,6 +154,32 @@ impl Client {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         pushed.insert((to.registry.clone(), to.name.clone()));
+    }
+
+    /// Checks that a registry takes the login that there is for it, and says whether it wants one at all.
+    pub fn check_login(&self, server: &ServerName) -> Result<bool, Error> {
+        let of = Repository {
+            registry: server.host.clone(),
+            name: server.path.clone(),
+            tag: None,
+            digest: None,
+        };
+        let scopes: Vec<Scope> = (!of.name.is_empty())
+            .then(|| self.scope(&of, false))
+            .into_iter()
+            .collect();
+        let operation = || format!("checking the login for `{server}`");
+        self.run(&of, operation, |_| {
+            let registry = self.registry(&of.registry);
+            let uri = url(&self.scheme(&registry)?, &registry.host, "/v2/")?;
+            let request = Request::new(Method::GET, uri);
+            let answer = self.send(&of, &request, &scopes)?;
+            let wants = registry.authorization.is_wanted();
+            match answer.status.as_u16() {
+                200..300 => Ok(wants),
+                _ => Err(answer.failure()),
+            }
+        })
     }
 
     /// Runs one endpoint: attempts, and an error that says what was being done.
@@ -177,6 +220,16 @@ impl Client {
         url(&scheme, &registry.host, &format!("/v2/{}/{path}", of.name))
     }
 
+    fn transport(&self, registry: &str) -> Transport {
+        let inner = &self.inner;
+        let tls = TlsConnector {
+            trust: Arc::clone(&inner.trust),
+            registry: registry.to_owned(),
+        };
+        let proxies = Arc::clone(&inner.proxies);
+        Transport::new(&inner.user_agent, inner.timeouts, tls, proxies)
+    }
+
     /// What is known of a registry.
     pub(super) fn registry(&self, name: &str) -> Arc<Registry> {
         let mut registries = self
@@ -187,7 +240,7 @@ impl Client {
         let host = if name == HUB.0 { HUB.1 } else { name };
         let registry = registries
             .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Registry::new(name, host)));
+            .or_insert_with(|| Arc::new(Registry::new(name, host, self.transport(name))));
         Arc::clone(registry)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -37,11 +37,44 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A user and a password that are given for a registry. They are never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UserPassword {
+    /// The user.
+    pub user: String,
+    /// The password, or a token that is used as one.
+    pub password: String,
+}
+
+impl fmt::Debug for UserPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserPassword")
+    }
+}
+
+impl From<UserPassword> for Secret {
+    fn from(UserPassword { user, password }: UserPassword) -> Self {
+        Self::Password { user, password }
+    }
+}
+
+/// The place that a login is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginSource {
+    /// A file, or a program that it names.
+    File(PathBuf),
+    /// A variable of the environment.
+    Variable(&'static str),
+    /// Whoever calls.
+    Given,
+}
+
 /// A secret, and where it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) secret: Secret,
-    pub(super) file: PathBuf,
+    pub(super) source: LoginSource,
 }
 
 /// Credentials that can not be read.
@@ -65,6 +98,18 @@ pub enum CredentialsError {
         /// Where and why.
         why: String,
     },
+    /// A file that cannot be written.
+    #[error("writing the credentials to `{}`", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// No file to write to: there is no home.
+    #[error("there is no file to keep a login in")]
+    Nowhere,
     /// A program that keeps credentials failed.
     #[error("`{program}`, which keeps credentials, failed: {why}")]
     Helper {
@@ -88,6 +133,7 @@ pub enum CredentialsError {
 impl Hint for CredentialsError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::Nowhere => Some("set `HOME`, or name a file with `--authfile`".into()),
             Self::Helper { .. } => Some(
                 "install it, or remove it from `credHelpers` and `credsStore` in the file that names it".into(),
             ),
@@ -111,6 +157,10 @@ impl Hint for CredentialsError {
 /// processes of its own, which ends with it.
 #[derive(Debug, Default)]
 pub struct Credentials {
+    /// By registry, and by repository where there is one.
+    given: Vec<(String, Option<String>, UserPassword)>,
+    /// The name of a variable, and what it holds.
+    variable: Option<(&'static str, Text)>,
     files: Vec<PathBuf>,
     helpers: Helpers,
     /// By repository.
@@ -124,6 +174,21 @@ impl Credentials {
             files,
             ..Self::default()
         }
+    }
+
+    /// Takes a login for a registry, or for one repository there, before all others.
+    #[must_use]
+    pub fn with_login(mut self, registry: &str, name: Option<&str>, login: UserPassword) -> Self {
+        self.given
+            .push((registry.to_owned(), name.map(ToOwned::to_owned), login));
+        self
+    }
+
+    /// Looks into a text before the files: the content of one, as `DOCKER_AUTH_CONFIG` has it.
+    #[must_use]
+    pub fn with_text(mut self, variable: &'static str, text: Vec<u8>) -> Self {
+        self.variable = Some((variable, Text(text)));
+        self
     }
 
     /// Sets how long a helper may take, in the place of a minute.
@@ -142,7 +207,7 @@ impl Credentials {
 
     /// The files in which Docker and Podman look, by an environment that is given as a
     /// function: `$REGISTRY_AUTH_FILE` alone if it is set, else
-    /// `$XDG_RUNTIME_DIR/containers/auth.json`,
+    /// `$XDG_RUNTIME_DIR/containers/auth.json` (without that variable `/run/containers/UID/auth.json`),
     /// `${XDG_CONFIG_HOME:-$HOME/.config}/containers/auth.json` and
     /// `${DOCKER_CONFIG:-$HOME/.docker}/config.json`.
     pub fn default_files(environment: impl Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
@@ -158,7 +223,16 @@ impl Credentials {
         let in_home = |folder: &str| home.as_ref().map(|home| home.join(folder));
         let podman = "containers/auth.json";
         let files = [
-            variable("XDG_RUNTIME_DIR").map(|folder| folder.join(podman)),
+            Some(variable("XDG_RUNTIME_DIR").map_or_else(
+                || {
+                    format!(
+                        "/run/containers/{}/auth.json",
+                        rustix::process::getuid().as_raw()
+                    )
+                    .into()
+                },
+                |folder| folder.join(podman),
+            )),
             variable("XDG_CONFIG_HOME")
                 .or_else(|| in_home(".config"))
                 .map(|folder| folder.join(podman)),
@@ -175,15 +249,65 @@ impl Credentials {
         registry: &str,
         name: &str,
     ) -> Result<Option<Login>, CredentialsError> {
-        self.found.get(&format!("{registry}/{name}"), || {
-            auth_file::first(self.files.iter().map(|file| {
-                let Some(config) = auth_file::read(file)? else {
-                    return Ok(None);
-                };
-                let secret = config.find(registry, name, file, &self.helpers)?;
-                let file = file.clone();
-                Ok(secret.map(|secret| Login { secret, file }))
-            }))
-        })
+        self.found
+            .get(&format!("{registry}/{name}"), || self.look(registry, name))
+    }
+
+    fn look(&self, registry: &str, name: &str) -> Result<Option<Login>, CredentialsError> {
+        // That of a repository counts more than that of its registry.
+        let of = |wanted: Option<&str>| {
+            let mut given = self.given.iter();
+            given.find(|(host, repository, _)| host == registry && repository.as_deref() == wanted)
+        };
+        if let Some((_, _, login)) = of(Some(name)).or_else(|| of(None)) {
+            return Ok(Some(Login {
+                secret: login.clone().into(),
+                source: LoginSource::Given,
+            }));
+        }
+        let variable = self.variable.iter().map(|(variable, text)| {
+            let file = Path::new(variable);
+            let config = auth_file::parse(&text.0, file)?;
+            let source = LoginSource::Variable(variable);
+            self.look_in(config, registry, name, file, source)
+        });
+        let files = self.files.iter().map(|file| {
+            let source = LoginSource::File(file.clone());
+            self.look_in(auth_file::read(file)?, registry, name, file, source)
+        });
+        auth_file::first(variable.chain(files))
+    }
+
+    fn look_in(
+        &self,
+        config: Option<auth_file::Config>,
+        registry: &str,
+        name: &str,
+        file: &Path,
+        source: LoginSource,
+    ) -> Result<Option<Login>, CredentialsError> {
+        let Some(config) = config else {
+            return Ok(None);
+        };
+        let secret = config.find(registry, name, file, &self.helpers)?;
+        Ok(secret.map(|secret| Login { secret, source }))
+    }
+
+    /// Returns the user that a registry, or a repository there, is told. An identity token has none.
+    pub fn user(&self, registry: &str, name: &str) -> Result<Option<String>, CredentialsError> {
+        Ok(self.find(registry, name)?.map(|login| match login.secret {
+            Secret::Password { user, .. } => user,
+            Secret::IdentityToken(_) => "<token>".to_owned(),
+        }))
+    }
+}
+
+/// A text that holds secrets.
+#[derive(Default)]
+struct Text(Vec<u8>);
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Text")
     }
 }

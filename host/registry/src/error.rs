@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use terrine_oci::{Digest, DocumentError};
 use terrine_support::hint::Hint;
 
-use super::credentials::CredentialsError;
+use super::credentials::{CredentialsError, LoginSource};
+use super::tls::CertificatesError;
 
 /// Something that a registry did not do.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +73,37 @@ pub enum Cause {
         /// What is wrong with it.
         why: String,
     },
+    /// A host that ends the handshake of TLS.
+    #[error("`{host}` refuses the TLS connection: {why}")]
+    Alert {
+        /// The host, with its port.
+        host: String,
+        /// What its alert means.
+        why: String,
+    },
+    /// A proxy that does not connect us.
+    #[error("the connection to `{host}` by the proxy `{proxy}` of `{variable}` failed: {why}")]
+    Proxy {
+        /// The host, with its port.
+        host: String,
+        /// The proxy's host, with its port.
+        proxy: String,
+        /// The variable that names it.
+        variable: &'static str,
+        /// What the system says, or the proxy.
+        why: String,
+    },
+    /// A variable that should name a proxy and does not. What it holds is not shown.
+    #[error("`{variable}` does not name a proxy: {why}")]
+    ProxyUrl {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with its value.
+        why: String,
+    },
+    /// A certificate of ours that cannot be used.
+    #[error(transparent)]
+    Identity(CertificatesError),
     /// A host that went silent.
     #[error("`{host}` was silent for {} s", limit.as_secs_f32())]
     Silent {
@@ -134,8 +165,8 @@ pub enum Cause {
         host: String,
         /// The registry that the login is for, if it is another one than the image's name says.
         elsewhere: Option<String>,
-        /// The file that the login came from.
-        login: Option<PathBuf>,
+        /// Where the login is from.
+        login: Option<LoginSource>,
         /// The registry's own message.
         says: Option<String>,
     },
@@ -226,10 +257,15 @@ impl Cause {
 
     /// Returns the remedy; what can be done about a missing login names the registry.
     fn remedy(&self, registry: &str) -> Option<String> {
-        let login_to =
-            |name: &str| format!("log in with `docker login {name}` or `podman login {name}`");
+        let login_to = |name: &str| {
+            format!("log in with `terrine login {name}`, or with `docker login` or `podman login`")
+        };
         let login = || login_to(registry);
         match self {
+            Self::Unauthorized {
+                login: Some(LoginSource::Given),
+                ..
+            } => Some("check the user and the password; many registries want a token in the place of the password".to_owned()),
             Self::Unauthorized { elsewhere, .. } => {
                 Some(login_to(elsewhere.as_deref().unwrap_or(registry)))
             }
@@ -248,10 +284,35 @@ impl Cause {
                 Some("allow more time with `--timeout` if it is only slow".to_owned())
             }
             Self::NoTls(_) => Some("give `--plain-http` if it is meant to be so".to_owned()),
-            Self::Certificate { .. } => Some(
-                "add the authority that signed it to the system's certificates, or name a file with it by the variable `SSL_CERT_FILE`"
+            Self::Status { says, .. } if says.as_ref().is_some_and(|says| says.contains("HTTPS")) => {
+                Some("it speaks TLS: leave `--plain-http` out".to_owned())
+            }
+            Self::Certificate { why, .. } if why.contains("subjectAltName") => Some(
+                "make one with names, as `openssl req -x509 -addext subjectAltName=DNS:HOST` does".to_owned(),
+            ),
+            Self::Certificate { why, .. } if why.contains("expired") => {
+                Some("renew it; if it is good, set the clock of this machine".to_owned())
+            }
+            Self::Certificate { why, .. } if why.contains("not valid yet") => {
+                Some("check the clock of this machine".to_owned())
+            }
+            Self::Certificate { why, .. } if why.contains("another name") => Some(
+                "write the registry's name as the certificate has it".to_owned(),
+            ),
+            Self::Certificate { .. } => Some(format!(
+                "if it is meant to be trusted, put it or the authority that signed it into `~/.config/containers/certs.d/{registry}/ca.crt`, or name its folder with `--cert-dir`"
+            )),
+            Self::Alert { why, .. } if why.contains("client certificate") => Some(format!(
+                "put NAME.cert and NAME.key into `~/.config/containers/certs.d/{registry}`, or name their folder with `--cert-dir`"
+            )),
+            Self::Proxy { variable, .. } => Some(format!(
+                "correct `{variable}`, which may have `USER:PASSWORD@` before its host, or add the registry to `NO_PROXY`"
+            )),
+            Self::ProxyUrl { .. } => Some(
+                "write `http://HOST:PORT` or `http://USER:PASSWORD@HOST:PORT`, with a percent sign and two digits for each special character of the password"
                     .to_owned(),
             ),
+            Self::Identity(error) => error.hint().map(Cow::into_owned),
             Self::Document(error) => error.hint().map(Cow::into_owned),
             Self::Credentials(error) => error.hint().map(Cow::into_owned),
             _ => None,
@@ -265,12 +326,16 @@ fn said(says: &Option<String>) -> String {
         .unwrap_or_default()
 }
 
-fn refused(host: &str, login: &Option<PathBuf>) -> String {
+fn refused(host: &str, login: &Option<LoginSource>) -> String {
     match login {
-        Some(file) => format!(
+        Some(LoginSource::File(file)) => format!(
             "`{host}` refuses the login that `{}` has for it",
             file.display()
         ),
+        Some(LoginSource::Variable(name)) => {
+            format!("`{host}` refuses the login that `{name}` has for it")
+        }
+        Some(LoginSource::Given) => format!("`{host}` refuses this user and password"),
         None => format!("`{host}` wants a login"),
     }
 }
@@ -299,6 +364,12 @@ impl From<Cause> for Failure {
             cause,
             again: Again::No,
         }
+    }
+}
+
+impl From<CertificatesError> for Failure {
+    fn from(error: CertificatesError) -> Self {
+        Cause::Identity(error).into()
     }
 }
 

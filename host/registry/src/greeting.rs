@@ -17,7 +17,7 @@ use super::client::{Client, url};
 use super::error::{Cause, Failure};
 use super::location;
 use super::retry;
-use super::transport::Request;
+use super::transport::{Request, Transport};
 
 /// One registry.
 #[derive(Debug)]
@@ -31,18 +31,21 @@ pub(super) struct Registry {
     is_greeted: AtomicBool,
     /// Held while one of these is found out, so that threads do not all do it.
     finding: Mutex<()>,
+    /// Its connections, and those to wherever it leads.
+    pub(super) transport: Transport,
     pub(super) authorization: Authorization,
 }
 
 impl Registry {
     /// A registry that nothing is known of.
-    pub(super) fn new(name: &str, host: &str) -> Self {
+    pub(super) fn new(name: &str, host: &str, transport: Transport) -> Self {
         Self {
             name: name.to_owned(),
             host: host.to_owned(),
             scheme: OnceLock::new(),
             is_greeted: AtomicBool::new(false),
             finding: Mutex::default(),
+            transport,
             authorization: Authorization::new(name.to_owned()),
         }
     }
@@ -78,12 +81,15 @@ impl Client {
     }
 
     fn detect(&self, registry: &Registry) -> Result<Scheme, Failure> {
-        let ping = |scheme: &Scheme| self.ping(registry, &url(scheme, &registry.host, "/v2/")?);
+        let ping = |scheme: &Scheme| {
+            let api = url(scheme, &registry.host, "/v2/")?;
+            self.ping(&registry.transport, registry, &api)
+        };
         match ping(&Scheme::HTTPS) {
             Ok(_) => Ok(Scheme::HTTPS),
-            // Some servers close the connection when they are greeted in TLS.
+            // Some servers close the connection when they are greeted in TLS, and some wait for the end of a line.
             Err(Failure {
-                cause: Cause::NoTls(_) | Cause::Connection { .. },
+                cause: Cause::NoTls(_) | Cause::Connection { .. } | Cause::Silent { .. },
                 ..
             }) => ping(&Scheme::HTTP).map(|_| Scheme::HTTP).map_err(at_once),
             Err(failure) => Err(failure),
@@ -92,7 +98,12 @@ impl Client {
 
     /// Asks a registry what it wants, once. `api` is its `/v2/`. An answer that may pass by
     /// itself tells nothing, and is asked for again.
-    pub(super) fn greet(&self, registry: &Registry, api: &Uri) -> Result<(), Failure> {
+    pub(super) fn greet(
+        &self,
+        transport: &Transport,
+        registry: &Registry,
+        api: &Uri,
+    ) -> Result<(), Failure> {
         if registry.is_greeted.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -103,7 +114,7 @@ impl Client {
         if registry.is_greeted.load(Ordering::Acquire) {
             return Ok(());
         }
-        match self.ping(registry, api) {
+        match self.ping(transport, registry, api) {
             Ok(()) => Ok(()),
             // What is wrong with this answer need not be wrong with others.
             Err(Failure {
@@ -118,9 +129,9 @@ impl Client {
     }
 
     /// Asks for `/v2/`, and keeps what the answer tells.
-    fn ping(&self, registry: &Registry, api: &Uri) -> Result<(), Failure> {
-        let request = Request::new(Method::GET, api.clone());
-        let answer = self.inner.transport.send(&request, None)?;
+    fn ping(&self, transport: &Transport, registry: &Registry, api: &Uri) -> Result<(), Failure> {
+        let request = Request::new(Method::GET, api.clone()).probing();
+        let answer = transport.send(&request, None)?;
         if !retry::may_pass(answer.status) {
             registry.is_greeted.store(true, Ordering::Release);
         }

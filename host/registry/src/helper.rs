@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::answer::clean;
 use super::asked::Asked;
-use super::credentials::{CredentialsError, Secret};
+use super::credentials::{CredentialsError, Secret, UserPassword};
 use super::process::{self, Failed};
 
 /// The time that a helper may take. Some of them ask the user for a password, or send a question to a
@@ -28,6 +28,17 @@ struct Answer {
     username: String,
     #[serde(rename = "Secret")]
     secret: String,
+}
+
+/// What a helper is given to keep.
+#[derive(Serialize)]
+struct Kept<'a> {
+    #[serde(rename = "ServerURL")]
+    server: &'a str,
+    #[serde(rename = "Username")]
+    user: &'a str,
+    #[serde(rename = "Secret")]
+    secret: &'a str,
 }
 
 /// The helpers, and what they said.
@@ -62,8 +73,57 @@ impl Helpers {
             .get(&format!("{name}\n{server}"), || self.ask(name, server))
     }
 
+    /// Gives `docker-credential-NAME` a login for a server to keep.
+    pub(super) fn store(
+        &self,
+        name: &str,
+        server: &str,
+        login: &UserPassword,
+    ) -> Result<(), CredentialsError> {
+        let kept = Kept {
+            server,
+            user: &login.user,
+            secret: &login.password,
+        };
+        // On stdin: whoever lists processes sees arguments.
+        let input = serde_json::to_vec(&kept).unwrap_or_default();
+        self.call(name, "store", server, &input).map(drop)
+    }
+
+    /// Lets `docker-credential-NAME` forget the login for a server.
+    pub(super) fn erase(&self, name: &str, server: &str) -> Result<(), CredentialsError> {
+        self.call(name, "erase", server, server.as_bytes())
+            .map(drop)
+    }
+
     fn ask(&self, name: &str, server: &str) -> Result<Option<Secret>, CredentialsError> {
-        let program = format!("docker-credential-{name}");
+        let Some(stdout) = self.call(name, "get", server, server.as_bytes())? else {
+            return Ok(None);
+        };
+        // Its answer is never shown: it holds the secret.
+        let answer: Answer =
+            serde_json::from_slice(&stdout).map_err(|_| CredentialsError::Helper {
+                program: program(name),
+                why: "its answer is not what the protocol says".to_owned(),
+            })?;
+        Ok(Some(match answer.username.as_str() {
+            TOKEN_USER => Secret::IdentityToken(answer.secret),
+            _ => Secret::Password {
+                user: answer.username,
+                password: answer.secret,
+            },
+        }))
+    }
+
+    /// Runs a helper and returns what it says. None if it has no login for the server.
+    fn call(
+        &self,
+        name: &str,
+        action: &str,
+        server: &str,
+        input: &[u8],
+    ) -> Result<Option<Vec<u8>>, CredentialsError> {
+        let program = program(name);
         let error = |why: String| CredentialsError::Helper {
             program: program.clone(),
             why,
@@ -80,9 +140,9 @@ impl Helpers {
             |directory| directory.join(&program),
         );
         let mut command = Command::new(path);
-        command.arg("get");
-        let output = process::run(&mut command, server.as_bytes(), self.limit).map_err(
-            |failed| match failed {
+        command.arg(action);
+        let output =
+            process::run(&mut command, input, self.limit).map_err(|failed| match failed {
                 Failed::Io(failed) if failed.kind() == io::ErrorKind::NotFound => {
                     error("there is no such program".to_owned())
                 }
@@ -92,8 +152,7 @@ impl Helpers {
                     why: failed.why(),
                 },
                 Failed::Io(_) | Failed::Much => error(failed.why()),
-            },
-        )?;
+            })?;
         if !output.status.success() {
             // What failed is said on stdout by the protocol.
             let said = [&output.stdout, &output.stderr]
@@ -106,15 +165,11 @@ impl Helpers {
                 said.unwrap_or_else(|| format!("it ended with {}", output.status)),
             ));
         }
-        // Its answer is never shown: it holds the secret.
-        let answer: Answer = serde_json::from_slice(&output.stdout)
-            .map_err(|_| error("its answer is not what the protocol says".to_owned()))?;
-        Ok(Some(match answer.username.as_str() {
-            TOKEN_USER => Secret::IdentityToken(answer.secret),
-            _ => Secret::Password {
-                user: answer.username,
-                password: answer.secret,
-            },
-        }))
+        Ok(Some(output.stdout))
     }
+}
+
+/// Returns the name of the program of a helper.
+fn program(name: &str) -> String {
+    format!("docker-credential-{name}")
 }

@@ -1,15 +1,13 @@
 //! The client of registries: OCI distribution specification 1.1, and what registries of
 //! Docker's time do besides. The only module that speaks HTTP.
 //!
-//! HTTP is `ureq`: blocking, a pool of connections, rustls with the system's certificates. The
-//! five endpoints are ours, because the crate oci-client 0.18 reads manifests and the bodies of
+//! HTTP is `ureq`: blocking, a pool of connections. TLS is rustls with the system's certificates, proxies are ureq's where
+//! they are tunnels. The five endpoints are ours, because the crate oci-client 0.18 reads manifests and the bodies of
 //! errors without a bound, swallows failures to authenticate, asks for tokens of one repository
 //! only (so that mounts are refused), hides status and `Retry-After`, and brings an
 //! asynchronous runtime.
 //!
-//! The environment matters in two places that belong to these libraries: the variables
-//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (never for loopback addresses), and
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR` for certificates.
+//! The environment does not matter. Who has one gives it to `Proxies`, `CertificatePlaces` and `Credentials`.
 //!
 //! | what | module |
 //! |---|---|
@@ -17,8 +15,11 @@
 //! | an upload that breaks off | `sending` |
 //! | once more, and when | `retry` |
 //! | who may | `session`, `greeting`, `authorization`, `challenge`, `offer`, `token`, `credentials`, `auth_file`, `asked` |
+//! | logins that are kept and dropped | `logins` |
 //! | programs that keep credentials | `helper`, `process`, `group` |
 //! | one request and its answer | `transport`, `redirect`, `outgoing`, `answer`, `success`, `loose`, `location`, `failure` |
+//! | whose certificates count | `tls` |
+//! | proxies | `proxy` |
 //! | limits of time and of speed | `pace` |
 
 mod answer;
@@ -39,11 +40,13 @@ mod greeting;
 mod group;
 mod helper;
 mod location;
+mod logins;
 mod loose;
 mod offer;
 mod outgoing;
 mod pace;
 mod process;
+mod proxy;
 mod redirect;
 mod retry;
 mod sending;
@@ -53,12 +56,16 @@ mod success;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod transport;
 mod upload;
 
 pub use blob::BlobReader;
 pub use client::{Client, ClientOptions};
-pub use credentials::{Credentials, CredentialsError};
+pub use credentials::{Credentials, CredentialsError, LoginSource, UserPassword};
 pub use error::{Cause, Error};
 pub use group::end_helpers;
+pub use logins::{Logins, ServerName, ServerNameError};
+pub use proxy::Proxies;
+pub use tls::{CertificatePlaces, CertificatesError};

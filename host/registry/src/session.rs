@@ -17,7 +17,7 @@ use super::error::{Again, Cause, Failure};
 use super::greeting::Registry;
 use super::location;
 use super::redirect::Hop;
-use super::transport::Request;
+use super::transport::{Request, Transport};
 
 /// How many tokens are tried for one request that is refused, as long as they are others'.
 const MAX_RENEWALS: usize = 4;
@@ -40,9 +40,11 @@ impl Client {
         request: &Request<'_>,
         scopes: &[Scope],
     ) -> Result<Answer, Failure> {
-        let transport = &self.inner.transport;
+        // What is said of the certificates of the first registry counts for all of it.
+        let own = self.registry(&to.registry);
+        let transport = &own.transport;
         transport.follow(request, &mut |hop| match self.peer(to, &hop.uri, scopes) {
-            Some(peer) => self.authorized(&peer, hop),
+            Some(peer) => self.authorized(transport, &peer, hop),
             None => transport.exchange(hop, None),
         })
     }
@@ -80,8 +82,12 @@ impl Client {
     }
 
     /// Sends a request to a registry, once more with what it asks for if it refuses.
-    fn authorized(&self, peer: &Peer, hop: &mut Hop<'_>) -> Result<Answer, Failure> {
-        let transport = &self.inner.transport;
+    fn authorized(
+        &self,
+        transport: &Transport,
+        peer: &Peer,
+        hop: &mut Hop<'_>,
+    ) -> Result<Answer, Failure> {
         let means = Means {
             transport,
             credentials: &self.inner.credentials,
@@ -95,7 +101,7 @@ impl Client {
         let authorization = &registry.authorization;
         let named = |failure| named(failure, registry, *is_own);
         if *is_own {
-            self.greet(registry, api)?;
+            self.greet(transport, registry, api)?;
         }
         let mut used = authorization.current(means, scopes).map_err(named)?;
         let mut answer = transport.exchange(hop, used.as_ref())?;
@@ -104,7 +110,7 @@ impl Client {
                 break;
             }
             if used.is_none() {
-                self.greet(registry, api)?;
+                self.greet(transport, registry, api)?;
             }
             let offered = match Challenge::of(&answer.uri, &answer.headers, self.is_open()) {
                 Err(cause) if answer.status.as_u16() == 401 && !authorization.is_wanted() => {
@@ -156,7 +162,7 @@ impl Client {
             None => Cause::Unauthorized {
                 host,
                 elsewhere: None,
-                login: login.map(|login| login.file),
+                login: login.map(|login| login.source),
                 says,
             },
         })

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// One request that is expected, and what is answered.
 #[derive(Clone)]
 pub(super) struct Step {
-    /// Method and path, or `TLS` for the greeting of that.
+    /// Method and path, or `TLS` for the greeting of that, or `DEAF` for one that is not answered.
     expected: String,
     status: u16,
     headers: Vec<(String, String)>,
@@ -260,6 +260,11 @@ fn serve(listener: &TcpListener, steps: Vec<Step>) -> Vec<Seen> {
             let _ = stream
                 .get_mut()
                 .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            continue;
+        }
+        if step.expected == "DEAF" {
+            // Until the client gives up.
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
             continue;
         }
         let request = read(&mut stream, &step, connection);

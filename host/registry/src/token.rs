@@ -1,6 +1,5 @@
 //! Tokens, and the services that give them.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,7 +8,7 @@ use serde_json::Value;
 use ureq::http::{HeaderValue, Method, Uri, header};
 
 use super::answer::Answer;
-use super::credentials::{Login, Secret};
+use super::credentials::{Login, LoginSource, Secret};
 use super::error::{Cause, Failure};
 use super::location;
 use super::loose;
@@ -49,7 +48,7 @@ pub(super) fn fetch(
     scopes: &[String],
     login: Option<Login>,
 ) -> Result<(HeaderValue, Duration), Failure> {
-    let file = login.as_ref().map(|login| login.file.clone());
+    let source = login.as_ref().map(|login| login.source.clone());
     let answer = match login.map(|login| login.secret) {
         Some(Secret::IdentityToken(token)) => exchange(transport, realm, service, scopes, &token)?,
         Some(Secret::Password { user, password }) => {
@@ -57,7 +56,7 @@ pub(super) fn fetch(
         }
         None => ask(transport, realm, service, scopes, None)?,
     };
-    token(answer, file)
+    token(answer, source)
 }
 
 /// The token authentication specification's way, with a password or anonymous.
@@ -104,7 +103,10 @@ fn exchange(
     transport.send(&request, None)
 }
 
-fn token(mut answer: Answer, login: Option<PathBuf>) -> Result<(HeaderValue, Duration), Failure> {
+fn token(
+    mut answer: Answer,
+    login: Option<LoginSource>,
+) -> Result<(HeaderValue, Duration), Failure> {
     let host = location::host(&answer.uri);
     match answer.status.as_u16() {
         200..=299 => {}

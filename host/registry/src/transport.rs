@@ -1,10 +1,14 @@
 //! One request and its answer: connections, redirections, timeouts.
 
 use std::io::{self, Read};
-use std::time::{Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
-use ureq::http::{self, HeaderName, HeaderValue, Method, Uri, header};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, Connector, SocksConnector, TcpConnector,
+};
 use ureq::{Agent, SendBody, Timeout};
 
 use super::answer::Answer;
@@ -13,12 +17,17 @@ use super::failure::failure;
 use super::location;
 use super::outgoing::Outgoing;
 use super::pace::{Meter, Pace, Timeouts};
+use super::proxy::{Forwarding, Proxies, Route};
 use super::redirect::Hop;
+use super::tls::TlsConnector;
 
 /// How many redirections are followed.
 const MAX_REDIRECTS: usize = 10;
 /// How many connections are kept for one host: as many as there may be transfers at once.
 const MAX_IDLE: usize = 16;
+
+/// The time for a connection, with its handshake, to a host that may not speak TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What is sent.
 pub(super) enum Payload<'a> {
@@ -47,6 +56,8 @@ pub(super) struct Request<'a> {
     blob: Option<(u64, Pace)>,
     /// Whether the body holds what is for this host alone.
     pub(super) is_secret: bool,
+    /// It finds out whether there is TLS at all.
+    is_probe: bool,
 }
 
 impl<'a> Request<'a> {
@@ -59,6 +70,7 @@ impl<'a> Request<'a> {
             payload: Payload::Nothing,
             blob: None,
             is_secret: false,
+            is_probe: false,
         }
     }
 
@@ -79,6 +91,12 @@ impl<'a> Request<'a> {
         Self { payload, ..self }
     }
 
+    /// Finds out whether a host speaks TLS: one that does not may wait for more than a greeting.
+    pub(super) fn probing(self) -> Self {
+        let is_probe = true;
+        Self { is_probe, ..self }
+    }
+
     /// Asks for a blob of that size, or the rest of one.
     pub(super) fn for_blob(self, size: u64, pace: Pace) -> Self {
         let blob = Some((size, pace));
@@ -86,43 +104,45 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The connections.
+/// The connections for one registry.
 #[derive(Debug)]
 pub(super) struct Transport {
-    /// Through the proxy that the environment names, if it names one.
-    remote: Agent,
-    /// Without.
-    local: Agent,
+    agent: Agent,
+    tls: TlsConnector,
+    proxies: Arc<Proxies>,
     timeouts: Timeouts,
 }
 
 impl Transport {
-    pub(super) fn new(user_agent: &str, timeouts: Timeouts, tls_verify: bool) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .disable_verification(!tls_verify)
+    pub(super) fn new(
+        user_agent: &str,
+        timeouts: Timeouts,
+        tls: TlsConnector,
+        proxies: Arc<Proxies>,
+    ) -> Self {
+        let config = Agent::config_builder()
+            // Each request has its own.
+            .proxy(None)
+            .user_agent(user_agent)
+            .http_status_as_error(false)
+            // Followed here, where it is known who may have credentials.
+            .max_redirects(0)
+            .max_idle_connections(2 * MAX_IDLE)
+            .max_idle_connections_per_host(MAX_IDLE)
+            .timeout_resolve(Some(timeouts.connect))
+            .timeout_connect(Some(timeouts.connect))
+            .timeout_per_read(Some(timeouts.stall))
+            .timeout_per_write(Some(timeouts.stall))
             .build();
-        let config = || {
-            Agent::config_builder()
-                .tls_config(tls.clone())
-                .user_agent(user_agent)
-                .http_status_as_error(false)
-                // Followed here, where it is known who may have credentials.
-                .max_redirects(0)
-                .max_idle_connections(2 * MAX_IDLE)
-                .max_idle_connections_per_host(MAX_IDLE)
-                .timeout_resolve(Some(timeouts.connect))
-                .timeout_connect(Some(timeouts.connect))
-                .timeout_per_read(Some(timeouts.stall))
-                .timeout_per_write(Some(timeouts.stall))
-        };
-        let (remote, local) = (
-            config().build().new_agent(),
-            config().proxy(None).build().new_agent(),
-        );
+        let connector = Forwarding { tls: tls.clone() }
+            .chain(SocksConnector::default())
+            .chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(tls.clone());
         Self {
-            remote,
-            local,
+            agent: Agent::with_parts(config, connector, DefaultResolver::default()),
+            tls,
+            proxies,
             timeouts,
         }
     }
@@ -185,6 +205,10 @@ impl Transport {
         } = hop;
         let (request, start) = (*request, *start);
         check_clock(uri, SystemTime::now())?;
+        if location::is_https(uri) {
+            self.tls.configuration(uri)?;
+        }
+        let route = self.proxies.route(uri)?;
         let mut outgoing = match &request.payload {
             _ if !hop.has_body => None,
             Payload::Nothing => None,
@@ -214,9 +238,13 @@ impl Transport {
         if let Some(value) = authorization {
             head = head.header(header::AUTHORIZATION, value);
         }
+        if let Some(value) = route.as_ref().and_then(Route::authorization) {
+            head = head.header(header::PROXY_AUTHORIZATION, value);
+        }
+        let head = (head, route.as_ref());
         let answered = match &mut outgoing {
-            None => self.run(request, head.body(SendBody::none()), start),
-            Some(outgoing) => self.run(request, head.body(SendBody::from_reader(outgoing)), start),
+            None => self.run(request, head, SendBody::none(), start),
+            Some(outgoing) => self.run(request, head, SendBody::from_reader(outgoing), start),
         };
         match outgoing.map(Outgoing::fault).unwrap_or_default() {
             (Some(error), _) => return Err(Cause::Source(error).into()),
@@ -238,8 +266,14 @@ impl Transport {
                 (Payload::Stream { .. }, _) => self.timeouts.commit(),
                 _ => self.timeouts,
             };
-            failure(uri, error, &timeouts, 0)
+            self.explain(failure(uri, error, &timeouts, 0), uri, route.as_ref())
         })?;
+        if let Some(route) = &route
+            && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        {
+            let why = format!("it answers {}", response.status());
+            return Err(route.failed(location::host(uri), why).into());
+        }
         let is_short = request.blob.is_none() && !matches!(request.payload, Payload::Stream { .. });
         let (parts, body) = response.into_parts();
         Ok(Answer {
@@ -252,23 +286,44 @@ impl Transport {
         })
     }
 
+    /// Adds to a failure what the proxy has to do with it, and what is wrong with the files of roots.
+    fn explain(&self, mut failure: Failure, uri: &Uri, route: Option<&Route<'_>>) -> Failure {
+        if let Some(route) = route {
+            failure.cause = route.explain(failure.cause);
+        }
+        if let Cause::Certificate { why, .. } = &mut failure.cause
+            && why.contains("authority")
+            && let Ok(configuration) = self.tls.configuration(uri)
+        {
+            for fault in configuration.faults.iter() {
+                why.push_str("; ");
+                why.push_str(fault);
+            }
+        }
+        failure
+    }
+
     /// Runs one request, with the limits of what is asked for.
     fn run(
         &self,
         request: &Request<'_>,
-        outgoing: http::Result<http::Request<SendBody<'_>>>,
+        (head, route): (http::request::Builder, Option<&Route<'_>>),
+        body: SendBody<'_>,
         start: Instant,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let outgoing = outgoing.map_err(ureq::Error::Http)?;
-        let agent = if location::is_loopback(&location::host(outgoing.uri())) {
-            &self.local
-        } else {
-            &self.remote
-        };
+        let outgoing = head.body(body).map_err(ureq::Error::Http)?;
         let timeouts = &self.timeouts;
         // Of all the time that redirections may take together.
         let left = timeouts.answer.saturating_sub(start.elapsed());
-        let limited = agent.configure_request(outgoing);
+        let limited = self
+            .agent
+            .configure_request(outgoing)
+            .proxy(route.map(|route| route.proxy.clone()));
+        let limited = if request.is_probe {
+            limited.timeout_connect(Some(timeouts.connect.min(HANDSHAKE)))
+        } else {
+            limited
+        };
         let limited = match (&request.payload, request.blob) {
             (Payload::Stream { .. }, _) => {
                 let commit = timeouts.commit();
@@ -286,7 +341,7 @@ impl Transport {
                 .timeout_recv_body(Some(timeouts.blob(size))),
             _ => limited.timeout_global(Some(left)),
         };
-        agent.run(limited.build())
+        self.agent.run(limited.build())
     }
 }
 
@@ -312,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_no_certificate_knows_is_told() {
-        let early = SystemTime::UNIX_EPOCH - std::time::Duration::from_secs(1);
+        let early = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
         let https = Uri::from_static("https://registry.example/v2/");
         let error = check_clock(&https, early).unwrap_err();
         assert!(error.to_string().contains("before 1970"), "{error}");

@@ -202,7 +202,7 @@ fn planned(file: &Path, layer: &Path, printer: &Printer) -> Result<String> {
     let component = plan::component(&spec, &runtime)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let registry = RegistryArgs::default();
-    let images = Images::new(&registry);
+    let images = Images::new(&registry, &[])?;
     let cache = Cache::none();
     let tell = |told: CommandsTold<'_>| show(told, printer);
     let commands = CommandOptions {
@@ -264,7 +264,7 @@ fn merged(images: &[PathBuf], out: &Path, printer: &Printer) -> Result<()> {
         _ => Setting::NONE,
     };
     let registry = RegistryArgs::default();
-    let all = merge::open(&Images::new(&registry), &references, None)?;
+    let all = merge::open(&Images::new(&registry, &[])?, &references, None)?;
     let layers = all.iter().map(|named| named.image.layers.len());
     let progress = Progress::new(printer, layers.sum());
     encoded(out, &setting, |encoder| {

@@ -185,7 +185,8 @@ impl<'a> Reader<'a> {
                 .context("the closures do not go together")?;
         }
         let runtime = LimitArgs::default().runtime(CacheArgs::default(), printer)?;
-        let images = Images::new(&args.which.registry);
+        let named: Vec<&Reference> = args.steps.iter().collect();
+        let images = Images::new(&args.which.registry, &named)?;
         Ok(Self {
             args,
             images,

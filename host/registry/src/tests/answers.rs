@@ -23,12 +23,12 @@ fn refusals_are_told_with_their_reason() {
                 .header("content-type", "text/html")
                 .body("<html>"),
             "answers 403 Forbidden",
-            "log in with `docker login 127.0.0.1:",
+            "log in with `terrine login 127.0.0.1:",
         ),
         (
             step(GET).status(401),
             "wants a login",
-            "log in with `docker login 127.0.0.1:",
+            "log in with `terrine login 127.0.0.1:",
         ),
         (
             step(GET).status(429).header("retry-after", "3600"),

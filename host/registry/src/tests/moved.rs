@@ -116,7 +116,7 @@ fn a_missing_login_is_named_for_the_registry_that_wants_it() {
         chain(&error)
     );
     let hint = error.hint().unwrap_or_default();
-    assert!(hint.contains(&format!("docker login {host}")), "{hint}");
+    assert!(hint.contains(&format!("terrine login {host}")), "{hint}");
     assert_eq!(sent(&a.seen()), [None, None]);
     assert_eq!(sent(&b.seen()), [None, None]);
 }

@@ -12,7 +12,9 @@ use terrine::layer::Change;
 use terrine::oci::{Digest, ParseReferenceError, Reference, Repository};
 use terrine::plan::dockertools;
 use terrine::planner::{ComponentizeError, DescriptionFault, Imports, Limits, Runtime};
-use terrine::registry::{Client, ClientOptions, CredentialsError};
+use terrine::registry::{
+    CertificatesError, Client, ClientOptions, CredentialsError, ServerName, ServerNameError,
+};
 use terrine::rootfs::{File, Origin};
 use terrine::spec::{ImageSpec, SpecError};
 use terrine::{
@@ -42,6 +44,8 @@ pub(super) fn walk() -> Walked {
     walked.walk("planner/src/error.rs", planner_errors());
     walked.walk("registry/src/credentials.rs", credentials());
     walked.walk("registry/src/error.rs", vec![registry_error()]);
+    walked.walk("registry/src/logins.rs", vec![server_name()]);
+    walked.walk("registry/src/tls/folder.rs", vec![certificates()]);
     walked.walk("terrine/src/assemble/error.rs", assemble_errors());
     walked.walk("terrine/src/cache/error.rs", cache_errors());
     walked.walk("terrine/src/closure/error.rs", closure_faults());
@@ -253,6 +257,7 @@ fn not_a_component() -> planner::Error {
 
 fn credentials() -> Vec<CredentialsError> {
     vec![
+        CredentialsError::Nowhere,
         CredentialsError::Helper {
             program: name(),
             why: name(),
@@ -263,6 +268,17 @@ fn credentials() -> Vec<CredentialsError> {
             why: name(),
         },
     ]
+}
+
+fn server_name() -> ServerNameError {
+    "a b".parse::<ServerName>().unwrap_err()
+}
+
+fn certificates() -> CertificatesError {
+    CertificatesError {
+        file: path(),
+        why: name(),
+    }
 }
 
 /// Error of a registry that has nothing.

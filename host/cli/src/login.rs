@@ -1,0 +1,127 @@
+//! `terrine login`: a login for a registry, kept where Docker and Podman look for it.
+
+use std::io::{self, Read};
+
+use terrine::registry::{Credentials, Logins, ServerName, UserPassword};
+
+use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
+use super::printer::Printer;
+use super::registry_args::{AuthfileArgs, ConnectionArgs};
+use super::{argument, output, prompt};
+
+/// The largest password that is read, in bytes. Tokens of clouds have a few thousand.
+const MAX_PASSWORD: u64 = 64 << 10;
+
+/// Log in to a registry
+///
+/// The registry is asked whether it takes the user and the password; then they are kept for terrine, docker, podman and skopeo: in
+/// the file that has a login for the registry already, or else in the last of those that are read, which is Docker's
+/// `~/.docker/config.json` or what `--authfile` and REGISTRY_AUTH_FILE name. Where that file names a program for it
+/// (`credHelpers`, `credsStore`), the program keeps them. In a file they are readable for whoever can read it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The registry, such as ghcr.io or localhost:5000, or some of its repositories, such as quay.io/acme, which podman
+    /// and skopeo know
+    #[arg(default_value = "docker.io", value_parser = argument::read::<ServerName>)]
+    registry: ServerName,
+
+    /// The user; asked for on the terminal if it is not given
+    #[arg(short, long, value_name = "USER")]
+    username: Option<String>,
+
+    /// Read the password from stdin, and do not ask for it on the terminal
+    #[arg(long, requires = "username")]
+    password_stdin: bool,
+
+    /// Print the user that the registry is told now, and do nothing
+    #[arg(long, conflicts_with_all = ["username", "password_stdin"])]
+    get_login: bool,
+
+    #[command(flatten)]
+    authfile: AuthfileArgs,
+
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine login ghcr.io
+  echo \"$TOKEN\" | terrine login --username ci --password-stdin registry.example";
+
+pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
+    let server = &args.registry;
+    if args.get_login {
+        return print_user(args);
+    }
+    let login = login(args)?;
+    let user = login.user.clone();
+    let credentials = Credentials::default().with_login(&server.host, None, login.clone());
+    let wants = args.connection.client(credentials).check_login(server)?;
+    if !wants {
+        printer.warning(&format!(
+            "`{server}` asks for no login: it did not check the user and the password"
+        ));
+    }
+    let place = Logins::new(args.authfile.files())
+        .store(server, &login)
+        .with_context(|| format!("cannot keep the login for `{server}`"))?;
+    printer.status(&format!(
+        "logged in to `{server}` as `{user}`, kept by `{place}`"
+    ));
+    Ok(())
+}
+
+fn print_user(args: &Args) -> Result<()> {
+    let server = &args.registry;
+    let user = args
+        .authfile
+        .credentials()?
+        .user(&server.host, &server.path)?;
+    match user {
+        Some(user) => output::print(&format!("{user}\n")),
+        None => Err(Failure::new(format!("there is no login for `{server}`"))),
+    }
+}
+
+/// The user and the password, wherever they come from.
+fn login(args: &Args) -> Result<UserPassword> {
+    let no_terminal = || Usage {
+        message: "there is no terminal to ask for the user and the password".to_owned(),
+        hint: "give `--username` and `--password-stdin`",
+    };
+    let user = match &args.username {
+        Some(user) => user.clone(),
+        None => prompt::line("Username: ")?.ok_or_else(no_terminal)?,
+    };
+    if user.is_empty() || user.contains(':') {
+        return Err(Usage {
+            message: "the user is empty, or has a colon in it".to_owned(),
+            hint: "give the name alone with `--username`; the password is read from stdin or asked for",
+        }
+        .into());
+    }
+    let password = if args.password_stdin {
+        from_stdin()?
+    } else {
+        prompt::password("Password: ")?.ok_or_else(no_terminal)?
+    };
+    if password.is_empty() {
+        return Err(Failure::new("the password is empty"));
+    }
+    Ok(UserPassword { user, password })
+}
+
+/// Reads a password, without the end of its line.
+fn from_stdin() -> Result<String> {
+    let mut text = String::new();
+    io::stdin()
+        .lock()
+        .take(MAX_PASSWORD)
+        .read_to_string(&mut text)
+        .context("reading the password from stdin")?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+}
