@@ -92,6 +92,24 @@ impl Registry {
         Self::behind(folder, &tls)
     }
 
+    /// One that speaks TLS, with a certificate that nobody signed, as registries' documentation makes one. That is
+    /// the [`authority`](Self::authority), too.
+    pub fn with_own_certificate() -> Option<Self> {
+        let folder = temporary();
+        let openssl = peer::find("openssl")?;
+        let mut command = Command::new(openssl);
+        command
+            .current_dir(folder.path())
+            .env("HOME", folder.path());
+        let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+                         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout server.key -out ca.pem";
+        Run::of(command.args(arguments.split_ascii_whitespace())).ok();
+        let file = |name| folder.path().join(name).display().to_string();
+        let (certificate, key) = (file("ca.pem"), file("server.key"));
+        let tls = format!("  tls:\n    certificate: {certificate}\n    key: {key}\n");
+        Self::behind(folder, &tls)
+    }
+
     fn behind(folder: tempfile::TempDir, door: &str) -> Option<Self> {
         let front = Server::start(folder.path(), "front", door)?;
         let back = Server::start(folder.path(), "back", "");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use terrine_tests::proxy::{Proxy, REFRESH, Request, Tokens};
 use terrine_tests::registry::{PASSWORD, Registry, USER};
 use terrine_tests::shipment::Shipment;
-use terrine_tests::{Run, terrine};
+use terrine_tests::{Run, peer, terrine};
 
 use super::said;
 
@@ -265,4 +265,99 @@ fn tls_goes_by_the_authorities_that_are_known() {
     let plain = shipment.build(elsewhere, &["-q", "--plain-http", "--retries", "0"]);
     assert_eq!(plain.code, Some(1));
     insta::assert_snapshot!("no-such-host", said(&plain, &shipment, &[]));
+}
+
+#[test]
+fn a_server_certificate_that_is_trusted_itself_works() {
+    let Some(registry) = Registry::with_own_certificate() else {
+        return;
+    };
+    let shipment = Shipment::small();
+    let host = registry.host();
+    let to = format!("docker://{host}/acme/web:1");
+    let folder = shipment
+        .home()
+        .join(".config/containers/certs.d")
+        .join(host);
+    fs::create_dir_all(&folder).unwrap();
+    let refused = shipment.build(&to, &["-q"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("an authority that is not known"),
+        "{}",
+        refused.stderr
+    );
+    let given = folder.parent().unwrap().join("given");
+    fs::create_dir_all(&given).unwrap();
+    fs::copy(registry.authority(), given.join("own.crt")).unwrap();
+    shipment
+        .build(&to, &["--cert-dir", given.to_str().unwrap()])
+        .ok();
+    fs::copy(registry.authority(), folder.join("ca.crt")).unwrap();
+    let verify = |options: &[&str]| {
+        let mut verify = shipment.at_home(terrine());
+        Run::of(verify.args(["verify", &to]).args(options)).ok();
+    };
+    verify(&[]);
+    fs::remove_file(folder.join("ca.crt")).unwrap();
+    verify(&["--tls-verify=false"]);
+}
+
+#[test]
+fn logins_are_shared_with_skopeo() {
+    let (Some(registry), Some(skopeo)) = (Registry::with_basic_auth(), peer::find("skopeo")) else {
+        return;
+    };
+    let shipment = Shipment::small();
+    let host = registry.host();
+    let to = format!("docker://{host}/acme/web:1");
+    let file = shipment.home().join(".docker/config.json");
+    let run = |program: Command, arguments: &[&str], password: &str| {
+        let mut command = shipment.at_home(program);
+        let command = command
+            .args(arguments)
+            .env("XDG_RUNTIME_DIR", shipment.home().join("run"));
+        let input = shipment.home().join("password");
+        fs::write(&input, password).unwrap();
+        Run::of(command.stdin(fs::File::open(&input).unwrap()))
+    };
+    let login = ["login", "--username", USER, "--password-stdin", host];
+    let wrong = run(terrine(), &login, "wrong-word");
+    assert_eq!(wrong.code, Some(1), "{}", wrong.stderr);
+    assert!(
+        wrong.stderr.contains("refuses this user and password"),
+        "{}",
+        wrong.stderr
+    );
+    assert!(!wrong.stderr.contains("wrong-word") && !file.exists());
+    run(terrine(), &login, &format!("{PASSWORD}\n")).ok();
+    shipment.build(&to, &["-q"]).ok();
+    let inspect = ["inspect", "--tls-verify=false", &to];
+    run(Command::new(&skopeo), &inspect, "").ok();
+    assert_eq!(
+        run(terrine(), &["login", "--get-login", host], "")
+            .ok()
+            .stdout,
+        format!("{USER}\n").as_bytes()
+    );
+    run(terrine(), &["logout", host], "").ok();
+    assert_eq!(run(terrine(), &["logout", host], "").code, Some(1));
+    assert_ne!(run(Command::new(&skopeo), &inspect, "").code, Some(0));
+    // The other way, and once without keeping it.
+    fs::create_dir_all(shipment.home().join("run")).unwrap();
+    let creds = format!("{USER}:{PASSWORD}");
+    run(terrine(), &["verify", "--creds", &creds, &to], "").ok();
+    assert_eq!(run(terrine(), &["verify", &to], "").code, Some(1));
+    let theirs = [
+        "login",
+        "--tls-verify=false",
+        "-u",
+        USER,
+        "--password-stdin",
+        host,
+    ];
+    run(Command::new(&skopeo), &theirs, PASSWORD).ok();
+    run(terrine(), &["verify", &to], "").ok();
+    run(terrine(), &["logout", "--all"], "").ok();
+    assert_ne!(run(Command::new(&skopeo), &inspect, "").code, Some(0));
 }
