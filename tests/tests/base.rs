@@ -369,7 +369,7 @@ fn a_broken_base_is_named_and_no_image_comes_out() {
         ),
         (
             |image| image.manifest = json!({"Layers": []}),
-            "its `manifest.json` can not be read: invalid type: map",
+            "its `manifest.json` can not be read: it must be",
         ),
         (
             |image| image.manifest[0]["Layers"][0] = json!("not/there.tar"),

@@ -213,3 +213,174 @@ fn every_command_has_a_manual_page() {
             .contains("there is no command `terrine copi`")
     );
 }
+
+/// Runs a command with text on its standard input.
+fn with_stdin(command: &mut std::process::Command, text: &[u8]) -> Run {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Whoever refuses its arguments reads nothing.
+    let _ = child.stdin.take().unwrap().write_all(text);
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn a_dash_is_stdin_wherever_a_file_is_read() {
+    let store = store();
+    let spec = SpecFile::new(&store, &["hello"]).graph(&[("hello", 1, "")]);
+    let plan = Run::of(spec.command("plan").args(["--format", "json"])).ok();
+    let with = |arguments: &[&str], text: &[u8]| {
+        let run = with_stdin(spec.command("plan").args(arguments), text);
+        run.ok().stdout
+    };
+    // The plan of the image is what clients hold.
+    let previous = with(&["--previous", "-"], &plan.stdout);
+    assert!(!previous.is_empty());
+    let pipeline = with(&["--pipeline", "-"], b"[[\"popularity_contest\"]]");
+    assert!(!pipeline.is_empty());
+    let record = terrine()
+        .args(["replay", "record", "--name", "web", "-"])
+        .stdin_is(&plan.stdout);
+    let sequence = record.ok().stdout;
+    assert!(String::from_utf8_lossy(&sequence).contains("\"steps\""));
+    let replayed = terrine().args(["replay", "-"]).stdin_is(&sequence).ok();
+    assert!(!replayed.stdout.is_empty());
+    let _ = with(&["--history", "-"], &sequence);
+    let described = terrine()
+        .args(["planner", "describe", "-"])
+        .stdin_is(b"no component");
+    assert_eq!(described.code, Some(1));
+    assert!(
+        described.stderr.contains("/dev/stdin"),
+        "{}",
+        described.stderr
+    );
+    // It can be read once.
+    let twice = ["--pipeline", "-", "--history", "-"];
+    let twice = with_stdin(spec.command("plan").args(twice), b"[]");
+    assert_eq!(twice.code, Some(2));
+    assert!(
+        twice
+            .stderr
+            .contains("another argument reads stdin already"),
+        "{}",
+        twice.stderr
+    );
+}
+
+/// Running a command on text.
+trait OnStdin {
+    fn stdin_is(&mut self, text: &[u8]) -> Run;
+}
+
+impl OnStdin for std::process::Command {
+    fn stdin_is(&mut self, text: &[u8]) -> Run {
+        with_stdin(self, text)
+    }
+}
+
+#[test]
+fn numbers_are_asked_for_in_the_words_of_the_user() {
+    for (arguments, expected) in [
+        (
+            &["build", "--max-layers", "x"][..],
+            "it must be a whole number",
+        ),
+        (
+            &["build", "--max-layers", "99999999999"],
+            "is not in 0..=4294967295",
+        ),
+        (&["plan", "--max-layers", ""], "and is empty"),
+        (
+            &["cache", "prune", "--older-than", "soon"],
+            "a number of days or weeks",
+        ),
+        (
+            &["cache", "prune", "--max-size", "much"],
+            "it must be a size",
+        ),
+    ] {
+        let run = Run::of(terrine().args(arguments));
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        assert!(run.stderr.contains(expected), "{}", run.stderr);
+        assert!(!run.stderr.contains("digit found"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_cache_survives_between_machines_in_a_file() {
+    let store = store();
+    let spec = SpecFile::new(&store, &["hello"]).graph(&[("hello", 1, "")]);
+    let (first, second, folder) = (temporary(), temporary(), temporary());
+    let file = folder.path().join("layers.cache");
+    let cache = |home: &std::path::Path, arguments: &[&str]| {
+        let mut command = terrine();
+        command.env("XDG_CACHE_HOME", home).arg("cache");
+        Run::of(command.args(arguments).arg(&file))
+    };
+    let missing = cache(second.path(), &["import", "--allow-missing"]).ok();
+    assert!(
+        missing.stderr.contains("nothing is imported"),
+        "{}",
+        missing.stderr
+    );
+    assert_eq!(cache(second.path(), &["import"]).code, Some(1));
+
+    let layout = |name: &str| format!("oci:{}:1", folder.path().join(name).display());
+    let build = |home: &std::path::Path, name: &str| {
+        let mut command = spec.command("build");
+        command.env("XDG_CACHE_HOME", home);
+        Run::of(command.args(["--compression", "gzip", "--to", &layout(name)])).ok()
+    };
+    let _ = build(first.path(), "a");
+    let exported = cache(first.path(), &["export"]).ok();
+    assert!(
+        exported.stderr.contains("exported what is known of"),
+        "{}",
+        exported.stderr
+    );
+    let imported = cache(second.path(), &["import"]).ok();
+    assert!(
+        imported.stderr.starts_with("imported what is known of"),
+        "{}",
+        imported.stderr
+    );
+    let again = cache(second.path(), &["import"]).ok();
+    assert!(
+        again.stderr.contains("were known already"),
+        "{}",
+        again.stderr
+    );
+    // The image is the same with it, of course.
+    let _ = build(second.path(), "b");
+    let index = |name: &str| fs::read(folder.path().join(name).join("index.json")).unwrap();
+    assert_eq!(index("a"), index("b"));
+
+    // Something else is refused, and a file that was changed.
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replacen("sha256:", "sha256:0", 1)).unwrap();
+    let changed = cache(second.path(), &["import"]);
+    assert!(
+        changed.stderr.contains("is damaged: it was changed"),
+        "{}",
+        changed.stderr
+    );
+    fs::write(&file, "{}").unwrap();
+    let other = cache(second.path(), &["import"]);
+    assert!(
+        other.stderr.contains("is not an exported layer cache"),
+        "{}",
+        other.stderr
+    );
+
+    let mut prune = terrine();
+    prune.env("XDG_CACHE_HOME", second.path());
+    let pruned = Run::of(prune.args(["cache", "prune", "--max-size", "1"])).ok();
+    assert!(pruned.stderr.starts_with("removed "), "{}", pruned.stderr);
+    assert!(!pruned.stderr.starts_with("removed 0"), "{}", pruned.stderr);
+}

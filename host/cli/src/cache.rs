@@ -1,36 +1,97 @@
 //! `terrine cache`: what is known of layers already.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use indicatif::{DecimalBytes, HumanCount};
-use terrine::cache::{self, Info};
+use terrine::cache::{self, CacheOptions, Cleared, Info, PruneLimits, Transferred};
+use terrine::file;
 
 use super::exit::Usage;
-use super::failure::Result;
+use super::failure::{Context, Result};
 use super::format::{Format, FormatArgs};
+use super::output::Output;
 use super::printer::Printer;
-use super::{environment, output};
+use super::{environment, output, stdin};
 
 /// Look after the layer cache, which spares reading and compressing what did not change
 ///
 /// It is in `$XDG_CACHE_HOME/terrine` or `~/.cache/terrine`. No image depends on it.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show where the cache is, how large it is and what it holds
+    /// Show where the cache is, how large it is and what each kind of entry spares
     Info(FormatArgs),
     /// Empty the cache
     ///
     /// Runs that use it at the time carry on. Compiled planners, which are kept beside it,
     /// stay.
     Clear,
+    Prune(PruneArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
 }
+
+/// Remove from the cache what was not used for long, or what is too much
+///
+/// Without options, what was not used for 30 days. Runs that use it at the time carry on.
+#[derive(Debug, clap::Args)]
+pub(super) struct PruneArgs {
+    /// Remove what was not used for so many days, as 30d or 4w
+    #[arg(long, value_name = "TIME", value_parser = days)]
+    older_than: Option<u64>,
+
+    /// Remove the least recently used until the rest takes no more, as 500MB or 1GiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_size: Option<u64>,
+}
+
+/// Write what the cache knows of layers to a file, for machines that begin without one
+///
+/// A CI keeps the file between its runners: `terrine cache import` reads it at the start of a job. In it are the digests of
+/// layers and of what they are compressed to; what registries have and what programs need stays here.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXPORT_EXAMPLES)]
+pub(super) struct ExportArgs {
+    /// The file, or `-` for stdout
+    #[arg(default_value = "-")]
+    file: PathBuf,
+}
+
+/// Add what `terrine cache export` wrote to the cache
+///
+/// It is believed as the cache itself is, so take it only from where you would take the cache. What the cache knows
+/// already stays. A file that was changed, or is of another version, is refused.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportArgs {
+    /// The file, or `-` for stdin
+    #[arg(value_parser = stdin::file_parser())]
+    file: PathBuf,
+
+    /// Go on if the file is not there, as in the first job
+    #[arg(long)]
+    allow_missing: bool,
+}
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  terrine cache import --allow-missing layers.cache
+  terrine build image.json --to docker://ghcr.io/acme/web:1
+  terrine cache export layers.cache";
+
+/// The age of what `prune` removes if nothing is asked for, in days.
+const OLD: u64 = 30;
+/// The largest file that is imported, in bytes.
+const LARGEST: u64 = 256 << 20;
 
 pub(super) fn run(command: &Command, printer: &Printer) -> Result<()> {
     match command {
         Command::Info(show) => info(show.format()),
         Command::Clear => clear(printer),
+        Command::Prune(args) => prune(args, printer),
+        Command::Export(args) => export(args, printer),
+        Command::Import(args) => import(args, printer),
     }
 }
 
@@ -50,13 +111,104 @@ fn info(format: Format) -> Result<()> {
 }
 
 fn clear(printer: &Printer) -> Result<()> {
-    let cleared = cache::clear(&folder()?)?;
+    tell(cache::clear(&folder()?)?, printer);
+    Ok(())
+}
+
+fn prune(args: &PruneArgs, printer: &Printer) -> Result<()> {
+    let days = match (args.older_than, args.max_size) {
+        (None, None) => Some(OLD),
+        (days, _) => days,
+    };
+    let limits = PruneLimits {
+        unused_since: days.map(|days| environment::today().saturating_sub(days)),
+        max_bytes: args.max_size,
+    };
+    tell(cache::prune(&folder()?, limits)?, printer);
+    Ok(())
+}
+
+/// Says what was removed.
+fn tell(cleared: Cleared, printer: &Printer) {
     let entries = HumanCount(cleared.entries);
     printer.status(&format!(
         "removed {entries} entries, freed {}",
         DecimalBytes(cleared.bytes)
     ));
+}
+
+fn export(args: &ExportArgs, printer: &Printer) -> Result<()> {
+    let (text, told) = cache::export(&folder()?)?;
+    let output = Output::open(Some(&args.file))?;
+    (&output)
+        .write_all(&text)
+        .with_context(|| format!("writing `{}`", args.file.display()))?;
+    output.commit()?;
+    printer.status(&format!("exported {}", what(told)));
     Ok(())
+}
+
+fn import(args: &ImportArgs, printer: &Printer) -> Result<()> {
+    if args.allow_missing && !args.file.exists() {
+        let file = args.file.display();
+        printer.status(&format!("`{file}` is not there; nothing is imported"));
+        return Ok(());
+    }
+    let text = file::read(&args.file, LARGEST)?;
+    let options = CacheOptions::on(environment::today());
+    let told = cache::import(&folder()?, options, &args.file, &text)?;
+    let known = match told.known {
+        0 => String::new(),
+        known => format!("; {} were known already", HumanCount(known as u64)),
+    };
+    printer.status(&format!("imported {}{known}", what(told)));
+    Ok(())
+}
+
+/// What went out or came in.
+fn what(told: Transferred) -> String {
+    let count = |count: usize, one: &str, more: &str| match count {
+        1 => format!("1 {one}"),
+        count => format!("{} {more}", HumanCount(count as u64)),
+    };
+    format!(
+        "what is known of {} and {}",
+        count(told.layers, "layer", "layers"),
+        count(told.compressed, "compressed layer", "compressed layers")
+    )
+}
+
+/// A number of days, as 30, 30d or 4w.
+fn days(text: &str) -> Result<u64, String> {
+    let (number, factor) = match text.strip_suffix('w') {
+        Some(weeks) => (weeks, 7),
+        None => (text.strip_suffix('d').unwrap_or(text), 1),
+    };
+    let days = number.parse::<u64>().ok();
+    days.and_then(|days| days.checked_mul(factor))
+        .ok_or_else(|| "it must be a number of days or weeks, as 30d or 4w".to_owned())
+}
+
+/// A number of bytes, as 1000, 500MB or 1GiB.
+fn size(text: &str) -> Result<u64, String> {
+    let wrong = || "it must be a size, as 500MB or 1GiB".to_owned();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let unit = unit.trim().to_lowercase();
+    let factor = match unit.trim_end_matches('b') {
+        "" => 1,
+        "k" => 1000,
+        "m" => 1000_u64.pow(2),
+        "g" => 1000_u64.pow(3),
+        "ki" => 1 << 10,
+        "mi" => 1 << 20,
+        "gi" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).ok_or_else(wrong)
 }
 
 fn table(info: &Info, today: u64) -> String {
@@ -68,25 +220,41 @@ fn table(info: &Info, today: u64) -> String {
         (Some(day), _) => ago(day, today),
         _ => "never".to_owned(),
     };
+    let all = DecimalBytes(info.bytes + info.tree_bytes);
     for (name, value) in [
         ("cache", info.path.display().to_string()),
-        ("size", DecimalBytes(info.bytes).to_string()),
-        ("layers", HumanCount(info.plain).to_string()),
-        ("compressed", HumanCount(info.blobs).to_string()),
-        ("locations", HumanCount(info.locations).to_string()),
-        ("facts", HumanCount(info.facts).to_string()),
-        (
-            "trees",
-            format!(
-                "{}, {}",
-                HumanCount(info.trees),
-                DecimalBytes(info.tree_bytes)
-            ),
-        ),
+        ("size", all.to_string()),
         ("last used", used),
     ] {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{name:<12}{value}");
+    }
+    text.push('\n');
+    let trees = format!("are not run again; {}", DecimalBytes(info.tree_bytes));
+    for (count, name, spared) in [
+        (
+            info.plain,
+            "layers",
+            "are not read again to learn their digests",
+        ),
+        (info.blobs, "compressed layers", "are not compressed again"),
+        (
+            info.locations,
+            "layers in registries",
+            "are not sent to a registry that has them",
+        ),
+        (
+            info.facts,
+            "facts about store paths",
+            "are not looked up again",
+        ),
+        (info.trees, "results of commands", &trees),
+    ] {
+        let _ = writeln!(
+            text,
+            "{:>9}  {name:<24}{spared}",
+            HumanCount(count).to_string()
+        );
     }
     text
 }
@@ -96,5 +264,37 @@ fn ago(day: u64, today: u64) -> String {
         0 => "today".to_owned(),
         1 => "yesterday".to_owned(),
         days => format!("{} days ago", HumanCount(days)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_and_sizes_are_read() {
+        for (text, expected) in [
+            ("30", Some(30)),
+            ("7d", Some(7)),
+            ("2w", Some(14)),
+            ("d", None),
+            ("1y", None),
+            ("-1", None),
+        ] {
+            assert_eq!(days(text).ok(), expected, "{text}");
+        }
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("500MB", Some(500_000_000)),
+            ("1GiB", Some(1 << 30)),
+            ("2k", Some(2000)),
+            ("3 mib", Some(3 << 20)),
+            ("MB", None),
+            ("1.5GB", None),
+            ("1T", None),
+            ("99999999999999GiB", None),
+        ] {
+            assert_eq!(size(text).ok(), expected, "{text}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::printer::Printer;
 use super::progress::Progress;
 use super::registry_args::Creds;
 use super::target::{ArchiveTarget, BlobTarget, Place, Target, TargetReference};
-use super::{argument, exit, target};
+use super::{argument, exit, stdin, target};
 
 /// Copy an image: pull, push, convert
 ///
@@ -27,7 +27,7 @@ use super::{argument, exit, target};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The image: see below for how to write it
-    #[arg(value_parser = argument::read::<Reference>)]
+    #[arg(value_parser = stdin::image)]
     from: Reference,
 
     /// Where it is to be, in the same notation; may be repeated

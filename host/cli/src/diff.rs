@@ -3,6 +3,7 @@
 use super::failure::Result;
 use super::format::{Format, FormatArgs};
 use super::images::ImagesArgs;
+use super::stdin;
 use super::{image_tables, output};
 
 /// Show what a client that has one image pulls for another, and why
@@ -13,9 +14,11 @@ use super::{image_tables, output};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The image that is there
+    #[arg(value_parser = stdin::image_text)]
     old: String,
 
     /// The image that is wanted
+    #[arg(value_parser = stdin::image_text)]
     new: String,
 
     #[command(flatten)]

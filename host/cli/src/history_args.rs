@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use terrine::oci::Reference;
 
-use super::argument;
+use super::stdin;
 
 /// What is known of the past.
 #[derive(Debug, clap::Args)]
@@ -13,7 +13,7 @@ pub(super) struct HistoryArgs {
     ///
     /// A policy that looks at the past learns from them how often packages change. The newest
     /// of them may be the image's own.
-    #[arg(long, value_name = "UPDATES", help_heading = "Layers")]
+    #[arg(long, value_name = "UPDATES", value_parser = stdin::file_parser(), help_heading = "Layers")]
     pub(super) history: Option<PathBuf>,
 
     /// An image that clients hold, or its plan; may be repeated, the newest first
@@ -21,7 +21,7 @@ pub(super) struct HistoryArgs {
     /// A policy that looks at the past keeps its layers where that is cheaper than a better
     /// grouping. A plan is the JSON of `terrine plan` or of `terrine build --summary`; an image
     /// has to name the store paths in its layers, as those of terrine and dockerTools do.
-    #[arg(long, value_name = "IMAGE|PLAN", value_parser = argument::read::<Reference>, help_heading = "Layers")]
+    #[arg(long, value_name = "IMAGE|PLAN", value_parser = stdin::image_or_file, help_heading = "Layers")]
     pub(super) previous: Vec<Reference>,
 
     /// Go on if an image of `--previous` is not there, as before the first push

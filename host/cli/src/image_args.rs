@@ -1,6 +1,6 @@
 //! What `build` and `plan` have in common: the specification, from a file and from flags.
 
-use std::io;
+use std::fs::File;
 use std::path::{Path, PathBuf, absolute};
 
 use terrine::cache::Cache;
@@ -18,7 +18,7 @@ use super::history_args::HistoryArgs;
 use super::images::linux;
 use super::limit_args::LimitArgs;
 use super::planner_args::PlannerArgs;
-use super::{argument, file_args};
+use super::{argument, file_args, stdin};
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,7 @@ pub(super) struct ImageArgs {
     /// The image specification, a JSON file; `-` for stdin
     ///
     /// Not needed where the flags say everything. `terrine schema` describes it.
+    #[arg(value_parser = stdin::file_parser())]
     spec: Option<PathBuf>,
 
     /// The image's name, with `:tag` or without
@@ -40,7 +41,7 @@ pub(super) struct ImageArgs {
 
     /// The image to build on: a file or an OCI layout, or an image in a registry or anywhere
     /// else, as docker://debian:12
-    #[arg(long, value_name = "IMAGE", value_parser = argument::read::<Reference>, help_heading = "Image")]
+    #[arg(long, value_name = "IMAGE", value_parser = stdin::image, help_heading = "Image")]
     from_image: Option<Reference>,
 
     /// What is taken over from the base image: its environment, or all that FROM in a Dockerfile
@@ -88,7 +89,7 @@ pub(super) struct ImageArgs {
     ///
     /// The JSON of `nix path-info --json --recursive` or of exportReferencesGraph, or a
     /// folder of closureInfo. Without it, the store's own database tells.
-    #[arg(long, value_name = "FILE", help_heading = "Content")]
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Content")]
     closure: Vec<PathBuf>,
 
     /// Add users and groups: /etc/passwd, /etc/group, /etc/nsswitch.conf
@@ -175,7 +176,7 @@ pub(super) struct ImageArgs {
     planner: PlannerArgs,
 
     /// A layering pipeline of dockerTools, in a JSON file
-    #[arg(long, value_name = "FILE", help_heading = "Layers")]
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Layers")]
     pipeline: Option<PathBuf>,
 
     #[command(flatten)]
@@ -255,8 +256,10 @@ impl ImageArgs {
     /// The specification: what the file says, changed by what the flags say.
     pub(super) fn spec(&self) -> Result<ImageSpec> {
         let mut spec = match &self.spec {
-            Some(path) if path == Path::new("-") => {
-                ImageSpec::read_from(io::stdin().lock(), Path::new("stdin"), Path::new(""))?
+            Some(path) if path == Path::new(stdin::PATH) => {
+                let text =
+                    File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
+                ImageSpec::read_from(text, Path::new("stdin"), Path::new(""))?
             }
             Some(path) => ImageSpec::read(path)?,
             None if self.name.is_none() => {

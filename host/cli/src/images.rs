@@ -13,6 +13,7 @@ use terrine::spec::Time;
 
 use super::failure::Result;
 use super::registry_args::RegistryArgs;
+use super::stdin;
 use super::{argument, environment};
 
 /// Opens images, wherever they are.
@@ -59,7 +60,7 @@ impl ImagesArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct OneImage {
     /// The image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = stdin::image_text)]
     pub(super) name: String,
 
     #[command(flatten)]

@@ -13,7 +13,7 @@ use super::landing::LandingArgs;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::target::{BlobReference, Place, TargetReference};
-use super::{argument, target};
+use super::{argument, stdin, target};
 
 /// Put images of several platforms under one name
 ///
@@ -32,7 +32,7 @@ pub(super) struct Args {
     tag: Vec<String>,
 
     /// The images, one for each platform
-    #[arg(value_name = "IMAGE", required = true, value_parser = argument::read::<Reference>)]
+    #[arg(value_name = "IMAGE", required = true, value_parser = stdin::image)]
     from: Vec<Reference>,
 
     #[command(flatten)]

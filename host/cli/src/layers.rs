@@ -1,6 +1,5 @@
 //! `terrine layers`: the grouping alone, for Nixpkgs' tools.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use terrine::closure::{self, Graph};
@@ -16,6 +15,7 @@ use super::output;
 use super::planner_args::{self, PlannerArgs};
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
+use super::stdin;
 use super::strict_args::StrictArgs;
 
 /// Group the store paths of a graph into layers
@@ -26,7 +26,7 @@ use super::strict_args::StrictArgs;
 pub(super) struct Args {
     /// The graph: what exportReferencesGraph or `nix path-info --json --recursive` write,
     /// or a folder of closureInfo; `-` for stdin
-    #[arg(long, value_name = "GRAPH")]
+    #[arg(long, value_name = "GRAPH", value_parser = stdin::file_parser())]
     graph: PathBuf,
 
     /// How many layers there may be
@@ -43,7 +43,7 @@ pub(super) struct Args {
     planner: PlannerArgs,
 
     /// A layering pipeline of dockerTools, in a JSON file
-    #[arg(long, value_name = "FILE", help_heading = "Layers")]
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Layers")]
     pipeline: Option<PathBuf>,
 
     /// The policy's own options, as a JSON object
@@ -79,7 +79,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let graph = read(&args.graph, &args.store_dir)?;
+    let graph = closure::read(&args.graph, &args.store_dir)?;
     let excluded = excluded(args, &graph)?;
     let (policy, options) = match &args.pipeline {
         Some(file) => ("pipeline", pipeline(file)?),
@@ -114,18 +114,6 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         .context("writing JSON")?
         + "\n";
     output::print(&text)
-}
-
-fn read(path: &Path, store_dir: &str) -> Result<Graph> {
-    if path != Path::new("-") {
-        return Ok(closure::read(path, store_dir)?);
-    }
-    let mut text = Vec::new();
-    std::io::stdin()
-        .lock()
-        .read_to_end(&mut text)
-        .context("reading stdin")?;
-    closure::parse(&text, store_dir).context("the graph on stdin can not be used")
 }
 
 /// The paths that go into no layer. Those that the graph does not have are in none anyway.

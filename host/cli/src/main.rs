@@ -50,6 +50,7 @@ mod replay;
 mod schema;
 mod ship_args;
 mod shipped;
+mod stdin;
 mod stream;
 mod strict_args;
 mod table;

@@ -6,13 +6,13 @@ use terrine::copy::{self, Named};
 use terrine::oci::{Platform, Reference, Selector};
 use terrine::source::{self, DockerArchive, Opened};
 
-use super::argument;
 use super::copy::image_names;
 use super::failure::{Context, Result};
 use super::images::{Images, ImagesArgs};
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
+use super::stdin;
 
 /// Put several images into one docker-archive
 ///
@@ -22,7 +22,7 @@ use super::progress::Progress;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The images
-    #[arg(value_name = "IMAGE", required = true, value_parser = argument::read::<Reference>)]
+    #[arg(value_name = "IMAGE", required = true, value_parser = stdin::image)]
     from: Vec<Reference>,
 
     /// Write to this file instead of stdout

@@ -8,6 +8,7 @@ use super::exit::Usage;
 use super::failure::{Failure, Result};
 use super::image_args::{here, pair};
 use super::limit_args::LimitArgs;
+use super::stdin;
 
 /// Which planner groups store paths into layers, and how.
 #[derive(Debug, clap::Args)]
@@ -58,7 +59,8 @@ pub(super) struct PlannerArgs {
 
 /// Reads `FILE[@sha256:HEX]`.
 pub(super) fn component(text: &str) -> Result<ComponentFile, String> {
-    ComponentFile::parse(text).map_err(|error| argument::explain(&error))
+    let text = stdin::component(text)?;
+    ComponentFile::parse(&text).map_err(|error| argument::explain(&error))
 }
 
 /// What a component is given, by the flag `--sealed-wasi`.

@@ -15,6 +15,7 @@ use super::images::{Images, linux};
 use super::printer::Printer;
 use super::progress::Progress;
 use super::ship_args::ShipArgs;
+use super::stdin;
 use super::strict_args::StrictArgs;
 
 /// Write the image that a dockerTools conf.json describes
@@ -25,7 +26,8 @@ use super::strict_args::StrictArgs;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The conf.json that streamLayeredImage made
+    /// The conf.json that streamLayeredImage made; `-` for stdin
+    #[arg(value_parser = stdin::file_parser())]
     conf: PathBuf,
 
     /// Load the image under this name instead of the one in conf.json

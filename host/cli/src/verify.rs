@@ -17,6 +17,7 @@ use super::images::ImagesArgs;
 use super::meter::Meter;
 use super::output;
 use super::printer::Printer;
+use super::stdin;
 
 /// How many layers are read at once at most: disks and registries have their limits, too.
 const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
@@ -32,7 +33,7 @@ const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// An image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
-    #[arg(required = true, value_name = "IMAGE")]
+    #[arg(required = true, value_name = "IMAGE", value_parser = stdin::image_text)]
     images: Vec<String>,
 
     #[command(flatten)]

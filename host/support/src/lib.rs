@@ -4,4 +4,5 @@
 pub mod file;
 pub mod folder;
 pub mod hint;
+pub mod json;
 pub mod remark;

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt::{self, Display};
 
 use terrine::hint::Hint;
+use terrine::json::in_words;
 
 /// Result of everything that ends a command if it fails.
 pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -88,7 +89,7 @@ impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
 
 /// JSON that cannot be read or written. The error of the parser knows no remedy.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
+#[error("{}", in_words(&.0.to_string()))]
 pub(super) struct JsonError(pub(super) serde_json::Error);
 
 impl Hint for JsonError {}

@@ -10,6 +10,7 @@ use terrine::planner::{self, Imports, WIT};
 use super::super::cache_args::CacheArgs;
 use super::super::limit_args::LimitArgs;
 use super::super::printer::Printer;
+use super::super::stdin;
 use crate::failure::{Context, Result};
 use crate::output::Output;
 
@@ -32,7 +33,8 @@ pub(crate) struct WitArgs {
 /// What is written imports nothing and says which policies it has.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ComponentizeArgs {
-    /// The module, whose bindings were generated from the contract
+    /// The module, whose bindings were generated from the contract; `-` for stdin
+    #[arg(value_parser = stdin::file_parser())]
     module: PathBuf,
 
     /// The file to write, or `-` for stdout

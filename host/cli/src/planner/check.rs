@@ -11,6 +11,7 @@ use terrine::planner::layering::Info;
 use terrine::spec::Json;
 
 use super::super::printer::Printer;
+use super::super::stdin;
 use super::check_tables::{Checked, PolicyTrials, to_json, to_table};
 use super::format::{Format, FormatArgs};
 use super::{ComponentArgs, print};
@@ -47,8 +48,8 @@ pub(crate) struct Args {
     /// Try it on this graph instead of the built-in ones, with several budgets
     ///
     /// What exportReferencesGraph or `nix path-info --json --recursive` write, or a folder of
-    /// closureInfo.
-    #[arg(long, value_name = "FILE")]
+    /// closureInfo; `-` for stdin.
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser())]
     closure: Option<PathBuf>,
 
     /// The directory of store paths in that graph

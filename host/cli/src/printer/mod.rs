@@ -11,6 +11,7 @@ use std::io::{IsTerminal, Write};
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use terrine::json::numbers_in_words;
 use terrine::remark::{Level, Remark};
 
 use super::github;
@@ -143,7 +144,7 @@ impl Printer {
 
     /// An error of the arguments, which knows how it is shown to people.
     pub(super) fn usage(&self, error: &clap::Error) {
-        let plain = error.render().to_string();
+        let plain = numbers_in_words(&error.render().to_string());
         if self.annotates || self.format == LogFormat::Json {
             let (message, hint) = usage::parts(&plain);
             self.write(
@@ -152,7 +153,8 @@ impl Printer {
                 hint.as_deref(),
             );
         } else {
-            print(&short_usage(&error.render().ansi().to_string()));
+            let styled = numbers_in_words(&error.render().ansi().to_string());
+            print(&short_usage(&styled));
         }
     }
 

@@ -22,6 +22,7 @@ use super::exit::Usage;
 use super::format::{Format, FormatArgs};
 use super::output::{self, Output};
 use super::printer::Printer;
+use super::stdin;
 use crate::failure::{Context, Result};
 
 /// Show what clients would have pulled for the updates of an image, by policy and budget
@@ -42,7 +43,7 @@ pub(super) struct Args {
 
     /// The sequence, in a file that `terrine replay record` wrote; several for a fleet, whose
     /// clients pull all of the images
-    #[arg(required = true)]
+    #[arg(required = true, value_parser = stdin::file_parser())]
     updates: Vec<PathBuf>,
 
     #[command(flatten)]

@@ -17,13 +17,13 @@ use terrine::sequence::{self, Sequence};
 use terrine::source::Image;
 use terrine::spec::{ImageSpec, Time};
 
-use super::super::argument;
 use super::super::cache_args::CacheArgs;
 use super::super::exit::Usage;
 use super::super::images::{Images, ImagesArgs};
 use super::super::limit_args::LimitArgs;
 use super::super::output::{self, Output};
 use super::super::printer::Printer;
+use super::super::stdin;
 use super::input::Input;
 use crate::failure::{Context, Failure, JsonError, Result};
 
@@ -38,7 +38,7 @@ use crate::failure::{Context, Failure, JsonError, Result};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Images, specifications, plans or closures, the oldest first
-    #[arg(required = true, value_name = "IMAGE|SPEC|PLAN|CLOSURE", value_parser = argument::read::<Reference>)]
+    #[arg(required = true, value_name = "IMAGE|SPEC|PLAN|CLOSURE", value_parser = stdin::image_or_file)]
     steps: Vec<Reference>,
 
     /// The file to write [default: stdout]
@@ -54,7 +54,7 @@ pub(super) struct Args {
     name: Option<String>,
 
     /// What store paths of images refer to; may be repeated
-    #[arg(long, value_name = "FILE", help_heading = "Content")]
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Content")]
     closure: Vec<PathBuf>,
 
     /// The directory of store paths in images and closures

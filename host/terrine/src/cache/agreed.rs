@@ -11,9 +11,9 @@ use terrine_oci::Digest;
 use super::{Cache, LayerKey, Plain, Stored};
 
 /// What a layer holds, by its diff id.
-const PATHS: &str = "paths of a layer 1";
+pub(super) const PATHS: &str = "paths of a layer 1";
 /// What a blob unpacks to, by its digest.
-const UNPACKED: &str = "layer of a blob 1";
+pub(super) const UNPACKED: &str = "layer of a blob 1";
 
 /// What a layer of these paths is.
 pub fn plain<'p>(
@@ -78,11 +78,22 @@ fn holds<'p>(paths: impl IntoIterator<Item = &'p str>, plain: &Plain) -> String 
     let mut paths: Vec<&str> = paths.into_iter().collect();
     paths.sort_unstable();
     // No name has a zero byte.
-    format!("{} {}", Digest::of(paths.join("\0").as_bytes()), plain.size)
+    said(Digest::of(paths.join("\0").as_bytes()), plain.size)
 }
 
 fn unpacks_to(diff_id: Digest, stored: &Stored) -> String {
-    format!("{diff_id} {}", stored.size)
+    said(diff_id, stored.size)
+}
+
+/// What is said of a layer or a blob: a digest, and its size.
+pub(super) fn said(digest: Digest, size: u64) -> String {
+    format!("{digest} {size}")
+}
+
+/// Reads what is said.
+pub(super) fn parse(said: &str) -> Option<(Digest, u64)> {
+    let (digest, size) = said.split_once(' ')?;
+    Some((digest.parse().ok()?, size.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -56,6 +56,12 @@ pub enum Error {
         /// What SQLite says.
         reason: rusqlite::Error,
     },
+    /// What was learnt could not be kept.
+    #[error("{why}")]
+    Refused {
+        /// What went wrong.
+        why: String,
+    },
     /// It is damaged, or of another version.
     #[error("the layer cache `{}` is damaged or of another version", path.display())]
     Damaged {
@@ -111,7 +117,7 @@ impl Hint for Error {
             Self::NotOwn { .. } => {
                 Some("take the permission away, or name another place in `XDG_CACHE_HOME`".into())
             }
-            Self::Io { .. } => Some(ELSEWHERE.into()),
+            Self::Io { .. } | Self::Refused { .. } => Some(ELSEWHERE.into()),
         }
     }
 }

@@ -52,6 +52,8 @@ const PUT: &str =
     "INSERT OR REPLACE INTO entries (kind, key, value, used, seal) VALUES (?1, ?2, ?3, ?4, ?5)";
 const TOUCH: &str = "UPDATE entries SET used = ?3 WHERE kind = ?1 AND key = ?2";
 const REMOVE: &str = "DELETE FROM entries WHERE kind = ?1 AND key = ?2";
+const ALL: &str = "SELECT key, value, seal FROM entries WHERE kind = ?1 ORDER BY key";
+const UNUSED: &str = "DELETE FROM entries WHERE used < ?1";
 const EVICT: &str = "DELETE FROM entries WHERE (kind, key) IN \
     (SELECT kind, key FROM entries ORDER BY used, kind, key LIMIT ?1)";
 /// Fewer bytes than any row takes: its key and its seal.
@@ -332,6 +334,58 @@ impl File {
         };
         let pages = number("page_count")? - number("freelist_count")?;
         Ok(u64::try_from(pages * number("page_size")?).unwrap_or(0))
+    }
+
+    /// The rows of a kind that are right, in the order of their keys.
+    pub(super) fn rows(&self, kind: Kind) -> rusqlite::Result<Vec<(Id, Vec<u8>)>> {
+        let mut statement = self.connection.prepare(ALL)?;
+        let rows = statement.query_map([kind.number()], |row| {
+            Ok(<([u8; 32], Vec<u8>, [u8; 32])>::try_from(row).ok())
+        })?;
+        let mut right = vec![];
+        for row in rows {
+            let Some((key, value, seal)) = row? else {
+                continue;
+            };
+            let key = Digest::from(key);
+            let id = Id { kind, key };
+            if id.seal(&value) == Digest::from(seal) {
+                right.push((id, value));
+            }
+        }
+        Ok(right)
+    }
+
+    /// A fact, if there is one that is right.
+    pub(super) fn fact(&self, kind: &str, key: Digest) -> rusqlite::Result<Option<String>> {
+        Ok(match self.get_one(Id::fact(kind, key))? {
+            Lookup::Value(value, _) => String::from_utf8(value).ok(),
+            Lookup::Nothing | Lookup::Wrong => None,
+        })
+    }
+
+    /// Removes what was used last before a day, and the least recently used where all takes more bytes, and gives the
+    /// room back. Tells how many rows went.
+    pub(super) fn prune(
+        &self,
+        before: Option<u64>,
+        max_bytes: Option<u64>,
+    ) -> rusqlite::Result<u64> {
+        let mut gone = 0;
+        self.transaction(|| {
+            let all = self.count(None)?;
+            if let Some(before) = before {
+                let before = i64::try_from(before).unwrap_or(i64::MAX);
+                self.connection.execute(UNUSED, [before])?;
+            }
+            if let Some(most) = max_bytes {
+                self.evict(u64::MAX, most)?;
+            }
+            gone = all - self.count(None)?;
+            Ok(())
+        })?;
+        let _ = self.connection.execute_batch("VACUUM");
+        Ok(gone)
     }
 
     /// How many rows there are, of one kind or in all.

@@ -17,10 +17,12 @@ pub mod agreed;
 mod error;
 mod file;
 mod key;
+mod prune;
 mod report;
 mod row;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
@@ -33,8 +35,10 @@ pub use error::Error;
 use error::is_damage;
 use file::{File, Lookup, RowChange};
 pub use key::{LayerKey, LayerKeyBuilder};
+pub use prune::{PruneLimits, prune};
 pub use report::{Cleared, Info, SCHEMA_VERSION, TREES, clear, info};
 use row::{Id, Value};
+pub use transfer::{EXPORT_VERSION, ImportError, Transferred, export, import};
 
 use terrine_oci::Digest;
 

@@ -210,6 +210,6 @@ pub(super) fn of(file: &File) -> Result<Info, Error> {
 }
 
 /// The size of a file, and not of its journal, which is as good as nothing but for a moment.
-fn size(path: &Path) -> u64 {
+pub(super) fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |metadata| metadata.len())
 }

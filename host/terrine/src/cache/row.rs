@@ -124,6 +124,17 @@ impl Value for Stored {
     }
 }
 
+/// Bytes, whatever they mean.
+impl Value for Vec<u8> {
+    fn encode(&self) -> Vec<u8> {
+        self.clone()
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        Some(bytes.to_vec())
+    }
+}
+
 impl Value for String {
     fn encode(&self) -> Vec<u8> {
         self.as_bytes().to_vec()

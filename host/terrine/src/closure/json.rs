@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use terrine_support::json::in_words;
 
 use super::registered::Unchecked;
 use super::{Described, Fault, GraphEntry, path};
@@ -81,10 +82,9 @@ impl Form<'_> {
             .enumerate()
             .map(|(index, Object(mut record))| {
                 let field = format!("{field}[{index}]");
-                let path = record
-                    .path
-                    .take()
-                    .ok_or_else(|| Fault::Json("missing field `path`".to_owned()).at(&*field))?;
+                let path = record.path.take().ok_or_else(|| {
+                    Fault::Json("the field `path` is missing".to_owned()).at(&*field)
+                })?;
                 self.entry(&path, &record, &field)
             })
             .collect()
@@ -119,7 +119,7 @@ impl Form<'_> {
         let references = record
             .references
             .as_ref()
-            .ok_or_else(|| Fault::Json("missing field `references`".to_owned()).at(field))?
+            .ok_or_else(|| Fault::Json("the field `references` is missing".to_owned()).at(field))?
             .iter()
             .enumerate()
             .map(|(index, reference)| {
@@ -279,7 +279,7 @@ fn deserialize<'a, T: Deserialize<'a>>(text: &'a str, field: &str) -> Result<T, 
 }
 
 fn fault(error: &serde_json::Error, field: &str) -> Fault {
-    let text = error.to_string();
+    let text = in_words(&error.to_string());
     // The field says where, and positions would be counted from its start.
     let short = text
         .rsplit_once(" at line ")
@@ -425,17 +425,23 @@ mod tests {
         let table = [
             (
                 r#"[{"path":"$A","references":[]}, 3]"#,
-                "`[1]`: invalid type: integer `3`, expected an object",
+                "`[1]`: it must be an object, and is the number `3`",
             ),
             (
                 r#"[["$A", 1, [], true]]"#,
-                "`[0]`: invalid type: sequence, expected an object",
+                "`[0]`: it must be an object, and is a list",
             ),
-            (r#"[{"references":[]}]"#, "`[0]`: missing field `path`"),
-            (r#"[{"path":"$A"}]"#, "`[0]`: missing field `references`"),
+            (
+                r#"[{"references":[]}]"#,
+                "`[0]`: the field `path` is missing",
+            ),
+            (
+                r#"[{"path":"$A"}]"#,
+                "`[0]`: the field `references` is missing",
+            ),
             (
                 r#"[{"path":"$A","references":["$A",7]}]"#,
-                "`[0].references[1]`: invalid type: integer `7`, expected a string",
+                "`[0].references[1]`: it must be a string, and is the number `7`",
             ),
             (
                 r#"[{"path":"/etc","references":[]}]"#,
@@ -443,7 +449,7 @@ mod tests {
             ),
             (
                 r#"[{"path":"$A","path":"$A","references":[]}]"#,
-                "`[0]`: duplicate field `path`",
+                "`[0]`: the field `path` is there twice",
             ),
             (
                 r#"[{"path":"$A","references":["$a"]}]"#,
@@ -451,11 +457,11 @@ mod tests {
             ),
             (
                 r#"{"g":[{"path":"$A","references":[]},{"path":"$A","references":"x"}]}"#,
-                "`g[1].references`: invalid type: string \"x\", expected a sequence",
+                "`g[1].references`: it must be a list, and is the string `\"x\"`",
             ),
             (
                 r#"{"$A":7}"#,
-                &format!("`{A}`: invalid type: integer `7`, expected an object"),
+                &format!("`{A}`: it must be an object, and is the number `7`"),
             ),
             (
                 r#"{"$A":{"references":[""]}}"#,

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use terrine_planner_host::layering::{HeldImage, HeldLayer, HeldPath};
 use terrine_planner_host::store_path;
+use terrine_support::json;
 
 use crate::inspect::Inspection;
 
@@ -67,10 +68,10 @@ struct Blob {
 ///
 /// Text that is not of that form, or of a later version.
 pub fn of_plan(text: &[u8]) -> Result<HeldImage, String> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let plan: PlanDocument =
-        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| error.to_string())?;
-    deserializer.end().map_err(|error| error.to_string())?;
+    let plan: PlanDocument = json::read(text).map_err(|fault| match &*fault.field {
+        "" => fault.why,
+        field => format!("`{field}`: {}", fault.why),
+    })?;
     if plan.schema_version != PLAN_VERSION {
         return Err(format!("its `schemaVersion` is {}", plan.schema_version));
     }

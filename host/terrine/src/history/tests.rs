@@ -111,8 +111,8 @@ fn a_plan_tells_its_layers() {
     let first = layer(&[("/nix/store/b", 2), ("/nix/store/a", 0)], 9);
     assert_eq!(layers, [first, layer(&[("/nix/store/gone", 0)], 0)]);
     for (text, start) in [
-        ("{", "EOF"),
-        (r#"{"layers": []}"#, "missing field `schemaVersion`"),
+        ("{", "the text ends within an object"),
+        (r#"{"layers": []}"#, "the field `schemaVersion` is missing"),
         (
             r#"{"schemaVersion": 2, "layers": []}"#,
             "its `schemaVersion` is 2",

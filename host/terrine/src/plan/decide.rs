@@ -1,6 +1,7 @@
 //! The fifth phase: which store path goes into which layer, by the planner.
 
 use terrine_planner_host::{self as planner, Planner, layering};
+use terrine_support::json::in_words;
 
 use super::Error;
 use super::complete::Complete;
@@ -211,7 +212,14 @@ fn pipeline_options(spec: &ImageSpec, pipeline: &Pipeline) -> Result<String, Err
                 source,
             })?;
             serde_json::from_str(&text).map_err(|error| {
-                Error::field(field, format!("`{}` is not JSON: {error}", path.display()))
+                Error::field(
+                    field,
+                    format!(
+                        "`{}` is not JSON: {}",
+                        path.display(),
+                        in_words(&error.to_string())
+                    ),
+                )
             })?
         }
     };

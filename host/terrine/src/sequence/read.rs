@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use terrine_support::file;
+use terrine_support::{file, json};
 
 use super::{Error, Fault, Path, Sequence, Step};
 
@@ -62,20 +62,9 @@ impl Sequence {
                 why,
             });
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let record: Record =
-            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-                let field = Some(error.path().to_string())
-                    .filter(|path| path != "." && path != "?")
-                    .unwrap_or_default();
-                Fault::Json {
-                    field,
-                    why: error.into_inner().to_string(),
-                }
-            })?;
-        deserializer.end().map_err(|error| Fault::Json {
-            field: String::new(),
-            why: error.to_string(),
+        let record: Record = json::read(text).map_err(|fault| Fault::Json {
+            field: fault.field,
+            why: fault.why,
         })?;
         record.check()
     }

@@ -122,14 +122,14 @@ fn what_is_wrong_is_named_with_its_place() {
     for (text, start) in [
         (
             with(r#"{"narSize": 1}"#, step),
-            "`paths[0]`: missing field `path`",
+            "`paths[0]`: the field `path` is missing",
         ),
         (with(B, r#"{"paths": [-1]}"#), "`steps[0].paths[0]`: "),
-        (parse("{}"), "missing field `paths`"),
-        (parse("{"), "EOF"),
+        (parse("{}"), "the field `paths` is missing"),
+        (parse("{"), "the text ends within an object"),
         (
             parse(r#"{"name": "x", "paths": [], "steps": []} x"#),
-            "trailing characters",
+            "there is more text after the JSON",
         ),
     ] {
         let error = text.unwrap_err();

@@ -11,6 +11,7 @@ use terrine_compress::{Compression, MAGIC};
 use terrine_oci::{
     ArchiveManifest, Configuration, Descriptor, Digest, MAX_CONFIGURATION, MediaType, Selector,
 };
+use terrine_support::json::in_words;
 use terrine_tar::{Archive, Member};
 
 use super::seekable::{self, Unpacking};
@@ -296,7 +297,7 @@ fn manifests(archive: &Archive) -> Result<Vec<ArchiveManifest>, Unpacking> {
 fn json<T: for<'de> Deserialize<'de>>(member: &str, text: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(text).map_err(|error| Fault::Json {
         member: member.to_owned(),
-        why: error.to_string(),
+        why: in_words(&error.to_string()),
     })
 }
 

@@ -48,6 +48,7 @@ pub(super) fn walk() -> Walked {
     walked.walk("registry/src/tls/folder.rs", vec![certificates()]);
     walked.walk("terrine/src/assemble/error.rs", assemble_errors());
     walked.walk("terrine/src/cache/error.rs", cache_errors());
+    walked.walk("terrine/src/cache/transfer.rs", import_errors());
     walked.walk("terrine/src/closure/error.rs", closure_faults());
     walked.walk("terrine/src/closure/error.rs", closure_errors());
     walked.walk("terrine/src/copy/error.rs", copy_errors());
@@ -533,9 +534,30 @@ fn history_errors() -> Vec<history::Error> {
 }
 
 /// All but those that hold an error of the database.
+fn import_errors() -> Vec<cache::ImportError> {
+    use cache::ImportError;
+    vec![
+        ImportError::Cache(cache_errors().remove(0)),
+        ImportError::NotOne {
+            path: "layers.cache".into(),
+        },
+        ImportError::Version {
+            path: "layers.cache".into(),
+            version: 2,
+        },
+        ImportError::Damaged {
+            path: "layers.cache".into(),
+            why: "it was changed".to_owned(),
+        },
+    ]
+}
+
 fn cache_errors() -> Vec<cache::Error> {
     use cache::Error;
     vec![
+        Error::Refused {
+            why: "the disk is full".to_owned(),
+        },
         Error::Io {
             path: path(),
             source: full(),

@@ -4,6 +4,7 @@ mod bounds;
 mod damage;
 mod entries;
 mod others;
+mod transfer;
 
 use std::collections::BTreeSet;
 use std::fs;

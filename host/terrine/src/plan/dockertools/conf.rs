@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 use terrine_support::file::{self, FileError};
 use terrine_support::hint::Hint;
+use terrine_support::json;
 
 use crate::spec::{PermissionSpec, Wanted, When, mistaken};
 
@@ -136,19 +137,7 @@ impl Conf {
                 "it is an array, and must be an object".to_owned(),
             ));
         }
-        let mut deserializer = serde_json::Deserializer::from_slice(text);
-        let conf = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            let field = error.path().to_string();
-            let known = field != "." && field != "?";
-            (
-                if known { field } else { String::new() },
-                error.into_inner().to_string(),
-            )
-        })?;
-        deserializer
-            .end()
-            .map_err(|error| (String::new(), error.to_string()))?;
-        Ok::<Self, _>(conf)
+        json::read(text).map_err(|fault| (fault.field, fault.why))
     }
 }
 
@@ -215,25 +204,30 @@ mod tests {
             )
         };
         let table = [
-            ("\"mtime\"", "\"mtyme\"", "", "missing field `mtime`"),
+            ("\"mtime\"", "\"mtyme\"", "", "the field `mtime` is missing"),
             (
                 "\"from_image\"",
                 "\"from\"",
                 "",
-                "missing field `from_image`",
+                "the field `from_image` is missing",
             ),
-            ("\"config\"", "\"konfig\"", "", "missing field `config`"),
+            (
+                "\"config\"",
+                "\"konfig\"",
+                "",
+                "the field `config` is missing",
+            ),
             (
                 "\"amd64\"",
                 "null",
                 "architecture",
-                "invalid type: null, expected a string",
+                "it must be a string, and is `null`",
             ),
             (
                 "[\"/nix/store/a\"], []",
                 "[\"/nix/store/a\"], [3]",
                 "store_layers[1][0]",
-                "invalid type: integer `3`, expected a string",
+                "it must be a string, and is the number `3`",
             ),
             ("\"0\"", "\"root\"", "uid", "`root` is not an integer"),
             (

@@ -3,6 +3,7 @@
 //! Tables are written here; the plots are drawn in the browser by `page.js` from the data that is
 //! embedded, packed. Without scripts the tables are left. The page's policy forbids every request.
 
+mod conclusion;
 mod data;
 mod packed;
 mod tables;
@@ -24,6 +25,7 @@ pub fn page(fleet: &Fleet, report: &Report) -> String {
         ("{{title}}", escape(&names.join(", "))),
         ("{{style}}", STYLE.to_owned()),
         ("{{subtitle}}", escape(&tables::subtitle(report))),
+        ("{{conclusion}}", escape(&conclusion::conclusion(report))),
         ("{{summary}}", tables::summary(report)),
         ("{{steps}}", tables::steps(report)),
         ("{{data}}", data::data(fleet, report)),
@@ -67,6 +69,7 @@ mod tests {
             "{{title}}",
             "{{style}}",
             "{{subtitle}}",
+            "{{conclusion}}",
             "{{summary}}",
             "{{steps}}",
             "{{data}}",

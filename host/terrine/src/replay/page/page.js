@@ -39,6 +39,11 @@
   const names = [];
   for (const run of data.runs) if (!names.includes(run.name)) names.push(run.name);
   const colour = (run) => 'var(--s' + names.indexOf(run.name) % SERIES + ')';
+  // Told apart without colours, and seen where they lie on each other: each has dashes of its own and is thinner than those
+  // below it.
+  const DASHES = ['', '10 5', '3 4', '14 4 3 4', '7 3 1 3', '1 5', '18 6', '5 2'];
+  const dashes = (run) => DASHES[names.indexOf(run.name) % DASHES.length];
+  const thickness = (index, count) => 2 + Math.min(6, 2 * (count - 1 - index));
   const shown = () => data.runs.filter((run) => run.maxLayers === budgets[state.budget]);
 
   // Of lists that are too long to be arguments.
@@ -118,11 +123,11 @@
       add(chart, 'text', { x: x(step), y: box.bottom + 20, 'text-anchor': anchor }, label.length > 18 ? label.slice(0, 17) + '…' : label);
     }
     const path = (list) => list.map((value, step) => (step ? 'L' : 'M') + x(step).toFixed(1) + ' ' + y(value).toFixed(1)).join('');
-    add(chart, 'path', { class: 'bound', d: path(bound) });
-    for (const line of lines) {
-      const drawn = add(chart, 'path', { class: 'series', d: path(line.values) });
+    lines.forEach((line, i) => {
+      const drawn = add(chart, 'path', { class: 'series', d: path(line.values), 'stroke-width': thickness(i, lines.length), 'stroke-dasharray': dashes(line.run) });
       drawn.style.stroke = colour(line.run);
-    }
+    });
+    add(chart, 'path', { class: 'bound', d: path(bound) });
     if (width > 640 && state.mode === 'sum') endLabels(lines, bound, box, y);
     const over = add(chart, 'g', { class: 'over' });
     chart.setAttribute('aria-label', runs.map((run) => run.name + ' ' + bytes(values(run.pulled)[count - 1])).join(', '));
@@ -378,13 +383,18 @@
   function legend() {
     const place = at('legend');
     clear(place);
+    const sample = (entry, attributes) => {
+      const mark = entry.appendChild(document.createElementNS(space, 'svg'));
+      for (const [key, value] of [['width', 30], ['height', 10], ['aria-hidden', 'true']]) mark.setAttribute(key, value);
+      return add(mark, 'line', { x1: 0, x2: 30, y1: 5, y2: 5, ...attributes });
+    };
     for (const run of shown()) {
       const entry = add(place, 'span');
-      add(entry, 'i').style.borderColor = colour(run);
+      sample(entry, { 'stroke-width': 3, 'stroke-dasharray': dashes(run) }).style.stroke = colour(run);
       entry.appendChild(document.createTextNode(run.name + (run.ratio === null ? '' : ' (' + run.ratio.toFixed(2) + ')')));
     }
     const entry = add(place, 'span');
-    add(entry, 'i', { class: 'dash' });
+    sample(entry, { class: 'bound' });
     entry.appendChild(document.createTextNode('lower bound'));
   }
   function scale() {

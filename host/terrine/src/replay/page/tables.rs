@@ -1,7 +1,5 @@
 //! The tables of the page, which say what its plots show.
 
-use std::collections::BTreeMap;
-
 use super::super::{Report, Run, StepFacts};
 use super::escape;
 
@@ -33,7 +31,7 @@ pub(super) fn subtitle(report: &Report) -> String {
 }
 
 /// A number of bytes as people read it, in decimal units.
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
     let mut number = bytes as f64;
     if number < 1000.0 {
@@ -67,16 +65,24 @@ fn number(text: &str) -> String {
     format!("<td class=\"n\">{text}</td>")
 }
 
+/// The run that pulls least of several with a budget, unless another one pulls as much as far as that is shown.
+pub(super) fn best(report: &Report, budget: Option<u32>) -> Option<&Run> {
+    let mut runs: Vec<&Run> = report
+        .runs
+        .iter()
+        .filter(|run| run.max_layers == budget)
+        .collect();
+    runs.sort_by_key(|run| run.total.pulled);
+    match runs.as_slice() {
+        [best, next, ..] if bytes(best.total.pulled) != bytes(next.total.pulled) => Some(best),
+        _ => None,
+    }
+}
+
 /// A row for each run; the best of each budget is marked, where there are several.
 pub(super) fn summary(report: &Report) -> String {
     let several = report.has_several_components();
     let shared = report.images.len() > 1;
-    let mut best: BTreeMap<Option<u32>, (u64, usize)> = BTreeMap::new();
-    for run in &report.runs {
-        let (pulled, runs) = best.entry(run.max_layers).or_insert((u64::MAX, 0));
-        *pulled = run.total.pulled.min(*pulled);
-        *runs += 1;
-    }
     let shared_head = if shared {
         "<th scope=\"col\" class=\"n\">shared by images</th>"
     } else {
@@ -102,9 +108,7 @@ pub(super) fn summary(report: &Report) -> String {
     );
     for run in &report.runs {
         let total = &run.total;
-        let is_best = best
-            .get(&run.max_layers)
-            .is_some_and(|&(pulled, runs)| pulled == total.pulled && runs > 1);
+        let is_best = best(report, run.max_layers).is_some_and(|best| std::ptr::eq(best, run));
         let ratio = total
             .ratio
             .map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));

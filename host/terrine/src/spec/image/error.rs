@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
+use terrine_support::json::{self, Fault};
 
 use crate::spec::mistaken::Mistaken;
 
@@ -92,26 +93,15 @@ impl From<Mistaken> for Invalid {
 
 /// Reads a value, and says where it is wrong.
 pub(super) fn deserialize<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Invalid> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        explain(&path, &error.into_inner().to_string())
-    })?;
-    deserializer
-        .end()
-        .map_err(|error| Invalid::whole(&error.to_string()))?;
-    Ok(value)
+    json::read(text).map_err(explain)
 }
 
 /// Puts the parser's words into those of the specification.
-fn explain(path: &str, why: &str) -> Invalid {
-    let field = if matches!(path, "." | "?") { "" } else { path };
+fn explain(fault: Fault) -> Invalid {
+    let (field, why) = (&*fault.field, &*fault.why);
     let Some((name, known, position)) = unknown_field(why) else {
-        return Invalid {
-            field: field.to_owned(),
-            why: why.to_owned(),
-            hint: None,
-        };
+        let Fault { field, why, hint } = fault;
+        return Invalid { field, why, hint };
     };
     // The path of an unknown field ends in the field itself.
     let field = field

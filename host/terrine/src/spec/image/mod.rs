@@ -381,38 +381,41 @@ mod tests {
             ),
             (
                 r#"{"config": {"Cmd": "x"}}"#,
-                "`config.Cmd`: invalid type: string \"x\", expected a sequence",
+                "`config.Cmd`: it must be a list, and is the string `\"x\"`",
             ),
             (
                 r#"{"fakeNss": "x"}"#,
-                "`fakeNss`: invalid type: string \"x\", expected true, false or an object",
+                "`fakeNss`: it must be true, false or an object, and is the string `\"x\"`",
             ),
             (
                 r#"{"binSh": {}}"#,
-                "`binSh`: invalid type: map, expected true, false or a path",
+                "`binSh`: it must be true, false or a path, and is an object",
             ),
             (r#"{"created": "soon"}"#, "`created`: `soon` is not a time"),
             (
                 r#"{"permissions": [{"mode": 755}]}"#,
-                "`permissions[0].mode`: invalid type: integer `755`, expected octal",
+                "`permissions[0].mode`: it must be octal",
             ),
             (
                 r#"{"permissions": [{"mode": "789"}]}"#,
-                "`permissions[0].mode`: invalid value: string \"789\", expected octal",
+                "`permissions[0].mode`: it must be octal",
             ),
             (
                 r#"{"uid": -1}"#,
-                "`uid`: invalid value: integer `-1`, expected u32",
+                "`uid`: it must be a whole number of 0 or more, and is the number `-1`",
             ),
             (
                 r#"{"labels": {"a": "1", "a": "2"}}"#,
                 "`labels`: `a` is there twice",
             ),
-            (r#"{"name": "a", "name": "b"}"#, "duplicate field `name`"),
+            (
+                r#"{"name": "a", "name": "b"}"#,
+                "the field `name` is there twice",
+            ),
             (r#"{"config": {"X": 1}}"#, "`config`: unknown field `X`"),
             ("[]", "it must be a JSON object"),
             ("", "it must be a JSON object"),
-            (r#"{"name": "a"} x"#, "trailing characters"),
+            (r#"{"name": "a"} x"#, "there is more text after the JSON"),
         ];
         for (text, expected) in table {
             let error = parse(text).unwrap_err();

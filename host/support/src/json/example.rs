@@ -1,0 +1,95 @@
+//! How a value would be right.
+
+use serde_json::{Map, Value};
+
+use super::words::Wanted;
+
+/// Fields whose values are sets: each member is a name with an empty object.
+const SETS: &[&str] = &["ExposedPorts", "Volumes"];
+/// The longest example, in characters.
+const LONGEST: usize = 200;
+
+/// The value of a field as it would be right, if that can be told from what it is.
+pub(super) fn of(key: &str, value: &Value, wanted: Wanted) -> Option<Value> {
+    let right = match (wanted, value) {
+        (Wanted::List, Value::String(text)) => list(text),
+        (Wanted::List, Value::Object(members)) => pairs(members)?,
+        (Wanted::Object, Value::Array(items)) if SETS.contains(&key) => set(key, items)?,
+        (Wanted::Object, Value::Array(items)) => object(items)?,
+        (Wanted::Object, Value::Bool(true)) if key.contains('/') => Value::Object(Map::new()),
+        (Wanted::String, Value::Number(number)) => number.to_string().into(),
+        (Wanted::String, Value::Array(items)) => match items.as_slice() {
+            [Value::String(text)] => text.as_str().into(),
+            _ => return None,
+        },
+        (Wanted::Number, Value::String(text)) => text.trim().parse::<u64>().ok()?.into(),
+        (Wanted::Bool, value) => switch(value)?.into(),
+        _ => return None,
+    };
+    (right.to_string().len() <= LONGEST).then_some(right)
+}
+
+/// The words of a command, where no quotes hold some of them together.
+fn list(text: &str) -> Value {
+    if text.contains(['"', '\'', '\\', '$']) {
+        return vec![text].into();
+    }
+    text.split_whitespace().collect::<Vec<_>>().into()
+}
+
+/// Names and values, each as one text.
+fn pairs(members: &Map<String, Value>) -> Option<Value> {
+    let pair = |(name, value): (&String, &Value)| match value {
+        Value::String(value) => Some(format!("{name}={value}")),
+        Value::Number(value) => Some(format!("{name}={value}")),
+        _ => None,
+    };
+    members
+        .iter()
+        .map(pair)
+        .collect::<Option<Vec<_>>>()
+        .map(Value::from)
+}
+
+/// The members of a set. A port without a protocol is one of TCP.
+fn set(key: &str, items: &[Value]) -> Option<Value> {
+    let member = |item: &Value| {
+        let name = match item {
+            Value::String(name) => name.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return None,
+        };
+        let is_port = key == "ExposedPorts" && !name.contains('/');
+        let name = if is_port { format!("{name}/tcp") } else { name };
+        Some((name, Value::Object(Map::new())))
+    };
+    items
+        .iter()
+        .map(member)
+        .collect::<Option<Map<_, _>>>()
+        .map(Value::Object)
+}
+
+/// Names and values out of texts such as `name=value`.
+fn object(items: &[Value]) -> Option<Value> {
+    let member = |item: &Value| {
+        let (name, value) = item.as_str()?.split_once('=')?;
+        Some((name.to_owned(), value.into()))
+    };
+    let members = items.iter().map(member).collect::<Option<Map<_, _>>>()?;
+    (!members.is_empty()).then_some(Value::Object(members))
+}
+
+/// A word or a number that stands for true or false elsewhere.
+fn switch(value: &Value) -> Option<bool> {
+    let text = match value {
+        Value::String(text) => text.to_lowercase(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    match text.as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
