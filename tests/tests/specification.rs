@@ -340,7 +340,8 @@ fn what_may_not_be_meant_is_said() {
     let base = BaseImage::old(&[&layer], &[]).write(&store);
     let spec = SpecFile::new(&store, &["script"])
         .graph(&[("script", 1, "app"), ("app", 1, ""), ("unused", 1, "")])
-        .with("fromImage", base.to_str().unwrap());
+        .with("fromImage", base.to_str().unwrap())
+        .with("baseLinks", "replace");
     let run = Run::of(spec.command("plan").args(["--format", "table"])).ok();
     insta::assert_snapshot!(said(&store, &run));
 }

@@ -8,10 +8,11 @@ use terrine::oci::{Platform, Reference};
 use terrine::plan::{CommandOptions, PlanOptions};
 use terrine::source::Opener;
 use terrine::spec::{
-    BaseConfig, ContentsSpec, ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When,
+    BaseConfig, ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When,
 };
 
 use super::command_args::CommandArgs;
+use super::contents_args::{self, ContentsArgs};
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::history_args::HistoryArgs;
@@ -60,19 +61,8 @@ pub(super) struct ImageArgs {
     #[arg(long, value_name = "PATH", help_heading = "Content")]
     copy_to_root: Vec<PathBuf>,
 
-    /// Leave out of directories what matches this pattern of `.dockerignore`; may be repeated
-    ///
-    /// Patterns are relative to each directory of `--contents` and `--copy-to-root`, and the last that
-    /// matches decides. `.git`, `.hg` and `.svn` are left out unless `!.git` or the like takes them back.
-    #[arg(long, value_name = "PATTERN", help_heading = "Content")]
-    exclude: Vec<String>,
-
-    /// Keep the permissions of files and directories that are not in the store
-    ///
-    /// Without it they are those that version control records: 0755 for directories and programs, 0644 for other
-    /// files.
-    #[arg(long, help_heading = "Content")]
-    keep_modes: bool,
+    #[command(flatten)]
+    contents_rules: ContentsArgs,
 
     /// A file of this machine to copy to a path in the image; may be repeated
     ///
@@ -340,10 +330,9 @@ impl ImageArgs {
             );
         }
         for contents in &self.contents {
-            spec.contents.0.push(named_contents(contents)?);
+            spec.contents.0.push(contents_args::named(contents)?);
         }
-        spec.exclude.0.extend(self.exclude.iter().cloned());
-        spec.keep_modes |= self.keep_modes;
+        self.contents_rules.apply(spec);
         file_args::apply(&self.file, spec)?;
         replace(&mut spec.store_dir, &self.store_dir);
         if self.fake_nss && spec.fake_nss == Switch::Off {
@@ -453,22 +442,6 @@ pub(super) fn here(path: &Path) -> Result<String> {
         Some(text) => Ok(text.to_owned()),
         None => Err(Failure::new(format!("`{}` is not UTF-8", path.display()))),
     }
-}
-
-/// Contents with a name or without. What has a slash before its first equals sign is a path.
-fn named_contents(text: &Path) -> Result<ContentsSpec> {
-    let named = text
-        .to_str()
-        .and_then(|text| text.split_once('='))
-        .filter(|(name, _)| !name.contains('/'));
-    let (name, path) = match named {
-        Some((name, path)) => (Some(name.to_owned()), Path::new(path)),
-        None => (None, text),
-    };
-    Ok(ContentsSpec {
-        name,
-        path: here(path)?,
-    })
 }
 
 /// The same as text.

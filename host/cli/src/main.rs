@@ -8,6 +8,7 @@ mod cache_args;
 mod closed;
 mod command_args;
 mod completions;
+mod contents_args;
 mod copy;
 mod copy_args;
 mod diff;

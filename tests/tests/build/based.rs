@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 use terrine_tests::base::{self, BaseImage};
-use terrine_tests::{SpecFile, TestStore};
+use terrine_tests::{Archive, Run, SpecFile, TestStore};
 
-use super::{diff_ids, spec, store};
+use super::{diff_ids, root, spec, store};
 
 #[test]
 fn the_environment_of_the_base_is_inherited_and_overridden() {
@@ -73,4 +73,69 @@ fn a_base_with_a_layer_twice_is_built_upon() {
         .with("fromImage", base.to_str().unwrap())
         .archive();
     assert_eq!(archive.layers().len(), 6);
+}
+
+#[test]
+fn files_go_through_links_of_the_base_to_directories() {
+    let store = store();
+    let mut builder = tar::Builder::new(vec![]);
+    for (link, target) in [
+        ("bin", "usr/bin"),
+        ("lib64", "/usr/lib"),
+        ("etc/file", "other"),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        builder.append_link(&mut header, link, target).unwrap();
+    }
+    let mut header = tar::Header::new_ustar();
+    header.set_size(0);
+    header.set_mode(0o644);
+    builder
+        .append_data(&mut header, "etc/other", &b""[..])
+        .unwrap();
+    let layer = builder.into_inner().unwrap();
+    let base = BaseImage::old(&[&layer], &[]).write(&store);
+    let spec = |how: &str| {
+        spec(&store)
+            .with("fromImage", base.to_str().unwrap())
+            .with("baseLinks", how)
+            .with("config", json!({"Cmd": ["/bin/app"]}))
+            .with(
+                "files",
+                json!({"/lib64/l": {"text": ""}, "/etc/file/x": {"text": ""}}),
+            )
+    };
+    let run = Run::of(&mut spec("follow").command("build")).ok();
+    let found = root(&Archive::read(run.stdout));
+    let names: Vec<&str> = found.keys().map(String::as_str).collect();
+    for name in ["usr/bin/app", "usr/lib/l", "etc/file/x"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    assert!(
+        !names.contains(&"bin") && !names.contains(&"lib64"),
+        "{names:?}"
+    );
+    // A directory over a link to a file is told; the command is found through the link.
+    let said =
+        "warning: `/etc/file` is a link to `other` in the base image, and a directory for `files`";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(
+        !run.stderr.contains("is not in the image"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("`/bin` is"), "{}", run.stderr);
+    let run = Run::of(&mut spec("replace").command("build")).ok();
+    let said = "warning: `/bin` is a link to `usr/bin` in the base image, and a directory for contents `/nix/store/app`";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("hint: `--base-links follow` puts files"),
+        "{}",
+        run.stderr
+    );
+    let found = root(&Archive::read(run.stdout));
+    assert!(found.contains_key("bin/app") && found.contains_key("lib64/l"));
 }

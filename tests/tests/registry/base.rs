@@ -58,6 +58,7 @@ fn a_base_image_of_the_same_registry_is_mounted_and_not_downloaded() {
             shipment
                 .spec()
                 .with("fromImage", reference)
+                .with("baseLinks", "replace")
                 .command("build"),
         )
     };
@@ -99,6 +100,60 @@ fn a_base_image_of_the_same_registry_is_mounted_and_not_downloaded() {
         said(&run, &shipment, &[(host, "[HOST]")])
     );
     assert_eq!(registry.tags("acme/web"), ["1", "2"]);
+}
+
+#[test]
+fn links_of_a_base_image_are_looked_for_once_and_followed() {
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let proxy = Proxy::to(&registry);
+    let mut builder = tar::Builder::new(vec![]);
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_size(0);
+    builder.append_link(&mut header, "bin", "usr/bin").unwrap();
+    let layer = builder.into_inner().unwrap();
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer))]}});
+    let described: Vec<Value> = [(config.to_string().into_bytes(), CONFIG), (layer, PLAIN)]
+        .iter()
+        .map(|(blob, kind)| {
+            let digest = registry.put_blob("base/os", blob);
+            json!({"mediaType": kind, "digest": digest, "size": blob.len()})
+        })
+        .collect();
+    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": described[0], "layers": described[1..]});
+    registry.put_manifest("base/os", "12", MANIFEST, manifest.to_string().as_bytes());
+    let layer = text(&described[1]["digest"]);
+    let shipment = Shipment::small();
+    let host = proxy.host();
+    let build = || {
+        let spec = shipment
+            .spec()
+            .with("fromImage", format!("docker://{host}/base/os:12"))
+            .with("files", json!({"/bin/hello": {"text": "hello"}}));
+        Run::of(&mut shipment.at_home(spec.command("build"))).ok()
+    };
+    let of_layer =
+        |request: &Request| request.is("GET", "/blobs/") && request.path.contains(&layer);
+    for _ in 0..2 {
+        proxy.forget();
+        let run = build();
+        let archive = terrine_tests::Archive::read(run.stdout);
+        let root = terrine_tests::Archive::entries(archive.layers().last().unwrap());
+        assert!(root.contains(&"./usr/bin/hello".to_owned()), "{root:?}");
+        assert!(!root.contains(&"./bin/".to_owned()), "{root:?}");
+        // It is in the archive as well, and downloaded for both at once.
+        assert_eq!(proxy.count(of_layer), 1, "{}", proxy.story());
+    }
+    // What is known of it is enough where its layer need not be had.
+    proxy.forget();
+    let spec = shipment
+        .spec()
+        .with("fromImage", format!("docker://{host}/base/os:12"));
+    Run::of(&mut shipment.at_home(spec.command("plan"))).ok();
+    assert_eq!(proxy.count(of_layer), 0, "{}", proxy.story());
 }
 
 #[test]

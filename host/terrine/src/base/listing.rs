@@ -138,6 +138,11 @@ impl Listing {
             .is_some_and(|claimed| claimed.paths.contains(path))
     }
 
+    /// Whether nobody looked into the image, and all that is known is what it says of itself.
+    pub fn is_claimed(&self) -> bool {
+        self.claimed.is_some()
+    }
+
     /// The names in the directory at a path. No link is followed.
     pub fn names<'a>(&'a self, path: &[u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let start = match plain(path).len() {
@@ -327,7 +332,7 @@ fn has_hash(name: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use terrine_tar::Input;
 
     use super::*;
@@ -375,7 +380,7 @@ mod tests {
         Ok(layer)
     }
 
-    fn listing(layers: &[&[&str]]) -> Listing {
+    pub(in super::super) fn listing(layers: &[&[&str]]) -> Listing {
         let mut listing = Listing::default();
         for (number, entries) in (0..).zip(layers) {
             listing

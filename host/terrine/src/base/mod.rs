@@ -7,6 +7,7 @@ mod archive;
 mod claims;
 mod file;
 mod fingerprint;
+mod links;
 mod listing;
 mod merge;
 
@@ -23,6 +24,7 @@ use terrine_tar::{Header, Kind, MAX_UNPACKED};
 use crate::source::{self, Attributes, Error, Fault, HashingReader, Image, Layer, Spool, Spooled};
 pub use archive::{LayerFiles, read_member};
 pub use fingerprint::{Fingerprint, fingerprint};
+pub use links::Links;
 pub use listing::{Listed, Listing};
 
 /// An image to build on.

@@ -75,12 +75,10 @@ impl Decided {
         let mut remarks = complete.paths.remarks();
         remarks.extend(complete.registered.remarks.iter().cloned());
         remarks.extend(past.remarks.iter().cloned());
-        remarks.extend(tree::hidden_links(
-            &complete.root,
-            complete.listing.as_ref(),
-        ));
         remarks.extend(self.plan.remarks.iter().cloned());
-        let lost = complete.items.remarks.iter().chain(&complete.lost).cloned();
+        let hidden = tree::hidden_links(&complete.root, complete.listing.as_ref());
+        let lost = complete.items.remarks.iter().chain(&complete.lost);
+        let lost = lost.cloned().chain(hidden);
         let mut remarks: Vec<Remark> = lost.chain(remarks.into_iter().map(Remark::from)).collect();
         let files = PlannedFiles::of(context, complete, &ownership.permissions);
         remarks.extend(complete.is_empty().then(startup::empty));

@@ -58,7 +58,7 @@ impl Gathered {
             base,
             listing,
         } = self;
-        let root = tree::grow(context.spec, &store, &items)?;
+        let root = tree::grow_on(context, &store, &items, base.as_ref().zip(listing.as_ref()))?;
         let mut paths = paths::find(context, &store, &items, &root, listing.as_ref(), &[])?;
         paths.exclude_held(&store, listing.as_ref())?;
         Ok(Closed {

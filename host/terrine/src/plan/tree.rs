@@ -6,14 +6,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::FileType;
+use terrine_support::remark::Remark;
 
 use super::Error;
+use super::context::Context;
 use super::items::{Item, Items};
 use super::paths::Paths;
-use crate::base::Listing;
+use crate::base::{Base, Listing};
 use crate::layer::{Selection, Store};
-use crate::rootfs::{Certificates, New, Origin, Root, helpers};
-use crate::spec::{FileSpec, ImageSpec, PathSwitch};
+use crate::rootfs::{BaseLinks, Certificates, New, Origin, Root, helpers};
+use crate::spec::{BaseLinksSpec, FileSpec, ImageSpec, PathSwitch};
 
 /// The names that shells go by, the first one there is taken.
 const SHELLS: &[&str] = &["bin/sh", "bin/bash", "bin/dash", "bin/busybox"];
@@ -26,8 +28,13 @@ const BUNDLES: &[&str] = &[
 ];
 
 /// Makes the tree, but for what has to be looked for in the closure.
-pub(super) fn grow(spec: &ImageSpec, store: &Store, items: &Items) -> Result<Root, Error> {
-    let mut root = Root::new().within(store);
+pub(super) fn grow(
+    spec: &ImageSpec,
+    store: &Store,
+    items: &Items,
+    links: BaseLinks,
+) -> Result<Root, Error> {
+    let mut root = Root::new().within(store).on(links);
     for item in &items.contents {
         let at = item.at.as_deref().unwrap_or_default();
         root.link(at, &item.place, Origin::Contents(item.named.clone()))?;
@@ -248,16 +255,50 @@ fn copy_of(item: &Item) -> Result<New, Error> {
         .xattrs(selection.attributes(name).to_vec()))
 }
 
+/// Grows the tree on a base image: through its links to directories, unless the specification has it otherwise.
+pub(super) fn grow_on(
+    context: &Context<'_, '_>,
+    store: &Store,
+    items: &Items,
+    base: Option<(&Base, &Listing)>,
+) -> Result<Root, Error> {
+    let spec = context.spec;
+    let root = grow(spec, store, items, BaseLinks::default())?;
+    let Some((base, listing)) = base else {
+        return Ok(root);
+    };
+    // What is added later makes directories as well.
+    let more = spec.has_commands()
+        || spec.include_nix_db
+        || spec.bin_sh == PathSwitch::On
+        || spec.usr_bin_env == PathSwitch::On;
+    if !more && root.directories().next().is_none() {
+        return Ok(root);
+    }
+    let followed = spec.base_links == BaseLinksSpec::Follow;
+    if !followed && listing.is_claimed() {
+        return Ok(root);
+    }
+    let targets = base.links(listing, store.dir(), context.options.cache)?;
+    grow(spec, store, items, BaseLinks { targets, followed })
+}
+
 /// Links of the base image that directories at the root would hide.
-pub(super) fn hidden_links(root: &Root, base: Option<&Listing>) -> Vec<String> {
-    let Some(base) = base else { return vec![] };
+pub(super) fn hidden_links(root: &Root, base: Option<&Listing>) -> Vec<Remark> {
     let hidden = root.directories().filter_map(|entry| {
-        let target = String::from_utf8_lossy(base.link_at(entry.path)?);
+        let target = base.and_then(|base| base.link_at(entry.path));
+        let target = target.or_else(|| root.base_links().get(entry.path).map(str::as_bytes))?;
+        let target = String::from_utf8_lossy(target);
         let path = String::from_utf8_lossy(entry.path);
-        Some(format!(
+        let remark = Remark::warning(format!(
             "`{path}` is a link to `{target}` in the base image, and a directory for {}: what the base has there will not be found any more",
             entry.origin
-        ))
+        ));
+        Some(remark.hint(match (entry.origin, root.base_links().followed) {
+            (_, false) => "`--base-links follow` puts files where the link leads".to_owned(),
+            (Origin::Commands, _) => format!("let the commands write to where `{path}` leads"),
+            _ => format!("the link leads to no directory: leave `{path}` out, or replace what is there"),
+        }))
     });
     hidden.collect()
 }

@@ -23,3 +23,4 @@ pub use error::{Error, File};
 pub use layer::{Late, LateFile, LayerOfRoot, MTIME, measure};
 pub use resolve::Resolved;
 pub use tree::Root;
+pub use way::BaseLinks;

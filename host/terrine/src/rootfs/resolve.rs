@@ -34,7 +34,17 @@ impl Root {
             let parent = at.len();
             at.push(b'/');
             at.extend_from_slice(&name);
-            let Some(entry) = self.get(&at) else { continue };
+            let Some(entry) = self.get(&at) else {
+                if let Some(target) = self.base_links().get(&at) {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Resolved::Nowhere;
+                    }
+                    rest.extend(reversed(target.as_bytes()));
+                    at.truncate(if target.starts_with('/') { 0 } else { parent });
+                }
+                continue;
+            };
             match entry.kind {
                 Kind::Directory => {}
                 Kind::Symlink => {

@@ -15,6 +15,7 @@ use terrine_tar::Kind;
 
 use super::entry::{Metadata, NewContent, Node, NodeContent, Strength};
 use super::lost::Lost;
+use super::way::BaseLinks;
 use super::{Error, New, Origin, RootEntry};
 use crate::beneath::Beneath;
 use crate::layer::{self, Store};
@@ -32,8 +33,8 @@ pub struct Root {
     limit: usize,
     /// The store that links of the root lead into, where it is known.
     pub(super) store: Option<Store>,
-    /// Links of the base image to directories, by their paths.
-    pub(super) base_links: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Links of the base image to directories.
+    pub(super) base_links: BaseLinks,
     /// What is not in the image although a package has it.
     pub(super) lost: Lost,
     /// The directory `/` of this machine, for files that the description names.
@@ -97,7 +98,7 @@ impl Root {
             nodes: BTreeMap::from([(Key(Vec::new()), node)]),
             limit: MAX_ENTRIES,
             store: None,
-            base_links: BTreeMap::new(),
+            base_links: BaseLinks::default(),
             lost: Lost::default(),
             top: None,
             held: Held(None),
@@ -109,6 +110,17 @@ impl Root {
     pub fn within(mut self, store: &Store) -> Self {
         self.store = Some(store.clone());
         self
+    }
+
+    /// The same on a base image with links to directories.
+    pub fn on(mut self, links: BaseLinks) -> Self {
+        self.base_links = links;
+        self
+    }
+
+    /// Returns the links of the base image.
+    pub fn base_links(&self) -> &BaseLinks {
+        &self.base_links
     }
 
     /// Holds what keeps files of the root where they are for as long as the root is there.

@@ -1,5 +1,6 @@
 //! The way to a directory of the root: links that lie on it are followed, as a file system does.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +15,24 @@ use super::tree::{Key, Twice};
 use super::{Error, Origin, Root, list};
 use crate::beneath::Found;
 use crate::layer;
+
+/// Links of a base image to directories.
+#[derive(Debug, Clone, Default)]
+pub struct BaseLinks {
+    /// The targets by their absolute paths.
+    pub targets: BTreeMap<String, String>,
+    /// Whether files are put where they lead; else a directory takes the place of a link.
+    pub followed: bool,
+}
+
+impl BaseLinks {
+    /// Returns the target of the link at a path.
+    pub fn get(&self, path: &[u8]) -> Option<&str> {
+        self.targets
+            .get(std::str::from_utf8(path).ok()?)
+            .map(String::as_str)
+    }
+}
 
 /// Where the way to a directory ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,8 +105,8 @@ impl Root {
             };
         }
         let Some(store) = self.store.as_ref().filter(|_| self.is_in_store(at)) else {
-            let link = self.base_links.get(at);
-            return link.map_or(Step::Passable, |target| Step::Link(target.clone()));
+            let link = self.base_links.get(at).filter(|_| self.base_links.followed);
+            return link.map_or(Step::Passable, |target| Step::Link(target.into()));
         };
         let place = store.locate(Path::new(OsStr::from_bytes(at)));
         match fs::symlink_metadata(&place) {

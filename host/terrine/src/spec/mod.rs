@@ -7,9 +7,9 @@ mod time;
 mod when;
 
 pub use image::{
-    BaseConfig, CommandsSpec, Config, Contents, ContentsSpec, FakeNss, FileSpec, ImageSpec,
-    ModeField, NixDatabaseSpec, OneOrMany, PathSwitch, PermissionSpec, Pipeline, PlannerSpec,
-    SpecError, Switch, TimeField, schema,
+    BaseConfig, BaseLinksSpec, CommandsSpec, Config, Contents, ContentsSpec, FakeNss, FileSpec,
+    ImageSpec, ModeField, NixDatabaseSpec, OneOrMany, PathSwitch, PermissionSpec, Pipeline,
+    PlannerSpec, SpecError, Switch, TimeField, schema,
 };
 pub use json::Json;
 pub(crate) use mistaken::{Wanted, mistaken};

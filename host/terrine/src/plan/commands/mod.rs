@@ -125,7 +125,8 @@ impl Complete {
                     .map_err(PlanError::Trees)?
             }
         };
-        self.root = outcome::root(&kept)?;
+        let links = self.root.base_links().clone();
+        self.root = outcome::root(&kept)?.on(links);
         let before = self.paths.paths.iter().map(|path| path.as_str().to_owned());
         let before = before.collect();
         self.paths = paths::find(

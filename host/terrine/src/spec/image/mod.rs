@@ -24,8 +24,8 @@ pub use config::Config;
 pub use contents::{Contents, ContentsSpec};
 pub use error::SpecError;
 pub use parts::{
-    BaseConfig, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec, PermissionSpec, Pipeline,
-    PlannerSpec,
+    BaseConfig, BaseLinksSpec, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec, PermissionSpec,
+    Pipeline, PlannerSpec,
 };
 pub use values::{ModeField, OneOrMany, PathSwitch, Switch, TimeField};
 
@@ -77,6 +77,10 @@ pub struct ImageSpec {
     pub config: Option<Config>,
     /// What is taken over from the base image's configuration.
     pub base_config: BaseConfig,
+    /// What becomes of files below a link to a directory in the base image, as `/bin` is one to `usr/bin` in
+    /// Debian: `follow`, the default, puts them where the link leads; `replace` makes a directory in its place,
+    /// which hides what the base has there. To follow links of a base in a registry, it is downloaded once.
+    pub base_links: BaseLinksSpec,
     /// Labels to add to those of `config`.
     #[serde(deserialize_with = "unique_map")]
     pub labels: BTreeMap<String, String>,

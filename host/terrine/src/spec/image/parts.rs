@@ -24,6 +24,17 @@ pub enum BaseConfig {
     All,
 }
 
+/// What becomes of files below a link of the base image to a directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BaseLinksSpec {
+    /// They are put where the link leads.
+    #[default]
+    Follow,
+    /// A directory takes the place of the link, and hides what the base has there.
+    Replace,
+}
+
 /// Lines to add to the users and groups of `fakeNss`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
