@@ -79,7 +79,7 @@ pub(super) fn parse(text: &[u8], file: &Path) -> Result<Option<Config>, Credenti
         return Err(broken(format!("it has more than {MAX_FILE} bytes")));
     }
     // `podman login` of old versions leaves empty files.
-    let text = loose::without_mark(&text);
+    let text = loose::without_mark(text);
     if text.trim_ascii().is_empty() {
         return Ok(None);
     }

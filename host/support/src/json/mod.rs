@@ -68,7 +68,7 @@ fn hint(path: &Path, why: &str, text: &[u8]) -> Option<String> {
     }
     let document: serde_json::Value = serde_json::from_slice(text).ok()?;
     let (mut value, mut key) = (&document, None);
-    for segment in path.iter() {
+    for segment in path {
         value = match segment {
             Segment::Map { key: name } => {
                 key = Some(name.as_str());

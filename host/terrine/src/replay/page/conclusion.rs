@@ -112,9 +112,10 @@ fn layers(budgets: &[Option<u32>]) -> String {
         return String::new();
     };
     let one = names.is_empty() && last == "1";
-    let list = match names.is_empty() {
-        true => last,
-        false => format!("{} and {last}", names.join(", ")),
+    let list = if names.is_empty() {
+        last
+    } else {
+        format!("{} and {last}", names.join(", "))
     };
     format!("{list} layer{}", if one { "" } else { "s" })
 }
