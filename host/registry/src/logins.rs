@@ -19,6 +19,7 @@ use terrine_support::hint::Hint;
 use super::auth_file::{self, Config, HUB_SERVER, MAX_FILE};
 use super::credentials::{CredentialsError, UserPassword};
 use super::helper::Helpers;
+use super::loose;
 
 /// Docker Hub, as names of images have it.
 const HUB: &str = "docker.io";
@@ -294,7 +295,7 @@ fn content(file: &Path) -> Result<Map<String, Value>, CredentialsError> {
         file: file.to_owned(),
         source: Arc::new(source),
     })?;
-    serde_json::from_slice(&text).map_err(|_| CredentialsError::Broken {
+    serde_json::from_slice(loose::without_mark(&text)).map_err(|_| CredentialsError::Broken {
         file: file.to_owned(),
         why: "it is not a JSON object".to_owned(),
     })

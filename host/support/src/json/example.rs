@@ -1,5 +1,7 @@
 //! How a value would be right.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::words::Wanted;
@@ -66,8 +68,8 @@ fn set(key: &str, items: &[Value]) -> Option<Value> {
     items
         .iter()
         .map(member)
-        .collect::<Option<Map<_, _>>>()
-        .map(Value::Object)
+        .collect::<Option<BTreeMap<_, _>>>()
+        .map(|members| Value::Object(members.into_iter().collect()))
 }
 
 /// Names and values out of texts such as `name=value`.
@@ -76,8 +78,11 @@ fn object(items: &[Value]) -> Option<Value> {
         let (name, value) = item.as_str()?.split_once('=')?;
         Some((name.to_owned(), value.into()))
     };
-    let members = items.iter().map(member).collect::<Option<Map<_, _>>>()?;
-    (!members.is_empty()).then_some(Value::Object(members))
+    let members = items
+        .iter()
+        .map(member)
+        .collect::<Option<BTreeMap<_, _>>>()?;
+    (!members.is_empty()).then(|| Value::Object(members.into_iter().collect()))
 }
 
 /// A word or a number that stands for true or false elsewhere.

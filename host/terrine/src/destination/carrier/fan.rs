@@ -21,11 +21,14 @@ pub(super) type Landed = Vec<(usize, Shipped)>;
 /// Layers of an image at one destination, or why that has not got them.
 pub type Brought = Result<Vec<Shipped>, Error>;
 
-/// Carriers of the same layers.
+/// Carriers of the same layers, and the turn of one layer.
+#[derive(Clone, Copy)]
 pub(super) struct Fan<'c, 'a> {
     pub(super) carriers: &'c [Carrier<'a>],
-    /// Why a destination gets nothing more, by its number.
-    failed: Mutex<Vec<Option<Error>>>,
+    /// Why a destination gets nothing more, by its number, and in which turn that was. The failure
+    /// of the first turn is the one that is told, however the layers overtake each other.
+    failed: &'c Mutex<Vec<Option<(usize, Error)>>>,
+    turn: usize,
 }
 
 /// Why no more layers are begun.
@@ -49,9 +52,11 @@ pub fn all(
     jobs: NonZeroUsize,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Brought>, CarryError> {
+    let failed = Mutex::new(carriers.iter().map(|_| None).collect());
     let fan = Fan {
         carriers,
-        failed: Mutex::new(carriers.iter().map(|_| None).collect()),
+        failed: &failed,
+        turn: 0,
     };
     let first = super::firsts(parts);
     let mut wanted: Vec<usize> = (0..parts.len())
@@ -66,8 +71,11 @@ pub fn all(
         .into_iter()
         .partition(|&index| parts[index].layer.comes_last());
     let mut landed: HashMap<usize, Landed> = HashMap::new();
-    for group in [wanted, last] {
-        let done = each(&group, jobs, |_, &index| {
+    let after = wanted.len();
+    for (before, group) in [(0, wanted), (after, last)] {
+        let done = each(&group, jobs, |position, &index| {
+            let turn = before + position;
+            let fan = Fan { turn, ..fan };
             fan.one(index + 1, &parts[index], weights[index], reporter)
         });
         match done {
@@ -164,7 +172,10 @@ impl Fan<'_, '_> {
         match outcome {
             Ok(value) => Some(value),
             Err(error) => {
-                self.failed()[lane].get_or_insert(error);
+                let known = &mut self.failed()[lane];
+                if known.as_ref().is_none_or(|(turn, _)| self.turn < *turn) {
+                    *known = Some((self.turn, error));
+                }
                 None
             }
         }
@@ -242,15 +253,18 @@ impl Fan<'_, '_> {
         groups
     }
 
-    /// Numbers of the destinations that have not failed.
+    /// Numbers of the destinations that have not failed in an earlier turn.
     fn alive(&self) -> Vec<usize> {
         let failed = self.failed();
         (0..self.carriers.len())
-            .filter(|&lane| failed[lane].is_none())
+            .filter(|&lane| {
+                let failed = failed[lane].as_ref();
+                failed.is_none_or(|(turn, _)| self.turn <= *turn)
+            })
             .collect()
     }
 
-    fn failed(&self) -> MutexGuard<'_, Vec<Option<Error>>> {
+    fn failed(&self) -> MutexGuard<'_, Vec<Option<(usize, Error)>>> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -267,7 +281,7 @@ impl Fan<'_, '_> {
         };
         (0..self.carriers.len())
             .map(|lane| match failed[lane].take() {
-                Some(error) => Err(error),
+                Some((_, error)) => Err(error),
                 None => Ok(layers(lane)),
             })
             .collect()

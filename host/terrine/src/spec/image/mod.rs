@@ -377,7 +377,7 @@ mod tests {
         let table = [
             (
                 r#"{"contents": [1]}"#,
-                "`contents[0]`: invalid type: integer `1`, expected a path, or an object with `name` and `path`",
+                "`contents[0]`: it must be a path, or an object with `name` and `path`, and is the number `1`",
             ),
             (
                 r#"{"contents": 1}"#,
