@@ -138,7 +138,9 @@ fn wrong_arguments_are_a_usage_error() {
     let unknown = run(&["inspect", "dir:/x"], &[]);
     assert_eq!(unknown.code, Some(1));
     assert!(
-        unknown.stderr.contains("hint: write docker://NAME:TAG"),
+        unknown
+            .stderr
+            .contains("hint: make an OCI layout of it first: `skopeo copy"),
         "{}",
         unknown.stderr
     );

@@ -106,8 +106,10 @@ impl ParseReferenceError {
 /// Tells whether there is a user before the host, and not a digest at the end.
 fn has_login(rest: &str) -> bool {
     match rest.split_once('@') {
-        Some((_, after)) => {
-            after.contains(['/', '.']) || (after.contains(':') && !after.starts_with("sha"))
+        Some((before, after)) => {
+            // What follows a path is a digest, of whatever algorithm.
+            let is_digest = before.contains('/') || after.starts_with("sha");
+            after.contains(['/', '.']) || (after.contains(':') && !is_digest)
         }
         None => false,
     }
@@ -505,7 +507,12 @@ mod tests {
                     .starts_with("log in with `terrine login`")
             );
         }
-        let digest = "docker://host/x@sha512:a".parse::<Reference>().unwrap_err();
-        assert!(!digest.to_string().contains("password"), "{digest}");
+        for text in [
+            "docker://host/x@sha512:a",
+            "docker://ghcr.io/acme/web@md5:00",
+        ] {
+            let digest = text.parse::<Reference>().unwrap_err();
+            assert!(!digest.to_string().contains("password"), "{digest}");
+        }
     }
 }

@@ -162,5 +162,9 @@ fn the_summary_says_what_was_made() {
     {
         layer["diffId"] = made["diffId"].clone();
     }
+    let mut summary = summary;
+    let destinations = summary.as_object_mut().unwrap().remove("destinations");
+    let expected = json!([{"destination": "-", "tags": ["test:1"]}]);
+    assert_eq!(destinations, Some(expected));
     assert_eq!(plan, summary);
 }

@@ -8,6 +8,19 @@ use terrine_tests::registry::Registry;
 
 use super::Place;
 
+/// Drops the digests of manifests: they name the planner, and change with it.
+fn without_digests(said: &str) -> String {
+    let mut pieces = said.split("@sha256:");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        assert_eq!(piece.len() - rest.len(), 64, "{piece}");
+        text.push_str("@[DIGEST]");
+        text.push_str(rest);
+    }
+    text
+}
+
 #[test]
 fn progress_is_a_line_for_each_layer_that_is_made() {
     let place = Place::new();
@@ -26,7 +39,7 @@ fn progress_is_a_line_for_each_layer_that_is_made() {
         "-q export web.tar -o files.tar",
         "verify new.tar oci:layout:web",
     ];
-    insta::assert_snapshot!("progress", place.said(&lines));
+    insta::assert_snapshot!("progress", without_digests(&place.said(&lines)));
     assert_eq!(place.names("new.tar"), json!([["acme/other:1.3"]]));
 }
 
@@ -44,7 +57,7 @@ fn a_push_says_what_was_sent() {
     );
     let lines = [&lines[0], &lines[0], &lines[1], &copy, &copy].map(String::as_str);
     let said = place.said(&lines).replace(registry.host(), "[REGISTRY]");
-    insta::assert_snapshot!("push", said);
+    insta::assert_snapshot!("push", without_digests(&said));
 }
 
 #[test]

@@ -406,8 +406,12 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
         }
     };
     let own = image.configuration.platform();
+    // There is no other to choose, so its variant matters only to who asks for one.
+    let suits = |wanted: &Platform| {
+        own.satisfies(wanted) || (wanted.variant.is_none() && own.agrees(wanted))
+    };
     match platform {
-        Some(wanted) if own.is_whole() && !own.satisfies(wanted) => {
+        Some(wanted) if own.is_whole() && !suits(wanted) => {
             let (wanted, available) = (wanted.to_string(), vec![own.to_string()]);
             Err(Error::fault(
                 &image.name,

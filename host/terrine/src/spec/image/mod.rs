@@ -381,7 +381,7 @@ mod tests {
             ),
             (
                 r#"{"contents": 1}"#,
-                "`contents`: invalid type: integer `1`, expected a path, an object with `name` and `path`, or a list of them",
+                "`contents`: it must be a path, an object with `name` and `path`, or a list of them, and is the number `1`",
             ),
             (
                 r#"{"config": {"Cmd": "x"}}"#,
