@@ -72,7 +72,7 @@ fn run(data: &[u8]) -> bool {
                 accepted = true;
                 assert!(
                     user.is_none_or(|user| !user.contains(':')
-                        || !data.windows(6).any(|word| word == b"\"auth\""))
+                        || !data.windows(8).any(|word| word == b"\"auth\":\""))
                 );
                 assert!(secret.len() <= data.len());
             }
