@@ -244,19 +244,25 @@ fn a_configuration_that_is_broken_is_refused() {
         )
     };
     for (text, why) in [
-        (&whole[..whole.len() / 2], "EOF while parsing a string"),
-        (b"", "is not a usable conf.json: EOF while parsing a value"),
-        (b"\xff\xfe", "is not a usable conf.json: expected value"),
+        (&whole[..whole.len() / 2], "the text ends within a string"),
+        (
+            b"",
+            "is not a usable conf.json: the text is empty or ends where a value must be",
+        ),
+        (b"\xff\xfe", "is not a usable conf.json: it is not text"),
         (
             &[b'['; 100_000],
             "is not a usable conf.json: it is an array, and must be an object",
         ),
         (
             &[&whole[..whole.len() - 1], b", \"deep\": ", &[b'['; 100_000]].concat(),
-            "`deep`: EOF while parsing a list",
+            "`deep`: the text ends within a list",
         ),
-        (&[&whole[..], b"{}"].concat(), "trailing characters"),
-        (b"{}", "missing field `architecture`"),
+        (
+            &[&whole[..], b"{}"].concat(),
+            "there is more text after the JSON",
+        ),
+        (b"{}", "the field `architecture` is missing"),
     ] {
         fs::write(&path, text).unwrap();
         refused(&stream(), why);
@@ -449,7 +455,8 @@ fn a_signal_ends_the_run_and_leaves_only_the_old_file() {
                 name.to_uppercase(),
                 file.display()
             );
-            assert!(run.stderr.ends_with(&said), "{}", run.stderr);
+            // A line about the layer that was under way may follow.
+            assert!(run.stderr.contains(&said), "{}", run.stderr);
         }
     }
 }

@@ -70,10 +70,8 @@ fn run(data: &[u8]) -> bool {
         match login(&path, registry, name) {
             Ok(Some((user, secret))) => {
                 accepted = true;
-                assert!(
-                    user.is_none_or(|user| !user.contains(':')
-                        || !data.windows(8).any(|word| word == b"\"auth\":\""))
-                );
+                assert!(user.is_none_or(|user| !user.contains(':')
+                    || !data.windows(8).any(|word| word == b"\"auth\":\"")));
                 assert!(secret.len() <= data.len());
             }
             Ok(None) => {}

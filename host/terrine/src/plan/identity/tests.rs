@@ -132,7 +132,7 @@ fn the_form_and_the_tag_are_pinned() {
     // With another text or tag, images that were given no tag get another one: the form's first
     // line and the change log have to say so.
     assert_eq!(text, include_str!("pinned.txt"));
-    assert_eq!(tag, "qwvaj09kkrxj0fx7ymbfz0nmgvzx7lr0");
+    assert_eq!(tag, "c14fhc5wz616918s8p2jb3a6pibgwk76");
 }
 
 #[test]
