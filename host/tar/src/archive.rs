@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use tar::{EntryType, Header};
 
 use super::extended::{Extended, is_extension};
-use super::{BLOCK, Error, Fault, FilePart, number};
+use super::{BLOCK, Error, Fault, FilePart, dialect, number};
 
 /// The longest extended header that is read, in bytes.
 pub(crate) const MAX_EXTENSION: u64 = 1 << 20;
@@ -170,7 +170,7 @@ impl Scan<'_> {
                 .into());
             };
             if header.entry_type() == EntryType::GNUSparse {
-                let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
+                let name = String::from_utf8_lossy(&dialect::name(header)).into_owned();
                 return Err(Fault::Sparse(name).into());
             }
             if is_extension {
@@ -237,9 +237,7 @@ impl Scan<'_> {
         offset: u64,
         size: u64,
     ) -> Result<(), Error> {
-        let name = extended
-            .name
-            .unwrap_or_else(|| header.path_bytes().into_owned());
+        let name = extended.name.unwrap_or_else(|| dialect::name(header));
         let name = plain_name(&name)?;
         let link = || {
             extended
@@ -259,7 +257,7 @@ impl Scan<'_> {
             kind,
             offset,
             size,
-            mode: header.mode().unwrap_or(0o644) & 0o7777,
+            mode: number::field(&fields.mode).map_or(0o644, |mode| mode as u32 & 0o7777),
             uid: number(&fields.uid),
             gid: number(&fields.gid),
             mtime: number(&fields.mtime),

@@ -8,6 +8,7 @@
 //! | a pass over the members of an archive | `members`, `extended`, `sparse` |
 //! | the entries of a plain archive, as places in its file | `extents` |
 //! | members by their names, for an archive that can be read anywhere | `archive` |
+//! | what only some dialects have in a header, and numbers in all of their forms | `dialect`, `number` |
 //! | names in the order that Python sorts them in | [`order`] |
 //!
 //! Archives come from elsewhere: every size is checked against the bytes that follow, and nothing
@@ -15,6 +16,7 @@
 
 mod archive;
 mod content;
+mod dialect;
 mod error;
 mod extended;
 mod extents;

@@ -6,9 +6,9 @@ use tar::{EntryType, Header};
 
 use super::archive::{MAX_EXTENSION, check_header, declared_size, has_content};
 use super::extended::{Extended, SparseMap, is_extension};
-use super::number;
 use super::sparse::{BadMap, Map, Numbers};
 use super::{BLOCK, Error, Fault, FilePart, MAX_UNPACKED, padding};
+use super::{dialect, number};
 
 /// How much is read at once of what has to be unpacked to be passed over, in bytes.
 const SKIPPED: usize = 64 << 10;
@@ -246,16 +246,10 @@ fn describe(header: &Header, extended: Extended, size: u64) -> Described {
     let name = extended
         .sparse_name
         .or(extended.name)
-        .unwrap_or_else(|| header.path_bytes().into_owned());
+        .unwrap_or_else(|| dialect::name(header));
     let link = extended
         .link
         .or_else(|| header.link_name_bytes().map(Into::into));
-    let gnu = header.as_gnu().map(|gnu| (&gnu.dev_major, &gnu.dev_minor));
-    let ustar = || Some(header.as_ustar()?).map(|ustar| (&ustar.dev_major, &ustar.dev_minor));
-    let device = |field: &[u8]| {
-        let number = number::natural(field).and_then(|number| u32::try_from(number).ok());
-        number.unwrap_or_default()
-    };
     let fields = header.as_old();
     let mut kind = header.entry_type();
     // Before there was a kind for directories, they were told by their names.
@@ -281,9 +275,7 @@ fn describe(header: &Header, extended: Extended, size: u64) -> Described {
             .gid
             .or_else(|| number::natural(&fields.gid))
             .unwrap_or_default(),
-        device: gnu
-            .or_else(ustar)
-            .map_or((0, 0), |(major, minor)| (device(major), device(minor))),
+        device: dialect::device(header),
         xattrs: extended.xattrs,
     }
 }
