@@ -8,6 +8,7 @@
 mod based;
 mod contents;
 mod grouping;
+mod ignored;
 mod metadata;
 mod plain;
 mod sameness;

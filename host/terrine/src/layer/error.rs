@@ -114,7 +114,7 @@ impl Hint for Error {
             Self::Missing { .. } => Some(
                 "build or fetch the path first; for a store below another directory, give `--store-root`".into(),
             ),
-            Self::Special { .. } => Some("containers get their devices and sockets when they run".into()),
+            Self::Special { .. } => Some("containers get their devices and sockets when they run; `--exclude` leaves this one out of a directory that is not in the store".into()),
             Self::Whiteout { .. } => Some(WHITEOUT_HINT.into()),
             Self::Mismatch { .. } => Some("build the customisation layer again".into()),
             Self::Changed { .. } => Some("run again when nothing writes to the path any more".into()),

@@ -1,12 +1,16 @@
-//! Patterns of files that are left out, as `.dockerignore` has them.
+//! Patterns of files that are left out, as `.dockerignore` has them and BuildKit reads them.
 
-use regex::bytes::{Regex, RegexBuilder};
+use std::borrow::Cow;
+
+use regex::{Regex, RegexBuilder};
 use terrine_support::hint::Hint;
 
 /// What is left out unless a pattern asks for it.
 const VERSION_CONTROL: [&str; 3] = ["**/.git", "**/.hg", "**/.svn"];
 /// The most that a pattern may take when it is compiled, in bytes.
 const MAX_SIZE: usize = 1 << 20;
+/// The character that editors of other systems put at the start of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Patterns in the order in which they are given: the last one that matches a path, or a directory that it
 /// lies in, decides.
@@ -33,14 +37,14 @@ pub struct ExcludeError {
 }
 
 impl Hint for ExcludeError {
-    fn hint(&self) -> Option<std::borrow::Cow<'_, str>> {
+    fn hint(&self) -> Option<Cow<'_, str>> {
         Some("patterns are those of a `.dockerignore` file: `**/*.log`, `!keep.log`".into())
     }
 }
 
 impl Exclude {
-    /// Reads patterns. Empty ones and those that start with `#` mean nothing. Directories of version control are
-    /// left out unless an exception names them.
+    /// Reads texts with a pattern in each line, as in the file. Empty lines and those that start with `#` mean nothing.
+    /// Directories of version control are left out unless an exception names them.
     ///
     /// # Errors
     ///
@@ -52,7 +56,10 @@ impl Exclude {
         }
         exclude.built_in = exclude.patterns.len();
         for text in texts {
-            exclude.patterns.extend(read(text)?);
+            let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+            for line in text.split('\n') {
+                exclude.patterns.extend(read(line)?);
+            }
         }
         Ok(exclude)
     }
@@ -79,18 +86,31 @@ impl Exclude {
 }
 
 fn decide(patterns: &[Pattern], path: &[u8]) -> bool {
-    let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let parents: Vec<&[u8]> = slashes.map(|(slash, _)| &path[..slash]).collect();
+    let path = characters(path);
+    let parents: Vec<&str> = path.match_indices('/').map(|(at, _)| &path[..at]).collect();
     patterns.iter().fold(false, |is_out, pattern| {
         if pattern.is_exception != is_out {
             return is_out;
         }
-        let matches = |path: &&[u8]| pattern.regex.is_match(path);
-        if matches(&path) || parents.iter().any(matches) {
+        let matches = |path: &str| pattern.regex.is_match(path);
+        if matches(&path) || parents.iter().any(|parent| matches(parent)) {
             return !pattern.is_exception;
         }
         is_out
     })
+}
+
+/// Returns a path as characters. Each byte that is not of UTF-8 is one, which no pattern spells.
+fn characters(path: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(path) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    Cow::Owned(text)
 }
 
 /// Reads a line of the file.
@@ -138,11 +158,11 @@ fn clean(pattern: &str) -> String {
     names.join("/")
 }
 
-/// Translates a pattern to a regular expression for bytes that need not be UTF-8.
+/// Translates a pattern to a regular expression.
 fn translate(pattern: &str) -> Result<String, &'static str> {
-    /// One character that is no slash, of UTF-8 where it is that.
-    const ONE: &str = r"(?:[^/]|(?-u:[^/]))";
-    const ALL: &str = r"(?s-u:.)*";
+    /// One character that is no slash.
+    const ONE: &str = "[^/]";
+    const ALL: &str = "(?s:.)*";
     if pattern.is_empty() {
         // The directory itself stays.
         return Ok("[^\\s\\S]".to_owned());
@@ -182,6 +202,7 @@ fn class(
     regex: &mut String,
 ) -> Result<(), &'static str> {
     const OPEN: &str = "it has a bracket that is not closed";
+    const HYPHEN: &str = "it has a hyphen in brackets that is not between two characters";
     regex.push('[');
     if rest.next_if_eq(&'^').is_some() {
         regex.push('^');
@@ -191,14 +212,26 @@ fn class(
         match rest.next().ok_or(OPEN)? {
             ']' if !is_empty => break,
             ']' => return Err("it has empty brackets"),
-            '-' if !is_empty && rest.peek() != Some(&']') => regex.push('-'),
-            '\\' => regex.push_str(&literal(rest.next().ok_or(OPEN)?)),
-            c => regex.push_str(&literal(c)),
+            '-' => return Err(HYPHEN),
+            c => regex.push_str(&literal(escaped(c, rest).ok_or(OPEN)?)),
         }
         is_empty = false;
+        if rest.next_if_eq(&'-').is_some() {
+            let end = rest.next().ok_or(OPEN)?;
+            if matches!(end, '-' | ']') {
+                return Err(HYPHEN);
+            }
+            regex.push('-');
+            regex.push_str(&literal(escaped(end, rest).ok_or(OPEN)?));
+        }
     }
     regex.push(']');
     Ok(())
+}
+
+/// Returns the character that is meant: after a backslash the next one, whatever it is.
+fn escaped(c: char, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
+    if c == '\\' { rest.next() } else { Some(c) }
 }
 
 /// Returns a character as it stands in brackets.
@@ -211,105 +244,4 @@ fn literal(c: char) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The expected values are those of moby's patternmatcher 0.6 (`MatchesOrParentMatches`).
-    #[test]
-    fn patterns_are_those_of_dockerignore() {
-        for (patterns, path, is_out) in [
-            (&["*.log"][..], "a.log", true),
-            (&["*.log"], "d/a.log", false),
-            (&["*/*.log"], "d/a.log", true),
-            (&["**/*.log"], "d/e/a.log", true),
-            (&["**/*.log"], "a.log", true),
-            (&["d"], "d/e/f", true),
-            (&["d/"], "d", true),
-            (&["d/"], "d/e", true),
-            (&["/d"], "d/e", true),
-            (&["./d//e/../e"], "d/e", true),
-            (&["d"], "dd", false),
-            (&["d"], "e/d", false),
-            (&["d/**"], "d", false),
-            (&["d/**"], "d/e/f", true),
-            (&["**"], "d/e", true),
-            (&["**/d"], "e/d/f", true),
-            (&["**/d/**/f"], "x/d/y/z/f", true),
-            (&["**/d/**/f"], "d/f", true),
-            (&["**d"], "xd", true),
-            (&["d**"], "de/f", true),
-            (&["?"], "a", true),
-            (&["?"], "é", true),
-            (&["?"], "ab", false),
-            (&["a?b"], "a/b", false),
-            (&["[a-c]x"], "bx", true),
-            (&["[^a-c]x"], "bx", false),
-            (&["[^a-c]x"], "dx", true),
-            (&["[]-]x"], "-x", false),
-            (&["a.b"], "axb", false),
-            (&["a+(b|c)"], "a+(b|c)", true),
-            (&["a$b^"], "a$b^", true),
-            (&[r"\*"], "*", true),
-            (&[r"\*"], "x", false),
-            (&[r"\!x"], "!x", true),
-            (&[r"\#x"], "#x", true),
-            (&["#x"], "#x", false),
-            (&[" #x"], "#x", true),
-            (&["", "  "], "x", false),
-            (&["  x  "], "x", true),
-            (&["."], "x", false),
-            (&["/"], "x", false),
-            (&["../x"], "x", false),
-            // The last one that matches decides.
-            (&["*", "!x"], "x", false),
-            (&["*", "!x"], "y", true),
-            (&["!x", "*"], "x", true),
-            (&["d", "!d/e"], "d/e", false),
-            (&["d", "!d/e"], "d/e/f", false),
-            (&["d", "!d/e"], "d/g", true),
-            (&["d", "!d/e", "d/e/f"], "d/e/f", true),
-            (&["**", "!**/*.md", "secret.md"], "a/b.md", false),
-            (&["**", "!**/*.md", "secret.md"], "secret.md", true),
-            (&["*", "! x"], "x", false),
-            (&["*", "!/x"], "x", false),
-            // What is left out by itself.
-            (&[], ".git/config", true),
-            (&[], "d/.git", true),
-            (&[], ".gitignore", false),
-            (&["!.git"], ".git/config", false),
-            (&["!.git"], "d/.git", true),
-            (&["!**/.git"], "d/.git/x", false),
-        ] {
-            let Ok(exclude) = Exclude::new(patterns.iter().copied()) else {
-                assert_eq!(patterns, ["[]-]x"]);
-                continue;
-            };
-            assert_eq!(
-                exclude.matches(path.as_bytes()),
-                is_out,
-                "{patterns:?} {path}"
-            );
-        }
-        let all = Exclude::new(["*"]).unwrap();
-        assert!(all.matches(b"\xff\xfe"));
-        assert!(Exclude::new(["a/**/b"]).unwrap().matches(b"a/\xff/b"));
-        assert!(all.is_asked_for(b".git"));
-        assert!(!Exclude::new([]).unwrap().is_asked_for(b".git"));
-    }
-
-    #[test]
-    fn what_is_no_pattern_is_refused() {
-        for (text, why) in [
-            ("[a", "it has a bracket that is not closed"),
-            ("[]", "it has empty brackets"),
-            ("[z-a]", "it has a range that is none, or is too long"),
-            ("a\\", "it ends in a backslash"),
-            ("!", "there is nothing after `!`"),
-            (" ! ", "there is nothing after `!`"),
-        ] {
-            let error = Exclude::new([text]).unwrap_err();
-            let message = format!("`{text}` is not a pattern of files to leave out: {why}");
-            assert_eq!(error.to_string(), message);
-        }
-    }
-}
+mod tests;
