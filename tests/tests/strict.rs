@@ -102,3 +102,65 @@ fn strict_is_for_streams_and_layers_as_well() {
     let run = Run::of(layers.arg("--strict"));
     assert_eq!((run.code, run.stdout.len()), (Some(1), 0));
 }
+
+#[test]
+fn values_that_no_tool_loads_are_warned_about() {
+    let store = TestStore::default();
+    store.file("a/bin/hello", b"hello");
+    let folder = temporary();
+    let image = folder.path().join("image.tar");
+    let source = format!("docker-archive:{}", image.display());
+    let target = format!("oci:{}:x", folder.path().join("layout").display());
+    for (config, field) in [
+        (json!({"Cmd": "/bin/hello"}), "Cmd"),
+        (json!({"Cmd": ["/bin/hello", 1]}), "Cmd[1]"),
+        (json!({"Entrypoint": {}}), "Entrypoint"),
+        (json!({"ExposedPorts": ["80/tcp"]}), "ExposedPorts"),
+        (
+            json!({"ExposedPorts": {"80/tcp": 1}}),
+            "ExposedPorts.80/tcp",
+        ),
+        (json!({"Volumes": "/data"}), "Volumes"),
+        (json!({"User": 1000}), "User"),
+        (json!({"Labels": {"a": 1}}), "Labels.a"),
+        (json!({"StopSignal": 15}), "StopSignal"),
+        (json!({"StopTimeout": 1.5}), "StopTimeout"),
+        (json!({"Healthcheck": ["CMD"]}), "Healthcheck"),
+        (
+            json!({"Healthcheck": {"Interval": "30s"}}),
+            "Healthcheck.Interval",
+        ),
+        (
+            json!({"Cmd": null, "Labels": {}, "Volumes": {"/data": {}}}),
+            "",
+        ),
+    ] {
+        let conf = ConfFile::new(&store, &[&["a"]]).with("config", config);
+        let run = Run::of(&mut conf.command()).ok();
+        let warning = format!("warning: `{field}` is ");
+        let warns = run.stderr.contains(&warning) && run.stderr.contains("load no image with that");
+        assert_eq!(warns, !field.is_empty(), "{}", run.stderr);
+        let refused = Run::of(conf.command().arg("--strict"));
+        assert_eq!(
+            refused.code == Some(0),
+            field.is_empty(),
+            "{}",
+            refused.stderr
+        );
+        std::fs::write(&image, &run.stdout).unwrap();
+        // Not all of them are refused before they are converted.
+        let taken = terrine_tests::skopeo::try_skopeo(folder.path(), &["copy", &source, &target]);
+        if let Some(taken) = taken {
+            assert_eq!(
+                taken.code == Some(0),
+                field.is_empty(),
+                "{field}: {}",
+                taken.stderr
+            );
+        }
+    }
+    for config in [json!({"Env": {"A": "b"}}), json!([]), json!("x")] {
+        let conf = ConfFile::new(&store, &[&["a"]]).with("config", config);
+        assert_eq!(Run::of(&mut conf.command()).code, Some(1));
+    }
+}

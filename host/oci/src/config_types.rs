@@ -1,6 +1,6 @@
 //! The types of what is in `config`: who loads an image reads it into these, and refuses the whole image otherwise.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// A field of `config` with a value that container tools do not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,11 @@ enum Type {
     Text,
     Texts,
     Number,
+    /// Nanoseconds.
+    Time,
     Switch,
+    /// The value of a name that counts by itself.
+    Empty,
     /// An object whose names count: `{"80/tcp": {}}`.
     Set,
     /// An object of texts.
@@ -55,10 +59,10 @@ const FIELDS: &[(&str, Type)] = &[
 
 const HEALTH: &[(&str, Type)] = &[
     ("Test", Type::Texts),
-    ("Interval", Type::Number),
-    ("Timeout", Type::Number),
-    ("StartPeriod", Type::Number),
-    ("StartInterval", Type::Number),
+    ("Interval", Type::Time),
+    ("Timeout", Type::Time),
+    ("StartPeriod", Type::Time),
+    ("StartInterval", Type::Time),
     ("Retries", Type::Number),
 ];
 
@@ -79,36 +83,42 @@ fn within(prefix: &str, fields: &Map<String, Value>, known: &[(&str, Type)]) -> 
         let Some(&(known, wanted)) = known.iter().find(same) else {
             continue;
         };
-        match (wanted, value) {
-            (Type::Health, Value::Object(fields)) => {
-                found.extend(within(&format!("{known}."), fields, HEALTH));
-            }
-            _ if wanted.takes(value) => {}
-            _ => found.push(wanted.mistyped(&format!("{prefix}{name}"), value)),
+        if let (Type::Health, Value::Object(fields)) = (wanted, value) {
+            found.extend(within(&format!("{known}."), fields, HEALTH));
+        } else {
+            found.extend(wanted.check(&format!("{prefix}{name}"), value));
         }
     }
     found
 }
 
 impl Type {
-    fn takes(self, value: &Value) -> bool {
-        let all = |list: &[Value], is: fn(&Value) -> bool| list.iter().all(is);
+    /// Says what is wrong with the value of a field: with the first of its members that is wrong, or with the whole.
+    fn check(self, name: &str, value: &Value) -> Option<Mistyped> {
         match (self, value) {
-            (_, Value::Null)
-            | (Self::Text, Value::String(_))
-            | (Self::Switch, Value::Bool(_))
-            | (Self::Health, Value::Object(_)) => true,
-            (Self::Texts, Value::Array(list)) => {
-                all(list, |item| item.is_string() || item.is_null())
-            }
-            (Self::Number, value) => value.is_i64(),
-            (Self::Set, Value::Object(set)) => set
-                .values()
-                .all(|value| value.is_object() || value.is_null()),
+            (Self::Texts, Value::Array(list)) => list
+                .iter()
+                .enumerate()
+                .find_map(|(index, item)| Self::Text.check(&format!("{name}[{index}]"), item)),
             (Self::Map, Value::Object(map)) => map
-                .values()
-                .all(|value| value.is_string() || value.is_null()),
-            _ => false,
+                .iter()
+                .find_map(|(key, item)| Self::Text.check(&format!("{name}.{key}"), item)),
+            (Self::Set, Value::Object(set)) => set
+                .iter()
+                .find_map(|(key, item)| Self::Empty.check(&format!("{name}.{key}"), item)),
+            _ if self.takes(value) => None,
+            _ => Some(self.mistyped(name, value)),
+        }
+    }
+
+    fn takes(self, value: &Value) -> bool {
+        match self {
+            _ if value.is_null() => true,
+            Self::Text => value.is_string(),
+            Self::Number | Self::Time => value.is_i64(),
+            Self::Switch => value.is_boolean(),
+            Self::Empty | Self::Set | Self::Map | Self::Health => value.is_object(),
+            Self::Texts => value.is_array(),
         }
     }
 
@@ -132,120 +142,74 @@ impl Type {
 
     /// The name of the type, and a value of it: the given one if that can be made into one.
     fn wanted(self, value: &Value) -> (&'static str, Value) {
-        let text = |value: &Value| match value {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Bool(switch) => Some(switch.to_string()),
-            _ => None,
-        };
-        let names = || -> Option<Map<String, Value>> {
-            let names = match value {
-                Value::Array(list) => list.iter().map(text).collect::<Option<Vec<_>>>()?,
-                one => vec![text(one)?],
-            };
-            let empty = || Value::Object(Map::new());
-            let names = names.into_iter().filter(|name| !name.is_empty());
-            Some(names.map(|name| (name, empty())).collect())
-        };
-        let list = || match value {
-            Value::Array(list) => list.iter().map(text).collect::<Option<Vec<_>>>(),
-            one => Some(vec![text(one)?]),
-        };
         match self {
-            Self::Text => (
-                "a string",
-                text(value).unwrap_or_else(|| "x".to_owned()).into(),
-            ),
-            Self::Texts => (
-                "a list of strings",
-                list().unwrap_or_else(|| vec!["x".to_owned()]).into(),
-            ),
+            Self::Text => {
+                let only = texts(value).and_then(|texts| <[String; 1]>::try_from(texts).ok());
+                let [text] = only.unwrap_or_else(|| ["x".to_owned()]);
+                ("a string", text.into())
+            }
+            Self::Texts => {
+                let texts = texts(value).unwrap_or_else(|| vec!["x".to_owned()]);
+                ("a list of strings", texts.into())
+            }
             Self::Number => {
                 let number = text(value).and_then(|text| text.parse::<i64>().ok());
                 ("a whole number", number.unwrap_or(10).into())
             }
-            Self::Switch => ("true or false", true.into()),
-            Self::Set => {
-                let names = names().filter(|names| !names.is_empty());
-                let example = serde_json::json!({"80/tcp": {}});
-                ("an object", names.map_or(example, Value::Object))
+            Self::Time => {
+                let seconds = text(value).and_then(|text| {
+                    let digits = text.strip_suffix('s').unwrap_or(&text);
+                    digits.parse::<i64>().ok()?.checked_mul(1_000_000_000)
+                });
+                let example = seconds.unwrap_or(30_000_000_000);
+                ("a whole number of nanoseconds", example.into())
             }
-            Self::Map => ("an object of strings", serde_json::json!({"name": "value"})),
-            Self::Health => ("an object", serde_json::json!({"Test": ["CMD", "true"]})),
+            Self::Switch => ("true or false", true.into()),
+            Self::Empty => ("an empty object", json!({})),
+            Self::Set => {
+                let names = texts(value).unwrap_or_default().into_iter();
+                let names: Map<_, _> = names
+                    .filter(|name| !name.is_empty())
+                    .map(|name| (name, json!({})))
+                    .collect();
+                let example = json!({"80/tcp": {}});
+                let is_empty = names.is_empty();
+                ("an object", if is_empty { example } else { names.into() })
+            }
+            Self::Map => {
+                let pairs = texts(value).and_then(|texts| texts.iter().map(|t| pair(t)).collect());
+                let pairs = pairs.filter(|pairs: &Map<_, _>| !pairs.is_empty());
+                let example = json!({"name": "value"});
+                ("an object of strings", pairs.map_or(example, Value::Object))
+            }
+            Self::Health => ("an object", json!({"Test": ["CMD", "true"]})),
         }
     }
+}
+
+/// Returns what is meant by a value that is no list and no object, as text.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(switch) => Some(switch.to_string()),
+        _ => None,
+    }
+}
+
+/// The same of a list, or of one value.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::Array(list) => list.iter().map(text).collect(),
+        one => Some(vec![text(one)?]),
+    }
+}
+
+/// Reads a label as a command line has it.
+fn pair(text: &str) -> Option<(String, Value)> {
+    let (name, value) = text.split_once('=')?;
+    Some((name.to_owned(), value.into()))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_tools_refuse_is_found() {
-        for (config, expected) in [
-            (
-                r#"{"Cmd":"/bin/a"}"#,
-                r#"`Cmd` is a string|a list of strings, such as `["/bin/a"]`"#,
-            ),
-            (
-                r#"{"ExposedPorts":["80/tcp"]}"#,
-                r#"`ExposedPorts` is a list of strings|an object, such as `{"80/tcp":{}}`"#,
-            ),
-            (
-                r#"{"Volumes":"/data"}"#,
-                r#"`Volumes` is a string|an object, such as `{"/data":{}}`"#,
-            ),
-            (
-                r#"{"User":1000}"#,
-                r#"`User` is a number|a string, such as `"1000"`"#,
-            ),
-            (
-                r#"{"env":{"A":"b"}}"#,
-                r#"`env` is an object|a list of strings, such as `["x"]`"#,
-            ),
-            (
-                r#"{"Entrypoint":["a",1]}"#,
-                r#"`Entrypoint` is a list|a list of strings, such as `["a","1"]`"#,
-            ),
-            (
-                r#"{"Labels":{"a":1}}"#,
-                r#"`Labels` is an object|an object of strings, such as `{"name":"value"}`"#,
-            ),
-            (
-                r#"{"StopTimeout":"5"}"#,
-                "`StopTimeout` is a string|a whole number, such as `5`",
-            ),
-            (
-                r#"{"Tty":"yes"}"#,
-                "`Tty` is a string|true or false, such as `true`",
-            ),
-            (
-                r#"{"Healthcheck":{"Retries":1.5,"Test":"x"}}"#,
-                r#"`Healthcheck.Retries` is a number|a whole number, such as `10`;`Healthcheck.Test` is a string|a list of strings, such as `["x"]`"#,
-            ),
-        ] {
-            let found = mistyped(config);
-            let found = found.iter().map(|field| {
-                let end = ", and container engines load no image with that";
-                let message = field.message.strip_suffix(end).unwrap_or_default();
-                let hint = field.hint.strip_prefix("write ").unwrap_or_default();
-                format!("{message}|{}", hint.replace(" there,", ","))
-            });
-            assert_eq!(found.collect::<Vec<_>>().join(";"), expected);
-        }
-    }
-
-    #[test]
-    fn what_tools_take_is_left_alone() {
-        for config in [
-            "null",
-            "[]",
-            r#"{"Cmd":null,"User":null,"Labels":null,"ExposedPorts":null}"#,
-            r#"{"Cmd":["a"],"Env":[],"User":"0","ExposedPorts":{"80/tcp":{},"1":null},"Labels":{"a":"b"}}"#,
-            r#"{"Healthcheck":{"Test":["NONE"],"Interval":30000000000},"StopTimeout":5,"Tty":true}"#,
-            r#"{"Mine":1}"#,
-        ] {
-            assert_eq!(mistyped(config), [], "{config}");
-        }
-    }
-}
+mod tests;

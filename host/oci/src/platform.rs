@@ -172,9 +172,10 @@ impl FromStr for Platform {
 }
 
 impl Platform {
-    /// The platform that somebody writes: other names of an architecture stand for Go's.
+    /// The platform that somebody writes: other names of an architecture and its variants stand for Go's.
     fn asked(os: &str, architecture: &str, variant: Option<&str>) -> Self {
-        let given = Self::new(os, architecture, variant);
+        let variant = variant.map(|variant| variant::written(architecture, variant));
+        let given = Self::new(os, architecture, variant.as_deref());
         let normal = given.normalized();
         let known = given.os == normal.os && given.architecture == normal.architecture;
         if known { given } else { normal }
@@ -256,6 +257,10 @@ mod tests {
             ("linux/i686", "linux/386"),
             ("linux/powerpc64le", "linux/ppc64le"),
             ("Linux/AMD64", "linux/amd64"),
+            ("linux/arm/7", "linux/arm/v7"),
+            ("linux/arm/V6", "linux/arm/v6"),
+            ("linux/arm64/8", "linux/arm64/v8"),
+            ("linux/amd64/2", "linux/amd64/v2"),
         ] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), expected);
         }

@@ -22,24 +22,33 @@ const ALIASES: &[(&str, &str, &str)] = &[
 /// but for `arm`.
 pub(super) fn normalized(architecture: &str, variant: Option<&str>) -> (String, Option<String>) {
     let architecture = architecture.to_ascii_lowercase();
-    let variant = variant.unwrap_or_default().to_ascii_lowercase();
+    let variant = variant.unwrap_or_default().to_owned();
     let alias = ALIASES.iter().find(|(name, ..)| *name == architecture);
     let (architecture, variant) = match alias {
         Some((_, known, own)) if variant.is_empty() => ((*known).to_owned(), (*own).to_owned()),
         Some((_, known, _)) => ((*known).to_owned(), variant),
         None => (architecture, variant),
     };
+    let variant = written(&architecture, &variant);
     let variant = match (architecture.as_str(), variant.as_str()) {
         ("arm", "") => "v7".to_owned(),
-        ("arm64", "8" | "v8" | "v8.0") | ("amd64", "1" | "v1") | ("386", _) => String::new(),
+        ("arm64", "v8" | "v8.0") | ("amd64", "v1") | ("386", _) => String::new(),
         ("arm64", "v9.0") => "v9".to_owned(),
-        ("arm" | "arm64" | "amd64", number) if number.starts_with(|c: char| c.is_ascii_digit()) => {
-            format!("v{number}")
-        }
         _ => variant,
     };
     let variant = Some(variant).filter(|variant| !variant.is_empty());
     (architecture, variant)
+}
+
+/// Returns a variant as it is written with an architecture: `v7` for `7` and `V7`.
+pub(super) fn written(architecture: &str, variant: &str) -> String {
+    let variant = variant.to_ascii_lowercase();
+    let is_number = variant.starts_with(|c: char| c.is_ascii_digit());
+    if is_number && is_ordered(architecture) {
+        format!("v{variant}")
+    } else {
+        variant
+    }
 }
 
 /// Whether the variants of an architecture are in an order that is known.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use terrine_tests::{Archive, Run, SpecFile};
+use terrine_tests::{Archive, ConfFile, Run, SpecFile, terrine};
 
 use super::{GRAPH, all, diff_ids, spec, store};
 
@@ -167,4 +167,71 @@ fn the_summary_says_what_was_made() {
     let expected = json!([{"destination": "-", "tags": ["test:1"]}]);
     assert_eq!(destinations, Some(expected));
     assert_eq!(plan, summary);
+}
+
+#[test]
+fn the_platform_is_written_as_other_tools_write_it() {
+    let store = store();
+    let conf = ConfFile::new(&store, &[&["data"]]).write();
+    let conf = conf.to_str().unwrap();
+    let root = ["--store-root", store.root().to_str().unwrap()];
+    let own = [
+        "--name",
+        "x:1",
+        "--copy-to-root",
+        store.root().to_str().unwrap(),
+    ];
+    let platform = |made: &Value| {
+        let text = |name: &str| made[name].as_str().unwrap_or_default().to_owned();
+        (text("os"), text("architecture"), text("variant"))
+    };
+    for (asked, architecture, variant) in [
+        ("linux/arm64", "arm64", ""),
+        ("linux/arm64/v8", "arm64", "v8"),
+        ("linux/arm64/8", "arm64", "v8"),
+        ("linux/aarch64", "arm64", ""),
+        ("linux/arm", "arm", ""),
+        ("linux/arm/v6", "arm", "v6"),
+        ("linux/arm/7", "arm", "v7"),
+        ("linux/armhf", "arm", "v7"),
+        ("linux/amd64/v2", "amd64", "v2"),
+        ("Linux/x86_64", "amd64", ""),
+        ("linux/i686", "386", ""),
+    ] {
+        let expected = (
+            "linux".to_owned(),
+            architecture.to_owned(),
+            variant.to_owned(),
+        );
+        let run = |command: &str, arguments: &[&str]| {
+            let platform = [command, "--platform", asked];
+            Run::of(terrine().args(platform).args(arguments))
+                .ok()
+                .stdout
+        };
+        let streamed = run("stream", &[conf, root[0], root[1]]);
+        let built = run("build", &own);
+        for archive in [streamed, built] {
+            let archive = Archive::read(archive);
+            assert_eq!(platform(&archive.config()), expected, "{asked}");
+        }
+        let planned = run("plan", &[&own[..], &["--format", "json"]].concat());
+        let planned: Value = serde_json::from_slice(&planned).unwrap();
+        assert_eq!(platform(&planned), expected, "{asked}");
+    }
+    for (asked, message) in [
+        ("linux", "is not a platform such as `linux/amd64`"),
+        ("windows/amd64", "images are made for Linux"),
+        ("linux/arm/v9", "`arm` has no variant `v9`"),
+        ("linux/pdp11", "`pdp11` is not a known cpu"),
+    ] {
+        for command in [
+            &["stream", conf, root[0], root[1]][..],
+            &[&["build"][..], &own].concat(),
+        ] {
+            let run = Run::of(terrine().args(command).args(["--platform", asked]));
+            assert_ne!(run.code, Some(0));
+            assert!(run.stderr.contains(message), "{}", run.stderr);
+        }
+    }
 }
