@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use terrine_tests::{Archive, Run, peer, temporary, terrine};
+use terrine_tests::{Archive, Run, peer, skopeo, temporary, terrine};
 
 use super::{all, link, root};
 
@@ -48,6 +48,11 @@ fn a_checkout_makes_the_same_image_wherever_it_lies_and_whatever_the_umask() {
         &[("bin/run", 0o700), ("etc/page", 0o600), ("etc/read", 0o640)],
     );
     fs::set_permissions(two.join("etc"), Permissions::from_mode(0o2770)).unwrap();
+    // Two names of one file are two files, and times mean nothing.
+    fs::write(one.join("etc/again"), "etc/page").unwrap();
+    fs::hard_link(two.join("etc/page"), two.join("etc/again")).unwrap();
+    let page = fs::File::options().write(true).open(two.join("etc/page"));
+    page.unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     for flag in ["--contents", "--copy-to-root"] {
         // With a generated tag, which covers permissions, too.
         let ids = [&one, &two].map(|place| build(&["--name", "web", flag, text(place)]).0);
@@ -65,6 +70,7 @@ fn a_checkout_makes_the_same_image_wherever_it_lies_and_whatever_the_umask() {
             other.path(),
             &[("bin/run", 0o664), ("etc/page", 0o664), ("etc/read", 0o444)],
         );
+        fs::write(other.path().join("etc/again"), "etc/page").unwrap();
         let (other, _) = build(&["--name", "web", flag, text(other.path())]);
         assert_ne!(other.id, ids[0].id, "{flag}");
     }
@@ -214,6 +220,13 @@ fn what_meets_a_link_or_another_file_is_there_or_told() {
         &folder.path().join("b"),
         &[("sbin/visudo", 0o755), ("etc/both", 0o644)],
     );
+    // What both have with the same content is not lost.
+    let equal = ["a", "b"].map(|name| text(&folder.path().join(name)).to_owned());
+    for flag in ["--contents", "--copy-to-root"] {
+        let (_, said) = build(&["--name", "web:1", flag, &equal[0], flag, &equal[1]]);
+        assert!(!said.contains("warning"), "{said}");
+    }
+    fs::write(folder.path().join("b/etc/both"), "other").unwrap();
     let place = |name: &str| text(&folder.path().join(name)).to_owned();
     let (archive, said) = build(&[
         "--name",
@@ -250,6 +263,42 @@ fn what_meets_a_link_or_another_file_is_there_or_told() {
     assert!(said.contains(&remark), "{said}");
 }
 
+#[test]
+fn what_no_layer_holds_is_refused_by_its_name_unless_it_is_left_out() {
+    let folder = temporary();
+    put(folder.path(), &[("run/file", 0o644)]);
+    let fifo = folder.path().join("run/pipe");
+    let socket = folder.path().join("run/socket");
+    for flag in ["--contents", "--copy-to-root"] {
+        let arguments = ["--name", "web:1", flag, text(folder.path())];
+        let (expected, _) = build(&arguments);
+        let mode = rustix::fs::Mode::from(0o644);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for (excluded, place, kind) in [
+            ("run/socket", &fifo, "fifo"),
+            ("**/pipe", &socket, "socket"),
+        ] {
+            let command = ["build", "--exclude", excluded];
+            let run = Run::of(terrine().args(command).args(arguments));
+            assert_eq!(run.code, Some(1));
+            let said = format!("`{}` is a {kind}, which a layer can not hold", text(place));
+            assert!(run.stderr.contains(&said), "{}", run.stderr);
+            assert!(
+                run.stderr.contains("`--exclude` leaves this one out"),
+                "{}",
+                run.stderr
+            );
+        }
+        let without = ["--exclude", "run/pipe", "--exclude", "run/socket"];
+        let (archive, _) = build(&[&arguments[..], &without].concat());
+        assert_eq!(archive.id, expected.id);
+        drop(listener);
+        fs::remove_file(&fifo).unwrap();
+        fs::remove_file(&socket).unwrap();
+    }
+}
+
 /// The extended attributes in an archive, by the paths of their entries.
 fn attributes(layer: &[u8]) -> Vec<(String, String, Vec<u8>)> {
     let mut archive = tar::Archive::new(layer);
@@ -278,6 +327,39 @@ fn set(place: &Path, name: &str, value: &str) -> bool {
         peer::skipped(&format!("`{name}` cannot be set here: {}", run.stderr));
     }
     run.code == Some(0)
+}
+
+/// Returns the attributes of a file as umoci restores them when it unpacks an image; nothing where it cannot.
+fn restored(archive: &Archive, path: &str) -> Option<Vec<(String, Vec<u8>)>> {
+    const PROGRAM: &str = "import os, sys
+for name in sorted(os.listxattr(sys.argv[1])):
+    print(name, os.getxattr(sys.argv[1], name).hex())";
+    if !rustix::process::geteuid().is_root() {
+        peer::missing("layers are unpacked as root here");
+        return None;
+    }
+    let folder = temporary();
+    let file = folder.path().join("image.tar");
+    fs::write(&file, &archive.bytes).unwrap();
+    let from = format!("docker-archive:{}", file.display());
+    let layout = format!("{}:x", folder.path().join("layout").display());
+    skopeo::skopeo(folder.path(), &["copy", &from, &format!("oci:{layout}")])?;
+    let bundle = folder.path().join("bundle");
+    skopeo::umoci(
+        folder.path(),
+        &["unpack", "--image", &layout, text(&bundle)],
+    )?;
+    let path = path.trim_start_matches(['.', '/']);
+    let place = bundle.join("rootfs").join(path);
+    let listed = Run::of(Command::new("python3").args(["-c", PROGRAM, text(&place)])).ok();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let pair = |line: &str| {
+        let (name, hex) = line.split_once(' ').unwrap();
+        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let value = (0..hex.len()).step_by(2).map(byte).collect();
+        (name.to_owned(), value)
+    };
+    Some(listed.lines().map(pair).collect())
 }
 
 #[test]
@@ -318,6 +400,9 @@ fn capabilities_and_attributes_of_users_are_in_the_image_and_lists_are_told() {
             .collect();
         assert_eq!(pairs, expected, "{flag}");
         assert!(found[0].0.ends_with("bin/ping"));
+        if let Some(restored) = restored(&archive, &found[0].0) {
+            assert_eq!(restored, expected, "{flag}");
+        }
         let told = "warning: the attribute `system.posix_acl_access` of `etc/plain` in";
         assert_eq!(said.contains(told), lists, "{said}");
         // Together with what a rule says of the same file.

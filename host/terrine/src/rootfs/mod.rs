@@ -14,6 +14,7 @@ mod layer;
 mod list;
 mod lost;
 mod resolve;
+mod same;
 mod tree;
 mod way;
 

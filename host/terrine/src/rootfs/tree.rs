@@ -254,6 +254,11 @@ impl Root {
             });
         }
         let full = self.nodes.len() >= self.limit;
+        // What both have is not lost.
+        let is_same = twice != Twice::Refuse
+            && self
+                .node(&path)
+                .is_some_and(|old| old.origin.is_like(&node.origin) && self.is_same(old, &node));
         match self.nodes.entry(Key(path)) {
             Slot::Vacant(_) if full => Err(Error::TooMany {
                 origin: (*node.origin).clone(),
@@ -265,7 +270,8 @@ impl Root {
             }
             Slot::Occupied(mut slot) => {
                 let path = slot.key().0.clone();
-                meet(slot.get_mut(), node, twice, &path, &mut self.lost)
+                let lost = (!is_same).then_some(&mut self.lost);
+                meet(slot.get_mut(), node, twice, &path, lost)
             }
         }
     }
@@ -333,13 +339,13 @@ impl Root {
     }
 }
 
-/// What becomes of a node when another comes to its path. What is lost is noted.
+/// What becomes of a node when another comes to its path. What is lost is noted, if anything is.
 fn meet(
     old: &mut Node,
     new: Node,
     twice: Twice,
     path: &[u8],
-    lost: &mut Lost,
+    lost: Option<&mut Lost>,
 ) -> Result<bool, Error> {
     let alike = old.origin.is_like(&new.origin);
     let same = old.content == new.content && old.metadata == new.metadata;
@@ -355,7 +361,7 @@ fn meet(
             Ok(true)
         }
         _ if alike && twice == Twice::Keep => {
-            if !same {
+            if let Some(lost) = lost.filter(|_| !same) {
                 lost.note(path, old, &new);
             }
             Ok(false)
@@ -365,7 +371,9 @@ fn meet(
         }
         _ if same => Ok(true),
         _ if alike && twice == Twice::Replace => {
-            lost.note(path, &new, old);
+            if let Some(lost) = lost {
+                lost.note(path, &new, old);
+            }
             *old = new;
             Ok(true)
         }

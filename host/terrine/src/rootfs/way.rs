@@ -46,7 +46,7 @@ pub(super) enum Way {
         /// The last link that is not in the store itself.
         link: Option<Vec<u8>>,
     },
-    /// At this entry: a file, or a link that leads back to itself.
+    /// At a file, or at a link that leads back to itself: the first entry of the root by which the way leads there.
     Blocked(Vec<u8>),
 }
 
@@ -64,7 +64,7 @@ impl Root {
     pub(super) fn way(&self, path: &[u8]) -> Way {
         let mut rest = reversed(path);
         let mut at: Vec<u8> = Vec::new();
-        let (mut links, mut link) = (0, None);
+        let (mut links, mut link, mut first) = (0, None, None);
         while let Some(name) = rest.pop() {
             let parent = at.len();
             if name == b".." {
@@ -79,14 +79,17 @@ impl Root {
                     if !self.is_in_store(&at) {
                         link = Some(at.clone());
                     }
+                    if first.is_none() && self.node(&at).is_some() {
+                        first = Some(at.clone());
+                    }
                     links += 1;
                     if links > MAX_LINKS {
-                        return Way::Blocked(link.unwrap_or(at));
+                        return Way::Blocked(first.or(link).unwrap_or(at));
                     }
                     at.truncate(if target.starts_with(b"/") { 0 } else { parent });
                     rest.extend(reversed(&target));
                 }
-                Step::File => return Way::Blocked(link.unwrap_or(at)),
+                Step::File => return Way::Blocked(first.or(link).unwrap_or(at)),
             }
         }
         if self.is_in_store(&at) {

@@ -218,6 +218,13 @@ fn nothing_of_contents_is_lost_where_links_to_directories_meet_directories() {
             ],
         ),
         (
+            &["a/f", "a/l -> m", "a/m -> f", "b/l/y"],
+            &["/f -> $a/f", "/l -> m", "/m -> f"],
+            &[
+                "`/l` is a symbolic link in contents `a` and a directory in contents `b`: what contents `a` has is in the image",
+            ],
+        ),
+        (
             &["a/l -> /nix/store/gone/lib", "b/l/y"],
             &["/l -> $gone/lib"],
             &[
