@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use terrine_tests::archive::{digest, filter};
-use terrine_tests::{Archive, OciLayout, Run, terrine};
+use terrine_tests::{Archive, OciLayout, Run, skopeo, terrine};
 
 use super::written::{Written, configuration, layer};
 use super::{Medium, Shelf, TAG, copy, run};
@@ -42,15 +42,26 @@ fn types(manifest: &[u8]) -> Vec<String> {
 fn bytes_count_more_than_labels_wherever_an_image_is() {
     let Some(shelf) = Shelf::new() else { return };
     let written = Written::new(shelf.path("written"));
-    let plain = ["a", "b", "c"].map(layer);
+    let mut plain: Vec<Vec<u8>> = ["a", "b", "c", "d", "e"].map(layer).into();
+    // An archive without members.
+    plain.push(vec![0; 1024]);
     let gzip = filter("gzip", &["-nc"], &plain[1]);
     let zstd = filter("zstd", &["-qc"], &plain[2]);
-    let config = configuration("amd64", &plain.each_ref().map(Vec::as_slice));
-    let config = written.put("application/octet-stream", &config);
+    let again = filter("zstd", &["-qc"], &plain[3]);
+    let members = [&plain[4][..700], &plain[4][700..]].map(|part| filter("gzip", &["-nc"], part));
+    let members = members.concat();
+    let described = configuration(
+        "amd64",
+        &plain.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+    );
+    let config = written.put("application/octet-stream", &described);
     let layers = [
         written.put(GZIP, &plain[0]),
         written.put(TAR, &gzip),
         written.put(GZIP, &zstd),
+        written.put(TAR, &again),
+        written.put(ZSTD, &members),
+        written.put(GZIP, &plain[5]),
     ];
     written.list(written.manifest(&config, &layers), TAG);
     let at = |medium, name: &str| shelf.reference(medium, name);
@@ -65,7 +76,7 @@ fn bytes_count_more_than_labels_wherever_an_image_is() {
         assert_eq!(told.code, Some(1), "{image}");
         assert_eq!(
             told.stderr.matches(": media type:").count(),
-            3,
+            6,
             "{}",
             told.stderr
         );
@@ -77,17 +88,39 @@ fn bytes_count_more_than_labels_wherever_an_image_is() {
             terrine_tests::verify(&to);
             let folder = shelf.path(&format!("{name}-{medium:?}-{setting}"));
             let made = OciLayout::read(&folder).image(Some(TAG));
-            assert_eq!(types(&made.manifest), [expected; 3], "{image} {setting}");
+            assert_eq!(types(&made.manifest), [expected; 6], "{image} {setting}");
+            if setting != "zstd" {
+                let archive = shelf.path(&format!("{name}-{medium:?}-{setting}.tar"));
+                let archive = format!("docker-archive:{}", archive.display());
+                skopeo::skopeo(&shelf.path(""), &["copy", &to, &archive]);
+            }
         }
         let noted = at(Medium::Layout, &format!("{name}-{medium:?}-noted"));
         run(&["copy", &image, &noted, "--annotation", "a=1"]);
         let folder = shelf.path(&format!("{name}-{medium:?}-noted"));
         let made = OciLayout::read(&folder).image(Some(TAG));
-        assert_eq!(types(&made.manifest), [TAR, GZIP, ZSTD], "{image}");
+        let expected = [TAR, GZIP, ZSTD, ZSTD, GZIP, TAR];
+        assert_eq!(types(&made.manifest), expected, "{image}");
         let archive = shelf.path(&format!("{name}-{medium:?}.tar"));
         run(&["merge", &image, "-o", &archive.display().to_string()]);
         let archive = Archive::read(fs::read(archive).unwrap());
-        assert_eq!(archive.diff_ids().len(), 3);
+        assert_eq!(archive.diff_ids().len(), 6);
+        let onto = shelf.path(&format!("{name}-{medium:?}-onto.tar"));
+        let onto = onto.display().to_string();
+        run(&[
+            "build",
+            "--name",
+            "on:1",
+            "--from-image",
+            &image,
+            "-o",
+            &onto,
+        ]);
+        skopeo::skopeo(
+            &shelf.path(""),
+            &["inspect", &format!("docker-archive:{onto}")],
+        );
+        shown(&["diff", &image, &onto]);
         let files = shelf.path(&format!("{name}-{medium:?}-files.tar"));
         run(&["export", &image, "-o", &files.display().to_string()]);
         assert!(fs::metadata(files).unwrap().len() > 0);
@@ -95,12 +128,11 @@ fn bytes_count_more_than_labels_wherever_an_image_is() {
     wrong(Medium::Layout, "written");
     wrong(Medium::OciArchive, "archive");
     let repository = "labels";
-    for blob in [&plain[0], &gzip, &zstd] {
+    for blob in [&plain[0], &gzip, &zstd, &again, &members, &plain[5]] {
         shelf.registry.put_blob(repository, blob);
     }
     let kind = "application/vnd.oci.image.manifest.v1+json";
-    let config_bytes = configuration("amd64", &plain.each_ref().map(Vec::as_slice));
-    shelf.registry.put_blob(repository, &config_bytes);
+    shelf.registry.put_blob(repository, &described);
     let manifest =
         json!({"schemaVersion": 2, "mediaType": kind, "config": config, "layers": layers});
     let manifest = manifest.to_string();

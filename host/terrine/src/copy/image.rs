@@ -2,11 +2,12 @@
 
 use std::num::NonZeroUsize;
 
+use terrine_compress::Compression;
 use terrine_oci::{Annotations, Content, Descriptor, Digest, Document, Manifest, MediaType};
 use terrine_oci::{Platform, annotation};
 
 use super::Error;
-use crate::destination::{self, Carried, Carrier, Part, Reporter, Shipped};
+use crate::destination::{self, Carried, Carrier, Part, Recompress, Reporter, Shipped};
 use crate::layer::LayerOrigin;
 use crate::source::{Image, Layer};
 
@@ -80,7 +81,7 @@ impl Copying<'_> {
         let same = own.layers.iter().map(|layer| layer.digest);
         let same = same.eq(shipped.iter().map(|shipped| shipped.descriptor.digest));
         let allowed = !self.only_oci || document.media_type == MediaType::OciManifest;
-        if same && allowed && self.annotations.is_empty() {
+        if same && allowed && self.annotations.is_empty() && self.is_named(image, own)? {
             return Ok(document.clone());
         }
         let layers = image.layers.iter().zip(&own.layers).zip(shipped);
@@ -105,6 +106,22 @@ impl Copying<'_> {
             ..own.clone()
         };
         Ok(manifest.to_document())
+    }
+
+    /// Returns false where a compression was asked for and the manifest calls a layer by the type of another one.
+    fn is_named(&self, image: &Image, own: &Manifest) -> Result<bool, Error> {
+        if !matches!(
+            self.carrier.recompress,
+            Recompress::All | Recompress::Always
+        ) {
+            return Ok(true);
+        }
+        let mut layers = image.layers.iter().zip(&own.layers);
+        layers.try_fold(true, |are_named, (layer, listed)| {
+            let is_named =
+                layer.is_foreign() || Compression::of(&listed.media_type) == Some(layer.look()?);
+            Ok(are_named && is_named)
+        })
     }
 
     /// Adds the annotations that were asked for. An empty value takes one away.

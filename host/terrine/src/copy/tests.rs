@@ -379,3 +379,28 @@ fn a_rewritten_manifest_calls_layers_what_they_are() {
     );
     valid(&pick(read(&path), None).unwrap());
 }
+
+#[test]
+fn a_compression_that_is_asked_for_is_also_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut layers =
+        ["a=1", "b=2"].map(|entry| MemoryLayer::new(&archive(&[entry]), Compression::Gzip));
+    layers[1].descriptor.media_type = MediaType::OciLayer;
+    let original = image(layers.to_vec(), |_| {});
+    for (setting, is_rewritten) in [(Setting::GZIP, true), (Setting::NONE, false)] {
+        let path = folder.path().join(setting.to_string());
+        let made = copying(&path, &setting, &Annotations::new(), |copying| {
+            copying.image(&original)
+        });
+        let made = made.unwrap();
+        // Nothing was asked for by the helper above where it is `NONE`.
+        assert_eq!(Some(&made) != original.manifest.as_ref(), is_rewritten);
+        let text = json_of(&made);
+        let expected = if is_rewritten {
+            MediaType::OciLayerGzip
+        } else {
+            MediaType::OciLayer
+        };
+        assert_eq!(text["layers"][1]["mediaType"], expected.as_str());
+    }
+}

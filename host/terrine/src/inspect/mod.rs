@@ -3,7 +3,7 @@
 use serde::Serialize;
 use terrine_compress::Compression;
 use terrine_oci::{Annotations, Content, Descriptor, Digest, Manifest, MediaType, RunConfig};
-use terrine_oci::{HistoryEntry, annotation, history};
+use terrine_oci::{HistoryEntry, Platform, annotation, history};
 
 use crate::source::{Error, Fault, Image, Layer};
 
@@ -23,7 +23,7 @@ pub struct Inspection {
     pub image_id: Digest,
     /// Its manifest; none in a docker-archive.
     pub manifest: Option<ManifestFacts>,
-    /// What it runs on, `linux/amd64`.
+    /// What it runs on, `linux/amd64`; `unknown` if its configuration does not say so.
     pub platform: String,
     /// When it says that it was created.
     pub created: Option<String>,
@@ -106,7 +106,7 @@ pub fn inspect(image: &Image) -> Result<Inspection, Error> {
             media_type: document.media_type.clone(),
             size: document.bytes.len() as u64,
         }),
-        platform: configuration.platform().to_string(),
+        platform: platform(&configuration.platform()),
         created: configuration.created().map(ToOwned::to_owned),
         config,
         annotations: manifest
@@ -180,6 +180,15 @@ fn total(layers: &[LayerFacts]) -> u64 {
         .filter(|layer| seen.insert((layer.digest, layer.diff_id)))
         .map(|layer| layer.size)
         .sum()
+}
+
+/// Names a platform; a configuration need not have one.
+fn platform(platform: &Platform) -> String {
+    if platform.is_whole() {
+        platform.to_string()
+    } else {
+        "unknown".to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub(super) fn open(
 fn for_this_machine(several: Opened) -> Result<Image, source::Error> {
     match source::pick(several.clone(), None) {
         Err(source::Error::Fault {
-            fault: Fault::Several { .. },
+            fault: Fault::Platforms { .. } | Fault::Several { .. },
             ..
         }) => {
             let machine = Platform::new("linux", platform::this_machine(), None);

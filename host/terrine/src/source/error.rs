@@ -249,6 +249,12 @@ pub enum Fault {
         /// What there is.
         available: Vec<String>,
     },
+    /// An index of several images, and no platform was asked for.
+    #[error("it holds {} images: {}", available.len(), list(available))]
+    Platforms {
+        /// Their platforms.
+        available: Vec<String>,
+    },
     /// The image that was asked for is not there.
     #[error("it has no image `{wanted}`, but {}", list(available))]
     NoSuchImage {
@@ -374,7 +380,9 @@ impl Hint for Fault {
             | Self::Compression { .. }
             | Self::Digest { .. }
             | Self::Size { .. } => Some("fetch or build the image again".into()),
-            Self::NoPlatform { .. } => Some("ask for one of these by `--platform`".into()),
+            Self::NoPlatform { .. } | Self::Platforms { .. } => {
+                Some("ask for one of these by `--platform`".into())
+            }
             Self::Foreign { .. } => Some(
                 "`terrine copy` leaves such a layer where it is; what reads layers needs an image that has it".into(),
             ),

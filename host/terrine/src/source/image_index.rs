@@ -199,6 +199,9 @@ impl ImageIndex {
             1 if !one.platform.is_whole() => Some(0),
             _ => one.platform.rank(wanted),
         };
+        if candidates.is_empty() {
+            return Err(Error::fault(&self.name, Fault::EmptyIndex));
+        }
         let Some(best) = candidates.iter().filter_map(rank).min() else {
             let (wanted, available) = (wanted.to_string(), named(&candidates));
             return Err(Error::fault(
@@ -225,7 +228,7 @@ impl ImageIndex {
     ///
     /// # Errors
     ///
-    /// [`Fault::Several`] with their platforms, and whatever can not be used.
+    /// [`Fault::Platforms`], and whatever can not be used.
     pub fn only(&self) -> Result<Image, Error> {
         let candidates = self.listed()?;
         let fault = match candidates.as_slice() {
@@ -237,7 +240,7 @@ impl ImageIndex {
             {
                 return self.manifest(&first.descriptor);
             }
-            _ => Fault::Several {
+            _ => Fault::Platforms {
                 available: named(&candidates),
             },
         };
@@ -391,7 +394,7 @@ impl ImageIndex {
 ///
 /// # Errors
 ///
-/// [`Fault::NoPlatform`] and [`Fault::Several`] with what there is, and whatever can not be
+/// [`Fault::NoPlatform`], [`Fault::Platforms`] and [`Fault::Several`] with what there is, and whatever can not be
 /// used.
 pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error> {
     let image = match (opened, platform) {

@@ -385,6 +385,7 @@ fn source_faults() -> Vec<source::Fault> {
             urls: list(),
         },
         Fault::Several { available: list() },
+        Fault::Platforms { available: list() },
         Fault::NoSuchImage {
             wanted: name(),
             available: list(),

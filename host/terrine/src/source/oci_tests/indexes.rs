@@ -122,11 +122,10 @@ fn an_index_gives_the_image_of_the_platform() {
     ]);
     assert_eq!(made.pick(None).as_deref(), Ok("v6"));
     made.list(vec![made.index(vec![attestation])]);
-    assert!(
-        made.pick(None)
-            .unwrap_err()
-            .contains("its index lists no image")
-    );
+    for wanted in [None, Some("linux/amd64")] {
+        let error = made.pick(wanted).unwrap_err();
+        assert!(error.contains("its index lists no image"), "{error}");
+    }
 }
 
 #[test]
