@@ -140,3 +140,19 @@ pub fn layer(name: &str, content: &[u8]) -> Vec<u8> {
     append(&mut builder, name, content);
     builder.into_inner().unwrap()
 }
+
+/// A layer with symbolic links, and a program, as of a system whose `/bin` is a link to `usr/bin`.
+pub fn merged(links: &[(&str, &str)], program: &str, content: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (path, target) in links {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        builder.append_link(&mut header, path, target).unwrap();
+    }
+    let mut header = tar::Header::new_ustar();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o755);
+    builder.append_data(&mut header, program, content).unwrap();
+    builder.into_inner().unwrap()
+}

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::fs;
 
 use serde_json::{Value, json};
-use terrine_tests::base::{BaseImage, layer};
+use terrine_tests::base::{BaseImage, layer, merged};
 use terrine_tests::conf::customise;
 use terrine_tests::consumer::{self, Consumed};
 use terrine_tests::{ConfFile, Run, SpecFile, TestStore, fixture};
@@ -170,6 +170,19 @@ fn docker_and_podman_start_what_is_not_warned_of() {
             arguments.push(image.into_os_string());
             expected.push((config, message.is_none()));
         }
+        // Where `/bin` is a link in the base image, its programs are still there, and so are the image's own.
+        let links = [("bin", "usr/bin"), ("lib64", "usr/lib64")];
+        let base = BaseImage::new(&[&merged(&links, "usr/bin/based", &hello())], &[]);
+        let base = base.write(&store).display().to_string();
+        let command = ["/bin/based", "/usr/bin/hello"][first];
+        let config = json!({"Cmd": [command]});
+        let spec = spec(&store, config.clone())
+            .with("fromImage", base)
+            .with("name", format!("case:{}", arguments.len()));
+        let image = images.path().join("base.tar");
+        fs::write(&image, spec.archive().bytes).unwrap();
+        arguments.push(image.into_os_string());
+        expected.push((config, true));
         let arguments: Vec<&OsStr> = arguments.iter().map(|argument| &**argument).collect();
         let said = Consumed::with(script, &arguments).text("codes");
         let said: Vec<&str> = said.lines().collect();
@@ -327,6 +340,27 @@ fn streams_are_checked_as_well() {
     assert_eq!(
         said(json!({"Cmd": [own], "User": "other"}), &on_base).len(),
         1
+    );
+    // A ready-made directory hides a link of the base.
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_mode(0o755);
+    header.set_size(0);
+    let mut builder = tar::Builder::new(vec![]);
+    builder.append_data(&mut header, "bin", &[][..]).unwrap();
+    let name = "2wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-top";
+    customise(&store, name, &builder.into_inner().unwrap());
+    let base = merged(&[("bin", "usr/bin")], "usr/bin/based", b"");
+    let base = BaseImage::old(&[&base], &[]).write(&store);
+    let hides = |conf: ConfFile<'_>| {
+        let conf = conf.with("customisation_layer", store.path(name));
+        conf.with("from_image", base.to_str().unwrap()).json
+    };
+    assert_eq!(
+        said(json!({"Cmd": [own]}), &hides),
+        [
+            "`/bin` is a link to `usr/bin` in the base image, and a directory in the customisation layer: what the base has there will not be found any more"
+        ]
     );
     // Interpreters of other programs than the command are not looked for.
     store.file_with_mode("hello/bin/run", b"#!/bin/sh\n", 0o555);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use terrine_tests::base::{self, BaseImage};
+use terrine_tests::base::{self, BaseImage, merged};
 use terrine_tests::{Archive, Run, SpecFile, TestStore};
 
 use super::{diff_ids, root, spec, store};
@@ -78,24 +78,12 @@ fn a_base_with_a_layer_twice_is_built_upon() {
 #[test]
 fn files_go_through_links_of_the_base_to_directories() {
     let store = store();
-    let mut builder = tar::Builder::new(vec![]);
-    for (link, target) in [
+    let links = [
         ("bin", "usr/bin"),
         ("lib64", "/usr/lib"),
         ("etc/file", "other"),
-    ] {
-        let mut header = tar::Header::new_ustar();
-        header.set_entry_type(tar::EntryType::Symlink);
-        header.set_size(0);
-        builder.append_link(&mut header, link, target).unwrap();
-    }
-    let mut header = tar::Header::new_ustar();
-    header.set_size(0);
-    header.set_mode(0o644);
-    builder
-        .append_data(&mut header, "etc/other", &b""[..])
-        .unwrap();
-    let layer = builder.into_inner().unwrap();
+    ];
+    let layer = merged(&links, "etc/other", b"");
     let base = BaseImage::old(&[&layer], &[]).write(&store);
     let spec = |how: &str| {
         spec(&store)

@@ -4,7 +4,7 @@ use terrine_tar::Input;
 
 use super::file::member;
 use super::listing::{Listed, Listing, add};
-use super::merge::ListedLayer;
+use super::merge::{EntryKind, ListedLayer};
 use crate::source::FilePart;
 use crate::source::changes::Budget;
 use crate::source::seekable::for_each;
@@ -43,6 +43,15 @@ impl LayerFiles {
     /// Tells whether the layer takes something away from those below it.
     pub fn takes_away(&self) -> bool {
         self.takes_away
+    }
+
+    /// The absolute paths of directories below the root that have a header of their own. Those that only something else
+    /// lies in have no permissions, and are no directories where there is a link.
+    pub fn directories(&self) -> impl Iterator<Item = Vec<u8>> {
+        let entries = self.listing.entries.below(b"");
+        let directories =
+            entries.filter(|(_, entry)| entry.kind == EntryKind::Directory && entry.mode != 0);
+        directories.map(|(path, _)| [b"/", path].concat())
     }
 
     /// Tells whether there is nothing but directories.

@@ -43,6 +43,8 @@ pub fn remarks(image: &NewImage<'_>) -> Vec<Remark> {
             Held::No
         }
     };
+    let base = image.base.as_ref().map_or(BaseFiles::None, below);
+    remarks.extend(hidden_links(&top, &base));
     let files = ArchivedFiles {
         archive,
         top,
@@ -52,7 +54,7 @@ pub fn remarks(image: &NewImage<'_>) -> Vec<Remark> {
             holds: Box::new(holds),
         },
         has_store,
-        base: image.base.as_ref().map_or(BaseFiles::None, below),
+        base,
     };
     remarks.extend(startup::check(
         &image.resolved.config,
@@ -60,6 +62,20 @@ pub fn remarks(image: &NewImage<'_>) -> Vec<Remark> {
         Interpreters::Here,
     ));
     remarks
+}
+
+/// Links of the base image that directories of the customisation layer hide. That layer is ready-made, so that nothing in it
+/// is put elsewhere.
+fn hidden_links(top: &LayerFiles, base: &BaseFiles<'_>) -> Vec<Remark> {
+    let link = |path: Vec<u8>| {
+        let target = base.link_at(&path)?;
+        let [path, target] = [&path, target].map(String::from_utf8_lossy);
+        let remark = Remark::warning(format!(
+            "`{path}` is a link to `{target}` in the base image, and a directory in the customisation layer: what the base has there will not be found any more"
+        ));
+        Some(remark.hint("put files where the link leads, as `terrine build` does with `contents`"))
+    };
+    top.directories().filter_map(link).collect()
 }
 
 /// The files of a base image: of one whose layers are compressed or yet to be made, nothing is known.

@@ -129,6 +129,11 @@ impl BaseFiles<'_> {
         }
     }
 
+    /// Returns the target of the link at a path, where that is known.
+    pub(in super::super) fn link_at(&self, path: &[u8]) -> Option<&[u8]> {
+        self.listing()?.1.link_at(path)
+    }
+
     pub(super) fn read(&self, path: &[u8], limit: usize) -> Option<Vec<u8>> {
         let (base, listing) = self.listing()?;
         let path = std::str::from_utf8(path).ok()?;
