@@ -124,7 +124,7 @@ fn a_clock_may_show_anything() {
     let home = temporary();
     let mut commands = vec![image(&store).with("created", "now").command("build")];
     for words in [
-        &["planner", "check"][..],
+        &["planner", "list"][..],
         &["cache", "info"],
         &["replay", "--help"],
     ] {

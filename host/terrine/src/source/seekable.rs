@@ -144,9 +144,11 @@ fn seekable(mut file: File, regular: bool) -> Result<File, Unpacking> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(unpack(error)),
         };
-        io::Write::write_all(&mut spool, &buffer[..count]).map_err(spooling)?;
+        put(&mut spool, &buffer[..count]).map_err(spooling)?;
         total += count as u64;
     }
+    // A hole at the end is not there yet.
+    spool.set_len(total).map_err(spooling)?;
     if total > MAX_UNPACKED {
         let what = "the unpacked archive".to_owned();
         return Err(Fault::TooLarge {
@@ -158,4 +160,49 @@ fn seekable(mut file: File, regular: bool) -> Result<File, Unpacking> {
     }
     spool.rewind()?;
     Ok(spool)
+}
+
+/// Adds bytes to a file; zeros become a hole, as an archive that is a bomb has little else.
+fn put(spool: &mut File, bytes: &[u8]) -> io::Result<()> {
+    // All are zeros if the first is, and each is what the next is.
+    if bytes.first() == Some(&0) && bytes[1..] == bytes[..bytes.len() - 1] {
+        return spool.seek_relative(bytes.len() as i64);
+    }
+    io::Write::write_all(spool, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that cannot be set up has failed"
+    )]
+
+    use std::io::Write;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn zeros_take_no_room_on_the_disk() {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("layer.tar").unwrap();
+        header.set_size(16 << 20);
+        header.set_cksum();
+        let mut plain = header.as_bytes().to_vec();
+        plain.resize(plain.len() + (16 << 20), 0);
+        // Bytes between zeros, and zeros at the end.
+        plain[9 << 20] = 1;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&zstd::encode_all(&plain[..], 1).unwrap())
+            .unwrap();
+        file.rewind().unwrap();
+        let Ok(mut spool) = seekable(file, true) else {
+            panic!("it is an archive");
+        };
+        assert!(spool.metadata().unwrap().blocks() * 512 < 1 << 20);
+        let mut read = Vec::new();
+        spool.read_to_end(&mut read).unwrap();
+        assert_eq!(read, plain);
+    }
 }
