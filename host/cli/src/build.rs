@@ -2,11 +2,13 @@
 
 use terrine::plan::{self, CommandsTold};
 use terrine::planner::Planners;
+use terrine::spec::ImageSpec;
 
 use super::cache_args::close_cache;
 use super::command_args::show;
 use super::failure::{Context, Result};
-use super::image_args::ImageArgs;
+use super::flag_names::FlagNames;
+use super::image_args::{ImageArgs, Merged};
 use super::images::Images;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -40,14 +42,19 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     args.ship.check()?;
-    let spec = args.image.spec()?;
+    let Merged { spec, names } = args.image.merge()?;
+    build(args, &spec, &names, printer).map_err(|failure| failure.in_terms_of(names))
+}
+
+/// Builds the image of a specification.
+fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) -> Result<()> {
     let runtime = args
         .image
         .limits()
         .runtime(args.ship.encode.cache, printer)?;
     let cannot = || format!("can not build {}", args.image.what());
     let planner = runtime.embedded()?;
-    let component = plan::component(&spec, &runtime).with_context(cannot)?;
+    let component = plan::component(spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let mut named = args.image.named();
     named.extend(args.ship.named());
@@ -59,8 +66,9 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         .commands
         .options(args.ship.encode.cache.keeps(), &tell);
     let options = args.image.options(images.opener(), &cache, commands);
-    let prepared = plan::prepare(&spec, &options, planners).with_context(cannot)?;
+    let prepared = plan::prepare(spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;
+    names.remarks(&mut facts.remarks);
     args.strict
         .print(&facts.remarks, printer)
         .with_context(cannot)?;

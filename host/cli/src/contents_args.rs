@@ -5,6 +5,7 @@ use std::path::Path;
 use terrine::spec::{BaseLinksSpec, ContentsSpec, ImageSpec};
 
 use super::failure::Result;
+use super::flag_names::FlagNames;
 use super::image_args::here;
 
 /// What of directories is in the image, and where it is put.
@@ -34,7 +35,9 @@ pub(super) struct ContentsArgs {
 
 impl ContentsArgs {
     /// Changes the specification by what the flags say.
-    pub(super) fn apply(&self, spec: &mut ImageSpec) {
+    pub(super) fn apply(&self, spec: &mut ImageSpec, names: &mut FlagNames) {
+        let (before, given) = (spec.exclude.0.len(), self.exclude.iter().cloned());
+        names.note_list("exclude", "--exclude", before, given);
         spec.exclude.0.extend(self.exclude.iter().cloned());
         spec.keep_modes |= self.keep_modes;
         spec.base_links = self.base_links.unwrap_or(spec.base_links);

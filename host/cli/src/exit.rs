@@ -93,8 +93,7 @@ pub(super) fn report(outcome: Result<()>, printer: &Printer) -> Status {
 
 /// Says what went wrong, what caused it, and what to do about it.
 pub(super) fn complain(failure: &Failure, printer: &Printer) {
-    let chain: Vec<String> = failure.chain().map(ToString::to_string).collect();
-    printer.error(&chain, failure.hint());
+    printer.error(&failure.messages(), failure.hint().as_deref());
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -6,6 +6,7 @@ use terrine::spec::{FileSpec, ImageSpec, ModeField};
 
 use super::exit::Usage;
 use super::failure::{Failure, Result};
+use super::flag_names::FlagNames;
 use super::image_args::here;
 
 /// A file of this machine, and what it becomes in the image.
@@ -18,7 +19,7 @@ struct FileArg {
 }
 
 /// Adds files to a specification, in the place of those that it has at their paths.
-pub(super) fn apply(files: &[String], spec: &mut ImageSpec) -> Result<()> {
+pub(super) fn apply(files: &[String], spec: &mut ImageSpec, names: &mut FlagNames) -> Result<()> {
     let mut seen: Vec<String> = vec![];
     for text in files {
         let file = read(text, Path::exists).map_err(|why| usage(text, &why))?;
@@ -45,6 +46,8 @@ pub(super) fn apply(files: &[String], spec: &mut ImageSpec) -> Result<()> {
             ..FileSpec::default()
         };
         seen.push(file.path.clone());
+        let field = format!("files.{}", file.path);
+        names.note(field, "--file", Some(text.clone()));
         spec.files.insert(file.path, entry);
     }
     Ok(())

@@ -1,25 +1,25 @@
 //! What `build` and `plan` have in common: the specification, from a file and from flags.
 
-use std::fs::File;
+mod merge;
+
 use std::path::{Path, PathBuf, absolute};
 
 use terrine::cache::Cache;
 use terrine::oci::{Platform, Reference};
 use terrine::plan::{CommandOptions, PlanOptions};
 use terrine::source::Opener;
-use terrine::spec::{
-    BaseConfig, ImageSpec, Json, PathSwitch, Pipeline, Switch, Time, TimeField, When,
-};
+use terrine::spec::{Time, When};
 
 use super::command_args::CommandArgs;
-use super::contents_args::{self, ContentsArgs};
+use super::contents_args::ContentsArgs;
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::history_args::HistoryArgs;
 use super::images::linux;
 use super::limit_args::LimitArgs;
 use super::planner_args::PlannerArgs;
-use super::{argument, file_args, stdin};
+use super::{argument, stdin};
+pub(super) use merge::Merged;
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
 #[derive(Debug, clap::Args)]
@@ -242,193 +242,6 @@ impl ImageArgs {
             None => format!("`{}`", self.name.as_deref().unwrap_or("the image")),
         }
     }
-
-    /// The specification: what the file says, changed by what the flags say.
-    pub(super) fn spec(&self) -> Result<ImageSpec> {
-        let mut spec = match &self.spec {
-            Some(path) if path == Path::new(stdin::PATH) => {
-                let text =
-                    File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
-                ImageSpec::read_from(text, Path::new("stdin"), Path::new(""))?
-            }
-            Some(path) => ImageSpec::read(path)?,
-            None if self.name.is_none() => {
-                return Err(Usage {
-                    message: "there is nothing to build".to_owned(),
-                    hint: "name an image specification, or give `--name` and `--contents`",
-                }
-                .into());
-            }
-            None => ImageSpec::default(),
-        };
-        self.image(&mut spec)?;
-        self.content(&mut spec)?;
-        self.configuration(&mut spec)?;
-        self.layers(&mut spec)?;
-        Ok(spec)
-    }
-
-    fn image(&self, spec: &mut ImageSpec) -> Result<()> {
-        replace(&mut spec.name, &self.name);
-        if let [tag, others @ ..] = &self.tag[..] {
-            // The tag in the name of the file's image counts no more than its field would.
-            if let (Some(name), None) = (&mut spec.name, &self.name)
-                && let Some((bare, tag)) = name.rsplit_once(':')
-                && !tag.contains('/')
-            {
-                *name = bare.to_owned();
-            }
-            spec.tag = Some(tag.clone());
-            spec.tags.0 = others.to_vec();
-        }
-        self.machine(spec);
-        replace(&mut spec.created, &self.created.map(TimeField));
-        replace(&mut spec.mtime, &self.mtime.map(TimeField));
-        if let Some(what) = &self.base_config {
-            spec.base_config_given = true;
-            spec.base_config = match what.as_str() {
-                "all" => BaseConfig::All,
-                _ => BaseConfig::Environment,
-            };
-        }
-        if let Some(reference) = &self.from_image {
-            spec.from_image = Some(text_from_here(reference)?);
-        }
-        Ok(())
-    }
-
-    /// What the flags say of the platform counts more than all that the file says of it.
-    fn machine(&self, spec: &mut ImageSpec) {
-        let (architecture, variant) = match &self.platform {
-            Some(platform) => (Some(&platform.architecture), platform.variant.clone()),
-            None => (self.architecture.as_ref(), None),
-        };
-        if let Some(architecture) = architecture {
-            if self.platform.is_some() || spec.architecture.as_ref() != Some(architecture) {
-                spec.variant = variant;
-            }
-            spec.architecture = Some(architecture.clone());
-            spec.system = None;
-        }
-        if let Some(system) = &self.system {
-            if spec.architecture.take().is_some() {
-                spec.variant = None;
-            }
-            spec.system = Some(system.clone());
-        }
-    }
-
-    fn content(&self, spec: &mut ImageSpec) -> Result<()> {
-        for (list, more) in [
-            (&mut spec.copy_to_root.0, &self.copy_to_root),
-            (&mut spec.closure.0, &self.closure),
-        ] {
-            list.extend(
-                more.iter()
-                    .map(|path| here(path))
-                    .collect::<Result<Vec<_>, _>>()?,
-            );
-        }
-        for contents in &self.contents {
-            spec.contents.0.push(contents_args::named(contents)?);
-        }
-        self.contents_rules.apply(spec);
-        file_args::apply(&self.file, spec)?;
-        replace(&mut spec.store_dir, &self.store_dir);
-        if self.fake_nss && spec.fake_nss == Switch::Off {
-            spec.fake_nss = Switch::On;
-        }
-        if self.ca_certificates && spec.ca_certificates == PathSwitch::Off {
-            spec.ca_certificates = PathSwitch::On;
-        }
-        spec.tmp |= self.tmp;
-        Ok(())
-    }
-
-    fn configuration(&self, spec: &mut ImageSpec) -> Result<()> {
-        for label in &self.label {
-            let (name, value) = pair(label, "--label")?;
-            spec.labels.insert(name.to_owned(), value.to_owned());
-        }
-        let config = spec.config_json.get_or_insert_default();
-        let command = if self.command.is_empty() {
-            &self.cmd
-        } else {
-            &self.command
-        };
-        for (key, list) in [("Cmd", command), ("Entrypoint", &self.entrypoint)] {
-            if !list.is_empty() {
-                config.insert(key.to_owned(), Json::strings(list));
-            }
-        }
-        for (key, text) in [("User", &self.user), ("WorkingDir", &self.workdir)] {
-            if let Some(text) = text {
-                config.insert(key.to_owned(), Json::string(text));
-            }
-        }
-        for variable in &self.env {
-            pair(variable, "--env")?;
-            let env = config
-                .entry("Env".to_owned())
-                .or_insert(Json::Array(vec![]));
-            match env {
-                Json::Array(env) => env.push(Json::string(variable)),
-                other => *other = Json::Array(vec![Json::string(variable)]),
-            }
-        }
-        // A port without a protocol is one of TCP.
-        let port = |port: &String| {
-            if port.contains('/') {
-                port.clone()
-            } else {
-                format!("{port}/tcp")
-            }
-        };
-        let sets = [
-            ("ExposedPorts", self.expose.iter().map(port).collect()),
-            ("Volumes", self.volume.clone()),
-        ];
-        for (key, members) in sets {
-            for member in members {
-                let set = config
-                    .entry(key.to_owned())
-                    .or_insert(Json::Object(Default::default()));
-                if !matches!(set, Json::Object(_)) {
-                    *set = Json::Object(Default::default());
-                }
-                if let Json::Object(set) = set {
-                    set.insert(member, Json::Object(Default::default()));
-                }
-            }
-        }
-        if config.is_empty() {
-            spec.config_json = None;
-        }
-        Ok(())
-    }
-
-    fn layers(&self, spec: &mut ImageSpec) -> Result<()> {
-        replace(&mut spec.max_layers, &self.max_layers);
-        if let Some(file) = &self.past.history {
-            spec.history = Some(here(file)?);
-        }
-        if !self.past.previous.is_empty() {
-            let previous = self.past.previous.iter().map(text_from_here);
-            spec.previous.0 = previous.collect::<Result<_, _>>()?;
-        }
-        self.planner.apply(spec)?;
-        if let Some(file) = &self.pipeline {
-            spec.layering_pipeline = Some(Pipeline::File(here(file)?));
-            spec.planner = None;
-        }
-        Ok(())
-    }
-}
-
-fn replace<T: Clone>(field: &mut Option<T>, given: &Option<T>) {
-    if given.is_some() {
-        field.clone_from(given);
-    }
 }
 
 /// A path of the command line, which starts in this directory and not in that of the
@@ -440,29 +253,11 @@ pub(super) fn here(path: &Path) -> Result<String> {
     let path = absolute(path).with_context(|| format!("finding `{}`", path.display()))?;
     match path.to_str() {
         Some(text) => Ok(text.to_owned()),
-        None => Err(Failure::new(format!("`{}` is not UTF-8", path.display()))),
+        None => Err(Failure::hinted(
+            format!("`{}` is not UTF-8", path.display()),
+            "give it another name: a specification is JSON, which has UTF-8 only",
+        )),
     }
-}
-
-/// The same as text.
-fn text_from_here(reference: &Reference) -> Result<String> {
-    reference.check_source()?;
-    match reference {
-        Reference::Path(path) => here(path),
-        reference => Ok(from_here(reference)?.to_string()),
-    }
-}
-
-/// A reference of the command line, whose path starts in this directory.
-fn from_here(reference: &Reference) -> Result<Reference> {
-    let mut reference = reference.clone();
-    if let Reference::DockerArchive { path, .. }
-    | Reference::OciLayout { path, .. }
-    | Reference::OciArchive { path, .. } = &mut reference
-    {
-        *path = here(path)?.into();
-    }
-    Ok(reference)
 }
 
 /// A name and its value.

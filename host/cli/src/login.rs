@@ -82,8 +82,16 @@ fn print_user(args: &Args) -> Result<()> {
         .user(&server.host, &server.path)?;
     match user {
         Some(user) => output::print(&format!("{user}\n")),
-        None => Err(Failure::new(format!("there is no login for `{server}`"))),
+        None => Err(missing(server)),
     }
+}
+
+/// A registry without a login.
+pub(super) fn missing(server: &ServerName) -> Failure {
+    Failure::hinted(
+        format!("there is no login for `{server}`"),
+        format!("`terrine login {server}` makes one"),
+    )
 }
 
 /// The user and the password, wherever they come from.
@@ -109,7 +117,10 @@ fn login(args: &Args) -> Result<UserPassword> {
         prompt::password("Password: ")?.ok_or_else(no_terminal)?
     };
     if password.is_empty() {
-        return Err(Failure::new("the password is empty"));
+        return Err(Failure::hinted(
+            "the password is empty",
+            "write it to stdin with `--password-stdin`, or at the prompt",
+        ));
     }
     Ok(UserPassword { user, password })
 }

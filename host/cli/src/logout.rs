@@ -2,10 +2,10 @@
 
 use terrine::registry::{Logins, ServerName};
 
-use super::argument;
-use super::failure::{Failure, Result};
+use super::failure::Result;
 use super::printer::Printer;
 use super::registry_args::AuthfileArgs;
+use super::{argument, login};
 
 /// Log out of a registry
 ///
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     }
     let server = &args.registry;
     match &logins.erase(server)?[..] {
-        [] => Err(Failure::new(format!("there is no login for `{server}`"))),
+        [] => Err(login::missing(server)),
         places => {
             let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
             let places = places.join(", ");

@@ -19,6 +19,7 @@ mod exit;
 mod export;
 mod failure;
 mod file_args;
+mod flag_names;
 mod format;
 mod github;
 mod helper;
@@ -57,12 +58,15 @@ mod strict_args;
 mod table;
 mod tag;
 mod target;
+mod usage;
 mod verify;
 mod version;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use exit::Status;
@@ -132,18 +136,41 @@ fn main() -> ExitCode {
     }
     // What is wrong with the arguments is said in the format that they ask for.
     let early = Printer::new(false, LogFormat::asked_for(&arguments));
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return unparsed(error, &early),
+        Err(error) => return unparsed(error, &arguments, &early),
     };
     let printer = Printer::new(cli.quiet, cli.log_format);
     run(&printer, |printer| execute(cli, printer))
 }
 
+/// Reads the arguments.
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut program = with_negative_numbers(Cli::command());
+    let matches = program.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut program))
+}
+
+/// Takes negative numbers for values of flags, so that what is wrong with them is told.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| {
+            let takes = argument.get_long().is_some() && argument.get_action().takes_values();
+            argument.allow_negative_numbers(takes)
+        })
+        .mut_subcommands(with_negative_numbers)
+}
+
 /// Prints the help that is asked for, which goes to stdout and is a success, or what is wrong with the arguments.
-fn unparsed(error: clap::Error, printer: &Printer) -> ExitCode {
+fn unparsed(error: clap::Error, arguments: &[OsString], printer: &Printer) -> ExitCode {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return Status::Usage.into();
+    }
     if error.use_stderr() {
-        printer.usage(&argument::without_login(printer::tidy(error)));
+        let error = argument::without_login(error);
+        let wrong = usage::explain(&error, &Cli::command(), arguments);
+        printer.error(&[wrong.message], wrong.hint.as_deref());
         return Status::Usage.into();
     }
     if let Err(failure) = closed::check().context("writing to stdout") {
@@ -207,6 +234,6 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        super::Cli::command().debug_assert();
+        super::with_negative_numbers(super::Cli::command()).debug_assert();
     }
 }

@@ -2,12 +2,14 @@
 
 use terrine::plan::{self, CommandsTold};
 use terrine::planner::Planners;
+use terrine::spec::ImageSpec;
 
 use super::cache_args::CacheArgs;
 use super::command_args::show;
 use super::failure::{Context, Result};
+use super::flag_names::FlagNames;
 use super::format::{Format, FormatArgs};
-use super::image_args::ImageArgs;
+use super::image_args::{ImageArgs, Merged};
 use super::images::Images;
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
@@ -41,18 +43,24 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let spec = args.image.spec()?;
+    let Merged { spec, names } = args.image.merge()?;
+    plan(args, &spec, &names, printer).map_err(|failure| failure.in_terms_of(names))
+}
+
+/// Plans the image of a specification.
+fn plan(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) -> Result<()> {
     let runtime = args.image.limits().runtime(args.cache, printer)?;
     let cannot = || format!("can not plan {}", args.image.what());
     let planner = runtime.embedded()?;
-    let component = plan::component(&spec, &runtime).with_context(cannot)?;
+    let component = plan::component(spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let images = Images::new(&args.registry, &args.image.named())?;
     let memory = args.cache.layers(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);
     let commands = args.image.commands.options(args.cache.keeps(), &tell);
     let options = args.image.options(images.opener(), &memory, commands);
-    let mut preview = plan::preview(&spec, &options, planners).with_context(cannot)?;
+    let mut preview = plan::preview(spec, &options, planners).with_context(cannot)?;
+    names.remarks(&mut preview.facts.remarks);
     let warnings = args.strict.print(&preview.facts.remarks, printer);
     let format = args.show.format();
     let text = match (&args.explain, format) {

@@ -1,11 +1,13 @@
 //! Which planner groups store paths into layers, and how.
 
+use clap::builder::NonEmptyStringValueParser;
 use terrine::planner::{ComponentFile, Imports};
 use terrine::spec::{ImageSpec, Json, PlannerSpec};
 
 use super::argument;
 use super::exit::Usage;
 use super::failure::{Failure, Result};
+use super::flag_names::FlagNames;
 use super::image_args::{here, pair};
 use super::limit_args::LimitArgs;
 use super::stdin;
@@ -29,6 +31,7 @@ pub(super) struct PlannerArgs {
     #[arg(
         long,
         value_name = "POLICY",
+        value_parser = NonEmptyStringValueParser::new(),
         help_heading = "Layers",
         conflicts_with = "pipeline"
     )]
@@ -74,7 +77,8 @@ pub(super) fn imports(sealed_wasi: bool) -> Imports {
 
 impl PlannerArgs {
     /// Changes what a specification says by what the flags say.
-    pub(super) fn apply(&self, spec: &mut ImageSpec) -> Result<()> {
+    pub(super) fn apply(&self, spec: &mut ImageSpec, names: &mut FlagNames) -> Result<()> {
+        self.note(names);
         if let Some(ComponentFile { path, digest }) = &self.planner {
             let component = Some(here(path)?);
             spec.planner = Some(PlannerSpec {
@@ -110,6 +114,22 @@ impl PlannerArgs {
             planner.options = Some(merge(options, &self.option)?);
         }
         Ok(())
+    }
+
+    /// Notes which flags gave which fields.
+    fn note(&self, names: &mut FlagNames) {
+        let component = self.planner.as_ref();
+        let file = component.map(|component| component.path.display());
+        names.note_given("planner.component", "--planner", &file);
+        names.note_given("planner.policy", "--policy", &self.policy);
+        if self.sealed_wasi {
+            names.note("planner.sealedWasi", "--sealed-wasi", None);
+        }
+        for option in &self.option {
+            let name = option.split('=').next().unwrap_or_default();
+            let field = format!("planner.options.{name}");
+            names.note(field, "--option", Some(option.clone()));
+        }
     }
 }
 

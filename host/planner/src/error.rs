@@ -344,7 +344,7 @@ impl Hint for Error {
             Self::Refused { hint, .. } => return hint.as_deref().map(Cow::from),
             Self::UnknownPolicy { hint, .. } | Self::Option { hint, .. } => hint,
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "name the file of a component; a policy that is built in is chosen by `--policy`"
+                "name the file of a component; `terrine planner list` shows the policies that are built in"
             }
             Self::Pin { .. } => "look at what has changed, and pin the new digest if that is meant",
             Self::Text { .. } => "make it binary: `wasm-tools parse policy.wat -o policy.wasm`",

@@ -119,7 +119,7 @@ fn options_are_merged_for_built_in_policies_as_well() {
     let wrong = run(&spec, "plan", &["--option", "layers=word"]);
     assert_eq!(wrong.code, Some(1), "{}", wrong.stderr);
     assert!(
-        wrong.stderr.contains("`planner.options.layers`"),
+        wrong.stderr.contains("`--option layers=word`"),
         "{}",
         wrong.stderr
     );

@@ -1,5 +1,6 @@
 //! Failure of a command: what went wrong, what caused it, and what can be done about it.
 
+mod remedy;
 #[cfg(test)]
 mod tests;
 
@@ -9,6 +10,8 @@ use std::fmt::{self, Display};
 
 use terrine::hint::Hint;
 use terrine::json::in_words;
+
+use super::flag_names::FlagNames;
 
 /// Result of everything that ends a command if it fails.
 pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -22,6 +25,8 @@ pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
 pub(super) struct Failure {
     error: anyhow::Error,
     hint: Option<String>,
+    /// What the flags gave that it may name.
+    names: FlagNames,
 }
 
 impl Failure {
@@ -30,12 +35,37 @@ impl Failure {
         Self {
             error: anyhow::Error::msg(message.into()),
             hint: None,
+            names: FlagNames::default(),
         }
     }
 
+    /// Makes a failure of a message with its remedy.
+    pub(super) fn hinted(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..Self::new(message)
+        }
+    }
+
+    /// Names flags where they gave what the failure is about.
+    pub(super) fn in_terms_of(self, names: FlagNames) -> Self {
+        Self { names, ..self }
+    }
+
     /// Returns what can be done about it, where there is something.
-    pub(super) fn hint(&self) -> Option<&str> {
-        self.hint.as_deref()
+    pub(super) fn hint(&self) -> Option<String> {
+        match &self.hint {
+            Some(hint) => Some(self.names.hint(hint)),
+            None => remedy::of(self.chain()),
+        }
+    }
+
+    /// Returns what went wrong and what caused it for people, the outermost first.
+    pub(super) fn messages(&self) -> Vec<String> {
+        let said = self
+            .chain()
+            .map(|error| self.names.message(&error.to_string()));
+        said.collect()
     }
 
     /// Returns what went wrong and what caused it, the outermost first.
@@ -54,6 +84,7 @@ impl<E: Hint + Send + Sync + 'static> From<E> for Failure {
         Self {
             hint: error.hint().map(Cow::into_owned),
             error: error.into(),
+            names: FlagNames::default(),
         }
     }
 }
@@ -80,19 +111,25 @@ impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
         message: impl FnOnce() -> M,
     ) -> Result<T> {
         self.map_err(|error| {
-            let Failure { error, hint } = error.into();
+            let Failure { error, hint, names } = error.into();
             let error = error.context(message());
-            Failure { error, hint }
+            Failure { error, hint, names }
         })
     }
 }
 
-/// JSON that cannot be read or written. The error of the parser knows no remedy.
+/// JSON that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", in_words(&.0.to_string()))]
 pub(super) struct JsonError(pub(super) serde_json::Error);
 
-impl Hint for JsonError {}
+impl Hint for JsonError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        Some(
+            "JSON has text in double quotes, no comma after the last value, and no comments".into(),
+        )
+    }
+}
 
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,6 @@
 mod annotation;
 mod json;
 mod short;
-mod usage;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -11,14 +10,12 @@ use std::io::{IsTerminal, Write};
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use terrine::json::numbers_in_words;
 use terrine::remark::{Level, Remark};
 
 use super::github;
 use annotation::Annotation;
 use json::Record;
-use short::{short, short_usage};
-pub(super) use usage::tidy;
+use short::short;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -140,22 +137,6 @@ impl Printer {
         }
         let message = format!("interrupted by {signal}");
         self.write(json::Level::Error, &[message], left);
-    }
-
-    /// An error of the arguments, which knows how it is shown to people.
-    pub(super) fn usage(&self, error: &clap::Error) {
-        let plain = numbers_in_words(&error.render().to_string());
-        if self.annotates || self.format == LogFormat::Json {
-            let (message, hint) = usage::parts(&plain);
-            self.write(
-                json::Level::Error,
-                &[short_usage(&message)],
-                hint.as_deref(),
-            );
-        } else {
-            let styled = numbers_in_words(&error.render().ansi().to_string());
-            print(&short_usage(&styled));
-        }
     }
 
     /// Writes a message, its causes and its remedy.

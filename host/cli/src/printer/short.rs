@@ -26,12 +26,6 @@ pub(super) fn short(message: &str) -> String {
     cut(&few(lines), MESSAGE)
 }
 
-/// The same of an error of the arguments, which quotes them anywhere.
-pub(super) fn short_usage(text: &str) -> String {
-    let lines = text.split('\n').map(|line| cut(line, LINE / 2));
-    cut(&few(lines), MESSAGE)
-}
-
 /// The first of many lines.
 fn few(lines: impl Iterator<Item = String>) -> String {
     let mut lines = lines.peekable();

@@ -1,5 +1,6 @@
 //! Which policies are replayed, of which components.
 
+use terrine::json::in_words;
 use terrine::planner::layering::Info;
 use terrine::planner::{ComponentFile, Planner, Runtime};
 use terrine::replay::{Candidate, Settings};
@@ -60,7 +61,10 @@ fn asked(text: &str) -> Result<Asked, String> {
             options: options.to_string(),
         }),
         Ok(_) => Err("the options must be a JSON object".to_owned()),
-        Err(error) => Err(format!("the options are not JSON: {error}")),
+        Err(error) => Err(format!(
+            "the options are not JSON: {}\n  write them as `auto={{\"max\": 20}}`",
+            in_words(&error.to_string())
+        )),
     }
 }
 

@@ -71,8 +71,9 @@ impl Input {
             return Ok(Self::Plan(text));
         }
         if has("steps") && has("paths") {
-            return Err(Failure::new(
-                "it is a sequence already: `--append` adds to the one that `-o` names",
+            return Err(Failure::hinted(
+                "it is a recorded sequence already",
+                "`--append` adds to the one that `--output` names",
             ));
         }
         let closure = has("exportReferencesGraph")
@@ -132,7 +133,7 @@ mod tests {
         }
         for (text, expected) in [
             ("{", "it is not JSON"),
-            (r#"{"steps": [], "paths": []}"#, "`--append`"),
+            (r#"{"steps": [], "paths": []}"#, "it is a recorded sequence"),
         ] {
             fs::write(&path, text).unwrap();
             let error = Input::of(&reference).unwrap_err();

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::words::Wanted;
 
 /// Fields whose values are sets: each member is a name with an empty object.
 const SETS: &[&str] = &["ExposedPorts", "Volumes"];
+/// Fields that are times.
+const TIMES: &[&str] = &["created", "mtime"];
 /// The longest example, in characters.
 const LONGEST: usize = 200;
 
@@ -15,20 +17,46 @@ const LONGEST: usize = 200;
 pub(super) fn of(key: &str, value: &Value, wanted: Wanted) -> Option<Value> {
     let right = match (wanted, value) {
         (Wanted::List, Value::String(text)) => list(text),
-        (Wanted::List, Value::Object(members)) => pairs(members)?,
+        (Wanted::List, Value::Object(members)) if key == "Env" => pairs(members)?,
+        (Wanted::List, Value::Object(members)) if !members.is_empty() => vec![value.clone()].into(),
         (Wanted::Object, Value::Array(items)) if SETS.contains(&key) => set(key, items)?,
         (Wanted::Object, Value::Array(items)) => object(items)?,
-        (Wanted::Object, Value::Bool(true)) if key.contains('/') => Value::Object(Map::new()),
+        (Wanted::Object, Value::Bool(true) | Value::Null | Value::Number(_))
+            if key.contains('/') =>
+        {
+            Value::Object(Map::new())
+        }
+        (Wanted::Object, Value::String(text)) if key == "Healthcheck" => {
+            json!({"Test": ["CMD-SHELL", text]})
+        }
+        (Wanted::Object, Value::String(text)) if key.starts_with('/') => json!({"text": text}),
+        (Wanted::String, Value::Number(number)) if TIMES.contains(&key) => {
+            format!("@{number}").into()
+        }
         (Wanted::String, Value::Number(number)) => number.to_string().into(),
         (Wanted::String, Value::Array(items)) => match items.as_slice() {
             [Value::String(text)] => text.as_str().into(),
             _ => return None,
         },
-        (Wanted::Number, Value::String(text)) => text.trim().parse::<u64>().ok()?.into(),
+        (Wanted::Number, Value::String(text)) => number(text)?.into(),
         (Wanted::Bool, value) => switch(value)?.into(),
         _ => return None,
     };
     (right.to_string().len() <= LONGEST).then_some(right)
+}
+
+/// A number, or a time in the nanoseconds that health checks count.
+fn number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "" => 1,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// The words of a command, where no quotes hold some of them together.

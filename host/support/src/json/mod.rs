@@ -2,6 +2,7 @@
 //! text, and how it would be right.
 
 mod example;
+mod syntax;
 mod words;
 
 use serde::Deserialize;
@@ -34,30 +35,48 @@ pub struct Fault {
 ///
 /// Text that is not JSON or not of that form, and text after it.
 pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Fault> {
+    if let Some((why, hint)) = syntax::mark(text) {
+        return Err(Fault {
+            field: String::new(),
+            why: why.to_owned(),
+            hint: Some(hint.to_owned()),
+        });
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().clone();
-        fault(&path, &error.into_inner().to_string(), text)
+        fault(&path, &error.into_inner(), text)
     })?;
     deserializer.end().map_err(|error| Fault {
         field: String::new(),
         why: in_words(&error.to_string()),
-        hint: None,
+        hint: syntax_hint(&error, text),
     })?;
     Ok(value)
 }
 
 /// The fault at a place in text.
-fn fault(path: &Path, why: &str, text: &[u8]) -> Fault {
-    let field = path.to_string();
+fn fault(path: &Path, error: &serde_json::Error, text: &[u8]) -> Fault {
+    let (field, why) = (path.to_string(), error.to_string());
+    let hint = syntax_hint(error, text).or_else(|| hint(path, &why, text));
     Fault {
         field: match field.as_str() {
             "." | "?" => String::new(),
             _ => field,
         },
-        why: in_words(why),
-        hint: hint(path, why, text),
+        why: in_words(&why),
+        hint,
     }
+}
+
+/// How text would be right that is no JSON.
+fn syntax_hint(error: &serde_json::Error, text: &[u8]) -> Option<String> {
+    if error.is_data() {
+        let twice = error.to_string().starts_with("duplicate field");
+        return twice.then(|| "leave one of them out".to_owned());
+    }
+    let (line, column) = (error.line(), error.column());
+    syntax::hint(text, line, column, &error.to_string()).map(str::to_owned)
 }
 
 /// How the value at a place would be right.
@@ -204,7 +223,7 @@ mod tests {
             ),
             (
                 r#""tmp": true, "tmp": true"#,
-                "config: the field `tmp` is there twice",
+                "config: the field `tmp` is there twice; leave one of them out",
             ),
             (
                 r#""User": "\u0041\"\n""#.replacen("User", "layers", 1).as_str(),

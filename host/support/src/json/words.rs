@@ -139,6 +139,24 @@ pub fn in_words(why: &str) -> String {
 
 /// A message about a number that is an argument, in words for people, wherever it is in a text.
 pub fn numbers_in_words(text: &str) -> String {
+    if let Some((_, range)) = text.split_once(" is not in ")
+        && let Some((first, last)) = range.split_once("..")
+    {
+        let (last, off) = match last.strip_prefix('=') {
+            Some(last) => (last, 0),
+            // The end of a range that does not belong to it.
+            None => (last, 1),
+        };
+        let last = match last.parse::<u64>() {
+            Ok(u64::MAX) | Err(_) => String::new(),
+            Ok(last) => last.saturating_sub(off).to_string(),
+        };
+        return match (first.is_empty(), last.is_empty()) {
+            (false, true) => format!("it must be a whole number of {first} or more"),
+            (true, _) => format!("it must be a whole number of {last} or less"),
+            (false, false) => format!("it must be a whole number from {first} to {last}"),
+        };
+    }
     NUMBERS
         .iter()
         .fold(text.to_owned(), |text, (message, words)| {
@@ -218,6 +236,8 @@ fn is(found: &str) -> String {
     }
     match found {
         "sequence" => "a list".to_owned(),
+        // One that the parser keeps as it is written.
+        "number" => "a number".to_owned(),
         "map" => "an object".to_owned(),
         "null" | "unit value" | "Option value" => "`null`".to_owned(),
         _ => found.strip_prefix("boolean ").unwrap_or(found).to_owned(),

@@ -187,13 +187,13 @@ impl Hint for Fault {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Field { fault, .. } => fault.hint(),
-            Self::Empty | Self::UnknownForm | Self::NoGraph => Some(
+            Self::Empty | Self::UnknownForm | Self::NoGraph | Self::Json(_) | Self::NotUtf8(_) => Some(
                 "a closure is what `nix path-info --json --recursive` prints, what `exportReferencesGraph` exports, or a folder of `closureInfo`".into(),
             ),
             Self::NoRegistration | Self::NotInRegistration(_) => {
                 Some("a `closureInfo` folder has the files `registration` and `store-paths`".into())
             }
-            Self::NotAStorePath { .. } => Some("name the store's directory if it is another".into()),
+            Self::NotAStorePath { .. } => Some("name the store's directory by `storeDir` or `--store-dir` if it is another".into()),
             Self::Invalid(_) => Some("build or fetch the path, then write the graph again".into()),
             Self::MissingReference { .. } => {
                 Some("write the whole closure: `nix path-info --json --recursive`".into())

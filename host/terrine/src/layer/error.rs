@@ -123,7 +123,17 @@ impl Hint for Error {
     }
 }
 
-impl Hint for StorePathError {}
+impl Hint for StorePathError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::NotAbsolute(_) => Some("write the whole path, from `/` on".into()),
+            Self::Root { .. } => {
+                Some("`--store-root` is the directory that has `nix/store` in it".into())
+            }
+            _ => None,
+        }
+    }
+}
 
 impl Hint for PatternError {}
 

@@ -7,6 +7,7 @@ use super::Error;
 use super::context::Context;
 use super::dockertools::{self, ConfOptions};
 use super::items::Items;
+use super::place;
 use crate::base::Base;
 use crate::layer::{Store, StorePath};
 use crate::platform;
@@ -24,6 +25,15 @@ pub(super) fn open(
         return Ok(None);
     };
     let reference = reference(spec, "fromImage", text)?;
+    if let Ok(
+        Reference::Path(path)
+        | Reference::DockerArchive { path, .. }
+        | Reference::OciLayout { path, .. }
+        | Reference::OciArchive { path, .. },
+    ) = text.parse::<Reference>()
+    {
+        place::existing(spec, "fromImage", path)?;
+    }
     let opened = match &reference {
         Reference::Path(path) if dockertools::is_conf(path) => {
             let conf = ConfOptions {

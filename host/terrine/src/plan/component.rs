@@ -2,7 +2,7 @@
 
 use terrine_planner_host::{ComponentFile, Imports, Planner, Runtime};
 
-use super::Error;
+use super::{Error, place};
 use crate::spec::ImageSpec;
 
 /// Loads the component that a specification names for its layers; none where it names none.
@@ -19,7 +19,7 @@ pub fn component<'r>(spec: &ImageSpec, runtime: &'r Runtime) -> Result<Option<Pl
         return Ok(None);
     };
     let file = ComponentFile {
-        path: spec.place(component),
+        path: place::existing(spec, "planner.component", component)?,
         digest: planner.digest,
     };
     let imports = if planner.sealed_wasi {

@@ -9,6 +9,9 @@ use crate::spec::{ImageSpec, PermissionSpec, Time, When};
 /// The time of files and of the image, unless they are given: that of dockerTools.
 const DEFAULT_TIME: &str = "1970-01-01T00:00:01+00:00";
 
+/// A rule for permissions as it is written.
+const PERMISSION: &str = "a rule is like `{\"path\": \"/data/**\", \"uid\": 1000, \"mode\": \"0755\"}`; `terrine schema` explains all fields";
+
 /// What every phase is told.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a, 'p> {
@@ -30,8 +33,8 @@ impl Context<'_, '_> {
     /// Who owns the entries of layers.
     pub(super) fn ownership(&self) -> Result<Ownership, Error> {
         let name = |given: &Option<String>| given.clone().unwrap_or_else(|| "root".to_owned());
-        let permissions =
-            permissions(&self.spec.permissions).map_err(|(field, why)| Error::field(field, why))?;
+        let permissions = permissions(&self.spec.permissions)
+            .map_err(|(field, why)| Error::hinted(field, why, PERMISSION))?;
         Ok(Ownership {
             uid: self.spec.uid.into(),
             gid: self.spec.gid.into(),

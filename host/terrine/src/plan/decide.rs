@@ -11,6 +11,7 @@ use super::group::{self, Grouping};
 use super::identify::Identified;
 use super::identity;
 use super::paths::Paths;
+use super::place;
 use crate::assemble::{PlanOrigin, StoreLayer};
 use crate::spec::{ImageSpec, Json, Pipeline};
 
@@ -199,26 +200,28 @@ impl Asked {
     }
 }
 
+/// A pipeline as it is written.
+pub(super) const PIPELINE: &str =
+    "a pipeline is a list of steps, as `[[\"popularity_contest\"], [\"limit_layers\", 50]]`";
+
 /// The options of the policy `pipeline` for a pipeline, read from its file if need be.
 fn pipeline_options(spec: &ImageSpec, pipeline: &Pipeline) -> Result<String, Error> {
     let steps = match pipeline {
         Pipeline::Steps(steps) => Json::Array(steps.clone()),
         Pipeline::File(file) => {
-            let path = spec.place(file);
             let field = "layeringPipeline";
+            let path = place::existing(spec, field, file)?;
             let text = std::fs::read_to_string(&path).map_err(|source| Error::Io {
-                field,
+                field: field.to_owned(),
                 path: path.clone(),
                 source,
             })?;
             serde_json::from_str(&text).map_err(|error| {
-                Error::field(
+                let why = in_words(&error.to_string());
+                Error::hinted(
                     field,
-                    format!(
-                        "`{}` is not JSON: {}",
-                        path.display(),
-                        in_words(&error.to_string())
-                    ),
+                    format!("`{}` is not JSON: {why}", path.display()),
+                    PIPELINE,
                 )
             })?
         }

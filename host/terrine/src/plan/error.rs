@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use terrine_planner_host as planner;
 use terrine_support::hint::Hint;
 
+use super::decide::PIPELINE;
 use super::dockertools;
 use crate::layer::StorePathError;
-use crate::spec::ImageSpec;
+use crate::spec::{ImageSpec, example};
 use crate::{assemble, closure, history, layer, rootfs, source, store_database};
 
 /// Why an image could not be prepared.
@@ -26,11 +27,21 @@ pub enum Error {
         /// What the user can do about it.
         hint: Option<String>,
     },
+    /// Something that the specification names is not there.
+    #[error("`{field}`: {why}")]
+    Missing {
+        /// The field that names it.
+        field: String,
+        /// What is missing, and where its path starts.
+        why: String,
+        /// What the user can do about it.
+        hint: String,
+    },
     /// Something that the specification names can not be read.
     #[error("`{field}`: reading `{}`", path.display())]
     Io {
         /// The field that names it.
-        field: &'static str,
+        field: String,
         /// Where it is.
         path: PathBuf,
         /// What the system says.
@@ -56,7 +67,7 @@ pub enum Error {
     #[error("`{field}` can not be used")]
     Past {
         /// The field that names it.
-        field: &'static str,
+        field: String,
         /// Why.
         #[source]
         source: Box<history::Error>,
@@ -109,9 +120,9 @@ impl Error {
     }
 
     /// A fault of the field that names a part of the past.
-    pub(super) fn past(field: &'static str, source: history::Error) -> Self {
+    pub(super) fn past(field: &str, source: history::Error) -> Self {
         Self::Past {
-            field,
+            field: field.to_owned(),
             source: Box::new(source),
         }
     }
@@ -142,7 +153,8 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Field { hint, .. } => hint.as_deref().map(Cow::from),
+            Self::Field { hint: Some(hint), .. } => Some(hint.into()),
+            Self::Field { field, .. } => Some(example(field).into()),
             Self::Base(error) => error.hint(),
             Self::BaseConf(error) => error.hint(),
             Self::Closure(error) => error.hint(),
@@ -161,15 +173,38 @@ impl Hint for Error {
             Self::Differs { .. } => Some(
                 "look for dates, random numbers and process numbers in what the commands write".into(),
             ),
+            Self::Missing { hint, .. } => Some(hint.into()),
             Self::Io { .. } | Self::Trees(_) => None,
         }
     }
+}
+
+/// What to do about a field of the contract of which the planner says no more than what is wrong.
+fn remedy(field: &str) -> Option<String> {
+    let hint = match field {
+        "reference" => {
+            "an image's name is like `web` or `ghcr.io/acme/web`, with `:tag` behind it or without"
+        }
+        "tag" => {
+            "a tag has up to 128 letters, digits, `_`, `.` and `-`, and starts with one of the first three"
+        }
+        "max-layers" => {
+            "a number such as 100 leaves room for the base image and the root; clients take up to 127"
+        }
+        field if field.starts_with("options.pipeline") => PIPELINE,
+        field if field.starts_with("options") => {
+            "`terrine planner describe` lists the options of policies"
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 /// Names the field of the specification that a refusal is about, not that of the contract.
 pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> Error {
     let name = |field: String| match field.as_str() {
         "reference" => "name".to_owned(),
+        "platform" if spec.architecture.is_none() && spec.system.is_some() => "system".to_owned(),
         "platform" => "architecture".to_owned(),
         "max-layers" => "maxLayers".to_owned(),
         "policy" => "planner.policy".to_owned(),
@@ -197,8 +232,8 @@ pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> E
             embedded,
             kind,
             message,
+            hint: hint.or_else(|| remedy(field.as_deref()?)),
             field: field.map(name),
-            hint,
         },
         planner::Error::Option { field, why, hint } => planner::Error::Option {
             field: name(field),

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::items::{self, Items};
 use super::{Error, base, database, paths, tree};
 use crate::base::{Base, Listing};
-use crate::layer::Store;
+use crate::layer::{Store, StorePathError};
 
 /// What the specification names.
 #[derive(Debug)]
@@ -27,7 +27,11 @@ impl Gathered {
         let mut store = Store::open(
             spec.store_dir.as_deref().unwrap_or("/nix/store"),
             &options.store_root,
-        )?;
+        )
+        .map_err(|error| match error {
+            error @ StorePathError::NotAbsolute(_) => Error::value("storeDir", &error),
+            error => error.into(),
+        })?;
         database::check(spec, &store)?;
         let items = items::find(spec, &mut store)?;
         let base = base::open(context, &store, &items)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use terrine_support::remark::Remark;
 
-use super::Error;
+use super::{Error, place};
 use crate::layer::{Exclude, Selection, Store, StorePath};
 use crate::spec::{ImageSpec, PathSwitch};
 
@@ -71,15 +71,16 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
         .filter_map(|contents| contents.name.as_deref());
     for name in named {
         if !taken.insert(name.to_owned()) {
-            return Err(Error::field(
+            return Err(Error::hinted(
                 "contents",
                 format!("two of them have the name `{name}`"),
+                "give each directory a name of its own",
             ));
         }
     }
     for (i, contents) in spec.contents.0.iter().enumerate() {
         let field = format!("contents[{i}]");
-        let item = item(spec, store, &contents.path, &field)?;
+        let item = existing(spec, store, &contents.path, &field)?;
         items
             .contents
             .push(match (&item.store_path, &contents.name) {
@@ -104,19 +105,20 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
     }
     for (i, named) in spec.copy_to_root.0.iter().enumerate() {
         let field = format!("copyToRoot[{i}]");
-        let item = item(spec, store, named, &field)?;
+        let item = existing(spec, store, named, &field)?;
         items.copied.push(match item.store_path {
             Some(_) => whole(item, &mut items.remarks)?,
             None => plain.select(item, &field, &mut items.remarks)?,
         });
     }
     for (i, named) in spec.commands.path.0.iter().enumerate() {
-        items
-            .tools
-            .push(item(spec, store, named, &format!("commands.path[{i}]"))?);
+        let field = format!("commands.path[{i}]");
+        items.tools.push(existing(spec, store, named, &field)?);
     }
     let helper = |switch: &PathSwitch, field: &str| match switch {
-        PathSwitch::Path(path) => item(spec, store, path, field).map(Some),
+        // A place in the image may be one that something else fills.
+        PathSwitch::Path(path) if path.starts_with('/') => item(spec, store, path, field).map(Some),
+        PathSwitch::Path(path) => existing(spec, store, path, field).map(Some),
         _ => Ok(None),
     };
     items.bin_sh = helper(&spec.bin_sh, "binSh")?;
@@ -124,12 +126,21 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
     items.certificates = helper(&spec.ca_certificates, "caCertificates")?;
     for (path, file) in &spec.files {
         if let Some(source) = &file.source {
-            let item = item(spec, store, source, &format!("files.{path}.source"))?;
+            let item = existing(spec, store, source, &format!("files.{path}.source"))?;
             let item = plain.file(item, &mut items.remarks)?;
             items.sources.push((path.clone(), item));
         }
     }
     Ok(items)
+}
+
+/// The same as [`item`], of what has to be there. Whoever reads a store path tells whether it is.
+fn existing(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Item, Error> {
+    let item = item(spec, store, named, field)?;
+    if item.at.is_none() {
+        place::existing(spec, field, named)?;
+    }
+    Ok(item)
 }
 
 /// Tells a store path from a path of this machine. One of this machine that leads into
@@ -219,7 +230,7 @@ impl Plain {
     /// Finds what of a directory is in the image.
     fn select(&self, item: Item, field: &str, remarks: &mut Vec<Remark>) -> Result<Item, Error> {
         let failed = |source| Error::Io {
-            field: "contents",
+            field: field.to_owned(),
             path: item.place.clone(),
             source,
         };

@@ -49,7 +49,7 @@ pub(super) fn find(context: &Context<'_, '_>, complete: &Complete) -> Result<Mac
                 let opened = file.open().map_err(io::Error::from);
                 let read = opened.and_then(|file| Ok((file.read_at(0, HEAD)?, file)));
                 let (head, file) = read.map_err(|source| Error::Io {
-                    field: "copyToRoot",
+                    field: "copyToRoot".to_owned(),
                     path: file.place(),
                     source,
                 })?;

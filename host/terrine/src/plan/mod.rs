@@ -43,6 +43,7 @@ mod items;
 mod machine;
 mod past;
 mod paths;
+mod place;
 mod preview;
 mod tags;
 mod tree;

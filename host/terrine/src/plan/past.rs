@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::in_terms_of_the_spec;
 use super::machine::Machine;
-use super::{Error, base};
+use super::{Error, base, place};
 use crate::history::{self, Past, Previous};
 use crate::layer::Store;
 
@@ -28,7 +28,8 @@ pub(super) fn find(
     } = context;
     let mut found = KnownHistory::default();
     if let Some(file) = &spec.history {
-        let read = found.past.read_updates(&spec.place(file), store.dir());
+        let place = place::existing(spec, "history", file)?;
+        let read = found.past.read_updates(&place, store.dir());
         read.map_err(|source| Error::past("history", source))?;
     }
     if spec.previous.0.is_empty() {
@@ -36,15 +37,17 @@ pub(super) fn find(
     }
     let platform = base::platform(&machine.platform, spec.variant.clone(), planners.image);
     let platform = platform.map_err(|error| in_terms_of_the_spec(spec, error))?;
-    for text in &spec.previous.0 {
-        let reference = base::reference(spec, "previous", text)?;
+    for (number, text) in spec.previous.0.iter().enumerate() {
+        let field = format!("previous[{number}]");
+        let reference = base::reference(spec, &field, text)?;
         let opened = history::open(&reference, options.images, Some(&platform));
-        match opened.map_err(|source| Error::past("previous", source))? {
+        let failed = |source| Error::past(&field, source);
+        match opened.map_err(failed)? {
             Previous::Held(image) => found.past.held.push(image),
             Previous::Missing(_) if options.allow_missing_previous => found.remarks.push(format!(
                 "there is no previous image `{text}`: nothing is kept for clients that have it"
             )),
-            Previous::Missing(error) => return Err(Error::past("previous", error)),
+            Previous::Missing(error) => return Err(failed(error)),
         }
     }
     Ok(found)

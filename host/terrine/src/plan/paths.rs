@@ -7,6 +7,7 @@ use terrine_planner_host as planner;
 use super::Error;
 use super::context::Context;
 use super::items::{Item, Items};
+use super::place;
 use crate::base::Listing;
 use crate::closure::{self, Database, Graph, GraphEntry, Mentions, Names, Node, Registrations};
 use crate::layer::{Store, StorePath};
@@ -228,8 +229,8 @@ fn source(
 ) -> Result<(Option<ReferenceSource>, bool), Error> {
     if !spec.closure.0.is_empty() {
         let mut graph = Graph::default();
-        for file in &spec.closure.0 {
-            let file = spec.place(file);
+        for (number, file) in spec.closure.0.iter().enumerate() {
+            let file = place::existing(spec, &format!("closure[{number}]"), file)?;
             let other = if spec.include_nix_db {
                 let (other, said) = closure::read_registered(&file, store.dir())?;
                 closure::merge(registrations, said).map_err(Error::Closures)?;

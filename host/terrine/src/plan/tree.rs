@@ -14,7 +14,7 @@ use super::items::{Item, Items};
 use super::paths::Paths;
 use crate::base::{Base, Listing};
 use crate::layer::{Selection, Store};
-use crate::rootfs::{BaseLinks, Certificates, New, Origin, Root, helpers};
+use crate::rootfs::{self, BaseLinks, Certificates, New, Origin, Root, helpers};
 use crate::spec::{BaseLinksSpec, FileSpec, ImageSpec, PathSwitch};
 
 /// The names that shells go by, the first one there is taken.
@@ -53,7 +53,11 @@ pub(super) fn grow(
             .find(|(named, _)| named == path)
             .map(|(_, item)| item);
         let new = new(path, file, source)?;
-        root.add(path, new, Origin::Files)?;
+        root.add(path, new, Origin::Files)
+            .map_err(|error| match &error {
+                rootfs::Error::Path(_) => Error::value(format!("files.{path}"), &error),
+                _ => error.into(),
+            })?;
     }
     Ok(root)
 }
@@ -115,7 +119,7 @@ fn program(item: &Item, names: &[&str], field: &'static str) -> Result<String, E
     };
     let metadata = fs::metadata(&item.place);
     let metadata = metadata.map_err(|source| Error::Io {
-        field,
+        field: field.to_owned(),
         path: item.place.clone(),
         source,
     })?;
@@ -177,7 +181,7 @@ fn certificates(item: &Item) -> Result<Certificates, Error> {
     let field = "caCertificates";
     let is_dir = fs::metadata(&item.place)
         .map_err(|source| Error::Io {
-            field,
+            field: field.to_owned(),
             path: item.place.clone(),
             source,
         })?
@@ -238,7 +242,7 @@ fn new(path: &str, file: &FileSpec, source: Option<&Item>) -> Result<New, Error>
 /// A file with the content of another, and its permissions as far as they are kept.
 fn copy_of(item: &Item) -> Result<New, Error> {
     let failed = |source| Error::Io {
-        field: "files",
+        field: "files".to_owned(),
         path: item.place.clone(),
         source,
     };

@@ -158,6 +158,9 @@ impl Hint for Error {
                     .into(),
             ),
             Self::NotDirectory { .. } => Some("name a single file in `files`".into()),
+            Self::NotFile { .. } => {
+                Some("name a single file; `copyToRoot` copies directories".into())
+            }
             Self::Loop { .. } => Some("`contents` keeps links as they are".into()),
             Self::Line {
                 file: File::Passwd, ..
@@ -165,6 +168,9 @@ impl Hint for Error {
             Self::Line {
                 file: File::Group, ..
             } => Some("a line has the form `name:x:gid:member,member`".into()),
+            Self::Path(_) => {
+                Some("write the path in the image from its root on: `/etc/web.conf`".into())
+            }
             Self::NoCertificate(_) => Some("certificates are read in their text form (PEM)".into()),
             Self::Whiteout { .. } => Some(layer::WHITEOUT_HINT.into()),
             Self::Layer(error) => error.hint(),

@@ -51,8 +51,10 @@ pub enum Fault {
     Json {
         /// The field that is to blame; empty for the whole.
         field: String,
-        /// What the parser says.
+        /// What is wrong, and where in the text.
         why: String,
+        /// How it would be right, where that can be told.
+        hint: Option<String>,
     },
     /// There is nothing in it.
     #[error("it has no steps")]
@@ -120,6 +122,9 @@ pub enum Fault {
     },
 }
 
+/// A sequence as it would be right, and what writes one.
+const EXAMPLE: &str = "`terrine replay record` writes such a file, from images or specifications: `{\"name\": \"web\", \"paths\": [{\"path\": \"/nix/store/…-web\", \"narSize\": 120, \"references\": []}], \"steps\": [{\"date\": \"2026-01-01\", \"paths\": [0]}]}`";
+
 fn place(field: &str) -> String {
     if field.is_empty() {
         String::new()
@@ -131,9 +136,10 @@ fn place(field: &str) -> String {
 impl Hint for Fault {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Json { .. } | Self::NoSteps => Some(
-                "`terrine replay record` writes such a file, from images or specifications".into(),
-            ),
+            Self::Json {
+                hint: Some(hint), ..
+            } => Some(hint.into()),
+            Self::Json { .. } | Self::NoSteps => Some(EXAMPLE.into()),
             Self::OutOfRange { .. } => Some("indices count from 0".into()),
             _ => None,
         }

@@ -60,11 +60,13 @@ impl Sequence {
             return Err(Fault::Json {
                 field: String::new(),
                 why,
+                hint: None,
             });
         }
         let record: Record = json::read(text).map_err(|fault| Fault::Json {
             field: fault.field,
             why: fault.why,
+            hint: fault.hint,
         })?;
         record.check()
     }

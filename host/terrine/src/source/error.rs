@@ -376,7 +376,12 @@ impl Hint for Fault {
             Self::Directory | Self::LayoutIsAFile | Self::NoKind | Self::NoLayout(_) => Some(
                 "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`".into(),
             ),
-            Self::Archive(terrine_tar::Fault::Truncated { .. })
+            Self::Archive(terrine_tar::Fault::NoMember(name)) if name == "manifest.json" => Some(
+                "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`".into(),
+            ),
+            Self::Archive(
+                terrine_tar::Fault::Truncated { .. } | terrine_tar::Fault::NoMember(_),
+            )
             | Self::Compression { .. }
             | Self::Digest { .. }
             | Self::Size { .. } => Some("fetch or build the image again".into()),

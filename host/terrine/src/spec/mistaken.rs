@@ -18,11 +18,11 @@ pub(crate) struct Mistaken {
 
 const ARCHIVE: Mistaken = Mistaken {
     what: "it is an archive",
-    instead: "`terrine inspect` and `terrine copy` read images; to build on one, name it by `fromImage` or `--from-image`",
+    instead: "`terrine inspect` and `terrine copy` read images; to build on one, name it by `fromImage`, or by `terrine build --from-image`",
 };
 const BINARY: Mistaken = Mistaken {
     what: "it is not text",
-    instead: "name the directory that it is in by `--contents`, or the file itself by `--file`",
+    instead: "`terrine build --contents` takes the directory that it is in, and `terrine build --file` the file itself",
 };
 const DOCKERFILE: Mistaken = Mistaken {
     what: "it is a Dockerfile",
@@ -43,7 +43,7 @@ const YAML: Mistaken = Mistaken {
 
 const CONF: Mistaken = Mistaken {
     what: "it is a conf.json of dockerTools",
-    instead: "`terrine stream` makes the image that it describes; to build on that image, name the file by `fromImage` or `--from-image`",
+    instead: "`terrine stream` makes the image that it describes; to build on that image, name the file by `fromImage`, or by `terrine build --from-image`",
 };
 const SPECIFICATION: Mistaken = Mistaken {
     what: "it is an image specification",
@@ -51,11 +51,11 @@ const SPECIFICATION: Mistaken = Mistaken {
 };
 const CLOSURE: Mistaken = Mistaken {
     what: "it says what store paths refer to",
-    instead: "name it by `closure` or `--closure`",
+    instead: "name it by `closure`, or by `terrine build --closure`",
 };
 const PLAN: Mistaken = Mistaken {
     what: "it says what an image is, as `terrine plan` and `--summary` write it",
-    instead: "name the specification that it was made from; `--previous` takes a plan",
+    instead: "name the specification that it was made from; `terrine build --previous` takes a plan",
 };
 const CONFIGURATION: Mistaken = Mistaken {
     what: "it is the configuration of an image",
@@ -63,7 +63,7 @@ const CONFIGURATION: Mistaken = Mistaken {
 };
 const MANIFEST: Mistaken = Mistaken {
     what: "it is a manifest or an index",
-    instead: "name the directory that is the OCI layout: `terrine inspect` and `terrine copy` read it, and `--from-image` builds on it",
+    instead: "name the directory that is the OCI layout: `terrine inspect` and `terrine copy` read it, and `terrine build --from-image` builds on it",
 };
 
 /// What a command reads.
@@ -159,6 +159,7 @@ fn by_content(text: &str) -> Option<Mistaken> {
         "<nixpkgs>",
         "mkDerivation",
         "pkgs.",
+        "}:",
         "...}",
         "... }",
     ];

@@ -6,6 +6,7 @@ mod mistaken;
 mod time;
 mod when;
 
+pub(crate) use image::example;
 pub use image::{
     BaseConfig, BaseLinksSpec, CommandsSpec, Config, Contents, ContentsSpec, FakeNss, FileSpec,
     ImageSpec, ModeField, NixDatabaseSpec, OneOrMany, PathSwitch, PermissionSpec, Pipeline,

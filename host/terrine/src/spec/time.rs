@@ -1,5 +1,6 @@
 //! Points in time, as `conf.json` gives them and image configurations write them.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use jiff::civil::{Time as ClockTime, date};
@@ -16,13 +17,20 @@ pub struct Time {
 
 /// Text that is no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a time: {why}")]
+#[error("`{text}` is not a time{why}")]
 pub struct ParseTimeError {
     text: String,
     why: String,
 }
 
-impl Hint for ParseTimeError {}
+impl Hint for ParseTimeError {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        Some(
+            "write a time as `2026-01-31T12:00:00Z`, a date, `@` and seconds since 1970, or `now`"
+                .into(),
+        )
+    }
+}
 
 impl Time {
     /// Reads ISO 8601, as Python's `datetime.fromisoformat` does: a date, or a date and
@@ -32,33 +40,38 @@ impl Time {
     ///
     /// Anything else, `now` included, which the caller has to know.
     pub fn parse(text: &str) -> Result<Self, ParseTimeError> {
-        let error = |why: String| ParseTimeError {
+        let error = |why: &str| ParseTimeError {
             text: text.to_owned(),
-            why,
+            why: format!(": {why}"),
+        };
+        // The parser explains the characters of its own notation.
+        let no_time = ParseTimeError {
+            text: text.to_owned(),
+            why: String::new(),
         };
         // Which the parser would take for the second before it.
         if text.contains(":60") {
-            return Err(error("a minute has 60 seconds, from 00 to 59".to_owned()));
+            return Err(error("a minute has 60 seconds, from 00 to 59"));
         }
-        let pieces = Pieces::parse(text).map_err(|e| error(e.to_string()))?;
+        let pieces = Pieces::parse(text).map_err(|_| no_time.clone())?;
         if pieces.time_zone_annotation().is_some() {
-            return Err(error("a time zone in brackets is not allowed".to_owned()));
+            return Err(error("a time zone in brackets is not allowed"));
         }
         if pieces.date().year() < 1 {
-            return Err(error("years are counted from 1 to 9999".to_owned()));
+            return Err(error("years are counted from 1 to 9999"));
         }
         if pieces
             .to_numeric_offset()
             .is_some_and(|offset| offset.seconds().abs() >= 24 * 3600)
         {
-            return Err(error("an offset has less than 24 hours".to_owned()));
+            return Err(error("an offset has less than 24 hours"));
         }
         let clock = pieces.time().unwrap_or(ClockTime::midnight());
         let time = Self {
             civil: pieces.date().to_datetime(clock),
             offset: pieces.to_numeric_offset(),
         };
-        time.timestamp().map_err(|e| error(e.to_string()))?;
+        time.timestamp().map_err(|_| no_time)?;
         Ok(time)
     }
 
@@ -70,7 +83,7 @@ impl Time {
     pub fn from_seconds(text: &str) -> Result<Self, ParseTimeError> {
         let error = |why: &str| ParseTimeError {
             text: format!("@{text}"),
-            why: why.to_owned(),
+            why: format!(": {why}"),
         };
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

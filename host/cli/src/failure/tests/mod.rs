@@ -68,7 +68,7 @@ impl Walked {
                 .context("reading")
                 .with_context(|| "cannot copy")
                 .unwrap_err();
-            assert_eq!(failure.hint().map(ToOwned::to_owned), hint, "{debug}");
+            assert_eq!(failure.hint(), hint, "{debug}");
             let variant = debug
                 .split(|c: char| !c.is_alphanumeric())
                 .next()

@@ -16,7 +16,7 @@ use terrine::registry::{
     CertificatesError, Client, ClientOptions, CredentialsError, ServerName, ServerNameError,
 };
 use terrine::rootfs::{File, Origin};
-use terrine::spec::{ImageSpec, SpecError};
+use terrine::spec::{ImageSpec, SpecError, Time};
 use terrine::{
     assemble, cache, closure, copy, daemon, destination, export, history, isolate, layer, layout,
     plan, planner, prefetch, registry, replay, rootfs, sequence, source, store_database,
@@ -24,6 +24,7 @@ use terrine::{
 
 use super::Walked;
 use crate::exit::Usage;
+use crate::failure::JsonError;
 use crate::strict_args::Warnings;
 
 /// Brings every error with a hint through a failure.
@@ -31,6 +32,8 @@ pub(super) fn walk() -> Walked {
     let mut walked = Walked::default();
     walked.walk("cli/src/exit.rs", vec![usage()]);
     walked.walk("cli/src/strict_args.rs", vec![Warnings(1)]);
+    let json = serde_json::from_str::<bool>("{").unwrap_err();
+    walked.walk("cli/src/failure/mod.rs", vec![JsonError(json)]);
     walked.walk("compress/src/setting.rs", settings());
     walked.walk("isolate/src/error.rs", isolate_errors());
     walked.walk("oci/src/reference.rs", vec![reference()]);
@@ -58,6 +61,11 @@ pub(super) fn walk() -> Walked {
     walked.walk("terrine/src/export/mod.rs", export_errors());
     walked.walk("terrine/src/history/error.rs", history_errors());
     walked.walk("terrine/src/layer/error.rs", layer_errors());
+    walked.walk("terrine/src/layer/store.rs", store_path_errors());
+    walked.walk(
+        "terrine/src/spec/time.rs",
+        vec![Time::parse("soon").unwrap_err()],
+    );
     let pattern = layer::Exclude::new(["[a"]).unwrap_err();
     walked.walk("terrine/src/layer/exclude.rs", vec![pattern]);
     walked.walk("terrine/src/layout/error.rs", layout_errors());
@@ -500,6 +508,7 @@ fn sequence_faults() -> Vec<sequence::Fault> {
         Fault::Json {
             field: name(),
             why: name(),
+            hint: Some(name()),
         },
         Fault::NoSteps,
         Fault::OutOfRange {
@@ -580,6 +589,8 @@ fn closure_faults() -> Vec<closure::Fault> {
         Fault::Empty,
         Fault::UnknownForm,
         Fault::NoGraph,
+        Fault::Json(name()),
+        Fault::NotUtf8(1),
         Fault::Field {
             field: name(),
             fault: Box::new(Fault::Empty),
@@ -642,6 +653,11 @@ fn layer_errors() -> Vec<layer::Error> {
     ]
 }
 
+fn store_path_errors() -> Vec<layer::StorePathError> {
+    let open = |dir, root: &str| layer::Store::open(dir, root.as_ref()).unwrap_err();
+    vec![open("store", "/"), open("/nix/store", "/dev/null")]
+}
+
 fn rootfs_errors() -> Vec<rootfs::Error> {
     use rootfs::Error;
     let origin = || Origin::Files;
@@ -678,6 +694,11 @@ fn rootfs_errors() -> Vec<rootfs::Error> {
         },
         line(File::Passwd),
         line(File::Group),
+        Error::Path(name()),
+        Error::NotFile {
+            path: name(),
+            source_path: path(),
+        },
         Error::NoCertificate(path()),
     ];
     errors.extend(layer_errors().into_iter().map(Error::from));
@@ -763,6 +784,11 @@ fn plan_errors() -> Vec<plan::Error> {
             why: name(),
             hint: Some(name()),
         },
+        Error::Missing {
+            field: name(),
+            why: name(),
+            hint: name(),
+        },
         Error::Foreign { message: name() },
         Error::Differs {
             path: name(),
@@ -783,7 +809,7 @@ fn plan_errors() -> Vec<plan::Error> {
     errors.extend(closure_errors().into_iter().map(Error::from));
     errors.extend(closure_faults().into_iter().map(Error::Closures));
     errors.extend(history_errors().into_iter().map(|error| Error::Past {
-        field: "previous",
+        field: name(),
         source: Box::new(error),
     }));
     errors.extend(rootfs_errors().into_iter().map(Error::from));

@@ -134,7 +134,7 @@ fn directory(
 ) -> Result<Directory, PlanError> {
     let field = "commands.path";
     let failed = |source| PlanError::Io {
-        field,
+        field: field.to_owned(),
         path: item.place.clone(),
         source,
     };

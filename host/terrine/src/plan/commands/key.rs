@@ -50,7 +50,7 @@ pub(super) fn digest(
     }
     for tool in &asked.tools {
         let digest = directory(tool).map_err(|source| PlanError::Io {
-            field: "commands.path",
+            field: "commands.path".to_owned(),
             path: tool.clone(),
             source,
         })?;

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::value::RawValue;
 use terrine_support::file::{self, FileError};
 use terrine_support::hint::Hint;
-use terrine_support::json;
+use terrine_support::json::{self, Fault};
 
 use crate::spec::{PermissionSpec, Wanted, When, mistaken};
 
@@ -80,7 +80,7 @@ pub enum ConfError {
         /// What is wrong, and where in the text.
         why: String,
         /// What the user can do about it.
-        hint: Option<&'static str>,
+        hint: Option<String>,
     },
 }
 
@@ -88,7 +88,7 @@ impl Hint for ConfError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::File(error) => error.hint(),
-            Self::Invalid { hint, .. } => hint.map(Cow::from),
+            Self::Invalid { hint, .. } => hint.as_deref().map(Cow::from),
         }
     }
 }
@@ -109,36 +109,88 @@ impl Conf {
     /// A file that can not be read, is too large, or is not what it should be.
     pub fn read(path: &Path) -> Result<Self, ConfError> {
         let text = file::read(path, MAX_SIZE)?;
-        Self::parse(&text).map_err(|(field, why)| {
-            let path = path.to_owned();
-            match mistaken(&text, &path, Wanted::Conf) {
-                Some(mistaken) => ConfError::Invalid {
-                    path,
+        Self::parse(&text).map_err(|fault| {
+            let Fault { field, why, hint } = match mistaken(&text, path, Wanted::Conf) {
+                Some(mistaken) => Fault {
                     field: String::new(),
                     why: mistaken.what.to_owned(),
-                    hint: Some(mistaken.instead),
+                    hint: Some(mistaken.instead.to_owned()),
                 },
-                None => ConfError::Invalid {
-                    path,
-                    field,
-                    why,
-                    hint: None,
-                },
+                None => fault,
+            };
+            let path = path.to_owned();
+            ConfError::Invalid {
+                path,
+                field,
+                why,
+                hint,
             }
         })
     }
 
-    /// Reads text. An error is the field that is to blame and what is wrong with it.
-    fn parse(text: &[u8]) -> Result<Self, (String, String)> {
+    /// Reads text.
+    fn parse(text: &[u8]) -> Result<Self, Fault> {
         // The parser would take an array for the fields in their order.
-        if text.trim_ascii_start().first() == Some(&b'[') {
-            return Err((
-                String::new(),
-                "it is an array, and must be an object".to_owned(),
-            ));
-        }
-        json::read(text).map_err(|fault| (fault.field, fault.why))
+        let read = if text.trim_ascii_start().first() == Some(&b'[') {
+            Err(Fault {
+                field: String::new(),
+                why: "it is an array, and must be an object".to_owned(),
+                hint: None,
+            })
+        } else {
+            json::read(text)
+        };
+        read.map_err(|fault| Fault {
+            hint: fault.hint.clone().or_else(|| example(&fault)),
+            ..fault
+        })
     }
+}
+
+/// Fields as dockerTools writes them.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("architecture", "\"amd64\""),
+    ("variant", "\"v8\""),
+    ("config", "{\"Cmd\": [\"/bin/web\"]}"),
+    ("store_dir", "\"/nix/store\""),
+    ("from_image", "null"),
+    (
+        "store_layers",
+        "[[\"/nix/store/…-glibc\"], [\"/nix/store/…-web\"]]",
+    ),
+    (
+        "customisation_layer",
+        "\"/nix/store/…-web-customisation-layer\"",
+    ),
+    ("repo_tag", "\"web:1.2\""),
+    ("created", "\"1970-01-01T00:00:01+00:00\""),
+    ("mtime", "\"1970-01-01T00:00:01+00:00\""),
+    ("uid", "0"),
+    ("gid", "0"),
+    ("uname", "\"root\""),
+    ("gname", "\"root\""),
+    ("permissions", "[{\"path\": \"/**\", \"uid\": 1000}]"),
+    (
+        "annotations",
+        "{\"org.opencontainers.image.version\": \"1.2\"}",
+    ),
+];
+
+/// How the field that is to blame would be right; where none is, what makes such a file.
+fn example(fault: &Fault) -> Option<String> {
+    let missing = fault
+        .why
+        .strip_prefix("the field `")
+        .and_then(|rest| rest.split('`').next());
+    let field = match fault.field.split(['.', '[']).next() {
+        Some("") | None => missing,
+        field => field,
+    };
+    let known = |name: &str| EXAMPLES.iter().find(|(field, _)| *field == name);
+    Some(match field.and_then(known) {
+        Some((name, example)) => format!("write it as `\"{name}\": {example}`, for example"),
+        None => "`dockerTools.streamLayeredImage` makes such a file: the attribute `conf` of its image has it".to_owned(),
+    })
 }
 
 /// An integer, or a string that is one: dockerTools writes strings.
@@ -162,7 +214,7 @@ mod tests {
         "uid": "0", "gid": "1000", "uname": "root", "gname": "users", "later": {"a": 1}
     }"#;
 
-    fn changed(from: &str, to: &str) -> Result<Conf, (String, String)> {
+    fn changed(from: &str, to: &str) -> Result<Conf, Fault> {
         assert!(CONF.contains(from), "{from}");
         Conf::parse(CONF.replacen(from, to, 1).as_bytes())
     }
@@ -197,7 +249,8 @@ mod tests {
     #[test]
     fn what_is_missing_or_of_the_wrong_type_is_named() {
         let error = |from, to| {
-            let (field, why) = changed(from, to).unwrap_err();
+            let Fault { field, why, hint } = changed(from, to).unwrap_err();
+            assert!(hint.is_some(), "{why}");
             (
                 field,
                 why.split(" at line").next().unwrap_or_default().to_owned(),
@@ -244,7 +297,7 @@ mod tests {
                 "gid",
                 "`18446744073709551615` is not an integer",
             ),
-            ("\"now\"", "\"soon\"", "created", "`soon` is not a time:"),
+            ("\"now\"", "\"soon\"", "created", "`soon` is not a time"),
         ];
         for (from, to, field, why) in table {
             let (actual_field, actual) = error(from, to);

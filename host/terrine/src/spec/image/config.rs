@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::spec::json::unique_map;
+use crate::spec::json::{optional_object, unique_map, unique_objects};
 
 /// An object without a key: what Go writes for the members of a set.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -32,16 +32,17 @@ pub struct Config {
     #[serde(deserialize_with = "optional_map")]
     pub labels: Option<BTreeMap<String, String>>,
     /// Ports that the program listens on: `{"80/tcp": {}}`.
-    #[serde(deserialize_with = "optional_map")]
+    #[serde(deserialize_with = "optional_set")]
     pub exposed_ports: Option<BTreeMap<String, Empty>>,
     /// Directories that are to outlive a container: `{"/data": {}}`.
-    #[serde(deserialize_with = "optional_map")]
+    #[serde(deserialize_with = "optional_set")]
     pub volumes: Option<BTreeMap<String, Empty>>,
     /// The signal that asks the program to stop.
     pub stop_signal: Option<String>,
     /// How many seconds it is given to do so.
     pub stop_timeout: Option<i64>,
     /// How to see whether the program is well.
+    #[serde(deserialize_with = "optional_object")]
     pub healthcheck: Option<Healthcheck>,
     /// The shell that commands given as text are run by.
     pub shell: Option<Vec<String>>,
@@ -97,6 +98,19 @@ pub struct Healthcheck {
     pub start_interval: Option<i64>,
     /// How many failures it takes.
     pub retries: Option<i64>,
+}
+
+fn optional_set<'de, D>(deserializer: D) -> Result<Option<BTreeMap<String, Empty>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    struct Set(BTreeMap<String, Empty>);
+    impl<'de> Deserialize<'de> for Set {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            unique_objects(deserializer).map(Self)
+        }
+    }
+    Ok(Option::<Set>::deserialize(deserializer)?.map(|Set(set)| set))
 }
 
 fn optional_map<'de, D, V>(deserializer: D) -> Result<Option<BTreeMap<String, V>>, D::Error>

@@ -9,6 +9,7 @@ use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
 use terrine_support::json::{self, Fault};
 
+use super::example;
 use crate::spec::mistaken::Mistaken;
 
 /// How alike two names are, from 0 to 1, for one to be offered for the other.
@@ -73,6 +74,7 @@ impl Invalid {
     /// The fault of a file.
     pub(super) fn of(self, path: &Path) -> SpecError {
         let Self { field, why, hint } = self;
+        let hint = Some(hint.unwrap_or_else(|| example::of(&field)));
         SpecError::Invalid {
             path: path.to_owned(),
             field,

@@ -6,6 +6,7 @@
 mod config;
 mod contents;
 mod error;
+mod example;
 mod parts;
 mod values;
 
@@ -16,13 +17,15 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use terrine_support::file::{self, FileError};
 
-use super::json::unique_map;
+use super::json::{object, objects, optional_object, unique_map, unique_objects};
 use super::{Json, Wanted, mistaken};
 pub use config::Config;
 pub use contents::{Contents, ContentsSpec};
 pub use error::SpecError;
+pub(crate) use example::of as example;
 pub use parts::{
     BaseConfig, BaseLinksSpec, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec, PermissionSpec,
     Pipeline, PlannerSpec,
@@ -74,6 +77,7 @@ pub struct ImageSpec {
     /// Set-id bits of programs and sticky directories stay. Store paths always keep theirs.
     pub keep_modes: bool,
     /// How containers run: `Cmd`, `Env`, `User` and so on.
+    #[serde(deserialize_with = "optional_object")]
     pub config: Option<Config>,
     /// What is taken over from the base image's configuration.
     pub base_config: BaseConfig,
@@ -111,6 +115,7 @@ pub struct ImageSpec {
     pub gname: Option<String>,
     /// Owners and permissions by path, in every layer but the base image's. The first
     /// pattern that matches a path applies.
+    #[serde(deserialize_with = "objects")]
     pub permissions: Vec<PermissionSpec>,
     /// How many layers the image may have, the base image's and the one at the root
     /// included. 100 if not given, no limit with a `layeringPipeline`.
@@ -176,9 +181,10 @@ pub struct ImageSpec {
     /// Owner of the database, of the store's directory and of `var/nix` and `var/log/nix` beside
     /// it: the user that runs Nix in the image without a daemon. To delete store paths of the
     /// image as well, that user needs to own them: `uid`, `gid`. Only with `includeNixDB`.
+    #[serde(deserialize_with = "optional_object")]
     pub nix_database: Option<NixDatabaseSpec>,
     /// Files, links and directories by their absolute paths in the image.
-    #[serde(deserialize_with = "unique_map")]
+    #[serde(deserialize_with = "unique_objects")]
     pub files: BTreeMap<String, FileSpec>,
     /// Commands for a shell, run at the root as a user without rights: the tree at the root is
     /// their working directory, and everything in it belongs to root afterwards.
@@ -192,6 +198,7 @@ pub struct ImageSpec {
     /// tree at the root together as `/`. What they change is in the image.
     pub run_as_root: Option<String>,
     /// What commands are run with.
+    #[serde(deserialize_with = "object")]
     pub commands: CommandsSpec,
     /// Means nothing here, where there is no virtual machine.
     pub disk_size: Option<u64>,
@@ -250,6 +257,20 @@ impl ImageSpec {
         self.directory.join(path)
     }
 
+    /// What a message says behind a relative path: where it starts.
+    pub fn start(&self, path: &Path) -> String {
+        if path.is_absolute() {
+            return String::new();
+        }
+        let (what, directory) = if self.directory.as_os_str().is_empty() {
+            let here = std::env::current_dir().unwrap_or_default();
+            ("working directory", here)
+        } else {
+            ("folder of the specification", self.directory.clone())
+        };
+        format!(" (relative to the {what}, `{}`)", directory.display())
+    }
+
     /// Whether there are commands to run at the root.
     pub fn has_commands(&self) -> bool {
         [
@@ -270,6 +291,8 @@ impl ImageSpec {
     fn parse(text: &[u8]) -> Result<Self, error::Invalid> {
         // The parser would take an array for the fields in their order.
         if text.trim_ascii_start().first() != Some(&b'{') {
+            // What is no JSON at all is told first.
+            let _: IgnoredAny = error::deserialize(text)?;
             return Err(error::Invalid::whole("it must be a JSON object"));
         }
         let mut spec: Self = error::deserialize(text)?;
@@ -418,7 +441,7 @@ mod tests {
             ),
             (r#"{"config": {"X": 1}}"#, "`config`: unknown field `X`"),
             ("[]", "it must be a JSON object"),
-            ("", "it must be a JSON object"),
+            ("", "the text is empty or ends where a value must be"),
             (r#"{"name": "a"} x"#, "there is more text after the JSON"),
         ];
         for (text, expected) in table {

@@ -1,0 +1,301 @@
+//! What is wrong with the arguments, in the form of all other messages.
+//!
+//! The parser of arguments has a form of its own: quotes, tips, and a line of usage that hides the rest. Its errors
+//! are taken apart here, by what they say of themselves.
+
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+use terrine::json::numbers_in_words;
+
+/// What is wrong with the arguments, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+/// Takes an error of the parser apart. `all` is the program with all its commands, which was called with `words`.
+pub(super) fn explain(error: &Error, all: &Command, words: &[OsString]) -> Wrong {
+    let argument = || text(error, ContextKind::InvalidArg);
+    let (message, hint) = match error.kind() {
+        ErrorKind::InvalidValue => invalid(error),
+        ErrorKind::ValueValidation => refused(error),
+        ErrorKind::UnknownArgument => (
+            format!("unexpected argument `{}`", argument()),
+            unknown(error, all),
+        ),
+        ErrorKind::InvalidSubcommand => {
+            let name = text(error, ContextKind::InvalidSubcommand);
+            let near = list(error, ContextKind::SuggestedSubcommand);
+            let near = (!near.is_empty()).then(|| format!("did you mean {}?", or(&near)));
+            (format!("there is no command `{name}`"), near)
+        }
+        ErrorKind::ArgumentConflict => {
+            let others = list(error, ContextKind::PriorArg);
+            let (argument, others) = (argument(), and(&others));
+            let message = if others == format!("`{argument}`") {
+                format!("`{argument}` is given twice")
+            } else {
+                format!("`{argument}` cannot be used with {others}")
+            };
+            (message, Some("leave one of them out".to_owned()))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = list(error, ContextKind::InvalidArg);
+            let verb = if missing.len() == 1 { "is" } else { "are" };
+            (format!("{} {verb} missing", and(&missing)), None)
+        }
+        ErrorKind::InvalidUtf8 => ("an argument is not UTF-8".to_owned(), None),
+        _ => (plain(error), None),
+    };
+    Wrong {
+        message,
+        hint: hint
+            .or_else(|| usage(error))
+            .or_else(|| about(&argument(), all, words)),
+    }
+}
+
+/// A value that is none of those that there are, or that is missing.
+fn invalid(error: &Error) -> (String, Option<String>) {
+    let argument = text(error, ContextKind::InvalidArg);
+    let value = text(error, ContextKind::InvalidValue);
+    let message = if value.is_empty() {
+        format!("`{argument}` needs a value")
+    } else {
+        format!("invalid value `{value}` for `{argument}`")
+    };
+    let near = text(error, ContextKind::SuggestedValue);
+    let known = list(error, ContextKind::ValidValue);
+    let hint = match (near.is_empty(), known.is_empty()) {
+        (false, _) => Some(format!(
+            "did you mean `{near}`? it is one of {}",
+            or(&known)
+        )),
+        (true, false) => Some(format!("it is one of {}", or(&known))),
+        (true, true) => None,
+    };
+    (message, hint)
+}
+
+/// A value that is not of the form that it must have. The lines behind the first are the remedy.
+fn refused(error: &Error) -> (String, Option<String>) {
+    let argument = text(error, ContextKind::InvalidArg);
+    let value = text(error, ContextKind::InvalidValue);
+    let why = error.source().map(ToString::to_string).unwrap_or_default();
+    let why = numbers_in_words(&why);
+    let (why, hint) = match why.split_once('\n') {
+        Some((why, hint)) => (why.trim(), Some(hint.trim().to_owned())),
+        None => (why.trim(), None),
+    };
+    let message = format!("invalid value `{value}` for `{argument}`: {why}");
+    (message, hint)
+}
+
+/// What an argument that nobody knows was probably meant to be.
+fn unknown(error: &Error, all: &Command) -> Option<String> {
+    let argument = text(error, ContextKind::InvalidArg);
+    if Path::new(&argument).exists() {
+        return Some(format!("the file of this name is `./{argument}`"));
+    }
+    let near = list(error, ContextKind::SuggestedArg);
+    if !near.is_empty() {
+        return Some(format!("did you mean {}?", or(&near)));
+    }
+    let flag = argument.strip_prefix("--")?.split('=').next()?;
+    let others = commands_with(all, "terrine", flag);
+    (!others.is_empty()).then(|| format!("it is an argument of {}", and(&others)))
+}
+
+/// The commands that have a flag.
+fn commands_with(command: &Command, path: &str, flag: &str) -> Vec<String> {
+    let mut found = vec![];
+    for inner in command
+        .get_subcommands()
+        .filter(|inner| !inner.is_hide_set())
+    {
+        let path = format!("{path} {}", inner.get_name());
+        if inner
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(flag))
+        {
+            found.push(path.clone());
+        }
+        found.extend(commands_with(inner, &path, flag));
+    }
+    found
+}
+
+/// How the command is called, where nothing else helps.
+fn usage(error: &Error) -> Option<String> {
+    let usage = text(error, ContextKind::Usage);
+    let usage = usage.trim().strip_prefix("Usage:")?.trim().to_owned();
+    let call: Vec<&str> = usage
+        .split_whitespace()
+        .take_while(|word| !word.starts_with(['[', '<', '-']))
+        .collect();
+    let usage: Vec<&str> = usage.split_whitespace().collect();
+    Some(format!(
+        "write `{}`; `{} --help` explains the arguments",
+        usage.join(" "),
+        call.join(" ")
+    ))
+}
+
+/// What an argument is, as the help of the command that was called says.
+fn about(argument: &str, all: &Command, words: &[OsString]) -> Option<String> {
+    let (mut command, mut path) = (all, all.get_name().to_owned());
+    let names = words.iter().skip(1).filter_map(|word| word.to_str());
+    for name in names {
+        match command.find_subcommand(name) {
+            Some(inner) => (command, path) = (inner, format!("{path} {name}")),
+            None if name.starts_with('-') => {}
+            None => break,
+        }
+    }
+    let flag = argument.split_whitespace().next()?.trim_start_matches('-');
+    let help = command
+        .get_arguments()
+        .find(|known| known.get_long() == Some(flag))?
+        .get_help()?
+        .to_string();
+    let help = help.lines().collect::<Vec<_>>().join(" ");
+    Some(format!("`{argument}`: {help}; see `{path} --help`"))
+}
+
+/// A fact of an error; empty where it has none.
+fn text(error: &Error, kind: ContextKind) -> String {
+    error
+        .get(kind)
+        .map_or_else(String::new, ToString::to_string)
+}
+
+/// The same as a list.
+fn list(error: &Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::Strings(list)) => list.clone(),
+        Some(ContextValue::String(one)) => vec![one.clone()],
+        _ => vec![],
+    }
+}
+
+/// The message of any other error, as the parser has it.
+fn plain(error: &Error) -> String {
+    let shown = error.render().to_string();
+    let first = shown.lines().next().unwrap_or_default();
+    let message = first.strip_prefix("error: ").unwrap_or(first);
+    message.replace('\'', "`")
+}
+
+fn and(list: &[String]) -> String {
+    joined(list, "and")
+}
+
+fn or(list: &[String]) -> String {
+    joined(list, "or")
+}
+
+/// Names in backticks, as a person lists them.
+fn joined(list: &[String], word: &str) -> String {
+    let quoted: Vec<String> = list.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [others @ .., last] => format!("{} {word} {last}", others.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, ArgAction, value_parser};
+
+    use super::*;
+
+    fn program() -> Command {
+        let run = Command::new("run")
+            .arg(Arg::new("image").required(true))
+            .arg(Arg::new("platform").long("platform").value_name("OS"))
+            .arg(Arg::new("how").long("how").value_parser(["fast", "slow"]))
+            .arg(
+                Arg::new("all")
+                    .long("all")
+                    .action(ArgAction::SetTrue)
+                    .conflicts_with("platform"),
+            )
+            .arg(
+                Arg::new("jobs")
+                    .long("jobs")
+                    .help("How many at once")
+                    .value_parser(value_parser!(u64).range(1..9)),
+            );
+        let other = Command::new("other").arg(Arg::new("tag").long("tag"));
+        Command::new("terrine").subcommand(run).subcommand(other)
+    }
+
+    fn wrong(arguments: &str) -> (String, String) {
+        let words: Vec<OsString> = arguments.split(' ').map(OsString::from).collect();
+        let error = program().try_get_matches_from(&words).unwrap_err();
+        let Wrong { message, hint } = explain(&error, &program(), &words);
+        (message, hint.unwrap_or_default())
+    }
+
+    #[test]
+    fn errors_of_arguments_have_the_form_of_all_others() {
+        for (arguments, message, hint) in [
+            (
+                "terrine run x --platfrom y",
+                "unexpected argument `--platfrom`",
+                "did you mean `--platform`?",
+            ),
+            (
+                "terrine run x --tag y",
+                "unexpected argument `--tag`",
+                "it is an argument of `terrine other`",
+            ),
+            (
+                "terrine run x --jobs 0",
+                "invalid value `0` for `--jobs <jobs>`: it must be a whole number from 1 to 8",
+                "`--jobs <jobs>`: How many at once; see `terrine run --help`",
+            ),
+            (
+                "terrine run x --jobs x",
+                "invalid value `x` for `--jobs <jobs>`: it must be a whole number",
+                "`--jobs <jobs>`: How many at once; see `terrine run --help`",
+            ),
+            (
+                "terrine run x --how quick",
+                "invalid value `quick` for `--how <how>`",
+                "it is one of `fast` or `slow`",
+            ),
+            (
+                "terrine run x --how",
+                "`--how <how>` needs a value",
+                "it is one of `fast` or `slow`",
+            ),
+            (
+                "terrine run x --all --platform y",
+                "`--all` cannot be used with `--platform <OS>`",
+                "leave one of them out",
+            ),
+            (
+                "terrine run",
+                "`<image>` is missing",
+                "write `terrine run <image>`; `terrine run --help` explains the arguments",
+            ),
+            (
+                "terrine rum",
+                "there is no command `rum`",
+                "did you mean `run`?",
+            ),
+        ] {
+            let (said, remedy) = wrong(arguments);
+            assert_eq!(said, message, "{arguments}");
+            assert!(remedy.starts_with(hint), "{arguments}: {remedy}");
+            assert!(!remedy.contains("as a value"), "{arguments}: {remedy}");
+        }
+    }
+}
