@@ -30,6 +30,16 @@ fn store() -> TestStore {
     store.file("hello/etc/file", b"x");
     store.link("hello/bin/absolute", "/bin/hello");
     store.link("hello/bin/gone", "/nix/store/gone/bin/hello");
+    for (name, line) in [
+        ("loop", "/bin/loop"),
+        ("script", "/bin/script-2"),
+        ("script-2", "/bin/hello"),
+        ("relative", "hello"),
+        ("none", ""),
+    ] {
+        let text = format!("#!{line}\n");
+        store.file_with_mode(&format!("hello/bin/{name}"), text.as_bytes(), 0o555);
+    }
     store
 }
 
@@ -84,6 +94,27 @@ fn cases() -> Vec<(Value, Option<&'static str>)> {
             Some("the command `/bin/plain` is not executable"),
         ),
         (command("/bin/text"), Some("names no interpreter")),
+        (command("/bin/script"), None),
+        (
+            command("/bin/loop"),
+            Some("is a script whose interpreter is a script, and so on"),
+        ),
+        (
+            json!({"Cmd": ["/bin/relative"], "WorkingDir": "/bin"}),
+            None,
+        ),
+        (
+            command("/bin/relative"),
+            Some("the interpreter `hello` of the command `/bin/relative` is not in the image"),
+        ),
+        (
+            command("/bin/none"),
+            Some("is a script whose first line names no interpreter"),
+        ),
+        (
+            json!({"Cmd": ["", "hello"]}),
+            Some("the first word of `Cmd` is empty"),
+        ),
         (
             command("/bin/hello --port 80"),
             Some("the first word of `Cmd` is `/bin/hello --port 80`"),
@@ -218,9 +249,17 @@ fn interpreters_of_programs_are_looked_for() {
     assert_eq!(warnings(&of(&["hello", "dynamic"])), [missing]);
     let with_loader = of(&["hello", "dynamic"]).with(
         "files",
-        json!({"/lib64/ld-linux-x86-64.so.2": {"text": "x"}}),
+        json!({"/lib64/ld-linux-x86-64.so.2": {"text": "x", "mode": "0755"}}),
     );
     assert_eq!(warnings(&with_loader), Vec::<String>::new());
+    let not_executable = of(&["hello", "dynamic"]).with(
+        "files",
+        json!({"/lib64/ld-linux-x86-64.so.2": {"text": "x"}}),
+    );
+    assert_eq!(
+        warnings(&not_executable),
+        [missing.replace("is not in the image", "is not executable")]
+    );
     assert_eq!(
         warnings(&of(&["hello", "script"])),
         [r"the interpreter `/bin/sh\r` of `/nix/store/script/bin/run` is not in the image"]
@@ -233,6 +272,20 @@ fn interpreters_of_programs_are_looked_for() {
         warnings(&inline),
         ["the interpreter `/bin/bash` of `/run` is not in the image"]
     );
+}
+
+#[test]
+fn variables_that_take_the_place_of_others_are_told() {
+    let store = store();
+    let twice = spec(&store, json!({"Cmd": ["hello"], "Env": ["A=1", "A=2"]}));
+    assert_eq!(
+        warnings(&twice),
+        ["`Env` sets `A` twice: `A=2` takes the place of `A=1`"]
+    );
+    // A flag is there to do that.
+    let once = spec(&store, json!({"Cmd": ["hello"], "Env": ["A=1"]}));
+    let run = Run::of(once.command("plan").args(["--env", "A=2"])).ok();
+    assert_eq!(run.stderr, "");
 }
 
 #[test]

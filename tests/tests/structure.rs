@@ -40,7 +40,7 @@ const ROWS: &[&[&str]] = &[
     ],
     &["layer", "source"],
     &[
-        "beneath", "cache", "daemon", "layout", "parallel", "pipe", "spec", "sqlite",
+        "beneath", "cache", "daemon", "layout", "links", "parallel", "pipe", "spec", "sqlite",
     ],
 ];
 

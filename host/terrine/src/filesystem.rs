@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 
 use terrine_tar::{Described, EntryType};
 
+use crate::links::MAX_LINKS;
 use crate::source::Fault;
 use crate::source::changes::{
     Budget, Change, MAX_PATH, bad_name, clean, components, is_mark, parent,
 };
 
-/// How many links a path may lead through, as Linux has it.
-const MAX_LINKS: usize = 40;
 /// How many directories and links all names together may lead through. Links can make short
 /// names of long ways.
 const MAX_STEPS: u64 = 200_000_000;

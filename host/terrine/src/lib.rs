@@ -128,6 +128,7 @@ pub mod history;
 pub mod inspect;
 pub mod layer;
 pub mod layout;
+mod links;
 pub mod nar;
 pub mod parallel;
 pub mod pipe;

@@ -25,7 +25,7 @@ fn records(run: &Run) -> Vec<Value> {
 /// A store whose image may have a file of its own.
 fn store() -> TestStore {
     let store = TestStore::default();
-    store.file_with_mode("hello/bin/hello", b"#!/nix/store/hello/bin/hello\n", 0o555);
+    store.file_with_mode("hello/bin/hello", b"\x7fELF", 0o555);
     store
 }
 

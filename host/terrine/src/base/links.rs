@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
 
+use super::listing::plain;
 use super::merge::EntryKind;
 use super::{Base, Listing};
 use crate::cache::Cache;
+use crate::links::Walk;
 use crate::source::Error;
-use crate::source::changes::{components, parent};
+use crate::source::changes::components;
 
 /// The cached facts; the number grows when they come to say other things.
 const FACT: &str = "links of a base image 1";
-/// How many links a path may lead through, as Linux has it.
-const MAX_LINKS: usize = 40;
 /// Directories that a runtime fills.
 const OF_THE_RUNTIME: [&str; 3] = ["proc", "sys", "dev"];
 
@@ -77,35 +77,16 @@ impl Listing {
 
     /// Returns the path of the directory that a path leads to, whether it is there or can be made.
     fn leads_to(&self, path: &[u8]) -> Option<Vec<u8>> {
-        let mut at: Vec<u8> = Vec::new();
-        let mut rest: Vec<&[u8]> = components(path).rev().collect();
-        let mut links = 0;
-        while let Some(name) = rest.pop() {
-            if name == b".." {
-                at.truncate(parent(&at).map_or(0, <[u8]>::len));
-                continue;
-            }
-            let length = at.len();
-            if length > 0 {
-                at.push(b'/');
-            }
-            at.extend_from_slice(name);
-            match self.entries.get(&at) {
+        let mut walk = Walk::along(path);
+        while let Some(at) = walk.step() {
+            match self.entries.get(plain(at)) {
                 None => {}
                 Some(entry) if entry.kind == EntryKind::Directory => {}
-                Some(entry) if entry.kind == EntryKind::Symlink && links < MAX_LINKS => {
-                    links += 1;
-                    at.truncate(if entry.link.starts_with(b"/") {
-                        0
-                    } else {
-                        length
-                    });
-                    rest.extend(components(&entry.link).rev());
-                }
+                Some(entry) if entry.kind == EntryKind::Symlink => walk.follow(&entry.link)?,
                 Some(_) => return None,
             }
         }
-        Some(at)
+        Some(plain(&walk.end()).to_vec())
     }
 }
 

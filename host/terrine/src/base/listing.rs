@@ -9,12 +9,11 @@ use terrine_tar::{Described, EntryType};
 use super::fingerprint::Fingerprint;
 use super::merge::{Entries, EntryKind, ListedEntry, ListedLayer};
 use super::{Base, BaseLayer};
-use crate::source::changes::{Budget, Change, MAX_PATH, bad_name, clean, components, parent};
+use crate::links::Walk;
+use crate::source::changes::{Budget, Change, MAX_PATH, bad_name, clean, parent};
 use crate::source::seekable::{Unpacking, for_each};
 use crate::source::{self, Error, Fault};
 
-/// How many links a path may lead through, as Linux has it.
-const MAX_LINKS: usize = 40;
 /// The digits of Nix's base 32.
 const DIGITS: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz";
 /// How many of them are in the name of a store path, before a `-`.
@@ -171,32 +170,19 @@ impl Listing {
         if let Some(claimed) = &self.claimed {
             return claimed.exists(path);
         }
-        let mut resolved: Vec<u8> = Vec::new();
-        let mut rest: Vec<&[u8]> = components(path).rev().collect();
-        let mut links = 0;
-        while let Some(component) = rest.pop() {
-            let length = resolved.len();
-            if component == b".." {
-                resolved.truncate(parent(&resolved).map_or(0, <[u8]>::len));
-                continue;
-            }
-            if length > 0 {
-                resolved.push(b'/');
-            }
-            resolved.extend_from_slice(component);
-            match self.entries.get(&resolved) {
-                Some(entry) if entry.kind == EntryKind::Directory => {}
-                Some(entry) if entry.kind == EntryKind::Symlink && links < MAX_LINKS => {
-                    links += 1;
-                    resolved.truncate(if entry.link.starts_with(b"/") {
-                        0
-                    } else {
-                        length
-                    });
-                    rest.extend(components(&entry.link).rev());
+        let mut walk = Walk::along(path);
+        while let Some(at) = walk.step() {
+            let Some(entry) = self.entries.get(plain(at)) else {
+                return false;
+            };
+            match entry.kind {
+                EntryKind::Directory => {}
+                EntryKind::Symlink => {
+                    if walk.follow(&entry.link).is_none() {
+                        return false;
+                    }
                 }
-                Some(entry) if entry.kind != EntryKind::Symlink => return rest.is_empty(),
-                _ => return false,
+                _ => return walk.is_at_end(),
             }
         }
         true
@@ -318,7 +304,7 @@ fn entry(entries: &Entries, member: Described) -> Result<ListedEntry, Fault> {
 }
 
 /// A path of the image as layers have it.
-fn plain(path: &[u8]) -> &[u8] {
+pub(super) fn plain(path: &[u8]) -> &[u8] {
     let path = path.strip_prefix(b"/").unwrap_or(path);
     path.strip_suffix(b"/").unwrap_or(path)
 }

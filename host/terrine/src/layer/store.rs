@@ -1,12 +1,12 @@
 //! Where store paths are, in the image and on this machine.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, Stat, open};
@@ -14,9 +14,7 @@ use rustix::io::Errno;
 
 use super::Selection;
 use crate::beneath::{Found, SEARCH, open_beneath};
-
-/// How many links a path may lead through, as Linux has it.
-const MAX_LINKS: usize = 40;
+use crate::links::Walk;
 
 /// A directory of store paths: `/nix/store`, `/gnu/store`, or one of these below
 /// another root, as Nix's chroot stores lie.
@@ -216,33 +214,24 @@ impl Store {
     /// image would: an absolute target starts at the root again. A path that leads nowhere
     /// is returned as far as it goes.
     pub fn resolve(&self, path: &Path) -> PathBuf {
-        let mut resolved = PathBuf::new();
-        let mut rest: Vec<OsString> = reversed(path);
-        let mut links = 0;
-        while let Some(component) = rest.pop() {
-            if component == ".." {
-                resolved.pop();
-                continue;
-            }
-            resolved.push(&component);
+        let here = |at: &[u8]| {
+            self.root
+                .join(OsStr::from_bytes(at.get(1..).unwrap_or_default()))
+        };
+        let mut walk = Walk::along(path.as_os_str().as_bytes());
+        while let Some(at) = walk.step() {
             // How the store itself is reached is this machine's business.
-            if Path::new(self.dir.trim_start_matches('/')).starts_with(&resolved) {
+            if Path::new(&self.dir).starts_with(OsStr::from_bytes(at)) {
                 continue;
             }
-            let Ok(target) = fs::read_link(self.root.join(&resolved)) else {
+            let Ok(target) = fs::read_link(here(at)) else {
                 continue;
             };
-            links += 1;
-            if links > MAX_LINKS {
+            if walk.follow(target.as_os_str().as_bytes()).is_none() {
                 break;
             }
-            resolved.pop();
-            if target.is_absolute() {
-                resolved.clear();
-            }
-            rest.extend(reversed(&target));
         }
-        self.root.join(resolved)
+        here(walk.at())
     }
 
     /// The store's directory on this machine.
@@ -280,20 +269,6 @@ impl Store {
             None => (self.handle()?, &path[self.dir.len() + 1..]),
         })
     }
-}
-
-/// A path's components, the last one first.
-fn reversed(path: &Path) -> Vec<OsString> {
-    let mut names: Vec<OsString> = path
-        .components()
-        .filter_map(|component| match component {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some("..".into()),
-            _ => None,
-        })
-        .collect();
-    names.reverse();
-    names
 }
 
 /// An absolute path in a store, in its plainest form.

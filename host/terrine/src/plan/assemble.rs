@@ -87,9 +87,18 @@ impl Decided {
             &files,
             Interpreters::Elsewhere,
         ));
+        remarks.extend(startup::repeated(env_of(context.spec)));
         remarks.extend(machine.remarks(&files));
         remarks
     }
+}
+
+/// The environment that the specification sets, where it comes from a file: flags are meant to replace variables.
+fn env_of(spec: &ImageSpec) -> &[String] {
+    let config = spec.config.as_ref();
+    config
+        .and_then(|config| config.env.as_deref())
+        .unwrap_or_default()
 }
 
 /// What the specification says that means nothing here.

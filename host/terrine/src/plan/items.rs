@@ -9,10 +9,9 @@ use terrine_support::remark::Remark;
 
 use super::{Error, place};
 use crate::layer::{Exclude, Selection, Store, StorePath};
+use crate::links::MAX_LINKS;
 use crate::spec::{ImageSpec, PathSwitch};
 
-/// How many links a path may lead through, as Linux has it.
-const MAX_LINKS: usize = 40;
 /// The name of the store path that a directory becomes without one.
 const UNNAMED: &str = "contents";
 /// The longest name of a store path, as Nix has it.

@@ -14,7 +14,7 @@ use crate::base::Base;
 use crate::platform::{self, Bytes, Findings, HEAD};
 use crate::rootfs::Data;
 use crate::spec::ImageSpec;
-use crate::startup::{Files, Resolved, resolve};
+use crate::startup::{Files, resolve};
 
 /// How many interpreters are told of by name.
 const MAX_REMARKS: usize = 8;
@@ -127,16 +127,17 @@ impl Machine {
         }
     }
 
-    /// Warns of scripts and programs whose interpreters are not in the image.
+    /// Warns of scripts and programs whose interpreters cannot be started in the image.
     pub(super) fn remarks(&self, files: &dyn Files) -> Vec<Remark> {
-        let exists = |path: &[u8]| !matches!(resolve(files, path), Resolved::Nothing(_));
-        let mut missing = self.findings.missing_interpreters(exists);
-        let more = missing.len().saturating_sub(MAX_REMARKS);
-        missing.truncate(MAX_REMARKS);
+        let look = |path: &[u8]| resolve(files, path).unusable();
+        let mut found = self.findings.unusable_interpreters(look);
+        let more = found.len().saturating_sub(MAX_REMARKS);
+        found.truncate(MAX_REMARKS);
         if more > 0 {
-            let message = format!("{more} more interpreters of programs are not in the image");
-            missing.push(Remark::warning(message));
+            let message = format!("{more} more interpreters of programs cannot be started");
+            let hint = "`terrine export` shows what is in an image that was made";
+            found.push(Remark::warning(message).hint(hint));
         }
-        missing
+        found
     }
 }

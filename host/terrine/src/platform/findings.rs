@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use terrine_support::remark::Remark;
 
-use super::{Bytes, Interpreter, Machine, Program, is_missing, loader};
+use super::{Bytes, Interpreter, Machine, Program, Unusable, loader, unusable};
 
 /// One of several files, and how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,21 +184,23 @@ impl Findings {
         })
     }
 
-    /// Warns of scripts and programs whose interpreters are not there: of what most of them need first.
-    pub fn missing_interpreters(&self, exists: impl Fn(&[u8]) -> bool) -> Vec<Remark> {
+    /// Warns of scripts and programs whose interpreters cannot be started: of what most of them need first.
+    pub fn unusable_interpreters(&self, look: impl Fn(&[u8]) -> Option<Unusable>) -> Vec<Remark> {
         let kinds = [(&self.loaders, true), (&self.scripts, false)];
         let all = kinds.into_iter().flat_map(|(map, is_loader)| {
             map.iter()
                 .map(move |(path, example)| (path, example, is_loader))
         });
-        let mut missing: Vec<_> = all.filter(|(path, ..)| !exists(path)).collect();
-        missing.sort_by_key(|(_, example, _)| std::cmp::Reverse(example.count));
-        let remark = |(path, example, is_loader): (&Vec<u8>, &Example, bool)| {
+        let mut found: Vec<_> = all
+            .filter_map(|(path, example, is_loader)| Some((path, example, is_loader, look(path)?)))
+            .collect();
+        found.sort_by_key(|(_, example, ..)| std::cmp::Reverse(example.count));
+        let remark = |(path, example, is_loader, why): (&Vec<u8>, &Example, bool, Unusable)| {
             let whose = format!("`{}`{}", example.path_text(), example.others());
             let path = path.clone();
-            is_missing(&Interpreter { path, is_loader }, &whose)
+            unusable(&Interpreter { path, is_loader }, &whose, why)
         };
-        missing.into_iter().map(remark).collect()
+        found.into_iter().map(remark).collect()
     }
 }
 
@@ -306,7 +308,9 @@ mod tests {
             findings.add(path.as_bytes(), text.as_bytes(), &text.as_bytes());
         }
         let missing = |exists: &str| {
-            let missing = findings.missing_interpreters(|path| path == exists.as_bytes());
+            let missing = findings.unusable_interpreters(|path| {
+                (path != exists.as_bytes()).then_some(Unusable::Missing)
+            });
             missing.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(
@@ -328,13 +332,13 @@ mod tests {
             findings.add(path.as_bytes(), &file, &file);
         }
         let again = Findings::from_text(&findings.to_text()).unwrap();
-        let missing = again.missing_interpreters(|_| false);
+        let missing = again.unusable_interpreters(|_| Some(Unusable::Missing));
         assert_eq!(missing.len(), 1);
         assert_eq!(
             missing[0].message,
             "the dynamic loader `/lib/ld.so` of `/bin/a` (and 1 other) is not in the image"
         );
-        assert_eq!(again.missing_interpreters(|_| true), []);
+        assert_eq!(again.unusable_interpreters(|_| None), []);
     }
 
     #[test]

@@ -69,16 +69,35 @@ fn read(head: &[u8], file: &dyn Bytes, offset: u64, length: usize) -> Option<Vec
     (bytes.len() == length).then_some(bytes)
 }
 
-/// Returns the warning that the interpreter of a program, or of several, is not in the image.
-pub fn is_missing(interpreter: &Interpreter, whose: &str) -> Remark {
+/// The reason why an interpreter cannot be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is not in the image.
+    Missing,
+    /// It is a directory.
+    Directory,
+    /// Nobody may run it.
+    NotExecutable,
+}
+
+/// Returns the warning that the interpreter of a program, or of several, cannot be started.
+pub fn unusable(interpreter: &Interpreter, whose: &str, why: Unusable) -> Remark {
     let path = String::from_utf8_lossy(&interpreter.path);
     let shown = path.escape_debug();
-    let message = if interpreter.is_loader {
-        format!("the dynamic loader `{shown}` of {whose} is not in the image")
+    let what = if interpreter.is_loader {
+        "dynamic loader"
     } else {
-        format!("the interpreter `{shown}` of {whose} is not in the image")
+        "interpreter"
     };
-    Remark::warning(message).hint(remedy(&path, interpreter.is_loader))
+    let (why, hint) = match why {
+        Unusable::Missing => ("is not in the image", remedy(&path, interpreter.is_loader)),
+        Unusable::Directory => ("is a directory", remedy(&path, interpreter.is_loader)),
+        Unusable::NotExecutable => (
+            "is not executable",
+            "make the file executable, or give it a `mode` in `permissions`".to_owned(),
+        ),
+    };
+    Remark::warning(format!("the {what} `{shown}` of {whose} {why}")).hint(hint)
 }
 
 fn remedy(path: &str, is_loader: bool) -> String {
@@ -189,9 +208,13 @@ pub(super) mod tests {
             ),
         ] {
             let path = path.as_bytes().to_vec();
-            let remark = is_missing(&Interpreter { path, is_loader }, "it");
+            let interpreter = Interpreter { path, is_loader };
+            let remark = unusable(&interpreter, "it", Unusable::Missing);
             assert_eq!(remark.message, message);
             assert!(remark.hint.unwrap().contains(hint));
+            let remark = unusable(&interpreter, "it", Unusable::NotExecutable);
+            assert!(remark.message.ends_with(" of it is not executable"));
+            assert!(remark.hint.unwrap().contains("`mode`"));
         }
     }
 }

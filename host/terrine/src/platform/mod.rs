@@ -13,7 +13,7 @@ mod scan;
 
 pub use bytes::Bytes;
 pub use findings::{Example, Findings, Foreign};
-pub use loader::{Interpreter, is_missing, loader};
+pub use loader::{Interpreter, Unusable, loader, unusable};
 pub use machine::{Machine, this_machine};
-pub use program::{HEAD, Program, inspect};
+pub use program::{HEAD, Program, inspect, interpreter};
 pub use scan::scan;

@@ -35,8 +35,10 @@ pub enum Program {
 
 /// Tells a file by its first [`HEAD`] bytes, or by all of them if it has fewer.
 pub fn inspect(head: &[u8]) -> Program {
-    if let Some(line) = head.strip_prefix(b"#!") {
-        return interpreter(line).map_or(Program::Other, Program::Script);
+    if head.starts_with(b"#!") {
+        return interpreter(head)
+            .filter(|path| path.starts_with(b"/"))
+            .map_or(Program::Other, Program::Script);
     }
     let program = match FileKind::parse(head) {
         Ok(FileKind::Elf32) => elf_machine::<FileHeader32<Endianness>>(head, false),
@@ -50,9 +52,10 @@ pub fn inspect(head: &[u8]) -> Program {
     program.unwrap_or(Program::Other)
 }
 
-/// The path after `#!`: up to a blank or the line's end, as Linux has it. One that is not
+/// Returns the path after `#!`, as it is written: up to a blank or the line's end, as Linux has it. One that is not
 /// ended where Linux stops reading is not run.
-fn interpreter(line: &[u8]) -> Option<Vec<u8>> {
+pub fn interpreter(head: &[u8]) -> Option<Vec<u8>> {
+    let line = head.strip_prefix(b"#!")?;
     let long = line.len() > SCRIPT_LINE - 2;
     let line = &line[..line.len().min(SCRIPT_LINE - 2)];
     if long
@@ -64,11 +67,10 @@ fn interpreter(line: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let line = line.split(|byte| matches!(byte, b'\n' | b'\0')).next()?;
-    let path = line
-        .trim_ascii_start()
-        .split(|byte| matches!(byte, b' ' | b'\t'))
-        .next()?;
-    path.starts_with(b"/").then(|| path.to_vec())
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = line.iter().position(|byte| !blank(byte))?;
+    let path = line[start..].split(blank).next()?;
+    Some(path.to_vec())
 }
 
 /// The machine of an ELF file that can be run: objects, modules and core files can not.

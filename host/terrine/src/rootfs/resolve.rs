@@ -3,9 +3,7 @@
 use terrine_tar::Kind;
 
 use super::{Root, RootEntry};
-
-/// How many links a path may lead through, as Linux has it.
-pub(super) const MAX_LINKS: usize = 40;
+use crate::links::Walk;
 
 /// Where a path of the image leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,55 +21,25 @@ impl Root {
     /// Follows an absolute path and the links on it. Where it leaves the root, `..` takes
     /// the last name away, whatever that may be there.
     pub fn resolve(&self, path: &[u8]) -> Resolved<'_> {
-        let mut rest = reversed(path);
-        let mut at: Vec<u8> = Vec::new();
-        let mut links = 0;
-        while let Some(name) = rest.pop() {
-            if name == b".." {
-                at.truncate(at.iter().rposition(|&byte| byte == b'/').unwrap_or(0));
-                continue;
-            }
-            let parent = at.len();
-            at.push(b'/');
-            at.extend_from_slice(&name);
-            let Some(entry) = self.get(&at) else {
-                if let Some(target) = self.base_links().get(&at) {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Resolved::Nowhere;
-                    }
-                    rest.extend(reversed(target.as_bytes()));
-                    at.truncate(if target.starts_with('/') { 0 } else { parent });
-                }
-                continue;
+        let mut walk = Walk::along(path);
+        while let Some(at) = walk.step() {
+            let target = match self.get(at) {
+                None => self.base_links().get(at).map(str::as_bytes),
+                Some(entry) => match entry.kind {
+                    Kind::Symlink => Some(entry.link),
+                    Kind::Directory => None,
+                    _ if walk.is_at_end() => None,
+                    _ => return Resolved::Nowhere,
+                },
             };
-            match entry.kind {
-                Kind::Directory => {}
-                Kind::Symlink => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Resolved::Nowhere;
-                    }
-                    let target = entry.link;
-                    rest.extend(reversed(target));
-                    at.truncate(if target.starts_with(b"/") { 0 } else { parent });
-                }
-                _ if rest.is_empty() => {}
-                _ => return Resolved::Nowhere,
+            if target.is_some_and(|target| walk.follow(target).is_none()) {
+                return Resolved::Nowhere;
             }
         }
+        let at = walk.end();
         self.get(&at)
             .map_or(Resolved::Elsewhere(at), Resolved::Here)
     }
-}
-
-/// A path's components, the last one first.
-pub(super) fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|&byte| byte == b'/')
-        .filter(|name| !matches!(*name, b"" | b"."))
-        .map(<[u8]>::to_vec)
-        .rev()
-        .collect()
 }
 
 #[cfg(test)]

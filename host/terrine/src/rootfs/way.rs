@@ -10,11 +10,11 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use super::entry::{Node, NodeContent};
-use super::resolve::{MAX_LINKS, reversed};
 use super::tree::{Key, Twice};
 use super::{Error, Origin, Root, list};
 use crate::beneath::Found;
 use crate::layer;
+use crate::links::Walk;
 
 /// Links of a base image to directories.
 #[derive(Debug, Clone, Default)]
@@ -62,36 +62,29 @@ enum Step {
 impl Root {
     /// Follows the links on a path, the last component included.
     pub(super) fn way(&self, path: &[u8]) -> Way {
-        let mut rest = reversed(path);
-        let mut at: Vec<u8> = Vec::new();
-        let (mut links, mut link, mut first) = (0, None, None);
-        while let Some(name) = rest.pop() {
-            let parent = at.len();
-            if name == b".." {
-                at.truncate(at.iter().rposition(|&byte| byte == b'/').unwrap_or(0));
-                continue;
-            }
-            at.push(b'/');
-            at.extend_from_slice(&name);
-            match self.step(&at) {
+        let mut walk = Walk::along(path);
+        let (mut link, mut first) = (None, None);
+        while let Some(at) = walk.step() {
+            match self.step(at) {
                 Step::Passable => {}
                 Step::Link(target) => {
-                    if !self.is_in_store(&at) {
-                        link = Some(at.clone());
+                    if !self.is_in_store(at) {
+                        link = Some(at.to_vec());
                     }
-                    if first.is_none() && self.node(&at).is_some() {
-                        first = Some(at.clone());
+                    if first.is_none() && self.node(at).is_some() {
+                        first = Some(at.to_vec());
                     }
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Way::Blocked(first.or(link).unwrap_or(at));
+                    if walk.follow(&target).is_none() {
+                        let at = || walk.at().to_vec();
+                        return Way::Blocked(first.or(link).unwrap_or_else(at));
                     }
-                    at.truncate(if target.starts_with(b"/") { 0 } else { parent });
-                    rest.extend(reversed(&target));
                 }
-                Step::File => return Way::Blocked(first.or(link).unwrap_or(at)),
+                Step::File => {
+                    return Way::Blocked(first.or(link).unwrap_or_else(|| at.to_vec()));
+                }
             }
         }
+        let at = walk.end();
         if self.is_in_store(&at) {
             Way::Store { at, link }
         } else {

@@ -3,10 +3,8 @@
 use terrine_support::remark::Remark;
 
 use super::config::Config;
-use super::{Files, Interpreters, Resolved, program, resolve};
+use super::{Files, Interpreters, Resolved, by_env, program, resolve};
 
-/// How much of a script's first line is looked at, in bytes: what Linux reads.
-const ENV_LINE: usize = 256;
 /// Where container engines look for commands in an image that has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -21,11 +19,16 @@ pub(super) fn check(
         _ => ("Entrypoint", &config.entrypoint),
     };
     let word = words.first()?;
+    if word.is_empty() {
+        let message = format!("the first word of `{field}` is empty, and no program has that name");
+        let hint = format!("begin `{field}` with a program, or leave it out");
+        return Some(Remark::warning(message).hint(hint));
+    }
     let role = format!("the command `{word}`");
     let found = match find(config, files, word) {
         Found::Program(path) => {
-            return program::check(files, &path, &role, interpreters)
-                .or_else(|| by_env(config, files, &path, &role));
+            return program::check(config, files, &path, &role, interpreters)
+                .or_else(|| by_env::check(config, files, &path, &role));
         }
         Found::Unknown if is_surely_a_line(word) => None,
         found => Some(complaint(&found, &role)?),
@@ -48,30 +51,6 @@ pub(super) fn check(
     })
 }
 
-/// Looks for the program that a script is run by, where its first line leaves that to `env`.
-fn by_env(config: &Config, files: &dyn Files, path: &[u8], role: &str) -> Option<Remark> {
-    let head = files.open(path)?.read_at(0, ENV_LINE).ok()?;
-    let line = head
-        .strip_prefix(b"#!")?
-        .split(|&byte| byte == b'\n')
-        .next()?;
-    let line = std::str::from_utf8(line)
-        .ok()?
-        .trim_start_matches([' ', '\t']);
-    let (env, word) = line.split_once([' ', '\t'])?;
-    // The kernel passes all that follows as one word.
-    let word = word.trim_matches([' ', '\t']);
-    if !env.ends_with("/env") || word.is_empty() || word.starts_with('-') || word.contains('=') {
-        return None;
-    }
-    let Found::NotInPath(dirs) = find(config, files, word) else {
-        return None;
-    };
-    let shown = word.escape_debug();
-    let message = format!("{role} is run by `{shown}`, which no directory of PATH has (`{dirs}`)");
-    Some(Remark::warning(message).hint("add it to the image by `contents`, or set `PATH` in `Env`"))
-}
-
 /// Looks for the program of a health check.
 pub(super) fn check_health(config: &Config, files: &dyn Files, word: &str) -> Option<Remark> {
     let role = format!("the program `{word}` of `Healthcheck`");
@@ -87,7 +66,7 @@ pub(super) fn check_health(config: &Config, files: &dyn Files, word: &str) -> Op
 
 /// Where a command leads.
 #[derive(Debug, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     /// To a program, at this path without links.
     Program(Vec<u8>),
     /// That is not known.
@@ -103,7 +82,7 @@ enum Found {
 }
 
 /// Finds a command as container engines do: by its path where it has a slash, else by `PATH`.
-fn find(config: &Config, files: &dyn Files, word: &str) -> Found {
+pub(super) fn find(config: &Config, files: &dyn Files, word: &str) -> Found {
     if word.contains('/') {
         return match resolve(files, &absolute(config.directory(), word)) {
             Resolved::File {
@@ -121,10 +100,7 @@ fn find(config: &Config, files: &dyn Files, word: &str) -> Found {
     for directory in path.split(':').filter(|_| !path.is_empty()) {
         // An empty one is the directory that the program starts in.
         let place = absolute(if directory.is_empty() { "." } else { directory }, word);
-        match resolve(
-            files,
-            &absolute(config.directory(), &String::from_utf8_lossy(&place)),
-        ) {
+        match resolve(files, &absolute(config.directory(), place)) {
             // Some engines run what is found relative to the directory that they start in.
             Resolved::File { .. } if !directory.starts_with('/') => unknown = true,
             Resolved::File {
@@ -156,11 +132,10 @@ fn path(config: &Config) -> &str {
 }
 
 /// A path that starts in a directory unless it is absolute.
-fn absolute(directory: &str, path: &str) -> Vec<u8> {
-    if path.starts_with('/') {
-        path.into()
-    } else {
-        format!("{directory}/{path}").into()
+pub(super) fn absolute(directory: &str, path: impl AsRef<[u8]>) -> Vec<u8> {
+    match path.as_ref() {
+        path @ [b'/', ..] => path.to_vec(),
+        path => [directory.as_bytes(), b"/", path].concat(),
     }
 }
 
@@ -309,34 +284,18 @@ mod tests {
             let config = config(&[], &[command], &[env], directory);
             assert_eq!(said(FILES, &config), message + &hint, "{command}");
         }
+        for config in [
+            config(&[], &["", "x"], &[], ""),
+            config(&["", "x"], &[], &[], ""),
+        ] {
+            assert!(said(FILES, &config).contains("is empty, and no program has that name"));
+        }
         let entrypoint = config(&["/bin/no"], &["web"], &[], "");
         assert!(said(FILES, &entrypoint).ends_with(&add("Entrypoint")));
     }
 
     #[test]
-    fn what_env_looks_for_has_to_be_there() {
-        let path = DEFAULT_PATH;
-        let missing = |word: &str| {
-            format!(
-                "the command `/run` is run by `{word}`, which no directory of PATH has (`{path}`)"
-            )
-        };
-        for (line, expected) in [
-            ("#!/usr/bin/env web\n", String::new()),
-            ("#! /usr/bin/env  web \n", String::new()),
-            ("#!/usr/bin/env -S web --port 80\n", String::new()),
-            ("#!/usr/bin/env A=b web\n", String::new()),
-            ("#!/bin/web no\n", String::new()),
-            ("#!/usr/bin/env bash\nexit\n", missing("bash")),
-            ("#!/usr/bin/env web\r\n", missing(r"web\r")),
-            // All of it is one word.
-            ("#!/usr/bin/env web --port\n", missing("web --port")),
-        ] {
-            let entry = format!("/run*={line}");
-            let files = [FILES, &["/usr/bin/env*=\x7fELF", &entry]].concat();
-            let said = said(&files, &config(&[], &["/run"], &[], ""));
-            assert_eq!(said.split("; ").next().unwrap(), expected, "{line}");
-        }
+    fn the_remedy_of_a_helper_is_its_own() {
         let shell = said(&[], &config(&[], &["/bin/sh", "-c", "x"], &[], ""));
         assert!(
             shell.ends_with("add a shell with `binSh`, or correct `Cmd`"),

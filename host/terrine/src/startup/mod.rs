@@ -5,8 +5,10 @@
 //! such as the files of a base image that is not downloaded, is given the benefit of the doubt: nothing is said
 //! that may be wrong.
 
+mod by_env;
 mod command;
 mod config;
+mod health;
 mod program;
 mod resolve;
 #[cfg(test)]
@@ -19,6 +21,7 @@ use terrine_support::remark::Remark;
 use crate::platform::Bytes;
 use config::Config;
 pub use resolve::{Resolved, resolve};
+pub use values::repeated;
 
 /// Files of an image, as far as they are known.
 pub trait Files {

@@ -2,14 +2,17 @@
 
 use terrine_support::remark::Remark;
 
+use super::command::absolute;
+use super::config::Config;
 use super::{Files, Interpreters, Resolved, resolve};
-use crate::platform::{self, Bytes, HEAD, Program};
+use crate::platform::{self, Bytes, HEAD};
 
 /// How often an interpreter may have one itself: Linux gives up after five.
 const MAX_DEPTH: usize = 5;
 
 /// Checks whether the kernel takes a file for a program, and whether its interpreter is there.
 pub(super) fn check(
+    config: &Config,
     files: &dyn Files,
     path: &[u8],
     role: &str,
@@ -17,36 +20,86 @@ pub(super) fn check(
 ) -> Option<Remark> {
     let content = files.open(path)?;
     let head = content.read_at(0, HEAD).ok()?;
-    if is_text(&head) && !head.starts_with(b"#!") {
-        let what = if head.is_empty() {
-            "is an empty file"
-        } else {
-            "is a text whose first line names no interpreter"
-        };
+    if let Some(what) = refused(&head) {
         let message = format!("{role} {what}: it would fail with `exec format error`");
         return Some(
             Remark::warning(message).hint("begin the file with a line such as `#!/bin/sh`"),
         );
     }
-    match interpreters {
-        Interpreters::Here => missing(files, path.to_vec(), role),
-        Interpreters::Elsewhere => None,
+    match follow(config, files, path.to_vec(), role)? {
+        Problem::Unusable {
+            remark,
+            is_absolute,
+        } => {
+            // Whoever looks at all programs does not know where a command starts.
+            let is_told = interpreters == Interpreters::Elsewhere && is_absolute;
+            (!is_told).then_some(remark)
+        }
+        Problem::TooDeep => {
+            let message = format!(
+                "{role} is a script whose interpreter is a script, and so on: Linux follows {MAX_DEPTH} of them"
+            );
+            Some(Remark::warning(message).hint("name a program in the first line of the script"))
+        }
     }
 }
 
-/// Looks for the interpreter of a program, and for that one's own.
-fn missing(files: &dyn Files, path: Vec<u8>, role: &str) -> Option<Remark> {
+/// Says what a file is that the kernel does not take for a program, as far as that is known.
+fn refused(head: &[u8]) -> Option<&'static str> {
+    if !is_text(head) {
+        return None;
+    }
+    let Some(line) = head.strip_prefix(b"#!") else {
+        return Some(if head.is_empty() {
+            "is an empty file"
+        } else {
+            "is a text whose first line names no interpreter"
+        });
+    };
+    if platform::interpreter(head).is_some() {
+        return None;
+    }
+    let line = line.split(|&byte| byte == b'\n').next()?;
+    Some(if line.trim_ascii().is_empty() {
+        "is a script whose first line names no interpreter"
+    } else {
+        "is a script whose first line is longer than Linux reads"
+    })
+}
+
+/// A reason why the kernel does not get from a script to a program.
+enum Problem {
+    /// An interpreter cannot be started.
+    Unusable {
+        /// The warning that says so.
+        remark: Remark,
+        /// Whether its path is absolute.
+        is_absolute: bool,
+    },
+    /// Too many scripts are interpreters.
+    TooDeep,
+}
+
+/// Follows the interpreter of a program, and that one's own.
+fn follow(config: &Config, files: &dyn Files, path: Vec<u8>, role: &str) -> Option<Problem> {
     let (mut path, mut whose) = (path, role.to_owned());
-    for _ in 0..MAX_DEPTH {
+    for depth in 0..=MAX_DEPTH {
         let interpreter = interpreter(&*files.open(&path)?)?;
-        match resolve(files, &interpreter.path) {
-            Resolved::File { path: at, .. } => {
-                whose = format!("`{}`", String::from_utf8_lossy(&interpreter.path));
-                path = at;
-            }
-            Resolved::Nothing(_) => return Some(platform::is_missing(&interpreter, &whose)),
-            Resolved::Unknown | Resolved::Directory => return None,
+        if depth == MAX_DEPTH && !interpreter.is_loader {
+            return Some(Problem::TooDeep);
         }
+        let resolved = resolve(files, &absolute(config.directory(), &interpreter.path));
+        if let Some(why) = resolved.unusable() {
+            return Some(Problem::Unusable {
+                remark: platform::unusable(&interpreter, &whose, why),
+                is_absolute: interpreter.path.starts_with(b"/"),
+            });
+        }
+        let Resolved::File { path: at, .. } = resolved else {
+            return None;
+        };
+        whose = format!("`{}`", String::from_utf8_lossy(&interpreter.path));
+        path = at;
     }
     None
 }
@@ -54,20 +107,10 @@ fn missing(files: &dyn Files, path: Vec<u8>, role: &str) -> Option<Remark> {
 /// The interpreter that a file names.
 fn interpreter(file: &dyn Bytes) -> Option<platform::Interpreter> {
     let head = file.read_at(0, HEAD).ok()?;
-    match platform::inspect(&head) {
-        Program::Script(path) => Some(platform::Interpreter {
-            path,
-            is_loader: false,
-        }),
-        Program::Elf(_) => {
-            let path = platform::loader(&head, file)?;
-            Some(platform::Interpreter {
-                path,
-                is_loader: true,
-            })
-        }
-        _ => None,
-    }
+    let named = |(path, is_loader)| platform::Interpreter { path, is_loader };
+    platform::interpreter(&head)
+        .map(|path| named((path, false)))
+        .or_else(|| Some(named((platform::loader(&head, file)?, true))))
 }
 
 /// Whether bytes are the start of a text, as scripts are: others may be programs of a kind that is not known here.
@@ -88,7 +131,12 @@ mod tests {
     use super::*;
 
     fn said(entries: &[&str], interpreters: Interpreters) -> String {
+        let config = Config {
+            working_dir: "/srv".to_owned(),
+            ..Config::default()
+        };
         let remark = check(
+            &config,
             &Tree::of(entries),
             b"/run",
             "the command `/run`",
@@ -99,6 +147,7 @@ mod tests {
 
     #[test]
     fn texts_without_an_interpreter_are_no_programs() {
+        let long = &format!("#!/{}\n", "x".repeat(300));
         for (content, expected) in [
             (
                 "",
@@ -107,6 +156,14 @@ mod tests {
             (
                 "echo hi\n",
                 "the command `/run` is a text whose first line names no interpreter: it would fail with `exec format error`",
+            ),
+            (
+                "#! \n/bin/sh",
+                "the command `/run` is a script whose first line names no interpreter: it would fail with `exec format error`",
+            ),
+            (
+                long,
+                "the command `/run` is a script whose first line is longer than Linux reads: it would fail with `exec format error`",
             ),
             ("#!/bin/sh\n", ""),
             ("\0asm\x01\0\0\0", ""),
@@ -129,10 +186,48 @@ mod tests {
                 &["/run*=#!/bin/sh\n", "/bin/sh*=#!/bin/bash\n"],
                 "the interpreter `/bin/bash` of `/bin/sh` is not in the image",
             ),
-            (&["/run*=#!/run\n"], ""),
+            (
+                &["/run*=#!/bin/sh\n", "/bin/sh=\x7fELF"],
+                "the interpreter `/bin/sh` of the command `/run` is not executable",
+            ),
+            (
+                &["/run*=#!/bin/sh\n", "/bin/sh/"],
+                "the interpreter `/bin/sh` of the command `/run` is a directory",
+            ),
         ] {
             assert_eq!(said(entries, Interpreters::Here), expected);
             assert_eq!(said(entries, Interpreters::Elsewhere), "");
         }
+    }
+
+    /// An interpreter without a slash at its start is looked for where the command starts.
+    #[test]
+    fn relative_interpreters_are_looked_for_in_the_working_directory() {
+        for interpreters in [Interpreters::Here, Interpreters::Elsewhere] {
+            let entries = &["/run*=#!bin/web\n", "/srv/bin/web*=\x7fELF"];
+            assert_eq!(said(entries, interpreters), "");
+            assert_eq!(
+                said(&["/run*=#!bin/web\n", "/bin/web*=\x7fELF"], interpreters),
+                "the interpreter `bin/web` of the command `/run` is not in the image"
+            );
+        }
+    }
+
+    /// As Linux 6 does: five scripts between the command and the program, and no sixth.
+    #[test]
+    fn scripts_that_lead_to_scripts_come_to_an_end() {
+        let deep = "the command `/run` is a script whose interpreter is a script, and so on: Linux follows 5 of them";
+        let chain = |length: usize| {
+            let next = |number: usize| format!("#!/i{number}\n");
+            let mut entries = vec![format!("/run*={}", next(1))];
+            entries.extend((1..length).map(|number| format!("/i{number}*={}", next(number + 1))));
+            entries.push(format!("/i{length}*=\x7fELF"));
+            let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+            said(&entries, Interpreters::Elsewhere)
+        };
+        assert_eq!(chain(1), "");
+        assert_eq!(chain(5), "");
+        assert_eq!(chain(6), deep);
+        assert_eq!(said(&["/run*=#!/run\n"], Interpreters::Here), deep);
     }
 }

@@ -1,9 +1,8 @@
 //! Where a path of an image leads.
 
 use super::{Files, Look};
-
-/// How many links a path may lead through, as Linux has it.
-const MAX_LINKS: usize = 40;
+use crate::links::Walk;
+use crate::platform::Unusable;
 
 /// Where a path of an image leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,56 +22,48 @@ pub enum Resolved {
     },
 }
 
+impl Resolved {
+    /// Tells why what is there cannot be started, if that is known.
+    pub fn unusable(&self) -> Option<Unusable> {
+        match self {
+            Self::Nothing(_) => Some(Unusable::Missing),
+            Self::Directory => Some(Unusable::Directory),
+            Self::File { executable, .. } => (!executable).then_some(Unusable::NotExecutable),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// Follows an absolute path, and the links on it, within an image.
 pub fn resolve(files: &dyn Files, path: &[u8]) -> Resolved {
-    let mut rest = reversed(path);
     let wants_directory = path.ends_with(b"/") || path.ends_with(b"/.");
-    let mut at: Vec<u8> = Vec::new();
-    let mut links = 0;
-    while let Some(name) = rest.pop() {
-        if name == b".." {
-            at.truncate(at.iter().rposition(|&byte| byte == b'/').unwrap_or(0));
-            continue;
-        }
-        let parent = at.len();
-        at.push(b'/');
-        at.extend_from_slice(&name);
-        match files.look(&at) {
+    let mut walk = Walk::along(path);
+    while let Some(at) = walk.step() {
+        match files.look(at) {
             Look::Directory => {}
             Look::Link(target) => {
-                links += 1;
-                if links > MAX_LINKS {
+                if walk.follow(&target).is_none() {
                     return Resolved::Nothing(None);
                 }
-                at.truncate(if target.starts_with(b"/") { 0 } else { parent });
-                rest.extend(reversed(&target));
             }
-            Look::File { executable } if rest.is_empty() && !wants_directory => {
+            Look::File { executable } if walk.is_at_end() && !wants_directory => {
                 return Resolved::File {
-                    path: at,
+                    path: walk.end(),
                     executable,
                 };
             }
             Look::Unknown => return Resolved::Unknown,
-            Look::Nothing | Look::File { .. } => {
-                for name in rest.iter().rev() {
-                    at.push(b'/');
-                    at.extend_from_slice(name);
-                }
-                return Resolved::Nothing((links > 0).then_some(at));
-            }
+            Look::Nothing | Look::File { .. } => return nothing(walk, wants_directory),
         }
     }
     Resolved::Directory
 }
 
-/// A path's components, the last one first.
-fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|&byte| byte == b'/')
-        .filter(|name| !matches!(*name, b"" | b"."))
-        .map(<[u8]>::to_vec)
-        .rev()
-        .collect()
+/// Says where a way ends that leads nowhere, if links lead there.
+fn nothing(walk: Walk, wants_directory: bool) -> Resolved {
+    let slash: &[u8] = if wants_directory { b"/" } else { b"" };
+    let led = walk.was_led();
+    Resolved::Nothing(led.then(|| [&walk.end(), slash].concat()))
 }
 
 #[cfg(test)]
@@ -111,7 +102,7 @@ mod tests {
             ("/bin/", "directory"),
             ("/bin/web", "program /nix/store/x/bin/web"),
             ("/usr/../bin/./web", "program /nix/store/x/bin/web"),
-            ("/bin/web/", "nothing at /nix/store/x/bin/web"),
+            ("/bin/web/", "nothing at /nix/store/x/bin/web/"),
             ("/bin/web/x", "nothing at /nix/store/x/bin/web/x"),
             ("/bin/up", "file /etc/file"),
             ("/bin/gone", "nothing at /nix/store/y/bin/gone"),

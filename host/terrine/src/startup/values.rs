@@ -2,9 +2,9 @@
 
 use terrine_support::remark::Remark;
 
-use super::command;
-use super::config::{Config, Health};
-use super::{Files, Resolved, resolve};
+use super::config::Config;
+use super::{Files, Resolved, health, resolve};
+use crate::links::Walk;
 
 /// Names of signals, without `SIG`.
 const SIGNALS: &[&str] = &[
@@ -14,8 +14,6 @@ const SIGNALS: &[&str] = &[
 ];
 /// The largest number of a signal.
 const MAX_SIGNAL: u32 = 64;
-/// A millisecond, in nanoseconds: the shortest time of a health check.
-const MILLISECOND: i64 = 1_000_000;
 
 /// Checks what has nothing to do with the command and the user.
 pub(super) fn check(config: &Config, files: &dyn Files) -> Vec<Remark> {
@@ -35,7 +33,7 @@ pub(super) fn check(config: &Config, files: &dyn Files) -> Vec<Remark> {
     remarks.extend(config.volumes.iter().filter_map(|path| volume(path, files)));
     remarks.extend(stop_signal(&config.stop_signal));
     if let Some(health) = &config.health {
-        remarks.extend(check_health(health, config, files));
+        remarks.extend(health::check(health, config, files));
     }
     remarks
 }
@@ -55,14 +53,37 @@ fn variable(text: &str) -> Option<Remark> {
     Some(Remark::warning(message).hint("write each variable as `NAME=value`"))
 }
 
+/// Warns of variables that are set twice, and not to the same value.
+pub fn repeated(env: &[String]) -> Vec<Remark> {
+    let mut remarks = vec![];
+    for (index, variable) in env.iter().enumerate() {
+        let Some((name, _)) = variable
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+        else {
+            continue;
+        };
+        let is_named =
+            |other: &&String| matches!(other.split_once('='), Some((other, _)) if other == name);
+        let next = env[index + 1..].iter().find(is_named);
+        if let Some(next) = next.filter(|next| *next != variable) {
+            let message =
+                format!("`Env` sets `{name}` twice: `{next}` takes the place of `{variable}`");
+            remarks.push(Remark::warning(message).hint("leave out the one that is not meant"));
+        }
+    }
+    remarks
+}
+
 /// The directory that containers start in. One that is not there is made.
 fn directory(config: &Config, files: &dyn Files) -> Option<Remark> {
     let directory = config.directory();
     if !directory.starts_with('/') {
         let message = format!("`WorkingDir` is `{directory}`, and has to be an absolute path");
+        let meant = Walk::along(directory.as_bytes()).end();
+        let meant = String::from_utf8_lossy(&meant);
         return Some(
-            Remark::warning(message)
-                .hint(format!("write `/{}`", directory.trim_start_matches("./"))),
+            Remark::warning(message).hint(format!("write `/{}`", meant.trim_start_matches('/'))),
         );
     }
     let (file, rest) = file_on(files, directory)?;
@@ -105,7 +126,7 @@ fn exposed(text: &str) -> Option<Remark> {
 }
 
 fn volume(path: &str, files: &dyn Files) -> Option<Remark> {
-    if path.trim_matches('/').is_empty() {
+    if Walk::along(path.as_bytes()).end().is_empty() {
         let message = format!("`{path}` in `Volumes` would take the place of the whole image");
         return Some(Remark::warning(message).hint("name the directory that holds the data"));
     }
@@ -139,46 +160,8 @@ fn is_signal(text: &str) -> bool {
     }
 }
 
-fn check_health(health: &Health, config: &Config, files: &dyn Files) -> Vec<Remark> {
-    let mut remarks = vec![];
-    let words: Vec<&str> = health.test.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        [] | ["NONE", ..] => {}
-        ["CMD" | "CMD-SHELL"] => remarks.push(
-            Remark::warning("`Healthcheck` has no command")
-                .hint("write it after the first word: `[\"CMD\", \"/bin/check\"]`"),
-        ),
-        ["CMD", word, ..] => remarks.extend(command::check_health(config, files, word)),
-        ["CMD-SHELL", ..] => {
-            let shell = config.shell.first().map_or("/bin/sh", String::as_str);
-            remarks.extend(command::check_health(config, files, shell));
-        }
-        [first, ..] => remarks.push(
-            Remark::warning(format!(
-                "`Test` of `Healthcheck` begins with `{first}`, and is never run"
-            ))
-            .hint("begin it with `CMD`, `CMD-SHELL` or `NONE`: `[\"CMD\", \"/bin/check\"]`"),
-        ),
-    }
-    for &(name, time) in &health.times {
-        if time < 0 || (1..MILLISECOND).contains(&time) {
-            let message = format!(
-                "`{name}` of `Healthcheck` is {time} nanoseconds, and at least {MILLISECOND} are taken"
-            );
-            remarks.push(
-                Remark::warning(message).hint("write nanoseconds: 30 seconds are 30000000000"),
-            );
-        }
-    }
-    if health.retries < 0 {
-        let message = format!("`Retries` of `Healthcheck` is {}", health.retries);
-        remarks.push(Remark::warning(message).hint("write a number that is not negative"));
-    }
-    remarks
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::testing::Tree;
     use super::*;
 
@@ -200,7 +183,7 @@ mod tests {
     }
 
     /// Values of a field that are taken, and the messages about those that are not.
-    fn holds(field: &str, fine: &[&str], wrong: &[(&str, &str)]) {
+    pub(in super::super) fn holds(field: &str, fine: &[&str], wrong: &[(&str, &str)]) {
         for value in fine {
             let config = format!(r#"{{"{field}": {value}}}"#);
             assert_eq!(messages(&config), Vec::<String>::new(), "{config}");
@@ -242,6 +225,50 @@ mod tests {
                 "`a\\0` has a NUL in it, which a command cannot hold",
             )],
         );
+    }
+
+    #[test]
+    fn variables_that_are_set_twice_are_told() {
+        let said = |env: &[&str]| {
+            let env: Vec<String> = env.iter().map(|variable| (*variable).to_owned()).collect();
+            let remarks = repeated(&env);
+            assert!(remarks.iter().all(|remark| remark.hint.is_some()));
+            let messages: Vec<String> = remarks.into_iter().map(|remark| remark.message).collect();
+            messages.join("; ")
+        };
+        for (env, expected) in [
+            (&["A=1", "B=1", "AB=2", "a=2"][..], ""),
+            (&["A=1", "A=1"], ""),
+            (&["=1", "=2", "A", "A"], ""),
+            (
+                &["A=1", "B=", "A=2"],
+                "`Env` sets `A` twice: `A=2` takes the place of `A=1`",
+            ),
+            (
+                &["A=1", "A=2", "A=3"],
+                "`Env` sets `A` twice: `A=2` takes the place of `A=1`; \
+                 `Env` sets `A` twice: `A=3` takes the place of `A=2`",
+            ),
+        ] {
+            assert_eq!(said(env), expected, "{env:?}");
+        }
+    }
+
+    #[test]
+    fn a_relative_directory_is_shown_as_it_is_meant() {
+        for (directory, meant) in [
+            ("srv", "/srv"),
+            ("./srv/", "/srv"),
+            (".", "/"),
+            ("../a/../srv", "/srv"),
+        ] {
+            let config = Config {
+                working_dir: directory.to_owned(),
+                ..Config::default()
+            };
+            let hint = super::directory(&config, &Tree::of(FILES)).unwrap().hint;
+            assert_eq!(hint.unwrap(), format!("write `{meant}`"));
+        }
     }
 
     #[test]
@@ -372,6 +399,10 @@ mod tests {
                     "`/` in `Volumes` would take the place of the whole image",
                 ),
                 (
+                    r#"{"/a/../..": {}}"#,
+                    "`/a/../..` in `Volumes` would take the place of the whole image",
+                ),
+                (
                     r#"{"": {}}"#,
                     "`` in `Volumes` would take the place of the whole image",
                 ),
@@ -383,45 +414,6 @@ mod tests {
                     r#"{"/etc/file/x": {}}"#,
                     "`/etc/file/x` in `Volumes` cannot be made: `/etc/file` is a file",
                 ),
-            ],
-        );
-    }
-
-    #[test]
-    fn health_checks_have_a_form_a_program_and_nanoseconds() {
-        holds(
-            "Healthcheck",
-            &[
-                "{}",
-                r#"{"Test": []}"#,
-                r#"{"Test": ["NONE"]}"#,
-                r#"{"Test": ["CMD", "/bin/check"], "Interval": 30000000000, "Retries": 3}"#,
-                r#"{"Test": ["CMD", "check"]}"#,
-                r#"{"Interval": 0}"#,
-            ],
-            &[
-                (
-                    r#"{"Test": ["/bin/check"]}"#,
-                    "`Test` of `Healthcheck` begins with `/bin/check`, and is never run",
-                ),
-                (r#"{"Test": ["CMD"]}"#, "`Healthcheck` has no command"),
-                (
-                    r#"{"Test": ["CMD", "/bin/no"]}"#,
-                    "the program `/bin/no` of `Healthcheck` is not in the image",
-                ),
-                (
-                    r#"{"Test": ["CMD-SHELL", "true"]}"#,
-                    "the program `/bin/sh` of `Healthcheck` is not in the image",
-                ),
-                (
-                    r#"{"Interval": 30}"#,
-                    "`Interval` of `Healthcheck` is 30 nanoseconds, and at least 1000000 are taken",
-                ),
-                (
-                    r#"{"Timeout": -1}"#,
-                    "`Timeout` of `Healthcheck` is -1 nanoseconds, and at least 1000000 are taken",
-                ),
-                (r#"{"Retries": -1}"#, "`Retries` of `Healthcheck` is -1"),
             ],
         );
     }

@@ -1,6 +1,6 @@
 //! The heads of programs: ELF, Mach-O, PE, and scripts.
 
-use terrine::platform::{Findings, HEAD, Program, inspect, loader};
+use terrine::platform::{Findings, HEAD, Program, Unusable, inspect, loader};
 
 use crate::format::Format;
 use crate::{Limit, Target};
@@ -118,7 +118,7 @@ fn run(data: &[u8]) -> bool {
             again.foreign(architecture).is_some()
         );
     }
-    let missing = findings.missing_interpreters(|_| false);
+    let missing = findings.unusable_interpreters(|_| Some(Unusable::Missing));
     let names = match program {
         Program::Script(_) => true,
         Program::Elf(_) => loader(data, &data).is_some(),
