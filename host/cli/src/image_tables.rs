@@ -142,9 +142,12 @@ pub(super) fn diff(diff: &Diff) -> String {
             (Status::Recompressed, Some(old)) => {
                 format!("  the content of old layer {old}, compressed otherwise")
             }
+            (Status::Repeated, _) => "  a layer below, once more".to_owned(),
             _ => String::new(),
         };
-        let _ = writeln!(text, "  + {number:>4}  {:>10}  {id}{why}", size.to_string());
+        let sign = if layer.status.is_pulled() { '+' } else { '=' };
+        let size = size.to_string();
+        let _ = writeln!(text, "  {sign} {number:>4}  {size:>10}  {id}{why}");
     }
     for Gone {
         number,

@@ -50,7 +50,7 @@ pub struct Side {
     pub image_id: Digest,
     /// How many layers it has.
     pub layers: usize,
-    /// How many bytes they have as they are stored.
+    /// How many bytes they have as they are stored; those that are the same, once each.
     pub size: u64,
 }
 
@@ -64,6 +64,15 @@ pub enum Status {
     Recompressed,
     /// It has nothing of it.
     New,
+    /// It pulls the same bytes for a layer below.
+    Repeated,
+}
+
+impl Status {
+    /// Tells whether a client pulls such a layer.
+    pub fn is_pulled(self) -> bool {
+        matches!(self, Self::Recompressed | Self::New)
+    }
 }
 
 /// A layer of the new image.
@@ -123,6 +132,8 @@ pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
         .layers
         .iter()
         .filter(|layer| !contents.contains(&layer.diff_id));
+    let paths = paths::compare(old, new, &layers);
+    mark_repeated(&mut layers);
     let (pull_layers, pull_bytes) = pulled(&layers);
     Diff {
         schema_version: SCHEMA_VERSION,
@@ -144,7 +155,7 @@ pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
                 },
             )
             .collect(),
-        paths: paths::compare(old, new, &layers),
+        paths,
         config: config::compare(old, new),
         layers,
     }
@@ -205,14 +216,21 @@ fn look(layer: &LayerFacts, old: &[LayerFacts]) -> LayerDiff {
     }
 }
 
-/// How many layers are pulled and how many bytes they have. One that is there twice is pulled
-/// once.
-fn pulled(layers: &[LayerDiff]) -> (usize, u64) {
+/// Marks layers that are pulled with one below them.
+fn mark_repeated(layers: &mut [LayerDiff]) {
     let mut seen = BTreeSet::new();
+    for layer in layers {
+        if layer.status.is_pulled() && !seen.insert((layer.digest, layer.diff_id)) {
+            layer.status = Status::Repeated;
+        }
+    }
+}
+
+/// How many layers are pulled and how many bytes they have.
+fn pulled(layers: &[LayerDiff]) -> (usize, u64) {
     layers
         .iter()
-        .filter(|layer| layer.status != Status::Shared)
-        .filter(|layer| seen.insert((layer.digest, layer.diff_id)))
+        .filter(|layer| layer.status.is_pulled())
         .fold((0, 0), |(count, bytes), layer| {
             (count + 1, bytes + layer.size)
         })

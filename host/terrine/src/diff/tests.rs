@@ -193,6 +193,8 @@ fn a_layer_that_is_there_twice_is_pulled_once() {
         (diff.pull_layers, diff.pull_bytes),
         (1, diff.layers[0].size)
     );
+    let statuses: Vec<Status> = diff.layers.iter().map(|layer| layer.status).collect();
+    assert_eq!(statuses, [Status::New, Status::Repeated]);
     assert_eq!(diff.paths, None);
 }
 
@@ -219,4 +221,154 @@ fn configurations_are_compared_by_name() {
             r#"User: Some("root") None"#,
         ]
     );
+}
+
+/// Images made by chance: of a few paths with and without hashes, in layers with this or that content, compressed in one
+/// way or another, with a manifest or out of an archive.
+struct Images(u64);
+
+impl Images {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+
+    fn next(&mut self) -> Image {
+        let names = ["a-1", "a-2", "b-1", "c"].map(|name| format!("{A}-{name}"));
+        let names = names.into_iter().chain([format!("{B}-b-1")]);
+        let names = names.chain(["site", "data"].map(|name| format!("/nix/store/{name}")));
+        let mut layers: Vec<Vec<String>> = vec![vec![]; 3];
+        for name in names {
+            if self.below(3) > 0 {
+                layers[self.below(3) as usize].push(name);
+            }
+        }
+        layers.retain(|paths| !paths.is_empty());
+        if self.below(4) == 0 && !layers.is_empty() {
+            layers.push(layers[0].clone());
+        }
+        let compression =
+            [Compression::None, Compression::Gzip, Compression::Zstd][self.below(3) as usize];
+        let content = self.below(2);
+        let blobs = layers.iter().map(|paths| {
+            let entry = |path: &String| {
+                if path.starts_with(A) || path.starts_with(B) {
+                    path[1..].to_owned()
+                } else {
+                    format!("{}={content}", &path[1..])
+                }
+            };
+            let entries: Vec<String> = paths.iter().map(entry).collect();
+            let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+            MemoryLayer::new(&archive(&entries), compression)
+        });
+        let mut image = image(blobs.collect(), |text| {
+            let comment =
+                |paths: &Vec<String>| json!({"comment": format!("store paths: {}", repr(paths))});
+            text["history"] = layers.iter().map(comment).collect();
+        });
+        if self.below(3) == 0 {
+            image.manifest = None;
+        }
+        image
+    }
+}
+
+#[test]
+fn parts_make_the_whole_for_any_two_images() {
+    let mut images = Images(1);
+    let mut previous = images.next();
+    for round in 0..400 {
+        let next = images.next();
+        let found = diff(&previous, &next).unwrap();
+        check_layers(&found);
+        check_paths(
+            &found,
+            &inspect(&previous).unwrap(),
+            &inspect(&next).unwrap(),
+        );
+        let same = diff(&next, &next).unwrap();
+        assert!(same.is_same() && same.gone.is_empty(), "round {round}");
+        assert!(same.paths.is_none_or(|paths| paths == Paths::default()));
+        previous = next;
+    }
+}
+
+/// What is said of layers adds up, as it is written for programs.
+fn check_layers(diff: &Diff) {
+    let json: serde_json::Value = serde_json::from_str(&diff.to_json()).unwrap();
+    let layers = json["layers"].as_array().unwrap();
+    let sum = |layers: &[&serde_json::Value]| -> u64 {
+        let sizes = layers.iter().map(|layer| layer["size"].as_u64().unwrap());
+        sizes.sum()
+    };
+    let is_pulled = |layer: &&serde_json::Value| {
+        ["new", "recompressed"].contains(&layer["status"].as_str().unwrap())
+    };
+    let pulled: Vec<_> = layers.iter().filter(is_pulled).collect();
+    assert_eq!(json["pullLayers"], pulled.len());
+    assert_eq!(json["pullBytes"], sum(&pulled));
+    // All layers make the image, and those that are the same are one.
+    assert_eq!(json["new"]["layers"], layers.len());
+    let mut seen = BTreeSet::new();
+    let once =
+        |layer: &&serde_json::Value| seen.insert(format!("{}{}", layer["digest"], layer["diffId"]));
+    let distinct: Vec<_> = layers.iter().filter(once).collect();
+    assert_eq!(json["new"]["size"], sum(&distinct));
+    assert!(pulled.iter().all(|layer| distinct.contains(layer)));
+    // Each layer of the old image is gone, or the content of one of the new.
+    let contents: BTreeSet<Digest> = diff.layers.iter().map(|layer| layer.diff_id).collect();
+    assert!(
+        diff.gone
+            .iter()
+            .all(|gone| !contents.contains(&gone.diff_id))
+    );
+}
+
+/// Each path is told of once: those that are new, another or pulled all the same, and those that are gone.
+fn check_paths(diff: &Diff, old: &Inspection, new: &Inspection) {
+    let Some(paths) = &diff.paths else { return };
+    let of = |image: &Inspection| -> BTreeSet<String> {
+        let layers = image.layers.iter();
+        layers
+            .flat_map(|layer| layer.store_paths.clone().unwrap_or_default())
+            .collect()
+    };
+    let (before, after) = (of(old), of(new));
+    let changed = |path: fn(&ChangedPath) -> &String| paths.changed.iter().map(path);
+    let kept = paths
+        .moved
+        .iter()
+        .chain(&paths.carried)
+        .chain(&paths.unknown);
+    let mut told: Vec<&String> = kept.map(|moved| &moved.path).collect();
+    told.extend(paths.added.iter().chain(changed(|path| &path.new)));
+    let once: BTreeSet<&String> = told.iter().copied().collect();
+    assert_eq!(once.len(), told.len(), "{paths:?}");
+    assert!(once.iter().all(|path| after.contains(*path)));
+    assert!(
+        after.difference(&before).all(|path| once.contains(path)),
+        "{paths:?}"
+    );
+    let gone: Vec<&String> = paths
+        .removed
+        .iter()
+        .chain(changed(|path| &path.old))
+        .collect();
+    assert!(
+        before.difference(&after).all(|path| gone.contains(&path)),
+        "{paths:?}"
+    );
+    // What is pulled is said to be so: all paths of layers of which the client has nothing.
+    for (facts, layer) in new.layers.iter().zip(&diff.layers) {
+        let own = facts.store_paths.iter().flatten();
+        if layer.status == Status::New {
+            assert!(own.clone().all(|path| once.contains(path)), "{paths:?}");
+        } else if layer.status == Status::Shared {
+            assert!(own.clone().all(|path| !once.contains(path)), "{paths:?}");
+        }
+    }
 }
