@@ -153,15 +153,28 @@ for (const key of ['ArrowLeft', 'ArrowRight', 'Enter']) chart.dispatchEvent(new 
 for (const tile of all('#map g')) tile.dispatchEvent(new PointerEvent('pointermove', { clientX: 9, clientY: 9 }));
 const tip = document.getElementById('tip').textContent;
 all('#map g')[0].dispatchEvent(new MouseEvent('click'));
-setTimeout(() => {
+const shapes = all('#chart .series').map((line) => [line.getAttribute('stroke-dasharray'), Number(line.getAttribute('stroke-width'))]);
+// The same page on a phone.
+const phone = document.createElement('iframe');
+phone.style.cssText = 'width: 360px; height: 740px; border: 0';
+phone.onload = () => {
+  const page = phone.contentDocument;
+  const inside = (element) => element.closest('.wide, .card, svg, [hidden]');
+  const beyond = Array.from(page.querySelectorAll('body *')).filter((element) => !inside(element) && element.getBoundingClientRect().right > phone.contentWindow.innerWidth);
   const result = {
     errors: seen, title: document.title, tip, held, images: all('img, b:not([class]):not([style])').length,
     lines: all('#chart .series').length, tiles: all('#map g').length,
     rows: all('#layer-rows tr').length, detail: all('#detail-rows tr').length,
     requests: performance.getEntriesByType('resource').length,
+    shapes, conclusion: document.getElementById('conclusion').textContent,
+    badges: all('.best').map((badge) => badge.closest('tr').firstChild.textContent),
+    phone: [page.documentElement.dataset.ready, phone.contentWindow.innerWidth, page.documentElement.scrollWidth],
+    beyond: beyond.map((element) => element.outerHTML.slice(0, 80)),
   };
   document.body.setAttribute('data-result', JSON.stringify(result));
-}, 0);
+};
+phone.srcdoc = PHONE;
+document.body.appendChild(phone);
 </script></body>"#;
 
 /// What the page shows in its layers is what the sequences have in their closures.
@@ -221,7 +234,11 @@ fn a_page_works_in_a_browser_that_is_offline() {
         return;
     };
     let folder = temporary();
-    let page = page(folder.path()).replace("</body>", TRY);
+    let page = page(folder.path());
+    let phone = serde_json::to_string(&page)
+        .unwrap()
+        .replace('<', "\\u003c");
+    let page = page.replace("</body>", &TRY.replace("PHONE", &phone));
     let file = folder.path().join("tried.html");
     fs::write(&file, page).unwrap();
     let mut command = Command::new(chromium);
@@ -287,6 +304,18 @@ fn a_page_works_in_a_browser_that_is_offline() {
         "{result}"
     );
     check_held(&result["held"]);
+    let conclusion = "auto pulls least with 2 and any number of layers. \
+        With any number of layers auto pulls 373.00 kB, 1.000 times the lower bound, and single 3.97 MB.";
+    assert_eq!(result["conclusion"], conclusion);
+    assert_eq!(result["badges"], json!(["auto", "auto"]));
+    // Lines that lie on each other are told apart by dashes, and seen by their thickness.
+    let shapes = result["shapes"].as_array().unwrap();
+    assert_ne!(shapes[0][0], shapes[1][0]);
+    assert!(shapes[0][1].as_u64() > shapes[1][1].as_u64(), "{shapes:?}");
+    let [ready, width, wide] = [0, 1, 2].map(|index| &result["phone"][index]);
+    assert_eq!((ready, width), (&json!("yes"), &json!(360)));
+    assert!(wide.as_u64() <= width.as_u64(), "{result}");
+    assert_eq!(result["beyond"], json!([]), "nothing leaves the screen");
     // Two policies at the last budget; the second is `single`, with one layer of three paths.
     assert_eq!((&result["lines"], &result["tiles"]), (&json!(2), &json!(1)));
     assert_eq!((&result["rows"], &result["detail"]), (&json!(1), &json!(3)));

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::{Subcommand, ValueEnum};
-use terrine::remark::Remark;
 use terrine::replay::{self, Candidate, Fleet, Keep, Settings, Task};
 use terrine::sequence;
 
@@ -187,7 +186,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         .iter()
         .for_each(|remark| printer.warning(remark));
     let paths: Vec<&str> = fleet.uncertain().into_iter().collect();
-    if let Some(remark) = uncertain(&paths) {
+    if let Some(remark) = replay::uncertain_remark(&paths) {
         printer.remark(&remark);
     }
     let progress = Plans::new(printer, tasks.len().saturating_mul(settings.planned()));
@@ -209,23 +208,6 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         Format::Table => table::report(&report),
     };
     output::print(&text)
-}
-
-/// Warns of paths of which nobody can tell whether they changed.
-fn uncertain(paths: &[&str]) -> Option<Remark> {
-    let (first, others) = paths.split_first()?;
-    let among = match others.len() {
-        0 => String::new(),
-        1 => " (and of 1 other)".to_owned(),
-        count => format!(" (and of {count} others)"),
-    };
-    let message = format!(
-        "nobody can tell whether the content of `{first}`{among} changed: figures count it as unchanged, because its name has no hash"
-    );
-    Some(
-        Remark::warning(message)
-            .hint("record the steps from images or specifications, which tell what is in it"),
-    )
 }
 
 fn fleet(args: &Args, printer: &Printer) -> Result<Fleet> {

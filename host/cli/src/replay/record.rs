@@ -13,6 +13,7 @@ use terrine::inspect::inspect;
 use terrine::oci::{Reference, Selector, annotation};
 use terrine::plan;
 use terrine::planner::Runtime;
+use terrine::replay;
 use terrine::sequence::{self, Sequence};
 use terrine::source::Image;
 use terrine::spec::{ImageSpec, Time};
@@ -150,7 +151,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     }
     for remark in updates
         .iter()
-        .flat_map(|updates| super::uncertain(&updates.uncertain()))
+        .flat_map(|updates| replay::uncertain_remark(&updates.uncertain()))
     {
         printer.remark(&remark);
     }

@@ -29,6 +29,7 @@ mod report;
 mod run;
 #[cfg(test)]
 mod tests;
+mod uncertain;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -44,6 +45,8 @@ pub use report::{
     ImageFacts, Planning, Report, Run, SCHEMA_VERSION, SettingFacts, Shared, StepFacts, StepLabel,
     Total, Worst,
 };
+pub use uncertain::remark as uncertain_remark;
+
 use terrine_planner_host::Planner;
 
 /// A policy of a component, with its options.

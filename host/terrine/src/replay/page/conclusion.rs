@@ -1,9 +1,10 @@
 //! The conclusion of the page: which policy pulls least, and how much that is.
 
 use super::super::{Report, Run};
-use super::tables::{best, bytes};
+use super::numbers::bytes;
+use super::ranking::{least, same, with};
 
-/// Returns it as a sentence or two.
+/// Returns it as a few sentences.
 pub(super) fn conclusion(report: &Report) -> String {
     let several = report.has_several_components();
     let mut budgets: Vec<Option<u32>> = vec![];
@@ -12,46 +13,37 @@ pub(super) fn conclusion(report: &Report) -> String {
             budgets.push(run.max_layers);
         }
     }
-    let of = |budget: Option<u32>| {
-        let runs = report
-            .runs
-            .iter()
-            .filter(move |run| run.max_layers == budget);
-        runs.collect::<Vec<_>>()
-    };
-    // Whoever wins with the same budgets is told of once.
-    let mut winners: Vec<(String, Vec<Option<u32>>)> = vec![];
-    let (mut ties, mut equal) = (vec![], vec![]);
+    // Budgets with the same winners are one sentence.
+    let mut winners: Vec<(Vec<String>, Vec<Option<u32>>)> = vec![];
+    let mut equal = vec![];
     for &budget in &budgets {
-        match best(report, budget) {
-            Some(run) => {
-                let name = run.name(several);
-                match winners.iter_mut().find(|(winner, _)| *winner == name) {
-                    Some((_, won)) => won.push(budget),
-                    None => winners.push((name, vec![budget])),
-                }
-            }
-            None => match of(budget).as_slice() {
-                [] | [_] => {}
-                [first, rest @ ..] if rest.iter().all(|run| same(first, run)) => {
-                    equal.push(budget);
-                }
-                _ => ties.push(budget),
-            },
+        let runs = with(report, budget);
+        let least = least(report, budget);
+        if runs.len() < 2 {
+            continue;
+        }
+        if least.len() == runs.len() {
+            equal.push(budget);
+            continue;
+        }
+        let names: Vec<String> = least.iter().map(|run| run.name(several)).collect();
+        match winners.iter_mut().find(|(winners, _)| *winners == names) {
+            Some((_, won)) => won.push(budget),
+            None => winners.push((names, vec![budget])),
         }
     }
     let mut sentences: Vec<String> = winners
         .iter()
-        .map(|(name, won)| format!("{name} pulls least with {}.", layers(won)))
+        .map(|(names, won)| {
+            let pull = if names.len() == 1 { "pulls" } else { "pull" };
+            format!("{} {pull} least with {}.", list(names), layers(won))
+        })
         .collect();
-    if !ties.is_empty() {
-        sentences.push(format!("Several pull least with {}.", layers(&ties)));
-    }
     if !equal.is_empty() {
         sentences.push(format!("All pull the same with {}.", layers(&equal)));
     }
     sentences.extend(widest(report, &budgets, several));
-    if sentences.is_empty() {
+    if winners.is_empty() {
         sentences.extend(report.runs.first().map(|run| alone(run, several)));
     }
     sentences.join(" ")
@@ -60,14 +52,16 @@ pub(super) fn conclusion(report: &Report) -> String {
 /// What the winner and the last one pull with the budget where they are the furthest apart.
 fn widest(report: &Report, budgets: &[Option<u32>], several: bool) -> Option<String> {
     let pair = |budget: &Option<u32>| {
-        let best = best(report, *budget)?;
-        let runs = report.runs.iter().filter(|run| run.max_layers == *budget);
-        Some((best, runs.max_by_key(|run| run.total.pulled)?))
+        let best = *least(report, *budget).first()?;
+        let worst = with(report, *budget)
+            .into_iter()
+            .max_by_key(|run| run.total.pulled)?;
+        (!same(best, worst)).then_some((best, worst))
     };
     let (best, worst) = budgets
         .iter()
         .filter_map(pair)
-        .max_by_key(|(best, worst)| worst.total.pulled.saturating_sub(best.total.pulled))?;
+        .max_by_key(|(best, worst)| worst.total.pulled - best.total.pulled)?;
     Some(format!(
         "With {} {} pulls {}{}, and {} {}.",
         layers(&[best.max_layers]),
@@ -79,18 +73,13 @@ fn widest(report: &Report, budgets: &[Option<u32>], several: bool) -> Option<Str
     ))
 }
 
-/// Tells whether two runs pull as much, as far as that is shown.
-fn same(one: &Run, other: &Run) -> bool {
-    bytes(one.total.pulled) == bytes(other.total.pulled)
-}
-
-/// What the only run says.
+/// What a run says where there is nothing to compare it with.
 fn alone(run: &Run, several: bool) -> String {
     let (name, pulled) = (run.name(several), bytes(run.total.pulled));
     format!(
-        "{name} pulls {pulled}{} with {}.",
-        over(run),
-        layers(&[run.max_layers])
+        "With {} {name} pulls {pulled}{}.",
+        layers(&[run.max_layers]),
+        over(run)
     )
 }
 
@@ -98,30 +87,32 @@ fn alone(run: &Run, several: bool) -> String {
 fn over(run: &Run) -> String {
     let ratio = run.total.ratio;
     ratio.map_or(String::new(), |ratio| {
-        format!(", {ratio:.2} times the lower bound")
+        format!(", {ratio:.3} times the lower bound")
     })
 }
 
 /// Budgets as a list.
 fn layers(budgets: &[Option<u32>]) -> String {
-    let mut names: Vec<String> = budgets
-        .iter()
-        .map(|budget| budget.map_or("any number of".to_owned(), |budget| budget.to_string()))
-        .collect();
-    let Some(last) = names.pop() else {
-        return String::new();
+    let name = |budget: &Option<u32>| {
+        budget.map_or("any number of".to_owned(), |budget| budget.to_string())
     };
-    let one = names.is_empty() && last == "1";
-    let list = if names.is_empty() {
-        last
-    } else {
-        format!("{} and {last}", names.join(", "))
-    };
-    format!("{list} layer{}", if one { "" } else { "s" })
+    let names: Vec<String> = budgets.iter().map(name).collect();
+    let plural = if names == ["1"] { "" } else { "s" };
+    format!("{} layer{plural}", list(&names))
+}
+
+/// Names with commas between them, and `and` before the last one.
+fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [others @ .., last] => format!("{} and {last}", others.join(", ")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::report;
     use super::*;
 
     #[test]
@@ -136,5 +127,40 @@ mod tests {
         ] {
             assert_eq!(layers(budgets), expected);
         }
+    }
+
+    #[test]
+    fn who_pulls_least_is_said_with_figures() {
+        let said = |runs: &[(&str, Option<u32>, u64)]| conclusion(&report(runs));
+        assert_eq!(
+            said(&[("auto", Some(20), 1500)]),
+            "With 20 layers auto pulls 1.50 kB, 1.500 times the lower bound."
+        );
+        assert_eq!(
+            said(&[("auto", Some(20), 3000), ("single", Some(20), 5000)]),
+            "auto pulls least with 20 layers. \
+             With 20 layers auto pulls 3.00 kB, 3.000 times the lower bound, and single 5.00 kB."
+        );
+        // Differences that are not shown are none.
+        assert_eq!(
+            said(&[("auto", Some(20), 3000), ("single", Some(20), 3001)]),
+            "All pull the same with 20 layers. With 20 layers auto pulls 3.00 kB, 3.000 times the lower bound."
+        );
+        assert_eq!(
+            said(&[
+                ("auto", Some(20), 2000),
+                ("auto", Some(40), 1500),
+                ("auto", None, 1000),
+                ("single", Some(20), 5000),
+                ("single", Some(40), 5000),
+                ("single", None, 1000),
+                ("path", Some(20), 2000),
+                ("path", Some(40), 2000),
+                ("path", None, 1000),
+            ]),
+            "auto and path pull least with 20 layers. auto pulls least with 40 layers. \
+             All pull the same with any number of layers. \
+             With 40 layers auto pulls 1.50 kB, 1.500 times the lower bound, and single 5.00 kB."
+        );
     }
 }

@@ -5,8 +5,13 @@
 
 mod conclusion;
 mod data;
+mod numbers;
 mod packed;
+mod ranking;
+mod summary;
 mod tables;
+#[cfg(test)]
+mod testing;
 
 use super::{Fleet, Report};
 
@@ -21,12 +26,15 @@ pub fn page(fleet: &Fleet, report: &Report) -> String {
         .iter()
         .map(|image| image.name.as_str())
         .collect();
+    let uncertain: Vec<&str> = fleet.uncertain().into_iter().collect();
     let parts = [
         ("{{title}}", escape(&names.join(", "))),
         ("{{style}}", STYLE.to_owned()),
-        ("{{subtitle}}", escape(&tables::subtitle(report))),
+        ("{{subtitle}}", escape(&summary::subtitle(report))),
         ("{{conclusion}}", escape(&conclusion::conclusion(report))),
-        ("{{summary}}", tables::summary(report)),
+        ("{{uncertain}}", summary::uncertain(&uncertain)),
+        ("{{summary}}", summary::summary(report)),
+        ("{{terms}}", summary::terms(report)),
         ("{{steps}}", tables::steps(report)),
         ("{{data}}", data::data(fleet, report)),
         ("{{script}}", SCRIPT.to_owned()),
@@ -70,7 +78,9 @@ mod tests {
             "{{style}}",
             "{{subtitle}}",
             "{{conclusion}}",
+            "{{uncertain}}",
             "{{summary}}",
+            "{{terms}}",
             "{{steps}}",
             "{{data}}",
             "{{script}}",

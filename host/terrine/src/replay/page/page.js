@@ -391,7 +391,7 @@
     for (const run of shown()) {
       const entry = add(place, 'span');
       sample(entry, { 'stroke-width': 3, 'stroke-dasharray': dashes(run) }).style.stroke = colour(run);
-      entry.appendChild(document.createTextNode(run.name + (run.ratio === null ? '' : ' (' + run.ratio.toFixed(2) + ')')));
+      entry.appendChild(document.createTextNode(run.name + (run.ratio === null ? '' : ' (' + run.ratio.toFixed(3) + ')')));
     }
     const entry = add(place, 'span');
     sample(entry, { class: 'bound' });
