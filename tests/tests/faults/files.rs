@@ -1,0 +1,202 @@
+//! Files that no layer can hold, that cannot be read, and that change.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::process::geteuid;
+use serde_json::json;
+use terrine_tests::{ConfFile, Run, TestStore, peer};
+
+use super::{MUCH, refused, waiting};
+
+#[test]
+fn what_a_layer_can_not_hold_is_named() {
+    let store = TestStore::default();
+    store.directory("a");
+    let conf = ConfFile::new(&store, &[&["a"]]);
+    let there = |name: &str| format!("`{}` is a", store.host("a").join(name).display());
+    let _socket = std::os::unix::net::UnixListener::bind(store.host("a/socket")).unwrap();
+    refused(
+        &conf.run(),
+        &format!("{} socket, which a layer can not hold", there("socket")),
+    );
+    fs::remove_file(store.host("a/socket")).unwrap();
+    let make = |kind, device| {
+        mknodat(
+            CWD,
+            store.host("a/x"),
+            kind,
+            Mode::from_raw_mode(0o644),
+            device,
+        )
+    };
+    make(FileType::Fifo, 0).unwrap();
+    refused(
+        &conf.run(),
+        &format!("{} fifo, which a layer can not hold", there("x")),
+    );
+    for (kind, name) in [
+        (FileType::CharacterDevice, "character device"),
+        (FileType::BlockDevice, "block device"),
+    ] {
+        fs::remove_file(store.host("a/x")).unwrap();
+        match make(kind, rustix::fs::makedev(1, 3)) {
+            Ok(()) => {
+                refused(
+                    &conf.run(),
+                    &format!("{} {name}, which a layer can not hold", there("x")),
+                );
+            }
+            Err(error) => {
+                peer::missing(&format!("devices can not be made here: {error}"));
+                File::create(store.host("a/x")).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn what_can_not_be_read_is_named() {
+    let store = TestStore::default();
+    store.file("a/dir/secret", b"x").file("a/dir/z", b"x");
+    let secret = store.host("a/dir/secret");
+    // The test's own folder is for its user alone.
+    fs::set_permissions(store.root(), Permissions::from_mode(0o755)).unwrap();
+    let conf = ConfFile::new(&store, &[&["a"]]);
+    let run = || {
+        let mut command = conf.command();
+        if geteuid().is_root() {
+            // Nothing is unreadable to root.
+            command
+                .uid(65534)
+                .gid(65534)
+                .env_remove("XDG_CACHE_HOME")
+                .env_remove("HOME");
+            let binary = store.root().join("terrine");
+            fs::copy(command.get_program(), &binary).unwrap();
+            let mut other = Command::new(binary);
+            other
+                .args(command.get_args())
+                .env_clear()
+                .uid(65534)
+                .gid(65534);
+            command = other;
+        }
+        Run::of(&mut command)
+    };
+    fs::set_permissions(&secret, Permissions::from_mode(0o0)).unwrap();
+    refused(
+        &run(),
+        &format!(
+            "opening `{}`\n  caused by: Permission denied",
+            secret.display()
+        ),
+    );
+    fs::set_permissions(store.host("a/dir"), Permissions::from_mode(0o311)).unwrap();
+    refused(
+        &run(),
+        &format!(
+            "listing `{}`\n  caused by: Permission denied",
+            store.host("a/dir").display()
+        ),
+    );
+    fs::set_permissions(store.host("a/dir"), Permissions::from_mode(0o755)).unwrap();
+    // The store itself need not let everyone list it.
+    fs::set_permissions(&secret, Permissions::from_mode(0o444)).unwrap();
+    fs::set_permissions(store.host(""), Permissions::from_mode(0o711)).unwrap();
+    terrine_tests::Archive::read(run().ok().stdout);
+}
+
+#[test]
+fn a_file_that_changes_between_the_two_looks_is_named() {
+    type Change = fn(&Path);
+    let table: [(Change, &str); 5] = [
+        (
+            |file| fs::write(file, b"shorter").unwrap(),
+            "shrank while the image was made",
+        ),
+        (
+            |file| fs::write(file, vec![b'x'; 5000]).unwrap(),
+            "grew while the image was made",
+        ),
+        (
+            |file| fs::remove_file(file).unwrap(),
+            "vanished while the image was made",
+        ),
+        (
+            |file| {
+                fs::remove_file(file).unwrap();
+                std::os::unix::fs::symlink("elsewhere", file).unwrap();
+            },
+            "was replaced while the image was made",
+        ),
+        (
+            |file| {
+                fs::remove_file(file).unwrap();
+                mknodat(CWD, file, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
+            },
+            "shrank while the image was made",
+        ),
+    ];
+    for (change, why) in table {
+        let store = TestStore::default();
+        store
+            .file("a/0-first", &vec![7; MUCH])
+            .file_with_mode("a/file", &[b'x'; 4000], 0o644);
+        let (child, said) = waiting(&ConfFile::new(&store, &[&["a"]]));
+        change(&store.host("a/file"));
+        let mut run: Run = child.wait_with_output().unwrap().into();
+        run.stderr.insert_str(0, &said);
+        refused(&run, &format!("`{}` {why}", store.host("a/file").display()));
+    }
+}
+
+#[test]
+fn an_empty_file_that_grows_is_noticed_and_another_link_is_not() {
+    let store = TestStore::default();
+    store
+        .file("a/0-first", &vec![7; MUCH])
+        .file_with_mode("a/file", b"", 0o644);
+    let (child, _) = waiting(&ConfFile::new(&store, &[&["a"]]));
+    fs::write(store.host("a/file"), b"x").unwrap();
+    refused(
+        &child.wait_with_output().unwrap().into(),
+        "grew while the image was made",
+    );
+
+    // A store that is optimised while it is read.
+    let (child, _) = waiting(&ConfFile::new(&store, &[&["a"]]));
+    fs::hard_link(store.host("a/file"), store.host("link")).unwrap();
+    let run: Run = child.wait_with_output().unwrap().into();
+    terrine_tests::Archive::read(run.ok().stdout);
+}
+
+#[test]
+fn only_what_the_configuration_lists_is_in_the_image() {
+    let store = TestStore::default();
+    store
+        .file("a/x", b"x")
+        .file("b/x", b"x")
+        .file("conf.json", b"{}");
+    let config = json!({"Cmd": [store.path("b/x")]});
+    let archive = ConfFile::new(&store, &[&["a"]])
+        .with("config", config)
+        .archive();
+    let entries: Vec<_> = archive
+        .layers()
+        .into_iter()
+        .map(terrine_tests::Archive::entries)
+        .collect();
+    let [first, last] = &entries[..] else {
+        panic!("{entries:?}")
+    };
+    assert_eq!(
+        first[..],
+        ["/nix/", "/nix/store/", "/nix/store/a/", "/nix/store/a/x"]
+    );
+    assert_eq!(last[..], ["./"]);
+}
