@@ -92,6 +92,19 @@ impl Registry {
         Self::behind(folder, &tls)
     }
 
+    /// The same, which wants a certificate of its clients: one that its authority signed.
+    pub fn with_client_certificates() -> Option<Self> {
+        let folder = temporary();
+        certify(folder.path())?;
+        let file = |name| folder.path().join(name).display().to_string();
+        let (certificate, key) = (file("server.pem"), file("server.key"));
+        let authority = file("ca.pem");
+        let tls = format!(
+            "  tls:\n    certificate: {certificate}\n    key: {key}\n    clientcas:\n      - {authority}\n"
+        );
+        Self::behind(folder, &tls)
+    }
+
     /// One that speaks TLS, with a certificate that nobody signed, as registries' documentation makes one. That is
     /// the [`authority`](Self::authority), too.
     pub fn with_own_certificate() -> Option<Self> {

@@ -1,5 +1,6 @@
 //! Running the binary under test.
 
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -91,6 +92,29 @@ pub fn cache() -> PathBuf {
     binary().parent().unwrap().join("test-cache")
 }
 
+/// A command that runs another one on a terminal of its own.
+fn on_a_terminal(command: &Command) -> Option<Command> {
+    let script = peer::find("script")?;
+    let mut words = vec![command.get_program()];
+    words.extend(command.get_args());
+    let line = words
+        .iter()
+        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .collect::<Vec<String>>()
+        .join(" ");
+    let mut outer = Command::new(script);
+    outer
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("TERM", "xterm");
+    for (name, value) in command.get_envs() {
+        outer.env(name, value.unwrap_or_default());
+    }
+    if let Some(directory) = command.get_current_dir() {
+        outer.current_dir(directory);
+    }
+    Some(outer)
+}
+
 /// How a run ended, and what it said.
 #[derive(Debug)]
 pub struct Run {
@@ -111,25 +135,38 @@ impl Run {
     /// Runs a command on a terminal of its own; what it says is on stdout then. Nothing, said
     /// aloud, where that can not be.
     pub fn on_a_terminal(command: &Command) -> Option<Self> {
-        let script = peer::find("script")?;
-        let mut words = vec![command.get_program()];
-        words.extend(command.get_args());
-        let line = words
-            .iter()
-            .map(|word| format!("'{}'", word.to_str().unwrap()))
-            .collect::<Vec<String>>()
-            .join(" ");
-        let mut outer = Command::new(script);
-        outer
-            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
-            .env("TERM", "xterm");
-        for (name, value) in command.get_envs() {
-            outer.env(name, value.unwrap_or_default());
-        }
-        if let Some(directory) = command.get_current_dir() {
-            outer.current_dir(directory);
-        }
+        let mut outer = on_a_terminal(command)?;
         Some(Self::of(outer.stdin(Stdio::null())))
+    }
+
+    /// Runs a command on a terminal of its own, where each answer is typed when its question is there.
+    pub fn answering(command: &Command, answers: &[(&str, &str)]) -> Option<Self> {
+        let mut outer = on_a_terminal(command)?;
+        outer.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = outer.spawn().unwrap();
+        let (mut keyboard, mut screen) =
+            (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let mut said = vec![];
+        let mut seen = 0;
+        for (question, answer) in answers {
+            while !String::from_utf8_lossy(&said[seen..]).contains(question) {
+                let mut part = [0; 1024];
+                match screen.read(&mut part).unwrap() {
+                    0 => break,
+                    count => said.extend(&part[..count]),
+                }
+            }
+            seen = said.len();
+            // It may have ended without asking.
+            let _ = writeln!(keyboard, "{answer}");
+        }
+        screen.read_to_end(&mut said).unwrap();
+        drop(keyboard);
+        Some(Self {
+            code: child.wait().unwrap().code(),
+            stdout: said,
+            stderr: String::new(),
+        })
     }
 
     /// The same, checked to have succeeded.

@@ -1,15 +1,16 @@
-//! Reading blobs.
+//! Reading blobs, of registries and of other servers.
 
 use std::fmt;
 use std::io::{self, Read};
 
 use terrine_oci::{Descriptor, Digest, Repository};
-use ureq::http::{Method, StatusCode, header};
+use ureq::http::{Method, StatusCode, Uri, header};
 
 use super::answer::Answer;
 use super::body::Body;
 use super::client::Client;
 use super::error::{Again, Cause, Error, Failure};
+use super::location;
 use super::pace::Pace;
 use super::success::Presence;
 use super::transport::Request;
@@ -89,9 +90,27 @@ impl Client {
     /// A blob that is not there, or is not of that size. While it is read, the inner error of
     /// what the reader returns is an [`Error`] too.
     pub fn blob(&self, repository: &Repository, blob: &Descriptor) -> Result<BlobReader, Error> {
+        self.read(Place::Repository(repository.clone()), blob)
+    }
+
+    /// Starts to read a blob from one of the `urls` of its descriptor, which any server may have. It gets no
+    /// login: a descriptor of a stranger could ask for one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::blob`], and text that is no URL.
+    pub fn blob_elsewhere(&self, url: &str, blob: &Descriptor) -> Result<BlobReader, Error> {
+        let uri = location::absolute(url).ok_or_else(|| {
+            let operation = format!("fetching {}", blob.digest);
+            Error::elsewhere(operation, Cause::Url(url.to_owned()))
+        })?;
+        self.read(Place::Url(uri), blob)
+    }
+
+    fn read(&self, place: Place, blob: &Descriptor) -> Result<BlobReader, Error> {
         let mut reader = BlobReader {
             client: self.clone(),
-            repository: repository.clone(),
+            place,
             digest: blob.digest,
             size: blob.size,
             pace: if blob.media_type.is_config() {
@@ -109,10 +128,18 @@ impl Client {
     }
 }
 
+/// The place of a blob.
+enum Place {
+    /// A repository of a registry.
+    Repository(Repository),
+    /// A URL of any server.
+    Url(Uri),
+}
+
 /// A blob that is being read: as many bytes as its descriptor says, or an error.
 pub struct BlobReader {
     client: Client,
-    repository: Repository,
+    place: Place,
     digest: Digest,
     size: u64,
     /// The speed that it must have.
@@ -128,23 +155,33 @@ pub struct BlobReader {
 impl BlobReader {
     /// Asks for what is not read yet.
     fn connect(&mut self) -> Result<(), Error> {
-        let body = self
-            .client
-            .run(&self.repository, || self.operation(), |_| self.request())?;
-        self.body = Some(body);
+        let body = self.client.retry().run(|_| self.request());
+        self.body = Some(body.map_err(|cause| self.failed(cause))?);
         Ok(())
     }
 
-    fn request(&self) -> Result<Body, Failure> {
-        let uri = self
-            .client
-            .url(&self.repository, &format!("blobs/{}", self.digest))?;
-        let mut request = Request::new(Method::GET, uri).for_blob(self.size, self.pace);
-        if self.read > 0 {
-            request = request.with_header(header::RANGE, format!("bytes={}-", self.read));
+    /// Asks the place of the blob for it.
+    fn ask(&self) -> Result<Answer, Failure> {
+        let request = |uri| {
+            let request = Request::new(Method::GET, uri).for_blob(self.size, self.pace);
+            match self.read {
+                0 => request,
+                read => request.with_header(header::RANGE, format!("bytes={read}-")),
+            }
+        };
+        match &self.place {
+            Place::Repository(repository) => {
+                let path = format!("blobs/{}", self.digest);
+                let uri = self.client.url(repository, &path)?;
+                let scopes = [self.client.scope(repository, false)];
+                self.client.send(repository, &request(uri), &scopes)
+            }
+            Place::Url(uri) => self.client.send_elsewhere(&request(uri.clone())),
         }
-        let scopes = [self.client.scope(&self.repository, false)];
-        let answer = self.client.send(&self.repository, &request, &scopes)?;
+    }
+
+    fn request(&self) -> Result<Body, Failure> {
+        let answer = self.ask()?;
         let start = match answer.status {
             // Some answer any request for a file so.
             StatusCode::PARTIAL_CONTENT => self.range(&answer)?,
@@ -188,20 +225,20 @@ impl BlobReader {
         }
     }
 
-    fn operation(&self) -> String {
-        format!(
-            "fetching {} from `{}`",
-            self.digest,
-            self.repository.full_name()
-        )
+    fn failed(&self, cause: Cause) -> Error {
+        let from = match &self.place {
+            Place::Repository(repository) => repository.full_name(),
+            Place::Url(uri) => location::without_query(uri),
+        };
+        let operation = format!("fetching {} from `{from}`", self.digest);
+        match &self.place {
+            Place::Repository(repository) => Error::new(operation, &repository.registry, cause),
+            Place::Url(_) => Error::elsewhere(operation, cause),
+        }
     }
 
     fn error(&self, cause: Cause) -> io::Error {
-        io::Error::other(Error::new(
-            self.operation(),
-            &self.repository.registry,
-            cause,
-        ))
+        io::Error::other(self.failed(cause))
     }
 
     /// Goes on after a connection broke.

@@ -38,9 +38,36 @@ impl Client {
         )
     }
 
+    /// Fetches the bytes of a document of another type, by its digest. They are not verified.
+    ///
+    /// # Errors
+    ///
+    /// One that is not there, is too large, or cannot be had.
+    pub fn document_bytes(&self, of: &Repository, kind: &MediaType) -> Result<Vec<u8>, Error> {
+        let operation = || format!("fetching the manifest of `{of}`");
+        self.run(of, operation, |_| {
+            let request = self.manifest_request(Method::GET, of, kind.as_str())?;
+            let answer = self.send(of, &request, &[self.scope(of, false)])?;
+            if !answer.is_whole() {
+                return Err(answer.failure());
+            }
+            answer.bytes(MAX_DOCUMENT)
+        })
+    }
+
+    /// Puts a document of another type, as [`Client::put_document`] does.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn put_bytes(&self, to: &Repository, kind: &MediaType, bytes: &[u8]) -> Result<(), Error> {
+        let operation = || format!("pushing the manifest of `{to}`");
+        self.run(to, operation, |_| self.put(to, kind, bytes))
+    }
+
     /// Fetches a document once.
     fn fetch(&self, of: &Repository) -> Result<Document, Failure> {
-        let request = self.manifest_request(Method::GET, of)?;
+        let request = self.manifest_request(Method::GET, of, &accepted())?;
         let answer = self.send(of, &request, &[self.scope(of, false)])?;
         if !answer.is_whole() {
             return Err(answer.failure());
@@ -85,7 +112,7 @@ impl Client {
 
     /// Asks for a document's head once.
     fn head(&self, of: &Repository) -> Result<Head, Failure> {
-        let request = self.manifest_request(Method::HEAD, of)?;
+        let request = self.manifest_request(Method::HEAD, of, &accepted())?;
         let answer = self.send(of, &request, &[self.scope(of, false)])?;
         match answer.status {
             StatusCode::NOT_FOUND => return Ok(Head::Nothing),
@@ -121,20 +148,20 @@ impl Client {
         self.run(
             to,
             || format!("pushing the manifest of `{to}`"),
-            |_| self.put(to, document),
+            |_| self.put(to, &document.media_type, &document.bytes),
         )
     }
 
     /// Puts a document once.
-    fn put(&self, to: &Repository, document: &Document) -> Result<(), Failure> {
-        let actual = document.digest();
+    fn put(&self, to: &Repository, kind: &MediaType, bytes: &[u8]) -> Result<(), Failure> {
+        let actual = Digest::of(bytes);
         if let Some(expected) = to.digest.filter(|expected| *expected != actual) {
             return Err(Cause::Digest { expected, actual }.into());
         }
         let uri = self.url(to, &format!("manifests/{}", to.identifier()))?;
         let request = Request::new(Method::PUT, uri)
-            .with_header(header::CONTENT_TYPE, document.media_type.as_str())
-            .with_payload(Payload::Bytes(&document.bytes));
+            .with_header(header::CONTENT_TYPE, kind.as_str())
+            .with_payload(Payload::Bytes(bytes));
         let answer = self.send(to, &request, &[self.scope(to, true)])?;
         if !answer.status.is_success() {
             return Err(answer.failure());
@@ -161,9 +188,14 @@ impl Client {
         &self,
         method: Method,
         of: &Repository,
+        accepted: &str,
     ) -> Result<Request<'static>, Failure> {
         let uri = self.url(of, &format!("manifests/{}", of.identifier()))?;
-        let accepted = ACCEPTED.each_ref().map(MediaType::as_str).join(", ");
         Ok(Request::new(method, uri).with_header(header::ACCEPT, accepted))
     }
+}
+
+/// Returns the types that can be read, for a header.
+fn accepted() -> String {
+    ACCEPTED.each_ref().map(MediaType::as_str).join(", ")
 }

@@ -30,6 +30,20 @@ impl Error {
         }
     }
 
+    /// A failure of a server that is no registry, so that no login helps.
+    pub(super) fn elsewhere(operation: String, cause: Cause) -> Self {
+        let hint = match &cause {
+            Cause::Status { .. } | Cause::Unauthorized { .. } => None,
+            Cause::Certificate { host, .. } => cause.remedy(&host.clone()),
+            cause => cause.remedy(""),
+        };
+        Self {
+            operation,
+            hint,
+            cause: Box::new(cause),
+        }
+    }
+
     /// Why.
     pub fn cause(&self) -> &Cause {
         &self.cause
@@ -38,6 +52,15 @@ impl Error {
     /// Whether the registry says that there is no such thing.
     pub fn is_not_found(&self) -> bool {
         self.cause.is_not_found()
+    }
+
+    /// Whether the registry does not take something because of what it is.
+    pub fn is_refusal(&self) -> bool {
+        let status = match &*self.cause {
+            Cause::Status { status, .. } => status.as_u16(),
+            _ => return false,
+        };
+        matches!(status, 400 | 404 | 405 | 415 | 422)
     }
 }
 
@@ -54,6 +77,9 @@ pub enum Cause {
     /// The name of the registry or of the image can not be part of a URL.
     #[error("`{0}` can not be part of a URL")]
     Name(String),
+    /// A text of a descriptor that leads nowhere.
+    #[error("`{0}` is not a URL of HTTP or HTTPS")]
+    Url(String),
     /// No connection, or one that broke.
     #[error("the connection to `{host}` failed: {why}")]
     Connection {

@@ -9,7 +9,6 @@ use ureq::http::{StatusCode, Uri};
 use super::error::{Cause, Failure};
 use super::location;
 use super::pace::Timeouts;
-use super::tls::is_authority;
 
 /// Says what an error of the connection to a URL means, after so many bytes of the answer.
 pub(super) fn failure(uri: &Uri, error: ureq::Error, timeouts: &Timeouts, bytes: u64) -> Failure {
@@ -124,10 +123,6 @@ fn alert_text(alert: AlertDescription) -> String {
 /// Says what is wrong with a certificate.
 fn certificate(error: &rustls::Error) -> String {
     use CertificateError as E;
-    if is_authority(error) {
-        return "it is an authority's own certificate (CA:TRUE), and is not trusted itself"
-            .to_owned();
-    }
     let rustls::Error::InvalidCertificate(error) = error else {
         return "it shows none".to_owned();
     };

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::answer::clean;
 use super::asked::Asked;
@@ -96,16 +97,28 @@ impl Helpers {
             .map(drop)
     }
 
+    /// Returns the servers that `docker-credential-NAME` has logins for.
+    pub(super) fn list(&self, name: &str) -> Result<Vec<String>, CredentialsError> {
+        let stdout = self.call(name, "list", "", b"")?.unwrap_or_default();
+        // Some say nothing where they have nothing.
+        if stdout.trim_ascii().is_empty() {
+            return Ok(vec![]);
+        }
+        match serde_json::from_slice(&stdout) {
+            Ok(Value::Object(servers)) => {
+                Ok(servers.into_iter().map(|(server, _)| server).collect())
+            }
+            Ok(Value::Null) => Ok(vec![]),
+            _ => Err(wrong(name)),
+        }
+    }
+
     fn ask(&self, name: &str, server: &str) -> Result<Option<Secret>, CredentialsError> {
         let Some(stdout) = self.call(name, "get", server, server.as_bytes())? else {
             return Ok(None);
         };
         // Its answer is never shown: it holds the secret.
-        let answer: Answer =
-            serde_json::from_slice(&stdout).map_err(|_| CredentialsError::Helper {
-                program: program(name),
-                why: "its answer is not what the protocol says".to_owned(),
-            })?;
+        let answer: Answer = serde_json::from_slice(&stdout).map_err(|_| wrong(name))?;
         Ok(Some(match answer.username.as_str() {
             TOKEN_USER => Secret::IdentityToken(answer.secret),
             _ => Secret::Password {
@@ -166,6 +179,14 @@ impl Helpers {
             ));
         }
         Ok(Some(output.stdout))
+    }
+}
+
+/// An answer that is none.
+fn wrong(name: &str) -> CredentialsError {
+    CredentialsError::Helper {
+        program: program(name),
+        why: "its answer is not what the protocol says".to_owned(),
     }
 }
 

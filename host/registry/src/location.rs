@@ -31,6 +31,22 @@ pub(super) fn resolve(base: &Uri, text: &str) -> Option<Uri> {
     (known && !authority.as_str().contains('@') && !authority.host().is_empty()).then_some(uri)
 }
 
+/// Reads a URL that leads to a server by itself.
+pub(super) fn absolute(text: &str) -> Option<Uri> {
+    let text = text.trim();
+    let (scheme, _) = text.split_once("://")?;
+    let is_known = ["http", "https"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    is_known.then(|| resolve(&Uri::from_static("https://localhost/"), text))?
+}
+
+/// Returns a URL for a message: its query may hold a secret.
+pub(super) fn without_query(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().unwrap_or_default();
+    format!("{scheme}://{}{}", host(uri), uri.path())
+}
+
 /// Adds a parameter to the query.
 pub(super) fn with_parameter(uri: &Uri, name: &str, value: &str) -> Option<Uri> {
     let text = uri.to_string();
@@ -113,6 +129,13 @@ pub(super) fn repository(uri: &Uri) -> Option<&str> {
 /// What errors call a URL's host.
 pub(super) fn host(uri: &Uri) -> String {
     uri.authority().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Returns the name of the registry that a URL's host would be: without the port that is meant anyway.
+pub(super) fn name(uri: &Uri) -> String {
+    let host = host(uri);
+    let default = if is_https(uri) { ":443" } else { ":80" };
+    host.strip_suffix(default).unwrap_or(&host).to_owned()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Logins that are kept for later: in the files that Docker and Podman share, and by the programs that these name.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
@@ -194,28 +195,61 @@ impl Logins {
         Ok(places)
     }
 
-    /// Drops all logins, and says of which registries, in the order of the files.
+    /// Drops all logins, and says of which registries. Those that a program keeps for all registries count as well,
+    /// whether a file names them or not. What cannot be dropped does not keep the others.
     pub fn erase_all(&self) -> Result<Vec<String>, CredentialsError> {
-        let mut names: Vec<String> = vec![];
+        let mut dropped = BTreeSet::new();
+        let mut failed = None;
         for file in &self.files {
-            let config = auth_file::read(file)?;
-            for key in config.iter().flat_map(Config::keys) {
-                let name = auth_file::normal(key);
-                if !names.contains(&name) {
-                    names.push(name);
+            let Some(config) = auth_file::read(file)? else {
+                continue;
+            };
+            for outcome in [self.erase_named(&config), self.erase_listed(&config)].concat() {
+                match outcome {
+                    Ok(name) => dropped.extend(name),
+                    Err(error) => failed = failed.or(Some(error)),
                 }
             }
         }
-        for name in &names {
-            let (host, path) = name.split_once('/').unwrap_or((name, ""));
-            self.erase(&ServerName {
+        failed.map_or_else(|| Ok(dropped.into_iter().collect()), Err)
+    }
+
+    /// Drops the logins for the registries that a file names, wherever they are.
+    fn erase_named(&self, config: &Config) -> Vec<Erased> {
+        let of_programs = config.helpers.keys().map(String::as_str);
+        let names = config.keys().chain(of_programs).map(auth_file::normal);
+        let names: BTreeSet<String> = names.collect();
+        let erase = |name: String| {
+            let (host, path) = name.split_once('/').unwrap_or((&name, ""));
+            let server = ServerName {
                 host: host.to_owned(),
                 path: path.to_owned(),
-            })?;
-        }
-        Ok(names)
+            };
+            let places = self.erase(&server)?;
+            Ok((config.names(&server) || !places.is_empty()).then_some(name))
+        };
+        names.into_iter().map(erase).collect()
+    }
+
+    /// Lets the program that keeps logins for all registries forget those that it still has, by its own names for them.
+    fn erase_listed(&self, config: &Config) -> Vec<Erased> {
+        let Some(store) = config.store.as_deref().filter(|store| !store.is_empty()) else {
+            return vec![];
+        };
+        let servers = match self.helpers.list(store) {
+            Ok(servers) => servers,
+            Err(error) => return vec![Err(error)],
+        };
+        let erase = |server: String| {
+            self.helpers.erase(store, &server)?;
+            Ok(Some(auth_file::normal(&server)))
+        };
+        servers.into_iter().map(erase).collect()
     }
 }
+
+/// The registry of a login that was dropped, or none if there was none.
+type Erased = Result<Option<String>, CredentialsError>;
 
 impl Config {
     /// Tells whether a file has an entry for a registry.

@@ -49,6 +49,12 @@ impl Client {
         })
     }
 
+    /// Sends a request to a server that is no registry, and on to where that leads, without any login.
+    pub(super) fn send_elsewhere(&self, request: &Request<'_>) -> Result<Answer, Failure> {
+        let server = self.registry(&location::name(&request.uri));
+        server.transport.send(request, None)
+    }
+
     /// The registry that a URL belongs to; none if it is another server's.
     fn peer(&self, to: &Repository, uri: &Uri, scopes: &[Scope]) -> Option<Peer> {
         let own = self.registry(&to.registry);
@@ -72,13 +78,7 @@ impl Client {
         location::api(uri)?;
         let host = location::host(uri);
         let is_safe = location::is_https(uri) || self.is_open() || location::is_loopback(&host);
-        let default = if location::is_https(uri) {
-            ":443"
-        } else {
-            ":80"
-        };
-        let name = host.strip_suffix(default).unwrap_or(&host);
-        is_safe.then(|| self.registry(name))
+        is_safe.then(|| self.registry(&location::name(uri)))
     }
 
     /// Sends a request to a registry, once more with what it asks for if it refuses.

@@ -361,3 +361,195 @@ fn logins_are_shared_with_skopeo() {
     run(terrine(), &["logout", "--all"], "").ok();
     assert_ne!(run(Command::new(&skopeo), &inspect, "").code, Some(0));
 }
+
+#[test]
+fn client_certificates_of_any_kind_are_shown() {
+    let (Some(registry), Some(openssl)) =
+        (Registry::with_client_certificates(), peer::find("openssl"))
+    else {
+        return;
+    };
+    let shipment = Shipment::small();
+    let to = format!("docker://{}/acme/web:1", registry.host());
+    let folder = shipment.home().join("certs");
+    fs::create_dir_all(&folder).unwrap();
+    let authority = registry.authority();
+    fs::copy(&authority, folder.join("ca.crt")).unwrap();
+    let openssl = |arguments: &str| {
+        let mut command = Command::new(&openssl);
+        let arguments = arguments.split(' ').map(|word| match word {
+            "CA" => authority.clone(),
+            "CAKEY" => authority.with_file_name("ca.key"),
+            word => word.into(),
+        });
+        Run::of(command.current_dir(&folder).args(arguments)).ok();
+    };
+    let given = ["--cert-dir", folder.to_str().unwrap()];
+    let without = shipment.build(&to, &["-q", given[0], given[1], "--retries", "0"]);
+    assert_eq!(without.code, Some(1));
+    assert!(without.stderr.contains("certificate"), "{}", without.stderr);
+    fs::write(folder.join("v3"), "extendedKeyUsage = clientAuth\n").unwrap();
+    let rsa = "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out new.pem";
+    // (the key, what becomes of its file, the version of the certificate)
+    for (key, form, version) in [
+        (rsa, "rsa -traditional -in new.pem -out client.key", ""),
+        (
+            rsa,
+            "pkcs8 -topk8 -nocrypt -in new.pem -out client.key",
+            " -extfile v3",
+        ),
+        (
+            "ecparam -genkey -name prime256v1 -noout -out new.pem",
+            "ec -in new.pem -out client.key",
+            " -extfile v3",
+        ),
+        (
+            "ecparam -genkey -name secp384r1 -noout -out new.pem",
+            "pkcs8 -topk8 -nocrypt -in new.pem -out client.key",
+            "",
+        ),
+        (
+            "genpkey -algorithm ED25519 -out new.pem",
+            "pkcs8 -topk8 -nocrypt -in new.pem -out client.key",
+            " -extfile v3",
+        ),
+    ] {
+        openssl(key);
+        openssl(form);
+        openssl("req -new -key client.key -subj /CN=client -out client.csr");
+        openssl(&format!(
+            "x509 -req -in client.csr -CA CA -CAkey CAKEY -set_serial 7 -days 2 -out client.cert{version}"
+        ));
+        let run = shipment.build(&to, &["-q", given[0], given[1]]);
+        assert_eq!(run.code, Some(0), "{key} {form}{version}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_terminal_is_asked_for_the_password() {
+    let Some(registry) = Registry::with_basic_auth() else {
+        return;
+    };
+    let shipment = Shipment::small();
+    let host = registry.host();
+    let to = format!("docker://{host}/acme/web:1");
+    let at_home = |arguments: &[&str]| {
+        let mut command = shipment.at_home(terrine());
+        command.args(arguments);
+        command
+    };
+    let login = |arguments: &[&str], answers: &[(&str, &str)]| {
+        Run::answering(&at_home(&[&["login", host], arguments].concat()), answers)
+    };
+    let user = ("Username: ", USER);
+    let Some(wrong) = login(&[], &[user, ("Password: ", "wrong-word")]) else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&wrong.stdout);
+    assert_eq!(wrong.code, Some(1), "{said}");
+    assert!(said.contains("refuses this user and password"), "{said}");
+    // What is typed is not shown.
+    assert!(
+        said.contains(USER) && !said.contains("wrong-word"),
+        "{said}"
+    );
+    let right = login(&["--username", USER], &[("Password: ", PASSWORD)]).unwrap();
+    assert!(!String::from_utf8_lossy(&right.stdout).contains(PASSWORD));
+    assert_eq!(right.code, Some(0));
+    shipment.build(&to, &["-q"]).ok();
+    Run::of(&mut at_home(&["logout", host])).ok();
+    // Without a terminal nobody is asked.
+    let mut alone = Command::new("setsid");
+    let program = terrine();
+    alone
+        .arg("--wait")
+        .arg(program.get_program())
+        .args(["login", host]);
+    let alone = Run::of(&mut shipment.at_home(alone));
+    assert_eq!(alone.code, Some(2), "{}", alone.stderr);
+    assert!(
+        alone.stderr.contains("`--password-stdin`"),
+        "{}",
+        alone.stderr
+    );
+}
+
+#[test]
+fn logins_are_given_on_the_command_line() {
+    let (Some(registry), Some(other)) = (Registry::with_basic_auth(), Registry::with_basic_auth())
+    else {
+        return;
+    };
+    let shipment = Shipment::small();
+    let (from, to) = (
+        format!("docker://{}/acme/web:1", registry.host()),
+        format!("docker://{}/acme/web:2", other.host()),
+    );
+    let run = |arguments: &[&str]| Run::of(shipment.at_home(terrine()).args(arguments));
+    let file = shipment.home().join("logins.json");
+    let file = file.to_str().unwrap();
+    let creds = format!("{USER}:{PASSWORD}");
+    shipment.build(&from, &["-q", "--creds", &creds]).ok();
+    assert_eq!(run(&["copy", &from, &to]).code, Some(1));
+    assert_eq!(
+        run(&["copy", &from, &to, "--src-creds", &creds]).code,
+        Some(1)
+    );
+    assert_eq!(
+        run(&["copy", &from, &to, "--dest-creds", &creds]).code,
+        Some(1)
+    );
+    let both = [
+        "copy",
+        &from,
+        &to,
+        "--src-creds",
+        &creds,
+        "--dest-creds",
+        &creds,
+    ];
+    run(&both).ok();
+    // A file of logins, which terrine and skopeo read and write.
+    let login = |program: Command, host: &str| {
+        let input = shipment.home().join("password");
+        fs::write(&input, PASSWORD).unwrap();
+        let mut command = shipment.at_home(program);
+        let tls = if host == other.host() {
+            "--tls-verify=false"
+        } else {
+            "--quiet"
+        };
+        command.args([
+            "login",
+            tls,
+            "--authfile",
+            file,
+            "--username",
+            USER,
+            "--password-stdin",
+            host,
+        ]);
+        Run::of(command.stdin(fs::File::open(&input).unwrap())).ok();
+    };
+    login(terrine(), registry.host());
+    let Some(skopeo) = peer::find("skopeo") else {
+        return;
+    };
+    login(Command::new(&skopeo), other.host());
+    run(&["copy", &from, &to, "--authfile", file]).ok();
+    let inspect = |reference: &str| {
+        let arguments = [
+            "inspect",
+            "--tls-verify=false",
+            "--authfile",
+            file,
+            reference,
+        ];
+        Run::of(shipment.at_home(Command::new(&skopeo)).args(arguments)).ok();
+    };
+    inspect(&from);
+    inspect(&to);
+    let text = fs::read_to_string(file).unwrap();
+    let shown = run(&["login", "--get-login", "--authfile", file, other.host()]).ok();
+    assert_eq!(shown.stdout, format!("{USER}\n").as_bytes(), "{text}");
+}

@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 
 use super::super::testing::{Server, Step, step};
-use super::super::{Client, Error};
-use super::{blob, bytes, chain, image, options};
+use super::super::{Client, ClientOptions, Error};
+use super::{ENTRY, blob, bytes, chain, image, login, options};
 
 /// Reads a blob of 1000 bytes from a server with that script.
 fn read_blob(
@@ -114,4 +114,74 @@ fn sizes_that_lie_are_noticed() {
     assert_eq!(read, Ok(bytes(1000)));
     let (read, _) = read_blob(|path, _| vec![step(path).status(404)]);
     assert!(read.unwrap_err().ends_with("answers 404 Not Found"));
+}
+
+/// Reads a blob from URLs, each by itself.
+fn read_elsewhere(client: &Client, url: &str, content: &[u8]) -> Result<Vec<u8>, String> {
+    let failed = |error: &Error| chain(error);
+    let mut reader = client
+        .blob_elsewhere(url, &blob(content))
+        .map_err(|error| failed(&error))?;
+    let mut read = vec![];
+    reader.read_to_end(&mut read).map_err(|error| {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        inner.map_or_else(|| error.to_string(), failed)
+    })?;
+    Ok(read)
+}
+
+#[test]
+fn urls_of_descriptors_get_no_login() {
+    let content = bytes(1000);
+    let (server, storage) = (Server::bind(), Server::bind());
+    let folder = tempfile::tempdir().unwrap();
+    let client = Client::new(ClientOptions {
+        credentials: login(&server, &folder, ENTRY),
+        ..options()
+    });
+    let url = format!("http://{}/v2/layers/one?key=secret", server.address);
+    let path = "GET /v2/layers/one?key=secret";
+    let elsewhere = format!("http://{}/moved", storage.address);
+    let running = server.run(vec![
+        step(path).body(&*content),
+        step(path).status(302).header("location", elsewhere),
+        step(path)
+            .status(401)
+            .header("www-authenticate", "Basic realm=\"x\""),
+        step(path).status(404),
+        step(path).body(&content[..9]),
+        step(path).status(503),
+        step(path).body(&*content).cut(300),
+        step(path).body(&*content),
+    ]);
+    let moved = storage.run(vec![step("GET /moved").body(&*content)]);
+    let read = || read_elsewhere(&client, &url, &content);
+    assert_eq!((read(), read()), (Ok(content.clone()), Ok(content.clone())));
+    for ends in [
+        "answers 401 Unauthorized",
+        "answers 404 Not Found",
+        "it has 9 bytes, not 1000",
+    ] {
+        let error = read().unwrap_err();
+        assert!(
+            error.ends_with(ends) && !error.contains("secret"),
+            "{error}"
+        );
+    }
+    // Broken connections are continued here, too.
+    assert_eq!(read(), Ok(content.clone()));
+    for seen in running.seen().iter().chain(&moved.seen()) {
+        assert_eq!(seen.header("authorization"), None);
+    }
+    for url in [
+        "",
+        "x",
+        "/v2/x",
+        "ftp://a/b",
+        "file:///etc/passwd",
+        "https://user:word@a/b",
+    ] {
+        let error = read_elsewhere(&client, url, &content).unwrap_err();
+        assert!(error.ends_with("is not a URL of HTTP or HTTPS"), "{error}");
+    }
 }

@@ -191,6 +191,59 @@ fn helpers_keep_what_they_are_named_for() {
 }
 
 #[test]
+fn all_logins_are_those_of_programs_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.json");
+    let place = folder.path().display();
+    let script = |list: &str| {
+        format!(
+            "cd '{place}'; input=$(cat); case $1 in list) {list};; \
+             get) grep -qxF \"$input\" kept || {{ echo 'credentials not found in native keychain'; exit 1; }}; \
+             echo '{{\"Username\":\"u\",\"Secret\":\"p\"}}';; \
+             erase) grep -vxF \"$input\" kept >left; mv left kept;; esac"
+        )
+    };
+    let all = r#"printf '{'; sep=; while read -r s; do printf '%s"%s":"u"' "$sep" "$s"; sep=,; done <kept; printf '}'"#;
+    let logins = || Logins::new(vec![file.clone()]).with_helpers_in(folder.path().to_owned());
+    let config = r#"{"credsStore":"all","auths":{"a.b":{},"x.y/z":{"auth":"dTpw"}},"credHelpers":{"c.d":"none"}}"#;
+    let kept = "a.b\nhttps://index.docker.io/v1/\nhttps://e.f\n";
+    fs::write(&file, config).unwrap();
+    fs::write(folder.path().join("kept"), kept).unwrap();
+    helper(folder.path(), "all", &script(all));
+    helper(folder.path(), "none", "echo credentials not found; exit 1");
+    let dropped = logins().erase_all().unwrap();
+    assert_eq!(dropped, ["a.b", "docker.io", "e.f", "x.y/z"]);
+    assert_eq!(fs::read_to_string(folder.path().join("kept")).unwrap(), "");
+    assert_eq!(logins().erase_all().unwrap(), [""; 0]);
+    // A program that has nothing to list, and one that cannot: what the file names goes all the same.
+    for (list, error) in [
+        ("echo null", None),
+        ("true", None),
+        ("echo []", Some("its answer is not what the protocol says")),
+        ("echo no such action; exit 1", Some("no such action")),
+    ] {
+        fs::write(&file, config).unwrap();
+        fs::write(folder.path().join("kept"), kept).unwrap();
+        helper(folder.path(), "all", &script(list));
+        let outcome = logins().erase_all();
+        let said = outcome.err().map(|error| error.to_string());
+        assert_eq!(said.is_some(), error.is_some(), "{list}: {said:?}");
+        assert!(
+            said.unwrap_or_default()
+                .ends_with(error.unwrap_or_default()),
+            "{list}"
+        );
+        assert!(
+            text(&file).ends_with(r#""auths":{}}"#) || text(&file).contains(r#""auths":{},"#),
+            "{}",
+            text(&file)
+        );
+        let left = fs::read_to_string(folder.path().join("kept")).unwrap();
+        assert_eq!(left, kept.replacen("a.b\n", "", 1));
+    }
+}
+
+#[test]
 fn logins_have_an_order() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.json");

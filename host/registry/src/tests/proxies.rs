@@ -1,5 +1,8 @@
 //! Requests by a proxy.
 
+use std::io::{Read, Write, copy};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use terrine_support::hint::Hint;
@@ -137,4 +140,92 @@ fn one_that_waits_for_a_line_is_asked_without_tls() {
     .document(&of)
     .unwrap();
     running.seen();
+}
+
+/// A SOCKS proxy for one connection, which leads to `registry` whatever is asked for. Returns the login that it is
+/// given, as `user:password`, and what it is asked for.
+fn socks(registry: SocketAddr, refuses: bool) -> (SocketAddr, JoinHandle<(String, String)>) {
+    fn take<const N: usize>(from: &mut TcpStream) -> [u8; N] {
+        let mut bytes = [0; N];
+        from.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+    fn text(from: &mut TcpStream) -> String {
+        let [length] = take(from);
+        let mut bytes = vec![0; length.into()];
+        from.read_exact(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let work = move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let [version] = take(&mut client);
+        assert_eq!(version, 5);
+        let wants_login = text(&mut client).contains('\u{2}');
+        client
+            .write_all(&[5, if wants_login { 2 } else { 0 }])
+            .unwrap();
+        let mut login = String::new();
+        if wants_login {
+            let [_] = take(&mut client);
+            login = format!("{}:{}", text(&mut client), text(&mut client));
+            client.write_all(&[1, 0]).unwrap();
+        }
+        let [_, command, _, kind] = take(&mut client);
+        // A connection, to a name.
+        assert_eq!((command, kind), (1, 3));
+        let host = text(&mut client);
+        let port = u16::from_be_bytes(take(&mut client));
+        let answer = if refuses { 2 } else { 0 };
+        client
+            .write_all(&[5, answer, 0, 1, 0, 0, 0, 0, 0, 0])
+            .unwrap();
+        if !refuses {
+            let mut server = TcpStream::connect(registry).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let there = thread::spawn(move || copy(&mut from, &mut to));
+            let _ = copy(&mut server, &mut client);
+            let _ = client.shutdown(Shutdown::Both);
+            let _ = there.join();
+        }
+        (login, format!("{host}:{port}"))
+    };
+    (address, thread::spawn(work))
+}
+
+#[test]
+fn socks_proxies_are_given_names_and_logins() {
+    let of = "registry.example:5000/acme/web:1.2".parse().unwrap();
+    for (scheme, login) in [
+        ("socks5", ""),
+        ("socks5h", ""),
+        ("SOCKS5", "user:sec%72et@"),
+        ("socks5h", "user:secret@"),
+    ] {
+        let registry = Server::bind();
+        let (proxy, seen) = socks(registry.address, false);
+        let running = registry.run(vec![index(GET)]);
+        let client = client("ALL_PROXY", &format!("{scheme}://{login}{proxy}"), true);
+        client.document(&of).unwrap();
+        drop(client);
+        let requests = running.seen();
+        assert_eq!(requests[0].header("proxy-authorization"), None);
+        let expected = if login.is_empty() { "" } else { "user:secret" };
+        assert_eq!(
+            seen.join().unwrap(),
+            (expected.to_owned(), "registry.example:5000".to_owned()),
+            "{scheme}"
+        );
+    }
+    let registry = Server::bind();
+    let (proxy, seen) = socks(registry.address, true);
+    let error = client("ALL_PROXY", &format!("socks5://user:secret@{proxy}"), true).document(&of);
+    let error = chain(&error.unwrap_err());
+    let named = format!("by the proxy `{proxy}` of `ALL_PROXY` failed");
+    assert!(
+        error.contains(&named) && !error.contains("secret"),
+        "{error}"
+    );
+    seen.join().unwrap();
 }

@@ -5,11 +5,12 @@
 //! | where certificates are, and whether they are checked | `places` |
 //! | the system's roots | `roots` |
 //! | a folder of a registry: roots, and certificates for us | `folder` |
-//! | the check of a server's certificate | `verifier` |
+//! | the check of a server's certificate | `verifier`, `authority` |
 //! | which of our certificates is shown | `identity` |
 //! | the configuration for one host | `trust` |
 //! | connections | `connection` |
 
+mod authority;
 mod connection;
 mod folder;
 mod identity;
@@ -24,4 +25,3 @@ pub(super) use connection::TlsConnector;
 pub use folder::CertificatesError;
 pub use places::CertificatePlaces;
 pub(super) use trust::Trust;
-pub(super) use verifier::is_authority;

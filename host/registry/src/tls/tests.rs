@@ -18,6 +18,7 @@ const SELF_SIGNED: &str = include_str!("fixtures/self-signed.pem");
 const KEY: &str = include_str!("fixtures/self-signed.key");
 const AUTHORITY: &str = include_str!("fixtures/authority.pem");
 const SIGNED: &str = include_str!("fixtures/signed.pem");
+const AUTHORITIES: &str = include_str!("fixtures/authorities.pem");
 
 /// In 2030, when the certificates are good.
 const NOW: u64 = 1_900_000_000;
@@ -86,6 +87,43 @@ fn what_nobody_trusts_is_refused() {
         fault(&[SELF_SIGNED], SIGNED, "localhost", NOW),
         Some(E::UnknownIssuer)
     );
+}
+
+#[test]
+fn an_authority_that_is_a_server_is_taken_where_its_own_authority_is_trusted() {
+    let all: Vec<CertificateDer<'_>> = CertificateDer::pem_slice_iter(AUTHORITIES.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let [root, between, server, below, client] = &all[..] else {
+        panic!("five certificates");
+    };
+    let other = certificate(AUTHORITY);
+    let year = 1 << 25;
+    for (trusted, shown, others, name, now, is_taken) in [
+        (root, server, &[][..], "localhost", NOW, true),
+        (root, server, &[], "127.0.0.1", NOW, true),
+        (root, server, &[], "registry.example", NOW, false),
+        (root, server, &[], "localhost", NOW + 10 * year, false),
+        (root, server, &[], "localhost", NOW - 10 * year, false),
+        (&other, server, &[], "localhost", NOW, false),
+        // By another one in the middle, which must be shown or trusted.
+        (root, below, &[between], "localhost", NOW, true),
+        (between, below, &[], "localhost", NOW, true),
+        (root, below, &[], "localhost", NOW, false),
+        (&other, below, &[between], "localhost", NOW, false),
+        // Trusted itself, whoever signed it.
+        (server, server, &[], "localhost", NOW, true),
+        (server, below, &[between], "localhost", NOW, false),
+        // Not for servers.
+        (root, client, &[], "localhost", NOW, false),
+    ] {
+        let verifier = Verifier::new(vec![trusted.clone()], Arc::new(ring::default_provider()));
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        let server_name = ServerName::try_from(name).unwrap();
+        let others: Vec<_> = others.iter().map(|other| (*other).clone()).collect();
+        let verified = verifier.verify_server_cert(shown, &others, &server_name, &[], now);
+        assert_eq!(verified.is_ok(), is_taken, "{name} {now:?} {verified:?}");
+    }
 }
 
 fn write(folder: &Path, files: &[(&str, &str)]) {

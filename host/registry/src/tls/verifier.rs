@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
+
+use super::authority;
 
 /// A time after the end of every certificate: the year 9999 is the last that one can name.
 const AFTER_ALL: u64 = 1 << 40;
@@ -17,8 +21,8 @@ const AFTER_ALL: u64 = 1 << 40;
 /// Checks chains up to the roots, and takes a server's certificate that is a root itself.
 ///
 /// The certificate that `openssl req -x509` makes is an authority's by its own words, as registries' documentation
-/// has it for servers. The library takes such a one as the end of a chain and not as its start. Go and OpenSSL
-/// do, where it is trusted itself.
+/// has it for servers. The library takes such a one as the end of a chain and not as its start (see `authority`). Nor
+/// does it take one that is trusted itself and signed by somebody who is not. Go and OpenSSL take all of them.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// None without any root.
@@ -92,6 +96,31 @@ impl Verifier {
     }
 }
 
+/// The check of a signature of the handshake, in one version of the protocol.
+type VerifySignature = fn(
+    &[u8],
+    &CertificateDer<'_>,
+    &DigitallySignedStruct,
+    &WebPkiSupportedAlgorithms,
+) -> Result<HandshakeSignatureValid, Error>;
+
+impl Verifier {
+    /// Checks a signature of the handshake, unless nothing is checked.
+    fn signature(
+        &self,
+        verify: VerifySignature,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if !self.is_on {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify(message, certificate, signature, algorithms)
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -108,16 +137,18 @@ impl ServerCertVerifier for Verifier {
             Ok(verified) => return Ok(verified),
             Err(fault) => fault,
         };
-        if self.is_trusted(end_entity, server_name, &fault) {
+        let (roots, provider) = (&self.roots, &self.provider);
+        let is_authority = is_authority(&fault);
+        let has_chain = || authority::has_chain(end_entity, intermediates, roots, provider, now);
+        if is_authority && has_chain() || self.is_trusted(end_entity, server_name, &fault) {
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
             return Ok(ServerCertVerified::assertion());
         }
-        let is_signed_by_itself = webpki::EndEntityCert::try_from(end_entity)
-            .is_ok_and(|certificate| certificate.issuer() == certificate.subject());
-        if is_authority(&fault) && is_signed_by_itself {
-            return Err(CertificateError::UnknownIssuer.into());
-        }
-        Err(fault)
+        Err(if is_authority {
+            CertificateError::UnknownIssuer.into()
+        } else {
+            fault
+        })
     }
 
     fn verify_tls12_signature(
@@ -126,11 +157,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if !self.is_on {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, cert, dss, algorithms)
+        self.signature(verify_tls12_signature, message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -139,11 +166,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        if !self.is_on {
-            return Ok(HandshakeSignatureValid::assertion());
-        }
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, algorithms)
+        self.signature(verify_tls13_signature, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -164,7 +187,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// Tells whether the fault of a certificate is that it is an authority's.
-pub(in super::super) fn is_authority(fault: &Error) -> bool {
+fn is_authority(fault: &Error) -> bool {
     match fault {
         Error::InvalidCertificate(CertificateError::Other(OtherError(fault))) => {
             matches!(fault.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
