@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::other_fields::{self, OtherFields};
-use super::{Digest, MediaType, Platform, annotation};
+use super::{Digest, MediaType, Platform, annotation, loose};
 
 /// Annotations: names in reverse domain notation, and their values.
 pub type Annotations = BTreeMap<String, String>;
@@ -21,7 +21,7 @@ pub struct Descriptor {
     pub media_type: MediaType,
     /// The digest of its bytes.
     pub digest: Digest,
-    /// How many bytes it has.
+    /// How many bytes it has. Zero may also mean that nobody says.
     pub size: u64,
     /// Where it can be had beside the place of its image.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -54,17 +54,18 @@ const FIELDS: &[&str] = &[
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Known {
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "loose::or_default")]
     media_type: MediaType,
     digest: Digest,
+    #[serde(default, deserialize_with = "loose::size")]
     size: u64,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "loose::texts")]
     urls: Vec<String>,
     #[serde(default)]
     platform: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "loose::texts_by_name")]
     annotations: Annotations,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loose::or_default")]
     artifact_type: Option<String>,
 }
 
@@ -204,6 +205,42 @@ mod tests {
                 format!(r#"{{"digest":"{DIGEST}","size":0}}"#)
             );
         }
+    }
+
+    #[test]
+    fn what_is_of_another_type_costs_itself() {
+        let digest = format!(r#""digest":"{DIGEST}""#);
+        let parse = |fields: &str| -> Result<Descriptor, String> {
+            serde_json::from_str(&format!("{{{digest}{fields}}}"))
+                .map_err(|error| error.to_string())
+        };
+        for (size, expected) in [
+            ("12", 12),
+            (r#""12""#, 12),
+            ("12.0", 12),
+            ("null", 0),
+            ("-1", 0),
+        ] {
+            assert_eq!(
+                parse(&format!(r#","size":{size}"#)).unwrap().size,
+                expected,
+                "{size}"
+            );
+        }
+        assert_eq!(parse("").unwrap().size, 0);
+        for size in ["[]", "true", "12.5", r#""twelve""#, "1e300"] {
+            let error = parse(&format!(r#","size":{size}"#)).unwrap_err();
+            assert!(error.starts_with("the size `"), "{error}");
+        }
+        let odd = parse(
+            r#","mediaType":5,"urls":["a",null,1],"annotations":{"a":"b","c":null,"d":1},"artifactType":{}"#,
+        );
+        let odd = odd.unwrap();
+        assert!(odd.media_type.is_empty() && odd.artifact_type.is_none());
+        assert_eq!(odd.urls, ["a"]);
+        assert_eq!(odd.annotations, [("a".to_owned(), "b".to_owned())].into());
+        let odd = parse(r#","urls":"a","annotations":[]"#).unwrap();
+        assert!(odd.urls.is_empty() && odd.annotations.is_empty());
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! They are kept as the bytes that their digest covers; what is parsed is a view of them.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use terrine_support::hint::Hint;
 
 use super::descriptor::null_as_default;
+use super::loose;
 use super::other_fields::{self, OtherFields};
 use super::{Annotations, Descriptor, Digest, MediaType};
 
@@ -17,7 +19,7 @@ pub const MAX_DOCUMENT: u64 = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
-    /// Always 2.
+    /// Always 2, but for who writes it loosely.
     pub schema_version: u32,
     /// What it is itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +46,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Index {
-    /// Always 2.
+    /// Always 2, but for who writes it loosely.
     pub schema_version: u32,
     /// What it is itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,8 +121,10 @@ impl Hint for DocumentError {}
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
+    #[serde(default, deserialize_with = "version")]
     schema_version: Option<u32>,
-    media_type: Option<MediaType>,
+    #[serde(default, deserialize_with = "loose::or_default")]
+    media_type: MediaType,
     config: Option<serde::de::IgnoredAny>,
     layers: Option<serde::de::IgnoredAny>,
     manifests: Option<serde::de::IgnoredAny>,
@@ -138,7 +142,9 @@ impl Document {
         }
         let json = |error: serde_json::Error| DocumentError::Json(error.to_string());
         let outline: Outline = serde_json::from_slice(&bytes).map_err(json)?;
-        if outline.schema_version == Some(1) {
+        // Some write this version without meaning it.
+        let is_of_today = outline.config.is_some() || outline.manifests.is_some();
+        if outline.schema_version == Some(1) && !is_of_today {
             return Err(DocumentError::Unsupported(
                 "a manifest of Docker's schema 1".to_owned(),
             ));
@@ -149,7 +155,7 @@ impl Document {
             (is_index, _) => is_index,
         };
         let given = given.filter(|given| given.is_index() || given.is_manifest());
-        let media_type = match (outline.media_type, given) {
+        let media_type = match (stated(outline.media_type), given) {
             (Some(own), Some(given)) if own != *given => {
                 return Err(DocumentError::MediaType {
                     own,
@@ -214,10 +220,11 @@ const FIELDS: &[&str] = &[
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Known {
-    schema_version: u32,
-    #[serde(default)]
-    media_type: Option<MediaType>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "version")]
+    schema_version: Option<u32>,
+    #[serde(default, deserialize_with = "loose::or_default")]
+    media_type: MediaType,
+    #[serde(default, deserialize_with = "loose::or_default")]
     artifact_type: Option<String>,
     #[serde(default)]
     config: Option<Descriptor>,
@@ -226,22 +233,44 @@ struct Known {
     #[serde(default, deserialize_with = "null_as_default")]
     manifests: Vec<Descriptor>,
     #[serde(default)]
-    subject: Option<Box<Descriptor>>,
-    #[serde(default, deserialize_with = "null_as_default")]
+    subject: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "loose::texts_by_name")]
     annotations: Annotations,
+}
+
+/// The version of what is rewritten, where nobody says another.
+const VERSION: u32 = 2;
+
+/// Reads a version. What is none is as good as missing.
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    loose::or_default(deserializer)
+}
+
+/// Reads what a document says something of. What refers to nothing stays as it is.
+fn subject(text: Option<Box<RawValue>>, other: &mut OtherFields) -> Option<Box<Descriptor>> {
+    let text = text?;
+    let subject = serde_json::from_str(text.get()).ok();
+    if subject.is_none() {
+        other.insert("subject", text);
+    }
+    subject
+}
+
+fn stated(media_type: MediaType) -> Option<MediaType> {
+    Some(media_type).filter(|media_type| !media_type.is_empty())
 }
 
 impl<'de> Deserialize<'de> for Manifest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (known, other) = other_fields::split::<Known, D>(deserializer, FIELDS)?;
+        let (known, mut other) = other_fields::split::<Known, D>(deserializer, FIELDS)?;
         let missing = || serde::de::Error::missing_field("config");
         Ok(Self {
-            schema_version: known.schema_version,
-            media_type: known.media_type,
+            schema_version: known.schema_version.unwrap_or(VERSION),
+            media_type: stated(known.media_type),
             artifact_type: known.artifact_type,
             config: known.config.ok_or_else(missing)?,
             layers: known.layers,
-            subject: known.subject,
+            subject: subject(known.subject, &mut other),
             annotations: known.annotations,
             other,
         })
@@ -250,13 +279,13 @@ impl<'de> Deserialize<'de> for Manifest {
 
 impl<'de> Deserialize<'de> for Index {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (known, other) = other_fields::split::<Known, D>(deserializer, FIELDS)?;
+        let (known, mut other) = other_fields::split::<Known, D>(deserializer, FIELDS)?;
         Ok(Self {
-            schema_version: known.schema_version,
-            media_type: known.media_type,
+            schema_version: known.schema_version.unwrap_or(VERSION),
+            media_type: stated(known.media_type),
             artifact_type: known.artifact_type,
             manifests: known.manifests,
-            subject: known.subject,
+            subject: subject(known.subject, &mut other),
             annotations: known.annotations,
             other,
         })
@@ -351,6 +380,43 @@ mod tests {
             parse(&manifest, Some(&MediaType::DockerManifest)),
             Ok(MediaType::DockerManifest)
         );
+    }
+
+    #[test]
+    fn what_is_written_loosely_costs_itself() {
+        // Skopeo takes most of them, too.
+        for fields in [
+            "",
+            r#","schemaVersion":null"#,
+            r#","schemaVersion":1"#,
+            r#","schemaVersion":"2""#,
+            r#","schemaVersion":2.0"#,
+            r#","mediaType":"""#,
+            r#","mediaType":5"#,
+            r#","artifactType":5"#,
+            r#","annotations":[]"#,
+            r#","annotations":{"a":null,"b":1}"#,
+            r#","subject":{}"#,
+            r#","subject":"x""#,
+        ] {
+            for (text, expected) in [
+                (
+                    format!(r#"{{"config":{CONFIG},"layers":[]{fields}}}"#),
+                    MediaType::OciManifest,
+                ),
+                (
+                    format!(r#"{{"manifests":[]{fields}}}"#),
+                    MediaType::OciIndex,
+                ),
+            ] {
+                assert_eq!(
+                    parse(&text, Some(&expected)),
+                    Ok(expected.clone()),
+                    "{text}"
+                );
+                assert_eq!(parse(&text, None), Ok(expected), "{text}");
+            }
+        }
     }
 
     #[test]
