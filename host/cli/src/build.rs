@@ -58,7 +58,7 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let mut named = args.image.named();
     named.extend(args.ship.named());
-    let images = Images::new(&args.ship.registry, &named)?;
+    let images = Images::new(&args.ship.registry, &named)?.with_all_layers();
     let cache = args.ship.encode.cache.layers(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);
     let commands = args

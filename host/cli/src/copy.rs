@@ -1,21 +1,24 @@
 //! `terrine copy`: an image from one place to another.
 
-use terrine::copy::{self, Named};
-use terrine::oci::{Content, Descriptor, Digest, Document, Reference, Selector};
-use terrine::plan::DestinationFacts;
-use terrine::registry::Client;
-use terrine::source::{Image, Opened};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::copy_args::CopyArgs;
-use super::exit::Usage;
+use terrine::copy::{self, Copying, Named};
+use terrine::destination::{Carrier, GatheredLayers, Reporter};
+use terrine::oci::{Content, Descriptor, Digest, Document, Reference, Selector};
+use terrine::registry::Client;
+use terrine::source::{Image, ImageIndex, Opened};
+
+use super::copied::Copied;
+use super::copy_args::{CopyArgs, CopyTarget};
 use super::failure::{Context, Failure, Result};
 use super::images::{Images, ImagesArgs};
-use super::landing::{LandingArgs, Landings};
+use super::landing::LandingArgs;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::registry_args::Creds;
-use super::target::{ArchiveTarget, BlobTarget, Place, Target, TargetReference};
-use super::{argument, exit, stdin, target};
+use super::target::{ArchiveTarget, Place, Target, TargetReference};
+use super::{argument, stdin, target};
 
 /// Copy an image: pull, push, convert
 ///
@@ -88,8 +91,14 @@ fn client(args: &Args) -> Result<Client> {
 }
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
+    let takes = |to: &&Reference| matches!(TargetReference::of(to), TargetReference::Blobs(_));
+    let any_blobs = args.to.iter().any(|to| takes(&to));
     for to in &args.to {
-        args.copy.check(to)?;
+        // What a docker-archive has no form for may be meant for the others.
+        if !any_blobs || takes(&to) {
+            args.copy.check(to)?;
+        }
+        to.check_target()?;
     }
     let places = places(args)?;
     let landings = args.landing.open(places.iter())?;
@@ -97,7 +106,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         [to] => format!("can not copy `{}` to `{to}`", args.from),
         _ => format!("can not copy `{}`", args.from),
     };
-    let images = Images::of(client(args)?);
+    let images = Images::of(client(args)?).with_all_layers();
     let opened = images.open(&args.from).with_context(cannot)?;
     let opened = match (opened, &args.images.platform) {
         (opened, Some(_)) => Opened::Image(
@@ -109,19 +118,41 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         (opened, None) => opened,
     };
     let mut copied = Copied::default();
-    let alone = places.len() == 1;
-    for place in &places {
-        let to = format!("can not copy `{}` to `{}`", args.from, place.reference);
-        match one(args, &opened, place, &images, printer).with_context(|| to) {
-            Ok((landed, id)) => {
-                copied.landed.push(landed);
-                copied.id = id;
-            }
-            Err(failure) if alone || failure.is::<Usage>() => return Err(failure),
-            Err(failure) => copied.failures.push(failure),
+    let cannot_to =
+        |place: &Place| format!("can not copy `{}` to `{}`", args.from, place.reference);
+    let open = |place: &Place| {
+        let wait = args.copy.encode.lock_wait(printer);
+        TargetReference::of(&place.reference).open(images.client(), place, wait)
+    };
+    let targets = copied.open(places, open, cannot_to)?;
+    let layers = match &opened {
+        Opened::Image(image) => image.layers.len(),
+        Opened::Index(_) | Opened::Choice { .. } => 0,
+    };
+    let progress = Progress::new(printer, layers);
+    let copies = Copies {
+        args,
+        opened: &opened,
+        progress: &progress,
+        printer,
+    };
+    match <[_; 1]>::try_from(targets) {
+        // Alone it is a stream.
+        Ok([(place, Target::Archive(target))]) => {
+            let image = copies.only();
+            let written = image.and_then(|image| copies.archive(target, image, &progress));
+            copied.archive(&place, written, cannot_to)?;
         }
+        Ok(targets) => copies.all(targets.into(), &mut copied, cannot_to)?,
+        Err(targets) => copies.all(targets, &mut copied, cannot_to)?,
     }
-    copied.finish(landings, printer)
+    if let Opened::Image(image) = &opened {
+        copied.id = Some(image.configuration.digest());
+    }
+    progress.finish();
+    let summary = progress.summary();
+    drop(progress);
+    copied.finish(landings, &summary, printer)
 }
 
 /// Returns the places where the image is to be, with its names there.
@@ -137,69 +168,146 @@ fn places(args: &Args) -> Result<Vec<Place>> {
     target::places(named.collect())
 }
 
-/// Copies that are done, and why others are not.
-#[derive(Default)]
-pub(super) struct Copied {
-    pub(super) landed: Vec<DestinationFacts>,
-    pub(super) id: Option<Digest>,
-    pub(super) failures: Vec<Failure>,
+/// A destination that is open.
+type Open<'c> = (Place, Target<'c>);
+
+/// Layers that wait for a docker-archive, where a destination is one.
+type Gathered = Option<Arc<GatheredLayers>>;
+
+/// What came of one destination.
+type Outcome = Result<Document, copy::Error>;
+
+/// An image or an index on its way to its destinations.
+struct Copies<'a> {
+    args: &'a Args,
+    opened: &'a Opened,
+    progress: &'a Progress<'a>,
+    printer: &'a Printer,
 }
 
-impl Copied {
-    /// Says what is where.
-    pub(super) fn finish(self, landings: Landings, printer: &Printer) -> Result<()> {
-        landings.tell(&self.landed, printer)?;
-        if self.failures.is_empty() {
-            landings.write(&self.landed, self.id, None)?;
+impl Copies<'_> {
+    /// Copies to several destinations, or to one for blobs.
+    fn all(
+        &self,
+        targets: Vec<Open<'_>>,
+        copied: &mut Copied,
+        cannot: impl Fn(&Place) -> String + Copy,
+    ) -> Result<()> {
+        let (gathered, outcomes) = self.bring(&targets).with_context(|| match &targets[..] {
+            [(place, _)] => cannot(place),
+            _ => format!("can not copy `{}`", self.args.from),
+        })?;
+        for (((place, target), gathered), outcome) in
+            targets.into_iter().zip(gathered).zip(outcomes)
+        {
+            match (target, gathered) {
+                (Target::Archive(target), Some(gathered)) => {
+                    let image = outcome
+                        .map_err(Failure::from)
+                        .and_then(|document| Ok(gathered.image(&self.only()?, &document)));
+                    let written = image.and_then(|image| self.archive(target, image, &()));
+                    copied.archive(&place, written, cannot)?;
+                }
+                (Target::Blobs(target), _) => {
+                    if let (Opened::Index(opened), Ok(document)) = (self.opened, &outcome) {
+                        copied.warn(left_out(known(opened.children()), document));
+                    }
+                    copied.blobs(&place, target, outcome, cannot)?;
+                }
+                (Target::Archive(_), None) => {}
+            }
         }
-        exit::several(&self.failures, printer)
+        Ok(())
     }
-}
 
-/// Copies to one place. Returns where the image is then, and its id if it is one.
-fn one(
-    args: &Args,
-    opened: &Opened,
-    place: &Place,
-    images: &Images,
-    printer: &Printer,
-) -> Result<(DestinationFacts, Option<Digest>)> {
-    let wait = args.copy.encode.lock_wait(printer);
-    let target = TargetReference::of(&place.reference).open(images.client(), place, wait)?;
-    match target {
-        Target::Blobs(target) => blobs(args, opened, place, target, printer),
-        Target::Archive(target) => archive(args, opened, place, target, printer),
+    /// Brings everything to the destinations: to docker-archives, which are written in the end, to where it waits for
+    /// them.
+    fn bring(&self, targets: &[Open<'_>]) -> Result<(Vec<Gathered>, Vec<Outcome>)> {
+        let lanes: Vec<CopyTarget<'_>> = targets
+            .iter()
+            .map(|(place, target)| match target {
+                Target::Blobs(target) => CopyTarget::Blobs(target.destination()),
+                Target::Archive(_) => {
+                    CopyTarget::Archive(Arc::new(GatheredLayers::new(place.title())))
+                }
+            })
+            .collect();
+        let context = self.args.copy.context(&lanes, self.printer)?;
+        let carriers = context.carriers();
+        let all = context.copying(&carriers, self.progress);
+        let outcomes = match self.opened {
+            Opened::Image(image) => all.image(image)?,
+            Opened::Index(index) | Opened::Choice { images: index, .. } => {
+                let is_archive = |lane: usize| matches!(lanes[lane], CopyTarget::Archive(_));
+                whole(all, index, &is_archive)?
+            }
+        };
+        context.close(self.printer);
+        let gathered = lanes.into_iter().map(|lane| match lane {
+            CopyTarget::Blobs(_) => None,
+            CopyTarget::Archive(gathered) => Some(gathered),
+        });
+        Ok((gathered.collect(), outcomes))
     }
-}
 
-/// Copies to a destination for blobs.
-fn blobs(
-    args: &Args,
-    opened: &Opened,
-    place: &Place,
-    target: BlobTarget<'_>,
-    printer: &Printer,
-) -> Result<(DestinationFacts, Option<Digest>)> {
-    let destination = target.destination();
-    let context = args.copy.context(destination, printer)?;
-    let (layers, id) = match opened {
-        Opened::Image(image) => (image.layers.len(), Some(image.configuration.digest())),
-        Opened::Index(_) | Opened::Choice { .. } => (0, None),
-    };
-    let progress = Progress::new(printer, layers);
-    let copying = context.copying(destination, &progress);
-    let document = match opened {
-        Opened::Image(image) => copying.image(image)?,
-        Opened::Index(index) | Opened::Choice { images: index, .. } => {
-            copying.whole_index(index)?
+    /// The image for a docker-archive, which has no place for an index.
+    fn only(&self) -> Result<Image> {
+        match self.opened {
+            Opened::Image(image) => Ok(image.clone()),
+            Opened::Index(index) | Opened::Choice { images: index, .. } => Ok(index.only()?),
         }
-    };
-    context.close(printer);
-    finish(&document, place, target, progress, printer)?;
-    if let Opened::Index(index) = opened {
-        warn_of_left_out(known(index.children()), &document, printer);
     }
-    Ok((place.landed(Some(&document.descriptor()), &[]), id))
+
+    /// Writes a docker-archive. Returns the names of the image there, and its id.
+    fn archive(
+        &self,
+        target: ArchiveTarget,
+        image: Image,
+        reporter: &dyn Reporter,
+    ) -> Result<(Vec<String>, Digest)> {
+        let id = image.configuration.digest();
+        let names = match target.names() {
+            Some(names) => names.to_vec(),
+            None => image_names(&self.args.from, &image),
+        };
+        let named = names.clone();
+        target.write(
+            |out| copy::write_archive(vec![Named { image, names }], out, reporter),
+            copy::Error::is_closed,
+        )?;
+        target.commit()?;
+        Ok((named, id))
+    }
+}
+
+/// Brings an index to destinations. Docker-archives get its only image.
+fn whole(
+    all: Copying<'_>,
+    index: &ImageIndex,
+    is_archive: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Outcome>, copy::Error> {
+    let (archives, blobs): (Vec<usize>, Vec<usize>) =
+        (0..all.carriers.len()).partition(|&lane| is_archive(lane));
+    let mut outcomes = BTreeMap::new();
+    if !archives.is_empty() {
+        match index.only() {
+            // What the others need of it is there then, when they get the index.
+            Ok(image) => outcomes.extend(all.parts(&image)?.into_iter().enumerate()),
+            Err(_) => {
+                let errors = archives
+                    .iter()
+                    .filter_map(|&lane| Some((lane, index.only().err()?)));
+                outcomes.extend(errors.map(|(lane, error)| (lane, Err(error.into()))));
+            }
+        }
+    }
+    let carriers: Vec<Carrier<'_>> = blobs.iter().map(|&lane| all.carriers[lane]).collect();
+    let rest = Copying {
+        carriers: &carriers,
+        ..all
+    };
+    outcomes.extend(blobs.into_iter().zip(rest.whole_index(index)?));
+    Ok(outcomes.into_values().collect())
 }
 
 /// Counts what of an index is not left out for its type.
@@ -212,70 +320,21 @@ fn known(entries: &[Descriptor]) -> usize {
 }
 
 /// Says how many of what an index listed is not in its copy.
-fn warn_of_left_out(listed: usize, copy: &Document, printer: &Printer) {
+fn left_out(listed: usize, copy: &Document) -> Option<String> {
     let Content::Index(index) = &copy.content else {
-        return;
+        return None;
     };
     let (what, they) = match listed.saturating_sub(known(&index.manifests)) {
-        0 => return,
+        0 => return None,
         1 => ("1 attestation, signature or list".to_owned(), "it speaks"),
         count => (
             format!("{count} attestations, signatures or lists"),
             "they speak",
         ),
     };
-    printer.warning(&format!(
+    Some(format!(
         "{what} left out: {they} of images that have other digests here"
-    ));
-}
-
-/// Ends a copy, and says what is where now.
-pub(super) fn finish(
-    document: &Document,
-    place: &Place,
-    target: BlobTarget<'_>,
-    progress: Progress<'_>,
-    printer: &Printer,
-) -> Result<()> {
-    progress.finish();
-    let summary = progress.summary();
-    drop(progress);
-    target.commit()?;
-    let (title, digest) = (place.title(), document.digest());
-    printer.status(&format!("{title}: manifest {digest}, {summary}"));
-    Ok(())
-}
-
-/// Copies to a docker-archive, or to a storage that takes one.
-fn archive(
-    args: &Args,
-    opened: &Opened,
-    place: &Place,
-    target: ArchiveTarget,
-    printer: &Printer,
-) -> Result<(DestinationFacts, Option<Digest>)> {
-    let image = match opened {
-        Opened::Image(image) => image.clone(),
-        Opened::Index(index) | Opened::Choice { images: index, .. } => index.only()?,
-    };
-    let progress = Progress::new(printer, image.layers.len());
-    let id = image.configuration.digest();
-    let names = match target.names() {
-        Some(names) => names.to_vec(),
-        None => image_names(&args.from, &image),
-    };
-    let landed = place.landed(None, &names);
-    target.write(
-        |out| copy::write_archive(vec![Named { image, names }], out, &progress),
-        copy::Error::is_closed,
-    )?;
-    target.commit()?;
-    progress.finish();
-    let summary = progress.summary();
-    drop(progress);
-    let title = place.title();
-    printer.status(&format!("{title}: image id {id}, {summary}"));
-    Ok((landed, Some(id)))
+    ))
 }
 
 /// The names that an image has where it is, for an archive: the one that it was asked for by, or

@@ -1,12 +1,13 @@
-//! Arguments of what brings images that exist to a destination: `copy` and `index`.
+//! Arguments of what brings images that exist to destinations: `copy` and `index`.
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use terrine::cache::Cache;
 use terrine::compress::{ParseSettingError, Pool, Setting};
 use terrine::copy::Copying;
-use terrine::destination::{Carrier, Destination, Foreign, Recompress, Reporter};
+use terrine::destination::{Carrier, Destination, Foreign, GatheredLayers, Recompress, Reporter};
 use terrine::oci::{Annotations, Reference};
 
 use super::argument;
@@ -25,9 +26,11 @@ pub(super) struct CopyArgs {
     #[arg(long, value_name = "HOW", value_parser = argument::read::<Reencode>, help_heading = "Output")]
     compression: Option<Reencode>,
 
-    /// Copy layers that are not distributed with their images, too, as far as the source has them
+    /// Copy layers that are not distributed with their images, too: from the source, or else from the URLs that their
+    /// manifests have for them
     ///
-    /// Such layers, those of Windows for example, are left where their image's manifest says that they are.
+    /// Otherwise such layers, those of Windows for example, are left where they are. Docker-archives and the storage
+    /// of docker or podman get them in any case.
     #[arg(long, help_heading = "Output")]
     all_layers: bool,
 
@@ -65,20 +68,35 @@ impl CopyArgs {
         self.compression.map(|reencode| reencode.setting)
     }
 
-    /// Makes what it takes to bring images to a destination.
-    pub(super) fn context(
+    /// Makes what it takes to bring images to destinations.
+    pub(super) fn context<'d>(
         &self,
-        destination: &dyn Destination,
+        targets: &'d [CopyTarget<'d>],
         printer: &Printer,
-    ) -> Result<CopyContext> {
+    ) -> Result<CopyContext<'d>> {
+        let lanes = targets.iter().map(|target| {
+            let destination = target.destination();
+            match target {
+                CopyTarget::Blobs(_) => CopyLane {
+                    destination,
+                    setting: setting(self.setting(), destination),
+                    recompress: self.recompress(destination),
+                    foreign: if self.all_layers {
+                        Foreign::Brought
+                    } else {
+                        Foreign::Left
+                    },
+                },
+                CopyTarget::Archive(_) => CopyLane {
+                    destination,
+                    setting: Setting::NONE,
+                    recompress: Recompress::ForArchives,
+                    foreign: Foreign::Needed,
+                },
+            }
+        });
         Ok(CopyContext {
-            setting: setting(self.setting(), destination),
-            recompress: self.recompress(destination),
-            foreign: if self.all_layers {
-                Foreign::Brought
-            } else {
-                Foreign::Left
-            },
+            lanes: lanes.collect(),
             pool: self.encode.pool(),
             jobs: self.encode.jobs(),
             cache: self.encode.cache.layers(printer),
@@ -98,50 +116,67 @@ impl CopyArgs {
     }
 }
 
-/// Everything that it takes to bring images that exist to a destination.
-pub(super) struct CopyContext {
+/// A destination of images that exist.
+pub(super) enum CopyTarget<'d> {
+    /// One for blobs.
+    Blobs(&'d dyn Destination),
+    /// Layers that wait for a docker-archive.
+    Archive(Arc<GatheredLayers>),
+}
+
+impl CopyTarget<'_> {
+    fn destination(&self) -> &dyn Destination {
+        match self {
+            Self::Blobs(destination) => *destination,
+            Self::Archive(gathered) => gathered.as_ref(),
+        }
+    }
+}
+
+/// A destination, and the form that layers have there.
+struct CopyLane<'d> {
+    destination: &'d dyn Destination,
     setting: Setting,
     recompress: Recompress,
     foreign: Foreign,
+}
+
+/// Everything that it takes to bring images that exist to destinations.
+pub(super) struct CopyContext<'d> {
+    lanes: Vec<CopyLane<'d>>,
     pool: Pool,
     jobs: NonZeroUsize,
     cache: Cache,
     annotations: Annotations,
 }
 
-impl CopyContext {
-    /// Returns what brings them.
+impl CopyContext<'_> {
+    /// Returns what brings layers to each destination.
+    pub(super) fn carriers(&self) -> Vec<Carrier<'_>> {
+        let lanes = self.lanes.iter();
+        lanes
+            .map(|lane| Carrier {
+                destination: lane.destination,
+                setting: &lane.setting,
+                pool: &self.pool,
+                cache: &self.cache,
+                cache_directories: false,
+                recompress: lane.recompress,
+                foreign: lane.foreign,
+            })
+            .collect()
+    }
+
+    /// Returns what brings images by carriers.
     pub(super) fn copying<'a>(
         &'a self,
-        destination: &'a dyn Destination,
+        carriers: &'a [Carrier<'a>],
         reporter: &'a dyn Reporter,
     ) -> Copying<'a> {
-        let Self {
-            setting,
-            recompress,
-            foreign,
-            pool,
-            jobs,
-            cache,
-            annotations,
-        } = self;
-        let (recompress, foreign, jobs) = (*recompress, *foreign, *jobs);
-        // Manifests of Docker have their place in registries only.
-        let only_oci = destination.repository().is_none();
-        let carrier = Carrier {
-            destination,
-            setting,
-            pool,
-            cache,
-            cache_directories: false,
-            recompress,
-            foreign,
-        };
         Copying {
-            carrier,
-            jobs,
-            only_oci,
-            annotations,
+            carriers,
+            jobs: self.jobs,
+            annotations: &self.annotations,
             reporter,
         }
     }

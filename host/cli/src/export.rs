@@ -44,7 +44,7 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let output = Output::open(args.output.as_deref())?;
-    let image = args.image.open()?;
+    let image = args.image.open_for_export()?;
     let progress = Progress::new(printer, image.layers.len());
     let holes = if args.sparse {
         Holes::Kept

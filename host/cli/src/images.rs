@@ -48,6 +48,13 @@ impl ImagesArgs {
         Images::new(&self.registry, &[&reference])?.image(&reference, self.platform.as_ref())
     }
 
+    /// The same for what reads all its layers, wherever they are.
+    fn open_for_export(&self, text: &str) -> Result<Image> {
+        let reference = text.parse::<Reference>()?;
+        let images = Images::new(&self.registry, &[&reference])?.with_all_layers();
+        images.image(&reference, self.platform.as_ref())
+    }
+
     /// Opens all images that a text leads to: several if it is an index and no platform is asked
     /// for.
     pub(super) fn open_all(&self, text: &str) -> Result<Vec<(Option<Descriptor>, Image)>> {
@@ -72,6 +79,11 @@ impl OneImage {
     pub(super) fn open(&self) -> Result<Image> {
         self.which.open(&self.name)
     }
+
+    /// Opens it for what reads all its layers, wherever they are.
+    pub(super) fn open_for_export(&self) -> Result<Image> {
+        self.which.open_for_export(&self.name)
+    }
 }
 
 impl Images {
@@ -86,6 +98,15 @@ impl Images {
         Self {
             opener: RemoteOpener::new(Arc::clone(&client)),
             client,
+        }
+    }
+
+    /// Fetches layers that are not distributed with their images from where these say, for what needs the bytes of
+    /// all layers.
+    pub(super) fn with_all_layers(self) -> Self {
+        Self {
+            opener: self.opener.following_urls(),
+            ..self
         }
     }
 

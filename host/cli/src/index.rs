@@ -1,18 +1,18 @@
 //! `terrine index`: images of several platforms under one name.
 
-use terrine::oci::{Descriptor, Reference};
-use terrine::plan::DestinationFacts;
+use terrine::copy;
+use terrine::oci::{Descriptor, Document, Reference};
 use terrine::source::Image;
 
-use super::copy::{self, Copied};
-use super::copy_args::CopyArgs;
+use super::copied::Copied;
+use super::copy_args::{CopyArgs, CopyTarget};
 use super::exit::Usage;
 use super::failure::{Context, Result};
 use super::images::{Images, ImagesArgs};
 use super::landing::LandingArgs;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::target::{BlobReference, Place, TargetReference};
+use super::target::{BlobReference, BlobTarget, Place, Target, TargetReference};
 use super::{argument, stdin, target};
 
 /// Put images of several platforms under one name
@@ -62,23 +62,40 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let places = target::places(named.collect())?;
     let landings = args.landing.open(places.iter())?;
     let named: Vec<&Reference> = args.from.iter().chain(&args.to).collect();
-    let images = Images::new(&args.images.registry, &named)?;
+    let images = Images::new(&args.images.registry, &named)?.with_all_layers();
     let mut listed = vec![];
     for from in &args.from {
         let opened = images.all(from, args.images.platform.as_ref());
         listed.extend(opened.context("can not make the index")?);
     }
     let mut copied = Copied::default();
-    let alone = places.len() == 1;
-    for place in &places {
-        let cannot = format!("can not make the index `{}`", place.title());
-        match one(args, &listed, place, &images, printer).with_context(|| cannot) {
-            Ok(landed) => copied.landed.push(landed),
-            Err(failure) if alone || failure.is::<Usage>() => return Err(failure),
-            Err(failure) => copied.failures.push(failure),
+    let cannot = |place: &Place| format!("can not make the index `{}`", place.title());
+    let open = |place: &Place| {
+        let wait = args.copy.encode.lock_wait(printer);
+        let target = blobs(&place.reference)?.open(images.client(), place, wait)?;
+        Ok(Target::Blobs(target))
+    };
+    let opened = copied.open(places, open, cannot)?;
+    let mut targets = vec![];
+    for (place, target) in opened {
+        if let Target::Blobs(target) = target {
+            targets.push((place, target));
         }
     }
-    copied.finish(landings, printer)
+    let layers = listed.iter().map(|(_, image)| image.layers.len());
+    let progress = Progress::new(printer, layers.sum());
+    let outcomes = bring(args, &listed, &targets, &progress, printer);
+    let outcomes = outcomes.with_context(|| match &targets[..] {
+        [(place, _)] => cannot(place),
+        _ => "can not make the index".to_owned(),
+    })?;
+    for ((place, target), outcome) in targets.into_iter().zip(outcomes) {
+        copied.blobs(&place, target, outcome, cannot)?;
+    }
+    progress.finish();
+    let summary = progress.summary();
+    drop(progress);
+    copied.finish(landings, &summary, printer)
 }
 
 /// Returns the destination that a reference names, where that has a place for an index.
@@ -93,23 +110,21 @@ fn blobs(to: &Reference) -> Result<BlobReference<'_>> {
     }
 }
 
-/// Puts images under one name at one place.
-fn one(
+/// Puts images under one name at all places.
+fn bring(
     args: &Args,
     listed: &[(Option<Descriptor>, Image)],
-    place: &Place,
-    images: &Images,
+    targets: &[(Place, BlobTarget<'_>)],
+    progress: &Progress<'_>,
     printer: &Printer,
-) -> Result<DestinationFacts> {
-    let wait = args.copy.encode.lock_wait(printer);
-    let target = blobs(&place.reference)?.open(images.client(), place, wait)?;
-    let destination = target.destination();
-    let context = args.copy.context(destination, printer)?;
-    let layers = listed.iter().map(|(_, image)| image.layers.len());
-    let progress = Progress::new(printer, layers.sum());
-    let copying = context.copying(destination, &progress);
-    let document = copying.index(listed)?;
+) -> Result<Vec<Result<Document, copy::Error>>> {
+    let lanes = targets.iter();
+    let lanes: Vec<CopyTarget<'_>> = lanes
+        .map(|(_, target)| CopyTarget::Blobs(target.destination()))
+        .collect();
+    let context = args.copy.context(&lanes, printer)?;
+    let carriers = context.carriers();
+    let outcomes = context.copying(&carriers, progress).index(listed)?;
     context.close(printer);
-    copy::finish(&document, place, target, progress, printer)?;
-    Ok(place.landed(Some(&document.descriptor()), &[]))
+    Ok(outcomes)
 }

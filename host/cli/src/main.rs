@@ -9,6 +9,7 @@ mod closed;
 mod command_args;
 mod completions;
 mod contents_args;
+mod copied;
 mod copy;
 mod copy_args;
 mod diff;

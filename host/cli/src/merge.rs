@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
 use terrine::copy::{self, Named};
-use terrine::oci::{Platform, Reference, Selector};
+use terrine::oci::{Digest, Platform, Reference, Selector, to_json_text};
+use terrine::plan::DestinationFacts;
 use terrine::source::{self, DockerArchive, Opened};
 
 use super::copy::image_names;
-use super::failure::{Context, Result};
+use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
 use super::images::{Images, ImagesArgs};
-use super::output::Output;
+use super::landing::LandingArgs;
 use super::printer::Printer;
 use super::progress::Progress;
-use super::stdin;
+use super::target::{Place, TargetReference};
+use super::{argument, stdin};
 
 /// Put several images into one docker-archive
 ///
@@ -26,8 +30,18 @@ pub(super) struct Args {
     from: Vec<Reference>,
 
     /// Write to this file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
+
+    /// Where the images go: docker-archive:FILE, a file, `-` for stdout, or the storage of docker or podman as
+    /// `docker-daemon:` and `containers-storage:`
+    ///
+    /// There they have the names that they have here.
+    #[arg(long, value_name = "IMAGES", value_parser = to, help_heading = "Output", conflicts_with = "output")]
+    to: Option<Reference>,
+
+    #[command(flatten)]
+    landing: LandingArgs,
 
     #[command(flatten)]
     images: ImagesArgs,
@@ -35,25 +49,119 @@ pub(super) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  terrine merge web.tar oci:layout:db docker://ghcr.io/acme/cron:1 | docker load";
+  terrine merge web.tar oci:layout:db docker://ghcr.io/acme/cron:1 | docker load
+  terrine merge web.tar oci:layout:db --to containers-storage:";
+
+/// What is where, as JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    schema_version: u32,
+    images: Vec<ImageFacts>,
+    destinations: &'a [DestinationFacts],
+}
+
+/// One of the images.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageFacts {
+    image_id: Digest,
+    names: Vec<String>,
+}
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
-    let output = Output::open(args.output.as_deref())?;
-    let named: Vec<&Reference> = args.from.iter().collect();
-    let images = Images::new(&args.images.registry, &named)?;
+    let place = place(args)?;
+    let landings = args.landing.open([&place].into_iter())?;
+    let mut named: Vec<&Reference> = args.from.iter().collect();
+    named.push(&place.reference);
+    let images = Images::new(&args.images.registry, &named)?.with_all_layers();
+    let TargetReference::Archive(target) = TargetReference::of(&place.reference) else {
+        return Err(no_place(&place.reference));
+    };
+    let target = target.open(&place)?;
     let all = open(&images, &args.from, args.images.platform.as_ref())?;
+    let facts: Vec<ImageFacts> = all.iter().map(ImageFacts::of).collect();
+    let names: Vec<String> = facts.iter().flat_map(|image| image.names.clone()).collect();
     let progress = Progress::new(
         printer,
         all.iter().map(|named| named.image.layers.len()).sum(),
     );
     let count = all.len();
-    copy::write_archive(all, &output, &progress).context("can not merge the images")?;
+    let written = target.write(
+        |out| copy::write_archive(all, out, &progress),
+        copy::Error::is_closed,
+    );
+    written.context("can not merge the images")?;
     progress.finish();
     let summary = progress.summary();
     drop(progress);
-    output.commit()?;
+    target.commit()?;
+    let landed = [place.landed(None, &names)];
+    landings.tell(&landed, printer)?;
+    let facts = to_json_text(&Summary {
+        schema_version: 1,
+        images: facts,
+        destinations: &landed,
+    });
+    landings.write(&landed, None, Some(facts))?;
     printer.status(&format!("{count} images, {summary}"));
     Ok(())
+}
+
+impl ImageFacts {
+    fn of(named: &Named) -> Self {
+        Self {
+            image_id: named.image.configuration.digest(),
+            names: named.names.clone(),
+        }
+    }
+}
+
+/// Reads where images go. A storage is named without an image.
+fn to(text: &str) -> Result<Reference, String> {
+    match text {
+        "docker-daemon:" => Ok(Reference::DockerDaemon(String::new())),
+        "containers-storage:" => Ok(Reference::ContainersStorage(String::new())),
+        text => argument::read(text),
+    }
+}
+
+/// Returns the place of the images, which keep their names there.
+fn place(args: &Args) -> Result<Place> {
+    let reference = match (&args.output, &args.to) {
+        (Some(path), _) => Reference::DockerArchive {
+            path: path.clone(),
+            image: Selector::Only,
+        },
+        (None, Some(to)) => to.clone(),
+        (None, None) => Reference::Stdio,
+    };
+    reference.check_target()?;
+    let is_named = match &reference {
+        Reference::DockerDaemon(name) | Reference::ContainersStorage(name) => !name.is_empty(),
+        Reference::DockerArchive { image, .. } => *image != Selector::Only,
+        Reference::Path(_) | Reference::Stdio => false,
+        _ => return Err(no_place(&reference)),
+    };
+    if is_named {
+        return Err(Usage {
+            message: format!(
+                "`{reference}` names one image, and several keep the names that they have"
+            ),
+            hint: "leave the name out; `terrine copy` gives an image another one",
+        }
+        .into());
+    }
+    let names = vec![];
+    Ok(Place { reference, names })
+}
+
+fn no_place(reference: &Reference) -> Failure {
+    Usage {
+        message: format!("`{reference}` is no place for several images"),
+        hint: "write docker-archive:FILE, `docker-daemon:` or `containers-storage:`; `terrine index` puts images for several platforms under one name",
+    }
+    .into()
 }
 
 /// Opens all images that references lead to, with their names.

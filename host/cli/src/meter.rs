@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::printer::Printer;
+use super::printer::{Figures, Printer};
 
 /// How often a bar is drawn at most.
 const DRAWS_PER_SECOND: u8 = 10;
@@ -23,18 +23,19 @@ pub(super) struct Meter {
 
 impl Meter {
     /// A bar of that length by a template of indicatif; where there is no terminal, lines with
-    /// what `so_far` gives each time, if it gives anything.
+    /// the text and the figures that `so_far` gives each time, if it gives anything.
     pub(super) fn new(
         printer: &Printer,
         length: u64,
         template: &str,
-        so_far: impl Fn() -> Option<String> + Send + 'static,
+        so_far: impl Fn() -> Option<(String, Figures)> + Send + 'static,
     ) -> Self {
         let draws = printer.draws() && std::io::stderr().is_terminal();
         let bar = draws.then(|| bar(length, template));
         let speaks = !printer.is_quiet() && !draws;
         let printer = *printer;
-        let pulse = speaks.then(|| Pulse::new(SILENCE, so_far, move |text| printer.progress(text)));
+        let say = move |text: &str, figures| printer.progress(text, figures);
+        let pulse = speaks.then(|| Pulse::new(SILENCE, so_far, say));
         Self {
             bar,
             pulse: Mutex::new(pulse),
@@ -85,15 +86,15 @@ struct Pulse {
 impl Pulse {
     fn new(
         every: Duration,
-        so_far: impl Fn() -> Option<String> + Send + 'static,
-        say: impl Fn(&str) + Send + 'static,
+        so_far: impl Fn() -> Option<(String, Figures)> + Send + 'static,
+        say: impl Fn(&str, Figures) + Send + 'static,
     ) -> Self {
         let (end, ended) = channel::<()>();
         let thread = thread::spawn(move || {
             // Nobody sends anything: the other end closes when it is over.
             while ended.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-                if let Some(text) = so_far() {
-                    say(&format!("so far {text}"));
+                if let Some((text, figures)) = so_far() {
+                    say(&format!("so far {text}"), figures);
                 }
             }
         });
@@ -129,9 +130,9 @@ mod tests {
             Duration::from_millis(1),
             move || {
                 let look = looks.fetch_add(1, Ordering::Relaxed);
-                (look % 2 == 1).then(|| format!("{look} looks"))
+                (look % 2 == 1).then(|| (format!("{look} looks"), Figures::default()))
             },
-            move |text: &str| {
+            move |text: &str, _| {
                 let _ = sender.send(text.to_owned());
             },
         );

@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
 /// Finds the manifests, and computes the hashes.
 fn prefetched(args: &Args, printer: &Printer) -> Result<Prefetched> {
     let reference = args.image.reference();
-    let images = Images::new(&args.registry, &[&reference])?;
+    let images = Images::new(&args.registry, &[&reference])?.with_all_layers();
     let opened = images.open(&reference)?;
     if !args.all {
         let choice = prefetch::one(&opened, &args.platform)?;

@@ -12,7 +12,7 @@ use terrine::layer::LayerOrigin;
 use terrine::pipe::Observer;
 
 use super::meter::Meter;
-use super::printer::Printer;
+use super::printer::{Figures, Printer};
 
 /// Shows how far an image is.
 pub(super) struct Progress<'a> {
@@ -94,9 +94,29 @@ impl Count {
         }
     }
 
-    /// The summary, if nothing was said since the last look.
-    fn so_far(&self, layers: usize) -> Option<String> {
-        (!self.said.swap(false, Ordering::Relaxed)).then(|| self.line(layers))
+    /// How far it is, if nothing was said since the last look.
+    fn so_far(&self, layers: usize) -> Option<(String, Figures)> {
+        let is_silent = !self.said.swap(false, Ordering::Relaxed);
+        is_silent.then(|| (self.line(layers), self.figures(layers)))
+    }
+
+    /// The same in numbers.
+    fn figures(&self, layers: usize) -> Figures {
+        let (read, written) = (load(&self.read), load(&self.written));
+        let estimate = self.estimate(written);
+        let known = |number: u64| Some(number).filter(|number| *number > 0);
+        // What is read matters until something is written.
+        let bytes = if written > 0 { written } else { read };
+        Figures {
+            bytes: Some(bytes),
+            bytes_total: estimate.total().filter(|_| read == 0 || written > 0),
+            bytes_per_second: Some((bytes as f64 / estimate.seconds) as u64),
+            bytes_sent: known(estimate.sent),
+            bytes_to_send: known(estimate.to_send.max(estimate.sent)),
+            seconds_left: estimate.rest(),
+            done: Some(self.finished.load(Ordering::Relaxed) as u64),
+            total: known(layers as u64),
+        }
     }
 
     /// What was done, when it is over; before that, how far it is.
@@ -261,6 +281,10 @@ impl Observer for Progress<'_> {
 }
 
 impl Reporter for Progress<'_> {
+    fn wants_total(&self) -> bool {
+        !self.printer.is_quiet()
+    }
+
     fn layer(&self, number: usize, source: LayerOrigin<'_>, size: u64) {
         if let Some(bar) = self.meter.bar() {
             bar.set_message(self.summary());
@@ -368,7 +392,10 @@ mod tests {
         // What was said before the first look is not silence.
         count.said.store(true, Ordering::Relaxed);
         assert_eq!(count.so_far(3), None);
-        assert!(count.so_far(3).unwrap().starts_with("0 B at "));
+        let (text, figures) = count.so_far(3).unwrap();
+        assert!(text.starts_with("0 B at "), "{text}");
+        assert_eq!((figures.bytes, figures.bytes_total), (Some(0), None));
+        assert_eq!((figures.done, figures.total), (Some(0), Some(3)));
     }
 
     /// What is told ten seconds after the start.
@@ -433,6 +460,9 @@ mod tests {
         count.there.store(2, Ordering::Relaxed);
         // The third one is on its way.
         let line = count.line(3);
+        let figures = count.figures(3);
+        assert_eq!((figures.bytes, figures.bytes_total), (Some(100), Some(500)));
+        assert_eq!((figures.done, figures.bytes_sent), (Some(2), None));
         assert!(line.starts_with("100 B of 500 B at "), "{line}");
         assert!(line.ends_with(", 2 of 3 layers done"), "{line}");
         assert!(!line.contains("there"), "{line}");

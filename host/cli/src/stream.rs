@@ -66,7 +66,7 @@ Examples:
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     args.ship.check()?;
     let conf = Conf::read(&args.conf)?;
-    let images = Images::new(&args.ship.registry, &args.ship.named())?;
+    let images = Images::new(&args.ship.registry, &args.ship.named())?.with_all_layers();
     let options = ConfOptions {
         store_root: args.store_root.clone(),
         repo_tag: repo_tag(args, &conf)?,

@@ -16,7 +16,7 @@ use super::format::Format;
 use super::images::ImagesArgs;
 use super::meter::Meter;
 use super::output;
-use super::printer::Printer;
+use super::printer::{Figures, Printer};
 use super::stdin;
 
 /// How many layers are read at once at most: disks and registries have their limits, too.
@@ -124,8 +124,14 @@ impl Progress {
         let template =
             "{bar:30} {decimal_bytes} of {decimal_total_bytes} at {decimal_bytes_per_sec}";
         let meter = Meter::new(printer, total, template, move || {
-            let read = DecimalBytes(count.load(Ordering::Relaxed));
-            Some(format!("{read} of {} read", DecimalBytes(total)))
+            let read = count.load(Ordering::Relaxed);
+            let figures = Figures {
+                bytes: Some(read),
+                bytes_total: Some(total),
+                ..Figures::default()
+            };
+            let (read, total) = (DecimalBytes(read), DecimalBytes(total));
+            Some((format!("{read} of {total} read"), figures))
         });
         Self { read, meter }
     }

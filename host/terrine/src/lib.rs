@@ -92,23 +92,24 @@
 //! let image = source::pick(source::open(&from, &LocalOpener)?, None)?;
 //! let layout = Layout::create(Path::new("layout"))?;
 //! let jobs = NonZeroUsize::new(4).ok_or("no jobs")?;
+//! let carriers = [Carrier {
+//!     destination: &LayoutDestination::new(layout, Some("web".to_owned())),
+//!     setting: &Setting::GZIP,
+//!     pool: &Pool::new(jobs),
+//!     cache: &Cache::none(),
+//!     cache_directories: false,
+//!     recompress: Recompress::All,
+//!     foreign: Foreign::Left,
+//! }];
 //! let copying = Copying {
-//!     carrier: Carrier {
-//!         destination: &LayoutDestination::new(layout, Some("web".to_owned())),
-//!         setting: &Setting::GZIP,
-//!         pool: &Pool::new(jobs),
-//!         cache: &Cache::none(),
-//!         cache_directories: false,
-//!         recompress: Recompress::All,
-//!         foreign: Foreign::Left,
-//!     },
+//!     carriers: &carriers,
 //!     jobs,
-//!     only_oci: true,
 //!     annotations: &Annotations::new(),
 //!     reporter: &(),
 //! };
-//! let manifest = copying.image(&image)?;
-//! assert_eq!(manifest.digest(), copying.image(&image)?.digest());
+//! // An outcome for each carrier.
+//! let manifest = copying.image(&image)?.remove(0)?;
+//! assert_eq!(manifest.digest(), copying.image(&image)?.remove(0)?.digest());
 //! # Ok(())
 //! # }
 //! ```

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use terrine_tests::archive::digest;
+use terrine_tests::proxy::{Fault, Proxy, Request, When};
 use terrine_tests::skopeo::skopeo;
 use terrine_tests::{OciLayout, verify};
 
@@ -119,6 +120,58 @@ fn indexes_are_copied_whole() {
     let images = OciLayout::read(&shelf.path("zstd")).images(Some(TAG));
     assert_eq!(images.len(), 2);
     assert!(images.iter().all(|(_, image)| image.compressions() == "z"));
+}
+
+#[test]
+fn an_index_may_list_what_nobody_knows() {
+    let Some(shelf) = Shelf::new() else { return };
+    let written = Written::new(shelf.path("written"));
+    let plain = layer("etc/one");
+    let config = written.put(
+        "application/vnd.oci.image.config.v1+json",
+        &configuration("amd64", &[&plain]),
+    );
+    let gzip = terrine_tests::archive::filter("gzip", &["-nc"], &plain);
+    let blob = written.put("application/vnd.oci.image.layer.v1.tar+gzip", &gzip);
+    let image = written.manifest(&config, &[blob]);
+    let unknown = written.put("application/vnd.example.thing+json", b"{\"a\":1}");
+    let index = written.index(&[image.clone(), unknown.clone()]);
+    let entry = written.put("application/vnd.oci.image.index.v1+json", &index);
+    written.list(entry, TAG);
+    let at = |medium, name: &str| shelf.reference(medium, name);
+    let from = at(Medium::Layout, "written");
+    // As a blob, as crane has it.
+    copy(&from, &at(Medium::Registry, "known"));
+    assert_eq!(shelf.registry.manifest("known", TAG).unwrap().bytes, index);
+    copy(
+        &at(Medium::Registry, "known"),
+        &at(Medium::OciArchive, "archive"),
+    );
+    copy(
+        &at(Medium::OciArchive, "archive"),
+        &at(Medium::Layout, "back"),
+    );
+    let blobs = |name: &str| OciLayout::read(&shelf.path(name)).blobs;
+    assert_eq!(blobs("back"), blobs("written"));
+    // It stays where the images change.
+    let (zstd, how) = (at(Medium::Layout, "zstd"), ["--compression", "zstd"]);
+    run(&["copy", &from, &zstd, how[0], how[1]]);
+    assert!(blobs("zstd").contains_key(unknown["digest"].as_str().unwrap()));
+    // A registry that refuses such an index gets it without that.
+    let proxy = Proxy::to(&shelf.registry);
+    let is_index = |request: &Request| request.is("PUT", &format!("/manifests/{TAG}"));
+    proxy.fault(is_index, When::First(1), Fault::status(400));
+    let to = format!("docker://{}/refused:{TAG}", proxy.host());
+    let said = run(&["copy", &from, &to, &at(Medium::Layout, "beside")]);
+    let warning = format!(
+        "left out: `{}` of the index",
+        unknown["digest"].as_str().unwrap()
+    );
+    assert!(said.stderr.contains(&warning), "{}", said.stderr);
+    let pushed = shelf.registry.manifest("refused", TAG).unwrap();
+    let pushed: Value = serde_json::from_slice(&pushed.bytes).unwrap();
+    assert_eq!(pushed["manifests"], json!([image]));
+    assert_eq!(blobs("beside"), blobs("written"));
 }
 
 #[test]

@@ -155,8 +155,14 @@ fn layers_that_are_not_distributed_stay_where_they_are() {
     let gzip = filter("gzip", &["-nc"], &plain[0]);
     let kind = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
     let mut foreign = written.put(kind, &gzip);
-    foreign["urls"] = json!(["https://mcr.example/base"]);
     let hex = digest(&gzip);
+    // The first leads nowhere.
+    let dead = "http://127.0.0.1:1/base";
+    let url = format!(
+        "http://{}/v2/elsewhere/blobs/sha256:{hex}",
+        shelf.registry.host()
+    );
+    foreign["urls"] = json!([dead, url]);
     let blob = shelf.path("written").join("blobs/sha256").join(&hex);
     let windows = written.manifest(&config, &[foreign.clone(), written.put(TAR, &plain[1])]);
     let entry = written.put(
@@ -176,16 +182,26 @@ fn layers_that_are_not_distributed_stay_where_they_are() {
     assert!(holds("all"));
     // Where it cannot be had, all the rest goes.
     fs::remove_file(blob).unwrap();
-    let rest = run(&["copy", &from, &at(Medium::Layout, "rest"), "--all-layers"]);
+    let all = ["--all-layers", "--retries", "0"];
+    let rest = run(&[
+        "copy",
+        &from,
+        &at(Medium::Layout, "rest"),
+        all[0],
+        all[1],
+        all[2],
+    ]);
     assert!(
         rest.stderr
-            .contains("warning: left out: the layer `sha256:"),
+            .contains("warning: left out: the layer `sha256:")
+            && rest.stderr.contains("answers 404"),
         "{}",
         rest.stderr
     );
+    assert!(!holds("rest"));
     let windows = ["--platform", "windows/amd64"];
     let text = shown(&["inspect", &from, windows[0], windows[1]]);
-    assert!(text.contains("https://mcr.example/base"), "{text}");
+    assert!(text.contains(dead), "{text}");
     run(&["verify", &at(Medium::Layout, "left")]);
     let zstd = at(Medium::Layout, "zstd");
     run(&[
@@ -201,15 +217,50 @@ fn layers_that_are_not_distributed_stay_where_they_are() {
     assert_eq!(types(&manifest), [kind, ZSTD]);
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest["layers"][0], foreign);
-    let refused =
-        Run::of(terrine().args(["export", &from, windows[0], windows[1], "-o", "/dev/null"]));
+    let export = || {
+        let arguments = ["export", &from, windows[0], windows[1], "-o", "/dev/null"];
+        Run::of(terrine().args(arguments).args(&all[1..]))
+    };
+    let refused = export();
     assert!(
         refused
             .stderr
-            .contains("is not distributed with it, but from `https://mcr.example/base`"),
+            .contains("is not distributed with it, but from `http://127.0.0.1:1/base`"),
         "{}",
         refused.stderr
     );
+    // Where the second URL has it, it is copied to where all layers are wanted, and where they have to be.
+    shelf.registry.put_blob("elsewhere", &gzip);
+    let (fetched, archive) = (
+        at(Medium::Layout, "fetched"),
+        at(Medium::DockerArchive, "fetched.tar"),
+    );
+    run(&["copy", &from, &fetched, all[0], all[1], all[2]]);
+    assert!(holds("fetched"));
+    let several = [
+        "copy",
+        &from,
+        &archive,
+        &at(Medium::Layout, "other"),
+        windows[0],
+        windows[1],
+    ];
+    Run::of(terrine().args(several).args(&all[1..])).ok();
+    assert!(!holds("other"));
+    run(&["verify", &archive]);
+    export().ok();
+    // What comes from there is verified.
+    foreign["digest"] = json!(format!("sha256:{}", digest(b"another")));
+    foreign["urls"] = json!([url]);
+    let windows = written.manifest(&config, &[foreign, written.put(TAR, &plain[1])]);
+    written.list(windows, TAG);
+    let lies = Run::of(
+        terrine()
+            .args(["copy", &from, &at(Medium::Layout, "lies")])
+            .args(all),
+    );
+    assert_eq!(lies.code, Some(1));
+    assert!(lies.stderr.contains("has the digest"), "{}", lies.stderr);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use terrine_tests::proxy::Proxy;
 use terrine_tests::registry::Registry;
 
 use super::Place;
@@ -164,4 +165,165 @@ fn what_can_not_go_together_is_told_before_anything_is_made() {
     }
     insta::assert_snapshot!("together", place.said(&lines));
     assert!(!place.root().join("new.tar").exists());
+}
+
+#[test]
+fn what_exists_is_read_once_for_all_destinations() {
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let place = Place::new();
+    let (host, proxy) = (registry.host(), Proxy::to(&registry));
+    place
+        .run(&format!("copy web.tar docker://{host}/web:1"))
+        .ok();
+    super::index(&place);
+    place
+        .run(&format!("copy oci:index:web docker://{host}/both:1"))
+        .ok();
+    let from = format!("docker://{}/web:1", proxy.host());
+    let both = format!("docker://{}/both:1", proxy.host());
+    // (the source, the command line, the number of its blobs)
+    for (line, blobs) in [
+        (
+            format!(
+                "copy {from} oci:a oci-archive:b.tar docker-archive:c.tar docker://{host}/d:1 --no-cache"
+            ),
+            3,
+        ),
+        (
+            format!(
+                "copy {from} oci:zstd oci:other docker-archive:z.tar --compression zstd --no-cache"
+            ),
+            3,
+        ),
+        (
+            format!("copy {both} oci:e docker://{host}/f:1 oci-archive:g.tar"),
+            5,
+        ),
+        (
+            format!("index {both} --to oci:h:1 --to docker://{host}/i:1 --to oci-archive:j.tar:1"),
+            5,
+        ),
+        // One destination that fails does not keep it from the others.
+        (
+            format!(
+                "copy {both} oci:k:1 docker-archive:l.tar docker://localhost:1/x:1 --retries 0"
+            ),
+            5,
+        ),
+    ] {
+        proxy.forget();
+        let run = place.run(&line);
+        assert_eq!(
+            run.code,
+            Some(i32::from(line.contains("l.tar"))),
+            "{line}: {}",
+            run.stderr
+        );
+        let mut read: Vec<String> = proxy
+            .requests()
+            .iter()
+            .filter(|request| request.is("GET", "/blobs/"))
+            .map(|request| request.path.clone())
+            .collect();
+        read.sort();
+        let all = read.len();
+        read.dedup();
+        assert_eq!(
+            (read.len(), all),
+            (blobs, blobs),
+            "{line}: {}",
+            proxy.story()
+        );
+    }
+    // Each is what it is alone.
+    let manifest = digest(&place, &from);
+    for copy in [
+        "oci:a:1",
+        "oci-archive:b.tar:1",
+        &format!("docker://{host}/d:1"),
+    ] {
+        assert_eq!(digest(&place, copy), manifest, "{copy}");
+    }
+    place
+        .run(&format!("copy {from} docker-archive:alone.tar"))
+        .ok();
+    assert!(place.file("c.tar") == place.file("alone.tar"));
+    let index = digest(&place, &both);
+    for copy in [
+        "oci:e:1",
+        "oci-archive:g.tar:1",
+        &format!("docker://{host}/f:1"),
+        "oci:k:1",
+    ] {
+        assert_eq!(digest(&place, copy), index, "{copy}");
+    }
+    assert_eq!(
+        digest(&place, "oci:h:1"),
+        digest(&place, &format!("docker://{host}/i:1"))
+    );
+    place
+        .run("verify c.tar z.tar oci:zstd:1 oci:other:1 oci:h:1 b.tar g.tar j.tar")
+        .ok();
+}
+
+#[test]
+fn an_index_of_one_image_goes_to_archives_as_well() {
+    let place = Place::new();
+    place.run("index --to oci:one:web web.tar").ok();
+    let run = place
+        .run("copy oci:one:web oci:copy oci-archive:copy-oci.tar docker-archive:copy.tar:web:1")
+        .ok();
+    assert_eq!(lines(&run.stdout).len(), 2, "{}", run.stderr);
+    assert_eq!(
+        digest(&place, "oci:copy:web"),
+        digest(&place, "oci:one:web")
+    );
+    place.run("verify copy.tar copy-oci.tar").ok();
+    assert_eq!(place.names("copy.tar"), json!([["web:1"]]));
+}
+
+#[test]
+fn merged_images_go_where_archives_go() {
+    let place = Place::new();
+    place.run("BUILD -o built.tar").ok();
+    let alone = place.run("merge web.tar built.tar").ok().stdout;
+    for (line, written) in [
+        (
+            "merge web.tar built.tar --to docker-archive:m1.tar --summary m1.json",
+            "m1.tar",
+        ),
+        ("merge web.tar built.tar --to m2.tar", "m2.tar"),
+        ("merge web.tar built.tar -o m3.tar --summary -", "m3.tar"),
+    ] {
+        place.run(line).ok();
+        assert!(place.file(written) == alone, "{line}");
+    }
+    assert!(place.run("merge web.tar built.tar --to -").ok().stdout == alone);
+    let summary: Value = serde_json::from_slice(&place.file("m1.json")).unwrap();
+    assert_eq!(summary["schemaVersion"], 1);
+    assert_eq!(summary["images"][1]["names"], json!(["web:1.2"]));
+    assert!(
+        summary["images"][0]["imageId"]
+            .as_str()
+            .unwrap()
+            .starts_with("sha256:")
+    );
+    assert_eq!(
+        summary["destinations"][0]["destination"],
+        "docker-archive:m1.tar"
+    );
+    let refused = [
+        "merge web.tar --to docker://localhost/x",
+        "merge web.tar --to oci:layout",
+        "merge web.tar --to docker-archive:m.tar:web:1",
+        "merge web.tar --to docker-daemon:web:1",
+        "merge web.tar -o m.tar --digest-file digest",
+        "merge web.tar --to - --summary -",
+    ];
+    for line in refused {
+        assert_eq!(place.run(line).code, Some(2), "{line}");
+    }
+    insta::assert_snapshot!("merged", place.said(&refused));
 }

@@ -12,6 +12,38 @@ pub(super) struct Record<'m> {
     pub(super) causes: &'m [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hint: Option<&'m str>,
+    #[serde(flatten)]
+    pub(super) figures: Option<Figures>,
+}
+
+/// How far something is, in numbers. What is not known is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in super::super) struct Figures {
+    /// The number of bytes that are read or written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) bytes: Option<u64>,
+    /// How many there are to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) bytes_total: Option<u64>,
+    /// How many there were in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) bytes_per_second: Option<u64>,
+    /// The number of bytes that went to a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) bytes_sent: Option<u64>,
+    /// How many are to go there, of what is made so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) bytes_to_send: Option<u64>,
+    /// The time that is left, about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) seconds_left: Option<u64>,
+    /// The number of layers that are where they should be, or of other steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) done: Option<u64>,
+    /// How many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) total: Option<u64>,
 }
 
 /// How much a message matters.
@@ -44,6 +76,7 @@ mod tests {
             message: "a\n\u{1b}[1m`b`",
             causes: &[],
             hint: None,
+            figures: None,
         };
         let expected = "{\"level\":\"info\",\"message\":\"a\\n\\u001b[1m`b`\"}\n";
         assert_eq!(plain.line(), expected);
@@ -59,5 +92,19 @@ mod tests {
         assert_eq!(value["level"], "error");
         assert_eq!(value["causes"], serde_json::json!(["b"]));
         assert_eq!(value["hint"], "c");
+        let figures = Figures {
+            bytes: Some(1),
+            done: Some(0),
+            ..Figures::default()
+        };
+        let with_figures = Record {
+            level: Level::Progress,
+            message: "a",
+            causes: &[],
+            hint: None,
+            figures: Some(figures),
+        };
+        let expected = "{\"level\":\"progress\",\"message\":\"a\",\"bytes\":1,\"done\":0}\n";
+        assert_eq!(with_figures.line(), expected);
     }
 }

@@ -14,6 +14,7 @@ use terrine::remark::{Level, Remark};
 
 use super::github;
 use annotation::Annotation;
+pub(super) use json::Figures;
 use json::Record;
 use short::short;
 
@@ -90,9 +91,10 @@ impl Printer {
     }
 
     /// How far something is, for those who do not want quiet.
-    pub(super) fn progress(&self, text: &str) {
+    pub(super) fn progress(&self, text: &str, figures: Figures) {
         if !self.quiet {
-            self.write(json::Level::Progress, &[short(text)], None);
+            let chain = [short(text)];
+            self.write_with(json::Level::Progress, &chain, None, Some(figures));
         }
     }
 
@@ -141,6 +143,17 @@ impl Printer {
 
     /// Writes a message, its causes and its remedy.
     fn write(&self, level: json::Level, chain: &[String], hint: Option<&str>) {
+        self.write_with(level, chain, hint, None);
+    }
+
+    /// Writes the same, with figures for programs.
+    fn write_with(
+        &self,
+        level: json::Level,
+        chain: &[String],
+        hint: Option<&str>,
+        figures: Option<Figures>,
+    ) {
         let hint = hint.map(short);
         let hint = hint.as_deref();
         let annotation = match level {
@@ -158,6 +171,7 @@ impl Printer {
                     message,
                     causes,
                     hint,
+                    figures,
                 };
                 record.line()
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use terrine::replay::Observer;
 
 use super::super::meter::Meter;
-use super::super::printer::Printer;
+use super::super::printer::{Figures, Printer};
 
 /// Shows how many steps have been planned.
 pub(super) struct Plans {
@@ -20,10 +20,13 @@ impl Plans {
         let count = Arc::clone(&planned);
         let template = "{bar:30} {pos} of {len} steps planned";
         let meter = Meter::new(printer, steps as u64, template, move || {
-            Some(format!(
-                "{} of {steps} steps planned",
-                count.load(Ordering::Relaxed)
-            ))
+            let planned = count.load(Ordering::Relaxed);
+            let figures = Figures {
+                done: Some(planned as u64),
+                total: Some(steps as u64),
+                ..Figures::default()
+            };
+            Some((format!("{planned} of {steps} steps planned"), figures))
         });
         Self { planned, meter }
     }

@@ -1,14 +1,14 @@
 //! Writing an image as a docker-archive, in one pass.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use terrine_oci::{ArchiveManifest, Digest};
 
-use super::{Error, NewImage, Outcome, Written};
-use crate::base::{Base, BaseLayer};
+use super::{Error, NewImage, Outcome, Written, total};
+use crate::base::Base;
 use crate::destination::Reporter;
 use crate::destination::docker_archive::{DockerArchive, Stretch, header};
 use crate::layer::{self, Entries, LayerHistory, LayerOrigin, NewLayer};
@@ -37,9 +37,18 @@ impl NewImage<'_> {
         reporter: &dyn Reporter,
     ) -> Result<Outcome, Error> {
         let layers = self.new_layers();
-        if let Some(total) = self.approximate_size(&layers) {
-            reporter.expected(total);
-        }
+        total::told(self, &layers, reporter, || {
+            self.write(&layers, names, out, reporter)
+        })
+    }
+
+    fn write(
+        &self,
+        layers: &[Box<dyn NewLayer + '_>],
+        names: &[String],
+        out: impl Write + Send,
+        reporter: &dyn Reporter,
+    ) -> Result<Outcome, Error> {
         pipe::run(out, reporter, |feeder| {
             let mut writing = Writing {
                 image: self,
@@ -48,26 +57,9 @@ impl NewImage<'_> {
                 members: vec![],
             };
             writing.base_layers()?;
-            writing.new_layers(&layers)?;
+            writing.new_layers(layers)?;
             writing.finish()
         })
-    }
-}
-
-impl NewImage<'_> {
-    /// Returns about how many bytes the layers have; none where that is not known without looking at files.
-    fn approximate_size(&self, new: &[Box<dyn NewLayer + '_>]) -> Option<u64> {
-        let mut members = BTreeSet::new();
-        let base = self.base.iter().flat_map(Base::layers);
-        let base = base.filter(|layer| members.insert(&layer.name));
-        let base = base
-            .map(BaseLayer::stored_size)
-            .fold(0, u64::saturating_add);
-        let store = new.iter().filter(|layer| !layer.store_paths().is_empty());
-        let weights = store
-            .map(|layer| layer.weight())
-            .collect::<Option<Vec<u64>>>()?;
-        Some(weights.into_iter().fold(base, u64::saturating_add))
     }
 }
 

@@ -10,6 +10,7 @@ mod gathered;
 mod outcome;
 mod provenance;
 mod ship;
+mod total;
 
 use std::io::Write;
 

@@ -70,7 +70,10 @@ impl<'a> Shipping<'a> {
             cache: self.cache,
             cache_directories: self.cache_directories,
             recompress: self.recompress,
-            foreign: Foreign::Left,
+            foreign: match self.recompress {
+                Recompress::ForArchives => Foreign::Needed,
+                _ => Foreign::Left,
+            },
         }
     }
 }

@@ -21,7 +21,9 @@ use terrine_oci::{Configuration, Descriptor, Digest};
 use terrine_planner_host::image;
 use terrine_tar::{Header, Kind, MAX_UNPACKED};
 
-use crate::source::{self, Attributes, Error, Fault, HashingReader, Image, Layer, Spool, Spooled};
+use crate::source::{
+    self, Attributes, Error, Fault, HashingReader, Image, Layer, LocalOpener, Spool, Spooled,
+};
 pub use archive::{LayerFiles, read_member};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use links::Links;
@@ -81,7 +83,7 @@ impl Base {
     /// An archive that is truncated, broken or lacks something, and a configuration
     /// that is not the one that its name promises.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let opened = source::open_first(&path.display().to_string(), path)?;
+        let opened = source::open_first(&path.display().to_string(), path, &LocalOpener)?;
         Ok(Self::new(source::pick(opened, None)?))
     }
 

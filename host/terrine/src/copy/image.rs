@@ -1,4 +1,4 @@
-//! One image, brought to a destination for blobs.
+//! One image, brought to destinations for blobs.
 
 use std::num::NonZeroUsize;
 
@@ -7,19 +7,18 @@ use terrine_oci::{Annotations, Content, Descriptor, Digest, Document, Manifest, 
 use terrine_oci::{Platform, annotation};
 
 use super::Error;
+use super::lanes::{ByLane, Lanes};
 use crate::destination::{self, Carried, Carrier, Part, Recompress, Reporter, Shipped};
 use crate::layer::LayerOrigin;
 use crate::source::{Image, Layer};
 
-/// How images are brought to a destination.
+/// How images are brought to destinations. What is read of them is read once, and compressed once for each setting.
 #[derive(Clone, Copy)]
 pub struct Copying<'a> {
-    /// Where to, and how layers are compressed.
-    pub carrier: Carrier<'a>,
+    /// Where to, and how layers are compressed there. Places that are not registries get manifests of OCI alone.
+    pub carriers: &'a [Carrier<'a>],
     /// How many layers are under way at once.
     pub jobs: NonZeroUsize,
-    /// Whether manifests of Docker are made into ones of OCI: layouts want that.
-    pub only_oci: bool,
     /// What else is said of the image; nothing leaves its manifest as it is.
     pub annotations: &'a Annotations,
     /// Who is told.
@@ -27,23 +26,44 @@ pub struct Copying<'a> {
 }
 
 impl Copying<'_> {
-    /// Brings an image, and gives it the destination's name. Returns its manifest.
+    /// Brings an image, and gives it the names of the destinations. Returns its manifest at each of them; what one
+    /// fails to do does not keep the image from the others.
     ///
     /// # Errors
     ///
-    /// An image that can not be read or is not what it should be, and a destination that does
-    /// not take it.
-    pub fn image(&self, image: &Image) -> Result<Document, Error> {
-        let document = self.bring(image)?;
+    /// An image that can not be read or is not what it should be.
+    pub fn image(&self, image: &Image) -> Result<Vec<Result<Document, Error>>, Error> {
+        let mut lanes = Lanes::new(self.carriers);
+        let brought = self.bring(&mut lanes, image, self.annotations)?;
         let platform = Some(image.configuration.platform()).filter(Platform::is_whole);
-        self.carrier
-            .destination
-            .publish(&document, platform.as_ref())?;
-        Ok(document)
+        let mut documents = ByLane::new();
+        for (lane, document) in brought {
+            let destination = lanes.carrier(lane).destination;
+            let published = destination.publish(&document, platform.as_ref());
+            documents.extend(lanes.step(lane, published).map(|()| (lane, document)));
+        }
+        Ok(lanes.finish(documents))
     }
 
-    /// Brings all that an image is made of, but not its manifest, which is returned.
-    pub(super) fn bring(&self, image: &Image) -> Result<Document, Error> {
+    /// Brings all that an image is made of, but not its manifest, which is returned for each destination.
+    ///
+    /// # Errors
+    ///
+    /// As [`Copying::image`].
+    pub fn parts(&self, image: &Image) -> Result<Vec<Result<Document, Error>>, Error> {
+        let mut lanes = Lanes::new(self.carriers);
+        let documents = self.bring(&mut lanes, image, self.annotations)?;
+        Ok(lanes.finish(documents))
+    }
+
+    /// Brings all that an image is made of to the destinations that have not failed, but not its manifest, which is
+    /// returned.
+    pub(super) fn bring(
+        &self,
+        lanes: &mut Lanes<'_, '_>,
+        image: &Image,
+        annotations: &Annotations,
+    ) -> Result<ByLane<Document>, Error> {
         let names: Vec<String> = image.layers.iter().map(|layer| layer.name()).collect();
         let parts: Vec<Part<'_>> = image
             .layers
@@ -55,81 +75,106 @@ impl Copying<'_> {
                 key: Some(key(layer.as_ref())),
             })
             .collect();
-        let shipped = self.carrier.all(&parts, self.jobs, self.reporter)?;
+        let (alive, carriers) = lanes.alive();
+        let brought = destination::all(&carriers, &parts, self.jobs, self.reporter)?;
+        let mut documents = ByLane::new();
+        for (lane, layers) in alive.into_iter().zip(brought) {
+            let carrier = lanes.carrier(lane);
+            let document = layers.map_err(Error::from).and_then(|layers| {
+                let document = document(carrier, image, layers, annotations)?;
+                self.configuration(carrier, image, &document)?;
+                Ok(document)
+            });
+            documents.extend(lanes.step(lane, document).map(|document| (lane, document)));
+        }
+        Ok(documents)
+    }
+
+    /// Brings the configuration that a manifest names.
+    fn configuration(
+        &self,
+        carrier: &Carrier<'_>,
+        image: &Image,
+        document: &Document,
+    ) -> Result<(), Error> {
         let text = image.configuration.text().as_bytes();
-        let document = self.document(image, shipped)?;
         let config = match &document.content {
             Content::Manifest(manifest) => manifest.config.clone(),
             Content::Index(_) => Descriptor::of(MediaType::OciConfig, text),
         };
-        let staged = destination::from_bytes(self.carrier.destination, text)?;
-        self.carrier
-            .settle(staged, &config, &|bytes| self.reporter.sent(bytes))?;
-        Ok(document)
+        let staged = destination::from_bytes(carrier.destination, text)?;
+        carrier.settle(staged, &config, &|bytes| self.reporter.sent(bytes))?;
+        Ok(())
     }
+}
 
-    /// The manifest: the image's own, if it fits what was brought. Else what that says stays, as far as it is still
-    /// true.
-    fn document(&self, image: &Image, shipped: Vec<Shipped>) -> Result<Document, Error> {
-        let Some((document, own)) = own_manifest(image) else {
-            let config =
-                Descriptor::of(MediaType::OciConfig, image.configuration.text().as_bytes());
-            let layers = shipped.into_iter().map(|shipped| shipped.descriptor);
-            let annotations = self.annotated(Annotations::new());
-            return Ok(Manifest::new(config, layers.collect(), annotations).to_document());
-        };
-        let same = own.layers.iter().map(|layer| layer.digest);
-        let same = same.eq(shipped.iter().map(|shipped| shipped.descriptor.digest));
-        let allowed = !self.only_oci || document.media_type == MediaType::OciManifest;
-        if same && allowed && self.annotations.is_empty() && self.is_named(image, own)? {
-            return Ok(document.clone());
-        }
-        let layers = image.layers.iter().zip(&own.layers).zip(shipped);
-        let layers = layers.map(|((layer, old), shipped)| listed(layer.as_ref(), old, shipped));
-        let layers = layers.collect::<Result<Vec<_>, Error>>()?;
-        let mut annotations = own.annotations.clone();
-        for (old, new) in own.layers.iter().zip(&layers) {
-            annotations = annotation::followed(&annotations, old, new);
-        }
-        if !same && annotations.contains_key(annotation::COMPRESSION) {
-            let setting = self.carrier.setting.describe();
-            annotations.insert(annotation::COMPRESSION.to_owned(), setting);
-        }
-        let manifest = Manifest {
-            media_type: Some(MediaType::OciManifest),
-            config: Descriptor {
-                media_type: MediaType::OciConfig,
-                ..own.config.clone()
-            },
-            layers,
-            annotations: self.annotated(annotations),
-            ..own.clone()
-        };
-        Ok(manifest.to_document())
+/// The manifest: the image's own, if it fits what was brought. Else what that says stays, as far as it is still
+/// true.
+fn document(
+    carrier: &Carrier<'_>,
+    image: &Image,
+    shipped: Vec<Shipped>,
+    added: &Annotations,
+) -> Result<Document, Error> {
+    let Some((document, own)) = own_manifest(image) else {
+        let config = Descriptor::of(MediaType::OciConfig, image.configuration.text().as_bytes());
+        let layers = shipped.into_iter().map(|shipped| shipped.descriptor);
+        let annotations = annotated(Annotations::new(), added);
+        return Ok(Manifest::new(config, layers.collect(), annotations).to_document());
+    };
+    let same = own.layers.iter().map(|layer| layer.digest);
+    let same = same.eq(shipped.iter().map(|shipped| shipped.descriptor.digest));
+    let allowed = has_docker(carrier) || document.media_type == MediaType::OciManifest;
+    if same && allowed && added.is_empty() && is_named(carrier, image, own)? {
+        return Ok(document.clone());
     }
+    let layers = image.layers.iter().zip(&own.layers).zip(shipped);
+    let layers = layers.map(|((layer, old), shipped)| listed(layer.as_ref(), old, shipped));
+    let layers = layers.collect::<Result<Vec<_>, Error>>()?;
+    let mut annotations = own.annotations.clone();
+    for (old, new) in own.layers.iter().zip(&layers) {
+        annotations = annotation::followed(&annotations, old, new);
+    }
+    if !same && annotations.contains_key(annotation::COMPRESSION) {
+        let setting = carrier.setting.describe();
+        annotations.insert(annotation::COMPRESSION.to_owned(), setting);
+    }
+    let manifest = Manifest {
+        media_type: Some(MediaType::OciManifest),
+        config: Descriptor {
+            media_type: MediaType::OciConfig,
+            ..own.config.clone()
+        },
+        layers,
+        annotations: annotated(annotations, added),
+        ..own.clone()
+    };
+    Ok(manifest.to_document())
+}
 
-    /// Returns false where a compression was asked for and the manifest calls a layer by the type of another one.
-    fn is_named(&self, image: &Image, own: &Manifest) -> Result<bool, Error> {
-        if !matches!(
-            self.carrier.recompress,
-            Recompress::All | Recompress::Always
-        ) {
-            return Ok(true);
-        }
-        let mut layers = image.layers.iter().zip(&own.layers);
-        layers.try_fold(true, |are_named, (layer, listed)| {
-            let is_named =
-                layer.is_foreign() || Compression::of(&listed.media_type) == Some(layer.look()?);
-            Ok(are_named && is_named)
-        })
+/// Returns false where a compression was asked for and the manifest calls a layer by the type of another one.
+fn is_named(carrier: &Carrier<'_>, image: &Image, own: &Manifest) -> Result<bool, Error> {
+    if !matches!(carrier.recompress, Recompress::All | Recompress::Always) {
+        return Ok(true);
     }
+    let mut layers = image.layers.iter().zip(&own.layers);
+    layers.try_fold(true, |are_named, (layer, listed)| {
+        let is_named =
+            layer.is_foreign() || Compression::of(&listed.media_type) == Some(layer.look()?);
+        Ok(are_named && is_named)
+    })
+}
 
-    /// Adds the annotations that were asked for. An empty value takes one away.
-    pub(super) fn annotated(&self, mut annotations: Annotations) -> Annotations {
-        annotations.extend(self.annotations.clone());
-        annotations.retain(|_, value| !value.is_empty());
-        annotations
-    }
+/// Returns true for a place of manifests of Docker: registries alone.
+pub(super) fn has_docker(carrier: &Carrier<'_>) -> bool {
+    carrier.destination.repository().is_some()
+}
+
+/// Adds the annotations that were asked for. An empty value takes one away.
+pub(super) fn annotated(mut annotations: Annotations, added: &Annotations) -> Annotations {
+    annotations.extend(added.clone());
+    annotations.retain(|_, value| !value.is_empty());
+    annotations
 }
 
 /// Returns the manifest of an image that has one.

@@ -9,6 +9,8 @@ mod digest;
 mod error;
 mod image;
 mod index;
+mod lanes;
+mod opaque;
 #[cfg(test)]
 mod tests;
 

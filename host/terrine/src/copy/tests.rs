@@ -65,12 +65,16 @@ fn copying<T>(
     };
     let jobs = NonZeroUsize::MIN;
     work(&Copying {
-        carrier,
+        carriers: &[carrier],
         jobs,
-        only_oci: true,
         annotations,
         reporter: &Quiet,
     })
+}
+
+/// The document at the only destination.
+fn alone(outcomes: Result<Vec<Result<Document, Error>>, Error>) -> Result<Document, Error> {
+    outcomes?.remove(0)
 }
 
 fn read(path: &Path) -> Opened {
@@ -112,8 +116,10 @@ fn a_manifest_stays_unless_something_changes() {
         ),
     ] {
         let path = folder.path().join(name);
-        let document =
-            copying(&path, &setting, &added, |copying| copying.image(&original)).unwrap();
+        let document = copying(&path, &setting, &added, |copying| {
+            alone(copying.image(&original))
+        })
+        .unwrap();
         assert_eq!(
             Some(&document) == original.manifest.as_ref(),
             same,
@@ -147,7 +153,7 @@ fn an_index_has_one_image_for_each_platform_in_their_order() {
     let none = annotations(&[]);
     let said = |images: &[(Option<Descriptor>, Image)]| {
         copying(&path, &Setting::NONE, &none, |copying| {
-            copying.index(images)
+            alone(copying.index(images))
         })
     };
     let index = |images: &[Image]| {
@@ -178,7 +184,7 @@ fn an_index_has_one_image_for_each_platform_in_their_order() {
     let again = |name: &str, setting: &Setting| {
         let path = folder.path().join(name);
         copying(&path, setting, &none, |copying| {
-            copying.whole_index(&opened)
+            alone(copying.whole_index(&opened))
         })
         .unwrap()
     };
@@ -301,7 +307,10 @@ fn what_is_rewritten_keeps_what_is_still_true() {
     let zstd: Setting = "zstd".parse().unwrap();
     let none = annotations(&[]);
     let path = folder.path().join("image");
-    let made = copying(&path, &zstd, &none, |copying| copying.image(&original)).unwrap();
+    let made = copying(&path, &zstd, &none, |copying| {
+        alone(copying.image(&original))
+    })
+    .unwrap();
     let text = json_of(&made);
     let layer = &text["layers"][0];
     assert_eq!(
@@ -340,7 +349,7 @@ fn what_is_rewritten_keeps_what_is_still_true() {
     };
     let path = folder.path().join("index");
     let again = copying(&path, &Setting::GZIP, &none, |copying| {
-        copying.whole_index(&opened)
+        alone(copying.whole_index(&opened))
     });
     let text = json_of(&again.unwrap());
     for (name, value) in [
@@ -369,7 +378,7 @@ fn a_rewritten_manifest_calls_layers_what_they_are() {
     let added = annotations(&[("a", "1")]);
     let path = folder.path().join("layout");
     let made = copying(&path, &Setting::NONE, &added, |copying| {
-        copying.image(&original)
+        alone(copying.image(&original))
     });
     let text = json_of(&made.unwrap());
     assert_eq!(text["layers"][0]["mediaType"], MediaType::OciLayer.as_str());
@@ -390,7 +399,7 @@ fn a_compression_that_is_asked_for_is_also_said() {
     for (setting, is_rewritten) in [(Setting::GZIP, true), (Setting::NONE, false)] {
         let path = folder.path().join(setting.to_string());
         let made = copying(&path, &setting, &Annotations::new(), |copying| {
-            copying.image(&original)
+            alone(copying.image(&original))
         });
         let made = made.unwrap();
         // Nothing was asked for by the helper above where it is `NONE`.

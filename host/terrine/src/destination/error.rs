@@ -45,6 +45,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether a registry does not take something because of what it is.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Registry(error) => error.is_refusal(),
+            _ => false,
+        }
+    }
+}
+
 impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {

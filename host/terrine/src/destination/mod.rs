@@ -21,7 +21,9 @@ mod tests;
 use std::fmt;
 
 pub use blob::from_bytes;
-pub use carrier::{Brought, Carried, Carrier, CarryError, Foreign, Part, Recompress, Shipped, all};
+pub use carrier::{
+    Brought, Carried, Carrier, CarryError, Foreign, Part, Recompress, Shipped, all, blob,
+};
 pub use docker_archive::DockerArchive;
 pub use error::Error;
 pub use gathered::GatheredLayers;
@@ -75,6 +77,15 @@ pub trait Destination: fmt::Debug + Sync {
     ///
     /// A place that does not take it.
     fn put_document(&self, document: &Document) -> Result<(), Error>;
+
+    /// Takes a document of a type that terrine does not know; none where documents are blobs like others.
+    ///
+    /// # Errors
+    ///
+    /// A place that does not take it.
+    fn put_unknown(&self, _document: &Descriptor, _bytes: &[u8]) -> Option<Result<(), Error>> {
+        None
+    }
 
     /// Takes a document, and gives it the name that the destination has. `platform` is what an
     /// image runs on.

@@ -94,6 +94,12 @@ impl Destination for RegistryDestination<'_> {
             .put_document(&self.repository.at(document.digest()), document)?)
     }
 
+    fn put_unknown(&self, document: &Descriptor, bytes: &[u8]) -> Option<Result<(), Error>> {
+        let at = self.repository.at(document.digest);
+        let put = self.client.put_bytes(&at, &document.media_type, bytes);
+        Some(put.map_err(Error::Registry))
+    }
+
     fn publish(&self, document: &Document, _: Option<&Platform>) -> Result<(), Error> {
         self.client.put_document(&self.repository, document)?;
         for tag in &self.more {

@@ -8,6 +8,10 @@ pub trait Reporter: Observer {
     /// A layer begins: its number, counted from 1, and its size in bytes; 0 where that is not
     /// known yet.
     fn layer(&self, number: usize, origin: LayerOrigin<'_>, size: u64);
+    /// Returns true if somebody looks at how many bytes there are to be, which may take a look at all files.
+    fn wants_total(&self) -> bool {
+        false
+    }
     /// So many more bytes of layers will be written, about: of those that are there already as well, of which
     /// [`Reporter::skipped`] tells.
     fn expected(&self, _bytes: u64) {}

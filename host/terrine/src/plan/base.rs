@@ -46,7 +46,9 @@ pub(super) fn open(
             let image = dockertools::open(path, &conf, planner, options.cache);
             Opened::Image(image.map_err(|error| Error::BaseConf(Box::new(error)))?)
         }
-        Reference::Path(path) => source::open_first(&path.display().to_string(), path)?,
+        Reference::Path(path) => {
+            source::open_first(&path.display().to_string(), path, options.images)?
+        }
         reference => source::open(reference, options.images)?,
     };
     let image = match opened {

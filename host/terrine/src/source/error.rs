@@ -113,6 +113,17 @@ impl Error {
         }
     }
 
+    /// Why a layer that is not distributed with its image could not be had elsewhere, if somebody asked there.
+    pub(crate) fn elsewhere(&self) -> Option<&str> {
+        match self {
+            Self::Fault {
+                fault: Fault::Foreign { why, .. },
+                ..
+            } => why.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether it only says that a manifest is none of an image: of a signature, an attestation, a chart.
     pub(crate) fn is_no_image(&self) -> bool {
         match self {
@@ -220,14 +231,17 @@ pub enum Fault {
     },
     /// A layer that is not distributed with its image, where its bytes are needed.
     #[error(
-        "its layer `{name}` is not distributed with it, but from {}",
-        from(urls)
+        "its layer `{name}` is not distributed with it, but from {}{}",
+        from(urls),
+        because(why)
     )]
     Foreign {
         /// The layer's digest.
         name: String,
         /// Where it can be had.
         urls: Vec<String>,
+        /// Why it could not be had there, if somebody asked.
+        why: Option<String>,
     },
     /// No image for the platform that is asked for.
     #[error("it has no image for {wanted}, but for {}", list(available))]
@@ -410,6 +424,12 @@ fn from(urls: &[String]) -> String {
         [] => "elsewhere".to_owned(),
         urls => list(urls),
     }
+}
+
+/// The end of an error that has a reason.
+fn because(why: &Option<String>) -> String {
+    why.as_ref()
+        .map_or_else(String::new, |why| format!(": {why}"))
 }
 
 /// Names for an error, the first of many.

@@ -133,6 +133,14 @@ impl ImageIndex {
         &self.blobs
     }
 
+    /// The same index, whose images are at another place.
+    pub(super) fn with_blobs(self, blobs: &Arc<dyn Blobs>) -> Self {
+        Self {
+            blobs: Arc::clone(blobs),
+            ..self
+        }
+    }
+
     /// Opens one of those that it lists.
     ///
     /// # Errors

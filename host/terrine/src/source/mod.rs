@@ -6,6 +6,7 @@
 
 pub(crate) mod changes;
 mod docker_archive;
+mod elsewhere;
 mod error;
 mod hashing;
 mod image_index;
@@ -37,6 +38,7 @@ pub(crate) use hashing::HashingReader;
 pub use image_index::{
     ImageIndex, Listed, Opened, is_attestation, open_descriptor, open_document, pick,
 };
+pub(crate) use oci::unknown_document;
 pub use oci::{Blobs, document, image};
 pub use oci_archive::open_archive;
 pub use oci_images::OciImages;

@@ -1,5 +1,6 @@
 //! Images as OCI has them: documents and blobs, wherever these are.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
@@ -9,6 +10,8 @@ use terrine_oci::{
     Configuration, Content as Says, Descriptor, Digest, Document, DocumentError, MAX_CONFIGURATION,
     MAX_DOCUMENT, Manifest, MediaType, Repository,
 };
+
+use terrine_registry as registry;
 
 use super::{Error, Fault, FilePart, Image, Layer, Verified};
 
@@ -27,6 +30,28 @@ pub trait Blobs: fmt::Debug + Send + Sync {
     /// A blob that can not be had, or has another size.
     fn blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error>;
 
+    /// The size of a blob, where a place knows it.
+    ///
+    /// # Errors
+    ///
+    /// A blob that cannot be had.
+    fn size(&self, _blob: &Descriptor) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
+    /// The bytes of a layer from where its descriptor says that they are besides; none if it does not say, or
+    /// nobody may be asked.
+    ///
+    /// # Errors
+    ///
+    /// A layer that none of these places gives.
+    fn elsewhere(
+        &self,
+        _blob: &Descriptor,
+    ) -> Option<Result<Box<dyn Read + Send + '_>, registry::Error>> {
+        None
+    }
+
     /// The bytes of a manifest or an index, where these are not blobs like others.
     ///
     /// # Errors
@@ -34,6 +59,11 @@ pub trait Blobs: fmt::Debug + Send + Sync {
     /// As [`Blobs::blob`].
     fn document(&self, document: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
         self.blob(document)
+    }
+
+    /// The bytes of a document of a type that terrine does not know, where documents are not blobs like others.
+    fn unknown(&self, _document: &Descriptor) -> Option<Result<Box<dyn Read + Send + '_>, Error>> {
+        None
     }
 
     /// The bytes of a blob where they can be read at any place.
@@ -66,8 +96,19 @@ pub fn document(blobs: &dyn Blobs, name: &str, descriptor: &Descriptor) -> Resul
     if descriptor.size > MAX_DOCUMENT {
         return Err(wrong(DocumentError::TooLarge(descriptor.size)));
     }
-    let bytes = verified(blobs.document(descriptor)?, name, descriptor)?;
+    let descriptor = sized(blobs, descriptor)?;
+    let bytes = verified(blobs.document(&descriptor)?, name, &descriptor)?;
     Document::parse(bytes, Some(media_type)).map_err(wrong)
+}
+
+/// Reads a document of a type that terrine does not know, where documents are not blobs like others.
+pub(crate) fn unknown_document(
+    blobs: &dyn Blobs,
+    name: &str,
+    descriptor: &Descriptor,
+) -> Option<Result<Vec<u8>, Error>> {
+    let read = blobs.unknown(descriptor)?;
+    Some(read.and_then(|content| verified(content, name, descriptor)))
 }
 
 pub(super) fn document_fault(image: &str, name: &str, fault: DocumentError) -> Error {
@@ -111,7 +152,8 @@ pub fn image(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<I
         .iter()
         .zip(diff_ids)
         .map(|(descriptor, &diff_id)| {
-            let layer: Arc<dyn Layer> = Arc::new(layer(blobs, name, descriptor, diff_id)?);
+            let descriptor = sized(blobs.as_ref(), descriptor)?;
+            let layer: Arc<dyn Layer> = Arc::new(layer(blobs, name, &descriptor, diff_id)?);
             Ok(layer)
         })
         .collect::<Result<_, Error>>()?;
@@ -130,7 +172,7 @@ fn configuration(
     manifest: &Manifest,
 ) -> Result<Configuration, Error> {
     let fault = |fault| Error::fault(name, fault);
-    let descriptor = &manifest.config;
+    let descriptor = &sized(blobs, &manifest.config)?;
     let artifact = || fault(Fault::Artifact(descriptor.media_type.to_string()));
     if !descriptor.media_type.may_be_config() {
         return Err(artifact());
@@ -152,6 +194,25 @@ fn configuration(
             member: descriptor.digest.to_string(),
             why: error.to_string(),
         })
+    })
+}
+
+/// Returns a descriptor with the size that its place knows, if it tells none itself.
+fn sized<'d>(blobs: &dyn Blobs, descriptor: &'d Descriptor) -> Result<Cow<'d, Descriptor>, Error> {
+    if descriptor.size > 0 || descriptor.digest == Digest::of(b"") {
+        return Ok(Cow::Borrowed(descriptor));
+    }
+    let size = match blobs.size(descriptor) {
+        // Whoever reads it is told.
+        Err(error) if error.is_absent_blob() => None,
+        size => size?,
+    };
+    Ok(match size {
+        Some(size) => Cow::Owned(Descriptor {
+            size,
+            ..descriptor.clone()
+        }),
+        None => Cow::Borrowed(descriptor),
     })
 }
 
@@ -182,10 +243,9 @@ fn layer(
         return Err(Error::fault(image, unusable_layer(name, media_type)));
     }
     let mut found = OnceLock::new();
-    // One that is not distributed with the image need not be here.
-    if !media_type.is_foreign()
-        && let Some(content) = blobs.content(descriptor)?
-    {
+    // One that can be had elsewhere need not be here.
+    let may_be_absent = media_type.is_foreign() || !descriptor.urls.is_empty();
+    if !may_be_absent && let Some(content) = blobs.content(descriptor)? {
         let detected = detect(content).map_err(|error| Error::reading(image, error))?;
         found = OnceLock::from(detected.0);
     }
@@ -259,14 +319,40 @@ struct OciLayer {
     found: OnceLock<Compression>,
 }
 
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
 impl OciLayer {
-    /// Why a layer cannot be had, if that is because its image need not have it.
-    fn explained(&self, error: Error) -> Error {
+    /// Why a layer cannot be had, if that is because its image need not have it. `why` is why no other place
+    /// gives it, where one was asked.
+    fn explained(&self, error: Error, why: Option<registry::Error>) -> Error {
         if !self.is_foreign() || !error.is_absent_blob() {
-            return error;
+            return why.map_or(error, Error::Registry);
         }
         let (name, urls) = (self.name(), self.descriptor.urls.clone());
-        Error::fault(&self.image, Fault::Foreign { name, urls })
+        let why = why.map(|why| chain(&why));
+        Error::fault(&self.image, Fault::Foreign { name, urls, why })
+    }
+
+    /// The bytes as they are stored: at the place of the image, or else where the descriptor says.
+    fn stored(&self) -> Result<Box<dyn Read + Send + '_>, Error> {
+        let absent = match self.blobs.blob(&self.descriptor) {
+            Err(error) if error.is_absent_blob() => error,
+            found => return found,
+        };
+        match self.blobs.elsewhere(&self.descriptor) {
+            Some(Ok(stored)) => Ok(stored),
+            Some(Err(why)) => Err(self.explained(absent, Some(why))),
+            None => Err(self.explained(absent, None)),
+        }
     }
 }
 
@@ -305,20 +391,22 @@ impl Layer for OciLayer {
     }
 
     fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error> {
-        let blob = self.blobs.blob(&self.descriptor);
-        let mut stored = blob.map_err(|error| self.explained(error))?;
+        let mut stored = self.stored()?;
         if self.found.get().is_some() {
             return Ok(stored);
         }
-        let reading = |error| self.explained(Error::reading(&self.image, error));
+        let reading = |error| Error::reading(&self.image, error);
         let (found, start) = detect(&mut stored).map_err(reading)?;
         let _ = self.found.set(found);
         Ok(Box::new(io::Cursor::new(start).chain(stored)))
     }
 
     fn content(&self) -> Result<Option<FilePart<'_>>, Error> {
-        let content = self.blobs.content(&self.descriptor);
-        let content = content.map_err(|error| self.explained(error))?;
+        let content = match self.blobs.content(&self.descriptor) {
+            // Whoever reads it from one end to the other may find it elsewhere.
+            Err(error) if error.is_absent_blob() && !self.descriptor.urls.is_empty() => None,
+            content => content.map_err(|error| self.explained(error, None))?,
+        };
         if content.is_some() && self.found.get().is_none() {
             self.look()?;
         }

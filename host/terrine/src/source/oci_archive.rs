@@ -97,6 +97,11 @@ impl Blobs for ArchiveBlobs {
         Ok(Box::new(self.member(blob)?))
     }
 
+    fn size(&self, blob: &Descriptor) -> Result<Option<u64>, Error> {
+        let found = self.archive.member(&blob_name(&blob.digest));
+        Ok(found.ok().map(|found| found.size))
+    }
+
     fn content(&self, blob: &Descriptor) -> Result<Option<FilePart<'_>>, Error> {
         self.member(blob).map(Some)
     }

@@ -7,7 +7,7 @@ use terrine_oci::{Descriptor, Digest, Document, Platform, Selector};
 use super::docker_archive::normal;
 use super::image_index::{ImageIndex, Opened, is_attestation, may_be_manifest, open_descriptor};
 use super::oci::{Blobs, document_fault};
-use super::{Error, Fault};
+use super::{Error, Fault, Opener, elsewhere};
 use crate::layout::{INDEX, REF_NAME};
 
 /// The full name that containerd, and what is made on it, gives an image.
@@ -28,6 +28,15 @@ impl OciImages {
             Document::parse(text, None).map_err(|fault| document_fault(name, INDEX, fault))?;
         let index = ImageIndex::new(&blobs, name, document)?;
         Ok(Self { blobs, index })
+    }
+
+    /// Lets an opener look elsewhere for layers that are not here.
+    pub(super) fn with_urls(self, opener: &dyn Opener) -> Self {
+        let blobs = elsewhere::with_urls(self.blobs, opener);
+        Self {
+            index: self.index.with_blobs(&blobs),
+            blobs,
+        }
     }
 
     /// What it lists, in order.

@@ -52,6 +52,14 @@ impl Blobs for LayoutBlobs {
         Ok(Box::new(self.file(blob)?))
     }
 
+    fn size(&self, blob: &Descriptor) -> Result<Option<u64>, Error> {
+        match self.layout.blob(blob) {
+            Ok(_) => Ok(Some(blob.size)),
+            Err(layout::Error::Size { actual, .. }) => Ok(Some(actual)),
+            Err(error) => Err(convert(&self.name, error)),
+        }
+    }
+
     fn content(&self, blob: &Descriptor) -> Result<Option<FilePart<'_>>, Error> {
         self.file(blob).map(Some)
     }

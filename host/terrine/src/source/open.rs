@@ -30,17 +30,19 @@ pub fn open(reference: &Reference, opener: &dyn Opener) -> Result<Opened, Error>
             };
             archive.image(image).map(Opened::Image)
         }
-        Reference::OciLayout { path, image } => open_layout(&name, path)?.open(image),
+        Reference::OciLayout { path, image } => {
+            open_layout(&name, path)?.with_urls(opener).open(image)
+        }
         Reference::OciArchive { path, image } => {
             let images = if is_stdin(path) {
                 oci_archive::read_archive(&name, stdin(&name)?)?
             } else {
                 oci_archive::open_archive(&name, path)?
             };
-            images.open(image)
+            images.with_urls(opener).open(image)
         }
-        Reference::Path(path) => open_path(&name, path),
-        Reference::Stdio => open_file(&name, stdin(&name)?),
+        Reference::Path(path) => open_path(&name, path, opener),
+        Reference::Stdio => open_file(&name, stdin(&name)?, opener),
         Reference::Registry(_) | Reference::DockerDaemon(_) | Reference::ContainersStorage(_) => {
             opener.open(reference)
         }
@@ -69,15 +71,16 @@ fn stdin(name: &str) -> Result<File, Error> {
 /// # Errors
 ///
 /// As [`open`].
-pub fn open_path(name: &str, path: &Path) -> Result<Opened, Error> {
+pub fn open_path(name: &str, path: &Path, opener: &dyn Opener) -> Result<Opened, Error> {
     let failed = |source| Error::Io {
         image: name.to_owned(),
         source,
     };
     if fs::metadata(path).map_err(failed)?.is_dir() {
-        return open_layout(name, path)?.open(&Selector::Only);
+        let images = open_layout(name, path)?.with_urls(opener);
+        return images.open(&Selector::Only);
     }
-    open_file(name, File::open(path).map_err(failed)?)
+    open_file(name, File::open(path).map_err(failed)?, opener)
 }
 
 /// Opens the image of a file or a directory that others are built on: of several in a
@@ -86,17 +89,19 @@ pub fn open_path(name: &str, path: &Path) -> Result<Opened, Error> {
 /// # Errors
 ///
 /// As [`open`].
-pub fn open_first(name: &str, path: &Path) -> Result<Opened, Error> {
+pub fn open_first(name: &str, path: &Path, opener: &dyn Opener) -> Result<Opened, Error> {
     let metadata = fs::metadata(path).map_err(|source| Error::Io {
         image: name.to_owned(),
         source,
     })?;
     if metadata.is_dir() {
-        return open_layout(name, path)?.open(&Selector::Only);
+        let images = open_layout(name, path)?.with_urls(opener);
+        return images.open(&Selector::Only);
     }
     let archive = seekable::open_archive(path).map_err(|error| error.of(name))?;
     if archive.has("index.json") && !archive.has("manifest.json") {
-        return oci_archive::images(name, archive)?.open(&Selector::Only);
+        let images = oci_archive::images(name, archive)?.with_urls(opener);
+        return images.open(&Selector::Only);
     }
     DockerArchive::new(name, archive)?
         .first()
@@ -109,11 +114,12 @@ pub fn open_first(name: &str, path: &Path) -> Result<Opened, Error> {
 /// # Errors
 ///
 /// As [`open`].
-pub fn open_file(name: &str, file: File) -> Result<Opened, Error> {
+pub fn open_file(name: &str, file: File, opener: &dyn Opener) -> Result<Opened, Error> {
     let archive = seekable::scan(file).map_err(|error| error.of(name))?;
     // Docker's archives have been both since version 25.
     if archive.has("index.json") && !archive.has("manifest.json") {
-        return oci_archive::images(name, archive)?.open(&Selector::Only);
+        let images = oci_archive::images(name, archive)?.with_urls(opener);
+        return images.open(&Selector::Only);
     }
     DockerArchive::new(name, archive)?
         .image(&Selector::Only)

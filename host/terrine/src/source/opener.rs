@@ -7,7 +7,7 @@ use terrine_oci::{Descriptor, Reference, Repository, Selector};
 use terrine_registry::Client;
 
 use super::image_index::open_document;
-use super::{Blobs, DockerArchive, Error, Fault, Opened};
+use super::{Blobs, DockerArchive, Error, Fault, Opened, elsewhere};
 use crate::daemon::Loader;
 
 /// Opener of images that are in no file: in registries, and in the storage of other programs.
@@ -18,6 +18,11 @@ pub trait Opener {
     ///
     /// An image that cannot be had.
     fn open(&self, reference: &Reference) -> Result<Opened, Error>;
+
+    /// Returns what fetches layers from the URLs that their descriptors have, where that is wanted.
+    fn client(&self) -> Option<&Arc<Client>> {
+        None
+    }
 }
 
 /// Opener where files and directories are all that can be opened: it refuses everything else.
@@ -37,12 +42,25 @@ impl Opener for LocalOpener {
 #[derive(Debug, Clone)]
 pub struct RemoteOpener {
     client: Arc<Client>,
+    follows_urls: bool,
 }
 
 impl RemoteOpener {
     /// Speaks to registries through a client.
     pub fn new(client: Arc<Client>) -> Self {
-        Self { client }
+        Self {
+            client,
+            follows_urls: false,
+        }
+    }
+
+    /// Fetches layers that are not at the place of their image from the URLs that their descriptors have.
+    #[must_use]
+    pub fn following_urls(self) -> Self {
+        Self {
+            follows_urls: true,
+            ..self
+        }
     }
 
     fn registry(&self, repository: &Repository) -> Result<Opened, Error> {
@@ -53,7 +71,7 @@ impl RemoteOpener {
             client: Arc::clone(&self.client),
             repository,
         });
-        open_document(&blobs, name, document)
+        open_document(&elsewhere::with_urls(blobs, self), name, document)
     }
 }
 
@@ -71,6 +89,10 @@ impl Opener for RemoteOpener {
             _ => super::open(reference, self),
         }
     }
+
+    fn client(&self) -> Option<&Arc<Client>> {
+        Some(&self.client).filter(|_| self.follows_urls)
+    }
 }
 
 /// Blobs of a repository.
@@ -85,9 +107,29 @@ impl Blobs for RegistryBlobs {
         Ok(Box::new(self.client.blob(&self.repository, blob)?))
     }
 
+    fn size(&self, blob: &Descriptor) -> Result<Option<u64>, Error> {
+        let media_type = &blob.media_type;
+        if media_type.is_manifest() || media_type.is_index() {
+            let head = self
+                .client
+                .head_document(&self.repository.at(blob.digest))?;
+            return Ok(head.map(|head| head.size));
+        }
+        Ok(self.client.blob_size(&self.repository, blob.digest)?)
+    }
+
     fn document(&self, document: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
         let read = self.client.document(&self.repository.at(document.digest))?;
         Ok(Box::new(std::io::Cursor::new(read.bytes)))
+    }
+
+    fn unknown(&self, document: &Descriptor) -> Option<Result<Box<dyn Read + Send + '_>, Error>> {
+        let at = self.repository.at(document.digest);
+        let read = self.client.document_bytes(&at, &document.media_type);
+        Some(
+            read.map(|bytes| Box::new(std::io::Cursor::new(bytes)) as _)
+                .map_err(Error::Registry),
+        )
     }
 
     fn repository(&self) -> Option<&Repository> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use terrine::compress::Compression;
 use terrine::inspect::inspect;
 use terrine::oci::{Annotations, Descriptor, Digest, Index, MediaType};
-use terrine::source::{self, Blobs, Error, Image, Opened};
+use terrine::source::{self, Blobs, Error, Image, LocalOpener, Opened};
 
 use super::documents;
 use crate::format::{Format, chunks, tar};
@@ -224,7 +224,7 @@ fn archive(descriptor: &Descriptor, kept: &BTreeMap<Digest, Vec<u8>>) -> Vec<u8>
 /// Checks an image against the same one in an archive of a layout.
 fn check(image: &Image, archive: &[u8]) {
     assert_eq!(image.layers.len(), image.configuration.diff_ids().len());
-    let opened = match source::open_file("archive", scratch::file(archive)) {
+    let opened = match source::open_file("archive", scratch::file(archive), &LocalOpener) {
         Ok(Opened::Image(image)) => Ok(image),
         Ok(several) => source::pick(several, None),
         Err(error) => Err(error),

@@ -391,6 +391,7 @@ fn source_faults() -> Vec<source::Fault> {
         Fault::Foreign {
             name: name(),
             urls: list(),
+            why: None,
         },
         Fault::Several { available: list() },
         Fault::Platforms { available: list() },

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use terrine_oci::Descriptor;
 
@@ -14,6 +14,7 @@ use super::{Carried, Carrier, CarryError, Part, Shipped};
 use crate::destination::{Destination, Error, Reporter, Staged};
 use crate::layer;
 use crate::parallel::each;
+use crate::source::{Layer, Spooled};
 
 /// A layer at the destinations that have it now, by the number of each.
 pub(super) type Landed = Vec<(usize, Shipped)>;
@@ -27,9 +28,12 @@ pub(super) struct Fan<'c, 'a> {
     pub(super) carriers: &'c [Carrier<'a>],
     /// Why a destination gets nothing more, by its number, and in which turn that was. The failure
     /// of the first turn is the one that is told, however the layers overtake each other.
-    failed: &'c Mutex<Vec<Option<(usize, Error)>>>,
+    failed: &'c Mutex<Failed>,
     turn: usize,
 }
+
+/// Failures of destinations, and the turns in which they failed.
+type Failed = Vec<Option<(usize, Error)>>;
 
 /// Why no more layers are begun.
 enum Stop {
@@ -53,11 +57,7 @@ pub fn all(
     reporter: &dyn Reporter,
 ) -> Result<Vec<Brought>, CarryError> {
     let failed = Mutex::new(carriers.iter().map(|_| None).collect());
-    let fan = Fan {
-        carriers,
-        failed: &failed,
-        turn: 0,
-    };
+    let fan = Fan::new(carriers, &failed);
     let first = super::firsts(parts);
     let mut wanted: Vec<usize> = (0..parts.len())
         .filter(|&index| first[index] == index)
@@ -85,6 +85,17 @@ pub fn all(
         }
     }
     Ok(fan.outcomes(&first, &landed))
+}
+
+impl<'c, 'a> Fan<'c, 'a> {
+    /// None of the carriers has failed yet.
+    pub(super) fn new(carriers: &'c [Carrier<'a>], failed: &'c Mutex<Failed>) -> Self {
+        Self {
+            carriers,
+            failed,
+            turn: 0,
+        }
+    }
 }
 
 impl Fan<'_, '_> {
@@ -137,6 +148,14 @@ impl Fan<'_, '_> {
         let (stays, changes): (Vec<usize>, Vec<usize>) = lanes
             .into_iter()
             .partition(|&lane| self.carriers[lane].stays(layer.as_ref()));
+        // One that is far away is read once, however many forms of it there are to be.
+        let is_near = stays.is_empty() || changes.is_empty() || layer.repository().is_none();
+        let spooled: Option<Arc<dyn Layer>> = (!is_near).then(|| {
+            let (layer, image) = (Arc::clone(layer), image.to_owned());
+            let spooled: Arc<dyn Layer> = Arc::new(Spooled::new(layer, image, Arc::default()));
+            spooled
+        });
+        let layer = spooled.as_ref().unwrap_or(layer);
         let mut landed = vec![];
         if !stays.is_empty() {
             landed = self.fetch(&stays, image, layer, &begin, reporter)?;
@@ -264,8 +283,17 @@ impl Fan<'_, '_> {
             .collect()
     }
 
-    fn failed(&self) -> MutexGuard<'_, Vec<Option<(usize, Error)>>> {
+    fn failed(&self) -> MutexGuard<'_, Failed> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns why destinations have failed, by number.
+    pub(super) fn failures(&self) -> Vec<Result<(), Error>> {
+        let mut failed = self.failed();
+        let failed = failed.iter_mut().map(Option::take);
+        failed
+            .map(|failed| failed.map_or(Ok(()), |(_, error)| Err(error)))
+            .collect()
     }
 
     /// Returns what each destination has got in the end.

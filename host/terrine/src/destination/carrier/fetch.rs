@@ -1,7 +1,7 @@
 //! Bytes that go to a destination as they are, verified on the way.
 
 use std::io::{self, Read, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use sha2::{Digest as _, Sha256};
 use terrine_compress::Compression;
@@ -119,16 +119,12 @@ impl Fan<'_, '_> {
     ) -> Result<Landed, CarryError> {
         let (brought, mut left): (Vec<usize>, Vec<usize>) = lanes
             .iter()
-            .partition(|&&lane| self.carriers[lane].foreign == Foreign::Brought);
+            .partition(|&&lane| self.carriers[lane].foreign != Foreign::Left);
         let mut landed = vec![];
         if !brought.is_empty() {
             match self.fetch(&brought, image, layer, begin, reporter) {
                 Err(CarryError::Source(error)) if error.is_foreign_layer() => {
-                    let name = layer.name();
-                    reporter.left_out(&format!(
-                        "the layer `{name}`: it is not distributed with its image, which does not have it"
-                    ));
-                    left.extend(brought);
+                    left.extend(self.left_out(&brought, layer.as_ref(), &error, reporter));
                 }
                 outcome => landed = outcome?,
             }
@@ -143,42 +139,81 @@ impl Fan<'_, '_> {
     }
 }
 
-impl Carrier<'_> {
-    /// Brings a blob that is no layer of an image, unless it is at the destination. Errors call
-    /// its image `name`.
-    ///
-    /// # Errors
-    ///
-    /// A blob that cannot be read or is not the one that its digest names, and a destination
-    /// that does not take it.
-    pub fn blob(
+impl Fan<'_, '_> {
+    /// Tells of a layer that is at no place. Returns the destinations that can do without.
+    fn left_out(
         &self,
-        name: &str,
-        blobs: &dyn Blobs,
-        blob: &Descriptor,
+        lanes: &[usize],
+        layer: &dyn Layer,
+        error: &source::Error,
         reporter: &dyn Reporter,
-    ) -> Result<(), CarryError> {
-        let origins: Vec<Repository> = blobs.repository().into_iter().cloned().collect();
-        if self.is_there(blob, &origins)? {
-            return Ok(());
+    ) -> Vec<usize> {
+        let what = format!("the layer `{}`", layer.name());
+        let why = absent(error);
+        let (needed, left): (Vec<usize>, Vec<usize>) = lanes
+            .iter()
+            .partition(|&&lane| self.carriers[lane].foreign == Foreign::Needed);
+        for lane in needed {
+            let place = self.carriers[lane].destination.name();
+            let what = format!("{what} ({why})");
+            let hint = "copy an image that has all its layers";
+            self.step::<()>(lane, Err(Error::Unsupported { what, place, hint }));
         }
-        let raw = Verified::new(
-            blobs.blob(blob)?,
-            blob.digest.to_string(),
-            blob.size,
-            blob.digest,
-        );
-        let staged = self.destination.stage()?;
+        if !left.is_empty() {
+            reporter.left_out(&format!("{what}: {why}"));
+        }
+        left
+    }
+}
+
+/// Says why a layer that is not distributed with its image is at no place.
+fn absent(error: &source::Error) -> String {
+    let why = "it is not distributed with its image, which does not have it";
+    match error.elsewhere() {
+        Some(elsewhere) => format!("{why}: {elsewhere}"),
+        None => why.to_owned(),
+    }
+}
+
+/// Brings a blob that is no layer of an image to the destinations that do not have it. It is read once. Errors call its
+/// image `name`. Returns by carrier what came of it.
+///
+/// # Errors
+///
+/// A blob that cannot be read or is not the one that its digest names.
+pub fn blob(
+    carriers: &[Carrier<'_>],
+    name: &str,
+    blobs: &dyn Blobs,
+    blob: &Descriptor,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Result<(), Error>>, CarryError> {
+    let failed = Mutex::new(carriers.iter().map(|_| None).collect());
+    let fan = Fan::new(carriers, &failed);
+    let origins: Vec<Repository> = blobs.repository().into_iter().cloned().collect();
+    let lacks =
+        |lane: &usize| fan.step(*lane, carriers[*lane].is_there(blob, &origins)) == Some(false);
+    let lacking: Vec<usize> = (0..carriers.len()).filter(lacks).collect();
+    if !lacking.is_empty()
+        && let Some(staged) = fan.stage(&lacking)
+    {
+        let (digest, size) = (blob.digest, blob.size);
+        let raw = Verified::new(blobs.blob(blob)?, digest.to_string(), size, digest);
         let staged = stage(staged, raw, &(), |raw| {
             io::copy(raw, &mut io::sink())
                 .map_err(|error| source::Error::reading(name, error).into())
         })?;
-        let (staged, _) = staged.map_err(|source| Error::Staging {
-            place: self.destination.name(),
-            source,
-        })?;
-        Ok(self.keep(staged, blob, &|bytes| reporter.sent(bytes))?)
+        match staged {
+            Ok((staged, _)) => {
+                fan.hand_out(&lacking, staged, |carrier, staged| {
+                    carrier.keep(staged, blob, &|bytes| reporter.sent(bytes))?;
+                    Ok(false)
+                });
+            }
+            Err(error) => fan.unwritten(&lacking, &error),
+        }
     }
+    Ok(fan.failures())
 }
 
 /// Stages the bytes of a layer as they are, and unpacks them on the way to see whether they are

@@ -30,6 +30,7 @@ use crate::layer::{self, LayerOrigin, NewLayer};
 use crate::pipe::Closed;
 use crate::source::{self, Layer};
 pub use fan::{Brought, all};
+pub use fetch::blob;
 
 /// Which existing layers are compressed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +74,10 @@ pub struct Carrier<'a> {
 pub enum Foreign {
     /// None: whoever runs the image gets them from where its manifest says.
     Left,
-    /// Those that are at the place of the image.
+    /// Those that are at the place of the image, or where its manifest says if the image's opener looks there.
     Brought,
+    /// The same, for a destination where all layers have to be.
+    Needed,
 }
 
 /// A layer that is to be at the destination.

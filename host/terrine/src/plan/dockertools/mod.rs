@@ -20,7 +20,7 @@ use crate::assemble::{self, Customisation, NewImage, PlanOrigin, Top};
 use crate::base::Base;
 use crate::cache::Cache;
 use crate::layer::{Ownership, Store};
-use crate::source::{self, Opened};
+use crate::source::{self, LocalOpener, Opened};
 use crate::spec::Time;
 pub use conf::{Conf, ConfError};
 pub use describe::{LAYER, describe};
@@ -95,7 +95,7 @@ fn open_base(
     planner: &Planner<'_>,
     path: &Path,
 ) -> Result<Base, assemble::Error> {
-    let image = match source::open_first(&path.display().to_string(), path)? {
+    let image = match source::open_first(&path.display().to_string(), path, &LocalOpener)? {
         Opened::Image(image) => image,
         several => {
             let (platform, variant) = prepare::platform(conf, options);

@@ -334,3 +334,22 @@ fn an_image_may_have_more_layers_than_a_process_files() {
     assert!(after < before + 500, "{before} {after}");
     assert_eq!(pick(opened, None).unwrap().layers.len(), 1000);
 }
+
+#[test]
+fn sizes_that_nobody_says_are_found_out() {
+    let made = Made::new();
+    let bytes = gzip(b"x");
+    let unsaid = |descriptor: Descriptor| Descriptor {
+        size: 0,
+        ..descriptor
+    };
+    let config = unsaid(made.config("linux/amd64", &[Digest::of(b"x")]));
+    let layer = unsaid(made.put(&bytes, MediaType::OciLayerGzip));
+    made.list(vec![unsaid(made.manifest(config, vec![layer]))]);
+    let image = pick(made.only().unwrap(), None).unwrap();
+    assert_eq!(image.layers[0].stored_size(), bytes.len() as u64);
+    let mut read = vec![];
+    let mut layer = unpacked("x", image.layers[0].as_ref()).unwrap();
+    layer.read_to_end(&mut read).unwrap();
+    assert_eq!(read, b"x");
+}

@@ -238,18 +238,21 @@ fn an_archive_of_both_kinds_is_dockers() {
         ("l.tar", b"x"),
     ];
     tarball(&path, members);
-    let image = pick(open_path("x", &path).unwrap(), None).unwrap();
+    let image = pick(open_path("x", &path, &LocalOpener).unwrap(), None).unwrap();
     assert_eq!(first_layer(&image), "x");
     tarball(&path, &members[..2]);
     refused(
-        open_path("x", &path),
+        open_path("x", &path, &LocalOpener),
         "its document `index.json` can not be used",
     );
     tarball(&path, &members[1..2]);
-    refused(open_path("x", &path), "it has no `oci-layout`");
+    refused(
+        open_path("x", &path, &LocalOpener),
+        "it has no `oci-layout`",
+    );
     tarball(&path, &members[3..]);
     refused(
-        open_path("x", &path),
+        open_path("x", &path, &LocalOpener),
         "it has no `manifest.json` and no `index.json`",
     );
 }
