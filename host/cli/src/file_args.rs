@@ -80,6 +80,14 @@ fn read(text: &str, exists: impl Fn(&Path) -> bool) -> Result<FileArg, String> {
     if source.is_empty() {
         return Err("it names no file".to_owned());
     }
+    // A path with a mode in it is hardly one: `/a:0644:root:root`.
+    let mut parts = path.split(':').skip(1);
+    if let Some(mode) = parts.find(|part| octal(part).is_some()) {
+        let owner = parts.collect::<Vec<_>>().join(":");
+        return Err(format!(
+            "`{owner}` after the mode `{mode}` is not a UID and a GID in digits"
+        ));
+    }
     let name = Path::new(source).file_name().and_then(|name| name.to_str());
     // As elsewhere, a slash at the end means the directory.
     let path = match (path.ends_with('/'), name) {
@@ -177,6 +185,8 @@ mod tests {
             (":/b", "it names no file"),
             ("a:/b:999", "`999` is not a mode"),
             ("a:/b:0644:1000", "a user without a group"),
+            ("a:/b:0644:root", "`root` after the mode `0644` is not"),
+            ("a:/b:0644:root:root", "`root:root` after the mode"),
         ] {
             let why = read(text, |_| false).unwrap_err();
             assert!(why.starts_with(expected), "{text}: {why}");
