@@ -204,7 +204,7 @@ fn patterns_leave_files_out_and_version_control_is_left_out_aloud() {
     ];
     let run = Run::of(terrine().args(wrong));
     assert_eq!(run.code, Some(1));
-    let message = "`exclude`: `[a` is not a pattern of files to leave out: it has a bracket that is not closed";
+    let message = "`--exclude`: `[a` is not a pattern of files to leave out: it has a bracket that is not closed";
     assert!(run.stderr.contains(message), "{}", run.stderr);
 }
 
