@@ -7,6 +7,7 @@
 )]
 
 mod base;
+mod certificates;
 mod lies;
 mod logins;
 mod progress;
