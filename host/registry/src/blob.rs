@@ -102,7 +102,13 @@ impl Client {
     pub fn blob_elsewhere(&self, url: &str, blob: &Descriptor) -> Result<BlobReader, Error> {
         let uri = location::absolute(url).ok_or_else(|| {
             let operation = format!("fetching {}", blob.digest);
-            Error::elsewhere(operation, Cause::Url(url.to_owned()))
+            let shown = location::shown(url);
+            let cause = if location::has_login(url) {
+                Cause::UrlLogin(shown)
+            } else {
+                Cause::Url(shown)
+            };
+            Error::elsewhere(operation, cause)
         })?;
         self.read(Place::Url(uri), blob)
     }

@@ -80,6 +80,9 @@ pub enum Cause {
     /// A text of a descriptor that leads nowhere.
     #[error("`{0}` is not a URL of HTTP or HTTPS")]
     Url(String),
+    /// A URL of a descriptor with a user or a password.
+    #[error("the URL `{0}` has a login, and no URL of an image may have one")]
+    UrlLogin(String),
     /// No connection, or one that broke.
     #[error("the connection to `{host}` failed: {why}")]
     Connection {

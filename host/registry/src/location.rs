@@ -47,6 +47,37 @@ pub(super) fn without_query(uri: &Uri) -> String {
     format!("{scheme}://{}{}", host(uri), uri.path())
 }
 
+/// Returns text of a stranger that should be a URL for a message: without what may be secret, a login and the query.
+pub fn shown(text: &str) -> String {
+    let (scheme, authority, path) = parts(text);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let port = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:"),
+        None => host.split_once(':'),
+    };
+    // A password with `/` or `?` looks like a port.
+    if port.is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit())) {
+        return format!("{scheme}…");
+    }
+    format!("{scheme}{host}{path}")
+}
+
+/// Tells whether a URL has a user or a password.
+pub(super) fn has_login(text: &str) -> bool {
+    let (scheme, authority, _) = parts(text);
+    !scheme.is_empty() && authority.contains('@')
+}
+
+/// Splits text that should be a URL into its scheme, its authority and its path, without the rest.
+fn parts(text: &str) -> (&str, &str, &str) {
+    let text = text.trim();
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    let start = text.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = text.split_at(start);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    (scheme, authority, path)
+}
+
 /// Adds a parameter to the query.
 pub(super) fn with_parameter(uri: &Uri, name: &str, value: &str) -> Option<Uri> {
     let text = uri.to_string();
@@ -174,6 +205,24 @@ mod tests {
             "file:///x",
         ] {
             assert_eq!(resolve(&base, text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        for (text, expected, has_login) in [
+            ("https://a/b?sig=s3cret#s3cret", "https://a/b", false),
+            ("https://user:s3cret@a:1/b?c", "https://a:1/b", true),
+            ("https://s3cret@@[::1]:1/b", "https://[::1]:1/b", true),
+            ("ftp://user:s3cret@a/@b", "ftp://a/@b", true),
+            ("user:s3cret@a/b", "a/b", false),
+            ("https://user:s3/cret@a/b", "https://…", false),
+            ("https://user:s3?cret@a/b", "https://…", false),
+            ("file:///etc/passwd", "file:///etc/passwd", false),
+            ("", "", false),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+            assert_eq!(super::has_login(text), has_login, "{text}");
         }
     }
 

@@ -46,7 +46,10 @@ impl Copying<'_> {
             }
         }
         let mut documents = ByLane::new();
-        for (lane, entries) in entries {
+        let (alive, _) = lanes.alive();
+        for lane in alive {
+            // One that failed has some of the images, and keeps the index that it has.
+            let entries = entries.remove(&lane).unwrap_or_default();
             let index = Index::new(entries, self.annotations.clone()).to_document();
             let published = lanes.carrier(lane).destination.publish(&index, None);
             documents.extend(lanes.step(lane, published).map(|()| (lane, index)));

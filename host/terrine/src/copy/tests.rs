@@ -5,11 +5,16 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use terrine_compress::{Compression, Pool, Setting};
-use terrine_oci::{Annotations, Content, Descriptor, Document, MediaType, Platform, Reference};
+use terrine_oci::{
+    Annotations, Content, Descriptor, Digest, Document, MediaType, Platform, Reference, Repository,
+};
 
 use super::{Copying, Error, Named, write_archive};
 use crate::cache::Cache;
-use crate::destination::{Carrier, Foreign, LayoutDestination, Recompress, Reporter};
+use crate::destination::{
+    Carrier, Destination, Error as DestinationError, Foreign, LayoutDestination, Recompress,
+    Reporter, Staged,
+};
 use crate::layer::LayerOrigin;
 use crate::layout::Layout;
 use crate::pipe::Observer;
@@ -230,6 +235,98 @@ fn an_index_has_one_image_for_each_platform_in_their_order() {
     assert!(matches!(index(&twice), Err(Error::SamePlatform { .. })));
     let nowhere = sample("", Compression::None);
     assert!(matches!(index(&[nowhere]), Err(Error::NoPlatform { .. })));
+}
+
+/// A layout that does not take one blob.
+#[derive(Debug)]
+struct Refusing {
+    inner: LayoutDestination,
+    refused: Digest,
+}
+
+impl Destination for Refusing {
+    fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, DestinationError> {
+        self.inner.holds(blob, origins)
+    }
+
+    fn stage(&self) -> Result<Staged, DestinationError> {
+        self.inner.stage()
+    }
+
+    fn keep(
+        &self,
+        staged: Staged,
+        blob: &Descriptor,
+        sent: &dyn Fn(u64),
+    ) -> Result<(), DestinationError> {
+        if blob.digest == self.refused {
+            return Err(DestinationError::Output(std::io::Error::other("refused")));
+        }
+        self.inner.keep(staged, blob, sent)
+    }
+
+    fn put_document(&self, document: &Document) -> Result<(), DestinationError> {
+        self.inner.put_document(document)
+    }
+
+    fn publish(
+        &self,
+        document: &Document,
+        platform: Option<&Platform>,
+    ) -> Result<(), DestinationError> {
+        self.inner.publish(document, platform)
+    }
+
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+}
+
+#[test]
+fn a_destination_that_lacks_an_image_keeps_its_old_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let images = ["amd64", "riscv64"].map(|architecture| sample(architecture, Compression::Gzip));
+    let layout = |name: &str| {
+        let layout = Layout::create(&folder.path().join(name)).unwrap();
+        LayoutDestination::new(layout, Some("web".to_owned()))
+    };
+    let (whole, old) = (layout("whole"), sample("arm64", Compression::Gzip));
+    let both = images.each_ref().map(|image| (None, image.clone()));
+    for refused in &images {
+        let refusing = Refusing {
+            inner: layout("refusing"),
+            refused: refused.configuration.digest(),
+        };
+        let (pool, cache) = (Pool::new(NonZeroUsize::MIN), Cache::none());
+        let carrier = |destination| Carrier {
+            destination,
+            setting: &Setting::NONE,
+            pool: &pool,
+            cache: &cache,
+            cache_directories: false,
+            recompress: Recompress::Never,
+            foreign: Foreign::Left,
+        };
+        let all: [Carrier<'_>; 2] = [carrier(&refusing), carrier(&whole)];
+        for carriers in [&all[..1], &all] {
+            let copying = Copying {
+                carriers,
+                jobs: NonZeroUsize::MIN,
+                annotations: &Annotations::new(),
+                reporter: &Quiet,
+            };
+            alone(copying.image(&old)).unwrap();
+            let outcomes = copying.index(&both).unwrap();
+            let failed: Vec<bool> = outcomes.iter().map(Result::is_err).collect();
+            assert_eq!(failed, [true, false][..carriers.len()]);
+            let kept = pick(read(&folder.path().join("refusing")), None).unwrap();
+            assert_eq!(kept.manifest, old.manifest);
+        }
+        assert!(matches!(
+            read(&folder.path().join("whole")),
+            Opened::Index(_)
+        ));
+    }
 }
 
 #[test]

@@ -422,7 +422,10 @@ impl Hint for Fault {
 fn from(urls: &[String]) -> String {
     match urls {
         [] => "elsewhere".to_owned(),
-        urls => list(urls),
+        urls => {
+            let shown: Vec<String> = urls.iter().map(|url| registry::shown_url(url)).collect();
+            list(&shown)
+        }
     }
 }
 

@@ -93,10 +93,10 @@ pub fn document(blobs: &dyn Blobs, name: &str, descriptor: &Descriptor) -> Resul
     if !media_type.is_index() && !media_type.is_manifest() && !media_type.is_generic() {
         return Err(wrong(DocumentError::Unsupported(media_type.to_string())));
     }
+    let descriptor = sized(blobs, descriptor)?;
     if descriptor.size > MAX_DOCUMENT {
         return Err(wrong(DocumentError::TooLarge(descriptor.size)));
     }
-    let descriptor = sized(blobs, descriptor)?;
     let bytes = verified(blobs.document(&descriptor)?, name, &descriptor)?;
     Document::parse(bytes, Some(media_type)).map_err(wrong)
 }

@@ -1,5 +1,7 @@
 //! Layers, held against what is said of them.
 
+use terrine_oci::MAX_DOCUMENT;
+
 use super::*;
 
 #[test]
@@ -91,6 +93,22 @@ fn sizes_are_bounded_before_anything_is_read() {
     let config = made.config("linux/amd64", &[layer.digest]);
     made.list(vec![made.manifest(config, vec![huge(&layer)])]);
     refused(made.only(), "has 1 bytes, not 18446744073709551615");
+    // A descriptor that says nothing of the size does not lift the limit.
+    let unsaid = Descriptor {
+        size: 0,
+        ..image.clone()
+    };
+    made.list(vec![unsaid]);
+    assert!(made.only().is_ok());
+    let blobs = made.layout.path().join("blobs/sha256");
+    let blob = std::fs::File::options()
+        .write(true)
+        .open(blobs.join(image.digest.hex()))
+        .unwrap();
+    blob.set_len(MAX_DOCUMENT + 1).unwrap();
+    let opened = open_layout("x", made.layout.path());
+    let opened = opened.and_then(|images| images.open(&Selector::Only));
+    refused(opened, "it has 4194305 bytes, and 4194304 are allowed");
 }
 
 #[test]
