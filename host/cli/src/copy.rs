@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         [to] => format!("can not copy `{}` to `{to}`", args.from),
         _ => format!("can not copy `{}`", args.from),
     };
-    let images = Images::of(client(args)?).with_all_layers();
+    let images = Images::of(client(args)?).with_layers_for(&args.copy, &args.to);
     let opened = images.open(&args.from).with_context(cannot)?;
     let opened = match (opened, &args.images.platform) {
         (opened, Some(_)) => Opened::Image(

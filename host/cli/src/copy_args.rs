@@ -15,6 +15,7 @@ use super::cache_args::close_cache;
 use super::encode_args::{EncodeArgs, setting};
 use super::failure::Result;
 use super::printer::Printer;
+use super::target::TargetReference;
 
 /// Arguments of what brings images that exist to a destination.
 #[derive(Debug, clap::Args)]
@@ -61,6 +62,12 @@ impl CopyArgs {
     /// Checks what cannot be meant.
     pub(super) fn check(&self, to: &Reference) -> Result<()> {
         self.encode.check(to, self.setting().as_ref())
+    }
+
+    /// Tells whether all layers are needed: because that was asked for, or for a docker-archive.
+    pub(super) fn needs_all_layers(&self, to: &[Reference]) -> bool {
+        let is_archive = |to| matches!(TargetReference::of(to), TargetReference::Archive(_));
+        self.all_layers || to.iter().any(is_archive)
     }
 
     /// Returns the compression that was asked for.

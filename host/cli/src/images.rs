@@ -11,6 +11,7 @@ use terrine::registry::Client;
 use terrine::source::{self, Image, Opened, RemoteOpener};
 use terrine::spec::Time;
 
+use super::copy_args::CopyArgs;
 use super::failure::Result;
 use super::registry_args::RegistryArgs;
 use super::stdin;
@@ -107,6 +108,15 @@ impl Images {
         Self {
             opener: self.opener.following_urls(),
             ..self
+        }
+    }
+
+    /// The same where a copy asks for them.
+    pub(super) fn with_layers_for(self, copy: &CopyArgs, to: &[Reference]) -> Self {
+        if copy.needs_all_layers(to) {
+            self.with_all_layers()
+        } else {
+            self
         }
     }
 

@@ -62,7 +62,8 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let places = target::places(named.collect())?;
     let landings = args.landing.open(places.iter())?;
     let named: Vec<&Reference> = args.from.iter().chain(&args.to).collect();
-    let images = Images::new(&args.images.registry, &named)?.with_all_layers();
+    let images = Images::new(&args.images.registry, &named)?;
+    let images = images.with_layers_for(&args.copy, &args.to);
     let mut listed = vec![];
     for from in &args.from {
         let opened = images.all(from, args.images.platform.as_ref());

@@ -9,9 +9,11 @@ use ureq::http::{Method, StatusCode, Uri, header};
 use super::answer::Answer;
 use super::body::Body;
 use super::client::Client;
+use super::elsewhere::Reach;
 use super::error::{Again, Cause, Error, Failure};
 use super::location;
 use super::pace::Pace;
+use super::retry::Retry;
 use super::success::Presence;
 use super::transport::Request;
 
@@ -93,27 +95,17 @@ impl Client {
         self.read(Place::Repository(repository.clone()), blob)
     }
 
-    /// Starts to read a blob from one of the `urls` of its descriptor, which any server may have. It gets no
-    /// login: a descriptor of a stranger could ask for one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::blob`], and text that is no URL.
-    pub fn blob_elsewhere(&self, url: &str, blob: &Descriptor) -> Result<BlobReader, Error> {
-        let uri = location::absolute(url).ok_or_else(|| {
-            let operation = format!("fetching {}", blob.digest);
-            let shown = location::shown(url);
-            let cause = if location::has_login(url) {
-                Cause::UrlLogin(shown)
-            } else {
-                Cause::Url(shown)
-            };
-            Error::elsewhere(operation, cause)
-        })?;
-        self.read(Place::Url(uri), blob)
+    fn read(&self, place: Place, blob: &Descriptor) -> Result<BlobReader, Error> {
+        self.read_with(*self.retry(), place, blob)
     }
 
-    fn read(&self, place: Place, blob: &Descriptor) -> Result<BlobReader, Error> {
+    /// Starts to read a blob, with so many attempts for the first byte.
+    pub(super) fn read_with(
+        &self,
+        retry: Retry,
+        place: Place,
+        blob: &Descriptor,
+    ) -> Result<BlobReader, Error> {
         let mut reader = BlobReader {
             client: self.clone(),
             place,
@@ -129,17 +121,17 @@ impl Client {
             failures: 0,
             counted: 0,
         };
-        reader.connect()?;
+        reader.connect(retry)?;
         Ok(reader)
     }
 }
 
 /// The place of a blob.
-enum Place {
+pub(super) enum Place {
     /// A repository of a registry.
     Repository(Repository),
-    /// A URL of any server.
-    Url(Uri),
+    /// A URL of any server, and which addresses it may lead to.
+    Url(Uri, Reach),
 }
 
 /// A blob that is being read: as many bytes as its descriptor says, or an error.
@@ -160,8 +152,8 @@ pub struct BlobReader {
 
 impl BlobReader {
     /// Asks for what is not read yet.
-    fn connect(&mut self) -> Result<(), Error> {
-        let body = self.client.retry().run(|_| self.request());
+    fn connect(&mut self, retry: Retry) -> Result<(), Error> {
+        let body = retry.run(|_| self.request());
         self.body = Some(body.map_err(|cause| self.failed(cause))?);
         Ok(())
     }
@@ -182,7 +174,10 @@ impl BlobReader {
                 let scopes = [self.client.scope(repository, false)];
                 self.client.send(repository, &request(uri), &scopes)
             }
-            Place::Url(uri) => self.client.send_elsewhere(&request(uri.clone())),
+            Place::Url(uri, reach) => {
+                let request = request(uri.clone());
+                self.client.send_elsewhere(&request, *reach)
+            }
         }
     }
 
@@ -234,12 +229,12 @@ impl BlobReader {
     fn failed(&self, cause: Cause) -> Error {
         let from = match &self.place {
             Place::Repository(repository) => repository.full_name(),
-            Place::Url(uri) => location::without_query(uri),
+            Place::Url(uri, _) => location::without_query(uri),
         };
         let operation = format!("fetching {} from `{from}`", self.digest);
         match &self.place {
             Place::Repository(repository) => Error::new(operation, &repository.registry, cause),
-            Place::Url(_) => Error::elsewhere(operation, cause),
+            Place::Url(..) => Error::elsewhere(operation, cause),
         }
     }
 
@@ -254,13 +249,13 @@ impl BlobReader {
             self.failures = 0;
         }
         self.counted = self.read;
-        let retry = self.client.retry();
+        let retry = *self.client.retry();
         if failure.again == Again::No || self.failures >= retry.retries {
             return Err(self.error(failure.cause));
         }
         retry.pause(self.failures, failure.again);
         self.failures += 1;
-        self.connect().map_err(io::Error::other)
+        self.connect(retry).map_err(io::Error::other)
     }
 
     /// After the last byte there must be none, and the connection is free again.

@@ -102,6 +102,8 @@ pub(super) struct Inner {
     timeouts: Timeouts,
     trust: Arc<Trust>,
     proxies: Arc<Proxies>,
+    /// The connections to servers that are no registries.
+    pub(super) elsewhere: Transport,
     pub(super) credentials: Credentials,
     registries: Mutex<BTreeMap<String, Arc<Registry>>>,
     /// Repositories that are pushed to.
@@ -128,14 +130,24 @@ impl Client {
             options.answer_timeout,
             options.least_rate,
         );
+        let (trust, proxies) = (
+            Arc::new(Trust::new(certificates, tls_verify)),
+            Arc::new(proxies),
+        );
+        let tls = TlsConnector {
+            trust: Arc::clone(&trust),
+            registry: None,
+        };
+        let elsewhere = Transport::new(&user_agent, timeouts, tls, Arc::clone(&proxies));
         let inner = Inner {
             plain_http,
             tls_verify,
             retry: Retry { retries, back_off },
             user_agent,
             timeouts,
-            trust: Arc::new(Trust::new(certificates, tls_verify)),
-            proxies: Arc::new(proxies),
+            trust,
+            proxies,
+            elsewhere,
             credentials,
             registries: Mutex::default(),
             pushed: Mutex::default(),
@@ -224,7 +236,7 @@ impl Client {
         let inner = &self.inner;
         let tls = TlsConnector {
             trust: Arc::clone(&inner.trust),
-            registry: registry.to_owned(),
+            registry: Some(registry.to_owned()),
         };
         let proxies = Arc::clone(&inner.proxies);
         Transport::new(&inner.user_agent, inner.timeouts, tls, proxies)

@@ -83,6 +83,9 @@ pub enum Cause {
     /// A URL of a descriptor with a user or a password.
     #[error("the URL `{0}` has a login, and no URL of an image may have one")]
     UrlLogin(String),
+    /// A URL of a descriptor, or where that leads, inside a network that the image is not from.
+    #[error("`{0}` is an address of an internal network, and the image is not from one")]
+    Internal(String),
     /// No connection, or one that broke.
     #[error("the connection to `{host}` failed: {why}")]
     Connection {

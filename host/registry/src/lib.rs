@@ -32,6 +32,7 @@ mod challenge;
 mod client;
 mod credentials;
 mod documents;
+mod elsewhere;
 mod error;
 mod failure;
 #[doc(hidden)]

@@ -1,5 +1,7 @@
 //! URLs: where a `Location` leads, and whether that is still the same host.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
@@ -140,6 +142,43 @@ pub(super) fn is_loopback(authority: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
+/// Tells whether a host, possibly with a port, is an address that means another machine in every network, or this one:
+/// `localhost` and addresses that are loopback, private, link-local, shared or unspecified. Numbers that only look
+/// like an address are one to resolvers, and count as such.
+pub(super) fn is_internal(authority: &str) -> bool {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let host = rest.split(']').next().unwrap_or_default();
+        return host.parse().map_or(true, is_internal_v6);
+    }
+    let host = authority.split(':').next().unwrap_or_default();
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let last = host.rsplit('.').next().unwrap_or_default();
+    match host.parse() {
+        Ok(address) => is_internal_v4(address),
+        Err(_) => last == "localhost" || last.starts_with(|first: char| first.is_ascii_digit()),
+    }
+}
+
+fn is_internal_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_broadcast()
+        || first == 0
+        // Addresses that providers share (RFC 6598).
+        || first == 100 && second & 0xc0 == 64
+}
+
+fn is_internal_v6(address: Ipv6Addr) -> bool {
+    let first = address.segments()[0];
+    address.is_loopback()
+        || address.is_unspecified()
+        || first & 0xffc0 == 0xfe80
+        || first & 0xfe00 == 0xfc00
+        || address.to_ipv4().is_some_and(is_internal_v4)
+}
+
 /// The start of a registry's API in a URL, up to `/v2/`; none if it is not part of one.
 pub(super) fn api(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
@@ -223,6 +262,38 @@ mod tests {
         ] {
             assert_eq!(shown(text), expected, "{text}");
             assert_eq!(super::has_login(text), has_login, "{text}");
+        }
+    }
+
+    #[test]
+    fn internal_addresses_are_known() {
+        for (host, expected) in [
+            ("localhost:5000", true),
+            ("a.LOCALHOST.", true),
+            ("127.1.2.3:80", true),
+            ("10.0.0.1", true),
+            ("172.31.0.1", true),
+            ("192.168.1.1:5000", true),
+            ("169.254.169.254", true),
+            ("100.64.0.1", true),
+            ("0.0.0.0", true),
+            ("2130706433", true),
+            ("0x7f.1", true),
+            ("127.1", true),
+            ("[::1]:5000", true),
+            ("[::]", true),
+            ("[fe80::1]", true),
+            ("[fd00::1]", true),
+            ("[::ffff:10.0.0.1]", true),
+            ("[fe80::1%25eth0]", true),
+            ("1.1.1.1", false),
+            ("172.32.0.1", false),
+            ("[2606:4700::1111]:443", false),
+            ("10.example", false),
+            ("localhost.example:80", false),
+            ("registry.example", false),
+        ] {
+            assert_eq!(is_internal(host), expected, "{host}");
         }
     }
 

@@ -49,12 +49,6 @@ impl Client {
         })
     }
 
-    /// Sends a request to a server that is no registry, and on to where that leads, without any login.
-    pub(super) fn send_elsewhere(&self, request: &Request<'_>) -> Result<Answer, Failure> {
-        let server = self.registry(&location::name(&request.uri));
-        server.transport.send(request, None)
-    }
-
     /// The registry that a URL belongs to; none if it is another server's.
     fn peer(&self, to: &Repository, uri: &Uri, scopes: &[Scope]) -> Option<Peer> {
         let own = self.registry(&to.registry);

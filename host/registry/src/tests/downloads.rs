@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use terrine_oci::{Descriptor, Repository};
+
 use super::super::testing::{Server, Step, step};
 use super::super::{Client, ClientOptions, Error};
 use super::{ENTRY, blob, bytes, chain, image, login, options};
@@ -118,9 +120,25 @@ fn sizes_that_lie_are_noticed() {
 
 /// Reads a blob from URLs, each by itself.
 fn read_elsewhere(client: &Client, url: &str, content: &[u8]) -> Result<Vec<u8>, String> {
+    read_from(client, &[url], None, content)
+}
+
+/// Reads a blob of an image of that repository from the first URL that has it.
+fn read_from(
+    client: &Client,
+    urls: &[&str],
+    origin: Option<&str>,
+    content: &[u8],
+) -> Result<Vec<u8>, String> {
     let failed = |error: &Error| chain(error);
+    let blob = Descriptor {
+        urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+        ..blob(content)
+    };
+    let origin: Option<Repository> = origin.map(|origin| origin.parse().unwrap());
     let mut reader = client
-        .blob_elsewhere(url, &blob(content))
+        .blob_elsewhere(&blob, origin.as_ref())
+        .unwrap()
         .map_err(|error| failed(&error))?;
     let mut read = vec![];
     reader.read_to_end(&mut read).map_err(|error| {
@@ -183,4 +201,57 @@ fn urls_of_descriptors_get_no_login() {
         error.contains("the URL `https://a/b` has a login"),
         "{error}"
     );
+}
+
+#[test]
+fn urls_lead_into_a_network_only_from_there() {
+    let content = bytes(10);
+    let client = Client::new(options());
+    let is_refused = |url: &str, origin: Option<&str>| {
+        let read = read_from(&client, &[url], origin, &content);
+        read.is_err_and(|error| error.contains("is an address of an internal network"))
+    };
+    for url in [
+        "http://169.254.169.254/x?s",
+        "http://[fd00::1]/x",
+        "https://10.0.0.1/x",
+    ] {
+        assert!(is_refused(url, None), "{url}");
+        assert!(is_refused(url, Some("registry.example/a:1")), "{url}");
+    }
+    let server = Server::bind();
+    let url = format!("http://{}/x", server.address);
+    assert!(is_refused(&url, Some("registry.example/a:1")));
+    let running = server.run(vec![
+        step("GET /x").body(&*content),
+        step("GET /x").body(&*content),
+        step("GET /x")
+            .status(302)
+            .header("location", "http://192.168.0.1/x"),
+    ]);
+    for origin in [None, Some("localhost:5000/a:1")] {
+        let read = read_from(&client, &[&url], origin, &content);
+        assert_eq!(read.as_ref(), Ok(&content), "{origin:?}");
+    }
+    // Redirections are checked, too.
+    assert!(is_refused(&url, None));
+    assert_eq!(running.seen().len(), 3);
+}
+
+#[test]
+fn few_urls_are_tried_and_only_the_last_again() {
+    let content = bytes(10);
+    let client = Client::new(options());
+    let server = Server::bind();
+    let url = |name: usize| format!("http://{}/{name}", server.address);
+    let urls: Vec<String> = (0..20).map(url).collect();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let mut steps: Vec<Step> = (0..8)
+        .map(|name| step(format!("GET /{name}")).status(503))
+        .collect();
+    steps.push(step("GET /7").status(404));
+    let running = server.run(steps);
+    let read = read_from(&client, &urls, None, &content);
+    assert!(read.unwrap_err().ends_with("answers 404 Not Found"));
+    assert_eq!(running.seen().len(), 9);
 }

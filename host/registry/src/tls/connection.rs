@@ -18,11 +18,12 @@ use super::super::location;
 use super::folder::CertificatesError;
 use super::trust::{Configuration, Trust};
 
-/// Encrypts connections for one registry.
+/// Encrypts connections for one registry, or for servers that are none.
 #[derive(Debug, Clone)]
 pub(in super::super) struct TlsConnector {
     pub(in super::super) trust: Arc<Trust>,
-    pub(in super::super) registry: String,
+    /// None for servers that are no registry, which are not shown any certificate of ours.
+    pub(in super::super) registry: Option<String>,
 }
 
 impl TlsConnector {
@@ -32,7 +33,7 @@ impl TlsConnector {
         uri: &Uri,
     ) -> Result<Configuration, CertificatesError> {
         self.trust
-            .configuration(&self.registry, &location::host(uri))
+            .configuration(self.registry.as_deref(), &location::host(uri))
     }
 }
 

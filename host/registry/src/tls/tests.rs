@@ -218,7 +218,7 @@ fn the_first_folder_of_a_registry_counts() {
     };
     let trust = Trust::new(places.clone(), true);
     let faults = |trust: &Trust, registry, host| {
-        let configuration = trust.configuration(registry, host).unwrap();
+        let configuration = trust.configuration(Some(registry), host).unwrap();
         let prefix = format!("{}/", place.path().display());
         configuration
             .faults
@@ -251,9 +251,39 @@ fn the_first_folder_of_a_registry_counts() {
     write(&place.path().join("two/c.d"), &pair[..1]);
     assert!(
         Trust::new(places, false)
-            .configuration("c.d", "c.d")
+            .configuration(Some("c.d"), "c.d")
             .is_err()
     );
+}
+
+#[test]
+fn certificates_of_ours_are_shown_for_registries_alone() {
+    let place = tempfile::tempdir().unwrap();
+    write(
+        place.path(),
+        &[("a.b/a.cert", SELF_SIGNED), ("a.b/a.key", KEY)],
+    );
+    write(place.path(), &[("a.b/a.crt", "junk")]);
+    let by_registry = vec![place.path().to_owned()];
+    let given = Some(place.path().join("a.b"));
+    for places in [
+        CertificatePlaces {
+            by_registry,
+            ..CertificatePlaces::default()
+        },
+        CertificatePlaces {
+            given,
+            ..CertificatePlaces::default()
+        },
+    ] {
+        let trust = Trust::new(places, true);
+        for (registry, is_shown) in [(Some("a.b"), true), (None, false)] {
+            let found = trust.configuration(registry, "a.b").unwrap();
+            assert_eq!(found.client.client_auth_cert_resolver.has_certs(), is_shown);
+            // What is trusted there is the same.
+            assert!(found.faults.iter().any(|fault| fault.contains("a.crt")));
+        }
+    }
 }
 
 #[test]

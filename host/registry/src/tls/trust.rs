@@ -23,7 +23,7 @@ pub(in super::super) struct Trust {
     provider: Arc<CryptoProvider>,
     /// Read with the first connection that is encrypted.
     system: OnceLock<Roots>,
-    configurations: Mutex<BTreeMap<(String, String), Configuration>>,
+    configurations: Mutex<BTreeMap<(Option<String>, String), Configuration>>,
 }
 
 /// What counts for one host.
@@ -46,17 +46,18 @@ impl Trust {
     }
 
     /// Returns what counts for `host` in requests for a registry: what is said of either of them. So a service of tokens and a
-    /// storage need no folder of their own, as with Docker and Podman.
+    /// storage need no folder of their own, as with Docker and Podman. Requests that are for no registry get no
+    /// certificate of ours.
     pub(in super::super) fn configuration(
         &self,
-        registry: &str,
+        registry: Option<&str>,
         host: &str,
     ) -> Result<Configuration, CertificatesError> {
         let mut configurations = self
             .configurations
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let key = (registry.to_owned(), host.to_owned());
+        let key = (registry.map(str::to_owned), host.to_owned());
         if let Some(configuration) = configurations.get(&key) {
             return Ok(configuration.clone());
         }
@@ -65,7 +66,7 @@ impl Trust {
         Ok(configuration)
     }
 
-    fn read(&self, registry: &str, host: &str) -> Result<Configuration, CertificatesError> {
+    fn read(&self, registry: Option<&str>, host: &str) -> Result<Configuration, CertificatesError> {
         let mut folders = vec![];
         match &self.places.given {
             Some(given) => folders.push(match folder::read(given, &self.provider)? {
@@ -77,12 +78,13 @@ impl Trust {
             }),
             None => {
                 folders.extend(self.folder(host)?);
-                if host != registry {
+                if let Some(registry) = registry.filter(|registry| *registry != host) {
                     folders.extend(self.folder(registry)?);
                 }
             }
         }
         let own = folders.iter_mut().flat_map(|folder| folder.own.drain(..));
+        let own = own.filter(|_| registry.is_some());
         let identities = Identities {
             own: own.map(Arc::new).collect(),
         };

@@ -47,7 +47,8 @@ impl Copying<'_> {
     ) -> Result<(), Error> {
         let (alive, carriers) = lanes.alive();
         let blobs = index.blobs().as_ref();
-        let brought = destination::blob(&carriers, &index.name, blobs, blob, self.reporter)?;
+        let blob = source::sized(blobs, blob)?;
+        let brought = destination::blob(&carriers, &index.name, blobs, &blob, self.reporter)?;
         for (lane, brought) in alive.into_iter().zip(brought) {
             lanes.step(lane, brought);
         }

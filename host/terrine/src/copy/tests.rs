@@ -510,3 +510,57 @@ fn a_compression_that_is_asked_for_is_also_said() {
         assert_eq!(text["layers"][1]["mediaType"], expected.as_str());
     }
 }
+
+#[test]
+fn entries_that_are_no_images_need_no_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    let none = Annotations::new();
+    let original = sample("amd64", Compression::Gzip);
+    let image = copying(&from, &Setting::NONE, &none, |copying| {
+        alone(copying.image(&original))
+    });
+    let layout = Layout::open(&from).unwrap();
+    let put = |bytes: &[u8], kind: &str| {
+        let kind = MediaType::parse(kind);
+        let descriptor = layout.put(bytes, kind).unwrap();
+        Descriptor {
+            size: 0,
+            ..descriptor
+        }
+    };
+    let parts = [
+        put(b"{}", "application/vnd.oci.empty.v1+json"),
+        put(
+            b"signed",
+            "application/vnd.dev.cosign.simplesigning.v1+json",
+        ),
+    ];
+    let signature = json!({
+        "schemaVersion": 2, "mediaType": MediaType::OciManifest.as_str(),
+        "config": parts[0], "layers": [parts[1]],
+    });
+    let entries = [
+        image.unwrap().descriptor(),
+        put(
+            signature.to_string().as_bytes(),
+            MediaType::OciManifest.as_str(),
+        ),
+        put(b"thing", "application/x-thing"),
+    ];
+    let index = json!({"schemaVersion": 2, "manifests": entries});
+    let index = Document::parse(index.to_string().into_bytes(), None).unwrap();
+    layout.put(&index.bytes, MediaType::OciIndex).unwrap();
+    layout.tag(index.descriptor(), Some("web")).unwrap();
+    let Opened::Index(opened) = read(&from) else {
+        panic!("no index")
+    };
+    let made = copying(&to, &Setting::NONE, &none, |copying| {
+        alone(copying.whole_index(&opened))
+    });
+    assert_eq!(made.unwrap().bytes, index.bytes);
+    for blob in parts.iter().chain(&entries) {
+        let path = to.join("blobs/sha256").join(blob.digest.hex());
+        assert!(path.exists(), "{blob:?}");
+    }
+}

@@ -39,7 +39,8 @@ impl Blobs for WithUrls {
         &self,
         blob: &Descriptor,
     ) -> Option<Result<Box<dyn Read + Send + '_>, registry::Error>> {
-        first(&self.client, blob)
+        let read = self.client.blob_elsewhere(blob, self.inner.repository())?;
+        Some(read.map(|reader| Box::new(reader) as _))
     }
 
     fn document(&self, document: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error> {
@@ -57,20 +58,4 @@ impl Blobs for WithUrls {
     fn repository(&self) -> Option<&Repository> {
         self.inner.repository()
     }
-}
-
-/// Returns the bytes from the first URL of a descriptor that gives as many of them as it says, or why the last one
-/// does not.
-fn first<'b>(
-    client: &Client,
-    blob: &Descriptor,
-) -> Option<Result<Box<dyn Read + Send + 'b>, registry::Error>> {
-    let mut refused = None;
-    for url in &blob.urls {
-        match client.blob_elsewhere(url, blob) {
-            Ok(reader) => return Some(Ok(Box::new(reader))),
-            Err(error) => refused = Some(Err(error)),
-        }
-    }
-    refused
 }

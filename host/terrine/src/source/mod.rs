@@ -38,8 +38,8 @@ pub(crate) use hashing::HashingReader;
 pub use image_index::{
     ImageIndex, Listed, Opened, is_attestation, open_descriptor, open_document, pick,
 };
-pub(crate) use oci::unknown_document;
 pub use oci::{Blobs, document, image};
+pub(crate) use oci::{sized, unknown_document};
 pub use oci_archive::open_archive;
 pub use oci_images::OciImages;
 pub use oci_layout::open_layout;

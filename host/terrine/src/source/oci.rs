@@ -108,7 +108,23 @@ pub(crate) fn unknown_document(
     descriptor: &Descriptor,
 ) -> Option<Result<Vec<u8>, Error>> {
     let read = blobs.unknown(descriptor)?;
-    Some(read.and_then(|content| verified(content, name, descriptor)))
+    Some(read.and_then(|content| {
+        let mut bytes = vec![];
+        let mut content = content.take(MAX_DOCUMENT);
+        content
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::reading(name, error))?;
+        let size = match descriptor.size {
+            // It says nothing of the size.
+            0 => bytes.len() as u64,
+            size => size,
+        };
+        let descriptor = Descriptor {
+            size,
+            ..descriptor.clone()
+        };
+        verified(Box::new(io::Cursor::new(bytes)), name, &descriptor)
+    }))
 }
 
 pub(super) fn document_fault(image: &str, name: &str, fault: DocumentError) -> Error {
@@ -198,7 +214,10 @@ fn configuration(
 }
 
 /// Returns a descriptor with the size that its place knows, if it tells none itself.
-fn sized<'d>(blobs: &dyn Blobs, descriptor: &'d Descriptor) -> Result<Cow<'d, Descriptor>, Error> {
+pub(crate) fn sized<'d>(
+    blobs: &dyn Blobs,
+    descriptor: &'d Descriptor,
+) -> Result<Cow<'d, Descriptor>, Error> {
     if descriptor.size > 0 || descriptor.digest == Digest::of(b"") {
         return Ok(Cow::Borrowed(descriptor));
     }
@@ -243,9 +262,10 @@ fn layer(
         return Err(Error::fault(image, unusable_layer(name, media_type)));
     }
     let mut found = OnceLock::new();
-    // One that can be had elsewhere need not be here.
-    let may_be_absent = media_type.is_foreign() || !descriptor.urls.is_empty();
-    if !may_be_absent && let Some(content) = blobs.content(descriptor)? {
+    // One that is not distributed with its image need not be here.
+    if !media_type.is_foreign()
+        && let Some(content) = blobs.content(descriptor)?
+    {
         let detected = detect(content).map_err(|error| Error::reading(image, error))?;
         found = OnceLock::from(detected.0);
     }
@@ -335,19 +355,23 @@ impl OciLayer {
     /// gives it, where one was asked.
     fn explained(&self, error: Error, why: Option<registry::Error>) -> Error {
         if !self.is_foreign() || !error.is_absent_blob() {
-            return why.map_or(error, Error::Registry);
+            return error;
         }
         let (name, urls) = (self.name(), self.descriptor.urls.clone());
         let why = why.map(|why| chain(&why));
         Error::fault(&self.image, Fault::Foreign { name, urls, why })
     }
 
-    /// The bytes as they are stored: at the place of the image, or else where the descriptor says.
+    /// The bytes as they are stored: at the place of the image. One that is not distributed with its image may be where
+    /// the descriptor says.
     fn stored(&self) -> Result<Box<dyn Read + Send + '_>, Error> {
         let absent = match self.blobs.blob(&self.descriptor) {
             Err(error) if error.is_absent_blob() => error,
             found => return found,
         };
+        if !self.is_foreign() {
+            return Err(absent);
+        }
         match self.blobs.elsewhere(&self.descriptor) {
             Some(Ok(stored)) => Ok(stored),
             Some(Err(why)) => Err(self.explained(absent, Some(why))),
@@ -404,8 +428,8 @@ impl Layer for OciLayer {
     fn content(&self) -> Result<Option<FilePart<'_>>, Error> {
         let content = match self.blobs.content(&self.descriptor) {
             // Whoever reads it from one end to the other may find it elsewhere.
-            Err(error) if error.is_absent_blob() && !self.descriptor.urls.is_empty() => None,
-            content => content.map_err(|error| self.explained(error, None))?,
+            Err(error) if error.is_absent_blob() && self.is_foreign() => None,
+            content => content?,
         };
         if content.is_some() && self.found.get().is_none() {
             self.look()?;
