@@ -280,7 +280,7 @@ fn variables_that_take_the_place_of_others_are_told() {
     let twice = spec(&store, json!({"Cmd": ["hello"], "Env": ["A=1", "A=2"]}));
     assert_eq!(
         warnings(&twice),
-        ["`Env` sets `A` twice: `A=2` takes the place of `A=1`"]
+        ["`Env` sets `A` to several values, and the last one counts"]
     );
     // A flag is there to do that.
     let once = spec(&store, json!({"Cmd": ["hello"], "Env": ["A=1"]}));

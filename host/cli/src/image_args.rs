@@ -262,12 +262,15 @@ pub(super) fn here(path: &Path) -> Result<String> {
 
 /// A name and its value.
 pub(super) fn pair<'a>(text: &'a str, flag: &str) -> Result<(&'a str, &'a str)> {
-    match text.split_once('=').filter(|(name, _)| !name.is_empty()) {
-        Some(pair) => Ok(pair),
-        None => Err(Usage {
-            message: format!("`{flag} {text}` is not of the form NAME=VALUE"),
-            hint: "write the name, an equals sign and the value",
-        }
-        .into()),
+    let message = match text.split_once('=') {
+        // The value may be a secret, and messages go to logs.
+        Some(("", _)) => format!("`{flag} =…` has no name"),
+        Some(pair) => return Ok(pair),
+        None => format!("`{flag} {text}` is not of the form NAME=VALUE"),
+    };
+    Err(Usage {
+        message,
+        hint: "write the name, an equals sign and the value",
     }
+    .into())
 }

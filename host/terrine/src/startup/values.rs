@@ -1,5 +1,7 @@
 //! Values of a configuration that no container engine takes, or that do not mean what they seem to.
 
+use std::collections::BTreeSet;
+
 use terrine_support::remark::Remark;
 
 use super::config::Config;
@@ -47,29 +49,27 @@ fn nul(what: &str, text: &str) -> Option<Remark> {
 fn variable(text: &str) -> Option<Remark> {
     let message = match text.split_once('=') {
         None => format!("`{text}` in `Env` has no `=`"),
-        Some(("", _)) => format!("`{text}` in `Env` has no name"),
-        Some(_) => return nul("an environment variable", text),
+        // Values may be secrets, and messages go to logs.
+        Some(("", _)) => "a variable in `Env` has no name".to_owned(),
+        Some((name, _)) if text.contains('\0') => {
+            let name = name.replace('\0', "\\0");
+            format!("`{name}` in `Env` has a NUL in it, which an environment variable cannot hold")
+        }
+        Some(_) => return None,
     };
     Some(Remark::warning(message).hint("write each variable as `NAME=value`"))
 }
 
-/// Warns of variables that are set twice, and not to the same value.
+/// Warns of variables that are set to several values, without showing these: they may be secrets.
 pub fn repeated(env: &[String]) -> Vec<Remark> {
+    let pairs = || env.iter().filter_map(|variable| variable.split_once('='));
+    let mut seen = BTreeSet::new();
     let mut remarks = vec![];
-    for (index, variable) in env.iter().enumerate() {
-        let Some((name, _)) = variable
-            .split_once('=')
-            .filter(|(name, _)| !name.is_empty())
-        else {
-            continue;
-        };
-        let is_named =
-            |other: &&String| matches!(other.split_once('='), Some((other, _)) if other == name);
-        let next = env[index + 1..].iter().find(is_named);
-        if let Some(next) = next.filter(|next| *next != variable) {
-            let message =
-                format!("`Env` sets `{name}` twice: `{next}` takes the place of `{variable}`");
-            remarks.push(Remark::warning(message).hint("leave out the one that is not meant"));
+    for (name, value) in pairs().filter(|(name, _)| !name.is_empty()) {
+        let is_another = |(other, of_other): (&str, &str)| other == name && of_other != value;
+        if seen.insert(name) && pairs().any(is_another) {
+            let message = format!("`Env` sets `{name}` to several values, and the last one counts");
+            remarks.push(Remark::warning(message).hint("leave out those that are not meant"));
         }
     }
     remarks
@@ -210,10 +210,10 @@ pub(super) mod tests {
             &[
                 (r#"["FOO"]"#, "`FOO` in `Env` has no `=`"),
                 (r#"[""]"#, "`` in `Env` has no `=`"),
-                (r#"["A=b", "=x"]"#, "`=x` in `Env` has no name"),
+                (r#"["A=b", "=x"]"#, "a variable in `Env` has no name"),
                 (
                     r#"["A=\u0000"]"#,
-                    "`A=\\0` has a NUL in it, which an environment variable cannot hold",
+                    "`A` in `Env` has a NUL in it, which an environment variable cannot hold",
                 ),
             ],
         );
@@ -242,12 +242,12 @@ pub(super) mod tests {
             (&["=1", "=2", "A", "A"], ""),
             (
                 &["A=1", "B=", "A=2"],
-                "`Env` sets `A` twice: `A=2` takes the place of `A=1`",
+                "`Env` sets `A` to several values, and the last one counts",
             ),
             (
-                &["A=1", "A=2", "A=3"],
-                "`Env` sets `A` twice: `A=2` takes the place of `A=1`; \
-                 `Env` sets `A` twice: `A=3` takes the place of `A=2`",
+                &["B=", "A=1", "A=2", "B=1", "A=1"],
+                "`Env` sets `B` to several values, and the last one counts; \
+                 `Env` sets `A` to several values, and the last one counts",
             ),
         ] {
             assert_eq!(said(env), expected, "{env:?}");
