@@ -359,7 +359,7 @@ fn what_is_no_module_of_a_policy_is_told_apart() {
         assert!(!folder.path().join("out.wasm").exists());
         format!(
             "$ terrine planner componentize {module} -o {output}\n{}",
-            run.snapshot(&[])
+            run.snapshot(&[(folder.path(), "[FOLDER]")])
         )
     };
     let names = [
