@@ -17,17 +17,19 @@ const EXAMPLE: AlgorithmIdentifier = AlgorithmIdentifier::from_slice(&[0x06, 0x0
 
 const SEQUENCE: u8 = 0x30;
 
-/// Tells whether a certificate that is an authority's has a chain to a root, as authorities of servers have one.
-pub(super) fn has_chain(
+/// Checks that a certificate that is an authority's has a chain to a root, as authorities of servers have one.
+///
+/// # Errors
+///
+/// What is wrong with the chain, by the library.
+pub(super) fn check_chain(
     certificate: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
     roots: &[CertificateDer<'_>],
     provider: &CryptoProvider,
     now: UnixTime,
-) -> bool {
-    let Ok(authority) = EndEntityCert::try_from(certificate) else {
-        return false;
-    };
+) -> Result<(), webpki::Error> {
+    let authority = EndEntityCert::try_from(certificate)?;
     let body = body(authority.subject());
     let made_up = CertificateDer::from(tlv(
         SEQUENCE,
@@ -57,9 +59,7 @@ pub(super) fn has_chain(
         .filter_map(|root| anchor_from_trusted_cert(root).ok())
         .collect();
     let between: Vec<_> = [certificate].into_iter().chain(others).cloned().collect();
-    let Ok(end) = EndEntityCert::try_from(&made_up) else {
-        return false;
-    };
+    let end = EndEntityCert::try_from(&made_up)?;
     // The certificate itself may be a root, and then its own validity counts for nothing.
     let goes_by_it = |path: &webpki::VerifiedPath<'_>| {
         let mut above = path.intermediate_certificates();
@@ -78,7 +78,7 @@ pub(super) fn has_chain(
         None,
         Some(&goes_by_it),
     );
-    path.is_ok()
+    path.map(drop)
 }
 
 /// What a certificate says that an authority of this name would have signed.

@@ -99,30 +99,70 @@ fn an_authority_that_is_a_server_is_taken_where_its_own_authority_is_trusted() {
     };
     let other = certificate(AUTHORITY);
     let year = 1 << 25;
-    for (trusted, shown, others, name, now, is_taken) in [
-        (root, server, &[][..], "localhost", NOW, true),
-        (root, server, &[], "127.0.0.1", NOW, true),
-        (root, server, &[], "registry.example", NOW, false),
-        (root, server, &[], "localhost", NOW + 10 * year, false),
-        (root, server, &[], "localhost", NOW - 10 * year, false),
-        (&other, server, &[], "localhost", NOW, false),
+    for (trusted, shown, others, name, now, fault) in [
+        (root, server, &[][..], "localhost", NOW, None),
+        (root, server, &[], "127.0.0.1", NOW, None),
+        (
+            root,
+            server,
+            &[],
+            "registry.example",
+            NOW,
+            Some("not valid for name"),
+        ),
+        (
+            root,
+            server,
+            &[],
+            "localhost",
+            NOW + 10 * year,
+            Some("expired"),
+        ),
+        (
+            root,
+            server,
+            &[],
+            "localhost",
+            NOW - 10 * year,
+            Some("not valid yet"),
+        ),
+        (&other, server, &[], "localhost", NOW, Some("UnknownIssuer")),
         // By another one in the middle, which must be shown or trusted.
-        (root, below, &[between], "localhost", NOW, true),
-        (between, below, &[], "localhost", NOW, true),
-        (root, below, &[], "localhost", NOW, false),
-        (&other, below, &[between], "localhost", NOW, false),
+        (root, below, &[between], "localhost", NOW, None),
+        (between, below, &[], "localhost", NOW, None),
+        (root, below, &[], "localhost", NOW, Some("UnknownIssuer")),
+        (
+            &other,
+            below,
+            &[between],
+            "localhost",
+            NOW,
+            Some("UnknownIssuer"),
+        ),
         // Trusted itself, whoever signed it.
-        (server, server, &[], "localhost", NOW, true),
-        (server, below, &[between], "localhost", NOW, false),
+        (server, server, &[], "localhost", NOW, None),
+        (
+            server,
+            below,
+            &[between],
+            "localhost",
+            NOW,
+            Some("UnknownIssuer"),
+        ),
         // Not for servers.
-        (root, client, &[], "localhost", NOW, false),
+        (root, client, &[], "localhost", NOW, Some("InvalidPurpose")),
     ] {
         let verifier = Verifier::new(vec![trusted.clone()], Arc::new(ring::default_provider()));
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
         let server_name = ServerName::try_from(name).unwrap();
         let others: Vec<_> = others.iter().map(|other| (*other).clone()).collect();
         let verified = verifier.verify_server_cert(shown, &others, &server_name, &[], now);
-        assert_eq!(verified.is_ok(), is_taken, "{name} {now:?} {verified:?}");
+        let found = verified.err().map(|error| error.to_string());
+        let found = found.as_deref();
+        assert!(
+            found.is_some() == fault.is_some() && found.unwrap_or("").contains(fault.unwrap_or("")),
+            "{name} {now:?} {found:?} {fault:?}"
+        );
     }
 }
 

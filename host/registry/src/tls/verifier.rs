@@ -121,6 +121,31 @@ impl Verifier {
     }
 }
 
+impl Verifier {
+    /// Checks the chain of a certificate whose only fault is that it is an authority's.
+    fn check_authority(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+        fault: Error,
+    ) -> Result<(), Error> {
+        if !is_authority(&fault) {
+            return Err(fault);
+        }
+        let chain = authority::check_chain(certificate, others, &self.roots, &self.provider, now);
+        chain.map_err(|fault| {
+            let fault = match fault {
+                webpki::Error::CertExpired { .. } => CertificateError::Expired,
+                webpki::Error::CertNotValidYet { .. } => CertificateError::NotValidYet,
+                webpki::Error::RequiredEkuNotFoundContext(_) => CertificateError::InvalidPurpose,
+                _ => CertificateError::UnknownIssuer,
+            };
+            fault.into()
+        })
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -137,18 +162,11 @@ impl ServerCertVerifier for Verifier {
             Ok(verified) => return Ok(verified),
             Err(fault) => fault,
         };
-        let (roots, provider) = (&self.roots, &self.provider);
-        let is_authority = is_authority(&fault);
-        let has_chain = || authority::has_chain(end_entity, intermediates, roots, provider, now);
-        if is_authority && has_chain() || self.is_trusted(end_entity, server_name, &fault) {
-            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-            return Ok(ServerCertVerified::assertion());
+        if !self.is_trusted(end_entity, server_name, &fault) {
+            self.check_authority(end_entity, intermediates, now, fault)?;
         }
-        Err(if is_authority {
-            CertificateError::UnknownIssuer.into()
-        } else {
-            fault
-        })
+        verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

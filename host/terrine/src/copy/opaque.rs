@@ -77,14 +77,24 @@ impl Copying<'_> {
             Some(read) => read.map_err(|_| absent)?,
             None => return Err(absent.into()),
         };
-        let entries = alive.into_iter().zip(carriers);
-        Ok(entries
-            .map(|(lane, carrier)| (lane, self.put_unknown(&carrier, child, &bytes)))
-            .collect())
+        let mut entries = ByLane::new();
+        for (lane, carrier) in alive.into_iter().zip(carriers) {
+            let put = self.put_unknown(&carrier, child, &bytes);
+            if let Some(entry) = lanes.step(lane, put) {
+                entries.insert(lane, entry);
+            }
+        }
+        Ok(entries)
     }
 
-    /// Puts a document of an unknown type, unless the destination refuses it.
-    fn put_unknown(&self, carrier: &Carrier<'_>, child: &Descriptor, bytes: &[u8]) -> Entry {
+    /// Puts a document of an unknown type. A destination that refuses it gets the index without it; one that
+    /// fails has failed.
+    fn put_unknown(
+        &self,
+        carrier: &Carrier<'_>,
+        child: &Descriptor,
+        bytes: &[u8],
+    ) -> Result<Entry, destination::Error> {
         let put = carrier.destination.put_unknown(child, bytes);
         let put = put.unwrap_or_else(|| {
             let staged = destination::from_bytes(carrier.destination, bytes)?;
@@ -92,11 +102,12 @@ impl Copying<'_> {
             Ok(())
         });
         match put {
-            Ok(()) => Entry::Unknown(child.clone()),
-            Err(error) => {
+            Ok(()) => Ok(Entry::Unknown(child.clone())),
+            Err(error) if error.is_refusal() => {
                 self.refused(child, &error);
-                Entry::LeftOut
+                Ok(Entry::LeftOut)
             }
+            Err(error) => Err(error),
         }
     }
 
