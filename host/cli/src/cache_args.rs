@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use terrine::cache::{Cache, CacheOptions};
+use terrine::chain;
 use terrine::hint::Hint;
 
 use super::environment;
@@ -55,15 +56,4 @@ pub(super) fn close_cache(cache: &Cache, printer: &Printer) {
     if let Some(complaint) = cache.complaint() {
         printer.warning(&format!("the cache of layers: {complaint}"));
     }
-}
-
-/// Error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }

@@ -151,4 +151,4 @@ pub use terrine_isolate as isolate;
 pub use terrine_oci as oci;
 pub use terrine_planner_host as planner;
 pub use terrine_registry as registry;
-pub use terrine_support::{file, folder, hint, json, remark};
+pub use terrine_support::{chain, file, folder, hint, json, remark};

@@ -9,6 +9,8 @@ mod trials;
 
 use std::time::{Duration, Instant};
 
+use terrine_support::chain;
+
 pub use corpus::{Case, budgets, corpus};
 pub use trials::trials;
 
@@ -180,12 +182,4 @@ fn kind_name(kind: ErrorKind) -> &'static str {
         ErrorKind::OverBudget => " (over-budget)",
         ErrorKind::Failed => " (failed)",
     }
-}
-
-fn chain(error: &Error) -> String {
-    let error: &dyn std::error::Error = error;
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -16,15 +16,15 @@ mod slow;
 mod statuses;
 mod uploads;
 
-use std::error::Error as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use terrine_oci::{Descriptor, MediaType, Repository};
+use terrine_support::chain;
 
 use super::testing::{Server, Step, step};
-use super::{ClientOptions, Credentials, Error, group};
+use super::{ClientOptions, Credentials, group};
 
 const INDEX: &[u8] =
     br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
@@ -68,17 +68,6 @@ fn helper(folder: &Path, name: &str, script: &str) {
 
 /// `user:secret`.
 const ENTRY: &str = r#"{"auth":"dXNlcjpzZWNyZXQ="}"#;
-
-/// The chain of an error's causes.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
 
 fn index(expected: &str) -> Step {
     step(expected)

@@ -2,6 +2,7 @@
 //! as it is.
 
 use terrine_oci::{Content, Descriptor, Document};
+use terrine_support::chain;
 
 use super::lanes::{ByLane, Lanes};
 use super::{Copying, Error};
@@ -116,12 +117,7 @@ impl Copying<'_> {
         let Descriptor {
             media_type, digest, ..
         } = child;
-        let mut text = why.to_string();
-        let mut cause = std::error::Error::source(why);
-        while let Some(error) = cause {
-            text += &format!(": {error}");
-            cause = error.source();
-        }
+        let text = chain(why);
         self.reporter.left_out(&format!(
             "`{digest}` of the index, which is `{media_type}`: {text}"
         ));

@@ -339,17 +339,6 @@ struct OciLayer {
     found: OnceLock<Compression>,
 }
 
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
-
 impl OciLayer {
     /// Why a layer cannot be had, if that is because its image need not have it. `why` is why no other place
     /// gives it, where one was asked.
@@ -358,7 +347,7 @@ impl OciLayer {
             return error;
         }
         let (name, urls) = (self.name(), self.descriptor.urls.clone());
-        let why = why.map(|why| chain(&why));
+        let why = why.map(|why| terrine_support::chain(&why));
         Error::fault(&self.image, Fault::Foreign { name, urls, why })
     }
 

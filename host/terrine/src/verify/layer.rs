@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest as _, Sha256};
 use terrine_compress::{Compression, MAGIC, is_bomb};
 use terrine_oci::{Descriptor, Digest};
+use terrine_support::chain;
 use terrine_tar::{Body, Described, EntryType, Input, MAX_UNPACKED};
 
 use super::{Checks, VerifyReporter};
@@ -369,12 +370,4 @@ fn io_chain(error: &io::Error) -> String {
         Some(fault) => chain(fault),
         None => error.to_string(),
     }
-}
-
-/// An error and what caused it, as one text.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -16,6 +16,7 @@ use std::thread;
 
 use serde::Serialize;
 use terrine_oci::{Content, Descriptor, Digest, Document, Manifest, MediaType};
+use terrine_support::chain;
 use terrine_tar::Described;
 
 use crate::filesystem::Tree;
@@ -274,7 +275,7 @@ impl Files {
     fn tell(self, checks: &mut Checks) {
         if let Some((name, fault)) = self.fault {
             let what = format!("{name}: files");
-            let found = layer::chain(&fault);
+            let found = chain(&fault);
             checks.failed(&what, &"files that an image can have", &found);
         }
         if !self.unknown {

@@ -1,6 +1,7 @@
 use serde_json::json;
 use terrine_compress::Compression;
 use terrine_oci::{Annotations, Platform};
+use terrine_support::chain;
 
 use super::*;
 use crate::source::testing::{MemoryLayer, archive, image};
@@ -235,7 +236,7 @@ fn both(layers: &[&[&str]]) -> (Vec<String>, Result<(), String>) {
     );
     (
         wrong(&report),
-        exported.map(drop).map_err(|error| layer::chain(&error)),
+        exported.map(drop).map_err(|error| chain(&error)),
     )
 }
 

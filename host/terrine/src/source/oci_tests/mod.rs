@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use terrine_oci::{Annotations, Index, Manifest, MediaType, Platform, Reference, Selector};
+use terrine_support::chain;
 
 use super::*;
 use crate::layout::{Layout as Directory, REF_NAME};
@@ -119,13 +120,6 @@ fn first_layer(image: &Image) -> String {
         .read_to_string(&mut text)
         .unwrap();
     text
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
 }
 
 fn message(opened: &Result<Opened, Error>) -> String {
