@@ -13,6 +13,7 @@ mod media_type;
 mod other_fields;
 mod platform;
 mod reference;
+mod repository;
 mod run_config;
 mod transport;
 mod variant;
@@ -27,7 +28,8 @@ pub use history::{ROOT_COMMENT, store_paths};
 pub use media_type::MediaType;
 pub use other_fields::OtherFields;
 pub use platform::{ParsePlatformError, Platform};
-pub use reference::{ParseReferenceError, Reference, Repository, Selector};
+pub use reference::{ParseReferenceError, Reference, Selector};
+pub use repository::Repository;
 pub use run_config::{Empty, Names, RunConfig};
 pub use transport::MissingTransport;
 
