@@ -10,6 +10,7 @@ use ureq::http::{Method, Uri};
 
 use super::authorization::Scope;
 use super::credentials::Credentials;
+use super::elsewhere::Elsewhere;
 use super::error::{Cause, Error, Failure};
 use super::greeting::Registry;
 use super::logins::ServerName;
@@ -103,7 +104,7 @@ pub(super) struct Inner {
     trust: Arc<Trust>,
     proxies: Arc<Proxies>,
     /// The connections to servers that are no registries.
-    pub(super) elsewhere: Transport,
+    pub(super) elsewhere: Elsewhere,
     pub(super) credentials: Credentials,
     registries: Mutex<BTreeMap<String, Arc<Registry>>>,
     /// Repositories that are pushed to.
@@ -138,7 +139,10 @@ impl Client {
             trust: Arc::clone(&trust),
             registry: None,
         };
-        let elsewhere = Transport::new(&user_agent, timeouts, tls, Arc::clone(&proxies));
+        let elsewhere = Elsewhere::new(|resolver| {
+            let (tls, proxies) = (tls.clone(), Arc::clone(&proxies));
+            Transport::with_resolver(&user_agent, timeouts, tls, proxies, resolver)
+        });
         let inner = Inner {
             plain_http,
             tls_verify,

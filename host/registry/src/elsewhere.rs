@@ -3,6 +3,8 @@
 //! These come from strangers: no server gets a login or a client certificate for them, and those of internal networks
 //! are not asked unless the image is from there.
 
+use std::net::IpAddr;
+
 use terrine_oci::{Descriptor, Repository};
 use ureq::http::Uri;
 
@@ -12,13 +14,14 @@ use super::client::Client;
 use super::error::{Cause, Error, Failure};
 use super::location;
 use super::redirect::Hop;
+use super::resolver::ReachResolver;
 use super::retry::Retry;
-use super::transport::Request;
+use super::transport::{Request, Transport};
 
 /// How many URLs of a blob are tried.
 const MAX_URLS: usize = 8;
 
-/// Which addresses the URLs of a blob may lead to. Names are resolved as they are.
+/// Which addresses the URLs of a blob may lead to, by themselves or by names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// Public ones.
@@ -50,6 +53,43 @@ impl Reach {
             Ok(())
         } else {
             Err(Cause::Internal(location::without_query(uri)))
+        }
+    }
+
+    /// Tells whether an address that a name leads to may be asked.
+    pub(super) fn allows(self, address: IpAddr) -> bool {
+        match self {
+            Self::Internal => true,
+            Self::Machine => address.is_loopback() || !location::is_internal_address(address),
+            Self::Public => !location::is_internal_address(address),
+        }
+    }
+}
+
+/// The connections to servers that are no registries. A connection is used again for the same reach only.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    public: Transport,
+    machine: Transport,
+    internal: Transport,
+}
+
+impl Elsewhere {
+    /// Returns connections that `transport` makes with a resolver.
+    pub(super) fn new(transport: impl Fn(ReachResolver) -> Transport) -> Self {
+        let reaching = |reach| transport(ReachResolver::new(reach));
+        Self {
+            public: reaching(Reach::Public),
+            machine: reaching(Reach::Machine),
+            internal: reaching(Reach::Internal),
+        }
+    }
+
+    fn of(&self, reach: Reach) -> &Transport {
+        match reach {
+            Reach::Public => &self.public,
+            Reach::Machine => &self.machine,
+            Reach::Internal => &self.internal,
         }
     }
 }
@@ -109,7 +149,7 @@ impl Client {
         request: &Request<'_>,
         reach: Reach,
     ) -> Result<Answer, Failure> {
-        let transport = &self.inner.elsewhere;
+        let transport = self.inner.elsewhere.of(reach);
         transport.follow(request, &mut |hop: &mut Hop<'_>| {
             reach.check(&hop.uri)?;
             transport.exchange(hop, None)

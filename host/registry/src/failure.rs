@@ -9,6 +9,7 @@ use ureq::http::{StatusCode, Uri};
 use super::error::{Cause, Failure};
 use super::location;
 use super::pace::Timeouts;
+use super::resolver::OutOfReach;
 
 /// Says what an error of the connection to a URL means, after so many bytes of the answer.
 pub(super) fn failure(uri: &Uri, error: ureq::Error, timeouts: &Timeouts, bytes: u64) -> Failure {
@@ -42,6 +43,9 @@ pub(super) fn failure(uri: &Uri, error: ureq::Error, timeouts: &Timeouts, bytes:
         }),
         error @ (ureq::Error::ConnectionFailed | ureq::Error::BodyStalled) => {
             Failure::passing(connection(error.to_string()))
+        }
+        ureq::Error::Other(error) if error.is::<OutOfReach>() => {
+            Cause::Internal(location::without_query(uri)).into()
         }
         error => connection(super::answer::clean(&error.to_string(), 200)).into(),
     }

@@ -49,6 +49,7 @@ mod pace;
 mod process;
 mod proxy;
 mod redirect;
+mod resolver;
 mod retry;
 mod sending;
 mod session;

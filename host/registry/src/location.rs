@@ -1,6 +1,6 @@
 //! URLs: where a `Location` leads, and whether that is still the same host.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
@@ -138,7 +138,7 @@ pub(super) fn is_loopback(authority: &str) -> bool {
     };
     host.eq_ignore_ascii_case("localhost")
         || host
-            .parse::<std::net::IpAddr>()
+            .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
 }
 
@@ -156,6 +156,14 @@ pub(super) fn is_internal(authority: &str) -> bool {
     match host.parse() {
         Ok(address) => is_internal_v4(address),
         Err(_) => last == "localhost" || last.starts_with(|first: char| first.is_ascii_digit()),
+    }
+}
+
+/// Tells whether an address means another machine in every network, or this one.
+pub(super) fn is_internal_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_internal_v4(address),
+        IpAddr::V6(address) => is_internal_v6(address),
     }
 }
 

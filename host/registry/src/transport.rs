@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::{self, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::resolver::{DefaultResolver, Resolver};
 use ureq::unversioned::transport::{
     ConnectProxyConnector, Connector, SocksConnector, TcpConnector,
 };
@@ -120,6 +120,23 @@ impl Transport {
         tls: TlsConnector,
         proxies: Arc<Proxies>,
     ) -> Self {
+        Self::with_resolver(
+            user_agent,
+            timeouts,
+            tls,
+            proxies,
+            DefaultResolver::default(),
+        )
+    }
+
+    /// As [`Self::new`], with another way from names to addresses.
+    pub(super) fn with_resolver(
+        user_agent: &str,
+        timeouts: Timeouts,
+        tls: TlsConnector,
+        proxies: Arc<Proxies>,
+        resolver: impl Resolver,
+    ) -> Self {
         let config = Agent::config_builder()
             // Each request has its own.
             .proxy(None)
@@ -140,7 +157,7 @@ impl Transport {
             .chain(TcpConnector::default())
             .chain(tls.clone());
         Self {
-            agent: Agent::with_parts(config, connector, DefaultResolver::default()),
+            agent: Agent::with_parts(config, connector, resolver),
             tls,
             proxies,
             timeouts,

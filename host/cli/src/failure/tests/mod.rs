@@ -10,11 +10,18 @@ use super::*;
 use sources::{ErrorType, error_types};
 
 /// Error types without hints of their own.
-const WITHOUT: [(&str, &str, &str); 1] = [(
-    "registry/src/error.rs",
-    "Cause",
-    "its remedy names the registry, which the error around it knows and tells",
-)];
+const WITHOUT: [(&str, &str, &str); 2] = [
+    (
+        "registry/src/error.rs",
+        "Cause",
+        "its remedy names the registry, which the error around it knows and tells",
+    ),
+    (
+        "registry/src/resolver.rs",
+        "OutOfReach",
+        "it tells the client why, which makes a `Cause` of it",
+    ),
+];
 
 /// Variants of which no error with a hint can be made here: by file and type.
 const NOT_MADE: &[(&str, &str, &[&str])] = &[
