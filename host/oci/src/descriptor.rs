@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::other_fields::{self, OtherFields};
@@ -13,31 +13,74 @@ pub type Annotations = BTreeMap<String, String>;
 
 /// A reference to a blob by what it is and by its digest (OCI image specification,
 /// "Content Descriptors").
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
     /// What it is; an empty type where that is not said.
-    #[serde(skip_serializing_if = "MediaType::is_empty")]
     pub media_type: MediaType,
     /// The digest of its bytes.
     pub digest: Digest,
     /// How many bytes it has. Zero may also mean that nobody says.
     pub size: u64,
     /// Where it can be had beside the place of its image.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
     /// What it runs on, where it is an image of several. One that names no system or no architecture is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// Fields of the platform that terrine does not know.
+    pub other_of_platform: OtherFields,
     /// What is said of it.
-    #[serde(skip_serializing_if = "Annotations::is_empty")]
     pub annotations: Annotations,
     /// What it is, where it is a manifest of more than an image.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// What else is said of it.
-    #[serde(flatten)]
     pub other: OtherFields,
+}
+
+/// A descriptor as documents have it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Written<'a> {
+    #[serde(skip_serializing_if = "MediaType::is_empty")]
+    media_type: &'a MediaType,
+    digest: &'a Digest,
+    size: u64,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    urls: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    platform: Option<WrittenPlatform<'a>>,
+    #[serde(skip_serializing_if = "Annotations::is_empty")]
+    annotations: &'a Annotations,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifact_type: Option<&'a str>,
+    #[serde(flatten)]
+    other: &'a OtherFields,
+}
+
+#[derive(Serialize)]
+struct WrittenPlatform<'a> {
+    #[serde(flatten)]
+    known: &'a Platform,
+    #[serde(flatten)]
+    other: &'a OtherFields,
+}
+
+impl Serialize for Descriptor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let platform = self.platform.as_ref().map(|known| WrittenPlatform {
+            known,
+            other: &self.other_of_platform,
+        });
+        let written = Written {
+            media_type: &self.media_type,
+            digest: &self.digest,
+            size: self.size,
+            urls: &self.urls,
+            platform,
+            annotations: &self.annotations,
+            artifact_type: self.artifact_type.as_deref(),
+            other: &self.other,
+        };
+        written.serialize(serializer)
+    }
 }
 
 /// The fields that are known.
@@ -77,6 +120,7 @@ impl<'de> Deserialize<'de> for Descriptor {
         if let (None, Some(text)) = (&platform, known.platform) {
             other.insert("platform", text);
         }
+        let (platform, other_of_platform) = platform.unzip();
         let Known {
             media_type,
             digest,
@@ -92,6 +136,7 @@ impl<'de> Deserialize<'de> for Descriptor {
             size,
             urls,
             platform,
+            other_of_platform: other_of_platform.unwrap_or_default(),
             annotations,
             artifact_type,
             other,
@@ -113,6 +158,7 @@ impl Descriptor {
             size,
             urls: vec![],
             platform: None,
+            other_of_platform: OtherFields::default(),
             annotations: Annotations::new(),
             artifact_type: None,
             other: OtherFields::default(),
@@ -160,7 +206,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_kept() {
         let text = format!(
-            r#"{{"mediaType":"a/b","digest":"{DIGEST}","size":0,"urls":["https://a.example/b"],"platform":{{"architecture":"arm","os":"linux","os.features":["x"],"variant":"v7","features":["sse4"]}},"annotations":{{"a":"b"}},"artifactType":"c/d","data":"","x":{{"y":[1.50,null]}}}}"#
+            r#"{{"mediaType":"a/b","digest":"{DIGEST}","size":0,"urls":["https://a.example/b"],"platform":{{"architecture":"arm","os":"linux","os.features":["x"],"variant":"v7","features":["sse4"],"x":{{"y":1.50}}}},"annotations":{{"a":"b"}},"artifactType":"c/d","data":"","x":{{"y":[1.50,null]}}}}"#
         );
         let descriptor: Descriptor = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&descriptor).unwrap(), text);
@@ -189,10 +235,10 @@ mod tests {
             let written = serde_json::to_string(&descriptor).unwrap();
             assert_eq!(written.contains(platform), platform != "null", "{written}");
         }
-        let loose =
-            r#","platform":{"os":"linux","architecture":"arm64","variant":null,"os.features":"x"}"#;
+        let loose = r#","platform":{"os":"linux","architecture":"arm64","variant":null,"os.features":"x","os.version":"10"}"#;
         let platform = parse(loose).unwrap().platform.unwrap();
         assert_eq!(platform.to_string(), "linux/arm64");
+        assert_eq!(platform.os_version.as_deref(), Some("10"));
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
-use serde::{Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 /// The fields of an object beyond those that are known, by name, as they are written.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct OtherFields(BTreeMap<String, Box<RawValue>>);
 
 impl OtherFields {
@@ -21,6 +21,12 @@ impl OtherFields {
     /// Leaves out a field.
     pub fn remove(&mut self, name: &str) {
         self.0.remove(name);
+    }
+
+    /// Takes a field out. None if there is none, or if its value is no `T`.
+    pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = self.0.remove(name)?;
+        serde_json::from_str(value.get()).ok()
     }
 
     /// Adds a field whose value terrine cannot use.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use terrine_support::hint::Hint;
 
-use super::variant;
+use super::{OtherFields, variant};
 
 /// What an image runs on, in Go's terms (OCI image specification, "Image Index").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,24 +53,21 @@ impl Platform {
         }
     }
 
-    /// Reads a platform from JSON. None where that names no system or no architecture; what else it says
-    /// counts for nothing where it is of another type than it should be.
-    pub(super) fn parse_loosely(text: &str) -> Option<Self> {
-        let platform = serde_json::from_str::<Self>(text).ok().or_else(|| {
-            let value: serde_json::Value = serde_json::from_str(text).ok()?;
-            let field = |name: &str| value.get(name)?.as_str();
-            Some(Self::new(
-                field("os")?,
-                field("architecture")?,
-                field("variant"),
-            ))
-        })?;
-        let variant = platform.variant.filter(|variant| !variant.is_empty());
-        Some(Self {
-            variant,
-            ..platform
-        })
-        .filter(Self::is_whole)
+    /// Reads a platform of a document, and the fields that terrine does not know. A field of another type than it has
+    /// by the specification is missing; a platform that then names no system or no architecture is none.
+    pub(super) fn parse_loosely(text: &str) -> Option<(Self, OtherFields)> {
+        let mut fields: OtherFields = serde_json::from_str(text).ok()?;
+        let platform = Self {
+            architecture: fields.take("architecture")?,
+            os: fields.take("os")?,
+            os_version: fields.take("os.version"),
+            os_features: fields.take("os.features"),
+            variant: fields
+                .take("variant")
+                .filter(|variant: &String| !variant.is_empty()),
+            features: fields.take("features"),
+        };
+        platform.is_whole().then_some((platform, fields))
     }
 
     /// Returns true for a platform that names a system and an architecture. Any other one says nothing.

@@ -32,7 +32,7 @@ impl Copying<'_> {
         let named = by_platform(images)?;
         let mut lanes = Lanes::new(self.carriers);
         let mut entries: ByLane<Vec<Descriptor>> = ByLane::new();
-        for (platform, annotations, image) in named {
+        for (platform, descriptor, image) in named {
             // What is said of an index is not said of its images.
             for (lane, document) in self.bring(&mut lanes, image, &Annotations::new())? {
                 let destination = lanes.carrier(lane).destination;
@@ -40,7 +40,7 @@ impl Copying<'_> {
                     .step(lane, destination.put_document(&document))
                     .is_some()
                 {
-                    let entry = entry(image, &document, &platform, &annotations);
+                    let entry = entry(descriptor, &document, &platform);
                     entries.entry(lane).or_default().push(entry);
                 }
             }
@@ -259,43 +259,35 @@ fn rewritten(
     index.to_document()
 }
 
-/// Returns the entry of an image in an index that is made here.
-fn entry(
-    image: &Image,
-    document: &Document,
-    platform: &Platform,
-    annotations: &Annotations,
-) -> Descriptor {
+/// Returns the entry of an image in an index that is made here. What the index that it is from says of it stays.
+fn entry(listed: Option<&Descriptor>, document: &Document, platform: &Platform) -> Descriptor {
     let new = document.descriptor();
-    let annotations = match &image.manifest {
-        Some(old) => annotation::followed(annotations, &old.descriptor(), &new),
-        None => annotations.clone(),
+    let entry = match listed {
+        Some(old) => old.replaced(new.media_type, new.digest, new.size),
+        None => new,
     };
     Descriptor {
         platform: Some(platform.clone()),
-        annotations,
-        ..new
+        ..entry
     }
 }
+
+/// An image, for a platform, and how the index lists it that it is from.
+type OfPlatform<'a> = (Platform, Option<&'a Descriptor>, &'a Image);
+
 /// Images in the order of their platforms' names, one for each.
-fn by_platform(
-    images: &[(Option<Descriptor>, Image)],
-) -> Result<Vec<(Platform, Annotations, &Image)>, Error> {
+fn by_platform(images: &[(Option<Descriptor>, Image)]) -> Result<Vec<OfPlatform<'_>>, Error> {
     let mut named = vec![];
     for (descriptor, image) in images {
-        let said = descriptor
-            .as_ref()
-            .and_then(|descriptor| descriptor.platform.clone());
+        let descriptor = descriptor.as_ref();
+        let said = descriptor.and_then(|descriptor| descriptor.platform.clone());
         let platform = said.unwrap_or_else(|| image.configuration.platform());
-        let annotations = descriptor
-            .as_ref()
-            .map(|descriptor| descriptor.annotations.clone());
         if platform.os.is_empty() || platform.architecture.is_empty() {
             return Err(Error::NoPlatform {
                 image: image.name.clone(),
             });
         }
-        named.push((platform, annotations.unwrap_or_default(), image));
+        named.push((platform, descriptor, image));
     }
     named.sort_by_key(|(platform, ..)| platform.to_string());
     for pair in named.windows(2) {
