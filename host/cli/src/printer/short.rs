@@ -17,13 +17,28 @@ pub(super) fn short(message: &str) -> String {
             .split('`')
             .enumerate()
             .map(|(number, part)| match number % 2 {
-                0 => part.to_owned(),
+                0 => without_numbers(part),
                 _ => cut(part, VALUE),
             })
             .collect();
         cut(&parts.join("`"), LINE)
     });
     cut(&few(lines), MESSAGE)
+}
+
+/// Text without the numbers that Rust adds to errors of the system.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut rest = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((number, after)) if number.bytes().all(|digit| digit.is_ascii_digit()) => {
+                rest += after;
+            }
+            _ => rest.extend([" (os error ", part]),
+        }
+    }
+    rest
 }
 
 /// The first of many lines.
@@ -53,6 +68,23 @@ fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_errors_are_left_out() {
+        for (text, expected) in [
+            (
+                "reading `a`: Is a directory (os error 21)",
+                "reading `a`: Is a directory",
+            ),
+            (
+                "no file (os error 2): and (os error x) (os error 3",
+                "no file: and (os error x) (os error 3",
+            ),
+            ("`a (os error 2)` is missing", "`a (os error 2)` is missing"),
+        ] {
+            assert_eq!(short(text), expected);
+        }
+    }
 
     #[test]
     fn messages_repeat_little_of_what_they_were_given() {
