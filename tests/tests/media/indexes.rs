@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use terrine_tests::archive::digest;
 use terrine_tests::proxy::{Fault, Proxy, Request, When};
 use terrine_tests::skopeo::skopeo;
-use terrine_tests::{OciLayout, verify};
+use terrine_tests::{OciLayout, Run, terrine, verify};
 
 use super::written::{Written, configuration, layer};
 use super::{Medium, Shelf, TAG, copy, run};
@@ -172,6 +172,14 @@ fn an_index_may_list_what_nobody_knows() {
     let pushed: Value = serde_json::from_slice(&pushed.bytes).unwrap();
     assert_eq!(pushed["manifests"], json!([image]));
     assert_eq!(blobs("beside"), blobs("written"));
+    // One that fails has refused nothing.
+    proxy.heal();
+    proxy.fault(is_index, When::Always, Fault::status(500));
+    let to = format!("docker://{}/failed:{TAG}", proxy.host());
+    let failed = Run::of(terrine().args(["copy", &from, &to, "--retries", "0"]));
+    assert_eq!(failed.code, Some(1), "{}", failed.stderr);
+    assert!(!failed.stderr.contains("left out"), "{}", failed.stderr);
+    assert!(shelf.registry.manifest("failed", TAG).is_none());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Images whose documents call things by other names than their bytes have, and those that not everything is of.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -261,6 +262,51 @@ fn layers_that_are_not_distributed_stay_where_they_are() {
     );
     assert_eq!(lies.code, Some(1));
     assert!(lies.stderr.contains("has the digest"), "{}", lies.stderr);
+}
+
+#[test]
+fn no_url_is_asked_unless_it_has_to_be() {
+    let Some(shelf) = Shelf::new() else { return };
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/layer", server.local_addr().unwrap());
+    let written = Written::new(shelf.path("written"));
+    let plain = ["base", "own"].map(layer);
+    let config = configuration("amd64", &plain.each_ref().map(Vec::as_slice));
+    let config = written.put(CONFIG, &config);
+    let gzip = plain
+        .each_ref()
+        .map(|plain| filter("gzip", &["-nc"], plain));
+    let nowhere = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+    let mut layers = [written.put(nowhere, &gzip[0]), written.put(GZIP, &gzip[1])];
+    for layer in &mut layers {
+        layer["urls"] = json!([url]);
+    }
+    written.list(written.manifest(&config, &layers), TAG);
+    let blob = |number: usize| {
+        let name = format!("blobs/sha256/{}", digest(&gzip[number]));
+        shelf.path("written").join(name)
+    };
+    let from = shelf.reference(Medium::Layout, "written");
+    // A foreign layer that is not wanted is not looked for, here or there.
+    fs::remove_file(blob(0)).unwrap();
+    copy(&from, &shelf.reference(Medium::Layout, "left"));
+    run(&["inspect", &from]);
+    // An ordinary one belongs to its image: where it is missing, the image is broken.
+    fs::remove_file(blob(1)).unwrap();
+    let to = shelf.reference(Medium::Layout, "broken");
+    for more in [&[][..], &["--all-layers"]] {
+        let broken = Run::of(terrine().args(["copy", &from, &to]).args(more));
+        assert_eq!(broken.code, Some(1), "{}", broken.stderr);
+        assert!(
+            broken.stderr.contains(&digest(&gzip[1])),
+            "{}",
+            broken.stderr
+        );
+        let is_asked = server.accept().is_ok();
+        // With all layers, the foreign one is looked for.
+        assert_eq!(is_asked, !more.is_empty(), "{more:?}");
+    }
 }
 
 #[test]

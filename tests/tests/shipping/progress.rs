@@ -1,12 +1,14 @@
 //! How far things are: lines, bars and silence.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
 
-use serde_json::json;
-use terrine_tests::Run;
+use serde_json::{Value, json};
 use terrine_tests::registry::Registry;
+use terrine_tests::{ConfFile, Run, TestStore};
 
-use super::Place;
+use super::{HELLO, Place};
 
 /// Drops the digests of manifests: they name the planner, and change with it.
 fn without_digests(said: &str) -> String {
@@ -79,6 +81,40 @@ fn a_terminal_shows_a_bar() {
             "{line}: {said}"
         );
     }
+}
+
+#[test]
+fn an_archive_of_unknown_size_is_measured_while_it_is_read_slowly() {
+    let store = TestStore::default();
+    // More than pipes and buffers take.
+    let size = 20_000_000;
+    store.file(HELLO, &vec![b'h'; size]);
+    let conf = ConfFile::new(&store, &[&[HELLO]]);
+    let mut run = conf
+        .command()
+        .args(["--log-format", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(run.stderr.take().unwrap());
+    let told = said.lines().take(20).find_map(|line| {
+        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        line["bytesTotal"].as_u64()
+    });
+    let mut archive = vec![];
+    run.stdout
+        .take()
+        .unwrap()
+        .read_to_end(&mut archive)
+        .unwrap();
+    assert!(run.wait().unwrap().success());
+    let told = usize::try_from(told.unwrap()).unwrap();
+    assert!(
+        told > size && told <= archive.len(),
+        "{told} of {}",
+        archive.len()
+    );
 }
 
 #[test]
