@@ -172,7 +172,7 @@ let
   checkPlanner =
     name: planner: layeringPipeline: value:
     if planner != null && layeringPipeline != null then
-      throw "in docker image ${name}: You can not specify both planner and layeringPipeline."
+      throw "in docker image ${name}: You cannot specify both planner and layeringPipeline."
     else
       value;
 
@@ -353,7 +353,7 @@ rec {
       inherit (compressorOf name compressor) extension compression;
       rootContents =
         if copyToRoot != null && contents != null then
-          throw "in docker image ${name}: You can not specify both contents and copyToRoot."
+          throw "in docker image ${name}: You cannot specify both contents and copyToRoot."
         else if contents != null then
           builtins.trace "in docker image ${name}: The contents parameter is deprecated. Change to copyToRoot if the contents are designed to be copied to the root filesystem, such as when you use `buildEnv` or similar between contents and your packages. Use copyToRoot = buildEnv { ... }; or similar if you intend to add packages to /bin." contents
         else

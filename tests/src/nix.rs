@@ -55,7 +55,7 @@ exec chroot "$root" sh -euc 'cd "$0"; exec "$@"' "$directory" "$@"
 "#;
 
 impl NixStore {
-    /// A store with everything built; nothing, said aloud, where that can not be had.
+    /// A store with everything built; nothing, said aloud, where that cannot be had.
     pub fn build() -> Option<Self> {
         if peer::find("nix-store").is_none() || !can_build() {
             return None;

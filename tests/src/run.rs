@@ -133,7 +133,7 @@ impl Run {
     }
 
     /// Runs a command on a terminal of its own; what it says is on stdout then. Nothing, said
-    /// aloud, where that can not be.
+    /// aloud, where that cannot be.
     pub fn on_a_terminal(command: &Command) -> Option<Self> {
         let mut outer = on_a_terminal(command)?;
         Some(Self::of(outer.stdin(Stdio::null())))

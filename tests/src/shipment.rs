@@ -20,7 +20,7 @@ pub struct Shipment {
 }
 
 impl Shipment {
-    /// An image of such store paths, each of so many bytes that can not be compressed, and with
+    /// An image of such store paths, each of so many bytes that cannot be compressed, and with
     /// a layer of its own.
     pub fn new(packages: &[(&str, usize)]) -> Self {
         let home = temporary();
@@ -170,7 +170,7 @@ pub fn hashed(name: &str) -> String {
     format!("{}-{name}", hash.collect::<String>())
 }
 
-/// Bytes that can not be compressed, the same for the same seed.
+/// Bytes that cannot be compressed, the same for the same seed.
 pub fn noise(seed: &str, size: usize) -> Vec<u8> {
     let mut state = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |state, byte| {
         (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

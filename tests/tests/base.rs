@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 use std::fs;
@@ -128,7 +128,7 @@ fn compressed_archives_are_told_by_their_bytes() {
         let cut = conf_on(&store, &compressed[..compressed.len() / 2]).run();
         assert_eq!(cut.code, Some(1), "{tool}: {}", cut.stderr);
         assert!(
-            cut.stderr.contains("can not be unpacked") || cut.stderr.contains("truncated"),
+            cut.stderr.contains("cannot be unpacked") || cut.stderr.contains("truncated"),
             "{}",
             cut.stderr
         );
@@ -369,7 +369,7 @@ fn a_broken_base_is_named_and_no_image_comes_out() {
         ),
         (
             |image| image.manifest = json!({"Layers": []}),
-            "its `manifest.json` can not be read: it must be",
+            "its `manifest.json` cannot be read: it must be",
         ),
         (
             |image| image.manifest[0]["Layers"][0] = json!("not/there.tar"),
@@ -521,7 +521,7 @@ fn a_base_that_is_cut_off_anywhere_is_no_image() {
         let run = conf_on(&store, &image[..length]).run();
         assert_eq!(run.code, Some(1), "{length}: {}", run.stderr);
         assert!(
-            run.stderr.contains("base.tar` can not be used"),
+            run.stderr.contains("base.tar` cannot be used"),
             "{length}: {}",
             run.stderr
         );

@@ -3,7 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 use std::fs::{self, Permissions};
@@ -155,7 +155,7 @@ fn mount(options: &str, place: &Path) -> bool {
 fn a_full_or_read_only_disk_is_complained_of_and_loses_nothing() {
     let home = temporary();
     if !mount("size=128k", home.path()) {
-        return peer::missing("a small file system can not be mounted here");
+        return peer::missing("a small file system cannot be mounted here");
     }
     let cache = on(home.path(), today());
     fill(&cache, 0..20);
@@ -213,7 +213,7 @@ fn a_folder_of_others_is_told_and_done_without() {
     let told = build(&[]).stderr;
     for expected in [
         "compiled planners are not taken from",
-        "the cache of layers can not be used",
+        "the cache of layers cannot be used",
         "others may write to",
     ] {
         assert!(told.contains(expected), "{told}");

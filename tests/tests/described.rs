@@ -124,7 +124,7 @@ fn a_conf_that_cannot_be_built_on_is_told() {
     assert_eq!(run.code, Some(1));
     for part in [
         "the base image `",
-        "missing.json` can not be used",
+        "missing.json` cannot be used",
         "no-such-path",
     ] {
         assert!(run.stderr.contains(part), "{}", run.stderr);

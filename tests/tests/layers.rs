@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 use std::ffi::OsStr;
@@ -90,7 +90,7 @@ fn every_kind_of_entry_is_written() {
 }
 
 #[test]
-fn names_that_a_plain_header_can_not_hold_are_extended() {
+fn names_that_a_plain_header_cannot_hold_are_extended() {
     let store = TestStore::default();
     // "/nix/store/p/" has 13 characters: names on both sides of the field's 100.
     for length in [86, 87, 88, 200, 255] {
@@ -143,7 +143,7 @@ fn names_that_are_not_utf8_are_kept() {
 }
 
 #[test]
-fn owners_and_times_that_a_plain_header_can_not_hold_are_extended() {
+fn owners_and_times_that_a_plain_header_cannot_hold_are_extended() {
     let store = TestStore::default();
     store.file("p/x", b"x");
     let conf = || ConfFile::new(&store, &[&["p"]]);

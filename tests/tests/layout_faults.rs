@@ -3,7 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 use std::fs;
@@ -157,7 +157,7 @@ fn a_full_disk_is_said_and_breaks_nothing() {
             .is_ok_and(|status| status.success())
     };
     if !mount("size=1m") {
-        return peer::missing("a small file system can not be mounted here");
+        return peer::missing("a small file system cannot be mounted here");
     }
     let path = place.path().to_owned();
     let scene = Scene::new(place);

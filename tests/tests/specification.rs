@@ -3,7 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 use std::fs;
@@ -39,7 +39,7 @@ fn said(store: &TestStore, run: &Run) -> String {
     run.snapshot(&[(store.root(), "[ROOT]")])
 }
 
-/// The messages about several specifications that can not be built, each after what was
+/// The messages about several specifications that cannot be built, each after what was
 /// wrong with it.
 fn messages(store: &TestStore, cases: Vec<(&str, SpecFile<'_>)>) -> String {
     let mut text = String::new();
@@ -307,7 +307,7 @@ fn programs_for_another_platform_are_refused() {
             ),
         ]
     ));
-    // What can not be run is not looked at, and what is allowed is allowed.
+    // What cannot be run is not looked at, and what is allowed is allowed.
     let architecture = |spec: &SpecFile<'_>| spec.plan()["architecture"].clone();
     assert_eq!(architecture(&contents(&["app", "data"])), "amd64");
     assert_eq!(architecture(&contents(&["arm"])), "arm64");
@@ -490,7 +490,7 @@ fn a_failed_build_leaves_no_file() {
     assert_eq!(run.code, Some(1));
     assert!(
         run.stderr
-            .contains("lib/fifo` is a fifo, which a layer can not hold"),
+            .contains("lib/fifo` is a fifo, which a layer cannot hold"),
         "{}",
         run.stderr
     );

@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 use std::fs;
@@ -241,7 +241,7 @@ fn an_output_file_appears_when_it_is_complete() {
 }
 
 #[test]
-fn an_output_that_can_not_be_made_is_named() {
+fn an_output_that_cannot_be_made_is_named() {
     let store = store();
     let conf = ConfFile::new(&store, &[&["a"]]);
     for (path, why) in [

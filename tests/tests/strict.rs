@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn a_plan_lists_warnings_and_is_shown_with_strict_as_well() {
     assert_eq!(run.code, Some(1));
     let shown: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(shown, plan);
-    assert!(run.stderr.contains("can not plan"), "{}", run.stderr);
+    assert!(run.stderr.contains("cannot plan"), "{}", run.stderr);
 }
 
 #[test]

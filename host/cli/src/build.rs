@@ -52,7 +52,7 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
         .image
         .limits()
         .runtime(args.ship.encode.cache, printer)?;
-    let cannot = || format!("can not build {}", args.image.what());
+    let cannot = || format!("cannot build {}", args.image.what());
     let planner = runtime.embedded()?;
     let component = plan::component(spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());

@@ -35,7 +35,7 @@ impl CacheArgs {
         };
         Cache::open(&directory, CacheOptions::on(environment::today())).unwrap_or_else(|error| {
             printer.warning_with_hint(
-                &format!("the cache of layers can not be used: {}", chain(&error)),
+                &format!("the cache of layers cannot be used: {}", chain(&error)),
                 error.hint().as_deref(),
             );
             Cache::none()

@@ -103,8 +103,8 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let places = places(args)?;
     let landings = args.landing.open(places.iter())?;
     let cannot = || match &args.to[..] {
-        [to] => format!("can not copy `{}` to `{to}`", args.from),
-        _ => format!("can not copy `{}`", args.from),
+        [to] => format!("cannot copy `{}` to `{to}`", args.from),
+        _ => format!("cannot copy `{}`", args.from),
     };
     let images = Images::of(client(args)?).with_layers_for(&args.copy, &args.to);
     let opened = images.open(&args.from).with_context(cannot)?;
@@ -118,8 +118,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         (opened, None) => opened,
     };
     let mut copied = Copied::default();
-    let cannot_to =
-        |place: &Place| format!("can not copy `{}` to `{}`", args.from, place.reference);
+    let cannot_to = |place: &Place| format!("cannot copy `{}` to `{}`", args.from, place.reference);
     let open = |place: &Place| {
         let wait = args.copy.encode.lock_wait(printer);
         TargetReference::of(&place.reference).open(images.client(), place, wait)
@@ -195,7 +194,7 @@ impl Copies<'_> {
     ) -> Result<()> {
         let (gathered, outcomes) = self.bring(&targets).with_context(|| match &targets[..] {
             [(place, _)] => cannot(place),
-            _ => format!("can not copy `{}`", self.args.from),
+            _ => format!("cannot copy `{}`", self.args.from),
         })?;
         for (((place, target), gathered), outcome) in
             targets.into_iter().zip(gathered).zip(outcomes)

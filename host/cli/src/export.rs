@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         Holes::Filled
     };
     let exported = export::export(&image, &output, holes, &progress)
-        .with_context(|| format!("can not export `{}`", args.image.name))?;
+        .with_context(|| format!("cannot export `{}`", args.image.name))?;
     drop(progress);
     output.commit()?;
     let (members, bytes) = (exported.members, DecimalBytes(exported.bytes));

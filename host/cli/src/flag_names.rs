@@ -160,7 +160,7 @@ impl FlagNames {
         }
         let blames = |number: usize| {
             let before = parts[number - 1];
-            let verdict = [": ", " can not ", " cannot "];
+            let verdict = [": ", " cannot ", " cannot "];
             (before.is_empty() && number == 1 || before.ends_with(": "))
                 && verdict
                     .iter()
@@ -295,7 +295,7 @@ mod tests {
                 "planner `x` refuses: `--option a=1`: no",
             ),
             ("`config.Cmd`: no", "`-- COMMAND`: no"),
-            ("can not build `name`", "can not build `name`"),
+            ("cannot build `name`", "cannot build `name`"),
             ("`site` is `created`", "`site` is `--created`"),
             ("`tag` and `fakeNss`", "`tag` and `--fake-nss`"),
             ("`created`: a ` in it", "`created`: a ` in it"),

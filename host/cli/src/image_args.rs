@@ -187,7 +187,7 @@ pub(super) struct ImageArgs {
     )]
     store_root: PathBuf,
 
-    /// Allow programs that the image's platform can not run
+    /// Allow programs that the image's platform cannot run
     #[arg(long, help_heading = "Content")]
     allow_foreign: bool,
 

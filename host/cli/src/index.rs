@@ -67,10 +67,10 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let mut listed = vec![];
     for from in &args.from {
         let opened = images.all(from, args.images.platform.as_ref());
-        listed.extend(opened.context("can not make the index")?);
+        listed.extend(opened.context("cannot make the index")?);
     }
     let mut copied = Copied::default();
-    let cannot = |place: &Place| format!("can not make the index `{}`", place.title());
+    let cannot = |place: &Place| format!("cannot make the index `{}`", place.title());
     let open = |place: &Place| {
         let wait = args.copy.encode.lock_wait(printer);
         let target = blobs(&place.reference)?.open(images.client(), place, wait)?;
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let outcomes = bring(args, &listed, &targets, &progress, printer);
     let outcomes = outcomes.with_context(|| match &targets[..] {
         [(place, _)] => cannot(place),
-        _ => "can not make the index".to_owned(),
+        _ => "cannot make the index".to_owned(),
     })?;
     for ((place, target), outcome) in targets.into_iter().zip(outcomes) {
         copied.blobs(&place, target, outcome, cannot)?;

@@ -93,13 +93,11 @@ impl LandingArgs {
         {
             return Err(Usage {
                 message: match flag {
-                    _ if !taken => {
-                        "the digest and the summary can not both go to stdout".to_owned()
-                    }
+                    _ if !taken => "the digest and the summary cannot both go to stdout".to_owned(),
                     "--summary" => {
-                        "the archive and the summary can not both go to stdout".to_owned()
+                        "the archive and the summary cannot both go to stdout".to_owned()
                     }
-                    _ => "the archive and the digest can not both go to stdout".to_owned(),
+                    _ => "the archive and the digest cannot both go to stdout".to_owned(),
                 },
                 hint: "name a file for one of them",
             }

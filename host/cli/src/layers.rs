@@ -108,7 +108,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         past: &past,
     };
     let layers = group(&grouping, &planner)
-        .with_context(|| format!("can not group the paths of `{}`", args.graph.display()))?;
+        .with_context(|| format!("cannot group the paths of `{}`", args.graph.display()))?;
     let text = serde_json::to_string(&layers)
         .map_err(JsonError)
         .context("writing JSON")?

@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         |out| copy::write_archive(all, out, &progress),
         copy::Error::is_closed,
     );
-    written.context("can not merge the images")?;
+    written.context("cannot merge the images")?;
     progress.finish();
     let summary = progress.summary();
     drop(progress);
@@ -173,7 +173,7 @@ pub(super) fn open(
     let mut all = vec![];
     for from in references {
         let opened = named(images, from, platform);
-        all.extend(opened.with_context(|| format!("can not merge `{from}`"))?);
+        all.extend(opened.with_context(|| format!("cannot merge `{from}`"))?);
     }
     Ok(all)
 }

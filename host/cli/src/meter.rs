@@ -109,7 +109,7 @@ impl Drop for Pulse {
     fn drop(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {
-            // It can not fail, and has nothing more to say.
+            // It cannot fail, and has nothing more to say.
             let _ = thread.join();
         }
     }

@@ -28,7 +28,7 @@ pub(super) enum Output {
 impl Output {
     /// Opens an output: `path`, or stdout where there is none or it is `-`.
     ///
-    /// A terminal is refused: it would show what it can not.
+    /// A terminal is refused: it would show what it cannot.
     pub(super) fn open(path: Option<&Path>) -> Result<Self> {
         match path.filter(|path| *path != Path::new("-")) {
             Some(path) => Self::file(path).with_context(|| format!("writing `{}`", path.display())),

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
 /// Plans the image of a specification.
 fn plan(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) -> Result<()> {
     let runtime = args.image.limits().runtime(args.cache, printer)?;
-    let cannot = || format!("can not plan {}", args.image.what());
+    let cannot = || format!("cannot plan {}", args.image.what());
     let planner = runtime.embedded()?;
     let component = plan::component(spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());

@@ -50,7 +50,7 @@ pub(super) struct PlannerArgs {
 
     /// Give the component a WASI in which nothing can be read or reached
     ///
-    /// For components whose language can not do without: no files, no network, no environment,
+    /// For components whose language cannot do without: no files, no network, no environment,
     /// clocks that stand still, the same random numbers in every call. The end of what it writes
     /// to stderr is shown if it fails.
     #[arg(long, help_heading = "Layers", conflicts_with = "pipeline")]

@@ -239,7 +239,7 @@ impl ShipArgs {
         let alone = places.len() == 1;
         let mut open = vec![];
         for place in places {
-            let cannot = format!("can not write to `{}`", place.reference);
+            let cannot = format!("cannot write to `{}`", place.reference);
             match self.open(&place, client, printer).with_context(|| cannot) {
                 Ok(target) => open.push((place, target)),
                 // What cannot be meant ends the run before anything is made.

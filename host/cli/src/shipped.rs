@@ -55,7 +55,7 @@ impl Shipped {
             Ok(outcome) => outcome,
             Err(failure) if alone => return Err(failure),
             Err(failure) => {
-                let cannot = format!("can not write to `{}`", place.title());
+                let cannot = format!("cannot write to `{}`", place.title());
                 self.failures
                     .push(Err(failure).context(cannot).unwrap_or_else(|f| f));
                 return Ok(());

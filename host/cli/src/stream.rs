@@ -137,5 +137,5 @@ fn repo_tag(args: &Args, conf: &Conf) -> Result<Option<String>> {
 }
 
 fn cannot(args: &Args) -> String {
-    format!("can not stream `{}`", args.conf.display())
+    format!("cannot stream `{}`", args.conf.display())
 }

@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         reference: args.image.clone(),
     };
     let landings = args.landing.open([&place].into_iter())?;
-    let cannot = || format!("can not tag `{}`", args.image);
+    let cannot = || format!("cannot tag `{}`", args.image);
     let manifest = match &args.image {
         Reference::Registry(repository) => {
             let images = Images::new(&args.registry, &[&args.image])?;

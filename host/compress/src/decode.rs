@@ -25,7 +25,7 @@ impl Compression {
     ///
     /// # Errors
     ///
-    /// A decoder that can not be set up.
+    /// A decoder that cannot be set up.
     pub fn decoder<'a>(
         self,
         compressed: impl Read + Send + 'a,

@@ -28,7 +28,7 @@ impl<'p, W: Write> Encoder<'p, W> {
     ///
     /// # Errors
     ///
-    /// Threads that can not be started.
+    /// Threads that cannot be started.
     pub fn new(setting: &Setting, pool: &'p Pool, out: W) -> io::Result<Self> {
         let blocks = match block_size(setting.compression()) {
             Some(size) => Some(Blocks::new(*setting, size, pool)?),
@@ -89,7 +89,7 @@ struct Blocks<'p> {
     done: VecDeque<Option<Block>>,
     to_here: Sender<(u64, BlockOutcome)>,
     here: Receiver<(u64, BlockOutcome)>,
-    /// Whether a block was lost on its way: then the stream can not be completed.
+    /// Whether a block was lost on its way: then the stream cannot be completed.
     failed: bool,
 }
 

@@ -61,7 +61,7 @@ pub struct HistoryEntry {
     pub empty_layer: bool,
 }
 
-/// A configuration that can not be used.
+/// A configuration that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ConfigurationError(String);

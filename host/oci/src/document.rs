@@ -88,7 +88,7 @@ pub enum Content {
     Index(Index),
 }
 
-/// A document that can not be used.
+/// A document that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {

@@ -18,7 +18,7 @@ pub const WIT: [(&str, &str); 3] = [
     ("worlds.wit", include_str!("../../../wit/0.1.0/worlds.wit")),
 ];
 
-/// A module that is no component yet, and can not be made one.
+/// A module that is no component yet, and cannot be made one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComponentizeError {
@@ -41,7 +41,7 @@ pub enum ComponentizeError {
         module: String,
     },
     /// It is broken, or does not fit the world that it says it is of.
-    #[error("`{module}` can not be made a component")]
+    #[error("`{module}` cannot be made a component")]
     Unfit {
         /// The module's name, as the user knows it.
         module: String,

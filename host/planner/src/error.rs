@@ -18,10 +18,10 @@ use super::validate::Violation;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The engine that runs components can not be set up on this machine.
+    /// The engine that runs components cannot be set up on this machine.
     #[error("setting up the engine for planners")]
     Engine(#[source] Cause),
-    /// The file of a component can not be read.
+    /// The file of a component cannot be read.
     #[error("reading the planner `{}`", path.display())]
     Read {
         /// The file.
@@ -77,7 +77,7 @@ pub enum Error {
         #[source]
         source: Cause,
     },
-    /// The process that compiles components can not be had.
+    /// The process that compiles components cannot be had.
     #[error("compiling planners by `{}`", program.display())]
     Compiler {
         /// The program that was started.
@@ -110,7 +110,7 @@ pub enum Error {
         /// What ended it.
         how: String,
     },
-    /// The component instantiates what it holds so often that it can not be compiled.
+    /// The component instantiates what it holds so often that it cannot be compiled.
     #[error("planner `{component}` unfolds to more than {limit} parts, the most that is compiled")]
     Extent {
         /// The component's name, as the user knows it.
@@ -282,7 +282,7 @@ pub enum Error {
         #[source]
         source: Cause,
     },
-    /// The component says that the request can not be met.
+    /// The component says that the request cannot be met.
     #[error("{}{}{message}", by(component, *embedded), place(field.as_deref()))]
     Refused {
         /// The component's name, as the user knows it.
@@ -328,7 +328,7 @@ pub enum Error {
         hint: String,
     },
     /// The component's plan breaks a rule.
-    #[error("planner `{component}` made a plan that can not be used")]
+    #[error("planner `{component}` made a plan that cannot be used")]
     InvalidPlan {
         /// The component's name, as the user knows it.
         component: String,
@@ -364,7 +364,7 @@ impl Hint for Error {
                 "the sealed WASI has nothing that could reach anything: build it without those"
             }
             Self::Imports { sealable: true, .. } => {
-                "if its language can not do without WASI, `--sealed-wasi` gives it one in which nothing \
+                "if its language cannot do without WASI, `--sealed-wasi` gives it one in which nothing \
                  can be read or reached"
             }
             Self::Imports { .. } => {

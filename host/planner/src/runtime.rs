@@ -34,7 +34,7 @@ pub enum Imports {
     #[default]
     Nothing,
     /// A WASI in which nothing can be read or reached, clocks stand still and random numbers
-    /// are the same in every call: for components whose language can not do without one.
+    /// are the same in every call: for components whose language cannot do without one.
     SealedWasi,
 }
 
@@ -56,7 +56,7 @@ pub struct Runtime {
 
 impl Runtime {
     /// Sets up the engine. Compiled components are kept in `cache`, by wasmtime's
-    /// own cache; where that folder can not be had, each run compiles anew. Code is run that is found
+    /// own cache; where that folder cannot be had, each run compiles anew. Code is run that is found
     /// there, so nobody else may be able to write to it.
     ///
     /// Components that are not built in are compiled in this process, by counts alone kept from
@@ -125,7 +125,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// A file that can not be read or has more than 128 MiB, another digest than the one that
+    /// A file that cannot be read or has more than 128 MiB, another digest than the one that
     /// is pinned, and as [`Runtime::load`].
     pub fn load_file(&self, file: &ComponentFile, imports: Imports) -> Result<Planner<'_>, Error> {
         let bytes = file.read()?;
@@ -231,6 +231,6 @@ fn address_space() -> Option<u64> {
 fn open_cache(folder: &Path) -> Option<Cache> {
     let mut config = CacheConfig::new();
     config.with_directory(folder);
-    // A cache that can not be had is no reason to fail: the planner is compiled.
+    // A cache that cannot be had is no reason to fail: the planner is compiled.
     Cache::new(config).ok()
 }

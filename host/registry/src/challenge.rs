@@ -40,7 +40,7 @@ impl Challenge {
     ///
     /// # Errors
     ///
-    /// Headers that can not be read, schemes that are not supported, and tokens that are to be
+    /// Headers that cannot be read, schemes that are not supported, and tokens that are to be
     /// fetched in the open: for a registry that is not, and on another machine unless `is_open` allows it.
     pub(super) fn of(
         asked: &Uri,
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_answered_is_said() {
+    fn what_cannot_be_answered_is_said() {
         let a = "https://a:5000/v2/";
         for (value, expected) in [
             (

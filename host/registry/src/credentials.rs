@@ -77,11 +77,11 @@ pub(super) struct Login {
     pub(super) source: LoginSource,
 }
 
-/// Credentials that can not be read.
+/// Credentials that cannot be read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialsError {
-    /// A file that is there and can not be read.
+    /// A file that is there and cannot be read.
     #[error("reading the credentials in `{}`", file.display())]
     Io {
         /// The file.
@@ -91,7 +91,7 @@ pub enum CredentialsError {
         source: Arc<io::Error>,
     },
     /// A file that is not what it should be. What it holds is not shown.
-    #[error("the credentials in `{}` can not be read: {why}", file.display())]
+    #[error("the credentials in `{}` cannot be read: {why}", file.display())]
     Broken {
         /// The file.
         file: PathBuf,

@@ -29,7 +29,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// One that is not there, is not what it should be, or can not be had.
+    /// One that is not there, is not what it should be, or cannot be had.
     pub fn document(&self, of: &Repository) -> Result<Document, Error> {
         self.run(
             of,

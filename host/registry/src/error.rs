@@ -74,8 +74,8 @@ impl Hint for Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The name of the registry or of the image can not be part of a URL.
-    #[error("`{0}` can not be part of a URL")]
+    /// The name of the registry or of the image cannot be part of a URL.
+    #[error("`{0}` cannot be part of a URL")]
     Name(String),
     /// A text of a descriptor that leads nowhere.
     #[error("`{0}` is not a URL of HTTP or HTTPS")]
@@ -247,7 +247,7 @@ pub enum Cause {
         limit: usize,
     },
     /// An answer that breaks the protocol.
-    #[error("the answer of `{host}` can not be used: {why}")]
+    #[error("the answer of `{host}` cannot be used: {why}")]
     Answer {
         /// The host, with its port.
         host: String,
@@ -270,13 +270,13 @@ pub enum Cause {
         /// How many there are, or more than that.
         actual: u64,
     },
-    /// A manifest or an index that can not be used.
+    /// A manifest or an index that cannot be used.
     #[error(transparent)]
     Document(DocumentError),
-    /// Credentials that can not be read.
+    /// Credentials that cannot be read.
     #[error(transparent)]
     Credentials(CredentialsError),
-    /// The bytes to send can not be read.
+    /// The bytes to send cannot be read.
     #[error("reading what is to be sent")]
     Source(#[source] io::Error),
 }

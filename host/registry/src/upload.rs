@@ -93,7 +93,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Bytes that can not be read or are not as many as the descriptor says, and a registry
+    /// Bytes that cannot be read or are not as many as the descriptor says, and a registry
     /// that does not take them.
     pub fn upload(
         &self,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::hint::Hint;
 
-/// A file that can not be read whole.
+/// A file that cannot be read whole.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The system refused.
@@ -44,7 +44,7 @@ impl FileError {
 ///
 /// # Errors
 ///
-/// A file that can not be read or has more.
+/// A file that cannot be read or has more.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     read_from(File::open(path).map_err(FileError::io(path))?, path, limit)
 }

@@ -1,5 +1,5 @@
 //! Tar headers in the dialect of Python's `tarfile`: POSIX.1-2001 (PAX), with an
-//! extended header only where the plain one can not hold a value.
+//! extended header only where the plain one cannot hold a value.
 
 use super::Kind;
 use super::order::code_points;
@@ -72,7 +72,7 @@ fn fits(value: i64, digits: u32) -> bool {
     (0..1 << (3 * digits)).contains(&value)
 }
 
-/// The records of an extended header: what the plain one can not hold.
+/// The records of an extended header: what the plain one cannot hold.
 #[derive(Default)]
 struct Records<'a>(Vec<(&'static str, std::borrow::Cow<'a, [u8]>)>);
 

@@ -5,7 +5,7 @@ use tar::{GnuExtSparseHeader, GnuHeader, GnuSparseHeader};
 /// How many parts a sparse file may be stored in.
 const MAX_PARTS: usize = 1 << 20;
 
-/// A map that can not be right.
+/// A map that cannot be right.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadMap;
 
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_that_can_not_be_are_refused() {
+    fn maps_that_cannot_be_are_refused() {
         for numbers in [&[1][..], &[5, 5, 9, 1], &[u64::MAX, 1], &[5, u64::MAX]] {
             assert_eq!(Map::of(numbers), Err(BadMap), "{numbers:?}");
         }

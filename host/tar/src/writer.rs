@@ -1,4 +1,4 @@
-//! The archive that comes out: ustar headers, and PAX records for what these can not say.
+//! The archive that comes out: ustar headers, and PAX records for what these cannot say.
 
 use std::io::{self, Write};
 

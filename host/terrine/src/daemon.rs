@@ -15,7 +15,7 @@ use terrine_support::hint::Hint;
 #[non_exhaustive]
 pub enum Error {
     /// It is not there.
-    #[error("`{program}` can not be run")]
+    #[error("`{program}` cannot be run")]
     NoProgram {
         /// Its name.
         program: &'static str,
@@ -226,7 +226,7 @@ impl Said {
     }
 }
 
-/// The first bytes of what is read to its end. What can not be read is not said.
+/// The first bytes of what is read to its end. What cannot be read is not said.
 fn start(mut reader: impl Read) -> Vec<u8> {
     let mut start = vec![];
     let _ = reader.by_ref().take(SAID).read_to_end(&mut start);

@@ -123,7 +123,7 @@ pub(super) fn parse(text: &str, field: &str) -> Result<Value, Error> {
     if strings(text).any(|string| string == NUMBER_KEY) {
         return Err(invalid(
             field,
-            format!("holds `{NUMBER_KEY}`, which can not be kept"),
+            format!("holds `{NUMBER_KEY}`, which cannot be kept"),
         ));
     }
     value
@@ -302,7 +302,7 @@ mod tests {
             let text = format!(r#"{{"Labels": {{"\\\"": 1, "x": {{"{key}": "12"}}}}}}"#);
             let error = parse(&text, "config").unwrap_err();
             assert!(
-                error.message.contains("can not be kept"),
+                error.message.contains("cannot be kept"),
                 "{text}: {}",
                 error.message
             );

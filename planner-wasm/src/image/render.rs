@@ -81,7 +81,7 @@ fn check_layers(layers: &[RenderedLayer]) -> Result<(), Error> {
     for (i, pair) in layers.windows(2).enumerate() {
         if pair[0].role as u8 > pair[1].role as u8 {
             let message = format!(
-                "a layer of {:?} can not be above one of {:?}",
+                "a layer of {:?} cannot be above one of {:?}",
                 pair[1].role, pair[0].role
             );
             return Err(invalid(i + 1, message));
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_json_can_not_hold_is_refused() {
+    fn a_number_that_json_cannot_hold_is_refused() {
         let huge = RenderRequest {
             config: r#"{"x": 1e999}"#.to_owned(),
             ..request(vec![])

@@ -43,7 +43,7 @@ struct Group {
 }
 
 /// Every path its own owner, which is what there is to gain; but paths that refer to each
-/// other in circles can not be told apart.
+/// other in circles cannot be told apart.
 fn apart(graph: &Graph) -> Vec<Group> {
     let components = Components::new(&graph.references);
     components

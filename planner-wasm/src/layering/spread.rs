@@ -1,7 +1,7 @@
 //! Sums over everything that is reached, or that reaches: 64 ends of the ways in one pass
 //! over the graph.
 //!
-//! In a closure of n paths there are up to n² / 2 such pairs, which can not be looked at
+//! In a closure of n paths there are up to n² / 2 such pairs, which cannot be looked at
 //! one by one where n is 100,000. Here a pass carries a mask of 64 along all edges, and a
 //! table tells the sum of the weights in a mask's bytes.
 

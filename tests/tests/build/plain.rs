@@ -282,7 +282,7 @@ fn what_no_layer_holds_is_refused_by_its_name_unless_it_is_left_out() {
             let command = ["build", "--exclude", excluded];
             let run = Run::of(terrine().args(command).args(arguments));
             assert_eq!(run.code, Some(1));
-            let said = format!("`{}` is a {kind}, which a layer can not hold", text(place));
+            let said = format!("`{}` is a {kind}, which a layer cannot hold", text(place));
             assert!(run.stderr.contains(&said), "{}", run.stderr);
             assert!(
                 run.stderr.contains("`--exclude` leaves this one out"),

@@ -14,7 +14,7 @@ use terrine_tests::{ConfFile, Run, TestStore, peer};
 use super::{MUCH, refused, waiting};
 
 #[test]
-fn what_a_layer_can_not_hold_is_named() {
+fn what_a_layer_cannot_hold_is_named() {
     let store = TestStore::default();
     store.directory("a");
     let conf = ConfFile::new(&store, &[&["a"]]);
@@ -22,7 +22,7 @@ fn what_a_layer_can_not_hold_is_named() {
     let _socket = std::os::unix::net::UnixListener::bind(store.host("a/socket")).unwrap();
     refused(
         &conf.run(),
-        &format!("{} socket, which a layer can not hold", there("socket")),
+        &format!("{} socket, which a layer cannot hold", there("socket")),
     );
     fs::remove_file(store.host("a/socket")).unwrap();
     let make = |kind, device| {
@@ -37,7 +37,7 @@ fn what_a_layer_can_not_hold_is_named() {
     make(FileType::Fifo, 0).unwrap();
     refused(
         &conf.run(),
-        &format!("{} fifo, which a layer can not hold", there("x")),
+        &format!("{} fifo, which a layer cannot hold", there("x")),
     );
     for (kind, name) in [
         (FileType::CharacterDevice, "character device"),
@@ -48,11 +48,11 @@ fn what_a_layer_can_not_hold_is_named() {
             Ok(()) => {
                 refused(
                     &conf.run(),
-                    &format!("{} {name}, which a layer can not hold", there("x")),
+                    &format!("{} {name}, which a layer cannot hold", there("x")),
                 );
             }
             Err(error) => {
-                peer::missing(&format!("devices can not be made here: {error}"));
+                peer::missing(&format!("devices cannot be made here: {error}"));
                 File::create(store.host("a/x")).unwrap();
             }
         }
@@ -60,7 +60,7 @@ fn what_a_layer_can_not_hold_is_named() {
 }
 
 #[test]
-fn what_can_not_be_read_is_named() {
+fn what_cannot_be_read_is_named() {
     let store = TestStore::default();
     store.file("a/dir/secret", b"x").file("a/dir/z", b"x");
     let secret = store.host("a/dir/secret");

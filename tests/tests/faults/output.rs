@@ -33,7 +33,7 @@ fn a_full_disk_is_said_and_leaves_nothing() {
         .arg(out.path())
         .status();
     if !mounted.is_ok_and(|status| status.success()) {
-        return peer::missing("a small file system can not be mounted here");
+        return peer::missing("a small file system cannot be mounted here");
     }
     let file = out.path().join("image.tar");
     fs::write(&file, "old").unwrap();

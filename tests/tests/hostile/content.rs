@@ -197,7 +197,7 @@ fn docker_archives_are_no_better() {
             &|image| {
                 image.manifest[0]["Config"] = json!("manifest.json");
             },
-            &["can not be"],
+            &["cannot be"],
         ),
         (
             "a list of nothing",
@@ -207,7 +207,7 @@ fn docker_archives_are_no_better() {
         (
             "no list",
             &|image| image.manifest = json!({"Config": "x"}),
-            &["can not be read"],
+            &["cannot be read"],
         ),
         (
             "other bytes",

@@ -45,12 +45,12 @@ fn descriptors_that_lie_are_found_out() {
         (
             "no digest",
             &|_, layer| layer["digest"] = json!("sha256:../../../etc/passwd"),
-            &["can not be used"],
+            &["cannot be used"],
         ),
         (
             "another algorithm",
             &|_, layer| layer["digest"] = json!("md5:00"),
-            &["can not be used"],
+            &["cannot be used"],
         ),
         (
             "a kind that nobody knows",
@@ -127,7 +127,7 @@ fn configurations_that_lie_are_found_out() {
             vec![format!("sha256:{}", "2".repeat(64))],
             "sha256:2222",
         ),
-        ("no diff id", 1, vec!["x".to_owned()], "can not be read"),
+        ("no diff id", 1, vec!["x".to_owned()], "cannot be read"),
     ] {
         let image = layout.image(&vec![layer.clone(); layers], &diff_ids);
         layout.index(&json!([image]));
@@ -160,7 +160,7 @@ fn configurations_that_lie_are_found_out() {
         refused(
             what,
             &oci(&layout),
-            &["can not be read", "it lists 1 layers", "can not be used"],
+            &["cannot be read", "it lists 1 layers", "cannot be used"],
         );
     }
     // Said to be huge; nothing of that is made room for.
@@ -225,7 +225,7 @@ fn indexes_have_an_end() {
     refused(
         "an index that is a manifest",
         &oci(&layout),
-        &["can not be used"],
+        &["cannot be used"],
     );
     layout.index(&json!([]));
     refused("an empty index", &oci(&layout), &["lists no image"]);
@@ -239,7 +239,7 @@ fn indexes_have_an_end() {
         ("too large", " ".repeat(5 << 20)),
     ] {
         fs::write(layout.path().join("index.json"), text).unwrap();
-        refused(what, &oci(&layout), &["can not be used", "are allowed"]);
+        refused(what, &oci(&layout), &["cannot be used", "are allowed"]);
     }
     fs::remove_file(layout.path().join("index.json")).unwrap();
     Run::of(Command::new("mkfifo").arg(layout.path().join("index.json"))).ok();

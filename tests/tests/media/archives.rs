@@ -185,7 +185,7 @@ fn what_has_no_place_is_refused() {
             "no place for annotations",
         ),
         ("-", &["--annotation", "a=b"], 2, "no place for annotations"),
-        ("oci:out:a b", &[], 1, "can not be the name of an image"),
+        ("oci:out:a b", &[], 1, "cannot be the name of an image"),
         ("oci:out:@1", &[], 2, "not by its number"),
         (
             "oci:image.tar:x",

@@ -220,7 +220,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_built() {
         ),
         (
             "contents",
-            "in docker image x: You can not specify both contents and copyToRoot.",
+            "in docker image x: You cannot specify both contents and copyToRoot.",
         ),
         (
             "maxLayers",
@@ -283,7 +283,7 @@ fn what_is_of_a_wrong_type_is_told_with_the_image() {
         ),
         (
             "planner",
-            "in docker image web: You can not specify both planner and layeringPipeline.",
+            "in docker image web: You cannot specify both planner and layeringPipeline.",
         ),
         (
             "darwin",

@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test that can not be set up has failed"
+    reason = "a test that cannot be set up has failed"
 )]
 
 mod built_in;
@@ -34,7 +34,7 @@ fn tight() -> Limits {
     limits
 }
 
-/// What is said of a component that can not be loaded.
+/// What is said of a component that cannot be loaded.
 fn refused(component: &[u8]) -> Error {
     let runtime = Runtime::new(tight(), None).unwrap();
     runtime

@@ -26,7 +26,7 @@ fn a_plan_that_breaks_a_rule_is_refused() {
             .map_err(|error| {
                 assert_eq!(
                     error.to_string(),
-                    "planner `hostile.wasm` made a plan that can not be used"
+                    "planner `hostile.wasm` made a plan that cannot be used"
                 );
                 std::error::Error::source(&error).unwrap().to_string()
             })

@@ -301,7 +301,7 @@ const WRITE: [(&str, &str, &str); 3] = [
 
 #[test]
 fn the_end_of_stderr_is_said_where_it_fails() {
-    let words = "it can not go on: \u{1b}[2J `x` is missing\nat policy.py:3";
+    let words = "it cannot go on: \u{1b}[2J `x` is missing\nat policy.py:3";
     let write = format!(
         "(call $f1 (call $f0) (i32.const 512) (i32.const {}) (i32.const 700))",
         words.len()
@@ -317,7 +317,7 @@ fn the_end_of_stderr_is_said_where_it_fails() {
     failing.rest += &data(512, words.as_bytes());
     let said = chain(&sealed(&failing, tight()).unwrap_err());
     let expected = "planner `sealed.wasm` failed in `plan`: wasm trap: wasm `unreachable` instruction \
-        executed; before that it wrote:\n    it can not go on: \\u{1b}[2J `x` is missing\n    at \
+        executed; before that it wrote:\n    it cannot go on: \\u{1b}[2J `x` is missing\n    at \
         policy.py:3\n  error while executing at wasm backtrace:";
     assert!(said.starts_with(expected), "{said}");
     let mut leaving = importing(&WRITE, &format!("{write} (call $f2 (i32.const 1))"));

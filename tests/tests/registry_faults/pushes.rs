@@ -45,7 +45,7 @@ fn a_push_passes_over_what_passes() {
 }
 
 #[test]
-fn a_push_that_can_not_be_says_why_and_tags_nothing() {
+fn a_push_that_cannot_be_says_why_and_tags_nothing() {
     let always: &[(Matches, Fault, &str)] = &[
         (
             uploads,

@@ -163,7 +163,7 @@ fn a_step_is_added_to_a_sequence_that_is_there() {
 }
 
 #[test]
-fn what_can_not_be_recorded_is_told() {
+fn what_cannot_be_recorded_is_told() {
     let versions = Versions::new();
     let base = terrine_tests::base::BaseImage::new(&[&terrine_tests::base::layer("a", b"1")], &[]);
     fs::write(versions.file("foreign.tar"), base.archive()).unwrap();

@@ -249,7 +249,7 @@ fn time_is_told_only_if_it_is_asked_for() {
 }
 
 #[test]
-fn output_that_can_not_be_written_is_a_failure() {
+fn output_that_cannot_be_written_is_a_failure() {
     let folder = temporary();
     let file = write(folder.path(), "web.json", &sequence());
     let full = || File::options().write(true).open("/dev/full").unwrap();

@@ -1,4 +1,4 @@
-//! What can be asked for, and what can not be meant.
+//! What can be asked for, and what cannot be meant.
 
 use std::fs;
 
@@ -62,7 +62,7 @@ fn what_is_no_reference_is_refused_with_the_reason() {
 }
 
 #[test]
-fn what_can_not_be_meant_is_a_usage_error() {
+fn what_cannot_be_meant_is_a_usage_error() {
     let place = Place::new();
     let zeros = "0".repeat(64);
     fs::create_dir(place.root().join("folder")).unwrap();
@@ -110,7 +110,7 @@ fn what_can_not_be_meant_is_a_usage_error() {
 }
 
 #[test]
-fn places_that_can_not_be_written_are_named_before_anything_is_made() {
+fn places_that_cannot_be_written_are_named_before_anything_is_made() {
     let place = Place::new();
     fs::write(place.root().join("file"), "x").unwrap();
     fs::create_dir_all(place.root().join("folder/x")).unwrap();

@@ -148,7 +148,7 @@ fn what_one_fails_to_do_does_not_keep_the_image_from_the_others() {
 }
 
 #[test]
-fn what_can_not_go_together_is_told_before_anything_is_made() {
+fn what_cannot_go_together_is_told_before_anything_is_made() {
     let place = Place::new();
     let lines = [
         "BUILD --to docker-archive:new.tar --to oci-archive:./new.tar",

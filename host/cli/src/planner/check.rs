@@ -27,7 +27,7 @@ use crate::planner_args::merge;
 /// plan is a failure, and makes the exit code 1.
 ///
 /// Graphs of at most 100 paths have to do with a part of the fuel and of the time that a call may take;
-/// where one can not, it is tried again with all of it. A policy that has used up either in two cases
+/// where one cannot, it is tried again with all of it. A policy that has used up either in two cases
 /// is not run on the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

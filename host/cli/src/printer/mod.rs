@@ -217,7 +217,7 @@ fn text(label: &str, chain: &[String], hint: Option<&str>) -> String {
     text
 }
 
-/// Text that can not be written to stderr has nowhere else to go.
+/// Text that cannot be written to stderr has nowhere else to go.
 fn print(text: &str) {
     let _ = AutoStream::auto(std::io::stderr()).write_all(text.as_bytes());
 }

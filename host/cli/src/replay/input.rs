@@ -101,7 +101,7 @@ impl Input {
 mod tests {
     #![allow(
         clippy::unwrap_used,
-        reason = "a test that can not be set up has failed"
+        reason = "a test that cannot be set up has failed"
     )]
 
     use super::*;

@@ -163,7 +163,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     }
     if args.html.as_deref() == Some(Path::new("-")) {
         return Err(Usage {
-            message: "the page and the report can not both go to stdout".to_owned(),
+            message: "the page and the report cannot both go to stdout".to_owned(),
             hint: "name a file with `--html`",
         }
         .into());

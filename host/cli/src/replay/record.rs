@@ -107,7 +107,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         }
         .into());
     }
-    // What can not be written is told before anything is read.
+    // What cannot be written is told before anything is read.
     let output = file.map(|path| Output::open(Some(path))).transpose()?;
     let mut updates = match file {
         Some(path) if args.append && path.exists() => Some(sequence::read(path)?),
@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     }
     let mut reader = Reader::new(args, printer)?;
     for reference in &args.steps {
-        let cannot = || format!("can not record `{reference}`");
+        let cannot = || format!("cannot record `{reference}`");
         let step = reader.read(reference).with_context(cannot)?;
         let number = 1 + updates
             .as_ref()

@@ -98,9 +98,7 @@ fn check_name(name: &str) -> Result<()> {
                     .iter()
                     .any(|name| name.parse::<Digest>().is_ok()) =>
         {
-            Err(usage(
-                "a digest is what comes out, and can not be asked for",
-            ))
+            Err(usage("a digest is what comes out, and cannot be asked for"))
         }
         Ok(_) => Ok(()),
     }

@@ -50,9 +50,7 @@ impl BlobReference<'_> {
         match self {
             Self::Registry(repository) => {
                 if repository.digest.is_some() {
-                    return Err(usage(
-                        "a digest is what comes out, and can not be asked for",
-                    ));
+                    return Err(usage("a digest is what comes out, and cannot be asked for"));
                 }
                 let (repository, more) = place.tagged(repository);
                 interrupt::leaves_blobs();

@@ -46,7 +46,7 @@ pub enum Outcome {
         /// How many paths it leaves out, as the options ask for.
         left_out: usize,
     },
-    /// The policy says that it can not keep to the budget or needs other options, as it may.
+    /// The policy says that it cannot keep to the budget or needs other options, as it may.
     Refused(String),
     /// Anything else.
     Failed(String),

@@ -56,7 +56,7 @@ pub(super) fn excess(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// The work for segments of elements, up to where they can not be read.
+/// The work for segments of elements, up to where they cannot be read.
 fn elements(segments: ElementSectionReader<'_>) -> u64 {
     segments
         .into_iter()
@@ -70,7 +70,7 @@ fn elements(segments: ElementSectionReader<'_>) -> u64 {
         })
 }
 
-/// The work for a function, up to where it can not be read.
+/// The work for a function, up to where it cannot be read.
 fn work(body: &FunctionBody<'_>) -> u64 {
     let (mut plain, mut ways): (u64, u64) = (FUNCTION, 0);
     let operators = body.get_operators_reader().into_iter().flatten();

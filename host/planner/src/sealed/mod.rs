@@ -1,4 +1,4 @@
-//! A WASI for those who can not do without one: the runtimes of some languages import files,
+//! A WASI for those who cannot do without one: the runtimes of some languages import files,
 //! clocks and randomness whether or not the program uses them.
 //!
 //! It is WASI 0.2 with nothing behind it: no files, no arguments, no environment, an empty

@@ -37,7 +37,7 @@ fn refusals_are_told_with_their_reason() {
         ),
         (
             step(GET).status(302),
-            "can not be used: it has no `Location`",
+            "cannot be used: it has no `Location`",
             "",
         ),
         (step(GET).status(204), "answers 204 No Content", ""),

@@ -139,7 +139,7 @@ fn documents_are_put() {
 }
 
 #[test]
-fn names_can_not_lead_elsewhere() {
+fn names_cannot_lead_elsewhere() {
     for registry in [
         "user@example.com",
         "example.com/x",

@@ -35,7 +35,7 @@ impl Fingerprint {
 ///
 /// # Errors
 ///
-/// A path that is missing or can not be listed, and one that a layer can not hold.
+/// A path that is missing or cannot be listed, and one that a layer cannot hold.
 pub fn fingerprint(store: &Store, path: &StorePath) -> Result<Fingerprint, Error> {
     let tree = Tree::walk(store, std::slice::from_ref(path))?;
     let top = path.as_str().len();

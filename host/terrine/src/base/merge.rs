@@ -15,7 +15,7 @@ pub(super) enum EntryKind {
     File,
     Directory,
     Symlink,
-    /// A device, a fifo, or something that can not be told.
+    /// A device, a fifo, or something that cannot be told.
     Other,
 }
 

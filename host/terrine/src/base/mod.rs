@@ -193,7 +193,7 @@ impl Base {
     ///
     /// # Errors
     ///
-    /// A compressed layer that can not be unpacked, or is not the one it should be.
+    /// A compressed layer that cannot be unpacked, or is not the one it should be.
     pub fn transfer(&self, layer: &BaseLayer) -> Result<Transfer, Error> {
         let compression = layer.layer.look()?;
         if compression == Compression::None {
@@ -229,7 +229,7 @@ impl Base {
     ///
     /// # Errors
     ///
-    /// A decoder that can not be set up.
+    /// A decoder that cannot be set up.
     pub fn content<'a>(
         &'a self,
         layer: &'a BaseLayer,
@@ -295,7 +295,7 @@ impl BaseLayer {
     ///
     /// # Errors
     ///
-    /// A layer that has to be read for it and can not be.
+    /// A layer that has to be read for it and cannot be.
     pub fn descriptor(&self) -> Result<Descriptor, Error> {
         self.layer.descriptor()
     }

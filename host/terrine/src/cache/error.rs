@@ -8,11 +8,11 @@ use terrine_support::hint::Hint;
 
 use rusqlite::ErrorCode;
 
-/// A cache that can not be used.
+/// A cache that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The folder can not be made, or what is in it can not be looked at.
+    /// The folder cannot be made, or what is in it cannot be looked at.
     #[error("using the layer cache in `{}`", path.display())]
     Io {
         /// The folder or the file.

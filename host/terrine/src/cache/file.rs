@@ -184,14 +184,14 @@ impl File {
     /// Begins anew what is damaged or of another version, and makes the table. Tells whether
     /// it was damaged.
     fn make_ours(&self) -> rusqlite::Result<bool> {
-        // A log that somebody else switched on is none of ours; where it can not be switched
+        // A log that somebody else switched on is none of ours; where it cannot be switched
         // off, it works with it.
         let _ = self
             .connection
             .execute_batch("PRAGMA journal_mode = TRUNCATE;");
         let damaged = match self.state() {
             // A header can say that the file is of a later SQLite, which then only reads it. If the
-            // file itself can not be written, that is as well, and it stays as it is.
+            // file itself cannot be written, that is as well, and it stays as it is.
             Ok(State::Ours) if self.connection.is_readonly("main")? => {
                 return Ok(self.reset().is_ok());
             }

@@ -3,7 +3,7 @@
 //!
 //! The cache is a database in a folder of the user's, shared by all processes, and only ever an
 //! optimisation: without it every output is the same, byte for byte. So nothing that goes wrong
-//! with it is an error of a build. A look-up that fails finds nothing, what can not be written
+//! with it is an error of a build. A look-up that fails finds nothing, what cannot be written
 //! is not remembered, and [`Cache::complaint`] tells the first thing that went wrong.
 //!
 //! Each row carries a checksum over its name and its value. A row that was altered or mixed up
@@ -121,7 +121,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// A folder that can not be made or read, or that is not the user's own; something else in the place of the
+    /// A folder that cannot be made or read, or that is not the user's own; something else in the place of the
     /// database, a link to one included; and one that another process holds for seconds.
     pub fn open(directory: &Path, options: CacheOptions) -> Result<Self, Error> {
         DirBuilder::new()
@@ -247,7 +247,7 @@ impl Cache {
         self.put(facts.iter().map(|(key, fact)| (Id::fact(kind, *key), fact)));
     }
 
-    /// Notes that entries were found that can not all be right.
+    /// Notes that entries were found that cannot all be right.
     pub(crate) fn contradicts_itself(&self) {
         let path = self
             .lock()
@@ -269,7 +269,7 @@ impl Cache {
     ///
     /// # Errors
     ///
-    /// A database that can not be read.
+    /// A database that cannot be read.
     pub fn info(&self) -> Result<Info, Error> {
         let mut inner = self.lock();
         self.write(&mut inner);
@@ -358,7 +358,7 @@ impl Cache {
     fn forget(&self, id: Id) {
         let mut inner = self.lock();
         if inner.file.is_some() {
-            // Even where it can not be written, it is not to be found again in this run.
+            // Even where it cannot be written, it is not to be found again in this run.
             inner.change(id, RowChange::Remove);
         }
     }
@@ -369,7 +369,7 @@ impl Cache {
         if inner.changes.is_empty() || !inner.writable {
             return;
         }
-        // Marks are not worth waiting for, nor a complaint where they can not be made.
+        // Marks are not worth waiting for, nor a complaint where they cannot be made.
         let marks_only = inner.weighty == 0;
         file.wait_for(if marks_only {
             LITTLE_PATIENCE

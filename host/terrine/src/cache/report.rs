@@ -70,7 +70,7 @@ impl Info {
 
     /// The JSON of it, on lines of its own.
     pub fn to_json(&self) -> String {
-        // A path that is not text can not be written as JSON; it is named as far as it is text.
+        // A path that is not text cannot be written as JSON; it is named as far as it is text.
         let path = PathBuf::from(self.path.to_string_lossy().into_owned());
         let info = Self {
             path,
@@ -93,7 +93,7 @@ pub struct Cleared {
 ///
 /// # Errors
 ///
-/// A database that can not be read, or is damaged.
+/// A database that cannot be read, or is damaged.
 pub fn info(directory: &Path) -> Result<Info, Error> {
     check(directory)?;
     let info = match File::existing(directory)? {
@@ -134,7 +134,7 @@ impl Trees {
 ///
 /// # Errors
 ///
-/// A database that can not be written, or that another process holds for seconds.
+/// A database that cannot be written, or that another process holds for seconds.
 pub fn clear(directory: &Path) -> Result<Cleared, Error> {
     check(directory)?;
     // What is refused is told before anything is removed.

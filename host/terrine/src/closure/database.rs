@@ -46,7 +46,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// A file that is not there, can not be read, or is not the database of a store.
+    /// A file that is not there, cannot be read, or is not the database of a store.
     pub fn open(file: &Path) -> Result<Self, Error> {
         let kind = fs::metadata(file).map_err(FileError::io(file))?;
         if !kind.is_file() {
@@ -103,7 +103,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// A path that the store does not know, and a database that can not be read.
+    /// A path that the store does not know, and a database that cannot be read.
     pub fn closure(&self, roots: &[String]) -> Result<Graph, Error> {
         let failed = |source| failed(&self.file, source);
         let mut by_path = self.connection.prepare(BY_PATH).map_err(failed)?;

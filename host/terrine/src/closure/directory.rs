@@ -7,7 +7,7 @@ use crate::layer::{Error, Store, StorePath, Tree};
 ///
 /// # Errors
 ///
-/// A path that can not be listed, or holds what a layer can not hold.
+/// A path that cannot be listed, or holds what a layer cannot hold.
 pub fn size(store: &Store, path: &StorePath) -> Result<u64, Error> {
     let mut sum = 0_u64;
     Tree::walk(store, std::slice::from_ref(path))?.for_each(|entry| {
@@ -55,7 +55,7 @@ mod tests {
         assert!(matches!(size("missing"), Err(Error::Missing { .. })));
         let error = size("socket").unwrap_err().to_string();
         assert!(
-            error.ends_with("/nix/store/socket/s` is a socket, which a layer can not hold"),
+            error.ends_with("/nix/store/socket/s` is a socket, which a layer cannot hold"),
             "{error}"
         );
     }

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
 
-/// A closure that can not be read.
+/// A closure that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file can not be read.
+    /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// What is there is not a closure, or a broken one.
-    #[error("the closure in `{}` can not be used", path.display())]
+    #[error("the closure in `{}` cannot be used", path.display())]
     Fault {
         /// The file, folder or database.
         path: PathBuf,
@@ -22,7 +22,7 @@ pub enum Error {
         #[source]
         fault: Fault,
     },
-    /// The database can not be read.
+    /// The database cannot be read.
     #[error("reading the store's database `{}`", path.display())]
     Database {
         /// The database.

@@ -18,7 +18,7 @@ pub trait Names {
     ///
     /// # Errors
     ///
-    /// If that can not be told.
+    /// If that cannot be told.
     fn contains(&self, path: &str) -> Result<bool, Error>;
 }
 

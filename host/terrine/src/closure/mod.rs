@@ -44,7 +44,7 @@ const MAX_SIZE: u64 = 256 << 20;
 ///
 /// # Errors
 ///
-/// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
+/// A file that cannot be read or has more than 256 MiB, and a [`Fault`] in what it says.
 pub fn read(path: &Path, store_dir: &str) -> Result<Graph, Error> {
     graph(described_at(path, store_dir)?).map_err(|fault| Error::fault(path, fault))
 }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_named() {
+    fn what_cannot_be_read_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("missing");
         let error = read(&file, "/nix/store").unwrap_err();

@@ -30,7 +30,7 @@ pub struct Named {
 ///
 /// # Errors
 ///
-/// Two images of one name, a layer that can not be read or is not what it should be, and an
+/// Two images of one name, a layer that cannot be read or is not what it should be, and an
 /// output that does not take it. The archive is no image then.
 pub fn write_archive(
     images: Vec<Named>,

@@ -31,7 +31,7 @@ impl Copying<'_> {
     ///
     /// # Errors
     ///
-    /// An image that can not be read or is not what it should be.
+    /// An image that cannot be read or is not what it should be.
     pub fn image(&self, image: &Image) -> Result<Vec<Result<Document, Error>>, Error> {
         let mut lanes = Lanes::new(self.carriers);
         let brought = self.bring(&mut lanes, image, self.annotations)?;

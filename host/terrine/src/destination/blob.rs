@@ -149,7 +149,7 @@ pub fn from_bytes(destination: &dyn Destination, bytes: &[u8]) -> Result<Staged,
 ///
 /// # Errors
 ///
-/// A layer that can not be read or unpacked, and an output that is closed.
+/// A layer that cannot be read or unpacked, and an output that is closed.
 pub(super) fn unpacked<E: From<source::Error> + From<pipe::Closed>>(
     feeder: &mut Feeder<'_>,
     image: &str,

@@ -34,7 +34,7 @@ pub enum Error {
     #[error("writing the archive")]
     Output(#[source] io::Error),
     /// Something that the destination has no form for.
-    #[error("{what} can not go to {place}")]
+    #[error("{what} cannot go to {place}")]
     Unsupported {
         /// What it is.
         what: String,

@@ -44,7 +44,7 @@ pub trait Destination: fmt::Debug + Sync {
     ///
     /// # Errors
     ///
-    /// A place that can not be asked.
+    /// A place that cannot be asked.
     fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, Error>;
 
     /// Asks the place whether it is there and lets us in: before something is made that takes
@@ -52,7 +52,7 @@ pub trait Destination: fmt::Debug + Sync {
     ///
     /// # Errors
     ///
-    /// A place that can not be asked.
+    /// A place that cannot be asked.
     fn ready(&self) -> Result<(), Error> {
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Destination for RegistryDestination<'_> {
         for origin in origins {
             let same =
                 origin.registry == self.repository.registry && origin.name != self.repository.name;
-            // One that can not be had is made or sent, which then tells what is wrong.
+            // One that cannot be had is made or sent, which then tells what is wrong.
             let mount = || {
                 self.client
                     .mount(&self.repository, blob.digest, &origin.name)

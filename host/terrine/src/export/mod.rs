@@ -49,14 +49,14 @@ pub struct Exported {
     pub bytes: u64,
 }
 
-/// Files that can not be had, or written.
+/// Files that cannot be had, or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The image can not be used.
+    /// The image cannot be used.
     #[error(transparent)]
     Image(#[from] source::Error),
-    /// The archive can not be written.
+    /// The archive cannot be written.
     #[error("writing the archive")]
     Output(#[source] io::Error),
 }
@@ -77,7 +77,7 @@ impl Hint for Error {
 ///
 /// # Errors
 ///
-/// A layer that can not be read, is not the one that it should be, or makes no sense on those
+/// A layer that cannot be read, is not the one that it should be, or makes no sense on those
 /// below it; holes that are filled and out of all proportion; and an output that fails. What has been written then
 /// is of no use.
 pub fn export(

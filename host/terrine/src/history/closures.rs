@@ -44,7 +44,7 @@ impl Closures {
     ///
     /// # Errors
     ///
-    /// A layer that can not be read. Digests are not looked at.
+    /// A layer that cannot be read. Digests are not looked at.
     pub fn of(&mut self, image: &Image, store_dir: &str) -> Result<Vec<GraphEntry>, source::Error> {
         let inspection = inspect(image)?;
         let named = |number: usize| named_in(&inspection, number);

@@ -1,4 +1,4 @@
-//! Why the past can not be had.
+//! Why the past cannot be had.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,7 +8,7 @@ use terrine_support::hint::Hint;
 
 use crate::{sequence, source};
 
-/// Why the past of an image can not be had.
+/// Why the past of an image cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -31,7 +31,7 @@ pub enum Error {
     /// An image that says nothing of store paths.
     #[error("the image `{0}` does not say which store paths are in its layers")]
     NoRecord(String),
-    /// A previous plan that can not be read.
+    /// A previous plan that cannot be read.
     #[error("reading `{}`", path.display())]
     Io {
         /// The file.

@@ -42,7 +42,7 @@ impl Past {
     ///
     /// # Errors
     ///
-    /// A file that can not be used, or is about another store than `store_dir`.
+    /// A file that cannot be used, or is about another store than `store_dir`.
     pub fn read_updates(&mut self, file: &Path, store_dir: &str) -> Result<(), Error> {
         let updates = sequence::read(file)?;
         let store_dir = store_dir.trim_end_matches('/');
@@ -123,7 +123,7 @@ impl Past {
     ///
     /// # Errors
     ///
-    /// A component that can not say what it is.
+    /// A component that cannot say what it is.
     pub fn remark(
         &self,
         planner: &Planner<'_>,

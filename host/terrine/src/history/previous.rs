@@ -28,7 +28,7 @@ pub enum Previous {
 ///
 /// # Errors
 ///
-/// What is there and can not be used, and an image that says nothing of store paths.
+/// What is there and cannot be used, and an image that says nothing of store paths.
 pub fn open(
     reference: &Reference,
     images: &dyn Opener,

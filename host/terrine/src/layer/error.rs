@@ -10,7 +10,7 @@ use terrine_support::hint::Hint;
 use super::{PatternError, StorePathError};
 use crate::pipe::Closed;
 
-/// A file tree that can not be made a layer. Each names the path where it lies.
+/// A file tree that cannot be made a layer. Each names the path where it lies.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -32,7 +32,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Something that an image does not hold: a socket, a fifo, a device.
-    #[error("`{}` is a {kind}, which a layer can not hold", path.display())]
+    #[error("`{}` is a {kind}, which a layer cannot hold", path.display())]
     Special {
         /// Where it is.
         path: PathBuf,

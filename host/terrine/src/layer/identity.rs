@@ -43,7 +43,7 @@ pub fn identity(store: &Store, path: &StorePath) -> Result<String, Error> {
 ///
 /// # Errors
 ///
-/// A path that is missing or can not be listed, and one that a layer can not hold.
+/// A path that is missing or cannot be listed, and one that a layer cannot hold.
 pub fn identity_of_all(store: &Store, path: &StorePath) -> Result<String, Error> {
     let tree = Tree::walk(store, std::slice::from_ref(path))?;
     let mut ancestors = store.ancestors().count();

@@ -23,7 +23,7 @@ pub struct Measure {
 /// An archive that is measured member by member.
 pub(crate) struct Measuring {
     outline: Sha256,
-    /// None when it can not be counted any more.
+    /// None when it cannot be counted any more.
     size: Option<u64>,
 }
 
@@ -50,7 +50,7 @@ impl Measuring {
         self.outline.update(bytes);
     }
 
-    /// What came out; nothing if the size can not be counted.
+    /// What came out; nothing if the size cannot be counted.
     pub(crate) fn finish(self) -> Option<Measure> {
         let size = self
             .size

@@ -14,7 +14,7 @@ use crate::pipe::Feeder;
 ///
 /// # Errors
 ///
-/// A file that has fewer bytes or more, and one that can not be read.
+/// A file that has fewer bytes or more, and one that cannot be read.
 pub(crate) fn read_exact(
     feeder: &mut Feeder<'_>,
     file: impl AsFd,

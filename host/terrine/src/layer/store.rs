@@ -43,7 +43,7 @@ impl Store {
     /// # Errors
     ///
     /// A `dir` that is not an absolute path in its plainest form, and a `root` that
-    /// can not be opened.
+    /// cannot be opened.
     pub fn open(dir: &str, root: &Path) -> Result<Self, StorePathError> {
         let plain = normalise(dir).ok_or_else(|| StorePathError::NotAbsolute(dir.to_owned()))?;
         let failed = |source| StorePathError::Root {
@@ -128,7 +128,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// A `name` that is none, and a directory that can not be opened.
+    /// A `name` that is none, and a directory that cannot be opened.
     pub fn graft(
         &mut self,
         name: &str,
@@ -289,7 +289,7 @@ impl StorePath {
     }
 }
 
-/// A path that can not be one of the store.
+/// A path that cannot be one of the store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorePathError {
@@ -304,7 +304,7 @@ pub enum StorePathError {
         /// The store's directory.
         dir: String,
     },
-    /// A directory that is to be a store path can not be opened.
+    /// A directory that is to be a store path cannot be opened.
     #[error("opening the directory `{}`", path.display())]
     Directory {
         /// The directory.
@@ -313,7 +313,7 @@ pub enum StorePathError {
         #[source]
         source: io::Error,
     },
-    /// The store's directory, or the root that it is below, can not be opened.
+    /// The store's directory, or the root that it is below, cannot be opened.
     #[error("opening `{}` to look for store paths", root.display())]
     Root {
         /// That directory.

@@ -69,7 +69,7 @@ impl Tree {
     ///
     /// # Errors
     ///
-    /// A path that is missing or can not be listed, and one that a layer can not hold.
+    /// A path that is missing or cannot be listed, and one that a layer cannot hold.
     pub fn walk(store: &Store, paths: &[StorePath]) -> Result<Self, Error> {
         let mut tree = Self::default();
         for ancestor in store.ancestors() {
@@ -369,7 +369,7 @@ impl Walk<'_> {
 }
 
 /// Looks at one entry of an open directory. The inner error says what it is that a layer
-/// can not hold.
+/// cannot hold.
 fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Result<Child, &'static str>, Errno> {
     let found = beneath::look(directory, name)?;
     Ok(unfit(found.kind).map_or_else(|| Ok(Child::from(found)), Err))
@@ -396,7 +396,7 @@ impl From<Found> for Child {
 ///
 /// # Errors
 ///
-/// A path that is missing, and one that a layer can not hold.
+/// A path that is missing, and one that a layer cannot hold.
 pub fn check_exists(store: &Store, path: &StorePath) -> Result<(), Error> {
     let path = path.as_str().as_bytes().to_vec();
     Walk {
@@ -412,7 +412,7 @@ fn place(store: &Store, path: &[u8]) -> PathBuf {
     store.locate(Path::new(OsStr::from_bytes(path)))
 }
 
-/// What it is that a layer can not hold, if it is that.
+/// What it is that a layer cannot hold, if it is that.
 pub(crate) fn unfit(kind: FileType) -> Option<&'static str> {
     match kind {
         FileType::RegularFile | FileType::Directory | FileType::Symlink => None,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use terrine_oci::Digest;
 use terrine_support::hint::Hint;
 
-/// A layout that can not be used, or not be written.
+/// A layout that cannot be used, or not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -46,7 +46,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// JSON that is none, or not what is expected.
-    #[error("`{}` can not be read: {why}", path.display())]
+    #[error("`{}` cannot be read: {why}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -100,7 +100,7 @@ pub enum Error {
         waited: Duration,
     },
     /// A name that other tools do not take.
-    #[error("`{0}` can not be the name of an image in an OCI layout")]
+    #[error("`{0}` cannot be the name of an image in an OCI layout")]
     Name(String),
 }
 

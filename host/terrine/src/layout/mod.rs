@@ -68,7 +68,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// A path that can not be read, or is no layout of version 1.0.0.
+    /// A path that cannot be read, or is no layout of version 1.0.0.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty())
@@ -106,7 +106,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// As [`Layout::open`], a place where something else is, and one that can not be written
+    /// As [`Layout::open`], a place where something else is, and one that cannot be written
     /// to.
     pub fn create(path: &Path) -> Result<Self, Error> {
         fs::create_dir_all(path).map_err(|source| match path.metadata() {
@@ -154,7 +154,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// An index that can not be read, or has more than [`MAX_DOCUMENT`] bytes.
+    /// An index that cannot be read, or has more than [`MAX_DOCUMENT`] bytes.
     pub fn index(&self) -> Result<Index, Error> {
         serde_json::from_slice(&self.index_text()?).map_err(|why| self.json(&why))
     }
@@ -163,7 +163,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// An index that can not be read, or has more than [`MAX_DOCUMENT`] bytes.
+    /// An index that cannot be read, or has more than [`MAX_DOCUMENT`] bytes.
     pub fn index_text(&self) -> Result<Vec<u8>, Error> {
         self.read(INDEX, MAX_DOCUMENT)?
             .ok_or_else(|| Error::Missing {
@@ -222,7 +222,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// A directory that can not be written to.
+    /// A directory that cannot be written to.
     pub fn stage(&self) -> Result<StagedFile, Error> {
         StagedFile::new(&self.path, &self.pending)
             .map_err(|source| Error::io(WRITING, &self.path, source))
@@ -293,7 +293,7 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// A directory that can not be listed. A file that can not be removed stays.
+    /// A directory that cannot be listed. A file that cannot be removed stays.
     pub fn sweep(&self) -> Result<usize, Error> {
         staged::sweep(&self.path).map_err(|source| Error::io(READING, &self.path, source))
     }

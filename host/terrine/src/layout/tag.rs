@@ -27,8 +27,8 @@ impl Layout {
     ///
     /// # Errors
     ///
-    /// A name that other tools do not take, a manifest that is not there, an index that can
-    /// not be read or written, a file system without locks, and a lock that others hold for too long.
+    /// A name that other tools do not take, a manifest that is not there, an index that cannot
+    /// be read or written, a file system without locks, and a lock that others hold for too long.
     pub fn tag(&self, mut descriptor: Descriptor, name: Option<&str>) -> Result<(), Error> {
         name.map_or(Ok(()), check_name)?;
         self.blob(&descriptor)?;

@@ -118,7 +118,7 @@ fn what_is_no_layout_is_refused() {
     );
     check(
         &|path| fs::write(path.join(MARKER), "{}").unwrap(),
-        "can not be read",
+        "cannot be read",
     );
     let large = vec![b' '; MAX_MARKER as usize + 1];
     check(
@@ -443,7 +443,7 @@ fn limited_writer(layout: &Path, blocks: usize) -> std::process::Output {
 }
 
 #[test]
-fn what_can_not_be_written_leaves_what_was_there() {
+fn what_cannot_be_written_leaves_what_was_there() {
     let (_directory, layout) = layout();
     let blob = layout.put(b"x", BYTES).unwrap();
     layout.tag(blob, Some("x")).unwrap();

@@ -91,7 +91,7 @@ pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Ref
         | Reference::OciLayout { path, .. }
         | Reference::OciArchive { path, .. } => *path = spec.directory_join(path),
         Reference::Stdio => {
-            return Err(Error::field(field, "this image can not come from stdin"));
+            return Err(Error::field(field, "this image cannot come from stdin"));
         }
         _ => {}
     }

@@ -9,7 +9,7 @@ use crate::spec::ImageSpec;
 ///
 /// # Errors
 ///
-/// A file that can not be read, is not the one that is pinned, or is no planner.
+/// A file that cannot be read, is not the one that is pinned, or is no planner.
 pub fn component<'r>(spec: &ImageSpec, runtime: &'r Runtime) -> Result<Option<Planner<'r>>, Error> {
     let Some((planner, component)) = spec
         .planner

@@ -37,7 +37,7 @@ pub enum Error {
         /// What the user can do about it.
         hint: String,
     },
-    /// Something that the specification names can not be read.
+    /// Something that the specification names cannot be read.
     #[error("`{field}`: reading `{}`", path.display())]
     Io {
         /// The field that names it.
@@ -64,7 +64,7 @@ pub enum Error {
     #[error("the closures do not go together")]
     Closures(#[source] closure::Fault),
     /// The image's past: `history` and `previous`.
-    #[error("`{field}` can not be used")]
+    #[error("`{field}` cannot be used")]
     Past {
         /// The field that names it.
         field: String,
@@ -101,7 +101,7 @@ pub enum Error {
     /// The folder that keeps what commands leave.
     #[error("the folder for what commands leave cannot be used")]
     Trees(#[source] io::Error),
-    /// A program that the image's platform can not run, or a base of another platform.
+    /// A program that the image's platform cannot run, or a base of another platform.
     #[error("{message}")]
     Foreign {
         /// What it is, and what the image is.

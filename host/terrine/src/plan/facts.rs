@@ -341,7 +341,7 @@ impl Facts {
     ///
     /// # Errors
     ///
-    /// A store path that can not be listed.
+    /// A store path that cannot be listed.
     pub fn measure(&mut self, image: &NewImage<'_>, cache: &Cache) -> Result<(), Error> {
         let known = image
             .known(cache)

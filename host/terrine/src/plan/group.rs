@@ -74,7 +74,7 @@ pub(super) fn chosen(
 
 /// The request for a plan.
 pub fn request(grouping: &Grouping<'_>) -> layering::Request {
-    // More than a u32 counts can not be lifted into a component anyway.
+    // More than a u32 counts cannot be lifted into a component anyway.
     let index = |&index: &usize| u32::try_from(index).unwrap_or(u32::MAX);
     let nodes = grouping.graph.nodes().iter();
     let path = |node: &crate::closure::Node| {

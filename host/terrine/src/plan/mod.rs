@@ -79,7 +79,7 @@ pub use preview::Preview;
 pub struct PlanOptions<'a> {
     /// The directory that stands for `/` when store paths are looked for.
     pub store_root: PathBuf,
-    /// Whether programs that the image's platform can not run are allowed.
+    /// Whether programs that the image's platform cannot run are allowed.
     pub allow_foreign: bool,
     /// Whether an image of `previous` that is not there is passed over.
     pub allow_missing_previous: bool,

@@ -73,7 +73,7 @@ pub fn interpreter(head: &[u8]) -> Option<Vec<u8>> {
     Some(path.to_vec())
 }
 
-/// The machine of an ELF file that can be run: objects, modules and core files can not.
+/// The machine of an ELF file that can be run: objects, modules and core files cannot.
 fn elf_machine<H: FileHeader<Endian = Endianness>>(head: &[u8], wide: bool) -> Option<Program> {
     let header = H::parse(head).ok()?;
     let endian = header.endian().ok()?;

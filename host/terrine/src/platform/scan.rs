@@ -31,7 +31,7 @@ const FACT: &str = "platform 2";
 ///
 /// # Errors
 ///
-/// A path that can not be listed, and an executable that can not be read: the one of the
+/// A path that cannot be listed, and an executable that cannot be read: the one of the
 /// first path that has any.
 pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Findings, Error> {
     let keys = paths

@@ -1,11 +1,11 @@
-//! Why updates can not be replayed.
+//! Why updates cannot be replayed.
 
 use std::borrow::Cow;
 
 use terrine_planner_host as planner;
 use terrine_support::hint::Hint;
 
-/// Why updates can not be replayed.
+/// Why updates cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,7 +20,7 @@ pub enum Error {
         steps: usize,
     },
     /// A first pull at a step that is not replayed.
-    #[error("the first pull can not be at step {from}: the steps are {first} to {last}")]
+    #[error("the first pull cannot be at step {from}: the steps are {first} to {last}")]
     From {
         /// The step.
         from: usize,
@@ -29,7 +29,7 @@ pub enum Error {
         /// The last.
         last: usize,
     },
-    /// A plan that can not be made.
+    /// A plan that cannot be made.
     #[error("planning step {step} of `{image}` by {task}")]
     Plan {
         /// The step, from 1.

@@ -174,7 +174,7 @@ pub trait Observer: Sync {
 ///
 /// # Errors
 ///
-/// Steps that there are not, and a plan that can not be made: that of the first task to fail
+/// Steps that there are not, and a plan that cannot be made: that of the first task to fail
 /// in their order, as far as they were tried.
 pub fn replay(
     fleet: &Fleet,

@@ -354,7 +354,7 @@ fn a_clock_is_read_if_there_is_one() {
 }
 
 #[test]
-fn what_can_not_be_replayed_is_told() {
+fn what_cannot_be_replayed_is_told() {
     let fleet = fleet(&["a", "b"]);
     let planner = planner();
     let said = |policy: &str, settings: Settings<'_>| {
@@ -402,7 +402,7 @@ fn what_can_not_be_replayed_is_told() {
     );
     assert_eq!(
         from.0,
-        "the first pull can not be at step 3: the steps are 1 to 2"
+        "the first pull cannot be at step 3: the steps are 1 to 2"
     );
     let (error, source) = said("nonsense", plain);
     assert_eq!(error, "planning step 1 of `web` by `nonsense` with 1 layer");

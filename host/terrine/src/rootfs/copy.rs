@@ -26,7 +26,7 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// What is not a directory or can not be listed, what a layer can not hold, a link to
+    /// What is not a directory or cannot be listed, what a layer cannot hold, a link to
     /// a directory that it lies in, a directory against something else, and a path that
     /// something other than a copied package has.
     pub fn copy(
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_layer_can_not_hold_is_an_error() {
+    fn what_a_layer_cannot_hold_is_an_error() {
         let (machine, store) = machine();
         let _socket =
             std::os::unix::net::UnixListener::bind(machine.path().join("home/socket")).unwrap();
@@ -421,7 +421,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("home/socket` is a socket, which a layer can not hold"),
+                .ends_with("home/socket` is a socket, which a layer cannot hold"),
             "{error}"
         );
     }

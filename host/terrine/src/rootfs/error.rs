@@ -1,4 +1,4 @@
-//! What can not be joined to a root.
+//! What cannot be joined to a root.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use terrine_tar::Kind;
 use super::Origin;
 use crate::layer;
 
-/// Something that can not be at the image's root. Paths are those of the image.
+/// Something that cannot be at the image's root. Paths are those of the image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -94,7 +94,7 @@ pub enum Error {
     #[error("`/` can only be a directory")]
     NotRoot,
     /// A symbolic link that leads nowhere by its form.
-    #[error("`{path}` can not be a link to `{target}`")]
+    #[error("`{path}` cannot be a link to `{target}`")]
     Target {
         /// The link.
         path: String,
@@ -122,7 +122,7 @@ pub enum Error {
     /// A file without a certificate in it.
     #[error("`{}` holds no certificate", _0.display())]
     NoCertificate(std::path::PathBuf),
-    /// A file tree that can not be made a layer.
+    /// A file tree that cannot be made a layer.
     #[error(transparent)]
     Layer(#[from] layer::Error),
 }

@@ -83,7 +83,7 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// What is not a directory or can not be listed, and a path that something other
+    /// What is not a directory or cannot be listed, and a path that something other
     /// than a package has as something else.
     pub fn link(&mut self, at: &str, source: &Path, origin: Origin) -> Result<(), Error> {
         let at = normalise(at)?;

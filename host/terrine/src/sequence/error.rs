@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
 
-/// A file of a sequence that can not be used.
+/// A file of a sequence that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file can not be read.
+    /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// Not what is needed.
@@ -67,7 +67,7 @@ pub enum Fault {
         /// Its label.
         label: String,
     },
-    /// A name or a label that can not be shown in a line.
+    /// A name or a label that cannot be shown in a line.
     #[error("`{field}` has control characters, and it is shown to people")]
     Control {
         /// Where they are.

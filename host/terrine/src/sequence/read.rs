@@ -41,7 +41,7 @@ struct StepRecord {
 ///
 /// # Errors
 ///
-/// A file that can not be read or has more than 256 MiB, and a [`Fault`] in what it says.
+/// A file that cannot be read or has more than 256 MiB, and a [`Fault`] in what it says.
 pub fn read(path: &std::path::Path) -> Result<Sequence, Error> {
     let text = file::read(path, MAX_SIZE)?;
     Sequence::parse(&text).map_err(|fault| Error::fault(path, fault))

@@ -206,7 +206,7 @@ fn what_is_no_closure_is_not_recorded() {
 }
 
 #[test]
-fn a_file_that_can_not_be_read_is_named() {
+fn a_file_that_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("updates.json");
     assert_eq!(

@@ -112,7 +112,7 @@ pub(crate) fn parent(path: &[u8]) -> Option<&[u8]> {
         .map(|slash| &path[..slash])
 }
 
-/// A name that can not be used.
+/// A name that cannot be used.
 pub(crate) fn bad_name(name: &[u8]) -> Fault {
     Fault::BadName(String::from_utf8_lossy(name).chars().take(100).collect())
 }

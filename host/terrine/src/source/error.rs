@@ -13,7 +13,7 @@ use super::Layer;
 use super::oci::NO_LAYER;
 use crate::daemon;
 
-/// An image that can not be used.
+/// An image that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -44,7 +44,7 @@ pub enum Error {
     #[error(transparent)]
     Daemon(#[from] daemon::Error),
     /// It is not what it has to be.
-    #[error("the image `{image}` can not be used")]
+    #[error("the image `{image}` cannot be used")]
     Fault {
         /// The image.
         image: String,
@@ -191,8 +191,8 @@ pub enum Fault {
     /// An image that is in no file, where only files are opened.
     #[error("it is neither a file nor a directory")]
     NotAFileReference,
-    /// A manifest or an index that can not be used.
-    #[error("its document `{name}` can not be used")]
+    /// A manifest or an index that cannot be used.
+    #[error("its document `{name}` cannot be used")]
     Document {
         /// Its digest, or its member.
         name: String,
@@ -219,7 +219,7 @@ pub enum Fault {
     /// A manifest of something else than an image.
     #[error("it is no image, but something else that is kept like one: its configuration is `{0}`")]
     Artifact(String),
-    /// A layer of a kind that can not be read.
+    /// A layer of a kind that cannot be read.
     #[error("its layer `{name}` is `{media_type}`: {why}")]
     LayerType {
         /// The layer's digest.
@@ -309,8 +309,8 @@ pub enum Fault {
         /// The bytes of its files so far.
         size: u64,
     },
-    /// Compressed bytes that can not be unpacked.
-    #[error("{what} can not be unpacked by {compression}: {why}")]
+    /// Compressed bytes that cannot be unpacked.
+    #[error("{what} cannot be unpacked by {compression}: {why}")]
     Compression {
         /// What was to be unpacked.
         what: String,
@@ -319,8 +319,8 @@ pub enum Fault {
         /// What the decoder says.
         why: String,
     },
-    /// A layer that can not be read.
-    #[error("its layer `{name}` can not be listed")]
+    /// A layer that cannot be read.
+    #[error("its layer `{name}` cannot be listed")]
     Layer {
         /// The layer's member.
         name: String,
@@ -354,7 +354,7 @@ pub enum Fault {
     #[error("its names lead through more than {0} directories and links")]
     TooManyLinks(u64),
     /// JSON that is none, or not what is expected.
-    #[error("its `{member}` can not be read: {why}")]
+    #[error("its `{member}` cannot be read: {why}")]
     Json {
         /// The member.
         member: String,

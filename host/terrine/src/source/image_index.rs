@@ -60,7 +60,7 @@ type Visit<'a> = dyn FnMut(&ImageIndex, &Descriptor) -> Result<ControlFlow<()>, 
 ///
 /// # Errors
 ///
-/// A manifest, an index or an image that can not be used.
+/// A manifest, an index or an image that cannot be used.
 pub fn open_descriptor(
     blobs: &Arc<dyn Blobs>,
     name: &str,
@@ -145,7 +145,7 @@ impl ImageIndex {
     ///
     /// # Errors
     ///
-    /// What can not be used, an index that lists itself, and one that is nested more than three
+    /// What cannot be used, an index that lists itself, and one that is nested more than three
     /// deep.
     pub fn open(&self, child: &Descriptor) -> Result<Opened, Error> {
         if self.trail.contains(&child.digest)
@@ -171,7 +171,7 @@ impl ImageIndex {
     ///
     /// # Errors
     ///
-    /// A nested index that can not be used, or an image whose platform only it itself tells.
+    /// A nested index that cannot be used, or an image whose platform only it itself tells.
     pub fn platforms(&self) -> Result<Vec<Platform>, Error> {
         Ok(self
             .listed()?
@@ -184,7 +184,7 @@ impl ImageIndex {
     ///
     /// # Errors
     ///
-    /// [`Fault::NoPlatform`] with what there is, and whatever can not be used.
+    /// [`Fault::NoPlatform`] with what there is, and whatever cannot be used.
     pub fn image(&self, wanted: &Platform) -> Result<Image, Error> {
         self.manifest(&self.select(wanted)?.descriptor)
     }
@@ -236,7 +236,7 @@ impl ImageIndex {
     ///
     /// # Errors
     ///
-    /// [`Fault::Platforms`], and whatever can not be used.
+    /// [`Fault::Platforms`], and whatever cannot be used.
     pub fn only(&self) -> Result<Image, Error> {
         let candidates = self.listed()?;
         let fault = match candidates.as_slice() {
@@ -260,7 +260,7 @@ impl ImageIndex {
     ///
     /// # Errors
     ///
-    /// Whatever can not be used.
+    /// Whatever cannot be used.
     pub fn images(&self) -> Result<Vec<(Descriptor, Image)>, Error> {
         self.listed()?
             .into_iter()
@@ -275,7 +275,7 @@ impl ImageIndex {
     ///
     /// # Errors
     ///
-    /// Whatever can not be used.
+    /// Whatever cannot be used.
     pub fn open_listed(&self, listed: &Listed) -> Result<Image, Error> {
         let image = self.manifest(&listed.descriptor)?;
         let name = format!("{} ({})", self.name, listed.platform);
@@ -402,7 +402,7 @@ impl ImageIndex {
 ///
 /// # Errors
 ///
-/// [`Fault::NoPlatform`], [`Fault::Platforms`] and [`Fault::Several`] with what there is, and whatever can not be
+/// [`Fault::NoPlatform`], [`Fault::Platforms`] and [`Fault::Several`] with what there is, and whatever cannot be
 /// used.
 pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error> {
     let image = match (opened, platform) {

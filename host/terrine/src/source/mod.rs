@@ -79,7 +79,7 @@ pub trait Layer: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// A layer that has to be read and can not be.
+    /// A layer that has to be read and cannot be.
     fn descriptor(&self) -> Result<Descriptor, Error>;
 
     /// How many bytes are stored.
@@ -108,7 +108,7 @@ pub trait Layer: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// A layer that can not be had.
+    /// A layer that cannot be had.
     fn open(&self) -> Result<Box<dyn Read + Send + '_>, Error>;
 
     /// The same where it can be read at any place, so that what is not wanted need not be
@@ -116,7 +116,7 @@ pub trait Layer: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// A layer that can not be had.
+    /// A layer that cannot be had.
     fn content(&self) -> Result<Option<FilePart<'_>>, Error> {
         Ok(None)
     }

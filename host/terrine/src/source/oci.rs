@@ -27,7 +27,7 @@ pub trait Blobs: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// A blob that can not be had, or has another size.
+    /// A blob that cannot be had, or has another size.
     fn blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send + '_>, Error>;
 
     /// The size of a blob, where a place knows it.
@@ -86,7 +86,7 @@ pub trait Blobs: fmt::Debug + Send + Sync {
 ///
 /// # Errors
 ///
-/// A document that can not be had, is not the one that is described, or can not be used.
+/// A document that cannot be had, is not the one that is described, or cannot be used.
 pub fn document(blobs: &dyn Blobs, name: &str, descriptor: &Descriptor) -> Result<Document, Error> {
     let wrong = |fault| document_fault(name, &descriptor.digest.to_string(), fault);
     let media_type = &descriptor.media_type;
@@ -143,7 +143,7 @@ pub(super) fn document_fault(image: &str, name: &str, fault: DocumentError) -> E
 /// # Errors
 ///
 /// A manifest that is none of an image, a configuration that is not the one that is described,
-/// layers of a kind that can not be read, and such that do not go with the configuration.
+/// layers of a kind that cannot be read, and such that do not go with the configuration.
 pub fn image(blobs: &Arc<dyn Blobs>, name: &str, document: Document) -> Result<Image, Error> {
     let fault = |fault| Error::fault(name, fault);
     let Says::Manifest(manifest) = &document.content else {
@@ -313,7 +313,7 @@ fn may_be_layer(media_type: &MediaType) -> bool {
         || other_compression() && !text.ends_with("+encrypted")
 }
 
-/// Why a layer of a type that is not known can not be read.
+/// Why a layer of a type that is not known cannot be read.
 fn unusable_layer(name: String, media_type: &MediaType) -> Fault {
     let media_type = media_type.to_string();
     let why = match media_type.as_str() {

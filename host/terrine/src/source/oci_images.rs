@@ -62,7 +62,7 @@ impl OciImages {
     ///
     /// # Errors
     ///
-    /// [`Fault::NoSuchImage`] and [`Fault::Several`] with what there is, and whatever can not
+    /// [`Fault::NoSuchImage`] and [`Fault::Several`] with what there is, and whatever cannot
     /// be used.
     pub fn open(&self, selector: &Selector) -> Result<Opened, Error> {
         let missing = |wanted: String| {

@@ -15,7 +15,7 @@ use crate::layout::{self, Layout, blob_name};
 ///
 /// # Errors
 ///
-/// A directory that is no layout, or whose index can not be used.
+/// A directory that is no layout, or whose index cannot be used.
 pub fn open_layout(name: &str, path: &Path) -> Result<OciImages, Error> {
     let layout = Layout::open(path).map_err(|error| convert(name, error))?;
     let text = layout.index_text().map_err(|error| convert(name, error))?;

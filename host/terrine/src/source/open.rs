@@ -18,7 +18,7 @@ use super::{Error, Opener, seekable};
 ///
 /// # Errors
 ///
-/// What is not there, or can not be used.
+/// What is not there, or cannot be used.
 pub fn open(reference: &Reference, opener: &dyn Opener) -> Result<Opened, Error> {
     let name = reference.to_string();
     match reference {
@@ -109,7 +109,7 @@ pub fn open_first(name: &str, path: &Path, opener: &dyn Opener) -> Result<Opened
 }
 
 /// Opens the only image of an archive that is read from a file or a pipe; `name` is what
-/// errors call it. What can not be read at any place comes to a temporary file first.
+/// errors call it. What cannot be read at any place comes to a temporary file first.
 ///
 /// # Errors
 ///

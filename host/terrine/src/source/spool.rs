@@ -97,7 +97,7 @@ impl Spooled {
     ///
     /// # Errors
     ///
-    /// A layer that can not be read or is not what it should be, and no room for it.
+    /// A layer that cannot be read or is not what it should be, and no room for it.
     pub fn fetch(&self, progress: &dyn Fn(u64)) -> Result<(), Error> {
         self.fetched(progress).map(drop)
     }

@@ -241,7 +241,7 @@ impl Members<'_> {
     }
 }
 
-/// Unpacks a layer and lists its members. None where it can not be read to its end; within,
+/// Unpacks a layer and lists its members. None where it cannot be read to its end; within,
 /// none where it is plain.
 fn unpack(
     whole: impl Read + Send,
@@ -332,7 +332,7 @@ impl<R: Read> Read for Stored<'_, R> {
 struct Unpacked<R> {
     inner: R,
     hash: Option<Sha256>,
-    /// Why they can not be read on. Some decoders say it once.
+    /// Why they cannot be read on. Some decoders say it once.
     error: Option<String>,
 }
 

@@ -112,7 +112,7 @@ pub struct Verification<'a> {
     threads: NonZeroUsize,
 }
 
-/// Verifies an image, two layers at a time. A layer that can not be read is a mismatch.
+/// Verifies an image, two layers at a time. A layer that cannot be read is a mismatch.
 pub fn verify(image: &Image, reporter: &dyn VerifyReporter) -> VerifyReport {
     Verification::new(image).run(reporter)
 }

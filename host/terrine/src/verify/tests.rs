@@ -123,7 +123,7 @@ fn content(plain: &[u8], compression: Compression, cut: usize) -> Vec<String> {
 }
 
 #[test]
-fn content_that_can_not_be_read_is_told_once() {
+fn content_that_cannot_be_read_is_told_once() {
     for compression in [Compression::Gzip, Compression::Zstd] {
         let told = content(&archive(&["a=1"]), compression, 9);
         assert_eq!(told.len(), 1, "{told:?}");
@@ -252,7 +252,7 @@ fn what_export_refuses_is_told() {
         (&[&["a=1", "a/b=1"]], "not a directory"),
         (&[&["a=1"], &["a/b=1"]], "not a directory"),
         (&[&["a=1"], &[".wh.a", "b => a"]], ""),
-        (&[&[&long]], "can not be used"),
+        (&[&[&long]], "cannot be used"),
         (&[&[&deep]], ""),
         (&[&["l -> l", "l/x=1"]], "leads nowhere"),
         (&[&["a=1", "b => a", "c -> /etc/passwd"]], ""),

@@ -194,7 +194,7 @@ fn context_comes_before_the_error_and_keeps_its_hint() {
         [
             "cannot copy",
             "opening it",
-            "`..` can not be the name of an image in an OCI layout"
+            "`..` cannot be the name of an image in an OCI layout"
         ]
     );
     assert!(failure.hint().unwrap().starts_with("names have letters"));

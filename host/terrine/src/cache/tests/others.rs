@@ -3,10 +3,10 @@
 use super::*;
 
 #[test]
-fn a_place_that_can_not_be_written_is_complained_of_once_and_read() {
+fn a_place_that_cannot_be_written_is_complained_of_once_and_read() {
     let folder = folder();
     fill(&open(folder.path()), 0..10);
-    // Even root can not make a journal of a folder.
+    // Even root cannot make a journal of a folder.
     let journal = folder.path().join("layers.sqlite-journal");
     fs::remove_file(&journal).unwrap();
     let cache = on(folder.path(), DAY + 1);

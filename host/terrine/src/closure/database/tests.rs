@@ -148,7 +148,7 @@ fn one_moment_is_read_while_another_writes() {
 }
 
 #[test]
-fn a_database_that_can_not_be_locked_is_read_all_the_same() {
+fn a_database_that_cannot_be_locked_is_read_all_the_same() {
     let folder = Fixture::new("wal").keep_from_writing();
     let file = folder.path().join("db.sqlite");
     let before = fs::read(&file).unwrap();

@@ -63,11 +63,11 @@ pub struct Conf {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// A `conf.json` that can not be used.
+/// A `conf.json` that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfError {
-    /// The file can not be read.
+    /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// Not JSON, or not what is needed.
@@ -106,7 +106,7 @@ impl Conf {
     ///
     /// # Errors
     ///
-    /// A file that can not be read, is too large, or is not what it should be.
+    /// A file that cannot be read, is too large, or is not what it should be.
     pub fn read(path: &Path) -> Result<Self, ConfError> {
         let text = file::read(path, MAX_SIZE)?;
         Self::parse(&text).map_err(|fault| {

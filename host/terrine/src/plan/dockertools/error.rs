@@ -19,7 +19,7 @@ pub enum Error {
     #[error(transparent)]
     Image(#[from] assemble::Error),
     /// The `conf.json` of the image that it is built on.
-    #[error("the base image `{}` can not be used", path.display())]
+    #[error("the base image `{}` cannot be used", path.display())]
     Base {
         /// The base image's `conf.json`.
         path: PathBuf,

@@ -48,7 +48,7 @@ pub struct ConfOptions {
 ///
 /// # Errors
 ///
-/// A base image, a path or a decision that can not be had. Layers of base images that are described by a
+/// A base image, a path or a decision that cannot be had. Layers of base images that are described by a
 /// `conf.json` are read here, unless the cache knows their digests.
 pub fn prepare<'p>(
     conf: &Conf,

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn text_can_not_leave_its_place() {
+    fn text_cannot_leave_its_place() {
         assert_eq!(
             escape("<b>&\"x\"</b>"),
             "&lt;b&gt;&amp;&quot;x&quot;&lt;/b&gt;"

@@ -195,7 +195,7 @@ fn of_directories_the_strongest_word_on_permissions_counts() {
 }
 
 #[test]
-fn what_can_not_be_in_an_image_is_refused() {
+fn what_cannot_be_in_an_image_is_refused() {
     let add = |path: &str, new: New| {
         Root::new()
             .add(path, new, Origin::Files)
@@ -225,8 +225,8 @@ fn what_can_not_be_in_an_image_is_refused() {
             file().mode(0o10000),
             "the mode 10000 of `/x` is above 7777",
         ),
-        ("/x", New::symlink(""), "`/x` can not be a link to ``"),
-        ("/x", New::symlink("a\0"), "`/x` can not be a link to `a\0`"),
+        ("/x", New::symlink(""), "`/x` cannot be a link to ``"),
+        ("/x", New::symlink("a\0"), "`/x` cannot be a link to `a\0`"),
         (
             "/x",
             New::copy_of("/"),

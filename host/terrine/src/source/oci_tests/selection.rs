@@ -243,7 +243,7 @@ fn an_archive_of_both_kinds_is_dockers() {
     tarball(&path, &members[..2]);
     refused(
         open_path("x", &path, &LocalOpener),
-        "its document `index.json` can not be used",
+        "its document `index.json` cannot be used",
     );
     tarball(&path, &members[1..2]);
     refused(

@@ -15,11 +15,11 @@ use crate::spec::mistaken::Mistaken;
 /// How alike two names are, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
 
-/// An image specification that can not be used.
+/// An image specification that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SpecError {
-    /// The file can not be read.
+    /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// Not JSON, or not what is needed.

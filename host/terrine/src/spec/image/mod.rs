@@ -127,7 +127,7 @@ pub struct ImageSpec {
     pub layering_pipeline: Option<Pipeline>,
     /// The policy that groups store paths into layers: its name, or an object with `policy` and
     /// `options`; and with `component` the file of a planner that is not the built-in one, its
-    /// `digest` to pin it, and `sealedWasi` if it can not do without WASI. `least-pull` if not
+    /// `digest` to pin it, and `sealedWasi` if it cannot do without WASI. `least-pull` if not
     /// given, and the first policy of a component that is not the built-in one.
     pub planner: Option<PlannerSpec>,
     /// Earlier closures of the image: a file that `terrine replay record` wrote. A policy that
@@ -230,7 +230,7 @@ impl ImageSpec {
     ///
     /// # Errors
     ///
-    /// A file that can not be read, is too large, or is not what it should be.
+    /// A file that cannot be read, is too large, or is not what it should be.
     pub fn read(path: &Path) -> Result<Self, SpecError> {
         let file = File::open(path).map_err(FileError::io(path))?;
         let directory = path.parent().unwrap_or(Path::new(""));
