@@ -15,7 +15,7 @@ const GZIP_LEVELS: RangeInclusive<i32> = 1..=12;
 /// The levels of zstd that its own tool numbers.
 const ZSTD_LEVELS: RangeInclusive<i32> = 1..=22;
 /// Smaller than what the other container tools write by default, at nearly twice the
-/// speed. Measured: ARCHITECTURE.md has the table.
+/// speed. Measured: docs/design/shipping.md has the table.
 const GZIP_DEFAULT: i32 = 4;
 /// A little smaller than our gzip, and a third of its work: whoever takes zstd unasked
 /// for a level wants it fast. Level 3 makes it a tenth smaller and takes half as long

@@ -15,7 +15,7 @@
 //! | the layers in their order, with reasons | [`layers`] |
 //!
 //! Everything that settles a tie is a name, never a hash, and sizes count as powers of two:
-//! a rebuild changes no plan, and slow growth seldom does. ARCHITECTURE.md says what was
+//! a rebuild changes no plan, and slow growth seldom does. docs/least-pull.md says what was
 //! tried and how it was measured.
 
 mod group;
