@@ -194,3 +194,36 @@ fn cannot_is_one_word() {
     ];
     assert_eq!(split_words(&planted.join("\n")), [1, 3, 6]);
 }
+
+/// The variables that the sources of a crate read, by the functions that read them.
+fn variables(text: &str) -> Vec<&str> {
+    let readers = ["variable(\"", "var_os(\"", "value(\""];
+    let found = readers
+        .into_iter()
+        .flat_map(|reader| text.split(reader).skip(1));
+    let names = found.filter_map(|rest| rest.split('"').next());
+    let is_variable =
+        |name: &&str| name.len() > 2 && name.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    names.filter(is_variable).collect()
+}
+
+#[test]
+fn every_variable_that_is_read_is_documented() {
+    let page = fs::read_to_string(workspace().join("docs/environment.md")).unwrap();
+    let mut read = vec![];
+    for part in ["cli", "registry", "terrine"] {
+        for file in files(&workspace().join("host").join(part).join("src"), &["rs"]) {
+            let text = fs::read_to_string(file).unwrap();
+            read.extend(variables(&text).into_iter().map(ToOwned::to_owned));
+        }
+    }
+    assert!(read.len() > 10, "{read:?}");
+    // Those of unit tests are set and read by them.
+    read.retain(|name| !name.starts_with("TERRINE_TEST_"));
+    let missing = |name: &&String| !page.contains(&format!("`{name}`"));
+    assert_eq!(
+        read.iter().filter(missing).collect::<Vec<_>>(),
+        Vec::<&String>::new()
+    );
+    assert_eq!(variables("env::var_os(\"A_BC\") value(\"x\")"), ["A_BC"]);
+}

@@ -18,9 +18,11 @@ use terrine_tests::{Archive, Run, temporary, terrine, workspace};
 
 /// The commands of the indented blocks, in order.
 fn commands() -> Vec<String> {
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
-    readme
-        .lines()
+    let pages = ["README.md", "docs/faq.md"]
+        .map(|page| fs::read_to_string(workspace().join(page)).unwrap());
+    pages
+        .iter()
+        .flat_map(|page| page.lines())
         .filter_map(|line| line.strip_prefix("    "))
         .map(|line| line.trim().to_owned())
         .collect()
