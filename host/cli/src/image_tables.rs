@@ -99,7 +99,15 @@ fn row(layer: &LayerFacts, text: &mut String) {
         .or(layer.urls.first())
         .or(layer.comment.as_ref())
         .or(layer.created_by.as_ref());
-    let what = plain(&shorten(what.map_or("", |what| what)));
+    // A name in an archive, and not in a store.
+    let is_of_base =
+        first.is_none() && what.is_some_and(|what| what.starts_with("store paths: ['"));
+    let what = match what {
+        Some(_) if is_of_base => "from the base image",
+        Some(what) => what,
+        None => "",
+    };
+    let what = plain(&shorten(what));
     let (number, compression, diff_id) = (layer.number, &layer.compression, short(layer.diff_id));
     let row = format!(
         "{number:>5}  {size:>10}  {compression:<6}  {digest:<12}  {diff_id}  {paths:>5}  {what}"

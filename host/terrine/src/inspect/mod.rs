@@ -163,13 +163,19 @@ fn facts(
         size: layer.stored_size(),
         compression: layer.compression().to_string(),
         created_by: said(&|entry| entry.created_by.clone()),
-        store_paths: annotated.or_else(|| history::store_paths(comment.as_deref()?)),
+        store_paths: annotated.or_else(|| commented(comment.as_deref()?)),
         comment,
         annotations,
         urls: descriptor
             .map(|descriptor| descriptor.urls.clone())
             .unwrap_or_default(),
     }
+}
+
+/// Returns the store paths that a comment names. In dockerTools' images the comment of a layer of the base image has the
+/// name of a file in an archive there, which is no store path.
+fn commented(comment: &str) -> Option<Vec<String>> {
+    history::store_paths(comment).filter(|paths| paths.iter().all(|path| path.starts_with('/')))
 }
 
 /// The bytes of layers, those that are there twice once.
@@ -213,7 +219,7 @@ mod tests {
                 {"comment": "store paths: ['/nix/store/a']"},
                 {"empty_layer": true, "created_by": "ENV A=b"},
                 {"comment": "store paths: ['/nix/store/other']", "created_by": "terrine"},
-                {"comment": "else"},
+                {"comment": "store paths: ['0123/layer.tar']"},
             ]);
         })
     }
