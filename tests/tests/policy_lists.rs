@@ -42,10 +42,10 @@ fn said(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn the_readme_lists_every_policy() {
+fn the_guide_lists_every_policy() {
     let built_in = built_in();
-    let readme = read("README.md");
-    let (_, list) = readme
+    let guide = read("docs/building.md");
+    let (_, list) = guide
         .split_once("\nWhich paths share a layer is a policy: ")
         .unwrap();
     let (list, _) = list.split_once("\n\n").unwrap();

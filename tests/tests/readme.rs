@@ -1,4 +1,4 @@
-//! The commands that README.md shows are run as they stand there.
+//! The commands that README.md and the guides show are run as they stand there.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,16 +10,27 @@
 mod component;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 use terrine_tests::base::{BaseImage, layer};
 use terrine_tests::registry::Registry;
 use terrine_tests::{Archive, Run, temporary, terrine, workspace};
 
+/// The documents whose commands are run, in an order in which one can be followed by the next.
+const PAGES: [&str; 7] = [
+    "README.md",
+    "docs/building.md",
+    "docs/shipping.md",
+    "docs/updates.md",
+    "docs/planners.md",
+    "docs/dockertools.md",
+    "docs/faq.md",
+];
+
 /// The commands of the indented blocks, in order.
 fn commands() -> Vec<String> {
-    let pages = ["README.md", "docs/faq.md"]
-        .map(|page| fs::read_to_string(workspace().join(page)).unwrap());
+    let pages = PAGES.map(|page| fs::read_to_string(workspace().join(page)).unwrap());
     pages
         .iter()
         .flat_map(|page| page.lines())
@@ -39,6 +50,10 @@ fn every_command_is_known_to_a_test() {
         // the benchmark takes minutes, but is built with them.
         let known = [
             "docker run --rm hello:1.0",
+            "docker load -i site.tar",
+            "docker run --rm -p 8080:8080 site:1",
+            "mkdir -p site/srv && echo '<h1>It works</h1>' > site/srv/index.html",
+            "cargo install --path host/cli",
             "cargo test --release --workspace",
             "cargo run --release -p terrine-tests --bin bench",
         ];
@@ -49,6 +64,41 @@ fn every_command_is_known_to_a_test() {
             "no test runs `{command}`"
         );
     }
+}
+
+/// The example's store path, and the program in it.
+const HELLO: &str = "nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-hello-1.0";
+
+fn hello() -> Vec<u8> {
+    let program = workspace()
+        .join("tests/hello")
+        .join(HELLO)
+        .join("bin/hello");
+    fs::read(program).unwrap()
+}
+
+/// A layer with a program that the base image of the README's first example has.
+fn busybox() -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_size(hello().len() as u64);
+    let mut builder = tar::Builder::new(vec![]);
+    builder
+        .append_data(&mut header, "bin/httpd", &hello()[..])
+        .unwrap();
+    builder.into_inner().unwrap()
+}
+
+/// The environment of that image.
+const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Puts the base image into a registry.
+fn push_busybox(registry: &Registry, folder: &Path) {
+    let base = BaseImage::old(&[&busybox()], &[PATH]);
+    fs::write(folder.join("busybox.tar"), base.archive()).unwrap();
+    let to = format!("docker://{}/library/busybox", registry.host());
+    let mut copy = terrine();
+    Run::of(copy.current_dir(folder).args(["copy", "busybox.tar", &to])).ok();
 }
 
 /// A folder with the files that the commands name.
@@ -65,10 +115,16 @@ fn folder() -> tempfile::TempDir {
     }
     fs::create_dir_all(folder.path().join("site/bin")).unwrap();
     fs::write(folder.path().join("site/bin/web"), "").unwrap();
+    fs::create_dir_all(folder.path().join("site/srv")).unwrap();
+    fs::write(
+        folder.path().join("site/srv/index.html"),
+        "<h1>It works</h1>\n",
+    )
+    .unwrap();
     fs::create_dir_all(folder.path().join("web/bin")).unwrap();
-    let hello = "nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-hello-1.0/bin/hello";
+    symlink(format!("/{HELLO}"), folder.path().join("result")).unwrap();
     let program = folder.path().join("web/bin/web");
-    fs::write(&program, fs::read(example.join(hello)).unwrap()).unwrap();
+    fs::write(&program, hello()).unwrap();
     fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(
         folder.path().join("my-policy.wasm"),
@@ -103,6 +159,9 @@ fn every_command_of_ours_does_what_it_says() {
     let folder = folder();
     // All registries are one on this machine.
     let registry = Registry::start();
+    if let Some(registry) = &registry {
+        push_busybox(registry, folder.path());
+    }
     for line in commands() {
         let Some(ours) = line
             .strip_prefix("terrine ")
@@ -118,6 +177,8 @@ fn every_command_of_ours_does_what_it_says() {
             for name in ["docker://ghcr.io/", "docker://localhost:5000/"] {
                 ours = ours.replace(name, &format!("docker://{}/", registry.host()));
             }
+            let library = format!("docker://{}/library/busybox", registry.host());
+            ours = ours.replace("docker://busybox", &library);
         }
         let mut words: Vec<&str> = ours.split(' ').collect();
         let place = ["--store-root", example.to_str().unwrap()];
@@ -126,6 +187,10 @@ fn every_command_of_ours_does_what_it_says() {
             && !words.contains(&"--store-root")
         {
             words.splice(1..1, place);
+        }
+        // The example's store has no database.
+        if words.contains(&"result") {
+            words.splice(1..1, [place[0], place[1], "--closure", "closure.json"]);
         }
         let mut command = terrine();
         // The first command names the example from the root of the workspace; the others
@@ -156,6 +221,7 @@ fn every_command_of_ours_does_what_it_says() {
             }
             ("stream" | "build" | "index", None) if words.contains(&"--to") => pinned(&run.stdout),
             ("copy", _) => pinned(&run.stdout),
+            ("--version", _) => assert!(run.stdout.starts_with(b"terrine ")),
             ("verify", _) | ("replay", Some(_)) => assert_eq!(run.stdout, b""),
             ("merge", _) => assert!(!run.stdout.is_empty()),
             ("prefetch", _) => assert!(run.stdout.starts_with(b"{\n  imageName = ")),
@@ -182,7 +248,7 @@ fn every_command_of_ours_does_what_it_says() {
 
 #[test]
 fn the_specification_that_is_shown_is_one() {
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let readme = fs::read_to_string(workspace().join("docs/building.md")).unwrap();
     let (_, rest) = readme.split_once("```json\n").unwrap();
     let (json, _) = rest.split_once("```").unwrap();
     let folder = folder();
@@ -202,10 +268,39 @@ fn the_specification_that_is_shown_is_one() {
     Archive::read(run.ok().stdout);
 }
 
+/// The image that the README shows is the one that its commands make.
+#[test]
+fn the_plan_that_is_shown_is_one() {
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let folder = folder();
+    push_busybox(&registry, folder.path());
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let shown = readme
+        .split("```")
+        .find(|block| block.starts_with("\nimage "))
+        .unwrap();
+    let build = commands()
+        .into_iter()
+        .find(|line| line.contains("--from-image"))
+        .unwrap();
+    let plan = build
+        .replace("terrine build", "plan --format table")
+        .replace(" -o site.tar", "");
+    let base = format!("docker://{}/library/busybox", registry.host());
+    let plan = plan.replace("docker://busybox", &base);
+    let mut command = terrine();
+    command.current_dir(folder.path()).args(plan.split(' '));
+    let said = String::from_utf8(Run::of(&mut command).ok().stdout).unwrap();
+    let said = said.replace(&base, "docker://docker.io/library/busybox");
+    assert!(said.starts_with(shown.trim_start()), "{said}");
+}
+
 /// The table of ratios has what the command prints for the sequence that stands above it.
 #[test]
 fn the_figures_are_those_of_a_run() {
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let readme = fs::read_to_string(workspace().join("docs/updates.md")).unwrap();
     let (before, rest) = readme.split_once("| layers |").unwrap();
     let (table, after) = rest.split_once("\n\n").unwrap();
     let mut rows = table.lines().map(|line| {
