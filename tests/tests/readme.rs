@@ -18,12 +18,13 @@ use terrine_tests::registry::Registry;
 use terrine_tests::{Archive, Run, temporary, terrine, workspace};
 
 /// The documents whose commands are run, in an order in which one can be followed by the next.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "docs/building.md",
     "docs/shipping.md",
     "docs/updates.md",
     "docs/planners.md",
+    "docs/recipes.md",
     "docs/dockertools.md",
     "docs/faq.md",
 ];
@@ -33,7 +34,9 @@ fn commands() -> Vec<String> {
     let pages = PAGES.map(|page| fs::read_to_string(workspace().join(page)).unwrap());
     pages
         .iter()
-        .flat_map(|page| page.lines())
+        // Without fenced blocks.
+        .flat_map(|page| page.split("```").step_by(2))
+        .flat_map(str::lines)
         .filter_map(|line| line.strip_prefix("    "))
         .map(|line| line.trim().to_owned())
         .collect()
@@ -180,6 +183,9 @@ fn every_command_of_ours_does_what_it_says() {
             let library = format!("docker://{}/library/busybox", registry.host());
             ours = ours.replace("docker://busybox", &library);
         }
+        if let (Some(registry), true) = (&registry, ours.starts_with("login ")) {
+            ours = ours.replace("ghcr.io", registry.host());
+        }
         let mut words: Vec<&str> = ours.split(' ').collect();
         let place = ["--store-root", example.to_str().unwrap()];
         // Only the first command says where the example's store is.
@@ -207,6 +213,11 @@ fn every_command_of_ours_does_what_it_says() {
                 word
             }
         }));
+        if words[0] == "login" {
+            fs::write(folder.path().join("password"), "secret").unwrap();
+            command.stdin(fs::File::open(folder.path().join("password")).unwrap());
+            command.env("REGISTRY_AUTH_FILE", folder.path().join("auth.json"));
+        }
         let run = Run::of(&mut command).ok();
         // The images and closures of this test have few steps and no names of layers.
         let warned = run.stderr.contains("warning: ");
@@ -220,7 +231,9 @@ fn every_command_of_ours_does_what_it_says() {
                 Archive::read(fs::read(folder.path().join(words[flag + 1])).unwrap());
             }
             ("stream" | "build" | "index", None) if words.contains(&"--to") => pinned(&run.stdout),
-            ("copy", _) => pinned(&run.stdout),
+            ("copy" | "tag", _) => pinned(&run.stdout),
+            ("login", _) => assert!(folder.path().join("auth.json").is_file()),
+            ("cache", _) if words.len() == 3 => assert!(folder.path().join(words[2]).is_file()),
             ("--version", _) => assert!(run.stdout.starts_with(b"terrine ")),
             ("verify", _) | ("replay", Some(_)) => assert_eq!(run.stdout, b""),
             ("merge", _) => assert!(!run.stdout.is_empty()),
