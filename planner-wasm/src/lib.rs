@@ -1,6 +1,6 @@
-//! What terrine decides about a container image: which store path goes into which
-//! layer, what the image is called, what platform it is for and what its
-//! configuration says.
+//! Terrine's decisions about a container image: the layer of each store path, the
+//! name of the image, the platform that it is for and the content of its
+//! configuration.
 //!
 //! The crate is pure logic. It reads no file, no clock and no environment, and it
 //! is built twice: natively, where its unit tests run, and for

@@ -3,7 +3,7 @@
 use super::error;
 use crate::bindings::image::{Error, ErrorKind, ResolveRequest};
 
-/// How many of the layers that are allowed are left for store paths.
+/// Returns the number of layers that are left for store paths, of those that are allowed.
 /// At least 1 where there are any.
 ///
 /// # Errors

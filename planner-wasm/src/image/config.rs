@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use super::{environment, error};
 use crate::bindings::image::{Error, ErrorKind, Inheritance, ResolveRequest};
 
-/// What a Dockerfile's `FROM` takes over as it is, beside the environment.
+/// The fields that a Dockerfile's `FROM` takes over as they are, beside the environment.
 const SCALARS: &[&str] = &["User", "WorkingDir", "StopSignal", "Healthcheck", "Shell"];
-/// What it takes over entry by entry.
+/// The fields that it takes over entry by entry.
 const MAPS: &[&str] = &["Labels", "Volumes", "ExposedPorts"];
 
 /// Merges an image's own `config` with its base's, settles its environment and adds

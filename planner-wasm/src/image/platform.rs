@@ -8,7 +8,7 @@ use crate::bindings::image::{Error, ErrorKind};
 pub(super) struct Platform {
     pub(super) architecture: &'static str,
     pub(super) variant: Option<String>,
-    /// Whether the name given was that of another operating system than Linux.
+    /// The operating system of the given name, if it is another one than Linux.
     pub(super) foreign_os: Option<String>,
 }
 

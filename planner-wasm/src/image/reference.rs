@@ -101,7 +101,7 @@ fn check_repository(repository: &str) -> Result<(), String> {
     path.split('/').try_for_each(check_component)
 }
 
-/// Whether a name's first component is a registry and not part of the path.
+/// Returns true if a name's first component is a registry and not part of the path.
 fn is_host(component: &str) -> bool {
     component.contains(['.', ':']) || component == "localhost"
 }

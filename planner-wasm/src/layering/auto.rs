@@ -75,7 +75,7 @@ fn owned(request: &Request, graph: &Graph, ranks: &[u32], limit: usize) -> Vec<G
     owners.groups()
 }
 
-/// Who owns each path. Few sets of owners are shared by many paths.
+/// The owners of each path. Few sets of owners are shared by many paths.
 #[derive(Clone)]
 struct Owners {
     /// The sets, each there once and used by a path at least; owners ascending.

@@ -8,9 +8,9 @@ use crate::bindings::layering::Request;
 /// nothing refers to itself.
 #[derive(Debug, Clone)]
 pub(super) struct Graph {
-    /// What each path refers to, ascending.
+    /// The paths that each path refers to, ascending.
     pub(super) references: Vec<Vec<u32>>,
-    /// What refers to each path, ascending.
+    /// The paths that refer to each path, ascending.
     pub(super) referrers: Vec<Vec<u32>>,
 }
 
@@ -45,7 +45,7 @@ impl Graph {
         graph
     }
 
-    /// How many paths the request has.
+    /// Returns the number of paths of the request.
     pub(super) fn len(&self) -> usize {
         self.references.len()
     }
@@ -113,12 +113,12 @@ impl Components {
         }
     }
 
-    /// How many groups there are.
+    /// Returns the number of groups.
     pub(super) fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// What each group refers to, itself left out; ascending.
+    /// Returns the groups that each group refers to, itself left out; ascending.
     pub(super) fn references(&self, references: &[Vec<u32>]) -> Vec<Vec<u32>> {
         let others = |(group, members): (u32, &Vec<u32>)| {
             let all = members

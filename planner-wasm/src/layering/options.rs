@@ -1,7 +1,7 @@
 //! The options of policies: declared once, read here, and described by the schema that is made
 //! of the same declaration.
 //!
-//! | what is wrong | where it is told |
+//! | fault | reported |
 //! |---|---|
 //! | no JSON, no object, an option that is missing, one that there is not | here, for all policies |
 //! | a number out of its range | here |
@@ -29,7 +29,7 @@ pub(super) struct Declared {
 pub(super) enum Kind {
     /// A number above 0 and up to [`MOST`], which need not be given.
     Number {
-        /// What stands for one that is not given.
+        /// The number that stands for one that is not given.
         default: u32,
     },
     /// A list that has to be given. The policy reads it.
@@ -134,7 +134,7 @@ pub(super) fn schema(options: &[Declared]) -> String {
     format!("{:#}", Value::Object(schema))
 }
 
-/// What is wrong with a value of an option.
+/// Returns the error for an option with a wrong value.
 pub(super) fn invalid(field: impl Into<String>, message: impl Into<String>) -> Error {
     Error {
         kind: ErrorKind::InvalidOptions,

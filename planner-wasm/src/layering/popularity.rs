@@ -84,7 +84,7 @@ pub(super) fn contest(
     ranked
 }
 
-/// What each of the given paths refers to among them, by their places in the list.
+/// Returns the references of each of the given paths among them, by their places in the list.
 pub(super) fn induced(graph: &Graph, vertices: &[u32]) -> Vec<Vec<u32>> {
     let mut places = vec![None; graph.len()];
     for (place, &vertex) in (0_u32..).zip(vertices) {

@@ -1,8 +1,8 @@
-//! Why paths are together, for people.
+//! Reasons why paths are together, for people.
 
 use crate::bindings::layering::Request;
 
-/// How many names are listed before the rest is counted.
+/// The number of names that are listed before the rest is counted.
 const LISTED: usize = 2;
 /// The longest name that is shown whole, in characters.
 const LONGEST: usize = 60;
@@ -32,7 +32,7 @@ pub(super) fn names(request: &Request, paths: &[u32]) -> String {
     }
 }
 
-/// Why paths with the same owners are together.
+/// Says why paths with the same owners are together.
 pub(super) fn owned(request: &Request, paths: &[u32], owners: &[u32]) -> String {
     match owners {
         [] => "the rest, which is small or needed by no large path".to_owned(),

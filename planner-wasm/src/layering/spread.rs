@@ -9,7 +9,7 @@ use std::ops::AddAssign;
 
 use super::graph::Components;
 
-/// How many ends fit into a mask.
+/// The number of ends that fit into a mask.
 const BATCH: usize = 64;
 
 /// A number that can be added up.

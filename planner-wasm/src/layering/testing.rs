@@ -1,4 +1,4 @@
-//! What the tests of policies share.
+//! Helpers that the tests of policies share.
 
 use crate::bindings::layering::{Planned, Request, StorePath};
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use terrine_planner::bindings::layering::{Request, StorePath};
 
-/// Whether paths may refer to each other in circles.
+/// The form of a graph: with paths that refer to each other in circles, or without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Acyclic,
@@ -72,7 +72,7 @@ pub(crate) fn web(count: u32) -> Request {
     with_paths(paths.collect())
 }
 
-/// What is drawn for one path: its size, its name, whether it refers to itself, and
+/// The values that are drawn for one path: its size, its name, whether it refers to itself, and
 /// whether it is excluded.
 type Drawn = (u64, usize, bool, bool);
 
@@ -143,7 +143,7 @@ fn path(
     )
 }
 
-/// What each path refers to: along `order` if there are to be no circles.
+/// Returns the references of each path: along `order` if there are to be no circles.
 fn references(shape: Shape, order: &[u32], edges: &[(Index, Index)]) -> Vec<Vec<u32>> {
     let mut references = vec![vec![]; order.len()];
     for (from, to) in edges.iter().filter(|_| !order.is_empty()) {

@@ -22,7 +22,7 @@ fn chain(count: u32) -> Request {
     with_paths((0..count).map(path).collect())
 }
 
-/// How many layers a policy makes, when each path is in one of them.
+/// Returns the number of layers that a policy makes, and checks that each path is in one of them.
 fn layers(request: Request, policy: &str, limit: u32) -> usize {
     let request = Request {
         max_layers: Some(limit),

@@ -38,8 +38,8 @@ fn closure() -> Request {
     request
 }
 
-/// How many layers of a plan are not in the plan of a closure that is nearly the same, in
-/// the mean; and how many where the request says what clients hold.
+/// Returns the mean number of layers of a plan that are not in the plan of a closure that is nearly
+/// the same; and that number where the request says what clients hold.
 fn changed(changes: &[Request], limit: impl Fn(u32) -> u32, budget: u32, policy: &str) -> [f64; 2] {
     let first = closure();
     let before = layers(&first, policy, budget);
@@ -77,7 +77,7 @@ fn changed(changes: &[Request], limit: impl Fn(u32) -> u32, budget: u32, policy:
     ]
 }
 
-/// What clients hold after pulling some layers.
+/// The image that clients hold after pulling some layers.
 fn image<'a>(request: &Request, layers: impl Iterator<Item = &'a [u32]>) -> HeldImage {
     let paths = |layer: &[u32]| {
         layer
@@ -106,7 +106,7 @@ fn variants(change: impl Fn(&mut Request, u32)) -> Vec<Request> {
         .collect()
 }
 
-/// What few layers change with, for each budget: at most so many layers in the mean.
+/// Small changes, each with the most layers that change with it in the mean, for each budget.
 #[test]
 fn small_changes_change_few_layers() {
     let leaf = |request: &mut Request, i: u32| {
@@ -166,7 +166,7 @@ fn small_changes_change_few_layers() {
     }
 }
 
-/// What became of a path from one closure to the next.
+/// The change of a path from one closure to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     None,
@@ -228,8 +228,8 @@ impl Updates {
     }
 }
 
-/// What clients pull that follow 40 updates, over what has changed, from the fifteenth update
-/// on.
+/// Returns the bytes that clients pull that follow 40 updates, over the bytes that have changed, from
+/// the fifteenth update on.
 fn pulled(
     limit: u32,
     plan: &mut dyn FnMut(&Request) -> Vec<Vec<u32>>,
@@ -321,7 +321,7 @@ fn nothing(_: &[Vec<Change>]) -> Option<History> {
     None
 }
 
-/// What each path went through.
+/// Returns the changes of each path as a history.
 fn observed(seen: &[Vec<Change>]) -> Option<History> {
     let steps = seen.len() as u32 + 1;
     let observation = |i: usize| {

@@ -1,4 +1,4 @@
-//! The policies against what the specification says, written down once more and as
+//! The policies against what the specification says, written down again and as
 //! plainly as it says it: sets of names, recursion, and no thought for speed.
 
 #![allow(

@@ -7,7 +7,7 @@ use terrine_planner::layering;
 
 use crate::reference::{Path, path};
 
-/// What came out, as far as an image depends on it.
+/// The outcome of a plan, as far as an image depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// The paths of each layer, bottom to top, in the order of its archive.

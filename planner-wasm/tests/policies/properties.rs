@@ -1,4 +1,4 @@
-//! What holds for every policy and every closure, with circles or without.
+//! Properties that hold for every policy and every closure, with circles or without.
 
 use std::collections::BTreeSet;
 

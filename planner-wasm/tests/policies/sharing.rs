@@ -1,4 +1,4 @@
-//! What layers are for: images of one package set have some in common.
+//! The purpose of layers: images of one package set have some in common.
 
 use std::collections::BTreeSet;
 

@@ -4,20 +4,20 @@ use super::model::Model;
 use super::row::{Cover, Row};
 use super::units::Units;
 
-/// What is going to be a layer.
+/// A group of units that is going to be a layer.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     /// The units in it, by their numbers.
     pub(super) units: Vec<usize>,
-    /// Why it is pulled again.
+    /// The reasons why it is pulled again.
     pub(super) row: Row,
-    /// What it counts for, in bytes.
+    /// The size that it counts for, in bytes.
     pub(super) size: f64,
-    /// How likely it is that it is pulled again.
+    /// The probability that it is pulled again.
     pub(super) probability: f64,
     /// The layer that clients hold which is just this, by its number.
     pub(super) held: Option<usize>,
-    /// What giving that layer up costs, in bytes for each of the updates in which it has to
+    /// The cost of giving that layer up, in bytes for each of the updates in which it has to
     /// pay off; 0 where there is none.
     pub(super) loss: f64,
 }
@@ -56,12 +56,12 @@ impl Group {
         }
     }
 
-    /// What it is expected to cost at the next update, in bytes.
+    /// Returns the cost that is expected at the next update, in bytes.
     pub(super) fn cost(&self) -> f64 {
         self.size * self.probability
     }
 
-    /// What it would cost more if these two were one, and none of them were held any more.
+    /// Returns the additional cost if these two were one, and none of them were held any more.
     pub(super) fn cost_with(&self, other: &Self, model: &Model<'_>) -> f64 {
         let members = self.units.len() + other.units.len();
         let together = (self.size + other.size) * model.joint(&self.row, &other.row, members);
@@ -78,7 +78,7 @@ impl Group {
         self.loss = 0.0;
     }
 
-    /// Which reasons its members have in common.
+    /// Returns the reasons that its members have in common.
     pub(super) fn cover(&self, units: &Units) -> Cover {
         let mut cover = Cover::new(units.shape);
         self.units

@@ -6,15 +6,15 @@ use super::model::Model;
 use super::row::{Cover, Row};
 use super::units::Units;
 
-/// How many times all units are looked at, at most.
+/// The most times that all units are looked at.
 const ROUNDS: usize = 10;
-/// How much of a gain has to be left of it where nothing is known of what clients hold. Small
+/// The part of a gain that has to be left of it where nothing is known of what clients hold. Small
 /// gains are not worth that plans of closures that are nearly the same differ.
 pub(super) const MARGIN: f64 = 0.1;
-/// How many words of rows are looked at, about. Where units are so many that this is not
+/// The number of words of rows that are looked at, about. Where units are so many that this is not
 /// enough, small ones stay where they are.
 const WORK: usize = 200_000_000;
-/// How many rounds there should be enough of it for.
+/// The number of rounds that it should be enough for.
 const ENOUGH: usize = 4;
 
 /// Improves a grouping into at most `limit` layers. A move has to save more than `margin` of
@@ -67,7 +67,7 @@ struct Search<'a> {
     margin: f64,
     /// Units from this number on stay where they are.
     movable: usize,
-    /// How many times more room may be looked for.
+    /// The number of times that room may still be looked for.
     rooms: usize,
     /// The row of what is left of a group without a unit.
     left: Row,
@@ -75,7 +75,7 @@ struct Search<'a> {
     cheapest: Option<Vec<(usize, usize, f64)>>,
 }
 
-/// Where a unit is better off.
+/// A better place for a unit.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Group(usize),
@@ -143,8 +143,8 @@ impl Search<'_> {
             .map(|(number, _)| Place::Group(number))
     }
 
-    /// What room for another layer costs, and which groups have to be merged for it; not the
-    /// one that the unit comes from.
+    /// Returns the cost of room for another layer, and the groups that have to be merged for it; not
+    /// the one that the unit comes from.
     fn room(&mut self, from: usize) -> (f64, Option<(usize, usize)>) {
         if self.groups.len() < self.limit {
             return (0.0, None);
@@ -186,7 +186,7 @@ impl Search<'_> {
         }
     }
 
-    /// Finds out anew what a group whose members have changed is.
+    /// Computes a group again whose members have changed.
     fn rebuild(&mut self, number: usize) {
         let members = std::mem::take(&mut self.groups[number].units);
         self.groups[number] = Group::with(members, self.units, self.model);

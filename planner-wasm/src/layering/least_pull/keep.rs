@@ -20,7 +20,7 @@ pub(super) struct Held<'a> {
 }
 
 impl<'a> Held<'a> {
-    /// What is held of the newest image that the request names, if any.
+    /// Returns the layers that are held of the newest image that the request names, if any.
     pub(super) fn of(request: &'a Request) -> Option<Self> {
         let image = request.history.as_ref()?.held.first()?;
         let alive: BTreeSet<&str> = request

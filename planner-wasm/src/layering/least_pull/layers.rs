@@ -8,7 +8,7 @@ use super::keep::Held;
 use super::units::Units;
 use crate::bindings::layering::{Layer, Request};
 
-/// The layers, those least likely to be pulled again at the bottom: whoever unpacks an image
+/// The layers, those least likely to be pulled again at the bottom: a client that unpacks an image
 /// can use again what lies below the first layer that is new.
 pub(super) fn layers(
     request: &Request,
@@ -62,7 +62,7 @@ pub(super) fn layers(
     groups.into_iter().map(layer).collect()
 }
 
-/// Why paths are together: how likely they change, and the largest of them.
+/// Says why paths are together: how likely they change, and the largest of them.
 fn why(request: &Request, paths: &[u32], probability: f64, kept: bool) -> String {
     let mut largest = paths.to_vec();
     largest.sort_by_key(|&path| std::cmp::Reverse(request.paths[path as usize].size));

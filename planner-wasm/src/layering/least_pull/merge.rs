@@ -5,16 +5,16 @@ use super::model::Model;
 use super::past::leap;
 use super::units::Units;
 
-/// How many units are merged for each layer that there may be, or a few less. Whatever is beyond these is
-/// too small to found a layer, and joins one: so it can come and go without disturbing the
+/// The number of units that are merged for each layer that there may be, or a few less. Units beyond these
+/// are too small to found a layer, and join one: so they can come and go without disturbing the
 /// others. More make better plans of one closure, and worse ones of a series.
 const FOUNDERS: f64 = 2.9;
 
-/// How many words of rows are looked at for merging, and for what joins. Where that is not
+/// The number of words of rows that are looked at for merging, and for what joins. Where that is not
 /// enough, there are fewer founders, and small units go where most is pulled anyway.
 const WORK: usize = 400_000_000;
 
-/// How many units are worth finding a place for in so many layers, the largest ones.
+/// Returns the number of units that are worth finding a place for in so many layers, the largest ones.
 pub(super) fn placed(units: &Units, limit: usize) -> usize {
     (WORK / (units.shape.words() * limit))
         .max(limit)

@@ -98,8 +98,8 @@ fn plan(request: &Request, given: &Given) -> Result<Planned, Error> {
     })
 }
 
-/// What a grouping costs until a better one has to have paid off: now, for what clients do
-/// not hold, and with every update.
+/// Returns the cost of a grouping until a better one has to have paid off: now, for what clients
+/// do not hold, and with every update.
 fn total(groups: &[Group], horizon: f64) -> f64 {
     let now = |group: &Group| {
         if group.held.is_some() {

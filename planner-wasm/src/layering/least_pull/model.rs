@@ -1,14 +1,14 @@
-//! How likely it is that something is pulled again at the next update.
+//! The probability that something is pulled again at the next update.
 
 use super::past::Past;
 use super::rates::Rates;
 use super::row::{Row, Shape};
 
-/// What a member of a layer counts for beside what it needs, in packages: it may leave the
+/// The weight of a member of a layer beside what it needs, in packages: it may leave the
 /// closure, or another may join it.
 const MEMBER: f64 = 0.06;
-/// How often a package has to be expected to change before what was seen of it counts as
-/// much as what is expected of all.
+/// The number of changes of a package that have to be expected before what was seen of it counts
+/// as much as what is expected of all.
 const DOUBT: f64 = 0.75;
 
 /// The expectation of pulls.
@@ -28,14 +28,14 @@ pub(super) struct Model<'a> {
     rates: &'a Rates,
     /// The weights of the updates in each word.
     weights: &'a [f64],
-    /// What all updates weigh.
+    /// The weight of all updates.
     total: f64,
-    /// What the expectation weighs beside them.
+    /// The weight of the expectation beside them.
     prior: f64,
 }
 
 impl<'a> Model<'a> {
-    /// The model of units with these rates and this past.
+    /// The model of units with these rates and this history.
     pub(super) fn new(past: &'a Past<'a>, rates: &'a Rates) -> Self {
         Self {
             shape: Shape {
@@ -49,7 +49,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// How likely each unit is to change of itself.
+    /// Returns the rates at which units change of themselves.
     pub(super) fn rates(&self) -> &Rates {
         self.rates
     }
@@ -59,7 +59,7 @@ impl<'a> Model<'a> {
         self.shape
     }
 
-    /// How likely it is that a row of so many members is pulled again.
+    /// Returns the probability that a row of so many members is pulled again.
     pub(super) fn probability(&self, row: &Row, members: usize) -> f64 {
         self.joint(row, row, members)
     }

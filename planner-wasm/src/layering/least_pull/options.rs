@@ -1,4 +1,4 @@
-//! What users may set.
+//! The options that users may set.
 
 use super::super::options::{Declared, Given, Kind};
 
@@ -26,11 +26,11 @@ const MEMORY: Declared = Declared {
 /// The options, with what stands for those that are not given.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Options {
-    /// How many packages are expected to change of themselves from one image to the next.
+    /// The number of packages that are expected to change of themselves from one image to the next.
     pub(super) changes: f64,
-    /// Over how many updates a layer that is pulled once more has to pay off.
+    /// The number of updates over which a layer that is pulled again has to pay off.
     pub(super) horizon: f64,
-    /// After how many updates the past counts half.
+    /// The number of updates after which history counts half.
     pub(super) memory: f64,
 }
 

@@ -1,11 +1,11 @@
-//! What earlier updates say: which of them changed each path, and what that is worth now.
+//! Earlier updates: which of them changed each path, and what that is worth now.
 
 use std::collections::BTreeSet;
 
 use super::row::{BLOCK, Row, Shape};
 use crate::bindings::layering::{History, Observation, Request};
 
-/// How many of the latest updates are looked at. Older ones would count for little.
+/// The number of the latest updates that are looked at. Older ones would count for little.
 const LATEST: usize = 512;
 
 /// The earlier updates that count. Those of a plan without history are none.
@@ -17,12 +17,12 @@ pub(super) struct Past<'a> {
     end: usize,
     /// The weight of the updates in each word of a row; the newest ones' is 1.
     weights: Vec<f64>,
-    /// What all updates that count weigh together.
+    /// The total weight of the updates that count.
     total: f64,
 }
 
 impl<'a> Past<'a> {
-    /// The past of a request. What happened `memory` updates ago counts half.
+    /// The history of a request. What happened `memory` updates ago counts half.
     ///
     /// Every update that is learnt from may move paths to other layers, and what moves is
     /// pulled again. Where the request says what clients hold, that is weighed. Where it does
@@ -69,7 +69,7 @@ impl<'a> Past<'a> {
         }
     }
 
-    /// How many words the updates take in a row.
+    /// Returns the number of words that the updates take in a row.
     pub(super) fn words(&self) -> usize {
         self.weights.len()
     }
@@ -79,12 +79,12 @@ impl<'a> Past<'a> {
         &self.weights
     }
 
-    /// What all updates weigh together.
+    /// Returns the total weight of the updates.
     pub(super) fn total(&self) -> f64 {
         self.total
     }
 
-    /// Whether any of some paths was there before. Without history nothing is known of any.
+    /// Returns true if any of some paths was there before. Without history nothing is known of any.
     pub(super) fn knows(&self, paths: &[u32]) -> bool {
         let observations = self
             .history
@@ -112,8 +112,8 @@ impl<'a> Past<'a> {
         }
     }
 
-    /// What the updates weigh in which any of some paths changed of itself, and those before which
-    /// any was there. `needs` are the paths that they refer to: a change that none of these
+    /// Returns the weight of the updates in which any of some paths changed of itself, and of those
+    /// before which any was there. `needs` are the paths that they refer to: a change that none of these
     /// shares is no rebuild, even where the name, which may have no version, stays the same.
     pub(super) fn own<'p>(
         &self,

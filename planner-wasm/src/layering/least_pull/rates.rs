@@ -1,4 +1,4 @@
-//! How likely each unit is to change of itself.
+//! The probability of each unit to change of itself.
 //!
 //! A change of its own is one of its version, or one that nothing it refers to shares; other
 //! changes are rebuilds. Most packages have few of their own and some have many, and what was seen
@@ -8,20 +8,20 @@ use super::options::Options;
 use super::past::Past;
 use super::units::rounded;
 
-/// How many of all packages are expected to change at most: of a few, not as many as of many.
+/// The largest share of all packages that is expected to change: of a few, not as many as of many.
 const MOST: f64 = 1.0 / 8.0;
-/// And at least, so that whatever is divided by it is a number.
+/// The least share, so that what is divided by it is a number.
 const LEAST: f64 = 1e-9;
-/// How often a package has to be expected to change before what was seen of it counts as much
-/// as what is expected of all.
+/// The number of changes of a package that have to be expected before what was seen of it counts
+/// as much as what is expected of all.
 const DOUBT: f64 = 1.5;
-/// How many quarters of what is expected a unit is as likely to change, in levels, so that it
-/// seldom moves from one to another. What never changed yet may do so tomorrow, so there is a
+/// The levels of units: each is as likely to change as so many quarters of what is expected. A unit
+/// seldom moves from one level to another. What never changed yet may do so tomorrow, so there is a
 /// least one.
 const LEVELS: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// As many quarters as are expected.
 const EXPECTED: u32 = 4;
-/// Where one level ends and the next begins, in times of what is expected: the middles between
+/// The bounds between levels, in times of what is expected: the middles between
 /// them, by ratio.
 const BETWEEN: [f64; 5] = [
     0.25 * std::f64::consts::SQRT_2,
@@ -34,12 +34,12 @@ const BETWEEN: [f64; 5] = [
 /// The levels of all units, and a bit for each unit. Bits in one word are of one level.
 #[derive(Debug)]
 pub(super) struct Rates {
-    /// How many changes of its own an update is expected to bring to a package.
+    /// The number of changes of its own that an update is expected to bring to a package.
     pub(super) share: f64,
     bits: Vec<usize>,
-    /// How many quarters each bit of a word counts for.
+    /// The number of quarters that each bit of a word counts for.
     quarters: Vec<u32>,
-    /// Whether all are as likely as expected: the usual case, without history.
+    /// True if all are as likely as expected: the usual case, without history.
     alike: bool,
 }
 
@@ -83,13 +83,13 @@ impl Rates {
         self.bits[unit]
     }
 
-    /// How many words the bits take.
+    /// Returns the number of words that the bits take.
     pub(super) fn words(&self) -> usize {
         self.quarters.len()
     }
 
-    /// How many packages the bits in two rows count for, those in both once. Both have as many
-    /// words as there are.
+    /// Returns the number of packages that the bits in two rows count for, those in both once. Both
+    /// have as many words as there are.
     #[inline]
     pub(super) fn joint(&self, a: &[u64], b: &[u64]) -> f64 {
         // Nearly all of a plan's time is spent in this line or in the next function.

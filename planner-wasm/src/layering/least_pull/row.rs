@@ -4,7 +4,7 @@
 //! change would do it, and one for each earlier update that did it. Rows of things that
 //! share a layer are joined by `|`, so whatever two of them have in common counts once.
 
-/// How the bits of rows are laid out.
+/// The layout of the bits of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     /// Words of bits for units: what is needed.
@@ -17,7 +17,7 @@ pub(super) struct Shape {
 pub(super) const BLOCK: usize = 16;
 
 impl Shape {
-    /// How many words a row has; at least 1.
+    /// Returns the number of words of a row; at least 1.
     pub(super) fn words(self) -> usize {
         (self.needs + self.updates).max(1)
     }
@@ -60,7 +60,7 @@ impl Row {
     }
 }
 
-/// What is in the rows of several members, and what is in more than one of them: enough to
+/// The bits in the rows of several members, and those in more than one of them: enough to
 /// take one member away.
 #[derive(Debug, Clone)]
 pub(super) struct Cover {

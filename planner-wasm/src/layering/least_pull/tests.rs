@@ -46,7 +46,7 @@ fn history(request: &Request, steps: u32, changes: &[(&str, &[u32])]) -> History
     }
 }
 
-/// What clients hold after pulling a plan.
+/// The image that clients hold after pulling a plan.
 fn pulled(request: &Request, planned: &Planned) -> HeldImage {
     let path = |&index: &u32| {
         let path = &request.paths[index as usize];

@@ -1,4 +1,4 @@
-//! What is put into layers: paths, and groups of paths that need each other in circles.
+//! Units, which are put into layers: paths, and groups of paths that need each other in circles.
 
 use super::super::graph::{Components, Graph, ranks};
 use super::model::Model;
@@ -6,10 +6,10 @@ use super::past::Past;
 use super::row::{Row, Shape};
 use crate::bindings::layering::Request;
 
-/// How many units have a row at most where there are more than this. Rows have a bit for
-/// each unit, so all of them would be the square of that.
+/// The most units that all have a row. Rows have a bit for each unit, so all of them together would be
+/// the square of that.
 const ALL: usize = 16_384;
-/// How many have one where there are more.
+/// The number of units that have one where there are more.
 const LARGEST: usize = 4_096;
 
 /// The units of a request, those that matter most first.
@@ -17,10 +17,10 @@ const LARGEST: usize = 4_096;
 pub(super) struct Units {
     /// The paths of each, by name and then by path; none that is excluded.
     pub(super) paths: Vec<Vec<u32>>,
-    /// What each counts for, in bytes: its size, rounded to a power of two. Sizes drift from
+    /// The size that each counts for, in bytes, rounded to a power of two. Sizes drift from
     /// release to release, and a plan that followed them would not stay the same.
     pub(super) sizes: Vec<f64>,
-    /// Why each is pulled again. There are fewer than units where these are very many; the
+    /// The reasons why each is pulled again. There are fewer than units where these are very many; the
     /// rest is small and has none.
     pub(super) rows: Vec<Row>,
     /// The place of each in the order of names, which settles ties.
@@ -30,7 +30,7 @@ pub(super) struct Units {
 }
 
 impl Units {
-    /// How many there are.
+    /// Returns the number of units.
     pub(super) fn len(&self) -> usize {
         self.paths.len()
     }
@@ -130,7 +130,7 @@ impl Found {
                 if known {
                     row.join_needs(&rows[other as usize], shape);
                 } else {
-                    // What is new has no past, but would have changed with what it needs.
+                    // What is new has no history, but would have changed with what it needs.
                     row.join(&rows[other as usize]);
                 }
             }

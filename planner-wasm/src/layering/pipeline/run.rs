@@ -10,7 +10,7 @@ use super::step::{Operation, Split, Step};
 use super::value::{Part, Value};
 use crate::bindings::layering::{Error, Request};
 
-/// How many unknown paths are told of by name.
+/// The number of unknown paths that are reported by name.
 const MAX_UNKNOWN: usize = 5;
 
 /// A pipeline that is being carried out.
@@ -43,7 +43,7 @@ impl<'a> Run<'a> {
             .try_fold(Value::Graph(start), |value, step| self.step(step, value))
     }
 
-    /// What a person should be told.
+    /// Returns the remarks for the user.
     pub(super) fn remarks(self) -> Vec<String> {
         let more = self.unknown.len().saturating_sub(MAX_UNKNOWN);
         let named = self.unknown.iter().take(MAX_UNKNOWN);

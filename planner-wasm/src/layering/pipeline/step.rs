@@ -6,7 +6,7 @@ use super::super::options::invalid;
 use super::hinted;
 use crate::bindings::layering::Error;
 
-/// How deep steps may be nested.
+/// The depth to which steps may be nested.
 const MAX_DEPTH: usize = 64;
 
 /// The operations that there are.
@@ -51,7 +51,7 @@ pub(super) enum Operation {
     RemovePaths(Vec<String>),
 }
 
-/// Where `split_paths` splits.
+/// The place where `split_paths` splits.
 #[derive(Debug)]
 pub(super) enum Split {
     /// At a path.
@@ -156,7 +156,7 @@ impl Arguments<'_> {
         Err(invalid(self.field, message))
     }
 
-    /// Where an argument stands; the operation's name comes before the first.
+    /// Returns the place of an argument; the operation's name comes before the first.
     fn place(&self, argument: usize) -> String {
         format!("{}[{}]", self.field, argument + 1)
     }

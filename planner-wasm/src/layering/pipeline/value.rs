@@ -1,4 +1,4 @@
-//! What flows through a pipeline.
+//! The values that flow through a pipeline.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::ops::Range;
 pub(super) struct Part {
     /// The paths, as indices of the request.
     pub(super) vertices: Vec<u32>,
-    /// What each of them refers to, by places in `vertices`. Some of the closure's
+    /// The paths that each of them refers to, by places in `vertices`. Some of the closure's
     /// references may be missing: steps take references away, and none brings them back.
     pub(super) references: Vec<Vec<u32>>,
     /// The operations and keys that led here, for people.
@@ -94,7 +94,7 @@ impl Part {
             .extend(other.references.into_iter().map(shifted));
     }
 
-    /// What refers to each path, by places.
+    /// Returns the paths that refer to each path, by places.
     pub(super) fn referrers(&self) -> Vec<Vec<u32>> {
         let mut referrers = vec![vec![]; self.references.len()];
         for (place, others) in (0..).zip(&self.references) {
@@ -110,7 +110,7 @@ impl Part {
     }
 }
 
-/// What flows through a pipeline.
+/// A value that flows through a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     /// A graph.
@@ -122,7 +122,7 @@ pub(super) enum Value {
 }
 
 impl Value {
-    /// What errors call it.
+    /// Returns its kind as errors name it.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Graph(_) => "a graph",

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use crate::reference::pipeline::{Value, step};
 
-/// How deep steps are nested.
+/// The depth to which steps are nested.
 const DEPTH: usize = 4;
 
 /// Numbers to choose by; 0 when they have run out.

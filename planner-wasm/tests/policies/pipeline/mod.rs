@@ -61,7 +61,7 @@ fn the_vectors_of_the_specification() {
     agree(&graph, &nested, "B|D|C|A");
 }
 
-/// What leads to a path that was split off is cut, and stays so.
+/// References that lead to a path that was split off are cut, and stay so.
 #[test]
 fn what_split_paths_cuts_is_gone_for_the_steps_that_follow() {
     let graph = [("top", 1, "a"), ("a", 2, "b x"), ("b", 3, ""), ("x", 4, "")];

@@ -22,7 +22,7 @@ pub(crate) fn excluded(request: &Request) -> BTreeSet<Path> {
     request.excluded.iter().map(|&i| path(request, i)).collect()
 }
 
-/// Which path refers to which.
+/// The references of each path.
 pub(crate) type Edges = BTreeMap<Path, BTreeSet<Path>>;
 
 /// A closure by its paths; nothing refers to itself.
@@ -79,7 +79,7 @@ pub(crate) fn reversed(edges: &Edges) -> Edges {
     reversed
 }
 
-/// What some paths lead to, themselves included.
+/// Returns the paths that some paths lead to, themselves included.
 pub(crate) fn reach<'a>(edges: &Edges, from: impl IntoIterator<Item = &'a Path>) -> BTreeSet<Path> {
     let mut reached = BTreeSet::new();
     for path in from {

@@ -14,7 +14,7 @@ pub(crate) struct Graph {
     pub(crate) edges: BTreeSet<(Path, Path)>,
 }
 
-/// What flows through a pipeline.
+/// A value that flows through a pipeline.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     Graph(Graph),
@@ -38,7 +38,7 @@ pub(crate) fn start(closure: &Closure) -> Value {
     })
 }
 
-/// What a step makes of a value.
+/// Carries out a step on a value.
 pub(crate) fn step(step: &Json, value: Value) -> Value {
     let argument = |i: usize| &step[i + 1];
     match step[0].as_str().unwrap() {
@@ -68,7 +68,7 @@ pub(crate) fn step(step: &Json, value: Value) -> Value {
     }
 }
 
-/// What steps make of a value, one after the other.
+/// Carries out steps on a value, one after the other.
 pub(crate) fn steps(steps: &[Json], value: Value) -> Value {
     steps
         .iter()
@@ -290,7 +290,7 @@ pub(crate) fn layers(value: Value) -> Vec<Vec<Path>> {
         .collect()
 }
 
-/// What is in no layer though it was there at the start.
+/// Returns the paths that are in no layer though they were there at the start.
 pub(crate) fn left_out(closure: &Closure, layers: &[Vec<Path>]) -> BTreeSet<Path> {
     let placed: BTreeMap<&Path, ()> = layers.iter().flatten().map(|path| (path, ())).collect();
     closure

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Edges, Path};
 
-/// How popular each of some paths is.
+/// The popularity of each of some paths.
 type Popularity = BTreeMap<Path, u128>;
 
 /// The layers of a graph: the paths in the order of their popularity, what is over the
