@@ -1,4 +1,4 @@
-//! How much memory the windows of all decoders take together.
+//! The memory that the windows of all decoders take together.
 //!
 //! An image says how large they are, and as many layers are under way as there are processors:
 //! so decoders with large windows wait for each other.
@@ -12,12 +12,12 @@ const SMALL: u64 = 8 << 20;
 static WINDOWS: Budget = Budget::new(128 << 20);
 
 /// Waits until there is room for a window of so many bytes; nothing for a small one. A decoder
-/// that wants another window gives back its share first: who holds one does not wait for more.
+/// that wants another window gives back its share first: a holder of one does not wait for more.
 pub(super) fn share(bytes: u64) -> Option<Share<'static>> {
     (bytes > SMALL).then(|| WINDOWS.take(bytes))
 }
 
-/// Bytes that those who need them wait for.
+/// Bytes that threads share, waiting for each other.
 #[derive(Debug)]
 struct Budget {
     total: u64,
@@ -42,8 +42,8 @@ impl Budget {
         }
     }
 
-    /// What is larger than all of it is taken when nothing else is. A thread that has a share
-    /// gets another at once: it may be the one that the others wait for.
+    /// Waits for bytes and takes them. A share that is larger than the whole is taken when nothing else
+    /// is. A thread that has a share gets another at once: it may be the one that the others wait for.
     fn take(&self, bytes: u64) -> Share<'_> {
         let thread = thread::current().id();
         self.less

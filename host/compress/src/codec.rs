@@ -16,7 +16,7 @@ pub(super) const ZSTD_BLOCK: usize = 4 << 20;
 /// Cargo.lock.
 pub(super) const LIBDEFLATE: &str = "1.26.1";
 
-/// How many bytes are compressed at once; nothing for what is not compressed.
+/// Returns the number of bytes that are compressed at once; nothing where nothing is compressed.
 pub(super) fn block_size(compression: Compression) -> Option<usize> {
     match compression {
         Compression::Gzip => Some(GZIP_BLOCK),

@@ -1,4 +1,4 @@
-//! What compressed bytes stand for.
+//! Decompression.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use flate2::bufread::GzDecoder;
 use super::Compression;
 use super::window::{Xz, Zstd};
 
-/// How much anything may unpack to, in bytes, however small it is.
+/// The size that anything may unpack to, in bytes, however small it is.
 const UNSUSPECTED: u64 = 4 << 30;
-/// How many times as much as was read of it may come on top of that. What gets smaller than this
+/// The bytes that may come on top of that for each byte that was read. What gets smaller than this
 /// by compression is hardly more than zeros; gzip reaches 1032, and zstd and bzip2 have no limit.
 const RATIO: u64 = 200;
 
 impl Compression {
-    /// What the compressed bytes stand for: all streams, where there are several. What unpacks to
+    /// Returns a reader of the decompressed bytes, of all streams where there are several. Input that unpacks
     /// out of all proportion is not read to its end: a bomb of some kilobytes takes minutes.
     ///
     /// One that needs a large window has its share of the memory for all such windows from when
@@ -135,7 +135,7 @@ impl<R: Read> Read for GzipMembers<R> {
     }
 }
 
-/// Skips zero bytes; whether anything follows them.
+/// Skips zero bytes. Returns true if anything follows them.
 fn skip_zeros(rest: &mut impl BufRead) -> io::Result<bool> {
     loop {
         let bytes = rest.fill_buf()?;

@@ -77,7 +77,7 @@ impl<W: Write> Write for Encoder<'_, W> {
 struct Blocks<'p> {
     pool: &'p Pool,
     shared: Arc<Shared>,
-    /// What the pool calls it.
+    /// The number by which the pool knows it.
     encoder: u64,
     setting: Setting,
     /// The size of a block.
@@ -89,7 +89,7 @@ struct Blocks<'p> {
     done: VecDeque<Option<Block>>,
     to_here: Sender<(u64, BlockOutcome)>,
     here: Receiver<(u64, BlockOutcome)>,
-    /// Whether a block was lost on its way: then the stream cannot be completed.
+    /// True once a block was lost on its way: then the stream cannot be completed.
     failed: bool,
 }
 
@@ -154,7 +154,7 @@ impl<'p> Blocks<'p> {
         }
     }
 
-    /// How many blocks are submitted and not yet written.
+    /// Returns the number of blocks that are submitted and not yet written.
     fn outstanding(&self) -> u64 {
         self.submitted - self.written
     }

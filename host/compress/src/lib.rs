@@ -20,7 +20,7 @@ pub use encoder::Encoder;
 pub use pool::Pool;
 pub use setting::{ParseSettingError, Setting};
 
-/// How many bytes [`Compression::detect`] wants to see.
+/// The number of bytes that [`Compression::detect`] wants to see.
 pub const MAGIC: usize = 6;
 
 /// A compression that the container tools use.

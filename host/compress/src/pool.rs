@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 use super::Setting;
 use super::codec::{Codec, bound};
 
-/// How many blocks there are for each thread: one that it works at, one that waits for
+/// The number of blocks for each thread: one that it works at, one that waits for
 /// it, and one that is being filled or written.
 const BLOCKS_PER_THREAD: usize = 3;
 
@@ -52,7 +52,7 @@ impl Pool {
         }
     }
 
-    /// How many threads it has.
+    /// Returns the number of its threads.
     pub fn threads(&self) -> NonZeroUsize {
         self.count
     }
@@ -92,7 +92,7 @@ impl Drop for Pool {
     }
 }
 
-/// What threads and encoders share.
+/// The state that threads and encoders share.
 pub(super) struct Shared {
     state: Mutex<State>,
     more: Condvar,
@@ -102,9 +102,9 @@ struct State {
     jobs: VecDeque<Job>,
     /// Buffers that no block uses.
     spare: Vec<Buffers>,
-    /// How many more blocks there may be, beside the one that each encoder may have.
+    /// The number of further blocks that there may be, beside the one that each encoder may have.
     permits: usize,
-    /// How many encoders there have been.
+    /// The number of encoders so far.
     encoders: u64,
     closed: bool,
 }
@@ -197,19 +197,19 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Fills in bytes, up to its size; how many.
+    /// Fills in bytes, up to its size. Returns their number.
     pub(super) fn fill(&mut self, bytes: &[u8]) -> usize {
         let count = bytes.len().min(self.size - self.buffers.input.len());
         self.buffers.input.extend_from_slice(&bytes[..count]);
         count
     }
 
-    /// Whether no byte more fits in.
+    /// Returns true if no further byte fits in.
     pub(super) fn is_full(&self) -> bool {
         self.buffers.input.len() == self.size
     }
 
-    /// What the bytes became.
+    /// Returns the compressed bytes.
     pub(super) fn compressed(&self) -> &[u8] {
         &self.buffers.output[..self.produced]
     }
@@ -230,24 +230,24 @@ impl Drop for Block {
 
 /// A block to compress.
 pub(super) struct Job {
-    /// Whose it is.
+    /// The number of the encoder that it belongs to.
     pub(super) encoder: u64,
-    /// Which of its blocks.
+    /// The number of the block among those of its encoder.
     pub(super) number: u64,
     pub(super) setting: Setting,
     pub(super) block: Block,
-    /// Where it goes then.
+    /// The channel to which the outcome goes.
     pub(super) done: Sender<(u64, BlockOutcome)>,
 }
 
-/// What became of a block.
+/// The outcome of a block.
 pub(super) enum BlockOutcome {
     Compressed(Block),
     Failed(io::Error),
     Panicked(Box<dyn Any + Send>),
 }
 
-/// What each thread does.
+/// Compresses one job after the other, until the pool is closed: the body of each thread.
 fn work(shared: &Shared) {
     let mut context: Option<(Setting, Codec)> = None;
     while let Some(Job {
@@ -282,7 +282,7 @@ fn work(shared: &Shared) {
 
 #[cfg(test)]
 impl Shared {
-    /// How many jobs are queued, and how many blocks are free.
+    /// Returns the number of queued jobs, and that of free blocks.
     pub(super) fn at_rest(&self) -> (usize, usize) {
         let state = self.lock();
         (state.jobs.len(), state.permits)

@@ -1,4 +1,4 @@
-//! What the user chooses: a compression and how hard it tries.
+//! The user's choice: a compression and its level.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,8 +17,8 @@ const ZSTD_LEVELS: RangeInclusive<i32> = 1..=22;
 /// Smaller than what the other container tools write by default, at nearly twice the
 /// speed. Measured: docs/design/shipping.md has the table.
 const GZIP_DEFAULT: i32 = 4;
-/// A little smaller than our gzip, and a third of its work: whoever takes zstd unasked
-/// for a level wants it fast. Level 3 makes it a tenth smaller and takes half as long
+/// A little smaller than our gzip, and a third of its work: a user who takes zstd without
+/// a level wants it fast. Level 3 makes it a tenth smaller and takes half as long
 /// again.
 const ZSTD_DEFAULT: i32 = 2;
 
@@ -43,11 +43,11 @@ pub enum ParseSettingError {
     /// A level that does not exist.
     #[error("`{level}` is no level of {compression}: these are {} to {}", .levels.start(), .levels.end())]
     Level {
-        /// What was given.
+        /// The level that was given.
         level: String,
-        /// Of what.
+        /// The compression that it was given for.
         compression: Compression,
-        /// What exists.
+        /// The levels that exist.
         levels: RangeInclusive<i32>,
     },
 }
@@ -93,7 +93,7 @@ impl Setting {
         }
     }
 
-    /// What the bytes are compressed with.
+    /// Returns the compression.
     pub fn compression(&self) -> Compression {
         self.compression
     }
@@ -119,7 +119,7 @@ impl Setting {
 
 #[cfg(test)]
 impl Setting {
-    /// What makes a compressing thread panic.
+    /// A setting that makes a compressing thread panic.
     pub(super) const PANICKING: Self = Self {
         compression: Compression::Bzip2,
         level: 0,

@@ -85,7 +85,7 @@ fn decompress(compression: Compression, bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// How many gzip members or zstd frames there are.
+/// Counts the gzip members or zstd frames.
 fn count_streams(compression: Compression, mut bytes: &[u8]) -> usize {
     let mut count = 0;
     while !bytes.is_empty() {
@@ -193,7 +193,7 @@ fn a_thread_that_did_other_things_makes_the_same_bytes() {
     }
 }
 
-/// A change of these digests means that all layers that are compressed anew get other
+/// A change of these digests means that all layers that are compressed again get other
 /// digests, so that they are pushed and pulled again: say so in CHANGELOG.md.
 #[test]
 fn the_bytes_are_those_of_this_version() {

@@ -9,7 +9,7 @@ use super::budget::{Share, share};
 
 /// Memory that decompressing xz may take, in KiB. Its largest preset needs 64 MiB for its window.
 const XZ_MEMORY: u32 = 256 << 10;
-/// What it may take before it asks for more, in KiB: for a window of 8 MiB, as by default.
+/// The memory that it may take before it asks for more, in KiB: for a window of 8 MiB, as by default.
 const XZ_SMALL: u32 = (8 << 10) + 128;
 /// The largest window of zstd, as a power of two: what its own tools take unasked.
 const ZSTD_WINDOW_LOG: u32 = 27;
@@ -199,7 +199,7 @@ fn window(header: &[u8]) -> u64 {
 
 /// A reader that can look at what comes next.
 struct Ahead<R: Read> {
-    /// What was looked at, before the rest.
+    /// The bytes that were looked at, before the rest.
     head: Vec<u8>,
     inner: BufReader<R>,
 }
