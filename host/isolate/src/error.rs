@@ -33,7 +33,7 @@ pub enum Error {
     NoLevel {
         /// The levels, each with the step that failed and the error of the system.
         tried: Vec<(Level, String, i32)>,
-        /// Whether the level was asked for.
+        /// True if the level was asked for.
         is_given: bool,
     },
     /// A step failed.

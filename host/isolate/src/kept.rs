@@ -10,7 +10,7 @@ use crate::{Changes, Kind, wire};
 const LIST: &str = "tree";
 
 impl Changes {
-    /// Moves files and their list to a folder that is not there yet. The folder appears whole or
+    /// Moves files and their list to a folder that does not exist yet. The folder appears whole or
     /// not at all.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl Changes {
     ///
     /// # Errors
     ///
-    /// A folder that is not there, and one whose files are not those that were kept.
+    /// A folder that is missing, and one whose files are not those that were kept.
     pub fn kept(folder: &Path) -> io::Result<Self> {
         let mut changes: Self = wire::receive(io::BufReader::new(File::open(folder.join(LIST))?))?;
         changes.place(folder);

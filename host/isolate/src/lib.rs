@@ -14,7 +14,7 @@
 //! | the calls that it is asked about | `seccomp` |
 //! | what it answers | `emulate` |
 //!
-//! The other process is the same program, started anew: it has to call [`helper::main`] where
+//! The other process is the same program, started again: it has to call [`helper::main`] where
 //! its only argument is [`helper::ARGUMENT`].
 //!
 //! All of this is Linux's. On other systems the crate has the same interface, and refuses each

@@ -44,7 +44,7 @@ pub enum Kind {
     },
     /// A device.
     Device {
-        /// Whether it is a block device.
+        /// True for a block device, false for a character device.
         block: bool,
         /// Major number.
         major: u32,
@@ -66,9 +66,9 @@ pub struct Job {
     /// The tree as it is at first, over the base where there is one: each directory before what
     /// is in it.
     pub entries: Vec<Entry>,
-    /// Whether the archive of a base image follows, over which the tree is laid.
+    /// True if the archive of a base image follows, over which the tree is laid.
     pub base: bool,
-    /// Whether commands need a `/tmp`: where the tree has none it gets one in which everyone may
+    /// True if commands need a `/tmp`: where the tree has none it gets one in which everyone may
     /// write, and keeps it.
     pub tmp: bool,
     /// The directory of store paths, where commands see any.
@@ -83,7 +83,7 @@ pub struct Job {
     pub max_processes: u32,
     /// The time that all steps together may take, in seconds.
     pub max_seconds: Option<u64>,
-    /// Whether a place without name spaces is used although it is not isolated.
+    /// True if a place without name spaces is used although it is not isolated.
     pub unsafe_host: bool,
 }
 
@@ -104,7 +104,7 @@ pub struct Step {
     pub path: Vec<Directory>,
     /// The rest of the environment.
     pub environment: Vec<(String, String)>,
-    /// Whether a failure within a pipeline ends the script, where the shell can tell.
+    /// True if a failure within a pipeline ends the script, where the shell can tell.
     pub pipefail: bool,
 }
 
@@ -200,7 +200,7 @@ pub enum Ending {
 /// A refusal of the system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Refusal {
-    /// What was tried: `making name spaces`.
+    /// The action that was tried: `making name spaces`.
     pub(crate) action: String,
     /// The error of the system.
     pub(crate) errno: i32,

@@ -32,7 +32,7 @@ pub struct Runner {
     pub level: Option<Level>,
 }
 
-/// Opens the archive of a base image anew: each level that is tried reads it.
+/// Opens the archive of a base image again: each level that is tried reads it.
 pub type OpenBase<'b> = dyn Fn() -> io::Result<Box<dyn Read + Send + 'b>> + Sync + 'b;
 
 /// Takes the lines that commands print.
@@ -157,7 +157,7 @@ fn allowed(level: Level, unsafe_host: bool) -> Result<(), Refusal> {
     }
 }
 
-/// Why a job did not reach the helper.
+/// The reason why a job did not reach the helper.
 enum SendError {
     Base(io::Error),
     /// The helper has ended, and its answer says why.

@@ -13,7 +13,7 @@ pub(crate) struct Faked {
     pub(crate) files: bool,
     /// The identity of processes: set*id and get*id.
     pub(crate) ids: bool,
-    /// Who owns what a process makes.
+    /// The owners of the files that a process makes.
     pub(crate) creation: bool,
     /// Permissions and capabilities, too.
     pub(crate) modes: bool,
@@ -29,7 +29,7 @@ const X32: u32 = 0x4000_0000;
 /// The number of fchmodat2(2), which not every C library knows.
 pub(crate) const FCHMODAT2: i64 = 452;
 
-/// Where `struct seccomp_data` has what a filter looks at.
+/// The offsets in `struct seccomp_data` of what a filter looks at: first the number of the call.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
@@ -131,7 +131,7 @@ mod old {
 
 /// Calls that would go round the filter, and those that no command at the root needs.
 const REFUSED: &[i64] = &[
-    // Keys are the machine's: those of whoever runs this program.
+    // Keys are the machine's: those of the user who runs this program.
     libc::SYS_add_key,
     libc::SYS_keyctl,
     libc::SYS_request_key,

@@ -96,7 +96,7 @@ impl Emulator {
         let Some(at) = self.place(pid, place) else {
             return Ok(Reply::Continue);
         };
-        // What is there already keeps its owner.
+        // A file that exists already keeps its owner.
         if at.is_taken() {
             return Ok(Reply::Continue);
         }
@@ -215,9 +215,9 @@ struct At {
     directory: OwnedFd,
     name: CString,
     owner: (u32, u32),
-    /// Whether the directory passes on its group, and that it does so.
+    /// True if the directory passes on its group, and with it that it does so.
     passes_on: bool,
-    /// Whether the process may make something there.
+    /// True if the process may make something there.
     may: bool,
 }
 

@@ -22,9 +22,9 @@ pub(crate) struct Ids {
     sgid: u32,
     pub(crate) fsgid: u32,
     groups: Vec<u32>,
-    /// Whether it asked to keep its capabilities when it becomes a user.
+    /// True if it asked to keep its capabilities when it becomes a user.
     keeps: bool,
-    /// Whether it is a user that kept them.
+    /// True if it is a user that kept them.
     kept: bool,
 }
 

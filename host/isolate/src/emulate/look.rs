@@ -1,4 +1,4 @@
-//! Telling what is there: stat and its kin.
+//! Answering what a file is: stat and its kin.
 
 use rustix::io::Errno;
 
@@ -7,7 +7,7 @@ use super::resolve::Target;
 use super::{Emulator, Reply};
 use crate::sys::memory::{Plain, bytes_of, write};
 
-/// In which form, and where in the caller's memory, what is there is to be told.
+/// The form of an answer about a file, and its place in the caller's memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Into {
     /// As a `struct stat` at this address.

@@ -97,7 +97,7 @@ impl Emulator {
     /// Answers the next question that waits.
     pub(crate) fn serve(&mut self, listener: BorrowedFd<'_>) -> Result<(), Errno> {
         let question = match seccomp::next(listener) {
-            // Whoever asked is dead.
+            // The process that asked is dead.
             Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => return Ok(()),
             question => question?,
         };

@@ -18,7 +18,7 @@ pub(crate) enum Target {
     Path {
         from: i32,
         path: Vec<u8>,
-        /// Whether a link at its end is followed.
+        /// True if a link at its end is followed.
         follow: bool,
     },
 }
@@ -46,7 +46,7 @@ pub(crate) struct Resolver {
     proc_device: (u32, u32),
     /// The root of this step's processes, which is that of this process.
     root: Option<(OwnedFd, Id)>,
-    /// Whether any process changed its root since the step began.
+    /// True if any process changed its root since the step began.
     roots_differ: bool,
 }
 
@@ -102,8 +102,8 @@ impl Resolver {
         self.roots_differ = true;
     }
 
-    /// Opens the file that a process means, as a place and not for reading. None for what only
-    /// the kernel can tell: what is not there, and what depends on who looks.
+    /// Opens the file that a process means, as a place and not for reading. None where only
+    /// the kernel can tell: for a missing file, and for one that depends on the process that looks.
     pub(crate) fn open(&self, pid: i32, target: &Target) -> Option<Found> {
         let (from, path, follow) = match target {
             Target::Descriptor(fd) => {

@@ -22,7 +22,7 @@ pub(super) enum Wanted {
     },
     /// A special file is to be made.
     Node { at: Place, mode: u32, device: u64 },
-    /// A file is to be opened, and made if it is not there.
+    /// A file is to be opened, and made if it is missing.
     Open { at: Place, flags: u64, mode: u32 },
     /// A directory is to be made.
     Directory { at: Place, mode: u32 },

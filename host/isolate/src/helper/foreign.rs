@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::request::Job;
 
-/// The stores whose files all have one owner, whoever writes to them: Nix and Guix see to that.
+/// The stores whose files all have one owner, whichever user adds them: Nix and Guix see to that.
 const OF_ONE_OWNER: [&str; 2] = ["/nix/store", "/gnu/store"];
 /// The number of files beyond which asking is cheaper than looking.
 const MOST: usize = 10_000;

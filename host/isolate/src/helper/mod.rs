@@ -1,6 +1,6 @@
 //! The process in which commands run.
 //!
-//! The program starts itself anew, so that a process with one thread can move to name spaces. That
+//! The program starts itself again, so that a process with one thread can move to name spaces. That
 //! process makes another one in them, which is the first there: it puts the tree in place,
 //! supervises the commands, and reads back what they leave. When it ends, all that it started ends.
 //!

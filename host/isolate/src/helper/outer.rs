@@ -77,7 +77,7 @@ fn isolate(request: &Request) -> Result<(), Refusal> {
                     .trying("asking for a signal")?;
                 match wire::receive::<Option<Granted>>(&there) {
                     Ok(Some(granted)) => supervise(request, granted),
-                    // Whoever would have sent it has answered already.
+                    // The process that would have sent it has answered already.
                     _ => Ok(()),
                 }
             };

@@ -7,10 +7,10 @@ use rustix::fs::{Dir, Mode, OFlags, openat};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// All processes but the supervisor itself, whoever started them.
+/// All processes but the supervisor itself, whichever process started them.
 pub(super) struct Processes<'a> {
     proc: &'a OwnedFd,
-    /// Whether there are no others than those of the commands.
+    /// True if there are no others than those of the commands.
     alone: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Room in a tree that is the root of commands: the directories on which they find what is there
-//! for them alone, and, where nothing can be mounted, that itself.
+//! Room in a tree that is the root of commands: the directories on which files for the commands
+//! alone are mounted, and, where nothing can be mounted, those files themselves.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ use crate::request::{Job, Refusal};
 /// The places in a tree that were made, and those that were emptied.
 pub(super) struct Room<'a> {
     tree: &'a Path,
-    /// Directories that were not there, each after those that it is in.
+    /// Directories that were missing, each after those that it is in.
     made: Vec<PathBuf>,
     /// Directories that stand in for mounts, with those that were there before.
     filled: Vec<(PathBuf, Option<PathBuf>)>,

@@ -50,7 +50,7 @@ pub(super) struct Started<'a> {
     pub(super) granted: Granted,
 }
 
-/// Why a job came to no good end.
+/// The reason why a job came to no good end.
 enum Stop {
     Failed(Failure),
     Refused(Refusal),

@@ -238,7 +238,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Lays an entry over what is there.
+    /// Lays an entry over the tree.
     pub(super) fn put(&mut self, entry: &Entry, emulator: &mut Emulator) -> Result<(), Refusal> {
         let action = || format!("putting `/{}` in place", shown(&entry.path));
         self.lay(entry, emulator).map_err(|error| Refusal {
