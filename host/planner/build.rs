@@ -1,7 +1,7 @@
 //! Builds the planner component, so that `cargo build` is all it takes.
 //!
 //! The planner is a crate of this workspace for another target, which cargo does
-//! not build as a dependency, so this script runs cargo once more. What that
+//! not build as a dependency, so this script runs cargo again. What that
 //! second cargo must not take over from the first is listed in [`cargo`].
 //! `PLANNER_WASM=FILE` embeds that component instead and builds nothing.
 
@@ -160,7 +160,7 @@ fn ensure_target() -> Result<()> {
     .into())
 }
 
-/// Whether the compiler has the target's standard library: rustup or not.
+/// Checks whether the compiler has the target's standard library: rustup or not.
 fn has_target() -> Result<bool> {
     let rustc = variable("RUSTC")?;
     let output = Command::new(rustc)

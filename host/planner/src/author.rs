@@ -1,4 +1,4 @@
-//! What authors of policies need besides a compiler: the text of the contract, and a component
+//! Help for authors of policies, besides a compiler: the text of the contract, and a component
 //! out of the module that a compiler writes.
 
 use std::borrow::Cow;
@@ -45,7 +45,7 @@ pub enum ComponentizeError {
     Unfit {
         /// The module's name, as the user knows it.
         module: String,
-        /// What the encoder says.
+        /// The error of the encoder.
         #[source]
         source: Cause,
     },

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
-/// How often the clock ticks. A limit is met within two ticks.
+/// The time between two ticks of the clock. A limit is met within two ticks.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Lets an engine's clock tick for as long as the engine is there.

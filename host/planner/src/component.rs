@@ -44,7 +44,7 @@ macro_rules! call {
 }
 
 impl Planner<'_> {
-    /// What errors call it: the path of its file, or `terrine`.
+    /// Returns its name in errors: the path of its file, or `terrine`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -54,17 +54,17 @@ impl Planner<'_> {
         self.digest
     }
 
-    /// What it imports, in its own order.
+    /// Returns its imports, in its own order.
     pub fn imports(&self) -> &[String] {
         &self.imports
     }
 
-    /// Whether it is the built-in one.
+    /// Returns true for the built-in one.
     pub fn is_embedded(&self) -> bool {
         self.embedded
     }
 
-    /// Whether one of its policies may make empty layers: the built-in `explicit` has those of
+    /// Tells whether one of its policies may make empty layers: the built-in `explicit` has those of
     /// the caller's own grouping.
     pub fn empty_layers(&self, policy: &str) -> EmptyLayers {
         if self.embedded && policy == "explicit" {
@@ -74,7 +74,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What one call may use.
+    /// Returns the limits of one call.
     pub fn limits(&self) -> Limits {
         self.limits
     }
@@ -215,7 +215,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What it says, fit to be shown. What the built-in one says is, at any length.
+    /// Makes a text of the component fit to be shown. A text of the built-in one is, at any length.
     fn plain(&self, text: &str) -> String {
         if self.embedded {
             text.to_owned()
@@ -243,7 +243,7 @@ impl Planner<'_> {
         })
     }
 
-    /// The same, without telling of it.
+    /// The same, without reporting it.
     fn run<T>(
         &self,
         limits: Limits,
@@ -345,8 +345,8 @@ impl Planner<'_> {
     }
 }
 
-/// What a component had too many of, and how many it may have, if an error says so. Wasmtime
-/// has no types for these.
+/// Returns the kind of thing that a component had too many of, and its limit, if an error says so.
+/// Wasmtime has no types for these.
 fn counted(error: &wasmtime::Error, limits: &Limits) -> Option<(&'static str, usize)> {
     [
         ("instance count too high", "instances", limits.instances),
@@ -358,7 +358,7 @@ fn counted(error: &wasmtime::Error, limits: &Limits) -> Option<(&'static str, us
     .find_map(|(text, what, limit)| says(error, text).then_some((what, limit)))
 }
 
-/// Whether an error or one of its causes says this.
+/// Returns true if an error or one of its causes says this.
 fn says(error: &wasmtime::Error, text: &str) -> bool {
     error.chain().any(|cause| cause.to_string().contains(text))
 }

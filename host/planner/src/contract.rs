@@ -1,4 +1,4 @@
-//! Whether a component is one of the contract, told by its bytes and its types: nothing of it
+//! The check that a component is one of the contract, by its bytes and its types: nothing of it
 //! has run yet.
 
 use wasmtime::Engine;
@@ -15,9 +15,9 @@ const LAYERING: &str = "terrine:planner/layering";
 /// The version of the contract.
 const VERSION: &str = "0.1.0";
 
-/// How WebAssembly of any kind begins.
+/// The first bytes of WebAssembly of any kind.
 const MAGIC: &[u8] = b"\0asm";
-/// What follows in a core module: version 1 of layer 0.
+/// The bytes that follow in a core module: version 1 of layer 0.
 const MODULE: &[u8] = &[1, 0, 0, 0];
 
 /// Tells apart what people take for a component.
@@ -37,7 +37,7 @@ pub(super) fn check_kind(name: &str, bytes: &[u8]) -> Result<(), Error> {
     }
 }
 
-/// Whether this is the text format: `(module` or `(component`, after comments and white space.
+/// Returns true for the text format: `(module` or `(component`, after comments and white space.
 fn is_text(bytes: &[u8]) -> bool {
     let mut rest = bytes.trim_ascii_start();
     while rest.starts_with(b";;") {
@@ -54,7 +54,7 @@ fn is_text(bytes: &[u8]) -> bool {
     rest.starts_with(b";") || rest.starts_with(b"module") || rest.starts_with(b"component")
 }
 
-/// What a component imports, in its own order.
+/// Returns the imports of a component, in its own order.
 pub(super) fn imports(engine: &Engine, compiled: &Component) -> Vec<String> {
     compiled
         .component_type()
@@ -119,7 +119,7 @@ pub(super) fn check_exports(
     }
 }
 
-/// Whether an exported interface is of a version after that of this host. One without a
+/// Returns true if an exported interface is of a version after that of this host. One without a
 /// version is older than all.
 fn is_newer(export: &str) -> bool {
     let triple = |version: &str| {

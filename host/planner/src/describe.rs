@@ -1,4 +1,4 @@
-//! What a component says of itself is held against the contract, before anything is named by it.
+//! A component's description is checked against the contract, before anything is named by it.
 
 use terrine_support::hint::Hint;
 
@@ -17,7 +17,7 @@ pub enum DescriptionFault {
         "{what} `{name}` is not made of lower-case letters, digits and `-`, at most {MAX_NAME} of them"
     )]
     Name {
-        /// Whose name it is.
+        /// The owner of the name, in words: `its name`, or that of a policy.
         what: &'static str,
         /// The name.
         name: String,
@@ -42,7 +42,7 @@ pub enum DescriptionFault {
     Schema {
         /// The policy.
         policy: String,
-        /// What is wrong with it.
+        /// The fault.
         why: String,
     },
 }
@@ -96,7 +96,7 @@ fn check_name(what: &'static str, name: &str) -> Result<(), DescriptionFault> {
     }
 }
 
-/// Whether this is `MAJOR.MINOR.PATCH`, with what semantic versions allow behind it.
+/// Returns true for `MAJOR.MINOR.PATCH`, with what semantic versions allow behind it.
 fn is_version(version: &str) -> bool {
     let (rest, build) = version
         .split_once('+')

@@ -1,4 +1,4 @@
-//! What can go wrong between the host and a component.
+//! Errors between the host and a component.
 
 use std::borrow::Cow;
 use std::io;
@@ -26,7 +26,7 @@ pub enum Error {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -73,7 +73,7 @@ pub enum Error {
     NotAComponent {
         /// The component's name, as the user knows it.
         component: String,
-        /// What the engine says.
+        /// The error of the engine.
         #[source]
         source: Cause,
     },
@@ -82,7 +82,7 @@ pub enum Error {
     Compiler {
         /// The program that was started.
         program: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -91,7 +91,7 @@ pub enum Error {
     CompileTime {
         /// The component's name, as the user knows it.
         component: String,
-        /// How long it may take.
+        /// The time that it may take.
         limit: Duration,
     },
     /// Compiling the component takes too much memory.
@@ -99,7 +99,7 @@ pub enum Error {
     CompileMemory {
         /// The component's name, as the user knows it.
         component: String,
-        /// How much it may take, in bytes.
+        /// The memory that it may take, in bytes.
         limit: u64,
     },
     /// Compiling the component ended by itself.
@@ -107,7 +107,7 @@ pub enum Error {
     CompileEnded {
         /// The component's name, as the user knows it.
         component: String,
-        /// What ended it.
+        /// The reason why it ended.
         how: String,
     },
     /// The component instantiates what it holds so often that it cannot be compiled.
@@ -115,7 +115,7 @@ pub enum Error {
     Extent {
         /// The component's name, as the user knows it.
         component: String,
-        /// How many instances, functions between them and types it may have.
+        /// The number of instances, functions between them and types that it may have.
         limit: u64,
     },
     /// The component has others, or types, in each other deeper than can be read.
@@ -123,9 +123,9 @@ pub enum Error {
     Depth {
         /// The component's name, as the user knows it.
         component: String,
-        /// What is in each other.
+        /// The kind of things that are in each other.
         what: &'static str,
-        /// How deep it may be.
+        /// The depth that is allowed.
         limit: usize,
     },
     /// The component has code that is made to take long.
@@ -133,7 +133,7 @@ pub enum Error {
     Work {
         /// The component's name, as the user knows it.
         component: String,
-        /// What would.
+        /// The part that would.
         what: &'static str,
     },
     /// The component is made of others that pass each other what lies in memory.
@@ -149,11 +149,11 @@ pub enum Error {
     Imports {
         /// The component's name, as the user knows it.
         component: String,
-        /// What it imports and is not given.
+        /// The imports that it is not given.
         imports: Vec<String>,
-        /// Whether it is given a sealed WASI.
+        /// True if it is given a sealed WASI.
         sealed: bool,
-        /// Whether a sealed WASI would have everything that it imports.
+        /// True if a sealed WASI would have everything that it imports.
         sealable: bool,
     },
     /// The component exports no policies, of whatever version.
@@ -164,7 +164,7 @@ pub enum Error {
     World {
         /// The component's name, as the user knows it.
         component: String,
-        /// What it exports.
+        /// The names of its exports.
         exports: Vec<String>,
     },
     /// The component is made for another version of the contract.
@@ -177,10 +177,10 @@ pub enum Error {
         component: String,
         /// The interfaces that it exports, with their versions.
         versions: Vec<String>,
-        /// Whether all of them are newer than that of this host.
+        /// True if all of them are newer than that of this host.
         newer: bool,
     },
-    /// What the component exports has the right name and is no interface.
+    /// An export of the component has the right name and is no interface.
     #[error(
         "planner `{component}` exports something else than an interface as `terrine:planner/layering@0.1.0`"
     )]
@@ -193,7 +193,7 @@ pub enum Error {
     Contract {
         /// The component's name, as the user knows it.
         component: String,
-        /// What the engine says.
+        /// The error of the engine.
         #[source]
         source: Cause,
     },
@@ -202,9 +202,9 @@ pub enum Error {
     Memory {
         /// The component's name, as the user knows it.
         component: String,
-        /// What it would have had in all, in bytes.
+        /// The memory that it would have had in all, in bytes.
         asked: usize,
-        /// What it may have, in bytes.
+        /// The memory that it may have, in bytes.
         limit: usize,
     },
     /// The component asked for more table elements than it may have.
@@ -212,9 +212,9 @@ pub enum Error {
     Table {
         /// The component's name, as the user knows it.
         component: String,
-        /// What it would have had in all.
+        /// The number that it would have had in all.
         asked: usize,
-        /// What it may have.
+        /// The number that it may have.
         limit: usize,
     },
     /// The component has more instances, memories or tables, or holds more handles, than it may.
@@ -226,9 +226,9 @@ pub enum Error {
         component: String,
         /// The function that was called.
         function: &'static str,
-        /// What there were too many of.
+        /// The kind of things that there were too many of.
         what: &'static str,
-        /// How many it may have.
+        /// The number that it may have.
         limit: usize,
     },
     /// The component used up its fuel.
@@ -238,7 +238,7 @@ pub enum Error {
         component: String,
         /// The function that was called.
         function: &'static str,
-        /// What it may use.
+        /// The fuel that it may use.
         limit: u64,
     },
     /// The component ran for too long, with fuel left.
@@ -248,7 +248,7 @@ pub enum Error {
         component: String,
         /// The function that was called.
         function: &'static str,
-        /// How long it may take.
+        /// The time that it may take.
         limit: Duration,
     },
     /// The component's calls went deeper than its stack.
@@ -258,7 +258,7 @@ pub enum Error {
         component: String,
         /// The function that was called.
         function: &'static str,
-        /// What it may use, in bytes.
+        /// The stack that it may use, in bytes.
         limit: usize,
     },
     /// The component returned more data than the host takes.
@@ -268,7 +268,7 @@ pub enum Error {
         component: String,
         /// The function that was called.
         function: &'static str,
-        /// What it may return, in bytes.
+        /// The data that it may return, in bytes.
         limit: usize,
     },
     /// The component failed in a way that is its own fault.
@@ -278,7 +278,7 @@ pub enum Error {
         component: String,
         /// The function that was called.
         function: &'static str,
-        /// What the engine says, with the component's backtrace.
+        /// The error of the engine, with the component's backtrace.
         #[source]
         source: Cause,
     },
@@ -287,18 +287,18 @@ pub enum Error {
     Refused {
         /// The component's name, as the user knows it.
         component: String,
-        /// Whether it is the built-in one, which need not be named.
+        /// True for the built-in one, which need not be named.
         embedded: bool,
-        /// What kind of failure it is, where it is one of a plan.
+        /// The kind of failure, where it is one of a plan.
         kind: Option<ErrorKind>,
-        /// What went wrong.
+        /// The component's message.
         message: String,
         /// The field of the request that is to blame.
         field: Option<String>,
-        /// What the user can do about it.
+        /// The remedy for the user.
         hint: Option<String>,
     },
-    /// What the component says of itself breaks a rule.
+    /// The component's description of itself breaks a rule.
     #[error("planner `{component}` says of itself what the contract does not allow")]
     Description {
         /// The component's name, as the user knows it.
@@ -314,7 +314,7 @@ pub enum Error {
         component: String,
         /// The policy.
         policy: String,
-        /// What the user can do about it: which there are.
+        /// The remedy for the user: the policies that exist.
         hint: String,
     },
     /// An option that the policy's schema does not have, or one that it has to have.
@@ -322,9 +322,9 @@ pub enum Error {
     Option {
         /// The option, as `options.spread`.
         field: String,
-        /// What is wrong with it, naming component and policy.
+        /// The fault, with the names of component and policy.
         why: String,
-        /// What the user can do about it.
+        /// The remedy for the user.
         hint: String,
     },
     /// The component's plan breaks a rule.
@@ -419,20 +419,20 @@ impl Hint for Error {
     }
 }
 
-/// What the engine says, with its chain of causes, and what the component wrote before.
+/// An error of the engine, with its chain of causes, and what the component wrote before.
 ///
 /// A type of our own, so that nothing outside this module depends on the engine.
 #[derive(Debug)]
 pub struct Cause {
     error: wasmtime::Error,
-    /// Whether the component was running.
+    /// True if the component was running.
     ran: bool,
     /// The end of what it wrote to a sealed stderr.
     wrote: String,
 }
 
 impl Cause {
-    /// What the engine says of a component that ran, and what that wrote.
+    /// Takes the engine's error about a component that ran, and what that wrote.
     pub(super) fn of_a_run(error: wasmtime::Error, wrote: String) -> Self {
         Self {
             error,
@@ -482,7 +482,7 @@ impl std::error::Error for Cause {}
 
 impl Hint for Cause {}
 
-/// How many names of a list are said.
+/// The number of names of a list that are said.
 const LISTED: usize = 5;
 
 /// Names as a person reads them: a component may have any number.

@@ -11,13 +11,13 @@ use super::Error;
 /// JavaScript along have some tens of megabytes.
 pub(crate) const MAX_SIZE: u64 = 128 << 20;
 
-/// What a pin begins with. Anything else after an `@` belongs to the file's name.
+/// The beginning of a pin. Anything else after an `@` belongs to the file's name.
 const PIN: &str = "@sha256:";
 
 /// A component in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentFile {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
     /// The digest of the whole file that it has to have; none where any will do.
     pub digest: Option<Digest>,
@@ -43,7 +43,7 @@ impl ComponentFile {
         })
     }
 
-    /// Reads the file, and holds it against its digest.
+    /// Reads the file, and checks it against its digest.
     pub(super) fn read(&self) -> Result<Vec<u8>, Error> {
         let bytes = read(&self.path)?;
         match (self.digest, Digest::of(&bytes)) {
@@ -56,7 +56,7 @@ impl ComponentFile {
         }
     }
 
-    /// What errors call it.
+    /// Returns its name in errors.
     pub(super) fn name(&self) -> String {
         self.path.display().to_string()
     }

@@ -1,4 +1,4 @@
-//! What instructions cost in fuel.
+//! The cost of instructions in fuel.
 //!
 //! Nearly all cost one unit, and take a quarter of a nanosecond to some nanoseconds. Those that
 //! the engine does by a call of its own take up to two hundred times as long, whatever they are
@@ -19,7 +19,7 @@ pub(super) fn costs() -> OperatorCost {
     OperatorCost {
         MemoryGrow: HEAVY,
         TableGrow: HEAVY,
-        // What it makes is looked up by a call, each time anew.
+        // What it makes is looked up by a call each time.
         RefFunc: HEAVY,
         MemoryFill: HEAVY,
         MemoryCopy: LIGHT,

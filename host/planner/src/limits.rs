@@ -1,4 +1,4 @@
-//! What a call into a component may use, and how it is told that it used too much.
+//! Limits of a call into a component, and the limiter that notes which one was hit.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use wasmtime::ResourceLimiter;
 /// The part of its limits that a component is given for little work: one of so many.
 const PARTS: u32 = 20;
 /// No part of the fuel is smaller: about a second, and a thousand times what any built-in policy takes for a small
-/// graph. Whoever lowers the fuel wants just that.
+/// graph. A caller who sets less fuel means just that.
 const LEAST_FUEL: u64 = 5_000_000_000;
 /// No part of the time is smaller: a machine may have other things to do.
 const LEAST_TIME: Duration = Duration::from_secs(10);
@@ -32,12 +32,12 @@ pub struct Limits {
     /// function of a sealed WASI handles. Unlike time, it makes the same
     /// component with the same request fail or succeed on every machine alike.
     pub fuel: u64,
-    /// How long a call may take: a safety net, for components that are made to take long with
-    /// little fuel. It is not held against the built-in planner.
+    /// The time that a call may take: a safety net, for components that are made to take long with
+    /// little fuel. It does not apply to the built-in planner.
     pub time: Duration,
     /// The stack of the compiled code, in bytes. Must fit into the calling thread's.
     pub stack: usize,
-    /// What a result may hold, in bytes, when it is lifted out of the component.
+    /// The size of a result, in bytes, when it is lifted out of the component.
     pub lifted: usize,
 }
 
@@ -73,8 +73,8 @@ impl Limits {
     }
 }
 
-/// What one call into a component used up. The same component with the same request uses
-/// the same on every machine.
+/// The fuel and memory that one call into a component used up. The same component with the same
+/// request uses the same on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {

@@ -1,7 +1,7 @@
-//! Whether a component has the policy and the options that a user asks for.
+//! The check that a component has the policy and the options that a user asks for.
 //!
-//! Options are held against the names that the policy's schema has, and no further: values are
-//! the policy's own to check. A schema comes from whoever wrote the component, and one that is
+//! Options are checked against the names that the policy's schema has, and no further: values are
+//! the policy's own to check. A schema comes from the component's author, and one that is
 //! made to do harm (patterns that backtrack, references without end) would be run natively, out
 //! of the sandbox and its limits; the libraries that do so bring thirty crates along.
 
@@ -10,19 +10,19 @@ use serde_json::{Map, Value};
 use super::layering::{Info, PolicyInfo};
 use super::{Error, Planner, sanitize};
 
-/// How alike two names are, from 0 to 1, for one to be offered for the other.
+/// The least likeness of two names, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
-/// How many names are listed.
+/// The number of names that are listed.
 const LISTED: usize = 20;
 
 impl Planner<'_> {
-    /// The policy of that name, the first one if it is empty, of a component that says of itself
+    /// Returns the policy of that name, the first one if it is empty, of a component with the description
     /// `info`; checked to have the options that `options` gives, a JSON object.
     ///
     /// # Errors
     ///
     /// No such policy, options that are no object, one that the policy does not have, and one
-    /// that it needs and is not there.
+    /// that it needs and that is missing.
     pub fn check_request<'i>(
         &self,
         info: &'i Info,

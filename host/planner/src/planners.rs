@@ -1,4 +1,4 @@
-//! Who decides: the layers may be another component's business than the image.
+//! The components that decide: the layers may be another component's business than the image.
 
 use super::Planner;
 

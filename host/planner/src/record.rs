@@ -1,4 +1,4 @@
-//! What a planner was asked, as a digest: the same component asked the same gives the same plan.
+//! Requests to a planner, as digests: the same component asked the same gives the same plan.
 
 use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
@@ -92,7 +92,7 @@ mod tests {
         }
     }
 
-    /// A past in which every number and text is another.
+    /// A history in which every number and text is another.
     fn history() -> History {
         let observation = Observation {
             closures: 5,

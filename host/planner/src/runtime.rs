@@ -22,12 +22,12 @@ const EMBEDDED_NAME: &str = "terrine";
 /// The least address space in which memories are given 4 GiB each, of which they use little, in bytes. Checks of
 /// bounds cost nothing then.
 const ROOMY: u64 = 64 << 30;
-/// What a memory is given at once where there is less, in bytes, beside what it asks for.
+/// The bytes that a memory is given at once where there is less, beside what it asks for.
 const GROWTH: u64 = 16 << 20;
-/// What is kept free behind it, in bytes.
+/// The bytes that are kept free behind it.
 const GUARD: u64 = 64 << 10;
 
-/// What a component may import.
+/// The imports that a component may have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Imports {
     /// Nothing: the empty linker is the sandbox.
@@ -38,25 +38,25 @@ pub enum Imports {
     SealedWasi,
 }
 
-/// What compiles and runs components: set up once, used for any number of them.
+/// A runtime that compiles and runs components: set up once, used for any number of them.
 #[derive(Debug)]
 pub struct Runtime {
     /// For the built-in planner, whose code is known: a clock takes a twelfth of its time.
     trusted: Engine,
     /// For all others.
     watched: Engine,
-    /// What compiles them; this process, if nothing else does.
+    /// The process that compiles them; this one where there is none.
     compiler: Option<Compiler>,
-    /// What was compiled of them before.
+    /// The code of them that was compiled before.
     kept: Option<Kept>,
     pub(super) limits: Limits,
-    /// Hears of those that take long.
+    /// Receives reports of those that take long.
     pub(super) watch: Option<Watch>,
 }
 
 impl Runtime {
     /// Sets up the engine. Compiled components are kept in `cache`, by wasmtime's
-    /// own cache; where that folder cannot be had, each run compiles anew. Code is run that is found
+    /// own cache; where that folder cannot be had, each run compiles again. Code is run that is found
     /// there, so nobody else may be able to write to it.
     ///
     /// Components that are not built in are compiled in this process, by counts alone kept from
@@ -194,14 +194,14 @@ fn from_binary(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component, E
     })
 }
 
-/// How components that are not built in are compiled.
+/// Returns the settings for components that are not built in.
 pub(super) fn watched(limits: Limits, cache: Option<&Path>) -> Config {
     let mut config = config(limits, cache);
     config.epoch_interruption(true);
     config
 }
 
-/// How all components are compiled.
+/// Returns the settings for all components.
 fn config(limits: Limits, cache: Option<&Path>) -> Config {
     let mut config = Config::new();
     // Same component, same request, same plan, on every machine: one spelling

@@ -1,9 +1,9 @@
-//! What a component says, made fit to be shown: nobody knows who wrote it.
+//! Texts of a component, made fit to be shown: nobody knows who wrote it.
 
 /// The longest text that is shown, in characters. The contract asks for short phrases.
 const MAX_CHARS: usize = 2000;
 
-/// How many remarks are shown.
+/// The number of remarks that are shown.
 const MAX_REMARKS: usize = 20;
 
 /// Text in one line, without what could move a terminal's cursor or hide what is written, and
@@ -54,7 +54,7 @@ fn shown(text: &str, most: usize, keep: impl Fn(char) -> bool) -> String {
     shown
 }
 
-/// Whether a character does nothing but stand there: no control character, and none of those
+/// Returns true if a character does nothing but stand there: no control character, and none of those
 /// that change the direction of writing or are invisible.
 fn is_harmless(c: char) -> bool {
     let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -1,9 +1,9 @@
-//! What the host keeps for one call.
+//! The state of one call.
 
 use super::limits::{Limiter, Limits};
 use super::sealed::Sealed;
 
-/// What the host keeps for one call, and drops with it.
+/// The state that the host keeps for one call, and drops with it.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) limiter: Limiter,

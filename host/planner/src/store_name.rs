@@ -1,4 +1,4 @@
-//! What the contract calls a path's name and its package.
+//! The name of a store path and its package, in the contract's sense.
 
 use super::layering;
 
@@ -31,7 +31,7 @@ pub fn name(path: &str) -> &str {
     }
 }
 
-/// Whether a store path's name carries a hash, so that it always has the same content.
+/// Returns true if a store path's name carries a hash, so that it always has the same content.
 pub fn is_hashed(path: &str) -> bool {
     path.rsplit('/').next() != Some(name(path))
 }

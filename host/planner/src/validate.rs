@@ -5,12 +5,12 @@ use terrine_support::hint::Hint;
 
 use super::layering::{Planned, Request};
 
-/// Whether layers without a path are allowed.
+/// The rule for layers without a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EmptyLayers {
-    /// No: they cost a client a request and bring it nothing.
+    /// They are refused: they cost a client a request and bring it nothing.
     Refused,
-    /// Yes, because the caller's own grouping has them.
+    /// They are allowed, because the caller's own grouping has them.
     AsGiven,
 }
 
@@ -21,9 +21,9 @@ pub enum Violation {
     /// More layers than the request allows.
     #[error("it has {layers} layers, and {limit} are allowed")]
     TooManyLayers {
-        /// How many the plan has.
+        /// The number that the plan has.
         layers: usize,
-        /// How many it may have.
+        /// The number that it may have.
         limit: u32,
     },
     /// A layer without a path.
@@ -39,7 +39,7 @@ pub enum Violation {
         layer: usize,
         /// The index.
         index: u32,
-        /// How many paths there are.
+        /// The number of paths.
         paths: usize,
     },
     /// A path that is placed twice.
@@ -65,7 +65,7 @@ pub enum Violation {
     LeftOutOfRange {
         /// The index.
         index: u32,
-        /// How many paths there are.
+        /// The number of paths.
         paths: usize,
     },
     /// Indices among those left out that are not in order, or there twice.
@@ -91,9 +91,9 @@ pub enum Violation {
     /// Paths that are in no layer.
     #[error("it leaves out {} of {paths} paths, `{path}` among them", missing)]
     Missing {
-        /// How many are left out.
+        /// The number of paths that are left out.
         missing: usize,
-        /// How many there are to place.
+        /// The number of paths to place.
         paths: usize,
         /// One of them.
         path: String,
@@ -167,7 +167,7 @@ pub fn validate(request: &Request, planned: &Planned, empty: EmptyLayers) -> Res
     }
 }
 
-/// Which paths a plan leaves out because the user's options say so.
+/// Returns which paths a plan leaves out because the user's options say so.
 fn left_out(
     request: &Request,
     planned: &Planned,

@@ -11,7 +11,7 @@ const BUDGET: u32 = 100;
 /// Something to ask a planner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
-    /// What it is called.
+    /// The name, for reports.
     pub name: String,
     /// The request, without policy and options.
     pub request: Request,

@@ -17,33 +17,33 @@ pub use trials::trials;
 use super::layering::{ErrorKind, Planned, Request};
 use super::{Error, Planner, Usage};
 
-/// What a policy did with a case.
+/// The result of trying a policy on a case.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// What came of it.
+    /// The outcome of the call.
     pub outcome: Outcome,
-    /// What the call used up; none where it failed.
+    /// The fuel and the memory that the call used up; none where it failed.
     pub usage: Option<Usage>,
-    /// How long the call took, which is another time each time.
+    /// The time that the call took, which is another one each time.
     pub elapsed: Duration,
-    /// Whether it failed because a call used up its fuel or its time.
+    /// True if it failed because a call used up its fuel or its time.
     pub used_up: bool,
-    /// Whether the plan is another when the request lists the paths in another order. Whoever
-    /// makes requests may list them in any.
+    /// True if the plan is another when the request lists the paths in another order. A request
+    /// may list them in any order.
     pub depends_on_order: bool,
-    /// Whether the plan is another when the hashes in the paths are. They change with every
+    /// True if the plan is another when the hashes in the paths are. They change with every
     /// rebuild, and with them the layers that clients have to pull.
     pub depends_on_hashes: bool,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// A plan that keeps to the rules.
     Planned {
-        /// How many layers it has.
+        /// The number of its layers.
         layers: usize,
-        /// How many paths it leaves out, as the options ask for.
+        /// The number of paths that it leaves out, as the options ask for.
         left_out: usize,
     },
     /// The policy says that it cannot keep to the budget or needs other options, as it may.

@@ -1,4 +1,4 @@
-//! What a request may say of the past.
+//! Histories for requests.
 
 use super::draw::{Numbers, STORE, hash};
 use crate::layering::{HeldImage, HeldLayer, HeldPath, History, Observation, StorePath};

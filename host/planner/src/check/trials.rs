@@ -9,7 +9,7 @@
 use super::{Case, Outcome, Trial, trial};
 use crate::Planner;
 
-/// How many paths a small graph has at most.
+/// The most paths of a small graph.
 const SMALL: usize = 100;
 
 /// In how many cases a policy may use up its fuel until it is not asked any more.

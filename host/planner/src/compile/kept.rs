@@ -17,7 +17,7 @@ const MAX_FILES: usize = 32;
 /// The largest file that is read, in bytes.
 const MAX_SIZE: u64 = 1 << 30;
 
-/// A folder of compiled components. Whoever opens it makes sure that nobody else can write to it.
+/// A folder of compiled components. The caller makes sure that nobody else can write to it.
 #[derive(Debug)]
 pub(crate) struct Kept {
     folder: PathBuf,

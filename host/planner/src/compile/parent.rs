@@ -16,7 +16,7 @@ use crate::Error;
 
 /// The most that is read of what the child says, in bytes.
 const SAID: u64 = 64 << 10;
-/// What Rust says where memory is not to be had.
+/// The beginning of Rust's message where memory cannot be allocated.
 const NO_MEMORY: &str = "memory allocation of";
 
 /// Compiles a component in a child process.
@@ -58,7 +58,7 @@ pub(super) fn compile(
     Err(fault(compiler, name, status, waited, &said))
 }
 
-/// How long the child may be there: it may have to wait for the processor.
+/// Returns the time that the child may exist: it may have to wait for the processor.
 fn patience(time: Duration) -> Duration {
     time.saturating_mul(4)
         .saturating_add(Duration::from_secs(10))

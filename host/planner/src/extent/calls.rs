@@ -1,4 +1,4 @@
-//! What the components within a component pass to each other.
+//! Values that the components within a component pass to each other.
 //!
 //! Texts that one hands to another are copied and converted by the engine itself, which takes no
 //! fuel for it: a loop of calls, each with half of the memory, has no end that anyone lives to see.
@@ -8,8 +8,8 @@ use wasmparser::{
     Parser, Payload, Result,
 };
 
-/// Whether a component calls functions with values in memory, and they are not the host's. What
-/// is not a valid component does not.
+/// Returns true if a component calls functions with values in memory, and they are not the host's;
+/// false for what is not a valid component.
 pub(super) fn pass_values(bytes: &[u8]) -> bool {
     found(bytes).unwrap_or(false)
 }

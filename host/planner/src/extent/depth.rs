@@ -1,18 +1,18 @@
-//! How deep components and their types are in each other.
+//! The depth of components and their types in each other.
 //!
 //! The engine reads types that hold types by calling itself, so that a few kilobytes of them use
 //! up the stack; of components it keeps for each level what all levels around it have.
 
 use wasmparser::{Parser, Payload};
 
-/// How deep components may be in each other, and types within one section. Tools make a handful.
+/// The depth that components may have in each other, and types within one section. Tools make a handful.
 pub(super) const MAX_DEPTH: usize = 200;
 
-/// How the definition of a component or instance type begins within another: the tag of a
+/// The first bytes of the definition of a component or instance type within another: the tag of a
 /// declaration that is a type, and that of the type.
 const INNER_TYPES: [[u8; 2]; 2] = [[0x01, 0x41], [0x01, 0x42]];
 
-/// What is in each other deeper than it may be.
+/// Returns the kind of things that are in each other deeper than they may be.
 pub(super) fn excess(bytes: &[u8]) -> Option<&'static str> {
     let mut depth: usize = 0;
     for payload in Parser::new(0).parse_all(bytes) {
@@ -35,7 +35,7 @@ pub(super) fn excess(bytes: &[u8]) -> Option<&'static str> {
     None
 }
 
-/// How many types there are at most within types of a section. How deep they are is less than
+/// Returns the most types that there can be within types of a section. Their depth is less than
 /// that, and can only be told by reading them.
 fn inner_types(section: &[u8]) -> usize {
     section

@@ -1,4 +1,4 @@
-//! What no limit of a call would end, told from a component's bytes.
+//! Work that no limit of a call would end, told from a component's bytes.
 //!
 //! Fuel and memory limit what runs, and compiling comes before that: some kilobytes can be made to
 //! take hours, all of the machine's memory, or the whole stack. What compilers write is far from

@@ -1,4 +1,4 @@
-//! How many parts a component unfolds to.
+//! The number of parts that a component unfolds to.
 //!
 //! A component may hold others and instantiate each as often as it likes, and the engine writes
 //! all of that out before anything runs and anything could be limited: thirty components, each of
@@ -10,15 +10,15 @@ use wasmparser::{
     ComponentTypeRef, Encoding, Instance, Parser, Payload, Result,
 };
 
-/// How many parts there may be: instances, what they are given and give, functions between
+/// The most parts that there may be: instances, what they are given and give, functions between
 /// them, types. Components with an interpreter in them have some thousands.
 pub(super) const MAX_PARTS: u64 = 1_000_000;
 
-/// How many parts a function counts for that leads from a component's types to a module's or
+/// The parts that a function counts for that leads from a component's types to a module's or
 /// back: all that its type is made of is looked at, which may be a million values.
 const CANONICAL: u64 = 100;
 
-/// What is said of a component whose parts are not known where it is instantiated, because it
+/// The number for a component whose parts are not known where it is instantiated, because it
 /// is an import or an export of an instance. No tool makes components that need this.
 const UNKNOWN: u64 = MAX_PARTS + 1;
 
@@ -27,7 +27,7 @@ const UNKNOWN: u64 = MAX_PARTS + 1;
 struct Frame {
     /// Modules are compiled once, however often they are instantiated, and hold no components.
     is_module: bool,
-    /// What it has of its own and by instantiating others.
+    /// The parts that it has of its own and by instantiating others.
     parts: u64,
     /// The parts of each component that it can instantiate, by index.
     components: Vec<u64>,
@@ -46,7 +46,7 @@ impl Frame {
     }
 }
 
-/// How many parts a component unfolds to, or as many as a `u64` can tell.
+/// Counts the parts that a component unfolds to, up to the largest `u64`.
 pub(super) fn parts(bytes: &[u8]) -> Result<u64> {
     let mut open: Vec<Frame> = vec![];
     let mut whole = 0;

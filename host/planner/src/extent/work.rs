@@ -1,4 +1,4 @@
-//! How long code takes to compile.
+//! The time that code takes to compile.
 //!
 //! Most of it takes as long as it is large, but a function with many branches takes the square of
 //! their number, and so does memory with many segments of data. What follows was measured with
@@ -11,22 +11,22 @@ const MAX_FUNCTION: u64 = 5_000_000;
 /// The most work for all of a component. Interpreters of Python and JavaScript take a tenth.
 const MAX_WORK: u64 = 80_000_000;
 
-/// What each function takes, whatever is in it, in time and memory, and each type.
+/// The work for each function, whatever is in it, in time and memory, and for each type.
 const FUNCTION: u64 = 200;
-/// What a call takes, and an instruction that is one.
+/// The work for a call, and for an instruction that is one.
 const CALL: u64 = 12;
-/// What each item of a segment of elements takes: little time, and more memory than a call.
+/// The work for each item of a segment of elements: little time, and more memory than a call.
 const ELEMENT: u64 = 100;
-/// What the square of the number of a module's data segments takes.
+/// The factor of the square of the number of a module's data segments.
 const SEGMENTS_SQUARED: u64 = 15;
-/// How much a way through the code counts, among the ways whose square is taken.
+/// The weight of a way through the code, among the ways whose square is taken.
 const BLOCK: u64 = 1;
 const BRANCH: u64 = 3;
 const LOOP: u64 = 9;
-/// How many of what is squared make a unit.
+/// The squares that make a unit of work.
 const SQUARES_FOR_A_UNIT: u64 = 1000;
 
-/// What would take too long.
+/// Returns the kind of code that would take too long to compile.
 pub(super) fn excess(bytes: &[u8]) -> Option<&'static str> {
     let mut whole: u64 = 0;
     for payload in Parser::new(0).parse_all(bytes) {

@@ -1,5 +1,5 @@
-//! `wasi:clocks`: clocks that stand still. Whoever waits until they show something else waits
-//! for the end of the fuel; whoever asks to be woken is woken at once.
+//! `wasi:clocks`: clocks that stand still. A component that waits until they show something else
+//! waits for the end of the fuel; one that asks to be woken is woken at once.
 
 #![allow(
     unsafe_code,
@@ -12,10 +12,10 @@ use wasmtime::{Result, StoreContextMut};
 use super::super::state::State;
 use super::{charge, io};
 
-/// What the clock on the wall shows, in seconds since 1970: 1980-01-01T00:00:00Z, the time of
+/// The time of the clock on the wall, in seconds since 1970: 1980-01-01T00:00:00Z, the time of
 /// files that have none in the images of this program.
 const NOW: u64 = 315_532_800;
-/// What the clock that only goes forward shows, in nanoseconds: a second, because some
+/// The time of the clock that only goes forward, in nanoseconds: a second, because some
 /// runtimes take 0 for a clock that is broken.
 const INSTANT: u64 = 1_000_000_000;
 

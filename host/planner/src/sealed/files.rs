@@ -8,7 +8,7 @@ use super::charge;
 
 /// A file or a directory. There is none, so all of its functions stay stubs.
 pub(super) enum Descriptor {}
-/// What is in a directory.
+/// The entries of a directory.
 pub(super) enum DirectoryEntryStream {}
 
 /// Defines an interface of `wasi:filesystem`.

@@ -11,9 +11,9 @@ use wasmtime::{Result, StoreContextMut};
 use super::super::state::State;
 use super::charge;
 
-/// What can be waited for. Nothing takes time here.
+/// Something that can be waited for. Nothing takes time here.
 pub(super) enum Pollable {}
-/// Why a stream failed. None does.
+/// The reason why a stream failed. None does.
 pub(super) enum IoError {}
 /// Standard input.
 pub(super) enum InputStream {}
@@ -25,10 +25,10 @@ pub(super) const STDOUT: u32 = 1;
 /// The handle of standard error.
 pub(super) const STDERR: u32 = 2;
 
-/// How much may be written at once, in bytes.
+/// The bytes that may be written at once.
 const ROOM: u64 = 1 << 16;
 
-/// Why a stream does not go on (`stream-error` of `wasi:io/streams`).
+/// The reason why a stream does not go on (`stream-error` of `wasi:io/streams`).
 #[derive(ComponentType, Lower)]
 #[component(variant)]
 enum StreamError {

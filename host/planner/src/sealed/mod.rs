@@ -52,11 +52,11 @@ const INTERFACES: &[&str] = &[
     "wasi:random/random",
 ];
 
-/// What a call of a function costs in fuel beside the instructions of the caller: the host
+/// The cost of a call of a function in fuel, beside the instructions of the caller: the host
 /// works as well, and fuel is all that ends a call.
 const CALL: u64 = 100;
 
-/// Whether the sealed WASI has an interface.
+/// Returns true if the sealed WASI has an interface.
 pub(super) fn has(import: &str) -> bool {
     interface(import).is_some()
 }
@@ -129,7 +129,7 @@ fn resource(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<()> 
         "directory-entry-stream" => ResourceType::host::<files::DirectoryEntryStream>(),
         "terminal-input" => ResourceType::host::<cli::TerminalInput>(),
         "terminal-output" => ResourceType::host::<cli::TerminalOutput>(),
-        // Left open, it is told as a component that does not fit.
+        // Left undefined, it is reported as a component that does not fit.
         _ => return Ok(()),
     };
     instance.resource(name, ty, |_, _| Ok(()))

@@ -6,7 +6,7 @@ use wasmtime::{Result, StoreContextMut};
 use super::super::state::State;
 use super::charge;
 
-/// How many bytes there are at once. The contract knows no fewer than were asked for.
+/// The most bytes at once. The contract knows no fewer than were asked for.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Defines an interface of `wasi:random`.

@@ -1,9 +1,9 @@
-//! What a sealed WASI remembers within one call: where it is in its random numbers, and the end
+//! The state of a sealed WASI within one call: its place in its random numbers, and the end
 //! of what was written to standard error.
 
 use crate::sanitize;
 
-/// How much of standard error is kept, in bytes: its end, where a runtime says why it gives up.
+/// The part of standard error that is kept, in bytes: its end, where a runtime says why it gives up.
 const KEPT: usize = 4 << 10;
 
 /// The state of a sealed WASI, new for each call.
