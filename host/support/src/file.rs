@@ -14,7 +14,7 @@ pub enum FileError {
     Io {
         /// The file, or the folder that it is in.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -31,7 +31,7 @@ pub enum FileError {
 impl Hint for FileError {}
 
 impl FileError {
-    /// What makes an error of what the system says of a file.
+    /// Returns a function that makes an error out of the system's error about a file.
     pub fn io(path: &Path) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io {
             path: path.to_owned(),

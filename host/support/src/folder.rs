@@ -14,7 +14,7 @@ const STICKY: u32 = 0o1000;
 /// The owner that a name space of users shows for those that it does not have: root, for the most part.
 const NOBODY: u32 = 65534;
 
-/// Makes a folder for this user alone, if it is not there, and checks it as it is then.
+/// Makes a folder for this user alone, if it is missing, and checks it as it is then.
 ///
 /// # Errors
 ///
@@ -22,13 +22,13 @@ const NOBODY: u32 = 65534;
 pub fn make(folder: &Path) -> Result<(), String> {
     // Nothing is left in a place of others.
     check(folder)?;
-    // What cannot be made is told by whoever wants to write there.
+    // If it cannot be made, the code that writes there reports that.
     let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     check(folder)
 }
 
 /// Checks that nobody but this user and root can put a file into a folder, or another folder in its place.
-/// A folder that is not there passes, if it can be made where that holds.
+/// A missing folder passes, if it can be made where that holds.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What every crate of the host may need: files that are read whole, up to a limit, folders that are the user's
+//! Parts that every crate of the host may need: files that are read whole, up to a limit, folders that are the user's
 //! own, errors that know a remedy, and remarks about what is made all the same.
 
 mod chain;

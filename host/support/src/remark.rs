@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How much a remark matters.
+/// The importance of a remark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Something that is done as it is meant to be, and that not everybody expects.
@@ -22,9 +22,9 @@ pub enum Level {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    /// How much it matters.
+    /// The importance.
     pub level: Level,
-    /// What there is to know.
+    /// The text: what the person should know.
     pub message: String,
     /// The remedy, where there is one.
     pub hint: Option<String>,

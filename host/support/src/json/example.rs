@@ -1,4 +1,4 @@
-//! How a value would be right.
+//! Examples: the value of a field as it would be right.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! JSON of users, and what is wrong with it in their terms: the field, what is there and what must be, the place in the
-//! text, and how it would be right.
+//! JSON of users, and what is wrong with it in their terms: the field, its value and what it must be, the place in the
+//! text, and an example that would be right.
 
 mod example;
 mod syntax;
@@ -18,9 +18,9 @@ const EXAMPLES: usize = 16 << 20;
 pub struct Fault {
     /// The field that is to blame, as `permissions[3].mode`; empty for the whole.
     pub field: String,
-    /// What is wrong, and where in the text.
+    /// The fault, and its place in the text.
     pub why: String,
-    /// How it would be right, where that can be told.
+    /// The remedy: an example that would be right, where there is one.
     pub hint: Option<String>,
 }
 
@@ -69,7 +69,7 @@ fn fault(path: &Path, error: &serde_json::Error, text: &[u8]) -> Fault {
     }
 }
 
-/// How text would be right that is no JSON.
+/// Returns the remedy for text that is no JSON.
 fn syntax_hint(error: &serde_json::Error, text: &[u8]) -> Option<String> {
     if error.is_data() {
         let twice = error.to_string().starts_with("duplicate field");
@@ -79,7 +79,7 @@ fn syntax_hint(error: &serde_json::Error, text: &[u8]) -> Option<String> {
     syntax::hint(text, line, column, &error.to_string()).map(str::to_owned)
 }
 
-/// How the value at a place would be right.
+/// Returns the remedy for the value at a place: an example that would be right.
 fn hint(path: &Path, why: &str, text: &[u8]) -> Option<String> {
     let wanted = words::wanted(why)?;
     if text.len() > EXAMPLES {

@@ -1,4 +1,4 @@
-//! What text that is no JSON was probably meant to be.
+//! Text that is no JSON, and what it was probably meant to be.
 
 /// A byte order mark, with which some editors begin files.
 const MARK: &[u8] = b"\xef\xbb\xbf";

@@ -1,6 +1,6 @@
 //! The messages of the parser in other words.
 
-/// What a value must be.
+/// The type that a value must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     List,
@@ -123,7 +123,7 @@ const NUMBERS: &[(&str, &str)] = &[
     ("invalid float literal", "it must be a number"),
 ];
 
-/// What the parser of JSON says, in words for people. What is not known stays as it is.
+/// Puts a message of the JSON parser in words for people. A message that is not known stays as it is.
 pub fn in_words(why: &str) -> String {
     let (what, place) = match why.rfind(" at line ") {
         Some(at) => why.split_at(at),
@@ -164,14 +164,14 @@ pub fn numbers_in_words(text: &str) -> String {
         })
 }
 
-/// What a value must be by what the parser says, where that is one of these.
+/// Returns the type that a value must have according to the parser's message, where it is one of these.
 pub(super) fn wanted(why: &str) -> Option<Wanted> {
     let (what, _) = why.rsplit_once(" at line ").unwrap_or((why, ""));
     let (_, expected) = parts(what)?;
     must_be(expected, "").1
 }
 
-/// What is found and what is expected, of a message about a value.
+/// Splits a message about a value into what was found and what was expected.
 fn parts(what: &str) -> Option<(&str, &str)> {
     let rest = ["invalid type: ", "invalid value: ", "invalid length "]
         .iter()
@@ -191,7 +191,7 @@ fn mismatch(what: &str) -> Option<String> {
     Some(format!("it must be {expected}, and is {}", is(found)))
 }
 
-/// What a value must be, in words.
+/// Says in words what a value must be.
 fn must_be(expected: &str, found: &str) -> (String, Option<Wanted>) {
     if let Some(number) = expected.strip_prefix("a nonzero ") {
         let signed = number.starts_with('i');
@@ -208,7 +208,7 @@ fn must_be(expected: &str, found: &str) -> (String, Option<Wanted>) {
     if let Some(size) = expected.strip_prefix("a tuple of size ") {
         return (format!("a list of {size} values"), Some(Wanted::List));
     }
-    // The end of a range says something to whoever is beyond it only.
+    // The end of a range matters only for a number beyond it.
     let too_large = found
         .strip_prefix("integer `")
         .is_some_and(|number| !number.starts_with('-'));
@@ -224,7 +224,7 @@ fn must_be(expected: &str, found: &str) -> (String, Option<Wanted>) {
     }
 }
 
-/// What a value is, in words.
+/// Says in words what a value is.
 fn is(found: &str) -> String {
     if let Some(text) = found.strip_prefix("string ") {
         return format!("the string `{}`", serde_json::Value::from(unescaped(text)));
