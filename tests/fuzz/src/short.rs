@@ -64,7 +64,7 @@ pub fn run(target: &Target, inputs: u64) -> Result<Outcome, Box<Finding>> {
 }
 
 impl Outcome {
-    /// Runs one input; whether it was accepted.
+    /// Runs one input. Returns true if it was accepted.
     fn add(&mut self, target: &Target, input: &[u8]) -> Result<bool, Box<Finding>> {
         let finding = |why| {
             Box::new(Finding {

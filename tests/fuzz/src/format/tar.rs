@@ -5,9 +5,9 @@ use crate::random::Random;
 
 /// The size of a block.
 pub const BLOCK: usize = 512;
-/// Where a header's checksum is.
+/// The place of a header's checksum.
 const CHECKSUM: std::ops::Range<usize> = 148..156;
-/// Where a header has its kind.
+/// The place of a header's kind.
 const KIND: usize = 156;
 /// The fields of a header: places and widths.
 const FIELDS: [(usize, usize); 12] = [

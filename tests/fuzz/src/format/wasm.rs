@@ -58,7 +58,7 @@ pub(super) fn mutate(data: &mut Vec<u8>, random: &mut Random) {
 struct Section {
     whole: std::ops::Range<usize>,
     content: std::ops::Range<usize>,
-    /// How many bytes follow the section.
+    /// The number of bytes that follow the section.
     behind: usize,
 }
 

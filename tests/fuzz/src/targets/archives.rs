@@ -8,7 +8,7 @@ use terrine_tar::{Archive, Described, EntryType, Error, FilePart, Input};
 use crate::format::{Format, tar};
 use crate::{Limit, Target, scratch};
 
-/// How much of all contents is read, in bytes: a hole costs nothing and may be as large as a disk.
+/// The part of all contents that is read, in bytes: a hole costs nothing and may be as large as a disk.
 const CONTENT: usize = 1 << 20;
 
 pub(super) const TARGET: Target = Target {

@@ -1,4 +1,4 @@
-//! What registries answer beside documents: challenges, where answers lead, when to try again, and errors.
+//! Answers of registries beside documents: challenges, redirections, times to try again, and errors.
 
 use terrine_registry::fuzz::{Answerable, challenge, message, resolve, retry_after};
 

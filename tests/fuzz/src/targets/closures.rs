@@ -163,7 +163,7 @@ fn text(graph: &Graph, registrations: Option<&Registrations>) -> String {
     text
 }
 
-/// What is registered of paths goes into a database and comes out of it as the same.
+/// Checks that what is registered of paths goes into a database and comes out of it as the same.
 fn registered_again(graph: &Graph, registrations: &Registrations) {
     if registrations
         .values()

@@ -1,4 +1,4 @@
-//! Components: what is counted and refused before anything compiles them, and what they say of themselves.
+//! Components: what is counted and refused before anything compiles them, and their descriptions.
 
 use terrine::planner::EMBEDDED;
 use terrine::planner::fuzz::{check, has_options, is_description, shown};
@@ -55,7 +55,7 @@ fn run(data: &[u8]) -> bool {
     checked.is_ok()
 }
 
-/// What a component says of itself may be anything.
+/// Checks the texts and the description of a component, which may be anything.
 fn said(data: &[u8]) {
     let text = String::from_utf8_lossy(&data[..data.len().min(4000)]);
     let visible = shown(&text);

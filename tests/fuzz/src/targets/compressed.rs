@@ -10,7 +10,7 @@ use terrine_compress::{Compression, Encoder, Pool, Setting};
 use crate::format::Format;
 use crate::{Limit, Target};
 
-/// How much is unpacked, in bytes: some bytes stand for gigabytes.
+/// The most that is unpacked, in bytes: some bytes stand for gigabytes.
 const UNPACKED: u64 = 1 << 20;
 /// The first byte of an input whose rest is compressed and unpacked again.
 const PLAIN: u8 = b'p';

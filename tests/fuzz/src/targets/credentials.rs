@@ -62,7 +62,7 @@ fn seeds() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Returns true if a login of a file has a user in a field of its own.
+/// Returns true if credentials in a file have a user in a field of their own.
 fn names_user(data: &[u8], user: &str) -> bool {
     let text = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
     let file: Value = serde_json::from_slice(text).expect("a file with a login is JSON");

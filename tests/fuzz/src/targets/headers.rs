@@ -34,7 +34,7 @@ fn seeds() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What stops a pass after the first member.
+/// The reason why a pass stops after the first member.
 #[derive(Debug)]
 enum Stop {
     Found(Box<Described>),

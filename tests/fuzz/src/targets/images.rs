@@ -15,7 +15,7 @@ use super::documents;
 use crate::format::{Format, chunks, tar};
 use crate::{Limit, Target, scratch};
 
-/// How much of a layer is unpacked for its digest, in bytes.
+/// The most of a layer that is unpacked for its digest, in bytes.
 const UNPACKED: u64 = 1 << 20;
 
 const WORDS: &[&str] = &[

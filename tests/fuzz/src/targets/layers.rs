@@ -16,7 +16,7 @@ use terrine::verify::{Mismatch, Verification};
 use crate::format::{Format, tar};
 use crate::{Limit, Target, scratch, strict};
 
-/// The longest archive that is exported, in bytes: holes cost nothing to whoever writes them.
+/// The longest archive that is exported, in bytes: holes cost their author nothing.
 const LONGEST: usize = 1 << 20;
 /// The most layers.
 const LAYERS: usize = 4;
@@ -212,7 +212,7 @@ fn run(data: &[u8]) -> bool {
     let listing = Base::new(streamed).listing();
     if let [part] = parts[..] {
         let placed = image(vec![plain(&part, Some(scratch::file(part)))]);
-        // What is wrong with a size that no archive has is told in two ways.
+        // The two report a size that no archive has in different words.
         assert_eq!(
             exported(&placed, Holes::Filled).ok(),
             outcome.as_ref().ok().cloned(),
@@ -231,7 +231,7 @@ fn run(data: &[u8]) -> bool {
             return false;
         }
     };
-    // Nobody reads a file that is not there any more, but what says where it is stored may be wrong all the same.
+    // Nobody reads a file that is removed again, but what says where it is stored may be wrong all the same.
     let is_hidden = |wrong: &Mismatch| wrong.actual.contains("no valid header");
     assert!(
         report.mismatches.iter().all(is_hidden),

@@ -1,5 +1,5 @@
-//! What a helper process and the commands in it say: requests, answers and lists of kept trees, and the output of
-//! commands.
+//! Messages of a helper process and of the commands in it: requests, answers and lists of kept trees, and the output
+//! of commands.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -16,7 +16,7 @@ use crate::draw::Draw;
 use crate::format::Format;
 use crate::{Limit, Target};
 
-/// How deep directories are in each other, and how much they hold.
+/// The depth of directories in each other, and the number that the entries of each stay below.
 const DEPTH: usize = 4;
 const CHILDREN: u64 = 5;
 
@@ -36,7 +36,7 @@ fn seeds() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// What is at a path.
+/// A file, a link or a directory at a path.
 enum Node {
     File { executable: bool, content: Vec<u8> },
     Link(Vec<u8>),

@@ -1,4 +1,4 @@
-//! What planners are asked: options of the built-in policies on graphs of any form, and the configuration of images.
+//! Requests to planners: options of the built-in policies on graphs of any form, and the configuration of images.
 
 use std::collections::BTreeSet;
 
