@@ -56,21 +56,20 @@ pub(super) fn apply(files: &[String], spec: &mut ImageSpec, names: &mut FlagName
 fn usage(text: &str, why: &str) -> Failure {
     Usage {
         message: format!("`--file {text}`: {why}"),
-        hint: "write SRC:DST[:MODE[:UID:GID]], such as `./web.conf:/etc/web.conf:0644`; DST is an absolute path in the image",
+        hint: "write SRC:DST[:MODE[:UID:GID]], such as `./web.conf:/etc/web.conf:0644`; DST is an absolute path in the image, whose last name has no `:`",
     }
     .into()
 }
 
 /// Reads an argument. `exists` tells which of several readings of paths with colons is meant.
 fn read(text: &str, exists: impl Fn(&Path) -> bool) -> Result<FileArg, String> {
-    let (paths, mode, owner) = suffixes(text)?;
     let splits = || {
-        let starts = paths.match_indices(":/").map(|(at, _)| at);
-        starts.map(|at| (&paths[..at], &paths[at + 1..]))
+        let starts = text.match_indices(":/").map(|(at, _)| at);
+        starts.map(|at| (&text[..at], &text[at + 1..]))
     };
     let there = splits().find(|(source, _)| exists(Path::new(source)));
-    let Some((source, path)) = there.or_else(|| splits().next()) else {
-        return Err(match paths.split_once(':') {
+    let Some((source, destination)) = there.or_else(|| splits().next()) else {
+        return Err(match text.split_once(':') {
             Some((_, path)) if !path.is_empty() => {
                 format!("`{path}` is not an absolute path in the image")
             }
@@ -80,14 +79,8 @@ fn read(text: &str, exists: impl Fn(&Path) -> bool) -> Result<FileArg, String> {
     if source.is_empty() {
         return Err("it names no file".to_owned());
     }
-    // A path with a mode in it is hardly one: `/a:0644:root:root`.
-    let mut parts = path.split(':').skip(1);
-    if let Some(mode) = parts.find(|part| octal(part).is_some()) {
-        let owner = parts.collect::<Vec<_>>().join(":");
-        return Err(format!(
-            "`{owner}` after the mode `{mode}` is not a UID and a GID in digits"
-        ));
-    }
+    let (path, settings) = parts(destination);
+    let (mode, owner) = settings.map_or(Ok((None, None)), read_settings)?;
     let name = Path::new(source).file_name().and_then(|name| name.to_str());
     // As elsewhere, a slash at the end means the directory.
     let path = match (path.ends_with('/'), name) {
@@ -102,36 +95,52 @@ fn read(text: &str, exists: impl Fn(&Path) -> bool) -> Result<FileArg, String> {
     })
 }
 
-type Suffixes<'a> = (&'a str, Option<u32>, Option<(u32, u32)>);
-
-/// Takes mode and owner from the end.
-fn suffixes(text: &str) -> Result<Suffixes<'_>, String> {
-    let mut parts = text.rsplitn(4, ':');
-    if let (Some(gid), Some(uid), Some(mode), Some(rest)) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-        && let (Ok(gid), Ok(uid), Some(bits)) = (gid.parse(), uid.parse(), octal(mode))
-        && rest.contains(":/")
-    {
-        return Ok((rest, Some(bits), Some((uid, gid))));
-    }
-    let Some((rest, last)) = text
-        .rsplit_once(':')
-        .filter(|(rest, _)| rest.contains(":/"))
-    else {
-        return Ok((text, None, None));
+/// Splits a destination into a path, whose last name has no colon, and what follows it. A mode ends a path wherever it
+/// is: `/a:0644:root/root`.
+fn parts(destination: &str) -> (&str, Option<&str>) {
+    let last = destination.rfind('/').unwrap_or_default();
+    let mut colons = destination.match_indices(':').map(|(at, _)| at);
+    let is_end = |at: usize| {
+        let next = destination[at + 1..].split(':').next();
+        at > last || next.and_then(octal).is_some()
     };
-    if let Some(mode) = octal(last) {
-        return match rest.rsplit_once(':') {
-            Some((paths, other)) if octal(other).is_some() && paths.contains(":/") => {
-                Err("a user without a group: both follow the mode, or neither".to_owned())
-            }
-            _ => Ok((rest, Some(mode), None)),
-        };
+    match colons.find(|&at| is_end(at)) {
+        Some(at) => (&destination[..at], Some(&destination[at + 1..])),
+        None => (destination, None),
     }
-    if !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()) {
-        return Err(format!("`{last}` is not a mode in octal digits"));
+}
+
+/// Permission bits, and the numbers of a user and a group.
+type Settings = (Option<u32>, Option<(u32, u32)>);
+
+/// Reads what follows the path.
+fn read_settings(text: &str) -> Result<Settings, String> {
+    let (mode, owner) = match text.split_once(':') {
+        Some((mode, owner)) => (mode, Some(owner)),
+        None => (text, None),
+    };
+    let Some(bits) = octal(mode) else {
+        return Err(format!("`{mode}` is not a mode in octal digits"));
+    };
+    let Some(owner) = owner else {
+        return Ok((Some(bits), None));
+    };
+    if id(owner).is_some() {
+        return Err("a user without a group: both follow the mode, or neither".to_owned());
     }
-    Ok((text, None, None))
+    let ids = owner.split_once(':');
+    match ids.and_then(|(uid, gid)| Some((id(uid)?, id(gid)?))) {
+        Some(owner) => Ok((Some(bits), Some(owner))),
+        None => Err(format!(
+            "`{owner}` after the mode `{mode}` is not a UID and a GID in digits"
+        )),
+    }
+}
+
+/// Reads the number of a user or a group.
+fn id(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 /// Reads permission bits.
@@ -161,8 +170,9 @@ mod tests {
             ("/x/a:/etc/", "/x/a", "/etc/a", None, None),
             ("a:/", "a", "/a", None, None),
             ("a:b:/c", "a:b", "/c", None, None),
-            ("a:/b:c", "a", "/b:c", None, None),
-            ("a:/b:12:0644", "a", "/b:12", Some(0o644), None),
+            ("a:/x:1/b:0600", "a", "/x:1/b", Some(0o600), None),
+            ("a:b:/c/", "a:b", "/c/a:b", None, None),
+            ("./a:/etc/:0640", "./a", "/etc/a", Some(0o640), None),
             ("there:/x:/y", "there:/x", "/y", None, None),
         ] {
             let expected = FileArg {
@@ -187,6 +197,19 @@ mod tests {
             ("a:/b:0644:1000", "a user without a group"),
             ("a:/b:0644:root", "`root` after the mode `0644` is not"),
             ("a:/b:0644:root:root", "`root:root` after the mode"),
+            ("a:/b:0644:root/root", "`root/root` after the mode"),
+            ("a:/b:0644:-1:0", "`-1:0` after the mode `0644` is not"),
+            ("a:/b:0644:+1:0", "`+1:0` after the mode `0644` is not"),
+            ("a:/b:0755,1,2", "`0755,1,2` is not a mode"),
+            ("a:/b:0o755", "`0o755` is not a mode"),
+            ("a:/b:u+x", "`u+x` is not a mode"),
+            ("a:/b:rwxr-xr-x", "`rwxr-xr-x` is not a mode"),
+            ("a:/b:root:root", "`root` is not a mode"),
+            ("a:/b:1000:100:0", "`100:0` after the mode"),
+            ("a:/b:ro", "`ro` is not a mode"),
+            ("a:/b:-1", "`-1` is not a mode"),
+            ("a:/b:12:0644", "`12` is not a mode"),
+            ("a:/b:", "`` is not a mode"),
         ] {
             let why = read(text, |_| false).unwrap_err();
             assert!(why.starts_with(expected), "{text}: {why}");
