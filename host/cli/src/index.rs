@@ -52,6 +52,7 @@ Examples:
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     for to in &args.to {
+        to.check_target()?;
         blobs(to)?;
         args.copy.check(to)?;
     }

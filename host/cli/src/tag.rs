@@ -180,7 +180,18 @@ fn tag(text: &str) -> Result<String> {
     }
 }
 
+/// Says why the image at a path gets no names there.
 fn no_place(image: &Reference) -> Failure {
+    if let Err(missing) = image.check_source() {
+        return missing.into();
+    }
+    if let Reference::Path(path) = image
+        && path.join("oci-layout").exists()
+    {
+        let message = format!("`{image}` names a directory, and no OCI layout");
+        let hint = "write `oci:` before it, as in `oci:./layout`";
+        return Usage { message, hint }.into();
+    }
     Usage {
         message: format!("`{image}` is written once, and gets no further names"),
         hint: "`terrine copy` writes another archive with other names",

@@ -27,20 +27,52 @@ const OTHERS: &[(&str, &str)] = &[
 /// Transports whose images are files.
 const FILES: [&str; 4] = ["oci", "oci-archive", "docker-archive", "dir"];
 
-/// A path where nothing is, and that looks like the name of an image in a registry.
+/// Transports that there are here.
+const OWN: [&str; 6] = [
+    "docker",
+    "docker-archive",
+    "docker-daemon",
+    "oci",
+    "oci-archive",
+    "containers-storage",
+];
+
+/// A path where nothing is, and that looks like something else.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "there is no file `{text}`, and the name of an image in a registry starts with `docker://`"
-)]
-pub struct MissingTransport {
-    text: String,
-    meant: String,
+pub enum MissingTransport {
+    /// It looks like the name of an image in a registry.
+    #[error(
+        "there is no file `{text}`, and the name of an image in a registry starts with `docker://`"
+    )]
+    Name {
+        /// The path.
+        text: String,
+        /// What was probably meant.
+        meant: String,
+    },
+    /// It starts like a reference with a transport, which is none.
+    #[error("`{text}` is not an image reference: there is no transport `{transport}`")]
+    Unknown {
+        /// The path.
+        text: String,
+        /// What it starts with.
+        transport: String,
+        /// What was probably meant, if that can be told.
+        meant: Option<String>,
+    },
 }
 
 impl Hint for MissingTransport {
     fn hint(&self) -> Option<Cow<'_, str>> {
-        let Self { text, meant } = self;
-        Some(format!("did you mean `{meant}`? a file of this name is `./{text}`").into())
+        let (text, meant) = match self {
+            Self::Name { text, meant } => (text, Some(meant)),
+            Self::Unknown { text, meant, .. } => (text, meant.as_ref()),
+        };
+        let meant = meant.map_or_else(
+            || "write docker://NAME:TAG, oci:DIRECTORY:TAG, oci-archive:FILE, docker-archive:FILE, docker-daemon:NAME:TAG or containers-storage:NAME:TAG;".to_owned(),
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        Some(format!("{meant} a file of this name is `./{text}`").into())
     }
 }
 
@@ -58,12 +90,12 @@ impl Reference {
         }
     }
 
-    /// Checks the same of a path that is to be written. A name without a tag is that of a file
-    /// where its directory is there.
+    /// Checks the same of a path that is to be written, and that it does not start with an unknown transport. A name
+    /// without a tag is that of a file where its directory is there.
     ///
     /// # Errors
     ///
-    /// A path where nothing is, and that is such a name.
+    /// A path where nothing is, and that is such a name, or has a colon and does not start as paths do.
     pub fn check_target(&self) -> Result<(), MissingTransport> {
         let Self::Path(path) = self else {
             return Ok(());
@@ -76,19 +108,81 @@ impl Reference {
         if path.exists() || writable && !last.contains([':', '@']) {
             return Ok(());
         }
-        missing(path)
+        missing(path)?;
+        match text.split_once(':') {
+            Some((transport, _)) if !is_path(&text) => Err(MissingTransport::Unknown {
+                text: text.clone().into_owned(),
+                transport: transport.to_owned(),
+                meant: None,
+            }),
+            _ => Ok(()),
+        }
     }
+}
+
+/// Tells whether a text starts as paths do, and as no reference does.
+fn is_path(text: &str) -> bool {
+    text.starts_with("./") || text.starts_with("../") || text.starts_with(['/', '~'])
 }
 
 fn missing(path: &Path) -> Result<(), MissingTransport> {
     let text = path.to_string_lossy();
+    if let Some((transport, meant)) = mistyped(&text) {
+        return Err(MissingTransport::Unknown {
+            transport: transport.to_owned(),
+            meant: Some(meant),
+            text: text.into_owned(),
+        });
+    }
     match in_registry(&text) {
-        Some(meant) => Err(MissingTransport {
+        Some(meant) => Err(MissingTransport::Name {
             text: text.into_owned(),
             meant,
         }),
         None => Ok(()),
     }
+}
+
+/// Returns the transport of a text that is nearly one of those that there are, and what was meant.
+fn mistyped(text: &str) -> Option<(&str, String)> {
+    let (transport, rest) = text.split_once(':')?;
+    let lower = transport.to_lowercase();
+    let others = OTHERS.iter().copied().chain([("tar", "docker-archive")]);
+    let mut known = OWN.map(|own| (own, own)).into_iter().chain(others);
+    let near = || {
+        // Names of images may be like short transports.
+        let allowed = |own: &str| match own {
+            "docker" if !rest.starts_with("//") => 0,
+            own => own.len() / 5,
+        };
+        OWN.into_iter()
+            .map(|own| (distance(&lower, own), own))
+            .filter(|(distance, own)| *distance <= allowed(own))
+            .min()
+            .map(|(_, own)| own)
+    };
+    let exact = known.find(|(name, _)| *name == lower).map(|(_, own)| own);
+    // `tar:1` may be an image as well as `web:1`.
+    let is_name = lower == "tar" && in_registry(text).is_some();
+    let own = exact.filter(|_| !is_name).or_else(near)?;
+    let text = format!("{own}:{rest}");
+    Some((transport, meant(&text)?))
+}
+
+/// Returns how many letters have to be added, taken away or exchanged to make one text of another.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (number, letter) in from.chars().enumerate() {
+        let mut diagonal = number;
+        row[0] = number + 1;
+        for (column, other) in to.iter().enumerate() {
+            let exchanged = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = exchanged.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
 }
 
 /// Returns the reference to the image in a registry whose name a text looks like.
@@ -200,6 +294,40 @@ mod tests {
             ("a b", None),
         ] {
             assert_eq!(in_registry(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_transport_is_no_path() {
+        for (text, expected) in [
+            ("docker-deamon:web:1", Some("docker-daemon:web:1")),
+            ("docker-demon:x:1", Some("docker-daemon:x:1")),
+            ("oci-archve:x.tar:1", Some("oci-archive:x.tar:1")),
+            ("OCI:layout:1", Some("oci:layout:1")),
+            ("container-storage:x:1", Some("containers-storage:x:1")),
+            ("Podman:x:1", Some("containers-storage:x:1")),
+            ("tar:x.tar", Some("docker-archive:x.tar")),
+            ("Docker://ghcr.io/a", Some("docker://ghcr.io/a")),
+            ("dcoker://ghcr.io/a", None),
+            ("doker://ghcr.io/a", Some("docker://ghcr.io/a")),
+            ("x:y.tar", None),
+        ] {
+            let refused = Reference::Path(PathBuf::from(text)).check_target();
+            let Err(MissingTransport::Unknown { meant, .. }) = refused else {
+                panic!("{text}: {refused:?}");
+            };
+            assert_eq!(meant.as_deref(), expected, "{text}");
+        }
+        for text in ["./docker-deamon:web:1", "/tmp/oci-archve:x", "src/../out"] {
+            let target = Reference::Path(PathBuf::from(text));
+            assert_eq!(target.check_target(), Ok(()), "{text}");
+        }
+        for text in ["tar:1", "locker:1", "ocp:1"] {
+            let source = Reference::Path(PathBuf::from(text)).check_source();
+            assert!(
+                matches!(source, Err(MissingTransport::Name { .. })),
+                "{text}"
+            );
         }
     }
 

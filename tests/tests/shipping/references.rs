@@ -9,6 +9,7 @@ use super::Place;
 #[test]
 fn a_missing_transport_is_noticed() {
     let place = Place::new();
+    place.run("copy web.tar oci:layout").ok();
     let lines = [
         "BUILD --to ghcr.io/acme/web:1",
         "BUILD --to localhost/web",
@@ -21,6 +22,16 @@ fn a_missing_transport_is_noticed() {
         "copy oci-layout:layout:web oci:out",
         "copy oci://layout oci:out",
         "copy dir:layout oci:out",
+        "copy web.tar docker-deamon:web:1",
+        "copy OCI:layout:1 oci:out",
+        "BUILD --to oci-archve:x.tar:1",
+        "BUILD --to tar:x.tar",
+        "BUILD --to Docker://ghcr.io/a",
+        "BUILD --to a+b:c",
+        "tag debian latest",
+        "tag ghcr.io/acme/web:1 latest",
+        "tag ./layout latest",
+        "index --to ghcr.io/acme/web:1 web.tar",
     ];
     for line in lines {
         assert_eq!(place.run(line).code, Some(2), "{line}");
@@ -109,6 +120,8 @@ fn files_come_from_flags() {
         "BUILD --file image.json:x -o new.tar",
         "BUILD --file image.json -o new.tar",
         "BUILD --file image.json:/x:888 -o new.tar",
+        "BUILD --file image.json:/x:u+x -o new.tar",
+        "BUILD --file image.json:/x:0755:-1:0 -o new.tar",
         "BUILD --file image.json:/x --file image.json:/x -o new.tar",
     ];
     for line in lines {

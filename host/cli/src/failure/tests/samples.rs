@@ -29,13 +29,17 @@ pub(super) fn walk() -> Walked {
     walked.walk("isolate/src/error.rs", planners::isolate_errors());
     walked.walk("oci/src/reference.rs", vec![registries::reference()]);
     let name = Reference::Path("localhost/web".into());
+    let transport = Reference::Path("docker-deamon:web:1".into());
     walked.walk(
         "terrine/src/plan/dockertools/conf.rs",
         vec![plans::conf_error()],
     );
     walked.walk(
         "oci/src/transport.rs",
-        vec![name.check_source().unwrap_err()],
+        vec![
+            name.check_source().unwrap_err(),
+            transport.check_source().unwrap_err(),
+        ],
     );
     walked.walk("planner/src/author.rs", planners::componentize_errors());
     walked.walk("planner/src/error.rs", planners::planner_errors());
