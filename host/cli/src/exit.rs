@@ -9,6 +9,7 @@ use terrine::oci::MissingTransport;
 
 use super::failure::{Failure, Result};
 use super::printer::Printer;
+use super::stdin;
 
 /// The part of `--help` about exit codes.
 pub(super) const HELP: &str = "\
@@ -93,7 +94,12 @@ pub(super) fn report(outcome: Result<()>, printer: &Printer) -> Status {
 
 /// Says what went wrong, what caused it, and what to do about it.
 pub(super) fn complain(failure: &Failure, printer: &Printer) {
-    printer.error(&failure.messages(), failure.hint().as_deref());
+    let messages: Vec<String> = failure
+        .messages()
+        .iter()
+        .map(|message| stdin::renamed(message))
+        .collect();
+    printer.error(&messages, failure.hint().as_deref());
 }
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -19,7 +19,7 @@ use super::images::linux;
 use super::limit_args::LimitArgs;
 use super::planner_args::PlannerArgs;
 use super::{argument, stdin};
-pub(super) use merge::Merged;
+pub(super) use merge::{Merged, read as read_spec};
 
 /// Where the specification comes from. Flags change what the file says, and do without it.
 #[derive(Debug, clap::Args)]

@@ -69,6 +69,14 @@ pub(super) fn component(text: &str) -> Result<String, String> {
     }
 }
 
+/// Returns a message in which standard input has the name that the argument has.
+pub(super) fn renamed(message: &str) -> String {
+    if !TAKEN.load(Ordering::Relaxed) {
+        return message.to_owned();
+    }
+    message.replace(&format!("`{PATH}`"), "`-`")
+}
+
 /// Takes standard input for one argument.
 fn take() -> Result<(), String> {
     if TAKEN.swap(true, Ordering::Relaxed) {

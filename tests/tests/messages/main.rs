@@ -213,6 +213,15 @@ fn a_dash_is_stdin_wherever_a_file_is_read() {
         .stdin_is(&plan.stdout);
     let sequence = record.ok().stdout;
     assert!(String::from_utf8_lossy(&sequence).contains("\"steps\""));
+    // The paths of a specification from there start in the working directory.
+    let folder = temporary();
+    fs::create_dir(folder.path().join("site")).unwrap();
+    fs::write(folder.path().join("site/index.html"), "x\n").unwrap();
+    let record = terrine()
+        .current_dir(folder.path())
+        .args(["replay", "record", "-"])
+        .stdin_is(br#"{"name": "web", "contents": ["./site"]}"#);
+    assert!(String::from_utf8_lossy(&record.ok().stdout).contains("\"narSize\":2"));
     let replayed = terrine().args(["replay", "-"]).stdin_is(&sequence).ok();
     assert!(!replayed.stdout.is_empty());
     let _ = with(&["--history", "-"], &sequence);
@@ -221,7 +230,7 @@ fn a_dash_is_stdin_wherever_a_file_is_read() {
         .stdin_is(b"no component");
     assert_eq!(described.code, Some(1));
     assert!(
-        described.stderr.contains("/dev/stdin"),
+        described.stderr.contains("`-`") && !described.stderr.contains("/dev/stdin"),
         "{}",
         described.stderr
     );

@@ -22,16 +22,7 @@ impl ImageArgs {
     /// The specification: what the file says, changed by what the flags say.
     pub(crate) fn merge(&self) -> Result<Merged> {
         let spec = match &self.spec {
-            Some(path) if path == Path::new(stdin::PATH) => {
-                let text =
-                    File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
-                ImageSpec::read_from(text, Path::new("stdin"), Path::new(""))?
-            }
-            Some(path) => {
-                let mut spec = ImageSpec::read(path)?;
-                spec.directory = folder(path);
-                spec
-            }
+            Some(path) => read(path)?,
             None if self.name.is_none() => {
                 return Err(Usage {
                     message: "there is nothing to build".to_owned(),
@@ -260,6 +251,21 @@ impl ImageArgs {
         }
         Ok(())
     }
+}
+
+/// Reads a specification. The paths of one from standard input start in the working directory.
+pub(crate) fn read(path: &Path) -> Result<ImageSpec> {
+    if path == Path::new(stdin::PATH) {
+        let text = File::open(path).with_context(|| format!("reading `{}`", path.display()))?;
+        return Ok(ImageSpec::read_from(
+            text,
+            Path::new("stdin"),
+            Path::new(""),
+        )?);
+    }
+    let mut spec = ImageSpec::read(path)?;
+    spec.directory = folder(path);
+    Ok(spec)
 }
 
 /// The folder where the paths of a specification start, in full: messages tell it. A file descriptor, as of

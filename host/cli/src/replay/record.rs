@@ -16,10 +16,11 @@ use terrine::planner::Runtime;
 use terrine::replay;
 use terrine::sequence::{self, Sequence};
 use terrine::source::Image;
-use terrine::spec::{ImageSpec, Time};
+use terrine::spec::Time;
 
 use super::super::cache_args::CacheArgs;
 use super::super::exit::Usage;
+use super::super::image_args;
 use super::super::images::{Images, ImagesArgs};
 use super::super::limit_args::LimitArgs;
 use super::super::output::{self, Output};
@@ -227,10 +228,7 @@ impl<'a> Reader<'a> {
         let closure = self.closures.of(&image, store_dir)?;
         let contents = self.closures.contents(&image, store_dir)?;
         if closure.is_empty() {
-            return Err(Failure::new(format!(
-                "it has no store paths in `{}`",
-                self.args.store_dir
-            )));
+            return Err(self.no_paths(&image));
         }
         let (name, tag) = called(reference, &image);
         Ok(Recorded {
@@ -249,8 +247,30 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Says that an image has no store paths where they are looked for, and where it has some by what it says of itself.
+    fn no_paths(&self, image: &Image) -> Failure {
+        let message = format!("it has no store paths in `{}`", self.args.store_dir);
+        let layers = inspect(image).map(|facts| facts.layers).unwrap_or_default();
+        let mut paths = layers
+            .iter()
+            .flat_map(|layer| layer.store_paths.iter().flatten());
+        match paths.next().and_then(|path| Path::new(path).parent()) {
+            Some(other) => {
+                let hint = format!(
+                    "it says that it has some in `{0}`: give `--store-dir {0}`",
+                    other.display()
+                );
+                Failure::hinted(message, hint)
+            }
+            None => Failure::hinted(
+                message,
+                "`--store-dir` names another directory of store paths",
+            ),
+        }
+    }
+
     fn spec(&self, path: &Path) -> Result<Recorded> {
-        let spec = ImageSpec::read(path)?;
+        let spec = image_args::read_spec(path)?;
         let planner = self.runtime.embedded()?;
         let options = plan::PlanOptions {
             store_root: self.args.store_root.clone(),
