@@ -1,6 +1,6 @@
 //! Reading a tar archive by its members' names.
 //!
-//! The archive comes from elsewhere and is not believed: every size is held against
+//! The archive comes from elsewhere and is not believed: every size is checked against
 //! the file's, nothing is unpacked, and no name may lead out of the archive.
 
 use std::collections::BTreeMap;
@@ -17,9 +17,9 @@ use super::{BLOCK, Error, Fault, FilePart, dialect, number};
 pub(crate) const MAX_EXTENSION: u64 = 1 << 20;
 /// The longest name of a member, in bytes.
 const MAX_NAME: usize = 1024;
-/// How many members an archive may have. An image has a few for each layer.
+/// The most members that an archive may have. An image has a few for each layer.
 const MAX_MEMBERS: usize = 20_000;
-/// How many links may lead from one member to the next.
+/// The most links that may lead from one member to the next.
 const MAX_LINKS: usize = 16;
 
 /// An archive whose members are known by name.
@@ -32,9 +32,9 @@ pub struct Archive {
 /// A member of an archive.
 #[derive(Debug, Clone)]
 pub struct Member {
-    /// What it is.
+    /// Its kind.
     pub kind: MemberKind,
-    /// Where its content starts in the file, in bytes.
+    /// The offset of its content in the file, in bytes.
     pub offset: u64,
     /// The size of its content in bytes.
     pub size: u64,
@@ -52,7 +52,7 @@ pub struct Member {
     pub gname: Vec<u8>,
 }
 
-/// What a member of an archive is.
+/// The kind of a member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MemberKind {
     /// A regular file.
@@ -97,12 +97,12 @@ impl Archive {
         Err(Fault::LinkLoop(name.to_owned()))
     }
 
-    /// Whether there are no members.
+    /// Returns true if there are no members.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Whether there is a member of this name.
+    /// Returns true if there is a member of this name.
     pub fn has(&self, name: &str) -> bool {
         self.members.contains_key(name)
     }
@@ -301,7 +301,7 @@ pub(crate) fn declared_size(header: &Header) -> Option<u64> {
     number::natural(&header.as_old().size)
 }
 
-/// Whether the size in a header counts bytes that follow it.
+/// Returns true if the size in a header counts bytes that follow it.
 pub(crate) fn has_content(kind: EntryType) -> bool {
     !matches!(
         kind,

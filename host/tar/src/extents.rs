@@ -18,7 +18,7 @@ const BUFFER: usize = 64 << 10;
 /// An entry of an archive, as a place in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// Where its header starts, in bytes.
+    /// The offset of its header, in bytes.
     pub offset: u64,
     /// The size of its header and of the extended headers before that, in bytes.
     pub header: u64,
@@ -42,7 +42,7 @@ pub fn extents(file: &File, length: u64) -> io::Result<Option<Vec<Extent>>> {
     }
 }
 
-/// What ends a cut.
+/// The reason that ends a cut.
 enum Stop {
     /// The archive cannot be cut.
     Form,

@@ -6,17 +6,17 @@ use super::Kind;
 use super::pax;
 
 const BLOCK: usize = 512;
-/// How many bytes of a name or a target stand in the header itself.
+/// The number of bytes of a name or a target that stand in the header itself.
 const NAME: usize = 100;
 /// The name of the member that holds a longer one.
 const LONG: &[u8] = b"././@LongLink";
 
-/// What the header of a member says.
+/// The fields of a member's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
     /// The member's name as it is written, with the slash that ends a directory's.
     pub name: &'a [u8],
-    /// What the member is.
+    /// The member's kind.
     pub kind: Kind,
     /// Permission bits, 0 to 07777.
     pub mode: u32,

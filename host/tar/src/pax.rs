@@ -6,12 +6,12 @@ use super::order::code_points;
 
 const BLOCK: usize = 512;
 
-/// What the header of an archive member says.
+/// The fields of an archive member's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
     /// The member's name, without the slash that ends a directory's.
     pub name: &'a [u8],
-    /// What the member is.
+    /// The member's kind.
     pub kind: Kind,
     /// Permission bits, with set-user-id, set-group-id and sticky: 0 to 07777.
     pub mode: u32,
@@ -67,7 +67,7 @@ impl Header<'_> {
     }
 }
 
-/// Whether a number fits into a field of so many octal digits.
+/// Returns true if a number fits into a field of so many octal digits.
 fn fits(value: i64, digits: u32) -> bool {
     (0..1 << (3 * digits)).contains(&value)
 }

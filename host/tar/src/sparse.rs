@@ -2,7 +2,7 @@
 
 use tar::{GnuExtSparseHeader, GnuHeader, GnuSparseHeader};
 
-/// How many parts a sparse file may be stored in.
+/// The most parts that a sparse file may be stored in.
 const MAX_PARTS: usize = 1 << 20;
 
 /// A map that cannot be right.
@@ -14,12 +14,12 @@ pub(crate) struct BadMap;
 pub(crate) struct Map {
     /// Offsets and lengths, both in bytes.
     parts: Vec<(u64, u64)>,
-    /// How many of them [`Map::at`] is done with.
+    /// The number of them that [`Map::at`] is done with.
     done: usize,
 }
 
 impl Map {
-    /// What numbers say that are offsets and lengths in turn.
+    /// Returns the map that numbers describe, offsets and lengths in turn.
     pub(crate) fn of(numbers: &[u64]) -> Result<Self, BadMap> {
         let (pairs, rest) = numbers.as_chunks::<2>();
         let mut map = Self::default();
@@ -33,7 +33,7 @@ impl Map {
         }
     }
 
-    /// What the header itself says.
+    /// Returns the map in the header itself.
     pub(crate) fn of_header(header: &GnuHeader) -> Result<Self, BadMap> {
         let mut map = Self::default();
         map.extend(&header.sparse)?;
