@@ -178,7 +178,7 @@ pub fn unpack(layer: &[u8]) -> Vec<u8> {
     filter(tool, &["-dc"], layer)
 }
 
-/// What a program makes of some input.
+/// Returns what a program makes of some input.
 pub fn filter(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     use std::process::{Command, Stdio};
     let mut child = Command::new(program)

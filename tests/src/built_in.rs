@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Run, terrine};
 
-/// What the built-in planner has.
+/// The policies and the defaults of the built-in planner.
 #[derive(Debug, Clone)]
 pub struct BuiltIn {
     /// Its policies, in its order.
@@ -20,7 +20,7 @@ pub struct BuiltIn {
 pub struct Policy {
     /// Its name.
     pub name: String,
-    /// Whether it plans nothing without options.
+    /// True if it plans nothing without options.
     pub needs_options: bool,
 }
 

@@ -13,7 +13,7 @@ use super::{Archive, Run, TestStore, terrine};
 #[derive(Debug)]
 pub struct ConfFile<'s> {
     store: &'s TestStore,
-    /// What the file says.
+    /// The content of the file.
     pub json: Value,
 }
 

@@ -10,12 +10,12 @@ use rustix::process::geteuid;
 
 use super::{Archive, Generation, Run, fixture, peer, temporary};
 
-/// What a consumer made of an image.
+/// The result that a consumer made of an image.
 #[derive(Debug)]
 pub struct Consumed {
     // Sockets have short paths, so this is no folder of the test's.
     work: tempfile::TempDir,
-    /// What it said beside.
+    /// The text that it printed besides.
     pub said: String,
 }
 

@@ -8,7 +8,7 @@ use rustix::process::geteuid;
 
 use super::{Run, peer, workspace};
 
-/// Where the mirror that this machine's apt uses is, and the suite that this machine is.
+/// Returns the mirror that this machine's apt uses, and the suite that this machine is.
 fn mirror() -> Option<(String, String)> {
     let apt = peer::find("apt-get")?;
     let mut command = Command::new(apt);
@@ -26,7 +26,7 @@ fn mirror() -> Option<(String, String)> {
     found
 }
 
-/// What is made once, whoever asks first, below `target/peers/debian`.
+/// Makes something once, for the first that asks, below `target/peers/debian`; returns its path.
 fn made(name: &str, make: impl FnOnce(&Path) -> Run) -> Option<PathBuf> {
     let folder = workspace().join("target/peers/debian");
     fs::create_dir_all(&folder).unwrap();

@@ -10,7 +10,7 @@ use super::archive::filter;
 use super::base::{self, BaseImage};
 use super::{ConfFile, TestStore, conf, fixture};
 
-/// What the example prints.
+/// The text that the example prints.
 pub const GREETING: &str = "Hello from a layer of its own.\n";
 /// The name of the example.
 pub const REFERENCE: &str = "hello:1.0";

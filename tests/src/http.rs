@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// How long the harness waits for an answer.
+/// The time that the harness waits for an answer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lines before a body.
@@ -16,7 +16,7 @@ pub struct Head {
     pub fields: Vec<(String, String)>,
 }
 
-/// How it is said where a body ends.
+/// The way in which it is said where a body ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// After so many bytes.
@@ -100,7 +100,7 @@ impl Head {
             .unwrap_or(0)
     }
 
-    /// How the body after this head of a request is framed.
+    /// Returns the framing of the body after this head of a request.
     pub fn framing(&self) -> Framing {
         match (self.get("transfer-encoding"), self.get("content-length")) {
             (Some(_), _) => Framing::Chunked,
@@ -110,7 +110,7 @@ impl Head {
         }
     }
 
-    /// How the body after this head of the answer to a method is framed.
+    /// Returns the framing of the body after this head of the answer to a method.
     pub fn answer_framing(&self, method: &str) -> Framing {
         let none = method == "HEAD" || matches!(self.status(), 100..200 | 204 | 304);
         let said = self
@@ -139,7 +139,7 @@ fn line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
 pub struct Body<R> {
     reader: R,
     framing: Framing,
-    /// What is left of the body, or of the chunk.
+    /// The number of bytes that are left of the body, or of the chunk.
     left: u64,
     over: bool,
 }
@@ -215,7 +215,7 @@ pub fn write_piece(mut writer: impl Write, framing: Framing, piece: &[u8]) -> io
 /// An answer, whole.
 #[derive(Debug)]
 pub struct Answer {
-    /// What comes before the body.
+    /// The lines before the body.
     pub head: Head,
     /// The body.
     pub body: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What the end-to-end tests share: the binary under test, stores to try it on, the
+//! The parts that the end-to-end tests share: the binary under test, stores to try it on, the
 //! oracles, and the archives that come out.
 
 #![allow(

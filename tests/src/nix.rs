@@ -97,7 +97,7 @@ impl NixStore {
         self.folder.path().join("home")
     }
 
-    /// Where Nix keeps what it knows of the paths.
+    /// Returns the file in which Nix keeps what it knows of the paths.
     pub fn database(&self) -> PathBuf {
         self.root().join("nix/var/nix/db/db.sqlite")
     }
@@ -107,12 +107,12 @@ impl NixStore {
         &self.paths[name]
     }
 
-    /// Where it is on this machine.
+    /// Returns its place on this machine.
     pub fn host(&self, name: &str) -> PathBuf {
         self.root().join(&self.path(name)[1..])
     }
 
-    /// What one of Nix's programs prints.
+    /// Returns what one of Nix's programs prints.
     pub fn run(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = self.command(program);
         command.args(arguments);
@@ -187,7 +187,7 @@ fn writable(folder: &Path) {
     }
 }
 
-/// Whether there are the name spaces that Nix builds in; said aloud where not.
+/// Returns true if there are the name spaces that Nix builds in; says aloud if not.
 fn can_build() -> bool {
     let Some(unshare) = peer::find("unshare") else {
         return false;

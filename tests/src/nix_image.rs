@@ -38,7 +38,7 @@ exec chroot "$root" setpriv "--reuid=$id" "--regid=$id" --clear-groups env -i \
 #[derive(Debug)]
 pub struct NixImage {
     folder: tempfile::TempDir,
-    /// Where its tools are: those of this machine, or of another root.
+    /// The folder of its tools: those of this machine, or of another root.
     usr: PathBuf,
 }
 

@@ -22,7 +22,7 @@ const INDEXES: [&str; 2] = [
 pub struct OciImage {
     /// The manifest.
     pub manifest: Vec<u8>,
-    /// What it is said to be.
+    /// The type that it is said to have.
     pub media_type: String,
     /// The image configuration.
     pub configuration: Vec<u8>,
@@ -48,7 +48,7 @@ impl OciImage {
         serde_json::from_slice(&self.manifest).unwrap()
     }
 
-    /// How the layers are compressed, by their media types: a letter for each, bottom to top.
+    /// Returns how the layers are compressed, by their media types: a letter for each, bottom to top.
     pub fn compressions(&self) -> String {
         self.layer_types
             .iter()
@@ -114,7 +114,7 @@ impl OciImage {
     }
 }
 
-/// A layout, or an archive of one: all of its files are held against their names.
+/// A layout, or an archive of one: all of its files are checked against their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OciLayout {
     /// `index.json`.
@@ -204,7 +204,7 @@ impl OciLayout {
         entries[0]
     }
 
-    /// What a descriptor describes, held against it.
+    /// Returns what a descriptor describes, checked against it.
     pub fn document(&self, descriptor: &Value) -> Value {
         let bytes = &self.blobs[text(&descriptor["digest"])];
         assert_eq!(descriptor["size"].as_u64(), Some(bytes.len() as u64));

@@ -34,7 +34,7 @@ pub fn agree(conf: &ConfFile<'_>) -> Archive {
     ours
 }
 
-/// Where two archives part.
+/// Describes where two archives part.
 fn difference(ours: &[u8], theirs: &[u8]) -> String {
     let at = ours
         .iter()

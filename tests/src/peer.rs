@@ -1,8 +1,8 @@
-//! Programs that the tests hold terrine against.
+//! Programs that the tests compare terrine with.
 
 use std::path::PathBuf;
 
-/// Where a program is, or nothing, said aloud, where it is not installed. With
+/// Returns the path of a program, or nothing, said aloud, where it is not installed. With
 /// `TERRINE_REQUIRE_PEERS=1` a missing program is a failure.
 pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -17,8 +17,8 @@ pub fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// Where a program is that `.ci/run` installs below `target/peers`, or nothing, said aloud, where
-/// it has not.
+/// Returns the path of a program that `.ci/run` installs below `target/peers`, or nothing, said aloud,
+/// where it has not.
 pub fn installed(path: &str) -> Option<PathBuf> {
     let file = crate::workspace().join("target/peers").join(path);
     if file.exists() {

@@ -49,7 +49,7 @@ pub fn steady_module() -> &'static Path {
     })
 }
 
-/// How the policy in Python is built, in a folder with the contract.
+/// The command that builds the policy in Python, in a folder with the contract.
 pub const COMPONENTIZE_PY: &str =
     "componentize-py -d wit -w policy componentize app_on_top -o app_on_top.wasm --stub-wasi";
 
@@ -120,7 +120,7 @@ pub fn keep_target(folder: &Path) {
     symlink(target, folder.join("target")).unwrap();
 }
 
-/// Where what is built for tests is kept.
+/// Returns the folder that keeps what is built for tests.
 fn folder() -> PathBuf {
     let folder = binary().parent().unwrap().join("test-policies");
     fs::create_dir_all(&folder).unwrap();

@@ -13,19 +13,19 @@ use super::archive::digest;
 use super::http::{self, Answer};
 use super::{Run, peer, temporary};
 
-/// Who may use a registry that asks.
+/// The user of a registry that asks for credentials.
 pub const USER: &str = "terrine";
 /// The password.
 pub const PASSWORD: &str = "secret";
-/// What `htpasswd -B` makes of it.
+/// The line that `htpasswd -B` makes of both.
 const HTPASSWD: &str = "terrine:$2b$04$5vFIn06.4dpbdhS4ygkbwOfsdt8YyQFAMe.BZg/oetU3qJURiRJMm\n";
-/// What a client has to send instead of it: `Basic`, and both in base64.
+/// The value that a client has to send instead: `Basic`, and both in base64.
 pub const BASIC: &str = "Basic dGVycmluZTpzZWNyZXQ=";
 
-/// How long a registry may take to start.
+/// The time that a registry may take to start.
 const START: Duration = Duration::from_secs(60);
 
-/// A shell that runs a program until its own input ends: when whoever started it lets go
+/// A shell that runs a program until its own input ends: when the process that started it lets go
 /// of the other end, on purpose or because it was killed, the program is killed too. The
 /// kernel's own signal for this goes by threads, and each test has one of its own.
 const LEASH: &str = r#""$@" & read -r _; kill -KILL $!; wait"#;
@@ -39,7 +39,7 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
 /// A registry that runs.
 #[derive(Debug)]
 pub struct Registry {
-    /// What clients talk to.
+    /// The server that clients contact.
     front: Server,
     /// The same storage without a lock on the door, for the harness. None where the front
     /// has none either.
@@ -52,7 +52,7 @@ pub struct Registry {
 pub struct Stored {
     /// The manifest.
     pub bytes: Vec<u8>,
-    /// What it is said to be.
+    /// The type that it is said to have.
     pub content_type: String,
     /// Its digest, as the registry has it.
     pub digest: String,
@@ -133,17 +133,17 @@ impl Registry {
         })
     }
 
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Returns the address that it listens on: `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.front.host
     }
 
-    /// Where the same storage can be had in plain HTTP by anybody.
+    /// Returns the address at which anybody can have the same storage in plain HTTP.
     pub fn back(&self) -> &str {
         &self.back.as_ref().unwrap_or(&self.front).host
     }
 
-    /// Where a proxy finds it: behind its door only where that speaks TLS.
+    /// Returns the address at which a proxy finds it: behind its door only where that speaks TLS.
     pub(crate) fn front(&self) -> &str {
         if self.authority().exists() {
             self.back()
@@ -211,7 +211,7 @@ impl Registry {
         if known { self.tags(repository) } else { vec![] }
     }
 
-    /// What a tag or digest stands for, if there is such a thing.
+    /// Returns what a tag or digest stands for, if there is such a thing.
     pub fn manifest(&self, repository: &str, reference: &str) -> Option<Stored> {
         let answer = self.ask("GET", &format!("/v2/{repository}/manifests/{reference}"));
         (answer.status() == 200).then(|| Stored {
@@ -221,7 +221,7 @@ impl Registry {
         })
     }
 
-    /// A blob of a repository, if it is there.
+    /// A blob of a repository, if it exists.
     pub fn blob(&self, repository: &str, digest: &str) -> Option<Vec<u8>> {
         let answer = self.ask("GET", &format!("/v2/{repository}/blobs/{digest}"));
         (answer.status() == 200).then_some(answer.body)
@@ -343,7 +343,7 @@ impl Server {
         Some(server)
     }
 
-    /// Where it says that it listens. The system has chosen the port.
+    /// Returns the address that it says it listens on. The system has chosen the port.
     fn listening(&self) -> String {
         let start = Instant::now();
         while start.elapsed() < START {
@@ -395,7 +395,7 @@ fn configuration(storage: &Path, door: &str) -> String {
     )
 }
 
-/// What `openssl` has to know about the two certificates.
+/// The configuration that `openssl` needs for the two certificates.
 const CERTIFICATES: &str = "[req]\ndistinguished_name = name\n[name]\n\
     [authority]\nbasicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign\n\
     subjectKeyIdentifier = hash\n\

@@ -10,7 +10,7 @@ use super::{peer, signals};
 /// The `terrine` binary of the profile that the tests are built with.
 ///
 /// Cargo hands a binary's path only to the tests of its own package, so it is built
-/// here, which takes no time when it is there already.
+/// here, which takes no time when it exists already.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| built("terrine"))
@@ -115,14 +115,14 @@ fn on_a_terminal(command: &Command) -> Option<Command> {
     Some(outer)
 }
 
-/// How a run ended, and what it said.
+/// The end of a run, and what it said.
 #[derive(Debug)]
 pub struct Run {
     /// The exit code; none if a signal ended it.
     pub code: Option<i32>,
-    /// What it wrote to stdout.
+    /// The bytes that it wrote to stdout.
     pub stdout: Vec<u8>,
-    /// What it wrote to stderr.
+    /// The text that it wrote to stderr.
     pub stderr: String,
 }
 
@@ -139,7 +139,7 @@ impl Run {
         Some(Self::of(outer.stdin(Stdio::null())))
     }
 
-    /// Runs a command on a terminal of its own, where each answer is typed when its question is there.
+    /// Runs a command on a terminal of its own, where each answer is typed when its question appears.
     pub fn answering(command: &Command, answers: &[(&str, &str)]) -> Option<Self> {
         let mut outer = on_a_terminal(command)?;
         outer.stdin(Stdio::piped()).stdout(Stdio::piped());

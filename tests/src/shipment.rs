@@ -13,7 +13,7 @@ use super::{Run, SpecFile, TestStore, run, temporary, terrine};
 /// A store, and a home to send images from.
 #[derive(Debug)]
 pub struct Shipment {
-    /// What the images are made of.
+    /// The store that the images are made of.
     pub store: TestStore,
     home: tempfile::TempDir,
     paths: Vec<(String, usize)>,
@@ -62,7 +62,7 @@ impl Shipment {
     }
 
     /// Removes the files, which are not in the tops, so that the file system says nothing else of
-    /// the tops than before: whoever reads a file, or so much as lists what is below, fails.
+    /// the tops than before: a program that reads a file, or so much as lists what is below, fails.
     pub fn remove_files(&self) {
         for (name, _) in &self.paths {
             fs::remove_file(self.store.host(&format!("{name}/share/data"))).unwrap();
@@ -89,12 +89,12 @@ impl Shipment {
         )
     }
 
-    /// A folder of the home, which is there.
+    /// The home, an existing folder.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Where temporary files go.
+    /// Returns the folder that temporary files go to.
     pub fn tmp(&self) -> PathBuf {
         self.home.path().join("tmp")
     }
@@ -147,12 +147,12 @@ impl Shipment {
         Run::of(&mut self.build_command(to, arguments))
     }
 
-    /// Whether an image is what it says.
+    /// Returns true if an image is what it says.
     pub fn is_valid(&self, reference: &str) -> bool {
         self.terrine(&["verify", reference]).code == Some(0)
     }
 
-    /// What is left of temporary files.
+    /// Returns the temporary files that are left.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         fs::read_dir(self.tmp())
             .unwrap()

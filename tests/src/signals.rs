@@ -1,4 +1,4 @@
-//! What signals do to the binary under test, however the tests were started.
+//! The effect of signals on the binary under test, however the tests were started.
 
 use std::fs;
 use std::sync::atomic::AtomicBool;

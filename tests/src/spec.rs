@@ -12,7 +12,7 @@ use super::{Archive, Run, TestStore, terrine};
 #[derive(Debug)]
 pub struct SpecFile<'s> {
     store: &'s TestStore,
-    /// What the file says.
+    /// The content of the file.
     pub json: Value,
 }
 
@@ -97,7 +97,7 @@ impl<'s> SpecFile<'s> {
         name.rsplit_once(':').unwrap().1.to_owned()
     }
 
-    /// What `terrine plan` says of it, as JSON.
+    /// Returns what `terrine plan` says of it, as JSON.
     pub fn plan(&self) -> Value {
         serde_json::from_slice(&Run::of(&mut self.command("plan")).ok().stdout).unwrap()
     }

@@ -43,7 +43,7 @@ impl TestStore {
         format!("{}/{name}", self.dir)
     }
 
-    /// Where an entry of the store is on this machine.
+    /// Returns the place of an entry of the store on this machine.
     pub fn host(&self, name: &str) -> PathBuf {
         let path = self.root().join(&self.dir[1..]);
         if name.is_empty() {

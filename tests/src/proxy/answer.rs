@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use super::super::http::{Framing, Head};
 use super::fault::Fault;
 
-/// How long the lines of huge heads are.
+/// The length of the lines of huge heads.
 const LINE: usize = 4000;
 
-/// What is to be sent to the client.
+/// An answer that is to be sent to the client.
 pub(super) struct Answer {
     pub(super) head: Head,
     pub(super) framing: Framing,
@@ -49,7 +49,7 @@ impl Answer {
         }
     }
 
-    /// What goes wrong with a head.
+    /// Does to the head what a fault does to heads.
     pub(super) fn alter_head(&mut self, fault: Option<&Fault>) {
         let head = &mut self.head;
         match fault {
@@ -82,7 +82,7 @@ impl Answer {
     }
 }
 
-/// What goes wrong with a piece of a body.
+/// Does to a piece of a body what a fault does to bodies.
 pub(super) fn alter(piece: &mut [u8], at: u64, framing: Framing, fault: Option<&Fault>) {
     let Some(Fault::Alter(place)) = fault else {
         return;

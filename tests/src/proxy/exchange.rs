@@ -19,9 +19,9 @@ use super::{Shared, lock};
 /// The client's side of a connection.
 type Client<'s> = BufReader<&'s TcpStream>;
 
-/// How much is carried at once.
+/// The most bytes that are carried at once.
 const PIECE: usize = 1 << 16;
-/// How often a slow answer goes on.
+/// The interval at which a slow answer goes on.
 const TICK: Duration = Duration::from_millis(20);
 
 /// A request that is being answered.
@@ -339,7 +339,7 @@ impl Shared {
         }
     }
 
-    /// A connection that can be read by who has it.
+    /// A connection that its holder can read.
     fn owned(stream: Arc<TcpStream>) -> impl Read {
         struct Owned(Arc<TcpStream>);
         impl Read for Owned {

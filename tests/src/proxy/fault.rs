@@ -1,4 +1,4 @@
-//! What can go wrong, and when.
+//! Things that can go wrong, and when.
 
 use super::record::Request;
 
@@ -8,8 +8,8 @@ pub enum Fault {
     /// The connection ends after so many bytes of the request's body, and the registry has
     /// no more of it either.
     CutRequest(u64),
-    /// The connection ends after so many bytes of the body of an upload, and they are kept: who
-    /// asks is told how many, and may end the upload with the rest.
+    /// The connection ends after so many bytes of the body of an upload, and they are kept: a
+    /// client that asks is told how many, and may end the upload with the rest.
     KeepRequest(u64),
     /// The registry does what it was asked, and the connection ends without an answer.
     NoAnswer,
@@ -111,7 +111,7 @@ impl ErrorBody {
     }
 }
 
-/// Which of the requests that match are hit.
+/// The choice of requests that are hit, among those that match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// All.
@@ -124,15 +124,15 @@ pub enum When {
     Every(u64),
     /// So many in a hundred, the same at each run.
     Random {
-        /// What the choice depends on, with the request's number.
+        /// The number that the choice depends on, with the request's number.
         seed: u64,
-        /// How many.
+        /// The number in a hundred.
         percent: u64,
     },
 }
 
 impl When {
-    /// Whether the match of this number, counted from 1, is hit.
+    /// Returns true if the match of this number, counted from 1, is hit.
     fn hits(self, number: u64) -> bool {
         match self {
             Self::Always => true,

@@ -6,7 +6,7 @@ use super::super::http::Head;
 use super::answer::Answer;
 use super::record::Request;
 
-/// What came of each upload so far, by its path.
+/// The bytes that came of each upload so far, by its path.
 #[derive(Debug, Default)]
 pub(super) struct Kept(BTreeMap<String, Vec<u8>>);
 
@@ -20,7 +20,7 @@ impl Kept {
         }
     }
 
-    /// The answer to who asks for an upload of which something is kept.
+    /// The answer to a client that asks for an upload of which something is kept.
     pub(super) fn status(&self, request: &Request) -> Option<Answer> {
         let kept = self
             .0
@@ -32,8 +32,8 @@ impl Kept {
         Some(Answer::whole(head, "text/plain", String::new()))
     }
 
-    /// What comes before the body of a request that ends an upload of which something is kept; a
-    /// refusal, if that body is another part.
+    /// Takes what comes before the body of a request that ends an upload of which something is kept;
+    /// returns a refusal, if that body is another part.
     pub(super) fn take(&mut self, request: &Request) -> Option<Result<Vec<u8>, Answer>> {
         let kept = self
             .0
@@ -50,7 +50,7 @@ impl Kept {
     }
 }
 
-/// Which byte of the upload a request begins with.
+/// Returns the offset in the upload that a request begins at.
 fn first(request: &Request) -> usize {
     request
         .head

@@ -42,7 +42,7 @@ pub struct Proxy {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// How the registry's `Location` fields reach the client.
+/// The form in which the registry's `Location` fields reach the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locations {
     /// With scheme and host, as registries usually have it.
@@ -51,7 +51,7 @@ pub enum Locations {
     Relative,
 }
 
-/// What the threads share.
+/// The state that the threads share.
 struct Shared {
     /// The proxy's own address, and that of its second port.
     host: String,
@@ -109,12 +109,12 @@ impl Proxy {
         Self { shared, threads }
     }
 
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// Returns the address that it listens on: `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.shared.host
     }
 
-    /// Where it redirects to.
+    /// Returns the address that it redirects to.
     pub fn elsewhere(&self) -> &str {
         &self.shared.elsewhere
     }
@@ -147,7 +147,7 @@ impl Proxy {
         self.shared.log.lock().clone()
     }
 
-    /// How many requests so far are such ones.
+    /// Returns the number of such requests so far.
     pub fn count(&self, is: impl Fn(&Request) -> bool) -> usize {
         self.shared
             .log

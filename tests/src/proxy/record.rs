@@ -1,4 +1,4 @@
-//! What has gone through the proxy.
+//! The requests that have gone through the proxy.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,19 +12,19 @@ pub struct Request {
     pub method: String,
     /// The path, without the query.
     pub path: String,
-    /// What comes after the question mark.
+    /// The text after the question mark.
     pub query: String,
     /// The head, as the client sent it.
     pub head: Head,
-    /// Whether it came to the second port, which a redirect leads to.
+    /// True if it came to the second port, which a redirect leads to.
     pub elsewhere: bool,
     /// The status of the answer; none while and where there is none.
     pub status: Option<u16>,
-    /// How many bytes of the body have come from the client.
+    /// The number of bytes of the body that have come from the client.
     pub received: u64,
-    /// How many bytes of the answer's body have gone to the client.
+    /// The number of bytes of the answer's body that have gone to the client.
     pub sent: u64,
-    /// What went wrong with it.
+    /// The fault that hit it.
     pub fault: Option<Fault>,
 }
 
@@ -49,22 +49,22 @@ impl Request {
         }
     }
 
-    /// Whether it has this method, and this in its path.
+    /// Returns true if it has this method, and this in its path.
     pub fn is(&self, method: &str, part: &str) -> bool {
         self.method == method && self.path.contains(part)
     }
 
-    /// Whether it asks for a blob, or whether there is one.
+    /// Returns true if it asks for a blob, or whether there is one.
     pub fn of_blob(&self) -> bool {
         self.path.contains("/blobs/sha256:")
     }
 
-    /// Whether it belongs to the upload of a blob.
+    /// Returns true if it belongs to the upload of a blob.
     pub fn of_upload(&self) -> bool {
         self.path.contains("/blobs/uploads/")
     }
 
-    /// Whether it is about a manifest.
+    /// Returns true if it is about a manifest.
     pub fn of_manifest(&self) -> bool {
         self.path.contains("/manifests/")
     }

@@ -9,20 +9,20 @@ use super::super::http;
 use super::super::registry::BASIC;
 use super::record::Request;
 
-/// Where tokens are to be had.
+/// The path at which tokens are to be had.
 pub(super) const PATH: &str = "/token";
 /// A refresh token that stands for the user and the password: what an identity token in a
 /// credential file is.
 pub const REFRESH: &str = "refresh-me";
 
-/// How tokens are handed out. [`USER`](super::super::registry::USER) may do everything.
+/// The way in which tokens are handed out. [`USER`](super::super::registry::USER) may do everything.
 #[derive(Debug, Clone)]
 pub struct Tokens {
-    /// Whether anybody may pull.
+    /// True if anybody may pull.
     pub anonymous_pull: bool,
-    /// How long a token is good.
+    /// The time that a token is good for.
     pub lifetime: Duration,
-    /// For how many requests a token is good.
+    /// The number of requests that a token is good for.
     pub uses: usize,
     /// Repositories that nobody gets a token for.
     pub denied: Vec<String>,
@@ -54,7 +54,7 @@ struct Token {
     left: usize,
 }
 
-/// What may be done with a repository.
+/// A repository, and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Scope {
     repository: String,
@@ -135,7 +135,7 @@ impl Guard {
         }
     }
 
-    /// What of a scope somebody gets.
+    /// Returns the part of a scope that a client gets.
     fn granted(&self, mut scope: Scope, known: bool) -> Option<Scope> {
         scope
             .actions

@@ -1,18 +1,18 @@
-//! What the benchmark can be told.
+//! The arguments of the benchmark.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// How it is called.
+/// The usage text.
 pub(super) const USAGE: &str =
     "usage: bench [--store DIR] [--rounds N] [--only stream|plan|commands|nix|ship]";
 
-/// What is measured, and how often.
+/// The parts that are measured, and how often.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Args {
     /// A directory of store paths to use instead of made ones.
     pub(super) store: Option<PathBuf>,
-    /// How often each thing is measured, after one time that does not count.
+    /// The number of times that each thing is measured, after one time that does not count.
     pub(super) rounds: usize,
     /// The one part that is measured; all, if none is named.
     pub(super) only: Option<Part>,
@@ -57,7 +57,7 @@ impl Args {
         Ok(args)
     }
 
-    /// Whether a part is to be measured.
+    /// Returns true if a part is to be measured.
     pub(super) fn wants(&self, part: Part) -> bool {
         self.only.is_none_or(|only| only == part)
     }

@@ -1,4 +1,4 @@
-//! What commands at the root cost.
+//! The cost of commands at the root.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,17 +10,17 @@ use super::Result;
 use super::measure::{self, Samples};
 use super::table::{self, Budget, Row, Value};
 
-/// How long it may take to begin and end the isolation of commands.
+/// The time that it may take to begin and end the isolation of commands.
 const START: Duration = Duration::from_millis(30);
-/// How long so many changes of owners may take.
+/// The time that so many changes of owners may take.
 const CHOWN: Duration = Duration::from_millis(200);
-/// How many files change their owner.
+/// The number of files that change their owner.
 const FILES: usize = 10_000;
-/// How long it may take to find out that nothing changed.
+/// The time that it may take to find out that nothing changed.
 const UNCHANGED: Duration = Duration::from_millis(10);
 /// The tools of the commands: a program for all of them, which no library can look into.
 const BUSYBOX: &str = "/bin/busybox";
-/// What it is called by.
+/// The names that it is called by.
 const APPLETS: &[&str] = &["sh", "mkdir", "seq", "xargs", "touch", "chown", "true"];
 
 /// Images with and without commands, by turns.

@@ -1,15 +1,15 @@
-//! What is in the files that are made: nothing that means anything, but as much of it can be
+//! The content of the files that are made: nothing that means anything, but as much of it can be
 //! saved as of programs and their data: gzip leaves three eighths of it, zstd a third.
 
 use std::sync::OnceLock;
 
 use super::random::Random;
 
-/// How many bytes there are to repeat.
+/// The number of bytes that there are to repeat.
 const VOCABULARY: usize = 12_288;
-/// How many bytes are repeated at once: so many at least, and fewer than so many more.
+/// The number of bytes that are repeated at once: so many at least, and fewer than so many more.
 const WORD: (usize, usize) = (6, 42);
-/// How many bytes at most are new between them.
+/// The most bytes that are new between them.
 const NEW: usize = 8;
 
 /// Fills a buffer with words that come again and again, and with bytes between them that do not.

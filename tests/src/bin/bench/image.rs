@@ -10,14 +10,14 @@ use terrine_tests::{ConfFile, TestStore, fixture, peer, terrine};
 use super::Result;
 use super::store::Store;
 
-/// How many layers of store paths an image has at most: with the customisation layer
+/// The most layers of store paths that an image has: with the customisation layer
 /// these are 98, as many as dockerTools makes.
 const STORE_LAYERS: usize = 97;
 
 /// An image that can be streamed.
 #[derive(Debug)]
 pub(super) struct Image {
-    /// Where the customisation layer and `conf.json` lie, but none of the store paths:
+    /// The place of the customisation layer and `conf.json`, but of none of the store paths:
     /// nothing is written to a store that is only looked at.
     scratch: TestStore,
     /// The `conf.json`.
@@ -134,7 +134,7 @@ impl Image {
         })
     }
 
-    /// How many layers it has.
+    /// Returns the number of its layers.
     pub(super) fn layers(&self) -> usize {
         self.layers.len() + 1
     }
@@ -186,7 +186,7 @@ impl Image {
         command
     }
 
-    /// The way the original does it, if it is there to be held against.
+    /// The way the original does it, if that exists to compare with.
     pub(super) fn original(&self) -> Result<Option<Command>> {
         let script = fixture("oracle/stream.py");
         if !script.is_file() {

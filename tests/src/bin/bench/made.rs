@@ -16,10 +16,10 @@ use super::{Result, content, table};
 /// To be counted up when other stores are to be made.
 const VERSION: &str = "3\n";
 
-/// How many store paths the closure has.
+/// The number of store paths in the closure.
 const PATHS: usize = 400;
 
-/// How many files of the closure have a size of so many bits, from 0 on, counted in a
+/// The number of files of the closure with a size of so many bits, from 0 on, counted in a
 /// real one: 48,499 files, 2.5 GB. With directories and links there are some 59,000
 /// entries.
 const FILES: [usize; 28] = [
@@ -33,13 +33,13 @@ const FILES_PER_DIRECTORY: usize = 6;
 /// One link is made for so many files.
 const FILES_PER_LINK: usize = 34;
 
-/// How many files the wide path has in its one directory.
+/// The number of files that the wide path has in its one directory.
 const WIDTH: usize = 100_000;
 
-/// How many directories the deep path has in each other.
+/// The number of directories that the deep path has in each other.
 const DEPTH: usize = 200;
 
-/// What directories are called, with a number.
+/// The names that directories have, with a number.
 const DIRECTORIES: [&str; 8] = [
     "lib",
     "share",
@@ -51,7 +51,7 @@ const DIRECTORIES: [&str; 8] = [
     "man",
 ];
 
-/// What files are called, with a number.
+/// The names that files have, with a number.
 const NAMES: [&str; 8] = [
     "index.html",
     "module.py",
@@ -63,7 +63,7 @@ const NAMES: [&str; 8] = [
     "data.json",
 ];
 
-/// What the hashes in the names of store paths are written with.
+/// The digits of the hashes in the names of store paths.
 const DIGITS: [char; 32] = [
     '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'f', 'g', 'h', 'i', 'j',
     'k', 'l', 'm', 'n', 'p', 'q', 'r', 's', 'v', 'w', 'x', 'y', 'z',
@@ -108,7 +108,7 @@ pub(super) fn deep() -> Result<Store> {
     })
 }
 
-/// A store below a root of its own: the one that is there, if it is complete, else a
+/// A store below a root of its own: the existing one, if it is complete, else a
 /// new one.
 fn made(title: &str, folder: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Store> {
     let root = workspace().join("target/bench-store").join(folder);
@@ -140,7 +140,7 @@ fn sizes(random: &mut Random) -> Vec<usize> {
     sizes
 }
 
-/// How many of the files that are left a path gets, if those of lower rank have theirs:
+/// Returns the number of remaining files that a path gets, if those of lower rank have theirs:
 /// the second gets half as many as the first, the third a third.
 fn share(rank: usize, left: usize) -> usize {
     let weights: f64 = (1..=rank).map(|rank| 1.0 / rank as f64).sum();

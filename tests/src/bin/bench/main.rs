@@ -33,19 +33,19 @@ use measure::{Samples, Startups};
 use store::Store;
 use table::{Budget, Row, Value};
 
-/// What became of something that can fail to run.
+/// The outcome of something that can fail to run.
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// How often an image with nothing in it is streamed.
+/// The number of times that an image with nothing in it is streamed.
 const STARTUPS: usize = 20;
 
-/// How many times as long as `tar` terrine may take.
+/// The multiple of `tar`'s time that terrine may take.
 const TIMES_TAR: f64 = 1.3;
 
-/// How much memory terrine may need, in bytes.
+/// The memory that terrine may need, in bytes.
 const MEMORY: u64 = 64_000_000;
 
-/// How long it may take until the archive of an image with nothing in it has begun,
+/// The time that it may take until the archive of an image with nothing in it has begun,
 /// and until it has ended.
 const STARTUP: Duration = Duration::from_millis(60);
 
@@ -158,7 +158,7 @@ fn against_original(original: &mut Command, terrine: &Samples) -> Result<()> {
     Ok(())
 }
 
-/// How long terrine takes when there is nothing to do.
+/// Measures how long terrine takes when there is nothing to do.
 fn start_up() -> Result<()> {
     let image = Image::empty()?;
     table::section(&format!("an image with no store layers, {STARTUPS} runs"));

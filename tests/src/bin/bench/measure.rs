@@ -9,19 +9,19 @@ use std::time::{Duration, Instant};
 
 use super::Result;
 
-/// How often it is looked how much memory a process has needed.
+/// The interval between looks at how much memory a process has needed.
 const POLL: Duration = Duration::from_millis(5);
 
-/// What one run took.
+/// The time and the memory that one run took.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
-    /// From before its start to the end of whoever reads what it writes.
+    /// From before its start to the end of the program that reads what it writes.
     pub(super) time: Duration,
     /// The most memory that it needed, in bytes.
     peak: u64,
 }
 
-/// What several runs of the same thing took.
+/// The times and the memory that several runs of the same thing took.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
     times: Vec<Duration>,
@@ -35,7 +35,7 @@ impl Samples {
         self.peak = self.peak.max(sample.peak);
     }
 
-    /// Whether there are none.
+    /// Returns true if there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.times.is_empty()
     }

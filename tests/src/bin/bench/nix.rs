@@ -1,4 +1,4 @@
-//! What an image costs in Nix: evaluation and build, against derivations of dockerTools' shape.
+//! The cost of an image in Nix: evaluation and build, against derivations of dockerTools' shape.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use super::Result;
 use super::measure::{self, Samples};
 use super::table::{self, Budget, Row, Value};
 
-/// What is built, and what it is.
+/// The attributes that are built, and what each of them is.
 const BUILDS: [(&str, &str); 4] = [
     ("oursStream", "a stream by the library"),
     ("theirsStream", "one by shells and Python"),

@@ -1,4 +1,4 @@
-//! How long closures of many paths take to be planned.
+//! The time that closures of many paths take to be planned.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -12,7 +12,7 @@ use super::{Result, measure};
 
 /// Sizes of closures.
 const CLOSURES: [usize; 3] = [1_000, 10_000, 100_000];
-/// How many milliseconds each of [`CLOSURES`] may take to be planned by a policy, from the start of
+/// The milliseconds that each of [`CLOSURES`] may take to be planned by a policy, from the start of
 /// the process to its end.
 const BUDGETS: &[(&str, [u64; 3])] = &[
     ("auto", [1_000, 3_000, 30_000]),
@@ -21,9 +21,9 @@ const BUDGETS: &[(&str, [u64; 3])] = &[
     ("path-per-layer", [1_000, 1_000, 30_000]),
     ("single", [1_000, 1_000, 30_000]),
 ];
-/// How many layers there may be.
+/// The most layers that there may be.
 const LAYERS: &str = "100";
-/// How many references a path has at most.
+/// The most references that a path has.
 const REFERENCES: usize = 6;
 
 /// Plans made-up closures by each policy that needs no options, from the graph's file to the list

@@ -15,11 +15,11 @@ use super::store::Store;
 use super::table::{self, Budget, Row, Value};
 use super::{Result, memory};
 
-/// How often everything is measured at most: it takes minutes.
+/// The most times that everything is measured: it takes minutes.
 const ROUNDS: usize = 3;
-/// How much memory a push may need, in bytes.
+/// The memory that a push may need, in bytes.
 const MEMORY: u64 = 200_000_000;
-/// How big the path is that changes, in bytes.
+/// The size of the path that changes, in bytes.
 const CHANGED: u64 = 10_000_000;
 
 /// One thing that is measured.
@@ -32,7 +32,7 @@ struct Task {
     budget: Limit,
 }
 
-/// Which command does it.
+/// The command that does it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     /// `skopeo copy`, from the archive.
@@ -45,25 +45,25 @@ enum By {
     Build,
 }
 
-/// Where the image goes.
+/// The destination of the image.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum To {
     Layout,
     Registry,
 }
 
-/// What it finds there and in the cache.
+/// The things that it finds there and in the cache.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Finds {
     /// Nothing, but for the planner, which is compiled.
     Nothing,
-    /// What the task before it has left in the cache.
+    /// Those that the task before it has left in the cache.
     Cache,
-    /// What the task before it has left in both.
+    /// Those that the task before it has left in both.
     All,
 }
 
-/// What it is meant to stay within.
+/// The limit that it is meant to stay within.
 enum Limit {
     None,
     Time(Duration),
@@ -264,7 +264,7 @@ fn print(task: &Task, samples: &Samples, skopeo: Option<Duration>) {
     }
 }
 
-/// Where everything happens.
+/// The place where everything happens.
 struct Place {
     image: Image,
     changed: Image,
@@ -361,7 +361,7 @@ impl Place {
     }
 }
 
-/// Removes a folder, if it is there.
+/// Removes a folder, if it exists.
 fn remove(folder: &Path) -> Result<()> {
     if folder.exists() {
         Ok(fs::remove_dir_all(folder)?)

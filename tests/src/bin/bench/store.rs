@@ -10,7 +10,7 @@ use super::Result;
 /// Some store paths below one directory.
 #[derive(Debug)]
 pub(super) struct Store {
-    /// What it is called in the table.
+    /// Its name in the table.
     title: String,
     /// The directory that stands for `/`, without links on the way to it.
     pub(super) root: PathBuf,
@@ -25,11 +25,11 @@ pub(super) struct Store {
 pub(super) struct StorePath {
     /// Its name in the store.
     pub(super) name: String,
-    /// How many directories, files and links it is made of.
+    /// The number of directories, files and links that it is made of.
     entries: u64,
-    /// How many bytes its files have.
+    /// The number of bytes that its files have.
     pub(super) bytes: u64,
-    /// How many of these are in files that were counted before under other names: `tar`
+    /// The number of these in files that were counted before under other names: `tar`
     /// writes a link instead, and terrine, as images want it, the file.
     again: u64,
 }
@@ -79,12 +79,12 @@ impl Store {
         }
     }
 
-    /// Where the store paths are on this machine.
+    /// Returns the directory of the store paths on this machine.
     pub(super) fn host(&self) -> PathBuf {
         self.root.join(self.dir.trim_start_matches('/'))
     }
 
-    /// What it is called, and how much there is of it.
+    /// Returns its name, and how much there is of it.
     pub(super) fn summary(&self) -> String {
         let entries: u64 = self.paths.iter().map(|path| path.entries).sum();
         let gigabytes = |bytes: fn(&StorePath) -> u64| {

@@ -4,18 +4,18 @@
 
 use std::time::Duration;
 
-/// What a row tells.
+/// The value that a row tells.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value {
     /// The best time and the median.
     Times(Duration, Duration),
     /// Bytes.
     Memory(u64),
-    /// How many times something is another thing.
+    /// Something as a multiple of another thing.
     Factor(f64),
 }
 
-/// What a value is meant to stay within.
+/// The limit that a value is meant to stay within.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: String,
@@ -34,7 +34,7 @@ impl Budget {
 pub(super) struct Row([String; 6]);
 
 impl Row {
-    /// A row with a value and nothing to hold it against.
+    /// A row with a value and nothing to compare it with.
     pub(super) fn new(what: &str, value: Value) -> Self {
         let (best, value) = match value {
             Value::Times(best, median) => (time(best), time(median)),
