@@ -356,7 +356,7 @@ fn what_is_no_archive_is_not_unpacked() {
     );
 }
 
-/// How a base image is broken.
+/// A way to break a base image.
 type Break = fn(&mut BaseImage);
 
 #[test]

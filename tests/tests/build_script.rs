@@ -20,7 +20,7 @@ use terrine_tests::{Run, workspace};
 /// One at a time: they share the workspace, so that the second is quick.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// How long a build may take before it counts as hung.
+/// The time that a build may take before it counts as hung.
 const PATIENCE: &str = "600";
 
 struct Workspace {

@@ -49,7 +49,7 @@ fn build(user: &str) -> (TestStore, Archive) {
     (store, archive)
 }
 
-/// What a container engine adds, or may add, to a root by itself.
+/// Returns true for what a container engine adds, or may add, to a root by itself.
 fn is_the_engines(path: &str) -> bool {
     let own = [
         "dev",

@@ -24,7 +24,7 @@ fn today() -> u64 {
         / 86_400
 }
 
-/// Where the cache is below `$XDG_CACHE_HOME`.
+/// Returns the folder of the cache below `$XDG_CACHE_HOME`.
 fn folder(home: &Path) -> PathBuf {
     home.join("terrine")
 }
@@ -56,7 +56,7 @@ fn on(home: &Path, day: u64) -> Cache {
     Cache::open(&folder(home), CacheOptions::on(day)).unwrap()
 }
 
-/// What `terrine cache` says.
+/// Returns what `terrine cache` says.
 fn said(home: &Path, arguments: &[&str]) -> String {
     let run = Run::of(
         terrine()

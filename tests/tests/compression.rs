@@ -36,7 +36,7 @@ fn compress(setting: &str, input: &[u8], file: &Path) {
     encoder.finish().unwrap();
 }
 
-/// What a program makes of a compressed file.
+/// Returns what a program makes of a compressed file.
 fn read_by(program: &str, arguments: &[&str], file: &Path) -> Option<Vec<u8>> {
     let output = Command::new(peer::find(program)?)
         .args(arguments)

@@ -18,7 +18,7 @@ use terrine_tests::base::{self, BaseImage};
 use terrine_tests::consumer::{self, Consumed};
 use terrine_tests::{Archive, ConfFile, Generation, Run, TestStore, conf, fixture, peer, terrine};
 
-/// What the example prints.
+/// The text that the example prints.
 const GREETING: &str = "Hello from a layer of its own.\n";
 /// The name of the example.
 const REFERENCE: &str = "hello:1.0";
@@ -67,7 +67,7 @@ fn store() -> (TestStore, Value) {
 }
 
 /// A base image with everything that is hard on consumers: layers of all compressions,
-/// and one that is there twice.
+/// and one that occurs twice.
 fn base_image(store: &TestStore) -> std::path::PathBuf {
     let layers: Vec<Vec<u8>> = ["plain", "gzip", "bzip2", "xz", "zstd"]
         .into_iter()

@@ -14,7 +14,7 @@ use serde_json::Value;
 use terrine_tests::page::{Step, steps};
 use terrine_tests::{Archive, Run, peer, policy, temporary, terrine, workspace};
 
-/// Where the reader is, and what has been made so far.
+/// The reader's folder, and what has been made so far.
 struct Reader {
     folder: PathBuf,
     plans: Vec<Value>,

@@ -76,7 +76,7 @@ impl Scene {
     }
 }
 
-/// What is in a layout that is none of it.
+/// Returns the names of what is in a layout and no part of it.
 fn leftovers(path: &Path) -> Vec<String> {
     fs::read_dir(path)
         .unwrap()

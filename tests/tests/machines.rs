@@ -80,7 +80,7 @@ fn a_closed_stdout_is_an_error() {
     Archive::read(fs::read(out).unwrap());
 }
 
-/// What is in a directory.
+/// Lists what is in a directory.
 fn names(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().path()).collect()

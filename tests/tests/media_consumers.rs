@@ -17,7 +17,7 @@ use terrine_tests::{
     Archive, Generation, OciLayout, Run, TestStore, binary, peer, terrine, verify,
 };
 
-/// How the layers of each image are compressed, which is also its tag; one has all kinds.
+/// The compression of the layers of each image, which is also its tag; one has all kinds.
 const SETTINGS: [&str; 4] = ["none", "gzip", "zstd", "mixed"];
 /// Those that older consumers know.
 const OLD: [&str; 2] = ["none", "gzip"];
@@ -116,7 +116,7 @@ impl Images {
         Consumed::with_generation(generation, script, &arguments)
     }
 
-    /// What one of them wrote has the layers of the example and this image id, for terrine too.
+    /// Checks that what one of them wrote has the layers of the example and this image id, for terrine too.
     fn is_read(&self, reference: &str, id: &str) {
         verify(reference);
         let back = self.store.root().join("read.tar");

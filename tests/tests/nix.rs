@@ -19,7 +19,7 @@ use terrine_tests::consumer::{self, Consumed};
 use terrine_tests::{Archive, NixStore, Run, binary, peer, terrine};
 
 const STORE: &str = "/nix/store";
-/// What the program prints.
+/// The text that the program prints.
 const GREETING: &str = "Hello from a store that Nix made.\n";
 
 /// Sizes and references of paths, by the paths.
@@ -39,7 +39,7 @@ fn facts(graph: &Graph) -> Facts {
         .collect()
 }
 
-/// What `nix path-info` says of a closure.
+/// Returns what `nix path-info` says of a closure.
 fn path_info(store: &NixStore, roots: &[&str]) -> (String, Facts) {
     let json = store.run(
         "nix",
@@ -395,7 +395,7 @@ fn a_store_is_read_while_another_writes_to_it() {
     assert_eq!(archive(&store, &spec(&store)).bytes, expected.bytes);
 }
 
-/// What a user who owns nothing of the store gets.
+/// Builds as a user who owns nothing of the store.
 fn as_nobody(store: &NixStore, program: &Path, spec: &Value) -> Run {
     let built = build(store, spec);
     let mut command = Command::new(peer::find("setpriv").unwrap());

@@ -63,7 +63,7 @@ fn groups(planned: Planned) -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// What every policy is held to. The host checks each plan, so that success is much already.
+/// Checks what every policy is held to. The host checks each plan, so that success is much already.
 fn keeps_the_contract(planner: &Planner<'_>, name: &str) {
     let info = planner.describe().unwrap();
     assert_eq!(info.policies[0].name, name);
@@ -193,7 +193,7 @@ fn the_example_in_python_puts_the_application_on_top() {
     assert_eq!(error, "options.also: must be a list of packages");
 }
 
-/// What the examples make of a closure on the command line.
+/// Returns what the examples make of a closure on the command line.
 fn on_the_command_line(component: &Path, name: &str, runs: &[&str]) -> String {
     let folder = temporary();
     fs::copy(component, folder.path().join(name)).unwrap();

@@ -177,7 +177,7 @@ phone.srcdoc = PHONE;
 document.body.appendChild(phone);
 </script></body>"#;
 
-/// What the page shows in its layers is what the sequences have in their closures.
+/// Checks that the page shows in its layers what the sequences have in their closures.
 fn check_held(held: &Value) {
     let mut evil = sequence();
     evil["paths"][3]["path"] = json!(format!("{}'\"<img src=x>", hashed("d", "web-1.1")));

@@ -1,4 +1,4 @@
-//! What holds for replays of every sequence.
+//! Properties that hold for replays of every sequence.
 
 #![allow(
     clippy::unwrap_used,

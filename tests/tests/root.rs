@@ -1,4 +1,4 @@
-//! The layer at the image's root, held against GNU tar, `lndir` and rsync.
+//! The layer at the image's root, checked against GNU tar, `lndir` and rsync.
 
 #![allow(
     clippy::unwrap_used,
@@ -275,7 +275,7 @@ impl std::io::Write for Limited<'_> {
     }
 }
 
-/// What is at a path of a generated tree.
+/// The thing at a path of a generated tree.
 #[derive(Debug, Clone)]
 enum Thing {
     File(Vec<u8>, u32),
@@ -409,8 +409,8 @@ proptest! {
     }
 }
 
-/// Whether one tree has something below a link of another, or a directory in its place: that goes through the
-/// link, which the programs of old do not do.
+/// Returns true if one tree has something below a link of another, or a directory in its place: that goes
+/// through the link, which the programs of old do not do.
 fn meet_at_a_link(trees: &[BTreeMap<Vec<String>, Thing>]) -> bool {
     let all = || trees.iter().flatten();
     let links = all().filter(|(_, thing)| matches!(thing, Thing::Link(_)));

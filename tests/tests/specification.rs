@@ -34,7 +34,7 @@ fn spec(store: &TestStore) -> SpecFile<'_> {
     SpecFile::new(store, &["app"]).graph(GRAPH)
 }
 
-/// What a run said, with the store's root by another name.
+/// Returns what a run said, with the store's root by another name.
 fn said(store: &TestStore, run: &Run) -> String {
     run.snapshot(&[(store.root(), "[ROOT]")])
 }

@@ -16,7 +16,7 @@ fn store() -> TestStore {
     store
 }
 
-/// What a run said, in a form that is the same everywhere.
+/// Returns what a run said, in a form that is the same everywhere.
 fn said(store: &TestStore, run: &Run) -> String {
     run.without_speed(&[(store.root(), "[ROOT]")])
 }

@@ -1,4 +1,4 @@
-//! What is in the image, and where from.
+//! The content of the image, and where it is from.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What is in which layer.
+//! The content of each layer.
 
 use std::fs;
 

@@ -14,7 +14,7 @@ use terrine_tests::{Archive, Run, peer, temporary, terrine};
 
 use super::all;
 
-/// What lies in the directory. Nothing here tells Docker's former builder from BuildKit, which alone looks for
+/// The files in the directory. Nothing here tells Docker's former builder from BuildKit, which alone looks for
 /// exceptions with wildcards in directories that are left out.
 const FILES: &[&str] = &[
     "a",

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use terrine_tests::{Run, SpecFile, TestStore};
 
 const HASHED: &str = "6xg259477c90a229xwmb53pdfkn6ig3g-app-1.0";
-/// Looks like a bundle, for those who look.
+/// Looks like a bundle, for a program that looks.
 const BUNDLE: &str = "-----BEGIN CERTIFICATE-----\n";
 
 /// An image without a tag.

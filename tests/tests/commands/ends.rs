@@ -18,7 +18,7 @@ const BUSY: &str = "mkdir -p a/b/c; i=0; while [ $i -lt 30 ]; do echo $i > a/b/c
 chmod 000 a/b; (trap '' TERM INT HUP; setsid sleep 5432 &); (sleep 5432 | sleep 5432) &
 i=0; while [ $i -lt 300 ]; do touch x$i; chown 5:5 x$i; i=$((i+1)); done; sleep 5432";
 
-/// How long may pass until the helper has noticed and cleaned up.
+/// The time that may pass until the helper has noticed and cleaned up.
 const NOTICED: Duration = Duration::from_secs(20);
 
 fn start(bench: &Bench, spec: &Value, at: At, cache: &Path) -> Child {

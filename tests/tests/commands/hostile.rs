@@ -1,4 +1,4 @@
-//! What commands may not do.
+//! Things that commands may not do.
 
 use std::fs;
 use std::net::TcpListener;

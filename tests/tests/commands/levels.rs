@@ -1,4 +1,4 @@
-//! The layer has the same bytes at every level, whoever builds the image.
+//! The layer has the same bytes at every level and for every user who builds the image.
 
 use std::collections::BTreeSet;
 use std::fs;

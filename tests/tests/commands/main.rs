@@ -45,7 +45,7 @@ fn top(run: &Run) -> Vec<u8> {
     archive.layers().last().unwrap().to_vec()
 }
 
-/// What a layer has at a path.
+/// The entry that a layer has at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     kind: tar::EntryType,

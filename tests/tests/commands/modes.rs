@@ -1,4 +1,4 @@
-//! What commands see, who they are, and what they leave behind, in each mode of dockerTools.
+//! Commands in each mode of dockerTools: what they see, who they are, and what they leave behind.
 
 use std::fs;
 use std::os::fd::AsRawFd;

@@ -1,4 +1,4 @@
-//! What commands leave, held against fakeroot and GNU tar, and against true root.
+//! The files that commands leave, checked against fakeroot and GNU tar, and against true root.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +13,7 @@ use super::{With, entries, same_layers, spec, top};
 const TAR: &str = "tar --format=gnu --sort=name --numeric-owner --mtime=@315532800 \
                    --hard-dereference -cf";
 
-/// What fakeroot and the kernel both do, by any shell and any tools.
+/// A script of what fakeroot and the kernel both do, by any shell and any tools.
 const SCRIPT: &str = "
 mkdir -p home/alice/.config var/lib/web etc bin
 echo a > home/alice/.config/a; echo b > home/alice/b; ln -s b home/alice/l

@@ -1,4 +1,4 @@
-//! Where commands are run: with which tools, at which level, and as whom.
+//! Places to run commands: with which tools, at which level, and as whom.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -22,7 +22,7 @@ pub(crate) struct At {
     who: Who,
 }
 
-/// Who starts terrine.
+/// The user who starts terrine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
     Root,
@@ -97,7 +97,7 @@ impl At {
     }
 }
 
-/// Whether a user may start the binary under test.
+/// Returns true if a user may start the binary under test.
 fn is_reachable() -> bool {
     static REACHABLE: OnceLock<bool> = OnceLock::new();
     *REACHABLE.get_or_init(|| {
@@ -289,7 +289,7 @@ impl Bench {
         Run::of(&mut self.command("build", spec, at, &self.cache()))
     }
 
-    /// What a build says that has to fail.
+    /// Returns what a build says that has to fail.
     pub(crate) fn refusal(&self, spec: &Value, at: At) -> String {
         let run = self.build(spec, at);
         assert_eq!(run.code, Some(1), "{at:?}: {}", run.stderr);

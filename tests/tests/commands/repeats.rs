@@ -1,4 +1,4 @@
-//! What is run again and what is not, what differs, and what joins the image.
+//! Commands that are run again and those that are not, what differs, and what joins the image.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use terrine_tests::{Archive, Run};
 use super::place::{self, Bench, SINGLE};
 use super::{With, spec};
 
-/// What no two runs leave alike.
+/// A script that no two runs leave alike.
 const RANDOM: &str = "head -c 8 /dev/urandom > random";
 
 fn tag(run: &Run) -> String {

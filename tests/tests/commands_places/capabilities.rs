@@ -8,7 +8,7 @@ use terrine_tests::{Archive, Generation, Run, peer};
 
 use super::{Bench, json, runs};
 
-/// What `setcap` makes: version 2, effective, permitted 1 << 10.
+/// The value that `setcap` makes: version 2, effective, permitted 1 << 10.
 const VALUE: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// The value of the attribute in hexadecimal digits.
@@ -16,7 +16,7 @@ fn hex() -> String {
     VALUE.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What getfattr(1) would say, by Python.
+/// Returns what getfattr(1) would say, by Python.
 fn attribute(file: &Path) -> Option<String> {
     let mut command = Command::new(peer::find("python3")?);
     command.args([

@@ -11,9 +11,9 @@ use terrine_tests::Run;
 
 use super::{Bench, forget, json};
 
-/// How many builds at once.
+/// The number of builds at once.
 const BUILDS: usize = 100;
-/// How long what is left may take to go.
+/// The time that what is left may take to go.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Numbers that look random, the same in each run.

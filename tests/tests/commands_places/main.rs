@@ -24,7 +24,7 @@ use terrine_tests::{Archive, Generation, Run, binary, peer, temporary, terrine};
 
 /// The name of images.
 const NAME: &str = "places:1";
-/// What a file system in memory is to statfs(2).
+/// The type of a file system in memory, as statfs(2) has it.
 const TMPFS: i64 = 0x0102_1994;
 
 /// A folder with a tree, tools, specifications, and a cache that nobody else has.
@@ -62,7 +62,7 @@ impl Bench {
     }
 
     /// Puts a static busybox and, with their libraries, programs of this machine into the folder
-    /// `tools`; nothing, said aloud, where one is not there.
+    /// `tools`; nothing, said aloud, where one is missing.
     fn tools(&self, programs: &[&str]) -> Option<&Self> {
         let busybox = peer::find("busybox")?;
         let tools = self.path().join("tools");
@@ -118,7 +118,7 @@ impl Bench {
         command
     }
 
-    /// Builds a specification anew, whatever was kept.
+    /// Builds a specification again, whatever was kept.
     fn build(&self, spec: &Path, level: &str) -> Run {
         forget(&self.cache());
         Run::of(&mut self.command(spec, level))
@@ -223,7 +223,7 @@ fn entries(archive: &[u8]) -> Vec<String> {
     Archive::entries(archive.layers().last().unwrap())
 }
 
-/// What an image prints when consumers that are there run it.
+/// Checks what an image prints when the installed consumers run it.
 fn runs(archive: &[u8], expected: &str) {
     // They have another file system in memory.
     let folder = temporary();

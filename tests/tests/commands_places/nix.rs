@@ -28,7 +28,7 @@ const EXPRESSION: &str = r#"
 }
 "#;
 
-/// What came of a build in a build.
+/// The outcome of a build in a build.
 struct Built {
     level: Run,
     probed: Run,
@@ -223,7 +223,7 @@ fn writable(folder: &Path) {
     }
 }
 
-/// Whether builds of Nix can be had here; said aloud where not.
+/// Returns true if builds of Nix can be had here; says aloud if not.
 fn can_build() -> bool {
     if !geteuid().is_root() {
         peer::missing("sandboxes of Nix are made as root here");

@@ -11,7 +11,7 @@ use super::{Bench, Value, json, runs};
 /// that is the group's.
 const PACKAGES: [&str; 3] = ["cron", "cron-daemon-common", "dbus-system-bus-common"];
 
-/// What the image tells of them.
+/// The script by which the image tells of them.
 const TELL: &str = "
     getent passwd messagebus | cut -d: -f1,3,4
     getent group crontab | cut -d: -f1,3

@@ -1,4 +1,4 @@
-//! What GNU tar writes in each of its formats.
+//! Archives that GNU tar writes in each of its formats.
 
 use std::collections::BTreeMap;
 use std::fs;

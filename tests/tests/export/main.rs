@@ -1,4 +1,4 @@
-//! `terrine export` against those who unpack layers: GNU tar and umoci.
+//! `terrine export` against programs that unpack layers: GNU tar and umoci.
 
 #![allow(
     clippy::unwrap_used,
@@ -101,7 +101,7 @@ fn archive(members: &[Member]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// What is in a folder: everything but the times of directories, which are not all set.
+/// Lists a folder: everything but the times of directories, which are not all set.
 fn listing(root: &Path) -> BTreeMap<Vec<u8>, String> {
     let (mut found, mut open) = (BTreeMap::new(), vec![root.to_owned()]);
     let mut inodes: BTreeMap<u64, Vec<Vec<u8>>> = BTreeMap::new();
@@ -162,7 +162,7 @@ fn image_of(layers: &[Vec<u8>], folder: &Path) -> PathBuf {
     path
 }
 
-/// What GNU tar makes of what terrine exports.
+/// Lists what GNU tar makes of what terrine exports.
 fn exported(image: &Path, folder: &Path) -> BTreeMap<Vec<u8>, String> {
     exported_with(image, folder, &[])
 }
@@ -198,7 +198,7 @@ fn extract(archive: &Path, root: &Path) {
     Run::of(&mut command).ok();
 }
 
-/// What is there when each layer is unpacked in order by GNU tar, after what it takes away is
+/// Lists what exists when each layer is unpacked in order by GNU tar, after what it takes away is
 /// taken away.
 fn unpacked(layers: &[Vec<Member>], folder: &Path) -> BTreeMap<Vec<u8>, String> {
     let root = folder.join("unpacked");
@@ -243,7 +243,7 @@ fn unpacked(layers: &[Vec<Member>], folder: &Path) -> BTreeMap<Vec<u8>, String> 
     listing(&root)
 }
 
-/// What umoci unpacks.
+/// Lists what umoci unpacks.
 fn by_umoci(image: &Path, folder: &Path) -> BTreeMap<Vec<u8>, String> {
     let layout = folder.join("layout");
     let mut copy = Command::new("skopeo");

@@ -18,10 +18,10 @@ use terrine_tests::proxy::{Fault, Proxy, When};
 use terrine_tests::registry::Registry;
 use terrine_tests::{TestStore, skopeo};
 
-/// How many layers the image has that is pushed.
+/// The number of layers of the image that is pushed.
 const LAYERS: usize = 3;
 
-/// What is in the blob that is pulled.
+/// The content of the blob that is pulled.
 const CONTENT: &[u8] = b"0123456789";
 
 /// A docker-archive in a folder.
@@ -64,7 +64,7 @@ fn with_blob() -> Option<(Registry, Proxy, String)> {
     Some((registry, proxy, format!("/v2/name/blobs/{digest}")))
 }
 
-/// What the blob is like when every request for it has a fault.
+/// Returns what the blob is like when every request for it has a fault.
 fn blob_with(fault: Fault) -> Option<io::Result<Answer>> {
     let (_registry, proxy, target) = with_blob()?;
     proxy.fault(|request| request.is("GET", "/blobs/"), When::Always, fault);

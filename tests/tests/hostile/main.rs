@@ -26,7 +26,7 @@ const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
-/// How much memory any of it may take, in KiB. Without wasmtime it is much less.
+/// The memory that any of it may take, in KiB. Without wasmtime it is much less.
 const MEMORY: u64 = 260 << 10;
 
 /// A layout that is written by hand.
@@ -95,7 +95,7 @@ impl Layout {
     }
 }
 
-/// How a run ended, how much processor time it took, and how much memory it held, in KiB.
+/// The end of a run, the processor time that it took, and the memory that it held, in KiB.
 struct Measured {
     run: Run,
     time: Duration,
@@ -128,8 +128,8 @@ fn measured(command: &mut Command) -> Measured {
     }
 }
 
-/// What a process has used of the processors so far: a machine with other things to do does not
-/// make it more (proc(5), `stat`).
+/// Returns the processor time that a process has used so far: a machine with other things to do
+/// does not make it more (proc(5), `stat`).
 fn processor_time(process: &Path) -> Option<Duration> {
     let text = fs::read_to_string(process.join("stat")).ok()?;
     // The name before it may have spaces.
@@ -144,7 +144,7 @@ fn processor_time(process: &Path) -> Option<Duration> {
     ))
 }
 
-/// Gives an image to all who read one: each fails and says one of these.
+/// Gives an image to all commands that read one: each fails and says one of these.
 fn refused(what: &str, image: &str, says: &[&str]) {
     let shipment = Shipment::new(&[("own", 1000)]);
     let out = shipment.home().join("out").display().to_string();

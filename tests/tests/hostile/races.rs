@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use terrine_tests::{Run, TestStore, terrine};
 
-/// How often each race is run.
+/// The number of times that each race is run.
 const ROUNDS: usize = 200;
 /// As long as what is inside, so that the size does not tell.
 const SECRET: &str = "the secret of somebody else";

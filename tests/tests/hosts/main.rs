@@ -19,7 +19,7 @@ use terrine::planner::{Limits, Runtime};
 use terrine_tests::page::{Step, steps};
 use terrine_tests::{Run, peer, temporary, terrine, workspace};
 
-/// How the component is made a module of JavaScript.
+/// The command that makes the component a module of JavaScript.
 const TRANSPILE: &str = "npx jco transpile planner.wasm --instantiation async --quiet -o planner";
 
 /// The built-in planner, as a user gets it.
@@ -32,7 +32,7 @@ fn export(folder: &Path) {
     .ok();
 }
 
-/// Asks everything by a command, and holds the answers against those of the native host.
+/// Asks everything by a command, and checks the answers against those of the native host.
 fn same_answers(folder: &Path, command: &mut Command) {
     let questions = questions::all();
     let lines: String = questions
@@ -70,7 +70,7 @@ fn same_answers(folder: &Path, command: &mut Command) {
     );
 }
 
-/// Writes the costs of a plan's layers anew. JSON numbers keep their text here, and JavaScript
+/// Writes the costs of a plan's layers again. JSON numbers keep their text here, and JavaScript
 /// writes 5.0 as `5`; that they are the same to the last bit is what counts.
 fn read_costs(answer: &mut Value) {
     let layers = answer

@@ -1,11 +1,11 @@
-//! What the planner is asked in every host: each policy on several closures, with and without a
+//! The questions to the planner in every host: each policy on several closures, with and without a
 //! limit, a history and layers that clients hold, the image interface, and requests that are
 //! refused.
 
 use serde_json::{Value, json};
 use terrine_tests::built_in;
 
-/// How many earlier closures are known.
+/// The number of earlier closures that are known.
 const STEPS: usize = 12;
 
 /// All of them, as `{"FUNCTION": REQUEST}`.
@@ -56,7 +56,7 @@ fn options(policy: &str, paths: &[Value]) -> Vec<Value> {
     }
 }
 
-/// How many layers there may be, and what is known of the past.
+/// Returns situations: how many layers there may be, and what is known of the history.
 fn situations(paths: &[Value]) -> [(Value, Value); 5] {
     let (observed, held) = (observations(paths), held(paths));
     let past = |observed: &Value, held: &Value| {
@@ -106,7 +106,7 @@ fn closure(count: u64, seed: u64) -> Vec<Value> {
     (0..count).map(path).collect()
 }
 
-/// What earlier closures say about each path: every third one has changed, each at other times.
+/// Returns what earlier closures say about each path: every third one has changed, each at other times.
 fn observations(paths: &[Value]) -> Value {
     (0..paths.len()).map(observation).collect()
 }

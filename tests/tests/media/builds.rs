@@ -98,7 +98,7 @@ fn digests_are_pinned() {
     assert_eq!(digests.join("\n"), PINNED);
 }
 
-/// What [`digests_are_pinned`] holds the example against.
+/// The digests that [`digests_are_pinned`] checks the example against.
 const PINNED: &str = "\
 none sha256:87d24ad07008ed3ad6eb248976bd4bee4865c5026158f889a8d024b0b87c27f1 \"none\"
 gzip sha256:56b1877aac1b71a5de44d0f0b7fd46e339003318afc24978a7a61a66f42028c9 \"gzip level 4 by libdeflate 1.26.1 in blocks of 1 MiB\"

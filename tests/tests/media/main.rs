@@ -27,10 +27,10 @@ const NAME: &str = "hello:1.0";
 /// The tag of every image elsewhere.
 const TAG: &str = "1.0";
 
-/// How layers can be compressed.
+/// The ways in which layers can be compressed.
 const SETTINGS: [&str; 3] = ["none", "gzip", "zstd"];
 
-/// Where an image can be.
+/// A place where an image can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Medium {
     DockerArchive,
@@ -52,7 +52,7 @@ struct Shelf {
     registry: Registry,
 }
 
-/// What is compared of an image.
+/// The parts of an image that are compared.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     id: String,
@@ -103,7 +103,7 @@ impl Shelf {
         }
     }
 
-    /// What is where a reference leads, verified by terrine and by hand.
+    /// Returns what is where a reference leads, verified by terrine and by hand.
     fn seen(&self, medium: Medium, name: &str) -> Seen {
         verify(&self.reference(medium, name));
         match medium {

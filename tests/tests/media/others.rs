@@ -1,4 +1,4 @@
-//! What skopeo and umoci write is read, and they take what is written.
+//! Images that skopeo and umoci write are read, and they take what is written.
 
 use std::fs;
 

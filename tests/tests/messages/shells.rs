@@ -1,4 +1,4 @@
-//! What shells are given.
+//! The completions that shells are given.
 
 use std::fs;
 use std::path::Path;

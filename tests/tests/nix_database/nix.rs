@@ -37,7 +37,7 @@ fn the_nix_of_the_next_debian_works_in_the_image() {
     }
 }
 
-/// Whether a user can do with Nix what images with a database are made for.
+/// Checks that a user can do with Nix what images with a database are made for.
 fn works(store: &NixStore, image: &NixImage, user: u32) {
     let expected = closure(store, &["app", "settings"]);
     let app = store.path("app");

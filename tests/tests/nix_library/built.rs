@@ -1,4 +1,4 @@
-//! What the functions build.
+//! Things that the functions build.
 
 use std::fs;
 use std::path::Path;

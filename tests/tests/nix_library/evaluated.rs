@@ -1,4 +1,4 @@
-//! What the functions say before anything is built.
+//! Things that the functions say before anything is built.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -74,7 +74,7 @@ fn evaluate(store: &NixStore, file: &str, attribute: &str) -> Value {
     serde_json::from_str(&store.run("nix-instantiate", &all)).unwrap()
 }
 
-/// What a program of Nix's says of an attribute of `images.nix` that it has to refuse.
+/// Returns what a program of Nix's says of an attribute of `images.nix` that it has to refuse.
 fn refusal(store: &NixStore, program: &str, attribute: &str) -> String {
     let mut command: Command = store.command(program);
     command.args(arguments("images.nix", &["-A", attribute]));

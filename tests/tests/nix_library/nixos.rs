@@ -1,4 +1,4 @@
-//! What NixOS' tests of dockerTools ask, line by line, of images that the functions here make.
+//! The questions of NixOS' tests of dockerTools, line by line, to images that the functions here make.
 //!
 //! The images are in `tests/nix/nixos.nix`, and what is asked of them in `tests/consumers/nixos`. [`LINES`] has
 //! all that those tests ask, and where it is seen to hold, or why it does not apply.
@@ -14,7 +14,7 @@ use terrine_tests::{Archive, NixStore, Run};
 
 use super::{build_all, evaluate};
 
-/// Where a line is seen to hold.
+/// The place where a line is seen to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     /// In `tests/consumers/nixos`, under this name.
@@ -27,7 +27,7 @@ enum Seen {
 
 use Seen::{As, In, Not};
 
-/// What NixOS' `docker-tools.nix` and its neighbours ask.
+/// The lines that NixOS' `docker-tools.nix` and its neighbours ask.
 const LINES: &[(&str, Seen)] = &[
     ("an image with its store paths runs", As("1")),
     ("one without them loads, and cannot run", As("2")),
@@ -159,7 +159,7 @@ const LINES: &[(&str, Seen)] = &[
         Not("it is a module of NixOS; streams are loaded by podman in the tests of consumers"),
     ),
 ];
-/// What is asked beyond that.
+/// The questions beyond that.
 const BEYOND: &[&str] = &["shadowSetup", "shell-piped", "shell-structured", "examples"];
 
 /// The archives of `tests/nix/nixos.nix` that the consumer is given.
@@ -291,7 +291,7 @@ fn what_dockertools_uses_within_itself_is_there() {
     assert_eq!(run.stdout, b"from a script\n");
 }
 
-/// Where a path on this machine is for those who find the store at its place.
+/// Returns a path on this machine as programs have it that find the store at its place.
 fn inside(store: &NixStore, path: &Path) -> String {
     path.strip_prefix(store.root())
         .unwrap()

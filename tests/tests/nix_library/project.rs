@@ -32,7 +32,7 @@ fn nixpkgs(store: &NixStore) -> Option<PathBuf> {
     Some(folder)
 }
 
-/// What the flake is made of, without what is built of it.
+/// Copies what the flake is made of, without what is built of it.
 fn flake(store: &NixStore) -> PathBuf {
     let folder = store.beside().join("flake");
     fs::create_dir(&folder).unwrap();

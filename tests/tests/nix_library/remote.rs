@@ -17,7 +17,7 @@ fn hello(store: &NixStore, registry: &Registry) {
     Run::of(terrine().args(["copy", &archive, &to])).ok();
 }
 
-/// What a pull of it needs.
+/// Returns what a pull of it needs.
 fn prefetched(registry: &Registry) -> Value {
     let name = format!("{}/hello:1", registry.host());
     let words = [

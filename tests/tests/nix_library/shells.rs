@@ -1,4 +1,4 @@
-//! Images with the environment of a build, held against that environment.
+//! Images with the environment of a build, checked against that environment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +10,7 @@ use terrine_tests::{NixStore, Run};
 
 use super::{arguments, build, build_all};
 
-/// What differs between an image and `nix-shell --pure`, and why.
+/// The differences between an image and `nix-shell --pure`, and why.
 const DIFFERENT: &[(&str, &str)] = &[
     ("HOME", "the image has its own"),
     (

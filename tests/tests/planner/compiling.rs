@@ -6,7 +6,7 @@ use terrine::planner::{Imports, Runtime};
 use super::component::LAYERING;
 use super::tight;
 
-/// What is said of a component with these parts, beside an empty interface of policies.
+/// Returns what is said of a component with these parts, beside an empty interface of policies.
 fn said(parts: &str) -> String {
     let text = format!("(component {parts} (instance $i) (export \"{LAYERING}\" (instance $i)))");
     loaded(&wat::parse_str(text).unwrap())

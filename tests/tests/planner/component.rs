@@ -10,10 +10,10 @@ use wit_parser::{PackageId, Resolve};
 /// The interface of policies.
 pub(crate) const LAYERING: &str = "terrine:planner/layering@0.1.0";
 
-/// Where `describe` of a good component has its answer, in its memory.
+/// The address at which `describe` of a good component has its answer, in its memory.
 const INFO: usize = 1024;
 
-/// What every component starts from: memory that grows, and a plan of one layer.
+/// The text that every component starts from: memory that grows, and a plan of one layer.
 const GOOD: &str = r#"
     (global $top (mut i32) (i32.const 65536))
     (func $alloc (param $align i32) (param $size i32) (result i32) (local $at i32)
@@ -71,7 +71,7 @@ pub(crate) struct Policy {
     pub(crate) imports: String,
     /// Anything else in the module.
     pub(crate) rest: String,
-    /// What the world imports, in WIT, and the packages for that.
+    /// The imports of the world, in WIT, and the packages for that.
     pub(crate) world: String,
     pub(crate) packages: Vec<String>,
     /// Changes the text of the contract that it is built for.
@@ -130,8 +130,8 @@ pub(crate) fn words(at: usize, words: &[u32]) -> String {
     )
 }
 
-/// What a component says of itself: its name, its version; name, summary and options schema of
-/// each policy.
+/// Returns a component's metadata, as data in memory: its name, its version; name, summary and
+/// options schema of each policy.
 pub(crate) fn info(name: &str, version: &str, policies: &[(&str, &str, &str)]) -> String {
     let mut text = String::new();
     let mut at = 8192;

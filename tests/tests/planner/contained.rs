@@ -254,7 +254,7 @@ fn code_from_a_folder_of_others_is_not_run() {
     assert_eq!(place.kept(), Vec::<PathBuf>::new());
 }
 
-/// What the process that compiles may do of all that a system has: next to nothing.
+/// Checks that the process that compiles may do next to nothing of all that a system has.
 #[test]
 fn the_process_that_compiles_is_confined() {
     let mut child = Command::new(binary())

@@ -15,8 +15,8 @@ const PARTS: &str = r#"
     (elem declare func $describe)
     (data $bytes "0123456789")"#;
 
-/// What the engine does by a call of its own, on as little as can be; and what each has to cost
-/// at least, its operands included.
+/// The instructions that the engine does by a call of its own, on as little as can be; and what each
+/// has to cost at least, its operands included.
 const CALLS: &[(u64, &str)] = &[
     (100, "(drop (memory.grow (i32.const 0)))"),
     (100, "(drop (memory.grow $second (i32.const 0)))"),
@@ -55,7 +55,7 @@ const CALLS: &[(u64, &str)] = &[
     (10, "(elem.drop $elements)"),
 ];
 
-/// What takes as long as it is given to do, and how much that is.
+/// The instructions that take as long as they are given to do, and how much that is.
 const BULK: &[(u64, &str)] = &[
     (
         40_000,

@@ -224,7 +224,7 @@ fn traps_are_told_with_where_they_were() {
     assert!(said.contains("evil") && !said.contains('\u{1b}'), "{said}");
 }
 
-/// What is said of a component with these parts, beside those of a policy.
+/// Returns what is said of a component with these parts, beside those of a policy.
 fn unfolded(parts: &str) -> String {
     let text = format!("(component {parts} (instance $i) (export \"{LAYERING}\" (instance $i)))");
     let component = wat::parse_str(text).unwrap();

@@ -1,4 +1,4 @@
-//! What is not a planner, or one of another contract: each told as what it is.
+//! Files that are no planner, or one of another contract: each told as what it is.
 
 use std::fs;
 

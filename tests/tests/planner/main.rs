@@ -34,7 +34,7 @@ fn tight() -> Limits {
     limits
 }
 
-/// What is said of a component that cannot be loaded.
+/// Returns the error of a component that cannot be loaded.
 fn refused(component: &[u8]) -> Error {
     let runtime = Runtime::new(tight(), None).unwrap();
     runtime
@@ -42,7 +42,7 @@ fn refused(component: &[u8]) -> Error {
         .expect_err("it should have been refused")
 }
 
-/// What is said of a component whose `describe` fails.
+/// Returns the error of a component whose `describe` fails.
 fn describe(component: &[u8]) -> Error {
     let runtime = Runtime::new(tight(), None).unwrap();
     let planner = runtime
@@ -51,7 +51,7 @@ fn describe(component: &[u8]) -> Error {
     planner.describe().expect_err("it should have failed")
 }
 
-/// What a component answers for some paths, in at most two layers.
+/// Returns what a component answers for some paths, in at most two layers.
 fn plan(component: &[u8], request: &Request) -> Result<Planned, Error> {
     let runtime = Runtime::new(tight(), None).unwrap();
     let planner = runtime

@@ -8,7 +8,7 @@ use terrine::planner::{EmptyLayers, Error, Imports, Limits, Runtime};
 use super::component::{Policy, data, good};
 use super::{chain, request, tight};
 
-/// What components of the test import of WASI, in the words of its specification.
+/// The interfaces that components of the test import of WASI, in the words of its specification.
 const WASI: &[&str] = &[
     "package wasi:io@0.2.3;
      interface error { resource error; }

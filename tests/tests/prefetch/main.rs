@@ -104,13 +104,13 @@ impl Place {
         Run::of(&mut self.command(line))
     }
 
-    /// What `terrine prefetch` prints as JSON.
+    /// Returns what `terrine prefetch` prints as JSON.
     fn json(&self, line: &str) -> Value {
         let run = self.run(&format!("prefetch --json {line}")).ok();
         serde_json::from_slice(&run.stdout).unwrap()
     }
 
-    /// What each of some command lines says.
+    /// Returns what each of some command lines says.
     fn said(&self, lines: &[&str]) -> String {
         let said = lines.iter().map(|line| {
             let said = self.run(line).without_speed(&[]);

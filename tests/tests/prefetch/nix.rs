@@ -9,8 +9,8 @@ use terrine_tests::{Run, peer};
 
 use super::{Place, platform};
 
-/// What Nix makes of an expression that can import `./image.nix`; nothing, said aloud, where there
-/// is no Nix.
+/// Returns what Nix makes of an expression that can import `./image.nix`; nothing, said aloud, where
+/// there is no Nix.
 fn evaluate(folder: &Path, expression: &str) -> Option<Value> {
     let mut command = Command::new(peer::find("nix-instantiate")?);
     fs::create_dir_all(folder.join("conf")).unwrap();

@@ -1,4 +1,4 @@
-//! What is printed, and what is asked of a registry for it.
+//! The output, and what is asked of a registry for it.
 
 use terrine_tests::proxy::{Proxy, Request};
 use terrine_tests::{Run, terrine};

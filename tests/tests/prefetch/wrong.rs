@@ -1,4 +1,4 @@
-//! What is wrong, and what is said of it.
+//! Things that are wrong, and what is said of them.
 
 use terrine_tests::registry::Registry;
 use terrine_tests::{Run, temporary, terrine};

@@ -1,4 +1,4 @@
-//! Base images in registries, and indexes of what is there.
+//! Base images in registries, and indexes of existing images.
 
 use serde_json::{Value, json};
 use terrine_tests::archive::digest;

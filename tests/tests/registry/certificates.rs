@@ -1,4 +1,4 @@
-//! Whose certificates count, and which of ours are shown.
+//! The authorities whose certificates count, and those of our certificates that are shown.
 
 use std::fs;
 use std::process::Command;

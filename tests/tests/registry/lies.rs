@@ -1,4 +1,4 @@
-//! What a cache does that lies.
+//! The effect of a cache that lies.
 
 use std::fs;
 use std::process::Command;

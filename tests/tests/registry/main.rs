@@ -49,12 +49,12 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// How many blobs were sent, as far as the registry took them.
+/// Returns the number of blobs that were sent, as far as the registry took them.
 fn uploads(proxy: &Proxy) -> usize {
     proxy.count(|request| request.is("PUT", "/blobs/uploads/") && request.status == Some(201))
 }
 
-/// What a run said, with names in the place of what is another each time.
+/// Returns what a run said, with names in the place of what is another each time.
 fn said(run: &Run, shipment: &Shipment, hosts: &[(&str, &str)]) -> String {
     let roots = [
         (shipment.store.root(), "[ROOT]"),

@@ -1,4 +1,4 @@
-//! What a long transfer says where there is no terminal.
+//! The messages of a long transfer where there is no terminal.
 
 use terrine_tests::proxy::{Fault, Proxy, Request, When};
 use terrine_tests::registry::Registry;

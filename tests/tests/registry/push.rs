@@ -1,4 +1,4 @@
-//! What a push asks and sends.
+//! The requests of a push, and what it sends.
 
 use std::collections::BTreeSet;
 use std::fs;

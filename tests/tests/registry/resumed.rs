@@ -34,7 +34,7 @@ fn push(registry: &Registry, proxy: &Proxy, shipment: &Shipment, retries: &str) 
     run
 }
 
-/// Whether it sends the bytes of the large layer, or some of them.
+/// Returns true if it sends the bytes of the large layer, or some of them.
 fn sends(request: &Request) -> bool {
     let length = request
         .head
@@ -47,7 +47,7 @@ fn asks(request: &Request) -> bool {
     request.method == "GET" && request.of_upload()
 }
 
-/// How many bytes each of the requests with the large layer brought.
+/// Returns the number of bytes that each of the requests with the large layer brought.
 fn received(proxy: &Proxy) -> Vec<u64> {
     proxy
         .requests()
@@ -126,7 +126,7 @@ fn what_docker_registry_has_lost_is_sent_again() {
     );
 }
 
-/// Why blobs are not cut into chunks: a chunk that breaks off costs those before it as well.
+/// Shows why blobs are not cut into chunks: a chunk that breaks off costs those before it as well.
 #[test]
 fn docker_registry_forgets_the_chunks_before_a_broken_one() {
     let Some(registry) = Registry::start() else {

@@ -1,4 +1,4 @@
-//! What becomes of pushes and pulls when something goes wrong between terrine and a registry:
+//! The outcome of pushes and pulls when something goes wrong between terrine and a registry:
 //! each ends with a valid image or with the reason, the tag leads to a whole image at any time,
 //! and a second run completes.
 
@@ -17,10 +17,10 @@ use terrine_tests::proxy::{Proxy, Request, Tokens};
 use terrine_tests::registry::Registry;
 use terrine_tests::{Run, Shipment};
 
-/// How long anything may take here. Those who wait for nothing end long before.
+/// The time that anything may take here. Runs that wait for nothing end long before.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a fault is to come to.
+/// The end that a fault is to come to.
 #[derive(Debug, Clone, Copy)]
 enum End {
     /// It passes.
@@ -117,7 +117,7 @@ impl Scene {
         );
     }
 
-    /// What the tag leads to is valid, past the proxy.
+    /// Checks that what the tag leads to is valid, past the proxy.
     fn is_whole(&self, what: &str) {
         let run = self.shipment.terrine(&[
             "verify",

@@ -13,7 +13,7 @@ fn replay(file: &Path, arguments: &[&str]) -> Run {
     Run::of(terrine().arg("replay").arg(file).args(arguments))
 }
 
-/// What a run says, without the fuel, which another compiler of the planner may change.
+/// Returns what a run says, without the fuel, which another compiler of the planner may change.
 fn without_fuel(run: &Run, folder: &Path) -> String {
     let text = run.snapshot(&[(folder, "[FOLDER]")]);
     text.lines()

@@ -1,4 +1,4 @@
-//! What can be asked for, and what cannot be meant.
+//! Arguments that can be given, and those that cannot be meant.
 
 use std::fs;
 

@@ -69,7 +69,7 @@ impl Place {
         Run::of(&mut self.command(line))
     }
 
-    /// What each of some command lines says.
+    /// Returns what each of some command lines says.
     fn said(&self, lines: &[&str]) -> String {
         let mut text = String::new();
         for line in lines {

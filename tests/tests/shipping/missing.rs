@@ -1,4 +1,4 @@
-//! What is not there, and what there is instead.
+//! Missing images and files, and what exists instead.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What is there in the end.
+//! The state in the end.
 
 use std::fs;
 use std::process::Command;

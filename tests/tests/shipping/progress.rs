@@ -1,4 +1,4 @@
-//! How far things are: lines, bars and silence.
+//! The progress of things: lines, bars and silence.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
