@@ -1,4 +1,4 @@
-//! How often layers changed.
+//! Counts of how often layers changed.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,9 @@ use super::fleet::Fleet;
 pub(super) struct State {
     /// The layer's number in the run.
     pub(super) layer: u32,
-    /// In how many steps so far the layer was not what it had been in the step before.
+    /// The number of steps so far in which the layer was not what it had been in the step before.
     pub(super) changes: u32,
-    /// Whether this is one of them.
+    /// True if this is one of them.
     pub(super) changed: bool,
 }
 

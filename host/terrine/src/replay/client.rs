@@ -11,7 +11,7 @@ pub(super) struct Client {
     layers: BTreeSet<u32>,
     /// The paths in them.
     paths: BTreeSet<u32>,
-    /// What it pulled last of each image.
+    /// The images as it pulled them last.
     images: Vec<PulledImage>,
 }
 
@@ -24,14 +24,14 @@ pub(super) struct PulledImage {
     pub(super) layers: Vec<u32>,
 }
 
-/// What a pull brought.
+/// The outcome of a pull.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pull {
     /// The layers that came.
     pub(super) layers: BTreeSet<u32>,
     /// The paths that the client did not hold before.
     pub(super) paths: Vec<u32>,
-    /// How many images have changed since the last pull.
+    /// The number of images that have changed since the last pull.
     pub(super) images: usize,
 }
 

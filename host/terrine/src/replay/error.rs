@@ -1,11 +1,11 @@
-//! Why updates cannot be replayed.
+//! The reasons why updates cannot be replayed.
 
 use std::borrow::Cow;
 
 use terrine_planner_host as planner;
 use terrine_support::hint::Hint;
 
-/// Why updates cannot be replayed.
+/// A reason why updates cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,7 +16,7 @@ pub enum Error {
         first: usize,
         /// The last.
         last: usize,
-        /// How many there are.
+        /// The number of steps.
         steps: usize,
     },
     /// A first pull at a step that is not replayed.
@@ -38,7 +38,7 @@ pub enum Error {
         image: String,
         /// The policy and its budget.
         task: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: Box<planner::Error>,
     },

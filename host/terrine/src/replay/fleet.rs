@@ -18,7 +18,7 @@ pub struct Fleet {
 #[derive(Debug, Clone)]
 pub(super) struct FleetPath {
     pub(super) path: String,
-    /// What tells its content apart from others under the same path; empty where its name does, or nothing.
+    /// A text that tells its content apart from others under the same path; empty where its name does, or nothing.
     pub(super) content: String,
     /// Its package, as the contract has it.
     pub(super) package: String,
@@ -80,7 +80,7 @@ impl Fleet {
         }
     }
 
-    /// How many steps there are: those of the longest sequence.
+    /// Returns the number of steps: that of the longest sequence.
     pub fn steps(&self) -> usize {
         self.images
             .iter()
@@ -124,7 +124,7 @@ impl Fleet {
         })
     }
 
-    /// What people call a step, from 1: the label of the longest sequence, the first of several.
+    /// Returns the label of a step, from 1: that of the longest sequence, the first of several.
     pub(super) fn label(&self, step: usize) -> &str {
         self.images
             .iter()

@@ -16,7 +16,7 @@
 //!   last pull two more: manifest and configuration. An image that has not changed costs nothing.
 //! - **The first pull** is told apart and is in no sum.
 //!
-//! Nothing here reads a clock: the time that plans take is told by whoever brings one
+//! Nothing here reads a clock: the time that plans take is measured with the caller's
 //! ([`Settings::clock`]).
 
 mod changes;
@@ -54,22 +54,22 @@ use terrine_planner_host::Planner;
 pub struct Candidate<'p> {
     /// The component.
     pub planner: &'p Planner<'p>,
-    /// What people call the component.
+    /// The name of the component, for people.
     pub component: String,
     /// The policy's name.
     pub policy: String,
     /// Its options, as JSON text.
     pub options: String,
-    /// Whether it looks at what it is told of the past.
+    /// True if it looks at the history that it is given.
     pub uses_history: bool,
 }
 
-/// What is to be replayed: a policy with a budget.
+/// A policy with a budget, which is to be replayed.
 #[derive(Debug, Clone)]
 pub struct Task<'p> {
     /// The policy.
     pub candidate: Candidate<'p>,
-    /// How many layers of store paths each image may have; none for as many as the policy likes.
+    /// The largest number of layers of store paths in an image; none for as many as the policy likes.
     pub max_layers: Option<u32>,
 }
 
@@ -84,7 +84,7 @@ impl fmt::Display for Task<'_> {
     }
 }
 
-/// Which layers a client keeps.
+/// The layers that a client keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Keep {
     /// Those of the images that it pulled last.
@@ -94,21 +94,21 @@ pub enum Keep {
     All,
 }
 
-/// How updates are replayed.
+/// The settings of a replay.
 #[derive(Clone)]
 pub struct Settings<'c> {
     /// The steps that there are, from 1. Those after the last one of an image find it as it
     /// was then.
     pub steps: RangeInclusive<usize>,
-    /// The step of the first pull. Those before it are the past.
+    /// The step of the first pull. Those before it are history.
     pub from: usize,
-    /// Each how many steps the client pulls.
+    /// The number of steps from one pull of the client to the next.
     pub pull_every: NonZeroUsize,
-    /// Which layers it keeps.
+    /// The layers that it keeps.
     pub keep: Keep,
-    /// Whether each plan is told of the closures before it.
+    /// True if each plan knows the closures before it.
     pub with_history: bool,
-    /// Whether each plan is told of the layers of the one before it.
+    /// True if each plan knows the layers of the one before it.
     pub with_previous: bool,
     /// Tells the time, from any start on, if the time that plans take is wanted.
     pub clock: Option<&'c Clock>,
@@ -128,7 +128,7 @@ impl fmt::Debug for Settings<'_> {
 
 impl Settings<'_> {
     /// All steps of a fleet, a client that pulls each of them, and plans that know nothing of
-    /// the past.
+    /// history.
     pub fn new(fleet: &Fleet) -> Self {
         Self {
             steps: 1..=fleet.steps(),
@@ -141,7 +141,7 @@ impl Settings<'_> {
         }
     }
 
-    /// How many steps are planned.
+    /// Returns the number of steps that are planned.
     pub fn planned(&self) -> usize {
         self.steps.end().saturating_add(1).saturating_sub(self.from)
     }

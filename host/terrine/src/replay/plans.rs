@@ -19,12 +19,12 @@ pub(super) struct Plans<'a> {
     before: Option<Vec<Vec<u32>>>,
 }
 
-/// What a step's plan is.
+/// The plan of a step.
 pub(super) struct Step {
     /// The layers, bottom to top: the fleet's paths, as they are written to the archive.
     pub(super) layers: Vec<Vec<u32>>,
-    /// What making it used up, and how many seconds it took if there is a clock; none if the
-    /// closure is that of the step before, so that nothing was planned.
+    /// The resources that making it used up, and the seconds that it took if there is a clock; none
+    /// if the closure is that of the step before, so that nothing was planned.
     pub(super) used: Option<(Usage, Option<f64>)>,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Plans<'a> {
         })
     }
 
-    /// What the planner is asked for a step.
+    /// Returns the request to the planner for a step.
     pub(super) fn request(&self, step: usize) -> Request {
         let (paths, roots) = self.image.request_paths(step);
         let told = self.settings.with_history || self.settings.with_previous;

@@ -1,4 +1,4 @@
-//! What a replay found.
+//! The findings of a replay.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::{Keep, Settings, Task};
 /// changes its meaning, not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What a replay found.
+/// The findings of a replay.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -19,11 +19,11 @@ pub struct Report {
     pub schema_version: u32,
     /// The images.
     pub images: Vec<ImageFacts>,
-    /// How they were replayed.
+    /// The settings with which they were replayed.
     pub settings: SettingFacts,
     /// The steps that were replayed.
     pub steps: Vec<StepLabel>,
-    /// What each policy with each budget came to, in the order of the tasks.
+    /// The outcome of each policy with each budget, in the order of the tasks.
     pub runs: Vec<Run>,
 }
 
@@ -33,7 +33,7 @@ pub struct Report {
 pub struct ImageFacts {
     /// Its name.
     pub name: String,
-    /// How many steps its sequence has in all.
+    /// The number of steps that its sequence has in all.
     pub steps: usize,
     /// References that were left out, because the closure that they are in does not have what
     /// they lead to; over all steps.
@@ -43,7 +43,7 @@ pub struct ImageFacts {
     pub uncertain: Vec<String>,
 }
 
-/// How updates were replayed.
+/// The settings of a replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SettingFacts {
@@ -55,11 +55,11 @@ pub struct SettingFacts {
     pub last_step: usize,
     /// Each how many steps the client pulls.
     pub pull_every: usize,
-    /// Whether it keeps all that it ever pulled.
+    /// True if it keeps all that it ever pulled.
     pub keep_all: bool,
-    /// Whether each plan was told of the closures before it.
+    /// True if each plan knew the closures before it.
     pub with_history: bool,
-    /// Whether each plan was told of the layers of the one before it.
+    /// True if each plan knew the layers of the one before it.
     pub with_previous: bool,
 }
 
@@ -69,15 +69,15 @@ pub struct SettingFacts {
 pub struct StepLabel {
     /// Its number, from 1.
     pub number: usize,
-    /// What it is called.
+    /// Its label.
     pub label: String,
-    /// How many store paths the images have together.
+    /// The number of store paths that the images have together.
     pub paths: usize,
-    /// How many bytes these have.
+    /// The number of bytes that these have.
     pub size: u64,
 }
 
-/// What a policy with a budget came to.
+/// The outcome of a policy with a budget.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
@@ -89,7 +89,7 @@ pub struct Run {
     pub policy: String,
     /// Its options, as JSON text.
     pub options: String,
-    /// How many layers of store paths an image could have; none where there was no limit.
+    /// The number of layers of store paths that an image could have; none where there was no limit.
     pub max_layers: Option<u32>,
     /// The first pull.
     pub first: StepFacts,
@@ -105,46 +105,46 @@ pub struct Run {
     pub(super) states: Vec<Vec<Vec<State>>>,
 }
 
-/// What a step came to.
+/// The outcome of a step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepFacts {
     /// Its number, from 1.
     pub number: usize,
-    /// What it is called.
+    /// Its label.
     pub label: String,
-    /// How many bytes the client pulled.
+    /// The number of bytes that the client pulled.
     pub pulled: u64,
-    /// How many bytes have the paths that it did not hold.
+    /// The number of bytes of the paths that it did not hold.
     pub lower_bound: u64,
-    /// How many paths these are.
+    /// The number of these paths.
     pub paths: usize,
-    /// How many layers it pulled.
+    /// The number of layers that it pulled.
     pub layers_pulled: usize,
-    /// How many requests it made: layers, manifests and configurations.
+    /// The number of requests that it made: layers, manifests and configurations.
     pub requests: usize,
-    /// How many layers of store paths the images have together.
+    /// The number of layers of store paths that the images have together.
     pub layers: usize,
-    /// What the images share.
+    /// The layers that the images share.
     pub shared: Shared,
-    /// What planning took.
+    /// The cost of planning.
     pub planning: Planning,
 }
 
 /// Layers that several images have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Shared {
-    /// How many there are.
+    /// The number of these layers.
     pub layers: usize,
-    /// How many bytes more there would be if each image had its own.
+    /// The number of bytes that there would be in addition if each image had its own.
     pub bytes: u64,
 }
 
-/// What planning took.
+/// The cost of planning.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Planning {
-    /// How many plans were made: none of an image that has not changed.
+    /// The number of plans that were made: none of an image that has not changed.
     pub plans: usize,
     /// The fuel for all of them.
     pub fuel: u64,
@@ -157,25 +157,25 @@ pub struct Planning {
     pub seconds: Option<f64>,
 }
 
-/// What all steps after the first pull came to.
+/// The outcome of all steps after the first pull.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Total {
-    /// How many bytes the client pulled.
+    /// The number of bytes that the client pulled.
     pub pulled: u64,
     /// The sum of the lower bounds.
     pub lower_bound: u64,
     /// The first over the second; none where nothing had to be pulled.
     pub ratio: Option<f64>,
-    /// How many layers it pulled.
+    /// The number of layers that it pulled.
     pub layers_pulled: usize,
-    /// How many requests it made.
+    /// The number of requests that it made.
     pub requests: usize,
     /// The step at which it pulled most above the lower bound, the first of several.
     pub worst: Option<Worst>,
-    /// What the images share at the last step.
+    /// The layers that the images share at the last step.
     pub shared: Shared,
-    /// What planning took, that of the first pull included.
+    /// The cost of planning, that of the first pull included.
     pub planning: Planning,
 }
 
@@ -185,16 +185,16 @@ pub struct Total {
 pub struct Worst {
     /// Its number, from 1.
     pub number: usize,
-    /// What it is called.
+    /// Its label.
     pub label: String,
-    /// How many bytes the client pulled.
+    /// The number of bytes that the client pulled.
     pub pulled: u64,
-    /// How many it had to pull.
+    /// The number of bytes that it had to pull.
     pub lower_bound: u64,
 }
 
 impl Report {
-    /// Whether the runs are of more than one component.
+    /// Returns true if the runs are of more than one component.
     pub fn has_several_components(&self) -> bool {
         self.runs
             .iter()
@@ -262,8 +262,8 @@ fn label(fleet: &Fleet, number: usize) -> StepLabel {
 }
 
 impl Run {
-    /// What people call the policy: its name, with its options where it has some, and after the
-    /// component's where there are several.
+    /// Returns the policy's name for people: the name, with its options where it has some, and after
+    /// the component's where there are several.
     pub fn name(&self, several_components: bool) -> String {
         let component = if several_components {
             format!("{}/", self.planner)

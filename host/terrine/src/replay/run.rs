@@ -104,7 +104,7 @@ pub(super) fn run(
     Ok(Run::new(task, steps, layers, states))
 }
 
-/// What there is to say of a step.
+/// Returns the facts about a step.
 fn facts(
     fleet: &Fleet,
     layers: &Layers,

@@ -88,7 +88,7 @@ fn candidate<'p>(planner: &'p Planner<'p>, policy: &str) -> Candidate<'p> {
     }
 }
 
-/// What each step came to, the first included: bytes pulled, lower bound, requests.
+/// Returns the outcome of each step, the first included: bytes pulled, lower bound, requests.
 fn steps(run: &Run) -> Vec<(u64, u64, usize)> {
     std::iter::once(&run.first)
         .chain(&run.steps)

@@ -49,7 +49,7 @@ pub(super) fn conclusion(report: &Report) -> String {
     sentences.join(" ")
 }
 
-/// What the winner and the last one pull with the budget where they are the furthest apart.
+/// Says what the winner and the last one pull with the budget where they are the furthest apart.
 fn widest(report: &Report, budgets: &[Option<u32>], several: bool) -> Option<String> {
     let pair = |budget: &Option<u32>| {
         let best = *least(report, *budget).first()?;
@@ -73,7 +73,7 @@ fn widest(report: &Report, budgets: &[Option<u32>], several: bool) -> Option<Str
     ))
 }
 
-/// What a run says where there is nothing to compare it with.
+/// Returns the sentence on a run where there is nothing to compare it with.
 fn alone(run: &Run, several: bool) -> String {
     let (name, pulled) = (run.name(several), bytes(run.total.pulled));
     format!(

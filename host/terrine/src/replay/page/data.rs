@@ -33,7 +33,7 @@ struct RunData {
     pulled: Vec<u64>,
     bound: Vec<u64>,
     requests: Vec<usize>,
-    /// How many layers there are in `layers`.
+    /// The number of layers in `layers`.
     layer_count: usize,
     /// The paths in each layer.
     layers: String,
@@ -105,7 +105,7 @@ fn order(fleet: &Fleet, report: &Report) -> Vec<u32> {
     order
 }
 
-/// Where paths and packages stand in that order.
+/// The places of paths and packages in that order.
 struct Places {
     /// By the path's number in the fleet.
     place: HashMap<u32, u32>,

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::changes::State;
 
-/// How far from a path another may stand that is said to replace it.
+/// The distance from a path at which another may stand that is said to replace it.
 const NEAR: u32 = 16;
-/// How many layers are tried as what a layer was made of.
+/// The number of layers that are tried as what a layer was made of.
 const TRIED: usize = 3;
 
 /// Numbers as text: digits of five bits, the lowest first, in letters that need no escape. The upper
@@ -125,7 +125,7 @@ fn shortest(layer: u32, contents: &[Vec<u32>], bases: &[u32]) -> Numbers {
         .unwrap_or_default()
 }
 
-/// How many numbers ago the base is, 0 for none; what becomes of its paths; what comes.
+/// Writes how many numbers ago the base is, 0 for none; what becomes of its paths; what comes.
 fn changed(back: u32, base: &[u32], new: &[u32]) -> Numbers {
     let mut numbers = Numbers::default();
     numbers.push(back.into());
@@ -227,7 +227,7 @@ pub(super) struct Paths<'a> {
     prefix: &'a str,
     /// In Nix's letters, of five bits each, which are told as letters of six.
     hashes: String,
-    /// Whether they are. Where one has other letters, they stand as they are.
+    /// True if they are told so. Where one has other letters, they stand as they are.
     packed: bool,
     ends: Vec<&'a str>,
     list: String,
@@ -291,7 +291,7 @@ fn in_six_bits(text: &str) -> Option<String> {
     Some(packed)
 }
 
-/// What all paths begin with, up to a slash.
+/// Returns what all paths begin with, up to a slash.
 fn common<'a>(paths: &[(&'a str, u64)]) -> &'a str {
     let Some((first, _)) = paths.first() else {
         return "";

@@ -1,11 +1,11 @@
-//! What was replayed, and what each run came to.
+//! The summary of what was replayed, and of what each run came to.
 
 use super::super::{Report, Run, uncertain};
 use super::escape;
 use super::numbers::{bytes, grouped};
 use super::ranking::is_best;
 
-/// What was replayed, in a line.
+/// Returns what was replayed, in a line.
 pub(super) fn subtitle(report: &Report) -> String {
     let settings = &report.settings;
     let labels = report.steps.first().zip(report.steps.last());
@@ -32,7 +32,7 @@ pub(super) fn subtitle(report: &Report) -> String {
     parts.join(", ")
 }
 
-/// What the figures leave open, as a paragraph.
+/// Returns what the figures leave open, as a paragraph.
 pub(super) fn uncertain(paths: &[&str]) -> String {
     uncertain::remark(paths).map_or(String::new(), |remark| {
         let hint = remark.hint.unwrap_or_default();
@@ -44,7 +44,7 @@ pub(super) fn uncertain(paths: &[&str]) -> String {
 /// A column of the table.
 struct Column {
     head: &'static str,
-    /// What the head means.
+    /// The meaning of the head.
     term: &'static str,
     is_number: bool,
     cell: fn(&Report, &Run) -> String,
@@ -160,7 +160,7 @@ pub(super) fn summary(report: &Report) -> String {
     text + "</tbody></table>"
 }
 
-/// What the heads of the columns mean.
+/// Returns the meanings of the heads of the columns.
 pub(super) fn terms(report: &Report) -> String {
     let policy = (
         "policy",
@@ -191,7 +191,7 @@ fn ratio(report: &Report, run: &Run) -> String {
     }
 }
 
-/// How long a plan took on average.
+/// Returns the time that a plan took on average.
 fn time(run: &Run) -> String {
     let seconds = run.total.planning.mean_seconds();
     seconds.map_or(NONE.to_owned(), |seconds| {
