@@ -1,4 +1,4 @@
-//! What earlier runs know of layers, held against the same the other way round.
+//! The facts that earlier runs know of layers, checked against the same the other way round.
 //!
 //! A cache that is wrong about a layer would put another layer's content in its place, and nothing
 //! that is published would show it. What a layer is made of follows from what it is, too: its
@@ -10,12 +10,12 @@ use terrine_oci::Digest;
 
 use super::{Cache, LayerKey, Plain, Stored};
 
-/// What a layer holds, by its diff id.
+/// The kind of fact that says what a layer holds, by its diff id.
 pub(super) const PATHS: &str = "paths of a layer 1";
-/// What a blob unpacks to, by its digest.
+/// The kind of fact that says what a blob unpacks to, by its digest.
 pub(super) const UNPACKED: &str = "layer of a blob 1";
 
-/// What a layer of these paths is.
+/// Returns what a layer of these paths is.
 pub fn plain<'p>(
     cache: &Cache,
     key: &LayerKey,
@@ -40,7 +40,7 @@ pub fn remember_plain<'p>(
     cache.remember_facts(PATHS, &[(plain.diff_id, holds(paths, plain))]);
 }
 
-/// What a layer is compressed to.
+/// Returns what a layer is compressed to.
 pub fn blob(cache: &Cache, diff_id: Digest, setting: &str) -> Option<Stored> {
     let stored = cache.blob(diff_id, setting)?;
     if agrees(
@@ -61,8 +61,8 @@ pub fn remember_blob(cache: &Cache, diff_id: Digest, setting: &str, stored: &Sto
     cache.remember_facts(UNPACKED, &[(stored.digest, unpacks_to(diff_id, stored))]);
 }
 
-/// Whether the other direction says the same. It may have been lost, which is no contradiction
-/// and still no agreement.
+/// Returns true if the other direction says the same. It may have been lost, which is no
+/// contradiction and still no agreement.
 fn agrees(cache: &Cache, kind: &str, of: Digest, expected: &str) -> bool {
     match cache.facts(kind, &[of]).pop().flatten() {
         Some(said) if said == expected => true,
@@ -85,7 +85,7 @@ fn unpacks_to(diff_id: Digest, stored: &Stored) -> String {
     said(diff_id, stored.size)
 }
 
-/// What is said of a layer or a blob: a digest, and its size.
+/// Returns what is said of a layer or a blob: a digest, and its size.
 pub(super) fn said(digest: Digest, size: u64) -> String {
     format!("{digest} {size}")
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with the cache. It never fails a build.
+//! The faults that the cache can have. They never fail a build.
 
 use std::borrow::Cow;
 use std::io;
@@ -17,14 +17,14 @@ pub enum Error {
     Io {
         /// The folder or the file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// There is something else in its place.
     #[error("the layer cache `{}` is not a file", path.display())]
     NotAFile {
-        /// What should be the database.
+        /// The path that should be the database.
         path: PathBuf,
     },
     /// There is a link in its place.
@@ -44,7 +44,7 @@ pub enum Error {
     NotOwn {
         /// Its folder.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         why: String,
     },
     /// The database refuses. What SQLite says is not a cause of its own, because it would say
@@ -53,13 +53,13 @@ pub enum Error {
     Database {
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         reason: rusqlite::Error,
     },
-    /// What was learnt could not be kept.
+    /// New entries could not be kept.
     #[error("{why}")]
     Refused {
-        /// What went wrong.
+        /// The cause.
         why: String,
     },
     /// It is damaged, or of another version.
@@ -125,7 +125,7 @@ impl Hint for Error {
 const ELSEWHERE: &str =
     "`XDG_CACHE_HOME` names another place for it; everything works without, but slower";
 
-/// Whether the file is not the database that it should be.
+/// Returns true if the file is not the database that it should be.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(error, rusqlite::Error::SqlInputError { .. })
@@ -136,7 +136,7 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
         )
 }
 
-/// Whether another process holds the database.
+/// Returns true if another process holds the database.
 pub(super) fn is_held(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

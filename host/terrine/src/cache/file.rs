@@ -30,13 +30,13 @@ use super::row::{Id, Kind};
 
 /// The file's name in its folder.
 pub(super) const NAME: &str = "layers.sqlite";
-/// How long to wait for another process that holds the database.
+/// The time to wait for another process that holds the database.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// The version of the table and of what is in it.
 const VERSION: i64 = 1;
-/// What the header says that the database is for, as a number of SQLite's: "trrn".
+/// The application that the header says the database is for, as a number of SQLite's: "trrn".
 const APPLICATION: i32 = i32::from_be_bytes(*b"trrn");
-/// What every database of SQLite begins with, and where the application stands in its header, in bytes
+/// The start of every database of SQLite, and the place of the application in its header, in bytes
 /// (sqlite.org/fileformat2.html, 1.3).
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const APPLICATION_AT: usize = 68;
@@ -58,10 +58,10 @@ const EVICT: &str = "DELETE FROM entries WHERE (kind, key) IN \
     (SELECT kind, key FROM entries ORDER BY used, kind, key LIMIT ?1)";
 /// Fewer bytes than any row takes: its key and its seal.
 const LEAST_ROW: u64 = 64;
-/// How often to remove the least recently used, before everything goes.
+/// The number of times that the least recently used are removed, before everything goes.
 const ROUNDS: usize = 6;
 
-/// What there is under a row's name.
+/// The result of looking up a row's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Lookup {
     /// Nothing.
@@ -83,7 +83,7 @@ pub(super) enum RowChange {
     Remove,
 }
 
-/// What a file is.
+/// The state of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// A cache of this version.
@@ -163,12 +163,12 @@ impl File {
         Ok(connection)
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it is.
+    /// Reads its state.
     pub(super) fn state(&self) -> rusqlite::Result<State> {
         self.connection.query_row(STATE, [], |row| {
             let (version, count): (i64, i64) = (row.get(0)?, row.get(1)?);
@@ -181,8 +181,8 @@ impl File {
         })
     }
 
-    /// Begins anew what is damaged or of another version, and makes the table. Tells whether
-    /// it was damaged.
+    /// Empties a database that is damaged or of another version, and makes the table. Returns
+    /// whether it was damaged.
     fn make_ours(&self) -> rusqlite::Result<bool> {
         // A log that somebody else switched on is none of ours; where it cannot be switched
         // off, it works with it.
@@ -239,7 +239,7 @@ impl File {
         })
     }
 
-    /// What there is of each name, all of one moment.
+    /// Reads what there is of each name, all of one moment.
     pub(super) fn get(&self, ids: &[Id]) -> rusqlite::Result<Vec<Lookup>> {
         // One alone is of one moment anyway.
         if let [id] = ids {
@@ -388,7 +388,7 @@ impl File {
         Ok(gone)
     }
 
-    /// How many rows there are, of one kind or in all.
+    /// Returns the number of rows, of one kind or in all.
     pub(super) fn count(&self, kind: Option<Kind>) -> rusqlite::Result<u64> {
         let count: i64 = match kind {
             Some(kind) => {
@@ -428,7 +428,7 @@ impl File {
         Ok(count)
     }
 
-    /// How long to wait for another process from now on.
+    /// Sets the time to wait for another process from now on.
     pub(super) fn wait_for(&self, patience: Duration) {
         // It fails only for a time that no number holds.
         let _ = self.connection.busy_timeout(patience);

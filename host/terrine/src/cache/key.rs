@@ -1,10 +1,10 @@
-//! What a layer is known by, before its bytes are.
+//! The key that a layer is known by, before its bytes are.
 
 use sha2::{Digest as _, Sha256};
 
 use terrine_oci::Digest;
 
-/// What a layer's bytes depend on, all of it, as one digest. Two layers with the same key have
+/// Everything that a layer's bytes depend on, as one digest. Two layers with the same key have
 /// the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayerKey(Digest);

@@ -1,4 +1,4 @@
-//! What is known of layers already, so that an unchanged one is neither read nor compressed
+//! The facts known of layers already, so that an unchanged one is neither read nor compressed
 //! nor sent a second time.
 //!
 //! The cache is a database in a folder of the user's, shared by all processes, and only ever an
@@ -7,7 +7,7 @@
 //! is not remembered, and [`Cache::complaint`] tells the first thing that went wrong.
 //!
 //! Each row carries a checksum over its name and its value. A row that was altered or mixed up
-//! is removed and not believed; a database that is damaged as a whole is begun anew.
+//! is removed and not believed; a database that is damaged as a whole is begun again.
 //!
 //! What is remembered is written in batches, at [`Cache::flush`] and when the cache is dropped:
 //! a process that is killed loses the last batch. The entries least recently used go when there
@@ -42,25 +42,25 @@ pub use transfer::{EXPORT_VERSION, ImportError, Transferred, export, import};
 
 use terrine_oci::Digest;
 
-/// How many repositories are remembered for a blob of a registry.
+/// The number of repositories that are remembered for a blob of a registry.
 pub const LOCATIONS: usize = 8;
 /// The longest value that is kept, in bytes. A longer one is not remembered.
 pub const LONGEST: usize = 64 << 10;
-/// How many entries are written at once, at most: so many are lost when a process is killed.
+/// The most entries that are written at once: so many are lost when a process is killed.
 const BATCH: usize = 32;
-/// How many marks of use wait to be written.
+/// The number of marks of use that wait to be written.
 const MARKS: usize = 4096;
-/// How long to wait in order to write marks of use alone.
+/// The time to wait in order to write marks of use alone.
 const LITTLE_PATIENCE: Duration = Duration::from_millis(100);
 
-/// How a cache is used.
+/// The options for using a cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheOptions {
     /// The current day, counted from 1970.
     pub now_days: u64,
-    /// How many entries there may be.
+    /// The number of entries that there may be.
     pub max_rows: u64,
-    /// How many bytes they may take on disk. One batch more may be written before there is
+    /// The number of bytes that they may take on disk. One batch more may be written before there is
     /// room made.
     pub max_bytes: u64,
 }
@@ -76,21 +76,21 @@ impl CacheOptions {
     }
 }
 
-/// What a layer is before it is compressed.
+/// A layer before it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plain {
     /// The digest of its bytes.
     pub diff_id: Digest,
-    /// How many these are.
+    /// The number of these.
     pub size: u64,
 }
 
-/// What a layer is as it is stored.
+/// A layer as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stored {
     /// The digest of the compressed bytes.
     pub digest: Digest,
-    /// How many these are.
+    /// The number of these.
     pub size: u64,
 }
 
@@ -102,22 +102,22 @@ pub struct Cache {
     complaint: OnceLock<String>,
 }
 
-/// What changes while a cache is used.
+/// The part that changes while a cache is used.
 #[derive(Debug)]
 struct Inner {
     /// None where there is no cache, or no more.
     file: Option<File>,
-    /// What is not written yet.
+    /// The changes that are not written yet.
     changes: BTreeMap<Id, RowChange>,
-    /// How many of the changes are more than marks of use.
+    /// The number of the changes that are more than marks of use.
     weighty: usize,
-    /// Whether anything can be written.
+    /// True if anything can be written.
     writable: bool,
 }
 
 impl Cache {
     /// Opens the cache of a folder, which is made if need be. One that is damaged or of another version is begun
-    /// anew.
+    /// again.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl Cache {
         self.complaint.get().map(String::as_str)
     }
 
-    /// What a layer is, by what it is made of.
+    /// Returns what a layer is, by what it is made of.
     pub fn plain(&self, key: &LayerKey) -> Option<Plain> {
         self.get(Id::plain(key.digest()))
     }
@@ -189,7 +189,7 @@ impl Cache {
         self.forget(Id::plain(key.digest()));
     }
 
-    /// What a layer is compressed to. `setting` names library, version, level and whatever
+    /// Returns what a layer is compressed to. `setting` names library, version, level and whatever
     /// else makes the bytes others.
     pub fn blob(&self, diff_id: Digest, setting: &str) -> Option<Stored> {
         self.get(Id::blob(diff_id, setting))
@@ -265,7 +265,7 @@ impl Cache {
         self.write(&mut self.lock());
     }
 
-    /// What is in the cache.
+    /// Returns what is in the cache.
     ///
     /// # Errors
     ///
@@ -401,7 +401,7 @@ impl Cache {
         }
     }
 
-    /// What is done about a database that refuses: a damaged one is begun anew, and without
+    /// Deals with a database that refuses: a damaged one is begun again, and without
     /// any other the run goes on.
     fn failed(&self, inner: &mut Inner, error: rusqlite::Error) {
         let Some(file) = inner.file.take() else {

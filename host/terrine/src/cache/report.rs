@@ -1,4 +1,4 @@
-//! What is in a cache, and emptying it.
+//! The content of a cache, and emptying it.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -18,7 +18,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// The folder in the cache's own that keeps what commands at the root left.
 pub const TREES: &str = "trees";
 
-/// What is in a cache.
+/// The content of a cache.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Info {
@@ -26,23 +26,23 @@ pub struct Info {
     pub schema_version: u32,
     /// The database.
     pub path: PathBuf,
-    /// How many bytes it takes on disk.
+    /// The number of bytes that it takes on disk.
     pub bytes: u64,
-    /// How many layers are known by what they are made of.
+    /// The number of layers that are known by what they are made of.
     pub plain: u64,
-    /// How many compressed layers are known.
+    /// The number of compressed layers that are known.
     pub blobs: u64,
-    /// Of how many blobs it is known which repositories have them.
+    /// The number of blobs of which it is known which repositories have them.
     pub locations: u64,
-    /// How many small facts are known.
+    /// The number of small facts that are known.
     pub facts: u64,
     /// The first day, counted from 1970, on which any entry was used last.
     pub oldest_use: Option<u64>,
     /// The last such day.
     pub newest_use: Option<u64>,
-    /// How many trees are kept that commands at the root left.
+    /// The number of kept trees that commands at the root left.
     pub trees: u64,
-    /// How many bytes these have.
+    /// The number of bytes that these have.
     pub tree_bytes: u64,
 }
 
@@ -63,7 +63,7 @@ impl Info {
         }
     }
 
-    /// How many entries there are in all.
+    /// Returns the number of entries in all.
     pub fn entries(&self) -> u64 {
         self.plain + self.blobs + self.locations + self.facts
     }
@@ -80,16 +80,16 @@ impl Info {
     }
 }
 
-/// What was freed.
+/// The entries and the bytes that were freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cleared {
-    /// How many entries are gone. Those of a database that was damaged are not counted.
+    /// The number of entries that are gone. Those of a database that was damaged are not counted.
     pub entries: u64,
-    /// How many bytes of the disk are free again.
+    /// The number of bytes of the disk that are free again.
     pub bytes: u64,
 }
 
-/// What is in the cache of a folder. Nothing is made where there is none.
+/// Returns what is in the cache of a folder. Nothing is made where there is none.
 ///
 /// # Errors
 ///

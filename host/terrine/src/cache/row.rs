@@ -1,11 +1,11 @@
-//! What is in a row, and how it is known to be right.
+//! The content of a row, and how it is known to be right.
 
 use terrine_oci::Digest;
 
 use super::key::Fields;
 use super::{Plain, Stored};
 
-/// What a row is about. The numbers are those in the database.
+/// The subject of a row. The numbers are those in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// A layer key's [`Plain`].

@@ -1,4 +1,4 @@
-//! How much is kept, and for how long.
+//! Tests of how much is kept, and for how long.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is remembered, found, and forgotten.
+//! Tests of what is remembered, found, and forgotten.
 
 use super::*;
 
@@ -93,7 +93,7 @@ fn the_folder_is_the_users_own() {
     );
 }
 
-/// What a push of an unchanged image asks.
+/// Looks up what a push of an unchanged image asks.
 #[test]
 fn looking_up_is_quick() {
     let folder = folder();

@@ -37,7 +37,7 @@ fn key(n: u64) -> LayerKey {
     LayerKey::builder("test").number("n", n).finish()
 }
 
-/// What the layer with a number is. A row that is there and says something else is a lie.
+/// Returns what the layer with a number is. An existing row that says something else is a lie.
 fn plain(n: u64) -> Plain {
     Plain {
         diff_id: digest(n),
@@ -70,7 +70,7 @@ fn fill(cache: &Cache, numbers: impl IntoIterator<Item = u64>) {
     }
 }
 
-/// How much of it is there; what is there is right.
+/// Returns how much of it is there, and checks that this is right.
 fn check(cache: &Cache, numbers: impl IntoIterator<Item = u64>) -> usize {
     let mut found = 0;
     for n in numbers {
