@@ -13,7 +13,7 @@ use terrine_support::file::FileError;
 use super::{Error, Fault, Graph, GraphEntry, Names};
 use crate::sqlite;
 
-/// How long to wait for a process that holds the whole database.
+/// The time to wait for a process that holds the whole database.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The longest path that Linux takes, in bytes.
@@ -46,11 +46,11 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// A file that is not there, cannot be read, or is not the database of a store.
+    /// A file that does not exist, cannot be read, or is not the database of a store.
     pub fn open(file: &Path) -> Result<Self, Error> {
         let kind = fs::metadata(file).map_err(FileError::io(file))?;
         if !kind.is_file() {
-            // SQLite would wait for whoever writes to a fifo.
+            // SQLite would wait for a writer of the fifo.
             let why = if kind.is_dir() {
                 "it is a folder"
             } else {
@@ -62,7 +62,7 @@ impl Database {
             });
         }
         let connection = match connect(file, OpenFlags::empty()) {
-            // What a crash left half done could not be put right by who may not write.
+            // A process that may not write could not put right what a crash left half done.
             Err(error) if is_kept_from_writing(&error) && !has_journal(file) => {
                 immutable(file).map(|c| (c, true))
             }
@@ -86,7 +86,7 @@ impl Database {
         format!("{parent}/var/nix")
     }
 
-    /// Where the database of a store usually is that is `store_dir` in the image and below
+    /// Returns where the database of a store usually is that is `store_dir` in the image and below
     /// `store_root` on this machine.
     pub fn default_path(store_dir: &str, store_root: &Path) -> PathBuf {
         let store_dir = store_dir.trim_end_matches('/');
@@ -278,14 +278,14 @@ fn immutable(file: &Path) -> rusqlite::Result<Connection> {
     connect(uri, OpenFlags::SQLITE_OPEN_URI)
 }
 
-/// Whether a change to a database was not finished, one without a write-ahead log.
+/// Returns true if a change to a database was not finished, one without a write-ahead log.
 fn has_journal(file: &Path) -> bool {
     let mut journal = file.as_os_str().to_owned();
     journal.push("-journal");
     Path::new(&journal).exists()
 }
 
-/// Whether an error may come from files that SQLite wants to write to beside the database.
+/// Returns true if an error may come from files that SQLite wants to write to beside the database.
 fn is_kept_from_writing(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

@@ -1,4 +1,4 @@
-//! How large plain directories are, of which no database knows.
+//! The sizes of plain directories, of which no database knows.
 
 use crate::layer::{Error, Store, StorePath, Tree};
 

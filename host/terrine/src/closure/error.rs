@@ -1,4 +1,4 @@
-//! What can be wrong with a closure.
+//! The faults that a closure can have.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ pub enum Error {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// What is there is not a closure, or a broken one.
+    /// The content is not a closure, or a broken one.
     #[error("the closure in `{}` cannot be used", path.display())]
     Fault {
         /// The file, folder or database.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         #[source]
         fault: Fault,
     },
@@ -27,7 +27,7 @@ pub enum Error {
     Database {
         /// The database.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         #[source]
         source: rusqlite::Error,
     },
@@ -36,7 +36,7 @@ pub enum Error {
     NotADatabase {
         /// The file.
         path: PathBuf,
-        /// What it is, or what it lacks.
+        /// A description of what it is, or of what it lacks.
         why: String,
     },
     /// A store path that the store does not know.
@@ -46,7 +46,7 @@ pub enum Error {
         path: String,
         /// The database.
         database: PathBuf,
-        /// Whether the latest changes could not be seen, see [`super::Database::open`].
+        /// True if the latest changes could not be seen, see [`super::Database::open`].
         immutable: bool,
     },
 }
@@ -84,7 +84,7 @@ impl Hint for Error {
     }
 }
 
-/// What is wrong with a closure.
+/// A fault of a closure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -106,9 +106,9 @@ pub enum Fault {
     /// A fault in one field of JSON.
     #[error("`{field}`: {fault}")]
     Field {
-        /// Which field, as `graph[3].references[0]`.
+        /// The field, as `graph[3].references[0]`.
         field: String,
-        /// What is wrong there.
+        /// The fault there.
         fault: Box<Fault>,
     },
     /// A registration that breaks off or has something else in it.
@@ -116,7 +116,7 @@ pub enum Fault {
     Line {
         /// The number of the line, from 1.
         line: usize,
-        /// What it has to be.
+        /// A description of what it has to be.
         expected: &'static str,
         /// The start of what it is; none if the text ends before.
         found: Option<String>,
@@ -143,7 +143,7 @@ pub enum Fault {
     Size {
         /// The path.
         path: String,
-        /// What is given as its size.
+        /// The text that is given as its size.
         size: String,
     },
     /// A value that Nix's database could not hold.
@@ -161,7 +161,7 @@ pub enum Fault {
     MissingReference {
         /// The path.
         path: String,
-        /// What it refers to.
+        /// The path that it refers to.
         reference: String,
     },
     /// A path that is there twice, and not the same.
@@ -169,7 +169,7 @@ pub enum Fault {
     Conflict {
         /// The path.
         path: String,
-        /// What differs.
+        /// The property that differs.
         what: &'static str,
     },
 }

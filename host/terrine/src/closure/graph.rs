@@ -39,7 +39,7 @@ impl Graph {
     ///
     /// # Errors
     ///
-    /// A reference to a path that is not there, and entries that contradict each other.
+    /// A reference to a missing path, and entries that contradict each other.
     pub fn build(mut entries: Vec<GraphEntry>) -> Result<Self, Fault> {
         for entry in &mut entries {
             entry.references.sort_unstable();

@@ -49,9 +49,9 @@ pub(super) fn parse(text: &str, store_dir: &str) -> Result<Vec<Described>, Fault
     plain.attributes(&members)
 }
 
-/// How the paths are written.
+/// The form in which the paths are written.
 struct Form<'a> {
-    /// Where they have to be.
+    /// The directory that they have to be in.
     store_dir: &'a str,
     /// The directory that names are below, where the form has names for paths.
     names_below: Option<&'a str>,
@@ -146,7 +146,7 @@ impl Form<'_> {
     }
 }
 
-/// Whether a value is an array whose first element looks like a path of a graph.
+/// Returns true if a value is an array whose first element looks like a path of a graph.
 fn is_graph(text: &str) -> bool {
     // Only the first element is looked at: an error in another should be told as such.
     #[derive(Deserialize)]
@@ -171,7 +171,7 @@ fn size(value: Option<&RawValue>) -> Result<u64, String> {
         .ok_or_else(|| value.get().chars().take(100).collect())
 }
 
-/// What is said about a path.
+/// A record about a path.
 #[derive(Deserialize)]
 struct PathRecord<'a> {
     path: Option<String>,

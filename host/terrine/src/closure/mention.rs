@@ -6,14 +6,14 @@ use super::{Error, Graph};
 
 /// The alphabet of hashes in names, Nix's and Guix's: without e, o, t and u.
 const BASE32: &str = "0123456789abcdfghijklmnpqrsvwxyz";
-/// How many characters a hash has in a name.
+/// The number of characters that a hash has in a name.
 const HASH: usize = 32;
 /// The longest name that is looked for, in bytes: no file system has longer ones.
 const MAX_NAME: usize = 255;
 
-/// Who knows which store paths there are.
+/// A graph or a database that knows which store paths there are.
 pub trait Names {
-    /// Whether there is a path. Called once for most mentions, and some hundred times for
+    /// Returns true if there is a path. Called once for most mentions, and some hundred times for
     /// one that is not known.
     ///
     /// # Errors
@@ -33,8 +33,8 @@ impl Names for Graph {
 pub struct Mentions {
     /// Paths that there are, ascending, each once.
     pub known: Vec<String>,
-    /// What has the form of a store path, hash and all, and is none that there is: as it
-    /// is in the text, ascending, each once.
+    /// Texts that have the form of a store path, hash and all, and are none that there is: as they
+    /// are in the text, ascending, each once.
     pub unknown: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ fn longest(prefix: &str, word: &str, names: &dyn Names) -> Result<Option<String>
     Ok(None)
 }
 
-/// Whether a word starts with a hash, a dash and a name.
+/// Returns true if a word starts with a hash, a dash and a name.
 fn has_hash(word: &str) -> bool {
     word.len() >= HASH + 2
         && word[..HASH].chars().all(|c| BASE32.contains(c))

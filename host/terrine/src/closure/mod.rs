@@ -1,4 +1,4 @@
-//! Where paths come from: graphs of store paths, and what they refer to.
+//! The sources of paths: graphs of store paths, and what they refer to.
 //!
 //! A [`Graph`] is read from what Nix and Guix write about closures ([`read`], [`parse`]),
 //! or from the database of a store that is in use ([`Database`]). Which paths a

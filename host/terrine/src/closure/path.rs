@@ -1,4 +1,4 @@
-//! What is a store path.
+//! The form of a store path.
 
 use super::Fault;
 

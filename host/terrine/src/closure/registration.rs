@@ -8,7 +8,7 @@ use terrine_support::file::{self, FileError};
 use super::registered::Unchecked;
 use super::{Described, Error, Fault, GraphEntry, MAX_SIZE, path};
 
-/// How much of a line an error shows, in characters.
+/// The number of characters of a line that an error shows.
 const SHOWN: usize = 100;
 
 /// Reads a folder that Nixpkgs' `closureInfo` made. Its `store-paths` may be missing.
@@ -156,7 +156,7 @@ mod tests {
     use super::super::read;
     use super::*;
 
-    /// What `nix-store --dump-db` prints.
+    /// The output of `nix-store --dump-db`.
     const DUMP: &str = "\
 /nix/store/czdwrc68h50iivmdn00dcrkpn6px1bpz-a-1.0
 1c37d01af40be2e80691de3cc3df44377a699afbb17c68f080964b2fd071fc13

@@ -1,4 +1,4 @@
-//! What can be wrong with a recorded sequence.
+//! The faults that a recorded sequence can have.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub enum Error {
     Fault {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         #[source]
         fault: Fault,
     },
@@ -42,7 +42,7 @@ impl Hint for Error {
     }
 }
 
-/// What is wrong with a sequence. Fields are named as in the file, steps by number and label.
+/// A fault of a sequence. Fields are named as in the file, steps by number and label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -51,9 +51,9 @@ pub enum Fault {
     Json {
         /// The field that is to blame; empty for the whole.
         field: String,
-        /// What is wrong, and where in the text.
+        /// The fault, and its place in the text.
         why: String,
-        /// How it would be right, where that can be told.
+        /// The right form, where that can be told.
         hint: Option<String>,
     },
     /// There is nothing in it.
@@ -70,7 +70,7 @@ pub enum Fault {
     /// A name or a label that cannot be shown in a line.
     #[error("`{field}` has control characters, and it is shown to people")]
     Control {
-        /// Where they are.
+        /// The field where they are.
         field: String,
     },
     /// A path that no store has.
@@ -81,7 +81,7 @@ pub enum Fault {
     Elsewhere {
         /// The path.
         path: String,
-        /// Where it should be.
+        /// The directory where it should be.
         store_dir: String,
     },
     /// A path that is there twice.
@@ -97,17 +97,17 @@ pub enum Fault {
     Size {
         /// The path's place.
         index: usize,
-        /// What it says.
+        /// The size as it is given.
         size: u64,
     },
     /// An index that stands for no path.
     #[error("`{field}`: {index} stands for no path, there are {paths}")]
     OutOfRange {
-        /// Where it is.
+        /// The field where it is.
         field: String,
         /// The index.
         index: u64,
-        /// How many paths there are.
+        /// The number of paths.
         paths: usize,
     },
     /// A path that is twice in one closure.

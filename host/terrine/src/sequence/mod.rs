@@ -46,10 +46,10 @@ pub struct Path {
     pub path: String,
     /// Its NAR size in bytes where that is known, else the sum of its files' sizes, else 0.
     pub size: u64,
-    /// What tells its content apart from others under the same path, where its name has no hash and that is known; empty
-    /// otherwise.
+    /// A text that tells its content apart from others under the same path, where its name has no hash and that is known;
+    /// empty otherwise.
     pub content: String,
-    /// What it refers to, as indices of the sequence's paths, ascending. Those that are not
+    /// The references, as indices of the sequence's paths, ascending. Those that are not
     /// in a step's closure do not count there: something else has them, such as a base image.
     pub references: Vec<usize>,
 }
@@ -57,14 +57,14 @@ pub struct Path {
 /// A closure of a sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What people call it: a date or a tag.
+    /// Its label, for people: a date or a tag.
     pub label: String,
     /// The closure, as indices of the sequence's paths, ascending. Not empty.
     pub paths: Vec<usize>,
 }
 
 impl Sequence {
-    /// What the sequence is called.
+    /// Returns the name of the sequence.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -102,7 +102,7 @@ impl Sequence {
         uncertain.map(|(path, _)| path).collect()
     }
 
-    /// How many references, over all steps, are to paths that are not in the step's closure.
+    /// Counts the references, over all steps, to paths that are not in the step's closure.
     /// They are left out, so policies see less of the graph than there was.
     pub fn lost_references(&self) -> usize {
         let mut alive = vec![0; self.paths.len()];
