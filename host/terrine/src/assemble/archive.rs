@@ -81,7 +81,7 @@ enum DiffId {
 /// The archive as far as it is written.
 struct Writing<'a, 'f> {
     image: &'a NewImage<'a>,
-    /// What it is to be loaded as.
+    /// The names that it is to be loaded as.
     names: &'a [String],
     archive: DockerArchive<'a, 'f>,
     members: Vec<Listed>,

@@ -1,4 +1,4 @@
-//! Why an image could not be made.
+//! The reasons why an image could not be made.
 
 use std::borrow::Cow;
 use std::io;
@@ -10,7 +10,7 @@ use crate::destination::CarryError;
 use crate::layer::StorePathError;
 use crate::{daemon, destination, layer, pipe, source};
 
-/// Why an image could not be made.
+/// A reason why an image could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -34,7 +34,7 @@ pub enum Error {
     /// A layer of store paths.
     #[error(transparent)]
     Layer(#[from] layer::Error),
-    /// Where the image is to be.
+    /// The destination of the image.
     #[error(transparent)]
     Ship(#[from] destination::Error),
     /// A field of `conf.json` that cannot be meant.
@@ -67,7 +67,7 @@ impl Hint for Error {
 }
 
 impl Error {
-    /// Whether it only says that whoever reads the output does not want it.
+    /// Returns true if it only says that the reader of the output does not want it.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }

@@ -14,7 +14,7 @@ use crate::layer;
 
 impl NewImage<'_> {
     /// Writes the docker-archive that [`NewImage::run`] writes, under these names, of layers
-    /// that [`NewImage::ship_to_all`] brought to `gathered`.
+    /// that [`NewImage::ship_to_all`] copied to `gathered`.
     ///
     /// # Errors
     ///

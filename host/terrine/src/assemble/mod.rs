@@ -1,6 +1,6 @@
 //! An image that is decided on, and the pass that writes it.
 //!
-//! Whoever prepares an [`NewImage`] has done everything that can fail before a byte is
+//! The code that prepares a [`NewImage`] does everything that can fail before a byte is
 //! written; [`NewImage::run`] then writes the archive in one pass, or [`NewImage::ship`] what a
 //! layout or a registry does not have.
 
@@ -37,13 +37,13 @@ pub use ship::Shipping;
 pub struct NewImage<'p> {
     /// Renders the configuration.
     pub planner: &'p Planner<'p>,
-    /// Where its store paths are.
+    /// The store that holds its store paths.
     pub store: Store,
-    /// Who owns them there.
+    /// Their owners there.
     pub ownership: Ownership,
-    /// When the image says that it was created, as it is to be written.
+    /// The time at which the image says that it was created, as it is to be written.
     pub created: String,
-    /// What it is built on.
+    /// The base image that it is built on.
     pub base: Option<Base>,
     /// Name, tag, platform and configuration.
     pub resolved: image::Resolved,
@@ -53,7 +53,7 @@ pub struct NewImage<'p> {
     pub top: Top,
     /// Its other tags.
     pub tags: Vec<String>,
-    /// What its manifest says of how it was made.
+    /// The annotations of its manifest that say how it was made.
     pub provenance: Annotations,
     /// The Nix database at its root, where what it says depends on what goes into layers.
     pub late: Option<LateDatabase>,
@@ -149,7 +149,7 @@ impl NewImage<'_> {
         [self.reference()].into_iter().chain(other).collect()
     }
 
-    /// Whether the tag in it was generated.
+    /// Returns true if the tag in it was generated.
     pub fn tag_is_generated(&self) -> bool {
         self.resolved.tag_generated
     }
@@ -182,12 +182,12 @@ impl NewImage<'_> {
         self.render(base.chain(own).collect())
     }
 
-    /// How many layers the image has.
+    /// Returns the number of layers that the image has.
     pub fn layer_count(&self) -> usize {
         self.base.as_ref().map_or(0, |base| base.layers().len()) + self.layers.len() + 1
     }
 
-    /// What a person should be told before it is made.
+    /// Returns what a person should be told before it is made.
     pub fn remarks(&self) -> Vec<Remark> {
         let remarks = self.resolved.remarks.iter().cloned();
         let mut remarks: Vec<Remark> = remarks.map(Remark::warning).collect();
@@ -202,7 +202,7 @@ impl NewImage<'_> {
     }
 }
 
-/// How many layers an image may have for Docker: 127 in its storage drivers, two of
+/// The number of layers that an image may have for Docker: 127 in its storage drivers, two of
 /// which it needs itself.
 const DOCKER_MAX_LAYERS: usize = 125;
 

@@ -1,4 +1,4 @@
-//! What is told of an image when it is made.
+//! The outcome that is reported when an image is made.
 
 use terrine_oci::{Descriptor, Digest};
 
@@ -11,7 +11,7 @@ pub struct Outcome {
     pub id: Digest,
     /// Its layers, bottom to top.
     pub layers: Vec<Written>,
-    /// What it is where there are manifests: not in a docker-archive.
+    /// The published image where there are manifests: not in a docker-archive.
     pub published: Option<Published>,
 }
 

@@ -1,18 +1,18 @@
-//! What a manifest says of how an image was made.
+//! The metadata of a manifest that says how an image was made.
 
 use terrine_oci::{Annotations, Digest, annotation};
 use terrine_planner_host::{Planner, layering};
 
 use crate::base::Base;
 
-/// Who grouped the store paths of an image, and what they were asked.
+/// The planner that grouped the store paths of an image, and what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanOrigin {
     /// The component's name and version, as it says itself.
     pub planner: String,
     /// The component's digest.
     pub component: Digest,
-    /// Whether it is the built-in one. Not said in a manifest, where its digest tells.
+    /// True if it is the built-in one. Not said in a manifest, where its digest tells.
     pub built_in: bool,
     /// The policy's name.
     pub policy: String,
@@ -38,8 +38,8 @@ impl PlanOrigin {
     }
 }
 
-/// What an image says of how it was made: the policy that grouped its store paths, the name and
-/// digest of the component and the digest of what that was asked, so that anyone can make the
+/// Returns what an image says of how it was made: the policy that grouped its store paths, the name
+/// and digest of the component and the digest of what that was asked, so that anyone can make the
 /// same plan again; and what it is built on. None of it is part of the image id.
 pub fn provenance(origin: Option<&PlanOrigin>, base: Option<&Base>) -> Annotations {
     let mut annotations = Annotations::new();

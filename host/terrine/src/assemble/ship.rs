@@ -16,23 +16,23 @@ use crate::layer::{LayerHistory, LayerOrigin, NewLayer, StorePath};
 /// all.
 const MAX_ANNOTATIONS: usize = 2 << 20;
 
-/// Where an image goes, and how.
+/// The destination of an image, and how it gets there.
 #[derive(Clone, Copy)]
 pub struct Shipping<'a> {
     /// The destination.
     pub destination: &'a dyn Destination,
-    /// How its layers are compressed. Those of its base stay as they are, unless they are
+    /// The compression of its layers. Those of its base stay as they are, unless they are
     /// plain.
     pub setting: &'a Setting,
-    /// Which layers of its base are compressed again.
+    /// The layers of its base that are compressed again.
     pub recompress: Recompress,
     /// The threads that compress.
     pub pool: &'a Pool,
     /// The number of layers that are made at once.
     pub jobs: NonZeroUsize,
-    /// What is known of earlier runs.
+    /// The cache of what is known of earlier runs.
     pub cache: &'a Cache,
-    /// Whether directories whose names say nothing about their content are in the cache.
+    /// True if directories whose names say nothing about their content are in the cache.
     pub cache_directories: bool,
     /// Further annotations of the image.
     pub annotations: &'a Annotations,
@@ -61,7 +61,7 @@ impl<'a> Shipping<'a> {
         }
     }
 
-    /// What brings the layers of an image, and those of its base.
+    /// Returns what carries the layers of an image, and those of its base.
     fn carrier(&self) -> Carrier<'a> {
         Carrier {
             destination: self.destination,

@@ -1,4 +1,4 @@
-//! The number of bytes that an archive will have, for who looks at how far it is.
+//! The number of bytes that an archive will have, for the display of its progress.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
@@ -44,8 +44,8 @@ pub(super) fn told<T>(
     })
 }
 
-/// Looks at the files of layers for their sizes, unless the work ends first. What is wrong with a file is told by who
-/// reads it.
+/// Looks at the files of layers for their sizes, unless the work ends first. The reader of a
+/// file reports what is wrong with it.
 fn measured(
     layers: &mut dyn Iterator<Item = &Box<dyn NewLayer + '_>>,
     ended: &Receiver<()>,

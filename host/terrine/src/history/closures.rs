@@ -16,11 +16,11 @@ use crate::source::{self, Fault, Image, Layer};
 /// Finds the closures of images. A layer that several of them have is read once.
 #[derive(Debug, Default)]
 pub struct Closures {
-    /// What is known of layers, by their diff ids.
+    /// The effects of the layers that are known, by their diff ids.
     layers: HashMap<Digest, LayerEffect>,
 }
 
-/// What a layer does to the store.
+/// The effect of a layer on the store.
 #[derive(Debug, Clone, Default)]
 struct LayerEffect {
     /// The paths that it has something of, and how many bytes of files.
@@ -31,7 +31,7 @@ struct LayerEffect {
     contents: BTreeMap<String, Content>,
 }
 
-/// What is at each place in a store path, in a form that is another one for another content.
+/// The content of each place in a store path, in a form that is another one for another content.
 type Content = BTreeMap<Vec<u8>, String>;
 
 impl Closures {

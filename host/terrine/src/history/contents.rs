@@ -1,5 +1,5 @@
-//! What is in store paths whose names have no hash, so that two of one name can be told apart: in the layers of an image
-//! and in directories of this machine alike.
+//! The content of store paths whose names have no hash, so that two of one name can be told apart: in the layers of an
+//! image and in directories of this machine alike.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -20,7 +20,7 @@ use crate::source::seekable::Unpacking;
 pub(super) const GONE: &str = "gone";
 /// The permission bits of which one makes a file an executable.
 const EXECUTE: u32 = 0o111;
-/// How many bytes are read at once.
+/// The number of bytes that are read at once.
 const BUFFER: usize = 1 << 16;
 
 /// Returns the line of a member of an archive.

@@ -24,7 +24,7 @@ pub struct Counter {
     paths: HashMap<String, Vec<u32>>,
 }
 
-/// What was seen of a package.
+/// The record of what was seen of a package.
 #[derive(Debug, Default)]
 struct Package {
     closures: u32,
@@ -132,7 +132,7 @@ impl Package {
     }
 }
 
-/// Whether some are gone and others have come.
+/// Returns true if some are gone and others have come.
 fn replaced<'a>(
     before: impl Iterator<Item = &'a String>,
     after: impl Iterator<Item = &'a String>,

@@ -1,4 +1,4 @@
-//! Why the past cannot be had.
+//! The reasons why history cannot be had.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,7 +8,7 @@ use terrine_support::hint::Hint;
 
 use crate::{sequence, source};
 
-/// Why the past of an image cannot be had.
+/// A reason why the history of an image cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -36,7 +36,7 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -45,7 +45,7 @@ pub enum Error {
     NotAPlan {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         why: String,
     },
 }

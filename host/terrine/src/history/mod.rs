@@ -1,4 +1,4 @@
-//! What is known of the past of an image, as the contract carries it: how often packages
+//! The known history of an image, as the contract carries it: how often packages
 //! changed ([`Counter`]), and which layers clients hold ([`open`]).
 //!
 //! All of it is given by the user, by name; it is part of the request for a plan and of the
@@ -28,7 +28,7 @@ pub(crate) use held::held;
 pub use held::{of_image, of_plan};
 pub use previous::{Previous, open};
 
-/// What the user says of an image's past.
+/// The history of an image, as the user gives it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Past {
     /// Earlier closures.
@@ -57,7 +57,7 @@ impl Past {
         Ok(())
     }
 
-    /// Whether anything was said.
+    /// Returns true if anything was said.
     pub fn is_given(&self) -> bool {
         self.updates.is_some() || !self.held.is_empty()
     }
@@ -118,7 +118,7 @@ impl Past {
         Some(hash.into())
     }
 
-    /// What a person should be told of a policy that does not look at the past; nothing where
+    /// Returns a remark for the user on a policy that does not look at history; nothing where
     /// it does, or nothing was said. The policy is the default one if its name is empty.
     ///
     /// # Errors

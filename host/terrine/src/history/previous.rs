@@ -14,7 +14,7 @@ use crate::source::{self, Opener};
 /// The largest plan that is read, in bytes.
 const MAX_PLAN: u64 = 256 << 20;
 
-/// What is at the place of a previous image.
+/// The result of opening a previous image.
 #[derive(Debug)]
 pub enum Previous {
     /// Its layers.
@@ -28,7 +28,7 @@ pub enum Previous {
 ///
 /// # Errors
 ///
-/// What is there and cannot be used, and an image that says nothing of store paths.
+/// An image or a plan that exists and cannot be used, and an image that says nothing of store paths.
 pub fn open(
     reference: &Reference,
     images: &dyn Opener,
