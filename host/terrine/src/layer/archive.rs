@@ -136,7 +136,7 @@ impl NewLayer for &Customisation {
 /// The entries of a given archive.
 struct ArchiveEntries<'a> {
     archive: &'a Customisation,
-    /// Where they are; none for an archive that cannot be cut into entries, which goes as it is.
+    /// Their places; none for an archive that cannot be cut into entries, which goes as it is.
     extents: Option<Vec<Extent>>,
 }
 

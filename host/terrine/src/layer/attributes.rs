@@ -44,7 +44,7 @@ pub(super) struct Found {
     pub(super) left: Vec<String>,
 }
 
-/// What becomes of an attribute.
+/// The fate of an attribute.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Carried,

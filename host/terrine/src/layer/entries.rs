@@ -77,7 +77,7 @@ pub enum EntryContent<'a> {
         file: &'a File,
         /// The path that errors call the file by.
         path: &'a Path,
-        /// Where the content starts in the file, in bytes.
+        /// The offset of the content in the file, in bytes.
         offset: u64,
     },
 }

@@ -1,4 +1,4 @@
-//! What can go wrong while a layer is made.
+//! The errors that can come up while a layer is made.
 
 use std::borrow::Cow;
 use std::io;
@@ -14,35 +14,35 @@ use crate::pipe::Closed;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A store path that is not there.
+    /// A store path that does not exist.
     #[error("`{}` does not exist", path.display())]
     Missing {
-        /// Where it should be.
+        /// The path where it should be.
         path: PathBuf,
     },
     /// The system refused.
     #[error("{action} `{}`", path.display())]
     Io {
-        /// What was tried: `reading`, `listing`, ...
+        /// The action that was tried: `reading`, `listing`, ...
         action: &'static str,
-        /// What it was tried on.
+        /// The path that it was tried on.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
     /// Something that an image does not hold: a socket, a fifo, a device.
     #[error("`{}` is a {kind}, which a layer cannot hold", path.display())]
     Special {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file that it is.
         kind: &'static str,
     },
     /// A name that means something else in a layer (OCI image specification, "Whiteouts").
     #[error("`{}` has a name that takes files away from the layers below, which no file of an image can have", path.display())]
     Whiteout {
-        /// Where it is.
+        /// Its path.
         path: PathBuf,
     },
     /// A path that no system could unpack.
@@ -66,7 +66,7 @@ pub enum Error {
     Changed {
         /// The file.
         path: PathBuf,
-        /// What happened to it.
+        /// The change that happened to it.
         change: Change,
     },
     /// A given archive that cannot be read.
@@ -74,7 +74,7 @@ pub enum Error {
     Archive {
         /// The archive or its checksum.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -100,12 +100,12 @@ pub enum Error {
         /// The digest of the bytes.
         actual: Digest,
     },
-    /// Whoever takes the archive does not want any more of it.
+    /// The receiver of the archive does not want any more of it.
     #[error("the output was closed")]
     Closed,
 }
 
-/// What the user can do about a name that starts with `.wh.`.
+/// The hint on a name that starts with `.wh.`.
 pub(crate) const WHITEOUT_HINT: &str = "leave the file out or give it another name: in layers, names that start with `.wh.` have no other meaning";
 
 impl Hint for Error {
@@ -143,14 +143,14 @@ impl From<Closed> for Error {
     }
 }
 
-/// What happened to a file between the two looks at it.
+/// A change of a file between the two looks at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It has fewer bytes than it had.
     Shrank,
     /// It has more bytes than it had.
     Grew,
-    /// It is not there any more.
+    /// It does not exist any more.
     Vanished,
     /// It is not a regular file any more.
     Replaced,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use regex::{Regex, RegexBuilder};
 use terrine_support::hint::Hint;
 
-/// What is left out unless a pattern asks for it.
+/// The patterns of what is left out unless a pattern asks for it.
 const VERSION_CONTROL: [&str; 3] = ["**/.git", "**/.hg", "**/.svn"];
 /// The most that a pattern may take when it is compiled, in bytes.
 const MAX_SIZE: usize = 1 << 20;
@@ -17,14 +17,14 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 #[derive(Debug, Clone, Default)]
 pub struct Exclude {
     patterns: Vec<Pattern>,
-    /// How many of them come by themselves.
+    /// The number of them that come by themselves.
     built_in: usize,
 }
 
 #[derive(Debug, Clone)]
 struct Pattern {
     regex: Regex,
-    /// Whether it takes what matches back into the image.
+    /// True if it takes what matches back into the image.
     is_exception: bool,
 }
 

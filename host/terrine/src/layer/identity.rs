@@ -1,4 +1,4 @@
-//! What tells whether a store path is still the one that it was, without reading it.
+//! The identity of a store path: tells if it is still the one that it was, without reading it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::{Error, Store, StorePath, Tree};
 
-/// What the file system knows a store path by: device, inode, kind, size and time of last
+/// Returns what the file system knows a store path by: device, inode, kind, size and time of last
 /// change of its top.
 ///
 /// The content of a path whose name carries a hash never changes, but the path can be

@@ -1,4 +1,4 @@
-//! What is known of a layer's archive before any of its files is read.
+//! The facts that are known of a layer's archive before any of its files is read.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -11,7 +11,7 @@ use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 
 use super::{Attributes, Ownership, Rule, Tree, TreeEntry, with_rule};
 
-/// What is known of a layer before its content is.
+/// The facts that are known of a layer before its content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measure {
     /// The archive's exact size in bytes.
@@ -50,7 +50,7 @@ impl Measuring {
         self.outline.update(bytes);
     }
 
-    /// What came out; nothing if the size cannot be counted.
+    /// Returns what came out; nothing if the size cannot be counted.
     pub(crate) fn finish(self) -> Option<Measure> {
         let size = self
             .size

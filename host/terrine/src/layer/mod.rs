@@ -46,7 +46,7 @@ pub use tree::{Tree, TreeEntry, check_exists};
 pub(crate) use tree::{is_whiteout, unfit};
 pub use watch::{Watch, Watcher};
 
-/// Who owns every entry of a layer, and since when: what dockerTools' `uid`, `gid`,
+/// The owner and the time of every entry of a layer: what dockerTools' `uid`, `gid`,
 /// `uname`, `gname` and `mtime` say.
 #[derive(Debug, Clone)]
 pub struct Ownership {

@@ -77,7 +77,7 @@ pub fn measure(layer: &dyn NewLayer) -> Result<Measure, Error> {
     Ok(layer.entries()?.measure())
 }
 
-/// What a layer is made of, for people.
+/// The things that a layer is made of, for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerOrigin<'a> {
     /// A layer of the base image, by its member's name.
@@ -90,12 +90,12 @@ pub enum LayerOrigin<'a> {
     Customisation,
 }
 
-/// What an image's history says of a layer.
+/// The entry for a layer in an image's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerHistory {
     /// The part that the layer plays.
     pub role: LayerRole,
-    /// What it is made of: store paths, or the directory of an archive.
+    /// The things that it is made of: store paths, or the directory of an archive.
     pub paths: Vec<String>,
     /// A comment in the place of that.
     pub comment: Option<String>,

@@ -61,7 +61,7 @@ pub(crate) fn read_exact(
     Ok(())
 }
 
-/// What an error on opening a file that was there a moment ago means.
+/// Returns what an error on opening a file that was there a moment ago means.
 pub(crate) fn opening(path: &Path, errno: Errno) -> Error {
     let path = path.to_owned();
     match errno {

@@ -1,5 +1,5 @@
-//! What of a directory of this machine is in an image: not what patterns leave out, and of its
-//! permissions what version control keeps.
+//! The part of a directory of this machine that is in an image: not what patterns leave out, and of
+//! its permissions what version control keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -23,7 +23,7 @@ const OTHERS_READ: u16 = 0o004;
 const SET_ID: u16 = 0o6000;
 const STICKY: u16 = 0o1000;
 
-/// What is in an image of one directory of this machine.
+/// The part of one directory of this machine that is in an image.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// Paths below the directory that are not in the image, and nothing below them.
@@ -33,7 +33,7 @@ pub struct Selection {
     attributes: BTreeMap<Box<[u8]>, Attributes>,
     /// Entries with attributes that are not in the image, by the names of these.
     without: BTreeMap<String, Vec<String>>,
-    /// What was left out although nobody asked for that.
+    /// The paths that were left out although nobody asked for that.
     unasked: Vec<String>,
     /// A file that others cannot read here, where they can read most, and how many there are.
     private: Option<(String, usize)>,
@@ -156,7 +156,7 @@ impl Selection {
         if self.keeps_modes { "modes" } else { "" }
     }
 
-    /// What a person should be told of a directory.
+    /// Returns what a person should be told of a directory.
     pub fn remarks(&self, name: &str) -> Vec<Remark> {
         let mut remarks = vec![];
         if let Some(first) = self.unasked.first() {
@@ -208,7 +208,7 @@ struct Look<'a> {
 struct Level {
     below: Vec<u8>,
     children: std::vec::IntoIter<Found>,
-    /// Whether something in it is in the image although the directory itself is left out.
+    /// True if something in it is in the image although the directory itself is left out.
     is_in: bool,
 }
 
@@ -295,7 +295,8 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Where nobody else can read anything, that is this machine's umask, and means nothing.
+    /// Finishes the look. Where nobody else can read anything, that is this machine's umask, and
+    /// means nothing.
     fn finish(self) -> Selection {
         let mut selection = self.selection;
         let mixed = self.readable > 0 && !selection.keeps_modes;

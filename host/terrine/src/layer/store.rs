@@ -1,4 +1,4 @@
-//! Where store paths are, in the image and on this machine.
+//! The places of store paths, in the image and on this machine.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -153,7 +153,7 @@ impl Store {
         Ok(path)
     }
 
-    /// Whether a store path lies elsewhere on this machine. Its name then says nothing
+    /// Returns true if a store path lies elsewhere on this machine. Its name then says nothing
     /// about its content.
     pub fn is_grafted(&self, path: &StorePath) -> bool {
         self.grafts.contains_key(path.as_str())
@@ -178,7 +178,7 @@ impl Store {
         self.grafted(path).map(|(graft, _)| &*graft.selection)
     }
 
-    /// Where an absolute path of the image is on this machine.
+    /// Returns where an absolute path of the image is on this machine.
     pub fn locate(&self, path: &Path) -> PathBuf {
         match self.grafted(path.as_os_str().as_bytes()) {
             Some((graft, b"")) => graft.place.clone(),
@@ -187,7 +187,7 @@ impl Store {
         }
     }
 
-    /// Whether a path is itself one that lies elsewhere on this machine.
+    /// Returns true if a path is itself one that lies elsewhere on this machine.
     pub(super) fn grafted_path(&self, path: &[u8]) -> bool {
         self.grafted(path)
             .is_some_and(|(_, below)| below.is_empty())
@@ -210,7 +210,7 @@ impl Store {
         ))
     }
 
-    /// Where an absolute path of the image leads on this machine, links resolved as the
+    /// Returns where an absolute path of the image leads on this machine, links resolved as the
     /// image would: an absolute target starts at the root again. A path that leads nowhere
     /// is returned as far as it goes.
     pub fn resolve(&self, path: &Path) -> PathBuf {
@@ -281,7 +281,7 @@ impl StorePath {
         &self.0
     }
 
-    /// Whether `self` is `other` or lies below it.
+    /// Returns true if `self` is `other` or lies below it.
     pub fn is_within(&self, other: &Self) -> bool {
         self.0
             .strip_prefix(&other.0)
@@ -309,7 +309,7 @@ pub enum StorePathError {
     Directory {
         /// The directory.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -318,7 +318,7 @@ pub enum StorePathError {
     Root {
         /// That directory.
         root: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

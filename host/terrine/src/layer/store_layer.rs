@@ -28,7 +28,7 @@ const DIALECT: &str = "2";
 pub struct StoreLayer {
     /// The paths as the history writes them.
     pub named: Vec<String>,
-    /// Where they are.
+    /// The same paths in the store.
     pub paths: Vec<StorePath>,
     /// The approximate size in bytes; 0 where nobody knows. Large layers are started first,
     /// so that none is left alone at the end.

@@ -52,7 +52,7 @@ struct Node {
 pub struct TreeEntry<'a> {
     /// Its absolute path in the image.
     pub path: &'a [u8],
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Permission bits, 0 to 07777.
     pub mode: u32,
@@ -89,12 +89,12 @@ impl Tree {
         Ok(tree)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Whether there is none.
+    /// Returns true if there is none.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -184,7 +184,7 @@ pub(crate) fn is_whiteout(path: &[u8]) -> bool {
 /// A walk through one store path.
 struct Walk<'a> {
     store: &'a Store,
-    /// Where the walk is: an absolute path in the image.
+    /// The place of the walk: an absolute path in the image.
     path: Vec<u8>,
     tree: &'a mut Tree,
 }
@@ -357,7 +357,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Where the current path, or an entry of it, is on this machine.
+    /// Returns where the current path, or an entry of it, is on this machine.
     fn place(&self, name: &[u8]) -> PathBuf {
         let mut path = self.path.clone();
         if !name.is_empty() {
@@ -412,7 +412,7 @@ fn place(store: &Store, path: &[u8]) -> PathBuf {
     store.locate(Path::new(OsStr::from_bytes(path)))
 }
 
-/// What it is that a layer cannot hold, if it is that.
+/// Returns the name of a kind of file that a layer cannot hold, if it is one.
 pub(crate) fn unfit(kind: FileType) -> Option<&'static str> {
     match kind {
         FileType::RegularFile | FileType::Directory | FileType::Symlink => None,

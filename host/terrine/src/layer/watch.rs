@@ -1,4 +1,4 @@
-//! Watching what goes into layers of store paths, so that nothing has to be read once more for it.
+//! Watching what goes into layers of store paths, so that nothing has to be read again for it.
 
 use std::fmt;
 
