@@ -1,4 +1,4 @@
-//! What an image says that it holds, in its history.
+//! The claims of an image, in its history, about what it holds.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What a store path looks like, whoever holds it.
+//! The fingerprint of a store path, the same wherever the path is.
 
 use sha2::{Digest as _, Sha256};
 use terrine_tar::Kind;
@@ -6,7 +6,7 @@ use terrine_tar::Kind;
 use super::merge::EntryKind;
 use crate::layer::{Error, Store, StorePath, Tree};
 
-/// What tells whether two trees have the same entries: their paths, kinds, sizes and link
+/// A sum that tells whether two trees have the same entries: their paths, kinds, sizes and link
 /// targets, in any order. Owners, permissions, times and contents are not part of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fingerprint {

@@ -1,4 +1,4 @@
-//! What the layers of a base image hold, by the headers of their archives.
+//! The content of the layers of a base image, by the headers of their archives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,18 +16,18 @@ use crate::source::{self, Error, Fault};
 
 /// The digits of Nix's base 32.
 const DIGITS: &[u8] = b"0123456789abcdfghijklmnpqrsvwxyz";
-/// How many of them are in the name of a store path, before a `-`.
+/// The number of digits in the name of a store path, before a `-`.
 const HASH: usize = 32;
 
-/// What all layers of a base image hold together.
+/// The content of all layers of a base image together.
 #[derive(Debug, Default)]
 pub struct Listing {
     pub(super) entries: Entries,
-    /// What the image says that it holds, where nobody looked.
+    /// The content that the image says it holds, where nobody looked.
     claimed: Option<Claimed>,
 }
 
-/// What is at a path.
+/// The entry at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed<'a> {
     /// Nothing.
@@ -55,7 +55,7 @@ struct Claimed {
 impl Base {
     /// Lists what the layers hold, bottom to top, each on those below it.
     ///
-    /// Plain layers are read at their headers only, and compressed ones unpacked once more
+    /// Plain layers are read at their headers only, and compressed ones unpacked one time more
     /// than [`Base::transfer`] does. No digest is checked.
     ///
     /// # Errors
@@ -129,15 +129,15 @@ impl Listing {
         }
     }
 
-    /// Whether the image says that it holds a store path. What it holds is only known by that
-    /// where nobody looked.
+    /// Returns true if the image says that it holds a store path. What it holds is only known by
+    /// that where nobody looked.
     pub fn claims(&self, path: &str) -> bool {
         self.claimed
             .as_ref()
             .is_some_and(|claimed| claimed.paths.contains(path))
     }
 
-    /// Whether nobody looked into the image, and all that is known is what it says of itself.
+    /// Returns true if nobody looked, and all that is known is what the image says of itself.
     pub fn is_claimed(&self) -> bool {
         self.claimed.is_some()
     }
@@ -163,8 +163,8 @@ impl Listing {
         (entry.kind == EntryKind::Symlink).then_some(&*entry.link)
     }
 
-    /// Whether there is something at a path, links followed as they lead in the image: through
-    /// at most 40. Where nobody looked, there is everything but the store paths that the image
+    /// Returns true if there is something at a path, links followed as they lead in the image:
+    /// through at most 40. Where nobody looked, there is everything but the store paths that the image
     /// does not speak of.
     pub fn exists(&self, path: &[u8]) -> bool {
         if let Some(claimed) = &self.claimed {
@@ -205,7 +205,7 @@ impl Listing {
         }
     }
 
-    /// Whether a store path is there whole: one whose name carries a hash, with the entries
+    /// Returns true if a store path is there whole: one whose name carries a hash, with the entries
     /// that its fingerprint stands for, all from one layer.
     ///
     /// Where a layer put it there again, that one counts, if it says the same of every file as
@@ -309,7 +309,7 @@ pub(super) fn plain(path: &[u8]) -> &[u8] {
     path.strip_suffix(b"/").unwrap_or(path)
 }
 
-/// Whether a store path's name starts with a hash of Nix.
+/// Returns true if a store path's name starts with a hash of Nix.
 fn has_hash(name: &[u8]) -> bool {
     let Some((hash, rest)) = name.split_at_checked(HASH) else {
         return false;

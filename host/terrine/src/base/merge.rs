@@ -9,7 +9,7 @@ use std::ops::Bound;
 use crate::source::Fault;
 use crate::source::changes::{Budget, parent};
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryKind {
     File,
@@ -33,7 +33,7 @@ pub(super) struct ListedEntry {
     pub(super) mtime: i64,
     /// The layer that it is from, counted from the bottom.
     pub(super) layer: u32,
-    /// Whether tools do not agree on what is there or below, or a layer put something else in
+    /// True if tools do not agree on what is there or below, or a layer put something else in
     /// the place of what a lower one has.
     pub(super) doubtful: bool,
 }
@@ -66,7 +66,7 @@ impl ListedEntry {
         }
     }
 
-    /// Whether two entries say the same of all but their layer.
+    /// Returns true if two entries say the same of all but their layer.
     fn says(&self, other: &Self) -> bool {
         (self.kind, self.size, &self.link, self.mtime)
             == (other.kind, other.size, &other.link, other.mtime)
@@ -79,7 +79,7 @@ impl Entries {
         self.0.get(path)
     }
 
-    /// Whether there is nothing but directories.
+    /// Returns true if there is nothing but directories.
     pub(super) fn has_only_directories(&self) -> bool {
         let mut entries = self.0.values();
         entries.all(|entry| entry.kind == EntryKind::Directory)
@@ -160,7 +160,7 @@ impl ListedLayer {
         Ok(())
     }
 
-    /// Makes the directories above a path, as far as they are not there. One that has to take
+    /// Makes the directories above a path, as far as they are missing. One that has to take
     /// the place of something else is doubtful: some tools would go through a link.
     fn ensure_parents(&mut self, mut path: &[u8], budget: &mut Budget) -> Result<(), Fault> {
         while let Some(parent) = parent(path) {
@@ -194,7 +194,7 @@ impl ListedLayer {
         Ok(())
     }
 
-    /// Whether it takes anything away from the layers below.
+    /// Returns true if it takes anything away from the layers below.
     pub(super) fn takes_away(&self) -> bool {
         !self.removed.is_empty() || !self.emptied.is_empty()
     }

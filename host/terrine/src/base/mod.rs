@@ -1,6 +1,6 @@
 //! The image that another is built on.
 //!
-//! It is hostile until verified: the configuration and every layer are held against their
+//! It is hostile until verified: the configuration and every layer are checked against their
 //! digests.
 
 mod archive;
@@ -53,17 +53,17 @@ pub struct BaseLayer {
     layer: Arc<dyn Layer>,
 }
 
-/// How a base layer goes into another archive.
+/// The form in which a base layer goes into another archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transfer {
-    /// How many bytes it will have there.
+    /// The number of bytes that it will have there.
     pub size: u64,
     /// The digest that those bytes must have.
     pub digest: Digest,
     unpack: bool,
 }
 
-/// What planners are told of it.
+/// The base image as it is reported to planners.
 impl From<&Base> for image::BaseImage {
     fn from(base: &Base) -> Self {
         let layers = u32::try_from(base.layers.len()).unwrap_or(u32::MAX);
@@ -158,8 +158,8 @@ impl Base {
         &self.layers
     }
 
-    /// What the image holds, as far as that is known without downloading it: of an image in a
-    /// registry, what its history says; of any other one, what is in its layers.
+    /// Returns what the image holds, as far as that is known without downloading it: of an image in
+    /// a registry, what its history says; of any other one, what is in its layers.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl Base {
         }
     }
 
-    /// What errors call the image.
+    /// Returns the name that errors call the image by.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -322,7 +322,7 @@ impl BaseLayer {
     }
 }
 
-/// What compressed bytes unpack to.
+/// Returns what compressed bytes unpack to.
 fn unpack(raw: impl Read + Send, compression: Compression) -> io::Result<Transfer> {
     let mut plain = HashingReader {
         inner: compression.decoder(raw)?,
