@@ -1,4 +1,4 @@
-//! What the executables of an image are, taken together.
+//! The findings on the executables of an image, taken together.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use super::{Bytes, Interpreter, Machine, Program, Unusable, loader, unusable};
 pub struct Example {
     /// The first one, in the order of paths.
     pub path: Vec<u8>,
-    /// How many there are.
+    /// The number of files.
     pub count: usize,
 }
 
-/// What the executables of an image are.
+/// The findings on the executables of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Findings {
     // Keys of JSON objects are strings, and these are not.
@@ -204,7 +204,7 @@ impl Findings {
     }
 }
 
-/// Whether a path has the name of a shared library: `libc.so`, `libc.so.6`.
+/// Returns true if a path has the name of a shared library: `libc.so`, `libc.so.6`.
 fn is_library(path: &[u8]) -> bool {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     name.ends_with(b".so") || name.windows(4).any(|part| part == b".so.")

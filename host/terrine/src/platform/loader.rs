@@ -17,7 +17,7 @@ const MAX_HEADERS: usize = 65_536;
 pub struct Interpreter {
     /// Its absolute path.
     pub path: Vec<u8>,
-    /// Whether it is the dynamic loader of an ELF program, and not named by a script.
+    /// True if it is the dynamic loader of an ELF program, and not named by a script.
     pub is_loader: bool,
 }
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Machine {
     /// The number that ELF has for it (`e_machine`).
     number: u16,
-    /// Whether addresses have 64 bits.
+    /// True if addresses have 64 bits.
     wide: bool,
-    /// Whether the least significant byte comes first.
+    /// True if the least significant byte comes first.
     little: bool,
 }
 
@@ -56,7 +56,7 @@ impl Machine {
         }
     }
 
-    /// What Go calls it, if it has a name there.
+    /// Returns what Go calls it, if it has a name there.
     pub fn architecture(&self) -> Option<&'static str> {
         ARCHITECTURES
             .iter()
@@ -66,7 +66,7 @@ impl Machine {
             .map(|&(.., name)| name)
     }
 
-    /// Whether a kernel for `architecture`, in Go's terms, runs programs for it.
+    /// Returns true if a kernel for `architecture`, in Go's terms, runs programs for it.
     pub fn runs_on(&self, architecture: &str) -> bool {
         self.architecture()
             .is_some_and(|own| own == architecture || ALSO_RUNS.contains(&(architecture, own)))

@@ -1,4 +1,4 @@
-//! What machine the programs of an image are made for.
+//! The machines that the programs of an image are made for.
 //!
 //! A kernel tells what a file is by its first bytes ([`inspect`]); [`scan`] does so for
 //! every executable of some store paths, and [`Findings`] says what that makes of the

@@ -1,4 +1,4 @@
-//! What a file is to a kernel that is asked to run it.
+//! The kind of a file to a kernel that is asked to run it.
 
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::FileHeader;
@@ -6,19 +6,19 @@ use object::{Endian, Endianness, FileKind};
 
 use super::Machine;
 
-/// How many bytes of a file tell what it is.
+/// The number of bytes of a file that tell what it is.
 pub const HEAD: usize = 4096;
 
-/// How much of a script's first line Linux looks at (`BINPRM_BUF_SIZE`).
+/// The number of bytes of a script's first line that Linux looks at (`BINPRM_BUF_SIZE`).
 const SCRIPT_LINE: usize = 256;
 /// Fat Mach-O files hold a few machines; a Java class file with the same magic has its
 /// version there, which is 45 and above.
 const MAX_FAT: u32 = 30;
 
-/// What Mach-O calls an object that is yet to be linked (`MH_OBJECT`).
+/// The type that Mach-O gives an object that is yet to be linked (`MH_OBJECT`).
 const OBJECT: u32 = 1;
 
-/// What a file is to a kernel that is asked to run it.
+/// The kind of a file to a kernel that is asked to run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
     /// One for Linux and the like.
@@ -118,7 +118,7 @@ fn word(head: &[u8], offset: usize) -> Option<[u8; 4]> {
     head.get(offset..offset + 4)?.try_into().ok()
 }
 
-/// What Go calls a machine of Mach-O.
+/// Returns what Go calls a machine of Mach-O.
 fn darwin_machine(cpu: u32) -> String {
     const WIDE: u32 = 0x0100_0000;
     match (cpu & !WIDE, cpu & WIDE != 0) {

@@ -18,12 +18,12 @@ use crate::cache::Cache;
 use crate::layer::{self, Error, Store, StorePath, Tree, TreeEntry};
 use crate::parallel::each;
 
-/// How many look at once. More would wait for the same disk.
+/// The number of threads that look at once. More would wait for the same disk.
 const THREADS: usize = 4;
 /// The permissions of which one makes a file an executable.
 const EXECUTE: u32 = 0o111;
 
-/// What cached findings are called; the number grows when they come to say other things.
+/// The name of cached findings; the number grows when they come to say other things.
 const FACT: &str = "platform 2";
 
 /// Looks at the executables of store paths: the regular files that anyone may run. What is
@@ -64,7 +64,7 @@ pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Finding
     Ok(findings)
 }
 
-/// What stands for a path in the cache; none if its name says nothing about its content.
+/// Returns what stands for a path in the cache; none if its name says nothing about its content.
 fn key(store: &Store, path: &StorePath) -> Result<Option<Digest>, Error> {
     if !planner::is_hashed(path.as_str()) || store.is_grafted(path) {
         return Ok(None);
@@ -75,7 +75,7 @@ fn key(store: &Store, path: &StorePath) -> Result<Option<Digest>, Error> {
     )))
 }
 
-/// What the cache knows of each path.
+/// Returns what the cache knows of each path.
 fn known(keys: &[Option<Digest>], cache: &Cache) -> Vec<Option<Findings>> {
     let asked: Vec<Digest> = keys.iter().flatten().copied().collect();
     let mut answers = cache.facts(FACT, &asked).into_iter();
