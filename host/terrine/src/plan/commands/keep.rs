@@ -56,7 +56,7 @@ impl<'a> Trees<'a> {
             terrine_support::folder::make(folder).map_err(io::Error::other)?;
             for entry in fs::read_dir(folder)?.flatten() {
                 let is_work = entry.file_name().to_string_lossy().starts_with(WORK);
-                // Held until it is gone, so that who has just made it sees that.
+                // Held until it is gone, so that the process that has just made it sees that.
                 if let Some(_lock) = Some(entry.path()).filter(|_| is_work).and_then(left) {
                     let _ = fs::remove_dir_all(entry.path());
                 }

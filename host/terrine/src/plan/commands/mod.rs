@@ -33,7 +33,7 @@ use crate::layer::Ownership;
 use ask::Asked;
 use keep::Trees;
 
-/// How many processes commands may have at once, unless it is said otherwise.
+/// The number of processes that commands may have at once, unless it is said otherwise.
 pub const MAX_PROCESSES: NonZeroU32 = NonZeroU32::new(1000).expect("not zero");
 
 /// News of commands while an image is planned.
@@ -43,7 +43,7 @@ pub enum CommandsTold<'a> {
     Running(&'a str),
     /// They printed a line.
     Printed(&'a [u8]),
-    /// What they left in an earlier run is taken.
+    /// The result that they left in an earlier run is taken.
     Kept,
 }
 
@@ -59,9 +59,9 @@ pub struct CommandOptions<'a> {
     pub max_processes: NonZeroU32,
     /// The time that they may take, in seconds.
     pub max_seconds: Option<u64>,
-    /// Whether they may run where nothing isolates them.
+    /// True if they may run where nothing isolates them.
     pub unsafe_host: bool,
-    /// Whether they run twice, so that what differs is found.
+    /// True if they run twice, so that what differs is found.
     pub check: bool,
     /// The folder that keeps what they leave; none where nothing is kept.
     pub trees: Option<PathBuf>,
@@ -200,7 +200,7 @@ fn run(
     Ok(layer)
 }
 
-/// Runs everything once more, and names the first difference.
+/// Runs everything again, and names the first difference.
 fn check(
     options: &CommandOptions<'_>,
     asked: &Asked,

@@ -17,7 +17,7 @@ use crate::spec::{PermissionSpec, Wanted, When, mistaken};
 /// The largest file that is read, in bytes. 100,000 store paths make some 10 MB.
 pub(super) const MAX_SIZE: u64 = 64 << 20;
 
-/// What to stream. Keys that are not listed here are ignored, as the original does;
+/// The image to stream. Keys that are not listed here are ignored, as the original does;
 /// these are all needed, but for `variant`, which only newer versions write, and the last two, which
 /// dockerTools has not.
 #[derive(Debug, Deserialize)]
@@ -30,7 +30,7 @@ pub struct Conf {
     pub variant: Option<String>,
     /// The image's `config`, as the JSON text that it is.
     pub config: Box<RawValue>,
-    /// Where store paths lie in the image.
+    /// The directory where store paths lie in the image.
     pub store_dir: String,
     /// The image that this one is built on.
     #[serde(deserialize_with = "Option::deserialize")]
@@ -41,7 +41,7 @@ pub struct Conf {
     pub customisation_layer: String,
     /// The name that the image is loaded under.
     pub repo_tag: String,
-    /// When the image says that it was created.
+    /// The time at which the image says that it was created.
     pub created: When,
     /// The time of every file in a store layer.
     pub mtime: When,
@@ -77,9 +77,9 @@ pub enum ConfError {
         path: PathBuf,
         /// The field that is to blame, as `store_layers[3][0]`; empty for the whole.
         field: String,
-        /// What is wrong, and where in the text.
+        /// The fault, and its place in the text.
         why: String,
-        /// What the user can do about it.
+        /// The hint for the user.
         hint: Option<String>,
     },
 }
@@ -176,7 +176,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
 ];
 
-/// How the field that is to blame would be right; where none is, what makes such a file.
+/// Returns how the field that is to blame would be right; where none is, what makes such a file.
 fn example(fault: &Fault) -> Option<String> {
     let missing = fault
         .why

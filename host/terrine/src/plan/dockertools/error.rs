@@ -1,4 +1,4 @@
-//! Why an image that a `conf.json` describes could not be prepared.
+//! The reasons why an image that a `conf.json` describes could not be prepared.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use terrine_support::hint::Hint;
 use super::ConfError;
 use crate::assemble;
 
-/// Why an image that a `conf.json` describes could not be prepared.
+/// A reason why an image that a `conf.json` describes could not be prepared.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -23,7 +23,7 @@ pub enum Error {
     Base {
         /// The base image's `conf.json`.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         #[source]
         source: Box<Error>,
     },

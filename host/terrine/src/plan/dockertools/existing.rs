@@ -27,9 +27,9 @@ use crate::layer::{self, LayerOfStore, NewLayer, Ownership, Store};
 use crate::source::{self, Attributes, FilePart, Image, Layer};
 use crate::{parallel, pipe};
 
-/// How many bytes of a file tell whether it is a `conf.json`.
+/// The number of bytes of a file that tell whether it is a `conf.json`.
 const HEAD: u64 = 512;
-/// How many pieces of a layer wait for the reader.
+/// The number of pieces of a layer that wait for the reader.
 const AHEAD: usize = 2;
 
 /// Returns whether a path leads to a `conf.json`: to an object with the field that every one has. Archives have
@@ -156,7 +156,7 @@ fn plain(layer: &dyn NewLayer, cache: &Cache) -> Result<Plain, assemble::Error> 
     Ok(found)
 }
 
-/// What the layers of an image are made of.
+/// The things that the layers of an image are made of.
 #[derive(Debug)]
 struct Content {
     image: String,
@@ -200,7 +200,7 @@ impl Layer for Made {
         let (content, number, size) = (Arc::clone(&self.content), self.number, self.plain.size);
         let make = move || {
             let outcome = content.write(number, size, Pieces(sender.clone()));
-            // Nobody hears it who has stopped reading.
+            // A reader that has stopped does not get it.
             let _ = sender.send(outcome.map(|()| vec![]));
         };
         let started = thread::Builder::new().spawn(make);
@@ -334,7 +334,7 @@ struct Reading {
     pieces: Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     read: usize,
-    /// Whether the writer has said that all is written.
+    /// True if the writer has said that all is written.
     over: bool,
 }
 

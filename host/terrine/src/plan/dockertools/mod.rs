@@ -28,10 +28,10 @@ pub use error::Error;
 pub use existing::{is_conf, open};
 pub use remarks::remarks;
 
-/// How many images may be built on each other, each described by a `conf.json`.
+/// The number of images that may be built on each other, each described by a `conf.json`.
 const MAX_DEPTH: usize = 64;
 
-/// What `conf.json` does not say.
+/// The options that `conf.json` does not hold.
 #[derive(Debug, Clone)]
 pub struct ConfOptions {
     /// The directory that stands for `/` when store paths are looked for.
@@ -40,7 +40,7 @@ pub struct ConfOptions {
     pub repo_tag: Option<String>,
     /// The platform to use instead of the one in `conf.json`.
     pub platform: Option<Platform>,
-    /// What `now` means.
+    /// The time that `now` means.
     pub now: Time,
 }
 
@@ -171,7 +171,7 @@ fn customisation(directory: &str, store: &Store) -> Result<Customisation, assemb
     )?)
 }
 
-/// Where a path of `conf.json` is on this machine: below the store's root if it is in
+/// Returns where a path of `conf.json` is on this machine: below the store's root if it is in
 /// the store, links within it resolved, else where it says.
 fn locate(store: &Store, path: &Path) -> PathBuf {
     match path.to_str().map(|text| store.path(text)) {

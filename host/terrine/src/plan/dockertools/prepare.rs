@@ -1,4 +1,4 @@
-//! What the planner is asked, and what it is told.
+//! The questions to the planner, and what it is told.
 
 use std::collections::BTreeMap;
 

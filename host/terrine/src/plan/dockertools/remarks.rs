@@ -1,4 +1,4 @@
-//! What a person should know of an image that a `conf.json` describes.
+//! Remarks for the user on an image that a `conf.json` describes.
 
 use std::cell::OnceCell;
 

@@ -44,21 +44,21 @@ use crate::spec::{PermissionSpec, When};
 /// The first line.
 const VERSION: &str = "terrine image 1\n";
 
-/// What the tag of an image is generated from, beside what the planner is told anyway.
+/// The input for the tag of an image, beside what the planner is told anyway.
 #[derive(Debug, Clone)]
 pub(super) struct Identity<'a> {
-    /// When the image says that it was created; `now` stays that word, so that what differs in
-    /// its date alone keeps its tag.
+    /// The time at which the image says that it was created; `now` stays that word, so that what
+    /// differs in its date alone keeps its tag.
     pub(super) created: When,
-    /// Who owns files, and since when, but for the rules.
+    /// The owner and the time of files, but for the rules.
     pub(super) ownership: &'a Ownership,
     /// The rules of [`Identity::ownership`] as they were given.
     pub(super) permissions: &'a [PermissionSpec],
     /// The store's directory.
     pub(super) store_dir: &'a str,
-    /// How store paths are grouped; none where there are none.
+    /// The grouping of store paths; none where there are none.
     pub(super) grouping: Option<Grouping<'a>>,
-    /// A digest of what is known of the image's past.
+    /// A digest of what is known of the image's history.
     pub(super) past: Option<Digest>,
     /// The digest of all that went into commands at the root, which then stands for what they
     /// left there.
@@ -71,7 +71,7 @@ pub(super) struct Identity<'a> {
     pub(super) paths: Vec<Listed<'a>>,
 }
 
-/// How store paths are grouped.
+/// The way in which store paths are grouped.
 #[derive(Debug, Clone)]
 pub(super) struct Grouping<'a> {
     /// The policy's name; empty for the first one of a component.
@@ -88,14 +88,14 @@ pub(super) struct Grouping<'a> {
 pub(super) struct Copied<'a> {
     /// Its path in the image.
     pub(super) path: &'a [u8],
-    /// What is in it.
+    /// Its content.
     pub(super) content: Content,
 }
 
-/// What is in a file.
+/// The content of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Content {
-    /// What this file of a store path has, whose name carries a hash.
+    /// The content of this file of a store path, whose name carries a hash.
     Named(Vec<u8>),
     /// Bytes of this digest.
     Bytes(Digest),
@@ -107,17 +107,17 @@ pub(super) struct Listed<'a> {
     pub(super) path: &'a str,
     /// Its size in bytes, as the policy is told it.
     pub(super) size: u64,
-    /// What it refers to.
+    /// The paths that it refers to.
     pub(super) references: Vec<&'a str>,
-    /// Whether the image was asked to hold it.
+    /// True if the image was asked to hold it.
     pub(super) wanted: bool,
-    /// Whether the base image has it already.
+    /// True if the base image has it already.
     pub(super) in_base: bool,
-    /// What is in it, where its name does not tell.
+    /// Its content, where its name does not tell.
     pub(super) content: Option<PathContent>,
 }
 
-/// What is in a store path.
+/// The content of a store path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PathContent {
     /// A digest of its entries as they go into a layer, but for what is in files.
