@@ -7,7 +7,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// How deep values may be nested.
+/// The depth to which values may be nested.
 const MAX_DEPTH: usize = 100;
 
 /// A JSON value whose text does not depend on the order of keys or on white space.

@@ -7,12 +7,12 @@ use std::path::Path;
 use serde::de::IgnoredAny;
 use terrine_compress::Compression;
 
-/// What a file is, and what to do with it.
+/// The kind of a file, and what to do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mistaken {
-    /// What it is, for people.
+    /// The kind, for people.
     pub(crate) what: &'static str,
-    /// What to do instead.
+    /// The advice on what to do instead.
     pub(crate) instead: &'static str,
 }
 
@@ -66,7 +66,7 @@ const MANIFEST: Mistaken = Mistaken {
     instead: "name the directory that is the OCI layout: `terrine inspect` and `terrine copy` read it, and `terrine build --from-image` builds on it",
 };
 
-/// What a command reads.
+/// The input that a command reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// An image specification.

@@ -1,4 +1,4 @@
-//! What the user asks for.
+//! The specification of what the user asks for.
 
 mod image;
 mod json;

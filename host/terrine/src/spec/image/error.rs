@@ -1,4 +1,4 @@
-//! What is wrong with an image specification, and what was probably meant.
+//! The faults of an image specification, and what was probably meant.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use terrine_support::json::{self, Fault};
 use super::example;
 use crate::spec::mistaken::Mistaken;
 
-/// How alike two names are, from 0 to 1, for one to be offered for the other.
+/// The likeness of two names, from 0 to 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
 
 /// An image specification that cannot be used.
@@ -29,9 +29,9 @@ pub enum SpecError {
         path: PathBuf,
         /// The field that is to blame, as `permissions[3].mode`; empty for the whole.
         field: String,
-        /// What is wrong, and where in the text.
+        /// The fault, and its place in the text.
         why: String,
-        /// What the user can do about it.
+        /// The hint for the user.
         hint: Option<String>,
     },
 }

@@ -1,4 +1,4 @@
-//! How fields of an image specification are written.
+//! Examples of how fields of an image specification are written.
 
 /// Fields and an example of each; what has alternatives in its message needs none.
 const EXAMPLES: &[(&str, &str)] = &[

@@ -216,7 +216,7 @@ pub struct ImageSpec {
     pub directory: PathBuf,
 }
 
-/// What matters as it was written.
+/// The parts that matter as they were written.
 #[derive(Deserialize)]
 struct ConfigOnly {
     #[serde(default)]
@@ -252,12 +252,12 @@ impl ImageSpec {
         Ok(spec)
     }
 
-    /// Where a path of the specification is on this machine.
+    /// Returns where a path of the specification is on this machine.
     pub fn place(&self, path: &str) -> PathBuf {
         self.directory.join(path)
     }
 
-    /// What a message says behind a relative path: where it starts.
+    /// Returns what a message says behind a relative path: where it starts.
     pub fn start(&self, path: &Path) -> String {
         if path.is_absolute() {
             return String::new();
@@ -271,7 +271,7 @@ impl ImageSpec {
         format!(" (relative to the {what}, `{}`)", directory.display())
     }
 
-    /// Whether there are commands to run at the root.
+    /// Returns true if there are commands to run at the root.
     pub fn has_commands(&self) -> bool {
         [
             &self.run_as_root,
