@@ -10,16 +10,16 @@ use std::thread;
 
 use terrine_support::hint::Hint;
 
-/// Why a program did not load or save an image.
+/// A reason why a program did not load or save an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// It is not there.
+    /// It does not exist.
     #[error("`{program}` cannot be run")]
     NoProgram {
         /// Its name.
         program: &'static str,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -28,15 +28,15 @@ pub enum Error {
     Failed {
         /// The program and its command.
         program: String,
-        /// What it said, or how it ended.
+        /// Its message, or how it ended.
         message: String,
     },
-    /// What it saves could not be put anywhere.
+    /// The image that it saves could not be put anywhere.
     #[error("saving an image to `{}`", directory.display())]
     Spool {
-        /// Where temporary files go.
+        /// The directory for temporary files.
         directory: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -54,7 +54,7 @@ impl Hint for Error {
     }
 }
 
-/// How much of what a program says is kept, in bytes.
+/// The number of bytes that are kept of what a program says.
 const SAID: u64 = 16 << 10;
 
 /// A program with a storage of its own.
@@ -79,7 +79,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// A program that is not there, or fails.
+    /// A program that is missing, or fails.
     pub fn save(self, image: &str) -> Result<File, Error> {
         let spooling = |source| Error::Spool {
             directory: std::env::temp_dir(),
@@ -105,7 +105,7 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// A program that is not there, or fails.
+    /// A program that is missing, or fails.
     pub fn tag(self, image: &str, name: &str) -> Result<(), Error> {
         let mut command = Command::new(self.program());
         // So that a name that starts with a hyphen is not an option.
@@ -150,7 +150,7 @@ impl Loader {
 ///
 /// # Errors
 ///
-/// A program that is not there, fails or ends too early, else what `produce` returns. If both
+/// A program that is missing, fails or ends too early, else what `produce` returns. If both
 /// fail it is the program's failure that counts when `produce` only met a closed pipe.
 pub fn load<T, E: From<Error>>(
     loader: Loader,
@@ -190,7 +190,7 @@ pub fn load<T, E: From<Error>>(
     }
 }
 
-/// What a program says. It is read as it comes, so that the program does not wait for a reader.
+/// The output of a program. It is read as it comes, so that the program does not wait for a reader.
 struct Said {
     stdout: Option<thread::JoinHandle<Vec<u8>>>,
     stderr: Option<thread::JoinHandle<Vec<u8>>>,
@@ -210,7 +210,7 @@ impl Said {
         }
     }
 
-    /// What it said of its failure: that goes to stderr, as a rule.
+    /// Returns what it said of its failure: that goes to stderr, as a rule.
     fn text(self) -> String {
         let [stderr, stdout] = [self.stderr, self.stdout].map(|reader| {
             let bytes = reader

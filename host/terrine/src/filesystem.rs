@@ -1,4 +1,4 @@
-//! What the layers of an image make together, by the headers of their archives.
+//! The files that the layers of an image make together, by the headers of their archives.
 //!
 //! Unlike the listing of a base image, which only has to know where tools agree, this does
 //! what they do: members are applied one by one, on whatever is there. Like containerd and
@@ -15,8 +15,8 @@ use crate::source::changes::{
     Budget, Change, MAX_PATH, bad_name, clean, components, is_mark, parent,
 };
 
-/// How many directories and links all names together may lead through. Links can make short
-/// names of long ways.
+/// The number of directories and links that all names together may lead through. Links can make
+/// short names of long ways.
 const MAX_STEPS: u64 = 200_000_000;
 
 /// The number of a node.
@@ -58,14 +58,14 @@ pub(crate) struct Directory {
     children: BTreeMap<Box<[u8]>, Id>,
 }
 
-/// What one member of a layer put there.
+/// The entry that one member of a layer put there.
 #[derive(Debug)]
 pub(crate) struct Inode {
     /// The layer, counted from the bottom.
     pub(crate) layer: u32,
     /// The member, counted from the first one.
     pub(crate) member: u32,
-    /// What its headers say; without its name.
+    /// The description in its headers; without its name.
     pub(crate) described: Described,
 }
 
@@ -320,8 +320,8 @@ impl Tree {
         Ok(resolved)
     }
 
-    /// Where a path leads when all links are followed, within the image. From something that
-    /// is not there on, nothing is followed.
+    /// Returns where a path leads when all links are followed, within the image. From something
+    /// missing on, nothing is followed.
     fn resolve(&self, path: &[u8]) -> Result<(Names, u64), Fault> {
         let mut names = Names::new();
         let mut nodes: Vec<Option<Id>> = vec![Some(ROOT)];
@@ -376,12 +376,12 @@ impl Tree {
         }
     }
 
-    /// What is at a path. No link is followed.
+    /// Returns what is at a path. No link is followed.
     fn find(&self, path: &[Box<[u8]>]) -> Option<Id> {
         path.iter().try_fold(ROOT, |id, name| self.child(id, name))
     }
 
-    /// The directory at a path without links, made with those above it where it is not there.
+    /// The directory at a path without links, made with those above it where it is missing.
     fn make(&mut self, names: &[Box<[u8]>], path: &[u8], layer: u32) -> Result<Id, Fault> {
         let (mut id, mut length) = (ROOT, 0);
         for name in names {
@@ -409,7 +409,7 @@ impl Tree {
         &self.inodes[number as usize]
     }
 
-    /// What is said of a directory; nothing where no layer speaks of it.
+    /// Returns what is said of a directory; nothing where no layer speaks of it.
     pub(crate) fn directory(&self, id: Id) -> Option<&Described> {
         match &self.nodes[id as usize].what {
             What::Directory(Directory {
@@ -462,7 +462,7 @@ impl Tree {
         (leaves, directories)
     }
 
-    /// How many nodes there are, so that each has a smaller number.
+    /// Returns the number of nodes; the number of each is smaller.
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }

@@ -16,7 +16,7 @@ use terrine_support::hint::Hint;
 
 /// The size of a buffer, in bytes: large enough that handing it over costs nothing.
 const BUFFER: usize = 1 << 20;
-/// How many there are.
+/// The number of buffers.
 const BUFFERS: usize = 8;
 
 /// The output does not take any more: it failed, and [`run`] says how.
@@ -26,13 +26,13 @@ pub struct Closed;
 
 impl Hint for Closed {}
 
-/// What is told of bytes that have left.
+/// An observer to which bytes are reported that have left.
 pub trait Observer: Sync {
     /// So many more bytes have been written. Called from the writing thread.
     fn written(&self, bytes: u64);
 }
 
-/// Nobody wants to know.
+/// An observer that ignores everything.
 impl Observer for () {
     fn written(&self, _: u64) {}
 }
@@ -40,7 +40,7 @@ impl Observer for () {
 struct Buffer {
     data: Box<[u8]>,
     length: usize,
-    /// Whether the bytes belong to what is being hashed.
+    /// True if the bytes belong to what is being hashed.
     hashed: bool,
 }
 
@@ -141,14 +141,14 @@ fn hash(messages: Receiver<ToHash>, recycle: &Recycler) {
                 digests.push(Digest::from(std::mem::take(&mut current)));
             }
             ToHash::Report(reply) => {
-                // Whoever asked may have given up.
+                // The thread that asked may have given up.
                 let _ = reply.send(digests.clone());
             }
         }
     }
 }
 
-/// Where buffers go when both the hashing and the writing thread are done with them.
+/// The way back of buffers when both the hashing and the writing thread are done with them.
 #[derive(Clone)]
 struct Recycler(Sender<Buffer>);
 
@@ -166,7 +166,7 @@ pub struct Feeder<'a> {
     buffer: Option<Buffer>,
     made: usize,
     hashing: bool,
-    /// Whether the producer was told that the output failed.
+    /// True if the producer was told that the output failed.
     told: bool,
     total: u64,
     to_write: Sender<Arc<Buffer>>,
@@ -239,7 +239,7 @@ impl Feeder<'_> {
         }
     }
 
-    /// How many bytes have been fed in all.
+    /// Returns the number of bytes that have been fed in all.
     pub fn total(&self) -> u64 {
         self.total
     }
