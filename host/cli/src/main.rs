@@ -169,7 +169,6 @@ fn unparsed(error: clap::Error, arguments: &[OsString], printer: &Printer) -> Ex
         return Status::Usage.into();
     }
     if error.use_stderr() {
-        let error = argument::without_login(error);
         let wrong = usage::explain(&error, &Cli::command(), arguments);
         printer.error(&[wrong.message], wrong.hint.as_deref());
         return Status::Usage.into();

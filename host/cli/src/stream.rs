@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use terrine::cache::Cache;
-use terrine::oci::{Platform, Repository};
+use terrine::oci::{Platform, Repository, without_login};
 use terrine::plan::dockertools::{self, Conf, ConfOptions};
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::Time;
@@ -119,7 +119,7 @@ fn repo_tag(args: &Args, conf: &Conf) -> Result<Option<String>> {
         let read = format!("image:{tag}").parse::<Repository>();
         if read.is_err() {
             return Err(Usage {
-                message: format!("`--tag {tag}`: it is not a tag"),
+                message: format!("`--tag {}`: it is not a tag", without_login(tag)),
                 hint: "a tag has up to 128 letters, digits, `_`, `.` and `-`, and starts with one of the first three",
             }
             .into());

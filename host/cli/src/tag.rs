@@ -4,7 +4,7 @@ use std::path::Path;
 
 use terrine::daemon::Loader;
 use terrine::layout::Layout;
-use terrine::oci::{Content, Descriptor, Document, Reference, Repository, Selector};
+use terrine::oci::{Content, Descriptor, Document, Reference, Repository, Selector, without_login};
 use terrine::registry::Client;
 use terrine::source;
 
@@ -97,7 +97,7 @@ fn new_name(image: &Reference, text: &str) -> Result<String> {
     let wrong = |why: String, hint| Err(Failure::from(Usage { message: why, hint }));
     let elsewhere = || {
         wrong(
-            format!("`{text}` is not where `{image}` is"),
+            format!("`{}` is not where `{image}` is", without_login(text)),
             "tags stay where the image is; `terrine copy` brings it elsewhere",
         )
     };
@@ -117,7 +117,7 @@ fn new_name(image: &Reference, text: &str) -> Result<String> {
                     ..
                 }) => Ok(tag),
                 _ => wrong(
-                    format!("`{text}` is not a tag"),
+                    format!("`{}` is not a tag", without_login(text)),
                     "write a tag, such as `latest`, or docker://NAME:TAG",
                 ),
             }
@@ -173,7 +173,7 @@ fn tag(text: &str) -> Result<String> {
     match format!("image:{text}").parse::<Repository>() {
         Ok(Repository { tag: Some(tag), digest: None, .. }) if tag == text => Ok(tag),
         _ => Err(Usage {
-            message: format!("`{text}` is not a tag"),
+            message: format!("`{}` is not a tag", without_login(text)),
             hint: "a tag has up to 128 letters, digits, `_`, `.` and `-`, and starts with one of the first three",
         }
         .into()),

@@ -10,6 +10,10 @@ use std::path::Path;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use terrine::json::numbers_in_words;
+use terrine::oci::without_login;
+
+/// The greatest number of flags that a short one is taken for.
+const MOST_FORMS: usize = 3;
 
 /// What is wrong with the arguments, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +30,7 @@ pub(super) fn explain(error: &Error, all: &Command, words: &[OsString]) -> Wrong
         ErrorKind::ValueValidation => refused(error),
         ErrorKind::UnknownArgument => (
             format!("unexpected argument `{}`", argument()),
-            unknown(error, all),
+            unknown(error, all, words),
         ),
         ErrorKind::InvalidSubcommand => {
             let name = text(error, ContextKind::InvalidSubcommand);
@@ -97,7 +101,7 @@ fn refused(error: &Error) -> (String, Option<String>) {
 }
 
 /// What an argument that nobody knows was probably meant to be.
-fn unknown(error: &Error, all: &Command) -> Option<String> {
+fn unknown(error: &Error, all: &Command, words: &[OsString]) -> Option<String> {
     let argument = text(error, ContextKind::InvalidArg);
     if Path::new(&argument).exists() {
         return Some(format!("the file of this name is `./{argument}`"));
@@ -106,9 +110,25 @@ fn unknown(error: &Error, all: &Command) -> Option<String> {
     if !near.is_empty() {
         return Some(format!("did you mean {}?", or(&near)));
     }
-    let flag = argument.strip_prefix("--")?.split('=').next()?;
+    let Some(flag) = argument.strip_prefix("--") else {
+        return long_form(&argument, called(all, words).0);
+    };
+    let flag = flag.split('=').next()?;
     let others = commands_with(all, "terrine", flag);
     (!others.is_empty()).then(|| format!("it is an argument of {}", and(&others)))
+}
+
+/// The flags of a command that begin with the letter of a short one that it does not have.
+fn long_form(argument: &str, command: &Command) -> Option<String> {
+    let letter = argument.strip_prefix('-')?.chars().next()?;
+    let longs = command.get_arguments().filter_map(|arg| arg.get_long());
+    let near: Vec<String> = longs
+        .filter(|long| long.starts_with(letter))
+        .map(|long| format!("--{long}"))
+        .collect();
+    (1..=MOST_FORMS)
+        .contains(&near.len())
+        .then(|| format!("did you mean {}?", or(&near)))
 }
 
 /// The commands that have a flag.
@@ -146,8 +166,8 @@ fn usage(error: &Error) -> Option<String> {
     ))
 }
 
-/// What an argument is, as the help of the command that was called says.
-fn about(argument: &str, all: &Command, words: &[OsString]) -> Option<String> {
+/// Returns the command that was called, and its name.
+fn called<'a>(all: &'a Command, words: &[OsString]) -> (&'a Command, String) {
     let (mut command, mut path) = (all, all.get_name().to_owned());
     let names = words.iter().skip(1).filter_map(|word| word.to_str());
     for name in names {
@@ -157,6 +177,12 @@ fn about(argument: &str, all: &Command, words: &[OsString]) -> Option<String> {
             None => break,
         }
     }
+    (command, path)
+}
+
+/// What an argument is, as the help of the command that was called says.
+fn about(argument: &str, all: &Command, words: &[OsString]) -> Option<String> {
+    let (command, path) = called(all, words);
     let flag = argument.split_whitespace().next()?.trim_start_matches('-');
     let help = command
         .get_arguments()
@@ -167,11 +193,12 @@ fn about(argument: &str, all: &Command, words: &[OsString]) -> Option<String> {
     Some(format!("`{argument}`: {help}; see `{path} --help`"))
 }
 
-/// A fact of an error; empty where it has none.
+/// A fact of an error, without a password that is written in it; empty where it has none.
 fn text(error: &Error, kind: ContextKind) -> String {
-    error
+    let text = error
         .get(kind)
-        .map_or_else(String::new, ToString::to_string)
+        .map_or_else(String::new, ToString::to_string);
+    without_login(&text).into_owned()
 }
 
 /// The same as a list.
@@ -257,8 +284,18 @@ mod tests {
                 "it is an argument of `terrine other`",
             ),
             (
+                "terrine run x -p s3cret",
+                "unexpected argument `-p`",
+                "did you mean `--platform`?",
+            ),
+            (
                 "terrine run x --jobs 0",
                 "invalid value `0` for `--jobs <jobs>`: it must be a whole number from 1 to 8",
+                "`--jobs <jobs>`: How many at once; see `terrine run --help`",
+            ),
+            (
+                "terrine run x --jobs u:s3cret@h/x",
+                "invalid value `…@h/x` for `--jobs <jobs>`: it must be a whole number",
                 "`--jobs <jobs>`: How many at once; see `terrine run --help`",
             ),
             (

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use terrine_support::hint::Hint;
 
+use super::login::{self, without_login};
 use super::{Digest, Repository, transport};
 
 /// Where an image is.
@@ -71,25 +72,12 @@ pub struct ParseReferenceError {
 
 impl ParseReferenceError {
     /// A reference that a user and a password are written in. They are not shown.
-    fn with_login(rest: &str) -> Self {
-        let shown = rest.rsplit('@').next().unwrap_or_default();
+    fn with_login(transport: &str, rest: &str) -> Self {
         Self {
-            text: format!("docker://…@{shown}"),
+            text: format!("{transport}…@{rest}"),
             why: "it has a user or a password in it".to_owned(),
-            hint: Some("log in with `terrine login`, which keeps the password where docker and podman do, or give `--creds USER:PASSWORD`".to_owned()),
+            hint: Some(login::remedy(transport, rest)),
         }
-    }
-}
-
-/// Tells whether there is a user before the host, and not a digest at the end.
-fn has_login(rest: &str) -> bool {
-    match rest.split_once('@') {
-        Some((before, after)) => {
-            // What follows a path is a digest, of whatever algorithm.
-            let is_digest = before.contains('/') || after.starts_with("sha");
-            after.contains(['/', '.']) || (after.contains(':') && !is_digest)
-        }
-        None => false,
     }
 }
 
@@ -107,7 +95,7 @@ impl FromStr for Reference {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = |why: &str| ParseReferenceError {
-            text: text.to_owned(),
+            text: without_login(text).into_owned(),
             why: why.to_owned(),
             hint: None,
         };
@@ -125,6 +113,11 @@ impl FromStr for Reference {
         let Some((transport, rest)) = text.split_once(':') else {
             return path(text, error);
         };
+        // What other transports name may have an `@`.
+        let written = login::parts(text);
+        if let Some((start, rest)) = written.filter(|(start, _)| login::may_be_registry(start)) {
+            return Err(ParseReferenceError::with_login(start, rest));
+        }
         match transport {
             // A path may start with two slashes, but nobody writes one so.
             "oci" | "oci-archive" | "docker-archive" | "docker-daemon" | "containers-storage"
@@ -133,7 +126,6 @@ impl FromStr for Reference {
                 Err(meant(&format!("`//` does not follow `{transport}:`")))
             }
             "docker" => match rest.strip_prefix("//") {
-                Some(rest) if has_login(rest) => Err(ParseReferenceError::with_login(rest)),
                 Some(rest) => rest
                     .parse()
                     .map(Self::Registry)
@@ -290,6 +282,9 @@ mod tests {
                 "containers-storage:localhost/web:1",
             ),
             ("./some/file.tar", "./some/file.tar"),
+            ("./a:b@c/d", "./a:b@c/d"),
+            ("a@b.tar", "a@b.tar"),
+            ("oci:dir:a@b", "oci:dir:a@b"),
             ("-", "-"),
         ] {
             assert_eq!(parse(text).as_deref(), Ok(expected), "{text}");
@@ -325,22 +320,27 @@ mod tests {
     #[test]
     fn logins_in_references_are_refused_and_not_repeated() {
         for (text, shown) in [
-            ("docker://user:secret@host/x", "host/x"),
-            ("docker://secret@host:5000/x:1", "host:5000/x:1"),
-            ("docker://user:sec@ret@host/x", "host/x"),
-            ("docker://user:secret@ghcr.io/x@sha256:1", "sha256:1"),
+            ("docker://user:secret@host/x", "docker://…@host/x"),
+            ("docker://secret@host:5000/x:1", "docker://…@host:5000/x:1"),
+            ("docker://user:sec@ret@host/x", "docker://…@host/x"),
+            ("docker://user:secret@host", "docker://…@host"),
+            (
+                "docker://user:secret@ghcr.io/x@sha256:1",
+                "docker://…@ghcr.io/x@sha256:1",
+            ),
+            ("https://user:secret@host/x", "https://…@host/x"),
+            ("DOCKER://user:secret@host/x", "DOCKER://…@host/x"),
+            ("docker:user:secret@host/x", "docker:…@host/x"),
+            ("user:secret@host/x", "…@host/x"),
+            ("user:secret@host", "…@host"),
         ] {
             let error = text.parse::<Reference>().unwrap_err();
-            let expected = format!(
-                "`docker://…@{shown}` is not an image reference: it has a user or a password in it"
-            );
+            let expected =
+                format!("`{shown}` is not an image reference: it has a user or a password in it");
             assert_eq!(error.to_string(), expected);
-            assert!(
-                error
-                    .hint()
-                    .unwrap()
-                    .starts_with("log in with `terrine login`")
-            );
+            let hint = error.hint().unwrap();
+            assert!(hint.contains("log in with `terrine login`"), "{hint}");
+            assert!(!hint.contains("secret"), "{hint}");
         }
         for text in [
             "docker://host/x@sha512:a",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Digest;
+use super::{Digest, login};
 
 /// The registry that names without one are of.
 const DEFAULT_REGISTRY: &str = "docker.io";
@@ -33,6 +33,9 @@ impl FromStr for Repository {
     /// Reads `[REGISTRY/]NAME[:TAG][@DIGEST]`. As everywhere, a name without a registry is one
     /// of Docker Hub. One without a tag and a digest means the tag `latest` where it is read.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if login::parts(text).is_some() {
+            return Err("it has a user or a password in it".to_owned());
+        }
         let (rest, digest) = match text.split_once('@') {
             None => (text, None),
             Some((rest, digest)) => {

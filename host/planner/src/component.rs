@@ -172,9 +172,11 @@ impl Planner<'_> {
     pub fn resolve(&self, request: &image::ResolveRequest) -> Result<image::Resolved, Error> {
         let (outcome, _) = call!(self, image, "resolve", call_resolve(request))?;
         outcome.map_err(|error| {
+            // A planner repeats a name that it does not take, and a password may be in it.
+            let shown = terrine_oci::without_login(&request.reference);
             self.refused(
                 None,
-                &error.message,
+                &error.message.replace(&request.reference, &shown),
                 error.field.as_deref(),
                 error.hint.as_deref(),
             )

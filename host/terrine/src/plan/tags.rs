@@ -1,6 +1,6 @@
 //! The tags of an image: the one that it is known by here, and those that it gets as well.
 
-use terrine_oci::Repository;
+use terrine_oci::{Repository, without_login};
 use terrine_planner_host::image::Resolved;
 
 use super::Error;
@@ -23,7 +23,7 @@ pub(super) fn others(spec: &ImageSpec, resolved: &Resolved) -> Result<Vec<String
         if !read.is_ok_and(|read| read.tag.as_ref() == Some(tag)) {
             return Err(Error::hinted(
                 format!("tags[{number}]"),
-                format!("`{tag}` is not a tag"),
+                format!("`{}` is not a tag", without_login(tag)),
                 "a tag has up to 128 letters, digits, `_`, `.` and `-`, and starts with one of the first three",
             ));
         }

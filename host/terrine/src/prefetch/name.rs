@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use terrine_oci::{Reference, Repository};
+use terrine_oci::{Reference, Repository, without_login};
 use terrine_support::hint::Hint;
 
 /// The tag of an image whose name has none.
@@ -45,7 +45,7 @@ impl FromStr for ImageName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = |why: String| ParseNameError::Image {
-            text: text.to_owned(),
+            text: without_login(text).into_owned(),
             why,
         };
         if has_other_transport(text) {
@@ -80,7 +80,7 @@ impl FromStr for FinalName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = |why: String| ParseNameError::FinalName {
-            text: text.to_owned(),
+            text: without_login(text).into_owned(),
             why,
         };
         let repository: Repository = text.parse().map_err(error)?;
@@ -105,7 +105,7 @@ impl FromStr for FinalTag {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match format!("image:{text}").parse::<Repository>() {
             Ok(Repository { tag: Some(tag), .. }) if tag == text => Ok(Self(tag)),
-            _ => Err(ParseNameError::FinalTag(text.to_owned())),
+            _ => Err(ParseNameError::FinalTag(without_login(text).into_owned())),
         }
     }
 }

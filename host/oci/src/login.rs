@@ -1,0 +1,175 @@
+//! Users and passwords that are written in references, where nobody keeps them. They are not repeated.
+
+use std::borrow::Cow;
+
+/// Transports and schemes before which a login may be written.
+const TRANSPORTS: [&str; 10] = [
+    "docker",
+    "http",
+    "https",
+    "oci",
+    "oci-archive",
+    "docker-archive",
+    "docker-daemon",
+    "containers-storage",
+    "dir",
+    "file",
+];
+
+/// Those of registries.
+const REGISTRIES: usize = 3;
+
+/// The number of hexadecimal digits from which on a text is a digest, of whatever algorithm.
+const LEAST_HEX: usize = 32;
+
+/// Returns the text of a reference, or of what should be one, for a message: without a user and a password that are
+/// written in it. A digest stays.
+pub fn without_login(text: &str) -> Cow<'_, str> {
+    match parts(text) {
+        Some((transport, host)) => format!("{transport}…@{host}").into(),
+        None => text.into(),
+    }
+}
+
+/// The remedy for a login in a reference.
+const REMEDY: &str = "log in with `terrine login`, which keeps the password where docker and podman do, or give `--creds USER:PASSWORD`";
+
+/// Returns what to do about a login, and how to write the reference if that is wrong as well.
+pub(super) fn remedy(transport: &str, host: &str) -> String {
+    match transport {
+        "docker://" => REMEDY.to_owned(),
+        "" => {
+            format!("write `docker://{host}`, and {REMEDY}; a file of this name starts with `./`")
+        }
+        _ => format!("write `docker://{host}`, and {REMEDY}"),
+    }
+}
+
+/// Tells whether a login before a host may be meant, and not a part of the name of a file.
+pub(super) fn may_be_registry(transport: &str) -> bool {
+    transport.is_empty() || is_url(transport)
+}
+
+/// Tells whether a host follows a transport.
+fn is_url(transport: &str) -> bool {
+    let name = transport.trim_end_matches(['/', ':']);
+    let is_registry = TRANSPORTS[..REGISTRIES]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name));
+    transport.ends_with("//") || is_registry
+}
+
+/// Returns what a reference with a login says without it: the transport, and the rest.
+pub(super) fn parts(text: &str) -> Option<(&str, &str)> {
+    // Such a start is that of a path.
+    if text.starts_with(['.', '/', '~']) {
+        return None;
+    }
+    let (transport, rest) = transport(text);
+    let name = match rest.rsplit_once('@') {
+        Some((name, digest)) if is_digest(digest) => name,
+        _ => rest,
+    };
+    let (before, after) = name.rsplit_once('@')?;
+    let is_login = is_user_and_password(before, after) || is_url(transport) && is_place(after);
+    is_login.then(|| (transport, &rest[before.len() + 1..]))
+}
+
+/// Splits the transport off.
+fn transport(text: &str) -> (&str, &str) {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return ("", text);
+    };
+    let is_known = TRANSPORTS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(scheme));
+    if !is_known && !rest.starts_with("//") {
+        return ("", text);
+    }
+    let bare = rest.trim_start_matches('/');
+    text.split_at(text.len() - bare.len())
+}
+
+/// Tells whether `USER:PASSWORD` is before an `@`, and not a name with a tag or a port.
+fn is_user_and_password(before: &str, after: &str) -> bool {
+    let Some((user, password)) = before.split_once(':') else {
+        return false;
+    };
+    let port = password.split('/').next().unwrap_or_default();
+    let is_port = password.contains('/') && port.bytes().all(|byte| byte.is_ascii_digit());
+    !user.is_empty() && !user.contains('/') && !password.is_empty() && (!is_port || is_place(after))
+}
+
+/// Tells whether a text has what hosts and paths have.
+fn is_place(text: &str) -> bool {
+    text.contains(['/', '.', ':'])
+}
+
+/// Tells whether a text is a digest, or was to be one.
+fn is_digest(text: &str) -> bool {
+    let Some((algorithm, hex)) = text.split_once(':') else {
+        return false;
+    };
+    let algorithm = algorithm.to_ascii_lowercase();
+    let is_hex = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+    algorithm.starts_with("sha") || algorithm == "md5" || is_hex && hex.len() >= LEAST_HEX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_are_not_repeated() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let pinned = format!("docker://u:s3cret@h/x@{digest}");
+        let shown = format!("docker://…@h/x@{digest}");
+        for (text, expected) in [
+            ("docker://u:s3cret@h/x", "docker://…@h/x"),
+            ("docker://s3cret@h:5000/x:1", "docker://…@h:5000/x:1"),
+            ("docker://u:s3@cret@h:5000/x", "docker://…@h:5000/x"),
+            ("docker://u:s3/cret@h/x", "docker://…@h/x"),
+            ("docker://u:s3cret@h", "docker://…@h"),
+            ("docker://u:5/s3cret@h/x", "docker://…@h/x"),
+            (&pinned, &shown),
+            ("DOCKER://u:s3cret@h/x", "DOCKER://…@h/x"),
+            ("docker:u:s3cret@h/x", "docker:…@h/x"),
+            ("docker:/u:s3cret@h/x", "docker:/…@h/x"),
+            ("https://u:s3cret@h/v2", "https://…@h/v2"),
+            ("oci://u:s3cret@h/x", "oci://…@h/x"),
+            ("registry://s3cret@h.example/x", "registry://…@h.example/x"),
+            ("u:s3cret@h", "…@h"),
+            ("u:s3cret@h/x:5", "…@h/x:5"),
+            ("u:p://s3cret@h/x", "…@h/x"),
+        ] {
+            assert_eq!(without_login(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_login_stays() {
+        let digest = format!("@sha256:{}", "0".repeat(64));
+        let pinned =
+            ["docker://h:5000/x:1", "h/x", "oci:dir", "x"].map(|name| format!("{name}{digest}"));
+        let others = [
+            "docker://host/x@sha512:a",
+            "docker://ghcr.io/acme/web@md5:00",
+            "docker://web@latest",
+            "docker://localhost:5000/web@latest",
+            "localhost/web:1@latest",
+            "docker-archive:a.tar:@3",
+            "oci:a@b",
+            "./u:p@h/x",
+            "/nix/store/a@b:c@d",
+            "node@20/x:y",
+            "a:b",
+            "@",
+            ":@",
+            "",
+            "ü:@ü",
+        ];
+        for text in pinned.iter().map(String::as_str).chain(others) {
+            assert_eq!(without_login(text), text);
+        }
+    }
+}
