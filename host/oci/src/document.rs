@@ -110,6 +110,14 @@ pub enum DocumentError {
         /// That of others.
         given: MediaType,
     },
+    /// What it is is not what the header of the answer that brought it says.
+    #[error("it is `{own}`, and the `Content-Type` of the answer is `{given}`")]
+    ContentType {
+        /// Its kind.
+        own: MediaType,
+        /// The header's word.
+        given: MediaType,
+    },
     /// A kind that is not supported.
     #[error("it is `{0}`, which is not supported")]
     Unsupported(String),

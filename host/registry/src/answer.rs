@@ -81,14 +81,10 @@ impl Answer {
 
     /// Where it leads.
     pub(super) fn location(&self) -> Result<Uri, Cause> {
-        let text = self
-            .headers
-            .get(header::LOCATION)
-            .map(|value| value.to_str().unwrap_or_default());
-        let Some(text) = text else {
+        let Some(value) = self.headers.get(header::LOCATION) else {
             return Err(self.broken("it has no `Location`".to_owned()));
         };
-        let to = location::resolve(&self.uri, text)
+        let to = location::resolve_bytes(&self.uri, value.as_bytes())
             .ok_or_else(|| self.broken("its `Location` is not a URL".to_owned()))?;
         if location::is_https(&self.uri) && !location::is_https(&to) {
             let host = location::host(&self.uri);

@@ -22,6 +22,9 @@ const HUB: &str = "docker.io";
 /// Docker Hub, as `docker login` writes it and helpers know it.
 pub(super) const HUB_SERVER: &str = "https://index.docker.io/v1/";
 
+/// The fields that are read.
+pub(super) const FIELDS: [&str; 3] = ["auths", "credHelpers", "credsStore"];
+
 /// One file. A field that is null or of another type than usual is as good as none.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -90,7 +93,9 @@ pub(super) fn parse(text: &[u8], file: &Path) -> Result<Option<Config>, Credenti
     })?;
     match config {
         Value::Null => Ok(None),
-        Value::Object(_) => Ok(Some(Config::of(&config))),
+        Value::Object(_) => {
+            Ok(loose::object(text, &FIELDS).map(|config| Config::of(&config.into())))
+        }
         _ => Err(broken("it is not a JSON object".to_owned())),
     }
 }
@@ -184,7 +189,7 @@ pub(super) fn first<T>(
 
 impl AuthEntry {
     fn of(entry: &Value) -> Self {
-        let owned = |name: &str| loose::text(&entry[name]).map(str::to_owned);
+        let owned = |name: &str| loose::text(loose::field(entry, name)).map(str::to_owned);
         Self {
             auth: owned("auth"),
             username: owned("username"),
@@ -194,17 +199,19 @@ impl AuthEntry {
     }
 
     fn secret(&self, key: &str, file: &Path) -> Result<Option<Secret>, CredentialsError> {
-        if let Some(token) = &self.identitytoken {
-            return Ok(Some(Secret::IdentityToken(token.clone())));
-        }
-        if let Some(secret) = self.auth.as_deref().and_then(decoded) {
-            return Ok(Some(secret));
-        }
-        match (&self.username, &self.password) {
-            (Some(user), Some(password)) => Ok(Some(Secret::Password {
-                user: user.clone(),
-                password: password.clone(),
-            })),
+        let fields = || Some((self.username.clone()?, self.password.clone()?));
+        let pair = self.auth.as_deref().and_then(decoded).or_else(fields);
+        match (self.identitytoken.clone(), pair) {
+            // Docker writes the user with no password beside a token.
+            (Some(token), Some((user, password))) if !password.is_empty() => {
+                Ok(Some(Secret::Either {
+                    user,
+                    password,
+                    token,
+                }))
+            }
+            (Some(token), _) => Ok(Some(Secret::IdentityToken(token))),
+            (None, Some((user, password))) => Ok(Some(Secret::Password { user, password })),
             _ if self.auth.is_some() => Err(CredentialsError::Broken {
                 file: file.to_owned(),
                 why: format!("the `auth` of `{key}` is not a user and a password in base64"),
@@ -215,15 +222,13 @@ impl AuthEntry {
 }
 
 /// The user and the password in an `auth`. As in Go, line breaks between digits do not count.
-fn decoded(auth: &str) -> Option<Secret> {
+fn decoded(auth: &str) -> Option<(String, String)> {
     let digits: String = auth.split_ascii_whitespace().collect();
     let text = String::from_utf8(STANDARD.decode(digits).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;
-    Some(Secret::Password {
-        user: user.to_owned(),
-        // As Docker: old versions wrote zeros.
-        password: password.trim_end_matches('\0').to_owned(),
-    })
+    // As Docker: old versions wrote zeros.
+    let password = password.trim_end_matches('\0');
+    Some((user.to_owned(), password.to_owned()))
 }
 
 /// The key of `auths` without what only URLs have.

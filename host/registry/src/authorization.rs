@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ureq::http::{HeaderValue, Uri};
+use ureq::http::{HeaderValue, Method, Uri};
 
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login, Secret};
@@ -59,7 +59,7 @@ struct State {
     took: bool,
     /// The scopes for which there was neither a password nor a token that could be had.
     without: BTreeSet<String>,
-    /// The scopes for which the registry got a password that it had not asked for.
+    /// The repositories for which the registry got a password that it had not asked for, to read or to write.
     unasked: BTreeSet<(String, bool)>,
 }
 
@@ -162,6 +162,7 @@ impl Authorization {
         offered: Option<Challenge>,
         scopes: &[Scope],
         used: Option<&HeaderValue>,
+        method: &Method,
     ) -> Result<Option<Renewed>, Failure> {
         let mut state = self.state();
         let challenge = match (offered, state.challenge.clone()) {
@@ -173,7 +174,10 @@ impl Authorization {
             }
             (Some(offered), _) => offered,
             (None, Some(known)) => known,
-            (None, None) => return Ok(self.unasked(means, &mut state, scopes, used)),
+            (None, None) => {
+                let is_read = matches!(*method, Method::GET | Method::HEAD);
+                return Ok(self.unasked(means, &mut state, scopes, used, is_read));
+            }
         };
         state.tokens.retain(|token| Some(&token.value) != used);
         let before = state.tokens.len();
@@ -187,17 +191,18 @@ impl Authorization {
     }
 
     /// The password for a registry that refuses and does not say what it wants: it may hide what
-    /// the anonymous may not see. Each repository is tried once, to read and to write.
+    /// the anonymous may not see. Each repository is tried once to read, where it may just not be there, and once to
+    /// write.
     fn unasked(
         &self,
         means: Means<'_>,
         state: &mut State,
         scopes: &[Scope],
         used: Option<&HeaderValue>,
+        is_read: bool,
     ) -> Option<Renewed> {
-        let scope = scopes.first()?;
-        let scope = (scope.repository.clone(), scope.push);
-        if used.is_some() || !state.unasked.insert(scope) {
+        let tried = (scopes.first()?.repository.clone(), is_read);
+        if used.is_some() || !state.unasked.insert(tried) {
             return None;
         }
         let login = self.login(means, scopes).ok().flatten();
@@ -287,7 +292,9 @@ fn is_token(value: &HeaderValue) -> bool {
 /// The `Authorization` of a login that is a password.
 fn password(login: Option<Login>) -> Option<HeaderValue> {
     match login?.secret {
-        Secret::Password { user, password } => Some(basic(&user, &password)),
+        Secret::Password { user, password } | Secret::Either { user, password, .. } => {
+            Some(basic(&user, &password))
+        }
         Secret::IdentityToken(_) => None,
     }
 }

@@ -233,7 +233,7 @@ impl BlobReader {
         };
         let operation = format!("fetching {} from `{from}`", self.digest);
         match &self.place {
-            Place::Repository(repository) => Error::new(operation, &repository.registry, cause),
+            Place::Repository(repository) => Error::of_blob(operation, &repository.registry, cause),
             Place::Url(..) => Error::elsewhere(operation, cause),
         }
     }

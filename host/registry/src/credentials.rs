@@ -26,6 +26,15 @@ pub(super) enum Secret {
     },
     /// What an OAuth 2 service changes into tokens.
     IdentityToken(String),
+    /// Both: the registry's challenge says which of them is wanted.
+    Either {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+        /// The identity token.
+        token: String,
+    },
 }
 
 impl fmt::Debug for Secret {
@@ -33,6 +42,7 @@ impl fmt::Debug for Secret {
         f.write_str(match self {
             Self::Password { .. } => "Password",
             Self::IdentityToken(_) => "IdentityToken",
+            Self::Either { .. } => "Either",
         })
     }
 }
@@ -135,7 +145,7 @@ impl Hint for CredentialsError {
         match self {
             Self::Nowhere => Some("set `HOME`, or name a file with `--authfile`".into()),
             Self::Helper { .. } => Some(
-                "install it, or remove it from `credHelpers` and `credsStore` in the file that names it".into(),
+                "install or correct it, or remove it from `credHelpers` and `credsStore` in the file that names it".into(),
             ),
             Self::Waits {
                 program, server, ..
@@ -296,7 +306,7 @@ impl Credentials {
     /// Returns the user that a registry, or a repository there, is told. An identity token has none.
     pub fn user(&self, registry: &str, name: &str) -> Result<Option<String>, CredentialsError> {
         Ok(self.find(registry, name)?.map(|login| match login.secret {
-            Secret::Password { user, .. } => user,
+            Secret::Password { user, .. } | Secret::Either { user, .. } => user,
             Secret::IdentityToken(_) => "<token>".to_owned(),
         }))
     }

@@ -1,6 +1,8 @@
 //! Manifests and indexes.
 
-use terrine_oci::{Descriptor, Digest, Document, MAX_DOCUMENT, MediaType, Repository};
+use terrine_oci::{
+    Descriptor, Digest, Document, DocumentError, MAX_DOCUMENT, MediaType, Repository,
+};
 use ureq::http::{Method, StatusCode, header};
 
 use super::client::Client;
@@ -85,7 +87,7 @@ impl Client {
                 .into());
             }
         }
-        Ok(Document::parse(bytes, given.as_ref()).map_err(Cause::Document)?)
+        Ok(understood(bytes, given.as_ref())?)
     }
 
     /// What a tag or a digest means at the moment; none if the registry does not have it. Where
@@ -192,6 +194,19 @@ impl Client {
     ) -> Result<Request<'static>, Failure> {
         let uri = self.url(of, &format!("manifests/{}", of.identifier()))?;
         Ok(Request::new(method, uri).with_header(header::ACCEPT, accepted))
+    }
+}
+
+/// Reads a document. Its own word counts more than the `Content-Type` of the answer, as long as both are of the same kind.
+fn understood(bytes: Vec<u8>, given: Option<&MediaType>) -> Result<Document, Cause> {
+    match Document::parse(bytes.clone(), given) {
+        Err(DocumentError::MediaType { own, given }) if own.is_index() == given.is_index() => {
+            Document::parse(bytes, None).map_err(Cause::Document)
+        }
+        Err(DocumentError::MediaType { own, given }) => {
+            Err(Cause::Document(DocumentError::ContentType { own, given }))
+        }
+        read => read.map_err(Cause::Document),
     }
 }
 

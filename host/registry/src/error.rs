@@ -30,6 +30,17 @@ impl Error {
         }
     }
 
+    /// A failure to fetch a blob that a manifest lists.
+    pub(super) fn of_blob(operation: String, registry: &str, cause: Cause) -> Self {
+        let is_lost = cause.is_not_found();
+        let mut error = Self::new(operation, registry, cause);
+        if is_lost {
+            let remedy = "the image's manifest lists it, and the registry does not have it: push the image again";
+            error.hint = Some(remedy.to_owned());
+        }
+        error
+    }
+
     /// A failure of a server that is no registry, so that no login helps.
     pub(super) fn elsewhere(operation: String, cause: Cause) -> Self {
         let hint = match &cause {
@@ -190,6 +201,16 @@ pub enum Cause {
         /// What its `Retry-After` says.
         wait: Duration,
     },
+    /// A service of tokens that does not give one.
+    #[error("the service of its tokens, `{host}`, answers {status}{}", said(says))]
+    Service {
+        /// The service, with its port.
+        host: String,
+        /// The status and its name.
+        status: ureq::http::StatusCode,
+        /// The service's own message.
+        says: Option<String>,
+    },
     /// A login that is missing or not taken.
     #[error("{}{}", refused(host, login), said(says))]
     Unauthorized {
@@ -298,6 +319,14 @@ impl Cause {
                 login: Some(LoginSource::Given),
                 ..
             } => Some("check the user and the password; many registries want a token in the place of the password".to_owned()),
+            Self::Unauthorized {
+                login: Some(LoginSource::Variable(name)),
+                elsewhere,
+                ..
+            } => Some(format!(
+                "correct the login in `{name}`, or unset it and log in with `terrine login {}`",
+                elsewhere.as_deref().unwrap_or(registry)
+            )),
             Self::Unauthorized { elsewhere, .. } => {
                 Some(login_to(elsewhere.as_deref().unwrap_or(registry)))
             }
@@ -333,6 +362,9 @@ impl Cause {
             ),
             Self::Certificate { .. } => Some(format!(
                 "if it is meant to be trusted, put it or the authority that signed it into `~/.config/containers/certs.d/{registry}/ca.crt`, or name its folder with `--cert-dir`"
+            )),
+            Self::Alert { why, .. } if why.contains("P-521") => Some(format!(
+                "give the registry a certificate with a key of RSA, ECDSA P-256 or P-384, or Ed25519; if it wants a client certificate, put NAME.cert and NAME.key into `~/.config/containers/certs.d/{registry}`"
             )),
             Self::Alert { why, .. } if why.contains("client certificate") => Some(format!(
                 "put NAME.cert and NAME.key into `~/.config/containers/certs.d/{registry}`, or name their folder with `--cert-dir`"

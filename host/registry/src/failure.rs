@@ -115,7 +115,7 @@ fn alert_text(alert: AlertDescription) -> String {
         | A::AccessDenied => "it does not take the client certificate, or wants one",
         A::ProtocolVersion => "it speaks another version of TLS",
         A::HandshakeFailure | A::InsufficientSecurity => {
-            "it has no cipher of TLS in common with terrine, or wants a client certificate"
+            "it has no cipher of TLS in common with terrine, or only a certificate with a key that terrine cannot check, such as ECDSA P-521, or it wants a client certificate"
         }
         A::UnrecognisedName => "it does not know itself by this name",
         A::InternalError => "it has an internal error",
@@ -148,7 +148,7 @@ fn certificate(error: &rustls::Error) -> String {
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => "it is not one for servers",
         E::UnsupportedSignatureAlgorithmContext { .. }
         | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "it is signed in a way that is not supported, such as SHA-1"
+            "it is signed in a way that is not supported, such as by SHA-1 or a key of ECDSA P-521"
         }
         _ => "it is not one that is supported",
     };

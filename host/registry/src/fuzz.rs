@@ -79,7 +79,9 @@ pub fn login(
 ) -> Result<Option<(Option<String>, String)>, CredentialsError> {
     let secret = auth_file::in_file(file, registry, name)?;
     Ok(secret.map(|secret| match secret {
-        Secret::Password { user, password } => (Some(user), password),
+        Secret::Password { user, password } | Secret::Either { user, password, .. } => {
+            (Some(user), password)
+        }
         Secret::IdentityToken(token) => (None, token),
     }))
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::answer::clean;
 use super::asked::Asked;
 use super::credentials::{CredentialsError, Secret, UserPassword};
+use super::loose;
 use super::process::{self, Failed};
 
 /// The time that a helper may take. Some of them ask the user for a password, or send a question to a
@@ -22,14 +23,6 @@ const TOKEN_USER: &str = "<token>";
 const NOT_FOUND: &str = "credentials not found";
 /// The longest message of a helper in ours, in characters.
 const MAX_SHOWN: usize = 200;
-
-#[derive(Deserialize)]
-struct Answer {
-    #[serde(rename = "Username")]
-    username: String,
-    #[serde(rename = "Secret")]
-    secret: String,
-}
 
 /// What a helper is given to keep.
 #[derive(Serialize)]
@@ -104,11 +97,11 @@ impl Helpers {
         if stdout.trim_ascii().is_empty() {
             return Ok(vec![]);
         }
-        match serde_json::from_slice(&stdout) {
-            Ok(Value::Object(servers)) => {
+        match loose::parse(&stdout) {
+            Some(Value::Object(servers)) => {
                 Ok(servers.into_iter().map(|(server, _)| server).collect())
             }
-            Ok(Value::Null) => Ok(vec![]),
+            Some(Value::Null) => Ok(vec![]),
             _ => Err(wrong(name)),
         }
     }
@@ -118,13 +111,12 @@ impl Helpers {
             return Ok(None);
         };
         // Its answer is never shown: it holds the secret.
-        let answer: Answer = serde_json::from_slice(&stdout).map_err(|_| wrong(name))?;
-        Ok(Some(match answer.username.as_str() {
-            TOKEN_USER => Secret::IdentityToken(answer.secret),
-            _ => Secret::Password {
-                user: answer.username,
-                password: answer.secret,
-            },
+        let (user, password) = loose::parse(&stdout)
+            .and_then(|answer| login(&answer))
+            .ok_or_else(|| wrong(name))?;
+        Ok(Some(match user.as_str() {
+            TOKEN_USER => Secret::IdentityToken(password),
+            _ => Secret::Password { user, password },
         }))
     }
 
@@ -180,6 +172,12 @@ impl Helpers {
         }
         Ok(Some(output.stdout))
     }
+}
+
+/// Returns the user and the secret of an answer.
+fn login(answer: &Value) -> Option<(String, String)> {
+    let text = |name: &str| loose::field(answer, name).as_str().map(str::to_owned);
+    Some((text("Username")?, text("Secret")?))
 }
 
 /// An answer that is none.

@@ -8,6 +8,13 @@ use ureq::http::uri::Scheme;
 /// What `text` means in an answer of `base` (RFC 3986 section 5.2): absolute, or relative to
 /// the host or to the path. A fragment is dropped.
 pub(super) fn resolve(base: &Uri, text: &str) -> Option<Uri> {
+    resolve_bytes(base, text.as_bytes())
+}
+
+/// The same of the bytes of a header. As in other clients, what URLs cannot have is percent-encoded, but in the host.
+pub(super) fn resolve_bytes(base: &Uri, bytes: &[u8]) -> Option<Uri> {
+    let text = encode_odd(bytes.trim_ascii());
+    let text = text.as_str();
     let text = text.split('#').next().unwrap_or_default().trim();
     let scheme = base.scheme_str()?;
     let authority = base.authority()?;
@@ -31,6 +38,16 @@ pub(super) fn resolve(base: &Uri, text: &str) -> Option<Uri> {
     let known = is_https(&uri) || uri.scheme() == Some(&Scheme::HTTP);
     // A user and a password in a URL would go into error messages.
     (known && !authority.as_str().contains('@') && !authority.host().is_empty()).then_some(uri)
+}
+
+/// Percent-encodes the bytes that no URL can have.
+fn encode_odd(bytes: &[u8]) -> String {
+    let encode = |byte: &u8| match byte {
+        b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => format!("%{byte:02X}"),
+        0x21..=0x7e => char::from(*byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    bytes.iter().map(encode).collect()
 }
 
 /// Reads a URL that leads to a server by itself.
@@ -239,6 +256,12 @@ mod tests {
             ("?n=2", "https://ghcr.io:8443/v2/a/blobs/uploads/?n=2"),
             (" /x ", "https://ghcr.io:8443/x"),
             ("/x?to=http://y", "https://ghcr.io:8443/x?to=http://y"),
+            ("/a b?c d", "https://ghcr.io:8443/a%20b?c%20d"),
+            (
+                "/ü^`?q={\"|\"}",
+                "https://ghcr.io:8443/%C3%BC%5E%60?q=%7B%22%7C%22%7D",
+            ),
+            ("https://a/%7Bb|", "https://a/%7Bb%7C"),
         ] {
             assert_eq!(resolve(&base, text), Some(uri(expected)), "{text}");
         }
@@ -248,7 +271,9 @@ mod tests {
             "ftp://a/b",
             "https://user:secret@a/",
             "https:///x",
-            "/a b",
+            "https://a b/",
+            "https://ü/",
+            "https://a|b/x",
             "file:///x",
         ] {
             assert_eq!(resolve(&base, text), None, "{text}");

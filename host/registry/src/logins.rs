@@ -195,6 +195,17 @@ impl Logins {
         Ok(places)
     }
 
+    /// Returns the registries that the files name logins for.
+    pub fn names(&self) -> Result<Vec<String>, CredentialsError> {
+        let mut names = BTreeSet::new();
+        for file in &self.files {
+            if let Some(config) = auth_file::read(file)? {
+                names.extend(config.keys().map(auth_file::normal));
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
     /// Drops all logins, and says of which registries. Those that a program keeps for all registries count as well,
     /// whether a file names them or not. What cannot be dropped does not keep the others.
     pub fn erase_all(&self) -> Result<Vec<String>, CredentialsError> {
@@ -329,7 +340,7 @@ fn content(file: &Path) -> Result<Map<String, Value>, CredentialsError> {
         file: file.to_owned(),
         source: Arc::new(source),
     })?;
-    serde_json::from_slice(loose::without_mark(&text)).map_err(|_| CredentialsError::Broken {
+    loose::object(&text, &auth_file::FIELDS).ok_or_else(|| CredentialsError::Broken {
         file: file.to_owned(),
         why: "it is not a JSON object".to_owned(),
     })

@@ -113,7 +113,7 @@ impl Client {
                 offered => offered.unwrap_or_default(),
             };
             let renewed = authorization
-                .renew(means, offered, scopes, used.as_ref())
+                .renew(means, offered, scopes, used.as_ref(), &hop.method)
                 .map_err(named)?;
             let Some(renewed) = renewed else { break };
             answer.discard();

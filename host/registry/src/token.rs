@@ -50,7 +50,9 @@ pub(super) fn fetch(
 ) -> Result<(HeaderValue, Duration), Failure> {
     let source = login.as_ref().map(|login| login.source.clone());
     let answer = match login.map(|login| login.secret) {
-        Some(Secret::IdentityToken(token)) => exchange(transport, realm, service, scopes, &token)?,
+        Some(Secret::IdentityToken(token) | Secret::Either { token, .. }) => {
+            exchange(transport, realm, service, scopes, &token)?
+        }
         Some(Secret::Password { user, password }) => {
             ask(transport, realm, service, scopes, Some((&user, &password)))?
         }
@@ -120,7 +122,7 @@ fn token(
             }
             .into());
         }
-        _ => return Err(answer.failure()),
+        _ => return Err(of_service(answer.failure())),
     }
     let bytes = answer.bytes(MAX_TOKEN)?;
     // The parser's message could quote the token.
@@ -131,13 +133,22 @@ fn token(
     })?)
 }
 
+/// Says of a status that it is not the registry's.
+fn of_service(failure: Failure) -> Failure {
+    let cause = match failure.cause {
+        Cause::Status { host, status, says } => Cause::Service { host, status, says },
+        cause => cause,
+    };
+    Failure { cause, ..failure }
+}
+
 /// Reads an answer. `token` counts before `access_token`, and a lifetime that makes no sense is
 /// none: services write it as a number, as a text, and as null.
 fn read(answer: &Value) -> Option<(HeaderValue, Duration)> {
     let text = ["token", "access_token"]
         .into_iter()
-        .find_map(|name| loose::text(&answer[name]))?;
-    let lifetime = loose::number(&answer["expires_in"])
+        .find_map(|name| loose::text(loose::field(answer, name)))?;
+    let lifetime = loose::number(loose::field(answer, "expires_in"))
         .filter(|seconds| *seconds > 0.0)
         .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST));
     Some((
@@ -176,6 +187,8 @@ mod tests {
             (json!({"token": null, "access_token": "t"}), 60.0),
             (json!({"token": "", "access_token": "t"}), 60.0),
             (json!({"token": 5, "access_token": "t"}), 60.0),
+            (json!({"Token": "t", "EXPIRES_IN": 300}), 300.0),
+            (json!({"token": "t", "Token": "u"}), 60.0),
             (json!({"token": "t", "access_token": {}}), 60.0),
             (json!({"token": "t\n", "refresh_token": null}), 60.0),
         ] {

@@ -2,11 +2,28 @@
 
 use std::time::Duration;
 
+use terrine_oci::{Descriptor, MediaType};
 use terrine_support::hint::Hint;
 
 use super::super::testing::{Server, step};
 use super::super::{Cause, Client, ClientOptions};
 use super::{GET, chain, image, index, options};
+
+#[test]
+fn a_blob_that_is_lost_is_told_apart_from_an_image_that_is_not_there() {
+    let server = Server::bind();
+    let of = image(&server);
+    let blob = Descriptor::of(MediaType::OciConfig, b"{}");
+    let path = format!("GET /v2/acme/web/blobs/{}", blob.digest);
+    let running = server.run(vec![step(&path).status(404)]);
+    let error = Client::new(options())
+        .blob(&of, &blob)
+        .map(drop)
+        .unwrap_err();
+    let hint = error.hint().unwrap_or_default();
+    assert!(hint.ends_with("push the image again"), "{error:?}");
+    running.seen();
+}
 
 #[test]
 fn refusals_are_told_with_their_reason() {

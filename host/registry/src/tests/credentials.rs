@@ -32,6 +32,10 @@ fn find(text: &str, registry: &str, name: &str) -> Result<Option<Secret>, String
         ),
         ("bad", "echo 'locked by secret-fox' >&2; exit 3"),
         ("silent", "exit 4"),
+        (
+            "loose",
+            r#"printf '\357\273\277{"username":"user","secret":"secret-x"}'"#,
+        ),
         ("odd", "echo '{\"Secret\":\"secret-x\"}'"),
     ] {
         helper(folder.path(), name, script);
@@ -103,6 +107,17 @@ fn entries_have_several_forms() {
         one(r#"{"auth":"dTo=","identitytoken":"t"}"#),
         Ok(Some(Secret::IdentityToken("t".to_owned())))
     );
+    for text in [
+        r#"{"auth":"dTpw","identitytoken":"t"}"#,
+        r#"{"username":"u","password":"p","identitytoken":"t"}"#,
+    ] {
+        let either = Secret::Either {
+            user: "u".to_owned(),
+            password: "p".to_owned(),
+            token: "t".to_owned(),
+        };
+        assert_eq!(one(text), Ok(Some(either)), "{text}");
+    }
     assert_eq!(one("{}"), Ok(None));
     assert_eq!(find("", "a.b", "x"), Ok(None));
     assert_eq!(find(r#"{"auths":null}"#, "a.b", "x"), Ok(None));
@@ -129,6 +144,12 @@ fn what_is_written_loosely_costs_itself_alone() {
         r#"{"auths":{"a.b":{"auth":[1],"username":"user","password":"secret-x"}}}"#.to_owned(),
         format!(r#"{{"auths":{{{good}}},"credHelpers":{{"a.b":"bad"}}}}"#),
         format!("\u{feff}{{\"auths\":{{{good}}}}}\r\n"),
+        // In other letters, and twice.
+        format!(r#"{{"Auths":{{"a.b":{{"Auth":"{}"}}}}}}"#, auth("x")),
+        format!(r#"{{"auths":{{{good}}},"auths":{{}}}}"#),
+        format!(r#"{{"auths":{{"c.d":{{}}}},"AUTHS":{{{good}}},"auths":null}}"#),
+        r#"{"CredHelpers":{"a.b":"loose"}}"#.to_owned(),
+        r#"{"credsstore":"loose"}"#.to_owned(),
         format!(
             r#"{{"auths":{{"a.b":{{"auth":"{}\n"}}}}}}"#,
             auth("x").replacen('V', r"V\n", 1)
@@ -144,6 +165,7 @@ fn what_is_written_loosely_costs_itself_alone() {
         "null",
         "{}",
         "\u{feff}",
+        r#"{"auths":{},"auths":null}"#,
         r#"{"auths":"secret-word"}"#,
         r#"{"auths":[]}"#,
         r#"{"auths":{"a.b":null}}"#,

@@ -7,6 +7,29 @@ use super::super::{Cause, Client};
 use super::{GET, INDEX, INDEX_TYPE, chain, image, index, options};
 
 #[test]
+fn the_own_word_of_a_document_counts_more_than_the_content_type() {
+    let docker = MediaType::DockerIndex;
+    let manifest = MediaType::OciManifest;
+    let server = Server::bind();
+    let of = image(&server);
+    let answer = |kind: &MediaType| {
+        step(GET)
+            .header("content-type", kind.as_str())
+            .body(INDEX)
+            .keep()
+    };
+    let running = server.run(vec![answer(&docker), answer(&manifest)]);
+    let client = Client::new(options());
+    let document = client.document(&of).unwrap();
+    assert_eq!(document.media_type.as_str(), INDEX_TYPE);
+    let error = chain(&client.document(&of).unwrap_err());
+    let expected =
+        format!("it is `{INDEX_TYPE}`, and the `Content-Type` of the answer is `{manifest}`");
+    assert!(error.ends_with(&expected), "{error}");
+    running.seen();
+}
+
+#[test]
 fn documents_are_fetched_and_verified() {
     let digest = Digest::of(INDEX);
     let server = Server::bind();

@@ -127,6 +127,8 @@ fn a_login_is_tried_where_a_registry_hides_what_it_has() {
     let client = with(login(&server, &folder, ENTRY));
     let head = format!("HEAD /v2/acme/web/blobs/{}", Digest::of(b""));
     let put = "PUT /v2/acme/web/manifests/1.2";
+    // As it is while an image is pushed.
+    client.will_push(&of);
     let running = server.run(vec![
         step(PING),
         step(&*head).status(404),

@@ -68,7 +68,7 @@ fn files_keep_what_they_had() {
     assert_eq!(text(&file), r#"{"auths":{"a.b":{"auth":"dTpw"}}}"#);
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700));
-    let other = r#"{"z":1.50,"auths":{"https://a.b/v2/":{"auth":"x","email":"e"},"c.d":{"auth":"dTpw"}},"HttpHeaders":{"a":"b"},"x":null}"#;
+    let other = r#"{"z":1.50,"Auths":{"https://a.b/v2/":{"auth":"x","email":"e"},"c.d":{"auth":"dTpw"}},"auths":{},"HttpHeaders":{"a":"b"},"x":null}"#;
     fs::write(&file, other).unwrap();
     fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
     logins.store(&name("a.b"), &login("u", "q")).unwrap();
