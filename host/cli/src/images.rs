@@ -46,13 +46,13 @@ impl ImagesArgs {
     /// Opens the one image that a text leads to.
     pub(super) fn open(&self, text: &str) -> Result<Image> {
         let reference = text.parse::<Reference>()?;
-        Images::new(&self.registry, &[&reference])?.image(&reference, self.platform.as_ref())
+        Images::one(&self.registry, &reference)?.image(&reference, self.platform.as_ref())
     }
 
     /// The same for what reads all its layers, wherever they are.
     fn open_for_export(&self, text: &str) -> Result<Image> {
         let reference = text.parse::<Reference>()?;
-        let images = Images::new(&self.registry, &[&reference])?.with_all_layers();
+        let images = Images::one(&self.registry, &reference)?.with_all_layers();
         images.image(&reference, self.platform.as_ref())
     }
 
@@ -60,7 +60,7 @@ impl ImagesArgs {
     /// for.
     pub(super) fn open_all(&self, text: &str) -> Result<Vec<(Option<Descriptor>, Image)>> {
         let reference = text.parse::<Reference>()?;
-        Images::new(&self.registry, &[&reference])?.all(&reference, self.platform.as_ref())
+        Images::one(&self.registry, &reference)?.all(&reference, self.platform.as_ref())
     }
 }
 
@@ -78,11 +78,13 @@ pub(super) struct OneImage {
 impl OneImage {
     /// Opens it.
     pub(super) fn open(&self) -> Result<Image> {
+        self.which.check(&[&self.name])?;
         self.which.open(&self.name)
     }
 
     /// Opens it for what reads all its layers, wherever they are.
     pub(super) fn open_for_export(&self) -> Result<Image> {
+        self.which.check(&[&self.name])?;
         self.which.open_for_export(&self.name)
     }
 }
@@ -91,6 +93,11 @@ impl Images {
     /// Opens images with the logins that the arguments give for those that they name.
     pub(super) fn new(args: &RegistryArgs, named: &[&Reference]) -> Result<Self> {
         Ok(Self::of(args.client(named)?))
+    }
+
+    /// Opens one of several images that were checked together.
+    fn one(args: &RegistryArgs, reference: &Reference) -> Result<Self> {
+        Ok(Self::of(args.client_for(reference)?))
     }
 
     /// Opens images by a client.

@@ -71,6 +71,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     printer.status(&format!(
         "logged in to `{server}` as `{user}`, kept by `{place}`"
     ));
+    if let Some(variable) = args.authfile.variable_with(server) {
+        printer.warning(&format!(
+            "this login is not used as long as `{variable}` has one for `{server}`: correct or unset the variable"
+        ));
+    }
     Ok(())
 }
 
@@ -82,16 +87,16 @@ fn print_user(args: &Args) -> Result<()> {
         .user(&server.host, &server.path)?;
     match user {
         Some(user) => output::print(&format!("{user}\n")),
-        None => Err(missing(server)),
+        None => Err(Failure::hinted(
+            missing(server),
+            format!("`terrine login {server}` makes one"),
+        )),
     }
 }
 
-/// A registry without a login.
-pub(super) fn missing(server: &ServerName) -> Failure {
-    Failure::hinted(
-        format!("there is no login for `{server}`"),
-        format!("`terrine login {server}` makes one"),
-    )
+/// Says that a registry has no login.
+pub(super) fn missing(server: &ServerName) -> String {
+    format!("there is no login for `{server}`")
 }
 
 /// The user and the password, wherever they come from.

@@ -2,7 +2,7 @@
 
 use terrine::registry::{Logins, ServerName};
 
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::printer::Printer;
 use super::registry_args::AuthfileArgs;
 use super::{argument, login};
@@ -34,18 +34,44 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
             [] => printer.status("there are no logins"),
             names => printer.status(&format!("logged out of {}", names.join(", "))),
         }
+        if let Some(variable) = args.authfile.variable() {
+            printer.warning(&format!(
+                "the logins that `{variable}` has stay: unset the variable"
+            ));
+        }
         return Ok(());
     }
     let server = &args.registry;
-    match &logins.erase(server)?[..] {
-        [] => Err(login::missing(server)),
-        places => {
+    let variable = args.authfile.variable_with(server);
+    match (&logins.erase(server)?[..], variable) {
+        ([], Some(variable)) => Err(Failure::hinted(
+            format!("the login for `{server}` is in the variable `{variable}`"),
+            format!("unset `{variable}`, or take the login out of it"),
+        )),
+        ([], None) => Err(none(server, &logins.names()?)),
+        (places, variable) => {
             let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
             let places = places.join(", ");
             printer.status(&format!(
                 "logged out of `{server}`, which was kept by {places}"
             ));
+            if let Some(variable) = variable {
+                printer.warning(&format!(
+                    "`{variable}` still has a login for `{server}`: unset the variable, or take the login out of it"
+                ));
+            }
             Ok(())
         }
     }
+}
+
+/// Says that there is no login to drop, and which there are.
+fn none(server: &ServerName, others: &[String]) -> Failure {
+    let message = login::missing(server);
+    let others: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+    let hint = match &others[..] {
+        [] => "no login is kept for any registry".to_owned(),
+        others => format!("logins are kept for {}", others.join(", ")),
+    };
+    Failure::hinted(message, hint)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use terrine::oci::Reference;
 use terrine::registry::{
-    CertificatePlaces, Client, ClientOptions, Credentials, Proxies, UserPassword,
+    CertificatePlaces, Client, ClientOptions, Credentials, Proxies, ServerName, UserPassword,
 };
 
 use super::exit::Usage;
@@ -126,6 +126,14 @@ impl RegistryArgs {
         }
     }
 
+    /// A client for one of several images that the arguments name, and that were checked together.
+    pub(super) fn client_for(&self, reference: &Reference) -> Result<Client> {
+        match reference {
+            Reference::Registry(_) => self.client(&[reference]),
+            _ => Ok(self.connection.client(self.authfile.credentials()?)),
+        }
+    }
+
     /// A client for the images that the arguments name, with logins that are for one image each.
     pub(super) fn client_with(
         &self,
@@ -134,22 +142,26 @@ impl RegistryArgs {
     ) -> Result<Client> {
         let mut credentials = self.authfile.credentials()?;
         for (reference, creds) in own {
-            if let Reference::Registry(of) = reference {
-                let (registry, name) = (&of.registry, Some(of.name.as_str()));
-                credentials = credentials.with_login(registry, name, creds.login()?);
-            }
+            let Reference::Registry(of) = reference else {
+                return Err(Usage {
+                    message: format!("a login is given for `{reference}`, which is in no registry"),
+                    hint: "leave it out, or name an image in a registry: `docker://NAME`",
+                }
+                .into());
+            };
+            let (registry, name) = (&of.registry, Some(of.name.as_str()));
+            credentials = credentials.with_login(registry, name, creds.login()?);
         }
-        if let Some(creds) = &self.creds
-            && let Some(registry) = only_registry(named)?
-        {
+        if let Some(creds) = &self.creds {
+            let registry = only_registry(named)?;
             credentials = credentials.with_login(registry, None, creds.login()?);
         }
         Ok(self.connection.client(credentials))
     }
 }
 
-/// The registry that references name, if any does.
-fn only_registry<'a>(named: &[&'a Reference]) -> Result<Option<&'a str>> {
+/// The one registry that references name.
+fn only_registry<'a>(named: &[&'a Reference]) -> Result<&'a str> {
     let mut registries: Vec<&str> = named
         .iter()
         .filter_map(|reference| match reference {
@@ -160,8 +172,12 @@ fn only_registry<'a>(named: &[&'a Reference]) -> Result<Option<&'a str>> {
     registries.sort_unstable();
     registries.dedup();
     match registries[..] {
-        [] => Ok(None),
-        [one] => Ok(Some(one)),
+        [] => Err(Usage {
+            message: "`--creds` is for a registry, and the arguments name none".to_owned(),
+            hint: "leave it out, or name an image in a registry: `docker://NAME`; for the images that a specification names, keep a login with `terrine login`",
+        }
+        .into()),
+        [one] => Ok(one),
         [one, other, ..] => Err(Usage {
             message: format!("`--creds` is for one registry, and `{one}` and `{other}` are named"),
             hint: "keep logins with `terrine login`, or give `copy` `--src-creds` and `--dest-creds`",
@@ -199,6 +215,22 @@ impl AuthfileArgs {
             Some(file) => vec![file.clone()],
             None => Credentials::default_files(environment::variable),
         }
+    }
+
+    /// Returns the variable that holds logins, where it counts.
+    pub(super) fn variable(&self) -> Option<&'static str> {
+        let counts = self.authfile.is_none() && environment::variable(AUTH_CONFIG).is_some();
+        counts.then_some(AUTH_CONFIG)
+    }
+
+    /// Returns the variable if it has a login for a registry, which counts more than those of files.
+    pub(super) fn variable_with(&self, server: &ServerName) -> Option<&'static str> {
+        let name = self.variable()?;
+        let text = environment::variable(name)?.into_vec();
+        let credentials = Credentials::default().with_text(name, text);
+        // One that cannot be read hides none of the others.
+        let user = credentials.user(&server.host, &server.path).ok()?;
+        user.map(|_| name)
     }
 
     /// The logins that there are.

@@ -135,6 +135,7 @@ fn said(folder: &Path, line: &str, command: &mut Command, flags: &mut Flags) -> 
         .count();
     assert_eq!(errors, 1, "{line}: {stderr}");
     assert!(stderr.contains("\nhint: "), "{line}: no remedy\n{stderr}");
+    assert!(!stderr.contains("s3cret"), "{line}: a password\n{stderr}");
     for foreign in FOREIGN {
         let given = line.contains(foreign) || !stderr.contains(foreign);
         assert!(given, "{line}: `{foreign}` in\n{stderr}");

@@ -344,6 +344,67 @@ fn a_terminal_is_asked_for_the_password() {
 }
 
 #[test]
+fn a_login_in_the_environment_is_told_to_count_more() {
+    let Some(registry) = Registry::with_basic_auth() else {
+        return;
+    };
+    let shipment = Shipment::small();
+    let host = registry.host();
+    let run = |variable: Option<&Value>, arguments: &[&str], input: &str| {
+        let file = shipment.home().join("password");
+        fs::write(&file, input).unwrap();
+        let mut command = shipment.at_home(terrine());
+        if let Some(value) = variable {
+            command.env("DOCKER_AUTH_CONFIG", value.to_string());
+        }
+        command
+            .args(arguments)
+            .stdin(fs::File::open(&file).unwrap());
+        Run::of(&mut command)
+    };
+    let says = |run: Run, code: i32, text: &str| {
+        let stderr = &run.stderr;
+        assert_eq!(run.code, Some(code), "{stderr}");
+        assert!(stderr.contains(text), "{stderr}");
+    };
+    let variable = auth(host, &json!({"username": "other", "password": "x"}));
+    let login = ["login", "--username", USER, "--password-stdin", host];
+    let logout = ["logout", host];
+    let digest = format!("docker://{host}/acme/web:1");
+    says(
+        run(Some(&variable), &login, PASSWORD),
+        0,
+        "is not used as long as `DOCKER_AUTH_CONFIG` has one",
+    );
+    says(
+        run(Some(&variable), &["digest", &digest], ""),
+        1,
+        "correct the login in `DOCKER_AUTH_CONFIG`, or unset it",
+    );
+    says(
+        run(Some(&variable), &logout, ""),
+        0,
+        "`DOCKER_AUTH_CONFIG` still has a login",
+    );
+    says(
+        run(Some(&variable), &logout, ""),
+        1,
+        "is in the variable `DOCKER_AUTH_CONFIG`",
+    );
+    says(
+        run(Some(&variable), &["logout", "--all"], ""),
+        0,
+        "the logins that `DOCKER_AUTH_CONFIG` has stay",
+    );
+    // One for another registry hides nothing.
+    let elsewhere = auth("elsewhere.example", &json!({"auth": "eDp5"}));
+    let quiet = run(Some(&elsewhere), &login, PASSWORD).ok();
+    assert!(!quiet.stderr.contains("DOCKER_AUTH"), "{}", quiet.stderr);
+    run(Some(&elsewhere), &logout, "").ok();
+    says(run(None, &logout, ""), 1, "there is no login");
+}
+
+#[test]
 fn logins_are_given_on_the_command_line() {
     let (Some(registry), Some(other)) = (Registry::with_basic_auth(), Registry::with_basic_auth())
     else {
