@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use terrine::oci::without_login;
 use terrine::remark::Remark;
 
 /// Flags by the fields that they give.
@@ -182,7 +183,8 @@ impl FlagNames {
         let Some((found, given)) = self.find(field) else {
             return self.bare(field, Part::Message);
         };
-        let value = given.value.iter().map(|value| format!(" {value}"));
+        let value = given.value.iter();
+        let value = value.map(|value| format!(" {}", without_login(value)));
         let flag: String = [given.flag.to_owned()].into_iter().chain(value).collect();
         // A place within what the flag names.
         let rest = &full(field)[found.len()..];

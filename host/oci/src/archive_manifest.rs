@@ -6,12 +6,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ArchiveManifest {
-    /// The member that is the image configuration.
+    /// The member that is the image configuration. Go reads names of fields in any letters; these are those that are
+    /// seen.
+    #[serde(alias = "config")]
     pub config: String,
     /// The names that the image is loaded under, `repository:tag`.
+    #[serde(alias = "repoTags", alias = "repotags")]
     #[serde(deserialize_with = "null_as_empty", default)]
     pub repo_tags: Vec<String>,
     /// The members that are the layers, bottom to top.
+    #[serde(alias = "layers")]
     #[serde(deserialize_with = "null_as_empty", default)]
     pub layers: Vec<String>,
 }
@@ -86,6 +90,20 @@ mod tests {
         assert_eq!(
             serde_json::from_slice::<Vec<ArchiveManifest>>(&text).unwrap(),
             [manifest]
+        );
+    }
+
+    #[test]
+    fn fields_in_other_letters_are_read() {
+        let json = r#"{"config": "c", "repotags": ["a:1"], "layers": ["l"]}"#;
+        let manifest: ArchiveManifest = serde_json::from_str(json).unwrap();
+        assert_eq!(
+            (
+                &*manifest.config,
+                &*manifest.repo_tags[0],
+                &*manifest.layers[0]
+            ),
+            ("c", "a:1", "l")
         );
     }
 

@@ -1,6 +1,8 @@
 //! A compiled component, and the calls into it.
 
-use terrine_oci::Digest;
+use std::borrow::Cow;
+
+use terrine_oci::{Digest, without_login};
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 
@@ -11,6 +13,9 @@ use super::{
     sanitize, validate,
     watch::{self, Work},
 };
+
+/// The remedy for a login in the name of an image.
+const LOGIN_HINT: &str = "leave out what is before the `@`, and log in with `terrine login`";
 
 /// A compiled component, ready to be called. A clone shares what was compiled.
 #[derive(Clone)]
@@ -172,14 +177,13 @@ impl Planner<'_> {
     pub fn resolve(&self, request: &image::ResolveRequest) -> Result<image::Resolved, Error> {
         let (outcome, _) = call!(self, image, "resolve", call_resolve(request))?;
         outcome.map_err(|error| {
+            let (mut message, mut hint) = (error.message, error.hint);
             // A planner repeats a name that it does not take, and a password may be in it.
-            let shown = terrine_oci::without_login(&request.reference);
-            self.refused(
-                None,
-                &error.message.replace(&request.reference, &shown),
-                error.field.as_deref(),
-                error.hint.as_deref(),
-            )
+            if let Cow::Owned(shown) = without_login(&request.reference) {
+                message = message.replace(&request.reference, &shown);
+                hint = Some(LOGIN_HINT.to_owned());
+            }
+            self.refused(None, &message, error.field.as_deref(), hint.as_deref())
         })
     }
 
