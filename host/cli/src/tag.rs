@@ -4,7 +4,7 @@ use std::path::Path;
 
 use terrine::daemon::Loader;
 use terrine::layout::Layout;
-use terrine::oci::{Content, Descriptor, Document, Reference, Repository, Selector, without_login};
+use terrine::oci::{Descriptor, Document, Reference, Repository, Selector, without_login};
 use terrine::registry::Client;
 use terrine::source;
 
@@ -218,49 +218,22 @@ fn in_registry(client: &Client, from: &Repository, place: &Place) -> Result<Desc
     Ok(document.descriptor())
 }
 
-/// Lists an image of a layout under each name of a place.
+/// Lists an image of a layout under each name of a place. An index that is made of what the layout lists becomes a blob.
 fn in_layout(path: &Path, image: &Selector, place: &Place) -> Result<Descriptor> {
-    let layout = Layout::open(path)?;
-    let listed = match image {
-        Selector::Name(name) => layout.find(name)?,
-        _ => None,
-    };
-    let descriptor = match listed {
-        Some(descriptor) => descriptor,
-        None => only(path, image)?,
-    };
-    for name in &place.names {
-        layout.tag(descriptor.clone(), Some(name))?;
-    }
-    Ok(descriptor)
-}
-
-/// Returns the image of a layout that a selector leads to, however that finds it.
-fn only(path: &Path, image: &Selector) -> Result<Descriptor> {
     let reference = Reference::OciLayout {
         path: path.to_owned(),
         image: image.clone(),
     };
-    let opened = match source::open(&reference, &source::LocalOpener)? {
-        choice @ source::Opened::Choice { .. } => {
-            source::Opened::Image(source::pick(choice, None)?)
-        }
-        opened => opened,
-    };
-    let (document, platform) = match &opened {
-        source::Opened::Index(index) | source::Opened::Choice { images: index, .. } => {
-            (index.document.clone(), None)
-        }
-        source::Opened::Image(image) => {
-            let platform = image.configuration.platform();
-            (terrine::copy::manifest(image)?, Some(platform))
-        }
-    };
-    let platform = platform.filter(|_| matches!(document.content, Content::Manifest(_)));
-    Ok(Descriptor {
-        platform,
-        ..document.descriptor()
-    })
+    let images = source::open_layout(&reference.to_string(), path)?;
+    let (descriptor, document) = images.described(image)?;
+    let layout = Layout::open(path)?;
+    if let Some(document) = document {
+        layout.put(&document.bytes, document.media_type)?;
+    }
+    for name in &place.names {
+        layout.tag(descriptor.clone(), Some(name))?;
+    }
+    Ok(descriptor)
 }
 
 /// Lets a program give its image each name of a place. It tells no digest.

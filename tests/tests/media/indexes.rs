@@ -1,5 +1,7 @@
 //! Indexes, as terrine and skopeo have them.
 
+use std::fs;
+
 use serde_json::{Value, json};
 use terrine_tests::archive::digest;
 use terrine_tests::proxy::{Fault, Proxy, Request, When};
@@ -226,6 +228,77 @@ fn skopeo_reads_an_index_and_picks_its_platforms() {
                 config["rootfs"]["diff_ids"][0],
                 format!("sha256:{}", digest(&layer(architecture)))
             );
+        }
+    }
+}
+
+#[test]
+fn one_name_for_several_platforms_is_one_index_to_all() {
+    let Some(shelf) = Shelf::new() else { return };
+    let written = Written::new(shelf.path("written"));
+    let named = |mut entry: Value| {
+        entry["annotations"]["org.opencontainers.image.ref.name"] = json!(TAG);
+        entry
+    };
+    // A registry gets no plain layers.
+    let image = |architecture: &str| {
+        let plain = layer(architecture);
+        let config = configuration(architecture, &[&plain]);
+        let config = written.put("application/vnd.oci.image.config.v1+json", &config);
+        let gzip = terrine_tests::archive::filter("gzip", &["-nc"], &plain);
+        let blob = written.put("application/vnd.oci.image.layer.v1.tar+gzip", &gzip);
+        written.manifest(&config, &[blob])
+    };
+    let (amd64, arm64) = (image("amd64"), image("arm64"));
+    // A signature or the like may have the name, too.
+    let nothing = written.put("application/vnd.oci.empty.v1+json", b"{}");
+    let artifact = written.manifest(&nothing, &[]);
+    let platform = |mut entry: Value, architecture: &str| {
+        entry["platform"] = json!({"os": "linux", "architecture": architecture});
+        entry
+    };
+    let from = shelf.reference(Medium::Layout, "written");
+    let (bare, _) = from.rsplit_once(':').unwrap();
+    let lists = [
+        (vec![named(amd64.clone()), named(arm64.clone())], &*from),
+        (
+            vec![named(amd64.clone()), named(artifact), named(arm64.clone())],
+            &from,
+        ),
+        (
+            vec![platform(amd64, "amd64"), platform(arm64, "arm64")],
+            bare,
+        ),
+    ];
+    for (number, (entries, from)) in lists.into_iter().enumerate() {
+        let index = written.index(&entries);
+        fs::write(shelf.path("written").join("index.json"), index).unwrap();
+        let told = |image: &str| String::from_utf8(run(&["digest", image]).stdout).unwrap();
+        let digest = told(from);
+        let pushed = shelf.reference(Medium::Registry, &format!("pushed-{number}"));
+        copy(from, &pushed);
+        assert_eq!(told(&pushed), digest);
+        run(&["tag", from, "other"]);
+        let tagged = format!("{bare}:other");
+        assert_eq!(told(&tagged), digest);
+        assert_eq!(told(from), digest);
+        verify(&tagged);
+        for (to, architecture) in [&pushed, &tagged]
+            .into_iter()
+            .flat_map(|to| [(to, "amd64"), (to, "arm64")])
+        {
+            let options = [
+                "--override-arch",
+                architecture,
+                "inspect",
+                "--tls-verify=false",
+            ];
+            let arguments = [&options[..], &["--config", to]].concat();
+            let Some(config) = skopeo(shelf.folder.path(), &arguments) else {
+                return;
+            };
+            let config: Value = serde_json::from_slice(&config.stdout).unwrap();
+            assert_eq!(config["architecture"], architecture, "{to}");
         }
     }
 }

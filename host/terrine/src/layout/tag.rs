@@ -52,23 +52,6 @@ impl Layout {
         self.replace_index(&after)
     }
 
-    /// Finds the entry of the index that has a name.
-    ///
-    /// # Errors
-    ///
-    /// An index that cannot be read.
-    pub fn find(&self, name: &str) -> Result<Option<Descriptor>, Error> {
-        let entries = self.index()?.manifests.into_iter();
-        let mut named = entries.filter(|entry| {
-            entry
-                .annotations
-                .get(REF_NAME)
-                .is_some_and(|other| other == name)
-        });
-        // Where a layout has a name twice, the last one counts, as it does for who reads it.
-        Ok(named.next_back())
-    }
-
     fn replace_index(&self, text: &[u8]) -> Result<(), Error> {
         let path = self.path.join(INDEX);
         let size = text.len() as u64;

@@ -15,7 +15,7 @@ use terrine_support::json::in_words;
 use terrine_tar::{Archive, Member};
 
 use super::seekable::{self, Unpacking};
-use super::{Attributes, Error, Fault, FilePart, Image, Layer};
+use super::{Attributes, Available, Error, Fault, FilePart, Image, Layer};
 
 /// Members that mean something to whoever reads an archive.
 const RESERVED: &[&str] = &[
@@ -77,6 +77,10 @@ impl DockerArchive {
             .collect()
     }
 
+    fn available(&self) -> Available {
+        Available::new("docker-archive", &self.name, self.names())
+    }
+
     /// What the archive says of each of its images.
     pub fn manifests(&self) -> &[ArchiveManifest] {
         &self.manifests
@@ -112,15 +116,13 @@ impl DockerArchive {
     fn select(&self, selector: &Selector) -> Result<&ArchiveManifest, Fault> {
         let missing = |wanted: String| Fault::NoSuchImage {
             wanted,
-            available: self.names(),
+            available: self.available(),
         };
         match selector {
             Selector::Only => match self.manifests.as_slice() {
                 [] => Err(Fault::NoImage),
                 [manifest] => Ok(manifest),
-                _ => Err(Fault::Several {
-                    available: self.names(),
-                }),
+                _ => Err(Fault::Several(self.available())),
             },
             Selector::Number(number) => self
                 .manifests

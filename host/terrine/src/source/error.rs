@@ -10,6 +10,7 @@ use terrine_registry as registry;
 use terrine_support::hint::Hint;
 
 use super::Layer;
+use super::available::Available;
 use super::oci::NO_LAYER;
 use crate::daemon;
 
@@ -258,11 +259,8 @@ pub enum Fault {
     #[error("it has no manifest, and so no digest")]
     NoManifest,
     /// Several images, and none was asked for.
-    #[error("it holds {} images: {}", available.len(), list(available))]
-    Several {
-        /// What there is.
-        available: Vec<String>,
-    },
+    #[error("it holds {} images: {}", .0.names.len(), list(&.0.names))]
+    Several(Available),
     /// An index of several images, and no platform was asked for.
     #[error("it holds {} images: {}", available.len(), list(available))]
     Platforms {
@@ -270,12 +268,12 @@ pub enum Fault {
         available: Vec<String>,
     },
     /// The image that was asked for is not there.
-    #[error("it has no image `{wanted}`, but {}", list(available))]
+    #[error("it has no image `{wanted}`, but {}", list(&available.names))]
     NoSuchImage {
         /// What was asked for.
         wanted: String,
         /// What there is.
-        available: Vec<String>,
+        available: Available,
     },
     /// A size that is not what a descriptor says.
     #[error("its `{member}` has {actual} bytes, not {expected}")]
@@ -405,10 +403,7 @@ impl Hint for Fault {
             Self::Foreign { .. } => Some(
                 "`terrine copy` leaves such a layer where it is; what reads layers needs an image that has it".into(),
             ),
-            Self::Several { .. } => {
-                Some("name one of these after the path, or a platform by `--platform`".into())
-            }
-            Self::NoSuchImage { .. } => Some("name one of these after the path".into()),
+            Self::Several(available) | Self::NoSuchImage { available, .. } => available.hint(),
             Self::Holes { .. } => Some("`terrine export --sparse` keeps holes as they are".into()),
             Self::Archive(fault) => fault.hint(),
             Self::Document { fault, .. } => fault.hint(),

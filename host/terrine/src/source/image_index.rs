@@ -7,7 +7,7 @@ use terrine_oci::{Annotations, Content, Descriptor, Digest, Document, DocumentEr
 use terrine_oci::{Index, Platform, annotation};
 
 use super::oci::{self, Blobs, document_fault};
-use super::{Error, Fault, Image};
+use super::{Available, Error, Fault, Image};
 
 /// How deep indexes may be nested below the first.
 const MAX_DEPTH: usize = 3;
@@ -16,8 +16,6 @@ const MAX_MANIFESTS: usize = 1000;
 
 /// What a reference leads to.
 #[derive(Debug, Clone)]
-// There are never many of them.
-#[expect(clippy::large_enum_variant)]
 pub enum Opened {
     /// One image.
     Image(Image),
@@ -28,7 +26,7 @@ pub enum Opened {
         /// All of them.
         images: ImageIndex,
         /// Their names.
-        available: Vec<String>,
+        available: Available,
     },
 }
 
@@ -222,12 +220,15 @@ impl ImageIndex {
     }
 
     /// Returns the only image for a platform of several that do not belong together.
-    fn only_for(&self, wanted: &Platform, available: &[String]) -> Result<Image, Error> {
+    fn only_for(&self, wanted: &Platform, available: Available) -> Result<Image, Error> {
         let best = self.best(wanted)?;
         let first = &best[0].descriptor;
         if best.iter().any(|one| one.descriptor.digest != first.digest) {
-            let available = available.to_vec();
-            return Err(Error::fault(&self.name, Fault::Several { available }));
+            let available = Available {
+                by_platform: false,
+                ..available
+            };
+            return Err(Error::fault(&self.name, Fault::Several(available)));
         }
         self.manifest(first)
     }
@@ -346,15 +347,11 @@ impl ImageIndex {
     }
 
     /// Returns an index of some of the entries, without the names that these have.
-    pub(super) fn with(&self, entries: &[&Descriptor]) -> Result<Self, Error> {
-        let nameless = |entry: &&Descriptor| {
-            let mut entry = (*entry).clone();
-            let names = [annotation::REF_NAME, annotation::CONTAINERD_NAME];
-            let is_name = |key: &String| names.contains(&key.as_str());
-            entry.annotations.retain(|key, _| !is_name(key));
-            entry
-        };
-        let entries = entries.iter().map(nameless).collect();
+    pub(super) fn with<'a>(
+        &self,
+        entries: impl IntoIterator<Item = &'a Descriptor>,
+    ) -> Result<Self, Error> {
+        let entries = entries.into_iter().map(nameless).collect();
         let document = Index::new(entries, Annotations::new()).to_document();
         Self::below(&self.blobs, &self.name, document, &self.trail)
     }
@@ -410,10 +407,10 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
         (Opened::Index(index), None) => return index.only(),
         (Opened::Index(index), Some(wanted)) => return index.image(wanted),
         (Opened::Choice { images, available }, None) => {
-            return Err(Error::fault(&images.name, Fault::Several { available }));
+            return Err(Error::fault(&images.name, Fault::Several(available)));
         }
         (Opened::Choice { images, available }, Some(wanted)) => {
-            return images.only_for(wanted, &available);
+            return images.only_for(wanted, available);
         }
     };
     let own = image.configuration.platform();
@@ -431,6 +428,15 @@ pub fn pick(opened: Opened, platform: Option<&Platform>) -> Result<Image, Error>
         }
         _ => Ok(image),
     }
+}
+
+/// Returns an entry without its names.
+pub(super) fn nameless(entry: &Descriptor) -> Descriptor {
+    let mut entry = entry.clone();
+    let names = [annotation::REF_NAME, annotation::CONTAINERD_NAME];
+    let is_name = |key: &String| names.contains(&key.as_str());
+    entry.annotations.retain(|key, _| !is_name(key));
+    entry
 }
 
 /// Whether a descriptor can be that of a manifest: it says so, or nothing.

@@ -4,6 +4,7 @@
 //! its layers are read when somebody wants them. Whatever comes from outside is hostile until
 //! it is verified: sizes are bounded, digests are held against bytes, nothing is unpacked.
 
+mod available;
 pub(crate) mod changes;
 mod docker_archive;
 mod elsewhere;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use terrine_oci::{Configuration, Descriptor, Digest, Document, Repository};
 
+pub use available::Available;
 pub use docker_archive::DockerArchive;
 pub(crate) use docker_archive::{check, normal};
 pub use error::{Error, Fault};

@@ -36,6 +36,7 @@ pub(super) fn read_archive(name: &str, file: File) -> Result<OciImages, Error> {
 pub(super) fn images(name: &str, archive: Archive) -> Result<OciImages, Error> {
     let text = index(&archive).map_err(|error| error.of(name))?;
     OciImages::new(
+        "oci-archive",
         name,
         Arc::new(ArchiveBlobs {
             name: name.to_owned(),

@@ -20,6 +20,7 @@ pub fn open_layout(name: &str, path: &Path) -> Result<OciImages, Error> {
     let layout = Layout::open(path).map_err(|error| convert(name, error))?;
     let text = layout.index_text().map_err(|error| convert(name, error))?;
     OciImages::new(
+        "oci",
         name,
         Arc::new(LayoutBlobs {
             name: name.to_owned(),

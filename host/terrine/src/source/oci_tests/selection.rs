@@ -1,5 +1,7 @@
 //! Which image is meant.
 
+use terrine_support::hint::Hint;
+
 use super::*;
 
 #[test]
@@ -138,6 +140,9 @@ fn a_platform_tells_images_apart() {
     };
     let text = String::from_utf8(index.document.bytes).unwrap();
     assert!(!text.contains(REF_NAME), "{text}");
+    // Others do not read the configurations for the platforms.
+    let listed: Vec<_> = index_of(&made, &by("web"));
+    assert_eq!(listed, ["linux/amd64", "linux/arm64"]);
 
     // Two names for one platform: none is meant.
     let other = made.image("linux/amd64", "other");
@@ -163,6 +168,131 @@ fn a_platform_tells_images_apart() {
         error.contains("2 images: `linux/amd64`, `linux/arm64`"),
         "{error}"
     );
+}
+
+/// The platforms that an index says that it has.
+fn index_of(made: &Made, selector: &Selector) -> Vec<String> {
+    let Opened::Index(index) = made.open(selector).unwrap() else {
+        panic!("no index")
+    };
+    let platforms = index.children().iter().map(|child| child.platform.as_ref());
+    platforms
+        .map(|platform| platform.unwrap().to_string())
+        .collect()
+}
+
+/// Something that is kept like an image.
+fn artifact(made: &Made) -> Descriptor {
+    let empty = MediaType::parse("application/vnd.oci.empty.v1+json");
+    let config = made.put(b"{}", empty);
+    made.manifest(config, vec![])
+}
+
+#[test]
+fn an_artifact_of_the_same_name_is_not_what_is_meant() {
+    let made = Made::new();
+    let named = |descriptor: &Descriptor| with(descriptor, REF_NAME, "web");
+    let (image, artifact) = (made.image("linux/amd64", "x"), artifact(&made));
+    let by = Selector::Name("web".to_owned());
+    for entries in [[&image, &artifact], [&artifact, &image]] {
+        made.list(entries.map(named).to_vec());
+        assert_eq!(made.by(&by).as_deref(), Ok("x"));
+        assert_eq!(made.pick(None).as_deref(), Ok("x"));
+        assert_eq!(described(&made, &by), (image.digest, false));
+    }
+    // Beside an image for each of several platforms.
+    let other = made.image("linux/arm64", "y");
+    made.list([&image, &artifact, &other].map(named).to_vec());
+    assert_eq!(index_of(&made, &by), ["linux/amd64", "linux/arm64"]);
+    // Alone it is what is meant by who does not look into it.
+    made.list(vec![named(&artifact)]);
+    assert!(made.by(&by).unwrap_err().contains("it is no image"));
+    assert_eq!(described(&made, &by), (artifact.digest, false));
+}
+
+/// The digest of what a selector leads to, and whether no blob holds it.
+fn described(made: &Made, selector: &Selector) -> (Digest, bool) {
+    let images = open_layout("x", made.layout.path()).unwrap();
+    let (descriptor, document) = images.described(selector).unwrap();
+    assert!(!descriptor.annotations.contains_key(REF_NAME));
+    assert!(
+        document
+            .iter()
+            .all(|document| document.digest() == descriptor.digest)
+    );
+    (descriptor.digest, document.is_some())
+}
+
+#[test]
+fn what_is_described_is_what_is_opened() {
+    let made = Made::new();
+    let image = |platform: &str| made.image(platform, platform);
+    let (one, other) = (image("linux/amd64"), image("linux/arm64"));
+    let digest_of = |selector: &Selector| match made.open(selector).unwrap() {
+        Opened::Index(index) => index.document.digest(),
+        Opened::Image(image) => image.manifest.unwrap().digest(),
+        Opened::Choice { .. } => panic!("a choice"),
+    };
+    let web = Selector::Name("web".to_owned());
+    // One name twice.
+    made.list(vec![
+        with(&one, REF_NAME, "web"),
+        with(&other, REF_NAME, "web"),
+    ]);
+    assert_eq!(described(&made, &web), (digest_of(&web), true));
+    // The list is an index itself.
+    made.list(vec![on(&one, "linux/amd64"), on(&other, "linux/arm64")]);
+    let only = Selector::Only;
+    assert_eq!(described(&made, &only), (digest_of(&only), true));
+    // One image, and one that only an index lists.
+    let nested = made.index(vec![on(&other, "linux/arm64")]);
+    made.list(vec![one.clone(), with(&nested, REF_NAME, "web")]);
+    assert_eq!(described(&made, &Selector::Number(0)), (one.digest, false));
+    assert_eq!(described(&made, &web), (nested.digest, false));
+    let by_digest = Selector::Digest(other.digest);
+    assert_eq!(described(&made, &by_digest), (other.digest, false));
+}
+
+#[test]
+fn images_of_one_name_and_one_platform_are_told_apart_by_their_digests() {
+    let made = Made::new();
+    let images = ["x", "y"].map(|layer| made.image("linux/amd64", layer));
+    made.list(
+        images
+            .iter()
+            .map(|image| with(image, REF_NAME, "web"))
+            .collect(),
+    );
+    let by = Selector::Name("web".to_owned());
+    let [x, y] = images.map(|image| image.digest);
+    let holds = format!("it holds 2 images: `@{x}`, `@{y}`");
+    assert!(made.by(&by).unwrap_err().ends_with(&holds));
+    let amd64: Platform = "linux/amd64".parse().unwrap();
+    for platform in [None, Some(&amd64)] {
+        let opened = open_layout("oci:layout", made.layout.path())
+            .unwrap()
+            .open(&by);
+        let error = pick(opened.unwrap(), platform).unwrap_err();
+        let hint = format!("name one of these, as in `oci:layout@{x}`");
+        assert_eq!(error.hint().as_deref(), Some(&*hint));
+    }
+    assert_eq!(made.by(&Selector::Digest(y)).as_deref(), Ok("y"));
+    // A platform helps where these are different.
+    let other = made.image("linux/arm64", "z");
+    let entries = [(&other, "other"), (&other, "again")];
+    let x = made.image("linux/amd64", "x");
+    let entries = entries.into_iter().chain([(&x, "web")]);
+    made.list(
+        entries
+            .map(|(image, name)| with(image, REF_NAME, name))
+            .collect(),
+    );
+    let opened = open_layout("layout", made.layout.path())
+        .unwrap()
+        .open(&Selector::Only);
+    let error = pick(opened.unwrap(), None).unwrap_err();
+    let hint = "name one of these, as in `oci:layout:other`, or a platform by `--platform`";
+    assert_eq!(error.hint().as_deref(), Some(hint));
 }
 
 fn open_text(text: &str) -> Result<Opened, Error> {

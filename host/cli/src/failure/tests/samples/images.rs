@@ -60,6 +60,11 @@ pub(super) fn layout_errors() -> Vec<layout::Error> {
 pub(super) fn source_faults() -> Vec<source::Fault> {
     use source::Fault;
     let list = || vec![name()];
+    let available = || source::Available {
+        names: list(),
+        by_platform: true,
+        ..source::Available::default()
+    };
     vec![
         Fault::Archive(terrine_tar::Fault::Truncated {
             position: 0,
@@ -84,11 +89,11 @@ pub(super) fn source_faults() -> Vec<source::Fault> {
             urls: list(),
             why: None,
         },
-        Fault::Several { available: list() },
+        Fault::Several(available()),
         Fault::Platforms { available: list() },
         Fault::NoSuchImage {
             wanted: name(),
-            available: list(),
+            available: available(),
         },
         Fault::Size {
             member: name(),
