@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, HumanDuration};
-use terrine::destination::Reporter;
+use terrine::destination::{LayerOutcome, Reporter};
 use terrine::layer::LayerOrigin;
 use terrine::pipe::Observer;
 
@@ -36,6 +36,8 @@ struct Count {
     to_send: AtomicU64,
     finished: AtomicUsize,
     there: AtomicUsize,
+    /// How many layers are left where they are.
+    left: AtomicUsize,
     /// Whether anything was said since the last look.
     said: AtomicBool,
     /// Whether it is over.
@@ -89,6 +91,7 @@ impl Count {
             to_send: AtomicU64::new(0),
             finished: AtomicUsize::new(0),
             there: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
             said: AtomicBool::new(false),
             over: AtomicBool::new(false),
         }
@@ -135,10 +138,11 @@ impl Count {
 
     fn outcome(&self, written: u64) -> String {
         let there = self.there.load(Ordering::Relaxed);
+        let left = self.left.load(Ordering::Relaxed);
         let finished = self.finished.load(Ordering::Relaxed);
         let sent = load(&self.sent);
         let mut parts = vec![];
-        if written > 0 || there == 0 {
+        if written > 0 || there + left == 0 {
             parts.push(format!(
                 "{} at {}/s",
                 DecimalBytes(written),
@@ -149,6 +153,9 @@ impl Count {
             0 => {}
             all if all == finished => parts.push("all layers were there".to_owned()),
             some => parts.push(format!("{some} of {finished} layers were there")),
+        }
+        if left > 0 {
+            parts.push(format!("{left} of {finished} layers left where they are"));
         }
         if sent > 0 {
             parts.push(format!("{} sent", DecimalBytes(sent)));
@@ -336,10 +343,15 @@ impl Reporter for Progress<'_> {
         self.add(&self.count.sent, bytes);
     }
 
-    fn finished(&self, _: usize, was_there: bool) {
+    fn finished(&self, _: usize, outcome: LayerOutcome) {
         let finished = 1 + self.count.finished.fetch_add(1, Ordering::Relaxed);
-        if was_there {
-            self.count.there.fetch_add(1, Ordering::Relaxed);
+        let count = match outcome {
+            LayerOutcome::Brought => None,
+            LayerOutcome::WasThere => Some(&self.count.there),
+            LayerOutcome::Left => Some(&self.count.left),
+        };
+        if let Some(count) = count {
+            count.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(bar) = self.meter.bar() {
             // Layers come to their ends in any order.
@@ -381,6 +393,18 @@ mod tests {
         );
         assert_eq!(count(0, 0, 3, 3), "all layers were there");
         assert_eq!(count(1000, 0, 3, 3), "1.00 kB, all layers were there");
+        let left = |written: u64, there: usize, left: usize| {
+            let count = Count::new();
+            count.written.store(written, Ordering::Relaxed);
+            count.finished.store(3, Ordering::Relaxed);
+            count.there.store(there, Ordering::Relaxed);
+            count.left.store(left, Ordering::Relaxed);
+            count.outcome(written)
+        };
+        let some = "1 of 3 layers were there, 2 of 3 layers left where they are";
+        assert_eq!(left(0, 1, 2), some);
+        assert_eq!(left(0, 0, 3), "3 of 3 layers left where they are");
+        assert!(left(5, 0, 1).ends_with("/s, 1 of 3 layers left where they are"));
         // What was read matters until something is written.
         assert_eq!(counts(2000, 0, 0, 0, 0), "2.00 kB read");
         assert_eq!(counts(2000, 1000, 0, 1, 0), "1.00 kB");

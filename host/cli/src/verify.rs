@@ -94,15 +94,21 @@ fn tell(report: &VerifyReport, printer: &Printer) {
         printer.error(&[format!("{}: {mismatch}", report.name)], None);
     }
     if report.is_valid() {
-        let (name, id, layers) = (&report.name, report.image_id, report.layers);
+        let (name, id) = (&report.name, report.image_id);
         let read = DecimalBytes(report.bytes_read);
-        let (layers, checks) = (
-            counted(layers, "layer"),
-            counted(report.checked.len(), "check"),
-        );
+        let (layers, checks) = (layers(report), counted(report.checked.len(), "check"));
         printer.status(&format!(
             "{name}: {id} is valid: {layers}, {checks}, {read} read"
         ));
+    }
+}
+
+/// Tells how many layers there are, and how many of them were not read.
+fn layers(report: &VerifyReport) -> String {
+    let layers = counted(report.layers, "layer");
+    match report.layers_elsewhere {
+        0 => layers,
+        some => format!("{layers}, {some} of them not distributed with the image and not read"),
     }
 }
 

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use terrine_oci::{ArchiveManifest, Digest};
 use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 
-use super::{CarryError, Reporter};
+use super::{CarryError, LayerOutcome, Reporter};
 use crate::base::{Base, BaseLayer};
 use crate::layer::{self, Entries, LayerOrigin, NewLayer};
 use crate::pipe::{Closed, Feeder};
@@ -121,7 +121,7 @@ impl<'a, 'f> DockerArchive<'a, 'f> {
     /// Counts a layer, which was written or is the same as another one.
     pub fn list(&mut self) {
         self.count += 1;
-        self.reporter.finished(self.count, false);
+        self.reporter.finished(self.count, LayerOutcome::Brought);
     }
 
     /// Returns the digests of all layers that were written, after checking that each is what it

@@ -31,7 +31,7 @@ pub use layout::LayoutDestination;
 pub(crate) use members::Members;
 pub use oci_archive::OciArchive;
 pub use registry::RegistryDestination;
-pub use report::Reporter;
+pub use report::{LayerOutcome, Reporter};
 pub use staged::Staged;
 use terrine_oci::{Descriptor, Document, Platform, Repository};
 

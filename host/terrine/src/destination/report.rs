@@ -24,10 +24,44 @@ pub trait Reporter: Observer {
     fn read(&self, _bytes: u64) {}
     /// So many more bytes have gone to a registry.
     fn sent(&self, _bytes: u64) {}
-    /// A layer is where it should be, and was so before, if `was_there`.
-    fn finished(&self, _number: usize, _was_there: bool) {}
+    /// A layer is done.
+    fn finished(&self, _number: usize, _outcome: LayerOutcome) {}
     /// Something stays behind: what it is, and why.
     fn left_out(&self, _what: &str) {}
+}
+
+/// What became of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerOutcome {
+    /// It has come to where it should be, at one place at least.
+    Brought,
+    /// It was where it should be before.
+    WasThere,
+    /// It is left where it is: it is not distributed with its image.
+    Left,
+}
+
+impl LayerOutcome {
+    /// What became of a layer that was there before, or not.
+    pub(super) fn of_present(was_there: bool) -> Self {
+        if was_there {
+            Self::WasThere
+        } else {
+            Self::Brought
+        }
+    }
+
+    /// What became of a layer at several places.
+    pub(super) fn of_all(outcomes: impl Iterator<Item = Self>) -> Self {
+        let all: Vec<Self> = outcomes.collect();
+        if all.contains(&Self::Brought) {
+            Self::Brought
+        } else if all.contains(&Self::WasThere) {
+            Self::WasThere
+        } else {
+            Self::Left
+        }
+    }
 }
 
 /// Nobody wants to know.

@@ -223,13 +223,13 @@ fn layers_keep_their_compression_or_get_another() {
             "{case}"
         );
         assert!(
-            !first.was_there && destination.holds(&first.descriptor, &[]).unwrap(),
+            !first.was_there() && destination.holds(&first.descriptor, &[]).unwrap(),
             "{case}"
         );
         if own == becomes {
             assert_eq!(first.descriptor, layer.descriptor, "{case}");
             // Again nothing is read, and nobody is told.
-            assert!(bring().was_there, "{case}");
+            assert!(bring().was_there(), "{case}");
             assert_eq!(said.layers(), [1], "{case}");
         }
     }
@@ -257,7 +257,7 @@ fn what_is_compressed_anew_is_not_read_again_with_a_cache() {
     let first = bring(&layer).unwrap();
     layer.bytes.clear();
     let second = bring(&layer).unwrap();
-    assert!(second.was_there);
+    assert!(second.was_there());
     assert_eq!(first.descriptor, second.descriptor);
     assert_eq!(said.layers(), [1]);
 }

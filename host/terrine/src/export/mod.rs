@@ -20,7 +20,7 @@ use terrine_oci::Digest;
 use terrine_support::hint::Hint;
 use terrine_tar::{Body, Described, EntryType, Input, MAX_UNPACKED, Writer};
 
-use crate::destination::Reporter;
+use crate::destination::{LayerOutcome, Reporter};
 use crate::filesystem::{Id, Leaf, NamedDirectory, ROOT, Tree};
 use crate::layer::LayerOrigin;
 use crate::source::seekable::{self, Unpacking};
@@ -118,7 +118,7 @@ pub fn export(
             layer.stored_size(),
         );
         exporting.layer(&**layer, leaves)?;
-        reporter.finished(counted, false);
+        reporter.finished(counted, LayerOutcome::Brought);
         rest = above;
     }
     exporting.finish(&directories).map_err(Error::Output)

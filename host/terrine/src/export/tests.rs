@@ -238,8 +238,8 @@ impl Reporter for Told {
         self.say(format!("{number}: {size}"));
     }
 
-    fn finished(&self, number: usize, was_there: bool) {
-        self.say(format!("{number} {was_there}"));
+    fn finished(&self, number: usize, outcome: LayerOutcome) {
+        self.say(format!("{number} {outcome:?}"));
     }
 }
 
@@ -265,9 +265,9 @@ fn what_is_read_and_written_is_told() {
         let [first, second] = sizes.map(|size| size.to_string());
         let expected = [
             format!("1: {first}"),
-            "1 false".into(),
+            "1 Brought".into(),
             format!("2: {second}"),
-            "2 false".into(),
+            "2 Brought".into(),
         ];
         assert_eq!(told.layers.into_inner().unwrap(), expected);
     }

@@ -376,7 +376,7 @@ impl Facts {
                     annotations: Annotations::new(),
                     ..shipped.descriptor.clone()
                 });
-                layer.was_there = Some(shipped.was_there);
+                layer.was_there = Some(shipped.was_there());
             }
         }
         self.add_up();

@@ -24,6 +24,8 @@ pub(super) struct Looked {
     pub(super) checks: Checks,
     /// How many bytes were read.
     pub(super) bytes: u64,
+    /// Whether it is not there to be read, because it is not distributed with its image.
+    pub(super) is_elsewhere: bool,
     /// Its members; none where not all of them can be listed.
     pub(super) members: Option<Vec<Described>>,
 }
@@ -46,6 +48,7 @@ pub(super) fn check(
                 name,
                 checks,
                 bytes: 0,
+                is_elsewhere: true,
                 members: None,
             };
         }
@@ -56,6 +59,7 @@ pub(super) fn check(
                 name,
                 checks,
                 bytes: 0,
+                is_elsewhere: false,
                 members: None,
             };
         }
@@ -66,6 +70,7 @@ pub(super) fn check(
         name,
         checks,
         bytes: read.size,
+        is_elsewhere: false,
         members: read.faults.is_empty().then_some(read.members),
     }
 }

@@ -50,6 +50,8 @@ pub struct VerifyReport {
     pub manifest: Option<Digest>,
     /// How many layers it has.
     pub layers: usize,
+    /// How many of them are not distributed with it, and were not read.
+    pub layers_elsewhere: usize,
     /// What was computed again, in order.
     pub checked: Vec<String>,
     /// What is wrong, in order.
@@ -156,11 +158,12 @@ impl<'a> Verification<'a> {
             configuration(image, manifest, &mut checks);
         }
         counts(image, manifest, &mut checks);
-        let mut bytes_read = 0;
+        let (mut bytes_read, mut layers_elsewhere) = (0, 0);
         let mut files = Files::default();
         self.layers(manifest, reporter, |looked| {
             checks.append(looked.checks);
             bytes_read += looked.bytes;
+            layers_elsewhere += usize::from(looked.is_elsewhere);
             files.add(looked.name, looked.members);
         });
         files.tell(&mut checks);
@@ -169,6 +172,7 @@ impl<'a> Verification<'a> {
             image_id: image.configuration.digest(),
             manifest: image.manifest.as_ref().map(Document::digest),
             layers: image.layers.len(),
+            layers_elsewhere,
             checked: checks.checked,
             mismatches: checks.mismatches,
             bytes_read,

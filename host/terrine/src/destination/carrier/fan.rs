@@ -11,7 +11,7 @@ use terrine_oci::Descriptor;
 
 use super::make::{MadeOf, Reencoded};
 use super::{Carried, Carrier, CarryError, Part, Shipped};
-use crate::destination::{Destination, Error, Reporter, Staged};
+use crate::destination::{Destination, Error, LayerOutcome, Reporter, Staged};
 use crate::layer;
 use crate::parallel::each;
 use crate::source::{Layer, Spooled};
@@ -116,7 +116,8 @@ impl Fan<'_, '_> {
         if !begun.get() {
             reporter.skipped(weight);
         }
-        reporter.finished(number, landed.iter().all(|(_, shipped)| shipped.was_there));
+        let outcomes = landed.iter().map(|(_, shipped)| shipped.outcome);
+        reporter.finished(number, LayerOutcome::of_all(outcomes));
         Ok(landed)
     }
 
@@ -227,13 +228,13 @@ impl Fan<'_, '_> {
         }
     }
 
-    /// Gives staged bytes to destinations by `keep`, which returns whether the blob was there.
+    /// Gives staged bytes to destinations by `keep`, which returns what became of the layer.
     pub(super) fn hand_out(
         &self,
         lanes: &[usize],
         staged: Staged,
-        keep: impl Fn(&Carrier<'_>, Staged) -> Result<bool, Error>,
-    ) -> Vec<(usize, bool)> {
+        keep: impl Fn(&Carrier<'_>, Staged) -> Result<LayerOutcome, Error>,
+    ) -> Vec<(usize, LayerOutcome)> {
         let mut kept = vec![];
         let mut staged = Some(staged);
         for (index, &lane) in lanes.iter().enumerate() {
@@ -244,8 +245,8 @@ impl Fan<'_, '_> {
             };
             match share {
                 Ok(Some(share)) => {
-                    let was_there = self.step(lane, keep(&self.carriers[lane], share));
-                    kept.extend(was_there.map(|was_there| (lane, was_there)));
+                    let outcome = self.step(lane, keep(&self.carriers[lane], share));
+                    kept.extend(outcome.map(|outcome| (lane, outcome)));
                 }
                 Ok(None) => {}
                 Err(error) => self.unwritten(&[lane], &error),
@@ -330,14 +331,14 @@ pub(super) fn landed(
     descriptor: &Descriptor,
     diff_id: terrine_oci::Digest,
     size: Option<u64>,
-    was_there: bool,
+    outcome: LayerOutcome,
 ) -> (usize, Shipped) {
     let descriptor = descriptor.clone();
     let shipped = Shipped {
         descriptor,
         diff_id,
         size,
-        was_there,
+        outcome,
     };
     (lane, shipped)
 }

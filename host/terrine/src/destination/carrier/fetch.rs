@@ -8,7 +8,7 @@ use terrine_compress::Compression;
 use terrine_oci::{Descriptor, Repository};
 use terrine_tar::MAX_UNPACKED;
 
-use super::super::{Error, Reporter, Staged};
+use super::super::{Error, LayerOutcome, Reporter, Staged};
 use super::fan::{self, Fan, Landed};
 use super::make::{Reencoded, check};
 use super::{Carrier, CarryError, Foreign, sending};
@@ -50,7 +50,7 @@ impl Fan<'_, '_> {
                 &described(layer.as_ref(), &given),
                 diff_id,
                 None,
-                true,
+                LayerOutcome::WasThere,
             )
         };
         let mut landed: Landed = landed.into_iter().map(there).collect();
@@ -99,10 +99,10 @@ impl Fan<'_, '_> {
         let descriptor = described(layer.as_ref(), &given);
         let kept = self.hand_out(lacking, staged, |carrier, staged| {
             carrier.keep(staged, &descriptor, &sending(reporter, descriptor.size))?;
-            Ok(false)
+            Ok(LayerOutcome::Brought)
         });
-        let landed = kept.into_iter().map(|(lane, was_there)| {
-            fan::landed(lane, &descriptor, layer.diff_id(), Some(size), was_there)
+        let landed = kept.into_iter().map(|(lane, outcome)| {
+            fan::landed(lane, &descriptor, layer.diff_id(), Some(size), outcome)
         });
         Ok(landed.collect())
     }
@@ -131,9 +131,10 @@ impl Fan<'_, '_> {
         }
         let given = layer.descriptor()?;
         let descriptor = described(layer.as_ref(), &given);
+        let outcome = LayerOutcome::Left;
         landed.extend(
             left.into_iter()
-                .map(|lane| fan::landed(lane, &descriptor, layer.diff_id(), None, true)),
+                .map(|lane| fan::landed(lane, &descriptor, layer.diff_id(), None, outcome)),
         );
         Ok(landed)
     }
@@ -207,7 +208,7 @@ pub fn blob(
             Ok((staged, _)) => {
                 fan.hand_out(&lacking, staged, |carrier, staged| {
                     carrier.keep(staged, blob, &|bytes| reporter.sent(bytes))?;
-                    Ok(false)
+                    Ok(LayerOutcome::Brought)
                 });
             }
             Err(error) => fan.unwritten(&lacking, &error),

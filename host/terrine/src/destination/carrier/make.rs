@@ -5,7 +5,7 @@ use std::sync::Arc;
 use terrine_compress::Compression;
 use terrine_oci::{Descriptor, Digest, MediaType};
 
-use super::super::{Reporter, blob};
+use super::super::{LayerOutcome, Reporter, blob};
 use super::fan::{self, Fan, Landed};
 use super::{Carrier, CarryError, sending};
 use crate::cache::{Cache, LayerKey, Plain, Stored, agreed};
@@ -73,14 +73,15 @@ impl Fan<'_, '_> {
             match (made.plain, blob) {
                 (Some(plain), Ok((blob, staged))) => {
                     let kept = self.hand_out(group, staged, |carrier, staged| {
-                        carrier.settle(staged, &blob, &sending(reporter, blob.size))
+                        let settled = carrier.settle(staged, &blob, &sending(reporter, blob.size));
+                        settled.map(LayerOutcome::of_present)
                     });
                     if !kept.is_empty() {
                         self.carriers[group[0]].remember_made(known, plain, &blob);
                         contents.remember(plain);
                     }
-                    landed.extend(kept.into_iter().map(|(lane, was_there)| {
-                        fan::landed(lane, &blob, plain.diff_id, Some(plain.size), was_there)
+                    landed.extend(kept.into_iter().map(|(lane, outcome)| {
+                        fan::landed(lane, &blob, plain.diff_id, Some(plain.size), outcome)
                     }));
                 }
                 (_, Err(error)) => self.unwritten(group, &error),
@@ -105,7 +106,8 @@ impl Fan<'_, '_> {
             };
             match (self.step(lane, there), stored) {
                 (Some(true), Some((known, blob))) => {
-                    landed.push(fan::landed(lane, &blob, known.diff_id, known.size, true));
+                    let outcome = LayerOutcome::WasThere;
+                    landed.push(fan::landed(lane, &blob, known.diff_id, known.size, outcome));
                 }
                 (Some(_), _) => lacking.push(lane),
                 (None, _) => {}

@@ -24,7 +24,7 @@ use terrine_compress::{Compression, Pool, Setting};
 use terrine_oci::{Descriptor, Digest, Repository};
 use terrine_support::hint::Hint;
 
-use super::{Destination, Error, Reporter, Staged};
+use super::{Destination, Error, LayerOutcome, Reporter, Staged};
 use crate::cache::Cache;
 use crate::layer::{self, LayerOrigin, NewLayer};
 use crate::pipe::Closed;
@@ -118,8 +118,15 @@ pub struct Shipped {
     pub diff_id: Digest,
     /// The size of that in bytes, where it is known: not if nobody looked.
     pub size: Option<u64>,
+    /// Whether it was there before, or is left elsewhere.
+    pub outcome: LayerOutcome,
+}
+
+impl Shipped {
     /// Whether it was there before.
-    pub was_there: bool,
+    pub fn was_there(&self) -> bool {
+        self.outcome == LayerOutcome::WasThere
+    }
 }
 
 /// Why a layer could not be brought.
