@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use terrine_support::hint::Hint;
+use terrine_support::json::{in_words, read_object};
 
 use super::descriptor::null_as_default;
 use super::loose;
@@ -70,7 +71,7 @@ impl Hint for ConfigurationError {}
 
 impl ConfigurationError {
     pub(super) fn new(error: impl std::fmt::Display) -> Self {
-        Self(error.to_string())
+        Self(in_words(&error.to_string()))
     }
 }
 
@@ -82,9 +83,9 @@ impl Configuration {
     /// Text that is not JSON, or has no list of diff ids, or one of something else.
     pub fn parse(bytes: Vec<u8>) -> Result<Self, ConfigurationError> {
         let digest = Digest::of(&bytes);
-        let wrong = |error: &dyn std::fmt::Display| ConfigurationError(error.to_string());
-        let view: View = serde_json::from_slice(&bytes).map_err(|error| wrong(&error))?;
-        let text = String::from_utf8(bytes).map_err(|error| wrong(&error))?;
+        let view: View = read_object(&bytes).map_err(ConfigurationError)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| ConfigurationError("the text is not UTF-8".to_owned()))?;
         Ok(Self { text, digest, view })
     }
 
@@ -187,6 +188,29 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        for (text, expected) in [
+            ("[1]", "it must be an object, and is a list"),
+            (" <html>", "it is a web page or XML, and not JSON"),
+            (" ", "it is empty"),
+            ("{}", "the field `rootfs` is missing at line 1 column 2"),
+            (
+                r#"{"os":"","os":""}"#,
+                "the field `os` is there twice at line 1 column 13",
+            ),
+            (
+                "5",
+                "it must be an object, and is the number `5` at line 1 column 1",
+            ),
+        ] {
+            assert_eq!(parse(text).unwrap_err().to_string(), expected);
+        }
+        // A list of the fields' values, which is an object to the parser.
+        let list = r#"["amd64","linux",null,null,null,{"diff_ids":[]},[]]"#;
+        assert!(parse(list).is_err());
     }
 
     #[test]

@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(parse("").unwrap().size, 0);
         for size in ["[]", "true", "12.5", r#""twelve""#, "1e300"] {
             let error = parse(&format!(r#","size":{size}"#)).unwrap_err();
-            assert!(error.starts_with("the size `"), "{error}");
+            assert!(error.starts_with("`size`: the size `"), "{error}");
         }
         let odd = parse(
             r#","mediaType":5,"urls":["a",null,1],"annotations":{"a":"b","c":null,"d":1},"artifactType":{}"#,
@@ -297,7 +297,9 @@ mod tests {
         }
         let error = serde_json::from_str::<Descriptor>("{}").unwrap_err();
         assert!(
-            error.to_string().starts_with("missing field `digest`"),
+            error
+                .to_string()
+                .starts_with("the field `digest` is missing"),
             "{error}"
         );
     }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use terrine_support::hint::Hint;
+use terrine_support::json::read_object;
 
 use super::descriptor::null_as_default;
 use super::loose;
@@ -118,6 +119,14 @@ pub enum DocumentError {
         /// The header's word.
         given: MediaType,
     },
+    /// What it is called is not what it has.
+    #[error("it is called `{media_type}`, and has no field `{missing}`")]
+    Fields {
+        /// Its own word, or that of others.
+        media_type: MediaType,
+        /// A field of such documents.
+        missing: &'static str,
+    },
     /// A kind that is not supported.
     #[error("it is `{0}`, which is not supported")]
     Unsupported(String),
@@ -135,7 +144,28 @@ struct Outline {
     media_type: MediaType,
     config: Option<serde::de::IgnoredAny>,
     layers: Option<serde::de::IgnoredAny>,
-    manifests: Option<serde::de::IgnoredAny>,
+    #[serde(default, deserialize_with = "or_null")]
+    manifests: Option<Option<serde::de::IgnoredAny>>,
+}
+
+impl Outline {
+    /// Tells whether it is an index: it lists manifests, or says null where they would be and has nothing of a manifest.
+    fn is_index(&self) -> Result<bool, DocumentError> {
+        let (config, layers) = (self.config.is_some(), self.layers.is_some());
+        match self.manifests {
+            Some(Some(_)) if config || layers => Err(DocumentError::Ambiguous),
+            Some(Some(_)) => Ok(true),
+            Some(None) => Ok(!config && !layers),
+            None => Ok(false),
+        }
+    }
+}
+
+/// Reads a field that is there, if only as null.
+fn or_null<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<serde::de::IgnoredAny>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 impl Document {
@@ -148,8 +178,7 @@ impl Document {
         if bytes.len() as u64 > MAX_DOCUMENT {
             return Err(DocumentError::TooLarge(bytes.len() as u64));
         }
-        let json = |error: serde_json::Error| DocumentError::Json(error.to_string());
-        let outline: Outline = serde_json::from_slice(&bytes).map_err(json)?;
+        let outline: Outline = read_object(&bytes).map_err(DocumentError::Json)?;
         // Some write this version without meaning it.
         let is_of_today = outline.config.is_some() || outline.manifests.is_some();
         if outline.schema_version == Some(1) && !is_of_today {
@@ -157,11 +186,7 @@ impl Document {
                 "a manifest of Docker's schema 1".to_owned(),
             ));
         }
-        let is_index = match (outline.manifests.is_some(), outline.config.is_some()) {
-            (true, true) => return Err(DocumentError::Ambiguous),
-            (true, false) if outline.layers.is_some() => return Err(DocumentError::Ambiguous),
-            (is_index, _) => is_index,
-        };
+        let is_index = outline.is_index()?;
         let given = given.filter(|given| given.is_index() || given.is_manifest());
         let media_type = match (stated(outline.media_type), given) {
             (Some(own), Some(given)) if own != *given => {
@@ -179,20 +204,15 @@ impl Document {
             return Err(DocumentError::Unsupported(media_type.to_string()));
         }
         if media_type.is_index() != is_index {
-            let own = if is_index {
-                MediaType::OciIndex
-            } else {
-                MediaType::OciManifest
-            };
-            return Err(DocumentError::MediaType {
-                own,
-                given: media_type,
+            return Err(DocumentError::Fields {
+                media_type,
+                missing: if is_index { "config" } else { "manifests" },
             });
         }
         let content = if is_index {
-            Content::Index(serde_json::from_slice(&bytes).map_err(json)?)
+            Content::Index(read_object(&bytes).map_err(DocumentError::Json)?)
         } else {
-            Content::Manifest(serde_json::from_slice(&bytes).map_err(json)?)
+            Content::Manifest(read_object(&bytes).map_err(DocumentError::Json)?)
         };
         Ok(Self {
             bytes,
@@ -359,135 +379,4 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CONFIG: &str = r#"{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0}"#;
-
-    fn parse(text: &str, given: Option<&MediaType>) -> Result<MediaType, DocumentError> {
-        Document::parse(text.as_bytes().to_vec(), given).map(|document| document.media_type)
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let config = Descriptor::of(MediaType::OciConfig, b"{}");
-        let document = Manifest::new(config, vec![], Annotations::new()).to_document();
-        assert_eq!(
-            Document::parse(document.bytes.clone(), Some(&MediaType::OciManifest)),
-            Ok(document)
-        );
-        let document = Index::new(vec![], Annotations::new()).to_document();
-        assert_eq!(Document::parse(document.bytes.clone(), None), Ok(document));
-    }
-
-    #[test]
-    fn null_is_empty_and_a_missing_type_is_the_given_one() {
-        let manifest = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":null}}"#);
-        assert_eq!(parse(&manifest, None), Ok(MediaType::OciManifest));
-        assert_eq!(
-            parse(&manifest, Some(&MediaType::DockerManifest)),
-            Ok(MediaType::DockerManifest)
-        );
-    }
-
-    #[test]
-    fn what_is_written_loosely_costs_itself() {
-        // Skopeo takes most of them, too.
-        for fields in [
-            "",
-            r#","schemaVersion":null"#,
-            r#","schemaVersion":1"#,
-            r#","schemaVersion":"2""#,
-            r#","schemaVersion":2.0"#,
-            r#","mediaType":"""#,
-            r#","mediaType":5"#,
-            r#","artifactType":5"#,
-            r#","annotations":[]"#,
-            r#","annotations":{"a":null,"b":1}"#,
-            r#","subject":{}"#,
-            r#","subject":"x""#,
-        ] {
-            for (text, expected) in [
-                (
-                    format!(r#"{{"config":{CONFIG},"layers":[]{fields}}}"#),
-                    MediaType::OciManifest,
-                ),
-                (
-                    format!(r#"{{"manifests":[]{fields}}}"#),
-                    MediaType::OciIndex,
-                ),
-            ] {
-                assert_eq!(
-                    parse(&text, Some(&expected)),
-                    Ok(expected.clone()),
-                    "{text}"
-                );
-                assert_eq!(parse(&text, None), Ok(expected), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_not_known_is_kept() {
-        let subject = format!(r#""subject":{CONFIG}"#);
-        for text in [
-            format!(
-                r#"{{"schemaVersion":2,"artifactType":"a/b","config":{CONFIG},"layers":[{CONFIG}],{subject},"annotations":{{"a":"b"}},"x":[1.0]}}"#
-            ),
-            format!(
-                r#"{{"schemaVersion":2,"artifactType":"a/b","manifests":[{CONFIG}],{subject},"annotations":{{"a":"b"}},"x":{{}}}}"#
-            ),
-        ] {
-            let written = match Document::parse(text.clone().into_bytes(), None)
-                .unwrap()
-                .content
-            {
-                Content::Manifest(manifest) => manifest.to_document().bytes,
-                Content::Index(index) => index.to_document().bytes,
-            };
-            assert_eq!(String::from_utf8(written).unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
-        let both = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":[],"manifests":[]}}"#);
-        assert_eq!(parse(&both, None), Err(DocumentError::Ambiguous));
-        assert_eq!(
-            parse(r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, None),
-            Err(DocumentError::Ambiguous)
-        );
-        let manifest = format!(r#"{{"schemaVersion":2,"config":{CONFIG},"layers":[]}}"#);
-        assert!(matches!(
-            parse(&manifest, Some(&MediaType::OciIndex)),
-            Err(DocumentError::MediaType { .. })
-        ));
-        let named = manifest.replacen(
-            '{',
-            r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","#,
-            1,
-        );
-        assert!(matches!(
-            parse(&named, Some(&MediaType::DockerManifest)),
-            Err(DocumentError::MediaType { .. })
-        ));
-    }
-
-    #[test]
-    fn other_documents_are_refused() {
-        for text in [
-            "",
-            "[]",
-            "{}",
-            r#"{"schemaVersion":1}"#,
-            r#"{"mediaType":"text/html"}"#,
-        ] {
-            assert!(parse(text, None).is_err(), "{text}");
-        }
-        let large = vec![b' '; MAX_DOCUMENT as usize + 1];
-        assert!(matches!(
-            Document::parse(large, None),
-            Err(DocumentError::TooLarge(_))
-        ));
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
+use terrine_support::json::{in_words, read};
 
 /// The fields of an object beyond those that are known, by name, as they are written.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -57,6 +58,21 @@ pub(super) fn split<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     deserializer.deserialize_map(Split(known, PhantomData))
 }
 
+/// Tells what is wrong with the fields that are known.
+fn wrong<T: DeserializeOwned>(text: &str, error: &serde_json::Error) -> String {
+    let (field, why) = match read::<T>(text.as_bytes()) {
+        Err(fault) => (fault.field, fault.why),
+        Ok(_) => (String::new(), in_words(&error.to_string())),
+    };
+    // The place is one in a text that nobody sees.
+    let why = why.split(" at line ").next().unwrap_or_default();
+    if field.is_empty() {
+        why.to_owned()
+    } else {
+        format!("`{field}`: {why}")
+    }
+}
+
 struct Split<T>(&'static [&'static str], PhantomData<T>);
 
 impl<'de, T: DeserializeOwned> Visitor<'de> for Split<T> {
@@ -83,12 +99,7 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for Split<T> {
         let text = serde_json::to_string(&fields).map_err(A::Error::custom)?;
         match serde_json::from_str(&text) {
             Ok(known) => Ok((known, other)),
-            Err(error) => {
-                // The place is one in a text that nobody sees.
-                let error = error.to_string();
-                let what = error.split(" at line ").next().unwrap_or_default();
-                Err(A::Error::custom(what))
-            }
+            Err(error) => Err(A::Error::custom(wrong::<T>(&text, &error))),
         }
     }
 }

@@ -55,6 +55,30 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Fault> {
     Ok(value)
 }
 
+/// Reads an object that a program wrote or a server sent.
+///
+/// ```
+/// let read = |text: &[u8]| terrine_support::json::read_object::<serde_json::Value>(text).unwrap_err();
+/// assert_eq!(read(b"<html>"), "it is a web page or XML, and not JSON");
+/// assert_eq!(read(b"[1]"), "it must be an object, and is a list");
+/// ```
+///
+/// # Errors
+///
+/// Text that is not JSON or not of that form, in words for people.
+pub fn read_object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, String> {
+    let wrong = match text.trim_ascii_start().first() {
+        None => "it is empty",
+        Some(b'<') => "it is a web page or XML, and not JSON",
+        // The parser takes lists of the fields' values for objects.
+        Some(b'[') => "it must be an object, and is a list",
+        Some(_) => {
+            return serde_json::from_slice(text).map_err(|error| in_words(&error.to_string()));
+        }
+    };
+    Err(wrong.to_owned())
+}
+
 /// The fault at a place in text.
 fn fault(path: &Path, error: &serde_json::Error, text: &[u8]) -> Fault {
     let (field, why) = (path.to_string(), error.to_string());

@@ -36,6 +36,7 @@ pub use staged::{Abandoned, Pending, StagedFile};
 pub(crate) use tag::REF_NAME;
 pub use tag::check_name;
 use terrine_oci::{Annotations, Descriptor, Digest, Index, MAX_DOCUMENT, MediaType};
+use terrine_support::json::{in_words, read_object};
 
 /// The file that says that a directory is a layout.
 pub(crate) const MARKER: &str = "oci-layout";
@@ -156,7 +157,7 @@ impl Layout {
     ///
     /// An index that cannot be read, or has more than [`MAX_DOCUMENT`] bytes.
     pub fn index(&self) -> Result<Index, Error> {
-        serde_json::from_slice(&self.index_text()?).map_err(|why| self.json(&why))
+        read_object(&self.index_text()?).map_err(|why| self.json(&why))
     }
 
     /// The same as it is stored.
@@ -355,7 +356,7 @@ impl Layout {
     fn json(&self, why: &dyn std::fmt::Display) -> Error {
         Error::Json {
             path: self.path.join(INDEX),
-            why: why.to_string(),
+            why: in_words(&why.to_string()),
         }
     }
 }
@@ -387,8 +388,7 @@ pub(crate) fn check_marker(text: &[u8]) -> Result<(), MarkerFault> {
     struct Marker {
         image_layout_version: String,
     }
-    let marker: Marker =
-        serde_json::from_slice(text).map_err(|error| MarkerFault::Json(error.to_string()))?;
+    let marker: Marker = read_object(text).map_err(MarkerFault::Json)?;
     match marker.image_layout_version.as_str() {
         VERSION => Ok(()),
         _ => Err(MarkerFault::Version(marker.image_layout_version)),
