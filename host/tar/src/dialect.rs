@@ -28,17 +28,18 @@ pub(crate) fn name(header: &Header) -> Vec<u8> {
     }
 }
 
-/// Returns the numbers of a device; those of the oldest dialect are no numbers.
-pub(crate) fn device(header: &Header) -> (u32, u32) {
+/// Returns the numbers of a device; those of the oldest dialect are no numbers. Where one cannot be read,
+/// the error is its field.
+pub(crate) fn device(header: &Header) -> Result<(u32, u32), &[u8]> {
     if ![POSIX, GNU].iter().any(|magic| has_magic(header, magic)) {
-        return (0, 0);
+        return Ok((0, 0));
     }
     let number = |field: Range<usize>| {
-        let number = number::natural(&header.as_bytes()[field]);
-        number.and_then(|number| u32::try_from(number).ok())
+        let bytes = &header.as_bytes()[field];
+        let number = number::natural(bytes).and_then(|number| u32::try_from(number).ok());
+        number.ok_or(bytes)
     };
-    let [major, minor] = [MAJOR, MINOR].map(|field| number(field).unwrap_or_default());
-    (major, minor)
+    Ok((number(MAJOR)?, number(MINOR)?))
 }
 
 fn has_magic(header: &Header, magic: &[u8]) -> bool {
@@ -72,7 +73,7 @@ mod tests {
             bytes[MINOR].copy_from_slice(b"    377 ");
             let expected = if long { "d/e/" } else { "" }.to_owned() + &"n".repeat(100);
             assert_eq!(name(&header), expected.as_bytes(), "{magic:?}");
-            assert_eq!(device(&header), numbers, "{magic:?}");
+            assert_eq!(device(&header), Ok(numbers), "{magic:?}");
         }
     }
 }

@@ -43,6 +43,16 @@ pub enum Fault {
     /// A header that is none.
     #[error("it is not a tar archive, or a broken one: no valid header at {0}")]
     BadHeader(u64),
+    /// A number that no reader understands, or that fits into no file system.
+    #[error("its member `{member}` has the {field} `{value}`, which is no number that it can have")]
+    BadNumber {
+        /// The member.
+        member: String,
+        /// The number's field.
+        field: &'static str,
+        /// What stands there.
+        value: String,
+    },
     /// More members than any image has.
     #[error("it has more than {0} members")]
     TooManyMembers(usize),

@@ -2,6 +2,8 @@
 
 use tar::EntryType;
 
+use super::number;
+
 /// What extended headers say about the member after them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extended {
@@ -19,6 +21,8 @@ pub(crate) struct Extended {
     pub(crate) uid: Option<u64>,
     /// Numeric group.
     pub(crate) gid: Option<u64>,
+    /// The first of these numbers that is none, and what stands in its place.
+    pub(crate) bad: Option<(&'static str, Vec<u8>)>,
     /// Extended attributes: names without the archiver's prefix, and values.
     pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
     /// The name of a file that is stored sparsely; `name` is then one of the archiver's own.
@@ -87,10 +91,12 @@ impl Extended {
             match key {
                 b"path" => self.name = text(),
                 b"linkpath" => self.link = text(),
-                b"mtime" => (self.mtime, self.nanos) = time(value),
-                // What is no number is passed over, as by GNU tar.
-                b"uid" => self.uid = number(value).unwrap_or(self.uid),
-                b"gid" => self.gid = number(value).unwrap_or(self.gid),
+                b"mtime" => {
+                    let time = self.told("mtime", value, exact_time);
+                    (self.mtime, self.nanos) = time.map_or((None, 0), |(s, n)| (Some(s), n));
+                }
+                b"uid" => self.uid = self.told("uid", value, id),
+                b"gid" => self.gid = self.told("gid", value, id),
                 b"size" => self.size = number(value)?,
                 b"GNU.sparse.name" => self.sparse_name = text(),
                 b"GNU.sparse.size" | b"GNU.sparse.realsize" => self.sparse_size = number(value)?,
@@ -111,6 +117,20 @@ impl Extended {
             content = rest;
         }
         Ok(())
+    }
+
+    /// Reads what a record says; none where it takes back what was said before. What it does not say is kept as bad.
+    fn told<T>(
+        &mut self,
+        field: &'static str,
+        value: &[u8],
+        read: fn(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let told = read(value);
+        if told.is_none() && !value.is_empty() {
+            self.bad.get_or_insert((field, value.to_vec()));
+        }
+        told
     }
 
     /// Adds numbers to the map of a sparse file.
@@ -139,12 +159,18 @@ fn record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((&pair[..equals], &pair[equals + 1..], rest))
 }
 
-/// Reads a time as seconds and nanoseconds after them; none where it is no time. A fraction of a time before 1970
-/// counts backwards, too, and what is finer than nanoseconds is rounded down.
-fn time(value: &[u8]) -> (Option<i64>, u32) {
-    exact_time(value).map_or((None, 0), |(seconds, nanos)| (Some(seconds), nanos))
+/// Reads the number of a user or a group.
+fn id(value: &[u8]) -> Option<u64> {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number = std::str::from_utf8(value).ok()?.parse().ok()?;
+    number::id(number)
 }
 
+/// Reads a time as seconds and nanoseconds after them; none where it is no time. A fraction of a time before 1970
+/// counts backwards, too, and what is finer than nanoseconds is rounded down.
 fn exact_time(value: &[u8]) -> Option<(i64, u32)> {
     let (digits, negative) = match value.strip_prefix(b"-") {
         Some(digits) => (digits, true),
@@ -231,15 +257,27 @@ mod tests {
             b"13 mtime=+12\n",
             b"14 mtime=1.5x\n",
             b"13 mtime=1e9\n",
-            b"10 mtime=\n",
             b"11 mtime=-\n",
             b"14 mtime=--12\n",
             b"38 mtime=9999999999999999999999999999\n",
         ] {
             let extended = read(text).unwrap();
             assert_eq!((extended.mtime, extended.nanos), (None, 0));
+            assert_eq!(extended.bad.unwrap().0, "mtime");
         }
-        assert_eq!(read(b"10 uid=-1\n").unwrap().uid, None);
+        assert_eq!(read(b"10 mtime=\n").unwrap(), Extended::default());
+        for (text, expected) in [
+            (&b"10 uid=-2\n"[..], Some(4_294_967_294)),
+            (b"18 uid=4294967294\n", Some(4_294_967_294)),
+            (b"18 uid=8589934592\n", None),
+            (b"12 uid=0x10\n", None),
+            (b"9 uid=+1\n", None),
+        ] {
+            let extended = read(text);
+            let extended = extended.unwrap();
+            assert_eq!(extended.uid, expected);
+            assert_eq!(extended.bad.is_some(), expected.is_none());
+        }
         let extended = read(b"22 mtime=1.2500000198\n10 uid=77\n").unwrap();
         assert_eq!(
             (extended.mtime, extended.nanos, extended.uid),

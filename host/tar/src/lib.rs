@@ -16,6 +16,7 @@
 
 mod archive;
 mod content;
+mod described;
 mod dialect;
 mod error;
 mod extended;
@@ -32,9 +33,10 @@ pub use tar::EntryType;
 
 pub use archive::{Archive, Member, MemberKind, check_header, plain_name};
 pub use content::FilePart;
+pub use described::Described;
 pub use error::{Error, Fault};
 pub use extents::{Extent, extents};
-pub use members::{Body, Described, Input, read};
+pub use members::{Body, Input, read};
 pub use pax::Header;
 pub use writer::Writer;
 

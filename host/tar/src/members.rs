@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use tar::{EntryType, Header};
 
 use super::archive::{MAX_EXTENSION, check_header, declared_size, has_content};
+use super::described::{Described, describe};
 use super::extended::{Extended, SparseMap, is_extension};
 use super::sparse::{BadMap, Map, Numbers};
 use super::{BLOCK, Error, Fault, FilePart, MAX_UNPACKED, padding};
-use super::{dialect, number};
 
 /// How much is read at once of what has to be unpacked to be passed over, in bytes.
 const SKIPPED: usize = 64 << 10;
@@ -21,52 +21,6 @@ pub enum Input<'a> {
     Plain(FilePart<'a>),
     /// Those that a decoder makes.
     Unpacked(Box<dyn Read + 'a>),
-}
-
-/// What the headers of a member say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
-    /// Its name, as written.
-    pub name: Vec<u8>,
-    /// What it is.
-    pub kind: EntryType,
-    /// The size of a file in bytes, holes included.
-    pub size: u64,
-    /// The target of a link, as written.
-    pub link: Vec<u8>,
-    /// Time of last modification, in seconds since 1970, rounded down.
-    pub mtime: i64,
-    /// The nanoseconds after these.
-    pub nanos: u32,
-    /// Permission bits.
-    pub mode: u32,
-    /// Numeric owner.
-    pub uid: u64,
-    /// Numeric group.
-    pub gid: u64,
-    /// Major and minor number of a device.
-    pub device: (u32, u32),
-    /// Extended attributes: names and values.
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl Described {
-    /// A directory that nothing is said of.
-    pub fn directory() -> Self {
-        Self {
-            name: vec![],
-            kind: EntryType::Directory,
-            size: 0,
-            link: vec![],
-            mtime: 0,
-            nanos: 0,
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            device: (0, 0),
-            xattrs: vec![],
-        }
-    }
 }
 
 /// Calls `visit` with the description and the content of each member, in order, up to the first
@@ -87,7 +41,8 @@ pub fn read<E: From<Error>>(
     while let Some((header, extended, at)) = pass.member()? {
         let header = Header::from_byte_slice(&header);
         let (sparse, stored) = pass.sparse(header, &extended, at)?;
-        let member = describe(header, extended, sparse.size().unwrap_or(stored));
+        let size = sparse.size().unwrap_or(stored);
+        let member = describe(header, extended, size).map_err(Error::from)?;
         pass.allow(stored)?;
         let mut body = Body {
             size: member.size,
@@ -238,45 +193,6 @@ impl Body<'_, '_> {
                 }
             }
         }
-    }
-}
-
-/// What a member's own header and those before it say; `size` is that of a file.
-fn describe(header: &Header, extended: Extended, size: u64) -> Described {
-    let name = extended
-        .sparse_name
-        .or(extended.name)
-        .unwrap_or_else(|| dialect::name(header));
-    let link = extended
-        .link
-        .or_else(|| header.link_name_bytes().map(Into::into));
-    let fields = header.as_old();
-    let mut kind = header.entry_type();
-    // Before there was a kind for directories, they were told by their names.
-    if header.as_bytes()[156] == 0 && name.ends_with(b"/") {
-        kind = EntryType::Directory;
-    }
-    Described {
-        name,
-        kind,
-        size: extended.sparse_size.unwrap_or(size),
-        link: link.unwrap_or_default(),
-        mtime: extended
-            .mtime
-            .or_else(|| number::field(&fields.mtime))
-            .unwrap_or_default(),
-        nanos: extended.nanos,
-        mode: number::natural(&fields.mode).unwrap_or_default() as u32 & 0o7777,
-        uid: extended
-            .uid
-            .or_else(|| number::natural(&fields.uid))
-            .unwrap_or_default(),
-        gid: extended
-            .gid
-            .or_else(|| number::natural(&fields.gid))
-            .unwrap_or_default(),
-        device: dialect::device(header),
-        xattrs: extended.xattrs,
     }
 }
 

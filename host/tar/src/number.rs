@@ -32,6 +32,13 @@ pub(crate) fn natural(bytes: &[u8]) -> Option<u64> {
     u64::try_from(field(bytes)?).ok()
 }
 
+/// Returns the number of a user or a group. A negative one is what it is to the system: -2 is 4294967294.
+pub(crate) fn id(number: i64) -> Option<u64> {
+    let wrapped = i32::try_from(number).map(i32::cast_unsigned);
+    let id = wrapped.or_else(|_| u32::try_from(number));
+    id.ok().map(u64::from)
+}
+
 /// The two's complement, but for its first bit, which tells that the field is not text.
 fn base_256(bytes: &[u8]) -> Option<i64> {
     let (first, rest) = bytes.split_first()?;
@@ -87,6 +94,16 @@ mod tests {
             (b"1.5\0\0\0\0\0", None),
         ] {
             assert_eq!(field(bytes), expected, "{}", bytes.escape_ascii());
+        }
+        for (number, expected) in [
+            (0, Some(0)),
+            (-2, Some(4_294_967_294)),
+            (1 << 31, Some(1 << 31)),
+            (0xffff_fffe, Some(0xffff_fffe)),
+            (1 << 32, None),
+            (-(1 << 31) - 1, None),
+        ] {
+            assert_eq!(id(number), expected);
         }
         assert_eq!(natural(b"\xff\xff\xff\xff\xff\xff\xff\xff"), None);
     }

@@ -86,18 +86,32 @@ const RECORDS: &[(&str, &str)] = &[
     ("mtime", "-0.0000000001"),
     ("mtime", "123456789.123456789123"),
     ("mtime", "-99999999999"),
-    ("mtime", "99999999999999999999"),
     ("mtime", ""),
-    ("mtime", "x"),
     ("mtime", "5."),
+    ("uid", "4294967294"),
+    ("uid", ""),
+];
+
+/// Numbers in headers that are none, and the names of their fields.
+const BAD_HEADERS: &[(Place, &[u8], &str)] = &[
+    (UID, b"abc", "uid"),
+    (GID, b"\x80\0\0\x02\0\0\0\0", "gid"),
+    (MTIME, b"zzz", "mtime"),
+    (MTIME, b"00000000089", "mtime"),
+    (MODE, b"rwx", "mode"),
+];
+
+/// The same of records.
+const BAD_RECORDS: &[(&str, &str)] = &[
+    ("mtime", "99999999999999999999"),
+    ("mtime", "x"),
     ("mtime", ".5"),
     ("mtime", "+5"),
     ("mtime", " 5"),
-    ("uid", "4294967294"),
-    ("uid", ""),
-    ("uid", "-1"),
     ("uid", "x"),
+    ("uid", "0x10"),
     ("uid", "1.5"),
+    ("gid", "8589934592"),
 ];
 
 /// How the checksum of a header is taken and written.
@@ -200,4 +214,61 @@ fn numbers_are_what_tar_reads_in_them() {
     let [given, made] = [given, made].map(|archive| listed(&tar, &archive));
     assert_eq!(made.len(), count);
     assert_eq!(made, given);
+}
+
+#[test]
+fn a_number_that_tar_cannot_read_is_not_taken_for_another() {
+    let Some(tar) = peer::find("tar") else { return };
+    let headers = BAD_HEADERS
+        .iter()
+        .map(|(place, bytes, field)| (header("f", &[(*place, *bytes)], POSIX), *field));
+    let records = BAD_RECORDS.iter().map(|(key, value)| {
+        let own = header("f", &[], POSIX);
+        ([extended(key, value), own].concat(), *key)
+    });
+    for (mut layer, field) in headers.chain(records) {
+        layer.extend([0; 1024]);
+        let folder = temporary();
+        let given = folder.path().join("layer.tar");
+        fs::write(&given, &layer).unwrap();
+        let mut command = Command::new(&tar);
+        let listed = Run::of(command.arg("--list").arg("-vf").arg(&given));
+        assert_eq!(listed.code, Some(2), "{field}: {}", listed.stderr);
+        let image = image_of(&[layer], folder.path());
+        let made = folder.path().join("made.tar");
+        let export: [&OsStr; 4] = [
+            "export".as_ref(),
+            image.as_ref(),
+            "-o".as_ref(),
+            made.as_ref(),
+        ];
+        let verify: [&OsStr; 2] = ["verify".as_ref(), image.as_ref()];
+        for arguments in [&export[..], &verify] {
+            let run = Run::of(terrine().args(arguments));
+            assert_eq!(run.code, Some(1), "{field}: {}", run.stderr);
+            let what = format!("its member `f` has the {field} `");
+            assert!(run.stderr.contains(&what), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_negative_owner_is_the_one_that_it_is_to_the_system() {
+    let Some(tar) = peer::find("tar") else { return };
+    let folder = temporary();
+    let minus_two = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe];
+    let mut layer = header("a", &[(UID, &minus_two), (GID, &minus_two)], POSIX);
+    layer.extend(extended("uid", "-2"));
+    layer.extend(header("b", &[(GID, &minus_two)], POSIX));
+    layer.extend([0; 1024]);
+    let image = image_of(&[layer], folder.path());
+    let made = folder.path().join("made.tar");
+    let mut command = terrine();
+    Run::of(command.arg("export").arg(image).arg("-o").arg(&made)).ok();
+    let owners = listed(&tar, &made);
+    let is_owner = |line: &String| line.contains(" 4294967294/4294967294 ");
+    assert!(
+        owners.len() == 2 && owners.iter().all(is_owner),
+        "{owners:?}"
+    );
 }
