@@ -121,8 +121,8 @@ pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
         .iter()
         .map(|layer| look(layer, &old.layers))
         .collect();
-    if old.image_id == new.image_id && (old.manifest.is_none() || new.manifest.is_none()) {
-        // A client that took one of them from an archive knows it by its id, and pulls no image that it has.
+    if old.image_id == new.image_id {
+        // A client knows an image by its id, and pulls none that it has, however its layers are stored.
         layers
             .iter_mut()
             .for_each(|layer| layer.status = Status::Shared);
