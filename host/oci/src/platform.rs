@@ -145,7 +145,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// Text that is not `os/architecture` or `os/architecture/variant`.
+/// Text that is not `architecture`, `os/architecture` or `os/architecture/variant`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a platform such as `linux/amd64` or `linux/arm/v7`")]
 pub struct ParsePlatformError(String);
@@ -161,6 +161,10 @@ impl FromStr for Platform {
             return Err(ParsePlatformError(text.to_owned()));
         }
         match parts.as_slice() {
+            // As docker and containerd take it.
+            [architecture] if variant::is_known(architecture) => {
+                Ok(Self::asked("linux", architecture, None))
+            }
             [os, architecture] => Ok(Self::asked(os, architecture, None)),
             [os, architecture, variant] => Ok(Self::asked(os, architecture, Some(variant))),
             _ => Err(ParsePlatformError(text.to_owned())),
@@ -258,6 +262,11 @@ mod tests {
             ("linux/arm/V6", "linux/arm/v6"),
             ("linux/arm64/8", "linux/arm64/v8"),
             ("linux/amd64/2", "linux/amd64/v2"),
+            ("arm64", "linux/arm64"),
+            ("x86_64", "linux/amd64"),
+            ("AArch64", "linux/arm64"),
+            ("armhf", "linux/arm/v7"),
+            ("s390x", "linux/s390x"),
         ] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), expected);
         }
@@ -268,7 +277,7 @@ mod tests {
         for text in ["linux/amd64", "linux/arm", "linux/arm/v7", "linux/arm64/v8"] {
             assert_eq!(text.parse::<Platform>().unwrap().to_string(), text);
         }
-        for text in ["", "linux", "linux/", "a/b/c/d"] {
+        for text in ["", "linux", "v7", "arm64/", "linux/", "a/b/c/d"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
     }

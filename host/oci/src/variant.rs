@@ -18,6 +18,18 @@ const ALIASES: &[(&str, &str, &str)] = &[
     ("loongarch64", "loong64", ""),
 ];
 
+/// Architectures that stand for a platform by themselves, as Go calls them.
+const KNOWN: &[&str] = &[
+    "386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle", "ppc64",
+    "ppc64le", "riscv64", "s390x",
+];
+
+/// Whether a text is the name of an architecture that is known, or another name of one.
+pub(super) fn is_known(architecture: &str) -> bool {
+    let (architecture, _) = normalized(architecture, None);
+    KNOWN.contains(&architecture.as_str())
+}
+
 /// Returns an architecture and its variant in Go's terms. The variant that is meant without one is left out,
 /// but for `arm`.
 pub(super) fn normalized(architecture: &str, variant: Option<&str>) -> (String, Option<String>) {
