@@ -127,6 +127,11 @@ impl Type {
         let found = match value {
             Value::Null => "null",
             Value::Bool(_) => "true or false",
+            // Others would do.
+            Value::Number(number) if self.takes(&0.into()) && number.is_f64() => {
+                "a number with a fraction"
+            }
+            Value::Number(_) if self.takes(&0.into()) => "a number that is too large",
             Value::Number(_) => "a number",
             Value::String(_) => "a string",
             Value::Array(list) if list.iter().all(Value::is_string) => "a list of strings",

@@ -57,7 +57,23 @@ fn what_tools_refuse_is_found() {
         ),
         (
             r#"{"Healthcheck":{"Retries":1.5,"Test":"x"}}"#,
-            r#"`Healthcheck.Retries` is a number|a whole number, such as `10`;`Healthcheck.Test` is a string|a list of strings, such as `["x"]`"#,
+            r#"`Healthcheck.Retries` is a number with a fraction|a whole number, such as `10`;`Healthcheck.Test` is a string|a list of strings, such as `["x"]`"#,
+        ),
+        (
+            r#"{"StopTimeout":1.5}"#,
+            "`StopTimeout` is a number with a fraction|a whole number, such as `10`",
+        ),
+        (
+            r#"{"Healthcheck":{"Interval":1.5e9}}"#,
+            "`Healthcheck.Interval` is a number with a fraction|a whole number of nanoseconds, such as `30000000000`",
+        ),
+        (
+            r#"{"StopTimeout":18446744073709551615}"#,
+            "`StopTimeout` is a number that is too large|a whole number, such as `10`",
+        ),
+        (
+            r#"{"User":1.5}"#,
+            r#"`User` is a number|a string, such as `"1.5"`"#,
         ),
     ] {
         let found = mistyped(config);
