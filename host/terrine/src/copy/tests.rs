@@ -1,7 +1,9 @@
 //! Manifests that stay, and those that are made anew.
 
+use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use terrine_compress::{Compression, Pool, Setting};
@@ -19,7 +21,9 @@ use crate::layer::LayerOrigin;
 use crate::layout::Layout;
 use crate::pipe::Observer;
 use crate::source::testing::{MemoryLayer, archive, image};
-use crate::source::{Image, LocalOpener, Opened, open, pick};
+use crate::source::{
+    Blobs, Error as SourceError, Image, ImageIndex, LocalOpener, Opened, open, pick,
+};
 use crate::verify::Verification;
 
 struct Quiet;
@@ -563,4 +567,97 @@ fn entries_that_are_no_images_need_no_size() {
         let path = to.join("blobs/sha256").join(blob.digest.hex());
         assert!(path.exists(), "{blob:?}");
     }
+}
+
+/// Blobs, one of which is a document and no blob, as in registries.
+#[derive(Debug)]
+struct WithDocument {
+    inner: Arc<dyn Blobs>,
+    document: Digest,
+}
+
+impl Blobs for WithDocument {
+    fn blob(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send + '_>, SourceError> {
+        if blob.digest == self.document {
+            let absent = terrine_tar::Fault::NoMember(blob.digest.to_string());
+            return Err(SourceError::fault("test", absent.into()));
+        }
+        self.inner.blob(blob)
+    }
+
+    fn unknown(
+        &self,
+        document: &Descriptor,
+    ) -> Option<Result<Box<dyn Read + Send + '_>, SourceError>> {
+        Some(self.inner.blob(document))
+    }
+}
+
+#[test]
+fn a_destination_that_fails_to_take_an_unknown_document_has_failed_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let none = Annotations::new();
+    let layout = |name: &str| {
+        let layout = Layout::create(&folder.path().join(name)).unwrap();
+        LayoutDestination::new(layout, Some("web".to_owned()))
+    };
+    let from = folder.path().join("from");
+    let original = sample("amd64", Compression::Gzip);
+    let image = copying(&from, &Setting::NONE, &none, |copying| {
+        alone(copying.image(&original))
+    });
+    let given = Layout::open(&from).unwrap();
+    let kind = MediaType::parse("application/x-thing");
+    let thing = given.put(b"thing", kind).unwrap();
+    let index = json!({"schemaVersion": 2, "manifests": [image.unwrap().descriptor(), thing]});
+    let index = Document::parse(index.to_string().into_bytes(), None).unwrap();
+    given.put(&index.bytes, MediaType::OciIndex).unwrap();
+    given.tag(index.descriptor(), Some("web")).unwrap();
+    let Opened::Index(opened) = read(&from) else {
+        panic!("no index")
+    };
+    let blobs: Arc<dyn Blobs> = Arc::new(WithDocument {
+        inner: Arc::clone(opened.blobs()),
+        document: thing.digest,
+    });
+    let opened = ImageIndex::new(&blobs, "test", index.clone()).unwrap();
+    let refusing = Refusing {
+        inner: layout("refusing"),
+        refused: thing.digest,
+    };
+    let whole = layout("whole");
+    let (pool, cache) = (Pool::new(NonZeroUsize::MIN), Cache::none());
+    let carrier = |destination| Carrier {
+        destination,
+        setting: &Setting::NONE,
+        pool: &pool,
+        cache: &cache,
+        cache_directories: false,
+        recompress: Recompress::Never,
+        foreign: Foreign::Left,
+    };
+    let carriers: [Carrier<'_>; 2] = [carrier(&refusing), carrier(&whole)];
+    let copying = Copying {
+        carriers: &carriers,
+        jobs: NonZeroUsize::MIN,
+        annotations: &none,
+        reporter: &Quiet,
+    };
+    let mut outcomes = copying.whole_index(&opened).unwrap();
+    assert_eq!(outcomes.pop().unwrap().unwrap().bytes, index.bytes);
+    assert!(outcomes.pop().unwrap().is_err());
+    // It does not get the index without what it failed to take.
+    assert!(
+        Layout::open(&folder.path().join("refusing"))
+            .unwrap()
+            .index()
+            .unwrap()
+            .manifests
+            .is_empty()
+    );
+    let path = folder
+        .path()
+        .join("whole/blobs/sha256")
+        .join(thing.digest.hex());
+    assert!(path.exists());
 }
