@@ -80,7 +80,7 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
     close_cache(&cache, printer);
     progress.finish();
     landings.tell(&shipped.landed, printer)?;
-    if let (Some(outcome), false) = (&shipped.outcome, shipped.has_failed()) {
+    if let Some(outcome) = &shipped.outcome {
         facts.complete(outcome);
         facts.destinations.clone_from(&shipped.landed);
         landings.write(&shipped.landed, Some(outcome.id), Some(facts.to_json()))?;

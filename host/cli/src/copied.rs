@@ -107,7 +107,7 @@ impl Copied {
             printer.warning(warning);
         }
         landings.tell(&self.landed, printer)?;
-        if self.failures.is_empty() {
+        if self.failures.is_empty() || !self.landed.is_empty() {
             landings.write(&self.landed, self.id, None)?;
         }
         exit::several(&self.failures, printer)

@@ -1,10 +1,10 @@
 //! Where images are in the end: on stdout for programs, in a file of digests, in a summary.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use serde::Serialize;
-use terrine::oci::{Descriptor, Digest, to_json_text};
+use terrine::oci::{Descriptor, Digest, Reference, to_json_text};
 use terrine::plan::DestinationFacts;
 
 use super::exit::Usage;
@@ -22,6 +22,7 @@ const SCHEMA_VERSION: u32 = 1;
 pub(super) struct LandingArgs {
     /// Write the digest of the manifest to this file, one line for each destination
     ///
+    /// Destinations that fail have none, in this file and in a summary; if all fail, neither is written.
     /// Docker-archives and the storage of docker and podman have no manifest.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     digest_file: Option<PathBuf>,
@@ -56,10 +57,11 @@ impl LandingArgs {
         let places: Vec<&Place> = places.collect();
         let taken = places.iter().any(|place| is_stdout(&place.reference));
         self.check(taken)?;
+        self.check_files(&places)?;
         if self.digest_file.is_some() && !places.iter().any(|place| place.has_manifest()) {
             return Err(Usage {
                 message: "`--digest-file` is for the digest of a manifest, and there is none".to_owned(),
-                hint: "name a registry, an OCI layout or an archive of one by `--to`: docker-archives and the storage of docker and podman have no manifest; `--summary` has the image id",
+                hint: "choose a registry, an OCI layout or an archive of one as a destination: docker-archives and the storage of docker and podman have no manifest; `--summary` has the image id",
             }
             .into());
         }
@@ -106,6 +108,45 @@ impl LandingArgs {
         Ok(())
     }
 
+    /// Checks that no two things go to one file.
+    fn check_files(&self, places: &[&Place]) -> Result<()> {
+        let files = [
+            ("the digest", &self.digest_file),
+            ("the summary", &self.summary),
+        ];
+        let files = files
+            .iter()
+            .filter_map(|(what, path)| Some((*what, path.as_deref()?)));
+        let archives = places.iter().filter_map(|place| match &place.reference {
+            Reference::DockerArchive { path, .. }
+            | Reference::OciArchive { path, .. }
+            | Reference::Path(path) => Some(("the archive", path.as_path())),
+            _ => None,
+        });
+        let all: Vec<(&str, PathBuf)> = archives
+            .chain(files)
+            .filter(|(_, path)| *path != Path::new("-"))
+            .map(|(what, path)| {
+                (
+                    what,
+                    path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+                )
+            })
+            .collect();
+        for (number, (what, path)) in all.iter().enumerate() {
+            let other = all[..number].iter().find(|(_, other)| other == path);
+            // Archives are compared among each other elsewhere.
+            if let Some((other, _)) = other.filter(|_| *what != "the archive") {
+                return Err(Usage {
+                    message: format!("{other} and {what} cannot both go to `{}`", path.display()),
+                    hint: "name another file for one of them",
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the flag whose file is stdout.
     fn to_stdout(&self) -> Option<&'static str> {
         let is_dash = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
@@ -119,7 +160,6 @@ impl LandingArgs {
 impl Place {
     /// Tells whether images have manifests there.
     fn has_manifest(&self) -> bool {
-        use terrine::oci::Reference;
         matches!(
             self.reference,
             Reference::Registry(_) | Reference::OciLayout { .. } | Reference::OciArchive { .. }

@@ -115,9 +115,4 @@ impl Shipped {
         }
         exit::several(&self.failures, printer)
     }
-
-    /// Tells whether any destination failed.
-    pub(super) fn has_failed(&self) -> bool {
-        !self.failures.is_empty()
-    }
 }

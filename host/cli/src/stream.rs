@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     close_cache(&cache, printer);
     progress.finish();
     landings.tell(&shipped.landed, printer)?;
-    if let (Some(outcome), false) = (&shipped.outcome, shipped.has_failed()) {
+    if let Some(outcome) = &shipped.outcome {
         landings.write(&shipped.landed, Some(outcome.id), None)?;
     }
     shipped.tell(&progress.summary(), printer)

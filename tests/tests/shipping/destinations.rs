@@ -125,7 +125,9 @@ fn what_one_fails_to_do_does_not_keep_the_image_from_the_others() {
         "BUILD --to docker://localhost:1/x:1 --to oci:layout:x --to oci:file --to docker-archive:new.tar",
         "copy web.tar docker://localhost:1/x:1 oci:layout:x oci:file docker-archive:new.tar",
     ] {
-        let run = place.run(line);
+        let run = place.run(&format!(
+            "{line} --digest-file digests --summary summary.json"
+        ));
         assert_eq!(run.code, Some(1), "{line}");
         for named in ["docker://localhost:1/x:1", "oci:file"] {
             assert!(
@@ -135,6 +137,12 @@ fn what_one_fails_to_do_does_not_keep_the_image_from_the_others() {
             );
         }
         let said = lines(&run.stdout);
+        let summary: Value = serde_json::from_slice(&place.file("summary.json")).unwrap();
+        let summary = summary["destinations"].as_array().unwrap();
+        let references: Vec<&Value> = summary.iter().map(|one| &one["reference"]).collect();
+        assert_eq!(references, [&json!(said[0]), &json!(null)]);
+        let digests = String::from_utf8(place.file("digests")).unwrap();
+        assert!(said[0].ends_with(&format!("@{}", digests.trim_end())));
         assert!(
             said.len() == 1 && said[0].starts_with("oci:layout@sha256:"),
             "{said:?}"
@@ -155,6 +163,10 @@ fn what_cannot_go_together_is_told_before_anything_is_made() {
         "BUILD --to - --to oci-archive:-",
         "BUILD --to docker-archive:new.tar --digest-file digest",
         "BUILD --to oci:layout --summary - --digest-file -",
+        "BUILD --to oci:layout --summary both --digest-file ./both",
+        "BUILD --to oci-archive:new.tar --summary new.tar",
+        "copy web.tar docker-archive:new.tar --digest-file digest",
+        "copy web.tar oci:layout --summary both --digest-file both",
         "BUILD --to oci:layout:@",
         "BUILD --to oci:layout --generated-tag",
         "tag web.tar latest",
