@@ -36,7 +36,7 @@ struct Count {
     to_send: AtomicU64,
     finished: AtomicUsize,
     there: AtomicUsize,
-    /// How many layers are left where they are.
+    /// The number of layers that are left where they are.
     left: AtomicUsize,
     /// Whether anything was said since the last look.
     said: AtomicBool,

@@ -119,7 +119,7 @@ pub enum DocumentError {
         /// The header's word.
         given: MediaType,
     },
-    /// What it is called is not what it has.
+    /// A name that is not that of its fields.
     #[error("it is called `{media_type}`, and has no field `{missing}`")]
     Fields {
         /// Its own word, or that of others.

@@ -24,7 +24,7 @@ const KNOWN: &[&str] = &[
     "ppc64le", "riscv64", "s390x",
 ];
 
-/// Whether a text is the name of an architecture that is known, or another name of one.
+/// Returns true for the name of an architecture that is known, or another name of one.
 pub(super) fn is_known(architecture: &str) -> bool {
     let (architecture, _) = normalized(architecture, None);
     KNOWN.contains(&architecture.as_str())

@@ -1,16 +1,16 @@
-//! What the headers of a member say, and what cannot be said.
+//! Descriptions of members, by what their headers say.
 
 use tar::{EntryType, Header};
 
 use super::extended::Extended;
 use super::{Fault, dialect, number};
 
-/// What the headers of a member say.
+/// A member by what its headers say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
     /// Its name, as written.
     pub name: Vec<u8>,
-    /// What it is.
+    /// The kind of member.
     pub kind: EntryType,
     /// The size of a file in bytes, holes included.
     pub size: u64,
@@ -51,7 +51,7 @@ impl Described {
     }
 }
 
-/// What a member's own header and those before it say; `size` is that of a file.
+/// Describes a member by its own header and those before it; `size` is that of a file.
 pub(super) fn describe(header: &Header, extended: Extended, size: u64) -> Result<Described, Fault> {
     let name = extended
         .sparse_name

@@ -50,7 +50,7 @@ pub enum Fault {
         member: String,
         /// The number's field.
         field: &'static str,
-        /// What stands there.
+        /// The text or the bytes in it.
         value: String,
     },
     /// More members than any image has.

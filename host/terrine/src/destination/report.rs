@@ -30,7 +30,7 @@ pub trait Reporter: Observer {
     fn left_out(&self, _what: &str) {}
 }
 
-/// What became of a layer.
+/// The end that a layer has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerOutcome {
     /// It has come to where it should be, at one place at least.
@@ -42,7 +42,7 @@ pub enum LayerOutcome {
 }
 
 impl LayerOutcome {
-    /// What became of a layer that was there before, or not.
+    /// Returns the end of a layer that was there before, or not.
     pub(super) fn of_present(was_there: bool) -> Self {
         if was_there {
             Self::WasThere
@@ -51,7 +51,7 @@ impl LayerOutcome {
         }
     }
 
-    /// What became of a layer at several places.
+    /// Returns the end of a layer at several places, taken together.
     pub(super) fn of_all(outcomes: impl Iterator<Item = Self>) -> Self {
         let all: Vec<Self> = outcomes.collect();
         if all.contains(&Self::Brought) {

@@ -12,7 +12,7 @@ pub struct Available {
     pub names: Vec<String>,
     /// A reference to the first of them.
     pub example: Option<String>,
-    /// Whether a platform tells them apart.
+    /// True where a platform tells them apart.
     pub by_platform: bool,
 }
 

@@ -14,7 +14,7 @@ use crate::layout::{INDEX, REF_NAME};
 /// The full name that containerd, and what is made on it, gives an image.
 const IMAGE_NAME: &str = "io.containerd.image.name";
 
-/// What a selector leads to.
+/// The part of the list that a selector leads to.
 enum Chosen<'a> {
     /// One entry.
     Entry(&'a Descriptor),
@@ -30,14 +30,14 @@ enum Chosen<'a> {
 #[derive(Debug)]
 pub struct OciImages {
     blobs: Arc<dyn Blobs>,
-    /// What references to them start with.
+    /// The start of references to them.
     transport: &'static str,
     /// The `index.json` as an index.
     index: ImageIndex,
 }
 
 impl OciImages {
-    /// What a text lists; `name` is what errors call all of it, and references to it start with `transport`.
+    /// Reads what a text lists; `name` is what errors call all of it, and references to it start with `transport`.
     pub(super) fn new(
         transport: &'static str,
         name: &str,

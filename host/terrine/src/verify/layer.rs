@@ -24,7 +24,7 @@ pub(super) struct Looked {
     pub(super) checks: Checks,
     /// How many bytes were read.
     pub(super) bytes: u64,
-    /// Whether it is not there to be read, because it is not distributed with its image.
+    /// True if it is not there to be read, because it is not distributed with its image.
     pub(super) is_elsewhere: bool,
     /// Its members; none where not all of them can be listed.
     pub(super) members: Option<Vec<Described>>,

@@ -50,7 +50,7 @@ pub struct VerifyReport {
     pub manifest: Option<Digest>,
     /// How many layers it has.
     pub layers: usize,
-    /// How many of them are not distributed with it, and were not read.
+    /// The number of them that are not distributed with it, and were not read.
     pub layers_elsewhere: usize,
     /// What was computed again, in order.
     pub checked: Vec<String>,

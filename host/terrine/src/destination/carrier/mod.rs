@@ -118,12 +118,12 @@ pub struct Shipped {
     pub diff_id: Digest,
     /// The size of that in bytes, where it is known: not if nobody looked.
     pub size: Option<u64>,
-    /// Whether it was there before, or is left elsewhere.
+    /// The way that it came to be there, if it is.
     pub outcome: LayerOutcome,
 }
 
 impl Shipped {
-    /// Whether it was there before.
+    /// Returns true if it was there before.
     pub fn was_there(&self) -> bool {
         self.outcome == LayerOutcome::WasThere
     }
