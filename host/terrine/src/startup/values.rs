@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use terrine_support::remark::Remark;
 
 use super::config::Config;
-use super::{Files, Resolved, health, resolve};
+use super::{Files, Look, MOUNTED, Resolved, health, resolve};
 use crate::links::Walk;
 
 /// Names of signals, without `SIG`.
@@ -16,6 +16,42 @@ const SIGNALS: &[&str] = &[
 ];
 /// The largest number of a signal.
 const MAX_SIGNAL: u32 = 64;
+/// Directories that the kernel fills and in which none can be made, and some that it has there beside those of
+/// processes.
+const KERNEL: &[(&str, &[&str])] = &[
+    (
+        "/proc",
+        &[
+            "self",
+            "thread-self",
+            "sys",
+            "net",
+            "fs",
+            "bus",
+            "driver",
+            "irq",
+            "tty",
+            "acpi",
+            "scsi",
+        ],
+    ),
+    (
+        "/sys",
+        &[
+            "block",
+            "bus",
+            "class",
+            "dev",
+            "devices",
+            "firmware",
+            "fs",
+            "hypervisor",
+            "kernel",
+            "module",
+            "power",
+        ],
+    ),
+];
 
 /// Checks what has nothing to do with the command and the user.
 pub(super) fn check(config: &Config, files: &dyn Files) -> Vec<Remark> {
@@ -86,26 +122,96 @@ fn directory(config: &Config, files: &dyn Files) -> Option<Remark> {
             Remark::warning(message).hint(format!("write `/{}`", meant.trim_start_matches('/'))),
         );
     }
-    let (file, rest) = file_on(files, directory)?;
+    if let Some(mounted) = cannot_be_made(directory) {
+        let message =
+            format!("`WorkingDir` is `{directory}`, and no directory can be made in `{mounted}`");
+        return Some(Remark::warning(message).hint("name a directory of the image"));
+    }
+    let Obstacle { at, is, rest } = obstacle(files, directory)?;
+    let is = is.told();
     let message = if rest {
-        format!("`WorkingDir` is `{directory}`, and `{file}` is a file")
+        format!("`WorkingDir` is `{directory}`, and `{at}` is {is}")
     } else {
-        format!("`WorkingDir` is `{directory}`, which is a file")
+        format!("`WorkingDir` is `{directory}`, which is {is}")
     };
     Some(Remark::warning(message).hint("name a directory; one that is not in the image is made"))
 }
 
-/// The first file on the way along an absolute path, and whether the path goes on from there.
-fn file_on<'p>(files: &dyn Files, path: &'p str) -> Option<(&'p str, bool)> {
+/// Returns the directory that the kernel fills, where a path is below it and nothing known to be there.
+fn cannot_be_made(path: &str) -> Option<&'static str> {
+    let path = Walk::along(path.as_bytes()).end();
+    let path = String::from_utf8(path).ok()?;
+    let (mounted, names) = KERNEL
+        .iter()
+        .find(|(mounted, _)| is_below(&path, mounted))?;
+    let below = &path[mounted.len() + 1..];
+    let name = below.split('/').next().unwrap_or_default();
+    let is_process = name.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_process && !names.contains(&name)).then_some(*mounted)
+}
+
+fn is_below(path: &str, directory: &str) -> bool {
+    let rest = path.strip_prefix(directory);
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Something on a path that keeps it from being a directory.
+struct Obstacle<'p> {
+    /// Where it is.
+    at: &'p str,
+    is: Is,
+    /// Whether the path goes on from there.
+    rest: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Is {
+    File,
+    /// A link to what is not there.
+    Dangling,
+    /// A link that leads back to itself.
+    Loop,
+}
+
+impl Is {
+    fn told(self) -> &'static str {
+        match self {
+            Self::File => "a file",
+            Self::Dangling => "a link that leads nowhere",
+            Self::Loop => "a link that leads to itself",
+        }
+    }
+}
+
+/// The first obstacle on the way along an absolute path.
+fn obstacle<'p>(files: &dyn Files, path: &'p str) -> Option<Obstacle<'p>> {
     let plain = path.trim_end_matches('/');
     let ends = plain.match_indices('/').map(|(end, _)| end).skip(1);
     ends.chain([plain.len()]).find_map(|end| {
-        let is_file = matches!(
-            resolve(files, &plain.as_bytes()[..end]),
-            Resolved::File { .. }
-        );
-        is_file.then(|| (&plain[..end], end < plain.len()))
+        let at = &plain[..end];
+        let is = match resolve(files, at.as_bytes()) {
+            Resolved::File { .. } => Is::File,
+            Resolved::Nothing(led) if is_link(files, at) => led.map_or(Is::Loop, |_| Is::Dangling),
+            _ => return None,
+        };
+        let rest = end < plain.len();
+        Some(Obstacle { at, is, rest })
     })
+}
+
+/// Says whether the last name on a path is that of a link.
+fn is_link(files: &dyn Files, path: &str) -> bool {
+    let (directory, name) = path.rsplit_once('/').unwrap_or_default();
+    let mut walk = Walk::along(directory.as_bytes());
+    while let Some(at) = walk.step() {
+        if let Look::Link(target) = files.look(at)
+            && walk.follow(&target).is_none()
+        {
+            return false;
+        }
+    }
+    let at = [&walk.end()[..], b"/", name.as_bytes()].concat();
+    matches!(files.look(&at), Look::Link(_))
 }
 
 /// A port as `80`, `80/tcp` or `8000-8010/udp`.
@@ -131,13 +237,30 @@ fn volume(path: &str, files: &dyn Files) -> Option<Remark> {
         return Some(Remark::warning(message).hint("name the directory that holds the data"));
     }
     let absolute = format!("/{}", path.trim_start_matches('/'));
-    let (file, _) = file_on(files, &absolute)?;
-    let message = if file == absolute.trim_end_matches('/') {
-        format!("`{path}` in `Volumes` is a file, and a volume is a directory")
+    if let Some(mounted) = takes_over(&absolute) {
+        let message = format!(
+            "`{path}` in `Volumes` would take the place of what every container has in `{mounted}`"
+        );
+        return Some(Remark::warning(message).hint("name the directory that holds the data"));
+    }
+    // Engines make what a link leads to.
+    let found = obstacle(files, &absolute).filter(|found| found.is != Is::Dangling);
+    let Obstacle { at, is, rest } = found?;
+    let is = is.told();
+    let message = if rest {
+        format!("`{path}` in `Volumes` cannot be made: `{at}` is {is}")
     } else {
-        format!("`{path}` in `Volumes` cannot be made: `{file}` is a file")
+        format!("`{path}` in `Volumes` is {is}, and a volume is a directory")
     };
     Some(Remark::warning(message).hint("name a directory; one that is not in the image is made"))
+}
+
+/// Returns the directory of every container that a volume at a path hides, or a part of it that engines refuse.
+fn takes_over(path: &str) -> Option<&'static str> {
+    let path = String::from_utf8(Walk::along(path.as_bytes()).end()).ok()?;
+    let is_over =
+        |mounted: &&&str| path == **mounted || (**mounted == "/proc" && is_below(&path, mounted));
+    MOUNTED.iter().find(is_over).copied()
 }
 
 fn stop_signal(text: &str) -> Option<Remark> {
@@ -170,6 +293,10 @@ pub(super) mod tests {
         "/bin/check*=\x7fELF",
         "/bin/link -> /etc/file",
         "/srv/",
+        "/wd -> /nowhere",
+        "/alias -> srv",
+        "/srv/gone -> not/there",
+        "/round -> round",
     ];
 
     fn messages(config: &str) -> Vec<String> {
@@ -281,8 +408,39 @@ pub(super) mod tests {
                 r#""/srv""#,
                 r#""/new/x""#,
                 r#""/bin/../etc""#,
+                r#""/alias""#,
+                r#""/alias/new""#,
+                r#""/proc""#,
+                r#""/proc/self/fd""#,
+                r#""/proc/1""#,
+                r#""/sys/kernel""#,
+                r#""/dev/x""#,
             ],
             &[
+                (
+                    r#""/wd""#,
+                    "`WorkingDir` is `/wd`, which is a link that leads nowhere",
+                ),
+                (
+                    r#""/wd/x""#,
+                    "`WorkingDir` is `/wd/x`, and `/wd` is a link that leads nowhere",
+                ),
+                (
+                    r#""/alias/gone""#,
+                    "`WorkingDir` is `/alias/gone`, which is a link that leads nowhere",
+                ),
+                (
+                    r#""/round/x""#,
+                    "`WorkingDir` is `/round/x`, and `/round` is a link that leads to itself",
+                ),
+                (
+                    r#""/proc/x/y""#,
+                    "`WorkingDir` is `/proc/x/y`, and no directory can be made in `/proc`",
+                ),
+                (
+                    r#""/srv/../sys/x""#,
+                    "`WorkingDir` is `/srv/../sys/x`, and no directory can be made in `/sys`",
+                ),
                 (
                     r#""srv""#,
                     "`WorkingDir` is `srv`, and has to be an absolute path",
@@ -392,8 +550,27 @@ pub(super) mod tests {
                 r#"{"data": {}}"#,
                 r#"{"/srv": {}}"#,
                 r#"{"/a/../b": {}}"#,
+                r#"{"/wd": {}}"#,
+                r#"{"/dev/shm": {}}"#,
+                r#"{"/sys/fs/cgroup": {}}"#,
             ],
             &[
+                (
+                    r#"{"/proc": {}}"#,
+                    "`/proc` in `Volumes` would take the place of what every container has in `/proc`",
+                ),
+                (
+                    r#"{"/proc/x": {}}"#,
+                    "`/proc/x` in `Volumes` would take the place of what every container has in `/proc`",
+                ),
+                (
+                    r#"{"dev/": {}}"#,
+                    "`dev/` in `Volumes` would take the place of what every container has in `/dev`",
+                ),
+                (
+                    r#"{"/round": {}}"#,
+                    "`/round` in `Volumes` is a link that leads to itself, and a volume is a directory",
+                ),
                 (
                     r#"{"/": {}}"#,
                     "`/` in `Volumes` would take the place of the whole image",
