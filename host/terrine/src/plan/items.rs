@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use terrine_planner_host::is_hashed;
 use terrine_support::remark::Remark;
 
 use super::{Error, place};
@@ -287,6 +288,14 @@ fn graft(item: Item, store: &mut Store, name: &str, field: &str) -> Result<Item,
             format!("{field}.name"),
             format!("`{name}` is not the name of a store path"),
             "a name has letters, digits and `+-._?=`, and does not start with a dot",
+        ));
+    }
+    // Such a name says what is in it.
+    if is_hashed(name) {
+        return Err(Error::hinted(
+            format!("{field}.name"),
+            format!("`{name}` begins with a hash, as names do of what Nix puts into the store"),
+            "give the directory a name without the hash",
         ));
     }
     let selection = item.selection.clone().unwrap_or_default();
