@@ -37,6 +37,8 @@ pub struct Selection {
     unasked: Vec<String>,
     /// A file that others cannot read here, where they can read most, and how many there are.
     private: Option<(String, usize)>,
+    /// By what files are left out.
+    exclude: Exclude,
 }
 
 impl Selection {
@@ -65,6 +67,7 @@ impl Selection {
             exclude,
             selection: Self {
                 keeps_modes,
+                exclude: exclude.clone(),
                 ..Self::default()
             },
             private: vec![],
@@ -136,6 +139,12 @@ impl Selection {
     /// Says whether a path below the directory is left out by itself.
     pub(crate) fn leaves_out(&self, below: &[u8]) -> bool {
         self.left_out.contains(below)
+    }
+
+    /// Says whether patterns leave out a path that links lead to. A directory in which there may be exceptions is not.
+    pub(crate) fn leaves_out_alias(&self, path: &[u8], is_directory: bool) -> bool {
+        let may_hold_more = is_directory && self.exclude.has_exceptions();
+        !may_hold_more && self.exclude.matches(path)
     }
 
     /// Returns the permissions of an entry in the image. Of what git does not record, only that is kept which no umask

@@ -99,6 +99,8 @@ impl Reached {
 struct Level {
     /// Its path in the image; empty for the root.
     path: Vec<u8>,
+    /// Its path below the directory that is copied, by the links that lead there.
+    named: Vec<u8>,
     reached: Reached,
     /// What tells it from every other directory.
     id: (u64, u64),
@@ -112,7 +114,7 @@ impl Copy<'_> {
             at: Arc::clone(&self.opened),
             below: vec![],
         };
-        self.enter(Vec::new(), source, &mut open)?;
+        self.enter(Vec::new(), Vec::new(), source, &mut open)?;
         while let Some(level) = open.last_mut() {
             let Some(child) = level.children.next() else {
                 open.pop();
@@ -120,12 +122,20 @@ impl Copy<'_> {
             };
             let path = [&level.path[..], b"/", &child.name].concat();
             let reached = level.reached.child(&child.name);
+            let named = match level.named.as_slice() {
+                b"" => child.name.to_vec(),
+                named => [named, b"/", &child.name].concat(),
+            };
+            let is_directory = child.kind == FileType::Directory;
+            if reached.below != named && self.selection.leaves_out_alias(&named, is_directory) {
+                continue;
+            }
             match child.kind {
-                FileType::Directory => self.enter(path, reached, &mut open)?,
+                FileType::Directory => self.enter(path, named, reached, &mut open)?,
                 FileType::Symlink => {
                     let place = level.reached.place();
                     match self.follow(&place, &child.link)? {
-                        Some(directory) => self.enter(path, directory, &mut open)?,
+                        Some(directory) => self.enter(path, named, directory, &mut open)?,
                         None => self.put(path, Node::symlink(&child.link, &self.origin))?,
                     }
                 }
@@ -139,6 +149,7 @@ impl Copy<'_> {
     fn enter(
         &mut self,
         path: Vec<u8>,
+        named: Vec<u8>,
         reached: Reached,
         open: &mut Vec<Level>,
     ) -> Result<(), Error> {
@@ -177,6 +188,7 @@ impl Copy<'_> {
         let children = children.into_iter();
         open.push(Level {
             path,
+            named,
             reached,
             id,
             children,
@@ -374,6 +386,35 @@ mod tests {
             "/outside -> ../etc",
         ];
         assert_eq!(listing(&copy("home").unwrap()), expected);
+    }
+
+    #[test]
+    fn patterns_are_for_paths_in_the_image_too() {
+        let (machine, store) = machine();
+        for (patterns, gone) in [
+            (&["in-item/f"][..], &["/in-item/f"][..]),
+            (
+                &["in-store/g", "d/f"],
+                &["/in-store/g", "/d/f", "/in-item/f"],
+            ),
+            (&["**/f", "!in-item/f"], &["/d/f", "/in-item/f"]),
+        ] {
+            let exclude = layer::Exclude::new(patterns.iter().copied()).unwrap();
+            let place = machine.path().join("nix/store/p");
+            let selection = Selection::of(&place, &exclude, true).unwrap();
+            let mut root = Root::new();
+            let origin = Origin::CopyToRoot("p".into());
+            root.copy(&place, &store, &selection, origin).unwrap();
+            let found = listing(&root);
+            for path in ["/d/f", "/in-item/f", "/in-store/g"] {
+                let is_gone = gone.contains(&path);
+                assert_eq!(
+                    !found.contains(&path.to_owned()),
+                    is_gone,
+                    "{patterns:?} {path}"
+                );
+            }
+        }
     }
 
     #[test]
