@@ -127,3 +127,94 @@ fn files_go_through_links_of_the_base_to_directories() {
     let found = root(&Archive::read(run.stdout));
     assert!(found.contains_key("bin/app") && found.contains_key("lib64/l"));
 }
+
+/// What is in the uppermost layer of an image on a base with `/bin/sh` and `/opt -> usr/opt`, and what is said.
+fn on_directories(store: &TestStore, with: (&str, Value), how: &str) -> (Vec<String>, String) {
+    let layer = merged(&[("opt", "usr/opt"), ("etc/alias", "sh")], "bin/sh", b"");
+    let base = BaseImage::old(&[&layer, &base::layer("usr/opt/o", b"")], &[]).write(store);
+    let spec = SpecFile::new(store, &[])
+        .with("closure", Value::Null)
+        .with("config", json!({"Cmd": ["/bin/sh"]}))
+        .with("fromImage", base.to_str().unwrap())
+        .with("baseLinks", how)
+        .with(with.0, with.1);
+    let run = Run::of(&mut spec.command("build")).ok();
+    let found = root(&Archive::read(run.stdout)).into_keys().collect();
+    let hides = |line: &&str| line.ends_with("will not be found any more");
+    let warnings = run.stderr.lines().filter(hides);
+    (found, warnings.collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn links_to_directories_join_the_directories_of_the_base() {
+    let store = TestStore::default();
+    fs::create_dir_all(store.root().join("pkg/lib")).unwrap();
+    fs::write(store.root().join("pkg/lib/y"), "").unwrap();
+    std::os::unix::fs::symlink("lib", store.root().join("pkg/bin")).unwrap();
+    let contents = ("contents", json!(["pkg"]));
+    let (found, said) = on_directories(&store, contents.clone(), "follow");
+    assert!(found.contains(&"bin/y".to_owned()), "{found:?}");
+    assert_eq!(said, "");
+    let (found, said) = on_directories(&store, contents, "replace");
+    assert!(found.contains(&"bin".to_owned()), "{found:?}");
+    let name = "`/bin` is a directory in the base image, and a link to `lib` for contents `pkg`";
+    assert!(said.contains(name), "{said}");
+}
+
+#[test]
+fn what_hides_a_directory_of_the_base_is_told() {
+    let store = TestStore::default();
+    let files = |path: &str, file: Value| ("files", json!({ path: file }));
+    let link = |target: &str| json!({ "link": target });
+    for (with, said) in [
+        (
+            files("/bin", link("usr/local/bin")),
+            "`/bin` is a directory in the base image, and a link to `usr/local/bin` for `files`",
+        ),
+        (
+            files("/bin", json!({"text": ""})),
+            "`/bin` is a directory in the base image, and a file for `files`",
+        ),
+        (
+            files("/opt", link("/srv")),
+            "`/opt` is a link to `usr/opt` in the base image, and a link to `/srv` for `files`",
+        ),
+        (
+            files("/bin/sh/x", json!({"text": ""})),
+            "`/bin/sh` is a file in the base image, and a directory for `files`",
+        ),
+        (files("/opt", link("/usr/opt")), ""),
+        (files("/etc/alias", link("other")), ""),
+        (files("/bin/sh", link("bash")), ""),
+        (files("/new", link("bin")), ""),
+    ] {
+        let (_, found) = on_directories(&store, with, "follow");
+        match said {
+            "" => assert_eq!(found, ""),
+            said => assert_eq!(
+                found,
+                format!("warning: {said}: what the base has there will not be found any more")
+            ),
+        }
+    }
+}
+
+#[test]
+fn nothing_at_the_root_hides_the_store() {
+    let store = store();
+    let run = Run::of(
+        &mut spec(&store)
+            .with("files", json!({"/nix": {"link": "/opt"}}))
+            .command("build"),
+    );
+    assert_eq!(run.code, Some(1));
+    let said =
+        "`/nix` is a symbolic link in `files`, and store paths of the image are in `/nix/store`";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+    let layer = merged(&[("nix", "/data/nix")], "data/nix/x", b"");
+    let base = BaseImage::old(&[&layer], &[]).write(&store);
+    let spec = spec(&store).with("fromImage", base.to_str().unwrap());
+    let run = Run::of(&mut spec.command("build")).ok();
+    let said = "warning: `/nix` is a link to `/data/nix` in the base image, and a directory for store paths";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+}

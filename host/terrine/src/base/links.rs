@@ -1,7 +1,8 @@
-//! Links of a base image to directories, which files of an image on it go through.
+//! Directories of a base image and links to them, which files of an image on it go through.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
 
@@ -14,15 +15,26 @@ use crate::source::Error;
 use crate::source::changes::components;
 
 /// The cached facts; the number grows when they come to say other things.
-const FACT: &str = "links of a base image 1";
+const FACT: &str = "links of a base image 2";
 /// Directories that a runtime fills.
 const OF_THE_RUNTIME: [&str; 3] = ["proc", "sys", "dev"];
 
-/// The targets of links by their absolute paths. Each leads to a directory, or to where one can be made.
-pub type Links = BTreeMap<String, String>;
+/// How many names the path of a directory has at most that is noted.
+const DEPTH: usize = 3;
+/// How much room their paths take at most, so that the cache keeps them.
+const MAX_DIRECTORIES: usize = 32 << 10;
+
+/// Where files of an image meet what its base has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Links {
+    /// The targets of links by their absolute paths. Each leads to a directory, or to where one can be made.
+    pub targets: BTreeMap<String, String>,
+    /// Absolute paths of directories with something in them: those near the root.
+    pub directories: BTreeSet<String>,
+}
 
 impl Base {
-    /// Finds the links to directories outside of the store. A base in a registry is downloaded for that, once:
+    /// Finds directories outside of the store, and the links to them. A base in a registry is downloaded for that, once:
     /// the cache keeps what was found by the digests of its layers, which hold for what was read.
     ///
     /// # Errors
@@ -50,8 +62,49 @@ impl Base {
 }
 
 impl Listing {
-    /// Finds the links to directories outside of the store.
+    /// Finds directories outside of the store, and the links to them.
     fn links(&self, store_dir: &str) -> Links {
+        Links {
+            targets: self.targets(store_dir),
+            directories: self.directories(store_dir),
+        }
+    }
+
+    /// Finds the directories near the root that have something in them: as many as there is room for, those with
+    /// few names first.
+    fn directories(&self, store_dir: &str) -> BTreeSet<String> {
+        let store = store_dir.trim_matches('/').as_bytes();
+        let depth = |path: &[u8]| components(path).count();
+        let found = self.entries.below(b"").filter(|(path, entry)| {
+            entry.kind == EntryKind::Directory
+                && depth(path) <= DEPTH
+                && !path.starts_with(store)
+                && !is_of_the_runtime(path)
+                && self.entries.below(path).next().is_some()
+        });
+        let mut found: Vec<&[u8]> = found.map(|(path, _)| path).collect();
+        found.sort_by_key(|path| depth(path));
+        let mut room = MAX_DIRECTORIES;
+        let fits = |path: &&[u8]| {
+            // A slash, quotes and a comma.
+            room = room.saturating_sub(path.len() + 4);
+            room > 0
+        };
+        found
+            .into_iter()
+            .take_while(fits)
+            .filter_map(|path| Some(format!("/{}", std::str::from_utf8(path).ok()?)))
+            .collect()
+    }
+
+    /// Returns the path of the directory that a path leads to, if one with something in it is there.
+    pub fn directory_at(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let at = self.leads_to(path)?;
+        let is_full = self.entries.below(&at).next().is_some();
+        is_full.then(|| [b"/", &at[..]].concat())
+    }
+
+    fn targets(&self, store_dir: &str) -> BTreeMap<String, String> {
         let store = store_dir.trim_matches('/').as_bytes();
         let is_in_store = |path: &[u8]| {
             let rest = path.strip_prefix(store);
@@ -122,16 +175,40 @@ mod tests {
             &["opt/.wh.gone"],
         ]);
         let links = listing.links("/nix/store");
-        let links: Vec<_> = links
-            .iter()
-            .map(|(a, b)| (a.as_str(), b.as_str()))
-            .collect();
+        let targets = links.targets.iter();
+        let targets: Vec<_> = targets.map(|(a, b)| (a.as_str(), b.as_str())).collect();
         let expected = [
             ("/bin", "usr/bin"),
             ("/sbin", "/usr/sbin"),
             ("/usr/sbin", "bin"),
             ("/var/run", "/run"),
         ];
-        assert_eq!(links, expected);
+        assert_eq!(targets, expected);
+        let directories: Vec<&str> = links.directories.iter().map(String::as_str).collect();
+        let expected = ["/etc", "/nix", "/opt", "/usr", "/usr/bin", "/var"];
+        assert_eq!(directories, expected);
+        let at = |path: &[u8]| {
+            let at = listing.directory_at(path);
+            at.map(|at| String::from_utf8_lossy(&at).into_owned())
+        };
+        assert_eq!(at(b"/usr/sbin").as_deref(), Some("/usr/bin"));
+        for path in [&b"/etc/alias"[..], b"/var/run", b"/loop"] {
+            assert_eq!(at(path), None);
+        }
+    }
+
+    #[test]
+    fn directories_near_the_root_are_noted_as_far_as_there_is_room() {
+        let long = "x".repeat(200);
+        let far: Vec<String> = (0..300)
+            .map(|number| format!("a/{number}{long}/b=1"))
+            .collect();
+        let mut layer: Vec<&str> = far.iter().map(String::as_str).collect();
+        layer.extend(["z/y/x/w/v=1", "dev/x/y=1"]);
+        let directories = listing(&[&layer]).links("/nix/store").directories;
+        assert!(directories.contains("/a") && directories.contains("/z"));
+        assert!(!directories.contains("/dev") && !directories.contains("/z/y/x/w"));
+        let length: usize = directories.iter().map(|path| path.len() + 3).sum();
+        assert!(length <= super::MAX_DIRECTORIES && directories.len() > 100);
     }
 }

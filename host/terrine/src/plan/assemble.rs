@@ -9,7 +9,7 @@ use super::context::Context;
 use super::decide::{Decided, LayerPlan};
 use super::files::PlannedFiles;
 use super::identify::Identified;
-use super::{Error, Prepared, facts, inherited, tags, tree};
+use super::{Error, Prepared, facts, hidden, inherited, tags};
 use crate::assemble::{self, NewImage, Top};
 use crate::base::Base;
 use crate::spec::ImageSpec;
@@ -76,7 +76,7 @@ impl Decided {
         remarks.extend(complete.registered.remarks.iter().cloned());
         remarks.extend(past.remarks.iter().cloned());
         remarks.extend(self.plan.remarks.iter().cloned());
-        let hidden = tree::hidden_links(&complete.root, complete.listing.as_ref());
+        let hidden = hidden::by_directories(&complete.root, complete.listing.as_ref());
         let lost = complete.items.remarks.iter().chain(&complete.lost);
         let lost = lost.cloned().chain(hidden);
         let mut remarks: Vec<Remark> = lost.chain(remarks.into_iter().map(Remark::from)).collect();

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::database::Registered;
 use super::items::Items;
 use super::paths::Paths;
-use super::{Error, tree};
+use super::{Error, hidden, tree};
 use crate::base::{Base, Listing};
 use crate::closure::Graph;
 use crate::history;
@@ -65,8 +65,11 @@ impl Closed {
             paths,
         } = self;
         tree::add_found(context.spec, &store, &paths, &mut root)?;
+        let mut lost = root.remarks();
+        lost.extend(hidden::by_store(&store, &paths, listing.as_ref()));
+        lost.extend(hidden::by_others(&root, listing.as_ref()));
         Ok(Complete {
-            lost: root.remarks(),
+            lost,
             store,
             items,
             base,

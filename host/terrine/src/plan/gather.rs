@@ -5,7 +5,7 @@ use super::context::Context;
 use super::items::{self, Items};
 use super::{Error, base, database, paths, tree};
 use crate::base::{Base, Listing};
-use crate::layer::{Store, StorePathError};
+use crate::layer::{Store, StorePath, StorePathError};
 
 /// What the specification names.
 #[derive(Debug)]
@@ -65,6 +65,10 @@ impl Gathered {
         let root = tree::grow_on(context, &store, &items, base.as_ref().zip(listing.as_ref()))?;
         let mut paths = paths::find(context, &store, &items, &root, listing.as_ref(), &[])?;
         paths.exclude_held(&store, listing.as_ref())?;
+        let holds = |path: &StorePath| paths.paths.contains(path);
+        if !paths.paths.is_empty() {
+            root.check_store(&store, holds)?;
+        }
         Ok(Closed {
             store,
             items,

@@ -36,6 +36,7 @@ mod files;
 mod form;
 mod gather;
 mod group;
+mod hidden;
 mod identify;
 mod identity;
 mod inherited;

@@ -6,7 +6,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::FileType;
-use terrine_support::remark::Remark;
 
 use super::Error;
 use super::context::Context;
@@ -39,6 +38,7 @@ pub(super) fn grow(
         let at = item.at.as_deref().unwrap_or_default();
         root.link(at, &item.place, Origin::Contents(item.named.clone()))?;
     }
+    root.merge_links()?;
     for item in &items.copied {
         let all = Selection::all();
         let selection = item.selection.as_ref().unwrap_or(&all);
@@ -259,7 +259,8 @@ fn copy_of(item: &Item) -> Result<New, Error> {
         .xattrs(selection.attributes(name).to_vec()))
 }
 
-/// Grows the tree on a base image: through its links to directories, unless the specification has it otherwise.
+/// Grows the tree on a base image: through its links to directories and into its directories, unless the
+/// specification has it otherwise.
 pub(super) fn grow_on(
     context: &Context<'_, '_>,
     store: &Store,
@@ -276,33 +277,24 @@ pub(super) fn grow_on(
         || spec.include_nix_db
         || spec.bin_sh == PathSwitch::On
         || spec.usr_bin_env == PathSwitch::On;
-    if !more && root.directories().next().is_none() {
+    if !more && root.is_empty() {
         return Ok(root);
     }
     let followed = spec.base_links == BaseLinksSpec::Follow;
     if !followed && listing.is_claimed() {
         return Ok(root);
     }
-    let targets = base.links(listing, store.dir(), context.options.cache)?;
-    grow(spec, store, items, BaseLinks { targets, followed })
-}
-
-/// Links of the base image that directories at the root would hide.
-pub(super) fn hidden_links(root: &Root, base: Option<&Listing>) -> Vec<Remark> {
-    let hidden = root.directories().filter_map(|entry| {
-        let target = base.and_then(|base| base.link_at(entry.path));
-        let target = target.or_else(|| root.base_links().get(entry.path).map(str::as_bytes))?;
-        let target = String::from_utf8_lossy(target);
-        let path = String::from_utf8_lossy(entry.path);
-        let remark = Remark::warning(format!(
-            "`{path}` is a link to `{target}` in the base image, and a directory for {}: what the base has there will not be found any more",
-            entry.origin
-        ));
-        Some(remark.hint(match (entry.origin, root.base_links().followed) {
-            (_, false) => "`--base-links follow` puts files where the link leads".to_owned(),
-            (Origin::Commands, _) => format!("let the commands write to where `{path}` leads"),
-            _ => format!("the link leads to no directory: leave `{path}` out, or replace what is there"),
-        }))
-    });
-    hidden.collect()
+    let mut links = base.links(listing, store.dir(), context.options.cache)?;
+    if spec.include_store_paths != Some(false) {
+        // The layers of store paths have directories there.
+        for path in store.ancestors() {
+            links.targets.remove(path);
+        }
+    }
+    let links = BaseLinks {
+        targets: links.targets,
+        directories: links.directories,
+        followed,
+    };
+    grow(spec, store, items, links)
 }

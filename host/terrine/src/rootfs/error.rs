@@ -44,6 +44,28 @@ pub enum Error {
         /// As what.
         second_kind: Kind,
     },
+    /// Something in the place of a directory that the store lies in.
+    #[error("`{path}` is a {} in {origin}, and store paths of the image are in `{store}`", noun(*kind))]
+    OverStore {
+        /// The path.
+        path: String,
+        /// What is there.
+        kind: Kind,
+        /// Who has it.
+        origin: Origin,
+        /// The store's directory.
+        store: String,
+    },
+    /// Something in the place of what a store path of the image has.
+    #[error("`{path}` comes from both {origin} and the store path `{store_path}`")]
+    InStore {
+        /// The path.
+        path: String,
+        /// Who has it.
+        origin: Origin,
+        /// The store path.
+        store_path: String,
+    },
     /// A package that is joined at the root, and is no directory.
     #[error("{origin} is not a directory")]
     NotDirectory {
@@ -151,6 +173,10 @@ impl Hint for Error {
             Self::Clash { .. } | Self::Kinds { .. } => {
                 Some("leave the path to one of the two".into())
             }
+            Self::OverStore { path, .. } => {
+                Some(format!("leave `{path}` out, or make it a directory").into())
+            }
+            Self::InStore { .. } => Some("give the file a path outside of the store".into()),
             Self::NotDirectory {
                 origin: Origin::Contents(_),
             } => Some(

@@ -150,11 +150,17 @@ impl Join<'_> {
         Ok(())
     }
 
-    /// Makes a link again. Where there is a directory or a link to one already, and this link leads to
-    /// another one, what lies in that is joined as well.
+    /// Makes a link again. Where there is a directory or a link to one already, in the base image too, and this link
+    /// leads to another one, what lies in that is joined as well.
     fn link(&mut self, path: Vec<u8>, target: &[u8], in_store: &[u8]) -> Result<(), Error> {
         let Some(old) = self.root.node(&path) else {
-            return self.place(path, target);
+            let links = &self.root.base_links;
+            let hides = links.followed && links.has_directory(&path);
+            let directory = self.root.directory_in_store(in_store);
+            return match directory.filter(|_| hides) {
+                Some(directory) => self.merge(&path, target, directory),
+                None => self.place(path, target),
+            };
         };
         let same = old.content == Node::symlink(target, &self.origin).content;
         let directory = self.root.directory_in_store(in_store);
@@ -165,10 +171,26 @@ impl Join<'_> {
                     self.place(path, target)
                 }
                 Way::Blocked(_) => self.place(path, target),
-                _ => self.enter(&path, Directory::InStore(directory)),
+                _ => self.merge(&path, target, directory),
             },
             None => self.place(path, target),
         }
+    }
+
+    /// Makes a directory in the place of a link, for what lies in the directory of the store that it leads to. What
+    /// others put where it leads at the root comes later.
+    fn merge(&mut self, path: &[u8], target: &[u8], directory: Vec<u8>) -> Result<(), Error> {
+        self.enter(path, Directory::InStore(directory))?;
+        let slash = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        let target = match target {
+            [b'/', ..] => target.to_vec(),
+            target => [&path[..slash], b"/", target].concat(),
+        };
+        if let (Way::Here(place), Way::Here(target)) = (self.root.way(path), self.root.way(&target))
+        {
+            self.root.merged.push((place, target));
+        }
+        Ok(())
     }
 
     /// Lists a directory of the package by its path below it.

@@ -13,8 +13,10 @@ mod join;
 mod layer;
 mod list;
 mod lost;
+mod merge;
 mod resolve;
 mod same;
+mod store_paths;
 mod tree;
 mod way;
 

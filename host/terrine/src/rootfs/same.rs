@@ -17,8 +17,13 @@ impl Root {
     /// that both or neither can be executed. One that cannot be read is the same as no other.
     pub(super) fn is_same(&self, one: &Node, other: &Node) -> bool {
         let is_like = one.metadata == other.metadata && one.xattrs == other.xattrs;
+        is_like && self.is_same_file(one, other)
+    }
+
+    /// The same whatever the root says of their permissions.
+    pub(super) fn is_same_file(&self, one: &Node, other: &Node) -> bool {
         let files = self.file(one).zip(self.file(other));
-        is_like && files.is_some_and(|(one, other)| equal(&one, &other).unwrap_or(false))
+        files.is_some_and(|(one, other)| equal(&one, &other).unwrap_or(false))
     }
 
     /// Opens the file that a node is, or the one in the store that it leads to.

@@ -35,6 +35,8 @@ pub struct Root {
     pub(super) store: Option<Store>,
     /// Links of the base image to directories.
     pub(super) base_links: BaseLinks,
+    /// Directories in the places of links, and the directories of the root that those lead to.
+    pub(super) merged: Vec<(Vec<u8>, Vec<u8>)>,
     /// What is not in the image although a package has it.
     pub(super) lost: Lost,
     /// The directory `/` of this machine, for files that the description names.
@@ -99,6 +101,7 @@ impl Root {
             limit: MAX_ENTRIES,
             store: None,
             base_links: BaseLinks::default(),
+            merged: vec![],
             lost: Lost::default(),
             top: None,
             held: Held(None),
@@ -226,6 +229,11 @@ impl Root {
     /// Says for people what is not in the image although a package has it.
     pub fn remarks(&self) -> Vec<Remark> {
         self.lost.remarks()
+    }
+
+    /// Says whether there is nothing but the root itself.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.len() <= 1
     }
 
     /// The directories below the root, each of which would hide a link of a base image.

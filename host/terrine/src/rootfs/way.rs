@@ -1,6 +1,6 @@
 //! The way to a directory of the root: links that lie on it are followed, as a file system does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -16,11 +16,13 @@ use crate::beneath::Found;
 use crate::layer;
 use crate::links::Walk;
 
-/// Links of a base image to directories.
+/// Directories of a base image and links to them.
 #[derive(Debug, Clone, Default)]
 pub struct BaseLinks {
-    /// The targets by their absolute paths.
+    /// The targets of links to directories by their absolute paths.
     pub targets: BTreeMap<String, String>,
+    /// Absolute paths of directories with something in them.
+    pub directories: BTreeSet<String>,
     /// Whether files are put where they lead; else a directory takes the place of a link.
     pub followed: bool,
 }
@@ -31,6 +33,23 @@ impl BaseLinks {
         self.targets
             .get(std::str::from_utf8(path).ok()?)
             .map(String::as_str)
+    }
+
+    /// Returns the path without links to directories that a path of the base leads to, if it leads anywhere.
+    pub fn end(&self, path: &[u8]) -> Option<Vec<u8>> {
+        let mut walk = Walk::along(path);
+        while let Some(at) = walk.step() {
+            if let Some(target) = self.get(at) {
+                walk.follow(target.as_bytes())?;
+            }
+        }
+        Some(walk.end())
+    }
+
+    /// Says whether the base has a directory with something in it at a path, or a link to a directory.
+    pub fn has_directory(&self, path: &[u8]) -> bool {
+        let is_directory = |path| self.directories.contains(path);
+        self.get(path).is_some() || std::str::from_utf8(path).is_ok_and(is_directory)
     }
 }
 

@@ -314,3 +314,60 @@ fn remarks_are_few_however_much_is_lost() {
         "9 more pairs of packages have the same paths, of which one is in the image"
     );
 }
+
+#[test]
+fn directories_in_the_place_of_links_have_what_comes_later() {
+    let cases: &[(&[&str], &[&str])] = &[
+        (
+            &[
+                "e/lib/e",
+                "c/lib -> usr/lib",
+                "c/usr/lib/c",
+                "d/usr/lib/d",
+                "d/usr/lib/s/x",
+                "d/usr/lib/l -> d",
+            ],
+            &[
+                "/lib/c -> $c/usr/lib/c",
+                "/lib/d -> $d/usr/lib/d",
+                "/lib/e -> $e/lib/e",
+                "/lib/l -> /usr/lib/l",
+                "/lib/s/x -> $d/usr/lib/s/x",
+                "/usr/lib/c -> $c/usr/lib/c",
+                "/usr/lib/d -> $d/usr/lib/d",
+                "/usr/lib/l -> d",
+                "/usr/lib/s/x -> $d/usr/lib/s/x",
+            ],
+        ),
+        // What is there stays, and a link to where it lies leads to no end.
+        (
+            &[
+                "a/lib/d/x",
+                "b/lib -> lib64",
+                "b/lib64/y",
+                "c/lib64/d",
+                "d/lib64/up -> ..",
+            ],
+            &[
+                "/lib/d/x -> $a/lib/d/x",
+                "/lib/up -> /lib64/up",
+                "/lib/y -> $b/lib64/y",
+                "/lib64/d -> $c/lib64/d",
+                "/lib64/up -> ..",
+                "/lib64/y -> $b/lib64/y",
+            ],
+        ),
+    ];
+    for (entries, expected) in cases {
+        let machine = Machine::new(entries);
+        let mut root = Root::new().within(&machine.store);
+        let packages: BTreeSet<&str> = entries.iter().map(|entry| &entry[..1]).collect();
+        let mut packages: Vec<&str> = packages.into_iter().collect();
+        packages.sort_by_key(|name| *name != "e");
+        for package in packages {
+            machine.link(&mut root, package).unwrap();
+        }
+        root.merge_links().unwrap();
+        assert_eq!(listing(&root), *expected);
+    }
+}

@@ -54,6 +54,17 @@ pub(super) fn rootfs_errors() -> Vec<rootfs::Error> {
             second: origin(),
             second_kind: layer::Kind::Directory,
         },
+        Error::OverStore {
+            path: name(),
+            kind: layer::Kind::File,
+            origin: origin(),
+            store: name(),
+        },
+        Error::InStore {
+            path: name(),
+            origin: origin(),
+            store_path: name(),
+        },
         Error::NotDirectory {
             origin: Origin::Contents(name()),
         },
