@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use terrine_tests::base::{BaseImage, merged};
 use terrine_tests::{Archive, ConfFile, Run, SpecFile, terrine};
 
 use super::{GRAPH, all, diff_ids, spec, store};
@@ -133,6 +134,81 @@ fn owners_and_permissions_go_by_path_in_every_layer() {
     assert_eq!(all["nix/store/lib/lib/lib.so"].2, (5, 12345));
     assert_eq!((all["tmp"].1, all["tmp"].2), (0o1777, (0, 12345)));
     assert_eq!(all["nix/store/libc/lib/libc.so"].2, (5, 6));
+}
+
+#[test]
+fn rules_for_permissions_that_change_nothing_are_told() {
+    let store = store();
+    store.link("app/bin/alias", "app");
+    let layer = merged(&[("sbin", "usr/sbin")], "etc/base", b"");
+    let base = BaseImage::old(&[&layer], &[]).write(&store);
+    let warnings = |rules: Value| {
+        let spec = spec(&store)
+            .with("fromImage", base.to_str().unwrap())
+            .with("config", json!({"Cmd": ["/bin/app"]}))
+            .with(
+                "files",
+                json!({"/sbin/x": {"text": ""}, "/data": {"directory": true}}),
+            )
+            .with("permissions", rules);
+        let run = Run::of(&mut spec.command("build")).ok();
+        let lines = run
+            .stderr
+            .lines()
+            .skip_while(|line| !line.contains("permissions["));
+        lines.take(2).collect::<Vec<_>>().join("\n")
+    };
+    let mode = |path: &str| json!([{"path": path, "mode": "0700"}]);
+    for rules in [
+        mode("/nix/store/app/bin/app"),
+        mode("/nix/store"),
+        mode("/usr/sbin/x"),
+        mode("**/app"),
+        json!([{"path": "/bin/app", "uid": 7}]),
+        json!([{"regex": "so$", "mode": "0700"}]),
+        json!([{"path": "/data", "uid": 1}, {"regex": "^(/data|/usr/sbin/x)$", "uid": 2}]),
+    ] {
+        assert_eq!(warnings(rules), "");
+    }
+    let both =
+        json!([{"path": "/bin/app", "mode": "0700", "capabilities": "cap_net_bind_service=ep"}]);
+    for (rules, said) in [
+        (
+            both,
+            "`/bin/app` changes nothing: `mode` and `capabilities` mean nothing for `/bin/app`, which is a symbolic link\nhint: write where it leads: `/nix/store/app/bin/app`",
+        ),
+        (
+            mode("/bin/appp"),
+            "`/bin/appp` changes nothing: nothing in the image has such a path\nhint: write the path of a file or directory of this image, without links",
+        ),
+        (
+            mode("/sbin/x"),
+            "`/sbin/x` changes nothing: nothing in the image has such a path\nhint: write where it leads: `/usr/sbin/x`",
+        ),
+        (
+            mode("/nix/store/app/bin/alias"),
+            "`/nix/store/app/bin/alias` changes nothing: `mode` means nothing for `/nix/store/app/bin/alias`, which is a symbolic link\nhint: write where it leads: `/nix/store/app/bin/app`",
+        ),
+        (
+            mode("/etc/base"),
+            "`/etc/base` changes nothing: that is in the base image, whose layers stay as they are\nhint: put a file of its own there with `files`, or leave the rule out",
+        ),
+        (
+            json!([{"path": "/data", "capabilities": "cap_chown=p"}]),
+            "`/data` changes nothing: `capabilities` means nothing for `/data`, which is no file\nhint: write the path of a program",
+        ),
+    ] {
+        assert_eq!(
+            warnings(rules),
+            format!("warning: `permissions[0]` for {said}")
+        );
+    }
+    let twice = json!([{"path": "/data", "uid": 1}, {"path": "/data", "mode": "0700"}]);
+    assert!(
+        warnings(twice).starts_with(
+            "warning: `permissions[1]` for `/data` changes nothing: `permissions[0]` comes before it and has the same path"
+        )
+    );
 }
 
 #[test]

@@ -92,7 +92,28 @@ impl Pattern {
         })
     }
 
-    fn matches(&self, path: &[u8]) -> bool {
+    /// Returns the text that it was read from.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Glob(glob) => glob.glob().glob(),
+            Self::Regex(regex) => regex.as_str(),
+        }
+    }
+
+    /// Returns what every path starts with that it matches, and whether it is the whole path.
+    pub fn prefix(&self) -> (&str, bool) {
+        match self {
+            Self::Glob(glob) => {
+                let text = glob.glob().glob();
+                let end = text.find(['*', '?', '[', '{', '\\']);
+                (&text[..end.unwrap_or(text.len())], end.is_none())
+            }
+            Self::Regex(_) => ("", false),
+        }
+    }
+
+    /// Says whether it matches an absolute path in the image.
+    pub fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Glob(glob) => glob.is_match(Path::new(OsStr::from_bytes(path))),
             Self::Regex(regex) => regex.is_match(path),
@@ -134,6 +155,11 @@ impl Permissions {
             })
             .collect::<Vec<_>>()
             .join("\n")
+    }
+
+    /// Returns the rules in the order in which they are tried.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// The rule for an absolute path in the image, if there is one.

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::decide::{Decided, LayerPlan};
 use super::files::PlannedFiles;
 use super::identify::Identified;
-use super::{Error, Prepared, facts, hidden, inherited, tags};
+use super::{Error, Prepared, facts, hidden, inherited, tags, unused};
 use crate::assemble::{self, NewImage, Top};
 use crate::base::Base;
 use crate::spec::ImageSpec;
@@ -87,6 +87,7 @@ impl Decided {
             &files,
             Interpreters::Elsewhere,
         ));
+        remarks.extend(unused::remarks(&ownership.permissions, complete, &files));
         remarks.extend(startup::repeated(env_of(context.spec)));
         remarks.extend(machine.remarks(&files));
         remarks

@@ -48,6 +48,7 @@ mod place;
 mod preview;
 mod tags;
 mod tree;
+mod unused;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
