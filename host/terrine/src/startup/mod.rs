@@ -8,6 +8,7 @@
 mod by_env;
 mod command;
 mod config;
+mod directories;
 mod health;
 mod program;
 mod resolve;
