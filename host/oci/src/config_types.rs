@@ -138,7 +138,10 @@ impl Type {
             Value::Array(_) => "a list",
             Value::Object(_) => "an object",
         };
-        let (wanted, example) = self.wanted(value);
+        let (wanted, mut example) = self.wanted(value);
+        if let (true, Value::String(line)) = (name == "Healthcheck.Test", value) {
+            example = json!(["CMD-SHELL", line]);
+        }
         Mistyped {
             message: format!("`{name}` is {found}, and container engines load no image with that"),
             hint: format!("write {wanted} there, such as `{example}`"),

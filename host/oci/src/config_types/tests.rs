@@ -57,7 +57,7 @@ fn what_tools_refuse_is_found() {
         ),
         (
             r#"{"Healthcheck":{"Retries":1.5,"Test":"x"}}"#,
-            r#"`Healthcheck.Retries` is a number with a fraction|a whole number, such as `10`;`Healthcheck.Test` is a string|a list of strings, such as `["x"]`"#,
+            r#"`Healthcheck.Retries` is a number with a fraction|a whole number, such as `10`;`Healthcheck.Test` is a string|a list of strings, such as `["CMD-SHELL","x"]`"#,
         ),
         (
             r#"{"StopTimeout":1.5}"#,

@@ -16,13 +16,17 @@ const LONGEST: usize = 200;
 /// The value of a field as it would be right, if that can be told from what it is.
 pub(super) fn of(key: &str, value: &Value, wanted: Wanted) -> Option<Value> {
     let right = match (wanted, value) {
+        (Wanted::List, Value::String(text)) if key == "Test" => json!(["CMD-SHELL", text]),
         (Wanted::List, Value::String(text)) => list(text),
         (Wanted::List, Value::Object(members)) if key == "Env" => pairs(members)?,
+        (Wanted::List, Value::Object(members)) if members.keys().any(|key| is_path(key)) => {
+            by_path(members)?
+        }
         (Wanted::List, Value::Object(members)) if !members.is_empty() => vec![value.clone()].into(),
         (Wanted::Object, Value::Array(items)) if SETS.contains(&key) => set(key, items)?,
         (Wanted::Object, Value::Array(items)) => object(items)?,
         (Wanted::Object, Value::Bool(true) | Value::Null | Value::Number(_))
-            if key.contains('/') =>
+            if key.contains('/') || key.parse::<u16>().is_ok() =>
         {
             Value::Object(Map::new())
         }
@@ -43,6 +47,25 @@ pub(super) fn of(key: &str, value: &Value, wanted: Wanted) -> Option<Value> {
         _ => return None,
     };
     (right.to_string().len() <= LONGEST).then_some(right)
+}
+
+fn is_path(key: &str) -> bool {
+    key.starts_with(['/', '*'])
+}
+
+/// Objects by paths, as a list of objects that name their paths.
+fn by_path(members: &Map<String, Value>) -> Option<Value> {
+    let entry = |(path, rest): (&String, &Value)| {
+        let mut entry = Map::new();
+        entry.insert("path".to_owned(), path.as_str().into());
+        entry.extend(rest.as_object()?.clone());
+        Some(Value::Object(entry))
+    };
+    members
+        .iter()
+        .map(entry)
+        .collect::<Option<Vec<_>>>()
+        .map(Value::from)
 }
 
 /// A number, or a time in the nanoseconds that health checks count.

@@ -194,6 +194,10 @@ mod tests {
                 r#"config.Cmd: it must be a list, and is the string `"/bin/a --port 80"`; write `"Cmd": ["/bin/a","--port","80"]`"#,
             ),
             (
+                r#""Cmd": {"/a": {"mode": "0755"}}"#,
+                r#"config.Cmd: it must be a list, and is an object; write `"Cmd": [{"path":"/a","mode":"0755"}]`"#,
+            ),
+            (
                 r#""Env": {"A": "1"}"#,
                 r#"config.Env: it must be a list, and is an object; write `"Env": ["A=1"]`"#,
             ),

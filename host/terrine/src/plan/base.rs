@@ -91,7 +91,11 @@ pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Ref
         | Reference::OciLayout { path, .. }
         | Reference::OciArchive { path, .. } => *path = spec.directory_join(path),
         Reference::Stdio => {
-            return Err(Error::field(field, "this image cannot come from stdin"));
+            return Err(Error::hinted(
+                field,
+                "this image cannot come from stdin",
+                "put it into a file, and name that",
+            ));
         }
         _ => {}
     }

@@ -180,8 +180,9 @@ impl Hint for Error {
 }
 
 /// What to do about a field of the contract of which the planner says no more than what is wrong.
-fn remedy(field: &str) -> Option<String> {
+fn remedy(field: &str, message: &str) -> Option<String> {
     let hint = match field {
+        _ if message.contains(" is given twice") => "leave one of them out",
         "reference" => {
             "an image's name is like `web` or `ghcr.io/acme/web`, with `:tag` behind it or without"
         }
@@ -231,8 +232,8 @@ pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> E
             component,
             embedded,
             kind,
+            hint: hint.or_else(|| remedy(field.as_deref()?, &message)),
             message,
-            hint: hint.or_else(|| remedy(field.as_deref()?)),
             field: field.map(name),
         },
         planner::Error::Option { field, why, hint } => planner::Error::Option {

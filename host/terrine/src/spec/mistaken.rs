@@ -24,6 +24,10 @@ const BINARY: Mistaken = Mistaken {
     what: "it is not text",
     instead: "`terrine build --contents` takes the directory that it is in, and `terrine build --file` the file itself",
 };
+const UTF_16: Mistaken = Mistaken {
+    what: "it is text in UTF-16",
+    instead: "write it in UTF-8, as by `Out-File -Encoding utf8` of PowerShell, or convert it by `iconv -f UTF-16 -t UTF-8`",
+};
 const DOCKERFILE: Mistaken = Mistaken {
     what: "it is a Dockerfile",
     instead: "Dockerfiles are not run: `fromImage` stands for FROM, `copyToRoot` and `files` for COPY, `config` for ENV, USER and CMD; `terrine schema` explains all fields",
@@ -118,6 +122,9 @@ fn other_json(text: &[u8], wanted: Wanted) -> Option<Mistaken> {
 fn other_than_json(text: &[u8], name: &Path) -> Option<Mistaken> {
     if Compression::detect(text) != Compression::None || text.get(257..262) == Some(b"ustar") {
         return Some(ARCHIVE);
+    }
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Some(UTF_16);
     }
     let Ok(text) = std::str::from_utf8(text) else {
         return Some(BINARY);
@@ -243,7 +250,9 @@ mod tests {
             (&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0][..], ARCHIVE),
             (&tar, ARCHIVE),
             (b"\x7fELF\x02\0", BINARY),
-            (b"\xff\xfe", BINARY),
+            (b"\xff\xff", BINARY),
+            (b"\xff\xfe{\0}\0", UTF_16),
+            (b"\xfe\xff\0{\0}", UTF_16),
         ] {
             assert_eq!(other_than_json(bytes, Path::new("x")), Some(expected));
         }
