@@ -172,10 +172,27 @@ impl FlagNames {
             .enumerate()
             .map(|(number, part_of)| match number % 2 {
                 0 => (*part_of).to_owned(),
+                _ if self.is_inherited(part_of) && part == Part::Message => {
+                    inherited(part_of, text)
+                }
+                _ if self.is_inherited(part_of) && parts[number - 1].ends_with("correct ") => {
+                    let flag = self.bare(part_of, part);
+                    format!("`{part_of}` of the base image by {flag}")
+                }
                 _ if blames(number) => self.whole(part_of),
                 _ => self.bare(part_of, part),
             });
         shown.collect()
+    }
+
+    /// Whether a word is a field of the configuration that neither a flag nor a file gave, so that the base image did.
+    fn is_inherited(&self, word: &str) -> bool {
+        let name = full(word);
+        let is_configured =
+            name.starts_with("config.") && FLAGS.iter().any(|(field, _)| *field == name);
+        let mut values = self.given.values();
+        let is_value = values.any(|given| given.value.as_deref() == Some(word));
+        self.alone && is_configured && !is_value && self.flag_of(&name).is_none()
     }
 
     /// The field that is to blame, as the flag with its value, in backticks.
@@ -245,6 +262,15 @@ impl FlagNames {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
             })
             .map(|(name, given)| (name.as_str(), given))
+    }
+}
+
+/// The name of a field of the base image, where a message does not say already whose it is.
+fn inherited(word: &str, message: &str) -> String {
+    if message.contains("of the base image") {
+        format!("`{word}`")
+    } else {
+        format!("`{word}` of the base image")
     }
 }
 
@@ -318,6 +344,32 @@ mod tests {
         assert_eq!(
             names().hint("add a shell with `binSh`"),
             "add a shell with `binSh` of a specification"
+        );
+    }
+
+    #[test]
+    fn what_a_base_image_gives_is_no_flag() {
+        let names = names();
+        for (text, expected) in [
+            (
+                "`User` asks for `www`",
+                "`User` of the base image asks for `www`",
+            ),
+            (
+                "`x` in `ExposedPorts`",
+                "`x` in `ExposedPorts` of the base image",
+            ),
+            (
+                "`User`, `WorkingDir` of the base image are",
+                "`User`, `WorkingDir` of the base image are",
+            ),
+            ("`site` in `Cmd`", "`site` in `-- COMMAND`"),
+        ] {
+            assert_eq!(names.message(text), expected);
+        }
+        assert_eq!(
+            names.hint("add it, or correct `Entrypoint`"),
+            "add it, or correct `Entrypoint` of the base image by `--entrypoint`"
         );
     }
 
