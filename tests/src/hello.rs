@@ -37,6 +37,11 @@ pub fn store() -> TestStore {
     store
 }
 
+/// The program of the example, which needs nothing.
+pub fn program() -> Vec<u8> {
+    fs::read(fixture("hello/nix/store").join(HELLO).join("bin/hello")).unwrap()
+}
+
 /// The example's own `conf.json`.
 pub fn conf(store: &TestStore) -> ConfFile<'_> {
     let mut conf = ConfFile::new(store, &[]);

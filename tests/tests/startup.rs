@@ -27,6 +27,10 @@ fn store() -> TestStore {
     store.file_with_mode("hello/bin/hello", &hello(), 0o555);
     store.file("hello/bin/plain", &hello());
     store.file_with_mode("hello/bin/text", b"echo hi\n", 0o555);
+    store.file_with_mode("hello/bin/jar", b"PK\x03\x04\x14\0\0\0", 0o555);
+    store.file_with_mode("hello/bin/header", &hello()[..20], 0o555);
+    store.file_with_mode("hello/bin/cut", &hello()[..100], 0o555);
+    store.file_with_mode("hello/bin/own", &hello(), 0o700);
     store.file("hello/etc/file", b"x");
     store.link("hello/bin/absolute", "/bin/hello");
     store.link("hello/bin/gone", "/nix/store/gone/bin/hello");
@@ -94,6 +98,20 @@ fn cases() -> Vec<(Value, Option<&'static str>)> {
             Some("the command `/bin/plain` is not executable"),
         ),
         (command("/bin/text"), Some("names no interpreter")),
+        (command("/bin/jar"), Some("is a ZIP archive")),
+        (
+            command("/bin/header"),
+            Some("is an ELF file without a whole header"),
+        ),
+        (
+            command("/bin/cut"),
+            Some("is an ELF file that does not say what to load of it"),
+        ),
+        (json!({"Cmd": ["/bin/own"]}), None),
+        (
+            json!({"Cmd": ["/bin/own"], "User": "4242"}),
+            Some("is not executable for the user `4242`"),
+        ),
         (command("/bin/script"), None),
         (
             command("/bin/loop"),

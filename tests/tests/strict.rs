@@ -6,12 +6,12 @@
 )]
 
 use serde_json::{Value, json};
-use terrine_tests::{ConfFile, Run, SpecFile, TestStore, temporary};
+use terrine_tests::{ConfFile, Run, SpecFile, TestStore, hello, temporary};
 
 /// A store whose image may have a command.
 fn store() -> TestStore {
     let store = TestStore::default();
-    store.file_with_mode("hello/bin/hello", b"\x7fELF", 0o555);
+    store.file_with_mode("hello/bin/hello", &hello::program(), 0o555);
     store
 }
 
@@ -61,7 +61,7 @@ fn a_plan_lists_warnings_and_is_shown_with_strict_as_well() {
 #[test]
 fn strict_is_for_streams_and_layers_as_well() {
     let store = TestStore::default();
-    store.file_with_mode("hello/bin/hello", b"\x7fELF", 0o555);
+    store.file_with_mode("hello/bin/hello", &hello::program(), 0o555);
     let many: Vec<String> = (0..130).map(|number| format!("p{number}")).collect();
     let layers: Vec<[&str; 1]> = many.iter().map(|name| [name.as_str()]).collect();
     for name in &many {

@@ -12,7 +12,7 @@ mod wrong;
 use std::fs;
 
 use serde_json::{Value, json};
-use terrine_tests::{Run, SpecFile, TestStore, temporary, terrine};
+use terrine_tests::{Run, SpecFile, TestStore, hello, temporary, terrine};
 
 /// What a run says on stderr, each line as JSON.
 fn records(run: &Run) -> Vec<Value> {
@@ -25,7 +25,7 @@ fn records(run: &Run) -> Vec<Value> {
 /// A store whose image may have a file of its own.
 fn store() -> TestStore {
     let store = TestStore::default();
-    store.file_with_mode("hello/bin/hello", b"\x7fELF", 0o555);
+    store.file_with_mode("hello/bin/hello", &hello::program(), 0o555);
     store
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{Mode, OFlags, Stat, open};
+use rustix::fs::{FileType, Mode, OFlags, Stat, open};
 use rustix::io::Errno;
 
 use super::Selection;
@@ -171,6 +171,12 @@ impl Store {
     pub(super) fn attributes(&self, path: &[u8]) -> &[(Vec<u8>, Vec<u8>)] {
         self.grafted(path)
             .map_or(&[], |(graft, below)| graft.selection.attributes(below))
+    }
+
+    /// Returns the permissions of an entry in the image, given those that it has on this machine.
+    pub(crate) fn mode(&self, path: &[u8], kind: FileType, mode: u16) -> u16 {
+        self.selection(path)
+            .map_or(mode, |selection| selection.mode(kind, mode))
     }
 
     /// Returns how a path is selected, if it lies elsewhere on this machine.

@@ -80,7 +80,7 @@ impl Decided {
         let lost = complete.items.remarks.iter().chain(&complete.lost);
         let lost = lost.cloned().chain(hidden);
         let mut remarks: Vec<Remark> = lost.chain(remarks.into_iter().map(Remark::from)).collect();
-        let files = PlannedFiles::of(context, complete, &ownership.permissions);
+        let files = PlannedFiles::of(context, complete, ownership);
         remarks.extend(complete.is_empty().then(startup::empty));
         remarks.extend(startup::check(
             &resolved.config,

@@ -10,7 +10,7 @@ use super::Bytes;
 /// The longest name of a loader, as Linux has it (`PATH_MAX`).
 const MAX_NAME: u64 = 4096;
 /// The most bytes of program headers: as many as Linux takes.
-const MAX_HEADERS: usize = 65_536;
+pub(super) const MAX_HEADERS: usize = 65_536;
 
 /// The program that the kernel starts in the place of another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +19,17 @@ pub struct Interpreter {
     pub path: Vec<u8>,
     /// True if it is the dynamic loader of an ELF program, and not named by a script.
     pub is_loader: bool,
+}
+
+impl Interpreter {
+    /// Returns a word for what it is.
+    pub fn kind(&self) -> &'static str {
+        if self.is_loader {
+            "dynamic loader"
+        } else {
+            "interpreter"
+        }
+    }
 }
 
 /// Returns the absolute path of the dynamic loader that an ELF program is started by, given its first bytes and all of
@@ -60,7 +71,7 @@ where
 }
 
 /// Bytes of a file, all of them: from its start where they are there.
-fn read(head: &[u8], file: &dyn Bytes, offset: u64, length: usize) -> Option<Vec<u8>> {
+pub(super) fn read(head: &[u8], file: &dyn Bytes, offset: u64, length: usize) -> Option<Vec<u8>> {
     let start = usize::try_from(offset).ok()?;
     if let Some(bytes) = head.get(start..start.checked_add(length)?) {
         return Some(bytes.to_vec());
@@ -84,11 +95,7 @@ pub enum Unusable {
 pub fn unusable(interpreter: &Interpreter, whose: &str, why: Unusable) -> Remark {
     let path = String::from_utf8_lossy(&interpreter.path);
     let shown = path.escape_debug();
-    let what = if interpreter.is_loader {
-        "dynamic loader"
-    } else {
-        "interpreter"
-    };
+    let what = interpreter.kind();
     let (why, hint) = match why {
         Unusable::Missing => ("is not in the image", remedy(&path, interpreter.is_loader)),
         Unusable::Directory => ("is a directory", remedy(&path, interpreter.is_loader)),

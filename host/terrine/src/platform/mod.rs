@@ -10,6 +10,7 @@ mod loader;
 mod machine;
 mod program;
 mod scan;
+mod whole;
 
 pub use bytes::Bytes;
 pub use findings::{Example, Findings, Foreign};
@@ -17,3 +18,4 @@ pub use loader::{Interpreter, Unusable, loader, unusable};
 pub use machine::{Machine, this_machine};
 pub use program::{HEAD, Program, inspect, interpreter};
 pub use scan::scan;
+pub use whole::{ElfDefect, elf_defect};

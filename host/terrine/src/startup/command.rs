@@ -3,7 +3,7 @@
 use terrine_support::remark::Remark;
 
 use super::config::Config;
-use super::{Files, Interpreters, Resolved, by_env, program, resolve};
+use super::{Files, Interpreters, Resolved, by_env, permitted, program, resolve};
 
 /// Where container engines look for commands in an image that has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,7 +28,8 @@ pub(super) fn check(
     let found = match find(config, files, word) {
         Found::Program(path) => {
             return program::check(config, files, &path, &role, interpreters)
-                .or_else(|| by_env::check(config, files, &path, &role));
+                .or_else(|| by_env::check(config, files, &path, &role))
+                .or_else(|| permitted::check(config, files, &path, &role));
         }
         Found::Unknown if is_surely_a_line(word) => None,
         found => Some(complaint(&found, &role)?),

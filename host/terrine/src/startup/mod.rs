@@ -10,7 +10,9 @@ mod command;
 mod config;
 mod directories;
 mod health;
+mod permitted;
 mod program;
+mod refused;
 mod resolve;
 #[cfg(test)]
 mod testing;
@@ -34,10 +36,27 @@ pub trait Files {
     /// not cheap to have.
     fn open(&self, path: &[u8]) -> Option<Box<dyn Bytes + '_>>;
 
+    /// Returns who may use what is at a path that [`Files::look`] knows; none where that is not known.
+    fn access(&self, path: &[u8]) -> Option<Access> {
+        let _ = path;
+        None
+    }
+
     /// Returns the first bytes of such a file, whatever it takes: all of them if it has no more than `limit`.
     fn read(&self, path: &[u8], limit: usize) -> Option<Vec<u8>> {
         self.open(path)?.read_at(0, limit).ok()
     }
+}
+
+/// Who may use a file or a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: i64,
+    /// Numeric group.
+    pub gid: i64,
 }
 
 /// What is at a path.
@@ -117,6 +136,10 @@ impl Files for Mounted<'_> {
 
     fn open(&self, path: &[u8]) -> Option<Box<dyn Bytes + '_>> {
         self.files.open(path)
+    }
+
+    fn access(&self, path: &[u8]) -> Option<Access> {
+        self.files.access(path)
     }
 
     fn read(&self, path: &[u8], limit: usize) -> Option<Vec<u8>> {

@@ -4,8 +4,9 @@ use terrine_support::remark::Remark;
 
 use super::command::absolute;
 use super::config::Config;
+use super::refused::refused;
 use super::{Files, Interpreters, Resolved, resolve};
-use crate::platform::{self, Bytes, HEAD};
+use crate::platform::{self, Bytes, HEAD, Program};
 
 /// How often an interpreter may have one itself: Linux gives up after five.
 const MAX_DEPTH: usize = 5;
@@ -20,11 +21,11 @@ pub(super) fn check(
 ) -> Option<Remark> {
     let content = files.open(path)?;
     let head = content.read_at(0, HEAD).ok()?;
-    if let Some(what) = refused(&head) {
-        let message = format!("{role} {what}: it would fail with `exec format error`");
-        return Some(
-            Remark::warning(message).hint("begin the file with a line such as `#!/bin/sh`"),
-        );
+    let is_known = interpreters == Interpreters::Elsewhere
+        && matches!(platform::inspect(&head), Program::MachO(_));
+    if let Some(refused) = refused(&head, &*content) {
+        // Whoever looks at all programs tells those of other systems.
+        return (!is_known).then(|| refused.remark(role));
     }
     match follow(config, files, path.to_vec(), role)? {
         Problem::Unusable {
@@ -35,6 +36,7 @@ pub(super) fn check(
             let is_told = interpreters == Interpreters::Elsewhere && is_absolute;
             (!is_told).then_some(remark)
         }
+        Problem::Refused(remark) => Some(remark),
         Problem::TooDeep => {
             let message = format!(
                 "{role} is a script whose interpreter is a script, and so on: Linux follows {MAX_DEPTH} of them"
@@ -42,29 +44,6 @@ pub(super) fn check(
             Some(Remark::warning(message).hint("name a program in the first line of the script"))
         }
     }
-}
-
-/// Says what a file is that the kernel does not take for a program, as far as that is known.
-fn refused(head: &[u8]) -> Option<&'static str> {
-    if !is_text(head) {
-        return None;
-    }
-    let Some(line) = head.strip_prefix(b"#!") else {
-        return Some(if head.is_empty() {
-            "is an empty file"
-        } else {
-            "is a text whose first line names no interpreter"
-        });
-    };
-    if platform::interpreter(head).is_some() {
-        return None;
-    }
-    let line = line.split(|&byte| byte == b'\n').next()?;
-    Some(if line.trim_ascii().is_empty() {
-        "is a script whose first line names no interpreter"
-    } else {
-        "is a script whose first line is longer than Linux reads"
-    })
 }
 
 /// A reason why the kernel does not get from a script to a program.
@@ -76,6 +55,8 @@ enum Problem {
         /// Whether its path is absolute.
         is_absolute: bool,
     },
+    /// An interpreter is no program, as this warning says.
+    Refused(Remark),
     /// Too many scripts are interpreters.
     TooDeep,
 }
@@ -98,7 +79,17 @@ fn follow(config: &Config, files: &dyn Files, path: Vec<u8>, role: &str) -> Opti
         let Resolved::File { path: at, .. } = resolved else {
             return None;
         };
-        whose = format!("`{}`", String::from_utf8_lossy(&interpreter.path));
+        let named = String::from_utf8_lossy(&interpreter.path).into_owned();
+        if let Some(refused) = files.open(&at).and_then(|file| {
+            let head = file.read_at(0, HEAD).ok()?;
+            refused(&head, &*file)
+        }) {
+            let what = interpreter.kind();
+            return Some(Problem::Refused(
+                refused.remark(&format!("the {what} `{named}` of {whose}")),
+            ));
+        }
+        whose = format!("`{named}`");
         path = at;
     }
     None
@@ -111,18 +102,6 @@ fn interpreter(file: &dyn Bytes) -> Option<platform::Interpreter> {
     platform::interpreter(&head)
         .map(|path| named((path, false)))
         .or_else(|| Some(named((platform::loader(&head, file)?, true))))
-}
-
-/// Whether bytes are the start of a text, as scripts are: others may be programs of a kind that is not known here.
-fn is_text(head: &[u8]) -> bool {
-    let is_text =
-        |byte: &u8| *byte >= b' ' && *byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c);
-    let valid = match std::str::from_utf8(head) {
-        Ok(_) => true,
-        // The end may be in the middle of a character.
-        Err(error) => error.error_len().is_none() && head.len() == HEAD,
-    };
-    valid && head.iter().all(is_text) && !head.starts_with(b"MZ")
 }
 
 #[cfg(test)]
@@ -166,9 +145,27 @@ mod tests {
                 "the command `/run` is a script whose first line is longer than Linux reads: it would fail with `exec format error`",
             ),
             ("#!/bin/sh\n", ""),
-            ("\0asm\x01\0\0\0", ""),
-            ("MZ and so on", ""),
             ("\x7fELF", ""),
+            (
+                "\x7fELF\x02",
+                "the command `/run` is an ELF file without a whole header: it would fail with `exec format error`",
+            ),
+            (
+                "PK\x03\x04",
+                "the command `/run` is a ZIP archive: it would fail with `exec format error` unless the host has a handler for such files",
+            ),
+            (
+                "\0asm\x01\0\0\0",
+                "the command `/run` is a WebAssembly module: it would fail with `exec format error` unless the host has a handler for such files",
+            ),
+            (
+                "MZ and so on",
+                "the command `/run` is a program for Windows: it would fail with `exec format error` unless the host has a handler for such files",
+            ),
+            (
+                "\x01\x02",
+                "the command `/run` is no program that Linux knows: it would fail with `exec format error` unless the host has a handler for such files",
+            ),
         ] {
             let entry = format!("/run*={content}");
             assert_eq!(said(&[&entry], Interpreters::Elsewhere), expected);
@@ -198,6 +195,15 @@ mod tests {
             assert_eq!(said(entries, Interpreters::Here), expected);
             assert_eq!(said(entries, Interpreters::Elsewhere), "");
         }
+    }
+
+    #[test]
+    fn interpreters_are_programs_themselves() {
+        let said = said(&["/run*=#!/bin/sh\n", "/bin/sh*="], Interpreters::Elsewhere);
+        assert_eq!(
+            said,
+            "the interpreter `/bin/sh` of the command `/run` is an empty file: it would fail with `exec format error`"
+        );
     }
 
     /// An interpreter without a slash at its start is looked for where the command starts.

@@ -7,6 +7,8 @@ use super::{Files, Resolved, resolve};
 
 /// The largest number of a user or a group that container engines take.
 const MAX_ID: i64 = i32::MAX as i64;
+/// How long a line of such a file may be for container engines, in bytes.
+const LONGEST: usize = 1 << 16;
 /// The largest file of users that is read, in bytes.
 const MAX_SIZE: usize = 1 << 20;
 
@@ -17,6 +19,72 @@ pub(super) fn check(config: &Config, files: &dyn Files) -> Vec<Remark> {
     // Who is not known has no group either.
     let group = || one(files, group, "group", "/etc/group");
     user.or_else(group).into_iter().collect()
+}
+
+/// The numbers of a user.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ids {
+    pub(super) uid: i64,
+    /// The group, and those that the user is in beside it.
+    pub(super) gids: Vec<i64>,
+}
+
+/// Returns the numbers of the user that containers run as, as far as they are known.
+pub(super) fn ids(config: &Config, files: &dyn Files) -> Option<Ids> {
+    let (user, group) = config.user.split_once(':').unwrap_or((&config.user, ""));
+    if user.is_empty() {
+        return None;
+    }
+    let users = known(files, "/etc/passwd")?;
+    let groups = known(files, "/etc/group")?;
+    let number = user.parse::<i64>().ok();
+    let line = lines(&users).find(|line| {
+        let is_named = field(line, 0) == Some(user);
+        is_named || number.is_some() && id(line) == number
+    });
+    let uid = line.as_ref().map_or(number, id)?;
+    let own = line.as_ref().and_then(|line| field(line, 3)?.parse().ok());
+    let mut gids = vec![match group {
+        "" => own.unwrap_or(0),
+        group => match group.parse() {
+            Ok(number) => number,
+            Err(_) => id(&lines(&groups).find(|line| field(line, 0) == Some(group))?)?,
+        },
+    }];
+    let name = line.as_ref().and_then(|line| field(line, 0));
+    let has = |line: &Vec<&str>| {
+        let members = field(line, 3).unwrap_or_default();
+        name.is_some_and(|name| members.split(',').any(|member| member == name))
+    };
+    gids.extend(lines(&groups).filter(has).filter_map(|line| id(&line)));
+    Some(Ids { uid, gids })
+}
+
+/// Returns the text of a file of users or groups: none where it is not known, and an empty one where there is none.
+fn known(files: &dyn Files, file: &str) -> Option<String> {
+    match resolve(files, file.as_bytes()) {
+        Resolved::File { path, .. } => {
+            let text = files.read(&path, MAX_SIZE + 1)?;
+            let is_whole = text.len() <= MAX_SIZE;
+            String::from_utf8(text).ok().filter(|_| is_whole)
+        }
+        Resolved::Nothing(_) => Some(String::new()),
+        Resolved::Unknown | Resolved::Directory => None,
+    }
+}
+
+/// The lines of such a file, each as its fields.
+fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines().map(|line| line.trim().split(':').collect())
+}
+
+fn field<'a>(line: &[&'a str], number: usize) -> Option<&'a str> {
+    line.get(number).copied()
+}
+
+/// The number of a user or a group.
+fn id(line: &Vec<&str>) -> Option<i64> {
+    field(line, 2)?.parse().ok()
 }
 
 /// Looks for the name of a user or a group in the file that has them.
@@ -34,17 +102,29 @@ fn one(files: &dyn Files, name: &str, what: &str, file: &str) -> Option<Remark> 
     let message = match resolve(files, file.as_bytes()) {
         Resolved::File { path, .. } => {
             let text = files.read(&path, MAX_SIZE + 1)?;
-            if text.len() > MAX_SIZE || names(&text).any(|known| known == name.as_bytes()) {
+            if text.len() > MAX_SIZE {
                 return None;
             }
-            format!(
-                "`User` asks for the {what} `{name}`, which `{file}` of the image does not have"
-            )
+            match find(&text, name) {
+                Entry::Usable => return None,
+                Entry::Number(number) => format!(
+                    "`User` asks for the {what} `{name}`, whose number in `{file}` is {number}, which no container engine takes"
+                ),
+                Entry::Missing => format!(
+                    "`User` asks for the {what} `{name}`, which `{file}` of the image does not have"
+                ),
+                Entry::Behind => format!(
+                    "`User` asks for the {what} `{name}`, and `{file}` of the image has a line of more than {LONGEST} bytes before it, at which container engines stop"
+                ),
+            }
         }
         Resolved::Nothing(_) => {
             format!("`User` asks for the {what} `{name}`, and the image has no `{file}`")
         }
-        Resolved::Unknown | Resolved::Directory => return None,
+        Resolved::Directory => {
+            format!("`User` asks for the {what} `{name}`, and `{file}` of the image is a directory")
+        }
+        Resolved::Unknown => return None,
     };
     Some(Remark::warning(message).hint(remedy(name, what)))
 }
@@ -66,11 +146,37 @@ fn is_number(name: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The names in a file of users or groups.
-fn names(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&byte| byte == b'\n')
-        .filter_map(|line| line.split(|&byte| byte == b':').next())
-        .map(<[u8]>::trim_ascii)
+/// A name in a file of users or groups.
+enum Entry {
+    /// Container engines find it.
+    Usable,
+    /// It has a number that they do not take.
+    Number(i64),
+    /// It is behind a line that they do not read.
+    Behind,
+    /// It is not there.
+    Missing,
+}
+
+/// Looks for a name in the lines of such a file.
+fn find(text: &[u8], name: &str) -> Entry {
+    let mut is_behind = false;
+    for line in text.split(|&byte| byte == b'\n') {
+        let mut fields = line.split(|&byte| byte == b':').map(<[u8]>::trim_ascii);
+        if fields.next() == Some(name.as_bytes()) {
+            let number = fields.nth(1).and_then(|number| {
+                let number = std::str::from_utf8(number).ok()?;
+                number.parse::<i64>().ok()
+            });
+            return match number {
+                _ if is_behind => Entry::Behind,
+                Some(number) if !(0..=MAX_ID).contains(&number) => Entry::Number(number),
+                _ => Entry::Usable,
+            };
+        }
+        is_behind |= line.len() >= LONGEST;
+    }
+    Entry::Missing
 }
 
 #[cfg(test)]
@@ -126,6 +232,25 @@ mod tests {
                 said(files, user),
                 format!("`User` asks for the user `{user}`, which no container engine takes")
             );
+        }
+    }
+
+    #[test]
+    fn files_that_engines_do_not_read_are_told() {
+        let long = format!("/etc/passwd={}\napp:x:1:1:::\n", "x".repeat(70_000));
+        for (entry, expected) in [
+            (
+                "/etc/passwd/",
+                "and `/etc/passwd` of the image is a directory",
+            ),
+            (&long, "has a line of more than 65536 bytes before it"),
+            (
+                "/etc/passwd=app:x:-1:1:::\n",
+                "whose number in `/etc/passwd` is -1, which no container engine takes",
+            ),
+        ] {
+            let said = said(&[entry], "app");
+            assert!(said.contains(expected), "{said}");
         }
     }
 

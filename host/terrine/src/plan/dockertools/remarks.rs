@@ -50,7 +50,7 @@ pub fn remarks(image: &NewImage<'_>) -> Vec<Remark> {
         top,
         store: StoreFiles {
             store: &image.store,
-            permissions: &image.ownership.permissions,
+            ownership: &image.ownership,
             holds: Box::new(holds),
         },
         has_store,

@@ -55,7 +55,9 @@ impl Files for ArchivedFiles<'_> {
 
     fn open(&self, path: &[u8]) -> Option<Box<dyn Bytes + '_>> {
         if self.is_in_archive(path) {
-            return Some(Box::new(self.read_archived(path, MAX_PROGRAM)?));
+            let content = self.read_archived(path, MAX_PROGRAM + 1)?;
+            let is_whole = content.len() as u64 <= MAX_PROGRAM;
+            return is_whole.then(|| Box::new(content) as Box<dyn Bytes>);
         }
         self.store.open(path)
     }

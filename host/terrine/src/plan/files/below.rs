@@ -7,12 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 
 use crate::base::{Base, Listed, Listing};
-use crate::layer::{Permissions, Store, StorePath};
+use crate::layer::{Ownership, Permissions, Store, StorePath};
 use crate::platform::Bytes;
-use crate::startup::Look;
+use crate::startup::{Access, Look};
 
 /// The permission bits of which one makes a file an executable.
 const EXECUTE: u32 = 0o111;
@@ -31,7 +31,7 @@ pub(in super::super) enum Held {
 /// The store paths of an image.
 pub(in super::super) struct StoreFiles<'a> {
     pub(in super::super) store: &'a Store,
-    pub(in super::super) permissions: &'a Permissions,
+    pub(in super::super) ownership: &'a Ownership,
     pub(in super::super) holds: Box<dyn Fn(&StorePath) -> Held + 'a>,
 }
 
@@ -60,8 +60,24 @@ impl StoreFiles<'_> {
             }
         } else {
             let mode = metadata.permissions().mode();
-            file(path, mode, self.permissions)
+            file(path, mode, &self.ownership.permissions)
         })
+    }
+
+    /// Returns who may use what is at a path of the store, as its layer has it; none where it is not there.
+    pub(super) fn access(&self, path: &[u8]) -> Option<Access> {
+        self.store.path(std::str::from_utf8(path).ok()?).ok()?;
+        let metadata =
+            fs::symlink_metadata(self.store.locate(Path::new(OsStr::from_bytes(path)))).ok()?;
+        let raw = metadata.permissions().mode();
+        let mode = u16::try_from(raw & 0o7777).ok()?;
+        let mode = self.store.mode(path, FileType::from_raw_mode(raw), mode);
+        let access = Access {
+            mode: mode.into(),
+            uid: self.ownership.uid,
+            gid: self.ownership.gid,
+        };
+        Some(ruled(path, access, &self.ownership.permissions))
     }
 
     /// Opens the file at a path of the store.
@@ -81,6 +97,16 @@ impl StoreFiles<'_> {
             Look::Nothing if is_above => Look::Directory,
             base => base,
         }
+    }
+}
+
+/// Who may use an entry, unless rules say something else.
+pub(super) fn ruled(path: &[u8], access: Access, permissions: &Permissions) -> Access {
+    let rule = permissions.find(path);
+    Access {
+        mode: rule.and_then(|rule| rule.mode).unwrap_or(access.mode),
+        uid: rule.and_then(|rule| rule.uid).unwrap_or(access.uid),
+        gid: rule.and_then(|rule| rule.gid).unwrap_or(access.gid),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use terrine_tar::Kind;
 
-use super::below::{BaseFiles, Held, StoreFiles, file};
-use crate::layer::{Permissions, StorePath};
+use super::below::{BaseFiles, Held, StoreFiles, file, ruled};
+use crate::layer::{Ownership, Permissions, StorePath};
 use crate::plan::complete::Complete;
 use crate::plan::context::Context;
 use crate::platform::Bytes;
 use crate::rootfs::{Data, Root, RootEntry};
-use crate::startup::{Files, Look};
+use crate::startup::{Access, Files, Look};
 
 /// The mark of a file that takes another away from the layers below, before its name.
 const WHITEOUT: &[u8] = b".wh.";
@@ -28,7 +28,7 @@ impl<'a> PlannedFiles<'a> {
     pub(in super::super) fn of(
         context: &Context<'a, '_>,
         complete: &'a Complete,
-        permissions: &'a Permissions,
+        ownership: &'a Ownership,
     ) -> Self {
         let spec = context.spec;
         let allow_absent = context.options.allow_absent;
@@ -44,10 +44,10 @@ impl<'a> PlannedFiles<'a> {
         };
         Self {
             root: &complete.root,
-            permissions,
+            permissions: &ownership.permissions,
             store: StoreFiles {
                 store: &complete.store,
-                permissions,
+                ownership,
                 holds: Box::new(holds),
             },
             has_store: !complete.paths.paths.is_empty(),
@@ -105,6 +105,20 @@ impl Files for PlannedFiles<'_> {
             Some(Data::Source(file)) => Some(Box::new(file.open().ok()?)),
             Some(Data::None) => None,
             None => self.store.open(path),
+        }
+    }
+
+    fn access(&self, path: &[u8]) -> Option<Access> {
+        match self.root.get(path) {
+            Some(entry) => {
+                let access = Access {
+                    mode: entry.mode,
+                    uid: entry.uid,
+                    gid: entry.gid,
+                };
+                Some(ruled(path, access, self.permissions))
+            }
+            None => self.store.access(path),
         }
     }
 
