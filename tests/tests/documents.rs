@@ -86,7 +86,7 @@ fn broken(document: &Path, target: &str) -> Option<String> {
 fn links_between_documents_lead_somewhere() {
     let mut count = 0;
     let mut faults = vec![];
-    for document in files(&workspace(), &["md"]) {
+    for document in files(workspace(), &["md"]) {
         let text = fs::read_to_string(&document).unwrap();
         for target in links(&text) {
             count += 1;
@@ -172,7 +172,7 @@ fn split_words(text: &str) -> Vec<usize> {
 fn cannot_is_one_word() {
     // Released versions of the contract are never edited.
     let released = workspace().join("wit/0.1.0");
-    let all = files(&workspace(), READ);
+    let all = files(workspace(), READ);
     let mut faults = vec![];
     for file in all.iter().filter(|file| !file.starts_with(&released)) {
         let Ok(text) = fs::read_to_string(file) else {

@@ -139,7 +139,7 @@ fn main() -> ExitCode {
     let early = Printer::new(false, LogFormat::asked_for(&arguments));
     let cli = match parse(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return unparsed(error, &arguments, &early),
+        Err(error) => return unparsed(&error, &arguments, &early),
     };
     let printer = Printer::new(cli.quiet, cli.log_format);
     run(&printer, |printer| execute(cli, printer))
@@ -163,13 +163,13 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
 }
 
 /// Prints the help that is asked for, which goes to stdout and is a success, or what is wrong with the arguments.
-fn unparsed(error: clap::Error, arguments: &[OsString], printer: &Printer) -> ExitCode {
+fn unparsed(error: &clap::Error, arguments: &[OsString], printer: &Printer) -> ExitCode {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = error.print();
         return Status::Usage.into();
     }
     if error.use_stderr() {
-        let wrong = usage::explain(&error, &Cli::command(), arguments);
+        let wrong = usage::explain(error, &Cli::command(), arguments);
         printer.error(&[wrong.message], wrong.hint.as_deref());
         return Status::Usage.into();
     }
