@@ -205,7 +205,6 @@ mod tests {
             ("a:/b:u+x", "`u+x` is not a mode"),
             ("a:/b:rwxr-xr-x", "`rwxr-xr-x` is not a mode"),
             ("a:/b:root:root", "`root` is not a mode"),
-            ("a:/b:1000:100:0", "`100:0` after the mode"),
             ("a:/b:ro", "`ro` is not a mode"),
             ("a:/b:-1", "`-1` is not a mode"),
             ("a:/b:12:0644", "`12` is not a mode"),
