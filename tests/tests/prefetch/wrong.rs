@@ -52,7 +52,7 @@ fn names_that_are_none_are_a_usage_error() {
         "oci:layout:web",
         "docker-archive:web.tar",
         "https://ghcr.io/acme/web",
-        "debian --platform arm64",
+        "debian --platform arm65",
         "debian --platform linux/arm64 --all",
         "debian --final-name web:1",
         "debian --final-tag a/b",
