@@ -29,7 +29,10 @@ fn a_configuration_that_is_broken_is_refused() {
             "is not a usable conf.json: the text is empty or ends where a value must be",
         ),
         (b"\xff\xff", "is not a usable conf.json: it is not text"),
-        (b"\xff\xfe", "is not a usable conf.json: it is text in UTF-16"),
+        (
+            b"\xff\xfe",
+            "is not a usable conf.json: it is text in UTF-16",
+        ),
         (
             &[b'['; 100_000],
             "is not a usable conf.json: it is an array, and must be an object",
