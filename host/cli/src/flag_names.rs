@@ -185,7 +185,7 @@ impl FlagNames {
         shown.collect()
     }
 
-    /// Whether a word is a field of the configuration that neither a flag nor a file gave, so that the base image did.
+    /// Returns true if a word is a field of the configuration that neither a flag nor a file gave, so that the base image did.
     fn is_inherited(&self, word: &str) -> bool {
         let name = full(word);
         let is_configured =

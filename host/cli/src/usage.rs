@@ -180,7 +180,7 @@ fn called<'a>(all: &'a Command, words: &[OsString]) -> (&'a Command, String) {
     (command, path)
 }
 
-/// What an argument is, as the help of the command that was called says.
+/// Returns the summary of an argument from the help of the command that was called.
 fn about(argument: &str, all: &Command, words: &[OsString]) -> Option<String> {
     let (command, path) = called(all, words);
     let flag = argument.split_whitespace().next()?.trim_start_matches('-');

@@ -111,7 +111,7 @@ pub enum DocumentError {
         /// That of others.
         given: MediaType,
     },
-    /// What it is is not what the header of the answer that brought it says.
+    /// A document of another type than the header of its answer says.
     #[error("it is `{own}`, and the `Content-Type` of the answer is `{given}`")]
     ContentType {
         /// Its kind.
