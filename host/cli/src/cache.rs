@@ -165,7 +165,7 @@ fn import(args: &ImportArgs, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-/// What went out or came in.
+/// Returns in words what was exported or imported: the numbers of layers and compressed layers.
 fn what(told: Transferred) -> String {
     let count = |count: usize, one: &str, more: &str| match count {
         1 => format!("1 {one}"),

@@ -1,4 +1,5 @@
-//! What of directories goes to the root, and under which names.
+//! Arguments for the contents of the image: which files of directories it has at its root, and
+//! under which names.
 
 use std::path::Path;
 

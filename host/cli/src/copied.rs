@@ -10,18 +10,18 @@ use super::landing::Landings;
 use super::printer::Printer;
 use super::target::{BlobTarget, Place, Target};
 
-/// Copies that are done, and why others are not.
+/// Copies that are done, and the failures of the others.
 #[derive(Default)]
 pub(super) struct Copied {
     landed: Vec<DestinationFacts>,
-    /// What to say of each copy.
+    /// The message about each copy, which names its destination and its digest or id.
     lines: Vec<String>,
     /// The id, where one image is copied.
     pub(super) id: Option<Digest>,
     failures: Vec<Failure>,
-    /// What is not as it was.
+    /// Warnings about copies that differ from the original.
     warnings: Vec<String>,
-    /// Whether there is one destination, whose failure is that of the run.
+    /// True if there is only one destination. Its failure is then the failure of the run.
     alone: bool,
 }
 

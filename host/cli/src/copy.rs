@@ -173,7 +173,7 @@ type Open<'c> = (Place, Target<'c>);
 /// Layers that wait for a docker-archive, where a destination is one.
 type Gathered = Option<Arc<GatheredLayers>>;
 
-/// What came of one destination.
+/// The outcome of the copy to one destination: the document that it has now, or the error.
 type Outcome = Result<Document, copy::Error>;
 
 /// An image or an index on its way to its destinations.

@@ -36,7 +36,7 @@ Examples:
   terrine digest docker://debian:12 --platform linux/arm64
   terrine digest oci:./layout:web --format json | jq .size";
 
-/// What there is to say of a manifest or an index.
+/// The facts about a manifest or an index.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Facts<'a> {
@@ -44,7 +44,7 @@ struct Facts<'a> {
     image: String,
     #[serde(flatten)]
     descriptor: &'a Descriptor,
-    /// None of an index.
+    /// None for an index.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_id: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! What the environment says. Nothing below the command line reads it, and nothing
-//! that it says changes a byte of an image.
+//! Values from the environment. Only the command line reads it, and no value in it changes a
+//! byte of an image.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,8 +11,8 @@ use terrine::folder;
 
 use super::printer::Printer;
 
-/// Where terrine keeps what it can do without: `$XDG_CACHE_HOME/terrine`, or that below
-/// `~/.cache`. None where neither is known.
+/// Returns the directory for files that can be deleted at any time: `$XDG_CACHE_HOME/terrine`, or
+/// else `~/.cache/terrine`. None if neither is known.
 pub(super) fn cache() -> Option<PathBuf> {
     let directory = |name| {
         env::var_os(name)

@@ -19,7 +19,7 @@ Exit status:
   2    the arguments are wrong
   130  interrupted by SIGINT (143 by SIGTERM)";
 
-/// How a run ended.
+/// The outcome of a run, which decides the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Done,

@@ -66,7 +66,7 @@ pub(super) struct FlagNames {
     given: BTreeMap<String, Given>,
     /// Lists that the file has entries of as well.
     shared: BTreeSet<&'static str>,
-    /// Whether there is no file: remedies are flags as well then.
+    /// True if there is no file. The remedies then name flags as well.
     alone: bool,
 }
 
@@ -80,9 +80,9 @@ struct Given {
 /// A part of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// What went wrong: it may quote any value.
+    /// The description of the failure, which may quote any value.
     Message,
-    /// What to do about it: it quotes names.
+    /// The remedy, which quotes names.
     Hint,
 }
 

@@ -1,4 +1,4 @@
-//! How something is shown: to people, or to programs.
+//! Formats of output: a table for people, or JSON for programs.
 
 use std::io::IsTerminal;
 

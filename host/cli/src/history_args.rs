@@ -1,4 +1,4 @@
-//! What the arguments say of an image's past.
+//! Arguments about an image's past: earlier closures and previous images.
 
 use std::path::PathBuf;
 

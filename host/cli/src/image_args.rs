@@ -1,4 +1,4 @@
-//! What `build` and `plan` have in common: the specification, from a file and from flags.
+//! Arguments that `build` and `plan` share: the specification, from a file and from flags.
 
 mod merge;
 
@@ -204,7 +204,7 @@ fn time(text: &str) -> Result<When, String> {
 }
 
 impl ImageArgs {
-    /// What the arguments say beside the specification.
+    /// Returns the options for the plan that are not part of the specification.
     pub(super) fn options<'a>(
         &self,
         images: &'a dyn Opener,
@@ -235,7 +235,7 @@ impl ImageArgs {
         self.planner.limits
     }
 
-    /// What errors call the image.
+    /// Returns the name of the image for error messages: its specification's path, or its name.
     pub(super) fn what(&self) -> String {
         match &self.spec {
             Some(spec) => format!("`{}`", spec.display()),

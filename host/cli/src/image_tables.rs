@@ -10,10 +10,10 @@ use terrine::oci::Digest;
 
 use super::table::{line, shorten};
 
-/// How many lines a list of paths takes.
+/// The largest number of lines in a list of paths.
 const LISTED: usize = 20;
 
-/// What an image is.
+/// Returns the facts about an image, as a table with its configuration and its layers.
 pub(super) fn inspection(facts: &Inspection) -> String {
     let mut text = String::new();
     let mut add = |name: &str, value: &str| line(&mut text, name, &plain(value));
@@ -48,7 +48,8 @@ pub(super) fn inspection(facts: &Inspection) -> String {
     text
 }
 
-/// What containers run, by names, each only once.
+/// Returns the configuration of containers and the annotations, as pairs of a name and a value.
+/// A name that has several values is given only once.
 fn configuration(facts: &Inspection) -> Vec<(String, String)> {
     let config = &facts.config;
     let list = |list: &Option<Vec<String>>| list.iter().map(|list| format!("{list:?}")).collect();
@@ -115,7 +116,7 @@ fn row(layer: &LayerFacts, text: &mut String) {
     let _ = writeln!(text, "{}", row.trim_end());
 }
 
-/// What makes an image another.
+/// Returns the differences between two images as text, and how much a client has to pull.
 pub(super) fn diff(diff: &Diff) -> String {
     let mut text = String::new();
     for (name, side) in [("old", &diff.old), ("new", &diff.new)] {

@@ -17,13 +17,13 @@ use super::printer::Printer;
 /// The temporary files of this run, while there are any, and what each is to become.
 static TEMPORARY: Mutex<BTreeMap<PathBuf, PathBuf>> = Mutex::new(BTreeMap::new());
 
-/// What is being written to a layout, while there is one.
+/// The unfinished write to a layout, if there is one.
 static LAYOUT: Mutex<Option<Pending>> = Mutex::new(None);
 
-/// What is left of a run that is interrupted, beside files.
+/// A text about what an interrupted run leaves behind, apart from files.
 static LEFT: Mutex<Option<&str>> = Mutex::new(None);
 
-/// How long an interrupted run waits for whoever reads its messages.
+/// The longest time that an interrupted run waits for the reader of its messages.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// From now on signals that end the process clean up first.
@@ -103,7 +103,7 @@ fn name(signal: i32) -> &'static str {
     signal_hook::low_level::signal_name(signal).unwrap_or("a signal")
 }
 
-/// What is left, in a sentence.
+/// Returns in a sentence which files were not written and what else the run leaves behind.
 fn left_of(unwritten: &[PathBuf], left: Option<&str>) -> Option<String> {
     let files: Vec<String> = unwritten
         .iter()

@@ -1,4 +1,5 @@
-//! Where images are in the end: on stdout for programs, in a file of digests, in a summary.
+//! Reports of the places where images are in the end: on stdout for programs, in a file of
+//! digests, and in a summary.
 
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
@@ -36,7 +37,7 @@ pub(super) struct LandingArgs {
 pub(super) struct Landings {
     digests: Option<Output>,
     summary: Option<Output>,
-    /// Whether stdout has something else.
+    /// True if stdout carries other data, so that the places are not printed there.
     silent: bool,
 }
 

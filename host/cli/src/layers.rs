@@ -128,7 +128,8 @@ fn excluded(args: &Args, graph: &Graph) -> Result<Vec<usize>> {
     Ok(excluded)
 }
 
-/// What the arguments say of the past, and what to say about that.
+/// Reads the past from the files and images that the arguments name. Returns it with remarks
+/// about previous images that are missing.
 fn past(args: &Args) -> Result<(Past, Vec<Remark>)> {
     let (mut past, mut remarks) = (Past::default(), vec![]);
     if let Some(file) = &args.past.history {

@@ -52,7 +52,7 @@ Examples:
   terrine merge web.tar oci:layout:db docker://ghcr.io/acme/cron:1 | docker load
   terrine merge web.tar oci:layout:db --to containers-storage:";
 
-/// What is where, as JSON.
+/// The merged images and their destinations, as JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {

@@ -1,4 +1,4 @@
-//! What shows how far something is: a bar on a terminal, a line every few seconds elsewhere.
+//! Progress of long operations: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -10,9 +10,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::printer::{Figures, Printer};
 
-/// How often a bar is drawn at most.
+/// The largest number of times that a bar is drawn in a second.
 const DRAWS_PER_SECOND: u8 = 10;
-/// How long nothing is said where there is no bar.
+/// The time between two lines of progress if there is no bar.
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Shows how far something is, until it is finished or dropped. Who wants quiet sees nothing.

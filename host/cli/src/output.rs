@@ -1,5 +1,5 @@
-//! Where data goes: binary output to a file that appears when it is complete, or to stdout; text to
-//! stdout.
+//! Outputs of data: binary output goes to a file that appears when it is complete, or to stdout;
+//! text goes to stdout.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, IsTerminal, Write};
@@ -14,7 +14,7 @@ use super::exit::Usage;
 use super::failure::{Context, Result};
 use super::interrupt;
 
-/// Where output goes.
+/// A place for output: a stream or a file.
 pub(super) enum Output {
     /// Standard output, or something that is not a regular file.
     Stream(File),
@@ -132,7 +132,7 @@ pub(super) fn print(text: &str) -> Result<()> {
         .context("writing to stdout")
 }
 
-/// What the system says without the name of a temporary file, which is nobody's concern.
+/// Returns the system's error without the path of a temporary file, which means nothing to users.
 fn without_path(error: io::Error) -> io::Error {
     let text = error.to_string();
     match text.split_once(" at path ") {

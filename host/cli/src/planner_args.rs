@@ -1,4 +1,4 @@
-//! Which planner groups store paths into layers, and how.
+//! Arguments for the planner that groups store paths into layers, its policy and its options.
 
 use clap::builder::NonEmptyStringValueParser;
 use terrine::planner::{ComponentFile, Imports};
@@ -66,7 +66,7 @@ pub(super) fn component(text: &str) -> Result<ComponentFile, String> {
     ComponentFile::parse(&text).map_err(|error| argument::explain(&error))
 }
 
-/// What a component is given, by the flag `--sealed-wasi`.
+/// Returns the imports that a component gets: a sealed WASI with `--sealed-wasi`, else nothing.
 pub(super) fn imports(sealed_wasi: bool) -> Imports {
     if sealed_wasi {
         Imports::SealedWasi

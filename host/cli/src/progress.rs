@@ -1,5 +1,5 @@
-//! How far an image is: a bar on a terminal; elsewhere a line for each layer that is made, and
-//! one every few seconds while nothing else is said.
+//! Progress of an image: a bar on a terminal. Elsewhere it is a line for each layer that is made,
+//! and one every few seconds while nothing else is written.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,25 +22,25 @@ pub(super) struct Progress<'a> {
     meter: Meter,
 }
 
-/// What has been done so far.
+/// Counts of the bytes and layers that are done so far.
 #[derive(Debug)]
 struct Count {
     start: Instant,
     read: AtomicU64,
     written: AtomicU64,
-    /// How many bytes there are to write, those of layers that are skipped among them; 0 where that is not known.
+    /// The number of bytes to write, including layers that are skipped; 0 if it is not known.
     expected: AtomicU64,
     skipped: AtomicU64,
     sent: AtomicU64,
-    /// How many bytes there are to send of the layers that are made so far.
+    /// The number of bytes to send of the layers that are made so far.
     to_send: AtomicU64,
     finished: AtomicUsize,
     there: AtomicUsize,
     /// The number of layers that are left where they are.
     left: AtomicUsize,
-    /// Whether anything was said since the last look.
+    /// True if a line was written since the last call of `so_far`.
     said: AtomicBool,
-    /// Whether it is over.
+    /// True if the image is finished.
     over: AtomicBool,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// How much has been done, and how fast.
+    /// Returns in words how much is done, and how fast.
     pub(super) fn summary(&self) -> String {
         self.count.summary()
     }
@@ -97,13 +97,13 @@ impl Count {
         }
     }
 
-    /// How far it is, if nothing was said since the last look.
+    /// Returns the progress in words and in numbers, if no line was written since the last call.
     fn so_far(&self, layers: usize) -> Option<(String, Figures)> {
         let is_silent = !self.said.swap(false, Ordering::Relaxed);
         is_silent.then(|| (self.line(layers), self.figures(layers)))
     }
 
-    /// The same in numbers.
+    /// Returns the progress in numbers.
     fn figures(&self, layers: usize) -> Figures {
         let (read, written) = (load(&self.read), load(&self.written));
         let estimate = self.estimate(written);
@@ -122,7 +122,7 @@ impl Count {
         }
     }
 
-    /// What was done, when it is over; before that, how far it is.
+    /// Returns the outcome in words once the image is finished, and the progress before that.
     fn summary(&self) -> String {
         let written = load(&self.written);
         let read = load(&self.read);
@@ -177,7 +177,7 @@ impl Count {
         }
     }
 
-    /// How far it is, with the number of layers, which a bar shows in its own place.
+    /// Returns the progress in words with the number of layers, which a bar shows separately.
     fn line(&self, layers: usize) -> String {
         let finished = self.finished.load(Ordering::Relaxed);
         let mut line = self.summary();
@@ -207,22 +207,22 @@ fn load(count: &AtomicU64) -> u64 {
     count.load(Ordering::Relaxed)
 }
 
-/// How many bytes of headers an archive may have that were not expected.
+/// The largest number of bytes of headers in an archive that the estimate does not include.
 const HEADERS: u64 = 1 << 20;
 
-/// How far it is, and how long it may take.
+/// The progress of an image, and an estimate of the time that it still takes.
 #[derive(Debug, Clone, Copy)]
 struct Estimate {
     seconds: f64,
     written: u64,
-    /// How many bytes there are to write; 0 where that is not known.
+    /// The number of bytes to write; 0 if it is not known.
     expected: u64,
     sent: u64,
     to_send: u64,
 }
 
 impl Estimate {
-    /// How many seconds are left, where that can be told.
+    /// Returns the number of seconds that are left, if it can be estimated.
     fn rest(&self) -> Option<u64> {
         let rest = |done: u64, all: u64| (all - done) as f64 * self.seconds / done as f64;
         let total = self.total().filter(|_| self.written > 0)?;
@@ -235,8 +235,9 @@ impl Estimate {
         (self.seconds >= 1.0).then(|| writes.max(sends).ceil() as u64)
     }
 
-    /// How many bytes there are to write, where that is known. Archives have headers beside what was expected; an
-    /// estimate that turned out to be much too small is none.
+    /// Returns the number of bytes to write, if it is known. Archives have headers beside the bytes
+    /// that were expected. Returns none once more is written than headers can explain: the expected
+    /// number was much too small then.
     fn total(&self) -> Option<u64> {
         let most = self.expected + self.expected / 20 + HEADERS;
         let is_known = self.expected > 0 && self.written <= most;
@@ -422,7 +423,7 @@ mod tests {
         assert_eq!((figures.done, figures.total), (Some(0), Some(3)));
     }
 
-    /// What is told ten seconds after the start.
+    /// Returns the progress in words ten seconds after the start.
     fn told(written: u64, expected: u64, sent: u64, to_send: u64) -> String {
         let estimate = Estimate {
             seconds: 10.0,

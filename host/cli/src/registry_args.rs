@@ -1,4 +1,4 @@
-//! How registries are spoken to.
+//! Arguments for connections to registries, and for the logins there.
 
 use std::convert::Infallible;
 use std::os::unix::ffi::OsStringExt;

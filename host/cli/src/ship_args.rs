@@ -76,7 +76,7 @@ pub(super) struct ShipArgs {
 #[derive(Debug, Clone)]
 struct To {
     reference: Reference,
-    /// Whether the generated tag is asked for.
+    /// True if the argument asks for the generated tag, with `:@`.
     generated: bool,
 }
 

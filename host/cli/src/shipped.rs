@@ -8,7 +8,7 @@ use super::failure::{Context, Failure, Result};
 use super::printer::Printer;
 use super::target::{Place, Target, is_stdout};
 
-/// What a destination is called, and whether a tag there was generated.
+/// The name of a destination, with a flag that is true if its tag was generated.
 #[derive(Debug)]
 struct Title {
     text: String,
@@ -17,15 +17,15 @@ struct Title {
 
 /// An image at its destinations.
 pub(super) struct Shipped {
-    /// What it is; none where all destinations failed.
+    /// The outcome of making the image; none if all destinations failed.
     pub(super) outcome: Option<Outcome>,
-    /// Where it is.
+    /// The destinations that have the image.
     pub(super) landed: Vec<DestinationFacts>,
     /// The tag that was generated, which nobody could know.
     pub(super) generated: Option<String>,
-    /// What to call the destinations where it is.
+    /// The names of the destinations that have the image.
     titles: Vec<Title>,
-    /// Why it is not at the others.
+    /// The failures of the other destinations.
     pub(super) failures: Vec<Failure>,
 }
 

@@ -17,7 +17,7 @@ use super::argument;
 /// The system's name for standard input.
 pub(super) const PATH: &str = "/dev/stdin";
 
-/// Whether an argument reads it.
+/// True if an argument reads standard input.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Reads the path of a file, where `-` is standard input.

@@ -7,7 +7,7 @@ use terrine::plan::{ArchitectureSource, Explanation, Facts, LayerFacts, LayerKin
 
 /// The longest reason or list in a row, in characters.
 const WIDTH: usize = 72;
-/// How many lines a list of paths takes.
+/// The largest number of lines in a list of paths.
 const LISTED: usize = 10;
 
 /// An image: what it is called, what it is for, its layers.
@@ -142,7 +142,8 @@ pub(super) fn shorten(text: &str) -> String {
     }
 }
 
-/// Why a store path is where it is.
+/// Returns the reason for which a store path is in its layer, with the paths that need it and the
+/// paths that it needs.
 pub(super) fn explanation(explanation: &Explanation) -> String {
     let mut text = String::new();
     line(&mut text, "path", &explanation.path);

@@ -1,7 +1,7 @@
-//! What is wrong with the arguments, in the form of all other messages.
+//! Errors in the arguments, in the form of all other messages.
 //!
-//! The parser of arguments has a form of its own: quotes, tips, and a line of usage that hides the rest. Its errors
-//! are taken apart here, by what they say of themselves.
+//! The parser of arguments has a form of its own: quotes, tips, and a line of usage that hides
+//! the rest. This module rewrites its errors, from the kind and the context that they carry.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use terrine::oci::without_login;
 /// The greatest number of flags that a short one is taken for.
 const MOST_FORMS: usize = 3;
 
-/// What is wrong with the arguments, and what to do about it.
+/// An error in the arguments, and its remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) message: String,
@@ -100,7 +100,7 @@ fn refused(error: &Error) -> (String, Option<String>) {
     (message, hint)
 }
 
-/// What an argument that nobody knows was probably meant to be.
+/// Returns a hint at what an unknown argument was probably meant to be.
 fn unknown(error: &Error, all: &Command, words: &[OsString]) -> Option<String> {
     let argument = text(error, ContextKind::InvalidArg);
     if Path::new(&argument).exists() {
@@ -150,7 +150,7 @@ fn commands_with(command: &Command, path: &str, flag: &str) -> Vec<String> {
     found
 }
 
-/// How the command is called, where nothing else helps.
+/// Returns a hint with the usage of the command, for errors that have no better hint.
 fn usage(error: &Error) -> Option<String> {
     let usage = text(error, ContextKind::Usage);
     let usage = usage.trim().strip_prefix("Usage:")?.trim().to_owned();

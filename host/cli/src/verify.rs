@@ -19,7 +19,7 @@ use super::output;
 use super::printer::{Figures, Printer};
 use super::stdin;
 
-/// How many layers are read at once at most: disks and registries have their limits, too.
+/// The largest number of layers that are read at once: disks and registries have limits, too.
 const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Compute again everything that images say of themselves
@@ -116,7 +116,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// How much has been read.
+/// The progress of the check: the number of bytes that are read so far.
 struct Progress {
     read: Arc<AtomicU64>,
     meter: Meter,

@@ -24,7 +24,7 @@ pub(super) struct Args {
     show: FormatArgs,
 }
 
-/// What is shown.
+/// The output: the version of terrine, its platform, and its built-in planner.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Version {
@@ -34,7 +34,7 @@ struct Version {
     planner: PlannerVersion,
 }
 
-/// What is shown of the built-in planner.
+/// The version of the built-in planner: its digest and its contract.
 #[derive(Debug, Serialize)]
 struct PlannerVersion {
     digest: String,

@@ -25,7 +25,7 @@ pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
 pub(super) struct Failure {
     error: anyhow::Error,
     hint: Option<String>,
-    /// What the flags gave that it may name.
+    /// The flags that gave fields of the specification, for messages that name these fields.
     names: FlagNames,
 }
 

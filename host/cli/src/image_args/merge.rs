@@ -84,7 +84,7 @@ impl ImageArgs {
         Ok(())
     }
 
-    /// What the flags say of the platform counts more than all that the file says of it.
+    /// Applies the flags for the platform, which override everything that the file says about it.
     fn machine(&self, spec: &mut ImageSpec, names: &mut FlagNames) {
         let (architecture, variant) = match &self.platform {
             Some(platform) => (Some(&platform.architecture), platform.variant.clone()),

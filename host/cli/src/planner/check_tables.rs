@@ -1,4 +1,4 @@
-//! What came of trying a planner: for people, and as JSON for programs.
+//! Results of the check of a planner: as tables for people, and as JSON for programs.
 
 use std::fmt::Write;
 
@@ -12,24 +12,24 @@ use super::{SCHEMA_VERSION, json};
 use crate::failure::Result;
 use crate::table::{line, shorten};
 
-/// What came of trying a planner.
+/// The results of the check of a planner.
 pub(super) struct Checked<'a> {
     pub(super) planner: &'a Planner<'a>,
     pub(super) info: &'a Info,
     pub(super) file: Option<String>,
     pub(super) cases: &'a [Case],
     pub(super) policies: Vec<PolicyTrials>,
-    /// Whether times are wanted, which are others each time.
+    /// True if the output includes times, which differ from run to run.
     pub(super) time: bool,
 }
 
-/// What a policy did, a trial for each case.
+/// The results of a policy: one trial for each case.
 pub(super) struct PolicyTrials {
     pub(super) policy: String,
     pub(super) trials: Vec<Trial>,
 }
 
-/// How many cases ended how.
+/// The number of trials with each outcome.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary {
@@ -54,7 +54,7 @@ impl Summary {
     }
 }
 
-/// What came of it, as a table for each policy.
+/// Returns the results as text, with a table for each policy.
 pub(super) fn to_table(checked: &Checked<'_>) -> String {
     let mut text = String::new();
     line(
@@ -169,8 +169,8 @@ fn in_a_row(text: &str) -> String {
     shorten(text.lines().next().unwrap_or_default())
 }
 
-/// Why a policy refuses all cases, if it does so each time for the same reason: it may need
-/// options.
+/// Returns the reason for which a policy refuses all cases, if it is the same each time. Such a
+/// policy may need options.
 fn refused_everywhere(trials: &[Trial]) -> Option<&str> {
     let mut reasons = trials.iter().map(|trial| match &trial.outcome {
         Outcome::Refused(why) => Some(why.as_str()),
@@ -234,7 +234,7 @@ struct Row<'a> {
     milliseconds: Option<u128>,
 }
 
-/// What came of it, as JSON text.
+/// Returns the results as JSON text.
 pub(super) fn to_json(checked: &Checked<'_>) -> Result<String> {
     let rows = checked.policies.iter().flat_map(|policy| {
         checked

@@ -16,23 +16,23 @@ pub(super) struct Record<'m> {
     pub(super) figures: Option<Figures>,
 }
 
-/// How far something is, in numbers. What is not known is left out.
+/// The progress of an operation, in numbers. Numbers that are not known are left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in super::super) struct Figures {
     /// The number of bytes that are read or written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) bytes: Option<u64>,
-    /// How many there are to be.
+    /// The number of bytes to read or write in all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) bytes_total: Option<u64>,
-    /// How many there were in a second.
+    /// The average number of bytes that are read or written in a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) bytes_per_second: Option<u64>,
     /// The number of bytes that went to a registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) bytes_sent: Option<u64>,
-    /// How many are to go there, of what is made so far.
+    /// The number of bytes to send to a registry, of the layers that are made so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) bytes_to_send: Option<u64>,
     /// The time that is left, about.
@@ -41,12 +41,12 @@ pub(in super::super) struct Figures {
     /// The number of layers that are where they should be, or of other steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) done: Option<u64>,
-    /// How many there are.
+    /// The number of layers, or of other steps, in all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) total: Option<u64>,
 }
 
-/// How much a message matters.
+/// The importance of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {

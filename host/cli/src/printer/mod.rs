@@ -1,4 +1,4 @@
-//! What people read. It goes to stderr: stdout carries nothing but data.
+//! Messages to users. They go to stderr: stdout carries only data.
 
 mod annotation;
 mod json;
@@ -50,7 +50,7 @@ impl LogFormat {
 pub(super) struct Printer {
     quiet: bool,
     format: LogFormat,
-    /// Whether warnings and errors are to be shown beside a job on GitHub.
+    /// True if warnings and errors are also written as annotations of a job on GitHub.
     annotates: bool,
 }
 
@@ -73,12 +73,12 @@ impl Printer {
         }
     }
 
-    /// Whether only warnings and errors are wanted.
+    /// Reports whether only warnings, errors and requested results are written.
     pub(super) fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Whether something may be drawn on the terminal.
+    /// Reports whether a progress bar may be drawn on the terminal.
     pub(super) fn draws(&self) -> bool {
         !self.quiet && self.format == LogFormat::Text
     }
@@ -90,7 +90,7 @@ impl Printer {
         }
     }
 
-    /// How far something is, for those who do not want quiet.
+    /// Writes the progress of an operation, unless the printer is quiet.
     pub(super) fn progress(&self, text: &str, figures: Figures) {
         if !self.quiet {
             let chain = [short(text)];
@@ -125,7 +125,7 @@ impl Printer {
         self.write(json::Level::Warning, &[short(text)], hint);
     }
 
-    /// What went wrong, its causes, and what to do about it.
+    /// Writes an error, its causes, and its remedy.
     pub(super) fn error(&self, chain: &[String], hint: Option<&str>) {
         let chain: Vec<String> = chain.iter().map(|message| short(message)).collect();
         self.write(json::Level::Error, &chain, hint);

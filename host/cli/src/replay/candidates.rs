@@ -1,4 +1,4 @@
-//! Which policies are replayed, of which components.
+//! Policies to replay, and the components that have them.
 
 use terrine::json::in_words;
 use terrine::planner::layering::Info;
@@ -172,7 +172,7 @@ fn list(components: &[Component<'_>]) -> String {
         .join(", ")
 }
 
-/// What a person should be told of policies that do not look at what they are told.
+/// Returns a remark about each policy that ignores the past, if the replay gives it to policies.
 pub(super) fn remarks(candidates: &[Candidate<'_>], settings: &Settings<'_>) -> Vec<String> {
     let told = settings.with_history || settings.with_previous;
     candidates

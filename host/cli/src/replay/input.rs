@@ -1,4 +1,4 @@
-//! What one argument of `terrine replay record` stands for.
+//! Kinds of input that an argument of `terrine replay record` can name.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,16 +13,16 @@ use crate::failure::{Context, Failure, JsonError, Result};
 /// The largest file that is looked at whole, in bytes.
 const MAX_SIZE: u64 = 256 << 20;
 
-/// What an argument stands for.
+/// The input that an argument names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Input {
     /// An image that exists.
     Image(Reference),
     /// An image specification.
     Spec(PathBuf),
-    /// What `terrine plan` or `terrine build --summary` wrote.
+    /// The output of `terrine plan` or `terrine build --summary`.
     Plan(Vec<u8>),
-    /// What store paths refer to.
+    /// A file or folder with store paths and the paths that they refer to.
     Closure(PathBuf),
 }
 

@@ -127,7 +127,7 @@ enum KeepArg {
     All,
 }
 
-/// How many layers there may be; none for no limit.
+/// The largest number of layers of store paths in an image; none for no limit.
 type Budget = Option<u32>;
 
 /// The first and the last step, where they are given.

@@ -1,4 +1,4 @@
-//! How far a replay is.
+//! Progress of a replay.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

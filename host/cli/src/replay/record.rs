@@ -88,11 +88,12 @@ Examples:
 
 /// A step that is to be recorded.
 struct Recorded {
-    /// What the image is called.
+    /// The name of the image.
     name: Option<String>,
     label: Option<String>,
     closure: Vec<GraphEntry>,
-    /// What tells the contents of paths apart whose names have no hash, as far as it is known.
+    /// Texts that identify the contents of store paths whose names have no hash, as far as they are
+    /// known.
     contents: BTreeMap<String, String>,
 }
 
@@ -342,7 +343,7 @@ fn split(text: &str) -> (String, Option<String>) {
     }
 }
 
-/// What `terrine plan` or `terrine build --summary` wrote.
+/// Reads a step from the output of `terrine plan` or `terrine build --summary`.
 fn plan(text: &[u8]) -> Result<Recorded> {
     #[derive(Deserialize)]
     struct Called {

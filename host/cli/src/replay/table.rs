@@ -7,7 +7,7 @@ use terrine::replay::{Report, Run};
 
 use super::super::table::line;
 
-/// What was replayed, and a line for each policy and budget.
+/// Returns a report as text: the images that were replayed, and a line for each policy and budget.
 pub(super) fn report(report: &Report) -> String {
     let mut text = String::new();
     for (i, image) in report.images.iter().enumerate() {
@@ -81,7 +81,7 @@ fn table(report: &Report) -> Table {
     table
 }
 
-/// Which columns there are beside those that are always there.
+/// The optional columns, beside those that are always shown.
 struct Columns {
     component: bool,
     shared: bool,
