@@ -13,7 +13,7 @@ use crate::cache::Plain;
 use crate::pipe::{self, Feeder, Observer};
 use crate::source::{self, Fault, Layer};
 
-/// Where a blob waits for its digest, and how it is compressed.
+/// A place where a blob waits for its digest, and the setting that it is compressed with.
 #[derive(Debug)]
 pub(super) struct Out<'a> {
     pub(super) staged: Staged,
@@ -23,7 +23,7 @@ pub(super) struct Out<'a> {
 /// A layer that is made: plain bytes, and the blobs that they are compressed to.
 #[derive(Debug)]
 pub(super) struct Made {
-    /// What it is without compression; none where no blob could be kept.
+    /// The layer without compression; none where no blob could be kept.
     pub(super) plain: Option<Plain>,
     /// By output: the blob and where it waits, or why it could not be written.
     pub(super) blobs: Vec<io::Result<(Descriptor, Staged)>>,
@@ -180,7 +180,7 @@ pub(super) fn unpacked<E: From<source::Error> + From<pipe::Closed>>(
     }
 }
 
-/// Whose failure ended a run.
+/// The origin of the failure that ended a run.
 enum Failure<E> {
     Producer(E),
     Closed(pipe::Closed),

@@ -40,7 +40,7 @@ pub struct DockerArchive<'a, 'f> {
     reporter: &'a dyn Reporter,
     /// The layers that are listed so far.
     count: usize,
-    /// What each stretch of hashed bytes must turn out to be.
+    /// The layer that each stretch of hashed bytes must match.
     expected: Vec<Expected<'a>>,
 }
 
@@ -55,7 +55,7 @@ impl Stretch {
     }
 }
 
-/// What a stretch of hashed bytes must turn out to be.
+/// A layer that a stretch of hashed bytes must match.
 enum Expected<'a> {
     New(&'a dyn NewLayer),
     Existing(&'a Base, &'a str, Digest),

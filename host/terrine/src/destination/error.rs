@@ -1,4 +1,4 @@
-//! Why an image could not be written where it is to be.
+//! Failures to write an image to its destination.
 
 use std::borrow::Cow;
 use std::io;
@@ -8,7 +8,7 @@ use terrine_support::hint::Hint;
 
 use crate::{daemon, layout};
 
-/// Why an image could not be written where it is to be.
+/// A failure to write an image to its destination.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -26,7 +26,7 @@ pub enum Error {
     Staging {
         /// The directory.
         place: String,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -36,17 +36,17 @@ pub enum Error {
     /// Something that the destination has no form for.
     #[error("{what} cannot go to {place}")]
     Unsupported {
-        /// What it is.
+        /// A description of the thing.
         what: String,
-        /// Where it should go.
+        /// The destination that it should go to.
         place: String,
-        /// What can be done about it.
+        /// A hint that says what can be done about it.
         hint: &'static str,
     },
 }
 
 impl Error {
-    /// Whether a registry does not take something because of what it is.
+    /// Returns true if a registry does not accept something because of its kind.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Registry(error) => error.is_refusal(),

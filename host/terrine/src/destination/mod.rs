@@ -39,8 +39,8 @@ use terrine_oci::{Descriptor, Document, Platform, Repository};
 ///
 /// All of it may be called from several threads at once.
 pub trait Destination: fmt::Debug + Sync {
-    /// Whether a blob is there, so that nobody needs to make it. May bring it there from one of
-    /// `origins`, repositories that are said to have it, if that moves no bytes.
+    /// Reports whether the destination has a blob, so that it need not be made. May take it over
+    /// from one of `origins`, the repositories that are said to have it, if that moves no bytes.
     ///
     /// # Errors
     ///
@@ -100,6 +100,6 @@ pub trait Destination: fmt::Debug + Sync {
         None
     }
 
-    /// Where the image is then, for people.
+    /// Returns the place where the image is afterwards, described for people.
     fn name(&self) -> String;
 }

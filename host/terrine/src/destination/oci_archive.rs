@@ -14,7 +14,7 @@ use terrine_tar::Header;
 use super::{Destination, Error, Members, Staged, docker_archive};
 use crate::source::Spool;
 
-/// What `oci-layout` says (OCI image specification, "Image Layout").
+/// The content of the file `oci-layout` (OCI image specification, "Image Layout").
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// The time of every member: dockerTools' own.
 const MTIME: i64 = 1;

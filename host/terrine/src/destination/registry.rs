@@ -17,7 +17,7 @@ pub struct RegistryDestination<'c> {
     repository: Repository,
     /// The tags beside the one of `repository`.
     more: Vec<String>,
-    /// Whether the registry has answered.
+    /// True if the registry has answered.
     ready: Mutex<bool>,
 }
 

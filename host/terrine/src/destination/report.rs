@@ -1,9 +1,9 @@
-//! What is told of an image on its way.
+//! Reports on an image that is being written.
 
 use crate::layer::LayerOrigin;
 use crate::pipe::Observer;
 
-/// What is told of an image that is being written.
+/// A receiver of reports on an image that is being written.
 pub trait Reporter: Observer {
     /// A layer begins: its number, counted from 1, and its size in bytes; 0 where that is not
     /// known yet.

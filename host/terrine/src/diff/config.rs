@@ -1,4 +1,4 @@
-//! What two configurations say differently.
+//! The differences between two configurations.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::inspect::Inspection;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
-    /// What it is: `User`, `Env PATH`.
+    /// The name of the setting: `User`, `Env PATH`.
     pub what: String,
-    /// What the old image says; none where it says nothing.
+    /// The value in the old image; none if it is not set there.
     pub old: Option<String>,
-    /// What the new image says; none where it says nothing.
+    /// The value in the new image; none if it is not set there.
     pub new: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a client that has one image pulls for another, and why.
+//! The layers that a client that has one image pulls for another, and the reasons.
 
 mod config;
 mod paths;
@@ -16,19 +16,19 @@ pub use paths::{ChangedPath, MovedPath, Paths};
 /// The version of the JSON that a [`Diff`] is written as.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What makes an image another.
+/// The differences between two images.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diff {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// The image that is there.
+    /// The image that the client has.
     pub old: Side,
-    /// The one that is wanted.
+    /// The image that the client pulls.
     pub new: Side,
-    /// How many bytes of layers a client with the old image pulls for the new one.
+    /// The number of bytes of layers that a client with the old image pulls for the new one.
     pub pull_bytes: u64,
-    /// How many layers that are.
+    /// The number of these layers.
     pub pull_layers: usize,
     /// The layers of the new image, bottom to top.
     pub layers: Vec<LayerDiff>,
@@ -36,7 +36,7 @@ pub struct Diff {
     pub gone: Vec<Gone>,
     /// The store paths that caused it; none where an image does not name its own.
     pub paths: Option<Paths>,
-    /// What the configurations say differently.
+    /// The differences between the configurations.
     pub config: Vec<Difference>,
 }
 
@@ -44,17 +44,17 @@ pub struct Diff {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Side {
-    /// What it is called.
+    /// The image's name.
     pub name: String,
     /// The digest of its configuration.
     pub image_id: Digest,
-    /// How many layers it has.
+    /// The number of its layers.
     pub layers: usize,
-    /// How many bytes they have as they are stored; those that are the same, once each.
+    /// The size of its layers in bytes, as they are stored. Identical layers count once.
     pub size: u64,
 }
 
-/// Whether a client has a layer.
+/// The state of a layer of the new image at a client that has the old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
@@ -81,7 +81,7 @@ impl Status {
 pub struct LayerDiff {
     /// Its number, from 1 at the bottom.
     pub number: usize,
-    /// Whether a client has it.
+    /// The state of the layer at a client that has the old image.
     pub status: Status,
     /// The number of the old image's layer with the same content.
     pub old_number: Option<usize>,
@@ -89,7 +89,7 @@ pub struct LayerDiff {
     pub digest: Option<Digest>,
     /// The digest of the plain layer.
     pub diff_id: Digest,
-    /// How many bytes are stored.
+    /// The number of stored bytes.
     pub size: u64,
 }
 
@@ -101,7 +101,7 @@ pub struct Gone {
     pub number: usize,
     /// The digest of the plain layer.
     pub diff_id: Digest,
-    /// How many bytes are stored.
+    /// The number of stored bytes.
     pub size: u64,
 }
 
@@ -162,7 +162,7 @@ pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
 }
 
 impl Diff {
-    /// Whether nothing differs but the names.
+    /// Returns true if only the names differ.
     pub fn is_same(&self) -> bool {
         self.old.image_id == self.new.image_id && self.pull_layers == 0
     }
@@ -226,7 +226,7 @@ fn mark_repeated(layers: &mut [LayerDiff]) {
     }
 }
 
-/// How many layers are pulled and how many bytes they have.
+/// Returns the number of layers that are pulled, and their size in bytes.
 fn pulled(layers: &[LayerDiff]) -> (usize, u64) {
     layers
         .iter()

@@ -1,4 +1,4 @@
-//! Which store paths make layers others.
+//! The store paths that make the layers of two images differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use terrine_planner_host::is_hashed;
 use super::{LayerDiff, Status};
 use crate::inspect::Inspection;
 
-/// How many digits of base 32 are in the name of a store path, before a `-`.
+/// The number of base-32 digits in the name of a store path, before a `-`.
 const HASH: usize = 32;
 
 /// The store paths that make an image another, each list in the order of names.
@@ -38,9 +38,9 @@ pub struct Paths {
 pub struct ChangedPath {
     /// The name that both have, without the hash and possibly without the version.
     pub name: String,
-    /// What the old image has.
+    /// The path in the old image.
     pub old: String,
-    /// What the new image has.
+    /// The path in the new image.
     pub new: String,
     /// The new image's layer.
     pub layer: usize,
@@ -117,8 +117,9 @@ pub(super) fn compare(old: &Inspection, new: &Inspection, layers: &[LayerDiff]) 
     Some(paths)
 }
 
-/// Whether a path whose name has no hash is another one in a layer with other content: it is, where both layers are
-/// made of the same paths and no other of these could have changed.
+/// Returns true if a path whose name has no hash is known to have changed, in a layer with other
+/// content. It is if both layers are made of the same paths and no other path of these could have
+/// changed.
 fn is_changed(path: &str, old: (&Inspection, usize), new: (&Inspection, usize)) -> bool {
     let paths = |(image, layer): (&Inspection, usize)| {
         let layer = image.layers.get(layer - 1)?;

@@ -289,7 +289,7 @@ fn parts_make_the_whole_for_any_two_images() {
     }
 }
 
-/// What is said of layers adds up, as it is written for programs.
+/// Checks that the facts about layers in the JSON add up.
 fn check_layers(diff: &Diff) {
     let json: serde_json::Value = serde_json::from_str(&diff.to_json()).unwrap();
     let layers = json["layers"].as_array().unwrap();

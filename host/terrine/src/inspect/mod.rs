@@ -1,4 +1,4 @@
-//! What there is to say about an image that exists, without reading its layers.
+//! Facts about an existing image, gathered without reading its layers.
 
 use serde::Serialize;
 use terrine_compress::Compression;
@@ -11,27 +11,27 @@ use crate::source::{Error, Fault, Image, Layer};
 /// changes its meaning, not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What there is to say about an image.
+/// The facts about an image.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// What the image is called.
+    /// The image's name.
     pub name: String,
     /// The digest of its configuration.
     pub image_id: Digest,
     /// Its manifest; none in a docker-archive.
     pub manifest: Option<ManifestFacts>,
-    /// What it runs on, `linux/amd64`; `unknown` if its configuration does not say so.
+    /// The platform that it runs on, `linux/amd64`; `unknown` if its configuration names none.
     pub platform: String,
-    /// When it says that it was created.
+    /// The time of its creation, as its configuration states it.
     pub created: Option<String>,
-    /// What its containers run, labels among it.
+    /// The settings of its containers, including the labels.
     pub config: RunConfig,
-    /// What its manifest says of it.
+    /// The annotations of its manifest.
     pub annotations: Annotations,
-    /// How many bytes its layers have as they are stored; those that are the same, once each.
+    /// The size of its layers in bytes, as they are stored. Identical layers count once.
     pub size: u64,
     /// Its layers, bottom to top.
     pub layers: Vec<LayerFacts>,
@@ -43,9 +43,9 @@ pub struct Inspection {
 pub struct ManifestFacts {
     /// Its digest.
     pub digest: Digest,
-    /// What it is.
+    /// Its media type.
     pub media_type: MediaType,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub size: u64,
 }
 
@@ -55,25 +55,25 @@ pub struct ManifestFacts {
 pub struct LayerFacts {
     /// Its number, from 1 at the bottom.
     pub number: usize,
-    /// The digest of what is stored; none where nobody knows it who has not read it.
+    /// The digest of the stored bytes; none if it is unknown without reading them.
     pub digest: Option<Digest>,
-    /// What it is, as the manifest has it.
+    /// Its media type, as the manifest states it.
     pub media_type: Option<MediaType>,
     /// The digest of the plain layer.
     pub diff_id: Digest,
-    /// How many bytes are stored.
+    /// The number of stored bytes.
     pub size: u64,
-    /// How they are compressed: `plain`, `gzip`, `zstd`.
+    /// The compression of the stored bytes: `plain`, `gzip`, `zstd`.
     pub compression: String,
     /// The command that the history says it was made by.
     pub created_by: Option<String>,
-    /// What else the history says.
+    /// The comment in the history.
     pub comment: Option<String>,
     /// The store paths in it, where its annotation or its history names them.
     pub store_paths: Option<Vec<String>>,
-    /// What the manifest says of it, but for store paths.
+    /// The annotations in the manifest, without the one for store paths.
     pub annotations: Annotations,
-    /// Where else it can be had: a layer that is not distributed with its image.
+    /// Further addresses of a layer that is not distributed with its image.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a layout.
+//! Failures to read or write a layout.
 
 use std::borrow::Cow;
 use std::io;
@@ -15,11 +15,11 @@ pub enum Error {
     /// The system refused.
     #[error("{action} `{}`", path.display())]
     Io {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// With what.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -28,7 +28,7 @@ pub enum Error {
     Missing {
         /// The directory.
         path: PathBuf,
-        /// The file that makes a directory a layout, and is not there.
+        /// The missing file, which makes a directory a layout.
         member: &'static str,
     },
     /// A layout of another version than the only one that there is.
@@ -50,7 +50,7 @@ pub enum Error {
     Json {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         why: String,
     },
     /// A file that is larger than it can sensibly be.
@@ -63,7 +63,7 @@ pub enum Error {
         /// The largest allowed.
         limit: u64,
     },
-    /// A blob that is not there.
+    /// A blob that is missing.
     #[error("the OCI layout `{}` has no blob {digest}", path.display())]
     NoBlob {
         /// The layout.
@@ -74,7 +74,7 @@ pub enum Error {
     /// A link, a directory, a device or a fifo where a file has to be.
     #[error("`{}` is not a regular file", path.display())]
     NotAFile {
-        /// What it is about.
+        /// The path of the link, directory, device or fifo.
         path: PathBuf,
     },
     /// A blob whose size is not what its descriptor says.
@@ -84,9 +84,9 @@ pub enum Error {
         path: PathBuf,
         /// The blob.
         digest: Digest,
-        /// What the descriptor says.
+        /// The size that the descriptor states, in bytes.
         expected: u64,
-        /// How many there are.
+        /// The size of the file, in bytes.
         actual: u64,
     },
     /// Another writer that does not come to its end.
@@ -94,9 +94,9 @@ pub enum Error {
     Locked {
         /// The file.
         path: PathBuf,
-        /// Who holds it.
+        /// The holder of the lock.
         holder: super::Holder,
-        /// How long it was waited for.
+        /// The time that was spent waiting for the lock.
         waited: Duration,
     },
     /// A name that other tools do not take.

@@ -146,12 +146,12 @@ impl Layout {
         Self { wait, ..self }
     }
 
-    /// Where it is.
+    /// Returns the path of the layout.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What it lists. Fields that nobody knows are passed over.
+    /// Returns the index. Unknown fields are ignored.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Layout {
             })
     }
 
-    /// Whether the file of a blob is there, and has its size. It is not read.
+    /// Reports whether the file of a blob exists and has the blob's size. The file is not read.
     pub fn holds(&self, blob: &Descriptor) -> bool {
         self.blob(blob).is_ok()
     }
@@ -361,7 +361,7 @@ impl Layout {
     }
 }
 
-/// Where the file of a blob is in a layout, or in an archive of one.
+/// Returns the path of a blob's file in a layout, or in an archive of one.
 pub(crate) fn blob_name(digest: &Digest) -> String {
     format!("{}/{}/{}", BLOBS[0], BLOBS[1], digest.hex())
 }
@@ -374,14 +374,14 @@ fn empty_index() -> Vec<u8> {
     Index::new(vec![], Annotations::new()).to_document().bytes
 }
 
-/// What is wrong with a [`MARKER`].
+/// A fault in a [`MARKER`].
 #[derive(Debug)]
 pub(crate) enum MarkerFault {
     Json(String),
     Version(String),
 }
 
-/// Whether a text is that of a [`MARKER`].
+/// Checks that a text is the valid content of a [`MARKER`].
 pub(crate) fn check_marker(text: &[u8]) -> Result<(), MarkerFault> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -395,8 +395,8 @@ pub(crate) fn check_marker(text: &[u8]) -> Result<(), MarkerFault> {
     }
 }
 
-/// Whether a directory is empty, or holds only what a writer left that was killed while it
-/// made a layout.
+/// Reports whether a directory is empty, or holds only the files of a writer that was killed
+/// while it made a layout.
 fn is_unused(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -417,7 +417,7 @@ fn is_unused(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether there is at most an empty directory for digests.
+/// Reports whether a directory holds at most an empty directory for digests.
 fn is_unused_blobs(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;

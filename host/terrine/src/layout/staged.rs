@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 
 const PREFIX: &str = ".terrine-";
 const SUFFIX: &str = ".part";
-/// How often a file is made again that somebody sweeps away before it is locked.
+/// The number of attempts to make a file that another process may remove before it is locked.
 const ATTEMPTS: usize = 100;
 
 /// The temporary files of one layout in this process that have no other name yet: what is to be
@@ -150,7 +150,7 @@ fn claim(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether a file is one of ours by its name.
+/// Reports whether a name is that of one of our temporary files.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
 }

@@ -76,7 +76,7 @@ impl Layout {
 /// The fields of a JSON object, in order, as they are written.
 struct Fields(Vec<(String, Box<RawValue>)>);
 
-/// What is looked at of the entries of an index.
+/// The fields of an index entry that are read.
 #[derive(Deserialize)]
 struct IndexEntry {
     digest: String,
@@ -175,8 +175,8 @@ pub fn check_name(name: &str) -> Result<(), Error> {
     }
 }
 
-/// Whether a text may be a [`REF_NAME`], by the specification's grammar, which skopeo and
-/// umoci hold names against.
+/// Reports whether a text may be a [`REF_NAME`] by the specification's grammar. Skopeo and
+/// umoci check names against the same grammar.
 fn is_ref_name(text: &str) -> bool {
     text.split('/').all(|text| {
         let text = text.replace("--", "-");

@@ -385,7 +385,7 @@ fn names_are_such_that_others_take() {
     }
 }
 
-/// How this program is another process that writes to a layout: with one test.
+/// The arguments that run one test of this program as another process that writes to a layout.
 const WRITER: [&str; 4] = [
     "--exact",
     "layout::tests::writes_as_another_process",

@@ -14,17 +14,17 @@ use crate::source::changes::{Budget, Change};
 use crate::source::seekable::Unpacking;
 use crate::source::{Fault, Layer};
 
-/// How many bytes are read at once of what is only hashed.
+/// The number of bytes that are read at once of data that is only hashed.
 const BUFFER: usize = 256 << 10;
 
-/// What became of looking at a layer.
+/// The result of checking a layer.
 pub(super) struct Looked {
-    /// What it is called.
+    /// The layer's name in messages.
     pub(super) name: String,
     pub(super) checks: Checks,
-    /// How many bytes were read.
+    /// The number of bytes that were read.
     pub(super) bytes: u64,
-    /// True if it is not there to be read, because it is not distributed with its image.
+    /// True if the layer is missing because it is not distributed with its image.
     pub(super) is_elsewhere: bool,
     /// Its members; none where not all of them can be listed.
     pub(super) members: Option<Vec<Described>>,
@@ -75,17 +75,17 @@ pub(super) fn check(
     }
 }
 
-/// What a layer turned out to be.
+/// The facts about a layer that was read.
 struct ReadLayer {
-    /// What it is compressed by.
+    /// The compression of the stored bytes.
     compression: Compression,
-    /// How many bytes are stored.
+    /// The number of stored bytes.
     size: u64,
     /// Their digest.
     digest: Digest,
     /// The digest of what they unpack to; none where they do not.
     diff_id: Option<Digest>,
-    /// What is wrong with reading, unpacking and listing it.
+    /// The faults in reading, unpacking and listing it, each as expected and actual state.
     faults: Vec<(&'static str, String)>,
     /// Its members, as far as they can be listed.
     members: Vec<Described>,
@@ -134,7 +134,7 @@ fn stored(
     }
 }
 
-/// What is in it.
+/// Checks the content of the layer.
 fn contained(name: &str, layer: &dyn Layer, found: &ReadLayer, checks: &mut Checks) {
     let what = format!("{name}: diff id");
     match found.diff_id {
@@ -209,9 +209,9 @@ fn read(
 struct Members<'b> {
     /// The bytes of the layer as it is stored.
     stored: u64,
-    /// How many bytes of its files are in holes so far.
+    /// The number of bytes of its files that are in holes, so far.
     holes: u64,
-    /// What may be held of all layers.
+    /// The limit on what may be held in memory of all layers.
     budget: &'b Mutex<Budget>,
     listed: Vec<Described>,
 }
@@ -337,7 +337,7 @@ impl<R: Read> Read for Stored<'_, R> {
 struct Unpacked<R> {
     inner: R,
     hash: Option<Sha256>,
-    /// Why they cannot be read on. Some decoders say it once.
+    /// The error that ended reading. Some decoders report it only once.
     error: Option<String>,
 }
 

@@ -1,9 +1,9 @@
-//! Whether an image is what it says: everything that is said of it is computed again.
+//! Verification of images: everything that is said of an image is computed again and compared.
 //!
-//! go-containerregistry's `validate` is the model: all that is wrong is told, with both sides,
-//! not only what comes first. Each blob is read once: what is stored and what it unpacks to
-//! are hashed together, and the members of the layer listed on the way. Then the layers are put on top of each
-//! other, as [`export`](crate::export) does it: what that refuses is told here.
+//! go-containerregistry's `validate` is the model: every fault is reported with both sides, not
+//! only the first one. Each blob is read once: its stored bytes and its unpacked bytes are hashed
+//! together, and the members of the layer are listed at the same time. Then the layers are put on
+//! top of each other, as [`export`](crate::export) does it. What `export` refuses is reported here.
 
 mod layer;
 
@@ -27,7 +27,7 @@ use layer::Looked;
 /// The version of the JSON that [`to_json`] writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What is told while an image is verified.
+/// A receiver of reports on a verification in progress.
 pub trait VerifyReporter: Sync {
     /// So many more bytes have been read. Called from several threads.
     fn read(&self, bytes: u64);
@@ -38,25 +38,25 @@ impl VerifyReporter for () {
     fn read(&self, _: u64) {}
 }
 
-/// What came out.
+/// The result of verifying an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VerifyReport {
-    /// What the image is called.
+    /// The image's name.
     pub name: String,
     /// The digest of its configuration.
     pub image_id: Digest,
     /// The digest of its manifest, where it has one.
     pub manifest: Option<Digest>,
-    /// How many layers it has.
+    /// The number of its layers.
     pub layers: usize,
     /// The number of them that are not distributed with it, and were not read.
     pub layers_elsewhere: usize,
-    /// What was computed again, in order.
+    /// The properties that were computed again, in order.
     pub checked: Vec<String>,
-    /// What is wrong, in order.
+    /// The mismatches that were found, in order.
     pub mismatches: Vec<Mismatch>,
-    /// How many bytes were read, as they are stored.
+    /// The number of bytes that were read, as they are stored.
     pub bytes_read: u64,
 }
 
@@ -64,11 +64,11 @@ pub struct VerifyReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mismatch {
-    /// What it is.
+    /// The property that is wrong.
     pub what: String,
-    /// How it should be.
+    /// The expected value.
     pub expected: String,
-    /// How it is.
+    /// The actual value.
     pub actual: String,
 }
 
@@ -83,7 +83,7 @@ impl std::fmt::Display for Mismatch {
 }
 
 impl VerifyReport {
-    /// Whether everything is as it should be.
+    /// Returns true if everything is as it should be.
     pub fn is_valid(&self) -> bool {
         self.mismatches.is_empty()
     }
@@ -106,7 +106,7 @@ pub fn to_json(reports: &[VerifyReport], valid: bool) -> String {
     })
 }
 
-/// What is to be looked at, and how.
+/// An image to verify, and the way to verify it.
 #[derive(Debug, Clone)]
 pub struct Verification<'a> {
     image: &'a Image,
@@ -134,7 +134,8 @@ impl<'a> Verification<'a> {
         Self { threads, ..self }
     }
 
-    /// What refers to the image's manifest: the entry of an index, or what a registry said.
+    /// Sets the descriptor that refers to the image's manifest: the entry of an index, or the
+    /// answer of a registry.
     pub fn referrer(self, referrer: &'a Descriptor) -> Self {
         Self {
             referrer: Some(referrer),
@@ -314,7 +315,8 @@ fn configuration(image: &Image, manifest: &Manifest, checks: &mut Checks) {
     }
 }
 
-/// How many of everything there are.
+/// Checks that the numbers of layers, diff ids and history entries agree, and that the diff ids are
+/// those of the configuration, in order.
 fn counts(image: &Image, manifest: Option<&Manifest>, checks: &mut Checks) {
     let diff_ids = image.configuration.diff_ids().len();
     let layers = manifest.map_or(image.layers.len(), |manifest| manifest.layers.len());
@@ -351,7 +353,7 @@ fn counts(image: &Image, manifest: Option<&Manifest>, checks: &mut Checks) {
     }
 }
 
-/// What has been looked at, and what was found.
+/// The properties that were checked, and the mismatches that were found.
 #[derive(Debug, Default)]
 struct Checks {
     checked: Vec<String>,

@@ -14,7 +14,7 @@ fn layers() -> Vec<MemoryLayer> {
     ]
 }
 
-/// What is wrong: what, expected, actual; digests shortened.
+/// Returns the mismatches of a report as text: the property, the expected and the actual value.
 fn wrong(report: &VerifyReport) -> Vec<String> {
     report.mismatches.iter().map(ToString::to_string).collect()
 }
@@ -109,7 +109,7 @@ fn what_descriptors_say_is_held_against_the_bytes() {
     );
 }
 
-/// What is said of the content of a layer that is as it says otherwise.
+/// Returns the mismatches in the content of a layer that matches its descriptor.
 fn content(plain: &[u8], compression: Compression, cut: usize) -> Vec<String> {
     let mut layer = MemoryLayer::new(plain, compression);
     layer.bytes.truncate(layer.bytes.len() - cut);
@@ -218,7 +218,8 @@ fn documents_are_held_against_each_other() {
     assert!(!verify(&image, &()).is_valid());
 }
 
-/// What `verify` says of layers in the notation of [`archive`], and what `export` does.
+/// Returns the mismatches that `verify` reports of layers in the notation of [`archive`], and the
+/// result of `export`.
 fn both(layers: &[&[&str]]) -> (Vec<String>, Result<(), String>) {
     let layers = || {
         layers

@@ -26,8 +26,8 @@ pub type Brought = Result<Vec<Shipped>, Error>;
 #[derive(Clone, Copy)]
 pub(super) struct Fan<'c, 'a> {
     pub(super) carriers: &'c [Carrier<'a>],
-    /// Why a destination gets nothing more, by its number, and in which turn that was. The failure
-    /// of the first turn is the one that is told, however the layers overtake each other.
+    /// The failure that stopped each destination, by its number, and the turn in which it failed.
+    /// Only the failure of the first turn is reported, in whatever order the layers finish.
     failed: &'c Mutex<Failed>,
     turn: usize,
 }
@@ -35,7 +35,7 @@ pub(super) struct Fan<'c, 'a> {
 /// Failures of destinations, and the turns in which they failed.
 type Failed = Vec<Option<(usize, Error)>>;
 
-/// Why no more layers are begun.
+/// The reason to begin no more layers.
 enum Stop {
     /// A layer that cannot be made or read.
     Layer(CarryError),

@@ -316,7 +316,7 @@ fn unpack(
 struct Tee<'a, R> {
     inner: R,
     out: &'a mut Staged,
-    /// Why it could not be written, which is not the reader's failure.
+    /// The error of the output, which is not a failure of the reader.
     failed: Option<io::Error>,
     observer: &'a dyn Observer,
 }

@@ -32,7 +32,7 @@ pub(super) trait Contents {
     fn is_slow(&self) -> bool;
 }
 
-/// What is known of a layer before it is made.
+/// The facts about a layer that are known before it is made.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
     diff_id: Digest,
@@ -225,7 +225,7 @@ fn names(layer: &dyn NewLayer) -> impl Iterator<Item = &str> {
 
 /// An existing layer that is compressed again.
 pub(super) struct Reencoded<'a> {
-    /// What errors call its image.
+    /// The name of its image in errors.
     pub(super) image: &'a str,
     pub(super) layer: &'a Arc<dyn Layer>,
 }

@@ -32,7 +32,7 @@ use crate::source::{self, Layer};
 pub use fan::{Brought, all};
 pub use fetch::blob;
 
-/// Which existing layers are compressed again.
+/// The rule that selects the existing layers to compress again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recompress {
     /// Those by bzip2 and xz only, for which OCI images have no media type.
@@ -49,32 +49,33 @@ pub enum Recompress {
     Always,
 }
 
-/// What brings layers to a destination.
+/// A destination, and everything that is needed to copy layers to it.
 #[derive(Clone, Copy)]
 pub struct Carrier<'a> {
     /// The destination.
     pub destination: &'a dyn Destination,
-    /// How layers are compressed here.
+    /// The setting that layers are compressed with here.
     pub setting: &'a Setting,
     /// The threads that compress.
     pub pool: &'a Pool,
-    /// What is known of earlier runs.
+    /// The cache of the facts that are known from earlier runs.
     pub cache: &'a Cache,
-    /// Whether the cache tells directories whose names say nothing about their content by the
-    /// file system's metadata of everything in them.
+    /// True if the cache identifies directories whose names say nothing about their content by
+    /// the file system's metadata of everything in them.
     pub cache_directories: bool,
-    /// Which existing layers are compressed again.
+    /// The rule that selects the existing layers to compress again.
     pub recompress: Recompress,
-    /// Which layers are brought that are not distributed with their images.
+    /// The rule that selects the layers to copy that are not distributed with their images.
     pub foreign: Foreign,
 }
 
-/// Which layers are brought that are not distributed with their images.
+/// The rule that selects the layers to copy that are not distributed with their images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Foreign {
-    /// None: whoever runs the image gets them from where its manifest says.
+    /// None: a program that runs the image gets them from the addresses in its manifest.
     Left,
-    /// Those that are at the place of the image, or where its manifest says if the image's opener looks there.
+    /// The layers that are stored with the image, or at the addresses in its manifest if the
+    /// image's opener looks there.
     Brought,
     /// The same, for a destination where all layers have to be.
     Needed,
@@ -85,7 +86,7 @@ pub enum Foreign {
 pub struct Part<'a> {
     /// The layer.
     pub layer: Carried<'a>,
-    /// What it is made of, for people.
+    /// The contents that it is made of, described for people.
     pub origin: LayerOrigin<'a>,
     /// The layers of an image with the same key are carried once.
     pub key: Option<Digest>,
@@ -129,13 +130,13 @@ impl Shipped {
     }
 }
 
-/// Why a layer could not be brought.
+/// A failure to make a layer or to copy it to a destination.
 #[derive(Debug, thiserror::Error)]
 pub enum CarryError {
     /// The existing image that it is from.
     #[error(transparent)]
     Source(#[from] source::Error),
-    /// What it is made of.
+    /// The contents that it is made of.
     #[error(transparent)]
     Layer(#[from] layer::Error),
     /// The destination.

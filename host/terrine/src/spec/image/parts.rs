@@ -115,14 +115,14 @@ pub struct PermissionSpec {
     pub capabilities: Option<String>,
 }
 
-/// Which policy groups the store paths into layers, of which component, and its options.
+/// The policy that groups the store paths into layers, its component and its options.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlannerSpec {
     /// The component's file, relative to the specification; the built-in one if none.
     pub component: Option<String>,
     /// The digest that the file has to have. Not without a component.
     pub digest: Option<Digest>,
-    /// Whether the component is given a sealed WASI. Not without a component.
+    /// True if the component is given a sealed WASI. Not without a component.
     pub sealed_wasi: bool,
     /// The policy's name; if empty, the default of `build` or the component's first.
     pub policy: String,
