@@ -19,12 +19,12 @@ const FACT: &str = "links of a base image 2";
 /// Directories that a runtime fills.
 const OF_THE_RUNTIME: [&str; 3] = ["proc", "sys", "dev"];
 
-/// How many names the path of a directory has at most that is noted.
+/// The maximum number of names in the path of a directory that is recorded.
 const DEPTH: usize = 3;
-/// How much room their paths take at most, so that the cache keeps them.
+/// The maximum total size of their paths as JSON, in bytes, so that the cache keeps them.
 const MAX_DIRECTORIES: usize = 32 << 10;
 
-/// Where files of an image meet what its base has.
+/// The links and directories of a base image that files of an image can meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Links {
     /// The targets of links by their absolute paths. Each leads to a directory, or to where one can be made.

@@ -1,4 +1,4 @@
-//! Why an image could not be brought somewhere else.
+//! Errors of copying an image to a destination.
 
 use std::borrow::Cow;
 use std::io;
@@ -9,14 +9,14 @@ use terrine_support::hint::Hint;
 use crate::destination::CarryError;
 use crate::{daemon, destination, layer, pipe, source};
 
-/// Why an image could not be brought somewhere else.
+/// An error of copying an image to a destination.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Where it is.
+    /// A failure of the source.
     #[error(transparent)]
     Source(#[from] source::Error),
-    /// Where it is to be.
+    /// A failure of the destination.
     #[error(transparent)]
     Destination(#[from] destination::Error),
     /// A layer.
@@ -35,7 +35,7 @@ pub enum Error {
         first: String,
         /// The other.
         second: String,
-        /// What both are for.
+        /// The platform that both are for.
         platform: String,
     },
     /// Two images of an archive with one name.
@@ -57,7 +57,7 @@ pub enum Error {
         image: String,
         /// The layer.
         layer: String,
-        /// How it is compressed.
+        /// The compression of the layer.
         compression: Compression,
     },
     /// An image that does not say what it runs on.
@@ -88,7 +88,7 @@ impl Hint for Error {
 }
 
 impl Error {
-    /// Whether it only says that whoever reads the output does not want it.
+    /// Reports whether the error only says that the reader of the output closed it.
     pub fn is_closed(&self) -> bool {
         let broken = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
         match self {

@@ -1,4 +1,4 @@
-//! One image, brought to destinations for blobs.
+//! The copying of one image to destinations for blobs.
 
 use std::num::NonZeroUsize;
 
@@ -12,22 +12,24 @@ use crate::destination::{self, Carried, Carrier, Part, Recompress, Reporter, Shi
 use crate::layer::LayerOrigin;
 use crate::source::{Image, Layer};
 
-/// How images are brought to destinations. What is read of them is read once, and compressed once for each setting.
+/// Settings for copying images to destinations. The source is read once, and compressed once for
+/// each compression setting.
 #[derive(Clone, Copy)]
 pub struct Copying<'a> {
-    /// Where to, and how layers are compressed there. Places that are not registries get manifests of OCI alone.
+    /// The destinations, and how layers are compressed there. Destinations that are not registries
+    /// get only OCI manifests.
     pub carriers: &'a [Carrier<'a>],
-    /// How many layers are under way at once.
+    /// The maximum number of layers in progress at once.
     pub jobs: NonZeroUsize,
-    /// What else is said of the image; nothing leaves its manifest as it is.
+    /// Additional annotations of the image; if there are none, its manifest is unchanged.
     pub annotations: &'a Annotations,
-    /// Who is told.
+    /// The receiver of progress reports.
     pub reporter: &'a dyn Reporter,
 }
 
 impl Copying<'_> {
-    /// Brings an image, and gives it the names of the destinations. Returns its manifest at each of them; what one
-    /// fails to do does not keep the image from the others.
+    /// Copies an image, and gives it the names of the destinations. Returns its manifest at each of
+    /// them. If one destination fails, the image is still copied to the others.
     ///
     /// # Errors
     ///
@@ -45,7 +47,7 @@ impl Copying<'_> {
         Ok(lanes.finish(documents))
     }
 
-    /// Brings all that an image is made of, but not its manifest, which is returned for each destination.
+    /// Copies all parts of an image except its manifest, which is returned for each destination.
     ///
     /// # Errors
     ///
@@ -56,8 +58,8 @@ impl Copying<'_> {
         Ok(lanes.finish(documents))
     }
 
-    /// Brings all that an image is made of to the destinations that have not failed, but not its manifest, which is
-    /// returned.
+    /// Copies all parts of an image except its manifest to the destinations that have not failed.
+    /// Returns the manifest.
     pub(super) fn bring(
         &self,
         lanes: &mut Lanes<'_, '_>,

@@ -13,7 +13,7 @@ pub(super) type ByLane<T> = BTreeMap<usize, T>;
 /// Destinations, each with its own fate.
 pub(super) struct Lanes<'c, 'a> {
     carriers: &'c [Carrier<'a>],
-    /// Why a destination gets nothing more.
+    /// The error of each destination that gets nothing more; none for the others.
     failed: Vec<Option<Error>>,
 }
 

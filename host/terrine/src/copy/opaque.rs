@@ -1,5 +1,5 @@
-//! What an index lists that is no image: signatures, attestations, and types that terrine does not know. It is copied
-//! as it is.
+//! Entries of an index that are not images: signatures, attestations, and types that terrine does
+//! not know. They are copied unchanged.
 
 use terrine_oci::{Content, Descriptor, Document};
 use terrine_support::chain;

@@ -27,10 +27,10 @@ use crate::source::seekable::{self, Unpacking};
 use crate::source::{self, Fault, HashingReader, Image, Layer, Spool, Spooled};
 use counted::Counted;
 
-/// How much is written at once, in bytes.
+/// The size of the write buffer in bytes.
 const BUFFER: usize = 1 << 20;
 
-/// What becomes of the holes of files that are stored sparsely.
+/// The treatment of holes in files that are stored sparsely.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Holes {
     /// They are filled with zeros, which everyone can read.
@@ -40,12 +40,12 @@ pub enum Holes {
     Kept,
 }
 
-/// What came out.
+/// The result of an export.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// How many members the archive has.
+    /// The number of members in the archive.
     pub members: u64,
-    /// How many bytes are written of its files.
+    /// The number of bytes that are written of its files.
     pub bytes: u64,
 }
 
@@ -127,7 +127,7 @@ pub fn export(
 /// A layer that can be read twice.
 struct AtHand {
     layer: Arc<dyn Layer>,
-    /// Whether its bytes have been told of, because they were fetched.
+    /// True if its bytes have already been reported, because they were fetched.
     told: bool,
 }
 
@@ -217,18 +217,18 @@ fn undecoded(image: &str, layer: &dyn Layer, error: io::Error) -> source::Error 
 struct Exporting<'a, W: Write> {
     image: &'a str,
     tree: &'a Tree,
-    /// Which directories are written.
+    /// The directories of the tree that are written, as one flag for each.
     done: Vec<bool>,
     writer: Writer<W>,
     exported: Exported,
     holes: Holes,
     /// The bytes of the layer as it is stored.
     stored: u64,
-    /// How many bytes of its holes have been filled.
+    /// The number of bytes of its holes that have been filled.
     filled: u64,
 }
 
-/// What ends a layer's pass.
+/// The reason why the pass over a layer stops.
 enum Stopped {
     Input(Unpacking),
     Output(io::Error),

@@ -27,7 +27,7 @@ fn run(layers: &[Vec<u8>]) -> Result<Vec<u8>, String> {
     })
 }
 
-/// What comes out, in the notation of [`archive`].
+/// Exports an image with these layers and returns the entries, in the notation of [`archive`].
 fn entries(layers: &[&[&str]]) -> Result<Vec<String>, String> {
     let layers: Vec<Vec<u8>> = layers.iter().map(|entries| archive(entries)).collect();
     let out = run(&layers)?;
@@ -203,7 +203,7 @@ fn an_output_that_fails_is_told() {
     assert!(matches!(error, Error::Output(error) if error.kind() == io::ErrorKind::StorageFull));
 }
 
-/// What a reporter is told: how much in all, and the rest in order.
+/// The reports that a reporter gets: the totals, and the rest in order.
 #[derive(Default)]
 struct Told {
     read: AtomicU64,

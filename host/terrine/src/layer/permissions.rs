@@ -14,10 +14,11 @@ pub struct Permissions {
     rules: Vec<Rule>,
 }
 
-/// What the entries whose paths match are to have. What is `None` stays as it is.
+/// The owner, mode and attributes to set on entries whose paths match. What is `None` stays as it
+/// is.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Which entries it is about.
+    /// The pattern of the paths that the rule applies to.
     pub pattern: Pattern,
     /// Permission bits, 0 to 07777. Symbolic links have none, and keep theirs.
     pub mode: Option<u32>,

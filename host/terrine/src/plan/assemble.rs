@@ -62,7 +62,7 @@ impl Decided {
         Ok(Prepared { image, facts })
     }
 
-    /// What a person should be told before the image is made.
+    /// Returns the remarks to show to the user before the image is made.
     fn remarks(&self, context: &Context<'_, '_>) -> Vec<Remark> {
         let Identified {
             complete,
@@ -102,7 +102,7 @@ fn env_of(spec: &ImageSpec) -> &[String] {
         .unwrap_or_default()
 }
 
-/// What the specification says that means nothing here.
+/// Returns messages about fields of the specification that have no meaning here.
 fn meaningless(spec: &ImageSpec) -> Vec<String> {
     let fields = [
         ("diskSize", spec.disk_size),
@@ -114,7 +114,7 @@ fn meaningless(spec: &ImageSpec) -> Vec<String> {
         .collect()
 }
 
-/// What the image's manifest says of how it was made.
+/// Returns the annotations of the image's manifest, which say how the image was made.
 fn provenance(
     spec: &ImageSpec,
     plan: &LayerPlan,

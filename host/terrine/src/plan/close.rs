@@ -20,7 +20,7 @@ use crate::rootfs::Root;
 #[derive(Debug)]
 pub(super) struct Closed {
     pub(super) store: Store,
-    /// What the specification names.
+    /// The items that the specification names.
     pub(super) items: Items,
     pub(super) base: Option<Base>,
     pub(super) listing: Option<Listing>,
@@ -39,7 +39,7 @@ impl Closed {
         self.paths.graph.restrict(&own)
     }
 
-    /// What tells the contents of those paths apart whose names have no hash.
+    /// Returns texts that tell contents apart, for the paths whose names have no hash.
     pub(super) fn contents(&self) -> Result<BTreeMap<String, String>, Error> {
         let is_named = |path: &&StorePath| is_hashed(path.as_str()) && !self.store.is_grafted(path);
         let unnamed = self.paths.own().filter(|path| !is_named(path));

@@ -17,7 +17,7 @@ use crate::rootfs::{Root, RootEntry};
 #[derive(Debug)]
 pub(super) struct Complete {
     pub(super) store: Store,
-    /// What the specification names.
+    /// The items that the specification names.
     pub(super) items: Items,
     pub(super) base: Option<Base>,
     pub(super) listing: Option<Listing>,
@@ -25,16 +25,16 @@ pub(super) struct Complete {
     pub(super) root: Root,
     /// The store paths that the image needs.
     pub(super) paths: Paths,
-    /// What a person should be told of files that are not in the image.
+    /// The remarks for the user about files that are not in the image.
     pub(super) lost: Vec<Remark>,
-    /// What commands did, where there were any.
+    /// The result of the commands, if there were any.
     pub(super) ran: Option<Ran>,
     /// Facts about the database at the root.
     pub(super) registered: Registered,
 }
 
 impl Complete {
-    /// Whether there are no files in the image, wherever they may be from.
+    /// Reports whether the image has no files from any source.
     pub(super) fn is_empty(&self) -> bool {
         let is_directory = |entry: RootEntry<'_>| entry.kind == Kind::Directory;
         self.base.is_none()
@@ -43,7 +43,7 @@ impl Complete {
             && self.paths.paths.iter().all(|path| self.has_no_files(path))
     }
 
-    /// Whether a store path is a directory of this machine in which there are only directories.
+    /// Reports whether a store path is a directory of this machine that contains only directories.
     fn has_no_files(&self, path: &StorePath) -> bool {
         let mut is_empty = self.store.is_grafted(path);
         if let Some(tree) = is_empty
@@ -59,7 +59,7 @@ impl Complete {
         is_empty
     }
 
-    /// Whether a store path is in the image for no other reason than what commands left.
+    /// Reports whether a store path is in the image only because of what commands left.
     pub(super) fn has_joined(&self, path: &str) -> bool {
         self.ran
             .as_ref()

@@ -1,7 +1,7 @@
-//! What is in the files whose names say nothing about it: directories of this machine, copies,
+//! The content of files whose names say nothing about it: directories of this machine, copies,
 //! and store paths without a hash.
 //!
-//! They are found without opening any, and read only where the image's tag is generated from them.
+//! The files are found without opening any, and read only where the image's tag is generated from them.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -26,10 +26,10 @@ use crate::layer::{
 use crate::parallel;
 use crate::rootfs::{Data, SourceFile};
 
-/// How many bytes are read at once.
+/// The size of the read buffer in bytes.
 const BUFFER: usize = 1 << 16;
 
-/// What is in an image, before any of it is read.
+/// The store paths and copies of an image, before any of them is read.
 pub(super) struct Unread<'a> {
     store: &'a Store,
     ownership: &'a Ownership,
@@ -47,7 +47,7 @@ struct Copy<'a> {
     source: CopySource,
 }
 
-/// Where a copy comes from.
+/// The source of the content of a copy.
 enum CopySource {
     /// From this path of the image, in a store path whose name carries a hash.
     Named(Vec<u8>),
@@ -61,7 +61,7 @@ struct Unnamed<'a> {
     size: u64,
 }
 
-/// Where a file is.
+/// The location of a file.
 enum Place<'a> {
     /// At this path of the image, in the store.
     Store(Vec<u8>),
@@ -69,7 +69,7 @@ enum Place<'a> {
     Here(SourceFile<'a>),
 }
 
-/// What is in an image.
+/// The contents of the store paths and copies of an image.
 #[derive(Debug)]
 pub(super) struct Contents<'a> {
     /// The store paths in the order of the graph; none for those that are known by their names.
@@ -178,7 +178,7 @@ impl<'a> Unread<'a> {
     }
 }
 
-/// Whether the name of a store path tells its content.
+/// Reports whether the name of a store path identifies its content.
 fn is_named(store: &Store, path: &StorePath) -> bool {
     planner::is_hashed(path.as_str()) && !store.is_grafted(path)
 }
@@ -233,7 +233,7 @@ impl<'a> Names<'a> {
 }
 
 impl Unnamed<'_> {
-    /// Where it is on this machine.
+    /// Returns the path of the file on this machine.
     fn path(&self, store: &Store) -> PathBuf {
         match &self.place {
             Place::Store(path) => store.locate(Path::new(OsStr::from_bytes(path))),

@@ -1,4 +1,5 @@
-//! What every phase is told: the specification, what it does not say, and who decides.
+//! The context of every phase: the specification, the options that it does not contain, and the
+//! planners that decide.
 
 use terrine_planner_host::Planners;
 
@@ -12,7 +13,7 @@ const DEFAULT_TIME: &str = "1970-01-01T00:00:01+00:00";
 /// A rule for permissions as it is written.
 const PERMISSION: &str = "a rule is like `{\"path\": \"/data/**\", \"uid\": 1000, \"mode\": \"0755\"}`; `terrine schema` explains all fields";
 
-/// What every phase is told.
+/// The context of every phase.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a, 'p> {
     pub(super) spec: &'a ImageSpec,
@@ -30,7 +31,7 @@ impl Context<'_, '_> {
         }
     }
 
-    /// Who owns the entries of layers.
+    /// Returns the owners, permissions and time of the entries of layers.
     pub(super) fn ownership(&self) -> Result<Ownership, Error> {
         let name = |given: &Option<String>| given.clone().unwrap_or_else(|| "root".to_owned());
         let permissions = permissions(&self.spec.permissions)

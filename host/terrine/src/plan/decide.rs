@@ -15,7 +15,7 @@ use super::place;
 use crate::assemble::{PlanOrigin, StoreLayer};
 use crate::spec::{ImageSpec, Json, Pipeline};
 
-/// How many layers an image may have if it is not said.
+/// The maximum number of layers of an image if the specification does not set it.
 const MAX_LAYERS: u32 = 100;
 
 /// An image of which all is decided.
@@ -41,7 +41,7 @@ impl Identified {
 pub(super) struct LayerPlan {
     pub(super) layers: Vec<layering::Layer>,
     pub(super) remarks: Vec<String>,
-    /// Who made it; none where there was nothing to group.
+    /// The planner that made the plan, and its request; none if there was nothing to group.
     pub(super) origin: Option<PlanOrigin>,
 }
 
@@ -130,7 +130,7 @@ fn layers(context: &Context<'_, '_>, identified: &Identified) -> Result<LayerPla
     })
 }
 
-/// How many layers the image may have in all.
+/// Returns the maximum number of layers of the image; none if a pipeline decides.
 pub(super) fn max_layers(spec: &ImageSpec) -> Option<u32> {
     match (&spec.max_layers, &spec.layering_pipeline) {
         // A pipeline makes as many as it says as in dockerTools.

@@ -1,4 +1,4 @@
-//! Why an image could not be prepared.
+//! Errors of preparing an image.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,7 +13,7 @@ use crate::layer::StorePathError;
 use crate::spec::{ImageSpec, example};
 use crate::{assemble, closure, history, layer, rootfs, source, store_database};
 
-/// Why an image could not be prepared.
+/// An error of preparing an image.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -22,9 +22,9 @@ pub enum Error {
     Field {
         /// The field, as `permissions[3].mode`.
         field: String,
-        /// What is wrong with it.
+        /// A description of the problem.
         why: String,
-        /// What the user can do about it.
+        /// The remedy for the user, if there is one.
         hint: Option<String>,
     },
     /// Something that the specification names is not there.
@@ -32,9 +32,9 @@ pub enum Error {
     Missing {
         /// The field that names it.
         field: String,
-        /// What is missing, and where its path starts.
+        /// A description of the missing path, and of the place where it starts.
         why: String,
-        /// What the user can do about it.
+        /// The remedy for the user.
         hint: String,
     },
     /// Something that the specification names cannot be read.
@@ -42,9 +42,9 @@ pub enum Error {
     Io {
         /// The field that names it.
         field: String,
-        /// Where it is.
+        /// The path that cannot be read.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -57,10 +57,10 @@ pub enum Error {
     /// The base image, where a `conf.json` describes it.
     #[error(transparent)]
     BaseConf(Box<dockertools::Error>),
-    /// What store paths refer to.
+    /// The references of store paths.
     #[error(transparent)]
     Closure(#[from] closure::Error),
-    /// What store paths refer to, as several sources tell it.
+    /// The references of store paths, where several sources contradict each other.
     #[error("the closures do not go together")]
     Closures(#[source] closure::Fault),
     /// The image's past: `history` and `previous`.
@@ -68,7 +68,7 @@ pub enum Error {
     Past {
         /// The field that names it.
         field: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: Box<history::Error>,
     },
@@ -104,7 +104,7 @@ pub enum Error {
     /// A program that the image's platform cannot run, or a base of another platform.
     #[error("{message}")]
     Foreign {
-        /// What it is, and what the image is.
+        /// A description of the program or base, and of the image.
         message: String,
     },
 }
@@ -179,7 +179,7 @@ impl Hint for Error {
     }
 }
 
-/// What to do about a field of the contract of which the planner says no more than what is wrong.
+/// Returns a remedy for a field of the contract, where the planner says only what is wrong.
 fn remedy(field: &str, message: &str) -> Option<String> {
     let hint = match field {
         _ if message.contains(" is given twice") => "leave one of them out",

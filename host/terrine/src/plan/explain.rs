@@ -1,4 +1,4 @@
-//! Why a path is where it is.
+//! Explanations of why a path is in an image, and in its layer.
 
 use std::collections::VecDeque;
 
@@ -8,10 +8,10 @@ use terrine_planner_host as planner;
 use super::Error;
 use super::facts::{Facts, to_json};
 
-/// How many paths are listed for one that is not there, or not one alone.
+/// The maximum number of paths that are listed for a name that matches none, or more than one.
 const MAX_LISTED: usize = 5;
 
-/// Why a store path is in the image, and in which layer.
+/// The reason why a store path is in the image, and the layer that contains it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
@@ -22,20 +22,20 @@ pub struct Explanation {
     /// The number of its layer, from 1 at the bottom; none if the base image has it, or
     /// if it was left out.
     pub layer: Option<usize>,
-    /// Why it is in that layer.
+    /// The reason why it is in that layer.
     pub reason: String,
-    /// Whether the image was asked to hold it.
+    /// True if the image was asked to hold it.
     pub asked_for: bool,
-    /// How it came into the image: from a path that was asked for, reference by reference,
-    /// to the path itself.
+    /// The chain that brings it into the image: from a path that was asked for, reference by
+    /// reference, to the path itself.
     pub chain: Vec<String>,
-    /// What refers to it directly.
+    /// The paths that refer to it directly.
     pub referrers: Vec<String>,
-    /// How many paths need it, directly or not.
+    /// The number of paths that need it, directly or not.
     pub dependents: usize,
-    /// What it refers to directly.
+    /// The paths that it refers to directly.
     pub references: Vec<String>,
-    /// How many paths it needs, directly or not.
+    /// The number of paths that it needs, directly or not.
     pub dependencies: usize,
 }
 
@@ -157,7 +157,7 @@ impl Facts {
         chain
     }
 
-    /// How many paths need a path, directly or not.
+    /// Counts the paths that need a path, directly or not.
     fn dependents(&self, index: usize) -> usize {
         let nodes = self.graph.nodes();
         let mut referrers: Vec<Vec<usize>> = vec![vec![]; nodes.len()];

@@ -1,4 +1,4 @@
-//! What there is to say about an image: for people, and as JSON for programs.
+//! Facts about an image: for people, and as JSON for programs.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -20,7 +20,7 @@ use crate::spec::ImageSpec;
 /// changes its meaning, not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What there is to say about an image.
+/// Facts about an image.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Facts {
@@ -30,7 +30,7 @@ pub struct Facts {
     pub name: String,
     /// The tag; none where files have to be read before it can be generated.
     pub tag: Option<String>,
-    /// Whether it is generated.
+    /// True if the tag is generated.
     pub tag_generated: bool,
     /// All tags, where there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -44,10 +44,10 @@ pub struct Facts {
     /// docker-archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Descriptor>,
-    /// Where the image is; empty before it is written, and where it went to stdout alone.
+    /// The places of the image; empty before it is written, and if it went only to stdout.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<DestinationFacts>,
-    /// When the image says that it was created.
+    /// The creation time that the image states.
     pub created: String,
     /// The operating system in Go's terms.
     pub os: String,
@@ -55,7 +55,7 @@ pub struct Facts {
     pub architecture: String,
     /// The architecture's variant.
     pub variant: Option<String>,
-    /// Who says that it is this architecture.
+    /// The source that states the architecture.
     pub architecture_source: ArchitectureSource,
     /// The environment of its containers.
     pub environment: Vec<String>,
@@ -65,17 +65,17 @@ pub struct Facts {
     pub policy: Option<String>,
     /// The component that the policy is one of; none where there is no policy.
     pub planner: Option<PlannerFacts>,
-    /// How many layers there may be and are.
+    /// The number of layers that are allowed, and that exist.
     pub budget: Budget,
     /// The sum of the layers' sizes in bytes.
     pub size: u64,
     /// The layers, bottom to top.
     pub layers: Vec<LayerFacts>,
-    /// What a person should be told: the messages of all as `remarks`, and the warnings among them
+    /// The messages for the user: all of them as `remarks`, and the warnings among them
     /// with their remedies as `warnings`.
     #[serde(flatten, serialize_with = "remarks")]
     pub remarks: Vec<Remark>,
-    /// What refers to what.
+    /// The references between store paths.
     #[serde(skip)]
     pub(super) graph: Graph,
     /// The paths that were asked for, as indices of the graph.
@@ -103,7 +103,7 @@ pub struct DestinationFacts {
     pub manifest: Option<Descriptor>,
 }
 
-/// Who says what architecture an image is for.
+/// The source that states the architecture of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "from", content = "file")]
 pub enum ArchitectureSource {
@@ -127,23 +127,23 @@ pub struct PlannerFacts {
     pub name: String,
     /// Its digest.
     pub digest: String,
-    /// Whether it is the built-in one.
+    /// True if it is the built-in component.
     pub built_in: bool,
 }
 
-/// How many layers there may be and are.
+/// The numbers of layers that are allowed, and that exist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
-    /// How many there may be in all; none where there is no limit.
+    /// The maximum number of layers in all; none where there is no limit.
     pub max_layers: Option<u32>,
-    /// How many there are in all.
+    /// The number of layers in all.
     pub layers: usize,
-    /// How many of them are the base's.
+    /// The number of layers of the base.
     pub base_layers: usize,
-    /// How many are left for store paths; none where there is no limit.
+    /// The number of layers that are left for store paths; none where there is no limit.
     pub store_layers_allowed: Option<u32>,
-    /// How many hold store paths.
+    /// The number of layers that hold store paths.
     pub store_layers: usize,
 }
 
@@ -153,7 +153,7 @@ pub struct Budget {
 pub struct LayerFacts {
     /// Its number, from 1 at the bottom.
     pub number: usize,
-    /// What it is made of.
+    /// The kind of content in the layer.
     pub kind: LayerKind,
     /// The digest of the uncompressed layer, where it is known.
     pub diff_id: Option<String>,
@@ -163,16 +163,16 @@ pub struct LayerFacts {
     /// The blob at the destination, where there are blobs: not in a docker-archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blob: Option<Descriptor>,
-    /// Whether the blob was there already.
+    /// True if the destination already had the blob.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub was_there: Option<bool>,
-    /// Why it is as it is.
+    /// The reason why the layer is as it is.
     pub reason: String,
     /// The store paths in it.
     pub paths: Vec<PathFacts>,
 }
 
-/// What a layer is made of.
+/// The kind of content in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LayerKind {

@@ -7,16 +7,16 @@ use super::{Error, base, database, paths, tree};
 use crate::base::{Base, Listing};
 use crate::layer::{Store, StorePath, StorePathError};
 
-/// What the specification names.
+/// The store, items and base image that the specification names.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// Where store paths are.
+    /// The store, which locates store paths.
     pub(super) store: Store,
-    /// What `contents` and the like name.
+    /// The items that `contents` and similar fields name.
     pub(super) items: Items,
     /// The image that it is built on.
     pub(super) base: Option<Base>,
-    /// What that has in the store, and what lies at its root.
+    /// The store paths of that image, and the entries at its root.
     pub(super) listing: Option<Listing>,
 }
 

@@ -7,7 +7,7 @@ use super::Error;
 use crate::closure::Graph;
 use crate::history::Past;
 
-/// What is asked of a policy.
+/// A request to a policy.
 #[derive(Debug, Clone, Copy)]
 pub struct Grouping<'a> {
     /// The store paths.
@@ -22,9 +22,9 @@ pub struct Grouping<'a> {
     pub policy: &'a str,
     /// Its options, as JSON text.
     pub options: &'a str,
-    /// How many layers there may be; none for as many as the policy likes.
+    /// The maximum number of layers; none for as many as the policy chooses.
     pub max_layers: Option<u32>,
-    /// What is known of the past.
+    /// The known history of the image.
     pub past: &'a Past,
 }
 
@@ -52,8 +52,9 @@ pub fn group(grouping: &Grouping<'_>, planner: &Planner<'_>) -> Result<Vec<Vec<S
         .collect())
 }
 
-/// What the planner is, and the policy that a request is for. Of a component that is not built
-/// in, it is checked that it has the policy, and the options by their names.
+/// Returns the description of the planner, and the name of the policy that a request is for. If
+/// the component is not built in, also checks that it has the policy, and the options by their
+/// names.
 pub(super) fn chosen(
     planner: &Planner<'_>,
     request: &layering::Request,

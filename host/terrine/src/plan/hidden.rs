@@ -1,4 +1,4 @@
-//! What the base image has and files of the image hide.
+//! Entries of the base image that files of the image hide.
 
 use terrine_support::remark::Remark;
 use terrine_tar::Kind;
@@ -12,12 +12,12 @@ const LOST: &str = "what the base has there will not be found any more";
 
 /// The base image, as far as it is known.
 struct Below<'a> {
-    /// What it has, if somebody looked.
+    /// The listing of its entries, if one was made.
     listing: Option<&'a Listing>,
     root: &'a Root,
 }
 
-/// What the base has at a path and can be hidden.
+/// An entry of the base at a path that can be hidden.
 enum There<'a> {
     /// A link to this target.
     Link(&'a [u8]),

@@ -20,7 +20,7 @@ use crate::layer::Ownership;
 use crate::rootfs;
 use crate::spec::{BaseConfig, Json, When};
 
-/// Whether files are read for a tag that is generated from what is in them.
+/// The choice whether files are read for a tag that is generated from their contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TagContent {
     /// They are read, and the tag is known.
@@ -33,13 +33,13 @@ pub(super) enum TagContent {
 #[derive(Debug)]
 pub(super) struct Identified {
     pub(super) complete: Complete,
-    /// Who owns the entries of layers.
+    /// The owners, permissions and time of the entries of layers.
     pub(super) ownership: Ownership,
-    /// When the image says that it was created.
+    /// The creation time that the image states.
     pub(super) created: String,
-    /// What its programs run on.
+    /// The platform of the image and of its programs.
     pub(super) machine: Machine,
-    /// What is known of its past.
+    /// The known history of the image.
     pub(super) past: KnownHistory,
     /// The policy that groups its store paths; none where it has none of its own.
     pub(super) asked: Option<Asked>,
@@ -176,7 +176,7 @@ fn resolve(
         .map_err(|error| in_terms_of_the_spec(context.spec, error))
 }
 
-/// What the planner is asked, but for what the generated tag alone depends on.
+/// Builds the request to the planner, without what only the generated tag depends on.
 fn request(
     context: &Context<'_, '_>,
     complete: &Complete,

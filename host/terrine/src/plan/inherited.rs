@@ -1,4 +1,4 @@
-//! What the base image says of its containers, and the image does not take over.
+//! Settings of the base image for its containers that the image does not take over.
 
 use serde::Deserialize;
 use terrine_oci::RunConfig;

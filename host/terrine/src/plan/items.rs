@@ -1,5 +1,5 @@
-//! What a specification names: store paths, directories of this machine, and where
-//! they are in the image.
+//! Items that a specification names: store paths and directories of this machine. Also their
+//! places in the image.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,15 +21,15 @@ const MAX_NAME: usize = 211;
 /// Something that a specification names.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
-    /// How the specification names it.
+    /// The name that the specification uses for it.
     pub(super) named: String,
-    /// Where it is in the image, if it is in the store there.
+    /// Its path in the image, if it is in the store there.
     pub(super) at: Option<String>,
     /// The store path that it is, or lies in.
     pub(super) store_path: Option<StorePath>,
-    /// Where it is on this machine.
+    /// Its path on this machine.
     pub(super) place: PathBuf,
-    /// What of it is in the image, if it is copied or a directory of this machine.
+    /// The part of it that is in the image, if it is copied or a directory of this machine.
     pub(super) selection: Option<Selection>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Items {
     pub(super) sources: Vec<(String, Item)>,
     /// The packages with the tools of commands.
     pub(super) tools: Vec<Item>,
-    /// What a person should be told of directories of this machine.
+    /// The remarks for the user about directories of this machine.
     pub(super) remarks: Vec<Remark>,
 }
 
@@ -196,7 +196,7 @@ fn linked(store: &Store, place: &Path) -> Option<StorePath> {
     None
 }
 
-/// What is in the image of directories of this machine.
+/// The rules for what the image contains of directories of this machine.
 struct Plain {
     exclude: Exclude,
     keeps_modes: bool,

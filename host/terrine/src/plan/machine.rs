@@ -1,4 +1,4 @@
-//! What the image's programs run on, and whether that is what the image is for.
+//! The platform of the image's programs, and the check that the image is for that platform.
 
 use std::io;
 
@@ -16,15 +16,15 @@ use crate::rootfs::Data;
 use crate::spec::ImageSpec;
 use crate::startup::{Files, resolve};
 
-/// How many interpreters are told of by name.
+/// The maximum number of interpreters that are reported by name.
 const MAX_REMARKS: usize = 8;
 
-/// What the image's programs run on.
+/// The platform of the image and of its programs.
 #[derive(Debug)]
 pub(super) struct Machine {
     /// The platform that the image is for, in any notation that the planner knows.
     pub(super) platform: String,
-    /// Who says so.
+    /// The source that states the platform.
     pub(super) source: ArchitectureSource,
     findings: Findings,
     /// The architecture of the base image, where it says so.

@@ -76,25 +76,25 @@ pub use group::{Grouping, group, request};
 use identify::TagContent;
 pub use preview::Preview;
 
-/// What the specification does not say.
+/// Options of planning that are not in the specification.
 #[derive(Clone)]
 pub struct PlanOptions<'a> {
     /// The directory that stands for `/` when store paths are looked for.
     pub store_root: PathBuf,
-    /// Whether programs that the image's platform cannot run are allowed.
+    /// True if programs that the image's platform cannot run are allowed.
     pub allow_foreign: bool,
-    /// Whether an image of `previous` that is not there is passed over.
+    /// True if missing images of `previous` are skipped.
     pub allow_missing_previous: bool,
-    /// Whether store paths that texts mention may be outside of the closure: Nix tells its builders what
-    /// counts.
+    /// True if store paths that texts mention may be outside of the closure: Nix tells its builders
+    /// what counts.
     pub allow_absent: bool,
-    /// What `now` means.
+    /// The time that `now` means.
     pub now: Time,
-    /// Who opens a base image that is in no file.
+    /// The opener of base images that are not in files.
     pub images: &'a dyn Opener,
-    /// What is known of the programs in store paths.
+    /// The cache of facts about the programs in store paths.
     pub cache: &'a Cache,
-    /// How commands at the root are run.
+    /// The settings for commands at the root.
     pub commands: CommandOptions<'a>,
 }
 
@@ -116,12 +116,12 @@ impl<'a> PlanOptions<'a> {
     }
 }
 
-/// An image that is ready to be written, and what there is to say about it.
+/// An image that is ready to be written, and the facts about it.
 #[derive(Debug)]
 pub struct Prepared<'p> {
     /// The image.
     pub image: NewImage<'p>,
-    /// What there is to say about it.
+    /// The facts about the image.
     pub facts: Facts,
 }
 

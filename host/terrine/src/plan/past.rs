@@ -7,11 +7,11 @@ use super::{Error, base, place};
 use crate::history::{self, Past, Previous};
 use crate::layer::Store;
 
-/// What is known of the past.
+/// The known history of an image.
 #[derive(Debug, Default)]
 pub(super) struct KnownHistory {
     pub(super) past: Past,
-    /// What a person should be told.
+    /// The remarks for the user.
     pub(super) remarks: Vec<String>,
 }
 

@@ -17,7 +17,7 @@ use crate::spec::{ImageSpec, Json};
 /// The store paths of an image.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    /// What refers to what, for every path that the image needs.
+    /// The references between all paths that the image needs.
     pub(super) graph: Graph,
     /// The same paths, where they are; in the order of the graph.
     pub(super) paths: Vec<StorePath>,
@@ -25,16 +25,16 @@ pub(super) struct Paths {
     pub(super) roots: Vec<usize>,
     /// The paths that the base image has already, ascending.
     pub(super) excluded: Vec<usize>,
-    /// How many paths of a given closure nothing asks for.
+    /// The number of paths of a given closure that nothing asks for.
     pub(super) unreached: usize,
-    /// Whether the paths go into the image.
+    /// True if the paths go into the image.
     pub(super) included: bool,
     /// The registrations in given closures, where the image has a database.
     pub(super) registrations: Registrations,
 }
 
 impl Paths {
-    /// Whether the image has store paths of its own.
+    /// Reports whether the image has store paths of its own.
     pub(super) fn any(&self) -> bool {
         self.excluded.len() < self.paths.len()
     }
@@ -67,7 +67,7 @@ impl Paths {
         Ok(())
     }
 
-    /// What a person should be told.
+    /// Returns the remarks for the user.
     pub(super) fn remarks(&self) -> Vec<String> {
         let mut remarks = vec![];
         match self.unreached {
@@ -212,14 +212,14 @@ fn texts(spec: &ImageSpec, root: &Root) -> String {
     texts
 }
 
-/// Who knows what store paths refer to.
+/// A source of the references of store paths.
 enum ReferenceSource {
     Graph(Graph),
     Database(Database),
 }
 
-/// Finds who knows, if anyone has to; and whether that is a closure of this image alone. What a
-/// given closure says beside references is added to `registrations`.
+/// Finds the source of references, if one is needed, and whether that is a closure of this image
+/// alone. What a given closure says beside references is added to `registrations`.
 fn source(
     spec: &ImageSpec,
     store: &Store,
@@ -277,7 +277,7 @@ impl ReferenceSource {
         }
     }
 
-    /// What some paths refer to.
+    /// Returns the references of some paths.
     fn references(&self, paths: &BTreeSet<String>) -> Result<Vec<String>, Error> {
         let list = |graph: &Graph| {
             let mut references = vec![];

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use crate::spec::ImageSpec;
 
-/// How alike two names are, from 0 to 1, for one to be offered for the other.
+/// The minimum similarity of two names, from 0 to 1, for one to be suggested for the other.
 const ALIKE: f64 = 0.85;
 
 /// Returns the place that a field names, where something has to be.
 ///
-/// Only whether it is there is looked at: whoever reads it tells what else is wrong with it.
+/// Only its existence is checked: the code that reads it reports other problems.
 pub(super) fn existing(
     spec: &ImageSpec,
     field: &str,
@@ -42,7 +42,7 @@ fn missing(named: &Path, place: &Path) -> String {
     }
 }
 
-/// What to do about it: a name that is much like the missing one may be meant.
+/// Returns a remedy for a missing path: a name that is much like the missing one may be meant.
 fn remedy(field: &str, place: &Path) -> String {
     if field == "planner.component" {
         return "name the file of a component; `terrine planner list` shows the policies that are built in"

@@ -1,15 +1,15 @@
-//! What an image would be, without the image.
+//! A preview of an image, without the image.
 
 use super::{Error, Facts, Prepared};
 use crate::assemble::NewImage;
 use crate::cache::Cache;
 
-/// What there is to say about an image that nobody is about to write. Its tag may not be known,
-/// so the image itself is not to be had.
+/// Facts about an image that is not about to be written. Its tag may not be known, so the image
+/// itself is not available.
 #[derive(Debug)]
 pub struct Preview<'p> {
     image: NewImage<'p>,
-    /// What there is to say about it.
+    /// The facts about the image.
     pub facts: Facts,
 }
 

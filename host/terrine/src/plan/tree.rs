@@ -19,7 +19,7 @@ use crate::spec::{BaseLinksSpec, FileSpec, ImageSpec, PathSwitch};
 /// The names that shells go by, the first one there is taken.
 const SHELLS: &[&str] = &["bin/sh", "bin/bash", "bin/dash", "bin/busybox"];
 const ENV: &[&str] = &["bin/env"];
-/// Where packages of certificates have their bundle.
+/// The paths of the bundle in packages of certificates.
 const BUNDLES: &[&str] = &[
     "etc/ssl/certs/ca-bundle.crt",
     "etc/ssl/certs/ca-certificates.crt",
@@ -106,7 +106,7 @@ pub(super) fn add_found(
     Ok(())
 }
 
-/// What a link to a program leads to: the program itself, or the first of `names` in the
+/// Returns the target of a link to a program: the program itself, or the first of `names` in the
 /// package that is named.
 fn program(item: &Item, names: &[&str], field: &'static str) -> Result<String, Error> {
     let Some(at) = &item.at else {
@@ -171,7 +171,7 @@ fn found(
     }
 }
 
-/// Whether a program is there, even as a link into a store that is not mounted here.
+/// Reports whether a program exists, even as a link into a store that is not mounted here.
 fn is_there(path: &Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| !metadata.is_dir())

@@ -10,10 +10,11 @@ use crate::layer::{Permissions, Rule, Store, StorePath, Tree};
 use crate::links::Walk;
 use crate::startup::{Files, Look};
 
-/// What became of a rule.
+/// The effects of a rule.
 #[derive(Debug, Default, Clone)]
 struct Use {
-    /// Whether an owner, permissions or attributes were set, or could be.
+    /// True if an owner was set, or could be. The next two fields say the same of permissions and
+    /// attributes.
     owner: bool,
     mode: bool,
     attributes: bool,

@@ -1,4 +1,4 @@
-//! Whether an ELF file is one that the kernel runs, and all there.
+//! The check that an ELF file is complete, and one that the kernel runs.
 
 use object::elf::{ET_DYN, ET_EXEC, FileHeader32, FileHeader64, PT_LOAD};
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -14,7 +14,7 @@ pub enum ElfDefect {
     Header,
     /// It is an object to be linked, a module or what is left of a process.
     NoProgram,
-    /// What it is loaded by is missing or cut off.
+    /// The program headers, by which it is loaded, are missing or cut off.
     ProgramHeaders,
     /// It ends before what is loaded of it does.
     CutOff,

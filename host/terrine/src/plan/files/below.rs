@@ -1,4 +1,4 @@
-//! What lies below the uppermost layer: store paths, and the base image.
+//! The content below the uppermost layer: store paths, and the base image.
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -17,14 +17,14 @@ use crate::startup::{Access, Look};
 /// The permission bits of which one makes a file an executable.
 const EXECUTE: u32 = 0o111;
 
-/// Whether an image has a store path.
+/// The presence of a store path in an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Held {
-    /// It has, as it is on this machine.
+    /// The image has it, as it is on this machine.
     Here,
-    /// It may be there when the image runs.
+    /// It may exist when the image runs.
     Perhaps,
-    /// It has not.
+    /// The image does not have it.
     No,
 }
 
@@ -100,7 +100,7 @@ impl StoreFiles<'_> {
     }
 }
 
-/// Who may use an entry, unless rules say something else.
+/// Returns the mode and owners of an entry: those that rules set, and otherwise those of `access`.
 pub(super) fn ruled(path: &[u8], access: Access, permissions: &Permissions) -> Access {
     let rule = permissions.find(path);
     Access {
@@ -167,7 +167,7 @@ impl BaseFiles<'_> {
     }
 }
 
-/// What a listing says, given what files with permission bits are.
+/// Converts an entry of a listing; `file` says what files with permission bits are.
 pub(super) fn looked(listed: Listed<'_>, file: impl Fn(u32) -> Look) -> Look {
     match listed {
         Listed::Nothing => Look::Nothing,

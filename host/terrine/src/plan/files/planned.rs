@@ -59,7 +59,7 @@ impl<'a> PlannedFiles<'a> {
         }
     }
 
-    /// Whether the root's layer takes away what lower ones have at a path.
+    /// Reports whether the root's layer removes what lower layers have at a path.
     fn takes_away(&self, path: &[u8]) -> bool {
         let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
         ends.map(|(start, _)| start).any(|start| {
