@@ -1,7 +1,8 @@
 //! The content of files whose names say nothing about it: directories of this machine, copies,
 //! and store paths without a hash.
 //!
-//! The files are found without opening any, and read only where the image's tag is generated from them.
+//! The files are found without opening any. They are read only where the image's tag is generated
+//! from them.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
