@@ -4,11 +4,11 @@ use super::{Annotations, Descriptor};
 
 /// The tag of an image in an OCI layout (OCI image specification, "Annotations").
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
-/// When the image was created (OCI image specification).
+/// The time when the image was created (OCI image specification).
 pub const CREATED: &str = "org.opencontainers.image.created";
 /// The version of what is in the image: its tag (OCI image specification).
 pub const VERSION: &str = "org.opencontainers.image.version";
-/// What the names of the OCI image specification's own annotations start with.
+/// The prefix of the names of the OCI image specification's own annotations.
 pub const STANDARD: &str = "org.opencontainers.image.";
 /// The name of the base image (OCI image specification).
 pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
@@ -43,8 +43,8 @@ pub fn store_paths(annotations: &Annotations) -> Option<Vec<String>> {
     serde_json::from_str(annotations.get(STORE_PATHS)?).ok()
 }
 
-/// What the names of annotations start with that are true of a layer's compressed bytes only: indexes of their
-/// content, by which some tools read layers that they have not pulled.
+/// Prefixes of the names of annotations that are true of a layer's compressed bytes only: indexes
+/// of their content, by which some tools read layers that they have not pulled.
 const BOUND: &[&str] = &[
     "containerd.io/snapshot/stargz/",
     "containerd.io/snapshot/nydus-",

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 pub struct Mistyped {
     /// The field, `Cmd` or `Healthcheck.Test`, and what is wrong with it.
     pub message: String,
-    /// What to write instead.
+    /// The text to write instead.
     pub hint: String,
 }
 
@@ -122,7 +122,7 @@ impl Type {
         }
     }
 
-    /// What is wrong with the value of a field.
+    /// Describes the fault in the value of a field, with an example of a valid one.
     fn mistyped(self, name: &str, value: &Value) -> Mistyped {
         let found = match value {
             Value::Null => "null",

@@ -45,19 +45,19 @@ struct RootFs {
     diff_ids: Vec<Digest>,
 }
 
-/// How a layer came about.
+/// The origin of a layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct HistoryEntry {
-    /// When.
+    /// The time when the layer was created.
     #[serde(default, deserialize_with = "loose::or_default")]
     pub created: String,
     /// By what command.
     #[serde(default, deserialize_with = "loose::or_default")]
     pub created_by: String,
-    /// What else is to be said.
+    /// A comment.
     #[serde(default, deserialize_with = "loose::or_default")]
     pub comment: String,
-    /// Whether there is no layer for it.
+    /// True if the entry has no layer.
     #[serde(default, deserialize_with = "loose::or_default")]
     pub empty_layer: bool,
 }
@@ -104,7 +104,7 @@ impl Configuration {
         &self.view.rootfs.diff_ids
     }
 
-    /// What the image runs on; empty where that is not said.
+    /// Returns the platform that the image runs on; empty if the configuration names none.
     pub fn platform(&self) -> Platform {
         let View {
             architecture,
@@ -119,12 +119,12 @@ impl Configuration {
         }
     }
 
-    /// When the image says that it was created.
+    /// Returns the time when the image was created, as the configuration states it.
     pub fn created(&self) -> Option<&str> {
         self.view.created.as_deref()
     }
 
-    /// How its layers came about, bottom to top.
+    /// Returns the history of the layers, bottom to top.
     pub fn history(&self) -> &[HistoryEntry] {
         &self.view.history
     }

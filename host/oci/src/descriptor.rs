@@ -15,23 +15,24 @@ pub type Annotations = BTreeMap<String, String>;
 /// "Content Descriptors").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
-    /// What it is; an empty type where that is not said.
+    /// The media type; empty if the descriptor has none.
     pub media_type: MediaType,
     /// The digest of its bytes.
     pub digest: Digest,
-    /// How many bytes it has. Zero may also mean that nobody says.
+    /// The number of bytes. Zero may also mean that the size is unknown.
     pub size: u64,
-    /// Where it can be had beside the place of its image.
+    /// The URLs that the blob can be downloaded from, besides the place of its image.
     pub urls: Vec<String>,
-    /// What it runs on, where it is an image of several. One that names no system or no architecture is none.
+    /// The platform that it runs on, if it is one image of several. A platform without a system or
+    /// without an architecture counts as none.
     pub platform: Option<Platform>,
     /// Fields of the platform that terrine does not know.
     pub other_of_platform: OtherFields,
-    /// What is said of it.
+    /// The annotations of the blob.
     pub annotations: Annotations,
-    /// What it is, where it is a manifest of more than an image.
+    /// The artifact type, if it is a manifest of more than an image.
     pub artifact_type: Option<String>,
-    /// What else is said of it.
+    /// The fields of the descriptor that terrine does not know.
     pub other: OtherFields,
 }
 

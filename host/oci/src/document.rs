@@ -22,10 +22,10 @@ pub const MAX_DOCUMENT: u64 = 4 << 20;
 pub struct Manifest {
     /// Always 2, but for who writes it loosely.
     pub schema_version: u32,
-    /// What it is itself.
+    /// The manifest's own media type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// What it is, where it is more than an image.
+    /// The artifact type, if it is more than an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The image configuration.
@@ -35,10 +35,10 @@ pub struct Manifest {
     /// The manifest that it says something of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Box<Descriptor>>,
-    /// What is said of it.
+    /// The annotations of the manifest.
     #[serde(skip_serializing_if = "Annotations::is_empty")]
     pub annotations: Annotations,
-    /// What else it says.
+    /// The fields of the manifest that terrine does not know.
     #[serde(flatten)]
     pub other: OtherFields,
 }
@@ -49,10 +49,10 @@ pub struct Manifest {
 pub struct Index {
     /// Always 2, but for who writes it loosely.
     pub schema_version: u32,
-    /// What it is itself.
+    /// The index's own media type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
-    /// What it is, where it is more than a list of images.
+    /// The artifact type, if it is more than a list of images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     /// The manifests, and possibly other indexes.
@@ -60,10 +60,10 @@ pub struct Index {
     /// The manifest that it says something of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Box<Descriptor>>,
-    /// What is said of it.
+    /// The annotations of the index.
     #[serde(skip_serializing_if = "Annotations::is_empty")]
     pub annotations: Annotations,
-    /// What else it says.
+    /// The fields of the index that terrine does not know.
     #[serde(flatten)]
     pub other: OtherFields,
 }
@@ -73,13 +73,13 @@ pub struct Index {
 pub struct Document {
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// What it is.
+    /// The media type.
     pub media_type: MediaType,
-    /// What it says.
+    /// The parsed content.
     pub content: Content,
 }
 
-/// What a document says.
+/// The content of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there are never many of them")]
 pub enum Content {
@@ -103,7 +103,7 @@ pub enum DocumentError {
     /// (CVE-2021-41190).
     #[error("it is an image manifest and an index at once")]
     Ambiguous,
-    /// What it says of itself is not what others say of it.
+    /// A media type in the document that differs from the one that refers to it.
     #[error("it says that it is `{own}`, and what refers to it says `{given}`")]
     MediaType {
         /// Its own word.
@@ -134,7 +134,7 @@ pub enum DocumentError {
 
 impl Hint for DocumentError {}
 
-/// What tells manifests and indexes apart, whatever they say of themselves.
+/// The fields that distinguish manifests from indexes, whatever media type they state.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Outline {
@@ -226,7 +226,7 @@ impl Document {
         Digest::of(&self.bytes)
     }
 
-    /// What others refer to it by.
+    /// Returns the descriptor that other documents refer to it by.
     pub fn descriptor(&self) -> Descriptor {
         Descriptor::of(self.media_type.clone(), &self.bytes)
     }
@@ -244,7 +244,7 @@ const FIELDS: &[&str] = &[
     "annotations",
 ];
 
-/// What is known of manifests and indexes.
+/// The known fields of manifests and indexes.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Known {

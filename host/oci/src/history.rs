@@ -1,11 +1,11 @@
-//! What dockerTools writes into the history of a layer: the store paths in it.
+//! The history that dockerTools writes for a layer: the store paths in it.
 
 use std::str::Chars;
 
 /// The comment of the layer that terrine puts on top: of what is no store path.
 pub const ROOT_COMMENT: &str = "links and files at the root";
 
-/// What comes before the list.
+/// The text before the list.
 const PREFIX: &str = "store paths: ";
 
 /// The store paths that the comment of a layer's history names: `store paths: ` and a list of
@@ -44,7 +44,7 @@ fn string(rest: &mut Chars<'_>, quote: char) -> Option<String> {
     }
 }
 
-/// What follows a backslash.
+/// Decodes the character after a backslash.
 fn escaped(rest: &mut Chars<'_>) -> Option<char> {
     match rest.next()? {
         'n' => Some('\n'),

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a blob is (OCI image specification, "Media Types", and the Docker types that they
-/// come from).
+/// The type of a blob (OCI image specification, "Media Types", and the Docker types that they come
+/// from).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum MediaType {
@@ -138,34 +138,36 @@ impl MediaType {
         }
     }
 
-    /// Whether it is a list of manifests.
+    /// Reports whether it is a list of manifests.
     pub fn is_index(&self) -> bool {
         matches!(self, Self::OciIndex | Self::DockerIndex)
     }
 
-    /// Whether it is an image manifest.
+    /// Reports whether it is an image manifest.
     pub fn is_manifest(&self) -> bool {
         matches!(self, Self::OciManifest | Self::DockerManifest)
     }
 
-    /// Whether it is an image configuration.
+    /// Reports whether it is an image configuration.
     pub fn is_config(&self) -> bool {
         matches!(self, Self::OciConfig | Self::DockerConfig)
     }
 
-    /// Whether it says nothing: there is none, or the one for any bytes.
+    /// Reports whether it says nothing: the type is missing, or the one for any bytes.
     pub fn is_generic(&self) -> bool {
         matches!(self.as_str(), "" | "application/octet-stream")
     }
 
-    /// Whether registries have called image configurations so: they are told from others by what is in them.
+    /// Reports whether registries have used this type for image configurations. The content of a
+    /// blob distinguishes configurations from others.
     pub fn may_be_config(&self) -> bool {
         self.is_config()
             || self.is_generic()
             || matches!(self.as_str(), "application/json" | "text/html")
     }
 
-    /// Whether it is a layer that is not distributed with its image, because its licence does not allow it.
+    /// Reports whether it is a layer that is not distributed with its image, because its licence
+    /// does not allow it.
     pub fn is_foreign(&self) -> bool {
         matches!(
             self,
@@ -177,7 +179,7 @@ impl MediaType {
         )
     }
 
-    /// Whether there is none.
+    /// Reports whether the type is missing.
     pub fn is_empty(&self) -> bool {
         self.as_str().is_empty()
     }

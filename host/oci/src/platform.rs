@@ -8,7 +8,7 @@ use terrine_support::hint::Hint;
 
 use super::{OtherFields, variant};
 
-/// What an image runs on, in Go's terms (OCI image specification, "Image Index").
+/// The platform that an image runs on, in Go's terms (OCI image specification, "Image Index").
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Platform {
     /// The architecture: `amd64`, `arm64`, `arm`.
@@ -22,7 +22,7 @@ pub struct Platform {
         skip_serializing_if = "Option::is_none"
     )]
     pub os_version: Option<String>,
-    /// What the operating system must have: on Windows.
+    /// The features that the operating system must have: on Windows.
     #[serde(
         rename = "os.features",
         default,
@@ -32,7 +32,7 @@ pub struct Platform {
     /// The variant of the architecture: `v7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// What the processor must have, which nobody reads any more.
+    /// The features that the processor must have. No tool reads them any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<Box<[String]>>,
 }
@@ -75,7 +75,7 @@ impl Platform {
         !self.os.is_empty() && !self.architecture.is_empty()
     }
 
-    /// Whether a machine that is `wanted` runs images for `self`, see [`Platform::rank`].
+    /// Reports whether a machine that is `wanted` runs images for `self`, see [`Platform::rank`].
     pub fn satisfies(&self, wanted: &Self) -> bool {
         self.rank(wanted).is_some()
     }
@@ -99,7 +99,8 @@ impl Platform {
         }
     }
 
-    /// Whether two descriptions can be of one image: an image that names no variant may be listed with one.
+    /// Reports whether two descriptions can be of one image: an image that names no variant may be
+    /// listed with one.
     pub fn agrees(&self, other: &Self) -> bool {
         let silent = self.variant.is_none() || other.variant.is_none();
         let (one, other) = (self.normalized(), other.normalized());

@@ -1,4 +1,4 @@
-//! Where an image is, in the transport notation of skopeo, podman and buildah
+//! The place of an image, in the transport notation of skopeo, podman and buildah
 //! (containers-transports(5)).
 
 use std::borrow::Cow;
@@ -11,7 +11,7 @@ use terrine_support::hint::Hint;
 use super::login::{self, without_login};
 use super::{Digest, Repository, transport};
 
-/// Where an image is.
+/// The place of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {
     /// `docker://NAME[:TAG][@DIGEST]`: in a registry.
@@ -20,21 +20,21 @@ pub enum Reference {
     DockerArchive {
         /// The archive.
         path: PathBuf,
-        /// Which of its images.
+        /// The image in the archive.
         image: Selector,
     },
     /// `oci:PATH[:TAG|@DIGEST]`: in a directory that is an OCI layout.
     OciLayout {
         /// The directory.
         path: PathBuf,
-        /// Which of its images.
+        /// The image in the layout.
         image: Selector,
     },
     /// `oci-archive:PATH[:TAG|@DIGEST]`: in an archive of an OCI layout.
     OciArchive {
         /// The archive.
         path: PathBuf,
-        /// Which of its images.
+        /// The image in the archive.
         image: Selector,
     },
     /// `docker-daemon:NAME:TAG` or `docker-daemon:ID`: in Docker's own storage.
@@ -47,7 +47,7 @@ pub enum Reference {
     Stdio,
 }
 
-/// Which image of several.
+/// The choice of one image among several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
     /// The only one.
@@ -66,7 +66,7 @@ pub enum Selector {
 pub struct ParseReferenceError {
     text: String,
     why: String,
-    /// What the user can do about it, where that is more than to look at the notation.
+    /// A remedy for the user, if there is more to do than to look at the notation.
     hint: Option<String>,
 }
 

@@ -77,7 +77,7 @@ impl FromStr for Repository {
     }
 }
 
-/// Whether the first component of a name is a registry, and not part of the name.
+/// Reports whether the first component of a name is a registry, and not part of the name.
 fn is_registry(component: &str) -> bool {
     component.contains(['.', ':']) || component == "localhost"
 }
@@ -147,8 +147,8 @@ impl Repository {
         }
     }
 
-    /// What follows `manifests/` in a URL: the digest where there is one, else the tag, which is
-    /// `latest` where none is given.
+    /// Returns the text after `manifests/` in a URL: the digest if there is one, else the tag,
+    /// which is `latest` if none is given.
     pub fn identifier(&self) -> String {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => digest.to_string(),

@@ -1,5 +1,5 @@
-//! What containers of an image run, and how: the part of a configuration that is called
-//! `config`.
+//! The command that containers of an image run, and its settings: the part of a configuration that
+//! is called `config`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use super::descriptor::null_as_default;
 use super::{Configuration, ConfigurationError};
 
-/// What containers of an image run (OCI image specification, "Image Configuration", `config`).
+/// The settings that containers of an image run with (OCI image specification, "Image
+/// Configuration", `config`).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct RunConfig {
@@ -68,7 +69,7 @@ pub struct RunConfig {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub labels: BTreeMap<String, String>,
-    /// How to tell whether a container is well, as Docker has it: JSON.
+    /// The health check of a container, as Docker has it: JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Box<RawValue>>,
 }
@@ -81,7 +82,7 @@ pub type Names = BTreeMap<String, Empty>;
 pub struct Empty {}
 
 impl Configuration {
-    /// What containers run; empty where nothing is said of it.
+    /// Returns the settings that containers run with; empty if the configuration has none.
     ///
     /// # Errors
     ///

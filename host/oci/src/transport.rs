@@ -7,7 +7,7 @@ use terrine_support::hint::Hint;
 
 use super::{Reference, Repository};
 
-/// How names of archives end. No such name is taken for that of an image.
+/// File name extensions of archives. No name with one of them is taken for the name of an image.
 const ARCHIVES: [&str; 8] = [
     ".tar", ".tgz", ".gz", ".zst", ".xz", ".bz2", ".json", ".oci",
 ];
@@ -47,7 +47,7 @@ pub enum MissingTransport {
     Name {
         /// The path.
         text: String,
-        /// What was probably meant.
+        /// The reference that was probably meant.
         meant: String,
     },
     /// It starts like a reference with a transport, which is none.
@@ -55,9 +55,9 @@ pub enum MissingTransport {
     Unknown {
         /// The path.
         text: String,
-        /// What it starts with.
+        /// The prefix of the text, which is no transport.
         transport: String,
-        /// What was probably meant, if that can be told.
+        /// The reference that was probably meant, if that can be determined.
         meant: Option<String>,
     },
 }

@@ -63,7 +63,7 @@ pub(super) fn written(architecture: &str, variant: &str) -> String {
     }
 }
 
-/// Whether the variants of an architecture are in an order that is known.
+/// Reports whether the order of an architecture's variants is known.
 pub(super) fn is_ordered(architecture: &str) -> bool {
     matches!(architecture, "amd64" | "arm" | "arm64")
 }

@@ -15,11 +15,11 @@ use super::loose;
 use super::pace::Timeouts;
 use super::retry;
 
-/// How much of an error's body is read, in bytes.
+/// The number of bytes of an error's body that are read.
 const MAX_MESSAGE: u64 = 8 << 10;
-/// How long one message of a registry may be in ours, in characters.
+/// The longest message of a registry that our messages show, in characters.
 const MAX_SHOWN: usize = 300;
-/// How many messages are shown.
+/// The number of messages that are shown.
 const MAX_MESSAGES: usize = 3;
 
 /// An answer of which the head is read.
@@ -28,7 +28,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: ureq::Body,
-    /// Who answered, after redirections.
+    /// The URL that answered, after redirections.
     pub(super) uri: Uri,
     pub(super) timeouts: Timeouts,
     /// From when on the time counts in which all of it must be there, if it is short.
@@ -62,7 +62,7 @@ impl Answer {
         }
     }
 
-    /// Whether the body is all of what was asked for.
+    /// Reports whether the body is all that was requested.
     pub(super) fn is_whole(&self) -> bool {
         self.status.is_success()
             && !matches!(
@@ -71,7 +71,7 @@ impl Answer {
             )
     }
 
-    /// Whether the server knows the method, or only GET.
+    /// Reports whether the server knows the method, or only GET.
     pub(super) fn knows_method(&self) -> bool {
         !matches!(
             self.status,
@@ -79,7 +79,7 @@ impl Answer {
         )
     }
 
-    /// Where it leads.
+    /// Returns the URL that the answer leads to.
     pub(super) fn location(&self) -> Result<Uri, Cause> {
         let Some(value) = self.headers.get(header::LOCATION) else {
             return Err(self.broken("it has no `Location`".to_owned()));

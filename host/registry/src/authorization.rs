@@ -1,4 +1,4 @@
-//! Who may do what: tokens and passwords, for one registry.
+//! Authorization for one registry: tokens and passwords.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,10 +13,10 @@ use super::error::{Again, Failure};
 use super::token::{self, basic};
 use super::transport::Transport;
 
-/// How long before its end a token is not used any more.
+/// The time before a token's expiry during which the token is not used any more.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// What may be done to one repository.
+/// The access that is requested to one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scope {
     pub(super) repository: String,
@@ -52,10 +52,10 @@ impl fmt::Debug for Token {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What the registry asked for last.
+    /// The last challenge of the registry.
     challenge: Option<Challenge>,
     tokens: Vec<Token>,
-    /// Whether it took what it was given, ever.
+    /// True if the registry ever accepted the authorization that was sent.
     took: bool,
     /// The scopes for which there was neither a password nor a token that could be had.
     without: BTreeSet<String>,
@@ -63,7 +63,7 @@ struct State {
     unasked: BTreeSet<(String, bool)>,
 }
 
-/// What is known of one registry's authentication.
+/// The state of authentication for one registry.
 #[derive(Debug)]
 pub(super) struct Authorization {
     /// As names of images have it.
@@ -72,14 +72,14 @@ pub(super) struct Authorization {
     state: Mutex<State>,
 }
 
-/// What is to be used in the place of what was refused.
+/// The authorization that replaces a refused one.
 pub(super) struct Renewed {
     pub(super) value: HeaderValue,
     /// It was there before: another thread's, that may have ended as well.
     pub(super) is_old: bool,
 }
 
-/// What is needed to authenticate.
+/// The means to authenticate with.
 #[derive(Clone, Copy)]
 pub(super) struct Means<'a> {
     pub(super) transport: &'a Transport,
@@ -106,7 +106,7 @@ impl Authorization {
         }
     }
 
-    /// Whether the registry asked for anything so far.
+    /// Reports whether the registry has asked for authentication so far.
     pub(super) fn is_wanted(&self) -> bool {
         self.state().challenge.is_some()
     }
@@ -129,9 +129,9 @@ impl Authorization {
         }
     }
 
-    /// What the next request has for its `Authorization`: none if the registry has not asked
-    /// for it yet, or nothing can be had. Many read without, and a refusal tells what is wrong.
-    /// The first of the scopes is that of the repository whose login counts.
+    /// Returns the `Authorization` of the next request: none if the registry has not asked for it
+    /// yet, or if none is available. Many registries allow reading without one, and a refusal
+    /// reports what is wrong. The first of the scopes is that of the repository whose login counts.
     pub(super) fn current(
         &self,
         means: Means<'_>,
@@ -284,7 +284,7 @@ fn key(scopes: &[Scope]) -> String {
     scopes.join(" ")
 }
 
-/// Whether an `Authorization` is a token.
+/// Reports whether an `Authorization` is a token.
 fn is_token(value: &HeaderValue) -> bool {
     value.as_bytes().starts_with(b"Bearer ")
 }

@@ -22,7 +22,8 @@ use super::transport::Request;
 const PROGRESS: u64 = 1 << 20;
 
 impl Client {
-    /// How large a blob is where the registry has it; none if it does not, or does not say.
+    /// Returns the size of a blob; none if the registry does not have it, or does not report its
+    /// size.
     ///
     /// # Errors
     ///
@@ -35,7 +36,7 @@ impl Client {
         })
     }
 
-    /// Whether a registry has a blob.
+    /// Checks whether a registry has a blob.
     pub(super) fn presence(
         &self,
         repository: &Repository,
@@ -46,7 +47,7 @@ impl Client {
         })
     }
 
-    /// Whether a registry answers, and lets us ask.
+    /// Checks that a registry answers and accepts our requests.
     ///
     /// # Errors
     ///
@@ -213,7 +214,7 @@ impl BlobReader {
         }
     }
 
-    /// Where the part that came begins: `bytes FIRST-LAST/SIZE`.
+    /// Returns the position where the received part begins: `bytes FIRST-LAST/SIZE`.
     fn range(&self, answer: &Answer) -> Result<u64, Cause> {
         let text = answer.header(header::CONTENT_RANGE).unwrap_or_default();
         let first = text

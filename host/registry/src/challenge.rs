@@ -1,4 +1,4 @@
-//! What a registry asks for by `WWW-Authenticate`.
+//! The authentication that a registry asks for in `WWW-Authenticate`.
 
 use ureq::http::{HeaderMap, Uri, header};
 
@@ -6,24 +6,25 @@ use super::error::Cause;
 use super::location;
 use super::offer::{self, Offer};
 
-/// How to authenticate.
+/// The way to authenticate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// By user and password with each request (RFC 7617).
     Basic,
     /// By a token of somebody else (the registry's token authentication specification).
     Bearer {
-        /// Who gives tokens.
+        /// The URL of the service that gives tokens.
         realm: Uri,
         /// For whom they are.
         service: Option<String>,
-        /// What they must be good for, in the registry's words.
+        /// The access that the tokens must give, in the registry's words.
         scope: Option<String>,
     },
 }
 
 impl Challenge {
-    /// What it asks of everybody: without scopes of one repository, which others do not need.
+    /// Returns the challenge for all repositories: without scopes of one repository, which others
+    /// do not need.
     pub(super) fn of_all(mut self) -> Self {
         if let Self::Bearer { scope, .. } = &mut self {
             let words = scope.take().unwrap_or_default();

@@ -20,7 +20,7 @@ use super::retry::Retry;
 use super::tls::{CertificatePlaces, TlsConnector, Trust};
 use super::transport::{Request, Transport};
 
-/// Where the registry of names without one is.
+/// The registry of names that name none, and the host of its API.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
 
 /// The time that an answer may take that is no blob: twice as long as a registry may be silent, so that
@@ -31,25 +31,26 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// that keeps a connection alive with a byte now and then is slower.
 const LEAST: u64 = 1 << 10;
 
-/// How registries are spoken to.
+/// Settings for the connections to registries.
 #[derive(Debug)]
 pub struct ClientOptions {
     /// Without TLS. Loopback addresses (`localhost`, 127.0.0.0/8, `[::1]`) are spoken to as
     /// they answer anyway.
     pub plain_http: bool,
-    /// Whether the certificates of registries are checked. Where they are not, registries are spoken to as they
-    /// answer, by TLS if they can.
+    /// True if the certificates of registries are checked. If not, registries are contacted by TLS
+    /// if they support it, else without.
     pub tls_verify: bool,
-    /// How often something that may pass is tried again: broken connections, silence, and the
-    /// statuses 408, 429, 500, 502, 503 and 504. A transfer that goes on where it broke off counts
-    /// anew after each mebibyte.
+    /// The number of times that a request is retried after a failure that may pass: broken
+    /// connections, silence, and the statuses 408, 429, 500, 502, 503 and 504. A transfer that
+    /// continues after an interruption starts to count again after each mebibyte.
     pub retries: u32,
     /// The wait before the first of these; it doubles with each, up to 30 s. What a registry
     /// asks for by `Retry-After` counts if it is longer, up to 120 s.
     pub back_off: Duration,
-    /// How long a connection may take, and finding its address.
+    /// The longest time that a connection may take, with the lookup of its address.
     pub connect_timeout: Duration,
-    /// How long a registry may be silent. After an upload it may be so five times as long.
+    /// The longest time that a registry may be silent. After an upload it may be silent five times
+    /// as long.
     pub stall_timeout: Duration,
     /// The time that all of a short answer may take: a manifest, a configuration, a token, an error. The
     /// time counts from the request to the last byte, redirections included.
@@ -58,11 +59,11 @@ pub struct ClientOptions {
     /// `answer_timeout`. A transfer that is slower counts as a connection that broke. Zero is no
     /// limit.
     pub least_rate: u64,
-    /// What we say that we are.
+    /// The `User-Agent` that we send.
     pub user_agent: String,
-    /// Who we are.
+    /// The credentials that we log in with.
     pub credentials: Credentials,
-    /// Where certificates are: those that are trusted besides the system's, and our own.
+    /// The places of certificates: those that are trusted besides the system's, and our own.
     pub certificates: CertificatePlaces,
     /// The proxies.
     pub proxies: Proxies,
@@ -215,7 +216,7 @@ impl Client {
         &self.inner.retry
     }
 
-    /// What is asked for to read from a repository, or to write to it.
+    /// Returns the access that is requested to read from a repository, or to write to it.
     pub(super) fn scope(&self, of: &Repository, push: bool) -> Scope {
         let pushed = self
             .inner
@@ -246,7 +247,7 @@ impl Client {
         Transport::new(&inner.user_agent, inner.timeouts, tls, proxies)
     }
 
-    /// What is known of a registry.
+    /// Returns the state of a registry.
     pub(super) fn registry(&self, name: &str) -> Arc<Registry> {
         let mut registries = self
             .inner

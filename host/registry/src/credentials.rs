@@ -14,7 +14,7 @@ use super::asked::Asked;
 use super::auth_file;
 use super::helper::Helpers;
 
-/// What proves who we are. Its text is never shown.
+/// A secret that proves our identity. Its text is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Secret {
     /// A user and a password.
@@ -24,7 +24,7 @@ pub(super) enum Secret {
         /// The password, or a token that is used as one.
         password: String,
     },
-    /// What an OAuth 2 service changes into tokens.
+    /// A token that an OAuth 2 service exchanges for other tokens.
     IdentityToken(String),
     /// Both: the registry's challenge says which of them is wanted.
     Either {
@@ -76,7 +76,7 @@ pub enum LoginSource {
     File(PathBuf),
     /// A variable of the environment.
     Variable(&'static str),
-    /// Whoever calls.
+    /// The caller.
     Given,
 }
 
@@ -96,7 +96,7 @@ pub enum CredentialsError {
     Io {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: Arc<io::Error>,
     },
@@ -105,7 +105,7 @@ pub enum CredentialsError {
     Broken {
         /// The file.
         file: PathBuf,
-        /// Where and why.
+        /// The place of the fault and its cause.
         why: String,
     },
     /// A file that cannot be written.
@@ -113,7 +113,7 @@ pub enum CredentialsError {
     Write {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: Arc<io::Error>,
     },
@@ -125,7 +125,7 @@ pub enum CredentialsError {
     Helper {
         /// The program.
         program: String,
-        /// What it says.
+        /// The reason that the program gives.
         why: String,
     },
     /// A program that keeps credentials waits for something, and was ended.

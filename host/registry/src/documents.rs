@@ -10,7 +10,7 @@ use super::error::{Cause, Error, Failure};
 use super::success::Took;
 use super::transport::{Payload, Request};
 
-/// What can be read.
+/// The media types that can be read.
 const ACCEPTED: [MediaType; 4] = [
     MediaType::OciManifest,
     MediaType::OciIndex,
@@ -90,8 +90,8 @@ impl Client {
         Ok(understood(bytes, given.as_ref())?)
     }
 
-    /// What a tag or a digest means at the moment; none if the registry does not have it. Where
-    /// it does not say, the document is fetched.
+    /// Returns the document that a tag or a digest refers to at the moment; none if the registry
+    /// does not have it. If the registry's answer does not say, the document is fetched.
     ///
     /// # Errors
     ///

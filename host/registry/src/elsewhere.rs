@@ -18,10 +18,10 @@ use super::resolver::ReachResolver;
 use super::retry::Retry;
 use super::transport::{Request, Transport};
 
-/// How many URLs of a blob are tried.
+/// The number of URLs of a blob that are tried.
 const MAX_URLS: usize = 8;
 
-/// Which addresses the URLs of a blob may lead to, by themselves or by names.
+/// The addresses that the URLs of a blob may lead to, directly or by names that resolve to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// Public ones.

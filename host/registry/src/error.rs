@@ -1,4 +1,4 @@
-//! What can go wrong between us and a registry.
+//! Failures of requests to a registry.
 
 use std::borrow::Cow;
 use std::io;
@@ -14,7 +14,7 @@ use super::tls::CertificatesError;
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}")]
 pub struct Error {
-    /// What was being done, and with which image.
+    /// The operation that failed, and its image.
     operation: String,
     hint: Option<String>,
     #[source]
@@ -55,17 +55,17 @@ impl Error {
         }
     }
 
-    /// Why.
+    /// Returns the cause of the failure.
     pub fn cause(&self) -> &Cause {
         &self.cause
     }
 
-    /// Whether the registry says that there is no such thing.
+    /// Reports whether the registry says that the object does not exist.
     pub fn is_not_found(&self) -> bool {
         self.cause.is_not_found()
     }
 
-    /// Whether the registry does not take something because of what it is.
+    /// Reports whether the registry rejects an object because of its content or kind.
     pub fn is_refusal(&self) -> bool {
         let status = match &*self.cause {
             Cause::Status { status, .. } => status.as_u16(),
@@ -81,7 +81,7 @@ impl Hint for Error {
     }
 }
 
-/// Why a registry did not do something.
+/// The reason why a request to a registry failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
@@ -102,7 +102,7 @@ pub enum Cause {
     Connection {
         /// The host, with its port.
         host: String,
-        /// What the system says.
+        /// The error of the system.
         why: String,
     },
     /// A host that answers a TLS handshake with something else.
@@ -113,7 +113,7 @@ pub enum Cause {
     Certificate {
         /// The host, with its port.
         host: String,
-        /// What is wrong with it.
+        /// The fault of the certificate.
         why: String,
     },
     /// A host that ends the handshake of TLS.
@@ -121,7 +121,7 @@ pub enum Cause {
     Alert {
         /// The host, with its port.
         host: String,
-        /// What its alert means.
+        /// The meaning of its alert.
         why: String,
     },
     /// A proxy that does not connect us.
@@ -133,7 +133,7 @@ pub enum Cause {
         proxy: String,
         /// The variable that names it.
         variable: &'static str,
-        /// What the system says, or the proxy.
+        /// The error of the system, or of the proxy.
         why: String,
     },
     /// A variable that should name a proxy and does not. What it holds is not shown.
@@ -141,7 +141,7 @@ pub enum Cause {
     ProxyUrl {
         /// The variable.
         variable: &'static str,
-        /// What is wrong with its value.
+        /// The fault in its value.
         why: String,
     },
     /// A certificate of ours that cannot be used.
@@ -152,7 +152,7 @@ pub enum Cause {
     Silent {
         /// The host, with its port.
         host: String,
-        /// How long was waited.
+        /// The time that was waited.
         limit: Duration,
     },
     /// An answer that does not come to its end in time.
@@ -198,7 +198,7 @@ pub enum Cause {
         status: ureq::http::StatusCode,
         /// The registry's own message.
         says: Option<String>,
-        /// What its `Retry-After` says.
+        /// The wait in its `Retry-After`.
         wait: Duration,
     },
     /// A service of tokens that does not give one.
@@ -214,11 +214,11 @@ pub enum Cause {
     /// A login that is missing or not taken.
     #[error("{}{}", refused(host, login), said(says))]
     Unauthorized {
-        /// Who refuses: the registry, or the service that gives its tokens.
+        /// The host that refuses: the registry, or the service that gives its tokens.
         host: String,
         /// The registry that the login is for, if it is another one than the image's name says.
         elsewhere: Option<String>,
-        /// Where the login is from.
+        /// The source of the login.
         login: Option<LoginSource>,
         /// The registry's own message.
         says: Option<String>,
@@ -238,7 +238,7 @@ pub enum Cause {
     Challenge {
         /// The host, with its port.
         host: String,
-        /// What it asks for.
+        /// The authentication that it asks for.
         wanted: String,
     },
     /// An encrypted connection that is to be continued on a plain one.
@@ -246,7 +246,7 @@ pub enum Cause {
     Downgrade {
         /// The host, with its port.
         host: String,
-        /// Where it leads, without the query.
+        /// The URL that it leads to, without the query.
         to: String,
     },
     /// A token service on another machine that is to be sent a login in the open.
@@ -256,7 +256,7 @@ pub enum Cause {
     Open {
         /// The host, with its port.
         host: String,
-        /// Where they would be sent, without the query.
+        /// The URL that logins would be sent to, without the query.
         to: String,
     },
     /// Redirections without an end.
@@ -264,7 +264,7 @@ pub enum Cause {
     Redirects {
         /// The host that was asked first.
         host: String,
-        /// How many are followed.
+        /// The number of redirections that are followed.
         limit: usize,
     },
     /// An answer that breaks the protocol.
@@ -272,23 +272,23 @@ pub enum Cause {
     Answer {
         /// The host, with its port.
         host: String,
-        /// What is wrong with it.
+        /// The fault of the answer.
         why: String,
     },
     /// Bytes that are not those that were asked for, or sent.
     #[error("it has the digest {actual}, not {expected}")]
     Digest {
-        /// What the reference, or whoever refers to it, says.
+        /// The digest in the reference, or in the document that refers to the bytes.
         expected: Digest,
-        /// What the bytes say, or the registry.
+        /// The digest of the bytes, or the one that the registry reports.
         actual: Digest,
     },
     /// A size that is not what a descriptor says.
     #[error("it has {actual} bytes, not {expected}")]
     Size {
-        /// What the descriptor says.
+        /// The size in the descriptor.
         expected: u64,
-        /// How many there are, or more than that.
+        /// The number of bytes, or a lower bound of it.
         actual: u64,
     },
     /// A manifest or an index that cannot be used.
@@ -303,7 +303,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Whether the registry says that it has no such thing.
+    /// Reports whether the registry says that the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status, .. } if *status == ureq::http::StatusCode::NOT_FOUND)
     }
@@ -411,7 +411,7 @@ pub(super) struct Failure {
     pub(super) again: Again,
 }
 
-/// Whether another attempt makes sense.
+/// The decision whether to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Again {
     /// It would fail in the same way.

@@ -24,10 +24,10 @@ use super::transport::{Request, Transport};
 pub(super) struct Registry {
     /// As names of images have it.
     pub(super) name: String,
-    /// Where its API is, with the port.
+    /// The host of its API, with the port.
     pub(super) host: String,
     scheme: OnceLock<Scheme>,
-    /// Whether it was asked what it wants.
+    /// True if the registry was asked which authentication it wants.
     is_greeted: AtomicBool,
     /// Held while one of these is found out, so that threads do not all do it.
     finding: Mutex<()>,
@@ -50,7 +50,7 @@ impl Registry {
         }
     }
 
-    /// Whether a URL is this registry's own.
+    /// Reports whether a URL is this registry's own.
     pub(super) fn is_own(&self, uri: &Uri) -> bool {
         let scheme = self.scheme.get().unwrap_or(&Scheme::HTTPS);
         url(scheme, &self.host, "/").is_ok_and(|own| location::is_same_origin(&own, uri))
@@ -58,7 +58,8 @@ impl Registry {
 }
 
 impl Client {
-    /// How a registry is spoken to. One on this machine is asked.
+    /// Returns the scheme to contact a registry by. A registry on this machine, or one whose
+    /// certificate is not checked, is asked.
     pub(super) fn scheme(&self, registry: &Registry) -> Result<Scheme, Failure> {
         if let Some(scheme) = registry.scheme.get() {
             return Ok(scheme.clone());
@@ -154,7 +155,8 @@ impl Client {
         }
     }
 
-    /// Whether logins may be sent without encryption. Who wants no encryption has said so.
+    /// Reports whether logins may be sent without encryption: only if the user's options allow
+    /// connections without it.
     pub(super) fn is_open(&self) -> bool {
         self.inner.plain_http || !self.inner.tls_verify
     }

@@ -19,12 +19,12 @@ use super::process::{self, Failed};
 const TIME: Duration = Duration::from_secs(60);
 /// The user whose password is an identity token.
 const TOKEN_USER: &str = "<token>";
-/// How helpers say that they have nothing.
+/// The message of helpers that have no credentials.
 const NOT_FOUND: &str = "credentials not found";
 /// The longest message of a helper in ours, in characters.
 const MAX_SHOWN: usize = 200;
 
-/// What a helper is given to keep.
+/// The credentials that a helper gets to store.
 #[derive(Serialize)]
 struct Kept<'a> {
     #[serde(rename = "ServerURL")]

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ureq::http::Uri;
 use ureq::http::uri::Scheme;
 
-/// What `text` means in an answer of `base` (RFC 3986 section 5.2): absolute, or relative to
-/// the host or to the path. A fragment is dropped.
+/// Returns the URL that `text` means in an answer of `base` (RFC 3986 section 5.2): absolute, or
+/// relative to the host or to the path. A fragment is dropped.
 pub(super) fn resolve(base: &Uri, text: &str) -> Option<Uri> {
     resolve_bytes(base, text.as_bytes())
 }
@@ -126,7 +126,7 @@ pub(super) fn encode(value: &str) -> String {
         .collect()
 }
 
-/// Whether scheme, host and port are the same, so that credentials may go there.
+/// Reports whether scheme, host and port are the same, so that credentials may be sent there.
 pub(super) fn is_same_origin(one: &Uri, other: &Uri) -> bool {
     one.scheme() == other.scheme()
         && port(one) == port(other)
@@ -142,12 +142,13 @@ fn port(uri: &Uri) -> u16 {
         .unwrap_or(if is_https(uri) { 443 } else { 80 })
 }
 
-/// Whether it is encrypted.
+/// Reports whether a URL is encrypted.
 pub(super) fn is_https(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTPS)
 }
 
-/// Whether a host, possibly with a port, is this machine: `localhost`, 127.0.0.0/8 or `[::1]`.
+/// Reports whether a host, possibly with a port, is this machine: `localhost`, 127.0.0.0/8 or
+/// `[::1]`.
 pub(super) fn is_loopback(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -221,7 +222,7 @@ pub(super) fn repository(uri: &Uri) -> Option<&str> {
     Some(&rest[..ends.into_iter().max()??])
 }
 
-/// What errors call a URL's host.
+/// Returns the name of a URL's host for errors, with its port if the URL has one.
 pub(super) fn host(uri: &Uri) -> String {
     uri.authority().map(ToString::to_string).unwrap_or_default()
 }

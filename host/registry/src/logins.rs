@@ -25,7 +25,7 @@ use super::loose;
 /// Docker Hub, as names of images have it.
 const HUB: &str = "docker.io";
 
-/// What a login is for: a registry, or some of its repositories.
+/// The scope of a login: a registry, or some of its repositories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerName {
     /// The registry, with its port where it has one.

@@ -12,7 +12,7 @@ pub(super) struct Hop<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) method: Method,
     pub(super) uri: Uri,
-    /// Whether the body goes along, with the headers that describe it.
+    /// True if the body is sent, with the headers that describe it.
     pub(super) has_body: bool,
     /// From when on the time of the answer counts, redirections included.
     pub(super) start: Instant,
@@ -30,12 +30,13 @@ impl<'a> Hop<'a> {
         }
     }
 
-    /// Whether an answer of that status leads elsewhere.
+    /// Reports whether an answer of that status is a redirection.
     pub(super) fn is_led_by(status: StatusCode) -> bool {
         matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
     }
 
-    /// Whether the request may be repeated at a URL. Secrets in a body do not go to another host.
+    /// Reports whether the request may be repeated at a URL. Secrets in a body are not sent to
+    /// another host.
     pub(super) fn may_go(&self, to: &Uri) -> bool {
         !self.request.is_secret || location::is_same_origin(&self.uri, to)
     }

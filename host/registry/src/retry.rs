@@ -1,4 +1,4 @@
-//! When something is tried once more.
+//! Retries: the failures that may pass, and the waits between attempts.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,10 +13,10 @@ pub(super) const LONGEST: Duration = Duration::from_secs(120);
 /// The longest wait that grows by itself.
 const LONGEST_OF_OURS: Duration = Duration::from_secs(30);
 
-/// How often, and how fast.
+/// The number of retries, and the wait before them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Retry {
-    /// How many attempts may follow the first.
+    /// The number of attempts that may follow the first.
     pub(super) retries: u32,
     /// The wait after the first failure; it doubles with each.
     pub(super) back_off: Duration,
@@ -56,12 +56,12 @@ impl Retry {
     }
 }
 
-/// Whether a status says that the same request may succeed later.
+/// Reports whether a status means that the same request may succeed later.
 pub(super) fn may_pass(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
-/// What a `Retry-After` says: seconds, or a date (RFC 9110 section 10.2.3).
+/// Parses a `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
 pub(super) fn after(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse() {

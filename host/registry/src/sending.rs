@@ -38,25 +38,25 @@ pub(super) struct Sending<'a> {
     blob: &'a Descriptor,
     open: Open<'a>,
     progress: &'a dyn Fn(u64),
-    /// Whether the registry is asked before bytes are sent, which it is once a connection broke.
+    /// True if the registry is asked before bytes are sent, as it is after a connection broke.
     asks: bool,
-    /// Whether something on the way does not take such a question.
+    /// True if the registry, or a proxy before it, does not accept such a question.
     not_to_ask: bool,
     /// The upload that broke off, and how many bytes of the blob went out for it at most.
     broken_off: Option<(Uri, u64)>,
-    /// Whether what is left of an upload was refused: then it is not tried again.
+    /// True if the rest of an upload was refused: then it is not tried again.
     refused: bool,
     /// The most bytes that a registry ever said it kept.
     kept: u64,
 }
 
-/// Where an upload goes on: the URL, and the first byte that is to come.
+/// The place where an upload continues: the URL, and the first byte to send.
 struct Start {
     uri: Uri,
     from: u64,
 }
 
-/// What became of an upload that broke off.
+/// The state of an upload that broke off.
 enum Rest {
     /// It goes on there.
     From(Start),
@@ -104,7 +104,7 @@ impl<'a> Sending<'a> {
             .map_err(|failure| self.failed(failure, start, sent.get()))
     }
 
-    /// What is to come of a failure.
+    /// Handles a failure: decides whether to retry, and whether to continue the upload.
     fn failed(&mut self, failure: Failure, start: Start, sent: u64) -> Failure {
         match failure.cause {
             Cause::Source(_) => {
@@ -144,7 +144,7 @@ impl<'a> Sending<'a> {
         failure
     }
 
-    /// What became of the upload that broke off, if one did.
+    /// Returns the state of the upload that broke off, if one did.
     fn rest(&mut self, failed: &mut u32) -> Result<Rest, Failure> {
         let Some((uri, sent)) = self.broken_off.take() else {
             return Ok(Rest::Gone);
@@ -184,7 +184,7 @@ impl<'a> Sending<'a> {
         }))
     }
 
-    /// Whether the registry has the blob by now. If it does not say, the blob is sent again.
+    /// Checks whether the registry has the blob by now. If it does not say, the blob is sent again.
     fn is_there(&self) -> bool {
         let size = self.client.blob_size(self.to, self.blob.digest);
         size.is_ok_and(|size| size == Some(self.blob.size))
@@ -256,8 +256,9 @@ impl<'a> Sending<'a> {
     }
 }
 
-/// Whether a refusal of the rest of a blob may be one of the rest only: what was kept may be
-/// something else than what was sent, and not all registries take a blob in two parts.
+/// Reports whether a refusal of the rest of a blob may concern the rest only: the bytes that the
+/// registry kept may differ from those that were sent, and not all registries take a blob in two
+/// parts.
 fn may_be_the_rest(cause: &Cause) -> bool {
     match cause {
         Cause::Status { status, .. } => {
@@ -268,8 +269,8 @@ fn may_be_the_rest(cause: &Cause) -> bool {
     }
 }
 
-/// How many bytes of an upload a registry says that it has: `Range: 0-LAST`. None where it says
-/// nothing that makes sense, or `0-0`, which stands for one byte and for none.
+/// Returns the number of bytes of an upload that a registry reports: `Range: 0-LAST`. None if the
+/// report makes no sense or is missing, or for `0-0`, which stands for one byte and for none.
 fn kept(answer: &Answer) -> Option<u64> {
     if !answer.status.is_success() {
         return None;

@@ -19,13 +19,14 @@ use super::location;
 use super::redirect::Hop;
 use super::transport::{Request, Transport};
 
-/// How many tokens are tried for one request that is refused, as long as they are others'.
+/// The number of tokens that are tried for one refused request, as long as they come from other
+/// threads.
 const MAX_RENEWALS: usize = 4;
 
 /// A registry that a request goes to.
 struct Peer {
     registry: Arc<Registry>,
-    /// Whether it is the one that the image's name says.
+    /// True if it is the registry that the image's name says.
     is_own: bool,
     /// Its `/v2/`.
     api: Uri,
@@ -141,7 +142,7 @@ impl Client {
         }
     }
 
-    /// Why a registry refuses for good.
+    /// Returns the cause of a registry's final refusal.
     fn refused(&self, peer: &Peer, means: Means<'_>, mut answer: Answer) -> Result<Cause, Failure> {
         let authorization = &peer.registry.authorization;
         let login = authorization.login(means, &peer.scopes)?;
@@ -163,8 +164,9 @@ impl Client {
     }
 }
 
-/// Whether an answer asks for another `Authorization`. Registries hide what is private by 403 and
-/// 404; after a token or a password that is an answer, unless it says what else is wanted.
+/// Reports whether an answer asks for another `Authorization`. Registries hide private repositories
+/// by 403 and 404. After a token or a password these are final, unless the answer says what else is
+/// wanted.
 fn refuses(answer: &Answer, has_some: bool) -> bool {
     let asks = answer
         .header(ureq::http::header::WWW_AUTHENTICATE)

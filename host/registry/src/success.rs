@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::error::{Cause, Failure};
 use super::location;
 
-/// What a registry says of a blob.
+/// The presence of a blob, as a registry reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
     /// It is not there.
@@ -20,7 +20,7 @@ pub(super) enum Presence {
 }
 
 impl Presence {
-    /// Whether it is there for sure.
+    /// Reports whether the blob certainly exists.
     pub(super) fn is_there(self) -> bool {
         matches!(self, Self::Size(_) | Self::Unmeasured)
     }

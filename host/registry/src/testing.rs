@@ -19,7 +19,7 @@ pub(super) struct Step {
     late: u64,
 }
 
-/// What happens after the head of the answer.
+/// The actions after the head of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     /// The body, and the end of the connection.
@@ -200,7 +200,7 @@ pub(super) struct Seen {
     pub(super) line: String,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
-    /// Which connection it came by, counted from 1.
+    /// The number of the connection that it came by, counted from 1.
     pub(super) connection: usize,
 }
 

@@ -16,12 +16,12 @@ use super::transport::{Payload, Request, Transport};
 
 /// The largest answer of a token service, in bytes.
 const MAX_TOKEN: u64 = 256 << 10;
-/// How long a token is good if the service does not say (token authentication
-/// specification, `expires_in`).
+/// The lifetime of a token if the service does not state it (token authentication specification,
+/// `expires_in`).
 const LIFETIME: Duration = Duration::from_secs(60);
 /// The longest lifetime that counts. A registry that ends a token earlier is asked again.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-/// What we are called where a name is wanted.
+/// The name that we give if the service wants one.
 const CLIENT: &str = "terrine";
 
 /// Returns the `Authorization` of a user and a password.

@@ -21,23 +21,23 @@ use super::proxy::{Forwarding, Proxies, Route};
 use super::redirect::Hop;
 use super::tls::TlsConnector;
 
-/// How many redirections are followed.
+/// The number of redirections that are followed.
 const MAX_REDIRECTS: usize = 10;
-/// How many connections are kept for one host: as many as there may be transfers at once.
+/// The number of connections that are kept for one host: as many as there may be transfers at once.
 const MAX_IDLE: usize = 16;
 
 /// The time for a connection, with its handshake, to a host that may not speak TLS.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// What is sent.
+/// The body of a request.
 pub(super) enum Payload<'a> {
     /// Nothing, not even a length.
     Nothing,
     /// These bytes.
     Bytes(&'a [u8]),
-    /// What is read, from its start for each attempt.
+    /// A stream, which is read from its start for each attempt.
     Stream {
-        /// How many bytes.
+        /// The number of bytes.
         size: u64,
         /// Starts to read.
         open: &'a dyn Fn() -> io::Result<Box<dyn Read + Send>>,
@@ -54,7 +54,7 @@ pub(super) struct Request<'a> {
     pub(super) payload: Payload<'a>,
     /// The blob that is asked for: its size, and how fast it must come. Other answers are short.
     blob: Option<(u64, Pace)>,
-    /// Whether the body holds what is for this host alone.
+    /// True if the body holds secrets for this host alone.
     pub(super) is_secret: bool,
     /// It finds out whether there is TLS at all.
     is_probe: bool,
@@ -362,7 +362,7 @@ impl Transport {
     }
 }
 
-/// Whether a header says something of the body.
+/// Reports whether a header describes the body.
 fn is_of_body(name: &HeaderName) -> bool {
     [header::CONTENT_TYPE, header::CONTENT_RANGE, header::EXPECT].contains(name)
 }

@@ -1,7 +1,8 @@
-//! What only some dialects have in a header: the prefix of a name, and the numbers of devices.
+//! The header fields that only some dialects have: the prefix of a name, and the numbers of
+//! devices.
 //!
-//! They are told apart by the magic alone, as by GNU tar. The version after that of POSIX is not looked at: archivers have written
-//! blanks and zeros there.
+//! The magic alone distinguishes the dialects, as in GNU tar. The version after the magic of POSIX
+//! is ignored: archivers have written blanks and zeros there.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What can be wrong with an archive.
+//! Failures to read an archive.
 
 use std::borrow::Cow;
 use std::io;
@@ -26,16 +26,16 @@ impl Hint for Error {
     }
 }
 
-/// What is wrong with an archive.
+/// A fault in an archive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// It ends too early.
     #[error("it is truncated: {size} bytes are needed at {position}, and it has {length} in all")]
     Truncated {
-        /// Where the member starts.
+        /// The position of the member.
         position: u64,
-        /// How large it says that it is.
+        /// The size that the member states.
         size: u64,
         /// The archive's length.
         length: u64,
@@ -68,7 +68,7 @@ pub enum Fault {
     /// Something is larger than it can sensibly be.
     #[error("{what} has {size} bytes, and {limit} are allowed")]
     TooLarge {
-        /// What it is.
+        /// The name of the object.
         what: String,
         /// Its size in bytes.
         size: u64,

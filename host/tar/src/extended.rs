@@ -1,17 +1,17 @@
-//! What extended headers say: those of PAX, and GNU tar's long names.
+//! Extended headers: those of PAX, and GNU tar's long names.
 
 use tar::EntryType;
 
 use super::number;
 
-/// What extended headers say about the member after them.
+/// The statements of extended headers about the member after them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extended {
     /// The member's name.
     pub(crate) name: Option<Vec<u8>>,
     /// The target of a link.
     pub(crate) link: Option<Vec<u8>>,
-    /// How many bytes follow the member's header.
+    /// The number of bytes after the member's header.
     pub(crate) size: Option<u64>,
     /// Time of last modification, in seconds since 1970, rounded down.
     pub(crate) mtime: Option<i64>,
@@ -29,11 +29,11 @@ pub(crate) struct Extended {
     pub(crate) sparse_name: Option<Vec<u8>>,
     /// The size of such a file.
     pub(crate) sparse_size: Option<u64>,
-    /// Where its content has the map of what is stored.
+    /// The place of the map of the stored parts in the content.
     pub(crate) sparse_map: SparseMap,
 }
 
-/// Where the map of a sparse file is, which PAX headers have in three versions (GNU tar's
+/// The place of the map of a sparse file, which PAX headers have in three versions (GNU tar's
 /// manual, "Storing Sparse Files").
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum SparseMap {
@@ -51,7 +51,7 @@ pub(crate) const NANOS: u32 = 1_000_000_000;
 /// Before the names of extended attributes.
 const XATTR: &[u8] = b"SCHILY.xattr.";
 
-/// Whether a header speaks of the member after it, or of all members.
+/// Reports whether a header describes the member after it, or all members.
 pub(crate) fn is_extension(kind: EntryType) -> bool {
     matches!(
         kind,

@@ -55,7 +55,7 @@ pub fn padding(size: u64) -> u64 {
     (BLOCK - size % BLOCK) % BLOCK
 }
 
-/// What an archive member is, of the kinds that layers are made of.
+/// The kind of an archive member, of those that layers are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file. Hard links are written as files of their own.

@@ -10,9 +10,9 @@ use super::extended::{Extended, SparseMap, is_extension};
 use super::sparse::{BadMap, Map, Numbers};
 use super::{BLOCK, Error, Fault, FilePart, MAX_UNPACKED, padding};
 
-/// How much is read at once of what has to be unpacked to be passed over, in bytes.
+/// The number of bytes that are read at once if data must be unpacked to be skipped.
 const SKIPPED: usize = 64 << 10;
-/// What holes are made of.
+/// The content of holes.
 static ZEROS: [u8; SKIPPED] = [0; SKIPPED];
 
 /// The bytes of a layer.
@@ -61,7 +61,7 @@ pub fn read<E: From<Error>>(
     Ok(())
 }
 
-/// How a member's content is stored.
+/// The way a member's content is stored.
 enum Sparse {
     /// As it is.
     Not,
@@ -86,14 +86,14 @@ pub struct Body<'p, 'a> {
     pass: &'p mut Pass<'a>,
     /// The file's size.
     size: u64,
-    /// How much of it has been read.
+    /// The number of bytes of the file that have been read.
     place: u64,
-    /// How much of what is stored has not.
+    /// The number of stored bytes that have not been read.
     rest: u64,
     sparse: Sparse,
-    /// Whether the map has been looked at.
+    /// True if the map has been read and checked.
     begun: bool,
-    /// Where the member's header is.
+    /// The position of the member's header.
     at: u64,
 }
 
@@ -145,7 +145,7 @@ impl Body<'_, '_> {
         })
     }
 
-    /// How many bytes of the file are in holes.
+    /// Returns the number of bytes of the file that are in holes.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl Body<'_, '_> {
         Ok(size.saturating_sub(stored))
     }
 
-    /// How many bytes of the archive have been read or passed over.
+    /// Returns the number of bytes of the archive that have been read or skipped.
     pub fn position(&self) -> u64 {
         self.pass.position
     }
@@ -198,7 +198,7 @@ impl Body<'_, '_> {
 
 struct Pass<'a> {
     input: Input<'a>,
-    /// How many bytes have been read or passed over.
+    /// The number of bytes that have been read or skipped.
     position: u64,
     spare: Vec<u8>,
 }
@@ -222,7 +222,7 @@ impl Pass<'_> {
         Ok(None)
     }
 
-    /// How a member's content is stored, and in how many bytes.
+    /// Returns the way a member's content is stored, and its number of stored bytes.
     fn sparse(
         &mut self,
         header: &Header,

@@ -149,7 +149,7 @@ fn header(
     Ok(header)
 }
 
-/// What the header has no room for.
+/// Returns the PAX records for values that the header has no room for.
 fn records(name: &[u8], link: &[u8], size: u64, described: &Described) -> Vec<(String, Vec<u8>)> {
     let mut records: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |key: &str, value: &[u8]| records.push((key.to_owned(), value.to_vec()));

@@ -106,7 +106,7 @@ struct Heads {
     is_first_line: bool,
     /// The length of the body after this head.
     length: u64,
-    /// How much of the body is to come.
+    /// The number of bytes of the body that are still to come.
     left: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// What `NO_PROXY` lists.
+/// The list in `NO_PROXY`.
 #[derive(Debug, Default)]
 pub(super) struct NoProxy {
     entries: Vec<Entry>,

@@ -1,4 +1,4 @@
-//! What registries answer, and what is tried again.
+//! Tests of the answers of registries, and of the requests that are tried again.
 
 use std::time::Duration;
 

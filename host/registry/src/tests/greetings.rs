@@ -1,4 +1,4 @@
-//! What registries ask of everybody, and what they hide from the anonymous.
+//! Tests of registries that ask all clients to log in, or that hide images from anonymous ones.
 
 use terrine_oci::{Digest, Document, Repository};
 

@@ -19,7 +19,7 @@ fn name(text: &str) -> ServerName {
     text.parse().unwrap()
 }
 
-/// What a file holds, without blanks.
+/// Returns the content of a file, without blanks.
 fn text(file: &Path) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     text.split_ascii_whitespace().collect()

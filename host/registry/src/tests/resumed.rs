@@ -12,7 +12,7 @@ use super::{blob, bytes, chain, image, options};
 
 /// Larger than all that may wait between a client and a server that does not read.
 const SIZE: usize = 40_000_000;
-/// How much of it is read before a connection breaks.
+/// The number of its bytes that are read before a connection breaks.
 const READ: u64 = 5_000_000;
 
 /// Uploads those bytes with so many retries, to a server with the script that is made of the
@@ -39,7 +39,7 @@ fn run(
     (result, told, running.seen())
 }
 
-/// What a registry says that it has of `/u`.
+/// Returns the answer of a registry that reports the range it has of `/u`.
 fn has(range: &str) -> Step {
     step("GET /u").status(204).header("range", range)
 }

@@ -81,7 +81,7 @@ pub(super) fn check_chain(
     path.map(drop)
 }
 
-/// What a certificate says that an authority of this name would have signed.
+/// Encodes the body of a certificate that an authority of this name would have signed.
 fn body(issuer: &[u8]) -> Vec<u8> {
     let version = tlv(0xa0, &[0x02, 0x01, 0x02]);
     let serial = tlv(0x02, &[1]);

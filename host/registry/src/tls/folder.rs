@@ -22,7 +22,7 @@ const MAX_FILE: u64 = 4 << 20;
 pub struct CertificatesError {
     /// The certificate's file.
     pub file: PathBuf,
-    /// What is wrong with it or with its key.
+    /// The fault of the certificate or of its key.
     pub why: String,
 }
 
@@ -32,12 +32,12 @@ impl Hint for CertificatesError {
     }
 }
 
-/// What is in a folder.
+/// The certificates in a folder.
 #[derive(Debug, Default)]
 pub(super) struct Folder {
     pub(super) roots: Vec<CertificateDer<'static>>,
     pub(super) own: Vec<CertifiedKey>,
-    /// What is wrong with roots. It does not matter to a server whose certificate is trusted anyway.
+    /// The faults of roots. They do not matter to a server whose certificate is trusted anyway.
     pub(super) faults: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Which of several certificates of ours a server is shown.
+//! The choice of the certificate that a server is shown, among several of ours.
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Where certificates are looked for.
+/// The places where certificates are looked for.
 #[derive(Debug, Clone, Default)]
 pub struct CertificatePlaces {
     /// A file with roots, in the place of the system's.

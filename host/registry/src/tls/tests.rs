@@ -1,4 +1,4 @@
-//! Which certificates are taken, and what is said of the others.
+//! Tests of the certificates that are accepted, and of the messages about the others.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -14,11 +14,11 @@ use super::places::CertificatePlaces;
 use super::roots::{self, Roots};
 use super::verifier::Verifier;
 
-/// Whose certificates are trusted, and what we show.
+/// The certificates that are trusted, and those that we show.
 #[derive(Debug)]
 pub(in super::super) struct Trust {
     places: CertificatePlaces,
-    /// Whether certificates are checked at all.
+    /// True if certificates are checked at all.
     is_on: bool,
     provider: Arc<CryptoProvider>,
     /// Read with the first connection that is encrypted.
@@ -26,11 +26,11 @@ pub(in super::super) struct Trust {
     configurations: Mutex<BTreeMap<(Option<String>, String), Configuration>>,
 }
 
-/// What counts for one host.
+/// The TLS configuration for one host.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Configuration {
     pub(in super::super) client: Arc<ClientConfig>,
-    /// What is wrong with roots that might have been the right ones.
+    /// The faults of roots that might have been the right ones.
     pub(in super::super) faults: Arc<Vec<String>>,
 }
 
