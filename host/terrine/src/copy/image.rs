@@ -21,7 +21,7 @@ pub struct Copying<'a> {
     pub carriers: &'a [Carrier<'a>],
     /// The maximum number of layers in progress at once.
     pub jobs: NonZeroUsize,
-    /// Additional annotations of the image; if there are none, its manifest is unchanged.
+    /// Annotations to add to the image. An empty value removes one; an empty map changes nothing.
     pub annotations: &'a Annotations,
     /// The receiver of progress reports.
     pub reporter: &'a dyn Reporter,
