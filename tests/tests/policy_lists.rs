@@ -1,5 +1,5 @@
-//! What documents, help and schema say of the built-in policies is what the planner says itself:
-//! a policy that they forget, and a default that is another one, fails.
+//! Documents, help and schema say the same of the built-in policies as the planner. If they forget
+//! a policy, or state another default, a test fails.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(workspace().join(file)).unwrap()
 }
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }

@@ -1,4 +1,4 @@
-//! What is built on another image.
+//! Builds on another image.
 
 use std::fs;
 
@@ -128,7 +128,8 @@ fn files_go_through_links_of_the_base_to_directories() {
     assert!(found.contains_key("bin/app") && found.contains_key("lib64/l"));
 }
 
-/// What is in the uppermost layer of an image on a base with `/bin/sh` and `/opt -> usr/opt`, and what is said.
+/// Returns the paths in the uppermost layer of an image, and the warnings about hidden files. Its
+/// base has `/bin/sh` and `/opt -> usr/opt`.
 fn on_directories(store: &TestStore, with: (&str, Value), how: &str) -> (Vec<String>, String) {
     let layer = merged(&[("opt", "usr/opt"), ("etc/alias", "sh")], "bin/sh", b"");
     let base = BaseImage::old(&[&layer, &base::layer("usr/opt/o", b"")], &[]).write(store);

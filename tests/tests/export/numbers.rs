@@ -9,7 +9,7 @@ use terrine_tests::{Run, peer, temporary, terrine};
 
 use super::image_of;
 
-/// Where a field of a header is, and how many bytes it has.
+/// The offset of a field in a header, and the number of its bytes.
 type Place = (usize, usize);
 
 const MODE: Place = (100, 8);
@@ -114,7 +114,7 @@ const BAD_RECORDS: &[(&str, &str)] = &[
     ("gid", "8589934592"),
 ];
 
-/// How the checksum of a header is taken and written.
+/// The functions that compute and write the checksum of a header.
 type Checksum = (fn(&[u8]) -> i64, fn(i64) -> String);
 
 const UNSIGNED: fn(&[u8]) -> i64 = |block| block.iter().map(|&byte| i64::from(byte)).sum();

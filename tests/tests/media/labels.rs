@@ -25,7 +25,7 @@ fn document(folder: &Path) -> Vec<u8> {
     fs::read(folder.join("blobs/sha256").join(hex)).unwrap()
 }
 
-/// What a run that has to succeed writes to stdout.
+/// Returns the stdout of a run that has to succeed.
 fn shown(arguments: &[&str]) -> String {
     String::from_utf8(run(arguments).stdout).unwrap()
 }

@@ -14,7 +14,7 @@ use std::fs;
 use serde_json::{Value, json};
 use terrine_tests::{Run, SpecFile, TestStore, hello, temporary, terrine};
 
-/// What a run says on stderr, each line as JSON.
+/// Returns the lines that a run writes to stderr, each parsed as JSON.
 fn records(run: &Run) -> Vec<Value> {
     run.stderr
         .lines()

@@ -119,7 +119,7 @@ impl Flags {
     }
 }
 
-/// What is said of wrong arguments, after the rules have been checked.
+/// Returns the message about wrong arguments, after the rules have been checked.
 fn said(folder: &Path, line: &str, command: &mut Command, flags: &mut Flags) -> String {
     let run = Run::of(command.current_dir(folder));
     let stderr = run.stderr.replace(&folder.display().to_string(), "$DIR");

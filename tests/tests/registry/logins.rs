@@ -1,4 +1,4 @@
-//! Who may: passwords, helpers, tokens.
+//! Access to registries: passwords, helpers, tokens.
 
 use std::fs;
 use std::process::Command;

@@ -11,14 +11,15 @@ use base64::engine::general_purpose::STANDARD;
 use super::list::failed;
 use super::{Error, New};
 
-/// How a certificate begins in its text form (RFC 7468).
+/// The start of a certificate in its text form (RFC 7468).
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
-/// How long a line of base 64 is there.
+/// The length of a line of base 64 in that form, in characters.
 const LINE: usize = 64;
-/// How far a file is read to see whether it holds one. Comments may come first.
+/// The number of bytes at the start of a file in which a certificate is looked for. Comments may
+/// come first.
 const LOOK: u64 = 1 << 20;
 
-/// Where certificates come from.
+/// The source of certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certificates {
     /// Mozilla's, as they were when terrine was built.
@@ -27,9 +28,9 @@ pub enum Certificates {
     File(PathBuf),
     /// A bundle in a store path, which is linked to.
     Link {
-        /// Where it is in the image.
+        /// The path in the image.
         target: String,
-        /// Where it is on this machine.
+        /// The path on this machine.
         place: PathBuf,
     },
 }

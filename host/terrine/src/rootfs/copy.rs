@@ -68,7 +68,7 @@ struct Copy<'a> {
     opened: Arc<Beneath>,
     /// The store's, once a link leads there.
     opened_store: Option<Arc<Beneath>>,
-    /// What of the directory is copied.
+    /// The part of the directory that is copied.
     selection: &'a Selection,
     origin: Arc<Origin>,
 }
@@ -102,7 +102,7 @@ struct Level {
     /// Its path below the directory that is copied, by the links that lead there.
     named: Vec<u8>,
     reached: Reached,
-    /// What tells it from every other directory.
+    /// The numbers that tell the directory from every other one.
     id: (u64, u64),
     children: std::vec::IntoIter<Found>,
 }
@@ -219,7 +219,7 @@ impl Copy<'_> {
         Ok(is_directory.then_some(Reached { at, below }))
     }
 
-    /// Where a link in a directory leads.
+    /// Returns the place that a link in a directory leads to.
     fn target(&self, directory: &Path, target: &[u8]) -> Option<PathBuf> {
         let target = Path::new(OsStr::from_bytes(target));
         if target.is_absolute() {
@@ -341,7 +341,7 @@ mod tests {
             .map(|()| root)
     }
 
-    /// What is at the root: paths, and where a link leads or a file comes from.
+    /// Lists the root: paths, and the target of a link or the source of a file.
     fn listing(root: &Root) -> Vec<String> {
         root.entries()
             .skip(1)

@@ -1,4 +1,4 @@
-//! What a root holds, and who put it there.
+//! Entries of a root, and the sources that put them there.
 
 use std::fmt;
 use std::fs::File;
@@ -11,7 +11,7 @@ use terrine_tar::Kind;
 
 use crate::beneath::Beneath;
 
-/// Who put an entry there, for rules and messages.
+/// The source that put an entry into a root, for rules and messages.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// A package whose files are linked to, by its path.
@@ -27,7 +27,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Whether both are of one kind, which settles among itself what comes twice.
+    /// Reports whether both are of one kind. Sources of one kind settle among themselves which
+    /// entry of a path stays.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
@@ -58,7 +59,7 @@ pub struct New {
 /// Extended attributes: names and values.
 pub type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What is to be added.
+/// The content of an entry that is to be added.
 #[derive(Debug, Clone)]
 pub(super) enum NewContent {
     Directory,
@@ -155,7 +156,7 @@ impl New {
 pub struct RootEntry<'a> {
     /// Its absolute path in the image; `/` is the root itself.
     pub path: &'a [u8],
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Permission bits, 0 to 07777.
     pub mode: u32,
@@ -167,22 +168,22 @@ pub struct RootEntry<'a> {
     pub size: u64,
     /// Target of a symbolic link, else empty.
     pub link: &'a [u8],
-    /// Where a file's content is.
+    /// The place of a file's content.
     pub data: Data<'a>,
     /// Major and minor number of a device, else 0.
     pub device: (u32, u32),
     /// Extended attributes: names and values.
     pub xattrs: &'a [(Vec<u8>, Vec<u8>)],
-    /// Who put it there.
+    /// The source that put it there.
     pub origin: &'a Origin,
 }
 
-/// Where a file's content is.
+/// The place of a file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Data<'a> {
     /// There is none: not a file.
     None,
-    /// Here.
+    /// In these bytes.
     Inline(&'a [u8]),
     /// In a file of this machine.
     Source(SourceFile<'a>),
@@ -246,7 +247,7 @@ pub(super) enum NodeContent {
     Whiteout,
 }
 
-/// Whose word counts on a directory's permissions and owner: the strongest.
+/// The source of a directory's permissions and owner. The strongest one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Strength {
     /// It has to be there for something else.

@@ -1,4 +1,4 @@
-//! What cannot be joined to a root.
+//! Failures to join something to a root.
 
 use std::borrow::Cow;
 
@@ -17,9 +17,9 @@ pub enum Error {
     Clash {
         /// The path.
         path: String,
-        /// Who was there first.
+        /// The source that came first.
         first: Origin,
-        /// Who came later.
+        /// The source that came later.
         second: Origin,
     },
     /// One source that has a path twice, differently.
@@ -27,7 +27,7 @@ pub enum Error {
     Twice {
         /// The path.
         path: String,
-        /// Who has it twice.
+        /// The source that has the path twice.
         origin: Origin,
     },
     /// A directory against something else.
@@ -35,13 +35,13 @@ pub enum Error {
     Kinds {
         /// The path.
         path: String,
-        /// Who was there first.
+        /// The source that came first.
         first: Origin,
-        /// As what.
+        /// The kind that it has there.
         first_kind: Kind,
-        /// Who came later.
+        /// The source that came later.
         second: Origin,
-        /// As what.
+        /// The kind that it has there.
         second_kind: Kind,
     },
     /// Something in the place of a directory that the store lies in.
@@ -49,9 +49,9 @@ pub enum Error {
     OverStore {
         /// The path.
         path: String,
-        /// What is there.
+        /// The kind of the entry at the path.
         kind: Kind,
-        /// Who has it.
+        /// The source that has the entry.
         origin: Origin,
         /// The store's directory.
         store: String,
@@ -61,7 +61,7 @@ pub enum Error {
     InStore {
         /// The path.
         path: String,
-        /// Who has it.
+        /// The source that has the path, too.
         origin: Origin,
         /// The store path.
         store_path: String,
@@ -69,7 +69,7 @@ pub enum Error {
     /// A package that is joined at the root, and is no directory.
     #[error("{origin} is not a directory")]
     NotDirectory {
-        /// Who names it.
+        /// The source that names the package.
         origin: Origin,
     },
     /// A file to be copied that is none.
@@ -88,13 +88,13 @@ pub enum Error {
         path: String,
         /// The directory.
         target: String,
-        /// Who has both.
+        /// The source that has both.
         origin: Origin,
     },
     /// More entries than a root may have.
     #[error("{origin} brings the root to more than {limit} entries")]
     TooMany {
-        /// Who has too many.
+        /// The source that brings the root above the limit.
         origin: Origin,
         /// The most that are allowed.
         limit: usize,
@@ -106,7 +106,7 @@ pub enum Error {
     Whiteout {
         /// The path.
         path: String,
-        /// Who has it.
+        /// The source that has the name.
         origin: Origin,
     },
     /// Text that is no path in the image.
@@ -138,7 +138,7 @@ pub enum Error {
         line: String,
         /// The file.
         file: File,
-        /// What is wrong with it.
+        /// The fault of the line.
         why: &'static str,
     },
     /// A file without a certificate in it.

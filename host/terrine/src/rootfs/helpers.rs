@@ -1,8 +1,8 @@
-//! What images need at their roots and packages do not bring.
+//! Files that images need at their roots and that packages do not bring.
 
 use super::{Certificates, Error, File, New, Origin, Root};
 
-/// What `login` and its like are told where nothing else is (`/etc/pam.d/other`).
+/// The rules that `login` and its like read where nothing else is configured (`/etc/pam.d/other`).
 const PAM: &str = "account sufficient pam_unix.so
 auth sufficient pam_rootok.so
 password requisite pam_unix.so nullok yescrypt

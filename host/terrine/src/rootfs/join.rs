@@ -13,7 +13,8 @@ use super::{Error, Origin, Root};
 use crate::beneath::{Beneath, Found};
 use crate::layer;
 
-/// What version control leaves in a directory: left out, if it is a directory itself.
+/// Names of what version control leaves in a directory. An entry of such a name is left out if it
+/// is a directory itself.
 const VERSION_CONTROL: [&[u8]; 8] = [
     b".git",
     b".hg",
@@ -32,7 +33,7 @@ struct Joined {
     from: Directory,
 }
 
-/// Where a directory that is joined lies.
+/// The place of a directory that is joined.
 enum Directory {
     /// In the package, at this path below it, which starts with a slash or is empty.
     InPackage(Vec<u8>),
@@ -65,7 +66,8 @@ struct Join<'a> {
     at: String,
     source: Beneath,
     origin: Arc<Origin>,
-    /// Whether it is a package, and not a directory of this machine, of which is left out what the user says.
+    /// True for a package; false for a directory of this machine, from which only what the user
+    /// names is left out.
     is_package: bool,
     /// The directories that are still to be listed.
     open: Vec<Joined>,

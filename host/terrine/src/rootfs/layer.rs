@@ -52,8 +52,8 @@ pub trait LateFile: fmt::Debug + Sync {
 }
 
 impl NewLayer for LayerOfRoot<'_> {
-    /// Whoever lists the entries of a layer that comes last is done with all others, so a late
-    /// file is not late any more.
+    /// Lists the entries with the content of the late file. The entries of the last layer are
+    /// listed after those of all other layers, so the content of that file can be known by then.
     fn entries(&self) -> Result<Box<dyn Entries + '_>, Error> {
         let late = self.late.map(|late| late.file.content(late.store));
         let late = late.transpose()?;

@@ -1,4 +1,4 @@
-//! What is not in the image although a package has it, because another package has its path.
+//! Files that a package has and the image does not, because another package has their paths.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use super::entry::Node;
 use super::error::noun;
 use super::tree::shown;
 
-/// How many remarks there are at most, and how many paths one of them names.
+/// The largest number of remarks, and of paths that one of them names.
 const MAX_REMARKS: usize = 10;
 const MAX_PATHS: usize = 3;
 
-/// What is not in the image.
+/// Files that packages have and the image does not.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
     clashes: BTreeMap<Clash, Paths>,
-    /// What is left out of packages as `lndir` does.
+    /// Paths that are left out of packages, as `lndir` leaves them out.
     left_out: BTreeMap<Origin, Paths>,
 }
 
@@ -27,13 +27,13 @@ pub(super) struct Lost {
 struct Clash {
     winner: Origin,
     loser: Origin,
-    /// What both have there, where these are things of two kinds.
+    /// The kinds of the two things at the path, if these differ.
     kinds: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Debug, Default)]
 struct Paths {
-    /// How many clashes were found before.
+    /// The number of clashes that were found before this one.
     number: usize,
     count: usize,
     first: Vec<String>,

@@ -6,8 +6,8 @@ use super::entry::{Node, NodeContent};
 use super::tree::{Key, Twice};
 use super::{Error, Origin, Root};
 
-/// How often is looked again, because one of the directories lies where another's link leads. Two that do so of each other
-/// would never have all.
+/// The largest number of passes. More than one is needed if one of the directories lies where
+/// another's link leads. Two directories that do so of each other would need passes without end.
 const MAX_PASSES: usize = 4;
 
 impl Root {

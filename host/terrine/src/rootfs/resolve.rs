@@ -1,19 +1,19 @@
-//! Where a path of the image leads, as far as the root tells.
+//! Resolution of paths of the image, as far as the root tells.
 
 use terrine_tar::Kind;
 
 use super::{Root, RootEntry};
 use crate::links::Walk;
 
-/// Where a path of the image leads.
+/// The result of following a path of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved<'a> {
-    /// To an entry of the root, which is no link.
+    /// An entry of the root, which is not a link.
     Here(RootEntry<'a>),
-    /// To this absolute path, which the root does not have: into the store, or to what the
-    /// base image has.
+    /// This absolute path, which the root does not have: one in the store, or one that the base
+    /// image has.
     Elsewhere(Vec<u8>),
-    /// Nowhere: links that lead to each other, or a file where a directory is needed.
+    /// No place: links that lead to each other, or a file where a directory is needed.
     Nowhere,
 }
 

@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 use super::Root;
 use super::entry::{Node, NodeContent};
 
-/// How much of a file is looked at together, in bytes.
+/// The size of the pieces in which files are compared, in bytes.
 const PIECE: usize = 1 << 16;
 
 impl Root {

@@ -37,11 +37,11 @@ pub struct Root {
     pub(super) base_links: BaseLinks,
     /// Directories in the places of links, and the directories of the root that those lead to.
     pub(super) merged: Vec<(Vec<u8>, Vec<u8>)>,
-    /// What is not in the image although a package has it.
+    /// Files that packages have and the image does not.
     pub(super) lost: Lost,
     /// The directory `/` of this machine, for files that the description names.
     top: Option<Arc<Beneath>>,
-    /// What keeps files of the root where they are, for as long as the root is there.
+    /// The guard that keeps files of the root where they are, for as long as the root exists.
     held: Held,
 }
 
@@ -73,8 +73,8 @@ impl PartialOrd for Key {
     }
 }
 
-/// What is done where sources of one kind have a path twice. Those of different kinds
-/// never settle that between them.
+/// The rule for a path that sources of one kind have twice. Sources of different kinds never settle
+/// that between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Twice {
     /// The first one stays, whatever it is.
@@ -217,8 +217,8 @@ impl Root {
             .map(|(key, node)| node.entry(&key.0))
     }
 
-    /// What may mention store paths and is not in a file of this machine: targets of links
-    /// and contents.
+    /// Returns the texts that may mention store paths and are not in a file of this machine:
+    /// targets of links and contents.
     pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
         self.nodes.values().filter_map(|node| match &node.content {
             NodeContent::Symlink(text) | NodeContent::Inline(text) => Some(&**text),
@@ -347,7 +347,8 @@ impl Root {
     }
 }
 
-/// What becomes of a node when another comes to its path. What is lost is noted, if anything is.
+/// Settles which node stays when another one comes to its path. Notes the node that is lost, if
+/// any.
 fn meet(
     old: &mut Node,
     new: Node,

@@ -23,7 +23,7 @@ pub struct BaseLinks {
     pub targets: BTreeMap<String, String>,
     /// Absolute paths of directories with something in them.
     pub directories: BTreeSet<String>,
-    /// Whether files are put where they lead; else a directory takes the place of a link.
+    /// True if files are put where the links lead; otherwise a directory takes the place of a link.
     pub followed: bool,
 }
 
@@ -53,7 +53,7 @@ impl BaseLinks {
     }
 }
 
-/// Where the way to a directory ends.
+/// The end of the way to a directory.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// At this path of the root, where a directory is or can be made.
@@ -74,7 +74,7 @@ enum Step {
     /// A directory, or nothing yet.
     Passable,
     Link(Vec<u8>),
-    /// What nothing can lie below.
+    /// Something that nothing can lie below.
     File,
 }
 

@@ -1,22 +1,22 @@
-//! What the name of a layer's member means to the layers below, and how much of what names
-//! say may be held in memory.
+//! Effects of the name of a layer's member on the layers below, and limits on how much of what
+//! names say may be held in memory.
 
 use terrine_tar::Fault;
 
 /// The longest path that Linux takes, without the NUL that ends it.
 pub(crate) const MAX_PATH: usize = 4095;
-/// What a name starts with that takes another away from the layers below.
+/// The start of a name that takes another one away from the layers below.
 const WHITEOUT: &[u8] = b".wh.";
-/// What a name starts with that is about the file system of whoever made the layer.
+/// The start of a name that is about the file system on which the layer was made.
 const META: &[u8] = b".wh..wh.";
 /// The name that takes away what the layers below have in its directory.
 const OPAQUE: &[u8] = b".wh..wh..opq";
-/// How many entries the layers of an image may have together.
+/// The largest number of entries in all layers of an image together.
 const MAX_ENTRIES: usize = 3_000_000;
-/// How long their names and link targets may be together, in bytes.
+/// The largest length of their names and link targets together, in bytes.
 const MAX_TEXT: u64 = 512 << 20;
 
-/// What a member of a layer's archive does (OCI image specification, "Image Layer Filesystem
+/// The effect of a member of a layer's archive (OCI image specification, "Image Layer Filesystem
 /// Changeset"). Paths have no slash at either end; that of the root is empty.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -31,7 +31,7 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    /// What a member of that name does.
+    /// Returns the effect of a member of that name.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ pub(crate) fn bad_name(name: &[u8]) -> Fault {
     Fault::BadName(String::from_utf8_lossy(name).chars().take(100).collect())
 }
 
-/// How much may still be held in memory.
+/// The number of entries, and the bytes of text, that may still be held in memory.
 #[derive(Debug)]
 pub(crate) struct Budget {
     entries: usize,

@@ -29,7 +29,7 @@ const RESERVED: &[&str] = &[
 /// An archive of images.
 #[derive(Debug)]
 pub struct DockerArchive {
-    /// What errors call it.
+    /// The archive's name in errors.
     name: String,
     archive: Arc<Archive>,
     manifests: Vec<ArchiveManifest>,
@@ -81,7 +81,7 @@ impl DockerArchive {
         Available::new("docker-archive", &self.name, self.names())
     }
 
-    /// What the archive says of each of its images.
+    /// Returns the manifest that the archive has for each of its images.
     pub fn manifests(&self) -> &[ArchiveManifest] {
         &self.manifests
     }

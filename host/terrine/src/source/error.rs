@@ -1,4 +1,4 @@
-//! What can be wrong with an image.
+//! Failures to read an image.
 
 use std::borrow::Cow;
 use std::io;
@@ -23,7 +23,7 @@ pub enum Error {
     Io {
         /// The image.
         image: String,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -32,9 +32,9 @@ pub enum Error {
     Spool {
         /// The image.
         image: String,
-        /// Where temporary files go.
+        /// The directory of temporary files.
         directory: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -49,7 +49,7 @@ pub enum Error {
     Fault {
         /// The image.
         image: String,
-        /// What is wrong with it.
+        /// The fault of the image.
         #[source]
         fault: Fault,
     },
@@ -95,7 +95,7 @@ impl Error {
         }
     }
 
-    /// Whether a blob is not there.
+    /// Reports whether the failure is that a blob is missing.
     pub(crate) fn is_absent_blob(&self) -> bool {
         match self {
             Self::Registry(error) => error.is_not_found(),
@@ -106,7 +106,8 @@ impl Error {
         }
     }
 
-    /// Whether it says that a layer cannot be had because it is not distributed with its image.
+    /// Reports whether the failure is that a layer cannot be had because it is not distributed with
+    /// its image.
     pub(crate) fn is_foreign_layer(&self) -> bool {
         match self {
             Self::Fault { fault, .. } => matches!(fault, Fault::Foreign { .. }),
@@ -114,7 +115,8 @@ impl Error {
         }
     }
 
-    /// Why a layer that is not distributed with its image could not be had elsewhere, if somebody asked there.
+    /// Returns the reason why a layer that is not distributed with its image could not be had from
+    /// another place, if one was asked.
     pub(crate) fn elsewhere(&self) -> Option<&str> {
         match self {
             Self::Fault {
@@ -125,7 +127,8 @@ impl Error {
         }
     }
 
-    /// Whether it only says that a manifest is none of an image: of a signature, an attestation, a chart.
+    /// Reports whether the failure is only that a manifest is not one of an image, but of a
+    /// signature, an attestation or a chart.
     pub(crate) fn is_no_image(&self) -> bool {
         match self {
             Self::Fault { fault, .. } => matches!(
@@ -136,8 +139,8 @@ impl Error {
         }
     }
 
-    /// Whether there is nothing at the place of the image: no such file, tag or repository, as
-    /// far as its medium tells that from other failures.
+    /// Reports whether nothing exists at the place of the image: no such file, tag or repository,
+    /// as far as its medium tells that from other failures.
     pub fn is_missing(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
@@ -165,7 +168,7 @@ impl Hint for Error {
     }
 }
 
-/// What is wrong with an image.
+/// A fault of an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -197,7 +200,7 @@ pub enum Fault {
     Document {
         /// Its digest, or its member.
         name: String,
-        /// What is wrong with it.
+        /// The fault of the document.
         #[source]
         fault: DocumentError,
     },
@@ -207,11 +210,11 @@ pub enum Fault {
     /// More of something than any image has.
     #[error("it lists {count} {what}, and {limit} are allowed")]
     TooMany {
-        /// What it is.
+        /// The name of the things that are counted.
         what: &'static str,
-        /// How many there are.
+        /// The number of them.
         count: usize,
-        /// How many are allowed.
+        /// The largest number that is allowed.
         limit: usize,
     },
     /// An index without an image.
@@ -227,7 +230,7 @@ pub enum Fault {
         name: String,
         /// Its media type.
         media_type: String,
-        /// What is wrong with that.
+        /// The reason why it cannot be read.
         why: &'static str,
     },
     /// A layer that is not distributed with its image, where its bytes are needed.
@@ -239,17 +242,17 @@ pub enum Fault {
     Foreign {
         /// The layer's digest.
         name: String,
-        /// Where it can be had.
+        /// The addresses that it can be fetched from.
         urls: Vec<String>,
-        /// Why it could not be had there, if somebody asked.
+        /// The reason why it could not be fetched from there, if an address was asked.
         why: Option<String>,
     },
     /// No image for the platform that is asked for.
     #[error("it has no image for {wanted}, but for {}", list(available))]
     NoPlatform {
-        /// What was asked for.
+        /// The platform that was asked for.
         wanted: String,
-        /// What there is.
+        /// The platforms that it has images for.
         available: Vec<String>,
     },
     /// A platform without an architecture, or with control characters.
@@ -270,9 +273,9 @@ pub enum Fault {
     /// The image that was asked for is not there.
     #[error("it has no image `{wanted}`, but {}", list(&available.names))]
     NoSuchImage {
-        /// What was asked for.
+        /// The image that was asked for.
         wanted: String,
-        /// What there is.
+        /// The images that it has.
         available: Available,
     },
     /// A size that is not what a descriptor says.
@@ -280,15 +283,15 @@ pub enum Fault {
     Size {
         /// The member.
         member: String,
-        /// What the descriptor says.
+        /// The size that the descriptor states, in bytes.
         expected: u64,
-        /// How many there are, or more than that.
+        /// The size that was found, in bytes. The true one may be larger.
         actual: u64,
     },
     /// Something is larger than it can sensibly be.
     #[error("{what} has {size} bytes, and {limit} are allowed")]
     TooLarge {
-        /// What it is.
+        /// The name of the thing that is too large.
         what: String,
         /// Its size in bytes.
         size: u64,
@@ -310,11 +313,11 @@ pub enum Fault {
     /// Compressed bytes that cannot be unpacked.
     #[error("{what} cannot be unpacked by {compression}: {why}")]
     Compression {
-        /// What was to be unpacked.
+        /// The name of the thing to be unpacked.
         what: String,
-        /// What it is compressed by.
+        /// The compression that it was taken for.
         compression: Compression,
-        /// What the decoder says.
+        /// The error of the decoder.
         why: String,
     },
     /// A layer that cannot be read.
@@ -322,7 +325,7 @@ pub enum Fault {
     Layer {
         /// The layer's member.
         name: String,
-        /// What is wrong with it.
+        /// The fault of the layer.
         #[source]
         fault: Box<Fault>,
     },
@@ -337,7 +340,7 @@ pub enum Fault {
     NoTarget {
         /// The link.
         link: String,
-        /// Where it leads.
+        /// The target of the link.
         target: String,
     },
     /// A member that is no file, directory, link, device or fifo.
@@ -356,7 +359,7 @@ pub enum Fault {
     Json {
         /// The member.
         member: String,
-        /// What the parser says.
+        /// The error of the parser.
         why: String,
     },
     /// An archive without an image.
@@ -375,9 +378,9 @@ pub enum Fault {
     Digest {
         /// The member.
         member: String,
-        /// What the name or the configuration says.
+        /// The digest that the name or the configuration states.
         expected: String,
-        /// What the bytes say.
+        /// The digest of the bytes.
         actual: String,
     },
 }

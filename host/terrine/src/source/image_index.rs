@@ -9,12 +9,12 @@ use terrine_oci::{Index, Platform, annotation};
 use super::oci::{self, Blobs, document_fault};
 use super::{Available, Error, Fault, Image};
 
-/// How deep indexes may be nested below the first.
+/// The largest depth of indexes that are nested below the first.
 const MAX_DEPTH: usize = 3;
-/// How many manifests an index may list, those of nested ones included.
+/// The largest number of manifests that an index may list, those of nested indexes included.
 const MAX_MANIFESTS: usize = 1000;
 
-/// What a reference leads to.
+/// The image, or the images, that a reference leads to.
 #[derive(Debug, Clone)]
 pub enum Opened {
     /// One image.
@@ -33,7 +33,7 @@ pub enum Opened {
 /// An index, and where what it lists is. Nothing of that is read before it is wanted.
 #[derive(Debug, Clone)]
 pub struct ImageIndex {
-    /// What errors call it.
+    /// The index's name in errors.
     pub name: String,
     /// The index itself.
     pub document: Document,
@@ -51,7 +51,7 @@ pub struct Listed {
     pub descriptor: Descriptor,
 }
 
-/// What [`ImageIndex::walk`] shows an index and one of its children to.
+/// The function to which [`ImageIndex::walk`] shows an index and one of its children.
 type Visit<'a> = dyn FnMut(&ImageIndex, &Descriptor) -> Result<ControlFlow<()>, Error> + 'a;
 
 /// Opens what a descriptor describes; `name` is what errors call it.
@@ -118,7 +118,8 @@ impl ImageIndex {
         })
     }
 
-    /// What it lists, in order: images, other indexes, and what is said of them.
+    /// Returns the descriptors that it lists, in order: of images, of other indexes, and of what is
+    /// said of them.
     pub fn children(&self) -> &[Descriptor] {
         match &self.document.content {
             Content::Index(index) => &index.manifests,
@@ -126,7 +127,7 @@ impl ImageIndex {
         }
     }
 
-    /// Where what it lists is, to be copied as it is.
+    /// Returns the place of the blobs that it lists, to be copied as they are.
     pub fn blobs(&self) -> &Arc<dyn Blobs> {
         &self.blobs
     }
@@ -283,7 +284,8 @@ impl ImageIndex {
         Ok(Image { name, ..image })
     }
 
-    /// What it or a nested index lists under a digest.
+    /// Opens the image or index that it or a nested index lists under a digest, if any of them
+    /// does.
     pub(super) fn find(&self, digest: &Digest) -> Result<Option<Opened>, Error> {
         let mut found = None;
         let _ = self.walk(&mut 0, &mut |index, child| {
@@ -338,7 +340,8 @@ impl ImageIndex {
         Ok(own.map(|own| child.platform.clone().unwrap_or(own)))
     }
 
-    /// Whether one of those that it lists is an image, or an index. One that cannot be used is.
+    /// Reports whether a manifest that it lists is one of an image or an index. An image that
+    /// cannot be used counts as one.
     pub(super) fn is_image(&self, child: &Descriptor) -> bool {
         match self.open(child) {
             Ok(_) => true,
@@ -439,13 +442,13 @@ pub(super) fn nameless(entry: &Descriptor) -> Descriptor {
     entry
 }
 
-/// Whether a descriptor can be that of a manifest: it says so, or nothing.
+/// Reports whether a descriptor can be that of a manifest: its media type says so, or says nothing.
 pub(super) fn may_be_manifest(descriptor: &Descriptor) -> bool {
     descriptor.media_type.is_manifest() || descriptor.media_type.is_generic()
 }
 
-/// Whether a manifest says something of an image and is none itself: buildkit lists such as
-/// of an unknown platform.
+/// Reports whether a manifest says something of an image and is none itself. buildkit lists such
+/// manifests as being of an unknown platform.
 pub fn is_attestation(descriptor: &Descriptor) -> bool {
     const KIND: &str = "vnd.docker.reference.type";
     descriptor

@@ -56,7 +56,7 @@ pub use verified::Verified;
 /// An image that exists.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// What errors call it.
+    /// The image's name in errors.
     pub name: String,
     /// The names with tags that its medium has for it: a docker-archive's.
     pub names: Vec<String>,
@@ -70,7 +70,7 @@ pub struct Image {
 
 /// A layer of an image that exists.
 pub trait Layer: fmt::Debug + Send + Sync {
-    /// What it is called in its image: its member of a docker-archive, its digest elsewhere.
+    /// Returns its name in its image: its member of a docker-archive, its digest elsewhere.
     fn name(&self) -> String;
 
     /// The digest of the plain layer, as the configuration has it.
@@ -84,11 +84,11 @@ pub trait Layer: fmt::Debug + Send + Sync {
     /// A layer that has to be read and cannot be.
     fn descriptor(&self) -> Result<Descriptor, Error>;
 
-    /// How many bytes are stored.
+    /// Returns the number of bytes that are stored.
     fn stored_size(&self) -> u64;
 
-    /// How they are compressed: by their first bytes where these are at hand or have been read by [`Layer::open`],
-    /// else by the media type, which may be wrong.
+    /// Returns their compression: by their first bytes where these are at hand or have been read by
+    /// [`Layer::open`], else by the media type, which may be wrong.
     fn compression(&self) -> Compression;
 
     /// The same by their first bytes, which are fetched if nobody has read them yet.
@@ -100,7 +100,8 @@ pub trait Layer: fmt::Debug + Send + Sync {
         Ok(self.compression())
     }
 
-    /// Whether the layer is not distributed with its image: whoever copies the image leaves it where it is.
+    /// Reports whether the layer is not distributed with its image. A copy of the image does not
+    /// include such a layer.
     fn is_foreign(&self) -> bool {
         false
     }
@@ -128,13 +129,13 @@ pub trait Layer: fmt::Debug + Send + Sync {
         None
     }
 
-    /// What its member's header says in an archive.
+    /// Returns the fields of its member's header in an archive.
     fn attributes(&self) -> Attributes {
         Attributes::default()
     }
 }
 
-/// What a member's header says beside name and size.
+/// The fields of a member's header besides its name and size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attributes {
     /// Permission bits.

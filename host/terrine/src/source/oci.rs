@@ -15,13 +15,13 @@ use terrine_registry as registry;
 
 use super::{Error, Fault, FilePart, Image, Layer, Verified};
 
-/// How many layers an image may have. Docker takes 127, the kernel 500.
+/// The largest number of layers in an image. Docker takes 127, the kernel 500.
 const MAX_LAYERS: usize = 1000;
 
-/// What is wrong with a layer of something else than an image.
+/// The fault of a layer of something other than an image.
 pub(super) const NO_LAYER: &str = "that is no layer of an image";
 
-/// Where the blobs of images are: a layout, an archive of one, a repository of a registry.
+/// The place of the blobs of images: a layout, an archive of one, or a repository of a registry.
 pub trait Blobs: fmt::Debug + Send + Sync {
     /// The bytes of a blob: as many as its descriptor says, or an error. They are not verified.
     ///
@@ -289,8 +289,8 @@ fn detect(content: impl Read) -> io::Result<(Compression, Vec<u8>)> {
     Ok((Compression::detect(&start), start))
 }
 
-/// Whether a type can be that of a layer, however that is compressed: tools have written more than the
-/// specification has.
+/// Reports whether a media type can be that of a layer, however the layer is compressed. Tools have
+/// written more types than the specification has.
 fn may_be_layer(media_type: &MediaType) -> bool {
     const TAR: &[&str] = &[
         "application/x-tar",
@@ -313,7 +313,7 @@ fn may_be_layer(media_type: &MediaType) -> bool {
         || other_compression() && !text.ends_with("+encrypted")
 }
 
-/// Why a layer of a type that is not known cannot be read.
+/// Returns the fault of a layer of an unknown type, with the reason why it cannot be read.
 fn unusable_layer(name: String, media_type: &MediaType) -> Fault {
     let media_type = media_type.to_string();
     let why = match media_type.as_str() {
@@ -331,17 +331,18 @@ fn unusable_layer(name: String, media_type: &MediaType) -> Fault {
 #[derive(Debug)]
 struct OciLayer {
     blobs: Arc<dyn Blobs>,
-    /// What errors call its image.
+    /// The name of its image in errors.
     image: String,
     descriptor: Descriptor,
     diff_id: Digest,
-    /// What its bytes are compressed by, once somebody has seen the first of them.
+    /// The compression of its bytes, once the first of them have been read.
     found: OnceLock<Compression>,
 }
 
 impl OciLayer {
-    /// Why a layer cannot be had, if that is because its image need not have it. `why` is why no other place
-    /// gives it, where one was asked.
+    /// Returns the failure of a layer that cannot be had because its image need not have it, and
+    /// any other failure as it is. `why` is the reason why no other place gives the layer, where
+    /// one was asked.
     fn explained(&self, error: Error, why: Option<registry::Error>) -> Error {
         if !self.is_foreign() || !error.is_absent_blob() {
             return error;

@@ -1,4 +1,4 @@
-//! What an `index.json` lists: the images of a layout or of an archive of one, by their names.
+//! The list of an `index.json`: the images of a layout or of an archive of one, by their names.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ impl OciImages {
         }
     }
 
-    /// What it lists, in order.
+    /// Returns the descriptors that it lists, in order.
     pub fn entries(&self) -> &[Descriptor] {
         self.index.children()
     }
@@ -194,7 +194,8 @@ impl OciImages {
         Ok(whole)
     }
 
-    /// What the indexes among some entries list: skopeo lists the images of an index, too.
+    /// Returns the digests that the indexes among some entries list. skopeo lists the images of an
+    /// index, too.
     fn nested(&self, entries: &[&Descriptor]) -> Result<Vec<Digest>, Error> {
         let mut digests = Vec::new();
         for entry in entries.iter().filter(|entry| entry.media_type.is_index()) {

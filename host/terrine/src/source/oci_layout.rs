@@ -66,7 +66,7 @@ impl Blobs for LayoutBlobs {
     }
 }
 
-/// What is wrong with a layout as what is wrong with the image.
+/// Converts the failure of a layout into the failure of the image.
 fn convert(image: &str, error: layout::Error) -> Error {
     let member = |path: &Path| {
         let name = path.file_name().unwrap_or(path.as_os_str());

@@ -49,7 +49,7 @@ pub fn open(reference: &Reference, opener: &dyn Opener) -> Result<Opened, Error>
     }
 }
 
-/// Whether a path stands for stdin, as it stands for stdout where something is written.
+/// Reports whether a path stands for stdin, as it stands for stdout where something is written.
 fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }

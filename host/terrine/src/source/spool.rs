@@ -15,7 +15,7 @@ use super::{Attributes, Error, FilePart, Layer, Verified};
 #[derive(Debug, Default)]
 pub struct Spool {
     file: OnceLock<File>,
-    /// Where nothing has been put yet.
+    /// The offset from which on the file is free.
     end: Mutex<u64>,
 }
 
@@ -71,12 +71,12 @@ impl Spool {
 #[derive(Debug)]
 pub struct Spooled {
     inner: Arc<dyn Layer>,
-    /// What errors call the image.
+    /// The name of the image in errors.
     image: String,
     spool: Arc<Spool>,
-    /// Where they are in there, once they are.
+    /// The offset of the bytes in the file, once they are stored.
     place: OnceLock<u64>,
-    /// Held while they come.
+    /// Held while the bytes are fetched.
     fetching: Mutex<()>,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct MemoryLayer {
     pub(crate) diff_id: Digest,
     pub(crate) descriptor: Descriptor,
     pub(crate) compression: Compression,
-    /// Where it is, if it acts as one of a registry.
+    /// The repository that has the layer, if it acts as one of a registry.
     pub(crate) repository: Option<Repository>,
 }
 

@@ -6,7 +6,7 @@ use super::Files;
 use super::command::{Found, find};
 use super::config::Config;
 
-/// How much of a script's first line is looked at, in bytes: what Linux reads.
+/// The number of bytes of a script's first line that are read: as many as Linux reads.
 const LINE: usize = 256;
 
 /// Looks for the program that a script is run by, where its first line leaves that to `env`.

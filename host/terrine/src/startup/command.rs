@@ -5,7 +5,7 @@ use terrine_support::remark::Remark;
 use super::config::Config;
 use super::{Files, Interpreters, Resolved, by_env, permitted, program, resolve};
 
-/// Where container engines look for commands in an image that has no `PATH`.
+/// The directories in which container engines look for commands in an image that has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Checks the command of an image, and that of its health check.
@@ -65,20 +65,20 @@ pub(super) fn check_health(config: &Config, files: &dyn Files, word: &str) -> Op
     })
 }
 
-/// Where a command leads.
+/// The result of looking for a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// To a program, at this path without links.
+    /// A program, at this path without links.
     Program(Vec<u8>),
-    /// That is not known.
+    /// A place that is not known.
     Unknown,
-    /// To a directory.
+    /// A directory.
     Directory,
-    /// To a file that nobody may run.
+    /// A file that no user may run.
     NotExecutable,
-    /// Nowhere: to this path where links do.
+    /// Nothing; if links lead there, this is the path that they lead to.
     Nothing(Option<Vec<u8>>),
-    /// It is in no directory of `PATH`, which is this.
+    /// Nothing in any directory of `PATH`, which has this value.
     NotInPath(String),
 }
 
@@ -123,7 +123,8 @@ pub(super) fn find(config: &Config, files: &dyn Files, word: &str) -> Found {
     }
 }
 
-/// Where commands are looked for; of several, the last one counts.
+/// Returns the directories in which commands are looked for. Of several `PATH` variables, the last
+/// one counts.
 fn path(config: &Config) -> &str {
     let paths = config.env.iter().rev();
     paths
@@ -140,7 +141,7 @@ pub(super) fn absolute(directory: &str, path: impl AsRef<[u8]>) -> Vec<u8> {
     }
 }
 
-/// What is wrong with a command, if anything is.
+/// Returns the warning about a command, if anything is wrong with it.
 fn complaint(found: &Found, role: &str) -> Option<Remark> {
     Some(match found {
         Found::Program(_) | Found::Unknown => return None,
@@ -163,8 +164,8 @@ fn complaint(found: &Found, role: &str) -> Option<Remark> {
     })
 }
 
-/// Whether a word with blanks is a line for a shell whatever files there are: it has options, or its first word is
-/// looked for by `PATH`.
+/// Reports whether a word with blanks is a line for a shell, whatever files exist: it has options,
+/// or its first word is looked for in `PATH`.
 fn is_surely_a_line(word: &str) -> bool {
     let mut words = word.split_whitespace();
     let first = words.next().unwrap_or_default();
@@ -172,7 +173,7 @@ fn is_surely_a_line(word: &str) -> bool {
     rest.peek().is_some() && (!first.contains('/') || rest.any(|word| word.starts_with('-')))
 }
 
-/// What to write in the place of a line.
+/// Returns the hint about what to write in the place of a line.
 fn as_list(words: &[String]) -> String {
     let (line, rest) = (&words[0], &words[1..]);
     if line.contains(['"', '\'', '\\', '$', '|', '&', ';', '<', '>']) {
@@ -223,7 +224,7 @@ mod tests {
         })
     }
 
-    /// What docker 20.10 and podman 4.3 start.
+    /// Commands that docker 20.10 and podman 4.3 start.
     #[test]
     fn commands_that_start_are_let_be() {
         for (command, env, directory) in [
@@ -246,7 +247,7 @@ mod tests {
         assert_eq!(said(FILES, &config(&["web"], &["/bin/no"], &[], "")), "");
     }
 
-    /// What neither of them starts.
+    /// Commands that neither of them starts.
     #[test]
     fn commands_that_do_not_start_are_told() {
         let add =

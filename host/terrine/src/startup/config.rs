@@ -17,7 +17,7 @@ pub(super) struct Config {
     pub(super) health: Option<Health>,
 }
 
-/// How to see whether the program is well.
+/// The check of whether the program is healthy.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     pub(super) test: Vec<String>,

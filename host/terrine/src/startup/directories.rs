@@ -89,10 +89,10 @@ fn is_below(path: &str, directory: &str) -> bool {
 
 /// Something on a path that keeps it from being a directory.
 struct Obstacle<'p> {
-    /// Where it is.
+    /// The path of the obstacle.
     at: &'p str,
     is: Is,
-    /// Whether the path goes on from there.
+    /// True if the path goes on below the obstacle.
     rest: bool,
 }
 

@@ -1,5 +1,5 @@
-//! Whether a container of an image can start: what its configuration asks for, and whether that is among
-//! the files of the image.
+//! Checks of whether a container of an image can start: what its configuration asks for, and
+//! whether the files of the image include that.
 //!
 //! Container engines find such mistakes when a container is started, or never. What is not known of an image,
 //! such as the files of a base image that is not downloaded, is given the benefit of the doubt: nothing is said
@@ -48,7 +48,7 @@ pub trait Files {
     }
 }
 
-/// Who may use a file or a directory.
+/// The permissions of a file or a directory, and the owner and group that they are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Access {
     /// Permission bits.
@@ -59,12 +59,12 @@ pub struct Access {
     pub gid: i64,
 }
 
-/// What is at a path.
+/// The kind of thing at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look {
     /// Nothing.
     Nothing,
-    /// That is not known.
+    /// Something that is not known.
     Unknown,
     /// A directory.
     Directory,
@@ -72,17 +72,17 @@ pub enum Look {
     Link(Vec<u8>),
     /// A regular file.
     File {
-        /// Whether anybody may run it.
+        /// True if any user may run it.
         executable: bool,
     },
 }
 
-/// Who looks for the interpreters of programs.
+/// The check that looks for the interpreters of programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interpreters {
-    /// The check of the command does.
+    /// The check of the command.
     Here,
-    /// Somebody else does, for all programs of the image.
+    /// Another check, for all programs of the image.
     Elsewhere,
 }
 

@@ -1,4 +1,4 @@
-//! Whether the user that containers run as may run the command.
+//! Checks of whether the user that containers run as may run the command.
 
 use terrine_support::remark::Remark;
 

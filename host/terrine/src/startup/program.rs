@@ -8,7 +8,8 @@ use super::refused::refused;
 use super::{Files, Interpreters, Resolved, resolve};
 use crate::platform::{self, Bytes, HEAD, Program};
 
-/// How often an interpreter may have one itself: Linux gives up after five.
+/// The largest number of interpreters that have an interpreter themselves: Linux gives up after
+/// five.
 const MAX_DEPTH: usize = 5;
 
 /// Checks whether the kernel takes a file for a program, and whether its interpreter is there.
@@ -52,7 +53,7 @@ enum Problem {
     Unusable {
         /// The warning that says so.
         remark: Remark,
-        /// Whether its path is absolute.
+        /// True if the path of the interpreter is absolute.
         is_absolute: bool,
     },
     /// An interpreter is no program, as this warning says.

@@ -12,12 +12,12 @@ pub(super) struct Refused {
     hint: &'static str,
 }
 
-/// What comes of it.
+/// The way in which such a program fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fails {
-    /// The kernel says so.
+    /// The kernel refuses to start it.
     Always,
-    /// A handler of the host may know the file.
+    /// The kernel refuses to start it, unless a handler of the host knows the file.
     WithoutHandler,
     /// It starts, and ends by a signal.
     Later,
@@ -119,7 +119,7 @@ fn other(head: &[u8]) -> (&'static str, &'static str) {
     }
 }
 
-/// Whether bytes are the start of a text, as scripts are.
+/// Reports whether bytes are the start of a text, as scripts are.
 fn is_text(head: &[u8]) -> bool {
     let is_text =
         |byte: &u8| *byte >= b' ' && *byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c);

@@ -1,23 +1,23 @@
-//! Where a path of an image leads.
+//! Resolution of paths of an image.
 
 use super::{Files, Look};
 use crate::links::Walk;
 use crate::platform::Unusable;
 
-/// Where a path of an image leads.
+/// The result of following a path of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved {
-    /// Nowhere: to this path where links do.
+    /// Nothing; if links lead there, this is the path that they lead to.
     Nothing(Option<Vec<u8>>),
-    /// That is not known.
+    /// A place that is not known.
     Unknown,
-    /// To a directory.
+    /// A directory.
     Directory,
-    /// To a regular file.
+    /// A regular file.
     File {
         /// Its path without links.
         path: Vec<u8>,
-        /// Whether anybody may run it.
+        /// True if any user may run it.
         executable: bool,
     },
 }

@@ -7,7 +7,7 @@ use super::{Files, Resolved, resolve};
 
 /// The largest number of a user or a group that container engines take.
 const MAX_ID: i64 = i32::MAX as i64;
-/// How long a line of such a file may be for container engines, in bytes.
+/// The length of a line of such a file at which container engines stop reading, in bytes.
 const LONGEST: usize = 1 << 16;
 /// The largest file of users that is read, in bytes.
 const MAX_SIZE: usize = 1 << 20;
@@ -194,7 +194,7 @@ mod tests {
         messages.join("; ")
     }
 
-    /// What docker 20.10 and podman 4.3 start, and what they do not.
+    /// Users that docker 20.10 and podman 4.3 start, and users that they do not.
     #[test]
     fn users_and_groups_have_to_be_known() {
         let files = &[

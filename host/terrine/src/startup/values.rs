@@ -246,7 +246,8 @@ pub(super) mod tests {
         }
     }
 
-    /// What podman 4.3 takes, and what it does not. Docker falls back to another signal.
+    /// Signals that podman 4.3 takes, and some that it does not. Docker falls back to another
+    /// signal.
     #[test]
     fn signals_have_names_or_numbers() {
         for signal in [

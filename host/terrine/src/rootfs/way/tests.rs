@@ -47,7 +47,7 @@ impl Machine {
     }
 }
 
-/// What is at the root but for its directories: links as they are, copies by their paths.
+/// Lists the root without its directories: links with their targets, copies by their paths.
 fn listing(root: &Root) -> Vec<String> {
     let entries = root
         .entries()

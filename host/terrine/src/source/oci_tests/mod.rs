@@ -56,7 +56,7 @@ impl Made {
         self.put(&document.bytes, document.media_type)
     }
 
-    /// What `index.json` lists.
+    /// Writes an `index.json` that lists these manifests.
     fn list(&self, manifests: Vec<Descriptor>) -> &Self {
         let text = Index::new(manifests, Annotations::new())
             .to_document()

@@ -1,4 +1,4 @@
-//! Which image is meant.
+//! Selection of the image that is meant.
 
 use terrine_support::hint::Hint;
 
