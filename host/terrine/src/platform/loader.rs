@@ -47,20 +47,7 @@ fn named<H: FileHeader<Endian = Endianness>>(head: &[u8], file: &dyn Bytes) -> O
 where
     H::ProgramHeader: Pod,
 {
-    let header = H::parse(head).ok()?;
-    let endian = header.endian().ok()?;
-    let size = usize::from(header.e_phentsize(endian));
-    if size != size_of::<H::ProgramHeader>() {
-        return None;
-    }
-    let length = size * usize::from(header.e_phnum(endian));
-    let headers = read(
-        head,
-        file,
-        header.e_phoff(endian).into(),
-        length.min(MAX_HEADERS),
-    )?;
-    let headers = object::pod::slice_from_all_bytes::<H::ProgramHeader>(&headers).ok()?;
+    let (endian, headers) = headers::<H>(head, file)?;
     let wanted = headers
         .iter()
         .find(|header| header.p_type(endian) == PT_INTERP)?;
@@ -68,6 +55,31 @@ where
     let length = usize::try_from(length.min(MAX_NAME)).ok()?;
     let name = read(head, file, wanted.p_offset(endian).into(), length)?;
     name.split(|&byte| byte == 0).next().map(<[u8]>::to_vec)
+}
+
+/// Reads the program headers of an ELF file, and the order of its bytes.
+pub(super) fn headers<H: FileHeader<Endian = Endianness>>(
+    head: &[u8],
+    file: &dyn Bytes,
+) -> Option<(Endianness, Vec<H::ProgramHeader>)>
+where
+    H::ProgramHeader: Pod,
+{
+    let header = H::parse(head).ok()?;
+    let endian = header.endian().ok()?;
+    let size = usize::from(header.e_phentsize(endian));
+    if size != size_of::<H::ProgramHeader>() {
+        return None;
+    }
+    let length = size * usize::from(header.e_phnum(endian));
+    let bytes = read(
+        head,
+        file,
+        header.e_phoff(endian).into(),
+        length.min(MAX_HEADERS),
+    )?;
+    let headers = object::pod::slice_from_all_bytes::<H::ProgramHeader>(&bytes).ok()?;
+    Some((endian, headers.to_vec()))
 }
 
 /// Bytes of a file, all of them: from its start where they are there.

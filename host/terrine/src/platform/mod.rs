@@ -10,6 +10,7 @@ mod loader;
 mod machine;
 mod program;
 mod scan;
+mod shared;
 mod whole;
 
 pub use bytes::Bytes;
@@ -18,4 +19,5 @@ pub use loader::{Interpreter, Unusable, loader, unusable};
 pub use machine::{Machine, this_machine};
 pub use program::{HEAD, Program, inspect, interpreter};
 pub use scan::scan;
+pub use shared::{Shared, shared};
 pub use whole::{ElfDefect, elf_defect};

@@ -2,27 +2,38 @@
 
 use terrine_support::remark::Remark;
 
-use super::Files;
 use super::command::{Found, find};
 use super::config::Config;
+use super::{Files, Interpreters, program};
 
 /// The number of bytes of a script's first line that are read: as many as Linux reads.
 const LINE: usize = 256;
 
 /// Looks for the program that a script is run by, where its first line leaves that to `env`.
-pub(super) fn check(config: &Config, files: &dyn Files, path: &[u8], role: &str) -> Option<Remark> {
+pub(super) fn check(
+    config: &Config,
+    files: &dyn Files,
+    path: &[u8],
+    role: &str,
+    interpreters: Interpreters,
+) -> Option<Remark> {
     let head = files.open(path)?.read_at(0, LINE).ok()?;
-    let word = program(std::str::from_utf8(&head).ok()?)?;
-    let Found::NotInPath(dirs) = find(config, files, word) else {
-        return None;
-    };
+    let word = wanted(std::str::from_utf8(&head).ok()?)?;
     let shown = word.escape_debug();
+    let dirs = match find(config, files, word) {
+        Found::NotInPath(dirs) => dirs,
+        Found::Program(path) => {
+            let role = format!("`{shown}`, which runs {role},");
+            return program::check(config, files, &path, &role, interpreters);
+        }
+        _ => return None,
+    };
     let message = format!("{role} is run by `{shown}`, which no directory of PATH has (`{dirs}`)");
     Some(Remark::warning(message).hint("add it to the image by `contents`, or set `PATH` in `Env`"))
 }
 
 /// Returns the name that `env` looks for, given the start of a script; none where it does something else.
-fn program(script: &str) -> Option<&str> {
+fn wanted(script: &str) -> Option<&str> {
     const BLANKS: [char; 2] = [' ', '\t'];
     let line = script.strip_prefix("#!")?.split('\n').next()?;
     let (env, word) = line.trim_start_matches(BLANKS).split_once(BLANKS)?;
@@ -81,7 +92,7 @@ mod tests {
             ("#!\n", None),
             ("echo", None),
         ] {
-            assert_eq!(program(script), expected, "{script}");
+            assert_eq!(wanted(script), expected, "{script}");
         }
     }
 
@@ -97,7 +108,13 @@ mod tests {
             ("#!/usr/bin/env web\r\n", Some("web\\r")),
         ] {
             let files = Tree::of(&["/bin/web*=\x7fELF", &format!("/run*={line}")]);
-            let remark = check(&config, &files, b"/run", "the command `/run`");
+            let remark = check(
+                &config,
+                &files,
+                b"/run",
+                "the command `/run`",
+                Interpreters::Elsewhere,
+            );
             let expected = missing.map(|word| {
                 format!(
                     "the command `/run` is run by `{word}`, which no directory of PATH has (`/bin`)"

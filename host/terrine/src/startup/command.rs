@@ -28,7 +28,7 @@ pub(super) fn check(
     let found = match find(config, files, word) {
         Found::Program(path) => {
             return program::check(config, files, &path, &role, interpreters)
-                .or_else(|| by_env::check(config, files, &path, &role))
+                .or_else(|| by_env::check(config, files, &path, &role, interpreters))
                 .or_else(|| permitted::check(config, files, &path, &role));
         }
         Found::Unknown if is_surely_a_line(word) => None,

@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod directories;
 mod health;
+mod libraries;
 mod permitted;
 mod program;
 mod refused;

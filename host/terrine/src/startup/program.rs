@@ -4,6 +4,7 @@ use terrine_support::remark::Remark;
 
 use super::command::absolute;
 use super::config::Config;
+use super::libraries;
 use super::refused::refused;
 use super::{Files, Interpreters, Resolved, resolve};
 use crate::platform::{self, Bytes, HEAD, Program};
@@ -37,7 +38,7 @@ pub(super) fn check(
             let is_told = interpreters == Interpreters::Elsewhere && is_absolute;
             (!is_told).then_some(remark)
         }
-        Problem::Refused(remark) => Some(remark),
+        Problem::Refused(remark) | Problem::Unloadable(remark) => Some(remark),
         Problem::TooDeep => {
             let message = format!(
                 "{role} is a script whose interpreter is a script, and so on: Linux follows {MAX_DEPTH} of them"
@@ -58,6 +59,8 @@ enum Problem {
     },
     /// An interpreter is no program, as this warning says.
     Refused(Remark),
+    /// A shared library is missing, as this warning says.
+    Unloadable(Remark),
     /// Too many scripts are interpreters.
     TooDeep,
 }
@@ -89,6 +92,9 @@ fn follow(config: &Config, files: &dyn Files, path: Vec<u8>, role: &str) -> Opti
             return Some(Problem::Refused(
                 refused.remark(&format!("the {what} `{named}` of {whose}")),
             ));
+        }
+        if interpreter.is_loader {
+            return libraries::check(config, files, &path, &whose).map(Problem::Unloadable);
         }
         whose = format!("`{named}`");
         path = at;
