@@ -14,6 +14,8 @@ use super::loader::{headers, read};
 
 /// The largest dynamic section that is read, in bytes.
 const MAX_SECTION: u64 = 1 << 20;
+/// The number of bytes that are enough for nearly all names.
+const SHORT_NAME: u64 = 256;
 /// The longest name that is read, in bytes: lists of directories can be long.
 const MAX_NAME: u64 = 64 << 10;
 
@@ -113,10 +115,12 @@ where
     /// Reads the name at an offset of the table, up to its zero byte.
     fn name(&self, names: &Range<u64>, at: u64) -> Option<Vec<u8>> {
         let start = names.start.checked_add(at)?;
-        let length = names.end.checked_sub(start)?.min(MAX_NAME);
-        let bytes = self.read(start, length)?;
-        let end = bytes.iter().position(|&byte| byte == 0)?;
-        Some(bytes[..end].to_vec())
+        let rest = names.end.checked_sub(start)?;
+        [SHORT_NAME, MAX_NAME].into_iter().find_map(|most| {
+            let bytes = self.read(start, rest.min(most))?;
+            let end = bytes.iter().position(|&byte| byte == 0)?;
+            Some(bytes[..end].to_vec())
+        })
     }
 
     fn value(&self, tag: i64) -> Option<u64> {

@@ -113,7 +113,7 @@ fn remark(objects: &[Object], missing: &[Missing], role: &str) -> Option<Remark>
     let shown = name.escape_debug();
     let message = format!("the shared library `{shown}`{others} of {of} is not in the image");
     Some(Remark::warning(message).hint(
-        "add the library by `contents`, or name the directory that has it in `LD_LIBRARY_PATH` of `Env`",
+        "add the library by `contents`, or set `LD_LIBRARY_PATH` in `Env` to the directory that has it",
     ))
 }
 

@@ -5,6 +5,8 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod libraries;
+
 use std::ffi::OsStr;
 use std::fs;
 
