@@ -12,10 +12,11 @@ mod component;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 
 use terrine_tests::base::{BaseImage, layer};
 use terrine_tests::registry::Registry;
-use terrine_tests::{Archive, Run, temporary, terrine, workspace};
+use terrine_tests::{Archive, Run, peer, temporary, terrine, workspace};
 
 /// The documents whose commands are run, in an order in which one can be followed by the next.
 const PAGES: [&str; 8] = [
@@ -29,17 +30,61 @@ const PAGES: [&str; 8] = [
     "docs/faq.md",
 ];
 
-/// The commands of the indented blocks, in order.
+/// The text of each page.
+fn pages() -> [String; PAGES.len()] {
+    PAGES.map(|page| fs::read_to_string(workspace().join(page)).unwrap())
+}
+
+/// The commands of the indented blocks and of the jobs of a CI, in order.
 fn commands() -> Vec<String> {
-    let pages = PAGES.map(|page| fs::read_to_string(workspace().join(page)).unwrap());
-    pages
+    pages()
         .iter()
-        // Without fenced blocks.
-        .flat_map(|page| page.split("```").step_by(2))
-        .flat_map(str::lines)
-        .filter_map(|line| line.strip_prefix("    "))
-        .map(|line| line.trim().to_owned())
+        .flat_map(|page| page.split("```").enumerate())
+        .flat_map(|(number, part)| match (number % 2, part.strip_prefix("yaml\n")) {
+            (0, _) => shown(part),
+            (_, Some(job)) => job.lines().filter_map(of_job).collect(),
+            _ => vec![],
+        })
         .collect()
+}
+
+/// The indented lines of a text.
+fn shown(text: &str) -> Vec<String> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
+    lines.map(|line| line.trim().to_owned()).collect()
+}
+
+/// The command of ours in a line of a job, with values for the variables that the CI sets.
+fn of_job(line: &str) -> Option<String> {
+    let start = line.rfind("terrine ")?;
+    let is_run = line.contains("run: ") || line.trim_start().starts_with("- ");
+    let words = line[start..].replace("${{ ", "${{").replace(" }}", "}}");
+    let words = words.split(' ').map(|word| {
+        let word = word.trim_matches('"');
+        match word.strip_prefix("docker://") {
+            Some("$CI_REGISTRY_IMAGE") => "docker://ghcr.io/acme/web",
+            _ if word == "$CI_REGISTRY" => "ghcr.io",
+            _ if word.starts_with('$') => "value",
+            _ => word,
+        }
+    });
+    is_run.then(|| words.collect::<Vec<_>>().join(" "))
+}
+
+/// The files that the pages show: JSON below a line with nothing but a name.
+fn shown_files() -> Vec<(String, String)> {
+    let mut files = vec![];
+    for page in pages() {
+        let parts: Vec<&str> = page.split("```").collect();
+        for pair in parts.windows(2) {
+            let name = pair[0].lines().rfind(|line| !line.is_empty());
+            let name = name.and_then(|line| line.strip_prefix('`')?.strip_suffix("`:"));
+            if let (Some(name), Some(json)) = (name, pair[1].strip_prefix("json\n")) {
+                files.push((name.to_owned(), json.to_owned()));
+            }
+        }
+    }
+    files
 }
 
 #[test]
@@ -116,8 +161,6 @@ fn folder() -> tempfile::TempDir {
     ] {
         fs::copy(example.join(from), folder.path().join(to)).unwrap();
     }
-    fs::create_dir_all(folder.path().join("site/bin")).unwrap();
-    fs::write(folder.path().join("site/bin/web"), "").unwrap();
     fs::create_dir_all(folder.path().join("site/srv")).unwrap();
     fs::write(
         folder.path().join("site/srv/index.html"),
@@ -134,6 +177,9 @@ fn folder() -> tempfile::TempDir {
         component::good().build(),
     )
     .unwrap();
+    for (name, text) in shown_files() {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
     let old = BaseImage::old(&[&layer("etc/old", b"old")], &[]);
     fs::write(folder.path().join("old.tar"), old.archive()).unwrap();
     for architecture in ["amd64", "arm64"] {
@@ -156,10 +202,27 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+/// Makes the directory of tools, as docs/recipes.md does. There is none without busybox.
+fn tools(folder: &Path) -> bool {
+    let Some(busybox) = peer::find("busybox") else {
+        return false;
+    };
+    let tools = folder.join("tools");
+    fs::create_dir(&tools).unwrap();
+    let mut install = Command::new(&busybox);
+    install.arg("--install").arg(&tools);
+    fs::copy(&busybox, tools.join("busybox")).unwrap();
+    Run::of(&mut install).ok();
+    true
+}
+
 #[test]
 fn every_command_of_ours_does_what_it_says() {
     let example = workspace().join("tests/hello");
     let folder = folder();
+    let has_tools = tools(folder.path());
+    let files = shown_files();
+    assert!(files.len() >= 3, "{files:?}");
     // All registries are one on this machine.
     let registry = Registry::start();
     if let Some(registry) = &registry {
@@ -172,6 +235,9 @@ fn every_command_of_ours_does_what_it_says() {
         else {
             continue;
         };
+        if ours.contains("run.json") && !has_tools {
+            continue;
+        }
         // What it is piped to is tried in the consumers' own test.
         let ours = ours.split(" | ").next().unwrap();
         let mut ours = ours.to_owned();
@@ -183,7 +249,8 @@ fn every_command_of_ours_does_what_it_says() {
             let library = format!("docker://{}/library/busybox", registry.host());
             ours = ours.replace("docker://busybox", &library);
         }
-        if let (Some(registry), true) = (&registry, ours.starts_with("login ")) {
+        let is_login = ours.starts_with("login ") || ours.starts_with("logout ");
+        if let (Some(registry), true) = (&registry, is_login) {
             ours = ours.replace("ghcr.io", registry.host());
         }
         let mut words: Vec<&str> = ours.split(' ').collect();
@@ -213,7 +280,7 @@ fn every_command_of_ours_does_what_it_says() {
                 word
             }
         }));
-        if words[0] == "login" {
+        if is_login {
             fs::write(folder.path().join("password"), "secret").unwrap();
             command.stdin(fs::File::open(folder.path().join("password")).unwrap());
             command.env("REGISTRY_AUTH_FILE", folder.path().join("auth.json"));
@@ -233,10 +300,14 @@ fn every_command_of_ours_does_what_it_says() {
             ("stream" | "build" | "index", None) if words.contains(&"--to") => pinned(&run.stdout),
             ("copy" | "tag", _) => pinned(&run.stdout),
             ("login", _) => assert!(folder.path().join("auth.json").is_file()),
-            ("cache", _) if words.len() == 3 => assert!(folder.path().join(words[2]).is_file()),
+            ("logout", _) => assert_eq!(run.stdout, b""),
+            ("cache", _) if words.len() > 2 => {
+                assert!(folder.path().join(words.last().unwrap()).is_file());
+            }
+            ("digest", _) => assert!(run.stdout.starts_with(b"sha256:"), "{ours}"),
             ("--version", _) => assert!(run.stdout.starts_with(b"terrine ")),
             ("verify", _) | ("replay", Some(_)) => assert_eq!(run.stdout, b""),
-            ("merge", _) => assert!(!run.stdout.is_empty()),
+            ("merge", None) => assert!(!run.stdout.is_empty()),
             ("prefetch", _) => assert!(run.stdout.starts_with(b"{\n  imageName = ")),
             ("stream" | "build", None) => drop(Archive::read(run.stdout)),
             ("planner", _) if words[1] == "export" => {

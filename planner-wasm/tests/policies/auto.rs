@@ -1,4 +1,4 @@
-//! `auto` against section 3.1.
+//! `auto` checked against docs/dockertools.md, section 3.1.
 
 use proptest::prelude::*;
 use terrine_planner::bindings::layering::Request;

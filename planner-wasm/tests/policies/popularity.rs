@@ -1,4 +1,4 @@
-//! `popularity` against section 3.2.
+//! `popularity` checked against docs/dockertools.md, section 3.2.
 
 use proptest::prelude::*;
 use terrine_planner::bindings::layering::Request;

@@ -196,8 +196,9 @@ fn everything_in_nix_can_be_read_by_it() {
         let paths = entries.map(|entry| entry.unwrap().path());
         files.extend(paths.filter(|path| path.extension().is_some_and(|end| end == "nix")));
     }
-    let document = fs::read_to_string(root.join("docs/nix.md")).unwrap();
-    let blocks = document.split("```nix\n").skip(1);
+    let documents = ["docs/nix.md", "docs/recipes.md"];
+    let documents = documents.map(|page| fs::read_to_string(root.join(page)).unwrap());
+    let blocks = documents.iter().flat_map(|text| text.split("```nix\n").skip(1));
     for (number, block) in blocks.enumerate() {
         let file = store.beside().join(format!("block-{number}.nix"));
         fs::write(&file, block.split("```").next().unwrap()).unwrap();

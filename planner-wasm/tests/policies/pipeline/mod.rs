@@ -1,4 +1,4 @@
-//! `pipeline` against section 3.3.
+//! `pipeline` checked against docs/dockertools.md, section 3.3.
 
 mod generate;
 

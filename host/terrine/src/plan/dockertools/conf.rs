@@ -1,4 +1,4 @@
-//! `conf.json`, by which Nixpkgs' `streamLayeredImage` says what to stream (spec
+//! `conf.json`, in which Nixpkgs' `streamLayeredImage` describes an image (docs/dockertools.md,
 //! section 2.1).
 
 use std::borrow::Cow;
