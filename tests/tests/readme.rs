@@ -40,11 +40,13 @@ fn commands() -> Vec<String> {
     pages()
         .iter()
         .flat_map(|page| page.split("```").enumerate())
-        .flat_map(|(number, part)| match (number % 2, part.strip_prefix("yaml\n")) {
-            (0, _) => shown(part),
-            (_, Some(job)) => job.lines().filter_map(of_job).collect(),
-            _ => vec![],
-        })
+        .flat_map(
+            |(number, part)| match (number % 2, part.strip_prefix("yaml\n")) {
+                (0, _) => shown(part),
+                (_, Some(job)) => job.lines().filter_map(of_job).collect(),
+                _ => vec![],
+            },
+        )
         .collect()
 }
 

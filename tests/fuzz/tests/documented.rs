@@ -1,4 +1,4 @@
-//! CONTRIBUTING.md says what there is, and the scripts of long runs do what they say.
+//! CONTRIBUTING.md and the README of the targets list what exists, and the scripts of long runs do what they say.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ fn script(name: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn the_table_lists_the_targets() {
-    let text = read("CONTRIBUTING.md");
+    let text = read("tests/fuzz/README.md");
     let rows = text
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
@@ -44,9 +44,20 @@ fn the_table_lists_the_targets() {
     assert_eq!(run.lines().collect::<BTreeSet<_>>(), sorted);
 }
 
+/// Reports whether a command runs one test of the workspace.
+fn is_one_test(command: &str) -> bool {
+    let all = "cargo test --release --workspace --test ";
+    let Some((_, name)) = command.split_once(all) else {
+        return false;
+    };
+    let tests = workspace().join("tests/tests");
+    tests.join(name).with_extension("rs").is_file() || tests.join(name).join("main.rs").is_file()
+}
+
 #[test]
 fn commands_are_those_of_other_documents() {
-    let (text, readme, ci) = (read("CONTRIBUTING.md"), read("README.md"), read(".ci/run"));
+    let text = read("CONTRIBUTING.md") + &read("tests/fuzz/README.md");
+    let others = ["README.md", ".ci/run", "docs/benchmarks.md"].map(read);
     let commands: Vec<&str> = text
         .lines()
         .filter_map(|line| line.strip_prefix("    "))
@@ -56,9 +67,9 @@ fn commands_are_those_of_other_documents() {
         let is_run = ["tests/fuzz/run all ", "tests/consumers/debian test "]
             .iter()
             .any(|known| command.starts_with(known));
-        let elsewhere = |text: &str| text.lines().any(|line| line.trim() == command);
+        let elsewhere = |text: &String| text.lines().any(|line| line.trim() == command);
         assert!(
-            is_run || elsewhere(&readme) || elsewhere(&ci),
+            is_run || is_one_test(command) || others.iter().any(elsewhere),
             "nothing runs `{command}`"
         );
     }

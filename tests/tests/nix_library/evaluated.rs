@@ -198,7 +198,9 @@ fn everything_in_nix_can_be_read_by_it() {
     }
     let documents = ["docs/nix.md", "docs/recipes.md"];
     let documents = documents.map(|page| fs::read_to_string(root.join(page)).unwrap());
-    let blocks = documents.iter().flat_map(|text| text.split("```nix\n").skip(1));
+    let blocks = documents
+        .iter()
+        .flat_map(|text| text.split("```nix\n").skip(1));
     for (number, block) in blocks.enumerate() {
         let file = store.beside().join(format!("block-{number}.nix"));
         fs::write(&file, block.split("```").next().unwrap()).unwrap();
