@@ -6,6 +6,7 @@
 )]
 
 mod libraries;
+mod remote;
 
 use std::ffi::OsStr;
 use std::fs;

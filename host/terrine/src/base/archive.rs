@@ -3,7 +3,7 @@
 use terrine_tar::Input;
 
 use super::file::member;
-use super::listing::{Listed, Listing, add};
+use super::listing::{Listed, ListedAccess, Listing, add};
 use super::merge::{EntryKind, ListedLayer};
 use crate::source::FilePart;
 use crate::source::changes::Budget;
@@ -38,6 +38,11 @@ impl LayerFiles {
     /// Returns what is at a path, as [`Listing::look`] does.
     pub fn look(&self, path: &[u8]) -> Listed<'_> {
         self.listing.look(path)
+    }
+
+    /// Returns the permissions and owners at a path, as [`Listing::access`] does.
+    pub fn access(&self, path: &[u8]) -> Option<ListedAccess> {
+        self.listing.access(path)
     }
 
     /// Tells whether the layer takes something away from those below it.

@@ -8,7 +8,8 @@ use terrine_oci::Digest;
 
 use super::listing::plain;
 use super::merge::EntryKind;
-use super::{Base, Listing};
+use super::outline::Recalled;
+use super::{Base, Listing, Outline};
 use crate::cache::Cache;
 use crate::links::Walk;
 use crate::source::Error;
@@ -49,15 +50,39 @@ impl Base {
             hash.update(layer.descriptor()?.digest.as_bytes());
         }
         let key: Digest = hash.into();
+        // Both are written together. Links alone are of an older version.
         let known = cache.facts(FACT, &[key]).into_iter().next().flatten();
-        if let Some(links) = known.and_then(|text| serde_json::from_str(&text).ok()) {
+        if let Some(links) = known.and_then(|text| serde_json::from_str(&text).ok())
+            && self.recall_outline(cache, key, store_dir)
+        {
             return Ok(links);
         }
-        let links = self.listing()?.links(store_dir);
+        let listing = self.listing()?;
+        let links = listing.links(store_dir);
         if let Ok(text) = serde_json::to_string(&links) {
             cache.remember_facts(FACT, &[(key, text)]);
         }
+        let outline = Outline::of(self, &listing, store_dir);
+        if outline.remember(cache, key) {
+            let _ = self.outline.set(outline);
+        }
         Ok(links)
+    }
+
+    /// Takes the outline that an earlier run made; false if there is none.
+    fn recall_outline(&self, cache: &Cache, key: Digest, store_dir: &str) -> bool {
+        match Outline::recall(cache, key, store_dir) {
+            Recalled::Nothing => return false,
+            Recalled::TooLarge => {}
+            Recalled::Outline(outline) => drop(self.outline.set(outline)),
+        }
+        true
+    }
+
+    /// Returns what the layers of an image in a registry hold, if they were downloaded to look for links, now or
+    /// earlier.
+    pub fn outline(&self) -> Option<&Outline> {
+        self.outline.get()
     }
 }
 

@@ -45,6 +45,17 @@ pub enum Listed<'a> {
     },
 }
 
+/// The permissions and owners of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedAccess {
+    /// Permission bits.
+    pub mode: u32,
+    /// Numeric owner.
+    pub uid: i64,
+    /// Numeric group.
+    pub gid: i64,
+}
+
 /// Store paths that an image says that it holds.
 #[derive(Debug)]
 struct Claimed {
@@ -205,6 +216,17 @@ impl Listing {
         }
     }
 
+    /// Returns the permissions and owners of the entry at a path; none where they are not known.
+    pub fn access(&self, path: &[u8]) -> Option<ListedAccess> {
+        let entry = self
+            .entries
+            .get(plain(path))
+            .filter(|entry| !entry.doubtful)?;
+        let (uid, gid) = entry.owner?;
+        let mode = entry.mode;
+        Some(ListedAccess { mode, uid, gid })
+    }
+
     /// Returns true if a store path is there whole: one whose name carries a hash, with the entries
     /// that its fingerprint stands for, all from one layer.
     ///
@@ -294,10 +316,12 @@ fn entry(entries: &Entries, member: Described) -> Result<ListedEntry, Fault> {
     if link.len() > MAX_PATH {
         return Err(bad_name(&link).into());
     }
+    let id = |number: u64| i64::try_from(number).ok();
     Ok(ListedEntry {
         size,
         link: link.into(),
         mode: member.mode,
+        owner: id(member.uid).zip(id(member.gid)),
         mtime: member.mtime,
         ..ListedEntry::new(kind)
     })

@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use serde::{Deserialize, Serialize};
+
 use crate::source::Fault;
 use crate::source::changes::{Budget, parent};
 
 /// The kind of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum EntryKind {
     File,
     Directory,
@@ -29,6 +31,8 @@ pub(super) struct ListedEntry {
     pub(super) link: Box<[u8]>,
     /// Permission bits.
     pub(super) mode: u32,
+    /// Numeric owner and group; none of a directory that no archive has an entry for.
+    pub(super) owner: Option<(i64, i64)>,
     /// Time of last modification, in seconds since 1970.
     pub(super) mtime: i64,
     /// The layer that it is from, counted from the bottom.
@@ -60,6 +64,7 @@ impl ListedEntry {
             size: 0,
             link: Box::default(),
             mode: 0,
+            owner: None,
             mtime: 0,
             layer: 0,
             doubtful: false,
@@ -77,6 +82,11 @@ impl Entries {
     /// The entry at a path.
     pub(super) fn get(&self, path: &[u8]) -> Option<&ListedEntry> {
         self.0.get(path)
+    }
+
+    /// Puts an entry at a path, whatever is there.
+    pub(super) fn insert(&mut self, path: Box<[u8]>, entry: ListedEntry) {
+        self.0.insert(path, entry);
     }
 
     /// Returns true if there is nothing but directories.
@@ -124,6 +134,9 @@ impl Entries {
             let both = old.kind == EntryKind::Directory && entry.kind == EntryKind::Directory;
             let replaces = !both && old.layer != entry.layer && !entry.says(old);
             entry.doubtful |= old.doubtful || replaces;
+            if both && entry.owner.is_none() {
+                (entry.mode, entry.owner) = (old.mode, old.owner);
+            }
             if old.kind == EntryKind::Directory && !both {
                 self.remove_below(&path);
             }

@@ -10,10 +10,11 @@ mod fingerprint;
 mod links;
 mod listing;
 mod merge;
+mod outline;
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
 use terrine_compress::Compression;
@@ -27,7 +28,8 @@ use crate::source::{
 pub use archive::{LayerFiles, read_member};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use links::Links;
-pub use listing::{Listed, Listing};
+pub use listing::{Listed, ListedAccess, Listing};
+pub use outline::Outline;
 
 /// An image to build on.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct Base {
     name: String,
     configuration: Configuration,
     layers: Vec<BaseLayer>,
+    outline: OnceLock<Outline>,
     /// The digest of its manifest, where it has one.
     manifest: Option<Digest>,
     /// Its name in a registry.
@@ -125,6 +128,7 @@ impl Base {
             name: image.name,
             configuration: image.configuration,
             layers,
+            outline: OnceLock::new(),
         }
     }
 

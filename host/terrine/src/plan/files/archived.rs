@@ -1,11 +1,11 @@
 //! The files of an image whose uppermost layer is an archive.
 
-use super::below::{BaseFiles, StoreFiles, looked};
+use super::below::{BaseFiles, StoreFiles, access, looked};
 use crate::base::{LayerFiles, read_member};
 use crate::layer::Customisation;
 use crate::platform::Bytes;
 use crate::source::FilePart;
-use crate::startup::{Files, Look};
+use crate::startup::{Access, Files, Look};
 
 /// The largest program that is read out of an archive, in bytes.
 const MAX_PROGRAM: u64 = 64 << 20;
@@ -60,6 +60,17 @@ impl Files for ArchivedFiles<'_> {
             return is_whole.then(|| Box::new(content) as Box<dyn Bytes>);
         }
         self.store.open(path)
+    }
+
+    fn access(&self, path: &[u8]) -> Option<Access> {
+        if self.is_in_archive(path) {
+            return self.top.access(path).map(access);
+        }
+        // The archive may say something else of a directory without a look at what it takes away.
+        self.store
+            .access(path)
+            .or_else(|| self.base.access(path))
+            .filter(|_| !self.top.takes_away())
     }
 
     fn read(&self, path: &[u8], limit: usize) -> Option<Vec<u8>> {

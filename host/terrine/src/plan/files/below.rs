@@ -9,7 +9,7 @@ use std::path::Path;
 
 use rustix::fs::{FileType, OFlags};
 
-use crate::base::{Base, Listed, Listing};
+use crate::base::{Base, Listed, ListedAccess, Listing, Outline};
 use crate::layer::{Ownership, Permissions, Store, StorePath};
 use crate::platform::Bytes;
 use crate::startup::{Access, Look};
@@ -129,42 +129,59 @@ pub(in super::super) enum BaseFiles<'a> {
     Unread,
     /// These.
     Listed(&'a Base, &'a Listing),
+    /// These, which were noted when the image was downloaded.
+    Outlined(&'a Outline),
     /// These, which are listed when they are asked for; none where that fails.
     Late(&'a Base, OnceCell<Option<Listing>>),
 }
 
 impl BaseFiles<'_> {
-    fn listing(&self) -> Option<(&Base, &Listing)> {
+    fn listing(&self) -> Option<&Listing> {
         match self {
             Self::None | Self::Unread => None,
-            Self::Listed(base, listing) => Some((base, listing)),
-            Self::Late(base, listing) => {
-                let listing = listing.get_or_init(|| base.listing().ok());
-                Some((base, listing.as_ref()?))
-            }
+            Self::Listed(_, listing) => Some(listing),
+            Self::Outlined(outline) => Some(outline.listing()),
+            Self::Late(base, listing) => listing.get_or_init(|| base.listing().ok()).as_ref(),
         }
     }
 
     pub(super) fn look(&self, path: &[u8]) -> Look {
-        match self.listing() {
-            Some((_, listing)) => looked(listing.look(path), |mode| Look::File {
-                executable: mode & EXECUTE != 0,
-            }),
-            None if matches!(self, Self::None) => Look::Nothing,
-            None => Look::Unknown,
+        let file = |mode| Look::File {
+            executable: mode & EXECUTE != 0,
+        };
+        match (self, self.listing()) {
+            (Self::None, _) => Look::Nothing,
+            (Self::Outlined(outline), _) => looked(outline.look(path), file),
+            (_, Some(listing)) => looked(listing.look(path), file),
+            (_, None) => Look::Unknown,
         }
     }
 
     /// Returns the target of the link at a path, where that is known.
     pub(in super::super) fn link_at(&self, path: &[u8]) -> Option<&[u8]> {
-        self.listing()?.1.link_at(path)
+        self.listing()?.link_at(path)
+    }
+
+    /// Returns the permissions and owners at a path, where they are known.
+    pub(super) fn access(&self, path: &[u8]) -> Option<Access> {
+        self.listing()?.access(path).map(access)
     }
 
     pub(super) fn read(&self, path: &[u8], limit: usize) -> Option<Vec<u8>> {
-        let (base, listing) = self.listing()?;
+        let (base, listing) = match self {
+            Self::None | Self::Unread => return None,
+            Self::Outlined(outline) => return outline.read(path, limit),
+            Self::Listed(base, _) | Self::Late(base, _) => (base, self.listing()?),
+        };
         let path = std::str::from_utf8(path).ok()?;
         base.read_file(listing, path, limit as u64).ok()?
     }
+}
+
+/// The permissions and owners of a listed entry.
+pub(super) fn access(listed: ListedAccess) -> Access {
+    let ListedAccess { mode, uid, gid } = listed;
+    Access { mode, uid, gid }
 }
 
 /// Converts an entry of a listing; `file` says what files with permission bits are.

@@ -52,6 +52,9 @@ impl<'a> PlannedFiles<'a> {
             },
             has_store: !complete.paths.paths.is_empty(),
             base: match (&complete.base, &complete.listing) {
+                (Some(base), Some(listing)) if listing.is_claimed() => base
+                    .outline()
+                    .map_or(BaseFiles::Unread, BaseFiles::Outlined),
                 (Some(base), Some(listing)) => BaseFiles::Listed(base, listing),
                 (None, _) => BaseFiles::None,
                 (Some(_), None) => BaseFiles::Unread,
@@ -118,7 +121,7 @@ impl Files for PlannedFiles<'_> {
                 };
                 Some(ruled(path, access, self.permissions))
             }
-            None => self.store.access(path),
+            None => self.store.access(path).or_else(|| self.base.access(path)),
         }
     }
 
