@@ -18,7 +18,7 @@ pub const USER: &str = "terrine";
 /// The password.
 pub const PASSWORD: &str = "secret";
 /// The line that `htpasswd -B` makes of both.
-const HTPASSWD: &str = "terrine:$2b$04$5vFIn06.4dpbdhS4ygkbwOfsdt8YyQFAMe.BZg/oetU3qJURiRJMm\n";
+pub const HTPASSWD: &str = "terrine:$2b$04$5vFIn06.4dpbdhS4ygkbwOfsdt8YyQFAMe.BZg/oetU3qJURiRJMm\n";
 /// The value that a client has to send instead: `Basic`, and both in base64.
 pub const BASIC: &str = "Basic dGVycmluZTpzZWNyZXQ=";
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use terrine_tests::archive::filter;
 use terrine_tests::base::{self, BaseImage};
 use terrine_tests::consumer::{self, Consumed};
+use terrine_tests::registry;
 use terrine_tests::{Archive, ConfFile, Generation, Run, TestStore, conf, fixture, peer, terrine};
 
 /// The text that the example prints.
@@ -353,4 +354,30 @@ fn the_command_of_the_readme_runs() {
     let archive = Archive::read(run.ok().stdout);
     assert_eq!(archive.manifest["RepoTags"], json!([REFERENCE]));
     assert_eq!(archive.layers().len(), 3);
+}
+
+#[test]
+fn docker_and_terrine_share_logins() {
+    let tools = ["docker", "dockerd", "containerd", "runc", "docker-registry"];
+    if !consumer::available(&tools) {
+        return;
+    }
+    let (store, json) = store();
+    let (_, file) = image(&store, json);
+    let passwords = store.root().join("htpasswd");
+    fs::write(&passwords, registry::HTPASSWD).unwrap();
+    let terrine = terrine();
+    let said = Consumed::with(
+        "docker-login",
+        &[
+            terrine.get_program(),
+            file.as_os_str(),
+            passwords.as_os_str(),
+            registry::USER.as_ref(),
+            registry::PASSWORD.as_ref(),
+        ],
+    )
+    .text("said");
+    let name = "127.0.0.1:5000/acme/web:1";
+    assert_eq!(said, format!("Login Succeeded\n{name}\n{name}\n"));
 }
