@@ -101,7 +101,7 @@ fn help_and_schema_name_the_defaults() {
     let planner = schema["properties"]["planner"]["description"].as_str();
     let planner = joined(planner.unwrap());
     assert!(
-        planner.contains(&format!("`{}` if not given", built_in.build)),
+        planner.ends_with(&format!("Default: `{}`.", built_in.build)),
         "{planner}"
     );
 }

@@ -14,28 +14,25 @@ use super::argument;
 use super::cache_args::close_cache;
 use super::encode_args::{EncodeArgs, setting};
 use super::failure::Result;
-use super::headings;
 use super::printer::Printer;
 use super::target::TargetReference;
 
-/// Options of commands that copy existing images.
+/// Arguments of what brings images that exist to a destination.
 #[derive(Debug, clap::Args)]
 pub(super) struct CopyArgs {
-    /// Compress layers again: none, gzip[:LEVEL] or zstd[:LEVEL] [default: keep layers as they are,
-    /// but compress uncompressed ones with gzip for registries]
+    /// Compress layers anew: none, gzip[:LEVEL] or zstd[:LEVEL] [default: as they are, but plain
+    /// ones by gzip for registries, unless they come from one]
     ///
-    /// Without a level, layers with this compression stay as they are. With a level, all layers are
-    /// compressed again. By default, uncompressed layers are compressed with gzip for a registry,
-    /// unless they come from a registry.
-    #[arg(long, value_name = "COMPRESSION", value_parser = argument::read::<Reencode>, help_heading = headings::OUTPUT)]
+    /// Without a level, layers that are compressed in that way stay as they are.
+    #[arg(long, value_name = "HOW", value_parser = argument::read::<Reencode>, help_heading = "Output")]
     compression: Option<Reencode>,
 
-    /// Copy layers that are not distributed with their images, too
+    /// Copy layers that are not distributed with their images, too: from the source, or else from the URLs that their
+    /// manifests have for them
     ///
-    /// They are read from the source, or else from the URLs in the manifest. By default, such
-    /// layers, for example those of Windows, are not copied. Docker-archives and the storage of
-    /// docker or podman get them in any case.
-    #[arg(long, help_heading = headings::OUTPUT)]
+    /// Otherwise such layers, those of Windows for example, are left where they are. Docker-archives and the storage
+    /// of docker or podman get them in any case.
+    #[arg(long, help_heading = "Output")]
     all_layers: bool,
 
     #[command(flatten)]

@@ -4,22 +4,20 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 
-use super::headings;
-
-/// A format of output.
+/// How something is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// Table for people
+    /// For people
     Table,
-    /// JSON for programs
+    /// For programs
     Json,
 }
 
-/// The format of output that the user chooses.
+/// How something is shown, where the user may say it.
 #[derive(Debug, clap::Args)]
 pub(super) struct FormatArgs {
-    /// Format of the output [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT", help_heading = headings::OUTPUT)]
+    /// How to show it [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
 }
 

@@ -18,187 +18,183 @@ use super::history_args::HistoryArgs;
 use super::images::linux;
 use super::limit_args::LimitArgs;
 use super::planner_args::PlannerArgs;
-use super::{argument, headings, stdin};
+use super::{argument, stdin};
 pub(super) use merge::{Merged, read as read_spec};
 
-/// The specification of an image, from a file and from flags.
+/// Where the specification comes from. Flags change what the file says, and do without it.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImageArgs {
-    /// Image specification, a JSON file; `-` for stdin
+    /// The image specification, a JSON file; `-` for stdin
     ///
-    /// Flags add to it or override it. It is not needed if flags describe the whole image. `terrine
-    /// schema` prints its JSON Schema.
+    /// Not needed where the flags say everything. `terrine schema` describes it.
     #[arg(value_parser = stdin::file_parser())]
     spec: Option<PathBuf>,
 
-    /// Name of the image, with or without `:TAG`
-    #[arg(long, value_name = "NAME", help_heading = headings::IMAGE)]
+    /// The image's name, with `:tag` or without
+    #[arg(long, value_name = "NAME", help_heading = "Image")]
     name: Option<String>,
 
-    /// Tag of the image; may be repeated
+    /// A tag of the image; may be repeated
     ///
-    /// The image gets all of its tags at each destination that names no tag.
-    #[arg(long, help_heading = headings::IMAGE)]
+    /// The image gets all of them wherever its destination names no tag.
+    #[arg(long, help_heading = "Image")]
     tag: Vec<String>,
 
-    /// Base image: a file, a directory, or a reference such as docker://debian:12
-    #[arg(long, value_name = "IMAGE", value_parser = stdin::image, help_heading = headings::IMAGE)]
+    /// The image to build on: a file or an OCI layout, or an image in a registry or anywhere
+    /// else, as docker://debian:12
+    #[arg(long, value_name = "IMAGE", value_parser = stdin::image, help_heading = "Image")]
     from_image: Option<Reference>,
 
-    /// Settings to inherit from the base image: its environment, or everything that FROM in a
-    /// Dockerfile inherits, such as command, user and working directory [default: environment]
-    #[arg(long, value_name = "SETTINGS", value_parser = ["environment", "all"], help_heading = headings::IMAGE)]
+    /// What is taken over from the base image: its environment, or all that FROM in a Dockerfile
+    /// takes over, such as command, user and directory [default: environment]
+    #[arg(long, value_name = "WHAT", value_parser = ["environment", "all"], help_heading = "Image")]
     base_config: Option<String>,
 
-    /// Directory or store path to link into the root; may be repeated
+    /// A directory or store path to join at the root, as links; may be repeated
     ///
-    /// A directory becomes the store path `contents`, `contents-2` and so on, or NAME if it is
-    /// given. Write `./NAME=DIR` for a path with an equals sign. Use `--copy-to-root` for files
-    /// instead of links.
-    #[arg(long, value_name = "[NAME=]PATH", help_heading = headings::CONTENT)]
+    /// A directory becomes the store path `contents`, `contents-2` and so on, or the one that
+    /// is named. Write `./NAME=DIR` for a path with an equals sign.
+    #[arg(long, value_name = "[NAME=]PATH", help_heading = "Content")]
     contents: Vec<PathBuf>,
 
-    /// Directory to copy to the root; may be repeated
-    #[arg(long, value_name = "PATH", help_heading = headings::CONTENT)]
+    /// A directory to copy to the root; may be repeated
+    #[arg(long, value_name = "PATH", help_heading = "Content")]
     copy_to_root: Vec<PathBuf>,
 
     #[command(flatten)]
     contents_rules: ContentsArgs,
 
-    /// File to copy to a path in the image; may be repeated
+    /// A file of this machine to copy to a path in the image; may be repeated
     ///
-    /// MODE is in octal digits. If DST ends in a slash, it is the directory for the file. The file
-    /// replaces a file of the specification with the same path.
+    /// MODE is in octal digits. A path that ends in a slash is the directory that the file goes to. The file
+    /// takes the place of one in the specification.
     #[arg(
         long,
         value_name = "SRC:DST[:MODE[:UID:GID]]",
-        help_heading = headings::CONTENT
+        help_heading = "Content"
     )]
     file: Vec<String>,
 
-    /// References between store paths, in a file; may be repeated
+    /// What store paths refer to; may be repeated
     ///
-    /// The file is the JSON of `nix path-info --json --recursive` or of exportReferencesGraph, or a
-    /// directory of closureInfo. By default, the references are read from the database of the
-    /// store.
-    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::CONTENT)]
+    /// The JSON of `nix path-info --json --recursive` or of exportReferencesGraph, or a
+    /// folder of closureInfo. Without it, the store's own database tells.
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Content")]
     closure: Vec<PathBuf>,
 
-    /// Add users and groups: /etc/passwd, /etc/group and /etc/nsswitch.conf
-    #[arg(long, help_heading = headings::CONTENT)]
+    /// Add users and groups: /etc/passwd, /etc/group, /etc/nsswitch.conf
+    #[arg(long, help_heading = "Content")]
     fake_nss: bool,
 
-    /// Add Mozilla's certificate authorities
-    #[arg(long, help_heading = headings::CONTENT)]
+    /// Add Mozilla's certificates
+    #[arg(long, help_heading = "Content")]
     ca_certificates: bool,
 
-    /// Add the directory /tmp
-    #[arg(long, help_heading = headings::CONTENT)]
+    /// Add /tmp
+    #[arg(long, help_heading = "Content")]
     tmp: bool,
 
-    /// Command, or one argument of it; may be repeated
+    /// The command, or one argument of it; may be repeated
     #[arg(
         long,
         value_name = "ARG",
         allow_hyphen_values = true,
-        help_heading = headings::CONFIGURATION
+        help_heading = "Configuration"
     )]
     cmd: Vec<String>,
 
-    /// Entry point, or one argument of it; may be repeated
+    /// The entry point, or one argument of it; may be repeated
     #[arg(
         long,
         value_name = "ARG",
         allow_hyphen_values = true,
-        help_heading = headings::CONFIGURATION
+        help_heading = "Configuration"
     )]
     entrypoint: Vec<String>,
 
-    /// Environment variable; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", help_heading = headings::CONFIGURATION)]
+    /// An environment variable; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Configuration")]
     env: Vec<String>,
 
-    /// User to run as
-    #[arg(long, value_name = "USER[:GROUP]", help_heading = headings::CONFIGURATION)]
+    /// The user to run as
+    #[arg(long, value_name = "USER[:GROUP]", help_heading = "Configuration")]
     user: Option<String>,
 
-    /// Working directory
-    #[arg(long, value_name = "DIR", help_heading = headings::CONFIGURATION)]
+    /// The directory to start in
+    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
     workdir: Option<String>,
 
-    /// Port that the program listens on; may be repeated
-    #[arg(long, value_name = "PORT[/PROTOCOL]", help_heading = headings::CONFIGURATION)]
+    /// A port that the program listens on; may be repeated
+    #[arg(long, value_name = "PORT[/PROTOCOL]", help_heading = "Configuration")]
     expose: Vec<String>,
 
-    /// Directory for a volume; may be repeated
-    #[arg(long, value_name = "DIR", help_heading = headings::CONFIGURATION)]
+    /// A directory that is to outlive a container; may be repeated
+    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
     volume: Vec<String>,
 
-    /// Label; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", help_heading = headings::CONFIGURATION)]
+    /// A label; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Configuration")]
     label: Vec<String>,
 
-    /// Platform of the image, such as linux/arm64
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = linux, help_heading = headings::IMAGE, conflicts_with_all = ["architecture", "system"])]
+    /// The platform, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH", value_parser = linux, help_heading = "Image", conflicts_with_all = ["architecture", "system"])]
     platform: Option<Platform>,
 
-    /// Architecture of the image in Go's terms, such as arm64
-    #[arg(long, help_heading = headings::IMAGE, conflicts_with = "system")]
+    /// The architecture in Go's terms, such as arm64
+    #[arg(long, help_heading = "Image", conflicts_with = "system")]
     architecture: Option<String>,
 
-    /// Platform of the image in Nix's terms, such as aarch64-linux
-    #[arg(long, help_heading = headings::IMAGE)]
+    /// The system in Nix's terms, such as aarch64-linux
+    #[arg(long, help_heading = "Image")]
     system: Option<String>,
 
-    /// Creation time of the image: RFC 3339, @SECONDS or now
+    /// When the image says that it was created: RFC 3339, @SECONDS or now
     ///
-    /// SOURCE_DATE_EPOCH is not read: pass `@$SOURCE_DATE_EPOCH` to use it.
-    #[arg(long, value_name = "TIME", value_parser = time, help_heading = headings::IMAGE)]
+    /// SOURCE_DATE_EPOCH is not looked at; give `@$SOURCE_DATE_EPOCH` where it is meant.
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Image")]
     created: Option<When>,
 
-    /// Modification time of files in layers of store paths, in the same forms
-    #[arg(long, value_name = "TIME", value_parser = time, help_heading = headings::IMAGE)]
+    /// The time of files in layers of store paths, in the same forms
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Image")]
     mtime: Option<When>,
 
-    /// Maximum number of layers of the image [default: 100]
-    ///
-    /// With `--pipeline`, there is no limit by default.
-    #[arg(long, value_name = "N", help_heading = headings::LAYERS)]
+    /// How many layers the image may have
+    #[arg(long, value_name = "N", help_heading = "Layers")]
     max_layers: Option<u32>,
 
     #[command(flatten)]
     planner: PlannerArgs,
 
-    /// Layering pipeline of dockerTools, in a JSON file
-    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::LAYERS)]
+    /// A layering pipeline of dockerTools, in a JSON file
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Layers")]
     pipeline: Option<PathBuf>,
 
     #[command(flatten)]
     past: HistoryArgs,
 
-    /// Directory of the package store [default: /nix/store]
-    #[arg(long, value_name = "DIR", help_heading = headings::CONTENT)]
+    /// The directory of store paths [default: /nix/store]
+    #[arg(long, value_name = "DIR", help_heading = "Content")]
     store_dir: Option<String>,
 
-    /// Directory to read store paths from
+    /// Look for store paths below this directory
     ///
-    /// For chroot stores of Nix: /nix/store/x is read from DIR/nix/store/x.
+    /// For Nix's chroot stores: /nix/store/x is then DIR/nix/store/x.
     #[arg(
         long,
         value_name = "DIR",
         default_value = "/",
-        help_heading = headings::CONTENT
+        help_heading = "Content"
     )]
     store_root: PathBuf,
 
-    /// Allow programs that the platform of the image cannot run
-    #[arg(long, help_heading = headings::CONTENT)]
+    /// Allow programs that the image's platform cannot run
+    #[arg(long, help_heading = "Content")]
     allow_foreign: bool,
 
     #[command(flatten)]
     pub(super) commands: CommandArgs,
 
-    /// Command and its arguments
+    /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "cmd")]
     command: Vec<String>,
 }

@@ -1,22 +1,20 @@
-//! `terrine inspect`: the facts about an image.
+//! `terrine inspect`: what an image is.
 
 use super::failure::Result;
 use super::format::{Format, FormatArgs};
 use super::images::OneImage;
 use super::{image_tables, output};
 
-/// Show the layers, configuration and store paths of an image
+/// Show what an image is: its layers, what it runs, the store paths in it
 ///
-/// Reads the manifest and the configuration of an image, but no layer, and prints their facts to
-/// stdout: platform, command, environment, each layer with its size and digest, and the store paths
-/// in it if the image names them.
+/// No layer is read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     image: OneImage,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     show: FormatArgs,
 }
 

@@ -7,7 +7,6 @@ use terrine::planner::{AtWork, Limits, Runtime, Work};
 
 use super::cache_args::CacheArgs;
 use super::failure::Result;
-use super::headings;
 use super::helper;
 use super::printer::Printer;
 
@@ -23,27 +22,27 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// Limits of planners from files.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct LimitArgs {
-    /// Fuel for each call of a planner [default: 20,000,000,000]
+    /// The fuel that one call of a planner may use [default: 20,000,000,000]
     ///
-    /// One unit is about one instruction, so the default is a few seconds of work, and the same on
-    /// every machine. The built-in planner gets 100,000,000,000 or more, except in `planner check`.
-    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
+    /// About one unit for an instruction, so a few seconds of work. It is the same on every machine. The built-in
+    /// planner has at least 100,000,000,000, except in `planner check`.
+    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Planners from files")]
     planner_fuel: Option<u64>,
 
-    /// Time for each call of a planner from a file, in seconds [default: 30]
+    /// The time that one call of a planner from a file may take, in seconds [default: 30]
     ///
-    /// It ends calls whose instructions take much longer than usual, which fuel does not measure.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
+    /// For one whose instructions take much longer than others do.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = "Planners from files")]
     planner_time: Option<u64>,
 
-    /// Processor time for compiling a planner from a file, in seconds
+    /// The processor time that compiling a planner from a file may take, in seconds
     ///
-    /// A planner is compiled once, in an isolated process, and then kept in the cache.
-    #[arg(long, value_name = "SECONDS", default_value_t = TIME, value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
+    /// It is compiled once, in a process that can do nothing else, and then kept in the cache.
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME, value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = "Planners from files")]
     compile_time: u64,
 
-    /// Memory for compiling a planner from a file, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(64..=1 << 20), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
+    /// The memory that compiling it may take, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(64..=1 << 20), help_heading = "Planners from files")]
     compile_memory: u64,
 }
 

@@ -9,28 +9,21 @@ use super::{argument, login};
 
 /// Log out of a registry
 ///
-/// Removes the credentials for the registry from all files that terrine reads and from the helpers
-/// that these name, including credentials that docker, podman or skopeo stored. Prints nothing to
-/// stdout.
+/// The login is removed from all files in which terrine looks for one, and from the programs that these name, whoever
+/// put it there.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Registry, or a part of its repositories, as for `terrine login`
+    /// The registry, or the repositories, as `terrine login` takes them
     #[arg(default_value = "docker.io", value_parser = argument::read::<ServerName>)]
     registry: ServerName,
 
-    /// Remove the credentials for all registries
+    /// Drop the logins for all registries
     #[arg(short, long, conflicts_with = "registry")]
     all: bool,
 
     #[command(flatten)]
     authfile: AuthfileArgs,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  terrine logout ghcr.io
-  terrine logout --all";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let logins = Logins::new(args.authfile.files());

@@ -23,7 +23,6 @@ mod file_args;
 mod flag_names;
 mod format;
 mod github;
-mod headings;
 mod helper;
 mod history_args;
 mod image_args;
@@ -47,7 +46,6 @@ mod planner;
 mod planner_args;
 mod prefetch;
 mod printer;
-mod program;
 mod progress;
 mod prompt;
 mod registry_args;
@@ -69,54 +67,28 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use exit::Status;
 use failure::{Context, Result};
 use printer::{LogFormat, Printer};
 
-/// Build layered, reproducible container images from package closures
-///
-/// terrine builds images from Nix store paths, Guix packages and plain directories, without a daemon and without root.
-/// It also copies, converts, inspects and verifies existing images. Output goes to stdout, messages go to stderr.
+/// Makes layered, reproducible container images out of package closures
 #[derive(Debug, Parser)]
-#[command(
-    name = "terrine",
-    version,
-    max_term_width = 100,
-    disable_help_flag = true,
-    after_help = EXAMPLES,
-    after_long_help = exit::HELP
-)]
+#[command(name = "terrine", version, max_term_width = 100, after_help = exit::HELP)]
 struct Cli {
-    /// Print only warnings, errors and generated tags
-    #[arg(short, long, global = true, help_heading = headings::GLOBAL)]
+    /// Say nothing but warnings, errors, and a tag that was generated
+    #[arg(short, long, global = true)]
     quiet: bool,
 
-    /// Format of the messages on stderr
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        default_value = "text",
-        help_heading = headings::GLOBAL
-    )]
+    /// How to write messages, which go to stderr
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
-
-    /// Print help: a summary with `-h`, all of it with `--help`
-    #[arg(short, long, global = true, action = ArgAction::Help, help_heading = headings::GLOBAL)]
-    help: Option<bool>,
 
     #[command(subcommand)]
     command: Command,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  terrine build image.json --to docker://ghcr.io/acme/web:1.2
-  terrine copy docker://debian:12 oci:layout:debian
-  terrine inspect web.tar";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -175,9 +147,19 @@ fn main() -> ExitCode {
 
 /// Reads the arguments.
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    let mut program = program::program();
+    let mut program = with_negative_numbers(Cli::command());
     let matches = program.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut program))
+}
+
+/// Takes negative numbers for values of flags, so that what is wrong with them is told.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| {
+            let takes = argument.get_long().is_some() && argument.get_action().takes_values();
+            argument.allow_negative_numbers(takes)
+        })
+        .mut_subcommands(with_negative_numbers)
 }
 
 /// Prints the help that is asked for, which goes to stdout and is a success, or what is wrong with the arguments.
@@ -187,7 +169,7 @@ fn unparsed(error: &clap::Error, arguments: &[OsString], printer: &Printer) -> E
         return Status::Usage.into();
     }
     if error.use_stderr() {
-        let wrong = usage::explain(error, &program::program(), arguments);
+        let wrong = usage::explain(error, &Cli::command(), arguments);
         printer.error(&[wrong.message], wrong.hint.as_deref());
         return Status::Usage.into();
     }
@@ -243,5 +225,15 @@ fn execute(cli: Cli, printer: &Printer) -> Result<()> {
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Version(args) => version::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::with_negative_numbers(super::Cli::command()).debug_assert();
     }
 }

@@ -16,37 +16,35 @@ use super::landing::LandingArgs;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::target::{Place, TargetReference};
-use super::{argument, headings, stdin};
+use super::{argument, stdin};
 
-/// Merge several images into one docker-archive
+/// Put several images into one docker-archive
 ///
-/// Reads images and writes all of them to one docker-archive, on stdout unless `--output` or `--to`
-/// is given, as dockerTools.mergeImages does. Layers that several images have are written once.
-/// `docker load` and `podman load` load all of the images. A docker-archive adds all of its images,
-/// with the names that they have in it.
+/// As dockerTools.mergeImages does. Layers that they share are written once. `docker load` and `podman load` then load all of
+/// them. Of a docker-archive all images are taken, with the names that they have there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    #[command(flatten)]
-    images: ImagesArgs,
-
-    /// Images to merge
+    /// The images
     #[arg(value_name = "IMAGE", required = true, value_parser = stdin::image)]
     from: Vec<Reference>,
 
-    /// Write the docker-archive to this file instead of stdout
-    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
 
-    /// Destination: docker-archive:FILE, a file, `-` for stdout, `docker-daemon:` or
-    /// `containers-storage:`
+    /// Where the images go: docker-archive:FILE, a file, `-` for stdout, or the storage of docker or podman as
+    /// `docker-daemon:` and `containers-storage:`
     ///
-    /// The images keep their names.
-    #[arg(long, value_name = "DESTINATION", value_parser = to, help_heading = headings::OUTPUT, conflicts_with = "output")]
+    /// There they have the names that they have here.
+    #[arg(long, value_name = "IMAGES", value_parser = to, help_heading = "Output", conflicts_with = "output")]
     to: Option<Reference>,
 
     #[command(flatten)]
     landing: LandingArgs,
+
+    #[command(flatten)]
+    images: ImagesArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -1,4 +1,4 @@
-//! `terrine plan`: a preview of an image.
+//! `terrine plan`: what an image would be.
 
 use terrine::plan::{self, CommandsTold};
 use terrine::planner::Planners;
@@ -14,16 +14,13 @@ use super::images::Images;
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
 use super::strict_args::StrictArgs;
-use super::{headings, output, table};
+use super::{output, table};
 
-/// Show the image that `build` would make, and why
+/// Show what `build` would make, and why
 ///
-/// Takes the arguments of `build` and prints the plan to stdout: name, tag, platform, environment,
-/// and each layer with its size and the reason for it. Writes no image, and reads only names, sizes
-/// and the first bytes of programs. Commands at the root are run, because their results are part of
-/// the image.
+/// No image is written, and no more is read than names, sizes and the first bytes of
+/// programs. Commands at the root are run, because what they leave decides what is in the image.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     image: ImageArgs,
@@ -31,26 +28,19 @@ pub(super) struct Args {
     #[command(flatten)]
     registry: RegistryArgs,
 
-    /// Explain one store path: its layer, the reason for it, and the paths that depend on it
-    #[arg(long, value_name = "PATH", help_heading = headings::OUTPUT)]
+    /// Explain one store path: its layer, why it is there, what depends on it
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
     explain: Option<String>,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     cache: CacheArgs,
 
     #[command(flatten)]
     strict: StrictArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     show: FormatArgs,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  terrine plan image.json
-  terrine plan image.json --explain hello-1.0
-  terrine plan --name web:1 --copy-to-root ./web --format table -- /bin/web
-  terrine plan image.json --format json | jq '.layers[].reason'";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let Merged { spec, names } = args.image.merge()?;

@@ -1,4 +1,4 @@
-//! `terrine stream`: the counterpart of Nixpkgs' `stream_layered_image.py`.
+//! `terrine stream`: what Nixpkgs' `stream_layered_image.py` does.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,6 @@ use terrine::spec::Time;
 use super::cache_args::close_cache;
 use super::exit::Usage;
 use super::failure::{Context, Result};
-use super::headings;
 use super::images::{Images, linux};
 use super::printer::Printer;
 use super::progress::Progress;
@@ -19,32 +18,30 @@ use super::ship_args::ShipArgs;
 use super::stdin;
 use super::strict_args::StrictArgs;
 
-/// Stream the image of a dockerTools conf.json
+/// Write the image that a dockerTools conf.json describes
 ///
-/// Reads the conf.json of Nixpkgs' streamLayeredImage and the store paths in it. Builds the image
-/// with the image id that Nixpkgs' stream_layered_image.py gives it, and writes it to each
-/// destination of `--to`, then prints the references with the digests that it has there. Without
-/// `--to` and `--output`, a docker-archive goes to stdout, for `docker load`, `podman load` and
-/// others.
+/// Takes the place of Nixpkgs' stream_layered_image.py: the same conf.json gives the same
+/// image id. Without `--to` and `--output` a docker-archive goes to stdout, for
+/// `docker load`, `podman load` and others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The conf.json of streamLayeredImage; `-` for stdin
+    /// The conf.json that streamLayeredImage made; `-` for stdin
     #[arg(value_parser = stdin::file_parser())]
     conf: PathBuf,
 
-    /// Name of the image, instead of the one in conf.json
+    /// Load the image under this name instead of the one in conf.json
     ///
-    /// Without a tag, one is generated from the description of the image.
-    #[arg(short = 't', long, alias = "repo_tag", value_name = "NAME[:TAG]", help_heading = headings::IMAGE)]
+    /// Without a tag, one is generated from the image's description.
+    #[arg(short = 't', long, alias = "repo_tag", value_name = "NAME:TAG")]
     repo_tag: Option<String>,
 
-    /// Platform of the image, instead of the one in conf.json, such as linux/arm64
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = linux, help_heading = headings::IMAGE)]
+    /// Make the image for this platform instead of the one in conf.json, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH", value_parser = linux)]
     platform: Option<Platform>,
 
-    /// Tag of the image, instead of the one in conf.json; may be repeated
-    #[arg(long, value_name = "TAG", help_heading = headings::IMAGE)]
+    /// The image's tag instead of the one in conf.json; may be repeated
+    #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
 
     #[command(flatten)]
@@ -53,15 +50,10 @@ pub(super) struct Args {
     #[command(flatten)]
     strict: StrictArgs,
 
-    /// Directory to read store paths from
+    /// Look for store paths below this directory
     ///
-    /// For chroot stores of Nix: /nix/store/x is read from DIR/nix/store/x.
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = "/",
-        help_heading = headings::CONTENT
-    )]
+    /// For Nix's chroot stores: /nix/store/x is then DIR/nix/store/x.
+    #[arg(long, value_name = "DIR", default_value = "/")]
     store_root: PathBuf,
 }
 

@@ -6,16 +6,15 @@ use terrine::hint::Hint;
 use terrine::remark::Remark;
 
 use super::failure::Result;
-use super::headings;
 use super::printer::Printer;
 
-/// The severity of warnings.
+/// Whether warnings are errors.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct StrictArgs {
     /// Treat warnings about the image as errors
     ///
-    /// If there is a warning, no image is written. For CI.
-    #[arg(long, help_heading = headings::OUTPUT)]
+    /// Nothing is written where there is one. For CI.
+    #[arg(long, help_heading = "Output")]
     strict: bool,
 }
 

@@ -23,13 +23,13 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Green.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// A format of messages.
+/// How messages are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// Text for people
+    /// For people
     #[default]
     Text,
-    /// A JSON object for each message, one on each line
+    /// For programs: a JSON object for each message, on a line of its own
     Json,
 }
 

@@ -1,4 +1,4 @@
-//! `terrine replay`: a simulation of the pulls of clients.
+//! `terrine replay`: what clients would have pulled.
 
 mod candidates;
 mod input;
@@ -19,18 +19,16 @@ use self::candidates::Candidates;
 use self::progress::Plans;
 use super::exit::Usage;
 use super::format::{Format, FormatArgs};
-use super::headings;
 use super::output::{self, Output};
 use super::printer::Printer;
 use super::stdin;
 use crate::failure::{Context, Result};
 
-/// Simulate the pulls of an image's updates, for policies and numbers of layers
+/// Show what clients would have pulled for the updates of an image, by policy and budget
 ///
-/// Reads a recorded sequence of closures, plans each step with each policy, and prints to stdout,
-/// as a table or JSON, the bytes that a client pulls if it pulls the layers that it does not have.
-/// The lower bound is the sum of the store paths that it does not have. Sizes are those before
-/// compression. The first pull is not counted.
+/// Each policy plans every step of a recorded sequence, and a client follows that pulls the
+/// layers that it does not hold. Sizes are uncompressed. The lower bound is what it would pull if
+/// it could pull store paths one by one. The first pull is in no sum.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = EXAMPLES,
@@ -42,67 +40,69 @@ pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Recorded sequence, a file of `terrine replay record`; several are a fleet, whose clients
-    /// pull all images
+    /// The sequence, in a file that `terrine replay record` wrote; several for a fleet, whose
+    /// clients pull all of the images
     #[arg(required = true, value_parser = stdin::file_parser())]
     updates: Vec<PathBuf>,
 
     #[command(flatten)]
     candidates: Candidates,
 
-    /// Maximum number of layers of store paths, or `none`; several are separated by commas
+    /// How many layers of store paths an image may have, or `none` for no limit; several with
+    /// commas between them
     #[arg(
         long,
         value_name = "N",
         value_delimiter = ',',
         default_value = "100",
         value_parser = budget,
-        help_heading = headings::LAYERS
+        help_heading = "Policies"
     )]
     max_layers: Vec<Budget>,
 
-    /// Steps to replay, counted from 1; steps before and after them are ignored
-    #[arg(long, value_name = "A..B", value_parser = steps, help_heading = headings::REPLAY)]
+    /// The steps to replay, from 1; what is before and after them is as if it had not been
+    #[arg(long, value_name = "A..B", value_parser = steps, help_heading = "Steps")]
     steps: Option<Steps>,
 
-    /// Step of the client's first pull; earlier steps are history
-    #[arg(long, value_name = "N", help_heading = headings::REPLAY)]
+    /// The step of the client's first pull; the steps before it are the past
+    #[arg(long, value_name = "N", help_heading = "Steps")]
     from_step: Option<usize>,
 
-    /// Give each plan the changes of packages in the steps before it
-    #[arg(long, help_heading = headings::REPLAY)]
+    /// Tell each plan how often packages changed in the steps before it
+    #[arg(long, help_heading = "Steps")]
     with_history: bool,
 
-    /// Give each plan the layers of the plan before it
-    #[arg(long, help_heading = headings::REPLAY)]
+    /// Tell each plan which layers the one before it made
+    #[arg(long, help_heading = "Steps")]
     with_previous: bool,
 
-    /// Number of steps from one pull of the client to the next
-    #[arg(long, value_name = "N", default_value = "1", help_heading = headings::REPLAY)]
+    /// Each how many steps the client pulls
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Client")]
     pull_every: NonZeroUsize,
 
-    /// Layers that the client keeps
+    /// What the client keeps
     #[arg(
         long,
         value_name = "LAYERS",
         default_value = "last",
-        help_heading = headings::REPLAY
+        help_heading = "Client"
     )]
     keep: KeepArg,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Output")]
     show: FormatArgs,
 
-    /// Write a page with plots to this file; it needs no other file and no network
-    #[arg(long, value_name = "FILE", help_heading = headings::OUTPUT)]
+    /// Write a page with plots to this file; it needs nothing else and opens offline
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     html: Option<PathBuf>,
 
-    /// Measure the time of each plan, which differs between runs
-    #[arg(long, help_heading = headings::OUTPUT)]
+    /// Measure the time that plans take, which is another in each run
+    #[arg(long, help_heading = "Output")]
     time: bool,
 
-    /// Number of policies and budgets to replay at once [default: number of processors]
-    #[arg(long, value_name = "N", help_heading = headings::OUTPUT)]
+    /// How many policies and budgets are replayed at once [default: as many as there are
+    /// processors]
+    #[arg(long, value_name = "N", help_heading = "Output")]
     jobs: Option<NonZeroUsize>,
 }
 
@@ -118,12 +118,12 @@ Examples:
   terrine replay web.json data.json --format json | jq '.runs[].total'
   terrine replay record docker://host/web:1.0 docker://host/web:1.1 -o updates.json";
 
-/// Layers that a client keeps.
+/// What a client keeps.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum KeepArg {
-    /// Layers of the last images that it pulled
+    /// The layers of the images that it pulled last
     Last,
-    /// All layers that it pulled
+    /// All layers that it ever pulled
     All,
 }
 

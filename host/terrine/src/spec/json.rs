@@ -70,6 +70,24 @@ impl Json {
         }
     }
 
+    /// The value on one line, with a space after each comma and each colon.
+    pub(super) fn spaced(&self) -> String {
+        match self {
+            Self::Scalar(text) => text.clone(),
+            Self::Array(items) => {
+                let items: Vec<String> = items.iter().map(Self::spaced).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Self::Object(entries) => {
+                let key = |key: &str| serde_json::Value::from(key);
+                let entries = entries.iter();
+                let entries =
+                    entries.map(|(name, value)| format!("{}: {}", key(name), value.spaced()));
+                format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
     /// Calls `visit` with each string in it, keys included.
     pub fn for_each_string(&self, visit: &mut dyn FnMut(&str)) {
         match self {
@@ -263,6 +281,12 @@ mod tests {
         );
         assert_eq!(canonical("[]").unwrap(), "[]");
         assert_eq!(canonical(" 3 ").unwrap(), "3");
+    }
+
+    #[test]
+    fn a_line_for_people_has_spaces() {
+        let json: Json = serde_json::from_str(r#"{"b":[1,"x"],"a":{"c":null}}"#).unwrap();
+        assert_eq!(json.spaced(), r#"{"a": {"c": null}, "b": [1, "x"]}"#);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The image's own `config`: how its containers run.
+//! The image's own `config`: the settings of its containers.
 
 use std::collections::BTreeMap;
 
@@ -7,96 +7,139 @@ use serde::Deserialize;
 
 use crate::spec::json::{optional_object, unique_map, unique_objects};
 
-/// An object without a key: what Go writes for the members of a set.
+/// An empty object. Docker writes it for each member of a set.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Empty {}
 
-/// How containers run, in the terms of the OCI image specification and of Docker. It
-/// is checked against these fields, and then goes into the image as it was written,
-/// with its keys in order.
+/// Settings of containers, by their names in the OCI image specification and in Docker. They are
+/// checked, and become part of the image's configuration as they were written, with sorted keys.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Config {
-    /// The program and its arguments; or the arguments, where there is an `Entrypoint`.
+    /// Command to run: a program and its arguments. With an `Entrypoint`, further arguments of it.
+    #[schemars(extend("examples" = [["/bin/web", "--port", "80"]]))]
     pub cmd: Option<Vec<String>>,
-    /// The program and its first arguments.
+    /// Program to run and its first arguments, which precede those of `Cmd`.
+    #[schemars(extend("examples" = [["/bin/init", "--"]]))]
     pub entrypoint: Option<Vec<String>>,
-    /// Environment variables, each as `NAME=value`.
+    /// Environment variables, each as `NAME=VALUE`. They are added to those of the base image, and
+    /// replace variables of the same name.
+    #[schemars(extend("examples" = [["PATH=/bin", "LANG=C.UTF-8"]]))]
     pub env: Option<Vec<String>>,
-    /// The user and group to run as: names or numbers, as `user` or `user:group`.
+    /// User to run as: `USER` or `USER:GROUP`, each a name or a number.
+    #[schemars(extend("examples" = ["app", "1000:1000"]))]
     pub user: Option<String>,
-    /// The directory to start in.
+    /// Working directory of the command, as an absolute path.
+    #[schemars(extend("examples" = ["/srv"]))]
     pub working_dir: Option<String>,
-    /// Labels of the image.
+    /// Labels of the image. See also `labels` of the specification.
+    #[schemars(extend("examples" = [{"org.opencontainers.image.version": "1.2"}]))]
     #[serde(deserialize_with = "optional_map")]
     pub labels: Option<BTreeMap<String, String>>,
-    /// Ports that the program listens on: `{"80/tcp": {}}`.
+    /// Ports that the program listens on: an object with a key `PORT/PROTOCOL` for each.
+    #[schemars(extend("examples" = [{"80/tcp": {}}]))]
     #[serde(deserialize_with = "optional_set")]
     pub exposed_ports: Option<BTreeMap<String, Empty>>,
-    /// Directories that are to outlive a container: `{"/data": {}}`.
+    /// Directories whose content is kept outside of the container: an object with an absolute path
+    /// as the key for each.
+    #[schemars(extend("examples" = [{"/data": {}}]))]
     #[serde(deserialize_with = "optional_set")]
     pub volumes: Option<BTreeMap<String, Empty>>,
-    /// The signal that asks the program to stop.
+    /// Signal that asks the program to stop, by its name or number.
+    #[schemars(extend("examples" = ["SIGINT"]))]
     pub stop_signal: Option<String>,
-    /// How many seconds it is given to do so.
+    /// Time in seconds from `StopSignal` until the container is killed.
+    #[schemars(extend("examples" = [30]))]
     pub stop_timeout: Option<i64>,
-    /// How to see whether the program is well.
+    /// Check that shows whether the program is healthy.
+    #[schemars(extend("examples" = [{"Test": ["CMD", "/bin/web", "--check"]}]))]
     #[serde(deserialize_with = "optional_object")]
     pub healthcheck: Option<Healthcheck>,
-    /// The shell that commands given as text are run by.
+    /// Shell that runs commands in the shell form of a Dockerfile and of `Healthcheck`.
+    #[schemars(extend("examples" = [["/bin/bash", "-c"]]))]
     pub shell: Option<Vec<String>>,
-    /// What builds on top of this image run first.
+    /// Instructions that run first in a Dockerfile that builds on this image.
+    #[schemars(extend("examples" = [["RUN /bin/setup"]]))]
     pub on_build: Option<Vec<String>>,
-    /// Whether the command is one string that is already escaped; for Windows.
+    /// True if the command is a single string that is escaped already. For images for Windows only.
+    #[schemars(extend("examples" = [false]))]
     pub args_escaped: Option<bool>,
-    /// The container's name for itself.
+    /// Host name of the container. Not part of the OCI image specification.
+    #[schemars(extend("examples" = ["web"]))]
     pub hostname: Option<String>,
-    /// The container's domain.
+    /// Domain name of the container. Not part of the OCI image specification.
+    #[schemars(extend("examples" = ["example.org"]))]
     pub domainname: Option<String>,
-    /// Whether a terminal is given to the program.
+    /// True to give the program a terminal. Not part of the OCI image specification.
+    #[schemars(extend("examples" = [true]))]
     pub tty: Option<bool>,
-    /// Whether standard input is kept open.
+    /// True to keep standard input open. Not part of the OCI image specification.
+    #[schemars(extend("examples" = [true]))]
     pub open_stdin: Option<bool>,
-    /// Whether standard input is closed after its first use.
+    /// True to close standard input after the first client disconnects. Not part of the OCI image
+    /// specification.
+    #[schemars(extend("examples" = [true]))]
     pub stdin_once: Option<bool>,
-    /// Whether standard input is attached.
+    /// True to attach standard input. Not part of the OCI image specification.
+    #[schemars(extend("examples" = [true]))]
     pub attach_stdin: Option<bool>,
-    /// Whether standard output is attached.
+    /// True to attach standard output. Not part of the OCI image specification.
+    #[schemars(extend("examples" = [true]))]
     pub attach_stdout: Option<bool>,
-    /// Whether standard error is attached.
+    /// True to attach standard error. Not part of the OCI image specification.
+    #[schemars(extend("examples" = [true]))]
     pub attach_stderr: Option<bool>,
-    /// Whether there is no network.
+    /// True to run without a network. Not part of the OCI image specification.
+    #[schemars(extend("examples" = [true]))]
     pub network_disabled: Option<bool>,
-    /// The network card's address.
+    /// MAC address of the container. Not part of the OCI image specification.
+    #[schemars(extend("examples" = ["02:42:ac:11:00:02"]))]
     pub mac_address: Option<String>,
-    /// The image that this one was made from.
+    /// Image that this one was made from. Not part of the OCI image specification.
+    #[schemars(extend("examples" = ["debian:12"]))]
     pub image: Option<String>,
-    /// Memory limit in bytes.
+    /// Memory limit in bytes. The OCI image specification reserves it for compatibility with
+    /// Docker.
+    #[schemars(extend("examples" = [536_870_912]))]
     pub memory: Option<i64>,
-    /// Limit of memory and swap together, in bytes.
+    /// Limit of memory and swap together, in bytes. The OCI image specification reserves it for
+    /// compatibility with Docker.
+    #[schemars(extend("examples" = [1_073_741_824]))]
     pub memory_swap: Option<i64>,
-    /// Share of the processor's time, relative to that of others.
+    /// Share of processor time, relative to other containers. The OCI image specification reserves
+    /// it for compatibility with Docker.
+    #[schemars(extend("examples" = [512]))]
     pub cpu_shares: Option<i64>,
-    /// The processors to run on, such as `0-3` or `0,1`.
+    /// Processors to run on, as a list of numbers and ranges. Not part of the OCI image
+    /// specification.
+    #[schemars(extend("examples" = ["0-3"]))]
     pub cpuset: Option<String>,
 }
 
-/// How to see whether the program is well. Times are in nanoseconds.
+/// Check that shows whether the program is healthy. Times are in nanoseconds, and at least a
+/// millisecond; 0 means the default of the container engine.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Healthcheck {
-    /// `["NONE"]`, `["CMD", program, argument...]` or `["CMD-SHELL", command]`.
+    /// Command of the check: `["CMD", PROGRAM, ARGUMENT...]`, `["CMD-SHELL", COMMAND]`, or
+    /// `["NONE"]` for no check. The program is healthy if the command exits with status 0.
+    #[schemars(extend("examples" = [["CMD", "/bin/web", "--check"]]))]
     pub test: Option<Vec<String>>,
-    /// Time from one check to the next.
+    /// Time between two checks.
+    #[schemars(extend("examples" = [30_000_000_000_i64]))]
     pub interval: Option<i64>,
     /// Time after which a check has failed.
+    #[schemars(extend("examples" = [5_000_000_000_i64]))]
     pub timeout: Option<i64>,
-    /// Time in which failures do not count.
+    /// Time after the start of the container in which failures do not count.
+    #[schemars(extend("examples" = [10_000_000_000_i64]))]
     pub start_period: Option<i64>,
-    /// Time from one check to the next during that period.
+    /// Time between two checks during `StartPeriod`.
+    #[schemars(extend("examples" = [1_000_000_000]))]
     pub start_interval: Option<i64>,
-    /// How many failures it takes.
+    /// Number of consecutive failures after which the program is unhealthy.
+    #[schemars(extend("examples" = [3]))]
     pub retries: Option<i64>,
 }
 

@@ -26,14 +26,19 @@ impl From<String> for ContentsSpec {
     }
 }
 
-/// A directory of this machine with a name.
+/// Directory of this machine with the name of its store path.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NamedContents")]
 struct Named {
-    /// The name of the store path that the directory becomes.
+    /// Name of the store path that the directory becomes: letters, digits and `+-._?=`, not
+    /// beginning with a dot or a hash of Nix.
+    ///
+    /// Default: `contents`, `contents-2` and so on.
+    #[schemars(extend("examples" = ["site"]))]
     name: Option<String>,
-    /// The directory, relative to the specification.
+    /// Path of the directory, relative to the specification.
+    #[schemars(extend("examples" = ["./site"]))]
     path: String,
 }
 
@@ -107,6 +112,6 @@ impl JsonSchema for Contents {
             named,
             {"type": "array", "items": {"anyOf": [{"type": "string"}, named]}},
             {"type": "null"},
-        ]})
+        ], "default": []})
     }
 }

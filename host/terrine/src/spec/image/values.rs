@@ -54,7 +54,7 @@ impl JsonSchema for OneOrMany {
             {"type": "string"},
             {"type": "array", "items": {"type": "string"}},
             {"type": "null"},
-        ]})
+        ], "default": []})
     }
 }
 
@@ -118,7 +118,7 @@ impl<T: JsonSchema> JsonSchema for Switch<T> {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let settings = generator.subschema_for::<T>();
-        json_schema!({"anyOf": [{"type": ["boolean", "null"]}, settings]})
+        json_schema!({"anyOf": [{"type": ["boolean", "null"]}, settings], "default": false})
     }
 }
 
@@ -170,7 +170,7 @@ impl JsonSchema for PathSwitch {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["boolean", "string", "null"]})
+        json_schema!({"type": ["boolean", "string", "null"], "default": false})
     }
 }
 
@@ -196,10 +196,10 @@ impl JsonSchema for TimeField {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"anyOf": [
-            {"const": "now"},
-            {"type": "string", "pattern": "^@-?[0-9]+$"},
-            {"type": "string", "format": "date-time"},
-            {"type": "string", "format": "date"},
+            {"type": "string", "format": "date-time", "description": "Time as in RFC 3339."},
+            {"type": "string", "format": "date", "description": "Date as in RFC 3339, at 00:00 UTC."},
+            {"type": "string", "pattern": "^@-?[0-9]+$", "description": "`@` and seconds since 1970."},
+            {"const": "now", "description": "Time of the run."},
         ]})
     }
 }
