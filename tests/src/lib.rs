@@ -24,6 +24,7 @@ pub mod page;
 pub mod peer;
 pub mod policy;
 pub mod proxy;
+pub mod reference;
 pub mod registry;
 pub mod run;
 pub mod shipment;

@@ -1,10 +1,13 @@
 //! Wrong specifications, graphs and contents, and what is said about them; the tables and
-//! explanations of `terrine plan`; the lists of `terrine layers`.
+//! explanations of `terrine plan`; the lists of `terrine layers`; the schema.
 
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot be set up has failed"
 )]
+
+#[path = "specification/schema.rs"]
+mod schema;
 
 use std::fs;
 
@@ -512,24 +515,4 @@ fn a_failed_build_leaves_no_file() {
         "{}",
         run.stderr
     );
-}
-
-#[test]
-fn the_schema_is_a_schema() {
-    let run = Run::of(terrine().arg("schema")).ok();
-    let schema: Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert_eq!(schema["title"], "terrine image specification");
-    for field in [
-        "name",
-        "contents",
-        "copyToRoot",
-        "config",
-        "permissions",
-        "layeringPipeline",
-    ] {
-        assert!(
-            schema["properties"][field]["description"].is_string(),
-            "{field}"
-        );
-    }
 }
