@@ -195,6 +195,51 @@ fn cannot_is_one_word() {
     assert_eq!(split_words(&planted.join("\n")), [1, 3, 6]);
 }
 
+/// Words that a doc comment does not begin with: it says what an item is or does, and asks nothing.
+const QUESTIONS: &[&str] = &[
+    "How", "What", "Whatever", "When", "Where", "Wherever", "Whether", "Which", "Who", "Whoever",
+    "Whose", "Why",
+];
+
+/// Returns the numbers of a file's lines that doc comments begin with, and whether each begins with a question word.
+fn doc_comments(text: &str) -> Vec<(usize, bool)> {
+    let mut found = vec![];
+    let mut is_within = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim_start();
+        let comment = line
+            .strip_prefix("///")
+            .or_else(|| line.strip_prefix("//!"));
+        if let Some(comment) = comment.filter(|_| !is_within) {
+            let first = comment.split_whitespace().next().unwrap_or_default();
+            let first = first.trim_end_matches(|c: char| !c.is_alphabetic());
+            found.push((number, QUESTIONS.contains(&first)));
+        }
+        is_within = comment.is_some();
+    }
+    found
+}
+
+#[test]
+fn doc_comments_do_not_begin_with_questions() {
+    let (mut all, mut asking) = (0, vec![]);
+    for file in files(workspace(), &["rs"]) {
+        let comments = doc_comments(&fs::read_to_string(&file).unwrap());
+        all += comments.len();
+        let questions = comments.iter().filter(|(_, is_question)| *is_question);
+        asking.extend(questions.map(|(line, _)| format!("{}:{line}", file.display())));
+    }
+    assert!(all > 9_000, "only {all} doc comments were read");
+    assert!(
+        asking.len() * 100 < all * 3,
+        "{} of {all}: {asking:#?}",
+        asking.len()
+    );
+    let planted = "//! What it is.\n//! Who does.\n\n/// Returns it.\n/// Where it is.\nfn a() {}\n    /// Whether, and how.\n";
+    let planted = doc_comments(planted);
+    assert_eq!(planted, [(1, true), (4, false), (7, true)]);
+}
+
 /// The variables that the sources of a crate read, by the functions that read them.
 fn variables(text: &str) -> Vec<&str> {
     let readers = ["variable(\"", "var_os(\"", "value(\""];
