@@ -1,4 +1,4 @@
-//! `terrine build`: an image out of store paths and directories.
+//! `terrine build`: an image from store paths and directories.
 
 use terrine::plan::{self, CommandsTold};
 use terrine::planner::Planners;
@@ -15,10 +15,12 @@ use super::progress::Progress;
 use super::ship_args::ShipArgs;
 use super::strict_args::StrictArgs;
 
-/// Build an image out of store paths and directories
+/// Build an image from store paths and directories
 ///
-/// Without `--to` and `--output` a docker-archive goes to stdout, for `docker load`,
-/// `podman load` and others.
+/// Reads an image specification, flags, or both, and the files that they name. Packs the files into
+/// layers, compresses the layers and writes the image to each destination of `--to`, then prints
+/// the references with the digests that it has there. Without `--to` and `--output`, a
+/// docker-archive goes to stdout, for `docker load`, `podman load` and others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

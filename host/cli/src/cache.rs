@@ -1,4 +1,4 @@
-//! `terrine cache`: what is known of layers already.
+//! `terrine cache`: the layer cache.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -16,69 +16,109 @@ use super::output::Output;
 use super::printer::Printer;
 use super::{environment, output, stdin};
 
-/// Look after the layer cache, which spares reading and compressing what did not change
+/// Manage the layer cache
 ///
-/// It is in `$XDG_CACHE_HOME/terrine` or `~/.cache/terrine`. No image depends on it.
+/// The cache has the digests of layers of store paths, before and after compression, so that layers which did not
+/// change are not read and compressed again. It is in `$XDG_CACHE_HOME/terrine` or `~/.cache/terrine`. No byte of an
+/// image depends on it. Compiled planners are in the same directory, and none of these commands touches them.
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Command {
-    /// Show where the cache is, how large it is and what each kind of entry spares
-    Info(FormatArgs),
-    /// Empty the cache
+    /// Show the cache's path, its size and its entries
     ///
-    /// Runs that use it at the time carry on. Compiled planners, which are kept beside it,
-    /// stay.
+    /// Reads the cache and prints to stdout its path, its size, its last use, and the number of entries of each kind
+    /// with the work that they avoid.
+    #[command(after_help = INFO_EXAMPLES)]
+    Info(FormatArgs),
+    /// Remove all entries of the cache
+    ///
+    /// Removes every entry and reports on stderr the number of entries and bytes. Commands that use the cache at the
+    /// same time are not interrupted. Compiled planners are not removed.
+    #[command(after_help = CLEAR_EXAMPLES)]
     Clear,
     Prune(PruneArgs),
     Export(ExportArgs),
     Import(ImportArgs),
 }
 
-/// Remove from the cache what was not used for long, or what is too much
+/// Remove old entries of the cache, or the least recently used ones
 ///
-/// Without options, what was not used for 30 days. Runs that use it at the time carry on.
+/// Removes entries that were not used for a time, or the least recently used ones until the rest
+/// fits a size, and reports on stderr the number of entries and bytes. Without options, removes
+/// entries that were not used for 30 days. Commands that use the cache at the same time are not
+/// interrupted.
 #[derive(Debug, clap::Args)]
+#[command(after_help = PRUNE_EXAMPLES)]
 pub(super) struct PruneArgs {
-    /// Remove what was not used for so many days, as 30d or 4w
+    /// Remove entries that were not used for this time, such as 30d or 4w
     #[arg(long, value_name = "TIME", value_parser = days)]
     older_than: Option<u64>,
 
-    /// Remove the least recently used until the rest takes no more, as 500MB or 1GiB
+    /// Remove the least recently used entries until the rest is not larger than this, such as 500MB
+    /// or 1GiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_size: Option<u64>,
 }
 
-/// Write what the cache knows of layers to a file, for machines that begin without one
+/// Export the cache's entries about layers to a file
 ///
-/// A CI keeps the file between its runners: `terrine cache import` reads it at the start of a job. In it are the digests of
-/// layers and of what they are compressed to; what registries have and what programs need stays here.
+/// Writes the digests of layers, before and after compression, to a file or to stdout, for machines
+/// that start without a cache: CI keeps the file between runners, and `terrine cache import` reads
+/// it at the start of a job. Other entries, such as those about registries, are not exported.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXPORT_EXAMPLES)]
 pub(super) struct ExportArgs {
-    /// The file, or `-` for stdout
+    /// File to write; `-` for stdout
     #[arg(default_value = "-")]
     file: PathBuf,
 }
 
-/// Add what `terrine cache export` wrote to the cache
+/// Import a file of `terrine cache export`
 ///
-/// It is believed as the cache itself is, so take it only from where you would take the cache. What the cache knows
-/// already stays. A file that was changed, or is of another version, is refused.
+/// Reads the file and adds its entries to the cache; existing entries stay. A file that was changed
+/// or that has another version is an error. The entries are trusted as those of the cache are, so
+/// import a file only from a source that you would take the whole cache from.
 #[derive(Debug, clap::Args)]
+#[command(after_help = IMPORT_EXAMPLES)]
 pub(super) struct ImportArgs {
-    /// The file, or `-` for stdin
+    /// File to read; `-` for stdin
     #[arg(value_parser = stdin::file_parser())]
     file: PathBuf,
 
-    /// Go on if the file is not there, as in the first job
+    /// Continue if the file does not exist, as in the first job
     #[arg(long)]
     allow_missing: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine cache info
+  terrine cache prune --max-size 1GiB";
+
+const INFO_EXAMPLES: &str = "\
+Examples:
+  terrine cache info
+  terrine cache info --format json | jq .bytes";
+
+const CLEAR_EXAMPLES: &str = "\
+Examples:
+  terrine cache clear";
+
+const PRUNE_EXAMPLES: &str = "\
+Examples:
+  terrine cache prune
+  terrine cache prune --older-than 2w --max-size 500MB";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   terrine cache import --allow-missing layers.cache
   terrine build image.json --to docker://ghcr.io/acme/web:1
   terrine cache export layers.cache";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  terrine cache import layers.cache
+  terrine cache import --allow-missing layers.cache";
 
 /// The age of what `prune` removes if nothing is asked for, in days.
 const OLD: u64 = 30;

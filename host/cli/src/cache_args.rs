@@ -6,16 +6,16 @@ use terrine::cache::{Cache, CacheOptions};
 use terrine::chain;
 use terrine::hint::Hint;
 
-use super::environment;
 use super::printer::Printer;
+use super::{environment, headings};
 
 /// The use of caches.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct CacheArgs {
-    /// Do without the caches of layers and of compiled planners
+    /// Do not use the caches of layers and of compiled planners
     ///
-    /// They only save time: no byte of an image depends on them. See `terrine cache`.
-    #[arg(long)]
+    /// The caches save time only: no byte of an image depends on them. See `terrine cache`.
+    #[arg(long, help_heading = headings::CACHE)]
     no_cache: bool,
 }
 

@@ -6,33 +6,35 @@ use terrine::isolate::Level;
 use terrine::plan::{CommandOptions, CommandsTold, MAX_PROCESSES};
 
 use super::argument;
-use super::environment;
 use super::printer::Printer;
+use super::{environment, headings};
 
-/// Arguments about commands at the root.
+/// Options for commands at the root.
 #[derive(Debug, clap::Args)]
 pub(super) struct CommandArgs {
-    /// Run commands at the root twice, and name the first difference
-    #[arg(long, help_heading = "Commands at the root")]
+    /// Run commands at the root twice and report the first difference
+    #[arg(long, help_heading = headings::ROOT, hide_short_help = true)]
     check_root: bool,
 
-    /// The level at which commands are isolated: real, range, single or record [default: the first that works]
+    /// Isolation of commands at the root: real, range, single or record [default: the first
+    /// available]
     ///
-    /// `real` needs root, `range` subordinate ids and newuidmap, `single` user name spaces, and
-    /// `record` a place that is isolated already. The layer is the same at each.
-    #[arg(long, value_name = "LEVEL", value_parser = argument::read::<Level>, help_heading = "Commands at the root")]
+    /// `real` requires root, `range` requires subordinate ids and newuidmap, `single` requires user
+    /// namespaces, and `record` requires an environment that is isolated already. The resulting
+    /// layer is the same at every level.
+    #[arg(long, value_name = "LEVEL", value_parser = argument::read::<Level>, help_heading = headings::ROOT, hide_short_help = true)]
     root_level: Option<Level>,
 
-    /// The number of processes that commands may have at once
-    #[arg(long, value_name = "N", default_value_t = MAX_PROCESSES, help_heading = "Commands at the root")]
+    /// Maximum number of processes of commands at the root
+    #[arg(long, value_name = "N", default_value_t = MAX_PROCESSES, help_heading = headings::ROOT, hide_short_help = true)]
     root_processes: NonZeroU32,
 
-    /// The time that commands may take, in seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Commands at the root")]
+    /// Time limit for commands at the root, in seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..), help_heading = headings::ROOT, hide_short_help = true)]
     root_time: Option<u64>,
 
-    /// Let commands see this machine where nothing isolates them, at level `record`
-    #[arg(long, help_heading = "Commands at the root")]
+    /// Allow commands at level `record` to access this machine if nothing isolates them
+    #[arg(long, help_heading = headings::ROOT, hide_short_help = true)]
     unsafe_host: bool,
 }
 

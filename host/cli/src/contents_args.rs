@@ -7,30 +7,32 @@ use terrine::spec::{BaseLinksSpec, ContentsSpec, ImageSpec};
 
 use super::failure::Result;
 use super::flag_names::FlagNames;
+use super::headings;
 use super::image_args::here;
 
-/// What of directories is in the image, and where it is put.
+/// Rules for the files of directories in the image.
 #[derive(Debug, clap::Args)]
 pub(super) struct ContentsArgs {
-    /// What becomes of files below a link to a directory in the base image
+    /// Treatment of the base image's links to directories: follow or replace [default: follow]
     ///
-    /// `follow` puts them where the link leads, `replace` makes a directory in its place, which hides what
-    /// the base has there [default: follow]
-    #[arg(long, value_name = "HOW", value_parser = base_links, help_heading = "Content")]
+    /// `follow` puts files below such a link into the directory that it points to. `replace`
+    /// creates a directory in its place, which hides the files that the base image has there.
+    #[arg(long, value_name = "MODE", value_parser = base_links, help_heading = headings::CONTENT)]
     base_links: Option<BaseLinksSpec>,
 
-    /// Leave out of directories what matches this pattern of `.dockerignore`; may be repeated
+    /// Exclude files of directories by a pattern of `.dockerignore`; may be repeated
     ///
-    /// Patterns are relative to each directory of `--contents` and `--copy-to-root`, and the last that
-    /// matches decides. `.git`, `.hg` and `.svn` are left out unless `!.git` or the like takes them back.
-    #[arg(long, value_name = "PATTERN", help_heading = "Content")]
+    /// Patterns are relative to each directory of `--contents` and `--copy-to-root`, and the last
+    /// matching pattern is used. `.git`, `.hg` and `.svn` are excluded unless a pattern such as
+    /// `!.git` includes them.
+    #[arg(long, value_name = "PATTERN", help_heading = headings::CONTENT)]
     exclude: Vec<String>,
 
-    /// Keep the permissions of files and directories that are not in the store
+    /// Keep the permissions of files and directories outside the store
     ///
-    /// Without it they are those that version control records: 0755 for directories and programs, 0644 for other
-    /// files.
-    #[arg(long, help_heading = "Content")]
+    /// By default, directories and programs get 0755 and other files 0644, which is what version
+    /// control records.
+    #[arg(long, help_heading = headings::CONTENT)]
     keep_modes: bool,
 }
 

@@ -18,64 +18,65 @@ use super::printer::Printer;
 use super::progress::Progress;
 use super::registry_args::Creds;
 use super::target::{ArchiveTarget, Place, Target, TargetReference};
-use super::{argument, stdin, target};
+use super::{argument, headings, stdin, target};
 
-/// Copy an image: pull, push, convert
+/// Copy an image between registries, layouts, archives and local storage
 ///
-/// The image id and the layers' diff ids stay what they are. Layers and manifests stay as they
-/// are, too, unless `--compression` asks for something else or the destination has no form
-/// for them; layers without compression are compressed on the way to a registry, unless they come
-/// from one. Of an image for several platforms all are copied, unless `--platform` names one.
+/// Reads the image SOURCE, writes it to each DESTINATION, and prints the references with the
+/// digests that it has there. Layers that a destination already has are not copied. The image id
+/// and the diff ids of the layers stay the same. Layers and manifests stay the same, too, unless
+/// `--compression` asks for another compression or the destination does not support them;
+/// uncompressed layers are compressed for a registry, unless they come from one. All images of an
+/// index are copied, unless `--platform` selects one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image: see below for how to write it
-    #[arg(value_parser = stdin::image)]
+    /// Image to copy, as one of the references below
+    #[arg(value_name = "SOURCE", value_parser = stdin::image)]
     from: Reference,
 
-    /// Where it is to be, in the same notation; may be repeated
-    #[arg(required = true, value_parser = argument::read::<Reference>)]
+    /// Destination, as one of the references below; may be repeated
+    #[arg(required = true, value_name = "DESTINATION", value_parser = argument::read::<Reference>)]
     to: Vec<Reference>,
 
-    /// A tag for destinations that name none [default: the one that it has where it is]; may be
-    /// repeated
-    #[arg(long, help_heading = "Output")]
+    #[command(flatten)]
+    images: ImagesArgs,
+
+    /// Tag at destinations that name none; may be repeated [default: the tag at the source]
+    #[arg(long, help_heading = headings::OUTPUT)]
     tag: Vec<String>,
 
     #[command(flatten)]
     landing: LandingArgs,
 
-    /// Log in to the registry that the image is in with this user and password
-    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = "Registries", conflicts_with = "creds")]
+    /// Credentials for the registry of the source
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = headings::REGISTRY, hide_short_help = true, conflicts_with = "creds")]
     src_creds: Option<Creds>,
 
-    /// Log in to the registry that the image goes to with this user and password
-    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = "Registries", conflicts_with = "creds")]
+    /// Credentials for the registries of the destinations
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = headings::REGISTRY, hide_short_help = true, conflicts_with = "creds")]
     dest_creds: Option<Creds>,
 
     #[command(flatten)]
     copy: CopyArgs,
-
-    #[command(flatten)]
-    images: ImagesArgs,
 }
 
 const EXAMPLES: &str = "\
-How images are written:
+References:
   docker://NAME[:TAG][@DIGEST]           in a registry
   oci:DIRECTORY[:TAG|@DIGEST]            in an OCI layout
   oci-archive:FILE[:TAG|@DIGEST]         in an archive of an OCI layout
-  docker-archive:FILE[:NAME:TAG|:@N]     in an archive that `docker load` takes
+  docker-archive:FILE[:NAME:TAG|:@N]     in an archive for `docker load`
   docker-daemon:NAME:TAG                 in Docker's storage
   containers-storage:NAME:TAG            in podman's storage
-  FILE or DIRECTORY                      whatever it is
+  FILE or DIRECTORY                      an archive or a directory of any of these formats
   -                                      an archive on stdin, a docker-archive on stdout
 
 Examples:
   terrine copy docker-archive:old.tar docker://localhost:5000/old
   terrine copy docker://debian:12 oci:layout:debian --platform linux/arm64
   terrine copy oci:layout:web docker-daemon:web:1.2
-  terrine copy oci:layout:web docker://ghcr.io/acme/web docker://quay.io/acme/web --tag 1 --tag latest";
+  terrine copy oci:layout:web docker://ghcr.io/acme/web docker://quay.io/acme/web --tag 1.2";
 
 /// Returns a client that has the logins that the arguments give.
 fn client(args: &Args) -> Result<Client> {

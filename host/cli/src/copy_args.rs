@@ -14,25 +14,28 @@ use super::argument;
 use super::cache_args::close_cache;
 use super::encode_args::{EncodeArgs, setting};
 use super::failure::Result;
+use super::headings;
 use super::printer::Printer;
 use super::target::TargetReference;
 
-/// Arguments of what brings images that exist to a destination.
+/// Options of commands that copy existing images.
 #[derive(Debug, clap::Args)]
 pub(super) struct CopyArgs {
-    /// Compress layers anew: none, gzip[:LEVEL] or zstd[:LEVEL] [default: as they are, but plain
-    /// ones by gzip for registries, unless they come from one]
+    /// Compress layers again: none, gzip[:LEVEL] or zstd[:LEVEL] [default: keep layers as they are,
+    /// but compress uncompressed ones with gzip for registries]
     ///
-    /// Without a level, layers that are compressed in that way stay as they are.
-    #[arg(long, value_name = "HOW", value_parser = argument::read::<Reencode>, help_heading = "Output")]
+    /// Without a level, layers with this compression stay as they are. With a level, all layers are
+    /// compressed again. By default, uncompressed layers are compressed with gzip for a registry,
+    /// unless they come from a registry.
+    #[arg(long, value_name = "COMPRESSION", value_parser = argument::read::<Reencode>, help_heading = headings::OUTPUT)]
     compression: Option<Reencode>,
 
-    /// Copy layers that are not distributed with their images, too: from the source, or else from the URLs that their
-    /// manifests have for them
+    /// Copy layers that are not distributed with their images, too
     ///
-    /// Otherwise such layers, those of Windows for example, are left where they are. Docker-archives and the storage
-    /// of docker or podman get them in any case.
-    #[arg(long, help_heading = "Output")]
+    /// They are read from the source, or else from the URLs in the manifest. By default, such
+    /// layers, for example those of Windows, are not copied. Docker-archives and the storage of
+    /// docker or podman get them in any case.
+    #[arg(long, help_heading = headings::OUTPUT)]
     all_layers: bool,
 
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `terrine diff`: what makes an image another.
+//! `terrine diff`: the difference between two images.
 
 use super::failure::Result;
 use super::format::{Format, FormatArgs};
@@ -6,25 +6,26 @@ use super::images::ImagesArgs;
 use super::stdin;
 use super::{image_tables, output};
 
-/// Show what a client that has one image pulls for another, and why
+/// Compare two images: the layers that an update pulls, and why
 ///
-/// Layers are compared by their digests, and none is read. Where both images name their
-/// store paths, those are told that are new, changed or in another layer.
+/// Reads the manifests and configurations of two images, but no layer, and prints to stdout the
+/// layers that a client with OLD pulls for NEW. If both images name their store paths, it also
+/// prints the paths that are new, changed or in another layer.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image that is there
-    #[arg(value_parser = stdin::image_text)]
+    /// Image that the client has
+    #[arg(value_name = "OLD", value_parser = stdin::image_text)]
     old: String,
 
-    /// The image that is wanted
-    #[arg(value_parser = stdin::image_text)]
+    /// Image that the client pulls
+    #[arg(value_name = "NEW", value_parser = stdin::image_text)]
     new: String,
 
     #[command(flatten)]
     which: ImagesArgs,
 
-    #[command(flatten, next_help_heading = "Output")]
+    #[command(flatten)]
     show: FormatArgs,
 }
 

@@ -8,25 +8,26 @@ use terrine::source::{self, Opened};
 use super::failure::{Context, Result};
 use super::format::Format;
 use super::images::{Images, ImagesArgs};
-use super::{argument, output};
+use super::{argument, headings, output};
 
 /// Print the digest of an image's manifest
 ///
-/// Of an image for several platforms it is the digest of the index, unless `--platform` names one.
-/// No layer is read, but for docker-archives and the storage of docker or podman: these have no manifest,
-/// and the digest is that of the one which `terrine copy IMAGE oci:DIRECTORY` writes.
+/// Reads the manifest of an image and prints its digest to stdout. For an image for several
+/// platforms, this is the digest of the index, unless `--platform` selects one image.
+/// Docker-archives and the storage of docker or podman have no manifest: their layers are read, and
+/// the digest is that of the manifest that `terrine copy IMAGE oci:DIRECTORY` writes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
+    /// Image: a file, a directory, or a reference such as docker://debian:12; `-` for stdin
     #[arg(value_name = "IMAGE", value_parser = argument::read::<Reference>)]
     image: Reference,
 
     #[command(flatten)]
     which: ImagesArgs,
 
-    /// How to show it [default: the digest alone]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    /// Format of the output [default: the digest alone]
+    #[arg(long, value_name = "FORMAT", help_heading = headings::OUTPUT)]
     format: Option<Format>,
 }
 

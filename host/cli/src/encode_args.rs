@@ -12,6 +12,7 @@ use terrine::oci::{Annotations, Reference};
 use super::cache_args::CacheArgs;
 use super::exit::Usage;
 use super::failure::Result;
+use super::headings;
 use super::image_args::pair;
 use super::printer::Printer;
 use super::target::TargetReference;
@@ -19,22 +20,25 @@ use super::target::TargetReference;
 /// Number of layers that are under way at once, at least: some wait while others compute.
 const MIN_JOBS: usize = 4;
 
-/// Arguments of everything that makes layers.
+/// Options of commands that make layers.
 #[derive(Debug, clap::Args)]
 pub(super) struct EncodeArgs {
-    /// An annotation of the manifest; may be repeated, an empty value removes one
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Output")]
+    /// Annotation of the manifest; may be repeated
+    ///
+    /// An empty value removes the annotation.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = headings::OUTPUT)]
     annotation: Vec<String>,
 
-    /// How many layers are under way at once [default: 4, or as many as there are processors]
-    #[arg(long, value_name = "N", help_heading = "Output")]
+    /// Number of layers to process at once [default: 4, or the number of processors if it is
+    /// larger]
+    #[arg(long, value_name = "N", help_heading = headings::OUTPUT)]
     jobs: Option<NonZeroUsize>,
 
-    /// How long to wait for another process that writes to the same layout, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400), help_heading = "Output")]
+    /// Time to wait for another process that writes to the same layout, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400), help_heading = headings::OUTPUT, hide_short_help = true)]
     lock_timeout: u64,
 
-    #[command(flatten, next_help_heading = "Output")]
+    #[command(flatten)]
     pub(super) cache: CacheArgs,
 }
 

@@ -14,9 +14,9 @@ use super::stdin;
 /// The part of `--help` about exit codes.
 pub(super) const HELP: &str = "\
 Exit status:
-  0    done
-  1    the input is wrong, or something failed
-  2    the arguments are wrong
+  0    success
+  1    failure: the input is wrong, or an operation failed
+  2    wrong arguments
   130  interrupted by SIGINT (143 by SIGTERM)";
 
 /// The outcome of a run, which decides the exit status.

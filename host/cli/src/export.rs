@@ -6,33 +6,36 @@ use indicatif::DecimalBytes;
 use terrine::export::{self, Holes};
 
 use super::failure::{Context, Result};
+use super::headings;
 use super::images::OneImage;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
 
-/// Write the files of an image as one tar archive
+/// Export the files of an image as a tar archive
 ///
-/// The layers are put on top of each other as a container sees them. Nothing is unpacked
-/// here, so owners, devices and extended attributes need no privileges. The archive is not
-/// sorted: files come as the layers have them, each after the directories it is in.
+/// Reads the layers of an image, applies them to each other as a container sees them, and writes
+/// one tar archive to stdout, or to a file with `--output`. Nothing is unpacked, so owners, devices
+/// and extended attributes need no privileges. Files are in the order of the layers, each after its
+/// directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     image: OneImage,
 
-    /// Write to this file instead of stdout
+    /// Write the archive to this file instead of stdout
     ///
-    /// The file appears when it is complete, and not if anything fails.
-    #[arg(short, long, value_name = "FILE")]
+    /// The file appears once it is complete. If the command fails, no file is written.
+    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
     output: Option<PathBuf>,
 
-    /// Keep the holes of files that layers store sparsely, as `tar --sparse` does
+    /// Keep the holes of sparse files, as `tar --sparse` does
     ///
-    /// Otherwise they are written as zeros, and refused where they are out of all proportion to their layer. Only
-    /// files that a layer has with holes get some. GNU tar, bsdtar, Python and Go read them.
-    #[arg(long)]
+    /// Only files that a layer stores as sparse have holes. By default, holes are written as zeros;
+    /// files with holes that are far larger than their layer are an error. GNU tar, bsdtar, Python
+    /// and Go read sparse files.
+    #[arg(long, help_heading = headings::OUTPUT)]
     sparse: bool,
 }
 

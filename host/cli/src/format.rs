@@ -4,20 +4,22 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 
-/// How something is shown.
+use super::headings;
+
+/// A format of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people
+    /// Table for people
     Table,
-    /// For programs
+    /// JSON for programs
     Json,
 }
 
-/// How something is shown, where the user may say it.
+/// The format of output that the user chooses.
 #[derive(Debug, clap::Args)]
 pub(super) struct FormatArgs {
-    /// How to show it [default: table on a terminal, json elsewhere]
-    #[arg(long, value_name = "FORMAT")]
+    /// Format of the output [default: table on a terminal, json elsewhere]
+    #[arg(long, value_name = "FORMAT", help_heading = headings::OUTPUT)]
     format: Option<Format>,
 }
 

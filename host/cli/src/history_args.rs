@@ -4,28 +4,29 @@ use std::path::PathBuf;
 
 use terrine::oci::Reference;
 
+use super::headings;
 use super::stdin;
 
-/// What is known of the past.
+/// Earlier closures and images.
 #[derive(Debug, clap::Args)]
 pub(super) struct HistoryArgs {
-    /// Earlier closures, in a file that `terrine replay record` wrote
+    /// Earlier closures, in a file of `terrine replay record`
     ///
-    /// A policy that looks at the past learns from them how often packages change. The newest
-    /// of them may be the image's own.
-    #[arg(long, value_name = "UPDATES", value_parser = stdin::file_parser(), help_heading = "Layers")]
+    /// A policy that uses history learns from them how often packages change. The newest of them
+    /// may be the closure of the image itself.
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::LAYERS)]
     pub(super) history: Option<PathBuf>,
 
-    /// An image that clients hold, or its plan; may be repeated, the newest first
+    /// Image that clients have, or its plan; may be repeated, newest first
     ///
-    /// A policy that looks at the past keeps its layers where that is cheaper than a better
-    /// grouping. A plan is the JSON of `terrine plan` or of `terrine build --summary`; an image
-    /// has to name the store paths in its layers, as those of terrine and dockerTools do.
-    #[arg(long, value_name = "IMAGE|PLAN", value_parser = stdin::image_or_file, help_heading = "Layers")]
+    /// A policy that uses history keeps the layers of this image if that is cheaper than a better
+    /// grouping. A plan is the JSON of `terrine plan` or `terrine build --summary`. An image must
+    /// name the store paths in its layers, as images of terrine and dockerTools do.
+    #[arg(long, value_name = "IMAGE|PLAN", value_parser = stdin::image_or_file, help_heading = headings::LAYERS)]
     pub(super) previous: Vec<Reference>,
 
-    /// Go on if an image of `--previous` is not there, as before the first push
-    #[arg(long, help_heading = "Layers")]
+    /// Continue if an image of `--previous` is missing, as before the first push
+    #[arg(long, help_heading = headings::LAYERS)]
     pub(super) allow_missing_previous: bool,
 }
 

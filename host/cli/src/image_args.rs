@@ -18,183 +18,187 @@ use super::history_args::HistoryArgs;
 use super::images::linux;
 use super::limit_args::LimitArgs;
 use super::planner_args::PlannerArgs;
-use super::{argument, stdin};
+use super::{argument, headings, stdin};
 pub(super) use merge::{Merged, read as read_spec};
 
-/// Where the specification comes from. Flags change what the file says, and do without it.
+/// The specification of an image, from a file and from flags.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImageArgs {
-    /// The image specification, a JSON file; `-` for stdin
+    /// Image specification, a JSON file; `-` for stdin
     ///
-    /// Not needed where the flags say everything. `terrine schema` describes it.
+    /// Flags add to it or override it. It is not needed if flags describe the whole image. `terrine
+    /// schema` prints its JSON Schema.
     #[arg(value_parser = stdin::file_parser())]
     spec: Option<PathBuf>,
 
-    /// The image's name, with `:tag` or without
-    #[arg(long, value_name = "NAME", help_heading = "Image")]
+    /// Name of the image, with or without `:TAG`
+    #[arg(long, value_name = "NAME", help_heading = headings::IMAGE)]
     name: Option<String>,
 
-    /// A tag of the image; may be repeated
+    /// Tag of the image; may be repeated
     ///
-    /// The image gets all of them wherever its destination names no tag.
-    #[arg(long, help_heading = "Image")]
+    /// The image gets all of its tags at each destination that names no tag.
+    #[arg(long, help_heading = headings::IMAGE)]
     tag: Vec<String>,
 
-    /// The image to build on: a file or an OCI layout, or an image in a registry or anywhere
-    /// else, as docker://debian:12
-    #[arg(long, value_name = "IMAGE", value_parser = stdin::image, help_heading = "Image")]
+    /// Base image: a file, a directory, or a reference such as docker://debian:12
+    #[arg(long, value_name = "IMAGE", value_parser = stdin::image, help_heading = headings::IMAGE)]
     from_image: Option<Reference>,
 
-    /// What is taken over from the base image: its environment, or all that FROM in a Dockerfile
-    /// takes over, such as command, user and directory [default: environment]
-    #[arg(long, value_name = "WHAT", value_parser = ["environment", "all"], help_heading = "Image")]
+    /// Settings to inherit from the base image: its environment, or everything that FROM in a
+    /// Dockerfile inherits, such as command, user and working directory [default: environment]
+    #[arg(long, value_name = "SETTINGS", value_parser = ["environment", "all"], help_heading = headings::IMAGE)]
     base_config: Option<String>,
 
-    /// A directory or store path to join at the root, as links; may be repeated
+    /// Directory or store path to link into the root; may be repeated
     ///
-    /// A directory becomes the store path `contents`, `contents-2` and so on, or the one that
-    /// is named. Write `./NAME=DIR` for a path with an equals sign.
-    #[arg(long, value_name = "[NAME=]PATH", help_heading = "Content")]
+    /// A directory becomes the store path `contents`, `contents-2` and so on, or NAME if it is
+    /// given. Write `./NAME=DIR` for a path with an equals sign. Use `--copy-to-root` for files
+    /// instead of links.
+    #[arg(long, value_name = "[NAME=]PATH", help_heading = headings::CONTENT)]
     contents: Vec<PathBuf>,
 
-    /// A directory to copy to the root; may be repeated
-    #[arg(long, value_name = "PATH", help_heading = "Content")]
+    /// Directory to copy to the root; may be repeated
+    #[arg(long, value_name = "PATH", help_heading = headings::CONTENT)]
     copy_to_root: Vec<PathBuf>,
 
     #[command(flatten)]
     contents_rules: ContentsArgs,
 
-    /// A file of this machine to copy to a path in the image; may be repeated
+    /// File to copy to a path in the image; may be repeated
     ///
-    /// MODE is in octal digits. A path that ends in a slash is the directory that the file goes to. The file
-    /// takes the place of one in the specification.
+    /// MODE is in octal digits. If DST ends in a slash, it is the directory for the file. The file
+    /// replaces a file of the specification with the same path.
     #[arg(
         long,
         value_name = "SRC:DST[:MODE[:UID:GID]]",
-        help_heading = "Content"
+        help_heading = headings::CONTENT
     )]
     file: Vec<String>,
 
-    /// What store paths refer to; may be repeated
+    /// References between store paths, in a file; may be repeated
     ///
-    /// The JSON of `nix path-info --json --recursive` or of exportReferencesGraph, or a
-    /// folder of closureInfo. Without it, the store's own database tells.
-    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Content")]
+    /// The file is the JSON of `nix path-info --json --recursive` or of exportReferencesGraph, or a
+    /// directory of closureInfo. By default, the references are read from the database of the
+    /// store.
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::CONTENT)]
     closure: Vec<PathBuf>,
 
-    /// Add users and groups: /etc/passwd, /etc/group, /etc/nsswitch.conf
-    #[arg(long, help_heading = "Content")]
+    /// Add users and groups: /etc/passwd, /etc/group and /etc/nsswitch.conf
+    #[arg(long, help_heading = headings::CONTENT)]
     fake_nss: bool,
 
-    /// Add Mozilla's certificates
-    #[arg(long, help_heading = "Content")]
+    /// Add Mozilla's certificate authorities
+    #[arg(long, help_heading = headings::CONTENT)]
     ca_certificates: bool,
 
-    /// Add /tmp
-    #[arg(long, help_heading = "Content")]
+    /// Add the directory /tmp
+    #[arg(long, help_heading = headings::CONTENT)]
     tmp: bool,
 
-    /// The command, or one argument of it; may be repeated
+    /// Command, or one argument of it; may be repeated
     #[arg(
         long,
         value_name = "ARG",
         allow_hyphen_values = true,
-        help_heading = "Configuration"
+        help_heading = headings::CONFIGURATION
     )]
     cmd: Vec<String>,
 
-    /// The entry point, or one argument of it; may be repeated
+    /// Entry point, or one argument of it; may be repeated
     #[arg(
         long,
         value_name = "ARG",
         allow_hyphen_values = true,
-        help_heading = "Configuration"
+        help_heading = headings::CONFIGURATION
     )]
     entrypoint: Vec<String>,
 
-    /// An environment variable; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Configuration")]
+    /// Environment variable; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = headings::CONFIGURATION)]
     env: Vec<String>,
 
-    /// The user to run as
-    #[arg(long, value_name = "USER[:GROUP]", help_heading = "Configuration")]
+    /// User to run as
+    #[arg(long, value_name = "USER[:GROUP]", help_heading = headings::CONFIGURATION)]
     user: Option<String>,
 
-    /// The directory to start in
-    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
+    /// Working directory
+    #[arg(long, value_name = "DIR", help_heading = headings::CONFIGURATION)]
     workdir: Option<String>,
 
-    /// A port that the program listens on; may be repeated
-    #[arg(long, value_name = "PORT[/PROTOCOL]", help_heading = "Configuration")]
+    /// Port that the program listens on; may be repeated
+    #[arg(long, value_name = "PORT[/PROTOCOL]", help_heading = headings::CONFIGURATION)]
     expose: Vec<String>,
 
-    /// A directory that is to outlive a container; may be repeated
-    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
+    /// Directory for a volume; may be repeated
+    #[arg(long, value_name = "DIR", help_heading = headings::CONFIGURATION)]
     volume: Vec<String>,
 
-    /// A label; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", help_heading = "Configuration")]
+    /// Label; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", help_heading = headings::CONFIGURATION)]
     label: Vec<String>,
 
-    /// The platform, such as linux/arm64
-    #[arg(long, value_name = "OS/ARCH", value_parser = linux, help_heading = "Image", conflicts_with_all = ["architecture", "system"])]
+    /// Platform of the image, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = linux, help_heading = headings::IMAGE, conflicts_with_all = ["architecture", "system"])]
     platform: Option<Platform>,
 
-    /// The architecture in Go's terms, such as arm64
-    #[arg(long, help_heading = "Image", conflicts_with = "system")]
+    /// Architecture of the image in Go's terms, such as arm64
+    #[arg(long, help_heading = headings::IMAGE, conflicts_with = "system")]
     architecture: Option<String>,
 
-    /// The system in Nix's terms, such as aarch64-linux
-    #[arg(long, help_heading = "Image")]
+    /// Platform of the image in Nix's terms, such as aarch64-linux
+    #[arg(long, help_heading = headings::IMAGE)]
     system: Option<String>,
 
-    /// When the image says that it was created: RFC 3339, @SECONDS or now
+    /// Creation time of the image: RFC 3339, @SECONDS or now
     ///
-    /// SOURCE_DATE_EPOCH is not looked at; give `@$SOURCE_DATE_EPOCH` where it is meant.
-    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Image")]
+    /// SOURCE_DATE_EPOCH is not read: pass `@$SOURCE_DATE_EPOCH` to use it.
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = headings::IMAGE)]
     created: Option<When>,
 
-    /// The time of files in layers of store paths, in the same forms
-    #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Image")]
+    /// Modification time of files in layers of store paths, in the same forms
+    #[arg(long, value_name = "TIME", value_parser = time, help_heading = headings::IMAGE)]
     mtime: Option<When>,
 
-    /// How many layers the image may have
-    #[arg(long, value_name = "N", help_heading = "Layers")]
+    /// Maximum number of layers of the image [default: 100]
+    ///
+    /// With `--pipeline`, there is no limit by default.
+    #[arg(long, value_name = "N", help_heading = headings::LAYERS)]
     max_layers: Option<u32>,
 
     #[command(flatten)]
     planner: PlannerArgs,
 
-    /// A layering pipeline of dockerTools, in a JSON file
-    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Layers")]
+    /// Layering pipeline of dockerTools, in a JSON file
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::LAYERS)]
     pipeline: Option<PathBuf>,
 
     #[command(flatten)]
     past: HistoryArgs,
 
-    /// The directory of store paths [default: /nix/store]
-    #[arg(long, value_name = "DIR", help_heading = "Content")]
+    /// Directory of the package store [default: /nix/store]
+    #[arg(long, value_name = "DIR", help_heading = headings::CONTENT)]
     store_dir: Option<String>,
 
-    /// Look for store paths below this directory
+    /// Directory to read store paths from
     ///
-    /// For Nix's chroot stores: /nix/store/x is then DIR/nix/store/x.
+    /// For chroot stores of Nix: /nix/store/x is read from DIR/nix/store/x.
     #[arg(
         long,
         value_name = "DIR",
         default_value = "/",
-        help_heading = "Content"
+        help_heading = headings::CONTENT
     )]
     store_root: PathBuf,
 
-    /// Allow programs that the image's platform cannot run
-    #[arg(long, help_heading = "Content")]
+    /// Allow programs that the platform of the image cannot run
+    #[arg(long, help_heading = headings::CONTENT)]
     allow_foreign: bool,
 
     #[command(flatten)]
     pub(super) commands: CommandArgs,
 
-    /// The command and its arguments
+    /// Command and its arguments
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "cmd")]
     command: Vec<String>,
 }

@@ -13,6 +13,7 @@ use terrine::spec::Time;
 
 use super::copy_args::CopyArgs;
 use super::failure::Result;
+use super::headings;
 use super::registry_args::RegistryArgs;
 use super::stdin;
 use super::{argument, environment};
@@ -23,11 +24,11 @@ pub(super) struct Images {
     opener: RemoteOpener,
 }
 
-/// Which image of several, and how registries are spoken to.
+/// The platform of images, and connections to registries.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImagesArgs {
-    /// The platform of the image where there are several, such as linux/arm64
-    #[arg(long, value_name = "OS/ARCH", value_parser = argument::read::<Platform>, help_heading = "Images")]
+    /// Platform to select from an image for several platforms, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = argument::read::<Platform>, help_heading = headings::IMAGE)]
     pub(super) platform: Option<Platform>,
 
     #[command(flatten)]
@@ -64,10 +65,10 @@ impl ImagesArgs {
     }
 }
 
-/// The one image that a command is about.
+/// The one image of a command.
 #[derive(Debug, clap::Args)]
 pub(super) struct OneImage {
-    /// The image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
+    /// Image: a file, a directory, or a reference such as docker://debian:12; `-` for stdin
     #[arg(value_name = "IMAGE", value_parser = stdin::image_text)]
     pub(super) name: String,
 

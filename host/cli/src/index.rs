@@ -13,25 +13,29 @@ use super::landing::LandingArgs;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::target::{BlobReference, BlobTarget, Place, Target, TargetReference};
-use super::{argument, stdin, target};
+use super::{argument, headings, stdin, target};
 
-/// Put images of several platforms under one name
+/// Create an index of images for several platforms
 ///
-/// Each image is copied where the index is to be; what is there already is not copied again.
-/// Of an image that is an index itself, all its platforms are taken.
+/// Reads images, copies them to each destination, writes an index that lists them, and prints its
+/// references with digests. Layers that a destination already has are not copied. An image that is
+/// an index itself adds all of its platforms.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Where the index is to be: docker://NAME:TAG, oci:DIRECTORY[:TAG] or oci-archive:FILE[:TAG];
+    #[command(flatten)]
+    images: ImagesArgs,
+
+    /// Destination of the index: docker://NAME:TAG, oci:DIRECTORY[:TAG] or oci-archive:FILE[:TAG];
     /// may be repeated
-    #[arg(long, value_name = "IMAGE", required = true, value_parser = argument::read::<Reference>)]
+    #[arg(long, value_name = "DESTINATION", help_heading = headings::OUTPUT, required = true, value_parser = argument::read::<Reference>)]
     to: Vec<Reference>,
 
-    /// A tag for destinations that name none; may be repeated
-    #[arg(long, help_heading = "Output")]
+    /// Tag at destinations that name none; may be repeated
+    #[arg(long, help_heading = headings::OUTPUT)]
     tag: Vec<String>,
 
-    /// The images, one for each platform
+    /// Images to list, one for each platform
     #[arg(value_name = "IMAGE", required = true, value_parser = stdin::image)]
     from: Vec<Reference>,
 
@@ -40,9 +44,6 @@ pub(super) struct Args {
 
     #[command(flatten)]
     copy: CopyArgs,
-
-    #[command(flatten)]
-    images: ImagesArgs,
 }
 
 const EXAMPLES: &str = "\

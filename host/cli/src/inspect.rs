@@ -1,20 +1,22 @@
-//! `terrine inspect`: what an image is.
+//! `terrine inspect`: the facts about an image.
 
 use super::failure::Result;
 use super::format::{Format, FormatArgs};
 use super::images::OneImage;
 use super::{image_tables, output};
 
-/// Show what an image is: its layers, what it runs, the store paths in it
+/// Show the layers, configuration and store paths of an image
 ///
-/// No layer is read.
+/// Reads the manifest and the configuration of an image, but no layer, and prints their facts to
+/// stdout: platform, command, environment, each layer with its size and digest, and the store paths
+/// in it if the image names them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     image: OneImage,
 
-    #[command(flatten, next_help_heading = "Output")]
+    #[command(flatten)]
     show: FormatArgs,
 }
 

@@ -11,6 +11,7 @@ use terrine::plan::DestinationFacts;
 use super::exit::Usage;
 use super::failure::{Context, Result};
 use super::github;
+use super::headings;
 use super::output::{self, Output};
 use super::printer::Printer;
 use super::target::{Place, is_stdout};
@@ -18,18 +19,18 @@ use super::target::{Place, is_stdout};
 /// The version of the summaries of images that exist already.
 const SCHEMA_VERSION: u32 = 1;
 
-/// What is written of images that are where they should be.
+/// Reports of the destinations of an image.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct LandingArgs {
     /// Write the digest of the manifest to this file, one line for each destination
     ///
-    /// Destinations that fail have none, in this file and in a summary; if all fail, neither is written.
-    /// Docker-archives and the storage of docker and podman have no manifest.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    /// Destinations that fail are left out, here and in `--summary`; if all fail, neither file is
+    /// written. Docker-archives and the storage of docker and podman have no manifest.
+    #[arg(long, value_name = "FILE", help_heading = headings::OUTPUT)]
     digest_file: Option<PathBuf>,
 
-    /// Write what the image is and where, to this file as JSON; `-` for stdout
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    /// Write a summary of the image and its destinations to this file as JSON; `-` for stdout
+    #[arg(long, value_name = "FILE", help_heading = headings::OUTPUT)]
     summary: Option<PathBuf>,
 }
 

@@ -9,6 +9,7 @@ use terrine::remark::Remark;
 
 use super::cache_args::CacheArgs;
 use super::failure::{Context, Failure, JsonError, Result};
+use super::headings;
 use super::history_args::HistoryArgs;
 use super::images::Images;
 use super::output;
@@ -20,20 +21,24 @@ use super::strict_args::StrictArgs;
 
 /// Group the store paths of a graph into layers
 ///
-/// Prints the list of lists that Nixpkgs' make-layers makes, bottom to top, so that the
-/// planner can stand in for its Python tools.
+/// Reads a graph of store paths and prints the store paths of each layer to stdout, bottom to top,
+/// as a JSON list of lists. Nixpkgs' make-layers prints the same, so that a planner can replace the
+/// Python tools of dockerTools.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The graph: what exportReferencesGraph or `nix path-info --json --recursive` write,
-    /// or a folder of closureInfo; `-` for stdin
-    #[arg(long, value_name = "GRAPH", value_parser = stdin::file_parser())]
+    /// Graph of store paths; `-` for stdin
+    ///
+    /// The file is the JSON of exportReferencesGraph or of `nix path-info --json --recursive`, or a
+    /// directory of closureInfo.
+    #[arg(long, value_name = "FILE", help_heading = headings::CONTENT, value_parser = stdin::file_parser())]
     graph: PathBuf,
 
-    /// How many layers there may be
+    /// Maximum number of layers
     #[arg(
         long,
         value_name = "N",
-        help_heading = "Layers",
+        help_heading = headings::LAYERS,
         required_unless_present = "pipeline",
         value_parser = clap::value_parser!(u32).range(1..)
     )]
@@ -42,27 +47,32 @@ pub(super) struct Args {
     #[command(flatten)]
     planner: PlannerArgs,
 
-    /// A layering pipeline of dockerTools, in a JSON file
-    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Layers")]
+    /// Layering pipeline of dockerTools, in a JSON file
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::LAYERS)]
     pipeline: Option<PathBuf>,
 
-    /// The policy's own options, as a JSON object
+    /// All options of the policy, as a JSON object
     #[arg(
         long,
         value_name = "JSON",
-        help_heading = "Layers",
+        help_heading = headings::LAYERS,
         conflicts_with = "pipeline",
         default_value = "{}",
         hide_default_value = true
     )]
     options: String,
 
-    /// A path that takes part in the graph but goes into no layer; may be repeated
-    #[arg(long, value_name = "PATH")]
+    /// Store path of the graph to leave out of all layers; may be repeated
+    #[arg(long, value_name = "PATH", help_heading = headings::CONTENT)]
     exclude: Vec<String>,
 
-    /// The directory of store paths
-    #[arg(long, value_name = "DIR", default_value = "/nix/store")]
+    /// Directory of the package store
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/nix/store",
+        help_heading = headings::CONTENT
+    )]
     store_dir: String,
 
     #[command(flatten)]
@@ -77,6 +87,12 @@ pub(super) struct Args {
     #[command(flatten)]
     strict: StrictArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine layers --graph graph.json --max-layers 40
+  nix path-info --json --recursive ./result | terrine layers --graph - --max-layers 40
+  terrine layers --graph graph.json --max-layers 40 --policy popularity | jq length";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let graph = closure::read(&args.graph, &args.store_dir)?;

@@ -7,6 +7,7 @@ use terrine::planner::{AtWork, Limits, Runtime, Work};
 
 use super::cache_args::CacheArgs;
 use super::failure::Result;
+use super::headings;
 use super::helper;
 use super::printer::Printer;
 
@@ -22,27 +23,27 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// Limits of planners from files.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct LimitArgs {
-    /// The fuel that one call of a planner may use [default: 20,000,000,000]
+    /// Fuel for each call of a planner [default: 20,000,000,000]
     ///
-    /// About one unit for an instruction, so a few seconds of work. It is the same on every machine. The built-in
-    /// planner has at least 100,000,000,000, except in `planner check`.
-    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Planners from files")]
+    /// One unit is about one instruction, so the default is a few seconds of work, and the same on
+    /// every machine. The built-in planner gets 100,000,000,000 or more, except in `planner check`.
+    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
     planner_fuel: Option<u64>,
 
-    /// The time that one call of a planner from a file may take, in seconds [default: 30]
+    /// Time for each call of a planner from a file, in seconds [default: 30]
     ///
-    /// For one whose instructions take much longer than others do.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = "Planners from files")]
+    /// It ends calls whose instructions take much longer than usual, which fuel does not measure.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
     planner_time: Option<u64>,
 
-    /// The processor time that compiling a planner from a file may take, in seconds
+    /// Processor time for compiling a planner from a file, in seconds
     ///
-    /// It is compiled once, in a process that can do nothing else, and then kept in the cache.
-    #[arg(long, value_name = "SECONDS", default_value_t = TIME, value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = "Planners from files")]
+    /// A planner is compiled once, in an isolated process, and then kept in the cache.
+    #[arg(long, value_name = "SECONDS", default_value_t = TIME, value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
     compile_time: u64,
 
-    /// The memory that compiling it may take, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(64..=1 << 20), help_heading = "Planners from files")]
+    /// Memory for compiling a planner from a file, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = MEMORY, value_parser = clap::value_parser!(u64).range(64..=1 << 20), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
     compile_memory: u64,
 }
 

@@ -15,27 +15,28 @@ const MAX_PASSWORD: u64 = 64 << 10;
 
 /// Log in to a registry
 ///
-/// The registry is asked whether it takes the user and the password; then they are kept for terrine, docker, podman and skopeo: in
-/// the file that has a login for the registry already, or else in the last of those that are read, which is Docker's
-/// `~/.docker/config.json` or what `--authfile` and REGISTRY_AUTH_FILE name. Where that file names a program for it
-/// (`credHelpers`, `credsStore`), the program keeps them. In a file they are readable for whoever can read it.
+/// Checks a user name and a password with the registry and stores them for terrine, docker, podman
+/// and skopeo. They are stored in the file that has credentials for the registry already, or else
+/// in the last of the files that are read: the one that `--authfile` or REGISTRY_AUTH_FILE names,
+/// or Docker's `~/.docker/config.json`. If the file names a helper for the registry (`credHelpers`,
+/// `credsStore`), the helper stores them. In a file, credentials are not encrypted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The registry, such as ghcr.io or localhost:5000, or some of its repositories, such as quay.io/acme, which podman
-    /// and skopeo know
+    /// Registry, such as ghcr.io or localhost:5000, or a part of its repositories, such as
+    /// quay.io/acme, which podman and skopeo support
     #[arg(default_value = "docker.io", value_parser = argument::read::<ServerName>)]
     registry: ServerName,
 
-    /// The user; asked for on the terminal if it is not given
+    /// User name; by default, terrine asks for it on the terminal
     #[arg(short, long, value_name = "USER")]
     username: Option<String>,
 
-    /// Read the password from stdin, and do not ask for it on the terminal
+    /// Read the password from stdin instead of the terminal
     #[arg(long, requires = "username")]
     password_stdin: bool,
 
-    /// Print the user that the registry is told now, and do nothing
+    /// Print the user name that is used for the registry, and do not log in
     #[arg(long, conflicts_with_all = ["username", "password_stdin"])]
     get_login: bool,
 

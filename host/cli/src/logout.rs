@@ -9,21 +9,28 @@ use super::{argument, login};
 
 /// Log out of a registry
 ///
-/// The login is removed from all files in which terrine looks for one, and from the programs that these name, whoever
-/// put it there.
+/// Removes the credentials for the registry from all files that terrine reads and from the helpers
+/// that these name, including credentials that docker, podman or skopeo stored. Prints nothing to
+/// stdout.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The registry, or the repositories, as `terrine login` takes them
+    /// Registry, or a part of its repositories, as for `terrine login`
     #[arg(default_value = "docker.io", value_parser = argument::read::<ServerName>)]
     registry: ServerName,
 
-    /// Drop the logins for all registries
+    /// Remove the credentials for all registries
     #[arg(short, long, conflicts_with = "registry")]
     all: bool,
 
     #[command(flatten)]
     authfile: AuthfileArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine logout ghcr.io
+  terrine logout --all";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let logins = Logins::new(args.authfile.files());

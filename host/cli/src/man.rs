@@ -3,27 +3,33 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::CommandFactory;
 use clap_mangen::Man;
 
 use super::exit::Usage;
 use super::failure::{Context, Result};
-use super::{Cli, output};
+use super::{headings, output, program};
 
-/// Print a manual page, or write all of them to a folder
+/// Print a manual page, or write all of them to a directory
 ///
-/// A page is shown by `terrine man copy | man -l -`. In a folder, each command has one:
-/// `terrine.1`, `terrine-copy.1`, `terrine-cache-info.1`.
+/// Prints the page of one command to stdout, which `man -l -` shows. With `--output`, writes a page
+/// for each command to a directory: `terrine.1`, `terrine-copy.1`, `terrine-cache-info.1` and so
+/// on.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The command: `copy`, or `cache info`; terrine itself if not given
+    /// Command, such as `copy` or `cache info` [default: terrine itself]
     #[arg(value_name = "COMMAND", conflicts_with = "output")]
     command: Vec<String>,
 
-    /// Write all pages to this folder, which is made if need be
-    #[arg(short, long, value_name = "DIR")]
+    /// Write all pages to this directory, which is created if it does not exist
+    #[arg(short, long, value_name = "DIR", help_heading = headings::OUTPUT)]
     output: Option<PathBuf>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine man copy | man -l -
+  terrine man --output ~/.local/share/man/man1";
 
 pub(super) fn run(args: &Args) -> Result<()> {
     let pages = pages()?;
@@ -51,7 +57,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
 
 /// Every page, and the name of its command.
 fn pages() -> Result<Vec<(String, Vec<u8>)>> {
-    let mut terrine = Cli::command().disable_help_subcommand(true);
+    let mut terrine = program::program().disable_help_subcommand(true);
     terrine.build();
     let mut pages = vec![];
     let mut commands = vec![terrine];
@@ -81,7 +87,7 @@ mod tests {
             String::from_utf8(page.clone()).unwrap()
         };
         assert!(page("terrine").starts_with(".ie"), "{}", page("terrine"));
-        assert!(page("terrine-cache-info").contains("Show where the cache is"));
+        assert!(page("terrine-cache-info").contains("its size and its entries"));
         assert!(page("terrine-copy").contains("docker://"));
         let help = pages.iter().find(|(name, _)| name.ends_with("help"));
         assert_eq!(help, None);

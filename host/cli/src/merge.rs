@@ -16,35 +16,37 @@ use super::landing::LandingArgs;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::target::{Place, TargetReference};
-use super::{argument, stdin};
+use super::{argument, headings, stdin};
 
-/// Put several images into one docker-archive
+/// Merge several images into one docker-archive
 ///
-/// As dockerTools.mergeImages does. Layers that they share are written once. `docker load` and `podman load` then load all of
-/// them. Of a docker-archive all images are taken, with the names that they have there.
+/// Reads images and writes all of them to one docker-archive, on stdout unless `--output` or `--to`
+/// is given, as dockerTools.mergeImages does. Layers that several images have are written once.
+/// `docker load` and `podman load` load all of the images. A docker-archive adds all of its images,
+/// with the names that they have in it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The images
+    #[command(flatten)]
+    images: ImagesArgs,
+
+    /// Images to merge
     #[arg(value_name = "IMAGE", required = true, value_parser = stdin::image)]
     from: Vec<Reference>,
 
-    /// Write to this file instead of stdout
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    /// Write the docker-archive to this file instead of stdout
+    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
     output: Option<PathBuf>,
 
-    /// Where the images go: docker-archive:FILE, a file, `-` for stdout, or the storage of docker or podman as
-    /// `docker-daemon:` and `containers-storage:`
+    /// Destination: docker-archive:FILE, a file, `-` for stdout, `docker-daemon:` or
+    /// `containers-storage:`
     ///
-    /// There they have the names that they have here.
-    #[arg(long, value_name = "IMAGES", value_parser = to, help_heading = "Output", conflicts_with = "output")]
+    /// The images keep their names.
+    #[arg(long, value_name = "DESTINATION", value_parser = to, help_heading = headings::OUTPUT, conflicts_with = "output")]
     to: Option<Reference>,
 
     #[command(flatten)]
     landing: LandingArgs,
-
-    #[command(flatten)]
-    images: ImagesArgs,
 }
 
 const EXAMPLES: &str = "\

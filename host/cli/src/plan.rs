@@ -1,4 +1,4 @@
-//! `terrine plan`: what an image would be.
+//! `terrine plan`: a preview of an image.
 
 use terrine::plan::{self, CommandsTold};
 use terrine::planner::Planners;
@@ -14,13 +14,16 @@ use super::images::Images;
 use super::printer::Printer;
 use super::registry_args::RegistryArgs;
 use super::strict_args::StrictArgs;
-use super::{output, table};
+use super::{headings, output, table};
 
-/// Show what `build` would make, and why
+/// Show the image that `build` would make, and why
 ///
-/// No image is written, and no more is read than names, sizes and the first bytes of
-/// programs. Commands at the root are run, because what they leave decides what is in the image.
+/// Takes the arguments of `build` and prints the plan to stdout: name, tag, platform, environment,
+/// and each layer with its size and the reason for it. Writes no image, and reads only names, sizes
+/// and the first bytes of programs. Commands at the root are run, because their results are part of
+/// the image.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     image: ImageArgs,
@@ -28,19 +31,26 @@ pub(super) struct Args {
     #[command(flatten)]
     registry: RegistryArgs,
 
-    /// Explain one store path: its layer, why it is there, what depends on it
-    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    /// Explain one store path: its layer, the reason for it, and the paths that depend on it
+    #[arg(long, value_name = "PATH", help_heading = headings::OUTPUT)]
     explain: Option<String>,
 
-    #[command(flatten, next_help_heading = "Output")]
+    #[command(flatten)]
     cache: CacheArgs,
 
     #[command(flatten)]
     strict: StrictArgs,
 
-    #[command(flatten, next_help_heading = "Output")]
+    #[command(flatten)]
     show: FormatArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine plan image.json
+  terrine plan image.json --explain hello-1.0
+  terrine plan --name web:1 --copy-to-root ./web --format table -- /bin/web
+  terrine plan image.json --format json | jq '.layers[].reason'";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let Merged { spec, names } = args.image.merge()?;

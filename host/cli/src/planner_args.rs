@@ -8,52 +8,54 @@ use super::argument;
 use super::exit::Usage;
 use super::failure::{Failure, Result};
 use super::flag_names::FlagNames;
+use super::headings;
 use super::image_args::{here, pair};
 use super::limit_args::LimitArgs;
 use super::stdin;
 
-/// Which planner groups store paths into layers, and how.
+/// Options for the planner, its policy and its limits.
 #[derive(Debug, clap::Args)]
 pub(super) struct PlannerArgs {
-    /// A component that groups store paths into layers, instead of the built-in one
+    /// Planner component to use instead of the built-in one
     ///
-    /// It runs in a sandbox and can reach nothing. `@sha256:` and the digest of the file behind
-    /// its name is a pin: another file is refused. Policy and options are then those of the
-    /// flags, not those of the specification.
-    #[arg(long, value_name = "FILE[@sha256:HEX]", value_parser = component, help_heading = "Layers", conflicts_with = "pipeline")]
+    /// The component runs in a sandbox and cannot access anything outside it. `@sha256:HEX` pins
+    /// the file to a digest; a file with another digest is an error. Policy and options are then
+    /// taken from the flags, not from the specification.
+    #[arg(long, value_name = "FILE[@sha256:HEX]", value_parser = component, help_heading = headings::LAYERS, conflicts_with = "pipeline")]
     pub(super) planner: Option<ComponentFile>,
 
-    /// The policy that groups store paths into layers
+    /// Policy that groups store paths into layers
     ///
-    /// If none is named, `build` and `plan` use `least-pull`; `layers`, which stands in for a part
-    /// of dockerTools, uses the planner's first policy, `auto`. Of a component from a file it is
-    /// always the first. `terrine planner list` shows them.
+    /// By default, `build` and `plan` use `least-pull`; `layers`, which replaces a part of
+    /// dockerTools, uses the planner's first policy, `auto`. A component from a file uses its first
+    /// policy. `terrine planner list` lists the built-in policies.
     #[arg(
         long,
         value_name = "POLICY",
         value_parser = NonEmptyStringValueParser::new(),
-        help_heading = "Layers",
+        help_heading = headings::LAYERS,
         conflicts_with = "pipeline"
     )]
     pub(super) policy: Option<String>,
 
-    /// An option of the policy; may be repeated, the last one of a name counts
+    /// Option of the policy; may be repeated
     ///
-    /// A value that is JSON is that, and anything else a string.
+    /// VALUE is JSON, or a string if it is not valid JSON. If a name is repeated, its last value is
+    /// used.
     #[arg(
         long,
         value_name = "NAME=VALUE",
-        help_heading = "Layers",
+        help_heading = headings::LAYERS,
         conflicts_with = "pipeline"
     )]
     pub(super) option: Vec<String>,
 
-    /// Give the component a WASI in which nothing can be read or reached
+    /// Give the component a WASI without access to anything
     ///
-    /// For components whose language cannot do without: no files, no network, no environment,
-    /// clocks that stand still, the same random numbers in every call. The end of what it writes
-    /// to stderr is shown if it fails.
-    #[arg(long, help_heading = "Layers", conflicts_with = "pipeline")]
+    /// For components in languages that require WASI. It has no files, network or environment, its
+    /// clocks stand still, and its random numbers are the same in every call. If the component
+    /// fails, the end of its stderr is shown.
+    #[arg(long, help_heading = headings::LAYERS, conflicts_with = "pipeline")]
     pub(super) sealed_wasi: bool,
 
     #[command(flatten)]

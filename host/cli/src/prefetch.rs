@@ -1,4 +1,4 @@
-//! `terrine prefetch`: what Nix needs to pull an image.
+//! `terrine prefetch`: the arguments with which Nix pulls an image.
 
 use terrine::oci::Platform;
 use terrine::prefetch::{
@@ -11,61 +11,61 @@ use super::images::Images;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::registry_args::RegistryArgs;
-use super::{argument, output};
+use super::{argument, headings, output};
 
-/// Print what `dockerTools.pullImage` needs of an image: its digest and hash
+/// Print the arguments of `dockerTools.pullImage` for an image
 ///
-/// The output is a Nix attribute set, so that `pullImage (import ./image.nix)` works. `imageDigest`
-/// is the digest of the manifest for the platform, never that of an index. `hash` is that of the
-/// archive which `terrine copy docker://NAME@DIGEST docker-archive:FILE:FINALNAME:FINALTAG` writes,
-/// as terrine's own `pullImage` does: the same bytes on every machine. The archive
-/// is hashed, and stored nowhere.
+/// Reads the manifest and the layers of an image in a registry and prints a Nix attribute set to
+/// stdout, for `pullImage (import ./image.nix)`. `imageDigest` is the digest of the manifest for
+/// the platform, never that of an index. `hash` is the hash of the archive that `terrine copy
+/// docker://NAME@DIGEST docker-archive:FILE:FINALNAME:FINALTAG` writes, as terrine's own
+/// `pullImage` does: the same bytes on every machine. The archive is hashed and not stored.
 ///
-/// In Nixpkgs' own `pullImage` skopeo writes the archive, which is another file with another hash.
-/// For that one, use `--no-hash` and take `hash` from the message of Nix.
+/// Nixpkgs' own `pullImage` writes the archive with skopeo, with another hash. For that one, use
+/// `--no-hash` and copy `hash` from the error message of Nix.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image in a registry: NAME[:TAG][@DIGEST], with `docker://` or without
+    /// Image in a registry: NAME[:TAG][@DIGEST], with or without `docker://`
     #[arg(value_parser = argument::read::<ImageName>)]
     image: ImageName,
 
-    /// The platform of the image
+    /// Platform of the image
     #[arg(
         long,
-        value_name = "OS/ARCH",
+        value_name = "OS/ARCH[/VARIANT]",
         default_value = "linux/amd64",
         value_parser = argument::read::<Platform>,
-        help_heading = "Images"
+        help_heading = headings::IMAGE
     )]
     platform: Platform,
 
-    /// Print all platforms of an index, as a set of sets
+    /// Print all images of an index, as a set of sets
     ///
-    /// The keys are the values of GOARCH, with the variant after a hyphen if the platform has one:
-    /// `amd64`, `arm64`, `arm-v7`. `images.${pkgs.go.GOARCH}` finds the image, on 32-bit ARM
-    /// `images."arm-v${pkgs.go.GOARM}"`. Keys of other systems than Linux start with the system and
-    /// end with its version, if the index has one: `windows-amd64-10.0.17763.7249`.
-    #[arg(long, conflicts_with = "platform", help_heading = "Images")]
+    /// The keys are the values of GOARCH, followed by a hyphen and the variant if there is one:
+    /// `amd64`, `arm64`, `arm-v7`. `images.${pkgs.go.GOARCH}` selects the image, and
+    /// `images."arm-v${pkgs.go.GOARM}"` on 32-bit ARM. Keys of systems other than Linux begin with
+    /// the system, and end with its version if the index has it: `windows-amd64-10.0.17763.7249`.
+    #[arg(long, conflicts_with = "platform", help_heading = headings::IMAGE)]
     all: bool,
 
-    /// The name of the image in the archive [default: the name in the registry]
-    #[arg(long, value_name = "NAME", value_parser = argument::read::<FinalName>, help_heading = "Images")]
+    /// Name of the image in the archive [default: the name in the registry]
+    #[arg(long, value_name = "NAME", value_parser = argument::read::<FinalName>, help_heading = headings::IMAGE)]
     final_name: Option<FinalName>,
 
-    /// The tag of the image in the archive [default: the tag in the registry, or latest]
-    #[arg(long, value_name = "TAG", value_parser = argument::read::<FinalTag>, help_heading = "Images")]
+    /// Tag of the image in the archive [default: the tag in the registry, or latest]
+    #[arg(long, value_name = "TAG", value_parser = argument::read::<FinalTag>, help_heading = headings::IMAGE)]
     final_tag: Option<FinalTag>,
 
-    /// Leave out `hash`, and fetch no layers
+    /// Leave out `hash` and fetch no layers
     ///
-    /// Only manifests are fetched, and the configuration of an image without an index, because
-    /// nothing else names its platform.
-    #[arg(long, help_heading = "Output")]
+    /// Only manifests are fetched, and the configuration of an image without an index, which names
+    /// its platform.
+    #[arg(long, help_heading = headings::OUTPUT)]
     no_hash: bool,
 
-    /// Print JSON: an object, or with `--all` an object of objects, with the same keys and values
-    #[arg(long, help_heading = "Output")]
+    /// Print JSON with the same keys and values: an object, or with `--all` an object of objects
+    #[arg(long, help_heading = headings::OUTPUT)]
     json: bool,
 
     #[command(flatten)]
@@ -74,8 +74,8 @@ pub(super) struct Args {
 
 const EXAMPLES: &str = "\
 Output:
-  imageName, imageDigest, hash, finalImageName, finalImageTag; os if it is not linux; arch;
-  variant if there is one
+  imageName, imageDigest, hash, finalImageName, finalImageTag, os (unless it is linux), arch,
+  variant (if there is one)
 
 Examples:
   terrine prefetch debian:12 > debian.nix

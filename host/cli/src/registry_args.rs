@@ -12,7 +12,7 @@ use terrine::registry::{
 
 use super::exit::Usage;
 use super::failure::{Context, Result};
-use super::{environment, prompt};
+use super::{environment, headings, prompt};
 
 /// The variable with the text of a file of logins, as Docker and GitLab have it.
 const AUTH_CONFIG: &str = "DOCKER_AUTH_CONFIG";
@@ -22,46 +22,50 @@ const TIMEOUT: u64 = 60;
 /// The number of further tries if nothing else is asked for.
 const RETRIES: u32 = 5;
 
-/// How registries are spoken to.
+/// Options for connections to registries.
 #[derive(Debug, clap::Args)]
 pub(super) struct ConnectionArgs {
-    /// Speak HTTP without TLS to registries
+    /// Access registries over HTTP without TLS
     ///
-    /// On this machine (localhost) that is done anyway where a registry speaks nothing else.
-    #[arg(long, help_heading = "Registries")]
+    /// A registry on this machine (localhost) that does not support TLS is accessed without it in
+    /// any case.
+    #[arg(long, help_heading = headings::REGISTRY, hide_short_help = true)]
     plain_http: bool,
 
-    /// Check the certificates of registries
+    /// Verify the certificates of registries
     ///
-    /// With `false` they are spoken to as they answer, by TLS if they can. Whoever is on the way can read
-    /// and change all of it then, credentials as well.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, help_heading = "Registries")]
+    /// With `false`, anyone on the network can read and change everything that is transferred,
+    /// credentials included. TLS is still used if the registry supports it.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, help_heading = headings::REGISTRY, hide_short_help = true)]
     tls_verify: bool,
 
-    /// Take certificates from this folder
+    /// Directory of certificates for registries
     ///
-    /// `*.crt` are authorities that are trusted, `NAME.cert` and `NAME.key` prove who we are. Without it the first of
-    /// `~/.config/containers/certs.d/HOST[:PORT]`, `/etc/containers/certs.d/HOST[:PORT]` and `/etc/docker/certs.d/HOST[:PORT]`
-    /// that is there counts. The system's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR, are trusted as well.
-    #[arg(long, value_name = "DIRECTORY", help_heading = "Registries")]
+    /// `*.crt` are trusted authorities, `NAME.cert` and `NAME.key` are the certificate and key of
+    /// this client. By default, the first existing directory of
+    /// `~/.config/containers/certs.d/HOST[:PORT]`, `/etc/containers/certs.d/HOST[:PORT]` and
+    /// `/etc/docker/certs.d/HOST[:PORT]` is used. The system's authorities, or those of
+    /// SSL_CERT_FILE and SSL_CERT_DIR, are trusted as well.
+    #[arg(long, value_name = "DIR", help_heading = headings::REGISTRY, hide_short_help = true)]
     cert_dir: Option<PathBuf>,
 
-    /// How long a registry may be silent, in seconds
+    /// Time without any data from a registry before a request fails, in seconds
     ///
-    /// A manifest, a configuration or a token must be there after twice as long, or two minutes if
-    /// that is longer. In the same time at least 1 KiB of a layer must come or go for each second.
-    #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT, value_parser = seconds(), help_heading = "Registries")]
+    /// A manifest, a configuration or a token must arrive within twice this time, or within two
+    /// minutes if that is longer. A layer must be transferred at 1 KiB per second or faster, on
+    /// average over this time.
+    #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT, value_parser = seconds(), help_heading = headings::REGISTRY, hide_short_help = true)]
     timeout: u64,
 
-    /// How often what a registry fails to do is tried again
+    /// Retries for each registry request
     ///
-    /// The wait before that doubles each time, and is what the registry asks for if that is
-    /// longer. A transfer that goes on where it broke off counts anew after each mebibyte.
+    /// The wait between retries doubles each time, and is longer if the registry asks for that. A
+    /// transfer that resumes gets new retries after each mebibyte.
     #[arg(
         long,
         value_name = "N",
         default_value_t = RETRIES,
-        help_heading = "Registries"
+        help_heading = headings::REGISTRY, hide_short_help = true
     )]
     retries: u32,
 }
@@ -78,7 +82,7 @@ impl Default for ConnectionArgs {
     }
 }
 
-/// How registries are spoken to, and as whom.
+/// Options for connections to registries, and credentials.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct RegistryArgs {
     #[command(flatten)]
@@ -87,23 +91,25 @@ pub(super) struct RegistryArgs {
     #[command(flatten)]
     authfile: AuthfileArgs,
 
-    /// Log in with this user and password
+    /// Credentials for the registry
     ///
-    /// They are for the one registry that the arguments name. Whoever lists the processes of this machine sees them:
-    /// `terrine login` keeps a login instead. Without a password it is asked for on the terminal.
-    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = "Registries")]
+    /// They are used for the one registry that the arguments name. Without a password, terrine asks
+    /// for it on the terminal. Other users of this machine can see the arguments of a process:
+    /// `terrine login` stores credentials instead.
+    #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = headings::REGISTRY, hide_short_help = true)]
     creds: Option<Creds>,
 }
 
-/// The file with logins.
+/// The file of credentials.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct AuthfileArgs {
-    /// The file with logins
+    /// File of credentials
     ///
-    /// Else they are in DOCKER_AUTH_CONFIG, which holds the text of such a file, and in the file that REGISTRY_AUTH_FILE
-    /// names, or else in podman's `containers/auth.json` in XDG_RUNTIME_DIR or below `~/.config`, and in Docker's
-    /// `~/.docker/config.json`: the first that has one for the registry counts.
-    #[arg(long, value_name = "FILE", help_heading = "Registries")]
+    /// By default, credentials are read from DOCKER_AUTH_CONFIG, which holds the text of such a
+    /// file, and from the file that REGISTRY_AUTH_FILE names, or else from podman's
+    /// `containers/auth.json` in XDG_RUNTIME_DIR or `~/.config`, and Docker's
+    /// `~/.docker/config.json`. The first one with credentials for the registry is used.
+    #[arg(long, value_name = "FILE", help_heading = headings::REGISTRY, hide_short_help = true)]
     authfile: Option<PathBuf>,
 }
 

@@ -21,45 +21,44 @@ use super::progress::Progress;
 use super::registry_args::RegistryArgs;
 use super::shipped::Shipped;
 use super::target::{ArchiveTarget, Place, Target, TargetReference, is_stdout};
-use super::{argument, target};
+use super::{argument, headings, target};
 
-/// Arguments of what makes an image: its destination, and the form that it has there.
+/// Destinations of an image that is built, and its form there.
 #[derive(Debug, clap::Args)]
 pub(super) struct ShipArgs {
     /// Write a docker-archive to this file instead of stdout
     ///
-    /// The file appears when it is complete, and not if anything fails.
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    /// The file appears once it is complete. If the command fails, no file is written.
+    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
     output: Option<PathBuf>,
 
-    /// Where the image goes: a registry, a layout, an archive, or the storage of docker or podman;
-    /// may be repeated
+    /// Destination: a registry, a layout, an archive, or the storage of docker or podman; may be
+    /// repeated
     ///
-    /// docker://NAME[:TAG], oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
+    /// A destination is docker://NAME[:TAG], oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
     /// docker-archive:FILE[:NAME[:TAG]], docker-daemon:NAME[:TAG], containers-storage:NAME[:TAG],
-    /// or `-` for a docker-archive on stdout. What is there already is not made again. Without a
-    /// tag, the image gets its own tags, or `latest` if it has none. `:@` in the place of a tag
-    /// is the tag that is generated from all that the image is made of; archives get it where the
-    /// image has no tag. Of several destinations, each gets what it does not have, and what one
-    /// of them fails to do does not keep the image from the others.
-    #[arg(long, value_name = "IMAGE", value_parser = argument::read::<To>, help_heading = "Output", conflicts_with = "output")]
+    /// or `-` for a docker-archive on stdout. Layers that a destination already has are not built
+    /// again. Without a tag, the image gets its own tags, or `latest` if it has none. `:@` in the
+    /// place of a tag is the generated tag, made from a digest of everything that goes into the
+    /// image; an archive gets it if the image has no tag. If a destination fails, the image is
+    /// still written to the others.
+    #[arg(long, value_name = "DESTINATION", value_parser = argument::read::<To>, help_heading = headings::OUTPUT, conflicts_with = "output")]
     to: Vec<To>,
 
-    /// Use the generated tag wherever a destination names no tag
-    #[arg(long, help_heading = "Output")]
+    /// Use the generated tag at destinations that name no tag
+    #[arg(long, help_heading = headings::OUTPUT)]
     generated_tag: bool,
 
-    /// How layers are compressed: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for
-    /// registries, none elsewhere]
+    /// Compression of layers: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for registries,
+    /// none elsewhere]
     ///
-    /// Layers of a base image that are compressed stay as they are. Nothing is compressed in
-    /// docker-archives, and on the way to the storage of docker or podman. Docker pulls zstd
-    /// since version 23.
-    #[arg(long, value_name = "HOW", value_parser = argument::read::<Setting>, help_heading = "Output")]
+    /// Compressed layers of a base image stay as they are. Nothing is compressed for
+    /// docker-archives and for the storage of docker or podman. Docker pulls zstd since version 23.
+    #[arg(long, value_name = "COMPRESSION", value_parser = argument::read::<Setting>, help_heading = headings::OUTPUT)]
     compression: Option<Setting>,
 
-    /// Cache layers of directories as well, by what the file system says of the files in them
-    #[arg(long, help_heading = "Output", conflicts_with = "no_cache")]
+    /// Cache layers of directories, too, identified by the metadata of their files
+    #[arg(long, help_heading = headings::CACHE, conflicts_with = "no_cache")]
     cache_directories: bool,
 
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `terrine stream`: what Nixpkgs' `stream_layered_image.py` does.
+//! `terrine stream`: the counterpart of Nixpkgs' `stream_layered_image.py`.
 
 use std::path::PathBuf;
 
@@ -11,6 +11,7 @@ use terrine::spec::Time;
 use super::cache_args::close_cache;
 use super::exit::Usage;
 use super::failure::{Context, Result};
+use super::headings;
 use super::images::{Images, linux};
 use super::printer::Printer;
 use super::progress::Progress;
@@ -18,30 +19,32 @@ use super::ship_args::ShipArgs;
 use super::stdin;
 use super::strict_args::StrictArgs;
 
-/// Write the image that a dockerTools conf.json describes
+/// Stream the image of a dockerTools conf.json
 ///
-/// Takes the place of Nixpkgs' stream_layered_image.py: the same conf.json gives the same
-/// image id. Without `--to` and `--output` a docker-archive goes to stdout, for
-/// `docker load`, `podman load` and others.
+/// Reads the conf.json of Nixpkgs' streamLayeredImage and the store paths in it. Builds the image
+/// with the image id that Nixpkgs' stream_layered_image.py gives it, and writes it to each
+/// destination of `--to`, then prints the references with the digests that it has there. Without
+/// `--to` and `--output`, a docker-archive goes to stdout, for `docker load`, `podman load` and
+/// others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The conf.json that streamLayeredImage made; `-` for stdin
+    /// The conf.json of streamLayeredImage; `-` for stdin
     #[arg(value_parser = stdin::file_parser())]
     conf: PathBuf,
 
-    /// Load the image under this name instead of the one in conf.json
+    /// Name of the image, instead of the one in conf.json
     ///
-    /// Without a tag, one is generated from the image's description.
-    #[arg(short = 't', long, alias = "repo_tag", value_name = "NAME:TAG")]
+    /// Without a tag, one is generated from the description of the image.
+    #[arg(short = 't', long, alias = "repo_tag", value_name = "NAME[:TAG]", help_heading = headings::IMAGE)]
     repo_tag: Option<String>,
 
-    /// Make the image for this platform instead of the one in conf.json, such as linux/arm64
-    #[arg(long, value_name = "OS/ARCH", value_parser = linux)]
+    /// Platform of the image, instead of the one in conf.json, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = linux, help_heading = headings::IMAGE)]
     platform: Option<Platform>,
 
-    /// The image's tag instead of the one in conf.json; may be repeated
-    #[arg(long, value_name = "TAG")]
+    /// Tag of the image, instead of the one in conf.json; may be repeated
+    #[arg(long, value_name = "TAG", help_heading = headings::IMAGE)]
     tag: Vec<String>,
 
     #[command(flatten)]
@@ -50,10 +53,15 @@ pub(super) struct Args {
     #[command(flatten)]
     strict: StrictArgs,
 
-    /// Look for store paths below this directory
+    /// Directory to read store paths from
     ///
-    /// For Nix's chroot stores: /nix/store/x is then DIR/nix/store/x.
-    #[arg(long, value_name = "DIR", default_value = "/")]
+    /// For chroot stores of Nix: /nix/store/x is read from DIR/nix/store/x.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/",
+        help_heading = headings::CONTENT
+    )]
     store_root: PathBuf,
 }
 

@@ -6,15 +6,16 @@ use terrine::hint::Hint;
 use terrine::remark::Remark;
 
 use super::failure::Result;
+use super::headings;
 use super::printer::Printer;
 
-/// Whether warnings are errors.
+/// The severity of warnings.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct StrictArgs {
     /// Treat warnings about the image as errors
     ///
-    /// Nothing is written where there is one. For CI.
-    #[arg(long, help_heading = "Output")]
+    /// If there is a warning, no image is written. For CI.
+    #[arg(long, help_heading = headings::OUTPUT)]
     strict: bool,
 }
 

@@ -17,20 +17,21 @@ use super::printer::Printer;
 use super::registry_args::RegistryArgs;
 use super::target::{self, Place};
 
-/// Give an image further tags where it is
+/// Add tags to an image in place
 ///
-/// No layer is moved, and the digest of the manifest stays: in a registry the same manifest is put
-/// under each tag, in an OCI layout it is listed under each. Docker and podman do it by their own
-/// commands.
+/// Reads the manifest of the image and writes it under each new tag: in a registry or an OCI
+/// layout, or with the commands of docker or podman in their storage. No layer is transferred, and
+/// the digest of the manifest stays the same. Prints the new references, with the digest of the
+/// manifest in a registry or a layout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The image: docker://NAME[:TAG][@DIGEST], oci:DIRECTORY[:TAG|@DIGEST],
-    /// docker-daemon:NAME:TAG or containers-storage:NAME:TAG
+    /// Image: docker://NAME[:TAG][@DIGEST], oci:DIRECTORY[:TAG|@DIGEST], docker-daemon:NAME:TAG or
+    /// containers-storage:NAME:TAG
     #[arg(value_name = "IMAGE", value_parser = argument::read::<Reference>)]
     image: Reference,
 
-    /// A tag, or a whole reference to the same place; may be repeated
+    /// New tag, or a whole reference at the same place; may be repeated
     #[arg(value_name = "NEW", required = true)]
     new: Vec<String>,
 

@@ -1,4 +1,4 @@
-//! `terrine verify`: whether images are what they say.
+//! `terrine verify`: a check of digests, sizes and media types.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use terrine::verify::{self, Verification, VerifyReport, VerifyReporter};
 use super::exit::{Told, complain};
 use super::failure::Result;
 use super::format::Format;
+use super::headings;
 use super::images::ImagesArgs;
 use super::meter::Meter;
 use super::output;
@@ -22,25 +23,25 @@ use super::stdin;
 /// The largest number of layers that are read at once: disks and registries have limits, too.
 const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
-/// Compute again everything that images say of themselves
+/// Check an image's digests, sizes and media types
 ///
-/// Digests, sizes and media types of manifest, configuration and layers, the digests of what
-/// the layers unpack to, whether these are readable archives, and whether their files go on top of each other: hard
-/// links and whiteouts included. Everything that is wrong is told, and any of it is a failure.
-///
-/// The content of files is not looked at, nor what a configuration asks of a runtime.
+/// Reads all of each image: manifest, configuration and layers. Checks their digests, sizes and
+/// media types, the digests of the uncompressed layers, that each layer is a readable archive, and
+/// that its files, hard links and whiteouts apply to the layers below. Reports every mismatch on
+/// stderr, and fails if there is one. The content of files and the values of the configuration are
+/// not checked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// An image: a file or an OCI layout, or a reference such as docker://debian:12; `-` for stdin
+    /// Image: a file, a directory, or a reference such as docker://debian:12; `-` for stdin
     #[arg(required = true, value_name = "IMAGE", value_parser = stdin::image_text)]
     images: Vec<String>,
 
     #[command(flatten)]
     which: ImagesArgs,
 
-    /// With `json`, also write what was found to stdout
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    /// Format of a report on stdout; only `json` prints one
+    #[arg(long, value_name = "FORMAT", help_heading = headings::OUTPUT)]
     format: Option<Format>,
 }
 

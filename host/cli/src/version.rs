@@ -16,13 +16,19 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// Show the version
 ///
-/// Beside that of terrine, the platform that it runs on, and the built-in planner: an image's annotations name its
-/// digest.
+/// Prints to stdout the version of terrine, the platform that it runs on, and the digest and the
+/// contract of the built-in planner, which the annotations of images name.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     show: FormatArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine version
+  terrine version --format json | jq -r .planner.digest";
 
 /// The output: the version of terrine, its platform, and its built-in planner.
 #[derive(Debug, Serialize)]

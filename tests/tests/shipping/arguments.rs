@@ -55,7 +55,7 @@ fn what_is_no_reference_is_refused_with_the_reason() {
             run.stderr
         );
         let first = run.stderr.lines().next().unwrap();
-        text.push_str(&format!("{}\n", first.split_once("<FROM>`: ").unwrap().1));
+        text.push_str(&format!("{}\n", first.split_once("<SOURCE>`: ").unwrap().1));
     }
     insta::assert_snapshot!("references", text);
     insta::assert_snapshot!("reference-hint", place.said(&["copy dir:x oci:out"]));

@@ -1,4 +1,4 @@
-//! `terrine planner wit` and `componentize`: what it takes to write a policy.
+//! `terrine planner wit` and `componentize`: commands for authors of policies.
 
 use std::fs;
 use std::io::Write;
@@ -8,6 +8,7 @@ use terrine::file;
 use terrine::planner::{self, Imports, WIT};
 
 use super::super::cache_args::CacheArgs;
+use super::super::headings;
 use super::super::limit_args::LimitArgs;
 use super::super::printer::Printer;
 use super::super::stdin;
@@ -17,33 +18,45 @@ use crate::output::Output;
 /// The largest module that is read, in bytes: as large as a component may be.
 const MAX_SIZE: u64 = 128 << 20;
 
-/// Write the contract to a directory
+/// Write the contract of planners to a directory
 ///
-/// These are the WIT files of the package `terrine:planner@0.1.0`, which a policy is written
-/// against.
+/// Writes the WIT files of the package `terrine:planner@0.1.0`, from which bindings for a new
+/// policy are generated.
 #[derive(Debug, clap::Args)]
+#[command(after_help = WIT_EXAMPLES)]
 pub(crate) struct WitArgs {
-    /// The directory, which is made if need be
+    /// Directory to write to, which is created if it does not exist
     directory: PathBuf,
 }
 
-/// Make a component of a WebAssembly module
+/// Convert a WebAssembly module to a component
 ///
-/// Compilers write modules, for `wasm32-unknown-unknown` for instance; a planner is a component.
-/// What is written imports nothing and says which policies it has.
+/// Reads a module that a compiler wrote, for example for `wasm32-unknown-unknown`, with bindings
+/// that were generated from the contract. Writes a component that terrine can load as a planner,
+/// after checking that it imports nothing and describes its policies.
 #[derive(Debug, clap::Args)]
+#[command(after_help = COMPONENTIZE_EXAMPLES)]
 pub(crate) struct ComponentizeArgs {
-    /// The module, whose bindings were generated from the contract; `-` for stdin
+    /// Module with bindings of the contract; `-` for stdin
     #[arg(value_parser = stdin::file_parser())]
     module: PathBuf,
 
-    /// The file to write, or `-` for stdout
-    #[arg(short, long, value_name = "FILE")]
+    /// File to write; `-` for stdout
+    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
     output: PathBuf,
 
     #[command(flatten)]
     limits: LimitArgs,
 }
+
+const WIT_EXAMPLES: &str = "\
+Examples:
+  terrine planner wit ./wit";
+
+const COMPONENTIZE_EXAMPLES: &str = "\
+Examples:
+  terrine planner componentize target/wasm32-unknown-unknown/release/my_policy.wasm -o my-policy.wasm
+  terrine planner check my-policy.wasm";
 
 /// Writes the contract.
 pub(super) fn wit(args: &WitArgs) -> Result<()> {

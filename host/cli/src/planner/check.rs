@@ -10,6 +10,7 @@ use terrine::planner::check::{Case, Outcome, Trial, budgets, corpus, trials};
 use terrine::planner::layering::Info;
 use terrine::spec::Json;
 
+use super::super::headings;
 use super::super::printer::Printer;
 use super::super::stdin;
 use super::check_tables::{Checked, PolicyTrials, to_json, to_table};
@@ -19,50 +20,53 @@ use crate::exit::Usage;
 use crate::failure::{Context, Failure, Result};
 use crate::planner_args::merge;
 
-/// Try a planner on graphs of many kinds
+/// Test a planner on graphs of many kinds
 ///
-/// Each graph is planned four times: twice as it is, with its paths in another order, and with
-/// other hashes in their names. Plans have to keep to the contract. Fuel and memory are the same
-/// on every machine. A policy may refuse a budget or its options; anything else that is not a
-/// plan is a failure, and makes the exit code 1.
+/// Runs each policy of the component on built-in graphs, or on one of a file, and prints to stdout
+/// the layers, fuel and memory of each, as a table or JSON. Each graph is planned four times: twice
+/// unchanged, with its paths in another order, and with other hashes in their names. A plan must
+/// follow the contract. A policy may refuse a budget or its options; any other result that is not a
+/// plan is a failure, with exit status 1.
 ///
-/// Graphs of at most 100 paths have to do with a part of the fuel and of the time that a call may take;
-/// where one cannot, it is tried again with all of it. A policy that has used up either in two cases
-/// is not run on the others.
+/// Graphs of up to 100 paths get a part of the fuel and time of a call; if that is not enough, they
+/// are planned again with all of it. A policy that uses up either in two cases is not run on the
+/// others. Fuel and memory are the same on every machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     component: ComponentArgs,
 
-    /// Try this policy only [default: all of the planner's]
-    #[arg(long, value_name = "POLICY")]
+    /// Policy to test [default: all policies of the planner]
+    #[arg(long, value_name = "POLICY", help_heading = headings::LAYERS)]
     policy: Option<String>,
 
-    /// An option of the policy; may be repeated, the last one of a name counts
+    /// Option of the policy; may be repeated
     ///
-    /// A value that is JSON is that, and anything else a string.
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// VALUE is JSON, or a string if it is not valid JSON. If a name is repeated, its last value is
+    /// used.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = headings::LAYERS)]
     option: Vec<String>,
 
-    /// Try it on this graph instead of the built-in ones, with several budgets
+    /// Graph to use instead of the built-in ones, with several budgets; `-` for stdin
     ///
-    /// What exportReferencesGraph or `nix path-info --json --recursive` write, or a folder of
-    /// closureInfo; `-` for stdin.
-    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser())]
+    /// The file is the JSON of exportReferencesGraph or of `nix path-info --json --recursive`, or a
+    /// directory of closureInfo.
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::CONTENT)]
     closure: Option<PathBuf>,
 
-    /// The directory of store paths in that graph
+    /// Directory of the package store of that graph
     #[arg(
         long,
         value_name = "DIR",
         default_value = "/nix/store",
-        requires = "closure"
+        requires = "closure",
+        help_heading = headings::CONTENT
     )]
     store_dir: String,
 
-    /// Show how long each call took, too
-    #[arg(long)]
+    /// Show the time of each call
+    #[arg(long, help_heading = headings::OUTPUT)]
     time: bool,
 
     #[command(flatten)]

@@ -13,7 +13,10 @@ use crate::failure::{JsonError, Result};
 use crate::image_tables::plain;
 use crate::table::line;
 
-/// Show what a planner is: its digest, what it imports, its policies and their options
+/// Describe a planner: its digest, imports, policies and their options
+///
+/// Loads the component, asks it for its description, and prints that to stdout with the digest, the
+/// contract and the imports of the component. Without FILE, describes the built-in planner.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -14,14 +14,21 @@ use super::format::{Format, FormatArgs};
 use super::{SCHEMA_VERSION, json, print};
 use crate::failure::Result;
 
-/// List the policies that are built in, and which are used where none is named
+/// List the built-in policies
 ///
-/// Those of a component in a file are shown by `planner describe`.
+/// Prints to stdout the name and the summary of each built-in policy, and the commands that use it
+/// by default. `terrine planner describe FILE` describes the policies of a component in a file.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     show: FormatArgs,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine planner list
+  terrine planner list --format json | jq -r '.policies[].name'";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

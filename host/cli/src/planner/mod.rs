@@ -1,4 +1,4 @@
-//! `terrine planner`: the components that decide.
+//! `terrine planner`: the components that group store paths into layers.
 
 mod author;
 mod check;
@@ -14,29 +14,46 @@ use terrine::planner::{ComponentFile, EMBEDDED, Planner, Runtime};
 
 use super::cache_args::CacheArgs;
 use super::format;
+use super::headings;
 use super::limit_args::LimitArgs;
 use super::output::{Output, print};
 use super::planner_args::{component, imports, not_for_the_built_in};
 use super::printer::Printer;
 use crate::failure::{Context, JsonError, Result};
 
-/// Look after planners, the components that decide what goes into which layer
+/// Manage planners, the components that group store paths into layers
+///
+/// A planner is a WebAssembly component with one or more policies. The built-in one is used unless `--planner` names
+/// a file. These commands describe and test planners and help to write one.
 #[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(super) enum Command {
     List(list::Args),
     Describe(describe::Args),
     Check(check::Args),
     /// Write the built-in planner to a file
     ///
-    /// It is a WebAssembly component of the world `terrine:planner/planner@0.1.0` without
-    /// imports, which any host of the component model can run.
+    /// Writes a WebAssembly component of the world `terrine:planner/planner@0.1.0` to a file or to stdout. It has no
+    /// imports, so any host of the component model can run it.
+    #[command(after_help = EXPORT_EXAMPLES)]
     Export {
-        /// The file, or `-` for stdout
+        /// File to write; `-` for stdout
         file: PathBuf,
     },
     Wit(author::WitArgs),
     Componentize(author::ComponentizeArgs),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  terrine planner list
+  terrine planner describe my-policy.wasm
+  terrine planner check my-policy.wasm";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  terrine planner export planner.wasm
+  terrine planner export - | sha256sum";
 
 pub(super) fn run(command: &Command, printer: &Printer) -> Result<()> {
     match command {
@@ -55,15 +72,15 @@ pub(super) fn run(command: &Command, printer: &Printer) -> Result<()> {
     }
 }
 
-/// Which component is meant.
+/// A planner, and its limits.
 #[derive(Debug, clap::Args)]
 struct ComponentArgs {
-    /// The component's file; the built-in planner if not given
+    /// File of the component [default: the built-in planner]
     #[arg(value_name = "FILE[@sha256:HEX]", value_parser = component)]
     file: Option<ComponentFile>,
 
-    /// Give it a WASI in which nothing can be read or reached
-    #[arg(long)]
+    /// Give the component a WASI without access to anything
+    #[arg(long, help_heading = headings::LAYERS)]
     sealed_wasi: bool,
 
     #[command(flatten)]

@@ -23,13 +23,13 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const NOTE: Style = AnsiColor::Green.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// How messages are written.
+/// A format of messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
-    /// For people
+    /// Text for people
     #[default]
     Text,
-    /// For programs: a JSON object for each message, on a line of its own
+    /// A JSON object for each message, one on each line
     Json,
 }
 

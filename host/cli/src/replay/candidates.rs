@@ -7,35 +7,36 @@ use terrine::replay::{Candidate, Settings};
 use terrine::spec::Json;
 
 use super::super::cache_args::CacheArgs;
+use super::super::headings;
 use super::super::limit_args::LimitArgs;
 use super::super::planner_args;
 use super::super::printer::Printer;
 use crate::failure::{Failure, Result};
 
-/// Which policies are replayed.
+/// Policies to replay, and the components that have them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Candidates {
-    /// A policy, with `=` and a JSON object for its options; may be repeated [default: the
+    /// Policy to replay, with a JSON object of options after `=`; may be repeated [default: the
     /// planner's first, `auto`]
     ///
-    /// Of all the components that are there, those take part that have it.
-    #[arg(long, value_name = "POLICY[=OPTIONS]", value_parser = asked, help_heading = "Policies")]
+    /// Each planner that has a policy of this name takes part.
+    #[arg(long, value_name = "POLICY[=OPTIONS]", value_parser = asked, help_heading = headings::LAYERS)]
     policy: Vec<Asked>,
 
-    /// A component with policies of its own, beside the built-in one; may be repeated
+    /// Planner component to compare with the built-in one; may be repeated
     ///
-    /// `@sha256:` and the digest of the file behind its name is a pin. Unless `--policy` names
-    /// some of its policies, its first one takes part.
+    /// `@sha256:HEX` pins the file to a digest. Unless `--policy` names some of its policies, its
+    /// first policy is replayed.
     #[arg(
         long,
         value_name = "FILE[@sha256:HEX]",
         value_parser = planner_args::component,
-        help_heading = "Policies"
+        help_heading = headings::LAYERS
     )]
     planner: Vec<ComponentFile>,
 
-    /// Give these components a WASI in which nothing can be read or reached
-    #[arg(long, requires = "planner", help_heading = "Policies")]
+    /// Give these components a WASI without access to anything
+    #[arg(long, requires = "planner", help_heading = headings::LAYERS)]
     sealed_wasi: bool,
 
     #[command(flatten)]

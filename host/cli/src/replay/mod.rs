@@ -1,4 +1,4 @@
-//! `terrine replay`: what clients would have pulled.
+//! `terrine replay`: a simulation of the pulls of clients.
 
 mod candidates;
 mod input;
@@ -19,16 +19,18 @@ use self::candidates::Candidates;
 use self::progress::Plans;
 use super::exit::Usage;
 use super::format::{Format, FormatArgs};
+use super::headings;
 use super::output::{self, Output};
 use super::printer::Printer;
 use super::stdin;
 use crate::failure::{Context, Result};
 
-/// Show what clients would have pulled for the updates of an image, by policy and budget
+/// Simulate the pulls of an image's updates, for policies and numbers of layers
 ///
-/// Each policy plans every step of a recorded sequence, and a client follows that pulls the
-/// layers that it does not hold. Sizes are uncompressed. The lower bound is what it would pull if
-/// it could pull store paths one by one. The first pull is in no sum.
+/// Reads a recorded sequence of closures, plans each step with each policy, and prints to stdout,
+/// as a table or JSON, the bytes that a client pulls if it pulls the layers that it does not have.
+/// The lower bound is the sum of the store paths that it does not have. Sizes are those before
+/// compression. The first pull is not counted.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = EXAMPLES,
@@ -40,69 +42,67 @@ pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// The sequence, in a file that `terrine replay record` wrote; several for a fleet, whose
-    /// clients pull all of the images
+    /// Recorded sequence, a file of `terrine replay record`; several are a fleet, whose clients
+    /// pull all images
     #[arg(required = true, value_parser = stdin::file_parser())]
     updates: Vec<PathBuf>,
 
     #[command(flatten)]
     candidates: Candidates,
 
-    /// How many layers of store paths an image may have, or `none` for no limit; several with
-    /// commas between them
+    /// Maximum number of layers of store paths, or `none`; several are separated by commas
     #[arg(
         long,
         value_name = "N",
         value_delimiter = ',',
         default_value = "100",
         value_parser = budget,
-        help_heading = "Policies"
+        help_heading = headings::LAYERS
     )]
     max_layers: Vec<Budget>,
 
-    /// The steps to replay, from 1; what is before and after them is as if it had not been
-    #[arg(long, value_name = "A..B", value_parser = steps, help_heading = "Steps")]
+    /// Steps to replay, counted from 1; steps before and after them are ignored
+    #[arg(long, value_name = "A..B", value_parser = steps, help_heading = headings::REPLAY)]
     steps: Option<Steps>,
 
-    /// The step of the client's first pull; the steps before it are the past
-    #[arg(long, value_name = "N", help_heading = "Steps")]
+    /// Step of the client's first pull; earlier steps are history
+    #[arg(long, value_name = "N", help_heading = headings::REPLAY)]
     from_step: Option<usize>,
 
-    /// Tell each plan how often packages changed in the steps before it
-    #[arg(long, help_heading = "Steps")]
+    /// Give each plan the changes of packages in the steps before it
+    #[arg(long, help_heading = headings::REPLAY)]
     with_history: bool,
 
-    /// Tell each plan which layers the one before it made
-    #[arg(long, help_heading = "Steps")]
+    /// Give each plan the layers of the plan before it
+    #[arg(long, help_heading = headings::REPLAY)]
     with_previous: bool,
 
-    /// Each how many steps the client pulls
-    #[arg(long, value_name = "N", default_value = "1", help_heading = "Client")]
+    /// Number of steps from one pull of the client to the next
+    #[arg(long, value_name = "N", default_value = "1", help_heading = headings::REPLAY)]
     pull_every: NonZeroUsize,
 
-    /// What the client keeps
+    /// Layers that the client keeps
     #[arg(
         long,
         value_name = "LAYERS",
         default_value = "last",
-        help_heading = "Client"
+        help_heading = headings::REPLAY
     )]
     keep: KeepArg,
 
-    #[command(flatten, next_help_heading = "Output")]
+    #[command(flatten)]
     show: FormatArgs,
 
-    /// Write a page with plots to this file; it needs nothing else and opens offline
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    /// Write a page with plots to this file; it needs no other file and no network
+    #[arg(long, value_name = "FILE", help_heading = headings::OUTPUT)]
     html: Option<PathBuf>,
 
-    /// Measure the time that plans take, which is another in each run
-    #[arg(long, help_heading = "Output")]
+    /// Measure the time of each plan, which differs between runs
+    #[arg(long, help_heading = headings::OUTPUT)]
     time: bool,
 
-    /// How many policies and budgets are replayed at once [default: as many as there are
-    /// processors]
-    #[arg(long, value_name = "N", help_heading = "Output")]
+    /// Number of policies and budgets to replay at once [default: number of processors]
+    #[arg(long, value_name = "N", help_heading = headings::OUTPUT)]
     jobs: Option<NonZeroUsize>,
 }
 
@@ -118,12 +118,12 @@ Examples:
   terrine replay web.json data.json --format json | jq '.runs[].total'
   terrine replay record docker://host/web:1.0 docker://host/web:1.1 -o updates.json";
 
-/// What a client keeps.
+/// Layers that a client keeps.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum KeepArg {
-    /// The layers of the images that it pulled last
+    /// Layers of the last images that it pulled
     Last,
-    /// All layers that it ever pulled
+    /// All layers that it pulled
     All,
 }
 

@@ -20,6 +20,7 @@ use terrine::spec::Time;
 
 use super::super::cache_args::CacheArgs;
 use super::super::exit::Usage;
+use super::super::headings;
 use super::super::image_args;
 use super::super::images::{Images, ImagesArgs};
 use super::super::limit_args::LimitArgs;
@@ -29,51 +30,51 @@ use super::super::stdin;
 use super::input::Input;
 use crate::failure::{Context, Failure, JsonError, Result};
 
-/// Record the closures of images or specifications as a sequence, for `terrine replay`
+/// Record closures as a sequence for `terrine replay`
 ///
-/// Each argument is a step, the oldest first: an image that exists, an image specification, what
-/// `terrine plan` or `terrine build --summary` wrote, or a closure as `nix path-info --json
-/// --recursive` prints it. Of an image, sizes are those of the files in its layers, and what paths
-/// refer to is not known unless a `--closure` tells. A step is called by the image's tag, or by
-/// when it was created.
+/// Reads one step from each argument, oldest first: an existing image, an image specification, the
+/// JSON of `terrine plan` or `terrine build --summary`, or a closure as `nix path-info --json
+/// --recursive` prints it. Writes the sequence as JSON to stdout, or to a file with `--output`. For
+/// an image, sizes are those of the files in its layers, and references between its paths are known
+/// only from `--closure`. A step is labelled with the tag of the image or its creation time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Images, specifications, plans or closures, the oldest first
+    /// Images, specifications, plans or closures, oldest first
     #[arg(required = true, value_name = "IMAGE|SPEC|PLAN|CLOSURE", value_parser = stdin::image_or_file)]
     steps: Vec<Reference>,
 
-    /// The file to write [default: stdout]
-    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    /// File to write [default: stdout]
+    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
     output: Option<PathBuf>,
 
-    /// Add the steps to those that the file has, if it is there
-    #[arg(long, requires = "output", help_heading = "Output")]
+    /// Append the steps to those in the file, if it exists
+    #[arg(long, requires = "output", help_heading = headings::OUTPUT)]
     append: bool,
 
-    /// What the sequence is called [default: the first image's name]
-    #[arg(long, help_heading = "Output")]
+    /// Name of the sequence [default: the name of the first image]
+    #[arg(long, help_heading = headings::OUTPUT)]
     name: Option<String>,
 
-    /// What store paths of images refer to; may be repeated
-    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = "Content")]
+    /// References between the store paths of images, in a file; may be repeated
+    #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::CONTENT)]
     closure: Vec<PathBuf>,
 
-    /// The directory of store paths in images and closures
+    /// Directory of the package store in images and closures
     #[arg(
         long,
         value_name = "DIR",
         default_value = "/nix/store",
-        help_heading = "Content"
+        help_heading = headings::CONTENT
     )]
     store_dir: String,
 
-    /// Look for the store paths of specifications below this directory
+    /// Directory to read the store paths of specifications from
     #[arg(
         long,
         value_name = "DIR",
         default_value = "/",
-        help_heading = "Content"
+        help_heading = headings::CONTENT
     )]
     store_root: PathBuf,
 

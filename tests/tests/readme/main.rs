@@ -1,4 +1,4 @@
-//! The commands that README.md and the guides show are run as they stand there.
+//! The commands that README.md and the guides show are run as they are.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,88 +6,19 @@
 )]
 
 #[allow(dead_code, reason = "the tests of planners use the rest")]
-#[path = "planner/component.rs"]
+#[path = "../planner/component.rs"]
 mod component;
+mod shown;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use shown::{commands, shown_files, unquoted};
 use terrine_tests::base::{BaseImage, layer};
 use terrine_tests::registry::Registry;
 use terrine_tests::{Archive, Run, peer, temporary, terrine, workspace};
-
-/// The documents whose commands are run, in an order in which one can be followed by the next.
-const PAGES: [&str; 8] = [
-    "README.md",
-    "docs/building.md",
-    "docs/shipping.md",
-    "docs/updates.md",
-    "docs/planners.md",
-    "docs/recipes.md",
-    "docs/dockertools.md",
-    "docs/faq.md",
-];
-
-/// The text of each page.
-fn pages() -> [String; PAGES.len()] {
-    PAGES.map(|page| fs::read_to_string(workspace().join(page)).unwrap())
-}
-
-/// The commands of the indented blocks and of the jobs of a CI, in order.
-fn commands() -> Vec<String> {
-    pages()
-        .iter()
-        .flat_map(|page| page.split("```").enumerate())
-        .flat_map(
-            |(number, part)| match (number % 2, part.strip_prefix("yaml\n")) {
-                (0, _) => shown(part),
-                (_, Some(job)) => job.lines().filter_map(of_job).collect(),
-                _ => vec![],
-            },
-        )
-        .collect()
-}
-
-/// The indented lines of a text.
-fn shown(text: &str) -> Vec<String> {
-    let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
-    lines.map(|line| line.trim().to_owned()).collect()
-}
-
-/// The command of ours in a line of a job, with values for the variables that the CI sets.
-fn of_job(line: &str) -> Option<String> {
-    let start = line.rfind("terrine ")?;
-    let is_run = line.contains("run: ") || line.trim_start().starts_with("- ");
-    let words = line[start..].replace("${{ ", "${{").replace(" }}", "}}");
-    let words = words.split(' ').map(|word| {
-        let word = word.trim_matches('"');
-        match word.strip_prefix("docker://") {
-            Some("$CI_REGISTRY_IMAGE") => "docker://ghcr.io/acme/web",
-            _ if word == "$CI_REGISTRY" => "ghcr.io",
-            _ if word.starts_with('$') => "value",
-            _ => word,
-        }
-    });
-    is_run.then(|| words.collect::<Vec<_>>().join(" "))
-}
-
-/// The files that the pages show: JSON below a line with nothing but a name.
-fn shown_files() -> Vec<(String, String)> {
-    let mut files = vec![];
-    for page in pages() {
-        let parts: Vec<&str> = page.split("```").collect();
-        for pair in parts.windows(2) {
-            let name = pair[0].lines().rfind(|line| !line.is_empty());
-            let name = name.and_then(|line| line.strip_prefix('`')?.strip_suffix("`:"));
-            if let (Some(name), Some(json)) = (name, pair[1].strip_prefix("json\n")) {
-                files.push((name.to_owned(), json.to_owned()));
-            }
-        }
-    }
-    files
-}
 
 #[test]
 fn every_command_is_known_to_a_test() {
@@ -192,6 +123,10 @@ fn folder() -> tempfile::TempDir {
             .args(["build", "--name", "web", "--contents", "site"]);
         Run::of(command.args(["--architecture", architecture, "--to", &to])).ok();
     }
+    // In the place of an image that skopeo copies.
+    let mut base = terrine();
+    base.current_dir(folder.path());
+    Run::of(base.args(["copy", "old.tar", "oci:base:debian"])).ok();
     let mut record = terrine();
     record.current_dir(folder.path()).args([
         "replay",
@@ -255,7 +190,7 @@ fn every_command_of_ours_does_what_it_says() {
         if let (Some(registry), true) = (&registry, is_login) {
             ours = ours.replace("ghcr.io", registry.host());
         }
-        let mut words: Vec<&str> = ours.split(' ').collect();
+        let mut words: Vec<&str> = ours.split(' ').map(unquoted).collect();
         let place = ["--store-root", example.to_str().unwrap()];
         // Only the first command says where the example's store is.
         if (words[0] == "stream" || words.contains(&"image.json"))
