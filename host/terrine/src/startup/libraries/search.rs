@@ -87,7 +87,7 @@ impl Search<'_> {
             match (&shared.runpath, &shared.rpath) {
                 (Some(list), _) if by_all || std::ptr::eq(loading, object) => add(list, loading),
                 (None, Some(list)) if by_all || object.shared.runpath.is_none() => {
-                    add(list, loading)
+                    add(list, loading);
                 }
                 _ => {}
             }
