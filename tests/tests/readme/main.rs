@@ -58,15 +58,23 @@ fn hello() -> Vec<u8> {
     fs::read(program).unwrap()
 }
 
-/// A layer with a program that the base image of the README's first example has.
+/// A layer with a program that the base image of the README's first example has, and what its
+/// configuration names.
 fn busybox() -> Vec<u8> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o755);
-    header.set_size(hello().len() as u64);
     let mut builder = tar::Builder::new(vec![]);
-    builder
-        .append_data(&mut header, "bin/httpd", &hello()[..])
-        .unwrap();
+    let users = b"base:x:1:1::/:/bin/sh\n";
+    let program = hello();
+    let files = [
+        ("bin/httpd", &program[..]),
+        ("bin/base", &program),
+        ("etc/passwd", users),
+    ];
+    for (path, bytes) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, path, bytes).unwrap();
+    }
     builder.into_inner().unwrap()
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use terrine_tests::page::{Step, steps};
 use terrine_tests::workspace;
 
 /// The documents whose commands are run, in an order in which one can be followed by the next.
@@ -63,20 +64,14 @@ fn of_script(line: &str) -> Option<String> {
     line.starts_with("terrine ").then(|| line.to_owned())
 }
 
-/// The files that the pages show: JSON below a line with nothing but a name.
+/// The files that the pages show: the blocks below a line that ends with a name.
 pub(crate) fn shown_files() -> Vec<(String, String)> {
-    let mut files = vec![];
-    for page in pages() {
-        let parts: Vec<&str> = page.split("```").collect();
-        for pair in parts.windows(2) {
-            let name = pair[0].lines().rfind(|line| !line.is_empty());
-            let name = name.and_then(|line| line.strip_prefix('`')?.strip_suffix("`:"));
-            if let (Some(name), Some(json)) = (name, pair[1].strip_prefix("json\n")) {
-                files.push((name.to_owned(), json.to_owned()));
-            }
-        }
-    }
-    files
+    let steps = PAGES.iter().flat_map(|page| steps(page));
+    let named = steps.filter_map(|step| match step {
+        Step::Block { file, text } => file.map(|file| (file, text)),
+        Step::Command(_) => None,
+    });
+    named.collect()
 }
 
 /// A word without the quotes that keep it from a shell.
