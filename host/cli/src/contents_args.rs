@@ -8,7 +8,7 @@ use terrine::spec::{BaseLinksSpec, ContentsSpec, ImageSpec};
 use super::failure::Result;
 use super::flag_names::FlagNames;
 use super::headings;
-use super::image_args::here;
+use super::image_args::named_here;
 
 /// Rules for the files of directories in the image.
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ fn base_links(text: &str) -> Result<BaseLinksSpec, &'static str> {
 }
 
 /// Contents with a name or without. What has a slash before its first equals sign is a path.
-pub(super) fn named(text: &Path) -> Result<ContentsSpec> {
+pub(super) fn named(text: &Path, spec: &mut ImageSpec) -> Result<ContentsSpec> {
     let named = text
         .to_str()
         .and_then(|text| text.split_once('='))
@@ -67,6 +67,6 @@ pub(super) fn named(text: &Path) -> Result<ContentsSpec> {
     };
     Ok(ContentsSpec {
         name,
-        path: here(path)?,
+        path: named_here(path, spec)?,
     })
 }

@@ -7,7 +7,7 @@ use terrine::spec::{FileSpec, ImageSpec, ModeField};
 use super::exit::Usage;
 use super::failure::{Failure, Result};
 use super::flag_names::FlagNames;
-use super::image_args::here;
+use super::image_args::named_here;
 
 /// A file of this machine, and what it becomes in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) fn apply(files: &[String], spec: &mut ImageSpec, names: &mut FlagName
         }
         let (uid, gid) = file.owner.unwrap_or_default();
         let entry = FileSpec {
-            source: Some(here(source)?),
+            source: Some(named_here(source, spec)?),
             mode: file.mode.map(ModeField),
             uid,
             gid,

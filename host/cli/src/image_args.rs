@@ -2,13 +2,13 @@
 
 mod merge;
 
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Component, Path, PathBuf, absolute};
 
 use terrine::cache::Cache;
 use terrine::oci::{Platform, Reference};
 use terrine::plan::{CommandOptions, PlanOptions};
 use terrine::source::Opener;
-use terrine::spec::{Time, When};
+use terrine::spec::{ImageSpec, Time, When};
 
 use super::command_args::CommandArgs;
 use super::contents_args::ContentsArgs;
@@ -262,6 +262,18 @@ pub(super) fn here(path: &Path) -> Result<String> {
             "give it another name: a specification is JSON, which has UTF-8 only",
         )),
     }
+}
+
+/// The same for a path that messages name, which they do as it was given. A relative one has `./`
+/// there, so that it looks like a path.
+pub(super) fn named_here(path: &Path, spec: &mut ImageSpec) -> Result<String> {
+    let absolute = here(path)?;
+    let shown = match path.components().next() {
+        Some(Component::Normal(_)) => format!("./{}", path.display()),
+        _ => path.display().to_string(),
+    };
+    spec.given.insert(absolute.clone(), shown);
+    Ok(absolute)
 }
 
 /// A name and its value.

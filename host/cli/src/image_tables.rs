@@ -95,14 +95,15 @@ fn row(layer: &LayerFacts, text: &mut String) {
         .store_paths
         .as_ref()
         .map_or("-".to_owned(), |paths| paths.len().to_string());
-    let first = layer.store_paths.iter().flatten().next();
-    let what = first
+    let label = layer.label();
+    let what = label
+        .as_ref()
         .or(layer.urls.first())
         .or(layer.comment.as_ref())
         .or(layer.created_by.as_ref());
     // A name in an archive, and not in a store.
     let is_of_base =
-        first.is_none() && what.is_some_and(|what| what.starts_with("store paths: ['"));
+        label.is_none() && what.is_some_and(|what| what.starts_with("store paths: ['"));
     let what = match what {
         Some(_) if is_of_base => "from the base image",
         Some(what) => what,
@@ -155,17 +156,22 @@ pub(super) fn diff(diff: &Diff) -> String {
             _ => String::new(),
         };
         let sign = if layer.status.is_pulled() { '+' } else { '=' };
-        let size = size.to_string();
-        let _ = writeln!(text, "  {sign} {number:>4}  {size:>10}  {id}{why}");
+        let (size, label) = (size.to_string(), labelled(&layer.label));
+        let _ = writeln!(text, "  {sign} {number:>4}  {size:>10}  {id}{label}{why}");
     }
     for Gone {
         number,
         diff_id,
         size,
+        label,
     } in &diff.gone
     {
-        let size = DecimalBytes(*size).to_string();
-        let _ = writeln!(text, "  - {number:>4}  {size:>10}  {}", short(*diff_id));
+        let (size, id, label) = (
+            DecimalBytes(*size).to_string(),
+            short(*diff_id),
+            labelled(label),
+        );
+        let _ = writeln!(text, "  - {number:>4}  {size:>10}  {id}{label}");
     }
     if let Some(paths) = &diff.paths {
         causes(paths, &mut text);
@@ -185,6 +191,14 @@ pub(super) fn diff(diff: &Diff) -> String {
         }
     }
     text
+}
+
+/// The name of a layer behind its digest.
+fn labelled(label: &Option<String>) -> String {
+    let label = label
+        .iter()
+        .map(|label| format!("  {}", plain(&shorten(label))));
+    label.collect()
 }
 
 /// The store paths that caused a pull.

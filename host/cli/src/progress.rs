@@ -301,9 +301,8 @@ impl Reporter for Progress<'_> {
         let what = match source {
             LayerOrigin::Base(member) => format!("`{member}` of the base image"),
             LayerOrigin::Existing(name) => format!("`{name}`"),
-            LayerOrigin::Store(1) => "1 store path".to_owned(),
-            LayerOrigin::Store(paths) => format!("{paths} store paths"),
-            LayerOrigin::Customisation => "customisation".to_owned(),
+            LayerOrigin::Store(names) => names.to_owned(),
+            LayerOrigin::Root => "root layer".to_owned(),
         };
         let size = if size > 0 {
             format!(", {}", DecimalBytes(size))

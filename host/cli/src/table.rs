@@ -74,7 +74,9 @@ fn source(facts: &Facts) -> String {
     match &facts.architecture_source {
         ArchitectureSource::Architecture => "as `architecture` says".to_owned(),
         ArchitectureSource::System => "as `system` says".to_owned(),
-        ArchitectureSource::Program(path) => format!("as `{path}` is made for"),
+        ArchitectureSource::Program(path) => {
+            format!("as `{}` is made for", facts.shown_file(path))
+        }
         ArchitectureSource::Base => "as the base image is".to_owned(),
         ArchitectureSource::ThisMachine => {
             "as this machine is, because nothing else tells".to_owned()
@@ -96,14 +98,13 @@ fn budget(facts: &Facts) -> String {
         .policy
         .as_ref()
         .map_or(String::new(), |policy| format!(" by `{policy}`{of}"));
-    let base = match budget.base_layers {
+    let count_of = |count: usize, what: &str| match count {
         0 => String::new(),
-        count => format!("{count} of the base, "),
+        count => format!("{count} {what}, "),
     };
-    format!(
-        "{} ({max}): {base}{} of store paths{policy}, 1 of the root",
-        budget.layers, budget.store_layers
-    )
+    let base = count_of(budget.base_layers, "from the base image");
+    let grouped = count_of(budget.store_layers, &format!("grouped{policy}"));
+    format!("{} ({max}): {base}{grouped}1 root layer", budget.layers)
 }
 
 fn layers(layers: &[LayerFacts], text: &mut String) {
@@ -147,6 +148,9 @@ pub(super) fn shorten(text: &str) -> String {
 pub(super) fn explanation(explanation: &Explanation) -> String {
     let mut text = String::new();
     line(&mut text, "path", &explanation.path);
+    if let Some(directory) = &explanation.directory {
+        line(&mut text, "directory", directory);
+    }
     line(
         &mut text,
         "size",

@@ -10,6 +10,7 @@ mod contents;
 mod grouping;
 mod ignored;
 mod metadata;
+mod named;
 mod plain;
 mod sameness;
 mod tags;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 use terrine::oci::Reference;
 use terrine::spec::{BaseConfig, ImageSpec, Json, PathSwitch, Pipeline, Switch, TimeField};
 
-use super::{ImageArgs, here, pair};
+use super::{ImageArgs, here, named_here, pair};
 use crate::exit::Usage;
 use crate::failure::{Context, Result};
 use crate::flag_names::FlagNames;
@@ -110,27 +110,26 @@ impl ImageArgs {
     }
 
     fn content(&self, Merged { spec, names }: &mut Merged) -> Result<()> {
+        let (copied, closure) = (&mut spec.copy_to_root.0, &mut spec.closure.0);
         for (list, more, field, flag) in [
-            (
-                &mut spec.copy_to_root.0,
-                &self.copy_to_root,
-                "copyToRoot",
-                "--copy-to-root",
-            ),
-            (&mut spec.closure.0, &self.closure, "closure", "--closure"),
+            (copied, &self.copy_to_root, "copyToRoot", "--copy-to-root"),
+            (closure, &self.closure, "closure", "--closure"),
         ] {
             names.note_list(field, flag, list.len(), more.iter().map(|path| shown(path)));
-            list.extend(
-                more.iter()
-                    .map(|path| here(path))
-                    .collect::<Result<Vec<_>, _>>()?,
-            );
+        }
+        for path in &self.copy_to_root {
+            let path = named_here(path, spec)?;
+            spec.copy_to_root.0.push(path);
+        }
+        for path in &self.closure {
+            spec.closure.0.push(here(path)?);
         }
         let before = spec.contents.0.len();
         let given = self.contents.iter().map(|path| shown(path));
         names.note_list("contents", "--contents", before, given);
         for contents in &self.contents {
-            spec.contents.0.push(contents_args::named(contents)?);
+            let contents = contents_args::named(contents, spec)?;
+            spec.contents.0.push(contents);
         }
         self.contents_rules.apply(spec, names);
         file_args::apply(&self.file, spec, names)?;

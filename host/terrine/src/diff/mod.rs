@@ -91,6 +91,9 @@ pub struct LayerDiff {
     pub diff_id: Digest,
     /// The number of stored bytes.
     pub size: u64,
+    /// Its name in messages, where it has one.
+    #[serde(skip)]
+    pub label: Option<String>,
 }
 
 /// A layer that only the old image has.
@@ -103,6 +106,9 @@ pub struct Gone {
     pub diff_id: Digest,
     /// The number of stored bytes.
     pub size: u64,
+    /// Its name in messages, where it has one.
+    #[serde(skip)]
+    pub label: Option<String>,
 }
 
 /// Compares two images. No layer is read.
@@ -142,18 +148,12 @@ pub fn compare(old: &Inspection, new: &Inspection) -> Diff {
         pull_bytes,
         pull_layers,
         gone: gone
-            .map(
-                |&LayerFacts {
-                     number,
-                     diff_id,
-                     size,
-                     ..
-                 }| Gone {
-                    number,
-                    diff_id,
-                    size,
-                },
-            )
+            .map(|layer| Gone {
+                number: layer.number,
+                diff_id: layer.diff_id,
+                size: layer.size,
+                label: layer.label(),
+            })
             .collect(),
         paths,
         config: config::compare(old, new),
@@ -213,6 +213,7 @@ fn look(layer: &LayerFacts, old: &[LayerFacts]) -> LayerDiff {
         digest: layer.digest,
         diff_id: layer.diff_id,
         size: layer.size,
+        label: layer.label(),
     }
 }
 

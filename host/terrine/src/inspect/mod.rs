@@ -2,14 +2,22 @@
 
 use serde::Serialize;
 use terrine_compress::Compression;
+use terrine_oci::history::ROOT_COMMENT;
 use terrine_oci::{Annotations, Content, Descriptor, Digest, Manifest, MediaType, RunConfig};
 use terrine_oci::{HistoryEntry, Platform, annotation, history};
+use terrine_planner_host::name;
 
+use crate::layer;
 use crate::source::{Error, Fault, Image, Layer};
 
 /// The version of the JSON that an [`Inspection`] is written as. It grows when a field goes or
 /// changes its meaning, not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// The name of the layer that has everything that is not in a store path.
+const ROOT_LAYER: &str = "root layer";
+/// The end of its name in the store, where Nixpkgs builds it.
+const CUSTOMISATION: &str = "customisation-layer";
 
 /// The facts about an image.
 #[derive(Debug, Clone, Serialize)]
@@ -115,6 +123,27 @@ pub fn inspect(image: &Image) -> Result<Inspection, Error> {
         size: total(&layers),
         layers,
     })
+}
+
+impl LayerFacts {
+    /// Returns the name of the layer in messages: its packages, or `root layer`. None for a layer
+    /// that neither an annotation nor the history describes in such a way.
+    pub fn label(&self) -> Option<String> {
+        let names: Vec<&str> = self
+            .store_paths
+            .iter()
+            .flatten()
+            .map(|path| name(path))
+            .collect();
+        match names.as_slice() {
+            [] => (self.comment.as_deref() == Some(ROOT_COMMENT)).then(|| ROOT_LAYER.to_owned()),
+            [one] if one.ends_with(CUSTOMISATION) => Some(ROOT_LAYER.to_owned()),
+            names => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                Some(layer::list(&names))
+            }
+        }
+    }
 }
 
 impl Inspection {
@@ -256,6 +285,38 @@ mod tests {
             .map(|layer| layer.stored_size())
             .collect();
         assert_eq!(facts["size"], sizes[0] + sizes[1]);
+    }
+
+    #[test]
+    fn layers_have_names() {
+        let root = json!([{"comment": ROOT_COMMENT}]);
+        let of = |comment: &str| json!([{"comment": comment}]);
+        let hash = "7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g";
+        for (history, expected) in [
+            (root, Some("root layer")),
+            (
+                of(&format!("store paths: ['/nix/store/{hash}-hello-1.0']")),
+                Some("`hello-1.0`"),
+            ),
+            (
+                of("store paths: ['/s/a', '/s/b', '/s/c', '/s/d']"),
+                Some("`a`, `b` and 2 others"),
+            ),
+            (
+                of(&format!(
+                    "store paths: ['/nix/store/{hash}-web-customisation-layer']"
+                )),
+                Some("root layer"),
+            ),
+            (of("store paths: ['0123/layer.tar']"), None),
+            (of("buildkit"), None),
+            (json!([]), None),
+        ] {
+            let layer = MemoryLayer::new(&archive(&["a=1"]), Compression::None);
+            let image = image(vec![layer], |text| text["history"] = history.clone());
+            let facts = inspect(&image).unwrap();
+            assert_eq!(facts.layers[0].label().as_deref(), expected, "{history}");
+        }
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl NewLayer for &Customisation {
     }
 
     fn origin(&self) -> LayerOrigin<'_> {
-        LayerOrigin::Customisation
+        LayerOrigin::Root
     }
 
     fn history(&self) -> LayerHistory {

@@ -22,6 +22,7 @@ mod store;
 mod store_layer;
 mod tree;
 mod watch;
+mod words;
 
 pub use archive::Customisation;
 pub(crate) use attributes::{Attributes, with_rule};
@@ -45,6 +46,7 @@ pub use terrine_tar::Kind;
 pub use tree::{Tree, TreeEntry, check_exists};
 pub(crate) use tree::{is_whiteout, unfit};
 pub use watch::{Watch, Watcher};
+pub use words::{Given, list};
 
 /// The owner and the time of every entry of a layer: what dockerTools' `uid`, `gid`,
 /// `uname`, `gname` and `mtime` say.

@@ -84,10 +84,10 @@ pub enum LayerOrigin<'a> {
     Base(&'a str),
     /// A layer of an image that is copied, by its name there.
     Existing(&'a str),
-    /// So many store paths.
-    Store(usize),
-    /// Everything else.
-    Customisation,
+    /// Store paths, by the names of the largest.
+    Store(&'a str),
+    /// The root layer: everything else.
+    Root,
 }
 
 /// The entry for a layer in an image's history.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Mode, OFlags, Stat, open};
 use rustix::io::Errno;
 
-use super::Selection;
+use super::{Given, Selection};
 use crate::beneath::{Found, SEARCH, open_beneath};
 use crate::links::Walk;
 
@@ -35,6 +35,7 @@ struct Graft {
     place: PathBuf,
     handle: Arc<OwnedFd>,
     selection: Arc<Selection>,
+    given: Given,
 }
 
 impl Store {
@@ -134,6 +135,7 @@ impl Store {
         name: &str,
         place: &Path,
         selection: Selection,
+        given: Given,
     ) -> Result<StorePath, StorePathError> {
         let path = self.path(&format!("{}/{name}", self.dir))?;
         let flags = SEARCH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -148,6 +150,7 @@ impl Store {
                 place: place.to_owned(),
                 handle: Arc::new(handle),
                 selection: Arc::new(selection),
+                given,
             },
         );
         Ok(path)
@@ -157,6 +160,11 @@ impl Store {
     /// about its content.
     pub fn is_grafted(&self, path: &StorePath) -> bool {
         self.grafts.contains_key(path.as_str())
+    }
+
+    /// Returns the words of the input for a store path that lies elsewhere on this machine.
+    pub fn given(&self, path: &StorePath) -> Option<&Given> {
+        Some(&self.grafts.get(path.as_str())?.given)
     }
 
     /// Takes from the entries of a directory what is not selected of it, and settles their permissions. Those of
@@ -429,7 +437,16 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("file"), "x").unwrap();
         let mut store = store("/nix/store");
-        let site = store.graft("site", place.path(), Selection::all()).unwrap();
+        let mut graft = |name: &str, place: &Path| {
+            let given = Given {
+                path: "./site".to_owned(),
+                name: None,
+            };
+            store.graft(name, place, Selection::all(), given)
+        };
+        assert!(graft("..", place.path()).is_err());
+        assert!(graft("gone", &place.path().join("gone")).is_err());
+        let site = graft("site", place.path()).unwrap();
         assert_eq!(site.as_str(), "/nix/store/site");
         assert!(store.is_grafted(&site));
         assert_eq!(
@@ -445,12 +462,6 @@ mod tests {
             store
                 .open_at(b"/nix/store/site/file", OFlags::empty())
                 .is_ok()
-        );
-        assert!(store.graft("..", place.path(), Selection::all()).is_err());
-        assert!(
-            store
-                .graft("gone", &place.path().join("gone"), Selection::all())
-                .is_err()
         );
     }
 

@@ -30,6 +30,8 @@ pub struct StoreLayer {
     pub named: Vec<String>,
     /// The same paths in the store.
     pub paths: Vec<StorePath>,
+    /// The names of the largest paths, for messages.
+    pub label: String,
     /// The approximate size in bytes; 0 where nobody knows. Large layers are started first,
     /// so that none is left alone at the end.
     pub weight: u64,
@@ -75,7 +77,7 @@ impl NewLayer for LayerOfStore<'_> {
     }
 
     fn origin(&self) -> LayerOrigin<'_> {
-        LayerOrigin::Store(self.layer.paths.len())
+        LayerOrigin::Store(&self.layer.label)
     }
 
     fn history(&self) -> LayerHistory {

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::decide::{Decided, LayerPlan};
 use super::files::PlannedFiles;
 use super::identify::Identified;
-use super::{Error, Prepared, facts, hidden, inherited, tags, unused};
+use super::{Error, Prepared, facts, hidden, inherited, linked, tags, unused};
 use crate::assemble::{self, NewImage, Top};
 use crate::base::Base;
 use crate::spec::ImageSpec;
@@ -42,14 +42,14 @@ impl Decided {
         } = identified;
         let image = NewImage {
             planner: context.planners.image,
-            store,
             ownership,
             created,
             provenance: provenance(context.spec, &plan, base.as_ref(), &resolved),
             base,
             tags: tags::others(context.spec, &resolved)?,
             resolved,
-            layers: plan.layers(&paths),
+            layers: plan.layers(&store, &paths),
+            store,
             top: Top::Root(root),
             late: registered.late,
         };
@@ -81,6 +81,7 @@ impl Decided {
         let lost = lost.cloned().chain(hidden);
         let mut remarks: Vec<Remark> = lost.chain(remarks.into_iter().map(Remark::from)).collect();
         let files = PlannedFiles::of(context, complete, ownership);
+        remarks.extend(linked::remark(context.spec, complete, &resolved.config));
         remarks.extend(complete.is_empty().then(startup::empty));
         remarks.extend(startup::check(
             &resolved.config,

@@ -167,6 +167,7 @@ impl<'a> Unread<'a> {
         let layer = StoreLayer {
             named: vec![],
             paths: vec![path.clone()],
+            label: String::new(),
             weight: 0,
         };
         let measure = layer::measure(&LayerOfStore {

@@ -1,5 +1,7 @@
 //! The fifth phase: which store path goes into which layer, by the planner.
 
+use std::cmp::Reverse;
+
 use terrine_planner_host::{self as planner, Planner, layering};
 use terrine_support::json::in_words;
 
@@ -13,6 +15,7 @@ use super::identity;
 use super::paths::Paths;
 use super::place;
 use crate::assemble::{PlanOrigin, StoreLayer};
+use crate::layer::{self, Store};
 use crate::spec::{ImageSpec, Json, Pipeline};
 
 /// The maximum number of layers of an image if the specification does not set it.
@@ -47,9 +50,13 @@ pub(super) struct LayerPlan {
 
 impl LayerPlan {
     /// The layers with the paths themselves.
-    pub(super) fn layers(&self, paths: &Paths) -> Vec<StoreLayer> {
+    pub(super) fn layers(&self, store: &Store, paths: &Paths) -> Vec<StoreLayer> {
         let graph = &paths.graph;
         let layer = |layer: &layering::Layer| {
+            let mut largest = layer.paths.clone();
+            largest.sort_by_key(|&index| Reverse(graph.nodes()[index as usize].size));
+            let shown = |&index: &u32| store.shown(&paths.paths[index as usize]);
+            let label = layer::list(&largest.iter().map(shown).collect::<Vec<_>>());
             let members = layer
                 .paths
                 .iter()
@@ -61,6 +68,7 @@ impl LayerPlan {
             let weight = layer.paths.iter().map(size).fold(0, u64::saturating_add);
             StoreLayer {
                 named,
+                label,
                 paths,
                 weight,
             }

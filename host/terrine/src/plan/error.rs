@@ -233,7 +233,7 @@ pub(super) fn in_terms_of_the_spec(spec: &ImageSpec, error: planner::Error) -> E
             embedded,
             kind,
             hint: hint.or_else(|| remedy(field.as_deref()?, &message)),
-            message,
+            message: message.replace(" and the customisation take ", " and the root layer take "),
             field: field.map(name),
         },
         planner::Error::Option { field, why, hint } => planner::Error::Option {

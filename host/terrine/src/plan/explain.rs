@@ -17,6 +17,9 @@ const MAX_LISTED: usize = 5;
 pub struct Explanation {
     /// The path.
     pub path: String,
+    /// The directory of this machine that becomes this path, as the user named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Its NAR size in bytes, 0 where it is not known.
     pub size: u64,
     /// The number of its layer, from 1 at the bottom; none if the base image has it, or
@@ -63,6 +66,7 @@ impl Facts {
         };
         Ok(Explanation {
             path: name(index),
+            directory: self.directory(&name(index)).map(str::to_owned),
             size: nodes[index].size,
             layer: layer.map(|layer| layer.number),
             reason,
@@ -85,7 +89,14 @@ impl Facts {
                     .strip_prefix(node)
                     .is_some_and(|rest| rest.starts_with('/'))
         };
-        if let Some(index) = nodes.iter().position(|node| whole(&node.path)) {
+        let as_given = |node: &str| {
+            let given = self.directory(node);
+            given.is_some_and(|given| without_dot(given) == without_dot(plain))
+        };
+        if let Some(index) = nodes
+            .iter()
+            .position(|node| whole(&node.path) || as_given(&node.path))
+        {
             return Ok(index);
         }
         let last =
@@ -112,6 +123,13 @@ impl Facts {
                 ))
             }
         }
+    }
+
+    /// Returns the directory of this machine that becomes a store path of the image.
+    fn directory(&self, store_path: &str) -> Option<&str> {
+        let mut paths = self.layers.iter().flat_map(|layer| &layer.paths);
+        let found = paths.find(|path| path.path == store_path)?;
+        found.directory.as_deref()
     }
 
     fn similar(&self, text: &str) -> String {
@@ -175,6 +193,11 @@ impl Facts {
         }
         seen.into_iter().filter(|&seen| seen).count() - 1
     }
+}
+
+/// Returns a path without what makes no difference at its start and its end.
+fn without_dot(path: &str) -> &str {
+    path.trim_end_matches('/').trim_start_matches("./")
 }
 
 impl Explanation {

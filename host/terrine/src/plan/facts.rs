@@ -3,12 +3,14 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use terrine_oci::{Annotations, Descriptor};
+use terrine_planner_host::layering;
 use terrine_support::remark::Remark;
 
 use super::Error;
 use super::decide::{self, LayerPlan};
 use super::machine::Machine;
 use super::paths::Paths;
+use super::reasons::Reasons;
 use crate::assemble::{NewImage, Outcome};
 use crate::base::Base;
 use crate::cache::Cache;
@@ -180,7 +182,7 @@ pub enum LayerKind {
     Base,
     /// Store paths.
     Store,
-    /// Links and files at the root.
+    /// The root layer: everything that is not in a store path.
     Root,
 }
 
@@ -190,6 +192,9 @@ pub enum LayerKind {
 pub struct PathFacts {
     /// The path.
     pub path: String,
+    /// The directory of this machine that becomes this path, as the user named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Its NAR size in bytes where that is known, else the sum of its files' sizes, else 0.
     pub size: u64,
 }
@@ -203,7 +208,9 @@ pub(super) fn gather(
     machine: &Machine,
     remarks: Vec<Remark>,
 ) -> Facts {
-    let layers = layers(image, paths, plan);
+    let has_history = spec.history.is_some() || !spec.previous.0.is_empty();
+    let reasons = Reasons::new(&image.store, &paths.paths, has_history);
+    let layers = layers(image, paths, plan, &reasons);
     let count = |kind| {
         layers
             .iter()
@@ -253,7 +260,12 @@ pub(super) fn gather(
     }
 }
 
-fn layers(image: &NewImage<'_>, paths: &Paths, plan: &LayerPlan) -> Vec<LayerFacts> {
+fn layers(
+    image: &NewImage<'_>,
+    paths: &Paths,
+    plan: &LayerPlan,
+    reasons: &Reasons<'_>,
+) -> Vec<LayerFacts> {
     let base = image
         .base
         .iter()
@@ -270,10 +282,17 @@ fn layers(image: &NewImage<'_>, paths: &Paths, plan: &LayerPlan) -> Vec<LayerFac
         });
     let path = |&index: &u32| {
         let node = &paths.graph.nodes()[index as usize];
+        let given = image.store.given(&paths.paths[index as usize]);
         PathFacts {
             path: node.path.clone(),
+            directory: given.map(|given| given.path.clone()),
             size: node.size,
         }
+    };
+    let reason = |layer: &layering::Layer| {
+        let members = layer.paths.iter();
+        let members = members.map(|&index| &paths.paths[index as usize]);
+        reasons.text(&layer.reason, members)
     };
     let store = plan.layers.iter().map(|layer| LayerFacts {
         number: 0,
@@ -282,7 +301,7 @@ fn layers(image: &NewImage<'_>, paths: &Paths, plan: &LayerPlan) -> Vec<LayerFac
         size: None,
         blob: None,
         was_there: None,
-        reason: layer.reason.clone(),
+        reason: reason(layer),
         paths: layer.paths.iter().map(path).collect(),
     });
     let root = LayerFacts {
@@ -292,7 +311,7 @@ fn layers(image: &NewImage<'_>, paths: &Paths, plan: &LayerPlan) -> Vec<LayerFac
         size: None,
         blob: None,
         was_there: None,
-        reason: "links and files at the root".to_owned(),
+        reason: "root layer: files and links at `/`".to_owned(),
         paths: vec![],
     };
     let mut layers: Vec<LayerFacts> = base.chain(store).chain([root]).collect();
@@ -384,6 +403,19 @@ impl Facts {
 
     fn add_up(&mut self) {
         self.size = self.layers.iter().filter_map(|layer| layer.size).sum();
+    }
+
+    /// Returns the name of a file of the image in messages: that of a file in a directory of this
+    /// machine is its path there.
+    pub fn shown_file(&self, file: &str) -> String {
+        let paths = self.layers.iter().flat_map(|layer| &layer.paths);
+        let below = |path: &PathFacts| {
+            let rest = file.strip_prefix(&*path.path)?;
+            let directory = path.directory.as_ref()?.trim_end_matches('/');
+            rest.starts_with('/').then(|| format!("{directory}{rest}"))
+        };
+        let mut found = paths.filter_map(below);
+        found.next().unwrap_or_else(|| file.to_owned())
     }
 
     /// The facts as JSON text, indented, with a newline at the end.

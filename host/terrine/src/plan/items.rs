@@ -9,7 +9,7 @@ use terrine_planner_host::is_hashed;
 use terrine_support::remark::Remark;
 
 use super::{Error, place};
-use crate::layer::{Exclude, Selection, Store, StorePath};
+use crate::layer::{Exclude, Given, Selection, Store, StorePath};
 use crate::links::MAX_LINKS;
 use crate::spec::{ImageSpec, PathSwitch};
 
@@ -21,7 +21,7 @@ const MAX_NAME: usize = 211;
 /// Something that a specification names.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
-    /// The name that the specification uses for it.
+    /// The name that the user gave it.
     pub(super) named: String,
     /// Its path in the image, if it is in the store there.
     pub(super) at: Option<String>,
@@ -94,12 +94,19 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
                 }
                 (Some(_), None) => item,
                 (None, name) => {
-                    let name = match name {
-                        Some(name) => name.clone(),
-                        None => free_name(&mut taken),
+                    let given = Given {
+                        path: item.named.clone(),
+                        name: name.clone(),
                     };
                     let item = plain.select(item, &field, &mut items.remarks)?;
-                    graft(item, store, &name, &field)?
+                    let free = || free_name(&mut taken);
+                    graft(
+                        item,
+                        store,
+                        &name.clone().unwrap_or_else(free),
+                        given,
+                        &field,
+                    )?
                 }
             });
     }
@@ -153,7 +160,7 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
     if let Some(path) = store.path(named).ok().or_else(|| linked(store, &place)) {
         let place = store.resolve(Path::new(path.as_str()));
         return Ok(Item {
-            named: named.to_owned(),
+            named: spec.given(named).to_owned(),
             store_path: Some(store.top(&path)),
             at: Some(path.as_str().to_owned()),
             place,
@@ -165,7 +172,7 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
     let store_path = within.as_ref().map(|path| store.top(path));
     let at = within.map(|path| path.as_str().to_owned());
     Ok(Item {
-        named: named.to_owned(),
+        named: spec.given(named).to_owned(),
         at,
         store_path,
         place,
@@ -277,7 +284,13 @@ fn free_name(taken: &mut BTreeSet<String>) -> String {
 }
 
 /// Makes a directory of this machine a store path.
-fn graft(item: Item, store: &mut Store, name: &str, field: &str) -> Result<Item, Error> {
+fn graft(
+    item: Item,
+    store: &mut Store,
+    name: &str,
+    given: Given,
+    field: &str,
+) -> Result<Item, Error> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "+-._?=".contains(c);
     if name.is_empty()
         || name.starts_with('.')
@@ -299,7 +312,7 @@ fn graft(item: Item, store: &mut Store, name: &str, field: &str) -> Result<Item,
         ));
     }
     let selection = item.selection.clone().unwrap_or_default();
-    let path = store.graft(name, &item.place, selection)?;
+    let path = store.graft(name, &item.place, selection, given)?;
     Ok(Item {
         at: Some(path.as_str().to_owned()),
         store_path: Some(path),

@@ -59,6 +59,7 @@ pub(super) fn find(context: &Context<'_, '_>, complete: &Complete) -> Result<Mac
     }
     let base = complete.base.as_ref().and_then(architecture_of);
     let (platform, source) = decide(context.spec, &findings, base.as_deref());
+    findings.name_files(|path| complete.store.shown_file(path));
     Ok(Machine {
         platform,
         source,

@@ -104,6 +104,15 @@ impl Findings {
         }
     }
 
+    /// Replaces the paths of files by their names in messages.
+    pub fn name_files(&mut self, shown: impl Fn(&str) -> String) {
+        let rename = |example: &mut Example| example.path = shown(&example.path_text()).into();
+        self.elf.values_mut().for_each(rename);
+        self.mach_o.values_mut().for_each(rename);
+        self.scripts.values_mut().for_each(rename);
+        self.loaders.values_mut().for_each(rename);
+    }
+
     /// The findings as text that [`Findings::from_text`] reads.
     pub fn to_text(&self) -> String {
         // Lists, numbers, and maps whose keys are strings do not fail to serialize.

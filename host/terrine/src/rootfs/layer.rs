@@ -65,7 +65,7 @@ impl NewLayer for LayerOfRoot<'_> {
     }
 
     fn origin(&self) -> LayerOrigin<'_> {
-        LayerOrigin::Customisation
+        LayerOrigin::Root
     }
 
     fn history(&self) -> LayerHistory {

@@ -106,11 +106,13 @@ pub(super) fn layers(
         .map_err(|error| in_terms_of_conf(error, false))?;
     let layer = |layer: layering::Layer| {
         let members = layer.paths.iter().map(|&index| &named[index as usize]);
-        let (paths, named) = members
+        let (paths, named): (Vec<StorePath>, _) = members
             .map(|(path, text)| (path.clone(), (*text).clone()))
             .unzip();
+        let shown: Vec<String> = paths.iter().map(|path| store.shown(path)).collect();
         StoreLayer {
             named,
+            label: layer::list(&shown),
             paths,
             weight: 0,
         }

@@ -71,7 +71,7 @@ fn hidden_links(top: &LayerFiles, base: &BaseFiles<'_>) -> Vec<Remark> {
         let target = base.link_at(&path)?;
         let [path, target] = [&path, target].map(String::from_utf8_lossy);
         let remark = Remark::warning(format!(
-            "`{path}` is a link to `{target}` in the base image, and a directory in the customisation layer: what the base has there will not be found any more"
+            "`{path}` is a link to `{target}` in the base image, and a directory in the root layer: what the base has there will not be found any more"
         ));
         Some(remark.hint("put files where the link leads, as `terrine build` does with `contents`"))
     };

@@ -329,4 +329,7 @@ pub struct ImageSpec {
     /// The directory that relative paths start at.
     #[serde(skip)]
     pub directory: PathBuf,
+    /// The paths of this machine that the user wrote in another form, which messages show.
+    #[serde(skip)]
+    pub given: BTreeMap<String, String>,
 }

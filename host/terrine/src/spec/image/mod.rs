@@ -76,6 +76,11 @@ impl ImageSpec {
         self.directory.join(path)
     }
 
+    /// Returns a path of the specification as the user wrote it.
+    pub fn given<'a>(&'a self, path: &'a str) -> &'a str {
+        self.given.get(path).map_or(path, String::as_str)
+    }
+
     /// Returns what a message says behind a relative path: where it starts.
     pub fn start(&self, path: &Path) -> String {
         if path.is_absolute() {
