@@ -46,7 +46,8 @@ fn shown(text: &str) -> Vec<String> {
 fn of_job(line: &str) -> Option<String> {
     let start = line.rfind("terrine ")?;
     let is_run = line.contains("run: ") || line.trim_start().starts_with("- ");
-    let words = line[start..].replace("${{ ", "${{").replace(" }}", "}}");
+    let words = line[start..].replace("${{ matrix.architecture }}", "arm64");
+    let words = words.replace("${{ ", "${{").replace(" }}", "}}");
     let words = words.split(' ').map(|word| {
         let word = word.trim_matches('"');
         match word.strip_prefix("docker://") {
