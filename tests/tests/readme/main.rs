@@ -395,3 +395,24 @@ fn pinned(stdout: &[u8]) {
         assert!(!name.is_empty() && digest.len() == 64, "{line}");
     }
 }
+
+/// The messages for programs that are shown are those of two commands.
+#[test]
+fn the_messages_that_are_shown_are_ours() {
+    let page = fs::read_to_string(workspace().join("docs/messages.md")).unwrap();
+    let (_, rest) = page.split_once("```json\n").unwrap();
+    let (shown, _) = rest.split_once("```").unwrap();
+    let folder = folder();
+    let spec = r#"{"name": "web", "copyToRoot": ["./site"], "diskSize": 1024}"#;
+    fs::write(folder.path().join("disk.json"), spec).unwrap();
+    let said: String = [["plan", "disk.json"], ["inspect", "web.tar"]]
+        .into_iter()
+        .map(|words| {
+            let mut command = terrine();
+            command.current_dir(folder.path()).args(words);
+            Run::of(command.args(["--log-format", "json"])).stderr
+        })
+        .collect();
+    let here = folder.path().to_str().unwrap();
+    assert_eq!(shown, said.replace(here, "/srv/images"));
+}
