@@ -92,6 +92,19 @@ fn help_and_schema_name_the_defaults() {
         assert!(help.contains(&of_build), "{command}: {help}");
         assert!(help.contains(&of_layers), "{command}: {help}");
     }
+    let topic = read("host/cli/src/topics/layers.txt");
+    for name in built_in.names() {
+        assert!(topic.contains(&format!("\n  {name} ")), "{name}: {topic}");
+    }
+    for (name, default) in [
+        (&built_in.build, "the default of `build`, `plan`"),
+        (&built_in.layers, "the default of `layers`, `replay`"),
+    ] {
+        let mut lines = topic.lines();
+        let found = lines
+            .any(|line| line.contains(default) && line.trim_start().starts_with(name.as_str()));
+        assert!(found, "{name}: {topic}");
+    }
     let help = said(&["replay", "--help"]);
     assert!(
         help.contains(&format!("the planner's first, `{}`", built_in.layers)),

@@ -8,7 +8,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use terrine_tests::{Archive, ConfFile, Run, TestStore, terrine};
+use terrine_tests::{Archive, ConfFile, Run, TestStore, terrine, workspace};
 
 fn store() -> TestStore {
     let store = TestStore::default();
@@ -19,6 +19,30 @@ fn store() -> TestStore {
 /// Returns what a run said, in a form that is the same everywhere.
 fn said(store: &TestStore, run: &Run) -> String {
     run.without_speed(&[(store.root(), "[ROOT]")])
+}
+
+#[test]
+fn help_of_commands_and_topics_is_found_by_name() {
+    let stdout = |arguments: &[&str]| {
+        let run = Run::of(terrine().args(arguments)).ok();
+        String::from_utf8(run.stdout).unwrap()
+    };
+    for (by_name, by_flag) in [
+        (&["help"][..], &["--help"][..]),
+        (&["help", "build"], &["build", "--help"]),
+        (&["help", "cache", "info"], &["cache", "info", "--help"]),
+        (&["cache", "help", "info"], &["cache", "info", "--help"]),
+    ] {
+        assert_eq!(stdout(by_name), stdout(by_flag), "{by_name:?}");
+    }
+    let list = stdout(&["help"]);
+    for topic in ["references", "compression", "layers"] {
+        assert!(list.contains(&format!("\n  {topic} ")), "{list}");
+        let file = workspace().join(format!("host/cli/src/topics/{topic}.txt"));
+        let text = fs::read_to_string(file).unwrap();
+        let said = stdout(&["help", topic]);
+        assert!(said.trim_end().ends_with(text.trim_end()), "{said}");
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod flag_names;
 mod format;
 mod github;
 mod headings;
+mod help;
 mod helper;
 mod history_args;
 mod image_args;
@@ -61,6 +62,7 @@ mod strict_args;
 mod table;
 mod tag;
 mod target;
+mod topics;
 mod usage;
 mod verify;
 mod version;
@@ -86,8 +88,9 @@ use printer::{LogFormat, Printer};
     version,
     max_term_width = 100,
     disable_help_flag = true,
+    disable_help_subcommand = true,
     after_help = EXAMPLES,
-    after_long_help = exit::HELP
+    after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP)
 )]
 struct Cli {
     /// Print only warnings, errors and generated tags
@@ -176,7 +179,10 @@ fn main() -> ExitCode {
 /// Reads the arguments.
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let mut program = program::program();
-    let matches = program.try_get_matches_from_mut(arguments)?;
+    let mut matches = program.try_get_matches_from_mut(arguments)?;
+    if let Some(help) = help::asked_for(&matches) {
+        matches = program.try_get_matches_from_mut(help)?;
+    }
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut program))
 }
 

@@ -7,17 +7,17 @@ use clap_mangen::Man;
 
 use super::exit::Usage;
 use super::failure::{Context, Result};
-use super::{headings, output, program};
+use super::{headings, output, program, topics};
 
 /// Print a manual page, or write all of them to a directory
 ///
 /// Prints the page of one command to stdout, which `man -l -` shows. With `--output`, writes a page
-/// for each command to a directory: `terrine.1`, `terrine-copy.1`, `terrine-cache-info.1` and so
-/// on.
+/// for each command and each topic to a directory: `terrine.1`, `terrine-copy.1`,
+/// `terrine-cache-info.1`, `terrine-references.7` and so on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Command, such as `copy` or `cache info` [default: terrine itself]
+    /// Command, such as `copy` or `cache info`, or a topic [default: terrine itself]
     #[arg(value_name = "COMMAND", conflicts_with = "output")]
     command: Vec<String>,
 
@@ -31,13 +31,21 @@ Examples:
   terrine man copy | man -l -
   terrine man --output ~/.local/share/man/man1";
 
+/// A manual page.
+struct Page {
+    name: String,
+    section: u8,
+    text: Vec<u8>,
+}
+
 pub(super) fn run(args: &Args) -> Result<()> {
     let pages = pages()?;
     if let Some(folder) = &args.output {
         let writing = || format!("writing manual pages to `{}`", folder.display());
         fs::create_dir_all(folder).with_context(writing)?;
-        for (name, page) in pages {
-            fs::write(folder.join(format!("{name}.1")), page).with_context(writing)?;
+        for page in pages {
+            let file = folder.join(format!("{}.{}", page.name, page.section));
+            fs::write(file, page.text).with_context(writing)?;
         }
         return Ok(());
     }
@@ -45,8 +53,8 @@ pub(super) fn run(args: &Args) -> Result<()> {
         .chain(args.command.iter().map(String::as_str))
         .collect::<Vec<_>>()
         .join("-");
-    match pages.into_iter().find(|(page, _)| *page == name) {
-        Some((_, page)) => output::print(&String::from_utf8_lossy(&page)),
+    match pages.into_iter().find(|page| page.name == name) {
+        Some(page) => output::print(&String::from_utf8_lossy(&page.text)),
         None => Err(Usage {
             message: format!("there is no command `terrine {}`", args.command.join(" ")),
             hint: "`terrine --help` lists all commands",
@@ -55,23 +63,33 @@ pub(super) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Every page, and the name of its command.
-fn pages() -> Result<Vec<(String, Vec<u8>)>> {
-    let mut terrine = program::program().disable_help_subcommand(true);
+/// Every page: those of commands, then those of topics.
+fn pages() -> Result<Vec<Page>> {
+    let mut terrine = program::commands();
     terrine.build();
+    let source = format!("terrine {}", env!("CARGO_PKG_VERSION"));
     let mut pages = vec![];
     let mut commands = vec![terrine];
     while let Some(command) = commands.pop() {
         commands.extend(command.get_subcommands().cloned());
         let name = command.get_display_name().unwrap_or("terrine").to_owned();
-        let mut page = vec![];
-        let source = format!("terrine {}", env!("CARGO_PKG_VERSION"));
+        let mut text = vec![];
         Man::new(command)
-            .source(source)
-            .render(&mut page)
+            .source(source.clone())
+            .render(&mut text)
             .context("making a manual page")?;
-        pages.push((name, page));
+        let section = 1;
+        pages.push(Page {
+            name,
+            section,
+            text,
+        });
     }
+    pages.extend(topics::ALL.iter().map(|topic| Page {
+        name: topic.page_name(),
+        section: 7,
+        text: topic.page(&source).into_bytes(),
+    }));
     Ok(pages)
 }
 
@@ -80,16 +98,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_has_a_page() {
+    fn every_command_and_topic_has_a_page() {
         let pages = pages().unwrap();
-        let page = |name: &str| {
-            let (_, page) = pages.iter().find(|(page, _)| page == name).unwrap();
-            String::from_utf8(page.clone()).unwrap()
+        let page = |name: &str, section: u8| {
+            let page = pages
+                .iter()
+                .find(|page| page.name == name && page.section == section);
+            String::from_utf8(page.unwrap().text.clone()).unwrap()
         };
-        assert!(page("terrine").starts_with(".ie"), "{}", page("terrine"));
-        assert!(page("terrine-cache-info").contains("its size and its entries"));
-        assert!(page("terrine-copy").contains("docker://"));
-        let help = pages.iter().find(|(name, _)| name.ends_with("help"));
-        assert_eq!(help, None);
+        let terrine = page("terrine", 1);
+        assert!(terrine.starts_with(".ie"), "{terrine}");
+        assert!(page("terrine-cache-info", 1).contains("its size and its entries"));
+        assert!(page("terrine-copy", 1).contains("docker://"));
+        assert!(page("terrine-layers", 1).contains("make"));
+        assert!(page("terrine-layers", 7).contains("POLICIES"));
+        let mut names = pages.iter().map(|page| &page.name);
+        assert!(!names.any(|name| name.ends_with("help")));
+        assert!(!terrine.contains("help(1)"), "{terrine}");
     }
 }

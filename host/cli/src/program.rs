@@ -3,10 +3,15 @@
 use clap::builder::StyledStr;
 use clap::{Command, CommandFactory};
 
-use super::Cli;
+use super::{Cli, help};
 
 /// Returns the program with all its commands.
 pub(super) fn program() -> Command {
+    help::with_help(commands())
+}
+
+/// Returns the same without `help`.
+pub(super) fn commands() -> Command {
     with_pointers(with_negative_numbers(Cli::command()))
 }
 
@@ -81,7 +86,7 @@ mod tests {
     #[test]
     fn every_command_has_a_summary_a_paragraph_and_examples() {
         let mut count = 0;
-        each(&program(), "", &mut |path, command| {
+        each(&commands(), "", &mut |path, command| {
             count += 1;
             let about = text(command.get_about());
             assert!((10..=78).contains(&about.len()), "{path}: {about}");
@@ -107,7 +112,7 @@ mod tests {
     #[test]
     fn examples_are_commands_that_exist() {
         let mut count = 0;
-        each(&program(), "", &mut |path, command| {
+        each(&commands(), "", &mut |path, command| {
             for example in examples(&text(command.get_after_help())) {
                 count += 1;
                 let call = example.split(" | ").next().unwrap_or_default();

@@ -36,7 +36,13 @@ pub(super) fn explain(error: &Error, all: &Command, words: &[OsString]) -> Wrong
             let name = text(error, ContextKind::InvalidSubcommand);
             let near = list(error, ContextKind::SuggestedSubcommand);
             let near = (!near.is_empty()).then(|| format!("did you mean {}?", or(&near)));
-            (format!("there is no command `{name}`"), near)
+            match called(all, words).1.as_str() {
+                "terrine help" => (
+                    format!("there is no command or topic `{name}`"),
+                    near.or_else(|| Some("`terrine help` lists commands and topics".to_owned())),
+                ),
+                _ => (format!("there is no command `{name}`"), near),
+            }
         }
         ErrorKind::ArgumentConflict => {
             let others = list(error, ContextKind::PriorArg);

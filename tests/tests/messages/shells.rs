@@ -55,6 +55,8 @@ fn shells_take_the_completions() {
         (&["terrine", "insp"][..], "inspect"),
         (&["terrine", "build", "--from-im"], "--from-image"),
         (&["terrine", "cache", "exp"], "export"),
+        (&["terrine", "help", "ref"], "references"),
+        (&["terrine", "help", "cache", "exp"], "export"),
         (&["terrine", "build", "--base-config", "a"], "all"),
     ] {
         let bash = run("bash", &["--norc"], BASH, &file("bash"), words);

@@ -1,4 +1,4 @@
-//! The commands that README.md and the guides show are run as they are.
+//! The commands that README.md, the guides and the topics of `terrine help` show are run as they are.
 
 #![allow(
     clippy::unwrap_used,
@@ -244,6 +244,7 @@ fn every_command_of_ours_does_what_it_says() {
             }
             ("stream" | "build" | "index", None) if words.contains(&"--to") => pinned(&run.stdout),
             ("copy" | "tag", _) => pinned(&run.stdout),
+            ("digest", _) => assert!(run.stdout.starts_with(b"sha256:")),
             ("login", _) => assert!(folder.path().join("auth.json").is_file()),
             ("logout", _) => assert_eq!(run.stdout, b""),
             ("cache", _) if words[1] == "export" => {

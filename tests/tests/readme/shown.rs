@@ -6,7 +6,7 @@ use terrine_tests::page::{Step, steps};
 use terrine_tests::workspace;
 
 /// The documents whose commands are run, in an order in which one can be followed by the next.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "docs/building.md",
     "docs/shipping.md",
@@ -15,6 +15,9 @@ const PAGES: [&str; 8] = [
     "docs/recipes.md",
     "docs/dockertools.md",
     "docs/faq.md",
+    "host/cli/src/topics/references.txt",
+    "host/cli/src/topics/compression.txt",
+    "host/cli/src/topics/layers.txt",
 ];
 
 /// The text of each page.
