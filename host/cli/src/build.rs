@@ -40,7 +40,7 @@ Examples:
   terrine build image.json --to docker://ghcr.io/acme/web:1.2
   terrine build image.json --tag 1.2 --tag latest --to docker://ghcr.io/acme/web --to oci:./layout
   terrine build image.json --to oci:./layout:web --compression zstd
-  terrine build --name web --contents ./web -o web.tar -- /bin/web --port 80";
+  terrine build --name web --copy-to-root ./web -o web.tar -- /bin/web --port 80";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     args.ship.check()?;

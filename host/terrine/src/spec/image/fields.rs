@@ -79,7 +79,8 @@ pub struct ImageSpec {
     /// Directories to join at the root of the image as symbolic links. A store path belongs to the
     /// image with its closure, in layers of its own. A directory of this machine becomes a store
     /// path: `<storeDir>/contents`, `<storeDir>/contents-2` and so on, or `<storeDir>/NAME` for an
-    /// object with `name` and `path`.
+    /// object with `name` and `path`. Use `copyToRoot` for files instead of links, as for a static
+    /// site.
     ///
     /// If two directories have the same file, the first one wins and a warning names both. If one
     /// has a directory and another a link to a directory, the files of both are kept: later files
@@ -87,9 +88,9 @@ pub struct ImageSpec {
     /// here may itself be a link; links below it never lead out of it.
     #[schemars(extend("examples" = [["./site"], [{"name": "site", "path": "./site"}]]))]
     pub contents: Contents,
-    /// Directories whose content is copied to the root of the image, with the extended attributes
-    /// `security.capability` and `user.*` of files. If two directories have the same file, the last
-    /// one wins and a warning names both.
+    /// Directories whose content is copied to the root of the image, as `COPY` in a Dockerfile does,
+    /// with the extended attributes `security.capability` and `user.*` of files. If two directories
+    /// have the same file, the last one wins and a warning names both.
     ///
     /// A link to a directory within the copied directory or in the store is replaced by a copy of
     /// that directory. Links to directories that the root already has are followed. A path given
