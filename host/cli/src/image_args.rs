@@ -60,7 +60,7 @@ pub(super) struct ImageArgs {
 
     /// Directory to copy to the root; may be repeated
     ///
-    /// The image gets its files, as with COPY in a Dockerfile, and no links. Suits a static site.
+    /// The image gets the files themselves, as with COPY in a Dockerfile. Suits a static site.
     #[arg(long, value_name = "PATH", help_heading = headings::CONTENT)]
     copy_to_root: Vec<PathBuf>,
 
