@@ -49,20 +49,25 @@ pub struct Config {
     /// Signal that asks the program to stop, by its name or number.
     #[schemars(extend("examples" = ["SIGINT"]))]
     pub stop_signal: Option<String>,
-    /// Time in seconds from `StopSignal` until the container is killed.
+    /// Time in seconds from `StopSignal` until the container is killed. Not part of the OCI image
+    /// specification.
     #[schemars(extend("examples" = [30]))]
     pub stop_timeout: Option<i64>,
-    /// Check that shows whether the program is healthy.
+    /// Check that shows whether the program is healthy. The OCI image specification reserves it for
+    /// compatibility with Docker.
     #[schemars(extend("examples" = [{"Test": ["CMD", "/bin/web", "--check"]}]))]
     #[serde(deserialize_with = "optional_object")]
     pub healthcheck: Option<Healthcheck>,
-    /// Shell that runs commands in the shell form of a Dockerfile and of `Healthcheck`.
+    /// Shell that runs commands in the shell form of a Dockerfile and of `Healthcheck`. Not part of
+    /// the OCI image specification.
     #[schemars(extend("examples" = [["/bin/bash", "-c"]]))]
     pub shell: Option<Vec<String>>,
-    /// Instructions that run first in a Dockerfile that builds on this image.
+    /// Instructions that run first in a Dockerfile that builds on this image. Not part of the OCI
+    /// image specification.
     #[schemars(extend("examples" = [["RUN /bin/setup"]]))]
     pub on_build: Option<Vec<String>>,
-    /// True if the command is a single string that is escaped already. For images for Windows only.
+    /// True if the command is a single string that is escaped already, in images for Windows.
+    /// Deprecated in the OCI image specification.
     #[schemars(extend("examples" = [false]))]
     pub args_escaped: Option<bool>,
     /// Host name of the container. Not part of the OCI image specification.
