@@ -308,7 +308,7 @@ fn a_terminal_shows_a_bar() {
     };
     let said = String::from_utf8_lossy(&run.stdout);
     assert_eq!(run.code, Some(0), "{said}");
-    assert!(!said.contains("layer 1 of 2: 1 store path"), "{said}");
+    assert!(!said.contains("layer 1 of 2: `a`"), "{said}");
     assert!(said.contains("test:1"), "{said}");
 }
 
