@@ -206,7 +206,7 @@ impl Listing {
         while let Some(at) = walk.step() {
             match self.look(at) {
                 Listed::Directory => {}
-                Listed::Link(target) => walk.follow(&target.to_vec())?,
+                Listed::Link(target) => walk.follow(target)?,
                 Listed::File { .. } if walk.is_at_end() => return Some(walk.end()),
                 _ => return None,
             }
