@@ -2,7 +2,7 @@
 
 use std::str::Chars;
 
-/// The comment of the layer that terrine puts on top: of what is no store path.
+/// The comment of the root layer. Images have it, so that it stays as it is: messages say root layer.
 pub const ROOT_COMMENT: &str = "links and files at the root";
 
 /// The text before the list.

@@ -433,7 +433,7 @@ fn streams_are_checked_as_well() {
     assert_eq!(
         said(json!({"Cmd": [own]}), &hides),
         [
-            "`/bin` is a link to `usr/bin` in the base image, and a directory in the customisation layer: what the base has there will not be found any more"
+            "`/bin` is a link to `usr/bin` in the base image, and a directory in the root layer: what the base has there will not be found any more"
         ]
     );
     // Interpreters of other programs than the command are not looked for.

@@ -42,7 +42,7 @@ pub(super) struct Attributes {
 pub(super) enum Kind {
     /// The built-in planner, compiled (`out`): otherwise every other build would do it.
     Planner,
-    /// An image: its `conf.json` (`conf`), its uppermost layer (`layer`), what it was planned from (`spec`), and
+    /// An image: its `conf.json` (`conf`), its root layer (`layer`), what it was planned from (`spec`), and
     /// a program that writes it (`out`).
     Image {
         /// The specification.

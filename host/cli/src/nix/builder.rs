@@ -193,7 +193,7 @@ fn image(
     program::write(attributes.output("out")?, &attributes.terrine, &words)
 }
 
-/// Plans the image of a specification, and writes its uppermost layer to a folder. Returns the
+/// Plans the image of a specification, and writes its root layer to a folder. Returns the
 /// image's `conf.json`.
 fn planned(file: &Path, layer: &Path, printer: &Printer) -> Result<String> {
     let spec = ImageSpec::read(file)?;

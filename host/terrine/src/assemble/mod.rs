@@ -49,7 +49,7 @@ pub struct NewImage<'p> {
     pub resolved: image::Resolved,
     /// Its layers of store paths, bottom to top.
     pub layers: Vec<StoreLayer>,
-    /// Its uppermost layer.
+    /// Its root layer.
     pub top: Top,
     /// Its other tags.
     pub tags: Vec<String>,
@@ -59,7 +59,7 @@ pub struct NewImage<'p> {
     pub late: Option<LateDatabase>,
 }
 
-/// The layer of everything that is no store path.
+/// The root layer: everything that is not in a store path.
 #[derive(Debug)]
 pub enum Top {
     /// An archive that is there already.
@@ -107,7 +107,7 @@ impl NewImage<'_> {
             .collect()
     }
 
-    /// Writes the archive of the uppermost layer. Returns its digest.
+    /// Writes the archive of the root layer. Returns its digest.
     ///
     /// # Errors
     ///

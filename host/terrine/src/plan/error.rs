@@ -190,7 +190,7 @@ fn remedy(field: &str, message: &str) -> Option<String> {
             "a tag has up to 128 letters, digits, `_`, `.` and `-`, and starts with one of the first three"
         }
         "max-layers" => {
-            "a number such as 100 leaves room for the base image and the root; clients take up to 127"
+            "a number such as 100 leaves room for the base image and the root layer; clients take up to 127"
         }
         field if field.starts_with("options.pipeline") => PIPELINE,
         field if field.starts_with("options") => {

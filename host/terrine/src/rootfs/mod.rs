@@ -1,4 +1,4 @@
-//! The layer of everything that is not a store path, made in memory.
+//! The root layer: everything that is not in a store path, made in memory.
 //!
 //! A [`Root`] is filled from packages ([`Root::link`], [`Root::copy`]), from the image's
 //! description ([`Root::add`]) and by [`helpers`], and then written as the archive that

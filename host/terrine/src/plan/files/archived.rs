@@ -1,4 +1,4 @@
-//! The files of an image whose uppermost layer is an archive.
+//! The files of an image whose root layer is an archive.
 
 use super::below::{BaseFiles, StoreFiles, access, looked};
 use crate::base::{LayerFiles, read_member};
@@ -10,7 +10,7 @@ use crate::startup::{Access, Files, Look};
 /// The largest program that is read out of an archive, in bytes.
 const MAX_PROGRAM: u64 = 64 << 20;
 
-/// The files of an image whose uppermost layer is an archive.
+/// The files of an image whose root layer is an archive.
 pub(in super::super) struct ArchivedFiles<'a> {
     pub(in super::super) archive: &'a Customisation,
     pub(in super::super) top: LayerFiles,

@@ -1,4 +1,4 @@
-//! The content below the uppermost layer: store paths, and the base image.
+//! The content below the root layer: store paths, and the base image.
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
