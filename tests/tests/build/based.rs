@@ -30,6 +30,23 @@ fn the_environment_of_the_base_is_inherited_and_overridden() {
     );
 }
 
+/// As `LABEL` in a Dockerfile does.
+#[test]
+fn labels_replace_those_of_the_base() {
+    let store = store();
+    let base = spec(&store).with("labels", json!({"a": "base", "b": "base", "c": "base"}));
+    fs::write(store.root().join("base.tar"), base.archive().bytes).unwrap();
+    let own = spec(&store)
+        .with("fromImage", "base.tar")
+        .with("baseConfig", "all")
+        .with("config", json!({"Labels": {"b": "config"}}))
+        .with("labels", json!({"a": "own", "b": "own", "d": "own"}));
+    assert_eq!(
+        own.archive().config()["config"]["Labels"],
+        json!({"a": "own", "b": "config", "c": "base", "d": "own"})
+    );
+}
+
 #[test]
 fn a_base_that_holds_store_paths_is_not_given_them_again() {
     let store = TestStore::default();

@@ -1,5 +1,6 @@
 //! The fourth phase: what the image is called and what it is for.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use terrine_oci::Digest;
@@ -18,7 +19,7 @@ use super::past::{self, KnownHistory};
 use super::tags;
 use crate::layer::Ownership;
 use crate::rootfs;
-use crate::spec::{BaseConfig, Json, When};
+use crate::spec::{BaseConfig, ImageSpec, Json, When};
 
 /// The choice whether files are read for a tag that is generated from their contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +177,27 @@ fn resolve(
         .map_err(|error| in_terms_of_the_spec(context.spec, error))
 }
 
+/// Returns the image's own configuration. Its labels replace those that it inherits, so the planner, which adds labels
+/// that are missing, has to find them there.
+fn config(spec: &ImageSpec) -> BTreeMap<String, Json> {
+    let mut config = spec.config_json.clone().unwrap_or_default();
+    if spec.base_config == BaseConfig::All && !spec.labels.is_empty() {
+        let null = || Json::Scalar("null".to_owned());
+        let own = config.entry("Labels".to_owned()).or_insert_with(null);
+        if *own == null() {
+            *own = Json::Object(BTreeMap::new());
+        }
+        // Anything else is an error of the planner's.
+        if let Json::Object(own) = own {
+            for (name, value) in &spec.labels {
+                let value = || Json::string(value);
+                own.entry(name.clone()).or_insert_with(value);
+            }
+        }
+    }
+    config
+}
+
 /// Builds the request to the planner, without what only the generated tag depends on.
 fn request(
     context: &Context<'_, '_>,
@@ -190,16 +212,12 @@ fn request(
             "give the image a name: `name` or `--name`",
         ));
     };
-    let config = spec
-        .config_json
-        .clone()
-        .map(|entries| Json::Object(entries).to_string());
     Ok(image::ResolveRequest {
         reference: name.clone(),
         tag: tags::first(spec),
         platform: machine.platform.clone(),
         variant: spec.variant.clone(),
-        config: config.unwrap_or_else(|| "{}".to_owned()),
+        config: Json::Object(config(spec)).to_string(),
         base: complete.base.as_ref().map(image::BaseImage::from),
         inherit: match spec.base_config {
             BaseConfig::Environment => image::Inheritance::Environment,

@@ -124,8 +124,8 @@ pub struct ImageSpec {
     /// `replace` it is not.
     #[schemars(extend("default" = "follow", "examples" = ["replace"]))]
     pub base_links: BaseLinksSpec,
-    /// Labels to add to `config.Labels`. A label of the same name there, or one that is taken over
-    /// from the base image, has precedence.
+    /// Labels to add to `config.Labels`. A label of the same name there has precedence. A label that
+    /// is taken over from the base image is replaced.
     #[schemars(extend("examples" = [{"org.opencontainers.image.version": "1.2"}]))]
     #[serde(deserialize_with = "unique_map")]
     pub labels: BTreeMap<String, String>,
