@@ -102,6 +102,9 @@ fn folder() -> tempfile::TempDir {
     ] {
         fs::copy(example.join(from), folder.path().join(to)).unwrap();
     }
+    let updates = "tests/updates/python-application.json";
+    fs::create_dir_all(folder.path().join("tests/updates")).unwrap();
+    fs::copy(workspace().join(updates), folder.path().join(updates)).unwrap();
     fs::create_dir_all(folder.path().join("site/srv")).unwrap();
     fs::write(
         folder.path().join("site/srv/index.html"),

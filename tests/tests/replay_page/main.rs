@@ -1,17 +1,19 @@
-//! The page that `terrine replay --html` writes: as text, and in a browser that is offline.
+//! The page that `terrine replay --html` writes: as text, in a browser that is offline, and as a picture.
 
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot be set up has failed"
 )]
 
+mod browser;
+mod picture;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 use terrine_tests::updates::{hashed, sequence, write};
-use terrine_tests::{Run, peer, temporary, terrine};
+use terrine_tests::{Run, temporary, terrine};
 
 /// A page about two images and two budgets, with names that would break out if they could.
 fn page(folder: &Path) -> String {
@@ -122,7 +124,7 @@ fn a_page_is_whole_and_asks_for_nothing_else() {
 }
 
 /// Tries everything that can be clicked, chosen and pointed at, and keeps the errors.
-const TRY: &str = r#"<script>
+const TRY: &str = r#"
 const seen = [];
 addEventListener('error', (event) => seen.push(event.message));
 const all = (selector) => Array.from(document.querySelectorAll(selector));
@@ -175,7 +177,7 @@ phone.onload = () => {
 };
 phone.srcdoc = PHONE;
 document.body.appendChild(phone);
-</script></body>"#;
+"#;
 
 /// Checks that the page shows in its layers what the sequences have in their closures.
 fn check_held(held: &Value) {
@@ -230,66 +232,14 @@ fn check_held(held: &Value) {
 
 #[test]
 fn a_page_works_in_a_browser_that_is_offline() {
-    let Some(chromium) = peer::find("chromium") else {
-        return;
-    };
     let folder = temporary();
     let page = page(folder.path());
     let phone = serde_json::to_string(&page)
         .unwrap()
         .replace('<', "\\u003c");
-    let page = page.replace("</body>", &TRY.replace("PHONE", &phone));
-    let file = folder.path().join("tried.html");
-    fs::write(&file, page).unwrap();
-    let mut command = Command::new(chromium);
-    command.args([
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-    ]);
-    command.args([
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-dev-shm-usage",
-    ]);
-    command.args([
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--enable-logging=stderr",
-        "--virtual-time-budget=5000",
-    ]);
-    command.arg(format!(
-        "--user-data-dir={}",
-        folder.path().join("profile").display()
-    ));
-    let run = Run::of(
-        command
-            .arg("--dump-dom")
-            .arg(format!("file://{}", file.display())),
-    )
-    .ok();
-    // Whatever a page says on its console, refused requests among it, is logged so.
-    let console: Vec<&str> = run
-        .stderr
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
-    assert_eq!(console, Vec::<&str>::new());
-    let dom = String::from_utf8(run.stdout).unwrap();
-    assert!(dom.contains("data-ready=\"yes\""), "{}", run.stderr);
-    let (_, rest) = dom
-        .split_once("data-result=\"")
-        .expect("the page was tried");
-    let result = rest
-        .split_once('"')
-        .unwrap()
-        .0
-        .replace("&quot;", "\"")
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&amp;", "&");
+    let Some(result) = browser::result(&page, &TRY.replace("PHONE", &phone)) else {
+        return;
+    };
     let result: Value = serde_json::from_str(&result).unwrap();
     assert_eq!(
         (&result["errors"], &result["requests"], &result["images"]),
