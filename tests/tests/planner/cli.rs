@@ -65,7 +65,7 @@ fn a_component_groups_the_paths_by_flags_and_by_the_specification() {
     .ok();
     let table = String::from_utf8(table.stdout).unwrap();
     assert!(
-        table.contains("1 of store paths by `one-layer` of `good 1.2.3`"),
+        table.contains("1 grouped by `one-layer` of `good 1.2.3`"),
         "{table}"
     );
     assert_eq!(by_flag["budget"]["storeLayers"], 1);

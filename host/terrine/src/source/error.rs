@@ -389,10 +389,10 @@ impl Hint for Fault {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Directory | Self::LayoutIsAFile | Self::NoKind | Self::NoLayout(_) => Some(
-                "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`".into(),
+                "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine help references`".into(),
             ),
             Self::Archive(terrine_tar::Fault::NoMember(name)) if name == "manifest.json" => Some(
-                "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine copy --help`".into(),
+                "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine help references`".into(),
             ),
             Self::Archive(
                 terrine_tar::Fault::Truncated { .. } | terrine_tar::Fault::NoMember(_),
