@@ -6,11 +6,11 @@ use indicatif::DecimalBytes;
 use terrine::export::{self, Holes};
 
 use super::failure::{Context, Result};
-use super::headings;
 use super::images::OneImage;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
+use super::{argument, headings};
 
 /// Export the files of an image as a tar archive
 ///
@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Write the archive to this file instead of stdout
     ///
     /// The file appears once it is complete. If the command fails, no file is written.
-    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
+    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT, value_parser = argument::output)]
     output: Option<PathBuf>,
 
     /// Keep the holes of sparse files, as `tar --sparse` does

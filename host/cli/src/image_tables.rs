@@ -237,12 +237,12 @@ fn causes(paths: &Paths, text: &mut String) {
         text,
     );
     section(
-        "unchanged, but in another layer",
+        "same store path, in another layer",
         &moved(&paths.moved),
         text,
     );
     section(
-        "unchanged, but in a layer that changed",
+        "same store path, in a layer that changed",
         &moved(&paths.carried),
         text,
     );

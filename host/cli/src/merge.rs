@@ -35,7 +35,7 @@ pub(super) struct Args {
     from: Vec<Reference>,
 
     /// Write the docker-archive to this file instead of stdout
-    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
+    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT, value_parser = argument::output)]
     output: Option<PathBuf>,
 
     /// Destination: docker-archive:FILE, a file, `-` for stdout, `docker-daemon:` or

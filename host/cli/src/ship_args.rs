@@ -29,7 +29,7 @@ pub(super) struct ShipArgs {
     /// Write a docker-archive to this file instead of stdout
     ///
     /// The file appears once it is complete. If the command fails, no file is written.
-    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT)]
+    #[arg(short, long, value_name = "FILE", help_heading = headings::OUTPUT, value_parser = argument::output)]
     output: Option<PathBuf>,
 
     /// Destination: a registry, a layout, an archive, or the storage of docker or podman; may be

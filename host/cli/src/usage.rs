@@ -41,7 +41,13 @@ pub(super) fn explain(error: &Error, all: &Command, words: &[OsString]) -> Wrong
                     format!("there is no command or topic `{name}`"),
                     near.or_else(|| Some("`terrine help` lists commands and topics".to_owned())),
                 ),
-                _ => (format!("there is no command `{name}`"), near),
+                path => {
+                    let elsewhere = || (path == "terrine").then(|| elsewhere(&name)).flatten();
+                    (
+                        format!("there is no command `{name}`"),
+                        elsewhere().or(near),
+                    )
+                }
             }
         }
         ErrorKind::ArgumentConflict => {
@@ -106,11 +112,37 @@ fn refused(error: &Error) -> (String, Option<String>) {
     (message, hint)
 }
 
+/// Returns the way to do what a command of docker, podman or skopeo does.
+fn elsewhere(name: &str) -> Option<String> {
+    let way = match name {
+        "push" => {
+            "`terrine build --to docker://NAME` builds and pushes; `terrine copy IMAGE docker://NAME` pushes an existing image"
+        }
+        "pull" => "`terrine copy docker://NAME oci:DIRECTORY` pulls an image",
+        "save" | "convert" => "`terrine copy IMAGE docker-archive:FILE` writes an image to a file",
+        "load" | "import" => {
+            "`terrine copy FILE docker-daemon:NAME` or `containers-storage:NAME` loads an image"
+        }
+        "run" | "exec" => {
+            "docker and podman run images: `terrine build --to containers-storage:NAME`, then `podman run NAME`"
+        }
+        "images" | "ls" | "list" => "`terrine inspect IMAGE` shows an image",
+        _ => return None,
+    };
+    Some(way.to_owned())
+}
+
 /// Returns a hint at what an unknown argument was probably meant to be.
 fn unknown(error: &Error, all: &Command, words: &[OsString]) -> Option<String> {
     let argument = text(error, ContextKind::InvalidArg);
     if Path::new(&argument).exists() {
         return Some(format!("the file of this name is `./{argument}`"));
+    }
+    let (command, _) = called(all, words);
+    if let Some(program) = program_before(&argument, command, words) {
+        return Some(format!(
+            "put the command of the image after `--`: `-- {program} {argument}`"
+        ));
     }
     let near = list(error, ContextKind::SuggestedArg);
     if !near.is_empty() {
@@ -122,6 +154,19 @@ fn unknown(error: &Error, all: &Command, words: &[OsString]) -> Option<String> {
     let flag = flag.split('=').next()?;
     let others = commands_with(all, "terrine", flag);
     (!others.is_empty()).then(|| format!("it is an argument of {}", and(&others)))
+}
+
+/// Returns the word before an unknown argument, if the command takes a program after `--`, and the word may be one: it is
+/// neither a flag, nor a file, nor behind a `--`.
+fn program_before(argument: &str, command: &Command, words: &[OsString]) -> Option<String> {
+    let takes_program = command.get_arguments().any(clap::Arg::is_last_set);
+    let at = words.iter().position(|word| word == argument)?;
+    let before = words.get(at.checked_sub(1)?)?.to_str()?;
+    let flag = words.get(at.checked_sub(2)?)?.to_string_lossy();
+    let is_value = flag.starts_with('-') && !flag.contains('=');
+    let is_word = !before.starts_with('-') && !is_value && !Path::new(before).exists();
+    (takes_program && is_word && !words[..at].iter().any(|word| word == "--"))
+        .then(|| before.to_owned())
 }
 
 /// The flags of a command that begin with the letter of a short one that it does not have.

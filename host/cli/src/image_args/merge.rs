@@ -23,6 +23,13 @@ impl ImageArgs {
     pub(crate) fn merge(&self) -> Result<Merged> {
         let spec = match &self.spec {
             Some(path) => read(path)?,
+            None if self.name.is_none() && self.has_content() => {
+                return Err(Usage {
+                    message: "the image has no name".to_owned(),
+                    hint: "give `--name`, such as `--name web` or `--name web:1.2`",
+                }
+                .into());
+            }
             None if self.name.is_none() => {
                 return Err(Usage {
                     message: "there is nothing to build".to_owned(),
@@ -41,6 +48,11 @@ impl ImageArgs {
         self.configuration(&mut merged)?;
         self.layers(&mut merged)?;
         Ok(merged)
+    }
+
+    /// Reports whether a flag names files of the image.
+    fn has_content(&self) -> bool {
+        !self.contents.is_empty() || !self.copy_to_root.is_empty() || !self.file.is_empty()
     }
 
     fn image(&self, Merged { spec, names }: &mut Merged) -> Result<()> {

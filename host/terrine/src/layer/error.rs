@@ -111,6 +111,9 @@ pub(crate) const WHITEOUT_HINT: &str = "leave the file out or give it another na
 impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
+            Self::Missing { path } if path.to_string_lossy().contains("/nix/store/nix/store/") => {
+                Some("`--store-root` is the directory that has `nix/store` in it".into())
+            }
             Self::Missing { .. } => Some(
                 "build or fetch the path first; for a store below another directory, give `--store-root`".into(),
             ),

@@ -83,6 +83,11 @@ impl Decided {
         let files = PlannedFiles::of(context, complete, ownership);
         remarks.extend(linked::remark(context.spec, complete, &resolved.config));
         remarks.extend(complete.is_empty().then(startup::empty));
+        if context.spec.mtime.is_some() && complete.paths.paths.is_empty() {
+            let note = "`mtime` has no effect: the image has no layers of store paths";
+            let fixed = "files at the root always have the same time, so that the same files give the same image";
+            remarks.push(Remark::note(note).hint(fixed));
+        }
         remarks.extend(startup::check(
             &resolved.config,
             &files,

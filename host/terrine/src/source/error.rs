@@ -388,7 +388,10 @@ pub enum Fault {
 impl Hint for Fault {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Directory | Self::LayoutIsAFile | Self::NoKind | Self::NoLayout(_) => Some(
+            Self::NoLayout(_) => Some(
+                "an image in a directory is an OCI layout: see `terrine help references`; `copyToRoot` puts the files of a directory into an image".into(),
+            ),
+            Self::Directory | Self::LayoutIsAFile | Self::NoKind => Some(
                 "an image is a docker-archive, an OCI layout or an archive of one, or in a registry: see `terrine help references`".into(),
             ),
             Self::Archive(terrine_tar::Fault::NoMember(name)) if name == "manifest.json" => Some(
