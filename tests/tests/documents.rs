@@ -272,3 +272,44 @@ fn every_variable_that_is_read_is_documented() {
     );
     assert_eq!(variables("env::var_os(\"A_BC\") value(\"x\")"), ["A_BC"]);
 }
+
+/// The sections of a version in the changelog, in the order of <https://keepachangelog.com>.
+const SECTIONS: [&str; 6] = [
+    "Added",
+    "Changed",
+    "Deprecated",
+    "Removed",
+    "Fixed",
+    "Security",
+];
+
+/// Returns the faults of the newest version in a changelog: unknown sections, or ones in another
+/// order, and entries above the first section.
+fn disorder(changelog: &str) -> Vec<&str> {
+    let newest = changelog.split("\n## ").nth(1).unwrap_or_default();
+    let mut reached = None;
+    let is_wrong = |line: &&str| {
+        let section = line.strip_prefix("### ").map(|name| {
+            let place = SECTIONS.iter().position(|known| *known == name);
+            let in_order = place > reached;
+            reached = place.max(reached);
+            in_order
+        });
+        match section {
+            Some(in_order) => !in_order,
+            None => line.starts_with("- ") && reached.is_none(),
+        }
+    };
+    newest.lines().filter(is_wrong).collect()
+}
+
+#[test]
+fn the_changelog_has_its_sections_in_order() {
+    let text = fs::read_to_string(workspace().join("CHANGELOG.md")).unwrap();
+    assert!(text.contains("\n## [Unreleased]\n"));
+    assert_eq!(disorder(&text), Vec::<&str>::new());
+    let entries = text.lines().filter(|line| line.starts_with("- ")).count();
+    assert!(entries > 150, "only {entries} entries were found");
+    let planted = "\n## 1\n- a\n### Fixed\n- b\n### Added\n### Other\n## 0\n- c\n";
+    assert_eq!(disorder(planted), ["- a", "### Added", "### Other"]);
+}
