@@ -184,7 +184,7 @@ impl Run {
         let stdout = String::from_utf8_lossy(&self.stdout);
         // How often it is told that a planner takes long depends on the machine.
         let is_about_time = |line: &&str| {
-            line.contains("` is still at work") || line.contains("` is still being compiled")
+            line.contains("` is still running") || line.contains("` is still being compiled")
         };
         let stderr: String = self
             .stderr

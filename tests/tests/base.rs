@@ -558,7 +558,7 @@ fn a_base_that_declares_absurd_sizes_is_refused() {
     let run = conf.run();
     assert!(
         run.stderr
-            .contains("`manifest.json` has 8589934592 bytes, and 16777216 are allowed"),
+            .contains("`manifest.json` has 8589934592 bytes, but at most 16777216 are allowed"),
         "{}",
         run.stderr
     );

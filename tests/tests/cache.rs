@@ -212,7 +212,7 @@ fn a_folder_of_others_is_told_and_done_without() {
     };
     let told = build(&[]).stderr;
     for expected in [
-        "compiled planners are not taken from",
+        "compiled planners in `",
         "the cache of layers cannot be used",
         "others may write to",
     ] {

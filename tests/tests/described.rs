@@ -135,11 +135,11 @@ fn a_conf_that_cannot_be_built_on_is_told() {
         ("{}", "neither a docker-archive nor an OCI archive"),
         (
             r#"{"customisation_layer": "x"}"#,
-            "other.json` is not a usable conf.json: the field `architecture` is missing",
+            "other.json` is not a valid conf.json: the field `architecture` is missing",
         ),
         (
             r#"{"customisation_layer": "#,
-            "other.json` is not a usable conf.json",
+            "other.json` is not a valid conf.json",
         ),
     ] {
         fs::write(&other, text).unwrap();

@@ -140,7 +140,7 @@ fn wrong_arguments_are_a_usage_error() {
     assert!(
         unknown
             .stderr
-            .contains("hint: make an OCI layout of it first: `skopeo copy"),
+            .contains("hint: convert it to an OCI layout first: `skopeo copy"),
         "{}",
         unknown.stderr
     );

@@ -267,7 +267,7 @@ fn a_path_is_as_long_as_the_system_allows_even_below_a_long_root() {
             assert_eq!(run.code, Some(1));
             assert!(
                 run.stderr
-                    .contains("has 4096 bytes, and a path may have 4095"),
+                    .contains("has 4096 bytes, but a path may have at most 4095"),
                 "{}",
                 run.stderr
             );

@@ -173,7 +173,7 @@ fn a_locked_layout_is_waited_for_and_told() {
     for expected in [
         "waiting for the lock of the layout, held by ",
         "oci-layout` is locked by ",
-        ": it was waited for 3 s",
+        ": waited for 3 s",
         "`--lock-timeout`",
         &holder,
     ] {

@@ -463,7 +463,7 @@ fn clashes_are_errors_that_name_both() {
     );
     assert_eq!(
         error.hint().as_deref(),
-        Some("leave the path to one of the two")
+        Some("let only one of the two have the path")
     );
     let add = |path: &str, new: New| {
         contents()

@@ -441,7 +441,7 @@ fn many_layers_are_warned_about() {
     };
     assert_eq!(
         run(&layers).stderr,
-        "warning: the image has 126 layers, and Docker takes 125\nhint: lower `maxLayers`\n"
+        "warning: the image has 126 layers, but Docker takes at most 125\nhint: lower `maxLayers`\n"
     );
     assert_eq!(run(&layers[1..]).stderr, "");
 }

@@ -33,7 +33,7 @@ fn strict_makes_errors_of_warnings_before_a_byte_is_written() {
     let (refused, written) = strict(&spec);
     assert_eq!((refused.code, written), (Some(1), false));
     let last = "caused by: 2 warnings, and `--strict` treats warnings as errors\n\
-                hint: mend what the warnings name, or leave out `--strict`\n";
+                hint: fix the causes of the warnings, or leave out `--strict`\n";
     assert!(refused.stderr.ends_with(last), "{}", refused.stderr);
     assert_eq!(refused.stderr.matches("warning: `").count(), 2);
     // Nothing but the exit code and what is said is another one.
@@ -47,7 +47,7 @@ fn a_plan_lists_warnings_and_is_shown_with_strict_as_well() {
     let spec = SpecFile::new(&store, &["hello"])
         .graph(&[("hello", 1, "")])
         .with("diskSize", 1);
-    let message = "`diskSize` means nothing here: there is no virtual machine";
+    let message = "`diskSize` has no effect: no virtual machine is used";
     let plan = spec.plan();
     assert_eq!(plan["remarks"], json!([message]));
     assert_eq!(plan["warnings"], json!([{ "message": message }]));
@@ -95,7 +95,7 @@ fn strict_is_for_streams_and_layers_as_well() {
         .current_dir(folder.path());
     let run = Run::of(&mut layers).ok();
     assert!(
-        run.stderr.contains("warning: there is no previous image"),
+        run.stderr.contains("warning: the previous image `"),
         "{}",
         run.stderr
     );
@@ -138,7 +138,8 @@ fn values_that_no_tool_loads_are_warned_about() {
         let conf = ConfFile::new(&store, &[&["a"]]).with("config", config);
         let run = Run::of(&mut conf.command()).ok();
         let warning = format!("warning: `{field}` is ");
-        let warns = run.stderr.contains(&warning) && run.stderr.contains("load no image with that");
+        let warns =
+            run.stderr.contains(&warning) && run.stderr.contains("do not load such an image");
         assert_eq!(warns, !field.is_empty(), "{}", run.stderr);
         let refused = Run::of(conf.command().arg("--strict"));
         assert_eq!(

@@ -137,7 +137,7 @@ pub(super) fn run(command: &Command, printer: &Printer) -> Result<()> {
 
 fn folder() -> Result<PathBuf, Usage> {
     environment::cache().ok_or_else(|| Usage {
-        message: "there is no place for a cache".to_owned(),
+        message: "there is no directory for the cache".to_owned(),
         hint: "set `XDG_CACHE_HOME` or `HOME` to an absolute path",
     })
 }
@@ -191,7 +191,7 @@ fn export(args: &ExportArgs, printer: &Printer) -> Result<()> {
 fn import(args: &ImportArgs, printer: &Printer) -> Result<()> {
     if args.allow_missing && !args.file.exists() {
         let file = args.file.display();
-        printer.status(&format!("`{file}` is not there; nothing is imported"));
+        printer.status(&format!("`{file}` does not exist; nothing is imported"));
         return Ok(());
     }
     let text = file::read(&args.file, LARGEST)?;
@@ -199,7 +199,7 @@ fn import(args: &ImportArgs, printer: &Printer) -> Result<()> {
     let told = cache::import(&folder()?, options, &args.file, &text)?;
     let known = match told.known {
         0 => String::new(),
-        known => format!("; {} were known already", HumanCount(known as u64)),
+        known => format!("; {} were already known", HumanCount(known as u64)),
     };
     printer.status(&format!("imported {}{known}", what(told)));
     Ok(())
@@ -212,7 +212,7 @@ fn what(told: Transferred) -> String {
         count => format!("{} {more}", HumanCount(count as u64)),
     };
     format!(
-        "what is known of {} and {}",
+        "entries for {} and {}",
         count(told.layers, "layer", "layers"),
         count(told.compressed, "compressed layer", "compressed layers")
     )
@@ -226,12 +226,12 @@ fn days(text: &str) -> Result<u64, String> {
     };
     let days = number.parse::<u64>().ok();
     days.and_then(|days| days.checked_mul(factor))
-        .ok_or_else(|| "it must be a number of days or weeks, as 30d or 4w".to_owned())
+        .ok_or_else(|| "it must be a number of days or weeks, such as 30d or 4w".to_owned())
 }
 
 /// A number of bytes, as 1000, 500MB or 1GiB.
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || "it must be a size, as 500MB or 1GiB".to_owned();
+    let wrong = || "it must be a size, such as 500MB or 1GiB".to_owned();
     let end = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
@@ -288,7 +288,7 @@ fn table(info: &Info, today: u64) -> String {
             "facts about store paths",
             "are not looked up again",
         ),
-        (info.trees, "results of commands", &trees),
+        (info.trees, "commands at the root", &trees),
     ] {
         let _ = writeln!(
             text,

@@ -65,7 +65,7 @@ pub(super) fn show(told: CommandsTold<'_>, printer: &Printer) {
         // An error shows the last of it.
         CommandsTold::Printed(_) => {}
         CommandsTold::Kept => {
-            printer.status("commands at the root: nothing changed since they ran");
+            printer.status("commands at the root: unchanged, the cache has their result");
         }
     }
 }

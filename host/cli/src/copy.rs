@@ -326,14 +326,17 @@ fn left_out(listed: usize, copy: &Document) -> Option<String> {
     };
     let (what, they) = match listed.saturating_sub(known(&index.manifests)) {
         0 => return None,
-        1 => ("1 attestation, signature or list".to_owned(), "it speaks"),
+        1 => (
+            "1 attestation, signature or list".to_owned(),
+            "it describes",
+        ),
         count => (
             format!("{count} attestations, signatures or lists"),
-            "they speak",
+            "they describe",
         ),
     };
     Some(format!(
-        "{what} left out: {they} of images that have other digests here"
+        "{what} left out: {they} images that have other digests here"
     ))
 }
 

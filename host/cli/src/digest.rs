@@ -51,7 +51,7 @@ struct Facts<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<()> {
-    let cannot = || format!("cannot tell the digest of `{}`", args.image);
+    let cannot = || format!("cannot determine the digest of `{}`", args.image);
     let opened = Images::new(&args.which.registry, &[&args.image])?
         .open(&args.image)
         .with_context(cannot)?;

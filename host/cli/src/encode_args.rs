@@ -51,11 +51,11 @@ impl EncodeArgs {
             return Ok(());
         }
         let message = match compression.filter(|setting| **setting != Setting::NONE) {
-            Some(setting) => format!("`{to}` takes no layers that are compressed by `{setting}`"),
-            None if !self.annotation.is_empty() => format!("`{to}` has no place for annotations"),
+            Some(setting) => format!("`{to}` does not support layers compressed by `{setting}`"),
+            None if !self.annotation.is_empty() => format!("`{to}` does not support annotations"),
             None => return Ok(()),
         };
-        let hint = "leave it out: docker-archives and the storage of docker and podman have neither compression nor annotations; registries, `oci:` and `oci-archive:` have both";
+        let hint = "leave it out: docker-archives and the storage of docker and podman support neither compression nor annotations; registries, `oci:` and `oci-archive:` support both";
         Err(Usage { message, hint }.into())
     }
 

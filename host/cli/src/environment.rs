@@ -39,7 +39,7 @@ pub(super) fn planner_cache(printer: &Printer) -> Option<PathBuf> {
     if let Some(why) = fault {
         let folder = folder.display();
         printer.warning(&format!(
-            "compiled planners are not taken from `{folder}`, and planners are compiled anew: {why}"
+            "compiled planners in `{folder}` are not used, and planners are compiled again: {why}"
         ));
         return None;
     }

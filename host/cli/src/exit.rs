@@ -53,7 +53,7 @@ impl Hint for Usage {
 
 /// A failure that has been told already.
 #[derive(Debug, thiserror::Error)]
-#[error("something is wrong, as was told")]
+#[error("the problem was reported before")]
 pub(super) struct Told;
 
 impl Hint for Told {}

@@ -32,7 +32,10 @@ pub(super) fn apply(files: &[String], spec: &mut ImageSpec, names: &mut FlagName
             return Err(usage(text, &why));
         }
         if !source.exists() {
-            return Err(usage(text, &format!("there is no file `{}`", file.source)));
+            return Err(usage(
+                text,
+                &format!("the file `{}` does not exist", file.source),
+            ));
         }
         if seen.contains(&file.path) {
             return Err(usage(text, &format!("`{}` is given twice", file.path)));
@@ -73,11 +76,11 @@ fn read(text: &str, exists: impl Fn(&Path) -> bool) -> Result<FileArg, String> {
             Some((_, path)) if !path.is_empty() => {
                 format!("`{path}` is not an absolute path in the image")
             }
-            _ => "it says no path in the image".to_owned(),
+            _ => "it has no path in the image".to_owned(),
         });
     };
     if source.is_empty() {
-        return Err("it names no file".to_owned());
+        return Err("it has no file".to_owned());
     }
     let (path, settings) = parts(destination);
     let (mode, owner) = settings.map_or(Ok((None, None)), read_settings)?;
@@ -126,7 +129,9 @@ fn read_settings(text: &str) -> Result<Settings, String> {
         return Ok((Some(bits), None));
     };
     if id(owner).is_some() {
-        return Err("a user without a group: both follow the mode, or neither".to_owned());
+        return Err(
+            "it has a user without a group: write both after the mode, or neither".to_owned(),
+        );
     }
     let ids = owner.split_once(':');
     match ids.and_then(|(uid, gid)| Some((id(uid)?, id(gid)?))) {
@@ -189,12 +194,12 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         for (text, expected) in [
-            ("a", "it says no path"),
-            ("a:", "it says no path"),
+            ("a", "it has no path"),
+            ("a:", "it has no path"),
             ("a:b", "`b` is not an absolute path"),
-            (":/b", "it names no file"),
+            (":/b", "it has no file"),
             ("a:/b:999", "`999` is not a mode"),
-            ("a:/b:0644:1000", "a user without a group"),
+            ("a:/b:0644:1000", "it has a user without a group"),
             ("a:/b:0644:root", "`root` after the mode `0644` is not"),
             ("a:/b:0644:root:root", "`root:root` after the mode"),
             ("a:/b:0644:root/root", "`root/root` after the mode"),

@@ -37,7 +37,7 @@ pub(super) fn leave(landed: &[DestinationFacts], printer: &Printer) {
         let file = file.display();
         printer.warning_with_hint(
             &format!("the outputs of this step cannot be written to `{file}`: {error}"),
-            Some("`GITHUB_OUTPUT` names that file; steps after this one do not have its outputs"),
+            Some("`GITHUB_OUTPUT` names that file; later steps do not get the outputs"),
         );
     }
 }

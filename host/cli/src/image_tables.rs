@@ -26,7 +26,10 @@ pub(super) fn inspection(facts: &Inspection) -> String {
         );
     }
     add("platform", &facts.platform);
-    add("created", facts.created.as_deref().unwrap_or("not said"));
+    add(
+        "created",
+        facts.created.as_deref().unwrap_or("not specified"),
+    );
     for (name, value) in configuration(facts) {
         add(&name, &value);
     }
@@ -90,7 +93,7 @@ fn configuration(facts: &Inspection) -> Vec<(String, String)> {
 
 fn row(layer: &LayerFacts, text: &mut String) {
     let size = DecimalBytes(layer.size).to_string();
-    let digest = layer.digest.map_or("not known".to_owned(), short);
+    let digest = layer.digest.map_or("unknown".to_owned(), short);
     let paths = layer
         .store_paths
         .as_ref()
@@ -150,9 +153,9 @@ pub(super) fn diff(diff: &Diff) -> String {
         let (number, size, id) = (layer.number, DecimalBytes(layer.size), short(layer.diff_id));
         let why = match (layer.status, layer.old_number) {
             (Status::Recompressed, Some(old)) => {
-                format!("  the content of old layer {old}, compressed otherwise")
+                format!("  the content of old layer {old}, compressed differently")
             }
-            (Status::Repeated, _) => "  a layer below, once more".to_owned(),
+            (Status::Repeated, _) => "  repeats a lower layer".to_owned(),
             _ => String::new(),
         };
         let sign = if layer.status.is_pulled() { '+' } else { '=' };
@@ -225,17 +228,9 @@ fn causes(paths: &Paths, text: &mut String) {
     let signed = |sign: &str, list: &[String]| -> Vec<String> {
         list.iter().map(|path| format!("{sign} {path}")).collect()
     };
-    section(
-        "store paths that changed",
-        &changed.collect::<Vec<_>>(),
-        text,
-    );
-    section("store paths that are new", &signed("+", &paths.added), text);
-    section(
-        "store paths that are gone",
-        &signed("-", &paths.removed),
-        text,
-    );
+    section("changed store paths", &changed.collect::<Vec<_>>(), text);
+    section("new store paths", &signed("+", &paths.added), text);
+    section("removed store paths", &signed("-", &paths.removed), text);
     section(
         "same store path, in another layer",
         &moved(&paths.moved),
@@ -247,7 +242,7 @@ fn causes(paths: &Paths, text: &mut String) {
         text,
     );
     section(
-        "cannot tell whether they changed: no hash in the name, and a layer that changed",
+        "unknown whether they changed: no hash in the name, in a layer that changed",
         &moved(&paths.unknown),
         text,
     );

@@ -186,7 +186,7 @@ pub(super) fn linux(text: &str) -> Result<Platform, String> {
     }
     let os = &platform.os;
     Err(format!(
-        "images are made for Linux, not for `{os}`: write `linux/amd64` or the like"
+        "images can only be built for Linux, not for `{os}`: write `linux/amd64`, for example"
     ))
 }
 

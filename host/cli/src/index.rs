@@ -106,7 +106,7 @@ fn blobs(to: &Reference) -> Result<BlobReference<'_>> {
     match TargetReference::of(to) {
         TargetReference::Blobs(to) => Ok(to),
         TargetReference::Archive(_) => Err(Usage {
-            message: format!("`{to}` has no place for an index"),
+            message: format!("`{to}` does not support indexes"),
             hint: "write docker://NAME:TAG, oci:DIRECTORY:TAG or oci-archive:FILE:TAG",
         }
         .into()),

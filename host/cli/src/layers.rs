@@ -156,7 +156,7 @@ fn past(args: &Args) -> Result<(Past, Vec<Remark>)> {
         match history::open(reference, images.opener(), None)? {
             Previous::Held(image) => past.held.push(image),
             Previous::Missing(_) if args.past.allow_missing_previous => {
-                let message = format!("there is no previous image `{reference}`");
+                let message = format!("the previous image `{reference}` does not exist");
                 remarks.push(Remark::warning(message));
             }
             Previous::Missing(error) => return Err(error.into()),

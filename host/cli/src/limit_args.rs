@@ -84,7 +84,7 @@ impl LimitArgs {
         let runtime = Runtime::new(self.limits(), cache.planners(printer).as_deref())?;
         // Without its own path the program cannot start itself: counts alone are left then.
         let Ok(program) = std::env::current_exe() else {
-            printer.warning("this program does not know where it is, so planners are compiled without limits of time and memory");
+            printer.warning("the path of this program is unknown, so planners are compiled without limits on time and memory");
             return Ok(runtime);
         };
         let time = Duration::from_secs(self.compile_time);
@@ -103,20 +103,20 @@ fn at_work(at: AtWork<'_>) -> String {
         Work::Compile => format!("planner `{}` is still being compiled", at.component),
         Work::Call(function) => {
             format!(
-                "planner `{}` is still at work in `{function}`",
+                "planner `{}` is still running in `{function}`",
                 at.component
             )
         }
-        _ => format!("planner `{}` is still at work", at.component),
+        _ => format!("planner `{}` is still running", at.component),
     };
     text.push_str(&format!(", after {seconds} s"));
     match (at.work, at.limit) {
         // That limit is of a processor's time.
         (Work::Compile, Some(limit)) => text.push_str(&format!(
-            "; it may take {} s of a processor",
+            "; the limit is {} s of processor time",
             limit.as_secs()
         )),
-        (_, Some(limit)) => text.push_str(&format!("; it may take {} s", limit.as_secs())),
+        (_, Some(limit)) => text.push_str(&format!("; the limit is {} s", limit.as_secs())),
         (_, None) => {}
     }
     text

@@ -63,18 +63,18 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let wants = args.connection.client(credentials).check_login(server)?;
     if !wants {
         printer.warning(&format!(
-            "`{server}` asks for no login: it did not check the user and the password"
+            "`{server}` requires no credentials: it did not check the user and the password"
         ));
     }
     let place = Logins::new(args.authfile.files())
         .store(server, &login)
-        .with_context(|| format!("cannot keep the login for `{server}`"))?;
+        .with_context(|| format!("cannot store the credentials for `{server}`"))?;
     printer.status(&format!(
-        "logged in to `{server}` as `{user}`, kept by `{place}`"
+        "logged in to `{server}` as `{user}`, stored in `{place}`"
     ));
     if let Some(variable) = args.authfile.variable_with(server) {
         printer.warning(&format!(
-            "this login is not used as long as `{variable}` has one for `{server}`: correct or unset the variable"
+            "these credentials are not used while `{variable}` has others for `{server}`: correct or unset the variable"
         ));
     }
     Ok(())
@@ -90,14 +90,14 @@ fn print_user(args: &Args) -> Result<()> {
         Some(user) => output::print(&format!("{user}\n")),
         None => Err(Failure::hinted(
             missing(server),
-            format!("`terrine login {server}` makes one"),
+            format!("`terrine login {server}` stores them"),
         )),
     }
 }
 
 /// Says that a registry has no login.
 pub(super) fn missing(server: &ServerName) -> String {
-    format!("there is no login for `{server}`")
+    format!("there are no credentials for `{server}`")
 }
 
 /// The user and the password, wherever they come from.
@@ -113,7 +113,7 @@ fn login(args: &Args) -> Result<UserPassword> {
     if user.is_empty() || user.contains(':') {
         return Err(Usage {
             message: "the user is empty, or has a colon in it".to_owned(),
-            hint: "give the name alone with `--username`; the password is read from stdin or asked for",
+            hint: "give only the name with `--username`; the password is read from stdin or from a prompt",
         }
         .into());
     }

@@ -38,12 +38,12 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         let names = logins.erase_all()?;
         let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         match &names[..] {
-            [] => printer.status("there are no logins"),
+            [] => printer.status("there are no credentials"),
             names => printer.status(&format!("logged out of {}", names.join(", "))),
         }
         if let Some(variable) = args.authfile.variable() {
             printer.warning(&format!(
-                "the logins that `{variable}` has stay: unset the variable"
+                "the credentials in `{variable}` remain: unset the variable"
             ));
         }
         return Ok(());
@@ -52,19 +52,17 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let variable = args.authfile.variable_with(server);
     match (&logins.erase(server)?[..], variable) {
         ([], Some(variable)) => Err(Failure::hinted(
-            format!("the login for `{server}` is in the variable `{variable}`"),
-            format!("unset `{variable}`, or take the login out of it"),
+            format!("the credentials for `{server}` are in the variable `{variable}`"),
+            format!("unset `{variable}`, or remove the credentials from it"),
         )),
         ([], None) => Err(none(server, &logins.names()?)),
         (places, variable) => {
             let places: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
             let places = places.join(", ");
-            printer.status(&format!(
-                "logged out of `{server}`, which was kept by {places}"
-            ));
+            printer.status(&format!("logged out of `{server}`, removed from {places}"));
             if let Some(variable) = variable {
                 printer.warning(&format!(
-                    "`{variable}` still has a login for `{server}`: unset the variable, or take the login out of it"
+                    "`{variable}` still has credentials for `{server}`: unset the variable, or remove the credentials from it"
                 ));
             }
             Ok(())
@@ -77,8 +75,8 @@ fn none(server: &ServerName, others: &[String]) -> Failure {
     let message = login::missing(server);
     let others: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
     let hint = match &others[..] {
-        [] => "no login is kept for any registry".to_owned(),
-        others => format!("logins are kept for {}", others.join(", ")),
+        [] => "there are no credentials for any registry".to_owned(),
+        others => format!("there are credentials for {}", others.join(", ")),
     };
     Failure::hinted(message, hint)
 }

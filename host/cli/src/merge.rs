@@ -148,7 +148,7 @@ fn place(args: &Args) -> Result<Place> {
     if is_named {
         return Err(Usage {
             message: format!(
-                "`{reference}` names one image, and several keep the names that they have"
+                "`{reference}` has the name of one image, but several images keep their own names"
             ),
             hint: "leave the name out; `terrine copy` gives an image another one",
         }
@@ -160,7 +160,7 @@ fn place(args: &Args) -> Result<Place> {
 
 fn no_place(reference: &Reference) -> Failure {
     Usage {
-        message: format!("`{reference}` is no place for several images"),
+        message: format!("`{reference}` cannot hold several images"),
         hint: "write docker-archive:FILE, `docker-daemon:` or `containers-storage:`; `terrine index` puts images for several platforms under one name",
     }
     .into()

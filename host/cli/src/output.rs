@@ -63,7 +63,7 @@ impl Output {
             .context("writing to stdout")?
             .into();
         enlarge_pipe(&file);
-        interrupt::leaves("what went to stdout is not complete");
+        interrupt::leaves("the output on stdout is incomplete");
         Ok(Self::Stream(file))
     }
 

@@ -151,8 +151,8 @@ impl Count {
         }
         match there {
             0 => {}
-            all if all == finished => parts.push("all layers were there".to_owned()),
-            some => parts.push(format!("{some} of {finished} layers were there")),
+            all if all == finished => parts.push("all layers already existed".to_owned()),
+            some => parts.push(format!("{some} of {finished} layers already existed")),
         }
         if left > 0 {
             parts.push(format!("{left} of {finished} layers left where they are"));
@@ -389,10 +389,10 @@ mod tests {
         assert_eq!(count(1000, 0, 3, 0), "1.00 kB");
         assert_eq!(
             count(1000, 500, 3, 1),
-            "1.00 kB, 1 of 3 layers were there, 500 B sent"
+            "1.00 kB, 1 of 3 layers already existed, 500 B sent"
         );
-        assert_eq!(count(0, 0, 3, 3), "all layers were there");
-        assert_eq!(count(1000, 0, 3, 3), "1.00 kB, all layers were there");
+        assert_eq!(count(0, 0, 3, 3), "all layers already existed");
+        assert_eq!(count(1000, 0, 3, 3), "1.00 kB, all layers already existed");
         let left = |written: u64, there: usize, left: usize| {
             let count = Count::new();
             count.written.store(written, Ordering::Relaxed);
@@ -401,7 +401,7 @@ mod tests {
             count.left.store(left, Ordering::Relaxed);
             count.outcome(written)
         };
-        let some = "1 of 3 layers were there, 2 of 3 layers left where they are";
+        let some = "1 of 3 layers already existed, 2 of 3 layers left where they are";
         assert_eq!(left(0, 1, 2), some);
         assert_eq!(left(0, 0, 3), "3 of 3 layers left where they are");
         assert!(left(5, 0, 1).ends_with("/s, 1 of 3 layers left where they are"));
@@ -492,6 +492,6 @@ mod tests {
         assert!(!line.contains("there"), "{line}");
         count.finished.store(3, Ordering::Relaxed);
         count.over.store(true, Ordering::Relaxed);
-        assert!(count.summary().ends_with("2 of 3 layers were there"));
+        assert!(count.summary().ends_with("2 of 3 layers already existed"));
     }
 }

@@ -150,7 +150,9 @@ impl RegistryArgs {
         for (reference, creds) in own {
             let Reference::Registry(of) = reference else {
                 return Err(Usage {
-                    message: format!("a login is given for `{reference}`, which is in no registry"),
+                    message: format!(
+                        "credentials are given for `{reference}`, which is not in a registry"
+                    ),
                     hint: "leave it out, or name an image in a registry: `docker://NAME`",
                 }
                 .into());
@@ -180,13 +182,13 @@ fn only_registry<'a>(named: &[&'a Reference]) -> Result<&'a str> {
     match registries[..] {
         [] => Err(Usage {
             message: "`--creds` is for a registry, and the arguments name none".to_owned(),
-            hint: "leave it out, or name an image in a registry: `docker://NAME`; for the images that a specification names, keep a login with `terrine login`",
+            hint: "leave it out, or name an image in a registry: `docker://NAME`; for the images that a specification names, store credentials with `terrine login`",
         }
         .into()),
         [one] => Ok(one),
         [one, other, ..] => Err(Usage {
             message: format!("`--creds` is for one registry, and `{one}` and `{other}` are named"),
-            hint: "keep logins with `terrine login`, or give `copy` `--src-creds` and `--dest-creds`",
+            hint: "store credentials with `terrine login`, or give `copy` `--src-creds` and `--dest-creds`",
         }
         .into()),
     }
@@ -244,7 +246,7 @@ impl AuthfileArgs {
         let credentials = Credentials::new(self.files());
         if let Some(file) = &self.authfile {
             std::fs::metadata(file)
-                .with_context(|| format!("reading the logins in `{}`", file.display()))?;
+                .with_context(|| format!("reading the credentials in `{}`", file.display()))?;
             return Ok(credentials);
         }
         Ok(match environment::variable(AUTH_CONFIG) {
@@ -286,7 +288,7 @@ impl Creds {
             Some(password) => password,
             None => prompt::password("Password: ")?.ok_or(Usage {
                 message: "there is no terminal to ask for the password".to_owned(),
-                hint: "write USER:PASSWORD, or keep a login with `terrine login --password-stdin`",
+                hint: "write USER:PASSWORD, or store credentials with `terrine login --password-stdin`",
             })?,
         };
         let user = user.to_owned();

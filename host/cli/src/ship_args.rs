@@ -210,7 +210,7 @@ impl ShipArgs {
                 let generated = generated || self.generated_tag;
                 if generated && let (None, Some(tag)) = (&tags.generated, tags.given.first()) {
                     return Err(Failure::from(Usage {
-                        message: format!("the image has the tag `{tag}`, and none is generated"),
+                        message: format!("the image has the tag `{tag}`, so no tag is generated"),
                         hint: "leave out the tag, or `:@` and `--generated-tag`",
                     }));
                 }

@@ -26,7 +26,7 @@ pub(super) struct Warnings(pub(super) usize);
 
 impl Hint for Warnings {
     fn hint(&self) -> Option<Cow<'_, str>> {
-        Some("mend what the warnings name, or leave out `--strict`".into())
+        Some("fix the causes of the warnings, or leave out `--strict`".into())
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn facts(facts: &Facts) -> String {
     let mut text = String::new();
     line(&mut text, "image", &name(facts));
     if let Some(file) = &facts.tag_after_reading {
-        let tag = format!("known only after reading what is in it, as `{file}`");
+        let tag = format!("known only after its content is read, such as `{file}`");
         line(&mut text, "tag", &tag);
     }
     let variant = facts
@@ -72,14 +72,14 @@ pub(super) fn line(text: &mut String, name: &str, value: &str) {
 
 fn source(facts: &Facts) -> String {
     match &facts.architecture_source {
-        ArchitectureSource::Architecture => "as `architecture` says".to_owned(),
-        ArchitectureSource::System => "as `system` says".to_owned(),
+        ArchitectureSource::Architecture => "from `architecture`".to_owned(),
+        ArchitectureSource::System => "from `system`".to_owned(),
         ArchitectureSource::Program(path) => {
-            format!("as `{}` is made for", facts.shown_file(path))
+            format!("from the program `{}`", facts.shown_file(path))
         }
-        ArchitectureSource::Base => "as the base image is".to_owned(),
+        ArchitectureSource::Base => "from the base image".to_owned(),
         ArchitectureSource::ThisMachine => {
-            "as this machine is, because nothing else tells".to_owned()
+            "from this machine, because nothing else determines it".to_owned()
         }
     }
 }
@@ -165,7 +165,7 @@ pub(super) fn explanation(explanation: &Explanation) -> String {
         &format!("{layer}: {}", explanation.reason),
     );
     if explanation.asked_for {
-        line(&mut text, "because", "the image was asked to hold it");
+        line(&mut text, "because", "the image names it directly");
     } else {
         list(
             &mut text,

@@ -98,8 +98,11 @@ fn new_name(image: &Reference, text: &str) -> Result<String> {
     let wrong = |why: String, hint| Err(Failure::from(Usage { message: why, hint }));
     let elsewhere = || {
         wrong(
-            format!("`{}` is not where `{image}` is", without_login(text)),
-            "tags stay where the image is; `terrine copy` brings it elsewhere",
+            format!(
+                "`{}` is not in the same place as `{image}`",
+                without_login(text)
+            ),
+            "a tag is in the same repository or layout as its image; `terrine copy` copies images elsewhere",
         )
     };
     match image {
@@ -189,12 +192,12 @@ fn no_place(image: &Reference) -> Failure {
     if let Reference::Path(path) = image
         && path.join("oci-layout").exists()
     {
-        let message = format!("`{image}` names a directory, and no OCI layout");
+        let message = format!("`{image}` names a directory, not an OCI layout");
         let hint = "write `oci:` before it, as in `oci:./layout`";
         return Usage { message, hint }.into();
     }
     Usage {
-        message: format!("`{image}` is written once, and gets no further names"),
+        message: format!("`{image}` cannot get more names: it is written once"),
         hint: "`terrine copy` writes another archive with other names",
     }
     .into()

@@ -35,13 +35,13 @@ pub struct Setting {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseSettingError {
     /// A compression that does not exist, or is only read.
-    #[error("`{0}` is no compression that layers are written with: these are none, gzip and zstd")]
+    #[error("unsupported layer compression `{0}`: expected `none`, `gzip` or `zstd`")]
     Compression(String),
     /// A level where there are none.
     #[error("`none` has no levels: `{0}`")]
     NoLevels(String),
     /// A level that does not exist.
-    #[error("`{level}` is no level of {compression}: these are {} to {}", .levels.start(), .levels.end())]
+    #[error("`{level}` is not a level of {compression}: levels are {} to {}", .levels.start(), .levels.end())]
     Level {
         /// The level that was given.
         level: String,
@@ -56,7 +56,7 @@ impl Hint for ParseSettingError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         Some(match self {
             Self::Compression(_) => {
-                "write `none`, `gzip` or `zstd`, with a level if need be: `gzip:6`".into()
+                "write `none`, `gzip` or `zstd`, with a level if needed: `gzip:6`".into()
             }
             Self::NoLevels(_) => "write `none` alone".into(),
             Self::Level { compression, .. } => {
@@ -196,25 +196,28 @@ mod tests {
         for (text, error) in [
             (
                 "",
-                "`` is no compression that layers are written with: these are none, gzip and zstd",
+                "unsupported layer compression ``: expected `none`, `gzip` or `zstd`",
             ),
             (
                 "xz",
-                "`xz` is no compression that layers are written with: these are none, gzip and zstd",
+                "unsupported layer compression `xz`: expected `none`, `gzip` or `zstd`",
             ),
             (
                 "GZIP",
-                "`GZIP` is no compression that layers are written with: these are none, gzip and zstd",
+                "unsupported layer compression `GZIP`: expected `none`, `gzip` or `zstd`",
             ),
             ("none:1", "`none` has no levels: `none:1`"),
-            ("gzip:", "`` is no level of gzip: these are 1 to 12"),
-            ("gzip:0", "`0` is no level of gzip: these are 1 to 12"),
-            ("gzip:13", "`13` is no level of gzip: these are 1 to 12"),
-            ("zstd:-1", "`-1` is no level of zstd: these are 1 to 22"),
-            ("zstd:3:4", "`3:4` is no level of zstd: these are 1 to 22"),
+            ("gzip:", "`` is not a level of gzip: levels are 1 to 12"),
+            ("gzip:0", "`0` is not a level of gzip: levels are 1 to 12"),
+            ("gzip:13", "`13` is not a level of gzip: levels are 1 to 12"),
+            ("zstd:-1", "`-1` is not a level of zstd: levels are 1 to 22"),
+            (
+                "zstd:3:4",
+                "`3:4` is not a level of zstd: levels are 1 to 22",
+            ),
             (
                 "zstd:99999999999",
-                "`99999999999` is no level of zstd: these are 1 to 22",
+                "`99999999999` is not a level of zstd: levels are 1 to 22",
             ),
         ] {
             let refused = text.parse::<Setting>().unwrap_err();

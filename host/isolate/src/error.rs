@@ -12,15 +12,14 @@ use crate::{Level, output::Tail};
 pub(crate) const CHANGING_ROOT: &str = "changing the root";
 
 /// The ways round commands on a system that cannot run them.
-const NEEDS_LINUX: &str = "build this image on Linux, such as in a virtual machine, or say by `files` and \
-                           `permissions` what the commands do";
+const NEEDS_LINUX: &str = "build this image on Linux, such as in a virtual machine, or replace the commands by `files` and `permissions`";
 
 /// Commands that could not run, or that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The helper process could not be started, or ended without an answer.
-    #[error("cannot run commands in a process of their own")]
+    #[error("cannot run commands in a separate process")]
     Helper(#[source] io::Error),
     /// The base image could not be read while it was unpacked.
     #[error("cannot unpack the base image for commands")]
@@ -47,7 +46,7 @@ pub enum Error {
         level: Level,
     },
     /// Something other than the commands went wrong.
-    #[error("commands cannot go on: {action}")]
+    #[error("commands cannot continue: {action}")]
     Broken {
         /// The step that failed.
         action: String,
@@ -115,22 +114,22 @@ fn way_out(tried: &[(Level, String, i32)], is_given: bool) -> Cow<'static, str> 
     });
     let restricted = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
     if is_refused && std::fs::read_to_string(restricted).is_ok_and(|text| text.trim() == "1") {
-        return "this system keeps users from making name spaces: \
+        return "this system does not allow users to create namespaces: \
                 `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` allows it"
             .into();
     }
     // Of those that ask for no name spaces it is the last, and it had all else.
     if tried.iter().any(|(_, action, _)| action == CHANGING_ROOT) {
-        return "commands whose `/` is the image need name spaces, or the right to call chroot(2): \
+        return "commands whose `/` is the image need namespaces, or the right to call chroot(2): \
                 be root in this container, use another `--root-level` if one is given, or use \
                 `fakeRootCommands` without `enableFakechroot`"
             .into();
     }
     if is_given {
-        return "leave out `--root-level`, so that the best level of this machine is taken".into();
+        return "leave out `--root-level` to use the best level of this machine".into();
     }
-    "allow user name spaces (`sysctl user.max_user_namespaces`, in a container its seccomp profile), \
-     or give `--root-level record --unsafe-host` where this machine may be seen by the commands"
+    "allow user namespaces (`sysctl user.max_user_namespaces`, in a container its seccomp profile), \
+     or give `--root-level record --unsafe-host` if the commands may see this machine"
         .into()
 }
 
@@ -148,7 +147,7 @@ fn remedy(failure: &Failure, tail: &Tail, level: Level) -> Option<Cow<'static, s
         _ if tail.is_refused() => Some(
             format!(
                 "at level `{level}` the system may refuse permissions, owners or capabilities: \
-                 give them by `permissions`, or use another `--root-level`"
+                 set them by `permissions`, or use another `--root-level`"
             )
             .into(),
         ),

@@ -69,11 +69,11 @@ impl Changes {
         let mut theirs = other.entries.iter().peekable();
         for entry in &self.entries {
             let Some(other) = theirs.next() else {
-                return Ok(Some((entry.path.clone(), "is there only once")));
+                return Ok(Some((entry.path.clone(), "exists after only one run")));
             };
             if other.path != entry.path {
                 let path = entry.path.clone().min(other.path.clone());
-                return Ok(Some((path, "is there only once")));
+                return Ok(Some((path, "exists after only one run")));
             }
             let what = match (&entry.kind, &other.kind) {
                 (
@@ -83,20 +83,21 @@ impl Changes {
                         size: length,
                     },
                 ) => (size != length || fs::read(source)? != fs::read(other)?)
-                    .then_some("has another content"),
-                (one, other) => (one != other).then_some("is something else"),
+                    .then_some("has different content"),
+                (one, other) => (one != other).then_some("is of a different kind"),
             };
             let rest = || {
                 ((entry.mode, entry.uid, entry.gid) != (other.mode, other.uid, other.gid))
-                    .then_some("has other permissions or another owner")
+                    .then_some("has different permissions or a different owner")
             };
-            let attributes = || (entry.xattrs != other.xattrs).then_some("has other attributes");
+            let attributes =
+                || (entry.xattrs != other.xattrs).then_some("has different extended attributes");
             if let Some(what) = what.or_else(rest).or_else(attributes) {
                 return Ok(Some((entry.path.clone(), what)));
             }
         }
         if let Some(entry) = theirs.next() {
-            return Ok(Some((entry.path.clone(), "is there only once")));
+            return Ok(Some((entry.path.clone(), "exists after only one run")));
         }
         let gone = |one: &[Vec<u8>], other: &[Vec<u8>]| {
             one.iter().find(|path| !other.contains(path)).cloned()
@@ -105,6 +106,6 @@ impl Changes {
             .or_else(|| gone(&other.removed, &self.removed))
             .or_else(|| gone(&self.opaque, &other.opaque))
             .or_else(|| gone(&other.opaque, &self.opaque));
-        Ok(removed.map(|path| (path, "is removed only once")))
+        Ok(removed.map(|path| (path, "is removed by only one run")))
     }
 }

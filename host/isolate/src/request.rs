@@ -200,7 +200,7 @@ pub enum Ending {
 /// A refusal of the system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Refusal {
-    /// The action that was tried: `making name spaces`.
+    /// The action that was tried: `creating namespaces`.
     pub(crate) action: String,
     /// The error of the system.
     pub(crate) errno: i32,

@@ -149,9 +149,9 @@ fn allowed(level: Level, unsafe_host: bool) -> Result<(), Refusal> {
     let is_first = std::fs::read_link("/proc/self/ns/pid")
         .is_ok_and(|link| link.to_str() == Some(FIRST_PROCESSES));
     match level {
-        Level::Real if !rustix::process::geteuid().is_root() => refused("being root"),
+        Level::Real if !rustix::process::geteuid().is_root() => refused("checking for root"),
         Level::Record if is_first && !unsafe_host => {
-            refused("being isolated already, as in a container or a build of Nix")
+            refused("checking for isolation, such as a container or a build of Nix")
         }
         _ => Ok(()),
     }

@@ -143,8 +143,10 @@ impl Type {
             example = json!(["CMD-SHELL", line]);
         }
         Mistyped {
-            message: format!("`{name}` is {found}, and container engines load no image with that"),
-            hint: format!("write {wanted} there, such as `{example}`"),
+            message: format!(
+                "`{name}` is {found}, and container engines do not load such an image"
+            ),
+            hint: format!("write {wanted}, such as `{example}`"),
         }
     }
 

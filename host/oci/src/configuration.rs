@@ -193,17 +193,17 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_in_words() {
         for (text, expected) in [
-            ("[1]", "it must be an object, and is a list"),
+            ("[1]", "it must be an object, but is a list"),
             (" <html>", "it is a web page or XML, and not JSON"),
             (" ", "it is empty"),
             ("{}", "the field `rootfs` is missing at line 1 column 2"),
             (
                 r#"{"os":"","os":""}"#,
-                "the field `os` is there twice at line 1 column 13",
+                "the field `os` is given twice at line 1 column 13",
             ),
             (
                 "5",
-                "it must be an object, and is the number `5` at line 1 column 1",
+                "it must be an object, but is the number `5` at line 1 column 1",
             ),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), expected);

@@ -94,7 +94,7 @@ pub enum Content {
 #[non_exhaustive]
 pub enum DocumentError {
     /// It is larger than registries take.
-    #[error("it has {0} bytes, and {MAX_DOCUMENT} are allowed")]
+    #[error("it has {0} bytes, but at most {MAX_DOCUMENT} are allowed")]
     TooLarge(u64),
     /// It is not what it should be.
     #[error("it is neither an image manifest nor an index: {0}")]
@@ -104,7 +104,7 @@ pub enum DocumentError {
     #[error("it is an image manifest and an index at once")]
     Ambiguous,
     /// A media type in the document that differs from the one that refers to it.
-    #[error("it says that it is `{own}`, and what refers to it says `{given}`")]
+    #[error("its media type is `{own}`, but the descriptor that refers to it says `{given}`")]
     MediaType {
         /// Its own word.
         own: MediaType,
@@ -112,7 +112,7 @@ pub enum DocumentError {
         given: MediaType,
     },
     /// A document of another type than the header of its answer says.
-    #[error("it is `{own}`, and the `Content-Type` of the answer is `{given}`")]
+    #[error("its media type is `{own}`, but the `Content-Type` of the answer is `{given}`")]
     ContentType {
         /// Its kind.
         own: MediaType,
@@ -120,7 +120,7 @@ pub enum DocumentError {
         given: MediaType,
     },
     /// A name that is not that of its fields.
-    #[error("it is called `{media_type}`, and has no field `{missing}`")]
+    #[error("its media type is `{media_type}`, but it has no field `{missing}`")]
     Fields {
         /// Its own word, or that of others.
         media_type: MediaType,

@@ -32,7 +32,7 @@ pub fn without_login(text: &str) -> Cow<'_, str> {
 }
 
 /// The remedy for a login in a reference.
-const REMEDY: &str = "log in with `terrine login`, which keeps the password where docker and podman do, or give `--creds USER:PASSWORD`";
+const REMEDY: &str = "log in with `terrine login`, which stores the password where docker and podman do, or give `--creds USER:PASSWORD`";
 
 /// Returns what to do about a login, and how to write the reference if that is wrong as well.
 pub(super) fn remedy(transport: &str, host: &str) -> String {

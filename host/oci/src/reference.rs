@@ -75,7 +75,7 @@ impl ParseReferenceError {
     fn with_login(transport: &str, rest: &str) -> Self {
         Self {
             text: format!("{transport}…@{rest}"),
-            why: "it has a user or a password in it".to_owned(),
+            why: "it contains a user or a password".to_owned(),
             hint: Some(login::remedy(transport, rest)),
         }
     }
@@ -104,7 +104,7 @@ impl FromStr for Reference {
             ..error(why)
         };
         let named = |rest: &str, what: &str| match rest {
-            "" => Err(error(&format!("it names no {what}"))),
+            "" => Err(error(&format!("it has no {what}"))),
             rest => Ok(rest.to_owned()),
         };
         if text == "-" {
@@ -123,14 +123,16 @@ impl FromStr for Reference {
             "oci" | "oci-archive" | "docker-archive" | "docker-daemon" | "containers-storage"
                 if rest.starts_with("//") =>
             {
-                Err(meant(&format!("`//` does not follow `{transport}:`")))
+                Err(meant(&format!(
+                    "`{transport}:` must not be followed by `//`"
+                )))
             }
             "docker" => match rest.strip_prefix("//") {
                 Some(rest) => rest
                     .parse()
                     .map(Self::Registry)
                     .map_err(|why: String| error(&why)),
-                None => Err(meant("`docker:` is followed by `//`")),
+                None => Err(meant("`docker:` must be followed by `//`")),
             },
             "docker-archive" => {
                 let (path, image) = archive(rest).map_err(|why| error(&why))?;
@@ -158,7 +160,7 @@ impl FromStr for Reference {
             "http" | "https" => Err(meant("it is a URL")),
             "dir" => Err(ParseReferenceError {
                 hint: Some(format!(
-                    "make an OCI layout of it first: `skopeo copy {text} oci:{rest}-oci`"
+                    "convert it to an OCI layout first: `skopeo copy {text} oci:{rest}-oci`"
                 )),
                 ..error("the transport `dir` is not supported")
             }),
@@ -206,7 +208,7 @@ fn layout(text: &str) -> Result<(String, Selector), String> {
         let digest = Digest::from_hex(digest).map_err(|error| error.to_string())?;
         let path = path.trim_end_matches(':');
         if path.contains(':') {
-            return Err("it has a tag and a digest, and one of them is enough".to_owned());
+            return Err("it has a tag and a digest: leave out one of them".to_owned());
         }
         return Ok((path.to_owned(), Selector::Digest(digest)));
     }
@@ -336,7 +338,7 @@ mod tests {
         ] {
             let error = text.parse::<Reference>().unwrap_err();
             let expected =
-                format!("`{shown}` is not an image reference: it has a user or a password in it");
+                format!("`{shown}` is not an image reference: it contains a user or a password");
             assert_eq!(error.to_string(), expected);
             let hint = error.hint().unwrap();
             assert!(hint.contains("log in with `terrine login`"), "{hint}");

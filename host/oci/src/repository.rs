@@ -34,7 +34,7 @@ impl FromStr for Repository {
     /// of Docker Hub. One without a tag and a digest means the tag `latest` where it is read.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if login::parts(text).is_some() {
-            return Err("it has a user or a password in it".to_owned());
+            return Err("it contains a user or a password".to_owned());
         }
         let (rest, digest) = match text.split_once('@') {
             None => (text, None),
@@ -51,7 +51,7 @@ impl FromStr for Repository {
             _ => (rest, None),
         };
         if name.is_empty() {
-            return Err("it names no repository".to_owned());
+            return Err("it has no repository".to_owned());
         }
         let (registry, name) = match name.split_once('/') {
             Some((first, rest)) if is_registry(first) => (first.to_owned(), rest.to_owned()),

@@ -42,7 +42,7 @@ const OWN: [&str; 6] = [
 pub enum MissingTransport {
     /// It looks like the name of an image in a registry.
     #[error(
-        "there is no file `{text}`, and the name of an image in a registry starts with `docker://`"
+        "the file `{text}` does not exist, and the name of an image in a registry starts with `docker://`"
     )]
     Name {
         /// The path.
@@ -51,7 +51,7 @@ pub enum MissingTransport {
         meant: String,
     },
     /// It starts like a reference with a transport, which is none.
-    #[error("`{text}` is not an image reference: there is no transport `{transport}`")]
+    #[error("`{text}` is not an image reference: unknown transport `{transport}`")]
     Unknown {
         /// The path.
         text: String,

@@ -28,20 +28,20 @@ pub enum ComponentizeError {
         /// The file's name, as the user knows it.
         module: String,
     },
-    /// It is a component already.
-    #[error("`{module}` is a component already")]
+    /// It is already a component.
+    #[error("`{module}` is already a component")]
     Component {
         /// The module's name, as the user knows it.
         module: String,
     },
     /// It does not say which world it is of, as bindings generated from WIT do.
-    #[error("`{module}` does not say which contract it speaks")]
+    #[error("`{module}` does not declare which contract it implements")]
     NoContract {
         /// The module's name, as the user knows it.
         module: String,
     },
     /// It is broken, or does not fit the world that it says it is of.
-    #[error("`{module}` cannot be made a component")]
+    #[error("`{module}` cannot be converted to a component")]
     Unfit {
         /// The module's name, as the user knows it.
         module: String,
@@ -56,10 +56,10 @@ impl Hint for ComponentizeError {
         match self {
             Self::Component { .. } => Some("use it as it is".into()),
             Self::NoContract { .. } => Some(
-                "generate its bindings with wit-bindgen, as a library of the crate type `cdylib`, and strip no custom sections".into(),
+                "generate its bindings with wit-bindgen, as a library of the crate type `cdylib`, and do not strip its custom sections".into(),
             ),
             Self::Unfit { source, .. } if source.to_string().contains("import") => Some(
-                "build it for `wasm32-unknown-unknown`, where nothing is imported that the contract does not name".into(),
+                "build it for `wasm32-unknown-unknown`, which imports nothing outside the contract".into(),
             ),
             Self::NotAModule { .. } | Self::Unfit { .. } => None,
         }

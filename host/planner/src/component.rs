@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The remedy for a login in the name of an image.
-const LOGIN_HINT: &str = "leave out what is before the `@`, and log in with `terrine login`";
+const LOGIN_HINT: &str = "leave out the part before the `@`, and log in with `terrine login`";
 
 /// A compiled component, ready to be called. A clone shares what was compiled.
 #[derive(Clone)]

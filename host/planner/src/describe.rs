@@ -32,7 +32,7 @@ pub enum DescriptionFault {
     #[error("it has no policies")]
     NoPolicies,
     /// Two policies of one name.
-    #[error("it has two policies `{name}`")]
+    #[error("it has two policies with the name `{name}`")]
     Twice {
         /// The name.
         name: String,
@@ -130,7 +130,7 @@ fn are_identifiers(text: &str) -> bool {
 fn check_schema(text: &str) -> Result<(), String> {
     match serde_json::from_str(text) {
         Ok(serde_json::Value::Object(_) | serde_json::Value::Bool(_)) => Ok(()),
-        Ok(_) => Err("it is another kind of value".to_owned()),
+        Ok(_) => Err("it is a value of another type".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(checked(|info| info.policies.clear()), "it has no policies");
         assert_eq!(
             checked(|info| info.policies.push(policy("a"))),
-            "it has two policies `a`"
+            "it has two policies with the name `a`"
         );
         for schema in ["", "{", "[]", "1", "null"] {
             let said = checked(|info| info.policies[1].options_schema = schema.to_owned());

@@ -31,7 +31,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file is larger than any component that is meant.
-    #[error("the planner `{}` has more than {} MiB, the most that is read", path.display(), limit >> 20)]
+    #[error("the planner `{}` has more than {} MiB, which is the limit", path.display(), limit >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -39,9 +39,7 @@ pub enum Error {
         limit: u64,
     },
     /// The component is not the one that the user pinned.
-    #[error(
-        "planner `{component}` is not the one that is pinned: its digest is `{found}`, not `{expected}`"
-    )]
+    #[error("planner `{component}` has the digest `{found}`, not the pinned `{expected}`")]
     Pin {
         /// The component's name, as the user knows it.
         component: String,
@@ -51,13 +49,13 @@ pub enum Error {
         found: Digest,
     },
     /// The bytes are WebAssembly in its text format.
-    #[error("`{component}` is WebAssembly in the text format, which is not run")]
+    #[error("`{component}` is WebAssembly in the text format, which is not supported")]
     Text {
         /// The component's name, as the user knows it.
         component: String,
     },
     /// The bytes are a core module.
-    #[error("`{component}` is a core WebAssembly module, and a planner must be a component")]
+    #[error("`{component}` is a core WebAssembly module, but a planner must be a component")]
     Module {
         /// The component's name, as the user knows it.
         component: String,
@@ -69,7 +67,7 @@ pub enum Error {
         component: String,
     },
     /// The bytes are not a component that this host can compile.
-    #[error("`{component}` is not a WebAssembly component that can be run here")]
+    #[error("`{component}` is not a supported WebAssembly component")]
     NotAComponent {
         /// The component's name, as the user knows it.
         component: String,
@@ -78,7 +76,7 @@ pub enum Error {
         source: Cause,
     },
     /// The process that compiles components cannot be had.
-    #[error("compiling planners by `{}`", program.display())]
+    #[error("compiling planners with `{}`", program.display())]
     Compiler {
         /// The program that was started.
         program: PathBuf,
@@ -87,7 +85,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Compiling the component takes too long.
-    #[error("planner `{component}` takes more than {} seconds of a processor to compile", limit.as_secs())]
+    #[error("planner `{component}` takes more than {} s of processor time to compile", limit.as_secs())]
     CompileTime {
         /// The component's name, as the user knows it.
         component: String,
@@ -103,7 +101,7 @@ pub enum Error {
         limit: u64,
     },
     /// Compiling the component ended by itself.
-    #[error("compiling the planner `{component}` ended by {how}")]
+    #[error("compiling planner `{component}` was ended by {how}")]
     CompileEnded {
         /// The component's name, as the user knows it.
         component: String,
@@ -111,7 +109,7 @@ pub enum Error {
         how: String,
     },
     /// The component instantiates what it holds so often that it cannot be compiled.
-    #[error("planner `{component}` unfolds to more than {limit} parts, the most that is compiled")]
+    #[error("planner `{component}` expands to more than {limit} parts, which is the limit")]
     Extent {
         /// The component's name, as the user knows it.
         component: String,
@@ -119,7 +117,7 @@ pub enum Error {
         limit: u64,
     },
     /// The component has others, or types, in each other deeper than can be read.
-    #[error("planner `{component}` has {what} more than {limit} deep in each other")]
+    #[error("planner `{component}` has {what} nested more than {limit} deep")]
     Depth {
         /// The component's name, as the user knows it.
         component: String,
@@ -138,7 +136,7 @@ pub enum Error {
     },
     /// The component is made of others that pass each other what lies in memory.
     #[error(
-        "planner `{component}` is made of components that pass each other texts or lists, which takes no fuel"
+        "planner `{component}` is made of components that pass texts or lists to each other, which fuel does not measure"
     )]
     Passing {
         /// The component's name, as the user knows it.
@@ -169,7 +167,7 @@ pub enum Error {
     },
     /// The component is made for another version of the contract.
     #[error(
-        "planner `{component}` exports {}, and this terrine speaks {CONTRACT}",
+        "planner `{component}` exports {}, but this terrine supports {CONTRACT}",
         listed(versions)
     )]
     Version {
@@ -182,7 +180,7 @@ pub enum Error {
     },
     /// An export of the component has the right name and is no interface.
     #[error(
-        "planner `{component}` exports something else than an interface as `terrine:planner/layering@0.1.0`"
+        "planner `{component}` exports `terrine:planner/layering@0.1.0`, but not as an interface"
     )]
     NotAnInterface {
         /// The component's name, as the user knows it.
@@ -299,7 +297,7 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The component's description of itself breaks a rule.
-    #[error("planner `{component}` says of itself what the contract does not allow")]
+    #[error("planner `{component}` has a description that the contract does not allow")]
     Description {
         /// The component's name, as the user knows it.
         component: String,
@@ -328,7 +326,7 @@ pub enum Error {
         hint: String,
     },
     /// The component's plan breaks a rule.
-    #[error("planner `{component}` made a plan that cannot be used")]
+    #[error("planner `{component}` made an invalid plan")]
     InvalidPlan {
         /// The component's name, as the user knows it.
         component: String,
@@ -346,10 +344,14 @@ impl Hint for Error {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "name the file of a component; `terrine planner list` shows the policies that are built in"
             }
-            Self::Pin { .. } => "look at what has changed, and pin the new digest if that is meant",
-            Self::Text { .. } => "make it binary: `wasm-tools parse policy.wat -o policy.wasm`",
+            Self::Pin { .. } => {
+                "check what has changed, and pin the new digest if the change is intended"
+            }
+            Self::Text { .. } => {
+                "convert it to binary: `wasm-tools parse policy.wat -o policy.wasm`"
+            }
             Self::Module { .. } => {
-                "make a component of it: `terrine planner componentize module.wasm -o component.wasm`"
+                "convert it to a component: `terrine planner componentize module.wasm -o component.wasm`"
             }
             Self::NotWasm { .. }
             | Self::World { .. }
@@ -357,42 +359,39 @@ impl Hint for Error {
             | Self::NotAnInterface { .. } => {
                 "build a component for the world `terrine:planner/policy@0.1.0`, which is in `wit/` of terrine's sources"
             }
-            Self::NotAComponent { .. } => {
-                "build it anew; `wasm-tools validate` says more of what is wrong with it"
-            }
+            Self::NotAComponent { .. } => "rebuild it; `wasm-tools validate` reports what is wrong",
             Self::Imports { sealed: true, .. } => {
-                "the sealed WASI has nothing that could reach anything: build it without those"
+                "the sealed WASI gives no access to the outside: build it without these imports"
             }
             Self::Imports { sealable: true, .. } => {
-                "if its language cannot do without WASI, `--sealed-wasi` gives it one in which nothing \
-                 can be read or reached"
+                "if its language needs WASI, `--sealed-wasi` provides one that gives no access to the outside"
             }
             Self::Imports { .. } => {
-                "build it for a target that needs no host, as `wasm32-unknown-unknown`"
+                "build it for a target that needs no host, such as `wasm32-unknown-unknown`"
             }
             Self::Version { newer: true, .. } => {
                 "use a newer terrine, or build the component for `terrine:planner/policy@0.1.0`"
             }
-            Self::Version { .. } => "build the component anew for `terrine:planner/policy@0.1.0`",
+            Self::Version { .. } => "rebuild the component for `terrine:planner/policy@0.1.0`",
             Self::Extent { .. } => {
-                "a component within a component is written out as often as it is instantiated: do that less"
+                "a nested component counts once for each of its instances: use fewer instances"
             }
-            Self::Depth { .. } => "no compiler makes such components: look at where it comes from",
-            Self::Passing { .. } => "link its modules to one before a component is made of it",
+            Self::Depth { .. } => "no compiler makes such components: check its origin",
+            Self::Passing { .. } => {
+                "link its modules into one before you convert it to a component"
+            }
             Self::Work { .. } => {
-                "the time grows with the square of the branches in a function: have smaller ones"
+                "the time grows with the square of the branches in a function: use smaller functions"
             }
             Self::CompileTime { .. } => {
-                "a compiler's output takes less: look at where it comes from; `--compile-time` allows more"
+                "the output of compilers takes less: check its origin; `--compile-time` allows more"
             }
             Self::CompileMemory { .. } => {
-                "a compiler's output takes less: look at where it comes from; `--compile-memory` allows more"
+                "the output of compilers takes less: check its origin; `--compile-memory` allows more"
             }
-            Self::CompileEnded { .. } => {
-                "no compiler makes such components: look at where it comes from"
-            }
+            Self::CompileEnded { .. } => "no compiler makes such components: check its origin",
             Self::Description { .. } => {
-                "mend its `describe`; the rules are in `wit/` of terrine's sources"
+                "correct its `describe`; the rules are in `wit/` of terrine's sources"
             }
             Self::Fuel {
                 function: "describe",
@@ -402,10 +401,10 @@ impl Hint for Error {
                 function: "describe",
                 ..
             } => {
-                "saying which policies it has takes next to nothing, and has a part of what a plan may use: look at what it does there"
+                "describing its policies should take next to nothing, and has a fraction of a plan's limit: check what its `describe` does"
             }
             Self::Time { .. } => {
-                "all that it may compute takes some seconds: look at what it does with its memory; `--planner-time` allows more"
+                "all its fuel lasts for some seconds: check how it uses its memory; `--planner-time` allows more"
             }
             Self::Fuel { .. } => {
                 "`terrine planner check` shows what it uses on graphs of many kinds; `--planner-fuel` allows more"

@@ -64,7 +64,7 @@ pub(super) fn check_options(
     options: &str,
 ) -> Result<(), (String, String, String)> {
     let Ok(options) = serde_json::from_str::<Map<String, Value>>(options) else {
-        let hint = "write an object, as `{\"name\": 1}`".to_owned();
+        let hint = "write an object, such as `{\"name\": 1}`".to_owned();
         return Err((
             String::new(),
             "takes its options as a JSON object".to_owned(),

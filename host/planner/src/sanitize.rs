@@ -20,7 +20,7 @@ pub(super) fn few(remarks: &mut Vec<String>) {
         .iter_mut()
         .for_each(|remark| *remark = plain(remark));
     if more > 0 {
-        remarks.push(format!("the planner has {more} more to say"));
+        remarks.push(format!("the planner has {more} more remarks"));
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
         let mut remarks = vec!["x\n".to_owned(); 25];
         few(&mut remarks);
         assert_eq!((remarks.len(), remarks[19].as_str()), (21, "x\\n"));
-        assert_eq!(remarks[20], "the planner has 5 more to say");
+        assert_eq!(remarks[20], "the planner has 5 more remarks");
         for long in ["x", "\0"] {
             assert_eq!(plain(&long.repeat(5000)).chars().count(), MAX_CHARS + 1);
         }

@@ -19,7 +19,7 @@ pub enum EmptyLayers {
 #[non_exhaustive]
 pub enum Violation {
     /// More layers than the request allows.
-    #[error("it has {layers} layers, and {limit} are allowed")]
+    #[error("it has {layers} layers, but at most {limit} are allowed")]
     TooManyLayers {
         /// The number that the plan has.
         layers: usize,
@@ -33,7 +33,7 @@ pub enum Violation {
         layer: usize,
     },
     /// An index that stands for no path.
-    #[error("its layer {layer} holds the index {index}, and there are {paths} paths")]
+    #[error("its layer {layer} holds the index {index}, but there are {paths} paths")]
     OutOfRange {
         /// The layer, counted from 1.
         layer: usize,
@@ -53,7 +53,7 @@ pub enum Violation {
         second: usize,
     },
     /// A path that is placed and should not be.
-    #[error("its layer {layer} holds `{path}`, which was to be left out")]
+    #[error("its layer {layer} holds `{path}`, which the request excludes")]
     Excluded {
         /// The path.
         path: String,
@@ -61,7 +61,7 @@ pub enum Violation {
         layer: usize,
     },
     /// An index among those left out that stands for no path.
-    #[error("it leaves out the index {index}, and there are {paths} paths")]
+    #[error("it leaves out the index {index}, but there are {paths} paths")]
     LeftOutOfRange {
         /// The index.
         index: u32,
@@ -83,7 +83,7 @@ pub enum Violation {
         layer: usize,
     },
     /// A path that is left out though no option asks for that.
-    #[error("it leaves out `{path}`, and was given no options that could ask for that")]
+    #[error("it leaves out `{path}`, but it was given no options that ask for that")]
     LeftOut {
         /// The path.
         path: String,
@@ -275,15 +275,14 @@ mod tests {
         };
         let says = |text: &str| Err(text.to_owned());
         assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[2]), Ok(()));
-        let unasked =
-            "it leaves out `/nix/store/c`, and was given no options that could ask for that";
+        let unasked = "it leaves out `/nix/store/c`, but it was given no options that ask for that";
         assert_eq!(check("{}", &[0, 1], &[2]), says(unasked));
         let both = "it leaves out `/nix/store/b`, which is in its layer 1";
         assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[1, 2]), says(both));
         let order = "its list of what it leaves out is not in ascending order at the index 1";
         assert_eq!(check(r#"{"x": 1}"#, &[0], &[2, 1]), says(order));
         assert_eq!(check(r#"{"x": 1}"#, &[0], &[1, 1, 2]), says(order));
-        let range = "it leaves out the index 3, and there are 3 paths";
+        let range = "it leaves out the index 3, but there are 3 paths";
         assert_eq!(check(r#"{"x": 1}"#, &[0, 1], &[2, 3]), says(range));
     }
 
@@ -307,7 +306,7 @@ mod tests {
                 &[],
                 2,
                 Refused,
-                Err("it has 3 layers, and 2 are allowed"),
+                Err("it has 3 layers, but at most 2 are allowed"),
             ),
             (
                 &[&[0, 1, 2], &[]],
@@ -322,7 +321,7 @@ mod tests {
                 &[],
                 2,
                 Refused,
-                Err("its layer 1 holds the index 3, and there are 3 paths"),
+                Err("its layer 1 holds the index 3, but there are 3 paths"),
             ),
             (
                 &[&[0, 1], &[1]],
@@ -343,7 +342,7 @@ mod tests {
                 &[1],
                 2,
                 Refused,
-                Err("its layer 1 holds `/nix/store/b`, which was to be left out"),
+                Err("its layer 1 holds `/nix/store/b`, which the request excludes"),
             ),
             (
                 &[&[0]],

@@ -43,7 +43,7 @@ impl Client {
         digest: Digest,
     ) -> Result<Presence, Error> {
         self.head_blob(repository, digest, || {
-            format!("asking for {digest} in `{}`", repository.full_name())
+            format!("checking for {digest} in `{}`", repository.full_name())
         })
     }
 
@@ -55,7 +55,7 @@ impl Client {
     pub fn reach(&self, repository: &Repository) -> Result<(), Error> {
         // Whether there is anything is all one: an answer is what counts.
         self.head_blob(repository, Digest::of(b""), || {
-            format!("reaching `{}`", repository.full_name())
+            format!("connecting to `{}`", repository.full_name())
         })
         .map(drop)
     }
@@ -223,7 +223,7 @@ impl BlobReader {
             .and_then(|rest| rest.trim().split('-').next());
         match first.and_then(|first| first.parse::<u64>().ok()) {
             Some(first) if first == self.read => Ok(first),
-            _ => Err(answer.broken("it is another part than was asked for".to_owned())),
+            _ => Err(answer.broken("it is not the requested range".to_owned())),
         }
     }
 

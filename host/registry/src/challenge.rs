@@ -85,7 +85,7 @@ fn bearer(asked: &Uri, offer: &Offer, is_open: bool) -> Result<Challenge, Cause>
     };
     let realm = offer
         .parameter("realm")
-        .ok_or_else(|| broken("its `WWW-Authenticate` names no realm"))?;
+        .ok_or_else(|| broken("its `WWW-Authenticate` has no realm"))?;
     // Absolute by the specification; relative ones have been seen.
     let realm = location::resolve(asked, realm)
         .ok_or_else(|| broken("the realm of its `WWW-Authenticate` is not a URL"))?;
@@ -177,7 +177,7 @@ mod tests {
         let error = Challenge::of(&asked, &headers, false).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`127.0.0.1:5000` wants logins to be sent to `example.org` without encryption; `--plain-http` allows it"
+            "`127.0.0.1:5000` asks for credentials to be sent to `example.org` without encryption; `--plain-http` allows it"
         );
         assert!(Challenge::of(&asked, &headers, true).is_ok());
     }
@@ -188,15 +188,15 @@ mod tests {
         for (value, expected) in [
             (
                 "Negotiate",
-                "`a:5000` wants authentication by `Negotiate`, and by",
+                "`a:5000` requires authentication by `Negotiate`; only",
             ),
             (
                 "Bearer realm=\"http://a/token\"",
-                "leads from an encrypted connection to `a`",
+                "redirects an encrypted connection to the unencrypted `a`",
             ),
-            ("Bearer service=\"x\"", "names no realm"),
+            ("Bearer service=\"x\"", "has no realm"),
             ("Bearer realm=\"ftp://x\"", "is not a URL"),
-            ("Bearer realm=\"unfinished", "names no realm"),
+            ("Bearer realm=\"unfinished", "has no realm"),
             ("=", "cannot be read"),
         ] {
             let error = of(a, &[value]).unwrap_err();

@@ -185,7 +185,7 @@ impl Client {
             .then(|| self.scope(&of, false))
             .into_iter()
             .collect();
-        let operation = || format!("checking the login for `{server}`");
+        let operation = || format!("checking the credentials for `{server}`");
         self.run(&of, operation, |_| {
             let registry = self.registry(&of.registry);
             let uri = url(&self.scheme(&registry)?, &registry.host, "/v2/")?;

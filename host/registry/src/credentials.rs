@@ -118,10 +118,10 @@ pub enum CredentialsError {
         source: Arc<io::Error>,
     },
     /// No file to write to: there is no home.
-    #[error("there is no file to keep a login in")]
+    #[error("there is no file to store credentials in")]
     Nowhere,
     /// A program that keeps credentials failed.
-    #[error("`{program}`, which keeps credentials, failed: {why}")]
+    #[error("the credential helper `{program}` failed: {why}")]
     Helper {
         /// The program.
         program: String,
@@ -129,7 +129,7 @@ pub enum CredentialsError {
         why: String,
     },
     /// A program that keeps credentials waits for something, and was ended.
-    #[error("`{program}`, which keeps credentials, gave none: {why}")]
+    #[error("the credential helper `{program}` returned no credentials: {why}")]
     Waits {
         /// The program.
         program: String,
@@ -151,7 +151,7 @@ impl Hint for CredentialsError {
                 program, server, ..
             } => Some(
                 format!(
-                    "see what it waits for with `echo {server} | {program} get`, which prints the password"
+                    "run `echo {server} | {program} get` to see what it waits for; it prints the password"
                 )
                 .into(),
             ),

@@ -99,7 +99,7 @@ impl Client {
     pub fn head_document(&self, of: &Repository) -> Result<Option<Descriptor>, Error> {
         match self.run(
             of,
-            || format!("asking for the manifest of `{of}`"),
+            || format!("looking up the manifest of `{of}`"),
             |_| self.head(of),
         )? {
             Head::Nothing => Ok(None),
@@ -175,7 +175,7 @@ impl Client {
             return Ok(());
         }
         match self.head(to) {
-            Ok(Head::Nothing) => Err(took.nothing("such manifest")),
+            Ok(Head::Nothing) => Err(took.nothing("manifest")),
             Ok(Head::All(there)) if there.digest != actual => Err(Cause::Digest {
                 expected: actual,
                 actual: there.digest,

@@ -35,7 +35,7 @@ impl Error {
         let is_lost = cause.is_not_found();
         let mut error = Self::new(operation, registry, cause);
         if is_lost {
-            let remedy = "the image's manifest lists it, and the registry does not have it: push the image again";
+            let remedy = "the image's manifest lists it, but the registry does not have it: push the image again";
             error.hint = Some(remedy.to_owned());
         }
         error
@@ -89,13 +89,13 @@ pub enum Cause {
     #[error("`{0}` cannot be part of a URL")]
     Name(String),
     /// A text of a descriptor that leads nowhere.
-    #[error("`{0}` is not a URL of HTTP or HTTPS")]
+    #[error("`{0}` is not an HTTP or HTTPS URL")]
     Url(String),
     /// A URL of a descriptor with a user or a password.
-    #[error("the URL `{0}` has a login, and no URL of an image may have one")]
+    #[error("the URL `{0}` contains credentials, which the URL of an image must not contain")]
     UrlLogin(String),
     /// A URL of a descriptor, or where that leads, inside a network that the image is not from.
-    #[error("`{0}` is an address of an internal network, and the image is not from one")]
+    #[error("`{0}` is an address of an internal network, but the image is not from one")]
     Internal(String),
     /// No connection, or one that broke.
     #[error("the connection to `{host}` failed: {why}")]
@@ -125,7 +125,7 @@ pub enum Cause {
         why: String,
     },
     /// A proxy that does not connect us.
-    #[error("the connection to `{host}` by the proxy `{proxy}` of `{variable}` failed: {why}")]
+    #[error("the connection to `{host}` through the proxy `{proxy}` of `{variable}` failed: {why}")]
     Proxy {
         /// The host, with its port.
         host: String,
@@ -137,7 +137,7 @@ pub enum Cause {
         why: String,
     },
     /// A variable that should name a proxy and does not. What it holds is not shown.
-    #[error("`{variable}` does not name a proxy: {why}")]
+    #[error("`{variable}` is not a valid proxy URL: {why}")]
     ProxyUrl {
         /// The variable.
         variable: &'static str,
@@ -148,7 +148,7 @@ pub enum Cause {
     #[error(transparent)]
     Identity(CertificatesError),
     /// A host that went silent.
-    #[error("`{host}` was silent for {} s", limit.as_secs_f32())]
+    #[error("`{host}` did not respond for {} s", limit.as_secs_f32())]
     Silent {
         /// The host, with its port.
         host: String,
@@ -156,7 +156,7 @@ pub enum Cause {
         limit: Duration,
     },
     /// An answer that does not come to its end in time.
-    #[error("`{host}` sent {bytes} bytes in {} s, and not the end of its answer", time.as_secs_f32())]
+    #[error("`{host}` sent {bytes} bytes in {} s without completing its answer", time.as_secs_f32())]
     Slow {
         /// The host, with its port.
         host: String,
@@ -166,7 +166,7 @@ pub enum Cause {
         time: Duration,
     },
     /// A blob that comes or goes too slowly.
-    #[error("`{host}` {did} {bytes} bytes in {} s, and {least} in a second are the least", time.as_secs_f32())]
+    #[error("`{host}` {did} {bytes} bytes in {} s, less than the minimum of {least} bytes per second", time.as_secs_f32())]
     Stalled {
         /// The host, with its port.
         host: String,
@@ -190,7 +190,7 @@ pub enum Cause {
         says: Option<String>,
     },
     /// As [`Cause::Status`], and the registry wants to be left alone for long.
-    #[error("`{host}` answers {status}{} and wants to be asked again in {} s", said(says), wait.as_secs())]
+    #[error("`{host}` answers {status}{} and asks to retry after {} s", said(says), wait.as_secs())]
     Busy {
         /// The host, with its port.
         host: String,
@@ -202,7 +202,7 @@ pub enum Cause {
         wait: Duration,
     },
     /// A service of tokens that does not give one.
-    #[error("the service of its tokens, `{host}`, answers {status}{}", said(says))]
+    #[error("its token service `{host}` answers {status}{}", said(says))]
     Service {
         /// The service, with its port.
         host: String,
@@ -224,7 +224,7 @@ pub enum Cause {
         says: Option<String>,
     },
     /// A token that is refused, by a registry that took one before.
-    #[error("`{host}` takes no token of `{service}` any more{}", said(says))]
+    #[error("`{host}` no longer accepts tokens of `{service}`{}", said(says))]
     Token {
         /// The registry, with its port.
         host: String,
@@ -234,7 +234,9 @@ pub enum Cause {
         says: Option<String>,
     },
     /// A way to authenticate that is not supported.
-    #[error("`{host}` wants authentication by {wanted}, and by `Basic` or `Bearer` is supported")]
+    #[error(
+        "`{host}` requires authentication by {wanted}; only `Basic` and `Bearer` are supported"
+    )]
     Challenge {
         /// The host, with its port.
         host: String,
@@ -242,7 +244,7 @@ pub enum Cause {
         wanted: String,
     },
     /// An encrypted connection that is to be continued on a plain one.
-    #[error("`{host}` leads from an encrypted connection to `{to}`, which is a plain one")]
+    #[error("`{host}` redirects an encrypted connection to the unencrypted `{to}`")]
     Downgrade {
         /// The host, with its port.
         host: String,
@@ -251,7 +253,7 @@ pub enum Cause {
     },
     /// A token service on another machine that is to be sent a login in the open.
     #[error(
-        "`{host}` wants logins to be sent to `{to}` without encryption; `--plain-http` allows it"
+        "`{host}` asks for credentials to be sent to `{to}` without encryption; `--plain-http` allows it"
     )]
     Open {
         /// The host, with its port.
@@ -298,7 +300,7 @@ pub enum Cause {
     #[error(transparent)]
     Credentials(CredentialsError),
     /// The bytes to send cannot be read.
-    #[error("reading what is to be sent")]
+    #[error("reading the data to send")]
     Source(#[source] io::Error),
 }
 
@@ -318,53 +320,53 @@ impl Cause {
             Self::Unauthorized {
                 login: Some(LoginSource::Given),
                 ..
-            } => Some("check the user and the password; many registries want a token in the place of the password".to_owned()),
+            } => Some("check the user name and the password; many registries require a token instead of the password".to_owned()),
             Self::Unauthorized {
                 login: Some(LoginSource::Variable(name)),
                 elsewhere,
                 ..
             } => Some(format!(
-                "correct the login in `{name}`, or unset it and log in with `terrine login {}`",
+                "correct the credentials in `{name}`, or unset it and log in with `terrine login {}`",
                 elsewhere.as_deref().unwrap_or(registry)
             )),
             Self::Unauthorized { elsewhere, .. } => {
                 Some(login_to(elsewhere.as_deref().unwrap_or(registry)))
             }
             Self::Token { .. } => Some(format!(
-                "try again, and {} if that does not help; a clock that is wrong ends tokens early, too",
+                "try again; if that does not help, {}; a wrong clock also makes tokens expire early",
                 login()
             )),
             Self::Status { status, .. } if status.as_u16() == 403 => {
-                Some(format!("{}, as somebody who may do this", login()))
+                Some(format!("{}, as a user who has the permission", login()))
             }
             Self::Status { .. } if self.is_not_found() => Some(
-                "check the name of the repository and the tag; registries also say this of what may not be seen"
+                "check the name of the repository and the tag; registries give the same answer where access is denied"
                     .to_owned(),
             ),
             Self::Silent { .. } | Self::Slow { .. } => {
                 Some("allow more time with `--timeout` if it is only slow".to_owned())
             }
-            Self::NoTls(_) => Some("give `--plain-http` if it is meant to be so".to_owned()),
+            Self::NoTls(_) => Some("if the registry is meant to use plain HTTP, give `--plain-http`".to_owned()),
             Self::Status { says, .. } if says.as_ref().is_some_and(|says| says.contains("HTTPS")) => {
-                Some("it speaks TLS: leave `--plain-http` out".to_owned())
+                Some("it uses TLS: leave out `--plain-http`".to_owned())
             }
             Self::Certificate { why, .. } if why.contains("subjectAltName") => Some(
-                "make one with names, as `openssl req -x509 -addext subjectAltName=DNS:HOST` does".to_owned(),
+                "make a certificate with names, such as by `openssl req -x509 -addext subjectAltName=DNS:HOST`".to_owned(),
             ),
             Self::Certificate { why, .. } if why.contains("expired") => {
-                Some("renew it; if it is good, set the clock of this machine".to_owned())
+                Some("renew the certificate; if it is still valid, check the clock of this machine".to_owned())
             }
             Self::Certificate { why, .. } if why.contains("not valid yet") => {
                 Some("check the clock of this machine".to_owned())
             }
             Self::Certificate { why, .. } if why.contains("another name") => Some(
-                "write the registry's name as the certificate has it".to_owned(),
+                "write one of the certificate's names for the registry".to_owned(),
             ),
             Self::Certificate { .. } => Some(format!(
-                "if it is meant to be trusted, put it or the authority that signed it into `~/.config/containers/certs.d/{registry}/ca.crt`, or name its folder with `--cert-dir`"
+                "to trust it, put it or the certificate of its authority into `~/.config/containers/certs.d/{registry}/ca.crt`, or name its folder with `--cert-dir`"
             )),
             Self::Alert { why, .. } if why.contains("P-521") => Some(format!(
-                "give the registry a certificate with a key of RSA, ECDSA P-256 or P-384, or Ed25519; if it wants a client certificate, put NAME.cert and NAME.key into `~/.config/containers/certs.d/{registry}`"
+                "give the registry a certificate with a key of RSA, ECDSA P-256 or P-384, or Ed25519; if it requires a client certificate, put NAME.cert and NAME.key into `~/.config/containers/certs.d/{registry}`"
             )),
             Self::Alert { why, .. } if why.contains("client certificate") => Some(format!(
                 "put NAME.cert and NAME.key into `~/.config/containers/certs.d/{registry}`, or name their folder with `--cert-dir`"
@@ -392,15 +394,14 @@ fn said(says: &Option<String>) -> String {
 
 fn refused(host: &str, login: &Option<LoginSource>) -> String {
     match login {
-        Some(LoginSource::File(file)) => format!(
-            "`{host}` refuses the login that `{}` has for it",
-            file.display()
-        ),
-        Some(LoginSource::Variable(name)) => {
-            format!("`{host}` refuses the login that `{name}` has for it")
+        Some(LoginSource::File(file)) => {
+            format!("`{host}` rejects the credentials in `{}`", file.display())
         }
-        Some(LoginSource::Given) => format!("`{host}` refuses this user and password"),
-        None => format!("`{host}` wants a login"),
+        Some(LoginSource::Variable(name)) => {
+            format!("`{host}` rejects the credentials in `{name}`")
+        }
+        Some(LoginSource::Given) => format!("`{host}` rejects this user name and password"),
+        None => format!("`{host}` requires credentials"),
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn failure(uri: &Uri, error: ureq::Error, timeouts: &Timeouts, bytes:
     };
     match error {
         ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => Failure::passing(connection(
-            format!("nothing for {} s", timeouts.connect.as_secs_f32()),
+            format!("no answer within {} s", timeouts.connect.as_secs_f32()),
         )),
         ureq::Error::Timeout(Timeout::PerRead | Timeout::PerWrite) => {
             Failure::passing(Cause::Silent {
@@ -94,10 +94,10 @@ fn tls(host: String, error: &rustls::Error) -> Failure {
         }
         E::PeerIncompatible(_) => connection(
             host,
-            "it has no version and no cipher of TLS in common with terrine",
+            "it supports no TLS version or cipher that terrine supports",
         )
         .into(),
-        _ => Failure::passing(connection(host, "it does not keep to the protocol of TLS")),
+        _ => Failure::passing(connection(host, "it violates the TLS protocol")),
     }
 }
 
@@ -105,20 +105,20 @@ fn tls(host: String, error: &rustls::Error) -> Failure {
 fn alert_text(alert: AlertDescription) -> String {
     use AlertDescription as A;
     let text = match alert {
-        A::CertificateRequired | A::NoCertificate => "it wants a client certificate",
+        A::CertificateRequired | A::NoCertificate => "it requires a client certificate",
         A::BadCertificate
         | A::UnsupportedCertificate
         | A::CertificateRevoked
         | A::CertificateExpired
         | A::CertificateUnknown
         | A::UnknownCA
-        | A::AccessDenied => "it does not take the client certificate, or wants one",
-        A::ProtocolVersion => "it speaks another version of TLS",
+        | A::AccessDenied => "it does not accept the client certificate, or requires one",
+        A::ProtocolVersion => "it uses another version of TLS",
         A::HandshakeFailure | A::InsufficientSecurity => {
-            "it has no cipher of TLS in common with terrine, or only a certificate with a key that terrine cannot check, such as ECDSA P-521, or it wants a client certificate"
+            "it supports no TLS cipher that terrine supports, has only a certificate with a key that terrine cannot check, such as ECDSA P-521, or requires a client certificate"
         }
-        A::UnrecognisedName => "it does not know itself by this name",
-        A::InternalError => "it has an internal error",
+        A::UnrecognisedName => "it does not recognise this name",
+        A::InternalError => "it reports an internal error",
         _ => return format!("it ends the TLS connection with alert {}", u8::from(alert)),
     };
     text.to_owned()
@@ -128,10 +128,10 @@ fn alert_text(alert: AlertDescription) -> String {
 fn certificate(error: &rustls::Error) -> String {
     use CertificateError as E;
     let rustls::Error::InvalidCertificate(error) = error else {
-        return "it shows none".to_owned();
+        return "the server presented none".to_owned();
     };
     let text = match error {
-        E::UnknownIssuer => "it is signed by an authority that is not known",
+        E::UnknownIssuer => "it is signed by an unknown authority",
         E::Expired => "it has expired",
         E::NotValidYet => "it is not valid yet",
         E::ExpiredContext { not_after, .. } => {
@@ -145,12 +145,12 @@ fn certificate(error: &rustls::Error) -> String {
         E::Revoked => "it is revoked",
         E::BadSignature => "its signature is wrong",
         E::BadEncoding => "it cannot be read",
-        E::InvalidPurpose | E::InvalidPurposeContext { .. } => "it is not one for servers",
+        E::InvalidPurpose | E::InvalidPurposeContext { .. } => "it is not for servers",
         E::UnsupportedSignatureAlgorithmContext { .. }
         | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "it is signed in a way that is not supported, such as by SHA-1 or a key of ECDSA P-521"
+            "its signature algorithm is not supported, such as SHA-1 or ECDSA P-521"
         }
-        _ => "it is not one that is supported",
+        _ => "it is not supported",
     };
     text.to_owned()
 }
@@ -160,7 +160,7 @@ fn day(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok();
     let time = time.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(
-        || "a day without a name".to_owned(),
+        || "an unknown day".to_owned(),
         |time| time.strftime("%Y-%m-%d").to_string(),
     )
 }
@@ -177,7 +177,7 @@ fn names(presented: &[String]) -> String {
         .take(5)
         .collect();
     match &names[..] {
-        [] => "it has no name in its subjectAltName, where alone a name counts".to_owned(),
+        [] => "it has no name in its subjectAltName, and other names do not count".to_owned(),
         names => format!("it is for another name: {}", names.join(", ")),
     }
 }

@@ -138,7 +138,7 @@ impl Helpers {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
         {
-            return Err(error("that is not the name of a helper".to_owned()));
+            return Err(error("a helper cannot have this name".to_owned()));
         }
         let path = self.directory.as_ref().map_or_else(
             || program.clone().into(),
@@ -149,7 +149,7 @@ impl Helpers {
         let output =
             process::run(&mut command, input, self.limit).map_err(|failed| match failed {
                 Failed::Io(failed) if failed.kind() == io::ErrorKind::NotFound => {
-                    error("there is no such program".to_owned())
+                    error("the program does not exist".to_owned())
                 }
                 Failed::Time(_) | Failed::Terminal => CredentialsError::Waits {
                     program: program.clone(),
@@ -184,7 +184,7 @@ fn login(answer: &Value) -> Option<(String, String)> {
 fn wrong(name: &str) -> CredentialsError {
     CredentialsError::Helper {
         program: program(name),
-        why: "its answer is not what the protocol says".to_owned(),
+        why: "its answer does not follow the protocol".to_owned(),
     }
 }
 

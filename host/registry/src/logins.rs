@@ -41,7 +41,10 @@ pub struct ServerNameError(String);
 
 impl Hint for ServerNameError {
     fn hint(&self) -> Option<Cow<'_, str>> {
-        Some("write HOST or HOST:PORT, such as ghcr.io; a user and a password are given apart from it".into())
+        Some(
+            "write HOST or HOST:PORT, such as ghcr.io; give the user and the password separately"
+                .into(),
+        )
     }
 }
 

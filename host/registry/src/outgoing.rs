@@ -77,7 +77,7 @@ impl<'a> Outgoing<'a> {
             let (size, sent) = (self.size, self.sent);
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("it ends after {sent} bytes, and has {size} by its descriptor"),
+                format!("it ends after {sent} bytes, but its descriptor says {size}"),
             ));
         }
         if count as u64 == left && read(&mut self.inner, &mut [0])? > 0 {

@@ -45,8 +45,10 @@ impl Failed {
         match self {
             Self::Io(error) => error.to_string(),
             Self::Time(limit) => format!("it did not end within {} s", limit.as_secs_f32()),
-            Self::Terminal => "it wants to use the terminal, which it cannot have".to_owned(),
-            Self::Much => format!("it says more than {MAX_ANSWER} bytes"),
+            Self::Terminal => {
+                "it tried to use the terminal, which is not available to it".to_owned()
+            }
+            Self::Much => format!("its answer has more than {MAX_ANSWER} bytes"),
         }
     }
 }

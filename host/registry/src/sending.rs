@@ -231,7 +231,7 @@ impl<'a> Sending<'a> {
     /// Looks for a blob that was taken by an answer that does not say so.
     fn confirm(&self, took: &Took) -> Result<(), Failure> {
         match self.client.presence(self.to, self.blob.digest) {
-            Ok(Presence::Missing) => Err(took.nothing("such blob")),
+            Ok(Presence::Missing) => Err(took.nothing("blob")),
             Ok(Presence::Size(actual)) if actual != self.blob.size => Err(Cause::Size {
                 expected: self.blob.size,
                 actual,
@@ -250,7 +250,7 @@ impl<'a> Sending<'a> {
             skipped if skipped == from => Ok(reader),
             skipped => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("it ends after {skipped} bytes, and had more before"),
+                format!("it ends after {skipped} bytes, but had more before"),
             )),
         }
     }

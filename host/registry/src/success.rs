@@ -45,7 +45,7 @@ impl Took {
     pub(super) fn nothing(&self, what: &str) -> Failure {
         let cause = Cause::Answer {
             host: self.host.clone(),
-            why: format!("it is {}, and there is no {what} after it", self.status),
+            why: format!("it is {} without a {what}", self.status),
         };
         if self.status == StatusCode::ACCEPTED {
             Failure::passing(cause)

@@ -27,7 +27,7 @@ impl Client {
             to,
             || {
                 format!(
-                    "taking {digest} over from `{}/{from}` to `{}`",
+                    "mounting {digest} from `{}/{from}` into `{}`",
                     to.registry,
                     to.full_name()
                 )

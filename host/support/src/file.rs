@@ -19,7 +19,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// Larger than any that is meant.
-    #[error("`{}` has more than {} MiB, the most that is read", path.display(), limit >> 20)]
+    #[error("`{}` has more than {} MiB, which is the limit", path.display(), limit >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,

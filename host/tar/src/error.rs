@@ -31,7 +31,9 @@ impl Hint for Error {
 #[non_exhaustive]
 pub enum Fault {
     /// It ends too early.
-    #[error("it is truncated: {size} bytes are needed at {position}, and it has {length} in all")]
+    #[error(
+        "it is truncated: {size} bytes are needed at offset {position}, but the whole archive has {length}"
+    )]
     Truncated {
         /// The position of the member.
         position: u64,
@@ -41,10 +43,10 @@ pub enum Fault {
         length: u64,
     },
     /// A header that is none.
-    #[error("it is not a tar archive, or a broken one: no valid header at {0}")]
+    #[error("it is not a tar archive, or it is damaged: no valid header at offset {0}")]
     BadHeader(u64),
     /// A number that no reader understands, or that fits into no file system.
-    #[error("its member `{member}` has the {field} `{value}`, which is no number that it can have")]
+    #[error("its member `{member}` has the {field} `{value}`, which is not a valid number there")]
     BadNumber {
         /// The member.
         member: String,
@@ -57,16 +59,16 @@ pub enum Fault {
     #[error("it has more than {0} members")]
     TooManyMembers(usize),
     /// A name that leads out of the archive.
-    #[error("it holds `{0}`, which leads out of the archive")]
+    #[error("it has the member `{0}`, which leads out of the archive")]
     Escapes(String),
     /// A name that no image has.
-    #[error("it holds the name {0:?}, which is too long or has control characters")]
+    #[error("it has the name {0:?}, which is too long or has control characters")]
     BadName(String),
     /// A member in a form that only GNU tar knows.
     #[error("its member `{0}` is stored as a sparse file")]
     Sparse(String),
     /// Something is larger than it can sensibly be.
-    #[error("{what} has {size} bytes, and {limit} are allowed")]
+    #[error("{what} has {size} bytes, but at most {limit} are allowed")]
     TooLarge {
         /// The name of the object.
         what: String,

@@ -47,7 +47,7 @@ impl Hint for Error {
         match self {
             Self::NoProgram { .. } => Some("install it, or use an archive instead".into()),
             Self::Spool { .. } => {
-                Some("make room there, or name another folder by the variable `TMPDIR`".into())
+                Some("make room there, or set `TMPDIR` to another directory".into())
             }
             Self::Failed { .. } => None,
         }
@@ -183,7 +183,10 @@ pub fn load<T, E: From<Error>>(
             // It has no reason to call that a success, and to the user it is none.
             produced.map_err(|_closed| {
                 loader
-                    .failed("load", "it ended before it had read the image".to_owned())
+                    .failed(
+                        "load",
+                        "it exited before it read the whole image".to_owned(),
+                    )
                     .into()
             })
         }

@@ -158,7 +158,7 @@ fn on_directories(store: &TestStore, with: (&str, Value), how: &str) -> (Vec<Str
         .with(with.0, with.1);
     let run = Run::of(&mut spec.command("build")).ok();
     let found = root(&Archive::read(run.stdout)).into_keys().collect();
-    let hides = |line: &&str| line.ends_with("will not be found any more");
+    let hides = |line: &&str| line.ends_with("there become unreachable");
     let warnings = run.stderr.lines().filter(hides);
     (found, warnings.collect::<Vec<_>>().join("\n"))
 }
@@ -211,7 +211,7 @@ fn what_hides_a_directory_of_the_base_is_told() {
             "" => assert_eq!(found, ""),
             said => assert_eq!(
                 found,
-                format!("warning: {said}: what the base has there will not be found any more")
+                format!("warning: {said}: the files of the base image there become unreachable")
             ),
         }
     }

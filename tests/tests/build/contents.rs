@@ -289,29 +289,29 @@ fn names_that_take_files_away_are_refused_wherever_they_are_from() {
     for (spec, expected) in [
         (
             SpecFile::new(&store, &["opaque"]).graph(graph),
-            "`/share/.wh..wh..opq` of contents `/nix/store/opaque` has a name",
+            "`/share/.wh..wh..opq` of contents `/nix/store/opaque` has the name of a whiteout",
         ),
         (
             SpecFile::new(&store, &["app"]).graph(graph),
-            "/nix/store/libc/lib/.wh.libm.so` has a name that takes files away",
+            "/nix/store/libc/lib/.wh.libm.so` has the name of a whiteout",
         ),
         (
             SpecFile::new(&store, &["data"])
                 .graph(graph)
                 .with("copyToRoot", json!([store.path("copied")])),
-            "`/etc/.wh.passwd` of copyToRoot `/nix/store/copied` has a name",
+            "`/etc/.wh.passwd` of copyToRoot `/nix/store/copied` has the name of a whiteout",
         ),
         (
             SpecFile::new(&clean, &["app"])
                 .graph(&[("app", 1, "")])
                 .with("files", json!({"/srv/.wh.x": {"text": ""}})),
-            "`/srv/.wh.x` of `files` has a name",
+            "`/srv/.wh.x` of `files` has the name of a whiteout",
         ),
         (
             SpecFile::new(&clean, &["app"])
                 .graph(&[("app", 1, "")])
                 .with("files", json!({"/.wh.srv/x": {"text": ""}})),
-            "`/.wh.srv` of `files` has a name",
+            "`/.wh.srv` of `files` has the name of a whiteout",
         ),
     ] {
         let run = spec.run();
@@ -323,7 +323,8 @@ fn names_that_take_files_away_are_refused_wherever_they_are_from() {
     // So are those that a conf.json has in a layer.
     let run = terrine_tests::ConfFile::new(&store, &[&["libc"]]).run();
     assert!(
-        run.stderr.contains(".wh.libm.so` has a name"),
+        run.stderr
+            .contains(".wh.libm.so` has the name of a whiteout"),
         "{}",
         run.stderr
     );

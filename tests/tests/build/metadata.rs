@@ -175,27 +175,27 @@ fn rules_for_permissions_that_change_nothing_are_told() {
     for (rules, said) in [
         (
             both,
-            "`/bin/app` changes nothing: `mode` and `capabilities` mean nothing for `/bin/app`, which is a symbolic link\nhint: write where it leads: `/nix/store/app/bin/app`",
+            "`/bin/app` has no effect: `mode` and `capabilities` do not apply to `/bin/app`, which is a symbolic link\nhint: write the target of the link: `/nix/store/app/bin/app`",
         ),
         (
             mode("/bin/appp"),
-            "`/bin/appp` changes nothing: nothing in the image has such a path\nhint: write the path of a file or directory of this image, without links",
+            "`/bin/appp` has no effect: nothing in the image has such a path\nhint: write the path of a file or directory of this image, without links",
         ),
         (
             mode("/sbin/x"),
-            "`/sbin/x` changes nothing: nothing in the image has such a path\nhint: write where it leads: `/usr/sbin/x`",
+            "`/sbin/x` has no effect: nothing in the image has such a path\nhint: write the target of the link: `/usr/sbin/x`",
         ),
         (
             mode("/nix/store/app/bin/alias"),
-            "`/nix/store/app/bin/alias` changes nothing: `mode` means nothing for `/nix/store/app/bin/alias`, which is a symbolic link\nhint: write where it leads: `/nix/store/app/bin/app`",
+            "`/nix/store/app/bin/alias` has no effect: `mode` does not apply to `/nix/store/app/bin/alias`, which is a symbolic link\nhint: write the target of the link: `/nix/store/app/bin/app`",
         ),
         (
             mode("/etc/base"),
-            "`/etc/base` changes nothing: that is in the base image, whose layers stay as they are\nhint: put a file of its own there with `files`, or leave the rule out",
+            "`/etc/base` has no effect: it is in the base image, whose layers stay as they are\nhint: put a file of its own there with `files`, or leave the rule out",
         ),
         (
             json!([{"path": "/data", "capabilities": "cap_chown=p"}]),
-            "`/data` changes nothing: `capabilities` means nothing for `/data`, which is no file\nhint: write the path of a program",
+            "`/data` has no effect: `capabilities` does not apply to `/data`, which is not a file\nhint: write the path of a program",
         ),
     ] {
         assert_eq!(
@@ -206,7 +206,7 @@ fn rules_for_permissions_that_change_nothing_are_told() {
     let twice = json!([{"path": "/data", "uid": 1}, {"path": "/data", "mode": "0700"}]);
     assert!(
         warnings(twice).starts_with(
-            "warning: `permissions[1]` for `/data` changes nothing: `permissions[0]` comes before it and has the same path"
+            "warning: `permissions[1]` for `/data` has no effect: `permissions[0]` comes before it and has the same path"
         )
     );
 }
@@ -297,7 +297,7 @@ fn the_platform_is_written_as_other_tools_write_it() {
     }
     for (asked, message) in [
         ("linux", "is not a platform such as `linux/amd64`"),
-        ("windows/amd64", "images are made for Linux"),
+        ("windows/amd64", "images can only be built for Linux"),
         ("linux/arm/v9", "`arm` has no variant `v9`"),
         ("linux/pdp11", "`pdp11` is not a known cpu"),
     ] {

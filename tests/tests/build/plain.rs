@@ -241,7 +241,7 @@ fn what_meets_a_link_or_another_file_is_there_or_told() {
         link("/nix/store/contents-2/sbin/visudo")
     );
     let remark = format!(
-        "warning: `/etc/both` is in contents `{}` and in contents `{}`: what contents `{}` has is in the image",
+        "warning: `/etc/both` is in contents `{}` and in contents `{}`: the image has that of contents `{}`",
         place("a"),
         place("b"),
         place("a"),

@@ -32,10 +32,13 @@ fn what_differs_between_two_runs_is_found() {
         )
     };
     for (script, path) in [
-        ("mkdir d; date +%N > d/now", "`/d/now` has another content"),
+        (
+            "mkdir d; date +%N > d/now",
+            "`/d/now` has different content",
+        ),
         ("mkdir d; echo $SRANDOM > d/x", "`/d/x` has "),
-        ("mkdir \"d$(date +%N)\"", "is there only once"),
-        ("ln -s \"$(date +%N)\" l", "`/l` is something else"),
+        ("mkdir \"d$(date +%N)\"", "exists after only one run"),
+        ("ln -s \"$(date +%N)\" l", "`/l` is of a different kind"),
     ] {
         let spec = json!({"name": "test:1", "architecture": "amd64", "copyToRoot": root, "enableFakechroot": true})
             .with("fakeRootCommands", script);
@@ -49,7 +52,7 @@ fn what_differs_between_two_runs_is_found() {
         &format!("mkdir d; {RANDOM}"),
     ));
     assert!(
-        random.stderr.contains("`/random` has another content"),
+        random.stderr.contains("`/random` has different content"),
         "{}",
         random.stderr
     );
@@ -71,7 +74,7 @@ fn an_unchanged_image_runs_nothing() {
         .with("copyToRoot", site.to_str().unwrap());
     let build = |spec: &Value| Run::of(&mut bench.command("build", spec, SINGLE, &cache)).ok();
     let ran = |run: &Run| {
-        let kept = run.stderr.contains("nothing changed since they ran");
+        let kept = run.stderr.contains("unchanged, the cache has their result");
         assert!(
             kept != run.stderr.contains("running `extraCommands`"),
             "{}",

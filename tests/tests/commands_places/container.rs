@@ -69,7 +69,7 @@ fn commands_run_without_name_spaces() {
             return;
         };
         assert_eq!(refused.code, Some(1));
-        let said = "level `single`: making name spaces: Operation not permitted";
+        let said = "level `single`: creating namespaces: Operation not permitted";
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
         for level in ["", "record"] {
             forget(&bench.cache());
@@ -104,7 +104,7 @@ fn a_user_has_no_root_to_change() {
     assert_eq!(refused.code, Some(1));
     for part in [
         "level `record`: changing the root: Operation not permitted",
-        "hint: commands whose `/` is the image need name spaces, or the right to call chroot(2)",
+        "hint: commands whose `/` is the image need namespaces, or the right to call chroot(2)",
     ] {
         assert!(refused.stderr.contains(part), "{}", refused.stderr);
     }

@@ -144,7 +144,7 @@ impl Nix {
                     "`fakeRootCommands` failed: exit status 1 at line 1",
                     said,
                     &format!("hint: at level `{level}` the system may refuse permissions"),
-                    "give them by `permissions`",
+                    "set them by `permissions`",
                 ];
                 for part in told {
                     assert!(built.stderr.contains(part), "{}", built.stderr);

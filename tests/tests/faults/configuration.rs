@@ -26,16 +26,16 @@ fn a_configuration_that_is_broken_is_refused() {
         (&whole[..whole.len() / 2], "the text ends within a string"),
         (
             b"",
-            "is not a usable conf.json: the text is empty or ends where a value must be",
+            "is not a valid conf.json: the text is empty or ends where a value must be",
         ),
-        (b"\xff\xff", "is not a usable conf.json: it is not text"),
+        (b"\xff\xff", "is not a valid conf.json: it is not text"),
         (
             b"\xff\xfe",
-            "is not a usable conf.json: it is text in UTF-16",
+            "is not a valid conf.json: it is text in UTF-16",
         ),
         (
             &[b'['; 100_000],
-            "is not a usable conf.json: it is an array, and must be an object",
+            "is not a valid conf.json: it is an array, and must be an object",
         ),
         (
             &[&whole[..whole.len() - 1], b", \"deep\": ", &[b'['; 100_000]].concat(),
@@ -63,7 +63,7 @@ fn a_configuration_that_is_broken_is_refused() {
     }
     // A gigabyte that is not even there.
     File::create(&path).unwrap().set_len(1 << 30).unwrap();
-    refused(&stream(), "has more than 64 MiB, the most that is read");
+    refused(&stream(), "has more than 64 MiB, which is the limit");
     fs::remove_file(&path).unwrap();
     refused(
         &stream(),

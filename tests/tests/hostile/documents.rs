@@ -55,7 +55,7 @@ fn descriptors_that_lie_are_found_out() {
         (
             "a kind that nobody knows",
             &|_, layer| layer["mediaType"] = json!("text/html"),
-            &["no layer of an image"],
+            &["not a layer of an image"],
         ),
         (
             "a blob that is not there",
@@ -120,7 +120,12 @@ fn configurations_that_lie_are_found_out() {
             ids(100_000),
             "it lists 1 layers and 100000 diff ids",
         ),
-        ("many layers", 5000, ids(5000), "and 1000 are allowed"),
+        (
+            "many layers",
+            5000,
+            ids(5000),
+            "but at most 1000 are allowed",
+        ),
         (
             "another diff id",
             1,
@@ -203,7 +208,7 @@ fn indexes_have_an_end() {
     refused(
         "many",
         &oci(&layout),
-        &["it lists 5000 manifests, and 1000 are allowed"],
+        &["it lists 5000 manifests, but at most 1000 are allowed"],
     );
     // Its digest is that of something else, or it would not be possible.
     let own = "3".repeat(64);

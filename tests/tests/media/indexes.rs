@@ -109,8 +109,7 @@ fn indexes_are_copied_whole() {
         "--compression",
         "zstd",
     ]);
-    let said = "warning: 3 attestations, signatures or lists left out: they speak of images that have \
-                other digests here\n";
+    let said = "warning: 3 attestations, signatures or lists left out: they describe images that have other digests here\n";
     assert!(anew.stderr.ends_with(said), "{}", anew.stderr);
     let same = run(&[
         "copy",

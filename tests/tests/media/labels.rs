@@ -182,7 +182,7 @@ fn layers_that_are_not_distributed_stay_where_they_are() {
     let some = ", 1 of 3 layers left where they are\n";
     assert!(left.stderr.ends_with(some), "{}", left.stderr);
     let again = run(&["copy", &from, &at(Medium::Layout, "left")]);
-    let rest = "2 of 3 layers were there, 1 of 3 layers left where they are\n";
+    let rest = "2 of 3 layers already existed, 1 of 3 layers left where they are\n";
     assert!(again.stderr.ends_with(rest), "{}", again.stderr);
     run(&["copy", &from, &at(Medium::Layout, "all"), "--all-layers"]);
     assert!(holds("all"));
@@ -382,7 +382,7 @@ fn a_base_of_several_platforms_gives_the_one_that_is_meant() {
         ),
         (
             ["--platform", "windows/amd64", "--tag", "1"],
-            "images are made for Linux",
+            "images can only be built for Linux",
         ),
     ] {
         let refused = build(&options);

@@ -37,7 +37,7 @@ fn a_second_machine_makes_no_layer_again_that_the_first_has_made() {
     assert!(imported.stderr.contains(counts), "{}", imported.stderr);
     let again = cache(second.path(), &["import"], &file).ok();
     assert!(
-        again.stderr.contains("5 were known already"),
+        again.stderr.contains("5 were already known"),
         "{}",
         again.stderr
     );

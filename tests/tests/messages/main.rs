@@ -43,7 +43,7 @@ fn every_message_is_a_json_object_on_a_line() {
         let found: Vec<&Value> = said.iter().filter(|said| said["level"] == level).collect();
         found
     };
-    let warning = "`diskSize` means nothing here: there is no virtual machine";
+    let warning = "`diskSize` has no effect: no virtual machine is used";
     assert_eq!(
         of("warning"),
         [&json!({"level": "warning", "message": warning})]
@@ -97,8 +97,7 @@ fn a_job_on_github_shows_warnings_and_errors_and_has_outputs() {
     };
     let layout = format!("oci:{}:1", folder.path().join("layout").display());
     let built = run(spec.command("build").args(["--to", &layout])).ok();
-    let warning =
-        "::warning title=terrine::`diskSize` means nothing here: there is no virtual machine\n";
+    let warning = "::warning title=terrine::`diskSize` has no effect: no virtual machine is used\n";
     assert!(built.stderr.contains(warning), "{}", built.stderr);
     let outputs = fs::read_to_string(&output).unwrap();
     let value = |name: &str| {
@@ -269,7 +268,7 @@ fn numbers_are_asked_for_in_the_words_of_the_user() {
             &["build", "--max-layers", "99999999999"],
             "it must be a whole number from 0 to 4294967295",
         ),
-        (&["plan", "--max-layers", ""], "and is empty"),
+        (&["plan", "--max-layers", ""], "but is empty"),
         (
             &["cache", "prune", "--older-than", "soon"],
             "a number of days or weeks",

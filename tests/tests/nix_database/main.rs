@@ -201,7 +201,7 @@ fn what_cannot_be_registered_is_told() {
     spec["closure"] = json!("closure.json");
     let said = refusal(&store, &spec);
     let expected = format!(
-        "`{}` has the NAR hash `sha256:x`, which Nix does not write",
+        "`{}` has the NAR hash `sha256:x`, which is not in Nix's form",
         store.path("unrelated")
     );
     assert!(said.contains(&expected), "{said}");

@@ -273,7 +273,7 @@ fn a_policy_that_is_merely_slow_is_told_its_fuel() {
     assert_eq!(row(&more, "deep")["result"], "not-run");
     assert_eq!(
         row(&more, "deep")["why"],
-        "it used up what it may in 2 cases"
+        "it used up its limits in 2 cases"
     );
     // More than there is, in one small graph.
     let (code, one) = check(&burning(
@@ -339,7 +339,7 @@ fn arguments_that_do_not_go_together_are_a_usage_error() {
     let run = planner(&two, &["check", "x.wasm", "--option", "x=1"]);
     assert_eq!(run.code, Some(2), "{}", run.stderr);
     assert!(
-        run.stderr.contains("say which one by `--policy`"),
+        run.stderr.contains("choose one with `--policy`"),
         "{}",
         run.stderr
     );

@@ -99,8 +99,7 @@ fn functions_between_types_count_for_many_parts() {
         let twice = "(instance (instantiate $c)) (instance (instantiate $c))";
         said(&(0..4).fold(inner, |inner, _| format!("(component $c {inner}) {twice}")))
     };
-    let too_many =
-        "planner `hostile.wasm` unfolds to more than 1000000 parts, the most that is compiled";
+    let too_many = "planner `hostile.wasm` expands to more than 1000000 parts, which is the limit";
     assert_eq!(lifts(1000), too_many);
     assert_eq!(lifts(50), "loaded");
 }
@@ -116,7 +115,7 @@ fn components_and_types_are_not_read_without_end() {
     };
     assert_eq!(
         within(5000),
-        "planner `hostile.wasm` has components more than 200 deep in each other"
+        "planner `hostile.wasm` has components nested more than 200 deep"
     );
     assert_eq!(within(50), "loaded");
     // The type of a component that has the type of a component, and so on.
@@ -126,7 +125,7 @@ fn components_and_types_are_not_read_without_end() {
     };
     assert_eq!(
         types(100_000),
-        "planner `hostile.wasm` has types more than 200 deep in each other"
+        "planner `hostile.wasm` has types nested more than 200 deep"
     );
     assert_eq!(types(150), "loaded");
 }
@@ -155,7 +154,7 @@ fn components_do_not_pass_each_other_texts() {
         format!("{text} (core func (canon lower (func $f) (memory (core memory $m \"m\"))))");
     assert_eq!(
         said(&passing),
-        "planner `hostile.wasm` is made of components that pass each other texts or lists, which takes no fuel"
+        "planner `hostile.wasm` is made of components that pass texts or lists to each other, which fuel does not measure"
     );
     // Within another, and by another name.
     let inner = format!(
@@ -166,7 +165,7 @@ fn components_do_not_pass_each_other_texts() {
         (instance (instantiate $b (with "f" (func $f))))"#
     );
     assert!(
-        said(&inner).contains("pass each other texts"),
+        said(&inner).contains("pass texts or lists to each other"),
         "{}",
         said(&inner)
     );
@@ -174,7 +173,7 @@ fn components_do_not_pass_each_other_texts() {
         "{text} (export $g \"g\" (func $f)) (core func (canon lower (func $g) (memory (core memory $m \"m\"))))"
     );
     assert!(
-        said(&named).contains("pass each other texts"),
+        said(&named).contains("pass texts or lists to each other"),
         "{}",
         said(&named)
     );

@@ -128,7 +128,7 @@ impl Place {
 #[test]
 fn what_takes_too_much_is_ended() {
     let memory = "planner `planner.wasm` takes more than 64 MiB of memory to compile";
-    let time = "planner `planner.wasm` takes more than 1 seconds of a processor to compile";
+    let time = "planner `planner.wasm` takes more than 1 s of processor time to compile";
     for (what, component, limits, expected) in [
         ("loops", loops(400), ["--compile-memory", "64"], memory),
         (
@@ -181,7 +181,8 @@ fn what_is_only_declared_takes_nothing() {
     let run = Run::of(command.args(["-euc", script]).arg(binary()));
     assert_eq!(run.code, Some(1), "{}", run.stderr);
     assert!(
-        run.stderr.contains("is not a WebAssembly component"),
+        run.stderr
+            .contains("is not a supported WebAssembly component"),
         "{}",
         run.stderr
     );
@@ -247,7 +248,7 @@ fn code_from_a_folder_of_others_is_not_run() {
     }
     let run = place.describe(&[]).ok();
     let expected = format!(
-        "compiled planners are not taken from `{0}`, and planners are compiled anew: others may write to `{0}`",
+        "compiled planners in `{0}` are not used, and planners are compiled again: others may write to `{0}`",
         folder.display()
     );
     assert!(run.stderr.contains(&expected), "{}", run.stderr);
@@ -380,7 +381,7 @@ fn a_planner_that_is_at_work_is_told_of() {
     let run = Run::of(place.command(COMMANDS[0]).args(more));
     assert!(start.elapsed() < Duration::from_secs(60));
     for expected in [
-        "planner.wasm` is still at work in `plan`, after 5 s; it may take 7 s",
+        "planner.wasm` is still running in `plan`, after 5 s; the limit is 7 s",
         "took longer than 7 s in `plan`, with fuel left",
         "`--planner-time` allows more",
     ] {
@@ -392,7 +393,7 @@ fn a_planner_that_is_at_work_is_told_of() {
             .args(["-q", "--planner-time", "6"])
             .args(&more[2..]),
     );
-    assert!(!quiet.stderr.contains("still at work"), "{}", quiet.stderr);
+    assert!(!quiet.stderr.contains("still running"), "{}", quiet.stderr);
     // By default it is some seconds.
     let start = Instant::now();
     let run = Run::of(&mut place.command(COMMANDS[1]));

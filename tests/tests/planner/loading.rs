@@ -183,7 +183,7 @@ fn what_a_component_says_of_itself_is_checked() {
         let error = describe(&policy.build());
         assert_eq!(
             error.to_string(),
-            "planner `hostile.wasm` says of itself what the contract does not allow"
+            "planner `hostile.wasm` has a description that the contract does not allow"
         );
         std::error::Error::source(&error).unwrap().to_string()
     };
@@ -193,7 +193,7 @@ fn what_a_component_says_of_itself_is_checked() {
     assert!(said("mine", "one", &[policy]).starts_with("its version `one` is not"));
     assert_eq!(
         said("mine", "1.0.0", &[policy, policy]),
-        "it has two policies `one`"
+        "it has two policies with the name `one`"
     );
     assert!(
         said("mine", "1.0.0", &[("one", "", "{")])
@@ -226,7 +226,9 @@ fn files_are_held_against_their_pins() {
     assert_eq!(load(&format!("@{found}")), Ok(found));
     let said = load(&format!("@{other}")).unwrap_err();
     assert!(
-        said.contains(&format!("its digest is `{found}`, not `{other}`")),
+        said.contains(&format!(
+            "has the digest `{found}`, not the pinned `{other}`"
+        )),
         "{said}"
     );
     // The pin is looked at before what the file is.
@@ -234,7 +236,7 @@ fn files_are_held_against_their_pins() {
     assert!(
         load(&format!("@{found}"))
             .unwrap_err()
-            .contains("is not the one that is pinned")
+            .contains("not the pinned")
     );
     fs::remove_file(&path).unwrap();
     assert_eq!(

@@ -26,7 +26,7 @@ fn a_plan_that_breaks_a_rule_is_refused() {
             .map_err(|error| {
                 assert_eq!(
                     error.to_string(),
-                    "planner `hostile.wasm` made a plan that cannot be used"
+                    "planner `hostile.wasm` made an invalid plan"
                 );
                 std::error::Error::source(&error).unwrap().to_string()
             })
@@ -44,11 +44,11 @@ fn a_plan_that_breaks_a_rule_is_refused() {
     );
     assert_eq!(
         wrong(1, 2, &[1, 7]),
-        "its layer 1 holds the index 7, and there are 3 paths"
+        "its layer 1 holds the index 7, but there are 3 paths"
     );
     assert_eq!(
         wrong(1, 2, &[1, u32::MAX]),
-        "its layer 1 holds the index 4294967295, and there are 3 paths"
+        "its layer 1 holds the index 4294967295, but there are 3 paths"
     );
     assert_eq!(
         wrong(2, 2, &[1, 0]),
@@ -59,20 +59,23 @@ fn a_plan_that_breaks_a_rule_is_refused() {
         "it holds `/nix/store/1` twice, in layers 1 and 1"
     );
     assert_eq!(wrong(1, 0, &[]), "its layer 1 is empty");
-    assert_eq!(wrong(3, 2, &[1, 0]), "it has 3 layers, and 2 are allowed");
+    assert_eq!(
+        wrong(3, 2, &[1, 0]),
+        "it has 3 layers, but at most 2 are allowed"
+    );
     assert_eq!(
         wrong(1, 3, &[0, 1, 2]),
-        "its layer 1 holds `/nix/store/2`, which was to be left out"
+        "its layer 1 holds `/nix/store/2`, which the request excludes"
     );
     let left = |left_out: &[u32], options| said(1, 1, &[1], left_out, options);
     assert_eq!(left(&[0], r#"{"spread": 1}"#), Ok(1));
     assert_eq!(
         left(&[0], "{}").unwrap_err(),
-        "it leaves out `/nix/store/0`, and was given no options that could ask for that"
+        "it leaves out `/nix/store/0`, but it was given no options that ask for that"
     );
     assert_eq!(
         left(&[9], r#"{"spread": 1}"#).unwrap_err(),
-        "it leaves out the index 9, and there are 3 paths"
+        "it leaves out the index 9, but there are 3 paths"
     );
     assert_eq!(
         left(&[0, 0], r#"{"spread": 1}"#).unwrap_err(),

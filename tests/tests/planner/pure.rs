@@ -103,7 +103,7 @@ fn what_the_hardware_could_choose_is_not_there() {
             .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`relaxed.wasm` is not a WebAssembly component that can be run here"
+            "`relaxed.wasm` is not a supported WebAssembly component"
         );
     }
 }

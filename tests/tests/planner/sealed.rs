@@ -170,7 +170,7 @@ fn what_could_reach_something_is_refused_by_name() {
     );
     assert_eq!(
         error.hint().as_deref(),
-        Some("the sealed WASI has nothing that could reach anything: build it without those")
+        Some("the sealed WASI gives no access to the outside: build it without these imports")
     );
 }
 
@@ -324,7 +324,7 @@ fn the_end_of_stderr_is_said_where_it_fails() {
     leaving.rest += &data(512, words.as_bytes());
     let said = chain(&sealed(&leaving, tight()).unwrap_err());
     assert!(
-        said.contains("policy.py:3") && said.contains("it ended itself with the exit code 1"),
+        said.contains("policy.py:3") && said.contains("it exited with code 1"),
         "{said}"
     );
 }

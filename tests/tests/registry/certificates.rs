@@ -57,7 +57,7 @@ fn a_server_certificate_that_is_trusted_itself_works() {
     let refused = shipment.build(&to, &["-q"]);
     assert_eq!(refused.code, Some(1));
     assert!(
-        refused.stderr.contains("an authority that is not known"),
+        refused.stderr.contains("an unknown authority"),
         "{}",
         refused.stderr
     );

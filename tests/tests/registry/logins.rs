@@ -257,7 +257,7 @@ fn logins_are_shared_with_skopeo() {
     let wrong = run(terrine(), &login, "wrong-word");
     assert_eq!(wrong.code, Some(1), "{}", wrong.stderr);
     assert!(
-        wrong.stderr.contains("refuses this user and password"),
+        wrong.stderr.contains("rejects this user name and password"),
         "{}",
         wrong.stderr
     );
@@ -316,7 +316,10 @@ fn a_terminal_is_asked_for_the_password() {
     };
     let said = String::from_utf8_lossy(&wrong.stdout);
     assert_eq!(wrong.code, Some(1), "{said}");
-    assert!(said.contains("refuses this user and password"), "{said}");
+    assert!(
+        said.contains("rejects this user name and password"),
+        "{said}"
+    );
     // What is typed is not shown.
     assert!(
         said.contains(USER) && !said.contains("wrong-word"),
@@ -374,34 +377,34 @@ fn a_login_in_the_environment_is_told_to_count_more() {
     says(
         run(Some(&variable), &login, PASSWORD),
         0,
-        "is not used as long as `DOCKER_AUTH_CONFIG` has one",
+        "are not used while `DOCKER_AUTH_CONFIG` has others",
     );
     says(
         run(Some(&variable), &["digest", &digest], ""),
         1,
-        "correct the login in `DOCKER_AUTH_CONFIG`, or unset it",
+        "correct the credentials in `DOCKER_AUTH_CONFIG`, or unset it",
     );
     says(
         run(Some(&variable), &logout, ""),
         0,
-        "`DOCKER_AUTH_CONFIG` still has a login",
+        "`DOCKER_AUTH_CONFIG` still has credentials",
     );
     says(
         run(Some(&variable), &logout, ""),
         1,
-        "is in the variable `DOCKER_AUTH_CONFIG`",
+        "are in the variable `DOCKER_AUTH_CONFIG`",
     );
     says(
         run(Some(&variable), &["logout", "--all"], ""),
         0,
-        "the logins that `DOCKER_AUTH_CONFIG` has stay",
+        "the credentials in `DOCKER_AUTH_CONFIG` remain",
     );
     // One for another registry hides nothing.
     let elsewhere = auth("elsewhere.example", &json!({"auth": "eDp5"}));
     let quiet = run(Some(&elsewhere), &login, PASSWORD).ok();
     assert!(!quiet.stderr.contains("DOCKER_AUTH"), "{}", quiet.stderr);
     run(Some(&elsewhere), &logout, "").ok();
-    says(run(None, &logout, ""), 1, "there is no login");
+    says(run(None, &logout, ""), 1, "there are no credentials");
 }
 
 #[test]

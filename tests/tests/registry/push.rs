@@ -134,7 +134,7 @@ fn an_unchanged_push_asks_only_and_reads_no_file() {
     shipment.remove_files();
     let run = shipment.build(&to, &[]).ok();
     assert!(
-        run.stderr.contains("all layers were there"),
+        run.stderr.contains("all layers already existed"),
         "{}",
         run.stderr
     );

@@ -66,7 +66,7 @@ fn a_push_that_cannot_be_says_why_and_tags_nothing() {
         (
             starts,
             Fault::too_many("3600"),
-            "wants to be asked again in 3600 s",
+            "asks to retry after 3600 s",
         ),
         (starts, Fault::WrongLocation, "answers 404"),
         (starts, Fault::EndlessBody, ""),
@@ -79,12 +79,12 @@ fn a_push_that_cannot_be_says_why_and_tags_nothing() {
             },
             "answers 413",
         ),
-        (asks, Fault::status(401), "wants a login"),
+        (asks, Fault::status(401), "requires credentials"),
         (asks, Fault::RedirectLoop, "redirects more than 10 times"),
         (asks, Fault::status(503), "answers 503"),
         (tags, Fault::status(400), "pushing the manifest of"),
-        (tags, Fault::Stall, "was silent for 2 s"),
-        (anything, Fault::Stall, "was silent for 2 s"),
+        (tags, Fault::Stall, "did not respond for 2 s"),
+        (anything, Fault::Stall, "did not respond for 2 s"),
         (anything, Fault::HugeHeaders(64 << 20), ""),
     ];
     for (matches, fault, says) in always {

@@ -137,7 +137,7 @@ fn what_is_dropped_of_a_base_is_told_and_kept_on_demand() {
     place
         .run("BUILD --user app --workdir /srv --cmd /bin/x -o base.tar")
         .ok();
-    let note = "not taken over, only its environment";
+    let note = "not inherited, only its environment";
     let dropped = place.run(&format!("{build} -o new.tar")).ok().stderr;
     assert!(
         dropped.contains(&format!(

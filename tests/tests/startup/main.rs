@@ -104,11 +104,11 @@ fn cases() -> Vec<(Value, Option<&'static str>)> {
         (command("/bin/jar"), Some("is a ZIP archive")),
         (
             command("/bin/header"),
-            Some("is an ELF file without a whole header"),
+            Some("is an ELF file with an incomplete header"),
         ),
         (
             command("/bin/cut"),
-            Some("is an ELF file that does not say what to load of it"),
+            Some("is an ELF file that names nothing to load"),
         ),
         (json!({"Cmd": ["/bin/own"]}), None),
         (
@@ -146,7 +146,7 @@ fn cases() -> Vec<(Value, Option<&'static str>)> {
         ),
         (
             json!({"Cmd": ["hello"], "Env": ["PATH=/sbin"]}),
-            Some("no directory of PATH has it (`/sbin`)"),
+            Some("it is in no directory of PATH (`/sbin`)"),
         ),
         (
             json!({"Cmd": ["hello"], "User": "app"}),
@@ -158,11 +158,11 @@ fn cases() -> Vec<(Value, Option<&'static str>)> {
         ),
         (
             json!({"Cmd": ["hello"], "User": "3000000000"}),
-            Some("which no container engine takes"),
+            Some("which no container engine accepts"),
         ),
         (
             json!({"Cmd": ["hello"], "WorkingDir": "srv"}),
-            Some("has to be an absolute path"),
+            Some("must be an absolute path"),
         ),
         (
             json!({"Cmd": ["hello"], "WorkingDir": "/bin/hello"}),
@@ -433,7 +433,7 @@ fn streams_are_checked_as_well() {
     assert_eq!(
         said(json!({"Cmd": [own]}), &hides),
         [
-            "`/bin` is a link to `usr/bin` in the base image, and a directory in the root layer: what the base has there will not be found any more"
+            "`/bin` is a link to `usr/bin` in the base image, and a directory in the root layer: the files of the base image there become unreachable"
         ]
     );
     // Interpreters of other programs than the command are not looked for.

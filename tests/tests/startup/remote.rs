@@ -60,11 +60,11 @@ fn cases() -> Vec<(Value, Option<&'static str>)> {
         (command("hello", "other"), Some("asks for the user `other`")),
         (
             command("hello", "app:staff"),
-            Some("and the image has no `/etc/group`"),
+            Some("but the image has no `/etc/group`"),
         ),
         (
             command("/own/tool", "app"),
-            Some("lies in `/own`, which the user `app` may not pass through"),
+            Some("is in `/own`, which the user `app` cannot enter"),
         ),
     ]
 }

@@ -19,17 +19,17 @@ pub(super) fn of<'e>(mut chain: impl Iterator<Item = &'e (dyn Error + 'static)>)
     let hint = match refused.kind() {
         ErrorKind::NotFound => return Some(missing(&tried)),
         ErrorKind::PermissionDenied => {
-            "give the user that runs terrine the right to it, or run as one who has it"
+            "give the user that runs terrine the permission, or run as a user who has it"
         }
         ErrorKind::IsADirectory => "name a file: this is a directory",
         ErrorKind::NotADirectory => "a part of the path is a file: correct the path",
-        ErrorKind::AlreadyExists => "name a place that is free, or remove what is there",
+        ErrorKind::AlreadyExists => "choose another path, or remove the existing file",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "make room there, or name another place"
+            "make room there, or choose another path"
         }
-        ErrorKind::ReadOnlyFilesystem => "name a place that can be written to",
+        ErrorKind::ReadOnlyFilesystem => "choose a path that is writable",
         _ if refused.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            "correct the links on the way: they lead back to each other"
+            "correct the symbolic links in the path: they form a loop"
         }
         _ => return None,
     };
@@ -59,9 +59,9 @@ fn missing(tried: &str) -> String {
     let folder_is_missing = folder.is_some_and(|folder| !folder.exists());
     let what = match folder {
         Some(folder) if folder_is_missing && tried.starts_with("writing ") => {
-            format!("make the folder `{}` first", folder.display())
+            format!("create the directory `{}` first", folder.display())
         }
-        _ => "correct the path, or make the file first".to_owned(),
+        _ => "correct the path, or create the file first".to_owned(),
     };
     match here.filter(|_| !path.as_os_str().is_empty() && path.is_relative()) {
         Some(here) => format!(
@@ -85,7 +85,11 @@ mod tests {
             ("reading `/nope`", "correct the path", false),
             ("reading the image `oci:nope:web`", "correct the path", true),
             ("reading the image `oci:/nope`", "correct the path", false),
-            ("writing `nope/x`", "make the folder `nope` first", true),
+            (
+                "writing `nope/x`",
+                "create the directory `nope` first",
+                true,
+            ),
             ("finding it", "correct the path", false),
         ] {
             let hint = missing(tried);

@@ -131,5 +131,5 @@ fn file() -> Result<PathBuf> {
     let mut places = places.into_iter().flatten();
     places
         .find(|place| place.is_file())
-        .ok_or_else(|| Failure::new("there are no attributes: this is no build of Nix"))
+        .ok_or_else(|| Failure::new("there are no attributes: this is not a build by Nix"))
 }

@@ -103,7 +103,7 @@ fn again(words: &[String], authorities: &OsStr) -> Result<()> {
     let program = std::env::current_exe().context("looking for this program")?;
     let mut command = Command::new(program);
     command.args(words).env(AUTHORITIES, authorities);
-    Err(command.exec()).context("starting anew")
+    Err(command.exec()).context("restarting")
 }
 
 /// Compiles the built-in planner to a folder.
@@ -137,7 +137,7 @@ fn hash(output: &Path) -> Result<String> {
     let name = output.file_name().and_then(|name| name.to_str());
     let hash = name.and_then(|name| name.get(..HASH));
     hash.map(str::to_owned)
-        .ok_or_else(|| Failure::new(format!("`{}` is no store path", output.display())))
+        .ok_or_else(|| Failure::new(format!("`{}` is not a store path", output.display())))
 }
 
 fn make_folder(folder: &Path) -> Result<()> {

@@ -53,7 +53,7 @@ fn read(path: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(path).map_err(|error| Failure::new(error.to_string()))?;
     let (_, words) = text.split_once('\n').unwrap_or(("", ""));
     serde_json::from_str(words)
-        .map_err(|error| Failure::new(format!("its arguments are no list of texts: {error}")))
+        .map_err(|error| Failure::new(format!("its arguments are not a list of strings: {error}")))
 }
 
 /// Writes a program that has these arguments and `terrine` for an interpreter.

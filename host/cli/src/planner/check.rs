@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let planner = args.component.load(&runtime)?;
     let info = planner
         .describe()
-        .context("asking which policies it has, for which a part of the limits has to do")?;
+        .context("listing its policies, which gets only a part of the limits")?;
     let options = merge(Json::Object(Default::default()), &args.option)?.to_string();
     let policies = policies(args, &planner, &info, &options)?;
     let cases = cases(args)?;
@@ -152,7 +152,7 @@ fn policies(args: &Args, planner: &Planner<'_>, info: &Info, options: &str) -> R
     if info.policies.len() > 1 {
         return Err(Usage {
             message: "options are those of one policy, and the planner has several".to_owned(),
-            hint: "say which one by `--policy`",
+            hint: "choose one with `--policy`",
         }
         .into());
     }

@@ -132,9 +132,9 @@ fn table(info: &Info, planner: &Planner<'_>, file: Option<&str>) -> String {
         add(
             "history",
             if policy.uses_history {
-                "looked at"
+                "used"
             } else {
-                "not looked at"
+                "not used"
             },
         );
         for (index, row) in schema(policy).pretty().lines().enumerate() {

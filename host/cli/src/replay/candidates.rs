@@ -127,7 +127,7 @@ impl Candidates {
             }
             if found.len() == before {
                 return Err(Failure::new(format!(
-                    "there is no policy `{}`, but {}",
+                    "there is no policy `{}`; there are {}",
                     policy.policy,
                     list(components)
                 )));
@@ -181,7 +181,7 @@ pub(super) fn remarks(candidates: &[Candidate<'_>], settings: &Settings<'_>) -> 
         .filter(|candidate| told && !candidate.uses_history)
         .map(|candidate| {
             format!(
-                "the policy `{}` does not look at the past: what it is told of it is ignored",
+                "the policy `{}` does not use history: the given history is ignored",
                 candidate.policy
             )
         })

@@ -149,11 +149,11 @@ fn steps(text: &str) -> Result<Steps, String> {
         _ => text
             .parse()
             .map(Some)
-            .map_err(|_| "it must be two numbers, as 1..30, 53.. or ..30"),
+            .map_err(|_| "it must be a range, such as 1..30, 53.. or ..30"),
     };
     let (first, last) = text
         .split_once("..")
-        .ok_or("it must be two numbers, as 1..30, 53.. or ..30")?;
+        .ok_or("it must be a range, such as 1..30, 53.. or ..30")?;
     Ok((end(first)?, end(last.strip_prefix('=').unwrap_or(last))?))
 }
 

@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
             let other = closure::read(file, &args.store_dir)?;
             graph = graph
                 .merge(other)
-                .context("the closures do not go together")?;
+                .context("the closures contradict each other")?;
         }
         let runtime = LimitArgs::default().runtime(CacheArgs::default(), printer)?;
         let named: Vec<&Reference> = args.steps.iter().collect();
@@ -259,7 +259,7 @@ impl<'a> Reader<'a> {
         match paths.next().and_then(|path| Path::new(path).parent()) {
             Some(other) => {
                 let hint = format!(
-                    "it says that it has some in `{0}`: give `--store-dir {0}`",
+                    "its layers list some in `{0}`: give `--store-dir {0}`",
                     other.display()
                 );
                 Failure::hinted(message, hint)
@@ -352,10 +352,10 @@ fn plan(text: &[u8]) -> Result<Recorded> {
         tag: Option<String>,
     }
     let held =
-        history::of_plan(text).map_err(|why| Failure::new(format!("it is no plan: {why}")))?;
+        history::of_plan(text).map_err(|why| Failure::new(format!("it is not a plan: {why}")))?;
     let called: Called = serde_json::from_slice(text)
         .map_err(JsonError)
-        .context("it is no plan")?;
+        .context("it is not a plan")?;
     let closure = history::entries(&held);
     if closure.is_empty() {
         return Err(Failure::new("it has no store paths"));

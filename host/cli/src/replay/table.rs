@@ -41,8 +41,8 @@ fn steps(report: &Report) -> String {
     let told = match (settings.with_history, settings.with_previous) {
         (false, false) => "",
         (true, false) => ", plans know how often packages changed before",
-        (false, true) => ", plans know the layers before",
-        (true, true) => ", plans know how often packages changed before, and the layers",
+        (false, true) => ", plans know the previous layers",
+        (true, true) => ", plans know how often packages changed before, and the previous layers",
     };
     format!(
         "{} to {}{labels}{told}",
@@ -57,9 +57,9 @@ fn client(report: &Report) -> String {
         every => format!("pulls every {every} steps"),
     };
     let keeps = if settings.keep_all {
-        "all that it pulled"
+        "all layers"
     } else {
-        "what it pulled last"
+        "the layers of its last pull"
     };
     format!("{every}, keeps {keeps}")
 }

@@ -36,7 +36,7 @@ impl ArchiveReference<'_> {
         match self {
             Self::File { path, image } => {
                 if matches!(image, Selector::Number(_) | Selector::Digest(_)) {
-                    return Err(usage("an image is written by its name, not by its number"));
+                    return Err(usage("an image is written under a name, not a number"));
                 }
                 let output = Output::open(Some(path))?;
                 Ok(ArchiveTarget::Output { output, names })
@@ -98,7 +98,7 @@ fn check_name(name: &str) -> Result<()> {
                     .iter()
                     .any(|name| name.parse::<Digest>().is_ok()) =>
         {
-            Err(usage("a digest is what comes out, and cannot be asked for"))
+            Err(usage("the digest is computed, and cannot be chosen"))
         }
         Ok(_) => Ok(()),
     }

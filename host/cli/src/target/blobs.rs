@@ -50,7 +50,7 @@ impl BlobReference<'_> {
         match self {
             Self::Registry(repository) => {
                 if repository.digest.is_some() {
-                    return Err(usage("a digest is what comes out, and cannot be asked for"));
+                    return Err(usage("the digest is computed, and cannot be chosen"));
                 }
                 let (repository, more) = place.tagged(repository);
                 interrupt::leaves_blobs();
@@ -108,13 +108,13 @@ fn check_tags(image: &Selector, tags: &[String]) -> Result<()> {
             let checked = terrine::layout::check_name(tag);
             checked.map_err(|error| {
                 let message = error.to_string();
-                let hint = "name the tag that it is to have there: `oci:DIRECTORY:TAG`";
+                let hint = "name its tag: `oci:DIRECTORY:TAG`";
                 Usage { message, hint }.into()
             })
         }),
         Selector::Name(name) => Ok(terrine::layout::check_name(name)?),
         Selector::Number(_) | Selector::Digest(_) => Err(usage(
-            "an image is written by its tag, not by its number or digest",
+            "an image is written under a tag, not a number or a digest",
         )),
     }
 }

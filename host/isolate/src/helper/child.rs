@@ -65,13 +65,14 @@ pub(super) fn run(world: &World<'_>, faked: Faked, to: &UnixStream) {
 
 /// Prepares this process. Returns what commands read from.
 fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<File, Refusal> {
-    process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64).trying("asking for a signal")?;
+    process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)
+        .trying("setting the parent-death signal")?;
     // No command runs yet that this process would have to hide from, and the supervisor follows it.
-    process::prctl(libc::PR_SET_DUMPABLE, 1).trying("being seen")?;
-    setsid().trying("leaving the terminal")?;
+    process::prctl(libc::PR_SET_DUMPABLE, 1).trying("allowing the supervisor to trace")?;
+    setsid().trying("starting a session")?;
     umask(Mode::from_raw_mode(0o022));
     if world.level != Level::Record {
-        process::unshare(libc::CLONE_NEWNS).trying("making name spaces")?;
+        process::unshare(libc::CLONE_NEWNS).trying("creating namespaces")?;
     }
     // Opened here: a tree that is the root need not have it.
     let input = File::open("/dev/null").trying("opening `/dev/null`")?;
@@ -87,21 +88,21 @@ fn prepare(world: &World<'_>, faked: Faked, to: &UnixStream) -> Result<File, Ref
     // Not every place allows it, and little depends on it.
     let _ = process::fix_addresses();
     match world.step.identity {
-        Identity::User => process::drop_capabilities().trying("dropping rights")?,
+        Identity::User => process::drop_capabilities().trying("dropping capabilities")?,
         Identity::Root if world.level != Level::Record => {
-            process::keep_capabilities(KEPT).trying("dropping rights")?;
+            process::keep_capabilities(KEPT).trying("dropping capabilities")?;
         }
         Identity::Root => {}
     }
-    process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).trying("giving up new rights")?;
+    process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).trying("setting `no_new_privs`")?;
     let supervisor = getppid().map_or(1, |pid| pid.as_raw_nonzero().get());
     let listener = seccomp::install(faked, supervisor).trying("filtering system calls")?;
-    send(to, &listener).trying("reaching the supervisor")?;
+    send(to, &listener).trying("connecting to the supervisor")?;
     // The supervisor follows this process before it can be gone.
     let mut followed = [0];
     (&mut &*to)
         .read_exact(&mut followed)
-        .trying("reaching the supervisor")?;
+        .trying("connecting to the supervisor")?;
     Ok(input)
 }
 

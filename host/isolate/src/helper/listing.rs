@@ -131,7 +131,7 @@ impl Listing<'_> {
     fn entry(&self, path: Vec<u8>) -> Result<Option<Found>, Refusal> {
         let place = self.place(&path);
         let named = place.as_os_str().as_bytes();
-        let found = look(CWD, named).trying("looking at the tree")?;
+        let found = look(CWD, named).trying("examining the tree")?;
         let state = self.emulator.state(&found);
         let kind = match state.mode & libc::S_IFMT {
             libc::S_IFDIR => Kind::Directory,

@@ -68,13 +68,13 @@ fn isolate(request: &Request) -> Result<(), Refusal> {
         Some(_) => SPACES,
         None => SPACES | libc::CLONE_NEWUSER,
     };
-    match process::fork(spaces).trying("making name spaces")? {
+    match process::fork(spaces).trying("creating namespaces")? {
         Fork::Child => {
             drop(here);
             let run = || {
                 // Ends with the process that waits for it.
                 process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)
-                    .trying("asking for a signal")?;
+                    .trying("setting the parent-death signal")?;
                 match wire::receive::<Option<Granted>>(&there) {
                     Ok(Some(granted)) => supervise(request, granted),
                     // The process that would have sent it has answered already.

@@ -134,16 +134,16 @@ impl<'a> Supervisor<'a> {
         let is_own = *level != Level::Record;
         if is_own {
             let all = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-            mount_change("/", all).trying("keeping mounts apart")?;
+            mount_change("/", all).trying("making mounts private")?;
             let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
             mount("proc", "/proc", "proc", flags, None).trying("mounting `/proc`")?;
-            sethostname(b"localhost").trying("setting the name of the host")?;
+            sethostname(b"localhost").trying("setting the host name")?;
             let _ = process::loopback_up();
         } else {
-            process::prctl(libc::PR_SET_CHILD_SUBREAPER, 1).trying("adopting processes")?;
+            process::prctl(libc::PR_SET_CHILD_SUBREAPER, 1).trying("becoming the subreaper")?;
         }
         // The world of this process is the machine's: no command may look into it.
-        process::prctl(libc::PR_SET_DUMPABLE, 0).trying("hiding from commands")?;
+        process::prctl(libc::PR_SET_DUMPABLE, 0).trying("forbidding commands to trace")?;
         one_processor();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = openat(CWD, "/proc", flags, Mode::empty()).trying("opening `/proc`")?;
@@ -336,9 +336,9 @@ impl<'a> Supervisor<'a> {
         let is_own = self.started.level != Level::Record;
         if is_own || world.step.place == Place::Root {
             let theirs = openat(&self.proc, format!("{pid}/root"), PLACE, Mode::empty())
-                .trying("following the commands")?;
-            fchdir(&theirs).trying("following the commands")?;
-            chroot(".").trying("following the commands")?;
+                .trying("following the commands' root")?;
+            fchdir(&theirs).trying("following the commands' root")?;
+            chroot(".").trying("following the commands' root")?;
         }
         self.emulator.faked = faked;
         let first = match world.step.identity {
@@ -353,7 +353,7 @@ impl<'a> Supervisor<'a> {
         };
         self.emulator
             .begin(first)
-            .trying("following the commands")?;
+            .trying("following the commands' root")?;
         self.emulator.own_mounts.clear();
         self.emulator.base_mounts.clear();
         if is_own {
@@ -361,22 +361,22 @@ impl<'a> Supervisor<'a> {
             let private = world.private();
             for place in [&tree, Path::new("/"), &private, Path::new("/dev/shm")] {
                 use std::os::unix::ffi::OsStrExt;
-                let found =
-                    look(CWD, place.as_os_str().as_bytes()).trying("following the commands")?;
+                let found = look(CWD, place.as_os_str().as_bytes())
+                    .trying("following the commands' root")?;
                 self.emulator.own_mounts.push(found.stx_mnt_id);
             }
-            let mounts = base_mounts(world).trying("following the commands")?;
+            let mounts = base_mounts(world).trying("following the commands' root")?;
             self.emulator.base_mounts = mounts;
         }
         Ok(())
     }
 
     fn come_back(&self) -> Result<(), Refusal> {
-        fchdir(&self.root).trying("coming back")?;
+        fchdir(&self.root).trying("returning to the root")?;
         // Only who left the root can come back to it.
         match chroot(".") {
             Err(Errno::PERM) if self.started.level == Level::Record => Ok(()),
-            done => done.trying("coming back"),
+            done => done.trying("returning to the root"),
         }
     }
 

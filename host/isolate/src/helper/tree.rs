@@ -151,8 +151,8 @@ impl Tree {
                 Mode::empty(),
                 ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
             )
-            .trying("looking at the base image")?;
-            original.stamp = Stamp::of(&look(directory, name).trying("looking at the base image")?);
+            .trying("examining the base image")?;
+            original.stamp = Stamp::of(&look(directory, name).trying("examining the base image")?);
         }
         Ok(())
     }

@@ -137,7 +137,7 @@ impl World<'_> {
     /// A world of mounts.
     fn mounted(&self) -> Result<(), Refusal> {
         let all = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        mount_change("/", all).trying("keeping mounts apart")?;
+        mount_change("/", all).trying("making mounts private")?;
         let root = match self.step.place {
             Place::Root => {
                 mount_bind(self.tree, self.tree).trying("mounting the tree")?;

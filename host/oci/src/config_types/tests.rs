@@ -78,7 +78,7 @@ fn what_tools_refuse_is_found() {
     ] {
         let found = mistyped(config);
         let found = found.iter().map(|field| {
-            let end = ", and container engines load no image with that";
+            let end = ", and container engines do not load such an image";
             let message = field.message.strip_suffix(end).unwrap_or_default();
             let hint = field.hint.strip_prefix("write ").unwrap_or_default();
             format!("{message}|{}", hint.replace(" there,", ","))

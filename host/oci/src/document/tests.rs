@@ -130,7 +130,7 @@ fn null_is_an_empty_list_of_manifests() {
 fn what_is_wrong_is_said_in_words() {
     let unlike = "it is neither an image manifest nor an index: ";
     for (text, expected) in [
-        ("[]", "it must be an object, and is a list"),
+        ("[]", "it must be an object, but is a list"),
         ("\n<!DOCTYPE html>", "it is a web page or XML, and not JSON"),
         ("", "it is empty"),
         (
@@ -143,7 +143,7 @@ fn what_is_wrong_is_said_in_words() {
         ),
         (
             &format!(r#"{{"config":{CONFIG},"layers":{{}}}}"#),
-            "`layers`: it must be a list, and is an object",
+            "`layers`: it must be a list, but is an object",
         ),
         (
             &format!(r#"{{"config":{CONFIG},"layers":[{{"digest":"x"}}]}}"#),
@@ -151,7 +151,7 @@ fn what_is_wrong_is_said_in_words() {
         ),
         (
             &format!(r#"{{"config":{CONFIG},"config":{CONFIG}}}"#),
-            "the field `config` is there twice",
+            "the field `config` is given twice",
         ),
         (r#"{"schemaVersion":2}"#, "the field `config` is missing"),
     ] {
@@ -162,8 +162,7 @@ fn what_is_wrong_is_said_in_words() {
         );
     }
     let error = parse("{}", Some(&MediaType::OciIndex)).unwrap_err();
-    let expected =
-        "it is called `application/vnd.oci.image.index.v1+json`, and has no field `manifests`";
+    let expected = "its media type is `application/vnd.oci.image.index.v1+json`, but it has no field `manifests`";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -83,7 +83,7 @@ pub fn trial(planner: &Planner<'_>, policy: &str, options: &str, case: &Case) ->
     match ask(&request) {
         Ok(again) if again == (planned.clone(), usage) => {}
         Ok(_) => {
-            trial.outcome = Outcome::Failed("the same request got another plan".to_owned());
+            trial.outcome = Outcome::Failed("a repeated request got another plan".to_owned());
             return trial;
         }
         Err(error) => return trial.failed_again("when asked again", &error),

@@ -50,14 +50,14 @@ pub fn trials(planner: &Planner<'_>, policy: &str, options: &str, cases: &[Case]
 }
 
 fn not_run() -> Outcome {
-    Outcome::NotRun(format!("it used up what it may in {PATIENCE} cases"))
+    Outcome::NotRun(format!("it used up its limits in {PATIENCE} cases"))
 }
 
 /// Says of a failure that the limit was not all of the fuel.
 fn explain(trial: &mut Trial) {
     if let Outcome::Failed(why) = &mut trial.outcome {
         why.push_str(&format!(
-            "; a graph of at most {SMALL} paths has to do with that"
+            "; graphs of at most {SMALL} paths get only a part of the limit"
         ));
     }
 }

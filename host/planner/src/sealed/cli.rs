@@ -73,7 +73,5 @@ fn no_terminal(instance: &mut LinkerInstance<'_, State>, name: &str) -> Result<(
 
 /// Returns an error: a component that ends itself has not answered.
 fn gone(code: u8) -> Result<()> {
-    Err(wasmtime::Error::msg(format!(
-        "it ended itself with the exit code {code}"
-    )))
+    Err(wasmtime::Error::msg(format!("it exited with code {code}")))
 }

@@ -111,7 +111,7 @@ fn stub(
     interface: &'static str,
     name: &str,
 ) -> Result<()> {
-    let message = format!("the sealed WASI has nothing for `{interface}` `{name}` to work on");
+    let message = format!("the sealed WASI does not support `{interface}` `{name}`");
     instance.func_new(name, move |_, _, _, _| {
         Err(wasmtime::Error::msg(message.clone()))
     })

@@ -150,8 +150,8 @@ fn parse(text: &str) -> Result<Proxy, String> {
     }
     let parsed: Option<Authority> = authority.parse().ok();
     let parsed = parsed.filter(|authority| !authority.host().is_empty());
-    let parsed =
-        parsed.ok_or_else(|| "it has no host, or characters that no URL has".to_owned())?;
+    let parsed = parsed
+        .ok_or_else(|| "it has no host, or characters that are invalid in a URL".to_owned())?;
     let port = authority.rsplit('@').next().unwrap_or_default();
     let port = port.strip_prefix(parsed.host()).unwrap_or_default();
     if port.len() > 1 && parsed.port_u16().is_none_or(|port| port == 0) {
@@ -290,14 +290,17 @@ mod tests {
                 "http://user:sec/ret@x",
                 "its user or its password has a `/`",
             ),
-            ("http://", "it has no host, or characters that no URL has"),
+            (
+                "http://",
+                "it has no host, or characters that are invalid in a URL",
+            ),
             (
                 "http://user:secret@",
-                "it has no host, or characters that no URL has",
+                "it has no host, or characters that are invalid in a URL",
             ),
             (
                 "http://a secret",
-                "it has no host, or characters that no URL has",
+                "it has no host, or characters that are invalid in a URL",
             ),
             ("http://x:99999", "its port is not a number from 1 to 65535"),
             ("x:0", "its port is not a number from 1 to 65535"),
@@ -311,7 +314,7 @@ mod tests {
             ),
         ] {
             let error = route(&[("https_proxy", url)], "https://a.b/").unwrap_err();
-            let expected = format!("`https_proxy` does not name a proxy: {why}");
+            let expected = format!("`https_proxy` is not a valid proxy URL: {why}");
             assert!(
                 error == expected || url == "http://x:secret",
                 "{url}: {error}"

@@ -44,12 +44,12 @@ fn refusals_are_told_with_their_reason() {
         ),
         (
             step(GET).status(401),
-            "wants a login",
+            "requires credentials",
             "log in with `terrine login 127.0.0.1:",
         ),
         (
             step(GET).status(429).header("retry-after", "3600"),
-            "answers 429 Too Many Requests and wants to be asked again in 3600 s",
+            "answers 429 Too Many Requests and asks to retry after 3600 s",
             "",
         ),
         (
@@ -124,7 +124,7 @@ fn silence_is_an_error() {
         };
         let error = Client::new(options).document(&of).unwrap_err();
         assert!(
-            chain(&error).ends_with("was silent for 0.05 s"),
+            chain(&error).ends_with("did not respond for 0.05 s"),
             "{}",
             chain(&error)
         );

@@ -209,23 +209,23 @@ fn helpers_are_asked() {
     for (helper, expected) in [
         (
             "missing",
-            "`docker-credential-missing`, which keeps credentials, failed: there is no such program",
+            "the credential helper `docker-credential-missing` failed: the program does not exist",
         ),
         (
             "bad",
-            "`docker-credential-bad`, which keeps credentials, failed: locked by secret-fox",
+            "the credential helper `docker-credential-bad` failed: locked by secret-fox",
         ),
         (
             "silent",
-            "`docker-credential-silent`, which keeps credentials, failed: it ended with exit status: 4",
+            "the credential helper `docker-credential-silent` failed: it ended with exit status: 4",
         ),
         (
             "odd",
-            "`docker-credential-odd`, which keeps credentials, failed: its answer is not what the protocol says",
+            "the credential helper `docker-credential-odd` failed: its answer does not follow the protocol",
         ),
         (
             "../x",
-            "`docker-credential-../x`, which keeps credentials, failed: that is not the name of a helper",
+            "the credential helper `docker-credential-../x` failed: a helper cannot have this name",
         ),
     ] {
         assert_eq!(of(helper), Err(expected.to_owned()), "{helper}");

@@ -23,8 +23,9 @@ fn the_own_word_of_a_document_counts_more_than_the_content_type() {
     let document = client.document(&of).unwrap();
     assert_eq!(document.media_type.as_str(), INDEX_TYPE);
     let error = chain(&client.document(&of).unwrap_err());
-    let expected =
-        format!("it is `{INDEX_TYPE}`, and the `Content-Type` of the answer is `{manifest}`");
+    let expected = format!(
+        "its media type is `{INDEX_TYPE}`, but the `Content-Type` of the answer is `{manifest}`"
+    );
     assert!(error.ends_with(&expected), "{error}");
     running.seen();
 }

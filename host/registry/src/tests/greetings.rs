@@ -266,7 +266,7 @@ fn what_everybody_may_read_needs_no_login_that_works() {
             ENTRY,
             TOKEN,
             vec![step("").status(401), step("").status(401)],
-            "refuses the login that `",
+            "rejects the credentials in `",
         ),
     ] {
         for status in [401, 403, 404] {
@@ -320,7 +320,7 @@ fn a_token_that_ends_early_is_asked_for_once_more() {
         client.document(&of).unwrap();
         client.document(&of).unwrap();
         let error = chain(&client.document(&of).unwrap_err());
-        let expected = format!("takes no token of `{service}` any more");
+        let expected = format!("no longer accepts tokens of `{service}`");
         assert!(error.ends_with(&expected), "{error}");
         let (one, two, three) = (Some("Bearer one"), Some("Bearer two"), Some("Bearer three"));
         assert_eq!(sent(&running.seen()), [None, one, one, two, two, three]);

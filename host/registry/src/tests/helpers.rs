@@ -91,12 +91,12 @@ fn a_helper_that_does_not_end_is_ended() {
         let error = found.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`docker-credential-x`, which keeps credentials, gave none: it did not end within 0.3 s",
+            "the credential helper `docker-credential-x` returned no credentials: it did not end within 0.3 s",
             "{script}"
         );
         assert_eq!(
             error.hint().unwrap(),
-            "see what it waits for with `echo a.b | docker-credential-x get`, which prints the password"
+            "run `echo a.b | docker-credential-x get` to see what it waits for; it prints the password"
         );
         assert!(took < LONG, "{script}: {took:?}");
         assert!(!runs(&folder, "pid"), "{script}");
@@ -109,7 +109,7 @@ fn a_helper_that_says_too_much_is_ended() {
     let (found, took) = ask(&folder, 2 * LONG, "a.b");
     assert_eq!(
         found.unwrap_err().to_string(),
-        "`docker-credential-x`, which keeps credentials, failed: it says more than 65536 bytes"
+        "the credential helper `docker-credential-x` failed: its answer has more than 65536 bytes"
     );
     assert!(took < LONG, "{took:?}");
     assert!(!runs(&folder, "pid"));
@@ -185,9 +185,9 @@ fn a_helper_that_is_stopped_for_the_terminal_is_ended() {
     let (found, took) = ask(&folder, 2 * LONG, "a.b");
     let error = found.unwrap_err();
     assert!(
-        error
-            .to_string()
-            .ends_with("gave none: it wants to use the terminal, which it cannot have"),
+        error.to_string().ends_with(
+            "returned no credentials: it tried to use the terminal, which is not available to it"
+        ),
         "{error}"
     );
     assert!(took < LONG, "{took:?}");

@@ -120,7 +120,7 @@ fn the_file_that_is_found_first_is_the_one_that_changes() {
             .store(&name("a.b"), &login("u", "p"))
             .unwrap_err()
             .to_string(),
-        "there is no file to keep a login in"
+        "there is no file to store credentials in"
     );
 }
 
@@ -219,7 +219,7 @@ fn all_logins_are_those_of_programs_as_well() {
     for (list, error) in [
         ("echo null", None),
         ("true", None),
-        ("echo []", Some("its answer is not what the protocol says")),
+        ("echo []", Some("its answer does not follow the protocol")),
         ("echo no such action; exit 1", Some("no such action")),
     ] {
         fs::write(&file, config).unwrap();
@@ -291,7 +291,7 @@ fn a_login_is_checked_by_the_registry() {
         (vec![step("GET /v2/"), step("GET /v2/")], Ok(false)),
         (
             vec![basic(), basic()],
-            Err("refuses this user and password"),
+            Err("rejects this user name and password"),
         ),
         (
             vec![step("GET /v2/").status(404), step("GET /v2/").status(404)],

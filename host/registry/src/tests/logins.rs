@@ -164,11 +164,11 @@ fn token_services_that_refuse_are_named() {
             step("")
                 .status(401)
                 .body(r#"{"details":"incorrect username or password"}"#),
-            "wants a login: incorrect username or password",
+            "requires credentials: incorrect username or password",
         ),
         (
             step("").status(404),
-            "the service of its tokens, `HOST`, answers 404 Not Found",
+            "its token service `HOST` answers 404 Not Found",
         ),
         (step("").body(r#"{"token":""}"#), "it holds no token"),
         (

@@ -111,7 +111,7 @@ fn a_missing_login_is_named_for_the_registry_that_wants_it() {
     ]);
     let error = client.document(&of).unwrap_err();
     assert!(
-        chain(&error).ends_with(&format!("`{host}` wants a login")),
+        chain(&error).ends_with(&format!("`{host}` requires credentials")),
         "{}",
         chain(&error)
     );

@@ -104,13 +104,14 @@ fn a_proxy_that_is_not_there_is_named() {
     ] {
         let client = client(variable, &format!("http://{gone}"), plain);
         let error = chain(&client.document(&of).unwrap_err());
-        let expected = format!("by the proxy `{gone}` of `{variable}` failed: Connection refused");
+        let expected =
+            format!("through the proxy `{gone}` of `{variable}` failed: Connection refused");
         assert!(error.contains(&expected), "{error}");
     }
     let error = client("https_proxy", "ftp://x:secret@y", false).document(&of);
     let error = chain(&error.unwrap_err());
     assert!(
-        error.contains("`https_proxy` does not name a proxy") && !error.contains("secret"),
+        error.contains("`https_proxy` is not a valid proxy URL") && !error.contains("secret"),
         "{error}"
     );
 }
@@ -222,7 +223,7 @@ fn socks_proxies_are_given_names_and_logins() {
     let (proxy, seen) = socks(registry.address, true);
     let error = client("ALL_PROXY", &format!("socks5://user:secret@{proxy}"), true).document(&of);
     let error = chain(&error.unwrap_err());
-    let named = format!("by the proxy `{proxy}` of `ALL_PROXY` failed");
+    let named = format!("through the proxy `{proxy}` of `ALL_PROXY` failed");
     assert!(
         error.contains(&named) && !error.contains("secret"),
         "{error}"

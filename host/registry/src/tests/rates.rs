@@ -29,7 +29,7 @@ fn a_layer_below_the_least_rate_is_an_interruption() {
     };
     assert!((1..400).contains(&bytes) && time >= SHORT, "{error:?}");
     let expected = format!(
-        " sent {bytes} bytes in {} s, and 1000 in a second are the least",
+        " sent {bytes} bytes in {} s, less than the minimum of 1000 bytes per second",
         time.as_secs_f32()
     );
     assert!(chain(&error).ends_with(&expected), "{}", chain(&error));
@@ -123,7 +123,8 @@ fn an_upload_below_the_least_rate_is_an_interruption() {
     });
     let said = chain(&error);
     assert!(
-        said.contains(" took ") && said.ends_with(" s, and 10000000 in a second are the least"),
+        said.contains(" took ")
+            && said.ends_with(" s, less than the minimum of 10000000 bytes per second"),
         "{said}"
     );
     let steps = vec![

@@ -205,7 +205,7 @@ fn what_has_nothing_to_do_with_the_rest_is_not_tried_again() {
     let content = bytes(SIZE);
     for (status, after, says) in [
         (403, "0", "answers 403 Forbidden"),
-        (503, "3600", "wants to be asked again in 3600 s"),
+        (503, "3600", "asks to retry after 3600 s"),
     ] {
         let (result, ..) = run(&content, 3, |query| {
             let put = || step(format!("PUT /u?{query}"));
@@ -329,7 +329,7 @@ fn a_source_that_ends_before_is_told_as_such() {
         .unwrap_err();
     let said = chain(&error);
     assert!(
-        said.ends_with("reading what is to be sent: it ends after 1000 bytes, and had more before"),
+        said.ends_with("reading the data to send: it ends after 1000 bytes, but had more before"),
         "{said}"
     );
     assert!(running.seen()[0].line.starts_with(START));

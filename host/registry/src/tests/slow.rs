@@ -56,7 +56,7 @@ pub(super) fn slow(error: &Error) -> u64 {
     };
     assert!(time >= SHORT, "{time:?}");
     let expected = format!(
-        " sent {bytes} bytes in {} s, and not the end of its answer",
+        " sent {bytes} bytes in {} s without completing its answer",
         time.as_secs_f32()
     );
     assert!(chain(error).ends_with(&expected), "{}", chain(error));

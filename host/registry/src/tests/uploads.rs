@@ -181,7 +181,7 @@ fn a_source_that_fails_is_told_as_such_and_the_registry_has_no_blob() {
         (
             &good,
             content[..999].to_vec(),
-            "it ends after 999 bytes, and has 1000 by its descriptor",
+            "it ends after 999 bytes, but its descriptor says 1000",
         ),
         (
             &good,
@@ -215,7 +215,7 @@ fn a_source_that_fails_is_told_as_such_and_the_registry_has_no_blob() {
             )
             .unwrap_err();
         assert!(
-            chain(&error).contains(&format!(": reading what is to be sent: {expected}")),
+            chain(&error).contains(&format!(": reading the data to send: {expected}")),
             "{}",
             chain(&error)
         );

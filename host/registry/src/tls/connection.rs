@@ -55,7 +55,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let bare = details.uri.host().unwrap_or_default();
         let bare = bare.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(bare.to_owned())
-            .map_err(|_| Error::Tls("its name cannot be one of a certificate"))?;
+            .map_err(|_| Error::Tls("a certificate cannot have its name"))?;
         let mut client =
             ClientConnection::new(configuration.client, name).map_err(io::Error::other)?;
         let mut socket =

@@ -77,7 +77,7 @@ pub(super) fn read(
                 CertificatesError { file, why }
             })?),
             Some("key") if !file.with_extension("cert").exists() => {
-                let why = "there is its key, and not the certificate".to_owned();
+                let why = "its key exists, but the certificate does not".to_owned();
                 let file = file.with_extension("cert");
                 return Err(CertificatesError { file, why });
             }
@@ -106,15 +106,15 @@ fn own(file: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
     let text =
         content(&key).map_err(|error| format!("its key {key_name} cannot be read: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
-        format!("{key_name} holds no private key in PEM, or one that a password protects")
+        format!("{key_name} holds no private key in PEM, or one that is protected by a password")
     })?;
     let key = provider.key_provider.load_private_key(key);
-    let key = key.map_err(|_| format!("{key_name} is of a kind that is not supported"))?;
+    let key = key.map_err(|_| format!("{key_name} is of an unsupported kind"))?;
     let own = CertifiedKey::new(chain, key);
     // The library reads no certificate of version 1, which it takes a server to read.
     match own.keys_match() {
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            Err(format!("{key_name} is not its key"))
+            Err(format!("{key_name} does not match the certificate"))
         }
         _ => Ok(own),
     }

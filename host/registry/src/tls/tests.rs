@@ -209,7 +209,7 @@ fn folders_hold_roots_and_pairs() {
         ),
         (
             &[("a.key", KEY)],
-            "there is its key, and not the certificate",
+            "its key exists, but the certificate does not",
         ),
         (
             &[("a.cert", "junk"), ("a.key", KEY)],
@@ -217,15 +217,15 @@ fn folders_hold_roots_and_pairs() {
         ),
         (
             &[("a.cert", AUTHORITY), ("a.key", KEY)],
-            "`a.key` is not its key",
+            "`a.key` does not match the certificate",
         ),
         (
             &[("a.cert", SELF_SIGNED), ("a.key", "junk")],
-            "`a.key` holds no private key in PEM, or one that a password protects",
+            "`a.key` holds no private key in PEM, or one that is protected by a password",
         ),
         (
             &[("a.cert", SELF_SIGNED), ("a.key", other)],
-            "`a.key` is of a kind that is not supported",
+            "`a.key` is of an unsupported kind",
         ),
     ] {
         let place = tempfile::tempdir().unwrap();
@@ -286,7 +286,7 @@ fn the_first_folder_of_a_registry_counts() {
     assert_eq!(faults(&trust, "a.b", "a.b"), "`two/c.d/a.crt`");
     let trust = Trust::new(given("three"), true);
     let said = faults(&trust, "a.b", "a.b");
-    assert!(said.starts_with("there is no directory `"), "{said}");
+    assert!(said.starts_with("the directory `"), "{said}");
     // Half a pair is not passed over in silence, whoever is trusted.
     write(&place.path().join("two/c.d"), &pair[..1]);
     assert!(

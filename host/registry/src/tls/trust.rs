@@ -72,7 +72,10 @@ impl Trust {
             Some(given) => folders.push(match folder::read(given, &self.provider)? {
                 Some(folder) => folder,
                 None => Folder {
-                    faults: vec![format!("there is no directory `{}`", given.display())],
+                    faults: vec![format!(
+                        "the directory `{}` does not exist",
+                        given.display()
+                    )],
                     ..Folder::default()
                 },
             }),

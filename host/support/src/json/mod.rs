@@ -28,7 +28,7 @@ pub struct Fault {
 ///
 /// ```
 /// let fault = terrine_support::json::read::<Vec<String>>(b"\"/bin/a\"").unwrap_err();
-/// assert_eq!(fault.why, "it must be a list, and is the string `\"/bin/a\"` at line 1 column 8");
+/// assert_eq!(fault.why, "it must be a list, but is the string `\"/bin/a\"` at line 1 column 8");
 /// ```
 ///
 /// # Errors
@@ -60,7 +60,7 @@ pub fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Fault> {
 /// ```
 /// let read = |text: &[u8]| terrine_support::json::read_object::<serde_json::Value>(text).unwrap_err();
 /// assert_eq!(read(b"<html>"), "it is a web page or XML, and not JSON");
-/// assert_eq!(read(b"[1]"), "it must be an object, and is a list");
+/// assert_eq!(read(b"[1]"), "it must be an object, but is a list");
 /// ```
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn read_object<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Strin
         None => "it is empty",
         Some(b'<') => "it is a web page or XML, and not JSON",
         // The parser takes lists of the fields' values for objects.
-        Some(b'[') => "it must be an object, and is a list",
+        Some(b'[') => "it must be an object, but is a list",
         Some(_) => {
             return serde_json::from_slice(text).map_err(|error| in_words(&error.to_string()));
         }
@@ -187,85 +187,85 @@ mod tests {
         for (config, expected) in [
             (
                 r#""Cmd": "/bin/a""#,
-                r#"config.Cmd: it must be a list, and is the string `"/bin/a"`; write `"Cmd": ["/bin/a"]`"#,
+                r#"config.Cmd: it must be a list, but is the string `"/bin/a"`; write `"Cmd": ["/bin/a"]`"#,
             ),
             (
                 r#""Cmd": "/bin/a --port 80""#,
-                r#"config.Cmd: it must be a list, and is the string `"/bin/a --port 80"`; write `"Cmd": ["/bin/a","--port","80"]`"#,
+                r#"config.Cmd: it must be a list, but is the string `"/bin/a --port 80"`; write `"Cmd": ["/bin/a","--port","80"]`"#,
             ),
             (
                 r#""Cmd": {"/a": {"mode": "0755"}}"#,
-                r#"config.Cmd: it must be a list, and is an object; write `"Cmd": [{"path":"/a","mode":"0755"}]`"#,
+                r#"config.Cmd: it must be a list, but is an object; write `"Cmd": [{"path":"/a","mode":"0755"}]`"#,
             ),
             (
                 r#""Env": {"A": "1"}"#,
-                r#"config.Env: it must be a list, and is an object; write `"Env": ["A=1"]`"#,
+                r#"config.Env: it must be a list, but is an object; write `"Env": ["A=1"]`"#,
             ),
             (
                 r#""Cmd": ["a", 7]"#,
-                "config.Cmd[1]: it must be a string, and is the number `7`; write `\"7\"`",
+                "config.Cmd[1]: it must be a string, but is the number `7`; write `\"7\"`",
             ),
             (
                 r#""User": 1000"#,
-                r#"config.User: it must be a string, and is the number `1000`; write `"User": "1000"`"#,
+                r#"config.User: it must be a string, but is the number `1000`; write `"User": "1000"`"#,
             ),
             (
                 r#""User": null"#,
-                "config.User: it must be a string, and is `null`",
+                "config.User: it must be a string, but is `null`",
             ),
             (
                 r#""Labels": ["a=b"]"#,
-                r#"config.Labels: it must be an object, and is a list; write `"Labels": {"a":"b"}`"#,
+                r#"config.Labels: it must be an object, but is a list; write `"Labels": {"a":"b"}`"#,
             ),
             (
                 r#""ExposedPorts": [80, "53/udp"]"#,
-                r#"config.ExposedPorts: it must be an object, and is a list; write `"ExposedPorts": {"53/udp":{},"80/tcp":{}}`"#,
+                r#"config.ExposedPorts: it must be an object, but is a list; write `"ExposedPorts": {"53/udp":{},"80/tcp":{}}`"#,
             ),
             (
                 r#""layers": "3""#,
-                r#"config.layers: it must be a whole number of 0 or more, and is the string `"3"`; write `"layers": 3`"#,
+                r#"config.layers: it must be a whole number of 0 or more, but is the string `"3"`; write `"layers": 3`"#,
             ),
             (
                 r#""layers": -1"#,
-                "config.layers: it must be a whole number of 0 or more, and is the number `-1`",
+                "config.layers: it must be a whole number of 0 or more, but is the number `-1`",
             ),
             (
                 r#""layers": 5000000000"#,
-                "config.layers: it must be a whole number from 0 to 4294967295, and is the number `5000000000`",
+                "config.layers: it must be a whole number from 0 to 4294967295, but is the number `5000000000`",
             ),
             (
                 r#""jobs": 0"#,
-                "config.jobs: it must be a whole number of 1 or more, and is the number `0`",
+                "config.jobs: it must be a whole number of 1 or more, but is the number `0`",
             ),
             (
                 r#""seconds": 1.5"#,
-                "config.seconds: it must be a whole number, and is the number `1.5`",
+                "config.seconds: it must be a whole number, but is the number `1.5`",
             ),
             (
                 r#""tmp": "yes""#,
-                r#"config.tmp: it must be true or false, and is the string `"yes"`; write `"tmp": true`"#,
+                r#"config.tmp: it must be true or false, but is the string `"yes"`; write `"tmp": true`"#,
             ),
             (
                 r#""kind": "three""#,
-                "config.kind: `three` is not known here: it must be `one` or `two`",
+                "config.kind: unknown value `three`: it must be `one` or `two`",
             ),
             (
                 r#""tmp": true, "tmp": true"#,
-                "config: the field `tmp` is there twice; leave one of them out",
+                "config: the field `tmp` is given twice; leave one of them out",
             ),
             (
                 r#""User": "\u0041\"\n""#.replacen("User", "layers", 1).as_str(),
-                r#"config.layers: it must be a whole number of 0 or more, and is the string `"A\"\n"`"#,
+                r#"config.layers: it must be a whole number of 0 or more, but is the string `"A\"\n"`"#,
             ),
         ] {
             assert_eq!(of(&format!(r#"{{"config": {{{config}}}}}"#)), expected);
         }
         assert_eq!(
             of(r#"{"config": "x"}"#),
-            "config: it must be an object, and is the string `\"x\"`"
+            "config: it must be an object, but is the string `\"x\"`"
         );
         assert_eq!(of("{}"), ": the field `config` is missing");
-        assert_eq!(of("7"), ": it must be an object, and is the number `7`");
+        assert_eq!(of("7"), ": it must be an object, but is the number `7`");
     }
 
     #[test]

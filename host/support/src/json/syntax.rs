@@ -18,8 +18,8 @@ const OTHERS: &[(&str, &str)] = &[
     ("False", "write `false`"),
     ("None", "write `null`"),
     ("undefined", "write `null`, or leave the field out"),
-    ("}", "take away the comma before it, or write a value"),
-    ("]", "take away the comma before it, or write a value"),
+    ("}", "remove the comma before it, or write a value"),
+    ("]", "remove the comma before it, or write a value"),
     ("=", "write a colon between a name and its value"),
 ];
 /// Beginnings of what the parser says, and the remedy.
@@ -32,11 +32,11 @@ const KINDS: &[(&str, &str)] = &[
     ("expected `:`", "write a colon between a name and its value"),
     (
         "trailing characters",
-        "take away what follows the first value",
+        "remove the text after the first value",
     ),
     ("control character", "write line breaks in strings as `\\n`"),
 ];
-const COMMENT: &str = "JSON has no comments: take it away";
+const COMMENT: &str = "JSON has no comments: remove it";
 const NUMBER: &str = "JSON has no such number";
 
 /// Returns what is wrong with the beginning of text that no parser of JSON names.

@@ -84,7 +84,7 @@ const SYNTAX: &[(&str, &str)] = &[
         "invalid escape",
         "a backslash in a string has no meaning here: write `\\\\` for one",
     ),
-    ("invalid number", "a number is not written as one"),
+    ("invalid number", "a number is malformed"),
     ("number out of range", "a number is too large"),
     (
         "recursion limit exceeded",
@@ -92,11 +92,11 @@ const SYNTAX: &[(&str, &str)] = &[
     ),
     (
         "lone leading surrogate in hex escape",
-        "a string has half of a character as `\\uD83D` is: the other half must follow",
+        "a string has one half of a surrogate pair, such as `\\uD83D`: the other half must follow",
     ),
     (
         "unexpected end of hex escape",
-        "a string has half of a character as `\\uD83D` is: the other half must follow",
+        "a string has one half of a surrogate pair, such as `\\uD83D`: the other half must follow",
     ),
     ("invalid unicode code point", "the text is not UTF-8"),
 ];
@@ -106,7 +106,7 @@ const NUMBERS: &[(&str, &str)] = &[
     ("invalid digit found in string", "it must be a whole number"),
     (
         "cannot parse integer from empty string",
-        "it must be a whole number, and is empty",
+        "it must be a whole number, but is empty",
     ),
     (
         "number too large to fit in target type",
@@ -186,9 +186,9 @@ fn mismatch(what: &str) -> Option<String> {
     let (found, expected) = parts(what)?;
     let (expected, _) = must_be(expected, found);
     if what.starts_with("invalid length ") {
-        return Some(format!("it must be {expected}, and has {found} values"));
+        return Some(format!("it must be {expected}, but has {found} values"));
     }
-    Some(format!("it must be {expected}, and is {}", is(found)))
+    Some(format!("it must be {expected}, but is {}", is(found)))
 }
 
 /// Says in words what a value must be.
@@ -282,9 +282,9 @@ fn names(what: &str) -> Option<String> {
         return Some(format!("the field {field} is missing"));
     }
     if let Some(field) = what.strip_prefix("duplicate field ") {
-        return Some(format!("the field {field} is there twice"));
+        return Some(format!("the field {field} is given twice"));
     }
     let variant = what.strip_prefix("unknown variant ")?;
     let (variant, known) = variant.split_once(", expected ")?;
-    Some(format!("{variant} is not known here: it must be {known}"))
+    Some(format!("unknown value {variant}: it must be {known}"))
 }

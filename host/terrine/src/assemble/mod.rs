@@ -193,7 +193,7 @@ impl NewImage<'_> {
         let mut remarks: Vec<Remark> = remarks.map(Remark::warning).collect();
         if self.layer_count() > DOCKER_MAX_LAYERS {
             let message = format!(
-                "the image has {} layers, and Docker takes {DOCKER_MAX_LAYERS}",
+                "the image has {} layers, but Docker takes at most {DOCKER_MAX_LAYERS}",
                 self.layer_count()
             );
             remarks.push(Remark::warning(message).hint("lower `maxLayers`"));

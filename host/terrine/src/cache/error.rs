@@ -28,7 +28,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// There is a link in its place.
-    #[error("the layer cache `{}` is a link, and is not followed", path.display())]
+    #[error("the layer cache `{}` is a link, which is not followed", path.display())]
     Link {
         /// The link.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Others than the user may have written it.
-    #[error("the layer cache in `{}` is not the user's own: {why}", path.display())]
+    #[error("the layer cache in `{}` is not safe to use: {why}", path.display())]
     NotOwn {
         /// Its folder.
         path: PathBuf,
@@ -97,11 +97,11 @@ impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Database { reason, .. } if is_held(reason) => {
-                Some("another process holds it; run again when that is done".into())
+                Some("another process uses it: run again when that process has finished".into())
             }
             Self::Database { reason, .. } => match reason.sqlite_error_code()? {
                 ErrorCode::DiskFull => {
-                    Some("make room there, or name another place in `XDG_CACHE_HOME`".into())
+                    Some("make room there, or set `XDG_CACHE_HOME` to another directory".into())
                 }
                 ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
                     Some(ELSEWHERE.into())
@@ -109,13 +109,13 @@ impl Hint for Error {
                 _ => None,
             },
             Self::NotAFile { .. } | Self::Link { .. } | Self::NotACache { .. } => {
-                Some("remove what is there, or name another place in `XDG_CACHE_HOME`".into())
+                Some("remove it, or set `XDG_CACHE_HOME` to another directory".into())
             }
             Self::Damaged { .. } => {
-                Some("`terrine cache clear` begins it anew; nothing depends on it".into())
+                Some("`terrine cache clear` recreates it; no image depends on it".into())
             }
             Self::NotOwn { .. } => {
-                Some("take the permission away, or name another place in `XDG_CACHE_HOME`".into())
+                Some("remove the permission, or set `XDG_CACHE_HOME` to another directory".into())
             }
             Self::Io { .. } | Self::Refused { .. } => Some(ELSEWHERE.into()),
         }
@@ -123,7 +123,7 @@ impl Hint for Error {
 }
 
 const ELSEWHERE: &str =
-    "`XDG_CACHE_HOME` names another place for it; everything works without, but slower";
+    "set `XDG_CACHE_HOME` to another directory; everything works without the cache, but slower";
 
 /// Returns true if the file is not the database that it should be.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {

@@ -431,7 +431,7 @@ impl Cache {
 
     fn complain_of_damage(&self, path: &Path) {
         self.complain(format!(
-            "the layer cache `{}` was damaged, and is begun anew",
+            "the layer cache `{}` was damaged and is recreated",
             path.display()
         ));
     }

@@ -305,7 +305,7 @@ fn parse(text: &[u8], name: &Path) -> Result<Vec<Entry>, ImportError> {
     }
     let lines = text[..at].lines().skip(1);
     let entries: Result<Vec<Entry>, _> = lines.map(serde_json::from_str).collect();
-    let entries = entries.map_err(|_| damaged("an entry is not one"))?;
+    let entries = entries.map_err(|_| damaged("an entry is invalid"))?;
     if entries.len() != end.entries {
         return Err(damaged("entries are missing"));
     }

@@ -54,7 +54,7 @@ impl Database {
             let why = if kind.is_dir() {
                 "it is a folder"
             } else {
-                "it is no regular file"
+                "it is not a regular file"
             };
             return Err(Error::NotADatabase {
                 path: file.to_owned(),
@@ -302,7 +302,7 @@ fn failed(file: &Path, source: rusqlite::Error) -> Error {
         },
         _ if sqlite::is_too_much(&source) => Error::NotADatabase {
             path,
-            why: "it takes far too long to read, or has far too much text".to_owned(),
+            why: "it takes too long to read, or it has too much text".to_owned(),
         },
         _ => Error::Database { path, source },
     }

@@ -32,7 +32,7 @@ pub enum Error {
         source: rusqlite::Error,
     },
     /// A file that is not the database of a store.
-    #[error("`{}` is not the database of a store: {why}", path.display())]
+    #[error("`{}` is not a store database: {why}", path.display())]
     NotADatabase {
         /// The file.
         path: PathBuf,
@@ -66,7 +66,7 @@ impl Hint for Error {
             Self::Fault { fault, .. } => fault.hint(),
             Self::Database { source, .. } => match source.sqlite_error_code()? {
                 rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked => {
-                    Some("another process holds it; run again when that is done".into())
+                    Some("another process uses it: run again when that process has finished".into())
                 }
                 _ => None,
             },
@@ -76,7 +76,7 @@ impl Hint for Error {
             Self::NotRegistered {
                 immutable: true, ..
             } => Some(
-                "the latest changes can only be seen by who may write to the database's folder; build or fetch the path, or run as its owner".into(),
+                "the latest changes are visible only to users who may write to the database's directory: build or fetch the path, or run as its owner".into(),
             ),
             Self::NotRegistered { .. } => Some("build or fetch the path first".into()),
             Self::File(error) => error.hint(),
@@ -112,7 +112,7 @@ pub enum Fault {
         fault: Box<Fault>,
     },
     /// A registration that breaks off or has something else in it.
-    #[error("line {line} has to be {expected}, and {}", found.as_ref().map_or_else(|| "is missing".to_owned(), |text| format!("is `{text}`")))]
+    #[error("line {line} must be {expected}, but {}", found.as_ref().map_or_else(|| "is missing".to_owned(), |text| format!("is `{text}`")))]
     Line {
         /// The number of the line, from 1.
         line: usize,
@@ -125,7 +125,7 @@ pub enum Fault {
     #[error("it is a folder without a file `registration`")]
     NoRegistration,
     /// The two files of a `closureInfo` folder do not go together.
-    #[error("its `store-paths` names `{0}`, which its `registration` does not")]
+    #[error("its `store-paths` names `{0}`, which its `registration` does not contain")]
     NotInRegistration(String),
     /// A path that is not one of the store.
     #[error("`{path}` is not a path directly below `{store_dir}`")]
@@ -147,7 +147,7 @@ pub enum Fault {
         size: String,
     },
     /// A value that Nix's database could not hold.
-    #[error("`{path}` has the {what} `{value}`, which Nix does not write")]
+    #[error("`{path}` has the {what} `{value}`, which is not in Nix's form")]
     Registration {
         /// The path.
         path: String,
@@ -157,7 +157,7 @@ pub enum Fault {
         value: String,
     },
     /// A graph that is not closed.
-    #[error("`{path}` refers to `{reference}`, which is not there")]
+    #[error("`{path}` refers to `{reference}`, which is missing")]
     MissingReference {
         /// The path.
         path: String,
@@ -165,7 +165,7 @@ pub enum Fault {
         reference: String,
     },
     /// A path that is there twice, and not the same.
-    #[error("`{path}` is there twice, with different {what}")]
+    #[error("`{path}` appears twice, with different {what}")]
     Conflict {
         /// The path.
         path: String,
@@ -193,7 +193,7 @@ impl Hint for Fault {
             Self::NoRegistration | Self::NotInRegistration(_) => {
                 Some("a `closureInfo` folder has the files `registration` and `store-paths`".into())
             }
-            Self::NotAStorePath { .. } => Some("name the store's directory by `storeDir` or `--store-dir` if it is another".into()),
+            Self::NotAStorePath { .. } => Some("if the store is another directory, name it by `storeDir` or `--store-dir`".into()),
             Self::Invalid(_) => Some("build or fetch the path, then write the graph again".into()),
             Self::MissingReference { .. } => {
                 Some("write the whole closure: `nix path-info --json --recursive`".into())

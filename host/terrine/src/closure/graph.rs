@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_reference_that_is_not_there_is_named() {
         let fault = Graph::build(vec![entry("a", 0, ""), entry("b", 0, "a x")]).unwrap_err();
-        assert_eq!(fault.to_string(), "`b` refers to `x`, which is not there");
+        assert_eq!(fault.to_string(), "`b` refers to `x`, which is missing");
         assert!(fault.hint().unwrap().contains("--recursive"));
     }
 

@@ -425,11 +425,11 @@ mod tests {
         let table = [
             (
                 r#"[{"path":"$A","references":[]}, 3]"#,
-                "`[1]`: it must be an object, and is the number `3`",
+                "`[1]`: it must be an object, but is the number `3`",
             ),
             (
                 r#"[["$A", 1, [], true]]"#,
-                "`[0]`: it must be an object, and is a list",
+                "`[0]`: it must be an object, but is a list",
             ),
             (
                 r#"[{"references":[]}]"#,
@@ -441,7 +441,7 @@ mod tests {
             ),
             (
                 r#"[{"path":"$A","references":["$A",7]}]"#,
-                "`[0].references[1]`: it must be a string, and is the number `7`",
+                "`[0].references[1]`: it must be a string, but is the number `7`",
             ),
             (
                 r#"[{"path":"/etc","references":[]}]"#,
@@ -449,7 +449,7 @@ mod tests {
             ),
             (
                 r#"[{"path":"$A","path":"$A","references":[]}]"#,
-                "`[0]`: the field `path` is there twice",
+                "`[0]`: the field `path` is given twice",
             ),
             (
                 r#"[{"path":"$A","references":["$a"]}]"#,
@@ -457,11 +457,11 @@ mod tests {
             ),
             (
                 r#"{"g":[{"path":"$A","references":[]},{"path":"$A","references":"x"}]}"#,
-                "`g[1].references`: it must be a list, and is the string `\"x\"`",
+                "`g[1].references`: it must be a list, but is the string `\"x\"`",
             ),
             (
                 r#"{"$A":7}"#,
-                &format!("`{A}`: it must be an object, and is the number `7`"),
+                &format!("`{A}`: it must be an object, but is the number `7`"),
             ),
             (
                 r#"{"$A":{"references":[""]}}"#,
@@ -495,7 +495,7 @@ mod tests {
         assert_eq!(twice("1").unwrap().nodes().len(), 1);
         assert_eq!(
             twice("2"),
-            Err(format!("`{A}` is there twice, with different sizes"))
+            Err(format!("`{A}` appears twice, with different sizes"))
         );
     }
 

@@ -300,7 +300,7 @@ mod tests {
             ("", "", "\"odd:x\"", "content address `\"odd:x\"`"),
             ("", "", "7", "content address `7`"),
         ] {
-            let expected = format!("`/nix/store/a` has the {what}, which Nix does not write");
+            let expected = format!("`/nix/store/a` has the {what}, which is not in Nix's form");
             assert_eq!(check(hash, signatures, address), Err(expected));
         }
     }
@@ -325,7 +325,7 @@ mod tests {
         );
         assert_eq!(
             fault.unwrap_err().to_string(),
-            "`/nix/store/a` is there twice, with different NAR hashes"
+            "`/nix/store/a` appears twice, with different NAR hashes"
         );
     }
 }

@@ -206,35 +206,35 @@ mod tests {
         let table = [
             (
                 "/nix/store/a",
-                "line 2 has to be a hash or a deriver, and is missing",
+                "line 2 must be a hash or a deriver, but is missing",
             ),
             (
                 "/nix/store/a\nsha256:x\n1",
-                "line 4 has to be a deriver, and is missing",
+                "line 4 must be a deriver, but is missing",
             ),
             (
                 "/nix/store/a\n\nx",
-                "line 3 has to be a number of references, and is `x`",
+                "line 3 must be a number of references, but is `x`",
             ),
             (
                 "/nix/store/a\n\n-1",
-                "line 3 has to be a number of references, and is `-1`",
+                "line 3 must be a number of references, but is `-1`",
             ),
             (
                 "/nix/store/a\n\n2\n/nix/store/a",
-                "line 5 has to be a reference, and is missing",
+                "line 5 must be a reference, but is missing",
             ),
             (
                 "/nix/store/a\n\n18446744073709551615",
-                "line 4 has to be a reference, and is missing",
+                "line 4 must be a reference, but is missing",
             ),
             (
                 "/nix/store/a\n\n1\nb",
-                "line 4 has to be a store path, and is `b`",
+                "line 4 must be a store path, but is `b`",
             ),
             (
                 "/nix/store/a\n\n0\n\n",
-                "line 4 has to be a store path, and is ``",
+                "line 4 must be a store path, but is ``",
             ),
             (
                 "/nix/store/a\n\n1\n/b",

@@ -26,7 +26,7 @@ pub enum Error {
     #[error(transparent)]
     Closed(#[from] pipe::Closed),
     /// An index without images.
-    #[error("an index needs images, and there is none")]
+    #[error("an index needs at least one image")]
     NoImages,
     /// Two images of an index for one platform.
     #[error("`{first}` and `{second}` are both for {platform}")]
@@ -50,7 +50,7 @@ pub enum Error {
     },
     /// A layer that no manifest can name.
     #[error(
-        "`{image}` has no manifest, and none can name its layer `{layer}`, which is compressed by {compression}"
+        "`{image}` has no manifest, and a manifest cannot describe its layer `{layer}`, which is compressed by {compression}"
     )]
     NoManifest {
         /// The image.

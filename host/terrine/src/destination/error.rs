@@ -34,7 +34,7 @@ pub enum Error {
     #[error("writing the archive")]
     Output(#[source] io::Error),
     /// Something that the destination has no form for.
-    #[error("{what} cannot go to {place}")]
+    #[error("{what} cannot be copied to {place}")]
     Unsupported {
         /// A description of the thing.
         what: String,
@@ -62,7 +62,7 @@ impl Hint for Error {
             Self::Registry(error) => error.hint(),
             Self::Daemon(error) => error.hint(),
             Self::Staging { source, .. } if is_full(source) => {
-                Some("make room there, or name another folder by the variable `TMPDIR`".into())
+                Some("make room there, or set `TMPDIR` to another directory".into())
             }
             Self::Output(source) if is_full(source) => {
                 Some("make room where the archive is written to".into())

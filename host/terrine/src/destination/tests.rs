@@ -390,7 +390,9 @@ fn what_was_staged_elsewhere_is_not_kept() {
         .keep(layout.stage().unwrap(), &blob, &|_| {})
         .unwrap_err();
     assert!(
-        wrong.to_string().contains("cannot go to oci-archive:x"),
+        wrong
+            .to_string()
+            .contains("cannot be copied to oci-archive:x"),
         "{wrong}"
     );
 }

@@ -139,15 +139,15 @@ fn what_makes_no_sense_is_an_error() {
         ),
         (
             &[&["a=1", "b => c"]],
-            "its hard link `b` leads to `c`, which is no file of it",
+            "its hard link `b` leads to `c`, which is not a file of it",
         ),
         (
             &[&["a/", "b => a"]],
-            "its hard link `b` leads to `a`, which is no file of it",
+            "its hard link `b` leads to `a`, which is not a file of it",
         ),
         (
             &[&["a=1"], &[".wh.a", "b => a"]],
-            "its hard link `b` leads to `a`, which is no file of it",
+            "its hard link `b` leads to `a`, which is not a file of it",
         ),
         (
             &[&["a -> b", "b -> a", "a/c=1"]],
@@ -155,7 +155,7 @@ fn what_makes_no_sense_is_an_error() {
         ),
         (
             &[&["a -> .wh.d", "a/b=1"]],
-            "it holds the name \"a/b\", which is too long or has control characters",
+            "it has the name \"a/b\", which is too long or has control characters",
         ),
     ] {
         assert_eq!(entries(layers), Err(expected.to_owned()));
@@ -167,7 +167,7 @@ fn what_makes_no_sense_is_an_error() {
     let up = [&header.as_bytes()[..], &[0; 1024]].concat();
     assert_eq!(
         run(&[up]),
-        Err("it holds `../x`, which leads out of the archive".to_owned())
+        Err("it has the member `../x`, which leads out of the archive".to_owned())
     );
     let whole = archive(&["a=1"]);
     assert!(run(&[whole[..600].to_vec()]).is_err());

@@ -55,11 +55,11 @@ impl Hint for Error {
         match self {
             Self::Sequence(error) => error.hint(),
             Self::Image(error) if error.is_missing() => {
-                Some("for the first image of all give `--allow-missing-previous`".into())
+                Some("for the very first image, give `--allow-missing-previous`".into())
             }
             Self::Image(error) => error.hint(),
             Self::NoRecord(_) => Some(
-                "images that terrine or dockerTools made say so; of others, give the plan that `build --summary` wrote".into(),
+                "images made by terrine or dockerTools do; for other images, give the plan that `build --summary` wrote".into(),
             ),
             Self::NotAPlan { .. } => {
                 Some("give what `terrine plan --format json` or `terrine build --summary` wrote".into())

@@ -139,7 +139,7 @@ impl Past {
             .filter(|info| !info.uses_history);
         Ok(deaf.map(|info| {
             format!(
-                "the policy `{}` does not look at the past: what is said of it is ignored",
+                "the policy `{}` does not use history: the given history is ignored",
                 info.name
             )
         }))

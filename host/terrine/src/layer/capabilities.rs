@@ -85,7 +85,7 @@ pub fn capabilities(text: &str) -> Result<Vec<u8>, CapabilitiesError> {
         let number = name
             .strip_prefix("cap_")
             .and_then(|name| NAMES.iter().position(|known| *known == name))
-            .ok_or_else(|| error(&format!("`{name}` is none")))?;
+            .ok_or_else(|| error(&format!("`{name}` is not a capability")))?;
         set |= 1 << number;
     }
     let (mut permitted, mut inheritable, mut magic) = (0, 0, VERSION);
@@ -94,11 +94,11 @@ pub fn capabilities(text: &str) -> Result<Vec<u8>, CapabilitiesError> {
             'p' => permitted = set,
             'i' => inheritable = set,
             'e' => magic |= EFFECTIVE,
-            _ => return Err(error("after `=` stand `e`, `i` and `p`")),
+            _ => return Err(error("only `e`, `i` and `p` may follow `=`")),
         }
     }
     if permitted | inheritable == 0 {
-        return Err(error("after `=` stands `p` or `i`"));
+        return Err(error("`p` or `i` must follow `=`"));
     }
     let words = [
         magic,
@@ -148,10 +148,10 @@ mod tests {
         for (text, why) in [
             ("", "it has the form `cap_name,cap_name=ep`"),
             ("cap_chown", "it has the form `cap_name,cap_name=ep`"),
-            ("chown=p", "`chown` is none"),
-            ("cap_fly=p", "`cap_fly` is none"),
-            ("cap_chown=e", "after `=` stands `p` or `i`"),
-            ("cap_chown=x", "after `=` stand `e`, `i` and `p`"),
+            ("chown=p", "`chown` is not a capability"),
+            ("cap_fly=p", "`cap_fly` is not a capability"),
+            ("cap_chown=e", "`p` or `i` must follow `=`"),
+            ("cap_chown=x", "only `e`, `i` and `p` may follow `=`"),
         ] {
             let message = format!("`{text}` does not name capabilities: {why}");
             assert_eq!(capabilities(text).unwrap_err().to_string(), message);

@@ -40,13 +40,13 @@ pub enum Error {
         kind: &'static str,
     },
     /// A name that means something else in a layer (OCI image specification, "Whiteouts").
-    #[error("`{}` has a name that takes files away from the layers below, which no file of an image can have", path.display())]
+    #[error("`{}` has the name of a whiteout, which would remove files of lower layers", path.display())]
     Whiteout {
         /// Its path.
         path: PathBuf,
     },
     /// A path that no system could unpack.
-    #[error("`{}...` has {length} bytes, and a path may have {limit}", path.display())]
+    #[error("`{}...` has {length} bytes, but a path may have at most {limit}", path.display())]
     TooLong {
         /// The start of the path, as it would be in the image.
         path: PathBuf,
@@ -91,7 +91,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A given archive that has another digest than its checksum says.
-    #[error("the customisation layer `{}` has the digest {actual}, and its checksum says {expected}", path.display())]
+    #[error("the customisation layer `{}` has the digest {actual}, but its checksum says {expected}", path.display())]
     Mismatch {
         /// The archive.
         path: PathBuf,
@@ -106,7 +106,7 @@ pub enum Error {
 }
 
 /// The hint on a name that starts with `.wh.`.
-pub(crate) const WHITEOUT_HINT: &str = "leave the file out or give it another name: in layers, names that start with `.wh.` have no other meaning";
+pub(crate) const WHITEOUT_HINT: &str = "leave the file out or give it another name: in layers, names that start with `.wh.` are whiteouts";
 
 impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {

@@ -134,7 +134,7 @@ fn read(text: &str) -> Result<Option<Pattern>, ExcludeError> {
     let regex = RegexBuilder::new(&regex)
         .size_limit(MAX_SIZE)
         .build()
-        .map_err(|_| error("it has a range that is none, or is too long"))?;
+        .map_err(|_| error("it has a range that is invalid or too long"))?;
     Ok(Some(Pattern {
         regex,
         is_exception,

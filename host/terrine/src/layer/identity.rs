@@ -75,7 +75,7 @@ fn failed(store: &Store, path: &[u8], errno: Errno) -> Error {
     match errno {
         Errno::NOENT => Error::Missing { path },
         _ => Error::Io {
-            action: "looking at",
+            action: "examining",
             path,
             source: errno.into(),
         },

@@ -57,7 +57,7 @@ impl Selection {
     /// What cannot be listed, and is not left out.
     pub fn of(place: &Path, exclude: &Exclude, keeps_modes: bool) -> Result<Self, Error> {
         let failed = |source| Error::Io {
-            action: "looking at",
+            action: "examining",
             path: place.to_owned(),
             source,
         };
@@ -185,7 +185,7 @@ impl Selection {
             let first = if first.is_empty() { "." } else { first };
             remarks.push(Remark::warning(format!(
                 "the attribute `{attribute}` of `{first}`{more} in `{name}` is not in the image"
-            )).hint("`security.capability` and `user.*` are; for access, set owners and permissions with `permissions`"));
+            )).hint("only `security.capability` and `user.*` are kept; for access, set owners and permissions with `permissions`"));
         }
         if let Some((first, count)) = &self.private {
             let more = match count {
@@ -193,7 +193,7 @@ impl Selection {
                 count => format!(" and {} more", count - 1),
             };
             let remark = Remark::warning(format!(
-                "others cannot read `{first}`{more} in `{name}`, and can in the image"
+                "other users cannot read `{first}`{more} in `{name}`, but can in the image"
             ));
             remarks.push(
                 remark.hint("keep permissions with `--keep-modes`, or set them with `permissions`"),
@@ -410,7 +410,7 @@ mod tests {
         ];
         let expected = [
             "`.git` and 1 more of its kind in `./site` is left out",
-            "others cannot read `key` in `./site`, and can in the image",
+            "other users cannot read `key` in `./site`, but can in the image",
         ];
         assert_eq!(told(&entries, &[]), expected);
         assert_eq!(told(&entries, &["!x"]), expected);

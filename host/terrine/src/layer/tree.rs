@@ -248,7 +248,7 @@ impl Walk<'_> {
             Errno::NOENT => Error::Missing {
                 path: place(self.store, &self.path),
             },
-            _ => self.failed("looking at", b"", errno),
+            _ => self.failed("examining", b"", errno),
         };
         let looked = if self.store.grafted_path(&self.path) {
             let directory = self
@@ -319,7 +319,7 @@ impl Walk<'_> {
             .map_err(failed)?;
         let mut found = beneath::list(&handle).map_err(|(name, errno)| match name.as_slice() {
             b"" => failed(errno),
-            name => self.changed("looking at", name, errno),
+            name => self.changed("examining", name, errno),
         })?;
         self.store.select(&self.path, &mut found);
         let mut children = Vec::with_capacity(found.len());

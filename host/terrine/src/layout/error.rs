@@ -54,7 +54,7 @@ pub enum Error {
         why: String,
     },
     /// A file that is larger than it can sensibly be.
-    #[error("`{}` has {size} bytes, and {limit} are allowed", path.display())]
+    #[error("`{}` has {size} bytes, but at most {limit} are allowed", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -90,7 +90,7 @@ pub enum Error {
         actual: u64,
     },
     /// Another writer that does not come to its end.
-    #[error("`{}` is locked by {holder}: it was waited for {} s", path.display(), waited.as_secs())]
+    #[error("`{}` is locked by {holder}: waited for {} s", path.display(), waited.as_secs())]
     Locked {
         /// The file.
         path: PathBuf,
@@ -121,22 +121,22 @@ impl Hint for Error {
             Self::Missing { .. } => {
                 Some("an OCI layout is made by `terrine copy` and `terrine build`".into())
             }
-            Self::Occupied { .. } => Some("name an empty directory, or one that is not there yet".into()),
+            Self::Occupied { .. } => Some("name an empty directory, or one that does not exist yet".into()),
             Self::Version { .. } => Some("write it again with a tool that makes version 1.0.0".into()),
             Self::Size { .. } | Self::NoBlob { .. } => Some("write the image to the layout again".into()),
             Self::Name(_) => Some(
                 "names have letters and digits, with single ones of `-._:@+/` between them: `web`, `1.2`".into(),
             ),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some("make room there; what the layout held is still valid".into())
+                Some("make room there; the previous content of the layout is still valid".into())
             }
             Self::Locked { .. } => Some(
-                "run again when that is done, or wait longer by `--lock-timeout`; all blobs are there already".into(),
+                "run again when that process has finished, or wait longer with `--lock-timeout`; all blobs are already in the layout".into(),
             ),
             Self::Io {
                 action: super::LOCKING,
                 ..
-            } => Some("the file system there knows no locks: write the layout to another one".into()),
+            } => Some("the file system does not support locks: write the layout to another one".into()),
             _ => None,
         }
     }

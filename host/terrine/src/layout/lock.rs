@@ -69,7 +69,7 @@ impl fmt::Display for Holder {
             None => f.write_str("another process")?,
         }
         match self.age {
-            Some(age) => write!(f, ", which began {} s ago", age.as_secs()),
+            Some(age) => write!(f, ", which started {} s ago", age.as_secs()),
             None => Ok(()),
         }
     }
@@ -198,7 +198,7 @@ nonsense
         };
         assert_eq!(
             holder.to_string(),
-            "process 1234 (`terrine`), which began 13 s ago"
+            "process 1234 (`terrine`), which started 13 s ago"
         );
         assert_eq!(Holder::default().to_string(), "another process");
     }

@@ -116,7 +116,7 @@ fn meaningless(spec: &ImageSpec) -> Vec<String> {
     ];
     let given = fields.into_iter().filter(|(_, value)| value.is_some());
     given
-        .map(|(field, _)| format!("`{field}` means nothing here: there is no virtual machine"))
+        .map(|(field, _)| format!("`{field}` has no effect: no virtual machine is used"))
         .collect()
 }
 

@@ -94,7 +94,7 @@ pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Ref
             return Err(Error::hinted(
                 field,
                 "this image cannot come from stdin",
-                "put it into a file, and name that",
+                "save it to a file, and name the file",
             ));
         }
         _ => {}

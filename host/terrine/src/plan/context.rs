@@ -59,7 +59,7 @@ fn permission(spec: &PermissionSpec, field: &str) -> Result<Rule, (String, Strin
         (Some(glob), None) => Pattern::glob(glob).map_err(|e| (format!("{field}.path"), e)),
         (None, Some(regex)) => Pattern::regex(regex).map_err(|e| (format!("{field}.regex"), e)),
         _ => {
-            let why = "it needs one of `path` and `regex`, and not both";
+            let why = "it needs either `path` or `regex`";
             return Err((field.to_owned(), why.to_owned()));
         }
     };

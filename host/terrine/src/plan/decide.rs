@@ -187,7 +187,7 @@ impl Asked {
             (Some(_), Some(_)) => {
                 return Err(Error::field(
                     "layeringPipeline",
-                    "`planner` is given as well, and both group the layers",
+                    "`planner` is given as well, but only one of them can group the layers",
                 ));
             }
         };
@@ -210,7 +210,7 @@ impl Asked {
 
 /// A pipeline as it is written.
 pub(super) const PIPELINE: &str =
-    "a pipeline is a list of steps, as `[[\"popularity_contest\"], [\"limit_layers\", 50]]`";
+    "a pipeline is a list of steps, such as `[[\"popularity_contest\"], [\"limit_layers\", 50]]`";
 
 /// The options of the policy `pipeline` for a pipeline, read from its file if need be.
 fn pipeline_options(spec: &ImageSpec, pipeline: &Pipeline) -> Result<String, Error> {

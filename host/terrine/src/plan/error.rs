@@ -61,7 +61,7 @@ pub enum Error {
     #[error(transparent)]
     Closure(#[from] closure::Error),
     /// The references of store paths, where several sources contradict each other.
-    #[error("the closures do not go together")]
+    #[error("the closures contradict each other")]
     Closures(#[source] closure::Fault),
     /// The image's past: `history` and `previous`.
     #[error("`{field}` cannot be used")]
@@ -91,7 +91,7 @@ pub enum Error {
     #[error(transparent)]
     Commands(Box<terrine_isolate::Error>),
     /// Commands that leave something else each time.
-    #[error("commands at the root do not leave the same twice: `{path}` {what}")]
+    #[error("two runs of the commands at the root differ: `{path}` {what}")]
     Differs {
         /// The first path that differs.
         path: String,
@@ -99,7 +99,7 @@ pub enum Error {
         what: &'static str,
     },
     /// The folder that keeps what commands leave.
-    #[error("the folder for what commands leave cannot be used")]
+    #[error("the directory for the results of commands cannot be used")]
     Trees(#[source] io::Error),
     /// A program that the image's platform cannot run, or a base of another platform.
     #[error("{message}")]
@@ -184,13 +184,13 @@ fn remedy(field: &str, message: &str) -> Option<String> {
     let hint = match field {
         _ if message.contains(" is given twice") => "leave one of them out",
         "reference" => {
-            "an image's name is like `web` or `ghcr.io/acme/web`, with `:tag` behind it or without"
+            "an image's name is like `web` or `ghcr.io/acme/web`, optionally followed by `:TAG`"
         }
         "tag" => {
             "a tag has up to 128 letters, digits, `_`, `.` and `-`, and starts with one of the first three"
         }
         "max-layers" => {
-            "a number such as 100 leaves room for the base image and the root layer; clients take up to 127"
+            "a number such as 100 leaves room for the base image and the root layer; clients accept up to 127"
         }
         field if field.starts_with("options.pipeline") => PIPELINE,
         field if field.starts_with("options") => {

@@ -27,7 +27,7 @@ pub struct Explanation {
     pub layer: Option<usize>,
     /// The reason why it is in that layer.
     pub reason: String,
-    /// True if the image was asked to hold it.
+    /// True if the image names it directly.
     pub asked_for: bool,
     /// The chain that brings it into the image: from a path that was asked for, reference by
     /// reference, to the path itself.
@@ -106,7 +106,7 @@ impl Facts {
             [index] => Ok(*index),
             [] => Err(Error::hinted(
                 "--explain",
-                format!("`{path}` is no store path of the image"),
+                format!("`{path}` is not a store path of the image"),
                 self.similar(plain),
             )),
             several => {
@@ -119,7 +119,10 @@ impl Facts {
                 Err(Error::hinted(
                     "--explain",
                     why,
-                    format!("give one of them whole: `{}`", list.join("`, `")),
+                    format!(
+                        "give the whole path of one of them: `{}`",
+                        list.join("`, `")
+                    ),
                 ))
             }
         }

@@ -8,7 +8,7 @@ use crate::base::{Listed, Listing};
 use crate::layer::Store;
 use crate::rootfs::{Origin, Resolved, Root, RootEntry};
 
-const LOST: &str = "what the base has there will not be found any more";
+const LOST: &str = "the files of the base image there become unreachable";
 
 /// The base image, as far as it is known.
 struct Below<'a> {
@@ -92,15 +92,15 @@ pub(super) fn by_directories(root: &Root, base: Option<&Listing>) -> Vec<Remark>
         let followed = root.base_links().followed;
         let hint = match (&there, entry.origin) {
             (There::Directory, _) => return None,
-            (There::File, _) => format!("give what lies in `{path}` another path"),
+            (There::File, _) => format!("use another path for the files in `{path}`"),
             (There::Link(_), _) if !followed => {
                 "`--base-links follow` puts files where the link leads".to_owned()
             }
             (There::Link(_), Origin::Commands) => {
-                format!("let the commands write to where `{path}` leads")
+                format!("let the commands write to the target of `{path}`")
             }
             (There::Link(_), _) => format!(
-                "the link leads to no directory: leave `{path}` out, or replace what is there"
+                "the link does not lead to a directory: leave `{path}` out, or replace the link"
             ),
         };
         let (what, origin) = (there.noun(), entry.origin);
@@ -130,7 +130,9 @@ fn by_other(entry: &RootEntry<'_>, there: &There<'_>) -> Remark {
     let (is, hint) = match entry.kind {
         Kind::Symlink => (
             format!("a link to `{}`", String::from_utf8_lossy(entry.link)),
-            format!("make `{path}` a directory with what is to be in it, and the base's stays"),
+            format!(
+                "make `{path}` a directory with the new files, and those of the base image stay"
+            ),
         ),
         _ => ("a file".to_owned(), "give the file another path".to_owned()),
     };

@@ -19,9 +19,9 @@ pub(super) fn dropped(spec: &ImageSpec, base: Option<&Base>) -> Option<Remark> {
     }
     let names = fields.join("`, `");
     let they = if fields.len() == 1 { "is" } else { "are" };
-    let text = format!("`{names}` of the base image {they} not taken over, only its environment");
+    let text = format!("`{names}` of the base image {they} not inherited, only its environment");
     Some(Remark::note(text).hint(
-        "take over all by `\"baseConfig\": \"all\"` or `--base-config all`; `environment` says that this is meant",
+        "inherit all by `\"baseConfig\": \"all\"` or `--base-config all`; `environment` silences this note",
     ))
 }
 

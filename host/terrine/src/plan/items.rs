@@ -307,7 +307,7 @@ fn graft(
     if is_hashed(name) {
         return Err(Error::hinted(
             format!("{field}.name"),
-            format!("`{name}` begins with a hash, as names do of what Nix puts into the store"),
+            format!("`{name}` begins with a hash, as the names of paths in a Nix store do"),
             "give the directory a name without the hash",
         ));
     }

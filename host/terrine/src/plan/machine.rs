@@ -120,7 +120,7 @@ impl Machine {
         match &self.base {
             Some(base) if *base != resolved.architecture => Err(Error::Foreign {
                 message: format!(
-                    "the base image is for linux/{base}, and the image is for linux/{}: its programs would fail with exec format error",
+                    "the base image is for linux/{base}, but the image is for linux/{}: its programs would fail with exec format error",
                     resolved.architecture
                 ),
             }),
@@ -136,7 +136,7 @@ impl Machine {
         found.truncate(MAX_REMARKS);
         if more > 0 {
             let message = format!("{more} more interpreters of programs cannot be started");
-            let hint = "`terrine export` shows what is in an image that was made";
+            let hint = "`terrine export` shows the files of a built image";
             found.push(Remark::warning(message).hint(hint));
         }
         found

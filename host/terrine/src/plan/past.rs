@@ -45,7 +45,7 @@ pub(super) fn find(
         match opened.map_err(failed)? {
             Previous::Held(image) => found.past.held.push(image),
             Previous::Missing(_) if options.allow_missing_previous => found.remarks.push(format!(
-                "there is no previous image `{text}`: nothing is kept for clients that have it"
+                "the previous image `{text}` does not exist: the layers are chosen without it"
             )),
             Previous::Missing(error) => return Err(failed(error)),
         }

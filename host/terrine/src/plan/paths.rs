@@ -253,7 +253,7 @@ fn source(
         Some(path) => Err(Error::hinted(
             "closure",
             format!(
-                "what `{path}` refers to is not known: there is no database `{}`",
+                "the references of `{path}` are not known: the database `{}` does not exist",
                 file.display()
             ),
             "give the closure, as `nix path-info --json --recursive` prints it; for a store below another directory, give `--store-root`",
@@ -307,7 +307,7 @@ fn known(graph: &Graph, path: &str) -> Result<usize, Error> {
         Error::hinted(
             "closure",
             format!("`{path}` is not in it"),
-            "make the closure of all that the image names",
+            "make the closure of all paths that the image names",
         )
     })
 }
@@ -340,7 +340,7 @@ fn mentioned(
             Err(Error::hinted(
                 field,
                 why,
-                "build or fetch it, and make the closure of all that the image names",
+                "build or fetch it, and make the closure of all paths that the image names",
             ))
         }
     }

@@ -35,10 +35,10 @@ fn missing(named: &Path, place: &Path) -> String {
     let named = named.display();
     match fs::read_link(place) {
         Ok(target) => format!(
-            "`{named}` is a link to `{}`, which is not there",
+            "`{named}` is a link to `{}`, which does not exist",
             target.display()
         ),
-        Err(_) => format!("there is no file or directory `{named}`"),
+        Err(_) => format!("the file or directory `{named}` does not exist"),
     }
 }
 
@@ -50,7 +50,7 @@ fn remedy(field: &str, place: &Path) -> String {
     }
     match alike(place) {
         Some(name) => format!("did you mean `{name}`?"),
-        None => "correct the path, or make first what it names".to_owned(),
+        None => "correct the path, or create the file or directory first".to_owned(),
     }
 }
 
@@ -89,16 +89,20 @@ mod tests {
             " (relative to the folder of the specification, `{}`)",
             at.display()
         );
-        let missing = "`contents[0]`: there is no file or directory";
-        assert_eq!(of(at, "a"), Err(format!("{missing} `a`{folder}")));
-        let link = "`contents[0]`: `link` is a link to `nowhere`, which is not there";
+        let missing = "`contents[0]`: the file or directory";
+        let not = "does not exist";
+        assert_eq!(of(at, "a"), Err(format!("{missing} `a` {not}{folder}")));
+        let link = "`contents[0]`: `link` is a link to `nowhere`, which does not exist";
         assert_eq!(of(at, "link"), Err(format!("{link}{folder}")));
         let absolute = at.join("a").display().to_string();
-        assert_eq!(of(at, &absolute), Err(format!("{missing} `{absolute}`")));
+        assert_eq!(
+            of(at, &absolute),
+            Err(format!("{missing} `{absolute}` {not}"))
+        );
         let here = std::env::current_dir().unwrap();
         let here = format!(" (relative to the working directory, `{}`)", here.display());
         let stdin = of(Path::new(""), "not-there");
-        assert_eq!(stdin, Err(format!("{missing} `not-there`{here}")));
+        assert_eq!(stdin, Err(format!("{missing} `not-there` {not}{here}")));
         assert_eq!(of(at, "."), Ok(at.join(".")));
         assert_eq!(remedy("contents", &at.join("lnik")), "did you mean `link`?");
         assert!(remedy("contents", &at.join("other")).starts_with("correct the path"));

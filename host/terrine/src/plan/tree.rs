@@ -129,7 +129,7 @@ fn program(item: &Item, names: &[&str], field: &'static str) -> Result<String, E
     match names.iter().find(|name| is_there(&item.place.join(name))) {
         Some(name) => Ok(format!("{at}/{name}")),
         None => {
-            let why = format!("`{}` has none of `{}`", item.named, names.join("`, `"));
+            let why = format!("`{}` contains none of `{}`", item.named, names.join("`, `"));
             Err(Error::hinted(field, why, "name the program itself"))
         }
     }
@@ -191,7 +191,11 @@ fn certificates(item: &Item) -> Result<Certificates, Error> {
             .iter()
             .find(|name| item.place.join(name).exists())
             .ok_or_else(|| {
-                let why = format!("`{}` has none of `{}`", item.named, BUNDLES.join("`, `"));
+                let why = format!(
+                    "`{}` contains none of `{}`",
+                    item.named,
+                    BUNDLES.join("`, `")
+                );
                 Error::hinted(field, why, "name the bundle itself")
             })?;
         Some(*found)
@@ -220,7 +224,7 @@ fn new(path: &str, file: &FileSpec, source: Option<&Item>) -> Result<New, Error>
     if kinds.into_iter().filter(|&given| given).count() != 1 {
         return Err(Error::field(
             field(),
-            "it needs one of `text`, `source`, `link` and `directory`",
+            "it needs exactly one of `text`, `source`, `link` and `directory`",
         ));
     }
     let new = match (&file.text, &file.link, source) {

@@ -134,17 +134,17 @@ struct Made<'a> {
 impl Made<'_> {
     fn remark(&self, number: usize, text: &str, idle: &[&str], used: &Use) -> Remark {
         let rule = format!("`permissions[{number}]` for `{text}`");
-        let verb = if idle.len() == 1 { "means" } else { "mean" };
-        let idle = format!("`{}` {verb} nothing", idle.join("` and `"));
+        let verb = if idle.len() == 1 { "does" } else { "do" };
+        let idle = format!("`{}` {verb} not apply", idle.join("` and `"));
         let (why, hint) = match (&used.first, used.taken) {
             (Some((Kind::Symlink, path)), _) => {
                 let link = String::from_utf8_lossy(path);
-                let why = format!("{idle} for `{link}`, which is a symbolic link");
+                let why = format!("{idle} to `{link}`, which is a symbolic link");
                 (why, self.led(path))
             }
             (Some((_, path)), _) => {
                 let path = String::from_utf8_lossy(path);
-                let why = format!("{idle} for `{path}`, which is no file");
+                let why = format!("{idle} to `{path}`, which is not a file");
                 (why, "write the path of a program".to_owned())
             }
             (None, Some(earlier)) => (
@@ -153,7 +153,7 @@ impl Made<'_> {
                     .to_owned(),
             ),
             (None, None) if self.is_below(text.as_bytes()) => (
-                "that is in the base image, whose layers stay as they are".to_owned(),
+                "it is in the base image, whose layers stay as they are".to_owned(),
                 "put a file of its own there with `files`, or leave the rule out".to_owned(),
             ),
             (None, None) => (
@@ -161,14 +161,14 @@ impl Made<'_> {
                 self.led(text.as_bytes()),
             ),
         };
-        Remark::warning(format!("{rule} changes nothing: {why}")).hint(hint)
+        Remark::warning(format!("{rule} has no effect: {why}")).hint(hint)
     }
 
     /// Names the path that another leads to, if a rule could be for that.
     fn led(&self, path: &[u8]) -> String {
         let end = self.end(path).filter(|end| self.is_own(end));
         match end.map(|end| String::from_utf8_lossy(&end).into_owned()) {
-            Some(end) => format!("write where it leads: `{end}`"),
+            Some(end) => format!("write the target of the link: `{end}`"),
             None => "write the path of a file or directory of this image, without links".to_owned(),
         }
     }

@@ -235,7 +235,7 @@ impl std::fmt::Display for Foreign {
         } = self;
         write!(
             f,
-            "`{}`{} is a program for {what}, and the image is for linux/{architecture}: it would fail with exec format error",
+            "`{}`{} is a program for {what}, but the image is for linux/{architecture}: it would fail with exec format error",
             example.path_text(),
             example.others()
         )
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(architecture(&mixed), Some("amd64 /b".to_owned()));
         assert_eq!(
             mixed.foreign("amd64").unwrap().to_string(),
-            "`/y` (and 1 other) is a program for linux/arm64, and the image is for linux/amd64: it would fail with exec format error"
+            "`/y` (and 1 other) is a program for linux/arm64, but the image is for linux/amd64: it would fail with exec format error"
         );
         let mut darwin = Findings::default();
         let head = [&[0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1][..], &[0; 32]].concat();

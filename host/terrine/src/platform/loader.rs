@@ -122,12 +122,15 @@ pub fn unusable(interpreter: &Interpreter, whose: &str, why: Unusable) -> Remark
 fn remedy(path: &str, is_loader: bool) -> String {
     match path {
         _ if is_loader => {
-            "add the C library that it is of, link the program statically, or build it for a store path".to_owned()
+            "add its C library, link the program statically, or build it for a store path"
+                .to_owned()
         }
         "/bin/sh" => "add a shell with `binSh`".to_owned(),
         "/usr/bin/env" => "add `env` with `usrBinEnv`".to_owned(),
-        _ if path.ends_with('\r') => "write the script with line ends of Unix".to_owned(),
-        _ => format!("add what has `{path}` to `contents`, or name another one in the first line"),
+        _ if path.ends_with('\r') => "save the script with Unix line endings".to_owned(),
+        _ => format!(
+            "add a package with `{path}` to `contents`, or name another interpreter in the first line"
+        ),
     }
 }
 
@@ -211,7 +214,7 @@ pub(super) mod tests {
                 "/bin/sh\r",
                 false,
                 "the interpreter `/bin/sh\\r` of it is not in the image",
-                "line ends",
+                "line endings",
             ),
             (
                 "/usr/bin/perl",

@@ -10,7 +10,7 @@ use terrine_support::hint::Hint;
 #[non_exhaustive]
 pub enum Error {
     /// Steps that there are not.
-    #[error("there are no steps {first} to {last}: there are {steps}, and they count from 1")]
+    #[error("there are no steps {first} to {last}: there are {steps}, counted from 1")]
     Steps {
         /// The first that is asked for.
         first: usize,

@@ -370,15 +370,15 @@ fn what_cannot_be_replayed_is_told() {
     for (steps, expected) in [
         (
             0..=2,
-            "there are no steps 0 to 2: there are 2, and they count from 1",
+            "there are no steps 0 to 2: there are 2, counted from 1",
         ),
         (
             1..=3,
-            "there are no steps 1 to 3: there are 2, and they count from 1",
+            "there are no steps 1 to 3: there are 2, counted from 1",
         ),
         (
             RangeInclusive::new(2, 1),
-            "there are no steps 2 to 1: there are 2, and they count from 1",
+            "there are no steps 2 to 1: there are 2, counted from 1",
         ),
     ] {
         assert_eq!(

@@ -12,10 +12,10 @@ pub fn remark(paths: &[&str]) -> Option<Remark> {
         count => format!(" (and of {count} others)"),
     };
     let message = format!(
-        "nobody can tell whether the content of `{first}`{among} changed: figures count it as unchanged, because its name has no hash"
+        "it is not known whether the content of `{first}`{among} changed: figures count it as unchanged, because its name has no hash"
     );
     Some(
         Remark::warning(message)
-            .hint("record the steps from images or specifications, which tell what is in it"),
+            .hint("record the steps from images or specifications, which have its content"),
     )
 }

@@ -92,7 +92,7 @@ pub enum Error {
         origin: Origin,
     },
     /// More entries than a root may have.
-    #[error("{origin} brings the root to more than {limit} entries")]
+    #[error("with {origin}, the root has more than {limit} entries")]
     TooMany {
         /// The source that brings the root above the limit.
         origin: Origin,
@@ -101,7 +101,7 @@ pub enum Error {
     },
     /// A name that means something else in a layer.
     #[error(
-        "`{path}` of {origin} has a name that takes files away from the layers below, which no file of an image can have"
+        "`{path}` of {origin} has the name of a whiteout, which would remove files of lower layers"
     )]
     Whiteout {
         /// The path.
@@ -171,7 +171,7 @@ impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Clash { .. } | Self::Kinds { .. } => {
-                Some("leave the path to one of the two".into())
+                Some("let only one of the two have the path".into())
             }
             Self::OverStore { path, .. } => {
                 Some(format!("leave `{path}` out, or make it a directory").into())

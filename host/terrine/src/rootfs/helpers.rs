@@ -59,10 +59,10 @@ fn check_line(line: &str, file: File) -> Result<(), Error> {
         File::Group => (4, &[2][..]),
     };
     if line.contains(['\n', '\r', '\0']) {
-        return error("it has a line end or a NUL in it");
+        return error("it contains a line break or a NUL");
     }
     if fields.len() != count {
-        return error("it has another number of fields");
+        return error("it has the wrong number of fields");
     }
     if fields[0].is_empty() {
         return error("it has no name");
@@ -186,10 +186,10 @@ mod tests {
     #[test]
     fn lines_that_would_break_their_files_are_refused() {
         for (line, why) in [
-            ("app", "it has another number of fields"),
+            ("app", "it has the wrong number of fields"),
             (
                 "app:x:1:1:::\nroot::0:0:::",
-                "it has a line end or a NUL in it",
+                "it contains a line break or a NUL",
             ),
             (":x:1:1:a:b:c", "it has no name"),
             ("app:x:one:1:a:b:c", "an id is not a number"),
@@ -206,7 +206,7 @@ mod tests {
         let error = fake_nss(&mut Root::new(), &[], &["app:x:1".to_owned()]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "`app:x:1` is not a line of `/etc/group`: it has another number of fields"
+            "`app:x:1` is not a line of `/etc/group`: it has the wrong number of fields"
         );
     }
 

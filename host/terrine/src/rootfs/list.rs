@@ -41,7 +41,7 @@ pub(super) fn sorted(directory: &OwnedFd, place: &Path) -> Result<Vec<Found>, la
 
 /// Opens what is to be joined at the root: a directory, or a link to one.
 pub(super) fn open(source: &Path, origin: &Origin) -> Result<Beneath, Error> {
-    let failed = |error| failed("looking at", source, error);
+    let failed = |error| failed("examining", source, error);
     if !fs::metadata(source).map_err(failed)?.is_dir() {
         return Err(Error::NotDirectory {
             origin: origin.clone(),

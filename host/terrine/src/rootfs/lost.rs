@@ -116,15 +116,15 @@ fn remark(clash: &Clash, paths: &Paths) -> Remark {
     let (names, are) = paths.told();
     let message = match kinds {
         Some((first, second)) => format!(
-            "{names} {are} a {first} in {winner} and a {second} in {loser}: what {winner} has is in the image"
+            "{names} {are} a {first} in {winner} and a {second} in {loser}: the image has that of {winner}"
         ),
         None => {
-            format!("{names} {are} in {winner} and in {loser}: what {winner} has is in the image")
+            format!("{names} {are} in {winner} and in {loser}: the image has that of {winner}")
         }
     };
     let hint = match winner {
-        Origin::CopyToRoot(_) => "name the package that is to have them last in `copyToRoot`",
-        _ => "name the package that is to have them first in `contents`",
+        Origin::CopyToRoot(_) => "to choose a package, name it last in `copyToRoot`",
+        _ => "to choose a package, name it first in `contents`",
     };
     Remark::warning(message).hint(hint)
 }

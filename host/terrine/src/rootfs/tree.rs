@@ -330,7 +330,7 @@ impl Root {
 
     /// Looks at a file that the user names, which may be a link to it. What that leads to now is what is read.
     fn look(&mut self, path: &str, source: &Path) -> Result<NodeContent, Error> {
-        let failed = |error| super::list::failed("looking at", source, error);
+        let failed = |error| super::list::failed("examining", source, error);
         if !fs::metadata(source).map_err(failed)?.is_file() {
             return Err(not_file(path, source));
         }
@@ -452,7 +452,7 @@ fn check_target(path: &str, target: Vec<u8>) -> Result<Vec<u8>, Error> {
 
 /// Looks at a file in a directory.
 fn look_beneath(path: &str, at: Arc<Beneath>, below: Vec<u8>) -> Result<NodeContent, Error> {
-    let failed = |errno: Errno| super::list::failed("looking at", &at.place(&below), errno.into());
+    let failed = |errno: Errno| super::list::failed("examining", &at.place(&below), errno.into());
     let size = at.size(&below).map_err(failed)?;
     let Some(size) = size else {
         return Err(not_file(path, &at.place(&below)));

@@ -14,7 +14,7 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// Not what is needed.
-    #[error("`{}` is not a usable sequence of closures", path.display())]
+    #[error("`{}` is not a valid sequence of closures", path.display())]
     Fault {
         /// The file.
         path: PathBuf,
@@ -68,13 +68,13 @@ pub enum Fault {
         label: String,
     },
     /// A name or a label that cannot be shown in a line.
-    #[error("`{field}` has control characters, and it is shown to people")]
+    #[error("`{field}` has control characters")]
     Control {
         /// The field where they are.
         field: String,
     },
     /// A path that no store has.
-    #[error("`{}` is not a store path: it must be absolute, and its name of one piece", .0.escape_debug())]
+    #[error("`{}` is not a store path: it must be absolute and end in a name", .0.escape_debug())]
     NotAStorePath(String),
     /// A path that is in another directory than the first.
     #[error("`{path}` is not directly below `{store_dir}`, where the other paths are")]
@@ -85,7 +85,7 @@ pub enum Fault {
         store_dir: String,
     },
     /// A path that is there twice.
-    #[error("`paths[{index}]`: `{path}` is there twice")]
+    #[error("`paths[{index}]`: `{path}` appears twice")]
     Twice {
         /// The place of the second.
         index: usize,
@@ -101,7 +101,7 @@ pub enum Fault {
         size: u64,
     },
     /// An index that stands for no path.
-    #[error("`{field}`: {index} stands for no path, there are {paths}")]
+    #[error("`{field}`: there is no path {index}: the number of paths is {paths}")]
     OutOfRange {
         /// The field where it is.
         field: String,

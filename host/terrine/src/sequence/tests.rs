@@ -73,15 +73,15 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         (
             with(B, r#"{"paths": [0, 1]}"#),
-            "`steps[0].paths[1]`: 1 stands for no path, there are 1",
+            "`steps[0].paths[1]`: there is no path 1: the number of paths is 1",
         ),
         (
             with(A, step),
-            "`paths[0].references[0]`: 1 stands for no path, there are 1",
+            "`paths[0].references[0]`: there is no path 1: the number of paths is 1",
         ),
         (
             with(&format!("{B}, {B}"), step),
-            "`paths[1]`: `/nix/store/b` is there twice",
+            "`paths[1]`: `/nix/store/b` appears twice",
         ),
         (
             with(&format!("{B}, {}", path("/gnu/store/b")), step),
@@ -89,11 +89,11 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         (
             with(&path("nix/store/b"), step),
-            "`nix/store/b` is not a store path: it must be absolute, and its name of one piece",
+            "`nix/store/b` is not a store path: it must be absolute and end in a name",
         ),
         (
             with(&path("/b"), step),
-            "`/b` is not a store path: it must be absolute, and its name of one piece",
+            "`/b` is not a store path: it must be absolute and end in a name",
         ),
         (
             with(
@@ -104,15 +104,15 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         (
             with(r#"{"path": "/nix/\u001b[2J/b"}"#, step),
-            "`/nix/\\u{1b}[2J/b` is not a store path: it must be absolute, and its name of one piece",
+            "`/nix/\\u{1b}[2J/b` is not a store path: it must be absolute and end in a name",
         ),
         (
             with(B, r#"{"date": "\u001b[2J", "paths": [0]}"#),
-            "`steps[0].date` has control characters, and it is shown to people",
+            "`steps[0].date` has control characters",
         ),
         (
             parse(r#"{"name": "a\nb", "paths": [{"path": "/s/a"}], "steps": [{"paths": [0]}]}"#),
-            "`name` has control characters, and it is shown to people",
+            "`name` has control characters",
         ),
         (parse("[]"), "it must be a JSON object"),
         (parse(""), "it must be a JSON object"),
@@ -193,14 +193,8 @@ fn what_is_no_closure_is_not_recorded() {
     assert_eq!(said[0], "step 2 (`2`) has no paths");
     assert_eq!(said[1], "step 2 (`2`) lists `/nix/store/b` twice");
     assert!(said[2].starts_with("`/other/a` is not directly below `/nix/store`"));
-    assert_eq!(
-        said[3],
-        "`steps[1].date` has control characters, and it is shown to people"
-    );
-    assert_eq!(
-        said[4],
-        "`name` has control characters, and it is shown to people"
-    );
+    assert_eq!(said[3], "`steps[1].date` has control characters");
+    assert_eq!(said[4], "`name` has control characters");
     assert_eq!(updates, before);
     assert!(Sequence::new("x", "1", &[]).is_err());
 }
@@ -218,7 +212,7 @@ fn a_file_that_cannot_be_read_is_named() {
     assert!(
         error
             .to_string()
-            .ends_with("is not a usable sequence of closures")
+            .ends_with("is not a valid sequence of closures")
     );
     assert!(error.hint().unwrap().contains("record"));
     std::fs::File::create(&file)

@@ -159,7 +159,7 @@ impl Hint for Error {
         match self {
             Self::Fault { fault, .. } => fault.hint(),
             Self::Spool { .. } => {
-                Some("make room there, or name another folder by the variable `TMPDIR`".into())
+                Some("make room there, or set `TMPDIR` to another directory".into())
             }
             Self::Registry(error) => error.hint(),
             Self::Daemon(error) => error.hint(),
@@ -208,7 +208,7 @@ pub enum Fault {
     #[error("its index `{0}` is nested too deep")]
     Nested(String),
     /// More of something than any image has.
-    #[error("it lists {count} {what}, and {limit} are allowed")]
+    #[error("it lists {count} {what}, but at most {limit} are allowed")]
     TooMany {
         /// The name of the things that are counted.
         what: &'static str,
@@ -221,7 +221,7 @@ pub enum Fault {
     #[error("its index lists no image")]
     EmptyIndex,
     /// A manifest of something else than an image.
-    #[error("it is no image, but something else that is kept like one: its configuration is `{0}`")]
+    #[error("it is not an image, but another kind of artifact: its configuration is `{0}`")]
     Artifact(String),
     /// A layer of a kind that cannot be read.
     #[error("its layer `{name}` is `{media_type}`: {why}")]
@@ -256,7 +256,7 @@ pub enum Fault {
         available: Vec<String>,
     },
     /// A platform without an architecture, or with control characters.
-    #[error("its platform {0:?} is not a valid one")]
+    #[error("its platform {0:?} is not valid")]
     Platform(String),
     /// An image that no digest stands for.
     #[error("it has no manifest, and so no digest")]
@@ -289,7 +289,7 @@ pub enum Fault {
         actual: u64,
     },
     /// Something is larger than it can sensibly be.
-    #[error("{what} has {size} bytes, and {limit} are allowed")]
+    #[error("{what} has {size} bytes, but at most {limit} are allowed")]
     TooLarge {
         /// The name of the thing that is too large.
         what: String,
@@ -300,7 +300,7 @@ pub enum Fault {
     },
     /// Files that come to more than the layer can sensibly hold, because they are next to nothing but holes.
     #[error(
-        "`{member}` brings the files of {stored} bytes to {size} bytes, nearly all of which are holes"
+        "`{member}` expands the files of {stored} bytes to {size} bytes, nearly all of which are holes"
     )]
     Holes {
         /// The file that is too much.
@@ -336,7 +336,7 @@ pub enum Fault {
     #[error("it puts `{0}` below something that is not a directory")]
     NotADirectory(String),
     /// A hard link without a file.
-    #[error("its hard link `{link}` leads to `{target}`, which is no file of it")]
+    #[error("its hard link `{link}` leads to `{target}`, which is not a file of it")]
     NoTarget {
         /// The link.
         link: String,
@@ -407,7 +407,7 @@ impl Hint for Fault {
                 Some("ask for one of these by `--platform`".into())
             }
             Self::Foreign { .. } => Some(
-                "`terrine copy` leaves such a layer where it is; what reads layers needs an image that has it".into(),
+                "`terrine copy` leaves such a layer where it is; commands that read layers need an image that has it".into(),
             ),
             Self::Several(available) | Self::NoSuchImage { available, .. } => available.hint(),
             Self::Holes { .. } => Some("`terrine export --sparse` keeps holes as they are".into()),

@@ -19,7 +19,7 @@ use super::{Error, Fault, FilePart, Image, Layer, Verified};
 const MAX_LAYERS: usize = 1000;
 
 /// The fault of a layer of something other than an image.
-pub(super) const NO_LAYER: &str = "that is no layer of an image";
+pub(super) const NO_LAYER: &str = "that is not a layer of an image";
 
 /// The place of the blobs of images: a layout, an archive of one, or a repository of a registry.
 pub trait Blobs: fmt::Debug + Send + Sync {

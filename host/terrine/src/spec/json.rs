@@ -253,7 +253,7 @@ where
             while let Some(key) = access.next_key::<String>()? {
                 let value = access.next_value()?;
                 if map.insert(key.clone(), value).is_some() {
-                    return Err(A::Error::custom(format!("`{key}` is there twice")));
+                    return Err(A::Error::custom(format!("`{key}` appears twice")));
                 }
             }
             Ok(map)
@@ -302,7 +302,7 @@ mod tests {
         assert!(
             canonical(r#"{"a": {"b": 1, "b": 1}}"#)
                 .unwrap_err()
-                .contains("`b` is there twice")
+                .contains("`b` appears twice")
         );
         let deep = |n: usize| "[".repeat(n) + &"]".repeat(n);
         assert!(canonical(&deep(MAX_DEPTH)).is_ok());

@@ -26,23 +26,23 @@ const BINARY: Mistaken = Mistaken {
 };
 const UTF_16: Mistaken = Mistaken {
     what: "it is text in UTF-16",
-    instead: "write it in UTF-8, as by `Out-File -Encoding utf8` of PowerShell, or convert it by `iconv -f UTF-16 -t UTF-8`",
+    instead: "save it as UTF-8, for example with `Out-File -Encoding utf8` of PowerShell, or convert it with `iconv -f UTF-16 -t UTF-8`",
 };
 const DOCKERFILE: Mistaken = Mistaken {
     what: "it is a Dockerfile",
-    instead: "Dockerfiles are not run: `fromImage` stands for FROM, `copyToRoot` and `files` for COPY, `config` for ENV, USER and CMD; `terrine schema` explains all fields",
+    instead: "Dockerfiles are not supported: `fromImage` stands for FROM, `copyToRoot` and `files` for COPY, `config` for ENV, USER and CMD; `terrine schema` explains all fields",
 };
 const NIX: Mistaken = Mistaken {
     what: "it is a Nix expression",
-    instead: "evaluate it first, as by `nix eval --json --file`, or make the image by Nix with the functions of terrine's Nix library",
+    instead: "evaluate it first, for example with `nix eval --json --file`, or build the image in Nix with the functions of terrine's Nix library",
 };
 const TOML: Mistaken = Mistaken {
     what: "it is TOML",
-    instead: "write it as JSON, or convert it, as by `yq -p toml -o json`; `terrine schema` explains all fields",
+    instead: "write it as JSON, or convert it, for example with `yq -p toml -o json`; `terrine schema` explains all fields",
 };
 const YAML: Mistaken = Mistaken {
     what: "it is YAML",
-    instead: "write it as JSON, or convert it, as by `yq -o json`; `terrine schema` explains all fields",
+    instead: "write it as JSON, or convert it, for example with `yq -o json`; `terrine schema` explains all fields",
 };
 
 const CONF: Mistaken = Mistaken {
@@ -54,11 +54,11 @@ const SPECIFICATION: Mistaken = Mistaken {
     instead: "`terrine build` makes the image that it describes",
 };
 const CLOSURE: Mistaken = Mistaken {
-    what: "it says what store paths refer to",
+    what: "it lists store paths and their references",
     instead: "name it by `closure`, or by `terrine build --closure`",
 };
 const PLAN: Mistaken = Mistaken {
-    what: "it says what an image is, as `terrine plan` and `--summary` write it",
+    what: "it describes an image, as `terrine plan` and `--summary` do",
     instead: "name the specification that it was made from; `terrine build --previous` takes a plan",
 };
 const CONFIGURATION: Mistaken = Mistaken {

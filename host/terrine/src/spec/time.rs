@@ -87,7 +87,7 @@ impl Time {
         };
         let digits = text.strip_prefix('-').unwrap_or(text);
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(error("an `@` is followed by whole seconds since 1970"));
+            return Err(error("an `@` must be followed by whole seconds since 1970"));
         }
         let seconds = text
             .parse()

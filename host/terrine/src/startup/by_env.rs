@@ -28,7 +28,8 @@ pub(super) fn check(
         }
         _ => return None,
     };
-    let message = format!("{role} is run by `{shown}`, which no directory of PATH has (`{dirs}`)");
+    let message =
+        format!("{role} is run by `{shown}`, which is in no directory of PATH (`{dirs}`)");
     Some(Remark::warning(message).hint("add it to the image by `contents`, or set `PATH` in `Env`"))
 }
 
@@ -117,7 +118,7 @@ mod tests {
             );
             let expected = missing.map(|word| {
                 format!(
-                    "the command `/run` is run by `{word}`, which no directory of PATH has (`/bin`)"
+                    "the command `/run` is run by `{word}`, which is in no directory of PATH (`/bin`)"
                 )
             });
             assert_eq!(remark.map(|remark| remark.message), expected, "{line}");

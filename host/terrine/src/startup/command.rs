@@ -20,7 +20,7 @@ pub(super) fn check(
     };
     let word = words.first()?;
     if word.is_empty() {
-        let message = format!("the first word of `{field}` is empty, and no program has that name");
+        let message = format!("the first word of `{field}` is empty, so it names no program");
         let hint = format!("begin `{field}` with a program, or leave it out");
         return Some(Remark::warning(message).hint(hint));
     }
@@ -36,7 +36,7 @@ pub(super) fn check(
     };
     if word.trim().contains(char::is_whitespace) {
         let message =
-            format!("the first word of `{field}` is `{word}`, and no program has that name");
+            format!("the first word of `{field}` is `{word}`, which is not the name of a program");
         return Some(Remark::warning(message).hint(as_list(words)));
     }
     found.map(|remark| match remark.hint {
@@ -157,7 +157,7 @@ fn complaint(found: &Found, role: &str) -> Option<Remark> {
         Found::Nothing(None) => Remark::warning(format!("{role} is not in the image")),
         Found::NotInPath(path) => {
             let message =
-                format!("{role} is not in the image: no directory of PATH has it (`{path}`)");
+                format!("{role} is not in the image: it is in no directory of PATH (`{path}`)");
             Remark::warning(message)
                 .hint("add it to the image by `contents`, write its absolute path, or set `PATH` in `Env`")
         }
@@ -177,7 +177,7 @@ fn is_surely_a_line(word: &str) -> bool {
 fn as_list(words: &[String]) -> String {
     let (line, rest) = (&words[0], &words[1..]);
     if line.contains(['"', '\'', '\\', '$', '|', '&', ';', '<', '>']) {
-        return "write each word as an item of its own, or run the line by a shell: `[\"/bin/sh\", \"-c\", …]`".to_owned();
+        return "write each word as an item of its own, or run the line with a shell: `[\"/bin/sh\", \"-c\", …]`".to_owned();
     }
     let words: Vec<String> = line
         .split_whitespace()
@@ -269,17 +269,17 @@ mod tests {
             ("plain", "", "", "the command `plain` is not executable".to_owned(), mode.to_owned()),
             (
                 "tool", "", "",
-                format!("the command `tool` is not in the image: no directory of PATH has it (`{DEFAULT_PATH}`)"),
+                format!("the command `tool` is not in the image: it is in no directory of PATH (`{DEFAULT_PATH}`)"),
                 path.to_owned(),
             ),
             (
                 "web", "PATH=/opt:/none", "",
-                "the command `web` is not in the image: no directory of PATH has it (`/opt:/none`)".to_owned(),
+                "the command `web` is not in the image: it is in no directory of PATH (`/opt:/none`)".to_owned(),
                 path.to_owned(),
             ),
             (
                 "web", "PATH=", "",
-                "the command `web` is not in the image: no directory of PATH has it (``)".to_owned(),
+                "the command `web` is not in the image: it is in no directory of PATH (``)".to_owned(),
                 path.to_owned(),
             ),
         ] {
@@ -290,7 +290,7 @@ mod tests {
             config(&[], &["", "x"], &[], ""),
             config(&["", "x"], &[], &[], ""),
         ] {
-            assert!(said(FILES, &config).contains("is empty, and no program has that name"));
+            assert!(said(FILES, &config).contains("is empty, so it names no program"));
         }
         let entrypoint = config(&["/bin/no"], &["web"], &[], "");
         assert!(said(FILES, &entrypoint).ends_with(&add("Entrypoint")));
@@ -330,7 +330,10 @@ mod tests {
                 match message {
                     None => assert_eq!(said, ""),
                     Some(list) => {
-                        assert!(said.contains("and no program has that name"), "{said}");
+                        assert!(
+                            said.contains("which is not the name of a program"),
+                            "{said}"
+                        );
                         assert!(said.contains(list), "{said}");
                     }
                 }

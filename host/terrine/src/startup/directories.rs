@@ -47,7 +47,7 @@ const KERNEL: &[(&str, &[&str])] = &[
 pub(super) fn working(config: &Config, files: &dyn Files) -> Option<Remark> {
     let directory = config.directory();
     if !directory.starts_with('/') {
-        let message = format!("`WorkingDir` is `{directory}`, and has to be an absolute path");
+        let message = format!("`WorkingDir` is `{directory}`, but must be an absolute path");
         let meant = Walk::along(directory.as_bytes()).end();
         let meant = String::from_utf8_lossy(&meant);
         return Some(
@@ -55,18 +55,21 @@ pub(super) fn working(config: &Config, files: &dyn Files) -> Option<Remark> {
         );
     }
     if let Some(mounted) = cannot_be_made(directory) {
-        let message =
-            format!("`WorkingDir` is `{directory}`, and no directory can be made in `{mounted}`");
+        let message = format!(
+            "`WorkingDir` is `{directory}`, but no directory can be created in `{mounted}`"
+        );
         return Some(Remark::warning(message).hint("name a directory of the image"));
     }
     let Obstacle { at, is, rest } = obstacle(files, directory)?;
     let is = is.told();
     let message = if rest {
-        format!("`WorkingDir` is `{directory}`, and `{at}` is {is}")
+        format!("`WorkingDir` is `{directory}`, but `{at}` is {is}")
     } else {
         format!("`WorkingDir` is `{directory}`, which is {is}")
     };
-    Some(Remark::warning(message).hint("name a directory; one that is not in the image is made"))
+    Some(
+        Remark::warning(message).hint("name a directory; if it is not in the image, it is created"),
+    )
 }
 
 /// Returns the directory that the kernel fills, where a path is below it and nothing known to be there.
@@ -149,13 +152,13 @@ fn is_link(files: &dyn Files, path: &str) -> bool {
 /// A directory that is kept apart from its container.
 pub(super) fn volume(path: &str, files: &dyn Files) -> Option<Remark> {
     if Walk::along(path.as_bytes()).end().is_empty() {
-        let message = format!("`{path}` in `Volumes` would take the place of the whole image");
+        let message = format!("`{path}` in `Volumes` would hide the whole image");
         return Some(Remark::warning(message).hint("name the directory that holds the data"));
     }
     let absolute = format!("/{}", path.trim_start_matches('/'));
     if let Some(mounted) = takes_over(&absolute) {
         let message = format!(
-            "`{path}` in `Volumes` would take the place of what every container has in `{mounted}`"
+            "`{path}` in `Volumes` would hide the files that every container has in `{mounted}`"
         );
         return Some(Remark::warning(message).hint("name the directory that holds the data"));
     }
@@ -164,11 +167,13 @@ pub(super) fn volume(path: &str, files: &dyn Files) -> Option<Remark> {
     let Obstacle { at, is, rest } = found?;
     let is = is.told();
     let message = if rest {
-        format!("`{path}` in `Volumes` cannot be made: `{at}` is {is}")
+        format!("`{path}` in `Volumes` cannot be created: `{at}` is {is}")
     } else {
-        format!("`{path}` in `Volumes` is {is}, and a volume is a directory")
+        format!("`{path}` in `Volumes` is {is}, but a volume is a directory")
     };
-    Some(Remark::warning(message).hint("name a directory; one that is not in the image is made"))
+    Some(
+        Remark::warning(message).hint("name a directory; if it is not in the image, it is created"),
+    )
 }
 
 /// Returns the directory of every container that a volume at a path hides, or a part of it that engines refuse.
@@ -227,7 +232,7 @@ mod tests {
                 ),
                 (
                     r#""/wd/x""#,
-                    "`WorkingDir` is `/wd/x`, and `/wd` is a link that leads nowhere",
+                    "`WorkingDir` is `/wd/x`, but `/wd` is a link that leads nowhere",
                 ),
                 (
                     r#""/alias/gone""#,
@@ -235,23 +240,23 @@ mod tests {
                 ),
                 (
                     r#""/round/x""#,
-                    "`WorkingDir` is `/round/x`, and `/round` is a link that leads to itself",
+                    "`WorkingDir` is `/round/x`, but `/round` is a link that leads to itself",
                 ),
                 (
                     r#""/proc/x/y""#,
-                    "`WorkingDir` is `/proc/x/y`, and no directory can be made in `/proc`",
+                    "`WorkingDir` is `/proc/x/y`, but no directory can be created in `/proc`",
                 ),
                 (
                     r#""/srv/../sys/x""#,
-                    "`WorkingDir` is `/srv/../sys/x`, and no directory can be made in `/sys`",
+                    "`WorkingDir` is `/srv/../sys/x`, but no directory can be created in `/sys`",
                 ),
                 (
                     r#""srv""#,
-                    "`WorkingDir` is `srv`, and has to be an absolute path",
+                    "`WorkingDir` is `srv`, but must be an absolute path",
                 ),
                 (
                     r#""./srv""#,
-                    "`WorkingDir` is `./srv`, and has to be an absolute path",
+                    "`WorkingDir` is `./srv`, but must be an absolute path",
                 ),
                 (
                     r#""/etc/file""#,
@@ -263,7 +268,7 @@ mod tests {
                 ),
                 (
                     r#""/etc/file/x""#,
-                    "`WorkingDir` is `/etc/file/x`, and `/etc/file` is a file",
+                    "`WorkingDir` is `/etc/file/x`, but `/etc/file` is a file",
                 ),
             ],
         );
@@ -285,39 +290,36 @@ mod tests {
             &[
                 (
                     r#"{"/proc": {}}"#,
-                    "`/proc` in `Volumes` would take the place of what every container has in `/proc`",
+                    "`/proc` in `Volumes` would hide the files that every container has in `/proc`",
                 ),
                 (
                     r#"{"/proc/x": {}}"#,
-                    "`/proc/x` in `Volumes` would take the place of what every container has in `/proc`",
+                    "`/proc/x` in `Volumes` would hide the files that every container has in `/proc`",
                 ),
                 (
                     r#"{"dev/": {}}"#,
-                    "`dev/` in `Volumes` would take the place of what every container has in `/dev`",
+                    "`dev/` in `Volumes` would hide the files that every container has in `/dev`",
                 ),
                 (
                     r#"{"/round": {}}"#,
-                    "`/round` in `Volumes` is a link that leads to itself, and a volume is a directory",
+                    "`/round` in `Volumes` is a link that leads to itself, but a volume is a directory",
                 ),
                 (
                     r#"{"/": {}}"#,
-                    "`/` in `Volumes` would take the place of the whole image",
+                    "`/` in `Volumes` would hide the whole image",
                 ),
                 (
                     r#"{"/a/../..": {}}"#,
-                    "`/a/../..` in `Volumes` would take the place of the whole image",
+                    "`/a/../..` in `Volumes` would hide the whole image",
                 ),
-                (
-                    r#"{"": {}}"#,
-                    "`` in `Volumes` would take the place of the whole image",
-                ),
+                (r#"{"": {}}"#, "`` in `Volumes` would hide the whole image"),
                 (
                     r#"{"/etc/file": {}}"#,
-                    "`/etc/file` in `Volumes` is a file, and a volume is a directory",
+                    "`/etc/file` in `Volumes` is a file, but a volume is a directory",
                 ),
                 (
                     r#"{"/etc/file/x": {}}"#,
-                    "`/etc/file/x` in `Volumes` cannot be made: `/etc/file` is a file",
+                    "`/etc/file/x` in `Volumes` cannot be created: `/etc/file` is a file",
                 ),
             ],
         );

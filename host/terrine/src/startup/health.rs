@@ -25,7 +25,7 @@ pub(super) fn check(health: &Health, config: &Config, files: &dyn Files) -> Vec<
         }
         [first, ..] => remarks.push(
             Remark::warning(format!(
-                "`Test` of `Healthcheck` begins with `{first}`, and is never run"
+                "`Test` of `Healthcheck` begins with `{first}`, so it is never run"
             ))
             .hint("begin it with `CMD`, `CMD-SHELL` or `NONE`: `[\"CMD\", \"/bin/check\"]`"),
         ),
@@ -33,7 +33,7 @@ pub(super) fn check(health: &Health, config: &Config, files: &dyn Files) -> Vec<
     for &(name, time) in &health.times {
         if time < 0 || (1..MILLISECOND).contains(&time) {
             let message = format!(
-                "`{name}` of `Healthcheck` is {time} nanoseconds, and at least {MILLISECOND} are taken"
+                "`{name}` of `Healthcheck` is {time} nanoseconds, but the minimum is {MILLISECOND}"
             );
             remarks.push(
                 Remark::warning(message).hint("write nanoseconds: 30 seconds are 30000000000"),
@@ -66,7 +66,7 @@ mod tests {
             &[
                 (
                     r#"{"Test": ["/bin/check"]}"#,
-                    "`Test` of `Healthcheck` begins with `/bin/check`, and is never run",
+                    "`Test` of `Healthcheck` begins with `/bin/check`, so it is never run",
                 ),
                 (r#"{"Test": ["CMD"]}"#, "`Healthcheck` has no command"),
                 (
@@ -79,11 +79,11 @@ mod tests {
                 ),
                 (
                     r#"{"Interval": 30}"#,
-                    "`Interval` of `Healthcheck` is 30 nanoseconds, and at least 1000000 are taken",
+                    "`Interval` of `Healthcheck` is 30 nanoseconds, but the minimum is 1000000",
                 ),
                 (
                     r#"{"Timeout": -1}"#,
-                    "`Timeout` of `Healthcheck` is -1 nanoseconds, and at least 1000000 are taken",
+                    "`Timeout` of `Healthcheck` is -1 nanoseconds, but the minimum is 1000000",
                 ),
                 (r#"{"Retries": -1}"#, "`Retries` of `Healthcheck` is -1"),
             ],

@@ -104,8 +104,9 @@ pub fn check(config: &str, files: &dyn Files, interpreters: Interpreters) -> Vec
 
 /// Returns the warning that an image has no files.
 pub fn empty() -> Remark {
-    Remark::warning("there are no files in the image")
-        .hint("name what belongs to it with `contents`, `copyToRoot` or `files`, or what it is built on with `fromImage`")
+    Remark::warning("there are no files in the image").hint(
+        "add files with `contents`, `copyToRoot` or `files`, or a base image with `fromImage`",
+    )
 }
 
 /// Directories of every container that its image does not fill.

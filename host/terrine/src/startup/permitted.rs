@@ -25,8 +25,7 @@ pub(super) fn check(config: &Config, files: &dyn Files, path: &[u8], role: &str)
         let directory = &path[..end.max(1)];
         if denied(directory, EXECUTE) {
             let shown = String::from_utf8_lossy(directory);
-            let message =
-                format!("{role} lies in `{shown}`, which the user `{user}` may not pass through");
+            let message = format!("{role} is in `{shown}`, which the user `{user}` cannot enter");
             return Some(Remark::warning(message).hint(
                 "give the directory another `mode` or owner in `permissions`, or name another `User`",
             ));
@@ -36,7 +35,7 @@ pub(super) fn check(config: &Config, files: &dyn Files, path: &[u8], role: &str)
     let message = if denied(path, EXECUTE) {
         format!("{role} is not executable for the user `{user}`")
     } else if denied(path, READ) && is_script() {
-        format!("{role} is a script that the user `{user}` may not read")
+        format!("{role} is a script that the user `{user}` cannot read")
     } else {
         return None;
     };
@@ -104,7 +103,7 @@ mod tests {
                 0o711,
                 0,
                 0,
-                "the command `/run` is a script that the user `app` may not read".to_owned(),
+                "the command `/run` is a script that the user `app` cannot read".to_owned(),
             ),
             ("app", 0o755, 0, 0, String::new()),
             // Who is unknown is told elsewhere.
@@ -119,11 +118,11 @@ mod tests {
     fn users_pass_through_directories() {
         assert_eq!(
             said("app", &[("/opt", 0o700, 0, 0)]),
-            "the command `/run` lies in `/opt`, which the user `app` may not pass through"
+            "the command `/run` is in `/opt`, which the user `app` cannot enter"
         );
         assert_eq!(
             said("app", &[("/", 0o700, 0, 0)]),
-            "the command `/run` lies in `/`, which the user `app` may not pass through"
+            "the command `/run` is in `/`, which the user `app` cannot enter"
         );
         assert_eq!(said("app", &[("/opt", 0o711, 0, 0)]), "");
     }

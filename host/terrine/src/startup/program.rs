@@ -41,7 +41,7 @@ pub(super) fn check(
         Problem::Refused(remark) | Problem::Unloadable(remark) => Some(remark),
         Problem::TooDeep => {
             let message = format!(
-                "{role} is a script whose interpreter is a script, and so on: Linux follows {MAX_DEPTH} of them"
+                "{role} is a script whose interpreter is a script, and so on: Linux follows at most {MAX_DEPTH} of them"
             );
             Some(Remark::warning(message).hint("name a program in the first line of the script"))
         }
@@ -155,7 +155,7 @@ mod tests {
             ("\x7fELF", ""),
             (
                 "\x7fELF\x02",
-                "the command `/run` is an ELF file without a whole header: it would fail with `exec format error`",
+                "the command `/run` is an ELF file with an incomplete header: it would fail with `exec format error`",
             ),
             (
                 "PK\x03\x04",
@@ -171,7 +171,7 @@ mod tests {
             ),
             (
                 "\x01\x02",
-                "the command `/run` is no program that Linux knows: it would fail with `exec format error` unless the host has a handler for such files",
+                "the command `/run` is not a program that Linux can run: it would fail with `exec format error` unless the host has a handler for such files",
             ),
         ] {
             let entry = format!("/run*={content}");
@@ -229,7 +229,7 @@ mod tests {
     /// As Linux 6 does: five scripts between the command and the program, and no sixth.
     #[test]
     fn scripts_that_lead_to_scripts_come_to_an_end() {
-        let deep = "the command `/run` is a script whose interpreter is a script, and so on: Linux follows 5 of them";
+        let deep = "the command `/run` is a script whose interpreter is a script, and so on: Linux follows at most 5 of them";
         let chain = |length: usize| {
             let next = |number: usize| format!("#!/i{number}\n");
             let mut entries = vec![format!("/run*={}", next(1))];

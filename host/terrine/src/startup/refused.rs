@@ -57,21 +57,21 @@ const WHOLE: &str = "put the whole file into the image";
 fn elf(head: &[u8], file: &dyn Bytes) -> Option<(&'static str, Fails, &'static str)> {
     Some(match platform::elf_defect(head, file)? {
         ElfDefect::Header => (
-            "is an ELF file without a whole header",
+            "is an ELF file with an incomplete header",
             Fails::Always,
             WHOLE,
         ),
         ElfDefect::NoProgram => (
-            "is an ELF file that is no program, such as an object to be linked",
+            "is an ELF file but not a program, such as an object file",
             Fails::Always,
             "link it",
         ),
         ElfDefect::ProgramHeaders => (
-            "is an ELF file that does not say what to load of it",
+            "is an ELF file that names nothing to load",
             Fails::Always,
             WHOLE,
         ),
-        ElfDefect::CutOff => ("is an ELF file that is cut off", Fails::Later, WHOLE),
+        ElfDefect::CutOff => ("is a truncated ELF file", Fails::Later, WHOLE),
     })
 }
 
@@ -97,7 +97,7 @@ fn text(head: &[u8]) -> Option<&'static str> {
 
 /// Says what a file is that is neither, and what to do about it.
 fn other(head: &[u8]) -> (&'static str, &'static str) {
-    const FOR_LINUX: &str = "take the program that is made for Linux";
+    const FOR_LINUX: &str = "use the program that is built for Linux";
     match head {
         [b'P', b'K', 3, 4, ..] => (
             "is a ZIP archive",
@@ -107,14 +107,14 @@ fn other(head: &[u8]) -> (&'static str, &'static str) {
         [b'M', b'Z', ..] => ("is a program for Windows", FOR_LINUX),
         [0, b'a', b's', b'm', ..] => (
             "is a WebAssembly module",
-            "run it by a program for such modules",
+            "run it with a WebAssembly runtime",
         ),
         _ if matches!(platform::inspect(head), Program::MachO(_)) => {
             ("is a program for macOS", FOR_LINUX)
         }
         _ => (
-            "is no program that Linux knows",
-            "name a program, or a script whose first line is such as `#!/bin/sh`",
+            "is not a program that Linux can run",
+            "name a program, or a script with a first line such as `#!/bin/sh`",
         ),
     }
 }

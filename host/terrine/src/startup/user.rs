@@ -95,7 +95,7 @@ fn one(files: &dyn Files, name: &str, what: &str, file: &str) -> Option<Remark> 
     if is_number(name) {
         let fits = name.parse().is_ok_and(|id| (0..=MAX_ID).contains(&id));
         let message =
-            format!("`User` asks for the {what} `{name}`, which no container engine takes");
+            format!("`User` asks for the {what} `{name}`, which no container engine accepts");
         let hint = format!("numbers of users and groups are between 0 and {MAX_ID}");
         return (!fits).then(|| Remark::warning(message).hint(hint));
     }
@@ -108,21 +108,21 @@ fn one(files: &dyn Files, name: &str, what: &str, file: &str) -> Option<Remark> 
             match find(&text, name) {
                 Entry::Usable => return None,
                 Entry::Number(number) => format!(
-                    "`User` asks for the {what} `{name}`, whose number in `{file}` is {number}, which no container engine takes"
+                    "`User` asks for the {what} `{name}`, whose number in `{file}` is {number}, which no container engine accepts"
                 ),
                 Entry::Missing => format!(
                     "`User` asks for the {what} `{name}`, which `{file}` of the image does not have"
                 ),
                 Entry::Behind => format!(
-                    "`User` asks for the {what} `{name}`, and `{file}` of the image has a line of more than {LONGEST} bytes before it, at which container engines stop"
+                    "`User` asks for the {what} `{name}`, but `{file}` of the image has a line of more than {LONGEST} bytes before it, at which container engines stop"
                 ),
             }
         }
         Resolved::Nothing(_) => {
-            format!("`User` asks for the {what} `{name}`, and the image has no `{file}`")
+            format!("`User` asks for the {what} `{name}`, but the image has no `{file}`")
         }
         Resolved::Directory => {
-            format!("`User` asks for the {what} `{name}`, and `{file}` of the image is a directory")
+            format!("`User` asks for the {what} `{name}`, but `{file}` of the image is a directory")
         }
         Resolved::Unknown => return None,
     };
@@ -230,7 +230,7 @@ mod tests {
         for user in ["3000000000", "-1", "99999999999999999999"] {
             assert_eq!(
                 said(files, user),
-                format!("`User` asks for the user `{user}`, which no container engine takes")
+                format!("`User` asks for the user `{user}`, which no container engine accepts")
             );
         }
     }
@@ -241,12 +241,12 @@ mod tests {
         for (entry, expected) in [
             (
                 "/etc/passwd/",
-                "and `/etc/passwd` of the image is a directory",
+                "but `/etc/passwd` of the image is a directory",
             ),
             (&long, "has a line of more than 65536 bytes before it"),
             (
                 "/etc/passwd=app:x:-1:1:::\n",
-                "whose number in `/etc/passwd` is -1, which no container engine takes",
+                "whose number in `/etc/passwd` is -1, which no container engine accepts",
             ),
         ] {
             let said = said(&[entry], "app");
@@ -259,11 +259,11 @@ mod tests {
         for (user, missing) in [
             (
                 "root",
-                "`User` asks for the user `root`, and the image has no `/etc/passwd`",
+                "`User` asks for the user `root`, but the image has no `/etc/passwd`",
             ),
             (
                 "0:root",
-                "`User` asks for the group `root`, and the image has no `/etc/group`",
+                "`User` asks for the group `root`, but the image has no `/etc/group`",
             ),
             ("0", ""),
             ("0:0", ""),

@@ -41,7 +41,7 @@ pub(super) fn check(config: &Config, files: &dyn Files) -> Vec<Remark> {
 
 fn nul(what: &str, text: &str) -> Option<Remark> {
     let shown = text.replace('\0', "\\0");
-    let message = format!("`{shown}` has a NUL in it, which {what} cannot hold");
+    let message = format!("`{shown}` contains a NUL, which {what} cannot contain");
     text.contains('\0').then(|| Remark::warning(message))
 }
 
@@ -52,7 +52,9 @@ fn variable(text: &str) -> Option<Remark> {
         Some(("", _)) => "a variable in `Env` has no name".to_owned(),
         Some((name, _)) if text.contains('\0') => {
             let name = name.replace('\0', "\\0");
-            format!("`{name}` in `Env` has a NUL in it, which an environment variable cannot hold")
+            format!(
+                "`{name}` in `Env` contains a NUL, which an environment variable cannot contain"
+            )
         }
         Some(_) => return None,
     };
@@ -86,13 +88,13 @@ fn exposed(text: &str) -> Option<Remark> {
     let is_range = number(first)
         .zip(number(last))
         .is_some_and(|(first, last)| first <= last);
-    let message = format!("`{text}` in `ExposedPorts` is no port");
+    let message = format!("`{text}` in `ExposedPorts` is not a port");
     let hint = "write a number between 1 and 65535, and `/tcp`, `/udp` or `/sctp`";
     (!is_protocol || !is_range).then(|| Remark::warning(message).hint(hint))
 }
 
 fn stop_signal(text: &str) -> Option<Remark> {
-    let message = format!("`StopSignal` is `{text}`, which is no signal");
+    let message = format!("`StopSignal` is `{text}`, which is not a signal");
     let hint = "write a name such as `SIGTERM`, or a number between 1 and 64";
     (!text.is_empty() && !is_signal(text)).then(|| Remark::warning(message).hint(hint))
 }
@@ -168,7 +170,7 @@ pub(super) mod tests {
                 (r#"["A=b", "=x"]"#, "a variable in `Env` has no name"),
                 (
                     r#"["A=\u0000"]"#,
-                    "`A` in `Env` has a NUL in it, which an environment variable cannot hold",
+                    "`A` in `Env` contains a NUL, which an environment variable cannot contain",
                 ),
             ],
         );
@@ -177,7 +179,7 @@ pub(super) mod tests {
             &[],
             &[(
                 r#"["a\u0000"]"#,
-                "`a\\0` has a NUL in it, which a command cannot hold",
+                "`a\\0` contains a NUL, which a command cannot contain",
             )],
         );
     }
@@ -228,7 +230,7 @@ pub(super) mod tests {
             let config = format!(r#"{{"ExposedPorts": {{"{port}": {{}}}}}}"#);
             assert_eq!(
                 messages(&config),
-                [format!("`{port}` in `ExposedPorts` is no port")]
+                [format!("`{port}` in `ExposedPorts` is not a port")]
             );
         }
         for port in [

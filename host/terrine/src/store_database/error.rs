@@ -61,7 +61,7 @@ impl Hint for Error {
                 Some("set `TMPDIR` to a folder that can be written to and has the room".into())
             }
             Self::Read { .. } | Self::Invalid { .. } => Some(
-                "`nix-store --verify` in a container of the base image tells more; without `includeNixDB` it is left as it is".into(),
+                "`nix-store --verify` in a container of the base image shows more; without `includeNixDB` the database is left as it is".into(),
             ),
             Self::Write(_) | Self::MissingReference { .. } | Self::Derivation(_) => None,
         }

@@ -87,7 +87,7 @@ impl Image<'_> {
 
     fn failed(&self, source: rusqlite::Error) -> Error {
         if sqlite::is_too_much(&source) {
-            return self.invalid("it takes far too long to read, or has far too much text");
+            return self.invalid("it takes too long to read, or it has too much text");
         }
         Error::Read {
             image: self.name.to_owned(),

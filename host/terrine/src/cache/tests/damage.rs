@@ -145,7 +145,7 @@ fn what_is_a_cache_by_its_header_alone_is_begun_anew() {
             cache
                 .complaint()
                 .unwrap()
-                .ends_with("was damaged, and is begun anew"),
+                .ends_with("was damaged and is recreated"),
             "{length}"
         );
         drop(cache);

@@ -215,7 +215,7 @@ fn what_is_not_the_database_of_a_store_is_refused() {
         use rustix::fs::{CWD, FileType, Mode, mknodat};
         let fifo = folder.path().join("fifo");
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR, 0).unwrap();
-        assert_eq!(why("fifo"), "it is no regular file");
+        assert_eq!(why("fifo"), "it is not a regular file");
     }
     assert_eq!(why(""), "it is a folder");
     let missing = folder.path().join("missing");
@@ -252,7 +252,7 @@ fn what_the_database_should_not_say_is_refused() {
         ),
         (
             "PRAGMA foreign_keys = OFF; INSERT INTO Refs VALUES (4, 99)",
-            "`/nix/store/a` refers to `number 99`, which is not there",
+            "`/nix/store/a` refers to `number 99`, which is missing",
         ),
     ] {
         let fixture = Fixture::new("wal");

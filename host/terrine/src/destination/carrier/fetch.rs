@@ -169,14 +169,14 @@ impl Fan<'_, '_> {
 
 /// Says why a layer that is not distributed with its image is at no place.
 fn absent(error: &source::Error) -> String {
-    let why = "it is not distributed with its image, which does not have it";
+    let why = "it is not distributed with its image";
     match error.elsewhere() {
         Some(elsewhere) => format!("{why}: {elsewhere}"),
         None => why.to_owned(),
     }
 }
 
-/// Brings a blob that is no layer of an image to the destinations that do not have it. It is read once. Errors call its
+/// Brings a blob that is not a layer of an image to the destinations that do not have it. It is read once. Errors call its
 /// image `name`. Returns by carrier what came of it.
 ///
 /// # Errors

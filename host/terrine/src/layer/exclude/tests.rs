@@ -179,7 +179,7 @@ fn what_is_no_pattern_is_refused() {
             "[a-]",
             "it has a hyphen in brackets that is not between two characters",
         ),
-        ("[z-a]", "it has a range that is none, or is too long"),
+        ("[z-a]", "it has a range that is invalid or too long"),
         ("a\\", "it ends in a backslash"),
         ("!", "there is nothing after `!`"),
         (" ! ", "there is nothing after `!`"),

@@ -191,7 +191,7 @@ fn shell(
     }
     Err(PlanError::hinted(
         field,
-        format!("`{shell}` is in none of `commands.path`"),
+        format!("`{shell}` is not in any of `commands.path`"),
         "add its package to `commands.path`, or name it as it is in the image",
     ))
 }

@@ -154,7 +154,7 @@ fn run(
     let Some(program) = options.program.clone() else {
         return Err(PlanError::field(
             asked.steps[0].name.clone(),
-            "this program runs no commands",
+            "this program does not run commands",
         ));
     };
     let runner = Runner {

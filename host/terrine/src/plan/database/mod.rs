@@ -66,7 +66,7 @@ pub(super) fn check(spec: &ImageSpec, store: &Store) -> Result<(), Error> {
             "Guix, whose store is `/gnu/store`, does not read the database of Nix",
             "leave it out",
         ),
-        (true, "") => refuse("a store in `/` has no place for it", "set `storeDir`"),
+        (true, "") => refuse("a store in `/` has no directory for it", "set `storeDir`"),
         (true, _) if spec.include_store_paths == Some(false) => refuse(
             "`includeStorePaths` is false, so the image has no store paths to register",
             "leave out one of the two",
@@ -126,7 +126,7 @@ pub(super) fn renew(context: &Context<'_, '_>, complete: &mut Complete) -> Resul
         && !place(context, complete).renew(&before, registered.database.clone(), &roots)?
     {
         registered.remarks.push(
-            "commands changed the Nix database, so it stays as they left it: store paths that they brought may be missing".to_owned(),
+            "commands changed the Nix database, so it stays as they left it: store paths that they added may be missing".to_owned(),
         );
     }
     complete.registered = registered;
@@ -223,6 +223,6 @@ fn unregistered(complete: &Complete, records: &Records) -> Option<String> {
     };
     let example = paths.first()?;
     Some(format!(
-        "{which} not in the Nix database, because it has no name of Nix's or nothing tells what it refers to: `nix-store --gc` would delete `{example}`"
+        "{which} not in the Nix database, because the name is not one of Nix's or the references are not known: `nix-store --gc` would delete `{example}`"
     ))
 }

@@ -71,7 +71,7 @@ pub enum ConfError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Not JSON, or not what is needed.
-    #[error("`{}` is not a usable conf.json: {}{why}", path.display(), place(field))]
+    #[error("`{}` is not a valid conf.json: {}{why}", path.display(), place(field))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -274,13 +274,13 @@ mod tests {
                 "\"amd64\"",
                 "null",
                 "architecture",
-                "it must be a string, and is `null`",
+                "it must be a string, but is `null`",
             ),
             (
                 "[\"/nix/store/a\"], []",
                 "[\"/nix/store/a\"], [3]",
                 "store_layers[1][0]",
-                "it must be a string, and is the number `3`",
+                "it must be a string, but is the number `3`",
             ),
             ("\"0\"", "\"root\"", "uid", "`root` is not an integer"),
             (

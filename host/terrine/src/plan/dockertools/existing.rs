@@ -100,7 +100,7 @@ pub(super) fn open_at(
     let mut layers: Vec<Arc<dyn Layer>> = base.map(|base| Arc::clone(base.layer())).collect();
     // A conf.json has its uppermost layer as an archive.
     let Top::Archive(top) = image.top else {
-        return Err(unusable("its uppermost layer is no archive".to_owned()).into());
+        return Err(unusable("its top layer is not an archive".to_owned()).into());
     };
     let content = Arc::new(Content {
         image: name.clone(),

@@ -71,9 +71,11 @@ fn hidden_links(top: &LayerFiles, base: &BaseFiles<'_>) -> Vec<Remark> {
         let target = base.link_at(&path)?;
         let [path, target] = [&path, target].map(String::from_utf8_lossy);
         let remark = Remark::warning(format!(
-            "`{path}` is a link to `{target}` in the base image, and a directory in the root layer: what the base has there will not be found any more"
+            "`{path}` is a link to `{target}` in the base image, and a directory in the root layer: the files of the base image there become unreachable"
         ));
-        Some(remark.hint("put files where the link leads, as `terrine build` does with `contents`"))
+        Some(remark.hint(
+            "put the files into the target of the link, as `terrine build` does with `contents`",
+        ))
     };
     top.directories().filter_map(link).collect()
 }

@@ -109,7 +109,7 @@ pub(super) struct Listed<'a> {
     pub(super) size: u64,
     /// The paths that it refers to.
     pub(super) references: Vec<&'a str>,
-    /// True if the image was asked to hold it.
+    /// True if the image names it directly.
     pub(super) wanted: bool,
     /// True if the base image has it already.
     pub(super) in_base: bool,

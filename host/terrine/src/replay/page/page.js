@@ -160,7 +160,7 @@
       add(tip, 'strong', {}, title(step) + (step === 0 ? ' · first pull' : ''));
       const sorted = lines.slice().sort((a, b) => b.values[step] - a.values[step]);
       if (step === 0) {
-        for (const line of sorted) row(tip, line.run.name, bytes(line.run.pulled[0]) + ', in no sum', colour(line.run));
+        for (const line of sorted) row(tip, line.run.name, bytes(line.run.pulled[0]) + ', not in the sums', colour(line.run));
         return;
       }
       for (const line of sorted) {
@@ -399,7 +399,7 @@
   }
   function scale() {
     const place = at('scale');
-    add(place, 'span', {}, 'Changed in so many of the updates so far:');
+    add(place, 'span', {}, 'Share of the updates so far that changed it:');
     CLASSES.forEach((text, i) => {
       const entry = add(place, 'span');
       add(entry, 'b').style.background = 'var(--c' + i + ')';

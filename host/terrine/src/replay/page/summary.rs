@@ -21,13 +21,13 @@ pub(super) fn subtitle(report: &Report) -> String {
         },
     ];
     if settings.keep_all {
-        parts.push("and keeps all that it pulled".to_owned());
+        parts.push("and keeps all layers".to_owned());
     }
     if settings.with_history {
         parts.push("plans know how often packages changed".to_owned());
     }
     if settings.with_previous {
-        parts.push("plans know the layers before".to_owned());
+        parts.push("plans know the previous layers".to_owned());
     }
     parts.join(", ")
 }
@@ -68,7 +68,7 @@ fn columns(report: &Report) -> Vec<Column> {
     let mut columns = vec![
         number(
             "layers",
-            "how many layers of store paths an image may have",
+            "the largest number of layers of store paths in an image",
             |_, run| budget(run),
         ),
         number(
@@ -78,12 +78,12 @@ fn columns(report: &Report) -> Vec<Column> {
         ),
         number(
             "lower bound",
-            "the bytes of the store paths that changed: what clients would pull if each path had a layer of its own",
+            "the bytes of the changed store paths: what clients would pull if each path had a layer of its own",
             |_, run| bytes(run.total.lower_bound),
         ),
         number(
             "ratio",
-            "pulled, divided by the lower bound: 1.000 is the least there can be",
+            "pulled, divided by the lower bound: 1.000 is the best possible value",
             ratio,
         ),
         number(
@@ -93,20 +93,20 @@ fn columns(report: &Report) -> Vec<Column> {
         ),
         number(
             "first pull",
-            "the whole image, for a client that has nothing",
+            "the size of the whole image, for a client that has nothing",
             |_, run| bytes(run.first.pulled),
         ),
     ];
     if report.images.len() > 1 {
         columns.push(number(
             "shared by images",
-            "the bytes that layers of several images spare at the last step",
+            "the bytes that layers of several images save at the last step",
             |_, run| bytes(run.total.shared.bytes),
         ));
     }
     columns.push(number(
         "fuel for a plan",
-        "the work of deciding on the layers of one step, about one unit for an instruction",
+        "the work of planning the layers of one step, about one unit for an instruction",
         |_, run| {
             run.total
                 .planning
@@ -118,13 +118,13 @@ fn columns(report: &Report) -> Vec<Column> {
     if report.runs.iter().any(is_timed) {
         columns.push(number(
             "time for a plan",
-            "the time that deciding took on this machine, on average",
+            "the average time of planning on this machine",
             |_, run| time(run),
         ));
     }
     columns.push(Column {
         head: "worst step",
-        term: "the one with most bytes beyond its lower bound",
+        term: "the step with the most bytes above its lower bound",
         is_number: false,
         cell: |_, run| worst(run),
     });
@@ -162,10 +162,7 @@ pub(super) fn summary(report: &Report) -> String {
 
 /// Returns the meanings of the heads of the columns.
 pub(super) fn terms(report: &Report) -> String {
-    let policy = (
-        "policy",
-        "the rule by which store paths are put into layers",
-    );
+    let policy = ("policy", "the rule that groups store paths into layers");
     let columns = columns(report);
     let terms = columns.iter().map(|column| (column.head, column.term));
     [policy]

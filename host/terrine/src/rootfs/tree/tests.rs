@@ -246,7 +246,7 @@ fn what_cannot_be_in_an_image_is_refused() {
     assert!(
         add(&path(4096), file())
             .unwrap_err()
-            .ends_with("has 4096 bytes, and a path may have 4095")
+            .ends_with("has 4096 bytes, but a path may have at most 4095")
     );
     assert!(add("/x", New::symlink("x".repeat(4096))).is_err());
 }
@@ -262,6 +262,6 @@ fn there_are_not_more_entries_than_are_allowed() {
     let error = root.add("/a/c", New::file(""), Origin::Files).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`files` brings the root to more than 3 entries"
+        "with `files`, the root has more than 3 entries"
     );
 }

@@ -193,49 +193,49 @@ fn nothing_of_contents_is_lost_where_links_to_directories_meet_directories() {
             &["a/bin/x", "b/bin/x", "b/bin/y"],
             &["/bin/x -> $a/bin/x", "/bin/y -> $b/bin/y"],
             &[
-                "`/bin/x` is in contents `a` and in contents `b`: what contents `a` has is in the image",
+                "`/bin/x` is in contents `a` and in contents `b`: the image has that of contents `a`",
             ],
         ),
         (
             &["a/x", "b/x/y"],
             &["/x -> $a/x"],
             &[
-                "`/x` is a symbolic link in contents `a` and a directory in contents `b`: what contents `a` has is in the image",
+                "`/x` is a symbolic link in contents `a` and a directory in contents `b`: the image has that of contents `a`",
             ],
         ),
         (
             &["a/x/y", "b/x"],
             &["/x/y -> $a/x/y"],
             &[
-                "`/x` is a directory in contents `a` and a symbolic link in contents `b`: what contents `a` has is in the image",
+                "`/x` is a directory in contents `a` and a symbolic link in contents `b`: the image has that of contents `a`",
             ],
         ),
         (
             &["a/l -> m", "a/m -> l", "b/l/y"],
             &["/l -> m", "/m -> l"],
             &[
-                "`/l` is a symbolic link in contents `a` and a directory in contents `b`: what contents `a` has is in the image",
+                "`/l` is a symbolic link in contents `a` and a directory in contents `b`: the image has that of contents `a`",
             ],
         ),
         (
             &["a/f", "a/l -> m", "a/m -> f", "b/l/y"],
             &["/f -> $a/f", "/l -> m", "/m -> f"],
             &[
-                "`/l` is a symbolic link in contents `a` and a directory in contents `b`: what contents `a` has is in the image",
+                "`/l` is a symbolic link in contents `a` and a directory in contents `b`: the image has that of contents `a`",
             ],
         ),
         (
             &["a/l -> /nix/store/gone/lib", "b/l/y"],
             &["/l -> $gone/lib"],
             &[
-                "`/l` is a symbolic link in contents `a` and a directory in contents `b`: what contents `a` has is in the image",
+                "`/l` is a symbolic link in contents `a` and a directory in contents `b`: the image has that of contents `a`",
             ],
         ),
         (
             &["a/l/x", "b/l -> /nix/store/gone/lib"],
             &["/l/x -> $a/l/x"],
             &[
-                "`/l` is a directory in contents `a` and a symbolic link in contents `b`: what contents `a` has is in the image",
+                "`/l` is a directory in contents `a` and a symbolic link in contents `b`: the image has that of contents `a`",
             ],
         ),
     ];
@@ -282,7 +282,7 @@ fn copies_files_and_helpers_go_through_links() {
     ];
     assert_eq!(listing(&root), expected);
     assert_eq!(root.get(b"/lib").unwrap().mode, 0o700);
-    let remark = "`/usr/bin/x` is in copyToRoot `d` and in copyToRoot `c`: what copyToRoot `d` has is in the image";
+    let remark = "`/usr/bin/x` is in copyToRoot `d` and in copyToRoot `c`: the image has that of copyToRoot `d`";
     assert_eq!(told(&root), [remark]);
     let clash = root
         .add("/bin/x", New::file(""), Origin::Files)
@@ -307,7 +307,7 @@ fn remarks_are_few_however_much_is_lost() {
     assert_eq!(remarks.len(), 11);
     assert_eq!(
         remarks[0],
-        "`/f0`, `/f1`, `/f2` and 2 more are in contents `p00` and in contents `p01`: what contents `p00` has is in the image"
+        "`/f0`, `/f1`, `/f2` and 2 more are in contents `p00` and in contents `p01`: the image has that of contents `p00`"
     );
     assert_eq!(
         remarks[10],

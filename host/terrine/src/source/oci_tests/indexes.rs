@@ -10,12 +10,12 @@ fn documents_are_what_refers_to_them_says() {
         media_type: MediaType::OciIndex,
         ..image.clone()
     }]);
-    refused(made.only(), "and what refers to it says");
+    refused(made.only(), "but the descriptor that refers to it says");
     made.list(vec![Descriptor {
         media_type: MediaType::DockerManifest,
         ..image.clone()
     }]);
-    refused(made.only(), "and what refers to it says");
+    refused(made.only(), "but the descriptor that refers to it says");
     made.list(vec![Descriptor {
         media_type: MediaType::parse("text/html"),
         ..image
@@ -41,13 +41,16 @@ fn indexes_are_bounded() {
     made.list(vec![many(1000)]);
     assert_eq!(made.pick(Some("linux/amd64")).as_deref(), Ok("x"));
     made.list(vec![many(1001)]);
-    refused(made.only(), "it lists 1001 manifests, and 1000 are allowed");
+    refused(
+        made.only(),
+        "it lists 1001 manifests, but at most 1000 are allowed",
+    );
     // Those of nested ones count, too.
     made.list(vec![made.index(vec![many(600), many(399)])]);
     assert!(
         made.pick(Some("linux/arm64"))
             .unwrap_err()
-            .contains("manifests, and 1000 are allowed")
+            .contains("manifests, but at most 1000 are allowed")
     );
     made.list(vec![image; 1001]);
     refused(made.only(), "it lists 1001 manifests");

@@ -82,7 +82,7 @@ fn sizes_are_bounded_before_anything_is_read() {
     };
     let image = made.image("linux/amd64", "x");
     made.list(vec![huge(&image)]);
-    refused(made.only(), "and 4194304 are allowed");
+    refused(made.only(), "but at most 4194304 are allowed");
     let config = made.config("linux/amd64", &[]);
     made.list(vec![made.manifest(huge(&config), vec![])]);
     refused(
@@ -108,7 +108,10 @@ fn sizes_are_bounded_before_anything_is_read() {
     blob.set_len(MAX_DOCUMENT + 1).unwrap();
     let opened = open_layout("x", made.layout.path());
     let opened = opened.and_then(|images| images.open(&Selector::Only));
-    refused(opened, "it has 4194305 bytes, and 4194304 are allowed");
+    refused(
+        opened,
+        "it has 4194305 bytes, but at most 4194304 are allowed",
+    );
 }
 
 #[test]
@@ -125,7 +128,10 @@ fn layers_and_diff_ids_are_as_many() {
     }
     let config = made.config("linux/amd64", &vec![layer.digest; 1001]);
     made.list(vec![made.manifest(config, vec![layer.clone(); 1001])]);
-    refused(made.only(), "it lists 1001 layers, and 1000 are allowed");
+    refused(
+        made.only(),
+        "it lists 1001 layers, but at most 1000 are allowed",
+    );
     let config = made.config("linux/amd64", &[]);
     made.list(vec![made.manifest(config, vec![])]);
     assert!(made.only().is_ok());
@@ -140,11 +146,11 @@ fn types_that_are_no_layers_are_named() {
         ),
         (
             "application/vnd.wasm.content.layer.v1+wasm",
-            "that is no layer of an image",
+            "that is not a layer of an image",
         ),
         (
             "application/vnd.in-toto+json",
-            "that is no layer of an image",
+            "that is not a layer of an image",
         ),
     ] {
         let made = Made::new();
@@ -327,7 +333,7 @@ fn a_configuration_is_told_by_what_is_in_it() {
         assert!(made.only().is_ok(), "{name}");
         let config = made.put(b"{}", MediaType::parse(name));
         made.list(vec![made.manifest(config, vec![])]);
-        refused(made.only(), "it is no image");
+        refused(made.only(), "it is not an image");
     }
 }
 

@@ -206,7 +206,7 @@ fn an_artifact_of_the_same_name_is_not_what_is_meant() {
     assert_eq!(index_of(&made, &by), ["linux/amd64", "linux/arm64"]);
     // Alone it is what is meant by who does not look into it.
     made.list(vec![named(&artifact)]);
-    assert!(made.by(&by).unwrap_err().contains("it is no image"));
+    assert!(made.by(&by).unwrap_err().contains("it is not an image"));
     assert_eq!(described(&made, &by), (artifact.digest, false));
 }
 

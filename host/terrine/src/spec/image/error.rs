@@ -23,7 +23,7 @@ pub enum SpecError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Not JSON, or not what is needed.
-    #[error("`{}` is not a usable image specification: {}{why}", path.display(), place(field))]
+    #[error("`{}` is not a valid image specification: {}{why}", path.display(), place(field))]
     Invalid {
         /// The file.
         path: PathBuf,
@@ -176,11 +176,11 @@ const UNSUPPORTED: &[(&str, &str, &str)] = &[
         REMOVE,
     ),
     ("compressor", "the archive is written as it is", OUTER),
-    ("passthru", "it means something to Nix alone", REMOVE),
-    ("meta", "it means something to Nix alone", REMOVE),
+    ("passthru", "it has a meaning only in Nix", REMOVE),
+    ("meta", "it has a meaning only in Nix", REMOVE),
     (
         "debug",
-        "it means something to dockerTools alone",
+        "it has a meaning only in dockerTools",
         "see `terrine plan --explain`",
     ),
 ];

@@ -191,19 +191,19 @@ mod tests {
         let table = [
             (
                 r#"{"contnts": "x"}"#,
-                "`image.json` is not a usable image specification: unknown field `contnts` at line 1 column 10; hint: did you mean `contents`?",
+                "`image.json` is not a valid image specification: unknown field `contnts` at line 1 column 10; hint: did you mean `contents`?",
             ),
             (
                 r#"{"config": {"cmd": ["x"]}}"#,
-                "`image.json` is not a usable image specification: `config`: unknown field `cmd` at line 1 column 17; hint: did you mean `Cmd`?",
+                "`image.json` is not a valid image specification: `config`: unknown field `cmd` at line 1 column 17; hint: did you mean `Cmd`?",
             ),
             (
                 r#"{"files": {"/a": {"owner": 1}}}"#,
-                "`image.json` is not a usable image specification: `files./a`: unknown field `owner` at line 1 column 25; hint: the fields are `directory`, `gid`, `link`, `mode`, `source`, `text`, `uid`",
+                "`image.json` is not a valid image specification: `files./a`: unknown field `owner` at line 1 column 25; hint: the fields are `directory`, `gid`, `link`, `mode`, `source`, `text`, `uid`",
             ),
             (
                 r#"{"keepContentsDirlinks": true}"#,
-                "`image.json` is not a usable image specification: `keepContentsDirlinks` is not supported: links to directories always become directories; hint: leave it out",
+                "`image.json` is not a valid image specification: `keepContentsDirlinks` is not supported: links to directories always become directories; hint: leave it out",
             ),
         ];
         for (text, expected) in table {
@@ -216,23 +216,23 @@ mod tests {
         let table = [
             (
                 r#"{"contents": [1]}"#,
-                "`contents[0]`: it must be a path, or an object with `name` and `path`, and is the number `1`",
+                "`contents[0]`: it must be a path, or an object with `name` and `path`, but is the number `1`",
             ),
             (
                 r#"{"contents": 1}"#,
-                "`contents`: it must be a path, an object with `name` and `path`, or a list of them, and is the number `1`",
+                "`contents`: it must be a path, an object with `name` and `path`, or a list of them, but is the number `1`",
             ),
             (
                 r#"{"config": {"Cmd": "x"}}"#,
-                "`config.Cmd`: it must be a list, and is the string `\"x\"`",
+                "`config.Cmd`: it must be a list, but is the string `\"x\"`",
             ),
             (
                 r#"{"fakeNss": "x"}"#,
-                "`fakeNss`: it must be true, false or an object, and is the string `\"x\"`",
+                "`fakeNss`: it must be true, false or an object, but is the string `\"x\"`",
             ),
             (
                 r#"{"binSh": {}}"#,
-                "`binSh`: it must be true, false or a path, and is an object",
+                "`binSh`: it must be true, false or a path, but is an object",
             ),
             (r#"{"created": "soon"}"#, "`created`: `soon` is not a time"),
             (
@@ -245,15 +245,15 @@ mod tests {
             ),
             (
                 r#"{"uid": -1}"#,
-                "`uid`: it must be a whole number of 0 or more, and is the number `-1`",
+                "`uid`: it must be a whole number of 0 or more, but is the number `-1`",
             ),
             (
                 r#"{"labels": {"a": "1", "a": "2"}}"#,
-                "`labels`: `a` is there twice",
+                "`labels`: `a` appears twice",
             ),
             (
                 r#"{"name": "a", "name": "b"}"#,
-                "the field `name` is there twice",
+                "the field `name` is given twice",
             ),
             (r#"{"config": {"X": 1}}"#, "`config`: unknown field `X`"),
             ("[]", "it must be a JSON object"),
@@ -262,7 +262,7 @@ mod tests {
         ];
         for (text, expected) in table {
             let error = parse(text).unwrap_err();
-            let start = format!("`image.json` is not a usable image specification: {expected}");
+            let start = format!("`image.json` is not a valid image specification: {expected}");
             assert!(error.starts_with(&start), "{text}\n{error}\n{start}");
         }
     }

@@ -94,12 +94,8 @@ impl<'de> Deserialize<'de> for PlannerSpec {
                     options,
                 } = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
                 match (&component, digest, sealed_wasi) {
-                    (None, Some(_), _) => Err(A::Error::custom(
-                        "`digest` is that of a `component`, and there is none",
-                    )),
-                    (None, _, true) => Err(A::Error::custom(
-                        "`sealedWasi` is for a `component`, and there is none",
-                    )),
+                    (None, Some(_), _) => Err(A::Error::custom("`digest` needs a `component`")),
+                    (None, _, true) => Err(A::Error::custom("`sealedWasi` needs a `component`")),
                     _ => Ok(PlannerSpec {
                         component,
                         digest,

@@ -159,7 +159,7 @@ pub(super) fn plan_errors() -> Vec<plan::Error> {
         Error::Foreign { message: name() },
         Error::Differs {
             path: name(),
-            what: "has another content",
+            what: "has different content",
         },
     ];
     errors.extend(
