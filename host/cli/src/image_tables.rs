@@ -125,7 +125,7 @@ pub(super) fn diff(diff: &Diff) -> String {
     let mut text = String::new();
     for (name, side) in [("old", &diff.old), ("new", &diff.new)] {
         let what = format!(
-            "{} {}, {}",
+            "{}, image id {}, {}",
             side.name,
             side.image_id,
             layers(side.layers, side.size)
