@@ -71,15 +71,15 @@ const START: &str = "\
 # Image specification
 
 An image specification is a JSON file that describes an image. `terrine build` builds the image, and `terrine plan` shows its layers.
-Flags of these commands replace fields or add to them. [building.md](building.md) is the guide.
+Flags of these commands replace fields or add to them. For a guide, see [building.md](building.md).
 
 ";
 
 /// The text between the description of the schema and the complete examples.
 const EDITORS: &str = "\
 `terrine schema` prints the JSON Schema that this page is generated from. Editors use it to complete and check
-specifications: in Visual Studio Code, write it to a file and name that file in the setting `json.schemas`. There is no
-field `$schema`.
+specifications. For Visual Studio Code, write it to a file and name that file in the setting `json.schemas`. A specification
+cannot have a field `$schema`.
 
 ";
 
@@ -90,7 +90,10 @@ const WIDTH: usize = 100;
 pub fn document(schema: &Value) -> String {
     let reference = Reference { schema };
     let mut text = START.to_owned();
-    text += &format!("{}\n\n{EDITORS}", schema["description"].as_str().unwrap());
+    // Its first sentence says what the start of the document says.
+    let description = schema["description"].as_str().unwrap();
+    let (_, rules) = description.split_once(". ").unwrap();
+    text += &format!("{rules}\n\n{EDITORS}");
     text += "## Examples\n\n";
     for example in schema["examples"].as_array().unwrap() {
         text += &block(example);

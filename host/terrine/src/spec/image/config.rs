@@ -12,12 +12,13 @@ use crate::spec::json::{optional_object, unique_map, unique_objects};
 #[serde(deny_unknown_fields)]
 pub struct Empty {}
 
-/// Settings of containers, by their names in the OCI image specification and in Docker. They are
-/// checked, and become part of the image's configuration as they were written, with sorted keys.
+/// Settings of containers, by their names in the OCI image specification and in Docker. terrine
+/// checks them and writes them unchanged to the configuration of the image, with sorted keys.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
 pub struct Config {
-    /// Command to run: a program and its arguments. With an `Entrypoint`, further arguments of it.
+    /// Command to run: a program and its arguments. If `Entrypoint` is set, these are further
+    /// arguments of it.
     #[schemars(extend("examples" = [["/bin/web", "--port", "80"]]))]
     pub cmd: Option<Vec<String>>,
     /// Program to run and its first arguments, which precede those of `Cmd`.
@@ -37,12 +38,12 @@ pub struct Config {
     #[schemars(extend("examples" = [{"org.opencontainers.image.version": "1.2"}]))]
     #[serde(deserialize_with = "optional_map")]
     pub labels: Option<BTreeMap<String, String>>,
-    /// Ports that the program listens on: an object with a key `PORT/PROTOCOL` for each.
+    /// Ports that the program listens on, each as a key `PORT/PROTOCOL` with an empty object.
     #[schemars(extend("examples" = [{"80/tcp": {}}]))]
     #[serde(deserialize_with = "optional_set")]
     pub exposed_ports: Option<BTreeMap<String, Empty>>,
-    /// Directories whose content is kept outside of the container: an object with an absolute path
-    /// as the key for each.
+    /// Directories whose content is kept outside of the container, each as an absolute path with an
+    /// empty object.
     #[schemars(extend("examples" = [{"/data": {}}]))]
     #[serde(deserialize_with = "optional_set")]
     pub volumes: Option<BTreeMap<String, Empty>>,
@@ -66,7 +67,7 @@ pub struct Config {
     /// image specification.
     #[schemars(extend("examples" = [["RUN /bin/setup"]]))]
     pub on_build: Option<Vec<String>>,
-    /// True if the command is a single string that is escaped already, in images for Windows.
+    /// True if the command is a single string that is already escaped, in images for Windows.
     /// Deprecated in the OCI image specification.
     #[schemars(extend("examples" = [false]))]
     pub args_escaped: Option<bool>,

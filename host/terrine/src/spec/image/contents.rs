@@ -26,13 +26,13 @@ impl From<String> for ContentsSpec {
     }
 }
 
-/// Directory of this machine with the name of its store path.
+/// Directory of this machine, and the name of its store path in the image.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NamedContents")]
 struct Named {
-    /// Name of the store path that the directory becomes: letters, digits and `+-._?=`, not
-    /// beginning with a dot or a hash of Nix.
+    /// Name of the store path that the directory becomes: letters, digits and `+-._?=`. It must not
+    /// begin with a dot or a Nix hash.
     ///
     /// Default: `contents`, `contents-2` and so on.
     #[schemars(extend("examples" = ["site"]))]

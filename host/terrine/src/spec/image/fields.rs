@@ -17,9 +17,10 @@ use super::values::{OneOrMany, PathSwitch, Switch, TimeField};
 use crate::spec::Json;
 use crate::spec::json::{object, objects, optional_object, unique_map, unique_objects};
 
-/// Image to build. Fields that dockerTools has as arguments have the same names. Relative paths
-/// start at the directory of the specification; for a specification on standard input, at the
-/// working directory. Unknown fields and repeated fields are errors.
+/// Description of an image to build. Fields that are also arguments of dockerTools have the same
+/// names. Relative paths are relative to the directory of the specification, or to the working
+/// directory if the specification is read from standard input. Unknown fields and repeated fields
+/// are errors.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[schemars(
@@ -54,38 +55,37 @@ use crate::spec::json::{object, objects, optional_object, unique_map, unique_obj
     )
 )]
 pub struct ImageSpec {
-    /// Name of the image, with the registry and the path of its repository if it has them. It may
-    /// end in `:TAG`. Required, here or by `--name`.
+    /// Name of the image, such as `web`, or `ghcr.io/acme/web` with a registry. It may end in
+    /// `:TAG`. Required, unless `--name` is given.
     #[schemars(extend("examples" = ["ghcr.io/acme/web", "web:1.2"]))]
     pub name: Option<String>,
     /// Tag of the image. It must not differ from a tag in `name`. A generated tag is a digest of
-    /// everything that goes into the image: a store path with a hash in its name is identified by
-    /// that name, and all other files by every byte.
+    /// everything that goes into the image. Store paths with a hash in their names are identified
+    /// by name, all other files by content.
     ///
     /// Default: the tag in `name`, or else the first of `tags`, or else a generated tag.
     #[schemars(extend("examples" = ["1.2"]))]
     pub tag: Option<String>,
-    /// Further tags. The image gets all its tags at every destination that names no tag itself.
+    /// Further tags. A destination that names no tag gets all tags of the image.
     #[schemars(extend("examples" = [["1.2", "latest"]]))]
     pub tags: OneOrMany,
-    /// Base image: the path of a docker-archive, an OCI archive or an OCI layout, compressed or
-    /// not, or a reference such as `docker://debian:12` or `oci:layout:base`. If the reference is
-    /// for several platforms, the image's own platform is taken; if nothing determines that, this
-    /// machine's.
+    /// Base image: a reference such as `docker://debian:12` or `oci:layout:base`, or the path of a
+    /// docker-archive, an OCI archive or an OCI layout. Archives may be compressed. If the base
+    /// image exists for several platforms, terrine selects the platform of the image, or that of
+    /// this machine if nothing else determines the platform.
     ///
     /// Default: no base image.
     #[schemars(extend("examples" = ["docker://debian:12", "./base.tar"]))]
     pub from_image: Option<String>,
-    /// Directories to join at the root of the image as symbolic links. A store path belongs to the
-    /// image with its closure, in layers of its own. A directory of this machine becomes a store
-    /// path: `<storeDir>/contents`, `<storeDir>/contents-2` and so on, or `<storeDir>/NAME` for an
-    /// object with `name` and `path`. Use `copyToRoot` for files instead of links, as for a static
-    /// site.
+    /// Directories whose files appear at the root of the image as symbolic links. A store path is
+    /// added to the image with its closure. A directory of this machine becomes a store path:
+    /// `<storeDir>/contents`, `<storeDir>/contents-2` and so on, or `<storeDir>/NAME` for an object
+    /// with `name` and `path`. Use `copyToRoot` for files instead of links, as for a static site.
     ///
     /// If two directories have the same file, the first one wins and a warning names both. If one
-    /// has a directory and another a link to a directory, the files of both are kept: later files
-    /// go through the link, and a link into the store becomes a directory of links. A path given
-    /// here may itself be a link; links below it never lead out of it.
+    /// has a directory and another has a link to a directory at the same path, the image gets the
+    /// files of both. A path given here may be a link. Links below it are not followed to places
+    /// outside of it.
     #[schemars(extend("examples" = [["./site"], [{"name": "site", "path": "./site"}]]))]
     pub contents: Contents,
     /// Directories whose content is copied to the root of the image, as `COPY` in a Dockerfile does,
@@ -94,7 +94,7 @@ pub struct ImageSpec {
     ///
     /// A link to a directory within the copied directory or in the store is replaced by a copy of
     /// that directory. Links to directories that the root already has are followed. A path given
-    /// here may itself be a link; links below it never lead out of it.
+    /// here may be a link. Links below it are not followed to places outside of it.
     #[schemars(extend("examples" = [["./root"]]))]
     pub copy_to_root: OneOrMany,
     /// Patterns of files to leave out of directories of this machine, in `contents` and
@@ -119,9 +119,9 @@ pub struct ImageSpec {
     /// precedence.
     #[schemars(extend("default" = "environment", "examples" = ["all"]))]
     pub base_config: BaseConfig,
-    /// Placement of files below a link of the base image to a directory, such as `/bin`, a link to
-    /// `usr/bin` in Debian. To find the links, a base image in a registry is downloaded once; with
-    /// `replace` it is not.
+    /// Placement of files in directories that are symbolic links in the base image, such as `/bin`,
+    /// which links to `usr/bin` in Debian. To find the links, terrine downloads a base image in a
+    /// registry once. With `replace`, it does not.
     #[schemars(extend("default" = "follow", "examples" = ["replace"]))]
     pub base_links: BaseLinksSpec,
     /// Labels to add to `config.Labels`. A label of the same name there has precedence. A label that
@@ -129,8 +129,8 @@ pub struct ImageSpec {
     #[schemars(extend("examples" = [{"org.opencontainers.image.version": "1.2"}]))]
     #[serde(deserialize_with = "unique_map")]
     pub labels: BTreeMap<String, String>,
-    /// Annotations of the image's manifest. A docker-archive has no annotations. They replace those
-    /// that terrine writes; an empty value removes one.
+    /// Annotations of the image's manifest. They replace annotations of the same name that terrine
+    /// writes, and an empty value removes one. A docker-archive has no annotations.
     #[schemars(extend("examples" = [{"org.opencontainers.image.version": "1.2"}]))]
     #[serde(deserialize_with = "unique_map")]
     pub annotations: BTreeMap<String, String>,
@@ -173,7 +173,7 @@ pub struct ImageSpec {
     pub gname: Option<String>,
     /// Rules that set owners, permissions and capabilities by path, in all layers except those of
     /// the base image. Only the first rule that matches a path applies to it. A rule that changes
-    /// nothing is a warning.
+    /// nothing causes a warning.
     #[schemars(extend("examples" = [[{"path": "/srv/data/**", "uid": 1000}]]))]
     #[serde(deserialize_with = "objects")]
     pub permissions: Vec<PermissionSpec>,
@@ -188,11 +188,12 @@ pub struct ImageSpec {
     #[schemars(extend("default" = true, "examples" = [false]))]
     pub include_store_paths: Option<bool>,
     /// Pipeline in the language of dockerTools that groups store paths into layers: a list of
-    /// steps, or the path of a JSON file with one. It excludes `planner`.
+    /// steps, or the path of a JSON file with one. It cannot be combined with `planner`.
     #[schemars(extend("examples" = [[["popularity_contest"], ["limit_layers", 50]], "./pipeline.json"]))]
     pub layering_pipeline: Option<Pipeline>,
     /// Policy that groups store paths into layers: the name of a policy of the built-in planner, or
-    /// an object. `terrine planner list` shows the policies. It excludes `layeringPipeline`.
+    /// an object. `terrine planner list` shows the policies. This field cannot be combined with
+    /// `layeringPipeline`.
     ///
     /// Default: `least-pull`.
     #[schemars(extend("examples" = [
@@ -207,10 +208,10 @@ pub struct ImageSpec {
     #[schemars(extend("examples" = ["./updates.json"]))]
     pub history: Option<String>,
     /// Images that clients hold, the newest first. A policy that uses the history keeps layers of
-    /// these images where that is cheaper for clients than a better grouping. Each is the path of
-    /// an image, a reference such as `docker://ghcr.io/acme/web:1.1`, or the path of a file written
-    /// by `terrine plan` or `terrine build --summary`. An image must name the store paths in its
-    /// layers, as images of terrine and dockerTools do.
+    /// these images if clients then pull less than with a new grouping. Each is a reference such as
+    /// `docker://ghcr.io/acme/web:1.1`, the path of an image, or the path of a file that `terrine
+    /// plan` or `terrine build --summary` wrote. An image must name the store paths in its layers,
+    /// as images of terrine and dockerTools do.
     #[schemars(extend("examples" = [["docker://ghcr.io/acme/web:1.1"]]))]
     pub previous: OneOrMany,
     /// References between store paths: JSON files of `exportReferencesGraph` or of `nix path-info
@@ -220,38 +221,38 @@ pub struct ImageSpec {
     /// Default: the references in the database of the store on this machine.
     #[schemars(extend("examples" = [["./closure.json"]]))]
     pub closure: OneOrMany,
-    /// True if every store path in `closure` belongs to the image. False if only those that the
-    /// specification names or mentions belong to it, with all that they refer to; the others are
-    /// then not reported.
+    /// True to add every store path in `closure` to the image. False to add only those that the
+    /// specification names or mentions, with all that they refer to, and to leave out the others
+    /// without a warning.
     ///
     /// Default: true if no store path is named by `contents`, `copyToRoot`, `files` or a helper
     /// such as `binSh`, or else false.
     #[schemars(extend("examples" = [false]))]
     pub whole_closure: Option<bool>,
-    /// Store paths that may be mentioned although they do not exist, such as the output of a build
-    /// that will run in the image.
+    /// Store paths that the specification may mention although they do not exist, such as the
+    /// output of a build that will run in the image.
     #[schemars(extend("examples" = [["/nix/store/0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-result"]]))]
     pub absent_paths: Vec<String>,
     /// Directory of store paths in the image.
     #[schemars(extend("default" = "/nix/store", "examples" = ["/gnu/store"]))]
     pub store_dir: Option<String>,
     /// Helper that adds `/etc/passwd`, `/etc/group` and `/etc/nsswitch.conf` with the users and
-    /// groups `root` and `nobody`, and the directory `/var/empty`: true, or an object with further
-    /// users and groups.
+    /// groups `root` and `nobody`, and the directory `/var/empty`. An object adds further users and
+    /// groups.
     #[schemars(extend("examples" = [true, {"extraPasswdLines": ["app:x:1000:1000::/home/app:/bin/sh"]}]))]
     pub fake_nss: Switch<FakeNss>,
-    /// Helper that adds `/bin/sh`, a link to a shell: the path of a program or of a package with
+    /// Helper that adds `/bin/sh`, a link to a shell. A path selects a program, or a package with
     /// `bin/sh`, `bin/bash`, `bin/dash` or `bin/busybox`. True selects the only shell among the
     /// store paths of the image.
     #[schemars(extend("examples" = [true, "/nix/store/1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-bash-5.2"]))]
     pub bin_sh: PathSwitch,
-    /// Helper that adds `/usr/bin/env`, a link: the path of a program or of a package with
-    /// `bin/env`. True selects the only `bin/env` among the store paths of the image.
+    /// Helper that adds `/usr/bin/env`, a link to a program. A path selects a program, or a package
+    /// with `bin/env`. True selects the only `bin/env` among the store paths of the image.
     #[schemars(extend("examples" = [true, "/nix/store/1qm4lyyajvvvq1xz7b6swmbm9v3s8c5x-coreutils-9.7"]))]
     pub usr_bin_env: PathSwitch,
     /// Helper that adds CA certificates at the paths where programs look for them, such as
-    /// `/etc/ssl/certs/ca-bundle.crt`. True adds Mozilla's certificates, which are part of terrine;
-    /// a path is that of a bundle in PEM form or of a package with a bundle.
+    /// `/etc/ssl/certs/ca-bundle.crt`. True adds Mozilla's certificates, which are part of terrine.
+    /// A path selects a bundle in PEM format, or a package with a bundle.
     #[schemars(extend("examples" = [true, "./ca.pem"]))]
     pub ca_certificates: PathSwitch,
     /// Helper that adds `/tmp` with the mode 1777.
@@ -263,8 +264,8 @@ pub struct ImageSpec {
     #[schemars(extend("examples" = [true]))]
     pub shadow_setup: bool,
     /// True to add a Nix database, so that Nix works in the image: `nix-store --query`, `nix copy`,
-    /// builds, and `nix-collect-garbage`, which keeps every store path that the image names. It
-    /// excludes `includeStorePaths: false`.
+    /// builds and `nix-collect-garbage`. Garbage collection keeps every store path that the image
+    /// names. This field cannot be combined with `includeStorePaths: false`.
     ///
     /// All store paths of the image are registered, together with those that a database in the base
     /// image registers. Signatures are kept if the source has them. NAR hashes are read from
@@ -275,8 +276,8 @@ pub struct ImageSpec {
     pub include_nix_db: bool,
     /// Owner of the Nix database, of the store's directory, and of the directories `var/nix` and
     /// `var/log/nix` beside it: the user that runs Nix in the image without a daemon. To delete
-    /// store paths of the image, that user must own them too; see `uid` and `gid`. It requires
-    /// `includeNixDB`.
+    /// store paths of the image, that user must own the store paths, too; see `uid` and `gid`. It
+    /// requires `includeNixDB`.
     ///
     /// Default: root.
     #[schemars(extend("examples" = [{"uid": 1000, "gid": 1000}]))]
@@ -290,15 +291,15 @@ pub struct ImageSpec {
     #[serde(deserialize_with = "unique_objects")]
     pub files: BTreeMap<String, FileSpec>,
     /// Shell script to run on the tree of the root layer as an unprivileged user. The tree is its
-    /// working directory, and all files are owned by root afterwards. After `runAsRoot`, the script
-    /// runs as root.
+    /// working directory, and all files are owned by root afterwards. With `runAsRoot`, this script
+    /// runs as root, too.
     #[schemars(extend("examples" = ["mkdir -p var/lib/web"]))]
     pub extra_commands: Option<String>,
     /// Shell script to run on the tree of the root layer as root, after `extraCommands`. Owners
     /// that it sets are kept. terrine itself needs no root rights for it.
     #[schemars(extend("examples" = ["chown -R 1000:1000 home/app"]))]
     pub fake_root_commands: Option<String>,
-    /// True if `fakeRootCommands` run with the tree as `/`, instead of as their working directory.
+    /// True to run `fakeRootCommands` with the tree as `/`, instead of as the working directory.
     #[schemars(extend("examples" = [true]))]
     pub enable_fakechroot: bool,
     /// Shell script to run as root before `extraCommands`, with the base image and the tree merged
@@ -313,11 +314,11 @@ pub struct ImageSpec {
     #[serde(deserialize_with = "object")]
     pub commands: CommandsSpec,
     /// Size of the disk of a virtual machine in dockerTools, in MiB. terrine uses no virtual
-    /// machine, and reports that the field has no effect.
+    /// machine, and notes that the field has no effect.
     #[schemars(extend("examples" = [1024]))]
     pub disk_size: Option<u64>,
     /// Memory of a virtual machine in dockerTools, in MiB. terrine uses no virtual machine, and
-    /// reports that the field has no effect.
+    /// notes that the field has no effect.
     #[schemars(extend("examples" = [512]))]
     #[serde(rename = "buildVMMemorySize")]
     pub build_vm_memory_size: Option<u64>,

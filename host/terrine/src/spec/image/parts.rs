@@ -9,7 +9,7 @@ use super::values::{ModeField, OneOrMany};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BaseConfig {
-    /// `Env` alone, as in dockerTools.
+    /// Only `Env`, as in dockerTools.
     #[default]
     Environment,
     /// The settings that `FROM` in a Dockerfile takes over: `Env`, `Cmd`, `Entrypoint`, `User`,
@@ -21,14 +21,14 @@ pub enum BaseConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BaseLinksSpec {
-    /// Files are placed in the directory that the link leads to.
+    /// Files are placed in the target of the link.
     #[default]
     Follow,
     /// A directory replaces the link, and hides the files of the base image there.
     Replace,
 }
 
-/// Users and groups to add to those of `fakeNss`.
+/// Users and groups to add to `root` and `nobody`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FakeNss {
@@ -80,7 +80,7 @@ pub struct FileSpec {
     /// Permission bits as a string of octal digits. A link has none.
     ///
     /// Default: `0644` for `text`, `0755` for a directory, and the permissions of the file for
-    /// `source`, normalised unless `keepModes` is true.
+    /// `source`, which are normalised unless `keepModes` is true.
     #[schemars(extend("examples" = ["0600"]))]
     pub mode: Option<ModeField>,
     /// Numeric owner.

@@ -25,19 +25,19 @@ pub struct PlannerSpec {
     pub options: Option<Json>,
 }
 
-/// Planner component that groups store paths into layers, its policy and the options of that.
+/// Planner that groups store paths into layers, its policy, and the options of the policy.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Planner")]
 struct PlannerFields {
-    /// File of a component of the world `terrine:planner/policy@0.1.0`, relative to the
+    /// File of a WebAssembly component of the world `terrine:planner/policy@0.1.0`, relative to the
     /// specification.
     ///
     /// Default: the built-in planner.
     #[serde(default)]
     #[schemars(extend("examples" = ["./policy.wasm"]))]
     component: Option<String>,
-    /// Digest that the file of the component must have. Another file is an error. It requires
+    /// Digest of the file of the component. A file with another digest is an error. It requires
     /// `component`.
     #[serde(default)]
     #[schemars(
