@@ -36,11 +36,18 @@ pub(super) fn conclusion(report: &Report) -> String {
         .iter()
         .map(|(names, won)| {
             let pull = if names.len() == 1 { "pulls" } else { "pull" };
-            format!("{} {pull} least with {}.", list(names), layers(won))
+            format!(
+                "{} {pull} the fewest bytes with {}.",
+                list(names),
+                layers(won)
+            )
         })
         .collect();
     if !equal.is_empty() {
-        sentences.push(format!("All pull the same with {}.", layers(&equal)));
+        sentences.push(format!(
+            "All policies pull the same with {}.",
+            layers(&equal)
+        ));
     }
     sentences.extend(widest(report, &budgets, several));
     if winners.is_empty() {
@@ -63,7 +70,7 @@ fn widest(report: &Report, budgets: &[Option<u32>], several: bool) -> Option<Str
         .filter_map(pair)
         .max_by_key(|(best, worst)| worst.total.pulled - best.total.pulled)?;
     Some(format!(
-        "With {} {} pulls {}{}, and {} {}.",
+        "With {}, {} pulls {}{}, and {} pulls {}.",
         layers(&[best.max_layers]),
         best.name(several),
         bytes(best.total.pulled),
@@ -77,7 +84,7 @@ fn widest(report: &Report, budgets: &[Option<u32>], several: bool) -> Option<Str
 fn alone(run: &Run, several: bool) -> String {
     let (name, pulled) = (run.name(several), bytes(run.total.pulled));
     format!(
-        "With {} {name} pulls {pulled}{}.",
+        "With {}, {name} pulls {pulled}{}.",
         layers(&[run.max_layers]),
         over(run)
     )
@@ -134,17 +141,17 @@ mod tests {
         let said = |runs: &[(&str, Option<u32>, u64)]| conclusion(&report(runs));
         assert_eq!(
             said(&[("auto", Some(20), 1500)]),
-            "With 20 layers auto pulls 1.50 kB, 1.500 times the lower bound."
+            "With 20 layers, auto pulls 1.50 kB, 1.500 times the lower bound."
         );
         assert_eq!(
             said(&[("auto", Some(20), 3000), ("single", Some(20), 5000)]),
-            "auto pulls least with 20 layers. \
-             With 20 layers auto pulls 3.00 kB, 3.000 times the lower bound, and single 5.00 kB."
+            "auto pulls the fewest bytes with 20 layers. \
+             With 20 layers, auto pulls 3.00 kB, 3.000 times the lower bound, and single pulls 5.00 kB."
         );
         // Differences that are not shown are none.
         assert_eq!(
             said(&[("auto", Some(20), 3000), ("single", Some(20), 3001)]),
-            "All pull the same with 20 layers. With 20 layers auto pulls 3.00 kB, 3.000 times the lower bound."
+            "All policies pull the same with 20 layers. With 20 layers, auto pulls 3.00 kB, 3.000 times the lower bound."
         );
         assert_eq!(
             said(&[
@@ -158,9 +165,9 @@ mod tests {
                 ("path", Some(40), 2000),
                 ("path", None, 1000),
             ]),
-            "auto and path pull least with 20 layers. auto pulls least with 40 layers. \
-             All pull the same with any number of layers. \
-             With 40 layers auto pulls 1.50 kB, 1.500 times the lower bound, and single 5.00 kB."
+            "auto and path pull the fewest bytes with 20 layers. auto pulls the fewest bytes with 40 layers. \
+             All policies pull the same with any number of layers. \
+             With 40 layers, auto pulls 1.50 kB, 1.500 times the lower bound, and single pulls 5.00 kB."
         );
     }
 }

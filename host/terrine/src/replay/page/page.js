@@ -25,7 +25,7 @@
     }
     return number.toFixed(2) + ' ' + unit;
   }
-  // Without digits that say nothing, for axes.
+  // Formats bytes for axes, without trailing zeros.
   function round(number) { return bytes(number).replace(/\.0+ /, ' ').replace(/(\.\d*[1-9])0+ /, '$1 '); }
   function name(path) {
     const last = path.slice(path.lastIndexOf('/') + 1);
@@ -39,16 +39,16 @@
   const names = [];
   for (const run of data.runs) if (!names.includes(run.name)) names.push(run.name);
   const colour = (run) => 'var(--s' + names.indexOf(run.name) % SERIES + ')';
-  // Told apart without colours, and seen where they lie on each other: each has dashes of its own and is thinner than those
-  // below it.
+  // Lines differ without colours, too: each has its own dashes. Each is thinner than the lines below it, so that all are
+  // visible where they overlap.
   const DASHES = ['', '10 5', '3 4', '14 4 3 4', '7 3 1 3', '1 5', '18 6', '5 2'];
   const dashes = (run) => DASHES[names.indexOf(run.name) % DASHES.length];
   const thickness = (index, count) => 2 + Math.min(6, 2 * (count - 1 - index));
   const shown = () => data.runs.filter((run) => run.maxLayers === budgets[state.budget]);
 
-  // Of lists that are too long to be arguments.
+  // Not `Math.max(...list)`, because long lists exceed the limit of arguments.
   const largest = (list) => list.reduce((most, value) => Math.max(most, value), 0);
-  // The client's first pull is in no sum.
+  // The first pull of a client is not part of the totals.
   function values(list) {
     let sum = 0;
     return list.map((value, step) => {
@@ -103,7 +103,7 @@
     chart.setAttribute('viewBox', '0 0 ' + width + ' ' + height);
     chart.setAttribute('height', height);
     const lines = runs.map((run) => ({ run, values: values(run.pulled) }));
-    // Runs may differ in their bounds if options leave paths out: the first stands for all.
+    // Runs may differ in their bounds if options leave paths out: the bound of the first is drawn.
     const bound = values(runs[0].bound);
     const scale = ticks(Math.max(1, largest(bound), largest(lines.map((line) => largest(line.values)))));
     const top = scale[scale.length - 1];
@@ -261,7 +261,7 @@
     const changed = layers.filter((layer) => layer.changed);
     at('map-text').textContent = layers.length + (layers.length === 1 ? ' layer, ' : ' layers, ') + bytes(total)
       + (state.step === 0 ? '' : '; ' + changed.length + ' changed in this step, ' + bytes(changed.reduce((sum, layer) => sum + layer.size, 0)))
-      + '. Area is size. Choose a layer to see its paths.';
+      + '. The area of a tile is the size of its layer. Select a layer to see its store paths.';
     at('step-label').textContent = title(state.step) + (state.step === 0 ? ' · first pull' : '');
     at('step').setAttribute('aria-valuetext', title(state.step));
     drawRows(layers);
@@ -270,7 +270,7 @@
   function drawTile(tile) {
     const layer = tile.item.layer;
     const shade = classOf(layer.changes, state.step);
-    const group = add(map, 'g', { tabindex: 0, role: 'button', 'aria-label': heading(layer) + ', ' + often(layer) + (layer.changed ? ', changed now' : '') + ': ' + listed(layer, 3) });
+    const group = add(map, 'g', { tabindex: 0, role: 'button', 'aria-label': heading(layer) + ', ' + often(layer) + (layer.changed ? ', changed in this step' : '') + ': ' + listed(layer, 3) });
     if (state.layer === layer.place) group.classList.add('chosen');
     const rect = add(group, 'rect', { class: 'tile', x: tile.x, y: tile.y, width: tile.width, height: tile.height, rx: 4 });
     rect.style.fill = 'var(--c' + shade + ')';
@@ -305,7 +305,7 @@
   }
   function tipOf(tip, layer) {
     add(tip, 'strong', {}, heading(layer));
-    row(tip, often(layer) + (layer.changed ? ', and in this step' : ''), '', 'var(--c' + classOf(layer.changes, state.step) + ')');
+    row(tip, often(layer) + (layer.changed ? ', including this step' : ''), '', 'var(--c' + classOf(layer.changes, state.step) + ')');
     for (const path of layer.paths.slice(0, 10)) row(tip, name(data.paths[path][0]), bytes(data.paths[path][1]));
     if (layer.paths.length > 10) row(tip, 'and ' + (layer.paths.length - 10) + ' more', '');
   }
@@ -439,7 +439,7 @@
   at('image-control').hidden = data.images.length < 2;
   options('image', data.images, 0);
   segments('budgets', budgets.map((budget, i) => [i, budgetName(budget)]), () => state.budget, setBudget);
-  segments('modes', [['sum', 'sum so far'], ['each', 'each step']], () => state.mode, (mode) => { state.mode = mode; drawChart(); });
+  segments('modes', [['sum', 'total so far'], ['each', 'each step']], () => state.mode, (mode) => { state.mode = mode; drawChart(); });
   scale();
   setBudget(0);
   document.documentElement.dataset.ready = 'yes';
