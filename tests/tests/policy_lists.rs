@@ -46,7 +46,7 @@ fn the_guide_lists_every_policy() {
     let built_in = built_in();
     let guide = read("docs/building.md");
     let (_, list) = guide
-        .split_once("\nWhich paths share a layer is a policy: ")
+        .split_once("\nA policy decides which paths share a layer: ")
         .unwrap();
     let (list, _) = list.split_once("\n\n").unwrap();
     let list = joined(list);
