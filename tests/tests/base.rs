@@ -328,14 +328,14 @@ fn what_is_no_archive_is_not_unpacked() {
     let endless = conf_on(&store, b"").with("from_image", "/dev/zero").run();
     assert_eq!(endless.code, Some(1));
     assert!(
-        endless.stderr.contains("no valid header at 0"),
+        endless.stderr.contains("no valid header at offset 0"),
         "{}",
         endless.stderr
     );
     let zeros = filter("gzip", &[], &vec![0; 10 << 20]);
     let run = conf_on(&store, &zeros).run();
     assert!(
-        run.stderr.contains("no valid header at 0"),
+        run.stderr.contains("no valid header at offset 0"),
         "{}",
         run.stderr
     );

@@ -164,7 +164,7 @@ fn names_of_whiteouts_are_refused() {
         let spec = spec(&bench, field, "mkdir -p d; touch d/.wh.x");
         let text = bench.refusal(&spec, SINGLE);
         for part in [
-            "`/d/.wh.x` of commands has a name that takes files away",
+            "`/d/.wh.x` of commands has the name of a whiteout",
             "hint: leave the file out or give it another name",
         ] {
             assert!(text.contains(part), "{field}: {text}");
