@@ -1,5 +1,5 @@
-//! A layer policy: a package's name alone decides which layer it goes into, so that whatever
-//! else changes, it stays where it is.
+//! A layer policy: a package's name alone decides which layer it goes into. The package stays
+//! in this layer when other packages change.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -49,7 +49,7 @@ impl Guest for Steady {
             .map_err(|error| refuse(ErrorKind::InvalidOptions, "options", error.to_string()))?;
         let wanted = options.layers.map_or(8, NonZeroU32::get);
         let count = request.max_layers.map_or(wanted, |max| max.min(wanted));
-        // Not a `HashMap`: nobody promises in what order that has its entries.
+        // Not a `HashMap`: the order of its entries is not specified.
         let mut layers: BTreeMap<u64, Vec<u32>> = BTreeMap::new();
         for (index, path) in (0..).zip(&request.paths) {
             if request.excluded.binary_search(&index).is_err() {
@@ -60,7 +60,7 @@ impl Guest for Steady {
             }
         }
         let layer = |mut paths: Vec<u32>| {
-            // By name first: the hash in a path is another after every rebuild.
+            // By name first: the hash in a path changes with every rebuild.
             paths.sort_by_key(|&i| {
                 (
                     &request.paths[i as usize].name,
@@ -81,8 +81,8 @@ impl Guest for Steady {
     }
 }
 
-/// FNV-1a, with its bits mixed once more: names that differ in a letter are to fall apart. What the
-/// standard library's hashers return is promised by nobody either.
+/// Returns the FNV-1a hash, with mixed bits: similar names get different layers. The hashers of the
+/// standard library may return other values in later versions.
 fn hash(text: &str) -> u64 {
     let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     text.bytes()
