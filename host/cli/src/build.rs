@@ -18,9 +18,9 @@ use super::strict_args::StrictArgs;
 /// Build an image from store paths and directories
 ///
 /// Reads an image specification, flags, or both, and the files that they name. Packs the files into
-/// layers, compresses the layers and writes the image to each destination of `--to`, then prints
-/// the references with the digests that it has there. Without `--to` and `--output`, a
-/// docker-archive goes to stdout, for `docker load`, `podman load` and others.
+/// layers, compresses the layers and writes the image to each destination of `--to`. Then prints,
+/// for each destination, the reference of the image with its digest. Without `--to` and `--output`,
+/// writes a docker-archive to stdout, for `docker load` or `podman load`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -18,16 +18,17 @@ use super::{environment, output, stdin};
 
 /// Manage the layer cache
 ///
-/// The cache has the digests of layers of store paths, before and after compression, so that layers which did not
-/// change are not read and compressed again. It is in `$XDG_CACHE_HOME/terrine` or `~/.cache/terrine`. No byte of an
-/// image depends on it. Compiled planners are in the same directory, and none of these commands touches them.
+/// The cache stores the digests of layers of store paths, before and after compression. With it,
+/// unchanged layers are not read and compressed again. The cache never changes an image. Its
+/// directory is `$XDG_CACHE_HOME/terrine` or `~/.cache/terrine`. Compiled planners are in the same
+/// directory; these commands do not change them.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(super) enum Command {
     /// Show the cache's path, its size and its entries
     ///
-    /// Reads the cache and prints to stdout its path, its size, its last use, and the number of entries of each kind
-    /// with the work that they avoid.
+    /// Prints to stdout the path, the size and the last use of the cache, and the number of entries
+    /// of each kind with the work that they save.
     #[command(after_help = INFO_EXAMPLES)]
     Info(FormatArgs),
     /// Remove all entries of the cache
@@ -60,11 +61,11 @@ pub(super) struct PruneArgs {
     max_size: Option<u64>,
 }
 
-/// Export the cache's entries about layers to a file
+/// Export the digests of layers to a file
 ///
-/// Writes the digests of layers, before and after compression, to a file or to stdout, for machines
-/// that start without a cache: CI keeps the file between runners, and `terrine cache import` reads
-/// it at the start of a job. Other entries, such as those about registries, are not exported.
+/// Writes the digests of layers, before and after compression, to a file or to stdout. Use this for
+/// machines that start without a cache: CI stores the file between jobs, and `terrine cache import`
+/// reads it at the start of a job. Other entries, such as those about registries, are not exported.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXPORT_EXAMPLES)]
 pub(super) struct ExportArgs {
@@ -73,11 +74,11 @@ pub(super) struct ExportArgs {
     file: PathBuf,
 }
 
-/// Import a file of `terrine cache export`
+/// Import a file that `terrine cache export` wrote
 ///
-/// Reads the file and adds its entries to the cache; existing entries stay. A file that was changed
-/// or that has another version is an error. The entries are trusted as those of the cache are, so
-/// import a file only from a source that you would take the whole cache from.
+/// Adds the entries of the file to the cache. Existing entries are kept. A file that was changed or
+/// that has another version is an error. terrine trusts imported entries as it trusts its own, so
+/// import only files from a source that you trust.
 #[derive(Debug, clap::Args)]
 #[command(after_help = IMPORT_EXAMPLES)]
 pub(super) struct ImportArgs {

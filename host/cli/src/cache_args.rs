@@ -14,7 +14,7 @@ use super::{environment, headings};
 pub(super) struct CacheArgs {
     /// Do not use the caches of layers and of compiled planners
     ///
-    /// The caches save time only: no byte of an image depends on them. See `terrine cache`.
+    /// The caches only save time: they never change an image. See `terrine cache`.
     #[arg(long, help_heading = headings::CACHE)]
     no_cache: bool,
 }

@@ -13,14 +13,16 @@ use super::image_args::named_here;
 /// Rules for the files of directories in the image.
 #[derive(Debug, clap::Args)]
 pub(super) struct ContentsArgs {
-    /// Treatment of the base image's links to directories: follow or replace [default: follow]
+    /// Handling of symbolic links to directories in the base image: follow or replace [default:
+    /// follow]
     ///
-    /// `follow` puts files below such a link into the directory that it points to. `replace`
-    /// creates a directory in its place, which hides the files that the base image has there.
+    /// `follow` adds files below such a link to the directory that the link points to. `replace`
+    /// replaces the link with a directory, so the files of the base image are no longer visible at
+    /// that path.
     #[arg(long, value_name = "MODE", value_parser = base_links, help_heading = headings::CONTENT)]
     base_links: Option<BaseLinksSpec>,
 
-    /// Exclude files of directories by a pattern of `.dockerignore`; may be repeated
+    /// Exclude files that match a pattern, as in `.dockerignore`; may be repeated
     ///
     /// Patterns are relative to each directory of `--contents` and `--copy-to-root`, and the last
     /// matching pattern is used. `.git`, `.hg` and `.svn` are excluded unless a pattern such as
@@ -30,8 +32,8 @@ pub(super) struct ContentsArgs {
 
     /// Keep the permissions of files and directories outside the store
     ///
-    /// By default, directories and programs get 0755 and other files 0644, which is what version
-    /// control records.
+    /// By default, directories and executable files get mode 0755, and other files get 0644. The
+    /// image then does not depend on the umask of the machine.
     #[arg(long, help_heading = headings::CONTENT)]
     keep_modes: bool,
 }

@@ -22,20 +22,22 @@ use super::{argument, headings, stdin, target};
 
 /// Copy an image between registries, layouts, archives and local storage
 ///
-/// Reads the image SOURCE, writes it to each DESTINATION, and prints the references with the
-/// digests that it has there. Layers that a destination already has are not copied. The image id
-/// and the diff ids of the layers stay the same. Layers and manifests stay the same, too, unless
-/// `--compression` asks for another compression or the destination does not support them;
-/// uncompressed layers are compressed for a registry, unless they come from one. All images of an
-/// index are copied, unless `--platform` selects one.
+/// Copies the image SOURCE to each DESTINATION. Then prints, for each destination, the reference of
+/// the image with its digest. Layers that a destination already has are not copied. All images of
+/// an index are copied, unless `--platform` selects one.
+///
+/// The image id and the diff ids of the layers never change. Layers and manifests stay the same,
+/// unless `--compression` or `--annotation` changes them or the destination does not support them.
+/// In addition, uncompressed layers are compressed with gzip for a registry, unless they come from
+/// a registry.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Image to copy, as one of the references below
+    /// Image to copy, a reference (see below)
     #[arg(value_name = "SOURCE", value_parser = stdin::image)]
     from: Reference,
 
-    /// Destination, as one of the references below; may be repeated
+    /// Destination, a reference (see below); may be repeated
     #[arg(required = true, value_name = "DESTINATION", value_parser = argument::read::<Reference>)]
     to: Vec<Reference>,
 

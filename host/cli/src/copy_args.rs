@@ -21,20 +21,19 @@ use super::target::TargetReference;
 /// Options of commands that copy existing images.
 #[derive(Debug, clap::Args)]
 pub(super) struct CopyArgs {
-    /// Compress layers again: none, gzip[:LEVEL] or zstd[:LEVEL] [default: keep layers as they are,
-    /// but compress uncompressed ones with gzip for registries]
+    /// Change the compression of layers: none, gzip[:LEVEL] or zstd[:LEVEL] [default: keep layers
+    /// as they are, but compress uncompressed ones with gzip for registries]
     ///
-    /// Without a level, layers with this compression stay as they are. With a level, all layers are
-    /// compressed again. By default, uncompressed layers are compressed with gzip for a registry,
-    /// unless they come from a registry.
+    /// Without a level, layers that already have this compression stay as they are. With a level,
+    /// all layers are compressed again. By default, uncompressed layers from one registry stay
+    /// uncompressed in another.
     #[arg(long, value_name = "COMPRESSION", value_parser = argument::read::<Reencode>, help_heading = headings::OUTPUT)]
     compression: Option<Reencode>,
 
-    /// Copy layers that are not distributed with their images, too
+    /// Also copy non-distributable layers, such as those of Windows
     ///
-    /// They are read from the source, or else from the URLs in the manifest. By default, such
-    /// layers, for example those of Windows, are not copied. Docker-archives and the storage of
-    /// docker or podman get them in any case.
+    /// They are read from the source, or else from the URLs in the manifest. By default, they are
+    /// copied only to docker-archives and to the storage of docker or podman.
     #[arg(long, help_heading = headings::OUTPUT)]
     all_layers: bool,
 

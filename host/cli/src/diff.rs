@@ -8,9 +8,9 @@ use super::{image_tables, output};
 
 /// Compare two images: the layers that an update pulls, and why
 ///
-/// Reads the manifests and configurations of two images, but no layer, and prints to stdout the
-/// layers that a client with OLD pulls for NEW. If both images name their store paths, it also
-/// prints the paths that are new, changed or in another layer.
+/// Reads the manifests and configurations of two images, but not their layers. Prints to stdout the
+/// layers that a client with OLD downloads when it pulls NEW. If the metadata of both images lists
+/// their store paths, the paths that are new, changed or in another layer are printed, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -14,10 +14,9 @@ use super::{argument, headings};
 
 /// Export the files of an image as a tar archive
 ///
-/// Reads the layers of an image, applies them to each other as a container sees them, and writes
-/// one tar archive to stdout, or to a file with `--output`. Nothing is unpacked, so owners, devices
-/// and extended attributes need no privileges. Files are in the order of the layers, each after its
-/// directory.
+/// Reads the layers of an image and writes the files that a container would see as one tar archive
+/// to stdout, or to a file with `--output`. Nothing is unpacked, so owners, devices and extended
+/// attributes need no privileges. Files are in the order of the layers, each after its directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -32,9 +31,9 @@ pub(super) struct Args {
 
     /// Keep the holes of sparse files, as `tar --sparse` does
     ///
-    /// Only files that a layer stores as sparse have holes. By default, holes are written as zeros;
-    /// files with holes that are far larger than their layer are an error. GNU tar, bsdtar, Python
-    /// and Go read sparse files.
+    /// Only files that a layer stores as sparse have holes. By default, holes are written as zeros,
+    /// and a sparse file that is far larger than its layer is an error. GNU tar, bsdtar, Python and
+    /// Go can read sparse files in archives.
     #[arg(long, help_heading = headings::OUTPUT)]
     sparse: bool,
 }

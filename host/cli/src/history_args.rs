@@ -10,18 +10,19 @@ use super::stdin;
 /// Earlier closures and images.
 #[derive(Debug, clap::Args)]
 pub(super) struct HistoryArgs {
-    /// Earlier closures, in a file of `terrine replay record`
+    /// File of earlier closures, written by `terrine replay record`
     ///
-    /// A policy that uses history learns from them how often packages change. The newest of them
-    /// may be the closure of the image itself.
+    /// A policy that uses history learns from these closures how often packages change. The newest
+    /// one may be the closure of the image itself.
     #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::LAYERS)]
     pub(super) history: Option<PathBuf>,
 
     /// Image that clients have, or its plan; may be repeated, newest first
     ///
-    /// A policy that uses history keeps the layers of this image if that is cheaper than a better
-    /// grouping. A plan is the JSON of `terrine plan` or `terrine build --summary`. An image must
-    /// name the store paths in its layers, as images of terrine and dockerTools do.
+    /// A policy that uses history keeps the layers of this image, unless clients are expected to
+    /// download less with new layers. A plan is the JSON output of `terrine plan` or `terrine build
+    /// --summary`. The metadata of the image must list the store paths of each layer, as terrine
+    /// and dockerTools write it.
     #[arg(long, value_name = "IMAGE|PLAN", value_parser = stdin::image_or_file, help_heading = headings::LAYERS)]
     pub(super) previous: Vec<Reference>,
 

@@ -60,7 +60,8 @@ pub(super) struct ImageArgs {
 
     /// Directory to copy to the root; may be repeated
     ///
-    /// The image gets the files themselves, as with COPY in a Dockerfile. Suits a static site.
+    /// The image gets the files themselves, as with COPY in a Dockerfile. Use this for a static
+    /// site, for example.
     #[arg(long, value_name = "PATH", help_heading = headings::CONTENT)]
     copy_to_root: Vec<PathBuf>,
 
@@ -78,11 +79,11 @@ pub(super) struct ImageArgs {
     )]
     file: Vec<String>,
 
-    /// References between store paths, in a file; may be repeated
+    /// File with the references between store paths; may be repeated
     ///
-    /// The file is the JSON of `nix path-info --json --recursive` or of exportReferencesGraph, or a
-    /// directory of closureInfo. By default, the references are read from the database of the
-    /// store.
+    /// FILE is the output of `nix path-info --json --recursive`, the JSON of exportReferencesGraph,
+    /// or the directory that closureInfo creates. By default, terrine reads the references from the
+    /// database of the store.
     #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::CONTENT)]
     closure: Vec<PathBuf>,
 
@@ -98,7 +99,7 @@ pub(super) struct ImageArgs {
     #[arg(long, help_heading = headings::CONTENT)]
     tmp: bool,
 
-    /// Command, or one argument of it; may be repeated
+    /// Command; repeat the option for each of its arguments
     #[arg(
         long,
         value_name = "ARG",
@@ -107,7 +108,7 @@ pub(super) struct ImageArgs {
     )]
     cmd: Vec<String>,
 
-    /// Entry point, or one argument of it; may be repeated
+    /// Entry point; repeat the option for each of its arguments
     #[arg(
         long,
         value_name = "ARG",
@@ -158,7 +159,7 @@ pub(super) struct ImageArgs {
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = headings::IMAGE)]
     created: Option<When>,
 
-    /// Modification time of files in layers of store paths, in the same forms
+    /// Modification time of files in layers of store paths, in the formats of `--created`
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = headings::IMAGE)]
     mtime: Option<When>,
 

@@ -17,9 +17,9 @@ use super::{argument, headings, stdin, target};
 
 /// Create an index of images for several platforms
 ///
-/// Reads images, copies them to each destination, writes an index that lists them, and prints its
-/// references with digests. Layers that a destination already has are not copied. An image that is
-/// an index itself adds all of its platforms.
+/// Copies images to each destination and writes an index that lists them. Then prints, for each
+/// destination, the reference of the index with its digest. Layers that a destination already has
+/// are not copied. If one of the images is an index itself, all of its images are listed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -7,9 +7,9 @@ use super::{image_tables, output};
 
 /// Show the layers, configuration and store paths of an image
 ///
-/// Reads the manifest and the configuration of an image, but no layer, and prints their facts to
-/// stdout: platform, command, environment, each layer with its size and digest, and the store paths
-/// in it if the image names them.
+/// Reads the manifest and the configuration of an image, but not its layers. Prints to stdout the
+/// platform, the command, the environment, and each layer with its size and digest. If the metadata
+/// of the image lists the store paths of a layer, they are printed, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -24,8 +24,9 @@ const SCHEMA_VERSION: u32 = 1;
 pub(super) struct LandingArgs {
     /// Write the digest of the manifest to this file, one line for each destination
     ///
-    /// Destinations that fail are left out, here and in `--summary`; if all fail, neither file is
-    /// written. Docker-archives and the storage of docker and podman have no manifest.
+    /// Destinations that fail are left out, here and in `--summary`. If all fail, neither file is
+    /// written. Docker-archives and the storage of docker and podman have no manifest: they get no
+    /// line.
     #[arg(long, value_name = "FILE", help_heading = headings::OUTPUT)]
     digest_file: Option<PathBuf>,
 

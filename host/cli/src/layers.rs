@@ -22,15 +22,15 @@ use super::strict_args::StrictArgs;
 /// Group the store paths of a graph into layers
 ///
 /// Reads a graph of store paths and prints the store paths of each layer to stdout, bottom to top,
-/// as a JSON list of lists. Nixpkgs' make-layers prints the same, so that a planner can replace the
-/// Python tools of dockerTools.
+/// as a JSON list of lists. Nixpkgs' make-layers has the same output format, so this command can
+/// replace the Python tools of dockerTools.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Graph of store paths; `-` for stdin
     ///
-    /// The file is the JSON of exportReferencesGraph or of `nix path-info --json --recursive`, or a
-    /// directory of closureInfo.
+    /// FILE is the output of `nix path-info --json --recursive`, the JSON of exportReferencesGraph,
+    /// or the directory that closureInfo creates.
     #[arg(long, value_name = "FILE", help_heading = headings::CONTENT, value_parser = stdin::file_parser())]
     graph: PathBuf,
 

@@ -25,14 +25,15 @@ const SILENCE: Duration = Duration::from_secs(5);
 pub(super) struct LimitArgs {
     /// Fuel for each call of a planner [default: 20,000,000,000]
     ///
-    /// One unit is about one instruction, so the default is a few seconds of work, and the same on
-    /// every machine. The built-in planner gets 100,000,000,000 or more, except in `planner check`.
+    /// One unit is about one instruction, so the default is a few seconds of work. A call uses the
+    /// same fuel on every machine. The built-in planner gets 100,000,000,000 or more, except in
+    /// `planner check`.
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(1..), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
     planner_fuel: Option<u64>,
 
     /// Time for each call of a planner from a file, in seconds [default: 30]
     ///
-    /// It ends calls whose instructions take much longer than usual, which fuel does not measure.
+    /// This limit ends calls that use little fuel but take long.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=LONGEST), help_heading = headings::PLANNER_LIMITS, hide_short_help = true)]
     planner_time: Option<u64>,
 

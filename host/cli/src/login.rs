@@ -16,15 +16,15 @@ const MAX_PASSWORD: u64 = 64 << 10;
 /// Log in to a registry
 ///
 /// Checks a user name and a password with the registry and stores them for terrine, docker, podman
-/// and skopeo. They are stored in the file that has credentials for the registry already, or else
-/// in the last of the files that are read: the one that `--authfile` or REGISTRY_AUTH_FILE names,
-/// or Docker's `~/.docker/config.json`. If the file names a helper for the registry (`credHelpers`,
-/// `credsStore`), the helper stores them. In a file, credentials are not encrypted.
+/// and skopeo. If a file already has credentials for the registry, they are replaced there.
+/// Otherwise, they are stored in the file that `--authfile` or REGISTRY_AUTH_FILE names, or else in
+/// Docker's `~/.docker/config.json`. If the file names a credential helper for the registry
+/// (`credHelpers`, `credsStore`), the helper stores them. In a file, credentials are not encrypted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Registry, such as ghcr.io or localhost:5000, or a part of its repositories, such as
-    /// quay.io/acme, which podman and skopeo support
+    /// Registry, such as ghcr.io or localhost:5000, or a namespace in it, such as quay.io/acme, as
+    /// in podman and skopeo
     #[arg(default_value = "docker.io", value_parser = argument::read::<ServerName>)]
     registry: ServerName,
 

@@ -9,13 +9,13 @@ use super::{argument, login};
 
 /// Log out of a registry
 ///
-/// Removes the credentials for the registry from all files that terrine reads and from the helpers
-/// that these name, including credentials that docker, podman or skopeo stored. Prints nothing to
-/// stdout.
+/// Removes the credentials for the registry from all files that terrine reads and from the
+/// credential helpers of these files. Credentials that docker, podman or skopeo stored are removed,
+/// too. Prints nothing to stdout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Registry, or a part of its repositories, as for `terrine login`
+    /// Registry, or a namespace in it, as for `terrine login`
     #[arg(default_value = "docker.io", value_parser = argument::read::<ServerName>)]
     registry: ServerName,
 

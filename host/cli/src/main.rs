@@ -107,7 +107,7 @@ struct Cli {
     )]
     log_format: LogFormat,
 
-    /// Print help: a summary with `-h`, all of it with `--help`
+    /// Print help: a summary with `-h`, the full text with `--help`
     #[arg(short, long, global = true, action = ArgAction::Help, help_heading = headings::GLOBAL)]
     help: Option<bool>,
 

@@ -20,10 +20,10 @@ use super::{argument, headings, stdin};
 
 /// Merge several images into one docker-archive
 ///
-/// Reads images and writes all of them to one docker-archive, on stdout unless `--output` or `--to`
-/// is given, as dockerTools.mergeImages does. Layers that several images have are written once.
-/// `docker load` and `podman load` load all of the images. A docker-archive adds all of its images,
-/// with the names that they have in it.
+/// Writes several images to one docker-archive, like dockerTools.mergeImages. The archive goes to
+/// stdout unless `--output` or `--to` is given, and `docker load` and `podman load` load all of its
+/// images. Layers that images share are written once. All images of an existing docker-archive are
+/// added, with their names.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

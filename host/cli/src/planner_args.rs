@@ -19,16 +19,16 @@ pub(super) struct PlannerArgs {
     /// Planner component to use instead of the built-in one
     ///
     /// The component runs in a sandbox and cannot access anything outside it. `@sha256:HEX` pins
-    /// the file to a digest; a file with another digest is an error. Policy and options are then
-    /// taken from the flags, not from the specification.
+    /// the file to a digest; a file with another digest is an error. With this option, the policy
+    /// and its options come from the flags, not from the specification.
     #[arg(long, value_name = "FILE[@sha256:HEX]", value_parser = component, help_heading = headings::LAYERS, conflicts_with = "pipeline")]
     pub(super) planner: Option<ComponentFile>,
 
     /// Policy that groups store paths into layers
     ///
-    /// By default, `build` and `plan` use `least-pull`; `layers`, which replaces a part of
-    /// dockerTools, uses the planner's first policy, `auto`. A component from a file uses its first
-    /// policy. `terrine planner list` lists the built-in policies.
+    /// By default, `build` and `plan` use `least-pull`, and `layers` uses the planner's first
+    /// policy, `auto`, as dockerTools does. With `--planner`, the default is the first policy of
+    /// the component. `terrine planner list` lists the built-in policies.
     #[arg(
         long,
         value_name = "POLICY",
@@ -52,9 +52,9 @@ pub(super) struct PlannerArgs {
 
     /// Give the component a WASI without access to anything
     ///
-    /// For components in languages that require WASI. It has no files, network or environment, its
-    /// clocks stand still, and its random numbers are the same in every call. If the component
-    /// fails, the end of its stderr is shown.
+    /// Use this for components in languages that require WASI. This WASI has no files, network or
+    /// environment. Its clocks stand still, and its random numbers are the same in every call. If
+    /// the component fails, terrine shows the end of its stderr.
     #[arg(long, help_heading = headings::LAYERS, conflicts_with = "pipeline")]
     pub(super) sealed_wasi: bool,
 

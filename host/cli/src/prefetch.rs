@@ -17,12 +17,13 @@ use super::{argument, headings, output};
 ///
 /// Reads the manifest and the layers of an image in a registry and prints a Nix attribute set to
 /// stdout, for `pullImage (import ./image.nix)`. `imageDigest` is the digest of the manifest for
-/// the platform, never that of an index. `hash` is the hash of the archive that `terrine copy
-/// docker://NAME@DIGEST docker-archive:FILE:FINALNAME:FINALTAG` writes, as terrine's own
-/// `pullImage` does: the same bytes on every machine. The archive is hashed and not stored.
+/// the platform, never that of an index. `hash` is the hash of the archive that terrine's own
+/// `pullImage` writes, by `terrine copy docker://NAME@DIGEST
+/// docker-archive:FILE:FINALNAME:FINALTAG`. It is the same on every machine. The archive itself is
+/// not stored.
 ///
-/// Nixpkgs' own `pullImage` writes the archive with skopeo, with another hash. For that one, use
-/// `--no-hash` and copy `hash` from the error message of Nix.
+/// Nixpkgs' own `pullImage` writes the archive with skopeo, which gives another hash. To use it,
+/// pass `--no-hash` and copy `hash` from the error message of Nix.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -40,7 +41,7 @@ pub(super) struct Args {
     )]
     platform: Platform,
 
-    /// Print all images of an index, as a set of sets
+    /// Print all images of an index, as an attribute set with a set for each platform
     ///
     /// The keys are the values of GOARCH, followed by a hyphen and the variant if there is one:
     /// `amd64`, `arm64`, `arm-v7`. `images.${pkgs.go.GOARCH}` selects the image, and
@@ -59,8 +60,8 @@ pub(super) struct Args {
 
     /// Leave out `hash` and fetch no layers
     ///
-    /// Only manifests are fetched, and the configuration of an image without an index, which names
-    /// its platform.
+    /// Only manifests are fetched. For an image without an index, its configuration is fetched as
+    /// well, to learn its platform.
     #[arg(long, help_heading = headings::OUTPUT)]
     no_hash: bool,
 

@@ -27,8 +27,8 @@ const RETRIES: u32 = 5;
 pub(super) struct ConnectionArgs {
     /// Access registries over HTTP without TLS
     ///
-    /// A registry on this machine (localhost) that does not support TLS is accessed without it in
-    /// any case.
+    /// This option is not needed for a registry on this machine (localhost): terrine falls back to
+    /// HTTP there.
     #[arg(long, help_heading = headings::REGISTRY, hide_short_help = true)]
     plain_http: bool,
 
@@ -41,26 +41,26 @@ pub(super) struct ConnectionArgs {
 
     /// Directory of certificates for registries
     ///
-    /// `*.crt` are trusted authorities, `NAME.cert` and `NAME.key` are the certificate and key of
-    /// this client. By default, the first existing directory of
+    /// `*.crt` are trusted authorities, `NAME.cert` and `NAME.key` are the client certificate and
+    /// its key. By default, terrine uses the first existing directory of
     /// `~/.config/containers/certs.d/HOST[:PORT]`, `/etc/containers/certs.d/HOST[:PORT]` and
-    /// `/etc/docker/certs.d/HOST[:PORT]` is used. The system's authorities, or those of
-    /// SSL_CERT_FILE and SSL_CERT_DIR, are trusted as well.
+    /// `/etc/docker/certs.d/HOST[:PORT]`. The system's authorities, or those of SSL_CERT_FILE and
+    /// SSL_CERT_DIR, are trusted as well.
     #[arg(long, value_name = "DIR", help_heading = headings::REGISTRY, hide_short_help = true)]
     cert_dir: Option<PathBuf>,
 
     /// Time without any data from a registry before a request fails, in seconds
     ///
     /// A manifest, a configuration or a token must arrive within twice this time, or within two
-    /// minutes if that is longer. A layer must be transferred at 1 KiB per second or faster, on
-    /// average over this time.
+    /// minutes if that is longer. The transfer of a layer fails if it is slower than 1 KiB per
+    /// second, on average over this time.
     #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT, value_parser = seconds(), help_heading = headings::REGISTRY, hide_short_help = true)]
     timeout: u64,
 
     /// Retries for each registry request
     ///
-    /// The wait between retries doubles each time, and is longer if the registry asks for that. A
-    /// transfer that resumes gets new retries after each mebibyte.
+    /// The wait between retries doubles each time, and is longer if the registry asks for that.
+    /// When a transfer resumes, the count of retries starts again after each MiB.
     #[arg(
         long,
         value_name = "N",
@@ -93,9 +93,9 @@ pub(super) struct RegistryArgs {
 
     /// Credentials for the registry
     ///
-    /// They are used for the one registry that the arguments name. Without a password, terrine asks
-    /// for it on the terminal. Other users of this machine can see the arguments of a process:
-    /// `terrine login` stores credentials instead.
+    /// The arguments must name only one registry. Without a password, terrine asks for it on the
+    /// terminal. Other users of this machine can see the arguments of a process: use `terrine
+    /// login` to store credentials instead.
     #[arg(long, value_name = "USER[:PASSWORD]", value_parser = Creds::read, help_heading = headings::REGISTRY, hide_short_help = true)]
     creds: Option<Creds>,
 }
@@ -105,10 +105,10 @@ pub(super) struct RegistryArgs {
 pub(super) struct AuthfileArgs {
     /// File of credentials
     ///
-    /// By default, credentials are read from DOCKER_AUTH_CONFIG, which holds the text of such a
-    /// file, and from the file that REGISTRY_AUTH_FILE names, or else from podman's
-    /// `containers/auth.json` in XDG_RUNTIME_DIR or `~/.config`, and Docker's
-    /// `~/.docker/config.json`. The first one with credentials for the registry is used.
+    /// By default, terrine reads DOCKER_AUTH_CONFIG, which holds the text of such a file, and then
+    /// the file that REGISTRY_AUTH_FILE names. Without REGISTRY_AUTH_FILE, it reads podman's
+    /// `containers/auth.json` in XDG_RUNTIME_DIR or `~/.config`, and then Docker's
+    /// `~/.docker/config.json`. It uses the first credentials that it finds for the registry.
     #[arg(long, value_name = "FILE", help_heading = headings::REGISTRY, hide_short_help = true)]
     authfile: Option<PathBuf>,
 }

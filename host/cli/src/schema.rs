@@ -6,7 +6,7 @@ use super::output;
 /// Print the JSON Schema of image specifications
 ///
 /// Prints the schema to stdout. It describes each field of the files that `terrine build` and
-/// `terrine plan` read; editors use it to complete and check them.
+/// `terrine plan` read. Editors use it to complete and validate these files.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {}

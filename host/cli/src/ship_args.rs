@@ -37,27 +37,32 @@ pub(super) struct ShipArgs {
     ///
     /// A destination is docker://NAME[:TAG], oci:DIRECTORY[:TAG], oci-archive:FILE[:TAG],
     /// docker-archive:FILE[:NAME[:TAG]], docker-daemon:NAME[:TAG], containers-storage:NAME[:TAG],
-    /// or `-` for a docker-archive on stdout. Layers that a destination already has are not built
-    /// again. Without a tag, the image gets its own tags, or `latest` if it has none. `:@` in the
-    /// place of a tag is the generated tag, made from a digest of everything that goes into the
-    /// image; an archive gets it if the image has no tag. If a destination fails, the image is
-    /// still written to the others.
+    /// or `-` for a docker-archive on stdout.
+    ///
+    /// A destination without a tag gets the tags of the image. If the image has none, the tag is
+    /// `latest`, or the generated tag in an archive. Write `:@` instead of a tag for the generated
+    /// tag.
+    ///
+    /// Layers that a destination already has are not built again. If a destination fails, the image
+    /// is still written to the others.
     #[arg(long, value_name = "DESTINATION", value_parser = argument::read::<To>, help_heading = headings::OUTPUT, conflicts_with = "output")]
     to: Vec<To>,
 
     /// Use the generated tag at destinations that name no tag
+    ///
+    /// The generated tag is made from a digest of everything that goes into the image.
     #[arg(long, help_heading = headings::OUTPUT)]
     generated_tag: bool,
 
     /// Compression of layers: none, gzip[:LEVEL] or zstd[:LEVEL] [default: gzip for registries,
     /// none elsewhere]
     ///
-    /// Compressed layers of a base image stay as they are. Nothing is compressed for
-    /// docker-archives and for the storage of docker or podman. Docker pulls zstd since version 23.
+    /// Compressed layers of a base image stay as they are. Layers in docker-archives and in the
+    /// storage of docker or podman are not compressed. Docker supports zstd since version 23.
     #[arg(long, value_name = "COMPRESSION", value_parser = argument::read::<Setting>, help_heading = headings::OUTPUT)]
     compression: Option<Setting>,
 
-    /// Cache layers of directories, too, identified by the metadata of their files
+    /// Also cache layers of directories, identified by the metadata of their files
     #[arg(long, help_heading = headings::CACHE, conflicts_with = "no_cache")]
     cache_directories: bool,
 

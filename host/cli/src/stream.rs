@@ -21,11 +21,10 @@ use super::strict_args::StrictArgs;
 
 /// Stream the image of a dockerTools conf.json
 ///
-/// Reads the conf.json of Nixpkgs' streamLayeredImage and the store paths in it. Builds the image
-/// with the image id that Nixpkgs' stream_layered_image.py gives it, and writes it to each
-/// destination of `--to`, then prints the references with the digests that it has there. Without
-/// `--to` and `--output`, a docker-archive goes to stdout, for `docker load`, `podman load` and
-/// others.
+/// Reads the conf.json of Nixpkgs' streamLayeredImage and the store paths in it. Builds an image
+/// with the same image id as Nixpkgs' stream_layered_image.py, and writes it to each destination of
+/// `--to`. Then prints, for each destination, the reference of the image with its digest. Without
+/// `--to` and `--output`, writes a docker-archive to stdout, for `docker load` or `podman load`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

@@ -14,7 +14,7 @@ use super::printer::Printer;
 pub(super) struct StrictArgs {
     /// Treat warnings about the image as errors
     ///
-    /// If there is a warning, no image is written. For CI.
+    /// If there is a warning, the command fails and writes no image. Use this in CI.
     #[arg(long, help_heading = headings::OUTPUT)]
     strict: bool,
 }

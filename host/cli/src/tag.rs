@@ -19,10 +19,10 @@ use super::target::{self, Place};
 
 /// Add tags to an image in place
 ///
-/// Reads the manifest of the image and writes it under each new tag: in a registry or an OCI
-/// layout, or with the commands of docker or podman in their storage. No layer is transferred, and
-/// the digest of the manifest stays the same. Prints the new references, with the digest of the
-/// manifest in a registry or a layout.
+/// Reads the manifest of the image and writes it under each new tag in the same repository or OCI
+/// layout. In the storage of docker or podman, runs `docker tag` or `podman tag`. No layer is
+/// transferred, and the digest of the manifest stays the same. Prints the new references, with the
+/// digest of the manifest in a registry or a layout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(value_name = "IMAGE", value_parser = argument::read::<Reference>)]
     image: Reference,
 
-    /// New tag, or a whole reference at the same place; may be repeated
+    /// New tag, or a full reference in the same repository, layout or storage; may be repeated
     #[arg(value_name = "NEW", required = true)]
     new: Vec<String>,
 

@@ -25,11 +25,11 @@ const MAX_THREADS: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 
 /// Check an image's digests, sizes and media types
 ///
-/// Reads all of each image: manifest, configuration and layers. Checks their digests, sizes and
-/// media types, the digests of the uncompressed layers, that each layer is a readable archive, and
-/// that its files, hard links and whiteouts apply to the layers below. Reports every mismatch on
-/// stderr, and fails if there is one. The content of files and the values of the configuration are
-/// not checked.
+/// Reads each image completely. Checks the digests, sizes and media types of the manifest, the
+/// configuration and the layers, and the diff ids of the layers. Checks that each layer is a
+/// readable archive, and that its files, hard links and whiteouts apply to the layers below.
+/// Reports every mismatch on stderr, and fails if there is one. The content of files and the values
+/// of the configuration are not checked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -40,7 +40,8 @@ pub(super) struct Args {
     #[command(flatten)]
     which: ImagesArgs,
 
-    /// Format of a report on stdout; only `json` prints one
+    /// Format of the results: `json` prints a report to stdout, `table` only lines to stderr
+    /// [default: table]
     #[arg(long, value_name = "FORMAT", help_heading = headings::OUTPUT)]
     format: Option<Format>,
 }

@@ -17,7 +17,7 @@ const SCHEMA_VERSION: u32 = 1;
 /// Show the version
 ///
 /// Prints to stdout the version of terrine, the platform that it runs on, and the digest and the
-/// contract of the built-in planner, which the annotations of images name.
+/// contract of the built-in planner. Annotations of images record this digest.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

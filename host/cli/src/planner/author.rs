@@ -18,10 +18,10 @@ use crate::output::Output;
 /// The largest module that is read, in bytes: as large as a component may be.
 const MAX_SIZE: u64 = 128 << 20;
 
-/// Write the contract of planners to a directory
+/// Write the contract of planners, as WIT files, to a directory
 ///
-/// Writes the WIT files of the package `terrine:planner@0.1.0`, from which bindings for a new
-/// policy are generated.
+/// Writes the WIT files of the package `terrine:planner@0.1.0`. Tools such as wit-bindgen generate
+/// bindings for a new policy from them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = WIT_EXAMPLES)]
 pub(crate) struct WitArgs {
@@ -31,9 +31,9 @@ pub(crate) struct WitArgs {
 
 /// Convert a WebAssembly module to a component
 ///
-/// Reads a module that a compiler wrote, for example for `wasm32-unknown-unknown`, with bindings
-/// that were generated from the contract. Writes a component that terrine can load as a planner,
-/// after checking that it imports nothing and describes its policies.
+/// Reads a core module with bindings that were generated from the contract, for example the output
+/// of a compiler for `wasm32-unknown-unknown`. Writes a component that terrine can load as a
+/// planner, after checking that it imports nothing and describes its policies.
 #[derive(Debug, clap::Args)]
 #[command(after_help = COMPONENTIZE_EXAMPLES)]
 pub(crate) struct ComponentizeArgs {
@@ -55,7 +55,7 @@ Examples:
 
 const COMPONENTIZE_EXAMPLES: &str = "\
 Examples:
-  terrine planner componentize target/wasm32-unknown-unknown/release/my_policy.wasm -o my-policy.wasm
+  terrine planner componentize my_policy.wasm --output my-policy.wasm
   terrine planner check my-policy.wasm";
 
 /// Writes the contract.

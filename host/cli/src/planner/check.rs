@@ -20,17 +20,17 @@ use crate::exit::Usage;
 use crate::failure::{Context, Failure, Result};
 use crate::planner_args::merge;
 
-/// Test a planner on graphs of many kinds
+/// Test a planner on many kinds of graphs
 ///
-/// Runs each policy of the component on built-in graphs, or on one of a file, and prints to stdout
-/// the layers, fuel and memory of each, as a table or JSON. Each graph is planned four times: twice
-/// unchanged, with its paths in another order, and with other hashes in their names. A plan must
-/// follow the contract. A policy may refuse a budget or its options; any other result that is not a
-/// plan is a failure, with exit status 1.
+/// Runs each policy of the component on built-in graphs, or on a graph from a file. Prints to
+/// stdout the layers, fuel and memory of each plan, as a table or JSON. Each graph is planned four
+/// times: twice unchanged, once with its paths in another order, and once with other hashes in
+/// their names. A plan must follow the contract. A policy may refuse a number of layers or its
+/// options; any other error is a failure, with exit status 1.
 ///
-/// Graphs of up to 100 paths get a part of the fuel and time of a call; if that is not enough, they
-/// are planned again with all of it. A policy that uses up either in two cases is not run on the
-/// others. Fuel and memory are the same on every machine.
+/// A call for a graph of up to 100 paths first gets a part of the fuel and time. If that is not
+/// enough, the graph is planned again with the full limits. A policy that exceeds the fuel or time
+/// in two cases is not run on the others. Fuel and memory are the same on every machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -48,14 +48,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME=VALUE", help_heading = headings::LAYERS)]
     option: Vec<String>,
 
-    /// Graph to use instead of the built-in ones, with several budgets; `-` for stdin
+    /// Graph to use instead of the built-in ones, with several numbers of layers; `-` for stdin
     ///
-    /// The file is the JSON of exportReferencesGraph or of `nix path-info --json --recursive`, or a
-    /// directory of closureInfo.
+    /// FILE is the output of `nix path-info --json --recursive`, the JSON of exportReferencesGraph,
+    /// or the directory that closureInfo creates.
     #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::CONTENT)]
     closure: Option<PathBuf>,
 
-    /// Directory of the package store of that graph
+    /// Directory of the package store in the graph
     #[arg(
         long,
         value_name = "DIR",

@@ -15,8 +15,8 @@ use crate::table::line;
 
 /// Describe a planner: its digest, imports, policies and their options
 ///
-/// Loads the component, asks it for its description, and prints that to stdout with the digest, the
-/// contract and the imports of the component. Without FILE, describes the built-in planner.
+/// Loads the component and prints its description to stdout, with its digest, contract and imports.
+/// Without FILE, describes the built-in planner.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

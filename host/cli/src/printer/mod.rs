@@ -29,7 +29,7 @@ pub(super) enum LogFormat {
     /// Text for people
     #[default]
     Text,
-    /// A JSON object for each message, one on each line
+    /// One JSON object per line, one for each message
     Json,
 }
 

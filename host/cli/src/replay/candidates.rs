@@ -19,14 +19,14 @@ pub(super) struct Candidates {
     /// Policy to replay, with a JSON object of options after `=`; may be repeated [default: the
     /// planner's first, `auto`]
     ///
-    /// Each planner that has a policy of this name takes part.
+    /// If several planners have a policy of this name, each of them is replayed.
     #[arg(long, value_name = "POLICY[=OPTIONS]", value_parser = asked, help_heading = headings::LAYERS)]
     policy: Vec<Asked>,
 
     /// Planner component to compare with the built-in one; may be repeated
     ///
-    /// `@sha256:HEX` pins the file to a digest. Unless `--policy` names some of its policies, its
-    /// first policy is replayed.
+    /// `@sha256:HEX` pins the file to a digest. The first policy of the component is replayed,
+    /// unless `--policy` names others.
     #[arg(
         long,
         value_name = "FILE[@sha256:HEX]",

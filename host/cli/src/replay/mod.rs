@@ -25,11 +25,11 @@ use super::printer::Printer;
 use super::stdin;
 use crate::failure::{Context, Result};
 
-/// Simulate the pulls of an image's updates, for policies and numbers of layers
+/// Simulate pulls of an image's updates with different policies
 ///
-/// Reads a recorded sequence of closures, plans each step with each policy, and prints to stdout,
-/// as a table or JSON, the bytes that a client pulls if it pulls the layers that it does not have.
-/// The lower bound is the sum of the store paths that it does not have. Sizes are those before
+/// Reads a recorded sequence of closures and plans each step with each policy. Prints to stdout the
+/// bytes that a client pulls, as a table or JSON. The client pulls the layers that it does not
+/// have. The lower bound is the size of the store paths that it does not have. All sizes are before
 /// compression. The first pull is not counted.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -42,15 +42,15 @@ pub(super) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Recorded sequence, a file of `terrine replay record`; several are a fleet, whose clients
-    /// pull all images
+    /// File of a sequence, written by `terrine replay record`; with several files, each client
+    /// pulls all of the images
     #[arg(required = true, value_parser = stdin::file_parser())]
     updates: Vec<PathBuf>,
 
     #[command(flatten)]
     candidates: Candidates,
 
-    /// Maximum number of layers of store paths, or `none`; several are separated by commas
+    /// Maximum number of layers of store paths, or `none`; may be a list, separated by commas
     #[arg(
         long,
         value_name = "N",
@@ -69,11 +69,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", help_heading = headings::REPLAY)]
     from_step: Option<usize>,
 
-    /// Give each plan the changes of packages in the steps before it
+    /// Pass the package changes of all earlier steps to each plan, as `--history` of `build`
     #[arg(long, help_heading = headings::REPLAY)]
     with_history: bool,
 
-    /// Give each plan the layers of the plan before it
+    /// Pass the layers of the previous plan to each plan, as `--previous` of `build`
     #[arg(long, help_heading = headings::REPLAY)]
     with_previous: bool,
 
@@ -93,7 +93,7 @@ pub(super) struct Args {
     #[command(flatten)]
     show: FormatArgs,
 
-    /// Write a page with plots to this file; it needs no other file and no network
+    /// Write a self-contained HTML page with plots to this file
     #[arg(long, value_name = "FILE", help_heading = headings::OUTPUT)]
     html: Option<PathBuf>,
 
@@ -101,7 +101,8 @@ pub(super) struct Args {
     #[arg(long, help_heading = headings::OUTPUT)]
     time: bool,
 
-    /// Number of policies and budgets to replay at once [default: number of processors]
+    /// Number of replays to run at once, one for each policy and number of layers [default: number
+    /// of processors]
     #[arg(long, value_name = "N", help_heading = headings::OUTPUT)]
     jobs: Option<NonZeroUsize>,
 }

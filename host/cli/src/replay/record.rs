@@ -33,10 +33,12 @@ use crate::failure::{Context, Failure, JsonError, Result};
 /// Record closures as a sequence for `terrine replay`
 ///
 /// Reads one step from each argument, oldest first: an existing image, an image specification, the
-/// JSON of `terrine plan` or `terrine build --summary`, or a closure as `nix path-info --json
-/// --recursive` prints it. Writes the sequence as JSON to stdout, or to a file with `--output`. For
-/// an image, sizes are those of the files in its layers, and references between its paths are known
-/// only from `--closure`. A step is labelled with the tag of the image or its creation time.
+/// JSON output of `terrine plan` or `terrine build --summary`, or a closure as `nix path-info
+/// --json --recursive` prints it. Writes the sequence as JSON to stdout, or to a file with
+/// `--output`. The label of a step is the tag of the image or its creation time.
+///
+/// The size of a store path in an image is that of its files in the layers. An image does not
+/// record the references between store paths: use `--closure` for them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -56,7 +58,7 @@ pub(super) struct Args {
     #[arg(long, help_heading = headings::OUTPUT)]
     name: Option<String>,
 
-    /// References between the store paths of images, in a file; may be repeated
+    /// File with the references between the store paths of images; may be repeated
     #[arg(long, value_name = "FILE", value_parser = stdin::file_parser(), help_heading = headings::CONTENT)]
     closure: Vec<PathBuf>,
 
