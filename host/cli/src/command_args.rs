@@ -13,6 +13,9 @@ use super::{environment, headings};
 #[derive(Debug, clap::Args)]
 pub(super) struct CommandArgs {
     /// Run commands at the root twice and report the first difference
+    ///
+    /// Commands at the root are `runAsRoot`, `extraCommands` and `fakeRootCommands` of a
+    /// specification.
     #[arg(long, help_heading = headings::ROOT, hide_short_help = true)]
     check_root: bool,
 

@@ -13,8 +13,7 @@ use super::image_args::named_here;
 /// Rules for the files of directories in the image.
 #[derive(Debug, clap::Args)]
 pub(super) struct ContentsArgs {
-    /// Handling of symbolic links to directories in the base image: follow or replace [default:
-    /// follow]
+    /// Handling of links to directories in the base image: follow or replace [default: follow]
     ///
     /// `follow` adds files below such a link to the directory that the link points to. `replace`
     /// replaces the link with a directory, so the files of the base image are no longer visible at
