@@ -189,7 +189,7 @@ fn an_image_that_is_not_in_a_registry_may_be_missing() {
         let run = Run::of(spec.command("plan").args(["--previous", &reference]));
         assert_eq!(run.code, Some(1), "{reference}");
         assert!(
-            run.stderr.contains("hint: for the very first image, give"),
+            run.stderr.contains("hint: for the first image, give"),
             "{}",
             run.stderr
         );

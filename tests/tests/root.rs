@@ -463,7 +463,7 @@ fn clashes_are_errors_that_name_both() {
     );
     assert_eq!(
         error.hint().as_deref(),
-        Some("let only one of the two have the path")
+        Some("remove the path from one of them")
     );
     let add = |path: &str, new: New| {
         contents()

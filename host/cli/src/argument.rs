@@ -16,7 +16,7 @@ pub(super) fn output(text: &str) -> Result<PathBuf, String> {
     match text.parse() {
         Ok(Reference::Path(_) | Reference::Stdio) | Err(_) => Ok(text.into()),
         Ok(_) => Err(format!(
-            "it is the reference of an image, and no file\n  `--to {text}` writes to it, in commands that have `--to`"
+            "it is the reference of an image, not a file\n  `--to {text}` writes to it, in commands that have `--to`"
         )),
     }
 }

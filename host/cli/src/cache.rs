@@ -138,7 +138,7 @@ pub(super) fn run(command: &Command, printer: &Printer) -> Result<()> {
 
 fn folder() -> Result<PathBuf, Usage> {
     environment::cache().ok_or_else(|| Usage {
-        message: "there is no directory for the cache".to_owned(),
+        message: "cannot determine the directory of the cache".to_owned(),
         hint: "set `XDG_CACHE_HOME` or `HOME` to an absolute path",
     })
 }

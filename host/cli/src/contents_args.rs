@@ -52,7 +52,7 @@ fn base_links(text: &str) -> Result<BaseLinksSpec, &'static str> {
     match text {
         "follow" => Ok(BaseLinksSpec::Follow),
         "replace" => Ok(BaseLinksSpec::Replace),
-        _ => Err("it is `follow` or `replace`"),
+        _ => Err("it must be `follow` or `replace`"),
     }
 }
 

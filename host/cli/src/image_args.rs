@@ -262,7 +262,7 @@ pub(super) fn here(path: &Path) -> Result<String> {
         Some(text) => Ok(text.to_owned()),
         None => Err(Failure::hinted(
             format!("`{}` is not UTF-8", path.display()),
-            "give it another name: a specification is JSON, which has UTF-8 only",
+            "rename it: a specification is JSON, so names in it must be UTF-8",
         )),
     }
 }

@@ -63,7 +63,7 @@ impl LandingArgs {
         self.check_files(&places)?;
         if self.digest_file.is_some() && !places.iter().any(|place| place.has_manifest()) {
             return Err(Usage {
-                message: "`--digest-file` needs the digest of a manifest, and there is no manifest".to_owned(),
+                message: "`--digest-file` needs a manifest, but no destination has one".to_owned(),
                 hint: "choose a registry, an OCI layout or an archive of one as a destination: docker-archives and the storage of docker and podman have no manifest; `--summary` has the image id",
             }
             .into());

@@ -138,7 +138,7 @@ impl PlannerArgs {
 /// The built-in planner imports nothing, so there is nothing to give it.
 pub(super) fn not_for_the_built_in() -> Failure {
     Usage {
-        message: "`--sealed-wasi` is for components that you name".to_owned(),
+        message: "`--sealed-wasi` needs a component from a file".to_owned(),
         hint: "name the file of one, or leave the flag out",
     }
     .into()

@@ -181,7 +181,7 @@ fn only_registry<'a>(named: &[&'a Reference]) -> Result<&'a str> {
     registries.dedup();
     match registries[..] {
         [] => Err(Usage {
-            message: "`--creds` is for a registry, and the arguments name none".to_owned(),
+            message: "`--creds` needs a registry, but the arguments name none".to_owned(),
             hint: "leave it out, or name an image in a registry: `docker://NAME`; for the images that a specification names, store credentials with `terrine login`",
         }
         .into()),
@@ -279,7 +279,7 @@ impl Creds {
         };
         if user.is_empty() {
             return Err(Usage {
-                message: "there is no user before the password".to_owned(),
+                message: "the user name before the password is missing".to_owned(),
                 hint: "write USER:PASSWORD",
             }
             .into());

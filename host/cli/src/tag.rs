@@ -99,7 +99,7 @@ fn new_name(image: &Reference, text: &str) -> Result<String> {
     let elsewhere = || {
         wrong(
             format!(
-                "`{}` is not in the same place as `{image}`",
+                "`{}` is not in the same repository or layout as `{image}`",
                 without_login(text)
             ),
             "a tag is in the same repository or layout as its image; `terrine copy` copies images elsewhere",
@@ -197,7 +197,7 @@ fn no_place(image: &Reference) -> Failure {
         return Usage { message, hint }.into();
     }
     Usage {
-        message: format!("`{image}` cannot get more names: it is written once"),
+        message: format!("`{image}` cannot get another tag: an archive is written once"),
         hint: "`terrine copy` writes another archive with other names",
     }
     .into()

@@ -60,7 +60,7 @@ impl Hint for ParseSettingError {
             }
             Self::NoLevels(_) => "write `none` alone".into(),
             Self::Level { compression, .. } => {
-                format!("`{compression}` alone takes the default level").into()
+                format!("`{compression}` without a level uses the default").into()
             }
         })
     }

@@ -400,9 +400,7 @@ impl Hint for Error {
             | Self::Time {
                 function: "describe",
                 ..
-            } => {
-                "describing its policies should take next to nothing, and has a fraction of a plan's limit: check what its `describe` does"
-            }
+            } => "`describe` gets only a fraction of the limit of a plan: check what it computes",
             Self::Time { .. } => {
                 "all its fuel lasts for some seconds: check how it uses its memory; `--planner-time` allows more"
             }

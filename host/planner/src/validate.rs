@@ -33,7 +33,7 @@ pub enum Violation {
         layer: usize,
     },
     /// An index that stands for no path.
-    #[error("its layer {layer} holds the index {index}, but there are {paths} paths")]
+    #[error("its layer {layer} contains the index {index}, but there are {paths} paths")]
     OutOfRange {
         /// The layer, counted from 1.
         layer: usize,
@@ -43,7 +43,7 @@ pub enum Violation {
         paths: usize,
     },
     /// A path that is placed twice.
-    #[error("it holds `{path}` twice, in layers {first} and {second}")]
+    #[error("it contains `{path}` twice, in layers {first} and {second}")]
     Twice {
         /// The path.
         path: String,
@@ -53,7 +53,7 @@ pub enum Violation {
         second: usize,
     },
     /// A path that is placed and should not be.
-    #[error("its layer {layer} holds `{path}`, which the request excludes")]
+    #[error("its layer {layer} contains `{path}`, which the request excludes")]
     Excluded {
         /// The path.
         path: String,
@@ -321,28 +321,28 @@ mod tests {
                 &[],
                 2,
                 Refused,
-                Err("its layer 1 holds the index 3, but there are 3 paths"),
+                Err("its layer 1 contains the index 3, but there are 3 paths"),
             ),
             (
                 &[&[0, 1], &[1]],
                 &[],
                 2,
                 Refused,
-                Err("it holds `/nix/store/b` twice, in layers 1 and 2"),
+                Err("it contains `/nix/store/b` twice, in layers 1 and 2"),
             ),
             (
                 &[&[0, 0]],
                 &[],
                 2,
                 Refused,
-                Err("it holds `/nix/store/a` twice, in layers 1 and 1"),
+                Err("it contains `/nix/store/a` twice, in layers 1 and 1"),
             ),
             (
                 &[&[0, 1]],
                 &[1],
                 2,
                 Refused,
-                Err("its layer 1 holds `/nix/store/b`, which the request excludes"),
+                Err("its layer 1 contains `/nix/store/b`, which the request excludes"),
             ),
             (
                 &[&[0]],

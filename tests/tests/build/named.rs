@@ -83,7 +83,7 @@ fn a_directory_can_be_explained_by_the_path_that_was_given() {
 fn copies_are_recommended_where_links_would_surprise() {
     let folder = directories();
     let note = "note: in the image, the files of `./site` are links into `/nix/store/contents`
-hint: give it to `--copy-to-root` instead of `--contents` to have the files themselves there
+hint: use `--copy-to-root` instead of `--contents` to copy the files
 ";
     let base = folder.path().join("base.tar");
     let built = build(&["--name", "base:1", "--tmp"]).0;

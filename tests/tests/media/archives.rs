@@ -204,7 +204,7 @@ fn what_has_no_place_is_refused() {
             "out.tar",
             &["--platform", "linux/arm64"],
             1,
-            "but for `linux/amd64`",
+            "only for `linux/amd64`",
         ),
     ] {
         let mut command = terrine();

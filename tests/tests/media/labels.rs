@@ -363,7 +363,7 @@ fn a_base_of_several_platforms_gives_the_one_that_is_meant() {
         missing.stderr.contains("no image for linux/riscv64")
             && missing
                 .stderr
-                .contains("ask for one of these by `--platform`"),
+                .contains("select one of them with `--platform`"),
         "{}",
         missing.stderr
     );

@@ -44,19 +44,19 @@ fn a_plan_that_breaks_a_rule_is_refused() {
     );
     assert_eq!(
         wrong(1, 2, &[1, 7]),
-        "its layer 1 holds the index 7, but there are 3 paths"
+        "its layer 1 contains the index 7, but there are 3 paths"
     );
     assert_eq!(
         wrong(1, 2, &[1, u32::MAX]),
-        "its layer 1 holds the index 4294967295, but there are 3 paths"
+        "its layer 1 contains the index 4294967295, but there are 3 paths"
     );
     assert_eq!(
         wrong(2, 2, &[1, 0]),
-        "it holds `/nix/store/1` twice, in layers 1 and 2"
+        "it contains `/nix/store/1` twice, in layers 1 and 2"
     );
     assert_eq!(
         wrong(1, 3, &[1, 0, 1]),
-        "it holds `/nix/store/1` twice, in layers 1 and 1"
+        "it contains `/nix/store/1` twice, in layers 1 and 1"
     );
     assert_eq!(wrong(1, 0, &[]), "its layer 1 is empty");
     assert_eq!(
@@ -65,7 +65,7 @@ fn a_plan_that_breaks_a_rule_is_refused() {
     );
     assert_eq!(
         wrong(1, 3, &[0, 1, 2]),
-        "its layer 1 holds `/nix/store/2`, which the request excludes"
+        "its layer 1 contains `/nix/store/2`, which the request excludes"
     );
     let left = |left_out: &[u32], options| said(1, 1, &[1], left_out, options);
     assert_eq!(left(&[0], r#"{"spread": 1}"#), Ok(1));

@@ -255,7 +255,7 @@ fn a_page_works_in_a_browser_that_is_offline() {
     );
     check_held(&result["held"]);
     let conclusion = "auto pulls the fewest bytes with 2 and any number of layers. \
-        With any number of layers, auto pulls 373.00 kB, 1.000 times the lower bound, and single pulls 3.97 MB.";
+        With any number of layers, auto pulls 373.00 kB (1.000 times the lower bound), single 3.97 MB.";
     assert_eq!(result["conclusion"], conclusion);
     assert_eq!(result["badges"], json!(["auto", "auto"]));
     // Lines that lie on each other are told apart by dashes, and seen by their thickness.

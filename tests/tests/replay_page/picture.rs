@@ -99,7 +99,7 @@ fn expected(report: &Value) -> Vec<String> {
         .iter()
         .map(|run| format!("{} {}", name(run), total(run)));
     let conclusion = format!(
-        "{0} pulls the fewest bytes with {layers} layers. With {layers} layers, {0} pulls {1}, {2} times the lower bound, and {3} pulls {4}.",
+        "{0} pulls the fewest bytes with {layers} layers. With {layers} layers, {0} pulls {1} ({2} times the lower bound), {3} {4}.",
         name(best),
         total(best),
         ratio(best),

@@ -141,7 +141,7 @@ fn hash(output: &Path) -> Result<String> {
 }
 
 fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("making `{}`", folder.display()))
+    fs::create_dir_all(folder).with_context(|| format!("creating `{}`", folder.display()))
 }
 
 fn write(file: &Path, bytes: &[u8]) -> Result<()> {
@@ -159,7 +159,7 @@ fn put(path: &Path, content: &Content) -> Result<()> {
                 .with_context(|| format!("writing `{}`", path.display()))
         }
         Content::Link(target) => {
-            symlink(target, path).with_context(|| format!("making the link `{}`", path.display()))
+            symlink(target, path).with_context(|| format!("creating the link `{}`", path.display()))
         }
         Content::Directory {} => make_folder(path),
     }

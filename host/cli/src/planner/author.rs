@@ -61,7 +61,7 @@ Examples:
 /// Writes the contract.
 pub(super) fn wit(args: &WitArgs) -> Result<()> {
     let directory = &args.directory;
-    fs::create_dir_all(directory).with_context(|| format!("making `{}`", directory.display()))?;
+    fs::create_dir_all(directory).with_context(|| format!("creating `{}`", directory.display()))?;
     for (name, text) in WIT {
         write(&directory.join(name), text.as_bytes())?;
     }

@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let planner = args.component.load(&runtime)?;
     let info = planner
         .describe()
-        .context("listing its policies, which gets only a part of the limits")?;
+        .context("cannot list the policies of the planner")?;
     let options = merge(Json::Object(Default::default()), &args.option)?.to_string();
     let policies = policies(args, &planner, &info, &options)?;
     let cases = cases(args)?;

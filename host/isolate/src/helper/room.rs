@@ -66,7 +66,7 @@ impl<'a> Room<'a> {
                 fs::rename(&place, &kept).trying(format!("using `/{name}`"))?;
             }
             room.filled.push((place.clone(), is_there.then_some(kept)));
-            make(&place, 0o755).trying(format!("making `/{name}`"))?;
+            make(&place, 0o755).trying(format!("creating `/{name}`"))?;
         }
         devices(&tree.join("dev")).trying("making `/dev`")?;
         room.store(job)?;
@@ -106,7 +106,7 @@ impl<'a> Room<'a> {
                 Ok(found) if found.is_dir() => {}
                 Ok(_) => return Err(Errno::NOTDIR).trying(format!("using `/{}`", path.display())),
                 Err(_) => {
-                    make(&whole, 0o755).trying(format!("making `/{}`", path.display()))?;
+                    make(&whole, 0o755).trying(format!("creating `/{}`", path.display()))?;
                     self.made.push(whole);
                 }
             }
@@ -128,7 +128,7 @@ impl<'a> Room<'a> {
         }
         for (place, kept) in self.filled {
             if let Some(kept) = kept {
-                fs::rename(kept, &place).trying(format!("making `{}`", place.display()))?;
+                fs::rename(kept, &place).trying(format!("creating `{}`", place.display()))?;
             }
         }
         Ok(())

@@ -87,7 +87,7 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 impl Tree {
     /// An empty tree at a path where nothing is.
     pub(super) fn new(path: PathBuf) -> Result<Self, Refusal> {
-        fs::create_dir(&path).trying(format!("making `{}`", path.display()))?;
+        fs::create_dir(&path).trying(format!("creating `{}`", path.display()))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, &path, flags, Mode::empty()).trying("opening the tree")?;
         chmodat(&root, c".", Mode::from_raw_mode(0o755), AtFlags::empty())

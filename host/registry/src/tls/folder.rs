@@ -92,7 +92,7 @@ fn roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match roots {
         Ok(roots) if !roots.is_empty() => Ok(roots),
-        _ => Err("holds no certificate in PEM".to_owned()),
+        _ => Err("contains no certificate in PEM format".to_owned()),
     }
 }
 
@@ -102,11 +102,11 @@ fn own(file: &Path, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
     let text = content(file).map_err(|error| error.to_string())?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty());
-    let chain = chain.ok_or("it holds no certificate in PEM")?;
+    let chain = chain.ok_or("it contains no certificate in PEM format")?;
     let text =
         content(&key).map_err(|error| format!("its key {key_name} cannot be read: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
-        format!("{key_name} holds no private key in PEM, or one that is protected by a password")
+        format!("{key_name} contains no private key in PEM format, or one that is protected by a password")
     })?;
     let key = provider.key_provider.load_private_key(key);
     let key = key.map_err(|_| format!("{key_name} is of an unsupported kind"))?;

@@ -51,7 +51,7 @@ pub(super) fn system(places: &CertificatePlaces) -> Roots {
         let file = file.display();
         roots
             .faults
-            .push(format!("`{file}` holds no certificate in PEM"));
+            .push(format!("`{file}` contains no certificate in PEM format"));
     }
     roots.certificates = from_file;
     for folder in &folders {

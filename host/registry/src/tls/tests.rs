@@ -213,7 +213,7 @@ fn folders_hold_roots_and_pairs() {
         ),
         (
             &[("a.cert", "junk"), ("a.key", KEY)],
-            "it holds no certificate in PEM",
+            "it contains no certificate in PEM format",
         ),
         (
             &[("a.cert", AUTHORITY), ("a.key", KEY)],
@@ -221,7 +221,7 @@ fn folders_hold_roots_and_pairs() {
         ),
         (
             &[("a.cert", SELF_SIGNED), ("a.key", "junk")],
-            "`a.key` holds no private key in PEM, or one that is protected by a password",
+            "`a.key` contains no private key in PEM format, or one that is protected by a password",
         ),
         (
             &[("a.cert", SELF_SIGNED), ("a.key", other)],
@@ -264,7 +264,7 @@ fn the_first_folder_of_a_registry_counts() {
             .faults
             .join(" ")
             .replace(&prefix, "")
-            .replace(" holds no certificate in PEM", "")
+            .replace(" contains no certificate in PEM format", "")
     };
     assert_eq!(
         faults(&trust, "a.b:5000", "a.b:5000"),

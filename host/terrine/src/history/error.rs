@@ -16,7 +16,7 @@ pub enum Error {
     #[error(transparent)]
     Sequence(#[from] sequence::Error),
     /// Earlier closures of another store.
-    #[error("the closures of `{}` are in `{theirs}`, and those of the image in `{ours}`", path.display())]
+    #[error("the store paths of `{}` are in `{theirs}`, but those of the image are in `{ours}`", path.display())]
     StoreDir {
         /// The file.
         path: PathBuf,
@@ -55,7 +55,7 @@ impl Hint for Error {
         match self {
             Self::Sequence(error) => error.hint(),
             Self::Image(error) if error.is_missing() => {
-                Some("for the very first image, give `--allow-missing-previous`".into())
+                Some("for the first image, give `--allow-missing-previous`".into())
             }
             Self::Image(error) => error.hint(),
             Self::NoRecord(_) => Some(

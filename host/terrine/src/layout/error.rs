@@ -125,7 +125,7 @@ impl Hint for Error {
             Self::Version { .. } => Some("write it again with a tool that makes version 1.0.0".into()),
             Self::Size { .. } | Self::NoBlob { .. } => Some("write the image to the layout again".into()),
             Self::Name(_) => Some(
-                "names have letters and digits, with single ones of `-._:@+/` between them: `web`, `1.2`".into(),
+                "names consist of letters and digits, separated by single characters of `-._:@+/`: `web`, `1.2`".into(),
             ),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room there; the previous content of the layout is still valid".into())

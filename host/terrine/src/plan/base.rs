@@ -93,7 +93,7 @@ pub(super) fn reference(spec: &ImageSpec, field: &str, text: &str) -> Result<Ref
         Reference::Stdio => {
             return Err(Error::hinted(
                 field,
-                "this image cannot come from stdin",
+                "this image cannot be read from stdin",
                 "save it to a file, and name the file",
             ));
         }

@@ -187,7 +187,7 @@ impl Asked {
             (Some(_), Some(_)) => {
                 return Err(Error::field(
                     "layeringPipeline",
-                    "`planner` is given as well, but only one of them can group the layers",
+                    "it cannot be combined with `planner`",
                 ));
             }
         };

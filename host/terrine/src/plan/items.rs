@@ -74,7 +74,7 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
             return Err(Error::hinted(
                 "contents",
                 format!("two of them have the name `{name}`"),
-                "give each directory a name of its own",
+                "give each directory a different name",
             ));
         }
     }

@@ -35,7 +35,7 @@ pub(super) fn remark(spec: &ImageSpec, complete: &Complete, config: &str) -> Opt
         given.path,
         path.as_str()
     );
-    let hint = "give it to `copyToRoot` instead of `contents` to have the files themselves there";
+    let hint = "use `copyToRoot` instead of `contents` to copy the files";
     Some(Remark::note(message).hint(hint))
 }
 

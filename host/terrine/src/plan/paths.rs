@@ -73,10 +73,10 @@ impl Paths {
         match self.unreached {
             0 => {}
             1 => remarks.push(
-                "1 of the closure's paths is left out, because nothing in the image refers to it".to_owned(),
+                "1 of the closure's paths is left out because nothing in the image refers to it".to_owned(),
             ),
             count => remarks.push(format!(
-                "{count} of the closure's paths are left out, because nothing in the image refers to them"
+                "{count} of the closure's paths are left out because nothing in the image refers to them"
             )),
         }
         remarks
@@ -307,7 +307,7 @@ fn known(graph: &Graph, path: &str) -> Result<usize, Error> {
         Error::hinted(
             "closure",
             format!("`{path}` is not in it"),
-            "make the closure of all paths that the image names",
+            "use the closure of all paths that the image names",
         )
     })
 }
@@ -340,7 +340,7 @@ fn mentioned(
             Err(Error::hinted(
                 field,
                 why,
-                "build or fetch it, and make the closure of all paths that the image names",
+                "build or fetch it, and use the closure of all paths that the image names",
             ))
         }
     }

@@ -94,7 +94,7 @@ mod tests {
         let error = Certificates::File(file.clone()).entry().unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("`{}` holds no certificate", file.display())
+            format!("`{}` contains no certificate", file.display())
         );
         std::fs::write(&file, format!("# one\n{BEGIN}\n")).unwrap();
         assert!(Certificates::File(file.clone()).entry().is_ok());

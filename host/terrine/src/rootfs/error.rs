@@ -142,7 +142,7 @@ pub enum Error {
         why: &'static str,
     },
     /// A file without a certificate in it.
-    #[error("`{}` holds no certificate", _0.display())]
+    #[error("`{}` contains no certificate", _0.display())]
     NoCertificate(std::path::PathBuf),
     /// A file tree that cannot be made a layer.
     #[error(transparent)]
@@ -171,7 +171,7 @@ impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Clash { .. } | Self::Kinds { .. } => {
-                Some("let only one of the two have the path".into())
+                Some("remove the path from one of them".into())
             }
             Self::OverStore { path, .. } => {
                 Some(format!("leave `{path}` out, or make it a directory").into())

@@ -140,7 +140,7 @@ impl Hint for Fault {
                 hint: Some(hint), ..
             } => Some(hint.into()),
             Self::Json { .. } | Self::NoSteps => Some(EXAMPLE.into()),
-            Self::OutOfRange { .. } => Some("indices count from 0".into()),
+            Self::OutOfRange { .. } => Some("indices start at 0".into()),
             _ => None,
         }
     }

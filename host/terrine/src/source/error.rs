@@ -248,7 +248,7 @@ pub enum Fault {
         why: Option<String>,
     },
     /// No image for the platform that is asked for.
-    #[error("it has no image for {wanted}, but for {}", list(available))]
+    #[error("it has no image for {wanted}, only for {}", list(available))]
     NoPlatform {
         /// The platform that was asked for.
         wanted: String,
@@ -262,16 +262,16 @@ pub enum Fault {
     #[error("it has no manifest, and so no digest")]
     NoManifest,
     /// Several images, and none was asked for.
-    #[error("it holds {} images: {}", .0.names.len(), list(&.0.names))]
+    #[error("it contains {} images: {}", .0.names.len(), list(&.0.names))]
     Several(Available),
     /// An index of several images, and no platform was asked for.
-    #[error("it holds {} images: {}", available.len(), list(available))]
+    #[error("it contains {} images: {}", available.len(), list(available))]
     Platforms {
         /// Their platforms.
         available: Vec<String>,
     },
     /// The image that was asked for is not there.
-    #[error("it has no image `{wanted}`, but {}", list(&available.names))]
+    #[error("it has no image `{wanted}`, only {}", list(&available.names))]
     NoSuchImage {
         /// The image that was asked for.
         wanted: String,
@@ -404,7 +404,7 @@ impl Hint for Fault {
             | Self::Digest { .. }
             | Self::Size { .. } => Some("fetch or build the image again".into()),
             Self::NoPlatform { .. } | Self::Platforms { .. } => {
-                Some("ask for one of these by `--platform`".into())
+                Some("select one of them with `--platform`".into())
             }
             Self::Foreign { .. } => Some(
                 "`terrine copy` leaves such a layer where it is; commands that read layers need an image that has it".into(),

@@ -22,7 +22,7 @@ const ARCHIVE: Mistaken = Mistaken {
 };
 const BINARY: Mistaken = Mistaken {
     what: "it is not text",
-    instead: "`terrine build --contents` takes the directory that it is in, and `terrine build --file` the file itself",
+    instead: "`terrine build --file` adds the file to an image, and `terrine build --contents` a directory",
 };
 const UTF_16: Mistaken = Mistaken {
     what: "it is text in UTF-16",

@@ -192,7 +192,7 @@ fn shell(
     Err(PlanError::hinted(
         field,
         format!("`{shell}` is not in any of `commands.path`"),
-        "add its package to `commands.path`, or name it as it is in the image",
+        "add its package to `commands.path`, or give its path in the image",
     ))
 }
 

@@ -70,7 +70,7 @@ fn widest(report: &Report, budgets: &[Option<u32>], several: bool) -> Option<Str
         .filter_map(pair)
         .max_by_key(|(best, worst)| worst.total.pulled - best.total.pulled)?;
     Some(format!(
-        "With {}, {} pulls {}{}, and {} pulls {}.",
+        "With {}, {} pulls {}{}, {} {}.",
         layers(&[best.max_layers]),
         best.name(several),
         bytes(best.total.pulled),
@@ -94,7 +94,7 @@ fn alone(run: &Run, several: bool) -> String {
 fn over(run: &Run) -> String {
     let ratio = run.total.ratio;
     ratio.map_or(String::new(), |ratio| {
-        format!(", {ratio:.3} times the lower bound")
+        format!(" ({ratio:.3} times the lower bound)")
     })
 }
 
@@ -141,17 +141,17 @@ mod tests {
         let said = |runs: &[(&str, Option<u32>, u64)]| conclusion(&report(runs));
         assert_eq!(
             said(&[("auto", Some(20), 1500)]),
-            "With 20 layers, auto pulls 1.50 kB, 1.500 times the lower bound."
+            "With 20 layers, auto pulls 1.50 kB (1.500 times the lower bound)."
         );
         assert_eq!(
             said(&[("auto", Some(20), 3000), ("single", Some(20), 5000)]),
             "auto pulls the fewest bytes with 20 layers. \
-             With 20 layers, auto pulls 3.00 kB, 3.000 times the lower bound, and single pulls 5.00 kB."
+             With 20 layers, auto pulls 3.00 kB (3.000 times the lower bound), single 5.00 kB."
         );
         // Differences that are not shown are none.
         assert_eq!(
             said(&[("auto", Some(20), 3000), ("single", Some(20), 3001)]),
-            "All policies pull the same with 20 layers. With 20 layers, auto pulls 3.00 kB, 3.000 times the lower bound."
+            "All policies pull the same with 20 layers. With 20 layers, auto pulls 3.00 kB (3.000 times the lower bound)."
         );
         assert_eq!(
             said(&[
@@ -167,7 +167,7 @@ mod tests {
             ]),
             "auto and path pull the fewest bytes with 20 layers. auto pulls the fewest bytes with 40 layers. \
              All policies pull the same with any number of layers. \
-             With 40 layers, auto pulls 1.50 kB, 1.500 times the lower bound, and single pulls 5.00 kB."
+             With 40 layers, auto pulls 1.50 kB (1.500 times the lower bound), single 5.00 kB."
         );
     }
 }

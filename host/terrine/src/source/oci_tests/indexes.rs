@@ -110,13 +110,13 @@ fn an_index_gives_the_image_of_the_platform() {
     for wanted in ["linux/s390x", "unknown/unknown", "linux/arm/v5"] {
         let error = made.pick(Some(wanted)).unwrap_err();
         assert!(
-            error.contains(&format!("no image for {wanted}, but for {all}")),
+            error.contains(&format!("no image for {wanted}, only for {all}")),
             "{error}"
         );
     }
     let error = made.pick(None).unwrap_err();
     assert!(
-        error.contains(&format!("it holds 5 images: {all}")),
+        error.contains(&format!("it contains 5 images: {all}")),
         "{error}"
     );
     // What is beside the only image does not count.

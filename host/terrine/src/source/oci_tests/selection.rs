@@ -47,19 +47,19 @@ fn images_are_selected() {
     ] {
         let error = made.by(&wanted).unwrap_err();
         assert!(
-            error.contains(&format!("it has no image `{text}`, but {names}")),
+            error.contains(&format!("it has no image `{text}`, only {names}")),
             "{error}"
         );
     }
     let error = made.by(&Selector::Only).unwrap_err();
     assert!(
-        error.contains(&format!("it holds 5 images: {names}")),
+        error.contains(&format!("it contains 5 images: {names}")),
         "{error}"
     );
     // A tag of two repositories.
     let error = by("latest").unwrap_err();
     assert!(
-        error.contains("it holds 2 images: `docker.io/library/web:latest`, `ghcr"),
+        error.contains("it contains 2 images: `docker.io/library/web:latest`, `ghcr"),
         "{error}"
     );
 }
@@ -152,7 +152,7 @@ fn a_platform_tells_images_apart() {
         named("linux/arm/v6", "c"),
     ]);
     let error = meant(&Selector::Only, Some("linux/amd64")).unwrap_err();
-    assert!(error.contains("it holds 3 images: `a`, `b`"), "{error}");
+    assert!(error.contains("it contains 3 images: `a`, `b`"), "{error}");
     assert_eq!(
         meant(&Selector::Only, Some("linux/arm/v7")).as_deref(),
         Ok("linux/arm/v6")
@@ -265,7 +265,7 @@ fn images_of_one_name_and_one_platform_are_told_apart_by_their_digests() {
     );
     let by = Selector::Name("web".to_owned());
     let [x, y] = images.map(|image| image.digest);
-    let holds = format!("it holds 2 images: `@{x}`, `@{y}`");
+    let holds = format!("it contains 2 images: `@{x}`, `@{y}`");
     assert!(made.by(&by).unwrap_err().ends_with(&holds));
     let amd64: Platform = "linux/amd64".parse().unwrap();
     for platform in [None, Some(&amd64)] {
