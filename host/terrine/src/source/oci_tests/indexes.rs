@@ -139,7 +139,7 @@ fn an_image_is_for_the_platform_that_it_says() {
     assert!(
         made.pick(Some("linux/arm64"))
             .unwrap_err()
-            .contains("but for `linux/amd64`")
+            .contains("only for `linux/amd64`")
     );
     // One that says nothing is taken.
     let layer = made.put(b"x", MediaType::OciLayer);
