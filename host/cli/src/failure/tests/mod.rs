@@ -197,7 +197,12 @@ fn context_comes_before_the_error_and_keeps_its_hint() {
             "`..` cannot be the name of an image in an OCI layout"
         ]
     );
-    assert!(failure.hint().unwrap().starts_with("names consist of letters"));
+    assert!(
+        failure
+            .hint()
+            .unwrap()
+            .starts_with("names consist of letters")
+    );
     assert!(failure.is::<terrine::layout::Error>() && !failure.is::<io::Error>());
 }
 
