@@ -197,7 +197,7 @@ fn the_readme_has_the_figures_of_the_picture() {
     let (_, rest) = readme.split_once("![").unwrap();
     let (description, rest) = rest.split_once("](").unwrap();
     assert!(rest.starts_with(PICTURE));
-    let (_, bullet) = readme.split_once("**Updates pull little.**").unwrap();
+    let (_, bullet) = readme.split_once("**Updates are small.**").unwrap();
     let bullet = bullet.split("\n- ").next().unwrap();
     let runs = report["runs"].as_array().unwrap();
     for run in runs {
