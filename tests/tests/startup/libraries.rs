@@ -84,7 +84,7 @@ fn copy(file: &Path, tree: &Path) {
 struct Case {
     program: &'static str,
     a: &'static str,
-    /// Where the libraries are.
+    /// The directories of the two libraries.
     places: [&'static str; 2],
     env: &'static str,
 }
@@ -151,7 +151,7 @@ fn runs(tree: &Path, env: &str) -> bool {
     run.code == Some(0)
 }
 
-/// What is said of an image of a folder.
+/// Returns the messages about an image of a folder.
 fn said(tree: &Path, env: &str) -> String {
     let mut command = terrine();
     command

@@ -1,4 +1,4 @@
-//! What a rewritten manifest keeps, and what it changes.
+//! Rewritten manifests: the parts that stay, and the parts that change.
 
 use serde_json::{Value, json};
 use terrine_compress::{Compression, Setting};

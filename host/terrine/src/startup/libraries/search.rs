@@ -22,7 +22,7 @@ pub(super) enum At {
     Nothing,
 }
 
-/// What a dynamic loader searches by.
+/// The rules and the files that a dynamic loader searches by.
 pub(super) struct Search<'a> {
     pub(super) config: &'a Config,
     pub(super) files: &'a dyn Files,

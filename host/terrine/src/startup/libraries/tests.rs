@@ -1,4 +1,4 @@
-//! What ld.so of glibc 2.36 and musl 1.2.3 find, and what they do not.
+//! Libraries that ld.so of glibc 2.36 and musl 1.2.3 find, and libraries that they do not.
 
 use super::super::testing::Tree;
 use super::*;
