@@ -12,7 +12,7 @@ const NAME: &str = "help";
 /// Adds `help` to the program, with topics, and to each of its commands that has commands.
 pub(super) fn with_help(program: Command) -> Command {
     let program = program.mut_subcommands(with_help_of_commands);
-    let commands = program.get_subcommands().map(stub);
+    let commands = program.get_subcommands().map(without_arguments);
     let help = Command::new(NAME)
         .about("Print help for a command or a topic")
         .override_usage("terrine help [COMMAND|TOPIC]...")
@@ -29,16 +29,18 @@ fn with_help_of_commands(command: Command) -> Command {
         return command;
     }
     let command = command.mut_subcommands(with_help_of_commands);
-    let commands: Vec<Command> = command.get_subcommands().map(stub).collect();
+    let commands: Vec<Command> = command.get_subcommands().map(without_arguments).collect();
     let help = Command::new(NAME).about("Print help for a command");
     command.subcommand(help.subcommands(commands))
 }
 
 /// A command without its arguments.
-fn stub(command: &Command) -> Command {
+fn without_arguments(command: &Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();
     let inner = command.get_subcommands();
-    let inner = inner.filter(|inner| inner.get_name() != NAME).map(stub);
+    let inner = inner
+        .filter(|inner| inner.get_name() != NAME)
+        .map(without_arguments);
     // The parser takes static names, and gives none back.
     let name: &'static str = command.get_name().to_owned().leak();
     Command::new(name)
