@@ -1,10 +1,5 @@
 //! Images on top of others: every layout and compression that is about.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 
 use serde_json::{Value, json};

@@ -4,11 +4,6 @@
 //! The script is run in a workspace of its own, with the real planner and without what
 //! the host needs beside it, which would take minutes each time.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

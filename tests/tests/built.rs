@@ -1,11 +1,6 @@
 //! Images that `terrine build` makes run, as root and as another user, and have exactly the
 //! root that was declared.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::collections::BTreeMap;
 use std::fs;
 

@@ -1,11 +1,6 @@
 //! `terrine cache` as its users see it, and the cache on disks that are full or may not be
 //! written.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,5 @@
 //! Closures are the same in whatever form and order they are written.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fmt::Write;
 
 use proptest::prelude::*;

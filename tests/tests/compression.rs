@@ -1,10 +1,5 @@
 //! Compressed streams, as other programs read them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::io::Write;
 use std::num::NonZeroUsize;

@@ -1,10 +1,5 @@
 //! The image configuration, byte for byte as Python's `json` writes it, and pinned ids.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use terrine_tests::{ConfFile, TestStore, oracle};

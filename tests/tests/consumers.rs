@@ -1,10 +1,5 @@
 //! Real consumers take what is written, agree on its id and its layers, and run it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;

@@ -2,11 +2,6 @@
 //!
 //! `cargo deny` checks the same and more; this part needs nothing but cargo, so that it always runs.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;

@@ -1,10 +1,5 @@
 //! A `conf.json` as an image that exists: to build on, and wherever one is read.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,5 @@
 //! The documents: links and paths lead somewhere, and words are those of `docs/words.md`.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

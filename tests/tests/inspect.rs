@@ -1,10 +1,5 @@
 //! `terrine inspect`, `verify`, `diff` and `export` as their users see them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::path::PathBuf;
 

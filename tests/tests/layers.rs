@@ -1,10 +1,5 @@
 //! Layers of store paths, byte for byte as Python's `tarfile` writes them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;

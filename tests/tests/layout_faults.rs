@@ -1,11 +1,6 @@
 //! Layouts whose writers are killed, interrupted, out of room or not alone: what was there stays
 //! valid, a second run completes, and nothing is left lying about.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -1,11 +1,6 @@
 //! Layouts that skopeo and umoci write are read, those that are written are taken by them, and
 //! one layout is written by all.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,5 @@
 //! The library, as the program `host/terrine/examples/ship.rs` uses it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::process::Command;
 

@@ -1,11 +1,6 @@
 //! Machines that are odd: clocks that show anything, little address space, closed streams, files that may not grow,
 //! layouts that stay locked.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,11 +1,6 @@
 //! Real consumers pull, load and run what terrine pushed and wrote, with every compression, and
 //! terrine puts images into their storage, takes them from there, and reads what they write.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::path::Path;
 

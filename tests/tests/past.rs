@@ -1,10 +1,5 @@
 //! `--previous` and `--history`: what is known of an image's past, and what is wrong with it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 use std::process::Command;
 

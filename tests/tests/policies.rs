@@ -1,10 +1,5 @@
 //! The example policies, and what terrine has for authors of policies.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

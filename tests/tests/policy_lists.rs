@@ -1,11 +1,6 @@
 //! Documents, help and schema say the same of the built-in policies as the planner. If they forget
 //! a policy, or state another default, a test fails.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 
 use serde_json::Value;

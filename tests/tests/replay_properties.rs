@@ -1,10 +1,5 @@
 //! Properties that hold for replays of every sequence.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::num::NonZeroUsize;
 
 use proptest::prelude::*;

@@ -1,10 +1,5 @@
 //! The layer at the image's root, checked against GNU tar, `lndir` and rsync.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};

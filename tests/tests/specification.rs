@@ -1,11 +1,6 @@
 //! Wrong specifications, graphs and contents, and what is said about them; the tables and
 //! explanations of `terrine plan`; the lists of `terrine layers`; the schema.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 #[path = "specification/schema.rs"]
 mod schema;
 

@@ -1,10 +1,5 @@
 //! `terrine stream` as its users see it: arguments, messages, exit codes, files.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::fs;
 
 use serde_json::{Value, json};

@@ -1,10 +1,5 @@
 //! Warnings about images: where they are told, and what makes errors of them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use serde_json::{Value, json};
 use terrine_tests::{ConfFile, Run, SpecFile, TestStore, hello, temporary};
 

@@ -4,11 +4,6 @@
 //! Cargo holds the directions between crates. Those between the modules of the library are the
 //! table here, which ARCHITECTURE.md prints.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

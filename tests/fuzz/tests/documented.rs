@@ -46,12 +46,15 @@ fn the_table_lists_the_targets() {
 
 /// Reports whether a command runs one test of the workspace.
 fn is_one_test(command: &str) -> bool {
-    let all = "cargo test --release --workspace --test ";
+    let all = "cargo test --release --workspace --test suite ";
     let Some((_, name)) = command.split_once(all) else {
         return false;
     };
+    let Some(name) = name.strip_suffix("::") else {
+        return false;
+    };
     let tests = workspace().join("tests/tests");
-    tests.join(name).with_extension("rs").is_file() || tests.join(name).join("main.rs").is_file()
+    tests.join(name).with_extension("rs").is_file() || tests.join(name).join("mod.rs").is_file()
 }
 
 #[test]

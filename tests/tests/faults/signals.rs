@@ -131,7 +131,7 @@ fn a_signal_ends_a_run_though_the_tests_were_started_with_it_ignored() {
     tests.arg(std::env::current_exe().unwrap());
     tests.args([
         "--exact",
-        "signals::a_signal_ends_a_run_that_nobody_reads_from",
+        "faults::signals::a_signal_ends_a_run_that_nobody_reads_from",
     ]);
     let run = Run::of(&mut tests).ok();
     let said = String::from_utf8(run.stdout).unwrap();

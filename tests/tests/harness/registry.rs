@@ -124,7 +124,7 @@ fn a_registry_is_gone_with_its_process() {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([
         "--exact",
-        "registry::a_registry_is_gone_with_its_process",
+        "harness::registry::a_registry_is_gone_with_its_process",
         "--nocapture",
     ]);
     // It has no time to tidy up.

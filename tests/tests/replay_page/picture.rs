@@ -147,7 +147,7 @@ fn the_picture_is_that_of_the_replay() {
     }
     let picture = fs::read_to_string(&file).unwrap();
     let remedy =
-        "`INSTA_UPDATE=always cargo test --release --workspace --test replay_page` writes it";
+        "`INSTA_UPDATE=always cargo test --release --workspace --test suite replay_page::` writes it";
     assert_eq!(
         differences(&picture, &report),
         Vec::<String>::new(),

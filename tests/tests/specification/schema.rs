@@ -31,7 +31,7 @@ fn the_reference_is_that_of_the_schema() {
     let is_current = fs::read_to_string(&file).is_ok_and(|written| written == text);
     assert!(
         is_current,
-        "`{}` is not what the schema says; `INSTA_UPDATE=always cargo test --release --workspace --test specification` writes it",
+        "`{}` is not what the schema says; `INSTA_UPDATE=always cargo test --release --workspace --test suite specification::` writes it",
         file.display()
     );
 }

@@ -1,10 +1,5 @@
 //! The component boundary: what a component may not do, and how that is told.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod built_in;
 mod check;
 mod cli;

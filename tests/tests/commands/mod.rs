@@ -1,10 +1,5 @@
 //! Commands at the root: what they leave, what they see, what they cannot do, and how they end.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod bad;
 mod ends;
 mod hostile;

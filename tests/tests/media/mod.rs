@@ -1,11 +1,6 @@
 //! An image stays what it is on the way from any medium to any other, the same build has the
 //! same bytes everywhere, and terrine reads what others write.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod archives;
 mod between;
 mod builds;

@@ -1,11 +1,6 @@
 //! `build --to`, `copy`, `index` and `merge` as their users see them: arguments, messages, exit
 //! codes, progress.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod archives;
 mod arguments;
 mod destinations;

@@ -1,11 +1,6 @@
 //! Commands at the root in the places where images are built: builds of Nix, containers, many at
 //! once; and what becomes of what they leave, in containers.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod capabilities;
 mod container;
 mod crowd;

@@ -1,11 +1,6 @@
 //! `terrine prefetch`: what it prints, against `terrine copy`, `sha256sum` and Nix; what it asks
 //! of a registry, and what it says.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod hash;
 mod nix;
 mod output;

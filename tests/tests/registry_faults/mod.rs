@@ -2,11 +2,6 @@
 //! each ends with a valid image or with the reason, the tag leads to a whole image at any time,
 //! and a second run completes.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod interrupted;
 mod pulls;
 mod pushes;

@@ -1,10 +1,5 @@
 //! The form of messages: for programs, for jobs on GitHub; and what shells and `man` are given.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod carried;
 mod shells;
 mod wrong;

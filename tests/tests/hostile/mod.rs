@@ -1,11 +1,6 @@
 //! Images that are made to do harm, to `verify`, `copy`, `export` and as bases: a clear error, in
 //! bounded memory and time, and nothing outside the image is touched.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod content;
 mod documents;
 mod races;

@@ -1,10 +1,5 @@
 //! `terrine build`: what NixOS tests of its dockerTools, and what comes on top.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod based;
 mod contents;
 mod grouping;

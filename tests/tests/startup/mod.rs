@@ -1,10 +1,5 @@
 //! Images that cannot start are warned of; docker and podman say which those are.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod libraries;
 mod remote;
 

@@ -1,10 +1,5 @@
 //! The Nix library in `nix/`: what its functions take, what they build, and what is in it.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod built;
 mod evaluated;
 mod nixos;

@@ -1,10 +1,5 @@
 //! The tests' own registry and proxy do what they are for.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod faults;
 mod proxy;
 mod registry;

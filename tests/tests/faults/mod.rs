@@ -1,11 +1,6 @@
 //! Runs that go wrong: a clear error, exit code 1, and nothing that could pass for an
 //! image.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod configuration;
 mod files;
 mod output;

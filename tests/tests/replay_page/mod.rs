@@ -1,10 +1,5 @@
 //! The page that `terrine replay --html` writes: as text, in a browser that is offline, and as a picture.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod browser;
 mod picture;
 

@@ -1,10 +1,5 @@
 //! Images with a Nix database, and Nix in them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod bases;
 mod bytes;
 mod nix;

@@ -1,10 +1,5 @@
 //! The commands that README.md, the guides and the topics of `terrine help` show are run as they are.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 #[allow(dead_code, reason = "the tests of planners use the rest")]
 #[path = "../planner/component.rs"]
 mod component;

@@ -1,11 +1,6 @@
 //! Pushes to Debian's `docker-registry`, and base images from there: what is asked and sent, by
 //! the proxy's record; what skopeo makes of it; who may; and what a cache does that lies.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod base;
 mod certificates;
 mod lies;

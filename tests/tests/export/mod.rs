@@ -1,10 +1,5 @@
 //! `terrine export` against programs that unpack layers: GNU tar and umoci.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod formats;
 mod numbers;
 

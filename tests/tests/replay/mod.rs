@@ -1,10 +1,5 @@
 //! `terrine replay` and `terrine replay record` as their users see them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up has failed"
-)]
-
 mod record;
 mod report;
 
