@@ -146,8 +146,7 @@ fn the_picture_is_that_of_the_replay() {
         fs::write(&file, drawn).unwrap();
     }
     let picture = fs::read_to_string(&file).unwrap();
-    let remedy =
-        "`INSTA_UPDATE=always cargo test --release --workspace --test suite replay_page::` writes it";
+    let remedy = "`INSTA_UPDATE=always cargo test --release --workspace --test suite replay_page::` writes it";
     assert_eq!(
         differences(&picture, &report),
         Vec::<String>::new(),
