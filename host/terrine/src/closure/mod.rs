@@ -8,7 +8,6 @@ mod database;
 mod directory;
 mod error;
 mod graph;
-mod hash;
 mod json;
 mod mention;
 mod path;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::OptionalExtension;
 use serde::Deserialize;
+use terrine_binary_cache::Hash;
 use terrine_oci::Digest;
 
-use super::hash::Hash;
 use super::{Database, Error, Fault};
 
 const REGISTERED: &str = "SELECT hash, narSize, sigs, ca FROM ValidPaths WHERE path = ?1";

@@ -17,15 +17,15 @@ const ALGORITHMS: [(&str, usize); 5] = [
 
 /// A hash with its algorithm.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Hash {
+pub struct Hash {
     algorithm: &'static str,
     bytes: Vec<u8>,
 }
 
 impl Hash {
-    /// Reads `sha256:` and digits, or `sha256-` and base 64. The number of digits tells which
-    /// ones they are. Without an algorithm it is `default`.
-    pub(super) fn parse(text: &str, default: &str) -> Option<Self> {
+    /// Parses `sha256:` and digits, or `sha256-` and base 64. The number of digits decides
+    /// which base they are in. Text without an algorithm is of the algorithm `default`.
+    pub fn parse(text: &str, default: &str) -> Option<Self> {
         if let Some((algorithm, digits)) = text.split_once('-') {
             let (algorithm, size) = known(algorithm)?;
             let bytes = STANDARD.decode(digits).ok()?;
@@ -38,7 +38,7 @@ impl Hash {
     }
 
     /// The hash as Nix writes it into a content address: its algorithm, and base 32.
-    pub(super) fn to_nix32(&self) -> String {
+    pub fn to_nix32(&self) -> String {
         let digits = (0..nix32_length(self.bytes.len()))
             .rev()
             .map(|position| char::from(DIGITS[usize::from(self.digit(position))]));
@@ -46,7 +46,7 @@ impl Hash {
     }
 
     /// The hash as a digest, if it is one of SHA-256.
-    pub(super) fn sha256(&self) -> Option<Digest> {
+    pub fn sha256(&self) -> Option<Digest> {
         let bytes: [u8; 32] = self.bytes.as_slice().try_into().ok()?;
         (self.algorithm == "sha256").then(|| bytes.into())
     }
