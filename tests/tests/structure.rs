@@ -52,6 +52,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("bzip2", "compress"),
     ("lzma-rust2", "compress"),
     ("zstd", "compress"),
+    ("ring", "binary-cache"),
     ("rusqlite", "terrine"),
     ("libc", "isolate"),
     ("postcard", "isolate"),

@@ -37,11 +37,30 @@ impl Hash {
         Some(Self { algorithm, bytes })
     }
 
+    /// Parses `sha256:` and digits, or `sha256-` and base 64. Text without an algorithm is no
+    /// hash.
+    pub fn parse_prefixed(text: &str) -> Option<Self> {
+        Self::parse(text, "")
+    }
+
     /// The hash as Nix writes it into a content address: its algorithm, and base 32.
     pub fn to_nix32(&self) -> String {
-        let digits = (0..nix32_length(self.bytes.len()))
-            .rev()
-            .map(|position| char::from(DIGITS[usize::from(self.digit(position))]));
+        format!("{}:{}", self.algorithm, nix32_digits(&self.bytes))
+    }
+
+    /// The name of the algorithm, such as `sha256`.
+    pub fn algorithm(&self) -> &'static str {
+        self.algorithm
+    }
+
+    /// The bytes of the hash.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The hash in base 16 after its algorithm, as store paths are computed from it.
+    pub(crate) fn to_base16(&self) -> String {
+        let digits = self.bytes.iter().map(|byte| format!("{byte:02x}"));
         format!("{}:{}", self.algorithm, digits.collect::<String>())
     }
 
@@ -50,14 +69,32 @@ impl Hash {
         let bytes: [u8; 32] = self.bytes.as_slice().try_into().ok()?;
         (self.algorithm == "sha256").then(|| bytes.into())
     }
+}
 
-    /// Five bits, counted from the least significant ones of the first byte.
-    fn digit(&self, position: usize) -> u8 {
-        let (byte, shift) = (position * 5 / 8, position * 5 % 8);
-        let next = self.bytes.get(byte + 1).copied().unwrap_or(0);
-        let pair = u16::from_le_bytes([self.bytes[byte], next]);
-        (pair >> shift) as u8 & 31
+impl From<Digest> for Hash {
+    fn from(digest: Digest) -> Self {
+        Self {
+            algorithm: "sha256",
+            bytes: digest.as_bytes().to_vec(),
+        }
     }
+}
+
+/// Returns whether Nix's base 32 has this digit.
+pub(crate) fn is_nix32_digit(byte: u8) -> bool {
+    DIGITS.contains(&byte)
+}
+
+/// Returns the digits of some bytes in Nix's base 32: five bits each, the most significant first, of
+/// the number whose first byte is the least significant.
+pub(crate) fn nix32_digits(bytes: &[u8]) -> String {
+    let digit = |position: usize| {
+        let (byte, shift) = (position * 5 / 8, position * 5 % 8);
+        let next = bytes.get(byte + 1).copied().unwrap_or(0);
+        let pair = u16::from_le_bytes([bytes[byte], next]);
+        char::from(DIGITS[usize::from(pair >> shift & 31)])
+    };
+    (0..nix32_length(bytes.len())).rev().map(digit).collect()
 }
 
 fn known(name: &str) -> Option<(&'static str, usize)> {

@@ -3,7 +3,31 @@
 //! A binary cache is a tree of files behind a URL. It describes each store path in a small text,
 //! the narinfo, and has the content of the path in a compressed archive, the NAR (Nix manual,
 //! "Serving a Nix store via HTTP" and "Nix Archive format").
+//!
+//! | part | module |
+//! |---|---|
+//! | a cache's own description | `info` |
+//! | names of store paths, hashes, content addresses | `store_path`, `hash`, `content_address` |
+//! | descriptions of store paths | `narinfo`, `compression` |
+//! | keys, signatures, and which descriptions are trusted | `key`, `trust`, `nix_conf` |
 
+mod compression;
+mod content_address;
+mod excerpt;
 mod hash;
+mod info;
+mod key;
+mod narinfo;
+mod nix_conf;
+mod store_path;
+mod trust;
 
+pub use compression::{NarCompression, UnsupportedCompression};
+pub use content_address::{ContentAddress, ContentAddressError};
 pub use hash::Hash;
+pub use info::{CacheInfo, CacheInfoError};
+pub use key::{KeyError, KeyFault, PublicKey, SecretKey};
+pub use narinfo::{LARGEST_NARINFO, NarInfo, NarInfoError, OtherPath};
+pub use nix_conf::{NixConf, NixConfError};
+pub use store_path::{BaseName, HASH_LENGTH, NameFault, StorePathError};
+pub use trust::{Trust, TrustedKeys, Untrusted};
