@@ -10,17 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, readlinkat, stat, statat,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, open, readlinkat, stat, statat};
 use rustix::io::Errno;
-
-/// Flags that open a directory for what is below it: not everyone may list it.
-#[cfg(target_os = "linux")]
-pub(crate) const SEARCH: OFlags = OFlags::PATH;
-/// Elsewhere there is no such way.
-#[cfg(not(target_os = "linux"))]
-pub(crate) const SEARCH: OFlags = OFlags::RDONLY;
+pub(crate) use terrine_support::beneath::{SEARCH, open_beneath};
 
 /// A directory that is read from within.
 #[derive(Debug)]
@@ -108,56 +100,6 @@ fn join(place: &Path, below: &[u8]) -> PathBuf {
     }
 }
 
-/// Opens a path for reading, without following a link anywhere on it.
-pub(crate) fn open_beneath(
-    directory: BorrowedFd<'_>,
-    path: &[u8],
-    flags: OFlags,
-) -> Result<OwnedFd, Errno> {
-    let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match at_once(directory, path, flags) {
-        // Not known to older kernels, and not allowed in some containers.
-        Err(Errno::NOSYS | Errno::PERM) => step_by_step(directory, path, flags),
-        opened => opened,
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn at_once(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    use rustix::fs::{ResolveFlags, openat2};
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
-    openat2(directory, path, flags, Mode::empty(), resolve)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn at_once(_: BorrowedFd<'_>, _: &[u8], _: OFlags) -> Result<OwnedFd, Errno> {
-    Err(Errno::NOSYS)
-}
-
-/// Opens one directory after the other, each by its name alone.
-fn step_by_step(directory: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let mut names = path
-        .split(|&byte| byte == b'/')
-        .filter(|name| !matches!(*name, b"" | b"."))
-        .peekable();
-    if path.starts_with(b"/") {
-        return Err(Errno::XDEV);
-    }
-    let mut at: Option<OwnedFd> = None;
-    let way = SEARCH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    while let Some(name) = names.next() {
-        if name == b".." {
-            return Err(Errno::XDEV);
-        }
-        let from = at.as_ref().map_or(directory, AsFd::as_fd);
-        if names.peek().is_none() {
-            return openat(from, name, flags, Mode::empty());
-        }
-        at = Some(openat(from, name, way, Mode::empty())?);
-    }
-    openat(directory, ".", flags, Mode::empty())
-}
-
 /// An entry of a directory, as it was found.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -239,8 +181,7 @@ pub(crate) fn identity(directory: &OwnedFd) -> Result<((u64, u64), u32), Errno> 
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-    use std::io::Read;
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -262,41 +203,6 @@ mod tests {
             symlink(to, path(link)).unwrap();
         }
         folder
-    }
-
-    #[test]
-    fn nothing_leads_out_whichever_way_it_is_opened() {
-        let folder = folder();
-        // The directory itself may be a link.
-        let beneath = Beneath::open(&folder.path().join("named")).unwrap();
-        type Open = fn(BorrowedFd<'_>, &[u8], OFlags) -> Result<OwnedFd, Errno>;
-        let ways: [Open; 2] = [open_beneath, |directory, path, flags| {
-            step_by_step(directory, path, flags | OFlags::NOFOLLOW)
-        }];
-        for open in ways {
-            let read = |path: &str| {
-                let file = open(beneath.handle.as_fd(), path.as_bytes(), OFlags::empty())?;
-                let mut text = String::new();
-                let read = File::from(file).read_to_string(&mut text);
-                Ok::<_, Errno>(read.map_or_else(|_| "a directory".to_owned(), |_| text))
-            };
-            assert_eq!(read("f").unwrap(), "in/f");
-            assert_eq!(read("./d//g").unwrap(), "in/d/g");
-            assert_eq!(read("d/e/h").unwrap(), "in/d/e/h");
-            assert_eq!(read(".").unwrap(), "a directory");
-            for path in [
-                "link",
-                "away/secret",
-                "d/up/f",
-                "../out/secret",
-                "d/../../out/secret",
-                "/etc/passwd",
-                "missing",
-                "f/x",
-            ] {
-                assert!(read(path).is_err(), "{path}");
-            }
-        }
     }
 
     #[test]
