@@ -182,7 +182,7 @@ impl Answer {
 }
 
 /// Reads what a body says of an error: in the form of the OCI distribution specification ("Error
-/// Codes"), in those of token services, or as a line of text.
+/// Codes"), in those of token services, in that of S3, or as a line of text.
 pub(super) fn message(bytes: &[u8], is_text: bool) -> Option<String> {
     let said = match loose::parse(bytes) {
         Some(body) => messages(&body),
@@ -190,9 +190,23 @@ pub(super) fn message(bytes: &[u8], is_text: bool) -> Option<String> {
             let text = String::from_utf8_lossy(bytes);
             clean(text.trim().lines().next().unwrap_or_default(), MAX_SHOWN)
         }
-        None => String::new(),
+        None => storage_message(&String::from_utf8_lossy(bytes)).unwrap_or_default(),
     };
     Some(said).filter(|said| !said.is_empty())
+}
+
+/// The message in the XML of S3 (Amazon S3 API reference, "Error responses").
+fn storage_message(text: &str) -> Option<String> {
+    let (_, error) = text.split_once("<Error>")?;
+    let element = |name: &str, limit| {
+        let (_, rest) = error.split_once(&format!("<{name}>"))?;
+        let (content, _) = rest.split_once("</")?;
+        Some(clean(content, limit)).filter(|text| !text.is_empty())
+    };
+    match (element("Code", 64), element("Message", MAX_SHOWN)) {
+        (Some(code), Some(message)) => Some(format!("{message} ({code})")),
+        (code, message) => message.or(code),
+    }
 }
 
 /// The messages in a body, of whatever type its fields are.
@@ -279,6 +293,13 @@ mod tests {
                 Some("x (invalid_grant)"),
             ),
             ("<html>long</html>", false, None),
+            (
+                "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>Access\nDenied</Message></Error>",
+                false,
+                Some("Access Denied (AccessDenied)"),
+            ),
+            ("<Error><Code>NoSuchKey</Code>", false, Some("NoSuchKey")),
+            ("<Error><Message>a", false, None),
             (r#"{"errors":"broken"}"#, false, Some("broken")),
             (r#"{"errors":["a",null,5]}"#, false, Some("a; 5")),
             (

@@ -17,7 +17,7 @@ use super::logins::ServerName;
 use super::pace::Timeouts;
 use super::proxy::Proxies;
 use super::retry::Retry;
-use super::tls::{CertificatePlaces, TlsConnector, Trust};
+use super::tls::{Audience, CertificatePlaces, TlsConnector, Trust};
 use super::transport::{Request, Transport};
 
 /// The registry of names that name none, and the host of its API.
@@ -106,6 +106,8 @@ pub(super) struct Inner {
     proxies: Arc<Proxies>,
     /// The connections to servers that are no registries.
     pub(super) elsewhere: Elsewhere,
+    /// The connections to servers of the user's choice that are no registries.
+    pub(super) web: Transport,
     pub(super) credentials: Credentials,
     registries: Mutex<BTreeMap<String, Arc<Registry>>>,
     /// Repositories that are pushed to.
@@ -136,12 +138,18 @@ impl Client {
             Arc::new(Trust::new(certificates, tls_verify)),
             Arc::new(proxies),
         );
-        let tls = TlsConnector {
+        let tls = |audience| TlsConnector {
             trust: Arc::clone(&trust),
-            registry: None,
+            audience,
         };
+        let web = Transport::new(
+            &user_agent,
+            timeouts,
+            tls(Audience::Host),
+            Arc::clone(&proxies),
+        );
         let elsewhere = Elsewhere::new(|resolver| {
-            let (tls, proxies) = (tls.clone(), Arc::clone(&proxies));
+            let (tls, proxies) = (tls(Audience::Nobody), Arc::clone(&proxies));
             Transport::with_resolver(&user_agent, timeouts, tls, proxies, resolver)
         });
         let inner = Inner {
@@ -153,6 +161,7 @@ impl Client {
             trust,
             proxies,
             elsewhere,
+            web,
             credentials,
             registries: Mutex::default(),
             pushed: Mutex::default(),
@@ -241,7 +250,7 @@ impl Client {
         let inner = &self.inner;
         let tls = TlsConnector {
             trust: Arc::clone(&inner.trust),
-            registry: Some(registry.to_owned()),
+            audience: Audience::Registry(registry.to_owned()),
         };
         let proxies = Arc::clone(&inner.proxies);
         Transport::new(&inner.user_agent, inner.timeouts, tls, proxies)

@@ -85,7 +85,8 @@ impl Elsewhere {
         }
     }
 
-    fn of(&self, reach: Reach) -> &Transport {
+    /// Returns those that reach the given addresses.
+    pub(super) fn of(&self, reach: Reach) -> &Transport {
         match reach {
             Reach::Public => &self.public,
             Reach::Machine => &self.machine,

@@ -55,6 +55,16 @@ impl Error {
         }
     }
 
+    /// A failure of a server of the user's choice that is no registry.
+    pub(super) fn web(operation: String, cause: Cause) -> Self {
+        let hint = cause.web_remedy();
+        Self {
+            operation,
+            hint,
+            cause: Box::new(cause),
+        }
+    }
+
     /// Returns the cause of the failure.
     pub fn cause(&self) -> &Cause {
         &self.cause
@@ -308,6 +318,22 @@ impl Cause {
     /// Reports whether the registry says that the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status, .. } if *status == ureq::http::StatusCode::NOT_FOUND)
+    }
+
+    /// Returns the remedy for a server that is no registry.
+    fn web_remedy(&self) -> Option<String> {
+        match self {
+            // The caller knows where credentials are.
+            Self::Status { .. } | Self::Unauthorized { .. } => None,
+            Self::NoTls(_) => {
+                Some("if the server is meant to use plain HTTP, write `http://`".to_owned())
+            }
+            Self::Certificate { why, .. } if why.contains("another name") => {
+                Some("write one of the certificate's names for the server".to_owned())
+            }
+            Self::Certificate { host, .. } | Self::Alert { host, .. } => self.remedy(host),
+            _ => self.remedy(""),
+        }
     }
 
     /// Returns the remedy; what can be done about a missing login names the registry.

@@ -11,7 +11,9 @@
 //!
 //! | what | module |
 //! |---|---|
-//! | endpoints | `documents`, `blob`, `body`, `upload` |
+//! | endpoints | `documents`, `blob`, `upload` |
+//! | servers that are no registries | `web`, `elsewhere` |
+//! | a download that breaks off | `resume`, `body` |
 //! | an upload that breaks off | `sending` |
 //! | once more, and when | `retry` |
 //! | who may | `session`, `greeting`, `authorization`, `challenge`, `offer`, `token`, `credentials`, `auth_file`, `asked` |
@@ -50,6 +52,7 @@ mod process;
 mod proxy;
 mod redirect;
 mod resolver;
+mod resume;
 mod retry;
 mod sending;
 mod session;
@@ -62,6 +65,7 @@ mod tls;
 mod token;
 mod transport;
 mod upload;
+mod web;
 
 pub use blob::BlobReader;
 pub use client::{Client, ClientOptions};
@@ -72,3 +76,4 @@ pub use location::shown as shown_url;
 pub use logins::{Logins, ServerName, ServerNameError};
 pub use proxy::Proxies;
 pub use tls::{CertificatePlaces, CertificatesError};
+pub use web::{Access, Resource, Web, WebReader};

@@ -15,6 +15,7 @@ mod resumed;
 mod slow;
 mod statuses;
 mod uploads;
+mod web;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -18,12 +18,22 @@ use super::super::location;
 use super::folder::CertificatesError;
 use super::trust::{Configuration, Trust};
 
-/// Encrypts connections for one registry, or for servers that are none.
+/// The servers that are shown certificates of ours.
+#[derive(Debug, Clone)]
+pub(in super::super) enum Audience {
+    /// A registry of this name, and the hosts that it leads to.
+    Registry(String),
+    /// Each host, with the certificates for itself.
+    Host,
+    /// No server.
+    Nobody,
+}
+
+/// Encrypts connections.
 #[derive(Debug, Clone)]
 pub(in super::super) struct TlsConnector {
     pub(in super::super) trust: Arc<Trust>,
-    /// None for servers that are no registry, which are not shown any certificate of ours.
-    pub(in super::super) registry: Option<String>,
+    pub(in super::super) audience: Audience,
 }
 
 impl TlsConnector {
@@ -32,8 +42,13 @@ impl TlsConnector {
         &self,
         uri: &Uri,
     ) -> Result<Configuration, CertificatesError> {
-        self.trust
-            .configuration(self.registry.as_deref(), &location::host(uri))
+        let host = location::host(uri);
+        let registry = match &self.audience {
+            Audience::Registry(registry) => Some(registry.as_str()),
+            Audience::Host => Some(host.as_str()),
+            Audience::Nobody => None,
+        };
+        self.trust.configuration(registry, &host)
     }
 }
 

@@ -21,7 +21,7 @@ mod tests;
 mod trust;
 mod verifier;
 
-pub(super) use connection::TlsConnector;
+pub(super) use connection::{Audience, TlsConnector};
 pub use folder::CertificatesError;
 pub use places::CertificatePlaces;
 pub(super) use trust::Trust;

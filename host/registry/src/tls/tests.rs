@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::verifier::Verifier;
-use super::{CertificatePlaces, Trust, folder, roots};
+use super::{Audience, CertificatePlaces, TlsConnector, Trust, folder, roots};
 
 const SELF_SIGNED: &str = include_str!("fixtures/self-signed.pem");
 const KEY: &str = include_str!("fixtures/self-signed.key");
@@ -323,6 +323,35 @@ fn certificates_of_ours_are_shown_for_registries_alone() {
             // What is trusted there is the same.
             assert!(found.faults.iter().any(|fault| fault.contains("a.crt")));
         }
+    }
+}
+
+#[test]
+fn certificates_of_ours_are_shown_to_their_own_host() {
+    let place = tempfile::tempdir().unwrap();
+    write(
+        place.path(),
+        &[("a.b/a.cert", SELF_SIGNED), ("a.b/a.key", KEY)],
+    );
+    let places = CertificatePlaces {
+        by_registry: vec![place.path().to_owned()],
+        ..CertificatePlaces::default()
+    };
+    let trust = Arc::new(Trust::new(places, true));
+    let shows = |audience: &Audience, url: &str| {
+        let (trust, audience) = (Arc::clone(&trust), audience.clone());
+        let connector = TlsConnector { trust, audience };
+        let found = connector.configuration(&url.parse().unwrap()).unwrap();
+        found.client.client_auth_cert_resolver.has_certs()
+    };
+    let registry = Audience::Registry("a.b".to_owned());
+    for (audience, own, other) in [
+        (Audience::Host, true, false),
+        (Audience::Nobody, false, false),
+        (registry, true, true),
+    ] {
+        assert_eq!(shows(&audience, "https://a.b/x"), own, "{audience:?}");
+        assert_eq!(shows(&audience, "https://c.d/x"), other, "{audience:?}");
     }
 }
 
