@@ -53,6 +53,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("lzma-rust2", "compress"),
     ("zstd", "compress"),
     ("ring", "binary-cache"),
+    ("rusty-s3", "binary-cache"),
+    ("url", "binary-cache"),
     ("rusqlite", "terrine"),
     ("libc", "isolate"),
     ("postcard", "isolate"),

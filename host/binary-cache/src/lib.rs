@@ -10,24 +10,34 @@
 //! | names of store paths, hashes, content addresses | `store_path`, `hash`, `content_address` |
 //! | descriptions of store paths | `narinfo`, `compression` |
 //! | keys, signatures, and which descriptions are trusted | `key`, `trust`, `nix_conf` |
+//! | places of caches, and credentials for them | `location`, `netrc`, `s3` |
+//! | requests to caches | `client` |
 
+mod client;
 mod compression;
 mod content_address;
 mod excerpt;
 mod hash;
 mod info;
 mod key;
+mod location;
 mod narinfo;
+mod netrc;
 mod nix_conf;
+mod s3;
 mod store_path;
 mod trust;
 
+pub use client::{BinaryCaches, CacheOptions, CacheSource, ClientError, Count, Found, Traffic};
 pub use compression::{NarCompression, UnsupportedCompression};
 pub use content_address::{ContentAddress, ContentAddressError};
 pub use hash::Hash;
 pub use info::{CacheInfo, CacheInfoError};
 pub use key::{KeyError, KeyFault, PublicKey, SecretKey};
+pub use location::{Location, LocationError, LocationFault};
 pub use narinfo::{LARGEST_NARINFO, NarInfo, NarInfoError, OtherPath};
+pub use netrc::{Netrc, NetrcError, NetrcLogin};
 pub use nix_conf::{NixConf, NixConfError};
+pub use s3::{ProfilesError, S3Access, S3Credentials, S3Profiles};
 pub use store_path::{BaseName, HASH_LENGTH, NameFault, StorePathError};
 pub use trust::{Trust, TrustedKeys, Untrusted};

@@ -197,7 +197,7 @@ struct WebPlace {
 impl WebPlace {
     fn send(&self, request: &Request<'_>) -> Result<Answer, Failure> {
         let inner = &self.client.inner;
-        // No restriction: whoever answers for the URL may lead anywhere, as registries may.
+        // No restriction: the server of the URL may lead anywhere, as registries may.
         let others = inner.elsewhere.of(Reach::Internal);
         let mut is_own = !self.access.is_foreign;
         inner.web.follow(request, &mut |hop: &mut Hop<'_>| {
