@@ -52,6 +52,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("bzip2", "compress"),
     ("lzma-rust2", "compress"),
     ("zstd", "compress"),
+    ("brotli-decompressor", "compress"),
+    ("lz4_flex", "compress"),
     ("ring", "binary-cache"),
     ("rusty-s3", "binary-cache"),
     ("url", "binary-cache"),

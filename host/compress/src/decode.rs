@@ -38,7 +38,7 @@ impl Compression {
             inner: compressed,
             count: Arc::clone(&taken),
         };
-        let inner = self.unbounded(compressed)?;
+        let inner = self.unbounded_decoder(compressed)?;
         Ok(Box::new(Proportionate {
             inner,
             taken,
@@ -46,7 +46,13 @@ impl Compression {
         }))
     }
 
-    fn unbounded<'a>(
+    /// Returns a reader like that of [`Self::decoder`], for a caller that knows how many bytes there should
+    /// be. It never ends by itself: the caller must stop when there are more.
+    ///
+    /// # Errors
+    ///
+    /// A decoder that cannot be set up.
+    pub fn unbounded_decoder<'a>(
         self,
         compressed: impl Read + Send + 'a,
     ) -> io::Result<Box<dyn Read + Send + 'a>> {

@@ -8,6 +8,7 @@ mod budget;
 mod codec;
 mod decode;
 mod encoder;
+mod foreign;
 mod media_type;
 mod pool;
 mod setting;
@@ -17,6 +18,7 @@ mod window;
 
 pub use decode::is_bomb;
 pub use encoder::Encoder;
+pub use foreign::Foreign;
 pub use pool::Pool;
 pub use setting::{ParseSettingError, Setting};
 

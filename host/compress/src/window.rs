@@ -2,12 +2,13 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use lzma_rust2::{Action, Status, XzStream};
+use lzma_rust2::{Action, LzipStream, LzmaStream, Status, StreamResult, XzStream};
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
 use super::budget::{Share, share};
 
-/// Memory that decompressing xz may take, in KiB. Its largest preset needs 64 MiB for its window.
+/// Memory that decompressing xz and its relatives may take, in KiB. Their largest preset needs 64 MiB
+/// for its window.
 const XZ_MEMORY: u32 = 256 << 10;
 /// The memory that it may take before it asks for more, in KiB: for a window of 8 MiB, as by default.
 const XZ_SMALL: u32 = (8 << 10) + 128;
@@ -18,19 +19,74 @@ const ZSTD_HEADER: usize = 18;
 
 const BUFFER: usize = 64 << 10;
 
+/// A decoder of LZMA in one of its containers, which says how much memory it needs.
+pub(super) trait Lzma: Sized {
+    /// A decoder of all streams of a file, with a limit in KiB.
+    fn with_limit(limit: u32) -> Self;
+    /// The memory that it needs, in KiB, where it is known.
+    fn memory_usage(&self) -> Option<u32>;
+    /// The memory that it may take, in KiB.
+    fn limit(&self) -> u32;
+    fn set_limit(&mut self, limit: u32);
+    /// The number of bytes that it took in all.
+    fn total_in(&self) -> u64;
+    fn process(&mut self, from: &[u8], to: &mut [u8], action: Action) -> io::Result<StreamResult>;
+}
+
+macro_rules! lzma {
+    ($stream:ty, $new:expr) => {
+        impl Lzma for $stream {
+            fn with_limit(limit: u32) -> Self {
+                $new(limit)
+            }
+            fn memory_usage(&self) -> Option<u32> {
+                self.memory_usage()
+            }
+            fn limit(&self) -> u32 {
+                self.mem_limit()
+            }
+            fn set_limit(&mut self, limit: u32) {
+                self.set_mem_limit(limit);
+            }
+            fn total_in(&self) -> u64 {
+                self.total_in()
+            }
+            fn process(
+                &mut self,
+                from: &[u8],
+                to: &mut [u8],
+                action: Action,
+            ) -> io::Result<StreamResult> {
+                self.process(from, to, action)
+            }
+        }
+    };
+}
+
+lzma!(XzStream, |limit| Self::new_mem_limit(true, limit));
+lzma!(LzipStream, |limit| Self::new_mem_limit(true, limit));
+lzma!(LzmaStream, |limit| Self::new_mem_limit(limit, None));
+
 /// All streams of an xz file, and the zeros between and after them.
-pub(super) struct Xz<R: Read> {
+pub(super) type Xz<R> = LzmaReader<R, XzStream>;
+/// All members of an lzip file.
+pub(super) type Lzip<R> = LzmaReader<R, LzipStream>;
+/// A file of LZMA alone, which has one stream.
+pub(super) type LzmaAlone<R> = LzmaReader<R, LzmaStream>;
+
+/// A reader of what LZMA packed, which waits for the memory that the input asks for.
+pub(super) struct LzmaReader<R: Read, S> {
     input: BufReader<R>,
-    stream: XzStream,
+    stream: S,
     share: Option<Share<'static>>,
 }
 
-impl<R: Read> Xz<R> {
+impl<R: Read, S: Lzma> LzmaReader<R, S> {
     pub(super) fn new(compressed: R) -> Self {
         let input = BufReader::with_capacity(BUFFER, compressed);
         Self {
             input,
-            stream: XzStream::new_mem_limit(true, XZ_SMALL),
+            stream: S::with_limit(XZ_SMALL),
             share: None,
         }
     }
@@ -38,17 +94,17 @@ impl<R: Read> Xz<R> {
     /// Waits for what the next block needs, if that is not too much.
     fn grow(&mut self) -> bool {
         let need = self.stream.memory_usage().unwrap_or(u32::MAX);
-        if need <= self.stream.mem_limit() || need > XZ_MEMORY {
+        if need <= self.stream.limit() || need > XZ_MEMORY {
             return false;
         }
         self.share = None;
         self.share = share(u64::from(need) << 10);
-        self.stream.set_mem_limit(need);
+        self.stream.set_limit(need);
         true
     }
 }
 
-impl<R: Read> Read for Xz<R> {
+impl<R: Read, S: Lzma> Read for LzmaReader<R, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !buffer.is_empty() {
             let bytes = self.input.fill_buf()?;
