@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::{self, Read};
 
+use terrine_compress::{Compression, Foreign};
 use terrine_support::hint::Hint;
 
 /// A compression that Nix knows. Not all of them can be decoded.
@@ -85,6 +87,35 @@ impl NarCompression {
             self,
             Self::Compress | Self::Grzip | Self::Lrzip | Self::Lzop
         )
+    }
+
+    /// Returns a reader of the decompressed bytes, of all frames, members or streams. It never ends by itself, however
+    /// little was compressed: the caller must stop when there are more bytes than there should
+    /// be.
+    ///
+    /// # Errors
+    ///
+    /// An [`UnsupportedCompression`], within the [`io::Error`], and a decoder that cannot be set up.
+    pub fn decoder<'a>(
+        self,
+        compressed: impl Read + Send + 'a,
+    ) -> io::Result<Box<dyn Read + Send + 'a>> {
+        let known = match self {
+            Self::None => Compression::None,
+            Self::Xz => Compression::Xz,
+            Self::Bzip2 => Compression::Bzip2,
+            Self::Zstd => Compression::Zstd,
+            Self::Gzip => Compression::Gzip,
+            Self::Brotli => return Ok(Foreign::Brotli.unbounded_decoder(compressed)),
+            Self::Lz4 => return Ok(Foreign::Lz4.unbounded_decoder(compressed)),
+            Self::Lzip => return Ok(Foreign::Lzip.unbounded_decoder(compressed)),
+            Self::Lzma => return Ok(Foreign::Lzma.unbounded_decoder(compressed)),
+            Self::Compress | Self::Grzip | Self::Lrzip | Self::Lzop => {
+                let error = UnsupportedCompression(self);
+                return Err(io::Error::new(io::ErrorKind::Unsupported, error));
+            }
+        };
+        known.unbounded_decoder(compressed)
     }
 }
 

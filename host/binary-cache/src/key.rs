@@ -241,3 +241,74 @@ pub enum KeyFault {
 }
 
 impl Hint for KeyFault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made by `nix-store --generate-binary-cache-key` of Nix 2.8.
+    const SECRET: &str = "test-1:gquWGDNuKyzZ4rDw1R17JctBLhqzC2YjQeHHvBzcO0wDQxuJkgUPdC4zhLISbw+Pe6/RC2bN94oAEquiU+bN3g==";
+    const PUBLIC: &str = "test-1:A0MbiZIFD3QuM4SyEm8Pj3uv0QtmzfeKABKrolPmzd4=";
+    /// A signature by it, and what it signs.
+    const SIGNED: &str = "1;/tmp/t1v/st/0000000000000000000000000000000a-dep;sha256:13w19wwvpfqyfq1fixzqjphj7dil4vlv9gada02f9kpl04qnmkw4;128;";
+    const SIGNATURE: &str = "test-1:mD1/nheYJg4A/RyStBdFplgz4/fMLZ9q7KsdqPTa3n5a2JePyBIiv58kXOKLE0UxrathelaVWpZkWqp4c4reDw==";
+
+    #[test]
+    fn signatures_are_those_of_nix() {
+        let secret = SecretKey::parse(&format!("{SECRET}\n")).unwrap();
+        let public = PublicKey::parse(PUBLIC).unwrap();
+        assert_eq!(secret.public_key(), public);
+        assert_eq!(secret.sign(SIGNED), SIGNATURE);
+        assert!(public.verifies(SIGNED, SIGNATURE));
+        assert_eq!(public.to_string(), PUBLIC);
+        assert_eq!(PublicKey::parse(PUBLIC.trim_end_matches('=')), Ok(public));
+    }
+
+    #[test]
+    fn other_texts_and_names_are_not_signed() {
+        let public = PublicKey::parse(PUBLIC).unwrap();
+        let renamed = SIGNATURE.replace("test-1", "test-2");
+        assert!(!public.verifies(SIGNED, &renamed));
+        assert!(!public.verifies(&SIGNED[1..], SIGNATURE));
+        for signature in ["", ":", "test-1", "test-1:", "test-1:AAAA", "test-1:!"] {
+            assert!(!public.verifies(SIGNED, signature), "{signature}");
+        }
+    }
+
+    #[test]
+    fn no_message_shows_a_secret() {
+        let secret = SecretKey::parse(SECRET).unwrap();
+        let (_, digits) = SECRET.split_once(':').unwrap();
+        let wrong = [
+            PublicKey::parse(SECRET).unwrap_err(),
+            SecretKey::parse(&SECRET[..40]).unwrap_err(),
+            SecretKey::parse(digits).unwrap_err(),
+            SecretKey::parse(&SECRET.replace("gqu", "gqv")).unwrap_err(),
+        ];
+        let mut shown = vec![format!("{secret:?}")];
+        for error in wrong {
+            shown.push(format!("{error} {error:?} {:?}", error.hint()));
+        }
+        for text in shown {
+            assert!(!text.contains("quW") && !text.contains("qvW"), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_keys() {
+        for text in [
+            "",
+            "a",
+            "a:",
+            ":AAAA",
+            "a:AAAA",
+            "a:!",
+            &PUBLIC[..30],
+            "a b",
+        ] {
+            assert!(PublicKey::parse(text).is_err(), "{text}");
+            assert!(SecretKey::parse(text).is_err(), "{text}");
+        }
+        assert!(SecretKey::parse(PUBLIC).is_err());
+    }
+}

@@ -9,6 +9,7 @@
 //! | a cache's own description | `info` |
 //! | names of store paths, hashes, content addresses | `store_path`, `hash`, `content_address` |
 //! | descriptions of store paths | `narinfo`, `compression` |
+//! | NARs, and listings of them | `nar`, `listing` |
 //! | keys, signatures, and which descriptions are trusted | `key`, `trust`, `nix_conf` |
 //! | places of caches, and credentials for them | `location`, `netrc`, `s3` |
 //! | requests to caches | `client` |
@@ -20,12 +21,16 @@ mod excerpt;
 mod hash;
 mod info;
 mod key;
+mod listing;
 mod location;
+mod nar;
 mod narinfo;
 mod netrc;
 mod nix_conf;
 mod s3;
 mod store_path;
+#[cfg(test)]
+mod testing;
 mod trust;
 
 pub use client::{BinaryCaches, CacheOptions, CacheSource, ClientError, Count, Found, Traffic};
@@ -34,7 +39,12 @@ pub use content_address::{ContentAddress, ContentAddressError};
 pub use hash::Hash;
 pub use info::{CacheInfo, CacheInfoError};
 pub use key::{KeyError, KeyFault, PublicKey, SecretKey};
+pub use listing::{LARGEST_LISTING, Listing, ListingEntry, ListingError};
 pub use location::{Location, LocationError, LocationFault};
+pub use nar::{
+    DEEPEST, Hashed, LONGEST_NAME, LONGEST_TARGET, NarContent, NarEntry, NarError, NarFault,
+    NarKind, NarReader, NarStream, NarStreamContent,
+};
 pub use narinfo::{LARGEST_NARINFO, NarInfo, NarInfoError, OtherPath};
 pub use netrc::{Netrc, NetrcError, NetrcLogin};
 pub use nix_conf::{NixConf, NixConfError};

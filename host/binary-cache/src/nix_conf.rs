@@ -159,3 +159,79 @@ impl Hint for NixConfError {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<NixConf, NixConfError> {
+        let mut conf = NixConf::default();
+        conf.add(
+            text,
+            Path::new("/etc/nix/nix.conf"),
+            &mut |path| match path.to_str() {
+                Some("/etc/nix/other.conf") => Ok(Some("b = 2\n!include /x/deep.conf".into())),
+                Some("/x/deep.conf") => Ok(Some("c = 3".into())),
+                Some("/etc/nix/circle.conf") => Ok(Some("include circle.conf".into())),
+                Some("/etc/nix/secret.conf") => Err(io::ErrorKind::PermissionDenied.into()),
+                _ => Ok(None),
+            },
+        )?;
+        Ok(conf)
+    }
+
+    #[test]
+    fn settings_and_included_ones() {
+        let conf =
+            parse("# comment\n\n a =  1  2 # x\ninclude other.conf\n!include none\nempty =\na = 4")
+                .unwrap();
+        let table = [
+            ("a", Some("4")),
+            ("b", Some("2")),
+            ("c", Some("3")),
+            ("empty", Some("")),
+            ("d", None),
+        ];
+        for (name, expected) in table {
+            assert_eq!(conf.get(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn lists_are_set_and_extended() {
+        for (text, expected) in [
+            ("", "d"),
+            ("l = a b", "a b"),
+            ("l = a\nextra-l = b\nextra-l = c", "a b c"),
+            ("extra-l = b", "d b"),
+            ("extra-l = b\nl = a", "a"),
+            ("old = a\nextra-old = b", "a b"),
+            ("l =", ""),
+        ] {
+            let conf = parse(text).unwrap();
+            assert_eq!(conf.words("l", &["old"], "d").join(" "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn faults_are_found() {
+        for text in [
+            "a",
+            "a 1",
+            "a=1",
+            "include",
+            "include = x",
+            "include a b",
+            "include none",
+            "include circle.conf",
+            "include secret.conf",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        let message = parse("a = 1\n b").unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "line 2 of `/etc/nix/nix.conf` is not `NAME = VALUE`: `b`"
+        );
+    }
+}

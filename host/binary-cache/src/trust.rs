@@ -66,7 +66,7 @@ impl TrustedKeys {
     ///
     /// A signature says all of these. A content address only says what the NAR must contain, so
     /// with [`Trust::Content`] the hash of the NAR is trusted after its content was checked;
-    /// `NarStream` does that.
+    /// [`NarStream`](crate::NarStream) does that.
     ///
     /// # Errors
     ///
@@ -212,5 +212,111 @@ impl Hint for Untrusted {
             Self::NotTrusted { .. } => "if you trust the cache, give its key: `--trusted-key NAME:BASE64`".into(),
             Self::Wrong { .. } => "the cache's key has changed, or somebody changed the path: ask the cache's owner for the key".into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Made by `nix copy` of Nix 2.8, and the key that signed it.
+    const UNADDRESSED: &str = "\
+StorePath: /tmp/t1v/st/1111111111111111111111111111111b-self
+URL: nar/0qwxf1mgg2ban9ix57hycpqykasir9fl8jaxlrg5kfr1fw9qj94b.nar
+Compression: none
+NarHash: sha256:0qwxf1mgg2ban9ix57hycpqykasir9fl8jaxlrg5kfr1fw9qj94b
+NarSize: 904
+References: 0000000000000000000000000000000a-dep 1111111111111111111111111111111b-self
+Sig: test-1:ICmRwu6RnavXXzNMEGbe8qMD9aMhGcko61LpFn5DNtTU73zDcL7f+4KxesTn0CGlOfANtUdW93eb1w0exWKXCw==
+";
+    const KEY: &str = "test-1:A0MbiZIFD3QuM4SyEm8Pj3uv0QtmzfeKABKrolPmzd4=";
+    const OTHER: &str = "test-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+    fn info() -> NarInfo {
+        NarInfo::parse(UNADDRESSED.as_bytes(), "/tmp/t1v/st").unwrap()
+    }
+
+    fn keys(texts: &[&str]) -> TrustedKeys {
+        let mut keys = TrustedKeys::new();
+        keys.extend(texts.iter().map(|text| PublicKey::parse(text).unwrap()));
+        keys
+    }
+
+    #[test]
+    fn a_signature_of_nix_is_valid() {
+        let expected = Trust::Signature {
+            key: "test-1".into(),
+        };
+        assert_eq!(keys(&[KEY]).check(&info()), Ok(expected.clone()));
+        assert_eq!(keys(&[OTHER, KEY]).check(&info()), Ok(expected));
+    }
+
+    #[test]
+    fn all_that_is_signed_counts() {
+        let path = info().store_path;
+        let changes: [fn(&mut NarInfo); 5] = [
+            |info| info.store_path.push('x'),
+            |info| info.nar_hash = terrine_oci::Digest::of(b""),
+            |info| info.nar_size += 1,
+            |info| drop(info.references.pop_first()),
+            |info| info.signatures = [info.fingerprint(), "test-1:AAAA".into()].into(),
+        ];
+        for change in changes {
+            let mut changed = info();
+            change(&mut changed);
+            let error = keys(&[KEY]).check(&changed).unwrap_err();
+            assert!(matches!(error, Untrusted::Wrong { .. }), "{error}");
+        }
+        let error = keys(&[OTHER]).check(&info()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("the signature of `{path}` by `test-1` is wrong")
+        );
+        let error = keys(&[]).check(&info()).unwrap_err();
+        assert!(matches!(error, Untrusted::NotTrusted { .. }), "{error}");
+        let mut unsigned = info();
+        unsigned.signatures.clear();
+        let error = keys(&[KEY]).check(&unsigned).unwrap_err();
+        assert_eq!(error.to_string(), format!("`{path}` is not signed"));
+    }
+
+    #[test]
+    fn a_path_that_follows_from_its_content_needs_no_key() {
+        let mut info = info();
+        info.signatures.clear();
+        info.store_path = "/nix/store/iixxin28s82lrxs8v4lcf7nha2dkwprm-hello.txt".into();
+        info.references.clear();
+        info.content_address =
+            Some("fixed:sha256:094qif9n4cq4fdg459qzbhg1c6wywawwaaivx0k0x8xhbyx4vwic".into());
+        assert_eq!(keys(&[]).check(&info), Ok(Trust::Content));
+        info.store_path.push('x');
+        let error = keys(&[]).check(&info).unwrap_err();
+        assert!(matches!(error, Untrusted::OtherContent { .. }), "{error}");
+        // The path follows, but nobody can check content by MD5.
+        info.store_path = "/nix/store/kckpqk5dy7g82i6w9vjmp4n2ilz1m9sk-hello.txt".into();
+        info.content_address = Some("fixed:md5:4jqlbi14cxf6wpcajbphm40hax".into());
+        assert!(keys(&[]).check(&info).is_err());
+    }
+
+    #[test]
+    fn keys_are_those_of_nix_conf() {
+        let names = |text: &str| {
+            let mut conf = NixConf::default();
+            conf.add(text, Path::new("/etc/nix/nix.conf"), &mut |_| Ok(None))
+                .unwrap();
+            let mut keys = TrustedKeys::new();
+            keys.extend_from_nix_conf(&conf).unwrap();
+            keys.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names(""), [DEFAULT_KEY]);
+        let text = format!("trusted-public-keys = {KEY} {OTHER}\n");
+        assert_eq!(names(&text), [KEY, OTHER]);
+        let text = format!("extra-trusted-public-keys = {KEY}\n");
+        assert_eq!(names(&text), [DEFAULT_KEY, KEY]);
+        let text = format!("extra-trusted-public-keys = {KEY}\nbinary-cache-public-keys = {OTHER}");
+        assert_eq!(names(&text), [OTHER]);
+        assert!(names("trusted-public-keys =\n").is_empty());
     }
 }
