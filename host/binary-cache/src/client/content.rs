@@ -9,10 +9,9 @@ use super::place::Body;
 use super::traffic::{Counted, Counter};
 use super::{BinaryCaches, encoding};
 use crate::compression::NarCompression;
+use crate::listing::LARGEST_LISTING;
+use crate::nar::NarStream;
 use crate::store_path::BaseName;
-
-/// The largest listing, in bytes after decoding.
-const LARGEST_LISTING: u64 = 256 << 20;
 
 impl BinaryCaches {
     /// Reads the listing of a path, decoded; none if its cache has none. Nobody signs listings: they are to be
@@ -30,8 +29,17 @@ impl BinaryCaches {
         let name = format!("{}.ls", path.hash_part());
         let body = cache.place.open(&self.web, &name, None)?;
         let body = counted(body, &self.counters.listings);
-        body.map(|body| encoding::read(&cache.location, &name, body, LARGEST_LISTING))
+        body.map(|body| encoding::read(&cache.location, &name, body, LARGEST_LISTING as u64))
             .transpose()
+    }
+
+    /// Starts to read the entries of a path's NAR. [`NarStream::finish`] compares its hashes and sizes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::nar_file`], and a compression that terrine cannot decode.
+    pub fn nar(&self, found: &Found) -> Result<NarStream, ClientError> {
+        NarStream::new(self.nar_file(found)?, &found.info).map_err(ClientError::Nar)
     }
 
     /// Starts to read the compressed NAR of a path. Neither its size nor its hash is checked.

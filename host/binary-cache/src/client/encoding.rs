@@ -3,7 +3,7 @@
 
 use std::io::{self, Cursor, Read};
 
-use terrine_compress::Compression;
+use terrine_compress::{Compression, Foreign};
 use terrine_registry::Resource;
 
 use super::error::ClientError;
@@ -73,7 +73,7 @@ fn decoder(
         "zstd" => Compression::Zstd,
         "xz" => Compression::Xz,
         "bzip2" => Compression::Bzip2,
-        _ => return None,
+        other => return Some(Ok(Foreign::from_name(other)?.unbounded_decoder(reader))),
     };
     Some(compression.decoder(reader))
 }

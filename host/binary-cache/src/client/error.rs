@@ -8,6 +8,7 @@ use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
 
 use crate::info::CacheInfoError;
+use crate::nar::NarError;
 use crate::narinfo::{NarInfoError, OtherPath};
 use crate::store_path::StorePathError;
 use crate::trust::Untrusted;
@@ -118,6 +119,9 @@ pub enum ClientError {
         /// The URL of the NAR, without its query.
         url: String,
     },
+    /// A NAR that cannot be decoded.
+    #[error(transparent)]
+    Nar(NarError),
     /// A file in an encoding of HTTP that cannot be decoded.
     #[error("`{name}` of the binary cache `{cache}` has the unsupported encoding `{encoding}`")]
     Encoding {
@@ -164,6 +168,7 @@ impl Hint for ClientError {
             Self::StorePath(error) => error.hint(),
             Self::NarInfo { source, .. } => source.hint(),
             Self::OtherPath { source, .. } => source.hint(),
+            Self::Nar(error) => error.hint(),
             Self::Untrusted { source, .. } => source.hint(),
             Self::Missing { path, .. } => Some(
                 format!(

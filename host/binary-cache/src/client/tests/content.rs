@@ -26,6 +26,23 @@ fn files_with(url: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
+fn a_nar_is_read_and_compared() {
+    let good = files(&[(1, &[], &["one"])]);
+    let mut other = good.clone();
+    // It has the same size.
+    other.insert("nar/1.nar".to_owned(), nar(2));
+    for (files, is_good) in [(good, true), (other, false)] {
+        let server = Server::of_files(files);
+        let caches = caches(&[&server.url()]);
+        let mut stream = caches.nar(&find(&caches, 1)).unwrap();
+        let entry = stream.next_entry().unwrap().unwrap();
+        assert!(entry.path.is_empty());
+        let read = stream.finish();
+        assert_eq!(read.is_ok(), is_good, "{read:?}");
+    }
+}
+
+#[test]
 fn a_nar_that_breaks_off_continues() {
     let files = files(&[(1, &[], &["one"])]);
     let count = AtomicUsize::new(0);
@@ -145,8 +162,12 @@ fn a_directory_is_a_cache_that_nothing_leads_out_of() {
     assert_eq!(caches(&[&empty]).find(&path(1)).unwrap(), None);
 }
 
-/// The listing in encodings, by Python's modules and the program zstd.
-const ENCODED: [(&str, &str); 4] = [
+/// The listing in encodings, by Python's modules and the programs brotli and zstd.
+const ENCODED: [(&str, &str); 5] = [
+    (
+        "br",
+        "1f2f00881c07762cb38d201976b6875a646f2666eab0f4a548991e38e4400f2e6dad2d09cb90aaa5e85976462e8a8405b8fc01",
+    ),
     (
         "zstd",
         "28b52ffd04588101007b2276657273696f6e223a312c22726f6f74223a7b2274797065223a22726567756c6172222c2273697a65223a337d7d7d721ab1",

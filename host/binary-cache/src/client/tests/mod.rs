@@ -51,9 +51,30 @@ fn path(number: usize) -> String {
     format!("{STORE}/{}-p{number}", hash_part(number))
 }
 
-/// Returns the content of the NAR of a path. What it is does not matter here.
+/// Returns the content of a path, which is a file.
+fn content(number: usize) -> String {
+    format!("content of {number}, ").repeat(100)
+}
+
+/// Returns the NAR of a path.
 fn nar(number: usize) -> Vec<u8> {
-    format!("NAR of {number}, ").repeat(100).into_bytes()
+    let content = content(number);
+    let words = [
+        "nix-archive-1",
+        "(",
+        "type",
+        "regular",
+        "contents",
+        &content,
+        ")",
+    ];
+    let mut nar = vec![];
+    for word in words {
+        nar.extend((word.len() as u64).to_le_bytes());
+        nar.extend(word.as_bytes());
+        nar.resize(nar.len().next_multiple_of(8), 0);
+    }
+    nar
 }
 
 /// Returns the narinfo of a path, signed by these keys.
