@@ -7,7 +7,10 @@ use terrine_oci::Digest;
 /// Everything that a layer's bytes depend on, as one digest. Two layers with the same key have
 /// the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LayerKey(Digest);
+pub struct LayerKey {
+    digest: Digest,
+    portable: bool,
+}
 
 impl LayerKey {
     /// Begins a key. `what` says what kind of layer it is, and has the version of what writes
@@ -18,7 +21,12 @@ impl LayerKey {
 
     /// The key as a digest.
     pub fn digest(&self) -> Digest {
-        self.0
+        self.digest
+    }
+
+    /// Returns true if the key is made of content alone, and so is the same on every machine.
+    pub fn is_portable(&self) -> bool {
+        self.portable
     }
 }
 
@@ -48,7 +56,19 @@ impl LayerKeyBuilder {
 
     /// The key of all that was added.
     pub fn finish(self) -> LayerKey {
-        LayerKey(self.0.finish())
+        LayerKey {
+            digest: self.0.finish(),
+            portable: false,
+        }
+    }
+
+    /// The same, of fields that are the same on every machine: content, and nothing that depends
+    /// on a machine or a release.
+    pub fn finish_portable(self) -> LayerKey {
+        LayerKey {
+            portable: true,
+            ..self.finish()
+        }
     }
 }
 

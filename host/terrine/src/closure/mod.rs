@@ -10,6 +10,7 @@ mod error;
 mod graph;
 mod json;
 mod mention;
+mod nar_hashes;
 mod path;
 mod registered;
 mod registration;
@@ -24,6 +25,7 @@ pub use directory::size;
 pub use error::{Error, Fault};
 pub use graph::{Graph, GraphEntry, Node};
 pub use mention::{Mentions, Names, mentions};
+pub use nar_hashes::NarHashes;
 use registered::Unchecked;
 pub use registered::{Registration, Registrations, merge};
 
@@ -46,6 +48,18 @@ const MAX_SIZE: u64 = 256 << 20;
 /// A file that cannot be read or has more than 256 MiB, and a [`Fault`] in what it says.
 pub fn read(path: &Path, store_dir: &str) -> Result<Graph, Error> {
     graph(described_at(path, store_dir)?).map_err(|fault| Error::fault(path, fault))
+}
+
+/// Reads a graph as [`read`] does, and the NAR hashes of its paths.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_hashed(path: &Path, store_dir: &str) -> Result<(Graph, NarHashes), Error> {
+    let described = described_at(path, store_dir)?;
+    let hashes = NarHashes::of(&described);
+    let graph = graph(described).map_err(|fault| Error::fault(path, fault))?;
+    Ok((graph, hashes))
 }
 
 /// Reads a graph as [`read`] does, and what is said of its paths beside.

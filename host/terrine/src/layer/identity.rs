@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, OFlags, Stat, statat};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat, statat};
 use rustix::io::Errno;
 
 use super::{Error, Store, StorePath, Tree};
@@ -20,6 +20,28 @@ use super::{Error, Store, StorePath, Tree};
 ///
 /// A path that is missing.
 pub fn identity(store: &Store, path: &StorePath) -> Result<String, Error> {
+    look(store, path).map(|stat| describe(&stat))
+}
+
+/// Returns true if the top of a store path has the permissions that Nix gives to everything in a
+/// store (libstore, `canonicalisePathMetaData`): 0444, or 0555 for directories and programs. A
+/// copy of a store that another program made may have others.
+///
+/// # Errors
+///
+/// A path that is missing.
+pub(crate) fn is_canonical(store: &Store, path: &StorePath) -> Result<bool, Error> {
+    let mode = look(store, path)?.st_mode;
+    let permissions = mode & 0o7777;
+    Ok(match FileType::from_raw_mode(mode) {
+        FileType::Symlink => true,
+        FileType::Directory => permissions == 0o555,
+        _ => permissions == 0o444 || permissions == 0o555,
+    })
+}
+
+/// Looks at the top of a store path.
+fn look(store: &Store, path: &StorePath) -> Result<Stat, Error> {
     let text = path.as_str().as_bytes();
     let slash = text.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
     let looked = if store.is_grafted(path) {
@@ -33,9 +55,7 @@ pub fn identity(store: &Store, path: &StorePath) -> Result<String, Error> {
             .open_at(&text[..slash], OFlags::DIRECTORY)
             .and_then(|parent| statat(parent, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW))
     };
-    looked
-        .map(|stat| describe(&stat))
-        .map_err(|errno| failed(store, text, errno))
+    looked.map_err(|errno| failed(store, text, errno))
 }
 
 /// The same for everything in a path: for directories whose names say nothing about what is in

@@ -6,22 +6,17 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use terrine_oci::Digest;
 use terrine_planner_host::image::LayerRole;
-use terrine_planner_host::is_hashed;
 use terrine_tar::Kind;
 
 use super::measure::largest_path;
 use super::read::opening;
 use super::{
     ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure, Measuring,
-    NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, Watch, Watcher, identity,
-    identity_of_all,
+    NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, Watch, Watcher, store_key,
 };
 use crate::cache::LayerKey;
-
-/// The version of how layers are written beside their inputs: it grows when the same inputs come
-/// to make other bytes.
-const DIALECT: &str = "2";
 
 /// The store paths of a layer.
 #[derive(Debug)]
@@ -30,6 +25,9 @@ pub struct StoreLayer {
     pub named: Vec<String>,
     /// The same paths in the store.
     pub paths: Vec<StorePath>,
+    /// The SHA-256 digests of the NARs of these paths, in the same order; none of a path whose NAR
+    /// hash is not known. Paths beyond its end have none.
+    pub nar_hashes: Vec<Option<Digest>>,
     /// The names of the largest paths, for messages.
     pub label: String,
     /// The approximate size in bytes; 0 where nobody knows. Large layers are started first,
@@ -92,37 +90,12 @@ impl NewLayer for LayerOfStore<'_> {
         &self.layer.paths
     }
 
-    /// Every path is told by its name, where that carries a hash, and by the file system's
-    /// metadata of its top.
+    /// Every path is told by its NAR hash, or by the file system's metadata of its top.
     fn key(&self, directories: bool) -> Result<Option<LayerKey>, Error> {
-        let ownership = self.ownership;
-        let mut key = LayerKey::builder("store layer")
-            .field("dialect", DIALECT.as_bytes())
-            .field("version", env!("CARGO_PKG_VERSION").as_bytes())
-            .field("store", self.store.dir().as_bytes())
-            .field("uid", ownership.uid.to_string().as_bytes())
-            .field("gid", ownership.gid.to_string().as_bytes())
-            .field("uname", ownership.uname.as_bytes())
-            .field("gname", ownership.gname.as_bytes())
-            .field("mtime", ownership.mtime.to_string().as_bytes())
-            .field("permissions", ownership.permissions.describe().as_bytes());
-        for path in &self.layer.paths {
-            let immutable = is_hashed(path.as_str()) && !self.store.is_grafted(path);
-            let identity = if immutable {
-                identity(self.store, path)?
-            } else if directories {
-                identity_of_all(self.store, path)?
-            } else {
-                return Ok(None);
-            };
-            key = key
-                .field("path", path.as_str().as_bytes())
-                .field("identity", identity.as_bytes());
-            if let Some(selection) = self.store.selection(path.as_str().as_bytes()) {
-                key = key.field("selection", selection.describe().as_bytes());
-            }
-        }
-        Ok(Some(key.finish()))
+        let StoreLayer {
+            paths, nar_hashes, ..
+        } = self.layer;
+        store_key::key_in_store(self.store, self.ownership, paths, nar_hashes, directories)
     }
 
     fn weight(&self) -> Option<u64> {

@@ -186,6 +186,7 @@ mod tests {
         let layer = StoreLayer {
             named: vec![],
             paths: paths.to_vec(),
+            nar_hashes: vec![],
             label: String::new(),
             weight: 0,
         };

@@ -167,6 +167,7 @@ impl<'a> Unread<'a> {
         let layer = StoreLayer {
             named: vec![],
             paths: vec![path.clone()],
+            nar_hashes: vec![],
             label: String::new(),
             weight: 0,
         };

@@ -51,7 +51,7 @@ pub(super) struct LayerPlan {
 impl LayerPlan {
     /// The layers with the paths themselves.
     pub(super) fn layers(&self, store: &Store, paths: &Paths) -> Vec<StoreLayer> {
-        let graph = &paths.graph;
+        let (graph, nar_hashes) = (&paths.graph, &paths.nar_hashes);
         let layer = |layer: &layering::Layer| {
             let mut largest = layer.paths.clone();
             largest.sort_by_key(|&index| Reverse(graph.nodes()[index as usize].size));
@@ -61,6 +61,10 @@ impl LayerPlan {
                 .paths
                 .iter()
                 .map(|&index| &paths.paths[index as usize]);
+            let nar_hashes = members
+                .clone()
+                .map(|path| nar_hashes.get(path.as_str()))
+                .collect();
             let (named, paths) = members
                 .map(|path| (path.as_str().to_owned(), path.clone()))
                 .unzip();
@@ -70,6 +74,7 @@ impl LayerPlan {
                 named,
                 label,
                 paths,
+                nar_hashes,
                 weight,
             }
         };

@@ -9,7 +9,9 @@ use super::context::Context;
 use super::items::{Item, Items};
 use super::place;
 use crate::base::Listing;
-use crate::closure::{self, Database, Graph, GraphEntry, Mentions, Names, Node, Registrations};
+use crate::closure::{
+    self, Database, Graph, GraphEntry, Mentions, Names, NarHashes, Node, Registrations,
+};
 use crate::layer::{Store, StorePath};
 use crate::rootfs::Root;
 use crate::spec::{ImageSpec, Json};
@@ -31,6 +33,8 @@ pub(super) struct Paths {
     pub(super) included: bool,
     /// The registrations in given closures, where the image has a database.
     pub(super) registrations: Registrations,
+    /// The NAR hashes of the paths, as far as the source of the closure has them.
+    pub(super) nar_hashes: NarHashes,
 }
 
 impl Paths {
@@ -99,8 +103,8 @@ pub(super) fn find(
     }
     let texts = texts(spec, root);
     let needed = Needed::of(store, items);
-    let mut registrations = Registrations::new();
-    let (graph, whole) = source(spec, store, &needed, &texts, &mut registrations)?;
+    let mut said = Said::default();
+    let (graph, whole) = source(spec, store, &needed, &texts, &mut said)?;
     let Some(source) = graph else {
         return close(store, Graph::default(), items, &[], 0);
     };
@@ -108,7 +112,7 @@ pub(super) fn find(
     roots.extend(source.references(&needed.copied)?);
     roots.extend(mentioned(context, store, &texts, &source, base)?);
     roots.extend(joined.iter().cloned());
-    let graph = source.graph(&roots.iter().cloned().collect::<Vec<_>>())?;
+    let graph = source.graph(&roots.iter().cloned().collect::<Vec<_>>(), &mut said)?;
     let roots: Vec<usize> = if whole && spec.whole_closure.unwrap_or(needed.is_empty()) {
         (0..graph.nodes().len()).collect()
     } else {
@@ -128,7 +132,8 @@ pub(super) fn find(
         .collect();
     let paths = close(store, graph.restrict(&keep), items, &roots, unreached)?;
     Ok(Paths {
-        registrations,
+        registrations: said.registrations,
+        nar_hashes: said.nar_hashes,
         ..paths
     })
 }
@@ -149,14 +154,14 @@ pub(super) fn visible(
     needed
         .linked
         .extend(tools.map(|path| path.as_str().to_owned()));
-    let (Some(source), _) = source(spec, store, &needed, scripts, &mut Registrations::default())?
-    else {
+    let mut said = Said::default();
+    let (Some(source), _) = source(spec, store, &needed, scripts, &mut said)? else {
         return Ok(Graph::default());
     };
     let mut roots = needed.linked;
     roots.extend(closure::mentions(scripts, store.dir(), source.names())?.known);
     let roots: Vec<String> = roots.into_iter().collect();
-    let graph = source.graph(&roots)?;
+    let graph = source.graph(&roots, &mut said)?;
     let known = roots.iter().map(|path| known(&graph, path));
     let known: Vec<usize> = known.collect::<Result<_, _>>()?;
     Ok(graph.restrict(&graph.closure(&known)))
@@ -212,6 +217,14 @@ fn texts(spec: &ImageSpec, root: &Root) -> String {
     texts
 }
 
+/// Facts that sources of references tell beside them.
+#[derive(Default)]
+struct Said {
+    /// Those of given closures, where the image has a database.
+    registrations: Registrations,
+    nar_hashes: NarHashes,
+}
+
 /// A source of the references of store paths.
 enum ReferenceSource {
     Graph(Graph),
@@ -219,24 +232,27 @@ enum ReferenceSource {
 }
 
 /// Finds the source of references, if one is needed, and whether that is a closure of this image
-/// alone. What a given closure says beside references is added to `registrations`.
+/// alone. What a given closure says beside references is added to `said`.
 fn source(
     spec: &ImageSpec,
     store: &Store,
     needed: &Needed,
     texts: &str,
-    registrations: &mut Registrations,
+    said: &mut Said,
 ) -> Result<(Option<ReferenceSource>, bool), Error> {
     if !spec.closure.0.is_empty() {
         let mut graph = Graph::default();
         for (number, file) in spec.closure.0.iter().enumerate() {
             let file = place::existing(spec, &format!("closure[{number}]"), file)?;
             let other = if spec.include_nix_db {
-                let (other, said) = closure::read_registered(&file, store.dir())?;
-                closure::merge(registrations, said).map_err(Error::Closures)?;
+                let (other, registered) = closure::read_registered(&file, store.dir())?;
+                said.nar_hashes.add_registered(&registered);
+                closure::merge(&mut said.registrations, registered).map_err(Error::Closures)?;
                 other
             } else {
-                closure::read(&file, store.dir())?
+                let (other, hashes) = closure::read_hashed(&file, store.dir())?;
+                said.nar_hashes.merge(hashes);
+                other
             };
             graph = graph.merge(other).map_err(Error::Closures)?;
         }
@@ -269,11 +285,17 @@ impl ReferenceSource {
         }
     }
 
-    /// The graph of at least everything that `roots` reach.
-    fn graph(self, roots: &[String]) -> Result<Graph, Error> {
+    /// Returns the graph of at least everything that `roots` reach. What a database says of these
+    /// paths beside is added to `said`.
+    fn graph(self, roots: &[String], said: &mut Said) -> Result<Graph, Error> {
         match self {
             Self::Graph(graph) => Ok(graph),
-            Self::Database(database) => Ok(database.closure(roots)?),
+            Self::Database(database) => {
+                let graph = database.closure(roots)?;
+                let paths = graph.nodes().iter().map(|node| node.path.as_str());
+                said.nar_hashes = database.nar_hashes(paths);
+                Ok(graph)
+            }
         }
     }
 
@@ -393,5 +415,6 @@ fn close(
         unreached,
         included: true,
         registrations: Registrations::new(),
+        nar_hashes: NarHashes::default(),
     })
 }

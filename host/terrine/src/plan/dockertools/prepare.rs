@@ -8,6 +8,7 @@ use terrine_planner_host::{self as planner, EmptyLayers, Planner, image, layerin
 use super::{Conf, ConfOptions};
 use crate::assemble::{Error, StoreLayer};
 use crate::base::Base;
+use crate::closure::{Database, NarHashes};
 use crate::layer::{self, Store, StorePath};
 
 /// Settles name, tag, platform and configuration.
@@ -104,15 +105,18 @@ pub(super) fn layers(
     let planned = planner
         .plan(&request, EmptyLayers::AsGiven)
         .map_err(|error| in_terms_of_conf(error, false))?;
+    let nar_hashes = nar_hashes(store, named.iter().map(|(path, _)| path));
     let layer = |layer: layering::Layer| {
         let members = layer.paths.iter().map(|&index| &named[index as usize]);
         let (paths, named): (Vec<StorePath>, _) = members
             .map(|(path, text)| (path.clone(), (*text).clone()))
             .unzip();
+        let hash = |path: &StorePath| nar_hashes.get(path.as_str());
         let shown: Vec<String> = paths.iter().map(|path| store.shown(path)).collect();
         StoreLayer {
             named,
             label: layer::list(&shown),
+            nar_hashes: paths.iter().map(hash).collect(),
             paths,
             weight: 0,
         }
@@ -121,6 +125,16 @@ pub(super) fn layers(
         planned.layers.into_iter().map(layer).collect(),
         planner::request_digest(&request),
     ))
+}
+
+/// Returns the NAR hashes of store paths, as far as the database of the store has them.
+/// A database that cannot be read tells none: no byte of the image depends on it.
+fn nar_hashes<'p>(store: &Store, paths: impl Iterator<Item = &'p StorePath>) -> NarHashes {
+    let file = Database::default_path(store.dir(), store.root());
+    match file.exists().then(|| Database::open(&file)) {
+        Some(Ok(database)) => database.nar_hashes(paths.map(StorePath::as_str)),
+        _ => NarHashes::default(),
+    }
 }
 
 /// Checks that every path is there, and that none is part of another: better before
