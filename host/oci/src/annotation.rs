@@ -19,6 +19,13 @@ pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// On a layer: the store paths in it, as a JSON list of strings in the order of its archive.
 pub const STORE_PATHS: &str = "dev.terrine.store-paths";
+/// On a layer: the key of what it is made of, which is the same wherever the layer is made, as a
+/// digest.
+pub const LAYER_KEY: &str = "dev.terrine.layer.key";
+/// On a layer with a key: the digest of the layer without compression.
+pub const LAYER_DIFF_ID: &str = "dev.terrine.layer.diff-id";
+/// On a layer with a key: the size of the layer without compression, in bytes as a decimal number.
+pub const LAYER_SIZE: &str = "dev.terrine.layer.uncompressed-size";
 /// On a manifest: how terrine's own layers are compressed, by which library and version.
 pub const COMPRESSION: &str = "dev.terrine.compression";
 /// On a manifest: the policy that grouped the store paths.
@@ -41,6 +48,14 @@ pub fn store_paths_value<S: AsRef<str>>(paths: &[S]) -> String {
 /// not in that form.
 pub fn store_paths(annotations: &Annotations) -> Option<Vec<String>> {
     serde_json::from_str(annotations.get(STORE_PATHS)?).ok()
+}
+
+/// Removes what annotations of a layer say of its key: of a layer whose compression the manifest
+/// does not name.
+pub fn remove_key(annotations: &mut Annotations) {
+    for name in [LAYER_KEY, LAYER_DIFF_ID, LAYER_SIZE] {
+        annotations.remove(name);
+    }
 }
 
 /// Prefixes of the names of annotations that are true of a layer's compressed bytes only: indexes
@@ -111,6 +126,10 @@ mod tests {
             ("io.github.containers.zstd-chunked.manifest-position", "1:2"),
             ("a.proof", &format!("signed {old_digest}")),
             (STORE_PATHS, "[]"),
+            // A layer without compression is its own blob.
+            (LAYER_KEY, "sha256:x"),
+            (LAYER_DIFF_ID, &old_digest),
+            (LAYER_SIZE, "3"),
         ]);
         assert_eq!(followed(&annotations, &old, &old), annotations);
         let expected = all(&[
@@ -121,8 +140,14 @@ mod tests {
             ("a.uncompressed-size", "3"),
             ("containerd.io/uncompressed", &old_digest),
             (STORE_PATHS, "[]"),
+            (LAYER_KEY, "sha256:x"),
+            (LAYER_DIFF_ID, &old_digest),
+            (LAYER_SIZE, "3"),
         ]);
         assert_eq!(followed(&annotations, &old, &new), expected);
+        let mut expected = expected;
+        remove_key(&mut expected);
+        assert_eq!(expected.len(), 7);
     }
 
     #[test]

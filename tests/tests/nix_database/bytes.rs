@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use terrine_tests::archive::digest;
+use terrine_tests::oci::OciLayout;
 use terrine_tests::{Archive, NixStore, Run, temporary, terrine};
 
 use super::{DATABASE, build, closure, file, rows, spec};
@@ -107,7 +108,8 @@ fn hashes_are_found_out_while_layers_are_made_or_are_there() {
             .arg(format!("oci:{}:nix", layout.display()));
         build.args(["--jobs", jobs, "--no-cache"]);
         Run::of(&mut build).ok();
-        fs::read_to_string(layout.join("index.json")).unwrap()
+        // The manifests differ: one names the keys of layers, which the other cannot tell.
+        OciLayout::read(&layout).image(Some("nix")).id()
     };
     let expected = ship(&known, "known", "2");
     for (layout, jobs) in [
@@ -126,7 +128,7 @@ fn hashes_are_found_out_while_layers_are_made_or_are_there() {
             .arg("--to")
             .arg(format!("oci:{}:nix", layout.display()));
         Run::of(&mut build).ok();
-        fs::read_to_string(layout.join("index.json")).unwrap()
+        OciLayout::read(&layout).image(Some("nix")).id()
     };
     let first = cached(&known);
     assert_eq!(cached(&open), first);

@@ -8,9 +8,9 @@ use terrine_planner_host::image::LayerRole;
 
 use super::{Error, NewImage, Outcome, Published, Reporter, Written};
 use crate::base::Base;
-use crate::cache::Cache;
+use crate::cache::{Cache, LayerKey};
 use crate::destination::{self, Carried, Carrier, Destination, Foreign, Part, Recompress, Shipped};
-use crate::layer::{LayerHistory, LayerOrigin, NewLayer, StorePath};
+use crate::layer::{self, LayerHistory, LayerOrigin, NewLayer, StorePath};
 
 /// The most bytes that the annotations of layers may have together: a manifest may have 4 MiB in
 /// all.
@@ -107,7 +107,7 @@ impl NewImage<'_> {
             return Ok(vec![]);
         };
         let new = self.new_layers();
-        let (parts, listed) = self.parts(&new);
+        let (parts, listed) = self.parts(&new)?;
         let carriers: Vec<Carrier<'_>> = shippings.iter().map(Shipping::carrier).collect();
         let brought = destination::all(&carriers, &parts, first.jobs, reporter)?;
         self.remember(first.cache);
@@ -118,7 +118,10 @@ impl NewImage<'_> {
     }
 
     /// Lists all layers, bottom to top, for the carrier and for the documents.
-    fn parts<'l>(&'l self, new: &'l [Box<dyn NewLayer + 'l>]) -> (Vec<Part<'l>>, Vec<Listed<'l>>) {
+    fn parts<'l>(
+        &'l self,
+        new: &'l [Box<dyn NewLayer + 'l>],
+    ) -> Result<(Vec<Part<'l>>, Vec<Listed<'l>>), layer::Error> {
         let name = self.base.as_ref().map_or("", Base::name);
         let base = self.base.iter().flat_map(Base::layers).map(|layer| {
             let part = Part {
@@ -129,8 +132,9 @@ impl NewImage<'_> {
             let listed = Listed {
                 history: super::base_history(layer),
                 store_paths: &[],
+                key: None,
             };
-            (part, listed)
+            Ok((part, listed))
         });
         let new = new.iter().map(|layer| {
             let part = Part {
@@ -141,10 +145,11 @@ impl NewImage<'_> {
             let listed = Listed {
                 history: layer.history(),
                 store_paths: layer.store_paths(),
+                key: layer.key(false)?.filter(LayerKey::is_portable),
             };
-            (part, listed)
+            Ok((part, listed))
         });
-        base.chain(new).unzip()
+        base.chain(new).collect()
     }
 
     /// Puts the configuration and the manifest.
@@ -212,6 +217,8 @@ impl NewImage<'_> {
 struct Listed<'a> {
     history: LayerHistory,
     store_paths: &'a [StorePath],
+    /// The key that every machine knows the layer by, if it has one.
+    key: Option<LayerKey>,
 }
 
 impl Listed<'_> {
@@ -229,21 +236,32 @@ impl Listed<'_> {
     }
 }
 
-/// Returns the layers' descriptors, with the store paths in each, as far as a manifest has room
-/// for that.
+/// Returns the layers' descriptors, with the store paths and the key of each, as far as a manifest
+/// has room for paths.
 fn annotated(listed: &[Listed<'_>], shipped: &[Shipped]) -> Vec<Descriptor> {
     let mut room = MAX_ANNOTATIONS;
     let mut descriptors = vec![];
     for (listed, shipped) in listed.iter().zip(shipped) {
         let mut descriptor = shipped.descriptor.clone();
+        let annotations = &mut descriptor.annotations;
+        // The manifest names the compression of its own layers. One of the base may have another.
+        annotation::remove_key(annotations);
+        if let Some(key) = listed.key {
+            annotations.insert(annotation::LAYER_KEY.to_owned(), key.digest().to_string());
+            annotations.insert(
+                annotation::LAYER_DIFF_ID.to_owned(),
+                shipped.diff_id.to_string(),
+            );
+            if let Some(size) = shipped.size {
+                annotations.insert(annotation::LAYER_SIZE.to_owned(), size.to_string());
+            }
+        }
         if listed.history.role == LayerRole::Store {
             let paths: Vec<&str> = listed.store_paths.iter().map(StorePath::as_str).collect();
             let text = serde_json::to_string(&paths).unwrap_or_default();
             if let Some(rest) = room.checked_sub(text.len()) {
                 room = rest;
-                descriptor
-                    .annotations
-                    .insert(annotation::STORE_PATHS.to_owned(), text);
+                annotations.insert(annotation::STORE_PATHS.to_owned(), text);
             }
         }
         descriptors.push(descriptor);

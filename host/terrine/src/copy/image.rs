@@ -132,14 +132,17 @@ fn document(
     }
     let layers = image.layers.iter().zip(&own.layers).zip(shipped);
     let layers = layers.map(|((layer, old), shipped)| listed(layer.as_ref(), old, shipped));
-    let layers = layers.collect::<Result<Vec<_>, Error>>()?;
+    let mut layers = layers.collect::<Result<Vec<_>, Error>>()?;
     let mut annotations = own.annotations.clone();
     for (old, new) in own.layers.iter().zip(&layers) {
         annotations = annotation::followed(&annotations, old, new);
     }
-    if !same && annotations.contains_key(annotation::COMPRESSION) {
+    if !same && let Some(named) = annotations.get_mut(annotation::COMPRESSION) {
         let setting = carrier.setting.describe();
-        annotations.insert(annotation::COMPRESSION.to_owned(), setting);
+        if *named != setting {
+            forget_keys_of_kept(&own.layers, &mut layers);
+        }
+        *named = setting;
     }
     let manifest = Manifest {
         media_type: Some(MediaType::OciManifest),
@@ -152,6 +155,16 @@ fn document(
         ..own.clone()
     };
     Ok(manifest.to_document())
+}
+
+/// Removes the keys of layers that were not compressed again. Their compression is not the one that the manifest
+/// now names.
+fn forget_keys_of_kept(old: &[Descriptor], new: &mut [Descriptor]) {
+    for (old, new) in old.iter().zip(new) {
+        if old.digest == new.digest {
+            annotation::remove_key(&mut new.annotations);
+        }
+    }
 }
 
 /// Returns false where a compression was asked for and the manifest calls a layer by the type of another one.
