@@ -2,12 +2,14 @@
 //! their own.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::archive::digest;
 use super::{Run, SpecFile, TestStore, run, temporary, terrine};
 
 /// A store, and a home to send images from.
@@ -17,6 +19,8 @@ pub struct Shipment {
     pub store: TestStore,
     home: tempfile::TempDir,
     paths: Vec<(String, usize)>,
+    /// True if the closure has the NAR hashes of the paths.
+    is_keyed: bool,
 }
 
 impl Shipment {
@@ -35,6 +39,7 @@ impl Shipment {
             store: TestStore::default(),
             home,
             paths: vec![],
+            is_keyed: false,
         };
         for (name, size) in packages {
             shipment.add(name, *size);
@@ -47,12 +52,43 @@ impl Shipment {
         Self::new(&[("a", 300_000), ("b", 200_000), ("c", 100_000)])
     }
 
+    /// Gives the closure the NAR hashes of the paths, so that their layers have keys that every machine knows
+    /// them by.
+    #[must_use]
+    pub fn keyed(mut self) -> Self {
+        self.is_keyed = true;
+        self.set_permissions(0o555);
+        self
+    }
+
     /// Adds a store path.
     pub fn add(&mut self, name: &str, size: usize) {
         let name = hashed(name);
         self.store
             .file(&format!("{name}/share/data"), &noise(&name, size));
         self.paths.push((name, size));
+        if self.is_keyed {
+            self.set_permissions(0o555);
+        }
+    }
+
+    /// Sets the permissions of the tops of all paths.
+    fn set_permissions(&self, mode: u32) {
+        for (name, _) in &self.paths {
+            // One that a test has removed needs none.
+            let _ = fs::set_permissions(self.store.host(name), Permissions::from_mode(mode));
+        }
+    }
+
+    /// Adds the NAR hashes of the paths to the closure.
+    fn add_nar_hashes(&self) {
+        let file = self.store.root().join("graph.json");
+        let mut graph: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let entries = graph.as_array_mut().unwrap().iter_mut();
+        for (entry, (name, size)) in entries.zip(&self.paths) {
+            entry["narHash"] = json!(format!("sha256:{}", digest(&nar(&noise(name, *size)))));
+        }
+        fs::write(file, graph.to_string()).unwrap();
     }
 
     /// Puts another path of the same name and another hash in the place of one.
@@ -83,6 +119,9 @@ impl Shipment {
             .map(|(name, size)| (name.as_str(), *size as u64, ""))
             .collect();
         let spec = SpecFile::new(&self.store, &[]).graph(&graph);
+        if self.is_keyed {
+            self.add_nar_hashes();
+        }
         spec.with(
             "config",
             json!({"Cmd": ["/bin/hello"], "Labels": {"paths": mentioned.join(" ")}}),
@@ -159,6 +198,39 @@ impl Shipment {
             .map(|entry| entry.unwrap().path())
             .collect()
     }
+}
+
+impl Drop for Shipment {
+    fn drop(&mut self) {
+        if self.is_keyed {
+            // Only root can remove what is in a directory that nobody may write to.
+            self.set_permissions(0o755);
+        }
+    }
+}
+
+/// Returns the NAR of a directory with the file `share/data` (Nix manual, "Nix Archive format").
+fn nar(data: &[u8]) -> Vec<u8> {
+    let mut nar = vec![];
+    let mut text = |bytes: &[u8]| {
+        nar.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        nar.extend_from_slice(bytes);
+        nar.resize(nar.len().next_multiple_of(8), 0);
+    };
+    text(b"nix-archive-1");
+    for name in ["share", "data"] {
+        for word in ["(", "type", "directory", "entry", "(", "name", name, "node"] {
+            text(word.as_bytes());
+        }
+    }
+    for word in ["(", "type", "regular", "contents"] {
+        text(word.as_bytes());
+    }
+    text(data);
+    for _ in 0..5 {
+        text(b")");
+    }
+    nar
 }
 
 /// The name of a store path with a hash, which is another for each name.

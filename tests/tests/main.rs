@@ -29,6 +29,7 @@ mod hostile;
 mod hosts;
 mod inspect;
 mod layers;
+mod layers_from;
 mod layout_faults;
 mod layouts;
 mod library;

@@ -26,6 +26,7 @@ const ROWS: &[&[&str]] = &[
     ],
     &[
         "base",
+        "claims",
         "closure",
         "filesystem",
         "inspect",

@@ -77,7 +77,7 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
     let progress = Progress::new(printer, image.layer_count());
     let (landings, shipped) = args
         .ship
-        .ship(&image, images.client(), &cache, &progress, printer)
+        .ship(&image, &images, &cache, &progress, printer)
         .with_context(cannot)?;
     close_cache(&cache, printer);
     progress.finish();

@@ -170,6 +170,7 @@ impl CopyContext<'_> {
                 pool: &self.pool,
                 cache: &self.cache,
                 cache_directories: false,
+                claims: None,
                 recompress: lane.recompress,
                 foreign: lane.foreign,
             })

@@ -35,6 +35,7 @@ mod inspect;
 mod interrupt;
 mod landing;
 mod layers;
+mod layers_from;
 mod limit_args;
 mod login;
 mod logout;

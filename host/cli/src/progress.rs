@@ -331,6 +331,10 @@ impl Reporter for Progress<'_> {
         self.add(&self.count.to_send, bytes);
     }
 
+    fn disbelieved(&self, what: &str) {
+        self.printer.warning(what);
+    }
+
     fn left_out(&self, what: &str) {
         self.printer.warning(&format!("left out: {what}"));
     }
@@ -346,7 +350,7 @@ impl Reporter for Progress<'_> {
     fn finished(&self, _: usize, outcome: LayerOutcome) {
         let finished = 1 + self.count.finished.fetch_add(1, Ordering::Relaxed);
         let count = match outcome {
-            LayerOutcome::Brought => None,
+            LayerOutcome::Brought | LayerOutcome::Fetched => None,
             LayerOutcome::WasThere => Some(&self.count.there),
             LayerOutcome::Left => Some(&self.count.left),
         };

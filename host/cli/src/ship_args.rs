@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use terrine::assemble::{self, NewImage, Outcome, Shipping};
 use terrine::cache::Cache;
+use terrine::claims::Claims;
 use terrine::compress::Setting;
 use terrine::destination::{Destination, GatheredLayers, Recompress};
 use terrine::oci::{ParseReferenceError, Reference, Selector};
@@ -14,7 +15,9 @@ use terrine::registry::Client;
 use super::encode_args::{EncodeArgs, setting};
 use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
+use super::images::Images;
 use super::landing::{LandingArgs, Landings};
+use super::layers_from::{LayersFromArgs, note_compression};
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -65,6 +68,9 @@ pub(super) struct ShipArgs {
     /// Also cache layers of directories, identified by the metadata of their files
     #[arg(long, help_heading = headings::CACHE, conflicts_with = "no_cache")]
     cache_directories: bool,
+
+    #[command(flatten)]
+    layers_from: LayersFromArgs,
 
     #[command(flatten)]
     landing: LandingArgs,
@@ -130,13 +136,22 @@ impl Tags {
     }
 }
 
+/// The facts about layers that a run begins with.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    cache: &'a Cache,
+    claims: Option<&'a Claims>,
+}
+
 /// A place where the image goes, and what it takes to write there.
 type Opened<'c> = (Place, Target<'c>);
 
 impl ShipArgs {
     /// Returns what the arguments name.
     pub(super) fn named(&self) -> Vec<&Reference> {
-        self.to.iter().map(|to| &to.reference).collect()
+        let mut named = self.layers_from.named();
+        named.extend(self.to.iter().map(|to| &to.reference));
+        named
     }
 
     /// Returns the destinations.
@@ -231,7 +246,7 @@ impl ShipArgs {
     pub(super) fn ship(
         &self,
         image: &NewImage<'_>,
-        client: &Client,
+        images: &Images,
         cache: &Cache,
         progress: &Progress<'_>,
         printer: &Printer,
@@ -244,7 +259,10 @@ impl ShipArgs {
         let mut open = vec![];
         for place in places {
             let cannot = format!("cannot write to `{}`", place.reference);
-            match self.open(&place, client, printer).with_context(|| cannot) {
+            match self
+                .open(&place, images.client(), printer)
+                .with_context(|| cannot)
+            {
                 Ok(target) => open.push((place, target)),
                 // What cannot be meant ends the run before anything is made.
                 Err(failure) if alone || failure.is::<Usage>() => return Err(failure),
@@ -252,6 +270,7 @@ impl ShipArgs {
             }
         }
         if let [(_, Target::Archive(target))] = &open[..] {
+            self.layers_from.warn_of_stream(printer);
             let own = image.references();
             let names = target.names().unwrap_or(&own);
             let written = target.write(
@@ -262,7 +281,13 @@ impl ShipArgs {
             shipped.take(open.remove(0), written.map_err(Failure::from), image, alone)?;
             return Ok((landings, shipped));
         }
-        for (target, outcome) in self.ship_to_all(image, open, cache, progress)? {
+        let places: Vec<&Place> = open.iter().map(|(place, _)| place).collect();
+        let claims = self.layers_from.claims(image, images, &places, printer)?;
+        let known = Known {
+            cache,
+            claims: claims.as_ref(),
+        };
+        for (target, outcome) in self.ship_to_all(image, open, known, progress, printer)? {
             shipped.take(target, outcome, image, alone)?;
         }
         Ok((landings, shipped))
@@ -278,8 +303,9 @@ impl ShipArgs {
         &self,
         image: &NewImage<'_>,
         targets: Vec<Opened<'c>>,
-        cache: &Cache,
+        known: Known<'_>,
         progress: &Progress<'_>,
+        printer: &Printer,
     ) -> Result<Vec<(Opened<'c>, Result<Outcome>)>> {
         let annotations = self.encode.annotations()?;
         let pool = self.encode.pool();
@@ -307,6 +333,10 @@ impl ShipArgs {
                     (Target::Archive(_), None) => None,
                 });
         let destinations: Vec<_> = destinations.collect();
+        if let Some(claims) = known.claims {
+            let settings = destinations.iter().map(|(_, setting, _)| setting);
+            note_compression(claims, &settings.collect::<Vec<_>>(), printer);
+        }
         let shippings: Vec<Shipping<'_>> = destinations
             .iter()
             .map(|(destination, setting, recompress)| Shipping {
@@ -315,8 +345,9 @@ impl ShipArgs {
                 recompress: *recompress,
                 pool: &pool,
                 jobs: self.encode.jobs(),
-                cache,
+                cache: known.cache,
                 cache_directories: self.cache_directories,
+                claims: known.claims,
                 annotations: &annotations,
             })
             .collect();

@@ -13,7 +13,7 @@
 //! | the planner, and what it decides | [`planner`], [`plan`] |
 //! | trees of files as archives | [`layer`], [`rootfs`] |
 //! | reading, hashing and writing at once | [`pipe`] |
-//! | what is known of layers already | [`cache`] |
+//! | what is known of layers already, and what existing images claim | [`cache`], [`claims`] |
 //! | NAR hashes, and Nix's database in an image | [`nar`], [`store_database`] |
 //! | whether a container can start | [`startup`] |
 //! | existing images | [`source`], [`base`] |
@@ -98,6 +98,7 @@
 //!     pool: &Pool::new(jobs),
 //!     cache: &Cache::none(),
 //!     cache_directories: false,
+//!     claims: None,
 //!     recompress: Recompress::All,
 //!     foreign: Foreign::Left,
 //! }];
@@ -118,6 +119,7 @@ pub mod assemble;
 pub mod base;
 pub mod beneath;
 pub mod cache;
+pub mod claims;
 pub mod closure;
 pub mod copy;
 pub mod daemon;

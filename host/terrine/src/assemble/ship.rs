@@ -9,6 +9,7 @@ use terrine_planner_host::image::LayerRole;
 use super::{Error, NewImage, Outcome, Published, Reporter, Written};
 use crate::base::Base;
 use crate::cache::{Cache, LayerKey};
+use crate::claims::Claims;
 use crate::destination::{self, Carried, Carrier, Destination, Foreign, Part, Recompress, Shipped};
 use crate::layer::{self, LayerHistory, LayerOrigin, NewLayer, StorePath};
 
@@ -34,6 +35,8 @@ pub struct Shipping<'a> {
     pub cache: &'a Cache,
     /// True if directories whose names say nothing about their content are in the cache.
     pub cache_directories: bool,
+    /// The claims of existing images that are believed.
+    pub claims: Option<&'a Claims>,
     /// Further annotations of the image.
     pub annotations: &'a Annotations,
 }
@@ -57,6 +60,7 @@ impl<'a> Shipping<'a> {
             jobs,
             cache,
             cache_directories: false,
+            claims: None,
             annotations: &NOTHING,
         }
     }
@@ -69,6 +73,7 @@ impl<'a> Shipping<'a> {
             pool: self.pool,
             cache: self.cache,
             cache_directories: self.cache_directories,
+            claims: self.claims,
             recompress: self.recompress,
             foreign: match self.recompress {
                 Recompress::ForArchives => Foreign::Needed,

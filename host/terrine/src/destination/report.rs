@@ -26,6 +26,8 @@ pub trait Reporter: Observer {
     fn sent(&self, _bytes: u64) {}
     /// A layer is done.
     fn finished(&self, _number: usize, _outcome: LayerOutcome) {}
+    /// A claim of an existing image about a layer is not used: the image, and why.
+    fn disbelieved(&self, _what: &str) {}
     /// Something stays behind: what it is, and why.
     fn left_out(&self, _what: &str) {}
 }
@@ -35,6 +37,8 @@ pub trait Reporter: Observer {
 pub enum LayerOutcome {
     /// It has come to where it should be, at one place at least.
     Brought,
+    /// It was copied from an image that claims to have it, and not made.
+    Fetched,
     /// It was where it should be before.
     WasThere,
     /// It is left where it is: it is not distributed with its image.
@@ -56,6 +60,8 @@ impl LayerOutcome {
         let all: Vec<Self> = outcomes.collect();
         if all.contains(&Self::Brought) {
             Self::Brought
+        } else if all.contains(&Self::Fetched) {
+            Self::Fetched
         } else if all.contains(&Self::WasThere) {
             Self::WasThere
         } else {

@@ -61,6 +61,7 @@ fn bring(
         pool: &pool,
         cache,
         cache_directories: false,
+        claims: None,
         recompress,
         foreign: Foreign::Left,
     };
@@ -117,6 +118,7 @@ fn several_destinations_take_one_reading_of_a_layer() {
         pool: &pool,
         cache: &cache,
         cache_directories: false,
+        claims: None,
         recompress: Recompress::Always,
         foreign: Foreign::Left,
     };
@@ -163,6 +165,7 @@ fn a_destination_that_fails_does_not_end_the_others() {
         pool: &pool,
         cache: &cache,
         cache_directories: false,
+        claims: None,
         recompress: Recompress::Never,
         foreign: Foreign::Left,
     };

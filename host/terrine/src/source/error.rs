@@ -320,6 +320,16 @@ pub enum Fault {
         /// The error of the decoder.
         why: String,
     },
+    /// A layer that is compressed in another way than its image says.
+    #[error(
+        "it says that its layer is compressed by {wanted}, but the layer is compressed by {found}"
+    )]
+    OtherCompression {
+        /// The compression by the first bytes of the layer.
+        found: Compression,
+        /// The compression that its image names.
+        wanted: Compression,
+    },
     /// A layer that cannot be read.
     #[error("its layer `{name}` cannot be listed")]
     Layer {
@@ -401,6 +411,7 @@ impl Hint for Fault {
                 terrine_tar::Fault::Truncated { .. } | terrine_tar::Fault::NoMember(_),
             )
             | Self::Compression { .. }
+            | Self::OtherCompression { .. }
             | Self::Digest { .. }
             | Self::Size { .. } => Some("fetch or build the image again".into()),
             Self::NoPlatform { .. } | Self::Platforms { .. } => {

@@ -52,6 +52,7 @@ fn plain<'a>(destination: &'a dyn Destination, pool: &'a Pool, cache: &'a Cache)
         pool,
         cache,
         cache_directories: false,
+        claims: None,
         recompress: Recompress::Never,
         foreign: Foreign::Left,
     }

@@ -139,7 +139,7 @@ impl Fan<'_, '_> {
         let (image, layer) = match part.layer {
             Carried::New(layer) => {
                 let made = MadeOf::new(&self.carriers[0], layer)?;
-                return self.make(&lanes, &made, &begin, reporter);
+                return self.take_or_make(&lanes, &made, &begin, reporter);
             }
             Carried::Existing(image, layer) => (image, layer),
         };

@@ -77,7 +77,7 @@ impl Fan<'_, '_> {
 
 impl Fan<'_, '_> {
     /// Brings the bytes of a layer as they are stored to destinations that do not have them.
-    fn as_stored(
+    pub(super) fn as_stored(
         &self,
         lacking: &[usize],
         image: &str,

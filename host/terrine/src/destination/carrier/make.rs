@@ -40,6 +40,15 @@ pub(super) struct Known {
     size: Option<u64>,
 }
 
+impl From<Plain> for Known {
+    fn from(Plain { diff_id, size }: Plain) -> Self {
+        Self {
+            diff_id,
+            size: Some(size),
+        }
+    }
+}
+
 impl Fan<'_, '_> {
     /// Makes a layer, unless it is known and at all destinations.
     pub(super) fn make(
@@ -128,6 +137,12 @@ impl Carrier<'_> {
         }
     }
 
+    /// Returns the blob that a layer is compressed to, where an earlier run found out.
+    pub(super) fn stored_blob(&self, plain: Plain) -> Option<Stored> {
+        let Descriptor { digest, size, .. } = self.stored(Known::from(plain))?;
+        Some(Stored { digest, size })
+    }
+
     /// Returns the blob that a known layer is compressed to, where an earlier run found out.
     fn stored(&self, known: Known) -> Option<Descriptor> {
         if let (Compression::None, Some(size)) = (self.setting.compression(), known.size) {
@@ -180,14 +195,21 @@ impl<'a> MadeOf<'a> {
     pub(super) fn size(&self) -> Option<u64> {
         self.known.map(|plain| plain.size)
     }
+
+    /// Returns the key that every machine knows the layer by.
+    pub(super) fn portable_key(&self) -> Option<&LayerKey> {
+        self.key.as_ref().filter(|key| key.is_portable())
+    }
+
+    /// Returns the plain layer, where this machine knows it.
+    pub(super) fn known_plain(&self) -> Option<Plain> {
+        self.known
+    }
 }
 
 impl Contents for MadeOf<'_> {
     fn known(&self) -> Option<Known> {
-        self.known.map(|Plain { diff_id, size }| Known {
-            diff_id,
-            size: Some(size),
-        })
+        self.known.map(Known::from)
     }
 
     fn feed(&self, feeder: &mut Feeder<'_>, begin: &dyn Fn(u64)) -> Result<(), CarryError> {

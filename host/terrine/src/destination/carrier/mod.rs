@@ -9,7 +9,9 @@
 //! | the order of layers, several at once, and several destinations | `fan` |
 //! | a layer that is made here: of files, or by compressing another one | `make` |
 //! | bytes that go as they are | `fetch` |
+//! | layers that existing images claim to have | `claimed` |
 
+mod claimed;
 mod fan;
 mod fetch;
 mod make;
@@ -26,6 +28,7 @@ use terrine_support::hint::Hint;
 
 use super::{Destination, Error, LayerOutcome, Reporter, Staged};
 use crate::cache::Cache;
+use crate::claims::Claims;
 use crate::layer::{self, LayerOrigin, NewLayer};
 use crate::pipe::Closed;
 use crate::source::{self, Layer};
@@ -63,6 +66,8 @@ pub struct Carrier<'a> {
     /// True if the cache identifies directories whose names say nothing about their content by
     /// the file system's metadata of everything in them.
     pub cache_directories: bool,
+    /// The claims of existing images about layers that are yet to be made.
+    pub claims: Option<&'a Claims>,
     /// The rule that selects the existing layers to compress again.
     pub recompress: Recompress,
     /// The rule that selects the layers to copy that are not distributed with their images.

@@ -1,0 +1,192 @@
+//! `--layers-from`: existing images whose layers are taken in place of making the same.
+
+use std::collections::BTreeSet;
+
+use terrine::assemble::NewImage;
+use terrine::claims::{self, Claims};
+use terrine::compress::Setting;
+use terrine::oci::{Digest, Document, Platform, Reference, Repository, Selector};
+use terrine::remark::Remark;
+
+use super::failure::Result;
+use super::images::Images;
+use super::printer::Printer;
+use super::target::Place;
+use super::{headings, stdin};
+
+/// The value of `--layers-from` that means the destination.
+const TARGET: &str = "target";
+
+/// Existing images whose layers are used.
+#[derive(Debug, clap::Args)]
+pub(super) struct LayersFromArgs {
+    /// Use layers of this image instead of building the same layers; may be repeated
+    ///
+    /// IMAGE is a reference to an image that terrine built, or `target` for the tags that are about to be
+    /// replaced. terrine reads the keys of its layers from the manifest. A layer with the same key
+    /// is not built: if the destination does not have it, it is mounted from the same registry, or
+    /// copied and verified. Name only images whose writers you trust: what their manifests
+    /// say goes into the new image. The local cache comes first. Only layers of store paths with known NAR hashes have
+    /// keys, and only layers with the same compression are used.
+    #[arg(long, value_name = "IMAGE|target", value_parser = read, help_heading = headings::LAYERS)]
+    layers_from: Vec<LayersFrom>,
+}
+
+/// An image whose layers are used.
+#[derive(Debug, Clone)]
+enum LayersFrom {
+    /// One that is named.
+    Image(Reference),
+    /// The images that have the names of the new one at its destinations.
+    Target,
+}
+
+fn read(text: &str) -> Result<LayersFrom, String> {
+    match text {
+        TARGET => Ok(LayersFrom::Target),
+        _ => stdin::image(text).map(LayersFrom::Image),
+    }
+}
+
+impl LayersFromArgs {
+    /// Returns the images that the arguments name.
+    pub(super) fn named(&self) -> Vec<&Reference> {
+        let named = self.layers_from.iter().filter_map(|from| match from {
+            LayersFrom::Image(reference) => Some(reference),
+            LayersFrom::Target => None,
+        });
+        named.collect()
+    }
+
+    /// Warns that a docker-archive alone is written as a stream, which takes no layers from elsewhere.
+    pub(super) fn warn_of_stream(&self, printer: &Printer) {
+        if !self.layers_from.is_empty() {
+            printer.warning_with_hint(
+                "`--layers-from` has no effect on a docker-archive",
+                Some("write to a registry, a layout or an archive of a layout with `--to`"),
+            );
+        }
+    }
+
+    /// Reads the claims of all images that the arguments name; none if they name none. `places` are the
+    /// destinations.
+    pub(super) fn claims(
+        &self,
+        image: &NewImage<'_>,
+        images: &Images,
+        places: &[&Place],
+        printer: &Printer,
+    ) -> Result<Option<Claims>> {
+        if self.layers_from.is_empty() {
+            return Ok(None);
+        }
+        let resolved = &image.resolved;
+        let (os, architecture) = (&resolved.os, &resolved.architecture);
+        let mut reading = Reading {
+            claims: Claims::none(),
+            seen: BTreeSet::new(),
+            platform: Platform::new(os, architecture, resolved.variant.as_deref()),
+            images,
+            printer,
+        };
+        for from in &self.layers_from {
+            match from {
+                LayersFrom::Image(reference) => reading.image(reference)?,
+                LayersFrom::Target => places
+                    .iter()
+                    .flat_map(|place| replaced(place))
+                    .for_each(|reference| reading.target(&reference)),
+            }
+        }
+        Ok(Some(reading.claims))
+    }
+}
+
+/// Notes if no layer that is claimed has a compression of the new image.
+pub(super) fn note_compression(claims: &Claims, settings: &[&Setting], printer: &Printer) {
+    let claimed = claims.settings();
+    let wanted: Vec<String> = settings.iter().map(|setting| setting.describe()).collect();
+    let is_of_use = wanted
+        .iter()
+        .any(|setting| claimed.contains(setting.as_str()));
+    if let (Some(found), Some(wanted)) = (claimed.first(), wanted.first())
+        && !is_of_use
+    {
+        let note = format!(
+            "no layer of `--layers-from` is used: they are compressed by `{found}`, and the image by `{wanted}`"
+        );
+        let hint = "give `--compression` with the same level, and use the same version of terrine";
+        printer.remark(&Remark::note(note).hint(hint));
+    }
+}
+
+/// The claims that are read so far.
+struct Reading<'a> {
+    claims: Claims,
+    /// The manifests that are read.
+    seen: BTreeSet<Digest>,
+    platform: Platform,
+    images: &'a Images,
+    printer: &'a Printer,
+}
+
+impl Reading<'_> {
+    /// Reads the claims of an image that was named, which has to exist.
+    fn image(&mut self, reference: &Reference) -> Result<()> {
+        let image = claims::open(reference, self.images.opener(), &self.platform)?;
+        if self.is_new(image.manifest.as_ref()) && self.claims.add(&image) == 0 {
+            let note = format!(
+                "the manifest of `{reference}` has no layer keys, so none of its layers is used"
+            );
+            let hint = "keys are in images that terrine built from store paths with known NAR hashes, except docker-archives";
+            self.printer.remark(&Remark::note(note).hint(hint));
+        }
+        Ok(())
+    }
+
+    /// Reads the claims of an image that is about to be replaced, if there is one.
+    fn target(&mut self, reference: &Reference) {
+        match claims::open(reference, self.images.opener(), &self.platform) {
+            Ok(image) if self.is_new(image.manifest.as_ref()) => {
+                self.claims.add(&image);
+            }
+            Ok(_) => {}
+            Err(error) if error.is_missing() => {}
+            Err(error) => {
+                let why = terrine::chain(&error);
+                self.printer.warning(&format!(
+                    "the layers of the existing `{reference}` are not used: {why}"
+                ));
+            }
+        }
+    }
+
+    fn is_new(&mut self, manifest: Option<&Document>) -> bool {
+        manifest.is_none_or(|manifest| self.seen.insert(manifest.digest()))
+    }
+}
+
+/// Returns references to the images that a build to a place replaces.
+fn replaced(place: &Place) -> Vec<Reference> {
+    let tags = place.names.iter().cloned();
+    match &place.reference {
+        Reference::Registry(repository) => {
+            let tagged = |tag| {
+                Reference::Registry(Repository {
+                    tag: Some(tag),
+                    ..repository.clone()
+                })
+            };
+            tags.map(tagged).collect()
+        }
+        Reference::OciLayout { path, .. } => {
+            let tagged = |tag| Reference::OciLayout {
+                path: path.clone(),
+                image: Selector::Name(tag),
+            };
+            tags.map(tagged).collect()
+        }
+        // An archive is replaced as a whole, and programs' own storage has no manifests.
+        _ => vec![],
+    }
+}

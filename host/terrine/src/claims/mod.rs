@@ -1,0 +1,229 @@
+//! Claims of existing images about layers: the layer that a key stands for, and the blob that it is
+//! compressed to.
+//!
+//! The manifest of an image that terrine makes names the key of each layer ([`annotation::LAYER_KEY`]).
+//! A user who trusts the writers of an image lets a build believe it: a layer with that key is neither
+//! made nor read where a destination has the blob, and else the blob is copied.
+//!
+//! Claims are for one run, and never get into the [cache](crate::cache::Cache). What is copied is verified against the
+//! claim. A claim that is false is reported with its author, and not used again. Claims that contradict
+//! each other, or what this machine found out itself, are not used either.
+
+mod error;
+mod open;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use terrine_oci::{Annotations, Content, Descriptor, Digest, annotation};
+
+use crate::cache::{LayerKey, Plain, Stored};
+use crate::source::{Image, Layer};
+pub use error::Error;
+pub use open::open;
+
+/// The author of what this machine found out itself, in messages.
+const OWN: &str = "the layer cache";
+
+/// A claim of an image about a layer.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// The image that makes it.
+    pub author: String,
+    /// The layer before it is compressed.
+    pub plain: Plain,
+    /// The blob: media type, digest and size.
+    pub blob: Descriptor,
+    /// The setting that it is compressed with, as [`terrine_compress::Setting::describe`] names it.
+    pub setting: String,
+    /// The layer, as it can be had from the image.
+    pub layer: Arc<dyn Layer>,
+}
+
+impl Claim {
+    /// Returns the author as messages name it.
+    fn named(&self) -> String {
+        format!("`{}`", self.author)
+    }
+}
+
+/// The claims that a run may use.
+#[derive(Debug, Default)]
+pub struct Claims {
+    by_key: BTreeMap<Digest, Vec<Claim>>,
+    state: Mutex<State>,
+}
+
+/// The part that changes as claims are used.
+#[derive(Debug, Default)]
+struct State {
+    /// False claims, by author and blob.
+    rejected: BTreeSet<(String, Digest)>,
+    /// Keys whose contradictions are reported.
+    reported: BTreeSet<Digest>,
+}
+
+/// The facts that this machine knows of a layer itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OwnFacts {
+    /// The layer before it is compressed.
+    pub plain: Option<Plain>,
+    /// The blob that it is compressed to.
+    pub stored: Option<Stored>,
+}
+
+/// The claims about a layer that can be used.
+#[derive(Debug, Default)]
+pub struct Usable<'c> {
+    /// The claims. All of them agree.
+    pub claims: Vec<&'c Claim>,
+    /// The contradiction to report, if there is one that was not reported before.
+    pub contradiction: Option<String>,
+}
+
+impl Claims {
+    /// No claims.
+    pub const fn none() -> Self {
+        Self {
+            by_key: BTreeMap::new(),
+            state: Mutex::new(State {
+                rejected: BTreeSet::new(),
+                reported: BTreeSet::new(),
+            }),
+        }
+    }
+
+    /// Adds what the manifest of an image claims. Returns the number of its claims.
+    pub fn add(&mut self, image: &Image) -> usize {
+        let claims = of_image(image);
+        let count = claims.len();
+        for (key, claim) in claims {
+            self.by_key.entry(key).or_default().push(claim);
+        }
+        count
+    }
+
+    /// Returns the settings that claimed layers are compressed with.
+    pub fn settings(&self) -> BTreeSet<&str> {
+        let claims = self.by_key.values().flatten();
+        claims.map(|claim| claim.setting.as_str()).collect()
+    }
+
+    /// Returns the claims about a layer with a key, compressed with `setting`, that agree with each
+    /// other and with what this machine knows.
+    pub fn usable(&self, key: &LayerKey, setting: &str, own: OwnFacts) -> Usable<'_> {
+        let Some(all) = self.by_key.get(&key.digest()).filter(|_| key.is_portable()) else {
+            return Usable::default();
+        };
+        let mut state = self.state();
+        let is_rejected = |claim: &&Claim| {
+            let id = (claim.author.clone(), claim.blob.digest);
+            state.rejected.contains(&id)
+        };
+        let mut claims: Vec<&Claim> = all.iter().filter(|claim| !is_rejected(claim)).collect();
+        let mut contradiction = agree(&mut claims, own.plain, |claim| claim.plain);
+        claims.retain(|claim| claim.setting == setting);
+        let stored = |claim: &Claim| Stored {
+            digest: claim.blob.digest,
+            size: claim.blob.size,
+        };
+        contradiction = contradiction.or(agree(&mut claims, own.stored, stored));
+        let contradiction = contradiction.filter(|_| state.reported.insert(key.digest()));
+        Usable {
+            claims,
+            contradiction: contradiction.map(|(one, other)| {
+                format!(
+                    "{one} and {other} contradict each other about the layer with the key `{}`",
+                    key.digest()
+                )
+            }),
+        }
+    }
+
+    /// Makes sure that a false claim is not used again.
+    pub fn reject(&self, claim: &Claim) {
+        let id = (claim.author.clone(), claim.blob.digest);
+        self.state().rejected.insert(id);
+    }
+
+    /// Rejects the claims about a layer that turned out to be false, because the layer was made.
+    /// Returns their authors, unless they are reported already.
+    pub fn refuted(&self, key: &LayerKey, made: Digest) -> Vec<String> {
+        let all = self.by_key.get(&key.digest()).into_iter().flatten();
+        let wrong: Vec<&Claim> = all.filter(|claim| claim.plain.diff_id != made).collect();
+        let mut state = self.state();
+        let mut authors = BTreeSet::new();
+        for claim in wrong {
+            let id = (claim.author.clone(), claim.blob.digest);
+            if state.rejected.insert(id) {
+                authors.insert(claim.author.clone());
+            }
+        }
+        authors.into_iter().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A set is never left half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Removes the claims that contradict each other or `own`, which is right. Returns the authors of two that
+/// do.
+fn agree<T: PartialEq + Copy>(
+    claims: &mut Vec<&Claim>,
+    own: Option<T>,
+    of: impl Fn(&Claim) -> T,
+) -> Option<(String, String)> {
+    let (author, first) = match (own, claims.first()) {
+        (Some(own), _) => (OWN.to_owned(), own),
+        (None, Some(first)) => (first.named(), of(first)),
+        (None, None) => return None,
+    };
+    let other = claims.iter().find(|claim| of(claim) != first)?;
+    let pair = (author, other.named());
+    match own {
+        Some(own) => claims.retain(|claim| of(claim) == own),
+        // Nothing tells which of them is right.
+        None => claims.clear(),
+    }
+    Some(pair)
+}
+
+/// Returns the claims that the manifest of an image makes, by their keys. One that contradicts the
+/// image's own configuration is none.
+fn of_image(image: &Image) -> Vec<(Digest, Claim)> {
+    let document = image.manifest.as_ref().map(|document| &document.content);
+    let Some(Content::Manifest(manifest)) = document else {
+        return vec![];
+    };
+    let Some(setting) = manifest.annotations.get(annotation::COMPRESSION) else {
+        return vec![];
+    };
+    let layers = manifest.layers.iter().zip(&image.layers);
+    let claim = |(listed, layer): (&Descriptor, &Arc<dyn Layer>)| {
+        let (key, plain) = claimed(&listed.annotations)?;
+        let claim = Claim {
+            author: image.name.clone(),
+            plain,
+            blob: Descriptor::new(listed.media_type.to_oci(), listed.digest, listed.size),
+            setting: setting.clone(),
+            layer: Arc::clone(layer),
+        };
+        let is_whole = plain.diff_id == layer.diff_id() && listed.size > 0 && !layer.is_foreign();
+        is_whole.then_some((key, claim))
+    };
+    layers.filter_map(claim).collect()
+}
+
+/// Reads the claim that the annotations of a layer make.
+fn claimed(annotations: &Annotations) -> Option<(Digest, Plain)> {
+    let get = |name: &str| annotations.get(name);
+    let key = get(annotation::LAYER_KEY)?.parse().ok()?;
+    let diff_id = get(annotation::LAYER_DIFF_ID)?.parse().ok()?;
+    let size = get(annotation::LAYER_SIZE)?.parse().ok()?;
+    Some((key, Plain { diff_id, size }))
+}
+
+#[cfg(test)]
+mod tests;

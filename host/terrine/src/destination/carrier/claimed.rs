@@ -1,0 +1,214 @@
+//! Layers that existing images claim to have: taken from where they are, in place of being made.
+
+use terrine_oci::{Descriptor, MediaType, Repository};
+use terrine_support::chain;
+
+use super::super::{LayerOutcome, Reporter};
+use super::fan::{self, Fan, Landed};
+use super::make::MadeOf;
+use super::{Carrier, CarryError};
+use crate::cache::{LayerKey, Plain};
+use crate::claims::{Claim, Claims, OwnFacts};
+use crate::source;
+
+/// The destinations that have a layer now, and the numbers of those that it has to be made for.
+type Taken = (Landed, Vec<usize>);
+
+/// A layer that claims are about.
+struct About<'c> {
+    claims: &'c Claims,
+    key: &'c LayerKey,
+    /// The layer, where this machine knows it.
+    known: Option<Plain>,
+}
+
+/// A destination without the blob of a layer, and the claims about the layer in the order in which they
+/// are tried.
+type Lacking<'c> = (usize, Vec<&'c Claim>);
+
+impl Fan<'_, '_> {
+    /// Takes a layer from where claims say that it is, and makes it for the other destinations.
+    pub(super) fn take_or_make(
+        &self,
+        lanes: &[usize],
+        made: &MadeOf<'_>,
+        begin: &dyn Fn(u64),
+        reporter: &dyn Reporter,
+    ) -> Result<Landed, CarryError> {
+        let claims = self.carriers[0].claims;
+        let Some((claims, key)) = claims.zip(made.portable_key()) else {
+            return self.make(lanes, made, begin, reporter);
+        };
+        let about = About {
+            claims,
+            key,
+            known: made.known_plain(),
+        };
+        let (mut landed, rest) = self.take(lanes, &about, begin, reporter)?;
+        if rest.is_empty() {
+            return Ok(landed);
+        }
+        let made = self.make(&rest, made, begin, reporter)?;
+        if let Some((_, shipped)) = made.first() {
+            for author in claims.refuted(key, shipped.diff_id) {
+                reporter.disbelieved(&format!(
+                    "`{author}` claims another layer than the one that was made: `{}`",
+                    shipped.diff_id
+                ));
+            }
+        }
+        landed.extend(made);
+        Ok(landed)
+    }
+
+    /// Takes a layer from where claims say that it is, for the destinations that they are good
+    /// for.
+    /// The failure of an image that claims the layer is reported, and is no error.
+    fn take(
+        &self,
+        lanes: &[usize],
+        about: &About<'_>,
+        begin: &dyn Fn(u64),
+        reporter: &dyn Reporter,
+    ) -> Result<Taken, CarryError> {
+        let (mut landed, mut rest, mut lacking) = (vec![], vec![], vec![]);
+        for &lane in lanes {
+            let usable = self.usable(lane, about, reporter);
+            let Some(&claim) = usable.first() else {
+                rest.push(lane);
+                continue;
+            };
+            let carrier = &self.carriers[lane];
+            let origins: Vec<Repository> = usable
+                .iter()
+                .filter_map(|claim| claim.layer.repository().cloned())
+                .collect();
+            let blob = blob_of(carrier, claim);
+            match self.step(lane, carrier.is_there(&blob, &origins)) {
+                Some(true) => {
+                    let outcome = LayerOutcome::WasThere;
+                    landed.push(taken(lane, claim, &blob, claim.plain.size, outcome));
+                }
+                Some(false) => lacking.push((lane, usable)),
+                None => {}
+            }
+        }
+        let (copied, left) = self.copied(&lacking, about.claims, begin, reporter)?;
+        landed.extend(copied);
+        rest.extend(left);
+        rest.sort_unstable();
+        Ok((landed, rest))
+    }
+
+    /// Returns the claims that a destination may use. Reports contradictions.
+    fn usable<'c>(
+        &self,
+        lane: usize,
+        about: &About<'c>,
+        reporter: &dyn Reporter,
+    ) -> Vec<&'c Claim> {
+        let carrier = &self.carriers[lane];
+        let own = OwnFacts {
+            plain: about.known,
+            stored: about.known.and_then(|plain| carrier.stored_blob(plain)),
+        };
+        let setting = carrier.setting.describe();
+        let usable = about.claims.usable(about.key, &setting, own);
+        if let Some(contradiction) = usable.contradiction {
+            reporter.disbelieved(&contradiction);
+        }
+        usable.claims
+    }
+
+    /// Copies a layer from images that claim it to destinations, once for each setting. Returns the destinations
+    /// that have it now, and those for which no claim holds.
+    fn copied(
+        &self,
+        lacking: &[Lacking<'_>],
+        claims: &Claims,
+        begin: &dyn Fn(u64),
+        reporter: &dyn Reporter,
+    ) -> Result<Taken, CarryError> {
+        let (mut landed, mut left) = (vec![], vec![]);
+        let lanes: Vec<usize> = lacking.iter().map(|(lane, _)| *lane).collect();
+        for group in self.by_setting(&lanes) {
+            let usable = lacking.iter().find(|(lane, _)| *lane == group[0]);
+            let usable = usable.map_or(&[][..], |(_, usable)| usable);
+            match self.first_that_holds(&group, usable, claims, begin, reporter)? {
+                Some(copied) => landed.extend(copied),
+                None => left.extend(group),
+            }
+        }
+        Ok((landed, left))
+    }
+
+    /// Copies a layer from the first image whose claim holds.
+    fn first_that_holds(
+        &self,
+        lanes: &[usize],
+        usable: &[&Claim],
+        claims: &Claims,
+        begin: &dyn Fn(u64),
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Landed>, CarryError> {
+        for claim in usable {
+            begin(claim.blob.size);
+            match self.copy_claimed(lanes, claim, reporter) {
+                Err(CarryError::Source(error)) => {
+                    claims.reject(claim);
+                    let (author, digest) = (&claim.author, claim.blob.digest);
+                    reporter.disbelieved(&format!(
+                        "`{author}` claims the layer `{digest}`, which cannot be used: {}",
+                        chain(&error)
+                    ));
+                }
+                copied => return copied.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Copies a layer from the image that claims it, and verifies what comes.
+    fn copy_claimed(
+        &self,
+        lanes: &[usize],
+        claim: &Claim,
+        reporter: &dyn Reporter,
+    ) -> Result<Landed, CarryError> {
+        let carrier = &self.carriers[lanes[0]];
+        let stored = claim.layer.open()?;
+        // Its first bytes may not be what the manifest says.
+        let (found, wanted) = (claim.layer.compression(), carrier.setting.compression());
+        if found != wanted {
+            let fault = source::Fault::OtherCompression { found, wanted };
+            return Err(source::Error::fault(&claim.author, fault).into());
+        }
+        let copied = self.as_stored(lanes, &claim.author, &claim.layer, stored, reporter)?;
+        let blob = blob_of(carrier, claim);
+        let copied = copied.into_iter().map(|(lane, shipped)| {
+            let size = shipped.size.unwrap_or(claim.plain.size);
+            taken(lane, claim, &blob, size, LayerOutcome::Fetched)
+        });
+        Ok(copied.collect())
+    }
+}
+
+/// Returns the blob of a claim as a manifest of this run lists it: with nothing of what the other image says of it.
+fn blob_of(carrier: &Carrier<'_>, claim: &Claim) -> Descriptor {
+    let media_type = carrier.setting.compression().media_type();
+    Descriptor::new(
+        media_type.unwrap_or(MediaType::OciLayer),
+        claim.blob.digest,
+        claim.blob.size,
+    )
+}
+
+fn taken(
+    lane: usize,
+    claim: &Claim,
+    blob: &Descriptor,
+    size: u64,
+    outcome: LayerOutcome,
+) -> (usize, super::Shipped) {
+    fan::landed(lane, blob, claim.plain.diff_id, Some(size), outcome)
+}
