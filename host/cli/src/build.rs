@@ -84,6 +84,7 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
     landings.tell(&shipped.landed, printer)?;
     if let Some(outcome) = &shipped.outcome {
         facts.complete(outcome);
+        facts.transferred = Some(progress.transferred());
         facts.destinations.clone_from(&shipped.landed);
         landings.write(&shipped.landed, Some(outcome.id), Some(facts.to_json()))?;
     }

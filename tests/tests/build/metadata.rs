@@ -242,6 +242,8 @@ fn the_summary_says_what_was_made() {
     let destinations = summary.as_object_mut().unwrap().remove("destinations");
     let expected = json!([{"destination": "-", "tags": ["test:1"]}]);
     assert_eq!(destinations, Some(expected));
+    let transferred = summary.as_object_mut().unwrap().remove("transferred");
+    assert_eq!(transferred, Some(json!({"sent": 0, "received": 0})));
     assert_eq!(plan, summary);
 }
 

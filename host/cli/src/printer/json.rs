@@ -29,6 +29,9 @@ pub(in super::super) struct Figures {
     /// The average number of bytes that are read or written in a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) bytes_per_second: Option<u64>,
+    /// The number of bytes of layers that came from a registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in super::super) bytes_received: Option<u64>,
     /// The number of bytes that went to a registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) bytes_sent: Option<u64>,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use terrine_compress::Compression;
 use terrine_oci::{Content, Descriptor, Digest, Document, Platform, Repository};
 
-use super::{Destination, Error, Staged};
+use super::{Destination, Error, Presence, Staged};
 use crate::source::{self, Image, Layer, Spool};
 
 /// Layers of an image that wait for its docker-archive.
@@ -105,8 +105,8 @@ impl Layer for GatheredLayer {
 }
 
 impl Destination for GatheredLayers {
-    fn holds(&self, blob: &Descriptor, _: &[Repository]) -> Result<bool, Error> {
-        Ok(self.lock().contains_key(&blob.digest))
+    fn holds(&self, blob: &Descriptor, _: &[Repository]) -> Result<Presence, Error> {
+        Ok(Presence::of_held(self.lock().contains_key(&blob.digest)))
     }
 
     fn stage(&self) -> Result<Staged, Error> {

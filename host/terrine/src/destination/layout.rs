@@ -2,7 +2,7 @@
 
 use terrine_oci::{Descriptor, Document, MediaType, Platform, Repository};
 
-use super::{Destination, Error, Staged};
+use super::{Destination, Error, Presence, Staged};
 use crate::layout::Layout;
 
 /// A layout, and the names that an image is to have there.
@@ -21,8 +21,8 @@ impl LayoutDestination {
 }
 
 impl Destination for LayoutDestination {
-    fn holds(&self, blob: &Descriptor, _: &[Repository]) -> Result<bool, Error> {
-        Ok(self.layout.holds(blob))
+    fn holds(&self, blob: &Descriptor, _: &[Repository]) -> Result<Presence, Error> {
+        Ok(Presence::of_held(self.layout.holds(blob)))
     }
 
     fn stage(&self) -> Result<Staged, Error> {

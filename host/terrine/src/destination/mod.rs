@@ -12,6 +12,7 @@ mod gathered;
 mod layout;
 mod members;
 mod oci_archive;
+mod presence;
 mod registry;
 mod report;
 mod staged;
@@ -30,6 +31,7 @@ pub use gathered::GatheredLayers;
 pub use layout::LayoutDestination;
 pub(crate) use members::Members;
 pub use oci_archive::OciArchive;
+pub use presence::Presence;
 pub use registry::RegistryDestination;
 pub use report::{LayerOutcome, Reporter};
 pub use staged::Staged;
@@ -39,13 +41,13 @@ use terrine_oci::{Descriptor, Document, Platform, Repository};
 ///
 /// All of it may be called from several threads at once.
 pub trait Destination: fmt::Debug + Sync {
-    /// Reports whether the destination has a blob, so that it need not be made. May take it over
+    /// Tells if the destination has a blob, so that it need not be made. May take it over
     /// from one of `origins`, the repositories that are said to have it, if that moves no bytes.
     ///
     /// # Errors
     ///
     /// A place that cannot be asked.
-    fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, Error>;
+    fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<Presence, Error>;
 
     /// Asks the place whether it is there and lets us in: before something is made that takes
     /// its time, and once.

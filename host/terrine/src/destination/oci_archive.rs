@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use terrine_oci::{Annotations, Descriptor, Digest, Document, Index, Platform, Repository};
 use terrine_tar::Header;
 
-use super::{Destination, Error, Members, Staged, docker_archive};
+use super::{Destination, Error, Members, Presence, Staged, docker_archive};
 use crate::source::Spool;
 
 /// The content of the file `oci-layout` (OCI image specification, "Image Layout").
@@ -66,8 +66,10 @@ impl OciArchive {
 }
 
 impl Destination for OciArchive {
-    fn holds(&self, blob: &Descriptor, _: &[Repository]) -> Result<bool, Error> {
-        Ok(self.held().blobs.contains_key(&blob.digest))
+    fn holds(&self, blob: &Descriptor, _: &[Repository]) -> Result<Presence, Error> {
+        Ok(Presence::of_held(
+            self.held().blobs.contains_key(&blob.digest),
+        ))
     }
 
     fn stage(&self) -> Result<Staged, Error> {

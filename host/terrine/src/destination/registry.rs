@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use terrine_oci::{Descriptor, Document, Platform, Repository};
 use terrine_registry::Client;
 
-use super::{Destination, Error, Staged};
+use super::{Destination, Error, Presence, Staged};
 use crate::source::FilePart;
 
 /// A repository, and the tags that an image is to have there.
@@ -42,10 +42,10 @@ impl<'c> RegistryDestination<'c> {
 }
 
 impl Destination for RegistryDestination<'_> {
-    fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, Error> {
+    fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<Presence, Error> {
         // One of another size is another blob, whatever its digest says.
         if self.client.blob_size(&self.repository, blob.digest)? == Some(blob.size) {
-            return Ok(true);
+            return Ok(Presence::Present);
         }
         for origin in origins {
             let same =
@@ -56,10 +56,10 @@ impl Destination for RegistryDestination<'_> {
                     .mount(&self.repository, blob.digest, &origin.name)
             };
             if same && mount().unwrap_or(false) {
-                return Ok(true);
+                return Ok(Presence::Mounted);
             }
         }
-        Ok(false)
+        Ok(Presence::Missing)
     }
 
     fn ready(&self) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! Reports on an image that is being written.
 
+use super::Presence;
 use crate::layer::LayerOrigin;
 use crate::pipe::Observer;
 
@@ -22,6 +23,8 @@ pub trait Reporter: Observer {
     /// So many more bytes of layers have been read, where they are all read before anything is
     /// written.
     fn read(&self, _bytes: u64) {}
+    /// So many more bytes of layers have come from a registry.
+    fn received(&self, _bytes: u64) {}
     /// So many more bytes have gone to a registry.
     fn sent(&self, _bytes: u64) {}
     /// A layer is done.
@@ -39,34 +42,46 @@ pub enum LayerOutcome {
     Brought,
     /// It was copied from an image that claims to have it, and not made.
     Fetched,
+    /// Earlier runs knew it, and it was where it should be before.
+    Cached,
     /// It was where it should be before.
     WasThere,
+    /// The destination has taken it over from another repository of its registry.
+    Mounted,
     /// It is left where it is: it is not distributed with its image.
     Left,
 }
 
 impl LayerOutcome {
-    /// Returns the end of a layer that was there before, or not.
-    pub(super) fn of_present(was_there: bool) -> Self {
-        if was_there {
-            Self::WasThere
-        } else {
-            Self::Brought
+    /// Returns the end of a layer that a destination was asked for: one that earlier runs knew if
+    /// `is_known`.
+    pub(super) fn of_presence(presence: Presence, is_known: bool) -> Self {
+        match presence {
+            Presence::Missing => Self::Brought,
+            Presence::Mounted => Self::Mounted,
+            Presence::Present if is_known => Self::Cached,
+            Presence::Present => Self::WasThere,
         }
+    }
+
+    /// Returns true if the layer was neither made nor read.
+    pub fn was_there(self) -> bool {
+        matches!(self, Self::Cached | Self::WasThere | Self::Mounted)
     }
 
     /// Returns the end of a layer at several places, taken together.
     pub(super) fn of_all(outcomes: impl Iterator<Item = Self>) -> Self {
         let all: Vec<Self> = outcomes.collect();
-        if all.contains(&Self::Brought) {
-            Self::Brought
-        } else if all.contains(&Self::Fetched) {
-            Self::Fetched
-        } else if all.contains(&Self::WasThere) {
-            Self::WasThere
-        } else {
-            Self::Left
-        }
+        // What took more work says more.
+        let order = [
+            Self::Brought,
+            Self::Fetched,
+            Self::Mounted,
+            Self::WasThere,
+            Self::Cached,
+        ];
+        let first = order.into_iter().find(|outcome| all.contains(outcome));
+        first.unwrap_or(Self::Left)
     }
 }
 

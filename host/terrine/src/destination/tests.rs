@@ -147,7 +147,12 @@ fn several_destinations_take_one_reading_of_a_layer() {
     assert_eq!(shipped[0], shipped[2]);
     assert_ne!(shipped[0].descriptor, shipped[1].descriptor);
     for (destination, shipped) in [&one, &two, &three].into_iter().zip(&shipped) {
-        assert!(destination.holds(&shipped.descriptor, &[]).unwrap());
+        assert!(
+            destination
+                .holds(&shipped.descriptor, &[])
+                .unwrap()
+                .is_there()
+        );
         assert_eq!(shipped.diff_id, Digest::of(&plain));
     }
 }
@@ -226,7 +231,11 @@ fn layers_keep_their_compression_or_get_another() {
             "{case}"
         );
         assert!(
-            !first.was_there() && destination.holds(&first.descriptor, &[]).unwrap(),
+            !first.was_there()
+                && destination
+                    .holds(&first.descriptor, &[])
+                    .unwrap()
+                    .is_there(),
             "{case}"
         );
         if own == becomes {
@@ -320,9 +329,9 @@ fn an_archive_is_what_was_put_into_it_and_always_the_same() {
             let blob = layer.descriptor().unwrap();
             let mut staged = archive.stage().unwrap();
             std::io::copy(&mut layer.open().unwrap(), &mut staged).unwrap();
-            assert!(!archive.holds(&blob, &[]).unwrap());
+            assert!(!archive.holds(&blob, &[]).unwrap().is_there());
             archive.keep(staged, &blob, &|_| {}).unwrap();
-            assert!(archive.holds(&blob, &[]).unwrap());
+            assert!(archive.holds(&blob, &[]).unwrap().is_there());
         }
         let text = image.configuration.text().as_bytes();
         let config = Descriptor::of(MediaType::OciConfig, text);
@@ -388,7 +397,7 @@ fn what_was_staged_elsewhere_is_not_kept() {
     let blob = Descriptor::of(MediaType::OciLayer, b"");
     // A layout copies what waits for several destinations.
     let kept = layout.keep(archive.stage().unwrap(), &blob, &|_| {});
-    assert!(kept.is_ok() && layout.holds(&blob, &[]).unwrap());
+    assert!(kept.is_ok() && layout.holds(&blob, &[]).unwrap().is_there());
     let wrong = archive
         .keep(layout.stage().unwrap(), &blob, &|_| {})
         .unwrap_err();

@@ -15,6 +15,7 @@ use crate::assemble::{NewImage, Outcome};
 use crate::base::Base;
 use crate::cache::Cache;
 use crate::closure::Graph;
+use crate::destination::LayerOutcome;
 use crate::layer;
 use crate::spec::ImageSpec;
 
@@ -71,6 +72,9 @@ pub struct Facts {
     pub budget: Budget,
     /// The sum of the layers' sizes in bytes.
     pub size: u64,
+    /// The bytes that moved; none before the image is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transferred: Option<Transferred>,
     /// The layers, bottom to top.
     pub layers: Vec<LayerFacts>,
     /// The messages for the user: all of them as `remarks`, and the warnings among them
@@ -168,10 +172,57 @@ pub struct LayerFacts {
     /// True if the destination already had the blob.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub was_there: Option<bool>,
+    /// The way in which the layer came to the destination, where there are blobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<LayerSource>,
     /// The reason why the layer is as it is.
     pub reason: String,
     /// The store paths in it.
     pub paths: Vec<PathFacts>,
+}
+
+/// The way in which a layer came to a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LayerSource {
+    /// It was made of files, or compressed again.
+    Made,
+    /// It was copied with the base image.
+    Copied,
+    /// It was copied from another image, whose manifest has its key.
+    Fetched,
+    /// The cache knew it, and the destination had it.
+    Cached,
+    /// The destination had it.
+    Existing,
+    /// It was mounted from another repository of the registry.
+    Mounted,
+    /// It stays where it is: it is not distributed with the base image.
+    Left,
+}
+
+impl LayerSource {
+    fn of(outcome: LayerOutcome, kind: LayerKind) -> Self {
+        match outcome {
+            LayerOutcome::Brought if kind == LayerKind::Base => Self::Copied,
+            LayerOutcome::Brought => Self::Made,
+            LayerOutcome::Fetched => Self::Fetched,
+            LayerOutcome::Cached => Self::Cached,
+            LayerOutcome::WasThere => Self::Existing,
+            LayerOutcome::Mounted => Self::Mounted,
+            LayerOutcome::Left => Self::Left,
+        }
+    }
+}
+
+/// The bytes that moved between this machine and registries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transferred {
+    /// The bytes of blobs that were sent.
+    pub sent: u64,
+    /// The bytes of layers that were received.
+    pub received: u64,
 }
 
 /// The kind of content in a layer.
@@ -252,6 +303,7 @@ pub(super) fn gather(
             store_layers: count(LayerKind::Store),
         },
         size: 0,
+        transferred: None,
         layers,
         remarks,
         graph: paths.graph.clone(),
@@ -277,6 +329,7 @@ fn layers(
             size: Some(layer.stored_size()),
             blob: None,
             was_there: None,
+            source: None,
             reason: "from the base image".to_owned(),
             paths: vec![],
         });
@@ -301,6 +354,7 @@ fn layers(
         size: None,
         blob: None,
         was_there: None,
+        source: None,
         reason: reason(layer),
         paths: layer.paths.iter().map(path).collect(),
     });
@@ -311,6 +365,7 @@ fn layers(
         size: None,
         blob: None,
         was_there: None,
+        source: None,
         reason: "root layer: files and links at `/`".to_owned(),
         paths: vec![],
     };
@@ -396,6 +451,7 @@ impl Facts {
                     ..shipped.descriptor.clone()
                 });
                 layer.was_there = Some(shipped.was_there());
+                layer.source = Some(LayerSource::of(shipped.outcome, layer.kind));
             }
         }
         self.add_up();

@@ -70,8 +70,8 @@ pub use decide::DEFAULT_POLICY;
 pub use error::Error;
 pub use explain::Explanation;
 pub use facts::{
-    ArchitectureSource, Budget, DestinationFacts, Facts, LayerFacts, LayerKind, PathFacts,
-    PlannerFacts, SCHEMA_VERSION,
+    ArchitectureSource, Budget, DestinationFacts, Facts, LayerFacts, LayerKind, LayerSource,
+    PathFacts, PlannerFacts, SCHEMA_VERSION, Transferred,
 };
 use gather::Gathered;
 pub use group::{Grouping, group, request};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use terrine_oci::{
-    Annotations, ArchiveManifest, Configuration, Content, Descriptor, Document, Index, Manifest,
-    MediaType, annotation, store_paths,
+    Annotations, ArchiveManifest, Configuration, Content, Descriptor, Digest, Document, Index,
+    Manifest, MediaType, annotation, store_paths,
 };
 
 use crate::format::Format;
@@ -65,14 +65,20 @@ pub(super) const TARGET: Target = Target {
 pub(super) fn manifest() -> Manifest {
     let of = |media_type, bytes: &[u8]| Descriptor::of(media_type, bytes);
     let mut layer = of(MediaType::OciLayerGzip, b"layer");
-    layer.annotations = Annotations::from([(
-        annotation::STORE_PATHS.to_owned(),
-        "[\"/nix/store/a\"]".to_owned(),
-    )]);
+    let annotations = [
+        (annotation::STORE_PATHS, "[\"/nix/store/a\"]".to_owned()),
+        (annotation::LAYER_KEY, Digest::of(b"key").to_string()),
+        (annotation::LAYER_DIFF_ID, Digest::of(b"plain").to_string()),
+        (annotation::LAYER_SIZE, "5".to_owned()),
+    ];
+    let annotations = annotations.map(|(name, value)| (name.to_owned(), value));
+    layer.annotations = Annotations::from(annotations);
+    let own = [("a", "b"), (annotation::COMPRESSION, "gzip")];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Manifest::new(
         of(MediaType::OciConfig, b"config"),
         vec![layer],
-        Annotations::from([("a".to_owned(), "b".to_owned())]),
+        Annotations::from(own),
     )
 }
 

@@ -6,6 +6,7 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use serde_json::Value;
+use terrine::claims::Claims;
 use terrine::compress::Compression;
 use terrine::inspect::inspect;
 use terrine::oci::{Annotations, Descriptor, Digest, Index, MediaType};
@@ -33,6 +34,10 @@ const WORDS: &[&str] = &[
     "annotations",
     "subject",
     "artifactType",
+    "dev.terrine.compression",
+    "dev.terrine.layer.key",
+    "dev.terrine.layer.diff-id",
+    "dev.terrine.layer.uncompressed-size",
     "application/vnd.oci.image.layer.v1.tar+gzip",
     "application/vnd.oci.image.layer.v1.tar",
     "application/vnd.oci.image.layer.v1.tar+zstd",
@@ -155,6 +160,10 @@ fn run(data: &[u8]) -> bool {
         describe(value.get_mut("config"), &configuration);
         let described = value.get_mut("layers").and_then(Value::as_array_mut);
         for (descriptor, layer) in described.into_iter().flatten().zip(layers) {
+            if let Some(claimed) = descriptor.pointer_mut("/annotations/dev.terrine.layer.diff-id")
+            {
+                *claimed = diff_id(layer).into();
+            }
             describe(Some(descriptor), layer);
         }
     });
@@ -221,9 +230,18 @@ fn archive(descriptor: &Descriptor, kept: &BTreeMap<Digest, Vec<u8>>) -> Vec<u8>
     tar::archive(&members)
 }
 
+/// Checks that an image claims no more layers than it has.
+fn check_claims(image: &Image) {
+    let mut claims = Claims::none();
+    let count = claims.add(image);
+    assert!(count <= image.layers.len());
+    assert_eq!(count == 0, claims.settings().is_empty());
+}
+
 /// Checks an image against the same one in an archive of a layout.
 fn check(image: &Image, archive: &[u8]) {
     assert_eq!(image.layers.len(), image.configuration.diff_ids().len());
+    check_claims(image);
     let opened = match source::open_file("archive", scratch::file(archive), &LocalOpener) {
         Ok(Opened::Image(image)) => Ok(image),
         Ok(several) => source::pick(several, None),

@@ -11,7 +11,7 @@ use terrine_oci::{Annotations, Descriptor, Digest, Document, MediaType, Platform
 use super::{Copying, Quiet, alone, copying, plain, read, sample};
 use crate::cache::Cache;
 use crate::destination::{
-    Carrier, Destination, Error as DestinationError, LayoutDestination, Staged,
+    Carrier, Destination, Error as DestinationError, LayoutDestination, Presence, Staged,
 };
 use crate::layout::Layout;
 use crate::source::{Blobs, Error as SourceError, ImageIndex, Opened, pick};
@@ -24,7 +24,11 @@ struct Refusing {
 }
 
 impl Destination for Refusing {
-    fn holds(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, DestinationError> {
+    fn holds(
+        &self,
+        blob: &Descriptor,
+        origins: &[Repository],
+    ) -> Result<Presence, DestinationError> {
         self.inner.holds(blob, origins)
     }
 

@@ -3,7 +3,7 @@
 use terrine_oci::{Descriptor, MediaType, Repository};
 use terrine_support::chain;
 
-use super::super::{LayerOutcome, Reporter};
+use super::super::{LayerOutcome, Presence, Reporter};
 use super::fan::{self, Fan, Landed};
 use super::make::MadeOf;
 use super::{Carrier, CarryError};
@@ -20,6 +20,14 @@ struct About<'c> {
     key: &'c LayerKey,
     /// The layer, where this machine knows it.
     known: Option<Plain>,
+}
+
+impl About<'_> {
+    /// Returns true if this machine knows the blob for a destination itself.
+    fn is_stored(&self, carrier: &Carrier<'_>) -> bool {
+        self.known
+            .is_some_and(|plain| carrier.stored_blob(plain).is_some())
+    }
 }
 
 /// A destination without the blob of a layer, and the claims about the layer in the order in which they
@@ -85,11 +93,11 @@ impl Fan<'_, '_> {
                 .collect();
             let blob = blob_of(carrier, claim);
             match self.step(lane, carrier.is_there(&blob, &origins)) {
-                Some(true) => {
-                    let outcome = LayerOutcome::WasThere;
+                Some(Presence::Missing) => lacking.push((lane, usable)),
+                Some(presence) => {
+                    let outcome = LayerOutcome::of_presence(presence, about.is_stored(carrier));
                     landed.push(taken(lane, claim, &blob, claim.plain.size, outcome));
                 }
-                Some(false) => lacking.push((lane, usable)),
                 None => {}
             }
         }

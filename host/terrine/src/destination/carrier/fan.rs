@@ -164,6 +164,9 @@ impl Fan<'_, '_> {
         if !changes.is_empty() {
             let again = Reencoded { image, layer };
             landed.extend(self.make(&changes, &again, &begin, reporter)?);
+            if stays.is_empty() && begun.get() && layer.repository().is_some() {
+                reporter.received(layer.stored_size());
+            }
         }
         Ok(landed)
     }

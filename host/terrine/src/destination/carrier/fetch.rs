@@ -8,7 +8,7 @@ use terrine_compress::Compression;
 use terrine_oci::{Descriptor, Repository};
 use terrine_tar::MAX_UNPACKED;
 
-use super::super::{Error, LayerOutcome, Reporter, Staged};
+use super::super::{Error, LayerOutcome, Presence, Reporter, Staged};
 use super::fan::{self, Fan, Landed};
 use super::make::{Reencoded, check};
 use super::{Carrier, CarryError, Foreign, sending};
@@ -35,8 +35,8 @@ impl Fan<'_, '_> {
         let (mut landed, mut lacking) = (vec![], vec![]);
         for &lane in lanes {
             match self.step(lane, self.carriers[lane].is_there(&given, &origins)) {
-                Some(true) => landed.push(lane),
-                Some(false) => lacking.push(lane),
+                Some(Presence::Missing) => lacking.push(lane),
+                Some(presence) => landed.push((lane, presence)),
                 None => {}
             }
         }
@@ -44,13 +44,13 @@ impl Fan<'_, '_> {
         if !landed.is_empty() && (layer.compression() == Compression::None) != is_plain {
             layer.look()?;
         }
-        let there = |lane| {
+        let there = |(lane, presence)| {
             fan::landed(
                 lane,
                 &described(layer.as_ref(), &given),
                 diff_id,
                 None,
-                LayerOutcome::WasThere,
+                LayerOutcome::of_presence(presence, false),
             )
         };
         let mut landed: Landed = landed.into_iter().map(there).collect();
@@ -89,7 +89,11 @@ impl Fan<'_, '_> {
         let Some(staged) = self.stage(lacking) else {
             return Ok(vec![]);
         };
-        let (staged, size) = match stage_layer(staged, image, layer, stored, &given, reporter)? {
+        let counting = Counting {
+            reporter,
+            is_remote: layer.repository().is_some(),
+        };
+        let (staged, size) = match stage_layer(staged, image, layer, stored, &given, &counting)? {
             Ok(staged) => staged,
             Err(error) => {
                 self.unwritten(lacking, &error);
@@ -192,8 +196,9 @@ pub fn blob(
     let failed = Mutex::new(carriers.iter().map(|_| None).collect());
     let fan = Fan::new(carriers, &failed);
     let origins: Vec<Repository> = blobs.repository().into_iter().cloned().collect();
-    let lacks =
-        |lane: &usize| fan.step(*lane, carriers[*lane].is_there(blob, &origins)) == Some(false);
+    let lacks = |lane: &usize| {
+        fan.step(*lane, carriers[*lane].is_there(blob, &origins)) == Some(Presence::Missing)
+    };
     let lacking: Vec<usize> = (0..carriers.len()).filter(lacks).collect();
     if !lacking.is_empty()
         && let Some(staged) = fan.stage(&lacking)
@@ -310,6 +315,21 @@ fn unpack(
         diff_id: hash.into(),
         size,
     })
+}
+
+/// An observer of the bytes of a layer, which may come from a registry.
+struct Counting<'a> {
+    reporter: &'a dyn Reporter,
+    is_remote: bool,
+}
+
+impl Observer for Counting<'_> {
+    fn written(&self, bytes: u64) {
+        self.reporter.written(bytes);
+        if self.is_remote {
+            self.reporter.received(bytes);
+        }
+    }
 }
 
 /// A reader that writes down what goes through.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use terrine_compress::Compression;
 use terrine_oci::{Descriptor, Digest, MediaType};
 
-use super::super::{LayerOutcome, Reporter, blob};
+use super::super::{LayerOutcome, Presence, Reporter, blob};
 use super::fan::{self, Fan, Landed};
 use super::{Carrier, CarryError, sending};
 use crate::cache::{Cache, LayerKey, Plain, Stored, agreed};
@@ -83,7 +83,7 @@ impl Fan<'_, '_> {
                 (Some(plain), Ok((blob, staged))) => {
                     let kept = self.hand_out(group, staged, |carrier, staged| {
                         let settled = carrier.settle(staged, &blob, &sending(reporter, blob.size));
-                        settled.map(LayerOutcome::of_present)
+                        settled.map(|presence| LayerOutcome::of_presence(presence, false))
                     });
                     if !kept.is_empty() {
                         self.carriers[group[0]].remember_made(known, plain, &blob);
@@ -110,12 +110,14 @@ impl Fan<'_, '_> {
             let there = match &stored {
                 Some((_, blob)) => carrier.is_there(blob, &[]),
                 // Before something is made that takes its time.
-                None if contents.is_slow() => carrier.destination.ready().map(|()| false),
-                None => Ok(false),
+                None if contents.is_slow() => {
+                    carrier.destination.ready().map(|()| Presence::Missing)
+                }
+                None => Ok(Presence::Missing),
             };
             match (self.step(lane, there), stored) {
-                (Some(true), Some((known, blob))) => {
-                    let outcome = LayerOutcome::WasThere;
+                (Some(presence), Some((known, blob))) if presence.is_there() => {
+                    let outcome = LayerOutcome::of_presence(presence, true);
                     landed.push(fan::landed(lane, &blob, known.diff_id, known.size, outcome));
                 }
                 (Some(_), _) => lacking.push(lane),

@@ -26,7 +26,7 @@ use terrine_compress::{Compression, Pool, Setting};
 use terrine_oci::{Descriptor, Digest, Repository};
 use terrine_support::hint::Hint;
 
-use super::{Destination, Error, LayerOutcome, Reporter, Staged};
+use super::{Destination, Error, LayerOutcome, Presence, Reporter, Staged};
 use crate::cache::Cache;
 use crate::claims::Claims;
 use crate::layer::{self, LayerOrigin, NewLayer};
@@ -131,7 +131,7 @@ pub struct Shipped {
 impl Shipped {
     /// Returns true if it was there before.
     pub fn was_there(&self) -> bool {
-        self.outcome == LayerOutcome::WasThere
+        self.outcome.was_there()
     }
 }
 
@@ -206,13 +206,13 @@ impl Carrier<'_> {
         }
     }
 
-    /// Returns true for a blob that is at the destination, or that can be brought there from
-    /// another repository without sending it.
+    /// Tells if a blob is at the destination, or can be brought there from another repository
+    /// without sending it.
     ///
     /// # Errors
     ///
     /// A destination that cannot be asked.
-    pub fn is_there(&self, blob: &Descriptor, origins: &[Repository]) -> Result<bool, Error> {
+    pub fn is_there(&self, blob: &Descriptor, origins: &[Repository]) -> Result<Presence, Error> {
         let Some(own) = self.destination.repository() else {
             return self.destination.holds(blob, origins);
         };
@@ -225,7 +225,7 @@ impl Carrier<'_> {
             registry: own.registry.clone(),
         }));
         let there = self.destination.holds(blob, &all)?;
-        if there {
+        if there.is_there() {
             self.cache
                 .remember_location(&own.registry, &own.name, blob.digest);
         } else {
@@ -237,8 +237,7 @@ impl Carrier<'_> {
         Ok(there)
     }
 
-    /// Keeps a staged blob that is not at the destination by now, and returns true for one that
-    /// is. A blob of a layout is replaced all the same: it is no more work, and mends what is
+    /// Keeps a staged blob that is not at the destination by now, and tells if it is. A blob of a layout is replaced all the same: it is no more work, and mends what is
     /// damaged.
     ///
     /// # Errors
@@ -249,9 +248,9 @@ impl Carrier<'_> {
         staged: Staged,
         blob: &Descriptor,
         sent: &dyn Fn(u64),
-    ) -> Result<bool, Error> {
+    ) -> Result<Presence, Error> {
         let there = self.is_there(blob, &[])?;
-        if !there || self.destination.repository().is_none() {
+        if !there.is_there() || self.destination.repository().is_none() {
             self.keep(staged, blob, sent)?;
         }
         Ok(there)

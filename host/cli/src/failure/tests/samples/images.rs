@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use terrine::destination::CarryError;
-use terrine::{copy, daemon, destination, export, layout, prefetch, source};
+use terrine::{claims, copy, daemon, destination, export, layout, prefetch, source};
 
 use super::{digest, full, name, path};
 
@@ -105,6 +105,10 @@ pub(super) fn source_faults() -> Vec<source::Fault> {
             compression: terrine::compress::Compression::Gzip,
             why: name(),
         },
+        Fault::OtherCompression {
+            found: terrine::compress::Compression::Zstd,
+            wanted: terrine::compress::Compression::Gzip,
+        },
         Fault::Digest {
             member: name(),
             expected: name(),
@@ -115,6 +119,19 @@ pub(super) fn source_faults() -> Vec<source::Fault> {
             fault: Box::new(Fault::Directory),
         },
     ]
+}
+
+pub(super) fn claim_errors() -> Vec<claims::Error> {
+    let missing = source::Error::Io {
+        image: name(),
+        source: ErrorKind::NotFound.into(),
+    };
+    let source = || source_errors().remove(0);
+    let error = |source| claims::Error {
+        image: name(),
+        source,
+    };
+    vec![error(missing), error(source())]
 }
 
 pub(super) fn source_errors() -> Vec<source::Error> {
