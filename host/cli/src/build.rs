@@ -1,6 +1,6 @@
 //! `terrine build`: an image from store paths and directories.
 
-use terrine::plan::{self, CommandsTold};
+use terrine::plan::{self, CommandsTold, PlanOptions};
 use terrine::planner::Planners;
 use terrine::spec::ImageSpec;
 
@@ -8,6 +8,7 @@ use super::cache_args::close_cache;
 use super::command_args::show;
 use super::failure::{Context, Result};
 use super::flag_names::FlagNames;
+use super::headings;
 use super::image_args::{ImageArgs, Merged};
 use super::images::Images;
 use super::printer::Printer;
@@ -29,6 +30,14 @@ pub(super) struct Args {
 
     #[command(flatten)]
     ship: ShipArgs,
+
+    /// Identify layers of directories by the content of their files
+    ///
+    /// Reads each directory of `contents` once more, before it is packed. Layers of directories then have keys as layers of store paths do:
+    /// unchanged ones are found in the cache, and `--layers-from` finds them in images that other
+    /// machines built.
+    #[arg(long, help_heading = headings::CACHE)]
+    hash_contents: bool,
 
     #[command(flatten)]
     strict: StrictArgs,
@@ -67,7 +76,10 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
         .image
         .commands
         .options(args.ship.encode.cache.keeps(), &tell);
-    let options = args.image.options(images.opener(), &cache, commands);
+    let options = PlanOptions {
+        hash_contents: args.hash_contents,
+        ..args.image.options(images.opener(), &cache, commands)
+    };
     let prepared = plan::prepare(spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;
     names.remarks(&mut facts.remarks);

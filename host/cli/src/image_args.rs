@@ -223,6 +223,7 @@ impl ImageArgs {
             allow_foreign: self.allow_foreign,
             allow_missing_previous: self.past.allow_missing_previous,
             allow_absent: false,
+            hash_contents: false,
             now: Time::now(),
             images,
             cache,

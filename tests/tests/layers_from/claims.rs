@@ -1,5 +1,6 @@
 //! Layers that another machine has pushed.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -242,6 +243,56 @@ fn a_copy_keeps_the_keys_that_are_true() {
         .build(&reference("own"), &["--compression", "zstd", "--no-cache"])
         .ok();
     assert_eq!(digest(&layout("zstd")), digest(&layout("own")));
+}
+
+/// Builds an image of the directory `site`, and returns its messages.
+fn build_site(home: &Shipment, page: &str, to: &str, arguments: &[&str]) -> String {
+    let site = home.home().join("site");
+    fs::create_dir_all(&site).unwrap();
+    fs::write(site.join("page"), page).unwrap();
+    let command = [
+        "build",
+        "--name",
+        "web",
+        "--contents",
+        "site",
+        "--platform",
+        "linux/amd64",
+    ];
+    home.terrine(&[&command[..], &["--to", to], arguments].concat())
+        .ok()
+        .stderr
+}
+
+#[test]
+fn directories_are_found_by_their_content() {
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let proxy = Proxy::to(&registry);
+    let to = |tag: &str| format!("docker://{}/acme/web:{tag}", proxy.host());
+    let hashed = ["--hash-contents", "--layers-from", "target"];
+    build_site(&Shipment::new(&[]), "one", &to("1"), &hashed);
+    let first = json_of(&manifest(&registry, "acme/web", "1").bytes);
+    assert_eq!(keyed(&first).len(), 1);
+    // The same image without: nothing but the key is missing.
+    build_site(&Shipment::new(&[]), "one", &to("2"), &[]);
+    let plain = json_of(&manifest(&registry, "acme/web", "2").bytes);
+    assert!(keyed(&plain).is_empty());
+    assert_eq!(plain["config"], first["config"]);
+    proxy.forget();
+    let other = Shipment::new(&[]);
+    build_site(&other, "one", &to("1"), &hashed);
+    assert!(uploaded(&proxy).is_empty(), "{}", proxy.story());
+    assert_eq!(json_of(&manifest(&registry, "acme/web", "1").bytes), first);
+    build_site(&other, "two", &to("1"), &hashed);
+    let changed = json_of(&manifest(&registry, "acme/web", "1").bytes);
+    assert!(keyed(&changed).is_disjoint(&keyed(&first)));
+    // Without another image, the cache finds it.
+    proxy.forget();
+    let told = build_site(&other, "two", &to("3"), &["--hash-contents"]);
+    assert!(uploaded(&proxy).is_empty(), "{}", proxy.story());
+    assert!(told.contains("all layers already existed"), "{told}");
 }
 
 #[test]

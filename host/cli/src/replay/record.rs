@@ -281,6 +281,7 @@ impl<'a> Reader<'a> {
             allow_foreign: true,
             allow_missing_previous: true,
             allow_absent: false,
+            hash_contents: false,
             now: Time::now(),
             images: self.images.opener(),
             cache: &Cache::none(),

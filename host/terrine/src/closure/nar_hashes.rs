@@ -22,6 +22,11 @@ impl NarHashes {
         self.0.get(path).copied().flatten()
     }
 
+    /// Adds the hash of one store path.
+    pub fn insert(&mut self, path: String, hash: Digest) {
+        self.add(path, Some(hash));
+    }
+
     /// Adds the hashes of another source. A path with different hashes has none.
     pub fn merge(&mut self, other: Self) {
         for (path, hash) in other.0 {

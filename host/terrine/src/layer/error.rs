@@ -157,6 +157,8 @@ pub enum Change {
     Vanished,
     /// It is not a regular file any more.
     Replaced,
+    /// Something in the directory was added, removed or written.
+    Written,
 }
 
 impl std::fmt::Display for Change {
@@ -166,6 +168,7 @@ impl std::fmt::Display for Change {
             Self::Grew => "grew",
             Self::Vanished => "vanished",
             Self::Replaced => "was replaced",
+            Self::Written => "was changed",
         })
     }
 }

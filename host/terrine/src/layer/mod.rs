@@ -43,7 +43,7 @@ pub use permissions::{Pattern, PatternError, Permissions, Rule};
 pub(crate) use read::{opening, read_exact};
 pub use selection::Selection;
 pub use store::{Store, StorePath, StorePathError};
-pub use store_key::content_key;
+pub use store_key::{Hashed, content_key};
 pub use store_layer::{LayerOfStore, StoreLayer};
 pub use terrine_tar::Kind;
 pub use tree::{Tree, TreeEntry, check_exists};

@@ -2,13 +2,16 @@
 //!
 //! | the NAR hashes of the paths | the key is made of | it holds |
 //! |---|---|---|
-//! | all known | content alone | on every machine, for every build of terrine |
+//! | all known, of stores or of directories of this machine | content alone | on every machine, for every build of terrine |
 //! | some unknown | what the file system knows the others by | on this machine, for this build |
 
 use terrine_oci::Digest;
 use terrine_planner_host::is_hashed;
 
-use super::{Error, Ownership, Store, StorePath, identity, identity_of_all, is_canonical};
+use super::{
+    Change, Error, LayerOfStore, Ownership, Store, StoreLayer, StorePath, identity,
+    identity_of_all, is_canonical, measure,
+};
 use crate::cache::{LayerKey, LayerKeyBuilder};
 
 /// The version of the bytes that a layer of given NARs has. It grows whenever any release would
@@ -55,7 +58,7 @@ pub(super) fn key_in_store(
     let mut identities = vec![];
     for (index, path) in paths.iter().enumerate() {
         let nar_hash = nar_hashes.get(index).copied().flatten();
-        match identify(store, path, nar_hash, directories)? {
+        match identify(store, ownership, path, nar_hash, directories)? {
             Some(identity) => identities.push((path, identity)),
             None => return Ok(None),
         }
@@ -88,6 +91,45 @@ pub(super) fn key_in_store(
     Ok(Some(key.finish()))
 }
 
+/// A directory of this machine that was read for its NAR hash, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hashed {
+    /// The store path that it becomes.
+    pub path: StorePath,
+    /// A digest of the metadata of everything in it.
+    files: Digest,
+}
+
+impl Hashed {
+    /// Looks at a directory that is about to be read.
+    ///
+    /// # Errors
+    ///
+    /// A directory that is missing or cannot be listed.
+    pub fn of(store: &Store, path: &StorePath) -> Result<Self, Error> {
+        let files = identity_of_all(store, path)?;
+        Ok(Self {
+            path: path.clone(),
+            files: Digest::of(files.as_bytes()),
+        })
+    }
+
+    /// Checks that nothing in the directory has changed since.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Changed`], and a directory that is missing or cannot be listed.
+    pub fn check(&self, store: &Store) -> Result<(), Error> {
+        if Self::of(store, &self.path)? == *self {
+            return Ok(());
+        }
+        Err(Error::Changed {
+            path: store.locate(self.path.as_str().as_ref()),
+            change: Change::Written,
+        })
+    }
+}
+
 /// The evidence that a store path is the one that it was.
 enum Identity {
     /// The digest of its NAR.
@@ -98,10 +140,14 @@ enum Identity {
 
 fn identify(
     store: &Store,
+    ownership: &Ownership,
     path: &StorePath,
     nar_hash: Option<Digest>,
     directories: bool,
 ) -> Result<Option<Identity>, Error> {
+    if let Some(hash) = nar_hash.filter(|_| store.is_grafted(path)) {
+        return content_of_directory(store, ownership, path, hash).map(Some);
+    }
     // A name without a hash may have other content tomorrow, whatever is registered today.
     let immutable = is_hashed(path.as_str()) && !store.is_grafted(path);
     if let Some(hash) = nar_hash.filter(|_| immutable)
@@ -115,6 +161,32 @@ fn identify(
     }
     let all = directories.then(|| identity_of_all(store, path));
     Ok(all.transpose()?.map(Identity::Files))
+}
+
+/// Returns what a directory of this machine is known by, given the digest of its NAR. A NAR does not have all
+/// permissions and attributes that the directory has in a layer, which the headers of its entries have.
+fn content_of_directory(
+    store: &Store,
+    ownership: &Ownership,
+    path: &StorePath,
+    nar_hash: Digest,
+) -> Result<Identity, Error> {
+    let layer = StoreLayer {
+        paths: vec![path.clone()],
+        ..StoreLayer::default()
+    };
+    let layer = LayerOfStore {
+        layer: &layer,
+        store,
+        ownership,
+        watch: None,
+    };
+    let headers = measure(&layer)?.outline;
+    let content = LayerKey::builder("content of a directory")
+        .digest("nar", nar_hash)
+        .digest("headers", headers)
+        .finish();
+    Ok(Identity::Content(content.digest()))
 }
 
 /// Adds the owners, the time and the permissions of a layer's entries.
@@ -134,7 +206,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::layer::{Pattern, Permissions, Rule};
+    use crate::layer::{Exclude, Given, Pattern, Permissions, Rule, Selection};
 
     const HELLO: &str = "/nix/store/7yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-hello-1.0";
     const WORLD: &str = "/nix/store/8yc2v2kzs0d8qfw5w1kz7lnp4j6a3r9g-world-1.0";
@@ -244,7 +316,10 @@ mod tests {
         let paths = [(HELLO, Digest::of(b"hello")), (WORLD, Digest::of(b"world"))];
         let key = content_key("/nix/store", &ownership(), paths);
         // Pinned: it may change only with the dialect.
-        assert_eq!(key.digest().to_string(), "sha256:99938826a1bc4ce93f995a2417fac91ca7861b2ba33ad01a4896abf6789c7e3b");
+        assert_eq!(
+            key.digest().to_string(),
+            "sha256:99938826a1bc4ce93f995a2417fac91ca7861b2ba33ad01a4896abf6789c7e3b"
+        );
         let rule = Rule {
             pattern: Pattern::glob("/nix/**").unwrap(),
             mode: Some(0o4755),
@@ -259,6 +334,44 @@ mod tests {
             described,
             r#"(("glob", "/nix/**"), Some(2541), Some(1), None, Some("me"), None)"#
         );
+    }
+
+    #[test]
+    fn a_directory_has_a_key_by_its_content_where_it_was_read() {
+        let key = |mode: u32, keeps_modes: bool, hash: Option<Digest>| {
+            let (_root, mut store, _) = store();
+            let site = tempfile::tempdir().unwrap();
+            fs::write(site.path().join("page"), "hello").unwrap();
+            fs::set_permissions(site.path().join("page"), Mode::from_mode(mode)).unwrap();
+            let selection = Selection::of(site.path(), &Exclude::none(), keeps_modes).unwrap();
+            let given = Given {
+                path: "./site".to_owned(),
+                name: None,
+            };
+            let path = store.graft("site", site.path(), selection, given).unwrap();
+            let hashed = Hashed::of(&store, &path).unwrap();
+            let key = key_in_store(&store, &ownership(), &[path], &[hash], false).unwrap();
+            assert!(hashed.check(&store).is_ok());
+            fs::write(site.path().join("page"), "hallo").unwrap();
+            let changed = hashed.check(&store).unwrap_err();
+            assert!(matches!(
+                changed,
+                Error::Changed {
+                    change: Change::Written,
+                    ..
+                }
+            ));
+            key
+        };
+        let hash = Some(Digest::of(b"nar"));
+        let one = key(0o644, true, hash).unwrap();
+        assert!(one.is_portable());
+        // Another place, and permissions that are the same in the image.
+        assert_eq!(key(0o644, true, hash), Some(one));
+        assert_eq!(key(0o600, false, hash), Some(one));
+        assert_ne!(key(0o640, true, hash), Some(one));
+        assert_ne!(key(0o644, true, Some(Digest::of(b"other"))), Some(one));
+        assert_eq!(key(0o644, true, None), None);
     }
 
     #[test]

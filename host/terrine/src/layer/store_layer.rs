@@ -13,13 +13,14 @@ use terrine_tar::Kind;
 use super::measure::largest_path;
 use super::read::opening;
 use super::{
-    ArchiveEntry, Entries, EntryContent, Error, LayerHistory, LayerOrigin, Measure, Measuring,
-    NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, Watch, Watcher, store_key,
+    ArchiveEntry, Entries, EntryContent, Error, Hashed, LayerHistory, LayerOrigin, Measure,
+    Measuring, NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, Watch, Watcher,
+    store_key,
 };
 use crate::cache::LayerKey;
 
 /// The store paths of a layer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct StoreLayer {
     /// The paths as the history writes them.
     pub named: Vec<String>,
@@ -28,6 +29,8 @@ pub struct StoreLayer {
     /// The SHA-256 digests of the NARs of these paths, in the same order; none of a path whose NAR
     /// hash is not known. Paths beyond its end have none.
     pub nar_hashes: Vec<Option<Digest>>,
+    /// The directories of this machine among these paths that were read for their NAR hashes.
+    pub hashed: Vec<Hashed>,
     /// The names of the largest paths, for messages.
     pub label: String,
     /// The approximate size in bytes; 0 where nobody knows. Large layers are started first,
@@ -96,6 +99,12 @@ impl NewLayer for LayerOfStore<'_> {
             paths, nar_hashes, ..
         } = self.layer;
         store_key::key_in_store(self.store, self.ownership, paths, nar_hashes, directories)
+    }
+
+    /// Checks that the directories are still those whose NAR hashes are in the key.
+    fn verify(&self, _: Digest) -> Result<(), Error> {
+        let mut hashed = self.layer.hashed.iter();
+        hashed.try_for_each(|hashed| hashed.check(self.store))
     }
 
     fn weight(&self) -> Option<u64> {

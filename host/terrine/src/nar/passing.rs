@@ -187,6 +187,7 @@ mod tests {
             named: vec![],
             paths: paths.to_vec(),
             nar_hashes: vec![],
+            hashed: vec![],
             label: String::new(),
             weight: 0,
         };

@@ -168,6 +168,7 @@ impl<'a> Unread<'a> {
             named: vec![],
             paths: vec![path.clone()],
             nar_hashes: vec![],
+            hashed: vec![],
             label: String::new(),
             weight: 0,
         };

@@ -51,7 +51,7 @@ pub(super) struct LayerPlan {
 impl LayerPlan {
     /// The layers with the paths themselves.
     pub(super) fn layers(&self, store: &Store, paths: &Paths) -> Vec<StoreLayer> {
-        let (graph, nar_hashes) = (&paths.graph, &paths.nar_hashes);
+        let (graph, nar_hashes, all_hashed) = (&paths.graph, &paths.nar_hashes, &paths.hashed);
         let layer = |layer: &layering::Layer| {
             let mut largest = layer.paths.clone();
             largest.sort_by_key(|&index| Reverse(graph.nodes()[index as usize].size));
@@ -65,14 +65,18 @@ impl LayerPlan {
                 .clone()
                 .map(|path| nar_hashes.get(path.as_str()))
                 .collect();
-            let (named, paths) = members
+            let (named, paths): (_, Vec<_>) = members
                 .map(|path| (path.as_str().to_owned(), path.clone()))
                 .unzip();
+            let hashed = all_hashed
+                .iter()
+                .filter(|hashed| paths.contains(&hashed.path));
             let size = |&index: &u32| graph.nodes()[index as usize].size;
             let weight = layer.paths.iter().map(size).fold(0, u64::saturating_add);
             StoreLayer {
                 named,
                 label,
+                hashed: hashed.cloned().collect(),
                 paths,
                 nar_hashes,
                 weight,

@@ -90,6 +90,9 @@ pub struct PlanOptions<'a> {
     /// True if store paths that texts mention may be outside of the closure: Nix tells its builders
     /// what counts.
     pub allow_absent: bool,
+    /// True if directories of this machine are read for their NAR hashes, so that their layers have
+    /// keys that every machine knows them by.
+    pub hash_contents: bool,
     /// The time that `now` means.
     pub now: Time,
     /// The opener of base images that are not in files.
@@ -110,6 +113,7 @@ impl<'a> PlanOptions<'a> {
             allow_foreign: false,
             allow_missing_previous: false,
             allow_absent: false,
+            hash_contents: false,
             now: Time::now(),
             images,
             cache,

@@ -9,10 +9,12 @@ use super::context::Context;
 use super::items::{Item, Items};
 use super::place;
 use crate::base::Listing;
+use crate::cache::Cache;
 use crate::closure::{
     self, Database, Graph, GraphEntry, Mentions, Names, NarHashes, Node, Registrations,
 };
-use crate::layer::{Store, StorePath};
+use crate::layer::{Hashed, Store, StorePath};
+use crate::nar;
 use crate::rootfs::Root;
 use crate::spec::{ImageSpec, Json};
 
@@ -35,6 +37,8 @@ pub(super) struct Paths {
     pub(super) registrations: Registrations,
     /// The NAR hashes of the paths, as far as the source of the closure has them.
     pub(super) nar_hashes: NarHashes,
+    /// The directories of this machine that were read for their NAR hashes.
+    pub(super) hashed: Vec<Hashed>,
 }
 
 impl Paths {
@@ -47,6 +51,20 @@ impl Paths {
     pub(super) fn own(&self) -> impl Iterator<Item = &StorePath> {
         let own = |(index, path)| self.excluded.binary_search(&index).is_err().then_some(path);
         self.paths.iter().enumerate().filter_map(own)
+    }
+
+    /// Reads the directories of this machine for their NAR hashes.
+    fn hash_directories(&mut self, store: &Store) -> Result<(), Error> {
+        let grafts = self.paths.iter().filter(|path| store.is_grafted(path));
+        let grafts: Vec<StorePath> = grafts.cloned().collect();
+        // Before they are read, or a change meanwhile would go unseen.
+        let hashed = grafts.iter().map(|path| Hashed::of(store, path));
+        self.hashed = hashed.collect::<Result<_, _>>()?;
+        let nars = nar::hash(store, &grafts, &Cache::none())?;
+        for (path, nar) in grafts.iter().zip(nars) {
+            self.nar_hashes.insert(path.as_str().to_owned(), nar.hash);
+        }
+        Ok(())
     }
 
     /// Leaves out the paths that the base image holds whole.
@@ -131,11 +149,15 @@ pub(super) fn find(
         .map(|&root| graph.nodes()[root].path.clone())
         .collect();
     let paths = close(store, graph.restrict(&keep), items, &roots, unreached)?;
-    Ok(Paths {
+    let mut paths = Paths {
         registrations: said.registrations,
         nar_hashes: said.nar_hashes,
         ..paths
-    })
+    };
+    if context.options.hash_contents {
+        paths.hash_directories(store)?;
+    }
+    Ok(paths)
 }
 
 /// The closure of what commands see: of the contents, of their tools, and of what their scripts
@@ -416,5 +438,6 @@ fn close(
         included: true,
         registrations: Registrations::new(),
         nar_hashes: NarHashes::default(),
+        hashed: vec![],
     })
 }

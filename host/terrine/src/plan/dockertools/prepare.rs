@@ -117,6 +117,7 @@ pub(super) fn layers(
             named,
             label: layer::list(&shown),
             nar_hashes: paths.iter().map(hash).collect(),
+            hashed: vec![],
             paths,
             weight: 0,
         }
