@@ -45,6 +45,7 @@ const SUBJECTS: &[(&str, &[&str])] = &[
         &[
             "closure",
             "wholeClosure",
+            "caches",
             "absentPaths",
             "includeStorePaths",
             "storeDir",

@@ -36,7 +36,16 @@ const ROWS: &[&[&str]] = &[
     ],
     &["layer", "source"],
     &[
-        "beneath", "cache", "daemon", "layout", "links", "parallel", "pipe", "spec", "sqlite",
+        "beneath",
+        "cache",
+        "daemon",
+        "layout",
+        "links",
+        "parallel",
+        "pipe",
+        "spec",
+        "sqlite",
+        "substitute",
     ],
 ];
 

@@ -96,7 +96,14 @@ pub enum ListingError {
 
 impl Hint for ListingError {
     fn hint(&self) -> Option<Cow<'_, str>> {
-        Some("copy the path to the cache again with `write-nar-listing=true`, or without".into())
+        Some(match self {
+            Self::TooLarge { .. } => {
+                "remove the listing from the cache: terrine then reads the NAR instead".into()
+            }
+            Self::Malformed(_) => {
+                "copy the path to the cache again with `write-nar-listing=true`, or without".into()
+            }
+        })
     }
 }
 

@@ -52,7 +52,15 @@ pub enum NetrcError {
 
 impl Hint for NetrcError {
     fn hint(&self) -> Option<Cow<'_, str>> {
-        Some("each server has a line `machine HOST login USER password PASSWORD`".into())
+        Some(match self {
+            Self::Quote { .. } => {
+                r#"add the closing quotation mark; in a quoted value, write `\"` for a quotation mark"#
+                    .into()
+            }
+            Self::Value { .. } => {
+                "each server has a line `machine HOST login USER password PASSWORD`".into()
+            }
+        })
     }
 }
 

@@ -76,9 +76,16 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
         .image
         .commands
         .options(args.ship.encode.cache.keeps(), &tell);
+    let (web, settings) = (
+        images.client().web(),
+        args.image.binary_caches.settings(spec)?,
+    );
+    let caches = args.image.binary_caches.options(&web, &settings);
     let options = PlanOptions {
         hash_contents: args.hash_contents,
-        ..args.image.options(images.opener(), &cache, commands)
+        ..args
+            .image
+            .options(images.opener(), &cache, commands, caches)
     };
     let prepared = plan::prepare(spec, &options, planners).with_context(cannot)?;
     let plan::Prepared { image, mut facts } = prepared;

@@ -36,6 +36,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("history", "--history"),
     ("previous", "--previous"),
     ("closure", "--closure"),
+    ("caches", "--cache"),
     ("storeDir", "--store-dir"),
     ("fakeNss", "--fake-nss"),
     ("caCertificates", "--ca-certificates"),

@@ -6,10 +6,11 @@ use std::path::{Component, Path, PathBuf, absolute};
 
 use terrine::cache::Cache;
 use terrine::oci::{Platform, Reference};
-use terrine::plan::{CommandOptions, PlanOptions};
+use terrine::plan::{CacheOptions, CommandOptions, PlanOptions};
 use terrine::source::Opener;
 use terrine::spec::{ImageSpec, Time, When};
 
+use super::binary_cache_args::BinaryCacheArgs;
 use super::command_args::CommandArgs;
 use super::contents_args::ContentsArgs;
 use super::exit::Usage;
@@ -194,6 +195,9 @@ pub(super) struct ImageArgs {
     )]
     store_root: PathBuf,
 
+    #[command(flatten)]
+    pub(super) binary_caches: BinaryCacheArgs,
+
     /// Allow programs that the platform of the image cannot run
     #[arg(long, help_heading = headings::CONTENT)]
     allow_foreign: bool,
@@ -217,6 +221,7 @@ impl ImageArgs {
         images: &'a dyn Opener,
         cache: &'a Cache,
         commands: CommandOptions<'a>,
+        caches: CacheOptions<'a>,
     ) -> PlanOptions<'a> {
         PlanOptions {
             store_root: self.store_root.clone(),
@@ -228,6 +233,7 @@ impl ImageArgs {
             images,
             cache,
             commands,
+            caches,
         }
     }
 

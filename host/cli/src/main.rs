@@ -2,6 +2,7 @@
 //! codes.
 
 mod argument;
+mod binary_cache_args;
 mod build;
 mod cache;
 mod cache_args;

@@ -68,7 +68,14 @@ fn plan(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) -> 
     let memory = args.cache.layers(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);
     let commands = args.image.commands.options(args.cache.keeps(), &tell);
-    let options = args.image.options(images.opener(), &memory, commands);
+    let (web, settings) = (
+        images.client().web(),
+        args.image.binary_caches.settings(spec)?,
+    );
+    let caches = args.image.binary_caches.options(&web, &settings);
+    let options = args
+        .image
+        .options(images.opener(), &memory, commands, caches);
     let mut preview = plan::preview(spec, &options, planners).with_context(cannot)?;
     names.remarks(&mut preview.facts.remarks);
     let warnings = args.strict.print(&preview.facts.remarks, printer);

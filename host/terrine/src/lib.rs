@@ -146,8 +146,10 @@ pub mod spec;
 mod sqlite;
 pub mod startup;
 pub mod store_database;
+pub mod substitute;
 pub mod verify;
 
+pub use terrine_binary_cache as binary_cache;
 pub use terrine_compress as compress;
 pub use terrine_isolate as isolate;
 pub use terrine_oci as oci;

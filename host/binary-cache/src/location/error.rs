@@ -67,31 +67,37 @@ pub enum LocationFault {
 impl Hint for LocationError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         let location = &self.location;
-        Some(match &self.fault {
+        match &self.fault {
             LocationFault::NoScheme if location.starts_with('/') => {
-                format!("write `file://{location}`").into()
+                Some(format!("write `file://{location}`").into())
             }
             LocationFault::NoScheme if location.starts_with('.') => {
-                "write `file://` and the absolute path".into()
+                Some("write `file://` and the absolute path".into())
             }
-            LocationFault::NoScheme => {
-                format!("write `https://{location}`, or `file://` and an absolute path").into()
-            }
-            LocationFault::Directory => {
-                "write `file://` and an absolute path: three slashes in all".into()
-            }
-            LocationFault::Parameter(_) => {
-                format!("the known parameters are {}", KNOWN.join(", ")).into()
-            }
-            LocationFault::VirtualHost(_) => "write `addressing-style=path`".into(),
-            LocationFault::Endpoint(_) => {
-                "write `endpoint=https://HOST` and `region=NAME`".into()
-            }
-            LocationFault::Url(_) | LocationFault::Scheme(_) => {
+            LocationFault::NoScheme => Some(
+                format!("write `https://{location}`, or `file://` and an absolute path").into(),
+            ),
+            fault => fault.hint(),
+        }
+    }
+}
+
+impl Hint for LocationFault {
+    fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::NoScheme | Self::Scheme(_) | Self::Url(_) => Some(
                 "a binary cache is at `https://HOST`, `http://HOST`, `file:///DIRECTORY` or `s3://BUCKET`"
-                    .into()
+                    .into(),
+            ),
+            Self::Directory => {
+                Some("write `file://` and an absolute path: three slashes in all".into())
             }
-            _ => return None,
-        })
+            Self::Parameter(_) => {
+                Some(format!("the known parameters are {}", KNOWN.join(", ")).into())
+            }
+            Self::VirtualHost(_) => Some("write `addressing-style=path`".into()),
+            Self::Endpoint(_) => Some("write `endpoint=https://HOST` and `region=NAME`".into()),
+            Self::Fragment | Self::Login | Self::Repeated(_) | Self::Value { .. } => None,
+        }
     }
 }

@@ -286,6 +286,7 @@ impl<'a> Reader<'a> {
             images: self.images.opener(),
             cache: &Cache::none(),
             commands: plan::CommandOptions::none(),
+            caches: plan::CacheOptions::none(),
         };
         let (closure, contents) = plan::closure(&spec, &options, &planner)?;
         let closure = closure.into_entries();

@@ -58,6 +58,7 @@ impl NewImage<'_> {
             };
             writing.base_layers()?;
             writing.new_layers(layers)?;
+            self.check_seen()?;
             writing.finish()
         })
     }

@@ -45,6 +45,12 @@ pub enum Error {
         /// The fault.
         why: String,
     },
+    /// Programs that the image's platform cannot run.
+    #[error("{message}")]
+    Foreign {
+        /// The programs, and the platforms that they are for.
+        message: String,
+    },
     /// The archive could not be written.
     #[error("writing the archive")]
     Output(#[source] io::Error),
@@ -61,10 +67,14 @@ impl Hint for Error {
             Self::Output(error) if error.kind() == io::ErrorKind::StorageFull => {
                 Some("make room where the archive is written to".into())
             }
+            Self::Foreign { .. } => Some(FOREIGN_HINT.into()),
             _ => None,
         }
     }
 }
+
+/// The hint on programs for another platform.
+pub(crate) const FOREIGN_HINT: &str = "build the image for that platform with `architecture`, or give `--allow-foreign` if it is never run";
 
 impl Error {
     /// Returns true if it only says that the reader of the output does not want it.

@@ -22,12 +22,15 @@ use terrine_support::remark::Remark;
 use crate::base::{Base, BaseLayer};
 use crate::cache::{Cache, Plain};
 pub use crate::destination::Reporter;
-use crate::layer::{self, LayerHistory, LayerOfStore, NewLayer, Ownership, Store, Watch};
+use crate::layer::{
+    self, LayerHistory, LayerOfStore, NewLayer, Ownership, Store, StorePath, Watch, Watches,
+};
 pub use crate::layer::{Customisation, StoreLayer};
-use crate::pipe;
 use crate::rootfs::{Late, LayerOfRoot, Root};
 use crate::store_database::LateDatabase;
+use crate::{pipe, platform};
 pub use error::Error;
+pub(crate) use error::FOREIGN_HINT;
 pub use outcome::{Outcome, Published, Written};
 pub use provenance::{PlanOrigin, labels, provenance};
 pub use ship::Shipping;
@@ -57,6 +60,38 @@ pub struct NewImage<'p> {
     pub provenance: Annotations,
     /// The Nix database at its root, where what it says depends on what goes into layers.
     pub late: Option<LateDatabase>,
+    /// The executables that nobody could look at before they go into layers.
+    pub unseen: Option<Unseen>,
+}
+
+/// Executables in binary caches, which are seen when their layers are made.
+#[derive(Debug)]
+pub struct Unseen {
+    /// The paths that they are in.
+    pub passing: platform::Passing,
+    /// True if programs that the image's platform cannot run are allowed.
+    pub allow_foreign: bool,
+}
+
+impl Unseen {
+    /// The executables of paths, if there are any.
+    ///
+    /// # Errors
+    ///
+    /// A path that is missing.
+    pub fn of(
+        store: &Store,
+        paths: &[StorePath],
+        allow_foreign: bool,
+    ) -> Result<Option<Self>, layer::Error> {
+        if paths.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            passing: platform::Passing::new(store, paths)?,
+            allow_foreign,
+        }))
+    }
 }
 
 /// The root layer: everything that is not in a store path.
@@ -77,7 +112,7 @@ impl NewImage<'_> {
                 layer,
                 store: &self.store,
                 ownership: &self.ownership,
-                watch: self.late.as_ref().map(|late| late.passing() as &dyn Watch),
+                watches: self.watches(),
             }));
         }
         layers.push(match &self.top {
@@ -134,6 +169,40 @@ impl NewImage<'_> {
     pub fn remember(&self, cache: &Cache) {
         if let Some(late) = &self.late {
             late.passing().remember(cache);
+        }
+        if let Some(unseen) = &self.unseen {
+            unseen.passing.remember(cache);
+        }
+    }
+
+    /// Returns everybody who watches store paths on their way into layers.
+    fn watches(&self) -> Watches<'_> {
+        let late = self.late.as_ref();
+        let unseen = self.unseen.as_ref();
+        [
+            late.map(|late| late.passing() as &dyn Watch),
+            unseen.map(|unseen| &unseen.passing as &dyn Watch),
+        ]
+    }
+
+    /// Checks that the image's platform runs the programs that were seen while layers were made.
+    ///
+    /// # Errors
+    ///
+    /// Programs for another platform.
+    pub(crate) fn check_seen(&self) -> Result<(), Error> {
+        let Some(unseen) = self.unseen.as_ref().filter(|unseen| !unseen.allow_foreign) else {
+            return Ok(());
+        };
+        match unseen
+            .passing
+            .findings()
+            .foreign(&self.resolved.architecture)
+        {
+            Some(foreign) => Err(Error::Foreign {
+                message: foreign.to_string(),
+            }),
+            None => Ok(()),
         }
     }
 

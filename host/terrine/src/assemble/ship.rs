@@ -116,6 +116,7 @@ impl NewImage<'_> {
         let carriers: Vec<Carrier<'_>> = shippings.iter().map(Shipping::carrier).collect();
         let brought = destination::all(&carriers, &parts, first.jobs, reporter)?;
         self.remember(first.cache);
+        self.check_seen()?;
         let outcomes = shippings.iter().zip(brought);
         let outcomes =
             outcomes.map(|(shipping, brought)| self.publish(&listed, brought?, shipping, reporter));

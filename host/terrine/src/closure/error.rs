@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
 
+use crate::substitute;
+
 /// A closure that cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +41,9 @@ pub enum Error {
         /// A description of what it is, or of what it lacks.
         why: String,
     },
+    /// A binary cache.
+    #[error(transparent)]
+    Substitute(#[from] substitute::Error),
     /// A store path that the store does not know.
     #[error("`{path}` is not in the store's database `{}`", database.display())]
     NotRegistered {
@@ -80,6 +85,7 @@ impl Hint for Error {
             ),
             Self::NotRegistered { .. } => Some("build or fetch the path first".into()),
             Self::File(error) => error.hint(),
+            Self::Substitute(error) => error.hint(),
         }
     }
 }

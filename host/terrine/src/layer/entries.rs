@@ -4,7 +4,9 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use super::feed::feed_visited;
 use super::{Error, Measure};
+use crate::pipe::Feeder;
 
 /// The entries of a layer that is yet to be made. Their headers and sizes are known, and no
 /// content has been read.
@@ -18,6 +20,15 @@ pub trait Entries: Send {
     ///
     /// An entry that is not what it was, and what `visit` returns.
     fn visit(&self, visit: &mut Visit<'_>) -> Result<(), Error>;
+
+    /// Feeds the archive: as many bytes as [`Entries::measure`] says, or an error. Contents are read once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entries::visit`], and an output that is closed.
+    fn feed(&self, feeder: &mut Feeder<'_>) -> Result<(), Error> {
+        feed_visited(feeder, self)
+    }
 }
 
 /// Takes one entry after the other.

@@ -9,6 +9,7 @@ use terrine_support::hint::Hint;
 
 use super::{PatternError, StorePathError};
 use crate::pipe::Closed;
+use crate::substitute;
 
 /// A file tree that cannot be made a layer. Each names the path where it lies.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +101,9 @@ pub enum Error {
         /// The digest of the bytes.
         actual: Digest,
     },
+    /// A store path that cannot be had from a binary cache.
+    #[error(transparent)]
+    Substitute(#[from] substitute::Error),
     /// The receiver of the archive does not want any more of it.
     #[error("the output was closed")]
     Closed,
@@ -119,6 +123,7 @@ impl Hint for Error {
             ),
             Self::Special { .. } => Some("containers get their devices and sockets when they run; `--exclude` leaves this one out of a directory that is not in the store".into()),
             Self::Whiteout { .. } => Some(WHITEOUT_HINT.into()),
+            Self::Substitute(error) => error.hint(),
             Self::Mismatch { .. } => Some("build the customisation layer again".into()),
             Self::Changed { .. } => Some("run again when nothing writes to the path any more".into()),
             _ => None,

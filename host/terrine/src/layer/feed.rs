@@ -14,6 +14,14 @@ use crate::pipe::Feeder;
 ///
 /// A file that cannot be read or is not what it was, and an output that is closed.
 pub fn feed(feeder: &mut Feeder<'_>, entries: &dyn Entries) -> Result<(), Error> {
+    entries.feed(feeder)
+}
+
+/// Feeds what `entries` visits.
+pub(super) fn feed_visited(
+    feeder: &mut Feeder<'_>,
+    entries: &(impl Entries + ?Sized),
+) -> Result<(), Error> {
     let size = entries.measure().size;
     let mut written = 0;
     entries.visit(&mut |entry| {
@@ -25,7 +33,7 @@ pub fn feed(feeder: &mut Feeder<'_>, entries: &dyn Entries) -> Result<(), Error>
     Ok(())
 }
 
-fn feed_entry(feeder: &mut Feeder<'_>, entry: &ArchiveEntry<'_>) -> Result<(), Error> {
+pub(super) fn feed_entry(feeder: &mut Feeder<'_>, entry: &ArchiveEntry<'_>) -> Result<(), Error> {
     feeder.put(entry.header)?;
     match entry.content {
         EntryContent::None => {}

@@ -48,7 +48,7 @@ fn look(store: &Store, path: &StorePath) -> Result<Stat, Error> {
         store.stat_at(text)
     } else if &text[..slash] == store.dir().as_bytes() {
         store
-            .handle()
+            .handle(text)
             .and_then(|handle| statat(handle, &text[slash + 1..], AtFlags::SYMLINK_NOFOLLOW))
     } else {
         store

@@ -17,10 +17,12 @@ mod measure;
 mod new_layer;
 mod permissions;
 mod read;
+mod reorder;
 mod selection;
 mod store;
 mod store_key;
 mod store_layer;
+mod streamed;
 mod tree;
 mod watch;
 mod words;
@@ -42,13 +44,14 @@ pub use new_layer::{LayerHistory, LayerOrigin, NewLayer, measure};
 pub use permissions::{Pattern, PatternError, Permissions, Rule};
 pub(crate) use read::{opening, read_exact};
 pub use selection::Selection;
+pub(crate) use store::Fetch;
 pub use store::{Store, StorePath, StorePathError};
 pub use store_key::{Hashed, content_key};
 pub use store_layer::{LayerOfStore, StoreLayer};
 pub use terrine_tar::Kind;
 pub use tree::{Tree, TreeEntry, check_exists};
 pub(crate) use tree::{is_whiteout, unfit};
-pub use watch::{Watch, Watcher};
+pub use watch::{Watch, Watcher, Watches};
 pub use words::{Given, list};
 
 /// The owner and the time of every entry of a layer: what dockerTools' `uid`, `gid`,

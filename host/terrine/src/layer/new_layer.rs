@@ -7,6 +7,7 @@ use terrine_planner_host::image::LayerRole;
 
 use super::{Entries, Error, Measure, StorePath};
 use crate::cache::{LayerKey, Plain};
+use crate::pipe::Feeder;
 
 /// A layer that is yet to be made, whatever it is made of.
 ///
@@ -19,6 +20,18 @@ pub trait NewLayer: fmt::Debug + Sync {
     ///
     /// Something that is missing, or that a layer cannot hold.
     fn entries(&self) -> Result<Box<dyn Entries + '_>, Error>;
+
+    /// Feeds the layer's archive. Calls `begin` with its size in bytes first, or, where only reading tells that,
+    /// with one that is close to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewLayer::entries`]; a file that cannot be read or is not what it was; an output that is closed.
+    fn feed(&self, feeder: &mut Feeder<'_>, begin: &dyn Fn(u64)) -> Result<(), Error> {
+        let entries = self.entries()?;
+        begin(entries.measure().size);
+        entries.feed(feeder)
+    }
 
     /// Returns what the layer is made of, for people.
     fn origin(&self) -> LayerOrigin<'_>;
@@ -51,6 +64,15 @@ pub trait NewLayer: fmt::Debug + Sync {
     /// layers are started first.
     fn weight(&self) -> Option<u64> {
         None
+    }
+
+    /// Returns whether files of the layer have to be fetched.
+    ///
+    /// # Errors
+    ///
+    /// A binary cache that cannot be asked.
+    fn is_fetched(&self) -> Result<bool, Error> {
+        Ok(false)
     }
 
     /// Returns whether the layer can be made only when all others of the image are.

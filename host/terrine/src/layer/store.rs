@@ -9,12 +9,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, open};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open};
 use rustix::io::Errno;
 
-use super::{Given, Selection};
+use super::{Error, Given, Selection};
 use crate::beneath::{Found, SEARCH, open_beneath};
 use crate::links::Walk;
+use crate::substitute::{Substitute, Substitutes};
 
 /// A directory of store paths: `/nix/store`, `/gnu/store`, or one of these below
 /// another root, as Nix's chroot stores lie.
@@ -27,6 +28,8 @@ pub struct Store {
     handle: Option<Arc<OwnedFd>>,
     /// Directories that lie elsewhere on this machine, by their paths in the image.
     grafts: BTreeMap<String, Graft>,
+    /// The source of paths that this machine does not have.
+    substitutes: Option<Arc<Substitutes>>,
 }
 
 /// A directory that is a store path in the image and lies elsewhere on this machine.
@@ -71,7 +74,54 @@ impl Store {
             root: root.to_owned(),
             handle,
             grafts: BTreeMap::new(),
+            substitutes: None,
         })
+    }
+
+    /// Takes the paths that this machine does not have out of binary caches.
+    pub fn substitute(&mut self, substitutes: Arc<Substitutes>) {
+        self.substitutes = Some(substitutes);
+    }
+
+    /// Returns the source of paths that this machine does not have.
+    pub fn substitutes(&self) -> Option<&Arc<Substitutes>> {
+        self.substitutes.as_ref()
+    }
+
+    /// Returns what a binary cache has of the store path that a path is or lies in, if that comes from one.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be asked or used.
+    pub fn substituted(&self, path: &StorePath) -> Result<Option<Arc<Substitute>>, Error> {
+        match &self.substitutes {
+            Some(substitutes) if !self.is_grafted(path) => {
+                Ok(substitutes.get(self.top(path).as_str())?)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Fetches a store path if it comes from a binary cache.
+    ///
+    /// # Errors
+    ///
+    /// A path that neither this machine nor a cache has, a cache that cannot be used, and a disk that is full.
+    pub(crate) fn fetch(&self, path: &StorePath, what: Fetch) -> Result<(), Error> {
+        let Some(substitutes) = &self.substitutes else {
+            return Ok(());
+        };
+        if self.is_grafted(path) {
+            return Ok(());
+        }
+        let Some(substitute) = substitutes.require(self.top(path).as_str())? else {
+            return Ok(());
+        };
+        match what {
+            Fetch::Outline => substitutes.outline(&substitute)?,
+            Fetch::Whole => substitutes.fetch(&substitute)?,
+        }
+        Ok(())
     }
 
     /// The store's directory in the image, without a trailing slash; empty for `/`.
@@ -175,6 +225,27 @@ impl Store {
         }
     }
 
+    /// Returns what a binary cache has of the store path that a path of the image lies in. Its outline is on this
+    /// machine by then. None if the path comes from elsewhere, cannot be had, or only its NAR tells what is in it.
+    fn fetched(&self, path: &[u8]) -> Option<(&Substitutes, Arc<Substitute>)> {
+        let substitutes = self.substitutes.as_deref()?;
+        let top = self.top_name(path)?;
+        if self.grafts.contains_key(top) {
+            return None;
+        }
+        let substitute = substitutes.get(top).ok()??;
+        let is_there = substitutes.outline_of_listing(&substitute).ok()?;
+        is_there.then_some((substitutes, substitute))
+    }
+
+    /// The store path that a path of the image is or lies in.
+    fn top_name<'a>(&self, path: &'a [u8]) -> Option<&'a str> {
+        let below = path.strip_prefix(self.dir.as_bytes())?.strip_prefix(b"/")?;
+        let end = below.iter().position(|&byte| byte == b'/');
+        let length = path.len() - below.len() + end.unwrap_or(below.len());
+        std::str::from_utf8(&path[..length]).ok()
+    }
+
     /// Returns the extended attributes of a path, where it lies elsewhere on this machine. Store paths have none.
     pub(super) fn attributes(&self, path: &[u8]) -> &[(Vec<u8>, Vec<u8>)] {
         self.grafted(path)
@@ -197,7 +268,11 @@ impl Store {
         match self.grafted(path.as_os_str().as_bytes()) {
             Some((graft, b"")) => graft.place.clone(),
             Some((graft, below)) => graft.place.join(OsStr::from_bytes(below)),
-            None => self.root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => {
+                let fetched = self.fetched(path.as_os_str().as_bytes());
+                let root = fetched.map_or(&*self.root, |(substitutes, _)| substitutes.root());
+                root.join(path.strip_prefix("/").unwrap_or(path))
+            }
         }
     }
 
@@ -212,16 +287,9 @@ impl Store {
         if self.grafts.is_empty() {
             return None;
         }
-        let below = path.strip_prefix(self.dir.as_bytes())?.strip_prefix(b"/")?;
-        let end = below
-            .iter()
-            .position(|&byte| byte == b'/')
-            .unwrap_or(below.len());
-        let name = std::str::from_utf8(&path[..path.len() - below.len() + end]).ok()?;
-        Some((
-            self.grafts.get(name)?,
-            below.get(end + 1..).unwrap_or_default(),
-        ))
+        let top = self.top_name(path)?;
+        let below = path.get(top.len() + 1..).unwrap_or_default();
+        Some((self.grafts.get(top)?, below))
     }
 
     /// Returns where an absolute path of the image leads on this machine, links resolved as the
@@ -229,8 +297,9 @@ impl Store {
     /// is returned as far as it goes.
     pub fn resolve(&self, path: &Path) -> PathBuf {
         let here = |at: &[u8]| {
-            self.root
-                .join(OsStr::from_bytes(at.get(1..).unwrap_or_default()))
+            let fetched = self.fetched(at);
+            let root = fetched.map_or(&*self.root, |(substitutes, _)| substitutes.root());
+            root.join(OsStr::from_bytes(at.get(1..).unwrap_or_default()))
         };
         let mut walk = Walk::along(path.as_os_str().as_bytes());
         while let Some(at) = walk.step() {
@@ -248,23 +317,37 @@ impl Store {
         here(walk.at())
     }
 
-    /// The store's directory on this machine.
-    pub(super) fn handle(&self) -> Result<BorrowedFd<'_>, Errno> {
-        self.handle.as_deref().map(AsFd::as_fd).ok_or(Errno::NOENT)
+    /// The directory on this machine in which a path lies that is directly in the store.
+    pub(super) fn handle(&self, path: &[u8]) -> Result<BorrowedFd<'_>, Errno> {
+        match self.fetched(path) {
+            Some((substitutes, _)) => Ok(substitutes.directory()),
+            None => self.handle.as_deref().map(AsFd::as_fd).ok_or(Errno::NOENT),
+        }
     }
 
     /// Opens an absolute path of the image, for reading. The store's directory itself may
-    /// be reached through links; from there on none is followed.
+    /// be reached through links; from there on none is followed. A file that is still in a binary cache is
+    /// [`Errno::REMOTE`].
     pub(crate) fn open_at(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let (directory, below) = self.start(path)?;
-        open_beneath(directory, below, flags)
+        let opened = open_beneath(directory, below, flags)?;
+        let has_content = |opened: &OwnedFd| match self.fetched(path) {
+            Some((_, substitute)) if !substitute.is_whole() => fstat(opened)
+                .map(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile),
+            _ => Ok(true),
+        };
+        if flags.intersects(OFlags::PATH | OFlags::DIRECTORY) || has_content(&opened)? {
+            Ok(opened)
+        } else {
+            Err(Errno::REMOTE)
+        }
     }
 
     /// Looks at an absolute path of the image, which need not be one that may be read. Links are
     /// followed no more than by [`Self::open_at`].
     #[cfg(target_os = "linux")]
     pub(super) fn stat_at(&self, path: &[u8]) -> Result<Stat, Errno> {
-        self.open_at(path, OFlags::PATH).and_then(rustix::fs::fstat)
+        self.open_at(path, OFlags::PATH).and_then(fstat)
     }
 
     /// Elsewhere nothing is opened without the right to read it.
@@ -280,9 +363,18 @@ impl Store {
         Ok(match self.grafted(path) {
             Some((graft, b"")) => (graft.handle.as_fd(), b"."),
             Some((graft, below)) => (graft.handle.as_fd(), below),
-            None => (self.handle()?, &path[self.dir.len() + 1..]),
+            None => (self.handle(path)?, &path[self.dir.len() + 1..]),
         })
     }
+}
+
+/// The part of a store path that is fetched from a binary cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fetch {
+    /// Its directories, its links, and the names and sizes of its files.
+    Outline,
+    /// The content of its files, too.
+    Whole,
 }
 
 /// An absolute path in a store, in its plainest form.

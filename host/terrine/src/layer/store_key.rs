@@ -145,6 +145,10 @@ fn identify(
     nar_hash: Option<Digest>,
     directories: bool,
 ) -> Result<Option<Identity>, Error> {
+    // It becomes what its cache says, whatever others say.
+    if let Some(substitute) = store.substituted(path)? {
+        return Ok(Some(Identity::Content(substitute.info().nar_hash)));
+    }
     if let Some(hash) = nar_hash.filter(|_| store.is_grafted(path)) {
         return content_of_directory(store, ownership, path, hash).map(Some);
     }
@@ -179,7 +183,7 @@ fn content_of_directory(
         layer: &layer,
         store,
         ownership,
-        watch: None,
+        watches: [None; 2],
     };
     let headers = measure(&layer)?.outline;
     let content = LayerKey::builder("content of a directory")

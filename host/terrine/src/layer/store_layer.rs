@@ -10,14 +10,16 @@ use terrine_oci::Digest;
 use terrine_planner_host::image::LayerRole;
 use terrine_tar::Kind;
 
+use super::feed::feed_visited;
 use super::measure::largest_path;
 use super::read::opening;
 use super::{
     ArchiveEntry, Entries, EntryContent, Error, Hashed, LayerHistory, LayerOrigin, Measure,
-    Measuring, NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, Watch, Watcher,
+    Measuring, NewLayer, Ownership, Store, StorePath, Tree, TreeEntry, Visit, Watcher, Watches,
     store_key,
 };
 use crate::cache::LayerKey;
+use crate::pipe::Feeder;
 
 /// The store paths of a layer.
 #[derive(Debug, Default)]
@@ -47,8 +49,8 @@ pub struct LayerOfStore<'a> {
     pub store: &'a Store,
     /// The owners of the entries.
     pub ownership: &'a Ownership,
-    /// The watcher of the store paths as they go by.
-    pub watch: Option<&'a dyn Watch>,
+    /// The watchers of the store paths as they go by.
+    pub watches: Watches<'a>,
 }
 
 impl NewLayer for LayerOfStore<'_> {
@@ -70,11 +72,20 @@ impl NewLayer for LayerOfStore<'_> {
         Ok(Box::new(StoreEntries {
             tree,
             measure,
-            store: self.store,
-            ownership: self.ownership,
-            paths: &self.layer.paths,
-            watch: self.watch,
+            layer: *self,
+            is_streamed: self.is_streamed()?,
         }))
+    }
+
+    fn feed(&self, feeder: &mut Feeder<'_>, begin: &dyn Fn(u64)) -> Result<(), Error> {
+        if self.is_streamed()? {
+            // Without listings, nobody knows the size of the archive yet.
+            begin(self.layer.weight);
+            return self.stream(feeder);
+        }
+        let entries = self.entries()?;
+        begin(entries.measure().size);
+        entries.feed(feeder)
     }
 
     fn origin(&self) -> LayerOrigin<'_> {
@@ -107,30 +118,26 @@ impl NewLayer for LayerOfStore<'_> {
         hashed.try_for_each(|hashed| hashed.check(self.store))
     }
 
+    fn is_fetched(&self) -> Result<bool, Error> {
+        self.is_streamed()
+    }
+
     fn weight(&self) -> Option<u64> {
         Some(self.layer.weight).filter(|&weight| weight > 0)
     }
 }
 
-/// The entries of a layer of store paths.
-struct StoreEntries<'a> {
-    tree: Tree,
-    measure: Measure,
-    store: &'a Store,
-    ownership: &'a Ownership,
-    paths: &'a [StorePath],
-    watch: Option<&'a dyn Watch>,
-}
-
-impl Entries for StoreEntries<'_> {
-    fn measure(&self) -> Measure {
-        self.measure
-    }
-
-    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), Error> {
+impl LayerOfStore<'_> {
+    /// Calls `visit` with the entries of a tree whose files are on this machine.
+    pub(super) fn visit(
+        &self,
+        tree: &Tree,
+        watching: &Watching<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Error> {
+        let store = self.store;
         let mut header = Vec::new();
-        let watching = Watching::new(self.paths, self.watch);
-        self.tree.for_each(|entry| {
+        tree.for_each(|entry| {
             header.clear();
             let mut attributes = vec![];
             let own = entry.header(self.ownership, &mut attributes);
@@ -139,10 +146,10 @@ impl Entries for StoreEntries<'_> {
             if entry.kind != Kind::File {
                 return visit(ArchiveEntry::new(&header, 0, EntryContent::None));
             }
-            let path = || self.store.locate(Path::new(OsStr::from_bytes(entry.path)));
+            let path = || store.locate(Path::new(OsStr::from_bytes(entry.path)));
             let open = || {
                 // Never waiting for a fifo's other end.
-                self.store
+                store
                     .open_at(entry.path, OFlags::NONBLOCK)
                     .map_err(|errno| opening(&path(), errno))
             };
@@ -150,58 +157,92 @@ impl Entries for StoreEntries<'_> {
             let content = EntryContent::File {
                 open: &open,
                 path: &path,
-                seen: self.watch.is_some().then_some(&seen),
+                seen: watching.is_any().then_some(&seen),
             };
             visit(ArchiveEntry::new(&header, entry.size, content))
-        })?;
+        })
+    }
+}
+
+/// The entries of a layer of store paths.
+struct StoreEntries<'a> {
+    tree: Tree,
+    measure: Measure,
+    layer: LayerOfStore<'a>,
+    /// True if files are read out of binary caches.
+    is_streamed: bool,
+}
+
+impl Entries for StoreEntries<'_> {
+    fn measure(&self) -> Measure {
+        self.measure
+    }
+
+    fn visit(&self, visit: &mut Visit<'_>) -> Result<(), Error> {
+        let watching = Watching::new(&self.layer.layer.paths, self.layer.watches);
+        self.layer.visit(&self.tree, &watching, visit)?;
         watching.end();
         Ok(())
     }
+
+    fn feed(&self, feeder: &mut Feeder<'_>) -> Result<(), Error> {
+        if self.is_streamed {
+            // The listings that the measure is from are compared with the NARs.
+            self.layer.stream(feeder)
+        } else {
+            feed_visited(feeder, self)
+        }
+    }
 }
 
-/// The watcher of the path that is gone through.
-struct Watching<'a> {
-    watch: Option<&'a dyn Watch>,
+/// The watchers of the path that is gone through.
+pub(super) struct Watching<'a> {
+    watches: Watches<'a>,
     /// The paths that have not come yet.
     rest: Cell<&'a [StorePath]>,
-    watcher: RefCell<Option<Box<dyn Watcher + 'a>>>,
+    watchers: RefCell<Vec<Box<dyn Watcher + 'a>>>,
 }
 
 impl<'a> Watching<'a> {
-    fn new(paths: &'a [StorePath], watch: Option<&'a dyn Watch>) -> Self {
+    pub(super) fn new(paths: &'a [StorePath], watches: Watches<'a>) -> Self {
         Self {
-            watch,
+            watches,
             rest: Cell::new(paths),
-            watcher: RefCell::new(None),
+            watchers: RefCell::default(),
         }
     }
 
-    fn entry(&self, entry: &TreeEntry<'_>) {
-        let Some(watch) = self.watch else {
+    /// Returns whether anybody watches.
+    fn is_any(&self) -> bool {
+        self.watches.iter().any(Option::is_some)
+    }
+
+    pub(super) fn entry(&self, entry: &TreeEntry<'_>) {
+        if !self.is_any() {
             return;
-        };
+        }
         if let [path, rest @ ..] = self.rest.get()
             && path.as_str().as_bytes() == entry.path
         {
             self.end();
             self.rest.set(rest);
-            self.watcher.replace(watch.begin(path));
+            let watches = self.watches.into_iter().flatten();
+            let watchers = watches.filter_map(|watch| watch.begin(path));
+            self.watchers.replace(watchers.collect());
         }
-        if let Some(watcher) = self.watcher.borrow_mut().as_mut() {
+        for watcher in self.watchers.borrow_mut().iter_mut() {
             watcher.entry(entry);
         }
     }
 
-    fn content(&self, bytes: &[u8]) {
-        if let Some(watcher) = self.watcher.borrow_mut().as_mut() {
+    pub(super) fn content(&self, bytes: &[u8]) {
+        for watcher in self.watchers.borrow_mut().iter_mut() {
             watcher.content(bytes);
         }
     }
 
-    fn end(&self) {
-        if let Some(watcher) = self.watcher.take() {
-            watcher.end();
-        }
+    pub(super) fn end(&self) {
+        self.watchers.take().into_iter().for_each(Watcher::end);
     }
 }
 

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
+use terrine_binary_cache::{ListingEntry, NarKind};
 use terrine_tar::Kind;
 use terrine_tar::order::compare;
 
 use super::read::opening;
+use super::reorder::{in_layer, is_in_both_orders};
 use super::{Attributes, Error, Store, StorePath};
 use crate::beneath::{self, Found};
 
@@ -79,6 +81,9 @@ impl Tree {
             })?;
         }
         for path in paths {
+            if tree.take_listing(store, path)? {
+                continue;
+            }
             Walk {
                 store,
                 path: path.as_str().as_bytes().to_vec(),
@@ -87,6 +92,55 @@ impl Tree {
             .run()?;
         }
         Ok(tree)
+    }
+
+    /// Lists a path that is in a binary cache with a listing, and returns true if it is one. A path in a cache
+    /// without listings is fetched.
+    fn take_listing(&mut self, store: &Store, path: &StorePath) -> Result<bool, Error> {
+        let (Some(substitutes), Some(substitute)) = (store.substitutes(), store.substituted(path)?)
+        else {
+            return Ok(false);
+        };
+        if store.top(path) != *path || substitute.is_whole() {
+            return Ok(false);
+        }
+        let Some(listing) = substitutes.listing(&substitute)? else {
+            substitutes.fetch(&substitute)?;
+            return Ok(false);
+        };
+        let mut entries: Vec<ListingEntry<'_>> = listing.entries().collect();
+        // A listing has the order of a NAR.
+        if entries.iter().any(|entry| !is_in_both_orders(&entry.path)) {
+            entries.sort_by(|a, b| in_layer(&a.path, &b.path));
+        }
+        let top = path.as_str().as_bytes();
+        for entry in &entries {
+            let whole = match &*entry.path {
+                b"" => top.to_vec(),
+                below => [top, b"/", below].concat(),
+            };
+            self.take_entry(&whole, entry)?;
+        }
+        Ok(true)
+    }
+
+    fn take_entry(&mut self, whole: &[u8], entry: &ListingEntry<'_>) -> Result<(), Error> {
+        let place = || PathBuf::from(OsStr::from_bytes(whole));
+        check(whole, place)?;
+        let (kind, size, link) = match entry.kind {
+            NarKind::Directory => (Kind::Directory, 0, &[][..]),
+            NarKind::Symlink { target } => (Kind::Symlink, target.len() as u64, target),
+            NarKind::Regular { size, .. } => (Kind::File, size, &[][..]),
+        };
+        let name = if entry.depth == 0 {
+            whole
+        } else {
+            let start = whole.iter().rposition(|&byte| byte == b'/');
+            &whole[start.map_or(0, |slash| slash + 1)..]
+        };
+        // A listing is not deeper than a u16 counts.
+        let node = Node::new(kind, mode_in_layer(&entry.kind), size, entry.depth as u16);
+        self.push(node, name, link, place)
     }
 
     /// Returns the number of entries.
@@ -181,6 +235,34 @@ pub(crate) fn is_whiteout(path: &[u8]) -> bool {
     path[start.map_or(0, |slash| slash + 1)..].starts_with(b".wh.")
 }
 
+/// Checks that a layer can have an entry of a path; `place` is asked for what errors call it.
+pub(super) fn check(path: &[u8], place: impl FnOnce() -> PathBuf) -> Result<(), Error> {
+    if path.len() > MAX_PATH {
+        return Err(Error::TooLong {
+            path: PathBuf::from(OsStr::from_bytes(&path[..100])),
+            length: path.len(),
+            limit: MAX_PATH,
+        });
+    }
+    if is_whiteout(path) {
+        return Err(Error::Whiteout { path: place() });
+    }
+    Ok(())
+}
+
+/// Returns the permissions that an entry of a NAR has in a layer: those of every store path. Those of a link are
+/// what Linux says of every link.
+pub(super) fn mode_in_layer(kind: &NarKind<'_>) -> u16 {
+    match kind {
+        NarKind::Symlink { .. } => 0o777,
+        NarKind::Directory
+        | NarKind::Regular {
+            executable: true, ..
+        } => 0o555,
+        NarKind::Regular { .. } => 0o444,
+    }
+}
+
 /// A walk through one store path.
 struct Walk<'a> {
     store: &'a Store,
@@ -261,7 +343,7 @@ impl Walk<'_> {
             }
             return Ok(Child::from(top));
         } else if parent == self.store.dir().as_bytes() {
-            look(self.store.handle().map_err(failed)?, name)
+            look(self.store.handle(&self.path).map_err(failed)?, name)
         } else {
             let parent = self
                 .store
@@ -281,19 +363,7 @@ impl Walk<'_> {
         depth: usize,
         open: &mut Vec<std::vec::IntoIter<Child>>,
     ) -> Result<(), Error> {
-        if self.path.len() > MAX_PATH {
-            let start = PathBuf::from(OsStr::from_bytes(&self.path[..100]));
-            return Err(Error::TooLong {
-                path: start,
-                length: self.path.len(),
-                limit: MAX_PATH,
-            });
-        }
-        if is_whiteout(&self.path) {
-            return Err(Error::Whiteout {
-                path: self.place(b""),
-            });
-        }
+        check(&self.path, || self.place(b""))?;
         // A path of at most MAX_PATH bytes is not deeper than a u16 counts.
         let node = Node::new(child.kind, child.mode, child.size, depth as u16);
         let (store, path) = (self.store, &self.path);

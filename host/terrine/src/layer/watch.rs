@@ -22,3 +22,6 @@ pub trait Watcher {
     /// Ends: everything has come by.
     fn end(self: Box<Self>);
 }
+
+/// Several at once that watch the same layer; none where there is nobody.
+pub type Watches<'a> = [Option<&'a dyn Watch>; 2];

@@ -203,7 +203,7 @@ mod tests {
             layer: &layer,
             store,
             ownership: &ownership,
-            watch: Some(passing),
+            watches: [Some(passing), None],
         };
         let entries = layer.entries().unwrap();
         pipe::run(io::sink(), &(), |feeder| {

@@ -10,7 +10,7 @@ use super::decide::{Decided, LayerPlan};
 use super::files::PlannedFiles;
 use super::identify::Identified;
 use super::{Error, Prepared, facts, hidden, inherited, linked, tags, unused};
-use crate::assemble::{self, NewImage, Top};
+use crate::assemble::{self, NewImage, Top, Unseen};
 use crate::base::Base;
 use crate::spec::ImageSpec;
 use crate::startup::{self, Interpreters};
@@ -40,6 +40,7 @@ impl Decided {
             unread,
             ..
         } = identified;
+        let unseen = Unseen::of(&store, &machine.unread, context.options.allow_foreign)?;
         let image = NewImage {
             planner: context.planners.image,
             ownership,
@@ -52,6 +53,7 @@ impl Decided {
             store,
             top: Top::Root(root),
             late: registered.late,
+            unseen,
         };
         remarks.extend(image.remarks());
         let mut facts = facts::gather(context.spec, &image, &paths, &plan, &machine, remarks);

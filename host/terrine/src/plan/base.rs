@@ -114,8 +114,8 @@ fn wanted(
         (None, Some(system)) => system.clone(),
         (None, None) => {
             let paths: Vec<StorePath> = items.linked().cloned().collect();
-            let findings = platform::scan(store, &paths, context.options.cache)?;
-            match findings.architecture() {
+            let scan = platform::scan(store, &paths, context.options.cache)?;
+            match scan.findings.architecture() {
                 Some((architecture, _)) => architecture,
                 None => return Ok(None),
             }

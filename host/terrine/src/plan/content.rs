@@ -173,7 +173,7 @@ impl<'a> Unread<'a> {
             weight: 0,
         };
         let measure = layer::measure(&LayerOfStore {
-            watch: None,
+            watches: [None; 2],
             layer: &layer,
             store: self.store,
             ownership: self.ownership,

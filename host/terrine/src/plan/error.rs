@@ -11,7 +11,7 @@ use super::decide::PIPELINE;
 use super::dockertools;
 use crate::layer::StorePathError;
 use crate::spec::{ImageSpec, example};
-use crate::{assemble, closure, history, layer, rootfs, source, store_database};
+use crate::{assemble, closure, history, layer, rootfs, source, store_database, substitute};
 
 /// An error of preparing an image.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +60,9 @@ pub enum Error {
     /// The references of store paths.
     #[error(transparent)]
     Closure(#[from] closure::Error),
+    /// A binary cache.
+    #[error(transparent)]
+    Substitute(#[from] substitute::Error),
     /// The references of store paths, where several sources contradict each other.
     #[error("the closures contradict each other")]
     Closures(#[source] closure::Fault),
@@ -153,7 +156,9 @@ impl Error {
 impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Field { hint: Some(hint), .. } => Some(hint.into()),
+            Self::Field {
+                hint: Some(hint), ..
+            } => Some(hint.into()),
             Self::Field { field, .. } => Some(example(field).into()),
             Self::Base(error) => error.hint(),
             Self::BaseConf(error) => error.hint(),
@@ -165,13 +170,13 @@ impl Hint for Error {
             Self::Layer(error) => error.hint(),
             Self::Planner(error) => error.hint(),
             Self::Pack(error) => error.hint(),
-            Self::Foreign { .. } => Some(
-                "build the image for that platform with `architecture`, or give `--allow-foreign` if it is never run".into(),
-            ),
+            Self::Foreign { .. } => Some(assemble::FOREIGN_HINT.into()),
+            Self::Substitute(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Commands(error) => error.hint(),
             Self::Differs { .. } => Some(
-                "look for dates, random numbers and process numbers in what the commands write".into(),
+                "look for dates, random numbers and process numbers in what the commands write"
+                    .into(),
             ),
             Self::Missing { hint, .. } => Some(hint.into()),
             Self::Io { .. } | Self::Trees(_) => None,

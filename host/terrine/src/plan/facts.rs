@@ -427,10 +427,12 @@ impl Facts {
         let new = image.new_layers();
         for ((layer, known), new) in own.zip(known).zip(&new) {
             layer.diff_id = known.map(|plain| plain.diff_id.to_string());
-            layer.size = Some(match known {
-                Some(plain) => plain.size,
-                None => layer::measure(new.as_ref())?.size,
-            });
+            layer.size = match known {
+                Some(plain) => Some(plain.size),
+                // To list its files would fetch hundreds of listings, or NARs.
+                None if new.is_fetched()? => None,
+                None => Some(layer::measure(new.as_ref())?.size),
+            };
         }
         self.add_up();
         Ok(())

@@ -3,7 +3,7 @@
 use super::close::Closed;
 use super::context::Context;
 use super::items::{self, Items};
-use super::{Error, base, database, paths, tree};
+use super::{Error, base, caches, database, paths, tree};
 use crate::base::{Base, Listing};
 use crate::layer::{Store, StorePath, StorePathError};
 
@@ -32,6 +32,7 @@ impl Gathered {
             error @ StorePathError::NotAbsolute(_) => Error::value("storeDir", &error),
             error => error.into(),
         })?;
+        caches::connect(context, &mut store)?;
         database::check(spec, &store)?;
         let items = items::find(spec, &mut store)?;
         let base = base::open(context, &store, &items)?;

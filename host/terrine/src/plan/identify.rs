@@ -59,7 +59,7 @@ impl Complete {
         ownership: Ownership,
         content: TagContent,
     ) -> Result<Identified, Error> {
-        let machine = machine::find(context, &self)?;
+        let machine = machine::find(context, &self, content == TagContent::Read)?;
         let past = past::find(context, &self.store, &machine)?;
         let request = request(context, &self, &machine)?;
         let resolved = resolve(context, &request)?;

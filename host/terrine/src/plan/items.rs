@@ -9,7 +9,7 @@ use terrine_planner_host::is_hashed;
 use terrine_support::remark::Remark;
 
 use super::{Error, place};
-use crate::layer::{Exclude, Given, Selection, Store, StorePath};
+use crate::layer::{Exclude, Fetch, Given, Selection, Store, StorePath};
 use crate::links::MAX_LINKS;
 use crate::spec::{ImageSpec, PathSwitch};
 
@@ -31,6 +31,15 @@ pub(super) struct Item {
     pub(super) place: PathBuf,
     /// The part of it that is in the image, if it is copied or a directory of this machine.
     pub(super) selection: Option<Selection>,
+}
+
+impl Item {
+    /// Fetches the item's files if they are in a binary cache.
+    fn fetch_files(&self, store: &Store) -> Result<(), Error> {
+        let fetched = self.store_path.as_ref();
+        let fetched = fetched.map(|path| store.fetch(path, Fetch::Whole));
+        Ok(fetched.transpose().map(drop)?)
+    }
 }
 
 /// Everything that a specification names.
@@ -113,6 +122,7 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
     for (i, named) in spec.copy_to_root.0.iter().enumerate() {
         let field = format!("copyToRoot[{i}]");
         let item = existing(spec, store, named, &field)?;
+        item.fetch_files(store)?;
         items.copied.push(match item.store_path {
             Some(_) => whole(item, &mut items.remarks)?,
             None => plain.select(item, &field, &mut items.remarks)?,
@@ -131,9 +141,13 @@ pub(super) fn find(spec: &ImageSpec, store: &mut Store) -> Result<Items, Error> 
     items.bin_sh = helper(&spec.bin_sh, "binSh")?;
     items.usr_bin_env = helper(&spec.usr_bin_env, "usrBinEnv")?;
     items.certificates = helper(&spec.ca_certificates, "caCertificates")?;
+    if let Some(certificates) = &items.certificates {
+        certificates.fetch_files(store)?;
+    }
     for (path, file) in &spec.files {
         if let Some(source) = &file.source {
             let item = existing(spec, store, source, &format!("files.{path}.source"))?;
+            item.fetch_files(store)?;
             let item = plain.file(item, &mut items.remarks)?;
             items.sources.push((path.clone(), item));
         }
@@ -158,6 +172,7 @@ fn item(spec: &ImageSpec, store: &Store, named: &str, field: &str) -> Result<Ite
     }
     let place = spec.place(named);
     if let Some(path) = store.path(named).ok().or_else(|| linked(store, &place)) {
+        store.fetch(&path, Fetch::Outline)?;
         let place = store.resolve(Path::new(path.as_str()));
         return Ok(Item {
             named: spec.given(named).to_owned(),

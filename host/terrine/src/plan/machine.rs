@@ -11,7 +11,8 @@ use super::complete::Complete;
 use super::context::Context;
 use super::facts::ArchitectureSource;
 use crate::base::Base;
-use crate::platform::{self, Bytes, Findings, HEAD};
+use crate::layer::{Fetch, StorePath};
+use crate::platform::{self, Bytes, Findings, HEAD, Scan};
 use crate::rootfs::Data;
 use crate::spec::ImageSpec;
 use crate::startup::{Files, resolve};
@@ -27,14 +28,23 @@ pub(super) struct Machine {
     /// The source that states the platform.
     pub(super) source: ArchitectureSource,
     findings: Findings,
+    /// The store paths in binary caches whose programs nobody has looked at.
+    pub(super) unread: Vec<StorePath>,
     /// The architecture of the base image, where it says so.
     base: Option<String>,
 }
 
-/// Looks at the image's programs, and decides what it is for.
-pub(super) fn find(context: &Context<'_, '_>, complete: &Complete) -> Result<Machine, Error> {
-    let own: Vec<_> = complete.paths.own().cloned().collect();
-    let mut findings = platform::scan(&complete.store, &own, context.options.cache)?;
+/// Looks at the image's programs, and decides what it is for. With `may_fetch`, programs in binary caches are
+/// fetched if nothing else tells that.
+pub(super) fn find(
+    context: &Context<'_, '_>,
+    complete: &Complete,
+    may_fetch: bool,
+) -> Result<Machine, Error> {
+    let Scan {
+        mut findings,
+        unread,
+    } = scan(context, complete, may_fetch)?;
     for entry in complete
         .root
         .entries()
@@ -64,8 +74,33 @@ pub(super) fn find(context: &Context<'_, '_>, complete: &Complete) -> Result<Mac
         platform,
         source,
         findings,
+        unread,
         base,
     })
+}
+
+/// Looks at the programs in store paths.
+fn scan(context: &Context<'_, '_>, complete: &Complete, may_fetch: bool) -> Result<Scan, Error> {
+    let own: Vec<_> = complete.paths.own().cloned().collect();
+    let scan = || platform::scan(&complete.store, &own, context.options.cache);
+    let mut scanned = scan()?;
+    let spec = context.spec;
+    let is_given = spec.architecture.is_some() || spec.system.is_some();
+    if !may_fetch || is_given {
+        return Ok(scanned);
+    }
+    // The programs that the image is for are in the paths that it names.
+    for &root in &complete.paths.roots {
+        if scanned.unread.is_empty() || scanned.findings.architecture().is_some() {
+            break;
+        }
+        let path = &complete.paths.paths[root];
+        if scanned.unread.contains(path) {
+            complete.store.fetch(path, Fetch::Whole)?;
+            scanned = scan()?;
+        }
+    }
+    Ok(scanned)
 }
 
 fn decide(

@@ -20,6 +20,7 @@
 
 mod assemble;
 mod base;
+mod caches;
 mod close;
 mod commands;
 mod complete;
@@ -62,6 +63,7 @@ use crate::cache::Cache;
 use crate::closure::Graph;
 use crate::source::Opener;
 use crate::spec::{ImageSpec, Time};
+pub use caches::CacheOptions;
 pub use commands::{CommandOptions, CommandsTold, MAX_PROCESSES};
 pub use component::component;
 use context::Context;
@@ -101,6 +103,8 @@ pub struct PlanOptions<'a> {
     pub cache: &'a Cache,
     /// The settings for commands at the root.
     pub commands: CommandOptions<'a>,
+    /// The settings for binary caches.
+    pub caches: CacheOptions<'a>,
 }
 
 impl<'a> PlanOptions<'a> {
@@ -118,6 +122,7 @@ impl<'a> PlanOptions<'a> {
             images,
             cache,
             commands: CommandOptions::none(),
+            caches: CacheOptions::none(),
         }
     }
 }

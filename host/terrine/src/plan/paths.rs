@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use terrine_planner_host as planner;
 
 use super::Error;
+use super::caches::CachedReferences;
 use super::context::Context;
 use super::items::{Item, Items};
 use super::place;
@@ -122,7 +123,7 @@ pub(super) fn find(
     let texts = texts(spec, root);
     let needed = Needed::of(store, items);
     let mut said = Said::default();
-    let (graph, whole) = source(spec, store, &needed, &texts, &mut said)?;
+    let (graph, whole) = source(context, store, &needed, &texts, &mut said)?;
     let Some(source) = graph else {
         return close(store, Graph::default(), items, &[], 0);
     };
@@ -163,7 +164,7 @@ pub(super) fn find(
 /// The closure of what commands see: of the contents, of their tools, and of what their scripts
 /// mention.
 pub(super) fn visible(
-    spec: &ImageSpec,
+    context: &Context<'_, '_>,
     store: &Store,
     items: &Items,
     scripts: &str,
@@ -177,7 +178,7 @@ pub(super) fn visible(
         .linked
         .extend(tools.map(|path| path.as_str().to_owned()));
     let mut said = Said::default();
-    let (Some(source), _) = source(spec, store, &needed, scripts, &mut said)? else {
+    let (Some(source), _) = source(context, store, &needed, scripts, &mut said)? else {
         return Ok(Graph::default());
     };
     let mut roots = needed.linked;
@@ -241,27 +242,29 @@ fn texts(spec: &ImageSpec, root: &Root) -> String {
 
 /// Facts that sources of references tell beside them.
 #[derive(Default)]
-struct Said {
-    /// Those of given closures, where the image has a database.
-    registrations: Registrations,
-    nar_hashes: NarHashes,
+pub(super) struct Said {
+    /// Those of given closures, where the image has a database, and of binary caches.
+    pub(super) registrations: Registrations,
+    pub(super) nar_hashes: NarHashes,
 }
 
 /// A source of the references of store paths.
 enum ReferenceSource {
     Graph(Graph),
     Database(Database),
+    Caches(CachedReferences),
 }
 
 /// Finds the source of references, if one is needed, and whether that is a closure of this image
 /// alone. What a given closure says beside references is added to `said`.
 fn source(
-    spec: &ImageSpec,
+    context: &Context<'_, '_>,
     store: &Store,
     needed: &Needed,
     texts: &str,
     said: &mut Said,
 ) -> Result<(Option<ReferenceSource>, bool), Error> {
+    let spec = context.spec;
     if !spec.closure.0.is_empty() {
         let mut graph = Graph::default();
         for (number, file) in spec.closure.0.iter().enumerate() {
@@ -279,6 +282,11 @@ fn source(
             graph = graph.merge(other).map_err(Error::Closures)?;
         }
         return Ok((Some(ReferenceSource::Graph(graph)), true));
+    }
+    if let Some(substitutes) = store.substitutes() {
+        let use_store = context.options.caches.use_store;
+        let references = CachedReferences::open(store, substitutes, use_store)?;
+        return Ok((Some(ReferenceSource::Caches(references)), false));
     }
     let file = Database::default_path(store.dir(), store.root());
     if file.exists() {
@@ -304,6 +312,7 @@ impl ReferenceSource {
         match self {
             Self::Graph(graph) => graph,
             Self::Database(database) => database,
+            Self::Caches(caches) => caches,
         }
     }
 
@@ -318,6 +327,7 @@ impl ReferenceSource {
                 said.nar_hashes = database.nar_hashes(paths);
                 Ok(graph)
             }
+            Self::Caches(caches) => caches.graph(roots, said),
         }
     }
 
@@ -340,6 +350,10 @@ impl ReferenceSource {
             Self::Graph(graph) => list(graph),
             Self::Database(database) => {
                 list(&database.closure(&paths.iter().cloned().collect::<Vec<_>>())?)
+            }
+            Self::Caches(caches) => {
+                let paths: Vec<String> = paths.iter().cloned().collect();
+                list(&caches.graph(&paths, &mut Said::default())?)
             }
         }
     }
@@ -380,6 +394,9 @@ fn mentioned(
             let why = match source {
                 ReferenceSource::Graph(_) => format!("`{path}` is not in the closure"),
                 ReferenceSource::Database(_) => format!("`{path}` is not in the store"),
+                ReferenceSource::Caches(_) => {
+                    format!("`{path}` is neither in the store nor in a binary cache")
+                }
             };
             Err(Error::hinted(
                 field,

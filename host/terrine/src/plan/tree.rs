@@ -12,7 +12,7 @@ use super::context::Context;
 use super::items::{Item, Items};
 use super::paths::Paths;
 use crate::base::{Base, Listing};
-use crate::layer::{Selection, Store};
+use crate::layer::{Fetch, Selection, Store};
 use crate::rootfs::{self, BaseLinks, Certificates, New, Origin, Root, helpers};
 use crate::spec::{BaseLinksSpec, FileSpec, ImageSpec, PathSwitch};
 
@@ -143,6 +143,9 @@ fn found(
     field: &str,
     what: &str,
 ) -> Result<String, Error> {
+    for path in &paths.paths {
+        store.fetch(path, Fetch::Outline)?;
+    }
     let program = |path: &str| {
         let there = |name: &&&str| is_there(&store.resolve(Path::new(&format!("{path}/{name}"))));
         names

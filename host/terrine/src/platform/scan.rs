@@ -21,55 +21,79 @@ use crate::parallel::each;
 /// The number of threads that look at once. More would wait for the same disk.
 const THREADS: usize = 4;
 /// The permissions of which one makes a file an executable.
-const EXECUTE: u32 = 0o111;
+pub(super) const EXECUTE: u32 = 0o111;
 
 /// The name of cached findings; the number grows when they come to say other things.
 const FACT: &str = "platform 2";
 
+/// The executables of some store paths.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// The findings on those that were looked at, now or earlier.
+    pub findings: Findings,
+    /// The paths whose files are in a binary cache, and of which nothing is known.
+    pub unread: Vec<StorePath>,
+}
+
 /// Looks at the executables of store paths: the regular files that anyone may run. What is
-/// known of a path whose name carries a hash is not looked for again.
+/// known of a path whose name carries a hash is not looked for again. Files in binary caches are not fetched.
 ///
 /// # Errors
 ///
 /// A path that cannot be listed, and an executable that cannot be read: the one of the
 /// first path that has any.
-pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Findings, Error> {
+pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Scan, Error> {
     let keys = paths
         .iter()
         .map(|path| key(store, path))
         .collect::<Result<Vec<_>, _>>()?;
     let known = known(&keys, cache);
-    let unknown: Vec<usize> = (0..paths.len())
-        .filter(|&index| known[index].is_none())
-        .collect();
+    let mut unknown = vec![];
+    let mut unread = vec![];
+    for (index, path) in paths.iter().enumerate() {
+        let substitute = store.substituted(path)?;
+        if known[index].is_some() {
+            continue;
+        } else if substitute.is_some_and(|substitute| !substitute.is_whole()) {
+            unread.push(path.clone());
+        } else {
+            unknown.push(index);
+        }
+    }
     let jobs = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(THREADS);
     let jobs = NonZeroUsize::new(jobs).unwrap_or(NonZeroUsize::MIN);
     let found = each(&unknown, jobs, |_, &index| scan_path(store, &paths[index]))?;
-    let facts: Vec<(Digest, String)> = unknown
-        .iter()
-        .zip(&found)
-        .filter_map(|(&index, found)| Some((keys[index]?, found.to_text())))
-        .collect();
-    if !facts.is_empty() {
-        cache.remember_facts(FACT, &facts);
-    }
+    let facts = unknown.iter().zip(&found);
+    let facts = facts.filter_map(|(&index, found)| Some((keys[index]?, found)));
+    remember(cache, facts);
     let mut findings = Findings::default();
     known
         .into_iter()
         .flatten()
         .chain(found)
         .for_each(|found| findings.merge(found));
-    Ok(findings)
+    Ok(Scan { findings, unread })
+}
+
+/// Lets the cache remember what was found in paths, by their keys.
+pub(super) fn remember<'f>(cache: &Cache, found: impl Iterator<Item = (Digest, &'f Findings)>) {
+    let facts: Vec<(Digest, String)> = found.map(|(key, found)| (key, found.to_text())).collect();
+    if !facts.is_empty() {
+        cache.remember_facts(FACT, &facts);
+    }
 }
 
 /// Returns what stands for a path in the cache; none if its name says nothing about its content.
-fn key(store: &Store, path: &StorePath) -> Result<Option<Digest>, Error> {
+pub(super) fn key(store: &Store, path: &StorePath) -> Result<Option<Digest>, Error> {
     if !planner::is_hashed(path.as_str()) || store.is_grafted(path) {
         return Ok(None);
     }
-    let identity = layer::identity(store, path)?;
+    let identity = match store.substituted(path)? {
+        Some(substitute) => format!("nar {}", substitute.info().nar_hash),
+        None => layer::identity(store, path)?,
+    };
     Ok(Some(Digest::of(
         format!("{}\n{identity}", path.as_str()).as_bytes(),
     )))
@@ -137,9 +161,8 @@ mod tests {
         let store = Store::open("/nix/store", root.path()).unwrap();
         let cache = Cache::open(&root.path().join("cache"), CacheOptions::on(1)).unwrap();
         let scan = |path: &str, cache: &Cache| {
-            scan(&store, &[store.path(path).unwrap()], cache)
-                .unwrap()
-                .to_text()
+            let scanned = scan(&store, &[store.path(path).unwrap()], cache).unwrap();
+            scanned.findings.to_text()
         };
         let found = scan(HASHED, &Cache::none());
         assert!(!found.is_empty());
@@ -155,7 +178,10 @@ mod tests {
         // Several at once come to the same, known or not.
         let both = |cache: &Cache| {
             let paths = [HASHED, PLAIN].map(|path| store.path(path).unwrap());
-            super::scan(&store, &paths, cache).unwrap().to_text()
+            super::scan(&store, &paths, cache)
+                .unwrap()
+                .findings
+                .to_text()
         };
         program(HASHED, 62);
         assert_eq!(both(&cache), both(&Cache::none()));

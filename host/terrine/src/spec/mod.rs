@@ -8,9 +8,9 @@ mod when;
 
 pub(crate) use image::example;
 pub use image::{
-    BaseConfig, BaseLinksSpec, CommandsSpec, Config, Contents, ContentsSpec, FakeNss, FileSpec,
-    ImageSpec, ModeField, NixDatabaseSpec, OneOrMany, PathSwitch, PermissionSpec, Pipeline,
-    PlannerSpec, SpecError, Switch, TimeField, schema,
+    BaseConfig, BaseLinksSpec, CacheSpec, CommandsSpec, Config, Contents, ContentsSpec, FakeNss,
+    FileSpec, ImageSpec, ModeField, NixDatabaseSpec, OneOrMany, PathSwitch, PermissionSpec,
+    Pipeline, PlannerSpec, SpecError, Switch, TimeField, schema,
 };
 pub use json::Json;
 pub(crate) use mistaken::{Wanted, mistaken};

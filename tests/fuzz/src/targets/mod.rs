@@ -1,6 +1,7 @@
 //! The targets, each with seeds, a parser and rules in a module of its own.
 
 mod archives;
+mod binary_caches;
 mod caches;
 mod challenges;
 mod closures;
@@ -48,6 +49,7 @@ pub const TARGETS: &[Target] = &[
     programs::TARGET,
     layouts::TARGET,
     nars::TARGET,
+    binary_caches::TARGET,
     messages::TARGET,
 ];
 

@@ -1,5 +1,6 @@
 //! One error for each variant with a hint, and all that wrap it.
 
+mod binary_caches;
 mod images;
 mod inputs;
 mod planners;
@@ -21,6 +22,7 @@ use crate::strict_args::Warnings;
 /// Brings every error with a hint through a failure.
 pub(super) fn walk() -> Walked {
     let mut walked = Walked::default();
+    walk_binary_caches(&mut walked);
     walked.walk("cli/src/exit.rs", vec![usage()]);
     walked.walk("cli/src/strict_args.rs", vec![Warnings(1)]);
     let json = serde_json::from_str::<bool>("{").unwrap_err();
@@ -97,7 +99,57 @@ pub(super) fn walk() -> Walked {
         "terrine/src/store_database/error.rs",
         plans::store_database_errors(),
     );
+    walked.walk(
+        "terrine/src/substitute/error.rs",
+        binary_caches::substitute_errors(),
+    );
     walked
+}
+
+/// Brings the errors of the crate of binary caches through a failure.
+fn walk_binary_caches(walked: &mut Walked) {
+    use binary_caches as samples;
+    walked.walk("binary-cache/src/client/error.rs", samples::client_errors());
+    walked.walk(
+        "binary-cache/src/compression.rs",
+        vec![samples::compression_error()],
+    );
+    walked.walk(
+        "binary-cache/src/content_address.rs",
+        vec![samples::content_address_error()],
+    );
+    walked.walk("binary-cache/src/info.rs", samples::cache_info_errors());
+    walked.walk("binary-cache/src/key.rs", samples::key_errors());
+    walked.walk("binary-cache/src/listing.rs", samples::listing_errors());
+    walked.walk(
+        "binary-cache/src/location/error.rs",
+        samples::location_errors(),
+    );
+    walked.walk(
+        "binary-cache/src/location/error.rs",
+        samples::location_faults(),
+    );
+    walked.walk("binary-cache/src/nar/error.rs", samples::nar_errors());
+    walked.walk("binary-cache/src/nar/error.rs", samples::nar_faults());
+    walked.walk(
+        "binary-cache/src/narinfo/error.rs",
+        samples::nar_info_errors(),
+    );
+    walked.walk(
+        "binary-cache/src/narinfo/error.rs",
+        vec![samples::other_path()],
+    );
+    walked.walk("binary-cache/src/netrc.rs", samples::netrc_errors());
+    walked.walk("binary-cache/src/nix_conf.rs", samples::nix_conf_errors());
+    walked.walk(
+        "binary-cache/src/s3/profiles.rs",
+        vec![samples::profiles_error()],
+    );
+    walked.walk(
+        "binary-cache/src/store_path.rs",
+        samples::store_path_errors(),
+    );
+    walked.walk("binary-cache/src/trust.rs", samples::trust_errors());
 }
 
 fn name() -> String {

@@ -215,9 +215,7 @@ impl Contents for MadeOf<'_> {
     }
 
     fn feed(&self, feeder: &mut Feeder<'_>, begin: &dyn Fn(u64)) -> Result<(), CarryError> {
-        let entries = self.layer.entries()?;
-        begin(entries.measure().size);
-        Ok(layer::feed(feeder, entries.as_ref())?)
+        Ok(self.layer.feed(feeder, begin)?)
     }
 
     fn verify(&self, made: Plain) -> Result<(), CarryError> {

@@ -6,7 +6,7 @@ use terrine_isolate::{Directory, Entry, Identity, Kind, Place, Step};
 
 use super::PlanError;
 use crate::closure::Graph;
-use crate::layer::StorePath;
+use crate::layer::{Fetch, StorePath};
 use crate::plan::complete::Complete;
 use crate::plan::context::Context;
 use crate::plan::items::Item;
@@ -78,7 +78,7 @@ impl Asked {
         }
         let items = &complete.items;
         let store = &complete.store;
-        let visible = paths::visible(context.spec, store, items, &scripts.join("\n"))?;
+        let visible = paths::visible(context, store, items, &scripts.join("\n"))?;
         let mut tools = vec![];
         let mut path = vec![];
         for item in &items.tools {
@@ -95,6 +95,7 @@ impl Asked {
             .map(|path| {
                 let path: StorePath = path?;
                 let name = path.as_str()[store.dir().len() + 1..].to_owned();
+                store.fetch(&path, Fetch::Whole)?;
                 let place = store.locate(Path::new(path.as_str()));
                 Ok((name, absolute(&place)))
             })

@@ -234,7 +234,7 @@ impl Content {
             layer,
             store: &self.store,
             ownership: &self.ownership,
-            watch: None,
+            watches: [None; 2],
         };
         let entries = layer.entries().map_err(io::Error::other)?;
         let now = entries.measure().size;

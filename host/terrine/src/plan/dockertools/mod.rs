@@ -158,6 +158,7 @@ fn on_base<'p>(
         tags: vec![],
         provenance,
         late: None,
+        unseen: None,
     })
 }
 

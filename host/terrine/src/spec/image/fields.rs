@@ -10,7 +10,8 @@ use serde::Deserialize;
 use super::config::Config;
 use super::contents::Contents;
 use super::parts::{
-    BaseConfig, BaseLinksSpec, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec, PermissionSpec,
+    BaseConfig, BaseLinksSpec, CacheSpec, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec,
+    PermissionSpec,
 };
 use super::planner::{Pipeline, PlannerSpec};
 use super::values::{OneOrMany, PathSwitch, Switch, TimeField};
@@ -233,6 +234,18 @@ pub struct ImageSpec {
     /// output of a build that will run in the image.
     #[schemars(extend("examples" = [["/nix/store/0wdpn1fvg7k5p3x4gq2h9rl8z6cbsmjy-result"]]))]
     pub absent_paths: Vec<String>,
+    /// Binary caches of Nix to take store paths from that this machine does not have. They are
+    /// asked in the order of their priorities, and in this order where these are the same.
+    ///
+    /// The references between store paths come from the caches, too. Each path must have a
+    /// signature by one of the trusted keys: those of its cache, those of `--trusted-key`, and those
+    /// that Nix trusts on this machine.
+    #[schemars(extend("examples" = [[{
+        "url": "https://cache.example.org",
+        "publicKeys": ["cache.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="]
+    }]]))]
+    #[serde(deserialize_with = "objects")]
+    pub caches: Vec<CacheSpec>,
     /// Directory of store paths in the image.
     #[schemars(extend("default" = "/nix/store", "examples" = ["/gnu/store"]))]
     pub store_dir: Option<String>,

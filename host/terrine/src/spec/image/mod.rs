@@ -26,7 +26,8 @@ pub use error::SpecError;
 pub(crate) use example::of as example;
 pub use fields::ImageSpec;
 pub use parts::{
-    BaseConfig, BaseLinksSpec, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec, PermissionSpec,
+    BaseConfig, BaseLinksSpec, CacheSpec, CommandsSpec, FakeNss, FileSpec, NixDatabaseSpec,
+    PermissionSpec,
 };
 pub use planner::{Pipeline, PlannerSpec};
 pub use schema::schema;

@@ -59,6 +59,23 @@ pub struct CommandsSpec {
     pub shell: Option<String>,
 }
 
+/// A binary cache of Nix.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CacheSpec {
+    /// Location of the cache: `https://HOST/PATH`, `http://HOST/PATH`, `file:///DIRECTORY`, or
+    /// `s3://BUCKET` with the parameters `region`, `endpoint`, `profile`, `scheme` and
+    /// `addressing-style`. The parameter `priority` replaces the priority that the cache states; a
+    /// cache with a lower number is asked first.
+    #[schemars(extend("examples" = ["https://cache.example.org", "file:///srv/cache"]))]
+    pub url: String,
+    /// Public keys whose signatures are trusted for paths from this cache, each as `NAME:KEY`.
+    #[schemars(extend("examples" = [
+        ["cache.example.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="]
+    ]))]
+    pub public_keys: Vec<String>,
+}
+
 /// A file, a link or a directory at the root of the image. Exactly one of `text`, `source`, `link`
 /// and `directory` is required.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -132,6 +132,11 @@ pub(super) fn closure_errors() -> Vec<closure::Error> {
         path: path(),
         fault,
     }));
+    errors.extend(
+        super::binary_caches::substitute_errors()
+            .into_iter()
+            .map(Error::from),
+    );
     errors
 }
 

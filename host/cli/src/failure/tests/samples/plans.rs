@@ -9,7 +9,7 @@ use super::{digest, full, name, path};
 
 pub(super) fn layer_errors() -> Vec<layer::Error> {
     use layer::Error;
-    vec![
+    let mut errors = vec![
         Error::Mismatch {
             path: path(),
             expected: digest(),
@@ -25,7 +25,13 @@ pub(super) fn layer_errors() -> Vec<layer::Error> {
             change: Change::Grew,
         },
         Error::Whiteout { path: path() },
-    ]
+    ];
+    errors.extend(
+        super::binary_caches::substitute_errors()
+            .into_iter()
+            .map(Error::from),
+    );
+    errors
 }
 
 pub(super) fn store_path_errors() -> Vec<layer::StorePathError> {
@@ -109,7 +115,7 @@ pub(super) fn store_database_errors() -> Vec<store_database::Error> {
 
 pub(super) fn assemble_errors() -> Vec<assemble::Error> {
     use assemble::Error;
-    let mut errors = vec![Error::Output(full())];
+    let mut errors = vec![Error::Foreign { message: name() }, Error::Output(full())];
     errors.extend(super::images::source_errors().into_iter().map(Error::from));
     errors.extend(
         super::planners::planner_errors()
@@ -174,6 +180,11 @@ pub(super) fn plan_errors() -> Vec<plan::Error> {
     );
     errors.extend(super::images::source_errors().into_iter().map(Error::from));
     errors.extend(super::inputs::closure_errors().into_iter().map(Error::from));
+    errors.extend(
+        super::binary_caches::substitute_errors()
+            .into_iter()
+            .map(Error::from),
+    );
     errors.extend(
         super::inputs::closure_faults()
             .into_iter()
