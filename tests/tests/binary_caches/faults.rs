@@ -42,7 +42,12 @@ fn nothing_of_a_broken_cache_is_published() {
             |_| (404, vec![]),
             "none of the binary caches",
         ),
-        ("refused", ".narinfo", |_| (401, vec![]), "requires credentials"),
+        (
+            "refused",
+            ".narinfo",
+            |_| (401, vec![]),
+            "requires credentials",
+        ),
         (
             "not a narinfo",
             ".narinfo",
@@ -72,7 +77,12 @@ fn nothing_of_a_broken_cache_is_published() {
             |body| (200, with_field(&body, "NarSize", "8")),
             "trust",
         ),
-        ("missing NAR", "/nar/", |_| (404, vec![]), "404"),
+        (
+            "missing NAR",
+            "/nar/",
+            |_| (404, vec![]),
+            "does not have its archive",
+        ),
         (
             "NAR that ends early",
             "/nar/",

@@ -183,7 +183,7 @@ fn plans_need_no_nar_and_unchanged_images_no_more() {
     };
     let first = build("cache");
     let asked = server.asked();
-    assert_eq!(nars(&asked), 6, "each path once: {asked:?}");
+    assert_eq!(nars(&asked), 5, "each path once: {asked:?}");
     assert_eq!(build("cache"), first);
     let asked = server.asked();
     assert_eq!(nars(&asked), 0, "{asked:?}");
