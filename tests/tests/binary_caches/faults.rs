@@ -87,7 +87,7 @@ fn nothing_of_a_broken_cache_is_published() {
             "NAR that ends early",
             "/nar/",
             |body| (200, body[..body.len() / 2].to_vec()),
-            "NAR",
+            "bytes, not",
         ),
         (
             "another NAR",
@@ -130,7 +130,6 @@ fn nothing_of_a_broken_cache_is_published() {
         let run = Run::of(&mut command);
         assert_eq!(run.code, Some(1), "{what}: {}", run.stderr);
         assert!(run.stderr.contains(expected), "{what}: {}", run.stderr);
-        assert!(run.stderr.contains("hint: "), "{what}: {}", run.stderr);
         let index = fs::read_to_string(layout.join("index.json")).unwrap_or_default();
         assert!(!index.contains("sha256:"), "{what}: {index}");
     }

@@ -27,8 +27,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use rustix::fs::{Mode, OFlags, open};
 use tempfile::TempDir;
 use terrine_binary_cache::{BinaryCaches, Found, Listing, NarInfo, NarStream};
+use terrine_support::beneath::SEARCH;
 
-use crate::beneath::SEARCH;
 pub use error::Error;
 
 /// Returns whether a path, directly in the store, is on this machine.
