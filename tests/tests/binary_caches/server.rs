@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -56,7 +56,7 @@ impl Server {
 }
 
 /// Answers the requests of one connection.
-fn serve(stream: &TcpStream, place: &PathBuf, notes: &Mutex<Vec<String>>, change: &Change) {
+fn serve(stream: &TcpStream, place: &Path, notes: &Mutex<Vec<String>>, change: &Change) {
     let mut reader = BufReader::new(stream);
     while let Ok(Some(head)) = Head::read(&mut reader) {
         let path = head.start.split(' ').nth(1).unwrap().to_owned();

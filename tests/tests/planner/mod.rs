@@ -4,7 +4,7 @@ mod built_in;
 mod check;
 mod cli;
 mod compiling;
-mod component;
+pub(super) mod component;
 mod contained;
 mod costs;
 mod limits;

@@ -1,8 +1,5 @@
 //! The commands that README.md, the guides and the topics of `terrine help` show are run as they are.
 
-#[allow(dead_code, reason = "the tests of planners use the rest")]
-#[path = "../planner/component.rs"]
-mod component;
 mod shown;
 
 use std::fs;
@@ -14,6 +11,8 @@ use shown::{commands, shown_files, unquoted};
 use terrine_tests::base::{BaseImage, layer};
 use terrine_tests::registry::Registry;
 use terrine_tests::{Archive, Run, peer, temporary, terrine, workspace};
+
+use super::planner::component;
 
 #[test]
 fn every_command_is_known_to_a_test() {
