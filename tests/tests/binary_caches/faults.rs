@@ -93,13 +93,13 @@ fn nothing_of_a_broken_cache_is_published() {
             "another NAR",
             "/nar/",
             |_| (200, b"\xfd7zXZ\0".to_vec()),
-            "NAR",
+            "bytes, not",
         ),
         (
             "NAR with one more byte",
             "/nar/",
             |body| (200, [&body[..], b"x"].concat()),
-            "NAR",
+            "bytes, not",
         ),
         (
             "listing that lies",

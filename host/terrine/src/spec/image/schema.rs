@@ -55,6 +55,7 @@ mod tests {
     /// specification that has a property of it.
     const PLACES: &[(&str, &str, &str)] = &[
         ("", "{", "}"),
+        ("CacheSpec", "{\"caches\": [{", "}]}"),
         ("CommandsSpec", "{\"commands\": {", "}}"),
         ("Config", "{\"config\": {", "}}"),
         ("FakeNss", "{\"fakeNss\": {", "}}"),
