@@ -1,4 +1,4 @@
-//! What NARs and their listings consist of.
+//! The entries of NARs and of their listings.
 
 /// An entry of a NAR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -133,7 +133,7 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// What `visit` returns.
+    /// An error of `visit`.
     pub(super) fn visit<E>(
         &self,
         mut visit: impl FnMut(&Entry, &File, u64) -> Result<(), E>,

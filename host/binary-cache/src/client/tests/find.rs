@@ -1,4 +1,4 @@
-//! Which cache has a path, and whether it is trusted.
+//! The cache that has a path, and the trust in it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

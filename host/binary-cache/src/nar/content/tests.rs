@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{Tree, nar};
 
-/// Whether a NAR passes the check, taken in steps of so many bytes.
+/// Returns whether a NAR passes the check, taken in steps of so many bytes.
 fn passes(address: &str, hash_part: &str, itself: bool, nar: &[u8], step: usize) -> bool {
     let address = ContentAddress::parse(address).unwrap();
     let mut check = ContentCheck::new(&address, hash_part, itself).unwrap();
