@@ -35,8 +35,8 @@ pub(super) struct BinaryCacheArgs {
 
     /// Use store paths of binary caches without checking signatures
     ///
-    /// Whoever controls a cache, or the network on the way to it over HTTP, then decides what the
-    /// image contains.
+    /// An attacker who controls a cache, or the network on the way to it over HTTP, then decides what
+    /// the image contains.
     #[arg(long, help_heading = headings::CONTENT)]
     no_check_sigs: bool,
 
