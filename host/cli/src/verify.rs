@@ -1,6 +1,7 @@
 //! `terrine verify`: a check of digests, sizes and media types.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::available_parallelism;
@@ -40,6 +41,18 @@ pub(super) struct Args {
     #[command(flatten)]
     which: ImagesArgs,
 
+    /// Also build the layers that have keys again from the local store, and compare them
+    ///
+    /// The manifest of an image that terrine built names the store paths and the key of each layer. Whoever wrote it, or an
+    /// entry of `--layers-from` that it was built with, may have claimed that another layer has that key.
+    /// All store paths must be in the store. A layer that was built with `permissions` cannot be compared, which is an error.
+    #[arg(long, help_heading = headings::CONTENT)]
+    against_store: bool,
+
+    /// Directory that contains the store, for `--against-store` [default: /]
+    #[arg(long, value_name = "DIR", requires = "against_store", help_heading = headings::CONTENT)]
+    store_root: Option<PathBuf>,
+
     /// Format of the results: `json` prints a report to stdout, `table` only lines to stderr
     /// [default: table]
     #[arg(long, value_name = "FORMAT", help_heading = headings::OUTPUT)]
@@ -50,6 +63,7 @@ const EXAMPLES: &str = "\
 Examples:
   terrine verify web.tar
   terrine verify oci:layout:web docker://ghcr.io/acme/web:1.2
+  terrine verify --against-store docker://ghcr.io/acme/web:1.2
   terrine verify --format json web.tar | jq '.images[].mismatches'";
 
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
@@ -60,7 +74,10 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         match args.which.open_all(reference) {
             Ok(images) => {
                 for (referrer, image) in &images {
-                    let report = look(image, referrer.as_ref(), printer);
+                    let mut report = look(image, referrer.as_ref(), printer);
+                    if args.against_store {
+                        args.compare(image, &mut report, printer);
+                    }
                     tell(&report, printer);
                     valid &= report.is_valid();
                     reports.push(report);
@@ -77,6 +94,21 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
         output::print(&text)?;
     }
     if valid { Ok(()) } else { Err(Told.into()) }
+}
+
+impl Args {
+    /// Compares an image with the store.
+    fn compare(&self, image: &Image, report: &mut VerifyReport, printer: &Printer) {
+        let root = self.store_root.as_deref().unwrap_or(Path::new("/"));
+        let compared = verify::against_store(image, root);
+        report.add_store(&compared);
+        let same = counted(compared.same, "layer");
+        let rest = match compared.without_key {
+            0 => String::new(),
+            some => format!("; {} without a key not compared", counted(some, "layer")),
+        };
+        printer.status(&format!("{}: {same} equal to the store{rest}", image.name));
+    }
 }
 
 fn look(image: &Image, referrer: Option<&Descriptor>, printer: &Printer) -> VerifyReport {

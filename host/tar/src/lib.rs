@@ -25,6 +25,7 @@ pub mod gnu;
 mod members;
 mod number;
 pub mod order;
+mod owner;
 mod pax;
 mod sparse;
 mod writer;
@@ -37,6 +38,7 @@ pub use described::Described;
 pub use error::{Error, Fault};
 pub use extents::{Extent, extents};
 pub use members::{Body, Input, read};
+pub use owner::Owner;
 pub use pax::Header;
 pub use writer::Writer;
 

@@ -6,6 +6,7 @@
 //! top of each other, as [`export`](crate::export) does it. What `export` refuses is reported here.
 
 mod layer;
+mod store;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -23,6 +24,7 @@ use crate::filesystem::Tree;
 use crate::source::changes::Budget;
 use crate::source::{Fault, Image};
 use layer::Looked;
+pub use store::{Compared, against_store};
 
 /// The version of the JSON that [`to_json`] writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -86,6 +88,13 @@ impl VerifyReport {
     /// Returns true if everything is as it should be.
     pub fn is_valid(&self) -> bool {
         self.mismatches.is_empty()
+    }
+
+    /// Adds the result of comparing the image with a store.
+    pub fn add_store(&mut self, compared: &Compared) {
+        let checks = compared.checked.iter().cloned();
+        self.checked.extend(checks);
+        self.mismatches.extend(compared.mismatches.iter().cloned());
     }
 }
 
