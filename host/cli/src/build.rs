@@ -68,7 +68,8 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
     let component = plan::component(spec, &runtime).with_context(cannot)?;
     let planners = Planners::one(&planner).with_layering(component.as_ref());
     let mut named = args.image.named();
-    named.extend(args.ship.named());
+    let shipped = args.ship.named();
+    named.extend(&shipped);
     let images = Images::new(&args.ship.registry, &named)?.with_all_layers();
     let cache = args.ship.encode.cache.layers(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);

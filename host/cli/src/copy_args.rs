@@ -171,6 +171,7 @@ impl CopyContext<'_> {
                 cache: &self.cache,
                 cache_directories: false,
                 claims: None,
+                shared: None,
                 recompress: lane.recompress,
                 foreign: lane.foreign,
             })

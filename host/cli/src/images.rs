@@ -110,6 +110,11 @@ impl Images {
         }
     }
 
+    /// Returns the client of registries, to be shared.
+    pub(super) fn shared_client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
     /// Fetches layers that are not distributed with their images from where these say, for what needs the bytes of
     /// all layers.
     pub(super) fn with_all_layers(self) -> Self {

@@ -1,9 +1,11 @@
-//! `--layers-from`: existing images whose layers are taken in place of making the same.
+//! `--layers-from`: existing images, and repositories of layers, whose layers are taken in place of making
+//! the same.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use terrine::assemble::NewImage;
-use terrine::claims::{self, Claims};
+use terrine::claims::{self, Claims, LayerRepository};
 use terrine::compress::Setting;
 use terrine::oci::{Digest, Document, Platform, Reference, Repository, Selector};
 use terrine::remark::Remark;
@@ -20,42 +22,62 @@ const TARGET: &str = "target";
 /// Existing images whose layers are used.
 #[derive(Debug, clap::Args)]
 pub(super) struct LayersFromArgs {
-    /// Use layers of this image instead of building the same layers; may be repeated
+    /// Use layers of this image or repository instead of building the same layers; may be repeated
     ///
     /// IMAGE is a reference to an image that terrine built, or `target` for the tags that are about to be
-    /// replaced. terrine reads the keys of its layers from the manifest. A layer with the same key
+    /// replaced. terrine reads the keys of its layers from the manifest. REPOSITORY is a repository without a tag
+    /// that `--layers-to` writes to. A layer with the same key
     /// is not built: if the destination does not have it, it is mounted from the same registry, or
-    /// copied and verified. Name only images whose writers you trust: what their manifests
+    /// copied and verified. Name only images and repositories whose writers you trust: what they
     /// say goes into the new image. The local cache comes first. Only layers of store paths with known NAR hashes have
     /// keys, and only layers with the same compression are used.
-    #[arg(long, value_name = "IMAGE|target", value_parser = read, help_heading = headings::LAYERS)]
+    #[arg(long, value_name = "IMAGE|REPOSITORY|target", value_parser = read, help_heading = headings::LAYERS)]
     layers_from: Vec<LayersFrom>,
 }
 
-/// An image whose layers are used.
+/// The place that layers are used from.
 #[derive(Debug, Clone)]
 enum LayersFrom {
-    /// One that is named.
+    /// An image that is named.
     Image(Reference),
+    /// A repository of layers.
+    Layers(Repository),
     /// The images that have the names of the new one at its destinations.
     Target,
 }
 
 fn read(text: &str) -> Result<LayersFrom, String> {
-    match text {
-        TARGET => Ok(LayersFrom::Target),
-        _ => stdin::image(text).map(LayersFrom::Image),
+    if text == TARGET {
+        return Ok(LayersFrom::Target);
     }
+    Ok(match stdin::image(text)? {
+        Reference::Registry(repository) if is_whole(&repository) => LayersFrom::Layers(repository),
+        image => LayersFrom::Image(image),
+    })
+}
+
+/// Returns true for a reference to a repository, and not to an image in it.
+pub(super) fn is_whole(repository: &Repository) -> bool {
+    repository.tag.is_none() && repository.digest.is_none()
 }
 
 impl LayersFromArgs {
-    /// Returns the images that the arguments name.
-    pub(super) fn named(&self) -> Vec<&Reference> {
+    /// Returns the images and repositories that the arguments name.
+    pub(super) fn named(&self) -> Vec<Reference> {
         let named = self.layers_from.iter().filter_map(|from| match from {
-            LayersFrom::Image(reference) => Some(reference),
+            LayersFrom::Image(reference) => Some(reference.clone()),
+            LayersFrom::Layers(repository) => Some(Reference::Registry(repository.clone())),
             LayersFrom::Target => None,
         });
         named.collect()
+    }
+
+    /// Returns the repositories of layers that the arguments name.
+    pub(super) fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        self.layers_from.iter().filter_map(|from| match from {
+            LayersFrom::Layers(repository) => Some(repository),
+            LayersFrom::Image(_) | LayersFrom::Target => None,
+        })
     }
 
     /// Warns that a docker-archive alone is written as a stream, which takes no layers from elsewhere.
@@ -68,13 +90,13 @@ impl LayersFromArgs {
         }
     }
 
-    /// Reads the claims of all images that the arguments name; none if they name none. `places` are the
-    /// destinations.
+    /// Reads the claims of all images that the arguments name; none if they name nothing. `places` are the
+    /// destinations, `repositories` the repositories of layers that the arguments name.
     pub(super) fn claims(
         &self,
         image: &NewImage<'_>,
         images: &Images,
-        places: &[&Place],
+        (places, repositories): (&[&Place], &[Arc<LayerRepository>]),
         printer: &Printer,
     ) -> Result<Option<Claims>> {
         if self.layers_from.is_empty() {
@@ -92,18 +114,27 @@ impl LayersFromArgs {
         for from in &self.layers_from {
             match from {
                 LayersFrom::Image(reference) => reading.image(reference)?,
+                LayersFrom::Layers(_) => {}
                 LayersFrom::Target => places
                     .iter()
                     .flat_map(|place| replaced(place))
                     .for_each(|reference| reading.target(&reference)),
             }
         }
-        Ok(Some(reading.claims))
+        let mut claims = reading.claims;
+        for repository in repositories {
+            claims.add_repository(Arc::clone(repository));
+        }
+        Ok(Some(claims))
     }
 }
 
 /// Notes if no layer that is claimed has a compression of the new image.
 pub(super) fn note_compression(claims: &Claims, settings: &[&Setting], printer: &Printer) {
+    // What a repository of layers has is not known before.
+    if claims.has_repositories() {
+        return;
+    }
     let claimed = claims.settings();
     let wanted: Vec<String> = settings.iter().map(|setting| setting.describe()).collect();
     let is_of_use = wanted

@@ -37,6 +37,7 @@ mod interrupt;
 mod landing;
 mod layers;
 mod layers_from;
+mod layers_to;
 mod limit_args;
 mod login;
 mod logout;

@@ -365,8 +365,8 @@ impl Reporter for Progress<'_> {
         self.add(&self.count.to_send, bytes);
     }
 
-    fn disbelieved(&self, what: &str) {
-        self.printer.warning(what);
+    fn disbelieved(&self, what: &str, hint: Option<&str>) {
+        self.printer.warning_with_hint(what, hint);
     }
 
     fn left_out(&self, what: &str) {

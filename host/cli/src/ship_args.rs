@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use terrine::assemble::{self, NewImage, Outcome, Shipping};
+use terrine::assemble::{self, NewImage, Outcome, Sharing, Shipping};
 use terrine::cache::Cache;
 use terrine::claims::Claims;
 use terrine::compress::Setting;
-use terrine::destination::{Destination, GatheredLayers, Recompress};
+use terrine::destination::{Destination, GatheredLayers, Recompress, SharedLayers};
 use terrine::oci::{ParseReferenceError, Reference, Selector};
 use terrine::registry::Client;
 
@@ -18,6 +18,7 @@ use super::failure::{Context, Failure, Result};
 use super::images::Images;
 use super::landing::{LandingArgs, Landings};
 use super::layers_from::{LayersFromArgs, note_compression};
+use super::layers_to::LayersToArgs;
 use super::output::Output;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -71,6 +72,9 @@ pub(super) struct ShipArgs {
 
     #[command(flatten)]
     layers_from: LayersFromArgs,
+
+    #[command(flatten)]
+    layers_to: LayersToArgs,
 
     #[command(flatten)]
     landing: LandingArgs,
@@ -141,16 +145,22 @@ impl Tags {
 struct Known<'a> {
     cache: &'a Cache,
     claims: Option<&'a Claims>,
+    /// The repository that gets the layers that are made.
+    shared: Option<&'a SharedLayers<'a>>,
 }
+
+/// The outcomes of an image at its destinations.
+type Outcomes<'c> = Vec<(Opened<'c>, Result<Outcome>)>;
 
 /// A place where the image goes, and what it takes to write there.
 type Opened<'c> = (Place, Target<'c>);
 
 impl ShipArgs {
     /// Returns what the arguments name.
-    pub(super) fn named(&self) -> Vec<&Reference> {
+    pub(super) fn named(&self) -> Vec<Reference> {
         let mut named = self.layers_from.named();
-        named.extend(self.to.iter().map(|to| &to.reference));
+        named.extend(self.layers_to.named());
+        named.extend(self.to.iter().map(|to| to.reference.clone()));
         named
     }
 
@@ -251,6 +261,9 @@ impl ShipArgs {
         progress: &Progress<'_>,
         printer: &Printer,
     ) -> Result<(Landings, Shipped)> {
+        let mut layers = self
+            .layers_to
+            .repositories(&self.layers_from, images.shared_client())?;
         let tags = Tags::of(image);
         let places = self.places(&tags)?;
         let landings = self.landing.open(places.iter())?;
@@ -271,6 +284,7 @@ impl ShipArgs {
         }
         if let [(_, Target::Archive(target))] = &open[..] {
             self.layers_from.warn_of_stream(printer);
+            self.layers_to.warn_of_stream(printer);
             let own = image.references();
             let names = target.names().unwrap_or(&own);
             let written = target.write(
@@ -282,13 +296,22 @@ impl ShipArgs {
             return Ok((landings, shipped));
         }
         let places: Vec<&Place> = open.iter().map(|(place, _)| place).collect();
-        let claims = self.layers_from.claims(image, images, &places, printer)?;
+        let from = (&places[..], &layers.from[..]);
+        let claims = self.layers_from.claims(image, images, from, printer)?;
+        let shared = layers.shared(images.client(), &places);
         let known = Known {
             cache,
             claims: claims.as_ref(),
+            shared: shared.as_ref(),
         };
-        for (target, outcome) in self.ship_to_all(image, open, known, progress, printer)? {
+        let (outcomes, sharing) = self.ship_to_all(image, open, known, progress, printer)?;
+        for (target, outcome) in outcomes {
             shipped.take(target, outcome, image, alone)?;
+        }
+        if let (Err(failure), Some(shared)) = (sharing, &shared) {
+            let cannot = format!("cannot share layers in `{}`", shared.name());
+            let failure = Err::<(), _>(failure).context(cannot);
+            shipped.failures.extend(failure.err());
         }
         Ok((landings, shipped))
     }
@@ -306,7 +329,7 @@ impl ShipArgs {
         known: Known<'_>,
         progress: &Progress<'_>,
         printer: &Printer,
-    ) -> Result<Vec<(Opened<'c>, Result<Outcome>)>> {
+    ) -> Result<(Outcomes<'c>, Result<()>)> {
         let annotations = self.encode.annotations()?;
         let pool = self.encode.pool();
         let gathered: Vec<Option<GatheredLayers>> = targets
@@ -351,9 +374,15 @@ impl ShipArgs {
                 annotations: &annotations,
             })
             .collect();
-        let outcomes = image.ship_to_all(&shippings, progress)?;
+        let shared_setting = known
+            .shared
+            .map(|layers| (layers, setting(self.compression, layers)));
+        let sharing = shared_setting
+            .as_ref()
+            .map(|(layers, setting)| Sharing { layers, setting });
+        let shared = image.ship_and_share(&shippings, sharing.as_ref(), progress)?;
         let mut all = vec![];
-        for ((target, gathered), outcome) in targets.into_iter().zip(&gathered).zip(outcomes) {
+        for ((target, gathered), outcome) in targets.into_iter().zip(&gathered).zip(shared.images) {
             let outcome = match (&target.1, gathered, outcome) {
                 (Target::Archive(archive), Some(gathered), Ok(outcome)) => {
                     write_gathered(image, archive, gathered, outcome).map_err(Failure::from)
@@ -362,7 +391,7 @@ impl ShipArgs {
             };
             all.push((target, outcome));
         }
-        Ok(all)
+        Ok((all, shared.layers.map_err(Failure::from)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use terrine::cache::Cache;
-use terrine::oci::{Platform, Repository, without_login};
+use terrine::oci::{Platform, Reference, Repository, without_login};
 use terrine::plan::dockertools::{self, Conf, ConfOptions};
 use terrine::planner::{Limits, Runtime};
 use terrine::spec::Time;
@@ -73,7 +73,9 @@ Examples:
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     args.ship.check()?;
     let conf = Conf::read(&args.conf)?;
-    let images = Images::new(&args.ship.registry, &args.ship.named())?.with_all_layers();
+    let named = args.ship.named();
+    let named: Vec<&Reference> = named.iter().collect();
+    let images = Images::new(&args.ship.registry, &named)?.with_all_layers();
     let options = ConfOptions {
         store_root: args.store_root.clone(),
         repo_tag: repo_tag(args, &conf)?,

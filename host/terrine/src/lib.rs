@@ -99,6 +99,7 @@
 //!     cache: &Cache::none(),
 //!     cache_directories: false,
 //!     claims: None,
+//!     shared: None,
 //!     recompress: Recompress::All,
 //!     foreign: Foreign::Left,
 //! }];

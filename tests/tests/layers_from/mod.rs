@@ -2,7 +2,9 @@
 //! what is asked and sent; and images that claim what is not true.
 
 mod claims;
+mod fleet;
 mod lies;
+mod namespaces;
 
 use std::collections::BTreeSet;
 

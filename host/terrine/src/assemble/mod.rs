@@ -33,7 +33,7 @@ pub use error::Error;
 pub(crate) use error::FOREIGN_HINT;
 pub use outcome::{Outcome, Published, Written};
 pub use provenance::{PlanOrigin, labels, provenance};
-pub use ship::Shipping;
+pub use ship::{Shared, Sharing, Shipping};
 
 /// An image that is about to be written.
 #[derive(Debug)]

@@ -10,7 +10,9 @@ use super::{Error, NewImage, Outcome, Published, Reporter, Written};
 use crate::base::Base;
 use crate::cache::{Cache, LayerKey};
 use crate::claims::Claims;
-use crate::destination::{self, Carried, Carrier, Destination, Foreign, Part, Recompress, Shipped};
+use crate::destination::{
+    self, Carried, Carrier, Destination, Foreign, Part, Recompress, SharedLayers, Shipped,
+};
 use crate::layer::{self, LayerHistory, LayerOrigin, NewLayer, StorePath};
 
 /// The most bytes that the annotations of layers may have together: a manifest may have 4 MiB in
@@ -39,6 +41,36 @@ pub struct Shipping<'a> {
     pub claims: Option<&'a Claims>,
     /// Further annotations of the image.
     pub annotations: &'a Annotations,
+}
+
+/// The repository of layers that layers are shared by.
+#[derive(Clone, Copy)]
+pub struct Sharing<'a> {
+    /// The repository.
+    pub layers: &'a SharedLayers<'a>,
+    /// The compression of layers there.
+    pub setting: &'a Setting,
+}
+
+/// The outcome of an image whose layers are shared.
+#[derive(Debug)]
+pub struct Shared {
+    /// The outcome at each destination.
+    pub images: Vec<Result<Outcome, Error>>,
+    /// The failure to share layers, if they are not shared.
+    pub layers: Result<(), Error>,
+}
+
+impl<'a> Sharing<'a> {
+    /// Returns the carrier to the repository, which is like that of an image.
+    fn carrier(&self, image: &Shipping<'a>) -> Carrier<'a> {
+        Carrier {
+            destination: self.layers,
+            setting: self.setting,
+            shared: Some(self.layers),
+            ..image.carrier()
+        }
+    }
 }
 
 impl<'a> Shipping<'a> {
@@ -74,6 +106,7 @@ impl<'a> Shipping<'a> {
             cache: self.cache,
             cache_directories: self.cache_directories,
             claims: self.claims,
+            shared: None,
             recompress: self.recompress,
             foreign: match self.recompress {
                 Recompress::ForArchives => Foreign::Needed,
@@ -108,19 +141,42 @@ impl NewImage<'_> {
         shippings: &[Shipping<'_>],
         reporter: &dyn Reporter,
     ) -> Result<Vec<Result<Outcome, Error>>, Error> {
+        Ok(self.ship_and_share(shippings, None, reporter)?.images)
+    }
+
+    /// Does the same, and shares the layers that are made with other machines.
+    ///
+    /// # Errors
+    ///
+    /// As [`NewImage::ship_to_all`].
+    pub fn ship_and_share(
+        &self,
+        shippings: &[Shipping<'_>],
+        sharing: Option<&Sharing<'_>>,
+        reporter: &dyn Reporter,
+    ) -> Result<Shared, Error> {
         let Some(first) = shippings.first() else {
-            return Ok(vec![]);
+            return Ok(Shared {
+                images: vec![],
+                layers: Ok(()),
+            });
         };
         let new = self.new_layers();
         let (parts, listed) = self.parts(&new)?;
-        let carriers: Vec<Carrier<'_>> = shippings.iter().map(Shipping::carrier).collect();
-        let brought = destination::all(&carriers, &parts, first.jobs, reporter)?;
+        let mut carriers: Vec<Carrier<'_>> = shippings.iter().map(Shipping::carrier).collect();
+        carriers.extend(sharing.map(|sharing| sharing.carrier(first)));
+        let mut brought = destination::all(&carriers, &parts, first.jobs, reporter)?;
+        let shared = brought.split_off(shippings.len());
         self.remember(first.cache);
         self.check_seen()?;
         let outcomes = shippings.iter().zip(brought);
         let outcomes =
             outcomes.map(|(shipping, brought)| self.publish(&listed, brought?, shipping, reporter));
-        Ok(outcomes.collect())
+        let shared: Result<Vec<_>, _> = shared.into_iter().collect();
+        Ok(Shared {
+            images: outcomes.collect(),
+            layers: shared.map(|_| ()).map_err(Error::from),
+        })
     }
 
     /// Lists all layers, bottom to top, for the carrier and for the documents.

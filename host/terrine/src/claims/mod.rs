@@ -5,12 +5,18 @@
 //! A user who trusts the writers of an image lets a build believe it: a layer with that key is neither
 //! made nor read where a destination has the blob, and else the blob is copied.
 //!
+//! Machines of a fleet share layers in a [`LayerRepository`], which has an [`Entry`] for each key.
+//!
 //! Claims are for one run, and never get into the [cache](crate::cache::Cache). What is copied is verified against the
 //! claim. A claim that is false is reported with its author, and not used again. Claims that contradict
 //! each other, or what this machine found out itself, are not used either.
 
+mod entry;
 mod error;
+mod lease;
+mod look_up;
 mod open;
+mod repository;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,16 +25,21 @@ use terrine_oci::{Annotations, Content, Descriptor, Digest, annotation};
 
 use crate::cache::{LayerKey, Plain, Stored};
 use crate::source::{Image, Layer};
-pub use error::Error;
+pub use entry::{ENTRY_TYPE, Entry};
+pub use error::{EntryError, Error};
+pub use lease::{Holder, Leased};
+use look_up::LookUp;
+pub use look_up::Told;
 pub use open::open;
+pub use repository::{LayerRepository, Turn};
 
 /// The author of what this machine found out itself, in messages.
 const OWN: &str = "the layer cache";
 
-/// A claim of an image about a layer.
+/// A claim about a layer.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// The image that makes it.
+    /// The image or the entry that makes it.
     pub author: String,
     /// The layer before it is compressed.
     pub plain: Plain,
@@ -36,7 +47,7 @@ pub struct Claim {
     pub blob: Descriptor,
     /// The setting that it is compressed with, as [`terrine_compress::Setting::describe`] names it.
     pub setting: String,
-    /// The layer, as it can be had from the image.
+    /// The layer, as it can be had from its author.
     pub layer: Arc<dyn Layer>,
 }
 
@@ -50,7 +61,9 @@ impl Claim {
 /// The claims that a run may use.
 #[derive(Debug, Default)]
 pub struct Claims {
-    by_key: BTreeMap<Digest, Vec<Claim>>,
+    by_key: BTreeMap<Digest, Vec<Arc<Claim>>>,
+    /// Repositories of layers, which are asked as soon as a key is wanted.
+    sources: Vec<Arc<dyn LookUp>>,
     state: Mutex<State>,
 }
 
@@ -61,6 +74,12 @@ struct State {
     rejected: BTreeSet<(String, Digest)>,
     /// Keys whose contradictions are reported.
     reported: BTreeSet<Digest>,
+    /// The claims that repositories of layers have made so far, with the numbers of these.
+    found: BTreeMap<Digest, Vec<(usize, Arc<Claim>)>>,
+    /// Numbers of the repositories of layers that are not asked again, because they do not answer.
+    silent: BTreeSet<usize>,
+    /// The failures of repositories of layers that are reported.
+    told: BTreeSet<String>,
 }
 
 /// The facts that this machine knows of a layer itself.
@@ -74,23 +93,17 @@ pub struct OwnFacts {
 
 /// The claims about a layer that can be used.
 #[derive(Debug, Default)]
-pub struct Usable<'c> {
+pub struct Usable {
     /// The claims. All of them agree.
-    pub claims: Vec<&'c Claim>,
+    pub claims: Vec<Arc<Claim>>,
     /// The contradiction to report, if there is one that was not reported before.
     pub contradiction: Option<String>,
 }
 
 impl Claims {
     /// No claims.
-    pub const fn none() -> Self {
-        Self {
-            by_key: BTreeMap::new(),
-            state: Mutex::new(State {
-                rejected: BTreeSet::new(),
-                reported: BTreeSet::new(),
-            }),
-        }
+    pub fn none() -> Self {
+        Self::default()
     }
 
     /// Adds what the manifest of an image claims. Returns the number of its claims.
@@ -98,7 +111,7 @@ impl Claims {
         let claims = of_image(image);
         let count = claims.len();
         for (key, claim) in claims {
-            self.by_key.entry(key).or_default().push(claim);
+            self.by_key.entry(key).or_default().push(Arc::new(claim));
         }
         count
     }
@@ -111,16 +124,19 @@ impl Claims {
 
     /// Returns the claims about a layer with a key, compressed with `setting`, that agree with each
     /// other and with what this machine knows.
-    pub fn usable(&self, key: &LayerKey, setting: &str, own: OwnFacts) -> Usable<'_> {
-        let Some(all) = self.by_key.get(&key.digest()).filter(|_| key.is_portable()) else {
-            return Usable::default();
-        };
+    pub fn usable(&self, key: &LayerKey, setting: &str, own: OwnFacts) -> Usable {
         let mut state = self.state();
-        let is_rejected = |claim: &&Claim| {
+        let mut claims = self.about(key, &state);
+        claims.retain(|claim| {
             let id = (claim.author.clone(), claim.blob.digest);
-            state.rejected.contains(&id)
-        };
-        let mut claims: Vec<&Claim> = all.iter().filter(|claim| !is_rejected(claim)).collect();
+            !state.rejected.contains(&id)
+        });
+        for claim in &claims {
+            if own.plain.is_some_and(|own| own != claim.plain) {
+                let id = (claim.author.clone(), claim.blob.digest);
+                state.rejected.insert(id);
+            }
+        }
         let mut contradiction = agree(&mut claims, own.plain, |claim| claim.plain);
         claims.retain(|claim| claim.setting == setting);
         let stored = |claim: &Claim| Stored {
@@ -149,9 +165,9 @@ impl Claims {
     /// Rejects the claims about a layer that turned out to be false, because the layer was made.
     /// Returns their authors, unless they are reported already.
     pub fn refuted(&self, key: &LayerKey, made: Digest) -> Vec<String> {
-        let all = self.by_key.get(&key.digest()).into_iter().flatten();
-        let wrong: Vec<&Claim> = all.filter(|claim| claim.plain.diff_id != made).collect();
         let mut state = self.state();
+        let mut wrong = self.about(key, &state);
+        wrong.retain(|claim| claim.plain.diff_id != made);
         let mut authors = BTreeSet::new();
         for claim in wrong {
             let id = (claim.author.clone(), claim.blob.digest);
@@ -160,6 +176,16 @@ impl Claims {
             }
         }
         authors.into_iter().collect()
+    }
+
+    /// Returns all claims about the layer with a key, in the order in which their authors are asked.
+    fn about(&self, key: &LayerKey, state: &State) -> Vec<Arc<Claim>> {
+        let digest = &key.digest();
+        let of_images = self.by_key.get(digest).into_iter().flatten();
+        let found = state.found.get(digest).into_iter().flatten();
+        let found = found.map(|(_, claim)| claim);
+        let all = of_images.chain(found).filter(|_| key.is_portable());
+        all.cloned().collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,7 +197,7 @@ impl Claims {
 /// Removes the claims that contradict each other or `own`, which is right. Returns the authors of two that
 /// do.
 fn agree<T: PartialEq + Copy>(
-    claims: &mut Vec<&Claim>,
+    claims: &mut Vec<Arc<Claim>>,
     own: Option<T>,
     of: impl Fn(&Claim) -> T,
 ) -> Option<(String, String)> {

@@ -70,7 +70,7 @@ fn a_manifest_claims_its_layers() {
     let image = claiming("one", &[("a", b"1"), ("b", b"22")], |_| {});
     let claims = of(std::slice::from_ref(&image));
     let usable = claims.usable(&key("b"), GZIP, OwnFacts::default());
-    let [claim] = usable.claims[..] else {
+    let [claim] = &usable.claims[..] else {
         panic!("{usable:?}")
     };
     let layer = &image.layers[1];
@@ -178,7 +178,7 @@ fn a_false_claim_is_not_used_again() {
     let images = ["one", "two"].map(|author| claiming(author, &[("a", b"1")], |_| {}));
     let claims = of(&images);
     let usable = claims.usable(&key("a"), GZIP, OwnFacts::default());
-    claims.reject(usable.claims[0]);
+    claims.reject(&usable.claims[0]);
     assert_eq!(authors(&claims, "a", OwnFacts::default()).0, ["two"]);
     assert!(claims.refuted(&key("a"), Digest::of(b"1")).is_empty());
     // The other one was reported before.
@@ -198,4 +198,78 @@ fn a_key_of_this_machine_has_no_claims() {
             .claims
             .is_empty()
     );
+}
+
+/// A source in memory: an answer for each key, and the number of questions.
+#[derive(Debug, Default)]
+struct Source {
+    claims: Vec<(Digest, Claim)>,
+    fails: bool,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+impl Source {
+    fn asked(&self) -> usize {
+        self.asked.swap(0, std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+impl LookUp for Source {
+    fn name(&self) -> String {
+        "docker://r/layers".to_owned()
+    }
+
+    fn find(&self, key: Digest, _: &str) -> Result<Option<Claim>, EntryError> {
+        self.asked
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if self.fails {
+            return Err(EntryError::Other("docker://r/layers:layer-1".to_owned()));
+        }
+        let found = self.claims.iter().find(|(known, _)| *known == key);
+        Ok(found.map(|(_, claim)| claim.clone()))
+    }
+}
+
+#[test]
+fn a_repository_is_asked_until_it_answers() {
+    let image = claiming("entry", &[("a", b"1")], |_| {});
+    let source = Arc::new(Source {
+        claims: of_image(&image),
+        ..Source::default()
+    });
+    let mut claims = Claims::none();
+    claims.sources.push(Arc::clone(&source) as Arc<dyn LookUp>);
+    assert_eq!(authors(&claims, "a", OwnFacts::default()).0, [""; 0]);
+    for (name, questions, found) in [("a", 1, 1), ("b", 2, 0)] {
+        for _ in 0..2 {
+            assert!(claims.look_up(&key(name), GZIP).is_empty());
+        }
+        assert_eq!(source.asked(), questions, "{name}");
+        let (authors, _) = authors(&claims, name, OwnFacts::default());
+        assert_eq!(authors.len(), found, "{name}");
+    }
+    // A key of this machine means nothing to others.
+    let own = LayerKey::builder("test").field("name", "a").finish();
+    claims.look_up(&own, GZIP);
+    assert_eq!(source.asked(), 0);
+}
+
+#[test]
+fn an_entry_that_cannot_be_used_is_reported_once() {
+    let source = Arc::new(Source {
+        fails: true,
+        ..Source::default()
+    });
+    let mut claims = Claims::none();
+    claims.sources.push(source);
+    let told = claims.look_up(&key("a"), GZIP);
+    let [Told { what, hint }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(
+        what,
+        "a layer is not used: `docker://r/layers:layer-1` is not an entry for this layer"
+    );
+    assert!(hint.is_some());
+    assert!(claims.look_up(&key("a"), GZIP).is_empty());
 }

@@ -15,6 +15,7 @@ mod oci_archive;
 mod presence;
 mod registry;
 mod report;
+mod shared_layers;
 mod staged;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ pub use oci_archive::OciArchive;
 pub use presence::Presence;
 pub use registry::RegistryDestination;
 pub use report::{LayerOutcome, Reporter};
+pub use shared_layers::{Author, SharedLayers};
 pub use staged::Staged;
 use terrine_oci::{Descriptor, Document, Platform, Repository};
 

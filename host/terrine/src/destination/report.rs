@@ -29,8 +29,8 @@ pub trait Reporter: Observer {
     fn sent(&self, _bytes: u64) {}
     /// A layer is done.
     fn finished(&self, _number: usize, _outcome: LayerOutcome) {}
-    /// A claim of an existing image about a layer is not used: the image, and why.
-    fn disbelieved(&self, _what: &str) {}
+    /// A claim about a layer is not used: its author, the reason, and a hint if there is one.
+    fn disbelieved(&self, _what: &str, _hint: Option<&str>) {}
     /// Something stays behind: what it is, and why.
     fn left_out(&self, _what: &str) {}
 }

@@ -62,6 +62,7 @@ fn bring(
         cache,
         cache_directories: false,
         claims: None,
+        shared: None,
         recompress,
         foreign: Foreign::Left,
     };
@@ -119,6 +120,7 @@ fn several_destinations_take_one_reading_of_a_layer() {
         cache: &cache,
         cache_directories: false,
         claims: None,
+        shared: None,
         recompress: Recompress::Always,
         foreign: Foreign::Left,
     };
@@ -171,6 +173,7 @@ fn a_destination_that_fails_does_not_end_the_others() {
         cache: &cache,
         cache_directories: false,
         claims: None,
+        shared: None,
         recompress: Recompress::Never,
         foreign: Foreign::Left,
     };

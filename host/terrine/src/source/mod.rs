@@ -40,6 +40,7 @@ pub(crate) use hashing::HashingReader;
 pub use image_index::{
     ImageIndex, Listed, Opened, is_attestation, open_descriptor, open_document, pick,
 };
+pub(crate) use oci::layer_of_blob;
 pub use oci::{Blobs, document, image};
 pub(crate) use oci::{sized, unknown_document};
 pub use oci_archive::open_archive;

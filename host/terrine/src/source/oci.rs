@@ -250,6 +250,20 @@ fn verified(
     Ok(bytes)
 }
 
+/// A layer by its blob, whatever lists it; `name` is what errors call that.
+///
+/// # Errors
+///
+/// A blob that cannot be one of a layer.
+pub(crate) fn layer_of_blob(
+    blobs: &Arc<dyn Blobs>,
+    name: &str,
+    blob: &Descriptor,
+    diff_id: Digest,
+) -> Result<Arc<dyn Layer>, Error> {
+    Ok(Arc::new(layer(blobs, name, blob, diff_id)?))
+}
+
 fn layer(
     blobs: &Arc<dyn Blobs>,
     image: &str,

@@ -63,14 +63,18 @@ impl RemoteOpener {
         }
     }
 
+    /// Returns the blobs of a repository.
+    pub(crate) fn blobs(&self, repository: &Repository) -> Arc<dyn Blobs> {
+        Arc::new(RegistryBlobs {
+            client: Arc::clone(&self.client),
+            repository: repository.clone(),
+        })
+    }
+
     fn registry(&self, repository: &Repository) -> Result<Opened, Error> {
         let name = &Reference::Registry(repository.clone()).to_string();
         let document = self.client.document(repository)?;
-        let repository = repository.at(document.digest());
-        let blobs: Arc<dyn Blobs> = Arc::new(RegistryBlobs {
-            client: Arc::clone(&self.client),
-            repository,
-        });
+        let blobs = self.blobs(&repository.at(document.digest()));
         open_document(&elsewhere::with_urls(blobs, self), name, document)
     }
 }

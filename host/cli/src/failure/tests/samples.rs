@@ -56,6 +56,7 @@ pub(super) fn walk() -> Walked {
     walked.walk("terrine/src/cache/error.rs", inputs::cache_errors());
     walked.walk("terrine/src/cache/transfer.rs", inputs::import_errors());
     walked.walk("terrine/src/claims/error.rs", images::claim_errors());
+    walked.walk("terrine/src/claims/error.rs", images::entry_errors());
     walked.walk("terrine/src/closure/error.rs", inputs::closure_faults());
     walked.walk("terrine/src/closure/error.rs", inputs::closure_errors());
     walked.walk("terrine/src/copy/error.rs", images::copy_errors());

@@ -53,6 +53,7 @@ fn plain<'a>(destination: &'a dyn Destination, pool: &'a Pool, cache: &'a Cache)
         cache,
         cache_directories: false,
         claims: None,
+        shared: None,
         recompress: Recompress::Never,
         foreign: Foreign::Left,
     }

@@ -1,25 +1,26 @@
-//! Layers that existing images claim to have: taken from where they are, in place of being made.
+//! Layers that others claim to have: taken from where they are, in place of being made.
+
+use std::sync::Arc;
 
 use terrine_oci::{Descriptor, MediaType, Repository};
 use terrine_support::chain;
 
 use super::super::{LayerOutcome, Presence, Reporter};
 use super::fan::{self, Fan, Landed};
-use super::make::MadeOf;
 use super::{Carrier, CarryError};
 use crate::cache::{LayerKey, Plain};
 use crate::claims::{Claim, Claims, OwnFacts};
 use crate::source;
 
-/// The destinations that have a layer now, and the numbers of those that it has to be made for.
-type Taken = (Landed, Vec<usize>);
+/// The destinations that have a layer now, and the numbers of those that do not have it.
+pub(super) type Taken = (Landed, Vec<usize>);
 
 /// A layer that claims are about.
-struct About<'c> {
-    claims: &'c Claims,
-    key: &'c LayerKey,
+pub(super) struct About<'c> {
+    pub(super) claims: &'c Claims,
+    pub(super) key: &'c LayerKey,
     /// The layer, where this machine knows it.
-    known: Option<Plain>,
+    pub(super) known: Option<Plain>,
 }
 
 impl About<'_> {
@@ -32,57 +33,24 @@ impl About<'_> {
 
 /// A destination without the blob of a layer, and the claims about the layer in the order in which they
 /// are tried.
-type Lacking<'c> = (usize, Vec<&'c Claim>);
+type Lacking = (usize, Vec<Arc<Claim>>);
 
 impl Fan<'_, '_> {
-    /// Takes a layer from where claims say that it is, and makes it for the other destinations.
-    pub(super) fn take_or_make(
-        &self,
-        lanes: &[usize],
-        made: &MadeOf<'_>,
-        begin: &dyn Fn(u64),
-        reporter: &dyn Reporter,
-    ) -> Result<Landed, CarryError> {
-        let claims = self.carriers[0].claims;
-        let Some((claims, key)) = claims.zip(made.portable_key()) else {
-            return self.make(lanes, made, begin, reporter);
-        };
-        let about = About {
-            claims,
-            key,
-            known: made.known_plain(),
-        };
-        let (mut landed, rest) = self.take(lanes, &about, begin, reporter)?;
-        if rest.is_empty() {
-            return Ok(landed);
-        }
-        let made = self.make(&rest, made, begin, reporter)?;
-        if let Some((_, shipped)) = made.first() {
-            for author in claims.refuted(key, shipped.diff_id) {
-                reporter.disbelieved(&format!(
-                    "`{author}` claims another layer than the one that was made: `{}`",
-                    shipped.diff_id
-                ));
-            }
-        }
-        landed.extend(made);
-        Ok(landed)
-    }
-
     /// Takes a layer from where claims say that it is, for the destinations that they are good
     /// for.
     /// The failure of an image that claims the layer is reported, and is no error.
-    fn take(
+    pub(super) fn take(
         &self,
         lanes: &[usize],
         about: &About<'_>,
         begin: &dyn Fn(u64),
         reporter: &dyn Reporter,
     ) -> Result<Taken, CarryError> {
+        self.look_up(lanes, about, reporter);
         let (mut landed, mut rest, mut lacking) = (vec![], vec![], vec![]);
         for &lane in lanes {
             let usable = self.usable(lane, about, reporter);
-            let Some(&claim) = usable.first() else {
+            let Some(claim) = usable.first() else {
                 rest.push(lane);
                 continue;
             };
@@ -108,13 +76,23 @@ impl Fan<'_, '_> {
         Ok((landed, rest))
     }
 
+    /// Asks repositories of layers about a layer.
+    pub(super) fn look_up(&self, lanes: &[usize], about: &About<'_>, reporter: &dyn Reporter) {
+        for group in self.by_setting(lanes) {
+            let setting = self.carriers[group[0]].setting.describe();
+            for told in about.claims.look_up(about.key, &setting) {
+                reporter.disbelieved(&told.what, told.hint.as_deref());
+            }
+        }
+    }
+
     /// Returns the claims that a destination may use. Reports contradictions.
-    fn usable<'c>(
+    pub(super) fn usable(
         &self,
         lane: usize,
-        about: &About<'c>,
+        about: &About<'_>,
         reporter: &dyn Reporter,
-    ) -> Vec<&'c Claim> {
+    ) -> Vec<Arc<Claim>> {
         let carrier = &self.carriers[lane];
         let own = OwnFacts {
             plain: about.known,
@@ -123,7 +101,7 @@ impl Fan<'_, '_> {
         let setting = carrier.setting.describe();
         let usable = about.claims.usable(about.key, &setting, own);
         if let Some(contradiction) = usable.contradiction {
-            reporter.disbelieved(&contradiction);
+            reporter.disbelieved(&contradiction, None);
         }
         usable.claims
     }
@@ -132,7 +110,7 @@ impl Fan<'_, '_> {
     /// that have it now, and those for which no claim holds.
     fn copied(
         &self,
-        lacking: &[Lacking<'_>],
+        lacking: &[Lacking],
         claims: &Claims,
         begin: &dyn Fn(u64),
         reporter: &dyn Reporter,
@@ -154,7 +132,7 @@ impl Fan<'_, '_> {
     fn first_that_holds(
         &self,
         lanes: &[usize],
-        usable: &[&Claim],
+        usable: &[Arc<Claim>],
         claims: &Claims,
         begin: &dyn Fn(u64),
         reporter: &dyn Reporter,
@@ -165,10 +143,11 @@ impl Fan<'_, '_> {
                 Err(CarryError::Source(error)) => {
                     claims.reject(claim);
                     let (author, digest) = (&claim.author, claim.blob.digest);
-                    reporter.disbelieved(&format!(
+                    let what = format!(
                         "`{author}` claims the layer `{digest}`, which cannot be used: {}",
                         chain(&error)
-                    ));
+                    );
+                    reporter.disbelieved(&what, None);
                 }
                 copied => return copied.map(Some),
             }

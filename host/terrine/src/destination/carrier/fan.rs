@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use terrine_oci::Descriptor;
 
 use super::make::{MadeOf, Reencoded};
+use super::share::Wanted;
 use super::{Carried, Carrier, CarryError, Part, Shipped};
 use crate::destination::{Destination, Error, LayerOutcome, Reporter, Staged};
 use crate::layer;
@@ -30,6 +31,15 @@ pub(super) struct Fan<'c, 'a> {
     /// Only the failure of the first turn is reported, in whatever order the layers finish.
     failed: &'c Mutex<Failed>,
     turn: usize,
+}
+
+/// The work on a layer.
+#[derive(Clone, Copy)]
+struct Work {
+    /// The approximate size of the layer in bytes.
+    weight: u64,
+    /// True if the layer is waited for, if another machine is making it.
+    waits: bool,
 }
 
 /// Failures of destinations, and the turns in which they failed.
@@ -67,21 +77,39 @@ pub fn all(
     reporter.expected(total.fold(0, u64::saturating_add));
     // The largest first, so that none is left alone at the end.
     wanted.sort_by_key(|&index| Reverse((weights[index], index)));
+    fan.take_turns(&mut wanted, &weights);
+    fan.look_up_all(parts, reporter)?;
     let (last, wanted): (Vec<usize>, Vec<usize>) = wanted
         .into_iter()
         .partition(|&index| parts[index].layer.comes_last());
     let mut landed: HashMap<usize, Landed> = HashMap::new();
-    let after = wanted.len();
-    for (before, group) in [(0, wanted), (after, last)] {
+    let mut groups = VecDeque::from([(wanted, false), (last, false)]);
+    let mut before = 0;
+    while let Some((group, waits)) = groups.pop_front() {
         let done = each(&group, jobs, |position, &index| {
             let turn = before + position;
             let fan = Fan { turn, ..fan };
-            fan.one(index + 1, &parts[index], weights[index], reporter)
+            let weight = weights[index];
+            fan.one(index + 1, &parts[index], Work { weight, waits }, reporter)
         });
-        match done {
-            Ok(done) => landed.extend(group.into_iter().zip(done)),
+        let done = match done {
+            Ok(done) => done,
             Err(Stop::Layer(error)) => return Err(error),
             Err(Stop::NobodyLeft) => break,
+        };
+        before += group.len();
+        let (there, others): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .zip(done)
+            .partition(|(_, landed)| landed.is_some());
+        landed.extend(
+            there
+                .into_iter()
+                .filter_map(|(index, landed)| Some((index, landed?))),
+        );
+        if !others.is_empty() {
+            let others = others.into_iter().map(|(index, _)| index);
+            groups.push_front((others.collect(), true));
         }
     }
     Ok(fan.outcomes(&first, &landed))
@@ -99,26 +127,33 @@ impl<'c, 'a> Fan<'c, 'a> {
 }
 
 impl Fan<'_, '_> {
-    /// Brings one layer to all destinations that have not failed.
+    /// Brings one layer to all destinations that have not failed. Returns none if another machine is
+    /// making it.
     fn one(
         &self,
         number: usize,
         part: &Part<'_>,
-        weight: u64,
+        work: Work,
         reporter: &dyn Reporter,
-    ) -> Result<Landed, Stop> {
+    ) -> Result<Option<Landed>, Stop> {
         let begun = Cell::new(false);
-        let landed = self.bring(number, part, &begun, reporter);
-        let landed = landed.map_err(Stop::Layer)?;
-        if landed.is_empty() {
+        let landed = self.bring(number, part, work, &begun, reporter);
+        let Some(landed) = landed.map_err(Stop::Layer)? else {
+            return Ok(None);
+        };
+        // A repository of layers is no place of the image.
+        let images = landed
+            .iter()
+            .filter(|(lane, _)| self.carriers[*lane].shared.is_none());
+        let outcomes: Vec<LayerOutcome> = images.map(|(_, shipped)| shipped.outcome).collect();
+        if outcomes.is_empty() {
             return Err(Stop::NobodyLeft);
         }
         if !begun.get() {
-            reporter.skipped(weight);
+            reporter.skipped(work.weight);
         }
-        let outcomes = landed.iter().map(|(_, shipped)| shipped.outcome);
-        reporter.finished(number, LayerOutcome::of_all(outcomes));
-        Ok(landed)
+        reporter.finished(number, LayerOutcome::of_all(outcomes.into_iter()));
+        Ok(Some(landed))
     }
 
     /// Brings one layer. The reporter is told only of one that is made or read, which is `begun` then.
@@ -126,9 +161,10 @@ impl Fan<'_, '_> {
         &self,
         number: usize,
         part: &Part<'_>,
+        work: Work,
         begun: &Cell<bool>,
         reporter: &dyn Reporter,
-    ) -> Result<Landed, CarryError> {
+    ) -> Result<Option<Landed>, CarryError> {
         let begin = |size| {
             // A layer that is read for several settings is one all the same.
             if !begun.replace(true) {
@@ -136,15 +172,41 @@ impl Fan<'_, '_> {
             }
         };
         let lanes = self.alive();
-        let (image, layer) = match part.layer {
+        match part.layer {
             Carried::New(layer) => {
                 let made = MadeOf::new(&self.carriers[0], layer)?;
-                return self.take_or_make(&lanes, &made, &begin, reporter);
+                let wanted = Wanted {
+                    made: &made,
+                    weight: work.weight,
+                    waits: work.waits,
+                    begin: &begin,
+                };
+                self.take_or_make(&lanes, &wanted, reporter)
             }
-            Carried::Existing(image, layer) => (image, layer),
+            Carried::Existing(image, layer) => {
+                let images = self.images(lanes);
+                let existing = self.existing(images, image, layer, &begin, reporter);
+                existing.map(Some)
+            }
+        }
+    }
+
+    /// Brings a layer of an existing image. `begin` is called when it is read.
+    fn existing(
+        &self,
+        lanes: Vec<usize>,
+        image: &str,
+        layer: &Arc<dyn Layer>,
+        begin: &dyn Fn(u64),
+        reporter: &dyn Reporter,
+    ) -> Result<Landed, CarryError> {
+        let begun = Cell::new(false);
+        let begin = &|size| {
+            begun.set(true);
+            begin(size);
         };
         if layer.is_foreign() {
-            return self.foreign(&lanes, image, layer, &begin, reporter);
+            return self.foreign(&lanes, image, layer, begin, reporter);
         }
         let (stays, changes): (Vec<usize>, Vec<usize>) = lanes
             .into_iter()
@@ -159,11 +221,11 @@ impl Fan<'_, '_> {
         let layer = spooled.as_ref().unwrap_or(layer);
         let mut landed = vec![];
         if !stays.is_empty() {
-            landed = self.fetch(&stays, image, layer, &begin, reporter)?;
+            landed = self.fetch(&stays, image, layer, begin, reporter)?;
         }
         if !changes.is_empty() {
             let again = Reencoded { image, layer };
-            landed.extend(self.make(&changes, &again, &begin, reporter)?);
+            landed.extend(self.make(&changes, &again, begin, reporter)?);
             if stays.is_empty() && begun.get() && layer.repository().is_some() {
                 reporter.received(layer.stored_size());
             }
@@ -285,6 +347,12 @@ impl Fan<'_, '_> {
                 failed.is_none_or(|(turn, _)| self.turn <= *turn)
             })
             .collect()
+    }
+
+    /// Returns those of some destinations that get the image, and not only layers.
+    pub(super) fn images(&self, mut lanes: Vec<usize>) -> Vec<usize> {
+        lanes.retain(|&lane| self.carriers[lane].shared.is_none());
+        lanes
     }
 
     fn failed(&self) -> MutexGuard<'_, Failed> {

@@ -58,11 +58,24 @@ impl Fan<'_, '_> {
         begin: &dyn Fn(u64),
         reporter: &dyn Reporter,
     ) -> Result<Landed, CarryError> {
-        let known = contents.known();
         let (mut landed, lacking) = self.known(lanes, contents);
+        landed.extend(self.make_for(&lacking, contents, begin, reporter)?);
+        Ok(landed)
+    }
+
+    /// Makes a layer for destinations that do not have it.
+    pub(super) fn make_for(
+        &self,
+        lacking: &[usize],
+        contents: &dyn Contents,
+        begin: &dyn Fn(u64),
+        reporter: &dyn Reporter,
+    ) -> Result<Landed, CarryError> {
+        let known = contents.known();
+        let mut landed = vec![];
         let mut outs = vec![];
         let mut groups = vec![];
-        for group in self.by_setting(&lacking) {
+        for group in self.by_setting(lacking) {
             let setting = self.carriers[group[0]].setting;
             if let Some(staged) = self.stage(&group) {
                 outs.push(blob::Out { staged, setting });
@@ -101,7 +114,7 @@ impl Fan<'_, '_> {
     }
 
     /// Returns where a layer is already, and the destinations that it has to be made for.
-    fn known(&self, lanes: &[usize], contents: &dyn Contents) -> (Landed, Vec<usize>) {
+    pub(super) fn known(&self, lanes: &[usize], contents: &dyn Contents) -> (Landed, Vec<usize>) {
         let known = contents.known();
         let (mut landed, mut lacking) = (vec![], vec![]);
         for &lane in lanes {

@@ -9,12 +9,14 @@
 //! | the order of layers, several at once, and several destinations | `fan` |
 //! | a layer that is made here: of files, or by compressing another one | `make` |
 //! | bytes that go as they are | `fetch` |
-//! | layers that existing images claim to have | `claimed` |
+//! | layers that others claim to have | `claimed` |
+//! | layers that are shared with other machines | `share` |
 
 mod claimed;
 mod fan;
 mod fetch;
 mod make;
+mod share;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -26,7 +28,7 @@ use terrine_compress::{Compression, Pool, Setting};
 use terrine_oci::{Descriptor, Digest, Repository};
 use terrine_support::hint::Hint;
 
-use super::{Destination, Error, LayerOutcome, Presence, Reporter, Staged};
+use super::{Destination, Error, LayerOutcome, Presence, Reporter, SharedLayers, Staged};
 use crate::cache::Cache;
 use crate::claims::Claims;
 use crate::layer::{self, LayerOrigin, NewLayer};
@@ -66,8 +68,11 @@ pub struct Carrier<'a> {
     /// True if the cache identifies directories whose names say nothing about their content by
     /// the file system's metadata of everything in them.
     pub cache_directories: bool,
-    /// The claims of existing images about layers that are yet to be made.
+    /// The claims of others about layers that are yet to be made.
     pub claims: Option<&'a Claims>,
+    /// The destination, if it is a repository of layers. It gets only layers with keys that this
+    /// machine makes.
+    pub shared: Option<&'a SharedLayers<'a>>,
     /// The rule that selects the existing layers to compress again.
     pub recompress: Recompress,
     /// The rule that selects the layers to copy that are not distributed with their images.

@@ -134,6 +134,16 @@ pub(super) fn claim_errors() -> Vec<claims::Error> {
     vec![error(missing), error(source())]
 }
 
+pub(super) fn entry_errors() -> Vec<claims::EntryError> {
+    use claims::EntryError;
+    vec![
+        super::registries::registry_error().into(),
+        EntryError::Other(name()),
+        EntryError::Untrusted(name()),
+        source_errors().remove(0).into(),
+    ]
+}
+
 pub(super) fn source_errors() -> Vec<source::Error> {
     use source::Error;
     let mut errors = vec![
