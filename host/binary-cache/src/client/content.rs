@@ -39,7 +39,8 @@ impl BinaryCaches {
     ///
     /// As [`Self::nar_file`], and a compression that terrine cannot decode.
     pub fn nar(&self, found: &Found) -> Result<NarStream, ClientError> {
-        NarStream::new(self.nar_file(found)?, &found.info).map_err(ClientError::Nar)
+        let file = self.nar_file(found)?;
+        NarStream::new(file, &found.info, found.trust.as_ref()).map_err(ClientError::Nar)
     }
 
     /// Starts to read the compressed NAR of a path. Neither its size nor its hash is checked.

@@ -29,6 +29,18 @@ pub(super) struct ContentCheck {
     state: Checked,
 }
 
+/// The outcome of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The content has the hash of the address.
+    Right,
+    /// It has, but other content has the same hash: the address is one of Nix 2.17 to 2.34, which does not cover the
+    /// references of the path to itself.
+    Weak,
+    /// It has another hash.
+    Wrong,
+}
+
 /// The bytes that are hashed.
 enum Checked {
     /// All of them, with SHA-256: the NAR's own hash.
@@ -88,16 +100,24 @@ impl ContentCheck {
         }
     }
 
-    /// Returns whether the content is right, after all bytes of a NAR that is well-formed. `nar_hash` is
-    /// its hash.
-    pub(super) fn is_right(&self, nar_hash: Digest) -> bool {
-        let found = match &self.state {
-            Checked::Nar => return self.expected == Hash::from(nar_hash),
-            Checked::Whole(hash) => Some(hash.clone().finish()),
-            Checked::Modulo(modulo) => modulo.finish(),
-            Checked::File(file) => file.finish(),
+    /// Returns the verdict, after all bytes of a NAR that is well-formed. `nar_hash` is its hash.
+    pub(super) fn verdict(&self, nar_hash: Digest) -> Verdict {
+        let is_expected = |found: Option<digest::Digest>| {
+            found.is_some_and(|found| found.as_ref() == self.expected.as_bytes())
         };
-        found.is_some_and(|found| found.as_ref() == self.expected.as_bytes())
+        let is_right = match &self.state {
+            Checked::Nar => self.expected == Hash::from(nar_hash),
+            Checked::Whole(hash) => is_expected(Some(hash.clone().finish())),
+            Checked::Modulo(modulo) => is_expected(modulo.finish()),
+            Checked::File(file) => is_expected(file.finish()),
+        };
+        match &self.state {
+            _ if is_right => Verdict::Right,
+            Checked::Modulo(modulo) if is_expected(Some(modulo.finish_without_positions())) => {
+                Verdict::Weak
+            }
+            _ => Verdict::Wrong,
+        }
     }
 }
 

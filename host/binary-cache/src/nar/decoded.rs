@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
 
-use super::content::ContentCheck;
+use super::content::{ContentCheck, Verdict};
 
 /// The decompressed bytes, up to one more than there should be.
 pub(super) struct Decoded {
@@ -47,11 +47,10 @@ impl Decoded {
         self.hash.clone().into()
     }
 
-    /// Returns whether the content is that of the content address, after all bytes were read.
-    pub(super) fn has_right_content(&self) -> bool {
-        self.content
-            .as_ref()
-            .is_none_or(|check| check.is_right(self.hash()))
+    /// Returns the verdict on the content, after all bytes were read. Without a content address it is right.
+    pub(super) fn content(&self) -> Verdict {
+        let check = self.content.as_ref();
+        check.map_or(Verdict::Right, |check| check.verdict(self.hash()))
     }
 }
 

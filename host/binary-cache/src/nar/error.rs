@@ -80,6 +80,16 @@ pub enum NarError {
         /// The content address in the narinfo.
         address: String,
     },
+    /// A content address of Nix 2.17 to 2.34 that nobody signed. Other content has the same address.
+    #[error(
+        "the content address `{address}` does not cover the references of `{store_path}` to itself"
+    )]
+    WeakAddress {
+        /// The store path.
+        store_path: String,
+        /// The content address in the narinfo.
+        address: String,
+    },
 }
 
 /// The bytes that a narinfo has a hash and a size of.
@@ -151,6 +161,10 @@ impl Hint for NarError {
             Self::Content { .. } => {
                 Some("do not use this cache: it serves other content than it says".into())
             }
+            Self::WeakAddress { store_path, .. } => Some(
+                format!("Nix 2.17 to 2.34 makes such addresses: sign the path, `nix store sign --key-file KEY {store_path}`, and copy it to the cache again")
+                    .into(),
+            ),
         }
     }
 }

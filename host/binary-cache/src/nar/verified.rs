@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use terrine_oci::Digest;
 
-use super::content::ContentCheck;
+use super::content::{ContentCheck, Verdict};
 use super::decoded::Decoded;
 use super::entry::NarEntry;
 use super::error::{Hashed, NarError};
@@ -15,6 +15,7 @@ use crate::compression::UnsupportedCompression;
 use crate::content_address::ContentAddress;
 use crate::narinfo::NarInfo;
 use crate::store_path::BaseName;
+use crate::trust::Trust;
 
 /// The entries of a NAR, from the compressed bytes of its file.
 ///
@@ -33,15 +34,22 @@ struct Expected {
     nar_hash: Digest,
     nar_size: u64,
     address: Option<String>,
+    /// True if the content address alone is trusted, and nobody's signature.
+    is_by_content: bool,
 }
 
 impl NarStream {
-    /// A stream of the NAR that `info` describes, out of the bytes at its URL. Nothing is read yet.
+    /// A stream of the NAR that `info` describes, out of the bytes at its URL. `trust` is the reason to trust `info`,
+    /// none if that is not required. Nothing is read yet.
     ///
     /// # Errors
     ///
     /// A compression that terrine cannot decode.
-    pub fn new(compressed: Box<dyn Read + Send>, info: &NarInfo) -> Result<Self, NarError> {
+    pub fn new(
+        compressed: Box<dyn Read + Send>,
+        info: &NarInfo,
+        trust: Option<&Trust>,
+    ) -> Result<Self, NarError> {
         let limit = info.file_size.unwrap_or(most_compressed(info.nar_size));
         let file = File::new(compressed, info.file_hash.is_some(), limit);
         let unsupported = || NarError::Unsupported {
@@ -69,6 +77,7 @@ impl NarStream {
                 nar_hash: info.nar_hash,
                 nar_size: info.nar_size,
                 address: info.content_address.clone(),
+                is_by_content: trust == Some(&Trust::Content),
             },
         })
     }
@@ -163,13 +172,20 @@ impl Expected {
         if hash != self.nar_hash {
             return Err(self.other_hash(Hashed::Nar, self.nar_hash, hash));
         }
-        if !found.has_right_content() {
-            return Err(NarError::Content {
-                store_path: self.store_path.clone(),
-                address: self.address.clone().unwrap_or_default(),
-            });
+        let store_path = self.store_path.clone();
+        let address = self.address.clone().unwrap_or_default();
+        match found.content() {
+            Verdict::Wrong => Err(NarError::Content {
+                store_path,
+                address,
+            }),
+            Verdict::Weak if self.is_by_content => Err(NarError::WeakAddress {
+                store_path,
+                address,
+            }),
+            // A signature is about the hash of the NAR.
+            Verdict::Right | Verdict::Weak => Ok(()),
         }
-        Ok(())
     }
 
     fn nar_size(&self, found: u64, at_least: bool) -> NarError {

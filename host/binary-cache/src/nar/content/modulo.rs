@@ -1,5 +1,6 @@
 //! The hash of a NAR without its references to itself (`HashModuloSink` in Nix's `references.cc`): with
-//! zeros in the place of each, and their positions after everything.
+//! zeros in the place of each, and their positions after everything. Nix 2.17 to 2.34 leaves the positions out, so that
+//! a NAR with zeros instead of a reference has the same hash.
 
 use ring::digest::{Algorithm, Context, Digest};
 
@@ -46,6 +47,13 @@ impl Modulo {
         self.hash.update(&window[..done]);
         self.position += done as u64;
         self.held = window.split_off(done);
+    }
+
+    /// The hash without the positions.
+    pub(super) fn finish_without_positions(&self) -> Digest {
+        let mut hash = self.hash.clone();
+        hash.update(&self.held);
+        hash.finish()
     }
 
     /// The hash; nothing if there were too many references.

@@ -6,7 +6,7 @@ fn passes(address: &str, hash_part: &str, itself: bool, nar: &[u8], step: usize)
     let address = ContentAddress::parse(address).unwrap();
     let mut check = ContentCheck::new(&address, hash_part, itself).unwrap();
     nar.chunks(step).for_each(|chunk| check.update(chunk));
-    check.is_right(Digest::of(nar))
+    check.verdict(Digest::of(nar)) == Verdict::Right
 }
 
 fn tree() -> Tree {
@@ -73,25 +73,30 @@ fn a_flat_address_is_one_of_a_file_that_is_not_executable() {
     assert!(!passes(address, "", false, &file[..50], 4096));
 }
 
-/// A path that refers to itself, as `nix store make-content-addressed` of Nix 2.8 made it.
+/// The hash part of a path that refers to itself.
+const OWN: &str = "dbp0fc9xzdl83z4mv50z42i5kjwqmmrw";
+
+/// The NAR of a path that refers to itself by a hash part.
+fn made(own: &str) -> Vec<u8> {
+    let path = format!("/tmp/t1v/st/{own}-self");
+    let run = format!(
+        "#!/bin/sh\nexec {path}/bin/other /tmp/t1v/st/mx3042x8bfzkgh9n6xwhvh2lmihlji7z-dep {path}\n"
+    );
+    let bin = vec![(b"run".to_vec(), Tree::File(true, run.into_bytes()))];
+    nar(&Tree::Directory(vec![
+        (b"bin".to_vec(), Tree::Directory(bin)),
+        (
+            b"link".to_vec(),
+            Tree::Link(format!("{path}/bin/run").into_bytes()),
+        ),
+    ]))
+}
+
+/// The address of Nix 2.8, by `nix store make-content-addressed`.
 #[test]
 fn references_to_itself_do_not_count() {
-    let own = "dbp0fc9xzdl83z4mv50z42i5kjwqmmrw";
+    let own = OWN;
     let address = "fixed:r:sha256:1xrqvckpx9v0ifx4lsy8hp7lz9f2bp3njz0m27p0y4sa2sa0sh5j";
-    let made = |own: &str| {
-        let path = format!("/tmp/t1v/st/{own}-self");
-        let run = format!(
-            "#!/bin/sh\nexec {path}/bin/other /tmp/t1v/st/mx3042x8bfzkgh9n6xwhvh2lmihlji7z-dep {path}\n"
-        );
-        let bin = vec![(b"run".to_vec(), Tree::File(true, run.into_bytes()))];
-        nar(&Tree::Directory(vec![
-            (b"bin".to_vec(), Tree::Directory(bin)),
-            (
-                b"link".to_vec(),
-                Tree::Link(format!("{path}/bin/run").into_bytes()),
-            ),
-        ]))
-    };
     let right = made(own);
     assert_eq!(right.len(), 904);
     for step in [1, 31, 32, 33, 100, 4096] {
@@ -105,6 +110,24 @@ fn references_to_itself_do_not_count() {
     // Zeros in the place of a reference are not a reference.
     let zeros = made(&"\0".repeat(32));
     assert!(!passes(address, own, true, &zeros, 4096));
+}
+
+/// The address without positions, which is SHA-256 of the NAR with zeros by Python.
+#[test]
+fn an_address_without_positions_is_weak() {
+    let address = "fixed:r:sha256:172i1m1pnmqgjganqzsphhwfbwmdypisdirmp1vbbryrvhl5w6db";
+    let address = ContentAddress::parse(address).unwrap();
+    let zeros = "\0".repeat(32);
+    for (own, expected) in [
+        (OWN, Verdict::Weak),
+        (&zeros, Verdict::Weak),
+        ("1111111111111111111111111111111b", Verdict::Wrong),
+    ] {
+        let nar = made(own);
+        let mut check = ContentCheck::new(&address, OWN, true).unwrap();
+        check.update(&nar);
+        assert_eq!(check.verdict(Digest::of(&nar)), expected, "{own:?}");
+    }
 }
 
 #[test]

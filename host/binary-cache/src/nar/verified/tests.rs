@@ -54,7 +54,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 fn read(file: &[u8], info: &NarInfo) -> Result<Vec<String>, NarError> {
     let file = io::Cursor::new(file.to_vec());
-    let mut stream = NarStream::new(Box::new(file), info)?;
+    let mut stream = NarStream::new(Box::new(file), info, None)?;
     let mut lines = vec![];
     while let Some(entry) = stream.next_entry()? {
         lines.push(line(&entry));
@@ -78,7 +78,7 @@ fn a_right_file_gives_its_entries() {
     packed.file_size = None;
     assert_eq!(read(&file, &packed).unwrap(), expected);
     // Without reading anything before.
-    let stream = NarStream::new(Box::new(io::Cursor::new(file)), &packed).unwrap();
+    let stream = NarStream::new(Box::new(io::Cursor::new(file)), &packed, None).unwrap();
     stream.finish().unwrap();
 }
 
@@ -196,6 +196,34 @@ fn a_content_address_is_checked_even_if_the_hash_of_the_nar_is_right() {
     info.content_address =
         Some("text:sha256:0x84z5jxhhafpx5r0zf36j3aqllgv07x65rklhs7f86n8vnwj5m1".into());
     assert!(matches!(read(&nar, &info), Err(NarError::Content { .. })));
+}
+
+/// A file that names its own path, with an address that its references to itself are left out of.
+#[test]
+fn a_weak_content_address_takes_a_signature() {
+    let own = "094qif9n4cq4fdg459qzbhg1c6wywaww";
+    let file = |text: &str| nar(&Tree::File(false, format!("see {text}-a").into_bytes()));
+    let nar = file(own);
+    let mut info = info(&nar, &nar, NarCompression::None);
+    info.references.insert(PATH.into());
+    let hash = Digest::of(&file(&"\0".repeat(32)));
+    info.content_address = Some(format!("fixed:r:{hash}"));
+    let key = "test-1".to_owned();
+    for (trust, is_good) in [
+        (Some(Trust::Content), false),
+        (Some(Trust::Signature { key }), true),
+        (None, true),
+    ] {
+        let file = Box::new(io::Cursor::new(nar.clone()));
+        let stream = NarStream::new(file, &info, trust.as_ref()).unwrap();
+        match stream.finish() {
+            Ok(()) => assert!(is_good),
+            Err(error) => {
+                assert!(matches!(error, NarError::WeakAddress { .. }), "{error}");
+                assert!(!is_good);
+            }
+        }
+    }
 }
 
 #[test]

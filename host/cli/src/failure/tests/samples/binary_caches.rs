@@ -212,6 +212,10 @@ pub(super) fn nar_errors() -> Vec<NarError> {
             store_path: store_path(),
             address: name(),
         },
+        NarError::WeakAddress {
+            store_path: store_path(),
+            address: name(),
+        },
     ];
     errors.extend(nar_faults().into_iter().map(|fault| NarError::Malformed {
         path: name(),
