@@ -43,7 +43,7 @@ pub use generation::Generation;
 pub use nix::NixStore;
 pub use nix_image::NixImage;
 pub use oci::{OciImage, OciLayout};
-pub use run::{Run, binary, example, terrine, verify};
+pub use run::{Run, binary, empty_cache, example, terrine, verify};
 pub use shipment::Shipment;
 pub use spec::SpecFile;
 pub use store::TestStore;

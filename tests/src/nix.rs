@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::process::geteuid;
 
-use super::{Run, fixture, peer, temporary};
+use super::{Run, debian, fixture, peer, temporary};
 
 /// No server, no users to build as, and nothing but the tools of this machine. Nix builds
 /// for a store below another root in name spaces of its own whatever `sandbox` says.
@@ -121,19 +121,30 @@ impl NixStore {
 
     /// One of Nix's programs, which knows this store alone.
     pub fn command(&self, program: &str) -> Command {
-        let folder = self.folder.path();
         let mut command = Command::new(peer::find(program).unwrap());
+        command.env_clear().env("PATH", "/usr/bin:/bin");
+        self.settings(&mut command);
         command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
+    }
+
+    /// The same of the Nix in a root of Debian, which sees these folders of this machine and the store. Nothing,
+    /// said aloud, where that cannot be.
+    pub fn command_in(&self, root: &Path, folders: &[&Path], program: &str) -> Option<Command> {
+        let folders = [&[self.folder.path()], folders].concat();
+        let mut command = debian::within(root, &folders, program)?;
+        self.settings(&mut command);
+        Some(command)
+    }
+
+    /// Gives a program of Nix this store, and nothing of the user's.
+    fn settings(&self, command: &mut Command) {
+        let folder = self.folder.path();
+        let store = format!("local?root={}", self.root().display());
+        command
             .env("HOME", folder.join("home"))
             .env("TMPDIR", folder.join("tmp"))
             .env("NIX_CONF_DIR", folder.join("conf"))
-            .env(
-                "NIX_REMOTE",
-                format!("local?root={}", self.root().display()),
-            );
-        command
+            .env("NIX_REMOTE", store);
     }
 
     /// A program that finds this store at `/nix`, and everything else where it is: in name spaces of its own.

@@ -1,6 +1,8 @@
 //! Running the binary under test.
 
+use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -90,6 +92,15 @@ pub fn verify(reference: &str) {
 /// One cache for all tests, so that the planner is compiled once.
 pub fn cache() -> PathBuf {
     binary().parent().unwrap().join("test-cache")
+}
+
+/// Makes a cache in a folder that knows no layers. Compiled planners are those of all tests: to compile one takes longer
+/// than a small build.
+pub fn empty_cache(folder: &Path) {
+    let planners = cache().join("terrine/planner");
+    fs::create_dir_all(&planners).unwrap();
+    fs::create_dir_all(folder.join("terrine")).unwrap();
+    symlink(planners, folder.join("terrine/planner")).unwrap();
 }
 
 /// A command that runs another one on a terminal of its own.
