@@ -189,7 +189,8 @@ impl Drop for NixStore {
     }
 }
 
-fn writable(folder: &Path) {
+/// Opens a folder and all folders in it to writing, so that their owner can remove them.
+pub fn writable(folder: &Path) {
     let _ = fs::set_permissions(folder, Permissions::from_mode(0o755));
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

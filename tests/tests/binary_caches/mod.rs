@@ -3,7 +3,9 @@
 mod caches;
 mod compressions;
 mod faults;
+mod nars;
 mod server;
+mod trees;
 
 use std::fs;
 
