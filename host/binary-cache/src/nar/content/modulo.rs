@@ -56,14 +56,17 @@ impl Modulo {
         hash.finish()
     }
 
-    /// The hash; nothing if there were too many references.
+    /// The hash; nothing if there were too many references, or none: a NAR with zeros instead of all of them has the hash
+    /// that Nix 2.17 to 2.34 computes for the one with references.
     pub(super) fn finish(&self) -> Option<Digest> {
         let mut hash = self.hash.clone();
         hash.update(&self.held);
         for position in &self.found {
             hash.update(format!("|{position}").as_bytes());
         }
-        (self.found.len() <= MOST).then(|| hash.finish())
+        (1..=MOST)
+            .contains(&self.found.len())
+            .then(|| hash.finish())
     }
 }
 
