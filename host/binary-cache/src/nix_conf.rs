@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 
 use terrine_support::hint::Hint;
 
-use crate::excerpt::excerpt;
-
 /// The depth up to which files may include each other.
 const DEEPEST: usize = 16;
 
@@ -74,7 +72,6 @@ impl NixConf {
                     return Err(NixConfError::Line {
                         path: path.to_owned(),
                         line: index + 1,
-                        text: excerpt(line.trim().as_bytes()),
                     });
                 }
             }
@@ -112,15 +109,13 @@ impl NixConf {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NixConfError {
-    /// A line in another form.
-    #[error("line {line} of `{}` is not `NAME = VALUE`: `{text}`", path.display())]
+    /// A line in another form. It may have a token, and is not shown.
+    #[error("line {line} of `{}` is not `NAME = VALUE`", path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// The number of the line, from 1.
         line: usize,
-        /// The start of the line.
-        text: String,
     },
     /// A missing file that must be there.
     #[error("`{}`, which `{}` includes, does not exist", path.display(), by.display())]
@@ -231,7 +226,7 @@ mod tests {
         let message = parse("a = 1\n b").unwrap_err().to_string();
         assert_eq!(
             message,
-            "line 2 of `/etc/nix/nix.conf` is not `NAME = VALUE`: `b`"
+            "line 2 of `/etc/nix/nix.conf` is not `NAME = VALUE`"
         );
     }
 }

@@ -48,7 +48,6 @@ pub(super) fn nix_conf_errors() -> Vec<NixConfError> {
         NixConfError::Line {
             path: path(),
             line: 1,
-            text: name(),
         },
         NixConfError::Missing {
             path: path(),
