@@ -34,6 +34,7 @@ mod testing;
 mod trust;
 
 pub use client::{BinaryCaches, CacheOptions, CacheSource, ClientError, Count, Found, Traffic};
+mod web_hint;
 pub use compression::{NarCompression, UnsupportedCompression};
 pub use content_address::{ContentAddress, ContentAddressError};
 pub use hash::Hash;

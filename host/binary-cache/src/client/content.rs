@@ -58,7 +58,9 @@ impl BinaryCaches {
         };
         let cache = self.caches.get(found.cache);
         let body = match cache {
-            Some(cache) => cache.place.open_nar(&self.web, &info.url, size)?,
+            Some(cache) => cache
+                .place
+                .open_nar(&self.web, &cache.location, &info.url, size)?,
             None => None,
         };
         let body = counted(body, &self.counters.nars);

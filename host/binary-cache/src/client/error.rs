@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use terrine_registry::{Cause, Error};
+use terrine_registry::Error;
 use terrine_support::file::FileError;
 use terrine_support::hint::Hint;
 
@@ -12,6 +12,7 @@ use crate::nar::NarError;
 use crate::narinfo::{NarInfoError, OtherPath};
 use crate::store_path::StorePathError;
 use crate::trust::Untrusted;
+use crate::web_hint;
 
 /// The number of paths and caches that a message names.
 const NAMED: usize = 5;
@@ -104,8 +105,10 @@ pub enum ClientError {
         limit: usize,
     },
     /// A URL of a NAR that is malformed, or leads to where the cache must not lead.
-    #[error("a binary cache must not refer to the archive `{url}`")]
+    #[error("the binary cache `{cache}` must not refer to the archive `{url}`")]
     NarUrl {
+        /// The place of the cache.
+        cache: String,
         /// The URL, without what may be secret.
         url: String,
     },
@@ -158,7 +161,7 @@ pub enum ClientError {
 impl Hint for ClientError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Web(error) => web_hint(error),
+            Self::Web(error) => web_hint::of_web(error),
             Self::File(error) => error.hint(),
             Self::Profile { profile, .. } => {
                 Some(format!("add a section `[{profile}]` to `~/.aws/credentials`").into())
@@ -180,27 +183,24 @@ impl Hint for ClientError {
                 format!("copy it to the cache again: `nix copy --refresh --to CACHE {path}`")
                     .into(),
             ),
-            _ => None,
+            Self::TooMany { .. } => Some(
+                "use another cache: one whose paths refer to ever more paths is damaged or malicious"
+                    .into(),
+            ),
+            Self::NarUrl { .. } => Some(
+                "use another cache: archives are at relative URLs, or on HTTP and HTTPS servers without credentials in the URL"
+                    .into(),
+            ),
+            Self::Encoding { .. } => Some(
+                "store the file in the cache without an encoding, or with `br`, `bzip2`, `gzip`, `xz` or `zstd`"
+                    .into(),
+            ),
+            Self::Content { source, .. } => web_hint::of_reader(source),
+            Self::TooLarge { .. } => Some(
+                "check that the location is that of a binary cache: no such file is that large"
+                    .into(),
+            ),
         }
-    }
-}
-
-/// Says where credentials of a server are looked for, or what else helps.
-fn web_hint(error: &Error) -> Option<Cow<'_, str>> {
-    match error.cause() {
-        Cause::Unauthorized {
-            host, login: None, ..
-        } => Some(
-            format!("write the credentials into a netrc file: `machine {host} login USER password PASSWORD`, without the port")
-                .into(),
-        ),
-        Cause::Unauthorized { host, .. } => Some(
-            format!("check the user name and the password for `{host}` in the URL or in the netrc file; a token goes in the place of the password").into(),
-        ),
-        Cause::Status { status, .. } if status.as_u16() == 403 => {
-            Some("check the credentials of AWS, and the clock of this machine".into())
-        }
-        _ => error.hint(),
     }
 }
 

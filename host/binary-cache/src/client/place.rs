@@ -113,15 +113,17 @@ impl Place {
         }))
     }
 
-    /// Starts to read the NAR at a URL of a narinfo; none if it is missing.
+    /// Starts to read the NAR at a URL of a narinfo; none if it is missing. `location` is the one of the cache.
     pub(super) fn open_nar(
         &self,
         web: &Web,
         url: &str,
+        location: &Location,
         size: Option<u64>,
     ) -> Result<Option<Body>, ClientError> {
         let target = self.target(url).ok_or_else(|| ClientError::NarUrl {
             url: terrine_registry::shown_url(url),
+            cache: location.to_string(),
         })?;
         match (target, self) {
             (Target::Own(url), Self::Web { access, .. }) => {

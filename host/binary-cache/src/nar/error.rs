@@ -10,6 +10,7 @@ use super::entry::{DEEPEST, LONGEST_NAME, LONGEST_TARGET};
 use super::framing::Fault;
 use crate::compression::UnsupportedCompression;
 use crate::excerpt::excerpt;
+use crate::web_hint;
 
 /// A NAR that cannot be read, or that is not the one that a narinfo describes.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +153,7 @@ impl NarError {
 impl Hint for NarError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Io { source, .. } => source.hint(),
+            Self::Io { source, .. } => web_hint::of_reader(source),
             Self::Unsupported { source, .. } => source.hint(),
             Self::Malformed { fault, .. } => fault.hint(),
             Self::Hash { .. } | Self::Size { .. } => {

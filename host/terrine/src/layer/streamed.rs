@@ -77,8 +77,7 @@ impl Source<'_> {
     }
 
     fn failed(&self, source: NarError) -> Error {
-        let path = self.path.as_str().to_owned();
-        substitute::Error::Nar { path, source }.into()
+        self.substitutes.broken(self.substitute, source).into()
     }
 
     /// The error of a content that cannot be read, or not be kept.
@@ -113,6 +112,7 @@ impl Source<'_> {
         };
         Err(substitute::Error::Contradiction {
             path: self.path.as_str().to_owned(),
+            cache: self.substitutes.cache(self.substitute),
             entry: String::from_utf8_lossy(differing).into_owned(),
         }
         .into())

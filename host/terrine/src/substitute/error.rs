@@ -23,30 +23,36 @@ pub enum Error {
         caches: Vec<String>,
     },
     /// A listing that is none.
-    #[error("the listing of `{path}`")]
+    #[error("the listing of `{path}` in the binary cache `{cache}`")]
     Listing {
         /// The store path.
         path: String,
+        /// The location of the cache.
+        cache: String,
         /// The fault of the listing.
         #[source]
         source: ListingError,
     },
     /// A NAR that is broken, or not the one that the narinfo describes.
-    #[error("the NAR of `{path}`")]
+    #[error("the NAR of `{path}` in the binary cache `{cache}`")]
     Nar {
         /// The store path.
         path: String,
+        /// The location of the cache.
+        cache: String,
         /// The fault of the NAR.
         #[source]
         source: NarError,
     },
     /// A NAR that has other entries than the listing.
     #[error(
-        "the NAR of `{path}` does not have the entries that its listing has: they differ at `{entry}`"
+        "the NAR of `{path}` in the binary cache `{cache}` does not have the entries of its listing: they differ at `{entry}`"
     )]
     Contradiction {
         /// The store path.
         path: String,
+        /// The location of the cache.
+        cache: String,
         /// The first entry that differs, below the store path.
         entry: String,
     },
@@ -74,6 +80,10 @@ impl Hint for Error {
     fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             Self::Cache(error) => error.hint(),
+            Self::Nowhere { caches, .. } if caches.iter().any(|cache| cache.starts_with("s3://")) => Some(
+                "`nix copy --to CACHE PATH` copies a path and its closure into a cache; a bucket also answers so to readers who may not list it, or have no credentials"
+                    .into(),
+            ),
             Self::Nowhere { .. } => {
                 Some("`nix copy --to CACHE PATH` copies a path and its closure into a cache".into())
             }

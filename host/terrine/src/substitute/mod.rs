@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use rustix::fs::{Mode, OFlags, open};
 use tempfile::TempDir;
-use terrine_binary_cache::{BinaryCaches, Found, Listing, NarInfo, NarStream};
+use terrine_binary_cache::{BinaryCaches, Found, Listing, NarError, NarInfo, NarStream};
 use terrine_support::beneath::SEARCH;
 
 pub use error::Error;
@@ -170,6 +170,21 @@ impl Substitutes {
         locations.map(ToString::to_string).collect()
     }
 
+    /// The location of the cache that has a path.
+    pub(crate) fn cache(&self, substitute: &Substitute) -> String {
+        let location = self.caches.location(substitute.found.cache);
+        location.map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// The error of a path's NAR.
+    pub(crate) fn broken(&self, substitute: &Substitute, source: NarError) -> Error {
+        Error::Nar {
+            path: substitute.path().to_owned(),
+            cache: self.cache(substitute),
+            source,
+        }
+    }
+
     /// Returns whether this machine has a path, directly in the store.
     pub fn is_local(&self, path: &str) -> bool {
         (self.is_local)(path)
@@ -225,6 +240,7 @@ impl Substitutes {
             .map(|text| {
                 Listing::parse(&text).map_err(|source| Error::Listing {
                     path: substitute.path().to_owned(),
+                    cache: self.cache(substitute),
                     source,
                 })
             })
@@ -313,7 +329,8 @@ impl Substitutes {
                 source,
             })?;
         let top = unfinished.path().join("top");
-        unpack::unpack(substitute.path(), self.nar(substitute)?, &top)?;
+        let failed = |source| self.broken(substitute, source);
+        unpack::unpack(self.nar(substitute)?, &top, &failed)?;
         disk::replace(&top, &place)
     }
 

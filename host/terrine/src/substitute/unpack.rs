@@ -11,16 +11,16 @@ use super::disk::Writer;
 /// The prefix of folders in which a path is unpacked.
 pub(super) const UNFINISHED: &str = "unfinished-";
 
-/// Unpacks the NAR of the store path `path` to `place`, where nothing is.
+/// Unpacks a NAR to `place`, where nothing is. `failed` makes the error of a fault of the NAR.
 ///
 /// # Errors
 ///
 /// A NAR that is not what the narinfo says, and a disk that does not take it.
-pub(super) fn unpack(path: &str, mut nar: NarStream, place: &Path) -> Result<(), Error> {
-    let failed = |source: NarError| Error::Nar {
-        path: path.to_owned(),
-        source,
-    };
+pub(super) fn unpack(
+    mut nar: NarStream,
+    place: &Path,
+    failed: &dyn Fn(NarError) -> Error,
+) -> Result<(), Error> {
     let mut writer = Writer::new(place);
     while let Some(entry) = nar.next_entry().map_err(failed)? {
         let Some(mut file) = writer.entry(entry.path, &entry.kind)? else {

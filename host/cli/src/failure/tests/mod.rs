@@ -38,7 +38,6 @@ const NOT_MADE: &[(&str, &str, &[&str])] = &[
     ("terrine/src/store_database/error.rs", "Error", &["Read"]),
     // All others pass on the hint of an error that has none.
     ("binary-cache/src/client/error.rs", "ClientError", &["File"]),
-    ("binary-cache/src/nar/error.rs", "NarError", &["Io"]),
     ("binary-cache/src/nix_conf.rs", "NixConfError", &["Read"]),
     ("tar/src/error.rs", "Error", &["Fault", "Io"]),
     ("terrine/src/assemble/error.rs", "Error", &["Store"]),

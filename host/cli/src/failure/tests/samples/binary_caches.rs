@@ -1,6 +1,7 @@
 //! Errors of binary caches, and of store paths that come from them.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use terrine::binary_cache::{
     BaseName, CacheInfoError, ClientError, ContentAddress, ContentAddressError, Hashed, KeyError,
@@ -186,10 +187,13 @@ pub(super) fn nar_faults() -> Vec<NarFault> {
     ]
 }
 
-/// All but the one that holds an error of the system.
 pub(super) fn nar_errors() -> Vec<NarError> {
     let store_path = name;
     let mut errors = vec![
+        NarError::Io {
+            path: name(),
+            source: io::Error::other(super::registries::registry_error()),
+        },
         NarError::Unsupported {
             store_path: store_path(),
             source: compression_error(),
@@ -252,6 +256,26 @@ pub(super) fn client_errors() -> Vec<ClientError> {
             cache: cache(),
             url: name(),
         },
+        ClientError::TooMany { limit: 1 },
+        ClientError::NarUrl {
+            cache: cache(),
+            url: name(),
+        },
+        ClientError::Encoding {
+            name: name(),
+            cache: cache(),
+            encoding: name(),
+        },
+        ClientError::Content {
+            name: name(),
+            cache: cache(),
+            source: io::ErrorKind::InvalidData.into(),
+        },
+        ClientError::TooLarge {
+            name: name(),
+            cache: cache(),
+            limit: 1,
+        },
     ];
     let infos = cache_info_errors().into_iter();
     errors.extend(infos.map(|source| ClientError::Info {
@@ -284,6 +308,7 @@ pub(super) fn substitute_errors() -> Vec<substitute::Error> {
         },
         Error::Contradiction {
             path: name(),
+            cache: name(),
             entry: name(),
         },
         Error::Scratch {
@@ -299,11 +324,13 @@ pub(super) fn substitute_errors() -> Vec<substitute::Error> {
     let listings = listing_errors().into_iter();
     errors.extend(listings.map(|source| Error::Listing {
         path: name(),
+        cache: name(),
         source,
     }));
     let nars = nar_errors().into_iter();
     errors.extend(nars.map(|source| Error::Nar {
         path: name(),
+        cache: name(),
         source,
     }));
     errors
