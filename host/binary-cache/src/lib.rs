@@ -18,6 +18,8 @@ mod client;
 mod compression;
 mod content_address;
 mod excerpt;
+#[doc(hidden)]
+pub mod fuzz;
 mod hash;
 mod info;
 mod key;
@@ -32,9 +34,9 @@ mod store_path;
 #[cfg(test)]
 mod testing;
 mod trust;
+mod web_hint;
 
 pub use client::{BinaryCaches, CacheOptions, CacheSource, ClientError, Count, Found, Traffic};
-mod web_hint;
 pub use compression::{NarCompression, UnsupportedCompression};
 pub use content_address::{ContentAddress, ContentAddressError};
 pub use hash::Hash;

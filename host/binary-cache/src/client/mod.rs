@@ -31,6 +31,8 @@ use terrine_registry::Web;
 
 pub use error::ClientError;
 pub use find::Found;
+pub use place::NarTarget;
+pub(crate) use place::nar_target;
 pub use traffic::{Count, Traffic};
 
 use crate::location::Location;

@@ -39,8 +39,9 @@ pub(super) struct Body {
 }
 
 /// The place of a NAR, which a cache may name by a URL of another server.
-enum Target {
-    /// A file of the cache, by its name or URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NarTarget {
+    /// A file of the cache, by its name in a directory or bucket, or by its URL.
     Own(String),
     /// A URL of another server, which gets no credentials.
     Foreign(String),
@@ -117,21 +118,21 @@ impl Place {
     pub(super) fn open_nar(
         &self,
         web: &Web,
-        url: &str,
         location: &Location,
+        url: &str,
         size: Option<u64>,
     ) -> Result<Option<Body>, ClientError> {
         let target = self.target(url).ok_or_else(|| ClientError::NarUrl {
-            url: terrine_registry::shown_url(url),
             cache: location.to_string(),
+            url: terrine_registry::shown_url(url),
         })?;
         match (target, self) {
-            (Target::Own(url), Self::Web { access, .. }) => {
+            (NarTarget::Own(url), Self::Web { access, .. }) => {
                 let found = web.open(&url, access, size)?;
                 Ok(found.map(|reader| Body::of(reader, None)))
             }
-            (Target::Own(name), _) => self.open(web, &name, size),
-            (Target::Foreign(url), _) => {
+            (NarTarget::Own(name), _) => self.open(web, &name, size),
+            (NarTarget::Foreign(url), _) => {
                 let found = web.open(&url, &Access::foreign(), size)?;
                 Ok(found.map(|reader| Body::of(reader, None)))
             }
@@ -139,31 +140,31 @@ impl Place {
     }
 
     /// Returns what the URL of a NAR leads to; none if it must not be followed.
-    fn target(&self, text: &str) -> Option<Target> {
+    fn target(&self, text: &str) -> Option<NarTarget> {
         match self {
             Self::Web { base, .. } => {
                 let url = base.join(text).ok()?;
                 let is_safe = url.scheme() == base.scheme() || url.scheme() == "https";
                 let is_plain = url.username().is_empty() && url.password().is_none();
                 let target = if url.origin() == base.origin() {
-                    Target::Own
+                    NarTarget::Own
                 } else {
-                    Target::Foreign
+                    NarTarget::Foreign
                 };
                 (is_safe && is_plain).then(|| target(url.into()))
             }
             // A copy of a cache does not reach for the network by itself.
-            Self::Files(_) => Some(Target::Own(name(text)?.to_owned())),
+            Self::Files(_) => Some(NarTarget::Own(name(text)?.to_owned())),
             Self::S3 { bucket, .. } if text.contains("://") => {
                 let url = Url::parse(text).ok()?;
                 let is_safe =
                     url.scheme() == "https" || url.scheme() == "http" && !bucket.is_encrypted();
                 let is_plain = url.username().is_empty() && url.password().is_none();
-                (is_safe && is_plain).then(|| Target::Foreign(url.into()))
+                (is_safe && is_plain).then(|| NarTarget::Foreign(url.into()))
             }
             Self::S3 { .. } => {
                 let decoded = percent_decode_str(name(text)?).decode_utf8().ok()?;
-                Some(Target::Own(name(&decoded)?.to_owned()))
+                Some(NarTarget::Own(name(&decoded)?.to_owned()))
             }
         }
     }
@@ -176,6 +177,12 @@ impl Body {
             encoding,
         }
     }
+}
+
+/// Returns the target of the URL of a NAR in a cache without credentials; none if it must not be followed.
+pub(crate) fn nar_target(location: &Location, url: &str) -> Option<NarTarget> {
+    let place = Place::new(location, &CacheOptions::default()).ok()?;
+    place.target(url)
 }
 
 fn plain(bytes: Vec<u8>) -> Resource {
@@ -212,8 +219,8 @@ mod tests {
         let location = Location::parse(location).unwrap();
         let place = Place::new(&location, &CacheOptions::default()).unwrap();
         place.target(url).map(|target| match target {
-            Target::Own(url) => url,
-            Target::Foreign(url) => format!("foreign {url}"),
+            NarTarget::Own(url) => url,
+            NarTarget::Foreign(url) => format!("foreign {url}"),
         })
     }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use terrine_compress::{Compression, Encoder, Pool, Setting};
+use terrine_compress::{Compression, Encoder, Foreign, Pool, Setting};
 
 use crate::format::Format;
 use crate::{Limit, Target};
@@ -14,6 +14,20 @@ use crate::{Limit, Target};
 const UNPACKED: u64 = 1 << 20;
 /// The first byte of an input whose rest is compressed and unpacked again.
 const PLAIN: u8 = b'p';
+/// The first bytes of inputs whose rest is in a format that is known by its name.
+const FOREIGN: [(u8, Foreign); 4] = [
+    (b'b', Foreign::Brotli),
+    (b'4', Foreign::Lz4),
+    (b'l', Foreign::Lzip),
+    (b'a', Foreign::Lzma),
+];
+
+/// A decoder of any format.
+#[derive(Debug, Clone, Copy)]
+enum Decoder {
+    Known(Compression),
+    Foreign(Foreign),
+}
 
 pub(super) const TARGET: Target = Target {
     name: "compressed",
@@ -53,6 +67,7 @@ fn seeds() -> Vec<Vec<u8>> {
             .to_vec(),
     );
     seeds.push(xz());
+    seeds.extend(foreign());
     // A skippable frame of zstd.
     seeds.push(b"\x50\x2a\x4d\x18\x04\0\0\0skip".to_vec());
     seeds
@@ -66,40 +81,93 @@ fn xz() -> Vec<u8> {
     file
 }
 
+/// Texts as brotli, lz4, lzip and xz write them: `hello`, and 300 zeros with what comes again.
+const BY_PROGRAMS: [(u8, &str); 8] = [
+    (b'b', "2110000468656c6c6f03"),
+    (b'b', "a1f009c03f700366ac4ba522da2c560720709965e3"),
+    (b'4', "04224d186440a70500008068656c6c6f00000000f97700fb"),
+    (
+        b'4',
+        "04224d186440a7120000001f000100ff1937616263030050636162636400000000340e0d18",
+    ),
+    (
+        b'l',
+        "4c5a4950010c00341949ee8e6821ffffffb9e0000086a6103605000000000000002900000000000000",
+    ),
+    (
+        b'l',
+        "4c5a4950010c00006ffdf7c29d9d313c7c4a28967ffffed69800361ad1ea3f010000000000002e00000000000000",
+    ),
+    (
+        b'a',
+        "5d00008000ffffffffffffffff00341949ee8e6821ffffffb9e00000",
+    ),
+    (
+        b'a',
+        "5d00008000ffffffffffffffff00006ffdf7c29d9d313c7c4a28967ffffed69800",
+    ),
+];
+
+/// Inputs in formats that are known by their names.
+fn foreign() -> impl Iterator<Item = Vec<u8>> {
+    BY_PROGRAMS.iter().map(|(first, hex)| {
+        let digits = hex.as_bytes().chunks(2);
+        let byte = |digits: &[u8]| {
+            let digits = std::str::from_utf8(digits).expect("digits");
+            u8::from_str_radix(digits, 16).expect("a byte")
+        };
+        std::iter::once(*first).chain(digits.map(byte)).collect()
+    })
+}
+
 fn run(data: &[u8]) -> bool {
     if let Some((&PLAIN, plain)) = data.split_first() {
         for setting in [Setting::GZIP, Setting::ZSTD] {
             let compressed = compress(plain, &setting);
             let kind = Compression::detect(&compressed);
             assert_eq!(kind, setting.compression());
-            assert_eq!(unpack(kind, &compressed[..]).0, plain, "{kind}");
+            let decoder = Decoder::Known(kind);
+            assert_eq!(unpack(decoder, &compressed[..]).0, plain, "{kind}");
         }
         return true;
     }
+    let foreign = FOREIGN
+        .iter()
+        .find(|(first, _)| data.first() == Some(first));
+    if let Some((_, kind)) = foreign {
+        return is_unpacked(Decoder::Foreign(*kind), &data[1..]).is_some();
+    }
     let kind = Compression::detect(data);
-    let (whole, end) = unpack(kind, data);
-    // However the bytes come, they stand for the same.
-    let (slow, slow_end) = unpack(kind, Slow(data));
+    let unpacked = is_unpacked(Decoder::Known(kind), data);
+    if kind == Compression::None {
+        assert_eq!(unpacked.as_deref(), Some(data));
+    }
+    kind != Compression::None && unpacked.is_some()
+}
+
+/// Returns what bytes stand for, which is the same however they come; none if they end badly.
+fn is_unpacked(decoder: Decoder, data: &[u8]) -> Option<Vec<u8>> {
+    let (whole, end) = unpack(decoder, data);
+    let (slow, slow_end) = unpack(decoder, Slow(data));
     assert_eq!(
         end.is_ok(),
         slow_end.is_ok(),
-        "{kind}: {end:?} and {slow_end:?}"
+        "{decoder:?}: {end:?} and {slow_end:?}"
     );
-    if end.is_ok() {
-        assert_eq!(whole, slow, "{kind}");
-    }
-    if kind == Compression::None {
-        assert_eq!(whole, data);
-    }
-    kind != Compression::None && end.is_ok()
+    end.ok()?;
+    assert_eq!(whole, slow, "{decoder:?}");
+    Some(whole)
 }
 
 /// Unpacks bytes up to a limit, and whether they end well.
-fn unpack<'a>(kind: Compression, bytes: impl Read + Send + 'a) -> (Vec<u8>, io::Result<()>) {
+fn unpack<'a>(decoder: Decoder, bytes: impl Read + Send + 'a) -> (Vec<u8>, io::Result<()>) {
     let mut plain = vec![];
-    let decoder = match kind.decoder(bytes) {
-        Ok(decoder) => decoder,
-        Err(error) => return (plain, Err(error)),
+    let decoder = match decoder {
+        Decoder::Known(kind) => match kind.decoder(bytes) {
+            Ok(decoder) => decoder,
+            Err(error) => return (plain, Err(error)),
+        },
+        Decoder::Foreign(kind) => kind.unbounded_decoder(bytes),
     };
     let mut decoder = decoder.take(UNPACKED);
     let mut buffer = [0; 4096];

@@ -2,6 +2,7 @@
 
 mod archives;
 mod binary_caches;
+mod cache_settings;
 mod caches;
 mod challenges;
 mod closures;
@@ -50,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     layouts::TARGET,
     nars::TARGET,
     binary_caches::TARGET,
+    cache_settings::TARGET,
     messages::TARGET,
 ];
 
