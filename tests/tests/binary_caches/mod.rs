@@ -2,9 +2,13 @@
 
 mod caches;
 mod compressions;
+mod contents;
 mod faults;
+mod forged;
 mod nars;
+mod scene;
 mod server;
+mod transfers;
 mod trees;
 
 use std::fs;
