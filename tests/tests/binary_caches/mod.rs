@@ -6,6 +6,7 @@ mod contents;
 mod faults;
 mod forged;
 mod nars;
+mod s3;
 mod scene;
 mod server;
 mod transfers;
