@@ -195,6 +195,9 @@ fn of_nars() -> Vec<Fault> {
     ]
 }
 
+/// A listing of a file that is larger than any disk.
+const HUGE: &str = r#"{"version":1,"root":{"type":"directory","entries":{"a":{"type":"regular","size":9223372036854775000}}}}"#;
+
 /// Faults of listings.
 fn of_listings() -> Vec<Fault> {
     let empty = br#"{"version":1,"root":{"type":"directory","entries":{}}}"#;
@@ -224,6 +227,12 @@ fn of_listings() -> Vec<Fault> {
             ".ls",
             Box::new(unknown),
             "unsupported encoding",
+        ),
+        (
+            "listing of a huge file",
+            ".ls",
+            body(|_| HUGE.into()),
+            "has files of 9223372036854775000 bytes",
         ),
         (
             "listing of a broken server",

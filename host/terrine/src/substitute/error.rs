@@ -33,6 +33,20 @@ pub enum Error {
         #[source]
         source: ListingError,
     },
+    /// A listing of more content than the NAR can have, whose size is known from the narinfo.
+    #[error(
+        "the listing of `{path}` in the binary cache `{cache}` has files of {size} bytes, but its NAR has {nar_size}"
+    )]
+    ListingSize {
+        /// The store path.
+        path: String,
+        /// The location of the cache.
+        cache: String,
+        /// The number of bytes of all files.
+        size: u64,
+        /// The number of bytes of the NAR.
+        nar_size: u64,
+    },
     /// A NAR that is broken, or not the one that the narinfo describes.
     #[error("the NAR of `{path}` in the binary cache `{cache}`")]
     Nar {
@@ -87,7 +101,7 @@ impl Hint for Error {
             Self::Nowhere { .. } => {
                 Some("`nix copy --to CACHE PATH` copies a path and its closure into a cache".into())
             }
-            Self::Listing { .. } | Self::Contradiction { .. } => Some(
+            Self::Listing { .. } | Self::ListingSize { .. } | Self::Contradiction { .. } => Some(
                 "the cache is damaged: copy the path into it again, or use another cache".into(),
             ),
             Self::Nar { source, .. } => source.hint(),

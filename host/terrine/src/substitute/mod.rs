@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use rustix::fs::{Mode, OFlags, open};
 use tempfile::TempDir;
-use terrine_binary_cache::{BinaryCaches, Found, Listing, NarError, NarInfo, NarStream};
+use terrine_binary_cache::{BinaryCaches, Found, Listing, NarError, NarInfo, NarKind, NarStream};
 use terrine_support::beneath::SEARCH;
 
 pub use error::Error;
@@ -238,14 +238,35 @@ impl Substitutes {
         let listing = self.caches.listing(&substitute.found)?;
         let parsed = listing
             .map(|text| {
-                Listing::parse(&text).map_err(|source| Error::Listing {
+                let listing = Listing::parse(&text).map_err(|source| Error::Listing {
                     path: substitute.path().to_owned(),
                     cache: self.cache(substitute),
                     source,
-                })
+                })?;
+                self.check_size(substitute, &listing)?;
+                Ok::<_, Error>(listing)
             })
             .transpose()?;
         Ok(substitute.listing.get_or_init(|| parsed).as_ref())
+    }
+
+    /// Checks that the files of a listing fit into the NAR, before files of their sizes are made.
+    fn check_size(&self, substitute: &Substitute, listing: &Listing) -> Result<(), Error> {
+        let sizes = listing.entries().map(|entry| match entry.kind {
+            NarKind::Regular { size, .. } => size,
+            NarKind::Directory | NarKind::Symlink { .. } => 0,
+        });
+        let size = sizes.fold(0, u64::saturating_add);
+        let nar_size = substitute.info().nar_size;
+        if size <= nar_size {
+            return Ok(());
+        }
+        Err(Error::ListingSize {
+            path: substitute.path().to_owned(),
+            cache: self.cache(substitute),
+            size,
+            nar_size,
+        })
     }
 
     /// Returns the listing of a path, if somebody asked for it.

@@ -306,6 +306,12 @@ pub(super) fn substitute_errors() -> Vec<substitute::Error> {
             path: name(),
             caches: vec![name()],
         },
+        Error::ListingSize {
+            path: name(),
+            cache: name(),
+            size: 2,
+            nar_size: 1,
+        },
         Error::Contradiction {
             path: name(),
             cache: name(),
