@@ -5,6 +5,7 @@ mod compressions;
 mod contents;
 mod faults;
 mod forged;
+mod huge;
 mod nars;
 mod s3;
 mod scene;
