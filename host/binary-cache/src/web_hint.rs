@@ -28,11 +28,10 @@ pub(crate) fn of_web(error: &Error) -> Option<Cow<'_, str>> {
             Some("try again later, or use another cache".into())
         }
         Cause::Size { .. } => Some(
-            "try again, and if it happens again copy the path to the cache again: its narinfo is of another file"
-                .into(),
+            "try again, and if it happens again copy the path to the cache again".into(),
         ),
         Cause::Answer { .. } => {
-            Some("check that the location is that of a binary cache, and not that of a page".into())
+            Some("check that the location is that of a binary cache".into())
         }
         _ => error.hint(),
     }

@@ -128,7 +128,7 @@ fn refused(caches: &Caches, spec: &Value, cache: &str, why: &str) {
 fn has_weak_addresses(caches: &Caches) -> bool {
     let text = caches.run("nix", &["--version"]);
     let version = text.trim().rsplit(' ').next().unwrap();
-    let mut numbers = version.split('.').map(|number| number.parse::<u32>());
+    let mut numbers = version.split('.').map(str::parse::<u32>);
     let mut next = || numbers.next().unwrap().unwrap();
     ((2, 17)..(2, 35)).contains(&(next(), next()))
 }
