@@ -40,6 +40,7 @@ use crate::netrc::Netrc;
 use crate::s3::S3Access;
 use crate::trust::TrustedKeys;
 use cache::Cache;
+use find::Answers;
 use order::Order;
 use traffic::Counters;
 
@@ -91,6 +92,7 @@ pub struct BinaryCaches {
     /// In the order in which they were given.
     caches: Vec<Cache>,
     order: Order,
+    answers: Answers,
     store_dir: String,
     web: Web,
     requests: usize,
@@ -117,6 +119,7 @@ impl BinaryCaches {
         Ok(Self {
             caches: caches?,
             order: Order::default(),
+            answers: Answers::default(),
             store_dir: store_dir.to_owned(),
             web,
             requests: options.requests.max(1),

@@ -47,6 +47,55 @@ fn a_path_is_found_with_two_requests() {
 }
 
 #[test]
+fn each_cache_is_asked_for_a_path_once() {
+    let [first, second] = [&[(1, &[][..], &["one"][..])][..], &[(2, &[], &["one"])]].map(|paths| {
+        Server::start({
+            let files = files(paths);
+            // Several threads ask before there is an answer.
+            move |asked| file(&files, asked).late(20)
+        })
+    });
+    let caches = caches(&[&first.url(), &second.url()]);
+    std::thread::scope(|scope| {
+        for number in [1, 2, 3, 1, 2, 3] {
+            let caches = &caches;
+            scope.spawn(move || caches.find(&path(number)).unwrap());
+        }
+    });
+    assert_eq!(find(&caches, 1).cache, 0);
+    assert_eq!(find(&caches, 2).cache, 1);
+    assert_eq!(caches.find(&path(3)).unwrap(), None);
+    caches.closure(&[path(1), path(2)], &|_| false).unwrap();
+    let asked = |server: &Server, numbers: &[usize]| {
+        let mut paths = server.paths();
+        paths.sort();
+        let mut expected = vec!["/nix-cache-info".to_owned()];
+        expected.extend(
+            numbers
+                .iter()
+                .map(|number| format!("/{}", narinfo_name(*number))),
+        );
+        expected.sort();
+        assert_eq!(paths, expected);
+    };
+    asked(&first, &[1, 2, 3]);
+    asked(&second, &[2, 3]);
+}
+
+#[test]
+fn failures_are_asked_for_again() {
+    let failing = AtomicUsize::new(1);
+    let files = files(&[(1, &[], &["one"])]);
+    let server = Server::start(move |asked| match is_info(&asked.path) {
+        false if failing.swap(0, Ordering::SeqCst) == 1 => Answer::status(401),
+        _ => file(&files, asked),
+    });
+    let caches = caches(&[&server.url()]);
+    assert!(caches.find(&path(1)).is_err());
+    assert_eq!(find(&caches, 1).cache, 0);
+}
+
+#[test]
 fn statuses_mean_what_they_mean_to_nix() {
     for status in [403, 404] {
         // The description of the cache may be missing, too.
