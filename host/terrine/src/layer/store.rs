@@ -233,9 +233,7 @@ impl Store {
         if self.grafts.contains_key(top) {
             return None;
         }
-        let substitute = substitutes.get(top).ok()??;
-        let is_there = substitutes.outline_of_listing(&substitute).ok()?;
-        is_there.then_some((substitutes, substitute))
+        Some((substitutes, substitutes.outlined(top)?))
     }
 
     /// The store path that a path of the image is or lies in.

@@ -56,6 +56,8 @@ impl Decided {
             unseen,
         };
         remarks.extend(image.remarks());
+        let substitutes = image.store.substitutes();
+        remarks.extend(substitutes.iter().flat_map(|all| all.doubts().remarks()));
         let mut facts = facts::gather(context.spec, &image, &paths, &plan, &machine, remarks);
         if let Some(file) = unread {
             facts.tag = None;

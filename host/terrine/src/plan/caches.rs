@@ -1,7 +1,7 @@
 //! Binary caches as the source of store paths and of their references.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use terrine_binary_cache::{
@@ -15,7 +15,7 @@ use super::paths::Said;
 use crate::closure::{self, Database, Graph, GraphEntry, Names, Registration, Registrations};
 use crate::layer::Store;
 use crate::spec::CacheSpec;
-use crate::substitute::{self, IsLocal, Substitute, Substitutes};
+use crate::substitute::{self, Doubts, IsLocal, Substitute, Substitutes};
 
 /// Options for binary caches that are not in the specification.
 #[derive(Clone)]
@@ -57,12 +57,13 @@ pub(super) fn connect(context: &Context<'_, '_>, store: &mut Store) -> Result<()
     let sources = sources.collect::<Result<_, _>>()?;
     let caches = BinaryCaches::new(sources, store.dir(), web.clone(), settings)
         .map_err(substitute::Error::from)?;
+    let doubts = Arc::new(Doubts::default());
     let is_local = if *use_store {
-        local(store, !spec.closure.0.is_empty())
+        local(store, !spec.closure.0.is_empty(), &doubts)
     } else {
         Box::new(|_: &str| false)
     };
-    let substitutes = Substitutes::new(caches, store.dir(), temporary, is_local)?;
+    let substitutes = Substitutes::new(caches, store.dir(), temporary, is_local, doubts)?;
     store.substitute(Arc::new(substitutes));
     Ok(())
 }
@@ -85,19 +86,25 @@ fn source(number: usize, cache: &CacheSpec) -> Result<CacheSource, Error> {
 
 /// Returns a function that tells the paths of this machine: those that exist and are registered. A
 /// closure in a file does not say what is registered where.
-fn local(store: &Store, is_closure_given: bool) -> IsLocal {
-    let local = store.clone();
+fn local(store: &Store, is_closure_given: bool, doubts: &Arc<Doubts>) -> IsLocal {
+    let (local, doubts) = (store.clone(), Arc::clone(doubts));
     let file = Database::default_path(store.dir(), store.root());
     Box::new(move |path| {
         let exists = local.locate(path.as_ref()).symlink_metadata().is_ok();
-        // The database is opened for each look-up: one that stays open keeps its log from shrinking.
-        let is_registered = || {
-            let database = Database::open(&file);
-            database
-                .and_then(|database| database.contains(path))
-                .unwrap_or(false)
-        };
-        exists && (is_closure_given || is_registered())
+        exists && (is_closure_given || is_registered(&file, path, &doubts))
+    })
+}
+
+/// Returns whether a database has a path. One that cannot be read has none.
+fn is_registered(file: &Path, path: &str, doubts: &Doubts) -> bool {
+    if !file.exists() {
+        return false;
+    }
+    // The database is opened for each look-up: one that stays open keeps its log from shrinking.
+    let registered = Database::open(file).and_then(|database| database.contains(path));
+    registered.unwrap_or_else(|error| {
+        doubts.database(&error);
+        false
     })
 }
 
@@ -109,18 +116,18 @@ pub(super) struct CachedReferences {
 }
 
 impl CachedReferences {
-    /// Opens the database, where there is one.
-    pub(super) fn open(
-        store: &Store,
-        substitutes: &Arc<Substitutes>,
-        use_store: bool,
-    ) -> Result<Self, Error> {
+    /// Opens the database, where there is one that can be opened.
+    pub(super) fn open(store: &Store, substitutes: &Arc<Substitutes>, use_store: bool) -> Self {
         let file = Database::default_path(store.dir(), store.root());
         let database = (use_store && file.exists()).then(|| Database::open(&file));
-        Ok(Self {
+        let database = database.and_then(|opened| {
+            let failed = |error| substitutes.doubts().database(&error);
+            opened.map_err(failed).ok()
+        });
+        Self {
             substitutes: Arc::clone(substitutes),
-            database: database.transpose()?,
-        })
+            database,
+        }
     }
 
     /// Returns the graph of everything that `roots` reach. What caches and the database say of the paths is added to

@@ -285,7 +285,7 @@ fn source(
     }
     if let Some(substitutes) = store.substitutes() {
         let use_store = context.options.caches.use_store;
-        let references = CachedReferences::open(store, substitutes, use_store)?;
+        let references = CachedReferences::open(store, substitutes, use_store);
         return Ok((Some(ReferenceSource::Caches(references)), false));
     }
     let file = Database::default_path(store.dir(), store.root());

@@ -14,6 +14,7 @@
 //! and goes when this is dropped.
 
 mod disk;
+mod doubts;
 mod error;
 mod outline;
 mod unpack;
@@ -29,6 +30,7 @@ use tempfile::TempDir;
 use terrine_binary_cache::{BinaryCaches, Found, Listing, NarError, NarInfo, NarKind, NarStream};
 use terrine_support::beneath::SEARCH;
 
+pub use doubts::Doubts;
 pub use error::Error;
 
 /// Returns whether a path, directly in the store, is on this machine.
@@ -45,6 +47,7 @@ pub struct Substitutes {
     store: OwnedFd,
     /// All paths that were asked for; none for those of this machine, and those that no cache has.
     known: RwLock<BTreeMap<String, Option<Arc<Substitute>>>>,
+    doubts: Arc<Doubts>,
 }
 
 /// A store path out of a binary cache.
@@ -81,7 +84,8 @@ impl Substitute {
 }
 
 impl Substitutes {
-    /// Takes what `is_local` does not have out of caches. Temporary files lie below `temporary`.
+    /// Takes what `is_local` does not have out of caches. Temporary files lie below `temporary`. Failures
+    /// that do not end a build are added to `doubts`.
     ///
     /// # Errors
     ///
@@ -91,6 +95,7 @@ impl Substitutes {
         store_dir: &str,
         temporary: &Path,
         is_local: IsLocal,
+        doubts: Arc<Doubts>,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Scratch {
             path: temporary.to_owned(),
@@ -111,6 +116,7 @@ impl Substitutes {
             scratch,
             store,
             known: RwLock::default(),
+            doubts,
         })
     }
 
@@ -121,11 +127,9 @@ impl Substitutes {
     ///
     /// A cache that cannot be asked, and one that is not to be trusted.
     pub fn get(&self, path: &str) -> Result<Option<Arc<Substitute>>, Error> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(path) {
-            return Ok(known.clone());
+        if let Some(known) = self.remembered(path) {
+            return Ok(known);
         }
-        drop(known);
         let found = if (self.is_local)(path) {
             None
         } else {
@@ -185,6 +189,11 @@ impl Substitutes {
         }
     }
 
+    /// Returns the failures that do not end a build.
+    pub fn doubts(&self) -> &Doubts {
+        &self.doubts
+    }
+
     /// Returns whether this machine has a path, directly in the store.
     pub fn is_local(&self, path: &str) -> bool {
         (self.is_local)(path)
@@ -193,6 +202,12 @@ impl Substitutes {
     /// Returns the caches.
     pub fn caches(&self) -> &BinaryCaches {
         &self.caches
+    }
+
+    /// Returns the answer for a path that was asked for before.
+    fn remembered(&self, path: &str) -> Option<Option<Arc<Substitute>>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(path).cloned()
     }
 
     fn remember(&self, path: &str, found: Option<Found>) -> Option<Arc<Substitute>> {
@@ -303,7 +318,7 @@ impl Substitutes {
     /// # Errors
     ///
     /// As [`Substitutes::get`], and a disk that is full.
-    pub(crate) fn outline_of_listing(&self, substitute: &Substitute) -> Result<bool, Error> {
+    fn outline_of_listing(&self, substitute: &Substitute) -> Result<bool, Error> {
         if *lock(&substitute.presence) >= Presence::Outline {
             return Ok(true);
         }
@@ -312,6 +327,28 @@ impl Substitutes {
         }
         self.outline(substitute)?;
         Ok(true)
+    }
+
+    /// Returns a path, directly in the store, whose outline is on disk: none if it comes from elsewhere, cannot be had,
+    /// or only its NAR tells what is in it. A failure is reported as a doubt, and not tried again.
+    pub(crate) fn outlined(&self, path: &str) -> Option<Arc<Substitute>> {
+        match self.remembered(path) {
+            Some(None) => return None,
+            Some(Some(found)) if *lock(&found.presence) >= Presence::Outline => return Some(found),
+            _ if self.doubts.has_failed(path) => return None,
+            _ => {}
+        }
+        let outlined = || {
+            let found = self.get(path)?;
+            Ok(match found {
+                Some(found) if self.outline_of_listing(&found)? => Some(found),
+                _ => None,
+            })
+        };
+        outlined().unwrap_or_else(|error| {
+            self.doubts.look_up(path, &error);
+            None
+        })
     }
 
     /// Puts all of a path on disk.
