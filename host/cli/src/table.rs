@@ -41,14 +41,18 @@ pub(super) fn facts(facts: &Facts) -> String {
         0 => "uncompressed",
         _ => "uncompressed, the base's layers as they are stored",
     };
-    line(
-        &mut text,
-        "size",
-        &format!("{} {how}", DecimalBytes(facts.size)),
-    );
+    let is_estimated = facts.layers.iter().any(|layer| layer.size_estimated);
+    let size = size(facts.size, is_estimated);
+    line(&mut text, "size", &format!("{size} {how}"));
     text.push('\n');
     layers(&facts.layers, &mut text);
     text
+}
+
+/// A number of bytes.
+fn size(bytes: u64, is_estimated: bool) -> String {
+    let about = if is_estimated { "~" } else { "" };
+    format!("{about}{}", DecimalBytes(bytes))
 }
 
 /// The name with the tag, where that is known.
@@ -116,7 +120,7 @@ fn layers(layers: &[LayerFacts], text: &mut String) {
     for layer in layers {
         let size = layer
             .size
-            .map_or("-".to_owned(), |size| DecimalBytes(size).to_string());
+            .map_or("-".to_owned(), |bytes| size(bytes, layer.size_estimated));
         let paths = match layer.kind {
             LayerKind::Store => layer.paths.len().to_string(),
             LayerKind::Base | LayerKind::Root => "-".to_owned(),

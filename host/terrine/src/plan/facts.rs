@@ -166,6 +166,9 @@ pub struct LayerFacts {
     /// The layer's size in bytes; compressed, if it is a base layer that is. None if the
     /// layer was not measured.
     pub size: Option<u64>,
+    /// True if the size is an estimate: the sum of the NAR sizes of paths that are in binary caches.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub size_estimated: bool,
     /// The blob at the destination, where there are blobs: not in a docker-archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blob: Option<Descriptor>,
@@ -327,6 +330,7 @@ fn layers(
             kind: LayerKind::Base,
             diff_id: Some(layer.diff_id.to_string()),
             size: Some(layer.stored_size()),
+            size_estimated: false,
             blob: None,
             was_there: None,
             source: None,
@@ -352,6 +356,7 @@ fn layers(
         kind: LayerKind::Store,
         diff_id: None,
         size: None,
+        size_estimated: false,
         blob: None,
         was_there: None,
         source: None,
@@ -363,6 +368,7 @@ fn layers(
         kind: LayerKind::Root,
         diff_id: None,
         size: None,
+        size_estimated: false,
         blob: None,
         was_there: None,
         source: None,
@@ -411,7 +417,7 @@ fn environment(config: &str) -> Vec<String> {
 
 impl Facts {
     /// Measures the layers, whose sizes are not known otherwise before they are written. No
-    /// file is opened. Of those that earlier runs made, their digests are known as well.
+    /// file is opened. The size of a layer whose paths are in binary caches is estimated. Of those that earlier runs made, their digests are known as well.
     ///
     /// # Errors
     ///
@@ -427,12 +433,16 @@ impl Facts {
         let new = image.new_layers();
         for ((layer, known), new) in own.zip(known).zip(&new) {
             layer.diff_id = known.map(|plain| plain.diff_id.to_string());
-            layer.size = match known {
-                Some(plain) => Some(plain.size),
+            let size = match known {
+                Some(plain) => plain.size,
                 // To list its files would fetch hundreds of listings, or NARs.
-                None if new.is_fetched()? => None,
-                None => Some(layer::measure(new.as_ref())?.size),
+                None if new.is_fetched()? => {
+                    layer.size_estimated = true;
+                    layer.paths.iter().map(|path| path.size).sum()
+                }
+                None => layer::measure(new.as_ref())?.size,
             };
+            layer.size = Some(size);
         }
         self.add_up();
         Ok(())
@@ -444,6 +454,7 @@ impl Facts {
         for (layer, written) in self.layers.iter_mut().zip(&outcome.layers) {
             layer.diff_id = Some(written.diff_id.to_string());
             layer.size = Some(written.size);
+            layer.size_estimated = false;
         }
         if let Some(published) = &outcome.published {
             self.manifest = Some(published.manifest.clone());
