@@ -82,8 +82,10 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
         args.image.binary_caches.settings(spec)?,
     );
     let caches = args.image.binary_caches.options(&web, &settings);
+    let layers_from = args.ship.existing(spec);
     let options = PlanOptions {
         hash_contents: args.hash_contents,
+        layers_from: &layers_from,
         ..args
             .image
             .options(images.opener(), &cache, commands, caches)

@@ -231,6 +231,7 @@ impl ImageArgs {
             hash_contents: false,
             now: Time::now(),
             images,
+            layers_from: &[],
             cache,
             commands,
             caches,

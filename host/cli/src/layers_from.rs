@@ -80,6 +80,16 @@ impl LayersFromArgs {
         })
     }
 
+    /// Returns references to all images, those that are replaced at `places` included.
+    pub(super) fn references(&self, places: &[Place]) -> Vec<Reference> {
+        let references = self.layers_from.iter().flat_map(|from| match from {
+            LayersFrom::Image(reference) => vec![reference.clone()],
+            LayersFrom::Layers(_) => vec![],
+            LayersFrom::Target => places.iter().flat_map(replaced).collect(),
+        });
+        references.collect()
+    }
+
     /// Warns that a docker-archive alone is written as a stream, which takes no layers from elsewhere.
     pub(super) fn warn_of_stream(&self, printer: &Printer) {
         if !self.layers_from.is_empty() {

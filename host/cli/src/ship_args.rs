@@ -10,7 +10,9 @@ use terrine::claims::Claims;
 use terrine::compress::Setting;
 use terrine::destination::{Destination, GatheredLayers, Recompress, SharedLayers};
 use terrine::oci::{ParseReferenceError, Reference, Selector};
+use terrine::plan;
 use terrine::registry::Client;
+use terrine::spec::ImageSpec;
 
 use super::encode_args::{EncodeArgs, setting};
 use super::exit::Usage;
@@ -130,6 +132,14 @@ impl Tags {
         }
     }
 
+    /// Returns the tags that a specification gives. One that is generated is not known yet, but it is
+    /// not that of an image to be replaced either: that is `latest`.
+    fn given(spec: &ImageSpec) -> Self {
+        let given = plan::given_tags(spec);
+        let generated = given.is_empty().then(|| "latest".to_owned());
+        Self { given, generated }
+    }
+
     /// Returns those of a destination that names none.
     fn pick(&self, generated: bool) -> Vec<String> {
         match &self.generated {
@@ -162,6 +172,14 @@ impl ShipArgs {
         named.extend(self.layers_to.named());
         named.extend(self.to.iter().map(|to| to.reference.clone()));
         named
+    }
+
+    /// Returns references to the images of `--layers-from`, as far as the tags of a specification are
+    /// known before it is planned.
+    pub(super) fn existing(&self, spec: &ImageSpec) -> Vec<Reference> {
+        // What is wrong with a destination is reported when it is opened.
+        let places = self.places(&Tags::given(spec)).unwrap_or_default();
+        self.layers_from.references(&places)
     }
 
     /// Returns the destinations.

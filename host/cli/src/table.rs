@@ -81,6 +81,7 @@ fn source(facts: &Facts) -> String {
         ArchitectureSource::Program(path) => {
             format!("from the program `{}`", facts.shown_file(path))
         }
+        ArchitectureSource::Image(image) => format!("from the existing image `{image}`"),
         ArchitectureSource::Base => "from the base image".to_owned(),
         ArchitectureSource::ThisMachine => {
             "from this machine, because nothing else determines it".to_owned()

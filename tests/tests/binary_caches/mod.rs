@@ -7,6 +7,7 @@ mod faults;
 mod forged;
 mod huge;
 mod nars;
+mod requests;
 mod s3;
 mod scene;
 mod server;

@@ -284,6 +284,7 @@ impl<'a> Reader<'a> {
             hash_contents: false,
             now: Time::now(),
             images: self.images.opener(),
+            layers_from: &[],
             cache: &Cache::none(),
             commands: plan::CommandOptions::none(),
             caches: plan::CacheOptions::none(),

@@ -100,6 +100,7 @@ impl Decided {
         remarks.extend(unused::remarks(&ownership.permissions, complete, &files));
         remarks.extend(startup::repeated(env_of(context.spec)));
         remarks.extend(machine.remarks(&files));
+        remarks.extend(machine.guess());
         remarks
     }
 }

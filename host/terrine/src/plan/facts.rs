@@ -119,6 +119,8 @@ pub enum ArchitectureSource {
     System,
     /// A program in the image, and the others with it.
     Program(String),
+    /// An existing image with the same store paths.
+    Image(String),
     /// The base image.
     Base,
     /// Nothing but the machine that this runs on.

@@ -7,6 +7,7 @@ use terrine_planner_host::image;
 use terrine_support::remark::Remark;
 
 use super::Error;
+use super::claimed::{self, Claimed};
 use super::complete::Complete;
 use super::context::Context;
 use super::facts::ArchitectureSource;
@@ -32,6 +33,9 @@ pub(super) struct Machine {
     pub(super) unread: Vec<StorePath>,
     /// The architecture of the base image, where it says so.
     base: Option<String>,
+    /// A path that the specification names, if the architecture depends on its programs and they
+    /// are not fetched.
+    unseen: Option<String>,
 }
 
 /// Looks at the image's programs, and decides what it is for. With `may_fetch`, programs in binary caches are
@@ -41,10 +45,15 @@ pub(super) fn find(
     complete: &Complete,
     may_fetch: bool,
 ) -> Result<Machine, Error> {
-    let Scan {
-        mut findings,
-        unread,
-    } = scan(context, complete, may_fetch)?;
+    let base = complete.base.as_ref().and_then(architecture_of);
+    let Looked {
+        scan: Scan {
+            mut findings,
+            unread,
+        },
+        claimed,
+        unseen,
+    } = look(context, complete, base.as_deref(), may_fetch)?;
     for entry in complete
         .root
         .entries()
@@ -67,8 +76,8 @@ pub(super) fn find(
             }
         }
     }
-    let base = complete.base.as_ref().and_then(architecture_of);
-    let (platform, source) = decide(context.spec, &findings, base.as_deref());
+    let (platform, source) = decide(context.spec, &findings, claimed, base.as_deref());
+    let unseen = unseen.filter(|_| source == ArchitectureSource::ThisMachine);
     findings.name_files(|path| complete.store.shown_file(path));
     Ok(Machine {
         platform,
@@ -76,36 +85,80 @@ pub(super) fn find(
         findings,
         unread,
         base,
+        unseen,
     })
 }
 
+/// The programs in store paths, and what else tells the architecture.
+struct Looked {
+    scan: Scan,
+    claimed: Option<Claimed>,
+    unseen: Option<String>,
+}
+
 /// Looks at the programs in store paths.
-fn scan(context: &Context<'_, '_>, complete: &Complete, may_fetch: bool) -> Result<Scan, Error> {
+fn look(
+    context: &Context<'_, '_>,
+    complete: &Complete,
+    base: Option<&str>,
+    may_fetch: bool,
+) -> Result<Looked, Error> {
     let own: Vec<_> = complete.paths.own().cloned().collect();
     let scan = || platform::scan(&complete.store, &own, context.options.cache);
     let mut scanned = scan()?;
     let spec = context.spec;
     let is_given = spec.architecture.is_some() || spec.system.is_some();
-    if !may_fetch || is_given {
-        return Ok(scanned);
-    }
     // The programs that the image is for are in the paths that it names.
-    for &root in &complete.paths.roots {
-        if scanned.unread.is_empty() || scanned.findings.architecture().is_some() {
+    let roots = complete.paths.roots.iter();
+    let named: Vec<&StorePath> = roots
+        .map(|&root| &complete.paths.paths[root])
+        .filter(|path| scanned.unread.contains(path))
+        .collect();
+    if is_given || named.is_empty() || scanned.findings.architecture().is_some() {
+        return Ok(Looked::of(scanned));
+    }
+    if !may_fetch {
+        let unseen = named.first().map(|path| path.as_str().to_owned());
+        return Ok(Looked {
+            unseen,
+            ..Looked::of(scanned)
+        });
+    }
+    // An image without programs is for what the base image or this machine is for, which may not be
+    // those of the existing image. Only where they are the same, programs need not be looked at.
+    let otherwise = base.unwrap_or(platform::this_machine());
+    let claimed = claimed::architecture(context, &named);
+    if let Some(claimed) = claimed.filter(|claimed| claimed.architecture == otherwise) {
+        return Ok(Looked {
+            claimed: Some(claimed),
+            ..Looked::of(scanned)
+        });
+    }
+    for path in named {
+        if scanned.findings.architecture().is_some() {
             break;
         }
-        let path = &complete.paths.paths[root];
-        if scanned.unread.contains(path) {
-            complete.store.fetch(path, Fetch::Whole)?;
-            scanned = scan()?;
+        complete.store.fetch(path, Fetch::Whole)?;
+        scanned = scan()?;
+    }
+    Ok(Looked::of(scanned))
+}
+
+impl Looked {
+    /// Programs that tell the architecture, or need not tell it.
+    fn of(scan: Scan) -> Self {
+        Self {
+            scan,
+            claimed: None,
+            unseen: None,
         }
     }
-    Ok(scanned)
 }
 
 fn decide(
     spec: &ImageSpec,
     findings: &Findings,
+    claimed: Option<Claimed>,
     base: Option<&str>,
 ) -> (String, ArchitectureSource) {
     if let Some(architecture) = &spec.architecture {
@@ -118,6 +171,12 @@ fn decide(
         return (
             architecture,
             ArchitectureSource::Program(example.path_text()),
+        );
+    }
+    if let Some(claimed) = claimed {
+        return (
+            claimed.architecture,
+            ArchitectureSource::Image(claimed.image),
         );
     }
     match base {
@@ -161,6 +220,17 @@ impl Machine {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Returns a note that the architecture is a guess, if it is one.
+    pub(super) fn guess(&self) -> Option<Remark> {
+        let path = self.unseen.as_ref()?;
+        let message = format!(
+            "the architecture of this machine, `{}`, is assumed: the programs of `{path}` are in a binary cache and are not fetched for a plan",
+            self.platform
+        );
+        let hint = "give `architecture`; `terrine build` looks at the programs";
+        Some(Remark::note(message).hint(hint))
     }
 
     /// Warns of scripts and programs whose interpreters cannot be started in the image.

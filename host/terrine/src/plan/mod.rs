@@ -21,6 +21,7 @@
 mod assemble;
 mod base;
 mod caches;
+mod claimed;
 mod close;
 mod commands;
 mod complete;
@@ -56,6 +57,7 @@ mod unused;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use terrine_oci::Reference;
 use terrine_planner_host::{Planner, Planners};
 
 use crate::assemble::NewImage;
@@ -79,6 +81,7 @@ use gather::Gathered;
 pub use group::{Grouping, group, request};
 use identify::TagContent;
 pub use preview::Preview;
+pub use tags::given as given_tags;
 
 /// Options of planning that are not in the specification.
 #[derive(Clone)]
@@ -99,6 +102,9 @@ pub struct PlanOptions<'a> {
     pub now: Time,
     /// The opener of base images that are not in files.
     pub images: &'a dyn Opener,
+    /// Existing images whose layers are used. One that has the store paths that the specification names
+    /// tells the architecture of their programs.
+    pub layers_from: &'a [Reference],
     /// The cache of facts about the programs in store paths.
     pub cache: &'a Cache,
     /// The settings for commands at the root.
@@ -120,6 +126,7 @@ impl<'a> PlanOptions<'a> {
             hash_contents: false,
             now: Time::now(),
             images,
+            layers_from: &[],
             cache,
             commands: CommandOptions::none(),
             caches: CacheOptions::none(),

@@ -15,6 +15,21 @@ pub(super) fn first(spec: &ImageSpec) -> Option<String> {
     spec.tag.as_ref().or(tags).cloned()
 }
 
+/// Returns all tags that a specification gives, with that of its name; none if the tag is generated.
+pub fn given(spec: &ImageSpec) -> Vec<String> {
+    let name = spec.name.as_deref().unwrap_or_default();
+    let last = name.rsplit('/').next().unwrap_or_default();
+    let own = last.split_once(':').map(|(_, tag)| tag.to_owned());
+    let all = spec.tag.iter().cloned().chain(own);
+    let mut tags: Vec<String> = vec![];
+    for tag in all.chain(spec.tags.0.iter().cloned()) {
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    tags
+}
+
 /// Returns the tags that the image gets beside the first one.
 pub(super) fn others(spec: &ImageSpec, resolved: &Resolved) -> Result<Vec<String>, Error> {
     let mut others: Vec<String> = vec![];
@@ -39,6 +54,27 @@ mod tests {
     use super::*;
     use crate::spec::OneOrMany;
 
+    fn spec(name: &str, tag: Option<&str>, tags: &[&str]) -> ImageSpec {
+        ImageSpec {
+            name: Some(name.to_owned()),
+            tag: tag.map(str::to_owned),
+            tags: OneOrMany(tags.iter().map(ToString::to_string).collect()),
+            ..ImageSpec::default()
+        }
+    }
+
+    #[test]
+    fn all_tags_are_given_once() {
+        for (name, tag, tags, expected) in [
+            ("web", None, &[][..], &[][..]),
+            ("localhost:5000/web", None, &["1", "2"], &["1", "2"]),
+            ("localhost:5000/web:0", None, &["1", "0"], &["0", "1"]),
+            ("web", Some("0"), &["1"], &["0", "1"]),
+        ] {
+            assert_eq!(given(&spec(name, tag, tags)), expected, "{name}");
+        }
+    }
+
     #[test]
     fn the_first_tag_is_that_of_the_image() {
         for (name, tag, tags, expected) in [
@@ -48,12 +84,7 @@ mod tests {
             ("web", Some("0"), &["1"], Some("0")),
             ("web", None, &[], None),
         ] {
-            let spec = ImageSpec {
-                name: Some(name.to_owned()),
-                tag: tag.map(str::to_owned),
-                tags: OneOrMany(tags.iter().map(ToString::to_string).collect()),
-                ..ImageSpec::default()
-            };
+            let spec = spec(name, tag, tags);
             assert_eq!(first(&spec).as_deref(), expected, "{name} {tag:?} {tags:?}");
         }
     }
