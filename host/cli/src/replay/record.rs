@@ -18,6 +18,7 @@ use terrine::sequence::{self, Sequence};
 use terrine::source::Image;
 use terrine::spec::Time;
 
+use super::super::binary_cache_args::BinaryCacheArgs;
 use super::super::cache_args::CacheArgs;
 use super::super::exit::Usage;
 use super::super::headings;
@@ -79,6 +80,9 @@ pub(super) struct Args {
         help_heading = headings::CONTENT
     )]
     store_root: PathBuf,
+
+    #[command(flatten)]
+    binary_caches: BinaryCacheArgs,
 
     #[command(flatten)]
     which: ImagesArgs,
@@ -274,7 +278,10 @@ impl<'a> Reader<'a> {
     }
 
     fn spec(&self, path: &Path) -> Result<Recorded> {
-        let spec = image_args::read_spec(path)?;
+        let mut spec = image_args::read_spec(path)?;
+        let binary_caches = &self.args.binary_caches;
+        binary_caches.apply(&mut spec);
+        let (web, settings) = (self.images.client().web(), binary_caches.settings(&spec)?);
         let planner = self.runtime.embedded()?;
         let options = plan::PlanOptions {
             store_root: self.args.store_root.clone(),
@@ -287,7 +294,7 @@ impl<'a> Reader<'a> {
             layers_from: &[],
             cache: &Cache::none(),
             commands: plan::CommandOptions::none(),
-            caches: plan::CacheOptions::none(),
+            caches: binary_caches.options(&web, &settings),
         };
         let (closure, contents) = plan::closure(&spec, &options, &planner)?;
         let closure = closure.into_entries();
