@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use terrine_tests::{Run, empty_cache, temporary, terrine};
 
 use super::caches::{Caches, digest, url};
-use super::server::Server;
+use super::server::{Answer, Server};
 
 /// A build from a cache alone, on a machine whose layer cache is in `machine`.
 fn build(caches: &Caches, spec: &Value, server: &Server, machine: &Path, to: &str) -> Command {
@@ -66,6 +70,7 @@ fn plans_records_and_checks_fetch_little() {
     narinfos(&caches, &place);
     look_ups(&caches, &place);
     damaged_database(&caches, &place);
+    fetched_ahead(&caches, &place);
 }
 
 /// A recorded closure is that of the store.
@@ -223,7 +228,7 @@ fn narinfos(caches: &Caches, place: &Path) {
     spec["includeNixDB"] = json!(true);
     let (full, empty) = (
         Server::of(place),
-        Server::changing(place, |_, _, _| (404, vec![])),
+        Server::changing(place, |_, _| Answer::status(404)),
     );
     let folder = temporary();
     let layout = format!("oci:{}", folder.path().join("layout").display());
@@ -267,11 +272,11 @@ fn look_ups(caches: &Caches, place: &Path) {
     let program = caches.store.path("hello-program").to_owned();
     let listing = format!("/{}.ls", &program["/nix/store/".len()..][..32]);
     let asked_for = listing.clone();
-    let server = Server::changing(place, move |path, status, body| {
-        if path == asked_for {
-            (500, vec![])
+    let server = Server::changing(place, move |request, answer| {
+        if request.path == asked_for {
+            Answer::status(500)
         } else {
-            (status, body)
+            answer
         }
     });
     let told = build(&server, &["--retries", "0"]);
@@ -302,4 +307,50 @@ fn damaged_database(caches: &Caches, place: &Path) {
     assert!(String::from_utf8_lossy(&run.stdout).contains(&expected));
     let warning = "store paths of this machine are not used, because";
     assert_eq!(run.stderr.matches(warning).count(), 1, "{}", run.stderr);
+}
+
+/// Small NARs of one layer are requested several at once, and each once.
+fn fetched_ahead(caches: &Caches, place: &Path) {
+    let mut spec = caches.spec();
+    spec["architecture"] = json!("amd64");
+    spec["maxLayers"] = json!(2);
+    let folder = temporary();
+    let layout = format!("oci:{}", folder.path().join("layout").display());
+    let expected = digest(caches.local(&spec, &layout));
+    let now = AtomicUsize::new(0);
+    let most = Arc::new(AtomicUsize::new(0));
+    let noted = Arc::clone(&most);
+    let server = Server::changing(place, move |request, answer| {
+        if request.path.contains("/nar/") {
+            let count = now.fetch_add(1, Ordering::SeqCst) + 1;
+            noted.fetch_max(count, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(100));
+            now.fetch_sub(1, Ordering::SeqCst);
+        }
+        answer
+    });
+    let build = digest(caches.remote(&spec, &server.url(), &layout));
+    assert_eq!(build, expected);
+    assert!(most.load(Ordering::SeqCst) > 1);
+    let mut asked = server.asked();
+    asked.retain(|path| path.contains("/nar/"));
+    let count = asked.len();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), count);
+    assert_eq!(count, narinfos_in(place));
+
+    // One that breaks off ends the build, though others are on their way.
+    let failing = Server::changing(place, |request, answer| {
+        if request.path.contains("/nar/") {
+            let half = answer.body[..answer.body.len() / 2].to_vec();
+            answer.body(half)
+        } else {
+            answer
+        }
+    });
+    let mut command = caches.remote(&spec, &failing.url(), &layout);
+    let run = Run::of(command.args(["--retries", "0"]));
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("bytes, not"), "{}", run.stderr);
 }

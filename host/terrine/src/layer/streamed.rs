@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
 
 use terrine_binary_cache::{ListingEntry, NarEntry, NarError};
 use terrine_tar::{END_OF_ARCHIVE, RECORD, padding};
@@ -14,7 +16,7 @@ use super::store_layer::Watching;
 use super::tree::{check, mode_in_layer};
 use super::{Error, LayerOfStore, StorePath, Tree, TreeEntry};
 use crate::pipe::Feeder;
-use crate::substitute::{self, Substitute, Substitutes};
+use crate::substitute::{self, Ahead, Closing, Substitute, Substitutes};
 
 impl LayerOfStore<'_> {
     /// Returns whether files of the layer are still in binary caches.
@@ -30,6 +32,31 @@ impl LayerOfStore<'_> {
 
     /// Feeds the layer, some of whose paths are in binary caches.
     pub(super) fn stream(&self, feeder: &mut Feeder<'_>) -> Result<(), Error> {
+        let mut parts = vec![];
+        for path in &self.layer.paths {
+            let substitute = self.store.substituted(path)?;
+            parts.push((path, substitute.filter(|found| !found.is_whole())));
+        }
+        let Some(substitutes) = self.store.substitutes() else {
+            return self.feed_parts(feeder, &parts, None);
+        };
+        let fetched = parts.iter().filter_map(|(_, found)| found.as_deref());
+        let ahead = Ahead::new(substitutes, fetched);
+        thread::scope(|scope| {
+            // Before the scope waits for its threads.
+            let _closing = Closing(&ahead);
+            ahead.start(scope);
+            self.feed_parts(feeder, &parts, Some((substitutes, &ahead)))
+        })
+    }
+
+    /// Feeds the paths of the layer, each from this machine or from a binary cache.
+    fn feed_parts(
+        &self,
+        feeder: &mut Feeder<'_>,
+        parts: &[(&StorePath, Option<Arc<Substitute>>)],
+        from: Option<(&Substitutes, &Ahead<'_>)>,
+    ) -> Result<(), Error> {
         let mut output = Output {
             layer: self,
             feeder,
@@ -38,18 +65,18 @@ impl LayerOfStore<'_> {
         };
         output.tree(&Tree::walk(self.store, &[])?, 0)?;
         let ancestors = self.store.ancestors().count();
-        for path in &self.layer.paths {
-            let substitute = self.store.substituted(path)?;
-            match (self.store.substitutes(), substitute) {
-                (Some(substitutes), Some(substitute)) if !substitute.is_whole() => {
+        for (path, substitute) in parts {
+            match (from, substitute) {
+                (Some((substitutes, ahead)), Some(substitute)) => {
                     output.nar(&Source {
                         path,
                         substitutes,
-                        substitute: &substitute,
+                        substitute,
+                        ahead,
                     })?;
                 }
                 _ => output.tree(
-                    &Tree::walk(self.store, std::slice::from_ref(path))?,
+                    &Tree::walk(self.store, std::slice::from_ref(*path))?,
                     ancestors,
                 )?,
             }
@@ -63,6 +90,7 @@ struct Source<'a> {
     path: &'a StorePath,
     substitutes: &'a Substitutes,
     substitute: &'a Substitute,
+    ahead: &'a Ahead<'a>,
 }
 
 impl Source<'_> {
@@ -150,7 +178,7 @@ impl Output<'_, '_, '_> {
         let failed = |error| source.failed(error);
         let listing = source.substitutes.known_listing(source.substitute);
         let mut listed = listing.map(|listing| Box::new(listing.entries()) as Listed<'_>);
-        let mut nar = source.substitutes.nar(source.substitute)?;
+        let mut nar = source.ahead.nar(source.substitute)?;
         let mut reorder = Reorder::default();
         while let Some(entry) = nar.next_entry().map_err(failed)? {
             source.agree(listed.as_mut(), Some(&entry))?;

@@ -8,11 +8,12 @@
 //! | name, size, references, NAR hash | the narinfo | here |
 //! | directories, links, names and sizes of files | the listing, or the NAR where there is none | `outline` |
 //! | the files themselves, on disk | the NAR | `unpack` |
-//! | the files themselves, as they pass by | the NAR | [`Substitutes::nar`] |
+//! | the files themselves, as they pass by | the NAR | [`Substitutes::nar`], `ahead` |
 //!
 //! Outlines and files lie in a folder for temporary files, which stands for the store directory
 //! and goes when this is dropped.
 
+mod ahead;
 mod disk;
 mod doubts;
 mod error;
@@ -30,6 +31,7 @@ use tempfile::TempDir;
 use terrine_binary_cache::{BinaryCaches, Found, Listing, NarError, NarInfo, NarKind, NarStream};
 use terrine_support::beneath::SEARCH;
 
+pub(crate) use ahead::{Ahead, Closing};
 pub use doubts::Doubts;
 pub use error::Error;
 
