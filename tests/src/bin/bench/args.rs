@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// The usage text.
 pub(super) const USAGE: &str =
-    "usage: bench [--store DIR] [--rounds N] [--only stream|plan|commands|nix|ship]";
+    "usage: bench [--store DIR] [--rounds N] [--only stream|plan|commands|nix|ship|binary-cache]";
 
 /// The parts that are measured, and how often.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(super) enum Part {
     Nix,
     /// Layouts and registries.
     Ship,
+    /// Images out of a binary cache.
+    BinaryCache,
 }
 
 impl Args {
@@ -71,6 +73,7 @@ fn part(text: &OsString) -> Result<Part, String> {
         Some("commands") => Ok(Part::Commands),
         Some("nix") => Ok(Part::Nix),
         Some("ship") => Ok(Part::Ship),
+        Some("binary-cache") => Ok(Part::BinaryCache),
         _ => Err(format!(
             "`{}` is not a part of the benchmark",
             text.display()

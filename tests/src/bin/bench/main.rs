@@ -1,6 +1,7 @@
 //! The benchmark: how `terrine stream` compares with `tar` over the same files,
 //! on the same machine, in the same minutes; how long large closures take to be planned; and
-//! how layouts and pushes compare with `skopeo`'s; and what commands at the root cost.
+//! how layouts and pushes compare with `skopeo`'s; how images out of a binary cache compare with those of the store;
+//! and what commands at the root cost.
 //!
 //! ```text
 //! cargo run --release -p terrine-tests --bin bench [-- --store DIR] [--rounds N] [--only PART]
@@ -11,6 +12,7 @@
 //! `target/bench-store`, and are the same on every machine.
 
 mod args;
+mod binary_cache;
 mod commands;
 mod content;
 mod image;
@@ -105,6 +107,9 @@ fn run(args: &Args) -> Result<()> {
     }
     if args.wants(Part::Ship) {
         ship::ship(&store, args.rounds)?;
+    }
+    if args.wants(Part::BinaryCache) {
+        binary_cache::binary_cache(&store, args.rounds)?;
     }
     Ok(())
 }

@@ -97,9 +97,14 @@ pub(super) fn pipeline(command: &mut Command) -> Result<Sample> {
 
 /// Runs a command that writes its output elsewhere.
 pub(super) fn alone(command: &mut Command) -> Result<Sample> {
+    into(command, Stdio::null())
+}
+
+/// Runs `command >out`.
+pub(super) fn into(command: &mut Command, out: Stdio) -> Result<Sample> {
     let over = AtomicBool::new(false);
     let start = Instant::now();
-    let mut child = spawn(command.stdout(Stdio::null()))?;
+    let mut child = spawn(command.stdout(out))?;
     let id = child.id();
     let (end, time, peak) = thread::scope(|scope| {
         let watch = scope.spawn(|| watch(id, &over));
@@ -135,6 +140,12 @@ fn spawn(command: &mut Command) -> Result<std::process::Child> {
     Ok(command
         .spawn()
         .map_err(|error| format!("{}: {error}", name.display()))?)
+}
+
+/// Runs a command that is not measured.
+pub(super) fn succeed(command: &mut Command) -> Result<()> {
+    let status = spawn(command)?.wait()?;
+    succeeded(command, status)
 }
 
 /// Checks that a command has done what it is for.

@@ -284,8 +284,8 @@ impl Place {
             registry,
             folder: terrine_tests::temporary(),
         };
-        succeed(place.image.terrine().stdout(File::create(place.archive())?))?;
-        succeed(
+        measure::succeed(place.image.terrine().stdout(File::create(place.archive())?))?;
+        measure::succeed(
             Image::empty()?
                 .terrine()
                 .env("XDG_CACHE_HOME", place.planner())
@@ -320,7 +320,7 @@ impl Place {
         }
         if task.finds == Finds::Nothing {
             remove(&self.cache())?;
-            succeed(
+            measure::succeed(
                 Command::new("cp")
                     .arg("-a")
                     .arg(self.planner())
@@ -328,7 +328,7 @@ impl Place {
             )?;
         }
         // So that nothing of the task before is still being written.
-        succeed(&mut Command::new("sync"))?;
+        measure::succeed(&mut Command::new("sync"))?;
         measure::alone(self.command(task)?.env("XDG_CACHE_HOME", self.cache()))
     }
 
@@ -367,16 +367,5 @@ fn remove(folder: &Path) -> Result<()> {
         Ok(fs::remove_dir_all(folder)?)
     } else {
         Ok(())
-    }
-}
-
-/// Runs a command that is not measured.
-fn succeed(command: &mut Command) -> Result<()> {
-    let status = command.status()?;
-    let name = command.get_program().display();
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{name} failed: {status}").into())
     }
 }
