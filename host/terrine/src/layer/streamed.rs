@@ -16,7 +16,7 @@ use super::store_layer::Watching;
 use super::tree::{check, mode_in_layer};
 use super::{Error, LayerOfStore, StorePath, Tree, TreeEntry};
 use crate::pipe::Feeder;
-use crate::substitute::{self, Ahead, Closing, Substitute, Substitutes};
+use crate::substitute::{self, Closing, ReadAhead, Substitute, Substitutes};
 
 impl LayerOfStore<'_> {
     /// Returns whether files of the layer are still in binary caches.
@@ -41,7 +41,7 @@ impl LayerOfStore<'_> {
             return self.feed_parts(feeder, &parts, None);
         };
         let fetched = parts.iter().filter_map(|(_, found)| found.as_deref());
-        let ahead = Ahead::new(substitutes, fetched);
+        let ahead = ReadAhead::new(substitutes, fetched);
         thread::scope(|scope| {
             // Before the scope waits for its threads.
             let _closing = Closing(&ahead);
@@ -55,7 +55,7 @@ impl LayerOfStore<'_> {
         &self,
         feeder: &mut Feeder<'_>,
         parts: &[(&StorePath, Option<Arc<Substitute>>)],
-        from: Option<(&Substitutes, &Ahead<'_>)>,
+        from: Option<(&Substitutes, &ReadAhead<'_>)>,
     ) -> Result<(), Error> {
         let mut output = Output {
             layer: self,
@@ -90,7 +90,7 @@ struct Source<'a> {
     path: &'a StorePath,
     substitutes: &'a Substitutes,
     substitute: &'a Substitute,
-    ahead: &'a Ahead<'a>,
+    ahead: &'a ReadAhead<'a>,
 }
 
 impl Source<'_> {

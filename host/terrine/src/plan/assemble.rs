@@ -57,7 +57,7 @@ impl Decided {
         };
         remarks.extend(image.remarks());
         let substitutes = image.store.substitutes();
-        remarks.extend(substitutes.iter().flat_map(|all| all.doubts().remarks()));
+        remarks.extend(substitutes.iter().flat_map(|all| all.warnings().remarks()));
         let mut facts = facts::gather(context.spec, &image, &paths, &plan, &machine, remarks);
         if let Some(file) = unread {
             facts.tag = None;

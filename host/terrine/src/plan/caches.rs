@@ -15,7 +15,7 @@ use super::paths::Said;
 use crate::closure::{self, Database, Graph, GraphEntry, Names, Registration, Registrations};
 use crate::layer::Store;
 use crate::spec::CacheSpec;
-use crate::substitute::{self, Doubts, IsLocal, Substitute, Substitutes};
+use crate::substitute::{self, IsLocal, Substitute, Substitutes, Warnings};
 
 /// Options for binary caches that are not in the specification.
 #[derive(Clone)]
@@ -57,13 +57,13 @@ pub(super) fn connect(context: &Context<'_, '_>, store: &mut Store) -> Result<()
     let sources = sources.collect::<Result<_, _>>()?;
     let caches = BinaryCaches::new(sources, store.dir(), web.clone(), settings)
         .map_err(substitute::Error::from)?;
-    let doubts = Arc::new(Doubts::default());
+    let warnings = Arc::new(Warnings::default());
     let is_local = if *use_store {
-        local(store, !spec.closure.0.is_empty(), &doubts)
+        local(store, !spec.closure.0.is_empty(), &warnings)
     } else {
         Box::new(|_: &str| false)
     };
-    let substitutes = Substitutes::new(caches, store.dir(), temporary, is_local, doubts)?;
+    let substitutes = Substitutes::new(caches, store.dir(), temporary, is_local, warnings)?;
     store.substitute(Arc::new(substitutes));
     Ok(())
 }
@@ -86,24 +86,24 @@ fn source(number: usize, cache: &CacheSpec) -> Result<CacheSource, Error> {
 
 /// Returns a function that tells the paths of this machine: those that exist and are registered. A
 /// closure in a file does not say what is registered where.
-fn local(store: &Store, is_closure_given: bool, doubts: &Arc<Doubts>) -> IsLocal {
-    let (local, doubts) = (store.clone(), Arc::clone(doubts));
+fn local(store: &Store, is_closure_given: bool, warnings: &Arc<Warnings>) -> IsLocal {
+    let (local, warnings) = (store.clone(), Arc::clone(warnings));
     let file = Database::default_path(store.dir(), store.root());
     Box::new(move |path| {
         let exists = local.locate(path.as_ref()).symlink_metadata().is_ok();
-        exists && (is_closure_given || is_registered(&file, path, &doubts))
+        exists && (is_closure_given || is_registered(&file, path, &warnings))
     })
 }
 
 /// Returns whether a database has a path. One that cannot be read has none.
-fn is_registered(file: &Path, path: &str, doubts: &Doubts) -> bool {
+fn is_registered(file: &Path, path: &str, warnings: &Warnings) -> bool {
     if !file.exists() {
         return false;
     }
     // The database is opened for each look-up: one that stays open keeps its log from shrinking.
     let registered = Database::open(file).and_then(|database| database.contains(path));
     registered.unwrap_or_else(|error| {
-        doubts.database(&error);
+        warnings.database(&error);
         false
     })
 }
@@ -121,7 +121,7 @@ impl CachedReferences {
         let file = Database::default_path(store.dir(), store.root());
         let database = (use_store && file.exists()).then(|| Database::open(&file));
         let database = database.and_then(|opened| {
-            let failed = |error| substitutes.doubts().database(&error);
+            let failed = |error| substitutes.warnings().database(&error);
             opened.map_err(failed).ok()
         });
         Self {

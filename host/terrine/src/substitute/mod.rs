@@ -8,17 +8,17 @@
 //! | name, size, references, NAR hash | the narinfo | here |
 //! | directories, links, names and sizes of files | the listing, or the NAR where there is none | `outline` |
 //! | the files themselves, on disk | the NAR | `unpack` |
-//! | the files themselves, as they pass by | the NAR | [`Substitutes::nar`], `ahead` |
+//! | the files themselves, as they pass by | the NAR | [`Substitutes::nar`], `read_ahead` |
 //!
 //! Outlines and files lie in a folder for temporary files, which stands for the store directory
 //! and goes when this is dropped.
 
-mod ahead;
 mod disk;
-mod doubts;
 mod error;
 mod outline;
+mod read_ahead;
 mod unpack;
+mod warnings;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,9 +31,9 @@ use tempfile::TempDir;
 use terrine_binary_cache::{BinaryCaches, Found, Listing, NarError, NarInfo, NarKind, NarStream};
 use terrine_support::beneath::SEARCH;
 
-pub(crate) use ahead::{Ahead, Closing};
-pub use doubts::Doubts;
 pub use error::Error;
+pub(crate) use read_ahead::{Closing, ReadAhead};
+pub use warnings::Warnings;
 
 /// Returns whether a path, directly in the store, is on this machine.
 pub type IsLocal = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -49,7 +49,7 @@ pub struct Substitutes {
     store: OwnedFd,
     /// All paths that were asked for; none for those of this machine, and those that no cache has.
     known: RwLock<BTreeMap<String, Option<Arc<Substitute>>>>,
-    doubts: Arc<Doubts>,
+    warnings: Arc<Warnings>,
 }
 
 /// A store path out of a binary cache.
@@ -87,7 +87,7 @@ impl Substitute {
 
 impl Substitutes {
     /// Takes what `is_local` does not have out of caches. Temporary files lie below `temporary`. Failures
-    /// that do not end a build are added to `doubts`.
+    /// that do not end a build are added to `warnings`.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl Substitutes {
         store_dir: &str,
         temporary: &Path,
         is_local: IsLocal,
-        doubts: Arc<Doubts>,
+        warnings: Arc<Warnings>,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Scratch {
             path: temporary.to_owned(),
@@ -118,7 +118,7 @@ impl Substitutes {
             scratch,
             store,
             known: RwLock::default(),
-            doubts,
+            warnings,
         })
     }
 
@@ -192,8 +192,8 @@ impl Substitutes {
     }
 
     /// Returns the failures that do not end a build.
-    pub fn doubts(&self) -> &Doubts {
-        &self.doubts
+    pub fn warnings(&self) -> &Warnings {
+        &self.warnings
     }
 
     /// Returns whether this machine has a path, directly in the store.
@@ -332,12 +332,12 @@ impl Substitutes {
     }
 
     /// Returns a path, directly in the store, whose outline is on disk: none if it comes from elsewhere, cannot be had,
-    /// or only its NAR tells what is in it. A failure is reported as a doubt, and not tried again.
+    /// or only its NAR tells what is in it. A failure is reported as a warning, and not tried again.
     pub(crate) fn outlined(&self, path: &str) -> Option<Arc<Substitute>> {
         match self.remembered(path) {
             Some(None) => return None,
             Some(Some(found)) if *lock(&found.presence) >= Presence::Outline => return Some(found),
-            _ if self.doubts.has_failed(path) => return None,
+            _ if self.warnings.has_failed(path) => return None,
             _ => {}
         }
         let outlined = || {
@@ -348,7 +348,7 @@ impl Substitutes {
             })
         };
         outlined().unwrap_or_else(|error| {
-            self.doubts.look_up(path, &error);
+            self.warnings.look_up(path, &error);
             None
         })
     }

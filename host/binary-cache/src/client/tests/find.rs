@@ -86,9 +86,12 @@ fn each_cache_is_asked_for_a_path_once() {
 fn failures_are_asked_for_again() {
     let failing = AtomicUsize::new(1);
     let files = files(&[(1, &[], &["one"])]);
-    let server = Server::start(move |asked| match is_info(&asked.path) {
-        false if failing.swap(0, Ordering::SeqCst) == 1 => Answer::status(401),
-        _ => file(&files, asked),
+    let server = Server::start(move |asked| {
+        if !is_info(&asked.path) && failing.swap(0, Ordering::SeqCst) == 1 {
+            Answer::status(401)
+        } else {
+            file(&files, asked)
+        }
     });
     let caches = caches(&[&server.url()]);
     assert!(caches.find(&path(1)).is_err());

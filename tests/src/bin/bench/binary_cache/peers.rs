@@ -51,7 +51,7 @@ pub(super) fn steps(place: &Place<'_>) -> Result<Option<Steps>> {
     let mut copy = Command::new(nix);
     copy.args(["copy", "--from", &place.server.url(), "--to"])
         .arg(format!("local?root={}", root.display()))
-        .arg(&place.top)
+        .args(&place.paths)
         .env("NIX_CONF_DIR", folder.join("conf"))
         .env("NIX_STATE_DIR", folder.join("state"))
         .env("XDG_CACHE_HOME", folder.join("cache"))

@@ -20,11 +20,8 @@ use crate::store::Store;
 const LAYERS: usize = 98;
 /// The size of the path that changes, in bytes.
 const CHANGED: u64 = 10_000_000;
-/// The hash parts of the names of paths that are not in the store.
-const NEW: [&str; 2] = [
-    "00000000000000000000000000000001",
-    "00000000000000000000000000000002",
-];
+/// The hash part of the name of the path that is not in the store.
+const NEW: &str = "00000000000000000000000000000001";
 
 /// The source of store paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +51,8 @@ pub(super) struct Place<'a> {
     pub(super) server: Server,
     /// The key that the cache's signatures are checked by.
     pub(super) key: String,
-    /// The path that refers to all others.
-    pub(super) top: String,
+    /// The paths that the image names. Everything else is in their closure.
+    pub(super) paths: [String; 2],
     folder: tempfile::TempDir,
 }
 
@@ -65,32 +62,32 @@ impl<'a> Place<'a> {
         let folder = terrine_tests::temporary();
         let cache = folder.path().join("binary-cache");
         let writer = Writer::new(&cache, &store.dir)?;
-        let mut members = members(store);
+        let mut members = members(store)?;
         for member in &mut members {
             writer.add(member)?;
         }
-        for mut member in changed(&members, folder.path())? {
-            writer.add(&mut member)?;
-        }
-        let path = |name: &str| format!("{}/{name}", store.dir);
-        let top = members.last().map(|member| member.name.clone());
-        let top = top.ok_or("the store is empty")?;
-        let (spec, graph) = (specification(store, &path(&top)), graph(store, &members));
+        let [top, old] = &members[..2] else {
+            return Err("the store has too few paths".into());
+        };
+        let mut new = changed(old, folder.path())?;
+        writer.add(&mut new)?;
+        let path = |member: &Member| format!("{}/{}", store.dir, member.name);
+        let spec = |changing| specification(store, &path(top), &path(changing));
         let write =
             |name: &str, value: &Value| fs::write(folder.path().join(name), value.to_string());
-        let mut of_store = spec.clone();
+        let mut of_store = spec(old);
         of_store["closure"] = "graph.json".into();
-        write("graph.json", &graph)?;
+        write("graph.json", &graph(store, &members))?;
         write("store.json", &of_store)?;
-        write("cache.json", &spec)?;
-        let top_changed = format!("{}-{}", NEW[0], name_part(&top));
-        write("changed.json", &specification(store, &path(&top_changed)))?;
+        write("cache.json", &spec(old))?;
+        write("changed.json", &spec(&new))?;
+        let paths = [path(top), path(old)];
         let place = Self {
             store,
             registry,
             server: Server::of(&cache)?,
             key: writer.public_key(),
-            top: path(&top),
+            paths,
             folder,
         };
         place.compile_planner()?;
@@ -182,48 +179,40 @@ impl<'a> Place<'a> {
     }
 }
 
-/// The paths of a store. The last one refers to all.
-fn members(store: &Store) -> Vec<Member> {
-    let names: Vec<String> = store.paths.iter().map(|path| path.name.clone()).collect();
-    let member = |name: &String| Member {
+/// The paths of a store: the smallest, which refers to all but the second, and the one whose size is closest to
+/// [`CHANGED`].
+fn members(store: &Store) -> Result<Vec<Member>> {
+    let mut paths: Vec<_> = store.paths.iter().collect();
+    let top = paths.pop().ok_or("the store is empty")?;
+    let changing = paths.iter().min_by_key(|path| path.bytes.abs_diff(CHANGED));
+    let changing = *changing.ok_or("the store has one path")?;
+    paths.retain(|path| path.name != changing.name);
+    let member = |name: &String, references| Member {
         name: name.clone(),
         place: store.host().join(name),
-        references: match names.last() {
-            Some(top) if top == name => names.clone(),
-            _ => vec![],
-        },
+        references,
         nar_hash: String::new(),
         nar_size: 0,
     };
-    names.iter().map(member).collect()
+    let others: Vec<String> = paths.iter().map(|path| path.name.clone()).collect();
+    let named = [
+        member(&top.name, others.clone()),
+        member(&changing.name, vec![]),
+    ];
+    let others = others.iter().map(|name| member(name, vec![]));
+    Ok(named.into_iter().chain(others).collect())
 }
 
-/// Returns two new paths: one that refers to all as the last one does, but to the other in place of
-/// the path whose size is closest to [`CHANGED`], from which it differs in the start of a file.
-fn changed(members: &[Member], folder: &Path) -> Result<[Member; 2]> {
-    let (top, rest) = members.split_last().ok_or("the store is empty")?;
-    let old = rest
-        .iter()
-        .min_by_key(|member| member.nar_size.abs_diff(CHANGED));
-    let old = old.ok_or("the store has one path")?;
+/// Returns a new path that differs from an old one in the start of a file.
+fn changed(old: &Member, folder: &Path) -> Result<Member> {
     let place = folder.join("changed");
     measure::succeed(Command::new("cp").arg("-a").arg(&old.place).arg(&place))?;
     change(&place)?;
-    let new = Member {
-        name: format!("{}-{}", NEW[1], name_part(&old.name)),
+    Ok(Member {
+        name: format!("{NEW}-{}", name_part(&old.name)),
         place,
         ..old.clone()
-    };
-    let replaced = |name: &String| match *name == old.name {
-        true => new.name.clone(),
-        false => name.clone(),
-    };
-    let top = Member {
-        name: format!("{}-{}", NEW[0], name_part(&top.name)),
-        references: rest.iter().map(|member| replaced(&member.name)).collect(),
-        ..top.clone()
-    };
-    Ok([top, new])
+    })
 }
 
 /// The name of a store path without the hash.
@@ -249,15 +238,15 @@ fn change(place: &Path) -> Result<()> {
     Err("there is no file to change".into())
 }
 
-/// The specification of an image of everything that a path refers to.
-fn specification(store: &Store, top: &str) -> Value {
+/// The specification of an image of everything that `top` refers to, and of a path that its environment names.
+fn specification(store: &Store, top: &str, named: &str) -> Value {
     json!({
-        "name": "big:1", "architecture": "amd64", "storeDir": store.dir,
-        "contents": [top], "maxLayers": LAYERS,
+        "name": "big:1", "architecture": "amd64", "storeDir": store.dir, "contents": [top],
+        "config": {"Env": [format!("NAMED={named}")]}, "maxLayers": LAYERS,
     })
 }
 
-/// What the database of Nix has of the paths.
+/// The closure, as the database of Nix has it.
 fn graph(store: &Store, members: &[Member]) -> Value {
     let path = |name: &String| format!("{}/{name}", store.dir);
     let node = |member: &Member| {

@@ -52,6 +52,7 @@ fn serve(stream: &TcpStream, place: &Path, sent: &AtomicU64) -> io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut stream = stream;
     while let Some(head) = Head::read(&mut reader)? {
+        let is_head = head.start.starts_with("HEAD ");
         let path = head.start.split(' ').nth(1).unwrap_or("/");
         let file: PathBuf = place.join(path.trim_start_matches('/'));
         let (answer, file) = match File::open(file) {
@@ -64,7 +65,7 @@ fn serve(stream: &TcpStream, place: &Path, sent: &AtomicU64) -> io::Result<()> {
         let mut bytes = vec![];
         answer.write(&mut bytes)?;
         stream.write_all(&bytes)?;
-        let body = match file {
+        let body = match file.filter(|_| !is_head) {
             // The kernel copies it.
             Some(mut file) => io::copy(&mut file, &mut stream)?,
             None => 0,

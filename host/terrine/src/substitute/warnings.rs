@@ -1,4 +1,4 @@
-//! What could not be found out, although a build can go on without it.
+//! Failures that do not end a build, and that the user is warned of.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,14 +11,14 @@ use super::Error;
 
 /// Failures that do not end a build. They are reported to the user as warnings.
 #[derive(Debug, Default)]
-pub struct Doubts {
+pub struct Warnings {
     /// The failed look-ups of files that only checks are interested in, by store path.
     look_ups: Mutex<BTreeMap<String, Remark>>,
     /// The failure to read which paths this machine has.
     database: OnceLock<Remark>,
 }
 
-impl Doubts {
+impl Warnings {
     /// Reports that the database of the store on this machine cannot be read. Its paths count as missing then.
     pub fn database(&self, error: &(impl std::error::Error + Hint)) {
         self.database.get_or_init(|| {
@@ -85,15 +85,15 @@ mod tests {
 
     #[test]
     fn the_first_failure_is_described_and_others_are_counted() {
-        let doubts = Doubts::default();
-        assert_eq!(doubts.remarks(), []);
+        let warnings = Warnings::default();
+        assert_eq!(warnings.remarks(), []);
         for path in ["/nix/store/b", "/nix/store/a", "/nix/store/b"] {
-            doubts.look_up(path, &nowhere(path));
-            assert!(doubts.has_failed(path));
+            warnings.look_up(path, &nowhere(path));
+            assert!(warnings.has_failed(path));
         }
-        assert!(!doubts.has_failed("/nix/store/c"));
-        doubts.database(&nowhere("x"));
-        let remarks = doubts.remarks();
+        assert!(!warnings.has_failed("/nix/store/c"));
+        warnings.database(&nowhere("x"));
+        let remarks = warnings.remarks();
         let messages: Vec<&str> = remarks.iter().map(|remark| &*remark.message).collect();
         assert_eq!(
             messages,

@@ -19,7 +19,7 @@ const WINDOW: usize = 16;
 const AT_ONCE: usize = 4;
 
 /// The NARs of some paths, in the order in which they are read.
-pub(crate) struct Ahead<'a> {
+pub(crate) struct ReadAhead<'a> {
     substitutes: &'a Substitutes,
     /// The paths whose NARs are small.
     small: Vec<&'a Substitute>,
@@ -40,7 +40,7 @@ struct State {
     answers: Vec<(usize, Result<Vec<u8>, Error>)>,
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> ReadAhead<'a> {
     /// Returns the NARs of paths; none is fetched yet.
     pub(crate) fn new(
         substitutes: &'a Substitutes,
@@ -161,7 +161,7 @@ impl<'a> Ahead<'a> {
 }
 
 /// Closes NARs that are fetched ahead, whatever happens to their layer.
-pub(crate) struct Closing<'a, 's>(pub(crate) &'a Ahead<'s>);
+pub(crate) struct Closing<'a, 's>(pub(crate) &'a ReadAhead<'s>);
 
 impl Drop for Closing<'_, '_> {
     fn drop(&mut self) {
