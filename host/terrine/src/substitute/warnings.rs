@@ -20,7 +20,7 @@ pub struct Warnings {
 
 impl Warnings {
     /// Reports that the database of the store on this machine cannot be read. Its paths count as missing then.
-    pub fn database(&self, error: &(impl std::error::Error + Hint)) {
+    pub fn database(&self, error: &impl Hint) {
         self.database.get_or_init(|| {
             let message = format!(
                 "store paths of this machine are not used, because their database cannot be read: {}",

@@ -49,7 +49,7 @@ pub(super) fn steps(place: &Place<'_>) -> Result<Option<Steps>> {
     let root = folder.join("root");
     fs::create_dir_all(&root)?;
     let mut copy = Command::new(nix);
-    copy.args(["copy", "--from", &place.server.url(), "--to"])
+    copy.args(["copy", "--quiet", "--from", &place.server.url(), "--to"])
         .arg(format!("local?root={}", root.display()))
         .args(&place.paths)
         .env("NIX_CONF_DIR", folder.join("conf"))

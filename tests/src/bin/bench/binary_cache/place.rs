@@ -20,8 +20,6 @@ use crate::store::Store;
 const LAYERS: usize = 98;
 /// The size of the path that changes, in bytes.
 const CHANGED: u64 = 10_000_000;
-/// The hash part of the name of the path that is not in the store.
-const NEW: &str = "00000000000000000000000000000001";
 
 /// The source of store paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,15 +207,18 @@ fn changed(old: &Member, folder: &Path) -> Result<Member> {
     measure::succeed(Command::new("cp").arg("-a").arg(&old.place).arg(&place))?;
     change(&place)?;
     Ok(Member {
-        name: format!("{NEW}-{}", name_part(&old.name)),
+        name: renamed(&old.name)?,
         place,
         ..old.clone()
     })
 }
 
-/// The name of a store path without the hash.
-fn name_part(name: &str) -> &str {
-    name.split_once('-').map_or(name, |(_, rest)| rest)
+/// Returns the name of a store path with another last digit of its hash, so that it stays in order among others.
+fn renamed(name: &str) -> Result<String> {
+    let (hash, rest) = name.split_once('-').ok_or("a store path has no hash")?;
+    let last = if hash.ends_with('0') { '1' } else { '0' };
+    let start = &hash[..hash.len().saturating_sub(1)];
+    Ok(format!("{start}{last}-{rest}"))
 }
 
 /// Changes the first file that is found below a directory.
