@@ -96,10 +96,11 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
     args.strict
         .print(&facts.remarks, printer)
         .with_context(cannot)?;
+    let previous = plan::previous_images(spec).with_context(cannot)?;
     let progress = Progress::new(printer, image.layer_count());
     let (landings, shipped) = args
         .ship
-        .ship(&image, &images, &cache, &progress, printer)
+        .ship((&image, &previous), &images, &cache, &progress, printer)
         .with_context(cannot)?;
     close_cache(&cache, printer);
     progress.finish();

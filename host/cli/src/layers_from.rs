@@ -18,20 +18,22 @@ use super::{headings, stdin};
 
 /// The value of `--layers-from` that means the destination.
 const TARGET: &str = "target";
+/// The value that means the images of `--previous`.
+const PREVIOUS: &str = "previous";
 
 /// Existing images whose layers are used.
 #[derive(Debug, clap::Args)]
 pub(super) struct LayersFromArgs {
     /// Use layers of this image or repository instead of building the same layers; may be repeated
     ///
-    /// IMAGE is a reference to an image that terrine built, or `target` for the tags that are about to be
-    /// replaced. terrine reads the keys of its layers from the manifest. REPOSITORY is a repository without a tag
+    /// IMAGE is a reference to an image that terrine built, `target` for the tags that are about to be
+    /// replaced, or `previous` for the images of `--previous`. terrine reads the keys of its layers from the manifest. REPOSITORY is a repository without a tag
     /// that `--layers-to` writes to. A layer with the same key
     /// is not built: if the destination does not have it, it is mounted from the same registry, or
     /// copied and verified. Name only images and repositories whose writers you trust: what they
     /// say goes into the new image. The local cache comes first. Only layers of store paths with known NAR hashes have
     /// keys, and only layers with the same compression are used.
-    #[arg(long, value_name = "IMAGE|REPOSITORY|target", value_parser = read, help_heading = headings::LAYERS)]
+    #[arg(long, value_name = "IMAGE|REPOSITORY|target|previous", value_parser = read, help_heading = headings::LAYERS)]
     layers_from: Vec<LayersFrom>,
 }
 
@@ -44,11 +46,26 @@ enum LayersFrom {
     Layers(Repository),
     /// The images that have the names of the new one at its destinations.
     Target,
+    /// The images that clients have.
+    Previous,
+}
+
+/// The places that layers may be used from.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The destinations.
+    pub(super) places: &'a [&'a Place],
+    /// The repositories of layers that the arguments name.
+    pub(super) repositories: &'a [Arc<LayerRepository>],
+    /// The images that clients have.
+    pub(super) previous: &'a [Reference],
 }
 
 fn read(text: &str) -> Result<LayersFrom, String> {
-    if text == TARGET {
-        return Ok(LayersFrom::Target);
+    match text {
+        TARGET => return Ok(LayersFrom::Target),
+        PREVIOUS => return Ok(LayersFrom::Previous),
+        _ => {}
     }
     Ok(match stdin::image(text)? {
         Reference::Registry(repository) if is_whole(&repository) => LayersFrom::Layers(repository),
@@ -67,7 +84,7 @@ impl LayersFromArgs {
         let named = self.layers_from.iter().filter_map(|from| match from {
             LayersFrom::Image(reference) => Some(reference.clone()),
             LayersFrom::Layers(repository) => Some(Reference::Registry(repository.clone())),
-            LayersFrom::Target => None,
+            LayersFrom::Target | LayersFrom::Previous => None,
         });
         named.collect()
     }
@@ -76,16 +93,18 @@ impl LayersFromArgs {
     pub(super) fn repositories(&self) -> impl Iterator<Item = &Repository> {
         self.layers_from.iter().filter_map(|from| match from {
             LayersFrom::Layers(repository) => Some(repository),
-            LayersFrom::Image(_) | LayersFrom::Target => None,
+            LayersFrom::Image(_) | LayersFrom::Target | LayersFrom::Previous => None,
         })
     }
 
-    /// Returns references to all images, those that are replaced at `places` included.
-    pub(super) fn references(&self, places: &[Place]) -> Vec<Reference> {
+    /// Returns references to all images, those that are replaced at `places` and those that clients have
+    /// included.
+    pub(super) fn references(&self, places: &[Place], previous: &[Reference]) -> Vec<Reference> {
         let references = self.layers_from.iter().flat_map(|from| match from {
             LayersFrom::Image(reference) => vec![reference.clone()],
             LayersFrom::Layers(_) => vec![],
             LayersFrom::Target => places.iter().flat_map(replaced).collect(),
+            LayersFrom::Previous => with_manifests(previous),
         });
         references.collect()
     }
@@ -100,13 +119,12 @@ impl LayersFromArgs {
         }
     }
 
-    /// Reads the claims of all images that the arguments name; none if they name nothing. `places` are the
-    /// destinations, `repositories` the repositories of layers that the arguments name.
+    /// Reads the claims of all images that the arguments name; none if they name nothing.
     pub(super) fn claims(
         &self,
         image: &NewImage<'_>,
         images: &Images,
-        (places, repositories): (&[&Place], &[Arc<LayerRepository>]),
+        known: Known<'_>,
         printer: &Printer,
     ) -> Result<Option<Claims>> {
         if self.layers_from.is_empty() {
@@ -125,14 +143,18 @@ impl LayersFromArgs {
             match from {
                 LayersFrom::Image(reference) => reading.image(reference)?,
                 LayersFrom::Layers(_) => {}
-                LayersFrom::Target => places
+                LayersFrom::Target => known
+                    .places
                     .iter()
                     .flat_map(|place| replaced(place))
                     .for_each(|reference| reading.target(&reference)),
+                LayersFrom::Previous => with_manifests(known.previous)
+                    .iter()
+                    .for_each(|reference| reading.target(reference)),
             }
         }
         let mut claims = reading.claims;
-        for repository in repositories {
+        for repository in known.repositories {
             claims.add_repository(Arc::clone(repository));
         }
         Ok(Some(claims))
@@ -185,7 +207,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Reads the claims of an image that is about to be replaced, if there is one.
+    /// Reads the claims of an image that is about to be replaced, or that clients have, if there is one.
     fn target(&mut self, reference: &Reference) {
         match claims::open(reference, self.images.opener(), &self.platform) {
             Ok(image) if self.is_new(image.manifest.as_ref()) => {
@@ -205,6 +227,16 @@ impl Reading<'_> {
     fn is_new(&mut self, manifest: Option<&Document>) -> bool {
         manifest.is_none_or(|manifest| self.seen.insert(manifest.digest()))
     }
+}
+
+/// Returns those of some images that may have manifests: a file is an archive without one, or a plan.
+fn with_manifests(images: &[Reference]) -> Vec<Reference> {
+    let is_file = |image: &&Reference| matches!(image, Reference::Path(_));
+    images
+        .iter()
+        .filter(|image| !is_file(image))
+        .cloned()
+        .collect()
 }
 
 /// Returns references to the images that a build to a place replaces.

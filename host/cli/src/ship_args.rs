@@ -19,7 +19,7 @@ use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::images::Images;
 use super::landing::{LandingArgs, Landings};
-use super::layers_from::{LayersFromArgs, note_compression};
+use super::layers_from::{self, LayersFromArgs, note_compression};
 use super::layers_to::LayersToArgs;
 use super::output::Output;
 use super::printer::Printer;
@@ -179,7 +179,8 @@ impl ShipArgs {
     pub(super) fn existing(&self, spec: &ImageSpec) -> Vec<Reference> {
         // What is wrong with a destination is reported when it is opened.
         let places = self.places(&Tags::given(spec)).unwrap_or_default();
-        self.layers_from.references(&places)
+        let previous = plan::previous_images(spec).unwrap_or_default();
+        self.layers_from.references(&places, &previous)
     }
 
     /// Returns the destinations.
@@ -270,10 +271,10 @@ impl ShipArgs {
         target::places(named.collect::<Result<_>>()?)
     }
 
-    /// Brings the image to its destinations.
+    /// Brings the image to its destinations. `previous` are images that clients have.
     pub(super) fn ship(
         &self,
-        image: &NewImage<'_>,
+        (image, previous): (&NewImage<'_>, &[Reference]),
         images: &Images,
         cache: &Cache,
         progress: &Progress<'_>,
@@ -314,7 +315,11 @@ impl ShipArgs {
             return Ok((landings, shipped));
         }
         let places: Vec<&Place> = open.iter().map(|(place, _)| place).collect();
-        let from = (&places[..], &layers.from[..]);
+        let from = layers_from::Known {
+            places: &places,
+            repositories: &layers.from,
+            previous,
+        };
         let claims = self.layers_from.claims(image, images, from, printer)?;
         let shared = layers.shared(images.client(), &places);
         let known = Known {

@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     let progress = Progress::new(printer, image.layer_count());
     let (landings, shipped) = args
         .ship
-        .ship(&image, &images, &cache, &progress, printer)
+        .ship((&image, &[]), &images, &cache, &progress, printer)
         .with_context(|| cannot(args))?;
     close_cache(&cache, printer);
     progress.finish();

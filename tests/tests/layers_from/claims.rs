@@ -204,6 +204,34 @@ fn the_target_need_not_exist_yet() {
 }
 
 #[test]
+fn images_that_clients_have_serve_as_well() {
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let proxy = Proxy::to(&registry);
+    let to = |tag: &str| format!("docker://{}/acme/web:{tag}", proxy.host());
+    machine().build(&to("1"), &[]).ok();
+    let expected = manifest(&registry, "acme/web", "1");
+    proxy.forget();
+    let missing = to("none");
+    let arguments = [
+        "--previous",
+        &to("1"),
+        "--previous",
+        &missing,
+        "--allow-missing-previous",
+        "--layers-from",
+        "previous",
+    ];
+    empty_machine().build(&to("2"), &arguments).ok();
+    let layers = |stored: &[u8]| layers(&json_of(stored)).clone();
+    let made = manifest(&registry, "acme/web", "2");
+    assert_eq!(layers(&made.bytes), layers(&expected.bytes));
+    let keyed = keyed(&json_of(&expected.bytes));
+    assert!(uploaded(&proxy).is_disjoint(&keyed), "{}", proxy.story());
+}
+
+#[test]
 fn an_image_that_is_named_has_to_exist() {
     let machine = machine();
     let layout = machine.home().join("none");

@@ -80,6 +80,7 @@ pub use facts::{
 use gather::Gathered;
 pub use group::{Grouping, group, request};
 use identify::TagContent;
+pub use past::previous_images;
 pub use preview::Preview;
 pub use tags::given as given_tags;
 

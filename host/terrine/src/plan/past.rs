@@ -1,11 +1,14 @@
 //! The past of the image, as far as the specification names it.
 
+use terrine_oci::Reference;
+
 use super::context::Context;
 use super::error::in_terms_of_the_spec;
 use super::machine::Machine;
 use super::{Error, base, place};
 use crate::history::{self, Past, Previous};
 use crate::layer::Store;
+use crate::spec::ImageSpec;
 
 /// The known history of an image.
 #[derive(Debug, Default)]
@@ -13,6 +16,19 @@ pub(super) struct KnownHistory {
     pub(super) past: Past,
     /// The remarks for the user.
     pub(super) remarks: Vec<String>,
+}
+
+/// Returns references to what `previous` names: images, and files with plans.
+///
+/// # Errors
+///
+/// Text that is no reference.
+pub fn previous_images(spec: &ImageSpec) -> Result<Vec<Reference>, Error> {
+    let named = spec.previous.0.iter().enumerate();
+    let reference = |(number, text): (usize, &String)| {
+        base::reference(spec, &format!("previous[{number}]"), text)
+    };
+    named.map(reference).collect()
 }
 
 /// Reads what `history` and `previous` name.
