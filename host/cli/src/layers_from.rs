@@ -139,6 +139,12 @@ impl LayersFromArgs {
             images,
             printer,
         };
+        let is_previous = |from: &LayersFrom| matches!(from, LayersFrom::Previous);
+        if known.previous.is_empty() && self.layers_from.iter().any(is_previous) {
+            let hint = "name images by `--previous`, or leave out `--layers-from previous`";
+            let note = Remark::note("there are no previous images whose layers could be used");
+            printer.remark(&note.hint(hint));
+        }
         for from in &self.layers_from {
             match from {
                 LayersFrom::Image(reference) => reading.image(reference)?,

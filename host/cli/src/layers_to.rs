@@ -10,7 +10,8 @@ use terrine::destination::{Author, SharedLayers};
 use terrine::oci::{Reference, Repository};
 use terrine::registry::Client;
 
-use super::failure::{Context, Result};
+use super::exit::Usage;
+use super::failure::{Context, Failure, Result};
 use super::layers_from::{LayersFromArgs, is_whole};
 use super::printer::Printer;
 use super::target::Place;
@@ -94,16 +95,36 @@ impl LayersToArgs {
         }
     }
 
+    /// Checks that keys can be meant, and can be read.
+    pub(super) fn check(&self, from: &LayersFromArgs) -> Result<()> {
+        let has_keys = self.layers_key.is_some() || !self.trusted_layers_keys.is_empty();
+        if has_keys && self.layers_to.is_none() && from.repositories().next().is_none() {
+            return Err(Failure::from(Usage {
+                message: "keys are given, but no repository of layers that they are for".to_owned(),
+                hint: "name it by `--layers-from` or `--layers-to`, without a tag; images are not signed",
+            }));
+        }
+        self.keys().map(drop)
+    }
+
+    /// Reads the key that signs entries, if there is one, and the keys that check them.
+    fn keys(&self) -> Result<(Option<SecretKey>, Vec<PublicKey>)> {
+        let key = self.layers_key.as_deref().map(secret_key).transpose()?;
+        let given = self.trusted_layers_keys.iter();
+        let mut trusted = given
+            .map(|key| public_key(key))
+            .collect::<Result<Vec<_>>>()?;
+        trusted.extend(key.as_ref().map(SecretKey::public_key));
+        Ok((key, trusted))
+    }
+
     /// Returns the repositories of layers that the arguments name.
     pub(super) fn repositories(
         &self,
         from: &LayersFromArgs,
         client: &Arc<Client>,
     ) -> Result<LayerRepositories> {
-        let key = self.layers_key.as_deref().map(secret_key).transpose()?;
-        let trusted = self.trusted_layers_keys.iter().map(|key| public_key(key));
-        let mut trusted = trusted.collect::<Result<Vec<_>>>()?;
-        trusted.extend(key.as_ref().map(SecretKey::public_key));
+        let (key, trusted) = self.keys()?;
         let open = |repository: &Repository| {
             let client = Arc::clone(client);
             Arc::new(LayerRepository::new(client, repository, trusted.clone()))

@@ -369,6 +369,11 @@ impl Reporter for Progress<'_> {
         self.printer.warning_with_hint(what, hint);
     }
 
+    fn waits(&self, repository: &str) {
+        let status = format!("waiting for a layer that another machine builds for `{repository}`");
+        self.printer.status(&status);
+    }
+
     fn left_out(&self, what: &str) {
         self.printer.warning(&format!("left out: {what}"));
     }

@@ -219,6 +219,7 @@ impl ShipArgs {
 
     /// Checks what cannot be meant.
     pub(super) fn check(&self) -> Result<()> {
+        self.layers_to.check(&self.layers_from)?;
         let to = self.to();
         let takes = |to: &&To| {
             matches!(

@@ -43,9 +43,10 @@ pub(super) struct Args {
 
     /// Also build the layers that have keys again from the local store, and compare them
     ///
-    /// The manifest of an image that terrine built names the store paths and the key of each layer. Whoever wrote it, or an
-    /// entry of `--layers-from` that it was built with, may have claimed that another layer has that key.
-    /// All store paths must be in the store. A layer that was built with `permissions` cannot be compared, which is an error.
+    /// The manifest of an image that terrine built names the store paths and the key of each layer. It may be
+    /// false, and so may be an entry of `--layers-from` that the image was built with. The store must
+    /// have all store paths of layers with keys. A layer with `permissions` cannot be compared, which is
+    /// an error. Layers without keys, and those of directories, are not compared.
     #[arg(long, help_heading = headings::CONTENT)]
     against_store: bool,
 
@@ -103,9 +104,9 @@ impl Args {
         let compared = verify::against_store(image, root);
         report.add_store(&compared);
         let same = counted(compared.same, "layer");
-        let rest = match compared.without_key {
+        let rest = match compared.skipped {
             0 => String::new(),
-            some => format!("; {} without a key not compared", counted(some, "layer")),
+            some => format!("; {} not compared", counted(some, "other layer")),
         };
         printer.status(&format!("{}: {same} equal to the store{rest}", image.name));
     }

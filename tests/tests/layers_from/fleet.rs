@@ -350,6 +350,15 @@ fn what_cannot_be_meant_is_refused() {
             ],
         ),
         (
+            "image",
+            &[
+                "--layers-from",
+                "docker://localhost:1/acme/web:1",
+                "--trusted-layers-key",
+                PUBLIC,
+            ],
+        ),
+        (
             "key",
             &[
                 "--layers-from",
@@ -445,7 +454,7 @@ fn false_layers_are_found_by_building_them_again() {
         machine.terrine(&arguments)
     };
     let run = verify(&image).ok();
-    let expected = "3 layers equal to the store; 1 layer without a key not compared";
+    let expected = "3 layers equal to the store; 1 other layer not compared";
     assert!(run.stderr.contains(expected), "{}", run.stderr);
     // Another machine believes an entry that leads to another layer.
     let honest = fleet.entries();
@@ -465,7 +474,7 @@ fn false_layers_are_found_by_building_them_again() {
     let digest = |entry: &Value| entry["annotations"]["dev.terrine.layer.diff-id"].clone();
     let (right, wrong) = (digest(entries[0]), digest(entries[1]));
     let expected = format!(
-        "made from the store: expected {}, found {}",
+        "built again from the store: expected {}, found {}",
         right.as_str().unwrap(),
         wrong.as_str().unwrap()
     );
@@ -485,8 +494,79 @@ fn false_layers_are_found_by_building_them_again() {
     let run = verify(&image);
     assert_eq!(run.code, Some(1));
     assert!(
-        run.stderr.contains("a layer that can be compared"),
+        run.stderr.contains("no layer to compare with, because"),
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn a_false_layer_is_published_nowhere_if_it_is_built_for_one_place() {
+    let Some(fleet) = Fleet::new() else { return };
+    let shared = fleet.layers();
+    fleet.build(&machine(), "one:1", &["--layers-to", &shared]);
+    let honest = fleet.entries();
+    let (tags, entries): (Vec<&String>, Vec<&Value>) = honest.iter().unzip();
+    let mut poisoned = entries[1].clone();
+    let key = entries[0]["annotations"]["dev.terrine.layer.key"].clone();
+    poisoned["annotations"]["dev.terrine.layer.key"] = key;
+    fleet.put(tags[0], &poisoned);
+    // The repository has no entry for layers that are not compressed, so that the layout's are built.
+    let builder = machine();
+    let layout = builder.home().join("layout");
+    let also = format!("oci:{}:1", layout.display());
+    let arguments = ["--to", &also, "--layers-from", &shared];
+    let told = builder.build(&fleet.image("two:1"), &arguments).ok().stderr;
+    assert_eq!(doubts(&told).len(), 1, "{told}");
+    assert_eq!(
+        manifest(&fleet.registry, "acme/two", "1"),
+        manifest(&fleet.registry, "acme/one", "1")
+    );
+}
+
+#[test]
+fn what_a_registry_refuses_ends_no_build() {
+    let Some(fleet) = Fleet::new() else { return };
+    let both = ["--layers-from", "LAYERS", "--layers-to", "LAYERS"];
+    // As registries whose tags cannot be moved.
+    fleet.proxy.fault(
+        |request| request.is("PUT", "/manifests/lease-"),
+        When::Always,
+        Fault::status(403),
+    );
+    let told = fleet.build(&machine(), "one:1", &both);
+    let expected = format!("builds do not wait for each other in `{}`", fleet.layers());
+    assert_eq!(told.matches(&expected).count(), 1, "{told}");
+    assert_eq!(doubts(&told).len(), 1, "{told}");
+    assert_eq!(fleet.entries().len(), 3);
+}
+
+#[test]
+fn an_entry_without_a_signature_replaces_none_with_one() {
+    let Some(fleet) = Fleet::new() else { return };
+    let signer = machine();
+    let key = secret_key(signer.home());
+    let key = key.to_str().unwrap();
+    fleet.build(
+        &signer,
+        "one:1",
+        &["--layers-to", "LAYERS", "--layers-key", key],
+    );
+    let signed = fleet.entries();
+    fleet.build(&machine(), "two:1", &["--layers-to", "LAYERS"]);
+    assert_eq!(fleet.entries(), signed);
+    // A signature is for what a run has made: not for what its cache says.
+    signer
+        .build(&fleet.image("three:1"), &["--compression", "zstd"])
+        .ok();
+    let arguments = [
+        "--compression",
+        "zstd",
+        "--layers-to",
+        "LAYERS",
+        "--layers-key",
+        key,
+    ];
+    fleet.build(&signer, "four:1", &arguments);
+    assert_eq!(fleet.entries(), signed);
 }

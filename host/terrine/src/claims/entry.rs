@@ -62,10 +62,10 @@ impl Entry {
             signature: _,
         } = self;
         // No field has a line break, so no two entries have the same text.
-        let (digest, stored) = (blob.digest, blob.size);
+        let (digest, stored, kind) = (blob.digest, blob.size, &blob.media_type);
         let author = author.as_deref().unwrap_or_default();
         format!(
-            "terrine layer 1\n{key}\n{setting}\n{digest}\n{stored}\n{diff_id}\n{size}\n{author}\n"
+            "terrine layer 1\n{key}\n{setting}\n{kind}\n{digest}\n{stored}\n{diff_id}\n{size}\n{author}\n"
         )
     }
 
@@ -83,7 +83,7 @@ impl Entry {
         keys.is_empty() || keys.iter().any(|key| key.verifies(&text, signature))
     }
 
-    /// Returns true if both entries make the same claim, whoever makes it.
+    /// Returns true if both entries make the same claim. Their authors may differ.
     pub fn agrees_with(&self, other: &Self) -> bool {
         let claim = |entry: &Self| (entry.key, entry.plain, entry.blob.digest, entry.blob.size);
         claim(self) == claim(other) && self.setting == other.setting
@@ -125,7 +125,8 @@ impl Entry {
         let texts = [annotation::COMPRESSION, AUTHOR, SIGNATURE].map(get);
         // Messages show them, and each is one line of the signed text.
         let is_plain = |text: &String| !text.contains(char::is_control);
-        if !is_usable || !texts.iter().flatten().all(is_plain) {
+        let kind = blob.media_type.to_string();
+        if !is_plain(&kind) || !is_usable || !texts.iter().flatten().all(is_plain) {
             return None;
         }
         let [setting, author, signature] = texts;
@@ -277,21 +278,23 @@ mod tests {
         let signed = entry().signed(&secret);
         assert!(signed.is_trusted(&keys) && signed.is_trusted(&[]));
         assert!(entry().is_trusted(&[]) && !entry().is_trusted(&keys));
-        let changes: [&dyn Fn(&mut Entry); 7] = [
+        let changes: [&dyn Fn(&mut Entry); 8] = [
             &|entry| entry.key = Digest::of(b"x"),
             &|entry| entry.setting.push(' '),
             &|entry| entry.plain.diff_id = Digest::of(b"x"),
             &|entry| entry.plain.size = 6,
             &|entry| entry.blob.digest = Digest::of(b"x"),
             &|entry| entry.blob.size = 6,
+            &|entry| entry.blob.media_type = MediaType::OciLayerZstd,
             &|entry| entry.author = Some("x".to_owned()),
         ];
         for (number, change) in changes.iter().enumerate() {
             let mut changed = signed.clone();
             change(&mut changed);
             assert!(!changed.is_trusted(&keys), "{number}");
-            let is_author = number + 1 == changes.len();
-            assert_eq!(changed.agrees_with(&signed), is_author, "{number}");
+            // The last two are no part of what the key stands for.
+            let agrees = number + 2 >= changes.len();
+            assert_eq!(changed.agrees_with(&signed), agrees, "{number}");
         }
     }
 }

@@ -60,28 +60,35 @@ impl Claims {
             }
             match source.find(key.digest(), setting) {
                 Ok(None) => {}
-                Ok(Some(claim)) => {
-                    let found = &mut self.state().found;
-                    let claim = (number, Arc::new(claim));
-                    found.entry(key.digest()).or_default().push(claim);
-                }
-                Err(error) => told.extend(self.failed(number, &error)),
+                Ok(Some(claim)) => self.found(number, key, claim),
+                Err(error) => told.extend(self.failed(number, key, &error)),
             }
         }
         told
+    }
+
+    /// Keeps the claim of a repository, unless it is known and false.
+    fn found(&self, number: usize, key: &LayerKey, claim: Claim) {
+        let mut state = self.state();
+        if !state.has_rejected(&claim) {
+            let found = state.found.entry(key.digest()).or_default();
+            found.push((number, Arc::new(claim)));
+        }
     }
 
     /// Returns true if a repository need not be asked, because it has answered before, or does not
     /// answer.
     fn is_answered(&self, number: usize, key: &LayerKey, setting: &str) -> bool {
         let state = self.state();
-        let is_by = |(by, claim): &(usize, Arc<Claim>)| *by == number && claim.setting == setting;
+        let is_by = |(by, claim): &(usize, Arc<Claim>)| {
+            *by == number && claim.setting == setting && !state.has_rejected(claim)
+        };
         let mut found = state.found.get(&key.digest()).into_iter().flatten();
         state.silent.contains(&number) || found.any(is_by)
     }
 
     /// Writes down that a repository has failed. Returns what has to be reported of it.
-    fn failed(&self, number: usize, error: &EntryError) -> Option<Told> {
+    fn failed(&self, number: usize, key: &LayerKey, error: &EntryError) -> Option<Told> {
         let mut state = self.state();
         let why = chain(error);
         let what = if error.is_of_registry() {
@@ -91,6 +98,7 @@ impl Claims {
             let name = self.sources[number].name();
             format!("the layers of `{name}` are not used: {why}")
         } else {
+            state.unusable.insert(key.digest());
             format!("a layer is not used: {why}")
         };
         let hint = error.hint().map(Cow::into_owned);

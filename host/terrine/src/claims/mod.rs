@@ -78,8 +78,18 @@ struct State {
     found: BTreeMap<Digest, Vec<(usize, Arc<Claim>)>>,
     /// Numbers of the repositories of layers that are not asked again, because they do not answer.
     silent: BTreeSet<usize>,
+    /// Keys whose entries in a repository of layers cannot be used.
+    unusable: BTreeSet<Digest>,
     /// The failures of repositories of layers that are reported.
     told: BTreeSet<String>,
+}
+
+impl State {
+    /// Returns true if a claim turned out to be false.
+    fn has_rejected(&self, claim: &Claim) -> bool {
+        let id = (claim.author.clone(), claim.blob.digest);
+        self.rejected.contains(&id)
+    }
 }
 
 /// The facts that this machine knows of a layer itself.
@@ -127,10 +137,7 @@ impl Claims {
     pub fn usable(&self, key: &LayerKey, setting: &str, own: OwnFacts) -> Usable {
         let mut state = self.state();
         let mut claims = self.about(key, &state);
-        claims.retain(|claim| {
-            let id = (claim.author.clone(), claim.blob.digest);
-            !state.rejected.contains(&id)
-        });
+        claims.retain(|claim| !state.has_rejected(claim));
         for claim in &claims {
             if own.plain.is_some_and(|own| own != claim.plain) {
                 let id = (claim.author.clone(), claim.blob.digest);
@@ -154,6 +161,16 @@ impl Claims {
                 )
             }),
         }
+    }
+
+    /// Returns true if a usable claim about a layer may still be made by another machine: if all
+    /// repositories of layers answer, and none of their claims about it turned out to be unusable.
+    pub fn may_come(&self, key: &LayerKey) -> bool {
+        let state = self.state();
+        let digest = &key.digest();
+        let mut found = state.found.get(digest).into_iter().flatten();
+        let is_rejected = |(_, claim): &(usize, Arc<Claim>)| state.has_rejected(claim);
+        state.silent.is_empty() && !state.unusable.contains(digest) && !found.any(is_rejected)
     }
 
     /// Makes sure that a false claim is not used again.

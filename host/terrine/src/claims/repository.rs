@@ -38,7 +38,7 @@ pub enum Turn {
     /// This one.
     Own,
     /// Another one, which holds a lease.
-    Other,
+    Other(Holder),
 }
 
 impl LayerRepository {
@@ -119,9 +119,11 @@ impl LayerRepository {
         let mut trusted = self.trusted.clone();
         trusted.extend(key.map(SecretKey::public_key));
         let agrees = |known: &Entry| known.agrees_with(&entry);
+        // An entry without a signature is no better than one that is there.
+        let is_enough = |known: &Entry| key.is_none() || known.is_trusted(&trusted);
         if known
             .as_ref()
-            .is_some_and(|known| agrees(known) && known.is_trusted(&trusted))
+            .is_some_and(|known| agrees(known) && is_enough(known))
         {
             return Ok(None);
         }
@@ -140,17 +142,17 @@ impl LayerRepository {
         let at = self.tagged(leased.tag());
         let other = |document: &Document| {
             let held = leased.holder(document, SystemTime::now());
-            held.is_some_and(|by| by != holder)
+            held.filter(|by| *by != holder)
         };
-        if self.document(&at)?.as_ref().is_some_and(other) {
-            return Ok(Turn::Other);
+        if let Some(other) = self.document(&at)?.as_ref().and_then(other) {
+            return Ok(Turn::Other(other));
         }
         let begun = Instant::now();
         self.put_artifact(&at, &leased.to_document(holder, SystemTime::now()))?;
         // Another machine that did not see this lease has written its own by then.
         thread::sleep(begun.elapsed().max(LEAST_WAIT));
-        let is_lost = self.document(&at)?.as_ref().is_some_and(other);
-        Ok(if is_lost { Turn::Other } else { Turn::Own })
+        let other = self.document(&at)?.as_ref().and_then(other);
+        Ok(other.map_or(Turn::Own, Turn::Other))
     }
 
     /// Puts an artifact and its empty config.

@@ -31,6 +31,8 @@ pub trait Reporter: Observer {
     fn finished(&self, _number: usize, _outcome: LayerOutcome) {}
     /// A claim about a layer is not used: its author, the reason, and a hint if there is one.
     fn disbelieved(&self, _what: &str, _hint: Option<&str>) {}
+    /// A layer is waited for that another machine makes, for a repository of layers of this name.
+    fn waits(&self, _repository: &str) {}
     /// Something stays behind: what it is, and why.
     fn left_out(&self, _what: &str) {}
 }

@@ -1,5 +1,7 @@
 //! A repository of layers, as a destination of the layers that this machine makes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use terrine_binary_cache::SecretKey;
 use terrine_oci::{Descriptor, Digest, Document, Platform, Repository};
 use terrine_registry::Client;
@@ -27,6 +29,8 @@ pub struct SharedLayers<'c> {
     author: Author,
     /// This run, if others that are at work on the same layers are waited for.
     holder: Option<Holder>,
+    /// True once the registry does not take leases.
+    has_no_leases: AtomicBool,
 }
 
 impl<'c> SharedLayers<'c> {
@@ -44,6 +48,7 @@ impl<'c> SharedLayers<'c> {
             siblings,
             author,
             holder: None,
+            has_no_leases: AtomicBool::new(false),
         }
     }
 
@@ -66,10 +71,21 @@ impl<'c> SharedLayers<'c> {
     ///
     /// A registry that does not take the lease.
     pub fn turn(&self, leased: Leased<'_>) -> Result<Turn, Error> {
-        match self.holder {
+        let holder = self.holder;
+        match holder.filter(|_| !self.has_no_leases.load(Ordering::Relaxed)) {
             None => Ok(Turn::Own),
             Some(holder) => Ok(self.entries.lease(leased, holder)?),
         }
+    }
+
+    /// Takes no more turns. Returns true the first time.
+    pub fn stop_turns(&self) -> bool {
+        !self.has_no_leases.swap(true, Ordering::Relaxed)
+    }
+
+    /// Returns true if entries are signed.
+    pub fn is_signing(&self) -> bool {
+        self.author.key.is_some()
     }
 
     /// Writes the entry of a layer whose blob is there. Returns the author of the entry with

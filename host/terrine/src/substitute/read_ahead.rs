@@ -36,6 +36,8 @@ struct State {
     read: usize,
     /// True if no more are read.
     is_closed: bool,
+    /// True if a thread that fetches has ended before its time.
+    has_failed: bool,
     /// The answers that wait to be read, each with its number.
     answers: Vec<(usize, Result<Vec<u8>, Error>)>,
 }
@@ -82,7 +84,10 @@ impl<'a> ReadAhead<'a> {
         let Some(number) = self.next_if(path) else {
             return self.substitutes.nar(path);
         };
-        let bytes = self.wait_for(number)?;
+        let Some(answer) = self.wait_for(number) else {
+            return self.substitutes.nar(path);
+        };
+        let bytes = answer?;
         let failed = |source| self.substitutes.broken(path, source);
         let trust = path.found.trust.as_ref();
         NarStream::new(Box::new(Cursor::new(bytes)), path.info(), trust).map_err(failed)
@@ -95,7 +100,8 @@ impl<'a> ReadAhead<'a> {
         (self.small.len() > 1 && next.path() == path.path()).then_some(state.read)
     }
 
-    fn wait_for(&self, number: usize) -> Result<Vec<u8>, Error> {
+    /// Returns the answer about a NAR; none if it does not come.
+    fn wait_for(&self, number: usize) -> Option<Result<Vec<u8>, Error>> {
         let mut state = self.state();
         loop {
             let mut answers = state.answers.iter();
@@ -103,7 +109,11 @@ impl<'a> ReadAhead<'a> {
                 let (_, answer) = state.answers.swap_remove(position);
                 state.read = number + 1;
                 self.changed.notify_all();
-                return answer;
+                return Some(answer);
+            }
+            if state.has_failed {
+                state.read = number + 1;
+                return None;
             }
             state = self
                 .changed
@@ -114,6 +124,7 @@ impl<'a> ReadAhead<'a> {
 
     /// Fetches NARs that are near enough to what is read.
     fn fetch(&self) {
+        let _failing = Failing(self);
         while let Some(number) = self.next() {
             let answer = self.whole(self.small[number]);
             self.state().answers.push((number, answer));
@@ -139,7 +150,7 @@ impl<'a> ReadAhead<'a> {
         }
     }
 
-    /// Reads the compressed NAR of a path, and one byte more than it should have, if there is one.
+    /// Reads the compressed NAR of a path; of one that is larger than it should be, the beginning.
     fn whole(&self, path: &Substitute) -> Result<Vec<u8>, Error> {
         let file = self.substitutes.caches().nar_file(&path.found)?;
         let mut bytes = vec![];
@@ -157,6 +168,18 @@ impl<'a> ReadAhead<'a> {
     fn state(&self) -> MutexGuard<'_, State> {
         // An answer is never left half written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the reader of NARs if a thread that fetches them panics, so that it does not wait for ever.
+struct Failing<'a, 's>(&'a ReadAhead<'s>);
+
+impl Drop for Failing<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.state().has_failed = true;
+            self.0.changed.notify_all();
+        }
     }
 }
 

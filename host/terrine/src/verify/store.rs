@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use terrine_oci::{Annotations, Content, Digest, annotation};
+use terrine_planner_host::is_hashed;
 use terrine_support::chain;
 use terrine_tar::Owner;
 
@@ -31,8 +32,9 @@ pub struct Compared {
     pub same: usize,
     /// The layers that were compared, or should have been.
     pub checked: Vec<String>,
-    /// The number of layers without a key, which were not compared.
-    pub without_key: usize,
+    /// The number of layers that were not compared: those without a key or store paths, and those of
+    /// directories, which no store has.
+    pub skipped: usize,
     /// The layers that are something else, or that cannot be compared.
     pub mismatches: Vec<Mismatch>,
 }
@@ -47,17 +49,17 @@ pub fn against_store(image: &Image, root: &Path) -> Compared {
     };
     for (index, layer) in image.layers.iter().enumerate() {
         let annotations = listed.get(index).map(|listed| &listed.annotations);
-        let Some((annotations, key)) = annotations.and_then(|all| Some((all, key(all)?))) else {
-            compared.without_key += 1;
+        let Some((key, paths)) = annotations.and_then(claimed) else {
+            compared.skipped += 1;
             continue;
         };
         let what = format!(
-            "layer {} (`{}`), made from the store",
+            "layer {} (`{}`), built again from the store",
             index + 1,
             layer.name()
         );
         compared.checked.push(what.clone());
-        match made(image, layer.as_ref(), annotations, key, root) {
+        match made(image, layer.as_ref(), (key, &paths), root) {
             Ok(made) if made == layer.diff_id() => compared.same += 1,
             Ok(made) => compared.mismatches.push(Mismatch {
                 what,
@@ -66,17 +68,21 @@ pub fn against_store(image: &Image, root: &Path) -> Compared {
             }),
             Err(unknown) => compared.mismatches.push(Mismatch {
                 what,
-                expected: "a layer that can be compared".to_owned(),
-                actual: unknown,
+                expected: "the same layer".to_owned(),
+                actual: format!("no layer to compare with, because {unknown}"),
             }),
         }
     }
     compared
 }
 
-/// Returns the key that annotations give to a layer.
-fn key(annotations: &Annotations) -> Option<Digest> {
-    annotations.get(annotation::LAYER_KEY)?.parse().ok()
+/// Returns the key that annotations give to a layer, and the store paths that it is of; none of one
+/// that no store has.
+fn claimed(annotations: &Annotations) -> Option<(Digest, Vec<String>)> {
+    let key = annotations.get(annotation::LAYER_KEY)?.parse().ok()?;
+    let paths = annotation::store_paths(annotations)?;
+    let is_of_store = !paths.is_empty() && paths.iter().all(|path| is_hashed(path));
+    is_of_store.then_some((key, paths))
 }
 
 /// The reason why a layer cannot be made again, as text.
@@ -91,12 +97,9 @@ fn why<E: Error>(error: E) -> Unknown {
 fn made(
     image: &Image,
     existing: &dyn Layer,
-    annotations: &Annotations,
-    key: Digest,
+    (key, named): (Digest, &[String]),
     root: &Path,
 ) -> Result<Digest, Unknown> {
-    let named = annotation::store_paths(annotations).filter(|paths| !paths.is_empty());
-    let named = named.ok_or("its store paths are not in the manifest")?;
     let parent = Path::new(&named[0]).parent().and_then(Path::to_str);
     let store = Store::open(parent.unwrap_or_default(), root).map_err(why)?;
     let paths: Vec<StorePath> = named

@@ -7,20 +7,52 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use terrine_oci::Digest;
+use terrine_support::chain;
+use terrine_support::hint::Hint;
 
-use super::super::{Reporter, SharedLayers};
+use super::super::{Destination, Reporter, SharedLayers};
 use super::claimed::{About, Taken};
 use super::fan::{Fan, Landed};
 use super::make::MadeOf;
 use super::{Carried, Carrier, CarryError, Part, Shipped};
 use crate::cache::{LayerKey, Plain};
-use crate::claims::{Leased, Turn};
+use crate::claims::{Holder, Leased, Turn};
 use crate::parallel::each;
 
 /// The number of layers that repositories of layers are asked about at once.
 const LOOK_UPS: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+/// The most machines that are waited for, one after another.
+const MOST_HOLDERS: usize = 3;
 /// The time between two questions about a layer that another machine is making.
 const POLL: Duration = Duration::from_millis(250);
+
+/// The remedy of false entries.
+const FALSE: &str = "find out who wrote it; `terrine verify --against-store` finds images that have the false layer, and `--layers-key` keeps others from writing entries";
+
+/// The machine that is waited for.
+#[derive(Default)]
+struct Waiting {
+    holder: Option<(Holder, Instant)>,
+    /// The number of machines that were waited for.
+    holders: usize,
+}
+
+impl Waiting {
+    /// Returns true if a machine that makes a layer is waited for any longer. If one does not
+    /// succeed in its time, another one takes its place; of those, a few are waited for.
+    fn is_patient(&mut self, holder: Holder, patience: Duration) -> bool {
+        let since = match self.holder {
+            Some((known, since)) if known == holder => since,
+            _ => {
+                self.holders += 1;
+                Instant::now()
+            }
+        };
+        self.holder = Some((holder, since));
+        // Its clock may be wrong.
+        since.elapsed() <= patience * 2 && self.holders <= MOST_HOLDERS
+    }
+}
 
 /// A layer that is wanted at destinations.
 pub(super) struct Wanted<'w> {
@@ -77,7 +109,7 @@ impl Fan<'_, '_> {
         Ok(())
     }
 
-    /// Brings a layer that is yet to be made: takes it from where it is, or makes it. Returns none
+    /// Copies a layer that is yet to be made to destinations: takes it from where it is, or makes it. Returns none
     /// if another machine is making it, and it is not to be waited for.
     pub(super) fn take_or_make(
         &self,
@@ -92,9 +124,9 @@ impl Fan<'_, '_> {
         let Some(key) = made.portable_key() else {
             return self.make(&images, made, begin, reporter).map(Some);
         };
-        let begun = Instant::now();
         let (mut landed, mut rest) = self.known_or_taken(&images, key, wanted, reporter)?;
-        while self.turn(&rest, &shared, key, wanted, begun) == Turn::Other {
+        let mut waiting = Waiting::default();
+        while self.waits(&rest, &shared, (key, wanted), &mut waiting, reporter) {
             if !wanted.waits {
                 return Ok(None);
             }
@@ -104,14 +136,23 @@ impl Fan<'_, '_> {
             rest = left;
         }
         let (there, lacking) = self.known(&shared, made);
-        landed.extend(there);
+        // A signature is for what this run has seen: a cache may come from another machine.
+        let is_signing = |lane: usize| {
+            self.carriers[lane]
+                .shared
+                .is_some_and(SharedLayers::is_signing)
+        };
+        landed.extend(there.into_iter().filter(|(lane, _)| !is_signing(*lane)));
+        let mut is_told = false;
         if !rest.is_empty() {
             rest.extend(lacking);
-            let made = self.make_for(&rest, made, begin, reporter)?;
-            self.refute(key, &made, reporter);
-            landed.extend(made);
+            let now = self.make_for(&rest, made, begin, reporter)?;
+            is_told = self.refute(key, &now, reporter);
+            let wrong = taken_wrongly(&mut landed, &now);
+            landed.extend(now);
+            landed.extend(self.make(&wrong, made, begin, reporter)?);
         }
-        self.announce(key, &landed, reporter);
+        self.announce(key, &landed, is_told, reporter);
         Ok(Some(landed))
     }
 
@@ -142,17 +183,21 @@ impl Fan<'_, '_> {
         Ok((landed, rest))
     }
 
-    /// Tells if this machine makes a layer for some destinations, or if another one is at work on it.
-    fn turn(
+    /// Returns true if another machine is making a layer for some destinations, and is waited for.
+    fn waits(
         &self,
         lanes: &[usize],
         shared: &[usize],
-        key: &LayerKey,
-        wanted: &Wanted<'_>,
-        begun: Instant,
-    ) -> Turn {
-        let Some((lane, layers)) = self.taking_turns(lanes, shared) else {
-            return Turn::Own;
+        (key, wanted): (&LayerKey, &Wanted<'_>),
+        waiting: &mut Waiting,
+        reporter: &dyn Reporter,
+    ) -> bool {
+        let claims = self.carriers[0].claims;
+        let (Some((lane, layers)), true) = (
+            self.taking_turns(lanes, shared),
+            claims.is_some_and(|claims| claims.may_come(key)),
+        ) else {
+            return false;
         };
         let setting = self.carriers[lane].setting.describe();
         let leased = Leased {
@@ -160,10 +205,24 @@ impl Fan<'_, '_> {
             setting: &setting,
             weight: wanted.weight,
         };
-        if begun.elapsed() > leased.patience() {
-            return Turn::Own;
+        match layers.turn(leased) {
+            Ok(Turn::Own) => false,
+            Ok(Turn::Other(holder)) => {
+                if wanted.waits && waiting.holder.is_none() {
+                    reporter.waits(&layers.name());
+                }
+                waiting.is_patient(holder, leased.patience())
+            }
+            Err(error) => {
+                // Leases only save work.
+                if layers.stop_turns() {
+                    let (name, why) = (layers.name(), chain(&error));
+                    let what = format!("builds do not wait for each other in `{name}`: {why}");
+                    reporter.disbelieved(&what, error.hint().as_deref());
+                }
+                false
+            }
         }
-        self.step(lane, layers.turn(leased)).unwrap_or(Turn::Own)
     }
 
     /// Returns the repository of layers that gets what is made for some destinations, if machines take
@@ -180,22 +239,27 @@ impl Fan<'_, '_> {
         lanes.iter().any(is_same).then_some((lane, layers))
     }
 
-    /// Reports the claims that turn out to be false because the layer is made.
-    fn refute(&self, key: &LayerKey, made: &Landed, reporter: &dyn Reporter) {
+    /// Reports the claims that turn out to be false because the layer is made. Returns true if there
+    /// are any.
+    fn refute(&self, key: &LayerKey, made: &Landed, reporter: &dyn Reporter) -> bool {
         let Some((claims, (_, shipped))) = self.carriers[0].claims.zip(made.first()) else {
-            return;
+            return false;
         };
+        let mut any = false;
         for author in claims.refuted(key, shipped.diff_id) {
             let what = format!(
                 "`{author}` claims another layer than the one that was made: `{}`",
                 shipped.diff_id
             );
-            reporter.disbelieved(&what, None);
+            reporter.disbelieved(&what, Some(FALSE));
+            any = true;
         }
+        any
     }
 
-    /// Writes entries about a layer to repositories of layers that have it.
-    fn announce(&self, key: &LayerKey, landed: &Landed, reporter: &dyn Reporter) {
+    /// Writes entries about a layer to repositories of layers that have it. Reports a false one that
+    /// is replaced, unless it is reported already.
+    fn announce(&self, key: &LayerKey, landed: &Landed, is_told: bool, reporter: &dyn Reporter) {
         for (lane, shipped) in landed {
             let carrier = &self.carriers[*lane];
             let Some((layers, plain)) = carrier.shared.zip(plain(shipped)) else {
@@ -203,19 +267,50 @@ impl Fan<'_, '_> {
             };
             let setting = carrier.setting.describe();
             let announced = layers.announce(key.digest(), &setting, plain, &shipped.descriptor);
-            if let Some(Some(author)) = self.step(*lane, announced) {
+            if let Some(Some(author)) = self.step(*lane, announced)
+                && !is_told
+            {
                 let what = format!(
                     "`{author}` claimed another layer than the one that was made, `{}`, and is replaced",
                     shipped.diff_id
                 );
-                reporter.disbelieved(&what, None);
+                reporter.disbelieved(&what, Some(FALSE));
             }
         }
     }
+}
+
+/// Removes the layers that were taken and are not what was made now. Returns their destinations.
+fn taken_wrongly(landed: &mut Landed, now: &Landed) -> Vec<usize> {
+    let Some((_, made)) = now.first() else {
+        return vec![];
+    };
+    let wrong = landed.extract_if(.., |(_, shipped)| shipped.diff_id != made.diff_id);
+    wrong.map(|(lane, _)| lane).collect()
 }
 
 /// Returns the plain layer that a destination has.
 fn plain(shipped: &Shipped) -> Option<Plain> {
     let (diff_id, size): (Digest, u64) = (shipped.diff_id, shipped.size?);
     Some(Plain { diff_id, size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_machines_are_waited_for_and_each_for_a_time() {
+        const LONG: Duration = Duration::from_secs(3600);
+        let mut waiting = Waiting::default();
+        let holders = [(); MOST_HOLDERS + 1].map(|()| Holder::random());
+        for holder in &holders[..MOST_HOLDERS] {
+            assert!(waiting.is_patient(*holder, LONG) && waiting.is_patient(*holder, LONG));
+        }
+        assert!(!waiting.is_patient(holders[MOST_HOLDERS], LONG));
+        let mut waiting = Waiting::default();
+        waiting.is_patient(holders[0], LONG);
+        thread::sleep(Duration::from_millis(2));
+        assert!(!waiting.is_patient(holders[0], Duration::ZERO));
+    }
 }
