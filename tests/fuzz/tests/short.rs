@@ -73,7 +73,7 @@ macro_rules! short {
 
 short! {
     archives headers compressed layers docker_archives images documents references challenges credentials closures databases
-    caches updates specifications confs policies components programs layouts nars binary_caches cache_settings messages
+    caches updates specifications confs policies components programs layouts nars binary_caches cache_settings claims messages
 }
 
 /// A target with a parser of this test.

@@ -5,6 +5,7 @@ mod binary_caches;
 mod cache_settings;
 mod caches;
 mod challenges;
+mod claims;
 mod closures;
 mod components;
 mod compressed;
@@ -52,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     nars::TARGET,
     binary_caches::TARGET,
     cache_settings::TARGET,
+    claims::TARGET,
     messages::TARGET,
 ];
 
