@@ -24,7 +24,7 @@ const TAG_DIGITS: usize = 3;
 /// The time that a layer may take that has no bytes.
 const LEAST: Duration = Duration::from_secs(20);
 /// The slowest that a layer is expected to be made and sent, in bytes a second.
-const SLOWEST: u64 = 5 << 20;
+const SLOWEST: u64 = 16 << 20;
 
 /// The run of a machine, among those that share layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ mod tests {
         Leased {
             key: Digest::of(b"key"),
             setting: "gzip level 4",
-            weight: 50 << 20,
+            weight: 160 << 20,
         }
     }
 
