@@ -65,7 +65,7 @@ fn seeds() -> Vec<Vec<u8>> {
     [plain, named].map(|entry| entry.to_document().bytes).into()
 }
 
-/// What is read of an entry is what is written, and no field can be taken for another one in the text that is signed.
+/// An entry that is read is written as the same entry, and the signed text has a line for each field.
 fn run(input: &[u8]) -> bool {
     let Ok(document) = Document::parse(input.to_vec(), None) else {
         return false;
