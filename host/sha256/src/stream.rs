@@ -1,5 +1,7 @@
 //! A message in blocks: bytes that wait until a block is whole, the length, and the padding.
 
+use std::slice;
+
 use crate::kernel::{BLOCK, Block, Kernel, State};
 
 /// The first 32 bits of the fractions of the square roots of the first eight primes (FIPS 180-4,
@@ -46,14 +48,17 @@ impl Stream {
     }
 
     pub(crate) fn finish(mut self) -> [u8; 32] {
-        let waiting = self.waiting();
-        let mut padding = [0; 2 * BLOCK];
-        padding[..waiting].copy_from_slice(&self.waiting[..waiting]);
-        padding[waiting] = 0x80;
-        let end = (waiting + 1 + LENGTH).next_multiple_of(BLOCK);
         let bits = self.length.wrapping_mul(8);
-        padding[end - LENGTH..end].copy_from_slice(&bits.to_be_bytes());
-        self.compress(padding[..end].as_chunks().0);
+        let (_, padding) = self.waiting.split_at_mut(waiting(self.length));
+        let room = padding.len();
+        padding.fill(0);
+        padding[0] = 0x80;
+        if room < 1 + LENGTH {
+            self.compress_waiting();
+            self.waiting = [0; BLOCK];
+        }
+        self.waiting[BLOCK - LENGTH..].copy_from_slice(&bits.to_be_bytes());
+        self.compress_waiting();
 
         let mut digest = [0; 32];
         for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(self.state) {
@@ -62,15 +67,10 @@ impl Stream {
         digest
     }
 
-    /// Returns the number of bytes that wait, which is less than that of a block.
-    fn waiting(&self) -> usize {
-        (self.length % BLOCK as u64) as usize
-    }
-
     /// Counts bytes, and completes the block that waits. Returns what is left: whole blocks, which
     /// are next to be compressed, and a rest, which is next to be kept.
     fn begin<'a>(&mut self, bytes: &'a [u8]) -> (&'a [Block], &'a [u8]) {
-        let waiting = self.waiting();
+        let waiting = waiting(self.length);
         self.length = self.length.wrapping_add(bytes.len() as u64);
         if waiting == 0 {
             return bytes.as_chunks();
@@ -79,21 +79,33 @@ impl Stream {
         let (head, rest) = bytes.split_at(missing.min(bytes.len()));
         self.waiting[waiting..][..head.len()].copy_from_slice(head);
         if head.len() == missing {
-            let block = self.waiting;
-            self.compress(&[block]);
+            self.compress_waiting();
         }
         rest.as_chunks()
     }
 
     fn compress(&mut self, blocks: &[Block]) {
-        let blocks = blocks.iter().map(|block| [block]);
-        self.kernel.compress([&mut self.state], blocks);
+        compress(self.kernel, &mut self.state, blocks);
+    }
+
+    /// Compresses the block that waits, which is whole.
+    fn compress_waiting(&mut self) {
+        compress(self.kernel, &mut self.state, slice::from_ref(&self.waiting));
     }
 
     /// Keeps the rest of what [`Self::begin`] returned.
     fn keep(&mut self, rest: &[u8]) {
         self.waiting[..rest.len()].copy_from_slice(rest);
     }
+}
+
+/// Returns the number of bytes behind the last whole block of a message of a length.
+fn waiting(length: u64) -> usize {
+    (length % BLOCK as u64) as usize
+}
+
+fn compress(kernel: Kernel, state: &mut State, blocks: &[Block]) {
+    kernel.compress([state], blocks.iter().map(|block| [block]));
 }
 
 /// Updates two messages: by pairs of blocks as long as both have one, then the longer one alone.

@@ -89,7 +89,7 @@ fn published_digests() {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes hours")]
+#[cfg_attr(miri, ignore = "slow")]
 fn a_million_letters() {
     let letters = [b'a'; 1000];
     for (mut a, mut b) in pairs() {
@@ -176,7 +176,7 @@ fn product(values: &[usize]) -> impl Iterator<Item = (usize, usize)> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "takes hours")]
+#[cfg_attr(miri, ignore = "slow")]
 fn long_messages() {
     let (left, right) = (noise(5, 5_000_001), noise(6, 3_999_999));
     for (mut a, mut b) in pairs() {
@@ -248,12 +248,13 @@ impl Parts {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if MIRI { 3 } else { 500 },
+        cases: 500,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
+    #[cfg_attr(miri, ignore = "slow")]
     fn any_updates_one_by_one_or_both_at_once(steps in prop::collection::vec(step(), 0..30)) {
         for (mut a, mut b) in pairs() {
             let (mut left, mut right) = (Parts::new(9), Parts::new(10));
