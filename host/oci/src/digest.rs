@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use sha2::{Digest as _, Sha256};
+use terrine_sha256::Sha256;
 use terrine_support::hint::Hint;
 
 /// A SHA-256 digest, written `sha256:` and 64 hexadecimal digits (OCI image
@@ -16,7 +16,7 @@ pub struct Digest([u8; 32]);
 impl Digest {
     /// The digest of some bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self(Sha256::digest(bytes))
     }
 
     /// The 32 bytes.
@@ -58,7 +58,13 @@ impl From<[u8; 32]> for Digest {
 
 impl From<Sha256> for Digest {
     fn from(hash: Sha256) -> Self {
-        Self(hash.finalize().into())
+        Self(hash.finish())
+    }
+}
+
+impl From<sha2::Sha256> for Digest {
+    fn from(hash: sha2::Sha256) -> Self {
+        Self(sha2::Digest::finalize(hash).into())
     }
 }
 
@@ -117,6 +123,17 @@ mod tests {
         assert_eq!(Digest::of(b"").to_string(), EMPTY);
         assert_eq!(EMPTY.parse(), Ok(Digest::of(b"")));
         assert_eq!(Digest::from_hex(&EMPTY[7..]), Ok(Digest::of(b"")));
+    }
+
+    #[test]
+    fn every_hash_of_the_same_bytes_is_the_same_digest() {
+        let bytes = b"terrine";
+        let mut own = Sha256::new();
+        own.update(bytes);
+        let library: sha2::Sha256 = sha2::Digest::new_with_prefix(bytes);
+        assert_eq!(Digest::from(own), Digest::of(bytes));
+        assert_eq!(Digest::from(library), Digest::of(bytes));
+        assert_ne!(Digest::of(bytes), Digest::of(b""));
     }
 
     #[test]
