@@ -122,7 +122,8 @@ fn words(block: &Block) -> Schedule {
     schedule
 }
 
-/// Returns the halves of the four registers that a block fills. The compiler loads both at once.
+/// Returns the halves of the four registers that a block fills. Safe code has no load of a whole one;
+/// the compiler makes one of two halves.
 #[inline]
 fn halves(block: &Block) -> impl Iterator<Item = [i64; 2]> {
     let (registers, _) = block.as_chunks::<16>();
