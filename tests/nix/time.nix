@@ -1,4 +1,4 @@
-# An image of 400 paths, by the library and by derivations of dockerTools' shape: programs of a shell, and Python.
+# An image of many paths, by the library and by derivations of dockerTools' shape: programs of a shell, and Python.
 {
   terrine,
   library,
@@ -7,10 +7,10 @@
   script,
   # Each round is another image of the same paths.
   round ? "0",
+  count ? 400,
 }:
 let
   inherit (import ./images.nix { inherit terrine library busybox; }) terrineTools package;
-  count = 400;
   # Each needs the one before it, and one that many need.
   paths = builtins.genList (
     number:

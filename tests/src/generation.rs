@@ -88,12 +88,7 @@ impl Generation {
                 within
             }
         };
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", folder)
-            .env("XDG_RUNTIME_DIR", folder)
-            .env("TMPDIR", folder);
+        keep_to(folder, &mut command);
         Some(command)
     }
 
@@ -122,4 +117,14 @@ impl Generation {
         let mut numbers = version.split('.').map(|number| number.parse().unwrap());
         Some((numbers.next().unwrap(), numbers.next().unwrap()))
     }
+}
+
+/// Makes a program keep to a folder, with nothing of the user's.
+pub(crate) fn keep_to(folder: &Path, command: &mut Command) {
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .env("XDG_RUNTIME_DIR", folder)
+        .env("TMPDIR", folder);
 }

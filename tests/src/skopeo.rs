@@ -3,11 +3,18 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Generation, Run};
+use super::{Generation, Run, generation};
 
 /// A command of a program that keeps to a folder, see [`Generation::command`].
 pub fn command(program: &str, folder: &Path) -> Option<Command> {
     Generation::Machine.command(program, folder)
+}
+
+/// A command of a program at a path that keeps to a folder.
+pub fn at(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    generation::keep_to(folder, &mut command);
+    command
 }
 
 /// Runs skopeo, whether it succeeds or fails.

@@ -8,6 +8,7 @@
 )]
 
 mod base;
+mod benchmark;
 mod binary_caches;
 mod build;
 mod build_script;

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use terrine_tests::peer;
+
 use super::Result;
 use super::measure::{self, Samples};
-use super::table::{self, Budget, Row, Value};
+use super::table::{self, Budget, Row};
 
 /// The time that it may take to begin and end the isolation of commands.
 const START: Duration = Duration::from_millis(30);
 /// The time that so many changes of owners may take.
 const CHOWN: Duration = Duration::from_millis(200);
-/// The number of files that change their owner.
-const FILES: usize = 10_000;
 /// The time that it may take to find out that nothing changed.
 const UNCHANGED: Duration = Duration::from_millis(10);
 /// The tools of the commands: a program for all of them, which no library can look into.
@@ -23,25 +23,25 @@ const BUSYBOX: &str = "/bin/busybox";
 /// The names that it is called by.
 const APPLETS: &[&str] = &["sh", "mkdir", "seq", "xargs", "touch", "chown", "true"];
 
-/// Images with and without commands, by turns.
-pub(super) fn commands(rounds: usize) -> Result<()> {
+/// Images with and without commands, by turns. Some commands make so many files, or change their owner.
+pub(super) fn commands(made: usize, rounds: usize) -> Result<()> {
     if !Path::new(BUSYBOX).exists() {
-        table::note(&format!(
+        peer::missing(&format!(
             "there is no `{BUSYBOX}`: commands are not measured"
         ));
         return Ok(());
     }
     table::section(&format!("commands at the root, {rounds} rounds"));
     let bench = Bench::new()?;
-    let files = format!("mkdir d; cd d; seq {FILES} | xargs touch");
+    let files = format!("mkdir d; cd d; seq {made} | xargs touch");
     let chown = format!("{files}; chown -R 7:8 .");
     let [none, start, files, chown] =
         bench.compare(["", "true", &files, &chown], &["--no-cache"], rounds)?;
-    Row::new("no commands", times(&none)).print();
+    Row::of("no commands", &none).print();
     row("a command that does nothing", &start, &none, START);
-    Row::new(&format!("{FILES} files made"), times(&files)).print();
+    Row::of(&format!("{made} files made"), &files).print();
     row(
-        &format!("{FILES} files made and chowned"),
+        &format!("{made} files made and chowned"),
         &chown,
         &files,
         CHOWN,
@@ -56,15 +56,11 @@ fn chown_again() -> String {
     "mkdir d; cd d; seq 100 | xargs touch; chown -R 7:8 .".to_owned()
 }
 
-fn times(samples: &Samples) -> Value {
-    Value::Times(samples.best(), samples.median())
-}
-
 /// A row with a budget for what it takes more than another.
 fn row(title: &str, samples: &Samples, without: &Samples, budget: Duration) {
     let more = samples.median().saturating_sub(without.median());
-    Row::new(title, times(samples))
-        .budget(&Budget::new(
+    Row::of(title, samples)
+        .budget(Budget::new(
             format!("{} ms more", budget.as_millis()),
             more <= budget,
         ))

@@ -1,7 +1,7 @@
 //! Images of stores, and the commands that stream them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -146,14 +146,30 @@ impl Image {
 
     /// `tar` over the same store paths, in the same order.
     pub(super) fn tar(&self) -> Command {
+        self.tar_to(Path::new("-"))
+    }
+
+    /// The same to a file.
+    pub(super) fn tar_to(&self, file: &Path) -> Command {
         let mut command = Command::new("tar");
         command
             .arg("-cf")
-            .arg("-")
+            .arg(file)
             .arg("-C")
             .arg(&self.host)
             .arg("-T")
             .arg(self.list());
+        command
+    }
+
+    /// `cp -r` of the same store paths into a directory.
+    pub(super) fn copy(&self, directory: &Path) -> Command {
+        let mut command = Command::new("cp");
+        let paths = self.layers.concat();
+        command
+            .arg("-r")
+            .args(paths.iter().map(|name| self.host.join(name)))
+            .arg(directory);
         command
     }
 
@@ -164,6 +180,13 @@ impl Image {
             .args(["-q", "stream", "--store-root"])
             .arg(&self.root)
             .arg(&self.conf);
+        command
+    }
+
+    /// `terrine stream` to a docker-archive in a file.
+    pub(super) fn archive(&self, file: &Path) -> Command {
+        let mut command = self.terrine();
+        command.arg("--output").arg(file);
         command
     }
 

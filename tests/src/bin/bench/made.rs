@@ -10,34 +10,18 @@ use std::process::Command;
 use terrine_tests::workspace;
 
 use super::random::Random;
+use super::size::Size;
 use super::store::Store;
 use super::{Result, content, table};
 
 /// To be counted up when other stores are to be made.
 const VERSION: &str = "3\n";
 
-/// The number of store paths in the closure.
-const PATHS: usize = 400;
-
-/// The number of files of the closure with a size of so many bits, from 0 on, counted in a
-/// real one: 48,499 files, 2.5 GB. With directories and links there are some 59,000
-/// entries.
-const FILES: [usize; 28] = [
-    190, 17, 10, 25, 53, 101, 202, 390, 2062, 4399, 7208, 7804, 7742, 6097, 4785, 3255, 1850, 1015,
-    550, 303, 204, 93, 73, 27, 17, 20, 4, 3,
-];
-
 /// One directory is made for so many files.
 const FILES_PER_DIRECTORY: usize = 6;
 
 /// One link is made for so many files.
 const FILES_PER_LINK: usize = 34;
-
-/// The number of files that the wide path has in its one directory.
-const WIDTH: usize = 100_000;
-
-/// The number of directories that the deep path has in each other.
-const DEPTH: usize = 200;
 
 /// The names that directories have, with a number.
 const DIRECTORIES: [&str; 8] = [
@@ -70,11 +54,11 @@ const DIGITS: [char; 32] = [
 ];
 
 /// The closure of something big, in everything but what its files say.
-pub(super) fn closure() -> Result<Store> {
-    made("closure", "", |store| {
+pub(super) fn closure(size: &Size) -> Result<Store> {
+    made("closure", &folder(size), |store| {
         let mut random = Random::new(1);
-        let mut sizes = sizes(&mut random);
-        for rank in (1..=PATHS).rev() {
+        let mut sizes = sizes(size.files, &mut random);
+        for rank in (1..=size.paths).rev() {
             let rest = sizes.split_off(sizes.len() - share(rank, sizes.len()));
             Tree::new(store, &mut random)?.fill(&rest)?;
         }
@@ -83,12 +67,12 @@ pub(super) fn closure() -> Result<Store> {
 }
 
 /// A store path with very many files in one directory.
-pub(super) fn wide() -> Result<Store> {
-    made("a wide path", "wide", |store| {
+pub(super) fn wide(size: &Size) -> Result<Store> {
+    made("a wide path", &folder(size).join("wide"), |store| {
         let mut random = Random::new(2);
         let path = store.join(name(&mut random));
         fs::create_dir(&path)?;
-        for number in 0..WIDTH {
+        for number in 0..size.width {
             fs::write(path.join(format!("file-{number}")), number.to_string())?;
         }
         Ok(())
@@ -96,10 +80,10 @@ pub(super) fn wide() -> Result<Store> {
 }
 
 /// A store path with very many directories in each other, and a file in each.
-pub(super) fn deep() -> Result<Store> {
-    made("a deep path", "deep", |store| {
+pub(super) fn deep(size: &Size) -> Result<Store> {
+    made("a deep path", &folder(size).join("deep"), |store| {
         let mut path = store.join(name(&mut Random::new(3)));
-        for number in 0..DEPTH {
+        for number in 0..size.depth {
             path.push(format!("directory-{number}"));
             fs::create_dir_all(&path)?;
             fs::write(path.join("file"), number.to_string())?;
@@ -108,13 +92,17 @@ pub(super) fn deep() -> Result<Store> {
     })
 }
 
+/// The folder of the stores of a size.
+fn folder(size: &Size) -> PathBuf {
+    workspace().join("target/bench-store").join(size.folder)
+}
+
 /// A store below a root of its own: the existing one, if it is complete, else a
 /// new one.
-fn made(title: &str, folder: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Store> {
-    let root = workspace().join("target/bench-store").join(folder);
+fn made(title: &str, root: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<Store> {
     let (nix, marker) = (root.join("nix"), root.join("complete"));
     if fs::read_to_string(&marker).is_ok_and(|version| version == VERSION) {
-        return Store::open(title, root, "/nix/store");
+        return Store::open(title, root.to_owned(), "/nix/store");
     }
     table::note(&format!("making {title} in {}", root.display()));
     if nix.exists() {
@@ -126,13 +114,13 @@ fn made(title: &str, folder: &str, make: impl FnOnce(&Path) -> Result<()>) -> Re
     // So that nothing of it is still being written while times are taken.
     Command::new("sync").status()?;
     fs::write(marker, VERSION)?;
-    Store::open(title, root, "/nix/store")
+    Store::open(title, root.to_owned(), "/nix/store")
 }
 
-/// The sizes of all files, in no order.
-fn sizes(random: &mut Random) -> Vec<usize> {
+/// The sizes of all files, in no order, by the numbers of those with so many bits.
+fn sizes(files: &[usize], random: &mut Random) -> Vec<usize> {
     let mut sizes = vec![];
-    for (bits, &count) in FILES.iter().enumerate() {
+    for (bits, &count) in files.iter().enumerate() {
         let least = (1 << bits) / 2;
         sizes.extend((0..count).map(|_| least + random.below(least.max(1))));
     }

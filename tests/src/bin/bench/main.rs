@@ -1,55 +1,56 @@
-//! The benchmark: how `terrine stream` compares with `tar` over the same files,
-//! on the same machine, in the same minutes; how long large closures take to be planned; and
-//! how layouts and pushes compare with `skopeo`'s; how images out of a binary cache compare with those of the store;
-//! and what commands at the root cost.
+//! The benchmark: terrine against `tar`, `cp` and skopeo with the same files, on the same machine, in the same
+//! minutes; the time that plans of large closures, commands at the root and images in Nix take; and images out of a
+//! binary cache against those of the store.
 //!
 //! ```text
-//! cargo run --release -p terrine-tests --bin bench [-- --store DIR] [--rounds N] [--only PART]
+//! cargo run --release -p terrine-tests --bin bench [-- OPTIONS]
 //! ```
 //!
-//! What is printed are ratios, with the budgets that they are meant to stay within; no
-//! time fails anything. Without `--store` the store paths are made once, below
-//! `target/bench-store`, and are the same on every machine.
+//! | option | effect |
+//! |---|---|
+//! | `--store DIR` | uses the store paths in a directory. Without it, they are made once, below `target/bench-store`, and are the same on every machine |
+//! | `--small` | makes small stores, to see in seconds that everything runs |
+//! | `--rounds N` | measures each thing so many times. Layouts, pushes and binary caches are measured three times at most |
+//! | `--skopeo PROGRAM` | compares with this skopeo as well. Pushes have budgets against the newest one |
+//! | `--only PART` | measures one part: `stream`, `plan`, `commands`, `nix`, `layout`, `ship` or `binary-cache` |
+//!
+//! The table has the best time and the median, the ratio of medians, the bytes that are stored in the end, the peak
+//! memory, and the budgets that these are meant to stay within. No time and no size fails anything. The exit status
+//! is 1 if something could not be measured. With `TERRINE_REQUIRE_PEERS=1`, a missing program is such a failure.
+//!
+//! Runs that are compared do the same work, by turns. Outputs of earlier runs are removed, and the disk is
+//! waited for, before a time is taken. Outputs are in the directory of temporary files: `TMPDIR` sets another one.
 
 mod args;
 mod binary_cache;
+mod caches;
 mod commands;
 mod content;
 mod image;
+mod machine;
 mod made;
 mod measure;
 mod nix;
+mod pipes;
 mod plans;
+mod process;
 mod random;
 mod ship;
+mod size;
+mod startup;
 mod store;
 mod table;
 
 use std::error::Error;
-use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
 
 use args::{Args, Part};
-use image::Image;
-use measure::{Samples, Startups};
+use machine::Machine;
 use store::Store;
-use table::{Budget, Row, Value};
 
 /// The outcome of something that can fail to run.
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
-
-/// The number of times that an image with nothing in it is streamed.
-const STARTUPS: usize = 20;
-
-/// The multiple of `tar`'s time that terrine may take.
-const TIMES_TAR: f64 = 1.3;
-
-/// The memory that terrine may need, in bytes.
-const MEMORY: u64 = 64_000_000;
-
-/// The time that it may take until the archive of an image with nothing in it has begun,
-/// and until it has ended.
-const STARTUP: Duration = Duration::from_millis(60);
 
 #[allow(
     clippy::print_stderr,
@@ -63,156 +64,81 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let stores = match Stores::new(&args) {
+        Ok(stores) => stores,
         Err(error) => {
             eprintln!("bench: {error}");
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
+        }
+    };
+    if args.size.is_small {
+        table::note("the stores are small: the figures only show that everything runs");
+    }
+    table::heading(&Machine::this());
+    let mut code = ExitCode::SUCCESS;
+    for (part, name) in Part::ALL {
+        if !args.wants(part) {
+            continue;
+        }
+        // The harness of the tests panics where it cannot go on. The other parts can.
+        let outcome = catch_unwind(AssertUnwindSafe(|| measure(part, &args, &stores)));
+        if let Err(error) = outcome.unwrap_or_else(|_| Err("it panicked".into())) {
+            eprintln!("bench: {name}: {error}");
+            code = ExitCode::FAILURE;
         }
     }
+    code
 }
 
-/// Measures everything, and prints each row as soon as there is something to print.
-fn run(args: &Args) -> Result<()> {
-    if cfg!(debug_assertions) {
-        table::note("this is not a release build, and what is measured is not one either");
-    }
-    let store = match &args.store {
-        Some(dir) => Store::at(dir)?,
-        None => made::closure()?,
-    };
-    // Should cargo have something to say, let it not be in the midst of the table.
-    terrine_tests::binary();
-    let extremes = if args.wants(Part::Stream) {
-        vec![made::wide()?, made::deep()?]
-    } else {
-        vec![]
-    };
-    table::heading();
-    if args.wants(Part::Stream) {
-        against_tar(&store, args.rounds)?;
-        start_up()?;
-        extremes
-            .iter()
-            .try_for_each(|extreme| alone(extreme, args.rounds))?;
-    }
-    if args.wants(Part::Plan) {
-        plans::plan(args.rounds)?;
-    }
-    if args.wants(Part::Commands) {
-        commands::commands(args.rounds)?;
-    }
-    if args.wants(Part::Nix) {
-        nix::nix(args.rounds)?;
-    }
-    if args.wants(Part::Ship) {
-        ship::ship(&store, args.rounds)?;
-    }
-    if args.wants(Part::BinaryCache) {
-        binary_cache::binary_cache(&store, args.rounds)?;
-    }
-    Ok(())
+/// The parts that need a closure in a store.
+const WITH_STORE: [Part; 4] = [Part::Stream, Part::Layout, Part::Ship, Part::BinaryCache];
+
+/// The stores that are measured.
+struct Stores {
+    /// None if no part needs it.
+    closure: Option<Store>,
+    unusual: Vec<Store>,
 }
 
-/// terrine and `tar` over the same store paths, by turns.
-fn against_tar(store: &Store, rounds: usize) -> Result<()> {
-    let image = Image::of(store)?;
-    table::section(&format!(
-        "{}, {} layers, {rounds} rounds",
-        store.summary(),
-        image.layers()
-    ));
-    let (mut tar, mut terrine) = (Samples::default(), Samples::default());
-    for round in 0..=rounds {
-        let samples = [
-            measure::pipeline(&mut image.tar())?,
-            measure::pipeline(&mut image.terrine())?,
-        ];
-        // The first round brings the files into memory.
-        if round > 0 {
-            let [of_tar, of_terrine] = samples;
-            tar.push(of_tar);
-            terrine.push(of_terrine);
+impl Stores {
+    /// Makes the stores that do not exist, and the program under test, so that nothing is said of them in the midst of
+    /// the table.
+    fn new(args: &Args) -> Result<Self> {
+        if cfg!(debug_assertions) {
+            table::note("this is not a release build, and what is measured is not one either");
         }
-    }
-    let times = terrine.median().as_secs_f64() / tar.median().as_secs_f64();
-    Row::new("tar", Value::Times(tar.best(), tar.median())).print();
-    Row::new(
-        "terrine stream",
-        Value::Times(terrine.best(), terrine.median()),
-    )
-    .ratio(times)
-    .budget(&Budget::new(
-        format!("{TIMES_TAR} x tar"),
-        times <= TIMES_TAR,
-    ))
-    .print();
-    memory(&terrine, MEMORY);
-    match image.original()? {
-        Some(mut original) => against_original(&mut original, &terrine),
-        None => Ok(()),
+        let is_needed = WITH_STORE.iter().any(|part| args.wants(*part));
+        let closure = match &args.store {
+            _ if !is_needed => None,
+            Some(dir) => Some(Store::at(dir)?),
+            None => Some(made::closure(args.size)?),
+        };
+        let unusual = if args.wants(Part::Stream) {
+            vec![made::wide(args.size)?, made::deep(args.size)?]
+        } else {
+            vec![]
+        };
+        terrine_tests::binary();
+        Ok(Self { closure, unusual })
     }
 }
 
-/// The way the original does it: once, for it takes its time.
-fn against_original(original: &mut Command, terrine: &Samples) -> Result<()> {
-    let time = measure::pipeline(original)?.time;
-    let times = time.as_secs_f64() / terrine.median().as_secs_f64();
-    Row::new("the original's way, once", Value::Times(time, time)).print();
-    Row::new("  terrine is faster by", Value::Factor(times)).print();
-    Ok(())
-}
-
-/// Measures how long terrine takes when there is nothing to do.
-fn start_up() -> Result<()> {
-    let image = Image::empty()?;
-    table::section(&format!("an image with no store layers, {STARTUPS} runs"));
-    // Compiles the planner, should that not have been done.
-    measure::startup(&mut image.terrine())?;
-    let mut runs = Startups::default();
-    for _ in 0..STARTUPS {
-        runs.push(measure::startup(&mut image.terrine())?);
+/// Measures a part, and prints each row as soon as there is something to print.
+fn measure(part: Part, args: &Args, stores: &Stores) -> Result<()> {
+    let (size, rounds) = (args.size, args.rounds());
+    let store = || stores.closure.as_ref().ok_or("there is no store");
+    match part {
+        Part::Stream => {
+            pipes::against_tar(store()?, rounds)?;
+            startup::startup(size.startups)?;
+            let mut unusual = stores.unusual.iter();
+            unusual.try_for_each(|store| pipes::unusual(store, rounds))
+        }
+        Part::Plan => plans::plan(size.closures, rounds),
+        Part::Commands => commands::commands(size.made, rounds),
+        Part::Nix => nix::nix(size.nix, rounds),
+        Part::Layout => ship::layouts(store()?, rounds),
+        Part::Ship => ship::pushes(store()?, rounds, args.skopeo.as_deref()),
+        Part::BinaryCache => binary_cache::binary_cache(store()?, rounds),
     }
-    for (what, times) in [
-        ("to the first byte", &runs.first),
-        ("to the end", &runs.end),
-    ] {
-        let median = measure::median(times);
-        Row::new(what, Value::Times(measure::best(times), median))
-            .budget(&Budget::new(
-                format!("{} ms", STARTUP.as_millis()),
-                median <= STARTUP,
-            ))
-            .print();
-    }
-    Ok(())
-}
-
-/// terrine over something unusual: that it works, and what it takes.
-fn alone(store: &Store, rounds: usize) -> Result<()> {
-    let image = Image::of(store)?;
-    table::section(&format!("{}, {rounds} rounds", store.summary()));
-    let mut samples = Samples::default();
-    measure::pipeline(&mut image.terrine())?;
-    for _ in 0..rounds {
-        samples.push(measure::pipeline(&mut image.terrine())?);
-    }
-    Row::new(
-        "terrine stream",
-        Value::Times(samples.best(), samples.median()),
-    )
-    .print();
-    memory(&samples, MEMORY);
-    Ok(())
-}
-
-/// The most memory that any of the runs needed.
-fn memory(samples: &Samples, most: u64) {
-    let peak = samples.peak();
-    Row::new("  peak memory", Value::Memory(peak))
-        .budget(&Budget::new(
-            format!("{} MB", most / 1_000_000),
-            peak <= most,
-        ))
-        .print();
 }

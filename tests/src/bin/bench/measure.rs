@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::io::Read;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Result;
+use super::process::Process;
 
 /// The interval between looks at how much memory a process has needed.
 const POLL: Duration = Duration::from_millis(5);
+/// The same for a process that takes milliseconds.
+const STARTUP_POLL: Duration = Duration::from_millis(1);
 
 /// The time and the memory that one run took.
 #[derive(Debug, Clone, Copy)]
@@ -50,24 +53,29 @@ impl Samples {
         median(&self.times)
     }
 
+    /// The median as a multiple of another one.
+    pub(super) fn ratio(&self, other: &Self) -> f64 {
+        self.median().as_secs_f64() / other.median().as_secs_f64()
+    }
+
     /// The most memory of all.
     pub(super) fn peak(&self) -> u64 {
         self.peak
     }
 }
 
-/// The times of a process that has next to nothing to do.
+/// The times of processes that have next to nothing to do.
 #[derive(Debug, Default)]
 pub(super) struct Startups {
-    /// To the first byte that it writes.
-    pub(super) first: Vec<Duration>,
-    /// To its end.
-    pub(super) end: Vec<Duration>,
+    /// To the first byte that they write.
+    pub(super) first: Samples,
+    /// To their end.
+    pub(super) end: Samples,
 }
 
 impl Startups {
-    /// One more.
-    pub(super) fn push(&mut self, (first, end): (Duration, Duration)) {
+    /// One more: the time to its first byte, and the time to its end.
+    pub(super) fn push(&mut self, (first, end): (Sample, Sample)) {
         self.first.push(first);
         self.end.push(end);
     }
@@ -75,23 +83,18 @@ impl Startups {
 
 /// Runs `command | cat >/dev/null`.
 pub(super) fn pipeline(command: &mut Command) -> Result<Sample> {
-    let over = AtomicBool::new(false);
     let start = Instant::now();
-    let mut producer = spawn(command.stdout(Stdio::piped()))?;
-    let pipe = producer.stdout.take().ok_or("no pipe")?;
+    let mut producer = Process::start(command.stdout(Stdio::piped()))?;
+    let pipe = producer.child.stdout.take().ok_or("no pipe")?;
     let mut cat = Command::new("cat");
-    let mut consumer = spawn(cat.stdin(pipe).stdout(Stdio::null()))?;
-    let id = producer.id();
-    let (ends, time, peak) = thread::scope(|scope| {
-        let watch = scope.spawn(|| watch(id, &over));
-        let ends = [producer.wait(), consumer.wait()];
-        let time = start.elapsed();
-        over.store(true, Ordering::Relaxed);
-        (ends, time, watch.join().unwrap_or_default())
+    let mut consumer = Process::start(cat.stdin(pipe).stdout(Stdio::null()))?;
+    let ((ends, time), peak) = watched(producer.child.id(), POLL, || {
+        let ends = [producer.child.wait(), consumer.child.wait()];
+        (ends, start.elapsed())
     });
-    let [producer, consumer] = ends;
-    succeeded(command, producer?)?;
-    succeeded(&cat, consumer?)?;
+    let [end, end_of_cat] = ends;
+    producer.check(end?)?;
+    consumer.check(end_of_cat?)?;
     Ok(Sample { time, peak })
 }
 
@@ -102,70 +105,50 @@ pub(super) fn alone(command: &mut Command) -> Result<Sample> {
 
 /// Runs `command >out`.
 pub(super) fn into(command: &mut Command, out: Stdio) -> Result<Sample> {
-    let over = AtomicBool::new(false);
     let start = Instant::now();
-    let mut child = spawn(command.stdout(out))?;
-    let id = child.id();
-    let (end, time, peak) = thread::scope(|scope| {
-        let watch = scope.spawn(|| watch(id, &over));
-        let end = child.wait();
-        let time = start.elapsed();
-        over.store(true, Ordering::Relaxed);
-        (end, time, watch.join().unwrap_or_default())
+    let mut process = Process::start(command.stdout(out))?;
+    let ((end, time), peak) = watched(process.child.id(), POLL, || {
+        (process.child.wait(), start.elapsed())
     });
-    succeeded(command, end?)?;
+    process.check(end?)?;
     Ok(Sample { time, peak })
 }
 
-/// Runs a command that writes next to nothing: how long until its first byte, and
-/// until its end.
-pub(super) fn startup(command: &mut Command) -> Result<(Duration, Duration)> {
+/// Runs a command that writes next to nothing: to its first byte, and to its end.
+pub(super) fn startup(command: &mut Command) -> Result<(Sample, Sample)> {
     let start = Instant::now();
-    let mut child = spawn(command.stdout(Stdio::piped()))?;
-    let mut pipe = child.stdout.take().ok_or("no pipe")?;
-    let mut archive = vec![0];
-    let begun = pipe.read_exact(&mut archive);
-    let first = start.elapsed();
-    pipe.read_to_end(&mut archive)?;
-    let status = child.wait()?;
-    let end = start.elapsed();
-    succeeded(command, status)?;
+    let mut process = Process::start(command.stdout(Stdio::piped()))?;
+    let mut pipe = process.child.stdout.take().ok_or("no pipe")?;
+    let (read, peak) = watched(process.child.id(), STARTUP_POLL, || {
+        let mut archive = vec![0];
+        let begun = pipe.read_exact(&mut archive);
+        let first = start.elapsed();
+        pipe.read_to_end(&mut archive)?;
+        let status = process.child.wait()?;
+        Ok::<_, std::io::Error>((begun, first, status, start.elapsed()))
+    });
+    let (begun, first, status, end) = read?;
+    process.check(status)?;
     begun?;
-    Ok((first, end))
+    Ok((Sample { time: first, peak }, Sample { time: end, peak }))
 }
 
-/// Starts a process, or names the program that could not be started.
-fn spawn(command: &mut Command) -> Result<std::process::Child> {
-    let name = command.get_program().to_owned();
-    Ok(command
-        .spawn()
-        .map_err(|error| format!("{}: {error}", name.display()))?)
-}
-
-/// Runs a command that is not measured.
-pub(super) fn succeed(command: &mut Command) -> Result<()> {
-    let status = spawn(command)?.wait()?;
-    succeeded(command, status)
-}
-
-/// Checks that a command has done what it is for.
-fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
-    let name = command.get_program().display();
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{name} failed: {status}").into())
-    }
-}
-
-/// Looks at a process until it is over: how many bytes of memory it has needed.
-fn watch(id: u32, over: &AtomicBool) -> u64 {
-    let mut peak = 0;
-    while !over.load(Ordering::Relaxed) {
-        peak = high_water(id).map_or(peak, |now| now.max(peak));
-        thread::sleep(POLL);
-    }
-    peak
+/// Waits for a process, and looks at it meanwhile: the outcome, and how many bytes of memory the process has needed.
+fn watched<T>(id: u32, poll: Duration, wait: impl FnOnce() -> T) -> (T, u64) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut peak = 0;
+            while !over.load(Ordering::Relaxed) {
+                peak = high_water(id).map_or(peak, |now| now.max(peak));
+                thread::sleep(poll);
+            }
+            peak
+        });
+        let outcome = wait();
+        over.store(true, Ordering::Relaxed);
+        (outcome, watch.join().unwrap_or_default())
+    })
 }
 
 /// The most bytes of memory that a process has needed so far, if it is still there.

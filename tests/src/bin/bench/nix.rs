@@ -17,17 +17,19 @@ const BUILDS: [(&str, &str); 4] = [
     ("theirs", "one by shells and Python"),
 ];
 
-/// Images of 400 paths by the library and by derivations of dockerTools' shape, by turns.
-pub(super) fn nix(rounds: usize) -> Result<()> {
+/// Images of so many paths by the library and by derivations of dockerTools' shape, by turns.
+pub(super) fn nix(paths: usize, rounds: usize) -> Result<()> {
     let (Some(store), Some(busybox)) = (NixStore::build(), peer::find("busybox")) else {
-        table::note("there is no Nix: its images are not measured");
+        table::note("without Nix and busybox, images in Nix are not measured");
         return Ok(());
     };
-    table::section(&format!("an image of 400 paths in Nix, {rounds} rounds"));
+    table::section(&format!(
+        "an image of {paths} paths in Nix, {rounds} rounds"
+    ));
     let mut samples = [(); 4].map(|()| Samples::default());
     for round in 0..=rounds {
         for ((attribute, _), samples) in BUILDS.iter().zip(&mut samples) {
-            let mut command = build(&store, &busybox, attribute, round);
+            let mut command = build(&store, &busybox, attribute, (paths, round));
             let sample = measure::pipeline(&mut command)?;
             // The first round makes what all share: the paths, and what terrine is.
             if round > 0 {
@@ -36,27 +38,33 @@ pub(super) fn nix(rounds: usize) -> Result<()> {
         }
     }
     for ((_, title), samples) in BUILDS.iter().zip(&samples) {
-        Row::new(title, Value::Times(samples.best(), samples.median())).print();
+        Row::of(title, samples).print();
     }
     for (ours, what) in [(0, "stream"), (2, "archive")] {
         let [ours, theirs] = [&samples[ours], &samples[ours + 1]];
-        let ratio = ours.median().as_secs_f64() / theirs.median().as_secs_f64();
+        let ratio = ours.ratio(theirs);
         Row::new(
             &format!("the library's {what} / theirs"),
             Value::Factor(ratio),
         )
-        .budget(&Budget::new("1.0".to_owned(), ratio <= 1.0))
+        .budget(Budget::times(ratio, 1.0))
         .print();
     }
     Ok(())
 }
 
-fn build(store: &NixStore, busybox: &Path, attribute: &str, round: usize) -> Command {
+fn build(
+    store: &NixStore,
+    busybox: &Path,
+    attribute: &str,
+    (paths, round): (usize, usize),
+) -> Command {
     let mut command = store.command("nix-build");
     command
         .arg(fixture("nix/time.nix"))
         .args(["--no-out-link", "--quiet", "-A", attribute])
-        .args(["--argstr", "round", &format!("{attribute}-{round}")]);
+        .args(["--argstr", "round", &format!("{attribute}-{round}")])
+        .args(["--arg", "count", &paths.to_string()]);
     for (name, value) in [
         ("terrine", binary().to_owned()),
         ("library", workspace().join("nix")),

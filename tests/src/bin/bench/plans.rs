@@ -10,10 +10,8 @@ use super::random::Random;
 use super::table::{self, Budget, Row, Value};
 use super::{Result, measure};
 
-/// Sizes of closures.
-const CLOSURES: [usize; 3] = [1_000, 10_000, 100_000];
-/// The milliseconds that each of [`CLOSURES`] may take to be planned by a policy, from the start of
-/// the process to its end.
+/// The milliseconds that closures of 1,000, 10,000 and 100,000 paths may take to be planned by a
+/// policy, from the start of the process to its end.
 const BUDGETS: &[(&str, [u64; 3])] = &[
     ("auto", [1_000, 3_000, 30_000]),
     ("least-pull", [100, 1_000, 30_000]),
@@ -28,10 +26,10 @@ const REFERENCES: usize = 6;
 
 /// Plans made-up closures by each policy that needs no options, from the graph's file to the list
 /// of layers.
-pub(super) fn plan(rounds: usize) -> Result<()> {
+pub(super) fn plan(closures: &[usize], rounds: usize) -> Result<()> {
     let folder = terrine_tests::temporary();
     let built_in = terrine_tests::built_in();
-    for (size, paths) in CLOSURES.into_iter().enumerate() {
+    for (size, &paths) in closures.iter().enumerate() {
         let graph = folder.path().join("graph.json");
         write(&graph, paths)?;
         table::section(&format!(
@@ -48,10 +46,7 @@ pub(super) fn plan(rounds: usize) -> Result<()> {
                 .collect::<Result<_>>()?;
             let median = measure::median(&times);
             Row::new(policy, Value::Times(measure::best(&times), median))
-                .budget(&Budget::new(
-                    format!("{} s", budget.as_secs_f64()),
-                    median <= budget,
-                ))
+                .budget(Budget::time(median, budget))
                 .print();
         }
     }

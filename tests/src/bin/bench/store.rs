@@ -87,15 +87,13 @@ impl Store {
     /// Returns its name, and how much there is of it.
     pub(super) fn summary(&self) -> String {
         let entries: u64 = self.paths.iter().map(|path| path.entries).sum();
-        let gigabytes = |bytes: fn(&StorePath) -> u64| {
-            format!(
-                "{:.2} GB",
-                self.paths.iter().map(bytes).sum::<u64>() as f64 / 1e9
-            )
+        let sum = |bytes: fn(&StorePath) -> u64| {
+            let sum: u64 = self.paths.iter().map(bytes).sum();
+            format!("{:.1} MB", sum as f64 / 1e6)
         };
-        let (title, paths, bytes) = (&self.title, self.paths.len(), gigabytes(|path| path.bytes));
+        let (title, paths, bytes) = (&self.title, self.paths.len(), sum(|path| path.bytes));
         if self.paths.iter().any(|path| path.again > 0) {
-            let again = gigabytes(|path| path.again);
+            let again = sum(|path| path.again);
             format!("{title}: {paths} paths, {entries} entries, {bytes} (hard links: {again})")
         } else {
             format!("{title}: {paths} paths, {entries} entries, {bytes}")

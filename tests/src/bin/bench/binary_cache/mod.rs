@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use terrine_tests::registry::Registry;
 
+use super::Result;
 use super::measure::Samples;
 use super::store::Store;
 use super::table::{self, Budget, Row, Value};
-use super::{Result, memory};
 use place::{Origin, Place};
 
 /// The most times that everything is measured: it takes minutes.
@@ -72,7 +72,6 @@ pub(super) fn binary_cache(store: &Store, rounds: usize) -> Result<()> {
     for ((from, what), (samples, moved)) in RUNS.iter().zip(samples.iter().zip(moved)) {
         print(*from, what, samples, of_store);
         moved_bytes(*from, moved);
-        memory(samples, MEMORY);
     }
     others(&place, of_store)
 }
@@ -81,17 +80,14 @@ pub(super) fn binary_cache(store: &Store, rounds: usize) -> Result<()> {
 fn print(from: Origin, what: &str, samples: &Samples, of_store: Duration) {
     let median = samples.median();
     let ratio = median.as_secs_f64() / of_store.as_secs_f64();
-    let row = Row::new(what, Value::Times(samples.best(), median)).ratio(ratio);
-    let limit = |most: Duration| Budget::new(format!("{} ms", most.as_millis()), median <= most);
-    match from {
-        Origin::Store => row.print(),
-        Origin::Cache => {
-            let budget = Budget::new(format!("{TIMES_STORE} x"), ratio <= TIMES_STORE);
-            row.budget(&budget).print();
-        }
-        Origin::CacheAndTarget => row.budget(&limit(UNCHANGED)).print(),
-        Origin::Changed => row.budget(&limit(CHANGED)).print(),
-    }
+    let row = Row::of(what, samples).ratio(ratio);
+    let row = match from {
+        Origin::Store => row,
+        Origin::Cache => row.budget(Budget::times(ratio, TIMES_STORE)),
+        Origin::CacheAndTarget => row.budget(Budget::time(median, UNCHANGED)),
+        Origin::Changed => row.budget(Budget::time(median, CHANGED)),
+    };
+    row.budget(Budget::memory(samples.peak(), MEMORY)).print();
 }
 
 /// Prints the bytes that a run moved.
@@ -100,7 +96,7 @@ fn moved_bytes(from: Origin, bytes: u64) {
     match from {
         Origin::CacheAndTarget => {
             let limit = format!("{} MB", UNCHANGED_BYTES / 1_000_000);
-            row.budget(&Budget::new(limit, bytes <= UNCHANGED_BYTES))
+            row.budget(Budget::new(limit, bytes <= UNCHANGED_BYTES))
                 .print();
         }
         _ => row.print(),

@@ -11,7 +11,7 @@ use terrine_tests::{peer, skopeo};
 use super::Result;
 use super::place::Place;
 use crate::image::Image;
-use crate::measure;
+use crate::{measure, process};
 
 /// The times of the steps.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ pub(super) fn steps(place: &Place<'_>) -> Result<Option<Steps>> {
         .arg(format!("docker-archive:{}", archive.display()))
         .arg(format!("docker://{}/big:1", place.registry.host()));
     let push = measure::alone(&mut skopeo)?.time;
-    measure::succeed(Command::new("chmod").args(["-R", "u+w"]).arg(&folder))?;
+    process::succeed(Command::new("chmod").args(["-R", "u+w"]).arg(&folder))?;
     fs::remove_dir_all(&folder)?;
     Ok(Some(Steps {
         copy,

@@ -3,8 +3,8 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use terrine_tests::registry::Registry;
@@ -13,7 +13,9 @@ use terrine_tests::terrine;
 use super::Result;
 use super::server::Server;
 use super::written::{Member, Writer};
+use crate::caches::Caches;
 use crate::measure::{self, Sample};
+use crate::process;
 use crate::store::Store;
 
 /// The most layers that an image has, the root layer included.
@@ -51,6 +53,7 @@ pub(super) struct Place<'a> {
     pub(super) key: String,
     /// The paths that the image names. Everything else is in their closure.
     pub(super) paths: [String; 2],
+    caches: Caches,
     folder: tempfile::TempDir,
 }
 
@@ -80,16 +83,15 @@ impl<'a> Place<'a> {
         write("cache.json", &spec(old))?;
         write("changed.json", &spec(&new))?;
         let paths = [path(top), path(old)];
-        let place = Self {
+        Ok(Self {
+            caches: Caches::new()?,
             store,
             registry,
             server: Server::of(&cache)?,
             key: writer.public_key(),
             paths,
             folder,
-        };
-        place.compile_planner()?;
-        Ok(place)
+        })
     }
 
     /// A folder for files that are not measured.
@@ -97,40 +99,15 @@ impl<'a> Place<'a> {
         self.folder.path()
     }
 
-    /// Compiles the planner, which all runs find in their caches.
-    fn compile_planner(&self) -> Result<()> {
-        let mut command = terrine();
-        command
-            .args(["plan", "--allow-foreign", "--store-root"])
-            .arg(&self.store.root)
-            .arg(self.folder.path().join("store.json"))
-            .env("XDG_CACHE_HOME", self.planner())
-            .stderr(Stdio::null());
-        measure::alone(&mut command).map(drop)
-    }
-
-    fn planner(&self) -> PathBuf {
-        self.folder.path().join("planner")
-    }
-
     /// Pushes an image on a machine that has no layer cache.
     pub(super) fn push(&self, from: Origin) -> Result<Moved> {
         let file = |name: &str| self.folder.path().join(name);
-        let machine = file("machine");
-        if machine.exists() {
-            fs::remove_dir_all(&machine)?;
-        }
-        measure::succeed(
-            Command::new("cp")
-                .arg("-a")
-                .arg(self.planner())
-                .arg(&machine),
-        )?;
+        let machine = self.caches.without_layers("machine")?;
         if matches!(from, Origin::Store | Origin::Cache) {
             self.registry.clear();
         }
         // So that nothing of the run before is still being written.
-        measure::succeed(&mut Command::new("sync"))?;
+        process::succeed(&mut Command::new("sync"))?;
         let specification = match from {
             Origin::Store => "store.json",
             Origin::Cache | Origin::CacheAndTarget => "cache.json",
@@ -146,8 +123,7 @@ impl<'a> Place<'a> {
             .arg("--summary")
             .arg(file("summary.json"))
             .env("XDG_CACHE_HOME", &machine)
-            .env("NIX_CONF_DIR", self.folder.path())
-            .stderr(File::create(file("messages"))?);
+            .env("NIX_CONF_DIR", self.folder.path());
         match from {
             Origin::Store => command.arg("--store-root").arg(&self.store.root),
             _ => command
@@ -158,10 +134,7 @@ impl<'a> Place<'a> {
             command.args(["--layers-from", "target"]);
         }
         self.server.sent();
-        let sample = measure::alone(&mut command).map_err(|error| {
-            let messages = fs::read_to_string(file("messages")).unwrap_or_default();
-            format!("{error}: {messages}")
-        })?;
+        let sample = measure::alone(&mut command)?;
         let summary: Value = serde_json::from_slice(&fs::read(file("summary.json"))?)?;
         let transferred = &summary["transferred"];
         let bytes = ["sent", "received"].map(|name| transferred[name].as_u64().unwrap_or_default());
@@ -204,7 +177,7 @@ fn members(store: &Store) -> Result<Vec<Member>> {
 /// Returns a new path that differs from an old one in the start of a file.
 fn changed(old: &Member, folder: &Path) -> Result<Member> {
     let place = folder.join("changed");
-    measure::succeed(Command::new("cp").arg("-a").arg(&old.place).arg(&place))?;
+    process::succeed(Command::new("cp").arg("-a").arg(&old.place).arg(&place))?;
     change(&place)?;
     Ok(Member {
         name: renamed(&old.name)?,
