@@ -48,6 +48,7 @@ const RUNS: [(Run, &str); 4] = [
 pub(super) fn against_tar(store: &Store, rounds: usize) -> Result<()> {
     let image = Image::of(store)?;
     let caches = Caches::new()?;
+    caches.without_layers("known")?;
     let layers = image.layers();
     table::section(&format!(
         "to a pipe, {}, {layers} layers, {rounds} rounds",
