@@ -71,7 +71,7 @@ fn build(args: &Args, spec: &ImageSpec, names: &FlagNames, printer: &Printer) ->
     let shipped = args.ship.named();
     named.extend(&shipped);
     let images = Images::new(&args.ship.registry, &named)?.with_all_layers();
-    let cache = args.ship.encode.cache.layers(printer);
+    let cache = args.ship.cache(printer);
     let tell = |told: CommandsTold<'_>| show(told, printer);
     let commands = args
         .image

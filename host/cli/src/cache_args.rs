@@ -27,13 +27,22 @@ impl CacheArgs {
 
     /// Opens the cache of layers, unless it is not wanted. One that cannot be had is told of, and done without.
     pub(super) fn layers(self, printer: &Printer) -> Cache {
+        self.checked_layers(false, printer)
+    }
+
+    /// Does the same; with `check_all`, everything that the cache says of layers is checked.
+    pub(super) fn checked_layers(self, check_all: bool, printer: &Printer) -> Cache {
         if self.no_cache {
             return Cache::none();
         }
         let Some(directory) = environment::cache() else {
             return Cache::none();
         };
-        Cache::open(&directory, CacheOptions::on(environment::today())).unwrap_or_else(|error| {
+        let options = CacheOptions {
+            check_all,
+            ..CacheOptions::on(environment::today())
+        };
+        Cache::open(&directory, options).unwrap_or_else(|error| {
             printer.warning_with_hint(
                 &format!("the cache of layers cannot be used: {}", chain(&error)),
                 error.hint().as_deref(),

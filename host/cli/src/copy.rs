@@ -274,7 +274,7 @@ impl Copies<'_> {
         };
         let named = names.clone();
         target.write(
-            |out| copy::write_archive(vec![Named { image, names }], out, reporter),
+            |out| copy::write_archive(vec![Named { image, names }], out.into_writer(), reporter),
             copy::Error::is_closed,
         )?;
         target.commit()?;

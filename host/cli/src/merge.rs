@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     );
     let count = all.len();
     let written = target.write(
-        |out| copy::write_archive(all, out, &progress),
+        |out| copy::write_archive(all, out.into_writer(), &progress),
         copy::Error::is_closed,
     );
     written.context("cannot merge the images")?;

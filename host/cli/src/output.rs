@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -153,6 +153,15 @@ fn enlarge_pipe(file: &File) {
 /// Elsewhere pipes are as large as they are.
 #[cfg(not(target_os = "linux"))]
 fn enlarge_pipe(_: &File) {}
+
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Stream(file) => file.as_fd(),
+            Self::File { temporary, .. } => temporary.as_file().as_fd(),
+        }
+    }
+}
 
 impl Write for &Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

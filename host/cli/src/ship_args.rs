@@ -72,6 +72,14 @@ pub(super) struct ShipArgs {
     #[arg(long, help_heading = headings::CACHE, conflicts_with = "no_cache")]
     cache_directories: bool,
 
+    /// Build all layers again, and check that they are what the cache says
+    ///
+    /// Without this flag, layers that a registry or a layout already has are not built. In a
+    /// docker-archive, one of 16 layers that the cache knows is checked, and all of them if that
+    /// one is not what the cache says.
+    #[arg(long, help_heading = headings::CACHE, conflicts_with = "no_cache")]
+    verify_cached: bool,
+
     #[command(flatten)]
     layers_from: LayersFromArgs,
 
@@ -166,6 +174,12 @@ type Outcomes<'c> = Vec<(Opened<'c>, Result<Outcome>)>;
 type Opened<'c> = (Place, Target<'c>);
 
 impl ShipArgs {
+    /// Opens the cache of layers.
+    pub(super) fn cache(&self, printer: &Printer) -> Cache {
+        let cache = self.encode.cache;
+        cache.checked_layers(self.verify_cached, printer)
+    }
+
     /// Returns what the arguments name.
     pub(super) fn named(&self) -> Vec<Reference> {
         let mut named = self.layers_from.named();
@@ -308,7 +322,7 @@ impl ShipArgs {
             let own = image.references();
             let names = target.names().unwrap_or(&own);
             let written = target.write(
-                |out| image.run_as(names, out, progress),
+                |out| image.run_as(names, out, cache, progress),
                 assemble::Error::is_closed,
             );
             image.remember(cache);
@@ -429,7 +443,7 @@ fn write_gathered(
     let own = image.references();
     let names = target.names().unwrap_or(&own);
     target.write(
-        |out| image.write_gathered(gathered, &outcome, names, out),
+        |out| image.write_gathered(gathered, &outcome, names, out.into_writer()),
         assemble::Error::is_closed,
     )?;
     Ok(Outcome {

@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     // It knows the layers of a base image that is no archive.
     let on_conf = conf.from_image.as_deref().is_some_and(dockertools::is_conf);
     let cache = if on_conf {
-        args.ship.encode.cache.layers(printer)
+        args.ship.cache(printer)
     } else {
         Cache::none()
     };
@@ -100,11 +100,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<()> {
     args.strict
         .print(&dockertools::remarks(&image), printer)
         .with_context(|| cannot(args))?;
-    // An archive is made without it.
-    let cache = if on_conf || args.ship.is_archive() {
+    // An image without store paths has nothing that it knows.
+    let cache = if on_conf || (args.ship.is_archive() && image.layers.is_empty()) {
         cache
     } else {
-        args.ship.encode.cache.layers(printer)
+        args.ship.cache(printer)
     };
     let progress = Progress::new(printer, image.layer_count());
     let (landings, shipped) = args

@@ -154,7 +154,7 @@ impl Loader {
 /// fail it is the program's failure that counts when `produce` only met a closed pipe.
 pub fn load<T, E: From<Error>>(
     loader: Loader,
-    produce: impl FnOnce(&mut ChildStdin) -> Result<T, E>,
+    produce: impl FnOnce(&ChildStdin) -> Result<T, E>,
     is_closed: impl Fn(&E) -> bool,
 ) -> Result<T, E> {
     let mut command = Command::new(loader.program());
@@ -164,11 +164,11 @@ pub fn load<T, E: From<Error>>(
         .stdout(Stdio::piped());
     let mut child = loader.spawn(&mut command)?;
     let said = Said::by(&mut child);
-    let Some(mut stdin) = child.stdin.take() else {
+    let Some(stdin) = child.stdin.take() else {
         loader.finish("load", child, said)?;
         return Err(loader.failed("load", "it takes no input".to_owned()).into());
     };
-    let produced = produce(&mut stdin);
+    let produced = produce(&stdin);
     drop(stdin);
     match produced {
         Err(error) if !is_closed(&error) => {

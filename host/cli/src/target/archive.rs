@@ -1,10 +1,12 @@
 //! Docker-archives: in files, on stdout, or on their way into a storage.
 
-use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::process::ChildStdin;
 
 use terrine::daemon::{self, Loader};
 use terrine::oci::{Digest, Repository, Selector};
+use terrine::pipe::Outlet;
 
 use super::{Place, usage};
 use crate::failure::Result;
@@ -68,12 +70,18 @@ impl ArchiveTarget {
     /// nobody reads any more.
     pub(crate) fn write<T, E: From<daemon::Error>>(
         &self,
-        produce: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
+        produce: impl FnOnce(Outlet<'_>) -> Result<T, E>,
         is_closed: impl Fn(&E) -> bool,
     ) -> Result<T, E> {
         match self {
-            Self::Output { output, .. } => produce(&mut &*output),
-            Self::Loader { loader, .. } => daemon::load(*loader, |stdin| produce(stdin), is_closed),
+            Self::Output { output, .. } => produce(Outlet::of_file(&mut &*output, output.as_fd())),
+            Self::Loader { loader, .. } => {
+                let to_stdin = |mut stdin: &ChildStdin| {
+                    let descriptor = ChildStdin::as_fd(stdin);
+                    produce(Outlet::of_file(&mut stdin, descriptor))
+                };
+                daemon::load(*loader, to_stdin, is_closed)
+            }
         }
     }
 

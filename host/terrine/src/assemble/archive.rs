@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::Arc;
 use std::thread;
 
 use terrine_oci::{ArchiveManifest, Digest};
 
+use super::beside::{Beside, Hashed};
 use super::{Error, NewImage, Outcome, Written, total};
 use crate::base::Base;
+use crate::cache::{Cache, Plain};
 use crate::destination::Reporter;
 use crate::destination::docker_archive::{DockerArchive, Stretch, header};
-use crate::layer::{self, Entries, LayerHistory, LayerOrigin, NewLayer};
-use crate::pipe;
+use crate::layer::{Entries, LayerHistory, LayerOrigin, NewLayer};
+use crate::pipe::{self, Outlet};
 
 impl NewImage<'_> {
     /// Writes the image as a docker-archive.
@@ -21,11 +23,17 @@ impl NewImage<'_> {
     ///
     /// Anything that cannot be read, is not what it was, or is not what its digest
     /// says, and an output that does not take it. The archive is no image then.
-    pub fn run(&self, out: impl Write + Send, reporter: &dyn Reporter) -> Result<Outcome, Error> {
-        self.run_as(&self.references(), out, reporter)
+    pub fn run(
+        &self,
+        mut out: impl Write + Send,
+        reporter: &dyn Reporter,
+    ) -> Result<Outcome, Error> {
+        let out = Outlet::new(&mut out);
+        self.run_as(&self.references(), out, &Cache::none(), reporter)
     }
 
-    /// Writes the same under other names.
+    /// Writes the same under other names. Where the output takes bytes of files that nobody reads, the cache knows the
+    /// digests of layers whose files stay what they are, and is told of those that are hashed.
     ///
     /// # Errors
     ///
@@ -33,33 +41,39 @@ impl NewImage<'_> {
     pub fn run_as(
         &self,
         names: &[String],
-        out: impl Write + Send,
+        out: Outlet<'_>,
+        cache: &Cache,
         reporter: &dyn Reporter,
     ) -> Result<Outcome, Error> {
         let layers = self.new_layers();
+        let beside = Beside::new(&layers, cache, out.moves_files())?;
         total::told(self, &layers, reporter, || {
-            self.write(&layers, names, out, reporter)
+            self.write(&layers, &beside, names, out, reporter)
         })
     }
 
     fn write(
         &self,
         layers: &[Box<dyn NewLayer + '_>],
+        beside: &Beside<'_>,
         names: &[String],
-        out: impl Write + Send,
+        out: Outlet<'_>,
         reporter: &dyn Reporter,
     ) -> Result<Outcome, Error> {
-        pipe::run(out, reporter, |feeder| {
+        pipe::run_to(out, reporter, |feeder| {
             let mut writing = Writing {
                 image: self,
                 names,
                 archive: DockerArchive::new(feeder, reporter),
                 members: vec![],
             };
-            writing.base_layers()?;
-            writing.new_layers(layers)?;
-            self.check_seen()?;
-            writing.finish()
+            thread::scope(|scope| {
+                let _stopping = beside.start(scope);
+                writing.base_layers()?;
+                writing.new_layers(layers, beside)?;
+                self.check_seen()?;
+                writing.finish(beside)
+            })
         })
     }
 }
@@ -76,7 +90,9 @@ struct Listed {
 enum DiffId {
     Known(Digest),
     /// It is known when the layer is written.
-    Of(Stretch),
+    Of(usize, Stretch),
+    /// It is found elsewhere, for the layer of this number.
+    Beside(usize),
 }
 
 /// The archive as far as it is written.
@@ -119,25 +135,37 @@ impl<'a> Writing<'a, '_> {
         Ok(())
     }
 
-    /// Writes the image's own layers. The entries of each are listed while the one before it is
+    /// Writes the image's own layers. The entries of each are listed while those before it are
     /// read.
-    fn new_layers(&mut self, layers: &'a [Box<dyn NewLayer + 'a>]) -> Result<(), Error> {
-        thread::scope(|scope| {
-            let (sender, entries) = sync_channel(1);
-            let ahead = layers.iter().take_while(|layer| !layer.comes_last());
-            let (ahead, last) = layers.split_at(ahead.count());
-            scope.spawn(move || list_entries(ahead, &sender));
-            for (layer, entries) in ahead.iter().zip(entries) {
-                self.new_layer(layer.as_ref(), entries?.as_ref())?;
+    fn new_layers(
+        &mut self,
+        layers: &'a [Box<dyn NewLayer + 'a>],
+        beside: &Beside<'_>,
+    ) -> Result<(), Error> {
+        for (number, layer) in layers.iter().enumerate() {
+            if layer.comes_last() {
+                let entries = layer.entries()?;
+                self.new_layer(
+                    (number, layer.as_ref()),
+                    entries.as_ref(),
+                    &Hashed::InArchive,
+                )?;
+                continue;
             }
-            for layer in last {
-                self.new_layer(layer.as_ref(), layer.entries()?.as_ref())?;
-            }
-            Ok(())
-        })
+            let listed = beside.listed(number)?;
+            let layer = (number, layer.as_ref());
+            self.new_layer(layer, listed.entries.as_ref(), &listed.hashed)?;
+            beside.written(&listed);
+        }
+        Ok(())
     }
 
-    fn new_layer(&mut self, layer: &'a dyn NewLayer, entries: &dyn Entries) -> Result<(), Error> {
+    fn new_layer(
+        &mut self,
+        (number, layer): (usize, &'a dyn NewLayer),
+        entries: &dyn Entries,
+        hashed: &Hashed,
+    ) -> Result<(), Error> {
         let measure = entries.measure();
         let promised = layer.promised();
         let member = match promised {
@@ -153,26 +181,48 @@ impl<'a> Writing<'a, '_> {
             ),
         };
         let header = header(&member, measure.size, self.image.ownership.mtime);
-        let stretch = self.archive.new_layer(layer, entries, &header)?;
+        let stamps = match hashed {
+            Hashed::InArchive => None,
+            Hashed::Beside(stamps) => Some(Arc::clone(stamps)),
+            Hashed::Known(_) => Some(Arc::default()),
+        };
+        let diff_id = match stamps {
+            Some(stamps) => {
+                self.archive.moved_layer(layer, entries, &header, stamps)?;
+                DiffId::Beside(number)
+            }
+            None => {
+                let stretch = self.archive.new_layer(layer, entries, &header)?;
+                promised.map_or(DiffId::Of(number, stretch), |promised| {
+                    DiffId::Known(promised.diff_id)
+                })
+            }
+        };
         self.list(Listed {
             size: measure.size,
             history: layer.history(),
-            diff_id: promised.map_or(DiffId::Of(stretch), |promised| {
-                DiffId::Known(promised.diff_id)
-            }),
+            diff_id,
             member,
         });
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Outcome, Error> {
+    fn finish(mut self, beside: &Beside<'_>) -> Result<Outcome, Error> {
         let image = self.image;
         let digests = self.archive.digests()?;
+        for listed in &self.members {
+            if let DiffId::Of(number, stretch) = &listed.diff_id {
+                let (diff_id, size) = (stretch.digest(&digests), listed.size);
+                beside.found(*number, Plain { diff_id, size });
+            }
+        }
+        let elsewhere = beside.digests()?;
         let (mut members, mut layers, mut written) = (vec![], vec![], vec![]);
         for listed in self.members {
             let diff_id = match listed.diff_id {
                 DiffId::Known(digest) => digest,
-                DiffId::Of(stretch) => stretch.digest(&digests),
+                DiffId::Of(_, stretch) => stretch.digest(&digests),
+                DiffId::Beside(number) => elsewhere[number].ok_or(pipe::Closed)?,
             };
             members.push(listed.member);
             written.push(Written {
@@ -236,19 +286,4 @@ pub(super) fn unused(mut name: String, members: &[String]) -> String {
         name = format!("layers/{name}");
     }
     name
-}
-
-/// Lists the entries of layers, one layer ahead and not further, or memory would grow with the
-/// image.
-fn list_entries<'l>(
-    layers: &'l [Box<dyn NewLayer + 'l>],
-    sender: &SyncSender<Result<Box<dyn Entries + 'l>, layer::Error>>,
-) {
-    for layer in layers {
-        let entries = layer.entries();
-        let failed = entries.is_err();
-        if sender.send(entries).is_err() || failed {
-            return;
-        }
-    }
 }

@@ -101,6 +101,12 @@ impl From<pipe::Closed> for Error {
     }
 }
 
+impl From<pipe::FileFailure> for Error {
+    fn from(failure: pipe::FileFailure) -> Self {
+        Self::Layer(failure.into())
+    }
+}
+
 impl From<CarryError> for Error {
     fn from(error: CarryError) -> Self {
         match error {

@@ -5,6 +5,7 @@
 //! layout or a registry does not have.
 
 mod archive;
+mod beside;
 mod error;
 mod gathered;
 mod outcome;

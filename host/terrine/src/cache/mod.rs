@@ -63,6 +63,8 @@ pub struct CacheOptions {
     /// The number of bytes that they may take on disk. One batch more may be written before there is
     /// room made.
     pub max_bytes: u64,
+    /// True if everything that it says of layers is to be checked, by making them.
+    pub check_all: bool,
 }
 
 impl CacheOptions {
@@ -72,6 +74,7 @@ impl CacheOptions {
             now_days,
             max_rows: 200_000,
             max_bytes: 64 << 20,
+            check_all: false,
         }
     }
 }
@@ -260,6 +263,21 @@ impl Cache {
         ));
     }
 
+    /// Takes note that a layer is not what an entry says.
+    pub(crate) fn was_wrong(&self) {
+        self.complain("a layer was not what its entry said; the entry is replaced".to_owned());
+    }
+
+    /// Returns whether there is one: without, nothing is known or remembered.
+    pub(crate) fn is_there(&self) -> bool {
+        self.lock().file.is_some()
+    }
+
+    /// Returns whether everything that it says of layers is to be checked.
+    pub fn checks_all(&self) -> bool {
+        self.options.check_all
+    }
+
     /// Writes what is not written yet.
     pub fn flush(&self) {
         self.write(&mut self.lock());
@@ -380,6 +398,7 @@ impl Cache {
             now_days,
             max_rows,
             max_bytes,
+            ..
         } = self.options;
         let written = file.change(inner.changes.iter(), now_days, max_rows, max_bytes);
         file.wait_for(file::PATIENCE);

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use sha2::{Digest as _, Sha256};
 use terrine_compress::{Compression, Encoder, Pool, Setting};
 use terrine_oci::{Descriptor, Digest, MediaType};
+use terrine_sha256::Sha256;
 use terrine_tar::MAX_UNPACKED;
 
 use super::{Destination, Error, Staged};
@@ -29,6 +30,15 @@ pub(super) struct Made {
     pub(super) blobs: Vec<io::Result<(Descriptor, Staged)>>,
 }
 
+/// The number of threads that make a layer. Compression has further ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    /// One, where other layers are made at the same time.
+    One,
+    /// Three: one reads, one hashes, one writes.
+    Three,
+}
+
 /// Makes the blobs of a layer that `produce` feeds once. An output that fails does not end the
 /// others.
 ///
@@ -38,11 +48,15 @@ pub(super) struct Made {
 pub(super) fn make<E: From<pipe::Closed>>(
     outs: Vec<Out<'_>>,
     pool: &Pool,
+    threads: Threads,
     observer: &dyn Observer,
     produce: impl FnOnce(&mut Feeder<'_>) -> Result<(), E>,
 ) -> Result<Made, E> {
+    // A thread that waits for those that compress does nothing else.
+    let is_compressed = |out: &Out<'_>| out.setting.compression() != Compression::None;
+    let one = threads == Threads::One && !outs.iter().any(is_compressed);
     let mut outputs = Outputs(outs.into_iter().map(|out| Output::new(out, pool)).collect());
-    let outcome = pipe::run::<_, Failure<E>>(&mut outputs, observer, |feeder| {
+    let produce = |feeder: &mut Feeder<'_>| {
         feeder.begin_hash()?;
         produce(feeder).map_err(Failure::Producer)?;
         feeder.end_hash()?;
@@ -50,7 +64,12 @@ pub(super) fn make<E: From<pipe::Closed>>(
         let digests = feeder.digests()?;
         let diff_id = digests.first().copied().unwrap_or_else(|| Digest::of(b""));
         Ok(Plain { diff_id, size })
-    });
+    };
+    let outcome = if one {
+        pipe::here::<_, Failure<E>>(&mut outputs, observer, &AtomicBool::new(false), produce)
+    } else {
+        pipe::run::<_, Failure<E>>(&mut outputs, observer, produce)
+    };
     let plain = match outcome {
         Ok(plain) => Some(plain),
         Err(Failure::Producer(error)) => return Err(error),
@@ -103,7 +122,7 @@ impl<'p> Output<'p> {
     fn finish(self, plain: Option<Plain>) -> io::Result<(Descriptor, Staged)> {
         let out = self.encoder?.finish()?;
         let digest = match (out.hash, plain) {
-            (Some(hash), _) => hash.into(),
+            (Some(hash), _) => hash.finish().into(),
             (None, Some(plain)) => plain.diff_id,
             (None, None) => return Err(io::ErrorKind::BrokenPipe.into()),
         };

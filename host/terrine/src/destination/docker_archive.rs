@@ -6,6 +6,7 @@
 //! writes layers that are yet to be made and layers that exist, of one image or of several.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use terrine_oci::{ArchiveManifest, Digest};
 use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
@@ -13,7 +14,7 @@ use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 use super::{CarryError, LayerOutcome, Reporter};
 use crate::base::{Base, BaseLayer};
 use crate::layer::{self, Entries, LayerOrigin, NewLayer};
-use crate::pipe::{Closed, Feeder};
+use crate::pipe::{Closed, Feeder, Stamps};
 use crate::source;
 
 /// The header of a member that is not copied from another archive, as `stream_layered_image.py`
@@ -86,6 +87,33 @@ impl<'a, 'f> DockerArchive<'a, 'f> {
         self.begin(layer.origin(), header.size);
         self.expected.push(Expected::New(layer));
         self.hashed(header, |feeder| Ok(layer::feed(feeder, entries)?))
+    }
+
+    /// Writes a layer that is yet to be made, and does not hash it: another pass over the same files does, which
+    /// has the same `stamps`.
+    ///
+    /// # Errors
+    ///
+    /// As [`DockerArchive::new_layer`], and a file that is not what it is for the other pass.
+    pub(crate) fn moved_layer(
+        &mut self,
+        layer: &dyn NewLayer,
+        entries: &dyn Entries,
+        header: &Header<'_>,
+        stamps: Arc<Stamps>,
+    ) -> Result<(), CarryError> {
+        self.begin(layer.origin(), header.size);
+        let mut block = Vec::new();
+        header.encode(&mut block);
+        self.feeder.put(&block)?;
+        self.feeder.compare(Some(stamps));
+        let start = self.feeder.total();
+        let fed = layer::feed(self.feeder, entries);
+        self.feeder.compare(None);
+        fed?;
+        debug_assert_eq!(self.feeder.total() - start, header.size);
+        self.feeder.zeros(padding(header.size))?;
+        Ok(())
     }
 
     /// Writes a layer of an existing image, plain or by gzip, because not every consumer takes

@@ -145,6 +145,7 @@ impl Entries for ArchiveEntries<'_> {
         Measure {
             size: self.archive.size,
             outline: self.archive.digest,
+            files: 1,
         }
     }
 

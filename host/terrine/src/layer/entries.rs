@@ -10,7 +10,7 @@ use crate::pipe::Feeder;
 
 /// The entries of a layer that is yet to be made. Their headers and sizes are known, and no
 /// content has been read.
-pub trait Entries: Send {
+pub trait Entries: Send + Sync {
     /// Returns the archive's size, and a digest of everything but the contents.
     fn measure(&self) -> Measure;
 

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use sha2::{Digest as _, Sha256};
 use terrine_oci::Digest;
+use terrine_sha256::Sha256;
 use terrine_tar::{END_OF_ARCHIVE, Header, Kind, RECORD, padding};
 
 use super::{Attributes, Ownership, Rule, Tree, TreeEntry, with_rule};
@@ -18,11 +18,14 @@ pub struct Measure {
     pub size: u64,
     /// A digest of all headers: of everything but the files' contents.
     pub outline: Digest,
+    /// The number of its files that are not empty.
+    pub files: u64,
 }
 
 /// An archive that is measured member by member.
 pub(crate) struct Measuring {
     outline: Sha256,
+    files: u64,
     /// None when it cannot be counted any more.
     size: Option<u64>,
 }
@@ -31,6 +34,7 @@ impl Measuring {
     pub(crate) fn new() -> Self {
         Self {
             outline: Sha256::new(),
+            files: 0,
             size: Some(0),
         }
     }
@@ -38,6 +42,7 @@ impl Measuring {
     /// Adds a member by its header and the size of its content in bytes.
     pub(crate) fn member(&mut self, header: &[u8], content: u64) {
         self.outline(header);
+        self.files += u64::from(content > 0);
         self.size = self
             .size
             .and_then(|size| size.checked_add(header.len() as u64))
@@ -60,7 +65,8 @@ impl Measuring {
             .filter(|&size| i64::try_from(size).is_ok())?;
         Some(Measure {
             size,
-            outline: self.outline.into(),
+            files: self.files,
+            outline: self.outline.finish().into(),
         })
     }
 }

@@ -60,6 +60,11 @@ pub trait NewLayer: fmt::Debug + Sync {
         Ok(None)
     }
 
+    /// Returns whether the files of the layer are such as nobody changes, so that they may be read twice.
+    fn is_immutable(&self) -> bool {
+        false
+    }
+
     /// Returns the approximate size in bytes, where it is known without looking at files. Large
     /// layers are started first.
     fn weight(&self) -> Option<u64> {

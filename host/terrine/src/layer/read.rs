@@ -1,37 +1,69 @@
 //! Reading a file of a size that is already promised.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::io::{Errno, read, retry_on_intr};
 
+use super::feed::reading;
 use super::{Change, Error, Seen};
-use crate::pipe::Feeder;
+use crate::pipe::{Feeder, FileFailure, FileFault, MovedFile, Stamp};
 
 /// Feeds exactly `size` bytes of a file, and shows them to `seen`. `path` is asked for what errors
 /// call it.
 ///
 /// # Errors
 ///
-/// A file that has fewer bytes or more, and one that cannot be read.
+/// A file that has fewer bytes or more, one that cannot be read, and one that another pass read and that has changed.
 pub(crate) fn read_exact(
     feeder: &mut Feeder<'_>,
-    file: impl AsFd,
+    file: OwnedFd,
     path: impl Fn() -> PathBuf,
     size: u64,
     seen: Option<&Seen<'_>>,
 ) -> Result<(), Error> {
-    let io = |errno: Errno| Error::Io {
-        action: "reading",
-        path: path(),
-        source: errno.into(),
-    };
     let changed = |change| {
-        Err(Error::Changed {
-            path: path(),
-            change,
-        })
+        let path = path();
+        Err(Error::Changed { path, change })
+    };
+    let io = |errno: Errno| reading(&path(), errno);
+    let mut before = None;
+    if let Some(pass) = feeder.pass() {
+        let stamp = Stamp::of(file.as_fd()).map_err(io)?;
+        if !pass.agrees(stamp) {
+            return changed(Change::Written);
+        }
+        // One of another size is read, which tells more.
+        if seen.is_none() && stamp.has_size(size) && feeder.moves_file(size) {
+            let path = path();
+            return Ok(feeder.move_file(MovedFile {
+                file,
+                size,
+                stamp,
+                path,
+            })?);
+        }
+        before = Some(stamp);
+    }
+    read_all(feeder, &file, &path, size, seen)?;
+    match before {
+        Some(before) if Stamp::of(file.as_fd()).map_err(io)? != before => changed(Change::Written),
+        _ => Ok(()),
+    }
+}
+
+fn read_all(
+    feeder: &mut Feeder<'_>,
+    file: &OwnedFd,
+    path: &impl Fn() -> PathBuf,
+    size: u64,
+    seen: Option<&Seen<'_>>,
+) -> Result<(), Error> {
+    let io = |errno: Errno| reading(&path(), errno);
+    let changed = |change| {
+        let path = path();
+        Err(Error::Changed { path, change })
     };
     let mut rest = size;
     let mut ended = false;
@@ -41,7 +73,7 @@ pub(crate) fn read_exact(
         // the end of the file has been seen as well.
         let wanted = usize::try_from(rest)
             .map_or(spare.len(), |rest| spare.len().min(rest.saturating_add(1)));
-        let count = retry_on_intr(|| read(&file, &mut spare[..wanted])).map_err(io)?;
+        let count = retry_on_intr(|| read(file, &mut spare[..wanted])).map_err(io)?;
         match count {
             0 => return changed(Change::Shrank),
             _ if count as u64 > rest => return changed(Change::Grew),
@@ -55,10 +87,27 @@ pub(crate) fn read_exact(
         rest -= count as u64;
         ended = count < wanted;
     }
-    if !ended && retry_on_intr(|| read(&file, &mut [0; 1])).map_err(io)? > 0 {
+    if !ended && retry_on_intr(|| read(file, &mut [0; 1])).map_err(io)? > 0 {
         return changed(Change::Grew);
     }
     Ok(())
+}
+
+impl From<FileFailure> for Error {
+    fn from(FileFailure { path, fault }: FileFailure) -> Self {
+        let change = match fault {
+            FileFault::Reading(source) => {
+                return Self::Io {
+                    action: "reading",
+                    path,
+                    source,
+                };
+            }
+            FileFault::Shrank => Change::Shrank,
+            FileFault::Changed => Change::Written,
+        };
+        Self::Changed { path, change }
+    }
 }
 
 /// Returns what an error on opening a file that was there a moment ago means.

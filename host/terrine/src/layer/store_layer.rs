@@ -122,6 +122,15 @@ impl NewLayer for LayerOfStore<'_> {
         self.is_streamed()
     }
 
+    /// Files of store paths stay what they are. Those that are in binary caches are not on this machine, and those that
+    /// somebody watches are to come by once.
+    fn is_immutable(&self) -> bool {
+        let is_elsewhere = |path| self.store.is_grafted(&self.store.top(path));
+        self.watches.iter().all(Option::is_none)
+            && !self.layer.paths.iter().any(is_elsewhere)
+            && self.is_streamed().is_ok_and(|is_streamed| !is_streamed)
+    }
+
     fn weight(&self) -> Option<u64> {
         Some(self.layer.weight).filter(|&weight| weight > 0)
     }

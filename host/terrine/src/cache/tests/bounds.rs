@@ -12,6 +12,7 @@ fn the_least_recently_used_go_when_there_are_too_many() {
                 now_days: day,
                 max_rows,
                 max_bytes,
+                check_all: false,
             },
         )
         .unwrap()
@@ -53,6 +54,7 @@ fn the_file_stays_within_its_bounds() {
         now_days: DAY,
         max_rows: 1_000_000,
         max_bytes,
+        check_all: false,
     };
     let cache = Cache::open(folder.path(), options).unwrap();
     let long = "x".repeat(10_000);

@@ -12,6 +12,7 @@ use terrine_oci::Descriptor;
 use super::make::{MadeOf, Reencoded};
 use super::share::Wanted;
 use super::{Carried, Carrier, CarryError, Part, Shipped};
+use crate::destination::blob::Threads;
 use crate::destination::{Destination, Error, LayerOutcome, Reporter, Staged};
 use crate::layer;
 use crate::parallel::each;
@@ -31,6 +32,8 @@ pub(super) struct Fan<'c, 'a> {
     /// Only the failure of the first turn is reported, in whatever order the layers finish.
     failed: &'c Mutex<Failed>,
     turn: usize,
+    /// The number of threads that make the layer.
+    pub(super) threads: Threads,
 }
 
 /// The work on a layer.
@@ -74,7 +77,8 @@ pub fn all(
         .collect();
     let weights = each(parts, jobs, |_, part| fan.weight(&part.layer))?;
     let total = wanted.iter().map(|&index| weights[index]);
-    reporter.expected(total.fold(0, u64::saturating_add));
+    let total = total.fold(0, u64::saturating_add);
+    reporter.expected(total);
     // The largest first, so that none is left alone at the end.
     wanted.sort_by_key(|&index| Reverse((weights[index], index)));
     fan.take_turns(&mut wanted, &weights);
@@ -87,9 +91,17 @@ pub fn all(
     let mut before = 0;
     while let Some((group, waits)) = groups.pop_front() {
         let done = each(&group, jobs, |position, &index| {
-            let turn = before + position;
-            let fan = Fan { turn, ..fan };
             let weight = weights[index];
+            let fan = Fan {
+                turn: before + position,
+                // No other layer keeps a processor busy as long as one that is larger than all others together.
+                threads: if jobs.get() == 1 || weight > total / 2 {
+                    Threads::Three
+                } else {
+                    Threads::One
+                },
+                ..fan
+            };
             fan.one(index + 1, &parts[index], Work { weight, waits }, reporter)
         });
         let done = match done {
@@ -122,6 +134,7 @@ impl<'c, 'a> Fan<'c, 'a> {
             carriers,
             failed,
             turn: 0,
+            threads: Threads::Three,
         }
     }
 }

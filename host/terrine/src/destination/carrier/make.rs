@@ -85,9 +85,13 @@ impl Fan<'_, '_> {
         if groups.is_empty() {
             return Ok(landed);
         }
-        let made = blob::make::<CarryError>(outs, self.carriers[0].pool, reporter, |feeder| {
-            contents.feed(feeder, begin)
-        })?;
+        let made = blob::make::<CarryError>(
+            outs,
+            self.carriers[0].pool,
+            self.threads,
+            reporter,
+            |feeder| contents.feed(feeder, begin),
+        )?;
         if let Some(plain) = made.plain {
             contents.verify(plain)?;
         }
@@ -184,7 +188,10 @@ pub(super) struct MadeOf<'a> {
     layer: &'a dyn NewLayer,
     cache: &'a Cache,
     key: Option<LayerKey>,
+    /// The facts that the cache has of it, or that were promised.
     known: Option<Plain>,
+    /// True if the layer is made even so, and compared.
+    is_checked: bool,
 }
 
 impl<'a> MadeOf<'a> {
@@ -195,14 +202,14 @@ impl<'a> MadeOf<'a> {
     ) -> Result<Self, layer::Error> {
         let key = layer.key(carrier.cache_directories)?;
         let cache = carrier.cache;
-        let known = layer
-            .promised()
-            .or_else(|| agreed::plain(cache, key.as_ref()?, names(layer)));
+        let promised = layer.promised();
+        let known = promised.or_else(|| agreed::plain(cache, key.as_ref()?, names(layer)));
         Ok(Self {
             layer,
             cache,
             key,
             known,
+            is_checked: promised.is_none() && cache.checks_all(),
         })
     }
 
@@ -218,13 +225,13 @@ impl<'a> MadeOf<'a> {
 
     /// Returns the plain layer, where this machine knows it.
     pub(super) fn known_plain(&self) -> Option<Plain> {
-        self.known
+        self.known.filter(|_| !self.is_checked)
     }
 }
 
 impl Contents for MadeOf<'_> {
     fn known(&self) -> Option<Known> {
-        self.known.map(Known::from)
+        self.known_plain().map(Known::from)
     }
 
     fn feed(&self, feeder: &mut Feeder<'_>, begin: &dyn Fn(u64)) -> Result<(), CarryError> {
@@ -238,6 +245,7 @@ impl Contents for MadeOf<'_> {
             && known != made
         {
             self.cache.forget_plain(key);
+            self.cache.was_wrong();
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The place where tasks are done: images, destinations and the cache.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,6 +30,9 @@ pub(super) struct Place {
     registry: Option<Registry>,
     /// The folder of the other destinations.
     folder: tempfile::TempDir,
+    /// The number of copies of the store so far. They stay until the end: ext4 gives out no inode that was deleted
+    /// in the last minutes, and to search for others takes longer than to copy.
+    copies: Cell<usize>,
 }
 
 impl Place {
@@ -45,6 +49,7 @@ impl Place {
             skopeos,
             registry,
             folder: terrine_tests::temporary(),
+            copies: Cell::new(0),
         };
         measure::alone(&mut place.image.terrine())?;
         Ok(place)
@@ -65,7 +70,6 @@ impl Place {
 
     /// Removes the output of the tasks before, but for what the task is to find.
     fn prepare(&self, task: &Task) -> Result<()> {
-        remove(&self.at(To::Directory))?;
         remove(&self.at(To::Tar))?;
         if task.finds != Finds::All {
             remove(&self.at(To::Layout))?;
@@ -76,7 +80,10 @@ impl Place {
         }
         match task.to {
             To::Archive => remove(&self.at(To::Archive))?,
-            To::Directory => fs::create_dir(self.at(To::Directory))?,
+            To::Directory => {
+                self.copies.set(self.copies.get() + 1);
+                fs::create_dir(self.at(To::Directory))?;
+            }
             To::Tar | To::Layout | To::Registry => {}
         }
         // So that nothing of the task before is still being written.
@@ -86,7 +93,12 @@ impl Place {
     /// The file or the folder of a destination; for a registry, that of its blobs.
     fn at(&self, to: To) -> PathBuf {
         let name = match to {
-            To::Directory => "copy",
+            To::Directory => {
+                return self
+                    .folder
+                    .path()
+                    .join(format!("copy {}", self.copies.get()));
+            }
             To::Tar => "store.tar",
             To::Archive => "image.tar",
             To::Layout => "layout",
