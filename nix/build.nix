@@ -9,24 +9,6 @@ rec {
 
   # A derivation of a kind that terrine knows, with the attributes of that kind.
   derive =
-    arguments:
-    plain (
-      arguments
-      // {
-        attributes = arguments.attributes // {
-          planner = "${planner}";
-        };
-      }
-    );
-
-  # The planner, which is compiled once and not in every build.
-  planner = plain {
-    name = "terrine-planner";
-    kind = "planner";
-    attributes = { };
-  };
-
-  plain =
     {
       name,
       kind,
@@ -74,7 +56,7 @@ rec {
   # A package with one program: terrine with these arguments, and those that are given to it.
   app =
     name: arguments:
-    plain {
+    derive {
       inherit name;
       kind = "programs";
       attributes.programs.${name} = arguments;

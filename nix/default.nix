@@ -99,7 +99,6 @@ let
     // internals
     // {
       inherit terrine;
-      inherit (build) planner;
       # For the tests, and for functions of one's own.
       inherit (lib) makeOverridable overridable;
       # Images to look at, and to begin with.

@@ -10,7 +10,7 @@ let
   # A package of files that are texts, links and directories.
   files =
     name: files:
-    build.plain {
+    build.derive {
       inherit name;
       kind = "files";
       attributes = { inherit files; };
@@ -41,7 +41,7 @@ in
   # A package that is one file: a text, a program or a link.
   file =
     name: content:
-    build.plain {
+    build.derive {
       inherit name;
       kind = "file";
       attributes.file = content;

@@ -4,6 +4,9 @@
 //! not build as a dependency, so this script runs cargo again. What that
 //! second cargo must not take over from the first is listed in [`cargo`].
 //! `PLANNER_WASM=FILE` embeds that component instead and builds nothing.
+//!
+//! The component is then compiled for the machines that the program is built for (`build/precompile.rs`), unless the
+//! feature `precompiled` is off.
 
 use std::env;
 use std::error::Error;
@@ -12,6 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use wasmparser::{Parser, Payload};
+
+#[cfg(feature = "precompiled")]
+#[path = "build/precompile.rs"]
+mod precompile;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The profile of the workspace that the planner is built with.
@@ -36,6 +43,7 @@ fn run() -> Result<()> {
         None => built(&out)?,
     };
     check(&component)?;
+    fs::write(out.join("planner.cwasm"), code(&component)?)?;
     fs::write(out.join("planner.wasm"), component)?;
     Ok(())
 }
@@ -200,6 +208,25 @@ fn check(component: &[u8]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Returns the component's code for the target of the program, or nothing if the compiler does not support that.
+#[cfg(feature = "precompiled")]
+fn code(component: &[u8]) -> Result<Vec<u8>> {
+    let target = variable("TARGET")?;
+    println!("cargo::rustc-env=PLANNER_TARGET={target}");
+    Ok(
+        precompile::precompile(component, &target).unwrap_or_else(|error| {
+            println!("cargo::warning=the planner will be compiled in the first run: {error:#}");
+            vec![]
+        }),
+    )
+}
+
+/// Returns nothing: the planner is compiled in the first run.
+#[cfg(not(feature = "precompiled"))]
+fn code(_: &[u8]) -> Result<Vec<u8>> {
+    Ok(vec![])
 }
 
 fn variable(name: &str) -> Result<String> {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -89,18 +88,14 @@ pub fn verify(reference: &str) {
     );
 }
 
-/// One cache for all tests, so that the planner is compiled once.
+/// One cache for all tests, so that each planner from a file is compiled once.
 pub fn cache() -> PathBuf {
     binary().parent().unwrap().join("test-cache")
 }
 
-/// Makes a cache in a folder that knows no layers. Compiled planners are those of all tests: to compile one takes longer
-/// than a small build.
+/// Makes an empty cache in a folder.
 pub fn empty_cache(folder: &Path) {
-    let planners = cache().join("terrine/planner");
-    fs::create_dir_all(&planners).unwrap();
     fs::create_dir_all(folder.join("terrine")).unwrap();
-    symlink(planners, folder.join("terrine/planner")).unwrap();
 }
 
 /// A command that runs another one on a terminal of its own.

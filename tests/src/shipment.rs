@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::archive::digest;
-use super::{Run, SpecFile, TestStore, run, temporary, terrine};
+use super::{Run, SpecFile, TestStore, temporary, terrine};
 
 /// A store, and a home to send images from.
 #[derive(Debug)]
@@ -31,10 +31,6 @@ impl Shipment {
         for folder in ["cache/terrine", "tmp"] {
             fs::create_dir_all(home.path().join(folder)).unwrap();
         }
-        // Compiling the planner takes long, and is not what is looked at here.
-        let planner = run::cache().join("terrine/planner");
-        fs::create_dir_all(&planner).unwrap();
-        symlink(planner, home.path().join("cache/terrine/planner")).unwrap();
         let mut shipment = Self {
             store: TestStore::default(),
             home,
@@ -143,7 +139,7 @@ impl Shipment {
         self.home.path().join("cache/terrine/layers.sqlite")
     }
 
-    /// Forgets what is known of layers, so that the next run makes and sends all of them. Compiled planners stay.
+    /// Forgets what is known of layers, so that the next run makes and sends all of them.
     pub fn forget(&self) -> &Self {
         // There may be none yet.
         let _ = fs::remove_file(self.database());

@@ -221,3 +221,74 @@ fn what_the_rules_do_not_allow_is_found() {
     };
     assert_eq!(rules.duplicates(&[serde.clone(), other]).len(), 1);
 }
+
+/// A package in a tree of dependencies, as cargo prints it.
+type Node = (usize, String, String);
+
+/// Returns the dependencies of a package of the workspace, or of all, with their depths and features.
+fn tree(selection: &[&str]) -> Vec<Node> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo
+        .args(["tree", "--locked", "--offline"])
+        .args(["--prefix", "depth", "--format", "|{p}|{f}|"])
+        .args(selection)
+        .current_dir(workspace());
+    let text = String::from_utf8(Run::of(&mut cargo).ok().stdout).unwrap();
+    let parts = text.lines().filter_map(|line| {
+        let mut parts = line.split('|');
+        let depth = parts.next()?.parse().ok()?;
+        Some((depth, parts.next()?.to_owned(), parts.next()?.to_owned()))
+    });
+    parts.collect()
+}
+
+/// Returns the packages that some package needs, itself among them. Cargo prints what a package needs only once.
+fn needed<'a>(tree: &'a [Node], name: &str) -> BTreeSet<&'a str> {
+    let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut above: Vec<&str> = vec![];
+    for (depth, package, _) in tree {
+        above.truncate(*depth);
+        if let Some(parent) = above.last() {
+            edges.entry(parent).or_default().insert(package);
+        }
+        above.push(package);
+    }
+    let mut found = BTreeSet::new();
+    let is_named = |package: &str| package.split(' ').next() == Some(name);
+    let mut next: Vec<&str> = edges.values().flatten().copied().collect();
+    next.retain(|package| is_named(package));
+    while let Some(package) = next.pop() {
+        if found.insert(package) {
+            next.extend(edges.get(package).into_iter().flatten());
+        }
+    }
+    found
+}
+
+/// The build script of `host/planner` uses wasmtime as the program does. It takes minutes to build.
+#[test]
+fn wasmtime_is_built_once_for_script_and_program() {
+    for selection in [
+        &["--edges", "normal,build,dev", "--workspace"][..],
+        &["--edges", "normal,build", "--package", "terrine-cli"],
+    ] {
+        let tree = tree(selection);
+        let needed = needed(&tree, "wasmtime");
+        assert!(needed.len() > 50, "{needed:?}");
+        let mut features: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (_, package, with) in tree.iter().filter(|node| needed.contains(&*node.1)) {
+            features.entry(package).or_default().insert(with);
+        }
+        features.retain(|_, with| with.len() > 1);
+        assert!(
+            features.is_empty(),
+            "give the build dependencies of `host/planner` the same features: {features:#?}"
+        );
+    }
+    // The profile of a release, which scripts do not have by themselves.
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+    let release = &manifest["profile"]["release"];
+    assert_eq!(release["build-override"]["opt-level"].as_integer(), Some(3));
+    assert_eq!(release.get("opt-level"), None, "it is 3 as well");
+}

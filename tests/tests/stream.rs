@@ -375,39 +375,6 @@ fn a_wrong_name_on_the_command_line_is_told_from_one_in_the_file() {
 }
 
 #[test]
-fn the_planner_is_compiled_anew_where_no_cache_can_be_kept() {
-    let store = store();
-    let conf = ConfFile::new(&store, &[&["a"]]);
-    let expected = conf.archive();
-    let with = |cache: &str| Run::of(conf.command().env("XDG_CACHE_HOME", cache)).ok();
-    // Below a file, which nobody can make a folder in, and not absolute.
-    let file = store.root().join("conf.json");
-    for cache in [file.to_str().unwrap(), "relative", "/proc/nothing"] {
-        let run = with(cache);
-        assert_eq!(run.stdout, expected.bytes, "{cache}");
-        assert!(!run.stderr.contains("cache"), "{}", run.stderr);
-    }
-    // A cache that was tampered with is not believed, and not fatal.
-    let cache = terrine_tests::temporary();
-    with(cache.path().to_str().unwrap());
-    let mut spoilt = 0;
-    let mut folders = vec![cache.path().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                fs::write(&path, b"not what it was").unwrap();
-                spoilt += 1;
-            }
-        }
-    }
-    assert!(spoilt > 0, "the planner is cached");
-    assert_eq!(with(cache.path().to_str().unwrap()).stdout, expected.bytes);
-}
-
-#[test]
 fn the_planner_is_exported_as_it_is_embedded() {
     let out = terrine_tests::temporary();
     let file = out.path().join("planner.wasm");

@@ -23,7 +23,7 @@ pub(super) fn cache() -> Option<PathBuf> {
     Some(cache.join("terrine"))
 }
 
-/// The folder of compiled planners of a build of Nix, which has no home to keep them in.
+/// The folder of compiled planners of a build of Nix.
 static COMPILED: OnceLock<PathBuf> = OnceLock::new();
 
 /// Lets this process take compiled planners from a folder, once and for all.
@@ -39,7 +39,7 @@ pub(super) fn planner_cache(printer: &Printer) -> Option<PathBuf> {
     if let Some(why) = fault {
         let folder = folder.display();
         printer.warning(&format!(
-            "compiled planners in `{folder}` are not used, and planners are compiled again: {why}"
+            "compiled planners in `{folder}` are not used, and planners from files are compiled again: {why}"
         ));
         return None;
     }

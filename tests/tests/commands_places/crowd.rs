@@ -111,7 +111,7 @@ fn nothing_is_left_of_builds_that_are_killed() {
         let out = fs::File::create(spec.with_extension("tar")).unwrap();
         command.stdout(out).stderr(Stdio::piped()).spawn().unwrap()
     };
-    // So that the planner is compiled once.
+    // One build at leisure.
     bench.build(&specs[0], "").ok();
     let expected = fs::read_dir(bench.cache().join("terrine")).unwrap().count();
     forget(&bench.cache());

@@ -1,29 +1,16 @@
 //! The same build has the same bytes everywhere, and their digests are pinned.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 
-use terrine_tests::{OciLayout, Run, binary, hello, temporary, verify};
+use terrine_tests::{OciLayout, Run, hello, temporary, verify};
 
 use super::{SETTINGS, stream};
-
-/// A cache folder without anything but the compiled planner.
-fn cold() -> tempfile::TempDir {
-    let folder = temporary();
-    fs::create_dir(folder.path().join("terrine")).unwrap();
-    let shared = binary()
-        .parent()
-        .unwrap()
-        .join("test-cache/terrine/planner");
-    symlink(shared, folder.path().join("terrine/planner")).unwrap();
-    folder
-}
 
 #[test]
 fn the_same_build_has_the_same_bytes() {
     let store = hello::store();
     let conf = hello::large(&store);
-    let cache = cold();
+    let cache = temporary();
     for setting in SETTINGS {
         let make = |options: &[&str]| {
             let archive = store.root().join("out.tar");

@@ -282,7 +282,6 @@ fn builds_are_reproducible_and_refer_to_what_they_need() {
         "users",
         "merged",
         "index",
-        "terrineTools.planner",
     ] {
         build(&store, attribute);
         let all = super::arguments("images.nix", &["--no-out-link", "--check", "-A", attribute]);

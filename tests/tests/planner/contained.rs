@@ -248,7 +248,7 @@ fn code_from_a_folder_of_others_is_not_run() {
     }
     let run = place.describe(&[]).ok();
     let expected = format!(
-        "compiled planners in `{0}` are not used, and planners are compiled again: others may write to `{0}`",
+        "compiled planners in `{0}` are not used, and planners from files are compiled again: others may write to `{0}`",
         folder.display()
     );
     assert!(run.stderr.contains(&expected), "{}", run.stderr);

@@ -11,6 +11,7 @@ mod limits;
 mod loading;
 mod plans;
 mod pure;
+mod ready;
 mod sealed;
 
 use terrine::planner::layering::{Planned, Request, StorePath};

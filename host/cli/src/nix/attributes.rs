@@ -23,8 +23,6 @@ pub(super) struct Attributes {
     pub(super) outputs: BTreeMap<String, PathBuf>,
     /// The program that interprets what is built.
     pub(super) terrine: String,
-    /// The folder with the compiled planner, which is an output of the kind [`Kind::Planner`].
-    pub(super) planner: Option<PathBuf>,
     /// The authorities by which registries are known, in a file, where the environment names none.
     pub(super) certificates: Option<PathBuf>,
     /// The kind of derivation, and what it has beside.
@@ -40,8 +38,6 @@ pub(super) struct Attributes {
     rename_all_fields = "camelCase"
 )]
 pub(super) enum Kind {
-    /// The built-in planner, compiled (`out`): otherwise every other build would do it.
-    Planner,
     /// An image: its `conf.json` (`conf`), its root layer (`layer`), what it was planned from (`spec`), and
     /// a program that writes it (`out`).
     Image {

@@ -18,7 +18,7 @@ use terrine::copy;
 use terrine::oci::Reference;
 use terrine::plan::dockertools::{self, Conf, ConfOptions};
 use terrine::plan::{self, CommandOptions, CommandsTold, PlanOptions};
-use terrine::planner::{Limits, Planners, Runtime};
+use terrine::planner::Planners;
 use terrine::spec::{ImageSpec, Time};
 
 use super::super::cache_args::CacheArgs;
@@ -40,11 +40,9 @@ const HASH: usize = 32;
 /// Builds the derivation that this process is the builder of.
 pub(in super::super) fn run(printer: &Printer) -> Result<()> {
     let attributes = Attributes::read()?;
-    if let Some(folder) = &attributes.planner {
-        environment::keep_compiled(folder.clone());
-    }
+    // A build has no home to keep them in.
+    environment::keep_compiled(std::env::temp_dir().join("planner"));
     match &attributes.kind {
-        Kind::Planner => compile(attributes.output("out")?),
         Kind::Image { spec, closure } => image(&attributes, spec.clone(), closure, printer),
         Kind::Archive {
             conf,
@@ -104,32 +102,6 @@ fn again(words: &[String], authorities: &OsStr) -> Result<()> {
     let mut command = Command::new(program);
     command.args(words).env(AUTHORITIES, authorities);
     Err(command.exec()).context("restarting")
-}
-
-/// Compiles the built-in planner to a folder.
-fn compile(out: &Path) -> Result<()> {
-    // How often each file is used is written beside it, sooner or later: only what was compiled is kept.
-    let folder = std::env::temp_dir().join("planner");
-    make_folder(&folder)?;
-    let runtime = Runtime::new(Limits::default(), Some(&folder))?;
-    runtime.embedded()?;
-    copy_compiled(&folder, out)
-}
-
-fn copy_compiled(from: &Path, to: &Path) -> Result<()> {
-    let cannot = || format!("copying `{}`", from.display());
-    make_folder(to)?;
-    for entry in fs::read_dir(from).with_context(cannot)? {
-        let (from, to) = entry
-            .map(|entry| (entry.path(), to.join(entry.file_name())))
-            .with_context(cannot)?;
-        if from.is_dir() {
-            copy_compiled(&from, &to)?;
-        } else if from.extension().is_none() {
-            fs::copy(&from, &to).with_context(cannot)?;
-        }
-    }
-    Ok(())
 }
 
 /// The hash in the name of an output.
