@@ -117,11 +117,8 @@ impl<'l> Beside<'l> {
         cache: &'l Cache,
         moves_files: bool,
     ) -> Result<Self, layer::Error> {
-        let part = |layer: &'l Box<dyn NewLayer + 'l>| Part::new(layer.as_ref(), cache);
-        let parts: Vec<Part<'l>> = layers
-            .iter()
-            .map(part)
-            .collect::<Result<_, layer::Error>>()?;
+        let parts = layers.iter().map(|layer| Part::new(layer.as_ref(), cache));
+        let parts: Vec<Part<'l>> = parts.collect::<Result<_, _>>()?;
         let state = State {
             written: 0,
             listed: parts.iter().map(|_| None).collect(),
@@ -337,7 +334,7 @@ impl<'l> Beside<'l> {
     fn doubts(&self, number: usize) -> bool {
         self.cache.checks_all()
             || self.is_cache_wrong.load(Ordering::Relaxed)
-            || RandomState::new().hash_one(number) % SAMPLE == 0
+            || RandomState::new().hash_one(number).is_multiple_of(SAMPLE)
     }
 
     /// Hashes a layer.
