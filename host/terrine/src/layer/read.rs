@@ -1,5 +1,6 @@
 //! Reading a file of a size that is already promised.
 
+use std::cmp::Ordering;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -32,10 +33,10 @@ pub(crate) fn read_exact(
     if let Some(pass) = feeder.pass() {
         let stamp = Stamp::of(file.as_fd()).map_err(io)?;
         if !pass.agrees(stamp) {
-            return changed(Change::Written);
+            return changed(change(size, stamp.size()));
         }
         // One of another size is read, which tells more.
-        if seen.is_none() && stamp.has_size(size) && feeder.moves_file(size) {
+        if seen.is_none() && stamp.size() == size && feeder.moves_file(size) {
             let path = path();
             return Ok(feeder.move_file(MovedFile {
                 file,
@@ -47,9 +48,21 @@ pub(crate) fn read_exact(
         before = Some(stamp);
     }
     read_all(feeder, &file, &path, size, seen)?;
-    match before {
-        Some(before) if Stamp::of(file.as_fd()).map_err(io)? != before => changed(Change::Written),
-        _ => Ok(()),
+    if let Some(before) = before {
+        let after = Stamp::of(file.as_fd()).map_err(io)?;
+        if !after.agrees(&before) {
+            return changed(change(size, after.size()));
+        }
+    }
+    Ok(())
+}
+
+/// Returns the change of a file that had so many bytes, and now has others.
+fn change(before: u64, now: u64) -> Change {
+    match now.cmp(&before) {
+        Ordering::Less => Change::Shrank,
+        Ordering::Equal => Change::Written,
+        Ordering::Greater => Change::Grew,
     }
 }
 
@@ -94,7 +107,7 @@ fn read_all(
 }
 
 impl From<FileFailure> for Error {
-    fn from(FileFailure { path, fault }: FileFailure) -> Self {
+    fn from(FileFailure { path, size, fault }: FileFailure) -> Self {
         let change = match fault {
             FileFault::Reading(source) => {
                 return Self::Io {
@@ -104,7 +117,7 @@ impl From<FileFailure> for Error {
                 };
             }
             FileFault::Shrank => Change::Shrank,
-            FileFault::Changed => Change::Written,
+            FileFault::Changed(now) => change(size, now),
         };
         Self::Changed { path, change }
     }

@@ -25,6 +25,8 @@ pub(crate) struct MovedFile {
 pub(crate) struct FileFailure {
     /// Its path.
     pub(crate) path: PathBuf,
+    /// The size in bytes that it had before.
+    pub(crate) size: u64,
     /// The reason.
     pub(crate) fault: FileFault,
 }
@@ -36,8 +38,8 @@ pub(crate) enum FileFault {
     Reading(io::Error),
     /// It has fewer bytes than it had.
     Shrank,
-    /// It is not what it was before.
-    Changed,
+    /// It is not what it was before. It has so many bytes now.
+    Changed(u64),
 }
 
 /// A failure of a file or of the output.
@@ -55,6 +57,7 @@ impl MovedFile {
         let failed = |fault| {
             MoveError::File(FileFailure {
                 path: self.path.clone(),
+                size: self.size,
                 fault,
             })
         };
@@ -76,8 +79,8 @@ impl MovedFile {
             }
         }
         match Stamp::of(file.as_fd()) {
-            Ok(stamp) if stamp == self.stamp => Ok(()),
-            Ok(_) => Err(failed(FileFault::Changed)),
+            Ok(stamp) if stamp.agrees(&self.stamp) => Ok(()),
+            Ok(stamp) => Err(failed(FileFault::Changed(stamp.size()))),
             Err(errno) => Err(failed(FileFault::Reading(errno.into()))),
         }
     }

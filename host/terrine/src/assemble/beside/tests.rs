@@ -276,7 +276,7 @@ fn a_file_that_changes_between_the_two_readings_is_an_error() {
                 .unwrap();
         });
         let failure = failure.err().unwrap().to_string();
-        assert!(failure.contains("was changed while"), "{failure}");
+        assert!(failure.contains("shrank while"), "{failure}");
         assert!(failure.contains(&format!("{number:032}-x")), "{failure}");
     }
 }
