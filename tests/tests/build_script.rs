@@ -64,6 +64,8 @@ impl Workspace {
             .unwrap()
             .replace(", \"tests\", \"tests/fuzz\"]", "]")
             .replace("[\"host/cli\"]", "[\"host/planner\"]")
+            // Scripts that are not optimised are built faster.
+            .replace("[profile.release.build-override]\nopt-level = 3", "")
     }
 
     /// Optimises the planner less from now on: flags that reach it change its bytes all the same, and each build takes

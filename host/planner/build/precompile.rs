@@ -1,6 +1,6 @@
 //! Compiles the built-in planner for the machines that the program is built for.
 
-use wasmtime::Engine;
+use wasmtime::{Config, Engine};
 
 use engine::Space;
 
@@ -9,15 +9,38 @@ mod engine;
 #[path = "../src/fuel.rs"]
 mod fuel;
 
-/// Returns the code of a component for every processor of `target`, a triple of Rust. Nothing of the machine that
-/// compiles has a part in it.
+/// The features of x86-64 processors since 2009, from the list of x86-64-v2 in the System V ABI. Without `popcnt`, the
+/// policy `least-pull` takes twice as long. Newer features gain nothing.
+const X86_64_V2: [&str; 5] = [
+    "has_sse3",
+    "has_ssse3",
+    "has_sse41",
+    "has_sse42",
+    "has_popcnt",
+];
+
+/// Returns the code of a component for `target`, a triple of Rust. Nothing of the machine that compiles has a part in
+/// it.
 ///
 /// # Errors
 ///
 /// A target that the compiler does not support, and bytes that are not a component.
 pub(super) fn precompile(component: &[u8], target: &str) -> wasmtime::Result<Vec<u8>> {
     let mut settings = engine::settings(Space::Ample);
-    // A target that is named has the features that all of its processors have.
-    let engine = Engine::new(settings.target(target)?)?;
-    engine.precompile_component(component)
+    // A target that is named has only the features that all of its processors have.
+    settings.target(target)?;
+    if target.starts_with("x86_64-") {
+        enable(&mut settings, &X86_64_V2);
+    }
+    Engine::new(&settings)?.precompile_component(component)
+}
+
+fn enable(settings: &mut Config, features: &[&str]) {
+    for feature in features {
+        // Safety: nothing is run here. The engine that loads the code checks that the processor has its features.
+        #[allow(unsafe_code)]
+        unsafe {
+            settings.cranelift_flag_enable(feature);
+        }
+    }
 }

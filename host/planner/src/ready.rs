@@ -51,6 +51,18 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_processor_without_its_features_does_not_take_it() {
+        let mut settings = settings(Space::Ample);
+        // Safety: code is refused if a feature is missing, so a missing one is not dangerous.
+        #[allow(unsafe_code)]
+        unsafe {
+            settings.detect_host_feature(|feature| Some(feature != "popcnt"));
+        }
+        assert!(component(&Engine::new(&settings).unwrap()).is_none());
+    }
+
+    #[test]
     fn the_code_is_the_component_s_and_depends_on_nothing_else() {
         let code = precompile::precompile(EMBEDDED, env!("PLANNER_TARGET")).unwrap();
         assert!(code == CODE, "{} and {} bytes", code.len(), CODE.len());

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use wasmtime::Engine;
+use wasmtime::{Engine, OutOfMemory};
 
 use super::CompileLimits;
 use crate::runtime::{self, MAX_STACK};
@@ -64,12 +64,21 @@ fn compile(arguments: impl Iterator<Item = OsString>, confine: Confine) -> Resul
         .read_to_end(&mut bytes)?;
     let engine = Engine::new(&config).map_err(io::Error::other)?;
     confine()?;
-    let code = engine.precompile_component(&bytes).map_err(|error| {
-        let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-        Fault::Refused(causes.join(": "))
-    })?;
+    let code = engine
+        .precompile_component(&bytes)
+        .map_err(|error| fault(&error))?;
     io::stdout().write_all(&code)?;
     Ok(())
+}
+
+/// Tells apart a component that is none from one for which memory does not suffice. Where memory is short, most of the
+/// compiler ends the process, and some of it returns an error.
+fn fault(error: &wasmtime::Error) -> Fault {
+    if error.downcast_ref::<OutOfMemory>().is_some() {
+        return Fault::Other(io::ErrorKind::OutOfMemory.into());
+    }
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    Fault::Refused(causes.join(": "))
 }
 
 /// The arguments that [`super::parent`] gives: seconds, bytes of memory, bytes of stack.

@@ -16,8 +16,8 @@ use crate::Error;
 
 /// The most that is read of what the child says, in bytes.
 const SAID: u64 = 64 << 10;
-/// The beginning of Rust's message where memory cannot be allocated.
-const NO_MEMORY: &str = "memory allocation of";
+/// The messages where memory cannot be allocated: that of Rust, which ends the process, and that of an error.
+const NO_MEMORY: [&str; 2] = ["memory allocation of", "out of memory"];
 
 /// Compiles a component in a child process.
 pub(super) fn compile(
@@ -131,7 +131,7 @@ fn fault(compiler: &Compiler, name: &str, status: ExitStatus, waited: bool, said
             component,
             limit: limits.time,
         },
-        _ if said.contains(NO_MEMORY) => Error::CompileMemory {
+        _ if NO_MEMORY.iter().any(|text| said.contains(text)) => Error::CompileMemory {
             component,
             limit: limits.memory,
         },
