@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use serde_json::{Value, json};
-use terrine_tests::{Run, SpecFile, TestStore};
+use terrine_tests::{Archive, Run, SpecFile, TestStore};
 
 const HASHED: &str = "6xg259477c90a229xwmb53pdfkn6ig3g-app-1.0";
 /// Looks like a bundle, for a program that looks.
@@ -123,16 +123,22 @@ fn what_a_hash_names_is_not_read() {
         ),
     ];
     symlink(&tree, store.root().join("result")).unwrap();
-    for spec in specs {
+    for (number, spec) in specs.iter().enumerate() {
         write(&host, "a");
         let (built, planned) = (spec.tag(), spec.plan());
         // Nothing is read for a plan, and it knows the tag.
         assert_eq!(planned["tag"], built, "{}", spec.json);
         assert_eq!(planned["tagGenerated"], true);
         assert_eq!(planned.get("tagAfterReading"), None);
-        // Nobody may do this to a path with a hash, so nobody looks.
+        // Nobody may do this to a path with a hash, so nobody looks, unless asked to.
         write(&host, "b");
-        assert_eq!(spec.tag(), built, "{}", spec.json);
+        let run = Run::of(spec.command("build").arg("--verify-cached")).ok();
+        let archive = Archive::read(run.stdout);
+        let name = archive.manifest["RepoTags"][0].as_str().unwrap();
+        assert_eq!(name, format!("test:{built}"), "{}", spec.json);
+        // Only the first one has a layer that the cache knows by the name of its path.
+        let is_noticed = run.stderr.contains("was not what its entry said");
+        assert_eq!(is_noticed, number == 0, "{}", run.stderr);
     }
 }
 
