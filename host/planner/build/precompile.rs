@@ -4,8 +4,16 @@ use wasmtime::{Config, Engine};
 
 use engine::Space;
 
+#[allow(
+    clippy::duplicate_mod,
+    reason = "the tests of the crate have this file as a module, too"
+)]
 #[path = "../src/engine.rs"]
 mod engine;
+#[allow(
+    clippy::duplicate_mod,
+    reason = "the tests of the crate have this file as a module, too"
+)]
 #[path = "../src/fuel.rs"]
 mod fuel;
 

@@ -22,7 +22,8 @@ pub(super) fn component(engine: &Engine) -> Option<Component> {
     loaded.ok()
 }
 
-#[cfg(all(test, feature = "precompiled"))]
+#[cfg(test)]
+#[cfg(feature = "precompiled")]
 mod tests {
     use wasmtime::Engine;
 
