@@ -1,10 +1,12 @@
 //! Running the binary under test.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use super::{peer, signals};
 
@@ -135,7 +137,16 @@ pub struct Run {
 impl Run {
     /// Runs a command to its end.
     pub fn of(command: &mut Command) -> Self {
-        command.output().unwrap().into()
+        loop {
+            match command.output() {
+                // A program that a test has just written: a process that another thread is starting has its descriptor
+                // until it runs its own program.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                output => return output.unwrap().into(),
+            }
+        }
     }
 
     /// Runs a command on a terminal of its own; what it says is on stdout then. Nothing, said

@@ -249,3 +249,30 @@ fn a_mask_that_lets_the_group_write_is_no_trouble() {
         );
     }
 }
+
+#[test]
+fn a_store_path_that_was_changed_is_noticed_when_all_is_verified() {
+    let store = TestStore::default();
+    let name = "6xg259477c90a229xwmb53pdfkn6ig3g-app-1.0";
+    store.file(&format!("{name}/etc/file"), b"a");
+    let spec = SpecFile::new(&store, &[name]).with("config", serde_json::Value::Null);
+    let layout = store.root().join("layout");
+    let build = |more: &[&str]| {
+        let mut command = spec.command("build");
+        command
+            .arg("-o")
+            .arg(format!("oci:{}", layout.display()))
+            .args(more);
+        let told = Run::of(&mut command).ok().stderr;
+        let index = fs::read_to_string(layout.join("index.json")).unwrap();
+        (told.contains("was not what its entry said"), index)
+    };
+    let (_, first) = build(&[]);
+    fs::write(store.host(&format!("{name}/etc/file")), b"b").unwrap();
+    // Nobody may do this to a store path, so nobody looks, unless asked to.
+    assert_eq!(build(&[]), (false, first.clone()));
+    let (is_noticed, verified) = build(&["--verify-cached"]);
+    assert!(is_noticed && verified != first);
+    // The entry was replaced.
+    assert_eq!(build(&["--verify-cached"]), (false, verified));
+}

@@ -56,16 +56,16 @@ impl Place {
     fn check(&self, command: &mut Command) {
         let run = Run::of(command).ok();
         assert!(run.stdout == self.expected, "other bytes: {command:?}");
-        assert!(!run.stderr.contains("cache"), "{}", run.stderr);
     }
 }
 
-/// Returns the files below a directory.
-fn files(directory: &Path) -> Vec<PathBuf> {
+/// Returns the files of compiled planners in a cache.
+fn planners(cache: &Path) -> Vec<PathBuf> {
     let mut found = vec![];
-    let mut directories = vec![directory.to_owned()];
+    let mut directories = vec![cache.join("terrine/planner")];
     while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
+        let entries = fs::read_dir(directory).into_iter().flatten();
+        for entry in entries {
             let path = entry.unwrap().path();
             let list = if path.is_dir() {
                 &mut directories
@@ -83,14 +83,14 @@ fn a_first_run_compiles_nothing() {
     let (place, cache) = (Place::new(), temporary());
     place.run(cache.path());
     // What a run compiles, it keeps.
-    assert_eq!(files(cache.path()), Vec::<PathBuf>::new());
+    assert_eq!(planners(cache.path()), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn code_that_does_not_fit_is_compiled_and_kept() {
     let (place, cache) = (Place::new(), temporary());
     place.run_in_little_space(cache.path());
-    let kept = files(cache.path());
+    let kept = planners(cache.path());
     assert!(!kept.is_empty());
     // A cache that was tampered with is not believed, and not fatal.
     for file in &kept {

@@ -32,8 +32,8 @@ impl NewImage<'_> {
         self.run_as(&self.references(), out, &Cache::none(), reporter)
     }
 
-    /// Writes the same under other names. Where the output takes bytes of files that nobody reads, the cache knows the
-    /// digests of layers whose files stay what they are, and is told of those that are hashed.
+    /// Writes the same under other names. If the output takes bytes of files that nobody reads, digests of layers whose
+    /// files stay what they are come from the cache. Those that it does not have are kept there.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl<'a> Writing<'a, '_> {
             let listed = beside.listed(number)?;
             let layer = (number, layer.as_ref());
             self.new_layer(layer, listed.entries.as_ref(), &listed.hashed)?;
-            beside.written(&listed);
+            beside.written();
         }
         Ok(())
     }

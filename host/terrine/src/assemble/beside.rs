@@ -8,7 +8,7 @@
 //! A layer that the cache knows need not be hashed. Because a cache may be wrong, one of [`SAMPLE`] is hashed all the same,
 //! which one nobody can tell, and if it is not what the cache says, all others are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::num::NonZeroUsize;
@@ -83,8 +83,8 @@ struct State<'l> {
     listed: Vec<Option<Arc<Listed<'l>>>>,
     /// The layers that are to be hashed beside the archive: their numbers, in order.
     to_hash: VecDeque<(usize, Arc<Listed<'l>>)>,
-    /// The bytes of layers that were begun to be hashed and are not in the archive.
-    ahead: u64,
+    /// The sizes of layers that were begun to be hashed and are not in the archive, in bytes, by number.
+    ahead: BTreeMap<usize, u64>,
     /// The number of layers that are to be hashed and are not yet.
     unhashed: usize,
     /// True when all layers are listed.
@@ -123,7 +123,7 @@ impl<'l> Beside<'l> {
             written: 0,
             listed: parts.iter().map(|_| None).collect(),
             to_hash: VecDeque::new(),
-            ahead: 0,
+            ahead: BTreeMap::new(),
             unhashed: 0,
             is_listed: false,
             digests: vec![None; parts.len()],
@@ -171,12 +171,11 @@ impl<'l> Beside<'l> {
     }
 
     /// Takes note that the archive has a layer.
-    pub(super) fn written(&self, listed: &Listed<'l>) {
+    pub(super) fn written(&self) {
         let mut state = self.lock();
+        let number = state.written;
         state.written += 1;
-        if matches!(listed.hashed, Hashed::Beside(_)) {
-            state.ahead = state.ahead.saturating_sub(listed.entries.measure().size);
-        }
+        state.ahead.remove(&number);
         drop(state);
         self.changed.notify_all();
     }
@@ -318,10 +317,10 @@ impl<'l> Beside<'l> {
                 return None;
             }
             if let Some((number, listed)) = state.to_hash.front() {
-                let is_written = *number < state.written;
-                if is_written || *number == state.written || state.ahead < BYTES {
-                    if !is_written {
-                        state.ahead += listed.entries.measure().size;
+                if *number <= state.written || state.ahead.values().sum::<u64>() < BYTES {
+                    let (number, size) = (*number, listed.entries.measure().size);
+                    if number >= state.written {
+                        state.ahead.insert(number, size);
                     }
                     return state.to_hash.pop_front();
                 }

@@ -18,7 +18,7 @@ const BUFFER: usize = 128 << 10;
 ///
 /// # Errors
 ///
-/// What `produce` returns, unless that only passes on that `out` failed.
+/// The error of `out` if it failed, else that of `produce`.
 pub(crate) fn here<T, E: From<io::Error>>(
     out: impl Write,
     observer: &dyn Observer,

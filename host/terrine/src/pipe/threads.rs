@@ -17,7 +17,7 @@ use super::pairs::Stream;
 use super::{Closed, Feeder, FileFailure, MovedFile, Observer, Outlet};
 
 /// The size of a buffer, in bytes: large enough that handing it over costs nothing.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 512 << 10;
 /// The number of buffers.
 const BUFFERS: usize = 8;
 
@@ -37,7 +37,7 @@ enum ToHash {
 ///
 /// # Errors
 ///
-/// What `produce` returns, unless that only passes on that `out` failed.
+/// The error of `out` if it failed, else that of `produce`.
 pub fn run<T, E: From<io::Error>>(
     mut out: impl Write + Send,
     observer: &dyn Observer,

@@ -103,7 +103,7 @@ fn gone_through(
         for number in 0..layers.len() {
             let listed = beside.listed(number)?;
             ways.push(listed.hashed.clone());
-            beside.written(&listed);
+            beside.written();
         }
         let in_archive: Vec<Plain> = layers.iter().map(|layer| plain(layer.as_ref())).collect();
         for (number, way) in ways.iter().enumerate() {
