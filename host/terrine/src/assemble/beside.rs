@@ -316,14 +316,14 @@ impl<'l> Beside<'l> {
             if self.is_stopped() || (state.is_listed && state.to_hash.is_empty()) {
                 return None;
             }
-            if let Some((number, listed)) = state.to_hash.front() {
-                if *number <= state.written || state.ahead.values().sum::<u64>() < BYTES {
-                    let (number, size) = (*number, listed.entries.measure().size);
-                    if number >= state.written {
-                        state.ahead.insert(number, size);
-                    }
-                    return state.to_hash.pop_front();
+            if let Some((number, listed)) = state.to_hash.front()
+                && (*number <= state.written || state.ahead.values().sum::<u64>() < BYTES)
+            {
+                let (number, size) = (*number, listed.entries.measure().size);
+                if number >= state.written {
+                    state.ahead.insert(number, size);
                 }
+                return state.to_hash.pop_front();
             }
             state = self.wait(state);
         }
