@@ -1,4 +1,4 @@
-//! One block in, one gzip member or zstd frame out.
+//! One block in, one gzip member out.
 
 use std::io;
 
@@ -9,18 +9,14 @@ use super::{Compression, Setting};
 /// The size of a block of gzip, in bytes. With 512 KiB the output is 0.2 % larger, with
 /// 4 MiB 0.1 % smaller: gzip looks back 32 KiB only.
 pub(super) const GZIP_BLOCK: usize = 1 << 20;
-/// The size of a block of zstd, in bytes. With 2 MiB the output is 0.5 % (level 2) to 3 %
-/// (level 19) larger; with 8 MiB 0.1 % to 2 % smaller, but every thread holds three.
-pub(super) const ZSTD_BLOCK: usize = 4 << 20;
 /// The version of libdeflate, which does not tell it itself; a test holds it against
 /// Cargo.lock.
 pub(super) const LIBDEFLATE: &str = "1.26.1";
 
-/// Returns the number of bytes that are compressed at once; nothing where nothing is compressed.
+/// Returns the number of bytes that are compressed at once; nothing where nothing is compressed in blocks.
 pub(super) fn block_size(compression: Compression) -> Option<usize> {
     match compression {
         Compression::Gzip => Some(GZIP_BLOCK),
-        Compression::Zstd => Some(ZSTD_BLOCK),
         // `Setting::PANICKING`.
         #[cfg(test)]
         Compression::Bzip2 => Some(1 << 10),
@@ -28,17 +24,15 @@ pub(super) fn block_size(compression: Compression) -> Option<usize> {
     }
 }
 
-/// The most bytes that a block of so many may become, in either format.
+/// The most bytes that a block of so many may become.
 pub(super) fn bound(size: usize) -> usize {
-    // Deflate adds 5 bytes to every 5000 or fewer that it stores and gzip 18; zstd
-    // tells its own.
-    (size + 5 * (size / 5000 + 1) + 64).max(zstd::zstd_safe::compress_bound(size))
+    // Deflate adds 5 bytes to every 5000 or fewer that it stores, and gzip 18.
+    size + 5 * (size / 5000 + 1) + 64
 }
 
 /// A library's context, used for one block after the other.
 pub(super) enum Codec {
     Gzip(Compressor),
-    Zstd(zstd::bulk::Compressor<'static>),
     #[cfg(test)]
     Panicking,
 }
@@ -53,9 +47,6 @@ impl Codec {
                     .map_err(|_| io::Error::other(format!("libdeflate has no level {level}")))?;
                 Ok(Self::Gzip(Compressor::new(level)))
             }
-            // Frames tell their size, so that readers allocate it at once. They carry no
-            // checksum: a layer has its digest, and a checksum costs 3 %.
-            Compression::Zstd => zstd::bulk::Compressor::new(level).map(Self::Zstd),
             #[cfg(test)]
             Compression::Bzip2 => Ok(Self::Panicking),
             other => Err(io::Error::other(format!(
@@ -71,7 +62,6 @@ impl Codec {
             Self::Gzip(compressor) => compressor
                 .gzip_compress(input, output)
                 .map_err(io::Error::other),
-            Self::Zstd(compressor) => compressor.compress_to_buffer(input, output),
             #[cfg(test)]
             Self::Panicking => panic!("a codec that panics"),
         }
@@ -83,15 +73,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bound_is_at_least_what_the_libraries_ask_for() {
+    fn the_bound_is_at_least_what_the_library_asks_for() {
         let mut compressor = Compressor::new(CompressionLvl::new(12).unwrap());
-        for size in [0, 1, 4999, 5000, 5001, 100_000, GZIP_BLOCK, ZSTD_BLOCK] {
+        for size in [0, 1, 4999, 5000, 5001, 100_000, GZIP_BLOCK] {
             assert!(
                 bound(size) >= compressor.gzip_compress_bound(size),
-                "{size}"
-            );
-            assert!(
-                bound(size) >= zstd::zstd_safe::compress_bound(size),
                 "{size}"
             );
         }

@@ -6,21 +6,32 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::Setting;
 use super::codec::block_size;
+use super::frame::Frame;
 use super::pool::{Block, BlockOutcome, Job, Pool, Shared};
+use super::{Compression, Setting};
 
 /// A writer that compresses, by a pool's threads, and writes the outcome to another.
 ///
 /// Writing happens on the thread that this is called from: it waits when the other writer
-/// does, or when the pool has more to do than it can. What comes out depends on what goes
+/// does, or when there is more to compress than the threads can. What comes out depends on what goes
 /// in and the setting alone, not on threads or on how it is cut into writes.
 ///
 /// Nothing is complete before [`Encoder::finish`]. Dropped without it, the blocks that are
 /// not compressed yet never are.
 pub struct Encoder<'p, W: Write> {
     out: W,
-    blocks: Option<Blocks<'p>>,
+    way: Way<'p>,
+}
+
+/// The way to compressed bytes.
+enum Way<'p> {
+    /// They are the bytes themselves.
+    Plain,
+    /// Blocks that are compressed on their own.
+    Blocks(Blocks<'p>),
+    /// One zstd frame.
+    Frame(Frame<'p>, &'p Pool),
 }
 
 impl<'p, W: Write> Encoder<'p, W> {
@@ -30,11 +41,14 @@ impl<'p, W: Write> Encoder<'p, W> {
     ///
     /// Threads that cannot be started.
     pub fn new(setting: &Setting, pool: &'p Pool, out: W) -> io::Result<Self> {
-        let blocks = match block_size(setting.compression()) {
-            Some(size) => Some(Blocks::new(*setting, size, pool)?),
-            None => None,
+        let way = match (setting.compression(), block_size(setting.compression())) {
+            (_, Some(size)) => Way::Blocks(Blocks::new(*setting, size, pool)?),
+            (Compression::Zstd, None) => {
+                Way::Frame(Frame::new(setting.level().unwrap_or_default()), pool)
+            }
+            _ => Way::Plain,
         };
-        Ok(Self { out, blocks })
+        Ok(Self { out, way })
     }
 
     /// Writes all that is left and returns the inner writer, which is not flushed. Empty
@@ -48,8 +62,10 @@ impl<'p, W: Write> Encoder<'p, W> {
     ///
     /// With what a compressing thread panicked with, as all of these.
     pub fn finish(mut self) -> io::Result<W> {
-        if let Some(blocks) = &mut self.blocks {
-            blocks.finish(&mut self.out)?;
+        match &mut self.way {
+            Way::Plain => {}
+            Way::Blocks(blocks) => blocks.finish(&mut self.out)?,
+            Way::Frame(frame, _) => frame.finish(&mut self.out)?,
         }
         Ok(self.out)
     }
@@ -57,17 +73,25 @@ impl<'p, W: Write> Encoder<'p, W> {
 
 impl<W: Write> Write for Encoder<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.blocks {
-            Some(blocks) => blocks.write(bytes, &mut self.out),
-            None => self.out.write(bytes),
+        match &mut self.way {
+            Way::Plain => self.out.write(bytes),
+            Way::Blocks(blocks) => blocks.write(bytes, &mut self.out),
+            Way::Frame(frame, pool) => {
+                frame.write(bytes, || pool.workers(), &mut self.out)?;
+                Ok(bytes.len())
+            }
         }
     }
 
     /// Flushes the inner writer. It does not cut a block short, so bytes may be left.
     fn flush(&mut self) -> io::Result<()> {
-        if let Some(blocks) = &mut self.blocks {
-            blocks.check()?;
-            blocks.write_ready(&mut self.out)?;
+        match &mut self.way {
+            Way::Plain => {}
+            Way::Blocks(blocks) => {
+                blocks.check()?;
+                blocks.write_ready(&mut self.out)?;
+            }
+            Way::Frame(frame, _) => frame.check()?,
         }
         self.out.flush()
     }

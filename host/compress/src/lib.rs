@@ -1,14 +1,15 @@
 //! Compression of layers and archives: told by its first bytes, undone, and done.
 //!
-//! What is compressed is cut into blocks of one size, and every block becomes a gzip
-//! member or a zstd frame of its own. So the blocks go through as many threads as there
-//! are, and the bytes that come out depend on the input and the [`Setting`] alone.
+//! What is compressed is cut into blocks of one size, which go through as many threads as there
+//! are. A block becomes a gzip member of its own, or a part of one zstd frame. The bytes that come out depend on the
+//! input and the [`Setting`] alone.
 
 mod budget;
 mod codec;
 mod decode;
 mod encoder;
 mod foreign;
+mod frame;
 mod media_type;
 mod pool;
 mod setting;

@@ -20,15 +20,39 @@ use super::codec::{Codec, bound};
 /// it, and one that is being filled or written.
 const BLOCKS_PER_THREAD: usize = 3;
 
+/// The most threads of a frame. Each has 9 MiB.
+const MOST_WORKERS: usize = 16;
+
 /// Threads that compress for all layers of a run. They start with the first encoder that
 /// needs them, and end with the pool.
 ///
 /// Memory is bounded: three blocks for each thread in all and one for each encoder,
-/// whatever goes through.
+/// whatever goes through. A zstd frame of more than one job has a window and some jobs.
 pub struct Pool {
     shared: Arc<Shared>,
     count: NonZeroUsize,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The number of threads that frames may still have.
+    spare: Mutex<usize>,
+}
+
+/// Threads for one frame. They go back when this is dropped.
+pub(super) struct Workers<'p> {
+    pool: &'p Pool,
+    taken: usize,
+}
+
+impl Workers<'_> {
+    /// Returns the number of threads: one at least, even if others have all that there are.
+    pub(super) fn count(&self) -> u32 {
+        u32::try_from(self.taken.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+impl Drop for Workers<'_> {
+    fn drop(&mut self) {
+        *self.pool.spare() += self.taken;
+    }
 }
 
 impl Pool {
@@ -49,12 +73,26 @@ impl Pool {
             shared,
             count: threads,
             threads: Mutex::new(Vec::new()),
+            spare: Mutex::new(threads.get()),
         }
     }
 
     /// Returns the number of its threads.
     pub fn threads(&self) -> NonZeroUsize {
         self.count
+    }
+
+    /// Returns threads for a frame: two thirds of those that are left, up to [`MOST_WORKERS`]. Layers are made several at once, so
+    /// the first does not take all.
+    pub(super) fn workers(&self) -> Workers<'_> {
+        let mut spare = self.spare();
+        let taken = (2 * *spare).div_ceil(3).min(MOST_WORKERS);
+        *spare -= taken;
+        Workers { pool: self, taken }
+    }
+
+    fn spare(&self) -> MutexGuard<'_, usize> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Registers an encoder, starting the threads for the first one.

@@ -8,7 +8,8 @@ use std::str::FromStr;
 use terrine_support::hint::Hint;
 
 use super::Compression;
-use super::codec::{GZIP_BLOCK, LIBDEFLATE, ZSTD_BLOCK};
+use super::codec::{GZIP_BLOCK, LIBDEFLATE};
+use super::frame::{JOB, WINDOW};
 
 /// The levels of libdeflate, but for 0, which stores: that is what `none` is for.
 const GZIP_LEVELS: RangeInclusive<i32> = 1..=12;
@@ -107,13 +108,21 @@ impl Setting {
     /// with an image, and what a layer that was compressed before is known by. Another
     /// library or another way of cutting makes another text.
     pub fn describe(&self) -> String {
-        let (library, version, block) = match self.compression {
-            Compression::Gzip => ("libdeflate", LIBDEFLATE, GZIP_BLOCK),
-            Compression::Zstd => ("zstd", zstd::zstd_safe::version_string(), ZSTD_BLOCK),
-            _ => return self.to_string(),
-        };
-        let (compression, level, block) = (self.compression, self.level, block >> 20);
-        format!("{compression} level {level} by {library} {version} in blocks of {block} MiB")
+        let level = self.level;
+        match self.compression {
+            Compression::Gzip => {
+                let block = GZIP_BLOCK >> 20;
+                format!("gzip level {level} by libdeflate {LIBDEFLATE} in blocks of {block} MiB")
+            }
+            Compression::Zstd => {
+                let (version, job) = (zstd::zstd_safe::version_string(), JOB >> 20);
+                let window = 1 << (WINDOW - 20);
+                format!(
+                    "zstd level {level} by zstd {version} with a window of {window} MiB in jobs of {job} MiB"
+                )
+            }
+            _ => self.to_string(),
+        }
     }
 }
 
@@ -234,7 +243,10 @@ mod tests {
                 "gzip:6",
                 "gzip level 6 by libdeflate 1.26.1 in blocks of 1 MiB",
             ),
-            ("zstd:19", "zstd level 19 by zstd 1.5.7 in blocks of 4 MiB"),
+            (
+                "zstd:19",
+                "zstd level 19 by zstd 1.5.7 with a window of 32 MiB in jobs of 4 MiB",
+            ),
         ] {
             assert_eq!(text.parse::<Setting>().unwrap().describe(), described);
         }

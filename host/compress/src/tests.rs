@@ -9,7 +9,8 @@ use std::thread;
 
 use terrine_oci::Digest;
 
-use super::codec::{GZIP_BLOCK, ZSTD_BLOCK, block_size};
+use super::codec::{GZIP_BLOCK, block_size};
+use super::frame::{JOB, WINDOW};
 use super::{Compression, Encoder, Pool, Setting};
 
 const SETTINGS: [&str; 6] = ["none", "gzip:1", "gzip", "gzip:7", "zstd", "zstd:6"];
@@ -107,11 +108,11 @@ fn count_streams(compression: Compression, mut bytes: &[u8]) -> usize {
 
 #[test]
 fn what_goes_in_comes_out_of_the_decoders_whatever_its_length() {
-    let (pool, whole) = (pool(2), sample(2 * ZSTD_BLOCK + 17));
+    let (pool, whole) = (pool(2), sample(2 * JOB + 17));
     for text in SETTINGS {
         let setting = setting(text);
         let compression = setting.compression();
-        let size = block_size(compression).unwrap_or(GZIP_BLOCK);
+        let size = block_size(compression).unwrap_or(JOB);
         for length in [0, 1, size - 1, size, size + 1, 2 * size, whole.len()] {
             let compressed = compress(&setting, &pool, &whole[..length]);
             assert!(
@@ -122,7 +123,10 @@ fn what_goes_in_comes_out_of_the_decoders_whatever_its_length() {
                 continue;
             }
             assert_eq!(Compression::detect(&compressed), compression);
-            let streams = length.div_ceil(size).max(1);
+            let streams = match compression {
+                Compression::Zstd => 1,
+                _ => length.div_ceil(size).max(1),
+            };
             assert_eq!(
                 count_streams(compression, &compressed),
                 streams,
@@ -137,19 +141,67 @@ fn what_goes_in_comes_out_of_the_decoders_whatever_its_length() {
 }
 
 #[test]
-fn frames_of_zstd_say_how_large_they_are() {
-    let input = sample(ZSTD_BLOCK + 5);
-    let compressed = compress(&Setting::ZSTD, &pool(1), input);
-    let size = zstd::zstd_safe::get_frame_content_size(&compressed).unwrap();
-    assert_eq!(size, Some(ZSTD_BLOCK as u64));
-    let first = zstd::zstd_safe::find_frame_compressed_size(&compressed).unwrap();
-    let size = zstd::zstd_safe::get_frame_content_size(&compressed[first..]).unwrap();
-    assert_eq!(size, Some(5));
+fn small_frames_of_zstd_say_how_large_they_are() {
+    for (length, told) in [(5, Some(5)), (JOB, Some(JOB as u64)), (JOB + 1, None)] {
+        let compressed = compress(&Setting::ZSTD, &pool(1), sample(length));
+        let size = zstd::zstd_safe::get_frame_content_size(&compressed).unwrap();
+        assert_eq!(size, told);
+    }
+}
+
+#[test]
+fn frames_of_many_windows_do_not_depend_on_threads() {
+    // Noise that comes again from 20, 30 and 40 MiB before.
+    let mut numbers = Numbers(7);
+    let mut input: Vec<u8> = vec![];
+    while input.len() < 3 << (WINDOW + 1) {
+        let count = (1 << 20) + numbers.below(1 << 20);
+        let before = [20, 30, 40][numbers.below(3)] << 20;
+        if input.len() > before && numbers.below(3) > 0 {
+            let from = input.len() - before;
+            input.extend_from_within(from..from + count);
+        } else {
+            input.extend((0..count / 8).flat_map(|_| numbers.next().to_le_bytes()));
+        }
+    }
+    let setting = setting("zstd:1");
+    let expected = compress(&setting, &pool(1), &input);
+    // Most of what comes again from within the window is found.
+    assert!(
+        expected.len() < input.len() * 7 / 10,
+        "{} of {}",
+        expected.len(),
+        input.len()
+    );
+    assert!(decompress(Compression::Zstd, &expected) == input);
+    for threads in [2, 3, 5, 16] {
+        let pool = pool(threads);
+        let mut encoder = Encoder::new(&setting, &pool, vec![]).unwrap();
+        let mut rest = &input[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at((1 + numbers.below(3 << 20)).min(rest.len()));
+            encoder.write_all(now).unwrap();
+            rest = later;
+        }
+        assert!(encoder.finish().unwrap() == expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_frame_gives_its_threads_back() {
+    let pool = pool(5);
+    let counts = |frames: &[super::pool::Workers<'_>]| -> Vec<u32> {
+        frames.iter().map(super::pool::Workers::count).collect()
+    };
+    let frames: Vec<_> = (0..4).map(|_| pool.workers()).collect();
+    assert_eq!(counts(&frames), [4, 1, 1, 1]);
+    drop(frames);
+    assert_eq!(counts(&[pool.workers()]), [4]);
 }
 
 #[test]
 fn the_bytes_depend_neither_on_threads_nor_on_writes() {
-    let input = sample(ZSTD_BLOCK + GZIP_BLOCK + 1000);
+    let input = sample(JOB + GZIP_BLOCK + 1000);
     let mut numbers = Numbers(42);
     for text in SETTINGS {
         let setting = setting(text);
@@ -178,10 +230,7 @@ fn the_bytes_depend_neither_on_threads_nor_on_writes() {
 
 #[test]
 fn a_thread_that_did_other_things_makes_the_same_bytes() {
-    let (input, other) = (
-        sample(ZSTD_BLOCK),
-        &sample(12 * GZIP_BLOCK)[2 * ZSTD_BLOCK + 777..],
-    );
+    let (input, other) = (sample(JOB), &sample(12 * GZIP_BLOCK)[2 * JOB + 777..]);
     let worn = pool(1);
     for text in ["gzip:6", "zstd:1", "zstd:3", "zstd:6", "zstd:9", "gzip:1"] {
         let setting = setting(text);
@@ -197,7 +246,7 @@ fn a_thread_that_did_other_things_makes_the_same_bytes() {
 /// digests, so that they are pushed and pulled again: say so in CHANGELOG.md.
 #[test]
 fn the_bytes_are_those_of_this_version() {
-    let (input, pool) = (sample(ZSTD_BLOCK + 100_000), pool(2));
+    let (input, pool) = (sample(JOB + 100_000), pool(2));
     let pinned = [
         (
             "none",
@@ -225,19 +274,19 @@ fn the_bytes_are_those_of_this_version() {
         ),
         (
             "zstd:1",
-            "sha256:57d1af6bd189e29edf4f7149391cd0b177e71a13ab38d8112857b474b65be5fd",
+            "sha256:4ab6d00927d4131b4fd7e034bb7c0530cacd6fcdcc301b5ddd314e0dcdc1047c",
         ),
         (
             "zstd:3",
-            "sha256:d1fc42c6f06ec0f203533f3c0bed7150ff6c7c1b0262fb21fa4dbdb6cdd080f6",
+            "sha256:7156be3acd5572a2b1fd133fa3e041b86ce224e2890aac1703d250c10ad843b4",
         ),
         (
             "zstd:9",
-            "sha256:7ca5529f26269a766ec7cd2e4891fa1c1e318c254e5170e5813ecd537b6a47e3",
+            "sha256:867653b19a70c4da57bba65d037fa0d14a0fb5cf6ee2460eaa964ad2184c89ab",
         ),
         (
             "zstd:16",
-            "sha256:0b69a71225985094a6fabc458783f50fa03d6f46f78d3417666a3768ba88baca",
+            "sha256:143d456438cbd89bd38c87eb51586c89d1df33485759e86fc687457d70211d10",
         ),
     ];
     let made = pinned.map(|(text, _)| {
@@ -305,18 +354,20 @@ impl Write for Stuck {
 #[test]
 fn others_go_on_while_a_writer_is_stuck() {
     let (pool, input) = (pool(1), sample(12 * GZIP_BLOCK));
-    thread::scope(|scope| {
-        let (go, gone) = channel();
-        let pool = &pool;
-        let stuck = scope.spawn(move || {
-            let mut encoder = Encoder::new(&Setting::GZIP, pool, Stuck(gone, Vec::new())).unwrap();
-            encoder.write_all(input).unwrap();
-            encoder.finish().unwrap().1
+    for setting in [Setting::GZIP, Setting::ZSTD] {
+        thread::scope(|scope| {
+            let (go, gone) = channel();
+            let (pool, setting) = (&pool, &setting);
+            let stuck = scope.spawn(move || {
+                let mut encoder = Encoder::new(setting, pool, Stuck(gone, Vec::new())).unwrap();
+                encoder.write_all(input).unwrap();
+                encoder.finish().unwrap().1
+            });
+            let free = compress(setting, pool, input);
+            drop(go);
+            assert!(stuck.join().unwrap() == free);
         });
-        let free = compress(&Setting::GZIP, pool, input);
-        drop(go);
-        assert!(stuck.join().unwrap() == free);
-    });
+    }
 }
 
 /// A writer that takes so many bytes and then fails, or panics.
@@ -345,14 +396,17 @@ impl Write for Full {
 #[test]
 fn a_failing_writer_is_heard_of_and_nothing_is_complete_after_it() {
     let input = sample(9 * GZIP_BLOCK);
-    for threads in [1, 4] {
+    for (threads, setting) in [1, 4]
+        .into_iter()
+        .flat_map(|threads| [(threads, Setting::GZIP), (threads, Setting::ZSTD)])
+    {
         let pool = pool(threads);
         for room in [0, 1000, 1_000_000] {
             let out = Full {
                 room,
                 panics: false,
             };
-            let mut encoder = Encoder::new(&Setting::GZIP, &pool, out).unwrap();
+            let mut encoder = Encoder::new(&setting, &pool, out).unwrap();
             match encoder.write_all(input) {
                 Err(error) => {
                     assert_eq!(error.kind(), io::ErrorKind::StorageFull);
@@ -367,28 +421,31 @@ fn a_failing_writer_is_heard_of_and_nothing_is_complete_after_it() {
             }
         }
         // The pool has all that it had.
-        let compressed = compress(&Setting::GZIP, &pool, input);
-        assert!(decompress(Compression::Gzip, &compressed) == input);
+        let compressed = compress(&setting, &pool, input);
+        assert!(decompress(setting.compression(), &compressed) == input);
     }
 }
 
 #[test]
 fn a_panicking_writer_leaves_the_pool_whole() {
     let (pool, input) = (pool(2), sample(9 * GZIP_BLOCK));
-    let out = Full {
-        room: 1000,
-        panics: true,
-    };
-    let mut encoder = Encoder::new(&Setting::GZIP, &pool, out).unwrap();
-    let attempt = catch_unwind(AssertUnwindSafe(|| {
-        encoder.write_all(input).unwrap();
-        encoder.flush().unwrap();
-        encoder.write_all(input).unwrap();
-    }));
-    assert!(attempt.is_err());
-    assert!(encoder.finish().is_err());
-    let compressed = compress(&Setting::GZIP, &pool, input);
-    assert!(decompress(Compression::Gzip, &compressed) == input);
+    for setting in [Setting::GZIP, Setting::ZSTD] {
+        let out = Full {
+            room: 1000,
+            panics: true,
+        };
+        let mut encoder = Encoder::new(&setting, &pool, out).unwrap();
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            encoder.write_all(input).unwrap();
+            encoder.flush().unwrap();
+            encoder.write_all(input).unwrap();
+            encoder.write_all(input).unwrap();
+        }));
+        assert!(attempt.is_err());
+        assert!(encoder.finish().is_err());
+        let compressed = compress(&setting, &pool, input);
+        assert!(decompress(setting.compression(), &compressed) == input);
+    }
 }
 
 #[test]
