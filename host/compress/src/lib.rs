@@ -16,6 +16,7 @@ mod setting;
 #[cfg(test)]
 mod tests;
 mod window;
+mod workers;
 
 pub use decode::is_bomb;
 pub use encoder::Encoder;

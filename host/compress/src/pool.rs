@@ -15,13 +15,11 @@ use std::thread::{self, JoinHandle};
 
 use super::Setting;
 use super::codec::{Codec, bound};
+use super::workers::{Frames, Workers};
 
 /// The number of blocks for each thread: one that it works at, one that waits for
 /// it, and one that is being filled or written.
 const BLOCKS_PER_THREAD: usize = 3;
-
-/// The most threads of a frame. Each has 9 MiB.
-const MOST_WORKERS: usize = 16;
 
 /// Threads that compress for all layers of a run. They start with the first encoder that
 /// needs them, and end with the pool.
@@ -32,27 +30,7 @@ pub struct Pool {
     shared: Arc<Shared>,
     count: NonZeroUsize,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// The number of threads that frames may still have.
-    spare: Mutex<usize>,
-}
-
-/// Threads for one frame. They go back when this is dropped.
-pub(super) struct Workers<'p> {
-    pool: &'p Pool,
-    taken: usize,
-}
-
-impl Workers<'_> {
-    /// Returns the number of threads: one at least, even if others have all that there are.
-    pub(super) fn count(&self) -> u32 {
-        u32::try_from(self.taken.max(1)).unwrap_or(u32::MAX)
-    }
-}
-
-impl Drop for Workers<'_> {
-    fn drop(&mut self) {
-        *self.pool.spare() += self.taken;
-    }
+    frames: Frames,
 }
 
 impl Pool {
@@ -73,7 +51,7 @@ impl Pool {
             shared,
             count: threads,
             threads: Mutex::new(Vec::new()),
-            spare: Mutex::new(threads.get()),
+            frames: Frames::new(threads),
         }
     }
 
@@ -82,17 +60,9 @@ impl Pool {
         self.count
     }
 
-    /// Returns threads for a frame: two thirds of those that are left, up to [`MOST_WORKERS`]. Layers are made several at once, so
-    /// the first does not take all.
+    /// Returns threads for a frame.
     pub(super) fn workers(&self) -> Workers<'_> {
-        let mut spare = self.spare();
-        let taken = (2 * *spare).div_ceil(3).min(MOST_WORKERS);
-        *spare -= taken;
-        Workers { pool: self, taken }
-    }
-
-    fn spare(&self) -> MutexGuard<'_, usize> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+        self.frames.workers()
     }
 
     /// Registers an encoder, starting the threads for the first one.
