@@ -1,10 +1,10 @@
-//! The memory that the windows of all decoders take together.
+//! Memory that threads share: the windows of all decoders, and of the frames that are written.
 //!
-//! An image says how large they are, and as many layers are under way as there are processors:
-//! so decoders with large windows wait for each other.
+//! An image says how large windows are, and several layers are under way at once: so they wait for each other.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 /// The largest window that is not counted, in bytes: what most layers have.
 const SMALL: u64 = 8 << 20;
@@ -19,7 +19,7 @@ pub(super) fn share(bytes: u64) -> Option<Share<'static>> {
 
 /// Bytes that threads share, waiting for each other.
 #[derive(Debug)]
-struct Budget {
+pub(super) struct Budget {
     total: u64,
     taken: Mutex<Vec<(ThreadId, u64)>>,
     less: Condvar,
@@ -34,7 +34,8 @@ pub(super) struct Share<'a> {
 }
 
 impl Budget {
-    const fn new(total: u64) -> Self {
+    /// Has so much of it.
+    pub(super) const fn new(total: u64) -> Self {
         Self {
             total,
             taken: Mutex::new(Vec::new()),
@@ -44,17 +45,39 @@ impl Budget {
 
     /// Waits for bytes and takes them. A share that is larger than the whole is taken when nothing else
     /// is. A thread that has a share gets another at once: it may be the one that the others wait for.
-    fn take(&self, bytes: u64) -> Share<'_> {
+    pub(super) fn take(&self, bytes: u64) -> Share<'_> {
         let thread = thread::current().id();
-        self.less
-            .wait_while(self.lock(), |taken: &mut Vec<(ThreadId, u64)>| {
-                let sum: u64 = taken.iter().map(|(_, bytes)| bytes).sum();
-                sum > 0
-                    && sum + bytes > self.total
-                    && taken.iter().all(|(holder, _)| *holder != thread)
+        let taken = self
+            .less
+            .wait_while(self.lock(), |taken| self.must_wait(taken, thread, bytes))
+            .unwrap_or_else(PoisonError::into_inner);
+        self.share(taken, thread, bytes)
+    }
+
+    /// Waits so long at most. Returns `None` if there is no room then.
+    pub(super) fn take_within(&self, bytes: u64, patience: Duration) -> Option<Share<'_>> {
+        let thread = thread::current().id();
+        let (taken, waited) = self
+            .less
+            .wait_timeout_while(self.lock(), patience, |taken| {
+                self.must_wait(taken, thread, bytes)
             })
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((thread, bytes));
+            .unwrap_or_else(PoisonError::into_inner);
+        (!waited.timed_out()).then(|| self.share(taken, thread, bytes))
+    }
+
+    fn must_wait(&self, taken: &[(ThreadId, u64)], thread: ThreadId, bytes: u64) -> bool {
+        let sum: u64 = taken.iter().map(|(_, bytes)| bytes).sum();
+        sum > 0 && sum + bytes > self.total && taken.iter().all(|(holder, _)| *holder != thread)
+    }
+
+    fn share(
+        &self,
+        mut taken: MutexGuard<'_, Vec<(ThreadId, u64)>>,
+        thread: ThreadId,
+        bytes: u64,
+    ) -> Share<'_> {
+        taken.push((thread, bytes));
         Share {
             budget: self,
             thread,
@@ -117,6 +140,18 @@ mod tests {
         assert_eq!(budget.lock().len(), 3);
         drop(shares);
         assert!(budget.lock().is_empty());
+    }
+
+    #[test]
+    fn patience_ends() {
+        let budget = Budget::new(1);
+        let share = budget.take_within(1, Duration::ZERO);
+        assert!(share.is_some());
+        let soon = Duration::from_millis(5);
+        let wait = || budget.take_within(1, soon).is_some();
+        assert!(!thread::scope(|scope| scope.spawn(wait).join().unwrap()));
+        drop(share);
+        assert!(thread::scope(|scope| scope.spawn(wait).join().unwrap()));
     }
 
     #[test]

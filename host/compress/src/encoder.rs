@@ -14,7 +14,7 @@ use super::{Compression, Setting};
 /// A writer that compresses, by a pool's threads, and writes the outcome to another.
 ///
 /// Writing happens on the thread that this is called from: it waits when the other writer
-/// does, or when there is more to compress than the threads can. What comes out depends on what goes
+/// does, or when there is more to compress than the threads can. A zstd frame waits for others to end if there are many. What comes out depends on what goes
 /// in and the setting alone, not on threads or on how it is cut into writes.
 ///
 /// Nothing is complete before [`Encoder::finish`]. Dropped without it, the blocks that are

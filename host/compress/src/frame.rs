@@ -121,6 +121,7 @@ impl<'p> Frame<'p> {
                 .compress_stream2(&mut output, &mut input, directive)
                 .map_err(failure)?;
             out.write_all(output.as_slice())?;
+            begun.workers.step();
             let is_done = match directive {
                 ZSTD_EndDirective::ZSTD_e_end => left == 0,
                 _ => input.pos() == bytes.len(),

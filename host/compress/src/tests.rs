@@ -188,6 +188,32 @@ fn frames_of_many_windows_do_not_depend_on_threads() {
 }
 
 #[test]
+fn frames_that_stand_still_are_not_waited_for() {
+    let (pool, input) = (pool(1), sample(2 * JOB));
+    thread::scope(|scope| {
+        let pool = &pool;
+        // More than there may be at once, each on a thread of its own.
+        let stuck: Vec<_> = (0..3)
+            .map(|_| {
+                let (go, gone) = channel();
+                let encode = move || {
+                    let out = Stuck(gone, vec![]);
+                    let mut encoder = Encoder::new(&Setting::ZSTD, pool, out).unwrap();
+                    encoder.write_all(input).unwrap();
+                    encoder.finish().unwrap().1
+                };
+                (go, scope.spawn(encode))
+            })
+            .collect();
+        let free = compress(&Setting::ZSTD, pool, input);
+        for (go, stuck) in stuck {
+            drop(go);
+            assert!(stuck.join().unwrap() == free);
+        }
+    });
+}
+
+#[test]
 fn a_frame_gives_its_threads_back() {
     let pool = pool(5);
     let counts = |frames: &[super::workers::Workers<'_>]| -> Vec<u32> {

@@ -17,7 +17,7 @@ use super::pairs::Stream;
 use super::{Closed, Feeder, FileFailure, MovedFile, Observer, Outlet};
 
 /// The size of a buffer, in bytes: large enough that handing it over costs nothing.
-const BUFFER: usize = 512 << 10;
+const BUFFER: usize = 256 << 10;
 /// The number of buffers.
 const BUFFERS: usize = 8;
 
