@@ -55,7 +55,7 @@ pub fn on_base(store: &TestStore) -> ConfFile<'_> {
     conf(store).with("from_image", json!(base(store)))
 }
 
-/// The same with a layer that takes several blocks to compress, by gzip and by zstd.
+/// The same with a layer that takes several blocks of gzip and several jobs of zstd.
 pub fn large(store: &TestStore) -> ConfFile<'_> {
     let mut state = 1_u32;
     let mut noise = || {

@@ -60,7 +60,7 @@ impl Pool {
         self.count
     }
 
-    /// Returns threads for a frame.
+    /// Waits for its turn, and returns threads for a frame.
     pub(super) fn workers(&self) -> Workers<'_> {
         self.frames.workers()
     }

@@ -214,15 +214,10 @@ fn frames_that_stand_still_are_not_waited_for() {
 }
 
 #[test]
-fn a_frame_gives_its_threads_back() {
-    let pool = pool(5);
-    let counts = |frames: &[super::workers::Workers<'_>]| -> Vec<u32> {
-        frames.iter().map(super::workers::Workers::count).collect()
-    };
-    let frames: Vec<_> = (0..4).map(|_| pool.workers()).collect();
-    assert_eq!(counts(&frames), [3, 1, 1, 1]);
-    drop(frames);
-    assert_eq!(counts(&[pool.workers()]), [3]);
+fn all_threads_have_frames() {
+    for (threads, of_frame) in [(1, 1), (2, 2), (4, 4), (5, 3), (16, 4), (17, 4)] {
+        assert_eq!(pool(threads).workers().count(), of_frame, "{threads}");
+    }
 }
 
 #[test]

@@ -9,68 +9,48 @@ use zstd::zstd_safe::CCtx;
 
 use super::budget::{Budget, Share};
 
-/// The most threads of a frame. Each has 7 MiB.
-const MOST_WORKERS: usize = 16;
+/// The threads that a frame makes use of: bytes do not come faster than four compress them at the lowest level.
+const WORKERS: usize = 4;
 /// The time after which frames that make no step stand still. A job of the highest level takes four seconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 10_000 });
 
 /// What the frames of a pool share.
 pub(super) struct Frames {
-    state: Mutex<State>,
+    /// The number of threads of a frame.
+    workers: u32,
     /// Frames under way: each has a window, so they wait for each other.
     under_way: Budget,
     /// The number of steps that all frames have made.
     steps: AtomicU64,
+    /// Contexts of frames that are complete, with their levels. A new one would have to be given all its memory again.
+    contexts: Mutex<Vec<(i32, CCtx<'static>)>>,
 }
 
-struct State {
-    /// The number of threads that frames may still have.
-    spare: usize,
-    /// Contexts of frames that are complete. A new one would have to be given all its memory again.
-    contexts: Vec<Kept>,
-}
-
-/// A context, and what it was made for.
-struct Kept {
-    level: i32,
-    threads: u32,
-    context: CCtx<'static>,
-}
-
-/// Threads for one frame. They go back when this is dropped.
+/// The right to make a frame. It goes back when this is dropped.
 pub(super) struct Workers<'p> {
     frames: &'p Frames,
-    taken: usize,
     _share: Option<Share<'p>>,
 }
 
 impl Frames {
-    /// Has so many threads, for half as many frames at once, and for two at least.
+    /// Shares out so many threads: one frame at once for each four of them.
     pub(super) fn new(threads: NonZeroUsize) -> Self {
-        let state = State {
-            spare: threads.get(),
-            contexts: vec![],
-        };
+        let at_once = threads.get().div_ceil(WORKERS);
+        let workers = threads.get().div_ceil(at_once);
         Self {
-            state: Mutex::new(state),
-            under_way: Budget::new((threads.get() as u64 / 2).max(2)),
+            workers: u32::try_from(workers).unwrap_or(1),
+            under_way: Budget::new(at_once as u64),
             steps: AtomicU64::new(0),
+            contexts: Mutex::new(vec![]),
         }
     }
 
     /// Waits until there are few enough other frames, but for those of the same thread, and not if these stand still: they may
-    /// wait for something that waits for this one. Returns threads for a frame: half of
-    /// those that are left, up to [`MOST_WORKERS`]. Layers are made several at once, so the first does not take all.
+    /// wait for something that waits for this one.
     pub(super) fn workers(&self) -> Workers<'_> {
-        let share = self.wait();
-        let mut state = self.lock();
-        let taken = state.spare.div_ceil(2).min(MOST_WORKERS);
-        state.spare -= taken;
-        drop(state);
         Workers {
             frames: self,
-            taken,
-            _share: share,
+            _share: self.wait(),
         }
     }
 
@@ -88,15 +68,15 @@ impl Frames {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn contexts(&self) -> MutexGuard<'_, Vec<(i32, CCtx<'static>)>> {
+        self.contexts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Workers<'_> {
-    /// Returns the number of threads: one at least, even if others have all that there are.
+    /// Returns the number of threads.
     pub(super) fn count(&self) -> u32 {
-        u32::try_from(self.taken.max(1)).unwrap_or(u32::MAX)
+        self.frames.workers
     }
 
     /// Takes note that the frame goes on.
@@ -104,28 +84,15 @@ impl Workers<'_> {
         self.frames.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns a context of so many threads that another frame has left.
+    /// Returns a context that another frame has left.
     pub(super) fn context(&self, level: i32) -> Option<CCtx<'static>> {
-        let threads = self.count();
-        let mut state = self.frames.lock();
-        let fits = |kept: &Kept| kept.level == level && kept.threads == threads;
-        let index = state.contexts.iter().position(fits)?;
-        Some(state.contexts.swap_remove(index).context)
+        let mut contexts = self.frames.contexts();
+        let index = contexts.iter().position(|(of, _)| *of == level)?;
+        Some(contexts.swap_remove(index).1)
     }
 
     /// Keeps the context of a frame that is complete.
     pub(super) fn keep(self, level: i32, context: CCtx<'static>) {
-        let kept = Kept {
-            level,
-            threads: self.count(),
-            context,
-        };
-        self.frames.lock().contexts.push(kept);
-    }
-}
-
-impl Drop for Workers<'_> {
-    fn drop(&mut self) {
-        self.frames.lock().spare += self.taken;
+        self.frames.contexts().push((level, context));
     }
 }

@@ -7,7 +7,7 @@ use super::Skopeo;
 /// The levels of gzip that are compared, the default one last.
 pub(super) const GZIP: [&str; 3] = ["gzip:1", "gzip:2", "gzip"];
 /// The levels of zstd that are compared, the default one last.
-pub(super) const ZSTD: [&str; 3] = ["zstd:1", "zstd:3", "zstd"];
+pub(super) const ZSTD: [&str; 3] = ["zstd:2", "zstd:3", "zstd"];
 
 /// The multiple of the time of `cp -r` that a layout may take.
 const TIMES_COPY: f64 = 1.0;
