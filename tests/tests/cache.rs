@@ -255,12 +255,14 @@ fn a_store_path_that_was_changed_is_noticed_when_all_is_verified() {
     let store = TestStore::default();
     let name = "6xg259477c90a229xwmb53pdfkn6ig3g-app-1.0";
     store.file(&format!("{name}/etc/file"), b"a");
-    let spec = SpecFile::new(&store, &[name]).with("config", serde_json::Value::Null);
+    let spec = SpecFile::new(&store, &[name])
+        .graph(&[(name, 1, "")])
+        .with("config", serde_json::Value::Null);
     let layout = store.root().join("layout");
     let build = |more: &[&str]| {
         let mut command = spec.command("build");
         command
-            .arg("-o")
+            .arg("--to")
             .arg(format!("oci:{}", layout.display()))
             .args(more);
         let told = Run::of(&mut command).ok().stderr;
