@@ -1,6 +1,6 @@
 //! One zstd frame for all that is written.
 //!
-//! A layer repeats itself over long distances: copies of files, libraries with and without a suffix, translations. So a frame
+//! A layer repeats itself over long distances: copies of files, static and shared libraries, translations. So a frame
 //! looks back [`WINDOW`] bytes, but for long repetitions only, which costs little. Its jobs go through several threads of the
 //! library, and what comes out does not depend on their number.
 
