@@ -1,8 +1,8 @@
 //! Compression of layers and archives: told by its first bytes, undone, and done.
 //!
-//! What is compressed is cut into blocks of one size, which go through as many threads as there
-//! are. A block becomes a gzip member of its own, or a part of one zstd frame. The bytes that come out depend on the
-//! input and the [`Setting`] alone.
+//! Input for gzip is cut into blocks of one size, and each becomes a member of its own. Input for zstd becomes one frame, whose
+//! jobs have one size. Several threads compress them. The bytes that come out depend on the input and the [`Setting`]
+//! alone.
 
 mod budget;
 mod codec;

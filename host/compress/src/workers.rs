@@ -14,7 +14,7 @@ const WORKERS: usize = 4;
 /// The time after which frames that make no step stand still. A job of the highest level takes four seconds.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 10_000 });
 
-/// What the frames of a pool share.
+/// The threads and contexts that the frames of a pool share.
 pub(super) struct Frames {
     /// The number of threads of a frame.
     workers: u32,
