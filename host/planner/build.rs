@@ -23,6 +23,8 @@ mod precompile;
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The profile of the workspace that the planner is built with.
 const PROFILE: &str = "planner";
+/// The level that the code is compressed with, once for each build.
+const LEVEL: i32 = 19;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -43,7 +45,12 @@ fn run() -> Result<()> {
         None => built(&out)?,
     };
     check(&component)?;
-    fs::write(out.join("planner.cwasm"), code(&component)?)?;
+    let code = code(&component)?;
+    println!("cargo::rustc-env=PLANNER_CODE_SIZE={}", code.len());
+    fs::write(
+        out.join("planner.cwasm.zst"),
+        zstd::bulk::compress(&code, LEVEL)?,
+    )?;
     fs::write(out.join("planner.wasm"), component)?;
     Ok(())
 }

@@ -141,13 +141,16 @@ struct Package {
     source: Option<String>,
 }
 
-fn packages() -> Vec<Package> {
+/// Returns the target of this machine, a triple of Rust.
+fn host() -> String {
     let version = Run::of(Command::new("rustc").arg("-vV").current_dir(workspace())).ok();
     let version = String::from_utf8(version.stdout).unwrap();
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .unwrap();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.unwrap().to_owned()
+}
+
+fn packages() -> Vec<Package> {
+    let host = host();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo
         .args([
@@ -157,7 +160,7 @@ fn packages() -> Vec<Package> {
             "--locked",
             "--all-features",
         ])
-        .args(["--filter-platform", host])
+        .args(["--filter-platform", &host])
         .current_dir(workspace());
     let metadata: Value = serde_json::from_slice(&Run::of(&mut cargo).ok().stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap().iter();
@@ -225,12 +228,15 @@ fn what_the_rules_do_not_allow_is_found() {
 /// A package in a tree of dependencies, as cargo prints it.
 type Node = (usize, String, String);
 
-/// Returns the dependencies of a package of the workspace, or of all, with their depths and features.
+/// Returns the dependencies of a package of the workspace, or of all, with their depths and features. The target is
+/// named, because without it cargo does not print again what a script needs if the program needs it as well, even if the
+/// features of something below differ.
 fn tree(selection: &[&str]) -> Vec<Node> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo
         .args(["tree", "--locked", "--offline"])
         .args(["--prefix", "depth", "--format", "|{p}|{f}|"])
+        .args(["--target", &host()])
         .args(selection)
         .current_dir(workspace());
     let text = String::from_utf8(Run::of(&mut cargo).ok().stdout).unwrap();

@@ -7,19 +7,30 @@ use wasmtime::component::Component;
 #[path = "../build/precompile.rs"]
 mod precompile;
 
-/// The code. Empty if this crate was built without the feature `precompiled`, or for a target that the compiler does
-/// not support.
-const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/planner.cwasm"));
+/// The code, compressed. Unpacked, it is empty if this crate was built without the feature `precompiled`, or for a
+/// target that the compiler does not support.
+const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/planner.cwasm.zst"));
+
+/// The size of the code in bytes.
+const SIZE: &str = env!("PLANNER_CODE_SIZE");
 
 /// Loads the built-in planner. Returns `None` if the code is not for this engine: for another machine, or other
 /// settings.
 pub(super) fn component(engine: &Engine) -> Option<Component> {
+    let code = code()?;
     // Safety: the build script made these bytes with the engine's own compiler, and they are a part of this program.
     // So they deserve the trust that the program itself has. The engine refuses code of another version, for another
     // machine, or with settings that differ.
     #[allow(unsafe_code)]
-    let loaded = unsafe { Component::deserialize(engine, CODE) };
+    let loaded = unsafe { Component::deserialize(engine, &code) };
     loaded.ok()
+}
+
+/// Unpacks the code. The engine copies it, so it takes memory for that time only. Plain, it would stay in memory with
+/// the rest of the program.
+fn code() -> Option<Vec<u8>> {
+    let size = SIZE.parse().ok()?;
+    zstd::bulk::decompress(CODE, size).ok()
 }
 
 #[cfg(test)]
@@ -65,7 +76,8 @@ mod tests {
 
     #[test]
     fn the_code_is_the_component_s_and_depends_on_nothing_else() {
-        let code = precompile::precompile(EMBEDDED, env!("PLANNER_TARGET")).unwrap();
-        assert!(code == CODE, "{} and {} bytes", code.len(), CODE.len());
+        let again = precompile::precompile(EMBEDDED, env!("PLANNER_TARGET")).unwrap();
+        let code = code().unwrap();
+        assert!(again == code, "{} and {} bytes", again.len(), code.len());
     }
 }
