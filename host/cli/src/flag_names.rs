@@ -168,7 +168,7 @@ impl FlagNames {
                     .iter()
                     .any(|start| parts[number + 1].starts_with(start))
         };
-        let shown = parts
+        let shown: Vec<String> = parts
             .iter()
             .enumerate()
             .map(|(number, part_of)| match number % 2 {
@@ -182,8 +182,9 @@ impl FlagNames {
                 }
                 _ if blames(number) => self.whole(part_of),
                 _ => self.bare(part_of, part),
-            });
-        shown.collect()
+            })
+            .collect();
+        once(&shown).concat()
     }
 
     /// Returns true if a word is a field of the configuration that neither a flag nor a file gave, so that the base image did.
@@ -266,6 +267,23 @@ impl FlagNames {
     }
 }
 
+/// Leaves out a name that is an alternative to itself: remedies name a field or its flag, and the field has become the
+/// flag.
+fn once(parts: &[String]) -> Vec<&str> {
+    let is_again = |number: usize| {
+        number >= 2 && parts[number - 1] == " or " && parts[number] == parts[number - 2]
+    };
+    let mut kept: Vec<&str> = vec![];
+    for (number, part) in parts.iter().enumerate() {
+        if is_again(number) {
+            kept.pop();
+        } else {
+            kept.push(part);
+        }
+    }
+    kept
+}
+
 /// The name of a field of the base image, where a message does not say already whose it is.
 fn inherited(word: &str, message: &str) -> String {
     if message.contains("of the base image") {
@@ -342,6 +360,10 @@ mod tests {
         );
         let beside = FlagNames::new(false);
         assert_eq!(beside.hint(text), text);
+        assert_eq!(
+            names().hint("name it by `storeDir` or `--store-dir`, or not"),
+            "name it by `--store-dir`, or not"
+        );
         assert_eq!(
             names().hint("add a shell with `binSh`"),
             "add a shell with `binSh` of a specification"
