@@ -31,7 +31,7 @@ enum Way<'p> {
     /// Blocks that are compressed on their own.
     Blocks(Blocks<'p>),
     /// One zstd frame.
-    Frame(Frame<'p>, &'p Pool),
+    Frame(Frame<'p>),
 }
 
 impl<'p, W: Write> Encoder<'p, W> {
@@ -44,7 +44,8 @@ impl<'p, W: Write> Encoder<'p, W> {
         let way = match (setting.compression(), block_size(setting.compression())) {
             (_, Some(size)) => Way::Blocks(Blocks::new(*setting, size, pool)?),
             (Compression::Zstd, None) => {
-                Way::Frame(Frame::new(setting.level().unwrap_or_default()), pool)
+                let level = setting.level().unwrap_or_default();
+                Way::Frame(Frame::new(level, pool.frames()))
             }
             _ => Way::Plain,
         };
@@ -65,7 +66,7 @@ impl<'p, W: Write> Encoder<'p, W> {
         match &mut self.way {
             Way::Plain => {}
             Way::Blocks(blocks) => blocks.finish(&mut self.out)?,
-            Way::Frame(frame, _) => frame.finish(&mut self.out)?,
+            Way::Frame(frame) => frame.finish(&mut self.out)?,
         }
         Ok(self.out)
     }
@@ -76,8 +77,8 @@ impl<W: Write> Write for Encoder<'_, W> {
         match &mut self.way {
             Way::Plain => self.out.write(bytes),
             Way::Blocks(blocks) => blocks.write(bytes, &mut self.out),
-            Way::Frame(frame, pool) => {
-                frame.write(bytes, || pool.workers(), &mut self.out)?;
+            Way::Frame(frame) => {
+                frame.write(bytes, &mut self.out)?;
                 Ok(bytes.len())
             }
         }
@@ -91,7 +92,7 @@ impl<W: Write> Write for Encoder<'_, W> {
                 blocks.check()?;
                 blocks.write_ready(&mut self.out)?;
             }
-            Way::Frame(frame, _) => frame.check()?,
+            Way::Frame(frame) => frame.check()?,
         }
         self.out.flush()
     }

@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 
 use super::Setting;
 use super::codec::{Codec, bound};
-use super::workers::{Frames, Workers};
+use super::workers::Frames;
 
 /// The number of blocks for each thread: one that it works at, one that waits for
 /// it, and one that is being filled or written.
@@ -60,9 +60,9 @@ impl Pool {
         self.count
     }
 
-    /// Waits for its turn, and returns threads for a frame.
-    pub(super) fn workers(&self) -> Workers<'_> {
-        self.frames.workers()
+    /// Returns what its zstd frames share.
+    pub(super) fn frames(&self) -> &Frames {
+        &self.frames
     }
 
     /// Registers an encoder, starting the threads for the first one.

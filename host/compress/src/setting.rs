@@ -9,7 +9,7 @@ use terrine_support::hint::Hint;
 
 use super::Compression;
 use super::codec::{GZIP_BLOCK, LIBDEFLATE};
-use super::frame::{JOB, WINDOW};
+use super::frame::{Jobs, WINDOW};
 
 /// The levels of libdeflate, but for 0, which stores: that is what `none` is for.
 const GZIP_LEVELS: RangeInclusive<i32> = 1..=12;
@@ -114,10 +114,11 @@ impl Setting {
                 format!("gzip level {level} by libdeflate {LIBDEFLATE} in blocks of {block} MiB")
             }
             Compression::Zstd => {
-                let (version, job) = (zstd::zstd_safe::version_string(), JOB >> 20);
-                let window = 1 << (WINDOW - 20);
+                let (version, jobs) = (zstd::zstd_safe::version_string(), Jobs::of(level));
+                let (window, job) = (1 << (WINDOW - 20), jobs.size >> 10);
+                let overlap = if jobs.overlap { "overlapping " } else { "" };
                 format!(
-                    "zstd level {level} by zstd {version} with a window of {window} MiB in jobs of {job} MiB"
+                    "zstd level {level} by zstd {version} with a window of {window} MiB in {overlap}jobs of {job} KiB"
                 )
             }
             _ => self.to_string(),
@@ -244,7 +245,7 @@ mod tests {
             ),
             (
                 "zstd:19",
-                "zstd level 19 by zstd 1.5.7 with a window of 32 MiB in jobs of 2 MiB",
+                "zstd level 19 by zstd 1.5.7 with a window of 32 MiB in jobs of 2048 KiB",
             ),
         ] {
             assert_eq!(text.parse::<Setting>().unwrap().describe(), described);

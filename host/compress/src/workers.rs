@@ -1,20 +1,22 @@
-//! The threads and contexts of zstd frames, which a pool shares out.
+//! The threads and tools of zstd frames, which a pool shares out.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use zstd::zstd_safe::CCtx;
-
 use super::budget::{Budget, Share};
+use super::frame::Tools;
 
 /// The threads that a frame makes use of: bytes do not come faster than four compress them at the lowest level.
 const WORKERS: usize = 4;
+/// The frames at once, however few threads there are: one alone keeps no two processors busy, because it waits for small files, or for a
+/// hash, at times.
+const AT_ONCE: usize = 2;
 /// The time after which frames that make no step stand still. A job of the highest level takes four seconds.
 const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 10_000 });
 
-/// The threads and contexts that the frames of a pool share.
+/// The threads and tools that the frames of a pool share.
 pub(super) struct Frames {
     /// The number of threads of a frame.
     workers: u32,
@@ -22,8 +24,10 @@ pub(super) struct Frames {
     under_way: Budget,
     /// The number of steps that all frames have made.
     steps: AtomicU64,
-    /// Contexts of frames that are complete, with their levels. A new one would have to be given all its memory again.
-    contexts: Mutex<Vec<(i32, CCtx<'static>)>>,
+    /// Those of frames that are complete. New ones would have to be given all their memory again.
+    tools: Mutex<Vec<Tools>>,
+    /// Buffers of frames that are complete or have begun. Threads that end would keep the memory of theirs.
+    buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 /// The right to make a frame. It goes back when this is dropped.
@@ -33,15 +37,16 @@ pub(super) struct Workers<'p> {
 }
 
 impl Frames {
-    /// Shares out so many threads: one frame at once for each four of them.
+    /// Shares out so many threads: one frame at once for each four of them, and two in any case.
     pub(super) fn new(threads: NonZeroUsize) -> Self {
-        let at_once = threads.get().div_ceil(WORKERS);
-        let workers = threads.get().div_ceil(at_once);
+        let at_once = threads.get().div_ceil(WORKERS).max(AT_ONCE);
+        let workers = threads.get().min(WORKERS);
         Self {
             workers: u32::try_from(workers).unwrap_or(1),
             under_way: Budget::new(at_once as u64),
             steps: AtomicU64::new(0),
-            contexts: Mutex::new(vec![]),
+            tools: Mutex::new(vec![]),
+            buffers: Mutex::new(vec![]),
         }
     }
 
@@ -68,9 +73,20 @@ impl Frames {
         }
     }
 
-    fn contexts(&self) -> MutexGuard<'_, Vec<(i32, CCtx<'static>)>> {
-        self.contexts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns an empty buffer.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        lock(&self.buffers).pop().unwrap_or_default()
     }
+
+    /// Keeps a buffer for the next frame.
+    pub(super) fn keep_buffer(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        lock(&self.buffers).push(buffer);
+    }
+}
+
+fn lock<T>(list: &Mutex<Vec<T>>) -> MutexGuard<'_, Vec<T>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Workers<'_> {
@@ -84,15 +100,15 @@ impl Workers<'_> {
         self.frames.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns a context that another frame has left.
-    pub(super) fn context(&self, level: i32) -> Option<CCtx<'static>> {
-        let mut contexts = self.frames.contexts();
-        let index = contexts.iter().position(|(of, _)| *of == level)?;
-        Some(contexts.swap_remove(index).1)
+    /// Returns what another frame of that level has left.
+    pub(super) fn tools(&self, level: i32) -> Option<Tools> {
+        let mut all = lock(&self.frames.tools);
+        let index = all.iter().position(|tools| tools.level == level)?;
+        Some(all.swap_remove(index))
     }
 
-    /// Keeps the context of a frame that is complete.
-    pub(super) fn keep(self, level: i32, context: CCtx<'static>) {
-        self.frames.contexts().push((level, context));
+    /// Keeps the tools of a frame that is complete.
+    pub(super) fn keep(self, tools: Tools) {
+        lock(&self.frames.tools).push(tools);
     }
 }
