@@ -1,7 +1,9 @@
 //! Pushes through faults: they come to an end, and tag nothing that is not whole.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use terrine_tests::peer;
 use terrine_tests::proxy::{ErrorBody, Fault, Tokens, When};
 
 use super::{End, Matches, Scene, anything, asks, starts, tags, uploads};
@@ -199,4 +201,27 @@ fn whatever_goes_wrong_nothing_half_made_is_tagged() {
         }
     }
     assert!(done[0] > 0, "{done:?}");
+}
+
+#[test]
+fn a_full_directory_of_temporary_files_is_named() {
+    let Some(scene) = Scene::new() else { return };
+    let tmp = scene.shipment.tmp();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+        .arg(&tmp)
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        return peer::missing("a small file system cannot be mounted here");
+    }
+    let run = scene.push(&[]);
+    let unmounted = Command::new("umount").arg(&tmp).status().unwrap();
+    assert!(unmounted.success());
+    let place = format!("keeping a layer in `{}`", tmp.display());
+    let why =
+        "No space left on device\nhint: make room there, or set `TMPDIR` to another directory\n";
+    for said in [&*place, why] {
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    scene.check(&run, End::Says("keeping a layer"), "a full TMPDIR");
 }

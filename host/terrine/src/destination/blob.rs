@@ -157,7 +157,7 @@ impl Write for Outputs<'_> {
 pub fn from_bytes(destination: &dyn Destination, bytes: &[u8]) -> Result<Staged, Error> {
     let mut staged = destination.stage()?;
     let staging = |source| Error::Staging {
-        place: destination.name(),
+        place: destination.waiting_place(),
         source,
     };
     staged.write_all(bytes).map_err(staging)?;

@@ -24,7 +24,7 @@ pub enum Error {
     /// A blob could not be put where it waits for its digest.
     #[error("keeping a layer in `{place}`")]
     Staging {
-        /// The directory.
+        /// The directory or layout in which it should wait.
         place: String,
         /// The system's error.
         #[source]
@@ -46,6 +46,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error of a blob that could not be put into a temporary file.
+    pub(super) fn temporary(source: io::Error) -> Self {
+        Self::Staging {
+            place: temporary_place(),
+            source,
+        }
+    }
+
     /// Returns true if a registry does not accept something because of its kind.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
@@ -61,8 +69,12 @@ impl Hint for Error {
             Self::Layout(error) => error.hint(),
             Self::Registry(error) => error.hint(),
             Self::Daemon(error) => error.hint(),
-            Self::Staging { source, .. } if is_full(source) => {
-                Some("make room there, or set `TMPDIR` to another directory".into())
+            Self::Staging { place, source } if is_full(source) => {
+                Some(if *place == temporary_place() {
+                    "make room there, or set `TMPDIR` to another directory".into()
+                } else {
+                    "make room there".into()
+                })
             }
             Self::Output(source) if is_full(source) => {
                 Some("make room where the archive is written to".into())
@@ -71,6 +83,11 @@ impl Hint for Error {
             _ => None,
         }
     }
+}
+
+/// Returns where blobs wait that do not wait at their destination.
+pub(in crate::destination) fn temporary_place() -> String {
+    std::env::temp_dir().display().to_string()
 }
 
 fn is_full(error: &io::Error) -> bool {

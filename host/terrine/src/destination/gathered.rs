@@ -119,10 +119,7 @@ impl Destination for GatheredLayers {
         }
         let file = staged.into_file(self.name())?;
         let offset = self.spool.append(&file, blob.size);
-        let offset = offset.map_err(|source| Error::Staging {
-            place: std::env::temp_dir().display().to_string(),
-            source,
-        })?;
+        let offset = offset.map_err(Error::temporary)?;
         self.lock().insert(blob.digest, offset);
         Ok(())
     }

@@ -29,6 +29,10 @@ impl Destination for LayoutDestination {
         Ok(Staged::Layout(self.layout.stage()?))
     }
 
+    fn waiting_place(&self) -> String {
+        self.name()
+    }
+
     fn keep(&self, staged: Staged, blob: &Descriptor, _: &dyn Fn(u64)) -> Result<(), Error> {
         let staged = staged.into_layout(&self.layout, blob.size)?;
         Ok(self.layout.keep(staged, blob)?)

@@ -28,6 +28,7 @@ pub use carrier::{
 };
 pub use docker_archive::DockerArchive;
 pub use error::Error;
+use error::temporary_place;
 pub use gathered::GatheredLayers;
 pub use layout::LayoutDestination;
 pub(crate) use members::Members;
@@ -67,6 +68,11 @@ pub trait Destination: fmt::Debug + Sync {
     ///
     /// No room.
     fn stage(&self) -> Result<Staged, Error>;
+
+    /// Returns where that is, for messages.
+    fn waiting_place(&self) -> String {
+        temporary_place()
+    }
 
     /// Takes what was staged, if it is not there by now; `sent` is told of bytes that leave.
     ///

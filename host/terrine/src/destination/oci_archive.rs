@@ -84,10 +84,7 @@ impl Destination for OciArchive {
         let offset = self
             .spool
             .append(&file, blob.size)
-            .map_err(|source| Error::Staging {
-                place: std::env::temp_dir().display().to_string(),
-                source,
-            })?;
+            .map_err(Error::temporary)?;
         self.held().blobs.insert(blob.digest, (offset, blob.size));
         Ok(())
     }

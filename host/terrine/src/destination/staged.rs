@@ -20,10 +20,9 @@ pub enum Staged {
 impl Staged {
     /// A temporary file without a name.
     pub(super) fn temporary() -> Result<Self, Error> {
-        let place = std::env::temp_dir().display().to_string();
         tempfile::tempfile()
             .map(Self::File)
-            .map_err(|source| Error::Staging { place, source })
+            .map_err(Error::temporary)
     }
 
     /// Returns the same bytes for another destination, where they wait in a file without a name.

@@ -13,7 +13,7 @@ use super::make::{MadeOf, Reencoded};
 use super::share::Wanted;
 use super::{Carried, Carrier, CarryError, Part, Shipped};
 use crate::destination::blob::Threads;
-use crate::destination::{Destination, Error, LayerOutcome, Reporter, Staged};
+use crate::destination::{Destination, Error, LayerOutcome, Reporter, Staged, temporary_place};
 use crate::layer;
 use crate::parallel::each;
 use crate::source::{Layer, Spooled};
@@ -283,8 +283,8 @@ impl Fan<'_, '_> {
     pub(super) fn unwritten(&self, lanes: &[usize], source: &io::Error) {
         for &lane in lanes {
             let place = match lanes {
-                [_] => self.destination(lane).name(),
-                _ => std::env::temp_dir().display().to_string(),
+                [_] => self.destination(lane).waiting_place(),
+                _ => temporary_place(),
             };
             let source = again(source);
             self.step::<()>(lane, Err(Error::Staging { place, source }));
