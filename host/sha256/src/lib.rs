@@ -7,7 +7,7 @@
 //!
 //! | processor | implementation |
 //! |---|---|
-//! | x86-64 with the extensions SHA, SSSE3 and SSE4.1 | `kernel::x86_64` |
+//! | x86-64 with the extensions SHA, SSSE3 and SSE4.1; AVX where it is there | `kernel::x86_64` |
 //! | AArch64 with the extension SHA2, little-endian | `kernel::aarch64` |
 //! | every other one | the crate `sha2` |
 //!

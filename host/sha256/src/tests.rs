@@ -54,9 +54,10 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
     (0..length).map(step).collect()
 }
 
-/// Returns a hash of each implementation: that of this machine, and the library.
-fn implementations() -> [Sha256; 2] {
-    [Sha256::new(), Sha256::with(None)]
+/// Returns a hash of each implementation: that of this machine, that of a simpler one, and the library.
+fn implementations() -> [Sha256; 3] {
+    let simplest = Kernel::detect().map(Kernel::simplest);
+    [Sha256::new(), Sha256::with(simplest), Sha256::with(None)]
 }
 
 /// Returns each pair of implementations.

@@ -11,6 +11,12 @@ impl Kernel {
         None
     }
 
+    /// Returns the kernel of a processor that has the fewest extensions.
+    #[cfg(test)]
+    pub(crate) fn simplest(self) -> Self {
+        self
+    }
+
     pub(crate) fn compress<'a, const N: usize>(
         self,
         _: [&mut State; N],
