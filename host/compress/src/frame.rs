@@ -11,13 +11,15 @@ use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, get_error_name};
 
 use super::workers::{Frames, Workers};
 
+/// The number of everything here that bytes depend on and that has no name in [`describe`](super::Setting::describe). It grows with each change.
+pub(super) const PARAMETERS: u32 = 1;
 /// The binary logarithm of the distance that a frame looks back, in bytes: 32 MiB. With 8 MiB, a store of 2.6 GB becomes 15 % larger,
 /// with 64 MiB 2 % smaller. Readers need so much memory, and the library's own take up to 128 MiB unasked.
 pub(super) const WINDOW: u32 = 25;
-/// The size of a job, in bytes. With 2 MiB the output is 2 % larger, and a frame takes 6 MiB more.
+/// The size of a job, in bytes. Measured at level 1: with 2 MiB and without overlaps, as here, a store becomes 1 % larger, and a frame takes 6 MiB more.
 pub(super) const JOB: usize = 512 << 10;
-/// Levels from this one on have [`LARGE_JOB`]s: to empty their tables takes as long as to compress a small job.
-const LARGE_JOBS: i32 = 9;
+/// The lowest of the levels that have [`LARGE_JOB`]s: to empty their tables takes as long as to compress a small job.
+const HIGH: i32 = 9;
 /// The size of a job of such a level, in bytes.
 const LARGE_JOB: usize = 2 << 20;
 /// The shortest repetition that is looked for over long distances, in bytes. With the library's own 64, the output is 2 % smaller,
@@ -27,9 +29,9 @@ const LONG_MATCH: u32 = 256;
 const LONG_RATE: u32 = 9;
 /// The binary logarithm of the number of places that are kept for each hash.
 const LONG_BUCKET: u32 = 1;
-/// The size of the overlap by the library's scale: a quarter of what it takes for a job's natural size, which is 512 KiB at level 1.
+/// The size of an overlap by the library's scale: 128 KiB at low levels, and 256 KiB at levels 7 and 8.
 const OVERLAP: u32 = 7;
-/// As good as none, by the same scale.
+/// The scale's smallest size: 2 KiB and more.
 const NO_OVERLAP: u32 = 1;
 /// The size of the pieces that are written, in bytes.
 const PIECE: usize = 64 << 10;
@@ -48,11 +50,11 @@ pub(super) struct Jobs {
 impl Jobs {
     /// Returns the jobs of a level.
     pub(super) fn of(level: i32) -> Self {
-        let is_large = level >= LARGE_JOBS;
+        let is_high = level >= HIGH;
         Self {
-            size: if is_large { LARGE_JOB } else { JOB },
+            size: if is_high { LARGE_JOB } else { JOB },
             // It costs 1 % of the time at a low level, and up to half of it at a high one.
-            overlap: !is_large,
+            overlap: !is_high,
         }
     }
 }
@@ -104,7 +106,8 @@ impl<'p> Frame<'p> {
                 self.held.extend_from_slice(bytes);
                 return Ok(());
             }
-            self.begun = Some(Begun::new(self.level, self.frames.workers())?);
+            let workers = self.frames.workers(self.level >= HIGH);
+            self.begun = Some(Begun::new(self.level, workers)?);
             let held = std::mem::take(&mut self.held);
             self.feed(&held, ZSTD_EndDirective::ZSTD_e_continue, out)?;
             self.frames.keep_buffer(held);

@@ -9,7 +9,7 @@ use terrine_support::hint::Hint;
 
 use super::Compression;
 use super::codec::{GZIP_BLOCK, LIBDEFLATE};
-use super::frame::{Jobs, WINDOW};
+use super::frame::{Jobs, PARAMETERS, WINDOW};
 
 /// The levels of libdeflate, but for 0, which stores: that is what `none` is for.
 const GZIP_LEVELS: RangeInclusive<i32> = 1..=12;
@@ -118,7 +118,7 @@ impl Setting {
                 let (window, job) = (1 << (WINDOW - 20), jobs.size >> 10);
                 let overlap = if jobs.overlap { "overlapping " } else { "" };
                 format!(
-                    "zstd level {level} by zstd {version} with a window of {window} MiB in {overlap}jobs of {job} KiB"
+                    "zstd level {level} by zstd {version} (parameters {PARAMETERS}) with a window of {window} MiB in {overlap}jobs of {job} KiB"
                 )
             }
             _ => self.to_string(),
@@ -245,7 +245,11 @@ mod tests {
             ),
             (
                 "zstd:19",
-                "zstd level 19 by zstd 1.5.7 with a window of 32 MiB in jobs of 2048 KiB",
+                "zstd level 19 by zstd 1.5.7 (parameters 1) with a window of 32 MiB in jobs of 2048 KiB",
+            ),
+            (
+                "zstd:8",
+                "zstd level 8 by zstd 1.5.7 (parameters 1) with a window of 32 MiB in overlapping jobs of 512 KiB",
             ),
         ] {
             assert_eq!(text.parse::<Setting>().unwrap().describe(), described);

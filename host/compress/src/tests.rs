@@ -13,7 +13,9 @@ use super::codec::{GZIP_BLOCK, block_size};
 use super::frame::{JOB, WINDOW};
 use super::{Compression, Encoder, Pool, Setting};
 
-const SETTINGS: [&str; 6] = ["none", "gzip:1", "gzip", "gzip:7", "zstd", "zstd:6"];
+const SETTINGS: [&str; 7] = [
+    "none", "gzip:1", "gzip", "gzip:7", "zstd", "zstd:6", "zstd:9",
+];
 
 fn setting(text: &str) -> Setting {
     text.parse().unwrap()
@@ -217,7 +219,7 @@ fn frames_that_stand_still_are_not_waited_for() {
 fn all_threads_have_frames() {
     for (threads, of_frame) in [(1, 1), (2, 2), (4, 4), (5, 4), (17, 4)] {
         assert_eq!(
-            pool(threads).frames().workers().count(),
+            pool(threads).frames().workers(false).count(),
             of_frame,
             "{threads}"
         );
@@ -226,7 +228,7 @@ fn all_threads_have_frames() {
 
 #[test]
 fn the_bytes_depend_neither_on_threads_nor_on_writes() {
-    let input = sample(JOB + GZIP_BLOCK + 1000);
+    let input = sample(5 * GZIP_BLOCK + 1000);
     let mut numbers = Numbers(42);
     for text in SETTINGS {
         let setting = setting(text);
@@ -255,7 +257,10 @@ fn the_bytes_depend_neither_on_threads_nor_on_writes() {
 
 #[test]
 fn a_thread_that_did_other_things_makes_the_same_bytes() {
-    let (input, other) = (sample(2 * JOB + 1), &sample(12 * GZIP_BLOCK)[JOB + 777..]);
+    let (input, other) = (
+        sample(5 * GZIP_BLOCK + 1),
+        &sample(12 * GZIP_BLOCK)[JOB + 777..],
+    );
     let worn = pool(1);
     for text in ["gzip:6", "zstd:1", "zstd:3", "zstd:6", "zstd:9", "gzip:1"] {
         let setting = setting(text);
@@ -299,19 +304,19 @@ fn the_bytes_are_those_of_this_version() {
         ),
         (
             "zstd:1",
-            "sha256:e32058f00c0da8fa6d3f53afc9850ce05fd3cd403a89039e05d2588cddbd92bd",
+            "sha256:134efdf013d5d451ec8e5315dacef09a831bc705093311da9a851cfa0bb38305",
         ),
         (
             "zstd:3",
-            "sha256:a27e6aae33716ef128e6f8e92ec9c40d0eef12084f7fcbeed84eb6423f237b5a",
+            "sha256:e329d4d9d96a902bda52837053c1a70cc180d463ca1cd8c57b0a32cb98bdc421",
         ),
         (
             "zstd:9",
-            "sha256:589cafec881fe9c851e9aba4da3c72fd0491772cc530a82823e0ba07377a38f7",
+            "sha256:ed7830aeac1e2dc9aac8c042e3d415d625038c8ee6a213e370386f494ab3121a",
         ),
         (
             "zstd:16",
-            "sha256:9ca7d4a4495ed8b1670b402236098f888437c1a1826c8b574c4b72724b1799fd",
+            "sha256:f2cf8eb20cc4cd24f7d254b13ff0b2cd80ae45edd9f3f6448d904671f1682e42",
         ),
     ];
     let made = pinned.map(|(text, _)| {
