@@ -3,6 +3,7 @@
 //! A fixed number of buffers goes round between the three.
 
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -20,7 +21,7 @@ use super::{Closed, Feeder, FileFailure, MovedFile, Observer, Outlet};
 const BUFFER: usize = 128 << 10;
 /// The number of buffers.
 const BUFFERS: usize = 5;
-/// The same on the way to an archive: layers go there one after the other, so there is more memory for each.
+/// The size of a buffer and their number for an output that files may be moved to, which is one at a time.
 const LARGE: (usize, usize) = (256 << 10, 8);
 
 enum ToWrite {
@@ -86,7 +87,14 @@ fn drive<T, E: From<io::Error>>(
         let other = recycle.clone();
         scope.spawn(move || hash(hashed, &recycle));
         let (out, failed) = (&mut out, &failed);
-        let writer = scope.spawn(move || write(written, out, &other, observer, failed));
+        let writer = scope.spawn(move || {
+            let writing = || write(&written, out, &other, observer, failed);
+            catch_unwind(AssertUnwindSafe(writing)).unwrap_or_else(|panic| {
+                failed.store(true, Ordering::Relaxed);
+                give_back_all(written, &other);
+                resume_unwind(panic)
+            })
+        });
         let mut threads = Threads {
             size,
             most,
@@ -118,14 +126,14 @@ fn drive<T, E: From<io::Error>>(
         Ok(Ok(())) => outcome,
         Ok(Err(MoveError::Output(error))) => Err(error.into()),
         Ok(Err(MoveError::File(failure))) => Err(file_failed(failure)),
-        Err(panic) => std::panic::resume_unwind(panic),
+        Err(panic) => resume_unwind(panic),
     }
 }
 
 /// The writing thread. After a failure buffers still have to go round, or the others
 /// would wait for them.
 fn write(
-    messages: Receiver<ToWrite>,
+    messages: &Receiver<ToWrite>,
     out: &mut Outlet<'_>,
     recycle: &Recycler,
     observer: &dyn Observer,
@@ -156,6 +164,15 @@ fn write(
         }
     }
     outcome.and_then(|()| out.writer.flush().map_err(MoveError::Output))
+}
+
+/// Lets the buffers go round of a thread that writes no more.
+fn give_back_all(messages: Receiver<ToWrite>, recycle: &Recycler) {
+    for message in messages {
+        if let ToWrite::Buffer(buffer) = message {
+            recycle.give_back(buffer);
+        }
+    }
 }
 
 /// The hashing thread.
@@ -329,6 +346,34 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panicking_output_ends_the_run() {
+        struct Panicking(usize);
+        impl Write for Panicking {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0 = self.0.checked_sub(1).expect("no more");
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for (writes, is_hashed) in [(0, true), (3, true), (20, false)] {
+            let run = || {
+                run::<(), io::Error>(Panicking(writes), &Seen::default(), |feeder| {
+                    if is_hashed {
+                        feeder.begin_hash().map_err(io::Error::other)?;
+                    }
+                    loop {
+                        feeder.zeros(BUFFER as u64).map_err(io::Error::other)?;
+                    }
+                })
+            };
+            let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            assert_eq!(panic.downcast_ref(), Some(&"no more".to_owned()));
         }
     }
 
