@@ -23,8 +23,6 @@ mod precompile;
 const TARGET: &str = "wasm32-unknown-unknown";
 /// The profile of the workspace that the planner is built with.
 const PROFILE: &str = "planner";
-/// The level that the code is compressed with, once for each build.
-const LEVEL: i32 = 19;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -45,12 +43,9 @@ fn run() -> Result<()> {
         None => built(&out)?,
     };
     check(&component)?;
-    let code = code(&component)?;
-    println!("cargo::rustc-env=PLANNER_CODE_SIZE={}", code.len());
-    fs::write(
-        out.join("planner.cwasm.zst"),
-        zstd::bulk::compress(&code, LEVEL)?,
-    )?;
+    let (packed, size) = code(&component)?;
+    println!("cargo::rustc-env=PLANNER_CODE_SIZE={size}");
+    fs::write(out.join("planner.cwasm.zst"), packed)?;
     fs::write(out.join("planner.wasm"), component)?;
     Ok(())
 }
@@ -217,23 +212,23 @@ fn check(component: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the component's code for the target of the program, or nothing if the compiler does not support that.
+/// Returns the component's code for the target of the program, compressed, and its size before that. There is none if
+/// the compiler does not support the target.
 #[cfg(feature = "precompiled")]
-fn code(component: &[u8]) -> Result<Vec<u8>> {
+fn code(component: &[u8]) -> Result<(Vec<u8>, usize)> {
     let target = variable("TARGET")?;
     println!("cargo::rustc-env=PLANNER_TARGET={target}");
-    Ok(
-        precompile::precompile(component, &target).unwrap_or_else(|error| {
-            println!("cargo::warning=the planner will be compiled in the first run: {error:#}");
-            vec![]
-        }),
-    )
+    let code = precompile::precompile(component, &target).unwrap_or_else(|error| {
+        println!("cargo::warning=the planner will be compiled in the first run: {error:#}");
+        vec![]
+    });
+    Ok((zstd::bulk::compress(&code, 19)?, code.len()))
 }
 
 /// Returns nothing: the planner is compiled in the first run.
 #[cfg(not(feature = "precompiled"))]
-fn code(_: &[u8]) -> Result<Vec<u8>> {
-    Ok(vec![])
+fn code(_: &[u8]) -> Result<(Vec<u8>, usize)> {
+    Ok((vec![], 0))
 }
 
 fn variable(name: &str) -> Result<String> {

@@ -7,8 +7,8 @@ use wasmtime::component::Component;
 #[path = "../build/precompile.rs"]
 mod precompile;
 
-/// The code, compressed. Unpacked, it is empty if this crate was built without the feature `precompiled`, or for a
-/// target that the compiler does not support.
+/// The code, compressed. There is none if this crate was built without the feature `precompiled`, or for a target that
+/// the compiler does not support.
 const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/planner.cwasm.zst"));
 
 /// The size of the code in bytes.
@@ -26,8 +26,7 @@ pub(super) fn component(engine: &Engine) -> Option<Component> {
     loaded.ok()
 }
 
-/// Unpacks the code. The engine copies it, so it takes memory for that time only. Plain, it would stay in memory with
-/// the rest of the program.
+/// Unpacks the code, which the engine then copies. Code that is plain in the program would stay in memory beside the copy.
 fn code() -> Option<Vec<u8>> {
     let size = SIZE.parse().ok()?;
     zstd::bulk::decompress(CODE, size).ok()
