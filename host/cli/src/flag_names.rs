@@ -184,7 +184,10 @@ impl FlagNames {
                 _ => self.bare(part_of, part),
             })
             .collect();
-        once(&shown).concat()
+        match part {
+            Part::Message => shown.concat(),
+            Part::Hint => once(&shown).concat(),
+        }
     }
 
     /// Returns true if a word is a field of the configuration that neither a flag nor a file gave, so that the base image did.

@@ -30,7 +30,7 @@ impl Destination for LayoutDestination {
     }
 
     fn waiting_place(&self) -> String {
-        self.name()
+        self.layout.path().display().to_string()
     }
 
     fn keep(&self, staged: Staged, blob: &Descriptor, _: &dyn Fn(u64)) -> Result<(), Error> {

@@ -69,7 +69,7 @@ pub trait Destination: fmt::Debug + Sync {
     /// No room.
     fn stage(&self) -> Result<Staged, Error>;
 
-    /// Returns where that is, for messages.
+    /// Returns the place where staged bytes wait, for messages.
     fn waiting_place(&self) -> String {
         temporary_place()
     }

@@ -327,7 +327,9 @@ impl Fan<'_, '_> {
                     kept.extend(outcome.map(|outcome| (lane, outcome)));
                 }
                 Ok(None) => {}
-                Err(error) => self.unwritten(&[lane], &error),
+                Err(error) => {
+                    self.step::<()>(lane, Err(Error::temporary(error)));
+                }
             }
         }
         kept
