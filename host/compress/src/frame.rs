@@ -16,7 +16,7 @@ pub(super) const PARAMETERS: u32 = 1;
 /// The binary logarithm of the distance that a frame looks back, in bytes: 32 MiB. With 8 MiB, a store of 2.6 GB becomes 15 % larger,
 /// with 64 MiB 2 % smaller. Readers need so much memory, and the library's own take up to 128 MiB unasked.
 pub(super) const WINDOW: u32 = 25;
-/// The size of a job, in bytes. Measured at level 1: with 2 MiB and without overlaps, as here, a store becomes 1 % larger, and a frame takes 6 MiB more.
+/// The size of a job, in bytes. Measured at level 1 without overlaps: with 2 MiB, a store becomes 1 % larger, and a frame takes 6 MiB more.
 pub(super) const JOB: usize = 512 << 10;
 /// The lowest of the levels that have [`LARGE_JOB`]s: to empty their tables takes as long as to compress a small job.
 const HIGH: i32 = 9;
