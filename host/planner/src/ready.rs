@@ -26,7 +26,7 @@ pub(super) fn component(engine: &Engine) -> Option<Component> {
     loaded.ok()
 }
 
-/// Unpacks the code, which the engine then copies. Code that is plain in the program would stay in memory beside the copy.
+/// Unpacks the code, which the engine then copies.
 fn code() -> Option<Vec<u8>> {
     let size = SIZE.parse().ok()?;
     zstd::bulk::decompress(CODE, size).ok()
