@@ -12,7 +12,7 @@ use zstd::zstd_safe::{CCtx, CParameter, InBuffer, OutBuffer, get_error_name};
 use super::workers::{Frames, Workers};
 
 /// The number of everything here that bytes depend on and that has no name in [`describe`](super::Setting::describe). It grows with each change.
-pub(super) const PARAMETERS: u32 = 1;
+pub(super) const PARAMETERS: u32 = 2;
 /// The binary logarithm of the distance that a frame looks back, in bytes: 32 MiB. With 8 MiB, a store of 2.6 GB becomes 15 % larger,
 /// with 64 MiB 2 % smaller. Readers need so much memory, and the library's own take up to 128 MiB unasked.
 pub(super) const WINDOW: u32 = 25;
@@ -72,6 +72,9 @@ pub(super) struct Frame<'p> {
 
 /// A frame of several jobs.
 struct Begun<'p> {
+    /// The last byte so far, which the library is given with what follows. If it had all of them before it is told of the end, then a last job
+    /// of full size would have an empty one after it or not, as threads were free.
+    last: Option<u8>,
     tools: Tools,
     workers: Workers<'p>,
 }
@@ -98,6 +101,9 @@ impl<'p> Frame<'p> {
     /// Takes all bytes.
     pub(super) fn write(&mut self, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
         self.check()?;
+        let Some((last, rest)) = bytes.split_last() else {
+            return Ok(());
+        };
         if self.begun.is_none() {
             if self.held.is_empty() {
                 self.held = self.frames.buffer();
@@ -112,15 +118,21 @@ impl<'p> Frame<'p> {
             self.feed(&held, ZSTD_EndDirective::ZSTD_e_continue, out)?;
             self.frames.keep_buffer(held);
         }
-        self.feed(bytes, ZSTD_EndDirective::ZSTD_e_continue, out)
+        let before = self
+            .begun
+            .as_mut()
+            .and_then(|begun| begun.last.replace(*last));
+        self.feed(before.as_slice(), ZSTD_EndDirective::ZSTD_e_continue, out)?;
+        self.feed(rest, ZSTD_EndDirective::ZSTD_e_continue, out)
     }
 
     /// Ends the frame. One of a single job tells its size, so that readers need no larger window.
     pub(super) fn finish(&mut self, out: &mut impl Write) -> io::Result<()> {
         self.check()?;
-        if self.begun.is_some() {
-            self.feed(&[], ZSTD_EndDirective::ZSTD_e_end, out)?;
-            if let Some(Begun { tools, workers }) = self.begun.take() {
+        if let Some(begun) = &mut self.begun {
+            let last = begun.last.take();
+            self.feed(last.as_slice(), ZSTD_EndDirective::ZSTD_e_end, out)?;
+            if let Some(Begun { tools, workers, .. }) = self.begun.take() {
                 workers.keep(tools);
             }
             return Ok(());
@@ -145,7 +157,7 @@ impl<'p> Frame<'p> {
         directive: ZSTD_EndDirective,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let Some(Begun { tools, workers }) = &mut self.begun else {
+        let Some(Begun { tools, workers, .. }) = &mut self.begun else {
             return Ok(());
         };
         // Unless all goes well; the writer may even panic.
@@ -177,7 +189,11 @@ impl<'p> Begun<'p> {
             Some(tools) => tools,
             None => Tools::new(level, workers.count())?,
         };
-        Ok(Self { tools, workers })
+        Ok(Self {
+            last: None,
+            tools,
+            workers,
+        })
     }
 }
 

@@ -245,11 +245,11 @@ mod tests {
             ),
             (
                 "zstd:19",
-                "zstd level 19 by zstd 1.5.7 (parameters 1) with a window of 32 MiB in jobs of 2048 KiB",
+                "zstd level 19 by zstd 1.5.7 (parameters 2) with a window of 32 MiB in jobs of 2048 KiB",
             ),
             (
                 "zstd:8",
-                "zstd level 8 by zstd 1.5.7 (parameters 1) with a window of 32 MiB in overlapping jobs of 512 KiB",
+                "zstd level 8 by zstd 1.5.7 (parameters 2) with a window of 32 MiB in overlapping jobs of 512 KiB",
             ),
         ] {
             assert_eq!(text.parse::<Setting>().unwrap().describe(), described);
