@@ -89,4 +89,4 @@ fn digests_are_pinned() {
 const PINNED: &str = "\
 none sha256:87d24ad07008ed3ad6eb248976bd4bee4865c5026158f889a8d024b0b87c27f1 \"none\"
 gzip sha256:56b1877aac1b71a5de44d0f0b7fd46e339003318afc24978a7a61a66f42028c9 \"gzip level 4 by libdeflate 1.26.1 in blocks of 1 MiB\"
-zstd sha256:52cdcef53ba2da712f3d08e5ae1f9d8e32ccde67b6e70d57328cacb669876c2f \"zstd level 1 by zstd 1.5.7 (parameters 2) with a window of 32 MiB in overlapping jobs of 512 KiB\"";
+zstd sha256:37ab97c58477f95aa8293d78e97fc6878586406938323d58b11801aea4e3080a \"zstd level 1 by zstd 1.5.7 (parameters 2) with a window of 32 MiB in overlapping jobs of 512 KiB\"";
