@@ -1,5 +1,4 @@
-//! NAR hashes of store paths, for keys of layers. Nothing else depends on them, so one that cannot
-//! be read is as good as none.
+//! NAR hashes of store paths, for keys of layers. Nothing else depends on them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -8,7 +7,7 @@ use rusqlite::OptionalExtension;
 use terrine_binary_cache::Hash;
 use terrine_oci::Digest;
 
-use super::{Database, Described, Registrations};
+use super::{Database, Described, Error, Registrations};
 
 const HASH: &str = "SELECT hash FROM ValidPaths WHERE path = ?1";
 
@@ -67,19 +66,27 @@ impl NarHashes {
 }
 
 impl Database {
-    /// Returns the NAR hashes of some store paths, as far as the database tells them.
-    pub fn nar_hashes<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> NarHashes {
-        let mut all = NarHashes::default();
-        let Ok(mut statement) = self.connection().prepare(HASH) else {
-            return all;
-        };
-        for path in paths {
-            let row = statement.query_row([path], |row| row.get::<_, String>(0));
-            if let Some(hash) = row.optional().ok().flatten().as_deref().and_then(parse) {
-                all.add(path.to_owned(), Some(hash));
+    /// Returns the NAR hashes of some store paths, as far as the database has them.
+    ///
+    /// # Errors
+    ///
+    /// A database that cannot be read: what it would have told is in manifests, so a part of it is no answer.
+    pub fn nar_hashes<'p>(
+        &self,
+        paths: impl IntoIterator<Item = &'p str>,
+    ) -> Result<NarHashes, Error> {
+        let read = || {
+            let mut all = NarHashes::default();
+            let mut statement = self.connection().prepare(HASH)?;
+            for path in paths {
+                let row = statement.query_row([path], |row| row.get::<_, String>(0));
+                if let Some(hash) = row.optional()?.as_deref().and_then(parse) {
+                    all.add(path.to_owned(), Some(hash));
+                }
             }
-        }
-        all
+            Ok(all)
+        };
+        read().map_err(|source| self.failed(source))
     }
 }
 

@@ -164,7 +164,7 @@ impl CachedReferences {
         };
         let graph = database.closure(&local)?;
         let paths = graph.nodes().iter().map(|node| node.path.as_str());
-        said.nar_hashes.merge(database.nar_hashes(paths));
+        said.nar_hashes.merge(database.nar_hashes(paths)?);
         Ok(graph.into_entries())
     }
 }

@@ -324,7 +324,7 @@ impl ReferenceSource {
             Self::Database(database) => {
                 let graph = database.closure(roots)?;
                 let paths = graph.nodes().iter().map(|node| node.path.as_str());
-                said.nar_hashes = database.nar_hashes(paths);
+                said.nar_hashes = database.nar_hashes(paths)?;
                 Ok(graph)
             }
             Self::Caches(caches) => caches.graph(roots, said),

@@ -325,3 +325,24 @@ fn the_path_of_the_database_may_have_any_name() {
         assert_eq!(count, Ok(5_i64));
     }
 }
+
+#[test]
+fn nar_hashes_are_all_told_or_none() {
+    let fixture = Fixture::new("delete");
+    let paths = ["/nix/store/a", "/nix/store/elsewhere", "/nix/store/b"];
+    let hash = "sha256:094qif9n4cq4fdg459qzbhg1c6wywawwaaivx0k0x8xhbyx4vwic";
+    let set = |path: &str, hash: &dyn rusqlite::ToSql| {
+        let update = "UPDATE ValidPaths SET hash = ?1 WHERE path = ?2";
+        fixture.writer.execute(update, (hash, path)).unwrap();
+    };
+    set("/nix/store/a", &hash);
+    let told = fixture.open().nar_hashes(paths).unwrap();
+    assert!(told.get(paths[0]).is_some());
+    assert_eq!(
+        paths.map(|path| told.get(path).is_some()),
+        [true, false, false]
+    );
+    set("/nix/store/b", &vec![0_u8; 3]);
+    let error = fixture.open().nar_hashes(paths).unwrap_err();
+    assert!(matches!(error, Error::Database { .. }), "{error}");
+}

@@ -114,14 +114,14 @@ fn on_base<'p>(
     base: Option<Base>,
 ) -> Result<NewImage<'p>, assemble::Error> {
     let customisation = customisation(&conf.customisation_layer, &store)?;
-    let resolved = prepare::resolve(
+    let mut resolved = prepare::resolve(
         conf,
         options,
         base.as_ref(),
         customisation.digest(),
         planner,
     )?;
-    let (layers, request) = prepare::layers(conf, &store, planner)?;
+    let (layers, request) = prepare::layers(conf, &store, planner, &mut resolved.remarks)?;
     prepare::check_paths(&layers, &store)?;
     let ownership = Ownership {
         uid: conf.uid,

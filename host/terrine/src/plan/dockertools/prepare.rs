@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use terrine_oci::Digest;
 use terrine_planner_host::{self as planner, EmptyLayers, Planner, image, layering};
+use terrine_support::chain;
 
 use super::{Conf, ConfOptions};
 use crate::assemble::{Error, StoreLayer};
 use crate::base::Base;
-use crate::closure::{Database, NarHashes};
+use crate::closure::{self, Database, NarHashes};
 use crate::layer::{self, Store, StorePath};
 
 /// Settles name, tag, platform and configuration.
@@ -68,11 +69,12 @@ fn identity(conf: &Conf, customisation: Digest) -> Vec<String> {
 }
 
 /// The grouping of `conf.json`, as the planner's `explicit` policy sees it, and the digest of
-/// what the planner was asked.
+/// what the planner was asked. Adds to the remarks for the user if NAR hashes cannot be had.
 pub(super) fn layers(
     conf: &Conf,
     store: &Store,
     planner: &Planner<'_>,
+    remarks: &mut Vec<String>,
 ) -> Result<(Vec<StoreLayer>, Digest), Error> {
     // The contract wants each path once and in its plainest form, the history wants it
     // as it was written. One that is there twice is the policy's to find.
@@ -106,6 +108,13 @@ pub(super) fn layers(
         .plan(&request, EmptyLayers::AsGiven)
         .map_err(|error| in_terms_of_conf(error, false))?;
     let nar_hashes = nar_hashes(store, named.iter().map(|(path, _)| path));
+    let nar_hashes = nar_hashes.unwrap_or_else(|error| {
+        let why = chain(&error);
+        remarks.push(format!(
+            "the manifest says nothing by which other images find the layers, because NAR hashes cannot be read: {why}"
+        ));
+        NarHashes::default()
+    });
     let layer = |layer: layering::Layer| {
         let members = layer.paths.iter().map(|&index| &named[index as usize]);
         let (paths, named): (Vec<StorePath>, _) = members
@@ -128,14 +137,16 @@ pub(super) fn layers(
     ))
 }
 
-/// Returns the NAR hashes of store paths, as far as the database of the store has them.
-/// A database that cannot be read tells none: no byte of the image depends on it.
-fn nar_hashes<'p>(store: &Store, paths: impl Iterator<Item = &'p StorePath>) -> NarHashes {
+/// Returns the NAR hashes of store paths, as far as the store has a database and that has them. A builder of Nix sees none.
+fn nar_hashes<'p>(
+    store: &Store,
+    paths: impl Iterator<Item = &'p StorePath>,
+) -> Result<NarHashes, closure::Error> {
     let file = Database::default_path(store.dir(), store.root());
-    match file.exists().then(|| Database::open(&file)) {
-        Some(Ok(database)) => database.nar_hashes(paths.map(StorePath::as_str)),
-        _ => NarHashes::default(),
+    if !file.exists() {
+        return Ok(NarHashes::default());
     }
+    Database::open(&file)?.nar_hashes(paths.map(StorePath::as_str))
 }
 
 /// Checks that every path is there, and that none is part of another: better before
