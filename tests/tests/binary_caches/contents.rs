@@ -142,7 +142,7 @@ fn others() -> Vec<Fault> {
         ("a large window", window, "memory"),
         (
             "another address",
-            changed(|forged| forged.more = ADDRESS),
+            changed(|forged| forged.more = ADDRESS.to_owned()),
             "content address",
         ),
     ]

@@ -23,7 +23,7 @@ pub(super) struct Forged {
     pub(super) hash: Digest,
     pub(super) size: u64,
     /// Further lines of the narinfo.
-    pub(super) more: &'static str,
+    pub(super) more: String,
 }
 
 impl Forged {
@@ -34,13 +34,19 @@ impl Forged {
             hash: Digest::of(&nar),
             size: nar.len() as u64,
             file: nar,
-            more: "",
+            more: String::new(),
         }
     }
 
     /// Writes it below a folder, and returns its directory.
     pub(super) fn write(&self, folder: &Path) -> PathBuf {
         let place = tempfile::Builder::new().tempdir_in(folder).unwrap().keep();
+        self.write_as(&place, HASH_PART, "forged");
+        place
+    }
+
+    /// Writes the path of a name and a hash part into a cache. Returns its store path.
+    pub(super) fn write_as(&self, place: &Path, hash_part: &str, name: &str) -> String {
         let Self {
             compression,
             hash,
@@ -48,16 +54,16 @@ impl Forged {
             more,
             ..
         } = self;
-        let path = path();
+        let path = format!("/nix/store/{hash_part}-{name}");
         let mut text = format!(
-            "StorePath: {path}\nURL: nar.nar\nCompression: {compression}\nNarHash: {hash}\nNarSize: {size}\n{more}"
+            "StorePath: {path}\nURL: {hash_part}.nar\nCompression: {compression}\nNarHash: {hash}\nNarSize: {size}\n{more}"
         );
         let info = NarInfo::parse(text.as_bytes(), "/nix/store").unwrap();
         let signature = SecretKey::parse(SECRET).unwrap().sign(&info.fingerprint());
         text += &format!("Sig: {signature}\n");
-        fs::write(place.join(format!("{HASH_PART}.narinfo")), text).unwrap();
-        fs::write(place.join("nar.nar"), &self.file).unwrap();
-        place
+        fs::write(place.join(format!("{hash_part}.narinfo")), text).unwrap();
+        fs::write(place.join(format!("{hash_part}.nar")), &self.file).unwrap();
+        path
     }
 }
 

@@ -1,5 +1,6 @@
 //! Images out of binary caches that Nix wrote, against images of the same paths in a local store.
 
+mod architecture;
 mod caches;
 mod compressions;
 mod contents;

@@ -111,6 +111,28 @@ impl Graph {
         (0..reached.len()).filter(|&index| reached[index]).collect()
     }
 
+    /// The indices of everything that `roots` reach, by distance: first the roots, then what these refer to, and so on. Each is there once,
+    /// in ascending order.
+    ///
+    /// # Panics
+    ///
+    /// If a root is not an index of the graph.
+    pub fn by_distance(&self, roots: &[usize]) -> Vec<Vec<usize>> {
+        let mut reached = vec![false; self.nodes.len()];
+        let mut all = vec![];
+        let mut next = roots.to_vec();
+        loop {
+            next.retain(|&index| !std::mem::replace(&mut reached[index], true));
+            if next.is_empty() {
+                return all;
+            }
+            next.sort_unstable();
+            let references = next.iter().flat_map(|&index| &self.nodes[index].references);
+            let further = references.copied().collect();
+            all.push(std::mem::replace(&mut next, further));
+        }
+    }
+
     /// The indices of the paths that nothing else refers to, ascending.
     pub fn roots(&self) -> Vec<usize> {
         let mut referred = vec![false; self.nodes.len()];
@@ -250,6 +272,24 @@ mod tests {
             (&[4, 3, 4], &[2, 3, 4]),
         ] {
             assert_eq!(graph.closure(roots), expected, "{roots:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_near_comes_before_what_is_further_away() {
+        let graph = graph(&[
+            ("a", "b"),
+            ("b", "a"),
+            ("c", "e"),
+            ("d", "b c d"),
+            ("e", ""),
+        ]);
+        for (roots, expected) in [
+            (&[][..], &[][..]),
+            (&[3], &[&[3][..], &[1, 2], &[0, 4]]),
+            (&[4, 0, 4], &[&[0, 4], &[1]]),
+        ] {
+            assert_eq!(graph.by_distance(roots), expected, "{roots:?}");
         }
     }
 

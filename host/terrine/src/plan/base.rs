@@ -1,5 +1,7 @@
 //! The image that is built on: opened wherever it is, for the platform that is wanted.
 
+use std::collections::BTreeSet;
+
 use terrine_oci::{Platform, Reference};
 use terrine_planner_host::{self as planner, Planner, image};
 
@@ -8,17 +10,20 @@ use super::context::Context;
 use super::dockertools::{self, ConfOptions};
 use super::items::Items;
 use super::place;
+use super::programs::Programs;
 use crate::base::Base;
 use crate::layer::{Store, StorePath};
-use crate::platform;
+use crate::platform::{Findings, this_machine};
 use crate::source::{self, Fault, Image, Opened};
 use crate::spec::ImageSpec;
 
-/// Opens the base image that a specification names, if it names one.
+/// Opens the base image that a specification names, if it names one. With `may_fetch`, programs in binary caches are fetched
+/// if nothing else tells which of several images it is.
 pub(super) fn open(
     context: &Context<'_, '_>,
     store: &Store,
     items: &Items,
+    may_fetch: bool,
 ) -> Result<Option<Base>, Error> {
     let Context { spec, options, .. } = context;
     let Some(text) = &spec.from_image else {
@@ -53,7 +58,7 @@ pub(super) fn open(
     };
     let image = match opened {
         Opened::Image(image) => image,
-        several => match wanted(context, store, items)? {
+        several => match wanted(context, store, items, may_fetch)? {
             Some(wanted) => source::pick(several, Some(&wanted))?,
             None => for_this_machine(several)?,
         },
@@ -68,7 +73,7 @@ fn for_this_machine(several: Opened) -> Result<Image, source::Error> {
             fault: Fault::Platforms { .. } | Fault::Several { .. },
             ..
         }) => {
-            let machine = Platform::new("linux", platform::this_machine(), None);
+            let machine = Platform::new("linux", this_machine(), None);
             source::pick(several, Some(&machine))
         }
         image => image,
@@ -107,15 +112,19 @@ fn wanted(
     context: &Context<'_, '_>,
     store: &Store,
     items: &Items,
+    may_fetch: bool,
 ) -> Result<Option<Platform>, Error> {
     let spec = context.spec;
     let text = match (&spec.architecture, &spec.system) {
         (Some(architecture), _) => architecture.clone(),
         (None, Some(system)) => system.clone(),
         (None, None) => {
-            let paths: Vec<StorePath> = items.linked().cloned().collect();
-            let scan = platform::scan(store, &paths, context.options.cache)?;
-            match scan.findings.architecture() {
+            let linked: BTreeSet<&StorePath> = items.linked().collect();
+            let paths: Vec<StorePath> = linked.into_iter().cloned().collect();
+            let all: Vec<usize> = (0..paths.len()).collect();
+            let mut programs = Programs::of(context, store, paths, may_fetch)?;
+            let told = programs.named(&all, Findings::default(), this_machine())?;
+            match told.findings.architecture() {
                 Some((architecture, _)) => architecture,
                 None => return Ok(None),
             }

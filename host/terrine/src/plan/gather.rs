@@ -22,7 +22,7 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Finds everything that the specification names.
-    pub(super) fn of(context: &Context<'_, '_>) -> Result<Self, Error> {
+    pub(super) fn of(context: &Context<'_, '_>, may_fetch: bool) -> Result<Self, Error> {
         let Context { spec, options, .. } = context;
         let mut store = Store::open(
             spec.store_dir.as_deref().unwrap_or("/nix/store"),
@@ -35,7 +35,7 @@ impl Gathered {
         caches::connect(context, &mut store)?;
         database::check(spec, &store)?;
         let items = items::find(spec, &mut store)?;
-        let base = base::open(context, &store, &items)?;
+        let base = base::open(context, &store, &items, may_fetch)?;
         let listing = base
             .as_ref()
             .map(|base| {

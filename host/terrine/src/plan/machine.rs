@@ -7,13 +7,15 @@ use terrine_planner_host::image;
 use terrine_support::remark::Remark;
 
 use super::Error;
-use super::claimed::{self, Claimed};
+use super::claimed::Claimed;
 use super::complete::Complete;
 use super::context::Context;
 use super::facts::ArchitectureSource;
+use super::paths::Paths;
+use super::programs::{Programs, Told};
 use crate::base::Base;
-use crate::layer::{Fetch, StorePath};
-use crate::platform::{self, Bytes, Findings, HEAD, Scan};
+use crate::layer::StorePath;
+use crate::platform::{self, Bytes, Findings, HEAD};
 use crate::rootfs::Data;
 use crate::spec::ImageSpec;
 use crate::startup::{Files, resolve};
@@ -33,8 +35,7 @@ pub(super) struct Machine {
     pub(super) unread: Vec<StorePath>,
     /// The architecture of the base image, where it says so.
     base: Option<String>,
-    /// A path that the specification names, if the architecture depends on its programs and they
-    /// are not fetched.
+    /// The first path in a binary cache that may tell another architecture, and must not be fetched.
     unseen: Option<String>,
 }
 
@@ -46,14 +47,43 @@ pub(super) fn find(
     may_fetch: bool,
 ) -> Result<Machine, Error> {
     let base = complete.base.as_ref().and_then(architecture_of);
-    let Looked {
-        scan: Scan {
-            mut findings,
-            unread,
-        },
-        claimed,
-        unseen,
-    } = look(context, complete, base.as_deref(), may_fetch)?;
+    let at_root = at_root(complete)?;
+    let (own, paths): (Vec<usize>, Vec<&StorePath>) = complete.paths.own_indexed().unzip();
+    let paths = paths.into_iter().cloned().collect();
+    let mut programs = Programs::of(context, &complete.store, paths, may_fetch)?;
+    let spec = context.spec;
+    let told = if spec.architecture.is_some() || spec.system.is_some() {
+        Told::default()
+    } else {
+        let otherwise = base.as_deref().unwrap_or(platform::this_machine());
+        let Paths { named, graph, .. } = &complete.paths;
+        let own_of = |indices: &[usize]| -> Vec<usize> {
+            let own = |index| own.binary_search(index).ok();
+            indices.iter().filter_map(own).collect()
+        };
+        let told = programs.named(&own_of(named), at_root.clone(), otherwise)?;
+        let groups = graph.by_distance(named);
+        let groups = groups.iter().map(|group| own_of(group));
+        // Paths of a given closure may be reached by none of its tops: they refer to each other.
+        programs.else_first(told, groups.chain([(0..own.len()).collect()]))?
+    };
+    let (platform, source) = decide(spec, &told.findings, told.claimed, base.as_deref());
+    let (mut findings, unread) = programs.into_findings();
+    findings.merge(at_root);
+    findings.name_files(|path| complete.store.shown_file(path));
+    Ok(Machine {
+        platform,
+        source,
+        findings,
+        unread,
+        base,
+        unseen: told.unseen,
+    })
+}
+
+/// Looks at the programs at the root.
+fn at_root(complete: &Complete) -> Result<Findings, Error> {
+    let mut findings = Findings::default();
     for entry in complete
         .root
         .entries()
@@ -76,83 +106,7 @@ pub(super) fn find(
             }
         }
     }
-    let (platform, source) = decide(context.spec, &findings, claimed, base.as_deref());
-    let unseen = unseen.filter(|_| source == ArchitectureSource::ThisMachine);
-    findings.name_files(|path| complete.store.shown_file(path));
-    Ok(Machine {
-        platform,
-        source,
-        findings,
-        unread,
-        base,
-        unseen,
-    })
-}
-
-/// The programs in store paths, and what else tells the architecture.
-struct Looked {
-    scan: Scan,
-    claimed: Option<Claimed>,
-    unseen: Option<String>,
-}
-
-/// Looks at the programs in store paths.
-fn look(
-    context: &Context<'_, '_>,
-    complete: &Complete,
-    base: Option<&str>,
-    may_fetch: bool,
-) -> Result<Looked, Error> {
-    let own: Vec<_> = complete.paths.own().cloned().collect();
-    let scan = || platform::scan(&complete.store, &own, context.options.cache);
-    let mut scanned = scan()?;
-    let spec = context.spec;
-    let is_given = spec.architecture.is_some() || spec.system.is_some();
-    // The programs that the image is for are in the paths that it names.
-    let roots = complete.paths.roots.iter();
-    let named: Vec<&StorePath> = roots
-        .map(|&root| &complete.paths.paths[root])
-        .filter(|path| scanned.unread.contains(path))
-        .collect();
-    if is_given || named.is_empty() || scanned.findings.architecture().is_some() {
-        return Ok(Looked::of(scanned));
-    }
-    if !may_fetch {
-        let unseen = named.first().map(|path| path.as_str().to_owned());
-        return Ok(Looked {
-            unseen,
-            ..Looked::of(scanned)
-        });
-    }
-    // An image without programs is for what the base image or this machine is for, which may not be
-    // those of the existing image. Only where they are the same, programs need not be looked at.
-    let otherwise = base.unwrap_or(platform::this_machine());
-    let claimed = claimed::architecture(context, &named);
-    if let Some(claimed) = claimed.filter(|claimed| claimed.architecture == otherwise) {
-        return Ok(Looked {
-            claimed: Some(claimed),
-            ..Looked::of(scanned)
-        });
-    }
-    for path in named {
-        if scanned.findings.architecture().is_some() {
-            break;
-        }
-        complete.store.fetch(path, Fetch::Whole)?;
-        scanned = scan()?;
-    }
-    Ok(Looked::of(scanned))
-}
-
-impl Looked {
-    /// Programs that tell the architecture, or need not tell it.
-    fn of(scan: Scan) -> Self {
-        Self {
-            scan,
-            claimed: None,
-            unseen: None,
-        }
-    }
+    Ok(findings)
 }
 
 fn decide(
@@ -206,7 +160,13 @@ impl Machine {
         if allow_foreign {
             return Ok(());
         }
-        if let Some(foreign) = self.findings.foreign(&resolved.architecture) {
+        // A guess may be wrong.
+        let is_known = self.unseen.is_none();
+        if let Some(foreign) = self
+            .findings
+            .foreign(&resolved.architecture)
+            .filter(|_| is_known)
+        {
             return Err(Error::Foreign {
                 message: foreign.to_string(),
             });
@@ -225,6 +185,9 @@ impl Machine {
     /// Returns a note that the architecture is a guess, if it is one.
     pub(super) fn guess(&self) -> Option<Remark> {
         let path = self.unseen.as_ref()?;
+        if self.source != ArchitectureSource::ThisMachine {
+            return None;
+        }
         let message = format!(
             "the architecture of this machine, `{}`, is assumed: the programs of `{path}` are in a binary cache and are not fetched for a plan",
             self.platform

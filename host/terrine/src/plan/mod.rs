@@ -49,6 +49,7 @@ mod past;
 mod paths;
 mod place;
 mod preview;
+mod programs;
 mod reasons;
 mod tags;
 mod tree;
@@ -193,7 +194,8 @@ pub fn preview<'p>(
 fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prepared<'p>, Error> {
     // What is wrong with a pattern is told before anything is looked for.
     let ownership = context.ownership()?;
-    let mut complete = Gathered::of(context)?.close(context)?.complete(context)?;
+    let gathered = Gathered::of(context, content == TagContent::Read)?;
+    let mut complete = gathered.close(context)?.complete(context)?;
     if context.spec.has_commands() {
         // Commands see the database, and may change who owns it.
         database::add(context, &mut complete, Hashes::Read)?;
@@ -213,8 +215,8 @@ fn all_phases<'p>(context: &Context<'_, 'p>, content: TagContent) -> Result<Prep
 }
 
 /// The closure of an image: the store paths that would go into its layers, and what they refer
-/// to; and what tells the contents of those apart whose names have no hash. Nothing is decided, and no program is
-/// looked at.
+/// to; and what tells the contents of those apart whose names have no hash. Nothing is decided, and programs are
+/// looked at only to choose among the platforms of a base image, if they need not be fetched.
 ///
 /// # Errors
 ///
@@ -229,6 +231,6 @@ pub fn closure(
         options,
         planners: Planners::one(planner),
     };
-    let closed = Gathered::of(&context)?.close(&context)?;
+    let closed = Gathered::of(&context, false)?.close(&context)?;
     Ok((closed.graph(), closed.contents()?))
 }

@@ -28,6 +28,9 @@ pub(super) struct Paths {
     pub(super) paths: Vec<StorePath>,
     /// The paths that were asked for, ascending.
     pub(super) roots: Vec<usize>,
+    /// Those among them that tell the architecture, ascending: of a whole closure, the ones that nothing else refers to and those that
+    /// are linked.
+    pub(super) named: Vec<usize>,
     /// The paths that the base image has already, ascending.
     pub(super) excluded: Vec<usize>,
     /// The number of paths of a given closure that nothing asks for.
@@ -38,7 +41,8 @@ pub(super) struct Paths {
     pub(super) registrations: Registrations,
     /// The NAR hashes of the paths, as far as the source of the closure has them.
     pub(super) nar_hashes: NarHashes,
-    /// The directories of this machine that were read for their NAR hashes.
+    /// The store paths that were read for their NAR hashes or for the tag although their names say nothing about their content, as they
+    /// were then.
     pub(super) hashed: Vec<Hashed>,
 }
 
@@ -50,8 +54,13 @@ impl Paths {
 
     /// The paths that go into layers.
     pub(super) fn own(&self) -> impl Iterator<Item = &StorePath> {
-        let own = |(index, path)| self.excluded.binary_search(&index).is_err().then_some(path);
-        self.paths.iter().enumerate().filter_map(own)
+        self.own_indexed().map(|(_, path)| path)
+    }
+
+    /// The paths that go into layers, with their indices.
+    pub(super) fn own_indexed(&self) -> impl Iterator<Item = (usize, &StorePath)> {
+        let all = self.paths.iter().enumerate();
+        all.filter(|(index, _)| self.excluded.binary_search(index).is_err())
     }
 
     /// Reads the directories of this machine for their NAR hashes.
@@ -132,7 +141,8 @@ pub(super) fn find(
     roots.extend(mentioned(context, store, &texts, &source, base)?);
     roots.extend(joined.iter().cloned());
     let graph = source.graph(&roots.iter().cloned().collect::<Vec<_>>(), &mut said)?;
-    let roots: Vec<usize> = if whole && spec.whole_closure.unwrap_or(needed.is_empty()) {
+    let is_whole = whole && spec.whole_closure.unwrap_or(needed.is_empty());
+    let roots: Vec<usize> = if is_whole {
         (0..graph.nodes().len()).collect()
     } else {
         roots
@@ -155,6 +165,12 @@ pub(super) fn find(
         nar_hashes: said.nar_hashes,
         ..paths
     };
+    if is_whole {
+        let linked = needed.linked.iter();
+        let linked = linked.filter_map(|path| paths.graph.find(path));
+        let named: BTreeSet<usize> = paths.graph.roots().into_iter().chain(linked).collect();
+        paths.named = named.into_iter().collect();
+    }
     if context.options.hash_contents {
         paths.hash_directories(store)?;
     }
@@ -445,10 +461,11 @@ fn close(
         .iter()
         .map(|Node { path, .. }| Ok(store.path(path)?));
     let paths = paths.collect::<Result<_, Error>>()?;
-    let roots = roots.into_iter().collect();
+    let roots: Vec<usize> = roots.into_iter().collect();
     Ok(Paths {
         graph,
         paths,
+        named: roots.clone(),
         roots,
         excluded: vec![],
         unreached,

@@ -20,6 +20,6 @@ pub use loader::{Interpreter, Unusable, loader, unusable};
 pub use machine::{Machine, this_machine};
 pub use passing::Passing;
 pub use program::{HEAD, Program, inspect, interpreter};
-pub use scan::{Scan, scan};
+pub use scan::scan;
 pub use shared::{Shared, shared};
 pub use whole::{ElfDefect, elf_defect};

@@ -26,37 +26,28 @@ pub(super) const EXECUTE: u32 = 0o111;
 /// The name of cached findings; the number grows when they come to say other things.
 const FACT: &str = "platform 2";
 
-/// The executables of some store paths.
-#[derive(Debug, Default)]
-pub struct Scan {
-    /// The findings on those that were looked at, now or earlier.
-    pub findings: Findings,
-    /// The paths whose files are in a binary cache, and of which nothing is known.
-    pub unread: Vec<StorePath>,
-}
-
 /// Looks at the executables of store paths: the regular files that anyone may run. What is
-/// known of a path whose name carries a hash is not looked for again. Files in binary caches are not fetched.
+/// known of a path whose name carries a hash is not looked for again. Files in binary caches are not fetched: it returns none for a path
+/// in a cache that nobody has looked at.
 ///
 /// # Errors
 ///
 /// A path that cannot be listed, and an executable that cannot be read: the one of the
 /// first path that has any.
-pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Scan, Error> {
+pub fn scan(
+    store: &Store,
+    paths: &[StorePath],
+    cache: &Cache,
+) -> Result<Vec<Option<Findings>>, Error> {
     let keys = paths
         .iter()
         .map(|path| key(store, path))
         .collect::<Result<Vec<_>, _>>()?;
-    let known = known(&keys, cache);
+    let mut all = known(&keys, cache);
     let mut unknown = vec![];
-    let mut unread = vec![];
     for (index, path) in paths.iter().enumerate() {
         let substitute = store.substituted(path)?;
-        if known[index].is_some() {
-            continue;
-        } else if substitute.is_some_and(|substitute| !substitute.is_whole()) {
-            unread.push(path.clone());
-        } else {
+        if all[index].is_none() && substitute.is_none_or(|substitute| substitute.is_whole()) {
             unknown.push(index);
         }
     }
@@ -68,13 +59,10 @@ pub fn scan(store: &Store, paths: &[StorePath], cache: &Cache) -> Result<Scan, E
     let facts = unknown.iter().zip(&found);
     let facts = facts.filter_map(|(&index, found)| Some((keys[index]?, found)));
     remember(cache, facts);
-    let mut findings = Findings::default();
-    known
-        .into_iter()
-        .flatten()
-        .chain(found)
-        .for_each(|found| findings.merge(found));
-    Ok(Scan { findings, unread })
+    for (index, found) in unknown.into_iter().zip(found) {
+        all[index] = Some(found);
+    }
+    Ok(all)
 }
 
 /// Lets the cache remember what was found in paths, by their keys.
@@ -162,7 +150,7 @@ mod tests {
         let cache = Cache::open(&root.path().join("cache"), CacheOptions::on(1)).unwrap();
         let scan = |path: &str, cache: &Cache| {
             let scanned = scan(&store, &[store.path(path).unwrap()], cache).unwrap();
-            scanned.findings.to_text()
+            scanned[0].as_ref().unwrap().to_text()
         };
         let found = scan(HASHED, &Cache::none());
         assert!(!found.is_empty());
@@ -178,10 +166,7 @@ mod tests {
         // Several at once come to the same, known or not.
         let both = |cache: &Cache| {
             let paths = [HASHED, PLAIN].map(|path| store.path(path).unwrap());
-            super::scan(&store, &paths, cache)
-                .unwrap()
-                .findings
-                .to_text()
+            super::scan(&store, &paths, cache).unwrap()
         };
         program(HASHED, 62);
         assert_eq!(both(&cache), both(&Cache::none()));

@@ -109,7 +109,7 @@ fn identities(machine: &Path, specs: &[Value]) -> Vec<(String, String)> {
             options: &options,
             planners: Planners::one(&planner),
         };
-        let identified = Gathered::of(&context)
+        let identified = Gathered::of(&context, true)
             .and_then(|gathered| gathered.close(&context))
             .and_then(|closed| closed.complete(&context))
             .and_then(|complete| {
