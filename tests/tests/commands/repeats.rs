@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use terrine_tests::{Archive, Run};
 
 use super::place::{self, Bench, SINGLE};
-use super::{With, spec};
+use super::{With, entries, spec, top};
 
 /// A script that no two runs leave alike.
 const RANDOM: &str = "head -c 8 /dev/urandom > random";
@@ -15,6 +19,60 @@ const RANDOM: &str = "head -c 8 /dev/urandom > random";
 fn tag(run: &Run) -> String {
     let archive = Archive::read(run.stdout.clone());
     archive.manifest["RepoTags"][0].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_written_to_while_commands_run_is_named_and_nothing_is_kept() {
+    let Some(bench) = Bench::new() else { return };
+    let source = bench.path().join("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "before").unwrap();
+    let tool = bench.tools().join("note");
+    fs::write(&tool, "before").unwrap();
+    let spec = spec(&bench, "extraCommands", "cat file > seen; sleep 5")
+        .with("copyToRoot", &*source.to_string_lossy());
+    let tools = format!("`{}`", bench.tools().display());
+    for (file, named) in [(source.join("file"), "`/file`"), (tool, tools.as_str())] {
+        let cache = bench.cache();
+        let mut command = bench.command("build", &spec, SINGLE, &cache);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let trees = cache.join("terrine/trees");
+        let seen = || {
+            let works = fs::read_dir(&trees).into_iter().flatten().flatten();
+            works
+                .map(|work| work.path())
+                .any(|work| holds(&work, "seen"))
+        };
+        while !seen() && child.try_wait().unwrap().is_none() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        fs::write(&file, "behind").unwrap();
+        let run: Run = child.wait_with_output().unwrap().into();
+        assert_eq!(run.code, Some(1), "{}", run.stderr);
+        let said = format!("{named} has changed while the commands at the root ran");
+        assert!(run.stderr.contains(&said), "{}", run.stderr);
+        assert!(run.stderr.contains("hint: run again"), "{}", run.stderr);
+        fs::write(&file, "before").unwrap();
+        let again = Run::of(&mut bench.command("build", &spec, SINGLE, &cache)).ok();
+        assert!(!again.stderr.contains("unchanged"), "{}", again.stderr);
+        assert_eq!(entries(&top(&again))["seen"].text, "before");
+    }
+}
+
+/// Reports whether a folder has a file of a name, however deep.
+fn holds(folder: &Path, name: &str) -> bool {
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            entry.file_name() == name || is_folder && holds(&entry.path(), name)
+        })
 }
 
 #[test]

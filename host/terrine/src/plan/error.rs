@@ -101,6 +101,12 @@ pub enum Error {
         /// In what it differs.
         what: &'static str,
     },
+    /// Files that commands see, and that somebody wrote to while they ran.
+    #[error("{what} has changed while the commands at the root ran")]
+    Meanwhile {
+        /// The file, or what it belongs to.
+        what: String,
+    },
     /// The folder that keeps what commands leave.
     #[error("the directory for the results of commands cannot be used")]
     Trees(#[source] io::Error),
@@ -178,6 +184,7 @@ impl Hint for Error {
                 "look for dates, random numbers and process numbers in what the commands write"
                     .into(),
             ),
+            Self::Meanwhile { .. } => Some("run again when nothing writes to it any more".into()),
             Self::Missing { hint, .. } => Some(hint.into()),
             Self::Io { .. } | Self::Trees(_) => None,
         }

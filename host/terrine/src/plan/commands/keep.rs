@@ -93,14 +93,13 @@ impl<'a> Trees<'a> {
     pub(super) fn find(&self, key: Digest) -> Option<Kept> {
         let folder = self.place(key)?;
         let held = hold(&folder)?;
-        let changes = Changes::kept(&folder).ok()?;
-        let file = folder.join(MENTIONS);
-        let joined = fs::read_to_string(&file).ok()?;
+        let (changes, joined) = kept(&folder).ok()?;
         // What was used last stays longest.
-        let _ = File::open(&file).and_then(|file| file.set_modified(SystemTime::now()));
+        let file = File::open(folder.join(MENTIONS));
+        let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
         Some(Kept {
             changes,
-            joined: joined.lines().map(str::to_owned).collect(),
+            joined,
             held: Some(held),
         })
     }
@@ -128,14 +127,14 @@ impl<'a> Trees<'a> {
         };
         let text: String = joined.iter().map(|path| format!("{path}\n")).collect();
         fs::write(out.join(MENTIONS), text)?;
-        let changes = match changes.clone().keep(&out, &place) {
-            Ok(changes) => changes,
+        let (changes, joined) = match changes.clone().keep(&out, &place) {
+            Ok(changes) => (changes, joined),
             // Another process was faster, or something that is not whole is there.
-            Err(_) => match Changes::kept(&place) {
-                Ok(changes) => changes,
+            Err(_) => match kept(&place) {
+                Ok(kept) => kept,
                 Err(_) => {
                     fs::remove_dir_all(&place)?;
-                    changes.keep(&out, &place)?
+                    (changes.keep(&out, &place)?, joined)
                 }
             },
         };
@@ -171,6 +170,13 @@ impl<'a> Trees<'a> {
             }
         }
     }
+}
+
+/// The tree in a folder, and the store paths that it mentions: what two runs of the same commands leave may differ.
+fn kept(folder: &Path) -> io::Result<(Changes, Vec<String>)> {
+    let changes = Changes::kept(folder)?;
+    let joined = fs::read_to_string(folder.join(MENTIONS))?;
+    Ok((changes, joined.lines().map(str::to_owned).collect()))
 }
 
 /// The files of the last job.

@@ -1,4 +1,4 @@
-//! The digest of all that goes into commands.
+//! All that goes into commands, and its digest.
 
 use std::fs::File;
 use std::io;
@@ -21,32 +21,86 @@ use crate::rootfs;
 /// The first line. Its number grows with whatever makes commands leave another tree.
 const VERSION: &str = "terrine commands 1\n";
 
-/// The digest of the tree before, the scripts, what they see, and the base image.
-pub(super) fn digest(
+/// All that goes into commands: the tree before, the scripts, what they see, and the base image.
+#[derive(Debug, Default)]
+pub(super) struct Inputs(Vec<Input>);
+
+/// Something that goes in.
+#[derive(Debug)]
+struct Input {
+    /// Its name for the user.
+    name: String,
+    form: String,
+}
+
+impl Inputs {
+    /// Returns the digest that what commands leave is known by.
+    pub(super) fn key(&self) -> Digest {
+        let forms = self.0.iter().map(|input| input.form.as_str());
+        Digest::of(
+            [VERSION]
+                .into_iter()
+                .chain(forms)
+                .collect::<String>()
+                .as_bytes(),
+        )
+    }
+
+    /// Checks that it is the same after the commands have run.
+    pub(super) fn check(&self, after: &Self) -> Result<(), PlanError> {
+        if self.key() == after.key() {
+            return Ok(());
+        }
+        let mut both = self.0.iter().zip(&after.0);
+        let changed = both.find(|(before, after)| before.form != after.form);
+        let what = changed.map_or("the tree at the root", |(before, _)| &before.name);
+        Err(PlanError::Meanwhile {
+            what: what.to_owned(),
+        })
+    }
+
+    fn add(&mut self, name: impl Into<String>, fill: impl FnOnce(&mut Form)) {
+        let mut form = Form::new("");
+        fill(&mut form);
+        let (name, form) = (name.into(), form.text());
+        self.0.push(Input { name, form });
+    }
+}
+
+/// Reads all that goes into commands.
+pub(super) fn read(
     complete: &Complete,
     asked: &Asked,
     ownership: &Ownership,
-) -> Result<Digest, PlanError> {
-    let mut form = Form::new(VERSION);
+) -> Result<Inputs, PlanError> {
+    let mut inputs = Inputs::default();
     if let (true, Some(base)) = (asked.jobs()[0].1, &complete.base) {
-        form.plain("base", Digest::of(base.configuration().as_bytes()));
+        let digest = Digest::of(base.configuration().as_bytes());
+        inputs.add("the base image", |form| form.plain("base", digest));
     }
     let contents = Unread::find(complete, ownership)?.read()?;
     let root = rootfs::measure(&complete.root, &Permissions::default())?;
-    form.plain("root", root.outline);
+    inputs.add("the tree at the root", |form| {
+        form.plain("root", root.outline);
+    });
     for copied in &contents.copies {
-        form.copied(copied);
+        let name = format!("`{}`", String::from_utf8_lossy(copied.path));
+        inputs.add(name, |form| form.copied(copied));
     }
-    form.quoted("store", &asked.store_dir);
+    inputs.add("the store", |form| form.quoted("store", &asked.store_dir));
     for (path, content) in complete.paths.paths.iter().zip(&contents.paths) {
         if let Some(content) = content {
-            form.quoted("path", path.as_str());
-            form.plain("path.entries", content.entries);
-            form.plain("path.content", content.content);
+            inputs.add(format!("`{}`", complete.store.shown(path)), |form| {
+                form.quoted("path", path.as_str());
+                form.plain("path.entries", content.entries);
+                form.plain("path.content", content.content);
+            });
         }
     }
     for node in asked.visible.nodes() {
-        form.quoted("sees", &node.path);
+        inputs.add(format!("`{}`", node.path), |form| {
+            form.quoted("sees", &node.path);
+        });
     }
     for tool in &asked.tools {
         let digest = directory(tool).map_err(|source| PlanError::Io {
@@ -54,12 +108,14 @@ pub(super) fn digest(
             path: tool.clone(),
             source,
         })?;
-        form.plain("tool", digest);
+        inputs.add(format!("`{}`", tool.display()), |form| {
+            form.plain("tool", digest);
+        });
     }
     for step in &asked.steps {
-        describe(&mut form, step);
+        inputs.add(format!("`{}`", step.name), |form| describe(form, step));
     }
-    Ok(Digest::of(form.text().as_bytes()))
+    Ok(inputs)
 }
 
 fn describe(form: &mut Form, step: &Step) {

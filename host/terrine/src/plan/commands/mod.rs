@@ -3,7 +3,7 @@
 //! | step | module |
 //! |---|---|
 //! | what commands are asked for, and what they may see | `ask` |
-//! | the digest of all that goes in | `key` |
+//! | all that goes in, and its digest | `key` |
 //! | trees of earlier runs | `keep` |
 //! | the tree that they leave, and the store paths that it mentions | `outcome` |
 //!
@@ -105,7 +105,8 @@ impl Complete {
             return Ok(self);
         };
         let options = &context.options.commands;
-        let key = key::digest(&self, &asked, ownership)?;
+        let inputs = key::read(&self, &asked, ownership)?;
+        let key = inputs.key();
         let trees = Trees::open(options.trees.as_deref()).map_err(PlanError::Trees)?;
         let found = if options.check { None } else { trees.find(key) };
         let kept = match found {
@@ -116,9 +117,14 @@ impl Complete {
             None => {
                 let folder = trees.folder().map_err(PlanError::Trees)?;
                 let changes = run(options, &asked, self.base.as_ref(), folder.path())?;
-                if options.check {
-                    check(options, &asked, self.base.as_ref(), &trees, &changes)?;
-                }
+                let checked = if options.check {
+                    check(options, &asked, self.base.as_ref(), &trees, &changes)
+                } else {
+                    Ok(())
+                };
+                // They may have seen files that were written to after they were read for the key. Two runs differ then.
+                inputs.check(&key::read(&self, &asked, ownership)?)?;
+                checked?;
                 let joined = outcome::mentions(&changes, &asked, &self.store)?;
                 trees
                     .keep(key, changes, joined, folder)

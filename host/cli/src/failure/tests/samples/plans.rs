@@ -163,6 +163,9 @@ pub(super) fn plan_errors() -> Vec<plan::Error> {
             hint: name(),
         },
         Error::Foreign { message: name() },
+        Error::Meanwhile {
+            what: format!("`{}`", name()),
+        },
         Error::Differs {
             path: name(),
             what: "has different content",
