@@ -1,10 +1,11 @@
 //! Files that no layer can hold, that cannot be read, and that change.
 
 use std::fs::{self, File, Permissions};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::geteuid;
@@ -153,6 +154,72 @@ fn a_file_that_changes_between_the_two_looks_is_named() {
         run.stderr.insert_str(0, &said);
         refused(&run, &format!("`{}` {why}", store.host("a/file").display()));
     }
+}
+
+/// The tag is made of the contents of files, and the layers are to have the same.
+#[test]
+fn a_file_that_changes_after_it_was_read_for_the_tag_is_named() {
+    let store = TestStore::default();
+    let folder = store.root().join("plain");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("0-first"), vec![7; MUCH]).unwrap();
+    let file = folder.join("file");
+    for flag in ["--contents", "--copy-to-root"] {
+        fs::write(&file, "before").unwrap();
+        let build = |tag: &str| {
+            let mut command = terrine_tests::terrine();
+            command
+                .args([
+                    "build",
+                    "--no-cache",
+                    "--name",
+                    &format!("plain{tag}"),
+                    flag,
+                ])
+                .arg(&folder);
+            command
+        };
+        let changed = |tag: &str| -> Run {
+            let (child, start) = begun(&mut build(tag));
+            fs::write(&file, "behind").unwrap();
+            let mut run: Run = child.wait_with_output().unwrap().into();
+            run.stdout.splice(0..0, start);
+            run
+        };
+        refused(
+            &changed(""),
+            &format!("`{}` ", place(flag, &file).display()),
+        );
+        // A tag that is given says nothing of files.
+        terrine_tests::Archive::read(changed(":1").ok().stdout);
+        terrine_tests::Archive::read(Run::of(&mut build("")).ok().stdout);
+    }
+}
+
+/// The path that is named: a directory of a layer of store paths is looked at as a whole.
+fn place<'a>(flag: &str, file: &'a Path) -> &'a Path {
+    if flag == "--contents" {
+        file.parent().unwrap()
+    } else {
+        file
+    }
+}
+
+/// A run that writes its archive and waits for somebody to take it, and the first bytes.
+fn begun(command: &mut Command) -> (Child, Vec<u8>) {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut start = vec![0; 512];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut start)
+        .unwrap();
+    (child, start)
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, OFlags, Stat, statat};
 use rustix::io::Errno;
 
-use super::{Error, Store, StorePath, Tree};
+use terrine_tar::Kind;
+
+use super::{Error, Store, StorePath, Tree, TreeEntry};
 
 /// Returns what the file system knows a store path by: device, inode, kind, size and time of last
 /// change of its top.
@@ -65,6 +67,31 @@ fn look(store: &Store, path: &StorePath) -> Result<Stat, Error> {
 ///
 /// A path that is missing or cannot be listed, and one that a layer cannot hold.
 pub fn identity_of_all(store: &Store, path: &StorePath) -> Result<String, Error> {
+    each(store, path, |_, stat| describe(stat))
+}
+
+/// The same for everything that a layer would have of a path. What else is in its directories does not count: they may be written to.
+///
+/// # Errors
+///
+/// As [`identity_of_all`].
+pub(super) fn identity_of_entries(store: &Store, path: &StorePath) -> Result<String, Error> {
+    each(store, path, |entry, stat| {
+        let name = entry.path.escape_ascii();
+        if entry.kind == Kind::Directory {
+            format!("{name} {} {} {:o}", stat.st_dev, stat.st_ino, stat.st_mode)
+        } else {
+            format!("{name} {}", describe(stat))
+        }
+    })
+}
+
+/// A line for each entry of a path.
+fn each(
+    store: &Store,
+    path: &StorePath,
+    describe: impl Fn(&TreeEntry<'_>, &Stat) -> String,
+) -> Result<String, Error> {
     let tree = Tree::walk(store, std::slice::from_ref(path))?;
     let mut ancestors = store.ancestors().count();
     let mut text = String::new();
@@ -76,7 +103,7 @@ pub fn identity_of_all(store: &Store, path: &StorePath) -> Result<String, Error>
         let stat = store
             .stat_at(entry.path)
             .map_err(|errno| failed(store, entry.path, errno))?;
-        text.push_str(&describe(&stat));
+        text.push_str(&describe(&entry, &stat));
         text.push('\n');
         Ok::<_, Error>(())
     })?;

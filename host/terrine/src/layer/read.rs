@@ -58,7 +58,7 @@ pub(crate) fn read_exact(
 }
 
 /// Returns the change of a file that had so many bytes, and now has others.
-fn change(before: u64, now: u64) -> Change {
+pub(crate) fn change(before: u64, now: u64) -> Change {
     match now.cmp(&before) {
         Ordering::Less => Change::Shrank,
         Ordering::Equal => Change::Written,

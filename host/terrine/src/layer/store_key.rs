@@ -10,7 +10,7 @@ use terrine_planner_host::is_hashed;
 
 use super::{
     Change, Error, LayerOfStore, Ownership, Store, StoreLayer, StorePath, identity,
-    identity_of_all, is_canonical, measure,
+    identity_of_all, identity_of_entries, is_canonical, measure,
 };
 use crate::cache::{LayerKey, LayerKeyBuilder};
 
@@ -91,34 +91,34 @@ pub(super) fn key_in_store(
     Ok(Some(key.finish()))
 }
 
-/// A directory of this machine that was read for its NAR hash, as it was then.
+/// A store path that was read before its layer is made, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashed {
     /// The store path that it becomes.
     pub path: StorePath,
-    /// A digest of the metadata of everything in it.
+    /// A digest of the metadata of everything that a layer would have of it.
     files: Digest,
 }
 
 impl Hashed {
-    /// Looks at a directory that is about to be read.
+    /// Looks at a path that is about to be read.
     ///
     /// # Errors
     ///
-    /// A directory that is missing or cannot be listed.
+    /// A path that is missing or cannot be listed.
     pub fn of(store: &Store, path: &StorePath) -> Result<Self, Error> {
-        let files = identity_of_all(store, path)?;
+        let files = identity_of_entries(store, path)?;
         Ok(Self {
             path: path.clone(),
             files: Digest::of(files.as_bytes()),
         })
     }
 
-    /// Checks that nothing in the directory has changed since.
+    /// Checks that nothing in it has changed since.
     ///
     /// # Errors
     ///
-    /// [`Error::Changed`], and a directory that is missing or cannot be listed.
+    /// [`Error::Changed`], and a path that is missing or cannot be listed.
     pub fn check(&self, store: &Store) -> Result<(), Error> {
         if Self::of(store, &self.path)? == *self {
             return Ok(());

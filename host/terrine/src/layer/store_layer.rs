@@ -31,7 +31,7 @@ pub struct StoreLayer {
     /// The SHA-256 digests of the NARs of these paths, in the same order; none of a path whose NAR
     /// hash is not known. Paths beyond its end have none.
     pub nar_hashes: Vec<Option<Digest>>,
-    /// The directories of this machine among these paths that were read for their NAR hashes.
+    /// The state of those among these paths that were read before, for a NAR hash or for the tag.
     pub hashed: Vec<Hashed>,
     /// The names of the largest paths, for messages.
     pub label: String,
@@ -112,7 +112,7 @@ impl NewLayer for LayerOfStore<'_> {
         store_key::key_in_store(self.store, self.ownership, paths, nar_hashes, directories)
     }
 
-    /// Checks that the directories are still those whose NAR hashes are in the key.
+    /// Checks that paths are still those that were read before, for the key or for the tag.
     fn verify(&self, _: Digest) -> Result<(), Error> {
         let mut hashed = self.layer.hashed.iter();
         hashed.try_for_each(|hashed| hashed.check(self.store))

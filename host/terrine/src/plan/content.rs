@@ -4,10 +4,12 @@
 //! The files are found without opening any. They are read only where the image's tag is generated
 //! from them.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{ffi::OsStr, thread};
@@ -25,6 +27,7 @@ use crate::layer::{
     self, Change, Error, LayerOfStore, Ownership, Store, StoreLayer, StorePath, Tree,
 };
 use crate::parallel;
+use crate::pipe::Stamp;
 use crate::rootfs::{Data, SourceFile};
 
 /// The size of the read buffer in bytes.
@@ -77,6 +80,8 @@ pub(super) struct Contents<'a> {
     pub(super) paths: Vec<Option<PathContent>>,
     /// The files that are copied to the root.
     pub(super) copies: Vec<Copied<'a>>,
+    /// The state of those that were read, by their paths in the image.
+    pub(super) stamps: BTreeMap<Vec<u8>, Stamp>,
 }
 
 impl<'a> Unread<'a> {
@@ -138,7 +143,13 @@ impl<'a> Unread<'a> {
     /// Reads them, several at a time.
     pub(super) fn read(self) -> Result<Contents<'a>, Error> {
         let jobs = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let digests = parallel::each(&self.files, jobs, |_, file| file.read(self.store))?;
+        let read = parallel::each(&self.files, jobs, |_, file| file.read(self.store))?;
+        let (digests, stamps): (Vec<Digest>, Vec<Option<Stamp>>) = read.into_iter().unzip();
+        let stamp = |copy: &Copy<'_>| match &copy.source {
+            CopySource::Read(index) => Some((copy.path.to_vec(), stamps[*index]?)),
+            CopySource::Named(_) => None,
+        };
+        let stamps = self.copies.iter().filter_map(stamp).collect();
         let mut paths = vec![];
         for path in &self.paths {
             let read = path.as_ref().map(|(path, files)| {
@@ -159,6 +170,7 @@ impl<'a> Unread<'a> {
         Ok(Contents {
             paths,
             copies: copies.collect(),
+            stamps,
         })
     }
 
@@ -183,7 +195,7 @@ impl<'a> Unread<'a> {
 }
 
 /// Reports whether the name of a store path identifies its content.
-fn is_named(store: &Store, path: &StorePath) -> bool {
+pub(super) fn is_named(store: &Store, path: &StorePath) -> bool {
     planner::is_hashed(path.as_str()) && !store.is_grafted(path)
 }
 
@@ -245,27 +257,29 @@ impl Unnamed<'_> {
         }
     }
 
-    /// The digest of what is in it.
-    fn read(&self, store: &Store) -> Result<Digest, Error> {
+    /// The digest of what is in it, and its state before it was read; none of an empty one.
+    fn read(&self, store: &Store) -> Result<(Digest, Option<Stamp>), Error> {
         if self.size == 0 {
-            return Ok(Digest::of(b""));
+            return Ok((Digest::of(b""), None));
         }
         let path = || self.path(store);
         let file = self
             .open(store)
             .map_err(|errno| layer::opening(&path(), errno))?;
-        let (digest, count) = hash(file, self.size).map_err(|source| Error::Io {
+        let failed = |source| Error::Io {
             action: "reading",
             path: path(),
             source,
-        })?;
+        };
+        let stamp = Stamp::of(file.as_fd()).map_err(|errno| failed(errno.into()))?;
+        let (digest, count) = hash(file, self.size).map_err(failed)?;
         let changed = |change| Error::Changed {
             path: path(),
             change,
         };
         match count.cmp(&self.size) {
             std::cmp::Ordering::Less => Err(changed(Change::Shrank)),
-            std::cmp::Ordering::Equal => Ok(digest),
+            std::cmp::Ordering::Equal => Ok((digest, Some(stamp))),
             std::cmp::Ordering::Greater => Err(changed(Change::Grew)),
         }
     }

@@ -1,6 +1,7 @@
 //! The fifth phase: which store path goes into which layer, by the planner.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use terrine_planner_host::{self as planner, Planner, layering};
 use terrine_support::json::in_words;
@@ -68,9 +69,10 @@ impl LayerPlan {
             let (named, paths): (_, Vec<_>) = members
                 .map(|path| (path.as_str().to_owned(), path.clone()))
                 .unzip();
+            let own: BTreeSet<_> = paths.iter().collect();
             let hashed = all_hashed
                 .iter()
-                .filter(|hashed| paths.contains(&hashed.path));
+                .filter(|hashed| own.contains(&hashed.path));
             let size = |&index: &u32| graph.nodes()[index as usize].size;
             let weight = layer.paths.iter().map(size).fold(0, u64::saturating_add);
             StoreLayer {

@@ -1,6 +1,6 @@
 //! The fourth phase: what the image is called and what it is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use terrine_oci::Digest;
@@ -8,7 +8,7 @@ use terrine_planner_host::image;
 
 use super::Error;
 use super::complete::Complete;
-use super::content::{Contents, Unread};
+use super::content::{Contents, Unread, is_named};
 use super::context::Context;
 use super::database;
 use super::decide::{Asked, max_layers};
@@ -17,7 +17,7 @@ use super::identity::{Identity, Listed};
 use super::machine::{self, Machine};
 use super::past::{self, KnownHistory};
 use super::tags;
-use crate::layer::Ownership;
+use crate::layer::{Hashed, Ownership};
 use crate::rootfs;
 use crate::spec::{BaseConfig, ImageSpec, Json, When};
 
@@ -83,6 +83,31 @@ impl Complete {
     }
 }
 
+impl Complete {
+    /// Takes note of the state of the store paths whose names say nothing about what is in them, before they are read for
+    /// the tag: layers are to have the same bytes.
+    fn watch_unnamed(&mut self, content: TagContent) -> Result<(), Error> {
+        if content == TagContent::Defer {
+            return Ok(());
+        }
+        let known: BTreeSet<&str> = self
+            .paths
+            .hashed
+            .iter()
+            .map(|known| known.path.as_str())
+            .collect();
+        let unnamed = self.paths.own().filter(|path| {
+            !is_named(&self.store, path)
+                && !known.contains(path.as_str())
+                && !self.has_joined(path.as_str())
+        });
+        let seen = unnamed.map(|path| Hashed::of(&self.store, path));
+        let seen: Vec<Hashed> = seen.collect::<Result<_, _>>()?;
+        self.paths.hashed.extend(seen);
+        Ok(())
+    }
+}
+
 impl Identified {
     /// Generates the tag from all that the image is made of.
     fn generate_tag(
@@ -94,6 +119,8 @@ impl Identified {
         if content == TagContent::Read {
             database::settle(context, &mut self.complete)?;
         }
+        let hashed = self.complete.paths.hashed.clone();
+        self.complete.watch_unnamed(content)?;
         let unread = Unread::find(&self.complete, &self.ownership)?;
         if content == TagContent::Defer {
             // Before commands run everything is read.
@@ -107,7 +134,14 @@ impl Identified {
             self.resolved.tag.clear();
             return Ok(());
         }
-        let text = self.identity(context, unread.read()?)?.text();
+        let mut contents = unread.read()?;
+        let stamps = std::mem::take(&mut contents.stamps);
+        // Their NAR hashes, which layers may be found by, are to be those of the same files.
+        hashed
+            .iter()
+            .try_for_each(|hashed| hashed.check(&self.complete.store))?;
+        let text = self.identity(context, contents)?.text();
+        self.complete.root.expect(stamps);
         let request = image::ResolveRequest {
             identity: vec![Digest::of(text.as_bytes()).to_string()],
             ..request

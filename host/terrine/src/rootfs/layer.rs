@@ -1,9 +1,9 @@
 //! A root as a layer.
 
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use terrine_oci::ROOT_COMMENT;
+use terrine_oci::{Digest, ROOT_COMMENT};
 use terrine_planner_host::image::LayerRole;
 use terrine_tar::{Kind, gnu};
 
@@ -12,6 +12,7 @@ use crate::layer::{
     self, ArchiveEntry, Attributes, Entries, EntryContent, Error, LayerHistory, LayerOrigin,
     Measure, Measuring, NewLayer, Permissions, Store, Visit,
 };
+use crate::pipe::Stamp;
 
 /// The time of every entry, in seconds since 1970: 1980-01-01T00:00:00Z, which is what
 /// `SOURCE_DATE_EPOCH` is where dockerTools runs tar.
@@ -79,6 +80,37 @@ impl NewLayer for LayerOfRoot<'_> {
     fn comes_last(&self) -> bool {
         self.late.is_some()
     }
+
+    /// Checks that files are still those that were read before.
+    fn verify(&self, _: Digest) -> Result<(), Error> {
+        let expected = &self.root.expected;
+        if expected.is_empty() {
+            return Ok(());
+        }
+        self.root.entries().try_for_each(|entry| match entry.data {
+            Data::Source(file) => expected
+                .get(entry.path)
+                .map_or(Ok(()), |stamp| check(file, *stamp)),
+            Data::None | Data::Inline(_) => Ok(()),
+        })
+    }
+}
+
+/// Checks that a file has the content that it had with a stamp.
+fn check(file: SourceFile<'_>, before: Stamp) -> Result<(), Error> {
+    let opened = open(file)?;
+    let now = Stamp::of(opened.as_fd()).map_err(|errno| Error::Io {
+        action: "reading",
+        path: file.place(),
+        source: errno.into(),
+    })?;
+    if now.agrees(&before) {
+        return Ok(());
+    }
+    Err(Error::Changed {
+        path: file.place(),
+        change: layer::change(before.size(), now.size()),
+    })
 }
 
 /// Returns the size of a root's archive, and its outline, which covers the bytes that

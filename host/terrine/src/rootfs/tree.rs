@@ -19,6 +19,7 @@ use super::way::BaseLinks;
 use super::{Error, New, Origin, RootEntry};
 use crate::beneath::Beneath;
 use crate::layer::{self, Store};
+use crate::pipe::Stamp;
 
 /// The longest path, and the longest target of a link, that Linux takes.
 pub(super) const MAX_PATH: usize = 4095;
@@ -43,6 +44,8 @@ pub struct Root {
     top: Option<Arc<Beneath>>,
     /// The guard that keeps files of the root where they are, for as long as the root exists.
     held: Held,
+    /// The state of files of this machine that were read before the layer is made, by their paths in the image.
+    pub(super) expected: BTreeMap<Vec<u8>, Stamp>,
 }
 
 /// Something whose only use is to live as long as a root.
@@ -105,6 +108,7 @@ impl Root {
             lost: Lost::default(),
             top: None,
             held: Held(None),
+            expected: BTreeMap::new(),
         }
     }
 
@@ -113,6 +117,11 @@ impl Root {
     pub fn within(mut self, store: &Store) -> Self {
         self.store = Some(store.clone());
         self
+    }
+
+    /// Expects files of this machine, by their paths in the image, to stay what they are until the layer is made.
+    pub(crate) fn expect(&mut self, stamps: BTreeMap<Vec<u8>, Stamp>) {
+        self.expected = stamps;
     }
 
     /// The same on a base image with links to directories.
