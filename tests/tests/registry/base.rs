@@ -103,6 +103,62 @@ fn a_base_image_of_the_same_registry_is_mounted_and_not_downloaded() {
 }
 
 #[test]
+fn what_a_layer_of_another_type_than_its_own_is_does_not_depend_on_who_has_it() {
+    let Some(registry) = Registry::start() else {
+        return;
+    };
+    let plain = base::layer("etc/one", b"one");
+    let packed = terrine_tests::archive::filter("zstd", &["-c"], &plain);
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&plain))]}});
+    put_image(&registry, "base/os", &config, packed, GZIP);
+    let shipment = Shipment::small();
+    let host = registry.host();
+    // Its directories are looked at for links, by whoever does not remember them.
+    let own = shipment.home().join("own");
+    std::fs::create_dir_all(own.join("etc")).unwrap();
+    std::fs::write(own.join("etc/two"), "two").unwrap();
+    let mut pushed = vec![];
+    for tag in ["cold", "warm", "forgot"] {
+        if tag == "forgot" {
+            shipment.forget();
+        }
+        let spec = shipment.spec().with("copyToRoot", &*own.to_string_lossy());
+        let spec = spec.with("fromImage", format!("docker://{host}/base/os:12"));
+        let mut command = shipment.at_home(spec.command("build"));
+        Run::of(command.args(["--to", &format!("docker://{host}/acme/web:{tag}")])).ok();
+        pushed.push(manifest(&registry, "acme/web", tag));
+    }
+    assert_eq!(
+        pushed[0]["layers"][0]["mediaType"],
+        GZIP.replace("gzip", "zstd")
+    );
+    for other in &pushed[1..] {
+        assert_eq!(other, &pushed[0]);
+    }
+}
+
+/// Puts a base image of one layer of a type, tagged `12`. Returns the digest of the layer.
+fn put_image(
+    registry: &Registry,
+    repository: &str,
+    config: &Value,
+    layer: Vec<u8>,
+    kind: &str,
+) -> String {
+    let described: Vec<Value> = [(config.to_string().into_bytes(), CONFIG), (layer, kind)]
+        .iter()
+        .map(|(blob, kind)| {
+            let digest = registry.put_blob(repository, blob);
+            json!({"mediaType": kind, "digest": digest, "size": blob.len()})
+        })
+        .collect();
+    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": described[0], "layers": described[1..]});
+    registry.put_manifest(repository, "12", MANIFEST, manifest.to_string().as_bytes());
+    text(&described[1]["digest"])
+}
+
+#[test]
 fn links_of_a_base_image_are_looked_for_once_and_followed() {
     let Some(registry) = Registry::start() else {
         return;
@@ -116,16 +172,7 @@ fn links_of_a_base_image_are_looked_for_once_and_followed() {
     let layer = builder.into_inner().unwrap();
     let config = json!({"architecture": "amd64", "os": "linux", "config": {},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer))]}});
-    let described: Vec<Value> = [(config.to_string().into_bytes(), CONFIG), (layer, PLAIN)]
-        .iter()
-        .map(|(blob, kind)| {
-            let digest = registry.put_blob("base/os", blob);
-            json!({"mediaType": kind, "digest": digest, "size": blob.len()})
-        })
-        .collect();
-    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": described[0], "layers": described[1..]});
-    registry.put_manifest("base/os", "12", MANIFEST, manifest.to_string().as_bytes());
-    let layer = text(&described[1]["digest"]);
+    let layer = put_image(&registry, "base/os", &config, layer, PLAIN);
     let shipment = Shipment::small();
     let host = proxy.host();
     let build = || {

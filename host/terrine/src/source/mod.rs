@@ -101,6 +101,14 @@ pub trait Layer: fmt::Debug + Send + Sync {
         Ok(self.compression())
     }
 
+    /// Returns the compression by the first bytes, if these are at hand or have been read.
+    fn seen(&self) -> Option<Compression> {
+        Some(self.compression())
+    }
+
+    /// Takes note of the compression that the same blob had when somebody read it before.
+    fn told(&self, _compression: Compression) {}
+
     /// Reports whether the layer is not distributed with its image. A copy of the image does not
     /// include such a layer.
     fn is_foreign(&self) -> bool {

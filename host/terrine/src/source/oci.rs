@@ -293,6 +293,7 @@ fn layer(
         descriptor: descriptor.clone(),
         diff_id,
         found,
+        told: OnceLock::new(),
     })
 }
 
@@ -351,6 +352,8 @@ struct OciLayer {
     diff_id: Digest,
     /// The compression of its bytes, once the first of them have been read.
     found: OnceLock<Compression>,
+    /// The same, as somebody found it before.
+    told: OnceLock<Compression>,
 }
 
 impl OciLayer {
@@ -403,15 +406,24 @@ impl Layer for OciLayer {
 
     fn compression(&self) -> Compression {
         let said = || Compression::of(&self.descriptor.media_type);
-        let found = self.found.get().copied();
+        let found = self.found.get().or(self.told.get()).copied();
         found.or_else(said).unwrap_or(Compression::None)
     }
 
     fn look(&self) -> Result<Compression, Error> {
-        if self.found.get().is_none() {
+        if self.found.get().or(self.told.get()).is_none() {
             drop(self.open()?);
         }
         Ok(self.compression())
+    }
+
+    fn seen(&self) -> Option<Compression> {
+        self.found.get().copied()
+    }
+
+    fn told(&self, compression: Compression) {
+        // The first answer stays, as the blob does.
+        let _ = self.told.set(compression);
     }
 
     fn is_foreign(&self) -> bool {

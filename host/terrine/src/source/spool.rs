@@ -179,6 +179,14 @@ impl Layer for Spooled {
         self.inner.look()
     }
 
+    fn seen(&self) -> Option<Compression> {
+        self.inner.seen()
+    }
+
+    fn told(&self, compression: Compression) {
+        self.inner.told(compression);
+    }
+
     fn is_foreign(&self) -> bool {
         self.inner.is_foreign()
     }

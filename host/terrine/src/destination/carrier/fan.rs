@@ -221,6 +221,7 @@ impl Fan<'_, '_> {
         if layer.is_foreign() {
             return self.foreign(&lanes, image, layer, begin, reporter);
         }
+        self.see(layer.as_ref())?;
         let (stays, changes): (Vec<usize>, Vec<usize>) = lanes
             .into_iter()
             .partition(|&lane| self.carriers[lane].stays(layer.as_ref()));

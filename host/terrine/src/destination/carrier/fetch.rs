@@ -19,6 +19,17 @@ use crate::source::{self, Blobs, Fault, Layer, Verified};
 /// The bytes that are read at once.
 const BUFFER: usize = 256 << 10;
 
+/// The kind of the facts about the compression of blobs by their first bytes.
+const FACT: &str = "compression 1";
+
+/// Returns the compression that is written so.
+fn named(name: &str) -> Option<Compression> {
+    use Compression::{Bzip2, Gzip, None, Xz, Zstd};
+    [None, Gzip, Bzip2, Xz, Zstd]
+        .into_iter()
+        .find(|compression| compression.to_string() == name)
+}
+
 impl Fan<'_, '_> {
     /// Brings an existing layer as it is stored to the destinations that do not have it.
     pub(super) fn fetch(
@@ -40,10 +51,21 @@ impl Fan<'_, '_> {
                 None => {}
             }
         }
-        let is_plain = given.digest == diff_id;
-        if !landed.is_empty() && (layer.compression() == Compression::None) != is_plain {
-            layer.look()?;
-        }
+        let stored = if lacking.is_empty() {
+            let is_plain = given.digest == diff_id;
+            if !landed.is_empty() && (layer.compression() == Compression::None) != is_plain {
+                layer.look()?;
+            }
+            None
+        } else {
+            begin(layer.stored_size());
+            Some(layer.open()?)
+        };
+        self.see(layer.as_ref())?;
+        // After `see`, so that all destinations get the same bytes of the same type.
+        let stays = |lane: usize| self.carriers[lane].stays(layer.as_ref());
+        let changed = landed.extract_if(.., |(lane, _)| !stays(*lane));
+        let mut changes: Vec<usize> = changed.map(|(lane, _)| lane).collect();
         let there = |(lane, presence)| {
             fan::landed(
                 lane,
@@ -54,19 +76,9 @@ impl Fan<'_, '_> {
             )
         };
         let mut landed: Landed = landed.into_iter().map(there).collect();
-        if lacking.is_empty() {
-            return Ok(landed);
-        }
-        begin(layer.stored_size());
-        let stored = layer.open()?;
-        // Its first bytes may not be what its media type says.
-        let (lacking, changes): (Vec<usize>, Vec<usize>) = lacking
-            .into_iter()
-            .partition(|&lane| self.carriers[lane].stays(layer.as_ref()));
-        if !lacking.is_empty() {
+        changes.extend(lacking.extract_if(.., |lane| !stays(*lane)));
+        if let Some(stored) = stored.filter(|_| !lacking.is_empty()) {
             landed.extend(self.as_stored(&lacking, image, layer, stored, reporter)?);
-        } else {
-            drop(stored);
         }
         if !changes.is_empty() {
             landed.extend(self.make(&changes, &Reencoded { image, layer }, &|_| {}, reporter)?);
@@ -76,6 +88,25 @@ impl Fan<'_, '_> {
 }
 
 impl Fan<'_, '_> {
+    /// Makes what is known of a layer's compression by its bytes independent of whether somebody has opened it in this run:
+    /// the cache remembers that of blobs in registries.
+    pub(super) fn see(&self, layer: &dyn Layer) -> Result<(), CarryError> {
+        let (Some(carrier), Some(_)) = (self.carriers.first(), layer.repository()) else {
+            return Ok(());
+        };
+        let blob = layer.descriptor()?.digest;
+        let known = carrier.cache.facts(FACT, &[blob]).pop().flatten();
+        match (layer.seen(), known.and_then(|name| named(&name))) {
+            (Some(seen), known) if known != Some(seen) => {
+                let fact = (blob, seen.to_string());
+                carrier.cache.remember_facts(FACT, &[fact]);
+            }
+            (None, Some(known)) => layer.told(known),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Brings the bytes of a layer as they are stored to destinations that do not have them.
     pub(super) fn as_stored(
         &self,
