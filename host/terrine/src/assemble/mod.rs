@@ -21,7 +21,7 @@ use terrine_planner_host::{Planner, image};
 use terrine_support::remark::Remark;
 
 use crate::base::{Base, BaseLayer};
-use crate::cache::{Cache, Plain};
+use crate::cache::{Cache, Plain, agreed};
 pub use crate::destination::Reporter;
 use crate::layer::{
     self, LayerHistory, LayerOfStore, NewLayer, Ownership, Store, StorePath, Watch, Watches,
@@ -139,7 +139,11 @@ impl NewImage<'_> {
     pub fn known(&self, cache: &Cache) -> Result<Vec<Option<Plain>>, Error> {
         self.new_layers()
             .iter()
-            .map(|layer| Ok(layer.key(false)?.and_then(|key| cache.plain(&key))))
+            .map(|layer| {
+                let names = layer.store_paths().iter().map(StorePath::as_str);
+                let key = layer.key(false)?;
+                Ok(key.and_then(|key| agreed::plain(cache, &key, names)))
+            })
             .collect()
     }
 

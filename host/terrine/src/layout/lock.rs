@@ -101,16 +101,16 @@ pub(super) fn take(path: &Path, wait: &LockWait) -> Result<File, Error> {
             Err(errno) => return Err(failed(errno.into())),
         }
         let waited = start.elapsed();
+        if waited >= SILENCE && !told {
+            told = true;
+            (wait.tell)(&holder(&file));
+        }
         if waited >= wait.patience {
             return Err(Error::Locked {
                 path: path.to_owned(),
                 holder: holder(&file),
                 waited: wait.patience,
             });
-        }
-        if waited >= SILENCE && !told {
-            told = true;
-            (wait.tell)(&holder(&file));
         }
         thread::sleep(PAUSE.min(wait.patience - waited));
     }

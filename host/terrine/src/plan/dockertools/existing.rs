@@ -22,8 +22,8 @@ use super::conf::MAX_SIZE;
 use super::{Conf, ConfOptions, Error, prepare_at};
 use crate::assemble::{self, Customisation, StoreLayer, Top};
 use crate::base::Base;
-use crate::cache::{Cache, Plain};
-use crate::layer::{self, LayerOfStore, NewLayer, Ownership, Store};
+use crate::cache::{Cache, Plain, agreed};
+use crate::layer::{self, LayerOfStore, NewLayer, Ownership, Store, StorePath};
 use crate::source::{self, Attributes, FilePart, Image, Layer};
 use crate::{parallel, pipe};
 
@@ -135,7 +135,11 @@ fn plain(layer: &dyn NewLayer, cache: &Cache) -> Result<Plain, assemble::Error> 
         return Ok(promised);
     }
     let key = layer.key(false)?;
-    if let Some(known) = key.and_then(|key| cache.plain(&key)) {
+    let names = || layer.store_paths().iter().map(StorePath::as_str);
+    let known = key
+        .as_ref()
+        .and_then(|key| agreed::plain(cache, key, names()));
+    if let Some(known) = known {
         return Ok(known);
     }
     let entries = layer.entries()?;
@@ -151,7 +155,7 @@ fn plain(layer: &dyn NewLayer, cache: &Cache) -> Result<Plain, assemble::Error> 
     };
     let found = Plain { diff_id, size };
     if let Some(key) = key {
-        cache.remember_plain(&key, &found);
+        agreed::remember_plain(cache, &key, names(), &found);
     }
     Ok(found)
 }
