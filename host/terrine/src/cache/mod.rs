@@ -389,11 +389,9 @@ impl Cache {
         }
         // Marks are not worth waiting for, nor a complaint where they cannot be made.
         let marks_only = inner.weighty == 0;
-        file.wait_for(if marks_only {
-            LITTLE_PATIENCE
-        } else {
-            file::PATIENCE
-        });
+        if marks_only {
+            file.wait_for(LITTLE_PATIENCE);
+        }
         let CacheOptions {
             now_days,
             max_rows,
@@ -401,7 +399,9 @@ impl Cache {
             ..
         } = self.options;
         let written = file.change(inner.changes.iter(), now_days, max_rows, max_bytes);
-        file.wait_for(file::PATIENCE);
+        if marks_only {
+            file.wait_for(file::PATIENCE);
+        }
         match written {
             Ok(()) => inner.forget_changes(),
             Err(error) if is_damage(&error) => self.failed(inner, error),

@@ -85,7 +85,7 @@ fn the_first_error_ends_it() {
         if asked.path.contains(&name) {
             return Answer::status(418);
         }
-        file(&files, asked).late(5)
+        file(&files, asked).late(100)
     });
     let error = caches(&[&server.url()])
         .closure(&[path(0)], &|_| false)
