@@ -23,6 +23,7 @@ pub mod oracle;
 pub mod page;
 pub mod peer;
 pub mod policy;
+pub mod programs;
 pub mod proxy;
 pub mod reference;
 pub mod registry;

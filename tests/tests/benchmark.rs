@@ -1,10 +1,8 @@
 //! The benchmark runs, on small stores: every row of its table has a value. Its times and budgets are nothing to a test.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use terrine_tests::{Run, TestStore, peer, temporary};
+use terrine_tests::{Run, TestStore, peer, programs, temporary};
 
 /// The columns of the table that have the name of a row, and its value.
 const NAME: usize = 34;
@@ -97,9 +95,7 @@ fn every_row_has_a_value() {
 #[test]
 fn what_cannot_be_measured_fails_and_the_rest_is_measured() {
     let folder = temporary();
-    let cp = folder.path().join("cp");
-    fs::write(&cp, "#!/bin/sh\necho no room >&2\nexit 3\n").unwrap();
-    fs::set_permissions(&cp, fs::Permissions::from_mode(0o755)).unwrap();
+    programs::script(folder.path().join("cp"), "echo no room >&2\nexit 3");
     let path = std::env::var("PATH").unwrap();
     let path = format!("{}:{path}", folder.path().display());
     let store = TestStore::default();

@@ -5,12 +5,11 @@
 //! the host needs beside it, which would take minutes each time.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use terrine_tests::{Run, workspace};
+use terrine_tests::{Run, programs, workspace};
 
 /// One at a time: they share the workspace, so that the second is quick.
 static ONE: Mutex<()> = Mutex::new(());
@@ -192,12 +191,10 @@ fn every_way_of_building_embeds_the_same_planner() {
 
     // The same in a file, with a wrapper that fails for another target.
     let wrapper = workspace.root.join("wrapper");
-    fs::write(
+    programs::script(
         &wrapper,
-        "#!/bin/sh\ncase \"$*\" in *wasm32*crate-name*) exit 9;; esac\nexec \"$@\"\n",
-    )
-    .unwrap();
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+        "case \"$*\" in *wasm32*crate-name*) exit 9;; esac\nexec \"$@\"",
+    );
     workspace.write(
         ".cargo/config.toml",
         &format!(
@@ -273,8 +270,7 @@ fn a_missing_target_is_added_or_explained() {
     fs::create_dir_all(&tools).unwrap();
     let tool = |name: &str, script: &str| {
         let path = tools.join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        programs::script(&path, script);
         path
     };
     let added = tools.join("added");

@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 use serde_json::{Value, json};
 use terrine::closure::{self, Database, Graph, Names};
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::{Archive, NixStore, Run, binary, peer, terrine};
+use terrine_tests::{Archive, NixStore, Run, binary, peer, programs, terrine};
 
 const STORE: &str = "/nix/store";
 /// The text that the program prints.
@@ -416,7 +416,7 @@ fn a_user_who_may_not_write_to_the_store_builds_of_it() {
     }
     // Where that user can reach it.
     let program: PathBuf = store.beside().join("terrine");
-    fs::copy(binary(), &program).unwrap();
+    programs::copy(binary(), &program);
     fs::set_permissions(
         store.beside().parent().unwrap(),
         Permissions::from_mode(0o755),

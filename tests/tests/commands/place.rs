@@ -8,9 +8,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::geteuid;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
-use terrine_tests::{Run, binary, peer, run, terrine};
+use terrine_tests::{Run, binary, empty_cache, peer, programs, terrine};
 
 /// A user without any rights, whom no machine knows.
 const USER: u32 = 4242;
@@ -154,7 +154,7 @@ impl Bench {
         };
         let bin = bench.tools().join("bin");
         fs::create_dir_all(&bin).unwrap();
-        fs::copy(&busybox, bin.join("busybox")).unwrap();
+        programs::copy(&busybox, bin.join("busybox"));
         let listed = Run::of(Command::new(&busybox).arg("--list")).ok().stdout;
         for applet in String::from_utf8(listed).unwrap().lines() {
             if applet != "busybox" {
@@ -217,16 +217,11 @@ impl Bench {
         true
     }
 
-    /// A new folder for caches, in which the planner is compiled already.
+    /// A new folder for caches.
     pub(crate) fn cache(&self) -> PathBuf {
         let number = self.builds.fetch_add(1, Ordering::Relaxed);
         let cache = self.path().join(format!("cache-{number}"));
-        fs::create_dir_all(cache.join("terrine")).unwrap();
-        let mut copy = Command::new("cp");
-        copy.arg("-r")
-            .arg(planner())
-            .arg(cache.join("terrine/planner"));
-        Run::of(&mut copy).ok();
+        empty_cache(&cache);
         cache
     }
 
@@ -301,7 +296,7 @@ impl Bench {
         let root = self.path().join("dynamic");
         let put = |from: &Path, to: &Path| {
             fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(from, to).unwrap();
+            programs::copy(from, to);
         };
         for program in programs {
             let file = fs::canonicalize(peer::find(program)?).unwrap();
@@ -340,16 +335,4 @@ fn busybox() -> Option<PathBuf> {
         peer::missing("`busybox` is not static");
     }
     is_static.then_some(file)
-}
-
-/// The compiled planner of all tests.
-fn planner() -> PathBuf {
-    static WARM: OnceLock<()> = OnceLock::new();
-    WARM.get_or_init(|| {
-        let folder = terrine_tests::temporary();
-        let file = folder.path().join("image.json");
-        fs::write(&file, json!({"name": "test:1"}).to_string()).unwrap();
-        Run::of(terrine().arg("plan").arg(file)).ok();
-    });
-    run::cache().join("terrine/planner")
 }

@@ -8,14 +8,14 @@ mod examples;
 mod nix;
 mod packages;
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::{Archive, Generation, Run, binary, peer, temporary, terrine};
+use terrine_tests::{Archive, Generation, Run, binary, peer, programs, temporary, terrine};
 
 /// The name of images.
 const NAME: &str = "places:1";
@@ -64,7 +64,7 @@ impl Bench {
         for folder in ["bin", "lib", "programs"] {
             fs::create_dir_all(tools.join(folder)).unwrap();
         }
-        fs::copy(&busybox, tools.join("bin/busybox")).unwrap();
+        programs::copy(&busybox, tools.join("bin/busybox"));
         let run = Run::of(Command::new(busybox).arg("--list")).ok();
         let names = String::from_utf8(run.stdout).unwrap();
         for name in names.lines().filter(|name| *name != "busybox") {
@@ -81,7 +81,7 @@ impl Bench {
         let busybox = peer::find("busybox")?;
         let bin = self.path().join("tree/bin");
         fs::create_dir_all(&bin).unwrap();
-        fs::copy(busybox, bin.join("su")).unwrap();
+        programs::copy(busybox, bin.join("su"));
         Some(self)
     }
 
@@ -159,13 +159,13 @@ fn program(tools: &Path, name: &str) -> Option<()> {
         .filter(|word| word.starts_with('/') && word.contains(".so"))
     {
         let called = Path::new(library).file_name().unwrap();
-        fs::copy(library, tools.join("lib").join(called)).unwrap();
+        programs::copy(library, tools.join("lib").join(called));
         let called = called.to_str().unwrap();
         if called.starts_with("ld-") {
             called.clone_into(&mut loader);
         }
     }
-    fs::copy(&file, tools.join("programs").join(name)).unwrap();
+    programs::copy(&file, tools.join("programs").join(name));
     // Without a first line that names a shell: the one that calls it reads it itself.
     let script = format!(
         "here=${{0%/*}}/..\n\
@@ -173,8 +173,7 @@ fn program(tools: &Path, name: &str) -> Option<()> {
     );
     let at = tools.join("bin").join(name);
     let _ = fs::remove_file(&at);
-    fs::write(&at, script).unwrap();
-    fs::set_permissions(&at, Permissions::from_mode(0o755)).unwrap();
+    programs::write(&at, &script);
     Some(())
 }
 

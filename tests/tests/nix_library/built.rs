@@ -7,7 +7,9 @@ use rustix::process::geteuid;
 use serde_json::{Value, json};
 use terrine_tests::archive::{digest, unpack};
 use terrine_tests::consumer::{self, Consumed};
-use terrine_tests::{Archive, NixStore, Run, binary, debian, fixture, peer, policy, temporary};
+use terrine_tests::{
+    Archive, NixStore, Run, binary, debian, fixture, peer, policy, programs, temporary,
+};
 
 use super::{build, evaluate};
 
@@ -169,7 +171,7 @@ fn another_nix_builds_the_same() {
     let folder = temporary();
     let place = folder.path().join("store");
     let busybox = folder.path().join("busybox");
-    fs::copy(peer::find("busybox").unwrap(), &busybox).unwrap();
+    programs::copy(peer::find("busybox").unwrap(), &busybox);
     let binary = binary().parent().unwrap();
     let folders = [terrine_tests::workspace(), binary, folder.path()];
     for attribute in [

@@ -1,10 +1,9 @@
 //! The project's own files for Nix: the flake, the package, the guide's commands.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use terrine_tests::{NixStore, Run, binary, fixture, peer, workspace};
+use terrine_tests::{NixStore, Run, binary, fixture, peer, programs, workspace};
 
 /// Copies a folder or a file.
 fn copy(from: &Path, to: &Path) {
@@ -142,8 +141,7 @@ fn the_guides_commands_work() {
     // In the place of docker.
     let bin = store.beside().join("bin");
     fs::create_dir(&bin).unwrap();
-    fs::write(bin.join("docker"), "#!/bin/sh\ncat > loaded.tar\n").unwrap();
-    fs::set_permissions(bin.join("docker"), Permissions::from_mode(0o755)).unwrap();
+    programs::script(bin.join("docker"), "cat > loaded.tar");
     let console = blocks("console").remove(0);
     let lines = console.lines().filter_map(|line| line.strip_prefix("$ "));
     let lines: Vec<&str> = lines

@@ -10,7 +10,7 @@ use std::process::Command;
 use shown::{commands, shown_files, unquoted};
 use terrine_tests::base::{BaseImage, layer};
 use terrine_tests::registry::Registry;
-use terrine_tests::{Archive, Run, peer, temporary, terrine, workspace};
+use terrine_tests::{Archive, Run, peer, programs, temporary, terrine, workspace};
 
 use super::planner::component;
 
@@ -158,7 +158,7 @@ fn tools(folder: &Path) -> bool {
     fs::create_dir(&tools).unwrap();
     let mut install = Command::new(&busybox);
     install.arg("--install").arg(&tools);
-    fs::copy(&busybox, tools.join("busybox")).unwrap();
+    programs::copy(&busybox, tools.join("busybox"));
     Run::of(&mut install).ok();
     true
 }

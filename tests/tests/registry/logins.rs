@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use terrine_tests::proxy::{Fault, Proxy, REFRESH, Request, Tokens, When};
 use terrine_tests::registry::{PASSWORD, Registry, USER};
 use terrine_tests::shipment::Shipment;
-use terrine_tests::{Run, peer, terrine};
+use terrine_tests::{Run, peer, programs, terrine};
 
 use super::said;
 
@@ -112,9 +112,7 @@ fn helpers_are_asked_for_credentials() {
         let bin = shipment.home().join("bin");
         fs::create_dir(&bin).unwrap();
         if let Some(script) = script {
-            let helper = bin.join("docker-credential-test");
-            fs::write(&helper, format!("#!/bin/sh\n{script}\n")).unwrap();
-            Run::of(Command::new("chmod").arg("+x").arg(&helper)).ok();
+            programs::script(bin.join("docker-credential-test"), script);
         }
         let mut command = shipment.build_command(&to, &["-q"]);
         command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use terrine_tests::base::{BaseImage, layer};
-use terrine_tests::{Archive, Run};
+use terrine_tests::{Archive, Run, programs};
 
 use super::Place;
 
@@ -14,8 +14,7 @@ use super::Place;
 fn docker(place: &Place, script: &str) {
     let path = place.root().join("bin/docker");
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    programs::script(&path, script);
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! Tags: those of an image, of its destinations, and further ones.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
-use terrine_tests::Run;
 use terrine_tests::registry::Registry;
+use terrine_tests::{Run, programs};
 
 use super::Place;
 
@@ -111,8 +110,7 @@ fn further_tags_move_no_layer_and_keep_the_digest() {
     }
     let docker = place.root().join("bin/docker");
     fs::create_dir_all(docker.parent().unwrap()).unwrap();
-    fs::write(&docker, "#!/bin/sh\necho \"$@\" >> calls\n").unwrap();
-    fs::set_permissions(&docker, PermissionsExt::from_mode(0o755)).unwrap();
+    programs::script(&docker, "echo \"$@\" >> calls");
     let path = format!("{}:/usr/bin:/bin", docker.parent().unwrap().display());
     Run::of(
         place
