@@ -31,6 +31,7 @@ pub mod run;
 pub mod shipment;
 mod signals;
 pub mod skopeo;
+mod small_disk;
 pub mod spec;
 pub mod store;
 pub mod updates;
@@ -46,6 +47,7 @@ pub use nix_image::NixImage;
 pub use oci::{OciImage, OciLayout};
 pub use run::{Run, binary, empty_cache, example, terrine, verify};
 pub use shipment::Shipment;
+pub use small_disk::SmallDisk;
 pub use spec::SpecFile;
 pub use store::TestStore;
 

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use terrine::cache::{Cache, CacheOptions, LayerKey, Plain, Stored};
 use terrine::oci::Digest;
-use terrine_tests::{Run, SpecFile, TestStore, peer, temporary, terrine};
+use terrine_tests::{Run, SmallDisk, SpecFile, TestStore, temporary, terrine};
 
 fn today() -> u64 {
     SystemTime::now()
@@ -62,23 +62,37 @@ fn said(home: &Path, arguments: &[&str]) -> String {
     run.snapshot(&[(home, "[HOME]")])
 }
 
+/// What is said of a cache whose entries were used twelve days ago, and of one with entries of today as well, as a table
+/// and as JSON.
+fn shown(today: u64) -> [String; 3] {
+    let home = temporary();
+    fill(&on(home.path(), today - 12), 0..100);
+    let table = || said(home.path(), &["info", "--format", "table"]);
+    let used_at_once = table();
+    fill(&on(home.path(), today), 100..300);
+    // JSON where it is not a terminal.
+    let json = said(home.path(), &["info"]);
+    let json = json.replace(&today.to_string(), "[TODAY]");
+    let json = json.replace(&(today - 12).to_string(), "[THEN]");
+    [used_at_once, table(), json]
+}
+
 #[test]
 fn what_the_cache_holds_is_shown() {
     let home = temporary();
     let empty = ["json", "table"].map(|format| said(home.path(), &["info", "--format", format]));
     insta::assert_snapshot!("empty", empty.join("\n"));
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
-    fill(&on(home.path(), today() - 12), 0..100);
-    insta::assert_snapshot!(
-        "used-at-once",
-        said(home.path(), &["info", "--format", "table"])
-    );
-    fill(&on(home.path(), today()), 100..300);
-    insta::assert_snapshot!("table", said(home.path(), &["info", "--format", "table"]));
-    // JSON where it is not a terminal.
-    let json = said(home.path(), &["info"]);
-    let json = json.replace(&today().to_string(), "[TODAY]");
-    insta::assert_snapshot!("json", json.replace(&(today() - 12).to_string(), "[THEN]"));
+    let day = today();
+    let mut texts = shown(day);
+    // Midnight has passed in between.
+    if today() != day {
+        texts = shown(today());
+    }
+    let [used_at_once, table, json] = texts;
+    insta::assert_snapshot!("used-at-once", used_at_once);
+    insta::assert_snapshot!("table", table);
+    insta::assert_snapshot!("json", json);
 }
 
 #[test]
@@ -137,21 +151,12 @@ fn help_is_what_it_was() {
     insta::assert_snapshot!("help", help.join("\n"));
 }
 
-/// Mounts a small file system, or tells why not.
-fn mount(options: &str, place: &Path) -> bool {
-    Command::new("mount")
-        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-        .arg(place)
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
 #[test]
 fn a_full_or_read_only_disk_is_complained_of_and_loses_nothing() {
     let home = temporary();
-    if !mount("size=128k", home.path()) {
-        return peer::missing("a small file system cannot be mounted here");
-    }
+    let Some(disk) = SmallDisk::at(home.path(), "size=128k") else {
+        return;
+    };
     let cache = on(home.path(), today());
     fill(&cache, 0..20);
     cache.flush();
@@ -162,7 +167,7 @@ fn a_full_or_read_only_disk_is_complained_of_and_loses_nothing() {
     let cache = on(home.path(), today());
     let kept = (0..20).filter(|n| cache.plain(&key(*n)).is_some()).count();
     drop(cache);
-    let remounted = mount("remount,ro,size=128k", home.path());
+    let remounted = disk.remount("ro,size=128k");
     let cache = on(home.path(), today() + 1);
     let read = (0..20).filter(|n| cache.plain(&key(*n)).is_some()).count();
     cache.flush();
@@ -171,13 +176,7 @@ fn a_full_or_read_only_disk_is_complained_of_and_loses_nothing() {
     let read_only = cache.complaint().unwrap_or_default().to_owned();
     drop(cache);
     let cleared = said(home.path(), &["clear"]);
-    assert!(
-        Command::new("umount")
-            .arg(home.path())
-            .status()
-            .unwrap()
-            .success()
-    );
+    disk.unmount();
     assert!(
         full.contains("layers.sqlite`: ") && full.contains("full"),
         "{full}"

@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use terrine_tests::{Run, Shipment, peer, temporary};
+use terrine_tests::{Run, Shipment, SmallDisk, temporary};
 
 const QUICK: [&str; 1] = ["-q"];
 
@@ -143,36 +143,17 @@ fn an_interrupted_writer_leaves_nothing() {
 #[test]
 fn a_full_disk_is_said_and_breaks_nothing() {
     let place = temporary();
-    let mount = |options: &str| {
-        let mut command = Command::new("mount");
-        command
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(place.path())
-            .status()
-            .is_ok_and(|status| status.success())
+    let Some(disk) = SmallDisk::at(place.path(), "size=1m") else {
+        return;
     };
-    if !mount("size=1m") {
-        return peer::missing("a small file system cannot be mounted here");
-    }
-    let path = place.path().to_owned();
     let scene = Scene::new(place);
     let run = scene.shipment.forget().build(&scene.image("new"), &QUICK);
     let left = leftovers(&scene.path());
     scene.is_whole("full");
-    let more = Command::new("mount")
-        .args(["-o", "remount,size=64m"])
-        .arg(&path)
-        .status()
-        .unwrap();
+    let more = disk.remount("size=64m");
     scene.completes("with more room");
-    assert!(
-        Command::new("umount")
-            .arg(&path)
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert!(more.success() && left.is_empty(), "{left:?}");
+    disk.unmount();
+    assert!(more && left.is_empty(), "{left:?}");
     assert_eq!(run.code, Some(1));
     assert!(
         run.stderr.contains("No space left on device"),

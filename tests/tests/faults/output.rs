@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use terrine_tests::{ConfFile, Run, TestStore, conf, peer};
+use terrine_tests::{ConfFile, Run, SmallDisk, TestStore, conf};
 
 use super::{MUCH, refused};
 
@@ -28,13 +29,9 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     );
     // A file system that is smaller than the image.
     let out = terrine_tests::temporary();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
-        .arg(out.path())
-        .status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        return peer::missing("a small file system cannot be mounted here");
-    }
+    let Some(disk) = SmallDisk::at(out.path(), "size=4m") else {
+        return;
+    };
     let file = out.path().join("image.tar");
     fs::write(&file, "old").unwrap();
     let run = Run::of(conf.command().arg("-o").arg(&file));
@@ -42,13 +39,7 @@ fn a_full_disk_is_said_and_leaves_nothing() {
         fs::read(&file).unwrap(),
         fs::read_dir(out.path()).unwrap().count(),
     );
-    assert!(
-        Command::new("umount")
-            .arg(out.path())
-            .status()
-            .unwrap()
-            .success()
-    );
+    disk.unmount();
     refused(&run, "No space left on device");
     assert_eq!((old.as_slice(), left), (&b"old"[..], 1));
 }
@@ -92,12 +83,34 @@ fn an_error_is_said_though_nobody_reads_any_more() {
         .spawn()
         .unwrap();
     // All is read but for what the pipe and the buffers hold, and the run has seen that
-    // the digest is wrong before the pipe is closed.
+    // the digest is wrong before the pipe is closed: it waits for the pipe and nothing else.
     let mut stdout = child.stdout.take().unwrap();
     let most = MUCH as u64 - (1 << 20);
     std::io::copy(&mut stdout.by_ref().take(most), &mut std::io::sink()).unwrap();
-    std::thread::sleep(Duration::from_millis(500));
+    until_asleep(child.id());
     drop(stdout);
     let run: Run = child.wait_with_output().unwrap().into();
     refused(&run, "its checksum says sha256:");
+}
+
+/// Waits until no thread of a process has anything to do, several times in succession: one may wake another while this
+/// looks at them.
+fn until_asleep(process: u32) {
+    let (start, mut times) = (Instant::now(), 0);
+    while times < 20 {
+        let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let mut states = threads.map(|thread| {
+            let stat = fs::read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default();
+            // The name before it may have spaces.
+            stat.rsplit_once(") ")
+                .map(|(_, rest)| rest.starts_with('S'))
+        });
+        let is_asleep = states.all(|state| state == Some(true));
+        times = if is_asleep { times + 1 } else { 0 };
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "it is still at work"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
 }

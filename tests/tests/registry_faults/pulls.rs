@@ -7,7 +7,7 @@ use terrine_tests::proxy::{Fault, Proxy, Request, Tokens, When};
 use terrine_tests::registry::Registry;
 use terrine_tests::{Run, Shipment, terrine};
 
-use super::{End, Matches, PATIENCE};
+use super::{End, Matches, PATIENCE, silence};
 
 fn blobs(request: &Request) -> bool {
     request.is("GET", "/blobs/")
@@ -127,7 +127,17 @@ fn a_pull_is_the_image_or_nothing() {
             format!("oci:{place}:web"),
         );
         let start = Instant::now();
-        let copy = ["copy", "-q", "--timeout", "2", "--retries", "3", &from, &to];
+        let silence = silence(&fault);
+        let copy = [
+            "copy",
+            "-q",
+            "--timeout",
+            silence,
+            "--retries",
+            "3",
+            &from,
+            &to,
+        ];
         let run = shipment.terrine(&copy);
         let what = format!("{fault:?} {when:?}");
         assert!(start.elapsed() < PATIENCE, "{what}");

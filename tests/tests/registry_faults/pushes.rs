@@ -1,12 +1,11 @@
 //! Pushes through faults: they come to an end, and tag nothing that is not whole.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use terrine_tests::peer;
+use terrine_tests::SmallDisk;
 use terrine_tests::proxy::{ErrorBody, Fault, Tokens, When};
 
-use super::{End, Matches, Scene, anything, asks, starts, tags, uploads};
+use super::{End, Matches, Scene, UNHURRIED, anything, asks, silence, starts, tags, uploads};
 
 #[test]
 fn a_push_passes_over_what_passes() {
@@ -35,7 +34,7 @@ fn a_push_passes_over_what_passes() {
     for (matches, when, fault) in once {
         let Some(scene) = Scene::new() else { return };
         scene.proxy.fault(*matches, *when, fault.clone());
-        let run = scene.push(&[]);
+        let run = scene.push_within(silence(fault), &[]);
         // What a registry says wrong of what it took is not tried again.
         let end = if *fault == Fault::WrongDigest {
             End::Either
@@ -92,7 +91,7 @@ fn a_push_that_cannot_be_says_why_and_tags_nothing() {
     for (matches, fault, says) in always {
         let Some(scene) = Scene::new() else { return };
         scene.proxy.fault(*matches, When::Always, fault.clone());
-        let run = scene.push(&[]);
+        let run = scene.push_within(silence(fault), &[]);
         let what = format!("{fault:?}");
         assert!(
             run.code == Some(0) || run.stderr.contains(scene.proxy.host()),
@@ -168,9 +167,8 @@ fn whatever_goes_wrong_nothing_half_made_is_tagged() {
         }
         for round in 0..3 {
             scene.shipment.add(&format!("new{round}"), 30_000);
-            let run = scene
-                .shipment
-                .build(&scene.to(), &["-q", "--timeout", "2", "--retries", "2"]);
+            let patient = ["-q", "--timeout", UNHURRIED, "--retries", "2"];
+            let run = scene.shipment.build(&scene.to(), &patient);
             let what = format!("seed {seed}, round {round}: {}", run.stderr);
             assert!(
                 matches!(run.code, Some(0 | 1)) && !what.contains("panicked"),
@@ -182,7 +180,7 @@ fn whatever_goes_wrong_nothing_half_made_is_tagged() {
             let verified = scene.shipment.terrine(&[
                 "verify",
                 "--timeout",
-                "2",
+                UNHURRIED,
                 "--retries",
                 "2",
                 &scene.to(),
@@ -207,16 +205,11 @@ fn whatever_goes_wrong_nothing_half_made_is_tagged() {
 fn a_full_directory_of_temporary_files_is_named() {
     let Some(scene) = Scene::new() else { return };
     let tmp = scene.shipment.tmp();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
-        .arg(&tmp)
-        .status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        return peer::missing("a small file system cannot be mounted here");
-    }
+    let Some(disk) = SmallDisk::at(&tmp, "size=64k") else {
+        return;
+    };
     let run = scene.push(&[]);
-    let unmounted = Command::new("umount").arg(&tmp).status().unwrap();
-    assert!(unmounted.success());
+    disk.unmount();
     let place = format!("keeping a layer in `{}`", tmp.display());
     let why =
         "No space left on device\nhint: make room there, or set `TMPDIR` to another directory\n";
