@@ -15,6 +15,8 @@ use super::{Archive, Generation, Run, fixture, peer, temporary};
 pub struct Consumed {
     // Sockets have short paths, so this is no folder of the test's.
     work: tempfile::TempDir,
+    /// The consumer, for messages.
+    by: String,
     /// The text that it printed besides.
     pub said: String,
 }
@@ -49,7 +51,8 @@ impl Consumed {
             .arg(fixture("consumers").join(script))
             .args(arguments);
         let said = Run::of(&mut command).ok().stderr;
-        Self { work, said }
+        let by = format!("{script} ({generation:?})");
+        Self { work, by, said }
     }
 
     /// A file that the consumer left.
@@ -70,18 +73,19 @@ impl Consumed {
     /// The same of what it tells in a folder.
     pub fn check_in(&self, folder: &str, archive: &Archive, output: &str) {
         let text = |name: &str| self.text(&format!("{folder}/{name}"));
+        let place = format!("{}, {folder}", self.by);
         assert_eq!(
             text("id").trim().trim_start_matches("sha256:"),
             archive.id,
-            "{folder}"
+            "{place}"
         );
         let layers = text("layers");
         assert_eq!(
             layers.split_whitespace().collect::<Vec<_>>(),
             archive.diff_ids(),
-            "{folder}"
+            "{place}"
         );
-        assert_eq!(text("output"), output, "{folder}");
+        assert_eq!(text("output"), output, "{place}");
     }
 }
 
