@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::geteuid;
 
@@ -26,8 +28,12 @@ fn mirror() -> Option<(String, String)> {
     found
 }
 
+/// The attempts to make something of the mirror, which may not answer at times, and the time between them.
+const ATTEMPTS: usize = 3;
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// Makes something once, for the first that asks, below `target/peers/debian`; returns its path.
-fn made(name: &str, make: impl FnOnce(&Path) -> Run) -> Option<PathBuf> {
+fn made(name: &str, make: impl Fn(&Path) -> Run) -> Option<PathBuf> {
     let folder = workspace().join("target/peers/debian");
     fs::create_dir_all(&folder).unwrap();
     let lock = File::create(folder.join(format!("{name}.lock"))).unwrap();
@@ -35,12 +41,23 @@ fn made(name: &str, make: impl FnOnce(&Path) -> Run) -> Option<PathBuf> {
     let place = folder.join(name);
     if !place.exists() {
         let new = folder.join(format!("new-{name}"));
-        if new.is_dir() {
-            fs::remove_dir_all(&new).unwrap();
-        } else if new.exists() {
-            fs::remove_file(&new).unwrap();
+        let attempt = || {
+            // One that failed or was interrupted.
+            if new.is_dir() {
+                fs::remove_dir_all(&new).unwrap();
+            } else if new.exists() {
+                fs::remove_file(&new).unwrap();
+            }
+            make(&new)
+        };
+        let mut run = attempt();
+        for _ in 1..ATTEMPTS {
+            if run.code == Some(0) {
+                break;
+            }
+            thread::sleep(PAUSE);
+            run = attempt();
         }
-        let run = make(&new);
         if run.code != Some(0) {
             peer::missing(&format!("`{name}` cannot be made: {}", run.stderr));
             return None;
@@ -67,7 +84,7 @@ fn bootstrap(name: &str, suite: Option<&str>, packages: &str) -> Option<PathBuf>
         ("directory", "minbase")
     };
     made(name, |new| {
-        let mut command = Command::new(program);
+        let mut command = Command::new(&program);
         command.args(["--quiet", "--variant", variant, "--format", format]);
         if is_archive {
             for folder in ["doc", "i18n", "info", "locale", "man", "zoneinfo"] {
@@ -98,7 +115,7 @@ pub fn packages(names: &[&str]) -> Option<PathBuf> {
     let apt = peer::find("apt-get")?;
     made(&names.join("+"), |new| {
         fs::create_dir(new).unwrap();
-        let mut command = Command::new(apt);
+        let mut command = Command::new(&apt);
         command.args(["--quiet", "--option", "APT::Sandbox::User=root", "download"]);
         Run::of(command.args(names).current_dir(new))
     })

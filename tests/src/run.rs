@@ -103,11 +103,14 @@ pub fn empty_cache(folder: &Path) {
 /// A command that runs another one on a terminal of its own.
 fn on_a_terminal(command: &Command) -> Option<Command> {
     let script = peer::find("script")?;
-    let mut words = vec![command.get_program()];
-    words.extend(command.get_args());
+    // When a program has ended, `script` may not read its last line any more, so something stays for a moment.
+    let stay = r#""$@"; code=$?; sleep 0.2; exit "$code""#;
+    let mut words = vec!["sh", "-c", stay, "sh"];
+    let program = std::iter::once(command.get_program()).chain(command.get_args());
+    words.extend(program.map(|word| word.to_str().unwrap()));
     let line = words
         .iter()
-        .map(|word| format!("'{}'", word.to_str().unwrap()))
+        .map(|word| format!("'{word}'"))
         .collect::<Vec<String>>()
         .join(" ");
     let mut outer = Command::new(script);
