@@ -95,10 +95,10 @@ fn a_transfer_that_breaks_off_continues_where_it_was() {
     });
     let start = Instant::now();
     let mut command = transfers.build(&server.url());
-    command.args(["--timeout", "1"]);
+    command.args(["--timeout", "4"]);
     transfers.succeeds(command);
-    // The server asks for one second, and is silent for another.
-    assert!(start.elapsed() >= Duration::from_secs(2));
+    // The server asks for one second, and is silent for four.
+    assert!(start.elapsed() >= Duration::from_secs(5));
     let requests = server.requests();
     let nars = requests
         .iter()
@@ -134,9 +134,9 @@ fn a_silent_server_is_left_after_a_time() {
             }
         });
         let start = Instant::now();
-        let complaints = scene.complaints(what, &server.url(), &["--timeout", "1"], "for 1 s");
+        let complaints = scene.complaints(what, &server.url(), &["--timeout", "4"], "for 4 s");
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
     }
 }
 

@@ -19,7 +19,7 @@ chmod 000 a/b; (trap '' TERM INT HUP; setsid sleep 5432 &); (sleep 5432 | sleep 
 i=0; while [ $i -lt 300 ]; do touch x$i; chown 5:5 x$i; i=$((i+1)); done; sleep 5432";
 
 /// The time that may pass until the helper has noticed and cleaned up.
-const NOTICED: Duration = Duration::from_secs(20);
+const NOTICED: Duration = Duration::from_secs(60);
 
 fn start(bench: &Bench, spec: &Value, at: At, cache: &Path) -> Child {
     let mut command = bench.command("build", spec, at, cache);
@@ -90,6 +90,25 @@ fn nothing_stays(bench: &Bench, cache: &Path, at: At) {
     nothing_is_left(cache, at);
 }
 
+/// Waits until [`BUSY`] has started its processes and goes on writing.
+fn until_busy(cache: &Path, at: At) {
+    let started = Instant::now();
+    while !has(&cache.join("terrine/trees"), ".work-", "x9") {
+        assert!(started.elapsed() < NOTICED, "{at:?} does not begin");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Returns true if a folder whose name begins so has a file of this name, at any depth.
+fn has(folder: &Path, start: &str, name: &str) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut matching = entries.filter(|entry| {
+        let called = entry.file_name();
+        called.to_string_lossy().starts_with(start)
+    });
+    matching.any(|entry| entry.path().join(name).exists() || has(&entry.path(), "", name))
+}
+
 #[test]
 fn a_signal_ends_everything() {
     let Some(bench) = Bench::new() else { return };
@@ -97,7 +116,7 @@ fn a_signal_ends_everything() {
         let cache = bench.cache();
         let spec = spec(&bench, "fakeRootCommands", BUSY);
         let mut child = start(&bench, &spec, at, &cache);
-        thread::sleep(Duration::from_millis(700));
+        until_busy(&cache, at);
         // `setpriv` and the like become the program that they start.
         kill_process(Pid::from_child(&child), Signal::INT).unwrap();
         let started = Instant::now();

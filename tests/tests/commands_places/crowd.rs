@@ -14,7 +14,7 @@ use super::{Bench, forget, json};
 /// The number of builds at once.
 const BUILDS: usize = 100;
 /// The time that what is left may take to go.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Numbers that look random, the same in each run.
 struct Numbers(u64);

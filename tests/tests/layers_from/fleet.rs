@@ -381,7 +381,7 @@ fn what_cannot_be_meant_is_refused() {
 }
 
 #[test]
-fn ten_machines_at_once_make_each_layer_once_or_twice() {
+fn ten_machines_at_once_make_few_layers_more_than_once() {
     const MACHINES: usize = 10;
     let Some(fleet) = Fleet::new() else { return };
     let shared = fleet.layers();
@@ -421,21 +421,34 @@ fn ten_machines_at_once_make_each_layer_once_or_twice() {
         assert!(output.status.success(), "{told}");
         assert_eq!(doubts(&told), [""; 0]);
     }
-    let mut made: BTreeMap<String, usize> = BTreeMap::new();
+    // How many machines have a layer, and how many made it.
+    let mut counts: BTreeMap<String, (usize, usize)> = BTreeMap::new();
     for (number, machine) in machines.iter().enumerate() {
         assert!(machine.is_valid(&image(number)));
         let facts = json_of(&fs::read(summary(machine)).unwrap());
         for layer in layers(&facts) {
             let id = layer["diffId"].as_str().unwrap().to_owned();
-            let times = made.entry(id).or_default();
-            *times += usize::from(layer["source"] == "made");
+            let (had, made) = counts.entry(id).or_default();
+            *had += 1;
+            *made += usize::from(layer["source"] == "made");
         }
     }
-    let shared: Vec<usize> = made.into_values().collect();
-    assert_eq!(fleet.entries().len(), names.len() + MACHINES);
-    assert!(shared.len() >= names.len() + MACHINES, "{shared:?}");
+    let entries = fleet.entries();
+    assert_eq!(entries.len(), names.len() + MACHINES);
+    let keyed = entries.values().map(|entry| {
+        &counts[entry["annotations"]["dev.terrine.layer.diff-id"]
+            .as_str()
+            .unwrap()]
+    });
+    let (shared, own): (Vec<&(usize, usize)>, Vec<_>) =
+        keyed.partition(|(had, _)| *had == MACHINES);
+    assert_eq!((shared.len(), own.len()), (names.len(), MACHINES));
+    assert!(own.iter().all(|counts| **counts == (1, 1)), "{own:?}");
+    // A registry cannot let one of two leases win, so some layers are made twice, and more often on a busy machine.
+    // Without leases each machine would make nearly all of them.
+    let made: usize = shared.iter().map(|(_, made)| made).sum();
     assert!(
-        shared.iter().filter(|times| **times > 2).count() <= 1,
+        (names.len()..=3 * names.len()).contains(&made),
         "{shared:?}"
     );
 }

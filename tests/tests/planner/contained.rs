@@ -380,8 +380,16 @@ fn a_planner_that_is_at_work_is_told_of() {
     let more = ["--planner-time", "7", "--planner-fuel", "1000000000000"];
     let run = Run::of(place.command(COMMANDS[0]).args(more));
     assert!(start.elapsed() < Duration::from_secs(60));
+    // A busy machine may come to it a second later.
+    let still = |seconds| {
+        let text = "planner.wasm` is still running in `plan`, after";
+        format!("{text} {seconds} s; the limit is 7 s")
+    };
+    let is_told = [5, 6]
+        .iter()
+        .any(|seconds| run.stderr.contains(&still(seconds)));
+    assert!(is_told, "{}", run.stderr);
     for expected in [
-        "planner.wasm` is still running in `plan`, after 5 s; the limit is 7 s",
         "took longer than 7 s in `plan`, with fuel left",
         "`--planner-time` allows more",
     ] {
