@@ -3,13 +3,19 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, FileType, OFlags, Stat, statat};
 use rustix::io::Errno;
-
 use terrine_tar::Kind;
 
 use super::{Error, Store, StorePath, Tree, TreeEntry};
+
+/// The time after which a file that is written to again has another time of change: kernels count in steps of 10 ms at most.
+const STEP: Duration = Duration::from_millis(20);
+/// The same where the file system keeps seconds only: some of NFS, of old ext file systems, of macOS. FAT has steps of two seconds.
+const COARSE_STEP: Duration = Duration::from_secs(2);
 
 /// Returns what the file system knows a store path by: device, inode, kind, size and time of last
 /// change of its top.
@@ -86,15 +92,31 @@ pub(super) fn identity_of_entries(store: &Store, path: &StorePath) -> Result<Str
     })
 }
 
-/// A line for each entry of a path.
+/// A line for each entry of a path. What was written to just now is looked at again when its time of change has passed: a later change
+/// has to be told from this one.
 fn each(
     store: &Store,
     path: &StorePath,
     describe: impl Fn(&TreeEntry<'_>, &Stat) -> String,
 ) -> Result<String, Error> {
+    let (text, newest) = each_now(store, path, &describe)?;
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
+    let Some(left) = since_epoch.ok().and_then(|now| left(newest, now)) else {
+        return Ok(text);
+    };
+    thread::sleep(left);
+    Ok(each_now(store, path, &describe)?.0)
+}
+
+/// The lines, and the last time of change, since 1970.
+fn each_now(
+    store: &Store,
+    path: &StorePath,
+    describe: &impl Fn(&TreeEntry<'_>, &Stat) -> String,
+) -> Result<(String, Duration), Error> {
     let tree = Tree::walk(store, std::slice::from_ref(path))?;
     let mut ancestors = store.ancestors().count();
-    let mut text = String::new();
+    let (mut text, mut newest) = (String::new(), Duration::ZERO);
     tree.for_each(|entry| {
         if ancestors > 0 {
             ancestors -= 1;
@@ -103,11 +125,31 @@ fn each(
         let stat = store
             .stat_at(entry.path)
             .map_err(|errno| failed(store, entry.path, errno))?;
+        newest = newest.max(changed(&stat));
         text.push_str(&describe(&entry, &stat));
         text.push('\n');
         Ok::<_, Error>(())
     })?;
-    Ok(text)
+    Ok((text, newest))
+}
+
+/// Returns a time of change, since 1970.
+fn changed(stat: &Stat) -> Duration {
+    let seconds = u64::try_from(stat.st_ctime).unwrap_or(0);
+    let nanoseconds = u32::try_from(stat.st_ctime_nsec).unwrap_or(0);
+    Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds.into())
+}
+
+/// Returns the time that is left until another change has another time; none if that has passed, or the clock of the file system is
+/// another one.
+fn left(newest: Duration, now: Duration) -> Option<Duration> {
+    let step = if newest.subsec_nanos() == 0 {
+        COARSE_STEP
+    } else {
+        STEP
+    };
+    let passed = now.checked_sub(newest)?;
+    step.checked_sub(passed).filter(|left| !left.is_zero())
 }
 
 fn describe(stat: &Stat) -> String {
@@ -134,6 +176,28 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_change_is_waited_for_until_the_next_one_has_another_time() {
+        let at = Duration::from_millis;
+        for (newest, now, expected) in [
+            (1_001, 1_001, Some(20)),
+            (1_001, 1_006, Some(15)),
+            (1_001, 1_021, None),
+            (1_001, 9_999, None),
+            // Whole seconds.
+            (1_000, 1_500, Some(1_500)),
+            (1_000, 3_000, None),
+            // Another clock.
+            (1_001, 1_000, None),
+        ] {
+            assert_eq!(
+                left(at(newest), at(now)),
+                expected.map(at),
+                "{newest} {now}"
+            );
+        }
+    }
 
     #[test]
     fn a_path_that_is_made_again_is_another() {
