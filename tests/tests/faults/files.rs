@@ -115,31 +115,23 @@ fn what_cannot_be_read_is_named() {
 #[test]
 fn a_file_that_changes_between_the_two_looks_is_named() {
     type Change = fn(&Path);
+    // Each in one step: somebody may look at any moment.
     let table: [(Change, &str); 5] = [
         (
-            |file| fs::write(file, b"shorter").unwrap(),
+            |new| fs::write(new, b"shorter").unwrap(),
             "shrank while the image was made",
         ),
         (
-            |file| fs::write(file, vec![b'x'; 5000]).unwrap(),
+            |new| fs::write(new, vec![b'x'; 5000]).unwrap(),
             "grew while the image was made",
         ),
+        (|_| {}, "vanished while the image was made"),
         (
-            |file| fs::remove_file(file).unwrap(),
-            "vanished while the image was made",
-        ),
-        (
-            |file| {
-                fs::remove_file(file).unwrap();
-                std::os::unix::fs::symlink("elsewhere", file).unwrap();
-            },
+            |new| std::os::unix::fs::symlink("elsewhere", new).unwrap(),
             "was replaced while the image was made",
         ),
         (
-            |file| {
-                fs::remove_file(file).unwrap();
-                mknodat(CWD, file, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
-            },
+            |new| mknodat(CWD, new, FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap(),
             "shrank while the image was made",
         ),
     ];
@@ -149,10 +141,20 @@ fn a_file_that_changes_between_the_two_looks_is_named() {
             .file("a/0-first", &vec![7; MUCH])
             .file_with_mode("a/file", &[b'x'; 4000], 0o644);
         let (child, said) = waiting(&ConfFile::new(&store, &[&["a"]]));
-        change(&store.host("a/file"));
+        replace(&store.host("a/file"), &store.host("new"), change);
         let mut run: Run = child.wait_with_output().unwrap().into();
         run.stderr.insert_str(0, &said);
         refused(&run, &format!("`{}` {why}", store.host("a/file").display()));
+    }
+}
+
+/// Puts what `make` makes at another place into the place of a file; removes the file if that is nothing.
+fn replace(file: &Path, new: &Path, make: impl Fn(&Path)) {
+    make(new);
+    if fs::symlink_metadata(new).is_ok() {
+        fs::rename(new, file).unwrap();
+    } else {
+        fs::remove_file(file).unwrap();
     }
 }
 
@@ -181,7 +183,9 @@ fn a_file_that_changes_after_it_was_read_for_the_tag_is_named() {
         };
         let changed = |tag: &str| -> Run {
             let (child, start) = begun(&mut build(tag));
-            fs::write(&file, "behind").unwrap();
+            replace(&file, &store.root().join("new"), |new| {
+                fs::write(new, "behind").unwrap()
+            });
             let mut run: Run = child.wait_with_output().unwrap().into();
             run.stdout.splice(0..0, start);
             run
