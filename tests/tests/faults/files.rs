@@ -137,15 +137,23 @@ fn a_file_that_changes_between_the_two_looks_is_named() {
     ];
     for (change, why) in table {
         let store = TestStore::default();
-        store
-            .file("a/0-first", &vec![7; MUCH])
-            .file_with_mode("a/file", &[b'x'; 4000], 0o644);
+        much_before(&store).file_with_mode("a/file", &[b'x'; 4000], 0o644);
         let (child, said) = waiting(&ConfFile::new(&store, &[&["a"]]));
         replace(&store.host("a/file"), &store.host("new"), change);
         let mut run: Run = child.wait_with_output().unwrap().into();
         run.stderr.insert_str(0, &said);
         refused(&run, &format!("`{}` {why}", store.host("a/file").display()));
     }
+}
+
+/// Puts files into `a` that come first: a large one, which fills the pipe, and small ones, which fill all buffers. So no file after them
+/// is read while nobody takes the archive.
+fn much_before(store: &TestStore) -> &TestStore {
+    store.file("a/0-first", &vec![7; MUCH]);
+    for number in 0..60 {
+        store.file(&format!("a/1-{number}"), &[7; 50_000]);
+    }
+    store
 }
 
 /// Puts what `make` makes at another place into the place of a file; removes the file if that is nothing.
@@ -184,7 +192,7 @@ fn a_file_that_changes_after_it_was_read_for_the_tag_is_named() {
         let changed = |tag: &str| -> Run {
             let (child, start) = begun(&mut build(tag));
             replace(&file, &store.root().join("new"), |new| {
-                fs::write(new, "behind").unwrap()
+                fs::write(new, "behind").unwrap();
             });
             let mut run: Run = child.wait_with_output().unwrap().into();
             run.stdout.splice(0..0, start);
@@ -229,9 +237,7 @@ fn begun(command: &mut Command) -> (Child, Vec<u8>) {
 #[test]
 fn an_empty_file_that_grows_is_noticed_and_another_link_is_not() {
     let store = TestStore::default();
-    store
-        .file("a/0-first", &vec![7; MUCH])
-        .file_with_mode("a/file", b"", 0o644);
+    much_before(&store).file_with_mode("a/file", b"", 0o644);
     let (child, _) = waiting(&ConfFile::new(&store, &[&["a"]]));
     fs::write(store.host("a/file"), b"x").unwrap();
     refused(
