@@ -62,7 +62,7 @@ fn said(home: &Path, arguments: &[&str]) -> String {
     run.snapshot(&[(home, "[HOME]")])
 }
 
-/// What is said of a cache whose entries were used twelve days ago, and of one with entries of today as well, as a table
+/// The output about a cache whose entries were used twelve days ago, and of one with entries of today as well, as a table
 /// and as JSON.
 fn shown(today: u64) -> [String; 3] {
     let home = temporary();

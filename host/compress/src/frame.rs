@@ -72,7 +72,7 @@ pub(super) struct Frame<'p> {
 
 /// A frame of several jobs.
 struct Begun<'p> {
-    /// The last byte so far, which the library is given with what follows. If it had all of them before it is told of the end, then a last job
+    /// The last byte so far, which the library is given with what follows. If it had all of them before it knows of the end, then a last job
     /// of full size would have an empty one after it or not, as threads were free.
     last: Option<u8>,
     tools: Tools,

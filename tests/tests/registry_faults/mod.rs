@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Returns the seconds that a registry with a fault may be silent.
 ///
-/// Where it never answers, or its answer never ends, these pass. Other faults use up the retries, and then a slow answer
+/// These pass if it never answers, or its answer never ends. Other faults use up the retries, and then a slow answer
 /// on a busy machine is to be no failure.
 fn silence(fault: &Fault) -> &'static str {
     if matches!(fault, Fault::Stall | Fault::EndlessBody) {

@@ -16,7 +16,7 @@ use crate::platform::{self, Findings};
 /// The number of paths that are fetched at once.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
 
-/// What the programs of an image tell about its architecture.
+/// The answer of an image's programs about its architecture.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// The programs that tell the architecture. Without any, it is what an image without programs is for.
