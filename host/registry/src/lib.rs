@@ -72,7 +72,7 @@ pub use client::{Client, ClientOptions};
 pub use credentials::{Credentials, CredentialsError, LoginSource, UserPassword};
 pub use error::{Cause, Error};
 pub use group::end_helpers;
-pub use location::shown as shown_url;
+pub use location::{is_scheme as is_url_scheme, shown as shown_url};
 pub use logins::{Logins, ServerName, ServerNameError};
 pub use proxy::Proxies;
 pub use tls::{CertificatePlaces, CertificatesError};

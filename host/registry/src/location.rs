@@ -67,17 +67,15 @@ pub(super) fn without_query(uri: &Uri) -> String {
 }
 
 /// Returns text of a stranger that should be a URL for a message: without what may be secret, a login and the query.
+/// Where it is not clear how far a login goes, only the scheme is left.
 pub fn shown(text: &str) -> String {
-    let (scheme, authority, path) = parts(text);
+    let (scheme, authority, rest) = parts(text);
     let host = authority.rsplit('@').next().unwrap_or_default();
-    let port = match host.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:"),
-        None => host.split_once(':'),
-    };
-    // A password with `/` or `?` looks like a port.
-    if port.is_some_and(|(_, port)| !port.bytes().all(|byte| byte.is_ascii_digit())) {
+    // A password with `/`, `?` or `#` ends the host too early: then its `@` follows, or there is no port.
+    if rest.contains('@') || !has_port(host) {
         return format!("{scheme}…");
     }
+    let path = rest.split(['?', '#']).next().unwrap_or_default();
     format!("{scheme}{host}{path}")
 }
 
@@ -87,14 +85,33 @@ pub(super) fn has_login(text: &str) -> bool {
     !scheme.is_empty() && authority.contains('@')
 }
 
-/// Splits text that should be a URL into its scheme, its authority and its path, without the rest.
+/// Splits text that should be a URL into its scheme, its authority and the rest.
 fn parts(text: &str) -> (&str, &str, &str) {
     let text = text.trim();
-    let text = text.split(['?', '#']).next().unwrap_or_default();
-    let start = text.find("://").map_or(0, |at| at + "://".len());
+    let start = match text.split_once("://") {
+        Some((scheme, _)) if is_scheme(scheme) => scheme.len() + "://".len(),
+        _ => 0,
+    };
     let (scheme, rest) = text.split_at(start);
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    (scheme, authority, path)
+    // Browsers, and so some users, take a backslash for a slash.
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    (scheme, authority, rest)
+}
+
+/// Tells whether text is a scheme (RFC 3986 section 3.1). Other text before `://` may hold a login.
+pub fn is_scheme(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    text.starts_with(|first: char| first.is_ascii_alphabetic()) && text.bytes().all(is_part)
+}
+
+/// Tells whether a host has a port, an empty one, or none, and not other text in the place of one.
+fn has_port(host: &str) -> bool {
+    let port = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:"),
+        None => host.split_once(':'),
+    };
+    port.is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Adds a parameter to the query.
@@ -287,7 +304,17 @@ mod tests {
             ("https://a/b?sig=s3cret#s3cret", "https://a/b", false),
             ("https://user:s3cret@a:1/b?c", "https://a:1/b", true),
             ("https://s3cret@@[::1]:1/b", "https://[::1]:1/b", true),
-            ("ftp://user:s3cret@a/@b", "ftp://a/@b", true),
+            ("ftp://user:s3cret@a/@b", "ftp://…", true),
+            ("https://s3cret/s3cret@a/b", "https://…", false),
+            ("https://user:5/s3cret@a/b", "https://…", false),
+            ("https://user:5?s3cret@a/b", "https://…", false),
+            ("https://user:5#s3cret@a/b", "https://…", false),
+            ("https://user:5\\s3cret@a/b", "https://…", false),
+            ("https://user@corp:5/s3cret@a/b", "https://…", true),
+            ("https:/user:s3cret@a/b", "…", false),
+            ("https:user:s3cret@a://b", "a://b", false),
+            ("https:/user:s3cret@a://b", "…", false),
+            ("1user:s3cret@a://b", "a://b", false),
             ("user:s3cret@a/b", "a/b", false),
             ("https://user:s3/cret@a/b", "https://…", false),
             ("https://user:s3?cret@a/b", "https://…", false),

@@ -13,13 +13,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
-use terrine_registry::shown_url;
+use terrine_registry::{is_url_scheme, shown_url};
 use url::Url;
 
 pub use error::{LocationError, LocationFault};
 
 use crate::s3::S3Bucket;
-pub(crate) use parameters::Parameters;
+pub(crate) use parameters::{Parameters, wrong_value};
 
 /// The place of a binary cache. Neither its text nor its debug form shows the user and password of
 /// its URL, or the query.
@@ -61,9 +61,7 @@ impl Location {
             fault,
         };
         let text = text.trim();
-        let Some((scheme, _)) = text.split_once("://") else {
-            return Err(failed(LocationFault::NoScheme));
-        };
+        let scheme = scheme(text).ok_or_else(|| failed(LocationFault::NoScheme))?;
         let scheme = scheme.to_ascii_lowercase();
         if !["https", "http", "file", "s3"].contains(&&*scheme) {
             return Err(failed(LocationFault::Scheme(scheme)));
@@ -129,9 +127,15 @@ impl fmt::Display for Kind {
     }
 }
 
+/// Returns the scheme of a URL; none if the text has none.
+fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once("://")?;
+    is_url_scheme(scheme).then_some(scheme)
+}
+
 /// Returns text that should be a URL without what may be secret.
 fn shown(text: &str) -> String {
-    if text.contains('@') && !text.contains("://") {
+    if text.contains('@') && scheme(text.trim()).is_none() {
         // Where credentials begin and end is not known.
         return "…".to_owned();
     }

@@ -60,7 +60,7 @@ impl Parameters {
         let mut values = BTreeMap::new();
         for (name, value) in url.query_pairs().map(|(n, v)| (owned(n), owned(v))) {
             if !KNOWN.contains(&&*name) {
-                return Err(LocationFault::Parameter(name));
+                return Err(LocationFault::Parameter(shown(&name)));
             }
             if values.insert(name.clone(), value).is_some() {
                 return Err(LocationFault::Repeated(name));
@@ -89,14 +89,29 @@ fn owned(text: Cow<'_, str>) -> String {
     text.into_owned()
 }
 
+/// Returns a name or a value of a query for a message. One with `@` may be the end of a password with `?`.
+fn shown(text: &str) -> String {
+    let shown = if text.contains('@') { "…" } else { text };
+    shown.to_owned()
+}
+
+/// Returns the fault of a value that its parameter cannot have.
+pub(crate) fn wrong_value(
+    name: &'static str,
+    value: &str,
+    expected: &'static str,
+) -> LocationFault {
+    LocationFault::Value {
+        name,
+        value: shown(value),
+        expected,
+    }
+}
+
 fn number(text: &str) -> Result<i64, LocationFault> {
     text.parse::<i32>()
         .map(i64::from)
-        .map_err(|_| LocationFault::Value {
-            name: "priority",
-            value: text.to_owned(),
-            expected: "a whole number",
-        })
+        .map_err(|_| wrong_value("priority", text, "a whole number"))
 }
 
 /// Reads a boolean as Nix writes them in settings.
@@ -104,10 +119,6 @@ fn boolean(name: &'static str, text: &str) -> Result<bool, LocationFault> {
     match text {
         "true" | "yes" | "1" => Ok(true),
         "false" | "no" | "0" => Ok(false),
-        _ => Err(LocationFault::Value {
-            name,
-            value: text.to_owned(),
-            expected: "`true` or `false`",
-        }),
+        _ => Err(wrong_value(name, text, "`true` or `false`")),
     }
 }

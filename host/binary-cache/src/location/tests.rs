@@ -112,6 +112,22 @@ fn other_text_is_refused_with_a_remedy() {
         ("https://a?trusted=maybe", "is not `true` or `false`", ""),
         ("https://%ff:s3cret@a", "not valid UTF-8", ""),
         ("https://user:s3cret@a?x=s3cret", "`x` is unknown", ""),
+        (
+            "https:/user:s3cret@a/b://c",
+            "`…` is not the URL of a binary cache: it has no scheme",
+            "https://…",
+        ),
+        ("https:user:s3cret@a://b", "no scheme", "https://…"),
+        ("ssh+x://user:s3cret@a", "the scheme `ssh+x`", ""),
+        ("https://user:5?s3cret@a", "`…` is unknown", "priority"),
+        ("https://user:5?priority=s3cret@a", "the value `…`", ""),
+        ("https://user:5#s3cret@a", "fragment", ""),
+        ("s3://:s3cret@a", "not an endpoint", ""),
+        (
+            "s3://a?endpoint=https://user:5/s3cret@b?",
+            "`https://…` is not an endpoint",
+            "",
+        ),
     ] {
         let error = Location::parse(text).unwrap_err();
         let shown = chain(&error);
@@ -123,18 +139,41 @@ fn other_text_is_refused_with_a_remedy() {
     }
 }
 
+/// Returns all that is shown of a place, or of what should be one.
+fn all_shown(text: &str) -> String {
+    match Location::parse(text) {
+        Ok(location) => format!("{location} {location:?}"),
+        Err(error) => format!(
+            "{} {error:?} {}",
+            chain(&error),
+            error.hint().unwrap_or_default()
+        ),
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_without_its_secrets(
-        scheme in "(https|http|file|s3|ssh)(://|:/|:)",
-        login in "(user:s3cret@|:s3cret@|s3cret@)",
-        rest in "[a-z0-9./%@:?&=#\\[\\] -]*",
+        scheme in "(https|http|file|s3|ssh|HTTP|1|é|)(://|:/|:|:\\\\|//)|https:///",
+        login in "(user:s3cret@|:s3cret@|s3cret@|user@s3cret@|s3cret:s3cret@|user:%73s3cret@)",
+        rest in "([a-z0-9./%@:?&=#\\[\\]\\\\ -]|://|priority=|scheme=|endpoint=|é|\t)*",
     ) {
         let text = format!("{scheme}{login}{rest}");
-        let shown = match Location::parse(&text) {
-            Ok(location) => format!("{location} {location:?}"),
-            Err(error) => format!("{} {:?} {}", chain(&error), error, error.hint().unwrap_or_default()),
-        };
+        let shown = all_shown(&text);
         assert!(!shown.contains("s3cret"), "{text}: {shown}");
+    }
+
+    #[test]
+    fn no_part_of_a_refused_password_is_shown(
+        scheme in "(https|http|file|s3|ssh)(://|:/|:)",
+        start in "user:[a-z0-9/?#\\\\]*",
+        name in "(|priority=|scheme=|addressing-style=)",
+        rest in "[a-z0-9./%@:?&=# -]*",
+    ) {
+        let text = format!("{scheme}{start}{name}s3cret@{rest}");
+        if Location::parse(&text).is_err() {
+            let shown = all_shown(&text);
+            assert!(!shown.contains("s3cret"), "{text}: {shown}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use url::Url;
 pub use credentials::{S3Access, S3Credentials};
 pub use profiles::{ProfilesError, S3Profiles};
 
-use crate::location::{LocationFault, Parameters};
+use crate::location::{LocationFault, Parameters, wrong_value};
 
 /// The time that a signature is good for. It must outlast the transfer of the largest NAR, which
 /// may have to ask for its rest at the end.
@@ -35,7 +35,8 @@ impl S3Bucket {
     /// Reads `s3://BUCKET/PREFIX` and its parameters.
     pub(crate) fn new(url: &Url, parameters: &Parameters) -> Result<Self, LocationFault> {
         let name = url.host_str().unwrap_or_default().to_owned();
-        if name.is_empty() || url.port().is_some() || !url.username().is_empty() {
+        let is_plain = url.username().is_empty() && url.password().is_none();
+        if name.is_empty() || url.port().is_some() || !is_plain {
             return Err(LocationFault::Endpoint(name));
         }
         let region = parameters.get("region").unwrap_or("us-east-1").to_owned();
@@ -86,11 +87,7 @@ impl fmt::Display for S3Bucket {
 fn endpoint(parameters: &Parameters, region: &str) -> Result<Url, LocationFault> {
     let scheme = parameters.get("scheme").unwrap_or("https");
     if !["https", "http"].contains(&scheme) {
-        return Err(LocationFault::Value {
-            name: "scheme",
-            value: scheme.to_owned(),
-            expected: "`https` or `http`",
-        });
+        return Err(wrong_value("scheme", scheme, "`https` or `http`"));
     }
     let text = match parameters.get("endpoint") {
         Some(url) if url.contains("://") => url.to_owned(),
@@ -119,11 +116,11 @@ fn style(parameters: &Parameters, bucket: &str) -> Result<UrlStyle, LocationFaul
         "virtual" => Ok(UrlStyle::VirtualHost),
         "auto" if is_dotted || parameters.get("endpoint").is_some() => Ok(UrlStyle::Path),
         "auto" => Ok(UrlStyle::VirtualHost),
-        other => Err(LocationFault::Value {
-            name: "addressing-style",
-            value: other.to_owned(),
-            expected: "`auto`, `path` or `virtual`",
-        }),
+        other => Err(wrong_value(
+            "addressing-style",
+            other,
+            "`auto`, `path` or `virtual`",
+        )),
     }
 }
 
