@@ -111,13 +111,23 @@ fn is_digest(text: &str) -> bool {
         return false;
     };
     let algorithm = algorithm.to_ascii_lowercase();
+    // A host may start with `sha` too.
+    let is_sha = algorithm.strip_prefix("sha").is_some_and(|size| {
+        size.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-')
+    });
     let is_hex = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-    algorithm.starts_with("sha") || algorithm == "md5" || is_hex && hex.len() >= LEAST_HEX
+    let is_known = is_sha || algorithm == "md5";
+    is_known && !hex.contains('/') || is_hex && hex.len() >= LEAST_HEX
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use terrine_support::hint::Hint;
+
     use super::*;
+    use crate::Reference;
 
     #[test]
     fn logins_are_not_repeated() {
@@ -141,6 +151,11 @@ mod tests {
             ("u:s3cret@h", "…@h"),
             ("u:s3cret@h/x:5", "…@h/x:5"),
             ("u:p://s3cret@h/x", "…@h/x"),
+            (
+                "docker://u:s3cret@shared.example:5000/x",
+                "docker://…@shared.example:5000/x",
+            ),
+            ("docker://u:s3cret@sha1:5/x", "docker://…@sha1:5/x"),
         ] {
             assert_eq!(without_login(text), expected, "{text}");
         }
@@ -170,6 +185,31 @@ mod tests {
         ];
         for text in pinned.iter().map(String::as_str).chain(others) {
             assert_eq!(without_login(text), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_login_before_a_host_is_never_repeated(
+            transport in "(docker|https|http)(://|:/|:)|(oci|x)://|",
+            login in "(user:|user@corp:|user:5/|)s3cret",
+            host in "(sha|md5|)[a-z][a-z0-9.-]{0,12}(:[0-9]{1,5})?",
+            path in "(/[a-z0-9._/-]{1,9})?(:[a-z0-9.]{1,5})?",
+            digest in "(@sha256:[0-9a-f]{0,64})?",
+        ) {
+            // Before a word it may be a file, or a broken digest of the image `user:5/s3cret`.
+            let is_user = login.contains(':') && !login.contains('/');
+            let is_placed = is_place(&format!("{host}{path}"));
+            if !is_user && (!is_placed || login == "s3cret" && transport.is_empty()) {
+                return Ok(());
+            }
+            let text = format!("{transport}{login}@{host}{path}{digest}");
+            let shown = without_login(&text);
+            prop_assert!(!shown.contains("s3cret"), "{text}: {shown}");
+            if let Err(error) = text.parse::<Reference>() {
+                let shown = format!("{error} {error:?} {:?}", error.hint());
+                prop_assert!(!shown.contains("s3cret"), "{text}: {shown}");
+            }
         }
     }
 }
